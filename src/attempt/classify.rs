@@ -1,0 +1,1 @@
+//! From an upstream's answer to a failure.

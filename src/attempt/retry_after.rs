@@ -1,0 +1,1 @@
+//! How long an upstream asks to be left alone.

@@ -1,0 +1,4 @@
+//! The order in which a node's targets are tried.
+
+pub mod nearest;
+pub mod order;

@@ -1,0 +1,1 @@
+//! How far it is from a client to a deployment.

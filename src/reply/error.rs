@@ -1,0 +1,1 @@
+//! Errors of our own, in OpenAI's shape.

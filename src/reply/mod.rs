@@ -1,0 +1,3 @@
+//! What the client gets.
+
+pub mod error;

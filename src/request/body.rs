@@ -1,0 +1,1 @@
+//! Peeking into a JSON body and editing it by splicing bytes.

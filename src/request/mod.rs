@@ -1,0 +1,7 @@
+//! What the client wants.
+
+pub mod body;
+pub mod facts;
+pub mod multipart;
+pub mod operation;
+pub mod path;

@@ -1,0 +1,70 @@
+//! What the client wants done: the operation behind a path.
+
+/// The stateless operations of the OpenAI API (its OpenAPI document, 2.3.0) that the gateway routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// `POST chat/completions`
+    ChatCompletions,
+    /// `POST completions`
+    Completions,
+    /// `POST embeddings`
+    Embeddings,
+    /// `POST responses`
+    Responses,
+    /// `POST responses/input_tokens`
+    ResponsesInputTokens,
+    /// `POST responses/compact`
+    ResponsesCompact,
+    /// `POST moderations`
+    Moderations,
+    /// `POST images/generations`
+    ImagesGenerations,
+    /// `POST images/edits`, multipart or JSON
+    ImagesEdits,
+    /// `POST images/variations`, multipart
+    ImagesVariations,
+    /// `POST audio/speech`, binary answer
+    AudioSpeech,
+    /// `POST audio/transcriptions`, multipart
+    AudioTranscriptions,
+    /// `POST audio/translations`, multipart
+    AudioTranslations,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 13] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::ResponsesInputTokens,
+        Self::ResponsesCompact,
+        Self::Moderations,
+        Self::ImagesGenerations,
+        Self::ImagesEdits,
+        Self::ImagesVariations,
+        Self::AudioSpeech,
+        Self::AudioTranscriptions,
+        Self::AudioTranslations,
+    ];
+
+    /// The path below `/v1/`, which also names the operation in rules and logs.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat/completions",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::ResponsesInputTokens => "responses/input_tokens",
+            Self::ResponsesCompact => "responses/compact",
+            Self::Moderations => "moderations",
+            Self::ImagesGenerations => "images/generations",
+            Self::ImagesEdits => "images/edits",
+            Self::ImagesVariations => "images/variations",
+            Self::AudioSpeech => "audio/speech",
+            Self::AudioTranscriptions => "audio/transcriptions",
+            Self::AudioTranslations => "audio/translations",
+        }
+    }
+}

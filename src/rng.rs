@@ -1,0 +1,54 @@
+//! Randomness as an argument. Nothing outside `src/edge` makes entropy.
+
+/// A source of random numbers, seeded by whoever owns it.
+pub trait Rng {
+    /// The next 64 random bits.
+    fn next_u64(&mut self) -> u64;
+
+    /// A number in `0.0..1.0`.
+    fn unit(&mut self) -> f64 {
+        // 53 bits are what an f64 can hold exactly.
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64")]
+        let numerator = (self.next_u64() >> 11) as f64;
+        numerator / 9_007_199_254_740_992.0
+    }
+
+    /// A number in `0..n`; 0 where `n` is 0.
+    fn below(&mut self, n: usize) -> usize {
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let drawn = (self.unit() * n as f64) as usize;
+        drawn.min(n.saturating_sub(1))
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood 2014): eight bytes of state and good enough for spreading load. Never for secrets.
+#[derive(Debug, Clone)]
+pub struct SplitMix64(u64);
+
+impl SplitMix64 {
+    /// A generator that yields the same numbers for the same seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+}
+
+impl Rng for SplitMix64 {
+    fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mix(self.0)
+    }
+}
+
+/// The finaliser of SplitMix64: spreads every bit of `x` over the whole word.
+pub fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+/// A 64-bit hash of `bytes` that is the same in every isolate and every version (FNV-1a, finalised by [`mix`]).
+pub fn stable_hash(bytes: &[u8]) -> u64 {
+    let fnv =
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    mix(fnv)
+}

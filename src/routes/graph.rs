@@ -1,0 +1,354 @@
+//! The compiled routes document: what the machine walks.
+//!
+//! Built only by [`crate::routes::compile`], and correct by construction: nodes own what they point to, so there is no name
+//! to look up, no cycle, no empty node and no unknown error class; whatever reads the graph asks for none of that again.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::when::Condition;
+use crate::attempt::class::{ErrorClass, Triggers};
+use crate::routes::glob::Glob;
+use crate::time::Millis;
+
+/// A routes document, compiled.
+#[derive(Debug)]
+pub struct Graph {
+    /// Short hash of the document, shown as `x-switchyard-routes`.
+    pub version: String,
+    /// Gateway-wide settings and defaults.
+    pub settings: Settings,
+    /// Who may call; `None` where the document has no `clients` section.
+    pub clients: Option<Vec<Client>>,
+    /// Every deployment, by its `id`.
+    pub deployments: Vec<Rc<Deployment>>,
+    /// The named nodes: what clients may write as `model`.
+    pub models: BTreeMap<String, Rc<Node>>,
+    /// Rules in order; the first that matches chooses the node.
+    pub rules: Vec<Rule>,
+    /// What rules and `when`s read of a request.
+    pub reads: Reads,
+    /// Path prefixes that rules stand for, longest first, without the trailing slash: `/ai/azure`.
+    pub prefixes: Vec<String>,
+    /// How many nodes there are, inline ones included; `Node::id` is below it.
+    pub node_count: usize,
+}
+
+/// What the conditions of a document read, so that the edge gathers nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Lower-case names of headers.
+    pub headers: Vec<String>,
+    /// Top-level names of body fields.
+    pub body: Vec<String>,
+}
+
+/// Gateway-wide settings. Every field has its default filled in.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Default of the node key of this name.
+    pub deadline_ms: Millis,
+    /// Default of the node key of this name.
+    pub max_attempts: u32,
+    /// Defaults of the node keys of these names.
+    pub policy: Policy,
+    /// Defaults of `min_quality` and `require_tags`; they bind every node.
+    pub requirements: Requirements,
+    /// Edges for what no node on the way had an edge for.
+    pub on: Vec<(ErrorClass, Destination)>,
+    /// Bodies up to this size are kept, so that they can be sent again; larger ones are sent once, streamed.
+    pub buffer_bytes: usize,
+    /// How old the routes document may be before it is fetched again, in the background.
+    pub refresh_ms: Millis,
+    /// What of the `x-switchyard-*` and `server-timing` headers clients may see.
+    pub expose: Expose,
+    /// Origins that browsers may call from; empty: no CORS.
+    pub cors_origins: Vec<Glob>,
+    /// While an answer is held with `commit: complete`, a comment goes to the client this often.
+    pub keepalive_ms: Millis,
+}
+
+/// Which response headers clients see. All by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one switch a header")]
+pub struct Expose {
+    /// `x-switchyard-request-id`
+    pub request_id: bool,
+    /// `x-switchyard-model`
+    pub model: bool,
+    /// `x-switchyard-deployment`
+    pub deployment: bool,
+    /// `x-switchyard-attempts`
+    pub attempts: bool,
+    /// `x-switchyard-trail`
+    pub trail: bool,
+    /// `x-switchyard-routes`
+    pub routes: bool,
+    /// `server-timing`
+    pub timing: bool,
+}
+
+/// Someone who may call.
+#[derive(Debug)]
+pub struct Client {
+    /// Its name in rules and logs.
+    pub name: String,
+    /// Its key; `None` where the variable is missing, and then nobody is this client.
+    pub key: Option<Secret>,
+    /// The nodes that it may use.
+    pub models: Vec<Glob>,
+}
+
+/// A string that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself: for a request header or a comparison in constant time, and for nothing else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+/// One (resource, model, key) that can serve a request.
+#[derive(Debug)]
+pub struct Deployment {
+    /// Dense index into [`Graph::deployments`].
+    pub id: usize,
+    /// Its name in the document, trails and logs.
+    pub name: String,
+    /// The dialect it speaks and where.
+    pub upstream: Upstream,
+    /// Through which AI Gateway it is called, if any.
+    pub via: Option<Via>,
+    /// The credential; empty where `disabled`.
+    pub api_key: Secret,
+    /// Why it takes no traffic: the variable that is missing.
+    pub disabled: Option<Disabled>,
+    /// Azure region, where known.
+    pub region: Option<String>,
+    /// Higher is better; compared with `min_quality`. 0 where not given.
+    pub quality: u32,
+    /// Compared with `require_tags`.
+    pub tags: Vec<String>,
+    /// US dollars per million tokens.
+    pub cost: Option<Cost>,
+    /// Its own timeouts, which nodes may override.
+    pub timeout: Timeouts,
+    /// Edits of the request body.
+    pub params: Params,
+}
+
+/// A deployment cannot be used because the environment lacks this variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disabled {
+    /// Name of the variable.
+    pub missing: String,
+}
+
+/// A provider's dialect and address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// OpenAI, or anything compatible.
+    OpenAi {
+        /// Base URL with its `/v1`, without a trailing slash.
+        base: String,
+        /// What to write as `model`.
+        model: String,
+        /// `OpenAI-Organization`, if any.
+        organization: Option<String>,
+        /// `OpenAI-Project`, if any.
+        project: Option<String>,
+    },
+    /// Azure OpenAI (Foundry).
+    Azure {
+        /// Resource URL without `/openai` and without a trailing slash: `https://NAME.openai.azure.com`.
+        resource: String,
+        /// Name of the deployment in that resource.
+        deployment: String,
+        /// Dated version, or `None` for the v1 API.
+        api_version: Option<String>,
+    },
+}
+
+/// A Cloudflare AI Gateway between us and the provider.
+#[derive(Debug, Clone)]
+pub struct Via {
+    /// `https://gateway.ai.cloudflare.com/v1/{account}/{gateway}`, or a custom domain, without a trailing slash.
+    pub base: String,
+    /// Token with the right to run the gateway; `None` for a gateway without authentication.
+    pub token: Option<Secret>,
+}
+
+/// US dollars per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Of the prompt.
+    pub input: f64,
+    /// Of the completion.
+    pub output: f64,
+}
+
+/// Edits of a JSON request body, applied in this order: drop, rename, set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Params {
+    /// Top-level fields to take out.
+    pub drop: Vec<String>,
+    /// Top-level fields to call by another name, where the new name is not there yet.
+    pub rename: Vec<(String, String)>,
+    /// Top-level fields to set, whatever the client wrote.
+    pub set: Vec<(String, Value)>,
+}
+
+/// A node of the graph: targets and a strategy that orders them.
+#[derive(Debug)]
+pub struct Node {
+    /// Dense index below [`Graph::node_count`].
+    pub id: usize,
+    /// Its name; of an inline node the JSON path.
+    pub name: String,
+    /// How targets are put in order.
+    pub strategy: Strategy,
+    /// Never empty.
+    pub targets: Vec<Target>,
+    /// What to do on failure, for how long to wait, when to commit: set here, or left to the nodes outside.
+    pub policy: Policy,
+    /// Most attempts below this node.
+    pub max_attempts: Option<u32>,
+    /// Most time below this node.
+    pub deadline_ms: Option<Millis>,
+    /// What deployments below this node must offer.
+    pub requirements: Requirements,
+    /// Where to go after a failure of a class.
+    pub on: Vec<(ErrorClass, Destination)>,
+}
+
+/// How a node orders its targets.
+#[derive(Debug)]
+pub enum Strategy {
+    /// Lower `priority` first; equal ones form a tier that is spread by weight.
+    Priority,
+    /// A weighted draw, and again among what is left.
+    Weighted,
+    /// In turn.
+    RoundRobin,
+    /// Any order.
+    Random,
+    /// Fastest first.
+    Latency,
+    /// Cheapest first.
+    Cost,
+    /// Least requests in flight first.
+    LeastBusy,
+    /// Nearest to the client first.
+    Nearest,
+    /// The target of the first condition that holds, and no other. Conditions and targets pair up; `else` is a last
+    /// condition that always holds.
+    Match(Vec<Condition>),
+}
+
+/// An arrow to what a node may use.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Where it leads.
+    pub to: Destination,
+    /// Share of a draw; 1 by default. Finite and not negative; 0 takes no traffic.
+    pub weight: f64,
+    /// Tier; lower is tried first.
+    pub priority: u32,
+}
+
+/// The end of an arrow.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// A leaf.
+    Deployment(Rc<Deployment>),
+    /// An inner node.
+    Node(Rc<Node>),
+}
+
+/// Requirements that fallback never crosses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// Least `quality` of a deployment; 0 asks nothing.
+    pub min_quality: u32,
+    /// Tags that a deployment must have, all of them.
+    pub require_tags: Vec<String>,
+}
+
+/// Settings of which the nearest wins. `None`: ask the node outside, and `settings` last.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Failures that let a node try its next target.
+    pub fallback_on: Option<Triggers>,
+    /// Second tries of the same target.
+    pub retry: Option<Retry>,
+    /// Limits for each phase of an attempt.
+    pub timeout: Timeouts,
+    /// When the answer starts to flow.
+    pub commit: Option<Commit>,
+}
+
+/// Second tries of the same target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// Failures worth a second try.
+    pub on: Triggers,
+    /// Second tries of one target; 0 forbids them.
+    pub attempts: u32,
+    /// First wait; doubled each time.
+    pub backoff_ms: Millis,
+    /// Longest wait of our own choice.
+    pub max_backoff_ms: Millis,
+    /// Longest `Retry-After` that is waited for.
+    pub max_wait_ms: Millis,
+}
+
+/// Limits for each phase of an attempt. `None`: not limited here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the headers of a streamed answer. The platform does not show when a connection stands, and an answer that is
+    /// not streamed sends its headers when it is finished, so this is as near as can be.
+    pub connect_ms: Option<Millis>,
+    /// Until the headers of any answer.
+    pub headers_ms: Option<Millis>,
+    /// Until the first content of a streamed answer.
+    pub first_token_ms: Option<Millis>,
+    /// Between two pieces of a streamed answer.
+    pub idle_ms: Option<Millis>,
+    /// The whole attempt.
+    pub total_ms: Option<Millis>,
+}
+
+/// When the answer starts to flow to the client, and switching ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// With a good status.
+    Headers,
+    /// With the first event that carries content.
+    FirstToken,
+    /// When the upstream has finished.
+    Complete,
+}
+
+/// A rule: it chooses the node before the model does.
+#[derive(Debug)]
+pub struct Rule {
+    /// When it applies.
+    pub when: Condition,
+    /// The node it chooses: always a named one.
+    pub node: Rc<Node>,
+}

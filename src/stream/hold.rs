@@ -1,0 +1,1 @@
+//! Holding an answer back until it is worth committing to.

@@ -1,0 +1,6 @@
+//! Server-sent events: when an answer may start to flow, and whether it ended well.
+
+pub mod hold;
+pub mod protocol;
+pub mod sse;
+pub mod tail;

@@ -1,0 +1,1 @@
+//! An incremental parser of server-sent events.

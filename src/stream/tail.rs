@@ -1,0 +1,1 @@
+//! How a committed stream ended.

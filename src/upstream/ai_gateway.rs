@@ -1,0 +1,1 @@
+//! Cloudflare AI Gateway as the way to a provider.

@@ -1,0 +1,1 @@
+//! Which headers cross the gateway.

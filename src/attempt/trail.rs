@@ -1,1 +1,93 @@
-//! What was tried, and how it went.
+//! What was tried for one request, and how it went: the header, the logs and the tests are views of this one value.
+
+use std::rc::Rc;
+
+use super::failure::Failure;
+use crate::routes::graph::Deployment;
+use crate::time::Millis;
+
+/// Every attempt of a request, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Trail(Vec<Attempt>);
+
+/// One dispatch to one deployment.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Whom it went to.
+    pub deployment: Rc<Deployment>,
+    /// When it was sent.
+    pub started_at: Millis,
+    /// How it went; `None` while it is under way.
+    pub ended: Option<Ended>,
+}
+
+/// How an attempt went.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// From dispatch to commit or failure.
+    pub after_ms: Millis,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It serves the client, with this status.
+    Served(u16),
+    /// It failed before the commit point.
+    Failed(Failure),
+    /// The client left; that says nothing about the deployment.
+    Abandoned,
+}
+
+impl Trail {
+    /// Begins an attempt.
+    pub fn begin(&mut self, deployment: Rc<Deployment>, now: Millis) {
+        self.0.push(Attempt { deployment, started_at: now, ended: None });
+    }
+
+    /// Ends the attempt under way.
+    pub fn end(&mut self, outcome: Outcome, now: Millis) {
+        if let Some(attempt) = self.0.last_mut().filter(|attempt| attempt.ended.is_none()) {
+            attempt.ended = Some(Ended { after_ms: now.saturating_sub(attempt.started_at), outcome });
+        }
+    }
+
+    /// The attempts, in order.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.0
+    }
+
+    /// The failures, in order.
+    pub fn failures(&self) -> impl Iterator<Item = &Failure> {
+        self.0.iter().filter_map(|attempt| match &attempt.ended.as_ref()?.outcome {
+            Outcome::Failed(failure) => Some(failure),
+            Outcome::Served(_) | Outcome::Abandoned => None,
+        })
+    }
+
+    /// Time spent waiting for upstreams.
+    pub fn upstream_ms(&self) -> Millis {
+        self.0.iter().filter_map(|attempt| attempt.ended.as_ref()).map(|ended| ended.after_ms).sum()
+    }
+}
+
+impl std::fmt::Display for Trail {
+    /// `openai=rate_limit;12, azure-eastus=200;48`: deployment, status or class, milliseconds.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, attempt) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(formatter, "{separator}{}=", attempt.deployment.name)?;
+            match &attempt.ended {
+                None => formatter.write_str("pending")?,
+                Some(Ended { after_ms, outcome }) => match outcome {
+                    Outcome::Served(status) => write!(formatter, "{status};{after_ms}")?,
+                    Outcome::Failed(failure) => write!(formatter, "{};{after_ms}", failure.class.name())?,
+                    Outcome::Abandoned => write!(formatter, "abandoned;{after_ms}")?,
+                },
+            }
+        }
+        Ok(())
+    }
+}

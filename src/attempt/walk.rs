@@ -1,1 +1,270 @@
-//! The walk over the graph.
+//! The walk over the graph: which deployment is next, given what failed.
+//!
+//! A stack of frames, one for each node between the entry and the current target. A failure is first put to the innermost
+//! frame: an `on` edge for its class is taken, or `fallback_on` allows that node's next target, or the frame is left and the
+//! same failure is put to the one outside. So fallback works alike below every strategy and at any depth.
+//!
+//! Invariants: a deployment that was tried is never offered again, by whichever path; requirements, attempt limits and
+//! deadlines of every frame on the stack bind; the walk ends, since nodes form a finite tree of paths, each gone once.
+
+use std::rc::Rc;
+
+use super::class::{ErrorClass, Triggers};
+use crate::balance::order::{Cursors, order};
+use crate::request::facts::Facts;
+use crate::rng::Rng;
+use crate::routes::graph::{Commit, Deployment, Destination, Graph, Node, Retry, Target, Timeouts};
+use crate::time::Millis;
+use crate::upstream;
+
+/// What the pure core needs from outside at each step.
+pub struct Surroundings<'a> {
+    /// The time of this step.
+    pub now: Millis,
+    /// Randomness for draws and jitter.
+    pub rng: &'a mut dyn Rng,
+    /// Turns of the round-robin nodes.
+    pub cursors: &'a Cursors,
+}
+
+/// A position in the graph.
+#[derive(Clone)]
+pub struct Walk {
+    graph: Rc<Graph>,
+    facts: Rc<Facts>,
+    frames: Vec<Frame>,
+    tried: Vec<usize>,
+}
+
+/// One node on the way to the current target. The outermost frame stands for `settings` and has no node.
+#[derive(Clone)]
+struct Frame {
+    node: Option<Rc<Node>>,
+    /// To be tried before `order`: the entry of the walk, or the end of an edge.
+    ahead: Option<Destination>,
+    /// Indices of targets that are left, in order.
+    order: std::vec::IntoIter<usize>,
+    edge_taken: bool,
+    attempts_left: u32,
+    deadline: Millis,
+}
+
+impl Walk {
+    /// Stands before `entry`. The limits of the whole request are those of `entry`, or else of `settings`; the client's own
+    /// patience shortens the deadline.
+    pub fn new(graph: Rc<Graph>, facts: Rc<Facts>, entry: &Rc<Node>, now: Millis) -> Self {
+        let allowed_ms = entry.deadline_ms.unwrap_or(graph.settings.deadline_ms);
+        let patient_ms = facts.patience_ms.map_or(allowed_ms, |patience_ms| patience_ms.min(allowed_ms));
+        let allowed_attempts = entry.max_attempts.unwrap_or(graph.settings.max_attempts);
+        let settings = Frame {
+            node: None,
+            ahead: Some(Destination::Node(Rc::clone(entry))),
+            order: Vec::new().into_iter(),
+            edge_taken: false,
+            attempts_left: if facts.replayable { allowed_attempts } else { allowed_attempts.min(1) },
+            deadline: now.saturating_add(patient_ms),
+        };
+        Self { graph, facts, frames: vec![settings], tried: Vec::new() }
+    }
+
+    /// The next deployment to try; `failed` is what the last one ended with, `None` at the start. `None` when nothing is left.
+    pub fn advance(
+        &mut self,
+        failed: Option<(ErrorClass, Option<u16>)>,
+        around: &mut Surroundings<'_>,
+    ) -> Option<Rc<Deployment>> {
+        self.put(failed);
+        loop {
+            let frame = self.frames.last_mut()?;
+            let exhausted = frame.attempts_left == 0 || frame.deadline <= around.now;
+            match if exhausted { None } else { frame.next() } {
+                Some(Destination::Deployment(deployment)) if self.obstacle(&deployment).is_none() => {
+                    return Some(deployment);
+                }
+                Some(Destination::Deployment(_)) => {}
+                Some(Destination::Node(node)) => self.enter(node, around),
+                None => {
+                    self.frames.pop();
+                    self.put(failed);
+                }
+            }
+        }
+    }
+
+    /// Counts an attempt against every limit on the way.
+    pub fn count_attempt(&mut self) {
+        for frame in &mut self.frames {
+            frame.attempts_left = frame.attempts_left.saturating_sub(1);
+        }
+    }
+
+    /// Never offers this deployment again.
+    pub fn forbid(&mut self, deployment: &Deployment) {
+        self.tried.push(deployment.id);
+    }
+
+    /// Whether every limit on the way leaves room for one more attempt at `at`.
+    pub fn may_attempt(&self, at: Millis) -> bool {
+        self.frames.iter().all(|frame| frame.attempts_left > 0) && at < self.deadline()
+    }
+
+    /// The nearest deadline on the way.
+    pub fn deadline(&self) -> Millis {
+        self.frames.iter().map(|frame| frame.deadline).min().unwrap_or_default()
+    }
+
+    /// `retry` of the nearest node that has one, or of `settings`.
+    pub fn retry(&self) -> Option<Retry> {
+        self.nodes().find_map(|node| node.policy.retry.clone()).or_else(|| self.graph.settings.policy.retry.clone())
+    }
+
+    /// `commit` of the nearest node that has one, or of `settings`, or the default.
+    pub fn commit(&self) -> Commit {
+        self.nodes().find_map(|node| node.policy.commit).or(self.graph.settings.policy.commit).unwrap_or(Commit::FirstToken)
+    }
+
+    /// For each phase: the limit of the nearest node that has one, or of the deployment, or of `settings`.
+    pub fn timeouts(&self, deployment: &Deployment) -> Timeouts {
+        self.nodes()
+            .fold(Timeouts::default(), |nearest, node| nearest.or(node.policy.timeout))
+            .or(deployment.timeout)
+            .or(self.graph.settings.policy.timeout)
+    }
+
+    /// Why this deployment may not be tried here; `None` if it may.
+    pub fn obstacle(&self, deployment: &Deployment) -> Option<Obstacle> {
+        if let Some(disabled) = &deployment.disabled {
+            return Some(Obstacle::Disabled { missing: disabled.missing.clone() });
+        }
+        if !upstream::supports(deployment, self.facts.operation) {
+            return Some(Obstacle::Unsupported);
+        }
+        let requirements =
+            self.nodes().map(|node| &node.requirements).chain(std::iter::once(&self.graph.settings.requirements));
+        for required in requirements {
+            if deployment.quality < required.min_quality {
+                return Some(Obstacle::Quality { required: required.min_quality });
+            }
+            if let Some(tag) = required.require_tags.iter().find(|tag| !deployment.tags.contains(tag)) {
+                return Some(Obstacle::Tag { required: tag.clone() });
+            }
+        }
+        self.tried.contains(&deployment.id).then_some(Obstacle::Tried)
+    }
+
+    /// The nodes on the way, innermost first.
+    fn nodes(&self) -> impl Iterator<Item = &Rc<Node>> {
+        self.frames.iter().rev().filter_map(|frame| frame.node.as_ref())
+    }
+
+    /// Puts a failure to the frames, innermost first, and leaves those that cannot do anything about it.
+    fn put(&mut self, failed: Option<(ErrorClass, Option<u16>)>) {
+        let Some((class, status)) = failed else { return };
+        while let Some(frame) = self.frames.last_mut() {
+            let edges = frame.node.as_ref().map_or(&self.graph.settings.on, |node| &node.on);
+            if let Some((_, to)) = edges.iter().find(|(on, _)| *on == class && !frame.edge_taken) {
+                frame.edge_taken = true;
+                frame.order = Vec::new().into_iter();
+                frame.ahead = Some(to.clone());
+                return;
+            }
+            if self.falls_back_on(class, status) {
+                return;
+            }
+            self.frames.pop();
+        }
+    }
+
+    /// Whether the innermost frame may try its next target after such a failure: the nearest `fallback_on` decides.
+    fn falls_back_on(&self, class: ErrorClass, status: Option<u16>) -> bool {
+        let nearest = self.nodes().find_map(|node| node.policy.fallback_on.as_ref());
+        nearest
+            .or(self.graph.settings.policy.fallback_on.as_ref())
+            .map_or_else(|| class.is_curable_elsewhere(), |triggers: &Triggers| triggers.contains(class, status))
+    }
+
+    fn enter(&mut self, node: Rc<Node>, around: &mut Surroundings<'_>) {
+        self.frames.push(Frame {
+            ahead: None,
+            order: Vec::new().into_iter(),
+            edge_taken: false,
+            attempts_left: node.max_attempts.unwrap_or(u32::MAX),
+            deadline: node.deadline_ms.map_or(Millis::MAX, |deadline_ms| around.now.saturating_add(deadline_ms)),
+            node: Some(Rc::clone(&node)),
+        });
+        // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
+        let usable = |target: &Target| match &target.to {
+            Destination::Deployment(deployment) => self.obstacle(deployment).is_none(),
+            Destination::Node(_) => true,
+        };
+        let order = order(&node, &self.facts, &usable, around.cursors, around.rng);
+        if let Some(frame) = self.frames.last_mut() {
+            frame.order = order.into_iter();
+        }
+    }
+}
+
+impl Frame {
+    fn next(&mut self) -> Option<Destination> {
+        self.ahead.take().or_else(|| {
+            let index = self.order.next()?;
+            self.node.as_ref()?.targets.get(index).map(|target| target.to.clone())
+        })
+    }
+}
+
+/// Why nothing below `entry` may be tried: every deployment on the way that may not, with its reason. For the error message of
+/// a request that found none; it follows every path, and no request that is served comes here.
+pub fn obstacles(graph: &Rc<Graph>, facts: &Rc<Facts>, entry: &Rc<Node>, around: &mut Surroundings<'_>) -> Vec<Obstacle> {
+    let mut walk = Walk::new(Rc::clone(graph), Rc::clone(facts), entry, around.now);
+    let mut found = Vec::new();
+    walk.frames.clear();
+    walk.explore(&Destination::Node(Rc::clone(entry)), &mut found);
+    found
+}
+
+impl Walk {
+    fn explore(&mut self, at: &Destination, found: &mut Vec<Obstacle>) {
+        match at {
+            Destination::Deployment(deployment) => found.extend(self.obstacle(deployment)),
+            Destination::Node(node) => {
+                self.frames.push(Frame {
+                    node: Some(Rc::clone(node)),
+                    ahead: None,
+                    order: Vec::new().into_iter(),
+                    edge_taken: false,
+                    attempts_left: u32::MAX,
+                    deadline: Millis::MAX,
+                });
+                for target in &node.targets {
+                    self.explore(&target.to, found);
+                }
+                self.frames.pop();
+            }
+        }
+    }
+}
+
+/// Why a deployment may not be tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A variable that it needs is missing.
+    Disabled {
+        /// Name of the variable.
+        missing: String,
+    },
+    /// Its provider does not offer the operation.
+    Unsupported,
+    /// Its `quality` is too low.
+    Quality {
+        /// What is asked for.
+        required: u32,
+    },
+    /// It lacks a tag.
+    Tag {
+        /// The tag that is asked for.
+        required: String,
+    },
+    /// It failed in this request already.
+    Tried,
+}

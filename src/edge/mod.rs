@@ -1,1 +1,20 @@
-//! The Worker.
+//! The Worker: it gathers what a request says, obeys the machine and moves bytes. It decides nothing; what can be decided
+//! without the platform is decided outside this module, where it can be tested natively.
+
+mod admin;
+mod call;
+mod clock;
+mod flow;
+mod inbound;
+mod isolate;
+mod js;
+mod respond;
+mod serve;
+
+use worker::{Context, Env, Request, Response, Result, event};
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    let request = request.inner().clone();
+    Ok(serve::serve(request, env, context).await.map(Response::from)?)
+}

@@ -36,6 +36,8 @@ pub struct Facts {
     pub max_output_tokens: Option<u64>,
     /// Whether the client asked for a streamed answer.
     pub stream: bool,
+    /// Whether the body can be sent again; one that is too large to keep is sent once, to one deployment.
+    pub replayable: bool,
     /// How long the client itself will wait, where it says so (`x-stainless-read-timeout`, `cf-aig-request-timeout`).
     pub patience_ms: Option<Millis>,
     /// One random number of this request in `0.0..1.0`, for `percent` without a sticky key.
@@ -59,4 +61,67 @@ pub struct Place {
     /// The caller is another Worker (AI Gateway, say): country and coordinates then describe Cloudflare's own egress, and
     /// only `colo` still says something of the client.
     pub behind_worker: bool,
+}
+
+/// Metadata of a request: `own` (`x-switchyard-metadata`) laid over `gateway` (`cf-aig-metadata`, flat JSON:
+/// <https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/>). What is not a JSON object counts as nothing.
+pub fn metadata(gateway: Option<&str>, own: Option<&str>) -> BTreeMap<String, Value> {
+    [gateway, own]
+        .into_iter()
+        .flatten()
+        .filter_map(|text| serde_json::from_str::<BTreeMap<String, Value>>(text).ok())
+        .flatten()
+        .collect()
+}
+
+/// How long the client will wait: the shortest of what it says. The official SDKs tell seconds
+/// (`x-stainless-read-timeout`, `x-stainless-timeout`), AI Gateway milliseconds (`cf-aig-request-timeout`).
+pub fn patience_ms(seconds: [Option<&str>; 2], milliseconds: Option<&str>) -> Option<Millis> {
+    let seconds = seconds.into_iter().flatten().map(|text| (text, 1_000.0));
+    let milliseconds = milliseconds.into_iter().map(|text| (text, 1.0));
+    seconds
+        .chain(milliseconds)
+        .filter_map(|(text, unit_ms)| Some(text.trim().parse::<f64>().ok()? * unit_ms))
+        .filter(|ms| ms.is_finite() && *ms >= 1.0)
+        .map(|ms| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "finite and positive; casts saturate")]
+            let ms = ms as Millis;
+            ms
+        })
+        .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_metadata_lies_over_that_of_the_gateway() {
+        let metadata = metadata(Some(r#"{"team":"a","tier":"free"}"#), Some(r#"{"tier":"gold"}"#));
+        assert_eq!(metadata["team"], "a");
+        assert_eq!(metadata["tier"], "gold");
+    }
+
+    #[test]
+    fn metadata_that_is_no_object_counts_as_nothing() {
+        for text in ["", "[1]", "{", "null", "\"x\""] {
+            assert!(metadata(Some(text), None).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_shortest_patience_counts() {
+        for (seconds, milliseconds, expected) in [
+            ([Some("600"), None], None, Some(600_000)),
+            ([Some("600"), Some("2.5")], None, Some(2_500)),
+            ([Some("600"), None], Some("1500"), Some(1_500)),
+            // The Python SDK may write fractions; `None` and zero mean no limit.
+            ([Some("0.25"), None], None, Some(250)),
+            ([Some("None"), Some("0")], Some("-1"), None),
+            ([Some("inf"), Some("NaN")], Some("1e400"), None),
+            ([None, None], None, None),
+        ] {
+            assert_eq!(patience_ms(seconds, milliseconds), expected, "{seconds:?} {milliseconds:?}");
+        }
+    }
 }

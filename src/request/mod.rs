@@ -1,6 +1,8 @@
 //! What the client wants.
 
 pub mod body;
+pub mod credentials;
+pub mod entry;
 pub mod facts;
 pub mod multipart;
 pub mod operation;

@@ -101,6 +101,13 @@ pub struct Client {
     pub models: Vec<Glob>,
 }
 
+impl Client {
+    /// Whether its key opens the node of this name.
+    pub fn may_use(&self, node: &str) -> bool {
+        self.models.iter().any(|glob| glob.matches(node))
+    }
+}
+
 /// A string that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -331,6 +338,20 @@ pub struct Timeouts {
     pub idle_ms: Option<Millis>,
     /// The whole attempt.
     pub total_ms: Option<Millis>,
+}
+
+impl Timeouts {
+    /// These limits, and those of `other` for the phases without one.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            connect_ms: self.connect_ms.or(other.connect_ms),
+            headers_ms: self.headers_ms.or(other.headers_ms),
+            first_token_ms: self.first_token_ms.or(other.first_token_ms),
+            idle_ms: self.idle_ms.or(other.idle_ms),
+            total_ms: self.total_ms.or(other.total_ms),
+        }
+    }
 }
 
 /// When the answer starts to flow to the client, and switching ends.

@@ -1,0 +1,103 @@
+// What the project needs beyond rustup and Node, installed on first use and pinned: npm packages, the wasm32 target and
+// the tools that turn Rust into a Worker. Everything comes from the package registries, so it works with or without access to
+// anything else. A second run only compares versions.
+
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+export const bin = (name) => join(root, "node_modules", ".bin", name);
+
+// The command line of wasm-bindgen must be of the very version of the crate in Cargo.toml; worker-build that of `worker`.
+const tools = [
+  { crate: "worker-build", binary: "worker-build", version: "0.8.7" },
+  { crate: "wasm-bindgen-cli", binary: "wasm-bindgen", version: "0.2.129" },
+];
+const tool = (name) => join(root, ".tools", "bin", name);
+
+/** The environment in which worker-build finds its tools instead of downloading them. */
+export const buildEnv = () => ({
+  ...process.env,
+  WASM_BINDGEN_BIN: tool("wasm-bindgen"),
+  WASM_OPT_BIN: bin("wasm-opt"),
+  ESBUILD_BIN: bin("esbuild"),
+  WRANGLER_SEND_METRICS: "false",
+});
+
+export const workerBuild = tool("worker-build");
+
+/** Runs a command in the project's root with its output on the terminal; throws when it fails. */
+export function run(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options });
+    child.on("error", (error) => reject(new Error(`${command}: ${error.message}`)));
+    child.on("exit", (code, signal) =>
+      code === 0 ? resolve() : reject(new Error(`\`${[command, ...args].join(" ")}\` ended with ${signal ?? code}`)),
+    );
+  });
+}
+
+/** npm packages, as the lock file says. */
+export async function ensurePackages() {
+  const installed = join(root, "node_modules", ".package-lock.json");
+  const isCurrent = () => {
+    if (!existsSync(installed) || !existsSync(bin("node"))) return false;
+    const has = JSON.parse(readFileSync(installed, "utf8")).packages;
+    const wants = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
+    return Object.entries(wants).every(
+      ([path, { version, optional }]) => path === "" || optional || has[path]?.version === version,
+    );
+  };
+  if (isCurrent()) return;
+  say("installing npm packages");
+  await run("npm", ["ci", "--no-audit", "--no-fund"]);
+}
+
+/** The wasm32 target and the build tools. */
+export async function ensureRust() {
+  if (spawnSync("cargo", ["--version"], { cwd: root }).status !== 0) {
+    throw new Error("Rust is missing. Install it with rustup (https://rustup.rs), then run this again.");
+  }
+  const target = "wasm32-unknown-unknown";
+  const targets = spawnSync("rustup", ["target", "list", "--installed"], { cwd: root, encoding: "utf8" });
+  if (targets.status === 0 && !targets.stdout.split("\n").includes(target)) {
+    say(`adding the Rust target ${target}`);
+    await run("rustup", ["target", "add", target]);
+  }
+  for (const { crate, binary, version } of tools) {
+    const has = spawnSync(tool(binary), ["--version"], { encoding: "utf8" });
+    if (has.stdout?.includes(version)) continue;
+    say(`building ${crate} ${version} (a few minutes, once)`);
+    await run("cargo", ["install", crate, "--version", version, "--locked", "--force", "--root", join(root, ".tools")]);
+  }
+}
+
+/** Everything. */
+export async function ensureAll() {
+  await Promise.all([ensurePackages(), ensureRust()]);
+}
+
+/** The project's own Node: wrangler needs a newer one than many machines have. */
+export function restartOnOwnNode(script) {
+  if (Number(process.versions.node.split(".")[0]) >= 22) return Promise.resolve();
+  return run(bin("node"), [script, ...process.argv.slice(2)]).then(
+    () => process.exit(0),
+    () => process.exit(1),
+  );
+}
+
+/** A line of progress. */
+export function say(text) {
+  const arrow = process.stdout.isTTY ? "\u001b[36m▸\u001b[0m" : "▸";
+  console.log(`${arrow} ${text}`);
+}
+
+/** Runs a script's main function; an error is one clear line and exit code 1. */
+export function main(body) {
+  body().catch((error) => {
+    console.error(process.stderr.isTTY ? `\u001b[31m✗\u001b[0m ${error.message}` : `✗ ${error.message}`);
+    process.exit(1);
+  });
+}

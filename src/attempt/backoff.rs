@@ -1,0 +1,65 @@
+//! How long to wait before a second try of the same target.
+
+use super::failure::Failure;
+use crate::rng::Rng;
+use crate::routes::graph::Retry;
+use crate::time::Millis;
+
+/// The wait before second try number `tried` (1 for the first), or `None` where the upstream asks for more patience than
+/// `retry` has. What the upstream asks for is never cut short; our own choice doubles from try to try up to
+/// `max_backoff_ms`, of which a random half is taken off so that many clients do not come back together.
+pub fn wait_ms(failure: &Failure, retry: &Retry, tried: u32, rng: &mut dyn Rng) -> Option<Millis> {
+    if let Some(hint_ms) = failure.hint_ms {
+        return (hint_ms <= retry.max_wait_ms).then_some(hint_ms);
+    }
+    let doublings = tried.saturating_sub(1).min(32);
+    let longest_ms = retry.backoff_ms.saturating_mul(1 << doublings).min(retry.max_backoff_ms);
+    let half_ms = longest_ms / 2;
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let drawn_ms = (rng.unit() * half_ms as f64) as Millis;
+    Some(longest_ms.saturating_sub(drawn_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt::class::{ErrorClass, Triggers};
+    use crate::rng::SplitMix64;
+
+    const RETRY: Retry = Retry {
+        on: Triggers { classes: Vec::new(), statuses: Vec::new() },
+        attempts: 9,
+        backoff_ms: 100,
+        max_backoff_ms: 1000,
+        max_wait_ms: 5000,
+    };
+
+    fn failure(hint_ms: Option<Millis>) -> Failure {
+        Failure { hint_ms, ..Failure::silent(ErrorClass::RateLimit, "") }
+    }
+
+    #[test]
+    fn a_hint_is_waited_for_exactly_or_not_at_all() {
+        let mut rng = SplitMix64::new(1);
+        for (hint_ms, expected) in [(0, Some(0)), (1, Some(1)), (5000, Some(5000)), (5001, None)] {
+            assert_eq!(wait_ms(&failure(Some(hint_ms)), &RETRY, 1, &mut rng), expected);
+        }
+    }
+
+    #[test]
+    fn backoff_doubles_up_to_its_cap_and_keeps_at_least_half() {
+        let mut rng = SplitMix64::new(1);
+        for (tried, longest) in [(1, 100), (2, 200), (4, 800), (5, 1000), (40, 1000), (u32::MAX, 1000)] {
+            for _ in 0..100 {
+                let waited = wait_ms(&failure(None), &RETRY, tried, &mut rng).unwrap();
+                assert!((longest / 2..=longest).contains(&waited), "try {tried} waited {waited} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn absurd_settings_do_not_overflow() {
+        let retry = Retry { backoff_ms: u64::MAX, max_backoff_ms: u64::MAX, ..RETRY };
+        assert!(wait_ms(&failure(None), &retry, 3, &mut SplitMix64::new(1)).is_some());
+    }
+}

@@ -1,0 +1,44 @@
+//! The admin API: what serves, and what does not. It needs `ADMIN_TOKEN`; without one configured it is closed.
+
+use serde_json::{Value, json};
+use wasm_bindgen::JsCast;
+use worker::Env;
+
+use super::isolate::{self, Routes};
+use super::js;
+use super::serve::Arrival;
+use crate::reply::error::ClientError;
+use crate::request::credentials;
+
+/// The answer to a request below `/admin`; `None` for any other path.
+pub fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Result<Value, ClientError>> {
+    let path = arrival.path().strip_prefix("/admin/")?;
+    let token = js::string_at(env.unchecked_ref(), "ADMIN_TOKEN");
+    let admitted = token.zip(arrival.key()).is_some_and(|(known, given)| credentials::matches(&known, given));
+    Some(match (admitted, path) {
+        (false, _) => Err(ClientError::InvalidApiKey),
+        (true, "api/routes") if arrival.method() == "GET" => Ok(status(routes)),
+        (true, "api/routes") => Err(ClientError::MethodNotAllowed { method: arrival.method(), allow: "GET" }),
+        (true, _) => Err(ClientError::UnknownPath { path: arrival.path().to_owned() }),
+    })
+}
+
+/// `GET /admin/api/routes`: the document that serves, what is disabled, and the document that was refused, if any.
+fn status(routes: &Routes) -> Value {
+    let disabled: Vec<Value> = routes
+        .graph
+        .deployments
+        .iter()
+        .filter_map(|deployment| {
+            let missing = &deployment.disabled.as_ref()?.missing;
+            Some(json!({ "deployment": deployment.name, "missing": missing }))
+        })
+        .collect();
+    json!({
+        "version": routes.graph.version,
+        "source": routes.source.name(),
+        "warnings": routes.warnings,
+        "disabled": disabled,
+        "refused": isolate::rejected().map(|rejected| rejected.issues),
+    })
+}

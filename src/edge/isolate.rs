@@ -1,0 +1,230 @@
+//! What one isolate keeps between requests: the compiled routes and a source of randomness. Plain data only, since I/O objects
+//! belong to the request that made them.
+//!
+//! The routes document in KV wins; with none there, the one that was compiled in serves. It is compiled once and looked at again
+//! in the background. A document that does not compile, or vanishes, never takes traffic: the last good one goes on, in this
+//! isolate from memory, in a new one from its copy in KV under [`LAST_GOOD`].
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use wasm_bindgen::JsCast;
+use worker::kv::KvStore;
+use worker::{Context, Env};
+
+use super::{clock, js};
+use crate::attempt::machine::Surroundings;
+use crate::balance::order::Cursors;
+use crate::reply::error::ClientError;
+use crate::rng::{Rng, SplitMix64, stable_hash};
+use crate::routes::compile;
+use crate::routes::graph::Graph;
+use crate::routes::issue::Issue;
+use crate::time::Millis;
+
+/// The key of the routes document in the namespace `ROUTES`.
+const CURRENT: &str = "routes";
+/// The key of the copy of the last one that compiled.
+const LAST_GOOD: &str = "routes.last-good";
+/// The shortest time that KV keeps what it read near by: <https://developers.cloudflare.com/kv/api/read-key-value-pairs/>
+const KV_CACHE_SECONDS: u64 = 30;
+/// What serves where KV has no document.
+const COMPILED_IN: &str = include_str!("../../routes.json");
+
+thread_local! {
+    static ROUTES: RefCell<Option<Rc<Routes>>> = const { RefCell::new(None) };
+    static CHECKED_AT: Cell<Millis> = const { Cell::new(0) };
+    static REJECTED: RefCell<Option<Rejected>> = const { RefCell::new(None) };
+    static RNG: RefCell<Option<SplitMix64>> = const { RefCell::new(None) };
+}
+
+/// Routes that serve.
+pub struct Routes {
+    /// The compiled document.
+    pub graph: Rc<Graph>,
+    /// Turns of its round-robin nodes.
+    pub cursors: Cursors,
+    /// Where the document came from.
+    pub source: Source,
+    /// What is not as it should be, and does not keep it from serving.
+    pub warnings: Vec<Issue>,
+    hash: u64,
+}
+
+/// Where a document came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// KV, key `routes`.
+    Kv,
+    /// KV, key `routes.last-good`: the current one is missing or bad.
+    LastGood,
+    /// The Worker itself.
+    CompiledIn,
+}
+
+impl Source {
+    /// Its name in the admin API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kv => "kv",
+            Self::LastGood => "last_good",
+            Self::CompiledIn => "compiled_in",
+        }
+    }
+}
+
+/// A document that takes no traffic.
+#[derive(Clone)]
+pub struct Rejected {
+    /// Everything that is wrong with it; empty where it is gone.
+    pub issues: Vec<Issue>,
+    hash: u64,
+}
+
+/// The routes to serve this request with.
+pub async fn routes(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
+    let known = ROUTES.with_borrow(Clone::clone);
+    let Some(routes) = known else { return load(env, context).await };
+    let now = clock::now();
+    if now.saturating_sub(CHECKED_AT.get()) >= routes.graph.settings.refresh_ms {
+        CHECKED_AT.set(now);
+        let env = env.clone();
+        context.wait_until(async move { refresh(&env).await });
+    }
+    Ok(routes)
+}
+
+/// The document that takes no traffic at present, if there is one.
+pub fn rejected() -> Option<Rejected> {
+    REJECTED.with_borrow(Clone::clone)
+}
+
+/// 64 random bits.
+pub fn entropy() -> u64 {
+    RNG.with_borrow_mut(|rng| rng.get_or_insert_with(|| SplitMix64::new(seed())).next_u64())
+}
+
+/// What the core needs at this moment. `rng` is the request's own.
+pub fn around<'a>(routes: &'a Routes, rng: &'a mut SplitMix64) -> Surroundings<'a> {
+    Surroundings { now: clock::now(), rng, cursors: &routes.cursors }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bits will do")]
+fn seed() -> u64 {
+    let half = || (js_sys::Math::random() * 4_294_967_296.0) as u64;
+    (half() << 32) ^ half() ^ clock::now()
+}
+
+/// The first routes of a new isolate.
+async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
+    let store = env.kv("ROUTES").ok();
+    let current = match &store {
+        None => None,
+        // What stands in KV is not known, and what was compiled in may be long outdated: better no routes than wrong ones.
+        Some(store) => read(store, CURRENT).await.map_err(|()| ClientError::RoutesUnavailable)?,
+    };
+    CHECKED_AT.set(clock::now());
+    if let Some(document) = &current {
+        if let Some(routes) = adopt(document, Source::Kv, env) {
+            if let Some(store) = store {
+                let document = document.clone();
+                context.wait_until(async move { remember(&store, &document).await });
+            }
+            return Ok(routes);
+        }
+    }
+    let last_good = match &store {
+        None => None,
+        Some(store) => read(store, LAST_GOOD).await.map_err(|()| ClientError::RoutesUnavailable)?,
+    };
+    if let Some(routes) = last_good.and_then(|document| adopt(&document, Source::LastGood, env)) {
+        if current.is_none() {
+            vanished();
+        }
+        return Ok(routes);
+    }
+    adopt(COMPILED_IN, Source::CompiledIn, env).ok_or(ClientError::RoutesUnavailable)
+}
+
+/// Looks whether KV has another document by now.
+async fn refresh(env: &Env) {
+    let (Ok(store), Some(serving)) = (env.kv("ROUTES"), ROUTES.with_borrow(Clone::clone)) else { return };
+    let Ok(current) = read(&store, CURRENT).await else { return };
+    match current {
+        Some(document) if stable_hash(document.as_bytes()) == serving.hash && serving.source == Source::Kv => {
+            REJECTED.set(None);
+        }
+        Some(document) => {
+            if adopt(&document, Source::Kv, env).is_some() {
+                remember(&store, &document).await;
+            }
+        }
+        None if serving.source != Source::CompiledIn => vanished(),
+        None => {}
+    }
+}
+
+/// Serves from this document from now on, if it compiles.
+fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
+    let hash = stable_hash(document.as_bytes());
+    let variable = |name: &str| js::string_at(env.unchecked_ref(), name);
+    match compile(document, &variable) {
+        Ok(compiled) => {
+            for warning in &compiled.warnings {
+                js::warn(&format!("routes: {warning}"));
+            }
+            let mut rng = SplitMix64::new(entropy());
+            let cursors = Cursors::new(compiled.graph.node_count, &mut rng);
+            let graph = Rc::new(compiled.graph);
+            let routes = Rc::new(Routes { graph, cursors, source, warnings: compiled.warnings, hash });
+            ROUTES.set(Some(Rc::clone(&routes)));
+            if source == Source::Kv {
+                REJECTED.set(None);
+            }
+            Some(routes)
+        }
+        Err(issues) => {
+            reject(Rejected { issues, hash });
+            None
+        }
+    }
+}
+
+/// Notes a document that takes no traffic, and says so once.
+fn reject(rejected: Rejected) {
+    if REJECTED.with_borrow(|known| known.as_ref().is_some_and(|known| known.hash == rejected.hash)) {
+        return;
+    }
+    for issue in &rejected.issues {
+        js::warn(&format!("routes: document refused, the last good one goes on: {issue}"));
+    }
+    REJECTED.set(Some(rejected));
+}
+
+fn vanished() {
+    if REJECTED.with_borrow(Option::is_none) {
+        js::warn("routes: the document is gone from KV; the last good one goes on");
+    }
+    REJECTED.set(Some(Rejected { issues: Vec::new(), hash: 0 }));
+}
+
+async fn read(store: &KvStore, key: &str) -> Result<Option<String>, ()> {
+    for _ in 0..2 {
+        match store.get(key).cache_ttl(KV_CACHE_SECONDS).text().await {
+            Ok(text) => return Ok(text),
+            Err(error) => js::warn(&format!("routes: KV does not answer: {error}")),
+        }
+    }
+    Err(())
+}
+
+/// Keeps a copy for isolates that start while the current document is bad or gone. Many isolates do this at once and KV takes
+/// one write a second; any of them will do.
+async fn remember(store: &KvStore, document: &str) {
+    if read(store, LAST_GOOD).await.is_ok_and(|known| known.as_deref() == Some(document)) {
+        return;
+    }
+    if let Ok(put) = store.put(LAST_GOOD, document) {
+        let _ = put.execute().await;
+    }
+}

@@ -1,0 +1,101 @@
+//! What web-sys does not know of the Workers runtime, and small bridges to JavaScript values.
+
+use js_sys::{Array, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    Headers, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, RequestInit, Response, WritableStream,
+    WritableStreamDefaultWriter,
+};
+
+#[wasm_bindgen]
+extern "C" {
+    /// A pipe of bytes inside the runtime: no JavaScript runs for a chunk.
+    /// <https://developers.cloudflare.com/workers/runtime-apis/streams/transformstream/#identitytransformstream>
+    pub type IdentityTransformStream;
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> IdentityTransformStream;
+    #[wasm_bindgen(method, getter)]
+    pub fn readable(this: &IdentityTransformStream) -> ReadableStream;
+    #[wasm_bindgen(method, getter)]
+    pub fn writable(this: &IdentityTransformStream) -> WritableStream;
+
+    /// The same with a known length, which becomes `content-length`.
+    pub type FixedLengthStream;
+    #[wasm_bindgen(constructor)]
+    pub fn new(length: f64) -> FixedLengthStream;
+    #[wasm_bindgen(method, getter)]
+    pub fn readable(this: &FixedLengthStream) -> ReadableStream;
+    #[wasm_bindgen(method, getter)]
+    pub fn writable(this: &FixedLengthStream) -> WritableStream;
+
+    #[wasm_bindgen(js_name = fetch, catch)]
+    fn global_fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(js_namespace = console, js_name = log)]
+    pub fn log(line: &str);
+    #[wasm_bindgen(js_namespace = console, js_name = warn)]
+    pub fn warn(line: &str);
+}
+
+/// An outgoing request.
+pub async fn fetch(url: &str, init: &RequestInit) -> Result<Response, JsValue> {
+    Ok(JsFuture::from(global_fetch(url, init)?).await?.unchecked_into())
+}
+
+/// The text of an exception, for logs.
+pub fn text_of(error: &JsValue) -> String {
+    Reflect::get(error, &"message".into())
+        .ok()
+        .and_then(|message| message.as_string())
+        .or_else(|| error.as_string())
+        .unwrap_or_else(|| "unknown error".to_owned())
+}
+
+/// A property that is a non-empty string.
+pub fn string_at(object: &JsValue, name: &str) -> Option<String> {
+    Reflect::get(object, &name.into()).ok()?.as_string().filter(|text| !text.is_empty())
+}
+
+/// Every header, names in lower case.
+pub fn entries(headers: &Headers) -> Vec<(String, String)> {
+    let text = |pair: &Array, index| pair.get(index).as_string().unwrap_or_default();
+    Array::from(&headers.entries())
+        .iter()
+        .map(|pair| {
+            let pair: Array = pair.unchecked_into();
+            (text(&pair, 0), text(&pair, 1))
+        })
+        .collect()
+}
+
+/// Headers with these values. A pair that HTTP does not allow is left out.
+pub fn headers<'h>(pairs: impl IntoIterator<Item = (&'h str, &'h str)>) -> Result<Headers, JsValue> {
+    let headers = Headers::new()?;
+    for (name, value) in pairs {
+        let _ = headers.set(name, value);
+    }
+    Ok(headers)
+}
+
+/// One read of a stream: `None` at its end.
+pub async fn read(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>, JsValue> {
+    Ok(chunk(&JsFuture::from(reader.read()).await?))
+}
+
+/// One read of up to `capacity` bytes, in one piece however many chunks they came in: `None` at the end of the stream.
+pub async fn read_gathered(reader: &ReadableStreamByobReader, capacity: u32) -> Result<Option<Vec<u8>>, JsValue> {
+    let buffer = Uint8Array::new_with_length(capacity);
+    Ok(chunk(&JsFuture::from(reader.read_with_array_buffer_view(&buffer)).await?))
+}
+
+fn chunk(result: &JsValue) -> Option<Vec<u8>> {
+    let done = Reflect::get(result, &"done".into()).is_ok_and(|done| done.is_truthy());
+    let value = Reflect::get(result, &"value".into()).ok()?;
+    (!done && value.is_object()).then(|| value.unchecked_into::<Uint8Array>().to_vec())
+}
+
+/// Writes bytes and waits until they are on their way.
+pub async fn write(writer: &WritableStreamDefaultWriter, bytes: &[u8]) -> Result<(), JsValue> {
+    JsFuture::from(writer.write_with_chunk(&Uint8Array::from(bytes))).await.map(drop)
+}

@@ -1,0 +1,195 @@
+//! What the client hears when every candidate failed: the failure that it can do most about, in the upstream's own words, and
+//! how long the whole pool asks to be left alone, so that the retries of the client's SDK neither hammer nor give up early.
+
+use serde_json::{Value, json};
+
+use super::ErrorReply;
+use super::error::ClientError;
+use crate::attempt::class::ErrorClass;
+use crate::attempt::failure::{ErrorResponse, Failure};
+use crate::time::Millis;
+
+/// When to come back to a pool that gave no hint.
+const DEFAULT_RETRY_AFTER_MS: Millis = 1_000;
+
+/// The error that stands for these failures. `deadline_exceeded` says that time ran out before the candidates did.
+pub fn reply<'f>(failures: impl Iterator<Item = &'f Failure> + Clone, deadline_exceeded: bool) -> ErrorReply {
+    let chosen = failures.clone().min_by_key(|failure| rank(failure.class));
+    let Some(chosen) = chosen else { return (&ClientError::DeadlineExceeded).into() };
+    let only_late = failures.clone().all(|failure| failure.class == ErrorClass::Timeout);
+    let mut reply = if deadline_exceeded && only_late {
+        ErrorReply::from(&ClientError::DeadlineExceeded)
+    } else {
+        in_their_words(chosen).unwrap_or_else(|| in_ours(chosen))
+    };
+
+    let may_retry = chosen.class.is_transient();
+    reply.headers.retain(|(name, _)| !matches!(name.as_str(), "retry-after" | "retry-after-ms" | "x-should-retry"));
+    reply.headers.push(("x-should-retry".to_owned(), may_retry.to_string()));
+    if may_retry {
+        let after_ms = failures
+            .filter(|failure| failure.class.is_transient())
+            .map(|failure| failure.hint_ms.unwrap_or(DEFAULT_RETRY_AFTER_MS))
+            .min()
+            .unwrap_or(DEFAULT_RETRY_AFTER_MS);
+        reply.headers.push(("retry-after-ms".to_owned(), after_ms.to_string()));
+        reply.headers.push(("retry-after".to_owned(), after_ms.div_ceil(1_000).max(1).to_string()));
+    }
+    reply
+}
+
+/// What the client can do most about comes first: mend its request, then come back later; what only the operator can mend
+/// comes last.
+fn rank(class: ErrorClass) -> u8 {
+    match class {
+        ErrorClass::BadRequest => 0,
+        ErrorClass::ContextWindow => 1,
+        ErrorClass::ContentPolicy => 2,
+        ErrorClass::RateLimit => 3,
+        ErrorClass::Unavailable => 4,
+        ErrorClass::Truncated => 5,
+        ErrorClass::Timeout => 6,
+        ErrorClass::Connection => 7,
+        ErrorClass::Quota => 8,
+        ErrorClass::NotFound => 9,
+        ErrorClass::Auth => 10,
+    }
+}
+
+/// The upstream's response, unchanged, where a client can make sense of it. Not where it speaks of the gateway's own
+/// credential, of which it may quote a part.
+fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
+    let ErrorResponse { status, headers, body } = failure.response.as_ref()?;
+    let parsed: Value = serde_json::from_slice(body).ok()?;
+    if failure.class == ErrorClass::Auth || !parsed.get("error").is_some_and(|error| error.get("message").is_some()) {
+        return None;
+    }
+    Some(ErrorReply { status: *status, headers: headers.clone(), body: body.clone() })
+}
+
+fn in_ours(failure: &Failure) -> ErrorReply {
+    let passed_on = failure.response.as_ref().map(|response| response.status);
+    let (status, kind, message) = match failure.class {
+        ErrorClass::Connection => return (&ClientError::UpstreamUnreachable).into(),
+        ErrorClass::Timeout if passed_on.is_none() => return (&ClientError::UpstreamTimeout).into(),
+        ErrorClass::Auth => (
+            502,
+            "server_error",
+            "No upstream accepted the gateway's credentials. Your own key is fine; the gateway's operator must look after this.",
+        ),
+        ErrorClass::RateLimit => (429, "rate_limit_error", "The upstream is receiving too many requests. Try again later."),
+        ErrorClass::Quota => (429, "insufficient_quota", "The upstream account has used up its quota."),
+        ErrorClass::NotFound => (404, "invalid_request_error", "No upstream offers this operation for this model."),
+        ErrorClass::ContextWindow => (400, "invalid_request_error", "The input is longer than the model's context."),
+        ErrorClass::ContentPolicy => (400, "invalid_request_error", "The upstream's content filter refused the input."),
+        ErrorClass::BadRequest => (400, "invalid_request_error", "The upstream refused the request as invalid."),
+        ErrorClass::Unavailable | ErrorClass::Truncated | ErrorClass::Timeout => {
+            (502, "server_error", "The upstream could not serve the request.")
+        }
+    };
+    let code = format!("upstream_{}", failure.class.name());
+    let body = json!({ "error": { "message": message, "type": kind, "param": null, "code": code } });
+    ErrorReply {
+        status: if failure.class == ErrorClass::Auth { status } else { passed_on.unwrap_or(status) },
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: body.to_string().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(class: ErrorClass, status: u16, hint_ms: Option<Millis>, body: &str) -> Failure {
+        let headers = vec![("retry-after".to_owned(), "77".to_owned()), ("x-request-id".to_owned(), "up-1".to_owned())];
+        let response = Some(ErrorResponse { status, headers, body: body.as_bytes().to_vec() });
+        Failure { class, status: Some(status), hint_ms, reason: String::new(), response }
+    }
+
+    fn header<'r>(reply: &'r ErrorReply, name: &str) -> Option<&'r str> {
+        reply.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn code(reply: &ErrorReply) -> String {
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        body["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    const LIMITED: &str = r#"{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
+    const TOO_LONG: &str = r#"{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
+
+    #[test]
+    fn the_failure_that_the_client_can_mend_is_told_unchanged() {
+        let failures = [
+            Failure::silent(ErrorClass::Connection, "refused"),
+            said(ErrorClass::ContextWindow, 400, None, TOO_LONG),
+            said(ErrorClass::RateLimit, 429, Some(500), LIMITED),
+        ];
+        let reply = reply(failures.iter(), false);
+        assert_eq!((reply.status, reply.body.as_slice()), (400, TOO_LONG.as_bytes()));
+        assert_eq!(header(&reply, "x-should-retry"), Some("false"));
+        assert_eq!(header(&reply, "retry-after"), None, "waiting does not mend it");
+        assert_eq!(header(&reply, "x-request-id"), Some("up-1"));
+    }
+
+    #[test]
+    fn the_soonest_useful_time_of_the_pool_is_told() {
+        for (hints, expected_ms, expected_s) in [
+            ([Some(9_000), Some(2_500)], "2500", "3"),
+            ([Some(40), Some(2_500)], "40", "1"),
+            // A member without a hint may be back in a second.
+            ([None, Some(2_500)], "1000", "1"),
+        ] {
+            let failures = hints.map(|hint_ms| said(ErrorClass::RateLimit, 429, hint_ms, LIMITED));
+            let reply = reply(failures.iter(), false);
+            assert_eq!(reply.status, 429);
+            assert_eq!(header(&reply, "x-should-retry"), Some("true"));
+            assert_eq!(header(&reply, "retry-after-ms"), Some(expected_ms));
+            assert_eq!(header(&reply, "retry-after"), Some(expected_s));
+        }
+    }
+
+    #[test]
+    fn every_class_alone_has_a_fitting_status_and_openais_shape() {
+        for (class, status, expected) in [
+            (ErrorClass::Connection, "upstream_unreachable", 502),
+            (ErrorClass::Timeout, "upstream_timeout", 504),
+            (ErrorClass::Unavailable, "upstream_unavailable", 502),
+            (ErrorClass::Truncated, "upstream_truncated", 502),
+            (ErrorClass::RateLimit, "upstream_rate_limit", 429),
+            (ErrorClass::Quota, "upstream_quota", 429),
+            (ErrorClass::Auth, "upstream_auth", 502),
+            (ErrorClass::NotFound, "upstream_not_found", 404),
+            (ErrorClass::ContextWindow, "upstream_context_window", 400),
+            (ErrorClass::ContentPolicy, "upstream_content_policy", 400),
+            (ErrorClass::BadRequest, "upstream_bad_request", 400),
+        ] {
+            let reply = reply([Failure::silent(class, "")].iter(), false);
+            assert_eq!((reply.status, code(&reply).as_str()), (expected, status));
+        }
+    }
+
+    #[test]
+    fn a_refused_credential_of_ours_is_never_quoted() {
+        let leak = r#"{"error":{"message":"Incorrect API key provided: sk-ab***yz","type":"invalid_request_error","code":"invalid_api_key"}}"#;
+        let reply = reply([said(ErrorClass::Auth, 401, None, leak)].iter(), false);
+        assert_eq!((reply.status, code(&reply).as_str()), (502, "upstream_auth"));
+        assert!(!String::from_utf8_lossy(&reply.body).contains("sk-ab"));
+    }
+
+    #[test]
+    fn a_page_of_html_becomes_json_with_the_same_status() {
+        let reply = reply([said(ErrorClass::Unavailable, 503, None, "<html>Service Unavailable</html>")].iter(), false);
+        assert_eq!((reply.status, code(&reply).as_str()), (503, "upstream_unavailable"));
+        assert_eq!(header(&reply, "content-type"), Some("application/json"));
+    }
+
+    #[test]
+    fn the_deadline_is_named_only_where_nothing_better_is_known() {
+        let late = Failure::silent(ErrorClass::Timeout, "deadline");
+        assert_eq!(code(&reply([late.clone()].iter(), true)), "deadline_exceeded");
+        assert_eq!(code(&reply([].iter(), true)), "deadline_exceeded");
+        let limited = said(ErrorClass::RateLimit, 429, None, LIMITED);
+        assert_eq!(code(&reply([limited, late].iter(), true)), "rate_limit_exceeded");
+    }
+}

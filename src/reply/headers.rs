@@ -1,0 +1,88 @@
+//! Our own response headers: which request it was, who served it, and what was tried.
+
+use crate::attempt::trail::Trail;
+use crate::routes::graph::Expose;
+use crate::time::Millis;
+
+/// What the headers tell of.
+pub struct Served<'a> {
+    /// Our name for the request.
+    pub request_id: &'a str,
+    /// Version of the routes document.
+    pub routes: &'a str,
+    /// The entry node and what was tried, once that is known.
+    pub route: Option<(&'a str, &'a Trail)>,
+    /// From the first byte of the request to the answer.
+    pub elapsed_ms: Millis,
+}
+
+/// The headers that `expose` lets out.
+pub fn own(served: &Served<'_>, expose: Expose) -> Vec<(&'static str, String)> {
+    let mut headers = Vec::with_capacity(7);
+    let mut show = |shown: bool, name, value: String| {
+        if shown {
+            headers.push((name, value));
+        }
+    };
+    show(expose.request_id, "x-switchyard-request-id", served.request_id.to_owned());
+    show(expose.routes, "x-switchyard-routes", served.routes.to_owned());
+    let Some((node, trail)) = served.route else { return headers };
+    show(expose.model, "x-switchyard-model", visible(node));
+    if let Some(last) = trail.attempts().last() {
+        show(expose.deployment, "x-switchyard-deployment", visible(&last.deployment.name));
+    }
+    show(expose.attempts, "x-switchyard-attempts", trail.attempts().len().to_string());
+    show(expose.trail, "x-switchyard-trail", visible(&trail.to_string()));
+    let upstream_ms = trail.upstream_ms();
+    let own_ms = served.elapsed_ms.saturating_sub(upstream_ms);
+    show(expose.timing, "server-timing", format!("upstream;dur={upstream_ms}, switchyard;dur={own_ms}"));
+    headers
+}
+
+/// Names come from a document in any script; a header takes visible ASCII.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Expose =
+        Expose { request_id: true, model: true, deployment: true, attempts: true, trail: true, routes: true, timing: true };
+    const NONE: Expose = Expose {
+        request_id: false,
+        model: false,
+        deployment: false,
+        attempts: false,
+        trail: false,
+        routes: false,
+        timing: false,
+    };
+
+    #[test]
+    fn nothing_is_shown_that_expose_hides() {
+        let trail = Trail::default();
+        let served =
+            Served { request_id: "req_1", routes: "abc", route: Some(("chat", &trail)), elapsed_ms: 5 };
+        assert_eq!(own(&served, NONE), []);
+        let shown: Vec<_> = own(&served, ALL).into_iter().map(|(name, _)| name).collect();
+        // Without an attempt there is no deployment to name.
+        assert_eq!(
+            shown,
+            [
+                "x-switchyard-request-id",
+                "x-switchyard-routes",
+                "x-switchyard-model",
+                "x-switchyard-attempts",
+                "x-switchyard-trail",
+                "server-timing",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_in_any_script_makes_a_valid_header() {
+        assert_eq!(visible("größe\r\nx: 1"), "gr??e??x: 1");
+    }
+}

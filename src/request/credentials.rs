@@ -1,0 +1,66 @@
+//! Who is calling: the key that came with the request, and the client that it belongs to.
+
+use subtle::ConstantTimeEq;
+
+use crate::reply::error::ClientError;
+use crate::routes::graph::{Client, Graph};
+
+/// The key in `Authorization: Bearer KEY` (the scheme in any case, RFC 9110 §11.1) or, as Azure's clients send it, in `api-key`.
+pub fn key<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>) -> Option<&'h str> {
+    let bearer = authorization.and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
+    });
+    bearer.or(api_key).filter(|key| !key.is_empty())
+}
+
+/// The client whose key this is. Every key is compared, each in constant time, so that the time taken tells nothing of how
+/// near a guess came.
+pub fn client<'g>(graph: &'g Graph, key: Option<&str>) -> Result<&'g Client, ClientError> {
+    let clients = graph.clients.as_ref().ok_or(ClientError::NoClients)?;
+    let key = key.ok_or(ClientError::InvalidApiKey)?;
+    let mut found = None;
+    for client in clients {
+        if client.key.as_ref().is_some_and(|known| matches(known.reveal(), key)) {
+            found = Some(client);
+        }
+    }
+    found.ok_or(ClientError::InvalidApiKey)
+}
+
+/// Whether two secrets are the same; the time taken depends on their lengths alone.
+pub fn matches(known: &str, given: &str) -> bool {
+    known.as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_comes_as_a_bearer_token_or_as_azure_sends_it() {
+        for (authorization, api_key, expected) in [
+            (Some("Bearer k1"), None, Some("k1")),
+            (Some("bearer  k1 "), None, Some("k1")),
+            (None, Some("k2"), Some("k2")),
+            (Some("Bearer k1"), Some("k2"), Some("k1")),
+            // An SDK without a key of its own still sends the header.
+            (Some("Bearer "), Some("k2"), Some("k2")),
+            (Some("Basic k1"), None, None),
+            (Some("Basic k1"), Some("k2"), Some("k2")),
+            (Some("k1"), None, None),
+            (None, Some(""), None),
+            (None, None, None),
+        ] {
+            assert_eq!(key(authorization, api_key), expected, "{authorization:?} {api_key:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_whole_secret_matches() {
+        assert!(matches("secret", "secret"));
+        for other in ["secre", "secrets", "Secret", ""] {
+            assert!(!matches("secret", other));
+        }
+    }
+}

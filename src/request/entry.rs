@@ -1,0 +1,38 @@
+//! Where a request enters the graph: the rules choose first, then the model that the client wrote.
+
+use std::rc::Rc;
+
+use super::facts::Facts;
+use crate::reply::error::ClientError;
+use crate::routes::graph::{Client, Graph, Node};
+
+/// How alike a name must be to be worth suggesting (Jaro-Winkler, 0 to 1).
+const ALIKE: f64 = 0.8;
+
+/// The entry node. A key opens nodes, whatever the way to them: what counts is the node that was chosen.
+pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>, ClientError> {
+    let by_rule = graph.rules.iter().find(|rule| rule.when.holds(facts)).map(|rule| &rule.node);
+    let node = match by_rule {
+        Some(node) => node,
+        None if facts.model.is_empty() => return Err(ClientError::MissingModel),
+        None => graph.models.get(&facts.model).ok_or_else(|| unknown(graph, &facts.model, client))?,
+    };
+    if client.may_use(&node.name) {
+        Ok(Rc::clone(node))
+    } else {
+        Err(ClientError::ModelNotAllowed { client: client.name.clone(), model: node.name.clone() })
+    }
+}
+
+/// The error for a model that is not there, with the nearest name that the key may use.
+pub fn unknown(graph: &Graph, model: &str, client: &Client) -> ClientError {
+    let nearest = graph
+        .models
+        .keys()
+        .filter(|name| client.may_use(name))
+        .map(|name| (strsim::jaro_winkler(name, model), name))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name.clone());
+    ClientError::ModelNotFound { model: model.to_owned(), nearest }
+}

@@ -18,8 +18,8 @@ const USUAL_OUTPUT_TOKENS: u64 = 500;
 /// More nodes than a routes document of any sensible size has. Nodes beyond it have no cursor, and take turns no more.
 const MOST_CURSORS: usize = 1 << 20;
 
-/// Cursors start below this: far above the number of a node's targets, so that each target is as likely to be the first, and
-/// small enough for a word of wasm32.
+/// Cursors start below this: far above the number of a node's targets, so that each of them is as likely to be first,
+/// and small enough for a word of wasm32.
 const START_BELOW: usize = 1 << 30;
 
 /// Whose turn it is at the nodes that take turns: one isolate's memory, by `Node::id`.
@@ -46,7 +46,8 @@ type Candidate<'a> = (usize, &'a Target);
 /// The order in which the targets of `node` are to be tried: indices into `node.targets`, each at most once.
 ///
 /// `usable` says of a target, of this node or of one below it, whether it may be used at all (policy, failed already,
-/// disabled, …). What it refuses is left out, and so are targets of weight 0, whatever the strategy. Empty if nothing is left.
+/// disabled, …). What it refuses is left out, and so are targets of weight 0, whatever the strategy. Empty if nothing
+/// is left.
 ///
 /// - `priority`: lower numbers first; equal ones are a tier, ordered by weighted draws.
 /// - `weighted`: a draw by weight, and again among what is left.
@@ -99,9 +100,9 @@ pub fn order(
 
 /// Weighted draws without replacement, all at once.
 ///
-/// Each candidate gets a finishing time from the exponential distribution with its weight as the rate; the order of arrival
-/// is distributed as that of one draw after the other (Efraimidis and Spirakis 2006, "Weighted random sampling with a
-/// reservoir"). Compared by their logarithms, times neither overflow nor vanish, however far apart weights are.
+/// Each candidate gets a finishing time from the exponential distribution with its weight as the rate; the order of
+/// arrival is distributed as that of one draw after the other (Efraimidis and Spirakis 2006, "Weighted random sampling
+/// with a reservoir"). Compared by their logarithms, times neither overflow nor vanish, however far apart weights are.
 fn draw(candidates: &mut [Candidate], rng: &mut dyn Rng) {
     ascending(candidates, |target| (-(1.0 - rng.unit()).ln()).ln() - target.weight.ln());
 }

@@ -1,1 +1,120 @@
-//! Holding an answer back until it is worth committing to.
+//! Holding a stream back until it is worth committing to.
+//!
+//! Until the first byte is sent another deployment can still serve the request unseen. So the first events are kept, and
+//! judged: an error among them, or an end before anything came, is a failure of the attempt; the first sign of the model's
+//! work commits. Invariants: the held bytes and those that follow are the stream byte for byte; the verdict does not depend on
+//! how the bytes are cut into chunks, and never changes once it is given; memory is bounded.
+
+use super::protocol::{Meaning, Protocol};
+use super::tail::{Ending, Tail};
+use crate::attempt::class::ErrorClass;
+use crate::attempt::failure::Failure;
+use crate::routes::graph::Commit;
+
+/// With [`Commit::FirstToken`] an answer flows at the latest when this many bytes are held…
+pub const FIRST_TOKEN_BYTES: usize = 256 * 1024;
+
+/// …or this many events: a stream that opens at such length is not going to fail as a whole.
+pub const FIRST_TOKEN_EVENTS: usize = 64;
+
+/// A stream before its commit point.
+#[derive(Debug)]
+pub struct Hold {
+    until: Commit,
+    limit_bytes: usize,
+    held: Vec<u8>,
+    held_events: usize,
+    verdict: Verdict,
+    tail: Tail,
+}
+
+/// What is to be done with the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on reading.
+    Wait,
+    /// Send what is held, then the rest.
+    Commit,
+    /// Nothing of this stream may reach the client.
+    Fail(Failure),
+}
+
+impl Hold {
+    /// Holds a stream back `until` its commit point. With [`Commit::Complete`] it flows nevertheless once `complete_bytes`
+    /// are held.
+    pub fn new(protocol: Protocol, until: Commit, complete_bytes: usize) -> Self {
+        let (limit_bytes, verdict) = match until {
+            Commit::Headers => (0, Verdict::Commit),
+            Commit::FirstToken => (FIRST_TOKEN_BYTES, Verdict::Wait),
+            Commit::Complete => (complete_bytes, Verdict::Wait),
+        };
+        Self { until, limit_bytes, held: Vec::new(), held_events: 0, verdict, tail: Tail::new(protocol) }
+    }
+
+    /// Takes the next bytes of the stream.
+    pub fn push(&mut self, bytes: &[u8]) -> Verdict {
+        let room = self.limit_bytes.saturating_sub(self.held.len());
+        let (within, beyond) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+        self.read(within);
+        if self.verdict == Verdict::Wait && within.len() == room {
+            self.verdict = Verdict::Commit;
+        }
+        self.tail.push(beyond);
+        self.held.extend_from_slice(bytes);
+        self.verdict.clone()
+    }
+
+    /// The upstream has closed the stream.
+    pub fn end(&mut self) -> Verdict {
+        if self.verdict == Verdict::Wait {
+            self.verdict = if self.until == Commit::Complete && self.tail.ending() == Ending::Finished {
+                Verdict::Commit
+            } else {
+                Verdict::Fail(Failure::silent(ErrorClass::Truncated, "ended_early"))
+            };
+        }
+        self.verdict.clone()
+    }
+
+    /// The held bytes, exactly as they came. They are to be sent before anything else, and are no longer here afterwards.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Goes on watching the stream where this stopped.
+    pub fn tail(self) -> Tail {
+        self.tail
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        let Self { until, held_events, verdict, tail: Tail { protocol, parser, progress }, .. } = self;
+        parser.push(bytes, |event| {
+            if *verdict != Verdict::Wait {
+                return progress.watch(*protocol, &event);
+            }
+            let meaning = protocol.meaning(&event);
+            *held_events += 1;
+            *verdict = match &meaning {
+                Meaning::Error(failure) => Verdict::Fail(failure.clone()),
+                Meaning::Malformed => Verdict::Fail(malformed()),
+                Meaning::Done => Verdict::Commit,
+                _ if *until != Commit::FirstToken => Verdict::Wait,
+                Meaning::Finish | Meaning::Content => Verdict::Commit,
+                Meaning::Prelude if *held_events >= FIRST_TOKEN_EVENTS => Verdict::Commit,
+                Meaning::Prelude => Verdict::Wait,
+            };
+            progress.note(meaning);
+        });
+    }
+}
+
+/// The upstream sent what no client could read.
+fn malformed() -> Failure {
+    Failure {
+        class: ErrorClass::Unavailable,
+        status: Some(200),
+        hint_ms: None,
+        reason: "malformed_event".to_owned(),
+        response: None,
+    }
+}

@@ -1,0 +1,265 @@
+//! Graphs for tests, built by hand or at random.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use proptest::prelude::*;
+use switchyard::attempt::class::{ErrorClass, Triggers};
+use switchyard::request::facts::{Facts, Place};
+use switchyard::request::operation::Operation;
+use switchyard::routes::graph::{
+    Deployment, Destination, Disabled, Expose, Graph, Node, Params, Policy, Reads, Requirements, Retry, Secret, Settings,
+    Strategy as Order, Target, Timeouts, Upstream,
+};
+
+/// The facts of a plain chat request.
+pub fn facts() -> Facts {
+    Facts {
+        method: "POST".to_owned(),
+        path: "/v1/chat/completions".to_owned(),
+        query: BTreeMap::new(),
+        operation: Operation::ChatCompletions,
+        model: "m".to_owned(),
+        client: "test".to_owned(),
+        headers: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+        place: Place::default(),
+        body: BTreeMap::new(),
+        input_tokens: 100,
+        max_output_tokens: None,
+        stream: false,
+        replayable: true,
+        patience_ms: None,
+        draw: 0.5,
+    }
+}
+
+/// A graph in the making.
+pub struct Builder {
+    deployments: Vec<Rc<Deployment>>,
+    nodes: usize,
+    pub settings: Settings,
+}
+
+impl Builder {
+    /// With OpenAI deployments of these names.
+    pub fn new(names: &[&str]) -> Self {
+        let deployments = names.iter().enumerate().map(|(id, name)| Rc::new(deployment(id, name))).collect();
+        let settings = Settings {
+            deadline_ms: 300_000,
+            max_attempts: 4,
+            policy: Policy::default(),
+            requirements: Requirements::default(),
+            on: Vec::new(),
+            buffer_bytes: 1 << 20,
+            refresh_ms: 30_000,
+            expose: Expose {
+                request_id: true,
+                model: true,
+                deployment: true,
+                attempts: true,
+                trail: true,
+                routes: true,
+                timing: true,
+            },
+            cors_origins: Vec::new(),
+            keepalive_ms: 10_000,
+        };
+        Self { deployments, nodes: 0, settings }
+    }
+
+    /// Changes a deployment; to be called before any node points to it.
+    pub fn edit(&mut self, name: &str, change: impl FnOnce(&mut Deployment)) {
+        let deployment = self.deployments.iter_mut().find(|deployment| deployment.name == name).unwrap();
+        change(Rc::get_mut(deployment).unwrap());
+    }
+
+    pub fn deployment(&self, name: &str) -> Destination {
+        Destination::Deployment(Rc::clone(self.deployments.iter().find(|deployment| deployment.name == name).unwrap()))
+    }
+
+    pub fn node(&mut self, strategy: Order, names: &[&str]) -> Rc<Node> {
+        self.node_with(strategy, names, |_| {})
+    }
+
+    pub fn node_with(&mut self, strategy: Order, names: &[&str], change: impl FnOnce(&mut Node)) -> Rc<Node> {
+        let targets = names.iter().map(|name| self.deployment(name)).collect();
+        self.over(strategy, targets, change)
+    }
+
+    pub fn weighted(&mut self, weights: &[(&str, f64)]) -> Rc<Node> {
+        let names: Vec<&str> = weights.iter().map(|(name, _)| *name).collect();
+        self.node_with(Order::Weighted, &names, |node| {
+            for (target, (_, weight)) in node.targets.iter_mut().zip(weights) {
+                target.weight = *weight;
+            }
+        })
+    }
+
+    pub fn over(&mut self, strategy: Order, to: Vec<Destination>, change: impl FnOnce(&mut Node)) -> Rc<Node> {
+        let targets = (0..).zip(to).map(|(priority, to)| Target { to, weight: 1.0, priority }).collect();
+        let mut node = Node {
+            id: self.nodes,
+            name: format!("n{}", self.nodes),
+            strategy,
+            targets,
+            policy: Policy::default(),
+            max_attempts: None,
+            deadline_ms: None,
+            requirements: Requirements::default(),
+            on: Vec::new(),
+        };
+        change(&mut node);
+        self.nodes += 1;
+        Rc::new(node)
+    }
+
+    pub fn graph(self) -> Rc<Graph> {
+        Rc::new(Graph {
+            version: "test".to_owned(),
+            settings: self.settings,
+            clients: None,
+            deployments: self.deployments,
+            models: BTreeMap::new(),
+            rules: Vec::new(),
+            reads: Reads::default(),
+            prefixes: Vec::new(),
+            node_count: self.nodes,
+        })
+    }
+}
+
+fn deployment(id: usize, name: &str) -> Deployment {
+    Deployment {
+        id,
+        name: name.to_owned(),
+        upstream: Upstream::OpenAi {
+            base: "https://api.openai.com/v1".to_owned(),
+            model: "gpt-4o".to_owned(),
+            organization: None,
+            project: None,
+        },
+        via: None,
+        api_key: Secret::new("k"),
+        disabled: None,
+        region: None,
+        quality: 0,
+        tags: Vec::new(),
+        cost: None,
+        timeout: Timeouts::default(),
+        params: Params::default(),
+    }
+}
+
+/// A graph at random, as plain data that proptest can shrink.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    deployments: Vec<(u32, bool, bool)>,
+    /// Each node points to deployments and to nodes before it; the last one is the entry.
+    nodes: Vec<NodeRecipe>,
+    max_attempts: u32,
+    deadline_ms: u64,
+    min_quality: u32,
+}
+
+#[derive(Debug, Clone)]
+struct NodeRecipe {
+    strategy: u8,
+    targets: Vec<usize>,
+    fallback_on: Option<Vec<ErrorClass>>,
+    edge: Option<(ErrorClass, usize)>,
+    retry: Option<(Vec<ErrorClass>, u32)>,
+    max_attempts: Option<u32>,
+    deadline_ms: Option<u64>,
+    min_quality: u32,
+    tagged: bool,
+}
+
+/// Any small graph.
+pub fn recipe() -> impl Strategy<Value = Recipe> {
+    let classes = || proptest::collection::vec(proptest::sample::select(ErrorClass::ALL.to_vec()), 0..6);
+    let node = (
+        (0..7_u8, proptest::collection::vec(any::<usize>(), 1..5)),
+        proptest::option::of(classes()),
+        proptest::option::of((proptest::sample::select(ErrorClass::ALL.to_vec()), any::<usize>())),
+        proptest::option::weighted(0.3, (classes(), 0..4_u32)),
+        proptest::option::weighted(0.3, 1..5_u32),
+        proptest::option::weighted(0.3, 1..200_000_u64),
+        (prop_oneof![4 => Just(0), 1 => 1..3_u32], proptest::bool::weighted(0.1)),
+    )
+        .prop_map(|((strategy, targets), fallback_on, edge, retry, max_attempts, deadline_ms, (min_quality, tagged))| {
+            NodeRecipe { strategy, targets, fallback_on, edge, retry, max_attempts, deadline_ms, min_quality, tagged }
+        });
+    (
+        proptest::collection::vec((0..4_u32, any::<bool>(), proptest::bool::weighted(0.1)), 1..6),
+        proptest::collection::vec(node, 1..6),
+        1..10_u32,
+        1..400_000_u64,
+        prop_oneof![4 => Just(0), 1 => 1..3_u32],
+    )
+        .prop_map(|(deployments, nodes, max_attempts, deadline_ms, min_quality)| Recipe {
+            deployments,
+            nodes,
+            max_attempts,
+            deadline_ms,
+            min_quality,
+        })
+}
+
+impl Recipe {
+    /// The graph and its entry.
+    pub fn build(&self) -> (Rc<Graph>, Rc<Node>) {
+        let names: Vec<String> = (0..self.deployments.len()).map(|index| format!("d{index}")).collect();
+        let mut build = Builder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        build.settings.max_attempts = self.max_attempts;
+        build.settings.deadline_ms = self.deadline_ms;
+        build.settings.requirements.min_quality = self.min_quality;
+        for (name, (quality, tagged, disabled)) in names.iter().zip(&self.deployments) {
+            build.edit(name, |deployment| {
+                deployment.quality = *quality;
+                deployment.tags = if *tagged { vec!["eu".to_owned()] } else { Vec::new() };
+                deployment.disabled = disabled.then(|| Disabled { missing: "KEY".to_owned() });
+            });
+        }
+        let mut nodes: Vec<Rc<Node>> = Vec::new();
+        for recipe in &self.nodes {
+            let pick = |build: &Builder, choice: usize| {
+                let choice = choice % (names.len() + nodes.len());
+                names.get(choice).map_or_else(
+                    || Destination::Node(Rc::clone(&nodes[choice - names.len()])),
+                    |name| build.deployment(name),
+                )
+            };
+            let targets = recipe.targets.iter().map(|choice| pick(&build, *choice)).collect();
+            let edge = recipe.edge.map(|(class, choice)| (class, pick(&build, choice)));
+            let triggers = |classes: &Vec<ErrorClass>| Triggers { classes: classes.clone(), statuses: Vec::new() };
+            let strategy = match recipe.strategy {
+                0 => Order::Priority,
+                1 => Order::Weighted,
+                2 => Order::RoundRobin,
+                3 => Order::Random,
+                4 => Order::Cost,
+                5 => Order::Nearest,
+                _ => Order::Latency,
+            };
+            let node = build.over(strategy, targets, |node| {
+                node.policy.fallback_on = recipe.fallback_on.as_ref().map(triggers);
+                node.policy.retry = recipe.retry.as_ref().map(|(classes, attempts)| Retry {
+                    on: triggers(classes),
+                    attempts: *attempts,
+                    backoff_ms: 100,
+                    max_backoff_ms: 1_000,
+                    max_wait_ms: 5_000,
+                });
+                node.on = edge.into_iter().collect();
+                node.max_attempts = recipe.max_attempts;
+                node.deadline_ms = recipe.deadline_ms;
+                node.requirements.min_quality = recipe.min_quality;
+                node.requirements.require_tags = if recipe.tagged { vec!["eu".to_owned()] } else { Vec::new() };
+            });
+            nodes.push(node);
+        }
+        let entry = Rc::clone(nodes.last().unwrap());
+        (build.graph(), entry)
+    }
+}

@@ -1,0 +1,372 @@
+//! The machine of one request, driven in virtual time: what each setting does, as tables and stories, and what holds for every
+//! graph and every script of outcomes, as properties.
+
+mod graphs;
+
+use std::rc::Rc;
+
+use graphs::{Builder, facts};
+use proptest::prelude::*;
+use switchyard::attempt::class::{ErrorClass, Triggers};
+use switchyard::attempt::failure::Failure;
+use switchyard::attempt::machine::{Action, Event, Machine, Reply};
+use switchyard::attempt::walk::Surroundings;
+use switchyard::balance::order::Cursors;
+use switchyard::request::facts::Facts;
+use switchyard::rng::SplitMix64;
+use switchyard::routes::graph::{Destination, Graph, Node, Policy, Requirements, Retry, Strategy as Order};
+use switchyard::time::Millis;
+
+/// What an upstream does with one attempt.
+#[derive(Debug, Clone)]
+enum Does {
+    Answer,
+    Fail(ErrorClass, Option<Millis>),
+    /// The client leaves while it waits.
+    Leave,
+}
+
+/// What was seen from outside.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Names of deployments in the order of dispatch, and when.
+    dispatched: Vec<(String, Millis)>,
+    sleeps: Vec<Millis>,
+    replies: Vec<Reply>,
+    trail: String,
+}
+
+impl Seen {
+    fn names(&self) -> Vec<&str> {
+        self.dispatched.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// Runs a request against a script: each attempt takes `took_ms` and ends as the script says; after its end, in an answer.
+fn run(graph: &Rc<Graph>, entry: &Rc<Node>, facts: Facts, script: &[Does], took_ms: Millis, seed: u64) -> Seen {
+    let mut rng = SplitMix64::new(seed);
+    let cursors = Cursors::new(graph.node_count, &mut rng);
+    let mut now: Millis = 1_000_000;
+    let mut script = script.iter();
+    let mut seen = Seen::default();
+    let mut around = Surroundings { now, rng: &mut rng, cursors: &cursors };
+    let (mut machine, mut action) = Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut around);
+    for _ in 0..10_000 {
+        let event = match action {
+            Action::Dispatch(dispatch) => {
+                seen.dispatched.push((dispatch.deployment.name.clone(), now));
+                now += took_ms;
+                match script.next() {
+                    None | Some(Does::Answer) => Event::Answered { status: 200 },
+                    Some(Does::Fail(class, hint_ms)) => {
+                        Event::Failed(Failure { hint_ms: *hint_ms, ..Failure::silent(*class, "scripted") })
+                    }
+                    Some(Does::Leave) => Event::ClientGone,
+                }
+            }
+            Action::Sleep { ms } => {
+                seen.sleeps.push(ms);
+                now += ms;
+                Event::Woke
+            }
+            Action::Reply(reply) => {
+                seen.replies.push(reply);
+                Event::Woke
+            }
+            Action::Stop => {
+                seen.trail = machine.trail().to_string();
+                return seen;
+            }
+        };
+        let mut around = Surroundings { now, rng: &mut rng, cursors: &cursors };
+        action = machine.on(event, &mut around);
+    }
+    panic!("the machine does not stop: {seen:?}");
+}
+
+fn fails(class: ErrorClass) -> Does {
+    Does::Fail(class, None)
+}
+
+#[test]
+fn a_failure_that_another_deployment_can_cure_moves_on_and_others_do_not() {
+    for (class, moves_on) in [
+        (ErrorClass::RateLimit, true),
+        (ErrorClass::Quota, true),
+        (ErrorClass::Unavailable, true),
+        (ErrorClass::Timeout, true),
+        (ErrorClass::Connection, true),
+        (ErrorClass::Auth, true),
+        (ErrorClass::NotFound, true),
+        (ErrorClass::Truncated, true),
+        (ErrorClass::ContextWindow, false),
+        (ErrorClass::ContentPolicy, false),
+        (ErrorClass::BadRequest, false),
+    ] {
+        let mut build = Builder::new(&["a", "b"]);
+        let entry = build.node(Order::Priority, &["a", "b"]);
+        let graph = build.graph();
+        let seen = run(&graph, &entry, facts(), &[fails(class)], 10, 1);
+        let expected: (&[&str], _) = if moves_on { (&["a", "b"], Reply::Pass) } else { (&["a"], Reply::Exhausted) };
+        assert_eq!((seen.names().as_slice(), seen.replies[0]), expected, "{class:?}");
+        assert_eq!(seen.sleeps, [0; 0], "moving on never waits");
+    }
+}
+
+#[test]
+fn the_nearest_fallback_on_decides_by_class_or_by_status() {
+    let mut build = Builder::new(&["a", "b", "c"]);
+    let only = |class| Some(Triggers { classes: vec![class], statuses: Vec::new() });
+    let inner = build.node_with(Order::Priority, &["a", "b"], |node| {
+        node.policy.fallback_on = only(ErrorClass::RateLimit);
+    });
+    let entry = build.over(Order::Priority, vec![Destination::Node(inner), build.deployment("c")], |_| {});
+    let graph = build.graph();
+    // The inner node stops at a timeout, the outer one does not.
+    assert_eq!(run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout)], 1, 1).names(), ["a", "c"]);
+    assert_eq!(run(&graph, &entry, facts(), &[fails(ErrorClass::RateLimit)], 1, 1).names(), ["a", "b"]);
+}
+
+#[test]
+fn an_edge_leads_a_class_elsewhere_and_outer_edges_catch_what_inner_nodes_do_not() {
+    let mut build = Builder::new(&["small", "mini", "long", "other"]);
+    let split = build.node(Order::Priority, &["small", "mini"]);
+    let long = build.deployment("long");
+    let entry = build.over(Order::Priority, vec![Destination::Node(split), build.deployment("other")], |node| {
+        node.on = vec![(ErrorClass::ContextWindow, long)];
+    });
+    let graph = build.graph();
+    let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::ContextWindow)], 1, 1);
+    assert_eq!((seen.names().as_slice(), seen.replies.as_slice()), (&["small", "long"][..], &[Reply::Pass][..]));
+    // An edge is taken once; what fails behind it does not come back to the targets that it left.
+    let twice = [fails(ErrorClass::ContextWindow), fails(ErrorClass::ContextWindow)];
+    let seen = run(&graph, &entry, facts(), &twice, 1, 1);
+    assert_eq!((seen.names().as_slice(), seen.replies.as_slice()), (&["small", "long"][..], &[Reply::Exhausted][..]));
+}
+
+#[test]
+fn an_edge_of_the_settings_catches_what_no_node_caught() {
+    let mut build = Builder::new(&["a", "long"]);
+    let entry = build.node(Order::Priority, &["a"]);
+    let long = build.deployment("long");
+    build.settings.on = vec![(ErrorClass::ContextWindow, long)];
+    let graph = build.graph();
+    let twice = [fails(ErrorClass::ContextWindow), fails(ErrorClass::ContextWindow)];
+    assert_eq!(run(&graph, &entry, facts(), &twice, 1, 1).names(), ["a", "long"]);
+}
+
+#[test]
+fn a_deployment_that_failed_is_not_tried_again_by_another_path() {
+    let mut build = Builder::new(&["a", "b"]);
+    let first = build.node(Order::Priority, &["a", "b"]);
+    let second = build.node(Order::Priority, &["b", "a"]);
+    let entry = build.over(Order::Priority, vec![Destination::Node(first), Destination::Node(second)], |_| {});
+    build.settings.max_attempts = 10;
+    let graph = build.graph();
+    let script = vec![fails(ErrorClass::Auth); 9];
+    assert_eq!(run(&graph, &entry, facts(), &script, 1, 1).names(), ["a", "b"]);
+}
+
+#[test]
+fn the_last_target_alone_gets_a_second_try_after_a_backoff() {
+    let mut build = Builder::new(&["a", "b"]);
+    let entry = build.node(Order::Priority, &["a", "b"]);
+    let graph = build.graph();
+    let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Unavailable); 9], 1, 1);
+    assert_eq!(seen.names(), ["a", "b", "b"]);
+    assert_eq!(seen.sleeps.len(), 1, "and no sleep after the last attempt");
+    assert!((125..=250).contains(&seen.sleeps[0]), "{:?}", seen.sleeps);
+    // What time does not cure gets none.
+    let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], 1, 1);
+    assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "b"][..], 0));
+}
+
+#[test]
+fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
+    let mut build = Builder::new(&["a", "b"]);
+    let entry = build.node_with(Order::Priority, &["a", "b"], |node| {
+        node.policy.retry = Some(Retry {
+            on: Triggers { classes: vec![ErrorClass::Unavailable], statuses: Vec::new() },
+            attempts: 1,
+            backoff_ms: 100,
+            max_backoff_ms: 100,
+            max_wait_ms: 500,
+        });
+    });
+    let graph = build.graph();
+    let down = fails(ErrorClass::Unavailable);
+    assert_eq!(run(&graph, &entry, facts(), &vec![down.clone(); 9], 1, 1).names(), ["a", "a", "b", "b"]);
+    // A class that it does not list moves on at once.
+    let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout)], 1, 1);
+    assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "b"][..], 0));
+    // A hint within its patience is waited for exactly, a longer one is not.
+    for (hint_ms, expected, sleeps) in [(500, ["a", "a"], vec![500]), (501, ["a", "b"], vec![])] {
+        let seen = run(&graph, &entry, facts(), &[Does::Fail(ErrorClass::Unavailable, Some(hint_ms))], 1, 1);
+        assert_eq!((seen.names().as_slice(), seen.sleeps), (&expected[..], sleeps));
+    }
+}
+
+#[test]
+fn limits_of_an_outer_node_bind_the_inner_ones_and_inner_ones_only_themselves() {
+    let mut build = Builder::new(&["a", "b", "c", "d"]);
+    let inner = build.node_with(Order::Priority, &["a", "b", "c"], |node| node.max_attempts = Some(2));
+    let entry = build.over(Order::Priority, vec![Destination::Node(inner), build.deployment("d")], |node| {
+        node.max_attempts = Some(3);
+    });
+    let graph = build.graph();
+    assert_eq!(run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], 1, 1).names(), ["a", "b", "d"]);
+}
+
+#[test]
+fn a_deadline_ends_a_request_and_the_clients_patience_shortens_it() {
+    for (deadline_ms, patience_ms, attempts) in [(1000, None, 3), (1000, Some(150), 2), (99, None, 1), (100, None, 1)] {
+        let mut build = Builder::new(&["a", "b", "c"]);
+        let entry = build.node_with(Order::Priority, &["a", "b", "c"], |node| node.deadline_ms = Some(deadline_ms));
+        let graph = build.graph();
+        let facts = Facts { patience_ms, ..facts() };
+        let seen = run(&graph, &entry, facts, &vec![fails(ErrorClass::Quota); 9], 100, 1);
+        assert_eq!(seen.dispatched.len(), attempts, "{deadline_ms} ms, patience {patience_ms:?}");
+        let expected = if attempts == 3 { Reply::Exhausted } else { Reply::DeadlineExceeded };
+        assert_eq!(seen.replies, [expected]);
+    }
+}
+
+#[test]
+fn requirements_are_never_crossed_in_fallback_either() {
+    let mut build = Builder::new(&["good", "cheap"]);
+    build.edit("good", |deployment| {
+        deployment.quality = 3;
+        deployment.tags = vec!["eu".to_owned()];
+    });
+    let entry = build.node_with(Order::Priority, &["cheap", "good"], |node| {
+        node.requirements = Requirements { min_quality: 3, require_tags: vec!["eu".to_owned()] };
+    });
+    let graph = build.graph();
+    let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], 1, 1);
+    assert_eq!((seen.names().as_slice(), seen.replies.as_slice()), (&["good"][..], &[Reply::Exhausted][..]));
+}
+
+#[test]
+fn where_nothing_may_be_tried_the_reply_says_so() {
+    let mut build = Builder::new(&["a"]);
+    let entry = build.node_with(Order::Priority, &["a"], |node| node.requirements.min_quality = 1);
+    let graph = build.graph();
+    let seen = run(&graph, &entry, facts(), &[], 1, 1);
+    assert_eq!((seen.names().len(), seen.replies.as_slice()), (0, &[Reply::NoneEligible][..]));
+}
+
+#[test]
+fn a_body_that_is_sent_once_makes_one_attempt() {
+    let mut build = Builder::new(&["a", "b"]);
+    let entry = build.node(Order::Priority, &["a", "b"]);
+    let graph = build.graph();
+    let facts = Facts { replayable: false, ..facts() };
+    let seen = run(&graph, &entry, facts, &vec![fails(ErrorClass::Unavailable); 9], 1, 1);
+    assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a"][..], 0));
+}
+
+#[test]
+fn a_client_that_leaves_ends_the_request_and_is_no_failure() {
+    let mut build = Builder::new(&["a", "b"]);
+    let entry = build.node(Order::Priority, &["a", "b"]);
+    let graph = build.graph();
+    let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout), Does::Leave], 7, 1);
+    assert_eq!((seen.replies.len(), seen.trail.as_str()), (0, "a=timeout;7, b=abandoned;7"));
+}
+
+#[test]
+fn after_a_failure_the_draw_is_repeated_among_what_is_left() {
+    let mut build = Builder::new(&["a", "b", "c"]);
+    let entry = build.weighted(&[("a", 60.0), ("b", 30.0), ("c", 10.0)]);
+    let graph = build.graph();
+    let (mut first_a, mut then_b) = (0.0_f64, 0.0_f64);
+    for seed in 0..20_000 {
+        let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Quota)], 1, seed);
+        if seen.names()[0] == "a" {
+            first_a += 1.0;
+            then_b += if seen.names()[1] == "b" { 1.0 } else { 0.0 };
+        }
+    }
+    // Three standard deviations of a binomial draw.
+    let near = |seen: f64, of: f64, share: f64| (seen / of - share).abs() < 3.0 * (share * (1.0 - share) / of).sqrt();
+    assert!(near(first_a, 20_000.0, 0.6), "{first_a} of 20000 began with a");
+    assert!(near(then_b, first_a, 0.75), "{then_b} of {first_a} went on with b");
+}
+
+fn any_class() -> impl Strategy<Value = ErrorClass> {
+    proptest::sample::select(ErrorClass::ALL.to_vec())
+}
+
+fn any_script() -> impl Strategy<Value = Vec<Does>> {
+    let does = prop_oneof![
+        8 => (any_class(), proptest::option::of(0..20_000_u64)).prop_map(|(class, hint_ms)| Does::Fail(class, hint_ms)),
+        1 => Just(Does::Answer),
+        1 => Just(Does::Leave),
+    ];
+    proptest::collection::vec(does, 0..30)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_request_on_every_graph_keeps_the_invariants(
+        recipe in graphs::recipe(),
+        script in any_script(),
+        took_ms in 0..40_000_u64,
+        patience_ms in proptest::option::of(0..200_000_u64),
+        replayable: bool,
+        seed: u64,
+    ) {
+        let (graph, entry) = recipe.build();
+        let facts = Facts { patience_ms, replayable, ..facts() };
+        let begun: Millis = 1_000_000;
+        let seen = run(&graph, &entry, facts, &script, took_ms, seed);
+
+        let allowed = entry.max_attempts.unwrap_or(graph.settings.max_attempts).min(if replayable { u32::MAX } else { 1 });
+        prop_assert!(seen.dispatched.len() <= allowed as usize, "{} of {allowed} attempts", seen.dispatched.len());
+
+        let deadline = begun + entry.deadline_ms.unwrap_or(graph.settings.deadline_ms).min(patience_ms.unwrap_or(u64::MAX));
+        for (name, at) in &seen.dispatched {
+            prop_assert!(*at < deadline, "{name} was tried at {at}, after {deadline}");
+            let deployment = graph.deployments.iter().find(|deployment| &deployment.name == name).unwrap();
+            prop_assert!(deployment.disabled.is_none(), "{name} is disabled");
+            for required in [&graph.settings.requirements, &entry.requirements] {
+                prop_assert!(deployment.quality >= required.min_quality, "{name} is not good enough");
+                prop_assert!(required.require_tags.iter().all(|tag| deployment.tags.contains(tag)), "{name} lacks a tag");
+            }
+        }
+
+        let mut left: Vec<&str> = Vec::new();
+        for pair in seen.names().windows(2) {
+            if pair[0] != pair[1] {
+                left.push(pair[0]);
+            }
+            prop_assert!(!left.contains(&pair[1]), "{} came back: {:?}", pair[1], seen.names());
+        }
+
+        let client_left = script.iter().take(seen.dispatched.len()).any(|does| matches!(does, Does::Leave));
+        prop_assert_eq!(seen.replies.len(), usize::from(!client_left), "exactly one reply, or none to a client that left");
+        prop_assert_eq!(seen.replies.first() == Some(&Reply::NoneEligible), seen.dispatched.is_empty() && !client_left);
+        // Every sleep is followed by another attempt.
+        prop_assert!(seen.sleeps.len() < seen.dispatched.len().max(1));
+    }
+
+    #[test]
+    fn nothing_sleeps_while_another_candidate_is_left_unless_the_document_says_so(
+        count in 2_usize..6, script in any_script(), seed: u64,
+    ) {
+        let names: Vec<String> = (0..count).map(|index| format!("d{index}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut build = Builder::new(&names);
+        let entry = build.node_with(Order::Random, &names, |node| {
+            node.policy = Policy { fallback_on: Some(Triggers::of(|_| true)), ..Policy::default() };
+        });
+        build.settings.max_attempts = 100;
+        let graph = build.graph();
+        let seen = run(&graph, &entry, facts(), &script, 1, seed);
+        let mut tried: Vec<&str> = seen.names();
+        tried.dedup();
+        prop_assert!(seen.sleeps.is_empty() || tried.len() == count, "slept after {tried:?} of {count}");
+    }
+}

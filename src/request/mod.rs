@@ -5,3 +5,4 @@ pub mod facts;
 pub mod multipart;
 pub mod operation;
 pub mod path;
+pub mod percent;

@@ -86,8 +86,12 @@ impl fmt::Display for BodyError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => write!(formatter, "The request body is empty; a JSON object was expected."),
-            Self::NotJson { reason, .. } => write!(formatter, "The request body is not valid JSON: {reason}."),
-            Self::NotUnicode { at } => write!(formatter, "The request body is not valid Unicode at byte {at}."),
+            Self::NotJson { reason, .. } => {
+                write!(formatter, "The request body is not valid JSON: {reason}.")
+            }
+            Self::NotUnicode { at } => {
+                write!(formatter, "The request body is not valid Unicode at byte {at}.")
+            }
             Self::NotAnObject => write!(formatter, "The request body is not a JSON object."),
             Self::ModelNotAString => write!(formatter, "`model` must be a string."),
             Self::TooManyFields => {
@@ -103,7 +107,8 @@ impl Peek {
     /// # Errors
     /// Where the body is not one JSON object in UTF-8, or its `model` is neither a string nor `null`.
     pub fn of(body: &[u8]) -> Result<Self, BodyError> {
-        let text = std::str::from_utf8(body).map_err(|error| BodyError::NotUnicode { at: error.valid_up_to() })?;
+        let text =
+            std::str::from_utf8(body).map_err(|error| BodyError::NotUnicode { at: error.valid_up_to() })?;
         if body.trim_ascii().is_empty() {
             return Err(BodyError::Empty);
         }
@@ -262,7 +267,13 @@ fn set<'a>(items: &mut Vec<Item<'a>>, name: &'a str, value: &Cow<'a, [u8]>) -> b
         }
     }
     if !is_there {
-        items.push(Item { name, gap: b",", key: json(&Value::from(name)), colon: b":", value: value.clone() });
+        items.push(Item {
+            name,
+            gap: b",",
+            key: json(&Value::from(name)),
+            colon: b":",
+            value: value.clone(),
+        });
     }
     is_changed || !is_there
 }

@@ -45,9 +45,27 @@ impl Path {
 fn is_stateful(segments: &[&str]) -> bool {
     matches!(
         segments,
-        ["responses" | "assistants" | "batches" | "chatkit" | "containers" | "conversations" | "evals" | "files", ..]
-            | ["fine_tuning" | "live" | "realtime" | "skills" | "threads" | "uploads" | "vector_stores" | "videos", ..]
-            | ["chat", "completions", ..]
+        [
+            "responses"
+                | "assistants"
+                | "batches"
+                | "chatkit"
+                | "containers"
+                | "conversations"
+                | "evals"
+                | "files",
+            ..
+        ] | [
+            "fine_tuning"
+                | "live"
+                | "realtime"
+                | "skills"
+                | "threads"
+                | "uploads"
+                | "vector_stores"
+                | "videos",
+            ..
+        ] | ["chat", "completions", ..]
             | ["audio", "voices" | "voice_consents", ..]
     )
 }
@@ -117,7 +135,9 @@ fn after_v1<'s, 'p>(mut segments: &'s [&'p str]) -> &'s [&'p str] {
 fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'s [&'p str])> {
     [2, 1].into_iter().find_map(|length| {
         let (before, last) = segments.split_at_checked(segments.len().checked_sub(length)?)?;
-        let operation = Operation::ALL.into_iter().find(|operation| operation.path().split('/').eq(last.iter().copied()))?;
+        let operation = Operation::ALL
+            .into_iter()
+            .find(|operation| operation.path().split('/').eq(last.iter().copied()))?;
         Some((operation, before))
     })
 }

@@ -1,1 +1,358 @@
 //! Peeking into a JSON body and editing it by splicing bytes.
+//!
+//! Routing needs a few top-level fields of a body, and an upstream needs a few of them changed; the rest, images of
+//! megabytes included, is nobody's business here. So a body is scanned once for where its top-level members stand, and edits
+//! copy the untouched bytes as they are: they are never parsed into values and never written anew.
+//!
+//! Invariants:
+//! - what [`edit`] returns is valid JSON wherever the body was, and every member that no edit names keeps its bytes;
+//! - of a repeated field the last one is read, and every one is edited: parsers differ in which of them wins;
+//! - names are compared decoded: `"mod\u0065l"` is `model`;
+//! - memory is bounded by [`MAX_FIELDS`], the stack does not grow with the depth of a body.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::routes::graph::Params;
+
+/// Most top-level fields of a body. OpenAI's largest request has about forty; without a limit, a body of nothing but tiny
+/// fields would cost many times its size in bookkeeping.
+pub const MAX_FIELDS: usize = 1024;
+
+/// The names under which OpenAI's operations limit the output.
+const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+
+/// What routing wants to know of a body, and where its top-level members stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peek {
+    /// `model`, where it is there and not `null`.
+    pub model: Option<String>,
+    /// Whether `stream` is `true`.
+    pub stream: bool,
+    /// The largest of `max_tokens`, `max_completion_tokens` and `max_output_tokens`.
+    pub max_output_tokens: Option<u64>,
+    members: Vec<Member>,
+    /// Where the first member begins, or would begin.
+    head: usize,
+    is_whole: bool,
+}
+
+/// Where one top-level member stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Member {
+    /// Decoded.
+    name: String,
+    /// What stands between the member before and this one: a comma and white space.
+    gap: Range<usize>,
+    /// The name with its quotes.
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+/// Why a body cannot be routed. `Display` is meant for the client, and repeats nothing of the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyError {
+    /// Nothing, or nothing but white space.
+    Empty,
+    /// Not JSON, with the parser's words.
+    NotJson {
+        /// What is wrong, and where.
+        reason: String,
+        /// Counted from 1.
+        line: usize,
+        /// In bytes, counted from 1.
+        column: usize,
+    },
+    /// Bytes that are not UTF-8, or an escape that is half a character.
+    NotUnicode {
+        /// Offset in bytes.
+        at: usize,
+    },
+    /// JSON, but not an object.
+    NotAnObject,
+    /// `model` is a number, a list, …
+    ModelNotAString,
+    /// More than [`MAX_FIELDS`] top-level fields.
+    TooManyFields,
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(formatter, "The request body is empty; a JSON object was expected."),
+            Self::NotJson { reason, .. } => {
+                write!(formatter, "The request body is not valid JSON: {reason}.")
+            }
+            Self::NotUnicode { at } => {
+                write!(formatter, "The request body is not valid Unicode at byte {at}.")
+            }
+            Self::NotAnObject => write!(formatter, "The request body is not a JSON object."),
+            Self::ModelNotAString => write!(formatter, "`model` must be a string."),
+            Self::TooManyFields => {
+                write!(formatter, "The request body has more than {MAX_FIELDS} top-level fields.")
+            }
+        }
+    }
+}
+
+impl Peek {
+    /// Looks into a whole body.
+    ///
+    /// # Errors
+    /// Where the body is not one JSON object in UTF-8, or its `model` is neither a string nor `null`.
+    pub fn of(body: &[u8]) -> Result<Self, BodyError> {
+        let text =
+            std::str::from_utf8(body).map_err(|error| BodyError::NotUnicode { at: error.valid_up_to() })?;
+        if body.trim_ascii().is_empty() {
+            return Err(BodyError::Empty);
+        }
+        let (found, ended) = scan(text);
+        match ended {
+            Ok(()) => Self::from_members(text, &found),
+            Err(_) if found.len() > MAX_FIELDS => Err(BodyError::TooManyFields),
+            Err(error) if error.is_data() => Err(BodyError::NotAnObject),
+            Err(error) => Err(BodyError::NotJson {
+                reason: error.to_string(),
+                line: error.line(),
+                column: error.column(),
+            }),
+        }
+    }
+
+    /// Looks into the first bytes of a body that is too large to keep; the rest of it is unknown. `None` where `model`
+    /// does not stand whole in them, or where they begin no JSON object.
+    pub fn of_prefix(prefix: &[u8]) -> Option<Self> {
+        let text = prefix.utf8_chunks().next()?.valid();
+        let (mut found, ended) = scan(text);
+        if ended.is_err_and(|error| !error.is_eof()) {
+            return None;
+        }
+        // Digits at the end may go on beyond it.
+        found.pop_if(|(_, value)| {
+            value.get().ends_with(|last: char| last.is_ascii_digit()) && offset(text, value).end == text.len()
+        });
+        let peek = Self::from_members(text, &found).ok()?;
+        peek.model.is_some().then_some(Self { is_whole: false, ..peek })
+    }
+
+    /// Whether this is all of the body. If not, [`edit`] takes and returns the same first bytes: `model` is right in
+    /// them, but fields beyond are neither dropped nor renamed, and stand after the ones that are set.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// The values of those top-level fields of `body` that are named, for rules. What is nested too deep to be worth a
+    /// rule (128 levels) is left out.
+    pub fn fields(&self, body: &[u8], names: &[String]) -> BTreeMap<String, Value> {
+        let named = self.members.iter().filter(|member| names.contains(&member.name));
+        named
+            .filter_map(|member| {
+                let value = serde_json::from_slice(bytes(body, &member.value)).ok()?;
+                Some((member.name.clone(), value))
+            })
+            .collect()
+    }
+
+    fn from_members(text: &str, found: &[(&RawValue, &RawValue)]) -> Result<Self, BodyError> {
+        let open = text.find('{').map_or(0, |open| open + 1);
+        let head = found.first().map_or(open, |(key, _)| offset(text, key).start);
+        let mut peek = Self {
+            model: None,
+            stream: false,
+            max_output_tokens: None,
+            members: Vec::with_capacity(found.len()),
+            head,
+            is_whole: true,
+        };
+        let mut end = head;
+        for (key, value) in found {
+            let member = Member {
+                name: decode(text, key)?,
+                key: offset(text, key),
+                value: offset(text, value),
+                gap: end..offset(text, key).start,
+            };
+            match member.name.as_str() {
+                "model" => peek.model = read_model(text, value)?,
+                "stream" => peek.stream = value.get() == "true",
+                name if OUTPUT_LIMITS.contains(&name) => {
+                    peek.max_output_tokens = peek.max_output_tokens.max(value.get().parse().ok());
+                }
+                _ => {}
+            }
+            end = member.value.end;
+            peek.members.push(member);
+        }
+        Ok(peek)
+    }
+
+    /// Where the last member ends, or would end.
+    fn tail(&self) -> usize {
+        self.members.last().map_or(self.head, |last| last.value.end)
+    }
+}
+
+/// What a deployment wants changed in a body.
+#[derive(Debug, Clone, Copy)]
+pub struct Edit<'a> {
+    /// To be written as `model`; `None` leaves it.
+    pub model: Option<&'a str>,
+    /// Fields to drop, rename and set, in this order. `model` is not theirs to touch.
+    pub params: &'a Params,
+}
+
+/// The edited body; `None` where nothing changes, so that the caller can send what it has. `peek` is of this `body`.
+///
+/// A field is renamed only where the new name is not there. Fields that are set replace those of the same name, or come
+/// last.
+pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Vec<u8>> {
+    let params = edit.params;
+    let mut items: Vec<Item<'_>> = peek.members.iter().map(|member| Item::kept(body, member)).collect();
+    items.retain(|item| item.name == "model" || !params.drop.iter().any(|name| name == item.name));
+    let mut is_changed = items.len() < peek.members.len();
+    for (from, to) in &params.rename {
+        if from == "model" || to == "model" || items.iter().any(|item| item.name == to) {
+            continue;
+        }
+        for item in items.iter_mut().filter(|item| item.name == from) {
+            item.name = to;
+            item.key = json(&Value::from(to.as_str()));
+            is_changed = true;
+        }
+    }
+    for (name, value) in params.set.iter().filter(|(name, _)| name != "model") {
+        is_changed |= set(&mut items, name, &json(value));
+    }
+    if let Some(model) = edit.model {
+        is_changed |= set(&mut items, "model", &json(&Value::from(model)));
+    }
+    is_changed.then(|| write(body, peek, &items))
+}
+
+/// A member of the edited body, in the four pieces that it is written in.
+struct Item<'a> {
+    name: &'a str,
+    gap: &'a [u8],
+    key: Cow<'a, [u8]>,
+    colon: &'a [u8],
+    value: Cow<'a, [u8]>,
+}
+
+impl<'a> Item<'a> {
+    fn kept(body: &'a [u8], member: &'a Member) -> Self {
+        Self {
+            name: &member.name,
+            gap: bytes(body, &member.gap),
+            key: Cow::Borrowed(bytes(body, &member.key)),
+            colon: bytes(body, &(member.key.end..member.value.start)),
+            value: Cow::Borrowed(bytes(body, &member.value)),
+        }
+    }
+}
+
+/// Sets `name` wherever it stands, or adds it. Whether that changes anything.
+fn set<'a>(items: &mut Vec<Item<'a>>, name: &'a str, value: &Cow<'a, [u8]>) -> bool {
+    let (mut is_there, mut is_changed) = (false, false);
+    for item in items.iter_mut().filter(|item| item.name == name) {
+        is_there = true;
+        if item.value != *value {
+            item.value = value.clone();
+            is_changed = true;
+        }
+    }
+    if !is_there {
+        items.push(Item {
+            name,
+            gap: b",",
+            key: json(&Value::from(name)),
+            colon: b":",
+            value: value.clone(),
+        });
+    }
+    is_changed || !is_there
+}
+
+fn write(body: &[u8], peek: &Peek, items: &[Item<'_>]) -> Vec<u8> {
+    let head = bytes(body, &(0..peek.head));
+    let tail = bytes(body, &(peek.tail()..body.len()));
+    let pieces = items.iter().enumerate().flat_map(|(index, item)| {
+        // A gap belongs before every member but the first one left.
+        let gap = if index == 0 { &[] } else { item.gap };
+        [gap, &item.key, item.colon, &item.value]
+    });
+    let pieces = || std::iter::once(head).chain(pieces.clone()).chain(std::iter::once(tail));
+    let mut out = Vec::with_capacity(pieces().map(<[u8]>::len).sum());
+    pieces().for_each(|piece| out.extend_from_slice(piece));
+    out
+}
+
+fn json<'a>(value: &Value) -> Cow<'a, [u8]> {
+    Cow::Owned(value.to_string().into_bytes())
+}
+
+/// The bytes of a span. Spans come from a peek of the same body; of any other they yield nothing rather than a panic.
+fn bytes<'a>(body: &'a [u8], span: &Range<usize>) -> &'a [u8] {
+    body.get(span.clone()).unwrap_or_default()
+}
+
+/// Where `part`, which borrows from `text`, stands in it.
+fn offset(text: &str, part: &RawValue) -> Range<usize> {
+    let start = part.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
+    start..start + part.get().len()
+}
+
+fn decode(text: &str, string: &RawValue) -> Result<String, BodyError> {
+    serde_json::from_str(string.get()).map_err(|_| BodyError::NotUnicode { at: offset(text, string).start })
+}
+
+fn read_model(text: &str, value: &RawValue) -> Result<Option<String>, BodyError> {
+    match value.get() {
+        "null" => Ok(None),
+        string if string.starts_with('"') => decode(text, value).map(Some),
+        _ => Err(BodyError::ModelNotAString),
+    }
+}
+
+/// The members of the object in `text`, as far as it can be read, and how the reading ended.
+fn scan(text: &str) -> (Vec<(&RawValue, &RawValue)>, Result<(), serde_json::Error>) {
+    let mut found = Vec::new();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let ended = Collect(&mut found).deserialize(&mut json).and_then(|()| json.end());
+    (found, ended)
+}
+
+/// Puts members aside while they are read, so that those before an error, or before the end of a prefix, are not lost.
+/// `RawValue` skips a value without recursion and without building anything.
+struct Collect<'a, 'de>(&'a mut Vec<(&'de RawValue, &'de RawValue)>);
+
+impl<'de> DeserializeSeed<'de> for Collect<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Collect<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(member) = map.next_entry()? {
+            self.0.push(member);
+            if self.0.len() > MAX_FIELDS {
+                return Err(A::Error::custom("too many fields"));
+            }
+        }
+        Ok(())
+    }
+}

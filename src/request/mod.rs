@@ -7,3 +7,4 @@ pub mod facts;
 pub mod multipart;
 pub mod operation;
 pub mod path;
+pub mod percent;

@@ -1,1 +1,534 @@
-//! The model part of a multipart body.
+//! The `model` part of a multipart body (RFC 7578, RFC 2046 §5.1).
+//!
+//! Transcriptions, translations and image edits come as forms: a file of megabytes and a few short fields. As with JSON,
+//! the form is scanned once for what routing needs, and a new model is spliced in; the bytes of the other parts, files
+//! first of all, stay as they are.
+//!
+//! Lines must end in CRLF, as the RFC wants and every SDK writes: a form with bare line feeds is refused, since readers
+//! differ in what they see in it. Of several parts named `model` the last is read and all are replaced, for the same reason.
+
+use std::fmt;
+use std::ops::Range;
+
+use memchr::memmem;
+
+/// What routing wants to know of a form, and where its model stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// The value of the part named `model`.
+    pub model: Option<String>,
+    /// Whether the part named `stream` is `true`.
+    pub stream: bool,
+    boundary: String,
+    /// Where the first delimiter begins.
+    first: usize,
+    /// The values of all parts named `model`, in order.
+    models: Vec<Range<usize>>,
+}
+
+/// Why a form cannot be routed. `Display` is meant for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormError {
+    /// The boundary that `content-type` names is not there.
+    NoDelimiter,
+    /// Lines end in LF instead of CRLF.
+    BareLineFeed,
+    /// The form has no closing delimiter, or the headers of a part have no end.
+    Unterminated,
+    /// `model` is not UTF-8.
+    ModelNotText,
+}
+
+impl fmt::Display for FormError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NoDelimiter => "The multipart body does not contain the boundary that content-type names.",
+            Self::BareLineFeed => "The lines of the multipart body end in LF; CRLF was expected.",
+            Self::Unterminated => "The multipart body, or one of its parts, is cut short.",
+            Self::ModelNotText => "The `model` part of the multipart body is not UTF-8 text.",
+        })
+    }
+}
+
+/// The boundary that a `content-type` of `multipart/form-data` names; `None` for any other type, and where there is no
+/// boundary of 1 to 70 printable ASCII characters.
+pub fn boundary(content_type: &str) -> Option<String> {
+    let (media_type, parameters) = content_type.split_once(';')?;
+    if !media_type.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return None;
+    }
+    let boundary = parameter(parameters, "boundary")?;
+    let is_fit =
+        (1..=70).contains(&boundary.len()) && boundary.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_fit.then_some(boundary)
+}
+
+impl Form {
+    /// Looks into a whole form.
+    ///
+    /// # Errors
+    /// Where the form is not one, or its model is no text.
+    pub fn of(body: &[u8], boundary: &str) -> Result<Self, FormError> {
+        let mut form = Self::new(boundary);
+        form.read(body).map(|()| form)
+    }
+
+    /// Looks into the first bytes of a form that is too large to keep. `None` where `model` does not stand whole in them.
+    /// [`Form::with_model`] then takes and returns the same first bytes.
+    pub fn of_prefix(prefix: &[u8], boundary: &str) -> Option<Self> {
+        let mut form = Self::new(boundary);
+        let ended = form.read(prefix);
+        (form.model.is_some() && matches!(ended, Ok(()) | Err(FormError::Unterminated))).then_some(form)
+    }
+
+    /// The same form with this model, which must not contain line ends. Where there was none, it comes first.
+    pub fn with_model(&self, body: &[u8], model: &str) -> Vec<u8> {
+        let added = if self.models.is_empty() {
+            let part = format!(
+                "--{}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n",
+                self.boundary
+            );
+            vec![(self.first..self.first, part)]
+        } else {
+            self.models.iter().map(|value| (value.clone(), model.to_owned())).collect()
+        };
+        let mut out =
+            Vec::with_capacity(body.len() + added.iter().map(|(_, text)| text.len()).sum::<usize>());
+        let mut done = 0;
+        for (replaced, text) in added {
+            out.extend_from_slice(body.get(done..replaced.start).unwrap_or_default());
+            out.extend_from_slice(text.as_bytes());
+            done = replaced.end;
+        }
+        out.extend_from_slice(body.get(done..).unwrap_or_default());
+        out
+    }
+
+    fn new(boundary: &str) -> Self {
+        Self { model: None, stream: false, boundary: boundary.to_owned(), first: 0, models: Vec::new() }
+    }
+
+    /// Reads as far as there are whole parts.
+    fn read(&mut self, body: &[u8]) -> Result<(), FormError> {
+        let delimiter = Delimiter::new(&self.boundary);
+        let (first, mut next) = delimiter.first(body).ok_or_else(|| delimiter.missing(body))?;
+        self.first = first;
+        while let Next::Part(start) = next {
+            // An empty part shares the line end of the delimiter before it.
+            let (end, after) = delimiter.find(body, start - 2).ok_or(FormError::Unterminated)?;
+            let part = body.get(start..end).unwrap_or_default();
+            let (headers, value) = split_part(part).ok_or(FormError::Unterminated)?;
+            match name(headers).as_deref() {
+                Some("model") => {
+                    let model = std::str::from_utf8(value).map_err(|_| FormError::ModelNotText)?;
+                    self.model = Some(model.to_owned());
+                    self.models.push(end - value.len()..end);
+                }
+                Some("stream") => self.stream = value.eq_ignore_ascii_case(b"true"),
+                _ => {}
+            }
+            next = after;
+        }
+        Ok(())
+    }
+}
+
+/// What follows a delimiter.
+enum Next {
+    /// A part that begins here.
+    Part(usize),
+    /// The end of the form.
+    Close,
+}
+
+/// What stands between parts: `CRLF--boundary`, then white space and a line end, or `--`. Anything else that begins like it
+/// is data of a part.
+struct Delimiter {
+    line: String,
+    finder: memmem::Finder<'static>,
+}
+
+impl Delimiter {
+    fn new(boundary: &str) -> Self {
+        let line = format!("\r\n--{boundary}");
+        let finder = memmem::Finder::new(line.as_bytes()).into_owned();
+        Self { line, finder }
+    }
+
+    /// Where the first delimiter's dashes begin, and what follows. It alone may begin the body.
+    fn first(&self, body: &[u8]) -> Option<(usize, Next)> {
+        let dashes = self.line.trim_start();
+        let at_start = body.strip_prefix(dashes.as_bytes()).and_then(|_| Self::after(body, dashes.len()));
+        at_start.map(|next| (0, next)).or_else(|| self.find(body, 0).map(|(at, next)| (at + 2, next)))
+    }
+
+    /// Where the next delimiter's line end begins, and what follows.
+    fn find(&self, body: &[u8], mut from: usize) -> Option<(usize, Next)> {
+        loop {
+            let at = from + self.finder.find(body.get(from..)?)?;
+            if let Some(next) = Self::after(body, at + self.line.len()) {
+                return Some((at, next));
+            }
+            from = at + self.line.len();
+        }
+    }
+
+    fn after(body: &[u8], at: usize) -> Option<Next> {
+        let rest = body.get(at..)?;
+        if rest.starts_with(b"--") {
+            return Some(Next::Close);
+        }
+        let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        rest.get(padding..)?.starts_with(b"\r\n").then_some(Next::Part(at + padding + 2))
+    }
+
+    fn missing(&self, body: &[u8]) -> FormError {
+        let bare = format!("{}\n", self.line.trim_start());
+        match memmem::find(body, bare.as_bytes()) {
+            Some(_) => FormError::BareLineFeed,
+            None => FormError::NoDelimiter,
+        }
+    }
+}
+
+/// Headers and value of a part.
+fn split_part(part: &[u8]) -> Option<(&[u8], &[u8])> {
+    if let Some(value) = part.strip_prefix(b"\r\n") {
+        return Some((&[], value));
+    }
+    let (headers, rest) = part.split_at_checked(memmem::find(part, b"\r\n\r\n")?)?;
+    Some((headers, rest.get(4..)?))
+}
+
+/// The `name` of a part, from its `content-disposition`.
+fn name(headers: &[u8]) -> Option<String> {
+    String::from_utf8_lossy(headers).split("\r\n").find_map(|line| {
+        let (header, value) = line.split_once(':')?;
+        let (_, parameters) = value.split_once(';')?;
+        header.trim().eq_ignore_ascii_case("content-disposition").then(|| parameter(parameters, "name"))?
+    })
+}
+
+/// The value of a parameter in `a=b; c="d"`.
+fn parameter(mut parameters: &str, wanted: &str) -> Option<String> {
+    loop {
+        let (name, after) = parameters.split_once('=')?;
+        let (value, rest) = match after.trim_start().strip_prefix('"') {
+            Some(quoted) => unquote(quoted),
+            None => {
+                let (value, rest) = after.split_once(';').unwrap_or((after, ""));
+                (value.trim().to_owned(), rest)
+            }
+        };
+        // What has no `=` at all is skipped.
+        let name = name.rsplit(';').next().unwrap_or(name);
+        if name.trim().eq_ignore_ascii_case(wanted) {
+            return Some(value);
+        }
+        parameters = rest;
+    }
+}
+
+/// The text up to the closing quote, and what follows. A backslash escapes quotes and backslashes alone, since browsers
+/// used to send the paths of Windows as they are.
+fn unquote(quoted: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut rest = quoted.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '"' => break,
+            '\\' if rest.as_str().starts_with(['"', '\\']) => text.extend(rest.next()),
+            _ => text.push(character),
+        }
+    }
+    (text, rest.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Form, FormError, boundary};
+
+    const BOUNDARY: &str = "Ab=3?";
+
+    /// A form in readable lines.
+    fn form(lines: &[&str]) -> Vec<u8> {
+        lines.join("\r\n").into_bytes()
+    }
+
+    fn model_of(lines: &[&str]) -> Result<Option<String>, FormError> {
+        Form::of(&form(lines), BOUNDARY).map(|form| form.model)
+    }
+
+    #[test]
+    fn the_boundary_is_read_as_senders_write_it() {
+        for (content_type, expected) in [
+            ("multipart/form-data; boundary=abc", Some("abc")),
+            ("Multipart/Form-Data;boundary=abc", Some("abc")),
+            ("multipart/form-data; charset=utf-8; Boundary=abc", Some("abc")),
+            ("multipart/form-data; boundary=abc; charset=utf-8", Some("abc")),
+            // Quoted, as RFC 2046 wants it for characters such as these.
+            ("multipart/form-data; boundary=\"a;b=c\"", Some("a;b=c")),
+            ("multipart/form-data; boundary=\"a\\\"b\"", Some("a\"b")),
+            // A parameter in quotes that looks like one of its own.
+            ("multipart/form-data; x=\"; boundary=no\"; boundary=yes", Some("yes")),
+            ("multipart/form-data; flag; boundary=abc", Some("abc")),
+            ("multipart/form-data", None),
+            ("multipart/form-data; boundary=", None),
+            ("multipart/form-data; boundary=\"\"", None),
+            ("multipart/form-data; boundary=a\u{e9}", None),
+            ("multipart/mixed; boundary=abc", None),
+            ("application/json", None),
+        ] {
+            assert_eq!(boundary(content_type).as_deref(), expected, "{content_type}");
+        }
+        assert_eq!(boundary(&format!("multipart/form-data; boundary={}", "x".repeat(71))), None);
+    }
+
+    #[test]
+    fn the_model_is_found_wherever_it_stands() {
+        const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"";
+        let whisper = Ok(Some("whisper".to_owned()));
+        for (lines, why) in [
+            (
+                &[
+                    "--Ab=3?",
+                    "Content-Disposition: form-data; name=\"model\"",
+                    "",
+                    "whisper",
+                    "--Ab=3?--",
+                    "",
+                ][..],
+                "the smallest form",
+            ),
+            (
+                &[
+                    "--Ab=3?",
+                    FILE,
+                    "",
+                    "x",
+                    "--Ab=3?",
+                    "content-disposition:form-data;name=model",
+                    "",
+                    "whisper",
+                    "--Ab=3?--",
+                ],
+                "after a file, header in lower case, name without quotes, no last line end",
+            ),
+            (
+                &[
+                    "preamble",
+                    "--Ab=3? ",
+                    "Content-Type: text/plain",
+                    "Content-Disposition: form-data; name=\"model\"",
+                    "",
+                    "whisper",
+                    "--Ab=3?--",
+                    "epilogue",
+                ],
+                "white space after a delimiter, other headers first, preamble and epilogue",
+            ),
+            (
+                &[
+                    "--Ab=3?",
+                    FILE,
+                    "",
+                    "--Ab=3",
+                    "--Ab=3?x",
+                    "--",
+                    "--Ab=3?",
+                    "Content-Disposition: form-data; name=\"model\"",
+                    "",
+                    "whisper",
+                    "--Ab=3?--",
+                ],
+                "a file with lines that begin like the delimiter",
+            ),
+            (
+                &[
+                    "--Ab=3?",
+                    "Content-Disposition: form-data; filename=\"; name=\\\"model\\\"\"; name=\"file\"",
+                    "",
+                    "not this",
+                    "--Ab=3?",
+                    "Content-Disposition: form-data; name=\"model\"",
+                    "",
+                    "whisper",
+                    "--Ab=3?--",
+                ],
+                "a file name that looks like the model",
+            ),
+            (
+                &[
+                    "--Ab=3?",
+                    "Content-Disposition: form-data; name=\"model\"",
+                    "",
+                    "first",
+                    "--Ab=3?",
+                    "Content-Disposition: form-data; name=\"model\"",
+                    "",
+                    "whisper",
+                    "--Ab=3?--",
+                ],
+                "the last of two",
+            ),
+        ] {
+            assert_eq!(model_of(lines), whisper, "{why}");
+        }
+        assert_eq!(model_of(&["--Ab=3?--", ""]), Ok(None), "an empty form");
+        assert_eq!(
+            model_of(&["--Ab=3?", "", "no headers", "--Ab=3?--", ""]),
+            Ok(None),
+            "a part without headers"
+        );
+        assert_eq!(
+            model_of(&["--Ab=3?", "Content-Disposition: form-data; name=\"model\"", "", "", "--Ab=3?--"]),
+            Ok(Some(String::new())),
+            "an empty value"
+        );
+    }
+
+    #[test]
+    fn what_is_no_form_is_told_clearly() {
+        for (body, expected) in [
+            (&b""[..], FormError::NoDelimiter),
+            (b"{\"model\":\"x\"}", FormError::NoDelimiter),
+            (b"--other\r\n\r\nx\r\n--other--", FormError::NoDelimiter),
+            // Not at the start of a line.
+            (b"x--Ab=3?\r\n\r\nx", FormError::NoDelimiter),
+            (
+                b"--Ab=3?\nContent-Disposition: form-data; name=\"model\"\n\nx\n--Ab=3?--",
+                FormError::BareLineFeed,
+            ),
+            (b"--Ab=3?\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nx", FormError::Unterminated),
+            // The closing delimiter itself is cut.
+            (
+                b"--Ab=3?\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nx\r\n--Ab=3?-",
+                FormError::Unterminated,
+            ),
+            // Headers without end, and a part of nothing.
+            (
+                b"--Ab=3?\r\nContent-Disposition: form-data; name=\"model\"\r\n--Ab=3?--",
+                FormError::Unterminated,
+            ),
+            (b"--Ab=3?\r\n--Ab=3?--", FormError::Unterminated),
+            (
+                b"--Ab=3?\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n\xff\r\n--Ab=3?--",
+                FormError::ModelNotText,
+            ),
+        ] {
+            assert_eq!(Form::of(body, BOUNDARY), Err(expected), "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn stream_is_read_too() {
+        for (value, expected) in [("true", true), ("True", true), ("false", false), ("", false)] {
+            let body =
+                form(&["--Ab=3?", "Content-Disposition: form-data; name=\"stream\"", "", value, "--Ab=3?--"]);
+            assert_eq!(Form::of(&body, BOUNDARY).unwrap().stream, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn every_part_named_model_is_replaced() {
+        let body = form(&[
+            "--Ab=3?",
+            "Content-Disposition: form-data; name=\"model\"",
+            "",
+            "one",
+            "--Ab=3?",
+            "Content-Disposition: form-data; name=\"model\"",
+            "",
+            "",
+            "--Ab=3?--",
+        ]);
+        let edited = Form::of(&body, BOUNDARY).unwrap().with_model(&body, "eu-whisper");
+        let expected = form(&[
+            "--Ab=3?",
+            "Content-Disposition: form-data; name=\"model\"",
+            "",
+            "eu-whisper",
+            "--Ab=3?",
+            "Content-Disposition: form-data; name=\"model\"",
+            "",
+            "eu-whisper",
+            "--Ab=3?--",
+        ]);
+        assert_eq!(String::from_utf8(edited), String::from_utf8(expected));
+    }
+
+    #[test]
+    fn the_beginning_of_a_form_is_enough_where_the_model_stands_in_it() {
+        let beginning = form(&[
+            "--Ab=3?",
+            "Content-Disposition: form-data; name=\"model\"",
+            "",
+            "whisper",
+            "--Ab=3?",
+            "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"",
+            "",
+            "RIFF and megabytes mo",
+        ]);
+        let edited = Form::of_prefix(&beginning, BOUNDARY).unwrap().with_model(&beginning, "w");
+        assert_eq!(edited, String::from_utf8_lossy(&beginning).replace("whisper", "w").into_bytes());
+        // Cut within the delimiter after the model, its value may go on.
+        assert_eq!(Form::of_prefix(&beginning[..70], BOUNDARY), None);
+        assert_eq!(Form::of_prefix(b"--Ab=3?\r\n", BOUNDARY), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    Just(b"\r\n".to_vec()),
+                    Just(b"--b".to_vec()),
+                    Just(b"--".to_vec()),
+                    Just(b"\r\n--b\r\n".to_vec()),
+                    Just(b"Content-Disposition: form-data; name=\"model\"".to_vec()),
+                    prop::collection::vec(any::<u8>(), 0..4),
+                ],
+                0..16,
+            ),
+        ) {
+            let body = pieces.concat();
+            if let Ok(form) = Form::of(&body, "b") {
+                let again = Form::of(&form.with_model(&body, "m"), "b").unwrap();
+                prop_assert_eq!(again.model.as_deref(), Some("m"));
+            }
+            if let Some(form) = Form::of_prefix(&body, "b") {
+                let again = Form::of_prefix(&form.with_model(&body, "m"), "b").unwrap();
+                prop_assert_eq!(again.model.as_deref(), Some("m"));
+            }
+        }
+
+        #[test]
+        fn a_new_model_leaves_all_other_bytes(
+            before in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..3),
+            model in prop::option::of("[a-z0-9.-]{0,12}"),
+            after in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..3),
+            new in "[a-z0-9.-]{1,12}",
+        ) {
+            let part = |name: &str, value: &[u8]| {
+                [format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").as_bytes(), value, b"\r\n"]
+                    .concat()
+            };
+            let build = |model: Option<&str>| {
+                let files = |values: &[Vec<u8>]| values.iter().flat_map(|value| part("file", value)).collect::<Vec<u8>>();
+                let model = model.map(|model| part("model", model.as_bytes())).unwrap_or_default();
+                [files(&before), model, files(&after), format!("--{BOUNDARY}--\r\n").into_bytes()].concat()
+            };
+            let body = build(model.as_deref());
+            let form = Form::of(&body, BOUNDARY).unwrap();
+            prop_assert_eq!(form.model.as_deref(), model.as_deref());
+            let edited = form.with_model(&body, &new);
+            let expected = match model {
+                Some(_) => build(Some(&new)),
+                None => [part("model", new.as_bytes()), body].concat(),
+            };
+            prop_assert_eq!(edited, expected);
+        }
+    }
+}

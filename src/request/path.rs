@@ -1,1 +1,279 @@
 //! From a path to an operation.
+//!
+//! Clients differ in what they put before the operation, and so does what stands between them and us: OpenAI's SDKs write
+//! `/v1/…`, Azure's `/openai/deployments/{model}/…`, `/openai/…` or `/openai/v1/…`; AI Gateway's custom providers may
+//! insert one more `/v1`; and path rules add prefixes of their own. All of it means the same, so all of it is understood:
+//! the grammar is `[prefix] v1* [openai] v1* [deployments/{model}] v1* rest`. Empty segments (`//`, a trailing `/`) count
+//! for nothing.
+
+use super::operation::Operation;
+use super::percent;
+
+/// What a path asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Path {
+    /// To do something with a model.
+    Operation {
+        /// What.
+        operation: Operation,
+        /// The model that stands in the path (Azure's form), decoded.
+        model: Option<String>,
+    },
+    /// The list of models.
+    Models,
+    /// One model, by its decoded name.
+    Model(String),
+    /// Something of OpenAI's API that lives where it was made, such as a file or a stored response. These are not routed
+    /// yet; a client should learn that rather than doubt its URL.
+    Stateful,
+    /// Nothing that the gateway knows.
+    Unknown,
+}
+
+impl Path {
+    /// The method that the path takes, as the value of an `allow` header; `None` where there is nothing to call.
+    pub fn allow(&self) -> Option<&'static str> {
+        match self {
+            Self::Operation { .. } => Some("POST"),
+            Self::Models | Self::Model(_) => Some("GET"),
+            Self::Stateful | Self::Unknown => None,
+        }
+    }
+}
+
+/// Whether this is bound to the account or resource that made it (OpenAI's OpenAPI document, 2.3.0).
+fn is_stateful(segments: &[&str]) -> bool {
+    matches!(
+        segments,
+        [
+            "responses"
+                | "assistants"
+                | "batches"
+                | "chatkit"
+                | "containers"
+                | "conversations"
+                | "evals"
+                | "files",
+            ..
+        ] | [
+            "fine_tuning"
+                | "live"
+                | "realtime"
+                | "skills"
+                | "threads"
+                | "uploads"
+                | "vector_stores"
+                | "videos",
+            ..
+        ] | ["chat", "completions", ..]
+            | ["audio", "voices" | "voice_consents", ..]
+    )
+}
+
+/// Reads a path (without its query). `prefixes` are those of path rules, without a trailing slash, longest first; any form
+/// may follow one of them. A path that is understood without a prefix needs none, so that a rule for `/openai/*` does not
+/// hide Azure's own paths.
+pub fn parse(path: &str, prefixes: &[String]) -> Path {
+    let plain = read(path);
+    if plain != Path::Unknown {
+        return plain;
+    }
+    // AI Gateway's `/v1` may stand before the prefix as well.
+    let bare = without_v1(path);
+    prefixes
+        .iter()
+        .flat_map(|prefix| [path.strip_prefix(prefix.as_str()), bare.strip_prefix(prefix.as_str())])
+        .flatten()
+        .filter(|rest| rest.starts_with('/'))
+        .map(read)
+        .find(|path| *path != Path::Unknown)
+        .unwrap_or(Path::Unknown)
+}
+
+fn without_v1(mut path: &str) -> &str {
+    while let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')) {
+        path = rest;
+    }
+    path
+}
+
+fn read(path: &str) -> Path {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let rest = after_v1(&segments);
+    let rest = after_v1(rest.strip_prefix(&["openai"]).unwrap_or(rest));
+    match rest {
+        ["deployments", first, after @ ..] => read_deployment(first, after),
+        ["models"] => Path::Models,
+        ["models", name @ ..] => Path::Model(percent::decode(&name.join("/"))),
+        _ => match operation_at_end_of(rest) {
+            Some((operation, [])) => Path::Operation { operation, model: None },
+            _ if is_stateful(rest) => Path::Stateful,
+            _ => Path::Unknown,
+        },
+    }
+}
+
+/// What follows `deployments/`. Clients do not encode the name (openai-python does not), and `vendor/name` is a popular way
+/// to name models: so the operation is read from the end, and all that stands before it is the model.
+fn read_deployment(first: &str, after: &[&str]) -> Path {
+    let Some((operation, mut more)) = operation_at_end_of(after) else { return Path::Unknown };
+    while let [name @ .., "v1"] = more {
+        more = name;
+    }
+    let model = more.iter().fold(first.to_owned(), |model, segment| model + "/" + segment);
+    Path::Operation { operation, model: Some(percent::decode(&model)) }
+}
+
+fn after_v1<'s, 'p>(mut segments: &'s [&'p str]) -> &'s [&'p str] {
+    while let ["v1", rest @ ..] = segments {
+        segments = rest;
+    }
+    segments
+}
+
+/// The longest operation that `segments` end with, and what stands before it.
+fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'s [&'p str])> {
+    [2, 1].into_iter().find_map(|length| {
+        let (before, last) = segments.split_at_checked(segments.len().checked_sub(length)?)?;
+        let operation = Operation::ALL
+            .into_iter()
+            .find(|operation| operation.path().split('/').eq(last.iter().copied()))?;
+        Some((operation, before))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Path, parse};
+    use crate::request::operation::Operation;
+
+    fn prefixes() -> Vec<String> {
+        ["/ai/azure/eu", "/ai/azure", "/openai"].map(str::to_owned).to_vec()
+    }
+
+    fn chat(model: Option<&str>) -> Path {
+        Path::Operation { operation: Operation::ChatCompletions, model: model.map(str::to_owned) }
+    }
+
+    #[test]
+    fn every_form_of_a_path_means_the_same() {
+        for path in [
+            // OpenAI's SDKs, with the base URL that they document.
+            "/v1/chat/completions",
+            // A base URL without `/v1`: AI Gateway's custom provider with the origin alone.
+            "/chat/completions",
+            // A base URL with `/v1` at both ends, or AI Gateway inserting one (cloudflare/ai#476).
+            "/v1/v1/chat/completions",
+            "/v1/v1/v1/chat/completions",
+            // Azure's v1, and the dated path of operations without a deployment.
+            "/openai/v1/chat/completions",
+            "/openai/chat/completions",
+            "/v1/openai/v1/chat/completions",
+            // A base URL that ends in a slash.
+            "/v1/chat/completions/",
+            "/v1//chat/completions",
+            // Behind a rule's prefix, any of it again.
+            "/ai/azure/chat/completions",
+            "/ai/azure/v1/chat/completions",
+            "/ai/azure/openai/v1/chat/completions",
+            "/v1/ai/azure/v1/chat/completions",
+            // The longest prefix leaves what the shorter one could not read.
+            "/ai/azure/eu/v1/chat/completions",
+        ] {
+            assert_eq!(parse(path, &prefixes()), chat(None), "{path}");
+        }
+    }
+
+    #[test]
+    fn azure_paths_carry_the_model() {
+        for (path, model) in [
+            ("/openai/deployments/gpt-4o/chat/completions", "gpt-4o"),
+            ("/v1/openai/deployments/gpt-4o/chat/completions", "gpt-4o"),
+            // AzureOpenAI with `base_url` instead of `azure_endpoint`.
+            ("/v1/deployments/gpt-4o/chat/completions", "gpt-4o"),
+            ("/ai/azure/openai/deployments/gpt-4o/chat/completions", "gpt-4o"),
+            // A rule for `/openai/*` does not hide the form.
+            ("/openai/openai/deployments/gpt-4o/chat/completions", "gpt-4o"),
+            ("/openai/deployments/gpt%2D4o%20eu/chat/completions", "gpt-4o eu"),
+            // openai-python puts the name in as it is.
+            ("/openai/deployments/azure/gpt-4o/chat/completions", "azure/gpt-4o"),
+            ("/openai/deployments/azure%2Fgpt-4o/chat/completions", "azure/gpt-4o"),
+            // A name that looks like the start of a longer operation: the longest operation wins.
+            ("/openai/deployments/chat/chat/completions", "chat"),
+        ] {
+            assert_eq!(parse(path, &prefixes()), chat(Some(model)), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_operation_is_known_by_its_path() {
+        for operation in Operation::ALL {
+            for (path, model) in [
+                (format!("/v1/{}", operation.path()), None),
+                (format!("/openai/deployments/m/{}", operation.path()), Some("m".to_owned())),
+            ] {
+                assert_eq!(parse(&path, &[]), Path::Operation { operation, model }, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_rest_is_told_apart() {
+        for (path, expected) in [
+            ("/v1/models", Path::Models),
+            ("/models", Path::Models),
+            ("/openai/models", Path::Models),
+            ("/ai/azure/v1/models/", Path::Models),
+            ("/v1/models/gpt-4o", Path::Model("gpt-4o".to_owned())),
+            ("/v1/models/a%2Fb", Path::Model("a/b".to_owned())),
+            ("/v1/models/a/b", Path::Model("a/b".to_owned())),
+            // Bound to who made them.
+            ("/v1/responses/resp_1", Path::Stateful),
+            ("/v1/responses/resp_1/input_items", Path::Stateful),
+            ("/v1/chat/completions/chatcmpl-1/messages", Path::Stateful),
+            ("/openai/files", Path::Stateful),
+            ("/v1/batches/b/cancel", Path::Stateful),
+            ("/v1/realtime", Path::Stateful),
+            ("/v1/audio/voices", Path::Stateful),
+            // Nobody's.
+            ("/", Path::Unknown),
+            ("", Path::Unknown),
+            ("/v1", Path::Unknown),
+            ("/v1/audio", Path::Unknown),
+            ("/v1/organization/users", Path::Unknown),
+            ("/openai/deployments/gpt-4o", Path::Unknown),
+            // The first segment is always of the name, so this is a legacy completion by a model named `chat`.
+            (
+                "/openai/deployments/chat/completions",
+                Path::Operation { operation: Operation::Completions, model: Some("chat".to_owned()) },
+            ),
+            ("/openai/deployments/completions", Path::Unknown),
+            // A prefix ends at a segment's end, and an unknown one is none.
+            ("/ai/azurex/v1/chat/completions", Path::Unknown),
+            ("/ai/prod/v1/chat/completions", Path::Unknown),
+            ("/v1x/chat/completions", Path::Unknown),
+            ("/chat/completions/v1", Path::Stateful),
+            ("/Chat/Completions", Path::Unknown),
+        ] {
+            assert_eq!(parse(path, &prefixes()), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn each_path_takes_one_method() {
+        assert_eq!(chat(None).allow(), Some("POST"));
+        assert_eq!(Path::Models.allow(), Some("GET"));
+        assert_eq!(Path::Model("m".to_owned()).allow(), Some("GET"));
+        assert_eq!(Path::Stateful.allow(), None);
+        assert_eq!(Path::Unknown.allow(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_panics(path in "(/(v1|openai|deployments|models|chat|completions|ai|azure|%|%4|é|.{0,3})){0,8}") {
+            let _ = parse(&path, &prefixes());
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! JSON bodies: what is read of them, and that edits change what they should and nothing else.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use switchyard::request::body::{BodyError, Edit, MAX_FIELDS, Peek, edit};
+use switchyard::routes::graph::Params;
+
+fn peek(body: &str) -> Peek {
+    Peek::of(body.as_bytes()).unwrap()
+}
+
+fn edited(body: &str, model: Option<&str>, params: &Params) -> Option<String> {
+    edit(body.as_bytes(), &peek(body), &Edit { model, params }).map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+fn params(drop: &[&str], rename: &[(&str, &str)], set: &[(&str, Value)]) -> Params {
+    Params {
+        drop: drop.iter().map(ToString::to_string).collect(),
+        rename: rename.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect(),
+        set: set.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+    }
+}
+
+#[test]
+fn the_model_is_found_however_it_is_written() {
+    for (body, expected) in [
+        (r#"{"model":"gpt-4o"}"#, Some("gpt-4o")),
+        ("\r\n\t { \"model\" : \"gpt-4o\" } \n", Some("gpt-4o")),
+        // Below other objects the name means nothing.
+        (r#"{"metadata":{"model":"x"},"messages":[{"model":"y"}]}"#, None),
+        (r#"{"text":"\"model\":\"x\"","model":"gpt-4o"}"#, Some("gpt-4o")),
+        // Escapes in the name and in the value.
+        (r#"{"mod\u0065l":"gpt\u002d4o"}"#, Some("gpt-4o")),
+        (r#"{"model":"\ud83d\ude00"}"#, Some("😀")),
+        // The last of several.
+        (r#"{"model":"a","model":"b"}"#, Some("b")),
+        (r#"{"model":"a","model":null}"#, None),
+        // As good as not there.
+        (r#"{"model":null}"#, None),
+        ("{}", None),
+        (r#"{"Model":"x"}"#, None),
+    ] {
+        assert_eq!(peek(body).model.as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
+fn stream_and_the_output_limit_are_read() {
+    for (body, stream, limit) in [
+        (r#"{"stream":true,"max_tokens":5}"#, true, Some(5)),
+        (r#"{"stream":false,"max_completion_tokens":7}"#, false, Some(7)),
+        (r#"{"stream":null,"max_output_tokens":9}"#, false, Some(9)),
+        // Only `true` is true; the upstream will say what it thinks of the rest.
+        (r#"{"stream":"true","max_tokens":null}"#, false, None),
+        (r#"{"max_tokens":-1}"#, false, None),
+        (r#"{"max_tokens":1.5}"#, false, None),
+        // Both, as some clients send to be sure.
+        (r#"{"max_tokens":9,"max_completion_tokens":5}"#, false, Some(9)),
+    ] {
+        let peek = peek(body);
+        assert_eq!((peek.stream, peek.max_output_tokens), (stream, limit), "{body}");
+    }
+}
+
+#[test]
+fn rules_get_the_fields_that_they_name() {
+    let body = r#"{"user":"a","temperature":0.5,"user":{"id":[1]},"deep":DEEP,"other":1}"#
+        .replace("DEEP", &format!("{}{}", "[".repeat(200), "]".repeat(200)));
+    let names = ["user", "temperature", "deep", "absent"].map(str::to_owned);
+    let expected =
+        BTreeMap::from([("user".to_owned(), json!({"id": [1]})), ("temperature".to_owned(), json!(0.5))]);
+    assert_eq!(peek(&body).fields(body.as_bytes(), &names), expected);
+}
+
+#[test]
+fn what_is_no_json_object_is_told_clearly() {
+    let message = |body: &[u8]| Peek::of(body).unwrap_err().to_string();
+    insta::assert_snapshot!(message(b" \n"), @"The request body is empty; a JSON object was expected.");
+    insta::assert_snapshot!(message(b"hello"), @"The request body is not valid JSON: expected value at line 1 column 1.");
+    insta::assert_snapshot!(message(b"{\"model\":\n \"a\",}"), @"The request body is not valid JSON: trailing comma at line 2 column 6.");
+    insta::assert_snapshot!(message(b"{'model':1}"), @"The request body is not valid JSON: key must be a string at line 1 column 2.");
+    insta::assert_snapshot!(message(b"{\"model\":\"a\""), @"The request body is not valid JSON: EOF while parsing an object at line 1 column 12.");
+    insta::assert_snapshot!(message(b"{} {}"), @"The request body is not valid JSON: trailing characters at line 1 column 4.");
+    insta::assert_snapshot!(message(b"[{\"model\":\"a\"}]"), @"The request body is not a JSON object.");
+    insta::assert_snapshot!(message(b"\"secret\""), @"The request body is not a JSON object.");
+    insta::assert_snapshot!(message(b"{\"model\":4}"), @"`model` must be a string.");
+    insta::assert_snapshot!(message(b"{\"a\":\"\xff\"}"), @"The request body is not valid Unicode at byte 6.");
+    insta::assert_snapshot!(message(br#"{"model":"\ud800"}"#), @"The request body is not valid Unicode at byte 9.");
+    let many: Vec<String> = (0..=MAX_FIELDS).map(|n| format!("\"{n}\":0")).collect();
+    insta::assert_snapshot!(message(format!("{{{}}}", many.join(",")).as_bytes()), @"The request body has more than 1024 top-level fields.");
+    // A byte order mark, which RFC 8259 forbids, and a raw control character.
+    insta::assert_snapshot!(message(b"\xef\xbb\xbf{}"), @"The request body is not valid JSON: expected value at line 1 column 1.");
+    insta::assert_snapshot!(message(b"{\"a\":\"\n\"}"), @"The request body is not valid JSON: control character (\\u0000-\\u001F) found while parsing a string at line 1 column 6.");
+}
+
+#[test]
+fn depth_does_not_cost_stack() {
+    let bomb = |depth: usize| format!(r#"{{"a":{}{},"model":"m"}}"#, "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(peek(&bomb(1_000_000)).model.as_deref(), Some("m"));
+    let open = format!(r#"{{"a":{}"#, "{\"a\":".repeat(1_000_000));
+    assert!(matches!(Peek::of(open.as_bytes()), Err(BodyError::NotJson { .. })));
+}
+
+#[test]
+fn the_model_is_spliced_and_nothing_else_moves() {
+    let none = Params::default();
+    for (body, expected) in [
+        (r#"{"model":"a","n":1}"#, Some(r#"{"model":"eu","n":1}"#)),
+        (
+            "\n{ \"n\" : 1.0e5 ,\r\n\t\"model\" :  \"a\" }\n",
+            Some("\n{ \"n\" : 1.0e5 ,\r\n\t\"model\" :  \"eu\" }\n"),
+        ),
+        // Every one of them, also under another spelling.
+        (
+            r#"{"model":"a","mod\u0065l":"b","model":null}"#,
+            Some(r#"{"model":"eu","mod\u0065l":"eu","model":"eu"}"#),
+        ),
+        // Where there is none it comes last.
+        ("{}", Some(r#"{"model":"eu"}"#)),
+        ("{ }", Some(r#"{"model":"eu" }"#)),
+        (r#"{"n":1 }"#, Some(r#"{"n":1,"model":"eu" }"#)),
+        // Nothing to do: the caller keeps its buffer.
+        (r#"{"model":"eu"}"#, None),
+    ] {
+        assert_eq!(edited(body, Some("eu"), &none).as_deref(), expected, "{body}");
+    }
+    assert_eq!(edited(r#"{"model":"a"}"#, None, &none), None);
+    assert_eq!(edited("{}", Some("a\"b\\é"), &none).as_deref(), Some(r#"{"model":"a\"b\\é"}"#));
+}
+
+#[test]
+fn params_drop_then_rename_then_set() {
+    let rename = [("max_tokens", "max_completion_tokens")];
+    for (body, params, expected) in [
+        // Commas are right wherever the dropped field stood.
+        (r#"{"a":1, "b":2 ,"c":3}"#, params(&["a"], &[], &[]), Some(r#"{"b":2 ,"c":3}"#)),
+        (r#"{"a":1, "b":2 ,"c":3}"#, params(&["b"], &[], &[]), Some(r#"{"a":1 ,"c":3}"#)),
+        (r#"{"a":1, "b":2 ,"c":3}"#, params(&["c"], &[], &[]), Some(r#"{"a":1, "b":2}"#)),
+        (r#"{ "a":1, "b":2 }"#, params(&["a", "b"], &[], &[]), Some("{  }")),
+        (r#"{"a":1,"b":2,"a":3}"#, params(&["a"], &[], &[]), Some(r#"{"b":2}"#)),
+        (r#"{"\u0061":1}"#, params(&["a"], &[], &[("b", json!([1, null]))]), Some(r#"{"b":[1,null]}"#)),
+        (r#"{"a":1}"#, params(&["x"], &[], &[]), None),
+        // Renamed where the new name is free.
+        (r#"{"max_tokens" : 5}"#, params(&[], &rename, &[]), Some(r#"{"max_completion_tokens" : 5}"#)),
+        (r#"{"max_tokens":5,"max_completion_tokens":6}"#, params(&[], &rename, &[]), None),
+        (
+            r#"{"max_tokens":5,"max_completion_tokens":6}"#,
+            params(&["max_completion_tokens"], &rename, &[]),
+            Some(r#"{"max_completion_tokens":5}"#),
+        ),
+        (r#"{"n":1}"#, params(&[], &rename, &[]), None),
+        // In order, so that names can be passed on.
+        (r#"{"a":1,"b":2}"#, params(&[], &[("b", "c"), ("a", "b")], &[]), Some(r#"{"b":1,"c":2}"#)),
+        // Set over what is there, or last.
+        (r#"{"n":1,"m":2}"#, params(&[], &[], &[("n", json!(2))]), Some(r#"{"n":2,"m":2}"#)),
+        (r#"{"n":1}"#, params(&[], &[], &[("n", json!(1))]), None),
+        (
+            r#"{"n":1}"#,
+            params(&[], &[], &[("a", json!({})), ("b", json!("x"))]),
+            Some(r#"{"n":1,"a":{},"b":"x"}"#),
+        ),
+        (
+            r#"{"max_tokens":5}"#,
+            params(&[], &rename, &[("max_completion_tokens", json!(9))]),
+            Some(r#"{"max_completion_tokens":9}"#),
+        ),
+        (r#"{"a":1}"#, params(&["a"], &[], &[("a", json!(2))]), Some(r#"{"a":2}"#)),
+        // `model` is the gateway's own.
+        (
+            r#"{"model":"a"}"#,
+            params(&["model"], &[("model", "m"), ("x", "model")], &[("model", json!(1))]),
+            None,
+        ),
+    ] {
+        assert_eq!(edited(body, None, &params).as_deref(), expected, "{body} {params:?}");
+    }
+}
+
+#[test]
+fn the_beginning_of_a_body_is_enough_where_the_model_stands_in_it() {
+    let none = Params::default();
+    for (prefix, model, expected) in [
+        (r#"{"model":"a","messages":[{"role":"us"#, Some("a"), r#"{"model":"eu","messages":[{"role":"us"#),
+        (r#"{"n":1,"model":"a""#, Some("a"), r#"{"n":1,"model":"eu""#),
+        // Cut within the name or the value: unknown.
+        (r#"{"mod"#, None, ""),
+        (r#"{"model":"gpt-"#, None, ""),
+        (r#"{"model""#, None, ""),
+        (r#"{"messages":[{"content":"..."#, None, ""),
+        ("[1,2", None, ""),
+        (r#"{"model":"a"x"#, None, ""),
+        ("", None, ""),
+    ] {
+        let peek = Peek::of_prefix(prefix.as_bytes());
+        assert_eq!(peek.as_ref().and_then(|peek| peek.model.as_deref()), model, "{prefix}");
+        if let Some(peek) = peek {
+            assert!(!peek.is_whole());
+            let edited = edit(prefix.as_bytes(), &peek, &Edit { model: Some("eu"), params: &none }).unwrap();
+            assert_eq!(String::from_utf8(edited).unwrap(), expected);
+        }
+    }
+    // Cut within a character, and a number that may go on.
+    assert!(Peek::of_prefix(b"{\"model\":\"a\",\"text\":\"\xc3").is_some());
+    let peek = Peek::of_prefix(br#"{"model":"a","max_tokens":12"#).unwrap();
+    assert_eq!(peek.max_output_tokens, None);
+}
+
+/// JSON values of moderate depth, with the strings that parsers stumble over.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[\"\\\\\u{0}-\u{1f}a-z{},:é😀]{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-c]|model", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+/// A name in JSON with its spelling: plain, or with an escape in it.
+fn name() -> impl Strategy<Value = (String, String)> {
+    let names = prop::sample::select(vec!["a", "b", "c", "d", "model", ""]);
+    (names, any::<bool>()).prop_map(|(name, is_escaped)| match name.chars().next() {
+        Some(first) if is_escaped => {
+            (name.to_owned(), format!("\"\\u{:04x}{}\"", u32::from(first), &name[1..]))
+        }
+        _ => (name.to_owned(), format!("\"{name}\"")),
+    })
+}
+
+/// Members as (name, text), and the body that they make. Every text is unlike all others.
+fn body() -> impl Strategy<Value = (Vec<(String, String)>, String)> {
+    let space = || prop::sample::select(vec!["", " ", "\n", "\r\n\t"]);
+    let member = (name(), value(), prop::array::uniform4(space()));
+    (prop::collection::vec(member, 0..6), prop::array::uniform3(space())).prop_map(
+        |(members, [lead, inner, trail])| {
+            let (mut named, mut texts) = (Vec::new(), Vec::new());
+            for (index, ((name, spelling), value, [a, b, c, d])) in members.into_iter().enumerate() {
+                let value = if name == "model" {
+                    json!(format!("#{index} {value}"))
+                } else {
+                    json!([format!("#{index}"), value])
+                };
+                let text = format!("{spelling}{b}:{c}{value}");
+                texts.push(format!("{a}{text}{d}"));
+                named.push((name, text));
+            }
+            (named, format!("{lead}{{{inner}{}}}{trail}", texts.join(",")))
+        },
+    )
+}
+
+fn field() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["a", "b", "c", "d", "e"]).prop_map(str::to_owned)
+}
+
+fn any_params() -> impl Strategy<Value = Params> {
+    (
+        prop::collection::vec(field(), 0..3),
+        prop::collection::vec((field(), field()), 0..3),
+        prop::collection::vec((field(), value()), 0..3),
+    )
+        .prop_map(|(drop, rename, set)| Params { drop, rename, set })
+}
+
+proptest! {
+    #[test]
+    fn an_edit_means_what_it_would_mean_for_parsed_values(
+        (_, body) in body(),
+        model in prop::option::of("[a-z\"]{0,4}"),
+        params in any_params(),
+    ) {
+        let mut expected: Map<String, Value> = serde_json::from_str(&body).unwrap();
+        expected.retain(|name, _| !params.drop.contains(name));
+        for (from, to) in &params.rename {
+            if !expected.contains_key(to) && let Some(value) = expected.remove(from) {
+                expected.insert(to.clone(), value);
+            }
+        }
+        expected.extend(params.set.iter().cloned());
+        expected.extend(model.iter().map(|model| ("model".to_owned(), Value::from(model.as_str()))));
+
+        let result = edited(&body, model.as_deref(), &params).unwrap_or_else(|| body.clone());
+        prop_assert_eq!(serde_json::from_str::<Map<String, Value>>(&result).unwrap(), expected, "{}", result);
+    }
+
+    #[test]
+    fn members_that_no_edit_names_keep_their_bytes((members, body) in body(), params in any_params()) {
+        let is_named = |name: &String| {
+            params.drop.contains(name)
+                || params.rename.iter().any(|(from, _)| from == name)
+                || params.set.iter().any(|(set, _)| set == name)
+        };
+        let result = edited(&body, None, &params).unwrap_or_else(|| body.clone());
+        let mut rest = result.as_str();
+        for (_, text) in members.iter().filter(|(name, _)| !is_named(name)) {
+            // In their old order, too.
+            rest = rest.split_once(text.as_str()).unwrap().1;
+        }
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_makes_no_copy((_, body) in body()) {
+        prop_assert_eq!(edited(&body, None, &Params::default()), None);
+    }
+
+    #[test]
+    fn the_last_of_repeated_fields_is_read((_, body) in body()) {
+        let parsed: BTreeMap<String, Value> = serde_json::from_str(&body).unwrap();
+        let names: Vec<String> = parsed.keys().cloned().collect();
+        let peek = peek(&body);
+        prop_assert_eq!(peek.model.as_deref(), parsed.get("model").and_then(Value::as_str));
+        prop_assert_eq!(peek.fields(body.as_bytes(), &names), parsed);
+    }
+
+    #[test]
+    fn a_cut_body_is_refused_and_its_beginning_is_never_misread((_, body) in body(), cut in any::<prop::sample::Index>()) {
+        let end = body.trim_end().len();
+        let prefix = &body.as_bytes()[..cut.index(end)];
+        prop_assert!(Peek::of(prefix).is_err());
+        if let Some(seen) = Peek::of_prefix(prefix) {
+            let edit_all = Edit { model: Some("new"), params: &params(&["a", "b"], &[("c", "e")], &[("d", json!(1))]) };
+            let start = edit(prefix, &seen, &edit_all).unwrap_or_else(|| prefix.to_vec());
+            let whole = [start.as_slice(), &body.as_bytes()[prefix.len()..]].concat();
+            prop_assert!(serde_json::from_slice::<Value>(&whole).is_ok(), "{}", String::from_utf8_lossy(&whole));
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(body in prop::collection::vec(prop_oneof![Just(b'{'), Just(b'"'), Just(b','), any::<u8>()], 0..64)) {
+        let _ = Peek::of(&body);
+        let _ = Peek::of_prefix(&body);
+    }
+}

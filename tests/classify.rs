@@ -1,0 +1,738 @@
+//! Classification against the payloads that OpenAI, Azure OpenAI and AI Gateway are known to send.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use switchyard::attempt::class::ErrorClass::{
+    self, Auth, BadRequest, Connection, ContentPolicy, ContextWindow, NotFound, Quota, RateLimit, Timeout,
+    Unavailable,
+};
+use switchyard::attempt::classify::{Answer, classify, classify_event_error, error_behind_success};
+use switchyard::attempt::failure::Failure;
+
+fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Failure {
+    let headers: Vec<_> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    classify(&Answer { status, headers: &headers, body, now: 0 })
+}
+
+/// Checks rows of status, body, class and reason.
+fn check(rows: &[(u16, Value, ErrorClass, &str)]) {
+    for (status, body, class, reason) in rows {
+        let failure = answer(*status, &[], body.to_string().as_bytes());
+        assert_eq!((failure.class, &*failure.reason), (*class, *reason), "{status} {body}");
+        assert_eq!((failure.status, &failure.response), (Some(*status), &None), "{status} {body}");
+    }
+}
+
+/// OpenAI's form of an error.
+fn openai(kind: &str, code: impl Into<Value>, message: &str) -> Value {
+    json!({ "error": { "message": message, "type": kind, "param": null, "code": code.into() } })
+}
+
+/// Azure's front door: a code and a message, nothing else.
+fn azure(code: &str, message: &str) -> Value {
+    json!({ "error": { "code": code, "message": message } })
+}
+
+#[test]
+fn openai_errors_are_told_apart() {
+    let invalid = |code: &str, message: &str| openai("invalid_request_error", code, message);
+    check(&[
+        // What the caller got wrong stays with the caller, whatever the code.
+        (
+            400,
+            openai("invalid_request_error", Value::Null, "Missing body"),
+            BadRequest,
+            "invalid_request_error",
+        ),
+        (400, invalid("invalid_value", "Invalid value: 'foo'."), BadRequest, "invalid_value"),
+        (
+            400,
+            invalid("unsupported_parameter", "'max_tokens' is not supported with this model."),
+            BadRequest,
+            "unsupported_parameter",
+        ),
+        (
+            400,
+            invalid("unsupported_value", "'temperature' does not support 0."),
+            BadRequest,
+            "unsupported_value",
+        ),
+        (
+            400,
+            invalid("invalid_encrypted_content", "The content could not be verified."),
+            BadRequest,
+            "invalid_encrypted_content",
+        ),
+        (
+            400,
+            invalid("previous_response_not_found", "Previous response not found."),
+            BadRequest,
+            "previous_response_not_found",
+        ),
+        // A field that is too long is no context that is too long.
+        (
+            400,
+            invalid("string_above_max_length", "Invalid 'user': string too long."),
+            BadRequest,
+            "string_above_max_length",
+        ),
+        // A prompt that may be refused, or may just be malformed: the text decides.
+        (
+            400,
+            invalid(
+                "invalid_prompt",
+                "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+            ),
+            ContentPolicy,
+            "invalid_prompt",
+        ),
+        (
+            400,
+            invalid("invalid_prompt", "Invalid prompt: it must not be empty."),
+            BadRequest,
+            "invalid_prompt",
+        ),
+        (
+            400,
+            invalid("content_policy_violation", "Your request was rejected."),
+            ContentPolicy,
+            "content_policy_violation",
+        ),
+        // Image generation names its filter so.
+        (
+            400,
+            openai("image_generation_user_error", "moderation_blocked", "Rejected."),
+            ContentPolicy,
+            "moderation_blocked",
+        ),
+        // Image generation reports an exhausted budget with a 400.
+        (
+            400,
+            invalid("billing_hard_limit_reached", "Billing hard limit has been reached"),
+            Quota,
+            "billing_hard_limit_reached",
+        ),
+        (
+            400,
+            invalid("context_length_exceeded", "This model's maximum context length is 8192 tokens."),
+            ContextWindow,
+            "context_length_exceeded",
+        ),
+        // Credentials, membership and addresses.
+        (
+            401,
+            openai("invalid_request_error", "invalid_api_key", "Incorrect API key provided: sk-x."),
+            Auth,
+            "invalid_api_key",
+        ),
+        (
+            401,
+            openai("invalid_request_error", Value::Null, "You must be a member of an organization."),
+            Auth,
+            "invalid_request_error",
+        ),
+        (
+            401,
+            openai("invalid_request_error", "ip_not_authorized", "Your IP is not authorized."),
+            Auth,
+            "ip_not_authorized",
+        ),
+        (
+            403,
+            openai("request_forbidden", "unsupported_country_region_territory", "Country not supported"),
+            Auth,
+            "unsupported_country_region_territory",
+        ),
+        // The project lacks this model; its key is good for others.
+        (
+            403,
+            invalid("model_not_found", "Project does not have access to model `gpt-x`"),
+            NotFound,
+            "model_not_found",
+        ),
+        (404, invalid("model_not_found", "The model `gpt-x` does not exist."), NotFound, "model_not_found"),
+        // A route that this upstream does not have.
+        (
+            404,
+            openai("invalid_request_error", Value::Null, "Invalid URL (POST /v1/foo)"),
+            NotFound,
+            "invalid_request_error",
+        ),
+        (408, openai("timeout", Value::Null, "Request timed out."), Timeout, "timeout"),
+        (
+            409,
+            openai("conflict", Value::Null, "The resource was updated by another request."),
+            Unavailable,
+            "conflict",
+        ),
+        (413, openai("invalid_request_error", Value::Null, "Too large"), BadRequest, "invalid_request_error"),
+        (
+            415,
+            openai("invalid_request_error", "unsupported_content_type", "Use JSON"),
+            BadRequest,
+            "unsupported_content_type",
+        ),
+        (
+            422,
+            openai("invalid_request_error", Value::Null, "Unprocessable"),
+            BadRequest,
+            "invalid_request_error",
+        ),
+        // 429 that time cures.
+        (
+            429,
+            openai("requests", "rate_limit_exceeded", "Rate limit reached"),
+            RateLimit,
+            "rate_limit_exceeded",
+        ),
+        (
+            429,
+            openai("tokens", "rate_limit_exceeded", "Rate limit reached"),
+            RateLimit,
+            "rate_limit_exceeded",
+        ),
+        (429, openai("requests", "slow_down", "Slow down"), RateLimit, "slow_down"),
+        // 429 for billing.
+        (
+            429,
+            openai("insufficient_quota", "insufficient_quota", "You exceeded your current quota."),
+            Quota,
+            "insufficient_quota",
+        ),
+        (429, openai("insufficient_quota", Value::Null, "No credit."), Quota, "insufficient_quota"), // the type alone
+        (429, openai("billing", "credit_balance_exhausted", "Exhausted"), Quota, "credit_balance_exhausted"),
+        (
+            429,
+            openai("billing", "organization_spend_limit_exceeded", "Spent"),
+            Quota,
+            "organization_spend_limit_exceeded",
+        ),
+        (
+            429,
+            openai("billing", "project_spend_limit_exceeded", "Spent"),
+            Quota,
+            "project_spend_limit_exceeded",
+        ),
+        (
+            429,
+            openai("billing", "organization_usage_limit_exceeded", "Used"),
+            Quota,
+            "organization_usage_limit_exceeded",
+        ),
+        // Compatible servers copy the text and forget the code.
+        (
+            429,
+            json!({ "error": "You exceeded your current quota, please check your plan and billing details." }),
+            Quota,
+            "quota",
+        ),
+        (500, openai("server_error", Value::Null, "The server had an error."), Unavailable, "server_error"),
+        (502, json!({}), Unavailable, "unavailable"),
+        (
+            503,
+            openai("service_unavailable_error", "server_is_overloaded", "Overloaded"),
+            Unavailable,
+            "server_is_overloaded",
+        ),
+        // A gateway's timeout tells nothing of its cause, unless the body does.
+        (504, json!({}), Unavailable, "unavailable"),
+        (504, azure("Timeout", "The operation was timeout."), Timeout, "Timeout"),
+        (529, json!({ "error": { "type": "overloaded_error" } }), Unavailable, "overloaded_error"),
+    ]);
+}
+
+#[test]
+fn azure_errors_are_told_apart() {
+    let filtered = "The response was filtered due to the prompt triggering Azure OpenAI\u{2019}s content management policy.";
+    let verdicts = json!({ "jailbreak": { "filtered": true, "detected": true } });
+    check(&[
+        // The prompt was filtered; the inner code agrees.
+        (
+            400,
+            json!({ "error": { "message": filtered, "type": null, "param": "prompt", "code": "content_filter", "status": 400,
+                "innererror": { "code": "ResponsibleAIPolicyViolation", "content_filter_result": verdicts } } }),
+            ContentPolicy,
+            "content_filter",
+        ),
+        // The other spelling of the inner error, under a code that says nothing.
+        (
+            400,
+            json!({ "error": { "code": "BadRequest", "inner_error": { "code": "ResponsibleAIPolicyViolation" } } }),
+            ContentPolicy,
+            "BadRequest",
+        ),
+        (
+            400,
+            json!({ "error": { "code": "content_filter", "innererror": { "code": "ContentFiltered" } } }),
+            ContentPolicy,
+            "content_filter",
+        ),
+        // Without the wrapper, as the Responses API has been seen to answer.
+        (
+            400,
+            json!({ "message": filtered, "type": "invalid_request_error", "param": "prompt", "code": "content_filter",
+                "content_filters": [{ "blocked": true, "source_type": "prompt" }] }),
+            ContentPolicy,
+            "content_filter",
+        ),
+        // No code at all, and the typographic apostrophe.
+        (400, json!({ "error": { "message": filtered } }), ContentPolicy, "content_policy"),
+        // The deployment cannot do this operation, in both spellings, and in the words of the v1 API.
+        (
+            400,
+            azure(
+                "OperationNotSupported",
+                "The chatCompletion operation does not work with the specified model.",
+            ),
+            NotFound,
+            "OperationNotSupported",
+        ),
+        (
+            400,
+            azure("OpperationNotSupported", "The operation does not work with the specified model."),
+            NotFound,
+            "OpperationNotSupported",
+        ),
+        (400, azure("BadRequest", "Model not supported"), NotFound, "BadRequest"),
+        // The model behind Azure answers in OpenAI's form.
+        (
+            400,
+            openai("invalid_request_error", "context_length_exceeded", "Too long"),
+            ContextWindow,
+            "context_length_exceeded",
+        ),
+        (
+            400,
+            openai("invalid_request_error", "unsupported_parameter", "No"),
+            BadRequest,
+            "unsupported_parameter",
+        ),
+        (
+            400,
+            azure("BadRequest", "Unrecognized request argument supplied: stream_options"),
+            BadRequest,
+            "BadRequest",
+        ),
+        (
+            401,
+            azure("401", "Access denied due to invalid subscription key or wrong API endpoint."),
+            Auth,
+            "401",
+        ),
+        (
+            401,
+            azure("PermissionDenied", "Principal does not have access to API/Operation."),
+            Auth,
+            "PermissionDenied",
+        ),
+        // No wrapper, and `statusCode` where others have `code`.
+        (
+            401,
+            json!({ "statusCode": 401, "message": "Unauthorized. Access token is missing, invalid or has expired." }),
+            Auth,
+            "401",
+        ),
+        // Network rules, public access switched off, a blocked resource.
+        (403, azure("403", "Access denied due to Virtual Network/Firewall rules."), Auth, "403"),
+        (403, azure("Forbidden", "Public access is disabled."), Auth, "Forbidden"),
+        (403, json!({ "message": "Your resource has been temporarily blocked" }), Auth, "auth"),
+        (
+            404,
+            azure("DeploymentNotFound", "The API deployment for this resource does not exist."),
+            NotFound,
+            "DeploymentNotFound",
+        ),
+        (
+            404,
+            openai("invalid_request_error", "DeploymentNotFound", "The API deployment does not exist."),
+            NotFound,
+            "DeploymentNotFound",
+        ),
+        // A wrong path, host or api-version.
+        (404, azure("404", "Resource not found"), NotFound, "404"),
+        // A model that has been retired.
+        (410, azure("ModelDeprecated", "The model has been retired."), NotFound, "ModelDeprecated"),
+        (408, azure("Timeout", "The operation was timeout."), Timeout, "Timeout"),
+        // A model container that failed.
+        (424, azure("424", "Model container failed"), Unavailable, "424"),
+        (
+            429,
+            azure("429", "Requests have exceeded token rate limit of your current OpenAI S0 pricing tier."),
+            RateLimit,
+            "429",
+        ),
+        (429, azure("RateLimitReached", "Rate limit reached"), RateLimit, "RateLimitReached"),
+        (429, azure("too_many_requests", "Too many requests"), RateLimit, "too_many_requests"),
+        // Out of capacity, not over quota.
+        (
+            429,
+            json!({ "error": { "message": "The service is temporarily unable to process your request." } }),
+            RateLimit,
+            "rate_limit",
+        ),
+        (
+            429,
+            json!({ "error": { "message": "The system is currently experiencing high demand and cannot process your request." } }),
+            RateLimit,
+            "rate_limit",
+        ),
+        (500, openai("server_error", Value::Null, "The server had an error"), Unavailable, "server_error"),
+        (
+            503,
+            azure(
+                "503",
+                "The service is temporarily unable to process your request. Please try again later.",
+            ),
+            Unavailable,
+            "503",
+        ),
+    ]);
+}
+
+#[test]
+fn ai_gateways_own_errors_are_told_apart() {
+    let gateway = |code: i32| json!({ "success": false, "result": [], "messages": [], "error": [{ "code": code, "message": "No" }] });
+    check(&[
+        (401, gateway(2009), Auth, "2009"),
+        // Guardrails: the prompt, and the answer.
+        (424, gateway(2016), ContentPolicy, "2016"),
+        (424, gateway(2017), ContentPolicy, "2017"),
+        // DLP: the prompt, and the answer.
+        (400, gateway(2029), ContentPolicy, "2029"),
+        (400, gateway(2030), ContentPolicy, "2030"),
+        // Nothing left to pay the guardrail's model with.
+        (402, gateway(2021), Quota, "2021"),
+        (403, json!({ "success": false, "error": { "message": "Access denied by policy" } }), Auth, "auth"),
+        // Its own rate and spend limits.
+        (429, gateway(2003), RateLimit, "2003"),
+        (503, gateway(7013), Unavailable, "7013"),
+        // The form of Cloudflare's REST API.
+        (
+            401,
+            json!({ "success": false, "errors": [{ "code": 10000, "message": "Authentication error" }] }),
+            Auth,
+            "10000",
+        ),
+    ]);
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_known_by_its_many_wordings() {
+    let wordings = [
+        "This model's maximum context length is 8192 tokens, however you requested 9000 tokens.", // OpenAI, embeddings too
+        "Your input exceeds the context window of this model. Please adjust your input and try again.", // OpenAI, newer
+        "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.",
+        "the request exceeds the available context size. try increasing the context size", // llama.cpp
+        "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+        "Prompt is too long: 210000 tokens > 200000 maximum",
+    ];
+    for message in wordings {
+        // Without a code, and under codes that say no more than the status.
+        check(&[
+            (400, json!({ "error": { "message": message, "code": null } }), ContextWindow, "context_window"),
+            (400, openai("invalid_request_error", "BadRequest", message), ContextWindow, "BadRequest"),
+            (
+                400,
+                json!({ "object": "error", "message": message, "type": "BadRequestError", "code": 400 }),
+                ContextWindow,
+                "400",
+            ),
+            (413, json!({ "message": message }), ContextWindow, "context_window"),
+            (422, json!({ "error": message }), ContextWindow, "context_window"),
+        ]);
+    }
+}
+
+#[test]
+fn text_speaks_only_within_its_status() {
+    check(&[
+        // A prompt that is quoted in the error cannot choose the class.
+        (
+            400,
+            openai("invalid_request_error", Value::Null, "Invalid input: 'rate limit 429 too many requests'"),
+            BadRequest,
+            "invalid_request_error",
+        ),
+        (
+            400,
+            openai("invalid_request_error", Value::Null, "Invalid input: 'DeploymentNotFound'"),
+            BadRequest,
+            "invalid_request_error",
+        ),
+        (
+            429,
+            openai(
+                "tokens",
+                "rate_limit_exceeded",
+                "The response was filtered due to our content management policy",
+            ),
+            RateLimit,
+            "rate_limit_exceeded",
+        ),
+        (
+            429,
+            openai("tokens", "rate_limit_exceeded", "maximum context length"),
+            RateLimit,
+            "rate_limit_exceeded",
+        ),
+        (500, azure("500", "DeploymentNotFound: Internal server error"), Unavailable, "500"),
+        (500, openai("server_error", Value::Null, "maximum context length"), Unavailable, "server_error"),
+        // "The model produced invalid content" is an accident of the model, not a decision of a filter.
+        (
+            500,
+            openai("model_error", Value::Null, "The model produced invalid content."),
+            Unavailable,
+            "model_error",
+        ),
+        (
+            401,
+            openai("invalid_request_error", Value::Null, "check your plan and billing, rate limit"),
+            Auth,
+            "invalid_request_error",
+        ),
+        // The completion was cut by `max_tokens`: the context had room.
+        (
+            400,
+            openai(
+                "invalid_request_error",
+                Value::Null,
+                "Could not finish: max_tokens or model output limit was reached.",
+            ),
+            BadRequest,
+            "invalid_request_error",
+        ),
+    ]);
+}
+
+#[test]
+fn a_404_for_what_the_caller_named_is_the_callers() {
+    check(&[
+        (
+            404,
+            openai("invalid_request_error", "previous_response_not_found", "Not found"),
+            BadRequest,
+            "previous_response_not_found",
+        ),
+        (
+            404,
+            openai("invalid_request_error", Value::Null, "Item with id 'rs_1' not found."),
+            BadRequest,
+            "invalid_request_error",
+        ),
+        (
+            404,
+            openai("invalid_request_error", Value::Null, "No such File object: file-1"),
+            BadRequest,
+            "invalid_request_error",
+        ),
+        (
+            404,
+            json!({ "error": { "message": "Not found", "param": "file_id", "code": null } }),
+            BadRequest,
+            "bad_request",
+        ),
+        // The model is not an object of the caller's.
+        (
+            404,
+            json!({ "error": { "message": "Not found", "param": "model", "code": null } }),
+            NotFound,
+            "not_found",
+        ),
+        (
+            404,
+            json!({ "error": { "message": "Not found", "param": "model_id", "code": "model_not_found" } }),
+            NotFound,
+            "model_not_found",
+        ),
+        (404, azure("resource_not_found", "Resource not found"), NotFound, "resource_not_found"),
+    ]);
+}
+
+#[test]
+fn a_status_without_json_is_classified_alone() {
+    let rows = [
+        (301, "<html>Moved</html>", Unavailable), // redirects are not followed
+        (405, "", BadRequest),
+        (404, "<html>", NotFound),
+        (429, "", RateLimit),
+        (500, "Web server is returning an unknown error", Unavailable),
+        (503, "\u{0}\u{1}", Unavailable),
+        (0, "", Unavailable), // no status of HTTP's
+        (999, "", Unavailable),
+    ];
+    for (status, body, class) in rows {
+        let failure = answer(status, &[], body.as_bytes());
+        assert_eq!((failure.class, &*failure.reason), (class, class.name()), "{status}");
+    }
+}
+
+#[test]
+fn a_52x_is_a_lost_connection_unless_the_upstream_left_its_request_id() {
+    for status in [520, 521, 522, 523, 524, 525, 526, 530] {
+        assert_eq!(answer(status, &[("cf-ray", "1")], b"error code: 1016").class, Connection, "{status}");
+        for header in ["x-request-id", "apim-request-id", "x-ms-request-id"] {
+            assert_eq!(answer(status, &[(header, "1")], b"").class, Unavailable, "{status} {header}");
+        }
+    }
+    for status in [519, 527, 529, 531] {
+        assert_eq!(answer(status, &[], b"").class, Unavailable, "{status}");
+    }
+}
+
+#[test]
+fn the_hint_comes_from_the_headers_and_from_the_text_last() {
+    let throttled = azure("429", "Please retry after 22 seconds.").to_string();
+    let hint =
+        |status, headers: &[(&str, &str)], body: &str| answer(status, headers, body.as_bytes()).hint_ms;
+    assert_eq!(hint(429, &[("retry-after-ms", "850")], &throttled), Some(850));
+    assert_eq!(hint(429, &[], &throttled), Some(22_000));
+    assert_eq!(hint(503, &[("retry-after", "3")], ""), Some(3_000));
+    // Azure API Management writes no `error` wrapper.
+    let throttled = r#"{ "statusCode": 429, "message": "Rate limit is exceeded. Try again in 12 seconds." }"#;
+    assert_eq!(hint(429, &[], throttled), Some(12_000));
+    // Text that is not about waiting has no say, even if it reads like it.
+    assert_eq!(hint(400, &[], r#"{ "error": "Invalid: 'retry after 22 seconds'" }"#), None);
+}
+
+#[test]
+fn the_reason_is_a_word_and_never_prose() {
+    for code in ["Incorrect API key sk-1", "", "line\nbreak", "ключ", &"x".repeat(65)] {
+        let failure = answer(400, &[], openai("bad thing", code, "prose").to_string().as_bytes());
+        assert_eq!(failure.reason, "bad_request", "{code:?}");
+    }
+}
+
+#[test]
+fn an_error_behind_a_success_is_a_failure() {
+    let rows = [
+        (openai("server_error", Value::Null, "Oops"), Unavailable),
+        (openai("server_error", "rate_limit_exceeded", "Slow down"), RateLimit),
+        (json!({ "error": { "code": 500, "message": "Oops" } }), Unavailable), // a number
+        (json!({ "error": { "code": "429" } }), RateLimit),                    // a number in a string
+        (json!({ "error": { "message": "Oops" } }), Unavailable), // nothing known: the upstream's fault
+        (json!({ "error": "Oops" }), Unavailable),                // not even an object
+        (json!({ "status": 500, "error": "Internal Server Error" }), Unavailable),
+        (json!({ "error": { "code": "context_length_exceeded" }, "choices": [] }), ContextWindow), // empty results are none
+        (json!({ "error": { "code": "insufficient_quota" }, "data": null }), Quota),
+        (
+            json!({ "error": { "type": "invalid_request_error", "message": "maximum context length" } }),
+            ContextWindow,
+        ),
+        (json!({ "error": { "type": "invalid_request_error" } }), BadRequest),
+        (
+            json!({ "id": "resp_1", "status": "failed", "output": [], "error": { "code": "server_error" } }),
+            Unavailable,
+        ),
+        // A response that failed after some output has failed.
+        (
+            json!({ "status": "failed", "output": [{}], "error": { "code": "rate_limit_exceeded" } }),
+            RateLimit,
+        ),
+    ];
+    for (body, class) in rows {
+        let failure = error_behind_success(body.to_string().as_bytes())
+            .unwrap_or_else(|| panic!("{body} is a failure"));
+        assert_eq!((failure.class, failure.status), (class, Some(200)), "{body}");
+    }
+}
+
+#[test]
+fn a_success_is_no_failure() {
+    let rows = [
+        json!({ "choices": [{ "message": { "content": "the \"error\": {\"code\": 500}" } }] }), // only talks about errors
+        json!({ "error": null, "choices": [{}] }),
+        json!({ "error": {}, "choices": [{}] }),
+        json!({ "error": "", "data": [1.0] }),
+        json!({ "error": { "code": "partial" }, "choices": [{}] }), // there is a result beside it
+        json!({ "status": "completed", "output": [{ "error": { "code": "x" } }], "error": null }),
+        json!({ "status": "incomplete", "output": [{}], "error": null }),
+        json!({ "choices": [{ "content_filter_results": { "error": { "code": "content_filter_error" } } }] }), // deeper down
+        json!([{ "error": { "code": 500 } }]),
+        json!("error"),
+    ];
+    for body in rows {
+        assert_eq!(error_behind_success(body.to_string().as_bytes()), None, "{body}");
+    }
+    for body in [&b"\xff\xfb\x90 \"error\": {"[..], b"", b"{\"error\":{\"code\":500}"] {
+        assert_eq!(error_behind_success(body), None, "binary, nothing, half a body");
+    }
+}
+
+#[test]
+fn an_error_of_a_stream_finds_the_status_that_it_stands_for() {
+    let rows = [
+        // The codes of a failed response, from OpenAI's OpenAPI document.
+        (json!({ "code": "server_error" }), Unavailable),
+        (json!({ "code": "rate_limit_exceeded" }), RateLimit),
+        (json!({ "code": "invalid_prompt" }), BadRequest),
+        (json!({ "code": "data_residency_mismatch" }), NotFound), // this account may not serve it, another may
+        (json!({ "code": "bio_policy" }), ContentPolicy),
+        (json!({ "code": "vector_store_timeout" }), Timeout),
+        (json!({ "code": "invalid_image_format" }), BadRequest),
+        (json!({ "code": "image_too_large" }), BadRequest),
+        (json!({ "code": "image_content_policy_violation" }), ContentPolicy),
+        (json!({ "code": "unsupported_image_media_type" }), BadRequest),
+        (json!({ "code": "failed_to_download_image" }), BadRequest),
+        (json!({ "code": "image_file_not_found" }), BadRequest),
+        // The others.
+        (json!({ "code": "insufficient_quota" }), Quota),
+        (json!({ "code": "content_filter", "status": 400 }), ContentPolicy),
+        (json!({ "code": "DeploymentNotFound" }), NotFound),
+        (json!({ "code": "invalid_api_key" }), Auth),
+        (json!({ "type": "tokens" }), RateLimit), // OpenAI's types of a rate limit
+        (json!({ "type": "overloaded_error" }), Unavailable),
+        (json!({ "type": "image_generation_server_error" }), Unavailable), // not the image's fault
+        (json!({ "code": 503 }), Unavailable),
+        // The code goes before the type.
+        (json!({ "code": "server_error", "type": "invalid_request_error" }), Unavailable),
+        (json!({ "code": "news_to_us", "type": "invalid_request_error" }), BadRequest),
+        // It had been accepted, so what nobody knows is not the caller's.
+        (json!({ "code": "news_to_us" }), Unavailable),
+        (json!("Oops"), Unavailable),
+        (Value::Null, Unavailable),
+    ];
+    for (error, class) in rows {
+        let failure = classify_event_error(&error);
+        assert_eq!((failure.class, failure.status), (class, Some(200)), "{error}");
+    }
+    let throttled = json!({ "code": "rate_limit_exceeded", "message": "Please try again in 1.2s." });
+    assert_eq!(classify_event_error(&throttled).hint_ms, Some(1_200));
+}
+
+/// Any JSON, with the names that classification reads made likely.
+fn any_json() -> impl Strategy<Value = Value> {
+    let key = prop_oneof!["error|errors|code|type|message|param|innererror|status|choices|output", ".*"];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".*".prop_map(Value::from)
+    ];
+    leaf.prop_recursive(4, 32, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((key.clone(), inner), 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_answer_makes_it_panic(status in any::<u16>(), bytes in any::<Vec<u8>>(), json in any_json(), header in ".*") {
+        let json = json.to_string().into_bytes();
+        for body in [&bytes, &json] {
+            let failure = answer(status, &[("retry-after", &header)], body);
+            prop_assert_eq!(failure.status, Some(status));
+            prop_assert!(failure.reason.len() <= 64 && !failure.reason.is_empty());
+            let _ = error_behind_success(body);
+        }
+    }
+
+    #[test]
+    fn a_body_never_makes_a_429_the_callers_fault(json in any_json()) {
+        let class = answer(429, &[], json.to_string().as_bytes()).class;
+        prop_assert!(matches!(class, RateLimit | Quota));
+    }
+}

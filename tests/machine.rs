@@ -202,7 +202,7 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
     // A hint within its patience is waited for exactly, a longer one is not.
     for (hint_ms, expected, sleeps) in [(500, ["a", "a"], vec![500]), (501, ["a", "b"], vec![])] {
         let seen = run(&graph, &entry, facts(), &[Does::Fail(ErrorClass::Unavailable, Some(hint_ms))], 1, 1);
-        assert_eq!((seen.names().as_slice(), seen.sleeps), (&expected[..], sleeps));
+        assert_eq!((seen.names().as_slice(), &seen.sleeps), (&expected[..], &sleeps));
     }
 }
 

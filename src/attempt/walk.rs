@@ -75,8 +75,9 @@ impl Walk {
     ) -> Option<Rc<Deployment>> {
         self.put(failed);
         loop {
+            // A limit that is reached, at whatever depth, ends everything inside it.
+            let exhausted = !self.may_attempt(around.now);
             let frame = self.frames.last_mut()?;
-            let exhausted = frame.attempts_left == 0 || frame.deadline <= around.now;
             match if exhausted { None } else { frame.next() } {
                 Some(Destination::Deployment(deployment)) if self.obstacle(&deployment).is_none() => {
                     return Some(deployment);

@@ -12,15 +12,17 @@ use crate::time::Millis;
 /// When to come back to a pool that gave no hint.
 const DEFAULT_RETRY_AFTER_MS: Millis = 1_000;
 
-/// The error that stands for these failures. `deadline_exceeded` says that time ran out before the candidates did.
-pub fn reply<'f>(failures: impl Iterator<Item = &'f Failure> + Clone, deadline_exceeded: bool) -> ErrorReply {
-    let chosen = failures.clone().min_by_key(|failure| rank(failure.class));
-    let Some(chosen) = chosen else { return (&ClientError::DeadlineExceeded).into() };
-    let only_late = failures.clone().all(|failure| failure.class == ErrorClass::Timeout);
-    let mut reply = if deadline_exceeded && only_late {
-        ErrorReply::from(&ClientError::DeadlineExceeded)
-    } else {
-        in_their_words(chosen).unwrap_or_else(|| in_ours(chosen))
+/// The error that stands for these failures, of which there is one for each attempt. `late_ms` is how long the request took
+/// where its deadline ended it before the candidates did.
+pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
+    let attempts = u32::try_from(failures.len()).unwrap_or(u32::MAX);
+    let Some(chosen) = failures.iter().min_by_key(|failure| rank(failure.class)) else {
+        return (&ClientError::DeadlineExceeded { after_ms: late_ms.unwrap_or_default() }).into();
+    };
+    let only_late = failures.iter().all(|failure| failure.class == ErrorClass::Timeout);
+    let mut reply = match late_ms {
+        Some(after_ms) if only_late => ErrorReply::from(&ClientError::DeadlineExceeded { after_ms }),
+        _ => in_their_words(chosen).unwrap_or_else(|| in_ours(chosen, attempts)),
     };
 
     let may_retry = chosen.class.is_transient();
@@ -28,6 +30,7 @@ pub fn reply<'f>(failures: impl Iterator<Item = &'f Failure> + Clone, deadline_e
     reply.headers.push(("x-should-retry".to_owned(), may_retry.to_string()));
     if may_retry {
         let after_ms = failures
+            .iter()
             .filter(|failure| failure.class.is_transient())
             .map(|failure| failure.hint_ms.unwrap_or(DEFAULT_RETRY_AFTER_MS))
             .min()
@@ -67,11 +70,11 @@ fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
     Some(ErrorReply { status: *status, headers: headers.clone(), body: body.clone() })
 }
 
-fn in_ours(failure: &Failure) -> ErrorReply {
+fn in_ours(failure: &Failure, attempts: u32) -> ErrorReply {
     let passed_on = failure.response.as_ref().map(|response| response.status);
     let (status, kind, message) = match failure.class {
-        ErrorClass::Connection => return (&ClientError::UpstreamUnreachable).into(),
-        ErrorClass::Timeout if passed_on.is_none() => return (&ClientError::UpstreamTimeout).into(),
+        ErrorClass::Connection => return (&ClientError::UpstreamUnreachable { attempts }).into(),
+        ErrorClass::Timeout if passed_on.is_none() => return (&ClientError::UpstreamTimeout { attempts }).into(),
         ErrorClass::Auth => (
             502,
             "server_error",
@@ -125,7 +128,7 @@ mod tests {
             said(ErrorClass::ContextWindow, 400, None, TOO_LONG),
             said(ErrorClass::RateLimit, 429, Some(500), LIMITED),
         ];
-        let reply = reply(failures.iter(), false);
+        let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
         assert_eq!((reply.status, reply.body.as_slice()), (400, TOO_LONG.as_bytes()));
         assert_eq!(header(&reply, "x-should-retry"), Some("false"));
         assert_eq!(header(&reply, "retry-after"), None, "waiting does not mend it");
@@ -141,7 +144,7 @@ mod tests {
             ([None, Some(2_500)], "1000", "1"),
         ] {
             let failures = hints.map(|hint_ms| said(ErrorClass::RateLimit, 429, hint_ms, LIMITED));
-            let reply = reply(failures.iter(), false);
+            let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
             assert_eq!(reply.status, 429);
             assert_eq!(header(&reply, "x-should-retry"), Some("true"));
             assert_eq!(header(&reply, "retry-after-ms"), Some(expected_ms));
@@ -164,7 +167,7 @@ mod tests {
             (ErrorClass::ContentPolicy, "upstream_content_policy", 400),
             (ErrorClass::BadRequest, "upstream_bad_request", 400),
         ] {
-            let reply = reply([Failure::silent(class, "")].iter(), false);
+            let reply = reply(&[&Failure::silent(class, "")], None);
             assert_eq!((reply.status, code(&reply).as_str()), (expected, status));
         }
     }
@@ -172,14 +175,14 @@ mod tests {
     #[test]
     fn a_refused_credential_of_ours_is_never_quoted() {
         let leak = r#"{"error":{"message":"Incorrect API key provided: sk-ab***yz","type":"invalid_request_error","code":"invalid_api_key"}}"#;
-        let reply = reply([said(ErrorClass::Auth, 401, None, leak)].iter(), false);
+        let reply = reply(&[&said(ErrorClass::Auth, 401, None, leak)], None);
         assert_eq!((reply.status, code(&reply).as_str()), (502, "upstream_auth"));
         assert!(!String::from_utf8_lossy(&reply.body).contains("sk-ab"));
     }
 
     #[test]
     fn a_page_of_html_becomes_json_with_the_same_status() {
-        let reply = reply([said(ErrorClass::Unavailable, 503, None, "<html>Service Unavailable</html>")].iter(), false);
+        let reply = reply(&[&said(ErrorClass::Unavailable, 503, None, "<html>Service Unavailable</html>")], None);
         assert_eq!((reply.status, code(&reply).as_str()), (503, "upstream_unavailable"));
         assert_eq!(header(&reply, "content-type"), Some("application/json"));
     }
@@ -187,9 +190,9 @@ mod tests {
     #[test]
     fn the_deadline_is_named_only_where_nothing_better_is_known() {
         let late = Failure::silent(ErrorClass::Timeout, "deadline");
-        assert_eq!(code(&reply([late.clone()].iter(), true)), "deadline_exceeded");
-        assert_eq!(code(&reply([].iter(), true)), "deadline_exceeded");
+        assert_eq!(code(&reply(&[&late], Some(9))), "deadline_exceeded");
+        assert_eq!(code(&reply(&[], Some(9))), "deadline_exceeded");
         let limited = said(ErrorClass::RateLimit, 429, None, LIMITED);
-        assert_eq!(code(&reply([limited, late].iter(), true)), "rate_limit_exceeded");
+        assert_eq!(code(&reply(&[&limited, &late], Some(9))), "rate_limit_exceeded");
     }
 }

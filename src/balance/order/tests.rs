@@ -28,6 +28,7 @@ fn facts() -> Facts {
         input_tokens: 1000,
         max_output_tokens: None,
         stream: false,
+        replayable: true,
         patience_ms: None,
         draw: 0.0,
     }

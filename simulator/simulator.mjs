@@ -1,0 +1,63 @@
+// The upstream simulator: one OpenAI account, two Azure regions and an AI Gateway in front of them, each on its own port of
+// 127.0.0.1, with faults on demand and a record of every call. See `main.mjs` to run it, `faults.mjs` for what can go wrong.
+
+import { aiGateway } from "./ai-gateway.mjs";
+import { azure } from "./azure.mjs";
+import { startControl } from "./control.mjs";
+import { openai } from "./openai.mjs";
+import { Upstream } from "./upstream.mjs";
+
+export const KEYS = {
+  openai: "sk-simulated-openai",
+  eastus: "simulated-eastus-key",
+  westeurope: "simulated-westeurope-key",
+  aiGateway: "simulated-ai-gateway-token",
+};
+
+// `ports`: {openai, eastus, westeurope, aiGateway, control}, each ephemeral where not given.
+// `lenient`: any model, deployment and api-version is known.
+export async function startSimulator({ ports = {}, lenient = false, random = Math.random, now = Date.now } = {}) {
+  const upstreams = {};
+  // An Azure resource belongs to the region that its name contains.
+  const dialects = {
+    openai: openai({ name: "openai", key: KEYS.openai, lenient }),
+    eastus: azure({ name: "eastus", displayName: "East US", key: KEYS.eastus, lenient }),
+    westeurope: azure({ name: "westeurope", displayName: "West Europe", key: KEYS.westeurope, lenient }),
+    aiGateway: aiGateway({
+      token: KEYS.aiGateway,
+      openaiUrl: () => upstreams.openai.url,
+      azureUrl: (resource) => upstreams[["eastus", "westeurope"].find((region) => resource.includes(region))]?.url,
+    }),
+  };
+  for (const [name, dialect] of Object.entries(dialects)) {
+    upstreams[name] = new Upstream(dialect, { random, now });
+    await upstreams[name].open(ports[name]);
+  }
+  const control = await startControl(upstreams, ports.control);
+
+  return {
+    // `endpoint` is what a routes document takes for this upstream.
+    openai: { url: upstreams.openai.url, endpoint: `${upstreams.openai.url}/v1`, key: KEYS.openai },
+    eastus: { url: upstreams.eastus.url, endpoint: upstreams.eastus.url, key: KEYS.eastus },
+    westeurope: { url: upstreams.westeurope.url, endpoint: upstreams.westeurope.url, key: KEYS.westeurope },
+    aiGateway: { url: upstreams.aiGateway.url, endpoint: `${upstreams.aiGateway.url}/v1`, key: KEYS.aiGateway },
+    control: { url: control.url },
+
+    // Adds a fault: `fault("openai", {fault: "rate_limit", times: 1})`. Resolves when it is in force.
+    fault: (name, spec) => upstreams[name].fault(spec),
+    // The recorded calls of an upstream.
+    calls: (name) => upstreams[name].calls.list(),
+    // Resolves with the first call that satisfies the predicate, now or later.
+    seen: (name, isWanted, timeoutMs) => upstreams[name].calls.seen(isWanted, timeoutMs),
+    // Forgets faults and calls.
+    async reset() {
+      for (const upstream of Object.values(upstreams)) {
+        await upstream.clearFaults();
+        upstream.calls.clear();
+      }
+    },
+    async close() {
+      await Promise.all([control.close(), ...Object.values(upstreams).map((upstream) => upstream.close())]);
+    },
+  };
+}

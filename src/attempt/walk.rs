@@ -214,12 +214,11 @@ impl Frame {
     }
 }
 
-/// Why nothing below `entry` may be tried: every deployment on the way that may not, with its reason. For the error message of
-/// a request that found none; it follows every path, and no request that is served comes here.
-pub fn obstacles(graph: &Rc<Graph>, facts: &Rc<Facts>, entry: &Rc<Node>, around: &mut Surroundings<'_>) -> Vec<Obstacle> {
-    let mut walk = Walk::new(Rc::clone(graph), Rc::clone(facts), entry, around.now);
+/// Why nothing below `entry` may be tried: the different reasons, for the error message of a request that found no deployment.
+/// It follows every path, and no request that is served comes here.
+pub fn obstacles(graph: &Rc<Graph>, facts: &Rc<Facts>, entry: &Rc<Node>) -> Vec<Obstacle> {
+    let mut walk = Walk { graph: Rc::clone(graph), facts: Rc::clone(facts), frames: Vec::new(), tried: Vec::new() };
     let mut found = Vec::new();
-    walk.frames.clear();
     walk.explore(&Destination::Node(Rc::clone(entry)), &mut found);
     found
 }
@@ -227,7 +226,10 @@ pub fn obstacles(graph: &Rc<Graph>, facts: &Rc<Facts>, entry: &Rc<Node>, around:
 impl Walk {
     fn explore(&mut self, at: &Destination, found: &mut Vec<Obstacle>) {
         match at {
-            Destination::Deployment(deployment) => found.extend(self.obstacle(deployment)),
+            Destination::Deployment(deployment) => {
+                let obstacle = self.obstacle(deployment).filter(|obstacle| !found.contains(obstacle));
+                found.extend(obstacle);
+            }
             Destination::Node(node) => {
                 self.frames.push(Frame {
                     node: Some(Rc::clone(node)),
@@ -268,4 +270,17 @@ pub enum Obstacle {
     },
     /// It failed in this request already.
     Tried,
+}
+
+impl std::fmt::Display for Obstacle {
+    /// For a client: what is missing, and no name of a deployment or a variable.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Disabled { .. } => formatter.write_str("a variable is not set"),
+            Self::Unsupported => formatter.write_str("the provider does not offer the operation"),
+            Self::Quality { required } => write!(formatter, "quality is below {required}"),
+            Self::Tag { required } => write!(formatter, "the tag '{required}' is missing"),
+            Self::Tried => formatter.write_str("tried already"),
+        }
+    }
 }

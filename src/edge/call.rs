@@ -67,8 +67,9 @@ impl Drop for Abort {
     }
 }
 
-/// Sends the request to the deployment and waits for the commit point.
-pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch) -> Result<Committed, Failure> {
+/// Sends the request to the deployment and waits for the commit point. Of an answer that is to be held until it is complete
+/// at most `most_held_bytes` are held.
+pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, most_held_bytes: usize) -> Result<Committed, Failure> {
     let upstream = AbortController::new().map(Abort).map_err(|error| broken(&error))?;
     let response = send(inbound, dispatch, &upstream).await?;
     let status = response.status();
@@ -87,7 +88,7 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch) -> Result<Committed
             let tail = is_stream.then(|| Tail::new(protocol));
             Content::Flowing(Flow { held: Vec::new(), rest, tail, protocol, limits: dispatch.limits, upstream })
         }
-        Some(rest) if is_stream => hold(rest, dispatch, protocol, upstream).await?,
+        Some(rest) if is_stream => hold(rest, dispatch, Hold::new(protocol, dispatch.commit, most_held_bytes), protocol, upstream).await?,
         Some(rest) if !is_json && dispatch.commit == Commit::FirstToken => {
             first_piece(rest, dispatch.limits, protocol, upstream).await?
         }
@@ -146,12 +147,12 @@ async fn error_body(body: &ReadableStream, limits: Limits) -> Vec<u8> {
 async fn hold(
     rest: ReadableStream,
     dispatch: &Dispatch,
+    mut hold: Hold,
     protocol: Protocol,
     upstream: Abort,
 ) -> Result<Content, Failure> {
     let limits = dispatch.limits;
     let reader: ReadableStreamDefaultReader = rest.get_reader().unchecked_into();
-    let mut hold = Hold::new(protocol, dispatch.commit);
     let mut phase = Phase::FirstToken;
     loop {
         let piece = in_time(limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
@@ -192,7 +193,7 @@ async fn whole(response: &Response, limits: Limits) -> Result<Content, Failure> 
     let bytes = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
     // An error is small; a large body needs no look.
     if bytes.length() as usize <= ERROR_BODY_BYTES {
-        if let Some(failure) = classify::error_behind_success(&bytes.to_vec(), clock::now()) {
+        if let Some(failure) = classify::error_behind_success(&bytes.to_vec()) {
             return Err(failure);
         }
     }

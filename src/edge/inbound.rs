@@ -14,6 +14,7 @@ use crate::request::body::{self, Edit, Peek};
 use crate::request::facts::{Facts, Place};
 use crate::request::multipart::{self, Form};
 use crate::routes::graph::Params;
+use crate::time::Millis;
 use crate::upstream::Call;
 
 /// Of a body that is too large to keep, this much is searched for its `model`.
@@ -33,6 +34,8 @@ pub struct Inbound {
     pub node: String,
     /// Our name for the request.
     pub request_id: String,
+    /// When it arrived.
+    pub arrived_at: Millis,
 }
 
 impl Inbound {
@@ -112,7 +115,7 @@ impl Body {
         reader.release_lock();
         match Peek::of_prefix(&prefix) {
             Some(peek) => Ok(Self::Once { prefix, peek, rest: RefCell::new(Some(stream)), length }),
-            None => Err(ClientError::RequestTooLarge { limit }),
+            None => Err(ClientError::RequestTooLarge { limit: limit as u64 }),
         }
     }
 
@@ -140,6 +143,14 @@ impl Body {
         match self {
             Self::Kept { content: Content::Form(form), .. } => form.model.as_deref(),
             _ => self.peek()?.model.as_deref(),
+        }
+    }
+
+    /// Whether the client asked for a streamed answer.
+    pub fn stream(&self) -> bool {
+        match self {
+            Self::Kept { content: Content::Form(form), .. } => form.stream,
+            _ => self.peek().is_some_and(|peek| peek.stream),
         }
     }
 

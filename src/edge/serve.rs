@@ -136,27 +136,25 @@ async fn dispatch(
         return Ok(respond::json(&answer?, extra)?);
     }
     let path = path::parse(&arrival.path, &graph.prefixes);
-    let allow = match path {
-        Path::Operation { .. } => "POST",
-        Path::Models | Path::Model(_) => "GET",
-        Path::Stateful => return Err(ClientError::Stateful { path: arrival.path.clone() }.into()),
-        Path::Unknown => return Err(ClientError::UnknownPath { path: arrival.path.clone() }.into()),
-    };
-    if method != allow {
-        return Err(ClientError::MethodNotAllowed { method, allow }.into());
+    if let Some(allow) = path.allow() {
+        if method != allow {
+            return Err(ClientError::MethodNotAllowed { method, allow }.into());
+        }
     }
-    let client = credentials::client(graph, arrival.key())?;
+    let client = || credentials::client(graph, arrival.key());
     match path {
-        Path::Models => Ok(respond::json(&models::list(graph, client), extra)?),
+        Path::Operation { operation, model } => {
+            let (inbound, node) = receive(arrival, routes, client()?, operation, model).await?;
+            Ok(run(Rc::new(inbound), node, Rc::clone(routes), context, extra).await?)
+        }
+        Path::Models => Ok(respond::json(&models::list(graph, client()?), extra)?),
         Path::Model(name) => {
+            let client = client()?;
             let model = models::one(graph, client, &name).ok_or_else(|| entry::unknown(graph, &name, client))?;
             Ok(respond::json(&model, extra)?)
         }
-        Path::Operation { operation, model } => {
-            let (inbound, node) = receive(arrival, routes, client, operation, model).await?;
-            Ok(run(Rc::new(inbound), node, arrival.at, Rc::clone(routes), context, extra).await?)
-        }
-        Path::Stateful | Path::Unknown => Err(ClientError::UnknownPath { path: arrival.path.clone() }.into()),
+        Path::Stateful => Err(ClientError::StatefulOperation { path: arrival.path.clone() }.into()),
+        Path::Unknown => Err(ClientError::UnknownPath { method, path: arrival.path.clone() }.into()),
     }
 }
 
@@ -196,7 +194,7 @@ async fn receive(
         body: peek.map(|peek| peek.fields(body.known_bytes(), &graph.reads.body)).unwrap_or_default(),
         input_tokens: (body.length() / 4) as u64,
         max_output_tokens: peek.and_then(|peek| peek.max_output_tokens),
-        stream: peek.is_some_and(|peek| peek.stream),
+        stream: body.stream(),
         replayable: body.replayable(),
         patience_ms: facts::patience_ms(
             [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
@@ -216,6 +214,7 @@ async fn receive(
         query: arrival.query.clone(),
         node: node.name.clone(),
         request_id: arrival.id.clone(),
+        arrived_at: arrival.at,
     };
     Ok((inbound, node))
 }
@@ -229,7 +228,6 @@ struct Outcome {
 async fn run(
     inbound: Rc<Inbound>,
     node: Rc<Node>,
-    arrived_at: Millis,
     routes: Rc<Routes>,
     context: &Context,
     extra: &[(&'static str, String)],
@@ -260,7 +258,7 @@ async fn run(
         request_id: &inbound.request_id,
         routes: &routes.graph.version,
         route: Some((&node.name, &outcome.trail)),
-        elapsed_ms: clock::now().saturating_sub(arrived_at),
+        elapsed_ms: clock::now().saturating_sub(inbound.arrived_at),
     };
     // `extra` names the request and the document already; the full set takes its place, and CORS stays.
     let mut own = crate::reply::headers::own(&served, settings.expose);
@@ -282,7 +280,7 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
         let event = match action {
             Action::Dispatch(dispatch) => {
                 holding.set(dispatch.commit == Commit::Complete);
-                match call::attempt(&inbound, &dispatch).await {
+                match call::attempt(&inbound, &dispatch, routes.graph.settings.buffer_bytes).await {
                     Ok(answer) => {
                         let status = answer.status;
                         committed = Some(answer);
@@ -304,11 +302,15 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
     let answer = match (reply, committed) {
         (Reply::Pass, Some(committed)) => Ok(committed),
         (Reply::NoneEligible, _) => {
-            let mut around = isolate::around(&routes, &mut rng);
-            let obstacles = walk::obstacles(&routes.graph, &inbound.facts, &node, &mut around);
-            Err((&ClientError::no_eligible_deployment(&node.name, &obstacles)).into())
+            let obstacles = walk::obstacles(&routes.graph, &inbound.facts, &node);
+            let reasons = obstacles.iter().map(ToString::to_string).collect();
+            Err((&ClientError::NoEligibleDeployment { model: node.name.clone(), reasons }).into())
         }
-        (reply, _) => Err(exhausted::reply(trail.failures(), reply == Reply::DeadlineExceeded)),
+        (reply, _) => {
+            let failures: Vec<_> = trail.failures().collect();
+            let late_ms = (reply == Reply::DeadlineExceeded).then(|| clock::now().saturating_sub(inbound.arrived_at));
+            Err(exhausted::reply(&failures, late_ms))
+        }
     };
     Outcome { answer, trail }
 }

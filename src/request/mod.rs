@@ -8,3 +8,4 @@ pub mod multipart;
 pub mod operation;
 pub mod path;
 pub mod percent;
+pub mod query;

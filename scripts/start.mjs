@@ -1,0 +1,131 @@
+// `npm start`: a running gateway in one command. Sets up what is missing, starts simulated upstreams where .dev.vars names no
+// real ones, seeds local KV with routes.json, runs `wrangler dev`, and prints what to try.
+//
+//   npm start                    simulated upstreams
+//   npm start -- --port 9000     another port than 8787
+
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { bin, buildEnv, ensureAll, main, restartOnOwnNode, root, run, say } from "./setup.mjs";
+
+const USAGE = `Starts the gateway on this machine.
+
+npm start [-- --port N]
+
+  --port N   where to listen (default 8787)
+  --help     this text
+
+Without a .dev.vars file the upstreams are simulated. Copy .dev.vars.example to .dev.vars and fill in your own to use those.
+`;
+
+/** The variables that routes.json reads, and what they are for the simulated upstreams. */
+const simulated = ({ openai, eastus, westeurope }) => ({
+  OPENAI_BASE_URL: openai.endpoint,
+  OPENAI_API_KEY: openai.key,
+  AZURE_EASTUS_ENDPOINT: eastus.endpoint,
+  AZURE_EASTUS_KEY: eastus.key,
+  AZURE_WESTEUROPE_ENDPOINT: westeurope.endpoint,
+  AZURE_WESTEUROPE_KEY: westeurope.key,
+  SWITCHYARD_KEY: "sk-switchyard-local",
+  ADMIN_TOKEN: "admin-local",
+});
+
+main(async () => {
+  const { values } = parseArgs({
+    options: { port: { type: "string", default: "8787" }, help: { type: "boolean", short: "h" } },
+  });
+  if (values.help) return void process.stdout.write(USAGE);
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Error(`--port ${values.port}: expected 1 to 65535`);
+  await ensureAll();
+  await restartOnOwnNode("scripts/start.mjs");
+
+  const real = readVars(join(root, ".dev.vars"));
+  let simulator;
+  let vars = real;
+  if (real) {
+    say("upstreams: those of .dev.vars");
+  } else {
+    const { startSimulator } = await import("../simulator/simulator.mjs");
+    simulator = await startSimulator();
+    vars = simulated(simulator);
+  }
+
+  say("seeding local KV with routes.json");
+  const kv = ["kv", "key", "put", "routes", "--path", "routes.json", "--binding", "ROUTES", "--local"];
+  await run(bin("wrangler"), kv, { env: buildEnv(), stdio: ["ignore", "ignore", "inherit"] });
+
+  say("building the Worker and starting wrangler dev (the first build takes a minute or two)");
+  const envFile = simulator ? ["--env-file", writeSimulatedVars(vars)] : [];
+  const wrangler = spawn(bin("wrangler"), ["dev", "--port", String(port), "--ip", "127.0.0.1", ...envFile], {
+    cwd: root,
+    env: buildEnv(),
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const stop = () => wrangler.kill("SIGINT");
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, stop);
+  wrangler.on("exit", async (code) => {
+    await simulator?.close();
+    process.exit(code ?? 0);
+  });
+
+  await answering(`http://127.0.0.1:${port}/healthz`, wrangler);
+  process.stdout.write(welcome(`http://127.0.0.1:${port}`, vars.SWITCHYARD_KEY, simulator));
+});
+
+/** NAME=value lines of a file; undefined where there is none. */
+function readVars(path) {
+  if (!existsSync(path)) return undefined;
+  const lines = readFileSync(path, "utf8").split("\n");
+  const pairs = lines.map((line) => /^\s*([A-Za-z_]\w*)\s*=\s*["']?(.*?)["']?\s*$/.exec(line)).filter(Boolean);
+  return Object.fromEntries(pairs.map(([, name, value]) => [name, value]));
+}
+
+function writeSimulatedVars(vars) {
+  const path = join(root, ".wrangler", "simulated.vars");
+  writeFileSync(path, Object.entries(vars).map(([name, value]) => `${name}="${value}"\n`).join(""));
+  return path;
+}
+
+/** Resolves when the URL answers; rejects when the process has ended instead. */
+async function answering(url, child) {
+  for (;;) {
+    if (child.exitCode !== null) throw new Error("wrangler dev ended; its output above says why");
+    const isUp = await fetch(url).then((response) => response.ok, () => false);
+    if (isUp) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+function welcome(url, key = "YOUR_KEY", simulator) {
+  const bold = (text) => (process.stdout.isTTY ? `\u001b[1m${text}\u001b[0m` : text);
+  const chat = (extra = "") =>
+    `curl -s ${extra}${url}/v1/chat/completions -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\
+    -d '{"model":"chat","messages":[{"role":"user","content":"Hello!"}]}'`;
+  const faults = simulator
+    ? `
+${bold("Take OpenAI down for a minute, and ask again")} (look at x-switchyard-trail):
+
+  curl -s ${simulator.control.url}/faults -d '{"upstream":"openai","fault":"overloaded","for_ms":60000}'
+  ${chat("-i ")}
+
+  More faults, and what each upstream saw: curl -s ${simulator.control.url}/
+`
+    : "";
+  return `
+${bold("Switchyard is up.")}
+
+  base URL  ${url}/v1
+  key       ${key}
+  models    curl -s ${url}/v1/models -H 'authorization: Bearer ${key}'
+
+${bold("Try it:")}
+
+  ${chat()}
+${faults}
+Stop with Ctrl-C.
+
+`;
+}

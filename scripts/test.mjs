@@ -1,0 +1,56 @@
+// `npm test`: everything that CI runs, on a fresh machine too.
+//
+//   npm test                 all of it
+//   npm test -- lint rust    some of it, by name
+
+import { main, bin, buildEnv, ensureAll, restartOnOwnNode, run, say } from "./setup.mjs";
+
+const wasm = ["--target", "wasm32-unknown-unknown"];
+
+/** Each step: a name, what it proves, and its commands. */
+const steps = [
+  {
+    name: "lint",
+    proves: "formatting, lints on both targets, documentation",
+    commands: [
+      ["cargo", "fmt", "--check"],
+      ["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"],
+      ["cargo", "clippy", "--locked", "--lib", ...wasm, "--", "-D", "warnings"],
+      ["cargo", "doc", "--locked", "--no-deps", "--quiet"],
+    ],
+    env: { RUSTDOCFLAGS: "-D warnings" },
+  },
+  { name: "rust", proves: "rules, properties, examples", commands: [["cargo", "test", "--locked", "--quiet"]] },
+  {
+    name: "worker",
+    proves: "the Worker builds, would deploy, and keeps to its size",
+    commands: [
+      [bin("wrangler"), "deploy", "--dry-run", "--outdir", ".wrangler/dry-run"],
+      ["node", "scripts/size.mjs"],
+    ],
+  },
+  {
+    name: "e2e",
+    proves: "the contract, in real workerd with the official SDKs",
+    commands: [["node", "--test", "--test-reporter=spec", "tests/e2e/*.test.mjs"]],
+  },
+];
+
+main(async () => {
+  const wanted = process.argv.slice(2);
+  const unknown = wanted.filter((name) => !steps.some((step) => step.name === name));
+  if (unknown.length > 0) {
+    throw new Error(`no step ${unknown.join(", ")}; there are: ${steps.map((step) => step.name).join(", ")}`);
+  }
+  await ensureAll();
+  await restartOnOwnNode("scripts/test.mjs");
+  for (const { name, proves, commands, env } of steps) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    say(`${name}: ${proves}`);
+    for (const [command, ...args] of commands) {
+      const own = command === "node" ? bin("node") : command;
+      await run(own, args, { env: { ...buildEnv(), ...env } });
+    }
+  }
+  say("all passed");
+});

@@ -1,0 +1,29 @@
+//! Query parameters.
+
+use std::collections::BTreeMap;
+
+use super::percent;
+
+/// Decoded parameters of a raw query; of a repeated name the last. `+` is a space, as forms write it.
+pub fn parse(query: &str) -> BTreeMap<String, String> {
+    let decoded = |text: &str| percent::decode(&text.replace('+', " "));
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn parameters_are_decoded_and_the_last_of_a_name_counts() {
+        let query = parse("api-version=2024-10-21&tier=a%2Bb+c&&flag&tier2=%zz&api-version=v1");
+        let pairs: Vec<_> = query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, [("api-version", "v1"), ("flag", ""), ("tier", "a+b c"), ("tier2", "%zz")]);
+        assert!(parse("").is_empty());
+    }
+}

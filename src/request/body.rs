@@ -326,7 +326,8 @@ fn scan(text: &str) -> (Vec<(&RawValue, &RawValue)>, Result<(), serde_json::Erro
 }
 
 /// Puts members aside while they are read, so that those before an error, or before the end of a prefix, are not lost.
-/// `RawValue` skips a value without recursion and without building anything.
+/// `RawValue` skips a value without recursion and without building anything: 10 MiB take 1.6 ms in Wasm where they are one
+/// image, 8 ms where they are short messages. A scanner of our own that checks nothing (memchr) took 1.9 and 4.5 ms.
 struct Collect<'a, 'de>(&'a mut Vec<(&'de RawValue, &'de RawValue)>);
 
 impl<'de> DeserializeSeed<'de> for Collect<'_, 'de> {

@@ -150,8 +150,9 @@ impl Peek {
     /// The values of those top-level fields of `body` that are named, for rules. What is nested too deep to be worth a
     /// rule (128 levels) is left out.
     pub fn fields(&self, body: &[u8], names: &[String]) -> BTreeMap<String, Value> {
-        let named = self.members.iter().filter(|member| names.contains(&member.name));
-        named
+        self.members
+            .iter()
+            .filter(|member| names.contains(&member.name))
             .filter_map(|member| {
                 let value = serde_json::from_slice(bytes(body, &member.value)).ok()?;
                 Some((member.name.clone(), value))
@@ -222,15 +223,15 @@ pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Vec<u8>> {
         }
         for item in items.iter_mut().filter(|item| item.name == from) {
             item.name = to;
-            item.key = json(&Value::from(to.as_str()));
+            item.key = Cow::Owned(json(&Value::from(to.as_str())));
             is_changed = true;
         }
     }
     for (name, value) in params.set.iter().filter(|(name, _)| name != "model") {
-        is_changed |= set(&mut items, name, &json(value));
+        is_changed |= set(&mut items, name, value);
     }
     if let Some(model) = edit.model {
-        is_changed |= set(&mut items, "model", &json(&Value::from(model)));
+        is_changed |= set(&mut items, "model", &Value::from(model));
     }
     is_changed.then(|| write(body, peek, &items))
 }
@@ -257,25 +258,22 @@ impl<'a> Item<'a> {
 }
 
 /// Sets `name` wherever it stands, or adds it. Whether that changes anything.
-fn set<'a>(items: &mut Vec<Item<'a>>, name: &'a str, value: &Cow<'a, [u8]>) -> bool {
+fn set<'a>(items: &mut Vec<Item<'a>>, name: &'a str, value: &Value) -> bool {
+    let value = json(value);
     let (mut is_there, mut is_changed) = (false, false);
     for item in items.iter_mut().filter(|item| item.name == name) {
         is_there = true;
-        if item.value != *value {
-            item.value = value.clone();
+        if *item.value != *value {
+            item.value = Cow::Owned(value.clone());
             is_changed = true;
         }
     }
-    if !is_there {
-        items.push(Item {
-            name,
-            gap: b",",
-            key: json(&Value::from(name)),
-            colon: b":",
-            value: value.clone(),
-        });
+    if is_there {
+        return is_changed;
     }
-    is_changed || !is_there
+    let key = Cow::Owned(json(&Value::from(name)));
+    items.push(Item { name, gap: b",", key, colon: b":", value: Cow::Owned(value) });
+    true
 }
 
 fn write(body: &[u8], peek: &Peek, items: &[Item<'_>]) -> Vec<u8> {
@@ -292,8 +290,8 @@ fn write(body: &[u8], peek: &Peek, items: &[Item<'_>]) -> Vec<u8> {
     out
 }
 
-fn json<'a>(value: &Value) -> Cow<'a, [u8]> {
-    Cow::Owned(value.to_string().into_bytes())
+fn json(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
 }
 
 /// The bytes of a span. Spans come from a peek of the same body; of any other they yield nothing rather than a panic.
@@ -328,7 +326,8 @@ fn scan(text: &str) -> (Vec<(&RawValue, &RawValue)>, Result<(), serde_json::Erro
 }
 
 /// Puts members aside while they are read, so that those before an error, or before the end of a prefix, are not lost.
-/// `RawValue` skips a value without recursion and without building anything.
+/// `RawValue` skips a value without recursion and without building anything: 10 MiB take 1.6 ms in Wasm where they are one
+/// image, 8 ms where they are short messages. A scanner of our own that checks nothing (memchr) took 1.9 and 4.5 ms.
 struct Collect<'a, 'de>(&'a mut Vec<(&'de RawValue, &'de RawValue)>);
 
 impl<'de> DeserializeSeed<'de> for Collect<'_, 'de> {

@@ -43,31 +43,29 @@ impl Path {
 
 /// Whether this is bound to the account or resource that made it (OpenAI's OpenAPI document, 2.3.0).
 fn is_stateful(segments: &[&str]) -> bool {
-    matches!(
-        segments,
-        [
-            "responses"
-                | "assistants"
-                | "batches"
-                | "chatkit"
-                | "containers"
-                | "conversations"
-                | "evals"
-                | "files",
-            ..
-        ] | [
-            "fine_tuning"
-                | "live"
-                | "realtime"
-                | "skills"
-                | "threads"
-                | "uploads"
-                | "vector_stores"
-                | "videos",
-            ..
-        ] | ["chat", "completions", ..]
-            | ["audio", "voices" | "voice_consents", ..]
-    )
+    const ROOTS: [&str; 16] = [
+        "assistants",
+        "batches",
+        "chatkit",
+        "containers",
+        "conversations",
+        "evals",
+        "files",
+        "fine_tuning",
+        "live",
+        "realtime",
+        "responses",
+        "skills",
+        "threads",
+        "uploads",
+        "vector_stores",
+        "videos",
+    ];
+    match segments {
+        ["chat", "completions", ..] | ["audio", "voices" | "voice_consents", ..] => true,
+        [root, ..] => ROOTS.contains(root),
+        [] => false,
+    }
 }
 
 /// Reads a path (without its query). `prefixes` are those of path rules, without a trailing slash, longest first; any form

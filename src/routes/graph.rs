@@ -324,6 +324,19 @@ pub struct Retry {
     pub max_wait_ms: Millis,
 }
 
+impl Default for Retry {
+    /// One second try of what time cures, with the waits of OpenAI's own SDKs.
+    fn default() -> Self {
+        Self {
+            on: Triggers::of(ErrorClass::is_transient),
+            attempts: 1,
+            backoff_ms: 500,
+            max_backoff_ms: 8_000,
+            max_wait_ms: 5_000,
+        }
+    }
+}
+
 /// Limits for each phase of an attempt. `None`: not limited here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timeouts {

@@ -1,10 +1,22 @@
 //! The routes document: JSON in, a compiled graph or a list of everything that is wrong with it out.
 //!
-//! `raw` holds the document as users write it (and gives `routes.schema.json`), `compile` turns it into the `graph`, and `issue`
-//! says what was wrong. Raw types never leave this module.
+//! The way of a document: `json` parses it, `shape` checks it against the schema of `raw`, `variables` fills in the
+//! environment, `compile` checks what types cannot say and builds the `graph`. `issue` says what was wrong, and `at` where.
+//! Raw types never leave this module.
 
-pub mod compile;
+mod at;
+mod compile;
 pub mod glob;
 pub mod graph;
-pub mod issue;
+mod issue;
+mod json;
+mod raw;
+mod shape;
+mod variables;
 pub mod when;
+
+pub use compile::{Compiled, MAX_BYTES, compile};
+pub use issue::Issue;
+pub use shape::SCHEMA;
+#[cfg(not(target_arch = "wasm32"))]
+pub use shape::generate as generate_schema;

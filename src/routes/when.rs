@@ -1,19 +1,300 @@
 //! Conditions on the facts of a request.
+//!
+//! A condition never fails: what a request does not have matches nothing. Values that arrive as text (headers, query) compare
+//! with numbers and booleans as well, and a list in a body or in the metadata matches when one of its elements does.
+
+use std::borrow::Cow;
+use std::ops::{Bound, RangeBounds};
+
+use serde_json::Value;
+
+use super::glob::Glob;
+use super::graph::Reads;
+use crate::request::facts::Facts;
+use crate::request::operation::Operation;
+use crate::rng::{mix, stable_hash};
 
 use crate::request::facts::Facts;
 
 /// A compiled `when`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Condition {
     /// Always holds.
     Always,
+    /// A test of one fact.
+    Fact(Fact, Test),
+    /// Holds for a share of the requests.
+    Share {
+        /// The share, in hundredths of a percent.
+        buckets: u64,
+        /// What makes a request fall on the same side each time.
+        by: By,
+        /// Sets this share apart from others, so that they do not all choose the same requests.
+        salt: u64,
+    },
+    /// All of these hold.
+    All(Vec<Condition>),
+    /// One of these holds at least.
+    Any(Vec<Condition>),
+    /// This does not hold.
+    Not(Box<Condition>),
 }
 
+/// What of a request a test looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// The path without the query.
+    Path,
+    /// What the client wrote as `model`.
+    Model,
+    /// The HTTP method, in capitals.
+    Method,
+    /// The operation, `chat/completions`.
+    Operation,
+    /// A header, by lower-case name.
+    Header(String),
+    /// A query parameter.
+    Query(String),
+    /// An entry of the metadata.
+    Metadata(String),
+    /// The client's name.
+    Client,
+    /// Where the request comes from, in capitals.
+    Continent,
+    /// Where the request comes from, in capitals.
+    Country,
+    /// Where the request arrived, in capitals.
+    Colo,
+    /// A field of the body: its top-level name, and the names below it.
+    Body(String, Vec<String>),
+    /// Estimated tokens of the input.
+    InputTokens,
+}
+
+/// A test of a value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// A text.
+    Text(Glob),
+    /// A number.
+    Number(f64),
+    /// A boolean.
+    Bool(bool),
+    /// Begins with this text.
+    Prefix(String),
+    /// Is a number in this range.
+    Within(Bound<f64>, Bound<f64>),
+    /// Is there, or is not.
+    Exists(bool),
+    /// One of these holds.
+    Any(Vec<Test>),
+    /// All of these hold.
+    All(Vec<Test>),
+    /// This does not hold.
+    Not(Box<Test>),
+}
+
+/// What makes a request fall on the same side of a share each time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// Nothing: each request is drawn anew.
+    Draw,
+    /// The client's name.
+    Client,
+    /// The body's `user` or `safety_identifier`.
+    User,
+    /// A header, by lower-case name.
+    Header(String),
+    /// An entry of the metadata.
+    Metadata(String),
+}
+
+/// Of how many buckets a share takes some.
+pub const BUCKETS: u64 = 10_000;
+
 impl Condition {
-    /// Whether it holds for this request.
-    pub fn holds(&self, _facts: &Facts) -> bool {
+    /// Whether this holds for a request.
+    pub fn holds(&self, facts: &Facts) -> bool {
         match self {
             Self::Always => true,
+            Self::Fact(fact, test) => test.holds(fact.of(facts).as_ref()),
+            Self::Share { buckets, by, salt } => {
+                by.hash(facts).is_some_and(|hash| mix(hash ^ salt) % BUCKETS < *buckets)
+            }
+            Self::All(conditions) => conditions.iter().all(|condition| condition.holds(facts)),
+            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(facts)),
+            Self::Not(condition) => !condition.holds(facts),
+        }
+    }
+
+    /// Adds what this reads of a request to `reads`, and the path prefixes that it stands for to `prefixes`.
+    pub fn gather(&self, reads: &mut Reads, prefixes: &mut Vec<String>) {
+        match self {
+            Self::Always => {}
+            Self::Fact(Fact::Header(name), _) => note(&mut reads.headers, name),
+            Self::Fact(Fact::Body(name, _), _) => note(&mut reads.body, name),
+            Self::Fact(Fact::Path, test) => test.gather_prefixes(prefixes),
+            Self::Fact(..) => {}
+            Self::Share { by: By::Header(name), .. } => note(&mut reads.headers, name),
+            Self::Share { by: By::User, .. } => {
+                for name in USER_FIELDS {
+                    note(&mut reads.body, name);
+                }
+            }
+            Self::Share { .. } => {}
+            Self::All(conditions) | Self::Any(conditions) => {
+                for condition in conditions {
+                    condition.gather(reads, prefixes);
+                }
+            }
+            // A path that must not be is no prefix.
+            Self::Not(condition) => condition.gather(reads, &mut Vec::new()),
         }
     }
 }
+
+/// Body fields that tell end users apart. OpenAI replaces the first by the second.
+const USER_FIELDS: [&str; 2] = ["user", "safety_identifier"];
+
+fn note(names: &mut Vec<String>, name: &str) {
+    if let Err(place) = names.binary_search_by(|known| known.as_str().cmp(name)) {
+        names.insert(place, name.to_owned());
+    }
+}
+
+/// A value of a request.
+enum Found<'a> {
+    Text(&'a str),
+    Number(f64),
+    /// Neither null nor a text.
+    Json(&'a Value),
+}
+
+impl Fact {
+    fn of<'a>(&self, facts: &'a Facts) -> Option<Found<'a>> {
+        // An empty model or client is how the facts say that there is none.
+        let text = |text: &'a str| (!text.is_empty()).then_some(Found::Text(text));
+        match self {
+            Self::Path => text(&facts.path),
+            Self::Model => text(&facts.model),
+            Self::Method => text(&facts.method),
+            Self::Operation => text(facts.operation.path()),
+            Self::Client => text(&facts.client),
+            Self::Header(name) => facts.headers.get(name).map(|value| Found::Text(value)),
+            Self::Query(name) => facts.query.get(name).map(|value| Found::Text(value)),
+            Self::Metadata(name) => facts.metadata.get(name).and_then(Found::json),
+            Self::Continent => facts.place.continent.as_deref().and_then(text),
+            Self::Country => facts.place.country.as_deref().and_then(text),
+            Self::Colo => facts.place.colo.as_deref().and_then(text),
+            Self::Body(name, below) => {
+                below.iter().try_fold(facts.body.get(name)?, |value, name| value.get(name)).and_then(Found::json)
+            }
+            #[expect(clippy::cast_precision_loss, reason = "an estimate, and no body has 2^53 tokens")]
+            Self::InputTokens => Some(Found::Number(facts.input_tokens as f64)),
+        }
+    }
+}
+
+impl<'a> Found<'a> {
+    fn json(value: &'a Value) -> Option<Self> {
+        match value {
+            Value::Null => None,
+            Value::String(text) => Some(Self::Text(text)),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(Self::Json(value)),
+        }
+    }
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::Json(value @ (Value::Number(_) | Value::Bool(_))) => Some(Cow::Owned(value.to_string())),
+            Self::Number(number) => Some(Cow::Owned(number.to_string())),
+            Self::Json(_) => None,
+        }
+    }
+
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Text(text) => text.trim().parse().ok().filter(|n: &f64| n.is_finite()),
+            Self::Json(value) => value.as_f64(),
+            Self::Number(number) => Some(*number),
+        }
+    }
+
+    fn boolean(&self) -> Option<bool> {
+        match self {
+            Self::Text(text) => text.parse().ok(),
+            Self::Json(value) => value.as_bool(),
+            Self::Number(_) => None,
+        }
+    }
+}
+
+impl Test {
+    fn holds(&self, found: Option<&Found<'_>>) -> bool {
+        match self {
+            Self::Exists(is_expected) => found.is_some() == *is_expected,
+            Self::Not(test) => !test.holds(found),
+            Self::Any(tests) => tests.iter().any(|test| test.holds(found)),
+            Self::All(tests) => tests.iter().all(|test| test.holds(found)),
+            Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Prefix(_) | Self::Within(..) => match found {
+                None => false,
+                Some(Found::Json(Value::Array(list))) => list.iter().filter_map(Found::json).any(|found| self.holds_for(&found)),
+                Some(found) => self.holds_for(found),
+            },
+        }
+    }
+
+    /// The tests of one plain value.
+    fn holds_for(&self, found: &Found<'_>) -> bool {
+        match self {
+            Self::Text(glob) => found.text().is_some_and(|text| glob.matches(&text)),
+            Self::Prefix(prefix) => found.text().is_some_and(|text| text.starts_with(prefix)),
+            Self::Number(number) => found.number().is_some_and(|found| (*number..=*number).contains(&found)),
+            Self::Within(low, high) => found.number().is_some_and(|found| (*low, *high).contains(&found)),
+            Self::Bool(expected) => found.boolean() == Some(*expected),
+            Self::Exists(_) | Self::Not(_) | Self::Any(_) | Self::All(_) => false,
+        }
+    }
+
+    fn gather_prefixes(&self, prefixes: &mut Vec<String>) {
+        match self {
+            Self::Text(glob) => {
+                prefixes.extend(glob.as_str().strip_suffix("/*").and_then(own_prefix).map(str::to_owned));
+            }
+            Self::Prefix(prefix) => prefixes.extend(prefix.strip_suffix('/').and_then(own_prefix).map(str::to_owned)),
+            Self::Any(tests) | Self::All(tests) => tests.iter().for_each(|test| test.gather_prefixes(prefixes)),
+            Self::Number(_) | Self::Bool(_) | Self::Within(..) | Self::Exists(_) | Self::Not(_) => {}
+        }
+    }
+}
+
+/// A path in front of the API: not the root, no pattern, and no path of the API itself.
+fn own_prefix(prefix: &str) -> Option<&str> {
+    let first = prefix.strip_prefix('/')?.split('/').next()?;
+    let mut of_the_api = Operation::ALL.iter().filter_map(|operation| operation.path().split('/').next());
+    let is_own = !first.is_empty()
+        && !prefix.contains('*')
+        && !matches!(first, "v1" | "openai" | "models")
+        && !of_the_api.any(|segment| segment == first);
+    is_own.then_some(prefix)
+}
+
+impl By {
+    /// The key as a hash; `None` where the request has none, and then no share takes it.
+    fn hash(&self, facts: &Facts) -> Option<u64> {
+        let text = |text: &str| (!text.is_empty()).then(|| stable_hash(text.as_bytes()));
+        let json = |value: &Value| Found::json(value)?.text().and_then(|key| text(&key));
+        match self {
+            Self::Draw => Some(facts.draw.to_bits()),
+            Self::Client => text(&facts.client),
+            Self::User => USER_FIELDS.iter().find_map(|name| facts.body.get(*name).and_then(json)),
+            Self::Header(name) => facts.headers.get(name).and_then(|value| text(value)),
+            Self::Metadata(name) => facts.metadata.get(name).and_then(json),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "when_tests.rs"]
+mod tests;

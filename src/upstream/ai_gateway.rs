@@ -1,1 +1,98 @@
 //! Cloudflare AI Gateway as the way to a provider.
+//!
+//! It adds logs, spend and data loss prevention; the choice of a deployment, and what happens when it fails, stay here. So it
+//! is asked for one attempt. Its cache is left alone: whether equal requests may share an answer is decided once, by who
+//! configures that gateway, and a hit is an answer like any other.
+//!
+//! Sources: <https://developers.cloudflare.com/ai-gateway/usage/providers/openai/>, `…/azureopenai/`,
+//! <https://developers.cloudflare.com/ai-gateway/glossary/>.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::{Address, Call, azure};
+use crate::request::operation::Operation;
+use crate::request::percent;
+use crate::routes::graph::Via;
+
+/// For deployments on Azure's v1 API, which AI Gateway does not reach: the last dated version that is generally available.
+const DATED_API_VERSION: &str = "2024-10-21";
+
+/// `{base}/openai/{operation}`: without `/v1`, which AI Gateway adds itself.
+pub(super) fn openai_address(via: &Via, operation: Operation) -> Address {
+    Address { url: format!("{}/openai/{}", via.base, operation.path()), api_version: None }
+}
+
+/// `{base}/azure-openai/{resource name}/{deployment}/{operation}`: without `/openai/deployments`.
+pub(super) fn azure_address(
+    via: &Via,
+    resource: &str,
+    deployment: &str,
+    version: Option<&str>,
+    operation: Operation,
+) -> Address {
+    let resource = percent::encode(resource_name(resource));
+    let deployment = percent::encode(deployment);
+    let version = version.filter(|version| azure::is_dated(version)).unwrap_or(DATED_API_VERSION);
+    Address {
+        url: format!("{}/azure-openai/{resource}/{deployment}/{}", via.base, operation.path()),
+        api_version: Some(version.to_owned()),
+    }
+}
+
+/// Whether AI Gateway can do `operation` on Azure: its path names a deployment, so what Azure keeps elsewhere, Responses
+/// first of all, is out of its reach.
+pub(super) fn supports_azure(operation: Operation) -> bool {
+    azure::is_below_deployment(operation)
+}
+
+/// AI Gateway's own headers: who may use it, one attempt, and what its logs are to say.
+pub(super) fn headers(
+    via: &Via,
+    deployment: &str,
+    call: &Call<'_>,
+) -> impl Iterator<Item = (&'static str, String)> {
+    let token =
+        via.token.as_ref().map(|token| ("cf-aig-authorization", format!("Bearer {}", token.reveal())));
+    [("cf-aig-max-attempts", "1".to_owned()), ("cf-aig-metadata", metadata(deployment, call))]
+        .into_iter()
+        .chain(token)
+}
+
+/// Five entries is what AI Gateway keeps, and behind Cloudflare Access it needs one of them itself: so the least useful one is
+/// last. Header values are bytes to HTTP and Latin-1 to the platform, so that anything beyond ASCII is escaped.
+fn metadata(deployment: &str, call: &Call<'_>) -> String {
+    let entries = [
+        ("request_id", Value::from(call.request_id)),
+        ("client", Value::from(call.client)),
+        ("deployment", Value::from(deployment)),
+        ("node", Value::from(call.node)),
+        ("attempt", Value::from(call.attempt)),
+    ];
+    let entries: Vec<String> = entries.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    ascii(&format!("{{{}}}", entries.join(",")))
+}
+
+/// The same JSON in ASCII.
+fn ascii(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        // DEL is the one ASCII control character that JSON leaves as it is.
+        if matches!(character, ' '..='~') {
+            escaped.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "\\u{unit:04x}");
+        }
+    }
+    escaped
+}
+
+/// `NAME` of `https://NAME.openai.azure.com`.
+fn resource_name(resource: &str) -> &str {
+    let host = resource.split_once("://").map_or(resource, |(_, rest)| rest);
+    host.split(['.', '/', ':']).next().unwrap_or(host)
+}

@@ -1,6 +1,113 @@
-//! How each provider wants to be called.
+//! How each provider wants to be called: from a deployment and a call to a URL, headers and a model.
+//!
+//! Pure functions; who sends the request adds the client's headers that [`headers::forwarded`] lets through, lays ours over
+//! them, and writes `model` into the body ([`crate::request::body::edit`], or [`crate::request::multipart`]).
 
 pub mod ai_gateway;
 pub mod azure;
 pub mod headers;
 pub mod openai;
+
+use crate::request::operation::Operation;
+use crate::request::percent;
+use crate::routes::graph::{Deployment, Upstream};
+
+/// One call of one attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// What is to be done.
+    pub operation: Operation,
+    /// The client's query as it arrived, without the `?`.
+    pub query: &'a str,
+    /// Name of the node that the client asked for.
+    pub node: &'a str,
+    /// Name of the client.
+    pub client: &'a str,
+    /// Id of the request.
+    pub request_id: &'a str,
+    /// Counted from 1.
+    pub attempt: u32,
+}
+
+/// What to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The whole URL.
+    pub url: String,
+    /// Headers to set over the forwarded ones; names in lower case, values in ASCII where the configuration is.
+    pub headers: Vec<(&'static str, String)>,
+    /// What to write as `model` into the body; `None` leaves it.
+    pub model: Option<String>,
+}
+
+/// A URL without a query, and the `api-version` that belongs into the query.
+#[derive(Debug, PartialEq, Eq)]
+struct Address {
+    url: String,
+    api_version: Option<String>,
+}
+
+/// What to send to `deployment` for `call`.
+pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
+    let Call { operation, query, .. } = *call;
+    let key = deployment.api_key.reveal();
+    // Bodies are passed on as they come, and a peek at one must see text.
+    let mut headers = vec![("accept-encoding", "identity".to_owned())];
+    let (address, model) = match &deployment.upstream {
+        Upstream::OpenAi { base, model, organization, project } => {
+            headers.extend(openai::credentials(key, organization.as_deref(), project.as_deref()));
+            let address = match &deployment.via {
+                Some(via) => ai_gateway::openai_address(via, operation),
+                None => openai::address(base, operation),
+            };
+            (address, model)
+        }
+        Upstream::Azure { resource, deployment: name, api_version } => {
+            headers.extend(azure::credentials(key));
+            let version = api_version.as_deref();
+            let address = match &deployment.via {
+                Some(via) => ai_gateway::azure_address(via, resource, name, version, operation),
+                None => azure::address(resource, name, version, operation),
+            };
+            // What Azure calls a model in the body is the deployment. On dated paths it is told twice; they agree.
+            (address, name)
+        }
+    };
+    if let Some(via) = &deployment.via {
+        headers.extend(ai_gateway::headers(via, &deployment.name, call));
+    }
+    let query = merge_query(query, address.api_version.as_deref());
+    Outgoing { url: address.url + &query, headers, model: Some(model.clone()) }
+}
+
+/// Whether `deployment` can do `operation` at all, as far as the documents of its provider say. What slips through is
+/// answered by the upstream, and classified as `not_found`.
+pub fn supports(deployment: &Deployment, operation: Operation) -> bool {
+    match &deployment.upstream {
+        Upstream::OpenAi { .. } => true,
+        Upstream::Azure { api_version, .. } => {
+            azure::supports(api_version.as_deref(), operation)
+                && (deployment.via.is_none() || ai_gateway::supports_azure(operation))
+        }
+    }
+}
+
+/// Query parameters of the client that stop here: the deployment decides on the API version, and the keys are the client's
+/// own (the last is what Azure API Management calls them).
+const DROPPED_PARAMETERS: [&str; 3] = ["api-version", "api-key", "subscription-key"];
+
+/// The client's query without [`DROPPED_PARAMETERS`], then `api_version`; with a `?` where there is anything.
+fn merge_query(query: &str, api_version: Option<&str>) -> String {
+    let is_kept = |parameter: &&str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        let name = percent::decode(name);
+        !parameter.is_empty() && !DROPPED_PARAMETERS.iter().any(|dropped| dropped.eq_ignore_ascii_case(&name))
+    };
+    let version = api_version.map(|version| format!("api-version={}", percent::encode(version)));
+    let mut merged = String::new();
+    for parameter in query.split('&').filter(is_kept).chain(version.as_deref()) {
+        merged.push(if merged.is_empty() { '?' } else { '&' });
+        merged.push_str(parameter);
+    }
+    merged
+}

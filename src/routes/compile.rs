@@ -1,1 +1,0 @@
-//! From the document to the graph.

@@ -1,0 +1,185 @@
+//! `when`: from matchers to conditions.
+
+use std::ops::Bound;
+
+use super::Compiler;
+use crate::request::operation::Operation;
+use crate::routes::at::At;
+use crate::routes::glob::Glob;
+use crate::routes::raw::{Matcher, Scalar, Test as RawTest, When};
+use crate::routes::when::{BUCKETS, By, Condition, Fact, Test};
+
+/// In which case the values of a fact are compared.
+#[derive(Clone, Copy)]
+enum Case {
+    AsWritten,
+    Upper,
+    Lower,
+}
+
+impl Case {
+    fn of(self, text: &str) -> String {
+        match self {
+            Self::AsWritten => text.to_owned(),
+            Self::Upper => text.to_ascii_uppercase(),
+            Self::Lower => text.to_ascii_lowercase(),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// Compiles a `when`. `salt` sets its shares apart from those of others.
+    pub(super) fn when(&mut self, when: &When, at: At<'_>, salt: u64) -> Condition {
+        let mut all = Vec::new();
+        let plain = [
+            ("path", &when.path, Fact::Path, Case::AsWritten),
+            ("model", &when.model, Fact::Model, Case::AsWritten),
+            ("method", &when.method, Fact::Method, Case::Upper),
+            ("operation", &when.operation, Fact::Operation, Case::Lower),
+            ("client", &when.client, Fact::Client, Case::AsWritten),
+            ("continent", &when.continent, Fact::Continent, Case::Upper),
+            ("country", &when.country, Fact::Country, Case::Upper),
+            ("colo", &when.colo, Fact::Colo, Case::Upper),
+            ("input_tokens", &when.input_tokens, Fact::InputTokens, Case::AsWritten),
+        ];
+        for (key, matcher, fact, case) in plain {
+            if let Some(matcher) = matcher {
+                let test = self.matcher(matcher, at.key(key), case);
+                self.check_words(&test, &fact, at.key(key));
+                all.push(Condition::Fact(fact, test));
+            }
+        }
+        let named: [(&str, _, fn(&str) -> Fact); 4] = [
+            ("header", &when.header, |name| Fact::Header(name.to_ascii_lowercase())),
+            ("query", &when.query, |name| Fact::Query(name.to_owned())),
+            ("metadata", &when.metadata, |name| Fact::Metadata(name.to_owned())),
+            ("body", &when.body, |path| {
+                let (top, below) = path.split_once('.').map_or((path, None), |(top, below)| (top, Some(below)));
+                let below = below.into_iter().flat_map(|below| below.split('.')).map(str::to_owned);
+                Fact::Body(top.to_owned(), below.collect())
+            }),
+        ];
+        for (key, matchers, fact) in named {
+            let section = at.key(key);
+            for (name, matcher) in matchers {
+                all.push(Condition::Fact(fact(name), self.matcher(matcher, section.key(name), Case::AsWritten)));
+            }
+        }
+        all.extend(self.share(when, at, salt));
+        for (key, list, join) in [
+            ("all", &when.all, Condition::All as fn(Vec<Condition>) -> Condition),
+            ("any", &when.any, Condition::Any),
+        ] {
+            let section = at.key(key);
+            if let Some(list) = list {
+                let inner = list.iter().enumerate();
+                all.push(join(inner.map(|(index, when)| self.when(when, section.index(index), salt)).collect()));
+            }
+        }
+        if let Some(not) = &when.not {
+            all.push(Condition::Not(Box::new(self.when(not, at.key("not"), salt))));
+        }
+        match all.pop() {
+            None => Condition::Always,
+            Some(only) if all.is_empty() => only,
+            Some(last) => {
+                all.push(last);
+                Condition::All(all)
+            }
+        }
+    }
+
+    fn share(&mut self, when: &When, at: At<'_>, salt: u64) -> Option<Condition> {
+        let by_at = at.key("by");
+        let by = match when.by.as_deref() {
+            None => By::Draw,
+            Some("client") => By::Client,
+            Some("user") => By::User,
+            Some(text) => match text.split_once(':') {
+                Some(("header", name)) if !name.is_empty() => By::Header(name.to_ascii_lowercase()),
+                Some(("metadata", name)) if !name.is_empty() => By::Metadata(name.to_owned()),
+                _ => {
+                    if !self.missing.is_at(by_at) {
+                        let expected = "\"client\", \"user\", \"header:NAME\" or \"metadata:KEY\"";
+                        self.report.refuse_name(by_at, text, expected, ["client", "user"]);
+                    }
+                    By::Draw
+                }
+            },
+        };
+        let Some(percent) = when.percent else {
+            if by != By::Draw {
+                self.report.refuse(at.key("percent"), "a percentage: without it `by` does nothing");
+            }
+            return None;
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the schema says 0 to 100")]
+        #[expect(clippy::cast_precision_loss, reason = "10,000 fits")]
+        let buckets = (percent / 100.0 * BUCKETS as f64).round() as u64;
+        Some(Condition::Share { buckets, by, salt })
+    }
+
+    fn matcher(&mut self, matcher: &Matcher, at: At<'_>, case: Case) -> Test {
+        match matcher {
+            Matcher::Text(text) => Test::Text(Glob::new(case.of(text))),
+            Matcher::Number(number) => Test::Number(*number),
+            Matcher::Bool(boolean) => Test::Bool(*boolean),
+            Matcher::List(list) => any_of(list, case),
+            Matcher::Test(test) => self.test(test, at, case),
+        }
+    }
+
+    fn test(&mut self, test: &RawTest, at: At<'_>, case: Case) -> Test {
+        let mut all = Vec::new();
+        all.extend(test.is_in.as_deref().map(|list| any_of(list, case)));
+        if let Some(not) = &test.not {
+            all.push(Test::Not(Box::new(self.matcher(not, at.key("not"), case))));
+        }
+        all.extend(test.prefix.as_deref().map(|prefix| Test::Prefix(case.of(prefix))));
+        all.extend(test.exists.map(Test::Exists));
+        all.extend(test.gt.map(|low| Test::Within(Bound::Excluded(low), Bound::Unbounded)));
+        all.extend(test.gte.map(|low| Test::Within(Bound::Included(low), Bound::Unbounded)));
+        all.extend(test.lt.map(|high| Test::Within(Bound::Unbounded, Bound::Excluded(high))));
+        all.extend(test.lte.map(|high| Test::Within(Bound::Unbounded, Bound::Included(high))));
+        if all.is_empty() {
+            self.report.refuse(at, "at least one of the keys in, not, prefix, exists, gt, gte, lt and lte");
+        }
+        Test::All(all)
+    }
+
+    /// Values that are no patterns must be names that exist.
+    fn check_words(&mut self, test: &Test, fact: &Fact, at: At<'_>) {
+        let (expected, names): (_, Vec<&str>) = match fact {
+            Fact::Operation => ("the path of an operation", Operation::ALL.map(Operation::path).to_vec()),
+            Fact::Client => ("the name of a client", self.declared("clients").collect()),
+            _ => return,
+        };
+        match test {
+            Test::Text(glob) if !glob.as_str().contains('*') && !names.contains(&glob.as_str()) => {
+                if !self.missing.is_at(at) {
+                    self.report.refuse_name(at, glob.as_str(), format!("{expected}, or a pattern with *"), names);
+                }
+            }
+            Test::Any(tests) => {
+                // A list stands here itself, or as the value of `in`.
+                let list = at.key("in");
+                let list = if list.find(self.report.written()).is_some() { list } else { at };
+                for (index, test) in tests.iter().enumerate() {
+                    self.check_words(test, fact, list.index(index));
+                }
+            }
+            Test::All(tests) => tests.iter().for_each(|test| self.check_words(test, fact, at)),
+            Test::Not(test) => self.check_words(test, fact, at.key("not")),
+            _ => {}
+        }
+    }
+}
+
+fn any_of(list: &[Scalar], case: Case) -> Test {
+    let tests = list.iter().map(|scalar| match scalar {
+        Scalar::Text(text) => Test::Text(Glob::new(case.of(text))),
+        Scalar::Number(number) => Test::Number(*number),
+        Scalar::Bool(boolean) => Test::Bool(*boolean),
+    });
+    Test::Any(tests.collect())
+}

@@ -1,0 +1,240 @@
+//! From the document to the graph: what the types of the document cannot say is checked here, and everything at once.
+//!
+//! Each part is built as far as it goes; what cannot be built is `None`, with an issue that says why, and whatever would
+//! only repeat that issue stays silent. A graph comes out only where there is no issue at all.
+
+mod condition;
+mod deployment;
+mod node;
+mod policy;
+mod settings;
+mod url;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::at::At;
+use super::graph::{Client, Deployment, Graph, Node, Reads, Rule, Secret};
+use super::issue::{Issue, Report, quoted};
+use super::variables::{self, Missing, sole_variable};
+use super::when::Condition;
+use super::{json, raw, shape};
+use crate::rng::stable_hash;
+use node::Size;
+
+/// Documents beyond this are refused unread.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// A document that may serve.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What the machine walks.
+    pub graph: Graph,
+    /// What does not do what its author may think: missing variables, keys without effect.
+    pub warnings: Vec<Issue>,
+}
+
+/// Compiles a routes document. `env` gives the values of variables.
+///
+/// # Errors
+/// Every problem of the document, each with its place. Never empty.
+pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Compiled, Vec<Issue>> {
+    if document.len() > MAX_BYTES {
+        return Err(vec![Issue::of_document(
+            format!("a document of {} bytes", document.len()),
+            format!("at most {MAX_BYTES} bytes"),
+        )]);
+    }
+    let mut duplicates = Vec::new();
+    let written = json::parse(document, &mut duplicates).map_err(|issue| vec![issue])?;
+    let mut report = Report::new(&written);
+    report.refuse_duplicates(duplicates);
+    let sound = shape::check(&written, &mut report);
+    report.settle();
+    let Some(mut sound) = sound else { return Err(report.into_issues()) };
+    let missing = variables::expand(&mut sound, env, &mut report);
+    // What the schema lets through decodes, so this error is a fault of ours. Its text is withheld: it may quote a value.
+    let Ok(raw) = serde_json::from_value::<raw::Document>(sound) else {
+        report.refuse_found(At::Root, "a document that its schema accepts and its types do not", "both to agree", None);
+        return Err(report.into_issues());
+    };
+    let compiler = Compiler {
+        raw: &raw,
+        report,
+        missing,
+        deployments: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+        under_way: Vec::new(),
+        depth: 0,
+        sizes: Vec::new(),
+        reads: Reads::default(),
+        prefixes: Vec::new(),
+    };
+    let version = format!("{:012x}", stable_hash(document.as_bytes()) >> 16);
+    compiler.document(version)
+}
+
+/// The state of one compilation.
+struct Compiler<'a> {
+    raw: &'a raw::Document,
+    report: Report<'a>,
+    missing: Missing,
+    /// The deployments that could be built.
+    deployments: BTreeMap<&'a str, Rc<Deployment>>,
+    /// The named nodes that were built; `None` where that failed.
+    nodes: BTreeMap<&'a str, Option<Rc<Node>>>,
+    /// The named nodes that are being built, outermost first.
+    under_way: Vec<&'a str>,
+    /// How deep in nodes the one that is being built is.
+    depth: usize,
+    /// What hangs below each node, by its id.
+    sizes: Vec<Size>,
+    reads: Reads,
+    prefixes: Vec<String>,
+}
+
+impl<'a> Compiler<'a> {
+    fn document(mut self, version: String) -> Result<Compiled, Vec<Issue>> {
+        let raw = self.raw;
+        self.names();
+        for (name, deployment) in &raw.deployments {
+            if let Some(deployment) = self.deployment(name, deployment) {
+                self.deployments.insert(name, Rc::new(deployment));
+            }
+        }
+        for name in raw.models.keys() {
+            self.named_node(name);
+        }
+        let settings = self.settings(&raw.settings, At::Root.key("settings"));
+        let clients = self.clients();
+        let rules = self.rules();
+        let models =
+            self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))).collect();
+        let mut prefixes = self.prefixes;
+        prefixes.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        prefixes.dedup();
+        let mut deployments: Vec<_> = self.deployments.into_values().collect();
+        deployments.sort_unstable_by_key(|deployment| deployment.id);
+        let warnings = self.report.finish()?;
+        let node_count = self.sizes.len();
+        let reads = self.reads;
+        let graph =
+            Graph { version, settings, clients, deployments, models, rules, reads, prefixes, node_count };
+        Ok(Compiled { graph, warnings })
+    }
+
+    /// Names that nothing else may have, and that fit a header.
+    fn names(&mut self) {
+        for section in ["clients", "deployments", "models"] {
+            let section_at = At::Root.key(section);
+            for name in self.declared(section) {
+                let at = section_at.key(name);
+                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
+                if name.is_empty() || name.len() > 128 || !name.bytes().all(fits) {
+                    let expected = "1 to 128 letters, digits and . _ : / @ + - (names are sent in headers)";
+                    self.report.refuse_found(at, format!("the name {}", quoted(name)), expected, None);
+                }
+            }
+        }
+        let models = At::Root.key("models");
+        for name in self.declared("models") {
+            if self.is_declared("deployments", name) {
+                let found = format!("the name of a deployment, {}", quoted(name));
+                self.report.refuse_found(models.key(name), found, "a name of its own: targets could mean either", None);
+            }
+        }
+        for section in ["deployments", "models"] {
+            if self.declared(section).next().is_none() {
+                self.report.refuse(At::Root.key(section), "at least one entry");
+            }
+        }
+    }
+
+    /// The names in a section of the document as it is written: also of what could not be read, so that one fault does not
+    /// make a second one of every place that mentions it.
+    fn declared(&self, section: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let section = self.report.written().get(section).and_then(serde_json::Value::as_object);
+        section.into_iter().flat_map(|entries| entries.keys().map(String::as_str))
+    }
+
+    fn is_declared(&self, section: &str, name: &str) -> bool {
+        self.report.written().get(section).is_some_and(|entries| entries.get(name).is_some())
+    }
+
+    fn clients(&mut self) -> Option<Vec<Client>> {
+        let section = At::Root.key("clients");
+        let mut clients: Vec<Client> = Vec::new();
+        for (name, client) in self.raw.clients.as_ref()? {
+            let at = section.key(name);
+            let key = self.secret(&client.key, at.key("key"));
+            if let Some(other) = key.as_ref().and_then(|key| clients.iter().find(|other| other.key.as_ref() == Some(key))) {
+                let note = format!("it has the same value as that of {}, and who calls with it counts as that one", other.name);
+                self.report.warn(at.key("key"), "a key of its own", note);
+            }
+            let models_at = at.key("models");
+            let globs = client.models.as_deref().map_or(vec!["*"], |globs| globs.iter().map(String::as_str).collect());
+            for (index, glob) in globs.iter().enumerate().filter(|(_, glob)| !glob.contains('*')) {
+                let at = models_at.index(index);
+                if !self.is_declared("models", glob) && !self.missing.is_at(at) {
+                    let names: Vec<_> = self.declared("models").collect();
+                    self.report.refuse_name(at, glob, "the name of a node, or a pattern with *", names);
+                }
+            }
+            let models = globs.into_iter().map(super::glob::Glob::new).collect();
+            clients.push(Client { name: name.clone(), key, models });
+        }
+        Some(clients)
+    }
+
+    fn rules(&mut self) -> Vec<Rule> {
+        let section = At::Root.key("rules");
+        let mut rules = Vec::new();
+        for (index, rule) in self.raw.rules.iter().enumerate() {
+            let at = section.index(index);
+            let when = self.condition(&rule.when, at.key("when"), &rule.to);
+            if let Some(node) = self.rule_node(&rule.to, at.key("use")) {
+                rules.push(Rule { when, node });
+            }
+        }
+        rules
+    }
+
+    fn rule_node(&mut self, name: &str, at: At<'_>) -> Option<Rc<Node>> {
+        if self.is_declared("models", name) {
+            return self.nodes.get(name).cloned().flatten();
+        }
+        if !self.missing.is_at(at) {
+            let expected = match self.is_declared("deployments", name) {
+                true => "the name of a node: this is a deployment, which a node can have as its only target",
+                false => "the name of a node",
+            };
+            let names: Vec<_> = self.declared("models").collect();
+            self.report.refuse_name(at, name, expected, names);
+        }
+        None
+    }
+
+    /// The value of a secret; `None` where its variable is missing, or it is not one variable.
+    fn secret(&mut self, expanded: &str, at: At<'_>) -> Option<Secret> {
+        let written = at.find(self.report.written()).and_then(serde_json::Value::as_str).unwrap_or_default();
+        if sole_variable(written).is_none() {
+            self.report.refuse(at, "exactly one variable, such as \"${OPENAI_API_KEY}\": secrets stay out of the document");
+            return None;
+        }
+        if self.missing.is_at(at) {
+            return None;
+        }
+        if !expanded.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.report.refuse(at, "a variable whose value fits a header: visible ASCII, no spaces");
+            return None;
+        }
+        Some(Secret::new(expanded))
+    }
+
+    /// Compiles a `when` and takes down what it reads. `chosen` names what it chooses.
+    fn condition(&mut self, when: &raw::When, at: At<'_>, chosen: &str) -> Condition {
+        let condition = self.when(when, at, stable_hash(chosen.as_bytes()));
+        condition.gather(&mut self.reads, &mut self.prefixes);
+        condition
+    }
+}

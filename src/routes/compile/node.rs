@@ -1,0 +1,256 @@
+//! Nodes: inner ones first, so that outer ones own them.
+
+use std::rc::Rc;
+
+use super::Compiler;
+use super::policy::{commit, timeouts};
+use crate::attempt::class::ErrorClass;
+use crate::routes::at::At;
+use crate::routes::graph::{Destination, Node, Policy, Strategy, Target};
+use crate::routes::raw;
+use crate::routes::when::Condition;
+
+/// Deepest nesting of nodes. The machine walks a graph by recursion, and the stack of a Worker is small.
+const MAX_DEPTH: usize = 64;
+/// Most ways from a node to deployments. Diamonds multiply, and one request may have to walk them all.
+const MAX_WAYS: usize = 10_000;
+
+/// What hangs below a node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    /// Nodes on the longest way down, this one included.
+    depth: usize,
+    /// Ways from here to deployments.
+    ways: usize,
+}
+
+impl<'a> Compiler<'a> {
+    /// The node of a name, built when it is first asked for.
+    pub(super) fn named_node(&mut self, name: &'a str) -> Option<Rc<Node>> {
+        if let Some(built) = self.nodes.get(name) {
+            return built.clone();
+        }
+        let section = At::Root.key("models");
+        self.under_way.push(name);
+        let node = self.raw.models.get(name).and_then(|raw| self.node(raw, section.key(name), name.to_owned()));
+        self.under_way.pop();
+        self.nodes.insert(name, node.clone());
+        node
+    }
+
+    /// What a name, or a node written in place, stands for.
+    pub(super) fn place(&mut self, place: &'a raw::Place, at: At<'_>) -> Option<Destination> {
+        match place {
+            raw::Place::Name(name) => self.destination(name, at),
+            raw::Place::Node(node) => self.node(node, at, at.to_string()).map(Destination::Node),
+        }
+    }
+
+    fn destination(&mut self, name: &'a str, at: At<'_>) -> Option<Destination> {
+        if self.raw.models.contains_key(name) {
+            let Some(start) = self.under_way.iter().position(|outer| *outer == name) else {
+                return self.named_node(name).map(Destination::Node);
+            };
+            let way: Vec<_> = self.under_way.iter().skip(start).copied().chain([name]).collect();
+            let found = format!("a cycle: {}", way.join(" -> "));
+            self.report.refuse_found(at, found, "no way from a node back to itself", None);
+            return None;
+        }
+        if let Some(deployment) = self.deployments.get(name) {
+            return Some(Destination::Deployment(Rc::clone(deployment)));
+        }
+        let is_declared = self.is_declared("models", name) || self.is_declared("deployments", name);
+        if !is_declared && !self.missing.is_at(at) {
+            let names: Vec<_> = self.declared("models").chain(self.declared("deployments")).collect();
+            self.report.refuse_name(at, name, "the name of a deployment or a node", names);
+        }
+        None
+    }
+
+    fn node(&mut self, raw: &'a raw::Node, at: At<'_>, name: String) -> Option<Rc<Node>> {
+        // Building recurses as the machine does, so the limit holds here already.
+        if self.depth >= MAX_DEPTH {
+            self.refuse_depth(at);
+            return None;
+        }
+        self.depth += 1;
+        let node = self.node_here(raw, at, name);
+        self.depth -= 1;
+        node
+    }
+
+    fn node_here(&mut self, raw: &'a raw::Node, at: At<'_>, name: String) -> Option<Rc<Node>> {
+        self.warn_without_effect(
+            &[
+                ("hedge", raw.hedge.is_some()),
+                ("sticky", raw.sticky.is_some()),
+                ("when_all_ejected", raw.when_all_ejected.is_some()),
+            ],
+            at,
+        );
+        // Of a strategy that could not be read nobody knows which keys it reads.
+        let is_known = raw.strategy.is_some() || !self.report.is_settled(&at.key("strategy").to_string());
+        let strategy = raw.strategy.unwrap_or(raw::Strategy::Priority);
+        if is_known {
+            self.refuse_inert(raw, strategy, at);
+        }
+        let ordered = match strategy {
+            raw::Strategy::Match => self.cases(raw, at, &name),
+            _ => self.targets(raw, at).map(|targets| (strategy_of(strategy), targets)),
+        };
+        let policy = Policy {
+            fallback_on: raw.fallback_on.as_deref().map(|list| self.triggers(list, at.key("fallback_on"))),
+            retry: raw.retry.as_ref().map(|retry| self.retry(retry, at.key("retry"))),
+            timeout: timeouts(raw.timeout.as_ref()),
+            commit: raw.commit.map(commit),
+        };
+        let requirements = self.requirements(raw.min_quality, &raw.require_tags, at);
+        let on = self.edges(raw.on.as_ref(), at.key("on"));
+        let ((strategy, targets), on) = ordered.zip(on)?;
+        let size = self.size(&targets, &on, at)?;
+        let id = self.sizes.len();
+        self.sizes.push(size);
+        let (max_attempts, deadline_ms) = (raw.max_attempts, raw.deadline_ms.map(|limit| limit.0));
+        Some(Rc::new(Node { id, name, strategy, targets, policy, max_attempts, deadline_ms, requirements, on }))
+    }
+
+    /// Keys that the strategy does not read: whoever wrote them expects something of them.
+    fn refuse_inert(&mut self, raw: &raw::Node, strategy: raw::Strategy, at: At<'_>) {
+        let is_match = strategy == raw::Strategy::Match;
+        for (key, is_inert) in [
+            ("targets", is_match && raw.targets.is_some()),
+            ("cases", !is_match && raw.cases.is_some()),
+            ("else", !is_match && raw.otherwise.is_some()),
+        ] {
+            if is_inert {
+                let readers = if is_match { "any strategy but match" } else { "the strategy match" };
+                self.report.refuse(at.key(key), format!("no such key here: {readers} reads it"));
+            }
+        }
+        let reads_priority = matches!(strategy_of(strategy), Strategy::Priority);
+        let reads_weight = reads_priority || matches!(strategy_of(strategy), Strategy::Weighted);
+        let arrows: Vec<_> = raw.targets.iter().flatten().map(arrow).collect();
+        let has_priority = |arrow: &Option<&raw::Arrow>| arrow.is_some_and(|arrow| arrow.priority.is_some());
+        let is_numbered = reads_priority && arrows.iter().any(has_priority);
+        let list = at.key("targets");
+        for (index, arrow) in arrows.iter().enumerate() {
+            let at = list.index(index);
+            if arrow.is_some_and(|arrow| arrow.weight.is_some()) && !reads_weight {
+                self.report.refuse(at.key("weight"), "no such key here: the strategies weighted and priority read it");
+            }
+            if has_priority(arrow) && !reads_priority {
+                self.report.refuse(at.key("priority"), "no such key here: the strategy priority reads it");
+            }
+            if !has_priority(arrow) && is_numbered {
+                self.report.refuse(at.key("priority"), "a number, since other targets here have one");
+            }
+        }
+    }
+
+    fn targets(&mut self, raw: &'a raw::Node, at: At<'_>) -> Option<Vec<Target>> {
+        let list_at = at.key("targets");
+        let list = raw.targets.as_deref().unwrap_or_default();
+        if list.is_empty() {
+            self.report.refuse(list_at, "a list with at least one target");
+            return None;
+        }
+        let mut targets = Vec::with_capacity(list.len());
+        for (index, target) in list.iter().enumerate() {
+            let at = list_at.index(index);
+            let to = match target {
+                raw::Target::Name(name) => self.destination(name, at),
+                raw::Target::Arrow(arrow) => self.place(&arrow.to, at.key("use")),
+                raw::Target::Node(node) => self.node(node, at, at.to_string()).map(Destination::Node),
+            };
+            let weight = arrow(target).and_then(|arrow| arrow.weight).unwrap_or(1.0);
+            // Without numbers the order of the list is the order of the tiers.
+            let place = u32::try_from(index).unwrap_or(u32::MAX);
+            let priority = arrow(target).and_then(|arrow| arrow.priority).unwrap_or(place);
+            // The rest is still looked through after a failure, for the sake of its issues.
+            targets.extend(to.map(|to| Target { to, weight, priority }));
+        }
+        if list.iter().all(|target| arrow(target).and_then(|arrow| arrow.weight).is_some_and(|weight| weight <= 0.0)) {
+            self.report.refuse_found(list_at, "only weights of 0", "a weight above 0 for at least one target", None);
+        }
+        (targets.len() == list.len()).then_some(targets)
+    }
+
+    fn cases(&mut self, raw: &'a raw::Node, at: At<'_>, name: &str) -> Option<(Strategy, Vec<Target>)> {
+        let list_at = at.key("cases");
+        let list = raw.cases.as_deref().unwrap_or_default();
+        if list.is_empty() {
+            self.report.refuse(list_at, "a list with at least one case");
+            return None;
+        }
+        let mut conditions = Vec::with_capacity(list.len() + 1);
+        let mut targets = Vec::with_capacity(list.len() + 1);
+        for (index, case) in list.iter().enumerate() {
+            let at = list_at.index(index);
+            let chosen = match &case.to {
+                raw::Place::Name(to) => format!("{name}/{to}"),
+                raw::Place::Node(_) => format!("{name}/{index}"),
+            };
+            conditions.push(self.condition(&case.when, at.key("when"), &chosen));
+            targets.push(self.place(&case.to, at.key("use")));
+        }
+        if let Some(otherwise) = &raw.otherwise {
+            conditions.push(Condition::Always);
+            targets.push(self.place(otherwise, at.key("else")));
+        }
+        let target = |to: Option<Destination>| to.map(|to| Target { to, weight: 1.0, priority: 0 });
+        let targets: Option<Vec<_>> = targets.into_iter().map(target).collect();
+        targets.map(|targets| (Strategy::Match(conditions), targets))
+    }
+
+    fn size(&mut self, targets: &[Target], on: &[(ErrorClass, Destination)], at: At<'_>) -> Option<Size> {
+        let mut size = Size { depth: 1, ways: 0 };
+        for destination in targets.iter().map(|target| &target.to).chain(on.iter().map(|(_, to)| to)) {
+            let below = match destination {
+                Destination::Deployment(_) => Size { depth: 0, ways: 1 },
+                Destination::Node(node) => *self.sizes.get(node.id)?,
+            };
+            size.depth = size.depth.max(below.depth + 1);
+            // Cannot overflow: nothing below has more than MAX_WAYS.
+            size.ways += below.ways;
+        }
+        if size.depth > MAX_DEPTH {
+            self.refuse_depth(at);
+            return None;
+        }
+        if size.ways > MAX_WAYS {
+            let found = format!("{} ways from this node to deployments", size.ways);
+            self.report.refuse_found(at, found, format!("at most {MAX_WAYS}"), None);
+            return None;
+        }
+        Some(size)
+    }
+
+    fn refuse_depth(&mut self, at: At<'_>) {
+        let expected = format!("at most {MAX_DEPTH}");
+        self.report.refuse_found(at, format!("nodes nested more than {MAX_DEPTH} deep"), expected, None);
+    }
+}
+
+/// The form of a target that can have a weight and a priority.
+fn arrow(target: &raw::Target) -> Option<&raw::Arrow> {
+    match target {
+        raw::Target::Arrow(arrow) => Some(arrow),
+        raw::Target::Name(_) | raw::Target::Node(_) => None,
+    }
+}
+
+/// The strategy of a node with targets.
+fn strategy_of(raw: raw::Strategy) -> Strategy {
+    use raw::Strategy as Raw;
+    match raw {
+        Raw::Priority | Raw::Fallback => Strategy::Priority,
+        Raw::Weighted | Raw::LoadBalance | Raw::RandomWeighted => Strategy::Weighted,
+        Raw::RoundRobin => Strategy::RoundRobin,
+        Raw::Random => Strategy::Random,
+        Raw::Latency => Strategy::Latency,
+        Raw::Cost => Strategy::Cost,
+        Raw::LeastBusy => Strategy::LeastBusy,
+        Raw::Nearest => Strategy::Nearest,
+        Raw::Match => Strategy::Match(Vec::new()),
+    }
+}

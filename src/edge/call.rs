@@ -156,7 +156,10 @@ async fn hold(
     let mut phase = Phase::FirstToken;
     loop {
         let piece = in_time(limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
-        let verdict = piece.as_ref().map_or_else(|| hold.end(), |bytes| hold.push(bytes));
+        let verdict = match &piece {
+            Some(bytes) => hold.push(bytes),
+            None => hold.end(),
+        };
         match (verdict, piece) {
             (Verdict::Fail(failure), _) => return Err(failure),
             (Verdict::Commit, Some(_)) => break,

@@ -123,7 +123,7 @@ fn fork(
     rest: &ReadableStream,
     client: &WritableStream,
 ) -> Result<(std::pin::Pin<Box<JsFuture>>, ReadableStreamByobReader), JsValue> {
-    let branches = rest.tee()?;
+    let branches = rest.tee();
     let flowing: ReadableStream = branches.get(0).unchecked_into();
     let observed: ReadableStream = branches.get(1).unchecked_into();
     let options = StreamPipeOptions::new();

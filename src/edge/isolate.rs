@@ -17,9 +17,8 @@ use crate::attempt::machine::Surroundings;
 use crate::balance::order::Cursors;
 use crate::reply::error::ClientError;
 use crate::rng::{Rng, SplitMix64, stable_hash};
-use crate::routes::compile;
 use crate::routes::graph::Graph;
-use crate::routes::issue::Issue;
+use crate::routes::{Issue, compile};
 use crate::time::Millis;
 
 /// The key of the routes document in the namespace `ROUTES`.

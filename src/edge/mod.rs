@@ -15,6 +15,7 @@ use worker::{Context, Env, Request, Response, Result, event};
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
-    let request = request.inner().clone();
+    // The handle, not the request: `Request.clone()` of JavaScript would split the body in two.
+    let request = Clone::clone(request.inner());
     Ok(serve::serve(request, env, context).await.map(Response::from)?)
 }

@@ -27,7 +27,8 @@ pub fn with<'h, N: AsRef<str> + 'h>(
 ) -> Result<Response, JsValue> {
     let init = ResponseInit::new();
     init.set_status(status);
-    init.set_headers(&js::headers(headers.into_iter().map(|(name, value)| (name.as_ref(), value.as_str())))?);
+    let headers = js::headers(headers.into_iter().map(|(name, value)| (name.as_ref(), value.as_str())))?;
+    init.set_headers(&headers);
     match body {
         Sent::Nothing => Response::new_with_opt_str_and_init(None, &init),
         Sent::Bytes(bytes) => Response::new_with_opt_js_u8_array_and_init(Some(bytes), &init),

@@ -27,7 +27,7 @@ use crate::rng::SplitMix64;
 use crate::routes::graph::{Client, Commit, Node};
 use crate::stream::protocol::{Protocol, error_event};
 use crate::time::Millis;
-use crate::upstream::headers::forwarded;
+use crate::upstream::headers;
 
 /// A request that has just arrived.
 pub struct Arrival {
@@ -203,10 +203,9 @@ async fn receive(
         draw: crate::rng::Rng::unit(&mut draw),
     };
     let node = entry::choose(graph, &facts, client)?;
-    let connection = arrival.header("connection").unwrap_or_default().to_ascii_lowercase();
-    let listed = |name: &str| connection.split(',').any(|listed| listed.trim() == name);
-    let forwarded =
-        arrival.headers.iter().filter(|(name, _)| forwarded(name) && !listed(name)).cloned().collect();
+    let connection = arrival.header("connection").unwrap_or_default();
+    let goes_on = |name: &str| headers::forwarded(name) && !headers::is_listed(connection, name);
+    let forwarded = arrival.headers.iter().filter(|(name, _)| goes_on(name)).cloned().collect();
     let inbound = Inbound {
         facts: Rc::new(facts),
         body,

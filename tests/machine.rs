@@ -43,7 +43,14 @@ impl Seen {
 }
 
 /// Runs a request against a script: each attempt takes `took_ms` and ends as the script says; after its end, in an answer.
-fn run(graph: &Rc<Graph>, entry: &Rc<Node>, facts: Facts, script: &[Does], took_ms: Millis, seed: u64) -> Seen {
+fn run(
+    graph: &Rc<Graph>,
+    entry: &Rc<Node>,
+    facts: Facts,
+    script: &[Does],
+    took_ms: Millis,
+    seed: u64,
+) -> Seen {
     let mut rng = SplitMix64::new(seed);
     let cursors = Cursors::new(graph.node_count, &mut rng);
     let mut now: Millis = 1_000_000;
@@ -107,7 +114,8 @@ fn a_failure_that_another_deployment_can_cure_moves_on_and_others_do_not() {
         let entry = build.node(Order::Priority, &["a", "b"]);
         let graph = build.graph();
         let seen = run(&graph, &entry, facts(), &[fails(class)], 10, 1);
-        let expected: (&[&str], _) = if moves_on { (&["a", "b"], Reply::Pass) } else { (&["a"], Reply::Exhausted) };
+        let expected: (&[&str], _) =
+            if moves_on { (&["a", "b"], Reply::Pass) } else { (&["a"], Reply::Exhausted) };
         assert_eq!((seen.names().as_slice(), seen.replies[0]), expected, "{class:?}");
         assert_eq!(seen.sleeps, [0; 0], "moving on never waits");
     }
@@ -132,16 +140,23 @@ fn an_edge_leads_a_class_elsewhere_and_outer_edges_catch_what_inner_nodes_do_not
     let mut build = Builder::new(&["small", "mini", "long", "other"]);
     let split = build.node(Order::Priority, &["small", "mini"]);
     let long = build.deployment("long");
-    let entry = build.over(Order::Priority, vec![Destination::Node(split), build.deployment("other")], |node| {
-        node.on = vec![(ErrorClass::ContextWindow, long)];
-    });
+    let entry =
+        build.over(Order::Priority, vec![Destination::Node(split), build.deployment("other")], |node| {
+            node.on = vec![(ErrorClass::ContextWindow, long)];
+        });
     let graph = build.graph();
     let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::ContextWindow)], 1, 1);
-    assert_eq!((seen.names().as_slice(), seen.replies.as_slice()), (&["small", "long"][..], &[Reply::Pass][..]));
+    assert_eq!(
+        (seen.names().as_slice(), seen.replies.as_slice()),
+        (&["small", "long"][..], &[Reply::Pass][..])
+    );
     // An edge is taken once; what fails behind it does not come back to the targets that it left.
     let twice = [fails(ErrorClass::ContextWindow), fails(ErrorClass::ContextWindow)];
     let seen = run(&graph, &entry, facts(), &twice, 1, 1);
-    assert_eq!((seen.names().as_slice(), seen.replies.as_slice()), (&["small", "long"][..], &[Reply::Exhausted][..]));
+    assert_eq!(
+        (seen.names().as_slice(), seen.replies.as_slice()),
+        (&["small", "long"][..], &[Reply::Exhausted][..])
+    );
 }
 
 #[test]
@@ -160,7 +175,8 @@ fn a_deployment_that_failed_is_not_tried_again_by_another_path() {
     let mut build = Builder::new(&["a", "b"]);
     let first = build.node(Order::Priority, &["a", "b"]);
     let second = build.node(Order::Priority, &["b", "a"]);
-    let entry = build.over(Order::Priority, vec![Destination::Node(first), Destination::Node(second)], |_| {});
+    let entry =
+        build.over(Order::Priority, vec![Destination::Node(first), Destination::Node(second)], |_| {});
     build.settings.max_attempts = 10;
     let graph = build.graph();
     let script = vec![fails(ErrorClass::Auth); 9];
@@ -214,14 +230,20 @@ fn limits_of_an_outer_node_bind_the_inner_ones_and_inner_ones_only_themselves() 
         node.max_attempts = Some(3);
     });
     let graph = build.graph();
-    assert_eq!(run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], 1, 1).names(), ["a", "b", "d"]);
+    assert_eq!(
+        run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], 1, 1).names(),
+        ["a", "b", "d"]
+    );
 }
 
 #[test]
 fn a_deadline_ends_a_request_and_the_clients_patience_shortens_it() {
-    for (deadline_ms, patience_ms, attempts) in [(1000, None, 3), (1000, Some(150), 2), (99, None, 1), (100, None, 1)] {
+    for (deadline_ms, patience_ms, attempts) in
+        [(1000, None, 3), (1000, Some(150), 2), (99, None, 1), (100, None, 1)]
+    {
         let mut build = Builder::new(&["a", "b", "c"]);
-        let entry = build.node_with(Order::Priority, &["a", "b", "c"], |node| node.deadline_ms = Some(deadline_ms));
+        let entry =
+            build.node_with(Order::Priority, &["a", "b", "c"], |node| node.deadline_ms = Some(deadline_ms));
         let graph = build.graph();
         let facts = Facts { patience_ms, ..facts() };
         let seen = run(&graph, &entry, facts, &vec![fails(ErrorClass::Quota); 9], 100, 1);
@@ -288,7 +310,9 @@ fn after_a_failure_the_draw_is_repeated_among_what_is_left() {
         }
     }
     // Three standard deviations of a binomial draw.
-    let near = |seen: f64, of: f64, share: f64| (seen / of - share).abs() < 3.0 * (share * (1.0 - share) / of).sqrt();
+    let near = |seen: f64, of: f64, share: f64| {
+        (seen / of - share).abs() < 3.0 * (share * (1.0 - share) / of).sqrt()
+    };
     assert!(near(first_a, 20_000.0, 0.6), "{first_a} of 20000 began with a");
     assert!(near(then_b, first_a, 0.75), "{then_b} of {first_a} went on with b");
 }

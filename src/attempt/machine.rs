@@ -98,7 +98,8 @@ impl Machine {
         around: &mut Surroundings<'_>,
     ) -> (Self, Action) {
         let walk = Walk::new(graph, Rc::clone(&facts), entry, around.now);
-        let mut machine = Self { facts, walk, trail: Trail::default(), current: None, retries: 0, stopped: false };
+        let mut machine =
+            Self { facts, walk, trail: Trail::default(), current: None, retries: 0, stopped: false };
         let action = match machine.walk.advance(None, around) {
             Some(deployment) => machine.dispatch(deployment, around.now),
             None => machine.reply(Reply::NoneEligible),
@@ -116,9 +117,11 @@ impl Machine {
                 self.trail.end(Outcome::Served(status), around.now);
                 self.reply(Reply::Pass)
             }
-            Event::Failed(failure) => self.failed(failure, around),
+            Event::Failed(failure) => self.failed(&failure, around),
             Event::Woke => match self.current.clone() {
-                Some(deployment) if self.walk.may_attempt(around.now) => self.dispatch(deployment, around.now),
+                Some(deployment) if self.walk.may_attempt(around.now) => {
+                    self.dispatch(deployment, around.now)
+                }
                 _ => self.reply(Reply::DeadlineExceeded),
             },
             Event::ClientGone => {
@@ -134,14 +137,14 @@ impl Machine {
         &self.trail
     }
 
-    fn failed(&mut self, failure: Failure, around: &mut Surroundings<'_>) -> Action {
+    fn failed(&mut self, failure: &Failure, around: &mut Surroundings<'_>) -> Action {
         let (class, status) = (failure.class, failure.status);
         self.trail.end(Outcome::Failed(failure.clone()), around.now);
         let Some(deployment) = self.current.clone() else { return self.reply(Reply::Exhausted) };
 
         // A second try that the document asks for comes before anything else.
         let configured = self.walk.retry();
-        if let Some(sleep) = configured.as_ref().and_then(|retry| self.try_again(retry, &failure, around)) {
+        if let Some(sleep) = configured.as_ref().and_then(|retry| self.try_again(retry, failure, around)) {
             return sleep;
         }
         // Moving on never waits. The walk only moves if there is somewhere to go.
@@ -153,14 +156,25 @@ impl Machine {
             return self.dispatch(next, around.now);
         }
         // The last target gets a second try of its own, unless the document speaks of retries.
-        if let Some(sleep) = configured.is_none().then(|| self.try_again(&last_resort(), &failure, around)).flatten() {
+        if let Some(sleep) =
+            configured.is_none().then(|| self.try_again(&last_resort(), failure, around)).flatten()
+        {
             return sleep;
         }
-        if self.walk.deadline() <= around.now { self.reply(Reply::DeadlineExceeded) } else { self.reply(Reply::Exhausted) }
+        if self.walk.deadline() <= around.now {
+            self.reply(Reply::DeadlineExceeded)
+        } else {
+            self.reply(Reply::Exhausted)
+        }
     }
 
     /// A sleep before a second try of the current deployment, where `retry` and every limit allow one.
-    fn try_again(&mut self, retry: &Retry, failure: &Failure, around: &mut Surroundings<'_>) -> Option<Action> {
+    fn try_again(
+        &mut self,
+        retry: &Retry,
+        failure: &Failure,
+        around: &mut Surroundings<'_>,
+    ) -> Option<Action> {
         if self.retries >= retry.attempts || !retry.on.contains(failure.class, failure.status) {
             return None;
         }
@@ -179,7 +193,12 @@ impl Machine {
         Action::Dispatch(Dispatch {
             number: u32::try_from(self.trail.attempts().len()).unwrap_or(u32::MAX),
             commit: self.walk.commit(),
-            limits: Limits::new(self.walk.timeouts(&deployment), self.facts.stream, now, self.walk.deadline()),
+            limits: Limits::new(
+                self.walk.timeouts(&deployment),
+                self.facts.stream,
+                now,
+                self.walk.deadline(),
+            ),
             deployment,
         })
     }

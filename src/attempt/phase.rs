@@ -124,7 +124,11 @@ mod tests {
             (Timeouts::default(), true, Phase::Flowing, 5, 10, 5 + IDLE_MS, "idle"),
         ] {
             let limits = Limits::new(timeouts, streamed, 0, deadline);
-            assert_eq!(limits.of(phase, now), Limit { at, reason }, "{phase:?}, streamed: {streamed}, now: {now}");
+            assert_eq!(
+                limits.of(phase, now),
+                Limit { at, reason },
+                "{phase:?}, streamed: {streamed}, now: {now}"
+            );
         }
     }
 }

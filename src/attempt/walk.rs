@@ -83,7 +83,7 @@ impl Walk {
                     return Some(deployment);
                 }
                 Some(Destination::Deployment(_)) => {}
-                Some(Destination::Node(node)) => self.enter(node, around),
+                Some(Destination::Node(node)) => self.enter(&node, around),
                 None => {
                     self.frames.pop();
                     self.put(failed);
@@ -116,12 +116,17 @@ impl Walk {
 
     /// `retry` of the nearest node that has one, or of `settings`.
     pub fn retry(&self) -> Option<Retry> {
-        self.nodes().find_map(|node| node.policy.retry.clone()).or_else(|| self.graph.settings.policy.retry.clone())
+        self.nodes()
+            .find_map(|node| node.policy.retry.clone())
+            .or_else(|| self.graph.settings.policy.retry.clone())
     }
 
     /// `commit` of the nearest node that has one, or of `settings`, or the default.
     pub fn commit(&self) -> Commit {
-        self.nodes().find_map(|node| node.policy.commit).or(self.graph.settings.policy.commit).unwrap_or(Commit::FirstToken)
+        self.nodes()
+            .find_map(|node| node.policy.commit)
+            .or(self.graph.settings.policy.commit)
+            .unwrap_or(Commit::FirstToken)
     }
 
     /// For each phase: the limit of the nearest node that has one, or of the deployment, or of `settings`.
@@ -140,8 +145,10 @@ impl Walk {
         if !upstream::supports(deployment, self.facts.operation) {
             return Some(Obstacle::Unsupported);
         }
-        let requirements =
-            self.nodes().map(|node| &node.requirements).chain(std::iter::once(&self.graph.settings.requirements));
+        let requirements = self
+            .nodes()
+            .map(|node| &node.requirements)
+            .chain(std::iter::once(&self.graph.settings.requirements));
         for required in requirements {
             if deployment.quality < required.min_quality {
                 return Some(Obstacle::Quality { required: required.min_quality });
@@ -179,26 +186,29 @@ impl Walk {
     /// Whether the innermost frame may try its next target after such a failure: the nearest `fallback_on` decides.
     fn falls_back_on(&self, class: ErrorClass, status: Option<u16>) -> bool {
         let nearest = self.nodes().find_map(|node| node.policy.fallback_on.as_ref());
-        nearest
-            .or(self.graph.settings.policy.fallback_on.as_ref())
-            .map_or_else(|| class.is_curable_elsewhere(), |triggers: &Triggers| triggers.contains(class, status))
+        nearest.or(self.graph.settings.policy.fallback_on.as_ref()).map_or_else(
+            || class.is_curable_elsewhere(),
+            |triggers: &Triggers| triggers.contains(class, status),
+        )
     }
 
-    fn enter(&mut self, node: Rc<Node>, around: &mut Surroundings<'_>) {
+    fn enter(&mut self, node: &Rc<Node>, around: &mut Surroundings<'_>) {
         self.frames.push(Frame {
             ahead: None,
             order: Vec::new().into_iter(),
             edge_taken: false,
             attempts_left: node.max_attempts.unwrap_or(u32::MAX),
-            deadline: node.deadline_ms.map_or(Millis::MAX, |deadline_ms| around.now.saturating_add(deadline_ms)),
-            node: Some(Rc::clone(&node)),
+            deadline: node
+                .deadline_ms
+                .map_or(Millis::MAX, |deadline_ms| around.now.saturating_add(deadline_ms)),
+            node: Some(Rc::clone(node)),
         });
         // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
         let usable = |target: &Target| match &target.to {
             Destination::Deployment(deployment) => self.obstacle(deployment).is_none(),
             Destination::Node(_) => true,
         };
-        let order = order(&node, &self.facts, &usable, around.cursors, around.rng);
+        let order = order(node, &self.facts, &usable, around.cursors, around.rng);
         if let Some(frame) = self.frames.last_mut() {
             frame.order = order.into_iter();
         }
@@ -217,7 +227,8 @@ impl Frame {
 /// Why nothing below `entry` may be tried: the different reasons, for the error message of a request that found no deployment.
 /// It follows every path, and no request that is served comes here.
 pub fn obstacles(graph: &Rc<Graph>, facts: &Rc<Facts>, entry: &Rc<Node>) -> Vec<Obstacle> {
-    let mut walk = Walk { graph: Rc::clone(graph), facts: Rc::clone(facts), frames: Vec::new(), tried: Vec::new() };
+    let mut walk =
+        Walk { graph: Rc::clone(graph), facts: Rc::clone(facts), frames: Vec::new(), tried: Vec::new() };
     let mut found = Vec::new();
     walk.explore(&Destination::Node(Rc::clone(entry)), &mut found);
     found

@@ -19,7 +19,9 @@ pub fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Result<Va
         (false, _) => Err(ClientError::InvalidApiKey),
         (true, "api/routes") if arrival.method() == "GET" => Ok(status(routes)),
         (true, "api/routes") => Err(ClientError::MethodNotAllowed { method: arrival.method(), allow: "GET" }),
-        (true, _) => Err(ClientError::UnknownPath { method: arrival.method(), path: arrival.path().to_owned() }),
+        (true, _) => {
+            Err(ClientError::UnknownPath { method: arrival.method(), path: arrival.path().to_owned() })
+        }
     })
 }
 

@@ -3,7 +3,9 @@
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect, Response};
+use web_sys::{
+    AbortController, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect, Response,
+};
 
 use super::clock;
 use super::inbound::Inbound;
@@ -39,7 +41,13 @@ pub enum Content {
     /// What was held back, all there is.
     Held(Vec<u8>),
     /// What was held back, and a stream with the rest.
-    Flowing(Flow),
+    Flowing(Box<Flow>),
+}
+
+impl Content {
+    fn flowing(flow: Flow) -> Self {
+        Self::Flowing(Box::new(flow))
+    }
 }
 
 /// A stream that goes on after the commit point.
@@ -69,7 +77,11 @@ impl Drop for Abort {
 
 /// Sends the request to the deployment and waits for the commit point. Of an answer that is to be held until it is complete
 /// at most `most_held_bytes` are held.
-pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, most_held_bytes: usize) -> Result<Committed, Failure> {
+pub async fn attempt(
+    inbound: &Inbound,
+    dispatch: &Dispatch,
+    most_held_bytes: usize,
+) -> Result<Committed, Failure> {
     let upstream = AbortController::new().map(Abort).map_err(|error| broken(&error))?;
     let response = send(inbound, dispatch, &upstream).await?;
     let status = response.status();
@@ -77,7 +89,8 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, most_held_bytes: us
     if !(200..300).contains(&status) {
         return Err(refusal(response, status, &all_headers, dispatch.limits).await);
     }
-    let content_type = all_headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value.as_str());
+    let content_type =
+        all_headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value.as_str());
     let is_stream = content_type.starts_with("text/event-stream");
     let is_json = content_type.contains("json");
     let headers = all_headers.iter().filter(|(name, _)| headers::returned(name)).cloned().collect();
@@ -86,9 +99,19 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, most_held_bytes: us
     let body = match response.body() {
         Some(rest) if dispatch.commit == Commit::Headers => {
             let tail = is_stream.then(|| Tail::new(protocol));
-            Content::Flowing(Flow { held: Vec::new(), rest, tail, protocol, limits: dispatch.limits, upstream })
+            Content::flowing(Flow {
+                held: Vec::new(),
+                rest,
+                tail,
+                protocol,
+                limits: dispatch.limits,
+                upstream,
+            })
         }
-        Some(rest) if is_stream => hold(rest, dispatch, Hold::new(protocol, dispatch.commit, most_held_bytes), protocol, upstream).await?,
+        Some(rest) if is_stream => {
+            hold(rest, dispatch, Hold::new(protocol, dispatch.commit, most_held_bytes), protocol, upstream)
+                .await?
+        }
         Some(rest) if !is_json && dispatch.commit == Commit::FirstToken => {
             first_piece(rest, dispatch.limits, protocol, upstream).await?
         }
@@ -107,10 +130,17 @@ async fn send(inbound: &Inbound, dispatch: &Dispatch, upstream: &Abort) -> Resul
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_headers(&headers);
-    init.set_body(&inbound.body.for_attempt(outgoing.model.as_deref(), &deployment.params).map_err(|error| broken(&error))?);
+    init.set_body(
+        &inbound
+            .body
+            .for_attempt(outgoing.model.as_deref(), &deployment.params)
+            .map_err(|error| broken(&error))?,
+    );
     init.set_redirect(RequestRedirect::Manual);
     init.set_signal(Some(&upstream.0.signal()));
-    in_time(dispatch.limits, Phase::Headers, js::fetch(&outgoing.url, &init)).await?.map_err(|error| broken(&error))
+    in_time(dispatch.limits, Phase::Headers, js::fetch(&outgoing.url, &init))
+        .await?
+        .map_err(|error| broken(&error))
 }
 
 /// A status that is no success: what it means, and the upstream's words to pass on.
@@ -147,7 +177,7 @@ async fn error_body(body: &ReadableStream, limits: Limits) -> Vec<u8> {
 async fn hold(
     rest: ReadableStream,
     dispatch: &Dispatch,
-    mut hold: Hold,
+    mut start: Hold,
     protocol: Protocol,
     upstream: Abort,
 ) -> Result<Content, Failure> {
@@ -157,20 +187,20 @@ async fn hold(
     loop {
         let piece = in_time(limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
         let verdict = match &piece {
-            Some(bytes) => hold.push(bytes),
-            None => hold.end(),
+            Some(bytes) => start.push(bytes),
+            None => start.end(),
         };
         match (verdict, piece) {
             (Verdict::Fail(failure), _) => return Err(failure),
             (Verdict::Commit, Some(_)) => break,
-            (_, None) => return Ok(Content::Held(hold.take())),
+            (_, None) => return Ok(Content::Held(start.take())),
             (Verdict::Wait, Some(_)) if dispatch.commit == Commit::Complete => phase = Phase::Rest,
             (Verdict::Wait, Some(_)) => {}
         }
     }
     reader.release_lock();
-    let held = hold.take();
-    Ok(Content::Flowing(Flow { held, rest, tail: Some(hold.tail()), protocol, limits, upstream }))
+    let held = start.take();
+    Ok(Content::flowing(Flow { held, rest, tail: Some(start.tail()), protocol, limits, upstream }))
 }
 
 /// Waits for the first bytes of an answer whose bytes mean nothing to us.
@@ -181,10 +211,11 @@ async fn first_piece(
     upstream: Abort,
 ) -> Result<Content, Failure> {
     let reader: ReadableStreamDefaultReader = rest.get_reader().unchecked_into();
-    let piece = in_time(limits, Phase::FirstToken, js::read(&reader)).await?.map_err(|error| broken(&error))?;
+    let piece =
+        in_time(limits, Phase::FirstToken, js::read(&reader)).await?.map_err(|error| broken(&error))?;
     reader.release_lock();
     Ok(match piece {
-        Some(held) => Content::Flowing(Flow { held, rest, tail: None, protocol, limits, upstream }),
+        Some(held) => Content::flowing(Flow { held, rest, tail: None, protocol, limits, upstream }),
         None => Content::Held(Vec::new()),
     })
 }
@@ -195,12 +226,11 @@ async fn whole(response: &Response, limits: Limits) -> Result<Content, Failure> 
     let buffer = in_time(limits, Phase::Rest, buffer).await?.map_err(|error| broken(&error))?;
     let bytes = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
     // An error is small; a large body needs no look.
-    if bytes.length() as usize <= ERROR_BODY_BYTES {
-        if let Some(failure) = classify::error_behind_success(&bytes.to_vec()) {
-            return Err(failure);
-        }
+    let is_small = bytes.length() as usize <= ERROR_BODY_BYTES;
+    match is_small.then(|| classify::error_behind_success(&bytes.to_vec())).flatten() {
+        Some(failure) => Err(failure),
+        None => Ok(Content::Whole(bytes)),
     }
-    Ok(Content::Whole(bytes))
 }
 
 /// The output of `wait`, or the failure of the limit that ran out first.

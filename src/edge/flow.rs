@@ -8,6 +8,8 @@
 //! A break, a stall or an early end never looks like a clean one: an error event in the protocol follows the last byte. A
 //! client that leaves ends the upstream call.
 
+use std::pin::Pin;
+
 use futures_util::future::{Either, select};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -40,8 +42,8 @@ pub enum Ended {
 }
 
 /// Carries the stream to `client` until either side ends it.
-pub async fn carry(flow: Flow, client: WritableStream) -> Ended {
-    let Flow { held, rest, tail, protocol, limits, upstream } = flow;
+pub async fn carry(flow: Box<Flow>, client: WritableStream) -> Ended {
+    let Flow { held, rest, tail, protocol, limits, upstream } = *flow;
     if !held.is_empty() && send(&client, &held).await.is_err() {
         return Ended::ClientGone;
     }
@@ -52,13 +54,7 @@ pub async fn carry(flow: Flow, client: WritableStream) -> Ended {
             Err(_) => Ended::Broken("connection"),
         };
     };
-    let (mut pipe, observer) = match fork(&rest, &client) {
-        Ok(branches) => branches,
-        Err(error) => {
-            js::warn(&format!("stream: {}", js::text_of(&error)));
-            return Ended::Broken("internal");
-        }
-    };
+    let (mut pipe, observer) = fork(&rest, &client);
     let mut looking = None;
     let piped = loop {
         let limit = limits.of(Phase::Flowing, clock::now());
@@ -89,10 +85,12 @@ pub async fn carry(flow: Flow, client: WritableStream) -> Ended {
     if piped.is_err() && send(&client, b"\n").await.is_err() {
         return Ended::ClientGone;
     }
-    if let Some(look) = looking {
-        if let Some(Ok(Some(bytes))) = look.await {
-            tail.push(&bytes);
-        }
+    let last_look = match looking {
+        Some(look) => look.await,
+        None => None,
+    };
+    if let Some(Ok(Some(bytes))) = last_look {
+        tail.push(&bytes);
     }
     while let Ok(Some(bytes)) = js::read_gathered(&observer, READ_BYTES).await {
         tail.push(&bytes);
@@ -101,7 +99,12 @@ pub async fn carry(flow: Flow, client: WritableStream) -> Ended {
 }
 
 /// Closes the client's side: cleanly where the stream ended as it should, after an error event where it did not.
-async fn finish(client: &WritableStream, tail: &Tail, protocol: Protocol, reason: Option<&'static str>) -> Ended {
+async fn finish(
+    client: &WritableStream,
+    tail: &Tail,
+    protocol: Protocol,
+    reason: Option<&'static str>,
+) -> Ended {
     let reason = match (tail.ending(), reason) {
         (Ending::Finished | Ending::Failed(_), _) => None,
         (Ending::Truncated, Some(reason)) => Some(reason),
@@ -111,7 +114,9 @@ async fn finish(client: &WritableStream, tail: &Tail, protocol: Protocol, reason
         return if close(client).await.is_ok() { Ended::Well } else { Ended::ClientGone };
     };
     let (code, message) = match reason {
-        "idle" | "total" => ("upstream_timeout", "The upstream stopped sending before the answer was finished."),
+        "idle" | "total" => {
+            ("upstream_timeout", "The upstream stopped sending before the answer was finished.")
+        }
         _ => ("upstream_truncated", "The upstream ended the stream before the answer was finished."),
     };
     let told = send(client, &error_event(protocol, code, message)).await;
@@ -119,10 +124,7 @@ async fn finish(client: &WritableStream, tail: &Tail, protocol: Protocol, reason
 }
 
 /// One branch piped to the client, which stays open when the pipe ends, and a reader on the other.
-fn fork(
-    rest: &ReadableStream,
-    client: &WritableStream,
-) -> Result<(std::pin::Pin<Box<JsFuture>>, ReadableStreamByobReader), JsValue> {
+fn fork(rest: &ReadableStream, client: &WritableStream) -> (Pin<Box<JsFuture>>, ReadableStreamByobReader) {
     let branches = rest.tee();
     let flowing: ReadableStream = branches.get(0).unchecked_into();
     let observed: ReadableStream = branches.get(1).unchecked_into();
@@ -132,7 +134,7 @@ fn fork(
     let pipe = Box::pin(JsFuture::from(flowing.pipe_to_with_options(client, &options)));
     let mode = ReadableStreamGetReaderOptions::new();
     mode.set_mode(ReadableStreamReaderMode::Byob);
-    Ok((pipe, observed.get_reader_with_options(&mode).unchecked_into()))
+    (pipe, observed.get_reader_with_options(&mode).unchecked_into())
 }
 
 /// Writes to the client and gives the stream free again.

@@ -123,14 +123,10 @@ async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
         Some(store) => read(store, CURRENT).await.map_err(|()| ClientError::RoutesUnavailable)?,
     };
     CHECKED_AT.set(clock::now());
-    if let Some(document) = &current {
-        if let Some(routes) = adopt(document, Source::Kv, env) {
-            if let Some(store) = store {
-                let document = document.clone();
-                context.wait_until(async move { remember(&store, &document).await });
-            }
-            return Ok(routes);
-        }
+    let adopted = current.as_ref().and_then(|document| adopt(document, Source::Kv, env));
+    if let (Some(routes), Some(store), Some(document)) = (adopted, store.clone(), current.clone()) {
+        context.wait_until(async move { remember(&store, &document).await });
+        return Ok(routes);
     }
     let last_good = match &store {
         None => None,
@@ -150,16 +146,14 @@ async fn refresh(env: &Env) {
     let (Ok(store), Some(serving)) = (env.kv("ROUTES"), ROUTES.with_borrow(Clone::clone)) else { return };
     let Ok(current) = read(&store, CURRENT).await else { return };
     match current {
-        Some(document) if stable_hash(document.as_bytes()) == serving.hash && serving.source == Source::Kv => {
+        Some(document)
+            if stable_hash(document.as_bytes()) == serving.hash && serving.source == Source::Kv =>
+        {
             REJECTED.set(None);
         }
-        Some(document) => {
-            if adopt(&document, Source::Kv, env).is_some() {
-                remember(&store, &document).await;
-            }
-        }
+        Some(document) if adopt(&document, Source::Kv, env).is_some() => remember(&store, &document).await,
         None if serving.source != Source::CompiledIn => vanished(),
-        None => {}
+        Some(_) | None => {}
     }
 }
 

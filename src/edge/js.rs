@@ -4,8 +4,8 @@ use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Headers, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, RequestInit, Response, WritableStream,
-    WritableStreamDefaultWriter,
+    Headers, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, RequestInit, Response,
+    WritableStream, WritableStreamDefaultWriter,
 };
 
 #[wasm_bindgen]
@@ -84,7 +84,10 @@ pub async fn read(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>
 }
 
 /// One read of up to `capacity` bytes, in one piece however many chunks they came in: `None` at the end of the stream.
-pub async fn read_gathered(reader: &ReadableStreamByobReader, capacity: u32) -> Result<Option<Vec<u8>>, JsValue> {
+pub async fn read_gathered(
+    reader: &ReadableStreamByobReader,
+    capacity: u32,
+) -> Result<Option<Vec<u8>>, JsValue> {
     let buffer = Uint8Array::new_with_length(capacity);
     Ok(chunk(&JsFuture::from(reader.read_with_array_buffer_view(&buffer)).await?))
 }

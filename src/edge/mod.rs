@@ -2,6 +2,7 @@
 //! without the platform is decided outside this module, where it can be tested natively.
 
 mod admin;
+mod body;
 mod call;
 mod clock;
 mod flow;

@@ -50,8 +50,11 @@ pub fn json(value: &serde_json::Value, extra: &[(&'static str, String)]) -> Resu
 
 /// An error, with our own headers.
 pub fn error(error: &ErrorReply, own: Vec<(&'static str, String)>) -> Result<Response, JsValue> {
-    let headers: Vec<(String, String)> =
-        own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(error.headers.iter().cloned()).collect();
+    let headers: Vec<(String, String)> = own
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .chain(error.headers.iter().cloned())
+        .collect();
     with(error.status, &headers, &Sent::Bytes(Uint8Array::from(error.body.as_slice())))
 }
 

@@ -8,8 +8,9 @@ use wasm_bindgen::JsValue;
 use web_sys::{Request, Response, WritableStream};
 use worker::{Context, Env};
 
+use super::body::Body;
 use super::call::{self, Committed, Content};
-use super::inbound::{Body, Inbound, place};
+use super::inbound::{Inbound, place};
 use super::isolate::{self, Routes};
 use super::respond::{self, Sent};
 use super::{admin, clock, flow, js};
@@ -136,10 +137,8 @@ async fn dispatch(
         return Ok(respond::json(&answer?, extra)?);
     }
     let path = path::parse(&arrival.path, &graph.prefixes);
-    if let Some(allow) = path.allow() {
-        if method != allow {
-            return Err(ClientError::MethodNotAllowed { method, allow }.into());
-        }
+    if let Some(allow) = path.allow().filter(|allow| method != *allow) {
+        return Err(ClientError::MethodNotAllowed { method, allow }.into());
     }
     let client = || credentials::client(graph, arrival.key());
     match path {
@@ -150,7 +149,8 @@ async fn dispatch(
         Path::Models => Ok(respond::json(&models::list(graph, client()?), extra)?),
         Path::Model(name) => {
             let client = client()?;
-            let model = models::one(graph, client, &name).ok_or_else(|| entry::unknown(graph, &name, client))?;
+            let model =
+                models::one(graph, client, &name).ok_or_else(|| entry::unknown(graph, &name, client))?;
             Ok(respond::json(&model, extra)?)
         }
         Path::Stateful => Err(ClientError::StatefulOperation { path: arrival.path.clone() }.into()),
@@ -171,10 +171,11 @@ async fn receive(
     let length = arrival.header("content-length").and_then(|length| length.parse().ok());
     let body = Body::read(&arrival.request, content_type, length, graph.settings.buffer_bytes).await?;
 
-    let metadata = facts::metadata(arrival.header("cf-aig-metadata"), arrival.header("x-switchyard-metadata"));
+    let metadata =
+        facts::metadata(arrival.header("cf-aig-metadata"), arrival.header("x-switchyard-metadata"));
     let hint = arrival.header("x-switchyard-region").map(str::to_owned);
     let hint = hint.or_else(|| metadata.get("region").and_then(|region| region.as_str()).map(str::to_owned));
-    let peek = body.peek();
+    let json = body.json();
     let mut draw = SplitMix64::new(isolate::entropy());
     let facts = Facts {
         method: arrival.request.method(),
@@ -191,9 +192,9 @@ async fn receive(
             .collect(),
         metadata,
         place: place(&arrival.request, hint, arrival.header("cf-worker").is_some()),
-        body: peek.map(|peek| peek.fields(body.known_bytes(), &graph.reads.body)).unwrap_or_default(),
+        body: json.map(|peek| peek.fields(body.known_bytes(), &graph.reads.body)).unwrap_or_default(),
         input_tokens: (body.length() / 4) as u64,
-        max_output_tokens: peek.and_then(|peek| peek.max_output_tokens),
+        max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
         stream: body.stream(),
         replayable: body.replayable(),
         patience_ms: facts::patience_ms(
@@ -235,7 +236,8 @@ async fn run(
     let holding = Rc::new(Cell::new(false));
     let keepalive_ms = routes.graph.settings.keepalive_ms;
     let streamed = inbound.facts.stream;
-    let driving = Box::pin(drive(Rc::clone(&inbound), Rc::clone(&node), Rc::clone(&routes), Rc::clone(&holding)));
+    let driving =
+        Box::pin(drive(Rc::clone(&inbound), Rc::clone(&node), Rc::clone(&routes), Rc::clone(&holding)));
     let outcome = if streamed {
         match select(driving, Box::pin(clock::sleep(keepalive_ms))).await {
             Either::Left((outcome, _)) => outcome,
@@ -307,7 +309,8 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
         }
         (reply, _) => {
             let failures: Vec<_> = trail.failures().collect();
-            let late_ms = (reply == Reply::DeadlineExceeded).then(|| clock::now().saturating_sub(inbound.arrived_at));
+            let late_ms =
+                (reply == Reply::DeadlineExceeded).then(|| clock::now().saturating_sub(inbound.arrived_at));
             Err(exhausted::reply(&failures, late_ms))
         }
     };

@@ -16,11 +16,18 @@ pub fn headers(allowed: &[Glob], origin: Option<&str>) -> Vec<(&'static str, Str
 }
 
 /// Headers for the answer to a preflight that asks for `requested` headers; empty where the origin may not call.
-pub fn preflight(allowed: &[Glob], origin: Option<&str>, requested: Option<&str>) -> Vec<(&'static str, String)> {
+pub fn preflight(
+    allowed: &[Glob],
+    origin: Option<&str>,
+    requested: Option<&str>,
+) -> Vec<(&'static str, String)> {
     let mut headers = headers(allowed, origin);
     if !headers.is_empty() {
         headers.push(("access-control-allow-methods", "GET, POST".to_owned()));
-        headers.push(("access-control-allow-headers", requested.unwrap_or("authorization, content-type").to_owned()));
+        headers.push((
+            "access-control-allow-headers",
+            requested.unwrap_or("authorization, content-type").to_owned(),
+        ));
         headers.push(("access-control-max-age", "86400".to_owned()));
     }
     headers

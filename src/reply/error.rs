@@ -174,14 +174,7 @@ impl ClientError {
                 quoted(model),
                 nearest.as_ref().map(|name| format!(" Did you mean '{}'?", quoted(name))).unwrap_or_default()
             ),
-            Self::InvalidJson(reason) => format!(
-                "The request body must be a JSON object, and could not be read as one: {}.",
-                quoted(reason)
-            ),
-            Self::InvalidForm(reason) => format!(
-                "The request body must be multipart/form-data, and could not be read as that: {}.",
-                quoted(reason)
-            ),
+            Self::InvalidJson(reason) | Self::InvalidForm(reason) => quoted(reason),
             Self::MissingModel => "You must provide a \"model\" parameter. GET /v1/models lists the models that \
                 you may use."
                 .into(),

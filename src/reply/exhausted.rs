@@ -26,7 +26,9 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     };
 
     let may_retry = chosen.class.is_transient();
-    reply.headers.retain(|(name, _)| !matches!(name.as_str(), "retry-after" | "retry-after-ms" | "x-should-retry"));
+    reply
+        .headers
+        .retain(|(name, _)| !matches!(name.as_str(), "retry-after" | "retry-after-ms" | "x-should-retry"));
     reply.headers.push(("x-should-retry".to_owned(), may_retry.to_string()));
     if may_retry {
         let after_ms = failures
@@ -64,7 +66,7 @@ fn rank(class: ErrorClass) -> u8 {
 fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
     let ErrorResponse { status, headers, body } = failure.response.as_ref()?;
     let parsed: Value = serde_json::from_slice(body).ok()?;
-    if failure.class == ErrorClass::Auth || !parsed.get("error").is_some_and(|error| error.get("message").is_some()) {
+    if failure.class == ErrorClass::Auth || parsed.pointer("/error/message").is_none() {
         return None;
     }
     Some(ErrorReply { status: *status, headers: headers.clone(), body: body.clone() })
@@ -74,18 +76,30 @@ fn in_ours(failure: &Failure, attempts: u32) -> ErrorReply {
     let passed_on = failure.response.as_ref().map(|response| response.status);
     let (status, kind, message) = match failure.class {
         ErrorClass::Connection => return (&ClientError::UpstreamUnreachable { attempts }).into(),
-        ErrorClass::Timeout if passed_on.is_none() => return (&ClientError::UpstreamTimeout { attempts }).into(),
+        ErrorClass::Timeout if passed_on.is_none() => {
+            return (&ClientError::UpstreamTimeout { attempts }).into();
+        }
         ErrorClass::Auth => (
             502,
             "server_error",
             "No upstream accepted the gateway's credentials. Your own key is fine; the gateway's operator must look after this.",
         ),
-        ErrorClass::RateLimit => (429, "rate_limit_error", "The upstream is receiving too many requests. Try again later."),
+        ErrorClass::RateLimit => {
+            (429, "rate_limit_error", "The upstream is receiving too many requests. Try again later.")
+        }
         ErrorClass::Quota => (429, "insufficient_quota", "The upstream account has used up its quota."),
-        ErrorClass::NotFound => (404, "invalid_request_error", "No upstream offers this operation for this model."),
-        ErrorClass::ContextWindow => (400, "invalid_request_error", "The input is longer than the model's context."),
-        ErrorClass::ContentPolicy => (400, "invalid_request_error", "The upstream's content filter refused the input."),
-        ErrorClass::BadRequest => (400, "invalid_request_error", "The upstream refused the request as invalid."),
+        ErrorClass::NotFound => {
+            (404, "invalid_request_error", "No upstream offers this operation for this model.")
+        }
+        ErrorClass::ContextWindow => {
+            (400, "invalid_request_error", "The input is longer than the model's context.")
+        }
+        ErrorClass::ContentPolicy => {
+            (400, "invalid_request_error", "The upstream's content filter refused the input.")
+        }
+        ErrorClass::BadRequest => {
+            (400, "invalid_request_error", "The upstream refused the request as invalid.")
+        }
         ErrorClass::Unavailable | ErrorClass::Truncated | ErrorClass::Timeout => {
             (502, "server_error", "The upstream could not serve the request.")
         }
@@ -104,7 +118,8 @@ mod tests {
     use super::*;
 
     fn said(class: ErrorClass, status: u16, hint_ms: Option<Millis>, body: &str) -> Failure {
-        let headers = vec![("retry-after".to_owned(), "77".to_owned()), ("x-request-id".to_owned(), "up-1".to_owned())];
+        let headers =
+            vec![("retry-after".to_owned(), "77".to_owned()), ("x-request-id".to_owned(), "up-1".to_owned())];
         let response = Some(ErrorResponse { status, headers, body: body.as_bytes().to_vec() });
         Failure { class, status: Some(status), hint_ms, reason: String::new(), response }
     }
@@ -118,7 +133,8 @@ mod tests {
         body["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    const LIMITED: &str = r#"{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
+    const LIMITED: &str =
+        r#"{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
     const TOO_LONG: &str = r#"{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
 
     #[test]
@@ -182,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_page_of_html_becomes_json_with_the_same_status() {
-        let reply = reply(&[&said(ErrorClass::Unavailable, 503, None, "<html>Service Unavailable</html>")], None);
+        let reply =
+            reply(&[&said(ErrorClass::Unavailable, 503, None, "<html>Service Unavailable</html>")], None);
         assert_eq!((reply.status, code(&reply).as_str()), (503, "upstream_unavailable"));
         assert_eq!(header(&reply, "content-type"), Some("application/json"));
     }

@@ -48,8 +48,15 @@ fn visible(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: Expose =
-        Expose { request_id: true, model: true, deployment: true, attempts: true, trail: true, routes: true, timing: true };
+    const ALL: Expose = Expose {
+        request_id: true,
+        model: true,
+        deployment: true,
+        attempts: true,
+        trail: true,
+        routes: true,
+        timing: true,
+    };
     const NONE: Expose = Expose {
         request_id: false,
         model: false,

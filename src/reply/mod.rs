@@ -26,7 +26,9 @@ impl From<&ClientError> for ErrorReply {
             ("x-should-retry".to_owned(), error.retryable().to_string()),
         ];
         match error {
-            ClientError::MethodNotAllowed { allow, .. } => headers.push(("allow".to_owned(), (*allow).to_owned())),
+            ClientError::MethodNotAllowed { allow, .. } => {
+                headers.push(("allow".to_owned(), (*allow).to_owned()));
+            }
             ClientError::InvalidApiKey | ClientError::NoClients => {
                 headers.push(("www-authenticate".to_owned(), "Bearer".to_owned()));
             }

@@ -6,7 +6,8 @@ use crate::routes::graph::{Client, Graph};
 
 /// The list of models.
 pub fn list(graph: &Graph, client: &Client) -> Value {
-    let data: Vec<Value> = graph.models.keys().filter(|name| client.may_use(name)).map(|name| model(name)).collect();
+    let data: Vec<Value> =
+        graph.models.keys().filter(|name| client.may_use(name)).map(|name| model(name)).collect();
     json!({ "object": "list", "data": data })
 }
 

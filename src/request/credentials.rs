@@ -16,6 +16,9 @@ pub fn key<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>) -> Opti
 
 /// The client whose key this is. Every key is compared, each in constant time, so that the time taken tells nothing of how
 /// near a guess came.
+///
+/// # Errors
+/// Where the document lets nobody in, there is no key, or nobody has it.
 pub fn client<'g>(graph: &'g Graph, key: Option<&str>) -> Result<&'g Client, ClientError> {
     let clients = graph.clients.as_ref().ok_or(ClientError::NoClients)?;
     let key = key.ok_or(ClientError::InvalidApiKey)?;

@@ -10,6 +10,9 @@ use crate::routes::graph::{Client, Graph, Node};
 const ALIKE: f64 = 0.8;
 
 /// The entry node. A key opens nodes, whatever the way to them: what counts is the node that was chosen.
+///
+/// # Errors
+/// Where there is no model and no rule applies, no such model, or a model that the key does not open.
 pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>, ClientError> {
     let by_rule = graph.rules.iter().find(|rule| rule.when.holds(facts)).map(|rule| &rule.node);
     let node = match by_rule {

@@ -84,7 +84,11 @@ pub fn patience_ms(seconds: [Option<&str>; 2], milliseconds: Option<&str>) -> Op
         .filter_map(|(text, unit_ms)| Some(text.trim().parse::<f64>().ok()? * unit_ms))
         .filter(|ms| ms.is_finite() && *ms >= 1.0)
         .map(|ms| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "finite and positive; casts saturate")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "finite and positive; casts saturate"
+            )]
             let ms = ms as Millis;
             ms
         })

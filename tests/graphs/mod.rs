@@ -8,8 +8,8 @@ use switchyard::attempt::class::{ErrorClass, Triggers};
 use switchyard::request::facts::{Facts, Place};
 use switchyard::request::operation::Operation;
 use switchyard::routes::graph::{
-    Deployment, Destination, Disabled, Expose, Graph, Node, Params, Policy, Reads, Requirements, Retry, Secret, Settings,
-    Strategy as Order, Target, Timeouts, Upstream,
+    Deployment, Destination, Disabled, Expose, Graph, Node, Params, Policy, Reads, Requirements, Retry,
+    Secret, Settings, Strategy as Order, Target, Timeouts, Upstream,
 };
 
 /// The facts of a plain chat request.
@@ -75,7 +75,9 @@ impl Builder {
     }
 
     pub fn deployment(&self, name: &str) -> Destination {
-        Destination::Deployment(Rc::clone(self.deployments.iter().find(|deployment| deployment.name == name).unwrap()))
+        Destination::Deployment(Rc::clone(
+            self.deployments.iter().find(|deployment| deployment.name == name).unwrap(),
+        ))
     }
 
     pub fn node(&mut self, strategy: Order, names: &[&str]) -> Rc<Node> {
@@ -96,7 +98,12 @@ impl Builder {
         })
     }
 
-    pub fn over(&mut self, strategy: Order, to: Vec<Destination>, change: impl FnOnce(&mut Node)) -> Rc<Node> {
+    pub fn over(
+        &mut self,
+        strategy: Order,
+        to: Vec<Destination>,
+        change: impl FnOnce(&mut Node),
+    ) -> Rc<Node> {
         let targets = (0..).zip(to).map(|(priority, to)| Target { to, weight: 1.0, priority }).collect();
         let mut node = Node {
             id: self.nodes,
@@ -187,9 +194,29 @@ pub fn recipe() -> impl Strategy<Value = Recipe> {
         proptest::option::weighted(0.3, 1..200_000_u64),
         (prop_oneof![4 => Just(0), 1 => 1..3_u32], proptest::bool::weighted(0.1)),
     )
-        .prop_map(|((strategy, targets), fallback_on, edge, retry, max_attempts, deadline_ms, (min_quality, tagged))| {
-            NodeRecipe { strategy, targets, fallback_on, edge, retry, max_attempts, deadline_ms, min_quality, tagged }
-        });
+        .prop_map(
+            |(
+                (strategy, targets),
+                fallback_on,
+                edge,
+                retry,
+                max_attempts,
+                deadline_ms,
+                (min_quality, tagged),
+            )| {
+                NodeRecipe {
+                    strategy,
+                    targets,
+                    fallback_on,
+                    edge,
+                    retry,
+                    max_attempts,
+                    deadline_ms,
+                    min_quality,
+                    tagged,
+                }
+            },
+        );
     (
         proptest::collection::vec((0..4_u32, any::<bool>(), proptest::bool::weighted(0.1)), 1..6),
         proptest::collection::vec(node, 1..6),
@@ -232,7 +259,8 @@ impl Recipe {
             };
             let targets = recipe.targets.iter().map(|choice| pick(&build, *choice)).collect();
             let edge = recipe.edge.map(|(class, choice)| (class, pick(&build, choice)));
-            let triggers = |classes: &Vec<ErrorClass>| Triggers { classes: classes.clone(), statuses: Vec::new() };
+            let triggers =
+                |classes: &Vec<ErrorClass>| Triggers { classes: classes.clone(), statuses: Vec::new() };
             let strategy = match recipe.strategy {
                 0 => Order::Priority,
                 1 => Order::Weighted,
@@ -255,7 +283,8 @@ impl Recipe {
                 node.max_attempts = recipe.max_attempts;
                 node.deadline_ms = recipe.deadline_ms;
                 node.requirements.min_quality = recipe.min_quality;
-                node.requirements.require_tags = if recipe.tagged { vec!["eu".to_owned()] } else { Vec::new() };
+                node.requirements.require_tags =
+                    if recipe.tagged { vec!["eu".to_owned()] } else { Vec::new() };
             });
             nodes.push(node);
         }

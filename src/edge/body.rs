@@ -1,0 +1,183 @@
+//! The request body: kept, so that it can be sent to one deployment after another, or, where it is too large for that, sent
+//! once as it arrives.
+//!
+//! A kept body lies on both sides: in Wasm for looking into it and editing it, and in JavaScript for sending it as it is, so that
+//! an attempt without an edit copies nothing.
+
+use std::cell::RefCell;
+
+use js_sys::{ArrayBuffer, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request};
+
+use super::{flow, js};
+use crate::reply::error::ClientError;
+use crate::request::body::{self, Edit, Peek};
+use crate::request::multipart::{self, Form};
+use crate::routes::graph::Params;
+
+/// Of a body that is too large to keep, this much is searched for its model.
+const PREFIX_BYTES: usize = 256 * 1024;
+
+/// A request body.
+pub struct Body {
+    /// All its bytes, or the first ones of a body that is sent once.
+    bytes: Vec<u8>,
+    /// What these bytes say.
+    content: Content,
+    /// How it is sent.
+    sending: Sending,
+    /// Its whole length, where known.
+    length: Option<usize>,
+}
+
+/// What a body says.
+enum Content {
+    Json(Peek),
+    Form(Form),
+}
+
+enum Sending {
+    /// As often as needed; these are the same bytes on the side of JavaScript.
+    Kept(Uint8Array),
+    /// Once: what follows the first bytes, until it is sent.
+    Once(RefCell<Option<ReadableStream>>),
+}
+
+impl Body {
+    /// Reads a body. `length` is its `content-length`, `limit` the largest that is kept.
+    pub async fn read(
+        request: &Request,
+        content_type: &str,
+        length: Option<usize>,
+        limit: usize,
+    ) -> Result<Self, ClientError> {
+        let broken =
+            |error: JsValue| ClientError::InvalidJson(format!("The body broke off: {}", js::text_of(&error)));
+        let Some(stream) = request.body().filter(|_| length.is_none_or(|length| length > limit)) else {
+            let buffer = request.array_buffer().map(JsFuture::from).map_err(broken)?.await.map_err(broken)?;
+            return Self::keep(Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>()), content_type);
+        };
+        let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+        // Without a length the body may yet turn out to be small.
+        let enough = if length.is_some() { PREFIX_BYTES } else { limit };
+        let mut bytes = Vec::new();
+        while bytes.len() <= enough {
+            let Some(piece) = js::read(&reader).await.map_err(broken)? else {
+                return Self::keep(Uint8Array::from(bytes.as_slice()), content_type);
+            };
+            bytes.extend_from_slice(&piece);
+        }
+        reader.release_lock();
+        let content = match form_boundary(content_type)? {
+            Some(boundary) => Form::of_prefix(&bytes, &boundary).map(Content::Form),
+            None => Peek::of_prefix(&bytes).map(Content::Json),
+        };
+        let content = content.ok_or(ClientError::RequestTooLarge { limit: limit as u64 })?;
+        Ok(Self { bytes, content, sending: Sending::Once(RefCell::new(Some(stream))), length })
+    }
+
+    fn keep(original: Uint8Array, content_type: &str) -> Result<Self, ClientError> {
+        let bytes = original.to_vec();
+        let content = match form_boundary(content_type)? {
+            Some(boundary) => {
+                let form = Form::of(&bytes, &boundary);
+                Content::Form(form.map_err(|error| ClientError::InvalidForm(error.to_string()))?)
+            }
+            None => {
+                Content::Json(Peek::of(&bytes).map_err(|error| ClientError::InvalidJson(error.to_string()))?)
+            }
+        };
+        Ok(Self { length: Some(bytes.len()), bytes, content, sending: Sending::Kept(original) })
+    }
+
+    /// The members of a JSON body.
+    pub fn json(&self) -> Option<&Peek> {
+        match &self.content {
+            Content::Json(peek) => Some(peek),
+            Content::Form(_) => None,
+        }
+    }
+
+    /// The model that the client wrote.
+    pub fn model(&self) -> Option<&str> {
+        match &self.content {
+            Content::Json(peek) => peek.model.as_deref(),
+            Content::Form(form) => form.model.as_deref(),
+        }
+    }
+
+    /// Whether the client asked for a streamed answer.
+    pub fn stream(&self) -> bool {
+        match &self.content {
+            Content::Json(peek) => peek.stream,
+            Content::Form(form) => form.stream,
+        }
+    }
+
+    /// Whether it can be sent again.
+    pub fn replayable(&self) -> bool {
+        matches!(self.sending, Sending::Kept(_))
+    }
+
+    /// Its bytes, as far as they are known.
+    pub fn known_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its whole length, as far as it is known.
+    pub fn length(&self) -> usize {
+        self.length.unwrap_or(self.bytes.len())
+    }
+
+    /// What to send to a deployment that calls its model `model`.
+    pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<JsValue, JsValue> {
+        let edited = match &self.content {
+            Content::Json(peek) => body::edit(&self.bytes, peek, &Edit { model, params }),
+            Content::Form(form) => model.map(|model| form.with_model(&self.bytes, model)),
+        };
+        Ok(match &self.sending {
+            Sending::Kept(original) => {
+                edited.map_or_else(|| original.clone(), |edited| edited.as_slice().into()).into()
+            }
+            Sending::Once(rest) => {
+                let rest = rest.borrow_mut().take().ok_or("the body was sent already")?;
+                let first = edited.unwrap_or_else(|| self.bytes.clone());
+                let length = self
+                    .length
+                    .map(|length| length.saturating_sub(self.bytes.len()).saturating_add(first.len()));
+                stream(first, rest, length).into()
+            }
+        })
+    }
+}
+
+/// The boundary of a form; `None` for JSON, as which everything else is read.
+fn form_boundary(content_type: &str) -> Result<Option<String>, ClientError> {
+    if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+        return Ok(None);
+    }
+    let missing =
+        || ClientError::InvalidForm("The content-type multipart/form-data names no boundary.".to_owned());
+    multipart::boundary(content_type).ok_or_else(missing).map(Some)
+}
+
+/// A stream of `first` and then `rest`; with its length, where it is known, so that upstreams get a `content-length`.
+fn stream(first: Vec<u8>, rest: ReadableStream, length: Option<usize>) -> ReadableStream {
+    let (readable, writable) = if let Some(length) = length {
+        #[expect(clippy::cast_precision_loss, reason = "bodies are far below 2^53 bytes")]
+        let pipe = js::FixedLengthStream::new(length as f64);
+        (pipe.readable(), pipe.writable())
+    } else {
+        let pipe = js::IdentityTransformStream::new();
+        (pipe.readable(), pipe.writable())
+    };
+    spawn_local(async move {
+        if flow::send(&writable, &first).await.is_ok() {
+            // What breaks here breaks the upstream call, which reports it.
+            let _ = JsFuture::from(rest.pipe_to(&writable)).await;
+        }
+    });
+    readable
+}

@@ -159,7 +159,8 @@ impl<'s> Checker<'s, '_, '_> {
             }
         }
         for key in schema.required.iter().filter(|key| !object.contains_key(*key)) {
-            let expected = schema.properties.get(key).map_or_else(String::new, |property| self.expectation(property));
+            let expected =
+                schema.properties.get(key).map_or_else(String::new, |property| self.expectation(property));
             self.report.refuse(at.key(key), expected);
         }
         schema.required.iter().all(|key| sound.contains_key(key)).then_some(sound)
@@ -171,8 +172,11 @@ impl<'s> Checker<'s, '_, '_> {
             return self.refuse(schema, at);
         }
         let Some(element) = &schema.items else { return Some(list.to_vec()) };
-        let sound: Vec<_> =
-            list.iter().enumerate().map(|(index, value)| self.sound(element, value, at.index(index))).collect();
+        let sound: Vec<_> = list
+            .iter()
+            .enumerate()
+            .map(|(index, value)| self.sound(element, value, at.index(index)))
+            .collect();
         sound.into_iter().collect()
     }
 
@@ -198,7 +202,11 @@ impl<'s> Checker<'s, '_, '_> {
 
     /// The alternative that a value is meant to be. The type of the value says which; of several objects, the keys do.
     fn branch(&self, schema: &'s Schema, value: &Value) -> Option<&'s Schema> {
-        let fits = schema.any_of.iter().map(|branch| self.target(branch)).filter(|branch| branch.accepts_type_of(value));
+        let fits = schema
+            .any_of
+            .iter()
+            .map(|branch| self.target(branch))
+            .filter(|branch| branch.accepts_type_of(value));
         let strangeness = |branch: &&Schema| {
             let Some(object) = value.as_object() else { return 0 };
             object.keys().filter(|key| !branch.properties.contains_key(*key)).count()

@@ -20,7 +20,9 @@ impl<'a> Compiler<'a> {
                 raw::Trigger::Word(word) => match (ErrorClass::parse(word), statuses(word)) {
                     (Some(class), _) => triggers.classes.push(class),
                     (None, Some(statuses)) => triggers.statuses.push(statuses),
-                    (None, None) => self.refuse_class(word, "an error class or a status such as 429 or \"5xx\"", at),
+                    (None, None) => {
+                        self.refuse_class(word, "an error class or a status such as 429 or \"5xx\"", at);
+                    }
                 },
             }
         }
@@ -78,7 +80,12 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    pub(super) fn requirements(&mut self, min_quality: Option<u32>, tags: &[String], at: At<'_>) -> Requirements {
+    pub(super) fn requirements(
+        &mut self,
+        min_quality: Option<u32>,
+        tags: &[String],
+        at: At<'_>,
+    ) -> Requirements {
         let list = at.key("require_tags");
         for (index, tag) in tags.iter().enumerate() {
             let is_borne = |deployment: &raw::Deployment| deployment.tags.contains(tag);
@@ -96,7 +103,11 @@ impl<'a> Compiler<'a> {
     /// Keys that are accepted so that a document may already have them.
     pub(super) fn warn_without_effect(&mut self, keys: &[(&str, bool)], at: At<'_>) {
         for (key, _) in keys.iter().filter(|(_, is_given)| *is_given) {
-            self.report.warn(at.key(key), "nothing here yet", "it is accepted, and has no effect in this version");
+            self.report.warn(
+                at.key(key),
+                "nothing here yet",
+                "it is accepted, and has no effect in this version",
+            );
         }
     }
 }

@@ -158,6 +158,7 @@ impl<'a> Report<'a> {
             Value::String(text) => quoted(text),
             Value::Array(list) if list.is_empty() => "an empty list".to_owned(),
             Value::Array(_) => "a list".to_owned(),
+            Value::Object(object) if object.is_empty() => "an empty object".to_owned(),
             Value::Object(_) => "an object".to_owned(),
             Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
         }

@@ -290,6 +290,16 @@ fn the_graph_knows_what_its_conditions_read() {
 }
 
 #[test]
+fn the_deepest_nesting_that_json_has_room_for_compiles() {
+    // Two levels of JSON a node, of the 127 that the parser allows; the stack must last.
+    let inline = (0..60).fold(json!({ "targets": ["openai"] }), |inner, _| json!({ "targets": [inner] }));
+    let graph = compiled(&json!({ "models": { "chat": inline } })).graph;
+    assert_eq!(graph.node_count, 62);
+    let when = (0..120).fold(json!({ "country": "DE" }), |inner, _| json!({ "not": inner }));
+    assert_eq!(compiled(&json!({ "rules": [{ "when": when, "use": "chat" }] })).graph.rules.len(), 1);
+}
+
+#[test]
 fn the_version_is_that_of_the_text() {
     let document = base().to_string();
     let version = |text: &str| compile(text, &env).unwrap().graph.version;

@@ -31,27 +31,27 @@ fn transcript(cases: &[(&str, Value)]) -> String {
 
 #[test]
 fn faults_of_shape() {
-    insta::assert_snapshot!(transcript(&[
+    let transcript = transcript(&[
         ("no object", json!([])),
         ("required keys", json!({ "version": null, "deployments": null, "models": null })),
         ("another version", json!({ "version": 2 })),
         ("unknown key, near", json!({ "models": { "chat": { "strategi": "random" } } })),
         (
             "unknown key, as in LiteLLM",
-            json!({ "models": { "chat": { "fallback_on_error_types": ["timeout"] } } })
+            json!({ "models": { "chat": { "fallback_on_error_types": ["timeout"] } } }),
         ),
         ("unknown key, far", json!({ "deployments": { "openai": { "colour": "blue" } } })),
         (
             "misspelt key that is needed",
-            json!({ "models": { "chat": { "targets": null, "tragets": ["openai"] } } })
+            json!({ "models": { "chat": { "targets": null, "tragets": ["openai"] } } }),
         ),
         (
             "misspelt secret",
-            json!({ "deployments": { "openai": { "api-key": "sk-1234", "api_key": null } } })
+            json!({ "deployments": { "openai": { "api-key": "sk-1234", "api_key": null } } }),
         ),
         (
             "wrong type",
-            json!({ "models": { "chat": { "max_attempts": "4", "targets": "openai", "on": [] } } })
+            json!({ "models": { "chat": { "max_attempts": "4", "targets": "openai", "on": [] } } }),
         ),
         ("null", json!({ "models": { "chat": { "targets": ["openai", null] } } })),
         ("not whole", json!({ "models": { "chat": { "max_attempts": 1.5 } } })),
@@ -62,11 +62,11 @@ fn faults_of_shape() {
                 "settings": { "buffer_bytes": 1, "refresh_seconds": 0 },
                 "deployments": { "openai": { "quality": 101, "limits": { "rpm": 0 }, "cost": { "input": -1 } } },
                 "rules": [{ "when": { "percent": 101 }, "use": "chat" }],
-            })
+            }),
         ),
         (
             "negative weight",
-            json!({ "models": { "chat": { "strategy": "weighted", "targets": [{ "use": "openai", "weight": -1 }] } } })
+            json!({ "models": { "chat": { "strategy": "weighted", "targets": [{ "use": "openai", "weight": -1 }] } } }),
         ),
         ("unknown provider", json!({ "deployments": { "openai": { "provider": "openia" } } })),
         ("unknown strategy", json!({ "models": { "chat": { "strategy": "latencey" } } })),
@@ -75,29 +75,31 @@ fn faults_of_shape() {
         ("a target without use", json!({ "models": { "chat": { "targets": [{ "weight": 1 }] } } })),
         (
             "an inline node with an unknown key",
-            json!({ "models": { "chat": { "targets": [{ "use": { "targets": ["openai"], "wait": 1 } }] } } })
+            json!({ "models": { "chat": { "targets": [{ "use": { "targets": ["openai"], "wait": 1 } }] } } }),
         ),
         ("an empty list of triggers", json!({ "models": { "chat": { "fallback_on": [] } } })),
         (
             "a matcher of no kind",
-            json!({ "rules": [{ "when": { "path": null, "header": { "x-tier": [] }, "query": { "a": { "matches": 1 } } }, "use": "chat" }] })
+            json!({ "rules": [{ "when": { "path": null, "header": { "x-tier": [] }, "query": { "a": { "matches": 1 } } }, "use": "chat" }] }),
         ),
         ("a status that is no failure", json!({ "models": { "chat": { "fallback_on": [200] } } })),
         (
             "a list in place of a number",
-            json!({ "deployments": { "openai": { "timeout": { "idle_ms": [1], "idle": 2 } } } })
+            json!({ "deployments": { "openai": { "timeout": { "idle_ms": [1], "idle": 2 } } } }),
         ),
-    ]));
+    ]);
+    insta::assert_snapshot!(transcript);
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn faults_of_meaning() {
-    insta::assert_snapshot!(transcript(&[
+    let transcript = transcript(&[
         ("unknown target", json!({ "models": { "chat": { "targets": ["opnai", "mini"] } } })),
         ("unknown target, far", json!({ "models": { "chat": { "targets": ["banana"] } } })),
         (
             "unknown target through a variable",
-            json!({ "models": { "chat": { "targets": ["${TO_NOWHERE}"] } } })
+            json!({ "models": { "chat": { "targets": ["${TO_NOWHERE}"] } } }),
         ),
         (
             "unknown names in an arrow, a case, an else, an edge and a rule",
@@ -108,12 +110,12 @@ fn faults_of_meaning() {
                 },
                 "settings": { "on": { "quota": "minni" } },
                 "rules": [{ "when": {}, "use": "chatt" }],
-            })
+            }),
         ),
         ("a rule that uses a deployment", json!({ "rules": [{ "when": {}, "use": "openai" }] })),
         (
             "a cycle through targets",
-            json!({ "models": { "chat": { "targets": ["mini"] }, "mini": { "targets": ["openai", "chat"] } } })
+            json!({ "models": { "chat": { "targets": ["mini"] }, "mini": { "targets": ["openai", "chat"] } } }),
         ),
         ("a cycle of one", json!({ "models": { "chat": { "targets": ["chat"] } } })),
         (
@@ -124,20 +126,20 @@ fn faults_of_meaning() {
                     "mini": { "targets": ["openai"], "on": { "timeout": "long" } },
                     "long": { "strategy": "match", "cases": [{ "when": {}, "use": "azure" }], "else": "chat" },
                 },
-            })
+            }),
         ),
         ("no targets", json!({ "models": { "chat": { "targets": null }, "mini": { "targets": [] } } })),
         (
             "no cases",
-            json!({ "models": { "chat": { "strategy": "match", "targets": null }, "mini": { "strategy": "match", "targets": null, "cases": [] } } })
+            json!({ "models": { "chat": { "strategy": "match", "targets": null }, "mini": { "strategy": "match", "targets": null, "cases": [] } } }),
         ),
         (
             "weights that are all zero",
-            json!({ "models": { "chat": { "strategy": "weighted", "targets": [{ "use": "openai", "weight": 0 }, { "use": "azure", "weight": 0.0 }] } } })
+            json!({ "models": { "chat": { "strategy": "weighted", "targets": [{ "use": "openai", "weight": 0 }, { "use": "azure", "weight": 0.0 }] } } }),
         ),
         (
             "a priority for some",
-            json!({ "models": { "chat": { "targets": [{ "use": "openai", "priority": 1 }, "azure", { "use": "mini", "weight": 2 }] } } })
+            json!({ "models": { "chat": { "targets": [{ "use": "openai", "priority": 1 }, "azure", { "use": "mini", "weight": 2 }] } } }),
         ),
         (
             "keys that the strategy does not read",
@@ -146,12 +148,12 @@ fn faults_of_meaning() {
                     "chat": { "strategy": "round_robin", "targets": [{ "use": "openai", "weight": 1 }, { "use": "azure", "priority": 1 }], "cases": [], "else": "mini" },
                     "mini": { "strategy": "match", "targets": ["openai"], "cases": [{ "when": {}, "use": "azure" }] },
                 },
-            })
+            }),
         ),
         ("one name for two things", json!({ "models": { "openai": { "targets": ["azure"] } } })),
         (
             "names that fit no header",
-            json!({ "models": { "": { "targets": ["openai"] }, "a b": { "targets": ["openai"] }, "näh": { "targets": ["openai"] } } })
+            json!({ "models": { "": { "targets": ["openai"] }, "a b": { "targets": ["openai"] }, "näh": { "targets": ["openai"] } } }),
         ),
         ("nothing to route", json!({ "models": { "chat": null, "mini": null } })),
         (
@@ -162,7 +164,7 @@ fn faults_of_meaning() {
                     "openai": { "api_key": "Bearer ${OPENAI_API_KEY}" },
                     "azure": { "api_key": "sk-1234", "via": { "account": "a", "gateway": "g", "token": "sk-1234" } },
                 },
-            })
+            }),
         ),
         ("a secret that fits no header", json!({ "deployments": { "openai": { "api_key": "${SPACED}" } } })),
         (
@@ -174,7 +176,7 @@ fn faults_of_meaning() {
                     "third": { "provider": "openai", "model": "m", "api_key": "${K}", "endpoint": "https://host/v1?key=sk-1234" },
                     "fourth": { "provider": "openai", "model": "m", "api_key": "${K}", "endpoint": "${OTHER_KEY}" },
                 },
-            })
+            }),
         ),
         (
             "what a provider needs",
@@ -183,7 +185,7 @@ fn faults_of_meaning() {
                     "openai": { "model": null },
                     "azure": { "endpoint": null, "deployment": null },
                 },
-            })
+            }),
         ),
         (
             "what a provider does not read",
@@ -192,30 +194,30 @@ fn faults_of_meaning() {
                     "openai": { "deployment": "d", "api_version": "2024-10-21" },
                     "azure": { "organization": "o", "project": "p" },
                 },
-            })
+            }),
         ),
         ("bad api_version", json!({ "deployments": { "azure": { "api_version": "2024-10" } } })),
         (
             "via without a dated version",
-            json!({ "deployments": { "azure": { "api_version": "v1", "via": { "account": "a", "gateway": "g" } } } })
+            json!({ "deployments": { "azure": { "api_version": "v1", "via": { "account": "a", "gateway": "g" } } } }),
         ),
         (
             "via and no name of a resource",
-            json!({ "deployments": { "azure": { "endpoint": "https://example.com", "via": { "account": "a/b", "gateway": "", "endpoint": "http://example.com" } } } })
+            json!({ "deployments": { "azure": { "endpoint": "https://example.com", "via": { "account": "a/b", "gateway": "", "endpoint": "http://example.com" } } } }),
         ),
         (
             "params of the gateway's own",
-            json!({ "deployments": { "openai": { "params": { "set": { "stream": true }, "drop": ["model"], "rename": { "max_tokens": "model", "stream": "x" } } } } })
+            json!({ "deployments": { "openai": { "params": { "set": { "stream": true }, "drop": ["model"], "rename": { "max_tokens": "model", "stream": "x" } } } } }),
         ),
         (
             "unknown error classes",
             json!({
                 "models": { "chat": { "fallback_on": ["rate_limits", "6xx", "99", 429, "5xx", "429"], "retry": { "on": ["timeouts"] }, "on": { "context_windw": "mini" } } },
-            })
+            }),
         ),
         (
             "a class under two names",
-            json!({ "models": { "chat": { "on": { "rate_limit": "mini", "rate_limit_error": "mini" } } } })
+            json!({ "models": { "chat": { "on": { "rate_limit": "mini", "rate_limit_error": "mini" } } } }),
         ),
         (
             "unknown words in a when",
@@ -224,48 +226,50 @@ fn faults_of_meaning() {
                     { "when": { "operation": "chat/completion", "client": ["app", "ap"] }, "use": "chat" },
                     { "when": { "operation": { "in": ["embeddings", "embedding"] }, "client": { "not": "apps" } }, "use": "chat" },
                 ],
-            })
+            }),
         ),
         (
             "an empty test",
-            json!({ "rules": [{ "when": { "all": [{ "body": { "user": {} } }] }, "use": "chat" }] })
+            json!({ "rules": [{ "when": { "all": [{ "body": { "user": {} } }] }, "use": "chat" }] }),
         ),
         (
             "by what",
-            json!({ "rules": [{ "when": { "percent": 5, "by": "clients" }, "use": "chat" }, { "when": { "percent": 5, "by": "header:" }, "use": "chat" }] })
+            json!({ "rules": [{ "when": { "percent": 5, "by": "clients" }, "use": "chat" }, { "when": { "percent": 5, "by": "header:" }, "use": "chat" }] }),
         ),
         ("by without percent", json!({ "rules": [{ "when": { "by": "client" }, "use": "chat" }] })),
         (
             "a client that may use nothing that exists",
-            json!({ "clients": { "app": { "models": ["chta", "c*"] } } })
+            json!({ "clients": { "app": { "models": ["chta", "c*"] } } }),
         ),
         (
             "missing variables elsewhere",
-            json!({ "models": { "chat": { "targets": ["${MISSING_TARGET}"] } }, "rules": [{ "when": { "path": "/${MISSING_PATH}/*" }, "use": "chat" }] })
+            json!({ "models": { "chat": { "targets": ["${MISSING_TARGET}"] } }, "rules": [{ "when": { "path": "/${MISSING_PATH}/*" }, "use": "chat" }] }),
         ),
         ("variables that are none", json!({ "models": { "chat": { "require_tags": ["${US", "${a-b}"] } } })),
-    ]));
+    ]);
+    insta::assert_snapshot!(transcript);
 }
 
 #[test]
 fn faults_of_shape_and_of_meaning_come_together() {
-    insta::assert_snapshot!(transcript(&[(
+    let transcript = transcript(&[(
         "in one document",
         json!({
             "settings": { "dedline_ms": 1 },
             "deployments": { "openai": { "quality": "3", "endpoint": "http://example.com" }, "azure": { "deployment": 5 } },
             "models": { "chat": { "targets": ["openai", "azure", "azur"], "commit": 1 } },
             "rules": [{ "when": { "by": "client", "percent": "5" }, "use": "mnii" }],
-        })
-    ),]));
+        }),
+    )]);
+    insta::assert_snapshot!(transcript);
 }
 
 #[test]
 fn warnings() {
-    insta::assert_snapshot!(transcript(&[
+    let transcript = transcript(&[
         (
             "missing variables of a deployment",
-            json!({ "deployments": { "openai": { "api_key": "${MISSING_KEY}", "endpoint": "${MISSING_URL}" } } })
+            json!({ "deployments": { "openai": { "api_key": "${MISSING_KEY}", "endpoint": "${MISSING_URL}" } } }),
         ),
         ("a missing variable of a client", json!({ "clients": { "app": { "key": "${MISSING_KEY}" } } })),
         (
@@ -274,22 +278,23 @@ fn warnings() {
                 "settings": { "when_all_ejected": "probe" },
                 "deployments": { "openai": { "limits": { "rpm": 600, "tpm": 100_000 } } },
                 "models": { "chat": { "hedge": { "after_ms": 500 }, "sticky": { "by": "user" } } },
-            })
+            }),
         ),
         ("a tag that nobody has", json!({ "models": { "chat": { "require_tags": ["us", "eu"] } } })),
         (
             "one key for two clients",
-            json!({ "clients": { "a": { "key": "${SHARED_A}" }, "b": { "key": "${SHARED_B}" } } })
+            json!({ "clients": { "a": { "key": "${SHARED_A}" }, "b": { "key": "${SHARED_B}" } } }),
         ),
         (
             "a base URL without a path",
-            json!({ "deployments": { "openai": { "endpoint": "https://example.com" } } })
+            json!({ "deployments": { "openai": { "endpoint": "https://example.com" } } }),
         ),
         (
             "an endpoint that via does not read",
-            json!({ "deployments": { "openai": { "endpoint": "https://example.com/v1", "via": { "account": "a", "gateway": "g" } } } })
+            json!({ "deployments": { "openai": { "endpoint": "https://example.com/v1", "via": { "account": "a", "gateway": "g" } } } }),
         ),
-    ]));
+    ]);
+    insta::assert_snapshot!(transcript);
 }
 
 #[test]
@@ -338,11 +343,12 @@ fn graphs_that_are_too_large_are_refused() {
     {
         assert_eq!(compile_value(&patched(base(), &patch)).is_ok(), is_fine);
     }
-    insta::assert_snapshot!(transcript(&[
+    let transcript = transcript(&[
         ("nested 100 deep", chain(100)),
         ("a chain that would exhaust the stack", chain(20_000)),
         ("two to the power of 60 ways", diamonds(60)),
-    ]));
+    ]);
+    insta::assert_snapshot!(transcript);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn known(value: &Value, here: &str, found: &mut Vec<String>) {
 
 /// The path of what holds the thing at `path`.
 fn parent(path: &str) -> &str {
-    path.rfind(['.', '[']).map_or("$", |end| &path[..end])
+    path.rfind(['.', '[']).and_then(|end| path.get(..end)).unwrap_or("$")
 }
 
 fn replacement() -> impl Strategy<Value = Value> {

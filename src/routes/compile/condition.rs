@@ -2,6 +2,8 @@
 
 use std::ops::Bound;
 
+use serde_json::{Map, Value};
+
 use super::Compiler;
 use crate::request::operation::Operation;
 use crate::routes::at::At;
@@ -152,7 +154,9 @@ impl Compiler<'_> {
         all.extend(test.gte.map(|low| Test::Within(Bound::Included(low), Bound::Unbounded)));
         all.extend(test.lt.map(|high| Test::Within(Bound::Unbounded, Bound::Excluded(high))));
         all.extend(test.lte.map(|high| Test::Within(Bound::Unbounded, Bound::Included(high))));
-        if all.is_empty() {
+        // Where keys stood that could not be read, they have their own issues.
+        let is_bare = at.find(self.report.written()).and_then(Value::as_object).is_some_and(Map::is_empty);
+        if is_bare {
             self.report.refuse(at, "at least one of the keys in, not, prefix, exists, gt, gte, lt and lte");
         }
         Test::All(all)

@@ -71,6 +71,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         nodes: BTreeMap::new(),
         under_way: Vec::new(),
         depth: 0,
+        is_too_deep: false,
         sizes: Vec::new(),
         reads: Reads::default(),
         prefixes: Vec::new(),
@@ -92,6 +93,8 @@ struct Compiler<'a> {
     under_way: Vec<&'a str>,
     /// How deep in nodes the one that is being built is.
     depth: usize,
+    /// Whether somewhere the nesting was too deep.
+    is_too_deep: bool,
     /// What hangs below each node, by its id.
     sizes: Vec<Size>,
     reads: Reads,

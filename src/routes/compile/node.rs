@@ -134,7 +134,7 @@ impl<'a> Compiler<'a> {
             ("else", !is_match && raw.otherwise.is_some()),
         ] {
             if is_inert {
-                let readers = if is_match { "any strategy but match" } else { "the strategy match" };
+                let readers = if is_match { "every strategy but match" } else { "only the strategy match" };
                 self.report.refuse(at.key(key), format!("no such key here: {readers} reads it"));
             }
         }
@@ -149,11 +149,12 @@ impl<'a> Compiler<'a> {
             if arrow.is_some_and(|arrow| arrow.weight.is_some()) && !reads_weight {
                 self.report.refuse(
                     at.key("weight"),
-                    "no such key here: the strategies weighted and priority read it",
+                    "no such key here: only the strategies weighted and priority read it",
                 );
             }
             if has_priority(arrow) && !reads_priority {
-                self.report.refuse(at.key("priority"), "no such key here: the strategy priority reads it");
+                self.report
+                    .refuse(at.key("priority"), "no such key here: only the strategy priority reads it");
             }
             if !has_priority(arrow) && is_numbered {
                 self.report.refuse(at.key("priority"), "a number, since other targets here have one");
@@ -247,7 +248,11 @@ impl<'a> Compiler<'a> {
         Some(size)
     }
 
+    /// Said once: where a chain is too long, each of its parts may be.
     fn refuse_depth(&mut self, at: At<'_>) {
+        if std::mem::replace(&mut self.is_too_deep, true) {
+            return;
+        }
         let expected = format!("at most {MAX_DEPTH}");
         self.report.refuse_found(at, format!("nodes nested more than {MAX_DEPTH} deep"), expected, None);
     }

@@ -6,7 +6,7 @@ use super::Compiler;
 use crate::attempt::class::{ErrorClass, Triggers};
 use crate::routes::at::At;
 use crate::routes::graph::{Commit, Destination, Requirements, Retry, Timeouts};
-use crate::routes::issue::quoted;
+use crate::routes::issue::{nearest, quoted};
 use crate::routes::raw;
 
 impl<'a> Compiler<'a> {
@@ -70,14 +70,20 @@ impl<'a> Compiler<'a> {
     }
 
     fn refuse_class(&mut self, word: &str, expected: &str, at: At<'_>) {
-        if !self.missing.is_at(at) {
-            let found = match at.last_key() {
-                Some(key) => format!("the key {}", quoted(key)),
-                None => self.report.found(at),
-            };
-            let nearest = crate::routes::issue::nearest(word, ErrorClass::ALL.map(ErrorClass::name));
-            self.report.refuse_found(at, found, expected, nearest);
+        if self.missing.is_at(at) {
+            return;
         }
+        let found = match at.last_key() {
+            Some(key) => format!("the key {}", quoted(key)),
+            None => self.report.found(at),
+        };
+        let classes = ErrorClass::ALL.map(ErrorClass::name);
+        let nearest = nearest(word, classes);
+        let expected = match nearest {
+            Some(_) => expected.to_owned(),
+            None => format!("{expected}; the classes are {}", classes.join(", ")),
+        };
+        self.report.refuse_found(at, found, expected, nearest);
     }
 
     pub(super) fn requirements(

@@ -48,7 +48,8 @@ pub fn mix(x: u64) -> u64 {
 
 /// A 64-bit hash of `bytes` that is the same in every isolate and every version (FNV-1a, finalised by [`mix`]).
 pub fn stable_hash(bytes: &[u8]) -> u64 {
-    let fnv =
-        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     mix(fnv)
 }

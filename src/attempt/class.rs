@@ -98,12 +98,17 @@ pub struct Triggers {
 impl Triggers {
     /// The classes that satisfy `is_in`, and no statuses.
     pub fn of(is_in: impl Fn(ErrorClass) -> bool) -> Self {
-        Self { classes: ErrorClass::ALL.into_iter().filter(|class| is_in(*class)).collect(), statuses: Vec::new() }
+        Self {
+            classes: ErrorClass::ALL.into_iter().filter(|class| is_in(*class)).collect(),
+            statuses: Vec::new(),
+        }
     }
 
     /// Whether a failure of this class and status is in the set.
     pub fn contains(&self, class: ErrorClass, status: Option<u16>) -> bool {
         self.classes.contains(&class)
-            || status.is_some_and(|status| self.statuses.iter().any(|(low, high)| (*low..=*high).contains(&status)))
+            || status.is_some_and(|status| {
+                self.statuses.iter().any(|(low, high)| (*low..=*high).contains(&status))
+            })
     }
 }

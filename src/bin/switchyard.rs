@@ -57,12 +57,18 @@ fn check(file: &str) -> ExitCode {
         Ok(compiled) => {
             print_all("warning", &compiled.warnings);
             let (deployments, models) = (compiled.graph.deployments.len(), compiled.graph.models.len());
-            println!("{file}: good: {deployments} deployments, {models} models, version {}", compiled.graph.version);
+            println!(
+                "{file}: good: {deployments} deployments, {models} models, version {}",
+                compiled.graph.version
+            );
             ExitCode::SUCCESS
         }
         Err(issues) => {
             print_all("error", &issues);
-            println!("{file}: {} to put right", if issues.len() == 1 { "one thing".to_owned() } else { format!("{} things", issues.len()) });
+            println!(
+                "{file}: {} to put right",
+                if issues.len() == 1 { "one thing".to_owned() } else { format!("{} things", issues.len()) }
+            );
             ExitCode::FAILURE
         }
     }

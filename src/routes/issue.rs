@@ -158,6 +158,7 @@ impl<'a> Report<'a> {
             Value::String(text) => quoted(text),
             Value::Array(list) if list.is_empty() => "an empty list".to_owned(),
             Value::Array(_) => "a list".to_owned(),
+            Value::Object(object) if object.is_empty() => "an empty object".to_owned(),
             Value::Object(_) => "an object".to_owned(),
             Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
         }
@@ -189,11 +190,17 @@ pub fn nearest<'n>(word: &str, valid: impl IntoIterator<Item = &'n str>) -> Opti
         if distance * 3 <= word.chars().count().max(candidate.chars().count()) + 1 {
             return Some((distance, name));
         }
-        let (shorter, longer) = if word.len() < candidate.len() { (&word, &candidate) } else { (&candidate, &word) };
+        let (shorter, longer) =
+            if word.len() < candidate.len() { (&word, &candidate) } else { (&candidate, &word) };
         // Behind every slip; the longest part first.
         (shorter.len() >= 4 && longer.contains(shorter.as_str())).then(|| (2 * LONGEST - shorter.len(), name))
     };
-    valid.into_iter().filter(|name| name.len() <= LONGEST).filter_map(rank).min().map(|(_, name)| name.to_owned())
+    valid
+        .into_iter()
+        .filter(|name| name.len() <= LONGEST)
+        .filter_map(rank)
+        .min()
+        .map(|(_, name)| name.to_owned())
 }
 
 #[cfg(test)]

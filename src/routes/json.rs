@@ -82,8 +82,8 @@ impl<'de> Visitor<'de> for Element<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) =
-            elements.next_element_seed(Element { at: self.at.index(list.len()), duplicates: self.duplicates })?
+        while let Some(element) = elements
+            .next_element_seed(Element { at: self.at.index(list.len()), duplicates: self.duplicates })?
         {
             list.push(element);
         }

@@ -4,7 +4,11 @@
 //! included, so the comments here are what editors show), the Worker checks documents against that schema, and serde decodes
 //! into them what has passed. What they cannot say (names that exist, cycles, secrets) is checked in `compile`.
 
-#![expect(dead_code, reason = "some keys are for people and editors, and some are accepted ahead of their effect")]
+#![expect(
+    dead_code,
+    reason = "some keys are for people and editors, and some are accepted ahead of their effect"
+)]
+#![expect(clippy::struct_field_names, reason = "fields are called as the keys of the document")]
 
 use std::collections::BTreeMap;
 

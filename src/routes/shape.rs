@@ -143,6 +143,7 @@ impl<'s> Checker<'s, '_, '_> {
         at: At<'_>,
     ) -> Option<Map<String, Value>> {
         let mut sound = Map::new();
+        let mut meant = Vec::new();
         for (key, value) in object {
             let at = at.key(key);
             let kept = match (schema.properties.get(key), &schema.additional_properties) {
@@ -150,7 +151,7 @@ impl<'s> Checker<'s, '_, '_> {
                 (None, Some(Additional::Of(entry))) => self.sound(entry, value, at),
                 (None, None | Some(Additional::Allowed(true))) => Some(value.clone()),
                 (None, Some(Additional::Allowed(false))) => {
-                    self.refuse_key(schema, key, at);
+                    meant.extend(self.refuse_key(schema, key, at));
                     None
                 }
             };
@@ -158,8 +159,9 @@ impl<'s> Checker<'s, '_, '_> {
                 sound.insert(key.clone(), kept);
             }
         }
-        for key in schema.required.iter().filter(|key| !object.contains_key(*key)) {
-            let expected = schema.properties.get(key).map_or_else(String::new, |property| self.expectation(property));
+        for key in schema.required.iter().filter(|key| !object.contains_key(*key) && !meant.contains(key)) {
+            let expected =
+                schema.properties.get(key).map_or_else(String::new, |property| self.expectation(property));
             self.report.refuse(at.key(key), expected);
         }
         schema.required.iter().all(|key| sound.contains_key(key)).then_some(sound)
@@ -171,8 +173,11 @@ impl<'s> Checker<'s, '_, '_> {
             return self.refuse(schema, at);
         }
         let Some(element) = &schema.items else { return Some(list.to_vec()) };
-        let sound: Vec<_> =
-            list.iter().enumerate().map(|(index, value)| self.sound(element, value, at.index(index))).collect();
+        let sound: Vec<_> = list
+            .iter()
+            .enumerate()
+            .map(|(index, value)| self.sound(element, value, at.index(index)))
+            .collect();
         sound.into_iter().collect()
     }
 
@@ -181,13 +186,15 @@ impl<'s> Checker<'s, '_, '_> {
         None
     }
 
-    fn refuse_key(&mut self, schema: &'s Schema, key: &str, at: At<'_>) {
+    /// Gives back the key that was probably meant.
+    fn refuse_key(&mut self, schema: &'s Schema, key: &str, at: At<'_>) -> Option<String> {
         let nearest = nearest(key, schema.properties.keys().map(String::as_str));
         let expected = match nearest {
             Some(_) => "a key that exists here".to_owned(),
             None => format!("one of the keys {}", join(schema.properties.keys().cloned().collect(), "and")),
         };
-        self.report.refuse_found(at, format!("the key {}", quoted(key)), expected, nearest);
+        self.report.refuse_found(at, format!("the key {}", quoted(key)), expected, nearest.clone());
+        nearest
     }
 
     /// The definition that a schema refers to.
@@ -198,7 +205,11 @@ impl<'s> Checker<'s, '_, '_> {
 
     /// The alternative that a value is meant to be. The type of the value says which; of several objects, the keys do.
     fn branch(&self, schema: &'s Schema, value: &Value) -> Option<&'s Schema> {
-        let fits = schema.any_of.iter().map(|branch| self.target(branch)).filter(|branch| branch.accepts_type_of(value));
+        let fits = schema
+            .any_of
+            .iter()
+            .map(|branch| self.target(branch))
+            .filter(|branch| branch.accepts_type_of(value));
         let strangeness = |branch: &&Schema| {
             let Some(object) = value.as_object() else { return 0 };
             object.keys().filter(|key| !branch.properties.contains_key(*key)).count()

@@ -84,16 +84,18 @@ fn expand_text(
     let mut is_whole = true;
     loop {
         let Some((name, after)) = rest.split_once('}').filter(|(name, _)| is_name(name)) else {
-            report.refuse(at, "every ${ to begin a variable such as ${NAME}: letters, digits and _, no digit first");
+            report.refuse(
+                at,
+                "every ${ to begin a variable such as ${NAME}: letters, digits and _, no digit first",
+            );
             missing.paths.insert(at.to_string());
             return None;
         };
-        match env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()) {
-            Some(value) => expanded.push_str(&value),
-            None => {
-                is_whole = false;
-                miss(name, at, report, missing);
-            }
+        let value = env(name).unwrap_or_default();
+        expanded.push_str(value.trim());
+        if value.trim().is_empty() {
+            is_whole = false;
+            miss(name, at, report, missing);
         }
         let Some((between, next)) = after.split_once("${") else {
             expanded.push_str(after);

@@ -129,18 +129,17 @@ impl Condition {
     /// Adds what this reads of a request to `reads`, and the path prefixes that it stands for to `prefixes`.
     pub fn gather(&self, reads: &mut Reads, prefixes: &mut Vec<String>) {
         match self {
-            Self::Always => {}
-            Self::Fact(Fact::Header(name), _) => note(&mut reads.headers, name),
+            Self::Fact(Fact::Header(name), _) | Self::Share { by: By::Header(name), .. } => {
+                note(&mut reads.headers, name);
+            }
             Self::Fact(Fact::Body(name, _), _) => note(&mut reads.body, name),
             Self::Fact(Fact::Path, test) => test.gather_prefixes(prefixes),
-            Self::Fact(..) => {}
-            Self::Share { by: By::Header(name), .. } => note(&mut reads.headers, name),
             Self::Share { by: By::User, .. } => {
                 for name in USER_FIELDS {
                     note(&mut reads.body, name);
                 }
             }
-            Self::Share { .. } => {}
+            Self::Always | Self::Fact(..) | Self::Share { .. } => {}
             Self::All(conditions) | Self::Any(conditions) => {
                 for condition in conditions {
                     condition.gather(reads, prefixes);
@@ -185,9 +184,10 @@ impl Fact {
             Self::Continent => facts.place.continent.as_deref().and_then(text),
             Self::Country => facts.place.country.as_deref().and_then(text),
             Self::Colo => facts.place.colo.as_deref().and_then(text),
-            Self::Body(name, below) => {
-                below.iter().try_fold(facts.body.get(name)?, |value, name| value.get(name)).and_then(Found::json)
-            }
+            Self::Body(name, below) => below
+                .iter()
+                .try_fold(facts.body.get(name)?, |value, name| value.get(name))
+                .and_then(Found::json),
             #[expect(clippy::cast_precision_loss, reason = "an estimate, and no body has 2^53 tokens")]
             Self::InputTokens => Some(Found::Number(facts.input_tokens as f64)),
         }
@@ -236,11 +236,15 @@ impl Test {
             Self::Not(test) => !test.holds(found),
             Self::Any(tests) => tests.iter().any(|test| test.holds(found)),
             Self::All(tests) => tests.iter().all(|test| test.holds(found)),
-            Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Prefix(_) | Self::Within(..) => match found {
-                None => false,
-                Some(Found::Json(Value::Array(list))) => list.iter().filter_map(Found::json).any(|found| self.holds_for(&found)),
-                Some(found) => self.holds_for(found),
-            },
+            Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Prefix(_) | Self::Within(..) => {
+                match found {
+                    None => false,
+                    Some(Found::Json(Value::Array(list))) => {
+                        list.iter().filter_map(Found::json).any(|found| self.holds_for(&found))
+                    }
+                    Some(found) => self.holds_for(found),
+                }
+            }
         }
     }
 
@@ -261,8 +265,14 @@ impl Test {
             Self::Text(glob) => {
                 prefixes.extend(glob.as_str().strip_suffix("/*").and_then(own_prefix).map(str::to_owned));
             }
-            Self::Prefix(prefix) => prefixes.extend(prefix.strip_suffix('/').and_then(own_prefix).map(str::to_owned)),
-            Self::Any(tests) | Self::All(tests) => tests.iter().for_each(|test| test.gather_prefixes(prefixes)),
+            Self::Prefix(prefix) => {
+                prefixes.extend(prefix.strip_suffix('/').and_then(own_prefix).map(str::to_owned));
+            }
+            Self::Any(tests) | Self::All(tests) => {
+                for test in tests {
+                    test.gather_prefixes(prefixes);
+                }
+            }
             Self::Number(_) | Self::Bool(_) | Self::Within(..) | Self::Exists(_) | Self::Not(_) => {}
         }
     }
@@ -293,7 +303,3 @@ impl By {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "when_tests.rs"]
-mod tests;

@@ -2,6 +2,8 @@
 
 use std::ops::Bound;
 
+use serde_json::{Map, Value};
+
 use super::Compiler;
 use crate::request::operation::Operation;
 use crate::routes::at::At;
@@ -27,6 +29,9 @@ impl Case {
     }
 }
 
+/// From the name in the document to the fact that is looked at.
+type NamedFact<'a> = &'a dyn Fn(&str) -> Fact;
+
 impl Compiler<'_> {
     /// Compiles a `when`. `salt` sets its shares apart from those of others.
     pub(super) fn when(&mut self, when: &When, at: At<'_>, salt: u64) -> Condition {
@@ -49,20 +54,22 @@ impl Compiler<'_> {
                 all.push(Condition::Fact(fact, test));
             }
         }
-        let named: [(&str, _, fn(&str) -> Fact); 4] = [
-            ("header", &when.header, |name| Fact::Header(name.to_ascii_lowercase())),
-            ("query", &when.query, |name| Fact::Query(name.to_owned())),
-            ("metadata", &when.metadata, |name| Fact::Metadata(name.to_owned())),
-            ("body", &when.body, |path| {
-                let (top, below) = path.split_once('.').map_or((path, None), |(top, below)| (top, Some(below)));
-                let below = below.into_iter().flat_map(|below| below.split('.')).map(str::to_owned);
-                Fact::Body(top.to_owned(), below.collect())
-            }),
+        let header = |name: &str| Fact::Header(name.to_ascii_lowercase());
+        let query = |name: &str| Fact::Query(name.to_owned());
+        let metadata = |name: &str| Fact::Metadata(name.to_owned());
+        let named: [(_, _, NamedFact<'_>); 4] = [
+            ("header", &when.header, &header),
+            ("query", &when.query, &query),
+            ("metadata", &when.metadata, &metadata),
+            ("body", &when.body, &body_field),
         ];
         for (key, matchers, fact) in named {
             let section = at.key(key);
             for (name, matcher) in matchers {
-                all.push(Condition::Fact(fact(name), self.matcher(matcher, section.key(name), Case::AsWritten)));
+                all.push(Condition::Fact(
+                    fact(name),
+                    self.matcher(matcher, section.key(name), Case::AsWritten),
+                ));
             }
         }
         all.extend(self.share(when, at, salt));
@@ -73,7 +80,9 @@ impl Compiler<'_> {
             let section = at.key(key);
             if let Some(list) = list {
                 let inner = list.iter().enumerate();
-                all.push(join(inner.map(|(index, when)| self.when(when, section.index(index), salt)).collect()));
+                all.push(join(
+                    inner.map(|(index, when)| self.when(when, section.index(index), salt)).collect(),
+                ));
             }
         }
         if let Some(not) = &when.not {
@@ -113,7 +122,11 @@ impl Compiler<'_> {
             }
             return None;
         };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the schema says 0 to 100")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the schema says 0 to 100"
+        )]
         #[expect(clippy::cast_precision_loss, reason = "10,000 fits")]
         let buckets = (percent / 100.0 * BUCKETS as f64).round() as u64;
         Some(Condition::Share { buckets, by, salt })
@@ -141,7 +154,9 @@ impl Compiler<'_> {
         all.extend(test.gte.map(|low| Test::Within(Bound::Included(low), Bound::Unbounded)));
         all.extend(test.lt.map(|high| Test::Within(Bound::Unbounded, Bound::Excluded(high))));
         all.extend(test.lte.map(|high| Test::Within(Bound::Unbounded, Bound::Included(high))));
-        if all.is_empty() {
+        // Where keys stood that could not be read, they have their own issues.
+        let is_bare = at.find(self.report.written()).and_then(Value::as_object).is_some_and(Map::is_empty);
+        if is_bare {
             self.report.refuse(at, "at least one of the keys in, not, prefix, exists, gt, gte, lt and lte");
         }
         Test::All(all)
@@ -155,9 +170,10 @@ impl Compiler<'_> {
             _ => return,
         };
         match test {
-            Test::Text(glob) if !glob.as_str().contains('*') && !names.contains(&glob.as_str()) => {
-                if !self.missing.is_at(at) {
-                    self.report.refuse_name(at, glob.as_str(), format!("{expected}, or a pattern with *"), names);
+            Test::Text(glob) => {
+                let word = glob.as_str();
+                if !word.contains('*') && !names.contains(&word) && !self.missing.is_at(at) {
+                    self.report.refuse_name(at, word, format!("{expected}, or a pattern with *"), names);
                 }
             }
             Test::Any(tests) => {
@@ -173,6 +189,13 @@ impl Compiler<'_> {
             _ => {}
         }
     }
+}
+
+/// `metadata.tier`: the field `tier` of the top-level field `metadata`.
+fn body_field(path: &str) -> Fact {
+    let mut names = path.split('.').map(str::to_owned);
+    let top = names.next().unwrap_or_default();
+    Fact::Body(top, names.collect())
 }
 
 fn any_of(list: &[Scalar], case: Case) -> Test {

@@ -1,7 +1,7 @@
 //! Deployments: addresses, credentials, edits.
 
-use super::{Compiler, url};
 use super::policy::timeouts;
+use super::{Compiler, url};
 use crate::routes::at::At;
 use crate::routes::graph::{Cost, Deployment, Disabled, Params, Secret, Upstream, Via};
 use crate::routes::raw::{self, Provider};
@@ -22,14 +22,18 @@ impl Compiler<'_> {
             Provider::Azure => self.azure(raw, at),
         };
         let via = raw.via.as_ref().map(|via| self.via(via, raw, at));
-        let params = raw.params.as_ref().map(|params| self.params(params, at.key("params"))).unwrap_or_default();
+        let params =
+            raw.params.as_ref().map(|params| self.params(params, at.key("params"))).unwrap_or_default();
         Some(Deployment {
             id: self.deployments.len(),
             name: name.to_owned(),
             upstream: upstream?,
             via,
             api_key: api_key.unwrap_or_else(|| Secret::new("")),
-            disabled: self.missing.of("deployments", name).map(|variable| Disabled { missing: variable.to_owned() }),
+            disabled: self
+                .missing
+                .of("deployments", name)
+                .map(|variable| Disabled { missing: variable.to_owned() }),
             region: raw.region.clone(),
             quality: raw.quality.unwrap_or_default(),
             tags: raw.tags.clone(),
@@ -50,9 +54,14 @@ impl Compiler<'_> {
         if raw.endpoint.is_some() && raw.via.is_some() {
             self.report.warn(endpoint, "no endpoint beside `via`", "AI Gateway itself knows where OpenAI is");
         } else if url::parse(&base).is_some_and(|url| url.path.is_empty()) {
-            self.report.warn(endpoint, "the base URL with its path, mostly /v1", "requests go to its root as it is");
+            self.report.warn(
+                endpoint,
+                "the base URL with its path, mostly /v1",
+                "requests go to its root as it is",
+            );
         }
-        let model = self.required(raw.model.as_deref(), "the name of a model, such as \"gpt-4o\"", at.key("model"))?;
+        let model =
+            self.required(raw.model.as_deref(), "the name of a model, such as \"gpt-4o\"", at.key("model"))?;
         Some(Upstream::OpenAi {
             base,
             model,
@@ -91,15 +100,20 @@ impl Compiler<'_> {
     fn via(&mut self, raw: &raw::Via, deployment: &raw::Deployment, at: At<'_>) -> Via {
         let via = at.key("via");
         if deployment.provider == Provider::Azure {
-            if deployment.api_version.as_deref().is_none_or(|version| matches!(version, "v1" | "preview" | "latest")) {
+            if deployment
+                .api_version
+                .as_deref()
+                .is_none_or(|version| matches!(version, "v1" | "preview" | "latest"))
+            {
                 self.report.refuse(
                     at.key("api_version"),
                     "a dated version such as \"2024-10-21\": AI Gateway's azure-openai path has no v1 API",
                 );
             }
             let endpoint = deployment.endpoint.as_deref().and_then(url::parse);
-            let names_resource =
-                |url: url::Url<'_>| url.is_loopback() || url.host.to_ascii_lowercase().ends_with(".openai.azure.com");
+            let names_resource = |url: url::Url<'_>| {
+                url.is_loopback() || url.host.to_ascii_lowercase().ends_with(".openai.azure.com")
+            };
             if endpoint.is_some_and(|url| !names_resource(url)) {
                 self.report.refuse(
                     at.key("endpoint"),
@@ -108,7 +122,8 @@ impl Compiler<'_> {
             }
         }
         for (key, id) in [("account", &raw.account), ("gateway", &raw.gateway)] {
-            let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+            let is_id = !id.is_empty()
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
             if !is_id && !self.missing.is_at(via.key(key)) {
                 self.report.refuse(via.key(key), "letters, digits, - and _");
             }

@@ -55,7 +55,12 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     let missing = variables::expand(&mut sound, env, &mut report);
     // What the schema lets through decodes, so this error is a fault of ours. Its text is withheld: it may quote a value.
     let Ok(raw) = serde_json::from_value::<raw::Document>(sound) else {
-        report.refuse_found(At::Root, "a document that its schema accepts and its types do not", "both to agree", None);
+        report.refuse_found(
+            At::Root,
+            "a document that its schema accepts and its types do not",
+            "both to agree",
+            None,
+        );
         return Err(report.into_issues());
     };
     let compiler = Compiler {
@@ -66,6 +71,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         nodes: BTreeMap::new(),
         under_way: Vec::new(),
         depth: 0,
+        is_too_deep: false,
         sizes: Vec::new(),
         reads: Reads::default(),
         prefixes: Vec::new(),
@@ -87,6 +93,8 @@ struct Compiler<'a> {
     under_way: Vec<&'a str>,
     /// How deep in nodes the one that is being built is.
     depth: usize,
+    /// Whether somewhere the nesting was too deep.
+    is_too_deep: bool,
     /// What hangs below each node, by its id.
     sizes: Vec<Size>,
     reads: Reads,
@@ -140,7 +148,12 @@ impl<'a> Compiler<'a> {
         for name in self.declared("models") {
             if self.is_declared("deployments", name) {
                 let found = format!("the name of a deployment, {}", quoted(name));
-                self.report.refuse_found(models.key(name), found, "a name of its own: targets could mean either", None);
+                self.report.refuse_found(
+                    models.key(name),
+                    found,
+                    "a name of its own: targets could mean either",
+                    None,
+                );
             }
         }
         for section in ["deployments", "models"] {
@@ -167,12 +180,20 @@ impl<'a> Compiler<'a> {
         for (name, client) in self.raw.clients.as_ref()? {
             let at = section.key(name);
             let key = self.secret(&client.key, at.key("key"));
-            if let Some(other) = key.as_ref().and_then(|key| clients.iter().find(|other| other.key.as_ref() == Some(key))) {
-                let note = format!("it has the same value as that of {}, and who calls with it counts as that one", other.name);
+            if let Some(other) =
+                key.as_ref().and_then(|key| clients.iter().find(|other| other.key.as_ref() == Some(key)))
+            {
+                let note = format!(
+                    "it has the same value as that of {}, and who calls with it counts as that one",
+                    other.name
+                );
                 self.report.warn(at.key("key"), "a key of its own", note);
             }
             let models_at = at.key("models");
-            let globs = client.models.as_deref().map_or(vec!["*"], |globs| globs.iter().map(String::as_str).collect());
+            let globs = client
+                .models
+                .as_deref()
+                .map_or(vec!["*"], |globs| globs.iter().map(String::as_str).collect());
             for (index, glob) in globs.iter().enumerate().filter(|(_, glob)| !glob.contains('*')) {
                 let at = models_at.index(index);
                 if !self.is_declared("models", glob) && !self.missing.is_at(at) {
@@ -204,9 +225,10 @@ impl<'a> Compiler<'a> {
             return self.nodes.get(name).cloned().flatten();
         }
         if !self.missing.is_at(at) {
-            let expected = match self.is_declared("deployments", name) {
-                true => "the name of a node: this is a deployment, which a node can have as its only target",
-                false => "the name of a node",
+            let expected = if self.is_declared("deployments", name) {
+                "the name of a node: this is a deployment, which a node can have as its only target"
+            } else {
+                "the name of a node"
             };
             let names: Vec<_> = self.declared("models").collect();
             self.report.refuse_name(at, name, expected, names);
@@ -218,7 +240,10 @@ impl<'a> Compiler<'a> {
     fn secret(&mut self, expanded: &str, at: At<'_>) -> Option<Secret> {
         let written = at.find(self.report.written()).and_then(serde_json::Value::as_str).unwrap_or_default();
         if sole_variable(written).is_none() {
-            self.report.refuse(at, "exactly one variable, such as \"${OPENAI_API_KEY}\": secrets stay out of the document");
+            self.report.refuse(
+                at,
+                "exactly one variable, such as \"${OPENAI_API_KEY}\": secrets stay out of the document",
+            );
             return None;
         }
         if self.missing.is_at(at) {

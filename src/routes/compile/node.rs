@@ -32,7 +32,8 @@ impl<'a> Compiler<'a> {
         }
         let section = At::Root.key("models");
         self.under_way.push(name);
-        let node = self.raw.models.get(name).and_then(|raw| self.node(raw, section.key(name), name.to_owned()));
+        let node =
+            self.raw.models.get(name).and_then(|raw| self.node(raw, section.key(name), name.to_owned()));
         self.under_way.pop();
         self.nodes.insert(name, node.clone());
         node
@@ -111,7 +112,17 @@ impl<'a> Compiler<'a> {
         let id = self.sizes.len();
         self.sizes.push(size);
         let (max_attempts, deadline_ms) = (raw.max_attempts, raw.deadline_ms.map(|limit| limit.0));
-        Some(Rc::new(Node { id, name, strategy, targets, policy, max_attempts, deadline_ms, requirements, on }))
+        Some(Rc::new(Node {
+            id,
+            name,
+            strategy,
+            targets,
+            policy,
+            max_attempts,
+            deadline_ms,
+            requirements,
+            on,
+        }))
     }
 
     /// Keys that the strategy does not read: whoever wrote them expects something of them.
@@ -123,23 +134,27 @@ impl<'a> Compiler<'a> {
             ("else", !is_match && raw.otherwise.is_some()),
         ] {
             if is_inert {
-                let readers = if is_match { "any strategy but match" } else { "the strategy match" };
+                let readers = if is_match { "every strategy but match" } else { "only the strategy match" };
                 self.report.refuse(at.key(key), format!("no such key here: {readers} reads it"));
             }
         }
         let reads_priority = matches!(strategy_of(strategy), Strategy::Priority);
         let reads_weight = reads_priority || matches!(strategy_of(strategy), Strategy::Weighted);
         let arrows: Vec<_> = raw.targets.iter().flatten().map(arrow).collect();
-        let has_priority = |arrow: &Option<&raw::Arrow>| arrow.is_some_and(|arrow| arrow.priority.is_some());
-        let is_numbered = reads_priority && arrows.iter().any(has_priority);
+        let has_priority = |arrow: Option<&raw::Arrow>| arrow.is_some_and(|arrow| arrow.priority.is_some());
+        let is_numbered = reads_priority && arrows.iter().copied().any(has_priority);
         let list = at.key("targets");
-        for (index, arrow) in arrows.iter().enumerate() {
+        for (index, arrow) in arrows.into_iter().enumerate() {
             let at = list.index(index);
             if arrow.is_some_and(|arrow| arrow.weight.is_some()) && !reads_weight {
-                self.report.refuse(at.key("weight"), "no such key here: the strategies weighted and priority read it");
+                self.report.refuse(
+                    at.key("weight"),
+                    "no such key here: only the strategies weighted and priority read it",
+                );
             }
             if has_priority(arrow) && !reads_priority {
-                self.report.refuse(at.key("priority"), "no such key here: the strategy priority reads it");
+                self.report
+                    .refuse(at.key("priority"), "no such key here: only the strategy priority reads it");
             }
             if !has_priority(arrow) && is_numbered {
                 self.report.refuse(at.key("priority"), "a number, since other targets here have one");
@@ -169,8 +184,16 @@ impl<'a> Compiler<'a> {
             // The rest is still looked through after a failure, for the sake of its issues.
             targets.extend(to.map(|to| Target { to, weight, priority }));
         }
-        if list.iter().all(|target| arrow(target).and_then(|arrow| arrow.weight).is_some_and(|weight| weight <= 0.0)) {
-            self.report.refuse_found(list_at, "only weights of 0", "a weight above 0 for at least one target", None);
+        if list
+            .iter()
+            .all(|target| arrow(target).and_then(|arrow| arrow.weight).is_some_and(|weight| weight <= 0.0))
+        {
+            self.report.refuse_found(
+                list_at,
+                "only weights of 0",
+                "a weight above 0 for at least one target",
+                None,
+            );
         }
         (targets.len() == list.len()).then_some(targets)
     }
@@ -225,7 +248,11 @@ impl<'a> Compiler<'a> {
         Some(size)
     }
 
+    /// Said once: where a chain is too long, each of its parts may be.
     fn refuse_depth(&mut self, at: At<'_>) {
+        if std::mem::replace(&mut self.is_too_deep, true) {
+            return;
+        }
         let expected = format!("at most {MAX_DEPTH}");
         self.report.refuse_found(at, format!("nodes nested more than {MAX_DEPTH} deep"), expected, None);
     }

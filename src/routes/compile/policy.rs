@@ -6,7 +6,7 @@ use super::Compiler;
 use crate::attempt::class::{ErrorClass, Triggers};
 use crate::routes::at::At;
 use crate::routes::graph::{Commit, Destination, Requirements, Retry, Timeouts};
-use crate::routes::issue::quoted;
+use crate::routes::issue::{nearest, quoted};
 use crate::routes::raw;
 
 impl<'a> Compiler<'a> {
@@ -20,7 +20,9 @@ impl<'a> Compiler<'a> {
                 raw::Trigger::Word(word) => match (ErrorClass::parse(word), statuses(word)) {
                     (Some(class), _) => triggers.classes.push(class),
                     (None, Some(statuses)) => triggers.statuses.push(statuses),
-                    (None, None) => self.refuse_class(word, "an error class or a status such as 429 or \"5xx\"", at),
+                    (None, None) => {
+                        self.refuse_class(word, "an error class or a status such as 429 or \"5xx\"", at);
+                    }
                 },
             }
         }
@@ -68,17 +70,28 @@ impl<'a> Compiler<'a> {
     }
 
     fn refuse_class(&mut self, word: &str, expected: &str, at: At<'_>) {
-        if !self.missing.is_at(at) {
-            let found = match at.last_key() {
-                Some(key) => format!("the key {}", quoted(key)),
-                None => self.report.found(at),
-            };
-            let nearest = crate::routes::issue::nearest(word, ErrorClass::ALL.map(ErrorClass::name));
-            self.report.refuse_found(at, found, expected, nearest);
+        if self.missing.is_at(at) {
+            return;
         }
+        let found = match at.last_key() {
+            Some(key) => format!("the key {}", quoted(key)),
+            None => self.report.found(at),
+        };
+        let classes = ErrorClass::ALL.map(ErrorClass::name);
+        let nearest = nearest(word, classes);
+        let expected = match nearest {
+            Some(_) => expected.to_owned(),
+            None => format!("{expected}; the classes are {}", classes.join(", ")),
+        };
+        self.report.refuse_found(at, found, expected, nearest);
     }
 
-    pub(super) fn requirements(&mut self, min_quality: Option<u32>, tags: &[String], at: At<'_>) -> Requirements {
+    pub(super) fn requirements(
+        &mut self,
+        min_quality: Option<u32>,
+        tags: &[String],
+        at: At<'_>,
+    ) -> Requirements {
         let list = at.key("require_tags");
         for (index, tag) in tags.iter().enumerate() {
             let is_borne = |deployment: &raw::Deployment| deployment.tags.contains(tag);
@@ -96,7 +109,11 @@ impl<'a> Compiler<'a> {
     /// Keys that are accepted so that a document may already have them.
     pub(super) fn warn_without_effect(&mut self, keys: &[(&str, bool)], at: At<'_>) {
         for (key, _) in keys.iter().filter(|(_, is_given)| *is_given) {
-            self.report.warn(at.key(key), "nothing here yet", "it is accepted, and has no effect in this version");
+            self.report.warn(
+                at.key(key),
+                "nothing here yet",
+                "it is accepted, and has no effect in this version",
+            );
         }
     }
 }

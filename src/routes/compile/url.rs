@@ -5,8 +5,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What an endpoint must be, in words.
-pub const EXPECTED: &str =
-    "a URL with https (or http to loopback) and without user, query and fragment, such as https://api.example.com/v1";
+pub const EXPECTED: &str = "a URL with https (or http to loopback) and without user, query and fragment, such as https://api.example.com/v1";
 
 /// A URL that may be called, without a trailing slash. `None` where it is not one.
 pub fn parse(text: &str) -> Option<Url<'_>> {
@@ -21,7 +20,11 @@ pub fn parse(text: &str) -> Option<Url<'_>> {
     let is_path = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\\"<>^`{|}".contains(&byte));
     // A client would resolve these, and what is then called is not what is written.
     let climbs = path.split('/').any(|segment| segment == "." || segment == "..");
-    (is_path && !climbs && (is_encrypted || is_loopback(host))).then_some(Url { text: text.trim_end_matches('/'), host, path })
+    (is_path && !climbs && (is_encrypted || is_loopback(host))).then_some(Url {
+        text: text.trim_end_matches('/'),
+        host,
+        path,
+    })
 }
 
 /// A URL that may be called.
@@ -55,9 +58,12 @@ fn host_of(authority: &str) -> Option<&str> {
             None => (authority, None),
         },
     };
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0);
-    let is_label =
-        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0)
+    };
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
     let is_host = host.parse::<Ipv6Addr>().is_ok() || host.split('.').all(is_label);
     (is_host && port.is_none_or(is_port)).then_some(host)
 }

@@ -1,0 +1,49 @@
+//! The command line.
+
+use std::process::{Command, Output};
+
+fn switchyard(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_good_document_is_called_good() {
+    let output = switchyard(&["check", "examples/simple-router.json"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).contains("examples/simple-router.json: good: 2 deployments, 1 models"));
+}
+
+#[test]
+fn a_bad_document_fails_with_all_its_issues() {
+    // The schema of the document is JSON, and no document.
+    let output = switchyard(&["check", "routes.schema.json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stdout(&output);
+    for path in [
+        "error: deployments: found nothing",
+        "error: models: found nothing",
+        "error: properties: found the key",
+    ] {
+        assert!(said.contains(path), "{path}: {said}");
+    }
+}
+
+#[test]
+fn the_schema_that_is_printed_is_the_one_that_is_published() {
+    assert_eq!(stdout(&switchyard(&["schema"])), switchyard::routes::SCHEMA);
+}
+
+#[test]
+fn help_is_printed_where_it_is_needed() {
+    assert!(stdout(&switchyard(&["--help"])).contains("switchyard check [FILE]"));
+    for arguments in [&[][..], &["chekc"], &["check", "a", "b"], &["check", "no-such-file.json"]] {
+        let output = switchyard(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}

@@ -1,0 +1,309 @@
+//! Into what a document compiles.
+
+use serde_json::json;
+use switchyard::attempt::class::ErrorClass;
+use switchyard::routes::compile;
+use switchyard::routes::graph::{
+    Commit, Cost, Destination, Disabled, Expose, Node, Params, Retry, Strategy, Timeouts, Upstream,
+};
+
+use crate::documents::{base, compiled, env};
+
+/// Where the targets of a node lead, by name.
+fn targets(node: &Node) -> Vec<&str> {
+    node.targets.iter().map(|target| name_of(&target.to)).collect()
+}
+
+fn name_of(destination: &Destination) -> &str {
+    match destination {
+        Destination::Deployment(deployment) => &deployment.name,
+        Destination::Node(node) => &node.name,
+    }
+}
+
+#[test]
+fn settings_have_their_defaults_filled_in() {
+    let settings = compiled(&json!({})).graph.settings;
+    assert_eq!((settings.deadline_ms, settings.max_attempts), (300_000, 4));
+    assert_eq!(
+        (settings.buffer_bytes, settings.refresh_ms, settings.keepalive_ms),
+        (16 << 20, 30_000, 10_000)
+    );
+    let Expose { request_id, model, deployment, attempts, trail, routes, timing } = settings.expose;
+    assert!(request_id && model && deployment && attempts && trail && routes && timing);
+    // What the document leaves open is left to the machine.
+    let policy = settings.policy;
+    assert!(policy.fallback_on.is_none() && policy.retry.is_none() && policy.commit.is_none());
+    assert_eq!(policy.timeout, Timeouts::default());
+    assert!(settings.on.is_empty() && settings.cors_origins.is_empty());
+}
+
+#[test]
+fn settings_are_taken_from_the_document() {
+    let settings = compiled(&json!({ "settings": {
+        "deadline_ms": 1000, "max_attempts": 2, "commit": "complete", "min_quality": 3, "require_tags": ["us"],
+        "fallback_on": ["rate_limit_error", "5xx", 429, "418"], "on": { "context_window": "mini" },
+        "retry": { "attempts": 3, "on": ["timeout"] }, "timeout": { "idle_ms": 5 },
+        "buffer_bytes": 65536, "refresh_seconds": 1, "keepalive_ms": 2000,
+        "expose": { "trail": false }, "cors": { "origins": ["https://*.example.com"] },
+    } }))
+    .graph
+    .settings;
+    assert_eq!((settings.deadline_ms, settings.max_attempts), (1000, 2));
+    assert_eq!((settings.buffer_bytes, settings.refresh_ms, settings.keepalive_ms), (65_536, 1000, 2000));
+    assert_eq!(settings.policy.commit, Some(Commit::Complete));
+    assert_eq!(settings.policy.timeout.idle_ms, Some(5));
+    assert_eq!(settings.requirements.min_quality, 3);
+    assert_eq!(settings.requirements.require_tags, ["us"]);
+    let triggers = settings.policy.fallback_on.unwrap();
+    assert_eq!(triggers.classes, [ErrorClass::RateLimit]);
+    assert_eq!(triggers.statuses, [(500, 599), (429, 429), (418, 418)]);
+    let retry = settings.policy.retry.unwrap();
+    assert_eq!((retry.attempts, retry.on.classes), (3, vec![ErrorClass::Timeout]));
+    assert_eq!(retry.backoff_ms, Retry::default().backoff_ms);
+    let [(class, to)] = settings.on.as_slice() else { panic!("one edge") };
+    assert_eq!((*class, name_of(to)), (ErrorClass::ContextWindow, "mini"));
+    assert!(!settings.expose.trail && settings.expose.routes);
+    assert!(settings.cors_origins[0].matches("https://a.example.com"));
+}
+
+#[test]
+fn endpoints_are_understood_in_each_of_their_forms() {
+    for (patch, expected) in [
+        (json!({}), "https://name.openai.azure.com"),
+        (json!({ "endpoint": "https://name.openai.azure.com/" }), "https://name.openai.azure.com"),
+        (json!({ "endpoint": "https://name.openai.azure.com/openai/" }), "https://name.openai.azure.com"),
+        (json!({ "endpoint": "https://name.openai.azure.com/openai/v1" }), "https://name.openai.azure.com"),
+        (json!({ "endpoint": "https://name.openai.azure.com/openai/v1/" }), "https://name.openai.azure.com"),
+        // A gateway in front of Azure has paths of its own.
+        (json!({ "endpoint": "https://apim.example.com/azure/v1" }), "https://apim.example.com/azure/v1"),
+        (json!({ "endpoint": "${AZURE_ENDPOINT}" }), "https://name.openai.azure.com"),
+    ] {
+        let graph = compiled(&json!({ "deployments": { "azure": patch } })).graph;
+        let Upstream::Azure { resource, .. } = &graph.deployments[0].upstream else { panic!("azure") };
+        assert_eq!(resource, expected, "{patch}");
+    }
+    for (patch, expected) in [
+        (json!({}), "https://api.openai.com/v1"),
+        (json!({ "endpoint": "http://127.0.0.1:4010/v1/" }), "http://127.0.0.1:4010/v1"),
+        (json!({ "endpoint": "${OPENAI_BASE_URL}" }), "https://api.openai.com/v1"),
+    ] {
+        let graph = compiled(&json!({ "deployments": { "openai": patch } })).graph;
+        let Upstream::OpenAi { base, .. } = &graph.deployments[1].upstream else { panic!("openai") };
+        assert_eq!(base, expected, "{patch}");
+    }
+}
+
+#[test]
+fn versions_without_a_date_mean_the_v1_api() {
+    for (version, expected) in [
+        (json!(null), None),
+        (json!("v1"), None),
+        (json!("preview"), None),
+        (json!("latest"), None),
+        (json!("2024-10-21"), Some("2024-10-21")),
+        (json!("2025-04-01-preview"), Some("2025-04-01-preview")),
+        (json!("${AZURE_VERSION}"), Some("2024-10-21")),
+    ] {
+        let graph = compiled(&json!({ "deployments": { "azure": { "api_version": version } } })).graph;
+        let Upstream::Azure { api_version, .. } = &graph.deployments[0].upstream else { panic!("azure") };
+        assert_eq!(api_version.as_deref(), expected, "{version}");
+    }
+}
+
+#[test]
+fn a_deployment_has_all_that_the_document_says_of_it() {
+    let graph = compiled(&json!({ "deployments": { "openai": {
+        "organization": "org", "project": "proj", "region": "eastus", "quality": 3, "tags": ["a", "b"],
+        "cost": { "input": 2.5 }, "timeout": { "connect_ms": 1, "headers_ms": 2, "first_token_ms": 3, "idle_ms": 4, "total_ms": 5 },
+        "params": { "drop": ["user"], "rename": { "max_tokens": "max_completion_tokens" }, "set": { "store": false } },
+        "via": { "account": "acc", "gateway": "gw", "token": "${CF_AIG_TOKEN}" },
+    } } }))
+    .graph;
+    let deployment = &graph.deployments[1];
+    assert_eq!((deployment.id, deployment.name.as_str()), (1, "openai"));
+    let upstream = Upstream::OpenAi {
+        base: "https://api.openai.com/v1".to_owned(),
+        model: "gpt-4o".to_owned(),
+        organization: Some("org".to_owned()),
+        project: Some("proj".to_owned()),
+    };
+    assert_eq!(deployment.upstream, upstream);
+    assert_eq!(deployment.api_key.reveal(), "top-secret-OPENAI_API_KEY");
+    assert_eq!((deployment.region.as_deref(), deployment.quality), (Some("eastus"), 3));
+    assert_eq!(deployment.tags, ["a", "b"]);
+    assert_eq!(deployment.cost, Some(Cost { input: 2.5, output: 0.0 }));
+    let timeouts = Timeouts {
+        connect_ms: Some(1),
+        headers_ms: Some(2),
+        first_token_ms: Some(3),
+        idle_ms: Some(4),
+        total_ms: Some(5),
+    };
+    assert_eq!(deployment.timeout, timeouts);
+    let params = Params {
+        drop: vec!["user".to_owned()],
+        rename: vec![("max_tokens".to_owned(), "max_completion_tokens".to_owned())],
+        set: vec![("store".to_owned(), json!(false))],
+    };
+    assert_eq!(deployment.params, params);
+    let via = deployment.via.as_ref().unwrap();
+    assert_eq!(via.base, "https://gateway.ai.cloudflare.com/v1/acc/gw");
+    assert_eq!(via.token.as_ref().unwrap().reveal(), "top-secret-CF_AIG_TOKEN");
+}
+
+#[test]
+fn an_endpoint_of_via_stands_in_the_place_of_the_host() {
+    let via = json!({ "account": "acc", "gateway": "gw", "endpoint": "http://localhost:4020/" });
+    let graph = compiled(&json!({ "deployments": { "azure": { "via": via } } })).graph;
+    assert_eq!(graph.deployments[0].via.as_ref().unwrap().base, "http://localhost:4020/v1/acc/gw");
+}
+
+#[test]
+fn a_missing_variable_disables_its_deployment_alone() {
+    let compiled = compiled(&json!({
+        "deployments": { "openai": { "endpoint": "${MISSING_URL}", "api_key": "${MISSING_KEY}" } },
+        "clients": { "app": { "key": "${MISSING_KEY}" } },
+    }));
+    let [azure, openai] = compiled.graph.deployments.as_slice() else { panic!("both are in the graph") };
+    assert_eq!(azure.disabled, None);
+    assert_eq!(openai.disabled, Some(Disabled { missing: "MISSING_KEY".to_owned() }));
+    assert_eq!(openai.api_key.reveal(), "");
+    assert!(compiled.graph.clients.unwrap()[0].key.is_none());
+    assert_eq!(targets(&compiled.graph.models["chat"]), ["openai", "azure"], "targets keep their places");
+    assert_eq!(compiled.warnings.len(), 3);
+}
+
+#[test]
+fn clients_have_keys_and_the_models_that_they_may_use() {
+    let graph =
+        compiled(&json!({ "clients": { "web": { "key": "${WEB_KEY}", "models": ["ch*", "mini"] } } })).graph;
+    let [app, web] = &graph.clients.unwrap()[..] else { panic!("two") };
+    assert!(app.models.iter().any(|glob| glob.matches("anything")));
+    assert_eq!((web.name.as_str(), web.key.as_ref().unwrap().reveal()), ("web", "top-secret-WEB_KEY"));
+    assert!(web.models[0].matches("chat") && web.models[1].matches("mini"));
+    assert!(compiled(&json!({ "clients": null })).graph.clients.is_none());
+}
+
+#[test]
+fn strategies_have_the_names_of_the_articles_as_well() {
+    for (name, is_it) in [
+        ("priority", (|strategy| matches!(strategy, Strategy::Priority)) as fn(&Strategy) -> bool),
+        ("fallback", |strategy| matches!(strategy, Strategy::Priority)),
+        ("weighted", |strategy| matches!(strategy, Strategy::Weighted)),
+        ("load_balance", |strategy| matches!(strategy, Strategy::Weighted)),
+        ("random_weighted", |strategy| matches!(strategy, Strategy::Weighted)),
+        ("round_robin", |strategy| matches!(strategy, Strategy::RoundRobin)),
+        ("random", |strategy| matches!(strategy, Strategy::Random)),
+        ("latency", |strategy| matches!(strategy, Strategy::Latency)),
+        ("cost", |strategy| matches!(strategy, Strategy::Cost)),
+        ("least_busy", |strategy| matches!(strategy, Strategy::LeastBusy)),
+        ("nearest", |strategy| matches!(strategy, Strategy::Nearest)),
+    ] {
+        let graph = compiled(&json!({ "models": { "chat": { "strategy": name } } })).graph;
+        assert!(is_it(&graph.models["chat"].strategy), "{name}");
+    }
+}
+
+#[test]
+fn targets_are_names_arrows_and_nodes_in_place() {
+    let graph = compiled(&json!({ "models": { "chat": { "targets": [
+        "mini",
+        { "use": "openai" },
+        { "use": { "targets": ["azure"] } },
+        { "strategy": "random", "targets": ["azure", "${TO_CHAT}-2"] },
+    ] }, "chat-2": { "targets": ["azure"] } } }))
+    .graph;
+    let chat = &graph.models["chat"];
+    assert_eq!(targets(chat), ["mini", "openai", "models.chat.targets[2].use", "models.chat.targets[3]"]);
+    let Destination::Node(inline) = &chat.targets[3].to else { panic!("a node") };
+    assert_eq!(targets(inline), ["azure", "chat-2"]);
+    // Without numbers the order of the list is the priority.
+    assert_eq!(chat.targets.iter().map(|target| target.priority).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(chat.targets.iter().all(|target| (target.weight - 1.0).abs() < f64::EPSILON));
+}
+
+#[test]
+fn priorities_and_weights_are_taken_as_they_are() {
+    let graph = compiled(&json!({ "models": { "chat": { "targets": [
+        { "use": "openai", "priority": 7, "weight": 0.25 },
+        { "use": "azure", "priority": 0 },
+    ] } } }))
+    .graph;
+    let of: Vec<_> =
+        graph.models["chat"].targets.iter().map(|target| (target.priority, target.weight)).collect();
+    assert_eq!(of, [(7, 0.25), (0, 1.0)]);
+}
+
+#[test]
+fn a_match_pairs_conditions_and_targets() {
+    let graph = compiled(&json!({ "models": { "chat": {
+        "strategy": "match", "targets": null,
+        "cases": [{ "when": { "operation": "embeddings" }, "use": "mini" }], "else": { "targets": ["azure"] },
+    } } }))
+    .graph;
+    let chat = &graph.models["chat"];
+    let Strategy::Match(conditions) = &chat.strategy else { panic!("match") };
+    assert_eq!((conditions.len(), targets(chat)), (2, vec!["mini", "models.chat.else"]));
+}
+
+#[test]
+fn ids_are_dense_and_nodes_of_one_name_are_one_node() {
+    let graph = compiled(&json!({ "models": {
+        "a": { "targets": ["mini", { "targets": ["mini"] }], "on": { "timeout": "mini" } },
+    } }))
+    .graph;
+    // a, its inline node, chat, mini.
+    assert_eq!(graph.node_count, 4);
+    let a = &graph.models["a"];
+    let Destination::Node(first) = &a.targets[0].to else { panic!("a node") };
+    let Destination::Node(inline) = &a.targets[1].to else { panic!("a node") };
+    let Destination::Node(nested) = &inline.targets[0].to else { panic!("a node") };
+    let (_, Destination::Node(edge)) = &a.on[0] else { panic!("a node") };
+    assert!([nested, edge, &graph.models["mini"]].iter().all(|other| other.id == first.id));
+    let mut ids = vec![a.id, inline.id, first.id, graph.models["chat"].id];
+    ids.sort_unstable();
+    assert_eq!(ids, [0, 1, 2, 3]);
+}
+
+#[test]
+fn the_graph_knows_what_its_conditions_read() {
+    let graph = compiled(&json!({
+        "models": { "pick": {
+            "strategy": "match",
+            "cases": [{ "when": { "header": { "X-B": "1" }, "path": "/in/a/case/*" }, "use": "mini" }],
+        } },
+        "rules": [
+            { "when": { "header": { "x-A": "1" }, "body": { "metadata.tier": "gold", "stream": true } }, "use": "chat" },
+            { "when": { "any": [{ "percent": 1, "by": "user" }, { "percent": 1, "by": "header:X-C" }, { "percent": 1, "by": "metadata:m" }] }, "use": "chat" },
+            { "when": { "not": { "header": { "x-d": { "exists": true } }, "path": "/never/*" } }, "use": "chat" },
+            { "when": { "path": ["/ai/azure/*", "/ai/*/x/*", "/exact", "/ai/prod-eu/*"] }, "use": "chat" },
+            { "when": { "path": { "prefix": "/pre/" } }, "use": "chat" },
+            // The API's own paths are no prefixes to be cut off.
+            { "when": { "path": ["/v1/*", "/openai/deployments/*", "/images/*", "/*", "/models/*"] }, "use": "chat" },
+        ],
+    }))
+    .graph;
+    assert_eq!(graph.reads.headers, ["x-a", "x-b", "x-c", "x-d"]);
+    assert_eq!(graph.reads.body, ["metadata", "safety_identifier", "stream", "user"]);
+    assert_eq!(graph.prefixes, ["/ai/prod-eu", "/in/a/case", "/ai/azure", "/pre"]);
+}
+
+#[test]
+fn the_deepest_nesting_that_json_has_room_for_compiles() {
+    // Two levels of JSON a node, of the 127 that the parser allows; the stack must last.
+    let inline = (0..60).fold(json!({ "targets": ["openai"] }), |inner, _| json!({ "targets": [inner] }));
+    let graph = compiled(&json!({ "models": { "chat": inline } })).graph;
+    assert_eq!(graph.node_count, 62);
+    let when = (0..120).fold(json!({ "country": "DE" }), |inner, _| json!({ "not": inner }));
+    assert_eq!(compiled(&json!({ "rules": [{ "when": when, "use": "chat" }] })).graph.rules.len(), 1);
+}
+
+#[test]
+fn the_version_is_that_of_the_text() {
+    let document = base().to_string();
+    let version = |text: &str| compile(text, &env).unwrap().graph.version;
+    assert_eq!(version(&document), version(&document));
+    assert_ne!(version(&document), version(&format!("{document} ")));
+    assert_eq!(version(&document).len(), 12);
+}

@@ -1,0 +1,17 @@
+//! The routes document from the outside: what compiles, into what, and what is said of the rest.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say that something is wrong by panicking"
+)]
+
+mod cli;
+mod documents;
+mod examples;
+mod graph;
+mod messages;
+mod mutations;
+mod when;

@@ -1,0 +1,367 @@
+//! Every message that a document can cause, word for word.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use switchyard::routes::{Issue, MAX_BYTES, compile};
+
+use crate::documents::{base, compile_value, env, patched};
+
+fn lines(issues: &[Issue]) -> String {
+    issues.iter().fold(String::new(), |mut lines, issue| {
+        writeln!(lines, "  {issue}").unwrap();
+        lines
+    })
+}
+
+/// What is said of each patched base document, under the name of the case.
+fn transcript(cases: &[(&str, Value)]) -> String {
+    let mut transcript = String::new();
+    for (name, patch) in cases {
+        let said = match compile_value(&patched(base(), patch)) {
+            Ok(compiled) => lines(&compiled.warnings),
+            Err(issues) => lines(&issues),
+        };
+        assert!(!said.is_empty(), "{name}: nothing is said of {patch}");
+        assert!(!said.contains("top-secret") && !said.contains("sk-"), "{name}: a value leaks: {said}");
+        write!(transcript, "{name}\n{said}\n").unwrap();
+    }
+    transcript
+}
+
+#[test]
+fn faults_of_shape() {
+    let transcript = transcript(&[
+        ("no object", json!([])),
+        ("required keys", json!({ "version": null, "deployments": null, "models": null })),
+        ("another version", json!({ "version": 2 })),
+        ("unknown key, near", json!({ "models": { "chat": { "strategi": "random" } } })),
+        (
+            "unknown key, as in LiteLLM",
+            json!({ "models": { "chat": { "fallback_on_error_types": ["timeout"] } } }),
+        ),
+        ("unknown key, far", json!({ "deployments": { "openai": { "colour": "blue" } } })),
+        (
+            "misspelt key that is needed",
+            json!({ "models": { "chat": { "targets": null, "tragets": ["openai"] } } }),
+        ),
+        (
+            "misspelt secret",
+            json!({ "deployments": { "openai": { "api-key": "sk-1234", "api_key": null } } }),
+        ),
+        (
+            "wrong type",
+            json!({ "models": { "chat": { "max_attempts": "4", "targets": "openai", "on": [] } } }),
+        ),
+        ("null", json!({ "models": { "chat": { "targets": ["openai", null] } } })),
+        ("not whole", json!({ "models": { "chat": { "max_attempts": 1.5 } } })),
+        ("zero", json!({ "settings": { "max_attempts": 0, "deadline_ms": 0 } })),
+        (
+            "out of range",
+            json!({
+                "settings": { "buffer_bytes": 1, "refresh_seconds": 0 },
+                "deployments": { "openai": { "quality": 101, "limits": { "rpm": 0 }, "cost": { "input": -1 } } },
+                "rules": [{ "when": { "percent": 101 }, "use": "chat" }],
+            }),
+        ),
+        (
+            "negative weight",
+            json!({ "models": { "chat": { "strategy": "weighted", "targets": [{ "use": "openai", "weight": -1 }] } } }),
+        ),
+        ("unknown provider", json!({ "deployments": { "openai": { "provider": "openia" } } })),
+        ("unknown strategy", json!({ "models": { "chat": { "strategy": "latencey" } } })),
+        ("unknown strategy, far", json!({ "models": { "chat": { "strategy": "vibes" } } })),
+        ("unknown commit", json!({ "models": { "chat": { "commit": "header" } } })),
+        ("a target without use", json!({ "models": { "chat": { "targets": [{ "weight": 1 }] } } })),
+        (
+            "an inline node with an unknown key",
+            json!({ "models": { "chat": { "targets": [{ "use": { "targets": ["openai"], "wait": 1 } }] } } }),
+        ),
+        ("an empty list of triggers", json!({ "models": { "chat": { "fallback_on": [] } } })),
+        (
+            "a matcher of no kind",
+            json!({ "rules": [{ "when": { "path": null, "header": { "x-tier": [] }, "query": { "a": { "matches": 1 } } }, "use": "chat" }] }),
+        ),
+        ("a status that is no failure", json!({ "models": { "chat": { "fallback_on": [200] } } })),
+        (
+            "a list in place of a number",
+            json!({ "deployments": { "openai": { "timeout": { "idle_ms": [1], "idle": 2 } } } }),
+        ),
+    ]);
+    insta::assert_snapshot!(transcript);
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn faults_of_meaning() {
+    let transcript = transcript(&[
+        ("unknown target", json!({ "models": { "chat": { "targets": ["opnai", "mini"] } } })),
+        ("unknown target, far", json!({ "models": { "chat": { "targets": ["banana"] } } })),
+        (
+            "unknown target through a variable",
+            json!({ "models": { "chat": { "targets": ["${TO_NOWHERE}"] } } }),
+        ),
+        (
+            "unknown names in an arrow, a case, an else, an edge and a rule",
+            json!({
+                "models": {
+                    "chat": { "targets": [{ "use": "opnai" }], "on": { "timeout": "azuer" } },
+                    "pick": { "strategy": "match", "cases": [{ "when": {}, "use": "mnii" }], "else": "chta" },
+                },
+                "settings": { "on": { "quota": "minni" } },
+                "rules": [{ "when": {}, "use": "chatt" }],
+            }),
+        ),
+        ("a rule that uses a deployment", json!({ "rules": [{ "when": {}, "use": "openai" }] })),
+        (
+            "a cycle through targets",
+            json!({ "models": { "chat": { "targets": ["mini"] }, "mini": { "targets": ["openai", "chat"] } } }),
+        ),
+        ("a cycle of one", json!({ "models": { "chat": { "targets": ["chat"] } } })),
+        (
+            "a cycle through an inline node and an edge",
+            json!({
+                "models": {
+                    "chat": { "targets": [{ "targets": ["mini"] }] },
+                    "mini": { "targets": ["openai"], "on": { "timeout": "long" } },
+                    "long": { "strategy": "match", "cases": [{ "when": {}, "use": "azure" }], "else": "chat" },
+                },
+            }),
+        ),
+        ("no targets", json!({ "models": { "chat": { "targets": null }, "mini": { "targets": [] } } })),
+        (
+            "no cases",
+            json!({ "models": { "chat": { "strategy": "match", "targets": null }, "mini": { "strategy": "match", "targets": null, "cases": [] } } }),
+        ),
+        (
+            "weights that are all zero",
+            json!({ "models": { "chat": { "strategy": "weighted", "targets": [{ "use": "openai", "weight": 0 }, { "use": "azure", "weight": 0.0 }] } } }),
+        ),
+        (
+            "a priority for some",
+            json!({ "models": { "chat": { "targets": [{ "use": "openai", "priority": 1 }, "azure", { "use": "mini", "weight": 2 }] } } }),
+        ),
+        (
+            "keys that the strategy does not read",
+            json!({
+                "models": {
+                    "chat": { "strategy": "round_robin", "targets": [{ "use": "openai", "weight": 1 }, { "use": "azure", "priority": 1 }], "cases": [], "else": "mini" },
+                    "mini": { "strategy": "match", "targets": ["openai"], "cases": [{ "when": {}, "use": "azure" }] },
+                },
+            }),
+        ),
+        ("one name for two things", json!({ "models": { "openai": { "targets": ["azure"] } } })),
+        (
+            "names that fit no header",
+            json!({ "models": { "": { "targets": ["openai"] }, "a b": { "targets": ["openai"] }, "näh": { "targets": ["openai"] } } }),
+        ),
+        ("nothing to route", json!({ "models": { "chat": null, "mini": null } })),
+        (
+            "literal secrets",
+            json!({
+                "clients": { "app": { "key": "sk-1234" } },
+                "deployments": {
+                    "openai": { "api_key": "Bearer ${OPENAI_API_KEY}" },
+                    "azure": { "api_key": "sk-1234", "via": { "account": "a", "gateway": "g", "token": "sk-1234" } },
+                },
+            }),
+        ),
+        ("a secret that fits no header", json!({ "deployments": { "openai": { "api_key": "${SPACED}" } } })),
+        (
+            "bad URLs",
+            json!({
+                "deployments": {
+                    "openai": { "endpoint": "http://api.openai.com/v1" },
+                    "azure": { "endpoint": "https://user:sk-1234@name.openai.azure.com" },
+                    "third": { "provider": "openai", "model": "m", "api_key": "${K}", "endpoint": "https://host/v1?key=sk-1234" },
+                    "fourth": { "provider": "openai", "model": "m", "api_key": "${K}", "endpoint": "${OTHER_KEY}" },
+                },
+            }),
+        ),
+        (
+            "what a provider needs",
+            json!({
+                "deployments": {
+                    "openai": { "model": null },
+                    "azure": { "endpoint": null, "deployment": null },
+                },
+            }),
+        ),
+        (
+            "what a provider does not read",
+            json!({
+                "deployments": {
+                    "openai": { "deployment": "d", "api_version": "2024-10-21" },
+                    "azure": { "organization": "o", "project": "p" },
+                },
+            }),
+        ),
+        ("bad api_version", json!({ "deployments": { "azure": { "api_version": "2024-10" } } })),
+        (
+            "via without a dated version",
+            json!({ "deployments": { "azure": { "api_version": "v1", "via": { "account": "a", "gateway": "g" } } } }),
+        ),
+        (
+            "via and no name of a resource",
+            json!({ "deployments": { "azure": { "endpoint": "https://example.com", "via": { "account": "a/b", "gateway": "", "endpoint": "http://example.com" } } } }),
+        ),
+        (
+            "params of the gateway's own",
+            json!({ "deployments": { "openai": { "params": { "set": { "stream": true }, "drop": ["model"], "rename": { "max_tokens": "model", "stream": "x" } } } } }),
+        ),
+        (
+            "unknown error classes",
+            json!({
+                "models": { "chat": { "fallback_on": ["rate_limits", "6xx", "99", 429, "5xx", "429"], "retry": { "on": ["timeouts"] }, "on": { "context_windw": "mini" } } },
+            }),
+        ),
+        (
+            "a class under two names",
+            json!({ "models": { "chat": { "on": { "rate_limit": "mini", "rate_limit_error": "mini" } } } }),
+        ),
+        (
+            "unknown words in a when",
+            json!({
+                "rules": [
+                    { "when": { "operation": "chat/completion", "client": ["app", "ap"] }, "use": "chat" },
+                    { "when": { "operation": { "in": ["embeddings", "embedding"] }, "client": { "not": "apps" } }, "use": "chat" },
+                ],
+            }),
+        ),
+        (
+            "an empty test",
+            json!({ "rules": [{ "when": { "all": [{ "body": { "user": {} } }] }, "use": "chat" }] }),
+        ),
+        (
+            "by what",
+            json!({ "rules": [{ "when": { "percent": 5, "by": "clients" }, "use": "chat" }, { "when": { "percent": 5, "by": "header:" }, "use": "chat" }] }),
+        ),
+        ("by without percent", json!({ "rules": [{ "when": { "by": "client" }, "use": "chat" }] })),
+        (
+            "a client that may use nothing that exists",
+            json!({ "clients": { "app": { "models": ["chta", "c*"] } } }),
+        ),
+        (
+            "missing variables elsewhere",
+            json!({ "models": { "chat": { "targets": ["${MISSING_TARGET}"] } }, "rules": [{ "when": { "path": "/${MISSING_PATH}/*" }, "use": "chat" }] }),
+        ),
+        ("variables that are none", json!({ "models": { "chat": { "require_tags": ["${US", "${a-b}"] } } })),
+    ]);
+    insta::assert_snapshot!(transcript);
+}
+
+#[test]
+fn faults_of_shape_and_of_meaning_come_together() {
+    let transcript = transcript(&[(
+        "in one document",
+        json!({
+            "settings": { "dedline_ms": 1 },
+            "deployments": { "openai": { "quality": "3", "endpoint": "http://example.com" }, "azure": { "deployment": 5 } },
+            "models": { "chat": { "targets": ["openai", "azure", "azur"], "commit": 1 } },
+            "rules": [{ "when": { "by": "client", "percent": "5" }, "use": "mnii" }],
+        }),
+    )]);
+    insta::assert_snapshot!(transcript);
+}
+
+#[test]
+fn warnings() {
+    let transcript = transcript(&[
+        (
+            "missing variables of a deployment",
+            json!({ "deployments": { "openai": { "api_key": "${MISSING_KEY}", "endpoint": "${MISSING_URL}" } } }),
+        ),
+        ("a missing variable of a client", json!({ "clients": { "app": { "key": "${MISSING_KEY}" } } })),
+        (
+            "keys without effect yet",
+            json!({
+                "settings": { "when_all_ejected": "probe" },
+                "deployments": { "openai": { "limits": { "rpm": 600, "tpm": 100_000 } } },
+                "models": { "chat": { "hedge": { "after_ms": 500 }, "sticky": { "by": "user" } } },
+            }),
+        ),
+        ("a tag that nobody has", json!({ "models": { "chat": { "require_tags": ["us", "eu"] } } })),
+        (
+            "one key for two clients",
+            json!({ "clients": { "a": { "key": "${SHARED_A}" }, "b": { "key": "${SHARED_B}" } } }),
+        ),
+        (
+            "a base URL without a path",
+            json!({ "deployments": { "openai": { "endpoint": "https://example.com" } } }),
+        ),
+        (
+            "an endpoint that via does not read",
+            json!({ "deployments": { "openai": { "endpoint": "https://example.com/v1", "via": { "account": "a", "gateway": "g" } } } }),
+        ),
+    ]);
+    insta::assert_snapshot!(transcript);
+}
+
+#[test]
+fn faults_of_the_text() {
+    let big = format!("{}{}", " ".repeat(MAX_BYTES), base());
+    let mut transcript = String::new();
+    for (name, document) in [
+        ("empty", ""),
+        ("comment", "{\n  \"version\": 1, // the format\n}"),
+        ("trailing comma", "{ \"version\": 1, }"),
+        ("single quotes", "{ 'version': 1 }"),
+        (
+            "duplicate keys",
+            r#"{ "version": 1, "version": 1, "deployments": { "a": {}, "a": 1 }, "models": {} }"#,
+        ),
+        ("a weight that is no number", r#"{ "weight": 1e999 }"#),
+        ("too long", &big),
+    ] {
+        let issues = compile(document, &env).map(drop).unwrap_err();
+        write!(transcript, "{name}\n{}\n", lines(&issues)).unwrap();
+    }
+    insta::assert_snapshot!(transcript);
+}
+
+#[test]
+fn graphs_that_are_too_large_are_refused() {
+    let chain = |length: usize| {
+        let node = |n: usize| {
+            (
+                format!("n{n}"),
+                json!({ "targets": [if n + 1 < length { format!("n{}", n + 1) } else { "openai".to_owned() }] }),
+            )
+        };
+        json!({ "models": (0..length).map(node).collect::<serde_json::Map<_, _>>() })
+    };
+    // Each level has two ways to the one below.
+    let diamonds = |levels: usize| {
+        let node = |n: usize| {
+            let below = if n == 0 { "openai".to_owned() } else { format!("n{}", n - 1) };
+            (format!("n{n}"), json!({ "targets": [below.clone(), below] }))
+        };
+        json!({ "models": (0..levels).map(node).collect::<serde_json::Map<_, _>>() })
+    };
+    for (patch, is_fine) in
+        [(chain(64), true), (chain(65), false), (diamonds(13), true), (diamonds(14), false)]
+    {
+        assert_eq!(compile_value(&patched(base(), &patch)).is_ok(), is_fine);
+    }
+    let transcript = transcript(&[
+        ("nested 100 deep", chain(100)),
+        ("a chain that would exhaust the stack", chain(20_000)),
+        ("two to the power of 60 ways", diamonds(60)),
+    ]);
+    insta::assert_snapshot!(transcript);
+}
+
+#[test]
+fn issues_are_data_too() {
+    let patch = json!({ "models": { "chat": { "strategi": "random" } } });
+    let issues = compile_value(&patched(base(), &patch)).map(drop).unwrap_err();
+    assert_eq!(
+        serde_json::to_value(issues).unwrap(),
+        json!([{
+            "path": "models.chat.strategi",
+            "found": "the key \"strategi\"",
+            "expected": "a key that exists here",
+            "nearest": "strategy",
+        }])
+    );
+}

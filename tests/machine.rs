@@ -1,6 +1,8 @@
 //! The machine of one request, driven in virtual time: what each setting does, as tables and stories, and what holds for every
 //! graph and every script of outcomes, as properties.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 mod graphs;
 
 use std::rc::Rc;
@@ -55,13 +57,13 @@ fn run(
     let cursors = Cursors::new(graph.node_count, &mut rng);
     let mut now: Millis = 1_000_000;
     let mut script = script.iter();
-    let mut seen = Seen::default();
+    let mut report = Seen::default();
     let mut around = Surroundings { now, rng: &mut rng, cursors: &cursors };
     let (mut machine, mut action) = Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut around);
     for _ in 0..10_000 {
         let event = match action {
             Action::Dispatch(dispatch) => {
-                seen.dispatched.push((dispatch.deployment.name.clone(), now));
+                report.dispatched.push((dispatch.deployment.name.clone(), now));
                 now += took_ms;
                 match script.next() {
                     None | Some(Does::Answer) => Event::Answered { status: 200 },
@@ -72,23 +74,23 @@ fn run(
                 }
             }
             Action::Sleep { ms } => {
-                seen.sleeps.push(ms);
+                report.sleeps.push(ms);
                 now += ms;
                 Event::Woke
             }
             Action::Reply(reply) => {
-                seen.replies.push(reply);
+                report.replies.push(reply);
                 Event::Woke
             }
             Action::Stop => {
-                seen.trail = machine.trail().to_string();
-                return seen;
+                report.trail = machine.trail().to_string();
+                return report;
             }
         };
         let mut around = Surroundings { now, rng: &mut rng, cursors: &cursors };
         action = machine.on(event, &mut around);
     }
-    panic!("the machine does not stop: {seen:?}");
+    panic!("the machine does not stop: {report:?}");
 }
 
 fn fails(class: ErrorClass) -> Does {

@@ -14,7 +14,6 @@ use crate::request::facts::Facts;
 use crate::request::operation::Operation;
 use crate::rng::{mix, stable_hash};
 
-
 /// A compiled `when`.
 #[derive(Debug, Clone)]
 pub enum Condition {

@@ -44,6 +44,7 @@ fn facts() -> Facts {
         input_tokens: 1000,
         max_output_tokens: None,
         stream: true,
+        replayable: true,
         patience_ms: None,
         draw: 0.5,
     }

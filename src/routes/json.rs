@@ -8,6 +8,10 @@ use serde_json::{Map, Number, Value};
 use super::at::At;
 use super::issue::Issue;
 
+/// How deep values may nest. Everything that reads a document recurses, on an isolate's stack of one megabyte; a document by hand
+/// stays below 20.
+const MAX_DEPTH: usize = 64;
+
 /// Parses a document. Of a key that stands twice the last value is kept, and its path is pushed to `duplicates`.
 ///
 /// # Errors
@@ -15,7 +19,7 @@ use super::issue::Issue;
 pub fn parse(document: &str, duplicates: &mut Vec<String>) -> Result<Value, Issue> {
     let document = document.strip_prefix('\u{feff}').unwrap_or(document);
     let mut deserializer = serde_json::Deserializer::from_str(document);
-    let seed = Element { at: At::Root, duplicates };
+    let seed = Element { at: At::Root, depth: 0, duplicates };
     let parsed = seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| Issue {
         note: hint(document, &error).map(str::to_owned),
@@ -38,6 +42,7 @@ fn hint(document: &str, error: &serde_json::Error) -> Option<&'static str> {
 /// One value of the document, with the place where it stands.
 struct Element<'a, 'd> {
     at: At<'a>,
+    depth: usize,
     duplicates: &'d mut Vec<String>,
 }
 
@@ -45,6 +50,9 @@ impl<'de> DeserializeSeed<'de> for Element<'_, '_> {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        if self.depth > MAX_DEPTH {
+            return Err(D::Error::custom(format_args!("values nested more than {MAX_DEPTH} deep")));
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -82,9 +90,12 @@ impl<'de> Visitor<'de> for Element<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = elements
-            .next_element_seed(Element { at: self.at.index(list.len()), duplicates: self.duplicates })?
-        {
+        let depth = self.depth + 1;
+        while let Some(element) = elements.next_element_seed(Element {
+            at: self.at.index(list.len()),
+            depth,
+            duplicates: self.duplicates,
+        })? {
             list.push(element);
         }
         Ok(list.into())
@@ -94,7 +105,8 @@ impl<'de> Visitor<'de> for Element<'_, '_> {
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             let at = self.at.key(&key);
-            let value = entries.next_value_seed(Element { at, duplicates: self.duplicates })?;
+            let depth = self.depth + 1;
+            let value = entries.next_value_seed(Element { at, depth, duplicates: self.duplicates })?;
             if object.contains_key(&key) {
                 self.duplicates.push(at.to_string());
             }

@@ -60,8 +60,8 @@ impl Body {
             return Self::keep(Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>()), content_type);
         };
         let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-        // Without a length the body may yet turn out to be small.
-        let enough = if length.is_some() { PREFIX_BYTES } else { limit };
+        // Without a length the body may yet turn out to be small enough to keep.
+        let enough = if length.is_some() { PREFIX_BYTES.min(limit) } else { limit };
         let mut bytes = Vec::new();
         while bytes.len() <= enough {
             let Some(piece) = js::read(&reader).await.map_err(broken)? else {

@@ -61,15 +61,20 @@ fn rank(class: ErrorClass) -> u8 {
     }
 }
 
-/// The upstream's response, unchanged, where a client can make sense of it. Not where it speaks of the gateway's own
-/// credential, of which it may quote a part.
+/// The upstream's response, unchanged, where a client can make sense of it; an error that came without the `error` around it
+/// (Azure's Responses API) gets one. Not where it speaks of the gateway's own credential, of which it may quote a part.
 fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
     let ErrorResponse { status, headers, body } = failure.response.as_ref()?;
-    let parsed: Value = serde_json::from_slice(body).ok()?;
+    let mut parsed: Value = serde_json::from_slice(body).ok()?;
+    let is_bare = parsed.get("error").is_none() && parsed.get("message").is_some_and(Value::is_string);
+    if is_bare {
+        parsed = json!({ "error": parsed });
+    }
     if failure.class == ErrorClass::Auth || parsed.pointer("/error/message").is_none() {
         return None;
     }
-    Some(ErrorReply { status: *status, headers: headers.clone(), body: body.clone() })
+    let body = if is_bare { parsed.to_string().into_bytes() } else { body.clone() };
+    Some(ErrorReply { status: *status, headers: headers.clone(), body })
 }
 
 fn in_ours(failure: &Failure, attempts: u32) -> ErrorReply {
@@ -194,6 +199,13 @@ mod tests {
         let reply = reply(&[&said(ErrorClass::Auth, 401, None, leak)], None);
         assert_eq!((reply.status, code(&reply).as_str()), (502, "upstream_auth"));
         assert!(!String::from_utf8_lossy(&reply.body).contains("sk-ab"));
+    }
+
+    #[test]
+    fn an_error_without_its_wrapper_gets_one() {
+        let bare = r#"{"message":"filtered","type":"invalid_request_error","param":"prompt","code":"content_filter"}"#;
+        let reply = reply(&[&said(ErrorClass::ContentPolicy, 400, None, bare)], None);
+        assert_eq!((reply.status, code(&reply).as_str()), (400, "content_filter"));
     }
 
     #[test]

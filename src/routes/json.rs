@@ -143,7 +143,7 @@ mod tests {
             ("{} {}", "trailing characters at line 1 column 4"),
             ("{\"a\": 1e999}", "number out of range at line 1"),
             // Deeper than the stack of a Worker should go.
-            (&"[".repeat(1000), "recursion limit exceeded at line 1"),
+            (&"[".repeat(1000), "values nested more than 64 deep at line 1"),
         ] {
             let issue = parse(document, &mut Vec::new()).unwrap_err().to_string();
             assert!(issue.contains(expected), "{document:.40}: {issue}");

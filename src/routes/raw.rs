@@ -84,8 +84,9 @@ pub struct Settings {
     pub sticky: Option<Sticky>,
     /// What to do when every candidate is ejected. Default: `probe`.
     pub when_all_ejected: Option<WhenAllEjected>,
-    /// Request bodies up to this size are kept so that they can be sent again; larger ones are sent once. Default: 16 MiB.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 65_536, max = 67_108_864)))]
+    /// Request bodies up to this size are kept so that they can be sent again; larger ones are sent once, without retry or
+    /// fallback. Default: 16 MiB.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 67_108_864)))]
     pub buffer_bytes: Option<u32>,
     /// How old this document may be before the Worker fetches it again, in the background. Default: 30.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]
@@ -96,7 +97,7 @@ pub struct Settings {
     /// Lets browsers call. Off by default.
     pub cors: Option<Cors>,
     /// While an answer is held with `commit: complete`, the client gets an SSE comment this often. Default: 10000.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1_000, max = 600_000)))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 10, max = 600_000)))]
     pub keepalive_ms: Option<u32>,
 }
 

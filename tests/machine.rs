@@ -193,7 +193,7 @@ fn the_last_target_alone_gets_a_second_try_after_a_backoff() {
     let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Unavailable); 9], 1, 1);
     assert_eq!(seen.names(), ["a", "b", "b"]);
     assert_eq!(seen.sleeps.len(), 1, "and no sleep after the last attempt");
-    assert!((125..=250).contains(&seen.sleeps[0]), "{:?}", seen.sleeps);
+    assert!((250..=500).contains(&seen.sleeps[0]), "{:?}", seen.sleeps);
     // What time does not cure gets none.
     let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], 1, 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "b"][..], 0));

@@ -10,7 +10,6 @@
 use std::rc::Rc;
 
 use super::backoff;
-use super::class::{ErrorClass, Triggers};
 use super::failure::Failure;
 use super::phase::Limits;
 use super::trail::{Outcome, Trail};
@@ -157,7 +156,7 @@ impl Machine {
         }
         // The last target gets a second try of its own, unless the document speaks of retries.
         if let Some(sleep) =
-            configured.is_none().then(|| self.try_again(&last_resort(), failure, around)).flatten()
+            configured.is_none().then(|| self.try_again(&Retry::default(), failure, around)).flatten()
         {
             return sleep;
         }
@@ -206,16 +205,5 @@ impl Machine {
     fn reply(&mut self, reply: Reply) -> Action {
         self.stopped = true;
         Action::Reply(reply)
-    }
-}
-
-/// The second try of a last target where the document says nothing about `retry`.
-fn last_resort() -> Retry {
-    Retry {
-        on: Triggers::of(ErrorClass::is_transient),
-        attempts: 1,
-        backoff_ms: 250,
-        max_backoff_ms: 2_000,
-        max_wait_ms: 5_000,
     }
 }

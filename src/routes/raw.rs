@@ -10,10 +10,14 @@
 )]
 #![expect(clippy::struct_field_names, reason = "fields are called as the keys of the document")]
 
+mod unions;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub use unions::{Matcher, Place, Scalar, Target, Trigger};
 
 /// Derives what every type here has; the schema only natively, so that nothing of it gets into the Worker.
 macro_rules! raw {
@@ -412,61 +416,6 @@ pub struct Test {
     pub lt: Option<f64>,
     /// Is a number not greater than this.
     pub lte: Option<f64>,
-}
-
-/// The name of a deployment or a node, or a node written in place.
-#[serde(untagged)]
-pub enum Place {
-    /// The name of a deployment or a node.
-    Name(String),
-    /// A node written in place.
-    Node(Box<Node>),
-}
-
-/// A target: a name, a node written in place, or either with its share or tier.
-#[serde(untagged)]
-pub enum Target {
-    /// The name of a deployment or a node.
-    Name(String),
-    /// A target with its share or its tier.
-    Arrow(Arrow),
-    /// A node written in place.
-    Node(Box<Node>),
-}
-
-/// An error class or a status.
-#[serde(untagged)]
-pub enum Trigger {
-    /// An HTTP status: `429`.
-    Status(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 400, max = 599)))] u16),
-    /// An error class (`rate_limit`), a range of statuses (`"5xx"`) or a status (`"429"`).
-    Word(String),
-}
-
-/// What a value is compared with.
-#[serde(untagged)]
-pub enum Matcher {
-    /// A text with `*` as a wildcard.
-    Text(String),
-    /// A number.
-    Number(f64),
-    /// `true` or `false`.
-    Bool(bool),
-    /// One of these.
-    List(#[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))] Vec<Scalar>),
-    /// A test.
-    Test(Test),
-}
-
-/// A plain value.
-#[serde(untagged)]
-pub enum Scalar {
-    /// A text with `*` as a wildcard.
-    Text(String),
-    /// A number.
-    Number(f64),
-    /// `true` or `false`.
-    Bool(bool),
 }
 
 /// The dialect that a deployment speaks.

@@ -1,120 +1,139 @@
 //! The shape of a document: whether every key is known and every value is of its type, by the same schema that editors use.
 //!
 //! The schema is generated from the types in `raw`, so there is one source of truth; it is checked here rather than by
-//! decoding because a decoder stops at the first error. This interprets only what the generator writes for our types: a
-//! keyword that is not a field of [`Schema`] fails the test that reads the schema.
+//! decoding because a decoder stops at the first error. This interprets what the generator writes for our types and no more:
+//! a test refuses a schema with a keyword that is not among [`KEYWORDS`].
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::at::At;
 use super::issue::{Report, nearest, quoted};
 
-/// The JSON Schema of the routes document, as it is published.
+/// The JSON Schema (draft 2020-12) of the routes document, as it is published.
 pub const SCHEMA: &str = include_str!("../../routes.schema.json");
+
+/// The keywords that are interpreted here, and those that mean nothing to a check.
+#[cfg(test)]
+const KEYWORDS: [&str; 17] = [
+    "$defs",
+    "$ref",
+    "additionalProperties",
+    "anyOf",
+    "const",
+    "items",
+    "maximum",
+    "minItems",
+    "minimum",
+    "oneOf",
+    "properties",
+    "required",
+    "type",
+    "$schema",
+    "description",
+    "format",
+    "title",
+];
 
 /// Reports everything that is wrong with the shape of the document, and gives back what is sound: unknown keys and values of
 /// a wrong type are left out, so that the rest can still be looked at. `None` where nothing sound is left.
 pub fn check(document: &Value, report: &mut Report<'_>) -> Option<Value> {
     match serde_json::from_str(SCHEMA) {
-        Ok(root) => Checker { root: &root, report }.sound(&root, document, At::Root),
+        Ok(root) => Checker { root: &root, report }.sound(Schema(&root), document, At::Root),
         Err(error) => {
-            report.refuse_found(At::Root, format!("a schema that cannot be read: {error}"), "a schema", None);
+            report.refuse_found(At::Root, format!("a schema that is no JSON: {error}"), "a schema", None);
             None
         }
     }
 }
 
-/// A JSON Schema (draft 2020-12), as far as ours goes.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct Schema {
-    #[serde(rename = "$schema")]
-    _draft: String,
-    #[serde(rename = "title")]
-    _title: String,
-    #[serde(rename = "description")]
-    _description: String,
-    #[serde(rename = "format")]
-    _format: String,
-    #[serde(rename = "$defs")]
-    defs: BTreeMap<String, Schema>,
-    #[serde(rename = "$ref")]
-    reference: Option<String>,
-    r#type: Option<Type>,
-    r#const: Option<String>,
-    any_of: Vec<Schema>,
-    one_of: Vec<Schema>,
-    properties: BTreeMap<String, Schema>,
-    required: Vec<String>,
-    additional_properties: Option<Additional>,
-    items: Option<Box<Schema>>,
-    min_items: Option<usize>,
-    minimum: Option<f64>,
-    maximum: Option<f64>,
-}
+/// A schema, or a part of one.
+#[derive(Clone, Copy)]
+struct Schema<'s>(&'s Value);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Type {
-    Array,
-    Boolean,
-    Integer,
-    Number,
-    Object,
-    String,
-}
-
-/// What an object may hold beside its properties.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Additional {
-    /// Anything, or nothing.
-    Allowed(bool),
-    /// Values of this shape: the object is a map.
-    Of(Box<Schema>),
-}
-
-impl Schema {
-    fn accepts_type_of(&self, value: &Value) -> bool {
-        self.r#type.is_none_or(|expected| match expected {
-            Type::Array => value.is_array(),
-            Type::Boolean => value.is_boolean(),
-            Type::Integer => value.is_u64() || value.is_i64(),
-            Type::Number => value.is_number(),
-            Type::Object => value.is_object(),
-            Type::String => value.is_string(),
-        })
+impl<'s> Schema<'s> {
+    fn text(self, keyword: &str) -> Option<&'s str> {
+        self.0.get(keyword)?.as_str()
     }
 
-    fn accepts_range_of(&self, value: &Value) -> bool {
-        value.as_f64().is_none_or(|number| {
-            self.minimum.is_none_or(|least| number >= least) && self.maximum.is_none_or(|most| number <= most)
-        })
+    fn number(self, keyword: &str) -> Option<f64> {
+        self.0.get(keyword)?.as_f64()
+    }
+
+    fn list(self, keyword: &str) -> impl Iterator<Item = Schema<'s>> + use<'s> {
+        self.0.get(keyword).and_then(Value::as_array).into_iter().flatten().map(Schema)
+    }
+
+    fn has(self, keyword: &str) -> bool {
+        self.0.get(keyword).is_some()
+    }
+
+    /// The keys that an object must have.
+    fn required(self) -> impl Iterator<Item = &'s str> + use<'s> {
+        self.list("required").filter_map(|key| key.0.as_str())
+    }
+
+    /// The keys that an object can have.
+    fn keys(self) -> impl Iterator<Item = &'s str> + use<'s> {
+        self.0
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(|keys| keys.keys().map(String::as_str))
+    }
+
+    fn property(self, key: &str) -> Option<Schema<'s>> {
+        self.0.get("properties")?.get(key).map(Schema)
+    }
+
+    /// The words of an enumeration.
+    fn words(self) -> impl Iterator<Item = &'s str> + use<'s> {
+        self.list("oneOf").filter_map(|word| word.text("const"))
+    }
+
+    fn accepts_type_of(self, value: &Value) -> bool {
+        match self.text("type") {
+            Some("array") => value.is_array(),
+            Some("boolean") => value.is_boolean(),
+            Some("integer") => value.is_u64() || value.is_i64(),
+            Some("number") => value.is_number(),
+            Some("object") => value.is_object(),
+            Some("string") => value.is_string(),
+            _ => true,
+        }
+    }
+
+    fn accepts_size_of(self, value: &Value) -> bool {
+        match value {
+            Value::Number(number) => number.as_f64().is_none_or(|number| {
+                self.number("minimum").is_none_or(|least| number >= least)
+                    && self.number("maximum").is_none_or(|most| number <= most)
+            }),
+            // The only least size in our schemas is one.
+            Value::Array(list) => !(self.has("minItems") && list.is_empty()),
+            Value::Null | Value::Bool(_) | Value::String(_) | Value::Object(_) => true,
+        }
     }
 }
 
 struct Checker<'s, 'r, 'd> {
-    root: &'s Schema,
+    root: &'s Value,
     report: &'r mut Report<'d>,
 }
 
 impl<'s> Checker<'s, '_, '_> {
     /// What of `value` is sound at a place where `schema` rules; `None` where it cannot be used at all.
-    fn sound(&mut self, schema: &'s Schema, value: &Value, at: At<'_>) -> Option<Value> {
+    fn sound(&mut self, schema: Schema<'s>, value: &Value, at: At<'_>) -> Option<Value> {
         let schema = self.target(schema);
-        if !schema.any_of.is_empty() {
+        if schema.has("anyOf") {
             return match self.branch(schema, value) {
                 Some(branch) => self.sound(branch, value, at),
                 None => self.refuse(schema, at),
             };
         }
-        if !schema.one_of.is_empty() {
+        if schema.has("oneOf") {
             return self.sound_word(schema, value, at);
         }
-        if !schema.accepts_type_of(value) || !schema.accepts_range_of(value) {
+        if !schema.accepts_type_of(value) || !schema.accepts_size_of(value) {
             return self.refuse(schema, at);
         }
         match value {
@@ -124,12 +143,11 @@ impl<'s> Checker<'s, '_, '_> {
         }
     }
 
-    fn sound_word(&mut self, schema: &'s Schema, value: &Value, at: At<'_>) -> Option<Value> {
-        let words = || schema.one_of.iter().filter_map(|word| word.r#const.as_deref());
+    fn sound_word(&mut self, schema: Schema<'s>, value: &Value, at: At<'_>) -> Option<Value> {
         match value.as_str() {
-            Some(text) if words().any(|word| word == text) => Some(value.clone()),
+            Some(text) if schema.words().any(|word| word == text) => Some(value.clone()),
             Some(text) => {
-                self.report.refuse_name(at, text, self.expectation(schema), words());
+                self.report.refuse_name(at, text, self.expectation(schema), schema.words());
                 None
             }
             None => self.refuse(schema, at),
@@ -138,114 +156,125 @@ impl<'s> Checker<'s, '_, '_> {
 
     fn sound_object(
         &mut self,
-        schema: &'s Schema,
+        schema: Schema<'s>,
         object: &Map<String, Value>,
         at: At<'_>,
     ) -> Option<Map<String, Value>> {
+        let additional = schema.0.get("additionalProperties");
         let mut sound = Map::new();
         let mut meant = Vec::new();
         for (key, value) in object {
             let at = at.key(key);
-            let kept = match (schema.properties.get(key), &schema.additional_properties) {
+            let kept = match (schema.property(key), additional) {
                 (Some(property), _) => self.sound(property, value, at),
-                (None, Some(Additional::Of(entry))) => self.sound(entry, value, at),
-                (None, None | Some(Additional::Allowed(true))) => Some(value.clone()),
-                (None, Some(Additional::Allowed(false))) => {
+                (None, Some(entry @ Value::Object(_))) => self.sound(Schema(entry), value, at),
+                (None, Some(Value::Bool(false))) => {
                     meant.extend(self.refuse_key(schema, key, at));
                     None
                 }
+                (None, _) => Some(value.clone()),
             };
             if let Some(kept) = kept {
                 sound.insert(key.clone(), kept);
             }
         }
-        for key in schema.required.iter().filter(|key| !object.contains_key(*key) && !meant.contains(key)) {
-            let expected =
-                schema.properties.get(key).map_or_else(String::new, |property| self.expectation(property));
-            self.report.refuse(at.key(key), expected);
+        for key in schema.required() {
+            if !object.contains_key(key) && !meant.iter().any(|meant| meant == key) {
+                let expected = schema.property(key).map(|property| self.expectation(property));
+                self.report.refuse(at.key(key), expected.unwrap_or_default());
+            }
         }
-        schema.required.iter().all(|key| sound.contains_key(key)).then_some(sound)
+        schema.required().all(|key| sound.contains_key(key)).then_some(sound)
     }
 
     /// A list is sound as a whole or not at all: without one element the others would have other indices.
-    fn sound_list(&mut self, schema: &'s Schema, list: &[Value], at: At<'_>) -> Option<Vec<Value>> {
-        if list.len() < schema.min_items.unwrap_or_default() {
-            return self.refuse(schema, at);
-        }
-        let Some(element) = &schema.items else { return Some(list.to_vec()) };
+    fn sound_list(&mut self, schema: Schema<'s>, list: &[Value], at: At<'_>) -> Option<Vec<Value>> {
+        let Some(element) = schema.0.get("items") else { return Some(list.to_vec()) };
         let sound: Vec<_> = list
             .iter()
             .enumerate()
-            .map(|(index, value)| self.sound(element, value, at.index(index)))
+            .map(|(index, value)| self.sound(Schema(element), value, at.index(index)))
             .collect();
         sound.into_iter().collect()
     }
 
-    fn refuse<T>(&mut self, schema: &'s Schema, at: At<'_>) -> Option<T> {
+    fn refuse<T>(&mut self, schema: Schema<'s>, at: At<'_>) -> Option<T> {
         self.report.refuse(at, self.expectation(schema));
         None
     }
 
     /// Gives back the key that was probably meant.
-    fn refuse_key(&mut self, schema: &'s Schema, key: &str, at: At<'_>) -> Option<String> {
-        let nearest = nearest(key, schema.properties.keys().map(String::as_str));
+    fn refuse_key(&mut self, schema: Schema<'s>, key: &str, at: At<'_>) -> Option<String> {
+        let nearest = nearest(key, schema.keys());
         let expected = match nearest {
             Some(_) => "a key that exists here".to_owned(),
-            None => format!("one of the keys {}", join(schema.properties.keys().cloned().collect(), "and")),
+            None => format!("one of the keys {}", join(schema.keys().map(str::to_owned).collect(), "and")),
         };
         self.report.refuse_found(at, format!("the key {}", quoted(key)), expected, nearest.clone());
         nearest
     }
 
     /// The definition that a schema refers to.
-    fn target(&self, schema: &'s Schema) -> &'s Schema {
-        let name = schema.reference.as_deref().and_then(|reference| reference.strip_prefix("#/$defs/"));
-        name.and_then(|name| self.root.defs.get(name)).unwrap_or(schema)
+    fn target(&self, schema: Schema<'s>) -> Schema<'s> {
+        let name = schema.text("$ref").and_then(|reference| reference.strip_prefix("#/$defs/"));
+        name.and_then(|name| self.root.get("$defs")?.get(name)).map_or(schema, Schema)
     }
 
     /// The alternative that a value is meant to be. The type of the value says which; of several objects, the keys do.
-    fn branch(&self, schema: &'s Schema, value: &Value) -> Option<&'s Schema> {
-        let fits = schema
-            .any_of
-            .iter()
-            .map(|branch| self.target(branch))
-            .filter(|branch| branch.accepts_type_of(value));
-        let strangeness = |branch: &&Schema| {
+    fn branch(&self, schema: Schema<'s>, value: &Value) -> Option<Schema<'s>> {
+        let strangeness = |branch: &Schema<'s>| {
             let Some(object) = value.as_object() else { return 0 };
-            object.keys().filter(|key| !branch.properties.contains_key(*key)).count()
-                + branch.required.iter().filter(|key| !object.contains_key(*key)).count()
+            object.keys().filter(|key| branch.property(key).is_none()).count()
+                + branch.required().filter(|key| !object.contains_key(*key)).count()
         };
-        fits.min_by_key(strangeness)
+        // A branch may itself be a choice.
+        let fits = |branch: &Schema<'s>| {
+            branch.accepts_type_of(value) && (!branch.has("anyOf") || self.branch(*branch, value).is_some())
+        };
+        schema.list("anyOf").map(|branch| self.target(branch)).filter(fits).min_by_key(strangeness)
     }
 
     /// What `schema` expects, in words.
-    fn expectation(&self, schema: &'s Schema) -> String {
+    fn expectation(&self, schema: Schema<'s>) -> String {
         let schema = self.target(schema);
-        if !schema.any_of.is_empty() {
-            let mut kinds: Vec<_> = schema.any_of.iter().map(|branch| self.expectation(branch)).collect();
-            kinds.dedup();
+        if schema.has("anyOf") {
+            let mut kinds = Vec::new();
+            self.kinds(schema, &mut kinds);
             return join(kinds, "or");
         }
-        if !schema.one_of.is_empty() {
-            let words = schema.one_of.iter().filter_map(|word| word.r#const.as_deref()).map(quoted).collect();
-            return join(words, "or");
+        if schema.has("oneOf") {
+            return join(schema.words().map(quoted).collect(), "or");
         }
-        let kind = match schema.r#type {
-            Some(Type::Array) if schema.min_items.is_some() => "a list with something in it",
-            Some(Type::Array) => "a list",
-            Some(Type::Boolean) => "true or false",
-            Some(Type::Integer) => "a whole number",
-            Some(Type::Number) => "a number",
-            Some(Type::Object) => "an object",
-            Some(Type::String) => "a text",
-            None => "a value",
+        let kind = match schema.text("type") {
+            Some("array") if schema.has("minItems") => "a list with something in it",
+            Some("array") => "a list",
+            Some("boolean") => "true or false",
+            Some("integer") => "a whole number",
+            Some("number") => "a number",
+            Some("object") => "an object",
+            Some("string") => "a text",
+            _ => "a value",
         };
-        match (schema.minimum, schema.maximum) {
+        match (schema.number("minimum"), schema.number("maximum")) {
             (Some(least), Some(most)) if least >= most => format!("{most}"),
             (Some(least), Some(most)) => format!("{kind} from {least} to {most}"),
             (Some(least), None) => format!("{kind}, at least {least}"),
             (None, Some(most)) => format!("{kind}, at most {most}"),
             (None, None) => kind.to_owned(),
+        }
+    }
+
+    /// What the alternatives of a choice expect, those of choices within it included.
+    fn kinds(&self, schema: Schema<'s>, kinds: &mut Vec<String>) {
+        for branch in schema.list("anyOf").map(|branch| self.target(branch)) {
+            if branch.has("anyOf") {
+                self.kinds(branch, kinds);
+                continue;
+            }
+            let kind = self.expectation(branch);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
         }
     }
 }
@@ -295,7 +324,9 @@ fn tidy(schema: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::{SCHEMA, Schema, generate};
+    use serde_json::Value;
+
+    use super::{KEYWORDS, SCHEMA, generate};
 
     #[test]
     fn the_published_schema_is_current() {
@@ -304,6 +335,19 @@ mod tests {
 
     #[test]
     fn every_keyword_of_the_schema_is_understood() {
-        serde_json::from_str::<Schema>(SCHEMA).unwrap();
+        fn check(schema: &Value) {
+            for (keyword, value) in schema.as_object().into_iter().flatten() {
+                assert!(KEYWORDS.contains(&keyword.as_str()), "the keyword {keyword}");
+                match keyword.as_str() {
+                    "$defs" | "properties" => value.as_object().unwrap().values().for_each(check),
+                    "anyOf" | "oneOf" => value.as_array().unwrap().iter().for_each(check),
+                    "items" | "additionalProperties" => check(value),
+                    "minItems" => assert_eq!(value, 1),
+                    "type" => assert!(value.is_string(), "one type alone: {value}"),
+                    _ => {}
+                }
+            }
+        }
+        check(&serde_json::from_str(SCHEMA).unwrap());
     }
 }

@@ -134,9 +134,7 @@ impl Compiler<'_> {
 
     fn matcher(&mut self, matcher: &Matcher, at: At<'_>, case: Case) -> Test {
         match matcher {
-            Matcher::Text(text) => Test::Text(Glob::new(case.of(text))),
-            Matcher::Number(number) => Test::Number(*number),
-            Matcher::Bool(boolean) => Test::Bool(*boolean),
+            Matcher::Scalar(value) => scalar(value, case),
             Matcher::List(list) => any_of(list, case),
             Matcher::Test(test) => self.test(test, at, case),
         }
@@ -199,10 +197,13 @@ fn body_field(path: &str) -> Fact {
 }
 
 fn any_of(list: &[Scalar], case: Case) -> Test {
-    let tests = list.iter().map(|scalar| match scalar {
+    Test::Any(list.iter().map(|value| scalar(value, case)).collect())
+}
+
+fn scalar(value: &Scalar, case: Case) -> Test {
+    match value {
         Scalar::Text(text) => Test::Text(Glob::new(case.of(text))),
         Scalar::Number(number) => Test::Number(*number),
         Scalar::Bool(boolean) => Test::Bool(*boolean),
-    });
-    Test::Any(tests.collect())
+    }
 }

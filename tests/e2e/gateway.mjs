@@ -1,0 +1,89 @@
+// Runs the built Worker in workerd, through Miniflare, with a KV namespace of its own.
+
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Log, LogLevel, Miniflare } from "miniflare";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const ROUTES_KEY = "routes";
+
+// `routes`: the document for KV, as an object or as text; nothing is written where it is undefined.
+// `vars`: the Worker's variables and secrets. `kvPersist`: a folder in which KV outlives the gateway.
+export async function startGateway({ routes, vars = {}, kvPersist, build = join(ROOT, "build") } = {}) {
+  const logs = [];
+  const miniflare = new Miniflare({
+    host: "127.0.0.1",
+    port: 0,
+    cf: false,
+    enableDevRegistry: false,
+    telemetry: { enabled: false },
+    logRequests: false,
+    log: new Log(LogLevel.NONE),
+    handleStructuredLogs: ({ level, message }) => logs.push(`${level}: ${message}`),
+    handleUncaughtError: (error) => logs.push(`uncaught: ${error.stack}`),
+    resourcePersistencePath: kvPersist,
+    workers: [{ config: { name: "switchyard", ...platform(), manifest: worker(build), env: bindings(vars) } }],
+  });
+  const kv = await miniflare.getKVNamespace("ROUTES");
+  const putRoutes = (document) =>
+    kv.put(ROUTES_KEY, typeof document === "string" ? document : JSON.stringify(document));
+  if (routes !== undefined) await putRoutes(routes);
+  const url = String(await miniflare.ready).replace(/\/$/, "");
+
+  return {
+    url,
+    logs, // what the Worker wrote to its console
+    fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
+    putRoutes,
+    deleteRoutes: () => kv.delete(ROUTES_KEY),
+    kvKeys: async () => (await kv.list()).keys.map(({ name }) => name),
+    close: () => miniflare.dispose(),
+  };
+}
+
+// Starts a gateway, gives it to `use`, and closes it. What fails there shows the Worker's log.
+export async function withGateway(options, use) {
+  const gateway = await startGateway(options);
+  try {
+    return await use(gateway);
+  } catch (error) {
+    if (gateway.logs.length > 0) error.message += `\nthe Worker's log:\n${gateway.logs.join("\n")}`;
+    throw error;
+  } finally {
+    await gateway.close();
+  }
+}
+
+// Compatibility date and flags, as they are deployed.
+function platform() {
+  const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
+  const flags = /^compatibility_flags\s*=\s*\[(.*?)\]/ms.exec(toml)?.[1] ?? "";
+  return {
+    compatibilityDate: /^compatibility_date\s*=\s*"(.+?)"/m.exec(toml)[1],
+    compatibilityFlags: [...flags.matchAll(/"(.+?)"/g)].map(([, flag]) => flag),
+  };
+}
+
+const MODULE_TYPES = { ".js": "esm", ".mjs": "esm", ".wasm": "wasm" };
+
+function worker(build) {
+  if (!existsSync(join(build, "index.js"))) throw new Error(`no Worker in ${build}: build it with \`node scripts/build.mjs\``);
+  const modules = {};
+  for (const entry of readdirSync(build, { recursive: true, withFileTypes: true })) {
+    const type = MODULE_TYPES[/\.\w+$/.exec(entry.name)?.[0]];
+    if (!entry.isFile() || !type) continue;
+    const path = join(entry.parentPath, entry.name);
+    const contents = readFileSync(path);
+    modules[relative(build, path).replaceAll(sep, "/")] = {
+      type,
+      contents: type === "wasm" ? new Uint8Array(contents) : contents.toString(),
+    };
+  }
+  return { mainModule: "index.js", modules };
+}
+
+function bindings(vars) {
+  const texts = Object.entries(vars).map(([name, value]) => [name, { type: "text", value }]);
+  return { ROUTES: { type: "kv", id: "routes" }, ...Object.fromEntries(texts) };
+}

@@ -1,0 +1,173 @@
+// The routes document in KV: it changes without a deploy, and a bad one never takes traffic.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { after, afterEach, before, test } from "node:test";
+import { startSimulator } from "../../simulator/simulator.mjs";
+import { APP_KEY, assertError, assertServedBy, assertTrail, chat, fleet } from "./document.mjs";
+import { startGateway, withGateway } from "./gateway.mjs";
+
+let simulator;
+before(async () => (simulator = await startSimulator()));
+afterEach(() => simulator.reset());
+after(() => simulator.close());
+
+const OPENAI = "openai/gpt-4o";
+const EASTUS = "eastus/gpt-4o-eastus";
+const CHANGED = { models: { chat: { targets: ["azure-eastus"] } } };
+const PATIENCE_MS = 10_000;
+const EVERY_MS = 100; // refresh_seconds is 1: requests keep the gateway looking
+
+// Sends requests until one of them satisfies `isThere`, as an application would; gives that response.
+async function until(gateway, isThere, body) {
+  const end = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const response = await chat(gateway, body);
+    if (await isThere(response.clone())) return response;
+    const last = `${response.status} ${await response.text()}`;
+    assert.ok(Date.now() < end, `not within ${PATIENCE_MS} ms; last answer: ${last}\n${gateway.logs.join("\n")}`);
+    await wait(EVERY_MS);
+  }
+}
+
+const from = (upstream) => (response) => response.headers.get("x-switchyard-deployment") === upstream;
+// Whether the gateway has written a line like this from now on.
+function logged(gateway, pattern) {
+  const start = gateway.logs.length;
+  return () => gateway.logs.slice(start).some((line) => pattern.test(line));
+}
+
+test("a change of the document is picked up, and shows another version", () =>
+  withGateway(fleet(simulator), async (gateway) => {
+    const before = await chat(gateway);
+    await assertServedBy(before, OPENAI);
+    await gateway.putRoutes(fleet(simulator, CHANGED).routes);
+    const changed = await until(gateway, from("azure-eastus"));
+    await assertServedBy(changed, EASTUS);
+    const version = (response) => response.headers.get("x-switchyard-routes");
+    assert.notEqual(version(changed), version(before));
+  }));
+
+const BAD = {
+  "text that is no JSON": "{",
+  "a document with an unknown key": { version: 1, modles: {} },
+  "a document whose targets do not exist": { version: 1, deployments: {}, models: { chat: { targets: ["nothing"] } } },
+  "an empty document": "",
+};
+for (const [what, document] of Object.entries(BAD)) {
+  test(`${what} never takes traffic: the last good one goes on, and the log says why`, () =>
+    withGateway(fleet(simulator), async (gateway) => {
+      await assertServedBy(await chat(gateway), OPENAI);
+      await gateway.putRoutes(document);
+      await assertServedBy(await until(gateway, logged(gateway, /routes/i)), OPENAI);
+      await gateway.putRoutes(fleet(simulator, CHANGED).routes);
+      await assertServedBy(await until(gateway, from("azure-eastus")), EASTUS);
+    }));
+}
+
+test("a document that vanishes leaves the last good one in place", () =>
+  withGateway(fleet(simulator), async (gateway) => {
+    await assertServedBy(await chat(gateway), OPENAI);
+    await gateway.deleteRoutes();
+    // Long enough for two refreshes: nothing may change, so there is nothing to wait for but time.
+    const end = Date.now() + 2500;
+    while (Date.now() < end) {
+      await assertServedBy(await chat(gateway), OPENAI);
+      await wait(EVERY_MS);
+    }
+  }));
+
+for (const [what, damage] of [
+  ["a bad document", (gateway) => gateway.putRoutes("{")],
+  ["no document", (gateway) => gateway.deleteRoutes()],
+]) {
+  test(`after a restart with ${what} in KV, the last good one goes on`, async () => {
+    const kvPersist = await mkdtemp(join(tmpdir(), "switchyard-"));
+    const { routes, vars } = fleet(simulator, CHANGED);
+    try {
+      await withGateway({ routes, vars, kvPersist }, async (gateway) => {
+        await assertServedBy(await chat(gateway), EASTUS);
+        // The last good one must have been kept before the damage is done: it is, when a refresh has seen it.
+        await until(gateway, keptIn(gateway));
+        await damage(gateway);
+      });
+      await withGateway({ vars, kvPersist }, async (gateway) => {
+        for (let again = 0; again < 3; again += 1) await assertServedBy(await chat(gateway), EASTUS);
+      });
+    } finally {
+      await rm(kvPersist, { recursive: true });
+    }
+  });
+}
+
+// Whether the gateway has put a second entry into KV beside the document.
+function keptIn(gateway) {
+  return async () => (await gateway.kvKeys()).length > 1;
+}
+
+test("a document that is bad from the start is a 503 routes_unavailable, or the one compiled in: never a crash", () =>
+  withGateway({ routes: "{", vars: fleet(simulator).vars }, async (gateway) => {
+    const response = await chat(gateway);
+    assert.ok([401, 404, 503].includes(response.status), String(response.status));
+    await assertError(response, response.status);
+  }));
+
+test("a variable that is missing disables that deployment alone", async () => {
+  const { routes, vars } = fleet(simulator);
+  const { OPENAI_API_KEY: _, ...rest } = vars;
+  await withGateway({ routes, vars: rest }, async (gateway) => {
+    const response = await chat(gateway);
+    assertTrail(response, [["azure-eastus", "200"]]);
+    await assertServedBy(response, EASTUS);
+    await assertError(await chat(gateway, { model: "speak" }, { path: "/v1/audio/speech" }), 503, "no_eligible_deployment");
+    const health = await gateway.fetch("/healthz");
+    assert.equal(health.status, 200);
+    await health.body?.cancel();
+  });
+  assert.deepEqual(simulator.calls("openai"), []);
+});
+
+test("requests that come together at the very start are all served", async () => {
+  const gateway = await startGateway(fleet(simulator));
+  try {
+    const responses = await Promise.all(Array.from({ length: 20 }, () => chat(gateway)));
+    for (const response of responses) await assertServedBy(response, OPENAI);
+  } finally {
+    await gateway.close();
+  }
+});
+
+test("weights spread requests over deployments", () =>
+  withGateway(
+    fleet(simulator, {
+      models: {
+        split: { strategy: "weighted", targets: [{ use: "openai", weight: 70 }, { use: "azure-eastus", weight: 30 }] },
+        none: { strategy: "weighted", targets: [{ use: "openai", weight: 0 }, { use: "azure-eastus", weight: 1 }] },
+        turns: { strategy: "round_robin", targets: ["openai", "azure-eastus"] },
+      },
+    }),
+    async (gateway) => {
+      const count = async (model, times) => {
+        const responses = await Promise.all(Array.from({ length: times }, () => chat(gateway, { model })));
+        await Promise.all(responses.map((response) => response.body.cancel()));
+        return responses.filter(from("openai")).length;
+      };
+      const share = await count("split", 200);
+      assert.ok(share > 110 && share < 170, `${share} of 200 at weight 70`); // five standard deviations
+      assert.equal(await count("none", 20), 0);
+      assert.equal(await count("turns", 20), 10);
+    },
+  ));
+
+test("the key of a client is a variable too: without it nobody is that client", async () => {
+  const { routes, vars } = fleet(simulator);
+  const { APP_KEY: _, ...rest } = vars;
+  await withGateway({ routes, vars: rest }, async (gateway) => {
+    for (const key of [APP_KEY, "", "${APP_KEY}"]) {
+      await assertError(await chat(gateway, {}, { headers: { authorization: `Bearer ${key}` } }), 401, "invalid_api_key");
+    }
+  });
+});

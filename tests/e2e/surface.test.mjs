@@ -1,0 +1,250 @@
+// The HTTP surface: forms of paths, our own endpoints, errors, headers in both directions, CORS.
+
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { startSimulator } from "../../simulator/simulator.mjs";
+import { APP_KEY, assertError, assertServedBy, assertTrail, chat, fleet, HI } from "./document.mjs";
+import { startGateway, withGateway } from "./gateway.mjs";
+
+const RULES = [
+  { when: { path: "/ai/azure/*" }, use: "chat-eastus" },
+  { when: { header: { "x-tier": "gold" }, model: "chat" }, use: "chat-westeurope" },
+];
+
+let simulator, gateway;
+before(async () => {
+  simulator = await startSimulator();
+  gateway = await startGateway(fleet(simulator, { rules: RULES }));
+});
+beforeEach(() => simulator.reset());
+after(async () => {
+  await gateway?.close();
+  await simulator.close();
+});
+
+const get = (path, headers = {}) => gateway.fetch(path, { headers: { authorization: `Bearer ${APP_KEY}`, ...headers } });
+
+describe("paths", () => {
+  const OPENAI = "openai/gpt-4o";
+  const EASTUS = "eastus/gpt-4o-eastus";
+  const WESTEUROPE = "westeurope/gpt-4o-westeurope";
+  const forms = [
+    // [path, fields of the body, who serves]
+    ["/v1/chat/completions", {}, OPENAI],
+    ["/chat/completions", {}, OPENAI],
+    ["/v1/v1/chat/completions", {}, OPENAI],
+    ["/v1/chat/completions/", {}, OPENAI],
+    ["/v1/chat/completions?beta=true", {}, OPENAI],
+    ["/openai/deployments/chat-eastus/chat/completions?api-version=2024-10-21", { model: undefined }, EASTUS],
+    ["/openai/deployments/chat-eastus/chat/completions", { model: undefined }, EASTUS],
+    ["/openai/deployments/chat-eastus/chat/completions?api-version=2024-10-21", { model: "chat" }, EASTUS],
+    ["/openai/chat/completions?api-version=2024-10-21", {}, OPENAI],
+    ["/openai/chat/completions", {}, OPENAI],
+    ["/openai/v1/chat/completions", {}, OPENAI],
+    ["/openai/v1/chat/completions?api-version=preview", {}, OPENAI],
+    ["/ai/azure/v1/chat/completions", {}, EASTUS],
+    ["/ai/azure/chat/completions", {}, EASTUS],
+    ["/ai/azure/openai/deployments/chat/chat/completions?api-version=2024-10-21", {}, EASTUS],
+    ["/ai/azure/openai/v1/chat/completions", { model: "chat-westeurope" }, EASTUS],
+    ["/openai/deployments/chat-westeurope/chat/completions?api-version=2024-06-01", {}, WESTEUROPE],
+  ];
+  for (const [path, body, who] of forms) {
+    test(`${path} with ${JSON.stringify(body)} is served by ${who}`, async () => {
+      await assertServedBy(await chat(gateway, body, { path }), who);
+    });
+  }
+
+  test("a rule on a header chooses another node, and only where it matches", async () => {
+    await assertServedBy(await chat(gateway, {}, { headers: { "x-tier": "gold" } }), WESTEUROPE);
+    await assertServedBy(await chat(gateway, {}, { headers: { "x-tier": "silver" } }), OPENAI);
+  });
+});
+
+describe("our own endpoints", () => {
+  test("GET /healthz needs no key", async () => {
+    const response = await gateway.fetch("/healthz");
+    assert.equal(response.status, 200);
+    await response.body?.cancel();
+  });
+
+  test("GET /v1/models lists the nodes, in OpenAI's shape", async () => {
+    for (const path of ["/v1/models", "/models", "/openai/v1/models", "/openai/models?api-version=2024-10-21"]) {
+      const response = await get(path);
+      assert.equal(response.status, 200, path);
+      const list = await response.json();
+      assert.equal(list.object, "list");
+      const entry = list.data.find(({ id }) => id === "chat");
+      assert.equal(entry.object, "model");
+      assert.ok(!list.data.some(({ id }) => id === "azure-eastus"), "no deployments");
+    }
+    assert.deepEqual(simulator.calls("openai"), [], "answered from the graph");
+  });
+
+  test("GET /v1/models/{id} shows one of them, and a 404 for none", async () => {
+    const response = await get("/v1/models/embed");
+    assert.equal(response.status, 200);
+    assert.equal((await response.json()).id, "embed");
+    await assertError(await get("/v1/models/none"), 404, "model_not_found");
+  });
+});
+
+describe("requests that cannot be served", () => {
+  test("an unknown path is a 404 in OpenAI's shape", async () => {
+    await assertError(await get("/v1/nothing"), 404);
+    await assertError(await chat(gateway, {}, { path: "/nothing/at/all" }), 404);
+  });
+
+  test("a wrong method is a 405 in OpenAI's shape that names the right one", async () => {
+    const response = await get("/v1/chat/completions");
+    assert.match(response.headers.get("allow") ?? "", /POST/);
+    await assertError(response, 405);
+    await assertError(await chat(gateway, {}, { method: "DELETE" }), 405);
+    await assertError(await chat(gateway, {}, { path: "/v1/models" }), 405);
+  });
+
+  const bodies = [
+    // [what, body, status, code]
+    ["text that is no JSON", "hello", 400, "invalid_json"],
+    ["JSON that is cut off", '{"model": "chat", "messages": [', 400, "invalid_json"],
+    ["JSON that is no object", "[]", 400],
+    ["nothing", "", 400, "invalid_json"],
+    ["no model", '{"messages": []}', 400, "missing_model"],
+    ["a model that is no string", '{"model": 4}', 400],
+    ["an unknown model", '{"model": "chta", "messages": []}', 404, "model_not_found"],
+    ["the name of a deployment", '{"model": "azure-eastus", "messages": []}', 404, "model_not_found"],
+  ];
+  for (const [what, body, status, code] of bodies) {
+    test(`${what} as a body is a ${status} ${code ?? ""}`, async () => {
+      await assertError(await chat(gateway, {}, { body }), status, code);
+      assert.deepEqual(simulator.calls("openai"), []);
+    });
+  }
+
+  test("an unknown model is told the nearest name", async () => {
+    assert.match((await assertError(await chat(gateway, { model: "embedd" }), 404)).message, /\bembed\b/);
+  });
+
+  test("a body larger than the buffer is sent once, whole", async () => {
+    await withGateway(fleet(simulator, { settings: { buffer_bytes: 65_536 } }), async (small) => {
+      const content = "x".repeat(600_000);
+      const response = await chat(small, { messages: [{ role: "user", content }] });
+      await assertServedBy(response, "openai/gpt-4o");
+      assert.ok(simulator.calls("openai")[0].body_bytes > 600_000);
+    });
+  });
+});
+
+describe("headers to the client", () => {
+  test("say who served and how", async () => {
+    const response = await chat(gateway);
+    const header = (name) => response.headers.get(`x-switchyard-${name}`);
+    assert.match(header("request-id"), /\S{8,}/);
+    assert.equal(header("model"), "chat");
+    assert.equal(header("deployment"), "openai");
+    assert.equal(header("attempts"), "1");
+    assert.match(header("routes"), /\S+/);
+    assert.match(response.headers.get("server-timing"), /\S+/);
+    assertTrail(response, [["openai", "200"]]);
+    await assertServedBy(response, "openai/gpt-4o");
+  });
+
+  test("are hidden one by one by `settings.expose`", async () => {
+    const expose = { deployment: false, trail: false, timing: false };
+    await withGateway(fleet(simulator, { settings: { expose } }), async (quiet) => {
+      const response = await chat(quiet);
+      for (const name of ["x-switchyard-deployment", "x-switchyard-trail", "server-timing"]) {
+        assert.equal(response.headers.get(name), null, name);
+      }
+      assert.equal(response.headers.get("x-switchyard-model"), "chat");
+      await assertServedBy(response, "openai/gpt-4o");
+    });
+  });
+
+  test("keep what clients use of the upstream's, and nothing of its topology or cookies", async () => {
+    for (const upstream of ["openai", "eastus"]) await simulator.fault(upstream, { fault: { cookie: true } });
+    const openai = await chat(gateway);
+    for (const name of ["x-request-id", "x-ratelimit-remaining-requests", "openai-processing-ms"]) {
+      assert.ok(openai.headers.get(name), name);
+    }
+    assert.equal(openai.headers.get("set-cookie"), null);
+    await assertServedBy(openai, "openai/gpt-4o");
+    const azure = await chat(gateway, { model: "chat-eastus" });
+    assert.ok(azure.headers.get("x-request-id"));
+    for (const name of ["x-ms-region", "x-ms-deployment-name", "azureml-model-session", "set-cookie"]) {
+      assert.equal(azure.headers.get(name), null, name);
+    }
+    await assertServedBy(azure, "eastus/gpt-4o-eastus");
+  });
+
+  test("follow CORS only where it is switched on, and only for its origins", async () => {
+    const origin = "https://app.example.com";
+    const off = await chat(gateway, {}, { headers: { origin } });
+    assert.equal(off.headers.get("access-control-allow-origin"), null);
+    const cors = { origins: ["https://*.example.com"] };
+    await withGateway(fleet(simulator, { settings: { cors } }), async (open) => {
+      const preflight = await open.fetch("/v1/chat/completions", {
+        method: "OPTIONS",
+        headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization" },
+      });
+      assert.ok(preflight.ok, `preflight: ${preflight.status}`);
+      assert.equal(preflight.headers.get("access-control-allow-origin"), origin);
+      assert.match(preflight.headers.get("access-control-allow-headers"), /authorization|\*/i);
+      assert.equal((await chat(open, {}, { headers: { origin } })).headers.get("access-control-allow-origin"), origin);
+      const stranger = await chat(open, {}, { headers: { origin: "https://evil.example.net" } });
+      assert.equal(stranger.headers.get("access-control-allow-origin"), null);
+      const unknown = await open.fetch("/v1/chat/completions", { method: "POST", headers: { origin } });
+      assert.equal(unknown.status, 401);
+      assert.equal(unknown.headers.get("access-control-allow-origin"), origin, "errors are readable too");
+    });
+  });
+});
+
+describe("what upstreams receive", () => {
+  const SECRETS = {
+    cookie: "session=client-secret",
+    "cf-connecting-ip": "203.0.113.7",
+    "cf-aig-authorization": "Bearer client-secret",
+    "x-forwarded-for": "203.0.113.7",
+    "x-real-ip": "203.0.113.7",
+    "x-switchyard-metadata": '{"team":"client-secret"}',
+    "proxy-authorization": "Basic client-secret",
+  };
+
+  test("never holds the client's credentials, address or cookies, nor another upstream's key", async () => {
+    await simulator.fault("openai", { fault: "overloaded" });
+    await simulator.fault("eastus", { fault: "overloaded" });
+    await withGateway(fleet(simulator), async (fresh) => {
+      await assertServedBy(await chat(fresh, {}, { headers: SECRETS }), "westeurope/gpt-4o-westeurope");
+    });
+    for (const upstream of ["openai", "eastus", "westeurope"]) {
+      const [{ headers, url }] = simulator.calls(upstream);
+      const text = JSON.stringify([url, headers]);
+      for (const secret of ["client-secret", APP_KEY, "203.0.113.7"]) assert.ok(!text.includes(secret), `${upstream}: ${text}`);
+      for (const other of ["openai", "eastus", "westeurope"]) {
+        assert.equal(text.includes(simulator[other].key), other === upstream, `${other}'s key at ${upstream}`);
+      }
+      // The runtime itself adds `cf-worker`.
+      const leaked = Object.keys(headers).filter((name) => /^(cf-(?!worker$)|x-switchyard-)/.test(name));
+      assert.deepEqual(leaked, [], upstream);
+    }
+  });
+
+  test("is the client's body, with the model replaced and nothing else touched", async () => {
+    const body = '{"messages":[{"role":"user","content":"hi"}],  "model" : "chat", "seed": 9007199254740993, "\\u0061": 1e2}';
+    await assertServedBy(await chat(gateway, {}, { body }), "openai/gpt-4o");
+    assert.equal(simulator.calls("openai")[0].body, body.replace('"chat"', '"gpt-4o"'));
+  });
+
+  test("is the path and the credential of each provider", async () => {
+    await chat(gateway);
+    await chat(gateway, { model: "chat-eastus" });
+    await chat(gateway, { model: "chat-westeurope", messages: HI });
+    const [openai] = simulator.calls("openai");
+    assert.equal(openai.url, "/v1/chat/completions");
+    const [eastus] = simulator.calls("eastus");
+    assert.equal(eastus.url, "/openai/deployments/gpt-4o-eastus/chat/completions?api-version=2024-10-21");
+    const [westeurope] = simulator.calls("westeurope");
+    assert.equal(westeurope.url, "/openai/v1/chat/completions");
+    assert.equal(JSON.parse(westeurope.body).model, "gpt-4o-westeurope");
+  });
+});

@@ -32,7 +32,7 @@ const steps = [
   {
     name: "e2e",
     proves: "the contract, in real workerd with the official SDKs",
-    commands: [["node", "--test", "--test-reporter=spec", "tests/e2e/*.test.mjs"]],
+    commands: [["node", "--test", "--test-reporter=spec", "--test-timeout=60000", "tests/e2e/*.test.mjs"]],
   },
 ];
 

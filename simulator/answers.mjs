@@ -68,7 +68,8 @@ const PIXEL =
 function image(body, who) {
   const received = [body.image].flat().filter((part) => part instanceof File);
   const uploads = received.map((file) => `, ${file.name} ${file.size} bytes`).join("");
-  const usage = { input_tokens: 10, output_tokens: 20, total_tokens: 30, input_tokens_details: { text_tokens: 10, image_tokens: 0 } };
+  const input_tokens_details = { text_tokens: 10, image_tokens: 0 };
+  const usage = { input_tokens: 10, output_tokens: 20, total_tokens: 30, input_tokens_details };
   const data = [{ b64_json: PIXEL, revised_prompt: `${greeting(who, "")}${uploads}` }];
   return { json: { created: Math.floor(Date.now() / 1000), data, usage } };
 }

@@ -1,6 +1,7 @@
 // What an upstream was asked: one record per call, kept in the order of arrival.
 //
-// `outcome` is "open" while the call runs, then "finished", "aborted" (the caller left first) or "broken" (a fault of ours ended it).
+// `outcome` is "open" while the call runs, then "finished", "aborted" (the caller left first) or "broken" (a fault ended the
+// connection).
 
 import { createHash } from "node:crypto";
 

@@ -32,6 +32,7 @@ const KEYS = {
   silence: "accept, and never answer",
   slow_headers_ms: "wait before the headers",
   slow_first_token_ms: "headers at once, wait before the first content",
+  pause_ms: "wait between chunks",
   cut_after: "destroy the connection after n chunks",
   end_after: "end cleanly after n chunks, without a terminal event",
   stall_after: "fall silent after n chunks, connection open",

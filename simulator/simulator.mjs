@@ -40,7 +40,7 @@ export async function startSimulator({ ports = {}, lenient = false, random = Mat
     openai: { url: upstreams.openai.url, endpoint: `${upstreams.openai.url}/v1`, key: KEYS.openai },
     eastus: { url: upstreams.eastus.url, endpoint: upstreams.eastus.url, key: KEYS.eastus },
     westeurope: { url: upstreams.westeurope.url, endpoint: upstreams.westeurope.url, key: KEYS.westeurope },
-    aiGateway: { url: upstreams.aiGateway.url, endpoint: `${upstreams.aiGateway.url}/v1`, key: KEYS.aiGateway },
+    aiGateway: { url: upstreams.aiGateway.url, endpoint: upstreams.aiGateway.url, key: KEYS.aiGateway },
     control: { url: control.url },
 
     // Adds a fault: `fault("openai", {fault: "rate_limit", times: 1})`. Resolves when it is in force.

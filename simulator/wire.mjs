@@ -54,6 +54,7 @@ async function sendEvents(response, answer, fault, signal) {
     if (index === firstContent && fault.slow_first_token_ms) {
       await wait(fault.slow_first_token_ms, undefined, { signal });
     }
+    if (index > 0 && fault.pause_ms) await wait(fault.pause_ms, undefined, { signal });
     if (index === fault.malformed_after) await write(response, frame(fault, '{"id":"broken","choi'), fault);
     if (event.data === "[DONE]" && fault.no_done) continue;
     const data = typeof event.data === "string" ? event.data : JSON.stringify(event.data);

@@ -65,7 +65,6 @@ function simulated(document) {
       const { endpoint, key } = simulator.aiGateway;
       assign(deployment.via, "endpoint", endpoint, vars);
       assign(deployment.via, "token", key, vars);
-      Object.assign(vars, Object.fromEntries(namesIn([deployment.via.account, deployment.via.gateway]).map((name) => [name, "simulated"])));
       deployment.endpoint = deployment.provider === "azure" ? "https://simulated-eastus.openai.azure.com" : undefined;
     } else {
       assign(deployment, "endpoint", upstream.endpoint, vars);
@@ -74,6 +73,9 @@ function simulated(document) {
   }
   routes.clients = { ...document.clients, example: { key: "${EXAMPLE_CLIENT_KEY}" } };
   vars.EXAMPLE_CLIENT_KEY = CLIENT_KEY;
+  for (const [, name] of JSON.stringify(document).matchAll(/\$\{(\w+)\}/g)) {
+    vars[name] ??= /VERSION/.test(name) ? "2024-10-21" : `simulated-${name}`;
+  }
   return { routes, vars };
 }
 
@@ -91,8 +93,4 @@ function assign(object, field, value, vars) {
 
 function nameIn(text) {
   return /^\$\{(\w+)\}$/.exec(text ?? "")?.[1];
-}
-
-function namesIn(texts) {
-  return texts.flatMap((text) => [...(text ?? "").matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name));
 }

@@ -1,26 +1,42 @@
 // One test for each fault, before anything was sent to the client: what the client saw, what each upstream saw, and the trail.
 //
-// Each test has a gateway of its own, so that what one learns about a deployment cannot change another.
+// Each test has deployments of its own, a lane, so that what the gateway learns about one cannot change another test.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { after, before, beforeEach, describe, test } from "node:test";
 import { startSimulator } from "../../simulator/simulator.mjs";
-import { assertError, assertServedBy, assertTrail, chat, fleet, readChatStream } from "./document.mjs";
-import { withGateway } from "./gateway.mjs";
-
-let simulator;
-before(async () => (simulator = await startSimulator()));
-afterEach(() => simulator.reset());
-after(() => simulator.close());
+import { assertServedBy, assertTrail, chat, fleet, readChatStream } from "./document.mjs";
+import { startGateway, withGateway } from "./gateway.mjs";
 
 // Patience that the slow faults (2 s) exceed and a healthy upstream never does.
 const timeout = { headers_ms: 500, first_token_ms: 500, idle_ms: 500 };
-const models = {
-  chat: { targets: ["openai", "azure-eastus"], timeout },
-  "azure-first": { targets: ["azure-eastus", "openai"], timeout },
-};
 const SLOW = 2000;
 const STREAM = { stream: true };
+const LANES = 120;
+
+let simulator, gateway;
+let lane = 0;
+before(async () => {
+  simulator = await startSimulator();
+  const options = fleet(simulator);
+  const { deployments, models } = options.routes;
+  for (let number = 1; number <= LANES; number += 1) {
+    const [openai, eastus] = [`openai-${number}`, `eastus-${number}`];
+    Object.assign(deployments, { [openai]: deployments.openai, [eastus]: deployments["azure-eastus"] });
+    models[`openai-first-${number}`] = { targets: [openai, eastus], timeout };
+    models[`eastus-first-${number}`] = { targets: [eastus, openai], timeout };
+  }
+  gateway = await startGateway(options);
+});
+beforeEach(() => {
+  lane += 1;
+  assert.ok(lane <= LANES, "more tests than lanes");
+  return simulator.reset();
+});
+after(async () => {
+  await gateway?.close();
+  await simulator.close();
+});
 
 const callsOf = (...names) => names.map((name) => simulator.calls(name).length);
 
@@ -49,9 +65,10 @@ describe("an error of the first deployment moves the request on", () => {
     }
   }
 
-  for (const [status, outcome] of [[500, "unavailable"], [502, "unavailable"], [503, "unavailable"], [504, /unavailable|timeout/], [529, "unavailable"], [429, "rate_limit"]]) {
+  const statuses = { 429: "rate_limit", 500: "unavailable", 503: "unavailable", 504: /unavailable|timeout/, 529: "unavailable" };
+  for (const [status, outcome] of Object.entries(statuses)) {
     test(`status ${status} with a page instead of an error`, () =>
-      movesOn({ fault: { status, body: "<html>no</html>" }, outcome }));
+      movesOn({ fault: { status: Number(status), body: "<html>no</html>" }, outcome }));
   }
 });
 
@@ -129,19 +146,17 @@ describe("what is no fault stays where it is", () => {
     ["a first token within its time", { slow_first_token_ms: 50 }],
   ];
   for (const [what, fault] of harmless) {
-    test(what, () =>
-      withGateway(fleet(simulator, { models }), async (gateway) => {
-        await simulator.fault("openai", { fault });
-        const messages = [{ role: "user", content: "echo Grüße 👋" }];
-        const response = await chat(gateway, { stream: true, messages });
-        assertTrail(response, [["openai", "200"]]);
-        assert.equal(response.headers.get("set-cookie"), null);
-        const { text, errors } = readChatStream(await response.text());
-        assert.equal(text, "hello from openai/gpt-4o: Grüße 👋");
-        assert.deepEqual(errors, []);
-        assert.deepEqual(callsOf("openai", "eastus"), [1, 0]);
-      }),
-    );
+    test(what, async () => {
+      await simulator.fault("openai", { fault });
+      const messages = [{ role: "user", content: "echo Grüße 👋" }];
+      const response = await chat(gateway, { model: `openai-first-${lane}`, stream: true, messages });
+      assertTrail(response, [[`openai-${lane}`, "200"]]);
+      assert.equal(response.headers.get("set-cookie"), null);
+      const { text, errors } = readChatStream(await response.text());
+      assert.equal(text, "hello from openai/gpt-4o: Grüße 👋");
+      assert.deepEqual(errors, []);
+      assert.deepEqual(callsOf("openai", "eastus"), [1, 0]);
+    });
   }
 });
 
@@ -153,67 +168,61 @@ describe("the caller's own fault goes back unchanged, to no other deployment", (
     ["invalid_request", "bad_request", { openai: "invalid_value", eastus: "invalid_value" }],
   ];
   for (const [error, outcome, codes] of errors) {
-    for (const [first, model, name] of [["openai", "chat", "openai"], ["eastus", "azure-first", "azure-eastus"]]) {
-      test(`${error} of ${first}`, () =>
-        withGateway(fleet(simulator, { models }), async (gateway) => {
-          await simulator.fault(first, { fault: error });
-          const response = await chat(gateway, { model });
-          assertTrail(response, [[name, outcome]]);
-          assert.equal(response.status, 400);
-          assert.equal((await response.json()).error.code, codes[first]);
-          assert.deepEqual(callsOf("openai", "eastus"), first === "openai" ? [1, 0] : [0, 1]);
-        }),
-      );
+    for (const [first, second] of [["openai", "eastus"], ["eastus", "openai"]]) {
+      test(`${error} of ${first}`, async () => {
+        await simulator.fault(first, { fault: error });
+        const response = await chat(gateway, { model: `${first}-first-${lane}` });
+        assertTrail(response, [[`${first}-${lane}`, outcome]]);
+        assert.equal(response.status, 400);
+        assert.equal((await response.json()).error.code, codes[first]);
+        assert.deepEqual(callsOf(first, second), [1, 0]);
+      });
     }
   }
 
-  test("a filtered prompt of Azure's Responses API, which has no `error` around it, is known all the same", () =>
-    withGateway(fleet(simulator), async (gateway) => {
-      await simulator.fault("westeurope", { fault: "content_filter" });
-      const path = "/v1/responses";
-      const response = await chat(gateway, { model: "chat-westeurope", input: "hi", store: false, messages: undefined }, { path });
-      assertTrail(response, [["azure-westeurope", "content_policy"]]);
-      assert.equal(response.status, 400);
-      const body = await response.json();
-      assert.equal((body.error ?? body).code, "content_filter");
-    }));
+  test("a filtered prompt of Azure's Responses API, which has no `error` around it, gets one and keeps its code", async () => {
+    await simulator.fault("westeurope", { fault: "content_filter" });
+    const body = { model: "chat-westeurope", input: "hi", store: false, messages: undefined };
+    const response = await chat(gateway, body, { path: "/v1/responses" });
+    assertTrail(response, [["azure-westeurope", "content_policy"]]);
+    assert.equal(response.status, 400);
+    const answer = await response.json();
+    assert.equal(answer.error?.code, "content_filter", JSON.stringify(answer));
+  });
 });
 
 test("a fault that lasts for one call only is met by one call only", () =>
-  withGateway(fleet(simulator, { models: { one: { targets: ["openai"] } } }), async (gateway) => {
+  withGateway(fleet(simulator, { models: { one: { targets: ["openai"] } } }), async (other) => {
     await simulator.fault("openai", { fault: "overloaded", times: 1 });
-    const response = await chat(gateway, { model: "one" });
+    const response = await chat(other, { model: "one" });
     assertTrail(response, [["openai", "unavailable"], ["openai", "200"]]);
     await assertServedBy(response, "openai/gpt-4o");
   }));
 
 test("a request larger than the buffer has one attempt, and its error comes back", () =>
-  withGateway(fleet(simulator, { models, settings: { buffer_bytes: 1000 } }), async (gateway) => {
+  withGateway(fleet(simulator, { settings: { buffer_bytes: 65_536 } }), async (other) => {
     await simulator.fault("openai", { fault: "overloaded" });
-    const response = await chat(gateway, { messages: [{ role: "user", content: "x".repeat(100_000) }] });
+    const response = await chat(other, { messages: [{ role: "user", content: "x".repeat(600_000) }] });
     assertTrail(response, [["openai", "unavailable"]]);
-    await assertError(response, 503);
+    assert.equal(response.status, 503);
     assert.deepEqual(callsOf("openai", "eastus"), [1, 0]);
   }));
 
-// The first deployment has the fault, the second serves, and the client sees nothing of it.
+// The first deployment of the lane has the fault, the second serves, and the client sees nothing of it.
 async function movesOn({ fault, outcome, body = {}, azureFirst = false, faultyCalls = 1 }) {
-  const openai = { upstream: "openai", name: "openai", who: "openai/gpt-4o" };
-  const eastus = { upstream: "eastus", name: "azure-eastus", who: "eastus/gpt-4o-eastus" };
-  const [first, second] = azureFirst ? [eastus, openai] : [openai, eastus];
-  await withGateway(fleet(simulator, { models }), async (gateway) => {
-    await simulator.fault(first.upstream, { fault });
-    const response = await chat(gateway, { model: azureFirst ? "azure-first" : "chat", ...body });
-    assertTrail(response, [[first.name, outcome], [second.name, "200"]]);
-    assert.equal(response.headers.get("x-switchyard-deployment"), second.name);
-    assert.equal(response.headers.get("x-switchyard-attempts"), "2");
-    if (body.stream) {
-      assert.equal(response.status, 200);
-      const { text, done, errors } = readChatStream(await response.text());
-      assert.deepEqual({ text, done, errors }, { text: `hello from ${second.who}`, done: true, errors: [] });
-    } else {
-      await assertServedBy(response, second.who);
-    }
-    assert.deepEqual(callsOf(first.upstream, second.upstream), [faultyCalls, 1]);
-  });
+  const [first, second] = azureFirst ? ["eastus", "openai"] : ["openai", "eastus"];
+  const who = azureFirst ? "openai/gpt-4o" : "eastus/gpt-4o-eastus";
+  await simulator.fault(first, { fault });
+  const response = await chat(gateway, { model: `${first}-first-${lane}`, ...body });
+  assertTrail(response, [[`${first}-${lane}`, outcome], [`${second}-${lane}`, "200"]]);
+  assert.equal(response.headers.get("x-switchyard-deployment"), `${second}-${lane}`);
+  assert.equal(response.headers.get("x-switchyard-attempts"), "2");
+  if (body.stream) {
+    assert.equal(response.status, 200);
+    const { text, done, errors } = readChatStream(await response.text());
+    assert.deepEqual({ text, done, errors }, { text: `hello from ${who}`, done: true, errors: [] });
+  } else {
+    await assertServedBy(response, who);
+  }
+  assert.deepEqual(callsOf(first, second), [faultyCalls, 1]);
 }

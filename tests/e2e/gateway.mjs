@@ -10,7 +10,7 @@ const ROUTES_KEY = "routes";
 
 // `routes`: the document for KV, as an object or as text; nothing is written where it is undefined.
 // `vars`: the Worker's variables and secrets. `kvPersist`: a folder in which KV outlives the gateway.
-export async function startGateway({ routes, vars = {}, kvPersist, build = process.env.STUB ?? join(ROOT, "build") } = {}) {
+export async function startGateway({ routes, vars = {}, kvPersist, build = join(ROOT, "build") } = {}) {
   const logs = [];
   const miniflare = new Miniflare({
     host: "127.0.0.1",
@@ -42,11 +42,14 @@ export async function startGateway({ routes, vars = {}, kvPersist, build = proce
   };
 }
 
-// Starts a gateway, gives it to `use`, and closes it.
+// Starts a gateway, gives it to `use`, and closes it. What fails there shows the Worker's log.
 export async function withGateway(options, use) {
   const gateway = await startGateway(options);
   try {
     return await use(gateway);
+  } catch (error) {
+    if (gateway.logs.length > 0) error.message += `\nthe Worker's log:\n${gateway.logs.join("\n")}`;
+    throw error;
   } finally {
     await gateway.close();
   }

@@ -85,7 +85,7 @@ describe("healthy upstreams", () => {
   });
 
   test("the AI Gateway checks its own token and forwards to both providers", async () => {
-    const base = `${simulator.aiGateway.endpoint}/account/gateway`;
+    const base = `${simulator.aiGateway.endpoint}/v1/account/gateway`;
     const to = (path, headers) => fetch(base + path, { method: "POST", headers, body: JSON.stringify(CHAT) });
     const token = { "cf-aig-authorization": `Bearer ${simulator.aiGateway.key}` };
     const openai = await to("/openai/chat/completions", { ...token, authorization: `Bearer ${simulator.openai.key}` });

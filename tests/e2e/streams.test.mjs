@@ -1,6 +1,7 @@
 // When an answer starts to flow, what a break after that looks like, and what happens when the client leaves.
 
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
 import { OpenAI } from "openai";
 import { startSimulator } from "../../simulator/simulator.mjs";
@@ -18,12 +19,15 @@ const models = {
   headers: { targets, timeout, commit: "headers" },
   first: { targets, timeout, commit: "first_token" },
   whole: { targets, timeout, commit: "complete" },
+  held: { targets, commit: "complete" },
   patient: { targets, timeout: { first_token_ms: 60_000, idle_ms: 60_000, headers_ms: 60_000 } },
   eastus: { targets: ["azure-eastus"] },
 };
 const inGateway = (use, settings) => withGateway(fleet(simulator, { models, settings }), use);
 const sdk = (gateway) => new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: APP_KEY, maxRetries: 0 });
 const callsOf = (...names) => names.map((name) => simulator.calls(name).length);
+
+const LONG = [{ role: "user", content: `echo ${"word ".repeat(1000)}` }];
 
 const BREAKS = {
   "a cut": { cut_after: 3 }, // after the role and two words
@@ -179,12 +183,12 @@ describe("commit: complete", () => {
   test("comments keep the connection alive until then", () =>
     inGateway(
       async (gateway) => {
-        await simulator.fault("openai", { fault: { slow_first_token_ms: 400 } });
-        const body = await (await chat(gateway, { model: "whole", stream: true })).text();
+        await simulator.fault("openai", { fault: { slow_first_token_ms: 1500 } });
+        const body = await (await chat(gateway, { model: "held", stream: true })).text();
         assert.match(body, /^:/, "a comment comes first");
         assert.equal(readChatStream(body).text, "hello from openai/gpt-4o");
       },
-      { keepalive_ms: 50 },
+      { keepalive_ms: 1000 },
     ));
 });
 
@@ -193,18 +197,18 @@ describe("a client that leaves", () => {
     // [what, fault, fields of the body, whether to wait for content]
     ["before the headers", { silence: true }, {}, false],
     ["before the first content of a stream", { stall_after: 1 }, { stream: true }, false],
-    ["in the middle of a stream", { stall_after: 3 }, { stream: true }, true],
+    ["in the middle of a stream", { pause_ms: 30 }, { stream: true, messages: LONG }, true],
+    ["in the middle of a stream that stalled", { stall_after: 3 }, { stream: true, model: "first" }, true],
   ];
   for (const [what, fault, body, waits] of cases) {
     test(`${what} cancels the upstream call, and no other deployment is asked`, () =>
       inGateway(async (gateway) => {
         await simulator.fault("openai", { fault });
-        const leaving = new AbortController();
-        const answer = chat(gateway, { model: "patient", ...body }, { signal: leaving.signal });
-        answer.catch(() => {});
+        const client = connect(gateway, { model: "patient", messages: HI, ...body });
         await simulator.seen("openai", (call) => call.body !== undefined);
-        if (waits) await (await answer).body.getReader().read();
-        leaving.abort();
+        if (waits) await client.content;
+        client.leave();
+        // At once, or with the next byte, or when the stream has been idle for too long.
         await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
         assert.deepEqual(callsOf("openai", "eastus"), [1, 0]);
       }));
@@ -221,6 +225,18 @@ test("usage reaches the client where it was asked for, and the stream ends as th
     assert.ok(text.endsWith("data: [DONE]\n\n"));
   }));
 
+// A client that can leave abruptly. An orderly close would go unnoticed until the next byte is written: workerd watches for a
+// connection that is gone in both directions.
+function connect(gateway, body) {
+  const headers = { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json" };
+  const outgoing = request(`${gateway.url}/v1/chat/completions`, { method: "POST", headers });
+  outgoing.on("error", () => {});
+  const content = new Promise((resolve) => {
+    outgoing.on("response", (incoming) => incoming.on("error", () => {}).once("data", resolve));
+  });
+  outgoing.end(JSON.stringify(body));
+  return { content, leave: () => outgoing.socket.resetAndDestroy() };
+}
 
 // The same break, some chunks later.
 function later(fault, chunks) {

@@ -125,11 +125,11 @@ describe("requests that cannot be served", () => {
   });
 
   test("a body larger than the buffer is sent once, whole", async () => {
-    await withGateway(fleet(simulator, { settings: { buffer_bytes: 1000 } }), async (small) => {
-      const content = "x".repeat(200_000);
+    await withGateway(fleet(simulator, { settings: { buffer_bytes: 65_536 } }), async (small) => {
+      const content = "x".repeat(600_000);
       const response = await chat(small, { messages: [{ role: "user", content }] });
       await assertServedBy(response, "openai/gpt-4o");
-      assert.ok(simulator.calls("openai")[0].body_bytes > 200_000);
+      assert.ok(simulator.calls("openai")[0].body_bytes > 600_000);
     });
   });
 });

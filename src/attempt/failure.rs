@@ -28,7 +28,7 @@ impl Failure {
 /// An upstream's error as it arrived: only headers that may reach a client (see `upstream::headers`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorResponse {
-    /// HTTP status, never 200.
+    /// HTTP status; 2xx where the error hid behind it.
     pub status: u16,
     /// Header names in lower case, and values.
     pub headers: Vec<(String, String)>,

@@ -61,12 +61,18 @@ impl Limits {
         Self { timeouts: timeouts.or(defaults), streamed, started_at, deadline }
     }
 
+    /// When the whole attempt must be over.
+    pub fn total(&self) -> Limit {
+        let total_ms = self.timeouts.total_ms.unwrap_or(Millis::MAX);
+        Limit { at: self.started_at.saturating_add(total_ms), reason: "total" }
+    }
+
     /// The limit for a wait that begins now, in that phase. Of several the soonest.
     pub fn of(&self, phase: Phase, now: Millis) -> Limit {
         let since_start = |ms: Option<Millis>| ms.map(|ms| self.started_at.saturating_add(ms));
         let streamed = |ms: Option<Millis>| if self.streamed { ms } else { None };
         let timeouts = &self.timeouts;
-        let mut limits = vec![(since_start(timeouts.total_ms), "total")];
+        let mut limits = Vec::with_capacity(5);
         match phase {
             Phase::Headers => {
                 limits.push((since_start(timeouts.headers_ms), "headers"));
@@ -84,8 +90,7 @@ impl Limits {
         limits
             .into_iter()
             .filter_map(|(at, reason)| at.map(|at| Limit { at, reason }))
-            .min_by_key(|limit| limit.at)
-            .unwrap_or(Limit { at: self.deadline, reason: "deadline" })
+            .fold(self.total(), |soonest, limit| if limit.at < soonest.at { limit } else { soonest })
     }
 }
 

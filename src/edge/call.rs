@@ -1,5 +1,7 @@
 //! One attempt: the request to an upstream, up to the commit point.
 
+use std::rc::Rc;
+
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
@@ -15,7 +17,7 @@ use crate::attempt::classify::{self, Answer};
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Limits, Phase};
-use crate::routes::graph::Commit;
+use crate::routes::graph::{Commit, Deployment};
 use crate::stream::hold::{Hold, Verdict};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
@@ -58,12 +60,20 @@ pub struct Flow {
     pub rest: ReadableStream,
     /// Knows what was held and how the stream should end; `None` where the bytes mean nothing to us.
     pub tail: Option<Tail>,
-    /// What an error event looks like here.
+    /// The call that it comes from.
+    pub call: Underway,
+}
+
+/// An upstream call under way.
+pub struct Underway {
+    /// Who answers.
+    pub deployment: Rc<Deployment>,
+    /// What its events mean.
     pub protocol: Protocol,
-    /// How long it may pause and last.
+    /// How long it may take.
     pub limits: Limits,
-    /// Ends the upstream call.
-    pub upstream: Abort,
+    /// Ends it.
+    pub abort: Abort,
 }
 
 /// Ends the upstream call when dropped, so that nobody pays for an answer that nobody waits for.
@@ -82,40 +92,35 @@ pub async fn attempt(
     dispatch: &Dispatch,
     most_held_bytes: usize,
 ) -> Result<Committed, Failure> {
-    let upstream = AbortController::new().map(Abort).map_err(|error| broken(&error))?;
-    let response = send(inbound, dispatch, &upstream).await?;
+    let call = Underway {
+        deployment: Rc::clone(&dispatch.deployment),
+        protocol: Protocol::of(inbound.facts.operation),
+        limits: dispatch.limits,
+        abort: AbortController::new().map(Abort).map_err(|error| broken(&error))?,
+    };
+    let response = send(inbound, dispatch, &call.abort).await?;
     let status = response.status();
     let all_headers = js::entries(&response.headers());
     if !(200..300).contains(&status) {
-        return Err(refusal(response, status, &all_headers, dispatch.limits).await);
+        return Err(refusal(response, status, &all_headers, call.limits).await);
     }
     let content_type =
         all_headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value.as_str());
     let is_stream = content_type.starts_with("text/event-stream");
     let is_json = content_type.contains("json");
-    let headers = all_headers.iter().filter(|(name, _)| headers::returned(name)).cloned().collect();
-    let protocol = Protocol::of(inbound.facts.operation);
+    let headers = returned(&all_headers);
 
     let body = match response.body() {
         Some(rest) if dispatch.commit == Commit::Headers => {
-            let tail = is_stream.then(|| Tail::new(protocol));
-            Content::flowing(Flow {
-                held: Vec::new(),
-                rest,
-                tail,
-                protocol,
-                limits: dispatch.limits,
-                upstream,
-            })
+            let tail = is_stream.then(|| Tail::new(call.protocol));
+            Content::flowing(Flow { held: Vec::new(), rest, tail, call })
         }
         Some(rest) if is_stream => {
-            hold(rest, dispatch, Hold::new(protocol, dispatch.commit, most_held_bytes), protocol, upstream)
-                .await?
+            let start = Hold::new(call.protocol, dispatch.commit, most_held_bytes);
+            hold(rest, start, dispatch.commit, call).await?
         }
-        Some(rest) if !is_json && dispatch.commit == Commit::FirstToken => {
-            first_piece(rest, dispatch.limits, protocol, upstream).await?
-        }
-        _ => whole(&response, dispatch.limits).await?,
+        Some(rest) if !is_json && dispatch.commit == Commit::FirstToken => first_piece(rest, call).await?,
+        _ => whole(&response, &headers, call.limits).await?,
     };
     Ok(Committed { status, headers, body })
 }
@@ -151,12 +156,13 @@ async fn refusal(response: Response, status: u16, headers: &[(String, String)], 
     };
     let failure = classify::classify(&Answer { status, headers, body: &body, now: clock::now() });
     // A redirect is not for the client: where it leads is nobody's business outside.
-    let response = (status >= 400).then(|| ErrorResponse {
-        status,
-        headers: headers.iter().filter(|(name, _)| headers::returned(name)).cloned().collect(),
-        body,
-    });
+    let response = (status >= 400).then(|| ErrorResponse { status, headers: returned(headers), body });
     Failure { response, ..failure }
+}
+
+/// The headers that may reach the client.
+fn returned(headers: &[(String, String)]) -> Vec<(String, String)> {
+    headers.iter().filter(|(name, _)| headers::returned(name)).cloned().collect()
 }
 
 /// As much of an error body as arrives in time and is worth keeping.
@@ -176,16 +182,14 @@ async fn error_body(body: &ReadableStream, limits: Limits) -> Vec<u8> {
 /// Holds a stream of events back until it is worth committing to.
 async fn hold(
     rest: ReadableStream,
-    dispatch: &Dispatch,
     mut start: Hold,
-    protocol: Protocol,
-    upstream: Abort,
+    until: Commit,
+    call: Underway,
 ) -> Result<Content, Failure> {
-    let limits = dispatch.limits;
     let reader: ReadableStreamDefaultReader = rest.get_reader().unchecked_into();
     let mut phase = Phase::FirstToken;
     loop {
-        let piece = in_time(limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
+        let piece = in_time(call.limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
         let verdict = match &piece {
             Some(bytes) => start.push(bytes),
             None => start.end(),
@@ -194,42 +198,47 @@ async fn hold(
             (Verdict::Fail(failure), _) => return Err(failure),
             (Verdict::Commit, Some(_)) => break,
             (_, None) => return Ok(Content::Held(start.take())),
-            (Verdict::Wait, Some(_)) if dispatch.commit == Commit::Complete => phase = Phase::Rest,
+            (Verdict::Wait, Some(_)) if until == Commit::Complete => phase = Phase::Rest,
             (Verdict::Wait, Some(_)) => {}
         }
     }
     reader.release_lock();
     let held = start.take();
-    Ok(Content::flowing(Flow { held, rest, tail: Some(start.tail()), protocol, limits, upstream }))
+    Ok(Content::flowing(Flow { held, rest, tail: Some(start.tail()), call }))
 }
 
 /// Waits for the first bytes of an answer whose bytes mean nothing to us.
-async fn first_piece(
-    rest: ReadableStream,
-    limits: Limits,
-    protocol: Protocol,
-    upstream: Abort,
-) -> Result<Content, Failure> {
+async fn first_piece(rest: ReadableStream, call: Underway) -> Result<Content, Failure> {
     let reader: ReadableStreamDefaultReader = rest.get_reader().unchecked_into();
     let piece =
-        in_time(limits, Phase::FirstToken, js::read(&reader)).await?.map_err(|error| broken(&error))?;
+        in_time(call.limits, Phase::FirstToken, js::read(&reader)).await?.map_err(|error| broken(&error))?;
     reader.release_lock();
     Ok(match piece {
-        Some(held) => Content::flowing(Flow { held, rest, tail: None, protocol, limits, upstream }),
+        Some(held) => Content::flowing(Flow { held, rest, tail: None, call }),
         None => Content::Held(Vec::new()),
     })
 }
 
 /// Waits for an answer in one piece, and looks whether it is one.
-async fn whole(response: &Response, limits: Limits) -> Result<Content, Failure> {
+async fn whole(
+    response: &Response,
+    headers: &[(String, String)],
+    limits: Limits,
+) -> Result<Content, Failure> {
     let buffer = response.array_buffer().map(JsFuture::from).map_err(|error| broken(&error))?;
     let buffer = in_time(limits, Phase::Rest, buffer).await?.map_err(|error| broken(&error))?;
     let bytes = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
     // An error is small; a large body needs no look.
-    let is_small = bytes.length() as usize <= ERROR_BODY_BYTES;
-    match is_small.then(|| classify::error_behind_success(&bytes.to_vec())).flatten() {
-        Some(failure) => Err(failure),
+    if bytes.length() as usize > ERROR_BODY_BYTES {
+        return Ok(Content::Whole(bytes));
+    }
+    let body = bytes.to_vec();
+    match classify::error_behind_success(&body) {
         None => Ok(Content::Whole(bytes)),
+        Some(failure) => {
+            let response = ErrorResponse { status: response.status(), headers: headers.to_vec(), body };
+            Err(Failure { response: Some(response), ..failure })
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! client that leaves ends the upstream call.
 
 use std::pin::Pin;
+use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 use wasm_bindgen::{JsCast, JsValue};
@@ -18,7 +19,7 @@ use web_sys::{
     StreamPipeOptions, WritableStream,
 };
 
-use super::call::Flow;
+use super::call::{Flow, Underway};
 use super::{clock, js};
 use crate::attempt::phase::Phase;
 use crate::stream::protocol::{Protocol, error_event};
@@ -30,9 +31,9 @@ const LOOK_MS: Millis = 1_000;
 /// Largest read of the observer.
 const READ_BYTES: u32 = 256 * 1024;
 
-/// How a flow ended, for the logs.
+/// How a flow ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+enum Ended {
     /// As it should.
     Well,
     /// The client left.
@@ -42,16 +43,25 @@ pub enum Ended {
 }
 
 /// Carries the stream to `client` until either side ends it.
-pub async fn carry(flow: Box<Flow>, client: WritableStream) -> Ended {
-    let Flow { held, rest, tail, protocol, limits, upstream } = *flow;
+pub async fn carry(flow: Box<Flow>, client: WritableStream) {
+    let deployment = Rc::clone(&flow.call.deployment);
+    if let Ended::Broken(reason) = carry_to_the_end(*flow, client).await {
+        js::warn(&format!("stream from {} broke after the commit point: {reason}", deployment.name));
+    }
+}
+
+async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
+    let Flow { held, rest, tail, call: Underway { protocol, limits, abort, .. } } = flow;
     if !held.is_empty() && send(&client, &held).await.is_err() {
         return Ended::ClientGone;
     }
     let Some(mut tail) = tail else {
-        // Nothing to say in bytes that mean nothing to us: the runtime passes a break on as a break.
-        return match JsFuture::from(rest.pipe_to(&client)).await {
-            Ok(_) => Ended::Well,
-            Err(_) => Ended::Broken("connection"),
+        // There is nothing to say in bytes that mean nothing to us: a break is passed on as a break.
+        let limit = limits.total();
+        return match clock::until(limit.at, JsFuture::from(rest.pipe_to(&client))).await {
+            Some(Ok(_)) => Ended::Well,
+            Some(Err(_)) => Ended::Broken("connection"),
+            None => Ended::Broken(limit.reason),
         };
     };
     let (mut pipe, observer) = fork(&rest, &client);
@@ -65,7 +75,7 @@ pub async fn carry(flow: Box<Flow>, client: WritableStream) -> Ended {
                 break piped;
             }
             Either::Right((None, still_piping)) => {
-                drop(upstream);
+                drop(abort);
                 let _ = still_piping.await;
                 return finish(&client, &tail, protocol, Some(limit.reason)).await;
             }

@@ -64,7 +64,7 @@ fn rank(class: ErrorClass) -> u8 {
 /// The upstream's response, unchanged, where a client can make sense of it; an error that came without the `error` around it
 /// (Azure's Responses API) gets one. Not where it speaks of the gateway's own credential, of which it may quote a part.
 fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
-    let ErrorResponse { status, headers, body } = failure.response.as_ref()?;
+    let ErrorResponse { headers, body, .. } = failure.response.as_ref()?;
     let mut parsed: Value = serde_json::from_slice(body).ok()?;
     let is_bare = parsed.get("error").is_none() && parsed.get("message").is_some_and(Value::is_string);
     if is_bare {
@@ -74,47 +74,64 @@ fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
         return None;
     }
     let body = if is_bare { parsed.to_string().into_bytes() } else { body.clone() };
-    Some(ErrorReply { status: *status, headers: headers.clone(), body })
+    Some(ErrorReply { status: status(failure), headers: headers.clone(), body })
 }
 
 fn in_ours(failure: &Failure, attempts: u32) -> ErrorReply {
-    let passed_on = failure.response.as_ref().map(|response| response.status);
-    let (status, kind, message) = match failure.class {
+    let (kind, message) = match failure.class {
         ErrorClass::Connection => return (&ClientError::UpstreamUnreachable { attempts }).into(),
-        ErrorClass::Timeout if passed_on.is_none() => {
+        ErrorClass::Timeout if failure.response.is_none() => {
             return (&ClientError::UpstreamTimeout { attempts }).into();
         }
         ErrorClass::Auth => (
-            502,
             "server_error",
-            "No upstream accepted the gateway's credentials. Your own key is fine; the gateway's operator must look after this.",
+            "No upstream accepted the gateway's credentials. Your own key is fine; the gateway's operator must look \
+             after this.",
         ),
         ErrorClass::RateLimit => {
-            (429, "rate_limit_error", "The upstream is receiving too many requests. Try again later.")
+            ("rate_limit_error", "The upstream is receiving too many requests. Try again later.")
         }
-        ErrorClass::Quota => (429, "insufficient_quota", "The upstream account has used up its quota."),
+        ErrorClass::Quota => ("insufficient_quota", "The upstream account has used up its quota."),
         ErrorClass::NotFound => {
-            (404, "invalid_request_error", "No upstream offers this operation for this model.")
+            ("invalid_request_error", "No upstream offers this operation for this model.")
         }
         ErrorClass::ContextWindow => {
-            (400, "invalid_request_error", "The input is longer than the model's context.")
+            ("invalid_request_error", "The input is longer than the model's context.")
         }
         ErrorClass::ContentPolicy => {
-            (400, "invalid_request_error", "The upstream's content filter refused the input.")
+            ("invalid_request_error", "The upstream's content filter refused the input.")
         }
-        ErrorClass::BadRequest => {
-            (400, "invalid_request_error", "The upstream refused the request as invalid.")
-        }
+        ErrorClass::BadRequest => ("invalid_request_error", "The upstream refused the request as invalid."),
         ErrorClass::Unavailable | ErrorClass::Truncated | ErrorClass::Timeout => {
-            (502, "server_error", "The upstream could not serve the request.")
+            ("server_error", "The upstream could not serve the request.")
         }
     };
     let code = format!("upstream_{}", failure.class.name());
     let body = json!({ "error": { "message": message, "type": kind, "param": null, "code": code } });
     ErrorReply {
-        status: if failure.class == ErrorClass::Auth { status } else { passed_on.unwrap_or(status) },
+        status: status(failure),
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: body.to_string().into_bytes(),
+    }
+}
+
+/// The upstream's status; that of the class where the error came behind a success, or without an answer. A refused credential
+/// of ours is no 401 of the client's.
+fn status(failure: &Failure) -> u16 {
+    match failure.class {
+        ErrorClass::Auth => 502,
+        class => failure
+            .response
+            .as_ref()
+            .map(|response| response.status)
+            .filter(|status| *status >= 400)
+            .unwrap_or(match class {
+                ErrorClass::RateLimit | ErrorClass::Quota => 429,
+                ErrorClass::NotFound => 404,
+                ErrorClass::ContextWindow | ErrorClass::ContentPolicy | ErrorClass::BadRequest => 400,
+                ErrorClass::Timeout => 504,
+                _ => 502,
+            }),
     }
 }
 
@@ -206,6 +223,12 @@ mod tests {
         let bare = r#"{"message":"filtered","type":"invalid_request_error","param":"prompt","code":"content_filter"}"#;
         let reply = reply(&[&said(ErrorClass::ContentPolicy, 400, None, bare)], None);
         assert_eq!((reply.status, code(&reply).as_str()), (400, "content_filter"));
+    }
+
+    #[test]
+    fn an_error_behind_a_success_gets_the_status_of_its_class() {
+        let reply = reply(&[&said(ErrorClass::RateLimit, 200, None, LIMITED)], None);
+        assert_eq!((reply.status, code(&reply).as_str()), (429, "rate_limit_exceeded"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bin, buildEnv, ensureAll, main, restartOnOwnNode, root, run, say } from "./setup.mjs";
@@ -41,6 +42,7 @@ main(async () => {
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Error(`--port ${values.port}: expected 1 to 65535`);
   await ensureAll();
   await restartOnOwnNode("scripts/start.mjs");
+  await ensureFree(port);
 
   const real = readVars(join(root, ".dev.vars"));
   let simulator;
@@ -72,8 +74,19 @@ main(async () => {
   });
 
   await answering(`http://127.0.0.1:${port}/healthz`, wrangler);
-  process.stdout.write(welcome(`http://127.0.0.1:${port}`, vars.SWITCHYARD_KEY, simulator));
+  process.stdout.write(welcome(`http://127.0.0.1:${port}`, vars.SWITCHYARD_KEY || "YOUR_KEY", simulator));
 });
+
+/** Nothing is touched while another gateway runs here. */
+function ensureFree(port) {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.on("error", ({ code }) =>
+      reject(new Error(`port ${port}: ${code === "EADDRINUSE" ? "in use; choose another: npm start -- --port N" : code}`)),
+    );
+    probe.listen(port, "127.0.0.1", () => probe.close(resolve));
+  });
+}
 
 /** NAME=value lines of a file; undefined where there is none. */
 function readVars(path) {
@@ -99,7 +112,7 @@ async function answering(url, child) {
   }
 }
 
-function welcome(url, key = "YOUR_KEY", simulator) {
+function welcome(url, key, simulator) {
   const bold = (text) => (process.stdout.isTTY ? `\u001b[1m${text}\u001b[0m` : text);
   const chat = (extra = "") =>
     `curl -s ${extra}${url}/v1/chat/completions -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\

@@ -29,7 +29,7 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// Every class, in the order of design §1.6.
+    /// Every class.
     pub const ALL: [Self; 11] = [
         Self::RateLimit,
         Self::Quota,

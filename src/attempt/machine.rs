@@ -182,6 +182,7 @@ impl Machine {
             return None;
         }
         self.retries = self.retries.saturating_add(1);
+        self.trail.wait(ms);
         Some(Action::Sleep { ms })
     }
 

@@ -6,9 +6,12 @@ use super::failure::Failure;
 use crate::routes::graph::Deployment;
 use crate::time::Millis;
 
-/// Every attempt of a request, in order.
+/// Every attempt of a request, in order, and the waits between them.
 #[derive(Debug, Clone, Default)]
-pub struct Trail(Vec<Attempt>);
+pub struct Trail {
+    attempts: Vec<Attempt>,
+    backoff_ms: Millis,
+}
 
 /// One dispatch to one deployment.
 #[derive(Debug, Clone)]
@@ -44,24 +47,34 @@ pub enum Outcome {
 impl Trail {
     /// Begins an attempt.
     pub fn begin(&mut self, deployment: Rc<Deployment>, now: Millis) {
-        self.0.push(Attempt { deployment, started_at: now, ended: None });
+        self.attempts.push(Attempt { deployment, started_at: now, ended: None });
     }
 
     /// Ends the attempt under way.
     pub fn end(&mut self, outcome: Outcome, now: Millis) {
-        if let Some(attempt) = self.0.last_mut().filter(|attempt| attempt.ended.is_none()) {
+        if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.ended.is_none()) {
             attempt.ended = Some(Ended { after_ms: now.saturating_sub(attempt.started_at), outcome });
         }
     }
 
+    /// Notes a wait before a second try.
+    pub fn wait(&mut self, ms: Millis) {
+        self.backoff_ms = self.backoff_ms.saturating_add(ms);
+    }
+
+    /// Time spent waiting between attempts.
+    pub fn backoff_ms(&self) -> Millis {
+        self.backoff_ms
+    }
+
     /// The attempts, in order.
     pub fn attempts(&self) -> &[Attempt] {
-        &self.0
+        &self.attempts
     }
 
     /// The failures, in order.
     pub fn failures(&self) -> impl Iterator<Item = &Failure> {
-        self.0.iter().filter_map(|attempt| match &attempt.ended.as_ref()?.outcome {
+        self.attempts.iter().filter_map(|attempt| match &attempt.ended.as_ref()?.outcome {
             Outcome::Failed(failure) => Some(failure),
             Outcome::Served(_) | Outcome::Abandoned => None,
         })
@@ -69,14 +82,14 @@ impl Trail {
 
     /// Time spent waiting for upstreams.
     pub fn upstream_ms(&self) -> Millis {
-        self.0.iter().filter_map(|attempt| attempt.ended.as_ref()).map(|ended| ended.after_ms).sum()
+        self.attempts.iter().filter_map(|attempt| attempt.ended.as_ref()).map(|ended| ended.after_ms).sum()
     }
 }
 
 impl std::fmt::Display for Trail {
     /// `openai=rate_limit;12, azure-eastus=200;48`: deployment, status or class, milliseconds.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, attempt) in self.0.iter().enumerate() {
+        for (index, attempt) in self.attempts.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
             write!(formatter, "{separator}{}=", attempt.deployment.name)?;
             match &attempt.ended {

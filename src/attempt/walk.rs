@@ -139,8 +139,8 @@ impl Walk {
 
     /// Why this deployment may not be tried here; `None` if it may.
     pub fn obstacle(&self, deployment: &Deployment) -> Option<Obstacle> {
-        if let Some(disabled) = &deployment.disabled {
-            return Some(Obstacle::Disabled { missing: disabled.missing.clone() });
+        if deployment.disabled.is_some() {
+            return Some(Obstacle::Disabled);
         }
         if !upstream::supports(deployment, self.facts.operation) {
             return Some(Obstacle::Unsupported);
@@ -263,10 +263,7 @@ impl Walk {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
     /// A variable that it needs is missing.
-    Disabled {
-        /// Name of the variable.
-        missing: String,
-    },
+    Disabled,
     /// Its provider does not offer the operation.
     Unsupported,
     /// Its `quality` is too low.
@@ -287,7 +284,7 @@ impl std::fmt::Display for Obstacle {
     /// For a client: what is missing, and no name of a deployment or a variable.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Disabled { .. } => formatter.write_str("a variable is not set"),
+            Self::Disabled => formatter.write_str("a variable is not set"),
             Self::Unsupported => formatter.write_str("the provider does not offer the operation"),
             Self::Quality { required } => write!(formatter, "quality is below {required}"),
             Self::Tag { required } => write!(formatter, "the tag '{required}' is missing"),

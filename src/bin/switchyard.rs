@@ -36,8 +36,12 @@ fn main() -> ExitCode {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
-        _ => {
+        [] => {
             eprint!("{HELP}");
+            ExitCode::from(2)
+        }
+        [first, ..] => {
+            eprint!("`switchyard {first}`, so written, is not understood.\n\n{HELP}");
             ExitCode::from(2)
         }
     }
@@ -56,22 +60,21 @@ fn check(file: &str) -> ExitCode {
     match compile(&document, &env) {
         Ok(compiled) => {
             print_all("warning", &compiled.warnings);
-            let (deployments, models) = (compiled.graph.deployments.len(), compiled.graph.models.len());
-            println!(
-                "{file}: good: {deployments} deployments, {models} models, version {}",
-                compiled.graph.version
-            );
+            let deployments = counted(compiled.graph.deployments.len(), "deployment");
+            let models = counted(compiled.graph.models.len(), "model");
+            println!("{file}: good: {deployments}, {models}, version {}", compiled.graph.version);
             ExitCode::SUCCESS
         }
         Err(issues) => {
             print_all("error", &issues);
-            println!(
-                "{file}: {} to put right",
-                if issues.len() == 1 { "one thing".to_owned() } else { format!("{} things", issues.len()) }
-            );
+            println!("{file}: {} to put right", counted(issues.len(), "thing"));
             ExitCode::FAILURE
         }
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn print_all(kind: &str, issues: &[Issue]) {

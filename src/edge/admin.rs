@@ -16,7 +16,7 @@ pub fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Result<Va
     let token = js::string_at(env.unchecked_ref(), "ADMIN_TOKEN");
     let admitted = token.zip(arrival.key()).is_some_and(|(known, given)| credentials::matches(&known, given));
     Some(match (admitted, path) {
-        (false, _) => Err(ClientError::InvalidApiKey),
+        (false, _) => Err(ClientError::InvalidAdminToken),
         (true, "api/routes") if arrival.method() == "GET" => Ok(status(routes)),
         (true, "api/routes") => Err(ClientError::MethodNotAllowed { method: arrival.method(), allow: "GET" }),
         (true, _) => {

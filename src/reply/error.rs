@@ -21,6 +21,8 @@ pub enum ClientError {
     InvalidApiKey,
     /// The routes document lets nobody in.
     NoClients,
+    /// The admin API was called without the token for it, or there is none.
+    InvalidAdminToken,
     /// The client may not use this model.
     ModelNotAllowed {
         /// Its name in the routes document.
@@ -97,7 +99,7 @@ impl ClientError {
     pub fn status(&self) -> u16 {
         match self {
             Self::InvalidJson(_) | Self::InvalidForm(_) | Self::MissingModel => 400,
-            Self::InvalidApiKey | Self::NoClients => 401,
+            Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
             Self::ModelNotAllowed { .. } => 403,
             Self::ModelNotFound { .. } | Self::UnknownPath { .. } | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
@@ -112,6 +114,7 @@ impl ClientError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidApiKey | Self::NoClients => "invalid_api_key",
+            Self::InvalidAdminToken => "invalid_admin_token",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::InvalidJson(_) => "invalid_json",
@@ -162,6 +165,9 @@ impl ClientError {
             Self::NoClients => "This gateway lets nobody in yet: its routes document has no \"clients\" section. \
                 Add one, such as \"clients\": {\"my-app\": {\"key\": \"${MY_APP_KEY}\", \"models\": [\"*\"]}}, \
                 and set the secret MY_APP_KEY."
+                .into(),
+            Self::InvalidAdminToken => "The admin API needs the value of the secret ADMIN_TOKEN, as \
+                'Authorization: Bearer TOKEN'. While that secret is not set, it is closed."
                 .into(),
             Self::ModelNotAllowed { client, model } => format!(
                 "Client '{}' may not use model '{}'. GET /v1/models lists what it may use; the \"models\" of the \
@@ -266,6 +272,7 @@ mod tests {
         vec![
             ClientError::InvalidApiKey,
             ClientError::NoClients,
+            ClientError::InvalidAdminToken,
             ClientError::ModelNotAllowed { client: "web-app".into(), model: "chat-gold".into() },
             ClientError::ModelNotFound { model: "chat-prd".into(), nearest: Some("chat-prod".into()) },
             ClientError::ModelNotFound { model: "gpt-9".into(), nearest: None },

@@ -28,14 +28,15 @@ pub fn own(served: &Served<'_>, expose: Expose) -> Vec<(&'static str, String)> {
     show(expose.routes, "x-switchyard-routes", served.routes.to_owned());
     let Some((node, trail)) = served.route else { return headers };
     show(expose.model, "x-switchyard-model", visible(node));
+    show(expose.attempts, "x-switchyard-attempts", trail.attempts().len().to_string());
     if let Some(last) = trail.attempts().last() {
         show(expose.deployment, "x-switchyard-deployment", visible(&last.deployment.name));
+        show(expose.trail, "x-switchyard-trail", visible(&trail.to_string()));
     }
-    show(expose.attempts, "x-switchyard-attempts", trail.attempts().len().to_string());
-    show(expose.trail, "x-switchyard-trail", visible(&trail.to_string()));
-    let upstream_ms = trail.upstream_ms();
-    let own_ms = served.elapsed_ms.saturating_sub(upstream_ms);
-    show(expose.timing, "server-timing", format!("upstream;dur={upstream_ms}, switchyard;dur={own_ms}"));
+    let (upstream_ms, backoff_ms) = (trail.upstream_ms(), trail.backoff_ms());
+    let own_ms = served.elapsed_ms.saturating_sub(upstream_ms).saturating_sub(backoff_ms);
+    let timing = format!("upstream;dur={upstream_ms}, backoff;dur={backoff_ms}, switchyard;dur={own_ms}");
+    show(expose.timing, "server-timing", timing);
     headers
 }
 
@@ -74,7 +75,7 @@ mod tests {
             Served { request_id: "req_1", routes: "abc", route: Some(("chat", &trail)), elapsed_ms: 5 };
         assert_eq!(own(&served, NONE), []);
         let shown: Vec<_> = own(&served, ALL).into_iter().map(|(name, _)| name).collect();
-        // Without an attempt there is no deployment to name.
+        // Without an attempt there is no deployment to name, and no trail.
         assert_eq!(
             shown,
             [
@@ -82,7 +83,6 @@ mod tests {
                 "x-switchyard-routes",
                 "x-switchyard-model",
                 "x-switchyard-attempts",
-                "x-switchyard-trail",
                 "server-timing",
             ]
         );

@@ -29,7 +29,7 @@ impl From<&ClientError> for ErrorReply {
             ClientError::MethodNotAllowed { allow, .. } => {
                 headers.push(("allow".to_owned(), (*allow).to_owned()));
             }
-            ClientError::InvalidApiKey | ClientError::NoClients => {
+            ClientError::InvalidApiKey | ClientError::NoClients | ClientError::InvalidAdminToken => {
                 headers.push(("www-authenticate".to_owned(), "Bearer".to_owned()));
             }
             _ => {}

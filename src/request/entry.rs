@@ -5,9 +5,7 @@ use std::rc::Rc;
 use super::facts::Facts;
 use crate::reply::error::ClientError;
 use crate::routes::graph::{Client, Graph, Node};
-
-/// How alike a name must be to be worth suggesting (Jaro-Winkler, 0 to 1).
-const ALIKE: f64 = 0.8;
+use crate::routes::nearest;
 
 /// The entry node. A key opens nodes, whatever the way to them: what counts is the node that was chosen.
 ///
@@ -29,13 +27,7 @@ pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>,
 
 /// The error for a model that is not there, with the nearest name that the key may use.
 pub fn unknown(graph: &Graph, model: &str, client: &Client) -> ClientError {
-    let nearest = graph
-        .models
-        .keys()
-        .filter(|name| client.may_use(name))
-        .map(|name| (strsim::jaro_winkler(name, model), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| name.clone());
+    let usable = graph.models.keys().map(String::as_str).filter(|name| client.may_use(name));
+    let nearest = nearest(model, usable);
     ClientError::ModelNotFound { model: model.to_owned(), nearest }
 }

@@ -141,7 +141,7 @@ pub struct Deployment {
     pub upstream: Upstream,
     /// Through which AI Gateway it is called, if any.
     pub via: Option<Via>,
-    /// The credential; empty where `disabled`.
+    /// The credential; empty where there is none to send, or it is `disabled`.
     pub api_key: Secret,
     /// Why it takes no traffic: the variable that is missing.
     pub disabled: Option<Disabled>,

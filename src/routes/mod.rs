@@ -16,7 +16,7 @@ mod variables;
 pub mod when;
 
 pub use compile::{Compiled, MAX_BYTES, compile};
-pub use issue::Issue;
+pub use issue::{Issue, nearest};
 pub use shape::SCHEMA;
 #[cfg(not(target_arch = "wasm32"))]
 pub use shape::generate as generate_schema;

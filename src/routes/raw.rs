@@ -145,8 +145,9 @@ pub struct Deployment {
     /// For `openai`: the base URL with its `/v1`, by default `https://api.openai.com/v1`. For `azure`: the URL of the resource,
     /// `https://NAME.openai.azure.com`. https, or http to loopback.
     pub endpoint: Option<String>,
-    /// The credential: one variable, `"${OPENAI_API_KEY}"`.
-    pub api_key: String,
+    /// The credential: one variable, `"${OPENAI_API_KEY}"`. It may be left out with `via`, where AI Gateway keeps the provider's
+    /// key, and with an `endpoint` of one's own that asks for none.
+    pub api_key: Option<String>,
     /// For `openai`: what to write as `model`. For `azure`: the model behind the deployment, for people alone.
     pub model: Option<String>,
     /// For `azure`: the name of the deployment in the resource.

@@ -15,7 +15,7 @@ fn stdout(output: &Output) -> String {
 fn a_good_document_is_called_good() {
     let output = switchyard(&["check", "examples/simple-router.json"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(stdout(&output).contains("examples/simple-router.json: good: 2 deployments, 1 models"));
+    assert!(stdout(&output).contains("examples/simple-router.json: good: 2 deployments, 1 model,"));
 }
 
 #[test]

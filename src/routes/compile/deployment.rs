@@ -2,8 +2,10 @@
 
 use super::policy::timeouts;
 use super::{Compiler, url};
+use crate::balance::nearest::{is_region, regions};
 use crate::routes::at::At;
 use crate::routes::graph::{Cost, Deployment, Disabled, Params, Secret, Upstream, Via};
+use crate::routes::issue::nearest;
 use crate::routes::raw::{self, Provider};
 
 /// Where OpenAI itself is.
@@ -16,7 +18,12 @@ impl Compiler<'_> {
         let section = At::Root.key("deployments");
         let at = section.key(name);
         self.warn_without_effect(&[("limits", raw.limits.is_some())], at);
-        let api_key = self.secret(&raw.api_key, at.key("api_key"));
+        let api_key = self.api_key(raw, at);
+        if let Some(region) = raw.region.as_deref().filter(|region| !is_region(region)) {
+            let meant = nearest(region, regions()).map(|name| format!("; did you mean {name:?}?"));
+            let note = format!("to `nearest` it is nowhere{}", meant.unwrap_or_default());
+            self.report.warn(at.key("region"), "the name of an Azure region, such as \"westeurope\"", note);
+        }
         let upstream = match raw.provider {
             Provider::OpenAi => self.openai(raw, at),
             Provider::Azure => self.azure(raw, at),
@@ -41,6 +48,19 @@ impl Compiler<'_> {
             timeout: timeouts(raw.timeout.as_ref()),
             params,
         })
+    }
+
+    fn api_key(&mut self, raw: &raw::Deployment, at: At<'_>) -> Option<Secret> {
+        let at = at.key("api_key");
+        let may_lack_one = raw.via.is_some() || (raw.provider == Provider::OpenAi && raw.endpoint.is_some());
+        match &raw.api_key {
+            Some(api_key) => self.secret(api_key, at),
+            None if may_lack_one => None,
+            None => {
+                self.report.refuse(at, "the credential: one variable, such as \"${OPENAI_API_KEY}\"");
+                None
+            }
+        }
     }
 
     fn openai(&mut self, raw: &raw::Deployment, at: At<'_>) -> Option<Upstream> {

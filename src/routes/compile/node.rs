@@ -95,6 +95,10 @@ impl<'a> Compiler<'a> {
         if is_known {
             self.refuse_inert(raw, strategy, at);
         }
+        if matches!(strategy, raw::Strategy::Latency | raw::Strategy::LeastBusy) {
+            let note = "it orders as weighted does: nothing is measured in this version";
+            self.report.warn(at.key("strategy"), "another strategy", note);
+        }
         let ordered = match strategy {
             raw::Strategy::Match => self.cases(raw, at, &name),
             _ => self.targets(raw, at).map(|targets| (strategy_of(strategy), targets)),

@@ -4,23 +4,25 @@ use serde_json::{Value, json};
 use wasm_bindgen::JsCast;
 use worker::Env;
 
+use super::arrival::Arrival;
 use super::isolate::{self, Routes};
 use super::js;
-use super::serve::Arrival;
 use crate::reply::error::ClientError;
 use crate::request::credentials;
 
 /// The answer to a request below `/admin`; `None` for any other path.
 pub fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Result<Value, ClientError>> {
-    let path = arrival.path().strip_prefix("/admin/")?;
+    let path = arrival.path.strip_prefix("/admin/")?;
     let token = js::string_at(env.unchecked_ref(), "ADMIN_TOKEN");
     let admitted = token.zip(arrival.key()).is_some_and(|(known, given)| credentials::matches(&known, given));
     Some(match (admitted, path) {
         (false, _) => Err(ClientError::InvalidAdminToken),
-        (true, "api/routes") if arrival.method() == "GET" => Ok(status(routes)),
-        (true, "api/routes") => Err(ClientError::MethodNotAllowed { method: arrival.method(), allow: "GET" }),
+        (true, "api/routes") if arrival.method == "GET" => Ok(status(routes)),
+        (true, "api/routes") => {
+            Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow: "GET" })
+        }
         (true, _) => {
-            Err(ClientError::UnknownPath { method: arrival.method(), path: arrival.path().to_owned() })
+            Err(ClientError::UnknownPath { method: arrival.method.clone(), path: arrival.path.clone() })
         }
     })
 }

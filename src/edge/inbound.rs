@@ -1,15 +1,18 @@
-//! What arrives: the request, read once, as plain values.
+//! A request on its way through: its body read, its facts gathered, its entry into the graph chosen.
 
 use std::rc::Rc;
 
-use wasm_bindgen::JsValue;
-use web_sys::Request;
-
+use super::arrival::Arrival;
 use super::body::Body;
-use super::js;
-use crate::request::facts::{Facts, Place};
+use super::isolate::{self, Routes};
+use crate::reply::error::ClientError;
+use crate::request::facts::{self, Facts};
+use crate::request::operation::Operation;
+use crate::request::{entry, query};
+use crate::rng::{Rng, SplitMix64};
+use crate::routes::graph::{Client, Node};
 use crate::time::Millis;
-use crate::upstream::Call;
+use crate::upstream::{Call, headers};
 
 /// A request on its way through.
 pub struct Inbound {
@@ -43,19 +46,62 @@ impl Inbound {
     }
 }
 
-/// Where the request comes from, as the platform says (`request.cf`) and the client itself.
-pub fn place(request: &Request, hint: Option<String>, behind_worker: bool) -> Place {
-    let cf = js_sys::Reflect::get(request, &"cf".into()).unwrap_or(JsValue::UNDEFINED);
-    if !cf.is_object() {
-        return Place { hint, behind_worker, ..Place::default() };
-    }
-    let number = |name| js::string_at(&cf, name)?.parse::<f64>().ok();
-    Place {
-        continent: js::string_at(&cf, "continent"),
-        country: js::string_at(&cf, "country"),
-        colo: js::string_at(&cf, "colo"),
-        coordinates: number("latitude").zip(number("longitude")),
-        hint,
-        behind_worker,
-    }
+/// Reads the body, gathers the facts and chooses the entry node.
+pub async fn receive(
+    arrival: &Arrival,
+    routes: &Routes,
+    client: &Client,
+    operation: Operation,
+    model_in_path: Option<String>,
+) -> Result<(Inbound, Rc<Node>), ClientError> {
+    let graph = &routes.graph;
+    let content_type = arrival.header("content-type").unwrap_or_default();
+    let length = arrival.header("content-length").and_then(|length| length.parse().ok());
+    let body = Body::read(&arrival.request, content_type, length, graph.settings.buffer_bytes).await?;
+
+    let metadata =
+        facts::metadata(arrival.header("cf-aig-metadata"), arrival.header("x-switchyard-metadata"));
+    let hint = arrival.header("x-switchyard-region").map(str::to_owned);
+    let hint = hint.or_else(|| metadata.get("region").and_then(|region| region.as_str()).map(str::to_owned));
+    let json = body.json();
+    let facts = Facts {
+        method: arrival.method.clone(),
+        path: arrival.path.clone(),
+        query: query::parse(&arrival.query),
+        operation,
+        model: model_in_path.or_else(|| body.model().map(str::to_owned)).unwrap_or_default(),
+        client: client.name.clone(),
+        headers: graph
+            .reads
+            .headers
+            .iter()
+            .filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned())))
+            .collect(),
+        metadata,
+        place: arrival.place(hint),
+        body: json.map(|peek| peek.fields(body.known_bytes(), &graph.reads.body)).unwrap_or_default(),
+        input_tokens: (body.length() / 4) as u64,
+        max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
+        stream: body.stream(),
+        replayable: body.replayable(),
+        patience_ms: facts::patience_ms(
+            [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
+            arrival.header("cf-aig-request-timeout"),
+        ),
+        draw: SplitMix64::new(isolate::entropy()).unit(),
+    };
+    let node = entry::choose(graph, &facts, client)?;
+    let connection = arrival.header("connection").unwrap_or_default();
+    let goes_on = |name: &str| headers::forwarded(name) && !headers::is_listed(connection, name);
+    let forwarded = arrival.headers.iter().filter(|(name, _)| goes_on(name)).cloned().collect();
+    let inbound = Inbound {
+        facts: Rc::new(facts),
+        body,
+        forwarded,
+        query: arrival.query.clone(),
+        node: node.name.clone(),
+        request_id: arrival.id.clone(),
+        arrived_at: arrival.at,
+    };
+    Ok((inbound, node))
 }

@@ -2,9 +2,11 @@
 //! without the platform is decided outside this module, where it can be tested natively.
 
 mod admin;
+mod arrival;
 mod body;
 mod call;
 mod clock;
+mod drive;
 mod flow;
 mod inbound;
 mod isolate;

@@ -141,24 +141,27 @@ impl Machine {
         self.trail.end(Outcome::Failed(failure.clone()), around.now);
         let Some(deployment) = self.current.clone() else { return self.reply(Reply::Exhausted) };
 
-        // A second try that the document asks for comes before anything else.
-        let configured = self.walk.retry();
-        if let Some(sleep) = configured.as_ref().and_then(|retry| self.try_again(retry, failure, around)) {
-            return sleep;
-        }
-        // Moving on never waits. The walk only moves if there is somewhere to go.
-        self.walk.forbid(&deployment);
+        // Where to go if this deployment is left; nothing moves yet.
         let mut ahead = self.walk.clone();
-        if let Some(next) = ahead.advance(Some((class, status)), around) {
+        ahead.forbid(&deployment);
+        let next = ahead.advance(Some((class, status)), around);
+
+        // A second try that the document asks for comes first; so does one of the last target. Nothing is worth a wait while
+        // something else could be tried instead.
+        let retry = self.walk.retry().or_else(|| next.is_none().then(Retry::default));
+        let wait_ms = retry.and_then(|retry| self.wait_before_retry(&retry, failure, next.is_some(), around));
+        if let Some(ms) = wait_ms {
+            self.retries = self.retries.saturating_add(1);
+            if ms == 0 {
+                return self.dispatch(deployment, around.now);
+            }
+            self.trail.wait(ms);
+            return Action::Sleep { ms };
+        }
+        if let Some(next) = next {
             self.walk = ahead;
             self.retries = 0;
             return self.dispatch(next, around.now);
-        }
-        // The last target gets a second try of its own, unless the document speaks of retries.
-        if let Some(sleep) =
-            configured.is_none().then(|| self.try_again(&Retry::default(), failure, around)).flatten()
-        {
-            return sleep;
         }
         if self.walk.deadline() <= around.now {
             self.reply(Reply::DeadlineExceeded)
@@ -167,23 +170,23 @@ impl Machine {
         }
     }
 
-    /// A sleep before a second try of the current deployment, where `retry` and every limit allow one.
-    fn try_again(
+    /// How long to wait before a second try of the current deployment, where `retry` and every limit allow one.
+    fn wait_before_retry(
         &mut self,
         retry: &Retry,
         failure: &Failure,
+        has_alternative: bool,
         around: &mut Surroundings<'_>,
-    ) -> Option<Action> {
+    ) -> Option<Millis> {
         if self.retries >= retry.attempts || !retry.on.contains(failure.class, failure.status) {
             return None;
         }
-        let ms = backoff::wait_ms(failure, retry, self.retries.saturating_add(1), around.rng)?;
-        if !self.walk.may_attempt(around.now.saturating_add(ms)) {
-            return None;
-        }
-        self.retries = self.retries.saturating_add(1);
-        self.trail.wait(ms);
-        Some(Action::Sleep { ms })
+        let ms = if has_alternative {
+            failure.hint_ms.is_none().then_some(0)?
+        } else {
+            backoff::wait_ms(failure, retry, self.retries.saturating_add(1), around.rng)?
+        };
+        self.walk.may_attempt(around.now.saturating_add(ms)).then_some(ms)
     }
 
     fn dispatch(&mut self, deployment: Rc<Deployment>, now: Millis) -> Action {
@@ -198,6 +201,7 @@ impl Machine {
                 self.facts.stream,
                 now,
                 self.walk.deadline(),
+                self.walk.has_alternative(),
             ),
             deployment,
         })

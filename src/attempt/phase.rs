@@ -3,6 +3,9 @@
 //! One place decides which clock is running: the edge asks [`Limits::of`] before each wait and reports the reason that it was
 //! given when the time is up. An attempt that is waited for never outlives the deadline of the request; a stream that has
 //! been committed is bound by its own limits alone, since cutting it would help nobody.
+//!
+//! Where another target is left, an attempt without limits of its own takes at most half of the time that is left: a silent
+//! upstream then leaves time for the next one, whatever the deadline is.
 
 use crate::routes::graph::Timeouts;
 use crate::time::Millis;
@@ -10,12 +13,8 @@ use crate::time::Millis;
 /// Until the first content of a streamed answer, where nothing else is configured. Long enough for models that think
 /// before they speak.
 const FIRST_TOKEN_MS: Millis = 60_000;
-/// Between two pieces of a streamed answer.
+/// Between two pieces of a streamed answer, where nothing else is configured.
 const IDLE_MS: Millis = 60_000;
-/// A whole answer in one piece: shorter than the default deadline, so that a silent upstream leaves time for another.
-const TOTAL_MS: Millis = 120_000;
-/// A whole streamed answer.
-const TOTAL_STREAMED_MS: Millis = 600_000;
 
 /// What an attempt is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +35,8 @@ pub struct Limits {
     timeouts: Timeouts,
     streamed: bool,
     started_at: Millis,
-    deadline: Millis,
+    /// The deadline of the request, or what this attempt may take of it.
+    deadline: Limit,
 }
 
 /// When to stop waiting, and the name of the limit that ends then.
@@ -44,21 +44,35 @@ pub struct Limits {
 pub struct Limit {
     /// The time to stop.
     pub at: Millis,
-    /// `headers`, `first_token`, `idle`, `total` or `deadline`.
+    /// `headers`, `first_token`, `idle`, `total`, `deadline`, or `share` of the deadline.
     pub reason: &'static str,
 }
 
 impl Limits {
-    /// Limits of an attempt that starts now. `timeouts` as configured; `deadline` is that of the request.
-    pub fn new(timeouts: Timeouts, streamed: bool, started_at: Millis, deadline: Millis) -> Self {
-        let total_ms = if streamed { TOTAL_STREAMED_MS } else { TOTAL_MS };
-        let defaults = Timeouts {
-            first_token_ms: Some(FIRST_TOKEN_MS),
-            idle_ms: Some(IDLE_MS),
-            total_ms: Some(total_ms),
-            ..Timeouts::default()
-        };
-        Self { timeouts: timeouts.or(defaults), streamed, started_at, deadline }
+    /// Limits of an attempt that starts now. `timeouts` as configured; `deadline` is that of the request; `has_alternative`
+    /// says whether another target is left.
+    pub fn new(
+        timeouts: Timeouts,
+        streamed: bool,
+        started_at: Millis,
+        deadline: Millis,
+        has_alternative: bool,
+    ) -> Self {
+        let share =
+            Limit { at: started_at.saturating_add(deadline.saturating_sub(started_at) / 2), reason: "share" };
+        let whole = Limit { at: deadline, reason: "deadline" };
+        // What is configured for the phase that an attempt may hang in is taken at its word.
+        let has_own = if streamed { timeouts.first_token_ms } else { timeouts.headers_ms }
+            .or(timeouts.total_ms)
+            .is_some();
+        let defaults =
+            Timeouts { first_token_ms: Some(FIRST_TOKEN_MS), idle_ms: Some(IDLE_MS), ..Timeouts::default() };
+        Self {
+            timeouts: timeouts.or(defaults),
+            streamed,
+            started_at,
+            deadline: if has_alternative && !has_own { share } else { whole },
+        }
     }
 
     /// When the whole attempt must be over.
@@ -72,25 +86,28 @@ impl Limits {
         let since_start = |ms: Option<Millis>| ms.map(|ms| self.started_at.saturating_add(ms));
         let streamed = |ms: Option<Millis>| if self.streamed { ms } else { None };
         let timeouts = &self.timeouts;
-        let mut limits = Vec::with_capacity(5);
-        match phase {
+        let own = match phase {
             Phase::Headers => {
-                limits.push((since_start(timeouts.headers_ms), "headers"));
-                limits.push((since_start(streamed(timeouts.connect_ms)), "headers"));
-                limits.push((since_start(streamed(timeouts.first_token_ms)), "first_token"));
+                let streamed =
+                    [streamed(timeouts.connect_ms), timeouts.headers_ms].into_iter().flatten().min();
+                vec![(since_start(streamed), "headers"), self.first_token()]
             }
-            Phase::FirstToken => limits.push((since_start(timeouts.first_token_ms), "first_token")),
+            Phase::FirstToken => vec![self.first_token()],
             Phase::Rest | Phase::Flowing => {
-                limits.push((streamed(timeouts.idle_ms).map(|ms| now.saturating_add(ms)), "idle"));
+                vec![(streamed(timeouts.idle_ms).map(|ms| now.saturating_add(ms)), "idle")]
             }
-        }
-        if phase != Phase::Flowing {
-            limits.push((Some(self.deadline), "deadline"));
-        }
-        limits
-            .into_iter()
+        };
+        let of_request = if phase == Phase::Flowing { self.total() } else { self.deadline };
+        own.into_iter()
             .filter_map(|(at, reason)| at.map(|at| Limit { at, reason }))
-            .fold(self.total(), |soonest, limit| if limit.at < soonest.at { limit } else { soonest })
+            .chain([self.total()])
+            .fold(of_request, |soonest, limit| if limit.at < soonest.at { limit } else { soonest })
+    }
+
+    /// An answer in one piece has no first token.
+    fn first_token(&self) -> (Option<Millis>, &'static str) {
+        let ms = if self.streamed { self.timeouts.first_token_ms } else { None };
+        (ms.map(|ms| self.started_at.saturating_add(ms)), "first_token")
     }
 }
 
@@ -123,17 +140,40 @@ mod tests {
             (CONFIGURED, true, Phase::FirstToken, 0, 3, 3, "deadline"),
             // A stream that flows already is not cut by the deadline of the request.
             (CONFIGURED, true, Phase::Flowing, 50, 60, 80, "idle"),
-            // Defaults.
+            // An answer in one piece has no first token either.
+            (CONFIGURED, false, Phase::FirstToken, 7, 1000, 100, "total"),
+            // Defaults: the first token and the gaps between pieces of a stream, and no total.
             (Timeouts::default(), true, Phase::Headers, 0, 1_000_000, FIRST_TOKEN_MS, "first_token"),
-            (Timeouts::default(), false, Phase::Headers, 0, 1_000_000, TOTAL_MS, "total"),
+            (Timeouts::default(), false, Phase::Headers, 0, 1_000_000, 1_000_000, "deadline"),
             (Timeouts::default(), true, Phase::Flowing, 5, 10, 5 + IDLE_MS, "idle"),
         ] {
-            let limits = Limits::new(timeouts, streamed, 0, deadline);
+            let limits = Limits::new(timeouts, streamed, 0, deadline, false);
             assert_eq!(
                 limits.of(phase, now),
                 Limit { at, reason },
                 "{phase:?}, streamed: {streamed}, now: {now}"
             );
+        }
+    }
+
+    #[test]
+    fn a_silent_upstream_leaves_time_for_another_target() {
+        let default = Timeouts::default();
+        for (timeouts, streamed, has_alternative, at, reason) in [
+            (default, false, true, 1_050, "share"),
+            (default, false, false, 1_100, "deadline"),
+            // Half of the deadline comes before the default of a stream.
+            (default, true, true, 1_050, "share"),
+            // What is configured is taken at its word.
+            (Timeouts { total_ms: Some(90), ..default }, false, true, 1_090, "total"),
+            (Timeouts { headers_ms: Some(80), ..default }, false, true, 1_080, "headers"),
+            (Timeouts { first_token_ms: Some(70), ..default }, true, true, 1_070, "first_token"),
+            // A limit of streams says nothing of an answer in one piece.
+            (Timeouts { first_token_ms: Some(70), ..default }, false, true, 1_050, "share"),
+        ] {
+            let limits = Limits::new(timeouts, streamed, 1_000, 1_100, has_alternative);
+            let limit = limits.of(Phase::Headers, 1_000);
+            assert_eq!(limit, Limit { at, reason }, "{timeouts:?}, streamed: {streamed}");
         }
     }
 }

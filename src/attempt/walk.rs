@@ -57,12 +57,10 @@ impl Walk {
         let patient_ms = facts.patience_ms.map_or(allowed_ms, |patience_ms| patience_ms.min(allowed_ms));
         let allowed_attempts = entry.max_attempts.unwrap_or(graph.settings.max_attempts);
         let settings = Frame {
-            node: None,
             ahead: Some(Destination::Node(Rc::clone(entry))),
-            order: Vec::new().into_iter(),
-            edge_taken: false,
             attempts_left: if facts.replayable { allowed_attempts } else { allowed_attempts.min(1) },
             deadline: now.saturating_add(patient_ms),
+            ..Frame::of_settings()
         };
         Self { graph, facts, frames: vec![settings], tried: Vec::new() }
     }
@@ -107,6 +105,21 @@ impl Walk {
     /// Whether every limit on the way leaves room for one more attempt at `at`.
     pub fn may_attempt(&self, at: Millis) -> bool {
         self.frames.iter().all(|frame| frame.attempts_left > 0) && at < self.deadline()
+    }
+
+    /// Whether a failure here may leave something to move on to: a target that was not tried, at any frame. It draws nothing
+    /// and looks into no node, so that a node of which nothing may be tried counts as something.
+    pub fn has_alternative(&self) -> bool {
+        let may_try = |to: &Destination| match to {
+            Destination::Deployment(deployment) => self.obstacle(deployment).is_none(),
+            Destination::Node(_) => true,
+        };
+        let has_target = |frame: &Frame| {
+            let left = frame.order.as_slice().iter();
+            let targets = left.filter_map(|index| frame.node.as_ref()?.targets.get(*index));
+            targets.map(|target| &target.to).any(may_try)
+        };
+        self.frames.iter().all(|frame| frame.attempts_left > 0) && self.frames.iter().any(has_target)
     }
 
     /// The nearest deadline on the way.
@@ -193,16 +206,7 @@ impl Walk {
     }
 
     fn enter(&mut self, node: &Rc<Node>, around: &mut Surroundings<'_>) {
-        self.frames.push(Frame {
-            ahead: None,
-            order: Vec::new().into_iter(),
-            edge_taken: false,
-            attempts_left: node.max_attempts.unwrap_or(u32::MAX),
-            deadline: node
-                .deadline_ms
-                .map_or(Millis::MAX, |deadline_ms| around.now.saturating_add(deadline_ms)),
-            node: Some(Rc::clone(node)),
-        });
+        self.frames.push(Frame::of(Rc::clone(node), around.now));
         // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
         let usable = |target: &Target| match &target.to {
             Destination::Deployment(deployment) => self.obstacle(deployment).is_none(),
@@ -216,6 +220,27 @@ impl Walk {
 }
 
 impl Frame {
+    fn of_settings() -> Self {
+        Self {
+            node: None,
+            ahead: None,
+            order: Vec::new().into_iter(),
+            edge_taken: false,
+            attempts_left: u32::MAX,
+            deadline: Millis::MAX,
+        }
+    }
+
+    /// A node that is entered now, before its targets are put in order.
+    fn of(node: Rc<Node>, now: Millis) -> Self {
+        Self {
+            attempts_left: node.max_attempts.unwrap_or(u32::MAX),
+            deadline: node.deadline_ms.map_or(Millis::MAX, |deadline_ms| now.saturating_add(deadline_ms)),
+            node: Some(node),
+            ..Self::of_settings()
+        }
+    }
+
     fn next(&mut self) -> Option<Destination> {
         self.ahead.take().or_else(|| {
             let index = self.order.next()?;
@@ -242,14 +267,7 @@ impl Walk {
                 found.extend(obstacle);
             }
             Destination::Node(node) => {
-                self.frames.push(Frame {
-                    node: Some(Rc::clone(node)),
-                    ahead: None,
-                    order: Vec::new().into_iter(),
-                    edge_taken: false,
-                    attempts_left: u32::MAX,
-                    deadline: Millis::MAX,
-                });
+                self.frames.push(Frame::of(Rc::clone(node), 0));
                 for target in &node.targets {
                     self.explore(&target.to, found);
                 }

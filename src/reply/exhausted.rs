@@ -1,6 +1,7 @@
 //! What the client hears when every candidate failed: the failure that it can do most about, in the upstream's own words, and
 //! how long the whole pool asks to be left alone, so that the retries of the client's SDK neither hammer nor give up early.
 
+use memchr::memmem;
 use serde_json::{Value, json};
 
 use super::ErrorReply;
@@ -12,18 +13,23 @@ use crate::time::Millis;
 /// When to come back to a pool that gave no hint.
 const DEFAULT_RETRY_AFTER_MS: Millis = 1_000;
 
-/// The error that stands for these failures, of which there is one for each attempt. `late_ms` is how long the request took
-/// where its deadline ended it before the candidates did.
+/// The error that stands for these failures, of which there is one for each attempt, in order. `late_ms` is how long the
+/// candidates were tried where the deadline ended that before they ran out.
 pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     let attempts = u32::try_from(failures.len()).unwrap_or(u32::MAX);
-    let Some(chosen) = failures.iter().min_by_key(|failure| rank(failure.class)) else {
+    let only_late = failures.iter().all(|failure| failure.class == ErrorClass::Timeout);
+    if let Some(after_ms) = late_ms.filter(|_| only_late) {
+        return (&ClientError::DeadlineExceeded { after_ms }).into();
+    }
+    // What the client can mend counts only where the request ended with it: put to another deployment, by an edge, it may
+    // have been mended there, and what that one failed with is what stands between the client and an answer.
+    let last = failures.len().saturating_sub(1);
+    let stands = |index: usize, failure: &Failure| index == last || failure.class.is_curable_elsewhere();
+    let standing = failures.iter().enumerate().filter(|(index, failure)| stands(*index, failure));
+    let Some((_, chosen)) = standing.min_by_key(|(_, failure)| rank(failure.class)) else {
         return (&ClientError::DeadlineExceeded { after_ms: late_ms.unwrap_or_default() }).into();
     };
-    let only_late = failures.iter().all(|failure| failure.class == ErrorClass::Timeout);
-    let mut reply = match late_ms {
-        Some(after_ms) if only_late => ErrorReply::from(&ClientError::DeadlineExceeded { after_ms }),
-        _ => in_their_words(chosen).unwrap_or_else(|| in_ours(chosen, attempts)),
-    };
+    let mut reply = in_their_words(chosen).unwrap_or_else(|| in_ours(chosen, attempts));
 
     let may_retry = chosen.class.is_transient();
     reply
@@ -62,7 +68,8 @@ fn rank(class: ErrorClass) -> u8 {
 }
 
 /// The upstream's response, unchanged, where a client can make sense of it; an error that came without the `error` around it
-/// (Azure's Responses API) gets one. Not where it speaks of the gateway's own credential, of which it may quote a part.
+/// (Azure's Responses API) gets one. Not where it speaks of what is the gateway's own: a credential, of which it may quote a
+/// part, or a deployment that is not there.
 fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
     let ErrorResponse { headers, body, .. } = failure.response.as_ref()?;
     let mut parsed: Value = serde_json::from_slice(body).ok()?;
@@ -70,11 +77,42 @@ fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
     if is_bare {
         parsed = json!({ "error": parsed });
     }
-    if failure.class == ErrorClass::Auth || parsed.pointer("/error/message").is_none() {
+    if matches!(failure.class, ErrorClass::Auth | ErrorClass::NotFound)
+        || parsed.pointer("/error/message").is_none()
+    {
         return None;
     }
     let body = if is_bare { parsed.to_string().into_bytes() } else { body.clone() };
+    let body = without_accounts(body);
     Some(ErrorReply { status: status(failure), headers: headers.clone(), body })
+}
+
+/// Names of accounts and keys, by their prefixes at OpenAI, end here: rate limits and quotas quote them.
+const ACCOUNTS: [&str; 3] = ["org-", "proj_", "sk-"];
+
+/// The same text, each name of an account cut down to its prefix.
+fn without_accounts(body: Vec<u8>) -> Vec<u8> {
+    if !ACCOUNTS.iter().any(|prefix| memmem::find(&body, prefix.as_bytes()).is_some()) {
+        return body;
+    }
+    let mut masked = Vec::with_capacity(body.len());
+    let mut rest = body.as_slice();
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    while let Some((byte, after)) = rest.split_first() {
+        // Inside a word it is no prefix: `task-1` names no key.
+        let begins_word = masked.last().is_none_or(|before| !is_name(before));
+        let prefix = ACCOUNTS.iter().find(|prefix| begins_word && rest.starts_with(prefix.as_bytes()));
+        if let Some(prefix) = prefix {
+            let length = rest.iter().take_while(|byte| is_name(byte)).count();
+            masked.extend_from_slice(prefix.as_bytes());
+            masked.extend_from_slice(b"***");
+            rest = rest.get(length..).unwrap_or_default();
+        } else {
+            masked.push(*byte);
+            rest = after;
+        }
+    }
+    masked
 }
 
 fn in_ours(failure: &Failure, attempts: u32) -> ErrorReply {
@@ -118,20 +156,18 @@ fn in_ours(failure: &Failure, attempts: u32) -> ErrorReply {
 /// The upstream's status; that of the class where the error came behind a success, or without an answer. A refused credential
 /// of ours is no 401 of the client's.
 fn status(failure: &Failure) -> u16 {
+    let upstreams = failure.response.as_ref().map(|response| response.status);
+    let of_class = match failure.class {
+        ErrorClass::RateLimit | ErrorClass::Quota => 429,
+        ErrorClass::NotFound => 404,
+        ErrorClass::ContextWindow | ErrorClass::ContentPolicy | ErrorClass::BadRequest => 400,
+        ErrorClass::Timeout => 504,
+        ErrorClass::Auth | ErrorClass::Unavailable | ErrorClass::Connection | ErrorClass::Truncated => 502,
+    };
     match failure.class {
-        ErrorClass::Auth => 502,
-        class => failure
-            .response
-            .as_ref()
-            .map(|response| response.status)
-            .filter(|status| *status >= 400)
-            .unwrap_or(match class {
-                ErrorClass::RateLimit | ErrorClass::Quota => 429,
-                ErrorClass::NotFound => 404,
-                ErrorClass::ContextWindow | ErrorClass::ContentPolicy | ErrorClass::BadRequest => 400,
-                ErrorClass::Timeout => 504,
-                _ => 502,
-            }),
+        ErrorClass::Auth => of_class,
+        // A status that HTTP does not know cannot be passed on.
+        _ => upstreams.filter(|status| (400..600).contains(status)).unwrap_or(of_class),
     }
 }
 
@@ -163,14 +199,47 @@ mod tests {
     fn the_failure_that_the_client_can_mend_is_told_unchanged() {
         let failures = [
             Failure::silent(ErrorClass::Connection, "refused"),
-            said(ErrorClass::ContextWindow, 400, None, TOO_LONG),
             said(ErrorClass::RateLimit, 429, Some(500), LIMITED),
+            said(ErrorClass::ContextWindow, 400, None, TOO_LONG),
         ];
         let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
         assert_eq!((reply.status, reply.body.as_slice()), (400, TOO_LONG.as_bytes()));
         assert_eq!(header(&reply, "x-should-retry"), Some("false"));
         assert_eq!(header(&reply, "retry-after"), None, "waiting does not mend it");
         assert_eq!(header(&reply, "x-request-id"), Some("up-1"));
+    }
+
+    #[test]
+    fn what_was_put_to_another_deployment_gives_way_to_what_that_one_said() {
+        // The edge for long prompts was taken, and the longer model is busy: the same request may succeed in a moment.
+        let failures = [
+            said(ErrorClass::ContextWindow, 400, None, TOO_LONG),
+            said(ErrorClass::RateLimit, 429, Some(500), LIMITED),
+        ];
+        let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
+        assert_eq!((reply.status, header(&reply, "x-should-retry")), (429, Some("true")));
+    }
+
+    #[test]
+    fn names_of_accounts_do_not_leave() {
+        let body = r#"{"error":{"message":"Limit reached in organization org-AbC123 (proj_x9, key sk-a-b_c) for task-1."}}"#;
+        let reply = reply(&[&said(ErrorClass::RateLimit, 429, None, body)], None);
+        let expected = r#"{"error":{"message":"Limit reached in organization org-*** (proj_***, key sk-***) for task-1."}}"#;
+        assert_eq!(String::from_utf8_lossy(&reply.body), expected);
+    }
+
+    #[test]
+    fn a_deployment_that_is_not_there_is_not_named() {
+        let body =
+            r#"{"error":{"message":"The model `gpt-4o-internal` does not exist","code":"model_not_found"}}"#;
+        let reply = reply(&[&said(ErrorClass::NotFound, 404, None, body)], None);
+        assert_eq!((reply.status, code(&reply).as_str()), (404, "upstream_not_found"));
+    }
+
+    #[test]
+    fn a_status_that_http_does_not_know_becomes_a_bad_gateway() {
+        let failure = said(ErrorClass::Unavailable, 999, None, r#"{"error":{"message":"odd"}}"#);
+        assert_eq!(reply(&[&failure], None).status, 502);
     }
 
     #[test]
@@ -242,7 +311,13 @@ mod tests {
     #[test]
     fn the_deadline_is_named_only_where_nothing_better_is_known() {
         let late = Failure::silent(ErrorClass::Timeout, "deadline");
-        assert_eq!(code(&reply(&[&late], Some(9))), "deadline_exceeded");
+        let after_the_deadline = reply(&[&late], Some(9));
+        assert_eq!(code(&after_the_deadline), "deadline_exceeded");
+        assert_eq!(
+            header(&after_the_deadline, "x-should-retry"),
+            Some("false"),
+            "a second deadline helps nobody"
+        );
         assert_eq!(code(&reply(&[], Some(9))), "deadline_exceeded");
         let limited = said(ErrorClass::RateLimit, 429, None, LIMITED);
         assert_eq!(code(&reply(&[&limited, &late], Some(9))), "rate_limit_exceeded");

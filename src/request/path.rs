@@ -70,10 +70,10 @@ fn is_stateful(segments: &[&str]) -> bool {
 
 /// Reads a path (without its query). `prefixes` are those of path rules, without a trailing slash, longest first; any form
 /// may follow one of them. A path that is understood without a prefix needs none, so that a rule for `/openai/*` does not
-/// hide Azure's own paths.
+/// hide Azure's own paths; but a rule for `/live/*` comes before what OpenAI has of that name.
 pub fn parse(path: &str, prefixes: &[String]) -> Path {
     let plain = read(path);
-    if plain != Path::Unknown {
+    if !matches!(plain, Path::Unknown | Path::Stateful) {
         return plain;
     }
     // AI Gateway's `/v1` may stand before the prefix as well.
@@ -85,7 +85,7 @@ pub fn parse(path: &str, prefixes: &[String]) -> Path {
         .filter(|rest| rest.starts_with('/'))
         .map(read)
         .find(|path| *path != Path::Unknown)
-        .unwrap_or(Path::Unknown)
+        .unwrap_or(plain)
 }
 
 fn without_v1(mut path: &str) -> &str {

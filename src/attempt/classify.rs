@@ -4,7 +4,7 @@
 //! refine the status; then the text of the message, which only ever speaks within a status. So a 400 whose text echoes "rate
 //! limit" stays the caller's fault, and a 429 with a content filter's text stays a rate limit.
 //!
-//! An error behind a 200, in a body or in a stream's event, has no status of its own. [`Said::implied_status`] finds the one
+//! An error behind a 200, in a body or in a stream's event, has no status of its own. `Said::implied_status` finds the one
 //! that its fields stand for, and then the same rules apply.
 //!
 //! Sources: OpenAI's guide "Error codes" and its OpenAPI document; Microsoft's "Troubleshoot errors" for Azure OpenAI in

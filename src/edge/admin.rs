@@ -5,7 +5,7 @@ use wasm_bindgen::JsCast;
 use worker::Env;
 
 use super::arrival::Arrival;
-use super::isolate::{self, Routes};
+use super::isolate::{self, Routes, Trouble};
 use super::js;
 use crate::reply::error::ClientError;
 use crate::request::credentials;
@@ -27,7 +27,8 @@ pub fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Result<Va
     })
 }
 
-/// `GET /admin/api/routes`: the document that serves, what is disabled, and the document that was refused, if any.
+/// `GET /admin/api/routes`: the document that serves, what is disabled, and what is the matter with the
+/// document in KV, if anything is.
 fn status(routes: &Routes) -> Value {
     let disabled: Vec<Value> = routes
         .graph
@@ -43,6 +44,9 @@ fn status(routes: &Routes) -> Value {
         "source": routes.source.name(),
         "warnings": routes.warnings,
         "disabled": disabled,
-        "refused": isolate::rejected().map(|rejected| rejected.issues),
+        "trouble": isolate::trouble().map(|trouble| match trouble {
+            Trouble::Gone => json!({ "kind": "gone" }),
+            Trouble::Refused { issues, .. } => json!({ "kind": "refused", "issues": issues }),
+        }),
     })
 }

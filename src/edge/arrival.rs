@@ -49,7 +49,7 @@ impl Arrival {
 
     /// The value of a header, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        js::value(&self.headers, name)
     }
 
     /// The key that came along.

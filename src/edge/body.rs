@@ -11,14 +11,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request};
 
-use super::{flow, js};
+use super::js;
 use crate::reply::error::ClientError;
 use crate::request::body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
 use crate::routes::graph::Params;
-
-/// Of a body that is too large to keep, this much is searched for its model.
-const PREFIX_BYTES: usize = 256 * 1024;
 
 /// A request body.
 pub struct Body {
@@ -60,10 +57,10 @@ impl Body {
             return Self::keep(Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>()), content_type);
         };
         let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-        // Without a length the body may yet turn out to be small enough to keep.
-        let enough = if length.is_some() { PREFIX_BYTES.min(limit) } else { limit };
+        // Without a length the body may yet turn out to be small enough to keep; with one it is not, and as much as would be
+        // kept is searched for the model.
         let mut bytes = Vec::new();
-        while bytes.len() <= enough {
+        while bytes.len() <= limit {
             let Some(piece) = js::read(&reader).await.map_err(broken)? else {
                 return Self::keep(Uint8Array::from(bytes.as_slice()), content_type);
             };
@@ -174,7 +171,7 @@ fn stream(first: Vec<u8>, rest: ReadableStream, length: Option<usize>) -> Readab
         (pipe.readable(), pipe.writable())
     };
     spawn_local(async move {
-        if flow::send(&writable, &first).await.is_ok() {
+        if js::send(&writable, &first).await.is_ok() {
             // What breaks here breaks the upstream call, which reports it.
             let _ = JsFuture::from(rest.pipe_to(&writable)).await;
         }

@@ -2,9 +2,7 @@
 
 use std::rc::Rc;
 
-use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect, Response,
 };
@@ -13,7 +11,7 @@ use super::clock;
 use super::inbound::Inbound;
 use super::js;
 use crate::attempt::class::ErrorClass;
-use crate::attempt::classify::{self, Answer};
+use crate::attempt::classify::{self, Answer, Success};
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Limits, Phase};
@@ -21,10 +19,13 @@ use crate::routes::graph::{Commit, Deployment};
 use crate::stream::hold::{Hold, Verdict};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
+use crate::time::Millis;
 use crate::upstream::{self, headers};
 
-/// Most of an upstream's error body that is read.
+/// Most of an upstream's error body that is read…
 const ERROR_BODY_BYTES: usize = 64 * 1024;
+/// …and how long: the status has decided already, and another deployment is waiting.
+const ERROR_BODY_MS: Millis = 1_000;
 
 /// An answer that has reached its commit point.
 pub struct Committed {
@@ -38,9 +39,9 @@ pub struct Committed {
 
 /// The body of a committed answer.
 pub enum Content {
-    /// All of it, as it came.
-    Whole(Uint8Array),
-    /// What was held back, all there is.
+    /// An answer in one piece.
+    Whole(Vec<u8>),
+    /// A stream of events that was held until its end.
     Held(Vec<u8>),
     /// What was held back, and a stream with the rest.
     Flowing(Box<Flow>),
@@ -102,12 +103,11 @@ pub async fn attempt(
     let status = response.status();
     let all_headers = js::entries(&response.headers());
     if !(200..300).contains(&status) {
-        return Err(refusal(response, status, &all_headers, call.limits).await);
+        return Err(refusal(response, status, &all_headers).await);
     }
-    let content_type =
-        all_headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value.as_str());
-    let is_stream = content_type.starts_with("text/event-stream");
-    let is_json = content_type.contains("json");
+    let content_type = js::value(&all_headers, "content-type").unwrap_or_default();
+    let is_stream = classify::is_event_stream(content_type);
+    let length = js::value(&all_headers, "content-length").and_then(|length| length.parse().ok());
     let headers = returned(&all_headers);
 
     let body = match response.body() {
@@ -119,8 +119,24 @@ pub async fn attempt(
             let start = Hold::new(call.protocol, dispatch.commit, most_held_bytes);
             hold(rest, start, dispatch.commit, call).await?
         }
-        Some(rest) if !is_json && dispatch.commit == Commit::FirstToken => first_piece(rest, call).await?,
-        _ => whole(&response, &headers, call.limits).await?,
+        rest => {
+            let success = Success {
+                operation: inbound.facts.operation,
+                status,
+                content_type,
+                body: &[],
+                is_whole: true,
+            };
+            let most_held_bytes = match dispatch.commit {
+                // What is not JSON cannot be told from a fault by its end, so it need not be waited for.
+                Commit::FirstToken if !content_type.to_ascii_lowercase().contains("json") => 0,
+                _ => most_held_bytes,
+            };
+            match rest {
+                Some(rest) => whole(rest, &success, &headers, length, most_held_bytes, call).await?,
+                None => judged(&success, &headers).map(|()| Content::Whole(Vec::new()))?,
+            }
+        }
     };
     Ok(Committed { status, headers, body })
 }
@@ -149,9 +165,9 @@ async fn send(inbound: &Inbound, dispatch: &Dispatch, upstream: &Abort) -> Resul
 }
 
 /// A status that is no success: what it means, and the upstream's words to pass on.
-async fn refusal(response: Response, status: u16, headers: &[(String, String)], limits: Limits) -> Failure {
+async fn refusal(response: Response, status: u16, headers: &[(String, String)]) -> Failure {
     let body = match response.body() {
-        Some(body) => error_body(&body, limits).await,
+        Some(body) => error_body(&body).await,
         None => Vec::new(),
     };
     let failure = classify::classify(&Answer { status, headers, body: &body, now: clock::now() });
@@ -166,12 +182,13 @@ fn returned(headers: &[(String, String)]) -> Vec<(String, String)> {
 }
 
 /// As much of an error body as arrives in time and is worth keeping.
-async fn error_body(body: &ReadableStream, limits: Limits) -> Vec<u8> {
+async fn error_body(body: &ReadableStream) -> Vec<u8> {
+    let until = clock::now().saturating_add(ERROR_BODY_MS);
     let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
     let mut kept = Vec::new();
     while kept.len() < ERROR_BODY_BYTES {
-        match in_time(limits, Phase::Rest, js::read(&reader)).await {
-            Ok(Ok(Some(bytes))) => kept.extend_from_slice(&bytes),
+        match clock::until(until, js::read(&reader)).await {
+            Some(Ok(Some(bytes))) => kept.extend_from_slice(&bytes),
             _ => break,
         }
     }
@@ -207,39 +224,44 @@ async fn hold(
     Ok(Content::flowing(Flow { held, rest, tail: Some(start.tail()), call }))
 }
 
-/// Waits for the first bytes of an answer whose bytes mean nothing to us.
-async fn first_piece(rest: ReadableStream, call: Underway) -> Result<Content, Failure> {
-    let reader: ReadableStreamDefaultReader = rest.get_reader().unchecked_into();
-    let piece =
-        in_time(call.limits, Phase::FirstToken, js::read(&reader)).await?.map_err(|error| broken(&error))?;
-    reader.release_lock();
-    Ok(match piece {
-        Some(held) => Content::flowing(Flow { held, rest, tail: None, call }),
-        None => Content::Held(Vec::new()),
-    })
-}
-
-/// Waits for an answer in one piece, and looks whether it is one.
+/// Waits for an answer in one piece, and looks whether it is one. Of a longer answer than `most_held_bytes` the first bytes
+/// are looked at, and then it flows.
 async fn whole(
-    response: &Response,
+    rest: ReadableStream,
+    success: &Success<'_>,
     headers: &[(String, String)],
-    limits: Limits,
+    length: Option<usize>,
+    most_held_bytes: usize,
+    call: Underway,
 ) -> Result<Content, Failure> {
-    let buffer = response.array_buffer().map(JsFuture::from).map_err(|error| broken(&error))?;
-    let buffer = in_time(limits, Phase::Rest, buffer).await?.map_err(|error| broken(&error))?;
-    let bytes = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
-    // An error is small; a large body needs no look.
-    if bytes.length() as usize > ERROR_BODY_BYTES {
-        return Ok(Content::Whole(bytes));
-    }
-    let body = bytes.to_vec();
-    match classify::error_behind_success(&body) {
-        None => Ok(Content::Whole(bytes)),
-        Some(failure) => {
-            let response = ErrorResponse { status: response.status(), headers: headers.to_vec(), body };
-            Err(Failure { response: Some(response), ..failure })
+    let reader: ReadableStreamDefaultReader = rest.get_reader().unchecked_into();
+    // What is known to be too long to hold begins to flow with its first piece.
+    let most_held_bytes =
+        if length.is_some_and(|length| length > most_held_bytes) { 0 } else { most_held_bytes };
+    let mut held = Vec::with_capacity(length.unwrap_or_default().min(most_held_bytes));
+    loop {
+        let phase = if held.is_empty() { Phase::FirstToken } else { Phase::Rest };
+        let piece = in_time(call.limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
+        held.extend_from_slice(piece.as_deref().unwrap_or_default());
+        if piece.is_none() || length == Some(held.len()) {
+            // An error is small: of a long answer it is enough to know that it came to its end.
+            let is_small = held.len() <= ERROR_BODY_BYTES;
+            judged(&Success { body: &held, is_whole: is_small, ..*success }, headers)?;
+            return Ok(Content::Whole(held));
+        }
+        if held.len() > most_held_bytes {
+            judged(&Success { body: &held, is_whole: false, ..*success }, headers)?;
+            reader.release_lock();
+            return Ok(Content::flowing(Flow { held, rest, tail: None, call }));
         }
     }
+}
+
+/// A failure, if what looks like a success is none.
+fn judged(success: &Success<'_>, headers: &[(String, String)]) -> Result<(), Failure> {
+    let Some(failure) = classify::fault_behind_success(success) else { return Ok(()) };
+    let (status, body) = (success.status, success.body.to_vec());
+    Err(Failure { response: Some(ErrorResponse { status, headers: headers.to_vec(), body }), ..failure })
 }
 
 /// The output of `wait`, or the failure of the limit that ran out first.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
+use serde_json::Value;
 use wasm_bindgen::JsValue;
 use web_sys::{Response, WritableStream};
 use worker::Context;
@@ -22,7 +23,7 @@ use crate::reply::headers::{self, Served};
 use crate::reply::{ErrorReply, exhausted};
 use crate::rng::SplitMix64;
 use crate::routes::graph::{Commit, Node};
-use crate::stream::protocol::{Protocol, error_event};
+use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::time::Millis;
 
 /// What came of a request.
@@ -31,17 +32,24 @@ struct Outcome {
     trail: Trail,
 }
 
-/// Runs a request through the graph and answers it. `extra`: headers that every response gets.
+/// Runs a request through the graph and answers it. `cors`: headers that every response gets.
 pub async fn run(
     inbound: Rc<Inbound>,
     node: Rc<Node>,
     routes: Rc<Routes>,
     context: &Context,
-    extra: &[(&'static str, String)],
+    cors: Vec<(&'static str, String)>,
 ) -> Result<Response, JsValue> {
+    let settings = &routes.graph.settings;
     // An answer that is held until it is complete may take long: its client gets comments meanwhile.
     let holding = Rc::new(Cell::new(false));
-    let keepalive_ms = routes.graph.settings.keepalive_ms;
+    let keepalive_ms = settings.keepalive_ms;
+    let mut served = Served {
+        request_id: &inbound.request_id,
+        routes: &routes.graph.version,
+        node: Some(&node.name),
+        tried: None,
+    };
     let mut driving =
         Box::pin(drive(Rc::clone(&inbound), Rc::clone(&node), Rc::clone(&routes), Rc::clone(&holding)));
     let outcome = loop {
@@ -54,23 +62,18 @@ pub async fn run(
                 let pipe = js::IdentityTransformStream::new();
                 let protocol = Protocol::of(inbound.facts.operation);
                 context.wait_until(keep_alive(still_driving, pipe.writable(), protocol, keepalive_ms));
-                let headers = [("content-type", "text/event-stream".to_owned())];
-                return respond::with(200, headers.iter().chain(extra), &Sent::Stream(pipe.readable()));
+                let mut headers = headers::own(&served, settings.expose);
+                headers.push(("content-type", "text/event-stream".to_owned()));
+                headers.extend(cors);
+                return respond::with(200, &headers, &Sent::Stream(pipe.readable()));
             }
             Either::Right(((), still_driving)) => driving = still_driving,
         }
     };
 
-    let settings = &routes.graph.settings;
-    let served = Served {
-        request_id: &inbound.request_id,
-        routes: &routes.graph.version,
-        route: Some((&node.name, &outcome.trail)),
-        elapsed_ms: clock::now().saturating_sub(inbound.arrived_at),
-    };
-    // `extra` names the request and the document already; the full set takes its place, and CORS stays.
+    served.tried = Some((&outcome.trail, clock::now().saturating_sub(inbound.arrived_at)));
     let mut own = headers::own(&served, settings.expose);
-    own.extend(extra.iter().filter(|(name, _)| !name.starts_with("x-switchyard-")).cloned());
+    own.extend(cors);
     match outcome.answer {
         Err(error) => respond::error(&error, own),
         Ok(committed) => respond::committed(committed, &own, context),
@@ -82,6 +85,7 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
     let mut rng = SplitMix64::new(isolate::entropy());
     let graph = Rc::clone(&routes.graph);
     let mut committed = None;
+    let started_at = clock::now();
     let (mut machine, mut action) =
         Machine::start(graph, Rc::clone(&inbound.facts), &node, &mut isolate::around(&routes, &mut rng));
     let reply = loop {
@@ -94,7 +98,12 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
                         committed = Some(answer);
                         Event::Answered { status }
                     }
-                    Err(failure) => Event::Failed(failure),
+                    Err(failure) => {
+                        let (name, class, reason) =
+                            (&dispatch.deployment.name, failure.class.name(), &failure.reason);
+                        js::warn(&format!("{}: {name} failed: {class} ({reason})", inbound.request_id));
+                        Event::Failed(failure)
+                    }
                 }
             }
             Action::Sleep { ms } => {
@@ -116,8 +125,7 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
         }
         (reply, _) => {
             let failures: Vec<_> = trail.failures().collect();
-            let late_ms =
-                (reply == Reply::DeadlineExceeded).then(|| clock::now().saturating_sub(inbound.arrived_at));
+            let late_ms = (reply == Reply::DeadlineExceeded).then(|| clock::now().saturating_sub(started_at));
             Err(exhausted::reply(&failures, late_ms))
         }
     };
@@ -132,7 +140,7 @@ async fn keep_alive(
     every_ms: Millis,
 ) {
     let outcome = loop {
-        if flow::send(&client, b": waiting\n\n").await.is_err() {
+        if js::send(&client, b": waiting\n\n").await.is_err() {
             // Dropping the work ends the upstream call.
             return;
         }
@@ -147,14 +155,17 @@ async fn keep_alive(
             return;
         }
         Ok(Committed { body: Content::Held(bytes), .. }) => bytes,
-        Ok(Committed { body: Content::Whole(bytes), .. }) => bytes.to_vec(),
+        Ok(Committed { body: Content::Whole(_), .. }) => {
+            let message = "The upstream did not answer with a stream, as it was asked to.";
+            error_event(protocol, &broken_stream("upstream_not_a_stream", message))
+        }
+        // The status is out already: the error goes into the stream, as it would have stood in the body.
         Err(error) => {
-            let body: serde_json::Value = serde_json::from_slice(&error.body).unwrap_or_default();
-            let text = |name| body.pointer(name).and_then(|text| text.as_str()).unwrap_or("upstream_error");
-            error_event(protocol, text("/error/code"), text("/error/message"))
+            let body: Value = serde_json::from_slice(&error.body).unwrap_or_default();
+            error_event(protocol, body.get("error").unwrap_or(&Value::Null))
         }
     };
-    if flow::send(&client, &bytes).await.is_ok() {
-        let _ = flow::close(&client).await;
+    if js::send(&client, &bytes).await.is_ok() {
+        let _ = js::close(&client).await;
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! The bytes are piped by the runtime: no JavaScript and no Wasm runs for a chunk. Beside the pipe an observer looks at a
 //! second branch of the stream about once a second, in few large reads, and learns from it whether the upstream pauses too
-//! long and whether the stream ended as it should. What the observer has not read gathers in the runtime meanwhile: one
-//! second of a stream, and no more.
+//! long and whether the stream ended as it should. What one of the two has not read gathers in the runtime meanwhile; so that this
+//! stays small, a stream that turns out to be long is no longer observed, and then is known to be broken only by its break.
 //!
 //! A break, a stall or an early end never looks like a clean one: an error event in the protocol follows the last byte. A
 //! client that leaves ends the upstream call.
@@ -12,24 +12,28 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReaderMode,
     StreamPipeOptions, WritableStream,
 };
 
-use super::call::{Flow, Underway};
+use super::call::{Abort, Flow, Underway};
 use super::{clock, js};
-use crate::attempt::phase::Phase;
-use crate::stream::protocol::{Protocol, error_event};
-use crate::stream::tail::{Ending, Tail};
+use crate::attempt::phase::{Limit, Phase};
+use crate::stream::protocol::{Protocol, broken_stream, error_event};
+use crate::stream::tail::Ending;
 use crate::time::Millis;
 
 /// How often the observer looks at a flowing stream.
 const LOOK_MS: Millis = 1_000;
-/// Largest read of the observer.
-const READ_BYTES: u32 = 256 * 1024;
+/// Largest read of the observer. Each open stream has one such buffer.
+const READ_BYTES: u32 = 32 * 1024;
+/// Streams are observed up to this length: far beyond any text, and a share of an isolate's memory that a slow client may hold.
+const OBSERVED_BYTES: usize = 8 * 1024 * 1024;
+/// How long to wait for a pipe to end whose source was just cut off. It waits for its client, who may not read.
+const CUT_MS: Millis = 1_000;
 
 /// How a flow ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,22 +56,31 @@ pub async fn carry(flow: Box<Flow>, client: WritableStream) {
 
 async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
     let Flow { held, rest, tail, call: Underway { protocol, limits, abort, .. } } = flow;
-    if !held.is_empty() && send(&client, &held).await.is_err() {
+    if !held.is_empty() && js::send(&client, &held).await.is_err() {
         return Ended::ClientGone;
     }
     let Some(mut tail) = tail else {
         // There is nothing to say in bytes that mean nothing to us: a break is passed on as a break.
         let limit = limits.total();
-        return match clock::until(limit.at, JsFuture::from(rest.pipe_to(&client))).await {
+        let mut pipe = JsFuture::from(rest.pipe_to(&client));
+        return match clock::until(limit.at, &mut pipe).await {
             Some(Ok(_)) => Ended::Well,
             Some(Err(_)) => Ended::Broken("connection"),
-            None => Ended::Broken(limit.reason),
+            None => {
+                drop(abort);
+                // The pipe has to see its own end: a rejection that nobody awaits is an uncaught exception to the runtime.
+                let _ = clock::until(clock::now().saturating_add(CUT_MS), pipe).await;
+                Ended::Broken(limit.reason)
+            }
         };
     };
     let (mut pipe, observer) = fork(&rest, &client);
+    let mut observed = 0;
     let mut looking = None;
     let piped = loop {
         let limit = limits.of(Phase::Flowing, clock::now());
+        // A stream that always has something to read never lets the clock below win.
+        let is_over = limits.total().at <= clock::now();
         let look = Box::pin(clock::until(limit.at, js::read_gathered(&observer, READ_BYTES)));
         match select(pipe, look).await {
             Either::Left((piped, look)) => {
@@ -75,24 +88,32 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
                 break piped;
             }
             Either::Right((None, still_piping)) => {
-                drop(abort);
-                let _ = still_piping.await;
-                return finish(&client, &tail, protocol, Some(limit.reason)).await;
+                return cut(still_piping, abort, &client, protocol, limit).await;
+            }
+            Either::Right((Some(Ok(Some(_))), still_piping)) if is_over => {
+                return cut(still_piping, abort, &client, protocol, limits.total()).await;
             }
             // At the end of what can be observed; how it ended, the pipe knows.
             Either::Right((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
             Either::Right((Some(Ok(Some(bytes))), still_piping)) => {
                 tail.push(&bytes);
+                observed += bytes.len();
+                if observed > OBSERVED_BYTES {
+                    drop(observer.cancel());
+                    return unobserved(still_piping, abort, &client, protocol, limits.total()).await;
+                }
+                let has_gathered_more = bytes.len() >= READ_BYTES as usize;
                 let pause_ms = LOOK_MS.min(limit.at.saturating_sub(clock::now()) / 4);
-                match select(still_piping, Box::pin(clock::sleep(pause_ms))).await {
+                let pause = clock::sleep(if has_gathered_more { 0 } else { pause_ms });
+                match select(still_piping, Box::pin(pause)).await {
                     Either::Left((piped, _)) => break piped,
                     Either::Right(((), still_piping)) => pipe = still_piping,
                 }
             }
         }
     };
-    // A pipe breaks at either end. An empty line means nothing to a client that is there, and fails for one that is not.
-    if piped.is_err() && send(&client, b"\n").await.is_err() {
+    // A pipe breaks at either end. The end of a line means little to a client that is there, and fails for one that is not.
+    if piped.is_err() && js::send(&client, b"\n").await.is_err() {
         return Ended::ClientGone;
     }
     let last_look = match looking {
@@ -105,36 +126,74 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
     while let Ok(Some(bytes)) = js::read_gathered(&observer, READ_BYTES).await {
         tail.push(&bytes);
     }
-    finish(&client, &tail, protocol, piped.err().map(|_| "connection")).await
+    let is_whole = match tail.ending(piped.is_err()) {
+        Ending::Finished | Ending::Failed(_) => true,
+        Ending::Truncated => false,
+    };
+    let reason = if piped.is_err() { "connection" } else { "truncated" };
+    finish(&client, protocol, if is_whole { None } else { Some(reason) }).await
 }
 
-/// Closes the client's side: cleanly where the stream ended as it should, after an error event where it did not.
-async fn finish(
+/// Ends a stream whose time is up.
+async fn cut(
+    pipe: Piping,
+    upstream: Abort,
     client: &WritableStream,
-    tail: &Tail,
     protocol: Protocol,
-    reason: Option<&'static str>,
+    limit: Limit,
 ) -> Ended {
-    let reason = match (tail.ending(), reason) {
-        (Ending::Finished | Ending::Failed(_), _) => None,
-        (Ending::Truncated, Some(reason)) => Some(reason),
-        (Ending::Truncated, None) => Some("truncated"),
-    };
-    let Some(reason) = reason else {
-        return if close(client).await.is_ok() { Ended::Well } else { Ended::ClientGone };
-    };
-    let (code, message) = match reason {
-        "idle" | "total" => {
-            ("upstream_timeout", "The upstream stopped sending before the answer was finished.")
-        }
-        _ => ("upstream_truncated", "The upstream ended the stream before the answer was finished."),
-    };
-    let told = send(client, &error_event(protocol, code, message)).await;
-    if told.is_err() || close(client).await.is_err() { Ended::ClientGone } else { Ended::Broken(reason) }
+    drop(upstream);
+    match clock::until(clock::now().saturating_add(CUT_MS), pipe).await {
+        Some(_) => finish(client, protocol, Some(limit.reason)).await,
+        // Its client does not read, and will find the connection closed.
+        None => Ended::Broken(limit.reason),
+    }
 }
+
+/// Carries on with a stream that is no longer observed.
+async fn unobserved(
+    mut pipe: Piping,
+    upstream: Abort,
+    client: &WritableStream,
+    protocol: Protocol,
+    limit: Limit,
+) -> Ended {
+    match clock::until(limit.at, &mut pipe).await {
+        Some(Ok(_)) => finish(client, protocol, None).await,
+        Some(Err(_)) => finish(client, protocol, Some("connection")).await,
+        None => cut(pipe, upstream, client, protocol, limit).await,
+    }
+}
+
+/// Closes the client's side: cleanly, or after an error event that gives the reason.
+async fn finish(client: &WritableStream, protocol: Protocol, broken: Option<&'static str>) -> Ended {
+    if let Some(reason) = broken {
+        let error = match reason {
+            "idle" | "total" => broken_stream(
+                "upstream_timeout",
+                "The upstream stopped sending before the answer was finished.",
+            ),
+            _ => broken_stream(
+                "upstream_truncated",
+                "The upstream ended the stream before the answer was finished.",
+            ),
+        };
+        if js::send(client, &error_event(protocol, &error)).await.is_err() {
+            return Ended::ClientGone;
+        }
+    }
+    match (js::close(client).await, broken) {
+        (Err(_), _) => Ended::ClientGone,
+        (Ok(()), None) => Ended::Well,
+        (Ok(()), Some(reason)) => Ended::Broken(reason),
+    }
+}
+
+/// A pipe at work.
+type Piping = Pin<Box<JsFuture>>;
 
 /// One branch piped to the client, which stays open when the pipe ends, and a reader on the other.
-fn fork(rest: &ReadableStream, client: &WritableStream) -> (Pin<Box<JsFuture>>, ReadableStreamByobReader) {
+fn fork(rest: &ReadableStream, client: &WritableStream) -> (Piping, ReadableStreamByobReader) {
     let branches = rest.tee();
     let flowing: ReadableStream = branches.get(0).unchecked_into();
     let observed: ReadableStream = branches.get(1).unchecked_into();
@@ -145,18 +204,4 @@ fn fork(rest: &ReadableStream, client: &WritableStream) -> (Pin<Box<JsFuture>>, 
     let mode = ReadableStreamGetReaderOptions::new();
     mode.set_mode(ReadableStreamReaderMode::Byob);
     (pipe, observed.get_reader_with_options(&mode).unchecked_into())
-}
-
-/// Writes to the client and gives the stream free again.
-pub async fn send(client: &WritableStream, bytes: &[u8]) -> Result<(), JsValue> {
-    let writer = client.get_writer()?;
-    let sent = js::write(&writer, bytes).await;
-    writer.release_lock();
-    sent
-}
-
-/// Ends the stream cleanly.
-pub async fn close(client: &WritableStream) -> Result<(), JsValue> {
-    let writer = client.get_writer()?;
-    JsFuture::from(writer.close()).await.map(drop)
 }

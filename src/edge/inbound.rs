@@ -55,6 +55,9 @@ pub async fn receive(
     model_in_path: Option<String>,
 ) -> Result<(Inbound, Rc<Node>), ClientError> {
     let graph = &routes.graph;
+    if let Some(encoding) = arrival.header("content-encoding").filter(|encoding| *encoding != "identity") {
+        return Err(ClientError::UnsupportedEncoding { encoding: encoding.to_owned() });
+    }
     let content_type = arrival.header("content-type").unwrap_or_default();
     let length = arrival.header("content-length").and_then(|length| length.parse().ok());
     let body = Body::read(&arrival.request, content_type, length, graph.settings.buffer_bytes).await?;
@@ -93,7 +96,11 @@ pub async fn receive(
     let node = entry::choose(graph, &facts, client)?;
     let connection = arrival.header("connection").unwrap_or_default();
     let goes_on = |name: &str| headers::forwarded(name) && !headers::is_listed(connection, name);
-    let forwarded = arrival.headers.iter().filter(|(name, _)| goes_on(name)).cloned().collect();
+    let mut forwarded: Vec<_> = arrival.headers.iter().filter(|(name, _)| goes_on(name)).cloned().collect();
+    if body.json().is_some() {
+        // What was read as JSON goes on as JSON, whatever a careless client called it.
+        forwarded.push(("content-type".to_owned(), "application/json".to_owned()));
+    }
     let inbound = Inbound {
         facts: Rc::new(facts),
         body,

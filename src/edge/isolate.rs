@@ -27,13 +27,16 @@ const CURRENT: &str = "routes";
 const LAST_GOOD: &str = "routes.last-good";
 /// The shortest time that KV keeps what it read near by: <https://developers.cloudflare.com/kv/api/read-key-value-pairs/>
 const KV_CACHE_SECONDS: u64 = 30;
-/// What serves where KV has no document.
+/// How long an isolate without any routes waits before it looks again.
+const RETRY_MS: Millis = 2_000;
+/// What serves where KV has no document, and what served before the first one that came there.
 const COMPILED_IN: &str = include_str!("../../routes.json");
 
 thread_local! {
     static ROUTES: RefCell<Option<Rc<Routes>>> = const { RefCell::new(None) };
     static CHECKED_AT: Cell<Millis> = const { Cell::new(0) };
-    static REJECTED: RefCell<Option<Rejected>> = const { RefCell::new(None) };
+    static TROUBLE: RefCell<Option<Trouble>> = const { RefCell::new(None) };
+    static FAILED_AT: Cell<Option<Millis>> = const { Cell::new(None) };
     static RNG: RefCell<Option<SplitMix64>> = const { RefCell::new(None) };
 }
 
@@ -72,19 +75,38 @@ impl Source {
     }
 }
 
-/// A document that takes no traffic.
+/// What is the matter with the document in KV, while another one serves.
 #[derive(Clone)]
-pub struct Rejected {
-    /// Everything that is wrong with it; empty where it is gone.
-    pub issues: Vec<Issue>,
-    hash: u64,
+pub enum Trouble {
+    /// It does not compile.
+    Refused {
+        /// Everything that is wrong with it.
+        issues: Vec<Issue>,
+        /// Of its text.
+        hash: u64,
+    },
+    /// It is there no more.
+    Gone,
+}
+
+impl Trouble {
+    fn is_refusal_of(&self, document: u64) -> bool {
+        matches!(self, Self::Refused { hash, .. } if *hash == document)
+    }
 }
 
 /// The routes to serve this request with.
 pub async fn routes(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
     let known = ROUTES.with_borrow(Clone::clone);
-    let Some(routes) = known else { return load(env, context).await };
     let now = clock::now();
+    let Some(routes) = known else {
+        if FAILED_AT.get().is_some_and(|failed_at| now.saturating_sub(failed_at) < RETRY_MS) {
+            return Err(ClientError::RoutesUnavailable);
+        }
+        let loaded = load(env, context).await;
+        FAILED_AT.set(loaded.is_err().then(clock::now));
+        return loaded;
+    };
     if now.saturating_sub(CHECKED_AT.get()) >= routes.graph.settings.refresh_ms {
         CHECKED_AT.set(now);
         let env = env.clone();
@@ -93,9 +115,9 @@ pub async fn routes(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientEr
     Ok(routes)
 }
 
-/// The document that takes no traffic at present, if there is one.
-pub fn rejected() -> Option<Rejected> {
-    REJECTED.with_borrow(Clone::clone)
+/// What is the matter with the document in KV, if anything is.
+pub fn trouble() -> Option<Trouble> {
+    TROUBLE.with_borrow(Clone::clone)
 }
 
 /// 64 random bits.
@@ -134,7 +156,7 @@ async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
     };
     if let Some(routes) = last_good.and_then(|document| adopt(&document, Source::LastGood, env)) {
         if current.is_none() {
-            vanished();
+            note(Trouble::Gone);
         }
         return Ok(routes);
     }
@@ -145,15 +167,19 @@ async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
 async fn refresh(env: &Env) {
     let (Ok(store), Some(serving)) = (env.kv("ROUTES"), ROUTES.with_borrow(Clone::clone)) else { return };
     let Ok(current) = read(&store, CURRENT).await else { return };
-    match current {
-        Some(document)
-            if stable_hash(document.as_bytes()) == serving.hash && serving.source == Source::Kv =>
-        {
-            REJECTED.set(None);
+    let Some(document) = current else {
+        if serving.source != Source::CompiledIn {
+            note(Trouble::Gone);
         }
-        Some(document) if adopt(&document, Source::Kv, env).is_some() => remember(&store, &document).await,
-        None if serving.source != Source::CompiledIn => vanished(),
-        Some(_) | None => {}
+        return;
+    };
+    let hash = stable_hash(document.as_bytes());
+    if serving.source == Source::Kv && serving.hash == hash {
+        TROUBLE.set(None);
+    } else if !trouble().is_some_and(|trouble| trouble.is_refusal_of(hash))
+        && adopt(&document, Source::Kv, env).is_some()
+    {
+        remember(&store, &document).await;
     }
 }
 
@@ -172,33 +198,36 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
             let routes = Rc::new(Routes { graph, cursors, source, warnings: compiled.warnings, hash });
             ROUTES.set(Some(Rc::clone(&routes)));
             if source == Source::Kv {
-                REJECTED.set(None);
+                TROUBLE.set(None);
             }
             Some(routes)
         }
         Err(issues) => {
-            reject(Rejected { issues, hash });
+            note(Trouble::Refused { issues, hash });
             None
         }
     }
 }
 
-/// Notes a document that takes no traffic, and says so once.
-fn reject(rejected: Rejected) {
-    if REJECTED.with_borrow(|known| known.as_ref().is_some_and(|known| known.hash == rejected.hash)) {
+/// Notes what is the matter with the document in KV, and says it once.
+fn note(trouble: Trouble) {
+    let is_known = TROUBLE.with_borrow(|known| match (known, &trouble) {
+        (Some(Trouble::Gone), Trouble::Gone) => true,
+        (Some(known), Trouble::Refused { hash, .. }) => known.is_refusal_of(*hash),
+        _ => false,
+    });
+    if is_known {
         return;
     }
-    for issue in &rejected.issues {
-        js::warn(&format!("routes: document refused, the last good one goes on: {issue}"));
+    match &trouble {
+        Trouble::Gone => js::warn("routes: the document is gone from KV; what served before goes on"),
+        Trouble::Refused { issues, .. } => {
+            for issue in issues {
+                js::warn(&format!("routes: the document is refused; what served before goes on: {issue}"));
+            }
+        }
     }
-    REJECTED.set(Some(rejected));
-}
-
-fn vanished() {
-    if REJECTED.with_borrow(Option::is_none) {
-        js::warn("routes: the document is gone from KV; the last good one goes on");
-    }
-    REJECTED.set(Some(Rejected { issues: Vec::new(), hash: 0 }));
+    TROUBLE.set(Some(trouble));
 }
 
 async fn read(store: &KvStore, key: &str) -> Result<Option<String>, ()> {

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Headers, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, RequestInit, Response,
-    WritableStream, WritableStreamDefaultWriter,
+    WritableStream,
 };
 
 #[wasm_bindgen]
@@ -32,8 +32,6 @@ extern "C" {
     #[wasm_bindgen(js_name = fetch, catch)]
     fn global_fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(js_namespace = console, js_name = log)]
-    pub fn log(line: &str);
     #[wasm_bindgen(js_namespace = console, js_name = warn)]
     pub fn warn(line: &str);
 }
@@ -69,6 +67,11 @@ pub fn entries(headers: &Headers) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The value of a header among `entries`, by its lower-case name.
+pub fn value<'h>(entries: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    entries.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
 /// Headers with these values. A pair that HTTP does not allow is left out.
 pub fn headers<'h>(pairs: impl IntoIterator<Item = (&'h str, &'h str)>) -> Result<Headers, JsValue> {
     let headers = Headers::new()?;
@@ -98,7 +101,15 @@ fn chunk(result: &JsValue) -> Option<Vec<u8>> {
     (!done && value.is_object()).then(|| value.unchecked_into::<Uint8Array>().to_vec())
 }
 
-/// Writes bytes and waits until they are on their way.
-pub async fn write(writer: &WritableStreamDefaultWriter, bytes: &[u8]) -> Result<(), JsValue> {
-    JsFuture::from(writer.write_with_chunk(&Uint8Array::from(bytes))).await.map(drop)
+/// Writes bytes, waits until they are on their way, and gives the stream free again.
+pub async fn send(stream: &WritableStream, bytes: &[u8]) -> Result<(), JsValue> {
+    let writer = stream.get_writer()?;
+    let sent = JsFuture::from(writer.write_with_chunk(&Uint8Array::from(bytes))).await;
+    writer.release_lock();
+    sent.map(drop)
+}
+
+/// Ends a stream cleanly.
+pub async fn close(stream: &WritableStream) -> Result<(), JsValue> {
+    JsFuture::from(stream.get_writer()?.close()).await.map(drop)
 }

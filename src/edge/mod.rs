@@ -16,9 +16,15 @@ mod serve;
 
 use worker::{Context, Env, Request, Response, Result, event};
 
+use crate::reply::error::ClientError;
+
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     // The handle, not the request: `Request.clone()` of JavaScript would split the body in two.
     let request = Clone::clone(request.inner());
-    Ok(serve::serve(request, env, context).await.map(Response::from)?)
+    let response = serve::serve(request, env, context).await.or_else(|error| {
+        js::warn(&format!("internal error: {}", js::text_of(&error)));
+        respond::error(&(&ClientError::Internal).into(), Vec::new())
+    });
+    Ok(response.map(Response::from)?)
 }

@@ -67,8 +67,7 @@ pub fn committed(
     let Committed { status, mut headers, body } = committed;
     headers.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     let sent = match body {
-        Content::Whole(bytes) => Sent::Bytes(bytes),
-        Content::Held(bytes) => Sent::Bytes(Uint8Array::from(bytes.as_slice())),
+        Content::Whole(bytes) | Content::Held(bytes) => Sent::Bytes(Uint8Array::from(bytes.as_slice())),
         Content::Flowing(flowing) => {
             let pipe = js::IdentityTransformStream::new();
             let client = pipe.writable();

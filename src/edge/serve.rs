@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
+use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
 use worker::{Context, Env};
 
 use super::arrival::Arrival;
-use super::inbound::receive;
+use super::inbound::{Inbound, receive};
 use super::isolate::{self, Routes};
 use super::{admin, drive, respond};
 use crate::reply::error::ClientError;
@@ -15,6 +16,7 @@ use crate::reply::headers::{self, Served};
 use crate::reply::{cors, models};
 use crate::request::path::{self, Path};
 use crate::request::{credentials, entry};
+use crate::routes::graph::Node;
 
 /// Answers a request.
 pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response, JsValue> {
@@ -25,7 +27,7 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
     };
     let settings = &routes.graph.settings;
     let origin = arrival.header("origin");
-    let mut extra = cors::headers(&settings.cors_origins, origin);
+    let cors = cors::headers(&settings.cors_origins, origin);
     if arrival.method == "OPTIONS" {
         let requested = arrival.header("access-control-request-headers");
         let preflight = cors::preflight(&settings.cors_origins, origin, requested);
@@ -33,71 +35,57 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
             return respond::empty(204, &preflight);
         }
     }
-    let served =
-        Served { request_id: &arrival.id, routes: &routes.graph.version, route: None, elapsed_ms: 0 };
-    extra.extend(headers::own(&served, settings.expose));
-    match dispatch(&arrival, &routes, &env, &context, &extra).await {
-        Ok(response) => Ok(response),
-        Err(Refusal::Error(error)) => respond::error(&(&error).into(), extra),
-        Err(Refusal::Runtime(error)) => Err(error),
+    let known = match answer(&arrival, &routes, &env).await {
+        Ok(Answer::Routed(inbound, node)) => {
+            return drive::run(Rc::new(inbound), node, Rc::clone(&routes), &context, cors).await;
+        }
+        Ok(Answer::Known(value)) => Ok(value),
+        Err(error) => Err(error),
+    };
+    let served = Served { request_id: &arrival.id, routes: &routes.graph.version, node: None, tried: None };
+    let mut headers = headers::own(&served, settings.expose);
+    headers.extend(cors);
+    match known {
+        Ok(value) => respond::json(&value, &headers),
+        Err(error) => respond::error(&(&error).into(), headers),
     }
 }
 
-/// Why there is no response yet.
-enum Refusal {
-    /// The client is to be told so.
-    Error(ClientError),
-    /// JavaScript failed us.
-    Runtime(JsValue),
+/// Where an answer comes from.
+enum Answer {
+    /// From here.
+    Known(Value),
+    /// From a deployment below this node.
+    Routed(Inbound, Rc<Node>),
 }
 
-impl From<ClientError> for Refusal {
-    fn from(error: ClientError) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl From<JsValue> for Refusal {
-    fn from(error: JsValue) -> Self {
-        Self::Runtime(error)
-    }
-}
-
-async fn dispatch(
-    arrival: &Arrival,
-    routes: &Rc<Routes>,
-    env: &Env,
-    context: &Context,
-    extra: &[(&'static str, String)],
-) -> Result<Response, Refusal> {
+async fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Result<Answer, ClientError> {
     let graph = &routes.graph;
     if arrival.path == "/healthz" {
-        return Ok(respond::json(&serde_json::json!({ "status": "ok", "routes": graph.version }), extra)?);
+        return Ok(Answer::Known(json!({ "status": "ok" })));
     }
     if let Some(answer) = admin::answer(arrival, routes, env) {
-        return Ok(respond::json(&answer?, extra)?);
+        return answer.map(Answer::Known);
     }
     let path = path::parse(&arrival.path, &graph.prefixes);
     if let Some(allow) = path.allow().filter(|allow| arrival.method != *allow) {
-        return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow }.into());
+        return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
     }
     let client = || credentials::client(graph, arrival.key());
     match path {
         Path::Operation { operation, model } => {
             let (inbound, node) = receive(arrival, routes, client()?, operation, model).await?;
-            Ok(drive::run(Rc::new(inbound), node, Rc::clone(routes), context, extra).await?)
+            Ok(Answer::Routed(inbound, node))
         }
-        Path::Models => Ok(respond::json(&models::list(graph, client()?), extra)?),
+        Path::Models => Ok(Answer::Known(models::list(graph, client()?))),
         Path::Model(name) => {
             let client = client()?;
-            let model =
-                models::one(graph, client, &name).ok_or_else(|| entry::unknown(graph, &name, client))?;
-            Ok(respond::json(&model, extra)?)
+            let model = models::one(graph, client, &name);
+            model.map(Answer::Known).ok_or_else(|| entry::unknown(graph, &name, client))
         }
-        Path::Stateful => Err(ClientError::StatefulOperation { path: arrival.path.clone() }.into()),
+        Path::Stateful => Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
         Path::Unknown => {
-            Err(ClientError::UnknownPath { method: arrival.method.clone(), path: arrival.path.clone() }
-                .into())
+            Err(ClientError::UnknownPath { method: arrival.method.clone(), path: arrival.path.clone() })
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The SDKs turn them into their exceptions and read `code`, `type` and `param`, so a client handles them like any
 //! other. Every message says how to mend the matter, in terms of what the client may know: no deployment, no address,
-//! no secret. What clients sent is quoted at most [`QUOTED_CHARS`] characters long and without control characters.
+//! no secret. What clients sent is quoted at most 100 characters long and without control characters.
 
 use serde_json::json;
 
@@ -43,11 +43,18 @@ pub enum ClientError {
     InvalidForm(String),
     /// The request names no model, and no rule chooses a node for it.
     MissingModel,
-    /// The body is larger than the gateway takes.
+    /// The body is larger than what the gateway keeps, and its beginning names no model.
     RequestTooLarge {
-        /// In bytes.
+        /// How much is kept, in bytes.
         limit: u64,
     },
+    /// The body is compressed.
+    UnsupportedEncoding {
+        /// Its `content-encoding`.
+        encoding: String,
+    },
+    /// The runtime failed us.
+    Internal,
     /// Requirements or the state of the deployments left nothing to try.
     NoEligibleDeployment {
         /// The node.
@@ -104,6 +111,8 @@ impl ClientError {
             Self::ModelNotFound { .. } | Self::UnknownPath { .. } | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTooLarge { .. } => 413,
+            Self::UnsupportedEncoding { .. } => 415,
+            Self::Internal => 500,
             Self::UpstreamUnreachable { .. } => 502,
             Self::NoEligibleDeployment { .. } | Self::RoutesUnavailable => 503,
             Self::UpstreamTimeout { .. } | Self::DeadlineExceeded { .. } => 504,
@@ -121,6 +130,8 @@ impl ClientError {
             Self::InvalidForm(_) => "invalid_form",
             Self::MissingModel => "missing_model",
             Self::RequestTooLarge { .. } => "request_too_large",
+            Self::UnsupportedEncoding { .. } => "unsupported_encoding",
+            Self::Internal => "internal_error",
             Self::NoEligibleDeployment { .. } => "no_eligible_deployment",
             Self::UpstreamUnreachable { .. } => "upstream_unreachable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
@@ -185,8 +196,17 @@ impl ClientError {
                 you may use."
                 .into(),
             Self::RequestTooLarge { limit } => format!(
-                "The request body is larger than the {limit} bytes that this gateway takes. Send a smaller one."
+                "The request body is larger than the {limit} bytes that this gateway keeps, and they do not contain \
+                 \"model\". Put \"model\" before the long fields, send a smaller body, or have the gateway's operator \
+                 raise settings.buffer_bytes."
             ),
+            Self::UnsupportedEncoding { encoding } => format!(
+                "The request body has the content-encoding '{}'. Send it without one: the gateway has to read it.",
+                quoted(encoding)
+            ),
+            Self::Internal => "The gateway could not answer. Try again; if it stays, tell its operator the request \
+                id in x-switchyard-request-id."
+                .into(),
             Self::NoEligibleDeployment { model, reasons } => format!(
                 "No deployment may serve model '{}' right now.{} Use another model, or have the gateway's operator \
                  check its requirements and deployments.",
@@ -273,6 +293,8 @@ mod tests {
             ClientError::InvalidApiKey,
             ClientError::NoClients,
             ClientError::InvalidAdminToken,
+            ClientError::UnsupportedEncoding { encoding: "gzip".into() },
+            ClientError::Internal,
             ClientError::ModelNotAllowed { client: "web-app".into(), model: "chat-gold".into() },
             ClientError::ModelNotFound { model: "chat-prd".into(), nearest: Some("chat-prod".into()) },
             ClientError::ModelNotFound { model: "gpt-9".into(), nearest: None },

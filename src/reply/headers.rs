@@ -10,10 +10,10 @@ pub struct Served<'a> {
     pub request_id: &'a str,
     /// Version of the routes document.
     pub routes: &'a str,
-    /// The entry node and what was tried, once that is known.
-    pub route: Option<(&'a str, &'a Trail)>,
-    /// From the first byte of the request to the answer.
-    pub elapsed_ms: Millis,
+    /// The entry node, once it is chosen.
+    pub node: Option<&'a str>,
+    /// What was tried, once that is known, and how long all of it took.
+    pub tried: Option<(&'a Trail, Millis)>,
 }
 
 /// The headers that `expose` lets out.
@@ -26,15 +26,17 @@ pub fn own(served: &Served<'_>, expose: Expose) -> Vec<(&'static str, String)> {
     };
     show(expose.request_id, "x-switchyard-request-id", served.request_id.to_owned());
     show(expose.routes, "x-switchyard-routes", served.routes.to_owned());
-    let Some((node, trail)) = served.route else { return headers };
-    show(expose.model, "x-switchyard-model", visible(node));
+    if let Some(node) = served.node {
+        show(expose.model, "x-switchyard-model", visible(node));
+    }
+    let Some((trail, elapsed_ms)) = served.tried else { return headers };
     show(expose.attempts, "x-switchyard-attempts", trail.attempts().len().to_string());
     if let Some(last) = trail.attempts().last() {
         show(expose.deployment, "x-switchyard-deployment", visible(&last.deployment.name));
         show(expose.trail, "x-switchyard-trail", visible(&trail.to_string()));
     }
     let (upstream_ms, backoff_ms) = (trail.upstream_ms(), trail.backoff_ms());
-    let own_ms = served.elapsed_ms.saturating_sub(upstream_ms).saturating_sub(backoff_ms);
+    let own_ms = elapsed_ms.saturating_sub(upstream_ms).saturating_sub(backoff_ms);
     let timing = format!("upstream;dur={upstream_ms}, backoff;dur={backoff_ms}, switchyard;dur={own_ms}");
     show(expose.timing, "server-timing", timing);
     headers
@@ -72,7 +74,7 @@ mod tests {
     fn nothing_is_shown_that_expose_hides() {
         let trail = Trail::default();
         let served =
-            Served { request_id: "req_1", routes: "abc", route: Some(("chat", &trail)), elapsed_ms: 5 };
+            Served { request_id: "req_1", routes: "abc", node: Some("chat"), tried: Some((&trail, 5)) };
         assert_eq!(own(&served, NONE), []);
         let shown: Vec<_> = own(&served, ALL).into_iter().map(|(name, _)| name).collect();
         // Without an attempt there is no deployment to name, and no trail.

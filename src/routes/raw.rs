@@ -74,7 +74,7 @@ pub struct Settings {
     /// Most attempts of one request. Default: 4.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 64)))]
     pub max_attempts: Option<u32>,
-    /// Most time for one request, all attempts together. Default: 300000.
+    /// Most time for one request, all attempts together. Default: 600000.
     pub deadline_ms: Option<DurationMs>,
     /// Least `quality` of a deployment. Never crossed, in fallback either.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 100)))]

@@ -50,7 +50,7 @@ describe("an error of the first deployment moves the request on", () => {
     ["server_error", "unavailable", "unavailable"],
     ["bad_gateway", "unavailable", "unavailable"],
     ["empty_error", "unavailable", "unavailable"],
-    ["timeout", /^(timeout|unavailable)$/, /^(timeout|unavailable)$/],
+    ["timeout", "timeout", "timeout"],
     ["bad_key", "auth", "auth"],
     ["forbidden", "auth", "auth"],
     ["deployment_not_found", "not_found", "not_found"],
@@ -122,16 +122,16 @@ describe("a stream that breaks before its first content moves the request on", (
   test("ended after Azure's empty first chunk", () =>
     movesOn({ fault: { end_after: 1 }, outcome: "truncated", body: STREAM, azureFirst: true }));
   test("malformed from the first event on", () =>
-    movesOn({ fault: { malformed_after: 0 }, outcome: /\w+/, body: STREAM }));
+    movesOn({ fault: { malformed_after: 0 }, outcome: "unavailable", body: STREAM }));
 });
 
 test("a redirect is not followed", async () => {
-  await movesOn({ fault: { redirect: true }, outcome: /\w+/ });
+  await movesOn({ fault: { redirect: true }, outcome: "unavailable" });
   assert.deepEqual(simulator.calls("openai").map(({ url }) => url), ["/v1/chat/completions"]);
 });
 
 test("a redirect to another upstream does not carry the key there", async () => {
-  await movesOn({ fault: { redirect: `${simulator.westeurope.url}/openai/v1/chat/completions` }, outcome: /\w+/ });
+  await movesOn({ fault: { redirect: `${simulator.westeurope.url}/openai/v1/chat/completions` }, outcome: "unavailable" });
   assert.deepEqual(simulator.calls("westeurope"), []);
 });
 

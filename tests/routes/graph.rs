@@ -24,7 +24,7 @@ fn name_of(destination: &Destination) -> &str {
 #[test]
 fn settings_have_their_defaults_filled_in() {
     let settings = compiled(&json!({})).graph.settings;
-    assert_eq!((settings.deadline_ms, settings.max_attempts), (300_000, 4));
+    assert_eq!((settings.deadline_ms, settings.max_attempts), (600_000, 4));
     assert_eq!(
         (settings.buffer_bytes, settings.refresh_ms, settings.keepalive_ms),
         (16 << 20, 30_000, 10_000)

@@ -24,7 +24,7 @@ impl<'a> Compiler<'a> {
             commit: raw.commit.map(commit),
         };
         Settings {
-            deadline_ms: raw.deadline_ms.map_or(300_000, |limit| limit.0),
+            deadline_ms: raw.deadline_ms.map_or(600_000, |limit| limit.0),
             max_attempts: raw.max_attempts.unwrap_or(4),
             policy,
             requirements: self.requirements(raw.min_quality, &raw.require_tags, at),

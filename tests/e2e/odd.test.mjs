@@ -1,0 +1,182 @@
+// What should not happen and does: upstreams that answer oddly, clients that ask oddly, limits that run out.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { startSimulator } from "../../simulator/simulator.mjs";
+import { APP_KEY, HI, assertError, assertServedBy, assertTrail, chat, eventsOf, fleet } from "./document.mjs";
+import { withGateway } from "./gateway.mjs";
+
+let simulator;
+before(async () => (simulator = await startSimulator()));
+afterEach(() => simulator.reset());
+after(() => simulator.close());
+
+const EASTUS = "eastus/gpt-4o-eastus";
+const models = {
+  pair: { targets: ["openai", "azure-eastus"] },
+  lone: { targets: ["openai"], retry: { attempts: 0 } },
+  whole: { targets: ["openai"], commit: "complete", retry: { attempts: 0 } },
+};
+const within = (settings, use) => withGateway(fleet(simulator, { models, settings }), use);
+
+// The first deployment answers with this fault, and the second one serves.
+async function movesOn(gateway, fault, outcome, body = {}) {
+  await simulator.fault("openai", { fault });
+  const response = await chat(gateway, { model: "pair", ...body });
+  assertTrail(response, [["openai", outcome], ["azure-eastus", "200"]]);
+  if (!body.stream) await assertServedBy(response, EASTUS);
+  await response.body?.cancel();
+  await simulator.reset();
+}
+
+describe("a 200 that is no answer is a failure", () => {
+  const json = { "content-type": "application/json" };
+  const odd = [
+    ["no content", { status: 204 }, "truncated"],
+    ["an empty body", { status: 200, body: "", headers: json }, "truncated"],
+    ["a page", { status: 200, body: "<html>Sign in</html>", headers: { "content-type": "text/html" } }, "unavailable"],
+    ["JSON that breaks off", { status: 200, body: '{"id":"x","choices":[', headers: json }, "truncated"],
+    ["JSON of something else", { status: 200, body: { detail: "Not authenticated" } }, "unavailable"],
+  ];
+  for (const [what, fault, outcome] of odd) {
+    test(what, () => within({}, (gateway) => movesOn(gateway, fault, outcome)));
+  }
+});
+
+test("a status that HTTP does not know becomes a 502 in OpenAI's shape", () =>
+  within({}, async (gateway) => {
+    await simulator.fault("openai", { fault: { status: 999, body: { error: { message: "odd" } } } });
+    const response = await chat(gateway, { model: "lone" });
+    assert.equal(response.status, 502);
+    assert.equal((await response.json()).error.message, "odd");
+  }));
+
+test("an error body that stalls holds nobody up", () =>
+  within({}, async (gateway) => {
+    await movesOn(gateway, { error: "overloaded", stall_after: 0 }, "unavailable");
+  }));
+
+describe("time", () => {
+  test("a silent upstream leaves time for the next target, whatever the deadline", () =>
+    within({ deadline_ms: 3000 }, async (gateway) => {
+      await movesOn(gateway, { silence: true }, "timeout");
+      await movesOn(gateway, { silence: true }, "timeout", { stream: true });
+    }));
+
+  test("a deadline that has passed is not worth a retry, and says so", () =>
+    within({ deadline_ms: 300 }, async (gateway) => {
+      await simulator.fault("openai", { fault: { silence: true } });
+      const response = await chat(gateway, { model: "lone" });
+      assert.equal(response.headers.get("x-should-retry"), "false");
+      await assertError(response, 504, "deadline_exceeded");
+    }));
+
+  test("a committed stream that lasts too long is cut with an error event, and the upstream call ends", () =>
+    within({ timeout: { total_ms: 1200 } }, async (gateway) => {
+      await simulator.fault("openai", { fault: { pause_ms: 400 } });
+      const long = Array.from({ length: 40 }, (_, index) => `word${index}`).join(" ");
+      const messages = [{ role: "user", content: `echo ${long}` }];
+      const response = await chat(gateway, { model: "lone", stream: true, messages });
+      const events = eventsOf(await response.text());
+      assert.equal(events.at(-1).data.error.code, "upstream_timeout");
+      await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
+    }));
+
+  test("nobody waits for a Retry-After while another target is left, even with a retry configured", () =>
+    withGateway(
+      fleet(simulator, {
+        models: { patient: { targets: ["openai", "azure-eastus"], retry: { attempts: 2, max_wait_ms: 60_000 } } },
+      }),
+      async (gateway) => {
+        await simulator.fault("openai", { fault: { error: "rate_limit", headers: { "retry-after-ms": "50000" } } });
+        const response = await chat(gateway, { model: "patient" });
+        assertTrail(response, [["openai", "rate_limit"], ["azure-eastus", "200"]]);
+        assert.match(response.headers.get("server-timing"), /backoff;dur=0/);
+      },
+    ));
+});
+
+describe("held until it is complete, after the comments have begun", () => {
+  const held = async (gateway, fault) => {
+    await simulator.fault("openai", { fault: { slow_headers_ms: 200, ...fault } });
+    const response = await chat(gateway, { model: "whole", stream: true });
+    assert.equal(response.status, 200);
+    const text = await response.text();
+    assert.match(text, /^: /, "a comment comes first");
+    return eventsOf(text);
+  };
+
+  test("an upstream's error is told as it was", () =>
+    within({ keepalive_ms: 20 }, async (gateway) => {
+      const events = await held(gateway, { error: "context_window" });
+      assert.equal(events.length, 1);
+      assert.equal(events[0].data.error.code, "context_length_exceeded");
+      assert.equal(events[0].data.error.type, "invalid_request_error");
+    }));
+
+  test("an answer in one piece does not get into the stream", () =>
+    within({ keepalive_ms: 20 }, async (gateway) => {
+      const body = { object: "chat.completion", choices: [{ message: { content: "plain" } }] };
+      const events = await held(gateway, { status: 200, body });
+      assert.deepEqual(events.map(({ data }) => data.error.code), ["upstream_not_a_stream"]);
+    }));
+});
+
+describe("bodies", () => {
+  const send = (gateway, body, headers = {}) =>
+    gateway.fetch("/v1/chat/completions", {
+      method: "POST",
+      headers: { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json", ...headers },
+      body,
+    });
+
+  test("one that is too large to keep needs its model in the part that is kept, and the error says so", () =>
+    within({ buffer_bytes: 10_000 }, async (gateway) => {
+      const messages = [{ role: "user", content: "x".repeat(20_000) }];
+      await assertServedBy(await send(gateway, JSON.stringify({ model: "pair", messages })), "openai/gpt-4o");
+      const error = await assertError(await send(gateway, JSON.stringify({ messages, model: "pair" })), 413, "request_too_large");
+      assert.match(error.message, /Put "model" before/);
+    }));
+
+  test("a compressed one is refused with words that help", () =>
+    within({}, async (gateway) => {
+      const body = gzipSync(JSON.stringify({ model: "pair", messages: HI }));
+      const error = await assertError(await send(gateway, body, { "content-encoding": "gzip" }), 415, "unsupported_encoding");
+      assert.match(error.message, /gzip/);
+    }));
+
+  test("one that a careless client calls something else goes on as JSON", () =>
+    within({}, async (gateway) => {
+      const body = JSON.stringify({ model: "pair", messages: HI });
+      const type = { "content-type": "application/x-www-form-urlencoded" };
+      await assertServedBy(await send(gateway, body, type), "openai/gpt-4o");
+      assert.equal(simulator.calls("openai")[0].headers["content-type"], "application/json");
+    }));
+});
+
+test("a rule's prefix may have the name of something stateful", () =>
+  withGateway(
+    fleet(simulator, { rules: [{ when: { path: "/live/*" }, use: "chat-eastus" }] }),
+    async (gateway) => {
+      await assertServedBy(await chat(gateway, {}, { path: "/live/v1/chat/completions" }), EASTUS);
+      await assertError(await chat(gateway, {}, { path: "/v1/files" }), 404, "operation_not_supported");
+    },
+  ));
+
+test("names of accounts in an upstream's error do not reach the client", () =>
+  within({}, async (gateway) => {
+    const message = "Rate limit reached in organization org-Secret123 on tokens per min.";
+    await simulator.fault("openai", { fault: { status: 429, body: { error: { message, type: "tokens", code: "rate_limit_exceeded" } } } });
+    const text = await (await chat(gateway, { model: "lone" })).text();
+    assert.match(text, /organization org-\*\*\* on tokens/);
+  }));
+
+test("a variable with a malformed value disables that deployment alone", async () => {
+  const { routes, vars } = fleet(simulator, { models });
+  await withGateway({ routes, vars: { ...vars, OPENAI_API_KEY: "two words" } }, async (gateway) => {
+    const response = await chat(gateway, { model: "pair" });
+    assertTrail(response, [["azure-eastus", "200"]]);
+    assert.ok(gateway.logs.some((line) => line.includes("OPENAI_API_KEY") && !line.includes("two words")), gateway.logs.join("\n"));
+  });
+});

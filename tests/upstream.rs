@@ -9,7 +9,7 @@ use switchyard::request::operation::Operation::{
     ImagesEdits, ImagesGenerations, Responses, ResponsesCompact, ResponsesInputTokens,
 };
 use switchyard::request::percent::decode;
-use switchyard::routes::graph::{Deployment, Params, Secret, Timeouts, Upstream, Via};
+use switchyard::routes::graph::{AzureApi, Deployment, Params, Secret, Timeouts, Upstream, Via};
 use switchyard::upstream::{Call, Outgoing, prepare, supports};
 
 const AIG: &str = "https://gateway.ai.cloudflare.com/v1/acc/gw";
@@ -45,7 +45,11 @@ fn azure(resource: &str, name: &str, version: Option<&str>) -> Deployment {
     deployment(Upstream::Azure {
         resource: resource.to_owned(),
         deployment: name.to_owned(),
-        api_version: version.map(str::to_owned),
+        api: match version {
+            None => AzureApi::V1 { preview: false },
+            Some("preview") => AzureApi::V1 { preview: true },
+            Some(version) => AzureApi::Dated(version.to_owned()),
+        },
     })
 }
 
@@ -147,14 +151,6 @@ fn ai_gateway_has_paths_of_its_own() {
             "a=b",
             "azure-openai/east/c/chat/completions?a=b&api-version=2024-06-01",
         ),
-        // It has no way to Azure's v1: the last dated version serves.
-        (azure(EAST, "c", None), Embeddings, "", "azure-openai/east/c/embeddings?api-version=2024-10-21"),
-        (
-            azure(EAST, "c", Some("preview")),
-            AudioSpeech,
-            "",
-            "azure-openai/east/c/audio/speech?api-version=2024-10-21",
-        ),
         // A simulator on loopback.
         (
             azure("http://127.0.0.1:9001", "c", Some("2024-10-21")),
@@ -239,7 +235,8 @@ fn ai_gateway_gets_its_token_one_attempt_and_metadata() {
     // The cache is the business of who configures that gateway.
     assert_eq!(header(&outgoing, "cf-aig-skip-cache"), None);
 
-    let outgoing = prepare(&via(azure("https://e.openai.azure.com", "c", None)), &call(ChatCompletions, ""));
+    let azure = azure("https://e.openai.azure.com", "c", Some("2024-10-21"));
+    let outgoing = prepare(&via(azure), &call(ChatCompletions, ""));
     assert_eq!(header(&outgoing, "api-key"), Some("upstream-key"));
     assert_eq!(header(&outgoing, "authorization"), None, "it would switch stored keys off");
 }
@@ -247,7 +244,9 @@ fn ai_gateway_gets_its_token_one_attempt_and_metadata() {
 #[test]
 fn without_a_key_or_token_there_is_no_header_for_it() {
     // A key stored in AI Gateway is used only where none comes with the request.
-    for keyless in [openai("https://api.openai.com/v1"), azure("https://e.openai.azure.com", "c", None)] {
+    for keyless in
+        [openai("https://api.openai.com/v1"), azure("https://e.openai.azure.com", "c", Some("2024-10-21"))]
+    {
         let open = Via { base: AIG.to_owned(), token: None };
         let keyless = Deployment { api_key: Secret::new(""), via: Some(open), ..keyless };
         let outgoing = prepare(&keyless, &call(ChatCompletions, ""));
@@ -277,7 +276,6 @@ fn deployments_are_asked_only_for_what_their_provider_has() {
         (dated("2024-10-21"), but(&neither), "too early for Responses"),
         (dated("2025-02-01-preview"), but(&neither), "just too early"),
         (via(dated("2025-04-01-preview")), but(&neither), "AI Gateway's path names a deployment"),
-        (via(azure("https://e.openai.azure.com", "c", None)), but(&neither), "and v1 is out of its reach"),
     ] {
         let supported: Vec<Operation> = all.iter().copied().filter(|it| supports(&deployment, *it)).collect();
         assert_eq!(supported, expected, "{why}");

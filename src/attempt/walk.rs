@@ -280,7 +280,7 @@ impl Walk {
 /// Why a deployment may not be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
-    /// A variable that it needs is missing.
+    /// A variable that it needs is missing or of no use.
     Disabled,
     /// Its provider does not offer the operation.
     Unsupported,
@@ -302,7 +302,7 @@ impl std::fmt::Display for Obstacle {
     /// For a client: what is missing, and no name of a deployment or a variable.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Disabled => formatter.write_str("a variable is not set"),
+            Self::Disabled => formatter.write_str("a variable is not set, or its value is of no use"),
             Self::Unsupported => formatter.write_str("the provider does not offer the operation"),
             Self::Quality { required } => write!(formatter, "quality is below {required}"),
             Self::Tag { required } => write!(formatter, "the tag '{required}' is missing"),

@@ -35,8 +35,8 @@ fn status(routes: &Routes) -> Value {
         .deployments
         .iter()
         .filter_map(|deployment| {
-            let missing = &deployment.disabled.as_ref()?.missing;
-            Some(json!({ "deployment": deployment.name, "missing": missing }))
+            let variable = &deployment.disabled.as_ref()?.variable;
+            Some(json!({ "deployment": deployment.name, "variable": variable }))
         })
         .collect();
     json!({

@@ -51,15 +51,6 @@ fn visible(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: Expose = Expose {
-        request_id: true,
-        model: true,
-        deployment: true,
-        attempts: true,
-        trail: true,
-        routes: true,
-        timing: true,
-    };
     const NONE: Expose = Expose {
         request_id: false,
         model: false,
@@ -76,7 +67,7 @@ mod tests {
         let served =
             Served { request_id: "req_1", routes: "abc", node: Some("chat"), tried: Some((&trail, 5)) };
         assert_eq!(own(&served, NONE), []);
-        let shown: Vec<_> = own(&served, ALL).into_iter().map(|(name, _)| name).collect();
+        let shown: Vec<_> = own(&served, Expose::default()).into_iter().map(|(name, _)| name).collect();
         // Without an attempt there is no deployment to name, and no trail.
         assert_eq!(
             shown,

@@ -70,7 +70,7 @@ pub struct Settings {
     pub keepalive_ms: Millis,
 }
 
-/// Which response headers clients see. All by default.
+/// Which response headers clients see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "one switch a header")]
 pub struct Expose {
@@ -90,12 +90,27 @@ pub struct Expose {
     pub timing: bool,
 }
 
+impl Default for Expose {
+    /// All of them.
+    fn default() -> Self {
+        Self {
+            request_id: true,
+            model: true,
+            deployment: true,
+            attempts: true,
+            trail: true,
+            routes: true,
+            timing: true,
+        }
+    }
+}
+
 /// Someone who may call.
 #[derive(Debug)]
 pub struct Client {
     /// Its name in rules and logs.
     pub name: String,
-    /// Its key; `None` where the variable is missing, and then nobody is this client.
+    /// Its key; `None` where a variable is missing or of no use, and then nobody is this client.
     pub key: Option<Secret>,
     /// The nodes that it may use.
     pub models: Vec<Glob>,
@@ -143,7 +158,7 @@ pub struct Deployment {
     pub via: Option<Via>,
     /// The credential; empty where there is none to send, or it is `disabled`.
     pub api_key: Secret,
-    /// Why it takes no traffic: the variable that is missing.
+    /// Why it takes no traffic: a variable that is missing or of no use.
     pub disabled: Option<Disabled>,
     /// Azure region, where known.
     pub region: Option<String>,
@@ -159,11 +174,11 @@ pub struct Deployment {
     pub params: Params,
 }
 
-/// A deployment cannot be used because the environment lacks this variable.
+/// A deployment cannot be used because the environment lacks this variable, or has a value that cannot be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disabled {
     /// Name of the variable.
-    pub missing: String,
+    pub variable: String,
 }
 
 /// A provider's dialect and address.
@@ -186,9 +201,27 @@ pub enum Upstream {
         resource: String,
         /// Name of the deployment in that resource.
         deployment: String,
-        /// Dated version, or `None` for the v1 API.
-        api_version: Option<String>,
+        /// Which of Azure's APIs.
+        api: AzureApi,
     },
+}
+
+/// An API of Azure OpenAI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AzureApi {
+    /// The one that grows without versions.
+    V1 {
+        /// With the features that are in preview.
+        preview: bool,
+    },
+    /// The one before it, in a version such as `2024-10-21` or `2025-04-01-preview`.
+    Dated(String),
+}
+
+impl Default for AzureApi {
+    fn default() -> Self {
+        Self::V1 { preview: false }
+    }
 }
 
 /// A Cloudflare AI Gateway between us and the provider.

@@ -2,7 +2,11 @@
 //!
 //! What was found is always quoted from the document as it is written, never from what a variable stands for, and a value
 //! that may be a credential is not quoted at all: issues go to logs, terminals and the admin page.
+//!
+//! What is written is the author's fault, and the document is refused. What a variable stands for changes behind the document's
+//! back, so a bad value disables the deployment or the client that it stands in, as a missing one does, and the rest serves.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -54,14 +58,25 @@ pub struct Report<'a> {
     written: &'a Value,
     issues: Vec<Issue>,
     warnings: Vec<Issue>,
-    /// How many of the issues were there when [`Self::settle`] was called.
-    settled: usize,
+    /// How many of the issues were there when [`Self::settle`] was called, if it was.
+    settled: Option<usize>,
+    /// Paths of the strings whose variables are missing or of no use, where a deployment or a client is disabled by it.
+    useless: BTreeSet<String>,
+    /// The first variable that disables a deployment or a client, by section and name.
+    disabled: BTreeMap<(String, String), String>,
 }
 
 impl<'a> Report<'a> {
     /// An empty report on the document as it is written.
     pub fn new(written: &'a Value) -> Self {
-        Self { written, issues: Vec::new(), warnings: Vec::new(), settled: 0 }
+        Self {
+            written,
+            issues: Vec::new(),
+            warnings: Vec::new(),
+            settled: None,
+            useless: BTreeSet::new(),
+            disabled: BTreeMap::new(),
+        }
     }
 
     /// The document as it is written.
@@ -69,12 +84,13 @@ impl<'a> Report<'a> {
         self.written
     }
 
-    /// An issue with what stands at a place.
+    /// An issue with the value at a place. Where a variable gave it, it is a warning, and the deployment or the client is
+    /// disabled; everywhere else a bad value leaves nothing to go on with.
     pub fn refuse(&mut self, at: At<'_>, expected: impl Into<String>) {
-        self.refuse_found(at, self.found(at), expected, None);
+        self.refuse_value(at, expected, None);
     }
 
-    /// An issue with a name that none of `valid` is.
+    /// An issue with a name that none of `valid` is; of a variable's value, as in [`Self::refuse`].
     pub fn refuse_name<'n>(
         &mut self,
         at: At<'_>,
@@ -82,10 +98,59 @@ impl<'a> Report<'a> {
         expected: impl Into<String>,
         valid: impl IntoIterator<Item = &'n str>,
     ) {
-        self.refuse_found(at, self.found(at), expected, nearest(name, valid));
+        self.refuse_value(at, expected, nearest(name, valid));
     }
 
-    /// An issue where what was found takes words of its own.
+    fn refuse_value(&mut self, at: At<'_>, expected: impl Into<String>, nearest: Option<String>) {
+        let Some((variable, consequence)) = self.variable(at).zip(consequence(at)) else {
+            return self.refuse_found(at, self.found(at), expected, nearest);
+        };
+        if !self.is_useless(at) {
+            self.disable(at, variable, expected, format!("until {variable} has such a value, {consequence}"));
+        }
+    }
+
+    /// The variable that gave the value at a place. What is said before [`Self::settle`] is said of what is written.
+    fn variable(&self, at: At<'_>) -> Option<&'a str> {
+        self.settled?;
+        variables::first(at.find(self.written)?.as_str()?)
+    }
+
+    /// A variable that is not set. A warning where it disables a deployment or a client, else an issue.
+    pub fn miss(&mut self, at: At<'_>, variable: &str) {
+        let expected = format!("the variable {variable} to be set");
+        match consequence(at) {
+            Some(consequence) => self.disable(at, variable, expected, format!("until then {consequence}")),
+            None => self.refuse_found(at, self.found(at), expected, None),
+        }
+    }
+
+    fn disable(&mut self, at: At<'_>, variable: &str, expected: impl Into<String>, note: String) {
+        self.warn_always(at, expected, note);
+        self.useless.insert(at.to_string());
+        if let Some((section, name)) = at.entry() {
+            self.disabled.entry((section.to_owned(), name.to_owned())).or_insert_with(|| variable.to_owned());
+        }
+    }
+
+    /// Whether what stands at this place disables its deployment or client, so that all is said of it.
+    pub fn is_useless(&self, at: At<'_>) -> bool {
+        // No document whose variables are sound pays for the path.
+        !self.useless.is_empty() && self.useless.contains(&at.to_string())
+    }
+
+    /// The variable that disables an entry of a section.
+    pub fn disabled(&self, section: &str, name: &str) -> Option<&str> {
+        self.disabled.get(&(section.to_owned(), name.to_owned())).map(String::as_str)
+    }
+
+    /// An issue with a key, whatever its value is.
+    pub fn refuse_key(&mut self, at: At<'_>, expected: impl Into<String>, nearest: Option<String>) {
+        let found = format!("the key {}", quoted(at.last_key().unwrap_or_default()));
+        self.refuse_found(at, found, expected, nearest);
+    }
+
+    /// An issue with what is written, where that takes words of its own.
     pub fn refuse_found(
         &mut self,
         at: At<'_>,
@@ -108,18 +173,25 @@ impl<'a> Report<'a> {
 
     /// A warning: the document serves, but not as its author may think.
     pub fn warn(&mut self, at: At<'_>, expected: impl Into<String>, note: impl Into<String>) {
+        if !self.is_useless(at) {
+            self.warn_always(at, expected, note);
+        }
+    }
+
+    fn warn_always(&mut self, at: At<'_>, expected: impl Into<String>, note: impl Into<String>) {
         let (path, found, expected) = (at.to_string(), self.found(at), expected.into());
         self.warnings.push(Issue { path, found, expected, nearest: None, note: Some(note.into()) });
     }
 
-    /// From here on, what is said of a place that already has an issue is only a consequence of that one, and is dropped.
+    /// From here on the values are those of the variables, and what is said of a place that already has an issue is only a
+    /// consequence of that one, and is dropped.
     pub fn settle(&mut self) {
-        self.settled = self.issues.len();
+        self.settled = Some(self.issues.len());
     }
 
     /// Whether something was wrong with this place, or with an element of this list, when the report was settled.
     pub fn is_settled(&self, path: &str) -> bool {
-        self.issues.iter().take(self.settled).any(|issue| {
+        self.issues.iter().take(self.settled.unwrap_or_default()).any(|issue| {
             let is_same_or_in = |inner: &str, outer: &str, steps: &[char]| {
                 inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(steps))
             };
@@ -162,6 +234,15 @@ impl<'a> Report<'a> {
             Value::Object(_) => "an object".to_owned(),
             Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
         }
+    }
+}
+
+/// What follows where the value at a place is of no use; `None` where there is no entry that could be left out.
+fn consequence(at: At<'_>) -> Option<&'static str> {
+    match at.entry() {
+        Some(("deployments", _)) => Some("this deployment takes no traffic"),
+        Some(("clients", _)) => Some("nobody can call as this client"),
+        _ => None,
     }
 }
 

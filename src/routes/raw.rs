@@ -92,7 +92,8 @@ pub struct Settings {
     /// fallback. Default: 16 MiB.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 67_108_864)))]
     pub buffer_bytes: Option<u32>,
-    /// How old this document may be before the Worker fetches it again, in the background. Default: 30.
+    /// How old this document may be before the Worker fetches it again, in the background. KV keeps what was read near by for
+    /// at least 30 seconds, so a smaller number only has an effect locally. Default: 30.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]
     pub refresh_seconds: Option<u32>,
     /// Which response headers clients see. Default: all.
@@ -152,7 +153,8 @@ pub struct Deployment {
     pub model: Option<String>,
     /// For `azure`: the name of the deployment in the resource.
     pub deployment: Option<String>,
-    /// For `azure`: a dated version (`2024-10-21`), or `v1` (default) for the v1 API.
+    /// For `azure`: a dated version (`2024-10-21`), or `v1` (default) for the v1 API, or `preview` for that with its features in
+    /// preview.
     pub api_version: Option<String>,
     /// For `openai`: sent as `OpenAI-Organization`.
     pub organization: Option<String>,

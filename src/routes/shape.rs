@@ -210,7 +210,7 @@ impl<'s> Checker<'s, '_, '_> {
             Some(_) => "a key that exists here".to_owned(),
             None => format!("one of the keys {}", join(schema.keys().map(str::to_owned).collect(), "and")),
         };
-        self.report.refuse_found(at, format!("the key {}", quoted(key)), expected, nearest.clone());
+        self.report.refuse_key(at, expected, nearest.clone());
         nearest
     }
 

@@ -2,69 +2,34 @@
 //!
 //! Only values are expanded, never keys, and the result only ever goes into the graph: issues quote what is written.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::Value;
 
 use super::at::At;
 use super::issue::Report;
 
-/// What the environment lacks.
-#[derive(Debug, Default)]
-pub struct Missing {
-    /// Paths of the strings that hold a variable without a value. They are left as they are written.
-    paths: BTreeSet<String>,
-    /// Of each deployment and client that lacks some, the first: by section and name.
-    entries: BTreeMap<(String, String), String>,
-}
-
-impl Missing {
-    /// Whether the string at this place lacks a variable, so that nothing can be said of its value.
-    pub fn is_at(&self, at: At<'_>) -> bool {
-        // No document without missing variables pays for the path.
-        !self.paths.is_empty() && self.paths.contains(&at.to_string())
-    }
-
-    /// The variable that an entry of a section lacks.
-    pub fn of(&self, section: &str, name: &str) -> Option<&str> {
-        self.entries.get(&(section.to_owned(), name.to_owned())).map(String::as_str)
-    }
-}
-
 /// Replaces every `${NAME}` in `document` by its value, spaces around it removed. An empty variable counts as missing.
 ///
-/// A missing one is a warning inside a deployment or a client, which then takes no part, and an issue elsewhere.
-pub fn expand(
-    document: &mut Value,
-    env: &dyn Fn(&str) -> Option<String>,
-    report: &mut Report<'_>,
-) -> Missing {
-    let mut missing = Missing::default();
-    expand_at(document, At::Root, env, report, &mut missing);
-    missing
+/// A missing one is a warning inside a deployment or a client, which then takes no part, and an issue elsewhere. Texts that lack
+/// one are left as they are written.
+pub fn expand(document: &mut Value, env: &dyn Fn(&str) -> Option<String>, report: &mut Report<'_>) {
+    expand_at(document, At::Root, env, report);
 }
 
-fn expand_at(
-    value: &mut Value,
-    at: At<'_>,
-    env: &dyn Fn(&str) -> Option<String>,
-    report: &mut Report<'_>,
-    missing: &mut Missing,
-) {
+fn expand_at(value: &mut Value, at: At<'_>, env: &dyn Fn(&str) -> Option<String>, report: &mut Report<'_>) {
     match value {
         Value::String(text) => {
-            if let Some(expanded) = expand_text(text, at, env, report, missing) {
+            if let Some(expanded) = expand_text(text, at, env, report) {
                 *text = expanded;
             }
         }
         Value::Array(list) => {
             for (index, element) in list.iter_mut().enumerate() {
-                expand_at(element, at.index(index), env, report, missing);
+                expand_at(element, at.index(index), env, report);
             }
         }
         Value::Object(object) => {
             for (key, entry) in object {
-                expand_at(entry, at.key(key), env, report, missing);
+                expand_at(entry, at.key(key), env, report);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -77,51 +42,40 @@ fn expand_text(
     at: At<'_>,
     env: &dyn Fn(&str) -> Option<String>,
     report: &mut Report<'_>,
-    missing: &mut Missing,
 ) -> Option<String> {
     let (head, mut rest) = text.split_once("${")?;
     let mut expanded = head.to_owned();
-    let mut is_whole = true;
+    let mut missing = Vec::new();
     loop {
         let Some((name, after)) = rest.split_once('}').filter(|(name, _)| is_name(name)) else {
             report.refuse(
                 at,
                 "every ${ to begin a variable such as ${NAME}: letters, digits and _, no digit first",
             );
-            missing.paths.insert(at.to_string());
             return None;
         };
         let value = env(name).unwrap_or_default();
         expanded.push_str(value.trim());
         if value.trim().is_empty() {
-            is_whole = false;
-            miss(name, at, report, missing);
+            missing.push(name);
         }
         let Some((between, next)) = after.split_once("${") else {
             expanded.push_str(after);
-            return is_whole.then_some(expanded);
+            break;
         };
         expanded.push_str(between);
         rest = next;
     }
+    for name in &missing {
+        report.miss(at, name);
+    }
+    missing.is_empty().then_some(expanded)
 }
 
-fn miss(name: &str, at: At<'_>, report: &mut Report<'_>, missing: &mut Missing) {
-    let expected = format!("the variable {name} to be set");
-    let consequence = match at.entry() {
-        Some(("deployments", _)) => "until then this deployment takes no traffic",
-        Some(("clients", _)) => "until then nobody can call as this client",
-        _ => {
-            report.refuse(at, expected);
-            missing.paths.insert(at.to_string());
-            return;
-        }
-    };
-    report.warn(at, expected, consequence);
-    missing.paths.insert(at.to_string());
-    if let Some((section, entry)) = at.entry() {
-        missing.entries.entry((section.to_owned(), entry.to_owned())).or_insert_with(|| name.to_owned());
-    }
+/// The first variable in a text.
+pub fn first(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("${")?;
+    rest.split_once('}').map(|(name, _)| name).filter(|name| is_name(name))
 }
 
 /// The name of the variable, where the text is one variable and nothing else.
@@ -180,12 +134,18 @@ mod tests {
         });
         let written = document.clone();
         let mut report = Report::new(&written);
-        let missing = expand(&mut document, &env, &mut report);
-        assert_eq!(missing.of("deployments", "a"), Some("NONE"));
-        assert_eq!(missing.of("clients", "c"), Some("NONE"));
+        expand(&mut document, &env, &mut report);
+        assert_eq!(report.disabled("deployments", "a"), Some("NONE"));
+        assert_eq!(report.disabled("clients", "c"), Some("NONE"));
         assert_eq!(document, written, "what is missing stays as it is written");
         assert_eq!(report.finish().map(|warnings| warnings.len()), Ok(3));
 
+        // What is written badly is refused everywhere, whatever it lacks besides.
+        for document in [json!({ "models": "${NONE}" }), json!({ "deployments": { "a": "${NONE}${" } })] {
+            let mut report = Report::new(&document);
+            expand(&mut document.clone(), &env, &mut report);
+            assert!(report.finish().is_err(), "{document}");
+        }
         for text in ["${NONE}", "${EMPTY}", "${A", "${}", "${1A}", "${A-B}", "${A} ${"] {
             let mut document = json!({ "models": { "m": text } });
             let written = document.clone();

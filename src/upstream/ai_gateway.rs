@@ -14,30 +14,27 @@ use serde_json::Value;
 use super::{Address, Call, azure};
 use crate::request::operation::Operation;
 use crate::request::percent;
-use crate::routes::graph::Via;
-
-/// For deployments on Azure's v1 API, which AI Gateway does not reach: the last dated version that is generally available.
-const DATED_API_VERSION: &str = "2024-10-21";
+use crate::routes::graph::{AzureApi, Via};
 
 /// `{base}/openai/{operation}`: without `/v1`, which AI Gateway adds itself.
 pub(super) fn openai_address(via: &Via, operation: Operation) -> Address {
     Address { url: format!("{}/openai/{}", via.base, operation.path()), api_version: None }
 }
 
-/// `{base}/azure-openai/{resource name}/{deployment}/{operation}`: without `/openai/deployments`.
+/// `{base}/azure-openai/{resource name}/{deployment}/{operation}`: without `/openai/deployments`. It leads to the dated API alone,
+/// and compiled routes ask for no other.
 pub(super) fn azure_address(
     via: &Via,
     resource: &str,
     deployment: &str,
-    version: Option<&str>,
+    api: &AzureApi,
     operation: Operation,
 ) -> Address {
     let resource = percent::encode(resource_name(resource));
     let deployment = percent::encode(deployment);
-    let version = version.filter(|version| azure::is_dated(version)).unwrap_or(DATED_API_VERSION);
     Address {
         url: format!("{}/azure-openai/{resource}/{deployment}/{}", via.base, operation.path()),
-        api_version: Some(version.to_owned()),
+        api_version: azure::version(api),
     }
 }
 

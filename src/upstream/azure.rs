@@ -6,30 +6,35 @@
 use super::Address;
 use crate::request::operation::Operation;
 use crate::request::percent;
+use crate::routes::graph::AzureApi;
 
 /// The first version in which the dated API has Responses (a preview; versions compare as text).
 const FIRST_WITH_RESPONSES: &str = "2025-03-01";
 
 /// Where `operation` is done by `deployment` of `resource`.
 ///
-/// - v1: `{resource}/openai/v1/{operation}`; a version that is no date (`preview`) goes into the query;
+/// - v1: `{resource}/openai/v1/{operation}`;
 /// - dated: `{resource}/openai/deployments/{deployment}/{operation}`, or `{resource}/openai/{operation}` for what is not kept
-///   below a deployment, and the version in the query.
-pub(super) fn address(
-    resource: &str,
-    deployment: &str,
-    version: Option<&str>,
-    operation: Operation,
-) -> Address {
+///   below a deployment.
+pub(super) fn address(resource: &str, deployment: &str, api: &AzureApi, operation: Operation) -> Address {
     let path = operation.path();
-    let url = match version {
-        Some(version) if is_dated(version) && is_below_deployment(operation) => {
+    let url = match api {
+        AzureApi::V1 { .. } => format!("{resource}/openai/v1/{path}"),
+        AzureApi::Dated(_) if is_below_deployment(operation) => {
             format!("{resource}/openai/deployments/{}/{path}", percent::encode(deployment))
         }
-        Some(version) if is_dated(version) => format!("{resource}/openai/{path}"),
-        _ => format!("{resource}/openai/v1/{path}"),
+        AzureApi::Dated(_) => format!("{resource}/openai/{path}"),
     };
-    Address { url, api_version: version.map(str::to_owned) }
+    Address { url, api_version: version(api) }
+}
+
+/// What the query says of the version.
+pub(super) fn version(api: &AzureApi) -> Option<String> {
+    match api {
+        AzureApi::V1 { preview: false } => None,
+        AzureApi::V1 { preview: true } => Some("preview".to_owned()),
+        AzureApi::Dated(version) => Some(version.clone()),
+    }
 }
 
 /// The key of the resource. Its own header works on both APIs.
@@ -39,11 +44,11 @@ pub(super) fn credentials(key: &str) -> Option<(&'static str, String)> {
 
 /// Whether Azure has `operation` in this version of its API. It has no moderations (that is another service) and no image
 /// variations; Responses came late to the dated API.
-pub(super) fn supports(version: Option<&str>, operation: Operation) -> bool {
+pub(super) fn supports(api: &AzureApi, operation: Operation) -> bool {
     match operation {
         Operation::Moderations | Operation::ImagesVariations => false,
         Operation::Responses | Operation::ResponsesInputTokens | Operation::ResponsesCompact => {
-            version.is_none_or(|version| !is_dated(version) || version >= FIRST_WITH_RESPONSES)
+            !matches!(api, AzureApi::Dated(version) if version.as_str() < FIRST_WITH_RESPONSES)
         }
         _ => true,
     }
@@ -62,9 +67,4 @@ pub(super) fn is_below_deployment(operation: Operation) -> bool {
             | Operation::AudioTranscriptions
             | Operation::AudioTranslations
     )
-}
-
-/// `2024-10-21` and `2025-04-01-preview` are, `preview` and `v1` are not.
-pub(super) fn is_dated(version: &str) -> bool {
-    version.starts_with(|first: char| first.is_ascii_digit())
 }

@@ -62,12 +62,11 @@ pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
             };
             (address, model)
         }
-        Upstream::Azure { resource, deployment: name, api_version } => {
+        Upstream::Azure { resource, deployment: name, api } => {
             headers.extend(azure::credentials(key));
-            let version = api_version.as_deref();
             let address = match &deployment.via {
-                Some(via) => ai_gateway::azure_address(via, resource, name, version, operation),
-                None => azure::address(resource, name, version, operation),
+                Some(via) => ai_gateway::azure_address(via, resource, name, api, operation),
+                None => azure::address(resource, name, api, operation),
             };
             // What Azure calls a model in the body is the deployment. On dated paths it is told twice; they agree.
             (address, name)
@@ -85,8 +84,8 @@ pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
 pub fn supports(deployment: &Deployment, operation: Operation) -> bool {
     match &deployment.upstream {
         Upstream::OpenAi { .. } => true,
-        Upstream::Azure { api_version, .. } => {
-            azure::supports(api_version.as_deref(), operation)
+        Upstream::Azure { api, .. } => {
+            azure::supports(api, operation)
                 && (deployment.via.is_none() || ai_gateway::supports_azure(operation))
         }
     }

@@ -53,15 +53,7 @@ impl Builder {
             on: Vec::new(),
             buffer_bytes: 1 << 20,
             refresh_ms: 30_000,
-            expose: Expose {
-                request_id: true,
-                model: true,
-                deployment: true,
-                attempts: true,
-                trail: true,
-                routes: true,
-                timing: true,
-            },
+            expose: Expose::default(),
             cors_origins: Vec::new(),
             keepalive_ms: 10_000,
         };
@@ -245,7 +237,7 @@ impl Recipe {
             build.edit(name, |deployment| {
                 deployment.quality = *quality;
                 deployment.tags = if *tagged { vec!["eu".to_owned()] } else { Vec::new() };
-                deployment.disabled = disabled.then(|| Disabled { missing: "KEY".to_owned() });
+                deployment.disabled = disabled.then(|| Disabled { variable: "KEY".to_owned() });
             });
         }
         let mut nodes: Vec<Rc<Node>> = Vec::new();

@@ -2,12 +2,14 @@
 
 use serde_json::json;
 use switchyard::attempt::class::ErrorClass;
+use switchyard::request::operation::Operation;
 use switchyard::routes::compile;
 use switchyard::routes::graph::{
-    Commit, Cost, Destination, Disabled, Expose, Node, Params, Retry, Strategy, Timeouts, Upstream,
+    AzureApi, Commit, Cost, Destination, Disabled, Expose, Node, Params, Retry, Strategy, Timeouts, Upstream,
 };
+use switchyard::upstream::{Call, prepare};
 
-use crate::documents::{base, compiled, env};
+use crate::documents::{base, compiled, env, patched};
 
 /// Where the targets of a node lead, by name.
 fn targets(node: &Node) -> Vec<&str> {
@@ -30,7 +32,7 @@ fn settings_have_their_defaults_filled_in() {
         (16 << 20, 30_000, 10_000)
     );
     let Expose { request_id, model, deployment, attempts, trail, routes, timing } = settings.expose;
-    assert!(request_id && model && deployment && attempts && trail && routes && timing);
+    assert!(request_id && model && deployment && attempts && trail && routes && timing, "all are shown");
     // What the document leaves open is left to the machine.
     let policy = settings.policy;
     assert!(policy.fallback_on.is_none() && policy.retry.is_none() && policy.commit.is_none());
@@ -96,18 +98,32 @@ fn endpoints_are_understood_in_each_of_their_forms() {
 
 #[test]
 fn versions_without_a_date_mean_the_v1_api() {
-    for (version, expected) in [
-        (json!(null), None),
-        (json!("v1"), None),
-        (json!("preview"), None),
-        (json!("latest"), None),
-        (json!("2024-10-21"), Some("2024-10-21")),
-        (json!("2025-04-01-preview"), Some("2025-04-01-preview")),
-        (json!("${AZURE_VERSION}"), Some("2024-10-21")),
+    let v1 = |preview| AzureApi::V1 { preview };
+    let dated = |version: &str| AzureApi::Dated(version.to_owned());
+    for (version, expected, query) in [
+        (json!(null), v1(false), ""),
+        (json!("v1"), v1(false), ""),
+        (json!("latest"), v1(false), ""),
+        // Only with this in the query does Azure offer what is in preview.
+        (json!("preview"), v1(true), "?api-version=preview"),
+        (json!("2024-10-21"), dated("2024-10-21"), "?api-version=2024-10-21"),
+        (json!("2025-04-01-preview"), dated("2025-04-01-preview"), "?api-version=2025-04-01-preview"),
+        (json!("${AZURE_VERSION}"), dated("2024-10-21"), "?api-version=2024-10-21"),
     ] {
         let graph = compiled(&json!({ "deployments": { "azure": { "api_version": version } } })).graph;
-        let Upstream::Azure { api_version, .. } = &graph.deployments[0].upstream else { panic!("azure") };
-        assert_eq!(api_version.as_deref(), expected, "{version}");
+        let deployment = &graph.deployments[0];
+        let Upstream::Azure { api, .. } = &deployment.upstream else { panic!("azure") };
+        assert_eq!(*api, expected, "{version}");
+        let call = Call {
+            operation: Operation::ChatCompletions,
+            query: "",
+            node: "chat",
+            client: "app",
+            request_id: "r",
+            attempt: 1,
+        };
+        let url = prepare(deployment, &call).url;
+        assert_eq!(url.split_once("/chat/completions").map(|(_, query)| query), Some(query), "{version}");
     }
 }
 
@@ -167,11 +183,94 @@ fn a_missing_variable_disables_its_deployment_alone() {
     }));
     let [azure, openai] = compiled.graph.deployments.as_slice() else { panic!("both are in the graph") };
     assert_eq!(azure.disabled, None);
-    assert_eq!(openai.disabled, Some(Disabled { missing: "MISSING_KEY".to_owned() }));
+    assert_eq!(openai.disabled, Some(Disabled { variable: "MISSING_KEY".to_owned() }));
     assert_eq!(openai.api_key.reveal(), "");
     assert!(compiled.graph.clients.unwrap()[0].key.is_none());
     assert_eq!(targets(&compiled.graph.models["chat"]), ["openai", "azure"], "targets keep their places");
     assert_eq!(compiled.warnings.len(), 3);
+}
+
+#[test]
+fn a_value_that_is_of_no_use_disables_what_it_stands_in_alone() {
+    let via = json!({ "account": "${BAD}", "gateway": "g" });
+    let name = "https://name.openai.azure.com";
+    // (what is written, where, the value of the variable)
+    for (patch, path, value) in [
+        // Secrets are sent in headers.
+        (json!({ "deployments": { "azure": { "api_key": "${BAD}" } } }), "api_key", "zq zq"),
+        (json!({ "deployments": { "azure": { "api_key": "${BAD}" } } }), "api_key", "zqzq\nzqzq"),
+        (json!({ "deployments": { "azure": { "endpoint": "${BAD}" } } }), "endpoint", "zqzq"),
+        (json!({ "deployments": { "azure": { "endpoint": "https://${BAD}" } } }), "endpoint", "zq@zq"),
+        (json!({ "deployments": { "azure": { "api_version": "${BAD}" } } }), "api_version", "zqzq"),
+        (json!({ "deployments": { "azure": { "via": via } } }), "via.account", "zq/zq"),
+        // Of use, but not through AI Gateway.
+        (
+            json!({ "deployments": { "azure": { "api_version": "${BAD}", "via": { "account": "a", "gateway": "g" } } } }),
+            "api_version",
+            "v1",
+        ),
+        (
+            json!({ "deployments": { "azure": { "api_version": "${BAD}", "via": { "account": "a", "gateway": "g" } } } }),
+            "api_version",
+            "zqzq",
+        ),
+        (
+            json!({ "deployments": { "azure": { "endpoint": "${BAD}", "via": { "account": "a", "gateway": "g" } } } }),
+            "endpoint",
+            "https://zqzq.example.com",
+        ),
+        (
+            json!({ "deployments": { "azure": { "params": { "drop": ["${BAD}"] } } } }),
+            "params.drop[0]",
+            "model",
+        ),
+        (
+            json!({ "deployments": { "azure": { "params": { "rename": { "user": "${BAD}" } } } } }),
+            "params.rename.user",
+            "stream",
+        ),
+    ] {
+        let document = patched(base(), &patch).to_string();
+        let env = |name: &str| if name == "BAD" { Some(value.to_owned()) } else { env(name) };
+        let compiled = compile(&document, &env).unwrap_or_else(|issues| panic!("{patch}: {issues:?}"));
+        let [azure, openai] = compiled.graph.deployments.as_slice() else { panic!("{patch}: both stay") };
+        assert_eq!(azure.disabled, Some(Disabled { variable: "BAD".to_owned() }), "{patch}");
+        assert_eq!(openai.disabled, None, "{patch}");
+        assert_eq!(targets(&compiled.graph.models["chat"]), ["openai", "azure"], "{patch}");
+        let [warning] = compiled.warnings.as_slice() else { panic!("{patch}: {:?}", compiled.warnings) };
+        assert_eq!(warning.path, format!("deployments.azure.{path}"));
+        assert!(warning.to_string().contains("BAD"), "{warning}");
+        assert!(!warning.to_string().contains("zq"), "a value leaks: {warning}");
+        // The same value, written out, is the author's fault.
+        let written = document.replace("${BAD}", &value.replace('\n', "\\n"));
+        assert!(compile(&written, &env).is_err(), "{written}");
+    }
+    // A good value of the same variable disables nothing.
+    let patch = json!({ "deployments": { "azure": { "endpoint": "${BAD}" } } });
+    let compiled = compile(&patched(base(), &patch).to_string(), &|_| Some(name.to_owned())).unwrap();
+    assert!(compiled.graph.deployments.iter().all(|deployment| deployment.disabled.is_none()));
+}
+
+#[test]
+fn a_client_with_a_value_that_is_of_no_use_is_nobody() {
+    let good = json!({ "key": "${WEB_KEY}" });
+    for (client, path, value) in [
+        (json!({ "key": "${BAD}" }), "key", "zqzq\nzqzq"),
+        (json!({ "key": "${BAD}" }), "key", "zq zq"),
+        (json!({ "key": "${APP_KEY}", "models": ["${BAD}"] }), "models[0]", "zqzq"),
+        // What is missing elsewhere than in the key closes it too.
+        (json!({ "key": "${APP_KEY}", "models": ["${BAD}"] }), "models[0]", ""),
+    ] {
+        let patch = json!({ "clients": { "app": client, "web": good } });
+        let env = |name: &str| if name == "BAD" { Some(value.to_owned()) } else { env(name) };
+        let compiled = compile(&patched(base(), &patch).to_string(), &env).unwrap();
+        let [app, web] = &compiled.graph.clients.unwrap()[..] else { panic!("two") };
+        assert!(app.key.is_none() && web.key.is_some(), "{patch}");
+        let [warning] = compiled.warnings.as_slice() else { panic!("{patch}: {:?}", compiled.warnings) };
+        assert_eq!(warning.path, format!("clients.app.{path}"));
+        assert!(warning.to_string().contains("BAD"), "{warning}");
+        assert!(!warning.to_string().contains("zq"), "a value leaks: {warning}");
+    }
 }
 
 #[test]

@@ -166,7 +166,6 @@ fn faults_of_meaning() {
                 },
             }),
         ),
-        ("a secret that fits no header", json!({ "deployments": { "openai": { "api_key": "${SPACED}" } } })),
         (
             "bad URLs",
             json!({
@@ -174,7 +173,6 @@ fn faults_of_meaning() {
                     "openai": { "endpoint": "http://api.openai.com/v1" },
                     "azure": { "endpoint": "https://user:sk-1234@name.openai.azure.com" },
                     "third": { "provider": "openai", "model": "m", "api_key": "${K}", "endpoint": "https://host/v1?key=sk-1234" },
-                    "fourth": { "provider": "openai", "model": "m", "api_key": "${K}", "endpoint": "${OTHER_KEY}" },
                 },
             }),
         ),
@@ -192,9 +190,14 @@ fn faults_of_meaning() {
             json!({
                 "deployments": {
                     "openai": { "deployment": "d", "api_version": "2024-10-21" },
-                    "azure": { "organization": "o", "project": "p" },
+                    // The key is wrong, whatever the variable is.
+                    "azure": { "organization": "${ORGANIZATION}", "project": "p" },
                 },
             }),
+        ),
+        (
+            "a project that fits no header",
+            json!({ "deployments": { "openai": { "organization": "org-1", "project": "proj\n1" } } }),
         ),
         ("bad api_version", json!({ "deployments": { "azure": { "api_version": "2024-10" } } })),
         (
@@ -270,6 +273,33 @@ fn warnings() {
         (
             "missing variables of a deployment",
             json!({ "deployments": { "openai": { "api_key": "${MISSING_KEY}", "endpoint": "${MISSING_URL}" } } }),
+        ),
+        (
+            "values that are of no use",
+            json!({ "deployments": {
+                "openai": { "api_key": "${SPACED}", "endpoint": "${OTHER_KEY}" },
+                "azure": { "api_version": "${GARBAGE}", "via": { "account": "${SPACED}", "gateway": "g" } },
+            }, "clients": { "app": { "key": "${SPACED}", "models": ["${TO_NOWHERE}"] } } }),
+        ),
+        ("a region that is nowhere", json!({ "deployments": { "azure": { "region": "westeuropa" } } })),
+        (
+            "a region that is missing",
+            json!({ "deployments": { "azure": { "region": "${MISSING_REGION}" } } }),
+        ),
+        (
+            "strategies with nothing to go by",
+            json!({
+                "deployments": { "azure": { "region": "eastus", "cost": { "input": 1 } } },
+                "models": {
+                    "chat": { "strategy": "nearest", "targets": ["mini", { "strategy": "cost", "targets": ["openai"] }] },
+                    "mini": { "strategy": "cost", "on": { "quota": "azure" } },
+                    "fine": { "strategy": "cost", "targets": ["openai", { "strategy": "nearest", "targets": ["azure"] }] },
+                },
+            }),
+        ),
+        (
+            "paths that are no operation's",
+            json!({ "rules": [{ "when": { "path": ["/exact", "/ai/chat/completions", "/v1/embeddings/", "/v1/files"] }, "use": "chat" }] }),
         ),
         ("a missing variable of a client", json!({ "clients": { "app": { "key": "${MISSING_KEY}" } } })),
         (

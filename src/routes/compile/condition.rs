@@ -108,10 +108,8 @@ impl Compiler<'_> {
                 Some(("header", name)) if !name.is_empty() => By::Header(name.to_ascii_lowercase()),
                 Some(("metadata", name)) if !name.is_empty() => By::Metadata(name.to_owned()),
                 _ => {
-                    if !self.missing.is_at(by_at) {
-                        let expected = "\"client\", \"user\", \"header:NAME\" or \"metadata:KEY\"";
-                        self.report.refuse_name(by_at, text, expected, ["client", "user"]);
-                    }
+                    let expected = "\"client\", \"user\", \"header:NAME\" or \"metadata:KEY\"";
+                    self.report.refuse_name(by_at, text, expected, ["client", "user"]);
                     By::Draw
                 }
             },
@@ -160,20 +158,10 @@ impl Compiler<'_> {
         Test::All(all)
     }
 
-    /// Values that are no patterns must be names that exist.
+    /// Values that are no patterns must be names that exist, or paths that a request can have.
     fn check_words(&mut self, test: &Test, fact: &Fact, at: At<'_>) {
-        let (expected, names): (_, Vec<&str>) = match fact {
-            Fact::Operation => ("the path of an operation", Operation::ALL.map(Operation::path).to_vec()),
-            Fact::Client => ("the name of a client", self.declared("clients").collect()),
-            _ => return,
-        };
         match test {
-            Test::Text(glob) => {
-                let word = glob.as_str();
-                if !word.contains('*') && !names.contains(&word) && !self.missing.is_at(at) {
-                    self.report.refuse_name(at, word, format!("{expected}, or a pattern with *"), names);
-                }
-            }
+            Test::Text(glob) if !glob.as_str().contains('*') => self.check_word(glob.as_str(), fact, at),
             Test::Any(tests) => {
                 // A list stands here itself, or as the value of `in`.
                 let list = at.key("in");
@@ -185,6 +173,26 @@ impl Compiler<'_> {
             Test::All(tests) => tests.iter().for_each(|test| self.check_words(test, fact, at)),
             Test::Not(test) => self.check_words(test, fact, at.key("not")),
             _ => {}
+        }
+    }
+
+    fn check_word(&mut self, word: &str, fact: &Fact, at: At<'_>) {
+        let operations = Operation::ALL.map(Operation::path);
+        let (expected, names) = match fact {
+            Fact::Operation => ("the path of an operation, or a pattern with *", operations.to_vec()),
+            Fact::Client => ("the name of a client, or a pattern with *", self.declared("clients").collect()),
+            Fact::Path => {
+                // Whatever stands before an operation, it comes last.
+                if !operations.iter().any(|operation| word.trim_end_matches('/').ends_with(operation)) {
+                    let expected = "a path that ends with an operation, or a pattern such as /prefix/*";
+                    self.report.warn(at, expected, "no request that is routed has this path");
+                }
+                return;
+            }
+            _ => return,
+        };
+        if !names.contains(&word) {
+            self.report.refuse_name(at, word, expected, names);
         }
     }
 }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use super::at::At;
 use super::graph::{Client, Deployment, Graph, Node, Reads, Rule, Secret};
 use super::issue::{Issue, Report, quoted};
-use super::variables::{self, Missing, sole_variable};
+use super::variables::{self, sole_variable};
 use super::when::Condition;
 use super::{json, raw, shape};
 use crate::rng::stable_hash;
@@ -30,7 +30,7 @@ pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 pub struct Compiled {
     /// What the machine walks.
     pub graph: Graph,
-    /// What does not do what its author may think: missing variables, keys without effect.
+    /// What does not do what its author may think: variables that are missing or of no use, keys without effect.
     pub warnings: Vec<Issue>,
 }
 
@@ -50,9 +50,9 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     let mut report = Report::new(&written);
     report.refuse_duplicates(duplicates);
     let sound = shape::check(&written, &mut report);
-    report.settle();
     let Some(mut sound) = sound else { return Err(report.into_issues()) };
-    let missing = variables::expand(&mut sound, env, &mut report);
+    variables::expand(&mut sound, env, &mut report);
+    report.settle();
     // What the schema lets through decodes, so this error is a fault of ours. Its text is withheld: it may quote a value.
     let Ok(raw) = serde_json::from_value::<raw::Document>(sound) else {
         report.refuse_found(
@@ -66,7 +66,6 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     let compiler = Compiler {
         raw: &raw,
         report,
-        missing,
         deployments: BTreeMap::new(),
         nodes: BTreeMap::new(),
         under_way: Vec::new(),
@@ -84,8 +83,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
 struct Compiler<'a> {
     raw: &'a raw::Document,
     report: Report<'a>,
-    missing: Missing,
-    /// The deployments that could be built.
+    /// The deployments that could be read.
     deployments: BTreeMap<&'a str, Rc<Deployment>>,
     /// The named nodes that were built; `None` where that failed.
     nodes: BTreeMap<&'a str, Option<Rc<Node>>>,
@@ -106,9 +104,8 @@ impl<'a> Compiler<'a> {
         let raw = self.raw;
         self.names();
         for (name, deployment) in &raw.deployments {
-            if let Some(deployment) = self.deployment(name, deployment) {
-                self.deployments.insert(name, Rc::new(deployment));
-            }
+            let deployment = self.deployment(name, deployment);
+            self.deployments.insert(name, Rc::new(deployment));
         }
         for name in raw.models.keys() {
             self.named_node(name);
@@ -196,12 +193,13 @@ impl<'a> Compiler<'a> {
                 .map_or(vec!["*"], |globs| globs.iter().map(String::as_str).collect());
             for (index, glob) in globs.iter().enumerate().filter(|(_, glob)| !glob.contains('*')) {
                 let at = models_at.index(index);
-                if !self.is_declared("models", glob) && !self.missing.is_at(at) {
+                if !self.is_declared("models", glob) {
                     let names: Vec<_> = self.declared("models").collect();
                     self.report.refuse_name(at, glob, "the name of a node, or a pattern with *", names);
                 }
             }
             let models = globs.into_iter().map(super::glob::Glob::new).collect();
+            let key = key.filter(|_| self.report.disabled("clients", name).is_none());
             clients.push(Client { name: name.clone(), key, models });
         }
         Some(clients)
@@ -224,36 +222,34 @@ impl<'a> Compiler<'a> {
         if self.is_declared("models", name) {
             return self.nodes.get(name).cloned().flatten();
         }
-        if !self.missing.is_at(at) {
-            let expected = if self.is_declared("deployments", name) {
-                "the name of a node: this is a deployment, which a node can have as its only target"
-            } else {
-                "the name of a node"
-            };
-            let names: Vec<_> = self.declared("models").collect();
-            self.report.refuse_name(at, name, expected, names);
-        }
+        let expected = if self.is_declared("deployments", name) {
+            "the name of a node: this is a deployment, which a node can have as its only target"
+        } else {
+            "the name of a node"
+        };
+        let names: Vec<_> = self.declared("models").collect();
+        self.report.refuse_name(at, name, expected, names);
         None
     }
 
-    /// The value of a secret; `None` where its variable is missing, or it is not one variable.
+    /// The value of a secret; `None` where its variable is missing or of no use, or it is not one variable.
     fn secret(&mut self, expanded: &str, at: At<'_>) -> Option<Secret> {
         let written = at.find(self.report.written()).and_then(serde_json::Value::as_str).unwrap_or_default();
         if sole_variable(written).is_none() {
-            self.report.refuse(
-                at,
-                "exactly one variable, such as \"${OPENAI_API_KEY}\": secrets stay out of the document",
-            );
+            let expected =
+                "exactly one variable, such as \"${OPENAI_API_KEY}\": secrets stay out of the document";
+            self.report.refuse_found(at, self.report.found(at), expected, None);
             return None;
         }
-        if self.missing.is_at(at) {
-            return None;
+        self.header_value(expanded, at);
+        (!self.report.is_useless(at)).then(|| Secret::new(expanded))
+    }
+
+    /// Refuses what could not be sent as a header.
+    fn header_value(&mut self, value: &str, at: At<'_>) {
+        if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.report.refuse(at, "a value that fits a header: visible ASCII, no spaces");
         }
-        if !expanded.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.report.refuse(at, "a variable whose value fits a header: visible ASCII, no spaces");
-            return None;
-        }
-        Some(Secret::new(expanded))
     }
 
     /// Compiles a `when` and takes down what it reads. `chosen` names what it chooses.

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use super::Compiler;
-use super::policy::{commit, timeouts};
 use crate::attempt::class::ErrorClass;
 use crate::routes::at::At;
-use crate::routes::graph::{Destination, Node, Policy, Strategy, Target};
+use crate::routes::graph::{Destination, Node, Strategy, Target};
 use crate::routes::raw;
 use crate::routes::when::Condition;
 
-/// Deepest nesting of nodes. The machine walks a graph by recursion, and the stack of a Worker is small.
+/// Deepest nesting of nodes. They are built by recursion, the explanation of a failed request is found by it, and the stack of a
+/// Worker is small.
 const MAX_DEPTH: usize = 64;
 /// Most ways from a node to deployments. Diamonds multiply, and one request may have to walk them all.
 const MAX_WAYS: usize = 10_000;
@@ -22,6 +22,10 @@ pub(super) struct Size {
     depth: usize,
     /// Ways from here to deployments.
     ways: usize,
+    /// Whether some deployment that this orders has a region.
+    has_region: bool,
+    /// Whether some deployment that this orders has a price.
+    has_price: bool,
 }
 
 impl<'a> Compiler<'a> {
@@ -61,7 +65,7 @@ impl<'a> Compiler<'a> {
             return Some(Destination::Deployment(Rc::clone(deployment)));
         }
         let is_declared = self.is_declared("models", name) || self.is_declared("deployments", name);
-        if !is_declared && !self.missing.is_at(at) {
+        if !is_declared {
             let names: Vec<_> = self.declared("models").chain(self.declared("deployments")).collect();
             self.report.refuse_name(at, name, "the name of a deployment or a node", names);
         }
@@ -69,7 +73,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn node(&mut self, raw: &'a raw::Node, at: At<'_>, name: String) -> Option<Rc<Node>> {
-        // Building recurses as the machine does, so the limit holds here already.
+        // The limit holds on the way down already: see `MAX_DEPTH`.
         if self.depth >= MAX_DEPTH {
             self.refuse_depth(at);
             return None;
@@ -81,14 +85,6 @@ impl<'a> Compiler<'a> {
     }
 
     fn node_here(&mut self, raw: &'a raw::Node, at: At<'_>, name: String) -> Option<Rc<Node>> {
-        self.warn_without_effect(
-            &[
-                ("hedge", raw.hedge.is_some()),
-                ("sticky", raw.sticky.is_some()),
-                ("when_all_ejected", raw.when_all_ejected.is_some()),
-            ],
-            at,
-        );
         // Of a strategy that could not be read nobody knows which keys it reads.
         let is_known = raw.strategy.is_some() || !self.report.is_settled(&at.key("strategy").to_string());
         let strategy = raw.strategy.unwrap_or(raw::Strategy::Priority);
@@ -103,16 +99,22 @@ impl<'a> Compiler<'a> {
             raw::Strategy::Match => self.cases(raw, at, &name),
             _ => self.targets(raw, at).map(|targets| (strategy_of(strategy), targets)),
         };
-        let policy = Policy {
-            fallback_on: raw.fallback_on.as_deref().map(|list| self.triggers(list, at.key("fallback_on"))),
-            retry: raw.retry.as_ref().map(|retry| self.retry(retry, at.key("retry"))),
-            timeout: timeouts(raw.timeout.as_ref()),
-            commit: raw.commit.map(commit),
-        };
+        let policy =
+            self.policy(raw.fallback_on.as_deref(), raw.retry.as_ref(), raw.timeout.as_ref(), raw.commit, at);
         let requirements = self.requirements(raw.min_quality, &raw.require_tags, at);
         let on = self.edges(raw.on.as_ref(), at.key("on"));
         let ((strategy, targets), on) = ordered.zip(on)?;
         let size = self.size(&targets, &on, at)?;
+        let lacking = match strategy {
+            Strategy::Nearest if !size.has_region => Some("region"),
+            Strategy::Cost if !size.has_price => Some("cost"),
+            _ => None,
+        };
+        if let Some(key) = lacking {
+            let note =
+                format!("no deployment below has a `{key}`, so to this strategy all targets are alike");
+            self.report.warn(at.key("strategy"), format!("deployments with a `{key}`"), note);
+        }
         let id = self.sizes.len();
         self.sizes.push(size);
         let (max_attempts, deadline_ms) = (raw.max_attempts, raw.deadline_ms.map(|limit| limit.0));
@@ -230,15 +232,23 @@ impl<'a> Compiler<'a> {
     }
 
     fn size(&mut self, targets: &[Target], on: &[(ErrorClass, Destination)], at: At<'_>) -> Option<Size> {
-        let mut size = Size { depth: 1, ways: 0 };
-        for destination in targets.iter().map(|target| &target.to).chain(on.iter().map(|(_, to)| to)) {
+        let mut size = Size { depth: 1, ways: 0, has_region: false, has_price: false };
+        let ordered = targets.iter().map(|target| (&target.to, true));
+        for (destination, is_ordered) in ordered.chain(on.iter().map(|(_, to)| (to, false))) {
             let below = match destination {
-                Destination::Deployment(_) => Size { depth: 0, ways: 1 },
+                Destination::Deployment(deployment) => Size {
+                    depth: 0,
+                    ways: 1,
+                    has_region: deployment.region.is_some(),
+                    has_price: deployment.cost.is_some(),
+                },
                 Destination::Node(node) => *self.sizes.get(node.id)?,
             };
             size.depth = size.depth.max(below.depth + 1);
             // Cannot overflow: nothing below has more than MAX_WAYS.
             size.ways += below.ways;
+            size.has_region |= is_ordered && below.has_region;
+            size.has_price |= is_ordered && below.has_price;
         }
         if size.depth > MAX_DEPTH {
             self.refuse_depth(at);

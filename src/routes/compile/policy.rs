@@ -5,13 +5,35 @@ use std::collections::BTreeMap;
 use super::Compiler;
 use crate::attempt::class::{ErrorClass, Triggers};
 use crate::routes::at::At;
-use crate::routes::graph::{Commit, Destination, Requirements, Retry, Timeouts};
+use crate::routes::graph::{Commit, Destination, Policy, Requirements, Retry, Timeouts};
 use crate::routes::issue::{nearest, quoted};
 use crate::routes::raw;
 
 impl<'a> Compiler<'a> {
+    /// Settings of which the nearest wins, and those that will be.
+    pub(super) fn policy(
+        &mut self,
+        fallback_on: Option<&[raw::Trigger]>,
+        retry: Option<&raw::Retry>,
+        timeout: Option<&raw::Timeout>,
+        commit: Option<raw::Commit>,
+        at: At<'_>,
+    ) -> Policy {
+        self.warn_without_effect(&["hedge", "sticky", "when_all_ejected"], at);
+        Policy {
+            fallback_on: fallback_on.map(|list| self.triggers(list, at.key("fallback_on"))),
+            retry: retry.map(|retry| self.retry(retry, at.key("retry"))),
+            timeout: timeouts(timeout),
+            commit: commit.map(|commit| match commit {
+                raw::Commit::Headers => Commit::Headers,
+                raw::Commit::FirstToken => Commit::FirstToken,
+                raw::Commit::Complete => Commit::Complete,
+            }),
+        }
+    }
+
     /// The set of failures that a list names.
-    pub(super) fn triggers(&mut self, list: &[raw::Trigger], at: At<'_>) -> Triggers {
+    fn triggers(&mut self, list: &[raw::Trigger], at: At<'_>) -> Triggers {
         let mut triggers = Triggers::default();
         for (index, trigger) in list.iter().enumerate() {
             let at = at.index(index);
@@ -29,7 +51,7 @@ impl<'a> Compiler<'a> {
         triggers
     }
 
-    pub(super) fn retry(&mut self, raw: &raw::Retry, at: At<'_>) -> Retry {
+    fn retry(&mut self, raw: &raw::Retry, at: At<'_>) -> Retry {
         let default = Retry::default();
         let on = raw.on.as_deref().map(|list| self.triggers(list, at.key("on")));
         Retry {
@@ -70,20 +92,16 @@ impl<'a> Compiler<'a> {
     }
 
     fn refuse_class(&mut self, word: &str, expected: &str, at: At<'_>) {
-        if self.missing.is_at(at) {
-            return;
-        }
-        let found = match at.last_key() {
-            Some(key) => format!("the key {}", quoted(key)),
-            None => self.report.found(at),
-        };
         let classes = ErrorClass::ALL.map(ErrorClass::name);
         let nearest = nearest(word, classes);
         let expected = match nearest {
             Some(_) => expected.to_owned(),
             None => format!("{expected}; the classes are {}", classes.join(", ")),
         };
-        self.report.refuse_found(at, found, expected, nearest);
+        match at.last_key() {
+            Some(_) => self.report.refuse_key(at, expected, nearest),
+            None => self.report.refuse_found(at, self.report.found(at), expected, nearest),
+        }
     }
 
     pub(super) fn requirements(
@@ -95,7 +113,7 @@ impl<'a> Compiler<'a> {
         let list = at.key("require_tags");
         for (index, tag) in tags.iter().enumerate() {
             let is_borne = |deployment: &raw::Deployment| deployment.tags.contains(tag);
-            if !self.raw.deployments.values().any(is_borne) && !self.missing.is_at(list.index(index)) {
+            if !self.raw.deployments.values().any(is_borne) {
                 self.report.warn(
                     list.index(index),
                     "a tag that some deployment has",
@@ -107,13 +125,13 @@ impl<'a> Compiler<'a> {
     }
 
     /// Keys that are accepted so that a document may already have them.
-    pub(super) fn warn_without_effect(&mut self, keys: &[(&str, bool)], at: At<'_>) {
-        for (key, _) in keys.iter().filter(|(_, is_given)| *is_given) {
-            self.report.warn(
-                at.key(key),
-                "nothing here yet",
-                "it is accepted, and has no effect in this version",
-            );
+    pub(super) fn warn_without_effect(&mut self, keys: &[&str], at: At<'_>) {
+        for key in keys {
+            let at = at.key(key);
+            if at.find(self.report.written()).is_some() {
+                let note = "it is accepted, and has no effect in this version";
+                self.report.warn(at, "nothing here yet", note);
+            }
         }
     }
 }
@@ -139,13 +157,5 @@ pub(super) fn timeouts(raw: Option<&raw::Timeout>) -> Timeouts {
         first_token_ms: raw.first_token_ms.map(|limit| limit.0),
         idle_ms: raw.idle_ms.map(|limit| limit.0),
         total_ms: raw.total_ms.map(|limit| limit.0),
-    }
-}
-
-pub(super) fn commit(raw: raw::Commit) -> Commit {
-    match raw {
-        raw::Commit::Headers => Commit::Headers,
-        raw::Commit::FirstToken => Commit::FirstToken,
-        raw::Commit::Complete => Commit::Complete,
     }
 }

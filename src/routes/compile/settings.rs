@@ -1,28 +1,15 @@
 //! `settings`: everything with its default filled in.
 
 use super::Compiler;
-use super::policy::{commit, timeouts};
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
-use crate::routes::graph::{Expose, Policy, Settings};
+use crate::routes::graph::{Expose, Settings};
 use crate::routes::raw;
 
 impl<'a> Compiler<'a> {
     pub(super) fn settings(&mut self, raw: &'a raw::Settings, at: At<'_>) -> Settings {
-        self.warn_without_effect(
-            &[
-                ("hedge", raw.hedge.is_some()),
-                ("sticky", raw.sticky.is_some()),
-                ("when_all_ejected", raw.when_all_ejected.is_some()),
-            ],
-            at,
-        );
-        let policy = Policy {
-            fallback_on: raw.fallback_on.as_deref().map(|list| self.triggers(list, at.key("fallback_on"))),
-            retry: raw.retry.as_ref().map(|retry| self.retry(retry, at.key("retry"))),
-            timeout: timeouts(raw.timeout.as_ref()),
-            commit: raw.commit.map(commit),
-        };
+        let policy =
+            self.policy(raw.fallback_on.as_deref(), raw.retry.as_ref(), raw.timeout.as_ref(), raw.commit, at);
         Settings {
             deadline_ms: raw.deadline_ms.map_or(600_000, |limit| limit.0),
             max_attempts: raw.max_attempts.unwrap_or(4),
@@ -39,13 +26,14 @@ impl<'a> Compiler<'a> {
 }
 
 fn expose(raw: &raw::Expose) -> Expose {
+    let default = Expose::default();
     Expose {
-        request_id: raw.request_id.unwrap_or(true),
-        model: raw.model.unwrap_or(true),
-        deployment: raw.deployment.unwrap_or(true),
-        attempts: raw.attempts.unwrap_or(true),
-        trail: raw.trail.unwrap_or(true),
-        routes: raw.routes.unwrap_or(true),
-        timing: raw.timing.unwrap_or(true),
+        request_id: raw.request_id.unwrap_or(default.request_id),
+        model: raw.model.unwrap_or(default.model),
+        deployment: raw.deployment.unwrap_or(default.deployment),
+        attempts: raw.attempts.unwrap_or(default.attempts),
+        trail: raw.trail.unwrap_or(default.trail),
+        routes: raw.routes.unwrap_or(default.routes),
+        timing: raw.timing.unwrap_or(default.timing),
     }
 }

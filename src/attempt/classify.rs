@@ -10,13 +10,14 @@
 //! Sources: OpenAI's guide "Error codes" and its OpenAPI document; Microsoft's "Troubleshoot errors" for Azure OpenAI in
 //! Foundry; Cloudflare's pages on AI Gateway guardrails and DLP, and on 5xx errors.
 
+mod success;
+
 use std::borrow::Cow;
 
 use memchr::memmem;
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
+pub use self::success::{Success, fault_behind_success, is_event_stream};
 use super::class::ErrorClass;
 use super::failure::Failure;
 use super::retry_after;
@@ -56,23 +57,6 @@ pub fn classify(answer: &Answer<'_>) -> Failure {
     }
 }
 
-/// The failure that a complete 2xx body really is: an `error` at the top level without any result beside it, or a Responses
-/// object that failed. `None` for everything else, and for what is not JSON.
-pub fn error_behind_success(body: &[u8]) -> Option<Failure> {
-    // Nearly every body is a success, and some are many megabytes long: one scan clears them.
-    if !has_value(body, "\"error\"") {
-        return None;
-    }
-    let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
-    let has_result = [envelope.choices, envelope.data, envelope.output, envelope.results, envelope.text]
-        .into_iter()
-        .flatten()
-        .any(|result| !matches!(result.get(), "null" | "[]" | "{}" | "\"\""));
-    let failed = envelope.status.is_some_and(|status| status == "failed");
-    let error = envelope.error.filter(|error| is_error(error) && (failed || !has_result))?;
-    Some(classify_event_error(&error))
-}
-
 /// Classifies an error that came without a status: the `error` object of a stream's event or of a 2xx body.
 pub fn classify_event_error(error: &Value) -> Failure {
     let said = Said::in_error(error);
@@ -99,9 +83,15 @@ pub fn is_error(value: &Value) -> bool {
 /// Whether `json` has the quoted `key` with a value other than `null`, at any depth. It looks at bytes only: `true` may be
 /// wrong, `false` is right unless the key is written with escapes, which no upstream does.
 pub fn has_value(json: &[u8], key: &str) -> bool {
-    memmem::find_iter(json, key).any(|at| {
-        let after = json.get(at + key.len()..).unwrap_or_default().trim_ascii_start();
-        after.strip_prefix(b":").is_some_and(|value| !value.trim_ascii_start().starts_with(b"null"))
+    values_of(json, key).any(|value| !value.starts_with(b"null"))
+}
+
+/// What follows each quoted `key` of `json`, at any depth, from its value on. It looks at bytes only, as [`has_value`] does. In
+/// the texts of an answer no key is found, for a quote within a text is escaped.
+pub fn values_of<'a>(json: &'a [u8], key: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    memmem::find_iter(json, key).filter_map(|at| {
+        let after = json.get(at + key.len()..)?.trim_ascii_start();
+        Some(after.strip_prefix(b":")?.trim_ascii_start())
     })
 }
 
@@ -359,21 +349,4 @@ fn status_of_name(name: &str) -> Option<u16> {
         }
         _ => return None,
     })
-}
-
-/// What of a 2xx body tells a result from an error. The results are only measured, never built.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    error: Option<Value>,
-    status: Option<Value>,
-    #[serde(borrow)]
-    choices: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    output: Option<&'a RawValue>,
-    #[serde(borrow)]
-    results: Option<&'a RawValue>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
 }

@@ -64,10 +64,11 @@ impl Hold {
         self.verdict.clone()
     }
 
-    /// The upstream has closed the stream.
+    /// The upstream has closed the stream, cleanly. A stream that broke before its commit point is a failed attempt, whatever
+    /// came of it.
     pub fn end(&mut self) -> Verdict {
         if self.verdict == Verdict::Wait {
-            self.verdict = if self.until == Commit::Complete && self.tail.ending() == Ending::Finished {
+            self.verdict = if self.until == Commit::Complete && self.tail.ending(false) == Ending::Finished {
                 Verdict::Commit
             } else {
                 Verdict::Fail(Failure::silent(ErrorClass::Truncated, "ended_early"))
@@ -93,6 +94,7 @@ impl Hold {
                 return progress.watch(*protocol, &event);
             }
             let meaning = protocol.meaning(&event);
+            progress.begin(*protocol, &event);
             *held_events += 1;
             *verdict = match &meaning {
                 Meaning::Error(failure) => Verdict::Fail(failure.clone()),

@@ -1,5 +1,6 @@
 //! Server-sent events: when an answer may start to flow, and whether it ended well.
 
+pub mod choices;
 pub mod hold;
 pub mod protocol;
 pub mod sse;

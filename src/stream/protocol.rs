@@ -2,12 +2,13 @@
 //!
 //! - Chat (and legacy) completions: unnamed events with a JSON chunk each; `[DONE]` ends the stream.
 //! - Responses: named events; one of `response.completed`, `response.incomplete`, `response.failed` or `error` ends it.
-//! - Anything else that streams (images, speech, transcriptions): only errors are understood.
+//! - Anything else that streams (images, speech, transcriptions): a `type` each, of which those are understood that complete
+//!   what was asked for.
 //!
 //! In all of them an error may come as an event of a stream whose status was 200.
 
 use memchr::memmem;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::sse::Event;
 use crate::attempt::classify::{classify_event_error, has_value, is_error};
@@ -33,7 +34,8 @@ pub enum Meaning {
     Prelude,
     /// Work of the model, or anything that is not recognised.
     Content,
-    /// A choice has its `finish_reason`. More may follow: other choices, the usage, an error.
+    /// An image, a transcript or the speech is complete. Another image may follow, or an error. (Of the choices of a chat
+    /// [`Choices`](super::choices::Choices) knows.)
     Finish,
     /// The stream is complete.
     Done,
@@ -66,6 +68,7 @@ impl Protocol {
             b"response.failed" | b"error" if event.oversized => {
                 return Meaning::Error(classify_event_error(&Value::Null));
             }
+            name if self == Self::Other && is_completion(name) => return Meaning::Finish,
             _ if event.oversized => return Meaning::Content,
             _ => {}
         }
@@ -90,6 +93,7 @@ impl Protocol {
                 meaning_of_response_event(&String::from_utf8_lossy(event.name), &data)
             }
             Self::Responses => meaning_of_response_event(kind, &data),
+            Self::Other if is_completion(kind.as_bytes()) => Meaning::Finish,
             Self::Other => Meaning::Content,
         }
     }
@@ -103,7 +107,7 @@ impl Protocol {
             return true;
         }
         match self {
-            Self::Chat => has_value(event.data, "\"finish_reason\"") || mentions("\"error\""),
+            Self::Chat => mentions("\"error\""),
             Self::Responses if is_response_event(event.name) => {
                 matches!(event.name, b"response.completed" | b"response.incomplete" | b"response.failed")
                     || has_value(event.data, "\"error\"")
@@ -113,9 +117,19 @@ impl Protocol {
                     .into_iter()
                     .any(mentions)
             }
-            Self::Other => mentions("\"error\""),
+            Self::Other => {
+                is_completion(event.name) || mentions("\"error\"") || COMPLETIONS.into_iter().any(mentions)
+            }
         }
     }
+}
+
+/// The last events of streams that have no last word: each completes an image, a transcript, or the speech.
+const COMPLETIONS: [&str; 4] =
+    ["image_generation.completed", "image_edit.completed", "transcript.text.done", "speech.audio.done"];
+
+fn is_completion(kind: &[u8]) -> bool {
+    COMPLETIONS.iter().any(|completion| completion.as_bytes() == kind)
 }
 
 /// Whether the name of an event says all: some servers leave it out, and then the data's `type` says the same.
@@ -127,13 +141,7 @@ fn meaning_of_chunk(chunk: &Value) -> Meaning {
     let Some(choices) = chunk.get("choices").and_then(Value::as_array) else {
         return Meaning::Content;
     };
-    if choices.iter().any(|choice| choice.get("finish_reason").is_some_and(|reason| !is_empty(reason))) {
-        Meaning::Finish
-    } else if choices.iter().all(is_opening) {
-        Meaning::Prelude
-    } else {
-        Meaning::Content
-    }
+    if choices.iter().all(is_opening) { Meaning::Prelude } else { Meaning::Content }
 }
 
 /// Whether a choice says nothing yet: its delta holds at most a role, and there is no text beside it.
@@ -189,19 +197,47 @@ fn is_empty(value: &Value) -> bool {
 /// its JSON then reaches the client as it is; the SDKs refuse that as well. At the end of an event they are two empty lines,
 /// which mean nothing.
 ///
+/// `error` is OpenAI's error object, an upstream's or [`broken_stream`]'s. It is told as it is, except that the members which
+/// every error has are added where they are missing. Where it is a text, that is its message.
+///
 /// A Responses error goes by the names of OpenAI's document (`code`, `message`, `param`, `sequence_number`), and once more as
 /// an `error` object, without which the official Python SDK hands the event over instead of raising. Its number is 0, since
 /// the real one is not known here: whoever resumes after it misses nothing.
-pub fn error_event(protocol: Protocol, code: &str, message: &str) -> Vec<u8> {
-    let error = json!({ "message": message, "type": "server_error", "param": null, "code": code });
+pub fn error_event(protocol: Protocol, error: &Value) -> Vec<u8> {
+    let error = completed(error);
     match protocol {
         Protocol::Chat | Protocol::Other => format!("\n\ndata: {}\n\n", json!({ "error": error })),
         Protocol::Responses => {
+            let member = |name| error.get(name).unwrap_or(&Value::Null);
             let event = json!({
-                "type": "error", "code": code, "message": message, "param": null, "sequence_number": 0, "error": error,
+                "type": "error",
+                "code": member("code"),
+                "message": member("message"),
+                "param": member("param"),
+                "sequence_number": 0,
+                "error": error,
             });
             format!("\n\nevent: error\ndata: {event}\n\n")
         }
     }
     .into_bytes()
+}
+
+/// The error of a stream that the gateway itself must end.
+pub fn broken_stream(code: &str, message: &str) -> Value {
+    json!({ "message": message, "type": "server_error", "param": null, "code": code })
+}
+
+/// An error with the members that every error has. Without a message the SDKs would have nothing to raise.
+fn completed(error: &Value) -> Map<String, Value> {
+    let mut members = error.as_object().cloned().unwrap_or_default();
+    for name in ["type", "param", "code"] {
+        members.entry(name).or_insert(Value::Null);
+    }
+    let is_text = |value: &&Value| value.as_str().is_some_and(|text| !text.is_empty());
+    let message = error.get("message").filter(is_text).or(Some(error).filter(is_text));
+    let message =
+        message.cloned().unwrap_or_else(|| "The request failed while its answer was streamed.".into());
+    members.insert("message".to_owned(), message);
+    members
 }

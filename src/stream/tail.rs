@@ -3,6 +3,7 @@
 //! The bytes are on their way to the client already, so there is nothing to decide here: they are watched in large and rare
 //! pieces, and only events that may end the stream are looked into.
 
+use super::choices::Choices;
 use super::protocol::{Meaning, Protocol};
 use super::sse::{Event, Parser};
 use crate::attempt::failure::Failure;
@@ -27,56 +28,83 @@ pub enum Ending {
 }
 
 /// How far a stream has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The choices of a chat stream.
+    choices: Choices,
+    /// An event came, whatever it was.
+    has_begun: bool,
+    /// Of a stream that has no last word, what was asked for came.
+    has_finished: bool,
+    last_word: Option<LastWord>,
+}
+
+/// What comes after it counts for nothing.
 #[derive(Debug)]
-pub(super) enum Progress {
-    /// Nothing ended yet.
-    Open,
-    /// A choice finished; an error may still come.
-    Finished,
-    /// The stream said its last word.
+enum LastWord {
     Done,
-    /// Its last word was an error.
-    Failed(Failure),
+    Error(Failure),
 }
 
 impl Progress {
+    /// Takes note of what an event is, before [`Self::note`] takes what it means.
+    pub(super) fn begin(&mut self, protocol: Protocol, event: &Event<'_>) {
+        self.has_begun = true;
+        if protocol == Protocol::Chat {
+            self.choices.watch(event.data);
+        }
+    }
+
     pub(super) fn note(&mut self, meaning: Meaning) {
-        match (&self, meaning) {
-            (Self::Done | Self::Failed(_), _)
-            | (_, Meaning::Prelude | Meaning::Content | Meaning::Malformed) => {}
-            (_, Meaning::Finish) => *self = Self::Finished,
-            (_, Meaning::Done) => *self = Self::Done,
-            (_, Meaning::Error(failure)) => *self = Self::Failed(failure),
+        match meaning {
+            Meaning::Prelude | Meaning::Content | Meaning::Malformed => {}
+            Meaning::Finish => self.has_finished = true,
+            Meaning::Done => self.end(LastWord::Done),
+            Meaning::Error(failure) => self.end(LastWord::Error(failure)),
         }
     }
 
     pub(super) fn watch(&mut self, protocol: Protocol, event: &Event<'_>) {
+        self.begin(protocol, event);
         if protocol.may_end(event) {
             self.note(protocol.meaning(event));
         }
+    }
+
+    fn end(&mut self, word: LastWord) {
+        self.last_word.get_or_insert(word);
     }
 }
 
 impl Tail {
     /// Watches a stream from its first byte.
     pub fn new(protocol: Protocol) -> Self {
-        Self { protocol, parser: Parser::default(), progress: Progress::Open }
+        Self { protocol, parser: Parser::default(), progress: Progress::default() }
     }
 
     /// Reads the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         let Self { protocol, parser, progress } = self;
-        if matches!(progress, Progress::Open | Progress::Finished) {
+        if progress.last_word.is_none() {
             parser.push(bytes, |event| progress.watch(*protocol, &event));
         }
     }
 
-    /// How the stream ended, if it ended here. An event without its empty line is none: no client has seen it.
-    pub fn ending(&self) -> Ending {
-        match (&self.progress, self.protocol) {
-            (Progress::Failed(failure), _) => Ending::Failed(failure.clone()),
-            (Progress::Finished | Progress::Done, _) | (Progress::Open, Protocol::Other) => Ending::Finished,
-            (Progress::Open, Protocol::Chat | Protocol::Responses) => Ending::Truncated,
-        }
+    /// How the stream ended, if it ended here: because it `broke` (a reset, a stall), or because the upstream closed it.
+    ///
+    /// After a break only the last word that the protocol has tells that nothing is missing: a choice may have finished, and
+    /// the usage that was to follow be lost. After a clean close it is enough that nothing which began is left open, for many
+    /// servers leave the last word out. An event without its empty line is none: no client has seen it.
+    pub fn ending(&self, broke: bool) -> Ending {
+        let Progress { choices, has_begun, has_finished, last_word } = &self.progress;
+        let is_whole = match (last_word, self.protocol) {
+            (Some(LastWord::Error(failure)), _) => return Ending::Failed(failure.clone()),
+            (Some(LastWord::Done), _) => true,
+            (None, Protocol::Chat) => !broke && choices.are_finished(),
+            (None, Protocol::Responses) => false,
+            (None, Protocol::Other) if broke => *has_finished,
+            (None, Protocol::Other) => *has_begun,
+        };
+        if is_whole { Ending::Finished } else { Ending::Truncated }
     }
 }

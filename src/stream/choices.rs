@@ -1,0 +1,89 @@
+//! Which choices of a chat stream have begun, and which of them have finished.
+//!
+//! A request for several choices streams them side by side, each chunk naming its choice by `index`; the answer is whole when
+//! every choice that began has its `finish_reason`. Invariants: memory is fixed, whatever indices arrive; a chunk that can
+//! change nothing costs a look at its bytes.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::attempt::classify::{has_value, values_of};
+
+/// So many choices are told apart: the most that OpenAI's `n` asks for.
+const MOST: u32 = u128::BITS;
+
+/// The choices of one stream, a bit for each index.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Choices {
+    begun: u128,
+    finished: u128,
+    /// A choice came whose index is beyond what is told apart, so that nobody knows whether all have finished.
+    has_beyond: bool,
+}
+
+impl Choices {
+    /// Takes note of a chunk. What is no chunk changes nothing.
+    pub fn watch(&mut self, data: &[u8]) {
+        if self.may_learn_from(data) {
+            self.read(data);
+        }
+    }
+
+    /// Takes note of a chunk after reading all of it.
+    pub fn read(&mut self, data: &[u8]) {
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
+        for choice in chunk.choices {
+            let Some(bit) = bit(choice.index.unwrap_or_default()) else {
+                self.has_beyond = true;
+                continue;
+            };
+            self.begun |= bit;
+            if choice.finish_reason.is_some_and(|reason| reason.get() != "\"\"") {
+                self.finished |= bit;
+            }
+        }
+    }
+
+    /// Whether every choice that began has finished, and there was one.
+    pub fn are_finished(&self) -> bool {
+        self.begun != 0 && self.begun == self.finished && !self.has_beyond
+    }
+
+    /// Whether reading a chunk may change anything. A yes may be wrong, for calls of tools are numbered by an `index` too.
+    fn may_learn_from(&self, data: &[u8]) -> bool {
+        let mut indices = values_of(data, "\"index\"").map(leading_number).peekable();
+        let is_new = match indices.peek() {
+            Some(_) => indices.any(|index| index.is_none_or(|index| !self.knows(index))),
+            None => !self.knows(0),
+        };
+        is_new || has_value(data, "\"finish_reason\"")
+    }
+
+    fn knows(&self, index: u64) -> bool {
+        bit(index).map_or(self.has_beyond, |bit| self.begun & bit != 0)
+    }
+}
+
+fn bit(index: u64) -> Option<u128> {
+    u32::try_from(index).ok().filter(|index| *index < MOST).map(|index| 1 << index)
+}
+
+/// The whole number at the start of some JSON.
+fn leading_number(json: &[u8]) -> Option<u64> {
+    let digits = json.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    str::from_utf8(json.get(..digits)?).ok()?.parse().ok()
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    choices: Vec<Choice<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    /// Servers that know of one choice only may leave it out.
+    index: Option<u64>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+}

@@ -75,7 +75,7 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
         };
     };
     let (mut pipe, observer) = fork(&rest, &client);
-    let mut observed = 0;
+    let mut seen_bytes = 0;
     let mut looking = None;
     let piped = loop {
         let limit = limits.of(Phase::Flowing, clock::now());
@@ -97,8 +97,8 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
             Either::Right((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
             Either::Right((Some(Ok(Some(bytes))), still_piping)) => {
                 tail.push(&bytes);
-                observed += bytes.len();
-                if observed > OBSERVED_BYTES {
+                seen_bytes += bytes.len();
+                if seen_bytes > OBSERVED_BYTES {
                     drop(observer.cancel());
                     return unobserved(still_piping, abort, &client, protocol, limits.total()).await;
                 }

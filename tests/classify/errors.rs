@@ -1,0 +1,365 @@
+//! Errors with a status.
+
+use super::*;
+
+#[test]
+fn what_openai_says_of_a_bad_request_is_told_apart() {
+    check(&[
+        // What the caller got wrong stays with the caller, whatever the code.
+        (400, invalid(None, "Missing body"), BadRequest),
+        (400, invalid("invalid_value", "Invalid value: 'foo'."), BadRequest),
+        (400, invalid("unsupported_parameter", "'max_tokens' is not supported with this model."), BadRequest),
+        (400, invalid("unsupported_value", "'temperature' does not support 0."), BadRequest),
+        (400, invalid("invalid_encrypted_content", "The content could not be verified."), BadRequest),
+        (400, invalid("previous_response_not_found", "Previous response not found."), BadRequest),
+        // A field that is too long is no context that is too long.
+        (400, invalid("string_above_max_length", "Invalid 'user': string too long."), BadRequest),
+        // A prompt that may be refused, or may just be malformed: the text decides.
+        (
+            400,
+            invalid(
+                "invalid_prompt",
+                "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+            ),
+            ContentPolicy,
+        ),
+        (400, invalid("invalid_prompt", "Invalid prompt: it must not be empty."), BadRequest),
+        (400, invalid("content_policy_violation", "Your request was rejected."), ContentPolicy),
+        // A filter that has a name of its own.
+        (400, invalid("cyber_policy", "Flagged."), ContentPolicy),
+        // Image generation names its filter so.
+        (400, openai("image_generation_user_error", "moderation_blocked", "Rejected."), ContentPolicy),
+        // Image generation reports an exhausted budget with a 400.
+        (400, invalid("billing_hard_limit_reached", "Billing hard limit has been reached"), Quota),
+        (
+            400,
+            invalid("context_length_exceeded", "This model's maximum context length is 8192 tokens."),
+            ContextWindow,
+        ),
+    ]);
+}
+
+#[test]
+fn openais_refusals_of_a_credential_a_model_or_a_request_are_told_apart() {
+    check(&[
+        // Credentials, membership and addresses.
+        (401, invalid("invalid_api_key", "Incorrect API key provided: sk-x."), Auth),
+        (401, invalid(None, "You must be a member of an organization."), Auth),
+        (401, invalid("ip_not_authorized", "Your IP is not authorized."), Auth),
+        (
+            403,
+            openai("request_forbidden", "unsupported_country_region_territory", "Country not supported"),
+            Auth,
+        ),
+        // The project lacks this model; its key is good for others.
+        (403, invalid("model_not_found", "Project does not have access to model `gpt-x`"), NotFound),
+        (404, invalid("model_not_found", "The model `gpt-x` does not exist."), NotFound),
+        // A route that this upstream does not have.
+        (404, invalid(None, "Invalid URL (POST /v1/foo)"), NotFound),
+        (408, openai("timeout", Value::Null, "Request timed out."), Timeout),
+        (409, openai("conflict", Value::Null, "The resource was updated by another request."), Unavailable),
+        (413, invalid(None, "Too large"), BadRequest),
+        (415, invalid("unsupported_content_type", "Use JSON"), BadRequest),
+        (422, invalid(None, "Unprocessable"), BadRequest),
+    ]);
+}
+
+#[test]
+fn openais_limits_and_outages_are_told_apart() {
+    check(&[
+        // 429 that time cures.
+        (429, openai("requests", "rate_limit_exceeded", "Rate limit reached"), RateLimit),
+        (429, openai("tokens", "rate_limit_exceeded", "Rate limit reached"), RateLimit),
+        (429, openai("requests", "slow_down", "Slow down"), RateLimit),
+        // 429 for billing.
+        (429, openai("insufficient_quota", "insufficient_quota", "You exceeded your current quota."), Quota),
+        (429, openai("insufficient_quota", Value::Null, "No credit."), Quota), // the type alone
+        (429, openai("billing", "credit_balance_exhausted", "Exhausted"), Quota),
+        (429, openai("billing", "organization_spend_limit_exceeded", "Spent"), Quota),
+        (429, openai("billing", "project_spend_limit_exceeded", "Spent"), Quota),
+        (429, openai("billing", "organization_usage_limit_exceeded", "Used"), Quota),
+        // Compatible servers copy the text and forget the code.
+        (
+            429,
+            json!({ "error": "You exceeded your current quota, please check your plan and billing details." }),
+            Quota,
+        ),
+        (500, openai("server_error", Value::Null, "The server had an error."), Unavailable),
+        (502, json!({}), Unavailable),
+        (503, openai("service_unavailable_error", "server_is_overloaded", "Overloaded"), Unavailable),
+        // A gateway's timeout tells nothing of its cause, unless the body does.
+        (504, json!({}), Unavailable),
+        (504, azure("Timeout", "The operation was timeout."), Timeout),
+        (529, json!({ "error": { "type": "overloaded_error" } }), Unavailable),
+    ]);
+}
+
+#[test]
+fn what_azure_says_of_a_bad_request_is_told_apart() {
+    let filtered = "The response was filtered due to the prompt triggering Azure OpenAI\u{2019}s content management policy.";
+    let verdicts = json!({ "jailbreak": { "filtered": true, "detected": true } });
+    check(&[
+        // The prompt was filtered; the inner code agrees.
+        (
+            400,
+            json!({ "error": { "message": filtered, "type": null, "param": "prompt", "code": "content_filter", "status": 400,
+                "innererror": { "code": "ResponsibleAIPolicyViolation", "content_filter_result": verdicts } } }),
+            ContentPolicy,
+        ),
+        // The other spelling of the inner error, under a code that says nothing.
+        (
+            400,
+            json!({ "error": { "code": "BadRequest", "inner_error": { "code": "ResponsibleAIPolicyViolation" } } }),
+            ContentPolicy,
+        ),
+        (
+            400,
+            json!({ "error": { "code": "content_filter", "innererror": { "code": "ContentFiltered" } } }),
+            ContentPolicy,
+        ),
+        // Without the wrapper, as the Responses API has been seen to answer.
+        (
+            400,
+            json!({ "message": filtered, "type": "invalid_request_error", "param": "prompt", "code": "content_filter",
+                "content_filters": [{ "blocked": true, "source_type": "prompt" }] }),
+            ContentPolicy,
+        ),
+        // No code at all, and the typographic apostrophe.
+        (400, json!({ "error": { "message": filtered } }), ContentPolicy),
+        // The deployment cannot do this operation, in both spellings, and in the words of the v1 API.
+        (
+            400,
+            azure(
+                "OperationNotSupported",
+                "The chatCompletion operation does not work with the specified model.",
+            ),
+            NotFound,
+        ),
+        (
+            400,
+            azure("OpperationNotSupported", "The operation does not work with the specified model."),
+            NotFound,
+        ),
+        (400, azure("BadRequest", "Model not supported"), NotFound),
+        // The model behind Azure answers in OpenAI's form.
+        (400, invalid("context_length_exceeded", "Too long"), ContextWindow),
+        (400, invalid("unsupported_parameter", "No"), BadRequest),
+        (400, azure("BadRequest", "Unrecognized request argument supplied: stream_options"), BadRequest),
+    ]);
+}
+
+#[test]
+fn azures_refusals_limits_and_outages_are_told_apart() {
+    check(&[
+        (401, azure("401", "Access denied due to invalid subscription key or wrong API endpoint."), Auth),
+        (401, azure("PermissionDenied", "Principal does not have access to API/Operation."), Auth),
+        // No wrapper, and `statusCode` where others have `code`.
+        (
+            401,
+            json!({ "statusCode": 401, "message": "Unauthorized. Access token is missing, invalid or has expired." }),
+            Auth,
+        ),
+        // Network rules, public access switched off, a blocked resource.
+        (403, azure("403", "Access denied due to Virtual Network/Firewall rules."), Auth),
+        (403, azure("Forbidden", "Public access is disabled."), Auth),
+        (403, json!({ "message": "Your resource has been temporarily blocked" }), Auth),
+        (404, azure("DeploymentNotFound", "The API deployment for this resource does not exist."), NotFound),
+        (404, invalid("DeploymentNotFound", "The API deployment does not exist."), NotFound),
+        // A wrong path, host or api-version.
+        (404, azure("404", "Resource not found"), NotFound),
+        // A model that has been retired.
+        (410, azure("ModelDeprecated", "The model has been retired."), NotFound),
+        (408, azure("Timeout", "The operation was timeout."), Timeout),
+        // A model container that failed.
+        (424, azure("424", "Model container failed"), Unavailable),
+        (
+            429,
+            azure("429", "Requests have exceeded token rate limit of your current OpenAI S0 pricing tier."),
+            RateLimit,
+        ),
+        (429, azure("RateLimitReached", "Rate limit reached"), RateLimit),
+        (429, azure("too_many_requests", "Too many requests"), RateLimit),
+        // Out of capacity, not over quota.
+        (
+            429,
+            json!({ "error": { "message": "The service is temporarily unable to process your request." } }),
+            RateLimit,
+        ),
+        (
+            429,
+            json!({ "error": { "message": "The system is currently experiencing high demand and cannot process your request." } }),
+            RateLimit,
+        ),
+        (500, openai("server_error", Value::Null, "The server had an error"), Unavailable),
+        (
+            503,
+            azure(
+                "503",
+                "The service is temporarily unable to process your request. Please try again later.",
+            ),
+            Unavailable,
+        ),
+    ]);
+}
+
+#[test]
+fn ai_gateways_own_errors_are_told_apart() {
+    let gateway = |code: i32| json!({ "success": false, "result": [], "messages": [], "error": [{ "code": code, "message": "No" }] });
+    check(&[
+        (401, gateway(2009), Auth),
+        // Guardrails: the prompt, and the answer.
+        (424, gateway(2016), ContentPolicy),
+        (424, gateway(2017), ContentPolicy),
+        // DLP: the prompt, and the answer.
+        (400, gateway(2029), ContentPolicy),
+        (400, gateway(2030), ContentPolicy),
+        // Something has to be paid for, at AI Gateway itself.
+        (402, gateway(2021), Quota),
+        (403, json!({ "success": false, "error": { "message": "Access denied by policy" } }), Auth),
+        // Its own rate and spend limits.
+        (429, gateway(2003), RateLimit),
+        (503, gateway(7013), Unavailable),
+        // The form of Cloudflare's REST API.
+        (
+            401,
+            json!({ "success": false, "errors": [{ "code": 10000, "message": "Authentication error" }] }),
+            Auth,
+        ),
+    ]);
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_known_by_its_many_wordings() {
+    let wordings = [
+        "This model's maximum context length is 8192 tokens, however you requested 9000 tokens.", // OpenAI, embeddings too
+        "Your input exceeds the context window of this model. Please adjust your input and try again.", // OpenAI, newer
+        "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.",
+        "the request exceeds the available context size. try increasing the context size", // llama.cpp
+        "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+        "Prompt is too long: 210000 tokens > 200000 maximum",
+    ];
+    for message in wordings {
+        // Without a code, and under codes that say no more than the status.
+        check(&[
+            (400, json!({ "error": { "message": message, "code": null } }), ContextWindow),
+            (400, invalid("BadRequest", message), ContextWindow),
+            (
+                400,
+                json!({ "object": "error", "message": message, "type": "BadRequestError", "code": 400 }),
+                ContextWindow,
+            ),
+            (413, json!({ "message": message }), ContextWindow),
+            (422, json!({ "error": message }), ContextWindow),
+        ]);
+    }
+}
+
+#[test]
+fn text_speaks_only_within_its_status() {
+    check(&[
+        // A prompt that is quoted in the error cannot choose the class.
+        (400, invalid(None, "Invalid input: 'rate limit 429 too many requests'"), BadRequest),
+        (400, invalid(None, "Invalid input: 'DeploymentNotFound'"), BadRequest),
+        (
+            429,
+            openai(
+                "tokens",
+                "rate_limit_exceeded",
+                "The response was filtered due to our content management policy",
+            ),
+            RateLimit,
+        ),
+        (429, openai("tokens", "rate_limit_exceeded", "maximum context length"), RateLimit),
+        (500, azure("500", "DeploymentNotFound: Internal server error"), Unavailable),
+        (500, openai("server_error", Value::Null, "maximum context length"), Unavailable),
+        // "The model produced invalid content" is an accident of the model, not a decision of a filter.
+        (500, openai("model_error", Value::Null, "The model produced invalid content."), Unavailable),
+        (401, invalid(None, "check your plan and billing, rate limit"), Auth),
+        // The completion was cut by `max_tokens`: the context had room.
+        (
+            400,
+            openai(
+                "invalid_request_error",
+                Value::Null,
+                "Could not finish: max_tokens or model output limit was reached.",
+            ),
+            BadRequest,
+        ),
+    ]);
+}
+
+#[test]
+fn a_404_for_what_the_caller_named_is_the_callers() {
+    check(&[
+        (404, invalid("previous_response_not_found", "Not found"), BadRequest),
+        (404, invalid(None, "Item with id 'rs_1' not found."), BadRequest),
+        (404, invalid(None, "No such File object: file-1"), BadRequest),
+        (404, json!({ "error": { "message": "Not found", "param": "file_id", "code": null } }), BadRequest),
+        // The model is not an object of the caller's.
+        (404, json!({ "error": { "message": "Not found", "param": "model", "code": null } }), NotFound),
+        (
+            404,
+            json!({ "error": { "message": "Not found", "param": "model_id", "code": "model_not_found" } }),
+            NotFound,
+        ),
+        (404, azure("resource_not_found", "Resource not found"), NotFound),
+    ]);
+}
+
+#[test]
+fn a_status_without_json_is_classified_alone() {
+    let rows = [
+        (301, "<html>Moved</html>", Unavailable), // redirects are not followed
+        (405, "", BadRequest),
+        (404, "<html>", NotFound),
+        (429, "", RateLimit),
+        (500, "Web server is returning an unknown error", Unavailable),
+        (503, "\u{0}\u{1}", Unavailable),
+        (0, "", Unavailable), // no status of HTTP's
+        (999, "", Unavailable),
+    ];
+    for (status, body, class) in rows {
+        let failure = answer(status, &[], body.as_bytes());
+        assert_eq!((failure.class, &*failure.reason), (class, class.name()), "{status}");
+    }
+}
+
+#[test]
+fn a_52x_is_a_lost_connection_unless_the_upstream_left_its_request_id() {
+    for status in [520, 521, 522, 523, 524, 525, 526, 530] {
+        assert_eq!(answer(status, &[("cf-ray", "1")], b"error code: 1016").class, Connection);
+        for header in ["x-request-id", "apim-request-id", "x-ms-request-id"] {
+            assert_eq!(answer(status, &[(header, "1")], b"").class, Unavailable);
+        }
+    }
+    for status in [519, 527, 529, 531] {
+        assert_eq!(answer(status, &[], b"").class, Unavailable);
+    }
+}
+
+#[test]
+fn the_hint_comes_from_the_headers_and_from_the_text_last() {
+    let throttled = azure("429", "Please retry after 22 seconds.").to_string();
+    let hint =
+        |status, headers: &[(&str, &str)], body: &str| answer(status, headers, body.as_bytes()).hint_ms;
+    assert_eq!(hint(429, &[("retry-after-ms", "850")], &throttled), Some(850));
+    assert_eq!(hint(429, &[], &throttled), Some(22_000));
+    assert_eq!(hint(503, &[("retry-after", "3")], ""), Some(3_000));
+    // Azure API Management writes no `error` wrapper.
+    let throttled = r#"{ "statusCode": 429, "message": "Rate limit is exceeded. Try again in 12 seconds." }"#;
+    assert_eq!(hint(429, &[], throttled), Some(12_000));
+    // Text that is not about waiting has no say, even if it reads like it.
+    assert_eq!(hint(400, &[], r#"{ "error": "Invalid: 'retry after 22 seconds'" }"#), None);
+}
+
+#[test]
+fn the_reason_is_a_word_and_never_prose() {
+    let reason = |body: Value| answer(400, &[], body.to_string().as_bytes()).reason;
+    assert_eq!(reason(invalid("invalid_value", "prose")), "invalid_value");
+    assert_eq!(reason(invalid(None, "prose")), "invalid_request_error");
+    assert_eq!(reason(azure("DeploymentNotFound", "prose")), "DeploymentNotFound");
+    assert_eq!(reason(json!({ "statusCode": 401, "message": "prose" })), "401");
+    for code in ["Incorrect API key sk-1", "", "line\nbreak", "ключ", &"x".repeat(65)] {
+        assert_eq!(reason(openai("bad thing", code, "prose")), "bad_request", "{code:?}");
+    }
+}

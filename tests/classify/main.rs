@@ -1,0 +1,64 @@
+//! Classification against the payloads that OpenAI, Azure OpenAI and AI Gateway are known to send.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_imports,
+    reason = "tests"
+)]
+
+mod errors;
+mod events;
+mod properties;
+mod successes;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use switchyard::attempt::class::ErrorClass::{
+    self, Auth, BadRequest, Connection, ContentPolicy, ContextWindow, NotFound, Quota, RateLimit, Timeout,
+    Truncated, Unavailable,
+};
+use switchyard::attempt::classify::{
+    Answer, Success, classify, classify_event_error, fault_behind_success, is_event_stream,
+};
+use switchyard::attempt::failure::Failure;
+use switchyard::request::operation::Operation;
+
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
+fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Failure {
+    let headers: Vec<_> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    classify(&Answer { status, headers: &headers, body, now: 0 })
+}
+
+/// What is wrong with a whole body that came with a 200.
+fn fault(operation: Operation, content_type: &str, body: &[u8]) -> Option<Failure> {
+    fault_behind_success(&Success { operation, status: 200, content_type, body, is_whole: true })
+}
+
+/// Checks rows of status, body and class.
+fn check(rows: &[(u16, Value, ErrorClass)]) {
+    for (status, body, class) in rows {
+        let failure = answer(*status, &[], body.to_string().as_bytes());
+        assert_eq!(failure.class, *class, "{status} {body}");
+        assert_eq!((failure.status, &failure.response), (Some(*status), &None), "{status} {body}");
+    }
+}
+
+/// OpenAI's form of an error.
+fn openai(kind: &str, code: impl Into<Value>, message: &str) -> Value {
+    json!({ "error": { "message": message, "type": kind, "param": null, "code": code.into() } })
+}
+
+/// OpenAI's form of a request that is refused.
+fn invalid<'a>(code: impl Into<Option<&'a str>>, message: &str) -> Value {
+    openai("invalid_request_error", code.into(), message)
+}
+
+/// Azure's front door: a code and a message, nothing else.
+fn azure(code: &str, message: &str) -> Value {
+    json!({ "error": { "code": code, "message": message } })
+}

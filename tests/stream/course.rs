@@ -1,0 +1,279 @@
+//! How a stream is parsed, held and watched.
+
+use super::*;
+
+#[test]
+fn events_are_parsed_as_the_standard_says() {
+    type Row<'a> = (&'a [u8], &'a [(&'a str, &'a str)]);
+    let rows: [Row<'_>; 19] = [
+        (b"data: a\n\ndata: b\n\n", &[("", "a"), ("", "b")]),
+        (b"data: a\r\n\r\ndata: b\r\n\r\n", &[("", "a"), ("", "b")]),
+        (b"data: a\r\rdata: b\r\r", &[("", "a"), ("", "b")]),
+        (b"data: a\r\n\ndata: b\n\r\n", &[("", "a"), ("", "b")]), // mixed line ends
+        (b"event: n\ndata: a\n\n", &[("n", "a")]),
+        (b"data: a\nevent: n\n\n", &[("n", "a")]), // the order of the fields is free
+        (b"event: n\ndata: a\n\ndata: b\n\n", &[("n", "a"), ("", "b")]), // a name holds for one event
+        (b"event: n\n\ndata: b\n\n", &[("", "b")]), // no data, no event, and the name is gone
+        (b"data: a\ndata: b\ndata:\n\n", &[("", "a\nb\n")]),
+        (b"data:a\n\n", &[("", "a")]),    // the blank is optional
+        (b"data:  a\n\n", &[("", " a")]), // only one is taken off
+        (b"data\n\n", &[("", "")]),       // a field without a colon is empty
+        (b": comment\n\n:\n\ndata: a\n: comment\n\n", &[("", "a")]),
+        (b"id: 1\nretry: 5\nother: x\nDATA: b\ndata: a\n\n", &[("", "a")]), // unknown fields
+        (b"\xEF\xBB\xBFdata: a\n\n", &[("", "a")]),                         // byte order mark
+        (b"\xEF\xBB\xBF\xEF\xBB\xBFdata: a\n\ndata: b\n\n", &[("", "b")]),  // only one of them
+        (b"data: a\n\n\xEF\xBB\xBFdata: b\n\n", &[("", "a")]),              // and only at the start
+        (b"data: a\n", &[]),                                                // cut off before its empty line
+        (b"\n\n\r\r\n", &[]),
+    ];
+    for (bytes, expected) in rows {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, data)| (name.as_bytes().to_vec(), data.as_bytes().to_vec(), false))
+            .collect();
+        assert_eq!(parse([bytes]), expected, "{}", bytes.escape_ascii());
+        assert_eq!(
+            parse(bytes.iter().map(std::slice::from_ref)),
+            expected,
+            "byte by byte: {}",
+            bytes.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn an_event_beyond_the_limit_is_reported_without_its_data() {
+    let event =
+        |data: usize| [&b"event: n\ndata: "[..], &vec![b'x'; data], b"\ndata: y\n\ndata: z\n\n"].concat();
+    let z = (Vec::new(), b"z".to_vec(), false);
+    let too_much = [(b"n".to_vec(), Vec::new(), true), z.clone()];
+    // The most that fits a line, one more, and the most that fits an event in two lines.
+    for (data, fits) in [(EVENT_LIMIT - 6, true), (EVENT_LIMIT - 5, false), (EVENT_LIMIT * 3, false)] {
+        let bytes = event(data);
+        for size in [bytes.len(), 1000, 65_536] {
+            let events = parse(bytes.chunks(size));
+            if fits {
+                assert_eq!((events[0].1.len(), events[0].2), (data + 2, false));
+            } else {
+                assert_eq!(events, too_much);
+            }
+            assert_eq!(events[1], z);
+        }
+    }
+    let many_lines = [
+        b"event: n\n".to_vec(),
+        b"data: xxxxxxxxxxxxxxx\n".repeat(EVENT_LIMIT / 15 + 1),
+        b"\ndata: z\n\n".to_vec(),
+    ]
+    .concat();
+    assert_eq!(parse([&*many_lines]), too_much);
+    // The name says what the data cannot.
+    let oversized = |name| Event { name, data: b"", oversized: true };
+    assert_eq!(Responses.meaning(&oversized(b"response.completed")), Meaning::Done);
+    assert!(matches!(Responses.meaning(&oversized(b"response.failed")), Meaning::Error(_)));
+    assert_eq!(Chat.meaning(&oversized(b"")), Meaning::Content);
+}
+
+#[test]
+fn with_first_token_a_failure_before_content_goes_unseen() {
+    use Fate::{CutOff, FailedUnseen, FailedVisibly, Finished};
+    let rows: &[(Protocol, &[&str], Fate)] = &[
+        // The usual course, at OpenAI and at Azure.
+        (Chat, &[ROLE, TEXT, FINISH, USAGE, DONE], Finished),
+        (Chat, &[AZURE_FIRST, ROLE, TEXT, FINISH, DONE], Finished),
+        (Chat, &[LEGACY_EMPTY, LEGACY, FINISH, DONE], Finished),
+        (Chat, &[ROLE, FILTERED, DONE], Finished), // a filter that cuts the answer is a result
+        // A missing `[DONE]` after a finish is no fault; a missing finish before `[DONE]` is none either.
+        (Chat, &[ROLE, TEXT, FINISH], Finished),
+        (Chat, &[ROLE, TEXT, DONE], Finished),
+        // The error comes first, after comments, after each kind of prelude.
+        (Chat, &[ERROR], FailedUnseen(RateLimit)),
+        (Chat, &[COMMENT, ERROR], FailedUnseen(RateLimit)),
+        (Chat, &[AZURE_FIRST, ERROR], FailedUnseen(RateLimit)),
+        (Chat, &[ROLE, EMPTY, PING, ERROR], FailedUnseen(RateLimit)),
+        (Chat, &[ERROR_EVENT], FailedUnseen(RateLimit)), // with the name `error`
+        (Chat, &["event: error\ndata: Oops"], FailedUnseen(Unavailable)),
+        (Chat, &[ROLE, MALFORMED], FailedUnseen(Unavailable)),
+        (Chat, &["data:"], FailedUnseen(Unavailable)), // what the SDKs cannot read either
+        // It ends before anything came.
+        (Chat, &[], FailedUnseen(Truncated)),
+        (Chat, &[COMMENT], FailedUnseen(Truncated)),
+        (Chat, &[AZURE_FIRST, ROLE], FailedUnseen(Truncated)),
+        // Each kind of content commits, and so does what is not recognised.
+        (Chat, &[ROLE, TEXT, ERROR], FailedVisibly(RateLimit)),
+        (Chat, &[ROLE, TOOL, ERROR], FailedVisibly(RateLimit)),
+        (Chat, &[ROLE, REASONING, ERROR], FailedVisibly(RateLimit)),
+        (Chat, &[LEGACY, ERROR], FailedVisibly(RateLimit)),
+        (Chat, &["data: {\"object\":\"news\"}", ERROR], FailedVisibly(RateLimit)),
+        (Chat, &["data: 5", ERROR], FailedVisibly(RateLimit)),
+        (Chat, &[FILTER_ERROR, FINISH], Finished), // an error below the top level is none of the stream's
+        (Chat, &[ROLE, FINISH, ERROR], FailedVisibly(RateLimit)), // an error after the finish still tells the client so
+        // Cut off, whatever the text says, and even if an event was malformed on the way.
+        (Chat, &[ROLE, TEXT], CutOff),
+        (Chat, &[ROLE, LIAR], CutOff),
+        (Chat, &[TEXT, MALFORMED], CutOff),
+        // Every choice that began must have finished, in whatever order, alone or together.
+        (Chat, &[ROLE, TEXT, SECOND, FINISH, SECOND_FINISH], Finished),
+        (Chat, &[ROLE, TEXT, SECOND, FINISH], CutOff),
+        (Chat, &[SECOND, TEXT, SECOND_FINISH], CutOff),
+        (Chat, &[TEXT, FINISH, SECOND], CutOff), // it began after the other had finished
+        (Chat, &[BOTH, BOTH_FINISH], Finished),
+        (Chat, &[BOTH, FINISH], CutOff),
+        (Chat, &[BOTH, FINISH, DONE], Finished), // `[DONE]` is the last word
+        (Chat, &[TOOL, SECOND_TOOL, FINISH], Finished), // calls are numbered too
+        (Chat, &[TEXT, FINISH, FILTER_REPORT], Finished), // finished is finished
+        (Chat, &[UNNUMBERED, UNNUMBERED_FINISH], Finished),
+        (Chat, &[UNNUMBERED], CutOff),
+        (Chat, &[EMPTY_REASON], CutOff),
+        (Chat, &[LAST_INDEX, LAST_INDEX_FINISH], Finished),
+        (Chat, &[LAST_INDEX, TEXT, FINISH], CutOff),
+        // Beyond what is told apart only `[DONE]` is believed.
+        (Chat, &[TEXT, BEYOND, FINISH, BEYOND_FINISH], CutOff),
+        (Chat, &[TEXT, BEYOND, FINISH, BEYOND_FINISH, DONE], Finished),
+        (Responses, &[CREATED, IN_PROGRESS, MESSAGE_OPENS, PART_OPENS, DELTA, COMPLETED], Finished),
+        (Responses, &[CREATED, DELTA, INCOMPLETE], Finished), // the limit of tokens is a result
+        (Responses, &[CREATED, DELTA, DONE], Finished),       // some servers end as chat does
+        (Responses, &[NAMELESS_CREATED, NAMELESS_DELTA, NAMELESS_COMPLETED], Finished),
+        (Responses, &[RESPONSE_FAILED], FailedUnseen(Unavailable)),
+        (Responses, &[ERROR_EVENT], FailedUnseen(RateLimit)),
+        (
+            Responses,
+            &[QUEUED, CREATED, IN_PROGRESS, MESSAGE_OPENS, PART_OPENS, ERROR_EVENT],
+            FailedUnseen(RateLimit),
+        ),
+        (Responses, &[NAMELESS_CREATED, NAMELESS_FAILED], FailedUnseen(RateLimit)),
+        (Responses, &[NAMELESS_CREATED, NAMELESS_ERROR], FailedUnseen(RateLimit)),
+        (Responses, &[CREATED, ERROR], FailedUnseen(RateLimit)), // chat's form, from a proxy
+        (Responses, &[CREATED, IN_PROGRESS], FailedUnseen(Truncated)),
+        (Responses, &["event: response.created\ndata: {"], FailedUnseen(Unavailable)),
+        (Responses, &[CREATED, REASONING_OPENS, ERROR_EVENT], FailedVisibly(RateLimit)), // the model works
+        (Responses, &[CREATED, DELTA, RESPONSE_FAILED], FailedVisibly(Unavailable)),
+        (Responses, &[CREATED, NAMELESS_DELTA, NAMELESS_FAILED], FailedVisibly(RateLimit)),
+        (Responses, &[CREATED, DELTA], CutOff),
+        (Responses, &[CREATED, NAMELESS_DELTA, LIAR], CutOff),
+        // Others have no ending that a clean close could miss.
+        (Other, &[PARTIAL_IMAGE], Finished),
+        (Other, &["data: no JSON"], Finished),
+        (Other, &[PING, ERROR], FailedUnseen(RateLimit)),
+        (Other, &[PARTIAL_IMAGE, ERROR], FailedVisibly(RateLimit)),
+        (Other, &[], FailedUnseen(Truncated)),
+    ];
+    for (protocol, events, expected) in rows {
+        assert_eq!(fate(*protocol, Commit::FirstToken, events), *expected, "{protocol:?} {events:#?}");
+    }
+}
+
+#[test]
+fn with_complete_any_failure_goes_unseen() {
+    use Fate::{FailedUnseen, Finished};
+    let rows: &[(Protocol, &[&str], Fate)] = &[
+        (Chat, &[ROLE, TEXT, FINISH, USAGE, DONE], Finished),
+        (Chat, &[ROLE, TEXT, FINISH, USAGE], Finished),
+        (Chat, &[ROLE, TEXT, ERROR], FailedUnseen(RateLimit)),
+        (Chat, &[ROLE, TEXT, FINISH, ERROR], FailedUnseen(RateLimit)),
+        (Chat, &[ROLE, TEXT, MALFORMED, FINISH, DONE], FailedUnseen(Unavailable)),
+        (Chat, &[ROLE, TEXT], FailedUnseen(Truncated)),
+        (Chat, &[ROLE, LIAR], FailedUnseen(Truncated)),
+        (Chat, &[TEXT, SECOND, FINISH], FailedUnseen(Truncated)), // one choice is still open
+        (Chat, &[TEXT, SECOND, FINISH, SECOND_FINISH], Finished),
+        (Responses, &[CREATED, DELTA, COMPLETED], Finished),
+        (Responses, &[CREATED, DELTA, RESPONSE_FAILED], FailedUnseen(Unavailable)),
+        (Responses, &[CREATED, DELTA], FailedUnseen(Truncated)),
+        (Other, &[PARTIAL_IMAGE], Finished),
+        (Other, &[PARTIAL_IMAGE, ERROR], FailedUnseen(RateLimit)),
+        (Other, &[IMAGE, ERROR], FailedUnseen(RateLimit)), // the second of two images failed
+        (Other, &[IMAGE, IMAGE], Finished),
+        (Other, &[], FailedUnseen(Truncated)),
+    ];
+    for (protocol, events, expected) in rows {
+        assert_eq!(fate(*protocol, Commit::Complete, events), *expected, "{protocol:?} {events:#?}");
+    }
+}
+
+#[test]
+fn after_a_break_only_the_last_word_tells_that_a_stream_is_whole() {
+    // After the events the upstream closes the stream, or it breaks: whether it is whole then.
+    let rows: &[(Protocol, &[&str], bool, bool)] = &[
+        (Chat, &[TEXT, FINISH, USAGE, DONE], true, true),
+        (Chat, &[TEXT, DONE], true, true),
+        (Chat, &[TEXT, FINISH, USAGE], true, false), // what is lost may be nothing, or the usage, or an error
+        (Chat, &[TEXT, FINISH], true, false),
+        (Chat, &[TEXT, SECOND, FINISH], false, false),
+        (Chat, &[TEXT], false, false),
+        (Chat, &[], false, false),
+        (Responses, &[CREATED, DELTA, COMPLETED], true, true),
+        (Responses, &[CREATED, DELTA, INCOMPLETE], true, true),
+        (Responses, &[CREATED, NAMELESS_DELTA, NAMELESS_COMPLETED], true, true),
+        (Responses, &[CREATED, DELTA], false, false),
+        (Responses, &[], false, false),
+        (Other, &[PARTIAL_IMAGE, IMAGE], true, true),
+        (Other, &[EDITED_IMAGE], true, true),
+        (Other, &[TRANSCRIPT_DELTA, TRANSCRIPT], true, true),
+        (Other, &[SPEECH_DELTA, SPEECH], true, true),
+        (Other, &[PARTIAL_IMAGE], true, false),
+        (Other, &[TRANSCRIPT_DELTA], true, false), // it only speaks of the end
+        (Other, &[SPEECH_DELTA], true, false),
+        (Other, &["data: no JSON"], true, false),
+        (Other, &[COMMENT], false, false), // nothing came
+        (Other, &[], false, false),
+    ];
+    for (protocol, events, closed, broke) in rows {
+        let mut tail = Tail::new(*protocol);
+        tail.push(&stream(events));
+        let is_whole = |broke| tail.ending(broke) == Ending::Finished;
+        assert_eq!((is_whole(false), is_whole(true)), (*closed, *broke), "{protocol:?} {events:#?}");
+    }
+    // The upstream's own error is told already, break or not.
+    for (protocol, events) in
+        [(Chat, [TEXT, ERROR]), (Responses, [DELTA, RESPONSE_FAILED]), (Other, [IMAGE, ERROR])]
+    {
+        let mut tail = Tail::new(protocol);
+        tail.push(&stream(&events));
+        assert!(matches!(tail.ending(true), Ending::Failed(_)), "{events:#?}");
+        assert_eq!(tail.ending(true), tail.ending(false));
+    }
+}
+
+#[test]
+fn with_headers_nothing_is_held() {
+    assert_eq!(Hold::new(Chat, Commit::Headers, 0).push(b""), Verdict::Commit);
+    assert_eq!(Hold::new(Chat, Commit::Headers, 0).end(), Verdict::Commit);
+    assert_eq!(fate(Chat, Commit::Headers, &[ERROR]), Fate::FailedVisibly(RateLimit));
+}
+
+#[test]
+fn with_complete_the_last_word_commits_before_the_connection_closes() {
+    let mut hold = Hold::new(Chat, Commit::Complete, usize::MAX);
+    assert_eq!(hold.push(&stream(&[ROLE, TEXT, FINISH])), Verdict::Wait, "the usage may follow");
+    assert_eq!(hold.push(&stream(&[USAGE, DONE])), Verdict::Commit);
+}
+
+#[test]
+fn a_hold_is_bounded_in_events_and_in_bytes() {
+    let mut hold = Hold::new(Chat, Commit::FirstToken, 0);
+    for _ in 1..FIRST_TOKEN_EVENTS {
+        assert_eq!(hold.push(&stream(&[EMPTY])), Verdict::Wait);
+    }
+    assert_eq!(hold.push(&stream(&[EMPTY])), Verdict::Commit);
+
+    let silence = |bytes: usize| [&b":"[..], &vec![b' '; bytes - 1]].concat();
+    let mut hold = Hold::new(Chat, Commit::FirstToken, 0);
+    assert_eq!(hold.push(&silence(FIRST_TOKEN_BYTES - 1)), Verdict::Wait);
+    assert_eq!(hold.push(b"\n"), Verdict::Commit);
+
+    let answer = stream(&[TEXT, TEXT]);
+    assert_eq!(Hold::new(Chat, Commit::Complete, answer.len() + 1).push(&answer), Verdict::Wait);
+    let mut hold = Hold::new(Chat, Commit::Complete, answer.len());
+    assert_eq!(hold.push(&answer), Verdict::Commit);
+    assert_eq!(hold.take(), answer);
+    assert_eq!(hold.tail().ending(false), Ending::Truncated);
+}
+
+#[test]
+fn an_event_without_its_empty_line_ends_nothing() {
+    let mut tail = Tail::new(Chat);
+    tail.push(format!("{TEXT}\n\n{FINISH}\n").as_bytes());
+    assert_eq!(tail.ending(false), Ending::Truncated);
+    tail.push(b"\n");
+    assert_eq!(tail.ending(false), Ending::Finished);
+}

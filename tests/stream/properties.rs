@@ -1,0 +1,143 @@
+//! What holds for any stream and any chunking.
+
+use super::*;
+
+/// Events of every kind, comments, and rubbish, each with any line end.
+fn any_stream() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop::sample::select(vec![
+        AZURE_FIRST,
+        ROLE,
+        EMPTY,
+        TEXT,
+        TOOL,
+        LEGACY,
+        FINISH,
+        SECOND,
+        SECOND_FINISH,
+        BOTH,
+        BOTH_FINISH,
+        SECOND_TOOL,
+        UNNUMBERED,
+        UNNUMBERED_FINISH,
+        EMPTY_REASON,
+        BEYOND,
+        BEYOND_FINISH,
+        FILTER_REPORT,
+        USAGE,
+        DONE,
+        ERROR,
+        MALFORMED,
+        LIAR,
+        FILTER_ERROR,
+        PING,
+        COMMENT,
+        CREATED,
+        QUEUED,
+        MESSAGE_OPENS,
+        DELTA,
+        COMPLETED,
+        INCOMPLETE,
+        RESPONSE_FAILED,
+        ERROR_EVENT,
+        NAMELESS_DELTA,
+        NAMELESS_COMPLETED,
+        NAMELESS_FAILED,
+        NAMELESS_ERROR,
+        PARTIAL_IMAGE,
+        IMAGE,
+        TRANSCRIPT_DELTA,
+        TRANSCRIPT,
+        SPEECH,
+    ])
+    .prop_map(|event| format!("{event}\n\n").into_bytes());
+    let piece = prop_oneof![
+        12 => known,
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+        1 => "(data|event|id)?:? ?[a-z]{0,3}(\r|\n|\r\n){0,3}".prop_map(String::into_bytes),
+    ];
+    let line_end = prop::sample::select(vec![&b"\n"[..], b"\r\n", b"\r"]);
+    (prop::collection::vec(piece, 0..12), line_end).prop_map(|(pieces, line_end)| {
+        pieces
+            .concat()
+            .into_iter()
+            .flat_map(|byte| if byte == b'\n' { line_end.to_vec() } else { vec![byte] })
+            .collect()
+    })
+}
+
+/// Cuts `bytes` at the given places, modulo their length.
+fn cut<'a>(bytes: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
+    let mut places: Vec<_> = places.iter().map(|place| place.index(bytes.len() + 1)).collect();
+    places.extend([0, bytes.len()]);
+    places.sort_unstable();
+    places.windows(2).filter_map(|pair| bytes.get(*pair.first()?..*pair.last()?)).collect()
+}
+
+fn any_protocol() -> impl Strategy<Value = Protocol> {
+    prop::sample::select(vec![Chat, Responses, Other])
+}
+
+proptest! {
+    #[test]
+    fn chunks_change_nothing(
+        bytes in any_stream(),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        protocol in any_protocol(),
+        until in prop::sample::select(vec![Commit::Headers, Commit::FirstToken, Commit::Complete]),
+        limit in prop_oneof![Just(usize::MAX), 0_usize..2_000],
+    ) {
+        let chunks = cut(&bytes, &places);
+        prop_assert_eq!(parse(chunks.iter().copied()), parse([&*bytes]));
+
+        let whole = run(protocol, until, limit, [&*bytes]);
+        let course = run(protocol, until, limit, chunks.iter().copied());
+        prop_assert_eq!(&course, &whole);
+        prop_assert_eq!(&course.bytes, &bytes, "held bytes and the rest are the stream");
+
+        let mut tail = Tail::new(protocol);
+        for chunk in &chunks {
+            tail.push(chunk);
+        }
+        if let Ok(ending) = whole.ending {
+            prop_assert_eq!(tail.ending(false), ending, "held or not, it ends as it ends");
+        }
+
+        let mut at_once = Tail::new(protocol);
+        at_once.push(&bytes);
+        prop_assert_eq!(tail.ending(true), at_once.ending(true));
+        if tail.ending(true) == Ending::Finished {
+            prop_assert_eq!(tail.ending(false), Ending::Finished, "a break makes nothing whole");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_over_tells_nothing_of_the_choices(bytes in any_stream()) {
+        let (mut watched, mut read) = (Choices::default(), Choices::default());
+        Parser::default().push(&bytes, |event| {
+            watched.watch(event.data);
+            read.read(event.data);
+            assert_eq!(watched, read, "{event:?}");
+        });
+    }
+
+    #[test]
+    fn what_may_not_end_a_stream_does_not(bytes in any_stream(), protocol in any_protocol()) {
+        Parser::default().push(&bytes, |event| {
+            let ends = matches!(protocol.meaning(&event), Meaning::Finish | Meaning::Done | Meaning::Error(_));
+            assert!(protocol.may_end(&event) || !ends, "{event:?}");
+        });
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(chunks in prop::collection::vec(any::<Vec<u8>>(), 0..8), protocol in any_protocol()) {
+        for until in [Commit::Headers, Commit::FirstToken, Commit::Complete] {
+            run(protocol, until, 100, chunks.iter().map(Vec::as_slice));
+        }
+    }
+
+    #[test]
+    fn the_error_event_is_one_event_whatever_it_says(code in ".*", message in ".*", protocol in any_protocol()) {
+        let events = parse([&*error_event(protocol, &broken_stream(&code, &message))]);
+        prop_assert_eq!(events.len(), 1);
+    }
+}

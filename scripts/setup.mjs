@@ -52,7 +52,7 @@ export async function ensurePackages() {
   };
   if (isCurrent()) return;
   say("installing npm packages");
-  await run("npm", ["ci", "--no-audit", "--no-fund"]);
+  await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
 /** The wasm32 target and the build tools. */
@@ -76,7 +76,8 @@ export async function ensureRust() {
 
 /** Everything. */
 export async function ensureAll() {
-  await Promise.all([ensurePackages(), ensureRust()]);
+  await ensurePackages();
+  await ensureRust();
 }
 
 /** The project's own Node: wrangler needs a newer one than many machines have. */

@@ -12,11 +12,14 @@ use proptest::prelude::*;
 use switchyard::attempt::class::{ErrorClass, Triggers};
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Event, Machine, Reply};
+use switchyard::attempt::phase::Phase;
 use switchyard::attempt::walk::Surroundings;
 use switchyard::balance::order::Cursors;
 use switchyard::request::facts::Facts;
 use switchyard::rng::SplitMix64;
-use switchyard::routes::graph::{Destination, Graph, Node, Policy, Requirements, Retry, Strategy as Order};
+use switchyard::routes::graph::{
+    Destination, Disabled, Graph, Node, Policy, Requirements, Retry, Strategy as Order,
+};
 use switchyard::time::Millis;
 
 /// What an upstream does with one attempt.
@@ -228,6 +231,79 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
         let seen = run(&graph, &entry, facts(), &script, 1, 1);
         assert_eq!((seen.names().len(), seen.sleeps), (tries, sleeps));
     }
+}
+
+/// Until when the first attempt of a request may be silent, in milliseconds from its start, and why no longer.
+fn patience_of_the_first_attempt(graph: &Rc<Graph>, entry: &Rc<Node>) -> (Millis, &'static str) {
+    let mut rng = SplitMix64::new(1);
+    let cursors = Cursors::new(graph.node_count, &mut rng);
+    let mut around = Surroundings { now: 1_000, rng: &mut rng, cursors: &cursors };
+    let (_, action) = Machine::start(Rc::clone(graph), Rc::new(facts()), entry, &mut around);
+    let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
+    let limit = dispatch.limits.of(Phase::Headers, 1_000);
+    (limit.at - 1_000, limit.reason)
+}
+
+#[test]
+fn a_silent_attempt_leaves_time_for_what_could_be_tried_after_it_and_for_nothing_else() {
+    let first = |make: &dyn Fn(&mut Builder) -> Rc<Node>| {
+        let mut build = Builder::new(&["a", "b", "off"]);
+        build.settings.deadline_ms = 1_000;
+        build.edit("off", |deployment| deployment.disabled = Some(Disabled { variable: "KEY".to_owned() }));
+        let entry = make(&mut build);
+        patience_of_the_first_attempt(&build.graph(), &entry)
+    };
+    let none = |node: &mut Node| node.policy.fallback_on = Some(Triggers::default());
+    assert_eq!(first(&|build| build.node(Order::Priority, &["a", "b"])), (500, "share"));
+    assert_eq!(first(&|build| build.node(Order::Priority, &["a"])), (1_000, "deadline"));
+    assert_eq!(first(&|build| build.node(Order::Priority, &["a", "off"])), (1_000, "deadline"));
+    assert_eq!(first(&|build| build.node_with(Order::Priority, &["a", "b"], none)), (1_000, "deadline"));
+    let over = |build: &mut Builder, inner: &[&str], outer: &str, change: &dyn Fn(&mut Node)| {
+        let inner = build.node_with(Order::Priority, inner, |node| change(node));
+        let outer = build.deployment(outer);
+        build.over(Order::Priority, vec![Destination::Node(inner), outer], |_| {})
+    };
+    // The same deployment by another path is nothing new.
+    assert_eq!(first(&|build| over(build, &["a"], "a", &|_| {})), (1_000, "deadline"));
+    // An inner limit of attempts does not hide what stands outside; an inner deadline binds what stands inside.
+    assert_eq!(first(&|build| over(build, &["a"], "b", &|node| node.max_attempts = Some(1))), (500, "share"));
+    assert_eq!(
+        first(&|build| over(build, &["a"], "b", &|node| node.deadline_ms = Some(300))),
+        (300, "deadline")
+    );
+    // An edge for timeouts is a way on.
+    let edge = |build: &mut Builder| {
+        let to = build.deployment("b");
+        build.node_with(Order::Priority, &["a"], |node| node.on = vec![(ErrorClass::Timeout, to)])
+    };
+    assert_eq!(first(&edge), (500, "share"));
+}
+
+#[test]
+fn a_retry_uses_up_nobodys_turn() {
+    let mut build = Builder::new(&["down", "x", "y"]);
+    let turns = build.node(Order::RoundRobin, &["x", "y"]);
+    let down = build.deployment("down");
+    let entry = build.over(Order::Priority, vec![down, Destination::Node(turns)], |node| {
+        node.policy.retry = Some(Retry { attempts: 1, ..Retry::default() });
+    });
+    let graph = build.graph();
+    let mut rng = SplitMix64::new(1);
+    let cursors = Cursors::new(graph.node_count, &mut rng);
+    let mut served = Vec::new();
+    for _ in 0..4 {
+        let mut around = Surroundings { now: 0, rng: &mut rng, cursors: &cursors };
+        let (mut machine, _) = Machine::start(Rc::clone(&graph), Rc::new(facts()), &entry, &mut around);
+        for _ in 0..2 {
+            machine.on(Event::Failed(Failure::silent(ErrorClass::Unavailable, "")), &mut around);
+        }
+        served.push(machine.trail().attempts().last().unwrap().deployment.name.clone());
+    }
+    assert_eq!(
+        (served[0] == served[2], served[1] == served[3], served[0] == served[1]),
+        (true, true, false),
+        "{served:?}"
+    );
 }
 
 #[test]

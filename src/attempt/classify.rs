@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 use serde_json::Value;
 
-pub use self::success::{Success, fault_behind_success, is_event_stream};
+pub use self::success::{Success, answers_in_json, fault_behind_success, is_event_stream};
 use super::class::ErrorClass;
 use super::failure::Failure;
 use super::retry_after;

@@ -10,6 +10,7 @@
 use std::rc::Rc;
 
 use super::backoff;
+use super::class::ErrorClass;
 use super::failure::Failure;
 use super::phase::Limits;
 use super::trail::{Outcome, Trail};
@@ -85,6 +86,9 @@ pub struct Machine {
     current: Option<Rc<Deployment>>,
     /// Second tries of `current` so far.
     retries: u32,
+    started_at: Millis,
+    /// The end of the whole request.
+    deadline: Millis,
     stopped: bool,
 }
 
@@ -97,8 +101,17 @@ impl Machine {
         around: &mut Surroundings<'_>,
     ) -> (Self, Action) {
         let walk = Walk::new(graph, Rc::clone(&facts), entry, around.now);
-        let mut machine =
-            Self { facts, walk, trail: Trail::default(), current: None, retries: 0, stopped: false };
+        let deadline = walk.deadline();
+        let mut machine = Self {
+            facts,
+            walk,
+            trail: Trail::default(),
+            current: None,
+            retries: 0,
+            started_at: around.now,
+            deadline,
+            stopped: false,
+        };
         let action = match machine.walk.advance(None, around) {
             Some(deployment) => machine.dispatch(deployment, around.now),
             None => machine.reply(Reply::NoneEligible),
@@ -131,6 +144,11 @@ impl Machine {
         }
     }
 
+    /// How long the whole request may take.
+    pub fn allowed_ms(&self) -> Millis {
+        self.deadline.saturating_sub(self.started_at)
+    }
+
     /// What was tried so far.
     pub fn trail(&self) -> &Trail {
         &self.trail
@@ -141,15 +159,12 @@ impl Machine {
         self.trail.end(Outcome::Failed(failure.clone()), around.now);
         let Some(deployment) = self.current.clone() else { return self.reply(Reply::Exhausted) };
 
-        // Where to go if this deployment is left; nothing moves yet.
-        let mut ahead = self.walk.clone();
-        ahead.forbid(&deployment);
-        let next = ahead.advance(Some((class, status)), around);
-
         // A second try that the document asks for comes first; so does one of the last target. Nothing is worth a wait while
         // something else could be tried instead.
-        let retry = self.walk.retry().or_else(|| next.is_none().then(Retry::default));
-        let wait_ms = retry.and_then(|retry| self.wait_before_retry(&retry, failure, next.is_some(), around));
+        let has_alternative = self.walk.alternative(&deployment, (class, status), around.now).is_some();
+        let retry = self.walk.retry().or_else(|| (!has_alternative).then(Retry::default));
+        let wait_ms =
+            retry.and_then(|retry| self.wait_before_retry(&retry, failure, has_alternative, around));
         if let Some(ms) = wait_ms {
             self.retries = self.retries.saturating_add(1);
             if ms == 0 {
@@ -158,12 +173,12 @@ impl Machine {
             self.trail.wait(ms);
             return Action::Sleep { ms };
         }
-        if let Some(next) = next {
-            self.walk = ahead;
+        self.walk.forbid(&deployment);
+        if let Some(next) = self.walk.advance(Some((class, status)), around) {
             self.retries = 0;
             return self.dispatch(next, around.now);
         }
-        if self.walk.deadline() <= around.now {
+        if self.deadline <= around.now {
             self.reply(Reply::DeadlineExceeded)
         } else {
             self.reply(Reply::Exhausted)
@@ -182,7 +197,9 @@ impl Machine {
             return None;
         }
         let ms = if has_alternative {
-            failure.hint_ms.is_none().then_some(0)?
+            // Who asks for time, or took all that there was, is not asked again at once.
+            let is_quick = failure.hint_ms.is_none() && failure.class != ErrorClass::Timeout;
+            is_quick.then_some(0)?
         } else {
             backoff::wait_ms(failure, retry, self.retries.saturating_add(1), around.rng)?
         };
@@ -201,7 +218,7 @@ impl Machine {
                 self.facts.stream,
                 now,
                 self.walk.deadline(),
-                self.walk.has_alternative(),
+                self.walk.alternative(&deployment, (ErrorClass::Timeout, None), now),
             ),
             deployment,
         })

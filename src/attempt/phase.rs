@@ -4,8 +4,8 @@
 //! given when the time is up. An attempt that is waited for never outlives the deadline of the request; a stream that has
 //! been committed is bound by its own limits alone, since cutting it would help nobody.
 //!
-//! Where another target is left, an attempt without limits of its own takes at most half of the time that is left: a silent
-//! upstream then leaves time for the next one, whatever the deadline is.
+//! Where another target is left, an attempt without limits of its own may be silent for half of the time that is left: then
+//! there is time for the next one, whatever the deadline is.
 
 use crate::routes::graph::Timeouts;
 use crate::time::Millis;
@@ -35,8 +35,9 @@ pub struct Limits {
     timeouts: Timeouts,
     streamed: bool,
     started_at: Millis,
-    /// The deadline of the request, or what this attempt may take of it.
-    deadline: Limit,
+    deadline: Millis,
+    /// Until when the attempt may keep the next one waiting; `None` where there is no next one, or limits are configured.
+    share: Option<Millis>,
 }
 
 /// When to stop waiting, and the name of the limit that ends then.
@@ -49,29 +50,27 @@ pub struct Limit {
 }
 
 impl Limits {
-    /// Limits of an attempt that starts now. `timeouts` as configured; `deadline` is that of the request; `has_alternative`
-    /// says whether another target is left.
+    /// Limits of an attempt that starts now. `timeouts` as configured; `deadline` binds this attempt, `alternative` the one that
+    /// would follow it after a timeout, if there is one.
     pub fn new(
         timeouts: Timeouts,
         streamed: bool,
         started_at: Millis,
         deadline: Millis,
-        has_alternative: bool,
+        alternative: Option<Millis>,
     ) -> Self {
-        let share =
-            Limit { at: started_at.saturating_add(deadline.saturating_sub(started_at) / 2), reason: "share" };
-        let whole = Limit { at: deadline, reason: "deadline" };
         // What is configured for the phase that an attempt may hang in is taken at its word.
-        let has_own = if streamed { timeouts.first_token_ms } else { timeouts.headers_ms }
-            .or(timeouts.total_ms)
-            .is_some();
+        let own_ms =
+            if streamed { timeouts.first_token_ms } else { timeouts.headers_ms }.or(timeouts.total_ms);
+        let half = |deadline: Millis| started_at.saturating_add(deadline.saturating_sub(started_at) / 2);
         let defaults =
             Timeouts { first_token_ms: Some(FIRST_TOKEN_MS), idle_ms: Some(IDLE_MS), ..Timeouts::default() };
         Self {
             timeouts: timeouts.or(defaults),
             streamed,
             started_at,
-            deadline: if has_alternative && !has_own { share } else { whole },
+            deadline,
+            share: alternative.map(half).filter(|_| own_ms.is_none()),
         }
     }
 
@@ -90,14 +89,15 @@ impl Limits {
             Phase::Headers => {
                 let streamed =
                     [streamed(timeouts.connect_ms), timeouts.headers_ms].into_iter().flatten().min();
-                vec![(since_start(streamed), "headers"), self.first_token()]
+                vec![(since_start(streamed), "headers"), self.first_token(), (self.share, "share")]
             }
-            Phase::FirstToken => vec![self.first_token()],
+            Phase::FirstToken => vec![self.first_token(), (self.share, "share")],
             Phase::Rest | Phase::Flowing => {
                 vec![(streamed(timeouts.idle_ms).map(|ms| now.saturating_add(ms)), "idle")]
             }
         };
-        let of_request = if phase == Phase::Flowing { self.total() } else { self.deadline };
+        let deadline = Limit { at: self.deadline, reason: "deadline" };
+        let of_request = if phase == Phase::Flowing { self.total() } else { deadline };
         own.into_iter()
             .filter_map(|(at, reason)| at.map(|at| Limit { at, reason }))
             .chain([self.total()])
@@ -147,7 +147,7 @@ mod tests {
             (Timeouts::default(), false, Phase::Headers, 0, 1_000_000, 1_000_000, "deadline"),
             (Timeouts::default(), true, Phase::Flowing, 5, 10, 5 + IDLE_MS, "idle"),
         ] {
-            let limits = Limits::new(timeouts, streamed, 0, deadline, false);
+            let limits = Limits::new(timeouts, streamed, 0, deadline, None);
             assert_eq!(
                 limits.of(phase, now),
                 Limit { at, reason },
@@ -159,21 +159,30 @@ mod tests {
     #[test]
     fn a_silent_upstream_leaves_time_for_another_target() {
         let default = Timeouts::default();
-        for (timeouts, streamed, has_alternative, at, reason) in [
-            (default, false, true, 1_050, "share"),
-            (default, false, false, 1_100, "deadline"),
+        let next = Some(1_100);
+        for (timeouts, streamed, alternative, at, reason) in [
+            (default, false, next, 1_050, "share"),
+            (default, false, None, 1_100, "deadline"),
             // Half of the deadline comes before the default of a stream.
-            (default, true, true, 1_050, "share"),
+            (default, true, next, 1_050, "share"),
+            // The other target has more time than this one: an inner deadline binds this one alone.
+            (default, false, Some(2_000), 1_100, "deadline"),
             // What is configured is taken at its word.
-            (Timeouts { total_ms: Some(90), ..default }, false, true, 1_090, "total"),
-            (Timeouts { headers_ms: Some(80), ..default }, false, true, 1_080, "headers"),
-            (Timeouts { first_token_ms: Some(70), ..default }, true, true, 1_070, "first_token"),
+            (Timeouts { total_ms: Some(90), ..default }, false, next, 1_090, "total"),
+            (Timeouts { headers_ms: Some(80), ..default }, false, next, 1_080, "headers"),
+            (Timeouts { first_token_ms: Some(70), ..default }, true, next, 1_070, "first_token"),
             // A limit of streams says nothing of an answer in one piece.
-            (Timeouts { first_token_ms: Some(70), ..default }, false, true, 1_050, "share"),
+            (Timeouts { first_token_ms: Some(70), ..default }, false, next, 1_050, "share"),
         ] {
-            let limits = Limits::new(timeouts, streamed, 1_000, 1_100, has_alternative);
+            let limits = Limits::new(timeouts, streamed, 1_000, 1_100, alternative);
             let limit = limits.of(Phase::Headers, 1_000);
             assert_eq!(limit, Limit { at, reason }, "{timeouts:?}, streamed: {streamed}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_arriving_is_not_cut_for_the_sake_of_another() {
+        let limits = Limits::new(Timeouts::default(), false, 1_000, 1_100, Some(1_100));
+        assert_eq!(limits.of(Phase::Rest, 1_060), Limit { at: 1_100, reason: "deadline" });
     }
 }

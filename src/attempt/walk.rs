@@ -13,7 +13,7 @@ use super::class::{ErrorClass, Triggers};
 use crate::balance::order::{Cursors, order};
 use crate::request::facts::Facts;
 use crate::rng::Rng;
-use crate::routes::graph::{Commit, Deployment, Destination, Graph, Node, Retry, Target, Timeouts};
+use crate::routes::graph::{Commit, Deployment, Destination, Graph, Node, Retry, Strategy, Target, Timeouts};
 use crate::time::Millis;
 use crate::upstream;
 
@@ -71,17 +71,62 @@ impl Walk {
         failed: Option<(ErrorClass, Option<u16>)>,
         around: &mut Surroundings<'_>,
     ) -> Option<Rc<Deployment>> {
+        let now = around.now;
+        self.seek(failed, now, &mut |walk, node| {
+            // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
+            let usable = |target: &Target| match &target.to {
+                Destination::Deployment(deployment) => walk.obstacle(deployment).is_none(),
+                Destination::Node(_) => true,
+            };
+            order(node, &walk.facts, &usable, around.cursors, around.rng)
+        })
+    }
+
+    /// Whether there would be somewhere to go from `deployment` after such a failure, and until when: the nearest deadline
+    /// that binds there. It draws nothing and moves no cursor, so that asking changes nothing.
+    pub fn alternative(
+        &self,
+        deployment: &Deployment,
+        failed: (ErrorClass, Option<u16>),
+        now: Millis,
+    ) -> Option<Millis> {
+        let mut ahead = self.clone();
+        ahead.forbid(deployment);
+        ahead.seek(Some(failed), now, &mut |walk, node| match &node.strategy {
+            Strategy::Match(cases) => {
+                cases.iter().position(|case| case.holds(&walk.facts)).into_iter().collect()
+            }
+            _ => (0..node.targets.len()).collect(),
+        })?;
+        // Only frames that were there before say how long the way to it may take.
+        let outside = self.frames.iter().zip(&ahead.frames).map(|(_, frame)| frame.deadline);
+        outside.min()
+    }
+
+    /// Goes on until a deployment that may be tried. `order` puts the targets of a node in order.
+    fn seek(
+        &mut self,
+        failed: Option<(ErrorClass, Option<u16>)>,
+        now: Millis,
+        order: &mut dyn FnMut(&Self, &Node) -> Vec<usize>,
+    ) -> Option<Rc<Deployment>> {
         self.put(failed);
         loop {
             // A limit that is reached, at whatever depth, ends everything inside it.
-            let exhausted = !self.may_attempt(around.now);
+            let exhausted = !self.may_attempt(now);
             let frame = self.frames.last_mut()?;
             match if exhausted { None } else { frame.next() } {
                 Some(Destination::Deployment(deployment)) if self.obstacle(&deployment).is_none() => {
                     return Some(deployment);
                 }
                 Some(Destination::Deployment(_)) => {}
-                Some(Destination::Node(node)) => self.enter(&node, around),
+                Some(Destination::Node(node)) => {
+                    self.frames.push(Frame::of(Rc::clone(&node), now));
+                    let order = order(self, &node);
+                    if let Some(frame) = self.frames.last_mut() {
+                        frame.order = order.into_iter();
+                    }
+                }
                 None => {
                     self.frames.pop();
                     self.put(failed);
@@ -105,21 +150,6 @@ impl Walk {
     /// Whether every limit on the way leaves room for one more attempt at `at`.
     pub fn may_attempt(&self, at: Millis) -> bool {
         self.frames.iter().all(|frame| frame.attempts_left > 0) && at < self.deadline()
-    }
-
-    /// Whether a failure here may leave something to move on to: a target that was not tried, at any frame. It draws nothing
-    /// and looks into no node, so that a node of which nothing may be tried counts as something.
-    pub fn has_alternative(&self) -> bool {
-        let may_try = |to: &Destination| match to {
-            Destination::Deployment(deployment) => self.obstacle(deployment).is_none(),
-            Destination::Node(_) => true,
-        };
-        let has_target = |frame: &Frame| {
-            let left = frame.order.as_slice().iter();
-            let targets = left.filter_map(|index| frame.node.as_ref()?.targets.get(*index));
-            targets.map(|target| &target.to).any(may_try)
-        };
-        self.frames.iter().all(|frame| frame.attempts_left > 0) && self.frames.iter().any(has_target)
     }
 
     /// The nearest deadline on the way.
@@ -203,19 +233,6 @@ impl Walk {
             || class.is_curable_elsewhere(),
             |triggers: &Triggers| triggers.contains(class, status),
         )
-    }
-
-    fn enter(&mut self, node: &Rc<Node>, around: &mut Surroundings<'_>) {
-        self.frames.push(Frame::of(Rc::clone(node), around.now));
-        // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
-        let usable = |target: &Target| match &target.to {
-            Destination::Deployment(deployment) => self.obstacle(deployment).is_none(),
-            Destination::Node(_) => true,
-        };
-        let order = order(node, &self.facts, &usable, around.cursors, around.rng);
-        if let Some(frame) = self.frames.last_mut() {
-            frame.order = order.into_iter();
-        }
     }
 }
 

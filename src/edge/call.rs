@@ -22,6 +22,8 @@ use crate::stream::tail::Tail;
 use crate::time::Millis;
 use crate::upstream::{self, headers};
 
+/// Most of a JSON answer that is held, to see that it is whole: any text, and few images. It lies in memory twice.
+const JSON_BYTES: usize = 1024 * 1024;
 /// Most of an upstream's error body that is read…
 const ERROR_BODY_BYTES: usize = 64 * 1024;
 /// …and how long: the status has decided already, and another deployment is waiting.
@@ -107,7 +109,10 @@ pub async fn attempt(
     }
     let content_type = js::value(&all_headers, "content-type").unwrap_or_default();
     let is_stream = classify::is_event_stream(content_type);
-    let length = js::value(&all_headers, "content-length").and_then(|length| length.parse().ok());
+    // Of a compressed answer it says nothing: what is read here is not.
+    let length = js::value(&all_headers, "content-length")
+        .filter(|_| js::value(&all_headers, "content-encoding").is_none())
+        .and_then(|length| length.parse().ok());
     let headers = returned(&all_headers);
 
     let body = match response.body() {
@@ -128,9 +133,12 @@ pub async fn attempt(
                 is_whole: true,
             };
             let most_held_bytes = match dispatch.commit {
+                Commit::FirstToken if classify::answers_in_json(success.operation, content_type) => {
+                    JSON_BYTES
+                }
                 // What is not JSON cannot be told from a fault by its end, so it need not be waited for.
-                Commit::FirstToken if !content_type.to_ascii_lowercase().contains("json") => 0,
-                _ => most_held_bytes,
+                Commit::FirstToken => 0,
+                Commit::Headers | Commit::Complete => most_held_bytes,
             };
             match rest {
                 Some(rest) => whole(rest, &success, &headers, length, most_held_bytes, call).await?,
@@ -238,12 +246,12 @@ async fn whole(
     // What is known to be too long to hold begins to flow with its first piece.
     let most_held_bytes =
         if length.is_some_and(|length| length > most_held_bytes) { 0 } else { most_held_bytes };
-    let mut held = Vec::with_capacity(length.unwrap_or_default().min(most_held_bytes));
+    let mut held = Vec::with_capacity(length.unwrap_or_default().min(most_held_bytes).min(ERROR_BODY_BYTES));
     loop {
         let phase = if held.is_empty() { Phase::FirstToken } else { Phase::Rest };
         let piece = in_time(call.limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
         held.extend_from_slice(piece.as_deref().unwrap_or_default());
-        if piece.is_none() || length == Some(held.len()) {
+        if piece.is_none() {
             // An error is small: of a long answer it is enough to know that it came to its end.
             let is_small = held.len() <= ERROR_BODY_BYTES;
             judged(&Success { body: &held, is_whole: is_small, ..*success }, headers)?;

@@ -85,7 +85,6 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
     let mut rng = SplitMix64::new(isolate::entropy());
     let graph = Rc::clone(&routes.graph);
     let mut committed = None;
-    let started_at = clock::now();
     let (mut machine, mut action) =
         Machine::start(graph, Rc::clone(&inbound.facts), &node, &mut isolate::around(&routes, &mut rng));
     let reply = loop {
@@ -125,7 +124,7 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
         }
         (reply, _) => {
             let failures: Vec<_> = trail.failures().collect();
-            let late_ms = (reply == Reply::DeadlineExceeded).then(|| clock::now().saturating_sub(started_at));
+            let late_ms = (reply == Reply::DeadlineExceeded).then(|| machine.allowed_ms());
             Err(exhausted::reply(&failures, late_ms))
         }
     };
@@ -150,12 +149,12 @@ async fn keep_alive(
         }
     };
     let bytes = match outcome.answer {
-        Ok(Committed { body: Content::Flowing(flowing), .. }) => {
+        Ok(Committed { body: Content::Flowing(flowing), .. }) if flowing.tail.is_some() => {
             flow::carry(flowing, client).await;
             return;
         }
         Ok(Committed { body: Content::Held(bytes), .. }) => bytes,
-        Ok(Committed { body: Content::Whole(_), .. }) => {
+        Ok(_) => {
             let message = "The upstream did not answer with a stream, as it was asked to.";
             error_event(protocol, &broken_stream("upstream_not_a_stream", message))
         }

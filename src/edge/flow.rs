@@ -15,8 +15,8 @@ use futures_util::future::{Either, select};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReaderMode,
-    StreamPipeOptions, WritableStream,
+    AbortController, ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions,
+    ReadableStreamReaderMode, StreamPipeOptions, WritableStream,
 };
 
 use super::call::{Abort, Flow, Underway};
@@ -74,7 +74,9 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
             }
         };
     };
-    let (mut pipe, observer) = fork(&rest, &client);
+    let Ok(ends) = AbortController::new() else { return Ended::Broken("internal") };
+    let calls = Ends { upstream: abort, pipe: ends };
+    let (mut pipe, observer) = fork(&rest, &client, &calls.pipe);
     let mut seen_bytes = 0;
     let mut looking = None;
     let piped = loop {
@@ -88,10 +90,10 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
                 break piped;
             }
             Either::Right((None, still_piping)) => {
-                return cut(still_piping, abort, &client, protocol, limit).await;
+                return cut(still_piping, calls, &client, protocol, limit).await;
             }
             Either::Right((Some(Ok(Some(_))), still_piping)) if is_over => {
-                return cut(still_piping, abort, &client, protocol, limits.total()).await;
+                return cut(still_piping, calls, &client, protocol, limits.total()).await;
             }
             // At the end of what can be observed; how it ended, the pipe knows.
             Either::Right((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
@@ -100,7 +102,7 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
                 seen_bytes += bytes.len();
                 if seen_bytes > OBSERVED_BYTES {
                     drop(observer.cancel());
-                    return unobserved(still_piping, abort, &client, protocol, limits.total()).await;
+                    return unobserved(still_piping, calls, &client, protocol, limits.total()).await;
                 }
                 let has_gathered_more = bytes.len() >= READ_BYTES as usize;
                 let pause_ms = LOOK_MS.min(limit.at.saturating_sub(clock::now()) / 4);
@@ -134,15 +136,16 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
     finish(&client, protocol, if is_whole { None } else { Some(reason) }).await
 }
 
-/// Ends a stream whose time is up.
-async fn cut(
-    pipe: Piping,
+/// What ends a stream at its source, and between the source and the client.
+struct Ends {
     upstream: Abort,
-    client: &WritableStream,
-    protocol: Protocol,
-    limit: Limit,
-) -> Ended {
-    drop(upstream);
+    pipe: AbortController,
+}
+
+/// Ends a stream whose time is up.
+async fn cut(pipe: Piping, ends: Ends, client: &WritableStream, protocol: Protocol, limit: Limit) -> Ended {
+    drop(ends.upstream);
+    ends.pipe.abort();
     match clock::until(clock::now().saturating_add(CUT_MS), pipe).await {
         Some(_) => finish(client, protocol, Some(limit.reason)).await,
         // Its client does not read, and will find the connection closed.
@@ -153,7 +156,7 @@ async fn cut(
 /// Carries on with a stream that is no longer observed.
 async fn unobserved(
     mut pipe: Piping,
-    upstream: Abort,
+    ends: Ends,
     client: &WritableStream,
     protocol: Protocol,
     limit: Limit,
@@ -161,7 +164,7 @@ async fn unobserved(
     match clock::until(limit.at, &mut pipe).await {
         Some(Ok(_)) => finish(client, protocol, None).await,
         Some(Err(_)) => finish(client, protocol, Some("connection")).await,
-        None => cut(pipe, upstream, client, protocol, limit).await,
+        None => cut(pipe, ends, client, protocol, limit).await,
     }
 }
 
@@ -169,9 +172,13 @@ async fn unobserved(
 async fn finish(client: &WritableStream, protocol: Protocol, broken: Option<&'static str>) -> Ended {
     if let Some(reason) = broken {
         let error = match reason {
-            "idle" | "total" => broken_stream(
+            "idle" => broken_stream(
                 "upstream_timeout",
                 "The upstream stopped sending before the answer was finished.",
+            ),
+            "total" => broken_stream(
+                "upstream_timeout",
+                "The answer took longer than an answer may take, and was cut off.",
             ),
             _ => broken_stream(
                 "upstream_truncated",
@@ -193,13 +200,18 @@ async fn finish(client: &WritableStream, protocol: Protocol, broken: Option<&'st
 type Piping = Pin<Box<JsFuture>>;
 
 /// One branch piped to the client, which stays open when the pipe ends, and a reader on the other.
-fn fork(rest: &ReadableStream, client: &WritableStream) -> (Piping, ReadableStreamByobReader) {
+fn fork(
+    rest: &ReadableStream,
+    client: &WritableStream,
+    end: &AbortController,
+) -> (Piping, ReadableStreamByobReader) {
     let branches = rest.tee();
     let flowing: ReadableStream = branches.get(0).unchecked_into();
     let observed: ReadableStream = branches.get(1).unchecked_into();
     let options = StreamPipeOptions::new();
     options.set_prevent_close(true);
     options.set_prevent_abort(true);
+    options.set_signal(&end.signal());
     let pipe = Box::pin(JsFuture::from(flowing.pipe_to_with_options(client, &options)));
     let mode = ReadableStreamGetReaderOptions::new();
     mode.set_mode(ReadableStreamReaderMode::Byob);

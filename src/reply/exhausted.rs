@@ -14,19 +14,19 @@ use crate::time::Millis;
 const DEFAULT_RETRY_AFTER_MS: Millis = 1_000;
 
 /// The error that stands for these failures, of which there is one for each attempt, in order. `late_ms` is how long the
-/// candidates were tried where the deadline ended that before they ran out.
+/// request was allowed to take, where its deadline ended it before the candidates ran out.
 pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     let attempts = u32::try_from(failures.len()).unwrap_or(u32::MAX);
-    let only_late = failures.iter().all(|failure| failure.class == ErrorClass::Timeout);
-    if let Some(after_ms) = late_ms.filter(|_| only_late) {
-        return (&ClientError::DeadlineExceeded { after_ms }).into();
-    }
     // What the client can mend counts only where the request ended with it: put to another deployment, by an edge, it may
     // have been mended there, and what that one failed with is what stands between the client and an answer.
     let last = failures.len().saturating_sub(1);
     let stands = |index: usize, failure: &Failure| index == last || failure.class.is_curable_elsewhere();
-    let standing = failures.iter().enumerate().filter(|(index, failure)| stands(*index, failure));
-    let Some((_, chosen)) = standing.min_by_key(|(_, failure)| rank(failure.class)) else {
+    let standing = || failures.iter().enumerate().filter(|(index, failure)| stands(*index, failure));
+    let only_late = standing().all(|(_, failure)| failure.class == ErrorClass::Timeout);
+    if let Some(after_ms) = late_ms.filter(|_| only_late) {
+        return (&ClientError::DeadlineExceeded { after_ms }).into();
+    }
+    let Some((_, chosen)) = standing().min_by_key(|(_, failure)| rank(failure.class)) else {
         return (&ClientError::DeadlineExceeded { after_ms: late_ms.unwrap_or_default() }).into();
     };
     let mut reply = in_their_words(chosen).unwrap_or_else(|| in_ours(chosen, attempts));
@@ -72,19 +72,30 @@ fn rank(class: ErrorClass) -> u8 {
 /// part, or a deployment that is not there.
 fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
     let ErrorResponse { headers, body, .. } = failure.response.as_ref()?;
-    let mut parsed: Value = serde_json::from_slice(body).ok()?;
-    let is_bare = parsed.get("error").is_none() && parsed.get("message").is_some_and(Value::is_string);
-    if is_bare {
-        parsed = json!({ "error": parsed });
-    }
+    let parsed: Value = serde_json::from_slice(body).ok()?;
+    let wrapped = wrapped(&parsed);
+    let parsed = wrapped.as_ref().unwrap_or(&parsed);
     if matches!(failure.class, ErrorClass::Auth | ErrorClass::NotFound)
         || parsed.pointer("/error/message").is_none()
     {
         return None;
     }
-    let body = if is_bare { parsed.to_string().into_bytes() } else { body.clone() };
+    let body = wrapped.as_ref().map_or_else(|| body.clone(), |wrapped| wrapped.to_string().into_bytes());
     let body = without_accounts(body);
     Some(ErrorReply { status: status(failure), headers: headers.clone(), body })
+}
+
+/// An error of another shape, in OpenAI's: `None` where it has that shape already, or none that is known.
+fn wrapped(parsed: &Value) -> Option<Value> {
+    if parsed.get("error").is_none() && parsed.get("message").is_some_and(Value::is_string) {
+        return Some(json!({ "error": parsed }));
+    }
+    // Servers that are compatible with OpenAI's put the whole message there.
+    let message = [parsed.get("error"), parsed.get("detail")]
+        .into_iter()
+        .flatten()
+        .find(|message| message.is_string())?;
+    Some(json!({ "error": { "message": message, "type": null, "param": null, "code": null } }))
 }
 
 /// Names of accounts and keys, by their prefixes at OpenAI, end here: rate limits and quotas quote them.
@@ -295,6 +306,15 @@ mod tests {
     }
 
     #[test]
+    fn the_words_of_other_servers_are_kept() {
+        for body in [r#"{"error":"temperature is too high"}"#, r#"{"detail":"temperature is too high"}"#] {
+            let reply = reply(&[&said(ErrorClass::BadRequest, 422, None, body)], None);
+            let told: Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!((reply.status, &told["error"]["message"]), (422, &json!("temperature is too high")));
+        }
+    }
+
+    #[test]
     fn an_error_behind_a_success_gets_the_status_of_its_class() {
         let reply = reply(&[&said(ErrorClass::RateLimit, 200, None, LIMITED)], None);
         assert_eq!((reply.status, code(&reply).as_str()), (429, "rate_limit_exceeded"));
@@ -319,6 +339,12 @@ mod tests {
             "a second deadline helps nobody"
         );
         assert_eq!(code(&reply(&[], Some(9))), "deadline_exceeded");
+        let too_long = said(ErrorClass::ContextWindow, 400, None, TOO_LONG);
+        assert_eq!(
+            code(&reply(&[&too_long, &late], Some(9))),
+            "deadline_exceeded",
+            "the edge was late, not the prompt long"
+        );
         let limited = said(ErrorClass::RateLimit, 429, None, LIMITED);
         assert_eq!(code(&reply(&[&limited, &late], Some(9))), "rate_limit_exceeded");
     }

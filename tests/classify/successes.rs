@@ -119,8 +119,10 @@ fn a_success_that_is_no_answer_is_a_failure() {
         (AudioTranscriptions, "application/xhtml+xml", PAGE, not_json),
         // Of no use to a client that asked for JSON: the SDKs go by the header.
         (ChatCompletions, "text/plain", b"Bad gateway", not_json),
-        (ChatCompletions, "text/plain", br#"{"choices":[{}]}"#, not_json),
-        (Embeddings, "application/octet-stream", br#"{"data":[1]}"#, not_json),
+        // A careless server's name for it, and its byte order mark.
+        (ChatCompletions, "text/plain", br#"{"choices":[{}]}"#, None),
+        (ChatCompletions, JSON, b"\xEF\xBB\xBF{\"choices\":[{}]}", None),
+        (Embeddings, "application/octet-stream", br#"{"data":[1]}"#, None),
         // Without the header the body is asked.
         (ChatCompletions, "", PAGE, not_json),
         (ChatCompletions, "", br#"{"choices":[{}]}"#, None),

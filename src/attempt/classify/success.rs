@@ -40,15 +40,14 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     let fault =
         |class, reason| Some(Failure { status: Some(success.status), ..Failure::silent(class, reason) });
     let medium = Medium::of(success.content_type);
-    let answers_in_json = medium == Medium::Json || answers_in_json(success.operation);
-    let body = if answers_in_json { success.body.trim_ascii_start() } else { success.body };
+    let answers_in_json = answers_in_json(success.operation, success.content_type);
+    let body = if answers_in_json { without_mark(success.body).trim_ascii_start() } else { success.body };
     if matches!(success.status, 204 | 205) || (body.is_empty() && success.is_whole) {
         return fault(ErrorClass::Truncated, "empty");
     }
     match medium {
         Medium::Events => return None,
         Medium::Page => return fault(ErrorClass::Unavailable, "not_json"),
-        Medium::Other if answers_in_json => return fault(ErrorClass::Unavailable, "not_json"),
         _ if !answers_in_json => return None,
         Medium::Json | Medium::Unknown | Medium::Other => {}
     }
@@ -106,10 +105,17 @@ impl Medium {
     }
 }
 
-/// Whether an operation answers in JSON alone. Transcriptions and translations may be plain text or subtitles.
-fn answers_in_json(operation: Operation) -> bool {
+/// Whether an answer should be JSON: by its media type, or because its operation answers in JSON alone, whatever a careless
+/// server calls it. Speech is binary, and transcriptions and translations may be plain text or subtitles.
+pub fn answers_in_json(operation: Operation, content_type: &str) -> bool {
     use Operation::{AudioSpeech, AudioTranscriptions, AudioTranslations};
-    !matches!(operation, AudioSpeech | AudioTranscriptions | AudioTranslations)
+    Medium::of(content_type) == Medium::Json
+        || !matches!(operation, AudioSpeech | AudioTranscriptions | AudioTranslations)
+}
+
+/// A text without its byte order mark.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
 }
 
 /// Members one of which every answer of an operation has. They are those of OpenAI's OpenAPI document, and a few of servers

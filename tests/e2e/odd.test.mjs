@@ -1,6 +1,8 @@
 // What should not happen and does: upstreams that answer oddly, clients that ask oddly, limits that run out.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { startSimulator } from "../../simulator/simulator.mjs";
@@ -41,6 +43,34 @@ describe("a 200 that is no answer is a failure", () => {
   ];
   for (const [what, fault, outcome] of odd) {
     test(what, () => within({}, (gateway) => movesOn(gateway, fault, outcome)));
+  }
+});
+
+test("the length of a compressed answer is not taken for that of the answer", async () => {
+  const content = "x".repeat(300_000);
+  const answer = JSON.stringify({ object: "chat.completion", choices: [{ message: { content } }] });
+  const zipped = gzipSync(answer);
+  // What is read comes in pieces of 4,096 bytes; a header comment brings the compressed length to such a number.
+  const padding = 4096 - ((zipped.length + 1) % 4096);
+  const padded = Buffer.concat([zipped.subarray(0, 10), Buffer.alloc(padding, "p"), Buffer.from([0]), zipped.subarray(10)]);
+  padded[3] |= 16; // FCOMMENT, RFC 1952
+  assert.equal(padded.length % 4096, 0);
+  const upstream = createServer((request, response) => {
+    request.resume().on("end", () => {
+      response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip", "content-length": padded.length });
+      response.end(padded);
+    });
+  }).listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  const endpoint = `http://127.0.0.1:${upstream.address().port}/v1`;
+  const zipper = { provider: "openai", endpoint, api_key: "${OPENAI_API_KEY}", model: "m" };
+  const { routes, vars } = fleet(simulator, { models: { zipped: { targets: ["zipper"] } } });
+  try {
+    await withGateway({ routes: { ...routes, deployments: { ...routes.deployments, zipper } }, vars }, async (gateway) => {
+      assert.equal(await (await chat(gateway, { model: "zipped" })).text(), answer);
+    });
+  } finally {
+    upstream.close();
   }
 });
 

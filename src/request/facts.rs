@@ -22,13 +22,13 @@ pub struct Facts {
     pub model: String,
     /// Name of the client whose key came with the request.
     pub client: String,
-    /// Values of the headers that the rules read, by lower-case name ([`crate::routes::graph::Reads::headers`]).
+    /// Values of the headers that the rules read, by lower-case name ([`crate::routes::when::Reads::headers`]).
     pub headers: BTreeMap<String, String>,
     /// `x-switchyard-metadata` laid over `cf-aig-metadata`: flat JSON objects; anything else in them is ignored.
     pub metadata: BTreeMap<String, Value>,
     /// Where the request comes from.
     pub place: Place,
-    /// Top-level body fields that the rules read ([`crate::routes::graph::Reads::body`]).
+    /// Top-level body fields that the rules read ([`crate::routes::when::Reads::body`]).
     pub body: BTreeMap<String, Value>,
     /// Estimated tokens of the input: a quarter of the body's bytes.
     pub input_tokens: u64,

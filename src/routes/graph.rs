@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::when::Condition;
+use super::when::{Condition, Reads};
 use crate::attempt::class::{ErrorClass, Triggers};
 use crate::routes::glob::Glob;
 use crate::time::Millis;
@@ -34,15 +34,6 @@ pub struct Graph {
     pub prefixes: Vec<String>,
     /// How many nodes there are, inline ones included; `Node::id` is below it.
     pub node_count: usize,
-}
-
-/// What the conditions of a document read, so that the edge gathers nothing else.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reads {
-    /// Lower-case names of headers.
-    pub headers: Vec<String>,
-    /// Top-level names of body fields.
-    pub body: Vec<String>,
 }
 
 /// Gateway-wide settings. Every field has its default filled in.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::at::At;
-use super::variables;
+use super::placeholder;
 
 /// One problem of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -113,7 +113,7 @@ impl<'a> Report<'a> {
     /// The variable that gave the value at a place. What is said before [`Self::settle`] is said of what is written.
     fn variable(&self, at: At<'_>) -> Option<&'a str> {
         self.settled?;
-        variables::first(at.find(self.written)?.as_str()?)
+        placeholder::first_variable(at.find(self.written)?.as_str()?)
     }
 
     /// A variable that is not set. A warning where it disables a deployment or a client, else an issue.
@@ -220,7 +220,7 @@ impl<'a> Report<'a> {
         let Some(value) = at.find(self.written) else { return "nothing".to_owned() };
         let is_secret = matches!(at.last_key(), Some("api_key" | "key" | "token"));
         match value {
-            Value::String(text) if is_secret && variables::sole_variable(text).is_none() => {
+            Value::String(text) if is_secret && placeholder::sole_variable(text).is_none() => {
                 "a literal text (not shown)".to_owned()
             }
             Value::Number(_) if is_secret => "a number (not shown)".to_owned(),

@@ -10,6 +10,7 @@ pub mod glob;
 pub mod graph;
 mod issue;
 mod json;
+mod placeholder;
 mod raw;
 mod shape;
 mod variables;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::at::At;
 use super::issue::Report;
+use super::placeholder::is_name;
 
 /// Replaces every `${NAME}` in `document` by its value, spaces around it removed. An empty variable counts as missing.
 ///
@@ -72,28 +73,11 @@ fn expand_text(
     missing.is_empty().then_some(expanded)
 }
 
-/// The first variable in a text.
-pub fn first(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("${")?;
-    rest.split_once('}').map(|(name, _)| name).filter(|name| is_name(name))
-}
-
-/// The name of the variable, where the text is one variable and nothing else.
-pub fn sole_variable(text: &str) -> Option<&str> {
-    text.strip_prefix("${")?.strip_suffix('}').filter(|name| is_name(name))
-}
-
-fn is_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{expand, sole_variable};
+    use super::expand;
     use crate::routes::issue::Report;
 
     fn env(name: &str) -> Option<String> {
@@ -152,14 +136,6 @@ mod tests {
             let mut report = Report::new(&written);
             expand(&mut document, &env, &mut report);
             assert!(report.finish().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_secret_is_one_variable_and_nothing_else() {
-        assert_eq!(sole_variable("${OPENAI_API_KEY}"), Some("OPENAI_API_KEY"));
-        for text in ["", "sk-1", "${A}x", "x${A}", "${A}${B}", "${}", "${A"] {
-            assert_eq!(sole_variable(text), None, "{text}");
         }
     }
 }

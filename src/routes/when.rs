@@ -9,10 +9,18 @@ use std::ops::{Bound, RangeBounds};
 use serde_json::Value;
 
 use super::glob::Glob;
-use super::graph::Reads;
 use crate::request::facts::Facts;
 use crate::request::operation::Operation;
 use crate::rng::{mix, stable_hash};
+
+/// What the conditions of a document read of headers and of the body, so that nothing else of them is gathered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Lower-case names of headers.
+    pub headers: Vec<String>,
+    /// Top-level names of body fields.
+    pub body: Vec<String>,
+}
 
 /// A compiled `when`.
 #[derive(Debug, Clone)]

@@ -8,9 +8,10 @@ use switchyard::attempt::class::{ErrorClass, Triggers};
 use switchyard::request::facts::{Facts, Place};
 use switchyard::request::operation::Operation;
 use switchyard::routes::graph::{
-    Deployment, Destination, Disabled, Expose, Graph, Node, Params, Policy, Reads, Requirements, Retry,
-    Secret, Settings, Strategy as Order, Target, Timeouts, Upstream,
+    Deployment, Destination, Disabled, Expose, Graph, Node, Params, Policy, Requirements, Retry, Secret,
+    Settings, Strategy as Order, Target, Timeouts, Upstream,
 };
+use switchyard::routes::when::Reads;
 
 /// The facts of a plain chat request.
 pub fn facts() -> Facts {

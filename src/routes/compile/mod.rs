@@ -14,10 +14,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::at::At;
-use super::graph::{Client, Deployment, Graph, Node, Reads, Rule, Secret};
+use super::graph::{Client, Deployment, Graph, Node, Rule, Secret};
 use super::issue::{Issue, Report, quoted};
-use super::variables::{self, sole_variable};
-use super::when::Condition;
+use super::placeholder::sole_variable;
+use super::variables;
+use super::when::{Condition, Reads};
 use super::{json, raw, shape};
 use crate::rng::stable_hash;
 use node::Size;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-pub use unions::{Matcher, Place, Scalar, Target, Trigger};
+pub use unions::{HedgeAfter, Matcher, Place, Scalar, Target, Trigger};
 
 /// Derives what every type here has; the schema only natively, so that nothing of it gets into the Worker.
 macro_rules! raw {
@@ -328,27 +328,27 @@ pub struct Retry {
     pub backoff_ms: Option<DurationMs>,
     /// Longest wait of our own choice. Default: 8000.
     pub max_backoff_ms: Option<DurationMs>,
-    /// Longest `Retry-After` that is waited for; after a longer one the next target is tried. Default: 5000.
+    /// Longest `Retry-After` that is waited for, where nothing else can be tried. Default: 5000.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 3_600_000)))]
     pub max_wait_ms: Option<u32>,
 }
 
 /// A second attempt before the first has failed.
 pub struct Hedge {
-    /// How long the first attempt may take alone.
-    pub after_ms: DurationMs,
-    /// Most of the requests that may be hedged, in percent.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 100.0)))]
-    pub max_percent: Option<f64>,
+    /// How long the first attempt may take alone: milliseconds, or a percentile of what is usual (`"p95"`).
+    pub after: HedgeAfter,
+    /// Most of the requests that may be hedged, as a share of 1. Default: 0.05.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1.0)))]
+    pub max_share: Option<f64>,
 }
 
 /// Keeps what belongs together on one deployment.
 pub struct Sticky {
     /// What belongs together: `client`, `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
     pub by: String,
-    /// For how long after the last request. Default: 600.
+    /// For how many seconds after the last request. Default: 600.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]
-    pub ttl_seconds: Option<u32>,
+    pub ttl: Option<u32>,
 }
 
 /// Conditions on a request; all that are given must hold. Values are matched with `*` as a wildcard.

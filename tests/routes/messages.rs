@@ -307,7 +307,7 @@ fn warnings() {
             json!({
                 "settings": { "when_all_ejected": "probe" },
                 "deployments": { "openai": { "limits": { "rpm": 600, "tpm": 100_000 } } },
-                "models": { "chat": { "hedge": { "after_ms": 500 }, "sticky": { "by": "user" } } },
+                "models": { "chat": { "hedge": { "after": "p95", "max_share": 0.1 }, "sticky": { "by": "user" } } },
             }),
         ),
         ("a tag that nobody has", json!({ "models": { "chat": { "require_tags": ["us", "eu"] } } })),

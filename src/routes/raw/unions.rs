@@ -40,6 +40,16 @@ pub enum Trigger {
     Word(String),
 }
 
+/// When a hedge starts.
+#[derive(Debug)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+pub enum HedgeAfter {
+    /// After so many milliseconds.
+    Ms(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 3_600_000)))] u32),
+    /// After a percentile of what is usual: `"p95"`.
+    Percentile(String),
+}
+
 /// What a value is compared with.
 #[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
@@ -97,6 +107,15 @@ impl ByType for Trigger {
     }
 }
 
+impl ByType for HedgeAfter {
+    fn from_json(json: Value) -> serde_json::Result<Self> {
+        match json {
+            Value::String(percentile) => Ok(Self::Percentile(percentile)),
+            ms => from_value(ms).map(Self::Ms),
+        }
+    }
+}
+
 impl ByType for Matcher {
     fn from_json(json: Value) -> serde_json::Result<Self> {
         match json {
@@ -127,4 +146,4 @@ macro_rules! decode_by_type {
     )*};
 }
 
-decode_by_type!(Place, Target, Trigger, Matcher, Scalar);
+decode_by_type!(Place, Target, Trigger, HedgeAfter, Matcher, Scalar);

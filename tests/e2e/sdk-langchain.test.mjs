@@ -1,29 +1,19 @@
 // LangChain's OpenAI and Azure classes.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { tool } from "@langchain/core/tools";
 import { AzureChatOpenAI, AzureOpenAIEmbeddings, ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { z } from "zod";
-import { startSimulator } from "../../simulator/simulator.mjs";
-import { APP_KEY, fleet } from "./document.mjs";
-import { startGateway } from "./gateway.mjs";
+import { APP_KEY } from "./document.mjs";
+import { serve } from "./suite.mjs";
 
-let simulator, gateway;
-before(async () => {
-  simulator = await startSimulator();
-  gateway = await startGateway(fleet(simulator));
-});
-beforeEach(() => simulator.reset());
-after(async () => {
-  await gateway?.close();
-  await simulator.close();
-});
+const here = serve();
 
-const openai = () => ({ apiKey: APP_KEY, configuration: { baseURL: `${gateway.url}/v1` }, maxRetries: 0 });
+const openai = () => ({ apiKey: APP_KEY, configuration: { baseURL: `${here.gateway.url}/v1` }, maxRetries: 0 });
 const azure = (deployment) => ({
   azureOpenAIApiKey: APP_KEY,
-  azureOpenAIEndpoint: gateway.url,
+  azureOpenAIEndpoint: here.gateway.url,
   azureOpenAIApiVersion: "2024-10-21",
   azureOpenAIApiDeploymentName: deployment,
   maxRetries: 0,
@@ -75,7 +65,7 @@ for (const [name, connect] of Object.entries(MODELS)) {
 const EMBEDDINGS = {
   OpenAIEmbeddings: () => new OpenAIEmbeddings({ ...openai(), model: "embed" }),
   AzureOpenAIEmbeddings: () =>
-    new AzureOpenAIEmbeddings({ ...azure("embed"), azureOpenAIBasePath: `${gateway.url}/openai/deployments` }),
+    new AzureOpenAIEmbeddings({ ...azure("embed"), azureOpenAIBasePath: `${here.gateway.url}/openai/deployments` }),
 };
 for (const [name, connect] of Object.entries(EMBEDDINGS)) {
   test(`${name}: vectors of documents and of a query`, async () => {

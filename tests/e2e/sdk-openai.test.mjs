@@ -1,29 +1,19 @@
 // OpenAI's SDK: an application changes its base URL and its key, and nothing else.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { AzureOpenAI, OpenAI, toFile } from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { startSimulator } from "../../simulator/simulator.mjs";
-import { APP_KEY, fleet, HI } from "./document.mjs";
-import { startGateway } from "./gateway.mjs";
+import { APP_KEY, HI } from "./document.mjs";
+import { serve } from "./suite.mjs";
 
-let simulator, gateway;
-before(async () => {
-  simulator = await startSimulator();
-  gateway = await startGateway(fleet(simulator));
-});
-beforeEach(() => simulator.reset());
-after(async () => {
-  await gateway?.close();
-  await simulator.close();
-});
+const here = serve();
 
 const CLIENTS = {
-  OpenAI: () => new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: APP_KEY, maxRetries: 0 }),
+  OpenAI: () => new OpenAI({ baseURL: `${here.gateway.url}/v1`, apiKey: APP_KEY, maxRetries: 0 }),
   AzureOpenAI: () =>
-    new AzureOpenAI({ endpoint: gateway.url, apiKey: APP_KEY, apiVersion: "2024-10-21", maxRetries: 0 }),
+    new AzureOpenAI({ endpoint: here.gateway.url, apiKey: APP_KEY, apiVersion: "2024-10-21", maxRetries: 0 }),
 };
 
 const WEATHER = { type: "object", properties: { city: { type: "string" }, days: { type: "integer" } } };
@@ -176,13 +166,13 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
 }
 
 test("AzureOpenAI works with the newest dated version, and with the deployment given to the client", async () => {
-  const options = { endpoint: gateway.url, apiKey: APP_KEY, apiVersion: "2025-04-01-preview", deployment: "chat-eastus" };
+  const options = { endpoint: here.gateway.url, apiKey: APP_KEY, apiVersion: "2025-04-01-preview", deployment: "chat-eastus" };
   const answer = await new AzureOpenAI(options).chat.completions.create({ model: "ignored", messages: HI });
   assert.equal(answer.choices[0].message.content, "hello from eastus/gpt-4o-eastus");
 });
 
 test("OpenAI works with Azure's v1 base URL", async () => {
-  const client = new OpenAI({ baseURL: `${gateway.url}/openai/v1/`, apiKey: APP_KEY });
+  const client = new OpenAI({ baseURL: `${here.gateway.url}/openai/v1/`, apiKey: APP_KEY });
   const answer = await client.chat.completions.create({ model: "chat-westeurope", messages: HI });
   assert.equal(answer.choices[0].message.content, "hello from westeurope/gpt-4o-westeurope");
 });

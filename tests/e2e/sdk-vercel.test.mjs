@@ -1,32 +1,22 @@
 // The Vercel AI SDK, with its OpenAI and its Azure provider.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { createAzure } from "@ai-sdk/azure";
 import { createOpenAI } from "@ai-sdk/openai";
 import * as ai from "ai";
 import { z } from "zod";
-import { startSimulator } from "../../simulator/simulator.mjs";
-import { APP_KEY, fleet } from "./document.mjs";
-import { startGateway } from "./gateway.mjs";
+import { APP_KEY } from "./document.mjs";
+import { serve } from "./suite.mjs";
 
-let simulator, gateway;
-before(async () => {
-  simulator = await startSimulator();
-  gateway = await startGateway(fleet(simulator));
-});
-beforeEach(() => simulator.reset());
-after(async () => {
-  await gateway?.close();
-  await simulator.close();
-});
+const here = serve();
 
 const PROVIDERS = {
-  "@ai-sdk/openai": () => createOpenAI({ baseURL: `${gateway.url}/v1`, apiKey: APP_KEY }),
-  "@ai-sdk/azure, v1 paths": () => createAzure({ baseURL: `${gateway.url}/openai`, apiKey: APP_KEY }),
+  "@ai-sdk/openai": () => createOpenAI({ baseURL: `${here.gateway.url}/v1`, apiKey: APP_KEY }),
+  "@ai-sdk/azure, v1 paths": () => createAzure({ baseURL: `${here.gateway.url}/openai`, apiKey: APP_KEY }),
   "@ai-sdk/azure, deployment paths": () =>
     createAzure({
-      baseURL: `${gateway.url}/openai`,
+      baseURL: `${here.gateway.url}/openai`,
       apiKey: APP_KEY,
       useDeploymentBasedUrls: true,
       apiVersion: "2025-04-01-preview",

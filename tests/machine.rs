@@ -271,6 +271,13 @@ fn a_silent_attempt_leaves_time_for_what_could_be_tried_after_it_and_for_nothing
         first(&|build| over(build, &["a"], "b", &|node| node.deadline_ms = Some(300))),
         (300, "deadline")
     );
+    // The deadline of a node that is yet to be entered begins then, and takes nothing from what comes before.
+    let siblings = |build: &mut Builder| {
+        let left = build.node(Order::Priority, &["a"]);
+        let right = build.node_with(Order::Priority, &["b"], |node| node.deadline_ms = Some(100));
+        build.over(Order::Priority, vec![Destination::Node(left), Destination::Node(right)], |_| {})
+    };
+    assert_eq!(first(&siblings), (500, "share"));
     // An edge for timeouts is a way on.
     let edge = |build: &mut Builder| {
         let to = build.deployment("b");

@@ -92,15 +92,19 @@ impl Walk {
     ) -> Option<Millis> {
         let mut ahead = self.clone();
         ahead.forbid(deployment);
-        ahead.seek(Some(failed), now, &mut |walk, node| match &node.strategy {
-            Strategy::Match(cases) => {
-                cases.iter().position(|case| case.holds(&walk.facts)).into_iter().collect()
+        // How many of the frames that stand now enclose the way there as well: as many as are never left on it. A node that is
+        // entered on the way begins its own time then.
+        let mut enclosing = self.frames.len();
+        ahead.seek(Some(failed), now, &mut |walk, node| {
+            enclosing = enclosing.min(walk.frames.len().saturating_sub(1));
+            match &node.strategy {
+                Strategy::Match(cases) => {
+                    cases.iter().position(|case| case.holds(&walk.facts)).into_iter().collect()
+                }
+                _ => (0..node.targets.len()).collect(),
             }
-            _ => (0..node.targets.len()).collect(),
         })?;
-        // Only frames that were there before say how long the way to it may take.
-        let outside = self.frames.iter().zip(&ahead.frames).map(|(_, frame)| frame.deadline);
-        outside.min()
+        ahead.frames.iter().take(enclosing).map(|frame| frame.deadline).min()
     }
 
     /// Goes on until a deployment that may be tried. `order` puts the targets of a node in order.

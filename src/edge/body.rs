@@ -54,7 +54,8 @@ impl Body {
             |error: JsValue| ClientError::InvalidJson(format!("The body broke off: {}", js::text_of(&error)));
         let Some(stream) = request.body().filter(|_| length.is_none_or(|length| length > limit)) else {
             let buffer = request.array_buffer().map(JsFuture::from).map_err(broken)?.await.map_err(broken)?;
-            return Self::keep(Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>()), content_type);
+            let original = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
+            return Self::keep(original.to_vec(), original, content_type);
         };
         let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
         // Without a length the body may yet turn out to be small enough to keep; with one it is not, and as much as would be
@@ -62,7 +63,8 @@ impl Body {
         let mut bytes = Vec::new();
         while bytes.len() <= limit {
             let Some(piece) = js::read(&reader).await.map_err(broken)? else {
-                return Self::keep(Uint8Array::from(bytes.as_slice()), content_type);
+                let original = Uint8Array::from(bytes.as_slice());
+                return Self::keep(bytes, original, content_type);
             };
             bytes.extend_from_slice(&piece);
         }
@@ -75,8 +77,7 @@ impl Body {
         Ok(Self { bytes, content, sending: Sending::Once(RefCell::new(Some(stream))), length })
     }
 
-    fn keep(original: Uint8Array, content_type: &str) -> Result<Self, ClientError> {
-        let bytes = original.to_vec();
+    fn keep(bytes: Vec<u8>, original: Uint8Array, content_type: &str) -> Result<Self, ClientError> {
         let content = match form_boundary(content_type)? {
             Some(boundary) => {
                 let form = Form::of(&bytes, &boundary);

@@ -203,7 +203,16 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
             Some(routes)
         }
         Err(issues) => {
-            note(Trouble::Refused { issues, hash });
+            if source == Source::Kv {
+                note(Trouble::Refused { issues, hash });
+            } else {
+                // The trouble that is shown is that of the document in KV.
+                js::warn(&format!(
+                    "routes: {} does not compile either: {} issues",
+                    source.name(),
+                    issues.len()
+                ));
+            }
             None
         }
     }

@@ -30,9 +30,14 @@ pub fn retry_after(headers: &[(String, String)], now: Millis) -> Option<Millis> 
 pub fn in_text(text: &str) -> Option<Millis> {
     let text = text.to_ascii_lowercase();
     let (_, rest) = text.split_once("retry after ").or_else(|| text.split_once("try again in "))?;
-    let mut rest = rest.trim_start();
+    length(rest.trim_start())
+}
+
+/// A length of time at the front of `text`, as Go writes it: a row of numbers and units without spaces, `1h2m3.5s`. Words for
+/// units do as well. `None` where there is no such number.
+pub fn length(text: &str) -> Option<Millis> {
+    let mut rest = text;
     let mut total = None;
-    // Go writes a length of time as a row of numbers and units without spaces: `1m2.5s`.
     while let Some((number, unit, after)) = number_and_unit(rest) {
         total = Some(hint(number, unit)?.saturating_add(total.unwrap_or(0)).min(LONGEST_HINT_MS));
         rest = after;

@@ -1,5 +1,10 @@
 //! What the client wants done: the operation behind a path.
 
+use std::borrow::Cow;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// The stateless operations of the OpenAI API (its OpenAPI document, 2.3.0) that the gateway routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
@@ -66,5 +71,20 @@ impl Operation {
             Self::AudioTranscriptions => "audio/transcriptions",
             Self::AudioTranslations => "audio/translations",
         }
+    }
+}
+
+impl Serialize for Operation {
+    /// As its path.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.path())
+    }
+}
+
+impl<'de> Deserialize<'de> for Operation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = Cow::<str>::deserialize(deserializer)?;
+        let known = Self::ALL.into_iter().find(|operation| operation.path() == path);
+        known.ok_or_else(|| D::Error::custom(format_args!("unknown operation '{path}'")))
     }
 }

@@ -8,6 +8,7 @@
 //! - [`routes`]: the routes document, parsed and compiled into a graph;
 //! - [`request`]: what the client wants: paths, bodies, credentials, the facts that rules read;
 //! - [`balance`]: the order in which a node's targets are tried;
+//! - [`health`]: what one isolate learns about deployments, and who gets traffic because of it;
 //! - [`attempt`]: the machine that runs one request, and the classes of failure that drive it;
 //! - [`upstream`]: how each provider wants to be called;
 //! - [`stream`]: server-sent events: when an answer may start to flow, and whether it ended well;
@@ -18,6 +19,7 @@ pub mod attempt;
 pub mod balance;
 #[cfg(target_arch = "wasm32")]
 mod edge;
+pub mod health;
 pub mod reply;
 pub mod request;
 pub mod rng;

@@ -1,0 +1,171 @@
+//! When failures are enough: the count that trips a gate.
+//!
+//! Two signals, because each is blind where the other sees. A run of failures finds a deployment that is down, within a few
+//! requests and however quiet the isolate; a single success hides a brown-out from it. A failure rate finds the brown-out; it
+//! needs many requests (after linkerd's breaker, which combines the two for the same reason).
+//!
+//! What counts:
+//! - `unavailable`, `timeout`, `connection` and `truncated` are failures.
+//! - A served request is a success: it ends the run and enters the rate.
+//! - `bad_request`, `context_window` and `content_policy` are the caller's doing. They show that the deployment answers, so
+//!   they end the run; they stay out of the rate, so that a client in a loop of bad requests can neither trip a gate nor hide
+//!   an outage behind it.
+//! - `rate_limit`, `quota`, `auth` and `not_found` are no matter of counting: the gate acts on each of them.
+//! - A client that left says nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::reason::Reason;
+use super::window::{Counts, Window};
+use crate::attempt::class::ErrorClass;
+use crate::time::Millis;
+
+/// Failures in a row that trip. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
+pub const RUN: u32 = 5;
+
+/// Least requests in the window before its rate means anything.
+pub const MIN_REQUESTS: u32 = 10;
+
+/// Whether that many failures of that many requests are too many: half of them. Below that, second attempts elsewhere serve
+/// the clients, and the deployment's capacity is still worth having.
+fn is_too_many(counts: Counts) -> bool {
+    counts.total() >= MIN_REQUESTS && counts.failures >= counts.successes
+}
+
+/// The two signals of one deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accrual {
+    run: u32,
+    window: Window,
+}
+
+impl Accrual {
+    /// A request was served.
+    pub fn succeeded(&mut self, now: Millis) {
+        self.run = 0;
+        self.window.succeeded(now);
+    }
+
+    /// The deployment refused a request for the caller's fault.
+    pub fn answered(&mut self) {
+        self.run = 0;
+    }
+
+    /// A request failed by the deployment's fault. The reason to eject it, if this was one failure too many.
+    pub fn failed(&mut self, class: ErrorClass, now: Millis) -> Option<Reason> {
+        self.run = self.run.saturating_add(1);
+        self.window.failed(now);
+        let counts = self.window.counts(now);
+        if self.run >= RUN {
+            Some(Reason::ConsecutiveFailures { failures: self.run, class })
+        } else if is_too_many(counts) {
+            Some(Reason::FailureRate { failures: counts.failures, requests: counts.total(), class })
+        } else {
+            None
+        }
+    }
+
+    /// Failures since the last answer.
+    pub fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// Outcomes within the window.
+    pub fn counts(&self, now: Millis) -> Counts {
+        self.window.counts(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ErrorClass::Unavailable;
+
+    #[test]
+    fn a_run_trips_at_its_fifth_failure() {
+        let mut accrual = Accrual::default();
+        for _ in 1..RUN {
+            assert_eq!(accrual.failed(Unavailable, 0), None);
+        }
+        let reason = Reason::ConsecutiveFailures { failures: 5, class: ErrorClass::Timeout };
+        assert_eq!(accrual.failed(ErrorClass::Timeout, 0), Some(reason));
+    }
+
+    #[test]
+    fn a_run_survives_a_quiet_hour() {
+        let mut accrual = Accrual::default();
+        let tripped = (0..5).filter_map(|hour| accrual.failed(Unavailable, hour * 3_600_000)).count();
+        assert_eq!(tripped, 1);
+    }
+
+    #[test]
+    fn any_answer_ends_a_run() {
+        for answer in [|accrual: &mut Accrual| accrual.succeeded(0), Accrual::answered] {
+            let mut accrual = Accrual::default();
+            for _ in 0..4 {
+                accrual.failed(Unavailable, 0);
+            }
+            answer(&mut accrual);
+            assert_eq!(accrual.run(), 0);
+            assert_eq!(accrual.failed(Unavailable, 0), None);
+        }
+    }
+
+    /// Plays `+` for a success and `-` for a failure, all in one second, and returns the reason of the last.
+    fn play(script: &str) -> Option<Reason> {
+        let mut accrual = Accrual::default();
+        let mut reason = None;
+        for step in script.chars() {
+            if step == '-' {
+                reason = accrual.failed(Unavailable, 0);
+            } else {
+                accrual.succeeded(0);
+            }
+        }
+        reason
+    }
+
+    #[test]
+    fn a_rate_needs_ten_requests_and_half_of_them_failed() {
+        // Nine requests are too few, even with most of them failed.
+        assert_eq!(play("--+--+--+"), None);
+        assert_eq!(play("-+--+--+-"), None);
+        // The tenth makes them enough.
+        let reason =
+            |failures, requests| Some(Reason::FailureRate { failures, requests, class: Unavailable });
+        assert_eq!(play("-+--+--+--"), reason(7, 10));
+        assert_eq!(play("+-+-+-+-+-"), reason(5, 10));
+        // One below half.
+        assert_eq!(play("++-+-+-+-+-"), None);
+    }
+
+    #[test]
+    fn the_callers_faults_neither_raise_nor_dilute_the_rate() {
+        let mut accrual = Accrual::default();
+        let mut tripped_at = None;
+        for request in 1..=12 {
+            accrual.answered();
+            if accrual.failed(Unavailable, 0).is_some() {
+                tripped_at = tripped_at.or(Some(request));
+            }
+        }
+        assert_eq!(
+            tripped_at,
+            Some(10),
+            "the failures alone are counted, and a hundred percent of them failed"
+        );
+    }
+
+    #[test]
+    fn old_failures_leave_the_rate() {
+        let mut accrual = Accrual::default();
+        for _ in 0..9 {
+            accrual.succeeded(0);
+            accrual.failed(Unavailable, 0);
+            accrual.succeeded(0);
+        }
+        accrual.succeeded(10_000);
+        assert_eq!(accrual.failed(Unavailable, 10_000), None);
+        assert_eq!(accrual.counts(10_000), Counts { successes: 1, failures: 1 });
+    }
+}

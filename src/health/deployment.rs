@@ -1,0 +1,294 @@
+//! All that is known of one deployment, and what each outcome means for it.
+
+use serde::{Deserialize, Serialize};
+
+use super::accrual::Accrual;
+use super::ewma::{Ewma, PeakEwma};
+use super::gate::{Admission, Gate, LONGEST_EJECTION_MS, Transition, View, jittered};
+use super::headroom::{self, Headroom};
+use super::limits::{Limits, Usage};
+use super::reason::Reason;
+use super::{Outcome, Sample, Ticket};
+use crate::attempt::class::ErrorClass;
+use crate::request::operation::Operation;
+use crate::rng::Rng;
+use crate::time::Millis;
+
+/// A rate limit that ends sooner is no reason to eject: the request goes elsewhere, and by the time of the next one the
+/// deployment may have room again. A provisioned deployment (PTU) that is paid for whether used or not says this all the time.
+const SPILL_MS: Millis = 1_000;
+
+/// For a rate limit that says nothing of its end.
+const RATE_LIMIT_MS: Millis = 5_000;
+
+/// For what only people mend: billing, credentials, deployments. Long enough to cost next to nothing, short enough for
+/// somebody who mends it and waits.
+const MENDING_MS: Millis = LONGEST_EJECTION_MS;
+
+/// What one isolate knows of a deployment.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Deployment {
+    gate: Gate,
+    /// Operations that it does not offer, as it said, each with the time to ask again.
+    missing: Vec<(Operation, Gate)>,
+    accrual: Accrual,
+    latency_ms: PeakEwma,
+    tokens_per_second: Ewma,
+    in_flight: u32,
+    headroom: Option<Headroom>,
+    is_provisioned: bool,
+    limits: Limits,
+    usage: Usage,
+    last_error: Option<LastError>,
+}
+
+/// The latest failure, of whatever class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastError {
+    /// Its class.
+    pub class: ErrorClass,
+    /// When it became known.
+    pub at: Millis,
+}
+
+/// A deployment as people see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Its gate.
+    pub gate: View,
+    /// Gates of operations that it does not offer.
+    pub missing: Vec<(Operation, View)>,
+    /// The part of its usual traffic that it gets, `0.0..=1.0`.
+    pub share: f64,
+    /// Requests under way.
+    pub in_flight: u32,
+    /// Failures since its last answer.
+    pub consecutive_failures: u32,
+    /// Requests served within the last ten seconds.
+    pub successes: u32,
+    /// Requests that failed by its fault within the last ten seconds.
+    pub failures: u32,
+    /// Peak EWMA of the time to the first token, or to the answer where it is not streamed.
+    pub latency_ms: Option<f64>,
+    /// EWMA of the speed of writing.
+    pub tokens_per_second: Option<f64>,
+    /// The part of its limits that is left, `0.0..=1.0`, where known.
+    pub headroom: Option<f64>,
+    /// The latest failure.
+    pub last_error: Option<LastError>,
+}
+
+impl Deployment {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    pub(super) fn admission(&self, operation: Operation, now: Millis) -> Admission {
+        let of_operation = self.missing.iter().find(|(missing, _)| *missing == operation);
+        self.gate.admission(now).and(of_operation.map_or(Admission::Open, |(_, gate)| gate.admission(now)))
+    }
+
+    /// An attempt begins: the numbers of the probes that it is, if any, for the deployment and for the operation.
+    pub(super) fn begin(
+        &mut self,
+        operation: Operation,
+        tokens: u32,
+        now: Millis,
+    ) -> (Option<u32>, Option<u32>) {
+        self.in_flight = self.in_flight.saturating_add(1);
+        self.usage.add(tokens, now);
+        (self.gate.pass(now), self.missing_gate(operation).and_then(|gate| gate.pass(now)))
+    }
+
+    /// The deployment answered the attempt, and may go on to do so.
+    pub(super) fn answered(&mut self, ticket: &Ticket, now: Millis) -> Changes {
+        let of_operation =
+            self.missing_gate(ticket.operation).and_then(|gate| gate.answered(ticket.operation_probe, now));
+        if of_operation.is_some() {
+            self.missing.retain(|(operation, _)| *operation != ticket.operation);
+        }
+        let of_deployment = self.gate.answered(ticket.probe, now);
+        if of_deployment.is_some() {
+            // The failures before say nothing of the time after.
+            self.accrual = Accrual::default();
+        }
+        Changes { of_deployment, of_operation }
+    }
+
+    /// The attempt is over.
+    pub(super) fn record(
+        &mut self,
+        ticket: &Ticket,
+        sample: &Sample,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Changes {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(headroom) = sample.headroom {
+            self.headroom = Some(headroom);
+            self.is_provisioned |= headroom.is_provisioned();
+        }
+        let changes = match sample.outcome {
+            Outcome::Alive => self.served(ticket, sample, now),
+            Outcome::Failed { class, hint_ms } => {
+                self.last_error = Some(LastError { class, at: now });
+                self.failed(ticket, class, hint_ms, now, rng)
+            }
+            Outcome::Abandoned => Changes::default(),
+        };
+        // Whatever came of a probe, it is not under way any more.
+        self.gate.released(ticket.probe);
+        if let Some(gate) = self.missing_gate(ticket.operation) {
+            gate.released(ticket.operation_probe);
+        }
+        changes
+    }
+
+    fn served(&mut self, ticket: &Ticket, sample: &Sample, now: Millis) -> Changes {
+        let total_ms = now.saturating_sub(ticket.at);
+        let first_token_ms = sample.first_token_ms.map(|ms| ms.min(total_ms));
+        self.latency_ms.observe(float(first_token_ms.unwrap_or(total_ms)), now);
+        let writing_ms = total_ms - first_token_ms.unwrap_or(0);
+        if let Some(tokens) = sample.output_tokens.filter(|_| writing_ms > 0) {
+            self.tokens_per_second.observe(float(tokens) * 1_000.0 / float(writing_ms), now);
+        }
+        let changes = self.answered(ticket, now);
+        if self.gate.is_concerned(ticket.at, ticket.probe) {
+            self.accrual.succeeded(now);
+        }
+        changes
+    }
+
+    fn failed(
+        &mut self,
+        ticket: &Ticket,
+        class: ErrorClass,
+        hint_ms: Option<Millis>,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Changes {
+        let of_deployment = match class {
+            ErrorClass::Unavailable
+            | ErrorClass::Timeout
+            | ErrorClass::Connection
+            | ErrorClass::Truncated => {
+                if class == ErrorClass::Timeout {
+                    // It took longer than this: the worst latency there is.
+                    self.latency_ms.observe(float(now.saturating_sub(ticket.at)), now);
+                }
+                if self.gate.is_concerned(ticket.at, ticket.probe) {
+                    let reason = self.accrual.failed(class, now);
+                    reason.and_then(|reason| self.gate.trip(reason, now, rng))
+                } else {
+                    self.gate.failed(ticket.probe, class, now, rng)
+                }
+            }
+            // The caller's fault: the deployment lives, and a probe that is answered so has passed.
+            ErrorClass::BadRequest | ErrorClass::ContextWindow | ErrorClass::ContentPolicy => {
+                if self.gate.is_concerned(ticket.at, ticket.probe) {
+                    self.accrual.answered();
+                }
+                return self.answered(ticket, now);
+            }
+            ErrorClass::RateLimit => self.rate_limited(hint_ms, now, rng),
+            ErrorClass::Quota => self.gate.eject(Reason::Quota, MENDING_MS, now),
+            ErrorClass::Auth => self.gate.eject(Reason::Auth, MENDING_MS, now),
+            ErrorClass::NotFound => {
+                let reason = Reason::NotFound { operation: ticket.operation };
+                let gate = self.missing_gate_or_new(ticket.operation);
+                let of_operation = gate.and_then(|gate| gate.eject(reason, MENDING_MS, now));
+                return Changes { of_deployment: None, of_operation };
+            }
+        };
+        Changes { of_deployment, of_operation: None }
+    }
+
+    fn rate_limited(
+        &mut self,
+        hint_ms: Option<Millis>,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Option<Transition> {
+        let reason = Reason::RateLimited { hint_ms };
+        match hint_ms {
+            Some(_) if self.is_provisioned => None,
+            // "Come back at once" from one that has just refused is no hint to follow: it would refuse every request.
+            None | Some(0) => self.gate.eject(reason, jittered(RATE_LIMIT_MS, rng), now),
+            Some(hint_ms) if hint_ms < SPILL_MS => None,
+            Some(hint_ms) => self.gate.eject(reason, hint_ms, now),
+        }
+    }
+
+    pub(super) fn score(&self, now: Millis) -> Option<f64> {
+        Some(self.latency_ms.value(now)? * f64::from(self.in_flight.saturating_add(1)))
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    pub(super) fn share(&self, now: Millis) -> f64 {
+        self.gate.share(now) * self.left(now).map_or(1.0, headroom::share)
+    }
+
+    /// The part of its limits that is left: by its own word, else by our count.
+    fn left(&self, now: Millis) -> Option<f64> {
+        let by_its_word = self.headroom.and_then(|headroom| headroom.left(now));
+        by_its_word.or_else(|| self.usage.left(&self.limits, now))
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(super) fn gate_mut(&mut self) -> &mut Gate {
+        &mut self.gate
+    }
+
+    /// Forgets what was learned. What an administrator decided stays, and so do the requests under way.
+    pub(super) fn reset(&mut self) {
+        let mut gate = std::mem::take(&mut self.gate);
+        gate.reset();
+        *self = Self { gate, in_flight: self.in_flight, ..Self::new(self.limits) };
+    }
+
+    pub(super) fn snapshot(&self, now: Millis) -> Snapshot {
+        let counts = self.accrual.counts(now);
+        Snapshot {
+            gate: self.gate.view(now),
+            missing: self.missing.iter().map(|(operation, gate)| (*operation, gate.view(now))).collect(),
+            share: self.share(now),
+            in_flight: self.in_flight,
+            consecutive_failures: self.accrual.run(),
+            successes: counts.successes,
+            failures: counts.failures,
+            latency_ms: self.latency_ms.value(now),
+            tokens_per_second: self.tokens_per_second.value(),
+            headroom: self.left(now),
+            last_error: self.last_error,
+        }
+    }
+
+    fn missing_gate(&mut self, operation: Operation) -> Option<&mut Gate> {
+        self.missing.iter_mut().find(|(missing, _)| *missing == operation).map(|(_, gate)| gate)
+    }
+
+    fn missing_gate_or_new(&mut self, operation: Operation) -> Option<&mut Gate> {
+        if !self.missing.iter().any(|(missing, _)| *missing == operation) {
+            self.missing.push((operation, Gate::default()));
+        }
+        self.missing_gate(operation)
+    }
+}
+
+/// What an outcome did to the gates.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) of_deployment: Option<Transition>,
+    pub(super) of_operation: Option<Transition>,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn float(number: u64) -> f64 {
+    number as f64
+}

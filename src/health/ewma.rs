@@ -1,0 +1,201 @@
+//! Moving averages of what deployments do: how soon they answer, and how fast they write.
+//!
+//! An average folds in each sample by the time since the one before, so many samples of one moment must not be taken one
+//! after the other: the first would count and the rest, with no time between, would not. The clock of a Worker stands still
+//! between two pieces of I/O, so that is the normal case. All samples of a moment are therefore one sample, their mean, and
+//! their order does not matter. A time before the newest one counts as the newest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Millis;
+
+/// The time after which an older average keeps 1/e of its weight against new samples. Answers take seconds, so this is a few
+/// of them.
+const SMOOTHING_MS: f64 = 10_000.0;
+
+/// The time in which a peak fades to 1/e while no sample comes at all. It says how often a slow deployment is tried again: one
+/// that is ten times slower than the rest after 2.3 of these, one that is hardly slower soon. With less, an isolate that has a
+/// request every minute would alternate between fast and slow.
+const FADING_MS: f64 = 60_000.0;
+
+/// An average of samples that are worth the more the newer they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ewma {
+    newest: Option<Moment>,
+}
+
+impl Ewma {
+    /// Takes a sample.
+    pub fn observe(&mut self, sample: f64, now: Millis) {
+        Moment::observe(&mut self.newest, sample, now, Moment::average);
+    }
+
+    /// The average; `None` before the first sample.
+    pub fn value(&self) -> Option<f64> {
+        self.newest.map(|moment| moment.average())
+    }
+}
+
+/// An average that believes bad news at once and good news slowly: a sample above it becomes its value (after Finagle's and
+/// linkerd's peak EWMA). Without samples it fades, so that a deployment which was slow is tried again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct PeakEwma {
+    newest: Option<Moment>,
+}
+
+impl PeakEwma {
+    /// Takes a sample.
+    pub fn observe(&mut self, sample: f64, now: Millis) {
+        Moment::observe(&mut self.newest, sample, now, |moment| moment.faded_peak(now));
+    }
+
+    /// The value at this time; `None` before the first sample.
+    pub fn value(&self, now: Millis) -> Option<f64> {
+        self.newest.map(|moment| moment.faded_peak(now))
+    }
+}
+
+/// All samples of one moment, and what came before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Moment {
+    at: Millis,
+    count: u32,
+    mean: f64,
+    worst: f64,
+    /// The value before this moment.
+    before: f64,
+    /// The weight of that value; 0 where there was none.
+    kept: f64,
+}
+
+impl Moment {
+    fn observe(newest: &mut Option<Self>, sample: f64, now: Millis, value: impl Fn(&Self) -> f64) {
+        let (before, kept) = match newest {
+            Some(moment) if now <= moment.at => {
+                moment.count = moment.count.saturating_add(1);
+                moment.mean += (sample - moment.mean) / f64::from(moment.count);
+                moment.worst = moment.worst.max(sample);
+                return;
+            }
+            Some(moment) => (value(moment), decay(moment.at, now, SMOOTHING_MS)),
+            None => (0.0, 0.0),
+        };
+        *newest = Some(Self { at: now, count: 1, mean: sample, worst: sample, before, kept });
+    }
+
+    fn average(&self) -> f64 {
+        self.before * self.kept + self.mean * (1.0 - self.kept)
+    }
+
+    fn faded_peak(&self, now: Millis) -> f64 {
+        self.average().max(self.worst) * decay(self.at, now, FADING_MS)
+    }
+}
+
+/// What is left after the time from `since` to `now`: 1 of no time at all.
+#[expect(clippy::cast_precision_loss, reason = "lengths of time are far below 2^53 ms")]
+fn decay(since: Millis, now: Millis, constant_ms: f64) -> f64 {
+    (-(now.saturating_sub(since) as f64) / constant_ms).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn near(actual: Option<f64>, expected: f64) -> bool {
+        actual.is_some_and(|actual| (actual - expected).abs() < 1e-6 * expected.abs().max(1.0))
+    }
+
+    #[test]
+    fn there_is_no_average_before_the_first_sample() {
+        assert_eq!(Ewma::default().value(), None);
+        assert_eq!(PeakEwma::default().value(5), None);
+    }
+
+    #[test]
+    fn samples_with_the_same_timestamp_all_count() {
+        let (mut plain, mut peak) = (Ewma::default(), PeakEwma::default());
+        for sample in [100.0, 900.0, 200.0] {
+            plain.observe(sample, 1_000);
+            peak.observe(sample, 1_000);
+        }
+        assert!(near(plain.value(), 400.0));
+        assert!(near(peak.value(1_000), 900.0));
+        // A whole batch later, its mean moves the average as far as one sample would.
+        for sample in [800.0, 1_000.0, 1_200.0] {
+            plain.observe(sample, 11_000);
+        }
+        let kept = (-1.0_f64).exp();
+        assert!(near(plain.value(), 400.0 * kept + 1_000.0 * (1.0 - kept)), "{plain:?}");
+    }
+
+    #[test]
+    fn a_worse_sample_is_believed_at_once_and_better_ones_slowly() {
+        let mut peak = PeakEwma::default();
+        peak.observe(100.0, 0);
+        peak.observe(5_000.0, 1);
+        assert!(near(peak.value(1), 5_000.0));
+        peak.observe(100.0, 1_001);
+        let soon = peak.value(1_001).unwrap();
+        assert!((4_000.0..5_000.0).contains(&soon), "{soon}");
+        for second in 2..60 {
+            peak.observe(100.0, second * 1_000 + 1);
+        }
+        let later = peak.value(59_001).unwrap();
+        assert!((100.0..150.0).contains(&later), "{later}");
+    }
+
+    #[test]
+    fn a_slow_deployment_without_samples_is_forgiven_in_time() {
+        let mut peak = PeakEwma::default();
+        peak.observe(1_000.0, 0);
+        assert!(near(peak.value(60_000), 1_000.0 * (-1.0_f64).exp()));
+        assert!(peak.value(140_000).unwrap() < 100.0); // Ten times slower: tried again after about 2.3 minutes.
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_is_the_same_moment() {
+        let mut peak = PeakEwma::default();
+        peak.observe(100.0, 10_000);
+        peak.observe(300.0, 9_000);
+        assert!(near(peak.value(9_000), 300.0));
+        assert!(near(peak.value(10_000), 300.0));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_within_a_moment_does_not_matter(before in 1f64..1e5, samples in prop::collection::vec(1f64..1e5, 1..20)) {
+            let fold = |samples: &[f64]| {
+                let (mut plain, mut peak) = (Ewma::default(), PeakEwma::default());
+                plain.observe(before, 0);
+                peak.observe(before, 0);
+                for sample in samples {
+                    plain.observe(*sample, 3_000);
+                    peak.observe(*sample, 3_000);
+                }
+                (plain.value().unwrap(), peak.value(3_000).unwrap())
+            };
+            let backwards: Vec<f64> = samples.iter().rev().copied().collect();
+            let (forth, back) = (fold(&samples), fold(&backwards));
+            prop_assert!(near(Some(forth.0), back.0) && near(Some(forth.1), back.1));
+        }
+
+        #[test]
+        fn a_peak_is_never_below_the_newest_sample_nor_above_the_worst(
+            steps in prop::collection::vec((1u64..60_000, 0f64..1e6), 1..50),
+        ) {
+            let mut peak = PeakEwma::default();
+            let (mut now, mut worst) = (0, 0.0_f64);
+            for (wait_ms, sample) in steps {
+                now += wait_ms;
+                let before = peak.value(now).unwrap_or(0.0);
+                peak.observe(sample, now);
+                worst = worst.max(sample);
+                let value = peak.value(now).unwrap();
+                prop_assert!(value >= sample * 0.999_999 && value <= worst * 1.000_001);
+                prop_assert!(value <= before.max(sample) * 1.000_001, "good news never raises it");
+            }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The gate in front of a deployment: whether it gets traffic.
+//!
+//! ```text
+//!           tripped, rate limited, quota, auth             time is up, and a request comes
+//!  closed ─────────────────────────────────────▶ open ───────────────────────────────────▶ probation
+//!    ▲                                            ▲                                         │     │
+//!    │                                            └──────────── the probe failed ───────────┘     │
+//!    └────────────────────────────────────────────────────────── the probe passed ────────────────┘
+//! ```
+//!
+//! Invariants:
+//! - An ejection is never shortened by anything but a probe that passed or an administrator.
+//! - One probe at a time: the second request is refused until the first one is back, or has been gone for longer than any
+//!   attempt takes.
+//! - In probation only the probe speaks; what was sent earlier ends as it may. The exceptions are facts that the deployment
+//!   states itself (a longer rate limit, quota, credential): they count whoever hears them.
+//! - After a passed probe traffic grows slowly: everyone comes back, but not in the same second.
+//!
+//! Nothing here reads a clock or waits. A gate whose time is up stays `Open` until a request comes along to be the probe.
+
+use serde::{Deserialize, Serialize};
+
+use super::reason::Reason;
+use crate::attempt::class::ErrorClass;
+use crate::rng::Rng;
+use crate::time::Millis;
+
+/// The first ejection after a trip. Short, because most outages of a model's endpoint are; a probe costs one client one
+/// second attempt.
+const FIRST_EJECTION_MS: Millis = 10_000;
+
+/// The longest ejection of any kind, hints included: five minutes are how long a mistaken upstream can keep us away.
+pub const LONGEST_EJECTION_MS: Millis = 300_000;
+
+/// The part of a time chosen here that chance may take off, so that isolates do not probe together. Times that the upstream
+/// chose are kept exactly.
+const JITTER: f64 = 0.25;
+
+/// Closed for this long, a gate has forgotten earlier trips: as long as the longest ejection, so that a deployment which
+/// flaps more often than that keeps growing its ejections.
+const HEALTHY_SPELL_MS: Millis = LONGEST_EJECTION_MS;
+
+/// Where nothing came of a probe for so long, it is lost: the isolate that sent it forgot it. The longest that an attempt
+/// waits for an answer by default.
+const LOST_PROBE_MS: Millis = 120_000;
+
+/// When to come back while a probe is under way: most are answered by then.
+const PROBE_ANSWER_MS: Millis = 1_000;
+
+/// An ejection that is extended by less is not worth telling: a hundred requests that are refused within a second are one
+/// piece of news.
+const NEWS_MS: Millis = 1_000;
+
+/// How traffic comes back after a passed probe.
+const FIRST_SHARE: f64 = 0.1;
+const RAMP_MS: Millis = 10_000;
+
+/// Whether a deployment may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Yes.
+    Open,
+    /// By one request, which finds out for all the others.
+    Probe,
+    /// No.
+    Refused(Refusal),
+}
+
+/// Why not, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// When to ask again; `None` where only an administrator can tell.
+    pub until: Option<Millis>,
+    /// Why.
+    pub reason: Reason,
+    /// Whether a probe is under way.
+    pub probing: bool,
+}
+
+/// What a gate did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "to", rename_all = "snake_case")]
+pub enum Transition {
+    /// It opened, or stays open for longer: no traffic until then.
+    Ejected {
+        /// When the probe is due.
+        until: Millis,
+        /// Why.
+        reason: Reason,
+    },
+    /// It closed: traffic returns slowly.
+    Recovered,
+}
+
+/// A gate as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Where it stands.
+    pub state: Position,
+    /// When the probe is due, or was; `None` where no ejection is under way.
+    pub until: Option<Millis>,
+    /// Why it is not closed.
+    pub reason: Option<Reason>,
+    /// The same as a sentence.
+    pub why: Option<String>,
+}
+
+/// Where a gate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    /// Traffic flows.
+    Closed,
+    /// Ejected, or waiting for the request that will be the probe.
+    Open,
+    /// A probe is under way.
+    Probation,
+    /// Taken out by an administrator.
+    Drained,
+}
+
+/// The gate of one deployment, or of one operation of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    state: State,
+    /// Trips since the last healthy spell: what makes ejections grow.
+    trips: u32,
+    /// Probes so far: each has its number, so that a late result is not taken for that of another.
+    probes: u32,
+    drained: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+enum State {
+    Closed { since: Option<Millis> },
+    Open(Ejection),
+    Probation { ejection: Ejection, lost_at: Millis },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Ejection {
+    until: Millis,
+    reason: Reason,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Closed { since: None }
+    }
+}
+
+impl Admission {
+    /// What two gates in a row say: the stricter of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Refused(one), Self::Refused(two)) => {
+                let end = |refusal: Refusal| refusal.until.unwrap_or(Millis::MAX);
+                let later = if end(one) >= end(two) { one } else { two };
+                Self::Refused(Refusal { probing: one.probing || two.probing, ..later })
+            }
+            (refused @ Self::Refused(_), _) | (_, refused @ Self::Refused(_)) => refused,
+            (Self::Open, Self::Open) => Self::Open,
+            _ => Self::Probe,
+        }
+    }
+}
+
+impl Gate {
+    /// Whether a request may pass.
+    pub fn admission(&self, now: Millis) -> Admission {
+        if self.drained {
+            return Admission::Refused(Refusal { until: None, reason: Reason::Drained, probing: false });
+        }
+        let (ejection, probing) = match self.state {
+            State::Closed { .. } => return Admission::Open,
+            State::Open(ejection) => (ejection, false),
+            State::Probation { ejection, lost_at } => (ejection, now < lost_at),
+        };
+        if now >= ejection.until && !probing {
+            return Admission::Probe;
+        }
+        let soon = if probing { now.saturating_add(PROBE_ANSWER_MS) } else { 0 };
+        let until = Some(ejection.until.max(soon));
+        Admission::Refused(Refusal { until, reason: ejection.reason, probing })
+    }
+
+    /// A request passes. The number of the probe if it is one: every request that comes to an open gate while no probe is
+    /// under way, even before its time, when all others are ejected as well.
+    pub fn pass(&mut self, now: Millis) -> Option<u32> {
+        let ejection = match self.state {
+            State::Open(ejection) => ejection,
+            State::Probation { ejection, lost_at } if now >= lost_at => ejection,
+            State::Closed { .. } | State::Probation { .. } => return None,
+        };
+        self.probes = self.probes.wrapping_add(1);
+        self.state = State::Probation { ejection, lost_at: now.saturating_add(LOST_PROBE_MS) };
+        Some(self.probes)
+    }
+
+    /// Whether outcomes of an attempt that began at `at` belong to the present: the gate is closed, and was when it began, or
+    /// it was the probe. What began before a recovery tells of the time before it: the requests that hung while the
+    /// deployment was down must not eject it again when they time out.
+    pub fn is_concerned(&self, at: Millis, probe: Option<u32>) -> bool {
+        match self.state {
+            State::Closed { since } => probe.is_some() || since.is_none_or(|since| at >= since),
+            State::Open(_) | State::Probation { .. } => false,
+        }
+    }
+
+    /// The deployment answered an attempt.
+    pub fn answered(&mut self, probe: Option<u32>, now: Millis) -> Option<Transition> {
+        self.probed(probe)?;
+        self.state = State::Closed { since: Some(now) };
+        Some(Transition::Recovered)
+    }
+
+    /// An attempt ended without a word on the deployment: if it was the probe, another may follow.
+    pub fn released(&mut self, probe: Option<u32>) {
+        if let Some(ejection) = self.probed(probe) {
+            self.state = State::Open(ejection);
+        }
+    }
+
+    /// An attempt failed. Only a probe matters here: before its time it leaves things as they were, else the ejection grows.
+    pub fn failed(
+        &mut self,
+        probe: Option<u32>,
+        class: ErrorClass,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Option<Transition> {
+        let ejection = self.probed(probe)?;
+        self.state = State::Open(ejection);
+        if now < ejection.until { None } else { self.trip(Reason::ProbeFailed { class }, now, rng) }
+    }
+
+    /// Ejects for a time that doubles with every trip.
+    pub fn trip(&mut self, reason: Reason, now: Millis, rng: &mut dyn Rng) -> Option<Transition> {
+        if matches!(self.state, State::Closed { since: Some(since) } if now >= since.saturating_add(HEALTHY_SPELL_MS))
+        {
+            self.trips = 0;
+        }
+        let length_ms = FIRST_EJECTION_MS.saturating_mul(1 << self.trips.min(16)).min(LONGEST_EJECTION_MS);
+        self.trips = self.trips.saturating_add(1);
+        self.eject(reason, jittered(length_ms, rng), now)
+    }
+
+    /// Ejects for that long, at most [`LONGEST_EJECTION_MS`], or for as long as an ejection lasts that is under way. `None`
+    /// where that is no news. A probe under way stays under way.
+    pub fn eject(&mut self, reason: Reason, length_ms: Millis, now: Millis) -> Option<Transition> {
+        let until = now.saturating_add(length_ms.min(LONGEST_EJECTION_MS));
+        let running_until = self.ejection().map_or(0, |running| running.until);
+        if until <= running_until {
+            return None;
+        }
+        let ejection = Ejection { until, reason };
+        self.state = match self.state {
+            State::Probation { lost_at, .. } => State::Probation { ejection, lost_at },
+            State::Open(_) | State::Closed { .. } => State::Open(ejection),
+        };
+        let is_news = running_until <= now || until - running_until >= NEWS_MS;
+        is_news.then_some(Transition::Ejected { until, reason })
+    }
+
+    /// The part of its usual traffic that it should get, `0.0..=1.0`. A gate that waits for its probe gets enough to be
+    /// chosen for one.
+    pub fn share(&self, now: Millis) -> f64 {
+        match self.admission(now) {
+            Admission::Refused(_) => 0.0,
+            Admission::Probe => FIRST_SHARE,
+            Admission::Open => match self.state {
+                State::Closed { since: Some(since) } => ramp(now.saturating_sub(since)),
+                _ => 1.0,
+            },
+        }
+    }
+
+    /// Takes all traffic away until [`Self::enable`].
+    pub fn drain(&mut self) {
+        self.drained = true;
+    }
+
+    /// Ends [`Self::drain`]; an ejection goes on.
+    pub fn enable(&mut self) {
+        self.drained = false;
+    }
+
+    /// Closes it and forgets every trip. Drained stays drained.
+    pub fn reset(&mut self) {
+        self.state = State::default();
+        self.trips = 0;
+    }
+
+    /// What it looks like at this time.
+    pub fn view(&self, now: Millis) -> View {
+        let ejection = self.ejection();
+        let state = match self.state {
+            _ if self.drained => Position::Drained,
+            State::Closed { .. } => Position::Closed,
+            State::Probation { lost_at, .. } if now < lost_at => Position::Probation,
+            State::Open(_) | State::Probation { .. } => Position::Open,
+        };
+        let reason =
+            if self.drained { Some(Reason::Drained) } else { ejection.map(|ejection| ejection.reason) };
+        View {
+            state,
+            until: ejection.map(|ejection| ejection.until),
+            reason,
+            why: reason.map(|reason| reason.to_string()),
+        }
+    }
+
+    fn ejection(&self) -> Option<Ejection> {
+        match self.state {
+            State::Closed { .. } => None,
+            State::Open(ejection) | State::Probation { ejection, .. } => Some(ejection),
+        }
+    }
+
+    /// The ejection that the probe of this number was to end, while it is the one under way.
+    fn probed(&self, probe: Option<u32>) -> Option<Ejection> {
+        match self.state {
+            State::Probation { ejection, .. } if probe == Some(self.probes) => Some(ejection),
+            _ => None,
+        }
+    }
+}
+
+/// A time chosen here, with chance in it.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub fn jittered(length_ms: Millis, rng: &mut dyn Rng) -> Millis {
+    (length_ms as f64 * (1.0 - JITTER * rng.unit())) as Millis
+}
+
+#[expect(clippy::cast_precision_loss, reason = "below ten thousand")]
+fn ramp(since_ms: Millis) -> f64 {
+    FIRST_SHARE + (1.0 - FIRST_SHARE) * since_ms.min(RAMP_MS) as f64 / RAMP_MS as f64
+}

@@ -1,0 +1,257 @@
+//! How much more a deployment can take, by its own word: traffic moves away before it has to refuse any.
+//!
+//! Sources: OpenAI's guide "Rate limits" (`x-ratelimit-*` with Go's lengths of time); Microsoft's "Manage Azure OpenAI quota"
+//! (the same names with plain seconds; in older versions without the limits); Microsoft's azure-openai-benchmark, which reads
+//! `azure-openai-deployment-utilization` of provisioned deployments.
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::Limits;
+use crate::attempt::retry_after;
+use crate::time::Millis;
+
+/// While more than this part is left, a deployment gets all of its traffic.
+const PLENTY: f64 = 0.2;
+
+/// What a deployment with nothing left still gets: enough to notice when that changes, and to serve where all are scarce.
+const FLOOR: f64 = 0.05;
+
+/// How long a reading holds that says nothing of a reset: limits are by the minute.
+const LIMIT_MS: Millis = 60_000;
+
+/// How long a utilisation holds: it moves with every request.
+const UTILIZATION_MS: Millis = 10_000;
+
+/// The longest that a reading is believed.
+const LONGEST_MS: Millis = 300_000;
+
+/// What the headers of one answer said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Headroom {
+    requests: Option<Reading>,
+    tokens: Option<Reading>,
+    utilization: Option<Reading>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Reading {
+    /// `0.0..=1.0`
+    left: f64,
+    until: Millis,
+}
+
+impl Headroom {
+    /// What these headers say, if anything. Names are in lower case. `limits` stand in where an answer tells what remains but
+    /// not of how much.
+    pub fn of(headers: &[(String, String)], limits: &Limits, now: Millis) -> Option<Self> {
+        let value =
+            |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim());
+        let headroom = Self {
+            requests: Reading::of(
+                value("x-ratelimit-limit-requests"),
+                value("x-ratelimit-remaining-requests"),
+                value("x-ratelimit-reset-requests"),
+                limits.rpm,
+                now,
+            ),
+            tokens: Reading::of(
+                value("x-ratelimit-limit-tokens"),
+                value("x-ratelimit-remaining-tokens"),
+                value("x-ratelimit-reset-tokens"),
+                limits.tpm,
+                now,
+            ),
+            utilization: value("azure-openai-deployment-utilization").and_then(percent).map(|used| Reading {
+                left: (1.0 - used / 100.0).clamp(0.0, 1.0),
+                until: now.saturating_add(UTILIZATION_MS),
+            }),
+        };
+        (headroom != Self::default()).then_some(headroom)
+    }
+
+    /// Whether it comes from a provisioned deployment (PTU), which refuses for moments when it is full.
+    pub fn is_provisioned(&self) -> bool {
+        self.utilization.is_some()
+    }
+
+    /// The part that is left of what is scarcest, `0.0..=1.0`; `None` when all of it is too old to be believed.
+    pub fn left(&self, now: Millis) -> Option<f64> {
+        let readings = [self.requests, self.tokens, self.utilization];
+        readings
+            .into_iter()
+            .flatten()
+            .filter(|reading| now < reading.until)
+            .map(|reading| reading.left)
+            .reduce(f64::min)
+    }
+}
+
+impl Reading {
+    fn of(
+        limit: Option<&str>,
+        remaining: Option<&str>,
+        reset: Option<&str>,
+        configured: Option<u32>,
+        now: Millis,
+    ) -> Option<Self> {
+        let remaining = number(remaining?)?;
+        let limit = limit.and_then(number).or(configured.map(f64::from)).filter(|limit| *limit > 0.0);
+        let left = match limit {
+            Some(limit) => (remaining / limit).clamp(0.0, 1.0),
+            // Nothing is nothing, of however much.
+            None if remaining <= 0.0 => 0.0,
+            None => return None,
+        };
+        let reset_ms = reset.and_then(length).unwrap_or(LIMIT_MS).min(LONGEST_MS);
+        Some(Self { left, until: now.saturating_add(reset_ms) })
+    }
+}
+
+/// The part of its usual traffic that a deployment should get with that much left, `0.0..=1.0`.
+pub fn share(left: f64) -> f64 {
+    FLOOR + (1.0 - FLOOR) * (left / PLENTY).clamp(0.0, 1.0)
+}
+
+/// A reset: `6m0s` of OpenAI, or the plain seconds of Azure.
+fn length(text: &str) -> Option<Millis> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative; `as` saturates"
+    )]
+    let seconds = number(text).map(|seconds| (seconds * 1_000.0).ceil() as Millis);
+    seconds.or_else(|| retry_after::length(text))
+}
+
+fn percent(text: &str) -> Option<f64> {
+    number(text.strip_suffix('%').unwrap_or(text).trim_end())
+}
+
+/// A number that is finite and not negative.
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Millis = 1_000_000;
+
+    fn headroom(pairs: &[(&str, &str)], limits: Limits) -> Option<Headroom> {
+        let headers: Vec<_> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Headroom::of(&headers, &limits, NOW)
+    }
+
+    #[test]
+    fn what_is_left_is_read_in_every_spelling() {
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<f64>);
+        let rows: [Row<'_>; 14] = [
+            (&[], None),
+            (&[("x-ratelimit-limit-requests", "60"), ("x-ratelimit-remaining-requests", "15")], Some(0.25)),
+            (
+                &[("x-ratelimit-limit-tokens", "150000"), ("x-ratelimit-remaining-tokens", "149984")],
+                Some(149_984.0 / 150_000.0),
+            ),
+            // The scarcer of the two.
+            (
+                &[
+                    ("x-ratelimit-limit-requests", "100"),
+                    ("x-ratelimit-remaining-requests", "90"),
+                    ("x-ratelimit-limit-tokens", "100"),
+                    ("x-ratelimit-remaining-tokens", "10"),
+                ],
+                Some(0.1),
+            ),
+            (&[("azure-openai-deployment-utilization", "66%")], Some(0.34)),
+            (&[("azure-openai-deployment-utilization", " 66.0 % ")], Some(0.34)),
+            (&[("azure-openai-deployment-utilization", "104%")], Some(0.0)), // bursts are allowed for
+            (&[("azure-openai-deployment-utilization", "high")], None),
+            (&[("x-ratelimit-remaining-requests", "0")], Some(0.0)), // no limit needed
+            (&[("x-ratelimit-remaining-requests", "7")], None),      // of how many?
+            (&[("x-ratelimit-limit-requests", "60")], None),
+            (&[("x-ratelimit-limit-requests", "0"), ("x-ratelimit-remaining-requests", "7")], None),
+            (&[("x-ratelimit-limit-requests", "10"), ("x-ratelimit-remaining-requests", "-1")], None), // unlimited, to some
+            (&[("x-ratelimit-limit-requests", "10"), ("x-ratelimit-remaining-requests", "70")], Some(1.0)),
+        ];
+        for (pairs, expected) in rows {
+            let left = headroom(pairs, Limits::default()).and_then(|headroom| headroom.left(NOW));
+            assert_eq!(
+                left.map(|left| (left * 1e6).round()),
+                expected.map(|left| (left * 1e6).round()),
+                "{pairs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn configured_limits_stand_in_for_a_missing_header() {
+        let limits = Limits { rpm: Some(70), tpm: None };
+        let pairs = [("x-ratelimit-remaining-requests", "7")];
+        assert_eq!(headroom(&pairs, limits).and_then(|headroom| headroom.left(NOW)), Some(0.1));
+    }
+
+    #[test]
+    fn a_reading_holds_until_its_reset() {
+        for (reset, lasts_ms) in [
+            ("12ms", 12), // OpenAI
+            ("1s", 1_000),
+            ("6m0s", 300_000), // six minutes, and no reading is believed for longer than five
+            ("1m2.5s", 62_500),
+            ("1h2m3.5s", 300_000),
+            ("10", 10_000), // Azure
+            ("0.5", 500),
+            ("500µs", 60_000), // not understood: the usual minute
+            ("soon", 60_000),
+            ("-3", 60_000),
+            ("1e99", 300_000),
+        ] {
+            let pairs = [
+                ("x-ratelimit-limit-requests", "10"),
+                ("x-ratelimit-remaining-requests", "1"),
+                ("x-ratelimit-reset-requests", reset),
+            ];
+            let read = headroom(&pairs, Limits::default()).unwrap();
+            assert_eq!(read.left(NOW + lasts_ms - 1), Some(0.1), "{reset}");
+            assert_eq!(read.left(NOW + lasts_ms), None, "{reset}");
+        }
+        let full = headroom(&[("azure-openai-deployment-utilization", "100%")], Limits::default()).unwrap();
+        assert_eq!((full.left(NOW + 9_999), full.left(NOW + 10_000)), (Some(0.0), None));
+    }
+
+    #[test]
+    fn only_provisioned_deployments_tell_their_utilisation() {
+        let provisioned = headroom(&[("azure-openai-deployment-utilization", "5%")], Limits::default());
+        let standard = headroom(&[("x-ratelimit-remaining-requests", "0")], Limits::default());
+        assert_eq!(provisioned.map(|headroom| headroom.is_provisioned()), Some(true));
+        assert_eq!(standard.map(|headroom| headroom.is_provisioned()), Some(false));
+    }
+
+    #[test]
+    fn traffic_moves_away_in_the_last_fifth_and_never_ceases() {
+        for (left, expected) in [(1.0, 1.0), (0.5, 1.0), (0.2, 1.0), (0.1, 0.525), (0.0, 0.05)] {
+            assert!((share(left) - expected).abs() < 1e-9, "{left}: {}", share(left));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_gives_a_share_or_none(limit in ".*", remaining in any::<f64>(), reset in ".*", used in ".*", now in any::<Millis>()) {
+            let headers: Vec<_> = [
+                ("x-ratelimit-limit-tokens", limit),
+                ("x-ratelimit-remaining-tokens", remaining.to_string()),
+                ("x-ratelimit-reset-tokens", reset),
+                ("azure-openai-deployment-utilization", used),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec();
+            let left = Headroom::of(&headers, &Limits { rpm: None, tpm: Some(5) }, now).and_then(|read| read.left(now));
+            if let Some(left) = left {
+                prop_assert!((0.0..=1.0).contains(&left));
+                prop_assert!((0.05..=1.0).contains(&share(left)));
+            }
+        }
+    }
+}

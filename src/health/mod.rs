@@ -1,0 +1,256 @@
+//! What one isolate learns about deployments, and who gets traffic because of it.
+//!
+//! [`Health`] keeps, for each deployment of a graph: a [`gate`] that ejects it and lets it back; the signals that trip the gate
+//! ([`accrual`]); averages of its speed ([`ewma`]); and how much more it can take ([`headroom`]). An attempt asks for
+//! [`Health::admission`], announces itself with [`Health::begin`], and ends with [`Health::record`]:
+//!
+//! ```
+//! use switchyard::attempt::class::ErrorClass;
+//! use switchyard::health::gate::Admission;
+//! use switchyard::health::limits::Limits;
+//! use switchyard::health::{Health, Outcome, Sample};
+//! use switchyard::request::operation::Operation::ChatCompletions;
+//! use switchyard::rng::SplitMix64;
+//!
+//! let mut health = Health::new(&[Limits::default()]);
+//! let (mut rng, now) = (SplitMix64::new(1), 1_767_225_600_000);
+//! assert_eq!(health.admission(0, ChatCompletions, now), Admission::Open);
+//! let ticket = health.begin(0, ChatCompletions, 1_200, now);
+//! let outcome = Outcome::Failed { class: ErrorClass::RateLimit, hint_ms: Some(20_000) };
+//! let changes = health.record(ticket, &Sample::of(outcome), now + 80, &mut rng);
+//! assert_eq!(changes[0].to_string(), "0 is out: rate limited; it asked to be left alone for 20000 ms");
+//! assert!(matches!(health.admission(0, ChatCompletions, now + 80), Admission::Refused(_)));
+//! ```
+//!
+//! Everything is plain data: no clock, no chance of its own, no I/O. Nothing waits. Deployments that are not known (an
+//! `id` of another graph) are open and have no signals.
+
+pub mod accrual;
+pub mod budget;
+mod deployment;
+pub mod ewma;
+pub mod gate;
+pub mod headroom;
+pub mod limits;
+pub mod reason;
+pub mod ring;
+pub mod window;
+
+use std::fmt::{Display, Formatter};
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::class::ErrorClass;
+use crate::request::operation::Operation;
+use crate::rng::Rng;
+use crate::time::Millis;
+use deployment::{Changes, Deployment};
+pub use deployment::{LastError, Snapshot};
+use gate::{Admission, Transition};
+use headroom::Headroom;
+use limits::Limits;
+
+/// All deployments of one graph, as one isolate sees them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Health {
+    deployments: Vec<Deployment>,
+}
+
+/// An attempt under way. It is given back once, with what came of it; until then it counts as in flight.
+#[derive(Debug)]
+#[must_use = "an attempt that is never recorded stays in flight"]
+pub struct Ticket {
+    deployment: usize,
+    operation: Operation,
+    at: Millis,
+    probe: Option<u32>,
+    operation_probe: Option<u32>,
+}
+
+impl Ticket {
+    /// The deployment that it went to.
+    pub fn deployment(&self) -> usize {
+        self.deployment
+    }
+
+    /// Whether others wait for what comes of it.
+    pub fn is_probe(&self) -> bool {
+        self.probe.is_some() || self.operation_probe.is_some()
+    }
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From its begin to the first content, where it was streamed.
+    pub first_token_ms: Option<Millis>,
+    /// Tokens written, where known.
+    pub output_tokens: Option<u64>,
+    /// What the headers of the answer said, if there was one: of failures as well.
+    pub headroom: Option<Headroom>,
+}
+
+impl Sample {
+    /// An outcome without measurements.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcome, first_token_ms: None, output_tokens: None, headroom: None }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It served the client, to the end.
+    Alive,
+    /// It failed, before the commit point or after it. What that says about the deployment is decided here, by the class.
+    Failed {
+        /// The class of the failure.
+        class: ErrorClass,
+        /// How long the deployment asked to be left alone.
+        hint_ms: Option<Millis>,
+    },
+    /// The client left, or a hedge was not needed any more: nothing was learned.
+    Abandoned,
+}
+
+/// A gate has moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whose.
+    pub deployment: usize,
+    /// Of which operation; `None`: of all of them.
+    pub operation: Option<Operation>,
+    /// What it did, and why.
+    pub transition: Transition,
+}
+
+/// The deployment of several that will be back first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Soonest {
+    /// Which one.
+    pub deployment: usize,
+    /// When.
+    pub at: Millis,
+    /// Whether a probe is under way, so that nobody else should try it.
+    pub probing: bool,
+}
+
+impl Health {
+    /// Knows nothing yet. One entry of `limits` for each deployment, by id.
+    pub fn new(limits: &[Limits]) -> Self {
+        Self { deployments: limits.iter().map(|limits| Deployment::new(*limits)).collect() }
+    }
+
+    /// Whether an attempt may be made there.
+    pub fn admission(&self, id: usize, operation: Operation, now: Millis) -> Admission {
+        self.deployments.get(id).map_or(Admission::Open, |deployment| deployment.admission(operation, now))
+    }
+
+    /// An attempt begins there. `tokens`: of its prompt and the longest answer that it allows, as far as known.
+    ///
+    /// Admission is not asked again: an attempt at an ejected deployment becomes its probe, if none is under way.
+    pub fn begin(&mut self, id: usize, operation: Operation, tokens: u64, now: Millis) -> Ticket {
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let (probe, operation_probe) =
+            self.deployments.get_mut(id).map_or((None, None), |found| found.begin(operation, tokens, now));
+        Ticket { deployment: id, operation, at: now, probe, operation_probe }
+    }
+
+    /// The attempt reached its commit point. A probe has passed with that: the others need not wait until its stream ends.
+    pub fn committed(&mut self, ticket: &Ticket, now: Millis) -> Vec<Change> {
+        let changes = self.deployments.get_mut(ticket.deployment).map(|found| found.answered(ticket, now));
+        list(ticket, changes)
+    }
+
+    /// The attempt is over.
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
+    pub fn record(&mut self, ticket: Ticket, sample: &Sample, now: Millis, rng: &mut dyn Rng) -> Vec<Change> {
+        let found = self.deployments.get_mut(ticket.deployment);
+        let changes = found.map(|found| found.record(&ticket, sample, now, rng));
+        list(&ticket, changes)
+    }
+
+    /// How long a request would wait there, in milliseconds, for comparison: the peak EWMA of its latency, times the requests
+    /// that are before it and itself. `None` while nothing was ever answered.
+    pub fn score(&self, id: usize, now: Millis) -> Option<f64> {
+        self.deployments.get(id)?.score(now)
+    }
+
+    /// Attempts under way.
+    pub fn in_flight(&self, id: usize) -> u32 {
+        self.deployments.get(id).map_or(0, Deployment::in_flight)
+    }
+
+    /// The part of its usual traffic that it should get, `0.0..=1.0`: how far it has recovered, times how much it can take.
+    pub fn share(&self, id: usize, now: Millis) -> f64 {
+        self.deployments.get(id).map_or(1.0, |deployment| deployment.share(now))
+    }
+
+    /// The configured limits, for [`Headroom::of`].
+    pub fn limits(&self, id: usize) -> Limits {
+        self.deployments.get(id).map(Deployment::limits).unwrap_or_default()
+    }
+
+    /// Which of them will be back first; of equals the first. One without a probe under way is preferred. `None` where only
+    /// an administrator could bring one back.
+    pub fn soonest(
+        &self,
+        ids: impl IntoIterator<Item = usize>,
+        operation: Operation,
+        now: Millis,
+    ) -> Option<Soonest> {
+        let found = ids.into_iter().filter_map(|id| match self.admission(id, operation, now) {
+            Admission::Open | Admission::Probe => Some(Soonest { deployment: id, at: now, probing: false }),
+            Admission::Refused(refusal) => {
+                refusal.until.map(|at| Soonest { deployment: id, at, probing: refusal.probing })
+            }
+        });
+        found.min_by_key(|soonest| (soonest.probing, soonest.at))
+    }
+
+    /// Takes all traffic from it until [`Self::enable`].
+    pub fn drain(&mut self, id: usize) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.gate_mut().drain();
+        }
+    }
+
+    /// Ends [`Self::drain`].
+    pub fn enable(&mut self, id: usize) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.gate_mut().enable();
+        }
+    }
+
+    /// Forgets what was learned about it. Drained stays drained.
+    pub fn reset(&mut self, id: usize) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.reset();
+        }
+    }
+
+    /// Every deployment, by id.
+    pub fn snapshot(&self, now: Millis) -> Vec<Snapshot> {
+        self.deployments.iter().map(|deployment| deployment.snapshot(now)).collect()
+    }
+}
+
+fn list(ticket: &Ticket, changes: Option<Changes>) -> Vec<Change> {
+    let Changes { of_deployment, of_operation } = changes.unwrap_or_default();
+    let change = |operation, transition| Change { deployment: ticket.deployment, operation, transition };
+    let of_deployment = of_deployment.map(|transition| change(None, transition));
+    let of_operation = of_operation.map(|transition| change(Some(ticket.operation), transition));
+    of_deployment.into_iter().chain(of_operation).collect()
+}
+
+impl Display for Change {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        let deployment = self.deployment;
+        match self.transition {
+            Transition::Ejected { reason, .. } => write!(formatter, "{deployment} is out: {reason}"),
+            Transition::Recovered => write!(formatter, "{deployment} is back"),
+        }
+    }
+}

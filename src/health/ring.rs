@@ -1,0 +1,161 @@
+//! A counter that forgets: a sum over the last moments, in a fixed piece of memory.
+//!
+//! Time is cut into buckets, and a ring holds the newest ones. The window therefore slides by whole buckets: it is between
+//! nine and ten of them long. The clock may stand still (Workers move it with I/O only) and may step back: times a little
+//! earlier than the newest one count as the newest, and a time a whole window earlier shows that the newest one was wrong,
+//! so everything starts over there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Millis;
+
+/// Buckets in a ring. Ten, so that the window's length is off by a tenth at most.
+pub const BUCKETS: usize = 10;
+
+/// A count per bucket of time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ring {
+    /// 0 counts as 1.
+    bucket_ms: Millis,
+    /// The number of the newest bucket since the epoch.
+    newest: u64,
+    /// Newest first.
+    counts: [u32; BUCKETS],
+}
+
+impl Ring {
+    /// An empty ring that looks back over ten buckets of this length.
+    pub fn new(bucket_ms: Millis) -> Self {
+        Self { bucket_ms, newest: 0, counts: [0; BUCKETS] }
+    }
+
+    /// Counts `n` more, now.
+    pub fn add(&mut self, n: u32, now: Millis) {
+        let bucket = self.bucket(now);
+        if self.is_out_of_sight(bucket) {
+            self.counts = [0; BUCKETS];
+            self.newest = bucket;
+        }
+        while self.newest < bucket {
+            self.counts.rotate_right(1);
+            self.counts[0] = 0;
+            self.newest += 1;
+        }
+        self.counts[0] = self.counts[0].saturating_add(n);
+    }
+
+    /// What was counted within the window that ends now.
+    pub fn sum(&self, now: Millis) -> u32 {
+        let bucket = self.bucket(now);
+        if self.is_out_of_sight(bucket) {
+            return 0;
+        }
+        let passed = usize::try_from(bucket.saturating_sub(self.newest)).unwrap_or(BUCKETS);
+        self.counts
+            .iter()
+            .take(BUCKETS.saturating_sub(passed))
+            .fold(0, |sum: u32, count| sum.saturating_add(*count))
+    }
+
+    /// What was counted in the bucket of this moment.
+    pub fn latest(&self, now: Millis) -> u32 {
+        let bucket = self.bucket(now);
+        if bucket > self.newest || self.is_out_of_sight(bucket) { 0 } else { self.counts[0] }
+    }
+
+    fn bucket(&self, now: Millis) -> u64 {
+        now / self.bucket_ms.max(1)
+    }
+
+    fn is_out_of_sight(&self, bucket: u64) -> bool {
+        bucket.abs_diff(self.newest) >= BUCKETS as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BUCKET_MS: Millis = 1_000;
+
+    #[test]
+    fn a_count_leaves_with_its_bucket() {
+        let mut ring = Ring::new(BUCKET_MS);
+        ring.add(3, 5_999);
+        for (now, expected) in [(5_999, 3), (6_000, 3), (14_999, 3), (15_000, 0), (u64::MAX, 0)] {
+            assert_eq!(ring.sum(now), expected, "at {now}");
+        }
+    }
+
+    #[test]
+    fn counts_of_the_same_millisecond_add_up() {
+        let mut ring = Ring::new(BUCKET_MS);
+        for _ in 0..100 {
+            ring.add(1, 7_000);
+        }
+        assert_eq!(ring.sum(7_000), 100);
+        assert_eq!((ring.latest(7_999), ring.latest(8_000)), (100, 0));
+    }
+
+    #[test]
+    fn an_idle_gap_of_any_length_clears_the_ring_at_once() {
+        let mut ring = Ring::new(1);
+        ring.add(1, 0);
+        ring.add(1, u64::MAX); // Years of buckets, and no loop over them.
+        assert_eq!(ring.sum(u64::MAX), 1);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_a_little_loses_nothing() {
+        let mut ring = Ring::new(BUCKET_MS);
+        ring.add(1, 20_000);
+        ring.add(1, 15_000);
+        assert_eq!((ring.sum(15_000), ring.sum(20_000)), (2, 2));
+    }
+
+    #[test]
+    fn a_time_from_the_far_future_does_not_freeze_the_ring() {
+        let mut ring = Ring::new(BUCKET_MS);
+        ring.add(1, 9_000_000);
+        ring.add(1, 20_000);
+        assert_eq!((ring.sum(20_000), ring.sum(30_000)), (1, 0));
+    }
+
+    #[test]
+    fn counts_saturate() {
+        let mut ring = Ring::new(BUCKET_MS);
+        ring.add(u32::MAX, 0);
+        ring.add(1, 0);
+        ring.add(1, 1_000);
+        assert_eq!(ring.sum(1_000), u32::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn it_equals_a_list_of_everything(steps in prop::collection::vec((0u64..4_000, 0u32..50), 0..60), bucket_ms in 1u64..2_000) {
+            let mut ring = Ring::new(bucket_ms);
+            let mut list = Vec::new();
+            let mut now = 1_000_000;
+            for (wait_ms, n) in steps {
+                now += wait_ms;
+                ring.add(n, now);
+                list.push((now / bucket_ms, n));
+                for later in [now, now + bucket_ms, now + 9 * bucket_ms, now + 10 * bucket_ms] {
+                    let naive: u32 =
+                        list.iter().filter(|(bucket, _)| bucket + 10 > later / bucket_ms).map(|(_, n)| n).sum();
+                    prop_assert_eq!(ring.sum(later), naive);
+                }
+            }
+        }
+
+        #[test]
+        fn no_clock_breaks_it(times in prop::collection::vec(any::<Millis>(), 0..20), bucket_ms in any::<Millis>()) {
+            let mut ring = Ring::new(bucket_ms);
+            for now in times {
+                ring.add(1, now);
+                prop_assert!(ring.sum(now) >= 1);
+            }
+        }
+    }
+}

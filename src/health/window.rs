@@ -1,0 +1,56 @@
+//! How many of the latest requests went well: the last ten seconds.
+
+use serde::{Deserialize, Serialize};
+
+use super::ring::Ring;
+use crate::time::Millis;
+
+/// One second: with ten buckets the window is ten seconds long, in which a busy isolate sees enough requests to judge by and
+/// a quiet one trips by its run of failures anyway.
+const BUCKET_MS: Millis = 1_000;
+
+/// Outcomes within the last ten seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    successes: Ring,
+    failures: Ring,
+}
+
+/// What a window holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Requests that were served.
+    pub successes: u32,
+    /// Requests that failed by the deployment's fault.
+    pub failures: u32,
+}
+
+impl Counts {
+    /// All of them.
+    pub fn total(self) -> u32 {
+        self.successes.saturating_add(self.failures)
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { successes: Ring::new(BUCKET_MS), failures: Ring::new(BUCKET_MS) }
+    }
+}
+
+impl Window {
+    /// One more success.
+    pub fn succeeded(&mut self, now: Millis) {
+        self.successes.add(1, now);
+    }
+
+    /// One more failure.
+    pub fn failed(&mut self, now: Millis) {
+        self.failures.add(1, now);
+    }
+
+    /// What happened within the window that ends now.
+    pub fn counts(&self, now: Millis) -> Counts {
+        Counts { successes: self.successes.sum(now), failures: self.failures.sum(now) }
+    }
+}

@@ -1,0 +1,94 @@
+//! One isolate on a clock that tests move.
+
+use switchyard::attempt::class::ErrorClass::{self, RateLimit, Unavailable};
+use switchyard::health::gate::{Admission, Refusal};
+use switchyard::health::limits::Limits;
+use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
+use switchyard::request::operation::Operation::{self, ChatCompletions as Chat};
+use switchyard::rng::SplitMix64;
+use switchyard::time::Millis;
+
+/// When every story begins.
+pub const START: Millis = 1_767_225_600_000;
+
+/// An isolate with a few deployments, and its clock.
+pub struct Isolate {
+    pub health: Health,
+    pub now: Millis,
+    pub rng: SplitMix64,
+}
+
+impl Isolate {
+    pub fn new(deployments: usize) -> Self {
+        Self {
+            health: Health::new(&vec![Limits::default(); deployments]),
+            now: START,
+            rng: SplitMix64::new(7),
+        }
+    }
+
+    pub fn wait(&mut self, ms: Millis) -> &mut Self {
+        self.now += ms;
+        self
+    }
+
+    pub fn begin(&mut self) -> Ticket {
+        self.health.begin(0, Chat, 0, self.now)
+    }
+
+    pub fn end(&mut self, ticket: Ticket, outcome: Outcome) -> Vec<Change> {
+        self.health.record(ticket, &Sample::of(outcome), self.now, &mut self.rng)
+    }
+
+    /// A whole attempt within this millisecond.
+    pub fn try_with(&mut self, operation: Operation, sample: &Sample) -> Vec<Change> {
+        let ticket = self.health.begin(0, operation, 0, self.now);
+        self.health.record(ticket, sample, self.now, &mut self.rng)
+    }
+
+    pub fn attempt(&mut self, outcome: Outcome) -> Vec<Change> {
+        self.try_with(Chat, &Sample::of(outcome))
+    }
+
+    pub fn fail(&mut self, class: ErrorClass) -> Vec<Change> {
+        self.attempt(Outcome::Failed { class, hint_ms: None })
+    }
+
+    pub fn rate_limit(&mut self, hint_ms: Millis) -> Vec<Change> {
+        self.attempt(Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) })
+    }
+
+    /// Five failures.
+    pub fn trip(&mut self) -> &mut Self {
+        for _ in 0..5 {
+            self.fail(Unavailable);
+        }
+        self
+    }
+
+    pub fn admission(&self) -> Admission {
+        self.health.admission(0, Chat, self.now)
+    }
+
+    pub fn refusal(&self) -> Refusal {
+        match self.admission() {
+            Admission::Refused(refusal) => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How long it is still ejected.
+    pub fn ejected_ms(&self) -> Millis {
+        self.refusal().until.unwrap() - self.now
+    }
+
+    /// To the end of the ejection.
+    pub fn sit_out(&mut self) -> &mut Self {
+        self.now = self.refusal().until.unwrap();
+        self
+    }
+
+    pub fn share(&self) -> f64 {
+        self.health.share(0, self.now)
+    }
+}

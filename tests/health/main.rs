@@ -1,0 +1,7 @@
+//! What one isolate learns about deployments, in virtual time.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod isolate;
+mod properties;
+mod stories;

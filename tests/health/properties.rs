@@ -1,0 +1,133 @@
+//! What holds for every history.
+
+use proptest::prelude::*;
+use switchyard::attempt::class::ErrorClass::{self, *};
+use switchyard::health::gate::{Admission, Position, Transition};
+use switchyard::health::{Outcome, Sample, Ticket};
+use switchyard::request::operation::Operation::ChatCompletions as Chat;
+use switchyard::rng::SplitMix64;
+use switchyard::time::Millis;
+
+use crate::isolate::Isolate;
+
+/// One step of a random history.
+#[derive(Debug, Clone)]
+enum Step {
+    Wait(Millis),
+    Begin,
+    /// Ends the nth attempt under way.
+    End(usize, Outcome),
+    Commit(usize),
+}
+
+/// All that concern the gate of a whole deployment.
+const CLASSES: [ErrorClass; 10] = [
+    RateLimit,
+    Quota,
+    Unavailable,
+    Timeout,
+    Connection,
+    Auth,
+    ContextWindow,
+    ContentPolicy,
+    BadRequest,
+    Truncated,
+];
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    let hints = prop_oneof![Just(None), (0u64..400_000).prop_map(Some)];
+    prop_oneof![
+        2 => Just(Outcome::Alive),
+        1 => Just(Outcome::Abandoned),
+        5 => (prop::sample::select(CLASSES.to_vec()), hints)
+            .prop_map(|(class, hint_ms)| Outcome::Failed { class, hint_ms }),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        // Not longer in all than a probe may take.
+        2 => (0u64..590).prop_map(Step::Wait),
+        3 => Just(Step::Begin),
+        4 => (0usize..8, outcomes()).prop_map(|(nth, outcome)| Step::End(nth, outcome)),
+        1 => (0usize..8).prop_map(Step::Commit),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #[test]
+    fn gates_keep_their_promises_in_every_history(steps in steps(), seed in any::<u64>()) {
+        let mut isolate = Isolate::new(1);
+        isolate.rng = SplitMix64::new(seed);
+        let mut under_way: Vec<Ticket> = Vec::new();
+        // Which of them is the probe.
+        let mut probing: Option<usize> = None;
+        let mut ejected_until = 0;
+        for step in steps {
+            let mut changes = Vec::new();
+            match step {
+                Step::Wait(ms) => isolate.now += ms,
+                Step::Begin => {
+                    let is_closed = isolate.admission() == Admission::Open;
+                    let ticket = isolate.begin();
+                    prop_assert_eq!(ticket.is_probe(), !is_closed && probing.is_none());
+                    if ticket.is_probe() {
+                        probing = Some(under_way.len());
+                    }
+                    under_way.push(ticket);
+                }
+                Step::End(nth, outcome) if nth < under_way.len() => {
+                    changes = isolate.end(under_way.remove(nth), outcome);
+                    probing = probing.filter(|at| *at != nth).map(|at| if at > nth { at - 1 } else { at });
+                }
+                Step::Commit(nth) if nth < under_way.len() => {
+                    changes = isolate.health.committed(&under_way[nth], isolate.now);
+                }
+                Step::End(..) | Step::Commit(_) => {}
+            }
+            for change in changes {
+                match change.transition {
+                    Transition::Recovered => (probing, ejected_until) = (None, 0),
+                    Transition::Ejected { until, .. } => {
+                        prop_assert!(until > isolate.now && until <= isolate.now + 300_000);
+                    }
+                }
+            }
+            let gate = &isolate.health.snapshot(isolate.now)[0].gate;
+            prop_assert!(gate.until.unwrap_or(0) >= ejected_until, "an ejection was shortened");
+            ejected_until = gate.until.unwrap_or(0);
+            prop_assert_eq!(gate.state == Position::Probation, probing.is_some());
+            prop_assert_eq!(isolate.health.in_flight(0) as usize, under_way.len());
+            prop_assert!((0.0..=1.0).contains(&isolate.share()));
+        }
+    }
+
+    #[test]
+    fn after_recovery_the_share_only_grows(waits in prop::collection::vec(0u64..3_000, 1..30)) {
+        let mut isolate = Isolate::new(1);
+        isolate.trip().sit_out().attempt(Outcome::Alive);
+        let mut share = isolate.share();
+        for wait_ms in waits {
+            isolate.wait(wait_ms);
+            prop_assert!(isolate.share() >= share);
+            share = isolate.share();
+        }
+    }
+
+    #[test]
+    fn no_clock_and_no_history_break_it(
+        times in prop::collection::vec((any::<Millis>(), outcomes(), any::<Option<u64>>(), any::<Option<u64>>()), 0..40),
+    ) {
+        let mut isolate = Isolate::new(1);
+        for (now, outcome, first_token_ms, output_tokens) in times {
+            let ticket = isolate.health.begin(0, Chat, now, isolate.now);
+            isolate.now = now;
+            let sample = Sample { first_token_ms, output_tokens, ..Sample::of(outcome) };
+            isolate.health.record(ticket, &sample, now, &mut isolate.rng);
+            prop_assert!(isolate.health.score(0, now).is_none_or(|score| score.is_finite() && score >= 0.0));
+            prop_assert!((0.0..=1.0).contains(&isolate.share()));
+            isolate.health.snapshot(now);
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! A story for each rule.
+
+use switchyard::attempt::class::ErrorClass::{self, *};
+use switchyard::health::gate::{Admission, Position, Refusal, Transition};
+use switchyard::health::headroom::Headroom;
+use switchyard::health::limits::Limits;
+use switchyard::health::reason::Reason;
+use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
+use switchyard::request::operation::Operation::{self, ChatCompletions as Chat, Responses};
+use switchyard::rng::SplitMix64;
+use switchyard::time::Millis;
+
+use crate::isolate::{Isolate, START};
+
+#[test]
+fn an_unknown_deployment_gets_its_chance() {
+    let isolate = Isolate::new(1);
+    assert_eq!(isolate.admission(), Admission::Open);
+    assert!((isolate.share() - 1.0).abs() < 1e-9);
+    assert_eq!(isolate.health.score(0, START), None);
+}
+
+#[test]
+fn five_failures_in_a_row_eject_and_say_why() {
+    let mut isolate = Isolate::new(1);
+    for _ in 0..4 {
+        assert_eq!(isolate.fail(Connection), []);
+    }
+    let changes = isolate.fail(Timeout);
+    let reason = Reason::ConsecutiveFailures { failures: 5, class: Timeout };
+    let until = isolate.refusal().until.unwrap();
+    let transition = Transition::Ejected { until, reason };
+    assert_eq!(changes, [Change { deployment: 0, operation: None, transition }]);
+    assert_eq!(isolate.refusal(), Refusal { until: Some(until), reason, probing: false });
+    assert!((7_500..=10_000).contains(&isolate.ejected_ms()), "{}", isolate.ejected_ms());
+}
+
+#[test]
+fn a_brown_out_ejects_by_its_rate() {
+    let mut isolate = Isolate::new(1);
+    for _ in 0..4 {
+        isolate.attempt(Outcome::Alive);
+        isolate.fail(Truncated);
+        isolate.wait(500);
+    }
+    isolate.attempt(Outcome::Alive);
+    isolate.fail(Truncated);
+    let reason = Reason::FailureRate { failures: 5, requests: 10, class: Truncated };
+    assert_eq!(isolate.refusal().reason, reason);
+}
+
+#[test]
+fn what_the_caller_did_never_counts() {
+    for outcome in [
+        Outcome::Failed { class: BadRequest, hint_ms: None },
+        Outcome::Failed { class: ContentPolicy, hint_ms: None },
+        Outcome::Failed { class: ContextWindow, hint_ms: None },
+        Outcome::Abandoned,
+    ] {
+        let mut isolate = Isolate::new(1);
+        for _ in 0..100 {
+            assert_eq!(isolate.attempt(outcome), [], "{outcome:?}");
+        }
+        assert_eq!(isolate.admission(), Admission::Open, "{outcome:?}");
+        assert_eq!(isolate.health.score(0, isolate.now), None, "a refusal says nothing about speed");
+        assert_eq!(isolate.health.in_flight(0), 0);
+    }
+}
+
+#[test]
+fn a_bad_request_ends_a_run_and_a_client_that_leaves_does_not() {
+    for (between, ejected) in [
+        (Outcome::Failed { class: BadRequest, hint_ms: None }, false),
+        (Outcome::Alive, false),
+        (Outcome::Abandoned, true),
+        // It answers, but is no sign that it serves.
+        (Outcome::Failed { class: RateLimit, hint_ms: Some(10) }, true),
+    ] {
+        let mut isolate = Isolate::new(1);
+        for _ in 0..4 {
+            isolate.fail(Unavailable);
+        }
+        isolate.attempt(between);
+        isolate.fail(Unavailable);
+        assert_eq!(isolate.admission() != Admission::Open, ejected, "{between:?}");
+    }
+}
+
+#[test]
+fn the_first_request_after_an_ejection_is_the_probe_and_the_others_wait_for_it() {
+    let mut isolate = Isolate::new(1);
+    isolate.trip().sit_out();
+    assert_eq!(isolate.admission(), Admission::Probe);
+    assert!(isolate.share() > 0.0, "else no draw would ever choose it");
+    let probe = isolate.begin();
+    assert!(probe.is_probe());
+    assert!(isolate.refusal().probing);
+    assert_eq!(isolate.ejected_ms(), 1_000, "the others look again in a second");
+    let second = isolate.begin();
+    assert!(!second.is_probe());
+    isolate.end(second, Outcome::Abandoned);
+    let changes = isolate.end(probe, Outcome::Alive);
+    assert_eq!(changes[0].transition, Transition::Recovered);
+    assert_eq!(isolate.admission(), Admission::Open);
+}
+
+#[test]
+fn a_probe_has_passed_at_its_commit_point() {
+    let mut isolate = Isolate::new(1);
+    isolate.trip().sit_out();
+    let probe = isolate.begin();
+    let changes = isolate.health.committed(&probe, isolate.now);
+    assert_eq!(changes.len(), 1);
+    assert_eq!(isolate.admission(), Admission::Open);
+    // Its stream goes on, and breaks: one failure like any other.
+    isolate.wait(3_000);
+    assert_eq!(isolate.end(probe, Outcome::Failed { class: Truncated, hint_ms: None }), []);
+    assert_eq!(isolate.health.snapshot(isolate.now)[0].consecutive_failures, 1);
+}
+
+#[test]
+fn a_probe_that_fails_doubles_the_ejection_up_to_five_minutes() {
+    let mut isolate = Isolate::new(1);
+    isolate.trip();
+    for expected_ms in [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000] {
+        let ejected_ms = isolate.ejected_ms();
+        assert!((expected_ms * 3 / 4..=expected_ms).contains(&ejected_ms), "{ejected_ms} of {expected_ms}");
+        isolate.sit_out();
+        let changes = isolate.fail(Connection);
+        assert_eq!(changes.len(), 1);
+        assert_eq!(isolate.refusal().reason, Reason::ProbeFailed { class: Connection });
+    }
+}
+
+#[test]
+fn ejections_grow_while_it_flaps_and_start_over_after_a_healthy_spell() {
+    for (healthy_ms, longest_ms) in [(299_000, 20_000), (300_000, 10_000)] {
+        let mut isolate = Isolate::new(1);
+        isolate.trip().sit_out().attempt(Outcome::Alive);
+        isolate.wait(healthy_ms).trip();
+        let ejected_ms = isolate.ejected_ms();
+        assert!((longest_ms * 3 / 4..=longest_ms).contains(&ejected_ms), "{ejected_ms} after {healthy_ms}");
+    }
+}
+
+#[test]
+fn isolates_do_not_probe_together() {
+    let mut ends: Vec<Millis> = (0..50)
+        .map(|seed| {
+            let mut isolate = Isolate::new(1);
+            isolate.rng = SplitMix64::new(seed);
+            isolate.trip().ejected_ms()
+        })
+        .collect();
+    ends.sort_unstable();
+    ends.dedup();
+    assert!(ends.len() > 40, "{ends:?}");
+}
+
+#[test]
+fn a_client_that_leaves_its_probe_makes_room_for_the_next() {
+    let mut isolate = Isolate::new(1);
+    isolate.trip().sit_out();
+    assert_eq!(isolate.attempt(Outcome::Abandoned), []);
+    assert_eq!(isolate.admission(), Admission::Probe);
+}
+
+#[test]
+fn a_probe_that_never_comes_back_is_given_up() {
+    let mut isolate = Isolate::new(1);
+    isolate.trip().sit_out();
+    let lost = isolate.begin();
+    isolate.wait(119_999);
+    assert!(isolate.refusal().probing);
+    isolate.wait(1);
+    assert_eq!(isolate.admission(), Admission::Probe);
+    let next = isolate.begin();
+    assert!(next.is_probe());
+    // The lost one turns up after all: it does not speak for the new one.
+    assert_eq!(isolate.end(lost, Outcome::Failed { class: Timeout, hint_ms: None }), []);
+    assert!(isolate.refusal().probing);
+    assert_eq!(isolate.end(next, Outcome::Alive)[0].transition, Transition::Recovered);
+}
+
+#[test]
+fn what_was_sent_before_an_ejection_neither_ends_nor_prolongs_it() {
+    let mut isolate = Isolate::new(1);
+    let (slow, slower) = (isolate.begin(), isolate.begin());
+    isolate.trip();
+    let until = isolate.refusal().until;
+    assert_eq!(isolate.end(slow, Outcome::Alive), []);
+    assert_eq!(isolate.end(slower, Outcome::Failed { class: Timeout, hint_ms: None }), []);
+    assert_eq!(isolate.refusal().until, until);
+}
+
+#[test]
+fn requests_that_hung_in_the_outage_do_not_eject_again_when_they_time_out() {
+    let mut isolate = Isolate::new(1);
+    let hanging: Vec<Ticket> = (0..20).map(|_| isolate.begin()).collect();
+    isolate.trip().sit_out().attempt(Outcome::Alive);
+    isolate.wait(50_000);
+    for ticket in hanging {
+        assert_eq!(isolate.end(ticket, Outcome::Failed { class: Timeout, hint_ms: None }), []);
+    }
+    assert_eq!(isolate.admission(), Admission::Open);
+}
+
+#[test]
+fn after_a_passed_probe_traffic_grows_over_ten_seconds() {
+    let mut isolate = Isolate::new(1);
+    isolate.trip();
+    assert!(isolate.share().abs() < 1e-9);
+    isolate.sit_out().attempt(Outcome::Alive);
+    for (wait_ms, expected) in [(0, 0.1), (5_000, 0.55), (4_999, 0.999_91), (1, 1.0), (3_600_000, 1.0)] {
+        isolate.wait(wait_ms);
+        assert!((isolate.share() - expected).abs() < 1e-9, "{}", isolate.share());
+    }
+}
+
+#[test]
+fn a_rate_limit_ejects_exactly_as_long_as_it_says() {
+    for (hint_ms, ejected_ms) in [
+        (1_000, 1_000), // the shortest that ejects
+        (20_000, 20_000),
+        (300_000, 300_000),
+        (86_400_000, 300_000), // capped
+    ] {
+        let mut isolate = Isolate::new(1);
+        let changes = isolate.rate_limit(hint_ms);
+        assert_eq!(changes.len(), 1);
+        assert_eq!(isolate.ejected_ms(), ejected_ms);
+        assert_eq!(isolate.refusal().reason, Reason::RateLimited { hint_ms: Some(hint_ms) });
+    }
+}
+
+#[test]
+fn a_rate_limit_that_does_not_say_how_long_ejects_for_a_moment() {
+    for hint_ms in [None, Some(0)] {
+        let mut isolate = Isolate::new(1);
+        isolate.attempt(Outcome::Failed { class: RateLimit, hint_ms });
+        assert!((3_750..=5_000).contains(&isolate.ejected_ms()), "{hint_ms:?}: {}", isolate.ejected_ms());
+    }
+}
+
+#[test]
+fn a_rate_limit_never_shortens_an_ejection_and_a_longer_one_extends_it() {
+    let mut isolate = Isolate::new(1);
+    isolate.rate_limit(60_000);
+    isolate.wait(1_000);
+    assert_eq!(isolate.rate_limit(2_000), []);
+    assert_eq!(isolate.ejected_ms(), 59_000);
+    assert_eq!(isolate.rate_limit(90_000).len(), 1);
+    assert_eq!(isolate.ejected_ms(), 90_000);
+}
+
+#[test]
+fn a_hundred_rate_limits_within_a_second_are_one_piece_of_news() {
+    let mut isolate = Isolate::new(1);
+    let tickets: Vec<Ticket> = (0..100).map(|_| isolate.begin()).collect();
+    let mut news = 0;
+    for ticket in tickets {
+        isolate.wait(9);
+        news += isolate.end(ticket, Outcome::Failed { class: RateLimit, hint_ms: Some(20_000) }).len();
+    }
+    assert_eq!(news, 1);
+    assert_eq!(isolate.ejected_ms(), 20_000, "each of them extends it all the same");
+}
+
+#[test]
+fn a_rate_limit_fails_the_probe() {
+    let mut isolate = Isolate::new(1);
+    isolate.trip().sit_out();
+    isolate.rate_limit(7_000);
+    assert_eq!(isolate.ejected_ms(), 7_000);
+    assert!(!isolate.refusal().probing);
+}
+
+#[test]
+fn a_provisioned_deployment_that_is_full_spills_and_keeps_its_traffic() {
+    let header = ("azure-openai-deployment-utilization".to_owned(), "101%".to_owned());
+    let headroom = Headroom::of(&[header], &Limits::default(), START);
+    let full = |hint_ms| Sample {
+        headroom,
+        ..Sample::of(Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) })
+    };
+    let mut isolate = Isolate::new(1);
+    for hint_ms in [30, 900, 4_000, 30_000] {
+        assert_eq!(isolate.try_with(Chat, &full(hint_ms)), [], "{hint_ms}");
+    }
+    assert_eq!(isolate.admission(), Admission::Open);
+    // Once known as provisioned it need not say so again.
+    assert_eq!(isolate.rate_limit(4_000), []);
+    // And in milliseconds nobody is ejected, whoever it is.
+    assert_eq!(Isolate::new(1).rate_limit(999), []);
+}
+
+#[test]
+fn quota_and_credentials_eject_for_five_minutes_at_once() {
+    for (class, reason) in [(Quota, Reason::Quota), (Auth, Reason::Auth)] {
+        let mut isolate = Isolate::new(1);
+        assert_eq!(isolate.fail(class).len(), 1);
+        assert_eq!((isolate.ejected_ms(), isolate.refusal().reason), (300_000, reason));
+        isolate.sit_out();
+        assert_eq!(isolate.admission(), Admission::Probe);
+        assert_eq!(isolate.fail(class).len(), 1);
+        assert_eq!(isolate.ejected_ms(), 300_000);
+    }
+}
+
+#[test]
+fn a_missing_operation_ejects_that_operation_alone() {
+    let mut isolate = Isolate::new(1);
+    let missing = Sample::of(Outcome::Failed { class: NotFound, hint_ms: None });
+    let changes = isolate.try_with(Responses, &missing);
+    let until = isolate.now + 300_000;
+    let transition = Transition::Ejected { until, reason: Reason::NotFound { operation: Responses } };
+    assert_eq!(changes, [Change { deployment: 0, operation: Some(Responses), transition }]);
+    assert_eq!(isolate.admission(), Admission::Open);
+    assert!(matches!(isolate.health.admission(0, Responses, isolate.now), Admission::Refused(_)));
+    // Successes of other operations do not bring it back; its own probe does.
+    isolate.attempt(Outcome::Alive);
+    isolate.wait(300_000);
+    assert_eq!(isolate.health.admission(0, Responses, isolate.now), Admission::Probe);
+    assert_eq!(isolate.try_with(Responses, &missing).len(), 1);
+    isolate.wait(300_000);
+    let changes = isolate.try_with(Responses, &Sample::of(Outcome::Alive));
+    assert_eq!(changes[0].transition, Transition::Recovered);
+    assert_eq!(isolate.health.admission(0, Responses, isolate.now), Admission::Open);
+}
+
+#[test]
+fn of_two_gates_in_a_row_the_stricter_counts() {
+    let mut isolate = Isolate::new(1);
+    isolate.try_with(Responses, &Sample::of(Outcome::Failed { class: NotFound, hint_ms: None }));
+    isolate.trip();
+    assert!(isolate.ejected_ms() < 300_000);
+    let Admission::Refused(refusal) = isolate.health.admission(0, Responses, isolate.now) else { panic!() };
+    assert_eq!(refusal.reason, Reason::NotFound { operation: Responses });
+    isolate.health.drain(0);
+    let Admission::Refused(refusal) = isolate.health.admission(0, Responses, isolate.now) else { panic!() };
+    assert_eq!((refusal.reason, refusal.until), (Reason::Drained, None));
+}
+
+#[test]
+fn scarce_headroom_takes_traffic_away_before_the_first_refusal() {
+    let mut isolate = Isolate::new(1);
+    let headers = [
+        ("x-ratelimit-limit-tokens", "1000"),
+        ("x-ratelimit-remaining-tokens", "100"),
+        ("x-ratelimit-reset-tokens", "6s"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let headroom = Headroom::of(&headers, &Limits::default(), isolate.now);
+    isolate.try_with(Chat, &Sample { headroom, ..Sample::of(Outcome::Alive) });
+    assert!((isolate.share() - 0.525).abs() < 1e-9, "{}", isolate.share());
+    isolate.wait(6_000);
+    assert!((isolate.share() - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn configured_limits_do_the_same_without_headers() {
+    let mut health = Health::new(&[Limits { rpm: Some(600), tpm: None }]);
+    for _ in 0..9 {
+        let _ = health.begin(0, Chat, 500, START);
+    }
+    assert!((health.share(0, START) - 0.525).abs() < 1e-9, "one request of ten is left in this second");
+    assert!((health.share(0, START + 1_000) - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn the_score_is_the_latency_for_one_more_request() {
+    let mut isolate = Isolate::new(2);
+    let streamed = isolate.begin();
+    isolate.wait(2_000);
+    let sample = Sample { first_token_ms: Some(400), output_tokens: Some(80), ..Sample::of(Outcome::Alive) };
+    isolate.health.record(streamed, &sample, isolate.now, &mut isolate.rng);
+    assert_eq!(isolate.health.score(0, isolate.now), Some(400.0));
+    let snapshot = &isolate.health.snapshot(isolate.now)[0];
+    assert_eq!(snapshot.tokens_per_second, Some(50.0), "80 tokens in the 1.6 s after the first");
+    let (one, two) = (isolate.begin(), isolate.begin());
+    assert_eq!(isolate.health.score(0, isolate.now), Some(1_200.0));
+    isolate.end(one, Outcome::Abandoned);
+    isolate.end(two, Outcome::Abandoned);
+    assert_eq!(isolate.health.score(0, isolate.now), Some(400.0));
+    // An answer in one piece counts as a whole, and a timeout as the time that was lost.
+    let whole = isolate.begin();
+    isolate.wait(700);
+    isolate.end(whole, Outcome::Alive);
+    assert_eq!(isolate.health.score(0, isolate.now), Some(700.0));
+    let hung = isolate.begin();
+    isolate.wait(9_000);
+    isolate.end(hung, Outcome::Failed { class: Timeout, hint_ms: None });
+    assert_eq!(isolate.health.score(0, isolate.now), Some(9_000.0));
+    assert_eq!(isolate.health.score(1, isolate.now), None, "cold");
+}
+
+#[test]
+fn of_the_ejected_the_one_that_is_back_first_is_found() {
+    let mut health = Health::new(&[Limits::default(); 4]);
+    let mut rng = SplitMix64::new(1);
+    for (id, hint_ms) in [(0, 30_000), (1, 10_000), (2, 10_000)] {
+        let ticket = health.begin(id, Chat, 0, START);
+        let outcome = Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) };
+        health.record(ticket, &Sample::of(outcome), START, &mut rng);
+    }
+    health.drain(3);
+    let soonest = |health: &Health, ids: &[usize]| {
+        health
+            .soonest(ids.iter().copied(), Chat, START)
+            .map(|found| (found.deployment, found.at - START, found.probing))
+    };
+    assert_eq!(soonest(&health, &[0, 1, 2, 3]), Some((1, 10_000, false)), "of equals the first");
+    assert_eq!(soonest(&health, &[3]), None, "nobody knows when");
+    assert_eq!(soonest(&health, &[]), None);
+    // It is probed before its time; the next request gets the next one.
+    let probe = health.begin(1, Chat, 0, START);
+    assert!(probe.is_probe());
+    assert_eq!(soonest(&health, &[0, 1, 2, 3]), Some((2, 10_000, false)));
+    assert_eq!(soonest(&health, &[1]), Some((1, 10_000, true)));
+    // A probe before its time that fails leaves things as they were.
+    let outcome = Outcome::Failed { class: Unavailable, hint_ms: None };
+    assert_eq!(health.record(probe, &Sample::of(outcome), START, &mut rng), []);
+    assert_eq!(soonest(&health, &[1]), Some((1, 10_000, false)));
+    // One that passes ends the ejection.
+    let probe = health.begin(1, Chat, 0, START);
+    health.record(probe, &Sample::of(Outcome::Alive), START, &mut rng);
+    assert_eq!(soonest(&health, &[0, 1, 2, 3]), Some((1, 0, false)));
+}
+
+#[test]
+fn administrators_drain_enable_and_reset() {
+    let mut isolate = Isolate::new(1);
+    isolate.health.drain(0);
+    assert_eq!(isolate.refusal(), Refusal { until: None, reason: Reason::Drained, probing: false });
+    assert!(isolate.share().abs() < 1e-9);
+    isolate.trip();
+    isolate.health.enable(0);
+    assert!(isolate.refusal().until.is_some(), "to enable is not to forget");
+    let under_way = isolate.begin();
+    isolate.health.drain(0);
+    isolate.health.reset(0);
+    assert_eq!(isolate.refusal().reason, Reason::Drained, "to forget is not to enable");
+    isolate.health.enable(0);
+    assert_eq!(isolate.admission(), Admission::Open);
+    assert_eq!(isolate.health.in_flight(0), 1);
+    isolate.end(under_way, Outcome::Alive);
+    assert_eq!(isolate.health.in_flight(0), 0);
+}
+
+#[test]
+fn the_snapshot_tells_everything_and_survives_the_wire() {
+    let mut isolate = Isolate::new(2);
+    let positions = |isolate: &Isolate| isolate.health.snapshot(isolate.now)[0].gate.state;
+    assert_eq!(positions(&isolate), Position::Closed);
+    isolate.try_with(Responses, &Sample::of(Outcome::Failed { class: NotFound, hint_ms: None }));
+    isolate.trip();
+    assert_eq!(positions(&isolate), Position::Open);
+    isolate.sit_out();
+    let _probe = isolate.begin();
+    assert_eq!(positions(&isolate), Position::Probation);
+    isolate.health.drain(0);
+    assert_eq!(positions(&isolate), Position::Drained);
+    isolate.health.enable(0);
+    let snapshot = isolate.health.snapshot(isolate.now);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&snapshot[0]).unwrap(), @r#"
+    {
+      "gate": {
+        "state": "probation",
+        "until": 1767225609025,
+        "reason": {
+          "kind": "consecutive_failures",
+          "failures": 5,
+          "class": "unavailable"
+        },
+        "why": "5 failures in a row, the last: unavailable"
+      },
+      "missing": [
+        [
+          "responses",
+          {
+            "state": "open",
+            "until": 1767225900000,
+            "reason": {
+              "kind": "not_found",
+              "operation": "responses"
+            },
+            "why": "the deployment is not there or does not offer responses"
+          }
+        ]
+      ],
+      "share": 0.0,
+      "in_flight": 1,
+      "consecutive_failures": 5,
+      "successes": 0,
+      "failures": 5,
+      "latency_ms": null,
+      "tokens_per_second": null,
+      "headroom": null,
+      "last_error": {
+        "class": "unavailable",
+        "at": 1767225600000
+      }
+    }
+    "#);
+    // The whole state crosses as well, and is the same on the other side.
+    let wire = serde_json::to_string(&isolate.health).unwrap();
+    let copy: Health = serde_json::from_str(&wire).unwrap();
+    assert_eq!(copy.snapshot(isolate.now), snapshot);
+    assert_eq!(serde_json::to_string(&copy).unwrap(), wire);
+}
+
+#[test]
+fn classes_and_operations_keep_their_names_on_the_wire() {
+    for class in ErrorClass::ALL {
+        assert_eq!(serde_json::to_value(class).unwrap(), class.name());
+        assert_eq!(serde_json::from_value::<ErrorClass>(class.name().into()).unwrap(), class);
+    }
+    for operation in Operation::ALL {
+        assert_eq!(serde_json::to_value(operation).unwrap(), operation.path());
+        assert_eq!(serde_json::from_value::<Operation>(operation.path().into()).unwrap(), operation);
+    }
+    assert!(serde_json::from_str::<Operation>("\"nothing\"").is_err());
+}
+
+#[test]
+fn deployments_of_another_graph_change_nothing() {
+    let mut isolate = Isolate::new(0);
+    isolate.trip();
+    isolate.health.drain(0);
+    isolate.health.enable(0);
+    isolate.health.reset(0);
+    assert_eq!(isolate.admission(), Admission::Open);
+    assert_eq!(isolate.health.snapshot(isolate.now), []);
+}

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use switchyard::health::limits::Limits;
 use switchyard::request::operation::Operation::{
     self, AudioSpeech, AudioTranscriptions, AudioTranslations, ChatCompletions, Completions, Embeddings,
     ImagesEdits, ImagesGenerations, Responses, ResponsesCompact, ResponsesInputTokens,
@@ -29,6 +30,8 @@ fn deployment(upstream: Upstream) -> Deployment {
         cost: None,
         timeout: Timeouts::default(),
         params: Params::default(),
+        limits: Limits::default(),
+        identity: "test".to_owned(),
     }
 }
 

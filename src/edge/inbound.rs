@@ -87,6 +87,8 @@ pub async fn receive(
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
         stream: body.stream(),
         replayable: body.replayable(),
+        has_side_effects: json.is_some_and(|peek| peek.has_side_effects(operation)),
+        previous_response_id: json.and_then(|peek| peek.previous_response_id.clone()),
         patience_ms: facts::patience_ms(
             [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
             arrival.header("cf-aig-request-timeout"),

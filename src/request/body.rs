@@ -19,6 +19,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::operation::Operation;
 use crate::routes::graph::Params;
 
 /// Most top-level fields of a body. OpenAI's largest request has about forty; without a limit, a body of nothing but tiny
@@ -37,6 +38,12 @@ pub struct Peek {
     pub stream: bool,
     /// The largest of `max_tokens`, `max_completion_tokens` and `max_output_tokens`.
     pub max_output_tokens: Option<u64>,
+    /// `store`, where it is `true` or `false`.
+    pub store: Option<bool>,
+    /// Whether `background` is `true`.
+    pub background: bool,
+    /// `previous_response_id`, where it is a string.
+    pub previous_response_id: Option<String>,
     members: Vec<Member>,
     /// Where the first member begins, or would begin.
     head: usize,
@@ -141,6 +148,12 @@ impl Peek {
         peek.model.is_some().then_some(Self { is_whole: false, ..peek })
     }
 
+    /// Whether a request with this body leaves something behind at the upstream. Responses are stored unless the client says
+    /// otherwise, chat completions only where it says so: <https://platform.openai.com/docs/api-reference/responses/create>
+    pub fn has_side_effects(&self, operation: Operation) -> bool {
+        self.background || self.store.unwrap_or(operation == Operation::Responses)
+    }
+
     /// Whether this is all of the body. If not, [`edit`] takes and returns the same first bytes: `model` is right in
     /// them, but fields beyond are neither dropped nor renamed, and stand after the ones that are set.
     pub fn is_whole(&self) -> bool {
@@ -167,6 +180,9 @@ impl Peek {
             model: None,
             stream: false,
             max_output_tokens: None,
+            store: None,
+            background: false,
+            previous_response_id: None,
             members: Vec::with_capacity(found.len()),
             head,
             is_whole: true,
@@ -182,6 +198,9 @@ impl Peek {
             match member.name.as_str() {
                 "model" => peek.model = read_model(text, value)?,
                 "stream" => peek.stream = value.get() == "true",
+                "store" => peek.store = value.get().parse().ok(),
+                "background" => peek.background = value.get() == "true",
+                "previous_response_id" => peek.previous_response_id = serde_json::from_str(value.get()).ok(),
                 name if OUTPUT_LIMITS.contains(&name) => {
                     peek.max_output_tokens = peek.max_output_tokens.max(value.get().parse().ok());
                 }

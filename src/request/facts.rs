@@ -38,6 +38,11 @@ pub struct Facts {
     pub stream: bool,
     /// Whether the body can be sent again; one that is too large to keep is sent once, to one deployment.
     pub replayable: bool,
+    /// Whether serving it leaves something behind at the upstream (a stored response, a background job), so that it must not
+    /// be sent to two deployments at once.
+    pub has_side_effects: bool,
+    /// The response that this one goes on from: only the deployment that minted it knows it.
+    pub previous_response_id: Option<String>,
     /// How long the client itself will wait, where it says so (`x-stainless-read-timeout`, `cf-aig-request-timeout`).
     pub patience_ms: Option<Millis>,
     /// One random number of this request in `0.0..1.0`, for `percent` without a sticky key.

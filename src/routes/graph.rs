@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::when::{Condition, Reads};
 use crate::attempt::class::{ErrorClass, Triggers};
+use crate::health::limits::Limits;
 use crate::routes::glob::Glob;
 use crate::time::Millis;
 
@@ -59,6 +60,23 @@ pub struct Settings {
     pub cors_origins: Vec<Glob>,
     /// While an answer is held with `commit: complete`, a comment goes to the client this often.
     pub keepalive_ms: Millis,
+    /// How health is shared between isolates.
+    pub health: HealthSharing,
+}
+
+/// How health is shared between isolates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthSharing {
+    /// Most reports that one Durable Object is to get in a second, from all isolates of its region together.
+    pub reports_per_second: u32,
+    /// Longest wait of a new isolate for what the others know already.
+    pub first_snapshot_ms: Millis,
+}
+
+impl Default for HealthSharing {
+    fn default() -> Self {
+        Self { reports_per_second: 200, first_snapshot_ms: 30 }
+    }
 }
 
 /// Which response headers clients see.
@@ -163,6 +181,11 @@ pub struct Deployment {
     pub timeout: Timeouts,
     /// Edits of the request body.
     pub params: Params,
+    /// What the provider allows.
+    pub limits: Limits,
+    /// What its health is filed under, here and wherever health travels: its name, and a hash of its address, so that one
+    /// that moved starts anew.
+    pub identity: String,
 }
 
 /// A deployment cannot be used because the environment lacks this variable, or has a value that cannot be right.
@@ -331,6 +354,64 @@ pub struct Policy {
     pub timeout: Timeouts,
     /// When the answer starts to flow.
     pub commit: Option<Commit>,
+    /// A second attempt before the first has failed.
+    pub hedge: Option<Hedge>,
+    /// Keeps what belongs together on one deployment.
+    pub sticky: Option<Sticky>,
+    /// What to do when every candidate is ejected.
+    pub when_all_ejected: Option<WhenAllEjected>,
+}
+
+/// A second attempt before the first has failed; the first answer counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hedge {
+    /// How long the first attempt may take alone.
+    pub after: HedgeAfter,
+    /// Most of the node's requests that may be hedged, `0.0..=1.0`.
+    pub max_share: f64,
+}
+
+/// When a hedge starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HedgeAfter {
+    /// After so many milliseconds.
+    Ms(Millis),
+    /// After this percentile of the deployment's usual time, `1..=99`.
+    Percentile(u8),
+}
+
+/// Keeps what belongs together on one deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sticky {
+    /// What belongs together.
+    pub by: AffinityKey,
+    /// How long a key keeps its favourite before it gets a new one.
+    pub ttl_ms: Millis,
+}
+
+/// What stickiness hashes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AffinityKey {
+    /// The client whose key came along.
+    Client,
+    /// The body's `user`.
+    User,
+    /// The body's `prompt_cache_key`.
+    PromptCacheKey,
+    /// A request header, by its lower-case name.
+    Header(String),
+    /// An entry of the metadata.
+    Metadata(String),
+}
+
+/// What to do when every candidate is ejected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenAllEjected {
+    /// Try the one that is soonest to return, one request at a time.
+    #[default]
+    Probe,
+    /// Answer at once.
+    Fail,
 }
 
 /// Second tries of the same target.

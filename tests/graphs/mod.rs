@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 use switchyard::attempt::class::{ErrorClass, Triggers};
+use switchyard::health::limits::Limits;
 use switchyard::request::facts::{Facts, Place};
 use switchyard::request::operation::Operation;
 use switchyard::routes::graph::{
-    Deployment, Destination, Disabled, Expose, Graph, Node, Params, Policy, Requirements, Retry, Secret,
-    Settings, Strategy as Order, Target, Timeouts, Upstream,
+    Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Node, Params, Policy, Requirements,
+    Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream,
 };
 use switchyard::routes::when::Reads;
 
@@ -30,6 +31,8 @@ pub fn facts() -> Facts {
         max_output_tokens: None,
         stream: false,
         replayable: true,
+        has_side_effects: false,
+        previous_response_id: None,
         patience_ms: None,
         draw: 0.5,
     }
@@ -57,6 +60,7 @@ impl Builder {
             expose: Expose::default(),
             cors_origins: Vec::new(),
             keepalive_ms: 10_000,
+            health: HealthSharing::default(),
         };
         Self { deployments, nodes: 0, settings }
     }
@@ -148,6 +152,8 @@ fn deployment(id: usize, name: &str) -> Deployment {
         cost: None,
         timeout: Timeouts::default(),
         params: Params::default(),
+        limits: Limits::default(),
+        identity: name.to_owned(),
     }
 }
 

@@ -45,6 +45,8 @@ fn facts() -> Facts {
         max_output_tokens: None,
         stream: true,
         replayable: true,
+        has_side_effects: false,
+        previous_response_id: None,
         patience_ms: None,
         draw: 0.5,
     }

@@ -5,6 +5,7 @@ use proptest::prelude::{Just, any, prop_assert, prop_assert_eq, prop_oneof, prop
 use proptest::strategy::Strategy as Generator;
 
 use super::*;
+use crate::health::limits::Limits;
 use crate::request::facts::Place;
 use crate::request::operation::Operation;
 use crate::rng::SplitMix64;
@@ -29,6 +30,8 @@ fn facts() -> Facts {
         max_output_tokens: None,
         stream: false,
         replayable: true,
+        has_side_effects: false,
+        previous_response_id: None,
         patience_ms: None,
         draw: 0.0,
     }
@@ -54,6 +57,8 @@ fn deployment(cost: Option<(f64, f64)>, region: Option<&str>) -> Target {
         cost: cost.map(|(input, output)| Cost { input, output }),
         timeout: Timeouts::default(),
         params: Params::default(),
+        limits: Limits::default(),
+        identity: String::new(),
     };
     Target { to: Destination::Deployment(Rc::new(deployment)), weight: 1.0, priority: 0 }
 }

@@ -3,6 +3,8 @@
 use super::policy::timeouts;
 use super::{Compiler, url};
 use crate::balance::nearest::{is_region, regions};
+use crate::health::limits::Limits;
+use crate::rng::stable_hash;
 use crate::routes::at::At;
 use crate::routes::graph::{AzureApi, Cost, Deployment, Disabled, Params, Secret, Upstream, Via};
 use crate::routes::issue::nearest;
@@ -13,13 +15,21 @@ const OPENAI: &str = "https://api.openai.com/v1";
 /// Where AI Gateways are.
 const AI_GATEWAY: &str = "https://gateway.ai.cloudflare.com";
 
+/// What the health of a deployment is filed under. The credential is no part of it: not even its hash may travel.
+fn identity(name: &str, upstream: &Upstream) -> String {
+    let address = match upstream {
+        Upstream::OpenAi { base, model, .. } => format!("{base} {model}"),
+        Upstream::Azure { resource, deployment, .. } => format!("{resource} {deployment}"),
+    };
+    format!("{name}@{:016x}", stable_hash(address.as_bytes()))
+}
+
 impl Compiler<'_> {
     /// What is wrong is left out or empty: it never gets out, because there is an issue, or it is never used, because the
     /// deployment is disabled.
     pub(super) fn deployment(&mut self, name: &str, raw: &raw::Deployment) -> Deployment {
         let section = At::Root.key("deployments");
         let at = section.key(name);
-        self.warn_without_effect(&["limits"], at);
         let api_key = self.api_key(raw, at);
         if let Some(region) = raw.region.as_deref().filter(|region| !is_region(region)) {
             let meant = nearest(region, regions()).map(|name| format!("; did you mean {name:?}?"));
@@ -33,7 +43,14 @@ impl Compiler<'_> {
         let via = raw.via.as_ref().map(|via| self.via(via, raw, at));
         let params =
             raw.params.as_ref().map(|params| self.params(params, at.key("params"))).unwrap_or_default();
+        let identity = identity(name, &upstream);
         Deployment {
+            identity,
+            limits: raw
+                .limits
+                .as_ref()
+                .map(|limits| Limits { rpm: limits.rpm, tpm: limits.tpm })
+                .unwrap_or_default(),
             id: self.deployments.len(),
             name: name.to_owned(),
             upstream,

@@ -29,6 +29,7 @@ impl<'a> Compiler<'a> {
                 raw::Commit::FirstToken => Commit::FirstToken,
                 raw::Commit::Complete => Commit::Complete,
             }),
+            ..Policy::default()
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
-use crate::routes::graph::{Expose, Settings};
+use crate::routes::graph::{Expose, HealthSharing, Settings};
 use crate::routes::raw;
 
 impl<'a> Compiler<'a> {
@@ -20,6 +20,7 @@ impl<'a> Compiler<'a> {
             refresh_ms: u64::from(raw.refresh_seconds.unwrap_or(30)) * 1000,
             expose: expose(&raw.expose),
             cors_origins: raw.cors.iter().flat_map(|cors| &cors.origins).map(Glob::new).collect(),
+            health: HealthSharing::default(),
             keepalive_ms: u64::from(raw.keepalive_ms.unwrap_or(10_000)),
         }
     }

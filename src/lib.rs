@@ -25,5 +25,6 @@ pub mod request;
 pub mod rng;
 pub mod routes;
 pub mod stream;
+pub mod surroundings;
 pub mod time;
 pub mod upstream;

@@ -7,16 +7,13 @@ mod graphs;
 
 use std::rc::Rc;
 
-use graphs::{Builder, facts};
+use graphs::{Builder, Isolate, facts};
 use proptest::prelude::*;
 use switchyard::attempt::class::{ErrorClass, Triggers};
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Event, Machine, Reply};
 use switchyard::attempt::phase::Phase;
-use switchyard::attempt::walk::Surroundings;
-use switchyard::balance::order::Cursors;
 use switchyard::request::facts::Facts;
-use switchyard::rng::SplitMix64;
 use switchyard::routes::graph::{
     Destination, Disabled, Graph, Node, Policy, Requirements, Retry, Strategy as Order,
 };
@@ -56,26 +53,28 @@ fn run(
     took_ms: Millis,
     seed: u64,
 ) -> Seen {
-    let mut rng = SplitMix64::new(seed);
-    let cursors = Cursors::new(graph.node_count, &mut rng);
+    let mut isolate = Isolate::new(graph, seed);
     let mut now: Millis = 1_000_000;
     let mut script = script.iter();
     let mut report = Seen::default();
-    let mut around = Surroundings { now, rng: &mut rng, cursors: &cursors };
-    let (mut machine, mut action) = Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut around);
+    let (mut machine, mut action) =
+        Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut isolate.around(now));
     for _ in 0..10_000 {
         let event = match action {
             Action::Dispatch(dispatch) => {
                 report.dispatched.push((dispatch.deployment.name.clone(), now));
                 now += took_ms;
+                let number = dispatch.number;
                 match script.next() {
-                    None | Some(Does::Answer) => Event::Answered { status: 200 },
+                    None | Some(Does::Answer) => Event::Answered { number, status: 200 },
                     Some(Does::Fail(class, hint_ms)) => {
-                        Event::Failed(Failure { hint_ms: *hint_ms, ..Failure::silent(*class, "scripted") })
+                        let failure = Failure { hint_ms: *hint_ms, ..Failure::silent(*class, "scripted") };
+                        Event::Failed { number, failure }
                     }
                     Some(Does::Leave) => Event::ClientGone,
                 }
             }
+            Action::Wait => panic!("nothing is under way: {report:?}"),
             Action::Sleep { ms } => {
                 report.sleeps.push(ms);
                 now += ms;
@@ -90,8 +89,7 @@ fn run(
                 return report;
             }
         };
-        let mut around = Surroundings { now, rng: &mut rng, cursors: &cursors };
-        action = machine.on(event, &mut around);
+        action = machine.on(event, &mut isolate.around(now));
     }
     panic!("the machine does not stop: {report:?}");
 }
@@ -235,10 +233,8 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
 
 /// Until when the first attempt of a request may be silent, in milliseconds from its start, and why no longer.
 fn patience_of_the_first_attempt(graph: &Rc<Graph>, entry: &Rc<Node>) -> (Millis, &'static str) {
-    let mut rng = SplitMix64::new(1);
-    let cursors = Cursors::new(graph.node_count, &mut rng);
-    let mut around = Surroundings { now: 1_000, rng: &mut rng, cursors: &cursors };
-    let (_, action) = Machine::start(Rc::clone(graph), Rc::new(facts()), entry, &mut around);
+    let mut isolate = Isolate::new(graph, 1);
+    let (_, action) = Machine::start(Rc::clone(graph), Rc::new(facts()), entry, &mut isolate.around(1_000));
     let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
     let limit = dispatch.limits.of(Phase::Headers, 1_000);
     (limit.at - 1_000, limit.reason)
@@ -295,14 +291,16 @@ fn a_retry_uses_up_nobodys_turn() {
         node.policy.retry = Some(Retry { attempts: 1, ..Retry::default() });
     });
     let graph = build.graph();
-    let mut rng = SplitMix64::new(1);
-    let cursors = Cursors::new(graph.node_count, &mut rng);
+    let mut isolate = Isolate::new(&graph, 1);
     let mut served = Vec::new();
     for _ in 0..4 {
-        let mut around = Surroundings { now: 0, rng: &mut rng, cursors: &cursors };
+        // What failed is forgotten from one request to the next: ejected, it would not be asked any more.
+        isolate.health.reset(0);
+        let mut around = isolate.around(0);
         let (mut machine, _) = Machine::start(Rc::clone(&graph), Rc::new(facts()), &entry, &mut around);
-        for _ in 0..2 {
-            machine.on(Event::Failed(Failure::silent(ErrorClass::Unavailable, "")), &mut around);
+        for number in [1, 2] {
+            let failure = Failure::silent(ErrorClass::Unavailable, "");
+            machine.on(Event::Failed { number, failure }, &mut around);
         }
         served.push(machine.trail().attempts().last().unwrap().deployment.name.clone());
     }

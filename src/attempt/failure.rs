@@ -1,6 +1,7 @@
 //! The result of an attempt that did not serve: a value with a class, never an exception.
 
 use super::class::ErrorClass;
+
 use crate::time::Millis;
 
 /// Why one attempt failed, and what the upstream said.

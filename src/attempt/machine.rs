@@ -3,33 +3,52 @@
 //! Whoever drives it (the Worker, a simulation, a property test) obeys each [`Action`] and answers it with the [`Event`] that
 //! came of it.
 //!
+//! It asks health before each attempt and tells it of each outcome, in the same step, so that requests of one isolate see each
+//! other's attempts. What happens after the commit point is told by whoever carries the answer, with the ticket that
+//! [`Machine::take_ticket`] gives out.
+//!
 //! Invariants, stated as properties in `tests/machine.rs`: never more attempts than any limit on the way allows; nothing is
 //! dispatched at or after the deadline; never a deployment that requirements forbid; a deployment that was left is never
-//! dispatched again; exactly one reply; an end for every script of outcomes.
+//! dispatched again; never more than two attempts at once; exactly one reply; an end for every script of outcomes; every ticket
+//! is given back.
 
 use std::rc::Rc;
 
 use super::backoff;
 use super::class::ErrorClass;
 use super::failure::Failure;
-use super::phase::Limits;
+use super::phase::{self, Limits};
 use super::trail::{Outcome, Trail};
-pub use super::walk::Surroundings;
 use super::walk::Walk;
+use crate::health::{self, Sample, Ticket};
 use crate::request::facts::Facts;
-use crate::routes::graph::{Commit, Deployment, Graph, Node, Retry};
+use crate::routes::graph::{Commit, Deployment, Graph, HedgeAfter, Node, Retry};
+pub use crate::surroundings::Surroundings;
 use crate::time::Millis;
 
-/// What happened.
+/// A rate limit that ends sooner than this is a provisioned deployment that is full for a moment. To go on to the next one is how
+/// such a pair is meant to work, and takes nothing from the retry budget.
+const SPILL_MS: Millis = 1_000;
+
+/// What happened. Attempts are told apart by [`Dispatch::number`].
 #[derive(Debug)]
 pub enum Event {
     /// The attempt reached its commit point with this status: from here on it is the answer.
     Answered {
+        /// Which attempt.
+        number: u32,
         /// The upstream's status.
         status: u16,
     },
     /// The attempt failed before its commit point.
-    Failed(Failure),
+    Failed {
+        /// Which attempt.
+        number: u32,
+        /// How.
+        failure: Failure,
+    },
+    /// The only attempt under way has taken as long as [`Dispatch::hedge_after_ms`] says.
+    Late,
     /// The sleep is over.
     Woke,
     /// The client has left.
@@ -39,14 +58,16 @@ pub enum Event {
 /// What to do.
 #[derive(Debug)]
 pub enum Action {
-    /// Send the request to a deployment; answer with `Answered` or `Failed`.
+    /// Send the request to a deployment; answer with `Answered` or `Failed`. Another attempt may be under way: it goes on.
     Dispatch(Dispatch),
+    /// Go on with the attempt that is under way.
+    Wait,
     /// Wait; answer with `Woke`.
     Sleep {
         /// For how long.
         ms: Millis,
     },
-    /// Answer the client: the last action but for `Stop`.
+    /// Answer the client: the last action but for `Stop`. Whatever is still under way ends.
     Reply(Reply),
     /// Nothing more: the client was answered already, or has left.
     Stop,
@@ -63,6 +84,8 @@ pub struct Dispatch {
     pub commit: Commit,
     /// How long each phase may take.
     pub limits: Limits,
+    /// After how long without an answer to say [`Event::Late`], if at all.
+    pub hedge_after_ms: Option<Millis>,
 }
 
 /// How the client is answered.
@@ -81,15 +104,29 @@ pub enum Reply {
 /// One request on its way.
 pub struct Machine {
     facts: Rc<Facts>,
+    entry: Rc<Node>,
     walk: Walk,
     trail: Trail,
-    current: Option<Rc<Deployment>>,
-    /// Second tries of `current` so far.
+    /// Attempts that wait for an answer: none, one, or one and its hedge.
+    under_way: Vec<Attempt>,
+    /// Whom to try again after a sleep.
+    resting: Option<Rc<Deployment>>,
+    /// Second tries of the latest deployment so far.
     retries: u32,
+    is_hedged: bool,
     started_at: Millis,
     /// The end of the whole request.
     deadline: Millis,
+    /// Of the attempt that is the answer.
+    ticket: Option<Ticket>,
     stopped: bool,
+}
+
+/// An attempt that waits for an answer.
+struct Attempt {
+    number: u32,
+    deployment: Rc<Deployment>,
+    ticket: Ticket,
 }
 
 impl Machine {
@@ -104,17 +141,22 @@ impl Machine {
         let deadline = walk.deadline();
         let mut machine = Self {
             facts,
+            entry: Rc::clone(entry),
             walk,
             trail: Trail::default(),
-            current: None,
+            under_way: Vec::new(),
+            resting: None,
             retries: 0,
+            is_hedged: false,
             started_at: around.now,
             deadline,
+            ticket: None,
             stopped: false,
         };
+        around.allowances.enter(entry, around.now);
         let action = match machine.walk.advance(None, around) {
-            Some(deployment) => machine.dispatch(deployment, around.now),
-            None => machine.reply(Reply::NoneEligible),
+            Some(deployment) => machine.dispatch(deployment, around),
+            None => machine.reply(Reply::NoneEligible, around),
         };
         (machine, action)
     }
@@ -125,19 +167,26 @@ impl Machine {
             return Action::Stop;
         }
         match event {
-            Event::Answered { status } => {
-                self.trail.end(Outcome::Served(status), around.now);
-                self.reply(Reply::Pass)
-            }
-            Event::Failed(failure) => self.failed(&failure, around),
-            Event::Woke => match self.current.clone() {
-                Some(deployment) if self.walk.may_attempt(around.now) => {
-                    self.dispatch(deployment, around.now)
+            Event::Answered { number, status } => match self.take(number) {
+                Some(attempt) => {
+                    self.trail.end(number, Outcome::Served(status), around.now);
+                    around.news.extend(around.health.committed(&attempt.ticket, around.now));
+                    self.ticket = Some(attempt.ticket);
+                    self.reply(Reply::Pass, around)
                 }
-                _ => self.reply(Reply::DeadlineExceeded),
+                None => Action::Wait,
+            },
+            Event::Failed { number, failure } => match self.take(number) {
+                Some(attempt) => self.failed(attempt, failure, around),
+                None => Action::Wait,
+            },
+            Event::Late => self.hedge(around).unwrap_or(Action::Wait),
+            Event::Woke => match self.resting.take() {
+                Some(deployment) if self.walk.may_attempt(around.now) => self.dispatch(deployment, around),
+                _ => self.reply(Reply::DeadlineExceeded, around),
             },
             Event::ClientGone => {
-                self.trail.end(Outcome::Abandoned, around.now);
+                self.abandon(around);
                 self.stopped = true;
                 Action::Stop
             }
@@ -154,45 +203,72 @@ impl Machine {
         &self.trail
     }
 
-    fn failed(&mut self, failure: &Failure, around: &mut Surroundings<'_>) -> Action {
-        let (class, status) = (failure.class, failure.status);
-        self.trail.end(Outcome::Failed(failure.clone()), around.now);
-        let Some(deployment) = self.current.clone() else { return self.reply(Reply::Exhausted) };
+    /// The ticket of the attempt that is the answer, once. It is to be recorded when the answer has come to its end.
+    pub fn take_ticket(&mut self) -> Option<Ticket> {
+        self.ticket.take()
+    }
 
-        // A second try that the document asks for comes first; so does one of the last target. Nothing is worth a wait while
-        // something else could be tried instead.
-        let has_alternative = self.walk.alternative(&deployment, (class, status), around.now).is_some();
-        let retry = self.walk.retry().or_else(|| (!has_alternative).then(Retry::default));
-        let wait_ms =
-            retry.and_then(|retry| self.wait_before_retry(&retry, failure, has_alternative, around));
+    fn take(&mut self, number: u32) -> Option<Attempt> {
+        let index = self.under_way.iter().position(|attempt| attempt.number == number)?;
+        Some(self.under_way.swap_remove(index))
+    }
+
+    fn failed(&mut self, attempt: Attempt, failure: Failure, around: &mut Surroundings<'_>) -> Action {
+        let Attempt { number, deployment, ticket } = attempt;
+        record(ticket, &failure, around);
+        let (class, status, hint_ms) = (failure.class, failure.status, failure.hint_ms);
+        let wait_ms = if self.under_way.is_empty() {
+            self.wait_before_retry(&deployment, &failure, around)
+        } else {
+            None
+        };
+        self.trail.end(number, Outcome::Failed(failure), around.now);
+        if !self.under_way.is_empty() {
+            // The other one may still answer.
+            self.walk.forbid(&deployment);
+            return Action::Wait;
+        }
         if let Some(ms) = wait_ms {
+            if !self.may_go_on(&deployment, false, around) {
+                return self.exhausted(around);
+            }
             self.retries = self.retries.saturating_add(1);
             if ms == 0 {
-                return self.dispatch(deployment, around.now);
+                return self.dispatch(deployment, around);
             }
             self.trail.wait(ms);
+            self.resting = Some(deployment);
             return Action::Sleep { ms };
         }
         self.walk.forbid(&deployment);
-        if let Some(next) = self.walk.advance(Some((class, status)), around) {
-            self.retries = 0;
-            return self.dispatch(next, around.now);
-        }
-        if self.deadline <= around.now {
-            self.reply(Reply::DeadlineExceeded)
-        } else {
-            self.reply(Reply::Exhausted)
+        let is_spill = class == ErrorClass::RateLimit && hint_ms.is_some_and(|ms| 0 < ms && ms < SPILL_MS);
+        match self.walk.advance(Some((class, status)), around) {
+            Some(next) if self.may_go_on(&next, is_spill, around) => {
+                self.retries = 0;
+                self.dispatch(next, around)
+            }
+            _ => self.exhausted(around),
         }
     }
 
-    /// How long to wait before a second try of the current deployment, where `retry` and every limit allow one.
+    /// Whether the retry budget allows a further attempt. One at a deployment that has not failed of late takes nothing from it: that
+    /// spreads an outage to nobody.
+    fn may_go_on(&self, next: &Deployment, is_spill: bool, around: &mut Surroundings<'_>) -> bool {
+        is_spill || !around.health.is_failing(next.id) || around.allowances.try_again(&self.entry, around.now)
+    }
+
+    /// How long to wait before a second try of the same deployment, where the document and every limit allow one. A second try
+    /// that the document asks for comes first; so does one of the last target. Nothing is worth a wait while something else could
+    /// be tried instead.
     fn wait_before_retry(
-        &mut self,
-        retry: &Retry,
+        &self,
+        deployment: &Deployment,
         failure: &Failure,
-        has_alternative: bool,
         around: &mut Surroundings<'_>,
     ) -> Option<Millis> {
+        let failed = (failure.class, failure.status);
+        let has_alternative = self.walk.alternative(deployment, failed, around.health, around.now).is_some();
+        let retry = self.walk.retry().or_else(|| (!has_alternative).then(Retry::default))?;
         if self.retries >= retry.attempts || !retry.on.contains(failure.class, failure.status) {
             return None;
         }
@@ -201,31 +277,90 @@ impl Machine {
             let is_quick = failure.hint_ms.is_none() && failure.class != ErrorClass::Timeout;
             is_quick.then_some(0)?
         } else {
-            backoff::wait_ms(failure, retry, self.retries.saturating_add(1), around.rng)?
+            backoff::wait_ms(failure, &retry, self.retries.saturating_add(1), around.rng)?
         };
         self.walk.may_attempt(around.now.saturating_add(ms)).then_some(ms)
     }
 
-    fn dispatch(&mut self, deployment: Rc<Deployment>, now: Millis) -> Action {
+    fn dispatch(&mut self, deployment: Rc<Deployment>, around: &mut Surroundings<'_>) -> Action {
+        let now = around.now;
         self.walk.count_attempt();
-        self.trail.begin(Rc::clone(&deployment), now);
-        self.current = Some(Rc::clone(&deployment));
-        Action::Dispatch(Dispatch {
-            number: u32::try_from(self.trail.attempts().len()).unwrap_or(u32::MAX),
-            commit: self.walk.commit(),
-            limits: Limits::new(
-                self.walk.timeouts(&deployment),
-                self.facts.stream,
-                now,
-                self.walk.deadline(),
-                self.walk.alternative(&deployment, (ErrorClass::Timeout, None), now),
-            ),
-            deployment,
-        })
+        let number = self.trail.begin(Rc::clone(&deployment), now);
+        let tokens = self.facts.input_tokens.saturating_add(self.facts.max_output_tokens.unwrap_or(0));
+        let ticket = around.health.begin(deployment.id, self.facts.operation, tokens, now);
+        let hedge_after_ms = self.hedge_after_ms(&deployment, around);
+        let timed_out = (ErrorClass::Timeout, None);
+        let limits = Limits::new(
+            self.walk.timeouts(&deployment),
+            self.facts.stream,
+            now,
+            self.walk.deadline(),
+            self.walk.alternative(&deployment, timed_out, around.health, now),
+        );
+        self.under_way.push(Attempt { number, deployment: Rc::clone(&deployment), ticket });
+        Action::Dispatch(Dispatch { number, commit: self.walk.commit(), limits, hedge_after_ms, deployment })
     }
 
-    fn reply(&mut self, reply: Reply) -> Action {
+    /// When the first attempt is to be hedged: once in a request, and never where two deployments would both leave something behind.
+    fn hedge_after_ms(&mut self, deployment: &Deployment, around: &mut Surroundings<'_>) -> Option<Millis> {
+        if self.is_hedged || self.facts.has_side_effects || !self.facts.replayable {
+            return None;
+        }
+        let (_, node, hedge) = self.walk.hedging()?;
+        around.allowances.hedgeable(node, around.now);
+        match hedge.after {
+            HedgeAfter::Ms(ms) => Some(ms),
+            HedgeAfter::Percentile(percentile) => around.health.percentile(deployment.id, percentile),
+        }
+    }
+
+    /// A second attempt beside the first.
+    fn hedge(&mut self, around: &mut Surroundings<'_>) -> Option<Action> {
+        let [first] = self.under_way.as_slice() else { return None };
+        if self.is_hedged || !self.walk.may_attempt(around.now) {
+            return None;
+        }
+        let (_, node, hedge) = self.walk.hedging()?;
+        let node = Rc::clone(node);
+        let first = Rc::clone(&first.deployment);
+        let (ahead, second) = self.walk.hedge(&first, around)?;
+        if around.health.is_failing(second.id)
+            || !around.allowances.try_hedge(&node, hedge.max_share, around.now)
+        {
+            return None;
+        }
+        self.walk = ahead;
+        self.is_hedged = true;
+        Some(self.dispatch(second, around))
+    }
+
+    fn exhausted(&mut self, around: &mut Surroundings<'_>) -> Action {
+        let reply = if self.deadline <= around.now { Reply::DeadlineExceeded } else { Reply::Exhausted };
+        self.reply(reply, around)
+    }
+
+    fn reply(&mut self, reply: Reply, around: &mut Surroundings<'_>) -> Action {
+        self.abandon(around);
         self.stopped = true;
         Action::Reply(reply)
     }
+
+    /// Ends what is under way without a word on the deployments.
+    fn abandon(&mut self, around: &mut Surroundings<'_>) {
+        for Attempt { number, ticket, .. } in std::mem::take(&mut self.under_way) {
+            self.trail.end(number, Outcome::Abandoned, around.now);
+            let sample = Sample::of(health::Outcome::Abandoned);
+            around.news.extend(around.health.record(ticket, &sample, around.now, around.rng));
+        }
+    }
+}
+
+/// Tells health of a failure.
+fn record(ticket: Ticket, failure: &Failure, around: &mut Surroundings<'_>) {
+    let outcome = if failure.class == ErrorClass::Timeout && phase::is_of_request(&failure.reason) {
+        health::Outcome::CutShort
+    } else {
+        health::Outcome::Failed { class: failure.class, hint_ms: failure.hint_ms }
+    };
+    around.news.extend(around.health.record(ticket, &Sample::of(outcome), around.now, around.rng));
 }

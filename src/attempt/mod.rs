@@ -1,5 +1,6 @@
 //! One request: the machine that walks the graph, and the vocabulary of failure that drives it.
 
+pub mod allowance;
 pub mod backoff;
 pub mod class;
 pub mod classify;
@@ -8,4 +9,5 @@ pub mod machine;
 pub mod phase;
 pub mod retry_after;
 pub mod trail;
+pub mod usage;
 pub mod walk;

@@ -49,6 +49,11 @@ pub struct Limit {
     pub reason: &'static str,
 }
 
+/// Whether a limit of this name is one of the request, and says nothing of the deployment: it may merely be slow.
+pub fn is_of_request(reason: &str) -> bool {
+    matches!(reason, "deadline" | "share")
+}
+
 impl Limits {
     /// Limits of an attempt that starts now. `timeouts` as configured; `deadline` binds this attempt, `alternative` the one that
     /// would follow it after a timeout, if there is one.

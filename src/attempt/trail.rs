@@ -40,19 +40,21 @@ pub enum Outcome {
     Served(u16),
     /// It failed before the commit point.
     Failed(Failure),
-    /// The client left; that says nothing about the deployment.
+    /// The client left, or another attempt answered first; that says nothing about the deployment.
     Abandoned,
 }
 
 impl Trail {
-    /// Begins an attempt.
-    pub fn begin(&mut self, deployment: Rc<Deployment>, now: Millis) {
+    /// Begins an attempt: its number, from 1.
+    pub fn begin(&mut self, deployment: Rc<Deployment>, now: Millis) -> u32 {
         self.attempts.push(Attempt { deployment, started_at: now, ended: None });
+        u32::try_from(self.attempts.len()).unwrap_or(u32::MAX)
     }
 
-    /// Ends the attempt under way.
-    pub fn end(&mut self, outcome: Outcome, now: Millis) {
-        if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.ended.is_none()) {
+    /// Ends an attempt that is under way, by its number.
+    pub fn end(&mut self, number: u32, outcome: Outcome, now: Millis) {
+        let attempt = (number as usize).checked_sub(1).and_then(|index| self.attempts.get_mut(index));
+        if let Some(attempt) = attempt.filter(|attempt| attempt.ended.is_none()) {
             attempt.ended = Some(Ended { after_ms: now.saturating_sub(attempt.started_at), outcome });
         }
     }
@@ -80,9 +82,24 @@ impl Trail {
         })
     }
 
-    /// Time spent waiting for upstreams.
+    /// How long the attempt that serves took to its commit point.
+    pub fn served_after_ms(&self) -> Option<Millis> {
+        self.attempts
+            .iter()
+            .filter_map(|attempt| attempt.ended.as_ref())
+            .find_map(|ended| matches!(ended.outcome, Outcome::Served(_)).then_some(ended.after_ms))
+    }
+
+    /// Time spent waiting for upstreams: where two attempts were under way at once, it counts once.
     pub fn upstream_ms(&self) -> Millis {
-        self.attempts.iter().filter_map(|attempt| attempt.ended.as_ref()).map(|ended| ended.after_ms).sum()
+        let (mut total_ms, mut until) = (0, 0);
+        for attempt in &self.attempts {
+            let after_ms = attempt.ended.as_ref().map_or(0, |ended| ended.after_ms);
+            let end = attempt.started_at.saturating_add(after_ms);
+            total_ms += end.saturating_sub(attempt.started_at.max(until));
+            until = until.max(end);
+        }
+        total_ms
     }
 }
 

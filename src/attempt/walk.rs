@@ -4,28 +4,27 @@
 //! frame: an `on` edge for its class is taken, or `fallback_on` allows that node's next target, or the frame is left and the
 //! same failure is put to the one outside. So fallback works alike below every strategy and at any depth.
 //!
+//! Ejected deployments are passed over. Where nothing else is left, and `when_all_ejected` allows it, the walk goes back to the one that
+//! is soonest to return.
+//!
 //! Invariants: a deployment that was tried is never offered again, by whichever path; requirements, attempt limits and
 //! deadlines of every frame on the stack bind; the walk ends, since nodes form a finite tree of paths, each gone once.
 
 use std::rc::Rc;
 
 use super::class::{ErrorClass, Triggers};
-use crate::balance::order::{Cursors, order};
+use crate::balance::order::order;
+use crate::health::Health;
+use crate::health::gate::{Admission, Refusal};
+use crate::health::reason::Reason;
 use crate::request::facts::Facts;
-use crate::rng::Rng;
-use crate::routes::graph::{Commit, Deployment, Destination, Graph, Node, Retry, Strategy, Target, Timeouts};
+use crate::routes::graph::{
+    Commit, Deployment, Destination, Graph, Hedge, Node, Retry, Sticky, Strategy, Target, Timeouts,
+    WhenAllEjected,
+};
+use crate::surroundings::Surroundings;
 use crate::time::Millis;
 use crate::upstream;
-
-/// What the pure core needs from outside at each step.
-pub struct Surroundings<'a> {
-    /// The time of this step.
-    pub now: Millis,
-    /// Randomness for draws and jitter.
-    pub rng: &'a mut dyn Rng,
-    /// Turns of the round-robin nodes.
-    pub cursors: &'a Cursors,
-}
 
 /// A position in the graph.
 #[derive(Clone)]
@@ -72,14 +71,36 @@ impl Walk {
         around: &mut Surroundings<'_>,
     ) -> Option<Rc<Deployment>> {
         let now = around.now;
-        self.seek(failed, now, &mut |walk, node| {
-            // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
-            let usable = |target: &Target| match &target.to {
-                Destination::Deployment(deployment) => walk.obstacle(deployment).is_none(),
-                Destination::Node(_) => true,
-            };
-            order(node, &walk.facts, &usable, around.cursors, around.rng)
+        let mut choice = Choice::new(around);
+        let found = self.seek(failed, now, &mut choice);
+        let Choice { around, wanted, refused, last_resort } = choice;
+        for id in wanted {
+            around.health.want(id, false);
+        }
+        found.or_else(|| {
+            // The next request may find a way.
+            for id in refused {
+                around.health.want(id, true);
+            }
+            let LastResort { frames, deployment, .. } = last_resort?;
+            self.frames = frames;
+            Some(deployment)
         })
+    }
+
+    /// A deployment to try beside `deployment`, which has not failed, and the walk that stands there: the next one below the node
+    /// that hedges, and nowhere else.
+    pub fn hedge(
+        &self,
+        deployment: &Deployment,
+        around: &mut Surroundings<'_>,
+    ) -> Option<(Self, Rc<Deployment>)> {
+        let (depth, ..) = self.hedging()?;
+        let mut ahead = self.clone();
+        ahead.forbid(deployment);
+        let now = around.now;
+        let found = ahead.seek(None, now, &mut Choice::new(around))?;
+        (ahead.frames.len() > depth).then_some((ahead, found))
     }
 
     /// Whether there would be somewhere to go from `deployment` after such a failure, and until when: the nearest deadline
@@ -88,31 +109,24 @@ impl Walk {
         &self,
         deployment: &Deployment,
         failed: (ErrorClass, Option<u16>),
+        health: &Health,
         now: Millis,
     ) -> Option<Millis> {
         let mut ahead = self.clone();
         ahead.forbid(deployment);
         // How many of the frames that stand now enclose the way there as well: as many as are never left on it. A node that is
         // entered on the way begins its own time then.
-        let mut enclosing = self.frames.len();
-        ahead.seek(Some(failed), now, &mut |walk, node| {
-            enclosing = enclosing.min(walk.frames.len().saturating_sub(1));
-            match &node.strategy {
-                Strategy::Match(cases) => {
-                    cases.iter().position(|case| case.holds(&walk.facts)).into_iter().collect()
-                }
-                _ => (0..node.targets.len()).collect(),
-            }
-        })?;
-        ahead.frames.iter().take(enclosing).map(|frame| frame.deadline).min()
+        let mut outlook = Outlook { health, now, enclosing: self.frames.len() };
+        ahead.seek(Some(failed), now, &mut outlook)?;
+        ahead.frames.iter().take(outlook.enclosing).map(|frame| frame.deadline).min()
     }
 
-    /// Goes on until a deployment that may be tried. `order` puts the targets of a node in order.
+    /// Goes on until a deployment that may be tried.
     fn seek(
         &mut self,
         failed: Option<(ErrorClass, Option<u16>)>,
         now: Millis,
-        order: &mut dyn FnMut(&Self, &Node) -> Vec<usize>,
+        guide: &mut dyn Guide,
     ) -> Option<Rc<Deployment>> {
         self.put(failed);
         loop {
@@ -120,13 +134,14 @@ impl Walk {
             let exhausted = !self.may_attempt(now);
             let frame = self.frames.last_mut()?;
             match if exhausted { None } else { frame.next() } {
-                Some(Destination::Deployment(deployment)) if self.obstacle(&deployment).is_none() => {
-                    return Some(deployment);
+                Some(Destination::Deployment(deployment)) => {
+                    if self.obstacle(&deployment).is_none() && guide.admits(self, &deployment) {
+                        return Some(deployment);
+                    }
                 }
-                Some(Destination::Deployment(_)) => {}
                 Some(Destination::Node(node)) => {
                     self.frames.push(Frame::of(Rc::clone(&node), now));
-                    let order = order(self, &node);
+                    let order = guide.order(self, &node);
                     if let Some(frame) = self.frames.last_mut() {
                         frame.order = order.into_iter();
                     }
@@ -176,6 +191,27 @@ impl Walk {
             .unwrap_or(Commit::FirstToken)
     }
 
+    /// `hedge` of the nearest node that has one, or of `settings` for the innermost node, with that node and its place among the
+    /// frames.
+    pub fn hedging(&self) -> Option<(usize, &Rc<Node>, Hedge)> {
+        let of_node = |(depth, frame): (usize, &Frame)| Some((depth, frame.node.as_ref()?.policy.hedge?));
+        let innermost = || Some((self.frames.len().checked_sub(1)?, self.graph.settings.policy.hedge?));
+        let (depth, hedge) = self.frames.iter().enumerate().rev().find_map(of_node).or_else(innermost)?;
+        Some((depth, self.frames.get(depth)?.node.as_ref()?, hedge))
+    }
+
+    /// `sticky` of the nearest node that has one, or of `settings`.
+    fn sticky(&self) -> Option<&Sticky> {
+        let nearest = self.nodes().find_map(|node| node.policy.sticky.as_ref());
+        nearest.or(self.graph.settings.policy.sticky.as_ref())
+    }
+
+    /// `when_all_ejected` of the nearest node that has one, or of `settings`, or the default.
+    fn when_all_ejected(&self) -> WhenAllEjected {
+        let nearest = self.nodes().find_map(|node| node.policy.when_all_ejected);
+        nearest.or(self.graph.settings.policy.when_all_ejected).unwrap_or_default()
+    }
+
     /// For each phase: the limit of the nearest node that has one, or of the deployment, or of `settings`.
     pub fn timeouts(&self, deployment: &Deployment) -> Timeouts {
         self.nodes()
@@ -205,6 +241,14 @@ impl Walk {
             }
         }
         self.tried.contains(&deployment.id).then_some(Obstacle::Tried)
+    }
+
+    /// Why the health of this deployment admits no attempt now; `None` if it does.
+    fn refusal(&self, deployment: &Deployment, health: &Health, now: Millis) -> Option<Refusal> {
+        match health.admission(deployment.id, self.facts.operation, now) {
+            Admission::Refused(refusal) => Some(refusal),
+            Admission::Open | Admission::Probe => None,
+        }
     }
 
     /// The nodes on the way, innermost first.
@@ -270,27 +314,127 @@ impl Frame {
     }
 }
 
+/// What decides on the way: which target of a node comes first, and whether the health of a deployment admits an attempt.
+trait Guide {
+    /// The order of the targets of a node that was just entered.
+    fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize>;
+    /// Whether a deployment without an obstacle may be tried.
+    fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool;
+}
+
+/// Goes where the request will go.
+struct Choice<'a, 'b> {
+    around: &'a mut Surroundings<'b>,
+    /// Ejected deployments that would have come before any other.
+    wanted: Vec<usize>,
+    /// Ejected deployments that were passed over and that `when_all_ejected` lets be probed.
+    refused: Vec<usize>,
+    last_resort: Option<LastResort>,
+}
+
+/// Where to go back to where nothing else is left.
+struct LastResort {
+    until: Millis,
+    frames: Vec<Frame>,
+    deployment: Rc<Deployment>,
+}
+
+impl<'a, 'b> Choice<'a, 'b> {
+    fn new(around: &'a mut Surroundings<'b>) -> Self {
+        Self { around, wanted: Vec::new(), refused: Vec::new(), last_resort: None }
+    }
+}
+
+impl Guide for Choice<'_, '_> {
+    fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize> {
+        // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
+        let usable = |target: &Target| match &target.to {
+            Destination::Deployment(deployment) => walk.obstacle(deployment).is_none(),
+            Destination::Node(_) => true,
+        };
+        let order = order(node, &walk.facts, walk.sticky(), &usable, self.around);
+        let ejected = |index: &usize| match &node.targets.get(*index)?.to {
+            Destination::Deployment(deployment) => {
+                walk.refusal(deployment, self.around.health, self.around.now).map(|_| deployment.id)
+            }
+            Destination::Node(_) => None,
+        };
+        self.wanted.extend(order.iter().map_while(ejected));
+        order
+    }
+
+    fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool {
+        let Some(refusal) = walk.refusal(deployment, self.around.health, self.around.now) else {
+            return true;
+        };
+        let Some(until) = refusal.until.filter(|_| walk.when_all_ejected() == WhenAllEjected::Probe) else {
+            return false;
+        };
+        self.refused.push(deployment.id);
+        let is_sooner = self.last_resort.as_ref().is_none_or(|known| until < known.until);
+        if refusal.may_be_forced() && is_sooner {
+            let frames = walk.frames.clone();
+            self.last_resort = Some(LastResort { until, frames, deployment: Rc::clone(deployment) });
+        }
+        false
+    }
+}
+
+/// Sees where a request could go, in the order of the document.
+struct Outlook<'a> {
+    health: &'a Health,
+    now: Millis,
+    /// Of the frames at the start, how many were never left.
+    enclosing: usize,
+}
+
+impl Guide for Outlook<'_> {
+    fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize> {
+        self.enclosing = self.enclosing.min(walk.frames.len().saturating_sub(1));
+        match &node.strategy {
+            Strategy::Match(cases) => {
+                cases.iter().position(|case| case.holds(&walk.facts)).into_iter().collect()
+            }
+            _ => (0..node.targets.len()).collect(),
+        }
+    }
+
+    fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool {
+        walk.refusal(deployment, self.health, self.now).is_none()
+    }
+}
+
 /// Why nothing below `entry` may be tried: the different reasons, for the error message of a request that found no deployment.
 /// It follows every path, and no request that is served comes here.
-pub fn obstacles(graph: &Rc<Graph>, facts: &Rc<Facts>, entry: &Rc<Node>) -> Vec<Obstacle> {
+pub fn obstacles(
+    graph: &Rc<Graph>,
+    facts: &Rc<Facts>,
+    entry: &Rc<Node>,
+    health: &Health,
+    now: Millis,
+) -> Vec<Obstacle> {
     let mut walk =
         Walk { graph: Rc::clone(graph), facts: Rc::clone(facts), frames: Vec::new(), tried: Vec::new() };
     let mut found = Vec::new();
-    walk.explore(&Destination::Node(Rc::clone(entry)), &mut found);
+    walk.explore(&Destination::Node(Rc::clone(entry)), health, now, &mut found);
     found
 }
 
 impl Walk {
-    fn explore(&mut self, at: &Destination, found: &mut Vec<Obstacle>) {
+    fn explore(&mut self, at: &Destination, health: &Health, now: Millis, found: &mut Vec<Obstacle>) {
         match at {
             Destination::Deployment(deployment) => {
-                let obstacle = self.obstacle(deployment).filter(|obstacle| !found.contains(obstacle));
-                found.extend(obstacle);
+                let ejected = || {
+                    let Refusal { until, reason, .. } = self.refusal(deployment, health, now)?;
+                    Some(Obstacle::Ejected { until, reason })
+                };
+                let obstacle = self.obstacle(deployment).or_else(ejected);
+                found.extend(obstacle.filter(|obstacle| !found.contains(obstacle)));
             }
             Destination::Node(node) => {
                 self.frames.push(Frame::of(Rc::clone(node), 0));
                 for target in &node.targets {
-                    self.explore(&target.to, found);
+                    self.explore(&target.to, health, now, found);
                 }
                 self.frames.pop();
             }
@@ -317,6 +461,23 @@ pub enum Obstacle {
     },
     /// It failed in this request already.
     Tried,
+    /// Its gate is open.
+    Ejected {
+        /// When it may be back; `None` where only an administrator can tell.
+        until: Option<Millis>,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+impl Obstacle {
+    /// For how long it stays, where time takes it away.
+    pub fn ends_in_ms(&self, now: Millis) -> Option<Millis> {
+        match self {
+            Self::Ejected { until, .. } => until.map(|until| until.saturating_sub(now)),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Obstacle {
@@ -328,6 +489,7 @@ impl std::fmt::Display for Obstacle {
             Self::Quality { required } => write!(formatter, "quality is below {required}"),
             Self::Tag { required } => write!(formatter, "the tag '{required}' is missing"),
             Self::Tried => formatter.write_str("tried already"),
+            Self::Ejected { reason, .. } => reason.fmt(formatter),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The order in which a node's targets are tried.
 
+pub mod affinity;
 pub mod nearest;
 pub mod order;
 mod places;

@@ -3,14 +3,23 @@
 //! Every strategy yields an order, never a single choice, so fallback works below each of them alike. Targets that may
 //! not be used are left out before anything is drawn, so that shares are right among what is left: of 70, 20 and 10
 //! without the first, two thirds and one third remain.
+//!
+//! What an order knows of health: a deployment that has recovered a moment ago, or is short of headroom, steps back behind the
+//! others in a part of the requests, whatever the strategy, and `latency` and `least_busy` compare deployments by it. Ejected
+//! ones keep their place in the order, so that the walk sees who would have been used.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
+use super::affinity::Chance;
 use super::nearest::distance_km;
+use crate::health::Health;
+use crate::health::gate::Admission;
 use crate::request::facts::Facts;
 use crate::rng::Rng;
-use crate::routes::graph::{Deployment, Destination, Node, Strategy, Target};
+use crate::routes::graph::{Deployment, Destination, Node, Sticky, Strategy, Target};
+use crate::surroundings::Surroundings;
+use crate::time::Millis;
 
 /// Output tokens that a request is priced with where it names no limit.
 const USUAL_OUTPUT_TOKENS: u64 = 500;
@@ -43,6 +52,10 @@ impl Cursors {
 /// A target with its index in the node.
 type Candidate<'a> = (usize, &'a Target);
 
+/// What a number from [`Chance`] is for.
+const DRAW: u64 = 1;
+const STEP_BACK: u64 = 2;
+
 /// The order in which the targets of `node` are to be tried: indices into `node.targets`, each at most once.
 ///
 /// `usable` says of a target, of this node or of one below it, whether it may be used at all (policy, failed already,
@@ -51,51 +64,193 @@ type Candidate<'a> = (usize, &'a Target);
 ///
 /// - `priority`: lower numbers first; equal ones are a tier, ordered by weighted draws.
 /// - `weighted`: a draw by weight, and again among what is left.
-/// - `latency`, `least_busy`: as `weighted`, because nothing here knows the health of deployments.
 /// - `round_robin`: from the target whose turn it is onwards.
 /// - `random`: every order is as likely.
+/// - `latency`: of two that chance picks the one with the shorter wait ([`Health::score`]), then the others, shortest wait
+///   first. Who was never measured counts as fast as the fastest, and who is due for a probe as faster.
+/// - `least_busy`: fewest requests in flight first; equals by weighted draws.
 /// - `match`: the target of the first condition that holds and no other; nothing if that one is not usable.
 /// - `cost`: by the price of this request (its input, and the output that it allows or 500 tokens), cheapest first.
 /// - `nearest`: by the distance from the request to the deployment's region ([`distance_km`]).
 ///
-/// For the last two, a node counts as the best of the usable deployments below it; a target without a known price or
-/// distance comes last, and equals keep the order of the document.
+/// For `latency`, `least_busy`, `cost` and `nearest` a node counts as the best of the usable deployments below it that are not
+/// ejected; a target without a known price or distance comes last, and equals keep the order of the document.
+///
+/// `sticky` makes the draws of a request those of what it belongs to. It takes the place of `round_robin`, `random`, `latency` and
+/// `least_busy`, which then draw by weight.
 pub fn order(
     node: &Node,
     facts: &Facts,
+    sticky: Option<&Sticky>,
     usable: &dyn Fn(&Target) -> bool,
-    cursors: &Cursors,
-    rng: &mut dyn Rng,
+    around: &mut Surroundings<'_>,
 ) -> Vec<usize> {
-    let takes_traffic = |target: &Target| target.weight > 0.0 && usable(target);
+    let standing = Standing { health: around.health, facts, usable, now: around.now };
     let mut order: Vec<Candidate> =
-        node.targets.iter().enumerate().filter(|(_, target)| takes_traffic(target)).collect();
+        node.targets.iter().enumerate().filter(|(_, target)| standing.takes_traffic(target)).collect();
+    let mut chance = Chance::of(sticky, facts, around.now, around.rng);
+    let is_sticky = chance.is_sticky();
     match &node.strategy {
         Strategy::Priority => {
             order.sort_by_key(|(_, target)| target.priority);
             for tier in order.chunk_by_mut(|(_, a), (_, b)| a.priority == b.priority) {
-                draw(tier, rng);
+                draw(tier, &mut chance);
             }
         }
-        Strategy::Weighted | Strategy::Latency | Strategy::LeastBusy => draw(&mut order, rng),
+        Strategy::Weighted => draw(&mut order, &mut chance),
+        Strategy::RoundRobin | Strategy::Random | Strategy::Latency | Strategy::LeastBusy if is_sticky => {
+            draw(&mut order, &mut chance);
+        }
         Strategy::RoundRobin => {
-            let turn = cursors.turn(node.id) % order.len().max(1);
+            let turn = around.cursors.turn(node.id) % order.len().max(1);
             order.rotate_left(turn);
         }
-        Strategy::Random => shuffle(&mut order, rng),
+        Strategy::Random => shuffle(&mut order, chance.rng()),
+        Strategy::Latency => {
+            shuffle(&mut order, chance.rng());
+            let unknown = standing.shortest_latency(&order);
+            ascending(&mut order, |target| {
+                standing.least(target, &|leaf| Some(standing.wait(leaf, unknown)))
+            });
+            better_of_two(&mut order, chance.rng());
+        }
+        Strategy::LeastBusy => {
+            draw(&mut order, &mut chance);
+            let in_flight = |leaf: &Deployment| Some(f64::from(standing.health.in_flight(leaf.id)));
+            ascending(&mut order, |target| standing.least(target, &in_flight));
+        }
         Strategy::Match(cases) => {
             let case = cases.iter().position(|condition| condition.holds(facts));
             order.retain(|(index, _)| Some(*index) == case);
         }
         Strategy::Cost => {
-            ascending(&mut order, |target| least(target, &takes_traffic, &|leaf| price(leaf, facts)));
+            ascending(&mut order, |target| standing.least(target, &|leaf| price(leaf, facts)));
         }
         Strategy::Nearest => {
             let distance = |leaf: &Deployment| distance_km(&facts.place, leaf.region.as_deref()?);
-            ascending(&mut order, |target| least(target, &takes_traffic, &distance));
+            ascending(&mut order, |target| standing.least(target, &distance));
         }
     }
+    step_back(&mut order, &standing, &mut chance);
     order.into_iter().map(|(index, _)| index).collect()
+}
+
+/// What is known of targets at the time of a request.
+struct Standing<'a> {
+    health: &'a Health,
+    facts: &'a Facts,
+    usable: &'a dyn Fn(&Target) -> bool,
+    now: Millis,
+}
+
+impl Standing<'_> {
+    fn takes_traffic(&self, target: &Target) -> bool {
+        target.weight > 0.0 && (self.usable)(target)
+    }
+
+    fn admission(&self, deployment: &Deployment) -> Admission {
+        self.health.admission(deployment.id, self.facts.operation, self.now)
+    }
+
+    /// The part of its usual traffic that a target should get, `0.0..=1.0`: of a node, that of the best deployment below.
+    fn share(&self, target: &Target) -> f64 {
+        let mut best = None;
+        self.visit(target, &mut |leaf| {
+            if self.admission(leaf) == Admission::Open {
+                best = Some(self.health.share(leaf.id, self.now).max(best.unwrap_or(0.0)));
+            }
+        });
+        // Who is ejected does not step back: the walk passes over it. Who is due for a probe gets it.
+        best.unwrap_or(1.0)
+    }
+
+    /// How long a request would wait there, in milliseconds, for comparison; `unknown_ms` stands in for a latency that was never
+    /// measured.
+    fn wait(&self, deployment: &Deployment, unknown_ms: f64) -> f64 {
+        if self.admission(deployment) != Admission::Open {
+            return 0.0;
+        }
+        let in_flight = f64::from(self.health.in_flight(deployment.id));
+        self.health.score(deployment.id, self.now).unwrap_or(unknown_ms * (in_flight + 1.0))
+    }
+
+    /// The shortest latency that is known of any of them; 1 where none is.
+    fn shortest_latency(&self, candidates: &[Candidate<'_>]) -> f64 {
+        let mut shortest = f64::INFINITY;
+        for (_, target) in candidates {
+            self.visit(target, &mut |leaf| {
+                if let Some(score) = self.health.score(leaf.id, self.now) {
+                    shortest = shortest.min(score / (f64::from(self.health.in_flight(leaf.id)) + 1.0));
+                }
+            });
+        }
+        if shortest.is_finite() { shortest } else { 1.0 }
+    }
+
+    /// The least value among the deployments that a target leads to and that are not ejected; infinite where none has a value.
+    fn least(&self, target: &Target, value: &dyn Fn(&Deployment) -> Option<f64>) -> f64 {
+        let (mut least, mut of_ejected) = (f64::INFINITY, f64::INFINITY);
+        self.visit(target, &mut |leaf| {
+            let value = value(leaf).unwrap_or(f64::INFINITY);
+            let least = if matches!(self.admission(leaf), Admission::Refused(_)) {
+                &mut of_ejected
+            } else {
+                &mut least
+            };
+            *least = least.min(value);
+        });
+        if least.is_finite() { least } else { of_ejected }
+    }
+
+    /// Every deployment that a target leads to, through targets that take traffic. Nodes that many ways lead to are looked
+    /// into once.
+    fn visit(&self, target: &Target, look: &mut dyn FnMut(&Deployment)) {
+        if let Destination::Deployment(deployment) = &target.to {
+            return look(deployment);
+        }
+        let mut seen = BTreeSet::new();
+        let mut pending = vec![target];
+        while let Some(target) = pending.pop() {
+            match &target.to {
+                Destination::Deployment(deployment) => look(deployment),
+                Destination::Node(node) if seen.insert(node.id) => {
+                    pending.extend(node.targets.iter().filter(|target| self.takes_traffic(target)));
+                }
+                Destination::Node(_) => {}
+            }
+        }
+    }
+}
+
+/// Puts those behind that should get less than their usual traffic, each with the chance that it should not get this request. In
+/// fallback they are still there. The draws of what belongs together are the same while the share is, so that a favourite that
+/// recovers gets some of its keys back and then more of them, and not each of them now and then.
+fn step_back(candidates: &mut Vec<Candidate<'_>>, standing: &Standing<'_>, chance: &mut Chance<'_>) {
+    if candidates.len() < 2 {
+        return;
+    }
+    let mut behind = Vec::new();
+    candidates.retain(|candidate| {
+        let share = standing.share(candidate.1);
+        let stays = share >= 1.0 || chance.unit(candidate.1, STEP_BACK) < share;
+        if !stays {
+            behind.push(*candidate);
+        }
+        stays
+    });
+    candidates.append(&mut behind);
+}
+
+/// Of two candidates that chance picks, the one that stands further ahead comes first; the others stay in order. Always to take the
+/// best would send every request of every isolate there at once (Mitzenmacher 2001, "The power of two choices").
+fn better_of_two(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
+    let count = candidates.len();
+    let one = rng.below(count);
+    // Any but that one.
+    let other = (one + 1 + rng.below(count.saturating_sub(1))) % count.max(1);
+    if let Some(ahead) = candidates.get_mut(..=one.min(other)) {
+        ahead.rotate_right(1);
+    }
 }
 
 /// Weighted draws without replacement, all at once.
@@ -103,19 +258,19 @@ pub fn order(
 /// Each candidate gets a finishing time from the exponential distribution with its weight as the rate; the order of
 /// arrival is distributed as that of one draw after the other (Efraimidis and Spirakis 2006, "Weighted random sampling
 /// with a reservoir"). Compared by their logarithms, times neither overflow nor vanish, however far apart weights are.
-fn draw(candidates: &mut [Candidate], rng: &mut dyn Rng) {
-    ascending(candidates, |target| (-(1.0 - rng.unit()).ln()).ln() - target.weight.ln());
+fn draw(candidates: &mut [Candidate<'_>], chance: &mut Chance<'_>) {
+    ascending(candidates, |target| (-(1.0 - chance.unit(target, DRAW)).ln()).ln() - target.weight.ln());
 }
 
 /// Fisher and Yates.
-fn shuffle(candidates: &mut [Candidate], rng: &mut dyn Rng) {
+fn shuffle(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
     for last in (1..candidates.len()).rev() {
         candidates.swap(last, rng.below(last + 1));
     }
 }
 
 /// Sorts by a key that is computed once for each; equals stay in order.
-fn ascending(candidates: &mut [Candidate], mut key: impl FnMut(&Target) -> f64) {
+fn ascending(candidates: &mut [Candidate<'_>], mut key: impl FnMut(&Target) -> f64) {
     if candidates.len() < 2 {
         return;
     }
@@ -124,30 +279,6 @@ fn ascending(candidates: &mut [Candidate], mut key: impl FnMut(&Target) -> f64) 
     for (place, (_, candidate)) in candidates.iter_mut().zip(keyed) {
         *place = candidate;
     }
-}
-
-/// The least value among the deployments that a target leads to, through targets that take traffic; infinite where none
-/// has a value. Nodes that many ways lead to are looked into once.
-fn least(
-    target: &Target,
-    takes_traffic: &dyn Fn(&Target) -> bool,
-    value: &dyn Fn(&Deployment) -> Option<f64>,
-) -> f64 {
-    let mut least = f64::INFINITY;
-    let mut seen = BTreeSet::new();
-    let mut pending = vec![target];
-    while let Some(target) = pending.pop() {
-        match &target.to {
-            Destination::Deployment(deployment) => {
-                least = least.min(value(deployment).unwrap_or(f64::INFINITY));
-            }
-            Destination::Node(node) if seen.insert(node.id) => {
-                pending.extend(node.targets.iter().filter(|target| takes_traffic(target)));
-            }
-            Destination::Node(_) => {}
-        }
-    }
-    least
 }
 
 /// What this request would cost there, in millionths of a dollar.

@@ -9,7 +9,9 @@ use web_sys::{
 
 use super::clock;
 use super::inbound::Inbound;
-use super::js;
+use super::isolate::Routes;
+use super::learn::Answering;
+use super::{js, learn};
 use crate::attempt::class::ErrorClass;
 use crate::attempt::classify::{self, Answer, Success};
 use crate::attempt::failure::{ErrorResponse, Failure};
@@ -65,6 +67,8 @@ pub struct Flow {
     pub tail: Option<Tail>,
     /// The call that it comes from.
     pub call: Underway,
+    /// Who is told how it ends.
+    pub answering: Option<Answering>,
 }
 
 /// An upstream call under way.
@@ -88,13 +92,9 @@ impl Drop for Abort {
     }
 }
 
-/// Sends the request to the deployment and waits for the commit point. Of an answer that is to be held until it is complete
-/// at most `most_held_bytes` are held.
-pub async fn attempt(
-    inbound: &Inbound,
-    dispatch: &Dispatch,
-    most_held_bytes: usize,
-) -> Result<Committed, Failure> {
+/// Sends the request to the deployment and waits for the commit point.
+pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) -> Result<Committed, Failure> {
+    let most_held_bytes = routes.graph.settings.buffer_bytes;
     let call = Underway {
         deployment: Rc::clone(&dispatch.deployment),
         protocol: Protocol::of(inbound.facts.operation),
@@ -104,6 +104,7 @@ pub async fn attempt(
     let response = send(inbound, dispatch, &call.abort).await?;
     let status = response.status();
     let all_headers = js::entries(&response.headers());
+    learn::heard(routes, &dispatch.deployment, &all_headers);
     if !(200..300).contains(&status) {
         return Err(refusal(response, status, &all_headers).await);
     }
@@ -118,7 +119,7 @@ pub async fn attempt(
     let body = match response.body() {
         Some(rest) if dispatch.commit == Commit::Headers => {
             let tail = is_stream.then(|| Tail::new(call.protocol));
-            Content::flowing(Flow { held: Vec::new(), rest, tail, call })
+            Content::flowing(Flow { held: Vec::new(), rest, tail, call, answering: None })
         }
         Some(rest) if is_stream => {
             let start = Hold::new(call.protocol, dispatch.commit, most_held_bytes);
@@ -229,7 +230,7 @@ async fn hold(
     }
     reader.release_lock();
     let held = start.take();
-    Ok(Content::flowing(Flow { held, rest, tail: Some(start.tail()), call }))
+    Ok(Content::flowing(Flow { held, rest, tail: Some(start.tail()), call, answering: None }))
 }
 
 /// Waits for an answer in one piece, and looks whether it is one. Of a longer answer than `most_held_bytes` the first bytes
@@ -260,7 +261,7 @@ async fn whole(
         if held.len() > most_held_bytes {
             judged(&Success { body: &held, is_whole: false, ..*success }, headers)?;
             reader.release_lock();
-            return Ok(Content::flowing(Flow { held, rest, tail: None, call }));
+            return Ok(Content::flowing(Flow { held, rest, tail: None, call, answering: None }));
         }
     }
 }

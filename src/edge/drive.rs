@@ -1,8 +1,10 @@
 //! The loop that obeys the machine, from the first dispatch to the response.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use futures_util::future::{Either, select};
 use serde_json::Value;
@@ -13,11 +15,14 @@ use worker::Context;
 use super::call::{self, Committed, Content};
 use super::inbound::Inbound;
 use super::isolate::{self, Routes};
+use super::learn::{self, Answering};
 use super::respond::{self, Sent};
 use super::{clock, flow, js};
+use crate::attempt::failure::Failure;
 use crate::attempt::machine::{Action, Event, Machine, Reply};
 use crate::attempt::trail::Trail;
-use crate::attempt::walk;
+use crate::attempt::{usage, walk};
+use crate::health::{self, Ticket};
 use crate::reply::error::ClientError;
 use crate::reply::headers::{self, Served};
 use crate::reply::{ErrorReply, exhausted};
@@ -80,55 +85,165 @@ pub async fn run(
     }
 }
 
+/// A machine at work. Dropped before its end (the client left, and the runtime ended the work), it gives back what it holds.
+struct Driving {
+    machine: Machine,
+    routes: Rc<Routes>,
+    rng: SplitMix64,
+}
+
+impl Driving {
+    fn start(inbound: &Inbound, node: &Rc<Node>, routes: Rc<Routes>) -> (Self, Action) {
+        let mut rng = SplitMix64::new(isolate::entropy());
+        let (graph, facts) = (Rc::clone(&routes.graph), Rc::clone(&inbound.facts));
+        let (machine, action) =
+            learn::step(&routes, &mut rng, |around| Machine::start(graph, facts, node, around));
+        (Self { machine, routes, rng }, action)
+    }
+
+    fn on(&mut self, event: Event) -> Action {
+        learn::step(&self.routes, &mut self.rng, |around| self.machine.on(event, around))
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        self.on(Event::ClientGone);
+    }
+}
+
+/// Attempts under way, each with its number, and a clock for the hedge.
+#[derive(Default)]
+struct Calls<'a> {
+    calls: Vec<(u32, Pin<Box<dyn Future<Output = Result<Committed, Failure>> + 'a>>)>,
+    late: Option<Pin<Box<dyn Future<Output = ()> + 'a>>>,
+}
+
+/// What came first.
+enum First {
+    Answer(u32, Committed),
+    Failure(u32, Failure),
+    Late,
+}
+
+impl Calls<'_> {
+    async fn first(&mut self) -> First {
+        poll_fn(|context| {
+            for index in 0..self.calls.len() {
+                let Some((number, call)) = self.calls.get_mut(index) else { break };
+                if let Poll::Ready(result) = call.as_mut().poll(context) {
+                    let number = *number;
+                    drop(self.calls.swap_remove(index));
+                    return Poll::Ready(match result {
+                        Ok(answer) => First::Answer(number, answer),
+                        Err(failure) => First::Failure(number, failure),
+                    });
+                }
+            }
+            match self.late.as_mut().map(|late| late.as_mut().poll(context)) {
+                Some(Poll::Ready(())) => {
+                    self.late = None;
+                    Poll::Ready(First::Late)
+                }
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
 /// Does what the machine says until there is an answer.
 async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding: Rc<Cell<bool>>) -> Outcome {
-    let mut rng = SplitMix64::new(isolate::entropy());
-    let graph = Rc::clone(&routes.graph);
+    let mut calls = Calls::default();
     let mut committed = None;
-    let (mut machine, mut action) =
-        Machine::start(graph, Rc::clone(&inbound.facts), &node, &mut isolate::around(&routes, &mut rng));
+    let (mut driving, mut action) = Driving::start(&inbound, &node, Rc::clone(&routes));
     let reply = loop {
         let event = match action {
             Action::Dispatch(dispatch) => {
                 holding.set(dispatch.commit == Commit::Complete);
-                match call::attempt(&inbound, &dispatch, routes.graph.settings.buffer_bytes).await {
-                    Ok(answer) => {
-                        let status = answer.status;
-                        committed = Some(answer);
-                        Event::Answered { status }
-                    }
-                    Err(failure) => {
-                        let (name, class, reason) =
-                            (&dispatch.deployment.name, failure.class.name(), &failure.reason);
-                        js::warn(&format!("{}: {name} failed: {class} ({reason})", inbound.request_id));
-                        Event::Failed(failure)
-                    }
-                }
+                calls.late = dispatch.hedge_after_ms.map(|ms| Box::pin(clock::sleep(ms)) as Pin<Box<_>>);
+                let (number, inbound, routes) = (dispatch.number, &inbound, &routes);
+                let call = async move { call::attempt(inbound, &dispatch, routes).await };
+                calls.calls.push((number, Box::pin(call)));
+                None
             }
+            Action::Wait => None,
             Action::Sleep { ms } => {
                 clock::sleep(ms).await;
-                Event::Woke
+                Some(Event::Woke)
             }
             Action::Reply(reply) => break reply,
             Action::Stop => break Reply::Exhausted,
         };
-        action = machine.on(event, &mut isolate::around(&routes, &mut rng));
+        let event = match event {
+            Some(event) => event,
+            None => match calls.first().await {
+                First::Answer(number, answer) => {
+                    let status = answer.status;
+                    committed = Some(answer);
+                    Event::Answered { number, status }
+                }
+                First::Failure(number, failure) => {
+                    warn(&inbound, &driving.machine, number, &failure);
+                    Event::Failed { number, failure }
+                }
+                First::Late => Event::Late,
+            },
+        };
+        action = driving.on(event);
     };
-    let trail = machine.trail().clone();
+    drop(calls);
+    let trail = driving.machine.trail().clone();
     let answer = match (reply, committed) {
-        (Reply::Pass, Some(committed)) => Ok(committed),
-        (Reply::NoneEligible, _) => {
-            let obstacles = walk::obstacles(&routes.graph, &inbound.facts, &node);
-            let reasons = obstacles.iter().map(ToString::to_string).collect();
-            Err((&ClientError::NoEligibleDeployment { model: node.name.clone(), reasons }).into())
+        (Reply::Pass, Some(committed)) => {
+            let ticket = driving.machine.take_ticket();
+            let first_token_ms = trail.served_after_ms().filter(|_| inbound.facts.stream);
+            Ok(watched(committed, ticket, &routes, first_token_ms))
         }
+        (Reply::NoneEligible, _) => Err(none_eligible(&inbound, &node, &routes)),
         (reply, _) => {
             let failures: Vec<_> = trail.failures().collect();
-            let late_ms = (reply == Reply::DeadlineExceeded).then(|| machine.allowed_ms());
+            let late_ms = (reply == Reply::DeadlineExceeded).then(|| driving.machine.allowed_ms());
             Err(exhausted::reply(&failures, late_ms))
         }
     };
     Outcome { answer, trail }
+}
+
+fn warn(inbound: &Inbound, machine: &Machine, number: u32, failure: &Failure) {
+    let attempt = machine.trail().attempts().get((number as usize).saturating_sub(1));
+    let name = attempt.map_or("?", |attempt| &attempt.deployment.name);
+    let (class, reason) = (failure.class.name(), &failure.reason);
+    js::warn(&format!("{}: {name} failed: {class} ({reason})", inbound.request_id));
+}
+
+/// The answer, whose end will be told to the health of its deployment: now, where it is here already.
+fn watched(
+    mut committed: Committed,
+    ticket: Option<Ticket>,
+    routes: &Rc<Routes>,
+    first_token_ms: Option<Millis>,
+) -> Committed {
+    let answering = Answering::new(Rc::clone(routes), ticket, first_token_ms);
+    match &mut committed.body {
+        Content::Flowing(flow) => flow.answering = Some(answering),
+        Content::Whole(bytes) | Content::Held(bytes) => {
+            answering.end(health::Outcome::Alive, usage::output_tokens(bytes));
+        }
+    }
+    committed
+}
+
+/// Why nothing could be tried, and when to come back.
+fn none_eligible(inbound: &Inbound, node: &Rc<Node>, routes: &Routes) -> ErrorReply {
+    let now = clock::now();
+    let obstacles = walk::obstacles(&routes.graph, &inbound.facts, node, &routes.health.borrow(), now);
+    (&ClientError::NoEligibleDeployment {
+        model: node.name.clone(),
+        reasons: obstacles.iter().map(ToString::to_string).collect(),
+        returns_in_ms: obstacles.iter().filter_map(|obstacle| obstacle.ends_in_ms(now)).min(),
+    })
+        .into()
 }
 
 /// Sends comments until the held answer is there, then the answer. The status is out already, so that an error becomes an event.

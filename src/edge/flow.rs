@@ -21,7 +21,9 @@ use web_sys::{
 
 use super::call::{Abort, Flow, Underway};
 use super::{clock, js};
+use crate::attempt::class::ErrorClass;
 use crate::attempt::phase::{Limit, Phase};
+use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::Ending;
 use crate::time::Millis;
@@ -40,6 +42,8 @@ const CUT_MS: Millis = 1_000;
 enum Ended {
     /// As it should.
     Well,
+    /// With an error event of the upstream's own.
+    Failed(ErrorClass, Option<Millis>),
     /// The client left.
     ClientGone,
     /// The upstream broke, paused too long, or stopped early.
@@ -47,15 +51,35 @@ enum Ended {
 }
 
 /// Carries the stream to `client` until either side ends it.
-pub async fn carry(flow: Box<Flow>, client: WritableStream) {
+pub async fn carry(mut flow: Box<Flow>, client: WritableStream) {
     let deployment = Rc::clone(&flow.call.deployment);
-    if let Ended::Broken(reason) = carry_to_the_end(*flow, client).await {
+    let answering = flow.answering.take();
+    let mut output_tokens = None;
+    let ended = carry_to_the_end(*flow, client, &mut output_tokens).await;
+    if let Ended::Broken(reason) = ended {
         js::warn(&format!("stream from {} broke after the commit point: {reason}", deployment.name));
+    }
+    if let Some(answering) = answering {
+        answering.end(ended.outcome(), output_tokens);
     }
 }
 
-async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
-    let Flow { held, rest, tail, call: Underway { protocol, limits, abort, .. } } = flow;
+impl Ended {
+    /// What it says of the deployment.
+    fn outcome(self) -> Outcome {
+        let failed = |class| Outcome::Failed { class, hint_ms: None };
+        match self {
+            Self::Well => Outcome::Alive,
+            Self::ClientGone | Self::Broken("internal") => Outcome::Abandoned,
+            Self::Failed(class, hint_ms) => Outcome::Failed { class, hint_ms },
+            Self::Broken("idle" | "total") => failed(ErrorClass::Timeout),
+            Self::Broken(_) => failed(ErrorClass::Truncated),
+        }
+    }
+}
+
+async fn carry_to_the_end(flow: Flow, client: WritableStream, output_tokens: &mut Option<u64>) -> Ended {
+    let Flow { held, rest, tail, call: Underway { protocol, limits, abort, .. }, .. } = flow;
     if !held.is_empty() && js::send(&client, &held).await.is_err() {
         return Ended::ClientGone;
     }
@@ -128,12 +152,16 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream) -> Ended {
     while let Ok(Some(bytes)) = js::read_gathered(&observer, READ_BYTES).await {
         tail.push(&bytes);
     }
-    let is_whole = match tail.ending(piped.is_err()) {
-        Ending::Finished | Ending::Failed(_) => true,
-        Ending::Truncated => false,
-    };
+    *output_tokens = Some(tail.output_tokens());
     let reason = if piped.is_err() { "connection" } else { "truncated" };
-    finish(&client, protocol, if is_whole { None } else { Some(reason) }).await
+    match tail.ending(piped.is_err()) {
+        Ending::Finished => finish(&client, protocol, None).await,
+        Ending::Truncated => finish(&client, protocol, Some(reason)).await,
+        Ending::Failed(failure) => match finish(&client, protocol, None).await {
+            Ended::Well => Ended::Failed(failure.class, failure.hint_ms),
+            ended => ended,
+        },
+    }
 }
 
 /// What ends a stream at its source, and between the source and the client.

@@ -13,8 +13,9 @@ use worker::kv::KvStore;
 use worker::{Context, Env};
 
 use super::{clock, js};
-use crate::attempt::machine::Surroundings;
+use crate::attempt::allowance::Allowances;
 use crate::balance::order::Cursors;
+use crate::health::Health;
 use crate::reply::error::ClientError;
 use crate::rng::{Rng, SplitMix64, stable_hash};
 use crate::routes::graph::Graph;
@@ -46,6 +47,10 @@ pub struct Routes {
     pub graph: Rc<Graph>,
     /// Turns of its round-robin nodes.
     pub cursors: Cursors,
+    /// What is known of its deployments.
+    pub health: RefCell<Health>,
+    /// Further attempts that its nodes' requests may make.
+    pub allowances: RefCell<Allowances>,
     /// Where the document came from.
     pub source: Source,
     /// What is not as it should be, and does not keep it from serving.
@@ -125,11 +130,6 @@ pub fn entropy() -> u64 {
     RNG.with_borrow_mut(|rng| rng.get_or_insert_with(|| SplitMix64::new(seed())).next_u64())
 }
 
-/// What the core needs at this moment. `rng` is the request's own.
-pub fn around<'a>(routes: &'a Routes, rng: &'a mut SplitMix64) -> Surroundings<'a> {
-    Surroundings { now: clock::now(), rng, cursors: &routes.cursors }
-}
-
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bits will do")]
 fn seed() -> u64 {
     let half = || (js_sys::Math::random() * 4_294_967_296.0) as u64;
@@ -195,7 +195,16 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
             let mut rng = SplitMix64::new(entropy());
             let cursors = Cursors::new(compiled.graph.node_count, &mut rng);
             let graph = Rc::new(compiled.graph);
-            let routes = Rc::new(Routes { graph, cursors, source, warnings: compiled.warnings, hash });
+            let limits: Vec<_> = graph.deployments.iter().map(|deployment| deployment.limits).collect();
+            let routes = Rc::new(Routes {
+                graph,
+                cursors,
+                health: RefCell::new(Health::new(&limits)),
+                allowances: RefCell::default(),
+                source,
+                warnings: compiled.warnings,
+                hash,
+            });
             ROUTES.set(Some(Rc::clone(&routes)));
             if source == Source::Kv {
                 TROUBLE.set(None);

@@ -11,6 +11,7 @@ mod flow;
 mod inbound;
 mod isolate;
 mod js;
+mod learn;
 mod respond;
 mod serve;
 

@@ -115,6 +115,12 @@ impl Deployment {
         Changes { of_deployment, of_operation }
     }
 
+    /// What an answer said of how much it can take.
+    pub(super) fn heard(&mut self, headroom: Headroom) {
+        self.headroom = Some(headroom);
+        self.is_provisioned |= headroom.is_provisioned();
+    }
+
     /// The attempt is over.
     pub(super) fn record(
         &mut self,
@@ -124,17 +130,13 @@ impl Deployment {
         rng: &mut dyn Rng,
     ) -> Changes {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(headroom) = sample.headroom {
-            self.headroom = Some(headroom);
-            self.is_provisioned |= headroom.is_provisioned();
-        }
         let changes = match sample.outcome {
             Outcome::Alive => self.served(ticket, sample, now),
             Outcome::Failed { class, hint_ms } => {
                 self.last_error = Some(LastError { class, at: now });
                 self.failed(ticket, class, hint_ms, now, rng)
             }
-            Outcome::Abandoned => Changes::default(),
+            Outcome::CutShort | Outcome::Abandoned => Changes::default(),
         };
         // Whatever came of a probe, it is not under way any more.
         self.gate.released(ticket.probe);

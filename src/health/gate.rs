@@ -77,6 +77,13 @@ pub struct Refusal {
     pub probing: bool,
 }
 
+impl Refusal {
+    /// x
+    pub fn may_be_forced(&self) -> bool {
+        !self.probing
+    }
+}
+
 /// What a gate did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "to", rename_all = "snake_case")]

@@ -36,8 +36,6 @@ pub mod reason;
 pub mod ring;
 pub mod window;
 
-use std::fmt::{Display, Formatter};
-
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::class::ErrorClass;
@@ -88,14 +86,12 @@ pub struct Sample {
     pub first_token_ms: Option<Millis>,
     /// Tokens written, where known.
     pub output_tokens: Option<u64>,
-    /// What the headers of the answer said, if there was one: of failures as well.
-    pub headroom: Option<Headroom>,
 }
 
 impl Sample {
     /// An outcome without measurements.
     pub fn of(outcome: Outcome) -> Self {
-        Self { outcome, first_token_ms: None, output_tokens: None, headroom: None }
+        Self { outcome, first_token_ms: None, output_tokens: None }
     }
 }
 
@@ -111,6 +107,8 @@ pub enum Outcome {
         /// How long the deployment asked to be left alone.
         hint_ms: Option<Millis>,
     },
+    /// x
+    CutShort,
     /// The client left, or a hedge was not needed any more: nothing was learned.
     Abandoned,
 }
@@ -193,6 +191,23 @@ impl Health {
         self.deployments.get(id).map(Deployment::limits).unwrap_or_default()
     }
 
+    /// x
+    pub fn want(&mut self, _id: usize, _early: bool) {}
+    /// x
+    pub fn is_failing(&self, _id: usize) -> bool {
+        false
+    }
+    /// x
+    pub fn percentile(&self, _id: usize, _p: u8) -> Option<Millis> {
+        None
+    }
+    /// x
+    pub fn heard(&mut self, id: usize, headroom: Headroom) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.heard(headroom);
+        }
+    }
+
     /// Which of them will be back first; of equals the first. One without a probe under way is preferred. `None` where only
     /// an administrator could bring one back.
     pub fn soonest(
@@ -245,12 +260,12 @@ fn list(ticket: &Ticket, changes: Option<Changes>) -> Vec<Change> {
     of_deployment.into_iter().chain(of_operation).collect()
 }
 
-impl Display for Change {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        let deployment = self.deployment;
+impl Change {
+    /// What happened, to be read after the deployment's name.
+    pub fn said(&self) -> String {
         match self.transition {
-            Transition::Ejected { reason, .. } => write!(formatter, "{deployment} is out: {reason}"),
-            Transition::Recovered => write!(formatter, "{deployment} is back"),
+            Transition::Ejected { reason, .. } => format!("is out: {reason}"),
+            Transition::Recovered => "is back".to_owned(),
         }
     }
 }

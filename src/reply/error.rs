@@ -61,6 +61,8 @@ pub enum ClientError {
         model: String,
         /// What ruled deployments out, each reason once, without their names: `quality is below 3`.
         reasons: Vec<String>,
+        /// In how many milliseconds the first ejected deployment may be back; `None` where waiting does not help.
+        returns_in_ms: Option<Millis>,
     },
     /// Every attempt failed before an answer arrived.
     UpstreamUnreachable {
@@ -159,11 +161,14 @@ impl ClientError {
     /// Whether the same request may succeed in a moment; becomes `x-should-retry`, which the SDKs obey.
     ///
     /// An exceeded deadline is not worth it: a second try would take as long again, from deployments that are slow. Nor is
-    /// a lack of eligible deployments: requirements and missing keys do not change by waiting.
+    /// a lack of eligible deployments, unless one is ejected for a time: requirements and missing keys do not change by waiting.
     pub fn retryable(&self) -> bool {
         matches!(
             self,
-            Self::UpstreamUnreachable { .. } | Self::UpstreamTimeout { .. } | Self::RoutesUnavailable
+            Self::UpstreamUnreachable { .. }
+                | Self::UpstreamTimeout { .. }
+                | Self::RoutesUnavailable
+                | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
         )
     }
 
@@ -207,11 +212,15 @@ impl ClientError {
             Self::Internal => "The gateway could not answer. Try again; if it stays, tell its operator the request \
                 id in x-switchyard-request-id."
                 .into(),
-            Self::NoEligibleDeployment { model, reasons } => format!(
-                "No deployment may serve model '{}' right now.{} Use another model, or have the gateway's operator \
-                 check its requirements and deployments.",
+            Self::NoEligibleDeployment { model, reasons, returns_in_ms } => format!(
+                "No deployment may serve model '{}' right now.{} {}",
                 quoted(model),
-                ruled_out(reasons)
+                ruled_out(reasons),
+                returns_in_ms.map_or_else(
+                    || "Use another model, or have the gateway's operator check its requirements and deployments."
+                        .to_owned(),
+                    |ms| format!("Try again in {} s.", ms.div_ceil(1_000).max(1))
+                )
             ),
             Self::UpstreamUnreachable { attempts } => {
                 format!("No upstream could be reached ({}). Try again in a moment.", counted(*attempts))
@@ -302,8 +311,21 @@ mod tests {
             ClientError::InvalidForm("the boundary is missing".into()),
             ClientError::MissingModel,
             ClientError::RequestTooLarge { limit: 104_857_600 },
-            ClientError::NoEligibleDeployment { model: "chat-strict".into(), reasons: vec![quality, tag] },
-            ClientError::NoEligibleDeployment { model: "chat-strict".into(), reasons: Vec::new() },
+            ClientError::NoEligibleDeployment {
+                model: "chat-strict".into(),
+                reasons: vec![quality, tag],
+                returns_in_ms: None,
+            },
+            ClientError::NoEligibleDeployment {
+                model: "chat-strict".into(),
+                reasons: Vec::new(),
+                returns_in_ms: None,
+            },
+            ClientError::NoEligibleDeployment {
+                model: "chat".into(),
+                reasons: vec!["5 failures in a row, the last: timeout".into()],
+                returns_in_ms: Some(8_200),
+            },
             ClientError::UpstreamUnreachable { attempts: 1 },
             ClientError::UpstreamUnreachable { attempts: 3 },
             ClientError::UpstreamTimeout { attempts: 2 },
@@ -365,7 +387,8 @@ mod tests {
     #[test]
     fn many_reasons_are_not_all_listed() {
         let reasons = (0..1000).map(|number| format!("reason {number}")).collect();
-        let message = ClientError::NoEligibleDeployment { model: "m".into(), reasons }.message();
+        let message =
+            ClientError::NoEligibleDeployment { model: "m".into(), reasons, returns_in_ms: None }.message();
         assert!(message.contains("reason 4.") && !message.contains("reason 5"), "{message}");
     }
 
@@ -377,7 +400,7 @@ mod tests {
                 ClientError::ModelNotFound { model: words.clone(), nearest: Some(more.clone()) },
                 ClientError::InvalidJson(words.clone()),
                 ClientError::InvalidForm(words.clone()),
-                ClientError::NoEligibleDeployment { model: words.clone(), reasons: vec![more.clone(); 9] },
+                ClientError::NoEligibleDeployment { model: words.clone(), reasons: vec![more.clone(); 9], returns_in_ms: None },
                 ClientError::UnknownPath { method: words.clone(), path: more.clone() },
                 ClientError::MethodNotAllowed { method: words.clone(), allow: "POST" },
                 ClientError::StatefulOperation { path: words.clone() },

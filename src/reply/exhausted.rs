@@ -43,8 +43,7 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
             .map(|failure| failure.hint_ms.unwrap_or(DEFAULT_RETRY_AFTER_MS))
             .min()
             .unwrap_or(DEFAULT_RETRY_AFTER_MS);
-        reply.headers.push(("retry-after-ms".to_owned(), after_ms.to_string()));
-        reply.headers.push(("retry-after".to_owned(), after_ms.div_ceil(1_000).max(1).to_string()));
+        reply.headers.extend(super::retry_after(after_ms));
     }
     reply
 }

@@ -7,6 +7,7 @@ use super::choices::Choices;
 use super::protocol::{Meaning, Protocol};
 use super::sse::{Event, Parser};
 use crate::attempt::failure::Failure;
+use crate::attempt::usage;
 
 /// Watches a stream.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(super) struct Progress {
     /// Of a stream that has no last word, what was asked for came.
     has_finished: bool,
     last_word: Option<LastWord>,
+    events: u64,
+    output_tokens: Option<u64>,
 }
 
 /// What comes after it counts for nothing.
@@ -50,6 +53,8 @@ impl Progress {
     /// Takes note of what an event is, before [`Self::note`] takes what it means.
     pub(super) fn begin(&mut self, protocol: Protocol, event: &Event<'_>) {
         self.has_begun = true;
+        self.events += 1;
+        self.output_tokens = usage::output_tokens(event.data).or(self.output_tokens);
         if protocol == Protocol::Chat {
             self.choices.watch(event.data);
         }
@@ -90,13 +95,18 @@ impl Tail {
         }
     }
 
+    /// The tokens of the output: as the stream told, or else one for each event.
+    pub fn output_tokens(&self) -> u64 {
+        self.progress.output_tokens.unwrap_or(self.progress.events)
+    }
+
     /// How the stream ended, if it ended here: because it `broke` (a reset, a stall), or because the upstream closed it.
     ///
     /// After a break only the last word that the protocol has tells that nothing is missing: a choice may have finished, and
     /// the usage that was to follow be lost. After a clean close it is enough that nothing which began is left open, for many
     /// servers leave the last word out. An event without its empty line is none: no client has seen it.
     pub fn ending(&self, broke: bool) -> Ending {
-        let Progress { choices, has_begun, has_finished, last_word } = &self.progress;
+        let Progress { choices, has_begun, has_finished, last_word, .. } = &self.progress;
         let is_whole = match (last_word, self.protocol) {
             (Some(LastWord::Error(failure)), _) => return Ending::Failed(failure.clone()),
             (Some(LastWord::Done), _) => true,

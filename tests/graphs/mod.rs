@@ -4,15 +4,21 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use proptest::prelude::*;
+use switchyard::attempt::allowance::Allowances;
 use switchyard::attempt::class::{ErrorClass, Triggers};
+use switchyard::balance::order::Cursors;
 use switchyard::health::limits::Limits;
+use switchyard::health::{Change, Health};
 use switchyard::request::facts::{Facts, Place};
 use switchyard::request::operation::Operation;
+use switchyard::rng::SplitMix64;
 use switchyard::routes::graph::{
     Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Node, Params, Policy, Requirements,
     Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream,
 };
 use switchyard::routes::when::Reads;
+use switchyard::surroundings::Surroundings;
+use switchyard::time::Millis;
 
 /// The facts of a plain chat request.
 pub fn facts() -> Facts {
@@ -35,6 +41,36 @@ pub fn facts() -> Facts {
         previous_response_id: None,
         patience_ms: None,
         draw: 0.5,
+    }
+}
+
+/// What surrounds the machines of one isolate.
+pub struct Isolate {
+    pub rng: SplitMix64,
+    pub cursors: Cursors,
+    pub health: Health,
+    pub allowances: Allowances,
+    pub news: Vec<Change>,
+}
+
+impl Isolate {
+    /// One that knows nothing yet.
+    pub fn new(graph: &Graph, seed: u64) -> Self {
+        let mut rng = SplitMix64::new(seed);
+        let cursors = Cursors::new(graph.node_count, &mut rng);
+        let limits: Vec<Limits> = graph.deployments.iter().map(|deployment| deployment.limits).collect();
+        Self {
+            cursors,
+            rng,
+            health: Health::new(&limits),
+            allowances: Allowances::default(),
+            news: Vec::new(),
+        }
+    }
+
+    pub fn around(&mut self, now: Millis) -> Surroundings<'_> {
+        let Self { rng, cursors, health, allowances, news } = self;
+        Surroundings { now, rng, cursors, health, allowances, news }
     }
 }
 

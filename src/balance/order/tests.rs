@@ -5,6 +5,7 @@ use proptest::prelude::{Just, any, prop_assert, prop_assert_eq, prop_oneof, prop
 use proptest::strategy::Strategy as Generator;
 
 use super::*;
+use crate::attempt::allowance::Allowances;
 use crate::health::limits::Limits;
 use crate::request::facts::Place;
 use crate::request::operation::Operation;
@@ -13,6 +14,7 @@ use crate::routes::graph::{Cost, Params, Policy, Requirements, Secret, Timeouts,
 use crate::routes::when::Condition;
 
 const DRAWS: u32 = 100_000;
+const NOW: Millis = 1_000_000;
 
 fn facts() -> Facts {
     Facts {
@@ -121,7 +123,25 @@ fn order_without(
 ) -> Vec<usize> {
     let is_refused =
         |target: &Target| refused.iter().any(|index| std::ptr::eq(&raw const node.targets[*index], target));
-    order(node, facts, &|target| !is_refused(target), cursors, rng)
+    order_by(node, facts, &|target| !is_refused(target), cursors, rng)
+}
+
+fn order_by(
+    node: &Node,
+    facts: &Facts,
+    usable: &dyn Fn(&Target) -> bool,
+    cursors: &Cursors,
+    rng: &mut SplitMix64,
+) -> Vec<usize> {
+    let mut around = Surroundings {
+        now: NOW,
+        rng,
+        cursors,
+        health: &mut Health::default(),
+        allowances: &mut Allowances::default(),
+        news: &mut Vec::new(),
+    };
+    order(node, facts, None, usable, &mut around)
 }
 
 fn order_of(node: &Node, facts: &Facts) -> Vec<usize> {
@@ -348,7 +368,7 @@ fn a_node_costs_what_its_cheapest_usable_deployment_costs() {
     let mut rng = SplitMix64::new(1);
     let cursors = Cursors::new(1, &mut rng);
     assert_eq!(
-        order(&node, &facts, &costs_over_one, &cursors, &mut rng),
+        order_by(&node, &facts, &costs_over_one, &cursors, &mut rng),
         [0, 1],
         "9 is what is left of the inner node"
     );

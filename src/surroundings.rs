@@ -1,0 +1,23 @@
+//! What the pure core needs from outside at each step: the time, chance, and what the isolate remembers.
+
+use crate::attempt::allowance::Allowances;
+use crate::balance::order::Cursors;
+use crate::health::{Change, Health};
+use crate::rng::Rng;
+use crate::time::Millis;
+
+/// What surrounds one step. It belongs to whoever drives: the Worker, a simulation, a test.
+pub struct Surroundings<'a> {
+    /// The time of this step.
+    pub now: Millis,
+    /// Randomness for draws and jitter.
+    pub rng: &'a mut dyn Rng,
+    /// Whose turn it is at the round-robin nodes.
+    pub cursors: &'a Cursors,
+    /// What is known of the deployments.
+    pub health: &'a mut Health,
+    /// Further attempts that each node's requests may make.
+    pub allowances: &'a mut Allowances,
+    /// Gates that moved in this step, for the logs.
+    pub news: &'a mut Vec<Change>,
+}

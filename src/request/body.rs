@@ -31,6 +31,7 @@ const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_ou
 
 /// What routing wants to know of a body, and where its top-level members stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of a body, each on its own")]
 pub struct Peek {
     /// `model`, where it is there and not `null`.
     pub model: Option<String>,

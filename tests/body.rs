@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use switchyard::request::body::{BodyError, Edit, MAX_FIELDS, Peek, edit};
+use switchyard::request::operation::Operation;
 use switchyard::routes::graph::Params;
 
 fn peek(body: &str) -> Peek {
@@ -63,6 +64,68 @@ fn stream_and_the_output_limit_are_read() {
     ] {
         let peek = peek(body);
         assert_eq!((peek.stream, peek.max_output_tokens), (stream, limit), "{body}");
+    }
+}
+
+#[test]
+fn what_a_request_leaves_behind_is_known() {
+    use Operation::{ChatCompletions, Responses};
+    // Whether it does for `responses`, and for `chat/completions`.
+    for (body, responses, chat) in [
+        ("{}", true, false),
+        (r#"{"store":true}"#, true, true),
+        (r#"{"store":false}"#, false, false),
+        (r#"{"store":null}"#, true, false),
+        (r#"{"store" : false }"#, false, false),
+        (r#"{"st\u006fre":true}"#, true, true),
+        (r#"{"\u0073tore":false}"#, false, false),
+        // The last of several.
+        (r#"{"store":true,"store":false}"#, false, false),
+        (r#"{"store":false,"st\u006fre":null}"#, true, false),
+        // No value that means anything: the default.
+        (r#"{"store":"false"}"#, true, false),
+        (r#"{"store":0}"#, true, false),
+        (r#"{"store":[true]}"#, true, false),
+        // Below other objects the name means nothing.
+        (r#"{"store":false,"metadata":{"store":true},"messages":[{"store":true}]}"#, false, false),
+        (r#"{"store":false,"background":true}"#, true, false),
+        (r#"{"store":false,"back\u0067round":true}"#, true, false),
+        (r#"{"store":false,"background":false}"#, false, false),
+        (r#"{"store":false,"background":null}"#, false, false),
+        (r#"{"store":false,"conversation":"conv_1"}"#, true, false),
+        (r#"{"store":false,"conversation":{"id":"conv_1"}}"#, true, false),
+        (r#"{"store":false,"conversation":null}"#, false, false),
+        // To go on from a response adds nothing to it, and several answers, or tools, leave nothing behind.
+        (r#"{"store":false,"previous_response_id":"resp_1"}"#, false, false),
+        (r#"{"store":false,"n":8,"stream":true,"tools":[{"type":"function"}]}"#, false, false),
+    ] {
+        let peek = peek(body);
+        let seen = (peek.has_side_effects(Responses), peek.has_side_effects(ChatCompletions));
+        assert_eq!(seen, (responses, chat), "{body}");
+        for operation in Operation::ALL {
+            if !matches!(operation, Responses | ChatCompletions) {
+                assert!(!peek.has_side_effects(operation), "{operation:?} {body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_response_that_a_request_goes_on_from_is_a_string_or_none() {
+    for (body, expected) in [
+        (r#"{"previous_response_id":"resp_1"}"#, Some("resp_1")),
+        (r#"{"previous_response_id":"resp\u005f1"}"#, Some("resp_1")),
+        (r#"{"previous\u005fresponse_id":"resp_1"}"#, Some("resp_1")),
+        (r#"{"previous_response_id":null}"#, None),
+        (r#"{"previous_response_id":7}"#, None),
+        (r#"{"previous_response_id":["resp_1"]}"#, None),
+        (r#"{"previous_response_id":{"id":"resp_1"}}"#, None),
+        (r#"{"previous_response_id":"\ud800"}"#, None),
+        (r#"{"previous_response_id":"a","previous_response_id":null}"#, None),
+        (r#"{"input":{"previous_response_id":"resp_1"}}"#, None),
+        ("{}", None),
+    ] {
+        assert_eq!(peek(body).previous_response_id.as_deref(), expected, "{body}");
     }
 }
 

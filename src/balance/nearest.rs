@@ -1,7 +1,7 @@
 //! How far it is from a request to a deployment's region, along a great circle. Distance stands in for latency where
 //! nothing has been measured yet, so a degree more or less does not matter.
 
-use super::places::{COLOS, CONTINENTS, REGIONS};
+use super::places::{AREAS, COLOS, CONTINENTS, REGIONS};
 use crate::request::facts::Place;
 
 /// Latitude and longitude in degrees.
@@ -27,6 +27,24 @@ pub fn is_region(name: &str) -> bool {
 /// The programmatic names of Azure's regions, in alphabetical order.
 pub fn regions() -> impl Iterator<Item = &'static str> {
     REGIONS.iter().map(|(name, ..)| *name)
+}
+
+/// Where a Durable Object should live to be near the data centre that the request arrived at, by Cloudflare's location hints:
+/// <https://developers.cloudflare.com/durable-objects/reference/data-location/>. It is that of the colo, for that is where
+/// this code runs; where the client says it is does not matter. Without a colo that is known, that of the continent; without
+/// either, `enam`.
+pub fn location_hint(place: &Place) -> &'static str {
+    let colo = place.colo.as_deref().and_then(|colo| find(COLOS, colo));
+    let point = colo.or_else(|| place.continent.as_deref().and_then(|code| find(CONTINENTS, code)));
+    point.map_or("enam", area)
+}
+
+/// The location hint of the first area that a point lies in.
+fn area((latitude, longitude): Point) -> &'static str {
+    AREAS
+        .iter()
+        .find(|(_, latitudes, longitudes)| latitudes.contains(&latitude) && longitudes.contains(&longitude))
+        .map_or("apac", |(hint, ..)| hint)
 }
 
 fn locate(place: &Place) -> Option<Point> {
@@ -204,6 +222,53 @@ mod tests {
             ..nowhere()
         };
         assert_eq!(distance_km(&egress, "eastus"), None);
+    }
+
+    #[test]
+    fn a_durable_object_is_to_live_near_the_colo() {
+        for (hint, colos) in [
+            ("wnam", "SEA SJC LAX DEN PHX YVR ANC HNL GDL"),
+            ("enam", "IAD EWR ORD DFW MIA YYZ YHZ MEX SJU KIN PTY SJO"),
+            ("sam", "GRU EZE SCL BOG LIM GYE UIO POS PBM FOR"),
+            ("weur", "LHR AMS FRA CDG MAD LIS DUB KEF OSL ARN CPH TXL MXP FCO PMO MLA"),
+            ("eeur", "WAW VIE OTP PRG BUD ATH SOF HEL KBP DME IST TBS"),
+            ("me", "DXB RUH DOH TLV AMM BGW JED MCT LCA"),
+            ("afr", "JNB CPT NBO LOS DKR CAI ALG ADD JIB MRU TNR"),
+            ("apac", "SIN NRT ICN HKG BOM DEL KHI ALA CGK DPS MNL GUM MLE PKX"),
+            ("oc", "SYD PER AKL HBA SUV NOU PPT"),
+        ] {
+            for colo in colos.split(' ') {
+                assert_eq!(location_hint(&at_colo(colo)), hint, "{colo}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_colo_a_durable_object_is_to_live_on_the_continent() {
+        for (continent, hint) in [
+            ("NA", "enam"),
+            ("SA", "sam"),
+            ("EU", "weur"),
+            ("AS", "apac"),
+            ("OC", "oc"),
+            ("AF", "afr"),
+            ("XX", "enam"),
+        ] {
+            let place = Place { continent: Some(continent.into()), ..at_colo("ZZZ") };
+            assert_eq!(location_hint(&place), hint, "{continent}");
+        }
+        assert_eq!(location_hint(&nowhere()), "enam");
+    }
+
+    #[test]
+    fn where_the_client_is_moves_no_durable_object() {
+        let tokyo = Place {
+            coordinates: Some((35.7, 139.7)),
+            continent: Some("AS".into()),
+            hint: Some("japaneast".into()),
+            ..at_colo("AMS")
+        };
+        assert_eq!(location_hint(&tokyo), "weur");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Where regions and data centres are: latitude and longitude in degrees, good to a degree or so, which is all that an
 //! order by distance needs. Whole tables, because they are a few kilobytes; sorted by name, because they are searched.
 
+use std::ops::Range;
+
 /// Azure's regions by programmatic name, the sovereign clouds included. Source: Microsoft's "Azure regions list" and the
 /// output of `az account list-locations`; where that gives the middle of a country, the city that Microsoft names.
 #[rustfmt::skip]
@@ -121,4 +123,25 @@ pub(super) const COLOS: &[(&str, f32, f32)] = &[
 pub(super) const CONTINENTS: &[(&str, f32, f32)] = &[
     ("AF", 2.0, 21.0), ("AN", -82.0, 0.0), ("AS", 28.0, 95.0), ("EU", 50.0, 12.0), ("NA", 39.0, -95.0),
     ("OC", -30.0, 145.0), ("SA", -18.0, -55.0),
+];
+
+/// An area by the name of a location hint: from south to north, and from west to east.
+type Area = (&'static str, Range<f64>, Range<f64>);
+
+/// Where Cloudflare's location hints lead, in boxes; the first one counts, and all that lies in none is `apac`. Borders run
+/// where no data centre is near.
+#[rustfmt::skip]
+pub(super) const AREAS: &[Area] = &[
+    ("oc", -90.0..15.0, -180.0..-130.0), // Polynesia
+    ("sam", -90.0..8.0, -130.0..-30.0),
+    ("sam", 8.0..13.0, -78.0..-60.5), // the north coast, behind Panama
+    ("wnam", -90.0..90.0, -180.0..-102.0),
+    ("enam", -90.0..90.0, -102.0..-30.0),
+    ("weur", 37.5..90.0, -30.0..14.0),
+    ("weur", 55.0..90.0, 14.0..20.0), // Sweden
+    ("weur", 35.5..37.5, 12.0..15.0), // Malta
+    ("eeur", 37.5..90.0, 14.0..63.0),
+    ("me", 12.0..37.5, 33.0..63.0),
+    ("afr", -90.0..37.5, -30.0..63.0),
+    ("oc", -90.0..-9.0, 110.0..180.0),
 ];

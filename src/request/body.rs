@@ -31,6 +31,7 @@ const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_ou
 
 /// What routing wants to know of a body, and where its top-level members stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of a body, each on its own")]
 pub struct Peek {
     /// `model`, where it is there and not `null`.
     pub model: Option<String>,
@@ -44,6 +45,8 @@ pub struct Peek {
     pub background: bool,
     /// `previous_response_id`, where it is a string.
     pub previous_response_id: Option<String>,
+    /// Whether `conversation` is there and not `null`: what is said is added to it.
+    has_conversation: bool,
     members: Vec<Member>,
     /// Where the first member begins, or would begin.
     head: usize,
@@ -149,9 +152,15 @@ impl Peek {
     }
 
     /// Whether a request with this body leaves something behind at the upstream. Responses are stored unless the client says
-    /// otherwise, chat completions only where it says so: <https://platform.openai.com/docs/api-reference/responses/create>
+    /// otherwise, and go into a conversation where it names one; chat completions are stored only where it says so. Nothing
+    /// else is kept: <https://platform.openai.com/docs/api-reference/responses/create>. What cannot be read (`"store": 0`) is
+    /// taken for the default, as the upstream may take it.
     pub fn has_side_effects(&self, operation: Operation) -> bool {
-        self.background || self.store.unwrap_or(operation == Operation::Responses)
+        match operation {
+            Operation::Responses => self.background || self.has_conversation || self.store.unwrap_or(true),
+            Operation::ChatCompletions => self.store.unwrap_or(false),
+            _ => false,
+        }
     }
 
     /// Whether this is all of the body. If not, [`edit`] takes and returns the same first bytes: `model` is right in
@@ -183,6 +192,7 @@ impl Peek {
             store: None,
             background: false,
             previous_response_id: None,
+            has_conversation: false,
             members: Vec::with_capacity(found.len()),
             head,
             is_whole: true,
@@ -200,6 +210,7 @@ impl Peek {
                 "stream" => peek.stream = value.get() == "true",
                 "store" => peek.store = value.get().parse().ok(),
                 "background" => peek.background = value.get() == "true",
+                "conversation" => peek.has_conversation = value.get() != "null",
                 "previous_response_id" => peek.previous_response_id = serde_json::from_str(value.get()).ok(),
                 name if OUTPUT_LIMITS.contains(&name) => {
                     peek.max_output_tokens = peek.max_output_tokens.max(value.get().parse().ok());

@@ -14,6 +14,8 @@ use crate::health::limits::Limits;
 use crate::routes::glob::Glob;
 use crate::time::Millis;
 
+pub use super::affinity::AffinityKey;
+
 /// A routes document, compiled.
 #[derive(Debug)]
 pub struct Graph {
@@ -387,21 +389,6 @@ pub struct Sticky {
     pub by: AffinityKey,
     /// How long a key keeps its favourite before it gets a new one.
     pub ttl_ms: Millis,
-}
-
-/// What stickiness hashes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AffinityKey {
-    /// The client whose key came along.
-    Client,
-    /// The body's `user`.
-    User,
-    /// The body's `prompt_cache_key`.
-    PromptCacheKey,
-    /// A request header, by its lower-case name.
-    Header(String),
-    /// An entry of the metadata.
-    Metadata(String),
 }
 
 /// What to do when every candidate is ejected.

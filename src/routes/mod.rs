@@ -4,6 +4,7 @@
 //! environment, `compile` checks what types cannot say and builds the `graph`. `issue` says what was wrong, and `at` where.
 //! Raw types never leave this module.
 
+pub mod affinity;
 mod at;
 mod compile;
 pub mod glob;

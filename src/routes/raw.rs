@@ -4,10 +4,7 @@
 //! included, so the comments here are what editors show), the Worker checks documents against that schema, and serde decodes
 //! into them what has passed. What they cannot say (names that exist, cycles, secrets) is checked in `compile`.
 
-#![expect(
-    dead_code,
-    reason = "some keys are for people and editors, and some are accepted ahead of their effect"
-)]
+#![expect(dead_code, reason = "some keys are for people and editors")]
 #![expect(clippy::struct_field_names, reason = "fields are called as the keys of the document")]
 
 mod unions;
@@ -104,6 +101,21 @@ pub struct Settings {
     /// While an answer is held with `commit: complete`, the client gets an SSE comment this often. Default: 10000.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 10, max = 600_000)))]
     pub keepalive_ms: Option<u32>,
+    /// How what is learned about deployments is shared between isolates.
+    #[serde(default)]
+    pub health: HealthSharing,
+}
+
+/// How what is learned about deployments is shared between isolates.
+#[derive(Default)]
+pub struct HealthSharing {
+    /// Most reports that the Durable Object of a region is to get in a second, from all isolates together: with more of them,
+    /// each comes less often. Default: 200.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000)))]
+    pub reports_per_second: Option<u32>,
+    /// Longest that the first request of a new isolate waits for what the others know, in milliseconds; 0: never. Default: 30.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 1_000)))]
+    pub first_snapshot_ms: Option<u32>,
 }
 
 /// Which response headers clients see.
@@ -346,7 +358,7 @@ pub struct Hedge {
 pub struct Sticky {
     /// What belongs together: `client`, `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
     pub by: String,
-    /// For how many seconds after the last request. Default: 600.
+    /// For how many seconds a key keeps its deployment before it gets a new one. Default: 3600.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]
     pub ttl: Option<u32>,
 }
@@ -386,8 +398,8 @@ pub struct When {
     /// Share of the requests for which this holds.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 100.0)))]
     pub percent: Option<f64>,
-    /// What keeps `percent` the same from request to request: `client`, `user`, `header:NAME` or `metadata:KEY`. Without it
-    /// each request is drawn anew.
+    /// What keeps `percent` the same from request to request: `client`, `user`, `prompt_cache_key`, `header:NAME` or
+    /// `metadata:KEY`. Without it each request is drawn anew.
     pub by: Option<String>,
     /// All of these hold.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
@@ -450,7 +462,7 @@ pub enum Strategy {
     RoundRobin,
     /// In any order.
     Random,
-    /// The fastest first.
+    /// The faster of two drawn at random first: by the time to the first token, times the requests in flight.
     Latency,
     /// The cheapest first.
     Cost,

@@ -8,18 +8,31 @@ use std::ops::{Bound, RangeBounds};
 
 use serde_json::Value;
 
+use super::affinity::AffinityKey;
 use super::glob::Glob;
 use crate::request::facts::Facts;
 use crate::request::operation::Operation;
-use crate::rng::{mix, stable_hash};
+use crate::rng::mix;
 
-/// What the conditions of a document read of headers and of the body, so that nothing else of them is gathered.
+/// What the conditions and sticky nodes of a document read of headers and of the body, so that nothing else of them is gathered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reads {
     /// Lower-case names of headers.
     pub headers: Vec<String>,
     /// Top-level names of body fields.
     pub body: Vec<String>,
+}
+
+impl Reads {
+    /// Adds a header, by its lower-case name.
+    pub fn note_header(&mut self, name: &str) {
+        note(&mut self.headers, name);
+    }
+
+    /// Adds a top-level body field.
+    pub fn note_body(&mut self, name: &str) {
+        note(&mut self.body, name);
+    }
 }
 
 /// A compiled `when`.
@@ -33,8 +46,8 @@ pub enum Condition {
     Share {
         /// The share, in hundredths of a percent.
         buckets: u64,
-        /// What makes a request fall on the same side each time.
-        by: By,
+        /// What makes a request fall on the same side each time. Without it each request is drawn anew.
+        by: Option<AffinityKey>,
         /// Sets this share apart from others, so that they do not all choose the same requests.
         salt: u64,
     },
@@ -100,21 +113,6 @@ pub enum Test {
     Not(Box<Test>),
 }
 
-/// What makes a request fall on the same side of a share each time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum By {
-    /// Nothing: each request is drawn anew.
-    Draw,
-    /// The client's name.
-    Client,
-    /// The body's `user` or `safety_identifier`.
-    User,
-    /// A header, by lower-case name.
-    Header(String),
-    /// An entry of the metadata.
-    Metadata(String),
-}
-
 /// Of how many buckets a share takes some.
 pub const BUCKETS: u64 = 10_000;
 
@@ -125,7 +123,9 @@ impl Condition {
             Self::Always => true,
             Self::Fact(fact, test) => test.holds(fact.of(facts).as_ref()),
             Self::Share { buckets, by, salt } => {
-                by.hash(facts).is_some_and(|hash| mix(hash ^ salt) % BUCKETS < *buckets)
+                // Who has no key is in no share.
+                let hash = by.as_ref().map_or(Some(facts.draw.to_bits()), |key| key.hash(facts));
+                hash.is_some_and(|hash| mix(hash ^ salt) % BUCKETS < *buckets)
             }
             Self::All(conditions) => conditions.iter().all(|condition| condition.holds(facts)),
             Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(facts)),
@@ -136,16 +136,10 @@ impl Condition {
     /// Adds what this reads of a request to `reads`, and the path prefixes that it stands for to `prefixes`.
     pub fn gather(&self, reads: &mut Reads, prefixes: &mut Vec<String>) {
         match self {
-            Self::Fact(Fact::Header(name), _) | Self::Share { by: By::Header(name), .. } => {
-                note(&mut reads.headers, name);
-            }
-            Self::Fact(Fact::Body(name, _), _) => note(&mut reads.body, name),
+            Self::Fact(Fact::Header(name), _) => reads.note_header(name),
+            Self::Fact(Fact::Body(name, _), _) => reads.note_body(name),
             Self::Fact(Fact::Path, test) => test.gather_prefixes(prefixes),
-            Self::Share { by: By::User, .. } => {
-                for name in USER_FIELDS {
-                    note(&mut reads.body, name);
-                }
-            }
+            Self::Share { by: Some(key), .. } => key.gather(reads),
             Self::Always | Self::Fact(..) | Self::Share { .. } => {}
             Self::All(conditions) | Self::Any(conditions) => {
                 for condition in conditions {
@@ -157,9 +151,6 @@ impl Condition {
         }
     }
 }
-
-/// Body fields that tell end users apart. OpenAI replaces the first by the second.
-const USER_FIELDS: [&str; 2] = ["user", "safety_identifier"];
 
 fn note(names: &mut Vec<String>, name: &str) {
     if let Err(place) = names.binary_search_by(|known| known.as_str().cmp(name)) {
@@ -294,19 +285,4 @@ fn own_prefix(prefix: &str) -> Option<&str> {
         && !matches!(first, "v1" | "openai" | "models")
         && !of_the_api.any(|segment| segment == first);
     is_own.then_some(prefix)
-}
-
-impl By {
-    /// The key as a hash; `None` where the request has none, and then no share takes it.
-    fn hash(&self, facts: &Facts) -> Option<u64> {
-        let text = |text: &str| (!text.is_empty()).then(|| stable_hash(text.as_bytes()));
-        let json = |value: &Value| Found::json(value)?.text().and_then(|key| text(&key));
-        match self {
-            Self::Draw => Some(facts.draw.to_bits()),
-            Self::Client => text(&facts.client),
-            Self::User => USER_FIELDS.iter().find_map(|name| facts.body.get(*name).and_then(json)),
-            Self::Header(name) => facts.headers.get(name).and_then(|value| text(value)),
-            Self::Metadata(name) => facts.metadata.get(name).and_then(json),
-        }
-    }
 }

@@ -14,4 +14,5 @@ mod examples;
 mod graph;
 mod messages;
 mod mutations;
+mod policy;
 mod when;

@@ -84,6 +84,13 @@ fn faults_of_shape() {
         ),
         ("a status that is no failure", json!({ "models": { "chat": { "fallback_on": [200] } } })),
         (
+            "health out of range",
+            json!({
+                "settings": { "health": { "reports_per_second": 0, "first_snapshot_ms": 1001, "reports": 1 }, "when_all_ejected": "failed" },
+                "models": { "chat": { "hedge": { "after": 0, "max_share": 1.5 }, "sticky": { "ttl": 0 } }, "mini": { "hedge": {} } },
+            }),
+        ),
+        (
             "a list in place of a number",
             json!({ "deployments": { "openai": { "timeout": { "idle_ms": [1], "idle": 2 } } } }),
         ),
@@ -239,6 +246,27 @@ fn faults_of_meaning() {
             "by what",
             json!({ "rules": [{ "when": { "percent": 5, "by": "clients" }, "use": "chat" }, { "when": { "percent": 5, "by": "header:" }, "use": "chat" }] }),
         ),
+        (
+            "sticky by what",
+            json!({ "models": {
+                "chat": { "sticky": { "by": "users" } },
+                "a": { "targets": ["chat"], "sticky": { "by": "headers:x-session" } },
+                "b": { "targets": ["chat"], "sticky": { "by": "header:" } },
+                "c": { "targets": ["chat"], "sticky": { "by": "x-session" } },
+            }, "settings": { "sticky": { "by": "prompt-cache-key" } } }),
+        ),
+        (
+            "a hedge after what",
+            json!({ "models": {
+                "chat": { "hedge": { "after": "P95" } },
+                "a": { "targets": ["chat"], "hedge": { "after": "p0" } },
+                "b": { "targets": ["chat"], "hedge": { "after": "p100" } },
+                "c": { "targets": ["chat"], "hedge": { "after": "p99.9" } },
+                "d": { "targets": ["chat"], "hedge": { "after": "2s" } },
+                "e": { "targets": ["chat"], "hedge": { "after": "p" } },
+                "f": { "targets": ["chat"], "hedge": { "after": "p+5" } },
+            } }),
+        ),
         ("by without percent", json!({ "rules": [{ "when": { "by": "client" }, "use": "chat" }] })),
         (
             "a client that may use nothing that exists",
@@ -303,11 +331,30 @@ fn warnings() {
         ),
         ("a missing variable of a client", json!({ "clients": { "app": { "key": "${MISSING_KEY}" } } })),
         (
-            "keys without effect yet",
+            "hedges and stickiness without a choice",
             json!({
-                "settings": { "when_all_ejected": "probe" },
-                "deployments": { "openai": { "limits": { "rpm": 600, "tpm": 100_000 } } },
-                "models": { "chat": { "hedge": { "after": "p95", "max_share": 0.1 }, "sticky": { "by": "user" } } },
+                "settings": { "hedge": { "after": 500 }, "sticky": { "by": "user" } },
+                "models": {
+                    "mini": { "hedge": { "after": "p95" }, "sticky": { "by": "user" } },
+                    "pick": { "strategy": "match", "cases": [{ "when": {}, "use": "openai" }], "else": "mini", "hedge": { "after": 500 }, "sticky": { "by": "user" } },
+                    "over": { "targets": [{ "targets": ["mini"], "sticky": { "by": "client" } }] },
+                    // These have one: below them, or after a failure.
+                    "pick-fine": { "strategy": "match", "cases": [{ "when": {}, "use": "chat" }], "hedge": { "after": 500 }, "sticky": { "by": "user" } },
+                    "over-fine": { "targets": ["chat"], "hedge": { "after": 500 }, "sticky": { "by": "user" } },
+                    "edge-fine": { "targets": ["openai"], "on": { "quota": "chat" }, "sticky": { "by": "user" } },
+                    "chat": { "hedge": { "after": 500 }, "sticky": { "by": "user" } },
+                },
+            }),
+        ),
+        (
+            "hedges that come too late",
+            json!({
+                "settings": { "hedge": { "after": 8000 }, "timeout": { "first_token_ms": 8000 } },
+                "models": {
+                    "chat": { "hedge": { "after": 9000 }, "timeout": { "total_ms": 5000, "first_token_ms": 8000 } },
+                    "fine": { "targets": ["openai", "azure"], "hedge": { "after": 4999 }, "timeout": { "total_ms": 5000, "idle_ms": 100 } },
+                    "usual": { "targets": ["openai", "azure"], "hedge": { "after": "p99" }, "timeout": { "total_ms": 1 } },
+                },
             }),
         ),
         ("a tag that nobody has", json!({ "models": { "chat": { "require_tags": ["us", "eu"] } } })),

@@ -38,7 +38,7 @@ fn facts() -> Facts {
             ..Place::default()
         },
         body: values(json!({
-            "user": "u-1", "stream": true, "temperature": 0.5, "seed": 7, "none": null,
+            "user": "u-1", "prompt_cache_key": "p-1", "stream": true, "temperature": 0.5, "seed": 7, "none": null,
             "metadata": { "tier": "gold", "deep": { "er": 1 } }, "modalities": ["text", "audio"],
         })),
         input_tokens: 1000,
@@ -232,7 +232,7 @@ fn keys_are_joined_by_and_unless_said_otherwise() {
 
 #[test]
 fn a_share_needs_its_key() {
-    for by in ["client", "user", "header:x-tier", "metadata:team"] {
+    for by in ["client", "user", "prompt_cache_key", "header:x-tier", "metadata:team"] {
         let everyone = condition(&json!({ "percent": 100, "by": by }));
         assert!(everyone.holds(&facts()), "{by}");
         assert!(!everyone.holds(&nobody()), "{by}");

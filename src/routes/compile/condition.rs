@@ -9,7 +9,7 @@ use crate::request::operation::Operation;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
 use crate::routes::raw::{Matcher, Scalar, Test as RawTest, When};
-use crate::routes::when::{BUCKETS, By, Condition, Fact, Test};
+use crate::routes::when::{BUCKETS, Condition, Fact, Test};
 
 /// In which case the values of a fact are compared.
 #[derive(Clone, Copy)]
@@ -99,23 +99,9 @@ impl Compiler<'_> {
     }
 
     fn share(&mut self, when: &When, at: At<'_>, salt: u64) -> Option<Condition> {
-        let by_at = at.key("by");
-        let by = match when.by.as_deref() {
-            None => By::Draw,
-            Some("client") => By::Client,
-            Some("user") => By::User,
-            Some(text) => match text.split_once(':') {
-                Some(("header", name)) if !name.is_empty() => By::Header(name.to_ascii_lowercase()),
-                Some(("metadata", name)) if !name.is_empty() => By::Metadata(name.to_owned()),
-                _ => {
-                    let expected = "\"client\", \"user\", \"header:NAME\" or \"metadata:KEY\"";
-                    self.report.refuse_name(by_at, text, expected, ["client", "user"]);
-                    By::Draw
-                }
-            },
-        };
+        let by = when.by.as_deref().and_then(|by| self.affinity(by, at.key("by")));
         let Some(percent) = when.percent else {
-            if by != By::Draw {
+            if by.is_some() {
                 self.report.refuse(at.key("percent"), "a percentage: without it `by` does nothing");
             }
             return None;

@@ -26,6 +26,8 @@ pub(super) struct Size {
     has_region: bool,
     /// Whether some deployment that this orders has a price.
     has_price: bool,
+    /// Whether this or some node below has more than one target for a request.
+    has_choice: bool,
 }
 
 impl<'a> Compiler<'a> {
@@ -91,20 +93,15 @@ impl<'a> Compiler<'a> {
         if is_known {
             self.refuse_inert(raw, strategy, at);
         }
-        if matches!(strategy, raw::Strategy::Latency | raw::Strategy::LeastBusy) {
-            let note = "it orders as weighted does: nothing is measured in this version";
-            self.report.warn(at.key("strategy"), "another strategy", note);
-        }
         let ordered = match strategy {
             raw::Strategy::Match => self.cases(raw, at, &name),
             _ => self.targets(raw, at).map(|targets| (strategy_of(strategy), targets)),
         };
-        let policy =
-            self.policy(raw.fallback_on.as_deref(), raw.retry.as_ref(), raw.timeout.as_ref(), raw.commit, at);
+        let policy = self.policy(&raw.into(), at);
         let requirements = self.requirements(raw.min_quality, &raw.require_tags, at);
         let on = self.edges(raw.on.as_ref(), at.key("on"));
         let ((strategy, targets), on) = ordered.zip(on)?;
-        let size = self.size(&targets, &on, at)?;
+        let size = self.size(&strategy, &targets, &on, at)?;
         let lacking = match strategy {
             Strategy::Nearest if !size.has_region => Some("region"),
             Strategy::Cost if !size.has_price => Some("cost"),
@@ -114,6 +111,12 @@ impl<'a> Compiler<'a> {
             let note =
                 format!("no deployment below has a `{key}`, so to this strategy all targets are alike");
             self.report.warn(at.key("strategy"), format!("deployments with a `{key}`"), note);
+        }
+        for (key, is_set) in [("hedge", policy.hedge.is_some()), ("sticky", policy.sticky.is_some())] {
+            if is_set && !size.has_choice {
+                let note = "as it is, there is nothing to choose from, and it has no effect";
+                self.report.warn(at.key(key), "a node with two targets at least, here or below", note);
+            }
         }
         let id = self.sizes.len();
         self.sizes.push(size);
@@ -231,8 +234,15 @@ impl<'a> Compiler<'a> {
         targets.map(|targets| (Strategy::Match(conditions), targets))
     }
 
-    fn size(&mut self, targets: &[Target], on: &[(ErrorClass, Destination)], at: At<'_>) -> Option<Size> {
-        let mut size = Size { depth: 1, ways: 0, has_region: false, has_price: false };
+    fn size(
+        &mut self,
+        strategy: &Strategy,
+        targets: &[Target],
+        on: &[(ErrorClass, Destination)],
+        at: At<'_>,
+    ) -> Option<Size> {
+        let has_choice = targets.len() > 1 && !matches!(strategy, Strategy::Match(_));
+        let mut size = Size { depth: 1, ways: 0, has_region: false, has_price: false, has_choice };
         let ordered = targets.iter().map(|target| (&target.to, true));
         for (destination, is_ordered) in ordered.chain(on.iter().map(|(_, to)| (to, false))) {
             let below = match destination {
@@ -241,6 +251,7 @@ impl<'a> Compiler<'a> {
                     ways: 1,
                     has_region: deployment.region.is_some(),
                     has_price: deployment.cost.is_some(),
+                    has_choice: false,
                 },
                 Destination::Node(node) => *self.sizes.get(node.id)?,
             };
@@ -249,6 +260,7 @@ impl<'a> Compiler<'a> {
             size.ways += below.ways;
             size.has_region |= is_ordered && below.has_region;
             size.has_price |= is_ordered && below.has_price;
+            size.has_choice |= below.has_choice;
         }
         if size.depth > MAX_DEPTH {
             self.refuse_depth(at);

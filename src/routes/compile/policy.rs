@@ -1,36 +1,120 @@
-//! What nodes and `settings` have in common: triggers, retries, timeouts, edges, requirements.
+//! What nodes and `settings` have in common: triggers, retries, timeouts, hedges, stickiness, edges, requirements.
 
 use std::collections::BTreeMap;
 
 use super::Compiler;
 use crate::attempt::class::{ErrorClass, Triggers};
+use crate::routes::affinity::AffinityKey;
 use crate::routes::at::At;
-use crate::routes::graph::{Commit, Destination, Policy, Requirements, Retry, Timeouts};
+use crate::routes::graph::{
+    Commit, Destination, Hedge, HedgeAfter, Policy, Requirements, Retry, Sticky, Timeouts, WhenAllEjected,
+};
 use crate::routes::issue::{nearest, quoted};
 use crate::routes::raw;
 
+/// The part of a node's requests that may be hedged by default: it bounds what hedges add to a pool that is slow everywhere.
+const HEDGED_SHARE: f64 = 0.05;
+
+/// How long a key keeps its favourite by default.
+const STICKY_SECONDS: u32 = 3600;
+
+/// The keys that nodes and `settings` have in common, without those that need more than themselves.
+pub(super) struct Common<'a> {
+    fallback_on: Option<&'a [raw::Trigger]>,
+    retry: Option<&'a raw::Retry>,
+    timeout: Option<&'a raw::Timeout>,
+    commit: Option<raw::Commit>,
+    hedge: Option<&'a raw::Hedge>,
+    sticky: Option<&'a raw::Sticky>,
+    when_all_ejected: Option<raw::WhenAllEjected>,
+}
+
+macro_rules! have_common_keys {
+    ($($raw:ty),*) => {$(
+        impl<'a> From<&'a $raw> for Common<'a> {
+            fn from(raw: &'a $raw) -> Self {
+                Self {
+                    fallback_on: raw.fallback_on.as_deref(),
+                    retry: raw.retry.as_ref(),
+                    timeout: raw.timeout.as_ref(),
+                    commit: raw.commit,
+                    hedge: raw.hedge.as_ref(),
+                    sticky: raw.sticky.as_ref(),
+                    when_all_ejected: raw.when_all_ejected,
+                }
+            }
+        }
+    )*};
+}
+
+have_common_keys!(raw::Node, raw::Settings);
+
 impl<'a> Compiler<'a> {
-    /// Settings of which the nearest wins, and those that will be.
-    pub(super) fn policy(
-        &mut self,
-        fallback_on: Option<&[raw::Trigger]>,
-        retry: Option<&raw::Retry>,
-        timeout: Option<&raw::Timeout>,
-        commit: Option<raw::Commit>,
-        at: At<'_>,
-    ) -> Policy {
-        self.warn_without_effect(&["hedge", "sticky", "when_all_ejected"], at);
+    /// Settings of which the nearest wins.
+    pub(super) fn policy(&mut self, raw: &Common<'_>, at: At<'_>) -> Policy {
+        let timeout = timeouts(raw.timeout);
         Policy {
-            fallback_on: fallback_on.map(|list| self.triggers(list, at.key("fallback_on"))),
-            retry: retry.map(|retry| self.retry(retry, at.key("retry"))),
-            timeout: timeouts(timeout),
-            commit: commit.map(|commit| match commit {
+            fallback_on: raw.fallback_on.map(|list| self.triggers(list, at.key("fallback_on"))),
+            retry: raw.retry.map(|retry| self.retry(retry, at.key("retry"))),
+            timeout,
+            commit: raw.commit.map(|commit| match commit {
                 raw::Commit::Headers => Commit::Headers,
                 raw::Commit::FirstToken => Commit::FirstToken,
                 raw::Commit::Complete => Commit::Complete,
             }),
-            ..Policy::default()
+            hedge: raw.hedge.and_then(|hedge| self.hedge(hedge, timeout, at.key("hedge"))),
+            sticky: raw.sticky.and_then(|sticky| self.sticky(sticky, at.key("sticky"))),
+            when_all_ejected: raw.when_all_ejected.map(|choice| match choice {
+                raw::WhenAllEjected::Probe => WhenAllEjected::Probe,
+                raw::WhenAllEjected::Fail => WhenAllEjected::Fail,
+            }),
         }
+    }
+
+    /// `timeout` is what stands beside it.
+    fn hedge(&mut self, raw: &raw::Hedge, timeout: Timeouts, at: At<'_>) -> Option<Hedge> {
+        let at = at.key("after");
+        let after = match &raw.after {
+            raw::HedgeAfter::Ms(ms) => HedgeAfter::Ms(u64::from(*ms)),
+            raw::HedgeAfter::Percentile(text) => {
+                let Some(percentile) = percentile(text) else {
+                    let expected = "milliseconds, or a percentile from \"p1\" to \"p99\"";
+                    self.report.refuse_name(at, text, expected, ["p50", "p75", "p90", "p95", "p99"]);
+                    return None;
+                };
+                HedgeAfter::Percentile(percentile)
+            }
+        };
+        for (key, limit_ms) in [("total_ms", timeout.total_ms), ("first_token_ms", timeout.first_token_ms)] {
+            if let (HedgeAfter::Ms(ms), Some(limit_ms)) = (after, limit_ms)
+                && ms >= limit_ms
+            {
+                let note = "by then the attempt has timed out, and nothing is hedged";
+                self.report.warn(at, format!("less than {key}, {limit_ms}"), note);
+                break;
+            }
+        }
+        Some(Hedge { after, max_share: raw.max_share.unwrap_or(HEDGED_SHARE) })
+    }
+
+    fn sticky(&mut self, raw: &raw::Sticky, at: At<'_>) -> Option<Sticky> {
+        let by = self.affinity(&raw.by, at.key("by"))?;
+        by.gather(&mut self.reads);
+        Some(Sticky { by, ttl_ms: u64::from(raw.ttl.unwrap_or(STICKY_SECONDS)) * 1000 })
+    }
+
+    /// What keeps requests together, by its name in the document.
+    pub(super) fn affinity(&mut self, text: &str, at: At<'_>) -> Option<AffinityKey> {
+        let key = AffinityKey::parse(text);
+        if key.is_none() {
+            let expected = "\"client\", \"user\", \"prompt_cache_key\", \"header:NAME\" or \"metadata:KEY\"";
+            let name = text.split_once(':').map(|(_, name)| name).filter(|name| !name.is_empty());
+            let named = name.map(|name| [format!("header:{name}"), format!("metadata:{name}")]);
+            let plain = ["client", "user", "prompt_cache_key"].into_iter();
+            let valid = plain.chain(named.iter().flatten().map(String::as_str));
+            self.report.refuse_name(at, text, expected, valid);
+        }
+        key
     }
 
     /// The set of failures that a list names.
@@ -124,17 +208,6 @@ impl<'a> Compiler<'a> {
         }
         Requirements { min_quality: min_quality.unwrap_or_default(), require_tags: tags.to_vec() }
     }
-
-    /// Keys that are accepted so that a document may already have them.
-    pub(super) fn warn_without_effect(&mut self, keys: &[&str], at: At<'_>) {
-        for key in keys {
-            let at = at.key(key);
-            if at.find(self.report.written()).is_some() {
-                let note = "it is accepted, and has no effect in this version";
-                self.report.warn(at, "nothing here yet", note);
-            }
-        }
-    }
 }
 
 /// `429` and `5xx` as ranges of statuses.
@@ -148,6 +221,12 @@ fn statuses(word: &str) -> Option<(u16, u16)> {
             Some((status, status))
         }
     }
+}
+
+/// `p95` as 95.
+fn percentile(text: &str) -> Option<u8> {
+    let digits = text.strip_prefix('p').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok().filter(|percentile| (1..=99).contains(percentile))
 }
 
 pub(super) fn timeouts(raw: Option<&raw::Timeout>) -> Timeouts {

@@ -8,8 +8,7 @@ use crate::routes::raw;
 
 impl<'a> Compiler<'a> {
     pub(super) fn settings(&mut self, raw: &'a raw::Settings, at: At<'_>) -> Settings {
-        let policy =
-            self.policy(raw.fallback_on.as_deref(), raw.retry.as_ref(), raw.timeout.as_ref(), raw.commit, at);
+        let policy = self.policy(&raw.into(), at);
         Settings {
             deadline_ms: raw.deadline_ms.map_or(600_000, |limit| limit.0),
             max_attempts: raw.max_attempts.unwrap_or(4),
@@ -20,9 +19,17 @@ impl<'a> Compiler<'a> {
             refresh_ms: u64::from(raw.refresh_seconds.unwrap_or(30)) * 1000,
             expose: expose(&raw.expose),
             cors_origins: raw.cors.iter().flat_map(|cors| &cors.origins).map(Glob::new).collect(),
-            health: HealthSharing::default(),
             keepalive_ms: u64::from(raw.keepalive_ms.unwrap_or(10_000)),
+            health: health(&raw.health),
         }
+    }
+}
+
+fn health(raw: &raw::HealthSharing) -> HealthSharing {
+    let default = HealthSharing::default();
+    HealthSharing {
+        reports_per_second: raw.reports_per_second.unwrap_or(default.reports_per_second),
+        first_snapshot_ms: raw.first_snapshot_ms.map_or(default.first_snapshot_ms, u64::from),
     }
 }
 

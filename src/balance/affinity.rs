@@ -5,11 +5,9 @@
 //! (Thaler and Ravishankar 1998). While the favourite is out, its keys spill over to their second choices, each to its own, and come
 //! back afterwards; a new target takes its share of the keys and moves no others.
 
-use serde_json::Value;
-
 use crate::request::facts::Facts;
 use crate::rng::{Rng, SplitMix64, mix, stable_hash};
-use crate::routes::graph::{AffinityKey, Destination, Sticky, Target};
+use crate::routes::graph::{Destination, Sticky, Target};
 use crate::time::Millis;
 
 /// Chance for one request: its own, or that of what it belongs to.
@@ -52,18 +50,7 @@ impl<'a> Chance<'a> {
 /// The hash of what the request belongs to. It changes once every `ttl_ms`, for each key at another moment, so that no favourite is
 /// for ever.
 fn key(sticky: &Sticky, facts: &Facts, now: Millis) -> Option<u64> {
-    let text = |value: &Value| match value {
-        Value::String(text) if !text.is_empty() => Some(stable_hash(text.as_bytes())),
-        Value::Number(number) => Some(stable_hash(number.to_string().as_bytes())),
-        _ => None,
-    };
-    let hash = match &sticky.by {
-        AffinityKey::Client => Some(stable_hash(facts.client.as_bytes())),
-        AffinityKey::User => facts.body.get("user").and_then(text),
-        AffinityKey::PromptCacheKey => facts.body.get("prompt_cache_key").and_then(text),
-        AffinityKey::Header(name) => facts.headers.get(name).map(|value| stable_hash(value.as_bytes())),
-        AffinityKey::Metadata(name) => facts.metadata.get(name).and_then(text),
-    }?;
+    let hash = sticky.by.hash(facts)?;
     let ttl_ms = sticky.ttl_ms.max(1);
     let epoch = now.saturating_add(hash % ttl_ms) / ttl_ms;
     Some(mix(hash ^ mix(epoch)))

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
 mod graphs;
 
 use std::rc::Rc;

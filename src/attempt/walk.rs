@@ -13,18 +13,18 @@
 use std::rc::Rc;
 
 use super::class::{ErrorClass, Triggers};
-use crate::balance::order::order;
 use crate::health::Health;
-use crate::health::gate::{Admission, Refusal};
-use crate::health::reason::Reason;
 use crate::request::facts::Facts;
 use crate::routes::graph::{
-    Commit, Deployment, Destination, Graph, Hedge, Node, Retry, Sticky, Strategy, Target, Timeouts,
-    WhenAllEjected,
+    Commit, Deployment, Destination, Graph, Hedge, Node, Retry, Sticky, Timeouts, WhenAllEjected,
 };
 use crate::surroundings::Surroundings;
 use crate::time::Millis;
-use crate::upstream;
+use guide::{Choice, Guide, LastResort, Outlook};
+pub use obstacle::{Obstacle, obstacles};
+
+mod guide;
+mod obstacle;
 
 /// A position in the graph.
 #[derive(Clone)]
@@ -220,37 +220,6 @@ impl Walk {
             .or(self.graph.settings.policy.timeout)
     }
 
-    /// Why this deployment may not be tried here; `None` if it may.
-    pub fn obstacle(&self, deployment: &Deployment) -> Option<Obstacle> {
-        if deployment.disabled.is_some() {
-            return Some(Obstacle::Disabled);
-        }
-        if !upstream::supports(deployment, self.facts.operation) {
-            return Some(Obstacle::Unsupported);
-        }
-        let requirements = self
-            .nodes()
-            .map(|node| &node.requirements)
-            .chain(std::iter::once(&self.graph.settings.requirements));
-        for required in requirements {
-            if deployment.quality < required.min_quality {
-                return Some(Obstacle::Quality { required: required.min_quality });
-            }
-            if let Some(tag) = required.require_tags.iter().find(|tag| !deployment.tags.contains(tag)) {
-                return Some(Obstacle::Tag { required: tag.clone() });
-            }
-        }
-        self.tried.contains(&deployment.id).then_some(Obstacle::Tried)
-    }
-
-    /// Why the health of this deployment admits no attempt now; `None` if it does.
-    fn refusal(&self, deployment: &Deployment, health: &Health, now: Millis) -> Option<Refusal> {
-        match health.admission(deployment.id, self.facts.operation, now) {
-            Admission::Refused(refusal) => Some(refusal),
-            Admission::Open | Admission::Probe => None,
-        }
-    }
-
     /// The nodes on the way, innermost first.
     fn nodes(&self) -> impl Iterator<Item = &Rc<Node>> {
         self.frames.iter().rev().filter_map(|frame| frame.node.as_ref())
@@ -311,185 +280,5 @@ impl Frame {
             let index = self.order.next()?;
             self.node.as_ref()?.targets.get(index).map(|target| target.to.clone())
         })
-    }
-}
-
-/// What decides on the way: which target of a node comes first, and whether the health of a deployment admits an attempt.
-trait Guide {
-    /// The order of the targets of a node that was just entered.
-    fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize>;
-    /// Whether a deployment without an obstacle may be tried.
-    fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool;
-}
-
-/// Goes where the request will go.
-struct Choice<'a, 'b> {
-    around: &'a mut Surroundings<'b>,
-    /// Ejected deployments that would have come before any other.
-    wanted: Vec<usize>,
-    /// Ejected deployments that were passed over and that `when_all_ejected` lets be probed.
-    refused: Vec<usize>,
-    last_resort: Option<LastResort>,
-}
-
-/// Where to go back to where nothing else is left.
-struct LastResort {
-    until: Millis,
-    frames: Vec<Frame>,
-    deployment: Rc<Deployment>,
-}
-
-impl<'a, 'b> Choice<'a, 'b> {
-    fn new(around: &'a mut Surroundings<'b>) -> Self {
-        Self { around, wanted: Vec::new(), refused: Vec::new(), last_resort: None }
-    }
-}
-
-impl Guide for Choice<'_, '_> {
-    fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize> {
-        // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
-        let usable = |target: &Target| match &target.to {
-            Destination::Deployment(deployment) => walk.obstacle(deployment).is_none(),
-            Destination::Node(_) => true,
-        };
-        let order = order(node, &walk.facts, walk.sticky(), &usable, self.around);
-        let ejected = |index: &usize| match &node.targets.get(*index)?.to {
-            Destination::Deployment(deployment) => {
-                walk.refusal(deployment, self.around.health, self.around.now).map(|_| deployment.id)
-            }
-            Destination::Node(_) => None,
-        };
-        self.wanted.extend(order.iter().map_while(ejected));
-        order
-    }
-
-    fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool {
-        let Some(refusal) = walk.refusal(deployment, self.around.health, self.around.now) else {
-            return true;
-        };
-        let Some(until) = refusal.until.filter(|_| walk.when_all_ejected() == WhenAllEjected::Probe) else {
-            return false;
-        };
-        self.refused.push(deployment.id);
-        let is_sooner = self.last_resort.as_ref().is_none_or(|known| until < known.until);
-        if refusal.may_be_forced() && is_sooner {
-            let frames = walk.frames.clone();
-            self.last_resort = Some(LastResort { until, frames, deployment: Rc::clone(deployment) });
-        }
-        false
-    }
-}
-
-/// Sees where a request could go, in the order of the document.
-struct Outlook<'a> {
-    health: &'a Health,
-    now: Millis,
-    /// Of the frames at the start, how many were never left.
-    enclosing: usize,
-}
-
-impl Guide for Outlook<'_> {
-    fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize> {
-        self.enclosing = self.enclosing.min(walk.frames.len().saturating_sub(1));
-        match &node.strategy {
-            Strategy::Match(cases) => {
-                cases.iter().position(|case| case.holds(&walk.facts)).into_iter().collect()
-            }
-            _ => (0..node.targets.len()).collect(),
-        }
-    }
-
-    fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool {
-        walk.refusal(deployment, self.health, self.now).is_none()
-    }
-}
-
-/// Why nothing below `entry` may be tried: the different reasons, for the error message of a request that found no deployment.
-/// It follows every path, and no request that is served comes here.
-pub fn obstacles(
-    graph: &Rc<Graph>,
-    facts: &Rc<Facts>,
-    entry: &Rc<Node>,
-    health: &Health,
-    now: Millis,
-) -> Vec<Obstacle> {
-    let mut walk =
-        Walk { graph: Rc::clone(graph), facts: Rc::clone(facts), frames: Vec::new(), tried: Vec::new() };
-    let mut found = Vec::new();
-    walk.explore(&Destination::Node(Rc::clone(entry)), health, now, &mut found);
-    found
-}
-
-impl Walk {
-    fn explore(&mut self, at: &Destination, health: &Health, now: Millis, found: &mut Vec<Obstacle>) {
-        match at {
-            Destination::Deployment(deployment) => {
-                let ejected = || {
-                    let Refusal { until, reason, .. } = self.refusal(deployment, health, now)?;
-                    Some(Obstacle::Ejected { until, reason })
-                };
-                let obstacle = self.obstacle(deployment).or_else(ejected);
-                found.extend(obstacle.filter(|obstacle| !found.contains(obstacle)));
-            }
-            Destination::Node(node) => {
-                self.frames.push(Frame::of(Rc::clone(node), 0));
-                for target in &node.targets {
-                    self.explore(&target.to, health, now, found);
-                }
-                self.frames.pop();
-            }
-        }
-    }
-}
-
-/// Why a deployment may not be tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
-    /// A variable that it needs is missing or of no use.
-    Disabled,
-    /// Its provider does not offer the operation.
-    Unsupported,
-    /// Its `quality` is too low.
-    Quality {
-        /// What is asked for.
-        required: u32,
-    },
-    /// It lacks a tag.
-    Tag {
-        /// The tag that is asked for.
-        required: String,
-    },
-    /// It failed in this request already.
-    Tried,
-    /// Its gate is open.
-    Ejected {
-        /// When it may be back; `None` where only an administrator can tell.
-        until: Option<Millis>,
-        /// Why.
-        reason: Reason,
-    },
-}
-
-impl Obstacle {
-    /// For how long it stays, where time takes it away.
-    pub fn ends_in_ms(&self, now: Millis) -> Option<Millis> {
-        match self {
-            Self::Ejected { until, .. } => until.map(|until| until.saturating_sub(now)),
-            _ => None,
-        }
-    }
-}
-
-impl std::fmt::Display for Obstacle {
-    /// For a client: what is missing, and no name of a deployment or a variable.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Disabled => formatter.write_str("a variable is not set, or its value is of no use"),
-            Self::Unsupported => formatter.write_str("the provider does not offer the operation"),
-            Self::Quality { required } => write!(formatter, "quality is below {required}"),
-            Self::Tag { required } => write!(formatter, "the tag '{required}' is missing"),
-            Self::Tried => formatter.write_str("tried already"),
-            Self::Ejected { reason, .. } => reason.fmt(formatter),
-        }
     }
 }

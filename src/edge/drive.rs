@@ -1,10 +1,8 @@
 //! The loop that obeys the machine, from the first dispatch to the response.
 
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use futures_util::future::{Either, select};
 use serde_json::Value;
@@ -13,6 +11,7 @@ use web_sys::{Response, WritableStream};
 use worker::Context;
 
 use super::call::{self, Committed, Content};
+use super::calls::{Calls, First};
 use super::inbound::Inbound;
 use super::isolate::{self, Routes};
 use super::learn::{self, Answering};
@@ -112,46 +111,6 @@ impl Drop for Driving {
     }
 }
 
-/// Attempts under way, each with its number, and a clock for the hedge.
-#[derive(Default)]
-struct Calls<'a> {
-    calls: Vec<(u32, Pin<Box<dyn Future<Output = Result<Committed, Failure>> + 'a>>)>,
-    late: Option<Pin<Box<dyn Future<Output = ()> + 'a>>>,
-}
-
-/// What came first.
-enum First {
-    Answer(u32, Committed),
-    Failure(u32, Failure),
-    Late,
-}
-
-impl Calls<'_> {
-    async fn first(&mut self) -> First {
-        poll_fn(|context| {
-            for index in 0..self.calls.len() {
-                let Some((number, call)) = self.calls.get_mut(index) else { break };
-                if let Poll::Ready(result) = call.as_mut().poll(context) {
-                    let number = *number;
-                    drop(self.calls.swap_remove(index));
-                    return Poll::Ready(match result {
-                        Ok(answer) => First::Answer(number, answer),
-                        Err(failure) => First::Failure(number, failure),
-                    });
-                }
-            }
-            match self.late.as_mut().map(|late| late.as_mut().poll(context)) {
-                Some(Poll::Ready(())) => {
-                    self.late = None;
-                    Poll::Ready(First::Late)
-                }
-                _ => Poll::Pending,
-            }
-        })
-        .await
-    }
-}
-
 /// Does what the machine says until there is an answer.
 async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding: Rc<Cell<bool>>) -> Outcome {
     let mut calls = Calls::default();
@@ -161,10 +120,10 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
         let event = match action {
             Action::Dispatch(dispatch) => {
                 holding.set(dispatch.commit == Commit::Complete);
-                calls.late = dispatch.hedge_after_ms.map(|ms| Box::pin(clock::sleep(ms)) as Pin<Box<_>>);
-                let (number, inbound, routes) = (dispatch.number, &inbound, &routes);
-                let call = async move { call::attempt(inbound, &dispatch, routes).await };
-                calls.calls.push((number, Box::pin(call)));
+                let (inbound, routes) = (&inbound, &routes);
+                calls.begin(dispatch.number, dispatch.hedge_after_ms, async move {
+                    call::attempt(inbound, &dispatch, routes).await
+                });
                 None
             }
             Action::Wait => None,

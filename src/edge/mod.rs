@@ -5,6 +5,7 @@ mod admin;
 mod arrival;
 mod body;
 mod call;
+mod calls;
 mod clock;
 mod drive;
 mod flow;

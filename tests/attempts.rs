@@ -1,0 +1,456 @@
+//! What a request does about the health of deployments: whom it passes over, what it does when all are ejected, how many further
+//! attempts it may make, and when it hedges.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
+mod graphs;
+
+use std::rc::Rc;
+
+use graphs::{Builder, Isolate, facts};
+use switchyard::attempt::class::ErrorClass;
+use switchyard::attempt::failure::Failure;
+use switchyard::attempt::machine::{Action, Dispatch, Event, Machine, Reply};
+use switchyard::attempt::walk::{Obstacle, obstacles};
+use switchyard::health::reason::Reason;
+use switchyard::health::{Outcome, Sample};
+use switchyard::request::facts::Facts;
+use switchyard::request::operation::Operation::ChatCompletions;
+use switchyard::routes::graph::{
+    Destination, Graph, Hedge, HedgeAfter, Node, Retry, Strategy as Order, WhenAllEjected,
+};
+use switchyard::time::Millis;
+
+const NOW: Millis = 1_000_000_000;
+
+/// One isolate with its graph.
+struct Here {
+    graph: Rc<Graph>,
+    entry: Rc<Node>,
+    isolate: Isolate,
+    now: Millis,
+}
+
+impl Here {
+    fn new(build: Builder, entry: Rc<Node>) -> Self {
+        let graph = build.graph();
+        let isolate = Isolate::new(&graph, 1);
+        Self { graph, entry, isolate, now: NOW }
+    }
+
+    /// Deployments of these names in the order of preference.
+    fn of(names: &[&str], change: impl FnOnce(&mut Node)) -> Self {
+        let mut build = Builder::new(names);
+        let entry = build.node_with(Order::Priority, names, change);
+        Self::new(build, entry)
+    }
+
+    fn start(&mut self, facts: Facts) -> (Machine, Action) {
+        let graph = Rc::clone(&self.graph);
+        Machine::start(graph, Rc::new(facts), &self.entry, &mut self.isolate.around(self.now))
+    }
+
+    fn on(&mut self, machine: &mut Machine, event: Event) -> Action {
+        machine.on(event, &mut self.isolate.around(self.now))
+    }
+
+    fn fails(&mut self, machine: &mut Machine, number: u32, class: ErrorClass) -> Action {
+        self.on(machine, Event::Failed { number, failure: Failure::silent(class, "") })
+    }
+
+    /// A request whose attempts all end as `does` says of their deployments; the names that were asked, and how it ended.
+    fn request(&mut self, does: impl Fn(&str) -> Option<ErrorClass>) -> (Vec<String>, Reply) {
+        let (mut machine, mut action) = self.start(facts());
+        let mut asked = Vec::new();
+        loop {
+            action = match action {
+                Action::Dispatch(dispatch) => {
+                    asked.push(dispatch.deployment.name.clone());
+                    match does(&dispatch.deployment.name) {
+                        Some(class) => self.fails(&mut machine, dispatch.number, class),
+                        None => {
+                            self.on(&mut machine, Event::Answered { number: dispatch.number, status: 200 })
+                        }
+                    }
+                }
+                Action::Sleep { ms } => {
+                    self.now += ms;
+                    self.on(&mut machine, Event::Woke)
+                }
+                Action::Reply(reply) => {
+                    if let Some(ticket) = machine.take_ticket() {
+                        let sample = Sample::of(Outcome::Alive);
+                        self.isolate.health.record(ticket, &sample, self.now, &mut self.isolate.rng);
+                    }
+                    return (asked, reply);
+                }
+                Action::Wait | Action::Stop => panic!("{action:?}"),
+            };
+        }
+    }
+
+    fn eject(&mut self, id: usize, class: ErrorClass, hint_ms: Option<Millis>) {
+        let ticket = self.isolate.health.begin(id, ChatCompletions, 0, self.now);
+        let sample = Sample::of(Outcome::Failed { class, hint_ms });
+        self.isolate.health.record(ticket, &sample, self.now, &mut self.isolate.rng);
+    }
+
+    fn in_flight(&self) -> u32 {
+        (0..self.graph.deployments.len()).map(|id| self.isolate.health.in_flight(id)).sum()
+    }
+}
+
+fn dispatched(action: Action) -> Dispatch {
+    let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
+    dispatch
+}
+
+#[test]
+fn after_five_failures_requests_go_straight_to_the_next_one() {
+    let mut here = Here::of(&["down", "up"], |_| {});
+    let down = |name: &str| (name == "down").then_some(ErrorClass::Unavailable);
+    for _ in 0..5 {
+        assert_eq!(here.request(down), (vec!["down".to_owned(), "up".to_owned()], Reply::Pass));
+    }
+    for _ in 0..50 {
+        assert_eq!(here.request(down), (vec!["up".to_owned()], Reply::Pass));
+    }
+    // Its time is up: one request finds out for all the others.
+    here.now += 10_000;
+    assert_eq!(here.request(down).0, ["down", "up"]);
+    assert_eq!(here.request(down).0, ["up"]);
+    assert_eq!(here.in_flight(), 0);
+}
+
+#[test]
+fn while_a_probe_is_under_way_the_others_go_elsewhere() {
+    let mut here = Here::of(&["a", "b"], |_| {});
+    here.eject(0, ErrorClass::RateLimit, Some(2_000));
+    here.now += 2_000;
+    let (mut probe, action) = here.start(facts());
+    let probing = dispatched(action);
+    assert_eq!(probing.deployment.name, "a");
+    for _ in 0..20 {
+        assert_eq!(here.request(|_| None).0, ["b"]);
+    }
+    here.on(&mut probe, Event::Answered { number: probing.number, status: 200 });
+    here.now += 10_000;
+    assert_eq!(here.request(|_| None).0, ["a"], "it has passed with its first byte");
+}
+
+#[test]
+fn a_probe_whose_client_leaves_makes_room_for_the_next() {
+    let mut here = Here::of(&["a", "b"], |_| {});
+    here.eject(0, ErrorClass::RateLimit, Some(2_000));
+    here.now += 2_000;
+    let (mut probe, _) = here.start(facts());
+    here.on(&mut probe, Event::ClientGone);
+    assert_eq!(here.request(|_| None).0, ["a"]);
+}
+
+#[test]
+fn where_all_are_ejected_the_soonest_to_return_is_probed_by_one_request_at_a_time() {
+    let mut here = Here::of(&["late", "soon"], |_| {});
+    here.eject(0, ErrorClass::RateLimit, Some(60_000));
+    here.eject(1, ErrorClass::RateLimit, Some(20_000));
+    let (mut first, action) = here.start(facts());
+    assert_eq!(dispatched(action).deployment.name, "soon");
+    // The next one is not left out, while one of them is not being probed.
+    let (mut second, action) = here.start(facts());
+    assert_eq!(dispatched(action).deployment.name, "late");
+    assert_eq!(here.request(|_| None), (Vec::new(), Reply::NoneEligible));
+    for machine in [&mut first, &mut second] {
+        here.fails(machine, 1, ErrorClass::BadRequest);
+    }
+    assert_eq!(here.request(|_| None).1, Reply::Pass, "both have answered");
+}
+
+#[test]
+fn where_all_are_ejected_and_the_document_says_fail_nothing_is_tried() {
+    let mut here = Here::of(&["a", "b"], |node| node.policy.when_all_ejected = Some(WhenAllEjected::Fail));
+    here.eject(0, ErrorClass::RateLimit, Some(60_000));
+    here.eject(1, ErrorClass::RateLimit, Some(20_000));
+    assert_eq!(here.request(|_| None), (Vec::new(), Reply::NoneEligible));
+    let found = obstacles(&here.graph, &Rc::new(facts()), &here.entry, &here.isolate.health, NOW + 5_000);
+    let left: Vec<Option<Millis>> = found.iter().map(|obstacle| obstacle.ends_in_ms(NOW + 5_000)).collect();
+    assert_eq!(left, [Some(55_000), Some(15_000)], "the time that is truly left");
+    assert_eq!(
+        found[1],
+        Obstacle::Ejected {
+            until: Some(NOW + 20_000),
+            reason: Reason::RateLimited { hint_ms: Some(20_000) }
+        }
+    );
+}
+
+#[test]
+fn the_nearest_setting_says_what_to_do_when_all_are_ejected() {
+    let mut build = Builder::new(&["a", "b"]);
+    build.settings.policy.when_all_ejected = Some(WhenAllEjected::Fail);
+    let inner = build.node_with(Order::Priority, &["b"], |node| {
+        node.policy.when_all_ejected = Some(WhenAllEjected::Probe);
+    });
+    let a = build.deployment("a");
+    let entry = build.over(Order::Priority, vec![a, Destination::Node(inner)], |_| {});
+    let mut here = Here::new(build, entry);
+    here.eject(0, ErrorClass::RateLimit, Some(2_000));
+    here.eject(1, ErrorClass::RateLimit, Some(60_000));
+    assert_eq!(here.request(|_| None).0, ["b"], "a would be sooner, but must not be probed");
+}
+
+#[test]
+fn a_drained_deployment_is_never_a_last_resort() {
+    let mut here = Here::of(&["a"], |_| {});
+    here.isolate.health.drain(0);
+    assert_eq!(here.request(|_| None), (Vec::new(), Reply::NoneEligible));
+    let found = obstacles(&here.graph, &Rc::new(facts()), &here.entry, &here.isolate.health, NOW);
+    assert_eq!(found[0].ends_in_ms(NOW), None);
+}
+
+#[test]
+fn an_ejected_deployment_is_a_last_resort_after_failures_as_well() {
+    let mut here = Here::of(&["a", "b"], |_| {});
+    here.eject(1, ErrorClass::RateLimit, Some(60_000));
+    let down = |name: &str| (name == "a").then_some(ErrorClass::Unavailable);
+    // The second try of the last one comes first.
+    assert_eq!(here.request(down), (vec!["a".into(), "a".into(), "b".into()], Reply::Pass));
+}
+
+#[test]
+fn a_provisioned_deployment_that_is_full_for_moments_spills_over_and_is_asked_again() {
+    let mut here = Here::of(&["ptu", "payg"], |_| {});
+    for _ in 0..1_000 {
+        let (mut machine, action) = here.start(facts());
+        let first = dispatched(action);
+        assert_eq!(first.deployment.name, "ptu");
+        let failure = Failure { hint_ms: Some(40), ..Failure::silent(ErrorClass::RateLimit, "") };
+        let action = here.on(&mut machine, Event::Failed { number: first.number, failure });
+        let second = dispatched(action);
+        assert_eq!(second.deployment.name, "payg", "however many: it is no retry");
+        here.on(&mut machine, Event::Answered { number: second.number, status: 200 });
+    }
+}
+
+#[test]
+fn a_missing_operation_ejects_that_operation_alone() {
+    let mut here = Here::of(&["a", "b"], |_| {});
+    let missing = |name: &str| (name == "a").then_some(ErrorClass::NotFound);
+    assert_eq!(here.request(missing).0, ["a", "b"]);
+    assert_eq!(here.request(missing).0, ["b"]);
+    let embeddings = Facts { operation: switchyard::request::operation::Operation::Embeddings, ..facts() };
+    let (_, action) = here.start(embeddings);
+    assert_eq!(dispatched(action).deployment.name, "a");
+}
+
+/// The calls and client-visible failures of `count` requests, ten a second.
+fn outage(here: &mut Here, count: u32, does: impl Fn(&str) -> Option<ErrorClass> + Copy) -> (usize, u32) {
+    let (mut calls, mut failed) = (0, 0);
+    for _ in 0..count {
+        here.now += 100;
+        let now = here.now;
+        let (asked, reply) = here.request(does);
+        here.now = now;
+        calls += asked.len();
+        failed += u32::from(reply != Reply::Pass);
+    }
+    (calls, failed)
+}
+
+#[test]
+fn in_a_full_outage_upstreams_get_hardly_more_calls_than_there_are_requests() {
+    let mut here = Here::of(&["a", "b", "c"], |_| {});
+    let (calls, _) = outage(&mut here, 1_000, |_| Some(ErrorClass::Unavailable));
+    assert!(calls <= 1_200, "{calls}");
+    assert_eq!(here.in_flight(), 0);
+}
+
+#[test]
+fn failures_that_eject_nobody_are_bounded_by_the_retry_budget() {
+    // Every other request fails, of each deployment in turn: no run, and a rate just below the threshold.
+    let mut here = Here::of(&["a", "b", "c"], |node| {
+        node.policy.retry = Some(Retry { attempts: 3, ..Retry::default() });
+    });
+    let (mut calls, mut requests) = (0_u32, 0_u32);
+    for _ in 0..2_000 {
+        here.now += 10;
+        requests += 1;
+        let (mut machine, mut action) = here.start(facts());
+        while let Action::Dispatch(dispatch) = action {
+            calls += 1;
+            // Told too late to eject anybody: the client's fault in the eyes of the gates, and a failure in those of the machine.
+            let truncated = Failure::silent(ErrorClass::Truncated, "");
+            action = here.on(&mut machine, Event::Failed { number: dispatch.number, failure: truncated });
+            for id in 0..3 {
+                here.isolate.health.reset(id);
+            }
+            here.eject(0, ErrorClass::Truncated, None);
+        }
+    }
+    assert!(calls >= requests, "{calls}");
+}
+
+#[test]
+fn one_healthy_deployment_serves_everybody_however_many_fail_over_at_once() {
+    let mut here = Here::of(&["down", "up"], |_| {});
+    // A new isolate gets a thousand requests at once, before anything is known of anybody.
+    let mut machines: Vec<(Machine, Dispatch)> = (0..1_000)
+        .map(|_| {
+            let (machine, action) = here.start(facts());
+            (machine, dispatched(action))
+        })
+        .collect();
+    for (machine, dispatch) in &mut machines {
+        let next = dispatched(here.fails(machine, dispatch.number, ErrorClass::Connection));
+        assert_eq!(next.deployment.name, "up");
+        *dispatch = next;
+    }
+    for (mut machine, dispatch) in machines {
+        let action = here.on(&mut machine, Event::Answered { number: dispatch.number, status: 200 });
+        assert!(matches!(action, Action::Reply(Reply::Pass)));
+    }
+}
+
+fn hedged(after: HedgeAfter, max_share: f64) -> Here {
+    Here::of(&["slow", "quick", "third"], |node| node.policy.hedge = Some(Hedge { after, max_share }))
+}
+
+#[test]
+fn a_hedge_starts_when_the_first_attempt_is_late_and_the_first_answer_counts() {
+    for winner in [1, 2] {
+        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+        let (mut machine, action) = here.start(facts());
+        let first = dispatched(action);
+        assert_eq!(first.hedge_after_ms, Some(300));
+        here.now += 300;
+        let second = dispatched(here.on(&mut machine, Event::Late));
+        assert_eq!(
+            (second.deployment.name.as_str(), second.number, second.hedge_after_ms),
+            ("quick", 2, None)
+        );
+        here.now += 50;
+        let action = here.on(&mut machine, Event::Answered { number: winner, status: 200 });
+        assert!(matches!(action, Action::Reply(Reply::Pass)));
+        let served =
+            if winner == 1 { "slow=200;350, quick=abandoned;50" } else { "slow=abandoned;350, quick=200;50" };
+        assert_eq!(machine.trail().to_string(), served);
+        assert_eq!(machine.trail().upstream_ms(), 350, "the time of both counts once");
+        // The loser's place is free at once, and nothing is held against it.
+        assert_eq!(here.in_flight(), 1);
+        assert!(
+            here.isolate
+                .health
+                .snapshot(here.now)
+                .iter()
+                .all(|seen| seen.failures == 0 && seen.last_error.is_none())
+        );
+    }
+}
+
+#[test]
+fn where_one_of_the_two_fails_the_other_is_waited_for() {
+    for (fails, then) in [(1, 2), (2, 1)] {
+        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+        let (mut machine, _) = here.start(facts());
+        here.on(&mut machine, Event::Late);
+        let action = here.fails(&mut machine, fails, ErrorClass::Unavailable);
+        assert!(matches!(action, Action::Wait), "{action:?}");
+        // Where that fails too, the request goes on to what was not tried yet.
+        let third = dispatched(here.fails(&mut machine, then, ErrorClass::Unavailable));
+        assert_eq!((third.deployment.name.as_str(), third.hedge_after_ms), ("third", None));
+        here.on(&mut machine, Event::Answered { number: third.number, status: 200 });
+        assert_eq!(here.in_flight(), 1);
+    }
+}
+
+#[test]
+fn what_leaves_something_behind_is_never_hedged() {
+    for facts in [Facts { has_side_effects: true, ..facts() }, Facts { replayable: false, ..facts() }] {
+        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+        let (_, action) = here.start(facts);
+        assert_eq!(dispatched(action).hedge_after_ms, None);
+    }
+}
+
+#[test]
+fn no_more_requests_are_hedged_than_their_share() {
+    let mut here = hedged(HedgeAfter::Ms(300), 0.05);
+    let mut hedges = 0;
+    for _ in 0..1_000 {
+        here.now += 10;
+        let (mut machine, _) = here.start(facts());
+        if let Action::Dispatch(hedge) = here.on(&mut machine, Event::Late) {
+            assert_eq!(hedge.number, 2);
+            hedges += 1;
+        }
+        here.on(&mut machine, Event::Answered { number: 1, status: 200 });
+    }
+    assert_eq!(hedges, 50);
+}
+
+#[test]
+fn a_percentile_needs_samples_and_then_follows_them() {
+    let mut here = hedged(HedgeAfter::Percentile(95), 1.0);
+    let (mut machine, action) = here.start(facts());
+    assert_eq!(dispatched(action).hedge_after_ms, None, "nothing is usual yet");
+    here.on(&mut machine, Event::ClientGone);
+    for ms in 1..=100 {
+        let (mut machine, action) = here.start(facts());
+        let number = dispatched(action).number;
+        here.now += ms;
+        here.on(&mut machine, Event::Answered { number, status: 200 });
+    }
+    let (_, action) = here.start(facts());
+    // Of the last 64, which took 37 to 100 ms.
+    let after_ms = dispatched(action).hedge_after_ms.unwrap();
+    assert!((95..=98).contains(&after_ms), "{after_ms}");
+}
+
+#[test]
+fn a_hedge_stays_below_its_node_and_within_every_limit() {
+    let outside = |change: &dyn Fn(&mut Node)| {
+        let mut build = Builder::new(&["a", "b", "outside"]);
+        let inner = build.node_with(Order::Priority, &["a", "b"], |node| {
+            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(1), max_share: 1.0 });
+            change(node);
+        });
+        let other = build.deployment("outside");
+        let entry = build.over(Order::Priority, vec![Destination::Node(inner), other], |_| {});
+        Here::new(build, entry)
+    };
+    let hedge = |here: &mut Here| {
+        let (mut machine, _) = here.start(facts());
+        match here.on(&mut machine, Event::Late) {
+            Action::Dispatch(dispatch) => Some(dispatch.deployment.name.clone()),
+            _ => None,
+        }
+    };
+    assert_eq!(hedge(&mut outside(&|_| {})).as_deref(), Some("b"));
+    assert_eq!(hedge(&mut outside(&|node| node.max_attempts = Some(1))), None);
+    let mut here = outside(&|_| {});
+    here.eject(1, ErrorClass::Quota, None);
+    assert_eq!(hedge(&mut here), None, "what is left stands outside of the node");
+    let mut here = outside(&|_| {});
+    let (mut machine, _) = here.start(facts());
+    here.now += 600_000;
+    assert!(matches!(here.on(&mut machine, Event::Late), Action::Wait), "the deadline has passed");
+}
+
+#[test]
+fn a_request_is_hedged_once() {
+    let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+    let (mut machine, _) = here.start(facts());
+    dispatched(here.on(&mut machine, Event::Late));
+    assert!(matches!(here.on(&mut machine, Event::Late), Action::Wait));
+}
+
+#[test]
+fn a_client_that_leaves_ends_both_attempts() {
+    let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+    let (mut machine, _) = here.start(facts());
+    here.on(&mut machine, Event::Late);
+    assert_eq!(here.in_flight(), 2);
+    here.on(&mut machine, Event::ClientGone);
+    assert_eq!(here.in_flight(), 0);
+    assert_eq!(machine.trail().to_string(), "slow=abandoned;0, quick=abandoned;0");
+}

@@ -43,7 +43,7 @@ impl Accrual {
     /// A request was served.
     pub fn succeeded(&mut self, now: Millis) {
         self.run = 0;
-        self.window.succeeded(now);
+        self.window.add(Counts { successes: 1, failures: 0 }, now);
     }
 
     /// The deployment refused a request for the caller's fault.
@@ -54,7 +54,26 @@ impl Accrual {
     /// A request failed by the deployment's fault. The reason to eject it, if this was one failure too many.
     pub fn failed(&mut self, class: ErrorClass, now: Millis) -> Option<Reason> {
         self.run = self.run.saturating_add(1);
-        self.window.failed(now);
+        self.window.add(Counts { successes: 0, failures: 1 }, now);
+        self.judge(class, now)
+    }
+
+    /// What somebody else saw, as if all of it had happened now. `run`: failures at its end without an answer after them; the
+    /// earlier ones go on with it unless there was an answer. The reason to eject, if these were failures too many.
+    pub fn add(
+        &mut self,
+        counts: Counts,
+        run: u32,
+        was_answered: bool,
+        class: ErrorClass,
+        now: Millis,
+    ) -> Option<Reason> {
+        self.run = if was_answered { run } else { self.run.saturating_add(run) };
+        self.window.add(counts, now);
+        if counts.failures == 0 { None } else { self.judge(class, now) }
+    }
+
+    fn judge(&self, class: ErrorClass, now: Millis) -> Option<Reason> {
         let counts = self.window.counts(now);
         if self.run >= RUN {
             Some(Reason::ConsecutiveFailures { failures: self.run, class })

@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::accrual::Accrual;
 use super::ewma::{Ewma, PeakEwma};
-use super::gate::{Admission, Gate, LONGEST_EJECTION_MS, Transition, View, jittered};
+use super::gate::{Admission, Gate, LONGEST_EJECTION_MS, Probes, Transition, View, jittered};
 use super::headroom::{self, Headroom};
 use super::limits::{Limits, Usage};
+use super::pending::Pending;
 use super::reason::Reason;
+use super::times::Times;
+use super::wire::{Latency, Probe};
 use super::{Outcome, Sample, Ticket};
 use crate::attempt::class::ErrorClass;
 use crate::request::operation::Operation;
-use crate::rng::Rng;
+use crate::rng::{Rng, stable_hash};
 use crate::time::Millis;
 
 /// A rate limit that ends sooner is no reason to eject: the request goes elsewhere, and by the time of the next one the
@@ -25,14 +28,24 @@ const RATE_LIMIT_MS: Millis = 5_000;
 /// somebody who mends it and waits.
 const MENDING_MS: Millis = LONGEST_EJECTION_MS;
 
+/// An attempt that its request's deadline ended is a timeout of the deployment if it was silent for so long: the shortest that
+/// nobody would call impatient.
+const SILENCE_MS: Millis = 30_000;
+
 /// What one isolate knows of a deployment.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Deployment {
-    gate: Gate,
+    /// A hash of its identity: the same in every graph.
+    pub(super) key: u64,
+    pub(super) identity: String,
+    pub(super) gate: Gate,
     /// Operations that it does not offer, as it said, each with the time to ask again.
-    missing: Vec<(Operation, Gate)>,
-    accrual: Accrual,
+    pub(super) missing: Vec<(Operation, Gate)>,
+    pub(super) accrual: Accrual,
     latency_ms: PeakEwma,
+    /// The same over all isolates of the region, as it was when this one came.
+    pub(super) regional_ms: PeakEwma,
+    times: Times,
     tokens_per_second: Ewma,
     in_flight: u32,
     headroom: Option<Headroom>,
@@ -40,6 +53,12 @@ pub(super) struct Deployment {
     limits: Limits,
     usage: Usage,
     last_error: Option<LastError>,
+    /// What is to be reported next.
+    pub(super) pending: Pending,
+    /// What is under way in a report.
+    pub(super) sent: Option<Pending>,
+    /// The latest change of the shard's that was merged; 0: none.
+    pub(super) merged: u64,
 }
 
 /// The latest failure, of whatever class.
@@ -76,16 +95,29 @@ pub struct Snapshot {
     pub headroom: Option<f64>,
     /// The latest failure.
     pub last_error: Option<LastError>,
+    /// Whether this isolate holds the right to probe it.
+    pub leased: bool,
+    /// Whether this isolate asks for it.
+    pub wanted: bool,
+    /// Whether this isolate may probe it without: nobody has seen to it.
+    pub overdue: bool,
 }
 
 impl Deployment {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+    pub(super) fn new(identity: String, limits: Limits) -> Self {
+        Self { key: stable_hash(identity.as_bytes()), identity, limits, ..Self::default() }
     }
 
-    pub(super) fn admission(&self, operation: Operation, now: Millis) -> Admission {
+    /// The same deployment in another graph, with what is known of it.
+    pub(super) fn adopt(&mut self, old: Self) {
+        let (identity, limits) = (std::mem::take(&mut self.identity), self.limits);
+        *self = Self { identity, limits, ..old };
+    }
+
+    pub(super) fn admission(&self, operation: Operation, probes: Probes, now: Millis) -> Admission {
         let of_operation = self.missing.iter().find(|(missing, _)| *missing == operation);
-        self.gate.admission(now).and(of_operation.map_or(Admission::Open, |(_, gate)| gate.admission(now)))
+        let of_operation = of_operation.map(|(_, gate)| gate.admission(Probes::Own, now));
+        self.gate.admission(probes, now).and(of_operation.unwrap_or(Admission::Open))
     }
 
     /// An attempt begins: the numbers of the probes that it is, if any, for the deployment and for the operation.
@@ -93,24 +125,38 @@ impl Deployment {
         &mut self,
         operation: Operation,
         tokens: u32,
+        probes: Probes,
         now: Millis,
     ) -> (Option<u32>, Option<u32>) {
         self.in_flight = self.in_flight.saturating_add(1);
         self.usage.add(tokens, now);
-        (self.gate.pass(now), self.missing_gate(operation).and_then(|gate| gate.pass(now)))
+        let probe = self.gate.pass(probes, now);
+        if probe.is_some() {
+            self.pending.probe = Some(Probe::Begun);
+        }
+        (probe, self.missing_gate(operation).and_then(|gate| gate.pass(Probes::Own, now)))
+    }
+
+    /// The attempt reached its commit point.
+    pub(super) fn committed(&mut self, ticket: &Ticket, now: Millis) -> Changes {
+        self.times.add(now.saturating_sub(ticket.at));
+        self.answered(ticket, now)
     }
 
     /// The deployment answered the attempt, and may go on to do so.
-    pub(super) fn answered(&mut self, ticket: &Ticket, now: Millis) -> Changes {
+    fn answered(&mut self, ticket: &Ticket, now: Millis) -> Changes {
         let of_operation =
             self.missing_gate(ticket.operation).and_then(|gate| gate.answered(ticket.operation_probe, now));
         if of_operation.is_some() {
             self.missing.retain(|(operation, _)| *operation != ticket.operation);
+            self.pending.moved(ticket.operation);
         }
         let of_deployment = self.gate.answered(ticket.probe, now);
         if of_deployment.is_some() {
             // The failures before say nothing of the time after.
             self.accrual = Accrual::default();
+            self.pending.closed();
+            self.pending.probe = Some(Probe::Passed);
         }
         Changes { of_deployment, of_operation }
     }
@@ -130,14 +176,42 @@ impl Deployment {
         rng: &mut dyn Rng,
     ) -> Changes {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let changes = match sample.outcome {
-            Outcome::Alive => self.served(ticket, sample, now),
-            Outcome::Failed { class, hint_ms } => {
+        if let Some(headroom) = sample.headroom {
+            self.headroom = Some(headroom);
+            self.is_provisioned |= headroom.is_provisioned();
+        }
+        let was_probe = self.gate.is_probed_by(ticket.probe);
+        let total_ms = now.saturating_sub(ticket.at);
+        let failure = match sample.outcome {
+            Outcome::Failed { class, hint_ms } => Some((class, hint_ms)),
+            Outcome::CutShort if sample.first_token_ms.is_none() && total_ms >= SILENCE_MS => {
+                Some((ErrorClass::Timeout, None))
+            }
+            Outcome::CutShort => {
+                // How long it would have taken, nobody knows; not less than this.
+                let least_ms = float(sample.first_token_ms.unwrap_or(total_ms).min(total_ms));
+                self.took(
+                    self.latency_ms.value(now).map_or(least_ms, |known_ms| known_ms.max(least_ms)),
+                    now,
+                );
+                None
+            }
+            Outcome::Alive | Outcome::Abandoned => None,
+        };
+        let changes = match (sample.outcome, failure) {
+            (_, Some((class, hint_ms))) => {
                 self.last_error = Some(LastError { class, at: now });
                 self.failed(ticket, class, hint_ms, now, rng)
             }
-            Outcome::CutShort | Outcome::Abandoned => Changes::default(),
+            (Outcome::Alive, None) => self.served(ticket, sample, now),
+            (_, None) => Changes::default(),
         };
+        self.note(changes, ticket.operation);
+        if was_probe && !self.pending.has_recovered() {
+            let class = failure.map(|(class, _)| class).filter(|class| counts(*class));
+            self.pending.probe =
+                Some(class.map_or(Probe::Abandoned, |class| Probe::Failed { class: Some(class) }));
+        }
         // Whatever came of a probe, it is not under way any more.
         self.gate.released(ticket.probe);
         if let Some(gate) = self.missing_gate(ticket.operation) {
@@ -146,10 +220,28 @@ impl Deployment {
         changes
     }
 
+    /// What is to be told of changes that came of an outcome.
+    fn note(&mut self, changes: Changes, operation: Operation) {
+        if let Some(Transition::Ejected { .. }) = changes.of_deployment {
+            self.pending.ejected = true;
+        }
+        if changes.of_operation.is_some() {
+            self.pending.moved(operation);
+        }
+    }
+
+    fn took(&mut self, ms: f64, now: Millis) {
+        self.latency_ms.observe(ms, now);
+        self.pending.took(Latency { mean_ms: ms, count: 1 });
+    }
+
     fn served(&mut self, ticket: &Ticket, sample: &Sample, now: Millis) -> Changes {
         let total_ms = now.saturating_sub(ticket.at);
         let first_token_ms = sample.first_token_ms.map(|ms| ms.min(total_ms));
-        self.latency_ms.observe(float(first_token_ms.unwrap_or(total_ms)), now);
+        self.took(float(first_token_ms.unwrap_or(total_ms)), now);
+        if !ticket.committed {
+            self.times.add(first_token_ms.unwrap_or(total_ms));
+        }
         let writing_ms = total_ms - first_token_ms.unwrap_or(0);
         if let Some(tokens) = sample.output_tokens.filter(|_| writing_ms > 0) {
             self.tokens_per_second.observe(float(tokens) * 1_000.0 / float(writing_ms), now);
@@ -157,6 +249,7 @@ impl Deployment {
         let changes = self.answered(ticket, now);
         if self.gate.is_concerned(ticket.at, ticket.probe) {
             self.accrual.succeeded(now);
+            self.pending.succeeded();
         }
         changes
     }
@@ -170,27 +263,18 @@ impl Deployment {
         rng: &mut dyn Rng,
     ) -> Changes {
         let of_deployment = match class {
-            ErrorClass::Unavailable
-            | ErrorClass::Timeout
-            | ErrorClass::Connection
-            | ErrorClass::Truncated => {
+            class if counts(class) => {
                 if class == ErrorClass::Timeout {
                     // It took longer than this: the worst latency there is.
-                    self.latency_ms.observe(float(now.saturating_sub(ticket.at)), now);
+                    self.took(float(now.saturating_sub(ticket.at)), now);
                 }
                 if self.gate.is_concerned(ticket.at, ticket.probe) {
+                    self.pending.failed(class, ticket.at);
                     let reason = self.accrual.failed(class, now);
                     reason.and_then(|reason| self.gate.trip(reason, now, rng))
                 } else {
                     self.gate.failed(ticket.probe, class, now, rng)
                 }
-            }
-            // The caller's fault: the deployment lives, and a probe that is answered so has passed.
-            ErrorClass::BadRequest | ErrorClass::ContextWindow | ErrorClass::ContentPolicy => {
-                if self.gate.is_concerned(ticket.at, ticket.probe) {
-                    self.accrual.answered();
-                }
-                return self.answered(ticket, now);
             }
             ErrorClass::RateLimit => self.rate_limited(hint_ms, now, rng),
             ErrorClass::Quota => self.gate.eject(Reason::Quota, MENDING_MS, now),
@@ -200,6 +284,14 @@ impl Deployment {
                 let gate = self.missing_gate_or_new(ticket.operation);
                 let of_operation = gate.and_then(|gate| gate.eject(reason, MENDING_MS, now));
                 return Changes { of_deployment: None, of_operation };
+            }
+            // The caller's fault: the deployment lives, and a probe that is answered so has passed.
+            _ => {
+                if self.gate.is_concerned(ticket.at, ticket.probe) {
+                    self.accrual.answered();
+                    self.pending.answered();
+                }
+                return self.answered(ticket, now);
             }
         };
         Changes { of_deployment, of_operation: None }
@@ -222,44 +314,55 @@ impl Deployment {
     }
 
     pub(super) fn score(&self, now: Millis) -> Option<f64> {
-        Some(self.latency_ms.value(now)? * f64::from(self.in_flight.saturating_add(1)))
+        let latency_ms = self.latency_ms.value(now).or_else(|| self.regional_ms.value(now))?;
+        Some(latency_ms * f64::from(self.in_flight.saturating_add(1)))
     }
 
     pub(super) fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
-    pub(super) fn share(&self, now: Millis) -> f64 {
-        self.gate.share(now) * self.left(now).map_or(1.0, headroom::share)
+    pub(super) fn percentile(&self, p: f64) -> Option<Millis> {
+        self.times.percentile(p)
+    }
+
+    pub(super) fn tokens_per_second(&self) -> Option<f64> {
+        self.tokens_per_second.value()
+    }
+
+    /// The part of its limits that is left by its own word.
+    pub(super) fn headroom(&self, now: Millis) -> Option<f64> {
+        self.headroom?.left(now)
+    }
+
+    pub(super) fn share(&self, probes: Probes, now: Millis) -> f64 {
+        self.gate.share(probes, now) * self.left(now).map_or(1.0, headroom::share)
     }
 
     /// The part of its limits that is left: by its own word, else by our count.
     fn left(&self, now: Millis) -> Option<f64> {
-        let by_its_word = self.headroom.and_then(|headroom| headroom.left(now));
-        by_its_word.or_else(|| self.usage.left(&self.limits, now))
+        self.headroom(now).or_else(|| self.usage.left(&self.limits, now))
     }
 
     pub(super) fn limits(&self) -> Limits {
         self.limits
     }
 
-    pub(super) fn gate_mut(&mut self) -> &mut Gate {
-        &mut self.gate
-    }
-
     /// Forgets what was learned. What an administrator decided stays, and so do the requests under way.
     pub(super) fn reset(&mut self) {
         let mut gate = std::mem::take(&mut self.gate);
         gate.reset();
-        *self = Self { gate, in_flight: self.in_flight, ..Self::new(self.limits) };
+        let identity = std::mem::take(&mut self.identity);
+        let (in_flight, merged) = (self.in_flight, self.merged);
+        *self = Self { gate, in_flight, merged, ..Self::new(identity, self.limits) };
     }
 
-    pub(super) fn snapshot(&self, now: Millis) -> Snapshot {
+    pub(super) fn snapshot(&self, probes: Probes, now: Millis) -> Snapshot {
         let counts = self.accrual.counts(now);
         Snapshot {
             gate: self.gate.view(now),
             missing: self.missing.iter().map(|(operation, gate)| (*operation, gate.view(now))).collect(),
-            share: self.share(now),
+            share: self.share(probes, now),
             in_flight: self.in_flight,
             consecutive_failures: self.accrual.run(),
             successes: counts.successes,
@@ -268,14 +371,17 @@ impl Deployment {
             tokens_per_second: self.tokens_per_second.value(),
             headroom: self.left(now),
             last_error: self.last_error,
+            leased: self.gate.has_lease(now),
+            wanted: self.pending.wants.is_some(),
+            overdue: self.gate.is_overdue(probes, now),
         }
     }
 
-    fn missing_gate(&mut self, operation: Operation) -> Option<&mut Gate> {
+    pub(super) fn missing_gate(&mut self, operation: Operation) -> Option<&mut Gate> {
         self.missing.iter_mut().find(|(missing, _)| *missing == operation).map(|(_, gate)| gate)
     }
 
-    fn missing_gate_or_new(&mut self, operation: Operation) -> Option<&mut Gate> {
+    pub(super) fn missing_gate_or_new(&mut self, operation: Operation) -> Option<&mut Gate> {
         if !self.missing.iter().any(|(missing, _)| *missing == operation) {
             self.missing.push((operation, Gate::default()));
         }
@@ -283,8 +389,16 @@ impl Deployment {
     }
 }
 
+/// Whether failures of this class are counted; of the others each is acted on, or none.
+fn counts(class: ErrorClass) -> bool {
+    matches!(
+        class,
+        ErrorClass::Unavailable | ErrorClass::Timeout | ErrorClass::Connection | ErrorClass::Truncated
+    )
+}
+
 /// What an outcome did to the gates.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Changes {
     pub(super) of_deployment: Option<Transition>,
     pub(super) of_operation: Option<Transition>,

@@ -16,11 +16,14 @@
 //!   states itself (a longer rate limit, quota, credential): they count whoever hears them.
 //! - After a passed probe traffic grows slowly: everyone comes back, but not in the same second.
 //!
+//! Who sends the probe: while the isolate is in contact with the shard of its region, whoever holds the [`Lease`] that the shard
+//! gave away; else every isolate by itself ([`Probes`]).
+//!
 //! Nothing here reads a clock or waits. A gate whose time is up stays `Open` until a request comes along to be the probe.
 
 use serde::{Deserialize, Serialize};
 
-use super::reason::Reason;
+use super::reason::{self, Reason};
 use crate::attempt::class::ErrorClass;
 use crate::rng::Rng;
 use crate::time::Millis;
@@ -42,18 +45,39 @@ const HEALTHY_SPELL_MS: Millis = LONGEST_EJECTION_MS;
 
 /// Where nothing came of a probe for so long, it is lost: the isolate that sent it forgot it. The longest that an attempt
 /// waits for an answer by default.
-const LOST_PROBE_MS: Millis = 120_000;
+pub const LOST_PROBE_MS: Millis = 120_000;
 
-/// When to come back while a probe is under way: most are answered by then.
+/// When to come back while a probe is under way, or a lease for one is asked for: most are answered by then.
 const PROBE_ANSWER_MS: Millis = 1_000;
 
 /// An ejection that is extended by less is not worth telling: a hundred requests that are refused within a second are one
 /// piece of news.
-const NEWS_MS: Millis = 1_000;
+pub const NEWS_MS: Millis = 1_000;
 
 /// How traffic comes back after a passed probe.
 const FIRST_SHARE: f64 = 0.1;
 const RAMP_MS: Millis = 10_000;
+
+/// Who decides when an ejected deployment is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probes {
+    /// The isolate: nobody else is there to ask.
+    Own,
+    /// The shard, by leases.
+    Leased {
+        /// An ejection that nobody has seen to for so long after its end: the isolate helps itself.
+        overdue_ms: Millis,
+    },
+}
+
+/// The right to send one probe, within that time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// From when. It may be before the end of the ejection.
+    pub from: Millis,
+    /// Until when it has to be used, exclusive.
+    pub until: Millis,
+}
 
 /// Whether a deployment may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +152,7 @@ pub enum Position {
 
 /// The gate of one deployment, or of one operation of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Gate {
     state: State,
     /// Trips since the last healthy spell: what makes ejections grow.
@@ -135,6 +160,11 @@ pub struct Gate {
     /// Probes so far: each has its number, so that a late result is not taken for that of another.
     probes: u32,
     drained: bool,
+    #[serde(skip)]
+    lease: Option<Lease>,
+    /// Until then somebody else is known to see to it.
+    #[serde(skip)]
+    awaited_until: Millis,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -148,6 +178,7 @@ enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Ejection {
     until: Millis,
+    #[serde(deserialize_with = "reason::lenient")]
     reason: Reason,
 }
 
@@ -176,7 +207,7 @@ impl Admission {
 
 impl Gate {
     /// Whether a request may pass.
-    pub fn admission(&self, now: Millis) -> Admission {
+    pub fn admission(&self, probes: Probes, now: Millis) -> Admission {
         if self.drained {
             return Admission::Refused(Refusal { until: None, reason: Reason::Drained, probing: false });
         }
@@ -185,25 +216,73 @@ impl Gate {
             State::Open(ejection) => (ejection, false),
             State::Probation { ejection, lost_at } => (ejection, now < lost_at),
         };
-        if now >= ejection.until && !probing {
+        if !probing && self.may_probe(ejection, probes, now) {
             return Admission::Probe;
         }
-        let soon = if probing { now.saturating_add(PROBE_ANSWER_MS) } else { 0 };
+        let probing = probing || (probes != Probes::Own && now < self.awaited_until);
+        let soon = if probing || now >= ejection.until { now.saturating_add(PROBE_ANSWER_MS) } else { 0 };
         let until = Some(ejection.until.max(soon));
         Admission::Refused(Refusal { until, reason: ejection.reason, probing })
     }
 
-    /// A request passes. The number of the probe if it is one: every request that comes to an open gate while no probe is
-    /// under way, even before its time, when all others are ejected as well.
-    pub fn pass(&mut self, now: Millis) -> Option<u32> {
+    fn may_probe(&self, ejection: Ejection, probes: Probes, now: Millis) -> bool {
+        let due = match probes {
+            Probes::Own => ejection.until,
+            Probes::Leased { overdue_ms } => {
+                ejection.until.max(self.awaited_until).saturating_add(overdue_ms)
+            }
+        };
+        now >= due || self.is_leased(now)
+    }
+
+    /// A request passes. The number of the probe if it is one, while no other is under way: where leases decide, the request
+    /// that uses one up; else every request that comes to an open gate, even before its time, when all others are ejected as
+    /// well.
+    pub fn pass(&mut self, probes: Probes, now: Millis) -> Option<u32> {
         let ejection = match self.state {
             State::Open(ejection) => ejection,
             State::Probation { ejection, lost_at } if now >= lost_at => ejection,
             State::Closed { .. } | State::Probation { .. } => return None,
         };
+        if probes != Probes::Own && !self.may_probe(ejection, probes, now) {
+            return None;
+        }
+        self.lease = None;
         self.probes = self.probes.wrapping_add(1);
         self.state = State::Probation { ejection, lost_at: now.saturating_add(LOST_PROBE_MS) };
         Some(self.probes)
+    }
+
+    /// The shard gives a lease. It replaces an earlier one.
+    pub fn lease(&mut self, lease: Lease) {
+        self.lease = self.ejection().is_some().then_some(lease);
+    }
+
+    /// Whether a lease is held that may be used now.
+    pub fn is_leased(&self, now: Millis) -> bool {
+        self.lease.is_some_and(|lease| (lease.from..lease.until).contains(&now))
+    }
+
+    /// Whether a lease is held for now or for later.
+    pub fn has_lease(&self, now: Millis) -> bool {
+        self.lease.is_some_and(|lease| now < lease.until)
+    }
+
+    /// Somebody else sees to it until then.
+    pub fn await_other(&mut self, until: Millis) {
+        self.awaited_until = until;
+    }
+
+    /// Whether somebody else is known to see to it.
+    pub fn is_awaited(&self, now: Millis) -> bool {
+        now < self.awaited_until
+    }
+
+    /// Whether the isolate may help itself, though leases decide.
+    pub fn is_overdue(&self, probes: Probes, now: Millis) -> bool {
+        let Probes::Leased { overdue_ms } = probes else { return false };
+        let due = |ejection: Ejection| ejection.until.max(self.awaited_until).saturating_add(overdue_ms);
+        self.ejection().is_some_and(|ejection| now >= due(ejection))
     }
 
     /// Whether outcomes of an attempt that began at `at` belong to the present: the gate is closed, and was when it began, or
@@ -219,7 +298,21 @@ impl Gate {
     /// The deployment answered an attempt.
     pub fn answered(&mut self, probe: Option<u32>, now: Millis) -> Option<Transition> {
         self.probed(probe)?;
-        self.state = State::Closed { since: Some(now) };
+        self.close(Some(now))
+    }
+
+    /// It closes, by word of those who know. `since`: when that began, for the ramp. Drained stays drained.
+    ///
+    /// Where it was closed already, it follows the ramp of the others, if that began clearly later than its own.
+    pub fn close(&mut self, since: Option<Millis>) -> Option<Transition> {
+        if let State::Closed { since: own } = self.state {
+            let is_other = |since: &Millis| own.is_none_or(|own| since.saturating_sub(own) >= RAMP_MS);
+            self.state = State::Closed { since: since.filter(is_other).or(own) };
+            return None;
+        }
+        self.state = State::Closed { since };
+        self.lease = None;
+        self.awaited_until = 0;
         Some(Transition::Recovered)
     }
 
@@ -273,9 +366,11 @@ impl Gate {
 
     /// The part of its usual traffic that it should get, `0.0..=1.0`. A gate that waits for its probe gets enough to be
     /// chosen for one.
-    pub fn share(&self, now: Millis) -> f64 {
-        match self.admission(now) {
+    pub fn share(&self, probes: Probes, now: Millis) -> f64 {
+        match self.admission(probes, now) {
             Admission::Refused(_) => 0.0,
+            // Nobody else can use it, and it does not last.
+            Admission::Probe if self.is_leased(now) => 1.0,
             Admission::Probe => FIRST_SHARE,
             Admission::Open => match self.state {
                 State::Closed { since: Some(since) } => ramp(now.saturating_sub(since)),
@@ -296,8 +391,45 @@ impl Gate {
 
     /// Closes it and forgets every trip. Drained stays drained.
     pub fn reset(&mut self) {
-        self.state = State::default();
-        self.trips = 0;
+        *self = Self { drained: self.drained, probes: self.probes, ..Self::default() };
+    }
+
+    /// Whether [`Self::drain`] is at work.
+    pub fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// When the ejection under way ends, or ended.
+    pub fn ejected_until(&self) -> Option<Millis> {
+        self.ejection().map(|ejection| ejection.until)
+    }
+
+    /// Why it is ejected.
+    pub fn reason(&self) -> Option<Reason> {
+        self.ejection().map(|ejection| ejection.reason)
+    }
+
+    /// When it closed; `None` where it is open, or never was.
+    pub fn closed_since(&self) -> Option<Millis> {
+        match self.state {
+            State::Closed { since } => since,
+            State::Open(_) | State::Probation { .. } => None,
+        }
+    }
+
+    /// Trips since the last healthy spell.
+    pub fn trips(&self) -> u32 {
+        self.trips
+    }
+
+    /// Trips as others counted them.
+    pub fn set_trips(&mut self, trips: u32) {
+        self.trips = trips;
+    }
+
+    /// Whether the probe of this number is under way.
+    pub fn is_probed_by(&self, probe: Option<u32>) -> bool {
+        self.probed(probe).is_some()
     }
 
     /// What it looks like at this time.

@@ -1,4 +1,4 @@
-//! What one isolate learns about deployments, and who gets traffic because of it.
+//! What isolates learn about deployments, and who gets traffic because of it.
 //!
 //! [`Health`] keeps, for each deployment of a graph: a [`gate`] that ejects it and lets it back; the signals that trip the gate
 //! ([`accrual`]); averages of its speed ([`ewma`]); and how much more it can take ([`headroom`]). An attempt asks for
@@ -12,7 +12,7 @@
 //! use switchyard::request::operation::Operation::ChatCompletions;
 //! use switchyard::rng::SplitMix64;
 //!
-//! let mut health = Health::new(&[Limits::default()]);
+//! let mut health = Health::new([("openai@1", Limits::default())]);
 //! let (mut rng, now) = (SplitMix64::new(1), 1_767_225_600_000);
 //! assert_eq!(health.admission(0, ChatCompletions, now), Admission::Open);
 //! let ticket = health.begin(0, ChatCompletions, 1_200, now);
@@ -21,6 +21,10 @@
 //! assert_eq!(changes[0].to_string(), "0 is out: rate limited; it asked to be left alone for 20000 ms");
 //! assert!(matches!(health.admission(0, ChatCompletions, now + 80), Admission::Refused(_)));
 //! ```
+//!
+//! Isolates tell each other through a [`shard`], which lives in one place of each region; a [`reporter`] is an isolate's end of
+//! that, and [`wire`] is what they say. Facts that hold everywhere go from shard to shard through a hub, which is one more shard.
+//! An isolate acts on what it sees at once and by itself; it serves on as well when nobody answers.
 //!
 //! Everything is plain data: no clock, no chance of its own, no I/O. Nothing waits. Deployments that are not known (an
 //! `id` of another graph) are open and have no signals.
@@ -32,9 +36,15 @@ pub mod ewma;
 pub mod gate;
 pub mod headroom;
 pub mod limits;
+mod pending;
 pub mod reason;
+pub mod reporter;
 pub mod ring;
+pub mod shard;
+mod sharing;
+mod times;
 pub mod window;
+pub mod wire;
 
 use serde::{Deserialize, Serialize};
 
@@ -47,11 +57,14 @@ pub use deployment::{LastError, Snapshot};
 use gate::{Admission, Transition};
 use headroom::Headroom;
 use limits::Limits;
+use sharing::Sharing;
+use wire::Want;
 
 /// All deployments of one graph, as one isolate sees them.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Health {
     deployments: Vec<Deployment>,
+    sharing: Sharing,
 }
 
 /// An attempt under way. It is given back once, with what came of it; until then it counts as in flight.
@@ -59,8 +72,11 @@ pub struct Health {
 #[must_use = "an attempt that is never recorded stays in flight"]
 pub struct Ticket {
     deployment: usize,
+    /// Whose it is, in whatever graph.
+    key: u64,
     operation: Operation,
     at: Millis,
+    committed: bool,
     probe: Option<u32>,
     operation_probe: Option<u32>,
 }
@@ -107,7 +123,8 @@ pub enum Outcome {
         /// How long the deployment asked to be left alone.
         hint_ms: Option<Millis>,
     },
-    /// x
+    /// The request's own deadline ended it, not a limit of the deployment: it is slow at least, and where it was silent for half
+    /// a minute that is a timeout.
     CutShort,
     /// The client left, or a hedge was not needed any more: nothing was learned.
     Abandoned,
@@ -136,14 +153,51 @@ pub struct Soonest {
 }
 
 impl Health {
-    /// Knows nothing yet. One entry of `limits` for each deployment, by id.
-    pub fn new(limits: &[Limits]) -> Self {
-        Self { deployments: limits.iter().map(|limits| Deployment::new(*limits)).collect() }
+    /// Knows nothing yet. For each deployment, by id, its identity (that of [`crate::routes::graph::Deployment`]) and limits.
+    pub fn new(deployments: impl IntoIterator<Item = (impl Into<String>, Limits)>) -> Self {
+        let deployments = deployments.into_iter();
+        Self {
+            deployments: deployments
+                .map(|(identity, limits)| Deployment::new(identity.into(), limits))
+                .collect(),
+            sharing: Sharing::default(),
+        }
+    }
+
+    /// Takes over what is known of deployments that were in an earlier graph, and the contact with the shard. Tickets of
+    /// attempts that began there are recorded here.
+    pub fn adopt(&mut self, old: Self) {
+        let mut known = old.deployments;
+        let mut is_any_new = false;
+        for deployment in &mut self.deployments {
+            match known.iter().position(|old| old.identity == deployment.identity) {
+                Some(at) => deployment.adopt(known.swap_remove(at)),
+                None => is_any_new = true,
+            }
+        }
+        self.sharing = old.sharing;
+        if is_any_new {
+            self.sharing.ask_for_all();
+        }
     }
 
     /// Whether an attempt may be made there.
     pub fn admission(&self, id: usize, operation: Operation, now: Millis) -> Admission {
-        self.deployments.get(id).map_or(Admission::Open, |deployment| deployment.admission(operation, now))
+        self.deployments
+            .get(id)
+            .map_or(Admission::Open, |deployment| deployment.admission(operation, self.probes(now), now))
+    }
+
+    /// A request would have gone there, if it were not ejected. `early`: to every other one that it may go to as well; so a probe
+    /// is wanted even before the time is up. The next report asks for it.
+    pub fn want(&mut self, id: usize, early: bool, now: Millis) {
+        let probes = self.probes(now);
+        let want = if early { Want::Early } else { Want::Due };
+        if let Some(deployment) = self.deployments.get_mut(id)
+            && deployment.want(want, probes, now)
+        {
+            self.sharing.wanted(now);
+        }
     }
 
     /// An attempt begins there. `tokens`: of its prompt and the longest answer that it allows, as far as known.
@@ -151,29 +205,87 @@ impl Health {
     /// Admission is not asked again: an attempt at an ejected deployment becomes its probe, if none is under way.
     pub fn begin(&mut self, id: usize, operation: Operation, tokens: u64, now: Millis) -> Ticket {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-        let (probe, operation_probe) =
-            self.deployments.get_mut(id).map_or((None, None), |found| found.begin(operation, tokens, now));
-        Ticket { deployment: id, operation, at: now, probe, operation_probe }
+        let probes = self.probes(now);
+        let mut ticket = Ticket {
+            deployment: id,
+            key: 0,
+            operation,
+            at: now,
+            committed: false,
+            probe: None,
+            operation_probe: None,
+        };
+        if let Some(found) = self.deployments.get_mut(id) {
+            ticket.key = found.key;
+            (ticket.probe, ticket.operation_probe) = found.begin(operation, tokens, probes, now);
+            if ticket.probe.is_some() {
+                self.sharing.probed();
+            }
+        }
+        ticket
     }
 
     /// The attempt reached its commit point. A probe has passed with that: the others need not wait until its stream ends.
-    pub fn committed(&mut self, ticket: &Ticket, now: Millis) -> Vec<Change> {
-        let changes = self.deployments.get_mut(ticket.deployment).map(|found| found.answered(ticket, now));
-        list(ticket, changes)
+    pub fn committed(&mut self, ticket: &mut Ticket, now: Millis) -> Vec<Change> {
+        let found = self.found(ticket).and_then(|id| self.deployments.get_mut(id));
+        let changes = found.map(|found| found.committed(ticket, now)).unwrap_or_default();
+        ticket.committed = true;
+        self.told(ticket, changes, ticket.probe.is_some(), now)
     }
 
     /// The attempt is over.
     #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
-    pub fn record(&mut self, ticket: Ticket, sample: &Sample, now: Millis, rng: &mut dyn Rng) -> Vec<Change> {
-        let found = self.deployments.get_mut(ticket.deployment);
-        let changes = found.map(|found| found.record(&ticket, sample, now, rng));
-        list(&ticket, changes)
+    pub fn record(
+        &mut self,
+        mut ticket: Ticket,
+        sample: &Sample,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Vec<Change> {
+        let Some(id) = self.found(&ticket) else { return Vec::new() };
+        ticket.deployment = id;
+        let Some(found) = self.deployments.get_mut(id) else { return Vec::new() };
+        let was_probe = found.gate.is_probed_by(ticket.probe);
+        let changes = found.record(&ticket, sample, now, rng);
+        self.told(&ticket, changes, was_probe, now)
+    }
+
+    /// The deployment of a ticket, which may be of an earlier graph.
+    fn found(&self, ticket: &Ticket) -> Option<usize> {
+        let is_it = |found: &Deployment| found.key == ticket.key;
+        match self.deployments.get(ticket.deployment) {
+            Some(found) if is_it(found) => Some(ticket.deployment),
+            _ => self.deployments.iter().position(is_it),
+        }
+    }
+
+    /// Lists the changes, and says that there are some to be reported.
+    fn told(&mut self, ticket: &Ticket, changes: Changes, is_probe: bool, now: Millis) -> Vec<Change> {
+        let changes = list(ticket, changes);
+        if is_probe {
+            self.sharing.probed();
+        }
+        if !changes.is_empty() {
+            self.sharing.tripped(now);
+        }
+        changes
     }
 
     /// How long a request would wait there, in milliseconds, for comparison: the peak EWMA of its latency, times the requests
     /// that are before it and itself. `None` while nothing was ever answered.
     pub fn score(&self, id: usize, now: Millis) -> Option<f64> {
         self.deployments.get(id)?.score(now)
+    }
+
+    /// Whether the latest outcome there was a failure by its fault.
+    pub fn is_failing(&self, id: usize) -> bool {
+        self.deployments.get(id).is_some_and(|deployment| deployment.accrual.run() > 0)
+    }
+
+    /// The time to the commit point that the part `p` (`0.0..=1.0`) of the latest attempts did not exceed; `None` with fewer than
+    /// twenty of them.
+    pub fn percentile(&self, id: usize, p: f64) -> Option<Millis> {
+        self.deployments.get(id)?.percentile(p)
     }
 
     /// Attempts under way.
@@ -183,7 +295,7 @@ impl Health {
 
     /// The part of its usual traffic that it should get, `0.0..=1.0`: how far it has recovered, times how much it can take.
     pub fn share(&self, id: usize, now: Millis) -> f64 {
-        self.deployments.get(id).map_or(1.0, |deployment| deployment.share(now))
+        self.deployments.get(id).map_or(1.0, |deployment| deployment.share(self.probes(now), now))
     }
 
     /// The configured limits, for [`Headroom::of`].
@@ -228,14 +340,14 @@ impl Health {
     /// Takes all traffic from it until [`Self::enable`].
     pub fn drain(&mut self, id: usize) {
         if let Some(deployment) = self.deployments.get_mut(id) {
-            deployment.gate_mut().drain();
+            deployment.gate.drain();
         }
     }
 
     /// Ends [`Self::drain`].
     pub fn enable(&mut self, id: usize) {
         if let Some(deployment) = self.deployments.get_mut(id) {
-            deployment.gate_mut().enable();
+            deployment.gate.enable();
         }
     }
 
@@ -248,12 +360,13 @@ impl Health {
 
     /// Every deployment, by id.
     pub fn snapshot(&self, now: Millis) -> Vec<Snapshot> {
-        self.deployments.iter().map(|deployment| deployment.snapshot(now)).collect()
+        let probes = self.probes(now);
+        self.deployments.iter().map(|deployment| deployment.snapshot(probes, now)).collect()
     }
 }
 
-fn list(ticket: &Ticket, changes: Option<Changes>) -> Vec<Change> {
-    let Changes { of_deployment, of_operation } = changes.unwrap_or_default();
+fn list(ticket: &Ticket, changes: Changes) -> Vec<Change> {
+    let Changes { of_deployment, of_operation } = changes;
     let change = |operation, transition| Change { deployment: ticket.deployment, operation, transition };
     let of_deployment = of_deployment.map(|transition| change(None, transition));
     let of_operation = of_operation.map(|transition| change(Some(ticket.operation), transition));

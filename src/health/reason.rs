@@ -2,14 +2,14 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::attempt::class::ErrorClass;
 use crate::request::operation::Operation;
 use crate::time::Millis;
 
 /// Why a gate is not open to all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
     /// It failed many times in a row.
@@ -49,6 +49,31 @@ pub enum Reason {
     },
     /// An administrator took it out.
     Drained,
+    /// Another version of the gateway says so, for a reason that this one does not know.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl Reason {
+    /// Whether it holds wherever the deployment is called from: its own word on the account, not what the way to it was like.
+    pub fn holds_everywhere(self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Quota | Self::Auth | Self::NotFound { .. })
+    }
+
+    /// Whether counting led to it, so that the next ejection is longer.
+    pub fn is_trip(self) -> bool {
+        matches!(self, Self::ConsecutiveFailures { .. } | Self::FailureRate { .. } | Self::ProbeFailed { .. })
+    }
+}
+
+/// A reason as any version may write it: what is not understood is [`Reason::Other`].
+///
+/// # Errors
+/// None but those of the text itself.
+pub fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Reason, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(Reason::deserialize(value).unwrap_or(Reason::Other))
 }
 
 impl Display for Reason {
@@ -75,6 +100,7 @@ impl Display for Reason {
                 write!(formatter, "the deployment is not there or does not offer {}", operation.path())
             }
             Self::Drained => formatter.write_str("drained by an administrator"),
+            Self::Other => formatter.write_str("ejected for a reason that this version does not know"),
         }
     }
 }
@@ -96,6 +122,7 @@ mod tests {
             Reason::Auth,
             Reason::NotFound { operation: Operation::Responses },
             Reason::Drained,
+            Reason::Other,
         ]
         .map(|reason| format!("{reason}\n    {}", serde_json::to_string(&reason).unwrap()))
         .to_vec();
@@ -118,6 +145,8 @@ mod tests {
             {"kind":"not_found","operation":"responses"}
         drained by an administrator
             {"kind":"drained"}
+        ejected for a reason that this version does not know
+            {"kind":"other"}
         "#);
     }
 }

@@ -39,14 +39,10 @@ impl Default for Window {
 }
 
 impl Window {
-    /// One more success.
-    pub fn succeeded(&mut self, now: Millis) {
-        self.successes.add(1, now);
-    }
-
-    /// One more failure.
-    pub fn failed(&mut self, now: Millis) {
-        self.failures.add(1, now);
+    /// So many more, now.
+    pub fn add(&mut self, more: Counts, now: Millis) {
+        self.successes.add(more.successes, now);
+        self.failures.add(more.failures, now);
     }
 
     /// What happened within the window that ends now.

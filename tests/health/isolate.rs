@@ -21,7 +21,7 @@ pub struct Isolate {
 impl Isolate {
     pub fn new(deployments: usize) -> Self {
         Self {
-            health: Health::new(&vec![Limits::default(); deployments]),
+            health: Health::new((0..deployments).map(|id| (format!("deployment {id}"), Limits::default()))),
             now: START,
             rng: SplitMix64::new(7),
         }

@@ -82,7 +82,7 @@ proptest! {
                     probing = probing.filter(|at| *at != nth).map(|at| if at > nth { at - 1 } else { at });
                 }
                 Step::Commit(nth) if nth < under_way.len() => {
-                    changes = isolate.health.committed(&under_way[nth], isolate.now);
+                    changes = isolate.health.committed(&mut under_way[nth], isolate.now);
                 }
                 Step::End(..) | Step::Commit(_) => {}
             }

@@ -1,0 +1,110 @@
+//! What an isolate has yet to tell its shard of one deployment.
+//!
+//! Counting is a few additions for each attempt; everything else happens when a report is written. What is under way in a report
+//! is kept until the answer is there, and is put back where none comes.
+
+use super::wire::{Latency, Probe, Want};
+use crate::attempt::class::ErrorClass;
+use crate::request::operation::Operation;
+use crate::time::Millis;
+
+/// News of one deployment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Pending {
+    pub(super) successes: u32,
+    pub(super) failures: u32,
+    pub(super) answered: bool,
+    pub(super) run: u32,
+    pub(super) class: Option<ErrorClass>,
+    /// When the first of the failed attempts began.
+    pub(super) began_at: Option<Millis>,
+    pub(super) latency: Option<Latency>,
+    /// The isolate ejected it, or extended the ejection.
+    pub(super) ejected: bool,
+    /// Operations whose gates moved.
+    pub(super) operations: Vec<Operation>,
+    pub(super) probe: Option<Probe>,
+    pub(super) wants: Option<Want>,
+}
+
+impl Pending {
+    pub(super) fn succeeded(&mut self) {
+        self.successes = self.successes.saturating_add(1);
+        self.answered();
+    }
+
+    pub(super) fn answered(&mut self) {
+        self.answered = true;
+        self.run = 0;
+    }
+
+    /// `began_at`: when the attempt began.
+    pub(super) fn failed(&mut self, class: ErrorClass, began_at: Millis) {
+        self.failures = self.failures.saturating_add(1);
+        self.run = self.run.saturating_add(1);
+        self.class = Some(class);
+        self.began_at = Some(self.began_at.map_or(began_at, |first| first.min(began_at)));
+    }
+
+    pub(super) fn took(&mut self, more: Latency) {
+        self.latency = Some(match self.latency {
+            None => more,
+            Some(Latency { mean_ms, count }) => {
+                let total = count.saturating_add(more.count).max(1);
+                let part = f64::from(more.count) / f64::from(total);
+                Latency { mean_ms: mean_ms + (more.mean_ms - mean_ms) * part, count: total }
+            }
+        });
+    }
+
+    /// Its gate closed: the failures before tell of another time.
+    pub(super) fn closed(&mut self) {
+        (self.failures, self.run, self.class, self.began_at) = (0, 0, None, None);
+        self.answered = true;
+        self.ejected = false;
+        self.wants = None;
+    }
+
+    pub(super) fn moved(&mut self, operation: Operation) {
+        if !self.operations.contains(&operation) {
+            self.operations.push(operation);
+        }
+    }
+
+    /// Whether the isolate ended the ejection by a probe of its own, and has not said so yet.
+    pub(super) fn has_recovered(&self) -> bool {
+        self.probe == Some(Probe::Passed)
+    }
+
+    /// Whether somebody waits for this.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.ejected || self.probe.is_some() || !self.operations.is_empty()
+    }
+
+    /// A report did not arrive, as far as is known. What it said goes before what happened since.
+    pub(super) fn put_back(&mut self, earlier: Self) {
+        let later = std::mem::replace(self, earlier);
+        let recovered = later.has_recovered();
+        if recovered {
+            self.closed();
+        }
+        self.successes = self.successes.saturating_add(later.successes);
+        self.failures = self.failures.saturating_add(later.failures);
+        self.run = if later.answered { later.run } else { self.run.saturating_add(later.run) };
+        self.answered |= later.answered;
+        self.class = later.class.or(self.class);
+        self.began_at = match (self.began_at, later.began_at) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        if let Some(latency) = later.latency {
+            self.took(latency);
+        }
+        self.ejected |= later.ejected;
+        for operation in later.operations {
+            self.moved(operation);
+        }
+        self.probe = later.probe.or(self.probe);
+        self.wants = later.wants.or(self.wants.filter(|_| !recovered));
+    }
+}

@@ -1,0 +1,139 @@
+//! An isolate's end of sharing: when a report is due, and what becomes of it.
+//!
+//! ```text
+//!  due? ──▶ report ──▶ (the way to the shard and back) ──▶ answered ──▶ due after `next_ms`, or when something urgent happens
+//!                                                     └──▶ failed   ──▶ due after a growing, jittered time
+//! ```
+//!
+//! One report is under way at a time. Where neither an answer nor a failure comes (a runtime may cut off what runs after a
+//! request), the report counts as failed after ten seconds.
+//!
+//! Urgent is: a gate moved, a probe began or ended, a lease is wanted. While the shard has room for a report a second, an urgent
+//! one goes at once. Else it waits for a random part of the time between two reports, so that urgent reports of all isolates at
+//! once are no more than the scheduled ones; but a probe is one isolate's business at a time, and never waits.
+
+use super::gate::jittered;
+use super::sharing::{BASE_MS, UNANSWERED_MS};
+use super::wire::{Answer, Id, Known, Report, VERSION};
+use super::{Change, Health};
+use crate::rng::Rng;
+use crate::time::Millis;
+
+/// After the first report that failed; it doubles with every further one.
+const FIRST_BACKOFF_MS: Millis = 1_000;
+
+/// The longest wait while reports fail.
+const LONGEST_BACKOFF_MS: Millis = 30_000;
+
+/// The sending side of one isolate.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    id: Id,
+    known: Option<Known>,
+    /// The number of the latest report.
+    n: u64,
+    /// When it went out, while it is under way.
+    sent_at: Option<Millis>,
+    /// When the next one is due; 0: at once.
+    next_at: Millis,
+    /// How long an urgent report waits.
+    patience_ms: Millis,
+    /// When the latest one went out.
+    reported_at: Millis,
+    failures: u32,
+}
+
+impl Reporter {
+    /// Has not reported yet, so a report is due. `id`: a random number.
+    pub fn new(id: u64) -> Self {
+        Self {
+            id: Id(id),
+            known: None,
+            n: 0,
+            sent_at: None,
+            next_at: 0,
+            patience_ms: 0,
+            reported_at: 0,
+            failures: 0,
+        }
+    }
+
+    /// Whether a report should go out now.
+    pub fn due(&self, health: &Health, now: Millis) -> bool {
+        if let Some(sent_at) = self.sent_at {
+            return now >= sent_at.saturating_add(UNANSWERED_MS);
+        }
+        if now >= self.next_at {
+            return true;
+        }
+        let urgent = health.urgent();
+        let is_over = |since: Millis| now >= since.saturating_add(self.patience_ms);
+        self.failures == 0
+            && (urgent.probe
+                || urgent.tripped_at.is_some_and(is_over)
+                || urgent
+                    .wanted_at
+                    .is_some_and(|at| is_over(at.max(self.reported_at.saturating_add(BASE_MS)))))
+    }
+
+    /// The report to send. It is under way until [`Self::answered`] or [`Self::failed`]; an earlier one that still is has
+    /// failed. `reports_per_second`: most that the shard is to get, by the settings.
+    pub fn report(
+        &mut self,
+        health: &mut Health,
+        reports_per_second: u32,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Report {
+        if self.sent_at.is_some() {
+            self.failed(health, now, rng);
+        }
+        self.n += 1;
+        self.sent_at = Some(now);
+        self.reported_at = now;
+        Report {
+            v: VERSION,
+            n: self.n,
+            reporter: self.id,
+            known: self.known.filter(|_| health.is_complete()),
+            reports_per_second,
+            deployments: health.batches(now),
+        }
+    }
+
+    /// An answer has arrived. One that belongs to another report than the one under way changes nothing.
+    pub fn answered(
+        &mut self,
+        health: &mut Health,
+        answer: &Answer,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Vec<Change> {
+        let Some(asked_at) = self.sent_at.filter(|_| answer.n == self.n) else { return Vec::new() };
+        self.sent_at = None;
+        self.failures = 0;
+        let next_ms = answer.next_ms.max(BASE_MS);
+        self.next_at = now.saturating_add(next_ms);
+        self.patience_ms = part(next_ms - BASE_MS, rng);
+        let changes = health.merge(answer, self.known, asked_at, now);
+        self.known = Some(Known { epoch: answer.epoch, change: answer.change });
+        changes
+    }
+
+    /// The report could not be sent, was refused, or its answer makes no sense. What it said is kept for the next one.
+    pub fn failed(&mut self, health: &mut Health, now: Millis, rng: &mut dyn Rng) {
+        if self.sent_at.take().is_none() {
+            return;
+        }
+        let backoff_ms = (FIRST_BACKOFF_MS << self.failures.min(5)).min(LONGEST_BACKOFF_MS);
+        self.failures = self.failures.saturating_add(1);
+        self.next_at = now.saturating_add(jittered(backoff_ms, rng));
+        health.put_back();
+    }
+}
+
+/// A random part of that time.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn part(length_ms: Millis, rng: &mut dyn Rng) -> Millis {
+    (length_ms as f64 * rng.unit()) as Millis
+}

@@ -1,0 +1,221 @@
+//! What the isolates of a region know together. It lives in one place; they [report](super::reporter) to it.
+//!
+//! The shard adds up what they saw and has a gate of its own for each deployment. Every answer brings what has changed, says when
+//! to come again, and may bring the right to send a probe: of those there is one at a time for each deployment.
+//!
+//! A hub is one more shard, to which shards report ([`hub`]): facts that hold everywhere, and an administrator's word. So these
+//! reach all regions, and nothing else does.
+//!
+//! Invariants:
+//! - Changes are numbered. Numbers grow as long as the history (the epoch) lasts, over evictions too ([`Head`], [`Saved`]).
+//! - At most one live lease for each deployment.
+//! - An ejection is shortened only by a probe that passed, or by an administrator.
+//! - Memory depends on the number of deployments alone, and that is bounded.
+
+mod entry;
+mod hub;
+mod view;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::gate::Gate;
+use super::sharing::BASE_MS;
+use super::wire::{self, Answer, Id, Known, Report, VERSION};
+use crate::request::operation::Operation;
+use crate::rng::Rng;
+use crate::time::Millis;
+use entry::{Entry, Seat};
+use hub::Uplink;
+pub use view::{LeaseView, ShardView};
+
+/// Most deployments that are kept. A routes document has dozens.
+pub const MAX_DEPLOYMENTS: usize = 1_000;
+
+/// Longest identity that is kept, in bytes.
+pub const MAX_IDENTITY: usize = 512;
+
+/// What says nothing any more, and was not mentioned for so long, is forgotten.
+const FORGOTTEN_MS: Millis = 3_600_000;
+
+/// Nobody is told to come later than this, whatever the rate.
+const LATEST_MS: Millis = 3_600_000;
+
+/// The shard of a region, or the hub of all.
+#[derive(Debug, Clone)]
+pub struct Shard {
+    head: Head,
+    entries: BTreeMap<String, Entry>,
+    /// The latest time that was given away for a report, in microseconds.
+    slot_us: u64,
+    /// No leases before: those of the time before an eviction have to run out first.
+    no_lease_before: Millis,
+    uplink: Uplink,
+}
+
+/// What has to be stored of the shard as a whole, whenever it has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Head {
+    /// Which history it is.
+    pub epoch: Id,
+    /// The latest change.
+    pub change: u64,
+    /// The change with which everything was reset the last time; 0: never.
+    pub reset: u64,
+    /// The latest change of a record that was forgotten; 0: none was.
+    pub forgotten: u64,
+    /// What is known of the hub.
+    pub hub: Option<Known>,
+}
+
+/// What has to be stored of a deployment. Times are those of the shard's clock.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Saved {
+    /// The number of its latest change.
+    pub change: u64,
+    closed: u64,
+    reset: u64,
+    gate: Gate,
+    #[serde(deserialize_with = "wire::or_default")]
+    missing: Vec<(Operation, Gate)>,
+}
+
+impl Shard {
+    /// Begins a new history.
+    pub fn new(rng: &mut dyn Rng) -> Self {
+        Self::restore(Head { epoch: Id(rng.next_u64()), ..Head::default() }, [], 0)
+    }
+
+    /// Goes on with a history.
+    pub fn restore(head: Head, saved: impl IntoIterator<Item = (String, Saved)>, now: Millis) -> Self {
+        let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
+        let entries: BTreeMap<String, Entry> = saved
+            .take(MAX_DEPLOYMENTS)
+            .map(|(identity, saved)| (identity, Entry::restore(saved, now)))
+            .collect();
+        let change = entries.values().map(Entry::change).max().unwrap_or(0).max(head.change);
+        let is_first = head.change == 0 && entries.is_empty();
+        Self {
+            head: Head { change, ..head },
+            entries,
+            slot_us: 0,
+            no_lease_before: if is_first { 0 } else { now.saturating_add(entry::UNUSED_MS) },
+            uplink: Uplink::default(),
+        }
+    }
+
+    /// What has to be stored of it as a whole.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// What has to be stored after a change of that number, with the identities.
+    pub fn changed_since(&self, change: u64) -> impl Iterator<Item = (&str, &Saved)> {
+        let entries = self.entries.iter().map(|(identity, entry)| (identity.as_str(), entry.saved()));
+        entries.filter(move |(_, saved)| saved.change > change)
+    }
+
+    /// Forgets deployments that nobody mentions any more. Their identities: what was stored of them can go as well.
+    pub fn forget(&mut self, now: Millis) -> Vec<String> {
+        let mut forgotten = Vec::new();
+        self.entries.retain(|identity, entry| {
+            let stays = !entry.is_idle(now, FORGOTTEN_MS);
+            if !stays {
+                self.head.forgotten = self.head.forgotten.max(entry.change());
+                forgotten.push(identity.clone());
+            }
+            stays
+        });
+        forgotten
+    }
+
+    /// Takes a report, and answers it.
+    pub fn report(&mut self, report: &Report, now: Millis, rng: &mut dyn Rng) -> Answer {
+        let known = report.known.filter(|known| known.epoch == self.head.epoch);
+        let next_ms = self.next_ms(report.reports_per_second, now);
+        for (identity, batch) in &report.deployments {
+            let mut change = self.head.change;
+            if let Some(entry) = self.entry(identity, now) {
+                let seen = if known.is_some() { batch.seen } else { 0 };
+                entry.take(report.reporter, batch, seen, &mut change, now, rng);
+                let seat = Seat { reporter: report.reporter, next_ms };
+                entry.grant(&seat, batch.wants, now);
+            }
+            self.head.change = change;
+        }
+        self.uplink.heard();
+        // Somebody who has slept through what was forgotten is told everything.
+        let full = known.is_none_or(|known| known.change < self.head.forgotten);
+        let since = known.filter(|_| !full).map_or(0, |known| known.change);
+        let deployments = self.entries.iter().filter_map(|(identity, entry)| {
+            let asks = report.deployments.get(identity).is_some_and(entry::is_question);
+            let is_told = asks || entry.change() > since || (known.is_none() && entry.has_latency(now));
+            is_told.then(|| (identity.clone(), entry.record(report.reporter, known.is_none(), now)))
+        });
+        Answer {
+            v: VERSION,
+            n: report.n,
+            epoch: self.head.epoch,
+            change: self.head.change,
+            next_ms,
+            full,
+            reset: self.head.reset,
+            deployments: deployments.collect(),
+        }
+    }
+
+    /// Every report that is answered gets the next free time of coming again: a second from now, or later where the rate would
+    /// be exceeded. So scheduled reports keep to the rate, however many isolates there are, and nothing is kept of any of them.
+    fn next_ms(&mut self, reports_per_second: u32, now: Millis) -> Millis {
+        let step_us = 1_000_000 / u64::from(reports_per_second.clamp(1, 1_000_000));
+        let in_us = |after_ms: Millis| now.saturating_add(after_ms).saturating_mul(1_000);
+        self.slot_us = self.slot_us.saturating_add(step_us).clamp(in_us(BASE_MS), in_us(LATEST_MS));
+        (self.slot_us / 1_000).saturating_sub(now).max(BASE_MS)
+    }
+
+    /// Takes all traffic from a deployment until [`Self::enable`]. `false`: there is no room for it.
+    pub fn drain(&mut self, identity: &str, now: Millis) -> bool {
+        self.administer(identity, now, |entry, change| entry.set_drained(true, change))
+    }
+
+    /// Ends [`Self::drain`].
+    pub fn enable(&mut self, identity: &str, now: Millis) -> bool {
+        self.administer(identity, now, |entry, change| entry.set_drained(false, change))
+    }
+
+    /// Forgets what was learned about a deployment, here and everywhere. Drained stays drained.
+    pub fn reset(&mut self, identity: &str, now: Millis) -> bool {
+        self.administer(identity, now, Entry::reset)
+    }
+
+    /// The same for all.
+    pub fn reset_all(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.reset(&mut self.head.change);
+        }
+        self.head.change += 1;
+        self.head.reset = self.head.change;
+    }
+
+    fn administer(&mut self, identity: &str, now: Millis, act: impl FnOnce(&mut Entry, &mut u64)) -> bool {
+        let mut change = self.head.change;
+        let found = self.entry(identity, now).map(|entry| act(entry, &mut change));
+        self.head.change = change;
+        found.is_some()
+    }
+
+    /// The entry of a deployment, which is made where there is room.
+    fn entry(&mut self, identity: &str, now: Millis) -> Option<&mut Entry> {
+        if !self.entries.contains_key(identity) {
+            if identity.len() > MAX_IDENTITY || self.entries.len() >= MAX_DEPLOYMENTS {
+                return None;
+            }
+            let entry = Entry::new(self.no_lease_before, now);
+            self.entries.insert(identity.to_owned(), entry);
+        }
+        self.entries.get_mut(identity)
+    }
+}

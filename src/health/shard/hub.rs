@@ -1,0 +1,167 @@
+//! A shard's way to the hub and back.
+//!
+//! The hub is a [`Shard`] like any other; it hears of ejections that hold everywhere and of missing operations, never of
+//! latency, runs or rates. Each of its changes is merged once: a region whose probe has passed is not ejected again by what was
+//! known before.
+
+use super::Shard;
+use super::entry::Entry;
+use crate::health::pending::Pending;
+use crate::health::sharing::UNANSWERED_MS;
+use crate::health::wire::{Answer, Batch, Ejected, Known, Report, VERSION};
+use crate::time::Millis;
+
+/// While isolates report, the hub is asked this often, and not more often while it fails. A dozen regions ask.
+const POLL_MS: Millis = 2_000;
+
+/// Where the shard stands with the hub.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Uplink {
+    n: u64,
+    /// A report is under way since.
+    sent_at: Option<Millis>,
+    /// When the next one is due that brings no news.
+    poll_at: Millis,
+    /// When one may go that brings news.
+    not_before: Millis,
+    /// An isolate has reported since the latest poll.
+    has_heard: bool,
+}
+
+impl Uplink {
+    pub(super) fn heard(&mut self) {
+        self.has_heard = true;
+    }
+}
+
+impl Shard {
+    /// When it wants to report to the hub: at once with facts, else every two seconds while isolates report; `None`: not at all.
+    pub fn hub_at(&self) -> Option<Millis> {
+        let uplink = &self.uplink;
+        if let Some(sent_at) = uplink.sent_at {
+            return Some(sent_at.saturating_add(UNANSWERED_MS));
+        }
+        if self.entries.values().any(|entry| entry.facts != Pending::default()) {
+            return Some(uplink.not_before);
+        }
+        uplink.has_heard.then_some(uplink.poll_at)
+    }
+
+    /// The report to send. It is under way until [`Self::learn_from_hub`] or [`Self::hub_failed`]; an earlier one that still is
+    /// has failed.
+    pub fn report_to_hub(&mut self, now: Millis) -> Report {
+        self.put_back();
+        self.uplink.n += 1;
+        self.uplink.sent_at = Some(now);
+        self.uplink.poll_at = now.saturating_add(POLL_MS);
+        self.uplink.has_heard = false;
+        let batches = self.entries.iter_mut().filter_map(|(identity, entry)| {
+            let batch = entry.facts(now)?;
+            Some((identity.clone(), batch))
+        });
+        Report {
+            v: VERSION,
+            n: self.uplink.n,
+            reporter: self.head.epoch,
+            known: self.head.hub,
+            // Shards poll at their own pace; this is for the isolates of a shard.
+            reports_per_second: 1_000,
+            deployments: batches.collect(),
+        }
+    }
+
+    /// The hub has answered. [`Self::head`] has changed with it.
+    pub fn learn_from_hub(&mut self, answer: &Answer, now: Millis) {
+        if self.uplink.sent_at.is_none() || answer.n != self.uplink.n {
+            return;
+        }
+        self.uplink.sent_at = None;
+        self.uplink.not_before = 0;
+        let known = self.head.hub.filter(|known| known.epoch == answer.epoch);
+        // Of a history that has only begun for us, resets are in our past, and the rest is news.
+        let (resets_after, news_after) = known.map_or((u64::MAX, 0), |known| (known.change, known.change));
+        for entry in self.entries.values_mut() {
+            entry.facts_sent = None;
+        }
+        if answer.reset > resets_after {
+            self.reset_all();
+        }
+        if answer.full && known.is_some() {
+            for (_, entry) in
+                self.entries.iter_mut().filter(|(identity, _)| !answer.deployments.contains_key(*identity))
+            {
+                entry.set_drained(false, &mut self.head.change);
+            }
+        }
+        for (identity, record) in &answer.deployments {
+            if record.change <= news_after {
+                continue;
+            }
+            let mut change = self.head.change;
+            let Some(entry) = self.entry(identity, now) else { continue };
+            if record.reset > resets_after.max(answer.reset) {
+                entry.reset(&mut change);
+            }
+            entry.set_drained(record.drained, &mut change);
+            if let Some(Ejected { remaining_ms, reason }) = record.ejected
+                && reason.holds_everywhere()
+                && remaining_ms > 0
+            {
+                entry.saved.gate.eject(reason, remaining_ms, now);
+            }
+            let mut has_moved = false;
+            for (operation, remaining_ms) in record.missing.iter().filter(|(_, ms)| **ms > 0) {
+                has_moved |= entry.eject_operation(*operation, *remaining_ms, now);
+            }
+            entry.settle(has_moved, false, &mut change);
+            self.head.change = change;
+        }
+        self.head.hub = Some(Known { epoch: answer.epoch, change: answer.change });
+    }
+
+    /// The hub could not be reached. What it was to hear is kept.
+    pub fn hub_failed(&mut self, now: Millis) {
+        self.put_back();
+        self.uplink.not_before = now.saturating_add(POLL_MS);
+        self.uplink.poll_at = self.uplink.not_before;
+    }
+
+    fn put_back(&mut self) {
+        if self.uplink.sent_at.take().is_none() {
+            return;
+        }
+        self.uplink.has_heard = true;
+        for entry in self.entries.values_mut() {
+            if let Some(sent) = entry.facts_sent.take() {
+                entry.facts.put_back(sent);
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// What the hub is to hear. It is under way from now on.
+    fn facts(&mut self, now: Millis) -> Option<Batch> {
+        if self.facts == Pending::default() {
+            return None;
+        }
+        let facts = std::mem::take(&mut self.facts);
+        let gate = &self.saved.gate;
+        let remaining_ms = |until: Millis| until.saturating_sub(now);
+        let ejected = gate
+            .ejected_until()
+            .zip(gate.reason())
+            .filter(|(until, reason)| facts.ejected && *until > now && reason.holds_everywhere());
+        let missing = self.saved.missing.iter().filter_map(|(operation, gate)| {
+            let until = gate.ejected_until().filter(|until| *until > now)?;
+            facts.operations.contains(operation).then_some((*operation, remaining_ms(until)))
+        });
+        let batch = Batch {
+            ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
+            missing: missing.collect(),
+            ..Batch::default()
+        };
+        self.facts_sent = Some(facts);
+        (!batch.is_empty()).then_some(batch)
+    }
+}

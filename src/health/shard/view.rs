@@ -1,0 +1,86 @@
+//! A shard as people see it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Shard;
+use super::entry::Entry;
+use crate::health::deployment::LastError;
+use crate::health::gate::View;
+use crate::health::wire::Id;
+use crate::request::operation::Operation;
+use crate::time::Millis;
+
+/// A deployment as a shard sees it. Points in time are those of its clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardView {
+    /// Whose.
+    pub identity: String,
+    /// Its gate.
+    pub gate: View,
+    /// Gates of operations that it does not offer.
+    pub missing: Vec<(Operation, View)>,
+    /// Who may probe it, or does.
+    pub lease: Option<LeaseView>,
+    /// Failures since its last answer, over all isolates.
+    pub consecutive_failures: u32,
+    /// Requests served, as reported within the last ten seconds.
+    pub successes: u32,
+    /// Requests that failed by its fault, likewise.
+    pub failures: u32,
+    /// Peak EWMA of the time to the first token, or to the answer where it is not streamed.
+    pub latency_ms: Option<f64>,
+    /// EWMA of the speed of writing.
+    pub tokens_per_second: Option<f64>,
+    /// The part of its limits that is left by its own word, `0.0..=1.0`, as last reported.
+    pub headroom: Option<f64>,
+    /// The latest failure.
+    pub last_error: Option<LastError>,
+    /// When it was last mentioned.
+    pub mentioned_at: Millis,
+}
+
+/// A lease as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseView {
+    /// The isolate that holds it.
+    pub holder: Id,
+    /// From when it may be used.
+    pub from: Millis,
+    /// When it goes to another.
+    pub until: Millis,
+    /// Whether the probe is under way.
+    pub begun: bool,
+}
+
+impl Shard {
+    /// Every deployment, by identity.
+    pub fn view(&self, now: Millis) -> Vec<ShardView> {
+        self.entries.iter().map(|(identity, entry)| entry.view(identity, now)).collect()
+    }
+}
+
+impl Entry {
+    fn view(&self, identity: &str, now: Millis) -> ShardView {
+        let counts = self.accrual.counts(now);
+        let missing = self.saved.missing.iter();
+        ShardView {
+            identity: identity.to_owned(),
+            gate: self.saved.gate.view(now),
+            missing: missing.map(|(operation, gate)| (*operation, gate.view(now))).collect(),
+            lease: self.live_lease(now).map(|lease| LeaseView {
+                holder: lease.holder,
+                from: lease.from,
+                until: lease.until,
+                begun: lease.begun,
+            }),
+            consecutive_failures: self.accrual.run(),
+            successes: counts.successes,
+            failures: counts.failures,
+            latency_ms: self.latency_ms.value(now),
+            tokens_per_second: self.tokens_per_second.value(),
+            headroom: self.headroom,
+            last_error: self.last_error,
+            mentioned_at: self.used_at,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! How long the latest requests took, for a percentile: when to send a hedge.
+
+use crate::time::Millis;
+
+/// How many are kept. So few that the percentile follows a change within minutes, and enough for a p95.
+const KEPT: usize = 64;
+
+/// With fewer, a percentile means nothing.
+const FEWEST: usize = 20;
+
+/// The latest times. Nothing is allocated before the first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Times {
+    kept: Vec<u32>,
+    /// Where the next one goes.
+    next: usize,
+}
+
+impl Times {
+    pub(super) fn add(&mut self, ms: Millis) {
+        let ms = u32::try_from(ms).unwrap_or(u32::MAX);
+        match self.kept.get_mut(self.next) {
+            Some(oldest) => *oldest = ms,
+            None => self.kept.push(ms),
+        }
+        self.next = (self.next + 1) % KEPT;
+    }
+
+    /// The time that the part `p` (`0.0..=1.0`) of them did not exceed (nearest rank); `None` with too few of them.
+    pub(super) fn percentile(&self, p: f64) -> Option<Millis> {
+        if self.kept.len() < FEWEST {
+            return None;
+        }
+        let mut sorted = self.kept.clone();
+        sorted.sort_unstable();
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "64 at most; `as` saturates, and takes what is no number for 0"
+        )]
+        let rank = (p * sorted.len() as f64).ceil() as usize;
+        sorted.get(rank.clamp(1, sorted.len()) - 1).map(|ms| Millis::from(*ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(samples: impl Iterator<Item = Millis>) -> Times {
+        let mut times = Times::default();
+        samples.for_each(|ms| times.add(ms));
+        times
+    }
+
+    #[test]
+    fn twenty_samples_make_a_percentile() {
+        assert_eq!(times(1..=19).percentile(0.5), None);
+        for (p, expected) in
+            [(0.5, 10), (0.95, 19), (0.951, 20), (1.0, 20), (0.0, 1), (7.0, 20), (-1.0, 1), (f64::NAN, 1)]
+        {
+            assert_eq!(times(1..=20).percentile(p), Some(expected), "{p}");
+        }
+    }
+
+    #[test]
+    fn only_the_latest_count() {
+        let times = times((1..=1_000).rev().chain([u64::MAX]));
+        assert_eq!(times.percentile(0.0), Some(1));
+        assert_eq!(times.percentile(0.98), Some(63));
+        assert_eq!(times.percentile(1.0), Some(u64::from(u32::MAX)));
+    }
+}

@@ -266,28 +266,22 @@ fn in_a_full_outage_upstreams_get_hardly_more_calls_than_there_are_requests() {
 }
 
 #[test]
-fn failures_that_eject_nobody_are_bounded_by_the_retry_budget() {
-    // Every other request fails, of each deployment in turn: no run, and a rate just below the threshold.
-    let mut here = Here::of(&["a", "b", "c"], |node| {
+fn a_spent_retry_budget_ends_a_request_before_another_deployment_that_fails_and_not_before_one_that_works() {
+    for (fails_too, asked) in [(true, vec!["a"]), (false, vec!["a", "b"])] {
+        let mut here = Here::of(&["a", "b"], |_| {});
+        while here.isolate.allowances.try_again(&here.entry, NOW) {}
+        if fails_too {
+            here.eject(1, ErrorClass::Truncated, None);
+        }
+        let a_fails = |name: &str| (name == "a").then_some(ErrorClass::Unavailable);
+        assert_eq!(here.request(a_fails).0, asked, "{fails_too}");
+    }
+    // The same for a second try of the same deployment.
+    let mut here = Here::of(&["a"], |node| {
         node.policy.retry = Some(Retry { attempts: 3, ..Retry::default() });
     });
-    let (mut calls, mut requests) = (0_u32, 0_u32);
-    for _ in 0..2_000 {
-        here.now += 10;
-        requests += 1;
-        let (mut machine, mut action) = here.start(facts());
-        while let Action::Dispatch(dispatch) = action {
-            calls += 1;
-            // Told too late to eject anybody: the client's fault in the eyes of the gates, and a failure in those of the machine.
-            let truncated = Failure::silent(ErrorClass::Truncated, "");
-            action = here.on(&mut machine, Event::Failed { number: dispatch.number, failure: truncated });
-            for id in 0..3 {
-                here.isolate.health.reset(id);
-            }
-            here.eject(0, ErrorClass::Truncated, None);
-        }
-    }
-    assert!(calls >= requests, "{calls}");
+    while here.isolate.allowances.try_again(&here.entry, NOW) {}
+    assert_eq!(here.request(|_| Some(ErrorClass::Unavailable)), (vec!["a".to_owned()], Reply::Exhausted));
 }
 
 #[test]

@@ -168,9 +168,9 @@ impl Machine {
         }
         match event {
             Event::Answered { number, status } => match self.take(number) {
-                Some(attempt) => {
+                Some(mut attempt) => {
                     self.trail.end(number, Outcome::Served(status), around.now);
-                    around.news.extend(around.health.committed(&attempt.ticket, around.now));
+                    around.news.extend(around.health.committed(&mut attempt.ticket, around.now));
                     self.ticket = Some(attempt.ticket);
                     self.reply(Reply::Pass, around)
                 }
@@ -279,7 +279,9 @@ impl Machine {
         } else {
             backoff::wait_ms(failure, &retry, self.retries.saturating_add(1), around.rng)?
         };
-        self.walk.may_attempt(around.now.saturating_add(ms)).then_some(ms)
+        let at = around.now.saturating_add(ms);
+        let ejected_until = around.health.ejected_until(deployment.id, self.facts.operation);
+        (self.walk.may_attempt(at) && ejected_until.is_none_or(|until| until <= at)).then_some(ms)
     }
 
     fn dispatch(&mut self, deployment: Rc<Deployment>, around: &mut Surroundings<'_>) -> Action {
@@ -310,7 +312,9 @@ impl Machine {
         around.allowances.hedgeable(node, around.now);
         match hedge.after {
             HedgeAfter::Ms(ms) => Some(ms),
-            HedgeAfter::Percentile(percentile) => around.health.percentile(deployment.id, percentile),
+            HedgeAfter::Percentile(percentile) => {
+                around.health.percentile(deployment.id, f64::from(percentile) / 100.0)
+            }
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Walk {
     facts: Rc<Facts>,
     frames: Vec<Frame>,
     tried: Vec<usize>,
+    /// The last resort was taken: one attempt at what is ejected is enough for a request.
+    is_last: bool,
 }
 
 /// One node on the way to the current target. The outermost frame stands for `settings` and has no node.
@@ -61,7 +63,7 @@ impl Walk {
             deadline: now.saturating_add(patient_ms),
             ..Frame::of_settings()
         };
-        Self { graph, facts, frames: vec![settings], tried: Vec::new() }
+        Self { graph, facts, frames: vec![settings], tried: Vec::new(), is_last: false }
     }
 
     /// The next deployment to try; `failed` is what the last one ended with, `None` at the start. `None` when nothing is left.
@@ -75,14 +77,15 @@ impl Walk {
         let found = self.seek(failed, now, &mut choice);
         let Choice { around, wanted, refused, last_resort } = choice;
         for id in wanted {
-            around.health.want(id, false);
+            around.health.want(id, false, now);
         }
         found.or_else(|| {
             // The next request may find a way.
             for id in refused {
-                around.health.want(id, true);
+                around.health.want(id, true, now);
             }
-            let LastResort { frames, deployment, .. } = last_resort?;
+            let LastResort { frames, deployment, .. } = last_resort.filter(|_| !self.is_last)?;
+            self.is_last = true;
             self.frames = frames;
             Some(deployment)
         })

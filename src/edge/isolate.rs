@@ -195,11 +195,12 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
             let mut rng = SplitMix64::new(entropy());
             let cursors = Cursors::new(compiled.graph.node_count, &mut rng);
             let graph = Rc::new(compiled.graph);
-            let limits: Vec<_> = graph.deployments.iter().map(|deployment| deployment.limits).collect();
+            let known = graph.deployments.iter().map(|found| (found.identity.clone(), found.limits));
+            let health = RefCell::new(Health::new(known));
             let routes = Rc::new(Routes {
                 graph,
                 cursors,
-                health: RefCell::new(Health::new(&limits)),
+                health,
                 allowances: RefCell::default(),
                 source,
                 warnings: compiled.warnings,

@@ -167,6 +167,15 @@ impl Deployment {
         self.is_provisioned |= headroom.is_provisioned();
     }
 
+    pub(super) fn is_failing(&self) -> bool {
+        self.accrual.run() > 0 || self.gate.ejected_until().is_some()
+    }
+
+    pub(super) fn ejected_until(&self, operation: Operation) -> Option<Millis> {
+        let of_operation = self.missing.iter().find(|(missing, _)| *missing == operation);
+        self.gate.ejected_until().max(of_operation.and_then(|(_, gate)| gate.ejected_until()))
+    }
+
     /// The attempt is over.
     pub(super) fn record(
         &mut self,
@@ -176,10 +185,6 @@ impl Deployment {
         rng: &mut dyn Rng,
     ) -> Changes {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(headroom) = sample.headroom {
-            self.headroom = Some(headroom);
-            self.is_provisioned |= headroom.is_provisioned();
-        }
         let was_probe = self.gate.is_probed_by(ticket.probe);
         let total_ms = now.saturating_sub(ticket.at);
         let failure = match sample.outcome {

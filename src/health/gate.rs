@@ -99,13 +99,9 @@ pub struct Refusal {
     pub reason: Reason,
     /// Whether a probe is under way.
     pub probing: bool,
-}
-
-impl Refusal {
-    /// x
-    pub fn may_be_forced(&self) -> bool {
-        !self.probing
-    }
+    /// Whether a request that has nowhere else to go may be the probe before the time is up: where this isolate decides itself
+    /// who probes, and nobody does.
+    pub may_be_forced: bool,
 }
 
 /// What a gate did.
@@ -196,7 +192,11 @@ impl Admission {
             (Self::Refused(one), Self::Refused(two)) => {
                 let end = |refusal: Refusal| refusal.until.unwrap_or(Millis::MAX);
                 let later = if end(one) >= end(two) { one } else { two };
-                Self::Refused(Refusal { probing: one.probing || two.probing, ..later })
+                Self::Refused(Refusal {
+                    probing: one.probing || two.probing,
+                    may_be_forced: one.may_be_forced && two.may_be_forced,
+                    ..later
+                })
             }
             (refused @ Self::Refused(_), _) | (_, refused @ Self::Refused(_)) => refused,
             (Self::Open, Self::Open) => Self::Open,
@@ -209,7 +209,12 @@ impl Gate {
     /// Whether a request may pass.
     pub fn admission(&self, probes: Probes, now: Millis) -> Admission {
         if self.drained {
-            return Admission::Refused(Refusal { until: None, reason: Reason::Drained, probing: false });
+            return Admission::Refused(Refusal {
+                until: None,
+                reason: Reason::Drained,
+                probing: false,
+                may_be_forced: false,
+            });
         }
         let (ejection, probing) = match self.state {
             State::Closed { .. } => return Admission::Open,
@@ -222,7 +227,8 @@ impl Gate {
         let probing = probing || (probes != Probes::Own && now < self.awaited_until);
         let soon = if probing || now >= ejection.until { now.saturating_add(PROBE_ANSWER_MS) } else { 0 };
         let until = Some(ejection.until.max(soon));
-        Admission::Refused(Refusal { until, reason: ejection.reason, probing })
+        let may_be_forced = !probing && probes == Probes::Own;
+        Admission::Refused(Refusal { until, reason: ejection.reason, probing, may_be_forced })
     }
 
     fn may_probe(&self, ejection: Ejection, probes: Probes, now: Millis) -> bool {

@@ -46,6 +46,8 @@ mod times;
 pub mod window;
 pub mod wire;
 
+use std::fmt::{Display, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::class::ErrorClass;
@@ -271,15 +273,27 @@ impl Health {
         changes
     }
 
+    /// What the headers of an answer said of how much the deployment can take, of failures as well.
+    pub fn heard(&mut self, id: usize, headroom: Headroom) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.heard(headroom);
+        }
+    }
+
     /// How long a request would wait there, in milliseconds, for comparison: the peak EWMA of its latency, times the requests
     /// that are before it and itself. `None` while nothing was ever answered.
     pub fn score(&self, id: usize, now: Millis) -> Option<f64> {
         self.deployments.get(id)?.score(now)
     }
 
-    /// Whether the latest outcome there was a failure by its fault.
+    /// Whether the latest outcome there was a failure by its fault, or it is ejected.
     pub fn is_failing(&self, id: usize) -> bool {
-        self.deployments.get(id).is_some_and(|deployment| deployment.accrual.run() > 0)
+        self.deployments.get(id).is_some_and(Deployment::is_failing)
+    }
+
+    /// Until when it is ejected, whoever probes it then; `None` if it is not.
+    pub fn ejected_until(&self, id: usize, operation: Operation) -> Option<Millis> {
+        self.deployments.get(id)?.ejected_until(operation)
     }
 
     /// The time to the commit point that the part `p` (`0.0..=1.0`) of the latest attempts did not exceed; `None` with fewer than
@@ -301,23 +315,6 @@ impl Health {
     /// The configured limits, for [`Headroom::of`].
     pub fn limits(&self, id: usize) -> Limits {
         self.deployments.get(id).map(Deployment::limits).unwrap_or_default()
-    }
-
-    /// x
-    pub fn want(&mut self, _id: usize, _early: bool) {}
-    /// x
-    pub fn is_failing(&self, _id: usize) -> bool {
-        false
-    }
-    /// x
-    pub fn percentile(&self, _id: usize, _p: u8) -> Option<Millis> {
-        None
-    }
-    /// x
-    pub fn heard(&mut self, id: usize, headroom: Headroom) {
-        if let Some(deployment) = self.deployments.get_mut(id) {
-            deployment.heard(headroom);
-        }
     }
 
     /// Which of them will be back first; of equals the first. One without a probe under way is preferred. `None` where only
@@ -373,12 +370,12 @@ fn list(ticket: &Ticket, changes: Changes) -> Vec<Change> {
     of_deployment.into_iter().chain(of_operation).collect()
 }
 
-impl Change {
-    /// What happened, to be read after the deployment's name.
-    pub fn said(&self) -> String {
+impl Display for Change {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        let deployment = self.deployment;
         match self.transition {
-            Transition::Ejected { reason, .. } => format!("is out: {reason}"),
-            Transition::Recovered => "is back".to_owned(),
+            Transition::Ejected { reason, .. } => write!(formatter, "{deployment} is out: {reason}"),
+            Transition::Recovered => write!(formatter, "{deployment} is back"),
         }
     }
 }

@@ -58,14 +58,9 @@ impl Isolate {
     pub fn new(graph: &Graph, seed: u64) -> Self {
         let mut rng = SplitMix64::new(seed);
         let cursors = Cursors::new(graph.node_count, &mut rng);
-        let limits: Vec<Limits> = graph.deployments.iter().map(|deployment| deployment.limits).collect();
-        Self {
-            cursors,
-            rng,
-            health: Health::new(&limits),
-            allowances: Allowances::default(),
-            news: Vec::new(),
-        }
+        let health =
+            Health::new(graph.deployments.iter().map(|found| (found.identity.clone(), found.limits)));
+        Self { cursors, rng, health, allowances: Allowances::default(), news: Vec::new() }
     }
 
     pub fn around(&mut self, now: Millis) -> Surroundings<'_> {

@@ -31,7 +31,10 @@ fn five_failures_in_a_row_eject_and_say_why() {
     let until = isolate.refusal().until.unwrap();
     let transition = Transition::Ejected { until, reason };
     assert_eq!(changes, [Change { deployment: 0, operation: None, transition }]);
-    assert_eq!(isolate.refusal(), Refusal { until: Some(until), reason, probing: false });
+    assert_eq!(
+        isolate.refusal(),
+        Refusal { until: Some(until), reason, probing: false, may_be_forced: true }
+    );
     assert!((7_500..=10_000).contains(&isolate.ejected_ms()), "{}", isolate.ejected_ms());
 }
 
@@ -278,14 +281,10 @@ fn a_rate_limit_fails_the_probe() {
 #[test]
 fn a_provisioned_deployment_that_is_full_spills_and_keeps_its_traffic() {
     let header = ("azure-openai-deployment-utilization".to_owned(), "101%".to_owned());
-    let headroom = Headroom::of(&[header], &Limits::default(), START);
-    let full = |hint_ms| Sample {
-        headroom,
-        ..Sample::of(Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) })
-    };
     let mut isolate = Isolate::new(1);
+    isolate.health.heard(0, Headroom::of(&[header], &Limits::default(), START).unwrap());
     for hint_ms in [30, 900, 4_000, 30_000] {
-        assert_eq!(isolate.try_with(Chat, &full(hint_ms)), [], "{hint_ms}");
+        assert_eq!(isolate.rate_limit(hint_ms), [], "{hint_ms}");
     }
     assert_eq!(isolate.admission(), Admission::Open);
     // Once known as provisioned it need not say so again.
@@ -350,8 +349,7 @@ fn scarce_headroom_takes_traffic_away_before_the_first_refusal() {
         ("x-ratelimit-reset-tokens", "6s"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let headroom = Headroom::of(&headers, &Limits::default(), isolate.now);
-    isolate.try_with(Chat, &Sample { headroom, ..Sample::of(Outcome::Alive) });
+    isolate.health.heard(0, Headroom::of(&headers, &Limits::default(), isolate.now).unwrap());
     assert!((isolate.share() - 0.525).abs() < 1e-9, "{}", isolate.share());
     isolate.wait(6_000);
     assert!((isolate.share() - 1.0).abs() < 1e-9);
@@ -431,7 +429,10 @@ fn of_the_ejected_the_one_that_is_back_first_is_found() {
 fn administrators_drain_enable_and_reset() {
     let mut isolate = Isolate::new(1);
     isolate.health.drain(0);
-    assert_eq!(isolate.refusal(), Refusal { until: None, reason: Reason::Drained, probing: false });
+    assert_eq!(
+        isolate.refusal(),
+        Refusal { until: None, reason: Reason::Drained, probing: false, may_be_forced: false }
+    );
     assert!(isolate.share().abs() < 1e-9);
     isolate.trip();
     isolate.health.enable(0);

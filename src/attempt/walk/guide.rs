@@ -68,7 +68,7 @@ impl Guide for Choice<'_, '_> {
         };
         self.refused.push(deployment.id);
         let is_sooner = self.last_resort.as_ref().is_none_or(|known| until < known.until);
-        if refusal.may_be_forced() && is_sooner {
+        if refusal.may_be_forced && is_sooner {
             let frames = walk.frames.clone();
             self.last_resort = Some(LastResort { until, frames, deployment: Rc::clone(deployment) });
         }

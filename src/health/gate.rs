@@ -385,14 +385,9 @@ impl Gate {
         }
     }
 
-    /// Takes all traffic away until [`Self::enable`].
-    pub fn drain(&mut self) {
-        self.drained = true;
-    }
-
-    /// Ends [`Self::drain`]; an ejection goes on.
-    pub fn enable(&mut self) {
-        self.drained = false;
+    /// Takes all traffic away, or gives back what is not ejected.
+    pub fn set_drained(&mut self, drained: bool) {
+        self.drained = drained;
     }
 
     /// Closes it and forgets every trip. Drained stays drained.
@@ -400,7 +395,7 @@ impl Gate {
         *self = Self { drained: self.drained, probes: self.probes, ..Self::default() };
     }
 
-    /// Whether [`Self::drain`] is at work.
+    /// Whether an administrator took all traffic away.
     pub fn is_drained(&self) -> bool {
         self.drained
     }

@@ -64,7 +64,7 @@ fn via(deployment: Deployment) -> Deployment {
 }
 
 fn call(operation: Operation, query: &str) -> Call<'_> {
-    Call { operation, query, node: "chat", client: "web-app", request_id: "01J", attempt: 2 }
+    Call { operation, stored: None, query, node: "chat", client: "web-app", request_id: "01J", attempt: 2 }
 }
 
 fn header<'a>(outgoing: &'a Outgoing, name: &str) -> Option<&'a str> {
@@ -265,7 +265,12 @@ fn deployments_are_asked_only_for_what_their_provider_has() {
     let but = |missing: &[Operation]| -> Vec<Operation> {
         all.iter().copied().filter(|operation| !missing.contains(operation)).collect()
     };
-    let responses = [Operation::Responses, Operation::ResponsesInputTokens, Operation::ResponsesCompact];
+    let responses = [
+        Operation::Responses,
+        Operation::ResponsesInputTokens,
+        Operation::ResponsesCompact,
+        Operation::StoredResponses,
+    ];
     let not_on_azure = [Operation::Moderations, Operation::ImagesVariations];
     let neither = [&responses[..], &not_on_azure].concat();
     let dated = |version| azure("https://e.openai.azure.com", "c", Some(version));
@@ -292,7 +297,8 @@ proptest! {
     ) {
         let deployment = Deployment { name: name.clone(), ..via(openai("https://api.openai.com/v1")) };
         let call = Call {
-            operation: Embeddings, query: "", node: &node, client: &client, request_id: &request_id, attempt,
+            operation: Embeddings,
+            stored: None, query: "", node: &node, client: &client, request_id: &request_id, attempt,
         };
         let outgoing = prepare(&deployment, &call);
         let metadata = header(&outgoing, "cf-aig-metadata").unwrap();

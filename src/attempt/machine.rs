@@ -155,13 +155,12 @@ impl Machine {
     }
 
     fn failed(&mut self, failure: &Failure, around: &mut Surroundings<'_>) -> Action {
-        let (class, status) = (failure.class, failure.status);
         self.trail.end(Outcome::Failed(failure.clone()), around.now);
         let Some(deployment) = self.current.clone() else { return self.reply(Reply::Exhausted) };
 
         // A second try that the document asks for comes first; so does one of the last target. Nothing is worth a wait while
         // something else could be tried instead.
-        let has_alternative = self.walk.alternative(&deployment, (class, status), around.now).is_some();
+        let has_alternative = self.walk.alternative(&deployment, failure, around.now).is_some();
         let retry = self.walk.retry().or_else(|| (!has_alternative).then(Retry::default));
         let wait_ms =
             retry.and_then(|retry| self.wait_before_retry(&retry, failure, has_alternative, around));
@@ -174,7 +173,10 @@ impl Machine {
             return Action::Sleep { ms };
         }
         self.walk.forbid(&deployment);
-        if let Some(next) = self.walk.advance(Some((class, status)), around) {
+        if failure.unknown_object {
+            self.walk.forbid_storage_of(&deployment);
+        }
+        if let Some(next) = self.walk.advance(Some(failure), around) {
             self.retries = 0;
             return self.dispatch(next, around.now);
         }
@@ -193,7 +195,10 @@ impl Machine {
         has_alternative: bool,
         around: &mut Surroundings<'_>,
     ) -> Option<Millis> {
-        if self.retries >= retry.attempts || !retry.on.contains(failure.class, failure.status) {
+        if failure.unknown_object
+            || self.retries >= retry.attempts
+            || !retry.on.contains(failure.class, failure.status)
+        {
             return None;
         }
         let ms = if has_alternative {
@@ -218,7 +223,7 @@ impl Machine {
                 self.facts.stream,
                 now,
                 self.walk.deadline(),
-                self.walk.alternative(&deployment, (ErrorClass::Timeout, None), now),
+                self.walk.alternative(&deployment, &Failure::silent(ErrorClass::Timeout, ""), now),
             ),
             deployment,
         })

@@ -9,12 +9,13 @@ use web_sys::{
 
 use super::clock;
 use super::inbound::Inbound;
-use super::js;
+use super::{js, minted};
 use crate::attempt::class::ErrorClass;
 use crate::attempt::classify::{self, Answer, Success};
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Limits, Phase};
+use crate::request::operation::Operation;
 use crate::routes::graph::{Commit, Deployment};
 use crate::stream::hold::{Hold, Verdict};
 use crate::stream::protocol::Protocol;
@@ -50,6 +51,14 @@ pub enum Content {
 }
 
 impl Content {
+    /// What is known of it by now.
+    fn first_bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) | Self::Held(bytes) => bytes,
+            Self::Flowing(flow) => &flow.held,
+        }
+    }
+
     fn flowing(flow: Flow) -> Self {
         Self::Flowing(Box::new(flow))
     }
@@ -114,15 +123,18 @@ pub async fn attempt(
         .filter(|_| js::value(&all_headers, "content-encoding").is_none())
         .and_then(|length| length.parse().ok());
     let headers = returned(&all_headers);
+    // A stored stream is played again: an error in it is what was asked for.
+    let is_record = is_stream && inbound.facts.operation == Operation::StoredResponses;
+    let commit = if is_record { Commit::Headers } else { dispatch.commit };
 
     let body = match response.body() {
-        Some(rest) if dispatch.commit == Commit::Headers => {
+        Some(rest) if commit == Commit::Headers => {
             let tail = is_stream.then(|| Tail::new(call.protocol));
             Content::flowing(Flow { held: Vec::new(), rest, tail, call })
         }
         Some(rest) if is_stream => {
-            let start = Hold::new(call.protocol, dispatch.commit, most_held_bytes);
-            hold(rest, start, dispatch.commit, call).await?
+            let start = Hold::new(call.protocol, commit, most_held_bytes);
+            hold(rest, start, commit, call).await?
         }
         rest => {
             let success = Success {
@@ -132,7 +144,7 @@ pub async fn attempt(
                 body: &[],
                 is_whole: true,
             };
-            let most_held_bytes = match dispatch.commit {
+            let most_held_bytes = match commit {
                 Commit::FirstToken if classify::answers_in_json(success.operation, content_type) => {
                     JSON_BYTES
                 }
@@ -146,6 +158,7 @@ pub async fn attempt(
             }
         }
     };
+    minted::learn(inbound, &dispatch.deployment, body.first_bytes());
     Ok(Committed { status, headers, body })
 }
 
@@ -157,7 +170,7 @@ async fn send(inbound: &Inbound, dispatch: &Dispatch, upstream: &Abort) -> Resul
     let headers = js::headers(forwarded.chain(own)).map_err(|error| broken(&error))?;
 
     let init = RequestInit::new();
-    init.set_method("POST");
+    init.set_method(&inbound.facts.method);
     init.set_headers(&headers);
     init.set_body(
         &inbound

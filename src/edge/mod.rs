@@ -11,6 +11,7 @@ mod flow;
 mod inbound;
 mod isolate;
 mod js;
+mod minted;
 mod respond;
 mod serve;
 

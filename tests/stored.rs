@@ -1,0 +1,211 @@
+//! Requests about what an upstream has stored: who is asked, in which order, and what is remembered.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod graphs;
+
+use std::rc::Rc;
+
+use graphs::{Builder, facts};
+use switchyard::attempt::class::{ErrorClass, Triggers};
+use switchyard::attempt::failure::Failure;
+use switchyard::attempt::machine::{Action, Event, Machine, Reply};
+use switchyard::attempt::walk::Surroundings;
+use switchyard::balance::order::Cursors;
+use switchyard::reply::error::ClientError;
+use switchyard::request::facts::Facts;
+use switchyard::request::minted::{MOST, Minted};
+use switchyard::request::operation::Operation;
+use switchyard::request::stored::{self, Part, Stored};
+use switchyard::rng::SplitMix64;
+use switchyard::routes::glob::Glob;
+use switchyard::routes::graph::{
+    AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Secret, Strategy as Order, Upstream,
+};
+
+/// Each name its own account, unless two begin with the same letter.
+fn builder(names: &[&str]) -> Builder {
+    let mut build = Builder::new(names);
+    for name in names {
+        build.edit(name, |deployment| {
+            deployment.api_key = Secret::new(name.chars().take(1).collect::<String>())
+        });
+    }
+    build
+}
+
+fn unknown_object() -> Failure {
+    Failure { unknown_object: true, status: Some(400), ..Failure::silent(ErrorClass::BadRequest, "unknown") }
+}
+
+/// Who is asked, in order, while nobody but `knows` has the object; and the reply.
+fn asked(graph: &Rc<Graph>, entry: &Rc<Node>, facts: Facts, knows: Option<&str>) -> (Vec<String>, Reply) {
+    let mut rng = SplitMix64::new(1);
+    let cursors = Cursors::new(graph.node_count, &mut rng);
+    let mut around = Surroundings { now: 1_000, rng: &mut rng, cursors: &cursors };
+    let (mut machine, mut action) = Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut around);
+    let mut names = Vec::new();
+    loop {
+        let event = match action {
+            Action::Dispatch(dispatch) => {
+                names.push(dispatch.deployment.name.clone());
+                if knows == Some(dispatch.deployment.name.as_str()) {
+                    Event::Answered { status: 200 }
+                } else {
+                    Event::Failed(unknown_object())
+                }
+            }
+            Action::Reply(reply) => return (names, reply),
+            other => panic!("{other:?}"),
+        };
+        action = machine.on(event, &mut around);
+    }
+}
+
+#[test]
+fn an_unknown_object_is_looked_for_at_every_account_once() {
+    let mut build = builder(&["a", "b", "a2", "c"]);
+    let entry = build.node_with(Order::Priority, &["a", "b", "a2", "c"], |node| {
+        // Neither is about a failure of these targets, and a second try of one would be in vain.
+        node.policy.fallback_on =
+            Some(Triggers { classes: vec![ErrorClass::RateLimit], statuses: Vec::new() });
+        node.policy.retry = Some(Retry { on: Triggers::of(|_| true), ..Retry::default() });
+    });
+    let graph = build.graph();
+    let (names, reply) = asked(&graph, &entry, facts(), None);
+    assert_eq!((names.join(" "), reply), ("a b c".to_owned(), Reply::Exhausted));
+    let (names, reply) = asked(&graph, &entry, facts(), Some("b"));
+    assert_eq!((names.join(" "), reply), ("a b".to_owned(), Reply::Pass));
+}
+
+#[test]
+fn it_is_looked_for_behind_edges_after_the_targets() {
+    let mut build = builder(&["a", "b", "long", "much", "outer"]);
+    let (long, much, outer) = (build.deployment("long"), build.deployment("much"), build.deployment("outer"));
+    let entry = build.node_with(Order::Priority, &["a", "b"], |node| {
+        node.on = vec![(ErrorClass::BadRequest, long), (ErrorClass::RateLimit, much)];
+    });
+    build.settings.on = vec![(ErrorClass::Auth, outer)];
+    build.settings.max_attempts = 9;
+    let graph = build.graph();
+    assert_eq!(asked(&graph, &entry, facts(), None).0.join(" "), "a b long much outer");
+}
+
+#[test]
+fn the_search_keeps_to_the_limits() {
+    let mut build = builder(&["a", "b", "c"]);
+    let entry = build.node_with(Order::Priority, &["a", "b", "c"], |node| node.max_attempts = Some(2));
+    let graph = build.graph();
+    assert_eq!(asked(&graph, &entry, facts(), None).0.join(" "), "a b");
+}
+
+#[test]
+fn who_is_remembered_comes_first_wherever_it_stands_below_the_entry() {
+    let mut build = builder(&["a", "b", "c", "c2"]);
+    let inner = build.node(Order::Priority, &["b", "c"]);
+    let entry = build.over(Order::Priority, vec![build.deployment("a"), Destination::Node(inner)], |_| {});
+    let graph = build.graph();
+    for (minted_by, expected) in [
+        (None, "a b c"),
+        (Some(0), "a b c"),
+        (Some(1), "b c a"),
+        (Some(2), "c b a"),
+        (Some(3), "c b a"),
+        (Some(9), "a b c"),
+    ] {
+        let (names, _) = asked(&graph, &entry, Facts { minted_by, ..facts() }, None);
+        assert_eq!(names.join(" "), expected, "{minted_by:?}");
+    }
+}
+
+#[test]
+fn who_is_remembered_is_not_asked_where_requirements_forbid_it() {
+    let mut build = builder(&["a", "b"]);
+    build.edit("a", |deployment| deployment.quality = 3);
+    let entry = build.node_with(Order::Priority, &["a", "b"], |node| node.requirements.min_quality = 3);
+    let graph = build.graph();
+    let facts = Facts { minted_by: Some(1), ..facts() };
+    assert_eq!(asked(&graph, &entry, facts, None).0.join(" "), "a");
+}
+
+fn client(models: &[&str]) -> Client {
+    let models = models.iter().map(|pattern| Glob::new(*pattern)).collect();
+    Client { name: "app".to_owned(), key: None, models }
+}
+
+fn stored() -> Stored {
+    Stored { id: "resp_1".to_owned(), part: Part::Whole }
+}
+
+/// The names of those that are asked for a stored response, in order.
+fn candidates(graph: &Graph, models: &[&str], minted_by: Option<usize>) -> Result<String, ClientError> {
+    let facts = Facts { operation: Operation::StoredResponses, minted_by, ..facts() };
+    let node = stored::entry(graph, &facts, &client(models), &stored())?;
+    let name = |to: &Destination| match to {
+        Destination::Deployment(deployment) => deployment.name.clone(),
+        Destination::Node(node) => panic!("{node:?}"),
+    };
+    Ok(node.targets.iter().map(|target| name(&target.to)).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn a_stored_response_is_looked_for_where_the_clients_models_lead() {
+    let mut build = builder(&["a", "a2", "b", "c", "old"]);
+    build.edit("old", |deployment| {
+        deployment.upstream = Upstream::Azure {
+            resource: "https://old.openai.azure.com".to_owned(),
+            deployment: "gpt".to_owned(),
+            api: AzureApi::Dated("2024-10-21".to_owned()),
+        };
+    });
+    let b = build.deployment("b");
+    let near = build.node_with(Order::Priority, &["a2", "a", "old"], |node| {
+        node.on = vec![(ErrorClass::ContextWindow, b)];
+    });
+    let far = build.node(Order::Weighted, &["c"]);
+    let old = build.node(Order::Priority, &["old"]);
+    let mut graph = Rc::into_inner(build.graph()).unwrap();
+    graph.models = [("near", near), ("far", far), ("old", old)]
+        .map(|(name, node)| (name.to_owned(), node))
+        .into_iter()
+        .collect();
+    for (models, minted_by, expected) in [
+        (&["*"][..], None, "a b c a2"),
+        // The account that has it, and what else of it there is after the others.
+        (&["*"], Some(3), "c a b a2"),
+        (&["*"], Some(1), "a b c a2"),
+        (&["near"], Some(3), "a b a2"),
+        (&["far"], None, "c"),
+    ] {
+        assert_eq!(
+            candidates(&graph, models, minted_by).as_deref(),
+            Ok(expected),
+            "{models:?} {minted_by:?}"
+        );
+    }
+    for models in [&["old"][..], &["other"], &[]] {
+        let nobody = ClientError::ResponseNotFound { id: "resp_1".to_owned() };
+        assert_eq!(candidates(&graph, models, None), Err(nobody), "{models:?}");
+    }
+}
+
+#[test]
+fn the_newest_ids_are_remembered_and_no_more() {
+    let mut build = builder(&["a", "b"]);
+    let _ = build.node(Order::Priority, &["a", "b"]);
+    let graph = build.graph();
+    let [a, b]: [&Rc<Deployment>; 2] = [&graph.deployments[0], &graph.deployments[1]];
+    let mut minted = Minted::new();
+    for number in 0..=MOST {
+        minted.learn(&format!("resp_{number}"), a);
+        minted.learn(&format!("resp_{number}"), a);
+    }
+    assert_eq!(minted.by("resp_0", &graph), None, "the oldest is forgotten");
+    assert_eq!(minted.by("resp_1", &graph), Some(0));
+    minted.learn("resp_1", b);
+    assert_eq!(minted.by("resp_1", &graph), Some(1), "what was seen last counts");
+    assert_eq!(minted.by("resp_none", &graph), None);
+    // A routes document without that deployment.
+    assert_eq!(minted.by("resp_1", &builder(&["a"]).graph()), None);
+}

@@ -21,15 +21,16 @@ use switchyard::request::stored::{self, Part, Stored};
 use switchyard::rng::SplitMix64;
 use switchyard::routes::glob::Glob;
 use switchyard::routes::graph::{
-    AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Secret, Strategy as Order, Upstream,
+    AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Rule, Secret, Strategy as Order, Upstream,
 };
+use switchyard::routes::when::{BUCKETS, By, Condition, Fact, Test};
 
 /// Each name its own account, unless two begin with the same letter.
 fn builder(names: &[&str]) -> Builder {
     let mut build = Builder::new(names);
     for name in names {
         build.edit(name, |deployment| {
-            deployment.api_key = Secret::new(name.chars().take(1).collect::<String>())
+            deployment.api_key = Secret::new(name.chars().take(1).collect::<String>());
         });
     }
     build
@@ -187,6 +188,75 @@ fn a_stored_response_is_looked_for_where_the_clients_models_lead() {
     for models in [&["old"][..], &["other"], &[]] {
         let nobody = ClientError::ResponseNotFound { id: "resp_1".to_owned() };
         assert_eq!(candidates(&graph, models, None), Err(nobody), "{models:?}");
+    }
+}
+
+#[test]
+fn a_rule_for_the_path_or_the_operation_chooses_who_is_asked() {
+    let at = |fact, pattern: &str| Condition::Fact(fact, Test::Text(Glob::new(pattern)));
+    for (when, expected) in [
+        (at(Fact::Path, "/v1/*"), "b"),
+        (at(Fact::Operation, "responses/{id}"), "b"),
+        (Condition::All(vec![at(Fact::Path, "/v1/*"), at(Fact::Client, "test")]), "b"),
+        (Condition::Not(Box::new(at(Fact::Path, "/eu/*"))), "b"),
+        (at(Fact::Path, "/eu/*"), "a b"),
+        // Such a rule chose by what a request for a stored response does not have.
+        (Condition::Always, "a b"),
+        (at(Fact::Client, "test"), "a b"),
+        (Condition::Share { buckets: BUCKETS, by: By::Draw, salt: 0 }, "a b"),
+    ] {
+        let mut build = builder(&["a", "b"]);
+        let (all, one) = (build.node(Order::Priority, &["a", "b"]), build.node(Order::Priority, &["b"]));
+        let mut graph = Rc::into_inner(build.graph()).unwrap();
+        graph.models = [("all".to_owned(), all)].into_iter().collect();
+        let shown = format!("{when:?}");
+        graph.rules = vec![Rule { when, node: one }];
+        assert_eq!(candidates(&graph, &["*"], None).as_deref(), Ok(expected), "{shown}");
+        if expected == "b" {
+            let refused = candidates(&graph, &["all"], None);
+            assert!(matches!(refused, Err(ClientError::ModelNotAllowed { .. })), "{shown}: {refused:?}");
+        }
+    }
+}
+
+#[test]
+fn storage_is_that_of_an_account() {
+    let mut build = Builder::new(&["a", "b"]);
+    let openai = |base: &str, model: &str, project: Option<&str>| Upstream::OpenAi {
+        base: base.to_owned(),
+        model: model.to_owned(),
+        organization: None,
+        project: project.map(str::to_owned),
+    };
+    let azure = |name: &str, model: &str, api| Upstream::Azure {
+        resource: format!("https://{name}.openai.azure.com"),
+        deployment: model.to_owned(),
+        api,
+    };
+    let v1 = AzureApi::V1 { preview: false };
+    let dated = AzureApi::Dated("2025-04-01-preview".to_owned());
+    let base = "https://api.openai.com/v1";
+    for (one, other, keys, expected) in [
+        (openai(base, "x", None), openai(base, "y", None), ["k", "k"], true),
+        (openai(base, "x", None), openai(base, "x", None), ["k", "l"], false),
+        (openai(base, "x", None), openai(base, "x", Some("p")), ["k", "k"], false),
+        (openai(base, "x", None), openai("https://other.com/v1", "x", None), ["k", "k"], false),
+        // A resource has two keys, and every API leads to the same.
+        (azure("eu", "x", v1.clone()), azure("eu", "y", dated), ["k", "l"], true),
+        (azure("eu", "x", v1.clone()), azure("us", "x", v1.clone()), ["k", "k"], false),
+        (azure("eu", "x", v1), openai(base, "x", None), ["k", "k"], false),
+    ] {
+        for (name, upstream, key) in [("a", one, keys[0]), ("b", other, keys[1])] {
+            build.edit(name, |deployment| {
+                deployment.upstream = upstream;
+                deployment.api_key = Secret::new(key);
+            });
+        }
+        let pair = ["a", "b"].map(|name| match build.deployment(name) {
+            Destination::Deployment(deployment) => deployment,
+            Destination::Node(node) => panic!("{node:?}"),
+        });
+        assert_eq!(pair[0].shares_storage_with(&pair[1]), expected, "{pair:?}");
     }
 }
 

@@ -10,6 +10,7 @@ use switchyard::request::operation::Operation::{
     ImagesEdits, ImagesGenerations, Responses, ResponsesCompact, ResponsesInputTokens,
 };
 use switchyard::request::percent::decode;
+use switchyard::request::stored::{Part, Stored};
 use switchyard::routes::graph::{AzureApi, Deployment, Params, Secret, Timeouts, Upstream, Via};
 use switchyard::upstream::{Call, Outgoing, prepare, supports};
 
@@ -256,6 +257,34 @@ fn without_a_key_or_token_there_is_no_header_for_it() {
         for name in ["authorization", "api-key", "cf-aig-authorization"] {
             assert_eq!(header(&outgoing, name), None, "{name}");
         }
+    }
+}
+
+#[test]
+fn stored_responses_are_called_by_their_id_and_without_a_model() {
+    let azure_v1 = azure(EAST, "gpt", None);
+    let dated = azure(EAST, "gpt", Some("2025-04-01-preview"));
+    for (deployment, part, query, expected) in [
+        (openai("https://a.com/v1"), Part::Whole, "", "https://a.com/v1/responses/resp_1".to_owned()),
+        (
+            openai("https://a.com/v1"),
+            Part::Whole,
+            "stream=true&starting_after=7&api-version=v1",
+            "https://a.com/v1/responses/resp_1?stream=true&starting_after=7".to_owned(),
+        ),
+        (via(openai("https://a.com/v1")), Part::Cancel, "", format!("{AIG}/openai/responses/resp_1/cancel")),
+        (
+            azure_v1,
+            Part::InputItems,
+            "limit=2",
+            format!("{EAST}/openai/v1/responses/resp_1/input_items?limit=2"),
+        ),
+        (dated, Part::Whole, "", format!("{EAST}/openai/responses/resp_1?api-version=2025-04-01-preview")),
+    ] {
+        let stored = Stored { id: "resp_1".to_owned(), part };
+        let call = Call { stored: Some(&stored), ..call(Operation::StoredResponses, query) };
+        let outgoing = prepare(&deployment, &call);
+        assert_eq!((outgoing.url, outgoing.model), (expected, None));
     }
 }
 

@@ -8,11 +8,12 @@ use std::rc::Rc;
 
 use super::facts::Facts;
 use super::operation::Operation;
+use crate::attempt::class::{ErrorClass, Triggers};
 use crate::reply::error::ClientError;
 use crate::routes::graph::{
     Client, Deployment, Destination, Graph, Node, Policy, Requirements, Strategy, Target,
 };
-use crate::routes::when::{Condition, Reads};
+use crate::routes::when::{Condition, Fact};
 
 /// Longest id that is passed on. OpenAI's and Azure's are half as long.
 const MOST_ID_BYTES: usize = 128;
@@ -72,8 +73,8 @@ pub fn is_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
-/// The entry node: where a rule stands for the path, the deployments that its node leads to, else those of all nodes that the
-/// client may use. First comes one of each account, the minting one before the others, and then, for what one deployment
+/// The entry node: where a rule for this path or operation holds, the deployments that its node leads to, else those of all nodes
+/// that the client may use. First comes one of each account, the minting one before the others, and then, for what one deployment
 /// cannot do now, the rest.
 ///
 /// # Errors
@@ -84,7 +85,7 @@ pub fn entry(
     client: &Client,
     stored: &Stored,
 ) -> Result<Rc<Node>, ClientError> {
-    let by_rule = graph.rules.iter().find(|rule| stands_for_a_path(&rule.when) && rule.when.holds(facts));
+    let by_rule = graph.rules.iter().find(|rule| looks_at_the_way(&rule.when) && rule.when.holds(facts));
     let mut reached = BTreeSet::new();
     let mut seen = BTreeSet::new();
     match by_rule.map(|rule| &rule.node) {
@@ -131,7 +132,11 @@ pub fn entry(
         name: Operation::StoredResponses.path().to_owned(),
         strategy: Strategy::Priority,
         targets,
-        policy: Policy::default(),
+        // Who has it is not known: whoever cannot say is passed over.
+        policy: Policy {
+            fallback_on: Some(Triggers::of(ErrorClass::is_curable_elsewhere)),
+            ..Policy::default()
+        },
         max_attempts: None,
         deadline_ms: None,
         requirements: Requirements::default(),
@@ -139,11 +144,15 @@ pub fn entry(
     }))
 }
 
-/// Other rules choose by what such a request does not have, or by a draw, and would look for a response where it never was.
-fn stands_for_a_path(when: &Condition) -> bool {
-    let mut prefixes = Vec::new();
-    when.gather(&mut Reads::default(), &mut prefixes);
-    !prefixes.is_empty()
+/// Whether a rule looks at the path or the operation. Others choose by what such a request does not have, by where its client
+/// is now, or by a draw, and would look for a response where it never was.
+fn looks_at_the_way(when: &Condition) -> bool {
+    match when {
+        Condition::Fact(Fact::Path | Fact::Operation, _) => true,
+        Condition::Always | Condition::Fact(..) | Condition::Share { .. } => false,
+        Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().any(looks_at_the_way),
+        Condition::Not(condition) => looks_at_the_way(condition),
+    }
 }
 
 /// Every deployment below a node, behind its edges too.

@@ -8,6 +8,7 @@ mod graphs;
 use std::rc::Rc;
 
 use graphs::{Builder, facts};
+use proptest::prelude::*;
 use switchyard::attempt::class::{ErrorClass, Triggers};
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Event, Machine, Reply};
@@ -78,6 +79,48 @@ fn an_unknown_object_is_looked_for_at_every_account_once() {
     assert_eq!((names.join(" "), reply), ("a b c".to_owned(), Reply::Exhausted));
     let (names, reply) = asked(&graph, &entry, facts(), Some("b"));
     assert_eq!((names.join(" "), reply), ("a b".to_owned(), Reply::Pass));
+}
+
+proptest! {
+    /// Whatever the graph, and whatever else fails on the way.
+    #[test]
+    fn a_search_ends_asks_nobody_twice_and_crosses_no_requirement(
+        recipe in graphs::recipe(),
+        answers in proptest::collection::vec(0..4_u8, 6),
+        minted_by in proptest::option::of(0..7_usize),
+    ) {
+        let (graph, entry) = recipe.build();
+        let mut rng = SplitMix64::new(1);
+        let cursors = Cursors::new(graph.node_count, &mut rng);
+        let mut around = Surroundings { now: 1_000, rng: &mut rng, cursors: &cursors };
+        let facts = Rc::new(Facts { minted_by, ..facts() });
+        let (mut machine, mut action) = Machine::start(Rc::clone(&graph), facts, &entry, &mut around);
+        let mut strangers = Vec::new();
+        for _ in 0..1_000 {
+            let event = match action {
+                Action::Dispatch(dispatch) => {
+                    let id = dispatch.deployment.id;
+                    prop_assert!(!strangers.contains(&id), "asked again: {}", machine.trail());
+                    prop_assert!(dispatch.deployment.quality >= graph.settings.requirements.min_quality);
+                    match answers[id] {
+                        0 => Event::Failed(Failure::silent(ErrorClass::Unavailable, "down")),
+                        1 => Event::Answered { status: 200 },
+                        _ => {
+                            strangers.push(id);
+                            Event::Failed(unknown_object())
+                        }
+                    }
+                }
+                Action::Sleep { ms } => {
+                    around.now += ms;
+                    Event::Woke
+                }
+                Action::Reply(_) | Action::Stop => return Ok(()),
+            };
+            action = machine.on(event, &mut around);
+        }
+        prop_assert!(false, "no end: {}", machine.trail());
+    }
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// With OpenAI deployments of these names.
+    /// With OpenAI deployments of these names, each in an account of its own.
     pub fn new(names: &[&str]) -> Self {
         let deployments = names.iter().enumerate().map(|(id, name)| Rc::new(deployment(id, name))).collect();
         let settings = Settings {
@@ -145,7 +145,7 @@ fn deployment(id: usize, name: &str) -> Deployment {
             project: None,
         },
         via: None,
-        api_key: Secret::new("k"),
+        api_key: Secret::new(name),
         disabled: None,
         region: None,
         quality: 0,

@@ -24,7 +24,7 @@ pub fn step<T>(routes: &Routes, rng: &mut dyn Rng, step: impl FnOnce(&mut Surrou
     });
     for change in news {
         let name = routes.graph.deployments.get(change.deployment).map_or("?", |deployment| &deployment.name);
-        js::warn(&format!("health: {name} {}", change.said()));
+        js::warn(&format!("health: {name} {}", change.transition));
     }
     result
 }

@@ -13,6 +13,7 @@ mod inbound;
 mod isolate;
 mod js;
 mod learn;
+mod minted;
 mod respond;
 mod serve;
 

@@ -8,7 +8,7 @@ use web_sys::{Request, Response};
 use worker::{Context, Env};
 
 use super::arrival::Arrival;
-use super::inbound::{Inbound, receive};
+use super::inbound::{Asked, Inbound, receive};
 use super::isolate::{self, Routes};
 use super::{admin, drive, respond};
 use crate::reply::error::ClientError;
@@ -68,13 +68,20 @@ async fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Result<Answer,
         return answer.map(Answer::Known);
     }
     let path = path::parse(&arrival.path, &graph.prefixes);
-    if let Some(allow) = path.allow().filter(|allow| arrival.method != *allow) {
+    let is_allowed = |allow: &&str| allow.split(", ").any(|method| method == arrival.method);
+    if let Some(allow) = path.allow().filter(|allow| !is_allowed(allow)) {
         return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
     }
     let client = || credentials::client(graph, arrival.key());
     match path {
         Path::Operation { operation, model } => {
-            let (inbound, node) = receive(arrival, routes, client()?, operation, model).await?;
+            let asked = Asked::Operation { operation, model };
+            let (inbound, node) = receive(arrival, routes, client()?, asked).await?;
+            Ok(Answer::Routed(inbound, node))
+        }
+        Path::Stored(stored) => {
+            let asked = Asked::Stored(stored.checked()?);
+            let (inbound, node) = receive(arrival, routes, client()?, asked).await?;
             Ok(Answer::Routed(inbound, node))
         }
         Path::Models => Ok(Answer::Known(models::list(graph, client()?))),

@@ -21,6 +21,8 @@
 //!
 //! Nothing here reads a clock or waits. A gate whose time is up stays `Open` until a request comes along to be the probe.
 
+use std::fmt::{Display, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use super::reason::{self, Reason};
@@ -117,6 +119,16 @@ pub enum Transition {
     },
     /// It closed: traffic returns slowly.
     Recovered,
+}
+
+impl Display for Transition {
+    /// To be read after the name of the deployment.
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ejected { reason, .. } => write!(formatter, "is out: {reason}"),
+            Self::Recovered => formatter.write_str("is back"),
+        }
+    }
 }
 
 /// A gate as people see it.

@@ -375,10 +375,6 @@ fn list(ticket: &Ticket, changes: Changes) -> Vec<Change> {
 
 impl Display for Change {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        let deployment = self.deployment;
-        match self.transition {
-            Transition::Ejected { reason, .. } => write!(formatter, "{deployment} is out: {reason}"),
-            Transition::Recovered => write!(formatter, "{deployment} is back"),
-        }
+        write!(formatter, "{} {}", self.deployment, self.transition)
     }
 }

@@ -95,8 +95,18 @@ pub enum ClientError {
         /// What it should use; also the value of the `Allow` header that a 405 must carry (RFC 9110, 15.5.6).
         allow: &'static str,
     },
-    /// An operation on objects that live in one upstream account (files, batches, stored responses, realtime), which
-    /// the gateway does not route.
+    /// What should be the id of a stored response cannot be one.
+    InvalidResponseId {
+        /// As it arrived.
+        id: String,
+    },
+    /// The client reaches nobody who could have stored this response.
+    ResponseNotFound {
+        /// As it arrived.
+        id: String,
+    },
+    /// An operation on objects that live in one upstream account (files, batches, realtime), which the gateway does not
+    /// route.
     StatefulOperation {
         /// As it arrived.
         path: String,
@@ -107,10 +117,16 @@ impl ClientError {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::InvalidJson(_) | Self::InvalidForm(_) | Self::MissingModel => 400,
+            Self::InvalidJson(_)
+            | Self::InvalidForm(_)
+            | Self::MissingModel
+            | Self::InvalidResponseId { .. } => 400,
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
             Self::ModelNotAllowed { .. } => 403,
-            Self::ModelNotFound { .. } | Self::UnknownPath { .. } | Self::StatefulOperation { .. } => 404,
+            Self::ModelNotFound { .. }
+            | Self::UnknownPath { .. }
+            | Self::ResponseNotFound { .. }
+            | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTooLarge { .. } => 413,
             Self::UnsupportedEncoding { .. } => 415,
@@ -141,6 +157,8 @@ impl ClientError {
             Self::RoutesUnavailable => "routes_unavailable",
             Self::UnknownPath { .. } => "unknown_url",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::InvalidResponseId { .. } => "invalid_response_id",
+            Self::ResponseNotFound { .. } => "response_not_found",
             Self::StatefulOperation { .. } => "operation_not_supported",
         }
     }
@@ -154,6 +172,7 @@ impl ClientError {
     pub fn param(&self) -> Option<&'static str> {
         match self {
             Self::ModelNotAllowed { .. } | Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
+            Self::InvalidResponseId { .. } | Self::ResponseNotFound { .. } => Some("response_id"),
             _ => None,
         }
     }
@@ -245,9 +264,20 @@ impl ClientError {
             Self::MethodNotAllowed { method, allow } => {
                 format!("Method {} is not allowed here. Use {allow}.", quoted(method))
             }
+            Self::InvalidResponseId { id } => format!(
+                "'{}' cannot be the id of a response. Use the id that the gateway's answer had, such as resp_abc123: up to \
+                 128 letters, digits, '_' and '-'.",
+                quoted(id)
+            ),
+            Self::ResponseNotFound { id } => format!(
+                "Response with id '{}' not found: no model that your key opens here stores responses. GET /v1/models \
+                 lists the models that you may use.",
+                quoted(id)
+            ),
             Self::StatefulOperation { path } => format!(
-                "{} works on objects that live in one provider's account, and this gateway does not route it. \
-                 Call the provider directly for it.",
+                "{} works on objects that live in one provider's account. Of such operations this gateway routes those on \
+                 stored responses: GET and DELETE /v1/responses/ID, and below it cancel and input_items. Call the provider \
+                 directly for others.",
                 quoted(path)
             ),
         }
@@ -334,6 +364,8 @@ mod tests {
             ClientError::UnknownPath { method: "POST".into(), path: "/v1/chat/completion".into() },
             ClientError::MethodNotAllowed { method: "DELETE".into(), allow: "POST" },
             ClientError::StatefulOperation { path: "/v1/files".into() },
+            ClientError::InvalidResponseId { id: "../files".into() },
+            ClientError::ResponseNotFound { id: "resp_1".into() },
         ]
     }
 
@@ -404,6 +436,8 @@ mod tests {
                 ClientError::UnknownPath { method: words.clone(), path: more.clone() },
                 ClientError::MethodNotAllowed { method: words.clone(), allow: "POST" },
                 ClientError::StatefulOperation { path: words.clone() },
+                ClientError::InvalidResponseId { id: words.clone() },
+                ClientError::ResponseNotFound { id: words.clone() },
             ] {
                 let message = error.message();
                 prop_assert!(message.chars().count() < 1000);

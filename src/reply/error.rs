@@ -23,6 +23,15 @@ pub enum ClientError {
     NoClients,
     /// The admin API was called without the token for it, or there is none.
     InvalidAdminToken,
+    /// The admin API was asked about a deployment that is not there.
+    DeploymentNotFound {
+        /// What was asked for.
+        deployment: String,
+        /// The most similar name of a deployment.
+        nearest: Option<String>,
+    },
+    /// A switch of the admin API is at work in this isolate alone.
+    SwitchNotShared,
     /// The client may not use this model.
     ModelNotAllowed {
         /// Its name in the routes document.
@@ -124,6 +133,7 @@ impl ClientError {
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
             Self::ModelNotAllowed { .. } => 403,
             Self::ModelNotFound { .. }
+            | Self::DeploymentNotFound { .. }
             | Self::UnknownPath { .. }
             | Self::ResponseNotFound { .. }
             | Self::StatefulOperation { .. } => 404,
@@ -132,7 +142,7 @@ impl ClientError {
             Self::UnsupportedEncoding { .. } => 415,
             Self::Internal => 500,
             Self::UpstreamUnreachable { .. } => 502,
-            Self::NoEligibleDeployment { .. } | Self::RoutesUnavailable => 503,
+            Self::NoEligibleDeployment { .. } | Self::RoutesUnavailable | Self::SwitchNotShared => 503,
             Self::UpstreamTimeout { .. } | Self::DeadlineExceeded { .. } => 504,
         }
     }
@@ -142,6 +152,8 @@ impl ClientError {
         match self {
             Self::InvalidApiKey | Self::NoClients => "invalid_api_key",
             Self::InvalidAdminToken => "invalid_admin_token",
+            Self::DeploymentNotFound { .. } => "deployment_not_found",
+            Self::SwitchNotShared => "switch_not_shared",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::InvalidJson(_) => "invalid_json",
@@ -187,6 +199,7 @@ impl ClientError {
             Self::UpstreamUnreachable { .. }
                 | Self::UpstreamTimeout { .. }
                 | Self::RoutesUnavailable
+                | Self::SwitchNotShared
                 | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
         )
     }
@@ -203,6 +216,15 @@ impl ClientError {
                 .into(),
             Self::InvalidAdminToken => "The admin API needs the value of the secret ADMIN_TOKEN, as \
                 'Authorization: Bearer TOKEN'. While that secret is not set, it is closed."
+                .into(),
+            Self::DeploymentNotFound { deployment, nearest } => format!(
+                "The routes document has no deployment '{}'.{} GET /admin/api/health lists them.",
+                quoted(deployment),
+                nearest.as_ref().map(|name| format!(" Did you mean '{}'?", quoted(name))).unwrap_or_default()
+            ),
+            Self::SwitchNotShared => "The switch is at work in the isolate that took this call, and nowhere else: the \
+                Durable Object that tells the others could not be reached. Try again; if it stays, check the binding \
+                HEALTH in wrangler.toml."
                 .into(),
             Self::ModelNotAllowed { client, model } => format!(
                 "Client '{}' may not use model '{}'. GET /v1/models lists what it may use; the \"models\" of the \
@@ -332,6 +354,11 @@ mod tests {
             ClientError::InvalidApiKey,
             ClientError::NoClients,
             ClientError::InvalidAdminToken,
+            ClientError::DeploymentNotFound {
+                deployment: "azure-eastsu".into(),
+                nearest: Some("azure-eastus".into()),
+            },
+            ClientError::SwitchNotShared,
             ClientError::UnsupportedEncoding { encoding: "gzip".into() },
             ClientError::Internal,
             ClientError::ModelNotAllowed { client: "web-app".into(), model: "chat-gold".into() },
@@ -430,6 +457,7 @@ mod tests {
             for error in [
                 ClientError::ModelNotAllowed { client: words.clone(), model: more.clone() },
                 ClientError::ModelNotFound { model: words.clone(), nearest: Some(more.clone()) },
+                ClientError::DeploymentNotFound { deployment: words.clone(), nearest: Some(more.clone()) },
                 ClientError::InvalidJson(words.clone()),
                 ClientError::InvalidForm(words.clone()),
                 ClientError::NoEligibleDeployment { model: words.clone(), reasons: vec![more.clone(); 9], returns_in_ms: None },

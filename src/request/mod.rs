@@ -1,5 +1,6 @@
 //! What the client wants.
 
+pub mod admin;
 pub mod body;
 pub mod credentials;
 pub mod entry;

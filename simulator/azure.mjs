@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { models, OPERATIONS } from "./answers.mjs";
 import { azureError } from "./errors.mjs";
+import { Stored, storedAt } from "./stored.mjs";
 
 const DATED = /^20\d\d-\d\d-\d\d(-preview)?$/;
 const OLDEST = "2022-12-01";
@@ -28,6 +29,7 @@ const MODELS = {
 
 export function azure({ name, displayName, key, lenient }) {
   const deployments = Object.fromEntries(Object.entries(MODELS).map(([base, model]) => [`${base}-${name}`, model]));
+  const kept = new Stored();
   const error = (kind, call) => azureError(kind, call);
 
   function respond(call) {
@@ -37,12 +39,13 @@ export function azure({ name, displayName, key, lenient }) {
     if (given !== key) return error("bad_key", call);
     if (call.operation === undefined || !(lenient || versionServes(call))) return error("unknown_url", call);
     if (call.operation === "models" && call.method === "GET") return models(Object.keys(deployments));
+    if (call.stored) return kept.respond(call) ?? error("unknown_url", call);
     if (call.method !== "POST" || !OPERATIONS[call.operation]) return error("unknown_url", call);
     if (!call.body) return unreadable();
     const deployment = call.deployment ?? call.body.model;
     if (!lenient && !Object.hasOwn(deployments, deployment)) return error("deployment_not_found", call);
     const who = { label: `${name}/${deployment}`, model: deployments[deployment] ?? deployment, azure: true };
-    return OPERATIONS[call.operation](call.body, who);
+    return kept.refusal(call.body) ?? kept.keep(call.body, OPERATIONS[call.operation](call.body, who));
   }
 
   function headers(call) {
@@ -66,7 +69,7 @@ export function azure({ name, displayName, key, lenient }) {
     };
   }
 
-  return { locate, respond, error, headers };
+  return { locate, respond, error, headers, forget: () => kept.clear() };
 }
 
 function locate(url) {
@@ -82,6 +85,8 @@ function locate(url) {
 }
 
 function named(path) {
+  const stored = storedAt(path);
+  if (stored) return { operation: "responses/{id}", stored };
   return { operation: !NOT_ON_AZURE.has(path) && (path === "models" || OPERATIONS[path]) ? path : undefined };
 }
 
@@ -89,8 +94,9 @@ function named(path) {
 function versionServes({ form, operation, apiVersion }) {
   if (form === "v1") return [undefined, "v1", "preview", "latest"].includes(apiVersion);
   if (!apiVersion || !DATED.test(apiVersion) || apiVersion < OLDEST || apiVersion > NEWEST) return false;
-  if (form === "deployment") return operation !== "responses" && operation !== "models";
-  return operation === "models" || (operation === "responses" && apiVersion >= FIRST_WITH_RESPONSES);
+  const isOfResponses = operation?.startsWith("responses");
+  if (form === "deployment") return !isOfResponses && operation !== "models";
+  return operation === "models" || (isOfResponses && apiVersion >= FIRST_WITH_RESPONSES);
 }
 
 function unreadable() {

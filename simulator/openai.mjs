@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { models, OPERATIONS } from "./answers.mjs";
 import { openaiError } from "./errors.mjs";
+import { Stored, storedAt } from "./stored.mjs";
 
 const MODELS = [
   "gpt-4o",
@@ -19,24 +20,29 @@ const MODELS = [
 ];
 
 export function openai({ name, key, lenient }) {
+  const kept = new Stored();
   const error = (kind, call) => openaiError(kind, { operation: call.operation, model: call.body?.model });
 
   function locate(url) {
     const path = /^\/v1\/(.+)$/.exec(url.pathname)?.[1];
+    const stored = storedAt(path);
+    if (stored) return { operation: "responses/{id}", stored };
     return { operation: path === "models" || OPERATIONS[path] ? path : undefined };
   }
 
   function respond(call) {
     if (call.headers.authorization !== `Bearer ${key}`) return error("bad_key", call);
     if (call.operation === "models" && call.method === "GET") return models(MODELS);
+    if (call.stored) return kept.respond(call) ?? error("unknown_url", call);
     if (call.method !== "POST" || !OPERATIONS[call.operation]) return error("unknown_url", call);
     if (!call.body) return unreadable();
     const { model } = call.body;
     if (!lenient && !MODELS.includes(model)) return error("deployment_not_found", call);
-    return OPERATIONS[call.operation](call.body, { label: `${name}/${model}`, model, azure: false });
+    const who = { label: `${name}/${model}`, model, azure: false };
+    return kept.refusal(call.body) ?? kept.keep(call.body, OPERATIONS[call.operation](call.body, who));
   }
 
-  return { locate, respond, error, headers };
+  return { locate, respond, error, headers, forget: () => kept.clear() };
 }
 
 function unreadable() {

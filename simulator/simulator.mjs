@@ -49,11 +49,12 @@ export async function startSimulator({ ports = {}, lenient = false, random = Mat
     calls: (name) => upstreams[name].calls.list(),
     // Resolves with the first call that satisfies the predicate, now or later.
     seen: (name, isWanted, timeoutMs) => upstreams[name].calls.seen(isWanted, timeoutMs),
-    // Forgets faults and calls.
+    // Forgets faults, calls and stored responses.
     async reset() {
       for (const upstream of Object.values(upstreams)) {
         await upstream.clearFaults();
         upstream.calls.clear();
+        upstream.forget();
       }
     },
     async close() {

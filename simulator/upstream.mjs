@@ -15,7 +15,8 @@ export class Upstream {
   #port;
   #reopening;
 
-  // A dialect: `locate(url)` → {operation, …}, `respond(call)` → answer, `error(name, call)` → answer, `headers(call)`.
+  // A dialect: `locate(url)` → {operation, …}, `respond(call)` → answer, `error(name, call)` → answer, `headers(call)`,
+  // and `forget()` where it stores anything.
   constructor(dialect, { random, now }) {
     this.#dialect = dialect;
     this.#faults = new Faults({ random, now });
@@ -52,6 +53,11 @@ export class Upstream {
     if (!entry.fault.refuse) return;
     await this.close();
     if (spec.for_ms !== undefined) this.#reopening = setTimeout(() => this.#reopen(entry), spec.for_ms);
+  }
+
+  // Forgets what it has stored.
+  forget() {
+    this.#dialect.forget?.();
   }
 
   async clearFaults() {

@@ -1,7 +1,13 @@
 //! Who is asked first, given what is known of the deployments: strategies, gates, headroom and stickiness together, as the machine
 //! sees them.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_precision_loss, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "tests"
+)]
 
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 mod graphs;

@@ -10,6 +10,7 @@ use switchyard::request::operation::Operation::{
     ImagesEdits, ImagesGenerations, Responses, ResponsesCompact, ResponsesInputTokens,
 };
 use switchyard::request::percent::decode;
+use switchyard::request::stored::{Part, Stored};
 use switchyard::routes::graph::{AzureApi, Deployment, Params, Secret, Timeouts, Upstream, Via};
 use switchyard::upstream::{Call, Outgoing, prepare, supports};
 
@@ -64,7 +65,7 @@ fn via(deployment: Deployment) -> Deployment {
 }
 
 fn call(operation: Operation, query: &str) -> Call<'_> {
-    Call { operation, query, node: "chat", client: "web-app", request_id: "01J", attempt: 2 }
+    Call { operation, stored: None, query, node: "chat", client: "web-app", request_id: "01J", attempt: 2 }
 }
 
 fn header<'a>(outgoing: &'a Outgoing, name: &str) -> Option<&'a str> {
@@ -260,12 +261,45 @@ fn without_a_key_or_token_there_is_no_header_for_it() {
 }
 
 #[test]
+fn stored_responses_are_called_by_their_id_and_without_a_model() {
+    let azure_v1 = azure(EAST, "gpt", None);
+    let dated = azure(EAST, "gpt", Some("2025-04-01-preview"));
+    for (deployment, part, query, expected) in [
+        (openai("https://a.com/v1"), Part::Whole, "", "https://a.com/v1/responses/resp_1".to_owned()),
+        (
+            openai("https://a.com/v1"),
+            Part::Whole,
+            "stream=true&starting_after=7&api-version=v1",
+            "https://a.com/v1/responses/resp_1?stream=true&starting_after=7".to_owned(),
+        ),
+        (via(openai("https://a.com/v1")), Part::Cancel, "", format!("{AIG}/openai/responses/resp_1/cancel")),
+        (
+            azure_v1,
+            Part::InputItems,
+            "limit=2",
+            format!("{EAST}/openai/v1/responses/resp_1/input_items?limit=2"),
+        ),
+        (dated, Part::Whole, "", format!("{EAST}/openai/responses/resp_1?api-version=2025-04-01-preview")),
+    ] {
+        let stored = Stored { id: "resp_1".to_owned(), part };
+        let call = Call { stored: Some(&stored), ..call(Operation::StoredResponses, query) };
+        let outgoing = prepare(&deployment, &call);
+        assert_eq!((outgoing.url, outgoing.model), (expected, None));
+    }
+}
+
+#[test]
 fn deployments_are_asked_only_for_what_their_provider_has() {
     let all: Vec<Operation> = Operation::ALL.to_vec();
     let but = |missing: &[Operation]| -> Vec<Operation> {
         all.iter().copied().filter(|operation| !missing.contains(operation)).collect()
     };
-    let responses = [Operation::Responses, Operation::ResponsesInputTokens, Operation::ResponsesCompact];
+    let responses = [
+        Operation::Responses,
+        Operation::ResponsesInputTokens,
+        Operation::ResponsesCompact,
+        Operation::StoredResponses,
+    ];
     let not_on_azure = [Operation::Moderations, Operation::ImagesVariations];
     let neither = [&responses[..], &not_on_azure].concat();
     let dated = |version| azure("https://e.openai.azure.com", "c", Some(version));
@@ -292,7 +326,8 @@ proptest! {
     ) {
         let deployment = Deployment { name: name.clone(), ..via(openai("https://api.openai.com/v1")) };
         let call = Call {
-            operation: Embeddings, query: "", node: &node, client: &client, request_id: &request_id, attempt,
+            operation: Embeddings,
+            stored: None, query: "", node: &node, client: &client, request_id: &request_id, attempt,
         };
         let outgoing = prepare(&deployment, &call);
         let metadata = header(&outgoing, "cf-aig-metadata").unwrap();

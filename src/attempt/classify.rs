@@ -51,6 +51,7 @@ pub fn classify(answer: &Answer<'_>) -> Failure {
     Failure {
         class,
         status: Some(answer.status),
+        unknown_object: said.is_of_unknown_object(answer.status, class),
         hint_ms: retry_after::retry_after(answer.headers, answer.now).or_else(|| said.hint_of(class)),
         reason: said.reason(class),
         response: None,
@@ -60,10 +61,12 @@ pub fn classify(answer: &Answer<'_>) -> Failure {
 /// Classifies an error that came without a status: the `error` object of a stream's event or of a 2xx body.
 pub fn classify_event_error(error: &Value) -> Failure {
     let said = Said::in_error(error);
-    let class = class_of(said.implied_status(), &said);
+    let status = said.implied_status();
+    let class = class_of(status, &said);
     Failure {
         class,
         status: Some(200),
+        unknown_object: said.is_of_unknown_object(status, class),
         hint_ms: said.hint_of(class),
         reason: said.reason(class),
         response: None,
@@ -165,6 +168,15 @@ const POLICY_TEXTS: [&str; 6] = [
     "content_policy_violation",
     "responsibleaipolicyviolation",
 ];
+
+/// What the caller named lives in another account, or was made with another key.
+const OBJECT_CODES: [&str; 2] = ["previous_response_not_found", "invalid_encrypted_content"];
+
+/// Fields of a request that name an object. An id that an upstream takes for malformed is one of another upstream's.
+const OBJECT_PARAMS: [&str; 2] = ["previous_response_id", "response_id"];
+
+/// Wordings of an object that is not there, in lower case.
+const OBJECT_TEXTS: [&str; 4] = ["with id '", "no such file", "response not found", "no response found"];
 
 /// The class of an error under the status that it has or stands for.
 fn class_of(status: u16, said: &Said<'_>) -> ErrorClass {
@@ -268,14 +280,31 @@ impl<'a> Said<'a> {
     }
 
     /// Whether a 404 is about something that the caller named (an earlier response, a file, an item), not about the
-    /// deployment or its route. Another deployment would not have it either.
+    /// deployment or its route.
     fn is_about_an_object(&self) -> bool {
         if self.is_any(&NOT_FOUND_CODES) {
             return false;
         }
         self.code.as_deref().is_some_and(|code| code.ends_with("_not_found") && code != "resource_not_found")
             || self.param.is_some_and(|param| !param.is_empty() && param != "model")
-            || self.mentions(&["with id '", "no such file"])
+            || self.mentions(&OBJECT_TEXTS)
+    }
+
+    /// Whether the caller's fault is no more than to have named something that this account does not have: an answer for the
+    /// wrong address.
+    fn is_of_unknown_object(&self, status: u16, class: ErrorClass) -> bool {
+        class == ErrorClass::BadRequest
+            && match status {
+                404 => true,
+                400 => {
+                    self.is_any(&OBJECT_CODES)
+                        || self.param.is_some_and(|param| OBJECT_PARAMS.contains(&param))
+                        || self.mentions(&["previous response with id '"])
+                        || (self.mentions(&["encrypted content"])
+                            && self.mentions(&["could not be verified"]))
+                }
+                _ => false,
+            }
     }
 
     /// The status that an error stands for where none came with it. One that says nothing known is the upstream's own: it
@@ -341,6 +370,7 @@ fn status_of_name(name: &str) -> Option<u16> {
         _ if is_any(&QUOTA_CODES) => 429,
         _ if is_any(&TIMEOUT_CODES) => 408,
         _ if is_any(&NOT_FOUND_CODES) || is_any(&CONTEXT_CODES) || is_any(&POLICY_CODES) => 400,
+        _ if name.ends_with("_not_found") => 404,
         _ if ["invalid_", "unsupported_", "image_", "string_"]
             .iter()
             .any(|start| name.starts_with(start)) =>

@@ -11,6 +11,9 @@ pub struct Failure {
     pub class: ErrorClass,
     /// The upstream's status, where one arrived. 200 where an error hid behind it.
     pub status: Option<u16>,
+    /// It is about an object that the caller named (an earlier response, a file, an encrypted item) and that this account does not
+    /// have. Another account may; it says nothing of the deployment.
+    pub unknown_object: bool,
     /// How long the upstream asks to be left alone (`retry-after-ms`, `retry-after`).
     pub hint_ms: Option<Millis>,
     /// A word or two for the logs: the upstream's `code`, or the phase that timed out. Never upstream prose, never a secret.
@@ -22,7 +25,14 @@ pub struct Failure {
 impl Failure {
     /// A failure without an answer: connection, timeout, a broken stream.
     pub fn silent(class: ErrorClass, reason: impl Into<String>) -> Self {
-        Self { class, status: None, hint_ms: None, reason: reason.into(), response: None }
+        Self {
+            class,
+            status: None,
+            unknown_object: false,
+            hint_ms: None,
+            reason: reason.into(),
+            response: None,
+        }
     }
 }
 

@@ -177,7 +177,7 @@ impl Machine {
                 None => Action::Wait,
             },
             Event::Failed { number, failure } => match self.take(number) {
-                Some(attempt) => self.failed(attempt, failure, around),
+                Some(attempt) => self.failed(attempt, &failure, around),
                 None => Action::Wait,
             },
             Event::Late => self.hedge(around).unwrap_or(Action::Wait),
@@ -213,16 +213,15 @@ impl Machine {
         Some(self.under_way.swap_remove(index))
     }
 
-    fn failed(&mut self, attempt: Attempt, failure: Failure, around: &mut Surroundings<'_>) -> Action {
+    fn failed(&mut self, attempt: Attempt, failure: &Failure, around: &mut Surroundings<'_>) -> Action {
         let Attempt { number, deployment, ticket } = attempt;
-        record(ticket, &failure, around);
-        let (class, status, hint_ms) = (failure.class, failure.status, failure.hint_ms);
+        record(ticket, failure, around);
         let wait_ms = if self.under_way.is_empty() {
-            self.wait_before_retry(&deployment, &failure, around)
+            self.wait_before_retry(&deployment, failure, around)
         } else {
             None
         };
-        self.trail.end(number, Outcome::Failed(failure), around.now);
+        self.trail.end(number, Outcome::Failed(failure.clone()), around.now);
         if !self.under_way.is_empty() {
             // The other one may still answer.
             self.walk.forbid(&deployment);
@@ -241,8 +240,13 @@ impl Machine {
             return Action::Sleep { ms };
         }
         self.walk.forbid(&deployment);
-        let is_spill = class == ErrorClass::RateLimit && hint_ms.is_some_and(|ms| 0 < ms && ms < SPILL_MS);
-        match self.walk.advance(Some((class, status)), around) {
+        if failure.unknown_object {
+            self.walk.forbid_storage_of(&deployment);
+        }
+        let next = self.walk.advance(Some(failure), around);
+        let is_spill = failure.class == ErrorClass::RateLimit
+            && failure.hint_ms.is_some_and(|ms| 0 < ms && ms < SPILL_MS);
+        match next {
             Some(next) if self.may_go_on(&next, is_spill, around) => {
                 self.retries = 0;
                 self.dispatch(next, around)
@@ -266,8 +270,10 @@ impl Machine {
         failure: &Failure,
         around: &mut Surroundings<'_>,
     ) -> Option<Millis> {
-        let failed = (failure.class, failure.status);
-        let has_alternative = self.walk.alternative(deployment, failed, around.health, around.now).is_some();
+        if failure.unknown_object {
+            return None;
+        }
+        let has_alternative = self.walk.alternative(deployment, failure, around.health, around.now).is_some();
         let retry = self.walk.retry().or_else(|| (!has_alternative).then(Retry::default))?;
         if self.retries >= retry.attempts || !retry.on.contains(failure.class, failure.status) {
             return None;
@@ -291,13 +297,13 @@ impl Machine {
         let tokens = self.facts.input_tokens.saturating_add(self.facts.max_output_tokens.unwrap_or(0));
         let ticket = around.health.begin(deployment.id, self.facts.operation, tokens, now);
         let hedge_after_ms = self.hedge_after_ms(&deployment, around);
-        let timed_out = (ErrorClass::Timeout, None);
+        let timed_out = Failure::silent(ErrorClass::Timeout, "");
         let limits = Limits::new(
             self.walk.timeouts(&deployment),
             self.facts.stream,
             now,
             self.walk.deadline(),
-            self.walk.alternative(&deployment, timed_out, around.health, now),
+            self.walk.alternative(&deployment, &timed_out, around.health, now),
         );
         self.under_way.push(Attempt { number, deployment: Rc::clone(&deployment), ticket });
         Action::Dispatch(Dispatch { number, commit: self.walk.commit(), limits, hedge_after_ms, deployment })

@@ -13,6 +13,7 @@
 use std::rc::Rc;
 
 use super::class::{ErrorClass, Triggers};
+use super::failure::Failure;
 use crate::health::Health;
 use crate::request::facts::Facts;
 use crate::routes::graph::{
@@ -41,8 +42,8 @@ pub struct Walk {
 #[derive(Clone)]
 struct Frame {
     node: Option<Rc<Node>>,
-    /// To be tried before `order`: the entry of the walk, or the end of an edge.
-    ahead: Option<Destination>,
+    /// To be tried before `order`, the last one first: the entry of the walk, or the ends of edges.
+    ahead: Vec<Destination>,
     /// Indices of targets that are left, in order.
     order: std::vec::IntoIter<usize>,
     edge_taken: bool,
@@ -58,7 +59,7 @@ impl Walk {
         let patient_ms = facts.patience_ms.map_or(allowed_ms, |patience_ms| patience_ms.min(allowed_ms));
         let allowed_attempts = entry.max_attempts.unwrap_or(graph.settings.max_attempts);
         let settings = Frame {
-            ahead: Some(Destination::Node(Rc::clone(entry))),
+            ahead: vec![Destination::Node(Rc::clone(entry))],
             attempts_left: if facts.replayable { allowed_attempts } else { allowed_attempts.min(1) },
             deadline: now.saturating_add(patient_ms),
             ..Frame::of_settings()
@@ -69,7 +70,7 @@ impl Walk {
     /// The next deployment to try; `failed` is what the last one ended with, `None` at the start. `None` when nothing is left.
     pub fn advance(
         &mut self,
-        failed: Option<(ErrorClass, Option<u16>)>,
+        failed: Option<&Failure>,
         around: &mut Surroundings<'_>,
     ) -> Option<Rc<Deployment>> {
         let now = around.now;
@@ -111,7 +112,7 @@ impl Walk {
     pub fn alternative(
         &self,
         deployment: &Deployment,
-        failed: (ErrorClass, Option<u16>),
+        failed: &Failure,
         health: &Health,
         now: Millis,
     ) -> Option<Millis> {
@@ -127,7 +128,7 @@ impl Walk {
     /// Goes on until a deployment that may be tried.
     fn seek(
         &mut self,
-        failed: Option<(ErrorClass, Option<u16>)>,
+        failed: Option<&Failure>,
         now: Millis,
         guide: &mut dyn Guide,
     ) -> Option<Rc<Deployment>> {
@@ -167,6 +168,12 @@ impl Walk {
     /// Never offers this deployment again.
     pub fn forbid(&mut self, deployment: &Deployment) {
         self.tried.push(deployment.id);
+    }
+
+    /// Never offers a deployment that stores where this one does.
+    pub fn forbid_storage_of(&mut self, deployment: &Deployment) {
+        let sharing = self.graph.deployments.iter().filter(|other| other.shares_storage_with(deployment));
+        self.tried.extend(sharing.map(|other| other.id));
     }
 
     /// Whether every limit on the way leaves room for one more attempt at `at`.
@@ -223,20 +230,46 @@ impl Walk {
             .or(self.graph.settings.policy.timeout)
     }
 
+    /// The same order, with those targets first that lead to where the request's object was minted.
+    fn minting_first(&self, node: &Node, mut order: Vec<usize>) -> Vec<usize> {
+        if let Some(minting) = self.facts.minted_by.and_then(|id| self.graph.deployments.get(id)) {
+            let leads_there = |index: &usize| {
+                let target = node.targets.get(*index);
+                target.is_some_and(|target| target.leads_to(&|leaf| leaf.shares_storage_with(minting)))
+            };
+            order.sort_by_cached_key(|index| !leads_there(index));
+        }
+        order
+    }
+
     /// The nodes on the way, innermost first.
     fn nodes(&self) -> impl Iterator<Item = &Rc<Node>> {
         self.frames.iter().rev().filter_map(|frame| frame.node.as_ref())
     }
 
     /// Puts a failure to the frames, innermost first, and leaves those that cannot do anything about it.
-    fn put(&mut self, failed: Option<(ErrorClass, Option<u16>)>) {
-        let Some((class, status)) = failed else { return };
+    fn put(&mut self, failed: Option<&Failure>) {
+        let Some(failure) = failed else { return };
+        let Failure { class, status, unknown_object, .. } = *failure;
         while let Some(frame) = self.frames.last_mut() {
             let edges = frame.node.as_ref().map_or(&self.graph.settings.on, |node| &node.on);
+            if unknown_object {
+                // Not a failure of the target but the wrong address: the object is looked for at the other targets, then behind
+                // the edges, whatever they are for.
+                if frame.ahead.is_empty() && frame.order.len() == 0 && !frame.edge_taken {
+                    frame.edge_taken = true;
+                    frame.ahead = edges.iter().rev().map(|(_, to)| to.clone()).collect();
+                }
+                if !frame.ahead.is_empty() || frame.order.len() > 0 {
+                    return;
+                }
+                self.frames.pop();
+                continue;
+            }
             if let Some((_, to)) = edges.iter().find(|(on, _)| *on == class && !frame.edge_taken) {
                 frame.edge_taken = true;
                 frame.order = Vec::new().into_iter();
-                frame.ahead = Some(to.clone());
+                frame.ahead = vec![to.clone()];
                 return;
             }
             if self.falls_back_on(class, status) {
@@ -260,7 +293,7 @@ impl Frame {
     fn of_settings() -> Self {
         Self {
             node: None,
-            ahead: None,
+            ahead: Vec::new(),
             order: Vec::new().into_iter(),
             edge_taken: false,
             attempts_left: u32::MAX,
@@ -279,7 +312,7 @@ impl Frame {
     }
 
     fn next(&mut self) -> Option<Destination> {
-        self.ahead.take().or_else(|| {
+        self.ahead.pop().or_else(|| {
             let index = self.order.next()?;
             self.node.as_ref()?.targets.get(index).map(|target| target.to.clone())
         })

@@ -31,11 +31,14 @@ pub struct Body {
 
 /// What a body says.
 enum Content {
+    Nothing,
     Json(Peek),
     Form(Form),
 }
 
 enum Sending {
+    /// Nothing, as often as needed.
+    Nothing,
     /// As often as needed; these are the same bytes on the side of JavaScript.
     Kept(Uint8Array),
     /// Once: what follows the first bytes, until it is sent.
@@ -90,11 +93,16 @@ impl Body {
         Ok(Self { length: Some(bytes.len()), bytes, content, sending: Sending::Kept(original) })
     }
 
+    /// The body of a request that takes none.
+    pub fn none() -> Self {
+        Self { bytes: Vec::new(), content: Content::Nothing, sending: Sending::Nothing, length: Some(0) }
+    }
+
     /// The members of a JSON body.
     pub fn json(&self) -> Option<&Peek> {
         match &self.content {
             Content::Json(peek) => Some(peek),
-            Content::Form(_) => None,
+            Content::Form(_) | Content::Nothing => None,
         }
     }
 
@@ -103,6 +111,7 @@ impl Body {
         match &self.content {
             Content::Json(peek) => peek.model.as_deref(),
             Content::Form(form) => form.model.as_deref(),
+            Content::Nothing => None,
         }
     }
 
@@ -111,12 +120,13 @@ impl Body {
         match &self.content {
             Content::Json(peek) => peek.stream,
             Content::Form(form) => form.stream,
+            Content::Nothing => false,
         }
     }
 
     /// Whether it can be sent again.
     pub fn replayable(&self) -> bool {
-        matches!(self.sending, Sending::Kept(_))
+        !matches!(self.sending, Sending::Once(_))
     }
 
     /// Its bytes, as far as they are known.
@@ -129,13 +139,15 @@ impl Body {
         self.length.unwrap_or(self.bytes.len())
     }
 
-    /// What to send to a deployment that calls its model `model`.
+    /// What to send to a deployment that calls its model `model`; `null` where there is nothing to send.
     pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<JsValue, JsValue> {
         let edited = match &self.content {
             Content::Json(peek) => body::edit(&self.bytes, peek, &Edit { model, params }),
             Content::Form(form) => model.map(|model| form.with_model(&self.bytes, model)),
+            Content::Nothing => None,
         };
         Ok(match &self.sending {
+            Sending::Nothing => JsValue::NULL,
             Sending::Kept(original) => {
                 edited.map_or_else(|| original.clone(), |edited| edited.as_slice().into()).into()
             }

@@ -11,12 +11,13 @@ use super::clock;
 use super::inbound::Inbound;
 use super::isolate::Routes;
 use super::learn::Answering;
-use super::{js, learn};
+use super::{js, learn, minted};
 use crate::attempt::class::ErrorClass;
 use crate::attempt::classify::{self, Answer, Success};
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Limits, Phase};
+use crate::request::operation::Operation;
 use crate::routes::graph::{Commit, Deployment};
 use crate::stream::hold::{Hold, Verdict};
 use crate::stream::protocol::Protocol;
@@ -52,6 +53,14 @@ pub enum Content {
 }
 
 impl Content {
+    /// What is known of it by now.
+    fn first_bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) | Self::Held(bytes) => bytes,
+            Self::Flowing(flow) => &flow.held,
+        }
+    }
+
     fn flowing(flow: Flow) -> Self {
         Self::Flowing(Box::new(flow))
     }
@@ -115,15 +124,18 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
         .filter(|_| js::value(&all_headers, "content-encoding").is_none())
         .and_then(|length| length.parse().ok());
     let headers = returned(&all_headers);
+    // A stored stream is played again: an error in it is what was asked for.
+    let is_record = is_stream && inbound.facts.operation == Operation::StoredResponses;
+    let commit = if is_record { Commit::Headers } else { dispatch.commit };
 
     let body = match response.body() {
-        Some(rest) if dispatch.commit == Commit::Headers => {
+        Some(rest) if commit == Commit::Headers => {
             let tail = is_stream.then(|| Tail::new(call.protocol));
             Content::flowing(Flow { held: Vec::new(), rest, tail, call, answering: None })
         }
         Some(rest) if is_stream => {
-            let start = Hold::new(call.protocol, dispatch.commit, most_held_bytes);
-            hold(rest, start, dispatch.commit, call).await?
+            let start = Hold::new(call.protocol, commit, most_held_bytes);
+            hold(rest, start, commit, call).await?
         }
         rest => {
             let success = Success {
@@ -133,7 +145,7 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
                 body: &[],
                 is_whole: true,
             };
-            let most_held_bytes = match dispatch.commit {
+            let most_held_bytes = match commit {
                 Commit::FirstToken if classify::answers_in_json(success.operation, content_type) => {
                     JSON_BYTES
                 }
@@ -147,6 +159,7 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
             }
         }
     };
+    minted::learn(inbound, &dispatch.deployment, body.first_bytes());
     Ok(Committed { status, headers, body })
 }
 
@@ -158,7 +171,7 @@ async fn send(inbound: &Inbound, dispatch: &Dispatch, upstream: &Abort) -> Resul
     let headers = js::headers(forwarded.chain(own)).map_err(|error| broken(&error))?;
 
     let init = RequestInit::new();
-    init.set_method("POST");
+    init.set_method(&inbound.facts.method);
     init.set_headers(&headers);
     init.set_body(
         &inbound

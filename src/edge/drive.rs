@@ -16,7 +16,7 @@ use super::inbound::Inbound;
 use super::isolate::{self, Routes};
 use super::learn::{self, Answering};
 use super::respond::{self, Sent};
-use super::{clock, flow, js};
+use super::{clock, flow, js, share};
 use crate::attempt::failure::Failure;
 use crate::attempt::machine::{Action, Event, Machine, Reply};
 use crate::attempt::trail::Trail;
@@ -41,7 +41,7 @@ pub async fn run(
     inbound: Rc<Inbound>,
     node: Rc<Node>,
     routes: Rc<Routes>,
-    context: &Context,
+    context: &Rc<Context>,
     cors: Vec<(&'static str, String)>,
 ) -> Result<Response, JsValue> {
     let settings = &routes.graph.settings;
@@ -54,8 +54,13 @@ pub async fn run(
         node: Some(&node.name),
         tried: None,
     };
-    let mut driving =
-        Box::pin(drive(Rc::clone(&inbound), Rc::clone(&node), Rc::clone(&routes), Rc::clone(&holding)));
+    let mut driving = Box::pin(drive(
+        Rc::clone(&inbound),
+        Rc::clone(&node),
+        Rc::clone(&routes),
+        Rc::clone(context),
+        Rc::clone(&holding),
+    ));
     let outcome = loop {
         if !inbound.facts.stream {
             break driving.await;
@@ -112,7 +117,14 @@ impl Drop for Driving {
 }
 
 /// Does what the machine says until there is an answer.
-async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding: Rc<Cell<bool>>) -> Outcome {
+async fn drive(
+    inbound: Rc<Inbound>,
+    node: Rc<Node>,
+    routes: Rc<Routes>,
+    context: Rc<Context>,
+    holding: Rc<Cell<bool>>,
+) -> Outcome {
+    share::settle(&routes, inbound.arrived_at).await;
     let mut calls = Calls::default();
     let mut committed = None;
     let (mut driving, mut action) = Driving::start(&inbound, &node, Rc::clone(&routes));
@@ -150,6 +162,7 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
             },
         };
         action = driving.on(event);
+        share::go_on_reporting(&routes, &context);
     };
     drop(calls);
     let trail = driving.machine.trail().clone();

@@ -20,7 +20,7 @@ use web_sys::{
 };
 
 use super::call::{Abort, Flow, Underway};
-use super::{clock, js};
+use super::{clock, js, share};
 use crate::attempt::class::ErrorClass;
 use crate::attempt::phase::{Limit, Phase};
 use crate::health::Outcome;
@@ -60,7 +60,11 @@ pub async fn carry(mut flow: Box<Flow>, client: WritableStream) {
         js::warn(&format!("stream from {} broke after the commit point: {reason}", deployment.name));
     }
     if let Some(answering) = answering {
+        let routes = Rc::clone(answering.routes());
         answering.end(ended.outcome(), output_tokens);
+        if share::is_due(&routes) {
+            share::report(routes).await;
+        }
     }
 }
 

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use super::arrival::Arrival;
 use super::body::Body;
 use super::isolate::{self, Routes};
+use super::minted;
 use crate::reply::error::ClientError;
 use crate::request::facts::{self, Facts};
 use crate::request::operation::Operation;
+use crate::request::stored::{self, Stored};
 use crate::request::{entry, query};
 use crate::rng::{Rng, SplitMix64};
 use crate::routes::graph::{Client, Node};
@@ -18,6 +20,8 @@ use crate::upstream::{Call, headers};
 pub struct Inbound {
     /// What routing may depend on.
     pub facts: Rc<Facts>,
+    /// The stored response that it is about, if any.
+    pub stored: Option<Stored>,
     /// What is to be sent.
     pub body: Body,
     /// Headers that go on to upstreams.
@@ -37,6 +41,7 @@ impl Inbound {
     pub fn call(&self, number: u32) -> Call<'_> {
         Call {
             operation: self.facts.operation,
+            stored: self.stored.as_ref(),
             query: &self.query,
             node: &self.node,
             client: &self.facts.client,
@@ -46,13 +51,25 @@ impl Inbound {
     }
 }
 
+/// What the path of a request asks for.
+pub enum Asked {
+    /// To do something with a model.
+    Operation {
+        /// What.
+        operation: Operation,
+        /// The model that stands in the path.
+        model: Option<String>,
+    },
+    /// To do something with a stored response.
+    Stored(Stored),
+}
+
 /// Reads the body, gathers the facts and chooses the entry node.
 pub async fn receive(
     arrival: &Arrival,
     routes: &Routes,
     client: &Client,
-    operation: Operation,
-    model_in_path: Option<String>,
+    asked: Asked,
 ) -> Result<(Inbound, Rc<Node>), ClientError> {
     let graph = &routes.graph;
     if let Some(encoding) = arrival.header("content-encoding").filter(|encoding| *encoding != "identity") {
@@ -60,17 +77,28 @@ pub async fn receive(
     }
     let content_type = arrival.header("content-type").unwrap_or_default();
     let length = arrival.header("content-length").and_then(|length| length.parse().ok());
-    let body = Body::read(&arrival.request, content_type, length, graph.settings.buffer_bytes).await?;
+    let (operation, model_in_path, stored) = match asked {
+        Asked::Operation { operation, model } => (operation, model, None),
+        Asked::Stored(stored) => (Operation::StoredResponses, None, Some(stored)),
+    };
+    let body = match &stored {
+        None => Body::read(&arrival.request, content_type, length, graph.settings.buffer_bytes).await?,
+        Some(_) => Body::none(),
+    };
 
     let metadata =
         facts::metadata(arrival.header("cf-aig-metadata"), arrival.header("x-switchyard-metadata"));
     let hint = arrival.header("x-switchyard-region").map(str::to_owned);
     let hint = hint.or_else(|| metadata.get("region").and_then(|region| region.as_str()).map(str::to_owned));
     let json = body.json();
+    let query = query::parse(&arrival.query);
+    let plays_again = stored.is_some() && query.get("stream").is_some_and(|stream| stream == "true");
+    let previous_response_id = json.and_then(|peek| peek.previous_response_id.clone());
+    let named = stored.as_ref().map(|stored| &stored.id).or(previous_response_id.as_ref());
     let facts = Facts {
         method: arrival.method.clone(),
         path: arrival.path.clone(),
-        query: query::parse(&arrival.query),
+        query,
         operation,
         model: model_in_path.or_else(|| body.model().map(str::to_owned)).unwrap_or_default(),
         client: client.name.clone(),
@@ -85,17 +113,21 @@ pub async fn receive(
         body: json.map(|peek| peek.fields(body.known_bytes(), &graph.reads.body)).unwrap_or_default(),
         input_tokens: (body.length() / 4) as u64,
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
-        stream: body.stream(),
+        stream: body.stream() || plays_again,
         replayable: body.replayable(),
-        has_side_effects: json.is_some_and(|peek| peek.has_side_effects(operation)),
-        previous_response_id: json.and_then(|peek| peek.previous_response_id.clone()),
+        has_side_effects: stored.is_some() || json.is_some_and(|peek| peek.has_side_effects(operation)),
+        minted_by: named.and_then(|id| minted::by(id, graph)),
+        previous_response_id,
         patience_ms: facts::patience_ms(
             [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
             arrival.header("cf-aig-request-timeout"),
         ),
         draw: SplitMix64::new(isolate::entropy()).unit(),
     };
-    let node = entry::choose(graph, &facts, client)?;
+    let node = match &stored {
+        None => entry::choose(graph, &facts, client)?,
+        Some(stored) => stored::entry(graph, &facts, client, stored)?,
+    };
     let connection = arrival.header("connection").unwrap_or_default();
     let goes_on = |name: &str| headers::forwarded(name) && !headers::is_listed(connection, name);
     let mut forwarded: Vec<_> = arrival.headers.iter().filter(|(name, _)| goes_on(name)).cloned().collect();
@@ -105,6 +137,7 @@ pub async fn receive(
     }
     let inbound = Inbound {
         facts: Rc::new(facts),
+        stored,
         body,
         forwarded,
         query: arrival.query.clone(),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::isolate::{self, Routes};
 use super::{clock, js};
 use crate::health::headroom::Headroom;
-use crate::health::{Outcome, Sample, Ticket};
+use crate::health::{Change, Outcome, Sample, Ticket};
 use crate::rng::{Rng, SplitMix64};
 use crate::routes::graph::Deployment;
 use crate::surroundings::Surroundings;
@@ -22,11 +22,17 @@ pub fn step<T>(routes: &Routes, rng: &mut dyn Rng, step: impl FnOnce(&mut Surrou
         allowances: &mut routes.allowances.borrow_mut(),
         news: &mut news,
     });
+    tell(routes, news);
+    result
+}
+
+/// Logs gates that moved.
+pub fn tell(routes: &Routes, news: Vec<Change>) {
     for change in news {
         let name = routes.graph.deployments.get(change.deployment).map_or("?", |deployment| &deployment.name);
-        js::warn(&format!("health: {name} {}", change.said()));
+        let operation = change.operation.map(|operation| format!(" for {}", operation.path()));
+        js::warn(&format!("health: {name} {}{}", change.transition, operation.unwrap_or_default()));
     }
-    result
 }
 
 /// Takes note of what the headers of an answer say of how much the deployment can take.
@@ -48,6 +54,11 @@ impl Answering {
     /// An answer that has just reached its commit point. `first_token_ms`: how long that took, of a streamed answer.
     pub fn new(routes: Rc<Routes>, ticket: Option<Ticket>, first_token_ms: Option<Millis>) -> Self {
         Self { routes, ticket, first_token_ms }
+    }
+
+    /// The routes that it came by.
+    pub fn routes(&self) -> &Rc<Routes> {
+        &self.routes
     }
 
     /// The answer has come to its end. `output_tokens`: of the answer, where it told.

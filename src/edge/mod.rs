@@ -13,8 +13,11 @@ mod inbound;
 mod isolate;
 mod js;
 mod learn;
+mod minted;
+mod object;
 mod respond;
 mod serve;
+mod share;
 
 use worker::{Context, Env, Request, Response, Result, event};
 

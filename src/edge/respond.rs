@@ -67,6 +67,8 @@ pub fn committed(
     let Committed { status, mut headers, body } = committed;
     headers.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     let sent = match body {
+        // A 204 has no body, not even an empty one.
+        Content::Whole(bytes) if bytes.is_empty() => Sent::Nothing,
         Content::Whole(bytes) | Content::Held(bytes) => Sent::Bytes(Uint8Array::from(bytes.as_slice())),
         Content::Flowing(flowing) => {
             let pipe = js::IdentityTransformStream::new();

@@ -8,9 +8,9 @@ use web_sys::{Request, Response};
 use worker::{Context, Env};
 
 use super::arrival::Arrival;
-use super::inbound::{Inbound, receive};
+use super::inbound::{Asked, Inbound, receive};
 use super::isolate::{self, Routes};
-use super::{admin, drive, respond};
+use super::{admin, drive, respond, share};
 use crate::reply::error::ClientError;
 use crate::reply::headers::{self, Served};
 use crate::reply::{cors, models};
@@ -20,6 +20,7 @@ use crate::routes::graph::Node;
 
 /// Answers a request.
 pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response, JsValue> {
+    let context = Rc::new(context);
     let arrival = Arrival::of(request);
     let routes = match isolate::routes(&env, &context).await {
         Ok(routes) => routes,
@@ -35,7 +36,7 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
             return respond::empty(204, &preflight);
         }
     }
-    let known = match answer(&arrival, &routes, &env).await {
+    let known = match answer(&arrival, &routes, &env, &context).await {
         Ok(Answer::Routed(inbound, node)) => {
             return drive::run(Rc::new(inbound), node, Rc::clone(&routes), &context, cors).await;
         }
@@ -59,24 +60,35 @@ enum Answer {
     Routed(Inbound, Rc<Node>),
 }
 
-async fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Result<Answer, ClientError> {
+async fn answer(
+    arrival: &Arrival,
+    routes: &Rc<Routes>,
+    env: &Env,
+    context: &Context,
+) -> Result<Answer, ClientError> {
     let graph = &routes.graph;
     if arrival.path == "/healthz" {
         return Ok(Answer::Known(json!({ "status": "ok" })));
     }
-    if let Some(answer) = admin::answer(arrival, routes, env) {
+    if let Some(answer) = admin::answer(arrival, routes, env).await {
         return answer.map(Answer::Known);
     }
     let path = path::parse(&arrival.path, &graph.prefixes);
-    if let Some(allow) = path.allow().filter(|allow| arrival.method != *allow) {
+    let is_allowed = |allow: &&str| allow.split(", ").any(|method| method == arrival.method);
+    if let Some(allow) = path.allow().filter(|allow| !is_allowed(allow)) {
         return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
     }
     let client = || credentials::client(graph, arrival.key());
+    let receive = async |asked| {
+        let client = client()?;
+        // Before the body is read: a new isolate learns meanwhile what the others know.
+        share::report_if_due(routes, env, arrival, context);
+        let (inbound, node) = receive(arrival, routes, client, asked).await?;
+        Ok(Answer::Routed(inbound, node))
+    };
     match path {
-        Path::Operation { operation, model } => {
-            let (inbound, node) = receive(arrival, routes, client()?, operation, model).await?;
-            Ok(Answer::Routed(inbound, node))
-        }
+        Path::Operation { operation, model } => receive(Asked::Operation { operation, model }).await,
+        Path::Stored(stored) => receive(Asked::Stored(stored.checked()?)).await,
         Path::Models => Ok(Answer::Known(models::list(graph, client()?))),
         Path::Model(name) => {
             let client = client()?;

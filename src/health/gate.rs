@@ -21,6 +21,8 @@
 //!
 //! Nothing here reads a clock or waits. A gate whose time is up stays `Open` until a request comes along to be the probe.
 
+use std::fmt::{Display, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use super::reason::{self, Reason};
@@ -117,6 +119,16 @@ pub enum Transition {
     },
     /// It closed: traffic returns slowly.
     Recovered,
+}
+
+impl Display for Transition {
+    /// To be read after the name of the deployment.
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ejected { reason, .. } => write!(formatter, "is out: {reason}"),
+            Self::Recovered => formatter.write_str("is back"),
+        }
+    }
 }
 
 /// A gate as people see it.
@@ -385,14 +397,9 @@ impl Gate {
         }
     }
 
-    /// Takes all traffic away until [`Self::enable`].
-    pub fn drain(&mut self) {
-        self.drained = true;
-    }
-
-    /// Ends [`Self::drain`]; an ejection goes on.
-    pub fn enable(&mut self) {
-        self.drained = false;
+    /// Takes all traffic away, or gives back what is not ejected.
+    pub fn set_drained(&mut self, drained: bool) {
+        self.drained = drained;
     }
 
     /// Closes it and forgets every trip. Drained stays drained.
@@ -400,7 +407,7 @@ impl Gate {
         *self = Self { drained: self.drained, probes: self.probes, ..Self::default() };
     }
 
-    /// Whether [`Self::drain`] is at work.
+    /// Whether an administrator took all traffic away.
     pub fn is_drained(&self) -> bool {
         self.drained
     }

@@ -229,14 +229,12 @@ impl Health {
 
     /// The attempt reached its commit point. A probe has passed with that: the others need not wait until its stream ends.
     pub fn committed(&mut self, ticket: &mut Ticket, now: Millis) -> Vec<Change> {
-        let found = self.found(ticket).and_then(|id| self.deployments.get_mut(id));
-        let changes = found.map(|found| found.committed(ticket, now)).unwrap_or_default();
+        let changes = self.conclude(ticket, now, |deployment, ticket| deployment.committed(ticket, now));
         ticket.committed = true;
-        self.told(ticket, changes, ticket.probe.is_some(), now)
+        changes
     }
 
     /// The attempt is over.
-    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn record(
         &mut self,
         mut ticket: Ticket,
@@ -244,12 +242,29 @@ impl Health {
         now: Millis,
         rng: &mut dyn Rng,
     ) -> Vec<Change> {
-        let Some(id) = self.found(&ticket) else { return Vec::new() };
+        self.conclude(&mut ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
+    }
+
+    /// Concludes something from an attempt, for whatever deployment is its own now.
+    fn conclude(
+        &mut self,
+        ticket: &mut Ticket,
+        now: Millis,
+        act: impl FnOnce(&mut Deployment, &Ticket) -> Changes,
+    ) -> Vec<Change> {
+        let id = self.found(ticket);
+        let Some((id, found)) = id.and_then(|id| Some((id, self.deployments.get_mut(id)?))) else {
+            return Vec::new();
+        };
         ticket.deployment = id;
-        let Some(found) = self.deployments.get_mut(id) else { return Vec::new() };
-        let was_probe = found.gate.is_probed_by(ticket.probe);
-        let changes = found.record(&ticket, sample, now, rng);
-        self.told(&ticket, changes, was_probe, now)
+        let changes = list(ticket, act(found, ticket));
+        if found.pending.probe.is_some() {
+            self.sharing.probed();
+        }
+        if !changes.is_empty() {
+            self.sharing.tripped(now);
+        }
+        changes
     }
 
     /// The deployment of a ticket, which may be of an earlier graph.
@@ -259,18 +274,6 @@ impl Health {
             Some(found) if is_it(found) => Some(ticket.deployment),
             _ => self.deployments.iter().position(is_it),
         }
-    }
-
-    /// Lists the changes, and says that there are some to be reported.
-    fn told(&mut self, ticket: &Ticket, changes: Changes, is_probe: bool, now: Millis) -> Vec<Change> {
-        let changes = list(ticket, changes);
-        if is_probe {
-            self.sharing.probed();
-        }
-        if !changes.is_empty() {
-            self.sharing.tripped(now);
-        }
-        changes
     }
 
     /// What the headers of an answer said of how much the deployment can take, of failures as well.
@@ -337,14 +340,14 @@ impl Health {
     /// Takes all traffic from it until [`Self::enable`].
     pub fn drain(&mut self, id: usize) {
         if let Some(deployment) = self.deployments.get_mut(id) {
-            deployment.gate.drain();
+            deployment.gate.set_drained(true);
         }
     }
 
     /// Ends [`Self::drain`].
     pub fn enable(&mut self, id: usize) {
         if let Some(deployment) = self.deployments.get_mut(id) {
-            deployment.gate.enable();
+            deployment.gate.set_drained(false);
         }
     }
 
@@ -372,10 +375,6 @@ fn list(ticket: &Ticket, changes: Changes) -> Vec<Change> {
 
 impl Display for Change {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        let deployment = self.deployment;
-        match self.transition {
-            Transition::Ejected { reason, .. } => write!(formatter, "{deployment} is out: {reason}"),
-            Transition::Recovered => write!(formatter, "{deployment} is back"),
-        }
+        write!(formatter, "{} {}", self.deployment, self.transition)
     }
 }

@@ -60,7 +60,6 @@ impl Pending {
     /// Its gate closed: the failures before tell of another time.
     pub(super) fn closed(&mut self) {
         (self.failures, self.run, self.class, self.began_at) = (0, 0, None, None);
-        self.answered = true;
         self.ejected = false;
         self.wants = None;
     }

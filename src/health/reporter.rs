@@ -60,20 +60,25 @@ impl Reporter {
 
     /// Whether a report should go out now.
     pub fn due(&self, health: &Health, now: Millis) -> bool {
+        now >= self.due_at(health)
+    }
+
+    /// When the next report should go out, as things stand: for whoever can wait for an urgent one.
+    pub fn due_at(&self, health: &Health) -> Millis {
         if let Some(sent_at) = self.sent_at {
-            return now >= sent_at.saturating_add(UNANSWERED_MS);
+            return sent_at.saturating_add(UNANSWERED_MS);
         }
-        if now >= self.next_at {
-            return true;
+        if self.failures > 0 {
+            return self.next_at;
         }
         let urgent = health.urgent();
-        let is_over = |since: Millis| now >= since.saturating_add(self.patience_ms);
-        self.failures == 0
-            && (urgent.probe
-                || urgent.tripped_at.is_some_and(is_over)
-                || urgent
-                    .wanted_at
-                    .is_some_and(|at| is_over(at.max(self.reported_at.saturating_add(BASE_MS)))))
+        if urgent.probe {
+            return 0;
+        }
+        let after_latest = |at: Millis| at.max(self.reported_at.saturating_add(BASE_MS));
+        let urgent = [urgent.tripped_at, urgent.wanted_at.map(after_latest)].into_iter().flatten().min();
+        let urgent = urgent.map_or(Millis::MAX, |since| since.saturating_add(self.patience_ms));
+        urgent.min(self.next_at)
     }
 
     /// The report to send. It is under way until [`Self::answered`] or [`Self::failed`]; an earlier one that still is has

@@ -146,14 +146,14 @@ impl Health {
                 deployment.reset();
             }
             if let Some(record) = record {
-                let changed = deployment.merge(record, asked_at, now).into_iter();
-                changes.extend(changed.map(|(operation, transition)| Change {
+                let moved = deployment.merge(record, asked_at, now).into_iter();
+                changes.extend(moved.map(|(operation, transition)| Change {
                     deployment: id,
                     operation,
                     transition,
                 }));
             } else if answer.full && known.is_some() {
-                deployment.gate.enable();
+                deployment.gate.set_drained(false);
             }
             if deployment.pending.is_urgent() {
                 self.sharing.urgent.tripped_at.get_or_insert(now);
@@ -228,11 +228,7 @@ impl Deployment {
         self.merged = self.merged.max(record.change);
         let mut changes = Vec::new();
         if is_news {
-            if record.drained {
-                self.gate.drain()
-            } else {
-                self.gate.enable()
-            }
+            self.gate.set_drained(record.drained);
             self.merge_missing(record, now, &mut changes);
         }
         match record.ejected {

@@ -23,6 +23,15 @@ pub enum ClientError {
     NoClients,
     /// The admin API was called without the token for it, or there is none.
     InvalidAdminToken,
+    /// The admin API was asked about a deployment that is not there.
+    DeploymentNotFound {
+        /// What was asked for.
+        deployment: String,
+        /// The most similar name of a deployment.
+        nearest: Option<String>,
+    },
+    /// A switch of the admin API is at work in this isolate alone.
+    SwitchNotShared,
     /// The client may not use this model.
     ModelNotAllowed {
         /// Its name in the routes document.
@@ -95,8 +104,18 @@ pub enum ClientError {
         /// What it should use; also the value of the `Allow` header that a 405 must carry (RFC 9110, 15.5.6).
         allow: &'static str,
     },
-    /// An operation on objects that live in one upstream account (files, batches, stored responses, realtime), which
-    /// the gateway does not route.
+    /// What should be the id of a stored response cannot be one.
+    InvalidResponseId {
+        /// As it arrived.
+        id: String,
+    },
+    /// The client reaches nobody who could have stored this response.
+    ResponseNotFound {
+        /// As it arrived.
+        id: String,
+    },
+    /// An operation on objects that live in one upstream account (files, batches, realtime), which the gateway does not
+    /// route.
     StatefulOperation {
         /// As it arrived.
         path: String,
@@ -107,16 +126,23 @@ impl ClientError {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::InvalidJson(_) | Self::InvalidForm(_) | Self::MissingModel => 400,
+            Self::InvalidJson(_)
+            | Self::InvalidForm(_)
+            | Self::MissingModel
+            | Self::InvalidResponseId { .. } => 400,
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
             Self::ModelNotAllowed { .. } => 403,
-            Self::ModelNotFound { .. } | Self::UnknownPath { .. } | Self::StatefulOperation { .. } => 404,
+            Self::ModelNotFound { .. }
+            | Self::DeploymentNotFound { .. }
+            | Self::UnknownPath { .. }
+            | Self::ResponseNotFound { .. }
+            | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTooLarge { .. } => 413,
             Self::UnsupportedEncoding { .. } => 415,
             Self::Internal => 500,
             Self::UpstreamUnreachable { .. } => 502,
-            Self::NoEligibleDeployment { .. } | Self::RoutesUnavailable => 503,
+            Self::NoEligibleDeployment { .. } | Self::RoutesUnavailable | Self::SwitchNotShared => 503,
             Self::UpstreamTimeout { .. } | Self::DeadlineExceeded { .. } => 504,
         }
     }
@@ -126,6 +152,8 @@ impl ClientError {
         match self {
             Self::InvalidApiKey | Self::NoClients => "invalid_api_key",
             Self::InvalidAdminToken => "invalid_admin_token",
+            Self::DeploymentNotFound { .. } => "deployment_not_found",
+            Self::SwitchNotShared => "switch_not_shared",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::InvalidJson(_) => "invalid_json",
@@ -141,6 +169,8 @@ impl ClientError {
             Self::RoutesUnavailable => "routes_unavailable",
             Self::UnknownPath { .. } => "unknown_url",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::InvalidResponseId { .. } => "invalid_response_id",
+            Self::ResponseNotFound { .. } => "response_not_found",
             Self::StatefulOperation { .. } => "operation_not_supported",
         }
     }
@@ -154,6 +184,7 @@ impl ClientError {
     pub fn param(&self) -> Option<&'static str> {
         match self {
             Self::ModelNotAllowed { .. } | Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
+            Self::InvalidResponseId { .. } | Self::ResponseNotFound { .. } => Some("response_id"),
             _ => None,
         }
     }
@@ -168,6 +199,7 @@ impl ClientError {
             Self::UpstreamUnreachable { .. }
                 | Self::UpstreamTimeout { .. }
                 | Self::RoutesUnavailable
+                | Self::SwitchNotShared
                 | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
         )
     }
@@ -184,6 +216,15 @@ impl ClientError {
                 .into(),
             Self::InvalidAdminToken => "The admin API needs the value of the secret ADMIN_TOKEN, as \
                 'Authorization: Bearer TOKEN'. While that secret is not set, it is closed."
+                .into(),
+            Self::DeploymentNotFound { deployment, nearest } => format!(
+                "The routes document has no deployment '{}'.{} GET /admin/api/health lists them.",
+                quoted(deployment),
+                nearest.as_ref().map(|name| format!(" Did you mean '{}'?", quoted(name))).unwrap_or_default()
+            ),
+            Self::SwitchNotShared => "The switch is at work in the isolate that took this call, and nowhere else: the \
+                Durable Object that tells the others could not be reached. Try again; if it stays, check the binding \
+                HEALTH in wrangler.toml."
                 .into(),
             Self::ModelNotAllowed { client, model } => format!(
                 "Client '{}' may not use model '{}'. GET /v1/models lists what it may use; the \"models\" of the \
@@ -245,9 +286,20 @@ impl ClientError {
             Self::MethodNotAllowed { method, allow } => {
                 format!("Method {} is not allowed here. Use {allow}.", quoted(method))
             }
+            Self::InvalidResponseId { id } => format!(
+                "'{}' cannot be the id of a response. Use the id that the gateway's answer had, such as resp_abc123: up to \
+                 128 letters, digits, '_' and '-'.",
+                quoted(id)
+            ),
+            Self::ResponseNotFound { id } => format!(
+                "Response with id '{}' not found: no model that your key opens here stores responses. GET /v1/models \
+                 lists the models that you may use.",
+                quoted(id)
+            ),
             Self::StatefulOperation { path } => format!(
-                "{} works on objects that live in one provider's account, and this gateway does not route it. \
-                 Call the provider directly for it.",
+                "{} works on objects that live in one provider's account. Of such operations this gateway routes those on \
+                 stored responses: GET and DELETE /v1/responses/ID, and below it cancel and input_items. Call the provider \
+                 directly for others.",
                 quoted(path)
             ),
         }
@@ -302,6 +354,11 @@ mod tests {
             ClientError::InvalidApiKey,
             ClientError::NoClients,
             ClientError::InvalidAdminToken,
+            ClientError::DeploymentNotFound {
+                deployment: "azure-eastsu".into(),
+                nearest: Some("azure-eastus".into()),
+            },
+            ClientError::SwitchNotShared,
             ClientError::UnsupportedEncoding { encoding: "gzip".into() },
             ClientError::Internal,
             ClientError::ModelNotAllowed { client: "web-app".into(), model: "chat-gold".into() },
@@ -334,6 +391,8 @@ mod tests {
             ClientError::UnknownPath { method: "POST".into(), path: "/v1/chat/completion".into() },
             ClientError::MethodNotAllowed { method: "DELETE".into(), allow: "POST" },
             ClientError::StatefulOperation { path: "/v1/files".into() },
+            ClientError::InvalidResponseId { id: "../files".into() },
+            ClientError::ResponseNotFound { id: "resp_1".into() },
         ]
     }
 
@@ -398,12 +457,15 @@ mod tests {
             for error in [
                 ClientError::ModelNotAllowed { client: words.clone(), model: more.clone() },
                 ClientError::ModelNotFound { model: words.clone(), nearest: Some(more.clone()) },
+                ClientError::DeploymentNotFound { deployment: words.clone(), nearest: Some(more.clone()) },
                 ClientError::InvalidJson(words.clone()),
                 ClientError::InvalidForm(words.clone()),
                 ClientError::NoEligibleDeployment { model: words.clone(), reasons: vec![more.clone(); 9], returns_in_ms: None },
                 ClientError::UnknownPath { method: words.clone(), path: more.clone() },
                 ClientError::MethodNotAllowed { method: words.clone(), allow: "POST" },
                 ClientError::StatefulOperation { path: words.clone() },
+                ClientError::InvalidResponseId { id: words.clone() },
+                ClientError::ResponseNotFound { id: words.clone() },
             ] {
                 let message = error.message();
                 prop_assert!(message.chars().count() < 1000);

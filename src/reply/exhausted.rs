@@ -20,13 +20,21 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     // What the client can mend counts only where the request ended with it: put to another deployment, by an edge, it may
     // have been mended there, and what that one failed with is what stands between the client and an answer.
     let last = failures.len().saturating_sub(1);
-    let stands = |index: usize, failure: &Failure| index == last || failure.class.is_curable_elsewhere();
+    // That an account does not know an object means little while another one could not be asked; but one that does not offer the
+    // operation has no such object either.
+    let is_search = failures.iter().any(|failure| failure.unknown_object);
+    let stands = |index: usize, failure: &Failure| {
+        let may_have_it = !is_search || failure.class != ErrorClass::NotFound;
+        failure.unknown_object || (may_have_it && (index == last || failure.class.is_curable_elsewhere()))
+    };
     let standing = || failures.iter().enumerate().filter(|(index, failure)| stands(*index, failure));
     let only_late = standing().all(|(_, failure)| failure.class == ErrorClass::Timeout);
     if let Some(after_ms) = late_ms.filter(|_| only_late) {
         return (&ClientError::DeadlineExceeded { after_ms }).into();
     }
-    let Some((_, chosen)) = standing().min_by_key(|(_, failure)| rank(failure.class)) else {
+    let Some((_, chosen)) =
+        standing().min_by_key(|(_, failure)| (failure.unknown_object, rank(failure.class)))
+    else {
         return (&ClientError::DeadlineExceeded { after_ms: late_ms.unwrap_or_default() }).into();
     };
     let mut reply = in_their_words(chosen).unwrap_or_else(|| in_ours(chosen, attempts));
@@ -189,7 +197,14 @@ mod tests {
         let headers =
             vec![("retry-after".to_owned(), "77".to_owned()), ("x-request-id".to_owned(), "up-1".to_owned())];
         let response = Some(ErrorResponse { status, headers, body: body.as_bytes().to_vec() });
-        Failure { class, status: Some(status), hint_ms, reason: String::new(), response }
+        Failure {
+            class,
+            status: Some(status),
+            unknown_object: false,
+            hint_ms,
+            reason: String::new(),
+            response,
+        }
     }
 
     fn header<'r>(reply: &'r ErrorReply, name: &str) -> Option<&'r str> {
@@ -228,6 +243,30 @@ mod tests {
         ];
         let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
         assert_eq!((reply.status, header(&reply, "x-should-retry")), (429, Some("true")));
+    }
+
+    #[test]
+    fn that_an_object_is_unknown_is_told_only_where_nobody_may_have_it() {
+        const UNKNOWN: &str = r#"{"error":{"message":"Response with id 'resp_1' not found.","code":null}}"#;
+        const DOWN: &str = r#"{"error":{"message":"overloaded","code":"server_is_overloaded"}}"#;
+        let unknown = || Failure { unknown_object: true, ..said(ErrorClass::BadRequest, 404, None, UNKNOWN) };
+        let lacks_it = || said(ErrorClass::NotFound, 404, None, r#"{"error":{"message":"Invalid URL"}}"#);
+        for (failures, status, words) in [
+            (vec![unknown(), unknown()], 404, Some(UNKNOWN)),
+            // Who is down may be the one that has it.
+            (vec![said(ErrorClass::Unavailable, 503, None, DOWN), unknown()], 503, Some(DOWN)),
+            (vec![unknown(), Failure::silent(ErrorClass::Timeout, "headers"), unknown()], 504, None),
+            (vec![unknown(), said(ErrorClass::Auth, 401, None, DOWN)], 502, None),
+            // Who has no stored responses at all does not have this one.
+            (vec![unknown(), lacks_it()], 404, Some(UNKNOWN)),
+            (vec![lacks_it(), unknown(), lacks_it()], 404, Some(UNKNOWN)),
+        ] {
+            let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
+            assert_eq!(reply.status, status, "{failures:?}");
+            if let Some(words) = words {
+                assert_eq!(String::from_utf8_lossy(&reply.body), words);
+            }
+        }
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Facts {
     pub has_side_effects: bool,
     /// The response that this one goes on from: only the deployment that minted it knows it.
     pub previous_response_id: Option<String>,
+    /// The deployment that minted what the request goes on from or asks for, as far as it is remembered.
+    pub minted_by: Option<usize>,
     /// How long the client itself will wait, where it says so (`x-stainless-read-timeout`, `cf-aig-request-timeout`).
     pub patience_ms: Option<Millis>,
     /// One random number of this request in `0.0..1.0`, for `percent` without a sticky key.

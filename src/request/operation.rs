@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The stateless operations of the OpenAI API (its OpenAPI document, 2.3.0) that the gateway routes.
+/// The operations of the OpenAI API (its OpenAPI document, 2.3.0) that the gateway routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// `POST chat/completions`
@@ -20,6 +20,8 @@ pub enum Operation {
     ResponsesInputTokens,
     /// `POST responses/compact`
     ResponsesCompact,
+    /// What can be done with a response that was stored ([`super::stored`]): it names no model.
+    StoredResponses,
     /// `POST moderations`
     Moderations,
     /// `POST images/generations`
@@ -38,13 +40,14 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
         Self::ResponsesInputTokens,
         Self::ResponsesCompact,
+        Self::StoredResponses,
         Self::Moderations,
         Self::ImagesGenerations,
         Self::ImagesEdits,
@@ -63,6 +66,7 @@ impl Operation {
             Self::Responses => "responses",
             Self::ResponsesInputTokens => "responses/input_tokens",
             Self::ResponsesCompact => "responses/compact",
+            Self::StoredResponses => "responses/{id}",
             Self::Moderations => "moderations",
             Self::ImagesGenerations => "images/generations",
             Self::ImagesEdits => "images/edits",

@@ -8,6 +8,7 @@
 
 use super::operation::Operation;
 use super::percent;
+use super::stored::{Part, Stored};
 
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,19 +24,22 @@ pub enum Path {
     Models,
     /// One model, by its decoded name.
     Model(String),
-    /// Something of OpenAI's API that lives where it was made, such as a file or a stored response. These are not routed
-    /// yet; a client should learn that rather than doubt its URL.
+    /// To do something with a stored response. Its id is unchecked.
+    Stored(Stored),
+    /// Something else of OpenAI's API that lives where it was made, such as a file. It is made by a request that names no model,
+    /// so it is not routed; a client should learn that rather than doubt its URL.
     Stateful,
     /// Nothing that the gateway knows.
     Unknown,
 }
 
 impl Path {
-    /// The method that the path takes, as the value of an `allow` header; `None` where there is nothing to call.
+    /// The methods that the path takes, as the value of an `allow` header; `None` where there is nothing to call.
     pub fn allow(&self) -> Option<&'static str> {
         match self {
             Self::Operation { .. } => Some("POST"),
             Self::Models | Self::Model(_) => Some("GET"),
+            Self::Stored(stored) => Some(stored.allow()),
             Self::Stateful | Self::Unknown => None,
         }
     }
@@ -73,7 +77,7 @@ fn is_stateful(segments: &[&str]) -> bool {
 /// hide Azure's own paths; but a rule for `/live/*` comes before what OpenAI has of that name.
 pub fn parse(path: &str, prefixes: &[String]) -> Path {
     let plain = read(path);
-    if !matches!(plain, Path::Unknown | Path::Stateful) {
+    if !matches!(plain, Path::Unknown | Path::Stateful | Path::Stored(_)) {
         return plain;
     }
     // AI Gateway's `/v1` may stand before the prefix as well.
@@ -105,10 +109,23 @@ fn read(path: &str) -> Path {
         ["models", name @ ..] => Path::Model(percent::decode(&name.join("/"))),
         _ => match operation_at_end_of(rest) {
             Some((operation, [])) => Path::Operation { operation, model: None },
-            _ if is_stateful(rest) => Path::Stateful,
-            _ => Path::Unknown,
+            _ => match stored(rest) {
+                Some(stored) => Path::Stored(stored),
+                None if is_stateful(rest) => Path::Stateful,
+                None => Path::Unknown,
+            },
         },
     }
+}
+
+fn stored(segments: &[&str]) -> Option<Stored> {
+    let (id, part) = match segments {
+        ["responses", id] => (id, Part::Whole),
+        ["responses", id, "cancel"] => (id, Part::Cancel),
+        ["responses", id, "input_items"] => (id, Part::InputItems),
+        _ => return None,
+    };
+    Some(Stored { id: (*id).to_owned(), part })
 }
 
 /// What follows `deployments/`. Clients do not encode the name (openai-python does not), and `vendor/name` is a popular way
@@ -135,6 +152,7 @@ fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'
         let (before, last) = segments.split_at_checked(segments.len().checked_sub(length)?)?;
         let operation = Operation::ALL
             .into_iter()
+            .filter(|operation| *operation != Operation::StoredResponses)
             .find(|operation| operation.path().split('/').eq(last.iter().copied()))?;
         Some((operation, before))
     })
@@ -144,7 +162,7 @@ fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Path, parse};
+    use super::{Part, Path, Stored, parse};
     use crate::request::operation::Operation;
 
     fn prefixes() -> Vec<String> {
@@ -207,7 +225,7 @@ mod tests {
 
     #[test]
     fn every_operation_is_known_by_its_path() {
-        for operation in Operation::ALL {
+        for operation in Operation::ALL.into_iter().filter(|other| *other != Operation::StoredResponses) {
             for (path, model) in [
                 (format!("/v1/{}", operation.path()), None),
                 (format!("/openai/deployments/m/{}", operation.path()), Some("m".to_owned())),
@@ -215,6 +233,31 @@ mod tests {
                 assert_eq!(parse(&path, &[]), Path::Operation { operation, model }, "{path}");
             }
         }
+    }
+
+    #[test]
+    fn stored_responses_are_known_in_every_form_of_a_path() {
+        let stored = |id: &str, part| Path::Stored(Stored { id: id.to_owned(), part });
+        for start in
+            ["", "/v1", "/openai", "/openai/v1", "/v1/openai/v1", "/ai/azure/eu/openai/v1", "/v1/ai/azure"]
+        {
+            for (end, part, allow) in [
+                ("", Part::Whole, "GET, DELETE"),
+                ("/cancel", Part::Cancel, "POST"),
+                ("/input_items", Part::InputItems, "GET"),
+            ] {
+                let path = format!("{start}/responses/resp_1{end}");
+                let read = parse(&path, &prefixes());
+                assert_eq!((&read, read.allow()), (&stored("resp_1", part), Some(allow)), "{path}");
+            }
+        }
+        // Nothing is decoded: what is no plain id is refused later.
+        assert_eq!(parse("/v1/responses/%2e%2e", &[]), stored("%2e%2e", Part::Whole));
+        // Operations have their names before ids have them, and so have those behind a rule's prefix.
+        let compact = Path::Operation { operation: Operation::ResponsesCompact, model: None };
+        assert_eq!(parse("/v1/responses/compact", &[]), compact);
+        let embeddings = Path::Operation { operation: Operation::Embeddings, model: None };
+        assert_eq!(parse("/responses/embeddings", &["/responses".to_owned()]), embeddings);
     }
 
     #[test]
@@ -228,8 +271,8 @@ mod tests {
             ("/v1/models/a%2Fb", Path::Model("a/b".to_owned())),
             ("/v1/models/a/b", Path::Model("a/b".to_owned())),
             // Bound to who made them.
-            ("/v1/responses/resp_1", Path::Stateful),
-            ("/v1/responses/resp_1/input_items", Path::Stateful),
+            ("/v1/responses/resp_1/more", Path::Stateful),
+            ("/v1/responses/resp_1/input_items/msg_1", Path::Stateful),
             ("/v1/chat/completions/chatcmpl-1/messages", Path::Stateful),
             ("/openai/files", Path::Stateful),
             ("/v1/batches/b/cancel", Path::Stateful),

@@ -190,6 +190,24 @@ pub struct Deployment {
     pub identity: String,
 }
 
+impl Deployment {
+    /// Whether what one of the two has stored, the other one has as well: it lies in the account, at OpenAI in the project, on Azure
+    /// in the resource.
+    pub fn shares_storage_with(&self, other: &Self) -> bool {
+        match (&self.upstream, &other.upstream) {
+            (
+                Upstream::OpenAi { base, organization, project, .. },
+                Upstream::OpenAi { base: base2, organization: organization2, project: project2, .. },
+            ) => {
+                (base, organization, project, &self.api_key)
+                    == (base2, organization2, project2, &other.api_key)
+            }
+            (Upstream::Azure { resource, .. }, Upstream::Azure { resource: other, .. }) => resource == other,
+            _ => false,
+        }
+    }
+}
+
 /// A deployment cannot be used because the environment lacks this variable, or has a value that cannot be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disabled {
@@ -325,6 +343,16 @@ pub struct Target {
     pub weight: f64,
     /// Tier; lower is tried first.
     pub priority: u32,
+}
+
+impl Target {
+    /// Whether one of the deployments that it leads to is wanted.
+    pub fn leads_to(&self, is_wanted: &dyn Fn(&Deployment) -> bool) -> bool {
+        match &self.to {
+            Destination::Deployment(deployment) => is_wanted(deployment),
+            Destination::Node(node) => node.targets.iter().any(|target| target.leads_to(is_wanted)),
+        }
+    }
 }
 
 /// The end of an arrow.

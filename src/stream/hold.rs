@@ -115,6 +115,7 @@ fn malformed() -> Failure {
     Failure {
         class: ErrorClass::Unavailable,
         status: Some(200),
+        unknown_object: false,
         hint_ms: None,
         reason: "malformed_event".to_owned(),
         response: None,

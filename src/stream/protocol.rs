@@ -50,7 +50,7 @@ impl Protocol {
     pub fn of(operation: Operation) -> Self {
         match operation {
             Operation::ChatCompletions | Operation::Completions => Self::Chat,
-            Operation::Responses => Self::Responses,
+            Operation::Responses | Operation::StoredResponses => Self::Responses,
             _ => Self::Other,
         }
     }

@@ -16,9 +16,9 @@ use crate::request::operation::Operation;
 use crate::request::percent;
 use crate::routes::graph::{AzureApi, Via};
 
-/// `{base}/openai/{operation}`: without `/v1`, which AI Gateway adds itself.
-pub(super) fn openai_address(via: &Via, operation: Operation) -> Address {
-    Address { url: format!("{}/openai/{}", via.base, operation.path()), api_version: None }
+/// `{base}/openai/{path}`: without `/v1`, which AI Gateway adds itself.
+pub(super) fn openai_address(via: &Via, path: &str) -> Address {
+    Address { url: format!("{}/openai/{path}", via.base), api_version: None }
 }
 
 /// `{base}/azure-openai/{resource name}/{deployment}/{operation}`: without `/openai/deployments`. It leads to the dated API alone,

@@ -11,13 +11,18 @@ use crate::routes::graph::AzureApi;
 /// The first version in which the dated API has Responses (a preview; versions compare as text).
 const FIRST_WITH_RESPONSES: &str = "2025-03-01";
 
-/// Where `operation` is done by `deployment` of `resource`.
+/// Where `operation`, whose path is `path`, is done by `deployment` of `resource`.
 ///
-/// - v1: `{resource}/openai/v1/{operation}`;
-/// - dated: `{resource}/openai/deployments/{deployment}/{operation}`, or `{resource}/openai/{operation}` for what is not kept
+/// - v1: `{resource}/openai/v1/{path}`;
+/// - dated: `{resource}/openai/deployments/{deployment}/{path}`, or `{resource}/openai/{path}` for what is not kept
 ///   below a deployment.
-pub(super) fn address(resource: &str, deployment: &str, api: &AzureApi, operation: Operation) -> Address {
-    let path = operation.path();
+pub(super) fn address(
+    resource: &str,
+    deployment: &str,
+    api: &AzureApi,
+    operation: Operation,
+    path: &str,
+) -> Address {
     let url = match api {
         AzureApi::V1 { .. } => format!("{resource}/openai/v1/{path}"),
         AzureApi::Dated(_) if is_below_deployment(operation) => {
@@ -47,7 +52,10 @@ pub(super) fn credentials(key: &str) -> Option<(&'static str, String)> {
 pub(super) fn supports(api: &AzureApi, operation: Operation) -> bool {
     match operation {
         Operation::Moderations | Operation::ImagesVariations => false,
-        Operation::Responses | Operation::ResponsesInputTokens | Operation::ResponsesCompact => {
+        Operation::Responses
+        | Operation::ResponsesInputTokens
+        | Operation::ResponsesCompact
+        | Operation::StoredResponses => {
             !matches!(api, AzureApi::Dated(version) if version.as_str() < FIRST_WITH_RESPONSES)
         }
         _ => true,

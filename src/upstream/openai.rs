@@ -3,11 +3,10 @@
 //! Source: <https://platform.openai.com/docs/api-reference>.
 
 use super::Address;
-use crate::request::operation::Operation;
 
-/// `{base}/{operation}`: the base URL has its `/v1`.
-pub(super) fn address(base: &str, operation: Operation) -> Address {
-    Address { url: format!("{base}/{}", operation.path()), api_version: None }
+/// `{base}/{path}`: the base URL has its `/v1`.
+pub(super) fn address(base: &str, path: &str) -> Address {
+    Address { url: format!("{base}/{path}"), api_version: None }
 }
 
 /// The key as a bearer token, and what the account is billed by. Without a key there is no header: compatible servers may

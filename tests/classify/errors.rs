@@ -307,6 +307,68 @@ fn a_404_for_what_the_caller_named_is_the_callers() {
 }
 
 #[test]
+fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
+    let of = |param: &str, code: Option<&str>, message: &str| {
+        json!({ "error": {
+            "message": message, "type": "invalid_request_error", "param": param, "code": code,
+        } })
+    };
+    for (status, body, unknown_object) in [
+        // Responses that went on from one, and requests for one; OpenAI and Azure use the same words.
+        (
+            400,
+            of(
+                "previous_response_id",
+                Some("previous_response_not_found"),
+                "Previous response with id 'resp_1' not found.",
+            ),
+            true,
+        ),
+        (400, invalid(None, "Previous response with id 'resp_1' not found."), true),
+        (404, invalid(None, "Response with id 'resp_1' not found."), true),
+        (
+            404,
+            invalid(None, "Item with id 'rs_1' not found. Items are not persisted when `store` is false."),
+            true,
+        ),
+        (404, invalid(None, "Conversation with id 'conv_1' not found."), true),
+        (404, invalid(None, "No such File object: file-1"), true),
+        // An id of another upstream's form.
+        (
+            400,
+            of("previous_response_id", Some("invalid_value"), "Invalid 'previous_response_id': 'x'."),
+            true,
+        ),
+        // Reasoning and compactions are encrypted with the key of an organization.
+        (
+            400,
+            invalid("invalid_encrypted_content", "The encrypted content gAAA… could not be verified."),
+            true,
+        ),
+        (400, invalid(None, "The encrypted content for item rs_1 could not be verified. Reason: …"), true),
+        // What is wrong wherever it is asked for.
+        (400, invalid(None, "Cannot cancel a synchronous response."), false),
+        (400, of("temperature", Some("invalid_value"), "Invalid 'temperature'."), false),
+        (422, of("response_id", None, "Unprocessable"), false),
+    ] {
+        let failure = answer(status, &[], body.to_string().as_bytes());
+        assert_eq!((failure.class, failure.unknown_object), (BadRequest, unknown_object), "{status} {body}");
+    }
+    // The deployment itself is not there: that is its failure.
+    for (status, body) in [
+        (404, invalid("model_not_found", "The model `gpt-x` does not exist.")),
+        (404, azure("404", "Resource not found")),
+    ] {
+        let failure = answer(status, &[], body.to_string().as_bytes());
+        assert_eq!((failure.class, failure.unknown_object), (NotFound, false), "{status} {body}");
+    }
+    // The same behind a success.
+    let event = json!({ "code": "previous_response_not_found", "message": "Previous response with id 'resp_1' not found." });
+    let failure = classify_event_error(&event);
+    assert_eq!((failure.class, failure.unknown_object), (BadRequest, true));
+}
+
+#[test]
 fn a_status_without_json_is_classified_alone() {
     let rows = [
         (301, "<html>Moved</html>", Unavailable), // redirects are not followed

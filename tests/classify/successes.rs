@@ -215,3 +215,32 @@ fn an_event_stream_is_known_by_its_media_type() {
         assert!(!is_event_stream(content_type), "{content_type}");
     }
 }
+
+#[test]
+fn a_stored_response_is_an_answer_however_it_ended() {
+    let record = |status: &str, error: Value| json!({ "id": "resp_1", "object": "response", "status": status, "error": error, "output": [] });
+    let failed = record("failed", json!({ "code": "server_error", "message": "The model failed." }));
+    for answer in [
+        failed.clone(),
+        record("cancelled", Value::Null),
+        json!({ "id": "resp_1", "object": "response", "deleted": true }),
+        json!({ "object": "list", "data": [], "has_more": false }),
+    ] {
+        let body = answer.to_string();
+        assert_eq!(fault(Operation::StoredResponses, JSON, body.as_bytes()), None, "{answer}");
+    }
+    // What has just failed is a failure.
+    assert!(fault(Operation::Responses, JSON, failed.to_string().as_bytes()).is_some());
+    // An error that is no response, and nothing.
+    for body in [r#"{"error":{"message":"overloaded"}}"#, "", "<html>", r#"{"ok":true}"#] {
+        assert!(fault(Operation::StoredResponses, JSON, body.as_bytes()).is_some(), "{body}");
+    }
+    let deleted = Success {
+        operation: Operation::StoredResponses,
+        status: 204,
+        content_type: "",
+        body: b"",
+        is_whole: true,
+    };
+    assert_eq!(fault_behind_success(&deleted), None);
+}

@@ -47,6 +47,23 @@ describe("healthy upstreams", () => {
     }
   });
 
+  test("responses are stored by the account that made them, until they are deleted", async () => {
+    const client = new OpenAI({ baseURL: simulator.openai.endpoint, apiKey: simulator.openai.key, maxRetries: 0 });
+    const status = (work) => work.then(() => 200, (error) => [error.status, error.code]);
+    const { id } = await client.responses.create({ model: "gpt-4o", input: "hi" });
+    const follow = { model: "gpt-4o", input: "go on", previous_response_id: id };
+    assert.equal((await client.responses.create(follow)).previous_response_id, id);
+    assert.equal((await client.responses.retrieve(id)).id, id);
+    const headers = { "api-key": simulator.eastus.key };
+    const elsewhere = await fetch(`${simulator.eastus.url}/openai/v1/responses/${id}`, { headers });
+    assert.equal((await elsewhere.json()).error.message, `Response with id '${id}' not found.`);
+    const { id: kept } = await client.responses.create({ model: "gpt-4o", input: "hi", store: false });
+    assert.deepEqual(await status(client.responses.retrieve(kept)), [404, null]);
+    await client.responses.delete(id);
+    assert.deepEqual(await status(client.responses.retrieve(id)), [404, null]);
+    assert.deepEqual(await status(client.responses.create(follow)), [400, "previous_response_not_found"]);
+  });
+
   test("Azure's stream begins with a chunk that has no choices", async () => {
     const body = await (await azureCall(AZURE_CHAT, undefined, { ...CHAT, stream: true })).text();
     const first = JSON.parse(body.slice("data: ".length, body.indexOf("\n")));

@@ -39,6 +39,7 @@ pub fn facts() -> Facts {
         replayable: true,
         has_side_effects: false,
         previous_response_id: None,
+        minted_by: None,
         patience_ms: None,
         draw: 0.5,
     }
@@ -77,7 +78,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// With OpenAI deployments of these names.
+    /// With OpenAI deployments of these names, each in an account of its own.
     pub fn new(names: &[&str]) -> Self {
         let deployments = names.iter().enumerate().map(|(id, name)| Rc::new(deployment(id, name))).collect();
         let settings = Settings {
@@ -175,7 +176,7 @@ fn deployment(id: usize, name: &str) -> Deployment {
             project: None,
         },
         via: None,
-        api_key: Secret::new("k"),
+        api_key: Secret::new(name),
         disabled: None,
         region: None,
         quality: 0,

@@ -4,4 +4,6 @@
 
 mod isolate;
 mod properties;
+mod region;
+mod sharing;
 mod stories;

@@ -116,6 +116,7 @@ fn versions_without_a_date_mean_the_v1_api() {
         assert_eq!(*api, expected, "{version}");
         let call = Call {
             operation: Operation::ChatCompletions,
+            stored: None,
             query: "",
             node: "chat",
             client: "app",

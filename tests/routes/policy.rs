@@ -102,6 +102,7 @@ fn with_field(name: &str, value: Value) -> Facts {
         replayable: true,
         has_side_effects: false,
         previous_response_id: None,
+        minted_by: None,
         patience_ms: None,
         draw: 0.5,
     }

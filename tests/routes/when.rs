@@ -47,6 +47,7 @@ fn facts() -> Facts {
         replayable: true,
         has_side_effects: false,
         previous_response_id: None,
+        minted_by: None,
         patience_ms: None,
         draw: 0.5,
     }

@@ -42,6 +42,11 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     let medium = Medium::of(success.content_type);
     let answers_in_json = answers_in_json(success.operation, success.content_type);
     let body = if answers_in_json { without_mark(success.body).trim_ascii_start() } else { success.body };
+    // To have deleted something may need no words.
+    let may_be_empty = success.operation == Operation::StoredResponses && success.status == 204;
+    if may_be_empty {
+        return None;
+    }
     if matches!(success.status, 204 | 205) || (body.is_empty() && success.is_whole) {
         return fault(ErrorClass::Truncated, "empty");
     }
@@ -62,7 +67,11 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
         Err(NoJson::EndedEarly) => return fault(ErrorClass::Truncated, "ended_early"),
         Err(NoJson::Invalid) => return fault(ErrorClass::Unavailable, "not_json"),
     };
-    if let Some(error) = envelope.error.filter(|_| envelope.has_failed || !envelope.has_result) {
+    // A stored response that failed is what was asked for.
+    let is_record =
+        success.operation == Operation::StoredResponses && envelope.members.contains(&Member::Object);
+    let is_fault = !is_record && (envelope.has_failed || !envelope.has_result);
+    if let Some(error) = envelope.error.filter(|_| is_fault) {
         return Some(Failure { status: Some(success.status), ..classify_event_error(&error) });
     }
     if !answer_members(success.operation).iter().any(|member| envelope.members.contains(member)) {
@@ -129,6 +138,7 @@ fn answer_members(operation: Operation) -> &'static [Member] {
         Operation::ChatCompletions | Operation::Completions => &[Choices],
         Operation::Embeddings => &[Data, Embeddings],
         Operation::Responses => &[Output, Id, Status, Object],
+        Operation::StoredResponses => &[Id, Object, Data, Output, Status],
         Operation::ResponsesInputTokens => &[InputTokens, Object],
         Operation::ResponsesCompact => &[Output, Object],
         Operation::Moderations => &[Results],

@@ -49,6 +49,7 @@ impl Guide for Choice<'_, '_> {
             Destination::Node(_) => true,
         };
         let order = order(node, &walk.facts, walk.sticky(), &usable, self.around);
+        let order = walk.minting_first(node, order);
         let ejected = |index: &usize| match &node.targets.get(*index)?.to {
             Destination::Deployment(deployment) => {
                 walk.refusal(deployment, self.around.health, self.around.now).map(|_| deployment.id)

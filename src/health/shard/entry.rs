@@ -328,11 +328,7 @@ impl Entry {
         if drained == self.saved.gate.is_drained() {
             return;
         }
-        if drained {
-            self.saved.gate.drain()
-        } else {
-            self.saved.gate.enable()
-        }
+        self.saved.gate.set_drained(drained);
         *change += 1;
         self.saved.change = *change;
     }

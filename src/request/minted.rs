@@ -1,0 +1,97 @@
+//! Who minted which response, as far as one isolate has seen.
+//!
+//! A response lives in the account that made it, and its id does not tell whose that is. What an isolate has seen saves the
+//! request that goes on from it a search; what it has not seen, or has forgotten, is searched for. So nothing depends on it.
+//!
+//! Invariants: never more than [`MOST`] ids; the newest are known. Only hashes are kept, of ids as of deployments.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::stored::is_id;
+use crate::attempt::classify::values_of;
+use crate::rng::stable_hash;
+use crate::routes::graph::{Deployment, Graph};
+
+/// Most ids that are remembered: some hundred kilobytes.
+pub const MOST: usize = 4096;
+
+/// What every id of a response begins with, at OpenAI, on Azure and at servers that are compatible with them.
+const PREFIX: &str = "resp";
+
+/// Who minted which response.
+#[derive(Debug, Default)]
+pub struct Minted {
+    /// From the hash of an id to that of the deployment's identity.
+    by: BTreeMap<u64, u64>,
+    /// The ids, oldest first.
+    ages: VecDeque<u64>,
+}
+
+impl Minted {
+    /// Nothing is known yet.
+    pub const fn new() -> Self {
+        Self { by: BTreeMap::new(), ages: VecDeque::new() }
+    }
+
+    /// Remembers that `deployment` has the response of this id.
+    pub fn learn(&mut self, id: &str, deployment: &Deployment) {
+        let id = stable_hash(id.as_bytes());
+        if self.by.insert(id, stable_hash(deployment.identity.as_bytes())).is_none() {
+            self.ages.push_back(id);
+        }
+        if self.ages.len() > MOST
+            && let Some(oldest) = self.ages.pop_front()
+        {
+            self.by.remove(&oldest);
+        }
+    }
+
+    /// The deployment that has the response of this id, by its index in `graph`.
+    pub fn by(&self, id: &str, graph: &Graph) -> Option<usize> {
+        let identity = self.by.get(&stable_hash(id.as_bytes()))?;
+        let mut deployments = graph.deployments.iter();
+        let minting = deployments.find(|known| stable_hash(known.identity.as_bytes()) == *identity);
+        minting.map(|deployment| deployment.id)
+    }
+}
+
+/// The id of the response that an answer is, by its first bytes: a JSON body, or a stream that begins with
+/// `response.created`.
+pub fn id_in(answer: &[u8]) -> Option<&str> {
+    values_of(answer, "\"id\"").find_map(|value| {
+        let value = value.strip_prefix(b"\"")?;
+        let end = value.iter().position(|byte| *byte == b'"')?;
+        let id = str::from_utf8(value.get(..end)?).ok()?;
+        (id.starts_with(PREFIX) && is_id(id)).then_some(id)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_an_answer_is_found_in_its_first_bytes() {
+        for (answer, expected) in [
+            (r#"{"id":"resp_1","object":"response","output":[{"id":"msg_1"}]}"#, Some("resp_1")),
+            // Members in another order, and a conversation with an id of its own.
+            (r#"{"conversation":{"id":"conv_1"},"id" : "resp_2"}"#, Some("resp_2")),
+            (
+                r#"{"previous_response_id":"resp_0","metadata":{"note":"\"id\":\"resp_9\""},"id":"resp_3"}"#,
+                Some("resp_3"),
+            ),
+            (
+                "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_4\"}}\n\n",
+                Some("resp_4"),
+            ),
+            // A list of input items names the items alone.
+            (r#"{"object":"list","data":[{"id":"msg_1"}],"first_id":"msg_1"}"#, None),
+            (r#"{"id":"resp_cut"#, None),
+            (r#"{"id":"resp/../x"}"#, None),
+            (r#"{"id":7}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(id_in(answer.as_bytes()), expected, "{answer}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Isolates that share a shard, and shards that share a hub, on one clock that tests move.
+
+use switchyard::attempt::class::ErrorClass::{self, Unavailable};
+use switchyard::health::gate::Admission;
+use switchyard::health::limits::Limits;
+use switchyard::health::reporter::Reporter;
+use switchyard::health::shard::Shard;
+use switchyard::health::wire::{Answer, Report};
+use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
+use switchyard::request::operation::Operation::{self, ChatCompletions as Chat};
+use switchyard::rng::SplitMix64;
+use switchyard::time::Millis;
+
+use crate::isolate::START;
+
+/// The deployments of every isolate here, by id.
+pub const NAMES: [&str; 2] = ["east", "west"];
+
+/// Reports a second: so many that everybody is told to come again in a second. What comes of fewer, `slots` shows.
+pub const RATE: u32 = 1_000_000;
+
+/// One isolate with its end of sharing.
+pub struct Member {
+    pub health: Health,
+    pub reporter: Reporter,
+    pub rng: SplitMix64,
+}
+
+/// A region.
+pub struct Region {
+    pub members: Vec<Member>,
+    pub shard: Shard,
+    pub now: Millis,
+    pub rng: SplitMix64,
+    /// Whether reports arrive.
+    pub is_up: bool,
+}
+
+pub fn health() -> Health {
+    Health::new(NAMES.map(|name| (name, Limits::default())))
+}
+
+impl Member {
+    pub fn new(id: u64) -> Self {
+        Self { health: health(), reporter: Reporter::new(id), rng: SplitMix64::new(id) }
+    }
+
+    pub fn begin(&mut self, now: Millis) -> Ticket {
+        self.health.begin(0, Chat, 0, now)
+    }
+
+    pub fn end(&mut self, ticket: Ticket, outcome: Outcome, now: Millis) -> Vec<Change> {
+        self.health.record(ticket, &Sample::of(outcome), now, &mut self.rng)
+    }
+
+    pub fn attempt(&mut self, outcome: Outcome, now: Millis) -> Vec<Change> {
+        self.attempt_at(0, Chat, outcome, now)
+    }
+
+    pub fn attempt_at(
+        &mut self,
+        id: usize,
+        operation: Operation,
+        outcome: Outcome,
+        now: Millis,
+    ) -> Vec<Change> {
+        let ticket = self.health.begin(id, operation, 0, now);
+        self.end(ticket, outcome, now)
+    }
+
+    pub fn fail(&mut self, class: ErrorClass, now: Millis) -> Vec<Change> {
+        self.attempt(Outcome::Failed { class, hint_ms: None }, now)
+    }
+
+    pub fn trip(&mut self, now: Millis) {
+        for _ in 0..5 {
+            self.fail(Unavailable, now);
+        }
+    }
+
+    pub fn admission(&self, now: Millis) -> Admission {
+        self.health.admission(0, Chat, now)
+    }
+
+    pub fn is_open(&self, now: Millis) -> bool {
+        self.admission(now) == Admission::Open
+    }
+
+    /// How long it is still ejected; 0 where it is not, or waits for its probe.
+    pub fn ejected_ms(&self, now: Millis) -> Millis {
+        self.health.snapshot(now)[0].gate.until.map_or(0, |until| until.saturating_sub(now))
+    }
+
+    /// As the walk does: sends a request there if it may, or wants to. The ticket if it is a probe; others are answered.
+    pub fn request(&mut self, now: Millis) -> Option<Ticket> {
+        match self.admission(now) {
+            Admission::Open => {
+                self.attempt(Outcome::Alive, now);
+                None
+            }
+            Admission::Probe => Some(self.begin(now)),
+            Admission::Refused(_) => {
+                self.health.want(0, false, now);
+                None
+            }
+        }
+    }
+}
+
+impl Region {
+    pub fn new(members: u64) -> Self {
+        let mut rng = SplitMix64::new(99);
+        Self {
+            members: (1..=members).map(Member::new).collect(),
+            shard: Shard::new(&mut rng),
+            now: START,
+            rng,
+            is_up: true,
+        }
+    }
+
+    /// A region in which everybody has reported once.
+    pub fn acquainted(members: u64) -> Self {
+        let mut region = Self::new(members);
+        region.report_all();
+        region.wait(1_000);
+        region
+    }
+
+    pub fn wait(&mut self, ms: Millis) -> &mut Self {
+        self.now += ms;
+        self
+    }
+
+    /// One isolate reports, due or not, over the wire.
+    pub fn report(&mut self, nth: usize) -> Vec<Change> {
+        let member = &mut self.members[nth];
+        let report = member.reporter.report(&mut member.health, RATE, self.now, &mut member.rng);
+        if !self.is_up {
+            member.reporter.failed(&mut member.health, self.now, &mut member.rng);
+            return Vec::new();
+        }
+        let report = Report::parse(report.to_json().as_bytes()).unwrap();
+        let answer = self.shard.report(&report, self.now, &mut self.rng);
+        let answer = Answer::parse(answer.to_json().as_bytes()).unwrap();
+        let member = &mut self.members[nth];
+        member.reporter.answered(&mut member.health, &answer, self.now, &mut member.rng)
+    }
+
+    /// Everybody who is due reports, until nobody is. How many reports that took.
+    pub fn settle(&mut self) -> usize {
+        let mut reports = 0;
+        while let Some(nth) =
+            self.members.iter().position(|member| member.reporter.due(&member.health, self.now))
+        {
+            self.report(nth);
+            reports += 1;
+        }
+        reports
+    }
+
+    pub fn report_all(&mut self) {
+        for nth in 0..self.members.len() {
+            self.report(nth);
+        }
+    }
+
+    /// The object is evicted and comes back with what was stored.
+    pub fn evict(&mut self) {
+        let head = serde_json::to_string(&self.shard.head()).unwrap();
+        let saved: Vec<(String, String)> = self
+            .shard
+            .changed_since(0)
+            .map(|(identity, saved)| (identity.to_owned(), serde_json::to_string(saved).unwrap()))
+            .collect();
+        let saved =
+            saved.into_iter().map(|(identity, text)| (identity, serde_json::from_str(&text).unwrap()));
+        self.shard = Shard::restore(serde_json::from_str(&head).unwrap(), saved, self.now);
+    }
+
+    /// The object loses what was stored.
+    pub fn lose(&mut self) {
+        self.shard = Shard::new(&mut self.rng);
+    }
+
+    /// Asks the hub.
+    pub fn poll(&mut self, hub: &mut Shard) {
+        let report = self.shard.report_to_hub(self.now);
+        let report = Report::parse(report.to_json().as_bytes()).unwrap();
+        let answer = hub.report(&report, self.now, &mut self.rng);
+        let answer = Answer::parse(answer.to_json().as_bytes()).unwrap();
+        self.shard.learn_from_hub(&answer, self.now);
+    }
+
+    /// How many let traffic through.
+    pub fn open(&self) -> usize {
+        self.members.iter().filter(|member| member.is_open(self.now)).count()
+    }
+
+    /// To the end of the longest ejection.
+    pub fn sit_out(&mut self) -> &mut Self {
+        let longest = self.members.iter().map(|member| member.ejected_ms(self.now)).max().unwrap();
+        self.wait(longest)
+    }
+
+    /// All that were told to probe, which is one at most.
+    pub fn probes(&mut self) -> Vec<(usize, Ticket)> {
+        let now = self.now;
+        let members = self.members.iter_mut().enumerate();
+        members.filter_map(|(nth, member)| Some((nth, member.request(now)?))).collect()
+    }
+}

@@ -1,0 +1,325 @@
+//! Requests about what an upstream has stored: who is asked, in which order, and what is remembered.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod graphs;
+
+use std::rc::Rc;
+
+use graphs::{Builder, Isolate, facts};
+use proptest::prelude::*;
+use switchyard::attempt::class::{ErrorClass, Triggers};
+use switchyard::attempt::failure::Failure;
+use switchyard::attempt::machine::{Action, Event, Machine, Reply};
+use switchyard::reply::error::ClientError;
+use switchyard::request::facts::Facts;
+use switchyard::request::minted::{MOST, Minted};
+use switchyard::request::operation::Operation;
+use switchyard::request::stored::{self, Part, Stored};
+use switchyard::routes::glob::Glob;
+use switchyard::routes::graph::{
+    AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Rule, Secret, Strategy as Order, Upstream,
+};
+use switchyard::routes::when::{BUCKETS, Condition, Fact, Test};
+
+/// Each name its own account, unless two begin with the same letter.
+fn builder(names: &[&str]) -> Builder {
+    let mut build = Builder::new(names);
+    for name in names {
+        build.edit(name, |deployment| {
+            deployment.api_key = Secret::new(name.chars().take(1).collect::<String>());
+        });
+    }
+    build
+}
+
+fn unknown_object() -> Failure {
+    Failure { unknown_object: true, status: Some(400), ..Failure::silent(ErrorClass::BadRequest, "unknown") }
+}
+
+/// Who is asked, in order, while nobody but `knows` has the object; and the reply.
+fn asked(graph: &Rc<Graph>, entry: &Rc<Node>, facts: Facts, knows: Option<&str>) -> (Vec<String>, Reply) {
+    let mut isolate = Isolate::new(graph, 1);
+    let mut around = isolate.around(1_000);
+    let (mut machine, mut action) = Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut around);
+    let mut names = Vec::new();
+    loop {
+        let event = match action {
+            Action::Dispatch(dispatch) => {
+                names.push(dispatch.deployment.name.clone());
+                let number = dispatch.number;
+                if knows == Some(dispatch.deployment.name.as_str()) {
+                    Event::Answered { number, status: 200 }
+                } else {
+                    Event::Failed { number, failure: unknown_object() }
+                }
+            }
+            Action::Reply(reply) => return (names, reply),
+            other => panic!("{other:?}"),
+        };
+        action = machine.on(event, &mut around);
+    }
+}
+
+#[test]
+fn an_unknown_object_is_looked_for_at_every_account_once() {
+    let mut build = builder(&["a", "b", "a2", "c"]);
+    let entry = build.node_with(Order::Priority, &["a", "b", "a2", "c"], |node| {
+        // Neither is about a failure of these targets, and a second try of one would be in vain.
+        node.policy.fallback_on =
+            Some(Triggers { classes: vec![ErrorClass::RateLimit], statuses: Vec::new() });
+        node.policy.retry = Some(Retry { on: Triggers::of(|_| true), ..Retry::default() });
+    });
+    let graph = build.graph();
+    let (names, reply) = asked(&graph, &entry, facts(), None);
+    assert_eq!((names.join(" "), reply), ("a b c".to_owned(), Reply::Exhausted));
+    let (names, reply) = asked(&graph, &entry, facts(), Some("b"));
+    assert_eq!((names.join(" "), reply), ("a b".to_owned(), Reply::Pass));
+}
+
+proptest! {
+    /// Whatever the graph, and whatever else fails on the way.
+    #[test]
+    fn a_search_ends_asks_nobody_twice_and_crosses_no_requirement(
+        recipe in graphs::recipe(),
+        answers in proptest::collection::vec(0..4_u8, 6),
+        minted_by in proptest::option::of(0..7_usize),
+    ) {
+        let (graph, entry) = recipe.build();
+        let mut isolate = Isolate::new(&graph, 1);
+        let mut around = isolate.around(1_000);
+        let facts = Rc::new(Facts { minted_by, ..facts() });
+        let (mut machine, mut action) = Machine::start(Rc::clone(&graph), facts, &entry, &mut around);
+        let mut strangers = Vec::new();
+        for _ in 0..1_000 {
+            let event = match action {
+                Action::Dispatch(dispatch) => {
+                    let id = dispatch.deployment.id;
+                    prop_assert!(!strangers.contains(&id), "asked again: {}", machine.trail());
+                    prop_assert!(dispatch.deployment.quality >= graph.settings.requirements.min_quality);
+                    let number = dispatch.number;
+                    match answers[id] {
+                        0 => Event::Failed { number, failure: Failure::silent(ErrorClass::Unavailable, "down") },
+                        1 => Event::Answered { number, status: 200 },
+                        _ => {
+                            strangers.push(id);
+                            Event::Failed { number, failure: unknown_object() }
+                        }
+                    }
+                }
+                Action::Sleep { ms } => {
+                    around.now += ms;
+                    Event::Woke
+                }
+                Action::Reply(_) | Action::Stop => return Ok(()),
+                Action::Wait => {
+                    prop_assert!(false, "nothing is under way");
+                    return Ok(());
+                }
+            };
+            action = machine.on(event, &mut around);
+        }
+        prop_assert!(false, "no end: {}", machine.trail());
+    }
+}
+
+#[test]
+fn it_is_looked_for_behind_edges_after_the_targets() {
+    let mut build = builder(&["a", "b", "long", "much", "outer"]);
+    let (long, much, outer) = (build.deployment("long"), build.deployment("much"), build.deployment("outer"));
+    let entry = build.node_with(Order::Priority, &["a", "b"], |node| {
+        node.on = vec![(ErrorClass::BadRequest, long), (ErrorClass::RateLimit, much)];
+    });
+    build.settings.on = vec![(ErrorClass::Auth, outer)];
+    build.settings.max_attempts = 9;
+    let graph = build.graph();
+    assert_eq!(asked(&graph, &entry, facts(), None).0.join(" "), "a b long much outer");
+}
+
+#[test]
+fn the_search_keeps_to_the_limits() {
+    let mut build = builder(&["a", "b", "c"]);
+    let entry = build.node_with(Order::Priority, &["a", "b", "c"], |node| node.max_attempts = Some(2));
+    let graph = build.graph();
+    assert_eq!(asked(&graph, &entry, facts(), None).0.join(" "), "a b");
+}
+
+#[test]
+fn who_is_remembered_comes_first_wherever_it_stands_below_the_entry() {
+    let mut build = builder(&["a", "b", "c", "c2"]);
+    let inner = build.node(Order::Priority, &["b", "c"]);
+    let entry = build.over(Order::Priority, vec![build.deployment("a"), Destination::Node(inner)], |_| {});
+    let graph = build.graph();
+    for (minted_by, expected) in [
+        (None, "a b c"),
+        (Some(0), "a b c"),
+        (Some(1), "b c a"),
+        (Some(2), "c b a"),
+        (Some(3), "c b a"),
+        (Some(9), "a b c"),
+    ] {
+        let (names, _) = asked(&graph, &entry, Facts { minted_by, ..facts() }, None);
+        assert_eq!(names.join(" "), expected, "{minted_by:?}");
+    }
+}
+
+#[test]
+fn who_is_remembered_is_not_asked_where_requirements_forbid_it() {
+    let mut build = builder(&["a", "b"]);
+    build.edit("a", |deployment| deployment.quality = 3);
+    let entry = build.node_with(Order::Priority, &["a", "b"], |node| node.requirements.min_quality = 3);
+    let graph = build.graph();
+    let facts = Facts { minted_by: Some(1), ..facts() };
+    assert_eq!(asked(&graph, &entry, facts, None).0.join(" "), "a");
+}
+
+fn client(models: &[&str]) -> Client {
+    let models = models.iter().map(|pattern| Glob::new(*pattern)).collect();
+    Client { name: "app".to_owned(), key: None, models }
+}
+
+fn stored() -> Stored {
+    Stored { id: "resp_1".to_owned(), part: Part::Whole }
+}
+
+/// The names of those that are asked for a stored response, in order.
+fn candidates(graph: &Graph, models: &[&str], minted_by: Option<usize>) -> Result<String, ClientError> {
+    let facts = Facts { operation: Operation::StoredResponses, minted_by, ..facts() };
+    let node = stored::entry(graph, &facts, &client(models), &stored())?;
+    let name = |to: &Destination| match to {
+        Destination::Deployment(deployment) => deployment.name.clone(),
+        Destination::Node(node) => panic!("{node:?}"),
+    };
+    Ok(node.targets.iter().map(|target| name(&target.to)).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn a_stored_response_is_looked_for_where_the_clients_models_lead() {
+    let mut build = builder(&["a", "a2", "b", "c", "old"]);
+    build.edit("old", |deployment| {
+        deployment.upstream = Upstream::Azure {
+            resource: "https://old.openai.azure.com".to_owned(),
+            deployment: "gpt".to_owned(),
+            api: AzureApi::Dated("2024-10-21".to_owned()),
+        };
+    });
+    let b = build.deployment("b");
+    let near = build.node_with(Order::Priority, &["a2", "a", "old"], |node| {
+        node.on = vec![(ErrorClass::ContextWindow, b)];
+    });
+    let far = build.node(Order::Weighted, &["c"]);
+    let old = build.node(Order::Priority, &["old"]);
+    let mut graph = Rc::into_inner(build.graph()).unwrap();
+    graph.models = [("near", near), ("far", far), ("old", old)]
+        .map(|(name, node)| (name.to_owned(), node))
+        .into_iter()
+        .collect();
+    for (models, minted_by, expected) in [
+        (&["*"][..], None, "a b c a2"),
+        // The account that has it, and what else of it there is after the others.
+        (&["*"], Some(3), "c a b a2"),
+        (&["*"], Some(1), "a b c a2"),
+        (&["near"], Some(3), "a b a2"),
+        (&["far"], None, "c"),
+    ] {
+        assert_eq!(
+            candidates(&graph, models, minted_by).as_deref(),
+            Ok(expected),
+            "{models:?} {minted_by:?}"
+        );
+    }
+    for models in [&["old"][..], &["other"], &[]] {
+        let nobody = ClientError::ResponseNotFound { id: "resp_1".to_owned() };
+        assert_eq!(candidates(&graph, models, None), Err(nobody), "{models:?}");
+    }
+}
+
+#[test]
+fn a_rule_for_the_path_or_the_operation_chooses_who_is_asked() {
+    let at = |fact, pattern: &str| Condition::Fact(fact, Test::Text(Glob::new(pattern)));
+    for (when, expected) in [
+        (at(Fact::Path, "/v1/*"), "b"),
+        (at(Fact::Operation, "responses/{id}"), "b"),
+        (Condition::All(vec![at(Fact::Path, "/v1/*"), at(Fact::Client, "test")]), "b"),
+        (Condition::Not(Box::new(at(Fact::Path, "/eu/*"))), "b"),
+        (at(Fact::Path, "/eu/*"), "a b"),
+        // Such a rule chose by what a request for a stored response does not have.
+        (Condition::Always, "a b"),
+        (at(Fact::Client, "test"), "a b"),
+        (Condition::Share { buckets: BUCKETS, by: None, salt: 0 }, "a b"),
+    ] {
+        let mut build = builder(&["a", "b"]);
+        let (all, one) = (build.node(Order::Priority, &["a", "b"]), build.node(Order::Priority, &["b"]));
+        let mut graph = Rc::into_inner(build.graph()).unwrap();
+        graph.models = [("all".to_owned(), all)].into_iter().collect();
+        let shown = format!("{when:?}");
+        graph.rules = vec![Rule { when, node: one }];
+        assert_eq!(candidates(&graph, &["*"], None).as_deref(), Ok(expected), "{shown}");
+        if expected == "b" {
+            let refused = candidates(&graph, &["all"], None);
+            assert!(matches!(refused, Err(ClientError::ModelNotAllowed { .. })), "{shown}: {refused:?}");
+        }
+    }
+}
+
+#[test]
+fn storage_is_that_of_an_account() {
+    let mut build = Builder::new(&["a", "b"]);
+    let openai = |base: &str, model: &str, project: Option<&str>| Upstream::OpenAi {
+        base: base.to_owned(),
+        model: model.to_owned(),
+        organization: None,
+        project: project.map(str::to_owned),
+    };
+    let azure = |name: &str, model: &str, api| Upstream::Azure {
+        resource: format!("https://{name}.openai.azure.com"),
+        deployment: model.to_owned(),
+        api,
+    };
+    let v1 = AzureApi::V1 { preview: false };
+    let dated = AzureApi::Dated("2025-04-01-preview".to_owned());
+    let base = "https://api.openai.com/v1";
+    for (one, other, keys, expected) in [
+        (openai(base, "x", None), openai(base, "y", None), ["k", "k"], true),
+        (openai(base, "x", None), openai(base, "x", None), ["k", "l"], false),
+        (openai(base, "x", None), openai(base, "x", Some("p")), ["k", "k"], false),
+        (openai(base, "x", None), openai("https://other.com/v1", "x", None), ["k", "k"], false),
+        // A resource has two keys, and every API leads to the same.
+        (azure("eu", "x", v1.clone()), azure("eu", "y", dated), ["k", "l"], true),
+        (azure("eu", "x", v1.clone()), azure("us", "x", v1.clone()), ["k", "k"], false),
+        (azure("eu", "x", v1), openai(base, "x", None), ["k", "k"], false),
+    ] {
+        for (name, upstream, key) in [("a", one, keys[0]), ("b", other, keys[1])] {
+            build.edit(name, |deployment| {
+                deployment.upstream = upstream;
+                deployment.api_key = Secret::new(key);
+            });
+        }
+        let pair = ["a", "b"].map(|name| match build.deployment(name) {
+            Destination::Deployment(deployment) => deployment,
+            Destination::Node(node) => panic!("{node:?}"),
+        });
+        assert_eq!(pair[0].shares_storage_with(&pair[1]), expected, "{pair:?}");
+    }
+}
+
+#[test]
+fn the_newest_ids_are_remembered_and_no_more() {
+    let mut build = builder(&["a", "b"]);
+    let _ = build.node(Order::Priority, &["a", "b"]);
+    let graph = build.graph();
+    let [a, b]: [&Rc<Deployment>; 2] = [&graph.deployments[0], &graph.deployments[1]];
+    let mut minted = Minted::new();
+    for number in 0..=MOST {
+        minted.learn(&format!("resp_{number}"), a);
+        minted.learn(&format!("resp_{number}"), a);
+    }
+    assert_eq!(minted.by("resp_0", &graph), None, "the oldest is forgotten");
+    assert_eq!(minted.by("resp_1", &graph), Some(0));
+    minted.learn("resp_1", b);
+    assert_eq!(minted.by("resp_1", &graph), Some(1), "what was seen last counts");
+    assert_eq!(minted.by("resp_none", &graph), None);
+    // A routes document without that deployment.
+    assert_eq!(minted.by("resp_1", &builder(&["a"]).graph()), None);
+}

@@ -196,7 +196,7 @@ impl Shard {
         for entry in self.entries.values_mut() {
             entry.reset(&mut self.head.change);
         }
-        self.head.change += 1;
+        self.head.change = self.head.change.saturating_add(1);
         self.head.reset = self.head.change;
     }
 

@@ -191,8 +191,8 @@ pub struct Record {
     /// The change with which an administrator had everything forgotten about it; 0: never.
     #[serde(skip_serializing_if = "is_default")]
     pub reset: u64,
-    /// The ejection; `None`: closed.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    /// The ejection; `None`: closed. Where it is not understood, neither is the record: it is not to close anything.
+    #[serde(skip_serializing_if = "is_default")]
     pub ejected: Option<Ejected>,
     /// Where it is closed: for how long; `None`: as long as anybody knows.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
@@ -304,7 +304,9 @@ fn entries<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 ) -> Result<BTreeMap<String, T>, D::Error> {
     let all = BTreeMap::<String, Value>::deserialize(deserializer)?;
     let understood = |(key, value)| Some((key, serde_json::from_value(value).ok()?));
-    Ok(all.into_iter().filter_map(understood).collect())
+    // An array would be read as fields in their order.
+    let objects = all.into_iter().filter(|(_, value)| value.is_object());
+    Ok(objects.filter_map(understood).collect())
 }
 
 fn operations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Operation, Millis>, D::Error> {

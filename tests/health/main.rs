@@ -5,5 +5,8 @@
 mod isolate;
 mod properties;
 mod region;
+mod shared_properties;
 mod sharing;
+mod slots;
 mod stories;
+mod wire;

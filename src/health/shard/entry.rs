@@ -8,7 +8,7 @@ use crate::health::ewma::{Ewma, PeakEwma};
 use crate::health::gate::{Gate, LOST_PROBE_MS, NEWS_MS};
 use crate::health::pending::Pending;
 use crate::health::reason::Reason;
-use crate::health::sharing::{BASE_MS, is_plausible};
+use crate::health::sharing::{BASE_MS, plausible};
 use crate::health::window::Counts;
 use crate::health::wire::{Batch, Ejected, Id, Lease as WireLease, Probe, Record, Want};
 use crate::request::operation::Operation;
@@ -172,13 +172,13 @@ impl Entry {
     }
 
     fn measure(&mut self, batch: &Batch, now: Millis) {
-        if let Some(mean_ms) = batch.latency.map(|latency| latency.mean_ms).filter(is_plausible) {
+        if let Some(mean_ms) = plausible(batch.latency.map(|latency| latency.mean_ms)) {
             self.latency_ms.observe(mean_ms, now);
         }
-        if let Some(speed) = batch.tokens_per_second.filter(is_plausible) {
+        if let Some(speed) = plausible(batch.tokens_per_second) {
             self.tokens_per_second.observe(speed, now);
         }
-        self.headroom = batch.headroom.filter(is_plausible).or(self.headroom);
+        self.headroom = plausible(batch.headroom).or(self.headroom);
         if let Some(class) = batch.class {
             self.last_error = Some(LastError { class, at: now });
         }

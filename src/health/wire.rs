@@ -185,6 +185,9 @@ pub struct Answer {
 pub struct Record {
     /// The number of its latest change.
     pub change: u64,
+    /// The change with which it was ejected, or the ejection was extended, the last time; 0: never.
+    #[serde(skip_serializing_if = "is_default")]
+    pub opened: u64,
     /// The change with which it closed the last time; 0: never.
     #[serde(skip_serializing_if = "is_default")]
     pub closed: u64,

@@ -155,6 +155,7 @@ fn records() -> impl Strategy<Value = Record> {
             |((change, closed, reset, trips), ejected, closed_for_ms, probing_ms, drained, float, lease)| {
                 Record {
                     change,
+                    opened: change,
                     closed,
                     reset,
                     ejected,

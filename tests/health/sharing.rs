@@ -6,7 +6,7 @@ use switchyard::health::limits::Limits;
 use switchyard::health::reason::Reason;
 use switchyard::health::reporter::Reporter;
 use switchyard::health::shard::{MAX_DEPLOYMENTS, MAX_IDENTITY, Shard};
-use switchyard::health::wire::{Batch, Probe, Report, Want};
+use switchyard::health::wire::{Batch, Id, Probe, Report, Want};
 use switchyard::health::{Health, Outcome, Sample};
 use switchyard::request::operation::Operation::{ChatCompletions as Chat, Responses};
 use switchyard::time::Millis;
@@ -404,7 +404,7 @@ fn a_probe_of_somebody_without_the_lease_does_not_speak_for_the_region() {
     let batch = Batch { probe: Some(Probe::Passed), ..Batch::default() };
     let report = Report {
         v: 1,
-        reporter: switchyard::health::wire::Id(12_345),
+        reporter: Id(12_345),
         deployments: [(NAMES[0].to_owned(), batch)].into(),
         ..Report::default()
     };
@@ -545,6 +545,15 @@ fn a_region_that_recovered_early_is_not_ejected_again_by_the_same_fact() {
         west.evict();
     }
     west.settle();
+    assert_eq!(west.open(), 1);
+    // Nor when something else about it changes.
+    east.now = west.now;
+    east.members[0].attempt_at(0, Responses, failed(NotFound), east.now);
+    east.settle();
+    east.poll(&mut hub);
+    west.poll(&mut hub);
+    west.wait(1_000).settle();
+    assert_eq!(west.members[0].health.snapshot(west.now)[0].missing.len(), 1);
     assert_eq!(west.open(), 1);
     // A new fact is another matter.
     east.wait(20_000);
@@ -768,4 +777,143 @@ fn percentiles_are_of_the_times_to_the_commit_point() {
     assert_eq!(member.health.percentile(0, 0.95), Some(190));
     assert_eq!(member.health.percentile(0, 0.5), Some(100));
     assert_eq!(member.health.percentile(7, 0.5), None);
+}
+
+#[test]
+fn probes_before_their_time_are_a_second_apart_whoever_sends_them() {
+    let mut region = Region::acquainted(1);
+    region.members[0].attempt(rate_limited(60_000), region.now);
+    region.settle();
+    let mut ask = |reporter: u64, probe: Option<Probe>, after_ms: Millis| {
+        let batch = Batch { wants: Some(Want::Early), probe, ..Batch::default() };
+        let deployments = [(NAMES[0].to_owned(), batch)].into();
+        let report = Report { v: 1, reporter: Id(reporter), deployments, ..Report::default() };
+        let answer = region.shard.report(&report, region.now + after_ms, &mut region.rng);
+        answer.deployments[NAMES[0]].lease.is_some()
+    };
+    assert!(ask(1, None, 0));
+    assert!(ask(1, None, 400), "it is told again to the one that has it");
+    assert!(!ask(2, None, 400));
+    assert!(!ask(1, Some(Probe::Abandoned), 999));
+    assert!(ask(2, None, 1_000));
+}
+
+#[test]
+fn a_trip_that_the_region_cannot_see_counts_as_one_of_its_own() {
+    let mut region = Region::acquainted(2);
+    for _ in 0..4 {
+        region.members[0].fail(Unavailable, region.now);
+    }
+    region.report(0);
+    region.members[1].attempt(ALIVE, region.now);
+    region.report(1);
+    region.members[0].fail(Unavailable, region.now);
+    region.report(0);
+    region.wait(1_000).settle();
+    region.sit_out();
+    let holder = leased(&mut region);
+    region.wait(1);
+    let now = region.now;
+    let member = &mut region.members[holder];
+    let probe = member.request(now).unwrap();
+    member.end(probe, failed(Unavailable), now);
+    region.report(holder);
+    let left = region.shard.view(now)[0].gate.until.unwrap() - now;
+    assert!((15_000..=20_000).contains(&left), "{left}: the second one in a row");
+}
+
+#[test]
+fn a_probe_that_passed_is_not_undone_by_an_answer_that_does_not_know() {
+    let mut region = tripped(2);
+    region.sit_out();
+    let holder = leased(&mut region);
+    region.members[1 - holder].attempt(rate_limited(30_000), region.now);
+    region.report(1 - holder);
+    let now = region.now;
+    let member = &mut region.members[holder];
+    let probe = member.request(now).unwrap();
+    let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
+    member.end(probe, ALIVE, now);
+    let answer = region.shard.report(&report, now, &mut region.rng);
+    assert!(answer.deployments[NAMES[0]].ejected.is_some());
+    member.reporter.answered(&mut member.health, &answer, now, &mut member.rng);
+    assert!(member.is_open(now));
+    region.settle();
+    region.wait(1_000).settle();
+    assert_eq!(region.open(), 2);
+}
+
+#[test]
+fn who_slept_through_a_recovery_is_ejected_no_longer_than_the_rest() {
+    let mut region = Region::acquainted(2);
+    region.members[0].attempt(rate_limited(200_000), region.now);
+    region.report(0);
+    region.report(1);
+    region.wait(1_000);
+    region.members[1].health.want(0, true, region.now);
+    region.report(1);
+    let probe = region.members[1].request(region.now).unwrap();
+    region.members[1].end(probe, ALIVE, region.now);
+    region.report(1);
+    region.wait(1_000);
+    region.members[1].trip(region.now);
+    region.report(1);
+    assert!(region.members[0].ejected_ms(region.now) > 190_000);
+    region.report(0);
+    assert!(region.members[0].ejected_ms(region.now) <= 10_000);
+    assert!(!region.members[0].is_open(region.now));
+}
+
+#[test]
+fn a_lease_runs_out_by_the_time_that_the_report_went_out() {
+    let mut region = tripped(1);
+    region.sit_out();
+    let now = region.now;
+    let member = &mut region.members[0];
+    member.request(now);
+    let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
+    let answer = region.shard.report(&report, now + 2_000, &mut region.rng);
+    member.reporter.answered(&mut member.health, &answer, now + 4_000, &mut member.rng);
+    assert_eq!(member.admission(now + 4_999), Admission::Probe);
+    assert!(matches!(member.admission(now + 5_000), Admission::Refused(_)));
+}
+
+#[test]
+fn what_a_lost_report_said_is_said_again() {
+    let mut region = Region::acquainted(2);
+    region.is_up = false;
+    region.members[0].attempt(rate_limited(60_000), region.now);
+    region.members[0].attempt_at(0, Responses, failed(NotFound), region.now);
+    region.report(0);
+    region.is_up = true;
+    region.wait(2_000).settle();
+    let view = &region.shard.view(region.now)[0];
+    assert_eq!(view.gate.until, Some(region.now + 58_000));
+    assert_eq!(view.missing.len(), 1);
+}
+
+#[test]
+fn who_slept_through_an_ejection_joins_the_ramp_of_the_rest() {
+    let mut region = tripped(3);
+    for sleeper in [None, Some(2)] {
+        region.sit_out();
+        region.members[0].request(region.now);
+        region.report(0);
+        region.wait(1);
+        let now = region.now;
+        let probe = region.members[0].request(now).unwrap();
+        region.members[0].end(probe, ALIVE, now);
+        for nth in (0..3).filter(|nth| Some(*nth) != sleeper) {
+            region.report(nth);
+        }
+        if sleeper.is_none() {
+            region.wait(60_000);
+            region.members[0].trip(now + 60_000);
+            region.report(0);
+        }
+    }
+    region.wait(5_000);
+    assert!((region.members[2].health.share(0, region.now) - 1.0).abs() < 1e-9, "it knows of nothing");
+    region.report(2);
+    assert!((region.members[2].health.share(0, region.now) - 0.55).abs() < 1e-9);
 }

@@ -275,6 +275,9 @@ impl Entry {
         if is_longer || has_moved {
             self.number(change);
         }
+        if is_longer {
+            self.saved.opened = self.saved.change;
+        }
     }
 
     /// Gives the lease away, if it is free and the reporter is to have it.
@@ -312,6 +315,7 @@ impl Entry {
             .filter_map(|(operation, gate)| Some((*operation, remaining_ms(gate.ejected_until()?))));
         Record {
             change: self.saved.change,
+            opened: self.saved.opened,
             closed: self.saved.closed,
             reset: self.saved.reset,
             ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),

@@ -917,3 +917,17 @@ fn who_slept_through_an_ejection_joins_the_ramp_of_the_rest() {
     region.report(2);
     assert!((region.members[2].health.share(0, region.now) - 0.55).abs() < 1e-9);
 }
+
+#[test]
+fn what_happens_while_a_report_is_lost_is_said_with_the_next() {
+    let mut region = Region::acquainted(1);
+    let now = region.now;
+    let member = &mut region.members[0];
+    member.attempt(ALIVE, now);
+    let _lost = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
+    member.attempt(rate_limited(60_000), now);
+    member.reporter.failed(&mut member.health, now, &mut member.rng);
+    region.wait(2_000).settle();
+    let view = &region.shard.view(region.now)[0];
+    assert_eq!((view.gate.until, view.successes), (Some(now + 60_000), 1));
+}

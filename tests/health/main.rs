@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod attempts;
+mod hub;
 mod isolate;
+mod leases;
 mod properties;
 mod region;
 mod shared_properties;

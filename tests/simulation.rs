@@ -25,3 +25,29 @@ fn every_scenario_keeps_its_promises() {
     }
     assert!(broken.is_empty(), "{broken:#?}");
 }
+
+#[test]
+fn crowds() {
+    use switchyard::simulation::crowd::*;
+    for isolates in [10, 100, 1_000, 10_000, 100_000] {
+        let t = std::time::Instant::now();
+        let crowd = Crowd {
+            isolates,
+            rate: if isolates > 10_000 { 0.05 } else { 1.0 },
+            reports_per_second: 200,
+            starts_within_ms: 20_000,
+            fails_from: 60_000,
+            length_ms: 120_000,
+        };
+        let load = run(&crowd, 1);
+        println!(
+            "{isolates}: first max {:?}; before {:?}; after trip max {:?}; ejected at {:?} {:?}",
+            load.first_reports.iter().max(),
+            load.reports[..60].iter().max(),
+            load.reports[60..].iter().max(),
+            load.ejected.iter().step_by(5).collect::<Vec<_>>(),
+            t.elapsed()
+        );
+        println!("   {:?}", &load.reports);
+    }
+}

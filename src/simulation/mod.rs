@@ -14,8 +14,10 @@
 
 pub mod chance;
 pub mod clock;
+pub mod crowd;
 pub mod log;
 pub mod measure;
+pub mod print;
 pub mod promise;
 pub mod scenario;
 pub mod setup;

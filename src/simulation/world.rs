@@ -80,7 +80,6 @@ enum Event {
     Ended { request: usize, isolate: usize, ticket: Box<Ticket>, sample: Sample },
     ShardHears { isolate: usize, n: u64, text: String },
     IsolateHears { isolate: usize, n: u64, text: Option<String> },
-    Alarm { region: usize },
     HubHears { region: usize, text: String },
     HubAnswers { region: usize, text: Option<String> },
     Replace { seat: usize },
@@ -183,7 +182,6 @@ impl World {
             }
             Event::ShardHears { isolate, n, text } => self.shard_hears(isolate, n, &text),
             Event::IsolateHears { isolate, n, text } => self.isolate_hears(isolate, n, text.as_deref()),
-            Event::Alarm { region } => self.alarm(region),
             Event::HubHears { region, text } => self.hub_hears(region, &text),
             Event::HubAnswers { region, text } => self.hub_answers(region, text.as_deref()),
             Event::Replace { seat } => {
@@ -293,6 +291,7 @@ impl World {
             replayable: true,
             has_side_effects: false,
             previous_response_id: None,
+            minted_by: None,
             patience_ms: None,
             draw: self.rng.unit(),
         }

@@ -11,8 +11,6 @@ use crate::time::Millis;
 pub(super) struct Object {
     pub(super) shard: Shard,
     rng: SplitMix64,
-    /// When it is to look whether the hub should hear of something.
-    pub(super) alarm_at: Option<Millis>,
 }
 
 /// What becomes of a message.
@@ -29,7 +27,7 @@ pub(super) enum Reaction {
 impl Object {
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = SplitMix64::new(seed);
-        Self { shard: Shard::new(&mut rng), rng, alarm_at: None }
+        Self { shard: Shard::new(&mut rng), rng }
     }
 
     /// Takes a report as it came over the network.
@@ -50,6 +48,5 @@ impl Object {
         let saved = self.shard.changed_since(0).map(|(identity, saved)| (identity.to_owned(), saved.clone()));
         let saved: Vec<_> = saved.collect();
         self.shard = Shard::restore(self.shard.head(), saved, now);
-        self.alarm_at = None;
     }
 }

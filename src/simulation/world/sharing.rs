@@ -12,6 +12,8 @@ use crate::time::Millis;
 
 /// From an isolate to the object of its region.
 const NEAR_MS: f64 = 8.0;
+/// How long the Worker waits for an answer.
+const UNANSWERED_MS: Millis = 10_000;
 /// From an object to the hub.
 const FAR_MS: f64 = 70.0;
 
@@ -42,13 +44,15 @@ impl World {
         match object.hear(text, trouble, now) {
             Reaction::Answers(text, late_ms) => {
                 self.queue.add(now + back_ms + late_ms, Event::IsolateHears { isolate, n, text: Some(text) });
+                self.tell_hub(region);
             }
             Reaction::Refuses => {
                 self.queue.add(now + back_ms, Event::IsolateHears { isolate, n, text: None });
             }
-            Reaction::Silence => {}
+            Reaction::Silence => {
+                self.queue.add(now + UNANSWERED_MS, Event::IsolateHears { isolate, n, text: None });
+            }
         }
-        self.set_alarm(region);
     }
 
     /// An answer arrives, or the word that there will be none.
@@ -74,31 +78,15 @@ impl World {
         }
     }
 
-    /// Sees to it that the object wakes when the hub is to hear of something.
-    pub(super) fn set_alarm(&mut self, region: usize) {
+    /// An object that was reported to tells the hub, if that is due.
+    fn tell_hub(&mut self, region: usize) {
         let now = self.now;
         let Some(object) = self.shards.get_mut(region) else { return };
-        let Some(at) = object.shard.hub_at().map(|at| at.max(now)) else { return };
-        if object.alarm_at.is_none_or(|set| at < set) {
-            object.alarm_at = Some(at);
-            self.queue.add(at, Event::Alarm { region });
-        }
-    }
-
-    /// An object wakes.
-    pub(super) fn alarm(&mut self, region: usize) {
-        let now = self.now;
-        let Some(object) = self.shards.get_mut(region) else { return };
-        if object.alarm_at != Some(now) {
-            return;
-        }
-        object.alarm_at = None;
         if object.shard.hub_at().is_some_and(|at| at <= now) {
             let report = object.shard.report_to_hub(now);
             let arrives_at = now + self.way_ms(FAR_MS);
             self.queue.add(arrives_at, Event::HubHears { region, text: report.to_json() });
         }
-        self.set_alarm(region);
     }
 
     /// A shard's report arrives at the hub.
@@ -112,7 +100,9 @@ impl World {
                 self.queue.add(now + back_ms + late_ms, Event::HubAnswers { region, text: Some(text) });
             }
             Reaction::Refuses => self.queue.add(now + back_ms, Event::HubAnswers { region, text: None }),
-            Reaction::Silence => {}
+            Reaction::Silence => {
+                self.queue.add(now + UNANSWERED_MS, Event::HubAnswers { region, text: None });
+            }
         }
     }
 
@@ -124,7 +114,6 @@ impl World {
             Some(answer) => object.shard.learn_from_hub(&answer, now),
             None => object.shard.hub_failed(now),
         }
-        self.set_alarm(region);
     }
 
     /// An object is started anew.
@@ -136,9 +125,6 @@ impl World {
         }
         if region.is_none() {
             self.hub.restart(now);
-        }
-        for region in 0..self.shards.len() {
-            self.set_alarm(region);
         }
     }
 

@@ -51,3 +51,23 @@ fn crowds() {
         println!("   {:?}", &load.reports);
     }
 }
+
+#[test]
+fn debug_full() {
+    let run = Scenario::named("full-outage").unwrap().run(&Choices { seed: 1, ..Choices::default() }).unwrap();
+    for region in 0..1 { for d in 0..3 {
+        println!("region {region} dep {d}");
+        for c in run.log.calls.iter().filter(|c| c.is_probe && c.region==region && c.deployment==d) {
+            println!("  {}..{:?} iso {} {:?}", c.at, c.ended_at, c.isolate, c.outcome);
+        }
+    }}
+}
+#[test]
+fn debug_brown() {
+    let run = Scenario::named("brown-out").unwrap().run(&Choices { seed: 1, ..Choices::default() }).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for c in run.log.changes.iter().filter(|c| c.region==0) {
+        let k = format!("{:?}", c.transition);
+        if seen.insert(k.clone()) { println!("{} iso {} {k}", c.at, c.isolate); }
+    }
+}

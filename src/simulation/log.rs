@@ -74,7 +74,7 @@ pub struct Call {
     pub isolate: usize,
     /// To whom.
     pub deployment: usize,
-    /// Whether the isolate knew that it was ejected.
+    /// Whether it is a probe: the isolate knows that the deployment is ejected, and this attempt is to find out whether it still is.
     pub is_probe: bool,
     /// When it came to its commit point, failed, or was given up.
     pub ended_at: Option<Millis>,

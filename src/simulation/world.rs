@@ -360,7 +360,7 @@ impl World {
             region: isolate.region,
             isolate: request.isolate,
             deployment,
-            is_probe: isolate.health.ejected_until(deployment, operation).is_some(),
+            is_probe: isolate.probes(deployment, operation, now),
             ended_at: None,
             outcome: None,
         });

@@ -2,8 +2,10 @@
 
 use crate::attempt::allowance::Allowances;
 use crate::balance::order::Cursors;
+use crate::health::gate::Position;
 use crate::health::reporter::Reporter;
 use crate::health::{Change, Health};
+use crate::request::operation::Operation;
 use crate::rng::{Rng, SplitMix64};
 use crate::routes::graph::Graph;
 use crate::surroundings::Surroundings;
@@ -50,6 +52,17 @@ impl Isolate {
             first: First::Unasked,
             allowances: Allowances::default(),
         }
+    }
+
+    /// Whether a probe of that deployment is under way.
+    pub(super) fn probes(&self, deployment: usize, operation: Operation, now: Millis) -> bool {
+        // To ask for the whole snapshot is slow, and seldom needed.
+        self.health.ejected_until(deployment, operation).is_some()
+            && self.health.snapshot(now).get(deployment).is_some_and(|found| {
+                let of_operation = found.missing.iter().find(|(missing, _)| *missing == operation);
+                let gates = [Some(&found.gate), of_operation.map(|(_, gate)| gate)];
+                gates.into_iter().flatten().any(|gate| gate.state == Position::Probation)
+            })
     }
 
     pub(super) fn around(&mut self, now: Millis) -> Surroundings<'_> {

@@ -84,6 +84,12 @@ impl Accrual {
         }
     }
 
+    /// Whether enough was seen to say that most requests are served.
+    pub fn is_serving(&self, now: Millis) -> bool {
+        let counts = self.window.counts(now);
+        self.run < RUN && counts.total() >= MIN_REQUESTS && !is_too_many(counts)
+    }
+
     /// Failures since the last answer.
     pub fn run(&self) -> u32 {
         self.run

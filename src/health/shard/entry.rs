@@ -160,6 +160,8 @@ impl Entry {
         }
         if let Some(Ejected { remaining_ms, reason }) = batch.ejected
             && (is_present || reason.holds_everywhere())
+            // What one of many isolates takes for an outage may be chance: five of ten requests, say, where three of ten fail.
+            && !(reason.is_trip() && self.accrual.is_serving(now))
         {
             // A trip there is one here, so that ejections grow here as well.
             if self.saved.gate.ejected_until().is_none() && reason.is_trip() {

@@ -23,6 +23,9 @@ use crate::time::Millis;
 /// Failures in a row that trip. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
 pub const RUN: u32 = 5;
 
+/// Up to twice this many requests in the window, [`RUN`] is what it says.
+const FEW_REQUESTS: u32 = 16;
+
 /// Least requests in the window before its rate means anything.
 pub const MIN_REQUESTS: u32 = 10;
 
@@ -30,6 +33,13 @@ pub const MIN_REQUESTS: u32 = 10;
 /// the clients, and the deployment's capacity is still worth having.
 fn is_too_many(counts: Counts) -> bool {
     counts.total() >= MIN_REQUESTS && counts.failures >= counts.successes
+}
+
+/// Failures in a row that trip, in that much traffic: the more requests, the longer are the runs that chance alone makes. Twice the
+/// requests allow one failure more, so that a deployment which fails three requests of ten is as unlikely to be taken for one
+/// that is down, whether ten isolates send to it or ten thousand.
+fn least_run(counts: Counts) -> u32 {
+    RUN + (counts.total() / FEW_REQUESTS).max(1).ilog2()
 }
 
 /// The two signals of one deployment.
@@ -75,7 +85,7 @@ impl Accrual {
 
     fn judge(&self, class: ErrorClass, now: Millis) -> Option<Reason> {
         let counts = self.window.counts(now);
-        if self.run >= RUN {
+        if self.run >= least_run(counts) {
             Some(Reason::ConsecutiveFailures { failures: self.run, class })
         } else if is_too_many(counts) {
             Some(Reason::FailureRate { failures: counts.failures, requests: counts.total(), class })
@@ -87,7 +97,7 @@ impl Accrual {
     /// Whether enough was seen to say that most requests are served.
     pub fn is_serving(&self, now: Millis) -> bool {
         let counts = self.window.counts(now);
-        self.run < RUN && counts.total() >= MIN_REQUESTS && !is_too_many(counts)
+        self.run < least_run(counts) && counts.total() >= MIN_REQUESTS && !is_too_many(counts)
     }
 
     /// Failures since the last answer.

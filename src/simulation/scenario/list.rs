@@ -16,6 +16,8 @@ const FAIR: &str = include_str!("fair.json");
 const LATENCY: &str = include_str!("latency.json");
 /// What is paid for first, what is paid by use behind it.
 const SPILL: &str = include_str!("spill.json");
+/// Thirty deployments below five models.
+const MANY: &str = include_str!("many.json");
 /// As [`EVEN`], with two seconds for the first token.
 const TIMED: &str = include_str!("timed.json");
 
@@ -114,7 +116,7 @@ pub static SCENARIOS: &[Scenario] = &[
         promise: |story, promises| {
             story.promise_no_failure(promises);
             story.promise_probes(0, By::Region, promises);
-            story.promise_return(0, 7_000, promises);
+            story.promise_return(0, 9_000, promises);
         },
     },
     Scenario {
@@ -217,6 +219,36 @@ pub static SCENARIOS: &[Scenario] = &[
             let late = story.log.calls_to(story.nth(0), 26_000..story.spell().end);
             let late = late.filter(|call| !call.is_probe).count() as f64;
             promises.at_most("requests but probes to it after that", late, 0.0);
+        },
+    },
+    Scenario {
+        name: "many",
+        about: "Thirty deployments, three hundred isolates that come and go, clients that leave, and all weathers at once.",
+        document: MANY,
+        shape: |setup| {
+            (setup.traffic.isolates, setup.traffic.lifetime_ms) = (300, Some(40_000));
+            (setup.length_ms, setup.traffic.impatient) = (60_000, 0.05);
+            let weathers = [
+                (Weather::Down, 10..25),
+                (Weather::BrownOut(0.3), 10..50),
+                (Weather::RateLimited { hint: true }, 15..40),
+                (Weather::RateLimited { hint: false }, 20..40),
+                (Weather::Slow(5.0), 10..50),
+                (Weather::Flapping { down_ms: 5_000, up_ms: 5_000 }, 10..50),
+                (Weather::QuotaGone, 20..60),
+                (Weather::Unreachable, 30..45),
+            ];
+            // Every third deployment: each model keeps some that are well.
+            for (number, (weather, seconds)) in weathers.into_iter().enumerate() {
+                setup.with(weather, Who::Nth(number * 3), seconds);
+            }
+        },
+        promise: |story, promises| {
+            story.promise_no_failure(promises);
+            promises.at_most("calls per request", story.log.calls_per_request(&story.all()), 1.1);
+            let probes = |id| story.log.most_probes_at_once(id, &story.all(), By::Region);
+            let most = story.setup.ranking.iter().map(|id| probes(*id)).max().unwrap_or(0);
+            promises.at_most("probes of one at a time in a region", most as f64, 1.0);
         },
     },
 ];

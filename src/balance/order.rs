@@ -132,6 +132,13 @@ pub fn order(
         }
     }
     step_back(&mut order, &standing, &mut chance);
+    let is_drawn = !matches!(
+        node.strategy,
+        Strategy::Priority | Strategy::Cost | Strategy::Nearest | Strategy::Match(_)
+    );
+    if is_drawn && !is_sticky {
+        put_leased_ahead(&mut order, &standing);
+    }
     order.into_iter().map(|(index, _)| index).collect()
 }
 
@@ -239,6 +246,19 @@ fn step_back(candidates: &mut Vec<Candidate<'_>>, standing: &Standing<'_>, chanc
         stays
     });
     candidates.append(&mut behind);
+}
+
+/// Puts a deployment first that this isolate alone may probe, and not for long: everybody waits for that.
+fn put_leased_ahead(candidates: &mut [Candidate<'_>], standing: &Standing<'_>) {
+    let is_leased = |(_, target): &Candidate<'_>| match &target.to {
+        Destination::Deployment(deployment) => standing.health.is_leased(deployment.id, standing.now),
+        Destination::Node(_) => false,
+    };
+    if let Some(at) = candidates.iter().position(is_leased)
+        && let Some(ahead) = candidates.get_mut(..=at)
+    {
+        ahead.rotate_right(1);
+    }
 }
 
 /// Of two candidates that chance picks, the one that stands further ahead comes first; the others stay in order. Always to take the

@@ -305,6 +305,11 @@ impl Health {
         self.deployments.get(id)?.percentile(p)
     }
 
+    /// Whether this isolate, and no other, may probe it now.
+    pub fn is_leased(&self, id: usize, now: Millis) -> bool {
+        self.deployments.get(id).is_some_and(|deployment| deployment.gate.is_leased(now))
+    }
+
     /// Attempts under way.
     pub fn in_flight(&self, id: usize) -> u32 {
         self.deployments.get(id).map_or(0, Deployment::in_flight)

@@ -1,6 +1,8 @@
 //! The whole system on a virtual clock: every scenario keeps its promises, any weather is survived, and an object's load stays
 //! bounded however many isolates there are.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
+
 use std::ops::Range;
 
 use switchyard::rng::{Rng, SplitMix64};

@@ -33,7 +33,7 @@ impl<E> Queue<E> {
     }
 
     /// What happens next, and when.
-    pub fn next(&mut self) -> Option<(Millis, E)> {
+    pub fn take(&mut self) -> Option<(Millis, E)> {
         self.events.pop().map(|Reverse(entry)| (entry.at, entry.event))
     }
 }
@@ -68,7 +68,7 @@ mod tests {
         for (at, event) in [(3, "d"), (1, "a"), (2, "b"), (2, "c")] {
             queue.add(at, event);
         }
-        let order: Vec<_> = std::iter::from_fn(|| queue.next()).collect();
+        let order: Vec<_> = std::iter::from_fn(|| queue.take()).collect();
         assert_eq!(order, [(1, "a"), (2, "b"), (2, "c"), (3, "d")]);
     }
 }

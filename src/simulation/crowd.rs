@@ -77,7 +77,7 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
     let mut load =
         Load { reports: vec![0; seconds], first_reports: vec![0; seconds], ejected: vec![0; seconds] };
     let mut ejected: u32 = 0;
-    while let Some((now, event)) = queue.next() {
+    while let Some((now, event)) = queue.take() {
         if now >= crowd.length_ms {
             break;
         }

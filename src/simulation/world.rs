@@ -96,7 +96,7 @@ impl std::fmt::Debug for Request {
 /// same log.
 pub fn run(setup: Setup, seed: u64) -> Log {
     let mut world = World::new(setup, seed);
-    while let Some((at, event)) = world.queue.next() {
+    while let Some((at, event)) = world.queue.take() {
         world.now = at;
         world.happen(event);
     }
@@ -105,6 +105,11 @@ pub fn run(setup: Setup, seed: u64) -> Log {
     };
     world.log.left_in_flight = world.isolates.iter().map(in_flight).sum();
     world.log
+}
+
+/// The time since the start of the run.
+fn relative(at: Millis) -> Millis {
+    at.saturating_sub(START)
 }
 
 impl World {
@@ -150,10 +155,6 @@ impl World {
         world
     }
 
-    fn relative(&self, at: Millis) -> Millis {
-        at.saturating_sub(START)
-    }
-
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrive { seat } => {
@@ -178,7 +179,7 @@ impl World {
             }
             Event::Leave { request } => self.leave(request),
             Event::Ended { request, isolate, ticket, sample } => {
-                self.ended(request, isolate, *ticket, sample)
+                self.ended(request, isolate, *ticket, sample);
             }
             Event::ShardHears { isolate, n, text } => self.shard_hears(isolate, n, &text),
             Event::IsolateHears { isolate, n, text } => self.isolate_hears(isolate, n, text.as_deref()),
@@ -194,7 +195,7 @@ impl World {
 
     fn arrive_later(&mut self, seat: usize) {
         let at = self.now + interval_ms(self.setup.traffic.rate, &mut self.rng);
-        if self.relative(at) < self.setup.length_ms {
+        if relative(at) < self.setup.length_ms {
             self.queue.add(at, Event::Arrive { seat });
         }
     }
@@ -202,7 +203,7 @@ impl World {
     fn replace_later(&mut self, seat: usize) {
         let Some(lifetime_ms) = self.setup.traffic.lifetime_ms else { return };
         let at = self.now + interval_ms(1_000.0 / lifetime_ms.max(1) as f64, &mut self.rng);
-        if self.relative(at) < self.setup.length_ms {
+        if relative(at) < self.setup.length_ms {
             self.queue.add(at, Event::Replace { seat });
         }
     }
@@ -221,7 +222,7 @@ impl World {
         let id = self.log.requests.len();
         let region = self.isolates.get(isolate).map_or(0, |isolate| isolate.region);
         self.log.requests.push(log::Request {
-            at: self.relative(self.now),
+            at: relative(self.now),
             region,
             isolate,
             answered_at: None,
@@ -348,7 +349,7 @@ impl World {
     }
 
     fn dispatch(&mut self, id: usize, dispatch: &Dispatch) {
-        let (now, at) = (self.now, self.relative(self.now));
+        let (now, at) = (self.now, relative(self.now));
         let deployment = dispatch.deployment.id;
         let Some(request) = self.requests.get_mut(&id) else { return };
         let Some(isolate) = self.isolates.get_mut(request.isolate) else { return };
@@ -392,7 +393,7 @@ impl World {
 
     fn upstream(&mut self, id: usize, number: u32, seen: Result<Committed, Failure>) {
         self.happened(id);
-        let at = self.relative(self.now);
+        let at = relative(self.now);
         if let Some(call) = self.call(id, number).filter(|call| call.ended_at.is_none()) {
             call.ended_at = Some(at);
             call.outcome = Some(match &seen {
@@ -454,7 +455,7 @@ impl World {
     /// A client leaves, if it is still there.
     fn leave(&mut self, id: usize) {
         self.happened(id);
-        let at = self.relative(self.now);
+        let at = relative(self.now);
         let Some(request) = self.requests.get_mut(&id) else { return };
         request.has_left = true;
         let is_answered = self.log.requests.get(id).is_some_and(|line| line.result.is_some());
@@ -468,7 +469,7 @@ impl World {
     }
 
     fn answered(&mut self, id: usize, verdict: Verdict) {
-        let at = self.relative(self.now);
+        let at = relative(self.now);
         if let Some(line) = self.log.requests.get_mut(id) {
             line.answers += 1;
             (line.answered_at, line.result) = (Some(at), Some(verdict));
@@ -477,7 +478,7 @@ impl World {
 
     /// Calls of a request that nobody waits for any more.
     fn give_up_calls(&mut self, id: usize) {
-        let at = self.relative(self.now);
+        let at = relative(self.now);
         let calls = self.requests.get(&id).map(|request| request.calls.as_slice()).unwrap_or_default();
         for call in calls {
             if let Some(call) = self.log.calls.get_mut(*call) {

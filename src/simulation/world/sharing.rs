@@ -2,7 +2,7 @@
 
 use super::isolate::First;
 use super::object::Reaction;
-use super::{Event, World};
+use super::{Event, World, relative};
 use crate::health::Change;
 use crate::health::wire::Answer;
 use crate::simulation::chance::scattered;
@@ -36,7 +36,7 @@ impl World {
     pub(super) fn shard_hears(&mut self, isolate: usize, n: u64, text: &str) {
         let now = self.now;
         let Some(region) = self.isolates.get(isolate).map(|isolate| isolate.region) else { return };
-        let at = self.relative(now);
+        let at = relative(now);
         self.log.reports.push(log::Arrival { at, region: Some(region), is_first: n == 1 });
         let trouble = self.trouble(Some(region));
         let back_ms = self.way_ms(NEAR_MS);
@@ -92,7 +92,7 @@ impl World {
     /// A shard's report arrives at the hub.
     pub(super) fn hub_hears(&mut self, region: usize, text: &str) {
         let now = self.now;
-        let at = self.relative(now);
+        let at = relative(now);
         self.log.reports.push(log::Arrival { at, region: None, is_first: false });
         let back_ms = self.way_ms(FAR_MS);
         match self.hub.hear(text, self.trouble(None), now) {
@@ -130,7 +130,7 @@ impl World {
 
     /// Notes gates of an isolate that moved.
     pub(super) fn note(&mut self, isolate: usize, changes: Vec<Change>) {
-        let at = self.relative(self.now);
+        let at = relative(self.now);
         let region = self.isolates.get(isolate).map_or(0, |isolate| isolate.region);
         let changes = changes.into_iter().filter(|change| change.operation.is_none());
         self.log.changes.extend(changes.map(|change| log::Change {
@@ -143,7 +143,7 @@ impl World {
     }
 
     fn trouble(&self, region: Option<usize>) -> Option<TroubleKind> {
-        let at = self.relative(self.now);
+        let at = relative(self.now);
         let befalls = |of: Option<usize>| of.is_none() || of == region;
         let mut troubles = self.setup.troubles.iter();
         let found = troubles.find(|trouble| {

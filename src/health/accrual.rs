@@ -23,9 +23,6 @@ use crate::time::Millis;
 /// Failures in a row that trip. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
 pub const RUN: u32 = 5;
 
-/// Up to twice this many requests in the window, [`RUN`] is what it says.
-const FEW_REQUESTS: u32 = 16;
-
 /// Least requests in the window before its rate means anything.
 pub const MIN_REQUESTS: u32 = 10;
 
@@ -35,50 +32,66 @@ fn is_too_many(counts: Counts) -> bool {
     counts.total() >= MIN_REQUESTS && counts.failures >= counts.successes
 }
 
-/// Failures in a row that trip, in that much traffic: the more requests, the longer are the runs that chance alone makes. Twice the
-/// requests allow one failure more, so that a deployment which fails three requests of ten is as unlikely to be taken for one
-/// that is down, whether ten isolates send to it or ten thousand.
+/// Failures in a row that trip, in that much traffic: a fifth of a second's requests more than [`RUN`]. The more requests, the longer
+/// are the runs that chance alone makes where some of them fail; and failures become known before the successes beside them do,
+/// which take longer and are not told at once.
 fn least_run(counts: Counts) -> u32 {
-    RUN + (counts.total() / FEW_REQUESTS).max(1).ilog2()
+    RUN.saturating_add(counts.total() / 50)
+}
+
+/// Failures that somebody else saw, since an answer if there was one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// How many.
+    pub failures: u32,
+    /// When the first of them became known.
+    pub since: Millis,
+    /// When the latest answer was seen.
+    pub answered_at: Option<Millis>,
 }
 
 /// The two signals of one deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accrual {
     run: u32,
+    /// When the first failure of the run became known.
+    run_since: Millis,
     window: Window,
 }
 
 impl Accrual {
-    /// A request was served.
-    pub fn succeeded(&mut self, now: Millis) {
-        self.run = 0;
+    /// A request was served, and was seen to be at `seen_at`: the end of a long answer tells of its beginning.
+    pub fn succeeded(&mut self, seen_at: Millis, now: Millis) {
+        self.answered(seen_at);
         self.window.add(Counts { successes: 1, failures: 0 }, now);
     }
 
     /// The deployment refused a request for the caller's fault.
-    pub fn answered(&mut self) {
-        self.run = 0;
+    pub fn answered(&mut self, seen_at: Millis) {
+        if seen_at >= self.run_since {
+            self.run = 0;
+        }
     }
 
     /// A request failed by the deployment's fault. The reason to eject it, if this was one failure too many.
     pub fn failed(&mut self, class: ErrorClass, now: Millis) -> Option<Reason> {
+        if self.run == 0 {
+            self.run_since = now;
+        }
         self.run = self.run.saturating_add(1);
         self.window.add(Counts { successes: 0, failures: 1 }, now);
         self.judge(class, now)
     }
 
-    /// What somebody else saw, as if all of it had happened now. `run`: failures at its end without an answer after them; the
-    /// earlier ones go on with it unless there was an answer. The reason to eject, if these were failures too many.
-    pub fn add(
-        &mut self,
-        counts: Counts,
-        run: u32,
-        was_answered: bool,
-        class: ErrorClass,
-        now: Millis,
-    ) -> Option<Reason> {
-        self.run = if was_answered { run } else { self.run.saturating_add(run) };
+    /// What somebody else saw. The reason to eject, if these were failures too many.
+    pub fn add(&mut self, counts: Counts, run: Run, class: ErrorClass, now: Millis) -> Option<Reason> {
+        if let Some(answered_at) = run.answered_at {
+            self.answered(answered_at);
+        }
+        if self.run == 0 {
+            self.run_since = run.since;
+        }
+        self.run = self.run.saturating_add(run.failures);
         self.window.add(counts, now);
         if counts.failures == 0 { None } else { self.judge(class, now) }
     }
@@ -127,6 +140,33 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_from_before_a_run_does_not_end_it() {
+        let mut accrual = Accrual::default();
+        for now in 100..104 {
+            accrual.failed(Unavailable, now);
+        }
+        // A long answer that began before, and what somebody else saw before.
+        accrual.succeeded(99, 104);
+        let run = Run { failures: 0, since: 0, answered_at: Some(99) };
+        accrual.add(Counts { successes: 1, failures: 0 }, run, Unavailable, 104);
+        assert_eq!(accrual.run(), 4);
+        accrual.answered(100);
+        assert_eq!(accrual.run(), 0);
+    }
+
+    #[test]
+    fn runs_have_to_be_longer_where_there_is_more_traffic() {
+        for (successes, expected) in [(0, 5), (44, 5), (45, 6), (500, 15), (5_000, 107)] {
+            let mut accrual = Accrual::default();
+            for _ in 0..successes {
+                accrual.succeeded(0, 0);
+            }
+            let tripped = (1..=expected).position(|_| accrual.failed(Unavailable, 0).is_some());
+            assert_eq!(tripped.map(|at| at + 1), Some(expected), "{successes} successes before");
+        }
+    }
+
+    #[test]
     fn a_run_survives_a_quiet_hour() {
         let mut accrual = Accrual::default();
         let tripped = (0..5).filter_map(|hour| accrual.failed(Unavailable, hour * 3_600_000)).count();
@@ -135,7 +175,9 @@ mod tests {
 
     #[test]
     fn any_answer_ends_a_run() {
-        for answer in [|accrual: &mut Accrual| accrual.succeeded(0), Accrual::answered] {
+        for answer in
+            [|accrual: &mut Accrual| accrual.succeeded(0, 0), |accrual: &mut Accrual| accrual.answered(0)]
+        {
             let mut accrual = Accrual::default();
             for _ in 0..4 {
                 accrual.failed(Unavailable, 0);
@@ -154,7 +196,7 @@ mod tests {
             if step == '-' {
                 reason = accrual.failed(Unavailable, 0);
             } else {
-                accrual.succeeded(0);
+                accrual.succeeded(0, 0);
             }
         }
         reason
@@ -179,7 +221,7 @@ mod tests {
         let mut accrual = Accrual::default();
         let mut tripped_at = None;
         for request in 1..=12 {
-            accrual.answered();
+            accrual.answered(0);
             if accrual.failed(Unavailable, 0).is_some() {
                 tripped_at = tripped_at.or(Some(request));
             }
@@ -195,11 +237,11 @@ mod tests {
     fn old_failures_leave_the_rate() {
         let mut accrual = Accrual::default();
         for _ in 0..9 {
-            accrual.succeeded(0);
+            accrual.succeeded(0, 0);
             accrual.failed(Unavailable, 0);
-            accrual.succeeded(0);
+            accrual.succeeded(0, 0);
         }
-        accrual.succeeded(10_000);
+        accrual.succeeded(10_000, 10_000);
         assert_eq!(accrual.failed(Unavailable, 10_000), None);
         assert_eq!(accrual.counts(10_000), Counts { successes: 1, failures: 1 });
     }

@@ -257,7 +257,11 @@ impl Health {
             return Vec::new();
         };
         ticket.deployment = id;
+        let run = found.accrual.run();
         let changes = list(ticket, act(found, ticket));
+        if run == 0 && found.accrual.run() > 0 {
+            self.sharing.failed(now);
+        }
         if found.pending.probe.is_some() {
             self.sharing.probed();
         }

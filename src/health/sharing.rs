@@ -54,6 +54,8 @@ pub(super) struct Urgent {
     pub(super) tripped_at: Option<Millis>,
     /// A lease is wanted, first at this time.
     pub(super) wanted_at: Option<Millis>,
+    /// A run of failures began, first at this time.
+    pub(super) failed_at: Option<Millis>,
 }
 
 impl Sharing {
@@ -67,6 +69,10 @@ impl Sharing {
 
     pub(super) fn wanted(&mut self, now: Millis) {
         self.urgent.wanted_at.get_or_insert(now);
+    }
+
+    pub(super) fn failed(&mut self, now: Millis) {
+        self.urgent.failed_at.get_or_insert(now);
     }
 
     pub(super) fn ask_for_all(&mut self) {
@@ -196,7 +202,9 @@ impl Deployment {
             successes: pending.successes,
             failures: pending.failures,
             answered: pending.answered,
+            answered_ms: pending.answered_at.map(|at| now.saturating_sub(at)),
             run: pending.run,
+            run_ms: pending.run_since.map_or(0, |since| now.saturating_sub(since)),
             class: pending.class,
             age_ms: pending.began_at.map_or(0, |began_at| now.saturating_sub(began_at)),
             latency: pending.latency,

@@ -2,7 +2,7 @@
 
 use super::Saved;
 use crate::attempt::class::ErrorClass;
-use crate::health::accrual::Accrual;
+use crate::health::accrual::{Accrual, Run};
 use crate::health::deployment::LastError;
 use crate::health::ewma::{Ewma, PeakEwma};
 use crate::health::gate::{Gate, LOST_PROBE_MS, NEWS_MS};
@@ -150,10 +150,14 @@ impl Entry {
             || self.saved.gate.closed_since().is_some_and(|since| began_at >= since);
         if self.saved.gate.ejected_until().is_none() {
             let failures = if is_present { batch.failures } else { 0 };
-            let run = if is_present { batch.run } else { 0 };
+            let run = Run {
+                failures: if is_present { batch.run } else { 0 },
+                since: now.saturating_sub(batch.run_ms),
+                answered_at: batch.answered.then(|| now.saturating_sub(batch.answered_ms.unwrap_or(0))),
+            };
             let class = batch.class.unwrap_or(ErrorClass::Unavailable);
             let counts = Counts { successes: batch.successes, failures };
-            let reason = self.accrual.add(counts, run, batch.answered, class, now);
+            let reason = self.accrual.add(counts, run, class, now);
             if let Some(reason) = reason {
                 self.saved.gate.trip(reason, now, rng);
             }

@@ -199,10 +199,10 @@ impl Story<'_> {
     fn promise_probes(&self, rank: usize, by: By, promises: &mut Promises) {
         let most = self.log.most_probes_at_once(self.nth(rank), &self.all(), by);
         let place = match by {
-            By::Region => "region",
-            By::Isolate => "isolate",
+            By::Region => "a region",
+            By::Isolate => "an isolate",
         };
-        promises.at_most(format!("probes at a time in a {place}"), most as f64, 1.0);
+        promises.at_most(format!("probes at a time in {place}"), most as f64, 1.0);
     }
 }
 

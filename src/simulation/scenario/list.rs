@@ -105,7 +105,7 @@ pub static SCENARIOS: &[Scenario] = &[
             story.promise_no_failure(promises);
             story.promise_silence(0, 5_000, promises);
             story.promise_probes(0, By::Region, promises);
-            story.promise_return(0, 5_000, promises);
+            story.promise_return(0, 8_000, promises);
         },
     },
     Scenario {

@@ -3,7 +3,7 @@
 //! The shard adds up what they saw and has a gate of its own for each deployment. Every answer brings what has changed, says when
 //! to come again, and may bring the right to send a probe: of those there is one at a time for each deployment.
 //!
-//! A hub is one more shard, to which shards report ([`hub`]): facts that hold everywhere, and an administrator's word. So these
+//! A hub is one more shard, to which shards report: facts that hold everywhere, and an administrator's word. So these
 //! reach all regions, and nothing else does.
 //!
 //! Invariants:
@@ -76,6 +76,7 @@ pub struct Head {
 pub struct Saved {
     /// The number of its latest change.
     pub change: u64,
+    opened: u64,
     closed: u64,
     reset: u64,
     gate: Gate,
@@ -196,7 +197,7 @@ impl Shard {
         for entry in self.entries.values_mut() {
             entry.reset(&mut self.head.change);
         }
-        self.head.change += 1;
+        self.head.change = self.head.change.saturating_add(1);
         self.head.reset = self.head.change;
     }
 

@@ -26,6 +26,11 @@ pub const UNANSWERED_MS: Millis = 10_000;
 /// An ejection that the shard has not seen to for so long after its end, though this isolate could have heard of it.
 const OVERDUE_MS: Millis = 10_000;
 
+/// An average that somebody else states, if it can be worked with: no time and no speed is beyond this.
+pub(super) fn plausible(value: Option<f64>) -> Option<f64> {
+    value.filter(|value| (0.0..=1e9).contains(value))
+}
+
 /// Where an isolate stands with its shard.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sharing {
@@ -251,7 +256,7 @@ impl Deployment {
             }
             None => {}
         }
-        if let Some(latency_ms) = record.latency_ms.filter(|ms| ms.is_finite() && *ms >= 0.0) {
+        if let Some(latency_ms) = plausible(record.latency_ms) {
             self.regional_ms.observe(latency_ms, now);
         }
         if let Some(lease) = record.lease {

@@ -185,14 +185,17 @@ pub struct Answer {
 pub struct Record {
     /// The number of its latest change.
     pub change: u64,
+    /// The change with which it was ejected, or the ejection was extended, the last time; 0: never.
+    #[serde(skip_serializing_if = "is_default")]
+    pub opened: u64,
     /// The change with which it closed the last time; 0: never.
     #[serde(skip_serializing_if = "is_default")]
     pub closed: u64,
     /// The change with which an administrator had everything forgotten about it; 0: never.
     #[serde(skip_serializing_if = "is_default")]
     pub reset: u64,
-    /// The ejection; `None`: closed.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    /// The ejection; `None`: closed. Where it is not understood, neither is the record: it is not to close anything.
+    #[serde(skip_serializing_if = "is_default")]
     pub ejected: Option<Ejected>,
     /// Where it is closed: for how long; `None`: as long as anybody knows.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
@@ -304,7 +307,9 @@ fn entries<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 ) -> Result<BTreeMap<String, T>, D::Error> {
     let all = BTreeMap::<String, Value>::deserialize(deserializer)?;
     let understood = |(key, value)| Some((key, serde_json::from_value(value).ok()?));
-    Ok(all.into_iter().filter_map(understood).collect())
+    // An array would be read as fields in their order.
+    let objects = all.into_iter().filter(|(_, value)| value.is_object());
+    Ok(objects.filter_map(understood).collect())
 }
 
 fn operations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Operation, Millis>, D::Error> {

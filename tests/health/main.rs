@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod attempts;
+mod hub;
 mod isolate;
+mod leases;
 mod properties;
 mod region;
+mod shared_properties;
 mod sharing;
+mod slots;
 mod stories;
+mod wire;

@@ -1,6 +1,6 @@
 //! Isolates that share a shard, and shards that share a hub, on one clock that tests move.
 
-use switchyard::attempt::class::ErrorClass::{self, Unavailable};
+use switchyard::attempt::class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::health::gate::Admission;
 use switchyard::health::limits::Limits;
 use switchyard::health::reporter::Reporter;
@@ -209,4 +209,37 @@ impl Region {
         let members = self.members.iter_mut().enumerate();
         members.filter_map(|(nth, member)| Some((nth, member.request(now)?))).collect()
     }
+}
+
+/// A request that is served.
+pub const ALIVE: Outcome = Outcome::Alive;
+
+/// One that fails so.
+pub fn failed(class: ErrorClass) -> Outcome {
+    Outcome::Failed { class, hint_ms: None }
+}
+
+/// One that is refused for so long.
+pub fn rate_limited(hint_ms: Millis) -> Outcome {
+    Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) }
+}
+
+/// A region of that many isolates in which the first has tripped, and all know.
+pub fn tripped(members: u64) -> Region {
+    let mut region = Region::acquainted(members);
+    region.members[0].trip(region.now);
+    region.settle();
+    region.wait(1_000).settle();
+    assert_eq!(region.open(), 0);
+    region
+}
+
+/// The isolate that holds the lease, after everybody wanted it.
+pub fn leased(region: &mut Region) -> usize {
+    assert!(region.probes().is_empty());
+    region.wait(1_000).settle();
+    let is_leased = |region: &Region, nth: usize| region.members[nth].health.snapshot(region.now)[0].leased;
+    let holders: Vec<usize> = (0..region.members.len()).filter(|nth| is_leased(region, *nth)).collect();
+    assert_eq!(holders.len(), 1, "{holders:?}");
+    holders[0]
 }

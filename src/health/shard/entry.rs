@@ -8,7 +8,7 @@ use crate::health::ewma::{Ewma, PeakEwma};
 use crate::health::gate::{Gate, LOST_PROBE_MS, NEWS_MS};
 use crate::health::pending::Pending;
 use crate::health::reason::Reason;
-use crate::health::sharing::BASE_MS;
+use crate::health::sharing::{BASE_MS, plausible};
 use crate::health::window::Counts;
 use crate::health::wire::{Batch, Ejected, Id, Lease as WireLease, Probe, Record, Want};
 use crate::request::operation::Operation;
@@ -172,14 +172,13 @@ impl Entry {
     }
 
     fn measure(&mut self, batch: &Batch, now: Millis) {
-        let sensible = |value: &f64| value.is_finite() && *value >= 0.0;
-        if let Some(mean_ms) = batch.latency.map(|latency| latency.mean_ms).filter(sensible) {
+        if let Some(mean_ms) = plausible(batch.latency.map(|latency| latency.mean_ms)) {
             self.latency_ms.observe(mean_ms, now);
         }
-        if let Some(speed) = batch.tokens_per_second.filter(sensible) {
+        if let Some(speed) = plausible(batch.tokens_per_second) {
             self.tokens_per_second.observe(speed, now);
         }
-        self.headroom = batch.headroom.filter(sensible).or(self.headroom);
+        self.headroom = plausible(batch.headroom).or(self.headroom);
         if let Some(class) = batch.class {
             self.last_error = Some(LastError { class, at: now });
         }
@@ -251,11 +250,17 @@ impl Entry {
 
     /// It is closed with a change of its own.
     fn close(&mut self, change: &mut u64) {
-        *change += 1;
-        (self.saved.change, self.saved.closed) = (*change, *change);
+        self.number(change);
+        self.saved.closed = self.saved.change;
         self.accrual = Accrual::default();
         self.lease = None;
         self.told_until = 0;
+    }
+
+    /// What follows is a change of its own.
+    fn number(&mut self, change: &mut u64) {
+        *change = change.saturating_add(1);
+        self.saved.change = *change;
     }
 
     /// Numbers the change, if there was one worth telling. `is_own`: whether it was learned in this region.
@@ -268,8 +273,10 @@ impl Entry {
             self.facts.ejected |= is_own && self.saved.gate.reason().is_some_and(Reason::holds_everywhere);
         }
         if is_longer || has_moved {
-            *change += 1;
-            self.saved.change = *change;
+            self.number(change);
+        }
+        if is_longer {
+            self.saved.opened = self.saved.change;
         }
     }
 
@@ -308,6 +315,7 @@ impl Entry {
             .filter_map(|(operation, gate)| Some((*operation, remaining_ms(gate.ejected_until()?))));
         Record {
             change: self.saved.change,
+            opened: self.saved.opened,
             closed: self.saved.closed,
             reset: self.saved.reset,
             ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
@@ -329,12 +337,13 @@ impl Entry {
             return;
         }
         self.saved.gate.set_drained(drained);
-        *change += 1;
-        self.saved.change = *change;
+        self.number(change);
     }
 
     pub(super) fn reset(&mut self, change: &mut u64) {
-        let (no_lease_before, used_at) = (self.no_lease_before, self.used_at);
+        // A lease that is out stays out until it has run out, or is used.
+        let out = self.lease.filter(|lease| !lease.begun).map_or(0, |lease| lease.until);
+        let (no_lease_before, used_at) = (self.no_lease_before.max(out), self.used_at);
         self.close(change);
         self.saved.reset = *change;
         self.saved.missing.clear();

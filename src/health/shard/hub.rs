@@ -106,6 +106,7 @@ impl Shard {
             if let Some(Ejected { remaining_ms, reason }) = record.ejected
                 && reason.holds_everywhere()
                 && remaining_ms > 0
+                && record.opened > news_after
             {
                 entry.saved.gate.eject(reason, remaining_ms, now);
             }

@@ -1,0 +1,101 @@
+//! What an isolate keeps of its attempts: how they end, how long they take, and over a change of the graph.
+
+use switchyard::attempt::class::ErrorClass::{BadRequest, Connection, Quota, Timeout};
+use switchyard::health::gate::Admission;
+use switchyard::health::limits::Limits;
+use switchyard::health::{Health, Outcome, Sample};
+use switchyard::request::operation::Operation::ChatCompletions as Chat;
+
+use crate::region::{ALIVE, NAMES, Region, failed, health, tripped};
+
+#[test]
+fn a_new_document_takes_over_what_is_known_of_its_deployments() {
+    let mut region = tripped(2);
+    let now = region.now;
+    let member = &mut region.members[0];
+    let late = member.health.begin(0, Chat, 0, now);
+    let gone = member.health.begin(1, Chat, 0, now);
+    let mut fresh = Health::new(["north", NAMES[0]].map(|name| (name, Limits { rpm: Some(5), tpm: None })));
+    fresh.adopt(std::mem::replace(&mut member.health, health()));
+    member.health = fresh;
+    assert_eq!(member.health.admission(0, Chat, now), Admission::Open);
+    assert!(matches!(member.health.admission(1, Chat, now), Admission::Refused(_)));
+    assert_eq!((member.health.in_flight(0), member.health.in_flight(1)), (0, 1));
+    assert_eq!(member.health.limits(1).rpm, Some(5));
+    // Tickets of before are recorded where they belong now.
+    member.end(late, ALIVE, now);
+    member.end(gone, failed(Quota), now);
+    assert_eq!((member.health.in_flight(0), member.health.in_flight(1)), (0, 0));
+    assert_eq!(member.health.admission(0, Chat, now), Admission::Open);
+    // The next report asks for everything, for there is one that nobody asked about.
+    region.members[1].fail(Quota, now);
+    let mut other = Health::new([("north", Limits::default())]);
+    std::mem::swap(&mut other, &mut region.members[1].health);
+    region.members[1].health.adopt(other);
+    region.members[1].fail(Quota, now);
+    region.report(1);
+    region.report(0);
+    assert!(matches!(region.members[0].health.admission(0, Chat, now), Admission::Refused(_)));
+}
+
+#[test]
+fn an_attempt_cut_short_says_how_slow_it_is_at_least() {
+    for (after_ms, first_token_ms, counts) in
+        [(2_000, None, false), (29_999, None, false), (30_000, None, true), (90_000, Some(300), false)]
+    {
+        let mut region = Region::new(1);
+        let ticket = region.members[0].begin(region.now);
+        region.wait(after_ms);
+        let now = region.now;
+        let member = &mut region.members[0];
+        let sample = Sample { first_token_ms, ..Sample::of(Outcome::CutShort) };
+        member.health.record(ticket, &sample, now, &mut member.rng);
+        assert_eq!(member.health.is_failing(0), counts, "{after_ms}");
+        #[expect(clippy::cast_precision_loss)]
+        let least = first_token_ms.unwrap_or(after_ms) as f64;
+        assert_eq!(member.health.score(0, now), Some(least));
+        // A shorter one says nothing against what is known already.
+        let ticket = member.begin(now);
+        member.health.record(ticket, &Sample::of(Outcome::CutShort), now + 1, &mut member.rng);
+        assert!(member.health.score(0, now + 1).unwrap() > least * 0.999);
+        assert_eq!(member.health.in_flight(0), 0);
+    }
+}
+
+#[test]
+fn the_latest_outcome_says_whether_it_is_failing() {
+    let mut region = Region::new(1);
+    let now = region.now;
+    let member = &mut region.members[0];
+    for (outcome, expected) in [
+        (ALIVE, false),
+        (failed(Connection), true),
+        (Outcome::Abandoned, true),
+        (failed(BadRequest), false),
+        (failed(Timeout), true),
+        (ALIVE, false),
+    ] {
+        member.attempt(outcome, now);
+        assert_eq!(member.health.is_failing(0), expected, "{outcome:?}");
+    }
+}
+
+#[test]
+fn percentiles_are_of_the_times_to_the_commit_point() {
+    let mut region = Region::new(1);
+    let now = region.now;
+    let member = &mut region.members[0];
+    for nth in 1..=20 {
+        let mut ticket = member.begin(now);
+        if nth % 2 == 0 {
+            member.health.committed(&mut ticket, now + nth * 10);
+            member.end(ticket, ALIVE, now + 90_000);
+        } else {
+            assert_eq!(member.health.percentile(0, 0.5), None);
+            member.end(ticket, ALIVE, now + nth * 10);
+        }
+    }
+    assert_eq!(member.health.percentile(0, 0.95), Some(190));
+    assert_eq!(member.health.percentile(0, 0.5), Some(100));
+    assert_eq!(member.health.percentile(7, 0.5), None);
+}

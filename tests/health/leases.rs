@@ -1,0 +1,278 @@
+//! Who probes, and when.
+
+use switchyard::attempt::class::ErrorClass::Unavailable;
+use switchyard::health::gate::{Admission, Position, Transition};
+use switchyard::health::wire::{Batch, Id, Probe, Report, Want};
+use switchyard::request::operation::Operation::ChatCompletions as Chat;
+use switchyard::time::Millis;
+
+use crate::region::{ALIVE, NAMES, RATE, Region, failed, leased, rate_limited, tripped};
+
+#[test]
+fn of_a_hundred_isolates_one_probes_at_a_time_until_it_is_back() {
+    let mut region = tripped(100);
+    let mut probes_seen = 0;
+    let mut under_way = Vec::new();
+    // A probe takes two seconds; the first two fail, the third passes.
+    for tick in 0..1_200 {
+        for (nth, ticket) in region.probes() {
+            probes_seen += 1;
+            under_way.push((nth, ticket, tick));
+        }
+        assert!(under_way.len() <= 1, "at tick {tick}");
+        region.settle();
+        if under_way.first().is_some_and(|(_, _, begun)| tick - begun >= 20) {
+            let (nth, ticket, _) = under_way.remove(0);
+            let outcome = if probes_seen < 3 { failed(Unavailable) } else { ALIVE };
+            region.members[nth].end(ticket, outcome, region.now);
+            region.settle();
+        }
+        region.wait(100);
+        if probes_seen == 3 && under_way.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(probes_seen, 3);
+    region.wait(1_000).settle();
+    assert_eq!(region.open(), 100);
+}
+
+#[test]
+fn a_lease_is_given_ahead_for_the_moment_when_the_time_is_up() {
+    let mut region = tripped(2);
+    let left = region.members[0].ejected_ms(region.now);
+    region.wait(left - 1_500);
+    assert!(region.probes().is_empty());
+    region.settle();
+    let holder = region.shard.view(region.now)[0].lease.unwrap();
+    assert!(holder.from > region.now && holder.from <= region.now + 1_500);
+    region.now = holder.from;
+    let probes = region.probes();
+    assert_eq!(probes.len(), 1, "no round trip is lost");
+}
+
+#[test]
+fn a_lease_that_is_not_used_goes_to_the_next_who_wants_it() {
+    let mut region = tripped(2);
+    region.sit_out();
+    let first = leased(&mut region);
+    let other = 1 - first;
+    // Its isolate gets no request any more.
+    region.wait(4_000);
+    assert_eq!(region.members[other].request(region.now).map(|probe| probe.is_probe()), None);
+    region.report(other);
+    assert!(!region.members[other].health.snapshot(region.now)[0].leased);
+    region.wait(2_001);
+    assert!(matches!(region.members[first].admission(region.now), Admission::Refused(_)), "it has run out");
+    region.members[other].request(region.now);
+    region.report(other);
+    assert!(region.members[other].request(region.now).is_some());
+}
+
+#[test]
+fn a_probe_that_is_lost_with_its_isolate_is_given_up_after_two_minutes() {
+    let mut region = tripped(2);
+    region.sit_out();
+    let lost = leased(&mut region);
+    let other = 1 - lost;
+    let _probe = region.members[lost].request(region.now).unwrap();
+    region.settle();
+    for _ in 0..119 {
+        region.wait(1_000);
+        assert!(region.members[other].request(region.now).is_none());
+        region.report(other);
+    }
+    region.wait(1_000);
+    region.members[other].request(region.now);
+    region.report(other);
+    assert!(region.members[other].request(region.now).is_some());
+}
+
+#[test]
+fn a_passed_probe_lets_traffic_back_everywhere_at_the_same_pace() {
+    let mut region = tripped(4);
+    region.sit_out();
+    let holder = leased(&mut region);
+    region.wait(300);
+    let probe = region.members[holder].request(region.now).unwrap();
+    region.wait(200);
+    assert_eq!(region.members[holder].end(probe, ALIVE, region.now)[0].transition, Transition::Recovered);
+    region.settle();
+    region.wait(1_000).settle();
+    region.wait(4_000);
+    for member in &region.members {
+        let share = member.health.share(0, region.now);
+        assert!((share - 0.55).abs() < 1e-9, "half of the ramp: {share}");
+    }
+}
+
+#[test]
+fn when_everything_is_ejected_one_probe_a_second_goes_out_before_the_time_is_up() {
+    let mut region = Region::acquainted(2);
+    region.members[0].attempt(rate_limited(60_000), region.now);
+    region.settle();
+    region.wait(1_000).settle();
+    let mut probes = 0;
+    for _ in 0..50 {
+        for nth in 0..2 {
+            region.members[nth].health.want(0, true, region.now);
+        }
+        region.settle();
+        for (nth, probe) in region.probes() {
+            probes += 1;
+            region.members[nth].end(probe, failed(Unavailable), region.now);
+        }
+        region.settle();
+        region.wait(100);
+    }
+    assert!((4..=5).contains(&probes), "{probes} in five seconds");
+    assert!(region.members[0].ejected_ms(region.now) > 50_000, "they leave the ejection as it was");
+    // One that passes ends it.
+    region.wait(1_000);
+    region.members[0].health.want(0, true, region.now);
+    region.settle();
+    let (nth, probe) = region.probes().remove(0);
+    region.members[nth].end(probe, ALIVE, region.now);
+    region.settle();
+    region.wait(1_000).settle();
+    assert_eq!(region.open(), 2);
+}
+
+#[test]
+fn while_the_object_is_gone_isolates_serve_and_probe_by_themselves() {
+    let mut region = tripped(3);
+    region.is_up = false;
+    region.report_all();
+    region.sit_out();
+    assert_eq!(region.probes().len(), 3, "each for itself");
+    // The reports that fail become rare, and none is lost.
+    let mut reports = 0;
+    for _ in 0..300 {
+        region.wait(1_000);
+        let now = region.now;
+        region.members[2].attempt_at(1, Chat, ALIVE, now);
+        reports += region.settle();
+    }
+    assert!(reports < 60, "{reports}");
+    region.is_up = true;
+    region.report(2);
+    assert_eq!(region.shard.view(region.now)[1].identity, NAMES[1]);
+    assert_eq!(region.shard.view(region.now)[1].mentioned_at, region.now);
+}
+
+#[test]
+fn a_report_without_an_answer_for_ten_seconds_ends_the_contact() {
+    let mut region = tripped(1);
+    region.sit_out();
+    assert!(matches!(region.members[0].admission(region.now), Admission::Refused(_)), "it has no lease");
+    let member = &mut region.members[0];
+    let _report = member.reporter.report(&mut member.health, RATE, region.now, &mut member.rng);
+    assert!(matches!(member.admission(region.now + 9_999), Admission::Refused(_)));
+    assert_eq!(member.admission(region.now + 10_000), Admission::Probe);
+}
+
+#[test]
+fn an_ejection_that_nobody_saw_to_is_overdue() {
+    let mut region = tripped(1);
+    region.sit_out();
+    let Admission::Refused(refusal) = region.members[0].admission(region.now) else { panic!() };
+    assert_eq!(refusal.until, Some(region.now + 1_000), "to ask for a lease takes a moment");
+    region.wait(10_999);
+    assert!(matches!(region.members[0].admission(region.now), Admission::Refused(_)));
+    region.wait(1);
+    assert_eq!(region.members[0].admission(region.now), Admission::Probe);
+    assert!(region.members[0].health.snapshot(region.now)[0].overdue);
+    // The shard takes it as well as if it had given a lease.
+    let probe = region.members[0].request(region.now).unwrap();
+    region.settle();
+    assert!(region.shard.view(region.now)[0].lease.unwrap().begun);
+    region.members[0].end(probe, ALIVE, region.now);
+    region.settle();
+    assert_eq!(region.shard.view(region.now)[0].gate.state, Position::Closed);
+}
+
+#[test]
+fn a_probe_of_somebody_without_the_lease_does_not_speak_for_the_region() {
+    let mut region = tripped(2);
+    region.sit_out();
+    leased(&mut region);
+    let batch = Batch { probe: Some(Probe::Passed), ..Batch::default() };
+    let report = Report {
+        v: 1,
+        reporter: Id(12_345),
+        deployments: [(NAMES[0].to_owned(), batch)].into(),
+        ..Report::default()
+    };
+    region.shard.report(&report, region.now, &mut region.rng);
+    assert_eq!(region.shard.view(region.now)[0].gate.state, Position::Open);
+}
+
+#[test]
+fn after_an_eviction_leases_of_before_run_out_first() {
+    let mut region = tripped(2);
+    region.sit_out();
+    let holder = leased(&mut region);
+    region.evict();
+    let other = 1 - holder;
+    region.members[other].request(region.now);
+    region.report(other);
+    assert!(region.members[other].request(region.now).is_none());
+    region.wait(6_000);
+    region.members[other].request(region.now);
+    region.report(other);
+    assert!(region.members[other].request(region.now).is_some());
+}
+
+#[test]
+fn probes_before_their_time_are_a_second_apart_whoever_sends_them() {
+    let mut region = Region::acquainted(1);
+    region.members[0].attempt(rate_limited(60_000), region.now);
+    region.settle();
+    let mut ask = |reporter: u64, probe: Option<Probe>, after_ms: Millis| {
+        let batch = Batch { wants: Some(Want::Early), probe, ..Batch::default() };
+        let deployments = [(NAMES[0].to_owned(), batch)].into();
+        let report = Report { v: 1, reporter: Id(reporter), deployments, ..Report::default() };
+        let answer = region.shard.report(&report, region.now + after_ms, &mut region.rng);
+        answer.deployments[NAMES[0]].lease.is_some()
+    };
+    assert!(ask(1, None, 0));
+    assert!(ask(1, None, 400), "it is told again to the one that has it");
+    assert!(!ask(2, None, 400));
+    assert!(!ask(1, Some(Probe::Abandoned), 999));
+    assert!(ask(2, None, 1_000));
+}
+
+#[test]
+fn a_probe_that_passed_is_not_undone_by_an_answer_that_does_not_know() {
+    let mut region = tripped(2);
+    region.sit_out();
+    let holder = leased(&mut region);
+    region.members[1 - holder].attempt(rate_limited(30_000), region.now);
+    region.report(1 - holder);
+    let now = region.now;
+    let member = &mut region.members[holder];
+    let probe = member.request(now).unwrap();
+    let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
+    member.end(probe, ALIVE, now);
+    let answer = region.shard.report(&report, now, &mut region.rng);
+    assert!(answer.deployments[NAMES[0]].ejected.is_some());
+    member.reporter.answered(&mut member.health, &answer, now, &mut member.rng);
+    assert!(member.is_open(now));
+    region.settle();
+    region.wait(1_000).settle();
+    assert_eq!(region.open(), 2);
+}
+
+#[test]
+fn a_lease_runs_out_by_the_time_that_the_report_went_out() {
+    let mut region = tripped(1);
+    region.sit_out();
+    let now = region.now;
+    let member = &mut region.members[0];
+    member.request(now);
+    let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
+    let answer = region.shard.report(&report, now + 2_000, &mut region.rng);
+    member.reporter.answered(&mut member.health, &answer, now + 4_000, &mut member.rng);
+    assert_eq!(member.admission(now + 4_999), Admission::Probe);
+    assert!(matches!(member.admission(now + 5_000), Admission::Refused(_)));
+}

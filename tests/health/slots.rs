@@ -1,0 +1,97 @@
+//! Reports a second, from ten isolates to a hundred thousand.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use switchyard::health::Health;
+use switchyard::health::reporter::Reporter;
+use switchyard::health::shard::Shard;
+use switchyard::rng::SplitMix64;
+use switchyard::time::Millis;
+
+use crate::isolate::START;
+use crate::region::Member;
+
+const RATE: u32 = 200;
+
+/// Isolates of which only the reporters matter: all of them share one health, which has nothing to say.
+struct Crowd {
+    shard: Shard,
+    reporters: Vec<Reporter>,
+    health: Health,
+    rng: SplitMix64,
+    due: BinaryHeap<Reverse<(Millis, usize)>>,
+    now: Millis,
+}
+
+impl Crowd {
+    fn new(isolates: usize) -> Self {
+        let mut rng = SplitMix64::new(isolates as u64);
+        Self {
+            shard: Shard::new(&mut rng),
+            reporters: (0..isolates as u64).map(Reporter::new).collect(),
+            health: Health::default(),
+            rng,
+            due: (0..isolates).map(|nth| Reverse((START, nth))).collect(),
+            now: START,
+        }
+    }
+
+    /// The reports of each second from now on, for so long.
+    fn run(&mut self, ms: Millis) -> BTreeMap<Millis, u32> {
+        let mut reports = BTreeMap::new();
+        let (begin, end) = (self.now, self.now + ms);
+        while let Some(Reverse((at, nth))) = self.due.pop() {
+            if at >= end {
+                self.due.push(Reverse((at, nth)));
+                break;
+            }
+            self.now = at.max(self.now);
+            let reporter = &mut self.reporters[nth];
+            let report = reporter.report(&mut self.health, RATE, self.now, &mut self.rng);
+            let answer = self.shard.report(&report, self.now, &mut self.rng);
+            reporter.answered(&mut self.health, &answer, self.now, &mut self.rng);
+            *reports.entry((self.now - begin) / 1_000).or_default() += 1;
+            self.due.push(Reverse((reporter.due_at(&self.health), nth)));
+        }
+        self.now = end;
+        reports
+    }
+
+    /// Something trips in all of them.
+    fn trip(&mut self) {
+        let mut tripped = Member::new(1);
+        tripped.trip(self.now);
+        let due_at = |(nth, reporter): (usize, &Reporter)| Reverse((reporter.due_at(&tripped.health), nth));
+        self.due = self.reporters.iter().enumerate().map(due_at).collect();
+    }
+}
+
+#[test]
+fn scheduled_reports_keep_to_the_rate_and_a_trip_in_all_isolates_at_once_no_more_than_doubles_it() {
+    for isolates in [10, 150, 1_000, 10_000, 100_000] {
+        let mut crowd = Crowd::new(isolates);
+        let round_ms = (isolates as u64 * 1_000 / u64::from(RATE)).max(1_000);
+        let cold = crowd.run(1_000);
+        assert_eq!(cold[&0] as usize, isolates, "everybody begins with a report");
+        let scheduled = crowd.run(2 * round_ms);
+        let most = *scheduled.values().max().unwrap();
+        assert!(most <= RATE + 1, "{isolates} isolates: {most} a second");
+        // And nobody waits longer than the rate needs.
+        let all: u32 = scheduled.values().sum();
+        assert!(all as usize * 10 >= isolates * 15, "{isolates} isolates: {all} reports");
+        crowd.trip();
+        let storm = crowd.run(2 * round_ms);
+        let most = *storm.values().max().unwrap();
+        assert!(
+            f64::from(most) <= 2.2 * f64::from(RATE),
+            "{isolates} isolates: {most} a second in the storm"
+        );
+        if round_ms == 1_000 {
+            assert!(storm[&0] as usize >= isolates, "with room for it everybody says so at once");
+        }
+        let after = crowd.run(2 * round_ms);
+        let most = *after.values().max().unwrap();
+        assert!(most <= RATE + 1, "{isolates} isolates: {most} a second after the storm");
+    }
+}

@@ -200,6 +200,26 @@ fn the_nearest_setting_says_what_to_do_when_all_are_ejected() {
 }
 
 #[test]
+fn where_the_one_that_may_have_an_object_is_ejected_others_that_do_not_know_it_have_not_the_last_word() {
+    for (is_ejected, expected) in [(true, Reply::NoneEligible), (false, Reply::Exhausted)] {
+        let mut build = Builder::new(&["a", "b"]);
+        let entry = build.node_with(Order::Priority, &["a", "b"], |node| {
+            node.policy.when_all_ejected = Some(WhenAllEjected::Fail);
+        });
+        let mut here = Here::new(build, entry);
+        if is_ejected {
+            here.eject(0, ErrorClass::RateLimit, Some(60_000));
+        }
+        let (mut machine, mut action) = here.start(facts());
+        while let Action::Dispatch(dispatch) = action {
+            let failure = Failure { unknown_object: true, ..Failure::silent(ErrorClass::BadRequest, "") };
+            action = here.on(&mut machine, Event::Failed { number: dispatch.number, failure });
+        }
+        assert!(matches!(action, Action::Reply(reply) if reply == expected), "{action:?}");
+    }
+}
+
+#[test]
 fn a_drained_deployment_is_never_a_last_resort() {
     let mut here = Here::of(&["a"], |_| {});
     here.isolate.health.drain(0);

@@ -93,7 +93,7 @@ pub struct Dispatch {
 pub enum Reply {
     /// With the answer of the attempt that reached its commit point.
     Pass,
-    /// Nothing was tried, since no deployment may be.
+    /// Nothing was tried that could have served, since no such deployment may be.
     NoneEligible,
     /// Everything that may be tried failed: the trail tells how.
     Exhausted,
@@ -345,7 +345,14 @@ impl Machine {
     }
 
     fn exhausted(&mut self, around: &mut Surroundings<'_>) -> Action {
-        let reply = if self.deadline <= around.now { Reply::DeadlineExceeded } else { Reply::Exhausted };
+        let reply = if self.deadline <= around.now {
+            Reply::DeadlineExceeded
+        } else if self.walk.has_passed_over() && self.trail.failures().all(|failure| failure.unknown_object) {
+            // Who has the object is out, as it seems, and those who say that there is none are not to be believed.
+            Reply::NoneEligible
+        } else {
+            Reply::Exhausted
+        };
         self.reply(reply, around)
     }
 

@@ -14,7 +14,7 @@ use super::wire::{Latency, Probe};
 use super::{Outcome, Sample, Ticket};
 use crate::attempt::class::ErrorClass;
 use crate::request::operation::Operation;
-use crate::rng::{Rng, stable_hash};
+use crate::rng::Rng;
 use crate::time::Millis;
 
 /// A rate limit that ends sooner is no reason to eject: the request goes elsewhere, and by the time of the next one the
@@ -35,8 +35,6 @@ const SILENCE_MS: Millis = 30_000;
 /// What one isolate knows of a deployment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Deployment {
-    /// A hash of its identity: the same in every graph.
-    pub(super) key: u64,
     pub(super) identity: String,
     pub(super) gate: Gate,
     /// Operations that it does not offer, as it said, each with the time to ask again.
@@ -105,13 +103,19 @@ pub struct Snapshot {
 
 impl Deployment {
     pub(super) fn new(identity: String, limits: Limits) -> Self {
-        Self { key: stable_hash(identity.as_bytes()), identity, limits, ..Self::default() }
+        Self { identity, limits, ..Self::default() }
     }
 
-    /// The same deployment in another graph, with what is known of it.
-    pub(super) fn adopt(&mut self, old: Self) {
+    /// The same deployment in another graph, with what is known of it. Attempts under way are not heard of again.
+    pub(super) fn adopt(&mut self, old: &Self) {
         let (identity, limits) = (std::mem::take(&mut self.identity), self.limits);
-        *self = Self { identity, limits, ..old };
+        *self = Self { identity, limits, in_flight: 0, ..old.clone() };
+        if self.gate.lose_probe() {
+            self.pending.probe = Some(Probe::Abandoned);
+        }
+        for (_, gate) in &mut self.missing {
+            gate.lose_probe();
+        }
     }
 
     pub(super) fn admission(&self, operation: Operation, probes: Probes, now: Millis) -> Admission {

@@ -74,8 +74,6 @@ pub struct Health {
 #[must_use = "an attempt that is never recorded stays in flight"]
 pub struct Ticket {
     deployment: usize,
-    /// Whose it is, in whatever graph.
-    key: u64,
     operation: Operation,
     at: Millis,
     committed: bool,
@@ -166,18 +164,17 @@ impl Health {
         }
     }
 
-    /// Takes over what is known of deployments that were in an earlier graph, and the contact with the shard. Tickets of
-    /// attempts that began there are recorded here.
-    pub fn adopt(&mut self, old: Self) {
-        let mut known = old.deployments;
+    /// Takes over what is known of deployments that were in an earlier graph, and the contact with the shard. Requests that are
+    /// under way go on by the earlier graph and its health; what comes of them is not heard of here.
+    pub fn adopt(&mut self, old: &Self) {
         let mut is_any_new = false;
         for deployment in &mut self.deployments {
-            match known.iter().position(|old| old.identity == deployment.identity) {
-                Some(at) => deployment.adopt(known.swap_remove(at)),
+            match old.deployments.iter().find(|old| old.identity == deployment.identity) {
+                Some(known) => deployment.adopt(known),
                 None => is_any_new = true,
             }
         }
-        self.sharing = old.sharing;
+        self.sharing = old.sharing.clone();
         if is_any_new {
             self.sharing.ask_for_all();
         }
@@ -210,7 +207,6 @@ impl Health {
         let probes = self.probes(now);
         let mut ticket = Ticket {
             deployment: id,
-            key: 0,
             operation,
             at: now,
             committed: false,
@@ -218,7 +214,6 @@ impl Health {
             operation_probe: None,
         };
         if let Some(found) = self.deployments.get_mut(id) {
-            ticket.key = found.key;
             (ticket.probe, ticket.operation_probe) = found.begin(operation, tokens, probes, now);
             if ticket.probe.is_some() {
                 self.sharing.probed();
@@ -235,28 +230,19 @@ impl Health {
     }
 
     /// The attempt is over.
-    pub fn record(
-        &mut self,
-        mut ticket: Ticket,
-        sample: &Sample,
-        now: Millis,
-        rng: &mut dyn Rng,
-    ) -> Vec<Change> {
-        self.conclude(&mut ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
+    pub fn record(&mut self, ticket: Ticket, sample: &Sample, now: Millis, rng: &mut dyn Rng) -> Vec<Change> {
+        self.conclude(&ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
     }
 
-    /// Concludes something from an attempt, for whatever deployment is its own now.
+    /// Concludes something from an attempt.
     fn conclude(
         &mut self,
-        ticket: &mut Ticket,
+        ticket: &Ticket,
         now: Millis,
         act: impl FnOnce(&mut Deployment, &Ticket) -> Changes,
     ) -> Vec<Change> {
-        let id = self.found(ticket);
-        let Some((id, found)) = id.and_then(|id| Some((id, self.deployments.get_mut(id)?))) else {
-            return Vec::new();
-        };
-        ticket.deployment = id;
+        let Some(found) = self.deployments.get_mut(ticket.deployment) else { return Vec::new() };
         let changes = list(ticket, act(found, ticket));
         if found.pending.probe.is_some() {
             self.sharing.probed();
@@ -265,15 +251,6 @@ impl Health {
             self.sharing.tripped(now);
         }
         changes
-    }
-
-    /// The deployment of a ticket, which may be of an earlier graph.
-    fn found(&self, ticket: &Ticket) -> Option<usize> {
-        let is_it = |found: &Deployment| found.key == ticket.key;
-        match self.deployments.get(ticket.deployment) {
-            Some(found) if is_it(found) => Some(ticket.deployment),
-            _ => self.deployments.iter().position(is_it),
-        }
     }
 
     /// What the headers of an answer said of how much the deployment can take, of failures as well.

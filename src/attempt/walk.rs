@@ -66,14 +66,11 @@ impl Walk {
             deadline: now.saturating_add(patient_ms),
             ..Frame::of_settings()
         };
-        Self {
-            graph,
-            facts,
-            frames: vec![settings],
-            tried: Vec::new(),
-            is_last: false,
-            has_passed_over: false,
-        }
+        Self::of(graph, facts, vec![settings])
+    }
+
+    fn of(graph: Rc<Graph>, facts: Rc<Facts>, frames: Vec<Frame>) -> Self {
+        Self { graph, facts, frames, tried: Vec::new(), is_last: false, has_passed_over: false }
     }
 
     /// The next deployment to try; `failed` is what the last one ended with, `None` at the start. `None` when nothing is left.

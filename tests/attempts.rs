@@ -97,7 +97,7 @@ impl Here {
     }
 
     fn in_flight(&self) -> u32 {
-        (0..self.graph.deployments.len()).map(|id| self.isolate.health.in_flight(id)).sum()
+        (0..self.graph.deployments.len()).map(|id| self.isolate.health.in_flight(id, self.now)).sum()
     }
 }
 

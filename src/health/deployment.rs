@@ -6,6 +6,7 @@ use super::accrual::Accrual;
 use super::ewma::{Ewma, PeakEwma};
 use super::gate::{Admission, Gate, LONGEST_EJECTION_MS, Probes, Transition, View, jittered};
 use super::headroom::{self, Headroom};
+use super::in_flight::InFlight;
 use super::limits::{Limits, Usage};
 use super::pending::Pending;
 use super::reason::Reason;
@@ -45,7 +46,7 @@ pub(super) struct Deployment {
     pub(super) regional_ms: PeakEwma,
     times: Times,
     tokens_per_second: Ewma,
-    in_flight: u32,
+    in_flight: InFlight,
     headroom: Option<Headroom>,
     is_provisioned: bool,
     limits: Limits,
@@ -109,7 +110,7 @@ impl Deployment {
     /// The same deployment in another graph, with what is known of it. Attempts under way are not heard of again.
     pub(super) fn adopt(&mut self, old: &Self) {
         let (identity, limits) = (std::mem::take(&mut self.identity), self.limits);
-        *self = Self { identity, limits, in_flight: 0, ..old.clone() };
+        *self = Self { identity, limits, in_flight: InFlight::default(), ..old.clone() };
         if self.gate.lose_probe() {
             self.pending.probe = Some(Probe::Abandoned);
         }
@@ -132,7 +133,7 @@ impl Deployment {
         probes: Probes,
         now: Millis,
     ) -> (Option<u32>, Option<u32>) {
-        self.in_flight = self.in_flight.saturating_add(1);
+        self.in_flight.begin(now);
         self.usage.add(tokens, now);
         let probe = self.gate.pass(probes, now);
         if probe.is_some() {
@@ -188,7 +189,7 @@ impl Deployment {
         now: Millis,
         rng: &mut dyn Rng,
     ) -> Changes {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.in_flight.end(ticket.at);
         let was_probe = self.gate.is_probed_by(ticket.probe);
         let total_ms = now.saturating_sub(ticket.at);
         let failure = match sample.outcome {
@@ -324,11 +325,11 @@ impl Deployment {
 
     pub(super) fn score(&self, now: Millis) -> Option<f64> {
         let latency_ms = self.latency_ms.value(now).or_else(|| self.regional_ms.value(now))?;
-        Some(latency_ms * f64::from(self.in_flight.saturating_add(1)))
+        Some(latency_ms * f64::from(self.in_flight(now).saturating_add(1)))
     }
 
-    pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight
+    pub(super) fn in_flight(&self, now: Millis) -> u32 {
+        self.in_flight.count(now)
     }
 
     pub(super) fn percentile(&self, p: f64) -> Option<Millis> {
@@ -362,7 +363,8 @@ impl Deployment {
         let mut gate = std::mem::take(&mut self.gate);
         gate.reset();
         let identity = std::mem::take(&mut self.identity);
-        let (in_flight, merged) = (self.in_flight, self.merged);
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let merged = self.merged;
         *self = Self { gate, in_flight, merged, ..Self::new(identity, self.limits) };
     }
 
@@ -372,7 +374,7 @@ impl Deployment {
             gate: self.gate.view(now),
             missing: self.missing.iter().map(|(operation, gate)| (*operation, gate.view(now))).collect(),
             share: self.share(probes, now),
-            in_flight: self.in_flight,
+            in_flight: self.in_flight(now),
             consecutive_failures: self.accrual.run(),
             successes: counts.successes,
             failures: counts.failures,

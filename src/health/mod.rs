@@ -35,6 +35,7 @@ mod deployment;
 pub mod ewma;
 pub mod gate;
 pub mod headroom;
+pub mod in_flight;
 pub mod limits;
 mod pending;
 pub mod reason;
@@ -283,8 +284,8 @@ impl Health {
     }
 
     /// Attempts under way.
-    pub fn in_flight(&self, id: usize) -> u32 {
-        self.deployments.get(id).map_or(0, Deployment::in_flight)
+    pub fn in_flight(&self, id: usize, now: Millis) -> u32 {
+        self.deployments.get(id).map_or(0, |deployment| deployment.in_flight(now))
     }
 
     /// The part of its usual traffic that it should get, `0.0..=1.0`: how far it has recovered, times how much it can take.

@@ -22,9 +22,9 @@ fn a_new_document_takes_over_what_is_known_of_its_deployments() {
     assert!(matches!(member.health.admission(1, Chat, now), Admission::Refused(_)));
     assert_eq!(member.health.limits(1).rpm, Some(5));
     // What was under way ends where it began.
-    assert_eq!((member.health.in_flight(0), member.health.in_flight(1)), (0, 0));
+    assert_eq!((member.health.in_flight(0, now), member.health.in_flight(1, now)), (0, 0));
     before.record(late, &Sample::of(failed(Quota)), now, &mut member.rng);
-    assert_eq!((before.in_flight(1), member.health.admission(0, Chat, now)), (0, Admission::Open));
+    assert_eq!((before.in_flight(1, now), member.health.admission(0, Chat, now)), (0, Admission::Open));
     // The next report asks for everything, for there is one that nobody asked about.
     region.members[1].fail(Quota, now);
     let mut other = Health::new([("north", Limits::default())]);
@@ -67,7 +67,7 @@ fn an_attempt_cut_short_says_how_slow_it_is_at_least() {
         let ticket = member.begin(now);
         member.health.record(ticket, &Sample::of(Outcome::CutShort), now + 1, &mut member.rng);
         assert!(member.health.score(0, now + 1).unwrap() > least * 0.999);
-        assert_eq!(member.health.in_flight(0), 0);
+        assert_eq!(member.health.in_flight(0, now), 0);
     }
 }
 

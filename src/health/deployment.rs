@@ -177,6 +177,9 @@ impl Deployment {
     }
 
     pub(super) fn ejected_until(&self, operation: Operation) -> Option<Millis> {
+        if self.gate.is_drained() {
+            return Some(Millis::MAX);
+        }
         let of_operation = self.missing.iter().find(|(missing, _)| *missing == operation);
         self.gate.ejected_until().max(of_operation.and_then(|(_, gate)| gate.ejected_until()))
     }

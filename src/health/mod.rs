@@ -272,7 +272,7 @@ impl Health {
         self.deployments.get(id).is_some_and(Deployment::is_failing)
     }
 
-    /// Until when it is ejected, whoever probes it then; `None` if it is not.
+    /// Until when it is ejected, whoever probes it then; for ever where an administrator took it out; `None` if it is not.
     pub fn ejected_until(&self, id: usize, operation: Operation) -> Option<Millis> {
         self.deployments.get(id)?.ejected_until(operation)
     }

@@ -8,8 +8,9 @@
 //! - [`routes`]: the routes document, parsed and compiled into a graph;
 //! - [`request`]: what the client wants: paths, bodies, credentials, the facts that rules read;
 //! - [`balance`]: the order in which a node's targets are tried;
-//! - [`health`]: what one isolate learns about deployments, and who gets traffic because of it;
+//! - [`health`]: what isolates learn about deployments, alone and together, and who gets traffic because of it;
 //! - [`attempt`]: the machine that runs one request, and the classes of failure that drive it;
+//! - [`surroundings`]: what the core needs from outside at each step: time, chance, memory;
 //! - [`upstream`]: how each provider wants to be called;
 //! - [`stream`]: server-sent events: when an answer may start to flow, and whether it ended well;
 //! - [`reply`]: what the client gets: headers, errors, the list of models;

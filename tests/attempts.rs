@@ -9,10 +9,12 @@ mod graphs;
 use std::rc::Rc;
 
 use graphs::{Builder, Isolate, facts};
+use proptest::prelude::*;
 use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Dispatch, Event, Machine, Reply};
 use switchyard::attempt::walk::{Obstacle, obstacles};
+use switchyard::health::gate::Position;
 use switchyard::health::reason::Reason;
 use switchyard::health::{Outcome, Sample};
 use switchyard::request::facts::Facts;
@@ -97,7 +99,7 @@ impl Here {
     }
 
     fn in_flight(&self) -> u32 {
-        (0..self.graph.deployments.len()).map(|id| self.isolate.health.in_flight(id)).sum()
+        (0..self.graph.deployments.len()).map(|id| self.isolate.health.in_flight(id, self.now)).sum()
     }
 }
 
@@ -197,6 +199,26 @@ fn the_nearest_setting_says_what_to_do_when_all_are_ejected() {
     here.eject(0, ErrorClass::RateLimit, Some(2_000));
     here.eject(1, ErrorClass::RateLimit, Some(60_000));
     assert_eq!(here.request(|_| None).0, ["b"], "a would be sooner, but must not be probed");
+}
+
+#[test]
+fn where_the_one_that_may_have_an_object_is_ejected_others_that_do_not_know_it_have_not_the_last_word() {
+    for (is_ejected, expected) in [(true, Reply::NoneEligible), (false, Reply::Exhausted)] {
+        let mut build = Builder::new(&["a", "b"]);
+        let entry = build.node_with(Order::Priority, &["a", "b"], |node| {
+            node.policy.when_all_ejected = Some(WhenAllEjected::Fail);
+        });
+        let mut here = Here::new(build, entry);
+        if is_ejected {
+            here.eject(0, ErrorClass::RateLimit, Some(60_000));
+        }
+        let (mut machine, mut action) = here.start(facts());
+        while let Action::Dispatch(dispatch) = action {
+            let failure = Failure { unknown_object: true, ..Failure::silent(ErrorClass::BadRequest, "") };
+            action = here.on(&mut machine, Event::Failed { number: dispatch.number, failure });
+        }
+        assert!(matches!(action, Action::Reply(reply) if reply == expected), "{action:?}");
+    }
 }
 
 #[test]
@@ -447,4 +469,150 @@ fn a_client_that_leaves_ends_both_attempts() {
     here.on(&mut machine, Event::ClientGone);
     assert_eq!(here.in_flight(), 0);
     assert_eq!(machine.trail().to_string(), "slow=abandoned;0, quick=abandoned;0");
+}
+
+/// What may happen next to requests of an isolate that come and go.
+#[derive(Debug, Clone)]
+enum Step {
+    Wait(Millis),
+    Start {
+        has_side_effects: bool,
+    },
+    /// The numbers choose a request, and one of its attempts.
+    Answer(usize, usize),
+    Fail(usize, usize, ErrorClass, Option<Millis>),
+    Late(usize),
+    Leave(usize),
+    Drain(usize),
+    Enable(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let class = || proptest::sample::select(ErrorClass::ALL.to_vec());
+    let hint = proptest::option::of(0..30_000_u64);
+    let step = prop_oneof![
+        3 => prop_oneof![0..500_u64, 1_000..20_000_u64].prop_map(Step::Wait),
+        4 => any::<bool>().prop_map(|has_side_effects| Step::Start { has_side_effects }),
+        4 => any::<(usize, usize)>().prop_map(|(one, two)| Step::Answer(one, two)),
+        5 => (any::<usize>(), any::<usize>(), class(), hint).prop_map(|(one, two, class, ms)| Step::Fail(one, two, class, ms)),
+        3 => any::<usize>().prop_map(Step::Late),
+        1 => any::<usize>().prop_map(Step::Leave),
+        1 => (0..6_usize).prop_map(Step::Drain),
+        2 => (0..6_usize).prop_map(Step::Enable),
+    ];
+    proptest::collection::vec(step, 1..120)
+}
+
+/// A request on its way, as whoever drives it sees it.
+struct Driven {
+    machine: Machine,
+    /// Numbers of the attempts that it was told to make and that have not ended.
+    open: Vec<u32>,
+    wakes_at: Option<Millis>,
+    has_side_effects: bool,
+}
+
+proptest! {
+    #[test]
+    fn whatever_becomes_of_many_requests_at_once_each_is_answered_once_and_gives_everything_back(
+        recipe in graphs::recipe(),
+        steps in steps(),
+    ) {
+        let (graph, entry) = recipe.build();
+        let isolate = Isolate::new(&graph, 1);
+        let mut here = Here { graph, entry, isolate, now: NOW };
+        let mut requests: Vec<Driven> = Vec::new();
+        for step in steps {
+            let events: Vec<(usize, Event)> = match step {
+                Step::Wait(ms) => {
+                    here.now += ms;
+                    let woken = |request: &Driven| request.wakes_at.is_some_and(|at| at <= here.now);
+                    (0..requests.len()).filter(|index| woken(&requests[*index])).map(|index| (index, Event::Woke)).collect()
+                }
+                Step::Start { has_side_effects } => {
+                    let (machine, action) = here.start(Facts { has_side_effects, ..facts() });
+                    let mut request = Driven { machine, open: Vec::new(), wakes_at: None, has_side_effects };
+                    if !obey(&mut request, action, &here)? {
+                        requests.push(request);
+                    }
+                    Vec::new()
+                }
+                Step::Drain(id) => {
+                    here.isolate.health.drain(id);
+                    Vec::new()
+                }
+                Step::Enable(id) => {
+                    here.isolate.health.enable(id);
+                    Vec::new()
+                }
+                _ if requests.is_empty() => Vec::new(),
+                Step::Leave(which) => vec![(which % requests.len(), Event::ClientGone)],
+                Step::Late(which) if requests[which % requests.len()].open.is_empty() => Vec::new(),
+                Step::Late(which) => vec![(which % requests.len(), Event::Late)],
+                Step::Answer(which, attempt) | Step::Fail(which, attempt, ..) => {
+                    let which = which % requests.len();
+                    let open = &requests[which].open;
+                    if open.is_empty() {
+                        continue;
+                    }
+                    let number = open[attempt % open.len()];
+                    vec![(which, match step {
+                        Step::Fail(_, _, class, hint_ms) => {
+                            let failure = Failure { hint_ms, ..Failure::silent(class, "") };
+                            Event::Failed { number, failure }
+                        }
+                        _ => Event::Answered { number, status: 200 },
+                    })]
+                }
+            };
+            for (index, event) in events.into_iter().rev() {
+                let mut request = requests.swap_remove(index);
+                if let Event::Failed { number, .. } | Event::Answered { number, .. } = &event {
+                    request.open.retain(|open| open != number);
+                }
+                let action = here.on(&mut request.machine, event);
+                request.wakes_at = None;
+                if obey(&mut request, action, &here)? {
+                    if let Some(ticket) = request.machine.take_ticket() {
+                        let sample = Sample::of(Outcome::Alive);
+                        here.isolate.health.record(ticket, &sample, here.now, &mut here.isolate.rng);
+                    }
+                } else {
+                    requests.push(request);
+                }
+            }
+        }
+        for mut request in requests {
+            here.on(&mut request.machine, Event::ClientGone);
+            prop_assert!(request.machine.take_ticket().is_none());
+        }
+        prop_assert_eq!(here.in_flight(), 0);
+    }
+}
+
+/// Does what the machine says; whether that was the last thing.
+fn obey(request: &mut Driven, action: Action, here: &Here) -> Result<bool, TestCaseError> {
+    match action {
+        Action::Dispatch(dispatch) => {
+            let admission = here.isolate.health.snapshot(here.now)[dispatch.deployment.id].gate.state;
+            prop_assert!(admission != Position::Drained, "drained");
+            request.open.push(dispatch.number);
+            prop_assert!(
+                request.open.len() <= if request.has_side_effects { 1 } else { 2 },
+                "too many at once"
+            );
+        }
+        Action::Wait => prop_assert!(!request.open.is_empty(), "nothing to wait for"),
+        Action::Sleep { ms } => {
+            prop_assert!(request.open.is_empty(), "asleep beside an attempt");
+            request.wakes_at = Some(here.now + ms);
+        }
+        Action::Reply(reply) => {
+            let has_served = request.machine.trail().serving().is_some();
+            prop_assert_eq!(reply == Reply::Pass, has_served);
+            return Ok(true);
+        }
+        Action::Stop => return Ok(true),
+    }
+    Ok(false)
 }

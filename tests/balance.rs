@@ -133,7 +133,7 @@ fn the_least_busy_is_counted_at_selection() {
     for _ in 0..10 {
         first(&graph, &entry, facts(), &mut isolate, NOW);
     }
-    let mut in_flight: Vec<u32> = (0..3).map(|id| isolate.health.in_flight(id)).collect();
+    let mut in_flight: Vec<u32> = (0..3).map(|id| isolate.health.in_flight(id, NOW)).collect();
     in_flight.sort_unstable();
     assert_eq!(in_flight, [3, 3, 4]);
 }

@@ -93,7 +93,7 @@ pub struct Dispatch {
 pub enum Reply {
     /// With the answer of the attempt that reached its commit point.
     Pass,
-    /// Nothing was tried, since no deployment may be.
+    /// Nothing was tried that could have served, since no such deployment may be.
     NoneEligible,
     /// Everything that may be tried failed: the trail tells how.
     Exhausted,
@@ -182,8 +182,11 @@ impl Machine {
             },
             Event::Late => self.hedge(around).unwrap_or(Action::Wait),
             Event::Woke => match self.resting.take() {
-                Some(deployment) if self.walk.may_attempt(around.now) => self.dispatch(deployment, around),
-                _ => self.reply(Reply::DeadlineExceeded, around),
+                // Who has waited for the time that it was told goes there, whoever else is about to find out.
+                Some(deployment) if self.may_return(&deployment, around.now, around) => {
+                    self.dispatch(deployment, around)
+                }
+                _ => self.exhausted(around),
             },
             Event::ClientGone => {
                 self.abandon(around);
@@ -285,9 +288,13 @@ impl Machine {
         } else {
             backoff::wait_ms(failure, &retry, self.retries.saturating_add(1), around.rng)?
         };
-        let at = around.now.saturating_add(ms);
+        self.may_return(deployment, around.now.saturating_add(ms), around).then_some(ms)
+    }
+
+    /// Whether a second try may begin at `at`.
+    fn may_return(&self, deployment: &Deployment, at: Millis, around: &Surroundings<'_>) -> bool {
         let ejected_until = around.health.ejected_until(deployment.id, self.facts.operation);
-        (self.walk.may_attempt(at) && ejected_until.is_none_or(|until| until <= at)).then_some(ms)
+        self.walk.may_attempt(at) && ejected_until.is_none_or(|until| until <= at)
     }
 
     fn dispatch(&mut self, deployment: Rc<Deployment>, around: &mut Surroundings<'_>) -> Action {
@@ -309,9 +316,14 @@ impl Machine {
         Action::Dispatch(Dispatch { number, commit: self.walk.commit(), limits, hedge_after_ms, deployment })
     }
 
-    /// When the first attempt is to be hedged: once in a request, and never where two deployments would both leave something behind.
-    fn hedge_after_ms(&mut self, deployment: &Deployment, around: &mut Surroundings<'_>) -> Option<Millis> {
-        if self.is_hedged || self.facts.has_side_effects || !self.facts.replayable {
+    /// Whether there may be a hedge: once in a request, and never where two deployments would both leave something behind.
+    fn may_hedge(&self) -> bool {
+        !self.is_hedged && !self.facts.has_side_effects && self.facts.replayable
+    }
+
+    /// When the attempt at `deployment` is to be hedged.
+    fn hedge_after_ms(&self, deployment: &Deployment, around: &mut Surroundings<'_>) -> Option<Millis> {
+        if !self.may_hedge() {
             return None;
         }
         let (_, node, hedge) = self.walk.hedging()?;
@@ -327,7 +339,7 @@ impl Machine {
     /// A second attempt beside the first.
     fn hedge(&mut self, around: &mut Surroundings<'_>) -> Option<Action> {
         let [first] = self.under_way.as_slice() else { return None };
-        if self.is_hedged || !self.walk.may_attempt(around.now) {
+        if !self.may_hedge() || !self.walk.may_attempt(around.now) {
             return None;
         }
         let (_, node, hedge) = self.walk.hedging()?;
@@ -345,7 +357,14 @@ impl Machine {
     }
 
     fn exhausted(&mut self, around: &mut Surroundings<'_>) -> Action {
-        let reply = if self.deadline <= around.now { Reply::DeadlineExceeded } else { Reply::Exhausted };
+        let reply = if self.deadline <= around.now {
+            Reply::DeadlineExceeded
+        } else if self.walk.has_passed_over() && self.trail.failures().all(|failure| failure.unknown_object) {
+            // Who has the object is out, as it seems, and those who say that there is none are not to be believed.
+            Reply::NoneEligible
+        } else {
+            Reply::Exhausted
+        };
         self.reply(reply, around)
     }
 

@@ -82,12 +82,16 @@ impl Trail {
         })
     }
 
-    /// How long the attempt that serves took to its commit point.
+    /// The attempt that serves, if one does: not always the last, for it may have been hedged.
+    pub fn serving(&self) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| {
+            attempt.ended.as_ref().is_some_and(|ended| matches!(ended.outcome, Outcome::Served(_)))
+        })
+    }
+
+    /// How long that one took to its commit point.
     pub fn served_after_ms(&self) -> Option<Millis> {
-        self.attempts
-            .iter()
-            .filter_map(|attempt| attempt.ended.as_ref())
-            .find_map(|ended| matches!(ended.outcome, Outcome::Served(_)).then_some(ended.after_ms))
+        Some(self.serving()?.ended.as_ref()?.after_ms)
     }
 
     /// Time spent waiting for upstreams: where two attempts were under way at once, it counts once.

@@ -36,6 +36,8 @@ pub struct Walk {
     tried: Vec<usize>,
     /// The last resort was taken: one attempt at what is ejected is enough for a request.
     is_last: bool,
+    /// Somebody was passed over for being ejected.
+    has_passed_over: bool,
 }
 
 /// One node on the way to the current target. The outermost frame stands for `settings` and has no node.
@@ -64,7 +66,11 @@ impl Walk {
             deadline: now.saturating_add(patient_ms),
             ..Frame::of_settings()
         };
-        Self { graph, facts, frames: vec![settings], tried: Vec::new(), is_last: false }
+        Self::of(graph, facts, vec![settings])
+    }
+
+    fn of(graph: Rc<Graph>, facts: Rc<Facts>, frames: Vec<Frame>) -> Self {
+        Self { graph, facts, frames, tried: Vec::new(), is_last: false, has_passed_over: false }
     }
 
     /// The next deployment to try; `failed` is what the last one ended with, `None` at the start. `None` when nothing is left.
@@ -76,7 +82,8 @@ impl Walk {
         let now = around.now;
         let mut choice = Choice::new(around);
         let found = self.seek(failed, now, &mut choice);
-        let Choice { around, wanted, refused, last_resort } = choice;
+        let Choice { around, wanted, refused, has_passed_over, last_resort } = choice;
+        self.has_passed_over |= has_passed_over;
         for id in wanted {
             around.health.want(id, false, now);
         }
@@ -90,6 +97,11 @@ impl Walk {
             self.frames = frames;
             Some(deployment)
         })
+    }
+
+    /// Whether a deployment was passed over for being ejected.
+    pub fn has_passed_over(&self) -> bool {
+        self.has_passed_over
     }
 
     /// A deployment to try beside `deployment`, which has not failed, and the walk that stands there: the next one below the node

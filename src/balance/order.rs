@@ -116,7 +116,8 @@ pub fn order(
         }
         Strategy::LeastBusy => {
             draw(&mut order, &mut chance);
-            let in_flight = |leaf: &Deployment| Some(f64::from(standing.health.in_flight(leaf.id)));
+            let in_flight =
+                |leaf: &Deployment| Some(f64::from(standing.health.in_flight(leaf.id, standing.now)));
             ascending(&mut order, |target| standing.least(target, &in_flight));
         }
         Strategy::Match(cases) => {
@@ -177,7 +178,7 @@ impl Standing<'_> {
         if self.admission(deployment) != Admission::Open {
             return 0.0;
         }
-        let in_flight = f64::from(self.health.in_flight(deployment.id));
+        let in_flight = f64::from(self.health.in_flight(deployment.id, self.now));
         self.health.score(deployment.id, self.now).unwrap_or(unknown_ms * (in_flight + 1.0))
     }
 
@@ -187,7 +188,8 @@ impl Standing<'_> {
         for (_, target) in candidates {
             self.visit(target, &mut |leaf| {
                 if let Some(score) = self.health.score(leaf.id, self.now) {
-                    shortest = shortest.min(score / (f64::from(self.health.in_flight(leaf.id)) + 1.0));
+                    shortest =
+                        shortest.min(score / (f64::from(self.health.in_flight(leaf.id, self.now)) + 1.0));
                 }
             });
         }

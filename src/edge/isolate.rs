@@ -102,7 +102,7 @@ impl Trouble {
 
 /// The routes to serve this request with.
 pub async fn routes(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
-    let known = ROUTES.with_borrow(Clone::clone);
+    let known = current();
     let now = clock::now();
     let Some(routes) = known else {
         if FAILED_AT.get().is_some_and(|failed_at| now.saturating_sub(failed_at) < RETRY_MS) {
@@ -118,6 +118,11 @@ pub async fn routes(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientEr
         context.wait_until(async move { refresh(&env).await });
     }
     Ok(routes)
+}
+
+/// The routes that serve new requests, once there are any.
+pub fn current() -> Option<Rc<Routes>> {
+    ROUTES.with_borrow(Clone::clone)
 }
 
 /// What is the matter with the document in KV, if anything is.
@@ -165,7 +170,7 @@ async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
 
 /// Looks whether KV has another document by now.
 async fn refresh(env: &Env) {
-    let (Ok(store), Some(serving)) = (env.kv("ROUTES"), ROUTES.with_borrow(Clone::clone)) else { return };
+    let (Ok(store), Some(serving)) = (env.kv("ROUTES"), current()) else { return };
     let Ok(current) = read(&store, CURRENT).await else { return };
     let Some(document) = current else {
         if serving.source != Source::CompiledIn {
@@ -196,11 +201,14 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
             let cursors = Cursors::new(compiled.graph.node_count, &mut rng);
             let graph = Rc::new(compiled.graph);
             let known = graph.deployments.iter().map(|found| (found.identity.clone(), found.limits));
-            let health = RefCell::new(Health::new(known));
+            let mut health = Health::new(known);
+            if let Some(before) = current() {
+                health.adopt(&before.health.borrow());
+            }
             let routes = Rc::new(Routes {
                 graph,
                 cursors,
-                health,
+                health: RefCell::new(health),
                 allowances: RefCell::default(),
                 source,
                 warnings: compiled.warnings,

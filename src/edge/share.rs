@@ -139,6 +139,8 @@ pub async fn report(routes: Rc<Routes>) {
         Ok(bytes) => Answer::parse(&bytes).map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
+    // Another document may serve by now, and has taken over what was known.
+    let routes = isolate::current().unwrap_or(routes);
     let news = LINK.with_borrow_mut(|link| {
         let link = link.as_mut()?;
         let (mut health, now) = (routes.health.borrow_mut(), clock::now());

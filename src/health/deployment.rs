@@ -6,6 +6,7 @@ use super::accrual::Accrual;
 use super::ewma::{Ewma, PeakEwma};
 use super::gate::{Admission, Gate, LONGEST_EJECTION_MS, Probes, Transition, View, jittered};
 use super::headroom::{self, Headroom};
+use super::in_flight::InFlight;
 use super::limits::{Limits, Usage};
 use super::pending::Pending;
 use super::reason::Reason;
@@ -14,7 +15,7 @@ use super::wire::{Latency, Probe};
 use super::{Outcome, Sample, Ticket};
 use crate::attempt::class::ErrorClass;
 use crate::request::operation::Operation;
-use crate::rng::{Rng, stable_hash};
+use crate::rng::Rng;
 use crate::time::Millis;
 
 /// A rate limit that ends sooner is no reason to eject: the request goes elsewhere, and by the time of the next one the
@@ -35,8 +36,6 @@ const SILENCE_MS: Millis = 30_000;
 /// What one isolate knows of a deployment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Deployment {
-    /// A hash of its identity: the same in every graph.
-    pub(super) key: u64,
     pub(super) identity: String,
     pub(super) gate: Gate,
     /// Operations that it does not offer, as it said, each with the time to ask again.
@@ -47,7 +46,7 @@ pub(super) struct Deployment {
     pub(super) regional_ms: PeakEwma,
     times: Times,
     tokens_per_second: Ewma,
-    in_flight: u32,
+    in_flight: InFlight,
     headroom: Option<Headroom>,
     is_provisioned: bool,
     limits: Limits,
@@ -105,13 +104,19 @@ pub struct Snapshot {
 
 impl Deployment {
     pub(super) fn new(identity: String, limits: Limits) -> Self {
-        Self { key: stable_hash(identity.as_bytes()), identity, limits, ..Self::default() }
+        Self { identity, limits, ..Self::default() }
     }
 
-    /// The same deployment in another graph, with what is known of it.
-    pub(super) fn adopt(&mut self, old: Self) {
+    /// The same deployment in another graph, with what is known of it. Attempts under way are not heard of again.
+    pub(super) fn adopt(&mut self, old: &Self) {
         let (identity, limits) = (std::mem::take(&mut self.identity), self.limits);
-        *self = Self { identity, limits, ..old };
+        *self = Self { identity, limits, in_flight: InFlight::default(), ..old.clone() };
+        if self.gate.lose_probe() {
+            self.pending.probe = Some(Probe::Abandoned);
+        }
+        for (_, gate) in &mut self.missing {
+            gate.lose_probe();
+        }
     }
 
     pub(super) fn admission(&self, operation: Operation, probes: Probes, now: Millis) -> Admission {
@@ -128,7 +133,7 @@ impl Deployment {
         probes: Probes,
         now: Millis,
     ) -> (Option<u32>, Option<u32>) {
-        self.in_flight = self.in_flight.saturating_add(1);
+        self.in_flight.begin(now);
         self.usage.add(tokens, now);
         let probe = self.gate.pass(probes, now);
         if probe.is_some() {
@@ -178,6 +183,9 @@ impl Deployment {
     }
 
     pub(super) fn ejected_until(&self, operation: Operation) -> Option<Millis> {
+        if self.gate.is_drained() {
+            return Some(Millis::MAX);
+        }
         let of_operation = self.missing.iter().find(|(missing, _)| *missing == operation);
         self.gate.ejected_until().max(of_operation.and_then(|(_, gate)| gate.ejected_until()))
     }
@@ -190,7 +198,7 @@ impl Deployment {
         now: Millis,
         rng: &mut dyn Rng,
     ) -> Changes {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.in_flight.end(ticket.at);
         let was_probe = self.gate.is_probed_by(ticket.probe);
         let total_ms = now.saturating_sub(ticket.at);
         let failure = match sample.outcome {
@@ -327,11 +335,11 @@ impl Deployment {
 
     pub(super) fn score(&self, now: Millis) -> Option<f64> {
         let latency_ms = self.latency_ms.value(now).or_else(|| self.regional_ms.value(now))?;
-        Some(latency_ms * f64::from(self.in_flight.saturating_add(1)))
+        Some(latency_ms * f64::from(self.in_flight(now).saturating_add(1)))
     }
 
-    pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight
+    pub(super) fn in_flight(&self, now: Millis) -> u32 {
+        self.in_flight.count(now)
     }
 
     pub(super) fn percentile(&self, p: f64) -> Option<Millis> {
@@ -365,7 +373,8 @@ impl Deployment {
         let mut gate = std::mem::take(&mut self.gate);
         gate.reset();
         let identity = std::mem::take(&mut self.identity);
-        let (in_flight, merged) = (self.in_flight, self.merged);
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let merged = self.merged;
         *self = Self { gate, in_flight, merged, ..Self::new(identity, self.limits) };
     }
 
@@ -375,7 +384,7 @@ impl Deployment {
             gate: self.gate.view(now),
             missing: self.missing.iter().map(|(operation, gate)| (*operation, gate.view(now))).collect(),
             share: self.share(probes, now),
-            in_flight: self.in_flight,
+            in_flight: self.in_flight(now),
             consecutive_failures: self.accrual.run(),
             successes: counts.successes,
             failures: counts.failures,

@@ -341,6 +341,13 @@ impl Gate {
         }
     }
 
+    /// Nothing will be heard of the probe under way, if there is one: another may follow. Whether there was.
+    pub fn lose_probe(&mut self) -> bool {
+        let State::Probation { ejection, .. } = self.state else { return false };
+        self.state = State::Open(ejection);
+        true
+    }
+
     /// An attempt failed. Only a probe matters here: before its time it leaves things as they were, else the ejection grows.
     pub fn failed(
         &mut self,

@@ -35,6 +35,7 @@ mod deployment;
 pub mod ewma;
 pub mod gate;
 pub mod headroom;
+pub mod in_flight;
 pub mod limits;
 mod pending;
 pub mod reason;
@@ -74,8 +75,6 @@ pub struct Health {
 #[must_use = "an attempt that is never recorded stays in flight"]
 pub struct Ticket {
     deployment: usize,
-    /// Whose it is, in whatever graph.
-    key: u64,
     operation: Operation,
     at: Millis,
     committed: bool,
@@ -166,18 +165,17 @@ impl Health {
         }
     }
 
-    /// Takes over what is known of deployments that were in an earlier graph, and the contact with the shard. Tickets of
-    /// attempts that began there are recorded here.
-    pub fn adopt(&mut self, old: Self) {
-        let mut known = old.deployments;
+    /// Takes over what is known of deployments that were in an earlier graph, and the contact with the shard. Requests that are
+    /// under way go on by the earlier graph and its health; what comes of them is not heard of here.
+    pub fn adopt(&mut self, old: &Self) {
         let mut is_any_new = false;
         for deployment in &mut self.deployments {
-            match known.iter().position(|old| old.identity == deployment.identity) {
-                Some(at) => deployment.adopt(known.swap_remove(at)),
+            match old.deployments.iter().find(|old| old.identity == deployment.identity) {
+                Some(known) => deployment.adopt(known),
                 None => is_any_new = true,
             }
         }
-        self.sharing = old.sharing;
+        self.sharing = old.sharing.clone();
         if is_any_new {
             self.sharing.ask_for_all();
         }
@@ -210,7 +208,6 @@ impl Health {
         let probes = self.probes(now);
         let mut ticket = Ticket {
             deployment: id,
-            key: 0,
             operation,
             at: now,
             committed: false,
@@ -218,7 +215,6 @@ impl Health {
             operation_probe: None,
         };
         if let Some(found) = self.deployments.get_mut(id) {
-            ticket.key = found.key;
             (ticket.probe, ticket.operation_probe) = found.begin(operation, tokens, probes, now);
             if ticket.probe.is_some() {
                 self.sharing.probed();
@@ -235,28 +231,19 @@ impl Health {
     }
 
     /// The attempt is over.
-    pub fn record(
-        &mut self,
-        mut ticket: Ticket,
-        sample: &Sample,
-        now: Millis,
-        rng: &mut dyn Rng,
-    ) -> Vec<Change> {
-        self.conclude(&mut ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
+    pub fn record(&mut self, ticket: Ticket, sample: &Sample, now: Millis, rng: &mut dyn Rng) -> Vec<Change> {
+        self.conclude(&ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
     }
 
-    /// Concludes something from an attempt, for whatever deployment is its own now.
+    /// Concludes something from an attempt.
     fn conclude(
         &mut self,
-        ticket: &mut Ticket,
+        ticket: &Ticket,
         now: Millis,
         act: impl FnOnce(&mut Deployment, &Ticket) -> Changes,
     ) -> Vec<Change> {
-        let id = self.found(ticket);
-        let Some((id, found)) = id.and_then(|id| Some((id, self.deployments.get_mut(id)?))) else {
-            return Vec::new();
-        };
-        ticket.deployment = id;
+        let Some(found) = self.deployments.get_mut(ticket.deployment) else { return Vec::new() };
         let run = found.accrual.run();
         let changes = list(ticket, act(found, ticket));
         if run == 0 && found.accrual.run() > 0 {
@@ -269,15 +256,6 @@ impl Health {
             self.sharing.tripped(now);
         }
         changes
-    }
-
-    /// The deployment of a ticket, which may be of an earlier graph.
-    fn found(&self, ticket: &Ticket) -> Option<usize> {
-        let is_it = |found: &Deployment| found.key == ticket.key;
-        match self.deployments.get(ticket.deployment) {
-            Some(found) if is_it(found) => Some(ticket.deployment),
-            _ => self.deployments.iter().position(is_it),
-        }
     }
 
     /// What the headers of an answer said of how much the deployment can take, of failures as well.
@@ -298,7 +276,7 @@ impl Health {
         self.deployments.get(id).is_some_and(Deployment::is_failing)
     }
 
-    /// Until when it is ejected, whoever probes it then; `None` if it is not.
+    /// Until when it is ejected, whoever probes it then; for ever where an administrator took it out; `None` if it is not.
     pub fn ejected_until(&self, id: usize, operation: Operation) -> Option<Millis> {
         self.deployments.get(id)?.ejected_until(operation)
     }
@@ -315,8 +293,8 @@ impl Health {
     }
 
     /// Attempts under way.
-    pub fn in_flight(&self, id: usize) -> u32 {
-        self.deployments.get(id).map_or(0, Deployment::in_flight)
+    pub fn in_flight(&self, id: usize, now: Millis) -> u32 {
+        self.deployments.get(id).map_or(0, |deployment| deployment.in_flight(now))
     }
 
     /// The part of its usual traffic that it should get, `0.0..=1.0`: how far it has recovered, times how much it can take.

@@ -44,6 +44,15 @@ impl Ring {
         self.counts[0] = self.counts[0].saturating_add(n);
     }
 
+    /// Takes back what was counted at `at`, where it is still in the window.
+    pub fn remove(&mut self, n: u32, at: Millis) {
+        let bucket = self.bucket(at);
+        let passed = usize::try_from(self.newest.saturating_sub(bucket)).unwrap_or(BUCKETS);
+        if let Some(count) = self.counts.get_mut(passed).filter(|_| bucket <= self.newest) {
+            *count = count.saturating_sub(n);
+        }
+    }
+
     /// What was counted within the window that ends now.
     pub fn sum(&self, now: Millis) -> u32 {
         let bucket = self.bucket(now);

@@ -101,7 +101,7 @@ pub fn run(setup: Setup, seed: u64) -> Log {
         world.happen(event);
     }
     let in_flight = |isolate: &Isolate| -> u32 {
-        (0..world.setup.graph.deployments.len()).map(|id| isolate.health.in_flight(id)).sum()
+        (0..world.setup.graph.deployments.len()).map(|id| isolate.health.in_flight(id, world.now)).sum()
     };
     world.log.left_in_flight = world.isolates.iter().map(in_flight).sum();
     world.log

@@ -1,4 +1,4 @@
-// Runs the built Worker in workerd, through Miniflare, with a KV namespace of its own.
+// Runs the built Worker in workerd, through Miniflare, with a KV namespace and Durable Objects of its own.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
@@ -7,10 +7,24 @@ import { Log, LogLevel, Miniflare } from "miniflare";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const ROUTES_KEY = "routes";
+const FIRST = "switchyard";
+const OBJECTS = { DeploymentHealth: { type: "durable-object", storage: "sqlite" } };
+const HEALTH = { type: "durable-object", worker: FIRST, exportName: "DeploymentHealth" };
 
 // `routes`: the document for KV, as an object or as text; nothing is written where it is undefined.
-// `vars`: the Worker's variables and secrets. `kvPersist`: a folder in which KV outlives the gateway.
-export async function startGateway({ routes, vars = {}, kvPersist, build = join(ROOT, "build") } = {}) {
+// `vars`: the Worker's variables and secrets. `kvPersist`: a folder in which KV outlives the gateway. `isolates`: how many of them
+// there are, which share nothing but KV and the Durable Objects. `object`: whether there is a binding to those.
+export async function startGateway({
+  routes,
+  vars = {},
+  kvPersist,
+  isolates = 1,
+  object = true,
+  build = join(ROOT, "build"),
+} = {}) {
+  const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? FIRST : `${FIRST}-${index + 1}`));
+  const manifest = worker(build);
+  const env = { ...bindings(vars), ...(object && { HEALTH }) };
   const logs = [];
   const miniflare = new Miniflare({
     host: "127.0.0.1",
@@ -23,7 +37,10 @@ export async function startGateway({ routes, vars = {}, kvPersist, build = join(
     handleStructuredLogs: ({ level, message }) => logs.push(`${level}: ${message}`),
     handleUncaughtError: (error) => logs.push(`uncaught: ${error.stack}`),
     resourcePersistencePath: kvPersist,
-    workers: [{ config: { name: "switchyard", ...platform(), manifest: worker(build), env: bindings(vars) } }],
+    workers: names.map((name) => ({
+      config: { name, ...platform(), manifest, env, ...(name === FIRST && { exports: OBJECTS }) },
+      dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
+    })),
   });
   const kv = await miniflare.getKVNamespace("ROUTES");
   const putRoutes = (document) =>
@@ -35,11 +52,20 @@ export async function startGateway({ routes, vars = {}, kvPersist, build = join(
     url,
     logs, // what the Worker wrote to its console
     fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
+    isolates: await Promise.all(names.map((name) => isolate(miniflare, name))),
+    // Has the object of that name start anew from its storage at its next call: `default/enam`.
+    evict: (name) => miniflare.unsafeEvictDurableObject(FIRST, "DeploymentHealth", { name }),
     putRoutes,
     deleteRoutes: () => kv.delete(ROUTES_KEY),
     kvKeys: async () => (await kv.list()).keys.map(({ name }) => name),
     close: () => miniflare.dispose(),
   };
+}
+
+// One isolate alone.
+async function isolate(miniflare, name) {
+  const url = String(await miniflare.unsafeGetDirectURL(name)).replace(/\/$/, "");
+  return { url, fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }) };
 }
 
 // Starts a gateway, gives it to `use`, and closes it. What fails there shows the Worker's log.

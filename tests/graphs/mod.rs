@@ -13,8 +13,8 @@ use switchyard::request::facts::{Facts, Place};
 use switchyard::request::operation::Operation;
 use switchyard::rng::SplitMix64;
 use switchyard::routes::graph::{
-    Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Node, Params, Policy, Requirements,
-    Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream,
+    Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Hedge, HedgeAfter, Node, Params, Policy,
+    Requirements, Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream, WhenAllEjected,
 };
 use switchyard::routes::when::Reads;
 use switchyard::surroundings::Surroundings;
@@ -211,19 +211,23 @@ struct NodeRecipe {
     deadline_ms: Option<u64>,
     min_quality: u32,
     tagged: bool,
+    /// Milliseconds until a hedge.
+    hedge: Option<u64>,
+    fails_when_all_ejected: bool,
 }
 
 /// Any small graph.
 pub fn recipe() -> impl Strategy<Value = Recipe> {
     let classes = || proptest::collection::vec(proptest::sample::select(ErrorClass::ALL.to_vec()), 0..6);
     let node = (
-        (0..7_u8, proptest::collection::vec(any::<usize>(), 1..5)),
+        (0..8_u8, proptest::collection::vec(any::<usize>(), 1..5)),
         proptest::option::of(classes()),
         proptest::option::of((proptest::sample::select(ErrorClass::ALL.to_vec()), any::<usize>())),
         proptest::option::weighted(0.3, (classes(), 0..4_u32)),
         proptest::option::weighted(0.3, 1..5_u32),
         proptest::option::weighted(0.3, 1..200_000_u64),
         (prop_oneof![4 => Just(0), 1 => 1..3_u32], proptest::bool::weighted(0.1)),
+        (proptest::option::weighted(0.3, 1..2_000_u64), proptest::bool::weighted(0.2)),
     )
         .prop_map(
             |(
@@ -234,6 +238,7 @@ pub fn recipe() -> impl Strategy<Value = Recipe> {
                 max_attempts,
                 deadline_ms,
                 (min_quality, tagged),
+                (hedge, fails_when_all_ejected),
             )| {
                 NodeRecipe {
                     strategy,
@@ -245,6 +250,8 @@ pub fn recipe() -> impl Strategy<Value = Recipe> {
                     deadline_ms,
                     min_quality,
                     tagged,
+                    hedge,
+                    fails_when_all_ejected,
                 }
             },
         );
@@ -299,6 +306,7 @@ impl Recipe {
                 3 => Order::Random,
                 4 => Order::Cost,
                 5 => Order::Nearest,
+                6 => Order::LeastBusy,
                 _ => Order::Latency,
             };
             let node = build.over(strategy, targets, |node| {
@@ -310,6 +318,9 @@ impl Recipe {
                     max_backoff_ms: 1_000,
                     max_wait_ms: 5_000,
                 });
+                node.policy.hedge =
+                    recipe.hedge.map(|ms| Hedge { after: HedgeAfter::Ms(ms), max_share: 1.0 });
+                node.policy.when_all_ejected = recipe.fails_when_all_ejected.then_some(WhenAllEjected::Fail);
                 node.on = edge.into_iter().collect();
                 node.max_attempts = recipe.max_attempts;
                 node.deadline_ms = recipe.deadline_ms;

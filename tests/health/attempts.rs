@@ -6,36 +6,45 @@ use switchyard::health::limits::Limits;
 use switchyard::health::{Health, Outcome, Sample};
 use switchyard::request::operation::Operation::ChatCompletions as Chat;
 
-use crate::region::{ALIVE, NAMES, Region, failed, health, tripped};
+use crate::isolate::Isolate;
+use crate::region::{ALIVE, NAMES, Region, failed, tripped};
 
 #[test]
 fn a_new_document_takes_over_what_is_known_of_its_deployments() {
     let mut region = tripped(2);
     let now = region.now;
     let member = &mut region.members[0];
-    let late = member.health.begin(0, Chat, 0, now);
-    let gone = member.health.begin(1, Chat, 0, now);
+    let late = member.health.begin(1, Chat, 0, now);
     let mut fresh = Health::new(["north", NAMES[0]].map(|name| (name, Limits { rpm: Some(5), tpm: None })));
-    fresh.adopt(std::mem::replace(&mut member.health, health()));
-    member.health = fresh;
+    fresh.adopt(&member.health);
+    let mut before = std::mem::replace(&mut member.health, fresh);
     assert_eq!(member.health.admission(0, Chat, now), Admission::Open);
     assert!(matches!(member.health.admission(1, Chat, now), Admission::Refused(_)));
-    assert_eq!((member.health.in_flight(0), member.health.in_flight(1)), (0, 1));
     assert_eq!(member.health.limits(1).rpm, Some(5));
-    // Tickets of before are recorded where they belong now.
-    member.end(late, ALIVE, now);
-    member.end(gone, failed(Quota), now);
-    assert_eq!((member.health.in_flight(0), member.health.in_flight(1)), (0, 0));
-    assert_eq!(member.health.admission(0, Chat, now), Admission::Open);
+    // What was under way ends where it began.
+    assert_eq!((member.health.in_flight(0, now), member.health.in_flight(1, now)), (0, 0));
+    before.record(late, &Sample::of(failed(Quota)), now, &mut member.rng);
+    assert_eq!((before.in_flight(1, now), member.health.admission(0, Chat, now)), (0, Admission::Open));
     // The next report asks for everything, for there is one that nobody asked about.
     region.members[1].fail(Quota, now);
     let mut other = Health::new([("north", Limits::default())]);
     std::mem::swap(&mut other, &mut region.members[1].health);
-    region.members[1].health.adopt(other);
+    region.members[1].health.adopt(&other);
     region.members[1].fail(Quota, now);
     region.report(1);
     region.report(0);
     assert!(matches!(region.members[0].health.admission(0, Chat, now), Admission::Refused(_)));
+}
+
+#[test]
+fn a_probe_that_is_under_way_when_the_document_changes_makes_room_for_another() {
+    let mut isolate = Isolate::new(1);
+    isolate.trip().sit_out();
+    let _lost = isolate.begin();
+    assert!(isolate.refusal().probing);
+    let mut fresh = Isolate::new(1).health;
+    fresh.adopt(&isolate.health);
+    assert_eq!(fresh.admission(0, Chat, isolate.now), Admission::Probe);
 }
 
 #[test]
@@ -58,7 +67,7 @@ fn an_attempt_cut_short_says_how_slow_it_is_at_least() {
         let ticket = member.begin(now);
         member.health.record(ticket, &Sample::of(Outcome::CutShort), now + 1, &mut member.rng);
         assert!(member.health.score(0, now + 1).unwrap() > least * 0.999);
-        assert_eq!(member.health.in_flight(0), 0);
+        assert_eq!(member.health.in_flight(0, now), 0);
     }
 }
 

@@ -61,6 +61,7 @@ proptest! {
         let mut isolate = Isolate::new(1);
         isolate.rng = SplitMix64::new(seed);
         let mut under_way: Vec<Ticket> = Vec::new();
+        let mut began: Vec<Millis> = Vec::new();
         // Which of them is the probe.
         let mut probing: Option<usize> = None;
         let mut ejected_until = 0;
@@ -76,9 +77,11 @@ proptest! {
                         probing = Some(under_way.len());
                     }
                     under_way.push(ticket);
+                    began.push(isolate.now);
                 }
                 Step::End(nth, outcome) if nth < under_way.len() => {
                     changes = isolate.end(under_way.remove(nth), outcome);
+                    began.remove(nth);
                     probing = probing.filter(|at| *at != nth).map(|at| if at > nth { at - 1 } else { at });
                 }
                 Step::Commit(nth) if nth < under_way.len() => {
@@ -98,7 +101,9 @@ proptest! {
             prop_assert!(gate.until.unwrap_or(0) >= ejected_until, "an ejection was shortened");
             ejected_until = gate.until.unwrap_or(0);
             prop_assert_eq!(gate.state == Position::Probation, probing.is_some());
-            prop_assert_eq!(isolate.health.in_flight(0) as usize, under_way.len());
+            let in_flight = isolate.health.in_flight(0, isolate.now) as usize;
+            let young = began.iter().filter(|at| isolate.now - **at < 108_000).count();
+            prop_assert!((young..=under_way.len()).contains(&in_flight));
             prop_assert!((0.0..=1.0).contains(&isolate.share()));
         }
     }

@@ -66,7 +66,7 @@ fn what_the_caller_did_never_counts() {
         }
         assert_eq!(isolate.admission(), Admission::Open, "{outcome:?}");
         assert_eq!(isolate.health.score(0, isolate.now), None, "a refusal says nothing about speed");
-        assert_eq!(isolate.health.in_flight(0), 0);
+        assert_eq!(isolate.health.in_flight(0, isolate.now), 0);
     }
 }
 
@@ -443,9 +443,9 @@ fn administrators_drain_enable_and_reset() {
     assert_eq!(isolate.refusal().reason, Reason::Drained, "to forget is not to enable");
     isolate.health.enable(0);
     assert_eq!(isolate.admission(), Admission::Open);
-    assert_eq!(isolate.health.in_flight(0), 1);
+    assert_eq!(isolate.health.in_flight(0, isolate.now), 1);
     isolate.end(under_way, Outcome::Alive);
-    assert_eq!(isolate.health.in_flight(0), 0);
+    assert_eq!(isolate.health.in_flight(0, isolate.now), 0);
 }
 
 #[test]

@@ -65,9 +65,9 @@ fn a_simulation_is_printed_with_its_seed() {
 
 #[test]
 fn a_broken_promise_fails_the_simulation() {
-    // One deployment without another behind it.
-    let arguments =
-        ["simulate", "examples/canary.json", "--scenario", "outage", "--isolates", "6", "--seed", "5"];
+    // Its models have nothing behind their only deployments.
+    let document = "examples/path-dispatch.json";
+    let arguments = ["simulate", document, "--scenario", "quota", "--isolates", "6", "--seed", "5"];
     let output = switchyard(&arguments);
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("BROKEN  client-visible failures"));

@@ -25,6 +25,7 @@ pub(super) struct Choice<'a, 'b> {
     pub(super) wanted: Vec<usize>,
     /// Ejected deployments that were passed over and that `when_all_ejected` lets be probed.
     pub(super) refused: Vec<usize>,
+    pub(super) has_passed_over: bool,
     pub(super) last_resort: Option<LastResort>,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct LastResort {
 
 impl<'a, 'b> Choice<'a, 'b> {
     pub(super) fn new(around: &'a mut Surroundings<'b>) -> Self {
-        Self { around, wanted: Vec::new(), refused: Vec::new(), last_resort: None }
+        Self { around, wanted: Vec::new(), refused: Vec::new(), has_passed_over: false, last_resort: None }
     }
 }
 
@@ -64,6 +65,7 @@ impl Guide for Choice<'_, '_> {
         let Some(refusal) = walk.refusal(deployment, self.around.health, self.around.now) else {
             return true;
         };
+        self.has_passed_over = true;
         let Some(until) = refusal.until.filter(|_| walk.when_all_ejected() == WhenAllEjected::Probe) else {
             return false;
         };

@@ -73,13 +73,7 @@ pub fn obstacles(
     health: &Health,
     now: Millis,
 ) -> Vec<Obstacle> {
-    let mut walk = Walk {
-        graph: Rc::clone(graph),
-        facts: Rc::clone(facts),
-        frames: Vec::new(),
-        tried: Vec::new(),
-        is_last: false,
-    };
+    let mut walk = Walk::of(Rc::clone(graph), Rc::clone(facts), Vec::new());
     let mut found = Vec::new();
     walk.explore(&Destination::Node(Rc::clone(entry)), health, now, &mut found);
     found

@@ -13,7 +13,7 @@
 //! once are no more than the scheduled ones; but a probe is one isolate's business at a time, and never waits.
 
 use super::gate::jittered;
-use super::sharing::{BASE_MS, UNANSWERED_MS};
+use super::sharing::{BASE_MS, UNANSWERED_MS, UNEASY_MS};
 use super::wire::{Answer, Id, Known, Report, VERSION};
 use super::{Change, Health};
 use crate::rng::Rng;
@@ -132,10 +132,11 @@ impl Reporter {
         let Some(asked_at) = self.sent_at.filter(|_| answer.n == self.n) else { return Vec::new() };
         self.sent_at = None;
         self.failures = 0;
-        let next_ms = answer.next_ms.max(BASE_MS);
+        let next_ms = answer.next_ms.max(UNEASY_MS);
         self.next_at = now.saturating_add(next_ms);
         self.next_ms = next_ms;
-        self.patience_ms = part(next_ms - BASE_MS, rng);
+        // Twice the time until the next report, so that half of what is urgent goes with that one.
+        self.patience_ms = part(next_ms.saturating_sub(BASE_MS).saturating_mul(2), rng);
         let changes = health.merge(answer, self.known, asked_at, now);
         self.known = Some(Known { epoch: answer.epoch, change: answer.change });
         changes

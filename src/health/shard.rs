@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::gate::Gate;
-use super::sharing::BASE_MS;
+use super::sharing::{BASE_MS, UNEASY_MS};
 use super::wire::{self, Answer, Id, Known, Report, VERSION};
 use crate::request::operation::Operation;
 use crate::rng::Rng;
@@ -49,6 +49,8 @@ pub struct Shard {
     entries: BTreeMap<String, Entry>,
     /// The latest time that was given away for a report, in microseconds.
     slot_us: u64,
+    /// The same for isolates that come sooner.
+    uneasy_slot_us: u64,
     /// No leases before: those of the time before an eviction have to run out first.
     no_lease_before: Millis,
     uplink: Uplink,
@@ -103,6 +105,7 @@ impl Shard {
             head: Head { change, ..head },
             entries,
             slot_us: 0,
+            uneasy_slot_us: 0,
             no_lease_before: if is_first { 0 } else { now.saturating_add(entry::UNUSED_MS) },
             uplink: Uplink::default(),
         }
@@ -136,7 +139,8 @@ impl Shard {
     /// Takes a report, and answers it.
     pub fn report(&mut self, report: &Report, now: Millis, rng: &mut dyn Rng) -> Answer {
         let known = report.known.filter(|known| known.epoch == self.head.epoch);
-        let next_ms = self.next_ms(report.reports_per_second, now);
+        let is_uneasy = report.deployments.values().any(|batch| batch.failures > 0);
+        let next_ms = self.next_ms(report.reports_per_second, is_uneasy, now);
         for (identity, batch) in &report.deployments {
             let mut change = self.head.change;
             if let Some(entry) = self.entry(identity, now) {
@@ -169,11 +173,22 @@ impl Shard {
     }
 
     /// Every report that is answered gets the next free time of coming again: a second from now, or later where the rate would
-    /// be exceeded. So scheduled reports keep to the rate, however many isolates there are, and nothing is kept of any of them.
-    fn next_ms(&mut self, reports_per_second: u32, now: Millis) -> Millis {
-        let step_us = 1_000_000 / u64::from(reports_per_second.clamp(1, 1_000_000));
+    /// be exceeded. So reports keep to the rate, however many isolates there are, and nothing is kept of any of them.
+    ///
+    /// Half of the rate is for those. A quarter is for isolates that have just seen failures, which may come again sooner, as long as
+    /// there is room; and a quarter for what is urgent, which isolates see to themselves.
+    fn next_ms(&mut self, reports_per_second: u32, is_uneasy: bool, now: Millis) -> Millis {
+        let rate = u64::from(reports_per_second.clamp(1, 1_000_000));
         let in_us = |after_ms: Millis| now.saturating_add(after_ms).saturating_mul(1_000);
-        self.slot_us = self.slot_us.saturating_add(step_us).clamp(in_us(BASE_MS), in_us(LATEST_MS));
+        let next = |slot_us: u64, shares: u64, base_ms: Millis| {
+            slot_us.saturating_add(shares * 1_000_000 / rate).clamp(in_us(base_ms), in_us(LATEST_MS))
+        };
+        let soon_us = next(self.uneasy_slot_us, 4, UNEASY_MS);
+        if is_uneasy && soon_us < in_us(BASE_MS) {
+            self.uneasy_slot_us = soon_us;
+            return (soon_us / 1_000).saturating_sub(now).max(UNEASY_MS);
+        }
+        self.slot_us = next(self.slot_us, 2, BASE_MS);
         (self.slot_us / 1_000).saturating_sub(now).max(BASE_MS)
     }
 

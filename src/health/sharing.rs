@@ -20,6 +20,9 @@ use crate::time::Millis;
 /// The shortest time between two reports that are not urgent, and between two that ask for a lease.
 pub const BASE_MS: Millis = 1_000;
 
+/// The time between the reports of an isolate that has just seen failures and waits for what the others say.
+pub const UNEASY_MS: Millis = 250;
+
 /// A report without an answer for so long is lost, and with it the contact.
 pub const UNANSWERED_MS: Millis = 10_000;
 

@@ -16,20 +16,12 @@ use switchyard::simulation::world;
 
 const SEED: u64 = 1;
 
-/// Promises that are not kept yet. One that is kept has to leave the list.
-const MISSED: [(&str, &str); 3] = [
-    ("outage", "seconds from a region's first failure to an isolate's last request, median"),
-    ("outage", "the same, longest"),
-    ("outage", "requests 2 s after that, of isolates that were awake"),
-];
-
 fn keeps_its_promises(name: &str) {
     let scenario = Scenario::named(name).unwrap();
     let run = scenario.run(&Choices { seed: SEED, ..Choices::default() }).unwrap();
     println!("{}", print::text(scenario, &run, SEED, false));
     for promise in &run.promises {
-        let is_missed = MISSED.contains(&(name, promise.what.as_str()));
-        assert_ne!(promise.is_kept(), is_missed, "{name}, seed {SEED}: {promise}");
+        assert!(promise.is_kept(), "{name}, seed {SEED}: {promise}");
     }
 }
 
@@ -178,7 +170,7 @@ fn spell(weather: Weather, who: Who, within: Range<u64>) -> Spell {
 
 #[test]
 fn the_load_of_an_object_does_not_grow_with_its_isolates() {
-    const RATE: u32 = 200;
+    const RATE: u32 = 400;
     for (isolates, rate) in [(10, 1.0), (100, 1.0), (1_000, 1.0), (10_000, 1.0), (100_000, 0.05)] {
         let crowd = Crowd {
             isolates,
@@ -192,10 +184,8 @@ fn the_load_of_an_object_does_not_grow_with_its_isolates() {
         let (before, after) = load.reports.split_at(60);
         let most = |reports: &[u32]| reports.iter().max().copied().unwrap_or(0);
         println!("{isolates}: at most {} reports a second, {} while all trip", most(before), most(after));
-        // Requests come by chance, and reports come with them.
-        assert!(most(before) <= RATE * 5 / 4, "{isolates} isolates, seed {SEED}: {before:?}");
-        // Urgent reports come on top: as many again at most.
-        assert!(most(after) <= RATE * 2, "{isolates} isolates, seed {SEED}: {after:?}");
+        assert!(most(before) <= RATE, "{isolates} isolates, seed {SEED}: {before:?}");
+        assert!(most(after) <= RATE, "{isolates} isolates, seed {SEED}: {after:?}");
         let firsts: u32 = load.first_reports.iter().sum();
         assert!(firsts as usize <= isolates, "{isolates} isolates, seed {SEED}: {firsts} first reports");
     }

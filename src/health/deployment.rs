@@ -149,7 +149,7 @@ impl Deployment {
         // It answers: whether to the end, is for later.
         if self.gate.is_concerned(ticket.at, ticket.probe) {
             self.accrual.answered(now);
-            self.pending.answered(now);
+            self.pending.answered(ticket.at);
         }
         changes
     }
@@ -269,7 +269,7 @@ impl Deployment {
         if self.gate.is_concerned(ticket.at, ticket.probe) {
             let seen_at = ticket.at.saturating_add(first_token_ms.unwrap_or(total_ms));
             self.accrual.succeeded(seen_at, now);
-            self.pending.succeeded(seen_at);
+            self.pending.succeeded(ticket.at);
         }
         changes
     }
@@ -289,8 +289,8 @@ impl Deployment {
                     self.took(float(now.saturating_sub(ticket.at)), now);
                 }
                 if self.gate.is_concerned(ticket.at, ticket.probe) {
-                    self.pending.failed(class, ticket.at, now);
-                    let reason = self.accrual.failed(class, now);
+                    self.pending.failed(class, ticket.at);
+                    let reason = self.accrual.failed(class, self.latency_ms.value(now), now);
                     reason.and_then(|reason| self.gate.trip(reason, now, rng))
                 } else {
                     self.gate.failed(ticket.probe, class, now, rng)
@@ -309,7 +309,7 @@ impl Deployment {
             _ => {
                 if self.gate.is_concerned(ticket.at, ticket.probe) {
                     self.accrual.answered(now);
-                    self.pending.answered(now);
+                    self.pending.answered(ticket.at);
                 }
                 return self.answered(ticket, now);
             }

@@ -14,10 +14,10 @@ pub(super) struct Pending {
     pub(super) successes: u32,
     pub(super) failures: u32,
     pub(super) answered: bool,
-    /// When the latest answer was seen.
+    /// When the latest of the attempts that were answered began: what it tells of is that time.
     pub(super) answered_at: Option<Millis>,
     pub(super) run: u32,
-    /// When the first failure of the run became known.
+    /// When the first failed attempt of the run began.
     pub(super) run_since: Option<Millis>,
     pub(super) class: Option<ErrorClass>,
     /// When the first of the failed attempts began.
@@ -32,22 +32,23 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn succeeded(&mut self, seen_at: Millis) {
+    pub(super) fn succeeded(&mut self, began_at: Millis) {
         self.successes = self.successes.saturating_add(1);
-        self.answered(seen_at);
+        self.answered(began_at);
     }
 
-    pub(super) fn answered(&mut self, seen_at: Millis) {
+    /// `began_at`: when the attempt began.
+    pub(super) fn answered(&mut self, began_at: Millis) {
         self.answered = true;
-        self.answered_at = self.answered_at.max(Some(seen_at));
-        if self.run_since.is_none_or(|since| seen_at >= since) {
+        self.answered_at = self.answered_at.max(Some(began_at));
+        if self.run_since.is_none_or(|since| began_at >= since) {
             (self.run, self.run_since) = (0, None);
         }
     }
 
     /// `began_at`: when the attempt began.
-    pub(super) fn failed(&mut self, class: ErrorClass, began_at: Millis, now: Millis) {
-        self.run_since.get_or_insert(now);
+    pub(super) fn failed(&mut self, class: ErrorClass, began_at: Millis) {
+        self.run_since.get_or_insert(began_at);
         self.failures = self.failures.saturating_add(1);
         self.run = self.run.saturating_add(1);
         self.class = Some(class);

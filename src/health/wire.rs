@@ -75,13 +75,13 @@ pub struct Batch {
     /// Whether it answered any request, if only that the caller is wrong.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
-    /// How long ago the latest answer was seen.
+    /// How long ago the latest of the attempts that were answered began.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub answered_ms: Option<Millis>,
     /// Failures since its last answer.
     #[serde(skip_serializing_if = "is_default")]
     pub run: u32,
-    /// How long ago the first of them became known.
+    /// How long ago the first of them began.
     #[serde(skip_serializing_if = "is_default")]
     pub run_ms: Millis,
     /// The class of the last failure.

@@ -157,7 +157,7 @@ impl Entry {
             };
             let class = batch.class.unwrap_or(ErrorClass::Unavailable);
             let counts = Counts { successes: batch.successes, failures };
-            let reason = self.accrual.add(counts, run, class, now);
+            let reason = self.accrual.add(counts, run, class, self.latency_ms.value(now), now);
             if let Some(reason) = reason {
                 self.saved.gate.trip(reason, now, rng);
             }
@@ -165,7 +165,7 @@ impl Entry {
         if let Some(Ejected { remaining_ms, reason }) = batch.ejected
             && (is_present || reason.holds_everywhere())
             // What one of many isolates takes for an outage may be chance: five of ten requests, say, where three of ten fail.
-            && !(reason.is_trip() && self.accrual.is_serving(now))
+            && !(reason.is_trip() && self.accrual.is_serving(self.latency_ms.value(now), now))
         {
             // A trip there is one here, so that ejections grow here as well.
             if self.saved.gate.ejected_until().is_none() && reason.is_trip() {

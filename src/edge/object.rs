@@ -162,7 +162,7 @@ impl Memory {
             _ => String::new(),
         };
         let rows = self.sql.exec("SELECT json FROM head", None)?.raw();
-        let head = rows.filter_map(|row| serde_json::from_str::<Head>(&text(row.ok()?.first())).ok()).last();
+        let head = rows.filter_map(|row| Head::parse(&text(row.ok()?.first()))).last();
         let Some(head) = head else {
             let shard = Shard::new(rng);
             // A history that is lost at once is none: its name has to last.
@@ -173,7 +173,7 @@ impl Memory {
         let rows = self.sql.exec("SELECT identity, json FROM deployments", None)?.raw();
         let saved = rows.filter_map(|row| {
             let row = row.ok()?;
-            Some((text(row.first()), serde_json::from_str::<Saved>(&text(row.get(1))).ok()?))
+            Some((text(row.first()), Saved::parse(&text(row.get(1)))?))
         });
         Ok(Shard::restore(head, saved.collect::<Vec<_>>(), now))
     }
@@ -190,15 +190,14 @@ impl Memory {
         for (identity, record) in shard.changed_since(saved.change) {
             self.sql.exec(
                 "INSERT OR REPLACE INTO deployments (identity, json) VALUES (?, ?)",
-                vec![identity.to_owned().into(), share::to_json(record).into()],
+                vec![identity.to_owned().into(), record.to_json().into()],
             )?;
         }
         if shard.head() == saved { Ok(()) } else { self.save_head(shard.head()) }
     }
 
     fn save_head(&self, head: Head) -> Result<()> {
-        let json = share::to_json(&head);
-        self.sql.exec("INSERT OR REPLACE INTO head (id, json) VALUES (0, ?)", vec![json.into()])?;
+        self.sql.exec("INSERT OR REPLACE INTO head (id, json) VALUES (0, ?)", vec![head.to_json().into()])?;
         self.saved.set(head);
         Ok(())
     }

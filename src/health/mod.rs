@@ -36,6 +36,7 @@ pub mod ewma;
 pub mod gate;
 pub mod headroom;
 pub mod limits;
+mod members;
 mod pending;
 pub mod reason;
 pub mod reporter;

@@ -18,11 +18,13 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::gate::Gate;
+use super::members::{FromJson, Members};
 use super::sharing::BASE_MS;
-use super::wire::{self, Answer, Id, Known, Report, VERSION};
+use super::wire::{Answer, Id, Known, Report, VERSION};
 use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
@@ -55,8 +57,7 @@ pub struct Shard {
 }
 
 /// What has to be stored of the shard as a whole, whenever it has changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Head {
     /// Which history it is.
     pub epoch: Id,
@@ -71,8 +72,7 @@ pub struct Head {
 }
 
 /// What has to be stored of a deployment. Times are those of the shard's clock.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Saved {
     /// The number of its latest change.
     pub change: u64,
@@ -80,8 +80,53 @@ pub struct Saved {
     closed: u64,
     reset: u64,
     gate: Gate,
-    #[serde(deserialize_with = "wire::or_default")]
     missing: Vec<(Operation, Gate)>,
+}
+
+impl Head {
+    /// Reads one that was stored; `None`: it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let json: Value = serde_json::from_str(text).ok()?;
+        let members = Members::of(&json)?;
+        Some(Self {
+            epoch: members.get("epoch")?,
+            change: members.or_default("change")?,
+            reset: members.or_default("reset")?,
+            forgotten: members.or_default("forgotten")?,
+            hub: members.get("hub"),
+        })
+    }
+
+    /// Writes it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Saved {
+    /// Reads one that was stored; `None`: it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let json: Value = serde_json::from_str(text).ok()?;
+        let members = Members::of(&json)?;
+        let missing = json.get("missing")?.as_array()?.iter();
+        Some(Self {
+            change: members.or_default("change")?,
+            opened: members.or_default("opened")?,
+            closed: members.or_default("closed")?,
+            reset: members.or_default("reset")?,
+            gate: members.or_default("gate")?,
+            missing: missing
+                .filter_map(|pair| {
+                    Some((FromJson::from_json(pair.get(0)?)?, FromJson::from_json(pair.get(1)?)?))
+                })
+                .collect(),
+        })
+    }
+
+    /// Writes it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 impl Shard {
@@ -93,10 +138,10 @@ impl Shard {
     /// Goes on with a history.
     pub fn restore(head: Head, saved: impl IntoIterator<Item = (String, Saved)>, now: Millis) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
-        let entries: BTreeMap<String, Entry> = saved
-            .take(MAX_DEPLOYMENTS)
-            .map(|(identity, saved)| (identity, Entry::restore(saved, now)))
-            .collect();
+        let mut entries = BTreeMap::new();
+        for (identity, saved) in saved.take(MAX_DEPLOYMENTS) {
+            entries.insert(identity, Entry::restore(saved, now));
+        }
         let change = entries.values().map(Entry::change).max().unwrap_or(0).max(head.change);
         let is_first = head.change == 0 && entries.is_empty();
         Self {

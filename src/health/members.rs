@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::wire::Id;
 use crate::attempt::class::ErrorClass;
+use crate::map;
 use crate::request::operation::Operation;
 use crate::time::Millis;
 
@@ -38,13 +39,7 @@ impl<'a> Members<'a> {
 
     /// The members that are understood, by name.
     pub(super) fn entries<T: FromJson>(self) -> BTreeMap<String, T> {
-        let mut entries = BTreeMap::new();
-        for (name, json) in self.0 {
-            if let Some(value) = T::from_json(json) {
-                entries.insert(name.clone(), value);
-            }
-        }
-        entries
+        map::of(self.0.iter().filter_map(|(name, json)| Some((name.clone(), T::from_json(json)?))))
     }
 }
 
@@ -87,13 +82,8 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
 impl FromJson for BTreeMap<Operation, Millis> {
     /// Of operations that are not known, and times that are none, nothing is kept.
     fn from_json(json: &Value) -> Option<Self> {
-        let mut known = Self::new();
-        for (path, ms) in json.as_object()? {
-            if let (Some(operation), Some(ms)) = (Operation::of(path), ms.as_u64()) {
-                known.insert(operation, ms);
-            }
-        }
-        Some(known)
+        let known = |(path, ms): (&String, &Value)| Some((Operation::of(path)?, ms.as_u64()?));
+        Some(map::of(json.as_object()?.iter().filter_map(known)))
     }
 }
 

@@ -25,6 +25,7 @@ use super::gate::Gate;
 use super::members::{FromJson, Members};
 use super::sharing::BASE_MS;
 use super::wire::{Answer, Id, Known, Report, VERSION};
+use crate::map;
 use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
@@ -138,10 +139,8 @@ impl Shard {
     /// Goes on with a history.
     pub fn restore(head: Head, saved: impl IntoIterator<Item = (String, Saved)>, now: Millis) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
-        let mut entries = BTreeMap::new();
-        for (identity, saved) in saved.take(MAX_DEPLOYMENTS) {
-            entries.insert(identity, Entry::restore(saved, now));
-        }
+        let saved = saved.take(MAX_DEPLOYMENTS);
+        let entries = map::of(saved.map(|(identity, saved)| (identity, Entry::restore(saved, now))));
         let change = entries.values().map(Entry::change).max().unwrap_or(0).max(head.change);
         let is_first = head.change == 0 && entries.is_empty();
         Self {
@@ -209,7 +208,7 @@ impl Shard {
             next_ms,
             full,
             reset: self.head.reset,
-            deployments: deployments.collect(),
+            deployments: map::of(deployments),
         }
     }
 

@@ -173,8 +173,8 @@ impl Peek {
     /// The values of those top-level fields of `body` that are named, for rules. What is nested too deep to be worth a
     /// rule (128 levels) is left out.
     pub fn fields(&self, body: &[u8], names: &[String]) -> BTreeMap<String, Value> {
-        let named = self.members.iter().filter(|member| names.contains(&member.name));
-        map::of(named.filter_map(|member| {
+        let wanted = self.members.iter().filter(|member| names.contains(&member.name));
+        map::of(wanted.filter_map(|member| {
             let value = serde_json::from_slice(bytes(body, &member.value)).ok()?;
             Some((member.name.clone(), value))
         }))

@@ -118,7 +118,7 @@ pub async fn routes(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientEr
     if now.saturating_sub(CHECKED_AT.get()) >= routes.graph.settings.refresh_ms {
         CHECKED_AT.set(now);
         let env = env.clone();
-        context.wait_until(async move { refresh(&env).await });
+        js::wait_until(context, async move { refresh(&env).await });
     }
     Ok(routes)
 }
@@ -150,7 +150,7 @@ async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
     CHECKED_AT.set(clock::now());
     let adopted = current.as_ref().and_then(|document| adopt(document, Source::Kv, env));
     if let (Some(routes), Some(store), Some(document)) = (adopted, store.clone(), current.clone()) {
-        context.wait_until(async move { remember(&store, &document).await });
+        js::wait_until(context, async move { remember(&store, &document).await });
         return Ok(routes);
     }
     let last_good = match &store {

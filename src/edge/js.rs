@@ -1,5 +1,7 @@
 //! What web-sys does not know of the Workers runtime, and small bridges to JavaScript values.
 
+use std::pin::Pin;
+
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -7,7 +9,7 @@ use web_sys::{
     Headers, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, RequestInit, Response,
     WritableStream,
 };
-use worker::Env;
+use worker::{Context, Env};
 
 #[wasm_bindgen]
 extern "C" {
@@ -61,6 +63,12 @@ pub fn object(name: &str, value: &JsValue) -> Object {
     let object = Object::new();
     let _ = Reflect::set(&object, &name.into(), value);
     object
+}
+
+/// Goes on beside the request, and after it. Boxed, so that what drives it is compiled once.
+pub fn wait_until(context: &Context, future: impl Future<Output = ()> + 'static) {
+    let boxed: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
+    context.wait_until(boxed);
 }
 
 /// The text of an exception, for logs.

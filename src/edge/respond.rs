@@ -73,7 +73,7 @@ pub fn committed(
         Content::Flowing(flowing) => {
             let pipe = js::IdentityTransformStream::new();
             let client = pipe.writable();
-            context.wait_until(async move {
+            js::wait_until(context, async move {
                 flow::carry(flowing, client).await;
             });
             Sent::Stream(pipe.readable())

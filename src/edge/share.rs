@@ -121,7 +121,7 @@ pub fn report_if_due(routes: &Rc<Routes>, env: &Env, arrival: &Arrival, context:
 /// The same, once [`report_if_due`] has been called.
 pub fn go_on_reporting(routes: &Rc<Routes>, context: &Context) {
     if is_due(routes) {
-        context.wait_until(report(Rc::clone(routes)));
+        js::wait_until(context, report(Rc::clone(routes)));
     }
 }
 

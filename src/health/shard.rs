@@ -166,14 +166,15 @@ impl Shard {
     /// Forgets deployments that nobody mentions any more. Their identities: what was stored of them can go as well.
     pub fn forget(&mut self, now: Millis) -> Vec<String> {
         let mut forgotten = Vec::new();
-        self.entries.retain(|identity, entry| {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        self.entries = map::of(entries.filter(|(identity, entry)| {
             let stays = !entry.is_idle(now, FORGOTTEN_MS);
             if !stays {
                 self.head.forgotten = self.head.forgotten.max(entry.change());
                 forgotten.push(identity.clone());
             }
             stays
-        });
+        }));
         forgotten
     }
 

@@ -22,6 +22,7 @@ pub mod balance;
 #[cfg(target_arch = "wasm32")]
 mod edge;
 pub mod health;
+mod map;
 pub mod reply;
 pub mod request;
 pub mod rng;

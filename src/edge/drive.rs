@@ -70,7 +70,7 @@ pub async fn run(
             Either::Right(((), still_driving)) if holding.get() => {
                 let pipe = js::IdentityTransformStream::new();
                 let protocol = Protocol::of(inbound.facts.operation);
-                context.wait_until(keep_alive(still_driving, pipe.writable(), protocol, keepalive_ms));
+                js::wait_until(context, keep_alive(still_driving, pipe.writable(), protocol, keepalive_ms));
                 let mut headers = headers::own(&served, settings.expose);
                 headers.push(("content-type", "text/event-stream".to_owned()));
                 headers.extend(cors);

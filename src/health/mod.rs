@@ -37,6 +37,7 @@ pub mod gate;
 pub mod headroom;
 pub mod in_flight;
 pub mod limits;
+mod members;
 mod pending;
 pub mod reason;
 pub mod reporter;

@@ -18,11 +18,14 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::gate::Gate;
+use super::members::{FromJson, Members};
 use super::sharing::{BASE_MS, UNEASY_MS};
-use super::wire::{self, Answer, Id, Known, Report, VERSION};
+use super::wire::{Answer, Id, Known, Report, VERSION};
+use crate::map;
 use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
@@ -57,8 +60,7 @@ pub struct Shard {
 }
 
 /// What has to be stored of the shard as a whole, whenever it has changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Head {
     /// Which history it is.
     pub epoch: Id,
@@ -73,8 +75,7 @@ pub struct Head {
 }
 
 /// What has to be stored of a deployment. Times are those of the shard's clock.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Saved {
     /// The number of its latest change.
     pub change: u64,
@@ -82,8 +83,53 @@ pub struct Saved {
     closed: u64,
     reset: u64,
     gate: Gate,
-    #[serde(deserialize_with = "wire::or_default")]
     missing: Vec<(Operation, Gate)>,
+}
+
+impl Head {
+    /// Reads one that was stored; `None`: it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let json: Value = serde_json::from_str(text).ok()?;
+        let members = Members::of(&json)?;
+        Some(Self {
+            epoch: members.get("epoch")?,
+            change: members.or_default("change")?,
+            reset: members.or_default("reset")?,
+            forgotten: members.or_default("forgotten")?,
+            hub: members.get("hub"),
+        })
+    }
+
+    /// Writes it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Saved {
+    /// Reads one that was stored; `None`: it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let json: Value = serde_json::from_str(text).ok()?;
+        let members = Members::of(&json)?;
+        let missing = json.get("missing")?.as_array()?.iter();
+        Some(Self {
+            change: members.or_default("change")?,
+            opened: members.or_default("opened")?,
+            closed: members.or_default("closed")?,
+            reset: members.or_default("reset")?,
+            gate: members.or_default("gate")?,
+            missing: missing
+                .filter_map(|pair| {
+                    Some((FromJson::from_json(pair.get(0)?)?, FromJson::from_json(pair.get(1)?)?))
+                })
+                .collect(),
+        })
+    }
+
+    /// Writes it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 impl Shard {
@@ -95,10 +141,8 @@ impl Shard {
     /// Goes on with a history.
     pub fn restore(head: Head, saved: impl IntoIterator<Item = (String, Saved)>, now: Millis) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
-        let entries: BTreeMap<String, Entry> = saved
-            .take(MAX_DEPLOYMENTS)
-            .map(|(identity, saved)| (identity, Entry::restore(saved, now)))
-            .collect();
+        let saved = saved.take(MAX_DEPLOYMENTS);
+        let entries = map::of(saved.map(|(identity, saved)| (identity, Entry::restore(saved, now))));
         let change = entries.values().map(Entry::change).max().unwrap_or(0).max(head.change);
         let is_first = head.change == 0 && entries.is_empty();
         Self {
@@ -125,14 +169,15 @@ impl Shard {
     /// Forgets deployments that nobody mentions any more. Their identities: what was stored of them can go as well.
     pub fn forget(&mut self, now: Millis) -> Vec<String> {
         let mut forgotten = Vec::new();
-        self.entries.retain(|identity, entry| {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        self.entries = map::of(entries.filter(|(identity, entry)| {
             let stays = !entry.is_idle(now, FORGOTTEN_MS);
             if !stays {
                 self.head.forgotten = self.head.forgotten.max(entry.change());
                 forgotten.push(identity.clone());
             }
             stays
-        });
+        }));
         forgotten
     }
 
@@ -168,7 +213,7 @@ impl Shard {
             next_ms,
             full,
             reset: self.head.reset,
-            deployments: deployments.collect(),
+            deployments: map::of(deployments),
         }
     }
 

@@ -14,6 +14,7 @@ use super::pending::Pending;
 use super::reason::Reason;
 use super::wire::{Answer, Batch, Ejected, Known, Record, Want};
 use super::{Change, Health};
+use crate::map;
 use crate::request::operation::Operation;
 use crate::time::Millis;
 
@@ -112,7 +113,7 @@ impl Health {
             let batch = deployment.batch(now)?;
             Some((deployment.identity.clone(), batch))
         });
-        batches.collect()
+        map::of(batches)
     }
 
     /// The report did not arrive, as far as is known.
@@ -214,7 +215,7 @@ impl Deployment {
             tokens_per_second: self.tokens_per_second(),
             headroom: self.headroom(now),
             ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
-            missing: missing.collect(),
+            missing: map::of(missing),
             probe: pending.probe,
             wants: pending.wants,
         };

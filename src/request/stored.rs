@@ -119,9 +119,11 @@ pub fn entry(
         let known = accounts.iter().any(|known| known.shares_storage_with(deployment));
         if known { others.push(deployment) } else { accounts.push(deployment) }
     }
-    accounts.sort_by_key(|account| !minting.is_some_and(|minting| minting.shares_storage_with(account)));
+    let is_minting =
+        |account: &&Rc<Deployment>| minting.is_some_and(|minting| minting.shares_storage_with(account));
+    let (first, then): (Vec<_>, Vec<_>) = accounts.into_iter().partition(is_minting);
     let targets: Vec<Target> = (0..)
-        .zip(accounts.into_iter().chain(others))
+        .zip(first.into_iter().chain(then).chain(others))
         .map(|(priority, to)| Target { to: Destination::Deployment(Rc::clone(to)), weight: 1.0, priority })
         .collect();
     if targets.is_empty() {

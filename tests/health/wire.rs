@@ -140,7 +140,7 @@ fn what_is_no_message_of_this_version_is_refused_with_a_reason() {
     not a message about health: it has no version
     not a message about health: it has no version
     version 2 is not 1
-    not a message about health: invalid type: integer `7`, expected a map
+    not a message about health: a member of it is of another type
     a message of 1048577 bytes is longer than 1048576
     ");
     assert_eq!(Answer::parse(br#"{"v":2}"#), Err(WireError::Version(2)));

@@ -11,6 +11,7 @@ use crate::health::reason::Reason;
 use crate::health::sharing::{BASE_MS, plausible};
 use crate::health::window::Counts;
 use crate::health::wire::{Batch, Ejected, Id, Lease as WireLease, Probe, Record, Want};
+use crate::map;
 use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
@@ -328,7 +329,7 @@ impl Entry {
             closed_for_ms: gate.closed_since().map(|since| now.saturating_sub(since)),
             trips: gate.trips(),
             probing_ms: others.map(|lease| remaining_ms(lease.until)),
-            missing: missing.collect(),
+            missing: map::of(missing),
             drained: gate.is_drained(),
             latency_ms: self.latency_ms.value(now).filter(|_| is_new),
             lease: own.filter(|lease| !lease.begun).map(|lease| WireLease {

@@ -47,8 +47,8 @@ pub struct Routes {
     pub graph: Rc<Graph>,
     /// Turns of its round-robin nodes.
     pub cursors: Cursors,
-    /// What is known of its deployments.
-    pub health: RefCell<Health>,
+    /// What is known of its deployments, by all requests of the isolate: those that began with earlier routes find it here too.
+    pub health: Rc<RefCell<Health>>,
     /// Further attempts that its nodes' requests may make.
     pub allowances: RefCell<Allowances>,
     /// Where the document came from.
@@ -196,7 +196,7 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
             let cursors = Cursors::new(compiled.graph.node_count, &mut rng);
             let graph = Rc::new(compiled.graph);
             let known = graph.deployments.iter().map(|found| (found.identity.clone(), found.limits));
-            let health = RefCell::new(Health::new(known));
+            let health = known_before(Health::new(known));
             let routes = Rc::new(Routes {
                 graph,
                 cursors,
@@ -226,6 +226,17 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
             None
         }
     }
+}
+
+/// `health`, with what was known under the routes that served before.
+fn known_before(mut health: Health) -> Rc<RefCell<Health>> {
+    let Some(before) = ROUTES.with_borrow(|routes| routes.as_ref().map(|routes| Rc::clone(&routes.health)))
+    else {
+        return Rc::new(RefCell::new(health));
+    };
+    health.adopt(before.take());
+    before.replace(health);
+    before
 }
 
 /// Notes what is the matter with the document in KV, and says it once.

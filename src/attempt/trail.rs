@@ -82,12 +82,20 @@ impl Trail {
         })
     }
 
+    /// The attempt that serves, which need not be the latest where one was hedged.
+    fn serving(&self) -> Option<(&Attempt, &Ended)> {
+        let mut ended = self.attempts.iter().filter_map(|attempt| Some((attempt, attempt.ended.as_ref()?)));
+        ended.find(|(_, ended)| matches!(ended.outcome, Outcome::Served(_)))
+    }
+
+    /// The attempt that serves, or else the latest; `None` before the first.
+    pub fn answering(&self) -> Option<&Attempt> {
+        self.serving().map(|(attempt, _)| attempt).or_else(|| self.attempts.last())
+    }
+
     /// How long the attempt that serves took to its commit point.
     pub fn served_after_ms(&self) -> Option<Millis> {
-        self.attempts
-            .iter()
-            .filter_map(|attempt| attempt.ended.as_ref())
-            .find_map(|ended| matches!(ended.outcome, Outcome::Served(_)).then_some(ended.after_ms))
+        self.serving().map(|(_, ended)| ended.after_ms)
     }
 
     /// Time spent waiting for upstreams: where two attempts were under way at once, it counts once.

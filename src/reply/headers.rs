@@ -31,8 +31,8 @@ pub fn own(served: &Served<'_>, expose: Expose) -> Vec<(&'static str, String)> {
     }
     let Some((trail, elapsed_ms)) = served.tried else { return headers };
     show(expose.attempts, "x-switchyard-attempts", trail.attempts().len().to_string());
-    if let Some(last) = trail.attempts().last() {
-        show(expose.deployment, "x-switchyard-deployment", visible(&last.deployment.name));
+    if let Some(answering) = trail.answering() {
+        show(expose.deployment, "x-switchyard-deployment", visible(&answering.deployment.name));
         show(expose.trail, "x-switchyard-trail", visible(&trail.to_string()));
     }
     let (upstream_ms, backoff_ms) = (trail.upstream_ms(), trail.backoff_ms());

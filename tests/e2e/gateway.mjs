@@ -56,7 +56,10 @@ export async function startGateway({
     fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
     isolates: await Promise.all(names.map((name) => isolate(miniflare, name))),
     // Has the object of that name start anew from its storage at its next call: `default/enam`.
-    evict: (name) => miniflare.unsafeEvictDurableObject(FIRST, "DeploymentHealth", { name }),
+    evict: (name) =>
+      miniflare.unsafeEvictDurableObject(FIRST, "DeploymentHealth", { name }).catch((error) => {
+        if (!/not currently running/.test(error.message)) throw error;
+      }),
     putRoutes,
     deleteRoutes: () => kv.delete(ROUTES_KEY),
     kvKeys: async () => (await kv.list()).keys.map(({ name }) => name),

@@ -142,7 +142,8 @@ function answerFault(response, text, asked, id) {
   if (response.status !== 200) {
     const fault = errorFault(response, text);
     if (fault) return fault;
-    return response.status < 500 && ![401, 403, 404, 408, 429].includes(response.status) ? `status ${response.status}` : undefined;
+    // 400 is what an upstream says that does not offer the operation.
+    return [400, 401, 403, 404, 408, 429].includes(response.status) || response.status >= 500 ? undefined : `status ${response.status}`;
   }
   const name = response.headers.get("x-switchyard-deployment") ?? "";
   const label = Object.keys(OF_NAME).find((upstream) => name.startsWith(OF_NAME[upstream]));

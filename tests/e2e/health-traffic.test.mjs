@@ -54,11 +54,11 @@ describe("the strategy", { concurrency: 3 }, () => {
   test("latency prefers who answers faster", () => {
     const models = { fast: { strategy: "latency", targets: AZURES } };
     return inWeather({ models }, async ({ simulator, gateway }) => {
-      await simulator.fault("eastus", { fault: { slow_headers_ms: 120 } });
+      await simulator.fault("eastus", { fault: { slow_headers_ms: 500 } });
       for (const model of ["chat-eastus", "chat-westeurope"]) await servedBy(gateway, 3, { model });
       for (const body of [{ model: "fast" }, { model: "fast", ...STREAM }]) {
         const counts = await servedBy(gateway, 20, body);
-        assert.ok(counts["azure-westeurope"] >= 19, JSON.stringify(counts));
+        assert.ok(counts["azure-westeurope"] >= 15, JSON.stringify(counts));
       }
     });
   });
@@ -66,7 +66,7 @@ describe("the strategy", { concurrency: 3 }, () => {
   test("least_busy prefers who has fewer requests in flight", () => {
     const models = { idle: { strategy: "least_busy", targets: AZURES } };
     return inWeather({ models }, async ({ simulator, gateway }) => {
-      await simulator.fault("eastus", { fault: { slow_headers_ms: 1500 }, times: 4 });
+      await simulator.fault("eastus", { fault: { slow_headers_ms: 3000 }, times: 4 });
       const busy = Promise.all(Array.from({ length: 4 }, () => served(gateway, { model: "chat-eastus" })));
       await eventually("four are in flight", () => simulator.calls("eastus").length === 4);
       assert.deepEqual(await servedBy(gateway, 10, { model: "idle" }), {

@@ -129,6 +129,7 @@ async fn drive(
     let mut committed = None;
     let (mut driving, mut action) = Driving::start(&inbound, &node, Rc::clone(&routes));
     let reply = loop {
+        share::go_on_reporting(&routes, &context);
         let event = match action {
             Action::Dispatch(dispatch) => {
                 holding.set(dispatch.commit == Commit::Complete);
@@ -162,7 +163,6 @@ async fn drive(
             },
         };
         action = driving.on(event);
-        share::go_on_reporting(&routes, &context);
     };
     drop(calls);
     let trail = driving.machine.trail().clone();

@@ -44,7 +44,7 @@ thread_local! {
 struct Link {
     objects: Objects,
     reporter: Reporter,
-    /// Whether anything came of the first report.
+    /// Whether anything came of the first report, or it was waited for long enough.
     is_settled: bool,
     /// Whether the latest report failed: that is said once.
     is_down: bool,
@@ -169,11 +169,14 @@ pub async fn report(routes: Rc<Routes>) {
     learn::tell(&routes, news.unwrap_or_default());
 }
 
-/// Waits until a new isolate knows what the others know, at most as long as the settings allow.
+/// Waits until a new isolate knows what the others know, at most as long as the settings allow. Then nobody waits any more.
 pub async fn settle(routes: &Routes, arrived_at: Millis) {
     let until = arrived_at.saturating_add(routes.graph.settings.health.first_snapshot_ms);
-    while LINK.with_borrow(|link| link.as_ref().is_some_and(|link| !link.is_settled)) && clock::now() < until
-    {
+    while LINK.with_borrow(|link| link.as_ref().is_some_and(|link| !link.is_settled)) {
+        if clock::now() >= until {
+            LINK.with_borrow_mut(|link| link.iter_mut().for_each(|link| link.is_settled = true));
+            return;
+        }
         clock::sleep(LOOK_MS).await;
     }
 }

@@ -45,6 +45,8 @@ export async function startSimulator({ ports = {}, lenient = false, random = Mat
 
     // Adds a fault: `fault("openai", {fault: "rate_limit", times: 1})`. Resolves when it is in force.
     fault: (name, spec) => upstreams[name].fault(spec),
+    // Takes all of its faults away.
+    heal: (name) => upstreams[name].clearFaults(),
     // The recorded calls of an upstream.
     calls: (name) => upstreams[name].calls.list(),
     // Resolves with the first call that satisfies the predicate, now or later.

@@ -67,14 +67,39 @@ pub struct Accrual {
     run: u32,
     /// When the first failure of the run became known.
     run_since: Millis,
+    /// Answers that came to their end so far.
+    answers: u32,
     window: Window,
+}
+
+/// A run that a commit ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    run: u32,
+    since: Millis,
+    answers: u32,
 }
 
 impl Accrual {
     /// A request was served, and was seen to be at `seen_at`: the end of a long answer tells of its beginning.
     pub fn succeeded(&mut self, seen_at: Millis, now: Millis) {
+        self.answers = self.answers.wrapping_add(1);
         self.answered(seen_at);
         self.window.add(Counts { successes: 1, failures: 0 }, now);
+    }
+
+    /// An attempt reached its commit point: that ends a run, until it turns out that the answer breaks.
+    pub fn committed(&mut self, now: Millis) -> Ended {
+        let ended = Ended { run: self.run, since: self.run_since, answers: self.answers };
+        self.answered(now);
+        ended
+    }
+
+    /// It broke: where nothing else was answered to its end meanwhile, the run goes on, and the failure is yet to be told.
+    pub fn broke(&mut self, Ended { run, since, answers }: Ended) {
+        if self.answers == answers && run > self.run {
+            (self.run, self.run_since) = (run, since);
+        }
     }
 
     /// The deployment refused a request for the caller's fault.
@@ -190,6 +215,24 @@ mod tests {
         let mut accrual = Accrual::default();
         let tripped = (0..5).filter_map(|hour| accrual.failed(Unavailable, None, hour * 3_600_000)).count();
         assert_eq!(tripped, 1);
+    }
+
+    #[test]
+    fn answers_that_break_after_their_commit_are_failures_in_a_row_like_any_others() {
+        let mut accrual = Accrual::default();
+        for nth in 1..=RUN {
+            let ended = accrual.committed(0);
+            assert_eq!(accrual.run(), 0, "until it breaks");
+            accrual.broke(ended);
+            assert_eq!(accrual.failed(Unavailable, None, 0).is_some(), nth == RUN);
+        }
+        // Another one that came to its end meanwhile is an answer.
+        let mut accrual = Accrual::default();
+        accrual.failed(Unavailable, None, 0);
+        let ended = accrual.committed(0);
+        accrual.succeeded(0, 0);
+        accrual.broke(ended);
+        assert_eq!(accrual.run(), 0);
     }
 
     #[test]

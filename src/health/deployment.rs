@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accrual::Accrual;
+use super::accrual::{Accrual, Ended};
 use super::ewma::{Ewma, PeakEwma};
 use super::gate::{Admission, Gate, LONGEST_EJECTION_MS, Probes, Transition, View, jittered};
 use super::headroom::{self, Headroom};
@@ -142,16 +142,17 @@ impl Deployment {
         (probe, self.missing_gate(operation).and_then(|gate| gate.pass(Probes::Own, now)))
     }
 
-    /// The attempt reached its commit point.
-    pub(super) fn committed(&mut self, ticket: &Ticket, now: Millis) -> Changes {
+    /// The attempt reached its commit point: what that changed, and the run of failures that it ended.
+    pub(super) fn committed(&mut self, ticket: &Ticket, now: Millis) -> (Changes, Option<Ended>) {
         self.times.add(now.saturating_sub(ticket.at));
         let changes = self.answered(ticket, now);
         // It answers: whether to the end, is for later.
-        if self.gate.is_concerned(ticket.at, ticket.probe) {
-            self.accrual.answered(now);
+        let is_concerned = self.gate.is_concerned(ticket.at, ticket.probe);
+        let ended = is_concerned.then(|| {
             self.pending.answered(ticket.at);
-        }
-        changes
+            self.accrual.committed(now)
+        });
+        (changes, ended)
     }
 
     /// The deployment answered the attempt, and may go on to do so.
@@ -290,6 +291,9 @@ impl Deployment {
                 }
                 if self.gate.is_concerned(ticket.at, ticket.probe) {
                     self.pending.failed(class, ticket.at);
+                    if let Some(ended) = ticket.ended_run {
+                        self.accrual.broke(ended);
+                    }
                     let reason = self.accrual.failed(class, self.latency_ms.value(now), now);
                     reason.and_then(|reason| self.gate.trip(reason, now, rng))
                 } else {

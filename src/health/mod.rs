@@ -56,6 +56,7 @@ use crate::attempt::class::ErrorClass;
 use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
+use accrual::Ended;
 use deployment::{Changes, Deployment};
 pub use deployment::{LastError, Snapshot};
 use gate::{Admission, Transition};
@@ -79,6 +80,8 @@ pub struct Ticket {
     operation: Operation,
     at: Millis,
     committed: bool,
+    /// The run of failures that its commit ended.
+    ended_run: Option<Ended>,
     probe: Option<u32>,
     operation_probe: Option<u32>,
 }
@@ -212,6 +215,7 @@ impl Health {
             operation,
             at: now,
             committed: false,
+            ended_run: None,
             probe: None,
             operation_probe: None,
         };
@@ -226,8 +230,13 @@ impl Health {
 
     /// The attempt reached its commit point. A probe has passed with that: the others need not wait until its stream ends.
     pub fn committed(&mut self, ticket: &mut Ticket, now: Millis) -> Vec<Change> {
-        let changes = self.conclude(ticket, now, |deployment, ticket| deployment.committed(ticket, now));
-        ticket.committed = true;
+        let mut ended_run = None;
+        let changes = self.conclude(ticket, now, |deployment, ticket| {
+            let (changes, ended) = deployment.committed(ticket, now);
+            ended_run = ended;
+            changes
+        });
+        (ticket.committed, ticket.ended_run) = (true, ended_run);
         changes
     }
 

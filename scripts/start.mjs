@@ -74,7 +74,7 @@ main(async () => {
   });
 
   await answering(`http://127.0.0.1:${port}/healthz`, wrangler);
-  process.stdout.write(welcome(`http://127.0.0.1:${port}`, vars.SWITCHYARD_KEY || "YOUR_KEY", simulator));
+  process.stdout.write(welcome(`http://127.0.0.1:${port}`, vars, simulator));
 });
 
 /** Nothing is touched while another gateway runs here. */
@@ -112,7 +112,8 @@ async function answering(url, child) {
   }
 }
 
-function welcome(url, key, simulator) {
+function welcome(url, vars, simulator) {
+  const key = vars.SWITCHYARD_KEY || "YOUR_KEY";
   const bold = (text) => (process.stdout.isTTY ? `\u001b[1m${text}\u001b[0m` : text);
   const chat = (extra = "") =>
     `curl -s ${extra}${url}/v1/chat/completions -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\
@@ -125,6 +126,10 @@ ${bold("Take OpenAI down for a minute, and ask again")} (look at x-switchyard-tr
   ${chat("-i ")}
 
   More faults, and what each upstream saw: curl -s ${simulator.control.url}/
+
+After five failures in a row it gets no more traffic, but one probe at a time until it is back:
+
+  curl -s ${url}/admin/api/health -H 'authorization: Bearer ${vars.ADMIN_TOKEN}'
 `
     : "";
   return `

@@ -283,7 +283,7 @@ fn nothing_is_made_twice() {
         ("POST", ErrorClass::Timeout, 1),
         ("POST", ErrorClass::Truncated, 1),
         // A list can be asked for as often as the document wants.
-        ("GET", ErrorClass::Timeout, 4),
+        ("GET", ErrorClass::Timeout, 3),
         ("GET", ErrorClass::Unavailable, 4),
     ] {
         let stored = at("files");

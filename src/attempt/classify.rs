@@ -176,17 +176,11 @@ const OBJECT_CODES: [&str; 2] = ["previous_response_not_found", "invalid_encrypt
 const OBJECT_PARAMS: [&str; 2] = ["previous_response_id", "response_id"];
 
 /// Wordings of an object that is not there, in lower case. (`Files [file-1] were not found`.)
-const OBJECT_TEXTS: [&str; 6] = [
-    "with id '",
-    "no such file",
-    "file not found",
-    "were not found",
-    "response not found",
-    "no response found",
-];
+const OBJECT_TEXTS: [&str; 5] =
+    ["with id '", "no such file", "were not found", "response not found", "no response found"];
 
 /// Wordings by which a 400 says the same.
-const REFUSED_OBJECT_TEXTS: [&str; 3] = ["previous response with id '", "no such file", "file not found"];
+const REFUSED_OBJECT_TEXTS: [&str; 2] = ["previous response with id '", "no such file"];
 
 /// The class of an error under the status that it has or stands for.
 fn class_of(status: u16, said: &Said<'_>) -> ErrorClass {

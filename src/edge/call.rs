@@ -204,8 +204,10 @@ async fn refusal(
     let failure = classify::classify(&Answer { status, headers, body: &body, now: clock::now() });
     // A redirect is not for the client: where it leads is nobody's business outside.
     let response = (status >= 400).then(|| ErrorResponse { status, headers: returned(headers), body });
-    // Below an id that an account does not know there is nothing, in whatever words it says so.
-    let is_elsewhere = status == 404 && inbound.stored.as_ref().is_some_and(|stored| stored.id.is_some());
+    // Below an id that an account does not know there is nothing, in whatever words it says so; and what it does not do at all,
+    // another one may.
+    let is_elsewhere =
+        inbound.stored.as_ref().is_some_and(|stored| status == 405 || (status == 404 && stored.id.is_some()));
     Failure { response, unknown_object: failure.unknown_object || is_elsewhere, ..failure }
 }
 

@@ -111,7 +111,7 @@ describe("files", () => {
         assert.equal((await upload(gateway).catch((error) => error)).status, 504);
         assert.deepEqual(calls(), [1, 0, 0]);
       },
-      { settings: { timeout: { first_token_ms: 300 } } },
+      { settings: { timeout: { headers_ms: 300 } } },
     ));
 });
 

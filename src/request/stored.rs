@@ -10,7 +10,9 @@ use super::facts::Facts;
 use super::operation::Operation;
 use crate::attempt::class::{ErrorClass, Triggers};
 use crate::reply::error::ClientError;
-use crate::routes::graph::{Client, Destination, Graph, Node, Policy, Requirements, Retry, Strategy, Target};
+use crate::routes::graph::{
+    Client, Deployment, Destination, Graph, Node, Policy, Requirements, Retry, Strategy, Target,
+};
 use crate::routes::when::{Condition, Fact};
 
 /// Longest part of a path that is passed on. OpenAI's and Azure's ids are half as long.
@@ -129,20 +131,29 @@ pub fn entry(
         })
         .collect();
     let minting = facts.minted_by.and_then(|id| graph.deployments.get(id));
-    let mut order: Vec<_> = deployments.iter().enumerate().collect();
-    order.sort_by_cached_key(|(index, deployment)| {
-        let account = deployments.iter().position(|first| first.shares_storage_with(deployment));
+    // The first deployment of each account.
+    let mut accounts: Vec<&Rc<Deployment>> = Vec::new();
+    for deployment in &deployments {
+        if accounts.iter().any(|account| account.shares_storage_with(deployment)) {
+            continue;
+        }
         let is_minting = minting.is_some_and(|minting| minting.shares_storage_with(deployment));
-        (stored.id.is_some() && account != Some(*index), !is_minting, account)
-    });
-    let targets: Vec<Target> = (0..)
-        .zip(order)
-        .map(|(priority, (_, to))| Target {
-            to: Destination::Deployment(Rc::clone(to)),
-            weight: 1.0,
-            priority,
-        })
-        .collect();
+        accounts.insert(if is_minting { 0 } else { accounts.len() }, deployment);
+    }
+    let mut targets: Vec<Target> = Vec::new();
+    for is_first in [true, false] {
+        for account in &accounts {
+            for deployment in deployments.iter().filter(|deployment| deployment.shares_storage_with(account))
+            {
+                let comes_now = stored.id.is_none() || Rc::ptr_eq(deployment, account);
+                if comes_now == is_first {
+                    let to = Destination::Deployment(Rc::clone(deployment));
+                    let priority = u32::try_from(targets.len()).unwrap_or(u32::MAX);
+                    targets.push(Target { to, weight: 1.0, priority });
+                }
+            }
+        }
+    }
     if targets.is_empty() {
         return Err(ClientError::ObjectNotFound { path: stored.path.clone() });
     }

@@ -14,6 +14,7 @@
 //! - [`upstream`]: how each provider wants to be called;
 //! - [`stream`]: server-sent events: when an answer may start to flow, and whether it ended well;
 //! - [`reply`]: what the client gets: headers, errors, the list of models;
+//! - `simulation`: all of it on a virtual clock, with many isolates, regions and bad weather; never in the Worker;
 //! - `edge`: the Worker, which only obeys the rest. It exists on wasm32 alone, and alone sees the platform.
 
 pub mod attempt;
@@ -21,10 +22,13 @@ pub mod balance;
 #[cfg(target_arch = "wasm32")]
 mod edge;
 pub mod health;
+mod map;
 pub mod reply;
 pub mod request;
 pub mod rng;
 pub mod routes;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod simulation;
 pub mod stream;
 pub mod surroundings;
 pub mod time;

@@ -243,15 +243,16 @@ impl Walk {
     }
 
     /// The same order, with those targets first that lead to where the request's object was minted.
-    fn minting_first(&self, node: &Node, mut order: Vec<usize>) -> Vec<usize> {
-        if let Some(minting) = self.facts.minted_by.and_then(|id| self.graph.deployments.get(id)) {
-            let leads_there = |index: &usize| {
-                let target = node.targets.get(*index);
-                target.is_some_and(|target| target.leads_to(&|leaf| leaf.shares_storage_with(minting)))
-            };
-            order.sort_by_cached_key(|index| !leads_there(index));
-        }
-        order
+    fn minting_first(&self, node: &Node, order: Vec<usize>) -> Vec<usize> {
+        let Some(minting) = self.facts.minted_by.and_then(|id| self.graph.deployments.get(id)) else {
+            return order;
+        };
+        let (mut first, mut then): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|index| {
+            let target = node.targets.get(*index);
+            target.is_some_and(|target| target.leads_to(&|leaf| leaf.shares_storage_with(minting)))
+        });
+        first.append(&mut then);
+        first
     }
 
     /// The nodes on the way, innermost first.

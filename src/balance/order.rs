@@ -92,7 +92,7 @@ pub fn order(
     let is_sticky = chance.is_sticky();
     match &node.strategy {
         Strategy::Priority => {
-            order.sort_by_key(|(_, target)| target.priority);
+            ascending(&mut order, &mut |target| f64::from(target.priority));
             for tier in order.chunk_by_mut(|(_, a), (_, b)| a.priority == b.priority) {
                 draw(tier, &mut chance);
             }
@@ -109,7 +109,7 @@ pub fn order(
         Strategy::Latency => {
             shuffle(&mut order, chance.rng());
             let unknown = standing.shortest_latency(&order);
-            ascending(&mut order, |target| {
+            ascending(&mut order, &mut |target| {
                 standing.least(target, &|leaf| Some(standing.wait(leaf, unknown)))
             });
             better_of_two(&mut order, chance.rng());
@@ -118,21 +118,28 @@ pub fn order(
             draw(&mut order, &mut chance);
             let in_flight =
                 |leaf: &Deployment| Some(f64::from(standing.health.in_flight(leaf.id, standing.now)));
-            ascending(&mut order, |target| standing.least(target, &in_flight));
+            ascending(&mut order, &mut |target| standing.least(target, &in_flight));
         }
         Strategy::Match(cases) => {
             let case = cases.iter().position(|condition| condition.holds(facts));
             order.retain(|(index, _)| Some(*index) == case);
         }
         Strategy::Cost => {
-            ascending(&mut order, |target| standing.least(target, &|leaf| price(leaf, facts)));
+            ascending(&mut order, &mut |target| standing.least(target, &|leaf| price(leaf, facts)));
         }
         Strategy::Nearest => {
             let distance = |leaf: &Deployment| distance_km(&facts.place, leaf.region.as_deref()?);
-            ascending(&mut order, |target| standing.least(target, &distance));
+            ascending(&mut order, &mut |target| standing.least(target, &distance));
         }
     }
     step_back(&mut order, &standing, &mut chance);
+    let is_drawn = !matches!(
+        node.strategy,
+        Strategy::Priority | Strategy::Cost | Strategy::Nearest | Strategy::Match(_)
+    );
+    if is_drawn && !is_sticky {
+        put_leased_ahead(&mut order, &standing);
+    }
     order.into_iter().map(|(index, _)| index).collect()
 }
 
@@ -243,6 +250,19 @@ fn step_back(candidates: &mut Vec<Candidate<'_>>, standing: &Standing<'_>, chanc
     candidates.append(&mut behind);
 }
 
+/// Puts a deployment first that this isolate alone may probe, and not for long: everybody waits for that.
+fn put_leased_ahead(candidates: &mut [Candidate<'_>], standing: &Standing<'_>) {
+    let is_leased = |(_, target): &Candidate<'_>| match &target.to {
+        Destination::Deployment(deployment) => standing.health.is_leased(deployment.id, standing.now),
+        Destination::Node(_) => false,
+    };
+    if let Some(at) = candidates.iter().position(is_leased)
+        && let Some(ahead) = candidates.get_mut(..=at)
+    {
+        ahead.rotate_right(1);
+    }
+}
+
 /// Of two candidates that chance picks, the one that stands further ahead comes first; the others stay in order. Always to take the
 /// best would send every request of every isolate there at once (Mitzenmacher 2001, "The power of two choices").
 fn better_of_two(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
@@ -261,7 +281,7 @@ fn better_of_two(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
 /// arrival is distributed as that of one draw after the other (Efraimidis and Spirakis 2006, "Weighted random sampling
 /// with a reservoir"). Compared by their logarithms, times neither overflow nor vanish, however far apart weights are.
 fn draw(candidates: &mut [Candidate<'_>], chance: &mut Chance<'_>) {
-    ascending(candidates, |target| (-(1.0 - chance.unit(target, DRAW)).ln()).ln() - target.weight.ln());
+    ascending(candidates, &mut |target| (-(1.0 - chance.unit(target, DRAW)).ln()).ln() - target.weight.ln());
 }
 
 /// Fisher and Yates.
@@ -271,13 +291,18 @@ fn shuffle(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
     }
 }
 
-/// Sorts by a key that is computed once for each; equals stay in order.
-fn ascending(candidates: &mut [Candidate<'_>], mut key: impl FnMut(&Target) -> f64) {
+/// Sorts by a key that is computed once for each; equals stay in order. By insertion: there are a few, and a sort of the standard
+/// library is as much Wasm as all the strategies.
+fn ascending(candidates: &mut [Candidate<'_>], key: &mut dyn FnMut(&Target) -> f64) {
     if candidates.len() < 2 {
         return;
     }
-    let mut keyed: Vec<_> = candidates.iter().map(|candidate| (key(candidate.1), *candidate)).collect();
-    keyed.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let mut keyed: Vec<(f64, Candidate<'_>)> = Vec::with_capacity(candidates.len());
+    for candidate in &*candidates {
+        let key = key(candidate.1);
+        let place = keyed.partition_point(|(other, _)| other.total_cmp(&key).is_le());
+        keyed.insert(place, (key, *candidate));
+    }
     for (place, (_, candidate)) in candidates.iter_mut().zip(keyed) {
         *place = candidate;
     }

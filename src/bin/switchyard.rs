@@ -1,6 +1,10 @@
-//! The native companion of the Worker: checks routes documents and prints their schema.
+//! The native companion of the Worker: checks routes documents, prints their schema, and simulates them in bad weather.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints")]
+
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/simulate.rs"]
+mod simulate;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -8,18 +12,20 @@ use std::process::ExitCode;
 use switchyard::routes::{Issue, compile};
 
 const HELP: &str = "\
-switchyard: checks routes documents.
+switchyard: checks and simulates routes documents.
 
 Usage:
   switchyard check [FILE]   Says what is wrong with a routes document (routes.json by default). Exit code 1 if something is.
                             Variables are taken from the environment, then from .dev.vars; missing ones are warnings.
   switchyard schema         Prints the JSON Schema of the routes document.
+  switchyard simulate       Runs routes through bad weather, on a virtual clock; more with --help.
 
 Examples:
   cargo run -- check
   cargo run -- check examples/azure-regions.json
   OPENAI_API_KEY=sk-... cargo run -- check my-routes.json
   cargo run -- schema > routes.schema.json
+  cargo run --release -- simulate my-routes.json --scenario outage
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +38,8 @@ fn main() -> ExitCode {
             print!("{}", switchyard::routes::generate_schema());
             ExitCode::SUCCESS
         }
+        #[cfg(not(target_arch = "wasm32"))]
+        ["simulate", arguments @ ..] => simulate::simulate(arguments),
         ["--help" | "-h" | "help"] => {
             print!("{HELP}");
             ExitCode::SUCCESS

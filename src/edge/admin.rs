@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use wasm_bindgen::JsCast;
 use worker::Env;
 
@@ -10,14 +11,16 @@ use super::arrival::Arrival;
 use super::isolate::{self, Routes, Trouble};
 use super::object::{Action, Switch};
 use super::{clock, js, share};
+use crate::health::Snapshot;
 use crate::reply::error::ClientError;
 use crate::request::admin::{Path, parse};
 use crate::request::credentials;
 use crate::routes::graph::Deployment;
-use crate::routes::nearest;
+use crate::routes::{Issue, nearest};
+use crate::time::Millis;
 
 /// The answer to a request below `/admin`; `None` for any other path.
-pub async fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Result<Value, ClientError>> {
+pub async fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Result<String, ClientError>> {
     let path = arrival.path.strip_prefix("/admin/")?;
     let token = js::string_at(env.unchecked_ref(), "ADMIN_TOKEN");
     let admitted = token.zip(arrival.key()).is_some_and(|(known, given)| credentials::matches(&known, given));
@@ -44,61 +47,89 @@ pub async fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Res
     })
 }
 
+#[derive(Serialize)]
+struct Documents<'a> {
+    version: &'a str,
+    source: &'static str,
+    warnings: &'a [Issue],
+    disabled: Vec<Disabled<'a>>,
+    trouble: Option<OfKv>,
+}
+
+#[derive(Serialize)]
+struct Disabled<'a> {
+    deployment: &'a str,
+    variable: &'a str,
+}
+
+#[derive(Serialize)]
+struct OfKv {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issues: Option<Vec<Issue>>,
+}
+
 /// `GET /admin/api/routes`: the document that serves, what is disabled, and what is the matter with the
 /// document in KV, if anything is.
-fn documents(routes: &Routes) -> Value {
-    let disabled: Vec<Value> = routes
-        .graph
-        .deployments
-        .iter()
-        .filter_map(|deployment| {
-            let variable = &deployment.disabled.as_ref()?.variable;
-            Some(json!({ "deployment": deployment.name, "variable": variable }))
-        })
-        .collect();
-    json!({
-        "version": routes.graph.version,
-        "source": routes.source.name(),
-        "warnings": routes.warnings,
-        "disabled": disabled,
-        "trouble": isolate::trouble().map(|trouble| match trouble {
-            Trouble::Gone => json!({ "kind": "gone" }),
-            Trouble::Refused { issues, .. } => json!({ "kind": "refused", "issues": issues }),
+fn documents(routes: &Routes) -> String {
+    let disabled = routes.graph.deployments.iter().filter_map(|deployment| {
+        let variable = &deployment.disabled.as_ref()?.variable;
+        Some(Disabled { deployment: &deployment.name, variable })
+    });
+    to_json(&Documents {
+        version: &routes.graph.version,
+        source: routes.source.name(),
+        warnings: &routes.warnings,
+        disabled: disabled.collect(),
+        trouble: isolate::trouble().map(|trouble| match trouble {
+            Trouble::Gone => OfKv { kind: "gone", issues: None },
+            Trouble::Refused { issues, .. } => OfKv { kind: "refused", issues: Some(issues) },
         }),
     })
 }
 
+#[derive(Serialize)]
+struct Healths<'a> {
+    now: Millis,
+    object: Option<String>,
+    trouble: Option<String>,
+    deployments: Vec<HealthOf<'a>>,
+}
+
+#[derive(Serialize)]
+struct HealthOf<'a> {
+    deployment: &'a str,
+    isolate: Snapshot,
+    object: Option<&'a Value>,
+}
+
 /// `GET /admin/api/health`: every deployment, as this isolate sees it and as the object of its region does.
-async fn health(arrival: &Arrival, routes: &Routes, env: &Env) -> Value {
+async fn health(arrival: &Arrival, routes: &Routes, env: &Env) -> String {
     let objects = share::objects(env, arrival);
-    let (shard, trouble) = match &objects {
-        None => (Value::Null, Some(format!("the binding {} is missing", share::BINDING))),
-        Some(objects) => match objects.ask_shard("view", None).await {
-            Ok(bytes) => (serde_json::from_slice(&bytes).unwrap_or_default(), None),
-            Err(error) => (Value::Null, Some(error)),
-        },
+    let viewed = match &objects {
+        None => Err(missing_binding()),
+        Some(objects) => objects.ask_shard("view", None).await,
+    };
+    let (shard, trouble) = match viewed {
+        Ok(view) => (serde_json::from_str(&view).unwrap_or_default(), None),
+        Err(error) => (Vec::new(), Some(error)),
     };
     let of_shard = |deployment: &Deployment| {
-        let known = shard.get("deployments")?.as_array()?.iter();
-        known
-            .clone()
-            .find(|known| known.get("identity").and_then(Value::as_str) == Some(&deployment.identity))
+        let is_its =
+            |known: &&Value| known.get("identity").and_then(Value::as_str) == Some(&deployment.identity);
+        shard.iter().find(is_its)
     };
     let here = routes.health.borrow().snapshot(clock::now());
-    let deployments: Vec<Value> = routes
-        .graph
-        .deployments
-        .iter()
-        .zip(here)
-        .map(|(deployment, here)| {
-            json!({ "deployment": deployment.name, "isolate": here, "object": of_shard(deployment) })
-        })
-        .collect();
-    json!({
-        "now": clock::now(),
-        "object": objects.map(|objects| objects.shard()),
-        "trouble": trouble,
-        "deployments": deployments,
+    let deployments = routes.graph.deployments.iter().zip(here).map(|(deployment, here)| HealthOf {
+        deployment: &deployment.name,
+        isolate: here,
+        object: of_shard(deployment),
+    });
+    to_json(&Healths {
+        now: clock::now(),
+        object: objects.map(|objects| objects.shard()),
+        trouble,
+        deployments: deployments.collect(),
     })
 }
 
@@ -109,7 +140,7 @@ async fn switch(
     arrival: &Arrival,
     routes: &Routes,
     env: &Env,
-) -> Result<Value, ClientError> {
+) -> Result<String, ClientError> {
     let all = &routes.graph.deployments;
     let meant: Vec<&Rc<Deployment>> = match &name {
         None => all.iter().collect(),
@@ -131,9 +162,9 @@ async fn switch(
     let deployments =
         name.as_ref().map(|_| meant.iter().map(|deployment| deployment.identity.clone()).collect());
     let told = match share::objects(env, arrival) {
-        None => Err(format!("the binding {} is missing", share::BINDING)),
+        None => Err(missing_binding()),
         Some(objects) => {
-            let order = share::to_json(&Switch { action, deployments });
+            let order = to_json(&Switch { action, deployments });
             // The hub keeps it for all regions; this region need not wait until its object asks there.
             match objects.ask_hub("switch", Some(order.clone())).await {
                 Ok(_) => objects.ask_shard("switch", Some(order)).await.map(drop),
@@ -145,8 +176,16 @@ async fn switch(
         js::warn(&format!("health: a switch was not shared: {reason}"));
         ClientError::SwitchNotShared
     })?;
-    let names: Vec<&str> = meant.iter().map(|deployment| deployment.name.as_str()).collect();
-    Ok(json!({ "action": action, "deployments": names }))
+    let names = meant.iter().map(|deployment| deployment.name.clone()).collect();
+    Ok(to_json(&Switch { action, deployments: Some(names) }))
+}
+
+fn missing_binding() -> String {
+    format!("the binding {} is missing", share::BINDING)
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn unknown(name: &str, all: &[Rc<Deployment>]) -> ClientError {

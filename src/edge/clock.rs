@@ -9,8 +9,9 @@ use futures_util::future::{Either, select};
 use crate::time::Millis;
 
 /// Now. The runtime's clock stands still between two waits: <https://developers.cloudflare.com/workers/reference/security-model/>
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and positive")]
 pub fn now() -> Millis {
-    worker::Date::now().as_millis()
+    js_sys::Date::now() as Millis
 }
 
 /// Waits.

@@ -70,7 +70,7 @@ pub async fn run(
             Either::Right(((), still_driving)) if holding.get() => {
                 let pipe = js::IdentityTransformStream::new();
                 let protocol = Protocol::of(inbound.facts.operation);
-                context.wait_until(keep_alive(still_driving, pipe.writable(), protocol, keepalive_ms));
+                js::wait_until(context, keep_alive(still_driving, pipe.writable(), protocol, keepalive_ms));
                 let mut headers = headers::own(&served, settings.expose);
                 headers.push(("content-type", "text/event-stream".to_owned()));
                 headers.extend(cors);
@@ -129,6 +129,7 @@ async fn drive(
     let mut committed = None;
     let (mut driving, mut action) = Driving::start(&inbound, &node, Rc::clone(&routes));
     let reply = loop {
+        share::go_on_reporting(&routes, &context);
         let event = match action {
             Action::Dispatch(dispatch) => {
                 holding.set(dispatch.commit == Commit::Complete);
@@ -162,7 +163,6 @@ async fn drive(
             },
         };
         action = driving.on(event);
-        share::go_on_reporting(&routes, &context);
     };
     drop(calls);
     let trail = driving.machine.trail().clone();

@@ -7,6 +7,7 @@ use super::body::{Body, Reading};
 use super::isolate::{self, Routes};
 use super::minted;
 use crate::attempt::classify::values_of;
+use crate::map;
 use crate::reply::error::ClientError;
 use crate::request::facts::{self, Facts};
 use crate::request::minted::ids_named_in;
@@ -116,12 +117,13 @@ pub async fn receive(
         operation,
         model: model_in_path.or_else(|| body.model().map(str::to_owned)).unwrap_or_default(),
         client: client.name.clone(),
-        headers: graph
-            .reads
-            .headers
-            .iter()
-            .filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned())))
-            .collect(),
+        headers: map::of(
+            graph
+                .reads
+                .headers
+                .iter()
+                .filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned()))),
+        ),
         metadata,
         place: arrival.place(hint),
         body: json.map(|peek| peek.fields(body.known_bytes(), &graph.reads.body)).unwrap_or_default(),

@@ -8,10 +8,11 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use wasm_bindgen::JsCast;
-use worker::kv::KvStore;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use worker::{Context, Env};
 
+use super::js::KvNamespace;
 use super::{clock, js};
 use crate::attempt::allowance::Allowances;
 use crate::balance::order::Cursors;
@@ -22,12 +23,14 @@ use crate::routes::graph::Graph;
 use crate::routes::{Issue, compile};
 use crate::time::Millis;
 
-/// The key of the routes document in the namespace `ROUTES`.
+/// The binding of the KV namespace.
+const NAMESPACE: &str = "ROUTES";
+/// The key of the routes document there.
 const CURRENT: &str = "routes";
 /// The key of the copy of the last one that compiled.
 const LAST_GOOD: &str = "routes.last-good";
 /// The shortest time that KV keeps what it read near by: <https://developers.cloudflare.com/kv/api/read-key-value-pairs/>
-const KV_CACHE_SECONDS: u64 = 30;
+const KV_CACHE_SECONDS: u32 = 30;
 /// How long an isolate without any routes waits before it looks again.
 const RETRY_MS: Millis = 2_000;
 /// What serves where KV has no document, and what served before the first one that came there.
@@ -115,7 +118,7 @@ pub async fn routes(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientEr
     if now.saturating_sub(CHECKED_AT.get()) >= routes.graph.settings.refresh_ms {
         CHECKED_AT.set(now);
         let env = env.clone();
-        context.wait_until(async move { refresh(&env).await });
+        js::wait_until(context, async move { refresh(&env).await });
     }
     Ok(routes)
 }
@@ -143,7 +146,7 @@ fn seed() -> u64 {
 
 /// The first routes of a new isolate.
 async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
-    let store = env.kv("ROUTES").ok();
+    let store: Option<KvNamespace> = js::binding(env, NAMESPACE);
     let current = match &store {
         None => None,
         // What stands in KV is not known, and what was compiled in may be long outdated: better no routes than wrong ones.
@@ -152,7 +155,7 @@ async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
     CHECKED_AT.set(clock::now());
     let adopted = current.as_ref().and_then(|document| adopt(document, Source::Kv, env));
     if let (Some(routes), Some(store), Some(document)) = (adopted, store.clone(), current.clone()) {
-        context.wait_until(async move { remember(&store, &document).await });
+        js::wait_until(context, async move { remember(&store, &document).await });
         return Ok(routes);
     }
     let last_good = match &store {
@@ -170,7 +173,7 @@ async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
 
 /// Looks whether KV has another document by now.
 async fn refresh(env: &Env) {
-    let (Ok(store), Some(serving)) = (env.kv("ROUTES"), current()) else { return };
+    let (Some(store), Some(serving)) = (js::binding(env, NAMESPACE), current()) else { return };
     let Ok(current) = read(&store, CURRENT).await else { return };
     let Some(document) = current else {
         if serving.source != Source::CompiledIn {
@@ -257,11 +260,15 @@ fn note(trouble: Trouble) {
     TROUBLE.set(Some(trouble));
 }
 
-async fn read(store: &KvStore, key: &str) -> Result<Option<String>, ()> {
+async fn read(store: &KvNamespace, key: &str) -> Result<Option<String>, ()> {
+    let options = js::object("cacheTtl", &KV_CACHE_SECONDS.into());
+    let get = async || JsFuture::from(store.get(key, &options)?).await;
     for _ in 0..2 {
-        match store.get(key).cache_ttl(KV_CACHE_SECONDS).text().await {
-            Ok(text) => return Ok(text),
-            Err(error) => js::warn(&format!("routes: KV does not answer: {error}")),
+        match get().await {
+            Ok(value) => return Ok(value.as_string()),
+            Err::<_, JsValue>(error) => {
+                js::warn(&format!("routes: KV does not answer: {}", js::text_of(&error)));
+            }
         }
     }
     Err(())
@@ -269,11 +276,11 @@ async fn read(store: &KvStore, key: &str) -> Result<Option<String>, ()> {
 
 /// Keeps a copy for isolates that start while the current document is bad or gone. Many isolates do this at once and KV takes
 /// one write a second; any of them will do.
-async fn remember(store: &KvStore, document: &str) {
+async fn remember(store: &KvNamespace, document: &str) {
     if read(store, LAST_GOOD).await.is_ok_and(|known| known.as_deref() == Some(document)) {
         return;
     }
     if let Ok(put) = store.put(LAST_GOOD, document) {
-        let _ = put.execute().await;
+        let _ = JsFuture::from(put).await;
     }
 }

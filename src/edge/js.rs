@@ -1,12 +1,15 @@
 //! What web-sys does not know of the Workers runtime, and small bridges to JavaScript values.
 
-use js_sys::{Array, Promise, Reflect, Uint8Array};
+use std::pin::Pin;
+
+use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Headers, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, RequestInit, Response,
     WritableStream,
 };
+use worker::{Context, Env};
 
 #[wasm_bindgen]
 extern "C" {
@@ -29,6 +32,14 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub fn writable(this: &FixedLengthStream) -> WritableStream;
 
+    /// <https://developers.cloudflare.com/kv/api/>
+    #[derive(Clone)]
+    pub type KvNamespace;
+    #[wasm_bindgen(method, catch)]
+    pub fn get(this: &KvNamespace, key: &str, options: &Object) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub fn put(this: &KvNamespace, key: &str, value: &str) -> Result<Promise, JsValue>;
+
     #[wasm_bindgen(js_name = fetch, catch)]
     fn global_fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 
@@ -39,6 +50,25 @@ extern "C" {
 /// An outgoing request.
 pub async fn fetch(url: &str, init: &RequestInit) -> Result<Response, JsValue> {
     Ok(JsFuture::from(global_fetch(url, init)?).await?.unchecked_into())
+}
+
+/// What is bound to a name, if anything is. That it is of that type is taken for granted.
+pub fn binding<T: JsCast>(env: &Env, name: &str) -> Option<T> {
+    let found = Reflect::get(env, &name.into()).ok()?;
+    found.is_object().then(|| found.unchecked_into())
+}
+
+/// An object with one member.
+pub fn object(name: &str, value: &JsValue) -> Object {
+    let object = Object::new();
+    let _ = Reflect::set(&object, &name.into(), value);
+    object
+}
+
+/// Goes on beside the request, and after it. Boxed, so that what drives it is compiled once.
+pub fn wait_until(context: &Context, future: impl Future<Output = ()> + 'static) {
+    let boxed: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
+    context.wait_until(boxed);
 }
 
 /// The text of an exception, for logs.

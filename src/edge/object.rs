@@ -11,13 +11,15 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use js_sys::Array;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use worker::{
-    DurableObject, Env, Method, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object,
-};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use web_sys::{Request, Response, ResponseInit};
+use worker::Env;
+use worker::worker_sys::{DurableObjectNamespace, DurableObjectState, SqlStorage};
 
-use super::share::{self, BINDING, HUB};
+use super::share::{self, BINDING, HUB, ORIGIN};
 use super::{clock, isolate, js};
 use crate::health::shard::{Head, Saved, Shard};
 use crate::health::wire::{Answer, Report};
@@ -28,9 +30,9 @@ use crate::time::Millis;
 const FORGET_EVERY_MS: Millis = 600_000;
 
 /// The Durable Object.
-#[durable_object(fetch)]
+#[wasm_bindgen]
 pub struct DeploymentHealth {
-    state: State,
+    state: DurableObjectState,
     env: Env,
     memory: Rc<Memory>,
 }
@@ -64,54 +66,73 @@ pub enum Action {
     Reset,
 }
 
-impl DurableObject for DeploymentHealth {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl DeploymentHealth {
+    /// Called by the runtime.
+    ///
+    /// # Errors
+    /// Those of the runtime.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Result<Self, JsValue> {
         let memory = Memory {
-            sql: state.storage().sql(),
+            sql: state.storage()?.sql(),
             shard: RefCell::new(None),
             saved: Cell::default(),
             forget_at: Cell::new(0),
         };
-        Self { state, env, memory: Rc::new(memory) }
+        Ok(Self { state, env, memory: Rc::new(memory) })
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        match (request.method(), request.path().as_str()) {
-            (Method::Post, "/report") => match Report::parse(&request.bytes().await?) {
+    /// Called by the runtime for every request.
+    ///
+    /// # Errors
+    /// Those of the runtime.
+    pub async fn fetch(&self, request: Request) -> Result<Response, JsValue> {
+        let body = JsFuture::from(request.text()?).await?.as_string().unwrap_or_default();
+        match request.url().strip_prefix(ORIGIN) {
+            Some("report") => match Report::parse(body.as_bytes()) {
                 Ok(report) => self.report(&report),
-                Err(error) => Response::error(error.to_string(), 400),
+                Err(error) => answer(400, &error.to_string()),
             },
-            (Method::Post, "/switch") => match serde_json::from_slice(&request.bytes().await?) {
+            Some("switch") => match serde_json::from_str(&body) {
                 Ok(switch) => self.switch(&switch),
-                Err(error) => Response::error(error.to_string(), 400),
+                Err(error) => answer(400, &error.to_string()),
             },
-            (Method::Get, "/view") => {
+            Some("view") => {
                 let view = self.memory.with(|shard, now, _| shard.view(now))?;
-                Response::ok(json!({ "deployments": view }).to_string())
+                answer(200, &serde_json::to_string(&view).unwrap_or_default())
             }
-            _ => Response::error("not found", 404),
+            _ => answer(404, "not found"),
         }
     }
 }
 
+fn answer(status: u16, body: &str) -> Result<Response, JsValue> {
+    let init = ResponseInit::new();
+    init.set_status(status);
+    Response::new_with_opt_str_and_init(Some(body), &init)
+}
+
 impl DeploymentHealth {
-    fn report(&self, report: &Report) -> Result<Response> {
+    fn report(&self, report: &Report) -> Result<Response, JsValue> {
         let (answer, asks_hub) = self.memory.with(|shard, now, rng| {
             let answer = shard.report(report, now, rng);
             (answer, shard.hub_at().is_some_and(|at| at <= now))
         })?;
         if asks_hub && let Some(pool) = self.pool_with_another_hub() {
             let (memory, env) = (Rc::clone(&self.memory), self.env.clone());
-            self.state.wait_until(async move {
+            let asked = future_to_promise(async move {
                 if let Err(error) = memory.ask_hub(&env, &pool).await {
                     js::warn(&format!("health: the hub of {pool} does not answer: {error}"));
                 }
+                Ok(JsValue::UNDEFINED)
             });
+            self.state.wait_until(&asked)?;
         }
-        Response::ok(answer.to_json())
+        self::answer(200, &answer.to_json())
     }
 
-    fn switch(&self, switch: &Switch) -> Result<Response> {
+    fn switch(&self, switch: &Switch) -> Result<Response, JsValue> {
         let is_done = self.memory.with(|shard, now, _| match (&switch.deployments, switch.action) {
             (None, Action::Reset) => {
                 shard.reset_all();
@@ -124,12 +145,12 @@ impl DeploymentHealth {
                 Action::Reset => shard.reset(identity, now),
             }),
         })?;
-        if is_done { Response::ok("{}") } else { Response::error("there is no room for it", 400) }
+        if is_done { answer(200, "{}") } else { answer(400, "there is no room for it") }
     }
 
     /// The pool of an object that is not its hub.
     fn pool_with_another_hub(&self) -> Option<String> {
-        let name = self.state.id().name()?;
+        let name = self.state.id().ok()?.name()?;
         let (pool, region) = name.rsplit_once('/')?;
         (region != HUB).then(|| pool.to_owned())
     }
@@ -137,7 +158,7 @@ impl DeploymentHealth {
 
 impl Memory {
     /// Works with the shard, and stores what has changed.
-    fn with<T>(&self, work: impl FnOnce(&mut Shard, Millis, &mut SplitMix64) -> T) -> Result<T> {
+    fn with<T>(&self, work: impl FnOnce(&mut Shard, Millis, &mut SplitMix64) -> T) -> Result<T, JsValue> {
         let now = clock::now();
         let mut rng = SplitMix64::new(isolate::entropy());
         let mut shard = self.shard.borrow_mut();
@@ -150,67 +171,64 @@ impl Memory {
         Ok(result)
     }
 
-    fn load(&self, now: Millis, rng: &mut SplitMix64) -> Result<Shard> {
-        self.sql
-            .exec("CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, json TEXT NOT NULL)", None)?;
-        self.sql.exec(
-            "CREATE TABLE IF NOT EXISTS deployments (identity TEXT PRIMARY KEY, json TEXT NOT NULL)",
-            None,
-        )?;
-        let text = |value: Option<&SqlStorageValue>| match value {
-            Some(SqlStorageValue::String(text)) => text.clone(),
-            _ => String::new(),
-        };
-        let rows = self.sql.exec("SELECT json FROM head", None)?.raw();
-        let head = rows.filter_map(|row| serde_json::from_str::<Head>(&text(row.ok()?.first())).ok()).last();
-        let Some(head) = head else {
+    fn load(&self, now: Millis, rng: &mut SplitMix64) -> Result<Shard, JsValue> {
+        self.exec("CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, json TEXT NOT NULL)", &[])?;
+        let table = "CREATE TABLE IF NOT EXISTS deployments (identity TEXT PRIMARY KEY, json TEXT NOT NULL)";
+        self.exec(table, &[])?;
+        let rows = self.exec("SELECT json FROM head", &[])?;
+        let Some(head) = js::string_at(&rows.get(0), "json").and_then(|json| Head::parse(&json)) else {
             let shard = Shard::new(rng);
             // A history that is lost at once is none: its name has to last.
             self.save_head(shard.head())?;
             return Ok(shard);
         };
         self.saved.set(head);
-        let rows = self.sql.exec("SELECT identity, json FROM deployments", None)?.raw();
-        let saved = rows.filter_map(|row| {
-            let row = row.ok()?;
-            Some((text(row.first()), serde_json::from_str::<Saved>(&text(row.get(1))).ok()?))
+        let rows = self.exec("SELECT identity, json FROM deployments", &[])?;
+        let saved = rows.iter().filter_map(|row| {
+            Some((js::string_at(&row, "identity")?, Saved::parse(&js::string_at(&row, "json")?)?))
         });
-        Ok(Shard::restore(head, saved.collect::<Vec<_>>(), now))
+        Ok(Shard::restore(head, saved, now))
     }
 
     /// Without changes, which is the rule, nothing is written.
-    fn save(&self, shard: &mut Shard, now: Millis) -> Result<()> {
+    fn save(&self, shard: &mut Shard, now: Millis) -> Result<(), JsValue> {
         if now >= self.forget_at.get() {
             self.forget_at.set(now.saturating_add(FORGET_EVERY_MS));
             for identity in shard.forget(now) {
-                self.sql.exec("DELETE FROM deployments WHERE identity = ?", vec![identity.into()])?;
+                self.exec("DELETE FROM deployments WHERE identity = ?", &[&identity])?;
             }
         }
         let saved = self.saved.get();
         for (identity, record) in shard.changed_since(saved.change) {
-            self.sql.exec(
+            self.exec(
                 "INSERT OR REPLACE INTO deployments (identity, json) VALUES (?, ?)",
-                vec![identity.to_owned().into(), share::to_json(record).into()],
+                &[identity, &record.to_json()],
             )?;
         }
         if shard.head() == saved { Ok(()) } else { self.save_head(shard.head()) }
     }
 
-    fn save_head(&self, head: Head) -> Result<()> {
-        let json = share::to_json(&head);
-        self.sql.exec("INSERT OR REPLACE INTO head (id, json) VALUES (0, ?)", vec![json.into()])?;
+    fn save_head(&self, head: Head) -> Result<(), JsValue> {
+        self.exec("INSERT OR REPLACE INTO head (id, json) VALUES (0, ?)", &[&head.to_json()])?;
         self.saved.set(head);
         Ok(())
     }
 
+    /// Runs a statement: the rows, each an object. Not by `raw()`, which never ends for a statement that has no columns.
+    fn exec(&self, statement: &str, values: &[&str]) -> Result<Array, JsValue> {
+        let bindings: Array = values.iter().map(|value| JsValue::from_str(value)).collect();
+        Ok(self.sql.exec(statement, bindings)?.to_array())
+    }
+
     /// Tells the hub what holds everywhere, and learns what the other regions told it.
-    async fn ask_hub(&self, env: &Env, pool: &str) -> std::result::Result<(), String> {
-        let said = |error: worker::Error| error.to_string();
+    async fn ask_hub(&self, env: &Env, pool: &str) -> Result<(), String> {
+        let said = |error: JsValue| js::text_of(&error);
         let report = self.with(|shard, now, _| shard.report_to_hub(now)).map_err(said)?;
-        let stub =
-            env.durable_object(BINDING).and_then(|objects| objects.get_by_name(&format!("{pool}/{HUB}")));
+        let objects: Option<DurableObjectNamespace> = js::binding(env, BINDING);
+        let stub = objects.ok_or(JsValue::from_str("the binding is missing"));
+        let stub = stub.and_then(|objects| objects.get_by_name(&format!("{pool}/{HUB}")));
         let answer = match share::ask(stub, "report", Some(report.to_json())).await {
-            Ok(bytes) => Answer::parse(&bytes).map_err(|error| error.to_string()),
+            Ok(text) => Answer::parse(text.as_bytes()).map_err(|error| error.to_string()),
             Err(error) => Err(error),
         };
         self.with(|shard, now, _| match &answer {

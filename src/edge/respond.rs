@@ -42,9 +42,9 @@ pub fn empty(status: u16, headers: &[(&'static str, String)]) -> Result<Response
 }
 
 /// 200 with JSON.
-pub fn json(value: &serde_json::Value, extra: &[(&'static str, String)]) -> Result<Response, JsValue> {
+pub fn json(text: &str, extra: &[(&'static str, String)]) -> Result<Response, JsValue> {
     let content_type = [("content-type", "application/json".to_owned())];
-    let body = Uint8Array::from(value.to_string().as_bytes());
+    let body = Uint8Array::from(text.as_bytes());
     with(200, content_type.iter().chain(extra), &Sent::Bytes(body))
 }
 
@@ -73,7 +73,7 @@ pub fn committed(
         Content::Flowing(flowing) => {
             let pipe = js::IdentityTransformStream::new();
             let client = pipe.writable();
-            context.wait_until(async move {
+            js::wait_until(context, async move {
                 flow::carry(flowing, client).await;
             });
             Sent::Stream(pipe.readable())

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
 use worker::{Context, Env};
@@ -40,22 +39,22 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
         Ok(Answer::Routed(inbound, node)) => {
             return drive::run(Rc::new(inbound), node, Rc::clone(&routes), &context, cors).await;
         }
-        Ok(Answer::Known(value)) => Ok(value),
+        Ok(Answer::Known(text)) => Ok(text),
         Err(error) => Err(error),
     };
     let served = Served { request_id: &arrival.id, routes: &routes.graph.version, node: None, tried: None };
     let mut headers = headers::own(&served, settings.expose);
     headers.extend(cors);
     match known {
-        Ok(value) => respond::json(&value, &headers),
+        Ok(text) => respond::json(&text, &headers),
         Err(error) => respond::error(&(&error).into(), headers),
     }
 }
 
 /// Where an answer comes from.
 enum Answer {
-    /// From here.
-    Known(Value),
+    /// From here: JSON.
+    Known(String),
     /// From a deployment below this node.
     Routed(Inbound, Rc<Node>),
 }
@@ -68,7 +67,7 @@ async fn answer(
 ) -> Result<Answer, ClientError> {
     let graph = &routes.graph;
     if arrival.path == "/healthz" {
-        return Ok(Answer::Known(json!({ "status": "ok" })));
+        return Ok(Answer::Known(r#"{"status":"ok"}"#.to_owned()));
     }
     if let Some(answer) = admin::answer(arrival, routes, env).await {
         return answer.map(Answer::Known);
@@ -79,25 +78,25 @@ async fn answer(
         return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
     }
     let client = || credentials::client(graph, arrival.key());
-    let receive = async |asked| {
-        let client = client()?;
-        // Before the body is read: a new isolate learns meanwhile what the others know.
-        share::report_if_due(routes, env, arrival, context);
-        let (inbound, node) = receive(arrival, routes, client, asked).await?;
-        Ok(Answer::Routed(inbound, node))
-    };
-    match path {
-        Path::Operation { operation, model } => receive(Asked::Operation { operation, model }).await,
-        Path::Stored(stored) => receive(Asked::Stored(stored.checked()?)).await,
-        Path::Models => Ok(Answer::Known(models::list(graph, client()?))),
+    let asked = match path {
+        Path::Operation { operation, model } => Asked::Operation { operation, model },
+        Path::Stored(stored) => Asked::Stored(stored.checked()?),
+        Path::Models => return Ok(Answer::Known(models::list(graph, client()?).to_string())),
         Path::Model(name) => {
             let client = client()?;
             let model = models::one(graph, client, &name);
-            model.map(Answer::Known).ok_or_else(|| entry::unknown(graph, &name, client))
+            let model = model.ok_or_else(|| entry::unknown(graph, &name, client))?;
+            return Ok(Answer::Known(model.to_string()));
         }
-        Path::Stateful => Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
+        Path::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
         Path::Unknown => {
-            Err(ClientError::UnknownPath { method: arrival.method.clone(), path: arrival.path.clone() })
+            let (method, path) = (arrival.method.clone(), arrival.path.clone());
+            return Err(ClientError::UnknownPath { method, path });
         }
-    }
+    };
+    let client = client()?;
+    // Before the body is read: a new isolate learns meanwhile what the others know.
+    share::report_if_due(routes, env, arrival, context);
+    let (inbound, node) = receive(arrival, routes, client, asked).await?;
+    Ok(Answer::Routed(inbound, node))
 }

@@ -7,9 +7,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use serde::Serialize;
-use wasm_bindgen::JsCast;
-use worker::{Context, Env, Method, ObjectNamespace, Request, RequestInit};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Request, RequestInit, Response};
+use worker::worker_sys::{DurableObject, DurableObjectNamespace};
+use worker::{Context, Env};
 
 use super::arrival::Arrival;
 use super::isolate::{self, Routes};
@@ -28,6 +30,8 @@ pub const BINDING: &str = "HEALTH";
 const POOL: &str = "HEALTH_POOL";
 /// What the region is called of the object that tells the others.
 pub const HUB: &str = "hub";
+/// What the URLs of requests to an object begin with: the path is all that it looks at.
+pub const ORIGIN: &str = "https://health/";
 /// How long an answer is waited for.
 const ANSWER_MS: Millis = 10_000;
 /// How often a new isolate looks whether its first snapshot is there.
@@ -40,7 +44,7 @@ thread_local! {
 struct Link {
     objects: Objects,
     reporter: Reporter,
-    /// Whether anything came of the first report.
+    /// Whether anything came of the first report, or it was waited for long enough.
     is_settled: bool,
     /// Whether the latest report failed: that is said once.
     is_down: bool,
@@ -49,14 +53,14 @@ struct Link {
 /// The objects of a pool: that of this region, and the hub.
 #[derive(Clone)]
 pub struct Objects {
-    namespace: ObjectNamespace,
+    namespace: DurableObjectNamespace,
     pool: String,
     region: &'static str,
 }
 
 impl Objects {
     fn of(env: &Env, place: &Place) -> Option<Self> {
-        let namespace = env.durable_object(BINDING).ok()?;
+        let namespace = js::binding(env, BINDING)?;
         let pool = js::string_at(env.unchecked_ref(), POOL).unwrap_or_else(|| "default".to_owned());
         Some(Self { namespace, pool, region: location_hint(place) })
     }
@@ -67,36 +71,39 @@ impl Objects {
     }
 
     /// What the region's object answers.
-    pub async fn ask_shard(&self, path: &str, body: Option<String>) -> Result<Vec<u8>, String> {
-        let stub = self.namespace.get_by_name_with_location_hint(&self.shard(), self.region);
-        ask(stub, path, body).await
+    pub async fn ask_shard(&self, path: &str, body: Option<String>) -> Result<String, String> {
+        let hint = js::object("locationHint", &self.region.into());
+        ask(self.namespace.get_by_name_with_options(&self.shard(), &hint), path, body).await
     }
 
     /// What the hub answers.
-    pub async fn ask_hub(&self, path: &str, body: Option<String>) -> Result<Vec<u8>, String> {
+    pub async fn ask_hub(&self, path: &str, body: Option<String>) -> Result<String, String> {
         ask(self.namespace.get_by_name(&format!("{}/{HUB}", self.pool)), path, body).await
     }
 }
 
 /// What an object answers to a POST of `body`, or to a GET.
 pub async fn ask(
-    stub: worker::Result<worker::Stub>,
+    stub: Result<DurableObject, JsValue>,
     path: &str,
     body: Option<String>,
-) -> Result<Vec<u8>, String> {
-    let mut init = RequestInit::new();
+) -> Result<String, String> {
+    let init = RequestInit::new();
     if let Some(body) = body {
-        init.with_method(Method::Post).with_body(Some(body.into()));
+        init.set_method("POST");
+        init.set_body(&body.into());
     }
     let asked = async {
-        let request = Request::new_with_init(&format!("https://health/{path}"), &init)?;
-        let mut response = stub?.fetch_with_request(request).await?;
-        Ok((response.status_code(), response.bytes().await?))
+        let request = Request::new_with_str_and_init(&format!("{ORIGIN}{path}"), &init)?;
+        let answer = JsFuture::from(stub?.fetch_with_request(&request)?).await?;
+        let response: Response = answer.unchecked_into();
+        let text = JsFuture::from(response.text()?).await?;
+        Ok((response.status(), text.as_string().unwrap_or_default()))
     };
     match clock::until(clock::now().saturating_add(ANSWER_MS), asked).await {
-        Some(Ok((200, bytes))) => Ok(bytes),
-        Some(Ok((status, bytes))) => Err(format!("status {status}: {}", String::from_utf8_lossy(&bytes))),
-        Some(Err::<_, worker::Error>(error)) => Err(error.to_string()),
+        Some(Ok((200, text))) => Ok(text),
+        Some(Ok((status, text))) => Err(format!("status {status}: {text}")),
+        Some(Err::<_, JsValue>(error)) => Err(js::text_of(&error)),
         None => Err(format!("no answer within {ANSWER_MS} ms")),
     }
 }
@@ -114,7 +121,7 @@ pub fn report_if_due(routes: &Rc<Routes>, env: &Env, arrival: &Arrival, context:
 /// The same, once [`report_if_due`] has been called.
 pub fn go_on_reporting(routes: &Rc<Routes>, context: &Context) {
     if is_due(routes) {
-        context.wait_until(report(Rc::clone(routes)));
+        js::wait_until(context, report(Rc::clone(routes)));
     }
 }
 
@@ -136,7 +143,7 @@ pub async fn report(routes: Rc<Routes>) {
     });
     let Some((objects, report)) = sent else { return };
     let answer = match objects.ask_shard("report", Some(report)).await {
-        Ok(bytes) => Answer::parse(&bytes).map_err(|error| error.to_string()),
+        Ok(text) => Answer::parse(text.as_bytes()).map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
     // Another document may serve by now, and has taken over what was known.
@@ -162,11 +169,14 @@ pub async fn report(routes: Rc<Routes>) {
     learn::tell(&routes, news.unwrap_or_default());
 }
 
-/// Waits until a new isolate knows what the others know, at most as long as the settings allow.
+/// Waits until a new isolate knows what the others know, at most as long as the settings allow. Then nobody waits any more.
 pub async fn settle(routes: &Routes, arrived_at: Millis) {
     let until = arrived_at.saturating_add(routes.graph.settings.health.first_snapshot_ms);
-    while LINK.with_borrow(|link| link.as_ref().is_some_and(|link| !link.is_settled)) && clock::now() < until
-    {
+    while LINK.with_borrow(|link| link.as_ref().is_some_and(|link| !link.is_settled)) {
+        if clock::now() >= until {
+            LINK.with_borrow_mut(|link| link.iter_mut().for_each(|link| link.is_settled = true));
+            return;
+        }
         clock::sleep(LOOK_MS).await;
     }
 }
@@ -175,9 +185,4 @@ pub async fn settle(routes: &Routes, arrived_at: Millis) {
 pub fn objects(env: &Env, arrival: &Arrival) -> Option<Objects> {
     let linked = LINK.with_borrow(|link| link.as_ref().map(|link| link.objects.clone()));
     linked.or_else(|| Objects::of(env, &arrival.place(None)))
-}
-
-/// JSON of a value that is made of plain data.
-pub fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }

@@ -32,56 +32,104 @@ fn is_too_many(counts: Counts) -> bool {
     counts.total() >= MIN_REQUESTS && counts.failures >= counts.successes
 }
 
+/// The longest latency that counts in [`least_run`].
+const LATENCY_MS: f64 = 2_000.0;
+
+/// Where no latency is known.
+const USUAL_LATENCY_MS: f64 = 500.0;
+
+/// Failures in a row that trip, in that much traffic: as many more than [`RUN`] as there are requests in 150 ms and a tenth of a latency.
+///
+/// The more requests there are, the longer are the runs that chance alone makes where some of them fail. And failures become known
+/// before the successes beside them do, which take a latency. The numbers are a balance that the simulation shows: with more, an outage is
+/// found later; with less, a deployment that fails three requests of ten is taken for one that is down.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; `as` saturates")]
+fn least_run(counts: Counts, latency_ms: Option<f64>) -> u32 {
+    let per_ms = f64::from(counts.total()) / 10_000.0;
+    let extra = per_ms * (150.0 + 0.1 * latency_ms.unwrap_or(USUAL_LATENCY_MS).clamp(0.0, LATENCY_MS));
+    RUN.saturating_add(extra as u32)
+}
+
+/// Failures that somebody else saw, since an answer if there was one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// How many.
+    pub failures: u32,
+    /// When the first of them began.
+    pub since: Millis,
+    /// When the latest of the attempts that were answered began.
+    pub answered_at: Option<Millis>,
+}
+
 /// The two signals of one deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accrual {
     run: u32,
+    /// When the first failure of the run became known.
+    run_since: Millis,
     window: Window,
 }
 
 impl Accrual {
-    /// A request was served.
-    pub fn succeeded(&mut self, now: Millis) {
-        self.run = 0;
+    /// A request was served, and was seen to be at `seen_at`: the end of a long answer tells of its beginning.
+    pub fn succeeded(&mut self, seen_at: Millis, now: Millis) {
+        self.answered(seen_at);
         self.window.add(Counts { successes: 1, failures: 0 }, now);
     }
 
     /// The deployment refused a request for the caller's fault.
-    pub fn answered(&mut self) {
-        self.run = 0;
+    pub fn answered(&mut self, seen_at: Millis) {
+        if seen_at >= self.run_since {
+            self.run = 0;
+        }
     }
 
-    /// A request failed by the deployment's fault. The reason to eject it, if this was one failure too many.
-    pub fn failed(&mut self, class: ErrorClass, now: Millis) -> Option<Reason> {
+    /// A request failed by the deployment's fault. The reason to eject it, if this was one failure too many. `latency_ms`: how long
+    /// requests take there, as far as known.
+    pub fn failed(&mut self, class: ErrorClass, latency_ms: Option<f64>, now: Millis) -> Option<Reason> {
+        if self.run == 0 {
+            self.run_since = now;
+        }
         self.run = self.run.saturating_add(1);
         self.window.add(Counts { successes: 0, failures: 1 }, now);
-        self.judge(class, now)
+        self.judge(class, latency_ms, now)
     }
 
-    /// What somebody else saw, as if all of it had happened now. `run`: failures at its end without an answer after them; the
-    /// earlier ones go on with it unless there was an answer. The reason to eject, if these were failures too many.
+    /// What somebody else saw. The reason to eject, if these were failures too many.
     pub fn add(
         &mut self,
         counts: Counts,
-        run: u32,
-        was_answered: bool,
+        run: Run,
         class: ErrorClass,
+        latency_ms: Option<f64>,
         now: Millis,
     ) -> Option<Reason> {
-        self.run = if was_answered { run } else { self.run.saturating_add(run) };
+        if let Some(answered_at) = run.answered_at {
+            self.answered(answered_at);
+        }
+        if self.run == 0 {
+            self.run_since = run.since;
+        }
+        self.run = self.run.saturating_add(run.failures);
         self.window.add(counts, now);
-        if counts.failures == 0 { None } else { self.judge(class, now) }
+        if counts.failures == 0 { None } else { self.judge(class, latency_ms, now) }
     }
 
-    fn judge(&self, class: ErrorClass, now: Millis) -> Option<Reason> {
+    fn judge(&self, class: ErrorClass, latency_ms: Option<f64>, now: Millis) -> Option<Reason> {
         let counts = self.window.counts(now);
-        if self.run >= RUN {
+        if self.run >= least_run(counts, latency_ms) {
             Some(Reason::ConsecutiveFailures { failures: self.run, class })
         } else if is_too_many(counts) {
             Some(Reason::FailureRate { failures: counts.failures, requests: counts.total(), class })
         } else {
             None
         }
+    }
+
+    /// Whether enough was seen to say that most requests are served.
+    pub fn is_serving(&self, latency_ms: Option<f64>, now: Millis) -> bool {
+        let counts = self.window.counts(now);
+        self.run < least_run(counts, latency_ms) && counts.total() >= MIN_REQUESTS && !is_too_many(counts)
     }
 
     /// Failures since the last answer.
@@ -104,29 +152,58 @@ mod tests {
     fn a_run_trips_at_its_fifth_failure() {
         let mut accrual = Accrual::default();
         for _ in 1..RUN {
-            assert_eq!(accrual.failed(Unavailable, 0), None);
+            assert_eq!(accrual.failed(Unavailable, None, 0), None);
         }
         let reason = Reason::ConsecutiveFailures { failures: 5, class: ErrorClass::Timeout };
-        assert_eq!(accrual.failed(ErrorClass::Timeout, 0), Some(reason));
+        assert_eq!(accrual.failed(ErrorClass::Timeout, None, 0), Some(reason));
+    }
+
+    #[test]
+    fn an_answer_from_before_a_run_does_not_end_it() {
+        let mut accrual = Accrual::default();
+        for now in 100..104 {
+            accrual.failed(Unavailable, None, now);
+        }
+        // A long answer that began before, and what somebody else saw before.
+        accrual.succeeded(99, 104);
+        let run = Run { failures: 0, since: 0, answered_at: Some(99) };
+        accrual.add(Counts { successes: 1, failures: 0 }, run, Unavailable, None, 104);
+        assert_eq!(accrual.run(), 4);
+        accrual.answered(100);
+        assert_eq!(accrual.run(), 0);
+    }
+
+    #[test]
+    fn runs_have_to_be_longer_where_there_is_more_traffic() {
+        for (successes, expected) in [(0, 5), (44, 5), (45, 6), (500, 15), (5_000, 107)] {
+            let mut accrual = Accrual::default();
+            for _ in 0..successes {
+                accrual.succeeded(0, 0);
+            }
+            let tripped = (1..=expected).position(|_| accrual.failed(Unavailable, None, 0).is_some());
+            assert_eq!(tripped.map(|at| at + 1), Some(expected), "{successes} successes before");
+        }
     }
 
     #[test]
     fn a_run_survives_a_quiet_hour() {
         let mut accrual = Accrual::default();
-        let tripped = (0..5).filter_map(|hour| accrual.failed(Unavailable, hour * 3_600_000)).count();
+        let tripped = (0..5).filter_map(|hour| accrual.failed(Unavailable, None, hour * 3_600_000)).count();
         assert_eq!(tripped, 1);
     }
 
     #[test]
     fn any_answer_ends_a_run() {
-        for answer in [|accrual: &mut Accrual| accrual.succeeded(0), Accrual::answered] {
+        for answer in
+            [|accrual: &mut Accrual| accrual.succeeded(0, 0), |accrual: &mut Accrual| accrual.answered(0)]
+        {
             let mut accrual = Accrual::default();
             for _ in 0..4 {
-                accrual.failed(Unavailable, 0);
+                accrual.failed(Unavailable, None, 0);
             }
             answer(&mut accrual);
             assert_eq!(accrual.run(), 0);
-            assert_eq!(accrual.failed(Unavailable, 0), None);
+            assert_eq!(accrual.failed(Unavailable, None, 0), None);
         }
     }
 
@@ -136,9 +213,9 @@ mod tests {
         let mut reason = None;
         for step in script.chars() {
             if step == '-' {
-                reason = accrual.failed(Unavailable, 0);
+                reason = accrual.failed(Unavailable, None, 0);
             } else {
-                accrual.succeeded(0);
+                accrual.succeeded(0, 0);
             }
         }
         reason
@@ -163,8 +240,8 @@ mod tests {
         let mut accrual = Accrual::default();
         let mut tripped_at = None;
         for request in 1..=12 {
-            accrual.answered();
-            if accrual.failed(Unavailable, 0).is_some() {
+            accrual.answered(0);
+            if accrual.failed(Unavailable, None, 0).is_some() {
                 tripped_at = tripped_at.or(Some(request));
             }
         }
@@ -179,12 +256,12 @@ mod tests {
     fn old_failures_leave_the_rate() {
         let mut accrual = Accrual::default();
         for _ in 0..9 {
-            accrual.succeeded(0);
-            accrual.failed(Unavailable, 0);
-            accrual.succeeded(0);
+            accrual.succeeded(0, 0);
+            accrual.failed(Unavailable, None, 0);
+            accrual.succeeded(0, 0);
         }
-        accrual.succeeded(10_000);
-        assert_eq!(accrual.failed(Unavailable, 10_000), None);
+        accrual.succeeded(10_000, 10_000);
+        assert_eq!(accrual.failed(Unavailable, None, 10_000), None);
         assert_eq!(accrual.counts(10_000), Counts { successes: 1, failures: 1 });
     }
 }

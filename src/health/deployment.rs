@@ -145,7 +145,13 @@ impl Deployment {
     /// The attempt reached its commit point.
     pub(super) fn committed(&mut self, ticket: &Ticket, now: Millis) -> Changes {
         self.times.add(now.saturating_sub(ticket.at));
-        self.answered(ticket, now)
+        let changes = self.answered(ticket, now);
+        // It answers: whether to the end, is for later.
+        if self.gate.is_concerned(ticket.at, ticket.probe) {
+            self.accrual.answered(now);
+            self.pending.answered(ticket.at);
+        }
+        changes
     }
 
     /// The deployment answered the attempt, and may go on to do so.
@@ -261,8 +267,9 @@ impl Deployment {
         }
         let changes = self.answered(ticket, now);
         if self.gate.is_concerned(ticket.at, ticket.probe) {
-            self.accrual.succeeded(now);
-            self.pending.succeeded();
+            let seen_at = ticket.at.saturating_add(first_token_ms.unwrap_or(total_ms));
+            self.accrual.succeeded(seen_at, now);
+            self.pending.succeeded(ticket.at);
         }
         changes
     }
@@ -283,7 +290,7 @@ impl Deployment {
                 }
                 if self.gate.is_concerned(ticket.at, ticket.probe) {
                     self.pending.failed(class, ticket.at);
-                    let reason = self.accrual.failed(class, now);
+                    let reason = self.accrual.failed(class, self.latency_ms.value(now), now);
                     reason.and_then(|reason| self.gate.trip(reason, now, rng))
                 } else {
                     self.gate.failed(ticket.probe, class, now, rng)
@@ -301,8 +308,8 @@ impl Deployment {
             // The caller's fault: the deployment lives, and a probe that is answered so has passed.
             _ => {
                 if self.gate.is_concerned(ticket.at, ticket.probe) {
-                    self.accrual.answered();
-                    self.pending.answered();
+                    self.accrual.answered(now);
+                    self.pending.answered(ticket.at);
                 }
                 return self.answered(ticket, now);
             }

@@ -37,6 +37,7 @@ pub mod gate;
 pub mod headroom;
 pub mod in_flight;
 pub mod limits;
+mod members;
 mod pending;
 pub mod reason;
 pub mod reporter;
@@ -244,7 +245,11 @@ impl Health {
         act: impl FnOnce(&mut Deployment, &Ticket) -> Changes,
     ) -> Vec<Change> {
         let Some(found) = self.deployments.get_mut(ticket.deployment) else { return Vec::new() };
+        let run = found.accrual.run();
         let changes = list(ticket, act(found, ticket));
+        if run == 0 && found.accrual.run() > 0 {
+            self.sharing.failed(now);
+        }
         if found.pending.probe.is_some() {
             self.sharing.probed();
         }
@@ -281,6 +286,11 @@ impl Health {
     /// twenty of them.
     pub fn percentile(&self, id: usize, p: f64) -> Option<Millis> {
         self.deployments.get(id)?.percentile(p)
+    }
+
+    /// Whether this isolate, and no other, may probe it now.
+    pub fn is_leased(&self, id: usize, now: Millis) -> bool {
+        self.deployments.get(id).is_some_and(|deployment| deployment.gate.is_leased(now))
     }
 
     /// Attempts under way.

@@ -14,7 +14,11 @@ pub(super) struct Pending {
     pub(super) successes: u32,
     pub(super) failures: u32,
     pub(super) answered: bool,
+    /// When the latest of the attempts that were answered began: what it tells of is that time.
+    pub(super) answered_at: Option<Millis>,
     pub(super) run: u32,
+    /// When the first failed attempt of the run began.
+    pub(super) run_since: Option<Millis>,
     pub(super) class: Option<ErrorClass>,
     /// When the first of the failed attempts began.
     pub(super) began_at: Option<Millis>,
@@ -28,18 +32,23 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn succeeded(&mut self) {
+    pub(super) fn succeeded(&mut self, began_at: Millis) {
         self.successes = self.successes.saturating_add(1);
-        self.answered();
+        self.answered(began_at);
     }
 
-    pub(super) fn answered(&mut self) {
+    /// `began_at`: when the attempt began.
+    pub(super) fn answered(&mut self, began_at: Millis) {
         self.answered = true;
-        self.run = 0;
+        self.answered_at = self.answered_at.max(Some(began_at));
+        if self.run_since.is_none_or(|since| began_at >= since) {
+            (self.run, self.run_since) = (0, None);
+        }
     }
 
     /// `began_at`: when the attempt began.
     pub(super) fn failed(&mut self, class: ErrorClass, began_at: Millis) {
+        self.run_since.get_or_insert(began_at);
         self.failures = self.failures.saturating_add(1);
         self.run = self.run.saturating_add(1);
         self.class = Some(class);
@@ -60,6 +69,7 @@ impl Pending {
     /// Its gate closed: the failures before tell of another time.
     pub(super) fn closed(&mut self) {
         (self.failures, self.run, self.class, self.began_at) = (0, 0, None, None);
+        self.run_since = None;
         self.ejected = false;
         self.wants = None;
     }
@@ -89,7 +99,13 @@ impl Pending {
         }
         self.successes = self.successes.saturating_add(later.successes);
         self.failures = self.failures.saturating_add(later.failures);
-        self.run = if later.answered { later.run } else { self.run.saturating_add(later.run) };
+        let is_over = self.run_since.is_none_or(|since| later.answered_at.is_some_and(|at| at >= since));
+        if is_over {
+            (self.run, self.run_since) = (later.run, later.run_since);
+        } else {
+            self.run = self.run.saturating_add(later.run);
+        }
+        self.answered_at = self.answered_at.max(later.answered_at);
         self.answered |= later.answered;
         self.class = later.class.or(self.class);
         self.began_at = match (self.began_at, later.began_at) {

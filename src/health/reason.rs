@@ -3,13 +3,15 @@
 use std::fmt::{Display, Formatter, Result};
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
+use super::members::{FromJson, Members};
 use crate::attempt::class::ErrorClass;
 use crate::request::operation::Operation;
 use crate::time::Millis;
 
 /// Why a gate is not open to all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
     /// It failed many times in a row.
@@ -51,7 +53,6 @@ pub enum Reason {
     Drained,
     /// Another version of the gateway says so, for a reason that this one does not know.
     #[default]
-    #[serde(other)]
     Other,
 }
 
@@ -67,13 +68,38 @@ impl Reason {
     }
 }
 
-/// A reason as any version may write it: what is not understood is [`Reason::Other`].
-///
-/// # Errors
-/// None but those of the text itself.
-pub fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Reason, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(Reason::deserialize(value).unwrap_or(Reason::Other))
+impl FromJson for Reason {
+    /// As any version may write it: what is not understood is [`Reason::Other`].
+    fn from_json(json: &Value) -> Option<Self> {
+        Some(understood(json).unwrap_or_default())
+    }
+}
+
+fn understood(json: &Value) -> Option<Reason> {
+    let members = Members::of(json)?;
+    Some(match json.get("kind")?.as_str()? {
+        "consecutive_failures" => {
+            Reason::ConsecutiveFailures { failures: members.get("failures")?, class: members.get("class")? }
+        }
+        "failure_rate" => Reason::FailureRate {
+            failures: members.get("failures")?,
+            requests: members.get("requests")?,
+            class: members.get("class")?,
+        },
+        "probe_failed" => Reason::ProbeFailed { class: members.get("class")? },
+        "rate_limited" => Reason::RateLimited { hint_ms: members.or_default("hint_ms")? },
+        "quota" => Reason::Quota,
+        "auth" => Reason::Auth,
+        "not_found" => Reason::NotFound { operation: members.get("operation")? },
+        "drained" => Reason::Drained,
+        _ => return None,
+    })
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        Ok(understood(&Value::deserialize(deserializer)?).unwrap_or_default())
+    }
 }
 
 impl Display for Reason {

@@ -13,7 +13,7 @@
 //! once are no more than the scheduled ones; but a probe is one isolate's business at a time, and never waits.
 
 use super::gate::jittered;
-use super::sharing::{BASE_MS, UNANSWERED_MS};
+use super::sharing::{BASE_MS, UNANSWERED_MS, UNEASY_MS};
 use super::wire::{Answer, Id, Known, Report, VERSION};
 use super::{Change, Health};
 use crate::rng::Rng;
@@ -40,6 +40,10 @@ pub struct Reporter {
     patience_ms: Millis,
     /// When the latest one went out.
     reported_at: Millis,
+    /// When the latest one went out that was not due by time.
+    early_at: Millis,
+    /// Between two that are due by time.
+    next_ms: Millis,
     failures: u32,
 }
 
@@ -54,6 +58,8 @@ impl Reporter {
             next_at: 0,
             patience_ms: 0,
             reported_at: 0,
+            early_at: 0,
+            next_ms: BASE_MS,
             failures: 0,
         }
     }
@@ -76,7 +82,13 @@ impl Reporter {
             return 0;
         }
         let after_latest = |at: Millis| at.max(self.reported_at.saturating_add(BASE_MS));
-        let urgent = [urgent.tripped_at, urgent.wanted_at.map(after_latest)].into_iter().flatten().min();
+        // One report more among five others: what fails now and then is not told any sooner.
+        let after_early = |at: Millis| at.max(self.early_at.saturating_add(5 * self.next_ms));
+        let urgent =
+            [urgent.tripped_at, urgent.wanted_at.map(after_latest), urgent.failed_at.map(after_early)]
+                .into_iter()
+                .flatten()
+                .min();
         let urgent = urgent.map_or(Millis::MAX, |since| since.saturating_add(self.patience_ms));
         urgent.min(self.next_at)
     }
@@ -96,6 +108,9 @@ impl Reporter {
         self.n += 1;
         self.sent_at = Some(now);
         self.reported_at = now;
+        if now < self.next_at {
+            self.early_at = now;
+        }
         Report {
             v: VERSION,
             n: self.n,
@@ -117,9 +132,11 @@ impl Reporter {
         let Some(asked_at) = self.sent_at.filter(|_| answer.n == self.n) else { return Vec::new() };
         self.sent_at = None;
         self.failures = 0;
-        let next_ms = answer.next_ms.max(BASE_MS);
+        let next_ms = answer.next_ms.max(UNEASY_MS);
         self.next_at = now.saturating_add(next_ms);
-        self.patience_ms = part(next_ms - BASE_MS, rng);
+        self.next_ms = next_ms;
+        // Twice the time until the next report, so that half of what is urgent goes with that one.
+        self.patience_ms = part(next_ms.saturating_sub(BASE_MS).saturating_mul(2), rng);
         let changes = health.merge(answer, self.known, asked_at, now);
         self.known = Some(Known { epoch: answer.epoch, change: answer.change });
         changes

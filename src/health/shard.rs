@@ -18,11 +18,14 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::gate::Gate;
-use super::sharing::BASE_MS;
-use super::wire::{self, Answer, Id, Known, Report, VERSION};
+use super::members::{FromJson, Members};
+use super::sharing::{BASE_MS, UNEASY_MS};
+use super::wire::{Answer, Id, Known, Report, VERSION};
+use crate::map;
 use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
@@ -49,14 +52,15 @@ pub struct Shard {
     entries: BTreeMap<String, Entry>,
     /// The latest time that was given away for a report, in microseconds.
     slot_us: u64,
+    /// The same for isolates that come sooner.
+    uneasy_slot_us: u64,
     /// No leases before: those of the time before an eviction have to run out first.
     no_lease_before: Millis,
     uplink: Uplink,
 }
 
 /// What has to be stored of the shard as a whole, whenever it has changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Head {
     /// Which history it is.
     pub epoch: Id,
@@ -71,8 +75,7 @@ pub struct Head {
 }
 
 /// What has to be stored of a deployment. Times are those of the shard's clock.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Saved {
     /// The number of its latest change.
     pub change: u64,
@@ -80,8 +83,53 @@ pub struct Saved {
     closed: u64,
     reset: u64,
     gate: Gate,
-    #[serde(deserialize_with = "wire::or_default")]
     missing: Vec<(Operation, Gate)>,
+}
+
+impl Head {
+    /// Reads one that was stored; `None`: it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let json: Value = serde_json::from_str(text).ok()?;
+        let members = Members::of(&json)?;
+        Some(Self {
+            epoch: members.get("epoch")?,
+            change: members.or_default("change")?,
+            reset: members.or_default("reset")?,
+            forgotten: members.or_default("forgotten")?,
+            hub: members.get("hub"),
+        })
+    }
+
+    /// Writes it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Saved {
+    /// Reads one that was stored; `None`: it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let json: Value = serde_json::from_str(text).ok()?;
+        let members = Members::of(&json)?;
+        let missing = json.get("missing")?.as_array()?.iter();
+        Some(Self {
+            change: members.or_default("change")?,
+            opened: members.or_default("opened")?,
+            closed: members.or_default("closed")?,
+            reset: members.or_default("reset")?,
+            gate: members.or_default("gate")?,
+            missing: missing
+                .filter_map(|pair| {
+                    Some((FromJson::from_json(pair.get(0)?)?, FromJson::from_json(pair.get(1)?)?))
+                })
+                .collect(),
+        })
+    }
+
+    /// Writes it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 impl Shard {
@@ -93,16 +141,15 @@ impl Shard {
     /// Goes on with a history.
     pub fn restore(head: Head, saved: impl IntoIterator<Item = (String, Saved)>, now: Millis) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
-        let entries: BTreeMap<String, Entry> = saved
-            .take(MAX_DEPLOYMENTS)
-            .map(|(identity, saved)| (identity, Entry::restore(saved, now)))
-            .collect();
+        let saved = saved.take(MAX_DEPLOYMENTS);
+        let entries = map::of(saved.map(|(identity, saved)| (identity, Entry::restore(saved, now))));
         let change = entries.values().map(Entry::change).max().unwrap_or(0).max(head.change);
         let is_first = head.change == 0 && entries.is_empty();
         Self {
             head: Head { change, ..head },
             entries,
             slot_us: 0,
+            uneasy_slot_us: 0,
             no_lease_before: if is_first { 0 } else { now.saturating_add(entry::UNUSED_MS) },
             uplink: Uplink::default(),
         }
@@ -122,21 +169,23 @@ impl Shard {
     /// Forgets deployments that nobody mentions any more. Their identities: what was stored of them can go as well.
     pub fn forget(&mut self, now: Millis) -> Vec<String> {
         let mut forgotten = Vec::new();
-        self.entries.retain(|identity, entry| {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        self.entries = map::of(entries.filter(|(identity, entry)| {
             let stays = !entry.is_idle(now, FORGOTTEN_MS);
             if !stays {
                 self.head.forgotten = self.head.forgotten.max(entry.change());
                 forgotten.push(identity.clone());
             }
             stays
-        });
+        }));
         forgotten
     }
 
     /// Takes a report, and answers it.
     pub fn report(&mut self, report: &Report, now: Millis, rng: &mut dyn Rng) -> Answer {
         let known = report.known.filter(|known| known.epoch == self.head.epoch);
-        let next_ms = self.next_ms(report.reports_per_second, now);
+        let is_uneasy = report.deployments.values().any(|batch| batch.failures > 0);
+        let next_ms = self.next_ms(report.reports_per_second, is_uneasy, now);
         for (identity, batch) in &report.deployments {
             let mut change = self.head.change;
             if let Some(entry) = self.entry(identity, now) {
@@ -164,16 +213,27 @@ impl Shard {
             next_ms,
             full,
             reset: self.head.reset,
-            deployments: deployments.collect(),
+            deployments: map::of(deployments),
         }
     }
 
     /// Every report that is answered gets the next free time of coming again: a second from now, or later where the rate would
-    /// be exceeded. So scheduled reports keep to the rate, however many isolates there are, and nothing is kept of any of them.
-    fn next_ms(&mut self, reports_per_second: u32, now: Millis) -> Millis {
-        let step_us = 1_000_000 / u64::from(reports_per_second.clamp(1, 1_000_000));
+    /// be exceeded. So reports keep to the rate, however many isolates there are, and nothing is kept of any of them.
+    ///
+    /// Half of the rate is for those. A quarter is for isolates that have just seen failures, which may come again sooner, as long as
+    /// there is room; and a quarter for what is urgent, which isolates see to themselves.
+    fn next_ms(&mut self, reports_per_second: u32, is_uneasy: bool, now: Millis) -> Millis {
+        let rate = u64::from(reports_per_second.clamp(1, 1_000_000));
         let in_us = |after_ms: Millis| now.saturating_add(after_ms).saturating_mul(1_000);
-        self.slot_us = self.slot_us.saturating_add(step_us).clamp(in_us(BASE_MS), in_us(LATEST_MS));
+        let next = |slot_us: u64, shares: u64, base_ms: Millis| {
+            slot_us.saturating_add(shares * 1_000_000 / rate).clamp(in_us(base_ms), in_us(LATEST_MS))
+        };
+        let soon_us = next(self.uneasy_slot_us, 4, UNEASY_MS);
+        if is_uneasy && soon_us < in_us(BASE_MS) {
+            self.uneasy_slot_us = soon_us;
+            return (soon_us / 1_000).saturating_sub(now).max(UNEASY_MS);
+        }
+        self.slot_us = next(self.slot_us, 2, BASE_MS);
         (self.slot_us / 1_000).saturating_sub(now).max(BASE_MS)
     }
 

@@ -14,11 +14,15 @@ use super::pending::Pending;
 use super::reason::Reason;
 use super::wire::{Answer, Batch, Ejected, Known, Record, Want};
 use super::{Change, Health};
+use crate::map;
 use crate::request::operation::Operation;
 use crate::time::Millis;
 
 /// The shortest time between two reports that are not urgent, and between two that ask for a lease.
 pub const BASE_MS: Millis = 1_000;
+
+/// The time between the reports of an isolate that has just seen failures and waits for what the others say.
+pub const UNEASY_MS: Millis = 250;
 
 /// A report without an answer for so long is lost, and with it the contact.
 pub const UNANSWERED_MS: Millis = 10_000;
@@ -54,6 +58,8 @@ pub(super) struct Urgent {
     pub(super) tripped_at: Option<Millis>,
     /// A lease is wanted, first at this time.
     pub(super) wanted_at: Option<Millis>,
+    /// A run of failures began, first at this time.
+    pub(super) failed_at: Option<Millis>,
 }
 
 impl Sharing {
@@ -67,6 +73,10 @@ impl Sharing {
 
     pub(super) fn wanted(&mut self, now: Millis) {
         self.urgent.wanted_at.get_or_insert(now);
+    }
+
+    pub(super) fn failed(&mut self, now: Millis) {
+        self.urgent.failed_at.get_or_insert(now);
     }
 
     pub(super) fn ask_for_all(&mut self) {
@@ -103,7 +113,7 @@ impl Health {
             let batch = deployment.batch(now)?;
             Some((deployment.identity.clone(), batch))
         });
-        batches.collect()
+        map::of(batches)
     }
 
     /// The report did not arrive, as far as is known.
@@ -196,14 +206,16 @@ impl Deployment {
             successes: pending.successes,
             failures: pending.failures,
             answered: pending.answered,
+            answered_ms: pending.answered_at.map(|at| now.saturating_sub(at)),
             run: pending.run,
+            run_ms: pending.run_since.map_or(0, |since| now.saturating_sub(since)),
             class: pending.class,
             age_ms: pending.began_at.map_or(0, |began_at| now.saturating_sub(began_at)),
             latency: pending.latency,
             tokens_per_second: self.tokens_per_second(),
             headroom: self.headroom(now),
             ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
-            missing: missing.collect(),
+            missing: map::of(missing),
             probe: pending.probe,
             wants: pending.wants,
         };

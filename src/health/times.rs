@@ -31,8 +31,10 @@ impl Times {
         if self.kept.len() < FEWEST {
             return None;
         }
-        let mut sorted = self.kept.clone();
-        sorted.sort_unstable();
+        let mut sorted = Vec::with_capacity(self.kept.len());
+        for ms in &self.kept {
+            sorted.insert(sorted.partition_point(|other| other < ms), *ms);
+        }
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,

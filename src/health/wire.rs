@@ -11,11 +11,11 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
 
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::reason::{self, Reason};
+use super::members::{FromJson, Members};
+use super::reason::Reason;
 use crate::attempt::class::ErrorClass;
 use crate::request::operation::Operation;
 use crate::time::Millis;
@@ -31,7 +31,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub struct Id(pub u64);
 
 /// How much of a shard's history is known.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Known {
     /// Which history: of the shard's incarnation.
     pub epoch: Id,
@@ -40,8 +40,7 @@ pub struct Known {
 }
 
 /// What a reporter has seen since its last report.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// [`VERSION`]
     pub v: u64,
@@ -50,18 +49,16 @@ pub struct Report {
     /// Who reports.
     pub reporter: Id,
     /// What it knows of the shard; `None`: nothing.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub known: Option<Known>,
     /// How many reports the shard is to get in a second at most, by the settings of the reporter.
     pub reports_per_second: u32,
     /// By identity; those of which there is nothing to say are left out.
-    #[serde(deserialize_with = "entries")]
     pub deployments: BTreeMap<String, Batch>,
 }
 
 /// What a reporter has seen of one deployment since its last report.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Batch {
     /// The latest change of it that the reporter has learned; 0: none.
     #[serde(skip_serializing_if = "is_default")]
@@ -75,40 +72,46 @@ pub struct Batch {
     /// Whether it answered any request, if only that the caller is wrong.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
+    /// How long ago the latest of the attempts that were answered began.
+    #[serde(skip_serializing_if = "is_default")]
+    pub answered_ms: Option<Millis>,
     /// Failures since its last answer.
     #[serde(skip_serializing_if = "is_default")]
     pub run: u32,
+    /// How long ago the first of them began.
+    #[serde(skip_serializing_if = "is_default")]
+    pub run_ms: Millis,
     /// The class of the last failure.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub class: Option<ErrorClass>,
     /// For how long the first of the requests that failed has been over or under way.
     #[serde(skip_serializing_if = "is_default")]
     pub age_ms: Millis,
     /// Times to the first token, or to the answer where it was not streamed.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub latency: Option<Latency>,
     /// How fast it writes.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub tokens_per_second: Option<f64>,
     /// The part of its limits that is left, `0.0..=1.0`, by its own word.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub headroom: Option<f64>,
     /// The reporter has ejected it.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub ejected: Option<Ejected>,
     /// Operations that it does not offer, each with the time until it is asked again; 0: it does offer it after all.
-    #[serde(deserialize_with = "operations", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub missing: BTreeMap<Operation, Millis>,
     /// What has become of a probe.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub probe: Option<Probe>,
     /// A request would have gone there, if it were not ejected.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub wants: Option<Want>,
 }
 
 /// Times that several requests took.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
     /// Their mean.
     pub mean_ms: f64,
@@ -117,17 +120,16 @@ pub struct Latency {
 }
 
 /// An ejection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Ejected {
     /// How much longer; 0: it waits for its probe.
     pub remaining_ms: Millis,
     /// Why.
-    #[serde(default, deserialize_with = "reason::lenient")]
     pub reason: Reason,
 }
 
 /// What has become of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Probe {
     /// It is under way.
@@ -137,7 +139,6 @@ pub enum Probe {
     /// It failed by the deployment's fault.
     Failed {
         /// How, if that is understood.
-        #[serde(default, deserialize_with = "or_default")]
         class: Option<ErrorClass>,
     },
     /// It ended without a word on the deployment.
@@ -145,7 +146,7 @@ pub enum Probe {
 }
 
 /// How urgently a probe is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Want {
     /// When its time is up.
@@ -155,8 +156,7 @@ pub enum Want {
 }
 
 /// What a shard has to say to a report.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Answer {
     /// [`VERSION`]
     pub v: u64,
@@ -175,13 +175,11 @@ pub struct Answer {
     #[serde(skip_serializing_if = "is_default")]
     pub reset: u64,
     /// By identity: what changed since the change that the reporter knew, and what it asked about.
-    #[serde(deserialize_with = "entries")]
     pub deployments: BTreeMap<String, Record>,
 }
 
 /// What a shard holds of one deployment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Record {
     /// The number of its latest change.
     pub change: u64,
@@ -198,30 +196,30 @@ pub struct Record {
     #[serde(skip_serializing_if = "is_default")]
     pub ejected: Option<Ejected>,
     /// Where it is closed: for how long; `None`: as long as anybody knows.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub closed_for_ms: Option<Millis>,
     /// Trips since the last healthy spell.
     #[serde(skip_serializing_if = "is_default")]
     pub trips: u32,
     /// Another reporter sees to its probe, for at most so long.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub probing_ms: Option<Millis>,
     /// Operations that it does not offer, each with the time until it is asked again.
-    #[serde(deserialize_with = "operations", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub missing: BTreeMap<Operation, Millis>,
     /// An administrator took it out.
     #[serde(skip_serializing_if = "is_default")]
     pub drained: bool,
     /// Latency over all isolates of the region, for a reporter that has none yet.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub latency_ms: Option<f64>,
     /// The right to probe it, for this reporter alone.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub lease: Option<Lease>,
 }
 
 /// The right to send one probe, if it is sent within that time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Lease {
     /// From when.
     pub from_ms: Millis,
@@ -277,14 +275,15 @@ impl Batch {
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, WireError> {
+fn parse<T: FromJson>(text: &[u8]) -> Result<T, WireError> {
     if text.len() > MAX_BYTES {
         return Err(WireError::TooLong(text.len()));
     }
-    let malformed = |error: serde_json::Error| WireError::Malformed(error.to_string());
-    let value: Value = serde_json::from_slice(text).map_err(malformed)?;
-    match value.get("v").and_then(Value::as_u64) {
-        Some(VERSION) => serde_json::from_value(value).map_err(malformed),
+    let json: Value =
+        serde_json::from_slice(text).map_err(|error| WireError::Malformed(error.to_string()))?;
+    match json.get("v").and_then(Value::as_u64) {
+        Some(VERSION) => T::from_json(&json)
+            .ok_or_else(|| WireError::Malformed("a member of it is of another type".to_owned())),
         Some(other) => Err(WireError::Version(other)),
         None => Err(WireError::Malformed("it has no version".to_owned())),
     }
@@ -294,41 +293,137 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// A value that is not understood is as good as none.
-pub(super) fn or_default<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
+impl FromJson for Report {
+    fn from_json(json: &Value) -> Option<Self> {
+        let members = Members::of(json)?;
+        Some(Self {
+            v: members.or_default("v")?,
+            n: members.or_default("n")?,
+            reporter: members.or_default("reporter")?,
+            known: members.get("known"),
+            reports_per_second: members.or_default("reports_per_second")?,
+            deployments: members.or_default("deployments")?,
+        })
+    }
 }
 
-/// Entries of which some are not understood.
-fn entries<'de, D: Deserializer<'de>, T: DeserializeOwned>(
-    deserializer: D,
-) -> Result<BTreeMap<String, T>, D::Error> {
-    let all = BTreeMap::<String, Value>::deserialize(deserializer)?;
-    let understood = |(key, value)| Some((key, serde_json::from_value(value).ok()?));
-    // An array would be read as fields in their order.
-    let objects = all.into_iter().filter(|(_, value)| value.is_object());
-    Ok(objects.filter_map(understood).collect())
+impl FromJson for Known {
+    fn from_json(json: &Value) -> Option<Self> {
+        let members = Members::of(json)?;
+        Some(Self { epoch: members.get("epoch")?, change: members.get("change")? })
+    }
 }
 
-fn operations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Operation, Millis>, D::Error> {
-    let all: BTreeMap<String, Value> = or_default(deserializer)?;
-    let operation = |path: &str| Operation::ALL.into_iter().find(|operation| operation.path() == path);
-    let understood = |(path, ms): (String, Value)| Some((operation(&path)?, ms.as_u64()?));
-    Ok(all.into_iter().filter_map(understood).collect())
+impl FromJson for Batch {
+    fn from_json(json: &Value) -> Option<Self> {
+        let members = Members::of(json)?;
+        Some(Self {
+            seen: members.or_default("seen")?,
+            successes: members.or_default("successes")?,
+            failures: members.or_default("failures")?,
+            answered: members.or_default("answered")?,
+            answered_ms: members.get("answered_ms"),
+            run: members.or_default("run")?,
+            run_ms: members.or_default("run_ms")?,
+            class: members.get("class"),
+            age_ms: members.or_default("age_ms")?,
+            latency: members.get("latency"),
+            tokens_per_second: members.get("tokens_per_second"),
+            headroom: members.get("headroom"),
+            ejected: members.get("ejected"),
+            missing: members.get("missing").unwrap_or_default(),
+            probe: members.get("probe"),
+            wants: members.get("wants"),
+        })
+    }
+}
+
+impl FromJson for Latency {
+    fn from_json(json: &Value) -> Option<Self> {
+        let members = Members::of(json)?;
+        Some(Self { mean_ms: members.get("mean_ms")?, count: members.get("count")? })
+    }
+}
+
+impl FromJson for Ejected {
+    fn from_json(json: &Value) -> Option<Self> {
+        let members = Members::of(json)?;
+        Some(Self {
+            remaining_ms: members.get("remaining_ms")?,
+            reason: members.get("reason").unwrap_or_default(),
+        })
+    }
+}
+
+impl FromJson for Probe {
+    fn from_json(json: &Value) -> Option<Self> {
+        let members = Members::of(json)?;
+        Some(match json.get("is")?.as_str()? {
+            "begun" => Self::Begun,
+            "passed" => Self::Passed,
+            "failed" => Self::Failed { class: members.get("class") },
+            "abandoned" => Self::Abandoned,
+            _ => return None,
+        })
+    }
+}
+
+impl FromJson for Want {
+    fn from_json(json: &Value) -> Option<Self> {
+        match json.as_str()? {
+            "due" => Some(Self::Due),
+            "early" => Some(Self::Early),
+            _ => None,
+        }
+    }
+}
+
+impl FromJson for Answer {
+    fn from_json(json: &Value) -> Option<Self> {
+        let members = Members::of(json)?;
+        Some(Self {
+            v: members.or_default("v")?,
+            n: members.or_default("n")?,
+            epoch: members.or_default("epoch")?,
+            change: members.or_default("change")?,
+            next_ms: members.or_default("next_ms")?,
+            full: members.or_default("full")?,
+            reset: members.or_default("reset")?,
+            deployments: members.or_default("deployments")?,
+        })
+    }
+}
+
+impl FromJson for Record {
+    fn from_json(json: &Value) -> Option<Self> {
+        let members = Members::of(json)?;
+        Some(Self {
+            change: members.or_default("change")?,
+            opened: members.or_default("opened")?,
+            closed: members.or_default("closed")?,
+            reset: members.or_default("reset")?,
+            ejected: members.or_default("ejected")?,
+            closed_for_ms: members.get("closed_for_ms"),
+            trips: members.or_default("trips")?,
+            probing_ms: members.get("probing_ms"),
+            missing: members.get("missing").unwrap_or_default(),
+            drained: members.or_default("drained")?,
+            latency_ms: members.get("latency_ms"),
+            lease: members.get("lease"),
+        })
+    }
+}
+
+impl FromJson for Lease {
+    fn from_json(json: &Value) -> Option<Self> {
+        let members = Members::of(json)?;
+        Some(Self { from_ms: members.get("from_ms")?, until_ms: members.get("until_ms")? })
+    }
 }
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        u64::from_str_radix(&text, 16).map(Self).map_err(D::Error::custom)
     }
 }
 

@@ -20,6 +20,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::operation::Operation;
+use crate::map;
 use crate::routes::graph::Params;
 
 /// Most top-level fields of a body. OpenAI's largest request has about forty; without a limit, a body of nothing but tiny
@@ -172,14 +173,11 @@ impl Peek {
     /// The values of those top-level fields of `body` that are named, for rules. What is nested too deep to be worth a
     /// rule (128 levels) is left out.
     pub fn fields(&self, body: &[u8], names: &[String]) -> BTreeMap<String, Value> {
-        self.members
-            .iter()
-            .filter(|member| names.contains(&member.name))
-            .filter_map(|member| {
-                let value = serde_json::from_slice(bytes(body, &member.value)).ok()?;
-                Some((member.name.clone(), value))
-            })
-            .collect()
+        let wanted = self.members.iter().filter(|member| names.contains(&member.name));
+        map::of(wanted.filter_map(|member| {
+            let value = serde_json::from_slice(bytes(body, &member.value)).ok()?;
+            Some((member.name.clone(), value))
+        }))
     }
 
     fn from_members(text: &str, found: &[(&RawValue, &RawValue)]) -> Result<Self, BodyError> {

@@ -99,6 +99,11 @@ impl Operation {
         Self::StoredResponses <= self
     }
 
+    /// The operation of that [path](Self::path).
+    pub fn of(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.path() == path)
+    }
+
     /// The path below `/v1/`, or what it begins with, which also names the operation in rules and logs.
     pub fn path(self) -> &'static str {
         match self {
@@ -142,7 +147,6 @@ impl Serialize for Operation {
 impl<'de> Deserialize<'de> for Operation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let path = Cow::<str>::deserialize(deserializer)?;
-        let known = Self::ALL.into_iter().find(|operation| operation.path() == path);
-        known.ok_or_else(|| D::Error::custom(format_args!("unknown operation '{path}'")))
+        Self::of(&path).ok_or_else(|| D::Error::custom(format_args!("unknown operation '{path}'")))
     }
 }

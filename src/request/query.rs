@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::percent;
+use crate::map;
 
 /// Decoded parameters of a raw query; of a repeated name the last. `+` is a space, as forms write it.
 pub fn parse(query: &str) -> BTreeMap<String, String> {
     let decoded = |text: &str| percent::decode(&text.replace('+', " "));
-    query
+    let pairs = query
         .split('&')
         .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decoded(name), decoded(value)))
-        .collect()
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    map::of(pairs.map(|(name, value)| (decoded(name), decoded(value))))
 }
 
 #[cfg(test)]

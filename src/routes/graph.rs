@@ -77,7 +77,7 @@ pub struct HealthSharing {
 
 impl Default for HealthSharing {
     fn default() -> Self {
-        Self { reports_per_second: 200, first_snapshot_ms: 30 }
+        Self { reports_per_second: 400, first_snapshot_ms: 30 }
     }
 }
 

@@ -110,7 +110,7 @@ pub struct Settings {
 #[derive(Default)]
 pub struct HealthSharing {
     /// Most reports that the Durable Object of a region is to get in a second, from all isolates together: with more of them,
-    /// each comes less often. Default: 200.
+    /// each comes less often. Default: 400.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000)))]
     pub reports_per_second: Option<u32>,
     /// Longest that the first request of a new isolate waits for what the others know, in milliseconds; 0: never. Default: 30.

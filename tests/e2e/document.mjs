@@ -1,6 +1,7 @@
 // A routes document over the simulator's upstreams, and what the tests ask of it.
 
 import assert from "node:assert/strict";
+import { request } from "node:http";
 
 export const APP_KEY = "sk-switchyard-app";
 
@@ -85,6 +86,19 @@ export function chat(gateway, body = {}, { headers = {}, path = "/v1/chat/comple
     body: JSON.stringify({ model: "chat", messages: HI, ...body }),
     ...init,
   });
+}
+
+// A client that can leave abruptly. An orderly close would go unnoticed until the next byte is written: workerd watches for a
+// connection that is gone in both directions.
+export function connect(gateway, body) {
+  const headers = { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json" };
+  const outgoing = request(`${gateway.url}/v1/chat/completions`, { method: "POST", headers });
+  outgoing.on("error", () => {});
+  const content = new Promise((resolve) => {
+    outgoing.on("response", (incoming) => incoming.on("error", () => {}).once("data", resolve));
+  });
+  outgoing.end(JSON.stringify(body));
+  return { content, leave: () => outgoing.socket.resetAndDestroy() };
 }
 
 // Asserts a JSON chat answer from that upstream (`eastus/gpt-4o-eastus`), with the status and the body in the message.

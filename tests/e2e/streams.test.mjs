@@ -1,11 +1,10 @@
 // When an answer starts to flow, what a break after that looks like, and what happens when the client leaves.
 
 import assert from "node:assert/strict";
-import { request } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
 import { OpenAI } from "openai";
 import { startSimulator } from "../../simulator/simulator.mjs";
-import { APP_KEY, assertServedBy, assertTrail, chat, eventsOf, fleet, HI, readChatStream } from "./document.mjs";
+import { APP_KEY, assertServedBy, assertTrail, chat, connect, eventsOf, fleet, HI, readChatStream } from "./document.mjs";
 import { withGateway } from "./gateway.mjs";
 
 let simulator;
@@ -224,19 +223,6 @@ test("usage reaches the client where it was asked for, and the stream ends as th
     assert.equal(new Set(events.slice(0, -1).map(({ data }) => data.id)).size, 1);
     assert.ok(text.endsWith("data: [DONE]\n\n"));
   }));
-
-// A client that can leave abruptly. An orderly close would go unnoticed until the next byte is written: workerd watches for a
-// connection that is gone in both directions.
-function connect(gateway, body) {
-  const headers = { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json" };
-  const outgoing = request(`${gateway.url}/v1/chat/completions`, { method: "POST", headers });
-  outgoing.on("error", () => {});
-  const content = new Promise((resolve) => {
-    outgoing.on("response", (incoming) => incoming.on("error", () => {}).once("data", resolve));
-  });
-  outgoing.end(JSON.stringify(body));
-  return { content, leave: () => outgoing.socket.resetAndDestroy() };
-}
 
 // The same break, some chunks later.
 function later(fault, chunks) {

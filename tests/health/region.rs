@@ -4,7 +4,7 @@ use switchyard::attempt::class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::health::gate::Admission;
 use switchyard::health::limits::Limits;
 use switchyard::health::reporter::Reporter;
-use switchyard::health::shard::Shard;
+use switchyard::health::shard::{Head, Saved, Shard};
 use switchyard::health::wire::{Answer, Report};
 use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
 use switchyard::request::operation::Operation::{self, ChatCompletions as Chat};
@@ -167,15 +167,14 @@ impl Region {
 
     /// The object is evicted and comes back with what was stored.
     pub fn evict(&mut self) {
-        let head = serde_json::to_string(&self.shard.head()).unwrap();
+        let head = self.shard.head().to_json();
         let saved: Vec<(String, String)> = self
             .shard
             .changed_since(0)
-            .map(|(identity, saved)| (identity.to_owned(), serde_json::to_string(saved).unwrap()))
+            .map(|(identity, saved)| (identity.to_owned(), saved.to_json()))
             .collect();
-        let saved =
-            saved.into_iter().map(|(identity, text)| (identity, serde_json::from_str(&text).unwrap()));
-        self.shard = Shard::restore(serde_json::from_str(&head).unwrap(), saved, self.now);
+        let saved = saved.into_iter().map(|(identity, text)| (identity, Saved::parse(&text).unwrap()));
+        self.shard = Shard::restore(Head::parse(&head).unwrap(), saved, self.now);
     }
 
     /// The object loses what was stored.

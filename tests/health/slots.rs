@@ -12,7 +12,7 @@ use switchyard::time::Millis;
 use crate::isolate::START;
 use crate::region::Member;
 
-const RATE: u32 = 200;
+const RATE: u32 = 400;
 
 /// Isolates of which only the reporters matter: all of them share one health, which has nothing to say.
 struct Crowd {
@@ -68,30 +68,27 @@ impl Crowd {
 }
 
 #[test]
-fn scheduled_reports_keep_to_the_rate_and_a_trip_in_all_isolates_at_once_no_more_than_doubles_it() {
+fn reports_keep_to_the_rate_however_many_isolates_there_are_and_while_all_of_them_trip_at_once() {
     for isolates in [10, 150, 1_000, 10_000, 100_000] {
         let mut crowd = Crowd::new(isolates);
-        let round_ms = (isolates as u64 * 1_000 / u64::from(RATE)).max(1_000);
+        let round_ms = (isolates as u64 * 2_000 / u64::from(RATE)).max(1_000);
         let cold = crowd.run(1_000);
         assert_eq!(cold[&0] as usize, isolates, "everybody begins with a report");
         let scheduled = crowd.run(2 * round_ms);
         let most = *scheduled.values().max().unwrap();
-        assert!(most <= RATE + 1, "{isolates} isolates: {most} a second");
+        assert!(most <= RATE / 2 + 1, "{isolates} isolates: {most} a second");
         // And nobody waits longer than the rate needs.
         let all: u32 = scheduled.values().sum();
         assert!(all as usize * 10 >= isolates * 15, "{isolates} isolates: {all} reports");
         crowd.trip();
         let storm = crowd.run(2 * round_ms);
         let most = *storm.values().max().unwrap();
-        assert!(
-            f64::from(most) <= 2.2 * f64::from(RATE),
-            "{isolates} isolates: {most} a second in the storm"
-        );
+        assert!(most <= RATE, "{isolates} isolates: {most} a second in the storm");
         if round_ms == 1_000 {
             assert!(storm[&0] as usize >= isolates, "with room for it everybody says so at once");
         }
         let after = crowd.run(2 * round_ms);
         let most = *after.values().max().unwrap();
-        assert!(most <= RATE + 1, "{isolates} isolates: {most} a second after the storm");
+        assert!(most <= RATE / 2 + 1, "{isolates} isolates: {most} a second after the storm");
     }
 }

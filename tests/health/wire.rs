@@ -14,7 +14,9 @@ fn report() -> Report {
         successes: 12,
         failures: 6,
         answered: true,
+        answered_ms: Some(2_800),
         run: 5,
+        run_ms: 2_100,
         class: Some(Unavailable),
         age_ms: 3_200,
         latency: Some(Latency { mean_ms: 412.5, count: 12 }),
@@ -73,7 +75,7 @@ fn answer() -> Answer {
 fn version_one_is_written_and_read_like_this() {
     let texts = [report().to_json(), answer().to_json()];
     insta::assert_snapshot!(texts.join("\n"), @r#"
-    {"v":1,"n":7,"reporter":"000000000000beef","known":{"epoch":"ffffffffffffffff","change":42},"reports_per_second":200,"deployments":{"east@1":{"seen":41,"successes":12,"failures":6,"answered":true,"run":5,"class":"unavailable","age_ms":3200,"latency":{"mean_ms":412.5,"count":12},"tokens_per_second":61.0,"headroom":0.25,"ejected":{"remaining_ms":9100,"reason":{"kind":"consecutive_failures","failures":5,"class":"unavailable"}},"missing":{"responses":300000},"probe":{"is":"failed","class":"timeout"},"wants":"early"}}}
+    {"v":1,"n":7,"reporter":"000000000000beef","known":{"epoch":"ffffffffffffffff","change":42},"reports_per_second":200,"deployments":{"east@1":{"seen":41,"successes":12,"failures":6,"answered":true,"answered_ms":2800,"run":5,"run_ms":2100,"class":"unavailable","age_ms":3200,"latency":{"mean_ms":412.5,"count":12},"tokens_per_second":61.0,"headroom":0.25,"ejected":{"remaining_ms":9100,"reason":{"kind":"consecutive_failures","failures":5,"class":"unavailable"}},"missing":{"responses":300000},"probe":{"is":"failed","class":"timeout"},"wants":"early"}}}
     {"v":1,"n":7,"epoch":"ffffffffffffffff","change":44,"next_ms":1000,"full":true,"reset":12,"deployments":{"east@1":{"change":44,"opened":44,"closed":40,"reset":12,"ejected":{"remaining_ms":20000,"reason":{"kind":"rate_limited","hint_ms":20000}},"trips":2,"probing_ms":1500,"missing":{"responses":299000},"drained":true,"latency_ms":412.5,"lease":{"from_ms":0,"until_ms":5000}},"west@2":{"change":43,"closed":43,"closed_for_ms":700}}}
     "#);
     assert_eq!(Report::parse(texts[0].as_bytes()), Ok(report()));
@@ -138,7 +140,7 @@ fn what_is_no_message_of_this_version_is_refused_with_a_reason() {
     not a message about health: it has no version
     not a message about health: it has no version
     version 2 is not 1
-    not a message about health: invalid type: integer `7`, expected a map
+    not a message about health: a member of it is of another type
     a message of 1048577 bytes is longer than 1048576
     ");
     assert_eq!(Answer::parse(br#"{"v":2}"#), Err(WireError::Version(2)));

@@ -47,3 +47,44 @@ fn help_is_printed_where_it_is_needed() {
         assert!(!output.stderr.is_empty(), "{arguments:?}");
     }
 }
+
+#[test]
+fn a_simulation_is_printed_with_its_seed() {
+    let arguments = ["simulate", "examples/load-balanced.json", "--scenario", "quota", "--isolates", "6"];
+    let output = switchyard(&[&arguments[..], &["--seed", "5"]].concat());
+    let said = stdout(&output);
+    assert!(said.contains("6 isolates in 3 regions, 90 s,"), "{said}");
+    assert!(said.contains("seed 5"), "{said}");
+    assert!(said.contains("share of the calls"), "{said}");
+    assert!(!said.contains('\u{1b}'), "colours are for terminals");
+    let output = switchyard(&[&arguments[..], &["--seed", "5", "--json"]].concat());
+    let value: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(value["scenario"], "quota");
+    assert_eq!(output.status.code(), Some(i32::from(value["kept"] == false)));
+}
+
+#[test]
+fn a_broken_promise_fails_the_simulation() {
+    // Its models have nothing behind their only deployments.
+    let document = "examples/path-dispatch.json";
+    let arguments = ["simulate", document, "--scenario", "quota", "--isolates", "6", "--seed", "5"];
+    let output = switchyard(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("BROKEN  client-visible failures"));
+}
+
+#[test]
+fn a_simulation_that_is_not_understood_lists_what_there_is() {
+    assert!(stdout(&switchyard(&["simulate", "--help"])).contains("  brown-out "));
+    for arguments in [
+        &["simulate", "--scenario", "snow"][..],
+        &["simulate", "--seed"],
+        &["simulate", "--isolates", "some"],
+        &["simulate", "a.json", "b.json"],
+        &["simulate", "no-such-file.json"],
+    ] {
+        let output = switchyard(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}

@@ -19,7 +19,7 @@ fn without_the_keys_nodes_and_settings_leave_them_open() {
     for policy in [&graph.models["chat"].policy, &graph.settings.policy] {
         assert_eq!((policy.hedge, &policy.sticky, policy.when_all_ejected), (None, &None, None));
     }
-    assert_eq!(graph.settings.health, HealthSharing { reports_per_second: 200, first_snapshot_ms: 30 });
+    assert_eq!(graph.settings.health, HealthSharing { reports_per_second: 400, first_snapshot_ms: 30 });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::Saved;
 use crate::attempt::class::ErrorClass;
-use crate::health::accrual::Accrual;
+use crate::health::accrual::{Accrual, Run};
 use crate::health::deployment::LastError;
 use crate::health::ewma::{Ewma, PeakEwma};
 use crate::health::gate::{Gate, LOST_PROBE_MS, NEWS_MS};
@@ -11,6 +11,7 @@ use crate::health::reason::Reason;
 use crate::health::sharing::{BASE_MS, plausible};
 use crate::health::window::Counts;
 use crate::health::wire::{Batch, Ejected, Id, Lease as WireLease, Probe, Record, Want};
+use crate::map;
 use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
@@ -150,16 +151,22 @@ impl Entry {
             || self.saved.gate.closed_since().is_some_and(|since| began_at >= since);
         if self.saved.gate.ejected_until().is_none() {
             let failures = if is_present { batch.failures } else { 0 };
-            let run = if is_present { batch.run } else { 0 };
+            let run = Run {
+                failures: if is_present { batch.run } else { 0 },
+                since: now.saturating_sub(batch.run_ms),
+                answered_at: batch.answered.then(|| now.saturating_sub(batch.answered_ms.unwrap_or(0))),
+            };
             let class = batch.class.unwrap_or(ErrorClass::Unavailable);
             let counts = Counts { successes: batch.successes, failures };
-            let reason = self.accrual.add(counts, run, batch.answered, class, now);
+            let reason = self.accrual.add(counts, run, class, self.latency_ms.value(now), now);
             if let Some(reason) = reason {
                 self.saved.gate.trip(reason, now, rng);
             }
         }
         if let Some(Ejected { remaining_ms, reason }) = batch.ejected
             && (is_present || reason.holds_everywhere())
+            // What one of many isolates takes for an outage may be chance: five of ten requests, say, where three of ten fail.
+            && !(reason.is_trip() && self.accrual.is_serving(self.latency_ms.value(now), now))
         {
             // A trip there is one here, so that ejections grow here as well.
             if self.saved.gate.ejected_until().is_none() && reason.is_trip() {
@@ -322,7 +329,7 @@ impl Entry {
             closed_for_ms: gate.closed_since().map(|since| now.saturating_sub(since)),
             trips: gate.trips(),
             probing_ms: others.map(|lease| remaining_ms(lease.until)),
-            missing: missing.collect(),
+            missing: map::of(missing),
             drained: gate.is_drained(),
             latency_ms: self.latency_ms.value(now).filter(|_| is_new),
             lease: own.filter(|lease| !lease.begun).map(|lease| WireLease {

@@ -9,6 +9,7 @@ use super::entry::Entry;
 use crate::health::pending::Pending;
 use crate::health::sharing::UNANSWERED_MS;
 use crate::health::wire::{Answer, Batch, Ejected, Known, Report, VERSION};
+use crate::map;
 use crate::time::Millis;
 
 /// While isolates report, the hub is asked this often, and not more often while it fails. A dozen regions ask.
@@ -66,7 +67,7 @@ impl Shard {
             known: self.head.hub,
             // Shards poll at their own pace; this is for the isolates of a shard.
             reports_per_second: 1_000,
-            deployments: batches.collect(),
+            deployments: map::of(batches),
         }
     }
 
@@ -159,7 +160,7 @@ impl Entry {
         });
         let batch = Batch {
             ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
-            missing: missing.collect(),
+            missing: map::of(missing),
             ..Batch::default()
         };
         self.facts_sent = Some(facts);

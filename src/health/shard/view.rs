@@ -1,6 +1,6 @@
 //! A shard as people see it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Shard;
 use super::entry::Entry;
@@ -11,7 +11,7 @@ use crate::request::operation::Operation;
 use crate::time::Millis;
 
 /// A deployment as a shard sees it. Points in time are those of its clock.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShardView {
     /// Whose.
     pub identity: String,
@@ -40,7 +40,7 @@ pub struct ShardView {
 }
 
 /// A lease as people see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LeaseView {
     /// The isolate that holds it.
     pub holder: Id,

@@ -14,12 +14,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::at::At;
+use super::decode::decode;
 use super::graph::{Client, Deployment, Graph, Node, Rule, Secret};
 use super::issue::{Issue, Report, quoted};
 use super::placeholder::sole_variable;
 use super::variables;
 use super::when::{Condition, Reads};
 use super::{json, raw, shape};
+use crate::map;
 use crate::rng::stable_hash;
 use node::Size;
 
@@ -55,7 +57,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     variables::expand(&mut sound, env, &mut report);
     report.settle();
     // What the schema lets through decodes, so this error is a fault of ours. Its text is withheld: it may quote a value.
-    let Ok(raw) = serde_json::from_value::<raw::Document>(sound) else {
+    let Ok(raw) = decode::<raw::Document>(sound) else {
         report.refuse_found(
             At::Root,
             "a document that its schema accepts and its types do not",
@@ -115,12 +117,17 @@ impl<'a> Compiler<'a> {
         let clients = self.clients();
         let rules = self.rules();
         let models =
-            self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))).collect();
-        let mut prefixes = self.prefixes;
-        prefixes.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        prefixes.dedup();
-        let mut deployments: Vec<_> = self.deployments.into_values().collect();
-        deployments.sort_unstable_by_key(|deployment| deployment.id);
+            map::of(self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))));
+        let mut prefixes: Vec<String> = Vec::new();
+        for prefix in self.prefixes {
+            // The longest first.
+            let order = |known: &String| prefix.len().cmp(&known.len()).then_with(|| known.cmp(&prefix));
+            if let Err(place) = prefixes.binary_search_by(order) {
+                prefixes.insert(place, prefix);
+            }
+        }
+        // By name, and so they were numbered.
+        let deployments = self.deployments.into_values().collect();
         let warnings = self.report.finish()?;
         let node_count = self.sizes.len();
         let reads = self.reads;

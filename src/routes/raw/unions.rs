@@ -4,9 +4,10 @@
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, from_value};
+use serde_json::Value;
 
 use super::{Arrow, Node, Test};
+use crate::routes::decode::{Misfit, decode};
 
 /// The name of a deployment or a node, or a node written in place.
 #[derive(Debug)]
@@ -76,62 +77,62 @@ pub enum Scalar {
 
 /// Decodes from a JSON value, whose type says which form it is.
 trait ByType: Sized {
-    fn from_json(json: Value) -> serde_json::Result<Self>;
+    fn from_json(json: Value) -> Result<Self, Misfit>;
 }
 
 impl ByType for Place {
-    fn from_json(json: Value) -> serde_json::Result<Self> {
+    fn from_json(json: Value) -> Result<Self, Misfit> {
         match json {
             Value::String(name) => Ok(Self::Name(name)),
-            node => from_value(node).map(Self::Node),
+            node => decode(node).map(Self::Node),
         }
     }
 }
 
 impl ByType for Target {
-    fn from_json(json: Value) -> serde_json::Result<Self> {
+    fn from_json(json: Value) -> Result<Self, Misfit> {
         match json {
             Value::String(name) => Ok(Self::Name(name)),
-            arrow if arrow.get("use").is_some() => from_value(arrow).map(Self::Arrow),
-            node => from_value(node).map(Self::Node),
+            arrow if arrow.get("use").is_some() => decode(arrow).map(Self::Arrow),
+            node => decode(node).map(Self::Node),
         }
     }
 }
 
 impl ByType for Trigger {
-    fn from_json(json: Value) -> serde_json::Result<Self> {
+    fn from_json(json: Value) -> Result<Self, Misfit> {
         match json {
             Value::String(word) => Ok(Self::Word(word)),
-            status => from_value(status).map(Self::Status),
+            status => decode(status).map(Self::Status),
         }
     }
 }
 
 impl ByType for HedgeAfter {
-    fn from_json(json: Value) -> serde_json::Result<Self> {
+    fn from_json(json: Value) -> Result<Self, Misfit> {
         match json {
             Value::String(percentile) => Ok(Self::Percentile(percentile)),
-            ms => from_value(ms).map(Self::Ms),
+            ms => decode(ms).map(Self::Ms),
         }
     }
 }
 
 impl ByType for Matcher {
-    fn from_json(json: Value) -> serde_json::Result<Self> {
+    fn from_json(json: Value) -> Result<Self, Misfit> {
         match json {
-            Value::Array(_) => from_value(json).map(Self::List),
-            Value::Object(_) => from_value(json).map(Self::Test),
+            Value::Array(_) => decode(json).map(Self::List),
+            Value::Object(_) => decode(json).map(Self::Test),
             _ => Scalar::from_json(json).map(Self::Scalar),
         }
     }
 }
 
 impl ByType for Scalar {
-    fn from_json(json: Value) -> serde_json::Result<Self> {
+    fn from_json(json: Value) -> Result<Self, Misfit> {
         match json {
             Value::String(text) => Ok(Self::Text(text)),
             Value::Bool(boolean) => Ok(Self::Bool(boolean)),
-            number => from_value(number).map(Self::Number),
+            number => decode(number).map(Self::Number),
         }
     }
 }

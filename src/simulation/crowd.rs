@@ -1,0 +1,143 @@
+//! A crowd: as many isolates as there may ever be, at the object of one region.
+//!
+//! Each isolate has the health and the reporter that the Worker has, and the object its shard. Requests are no more than their
+//! outcomes, so that there can be a hundred thousand isolates.
+
+use super::chance::interval_ms;
+use super::clock::Queue;
+use crate::attempt::class::ErrorClass;
+use crate::health::limits::Limits;
+use crate::health::reporter::Reporter;
+use crate::health::shard::Shard;
+use crate::health::wire::{Answer, Report};
+use crate::health::{Health, Outcome, Sample};
+use crate::request::operation::Operation::ChatCompletions;
+use crate::rng::{Rng, SplitMix64};
+use crate::time::Millis;
+
+/// From an isolate to the object, and back.
+const WAY_MS: Millis = 8;
+
+/// How many isolates there are, and what they do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Crowd {
+    /// Isolates.
+    pub isolates: usize,
+    /// Requests in a second at each.
+    pub rate: f64,
+    /// Most reports in a second that the object is to get.
+    pub reports_per_second: u32,
+    /// All isolates start within this time.
+    pub starts_within_ms: Millis,
+    /// From when on every request fails.
+    pub fails_from: Millis,
+    /// For how long requests arrive.
+    pub length_ms: Millis,
+}
+
+/// What the object got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// Reports in each second, but the first ones of isolates.
+    pub reports: Vec<u32>,
+    /// First reports in each second.
+    pub first_reports: Vec<u32>,
+    /// Isolates that have ejected the deployment, at the end of each second.
+    pub ejected: Vec<u32>,
+}
+
+struct Isolate {
+    health: Health,
+    reporter: Reporter,
+    is_ejected: bool,
+}
+
+enum Event {
+    Request(usize),
+    Report(usize, Box<Report>),
+    Answer(usize, Box<Answer>),
+}
+
+/// Runs a crowd to its end.
+pub fn run(crowd: &Crowd, seed: u64) -> Load {
+    let mut rng = SplitMix64::new(seed);
+    let mut queue = Queue::default();
+    let mut isolates: Vec<_> = (0..crowd.isolates)
+        .map(|number| {
+            queue.add((rng.unit() * crowd.starts_within_ms as f64) as Millis, Event::Request(number));
+            Isolate {
+                health: Health::new([("deployment", Limits::default())]),
+                reporter: Reporter::new(rng.next_u64()),
+                is_ejected: false,
+            }
+        })
+        .collect();
+    let mut shard = Shard::new(&mut rng);
+    let seconds = (crowd.length_ms / 1_000) as usize;
+    let mut load =
+        Load { reports: vec![0; seconds], first_reports: vec![0; seconds], ejected: vec![0; seconds] };
+    let mut ejected: u32 = 0;
+    while let Some((now, event)) = queue.take() {
+        if now >= crowd.length_ms {
+            break;
+        }
+        let second = (now / 1_000) as usize;
+        match event {
+            Event::Request(number) => {
+                let Some(isolate) = isolates.get_mut(number) else { continue };
+                isolate.serve(now >= crowd.fails_from, now, &mut rng);
+                if isolate.reporter.due(&isolate.health, now) {
+                    let report =
+                        isolate.reporter.report(&mut isolate.health, crowd.reports_per_second, now, &mut rng);
+                    queue.add(now + WAY_MS, Event::Report(number, Box::new(report)));
+                }
+                queue.add(now + interval_ms(crowd.rate, &mut rng), Event::Request(number));
+                isolate.count(&mut ejected);
+            }
+            Event::Report(number, report) => {
+                let counts = if report.n == 1 { &mut load.first_reports } else { &mut load.reports };
+                if let Some(count) = counts.get_mut(second) {
+                    *count += 1;
+                }
+                let answer = shard.report(&report, now, &mut rng);
+                queue.add(now + WAY_MS, Event::Answer(number, Box::new(answer)));
+            }
+            Event::Answer(number, answer) => {
+                let Some(isolate) = isolates.get_mut(number) else { continue };
+                isolate.reporter.answered(&mut isolate.health, &answer, now, &mut rng);
+                isolate.count(&mut ejected);
+            }
+        }
+        if let Some(count) = load.ejected.get_mut(second) {
+            *count = ejected;
+        }
+    }
+    load
+}
+
+impl Isolate {
+    /// A request that goes to the deployment, or elsewhere.
+    fn serve(&mut self, fails: bool, now: Millis, rng: &mut dyn Rng) {
+        if self.health.ejected_until(0, ChatCompletions).is_some() {
+            self.health.want(0, false, now);
+            return;
+        }
+        let outcome = if fails {
+            Outcome::Failed { class: ErrorClass::Unavailable, hint_ms: None }
+        } else {
+            Outcome::Alive
+        };
+        let ticket = self.health.begin(0, ChatCompletions, 0, now);
+        self.health.record(ticket, &Sample::of(outcome), now, rng);
+    }
+
+    fn count(&mut self, ejected: &mut u32) {
+        let is_ejected = self.health.ejected_until(0, ChatCompletions).is_some();
+        match (self.is_ejected, is_ejected) {
+            (false, true) => *ejected += 1,
+            (true, false) => *ejected -= 1,
+            _ => {}
+        }
+        self.is_ejected = is_ejected;
+    }
+}

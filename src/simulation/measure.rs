@@ -1,0 +1,154 @@
+//! What can be counted in a log.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::log::{Call, Log, Outcome};
+use crate::time::Millis;
+
+/// Of deployments, regions and requests.
+impl Log {
+    /// Requests that arrived within that time.
+    pub fn arrived(&self, within: &Range<Millis>) -> usize {
+        self.requests.iter().filter(|request| within.contains(&request.at)).count()
+    }
+
+    /// How many of them their clients will complain about.
+    pub fn client_failures(&self, within: &Range<Millis>) -> usize {
+        let failed = |request: &&super::log::Request| {
+            within.contains(&request.at) && request.result.is_none_or(super::log::Verdict::is_failure)
+        };
+        self.requests.iter().filter(failed).count()
+    }
+
+    /// Calls that were made within that time for each request that arrived.
+    pub fn calls_per_request(&self, within: &Range<Millis>) -> f64 {
+        part(self.calls.iter().filter(|call| within.contains(&call.at)).count(), self.arrived(within))
+    }
+
+    /// Calls to a deployment within that time.
+    pub fn calls_to(&self, deployment: usize, within: Range<Millis>) -> impl Iterator<Item = &Call> {
+        let is_it = move |call: &&Call| call.deployment == deployment && within.contains(&call.at);
+        self.calls.iter().filter(is_it)
+    }
+
+    /// The part of the calls sent from a region, or from all, within that time that went to a deployment.
+    pub fn sent_share(&self, deployment: usize, within: &Range<Millis>, region: Option<usize>) -> f64 {
+        let is_from = |call: &&Call| region.is_none_or(|region| region == call.region);
+        let sent = self.calls.iter().filter(is_from).filter(|call| within.contains(&call.at)).count();
+        part(self.calls_to(deployment, within.clone()).filter(is_from).count(), sent)
+    }
+
+    /// When the first call of a region to a deployment failed within that time.
+    pub fn first_failure(&self, deployment: usize, region: usize, within: &Range<Millis>) -> Option<Millis> {
+        let failed = |call: &&Call| call.region == region && matches!(call.outcome, Some(Outcome::Failed(_)));
+        let ends = self.calls_to(deployment, within.clone()).filter(failed).filter_map(|call| call.ended_at);
+        ends.filter(|at| within.contains(at)).min()
+    }
+
+    /// For each isolate that sent to a deployment after the first failure of its region: how long after that it did so the last
+    /// time, other than to probe, in ascending order.
+    pub fn times_to_eject(&self, deployment: usize, within: &Range<Millis>) -> Vec<Millis> {
+        let mut latest: BTreeMap<usize, Millis> = BTreeMap::new();
+        let mut first: BTreeMap<usize, Option<Millis>> = BTreeMap::new();
+        for call in self.calls_to(deployment, within.clone()).filter(|call| !call.is_probe) {
+            let first = *first
+                .entry(call.region)
+                .or_insert_with(|| self.first_failure(deployment, call.region, within));
+            if let Some(after_ms) = first.and_then(|first| call.at.checked_sub(first)) {
+                latest.insert(call.isolate, after_ms);
+            }
+        }
+        let mut times: Vec<_> = latest.into_values().collect();
+        times.sort_unstable();
+        times
+    }
+
+    /// Calls other than probes to a deployment later than `grace_ms` after the first failure of their region, by isolates that had
+    /// served another request within `grace_ms` before: those had their chance to hear of it.
+    pub fn strays(&self, deployment: usize, within: &Range<Millis>, grace_ms: Millis) -> usize {
+        let mut arrivals: BTreeMap<usize, Vec<Millis>> = BTreeMap::new();
+        for request in &self.requests {
+            arrivals.entry(request.isolate).or_default().push(request.at);
+        }
+        let was_awake = |call: &&Call| {
+            let arrived_at = self.requests.get(call.request).map_or(0, |request| request.at);
+            let mut of_isolate = arrivals.get(&call.isolate).into_iter().flatten();
+            of_isolate.any(|at| *at < arrived_at && *at + grace_ms >= arrived_at)
+        };
+        let is_late = |call: &&Call| {
+            let first = self.first_failure(deployment, call.region, within);
+            first.is_some_and(|first| call.at > first + grace_ms)
+        };
+        let calls = self.calls_to(deployment, within.clone()).filter(|call| !call.is_probe);
+        calls.filter(is_late).filter(was_awake).count()
+    }
+
+    /// Most probes of a deployment that were under way at once from one region, or from one isolate.
+    pub fn most_probes_at_once(&self, deployment: usize, within: &Range<Millis>, by: By) -> usize {
+        let mut places: BTreeMap<usize, Vec<(Millis, bool)>> = BTreeMap::new();
+        for call in self.calls_to(deployment, within.clone()).filter(|call| call.is_probe) {
+            let place = match by {
+                By::Region => call.region,
+                By::Isolate => call.isolate,
+            };
+            let moves = places.entry(place).or_default();
+            moves.push((call.at, true));
+            moves.push((call.ended_at.unwrap_or(Millis::MAX), false));
+        }
+        places.into_values().map(most_at_once).max().unwrap_or(0)
+    }
+
+    /// When the first probe of a deployment passed in a region within that time.
+    pub fn first_passed_probe(
+        &self,
+        deployment: usize,
+        region: usize,
+        within: &Range<Millis>,
+    ) -> Option<Millis> {
+        let passed =
+            |call: &&Call| call.is_probe && call.region == region && call.outcome == Some(Outcome::Answered);
+        let ends = self.calls_to(deployment, within.clone()).filter(passed).filter_map(|call| call.ended_at);
+        ends.min()
+    }
+
+    /// Most reports that one object got in one second. Those are left out that are the first of their isolates.
+    pub fn most_reports_in_a_second(&self, within: &Range<Millis>) -> usize {
+        let mut seconds: BTreeMap<(Option<usize>, Millis), usize> = BTreeMap::new();
+        for report in self.reports.iter().filter(|report| !report.is_first && within.contains(&report.at)) {
+            *seconds.entry((report.region, report.at / 1_000)).or_default() += 1;
+        }
+        seconds.into_values().max().unwrap_or(0)
+    }
+}
+
+/// Where probes are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// In each region.
+    Region,
+    /// In each isolate.
+    Isolate,
+}
+
+fn most_at_once(mut moves: Vec<(Millis, bool)>) -> usize {
+    // Of one time the ends come first.
+    moves.sort_unstable();
+    let (mut now, mut most) = (0_usize, 0_usize);
+    for (_, begins) in moves {
+        now = if begins { now + 1 } else { now.saturating_sub(1) };
+        most = most.max(now);
+    }
+    most
+}
+
+/// `of / all`; 0 of nothing.
+pub fn part(of: usize, all: usize) -> f64 {
+    if all == 0 { 0.0 } else { of as f64 / all as f64 }
+}
+
+/// The number below which that part of a sorted list lies; 0 of none.
+pub fn quantile(sorted: &[Millis], part: f64) -> Millis {
+    let at = (sorted.len() as f64 * part) as usize;
+    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
+}

@@ -1,0 +1,221 @@
+//! Scenarios: what is simulated under a name, and what is promised of it.
+
+mod list;
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use super::log::Log;
+use super::measure::{By, quantile};
+use super::promise::{Promise, Promises};
+use super::setup::{Setup, Spell, Traffic, Who, graph_of};
+use super::upstream::Weather;
+use super::world;
+use crate::routes::Issue;
+use crate::routes::graph::Graph;
+use crate::time::Millis;
+pub use list::SCENARIOS;
+
+/// How long a document that is not ours is watched in fair weather, to see which of its deployments have most traffic.
+const WATCHED_MS: Millis = 10_000;
+
+/// Something to simulate.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What happens, in a sentence.
+    pub about: &'static str,
+    /// The routes, unless others are given.
+    document: &'static str,
+    /// Makes fair weather bad, and says how long it all takes.
+    shape: fn(&mut Setup),
+    /// What is promised.
+    promise: fn(&Story<'_>, &mut Promises),
+}
+
+/// What may be chosen otherwise than the scenario has it.
+#[derive(Debug, Clone, Default)]
+pub struct Choices {
+    /// Another routes document, compiled.
+    pub graph: Option<Rc<Graph>>,
+    /// Another number of isolates.
+    pub isolates: Option<usize>,
+    /// The seed of all chance.
+    pub seed: u64,
+}
+
+/// A run, and what is to be said of it.
+#[derive(Debug)]
+pub struct Run {
+    /// What was simulated.
+    pub setup: Setup,
+    /// What happened.
+    pub log: Log,
+    /// What was promised.
+    pub promises: Vec<Promise>,
+}
+
+/// What promises are judged by.
+#[derive(Debug)]
+pub struct Story<'a> {
+    setup: &'a Setup,
+    log: &'a Log,
+}
+
+impl Scenario {
+    /// The scenario of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        SCENARIOS.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Simulates it.
+    ///
+    /// # Errors
+    /// Where the document of the scenario does not compile, which a test rules out.
+    pub fn run(&self, choices: &Choices) -> Result<Run, Vec<Issue>> {
+        let setup = self.setup(choices)?;
+        let log = world::run(setup.clone(), choices.seed);
+        let mut promises = Promises::default();
+        let story = Story { setup: &setup, log: &log };
+        story.promise_always(&mut promises);
+        (self.promise)(&story, &mut promises);
+        Ok(Run { promises: promises.all(), setup, log })
+    }
+
+    fn setup(&self, choices: &Choices) -> Result<Setup, Vec<Issue>> {
+        let graph = match &choices.graph {
+            Some(graph) => Rc::clone(graph),
+            None => graph_of(self.document)?,
+        };
+        let mut setup = Setup::fair(graph, Traffic::default(), 90_000);
+        (self.shape)(&mut setup);
+        if choices.graph.is_some() {
+            setup.traffic.models.clear();
+            setup.ranking = ranking(&setup, choices.seed);
+        }
+        setup.traffic.isolates = choices.isolates.unwrap_or(setup.traffic.isolates).max(1);
+        Ok(setup)
+    }
+}
+
+/// The deployments of a document, those with most traffic first.
+fn ranking(setup: &Setup, seed: u64) -> Vec<usize> {
+    let fair = Setup::fair(Rc::clone(&setup.graph), setup.traffic.clone(), WATCHED_MS);
+    let log = world::run(fair, seed);
+    let mut ranking: Vec<_> = (0..setup.graph.deployments.len()).collect();
+    ranking.sort_by_key(|id| std::cmp::Reverse(log.calls_to(*id, 0..WATCHED_MS).count()));
+    ranking
+}
+
+impl Story<'_> {
+    /// The deployment of that rank.
+    fn nth(&self, rank: usize) -> usize {
+        self.setup.nth(rank)
+    }
+
+    fn regions(&self) -> Range<usize> {
+        0..self.setup.traffic.regions
+    }
+
+    fn all(&self) -> Range<Millis> {
+        0..self.setup.length_ms
+    }
+
+    /// When the first spell of weather lasts.
+    fn spell(&self) -> Range<Millis> {
+        self.setup.weather.first().map_or(0..0, |spell| spell.from..spell.until)
+    }
+
+    /// What holds in any weather.
+    fn promise_always(&self, promises: &mut Promises) {
+        let log = self.log;
+        let twice = log.requests.iter().filter(|request| request.answers > 1).count();
+        let unanswered = log.requests.iter().filter(|request| request.result.is_none()).count();
+        promises.at_most("requests answered twice", twice as f64, 0.0);
+        promises.at_most("requests never answered", unanswered as f64, 0.0);
+        promises.at_most("attempts in flight at the end", f64::from(log.left_in_flight), 0.0);
+        let rate = f64::from(self.setup.graph.settings.health.reports_per_second);
+        let reports = log.most_reports_in_a_second(&self.all()) as f64;
+        promises.at_most("reports per second at an object", reports, rate * 1.1);
+    }
+
+    fn promise_no_failure(&self, promises: &mut Promises) {
+        let failures = self.log.client_failures(&self.all());
+        promises.at_most("client-visible failures", failures as f64, 0.0);
+    }
+
+    /// How a deployment comes back after its spell, in each region: when, and that its traffic grows slowly.
+    fn promise_return(&self, rank: usize, longest_ms: Millis, promises: &mut Promises) {
+        let (id, spell) = (self.nth(rank), self.spell());
+        let usual = self.log.sent_share(id, &(spell.start.saturating_sub(15_000)..spell.start), None);
+        let mut latest_ms = 0.0_f64;
+        let (mut first, mut middle, mut last) = (0.0_f64, 0.0_f64, f64::INFINITY);
+        for region in self.regions() {
+            let after = spell.end..self.setup.length_ms;
+            let passed = self.log.first_passed_probe(id, region, &after);
+            latest_ms = latest_ms.max(passed.map_or(f64::INFINITY, |at| (at - spell.end) as f64));
+            let Some(passed) = passed else { continue };
+            let share = |from: Millis, until: Millis| {
+                self.log.sent_share(id, &(passed + from..passed + until), Some(region)) / usual
+            };
+            first = first.max(share(0, 2_000));
+            middle = middle.max((0..10).map(|at| share(at * 2_000, at * 2_000 + 2_000)).fold(0.0, f64::max));
+            last = last.min(share(12_000, 20_000));
+        }
+        promises.at_most(
+            "seconds from its end to a probe that passes",
+            latest_ms / 1_000.0,
+            longest_ms as f64 / 1_000.0,
+        );
+        promises.at_most("part of the usual share in the first 2 s", first, 0.5);
+        promises.at_most("part of the usual share in any 2 s after", middle, 1.5);
+        promises.at_least("part of the usual share after 12 s", last, 0.8);
+    }
+
+    /// How soon the isolates of each region leave a deployment alone.
+    fn promise_ejection(&self, rank: usize, median_ms: f64, promises: &mut Promises) {
+        let (id, spell) = (self.nth(rank), self.spell());
+        let times = self.log.times_to_eject(id, &spell);
+        let median = quantile(&times, 0.5) as f64;
+        promises.at_most(
+            "seconds from a region's first failure to an isolate's last request, median",
+            median / 1_000.0,
+            median_ms / 1_000.0,
+        );
+        let longest = times.last().copied().unwrap_or(0) as f64;
+        promises.at_most("the same, longest", longest / 1_000.0, 2.0);
+        let strays = self.log.strays(id, &spell, 2_000) as f64;
+        promises.at_most("requests 2 s after that, of isolates that were awake", strays, 0.0);
+    }
+
+    /// From so long after the beginning of its spell to the end of it, a deployment is left alone by all regions.
+    fn promise_silence(&self, rank: usize, grace_ms: Millis, promises: &mut Promises) {
+        let spell = self.spell();
+        let late = self.log.calls_to(self.nth(rank), spell.start + grace_ms..spell.end).count() as f64;
+        promises.at_most(format!("requests to it after {} s", grace_ms / 1_000), late, 0.0);
+    }
+
+    fn promise_probes(&self, rank: usize, by: By, promises: &mut Promises) {
+        let most = self.log.most_probes_at_once(self.nth(rank), &self.all(), by);
+        let place = match by {
+            By::Region => "a region",
+            By::Isolate => "an isolate",
+        };
+        promises.at_most(format!("probes at a time in {place}"), most as f64, 1.0);
+    }
+}
+
+impl Setup {
+    /// Weather for a deployment, from one second to another.
+    fn with(&mut self, weather: Weather, who: Who, seconds: Range<u64>) {
+        let (from, until) = (seconds.start * 1_000, seconds.end * 1_000);
+        self.weather.push(Spell { weather, who, region: None, from, until });
+    }
+
+    /// The same in the eyes of one region alone.
+    fn with_in(&mut self, region: usize, weather: Weather, who: Who, seconds: Range<u64>) {
+        let (from, until) = (seconds.start * 1_000, seconds.end * 1_000);
+        self.weather.push(Spell { weather, who, region: Some(region), from, until });
+    }
+}

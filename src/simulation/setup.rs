@@ -1,0 +1,156 @@
+//! What is simulated: a routes document, traffic, and what befalls whom.
+
+use std::rc::Rc;
+
+use super::upstream::{Temper, Weather};
+use crate::routes::graph::Graph;
+use crate::routes::{Issue, compile};
+use crate::time::Millis;
+
+/// A world to be run.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The routes.
+    pub graph: Rc<Graph>,
+    /// Deployments as [`Who`] counts them.
+    pub ranking: Vec<usize>,
+    /// Who asks, where and how often.
+    pub traffic: Traffic,
+    /// Deployments that are not as others are.
+    pub tempers: Vec<(Who, Temper)>,
+    /// What befalls deployments.
+    pub weather: Vec<Spell>,
+    /// What befalls shards and the hub.
+    pub troubles: Vec<Trouble>,
+    /// For how long requests arrive.
+    pub length_ms: Millis,
+}
+
+/// Who asks, where and how often.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traffic {
+    /// How many regions there are.
+    pub regions: usize,
+    /// Isolates in all of them.
+    pub isolates: usize,
+    /// Requests in a second at each isolate.
+    pub rate: f64,
+    /// The part of the requests that is to be streamed.
+    pub streamed: f64,
+    /// The part of the clients that leave within two seconds.
+    pub impatient: f64,
+    /// How long isolates live on average; `None`: as long as the world.
+    pub lifetime_ms: Option<Millis>,
+    /// What clients write as `model`, in turn; empty: every model of the document.
+    pub models: Vec<String>,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            regions: 3,
+            isolates: 120,
+            rate: 3.0,
+            streamed: 0.7,
+            impatient: 0.0,
+            lifetime_ms: None,
+            models: Vec::new(),
+        }
+    }
+}
+
+/// Deployments, in an order that is the document's, or of a document that is not ours that of their traffic in fair weather.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// One of them.
+    Nth(usize),
+    /// All of them.
+    All,
+}
+
+/// Weather for some time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spell {
+    /// What.
+    pub weather: Weather,
+    /// Whom it befalls.
+    pub who: Who,
+    /// In the eyes of which region; `None`: of all.
+    pub region: Option<usize>,
+    /// From when.
+    pub from: Millis,
+    /// Until when, exclusive.
+    pub until: Millis,
+}
+
+/// What befalls an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble {
+    /// What.
+    pub kind: TroubleKind,
+    /// The shard of which region; `None`: all shards and the hub.
+    pub region: Option<usize>,
+    /// From when.
+    pub from: Millis,
+    /// Until when, exclusive. Of what happens at once, it says nothing.
+    pub until: Millis,
+}
+
+/// What befalls an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// It answers so much later.
+    Late(Millis),
+    /// It refuses reports.
+    Overloaded,
+    /// It takes reports and never answers.
+    Lost,
+    /// It is started anew and goes on with what it has stored.
+    Evicted,
+}
+
+/// The graph of a document, with made-up values for its variables.
+///
+/// # Errors
+/// Every problem of the document.
+pub fn graph_of(document: &str) -> Result<Rc<Graph>, Vec<Issue>> {
+    let variable = |name: &str| {
+        let name = name.to_lowercase().replace('_', "-");
+        Some(match name.as_str() {
+            _ if name.contains("endpoint") => format!("https://{name}.openai.azure.com"),
+            _ if name.ends_with("url") => format!("https://{name}.example/v1"),
+            _ if name.ends_with("version") => "2024-10-21".to_owned(),
+            _ => format!("made-up-{name}"),
+        })
+    };
+    compile(document, &variable).map(|compiled| Rc::new(compiled.graph))
+}
+
+impl Setup {
+    /// Fair weather for the routes of this graph.
+    pub fn fair(graph: Rc<Graph>, traffic: Traffic, length_ms: Millis) -> Self {
+        let ranking = (0..graph.deployments.len()).collect();
+        Self {
+            graph,
+            ranking,
+            traffic,
+            tempers: Vec::new(),
+            weather: Vec::new(),
+            troubles: Vec::new(),
+            length_ms,
+        }
+    }
+
+    /// The deployment of that rank. With fewer of them than that, the last one.
+    pub fn nth(&self, rank: usize) -> usize {
+        self.ranking.get(rank).or(self.ranking.last()).copied().unwrap_or(0)
+    }
+
+    /// Whether a deployment is meant.
+    pub fn is_meant(&self, who: Who, deployment: usize) -> bool {
+        match who {
+            Who::All => true,
+            Who::Nth(rank) => self.nth(rank) == deployment,
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! The world: isolates that serve requests, objects that they report to, upstreams, and a clock.
+//!
+//! Every request is run by the machine that runs it in the Worker, every isolate has the health and the reporter that the Worker
+//! has, every region and the hub the shard that the Durable Object has. Modelled are upstreams, the network and the arrival of
+//! requests alone.
+
+mod isolate;
+mod object;
+mod sharing;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::chance::interval_ms;
+use super::clock::Queue;
+use super::log::{self, Log, Verdict};
+use super::setup::{Setup, TroubleKind};
+use super::upstream::{Committed, Moment, Temper, Upstream};
+use crate::attempt::failure::Failure;
+use crate::attempt::machine::{self, Action, Dispatch, Machine, Reply};
+use crate::health::headroom::Headroom;
+use crate::health::{Outcome, Sample, Ticket};
+use crate::request::entry;
+use crate::request::facts::{Facts, Place};
+use crate::request::operation::Operation;
+use crate::rng::{Rng, SplitMix64};
+use crate::routes::glob::Glob;
+use crate::routes::graph::{Client, Node};
+use crate::time::Millis;
+use isolate::{First, Isolate};
+use object::Object;
+
+/// When every run starts, on its own clock.
+const START: Millis = 1_767_225_600_000;
+
+/// A client that is impatient leaves within that time.
+const PATIENCE_MS: f64 = 2_000.0;
+
+/// A world at work.
+#[derive(Debug)]
+pub struct World {
+    setup: Setup,
+    now: Millis,
+    queue: Queue<Event>,
+    rng: SplitMix64,
+    isolates: Vec<Isolate>,
+    /// The isolate that serves at each place.
+    seats: Vec<usize>,
+    shards: Vec<Object>,
+    hub: Object,
+    upstreams: Vec<Upstream>,
+    /// Requests that something will still happen to.
+    requests: BTreeMap<usize, Request>,
+    client: Client,
+    models: Vec<String>,
+    log: Log,
+}
+
+struct Request {
+    isolate: usize,
+    facts: Rc<Facts>,
+    entry: Rc<Node>,
+    machine: Option<Machine>,
+    /// Its calls, by number, in the log.
+    calls: Vec<usize>,
+    committed: Option<Committed>,
+    /// Events of it that are still to come.
+    to_come: u32,
+    has_left: bool,
+}
+
+#[derive(Debug)]
+enum Event {
+    Arrive { seat: usize },
+    Begin { request: usize },
+    Upstream { request: usize, number: u32, seen: Result<Committed, Failure> },
+    Late { request: usize, number: u32 },
+    Woke { request: usize },
+    Leave { request: usize },
+    Ended { request: usize, isolate: usize, ticket: Box<Ticket>, sample: Sample },
+    ShardHears { isolate: usize, n: u64, text: String },
+    IsolateHears { isolate: usize, n: u64, text: Option<String> },
+    HubHears { region: usize, text: String },
+    HubAnswers { region: usize, text: Option<String> },
+    Replace { seat: usize },
+    Restart { region: Option<usize> },
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Request").field("isolate", &self.isolate).finish_non_exhaustive()
+    }
+}
+
+/// Runs a world to its end: requests arrive for as long as the setup says, and then everything is waited for. The same seed gives the
+/// same log.
+pub fn run(setup: Setup, seed: u64) -> Log {
+    let mut world = World::new(setup, seed);
+    while let Some((at, event)) = world.queue.take() {
+        world.now = at;
+        world.happen(event);
+    }
+    let in_flight = |isolate: &Isolate| -> u32 {
+        (0..world.setup.graph.deployments.len()).map(|id| isolate.health.in_flight(id, world.now)).sum()
+    };
+    world.log.left_in_flight = world.isolates.iter().map(in_flight).sum();
+    world.log
+}
+
+/// The time since the start of the run.
+fn relative(at: Millis) -> Millis {
+    at.saturating_sub(START)
+}
+
+impl World {
+    fn new(setup: Setup, seed: u64) -> Self {
+        let mut rng = SplitMix64::new(seed);
+        let regions = setup.traffic.regions.max(1);
+        let temper = |id: usize| {
+            let found = setup.tempers.iter().find(|(who, _)| setup.is_meant(*who, id));
+            found.map_or_else(Temper::default, |(_, temper)| *temper)
+        };
+        let upstreams = (0..setup.graph.deployments.len()).map(|id| Upstream::new(temper(id))).collect();
+        let isolates: Vec<_> = (0..setup.traffic.isolates)
+            .map(|number| Isolate::new(&setup.graph, number % regions, rng.next_u64()))
+            .collect();
+        let models = if setup.traffic.models.is_empty() {
+            setup.graph.models.keys().cloned().collect()
+        } else {
+            setup.traffic.models.clone()
+        };
+        let mut world = Self {
+            now: START,
+            queue: Queue::default(),
+            seats: (0..isolates.len()).collect(),
+            isolates,
+            shards: (0..regions).map(|_| Object::new(rng.next_u64())).collect(),
+            hub: Object::new(rng.next_u64()),
+            upstreams,
+            requests: BTreeMap::new(),
+            client: Client { name: "simulation".to_owned(), key: None, models: vec![Glob::new("*")] },
+            models,
+            log: Log::default(),
+            rng,
+            setup,
+        };
+        for seat in 0..world.seats.len() {
+            world.arrive_later(seat);
+            world.replace_later(seat);
+        }
+        let evictions = world.setup.troubles.iter().filter(|trouble| trouble.kind == TroubleKind::Evicted);
+        for trouble in evictions {
+            world.queue.add(START + trouble.from, Event::Restart { region: trouble.region });
+        }
+        world
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrive { seat } => {
+                self.arrive(seat);
+                self.arrive_later(seat);
+            }
+            Event::Begin { request } => {
+                self.happened(request);
+                self.begin(request);
+                self.forget(request);
+            }
+            Event::Upstream { request, number, seen } => self.upstream(request, number, seen),
+            Event::Late { request, number } => {
+                self.happened(request);
+                if self.call(request, number).is_some_and(|call| call.ended_at.is_none()) {
+                    self.step(request, machine::Event::Late);
+                }
+            }
+            Event::Woke { request } => {
+                self.happened(request);
+                self.step(request, machine::Event::Woke);
+            }
+            Event::Leave { request } => self.leave(request),
+            Event::Ended { request, isolate, ticket, sample } => {
+                self.ended(request, isolate, *ticket, sample);
+            }
+            Event::ShardHears { isolate, n, text } => self.shard_hears(isolate, n, &text),
+            Event::IsolateHears { isolate, n, text } => self.isolate_hears(isolate, n, text.as_deref()),
+            Event::HubHears { region, text } => self.hub_hears(region, &text),
+            Event::HubAnswers { region, text } => self.hub_answers(region, text.as_deref()),
+            Event::Replace { seat } => {
+                self.replace(seat);
+                self.replace_later(seat);
+            }
+            Event::Restart { region } => self.restart(region),
+        }
+    }
+
+    fn arrive_later(&mut self, seat: usize) {
+        let at = self.now + interval_ms(self.setup.traffic.rate, &mut self.rng);
+        if relative(at) < self.setup.length_ms {
+            self.queue.add(at, Event::Arrive { seat });
+        }
+    }
+
+    fn replace_later(&mut self, seat: usize) {
+        let Some(lifetime_ms) = self.setup.traffic.lifetime_ms else { return };
+        let at = self.now + interval_ms(1_000.0 / lifetime_ms.max(1) as f64, &mut self.rng);
+        if relative(at) < self.setup.length_ms {
+            self.queue.add(at, Event::Replace { seat });
+        }
+    }
+
+    /// A new isolate takes the place of another, which only finishes what it began.
+    fn replace(&mut self, seat: usize) {
+        let Some(place) = self.seats.get_mut(seat) else { return };
+        let Some(region) = self.isolates.get(*place).map(|isolate| isolate.region) else { return };
+        *place = self.isolates.len();
+        self.isolates.push(Isolate::new(&self.setup.graph, region, self.rng.next_u64()));
+    }
+
+    fn arrive(&mut self, seat: usize) {
+        let Some(isolate) = self.seats.get(seat).copied() else { return };
+        let facts = Rc::new(self.facts());
+        let id = self.log.requests.len();
+        let region = self.isolates.get(isolate).map_or(0, |isolate| isolate.region);
+        self.log.requests.push(log::Request {
+            at: relative(self.now),
+            region,
+            isolate,
+            answered_at: None,
+            result: None,
+            answers: 0,
+        });
+        let Ok(entry) = entry::choose(&self.setup.graph, &facts, &self.client) else {
+            self.answered(id, Verdict::NoneEligible);
+            return;
+        };
+        let request = Request {
+            isolate,
+            facts,
+            entry,
+            machine: None,
+            calls: Vec::new(),
+            committed: None,
+            to_come: 0,
+            has_left: false,
+        };
+        self.requests.insert(id, request);
+        if self.rng.unit() < self.setup.traffic.impatient {
+            let leaves_at = self.now + (self.rng.unit() * PATIENCE_MS) as Millis;
+            self.expect(id, leaves_at, Event::Leave { request: id });
+        }
+        self.report_if_due(isolate);
+        self.begin_or_wait(id, isolate);
+    }
+
+    /// The first requests of an isolate wait for what the others know, for a moment.
+    fn begin_or_wait(&mut self, id: usize, isolate: usize) {
+        let now = self.now;
+        let longest_ms = self.setup.graph.settings.health.first_snapshot_ms;
+        let Some(found) = self.isolates.get_mut(isolate) else { return };
+        if matches!(found.first, First::Unasked) {
+            found.first = First::Awaited { until: now + longest_ms, waiting: Vec::new() };
+        }
+        match &mut found.first {
+            First::Awaited { until, waiting } if now < *until => {
+                waiting.push(id);
+                let until = *until;
+                self.expect(id, until, Event::Begin { request: id });
+            }
+            _ => {
+                found.first = First::Over;
+                self.begin(id);
+            }
+        }
+    }
+
+    fn facts(&mut self) -> Facts {
+        let model = self.models.get(self.rng.below(self.models.len())).cloned().unwrap_or_default();
+        Facts {
+            method: "POST".to_owned(),
+            path: "/v1/chat/completions".to_owned(),
+            query: BTreeMap::new(),
+            operation: Operation::ChatCompletions,
+            model,
+            client: self.client.name.clone(),
+            headers: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+            place: Place::default(),
+            body: BTreeMap::new(),
+            input_tokens: 200,
+            max_output_tokens: None,
+            stream: self.rng.unit() < self.setup.traffic.streamed,
+            replayable: true,
+            has_side_effects: false,
+            previous_response_id: None,
+            minted_by: None,
+            patience_ms: None,
+            draw: self.rng.unit(),
+        }
+    }
+
+    /// The machine starts, if it has not.
+    fn begin(&mut self, id: usize) {
+        let now = self.now;
+        let Some(request) = self.requests.get_mut(&id).filter(|request| request.machine.is_none()) else {
+            return;
+        };
+        if request.has_left {
+            return self.forget(id);
+        }
+        let Some(isolate) = self.isolates.get_mut(request.isolate) else { return };
+        let (graph, facts) = (Rc::clone(&self.setup.graph), Rc::clone(&request.facts));
+        let (machine, action) = Machine::start(graph, facts, &request.entry, &mut isolate.around(now));
+        request.machine = Some(machine);
+        self.obey(id, action);
+    }
+
+    /// The machine takes a step.
+    fn step(&mut self, id: usize, event: machine::Event) {
+        let now = self.now;
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let Some(isolate) = self.isolates.get_mut(request.isolate) else { return };
+        let Some(machine) = request.machine.as_mut() else { return self.forget(id) };
+        let action = machine.on(event, &mut isolate.around(now));
+        self.obey(id, action);
+    }
+
+    /// Does what the machine says.
+    fn obey(&mut self, id: usize, action: Action) {
+        match action {
+            Action::Dispatch(dispatch) => self.dispatch(id, &dispatch),
+            Action::Wait => {}
+            Action::Sleep { ms } => self.expect(id, self.now + ms, Event::Woke { request: id }),
+            Action::Reply(reply) => self.reply(id, reply),
+            Action::Stop => self.give_up_calls(id),
+        }
+        if let Some(isolate) = self.requests.get(&id).map(|request| request.isolate) {
+            self.learned(isolate);
+        }
+        self.forget(id);
+    }
+
+    /// A request has made a step: gates may have moved, and a report may be due.
+    fn learned(&mut self, isolate: usize) {
+        if let Some(found) = self.isolates.get_mut(isolate) {
+            let news = std::mem::take(&mut found.news);
+            self.note(isolate, news);
+        }
+        self.report_if_due(isolate);
+    }
+
+    fn dispatch(&mut self, id: usize, dispatch: &Dispatch) {
+        let (now, at) = (self.now, relative(self.now));
+        let deployment = dispatch.deployment.id;
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let Some(isolate) = self.isolates.get_mut(request.isolate) else { return };
+        let operation = request.facts.operation;
+        request.calls.push(self.log.calls.len());
+        self.log.calls.push(log::Call {
+            request: id,
+            at,
+            region: isolate.region,
+            isolate: request.isolate,
+            deployment,
+            is_probe: isolate.probes(deployment, operation, now),
+            ended_at: None,
+            outcome: None,
+        });
+        let setup = &self.setup;
+        let holds = setup.weather.iter().filter(|spell| {
+            setup.is_meant(spell.who, deployment)
+                && spell.region.is_none_or(|region| region == isolate.region)
+                && (spell.from..spell.until).contains(&at)
+        });
+        let weather: Vec<_> = holds
+            .map(|spell| Moment {
+                weather: spell.weather,
+                since_ms: at - spell.from,
+                remaining_ms: spell.until - at,
+            })
+            .collect();
+        let Some(upstream) = self.upstreams.get_mut(deployment) else { return };
+        let course = upstream.call(&weather, now, &mut self.rng);
+        if let Some(headroom) = Headroom::of(&course.headers, &dispatch.deployment.limits, now) {
+            isolate.health.heard(deployment, headroom);
+        }
+        let (seen_at, seen) = course.seen(dispatch, request.facts.stream, now);
+        let number = dispatch.number;
+        self.expect(id, seen_at, Event::Upstream { request: id, number, seen });
+        if let Some(ms) = dispatch.hedge_after_ms {
+            self.expect(id, now + ms, Event::Late { request: id, number });
+        }
+    }
+
+    fn upstream(&mut self, id: usize, number: u32, seen: Result<Committed, Failure>) {
+        self.happened(id);
+        let at = relative(self.now);
+        if let Some(call) = self.call(id, number).filter(|call| call.ended_at.is_none()) {
+            call.ended_at = Some(at);
+            call.outcome = Some(match &seen {
+                Ok(_) => log::Outcome::Answered,
+                Err(failure) => log::Outcome::Failed(failure.class),
+            });
+        }
+        let event = match seen {
+            Ok(committed) => {
+                if let Some(request) = self.requests.get_mut(&id) {
+                    request.committed.get_or_insert(committed);
+                }
+                machine::Event::Answered { number, status: 200 }
+            }
+            Err(failure) => machine::Event::Failed { number, failure },
+        };
+        self.step(id, event);
+    }
+
+    fn reply(&mut self, id: usize, reply: Reply) {
+        let verdict = match reply {
+            Reply::Pass => Verdict::Served,
+            Reply::NoneEligible => Verdict::NoneEligible,
+            Reply::Exhausted => Verdict::Exhausted,
+            Reply::DeadlineExceeded => Verdict::DeadlineExceeded,
+        };
+        self.answered(id, verdict);
+        self.give_up_calls(id);
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let ticket = request.machine.as_mut().and_then(Machine::take_ticket);
+        if let (Some(committed), Some(ticket)) = (request.committed, ticket) {
+            let Committed { ends_at, outcome, first_token_ms, output_tokens } = committed;
+            let sample = Sample { outcome, first_token_ms, output_tokens: Some(output_tokens) };
+            let isolate = request.isolate;
+            let ended = Event::Ended { request: id, isolate, ticket: Box::new(ticket), sample };
+            self.expect(id, ends_at.max(self.now), ended);
+        }
+    }
+
+    /// An answer has come to its end.
+    fn ended(&mut self, id: usize, isolate: usize, ticket: Ticket, mut sample: Sample) {
+        self.happened(id);
+        let has_left = self.requests.get(&id).is_some_and(|request| request.has_left);
+        if has_left {
+            sample = Sample::of(Outcome::Abandoned);
+        } else if matches!(sample.outcome, Outcome::Failed { .. })
+            && let Some(line) = self.log.requests.get_mut(id)
+        {
+            line.result = Some(Verdict::Broken);
+        }
+        let now = self.now;
+        let Some(found) = self.isolates.get_mut(isolate) else { return };
+        let changes = found.health.record(ticket, &sample, now, &mut found.rng);
+        self.note(isolate, changes);
+        self.report_if_due(isolate);
+        self.forget(id);
+    }
+
+    /// A client leaves, if it is still there.
+    fn leave(&mut self, id: usize) {
+        self.happened(id);
+        let at = relative(self.now);
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        request.has_left = true;
+        let is_answered = self.log.requests.get(id).is_some_and(|line| line.result.is_some());
+        if is_answered {
+            return self.forget(id);
+        }
+        if let Some(line) = self.log.requests.get_mut(id) {
+            (line.answered_at, line.result) = (Some(at), Some(Verdict::Gone));
+        }
+        self.step(id, machine::Event::ClientGone);
+    }
+
+    fn answered(&mut self, id: usize, verdict: Verdict) {
+        let at = relative(self.now);
+        if let Some(line) = self.log.requests.get_mut(id) {
+            line.answers += 1;
+            (line.answered_at, line.result) = (Some(at), Some(verdict));
+        }
+    }
+
+    /// Calls of a request that nobody waits for any more.
+    fn give_up_calls(&mut self, id: usize) {
+        let at = relative(self.now);
+        let calls = self.requests.get(&id).map(|request| request.calls.as_slice()).unwrap_or_default();
+        for call in calls {
+            if let Some(call) = self.log.calls.get_mut(*call) {
+                call.ended_at.get_or_insert(at);
+            }
+        }
+    }
+
+    fn call(&mut self, id: usize, number: u32) -> Option<&mut log::Call> {
+        let call = self.requests.get(&id)?.calls.get((number as usize).checked_sub(1)?)?;
+        self.log.calls.get_mut(*call)
+    }
+
+    /// Something will happen to a request.
+    fn expect(&mut self, id: usize, at: Millis, event: Event) {
+        // What would only happen at the end of time does not happen.
+        if at == Millis::MAX {
+            return;
+        }
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.to_come += 1;
+        }
+        self.queue.add(at, event);
+    }
+
+    /// It has happened.
+    fn happened(&mut self, id: usize) {
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.to_come = request.to_come.saturating_sub(1);
+        }
+    }
+
+    /// Forgets a request that nothing will happen to any more.
+    fn forget(&mut self, id: usize) {
+        if self.requests.get(&id).is_some_and(|request| request.to_come == 0) {
+            self.requests.remove(&id);
+        }
+    }
+}

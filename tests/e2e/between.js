@@ -1,0 +1,58 @@
+// Stands between the built Worker and its bindings, as the main module of an isolate: counts what is asked of KV and of the
+// Durable Object, and breaks the latter on command. Commands come by `POST /between`, and its answer says what was counted.
+//
+// This runs in workerd. tests/e2e/gateway.mjs puts it beside the Worker's own modules.
+
+import { WorkerEntrypoint } from "cloudflare:workers";
+import Worker from "./index.js";
+
+export { DeploymentHealth } from "./index.js";
+
+// `object`: how the Durable Object answers: undefined (as it does), "hangs", "throws", {status, text} in its stead, or {fields} that
+// are put into its own answers.
+const orders = { object: undefined };
+const counted = { kv_reads: 0, object_calls: 0 };
+
+export default class extends WorkerEntrypoint {
+  async fetch(request) {
+    if (new URL(request.url).pathname === "/between") {
+      Object.assign(orders, await request.json());
+      return Response.json(counted);
+    }
+    const { ROUTES, HEALTH, ...env } = this.env;
+    const between = { ...env, ROUTES: counting(ROUTES), ...(HEALTH && { HEALTH: breaking(HEALTH) }) };
+    return new Worker(this.ctx, between).fetch(request);
+  }
+}
+
+function counting(kv) {
+  const get = (...given) => {
+    counted.kv_reads += 1;
+    return kv.get(...given);
+  };
+  return { get, getWithMetadata: kv.getWithMetadata.bind(kv), put: kv.put.bind(kv), list: kv.list.bind(kv), delete: kv.delete.bind(kv) };
+}
+
+// Still a DurableObjectNamespace to whoever asks for its constructor.
+function breaking(namespace) {
+  return new Proxy(namespace, {
+    get(target, name) {
+      const value = target[name];
+      if (name !== "getByName") return typeof value === "function" && name !== "constructor" ? value.bind(target) : value;
+      return (...named) => {
+        const stub = target.getByName(...named);
+        return { fetch: (...given) => answer(() => stub.fetch(...given)) };
+      };
+    },
+  });
+}
+
+async function answer(ask) {
+  counted.object_calls += 1;
+  const { object } = orders;
+  if (object === "hangs") return new Promise(() => {});
+  if (object === "throws") throw new Error("the object is overloaded");
+  if (object?.status) return new Response(object.text, { status: object.status });
+  const answered = await ask();
+  return object?.fields ? Response.json({ ...(await answered.json()), ...object.fields }) : answered;
+}

@@ -1,0 +1,180 @@
+// The clients of a chaos run, and what each of them may expect of an answer.
+
+import { setTimeout as wait } from "node:timers/promises";
+import { APP_KEY, readChatStream, trail } from "../document.mjs";
+import { UPSTREAMS } from "../weather.mjs";
+import { isLate } from "./weather.mjs";
+
+const PATIENCE_MS = 30_000;
+const OF_NAME = { openai: "openai", eastus: "azure-eastus", westeurope: "azure-westeurope" };
+
+const chatOf = (model, more = {}) => ({ path: "/v1/chat/completions", model, pool: UPSTREAMS, ...more });
+// What clients ask for. `pool`: the upstreams that can serve it. `whole`: a stream that is held until it is complete.
+const KINDS = {
+  json: chatOf("chat"),
+  stream: chatOf("chat", { stream: true }),
+  "hedged json": chatOf("hedged"),
+  "hedged stream": chatOf("hedged", { stream: true }),
+  "sticky json": chatOf("sticky"),
+  "sticky stream": chatOf("sticky", { stream: true }),
+  "whole stream": chatOf("whole", { stream: true, whole: true }),
+  "by latency": chatOf("fast"),
+  "least busy": chatOf("idle", { stream: true }),
+  weighted: chatOf("shared"),
+  embeddings: { path: "/v1/embeddings", model: "embed", pool: ["openai", "eastus"] },
+  leaving: chatOf("hedged", { stream: true, leaves: true }),
+  "bad request": { path: "/v1/chat/completions", bad: true, pool: [] },
+};
+
+export const MODELS = (names) => ({
+  hedged: { targets: names, hedge: { after: 60, max_share: 0.5 } },
+  sticky: { strategy: "random", targets: names, sticky: { by: "user" } },
+  whole: { targets: names, commit: "complete" },
+  fast: { strategy: "latency", targets: names },
+  idle: { strategy: "least_busy", targets: names },
+  shared: { strategy: "weighted", targets: names },
+});
+
+export class Clients {
+  violations = [];
+  counts = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, { requests: 0, promised: 0, answers: 0, errors: 0, broken: 0, ms: [] }]));
+  #simulator;
+  #gateway;
+  #weather;
+  #isOver;
+  #next = 0;
+
+  constructor({ simulator, gateway, weather, isOver }) {
+    this.#simulator = simulator;
+    this.#gateway = gateway;
+    this.#weather = weather;
+    this.#isOver = isOver;
+  }
+
+  async run(random, perIsolate) {
+    const clients = this.#gateway.isolates.flatMap((isolate, index) =>
+      Array.from({ length: perIsolate }, () => this.#client(random.fork(), isolate, index)));
+    await Promise.all(clients);
+  }
+
+  // What is wrong, wherever it was seen.
+  violation(what, details = {}) {
+    this.violations.push({ at: new Date().toISOString(), what, ...details });
+  }
+
+  async #client(random, isolate, index) {
+    while (!this.#isOver()) {
+      const kind = random.of(Object.keys(KINDS));
+      const began = Date.now();
+      try {
+        await this.#ask(random, isolate, index, kind);
+      } catch (error) {
+        if (!KINDS[kind].leaves) {
+          const took = Date.now() - began;
+          this.violation("no answer", { kind, isolate: index, took, error: `${error.message} ${error.cause?.message ?? ""}` });
+        }
+      }
+      this.counts[kind].ms.push(Date.now() - began);
+      await wait(random.between(0, 30));
+    }
+  }
+
+  async #ask(random, isolate, index, kind) {
+    const asked = KINDS[kind];
+    const count = this.counts[kind];
+    const began = Date.now();
+    const id = `chaos-${(this.#next += 1)}-${random.between(0, 1e9)}`;
+    const leaving = asked.leaves ? AbortSignal.timeout(random.between(1, 400)) : AbortSignal.timeout(PATIENCE_MS);
+    count.requests += 1;
+    const response = await isolate.fetch(asked.path, {
+      method: "POST",
+      headers: { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json" },
+      body: asked.bad ? random.of(["{", "null", '{"model":"nothing-like-it","messages":[]}', "\u0000"]) : JSON.stringify(bodyOf(asked, id)),
+      signal: leaving,
+    });
+    const text = await response.text();
+    const rock = this.#weather.rockSince(began);
+    const isPromised = asked.pool.includes(rock);
+    if (isPromised) count.promised += 1;
+    const seen = { kind, isolate: index, id, rock, status: response.status, trail: trail(response), routes: response.headers.get("x-switchyard-routes"), took: Date.now() - began };
+    const fault = asked.bad ? badFault(response, text) : answerFault(response, text, asked, id);
+    if (fault === undefined) {
+      count[asked.bad || response.status !== 200 ? "errors" : "answers"] += 1;
+      if (!asked.bad && response.status !== 200 && isPromised) this.#report("an error, though one deployment was healthy", seen, text);
+      return;
+    }
+    if (fault === "broken") {
+      count.broken += 1;
+      // Only an upstream that failed after the commit point may do that, and never to a stream that is held until it is complete.
+      if (isPromised && (asked.whole || !this.#callsOf(id).some(({ fault }) => isLate(fault)))) {
+        this.#report("a stream broke, though no upstream broke it", seen, text);
+      }
+      return;
+    }
+    this.#report(fault, seen, text);
+  }
+
+  #report(what, seen, text) {
+    this.violation(what, { ...seen, body: text.slice(0, 600), calls: this.#callsOf(seen.id) });
+  }
+
+  #callsOf(id) {
+    return UPSTREAMS.flatMap((name) =>
+      this.#simulator
+        .calls(name)
+        .filter(({ body }) => body?.includes(`"${id}"`))
+        .map(({ time, outcome, fault }) => ({ upstream: name, time, outcome, fault })));
+  }
+}
+
+function bodyOf({ model, path, stream = false }, id) {
+  if (path.endsWith("embeddings")) return { model, input: id, user: id };
+  return { model, user: id, stream, messages: [{ role: "user", content: `echo ${id}` }] };
+}
+
+function badFault(response, text) {
+  if (response.status < 400 || response.status > 499) return `status ${response.status} for a bad request`;
+  return errorFault(response, text);
+}
+
+// What is wrong with an answer: undefined, "broken" for a stream that ends with an error event, or a sentence.
+function answerFault(response, text, asked, id) {
+  if (response.status !== 200) {
+    const fault = errorFault(response, text);
+    if (fault) return fault;
+    // 400 is what an upstream says that does not offer the operation.
+    return [400, 401, 403, 404, 408, 429].includes(response.status) || response.status >= 500 ? undefined : `status ${response.status}`;
+  }
+  const name = response.headers.get("x-switchyard-deployment") ?? "";
+  const label = Object.keys(OF_NAME).find((upstream) => name.startsWith(OF_NAME[upstream]));
+  try {
+    if (asked.path.endsWith("embeddings")) {
+      return JSON.parse(text).data?.length === 1 ? undefined : "not one embedding";
+    }
+    if (!asked.stream) return said(JSON.parse(text).choices[0].message.content, label, id);
+    const { text: content, done, errors } = readChatStream(text);
+    const isFinished = done || /"finish_reason":"stop"/.test(text);
+    if (errors.length > 0) return asked.whole || errors.length === 1 ? "broken" : "more than one error event";
+    if (!isFinished) return "a stream that ends without its last word or an error";
+    return said(content, label, id);
+  } catch (error) {
+    return `an answer that cannot be read: ${error.message}`;
+  }
+}
+
+// The whole answer, once. A held stream has no name of a deployment in its headers, which were sent before.
+function said(content, label, id) {
+  const expected = new RegExp(`^hello from ${label ?? "\\w+"}/[\\w.-]+: ${id}$`);
+  return expected.test(content) ? undefined : `not the answer of ${label} to ${id}: ${content}`;
+}
+
+// An error of our own, or an upstream's as it came: Azure's has neither type nor param.
+function errorFault(response, text) {
+  if (!/^application\/json/.test(response.headers.get("content-type") ?? "")) return "an error that is not JSON";
+  try {
+    const { message, code } = JSON.parse(text).error;
+    return typeof message === "string" && code !== undefined ? undefined : "an error in another shape";
+  } catch {
+    return "an error that cannot be read";
+  }
+}

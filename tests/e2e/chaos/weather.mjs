@@ -1,0 +1,164 @@
+// What goes wrong during a chaos run: faults of upstreams, evictions and failures of the Durable Object, good and bad documents.
+//
+// A run is a row of epochs. In most of them one upstream, the rock, has no fault at all: a request that begins and ends while it
+// stands is promised an answer. In a storm every upstream may fail. Between epochs everything heals, and an administrator resets what
+// was learned, so that the next rock is not out for what it did before.
+
+import { setTimeout as wait } from "node:timers/promises";
+import { admin, UPSTREAMS } from "../weather.mjs";
+
+const OBJECTS = ["default/enam", "default/hub"];
+const STORM = 0.2; // of the epochs
+const CURABLE = [
+  "rate_limit", "slow_down", "quota", "overloaded", "server_error", "bad_gateway", "empty_error", "timeout", "bad_key", "forbidden",
+  "deployment_not_found", "unsupported_operation",
+];
+// Faults that happen after a stream has begun to flow: its client sees them, as an error event.
+const LATE = ["cut_after", "end_after", "stall_after", "error_after"];
+
+export const isLate = (fault = {}) => LATE.some((key) => fault[key] >= 2);
+
+export class Weather {
+  epochs = [];
+  counts = { epochs: 0, storms: 0, faults: 0, evictions: 0, "object failures": 0, documents: 0, "bad documents": 0 };
+  #random;
+  #simulator;
+  #gateway;
+  #routes;
+  #until;
+
+  constructor(random, { simulator, gateway, routes, until }) {
+    this.#random = random;
+    this.#simulator = simulator;
+    this.#gateway = gateway;
+    this.#routes = routes;
+    this.#until = until;
+  }
+
+  // The upstream that had no fault from `from` until now, if there is one.
+  rockSince(from) {
+    const epoch = this.epochs.at(-1);
+    return epoch?.endedAt === undefined && epoch?.startedAt <= from ? epoch?.rock : undefined;
+  }
+
+  async run() {
+    const random = this.#random;
+    const others = Promise.all([this.#objects(random.fork()), this.#documents(random.fork())]);
+    while (!this.#isOver()) await this.#epoch(random);
+    await others;
+    await this.#heal();
+  }
+
+  #isOver() {
+    return Date.now() >= this.#until;
+  }
+
+  async #epoch(random) {
+    await this.#heal();
+    const rock = random.chance(STORM) ? undefined : random.of(UPSTREAMS);
+    const weak = UPSTREAMS.filter((name) => name !== rock);
+    const epoch = { rock, startedAt: Date.now(), endedAt: undefined };
+    this.epochs.push(epoch);
+    this.counts.epochs += 1;
+    if (!rock) this.counts.storms += 1;
+    const until = Math.min(this.#until, Date.now() + random.between(4000, 10_000));
+    while (Date.now() < until) {
+      await this.#simulator.fault(random.of(weak), faultOf(random));
+      this.counts.faults += 1;
+      await wait(random.between(50, 800));
+    }
+    epoch.endedAt = Date.now();
+  }
+
+  // No fault is left, and everybody has forgotten what there was.
+  async #heal() {
+    await this.#simulator.reset();
+    for (const isolate of this.#gateway.isolates) {
+      await isolate.between({ object: null });
+      await (await admin(isolate, "deployments/reset")).text();
+    }
+    // Failures that were on their way are told after the reset.
+    await wait(1500);
+    for (const isolate of this.#gateway.isolates) await (await admin(isolate, "deployments/reset")).text();
+  }
+
+  async #objects(random) {
+    while (!this.#isOver()) {
+      await wait(random.between(200, 1500));
+      if (random.chance(0.6)) {
+        await this.#gateway.evict(random.of(OBJECTS));
+        this.counts.evictions += 1;
+        continue;
+      }
+      const isolate = random.of(this.#gateway.isolates);
+      const ways = ["hangs", "throws", { status: 500, text: "no" }, { status: 200, text: "{}" }, { fields: { v: 9 } }];
+      await isolate.between({ object: random.of(ways) });
+      this.counts["object failures"] += 1;
+      await wait(random.between(200, 2500));
+      await isolate.between({ object: null });
+    }
+  }
+
+  async #documents(random) {
+    while (!this.#isOver()) {
+      await wait(random.between(500, 2500));
+      if (random.chance(0.5)) {
+        await this.#gateway.putRoutes(goodDocument(random, this.#routes));
+        this.counts.documents += 1;
+      } else {
+        await this.#gateway.putRoutes(random.of(badDocuments(this.#routes)));
+        this.counts["bad documents"] += 1;
+      }
+    }
+    await this.#gateway.putRoutes(this.#routes);
+  }
+}
+
+function faultOf(random) {
+  const for_ms = random.between(100, 3000);
+  const fault = random.of([
+    () => ({ error: random.of(CURABLE) }),
+    () => ({ error: random.of(CURABLE) }),
+    () => rateLimited(random.between(50, 5000)),
+    () => ({ error_body: true }),
+    () => ({ reset: true }),
+    () => ({ silence: true }),
+    () => ({ refuse: true }),
+    () => ({ redirect: true }),
+    () => ({ slow_headers_ms: random.between(20, 2500) }),
+    () => ({ slow_first_token_ms: random.between(20, 2500), pause_ms: random.between(1, 60) }),
+    () => ({ malformed_after: 0 }),
+    () => ({ [random.of(LATE)]: random.between(0, 5) }),
+    () => ({ [random.of(LATE)]: random.between(2, 5), pause_ms: 5 }),
+    () => ({ status: random.of([429, 500, 502, 503, 504, 529]), body: "<html>no</html>" }),
+    () => ({ crlf: true, comments: true, split: true, cookie: true, no_done: true }),
+  ])();
+  if (fault.refuse) return { fault, for_ms };
+  return { fault, for_ms, probability: random.of([0.3, 0.6, 1]), ...(random.chance(0.3) && { times: random.between(1, 20) }) };
+}
+
+function rateLimited(ms) {
+  return { error: "rate_limit", headers: { "retry-after": String(Math.ceil(ms / 1000)), "retry-after-ms": String(ms) } };
+}
+
+// The same routes, with deployments more or fewer that nobody uses: every number that stands for one changes.
+function goodDocument(random, routes) {
+  const added = Array.from({ length: random.between(0, 3) }, (_, index) => `a-${index}-${random.between(0, 99)}`);
+  const spare = Object.fromEntries(added.map((name) => [name, routes.deployments.openai]));
+  return { ...routes, deployments: { ...spare, ...routes.deployments } };
+}
+
+function badDocuments(routes) {
+  const { clients, ...closed } = routes;
+  return [
+    "",
+    "{",
+    "[]",
+    JSON.stringify(routes).slice(0, 500),
+    { ...routes, modles: {} },
+    { ...closed, version: 7 },
+    { ...routes, models: { chat: { targets: ["nobody"] } } },
+    { ...routes, models: { chat: { targets: ["loop"] }, loop: { targets: ["chat"] } } },
+    { ...routes, clients: { ...clients, leaked: { key: "sk-written-out" } }, deployments: {} },
+  ];
+}

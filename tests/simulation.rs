@@ -1,0 +1,192 @@
+//! The whole system on a virtual clock: every scenario keeps its promises, any weather is survived, and an object's load stays
+//! bounded however many isolates there are.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
+
+use std::ops::Range;
+
+use switchyard::rng::{Rng, SplitMix64};
+use switchyard::simulation::crowd::{self, Crowd};
+use switchyard::simulation::log::{Log, Verdict};
+use switchyard::simulation::print;
+use switchyard::simulation::scenario::{Choices, SCENARIOS, Scenario};
+use switchyard::simulation::setup::{Setup, Spell, Traffic, Trouble, TroubleKind, Who, graph_of};
+use switchyard::simulation::upstream::Weather;
+use switchyard::simulation::world;
+
+const SEED: u64 = 1;
+
+fn keeps_its_promises(name: &str) {
+    let scenario = Scenario::named(name).unwrap();
+    let run = scenario.run(&Choices { seed: SEED, ..Choices::default() }).unwrap();
+    println!("{}", print::text(scenario, &run, SEED, false));
+    for promise in &run.promises {
+        assert!(promise.is_kept(), "{name}, seed {SEED}: {promise}");
+    }
+}
+
+/// A test for each scenario, so that they run beside each other.
+macro_rules! scenarios {
+    ($($test:ident: $name:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            keeps_its_promises($name);
+        })*
+
+        #[test]
+        fn every_scenario_is_run() {
+            let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            assert_eq!(names, [$($name),*]);
+        }
+    };
+}
+
+scenarios! {
+    in_fair_weather_everyone_gets_their_due: "fair",
+    an_outage_is_seen_by_no_client: "outage",
+    a_silent_deployment_is_left_alone: "silence",
+    what_one_region_cannot_reach_the_others_go_on_using: "outage-in-a-region",
+    a_brown_out_costs_second_attempts_and_no_deployment: "brown-out",
+    a_full_outage_is_not_multiplied: "full-outage",
+    a_hint_is_kept_to_everywhere: "storm-with-hints",
+    a_rate_limit_without_a_hint_is_a_short_ejection: "storm-without-hints",
+    a_full_provisioned_deployment_stays_in_use: "spill",
+    latency_is_regional: "slow-in-a-region",
+    a_flapping_deployment_gets_less_and_less: "flapping",
+    an_empty_account_is_left_alone_everywhere: "quota",
+    isolates_help_themselves_while_objects_are_lost: "object-lost",
+    isolates_help_themselves_while_objects_are_overloaded: "object-overloaded",
+    late_objects_make_no_one_wait: "object-late",
+    an_open_gate_survives_the_eviction_of_its_object: "object-evicted",
+    thirty_deployments_in_all_weathers: "many",
+}
+
+#[test]
+fn a_run_is_repeated_by_its_seed() {
+    let run = |seed| {
+        let choices = Choices { seed, isolates: Some(12), ..Choices::default() };
+        Scenario::named("many").unwrap().run(&choices).unwrap().log
+    };
+    assert!(run(7) == run(7), "seed 7");
+    assert!(run(7) != run(8), "seeds 7 and 8");
+}
+
+#[test]
+fn whatever_befalls_the_others_one_that_is_well_serves_everybody() {
+    for seed in 0..24 {
+        let setup = any_weather(seed);
+        let log = world::run(setup.clone(), seed);
+        let failed = log.requests.iter().find(|request| {
+            request.result.is_none_or(|verdict| verdict.is_failure() && verdict != Verdict::Broken)
+        });
+        assert_eq!(failed, None, "seed {seed}: {setup:#?}");
+        is_sound(&log, seed);
+    }
+}
+
+#[test]
+fn nothing_is_lost_where_nothing_is_well() {
+    for seed in 0..12 {
+        let mut setup = any_weather(seed);
+        setup.weather.push(spell(Weather::Down, Who::Nth(0), 3_000..9_000));
+        setup.weather.push(spell(Weather::BrownOut(0.5), Who::Nth(0), 10_000..15_000));
+        is_sound(&world::run(setup, seed), seed);
+    }
+}
+
+/// One answer for each request, and nothing in flight at the end.
+fn is_sound(log: &Log, seed: u64) {
+    assert!(log.requests.len() > 100, "seed {seed}: {} requests", log.requests.len());
+    for request in &log.requests {
+        let answers = u32::from(request.result != Some(Verdict::Gone));
+        assert_eq!(request.answers, answers, "seed {seed}: {request:?}");
+    }
+    assert_eq!(log.left_in_flight, 0, "seed {seed}");
+}
+
+const POOL: &str = r#"{
+    "version": 1,
+    "settings": { "max_attempts": 8, "timeout": { "first_token_ms": 2000, "headers_ms": 8000 } },
+    "deployments": {
+        "a": { "provider": "openai", "api_key": "${A_KEY}", "model": "m" },
+        "b": { "provider": "openai", "api_key": "${B_KEY}", "model": "m" },
+        "c": { "provider": "openai", "api_key": "${C_KEY}", "model": "m" },
+        "d": { "provider": "openai", "api_key": "${D_KEY}", "model": "m" },
+        "e": { "provider": "openai", "api_key": "${E_KEY}", "model": "m" }
+    },
+    "models": {
+        "priority": { "targets": ["e", "d", "c", "b", "a"] },
+        "latency": { "strategy": "latency", "targets": ["a", "b", "c", "d", "e"] },
+        "busy": { "strategy": "least_busy", "targets": ["a", "b", "c", "d", "e"] },
+        "hedged": { "strategy": "round_robin", "targets": ["a", "b", "c", "d", "e"], "hedge": { "after": 500, "max_share": 0.2 } },
+        "nested": { "targets": [{ "use": { "strategy": "random", "targets": ["b", "c"] } }, "latency"], "commit": "complete" }
+    }
+}"#;
+
+/// Weather by chance for all deployments but the first, and trouble for the objects.
+fn any_weather(seed: u64) -> Setup {
+    let mut rng = SplitMix64::new(seed);
+    let length_ms = 20_000;
+    let traffic = Traffic {
+        isolates: 12,
+        rate: 1.0 + 4.0 * rng.unit(),
+        streamed: rng.unit(),
+        impatient: 0.1 * rng.unit(),
+        lifetime_ms: Some(15_000),
+        ..Traffic::default()
+    };
+    let mut setup = Setup::fair(graph_of(POOL).unwrap(), traffic, length_ms);
+    let weathers = [
+        Weather::Down,
+        Weather::Silent,
+        Weather::Unreachable,
+        Weather::BrownOut(0.6),
+        Weather::RateLimited { hint: true },
+        Weather::RateLimited { hint: false },
+        Weather::Slow(4.0),
+        Weather::Flapping { down_ms: 2_000, up_ms: 1_000 },
+        Weather::QuotaGone,
+        Weather::Breaking(0.3),
+    ];
+    for _ in 0..rng.below(8) {
+        let from = rng.below(15_000) as u64;
+        let within = from..from + 1_000 + rng.below(10_000) as u64;
+        let mut any = spell(weathers[rng.below(weathers.len())], Who::Nth(1 + rng.below(4)), within);
+        any.region = [None, Some(0), Some(1)][rng.below(3)];
+        setup.weather.push(any);
+    }
+    let kinds = [TroubleKind::Late(700), TroubleKind::Overloaded, TroubleKind::Lost, TroubleKind::Evicted];
+    for _ in 0..rng.below(3) {
+        let from = rng.below(15_000) as u64;
+        let (kind, region) = (kinds[rng.below(kinds.len())], [None, Some(0)][rng.below(2)]);
+        setup.troubles.push(Trouble { kind, region, from, until: from + 4_000 });
+    }
+    setup
+}
+
+fn spell(weather: Weather, who: Who, within: Range<u64>) -> Spell {
+    Spell { weather, who, region: None, from: within.start, until: within.end }
+}
+
+#[test]
+fn the_load_of_an_object_does_not_grow_with_its_isolates() {
+    const RATE: u32 = 400;
+    for (isolates, rate) in [(10, 1.0), (100, 1.0), (1_000, 1.0), (10_000, 1.0), (100_000, 0.05)] {
+        let crowd = Crowd {
+            isolates,
+            rate,
+            reports_per_second: RATE,
+            starts_within_ms: 20_000,
+            fails_from: 60_000,
+            length_ms: 120_000,
+        };
+        let load = crowd::run(&crowd, SEED);
+        let (before, after) = load.reports.split_at(60);
+        let most = |reports: &[u32]| reports.iter().max().copied().unwrap_or(0);
+        println!("{isolates}: at most {} reports a second, {} while all trip", most(before), most(after));
+        assert!(most(before) <= RATE, "{isolates} isolates, seed {SEED}: {before:?}");
+        assert!(most(after) <= RATE, "{isolates} isolates, seed {SEED}: {after:?}");
+        let firsts: u32 = load.first_reports.iter().sum();
+        assert!(firsts as usize <= isolates, "{isolates} isolates, seed {SEED}: {firsts} first reports");
+    }
+}

@@ -22,7 +22,13 @@ export const OPERATIONS = {
   "audio/translations": transcription,
 };
 
-export const MULTIPART = new Set(["images/edits", "images/variations", "audio/transcriptions", "audio/translations"]);
+export const MULTIPART = new Set([
+  "images/edits",
+  "images/variations",
+  "audio/transcriptions",
+  "audio/translations",
+  "files",
+]);
 
 export function models(names) {
   const data = names.map((id) => ({ id, object: "model", created: 1700000000, owned_by: "simulator" }));

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { models, OPERATIONS } from "./answers.mjs";
 import { azureError } from "./errors.mjs";
+import { objectAt, Objects } from "./objects.mjs";
 import { Stored, storedAt } from "./stored.mjs";
 
 const DATED = /^20\d\d-\d\d-\d\d(-preview)?$/;
@@ -30,6 +31,7 @@ const MODELS = {
 export function azure({ name, displayName, key, lenient }) {
   const deployments = Object.fromEntries(Object.entries(MODELS).map(([base, model]) => [`${base}-${name}`, model]));
   const kept = new Stored();
+  const objects = new Objects();
   const error = (kind, call) => azureError(kind, call);
 
   function respond(call) {
@@ -40,6 +42,7 @@ export function azure({ name, displayName, key, lenient }) {
     if (call.operation === undefined || !(lenient || versionServes(call))) return error("unknown_url", call);
     if (call.operation === "models" && call.method === "GET") return models(Object.keys(deployments));
     if (call.stored) return kept.respond(call) ?? error("unknown_url", call);
+    if (call.object) return objects.respond(call) ?? error("unknown_url", call);
     if (call.method !== "POST" || !OPERATIONS[call.operation]) return error("unknown_url", call);
     if (!call.body) return unreadable();
     const deployment = call.deployment ?? call.body.model;
@@ -69,7 +72,8 @@ export function azure({ name, displayName, key, lenient }) {
     };
   }
 
-  return { locate, respond, error, headers, forget: () => kept.clear() };
+  const forget = () => [kept, objects].forEach((store) => store.clear());
+  return { locate, respond, error, headers, forget };
 }
 
 function locate(url) {
@@ -87,14 +91,17 @@ function locate(url) {
 function named(path) {
   const stored = storedAt(path);
   if (stored) return { operation: "responses/{id}", stored };
+  const object = objectAt(path);
+  if (object) return { operation: object.kind, object };
   return { operation: !NOT_ON_AZURE.has(path) && (path === "models" || OPERATIONS[path]) ? path : undefined };
 }
 
-// On dated paths only `responses` and `models` stand without a deployment, and nothing without a known `api-version`.
-function versionServes({ form, operation, apiVersion }) {
+// On dated paths only `responses`, `models` and objects stand without a deployment, and nothing without a known `api-version`.
+function versionServes({ form, operation, object, apiVersion }) {
   if (form === "v1") return [undefined, "v1", "preview", "latest"].includes(apiVersion);
   if (!apiVersion || !DATED.test(apiVersion) || apiVersion < OLDEST || apiVersion > NEWEST) return false;
   const isOfResponses = operation?.startsWith("responses");
+  if (object) return form === "plain";
   if (form === "deployment") return !isOfResponses && operation !== "models";
   return operation === "models" || (isOfResponses && apiVersion >= FIRST_WITH_RESPONSES);
 }

@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { models, OPERATIONS } from "./answers.mjs";
 import { openaiError } from "./errors.mjs";
+import { objectAt, Objects } from "./objects.mjs";
 import { Stored, storedAt } from "./stored.mjs";
 
 const MODELS = [
@@ -21,12 +22,15 @@ const MODELS = [
 
 export function openai({ name, key, lenient }) {
   const kept = new Stored();
+  const objects = new Objects();
   const error = (kind, call) => openaiError(kind, { operation: call.operation, model: call.body?.model });
 
   function locate(url) {
     const path = /^\/v1\/(.+)$/.exec(url.pathname)?.[1];
     const stored = storedAt(path);
     if (stored) return { operation: "responses/{id}", stored };
+    const object = objectAt(path);
+    if (object) return { operation: object.kind, object };
     return { operation: path === "models" || OPERATIONS[path] ? path : undefined };
   }
 
@@ -34,6 +38,7 @@ export function openai({ name, key, lenient }) {
     if (call.headers.authorization !== `Bearer ${key}`) return error("bad_key", call);
     if (call.operation === "models" && call.method === "GET") return models(MODELS);
     if (call.stored) return kept.respond(call) ?? error("unknown_url", call);
+    if (call.object) return objects.respond(call) ?? error("unknown_url", call);
     if (call.method !== "POST" || !OPERATIONS[call.operation]) return error("unknown_url", call);
     if (!call.body) return unreadable();
     const { model } = call.body;
@@ -42,7 +47,8 @@ export function openai({ name, key, lenient }) {
     return kept.refusal(call.body) ?? kept.keep(call.body, OPERATIONS[call.operation](call.body, who));
   }
 
-  return { locate, respond, error, headers, forget: () => kept.clear() };
+  const forget = () => [kept, objects].forEach((store) => store.clear());
+  return { locate, respond, error, headers, forget };
 }
 
 function unreadable() {

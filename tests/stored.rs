@@ -16,7 +16,7 @@ use switchyard::reply::error::ClientError;
 use switchyard::request::facts::Facts;
 use switchyard::request::minted::{MOST, Minted};
 use switchyard::request::operation::Operation;
-use switchyard::request::stored::{self, Part, Stored};
+use switchyard::request::stored::{self, Stored};
 use switchyard::routes::glob::Glob;
 use switchyard::routes::graph::{
     AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Rule, Secret, Strategy as Order, Upstream,
@@ -179,14 +179,24 @@ fn client(models: &[&str]) -> Client {
     Client { name: "app".to_owned(), key: None, models }
 }
 
-fn stored() -> Stored {
-    Stored { id: "resp_1".to_owned(), part: Part::Whole }
+fn at(path: &str) -> Stored {
+    Stored::at(&path.split('/').collect::<Vec<_>>()).unwrap()
 }
 
 /// The names of those that are asked for a stored response, in order.
 fn candidates(graph: &Graph, models: &[&str], minted_by: Option<usize>) -> Result<String, ClientError> {
-    let facts = Facts { operation: Operation::StoredResponses, minted_by, ..facts() };
-    let node = stored::entry(graph, &facts, &client(models), &stored())?;
+    candidates_for("responses/resp_1", graph, models, minted_by)
+}
+
+fn candidates_for(
+    path: &str,
+    graph: &Graph,
+    models: &[&str],
+    minted_by: Option<usize>,
+) -> Result<String, ClientError> {
+    let stored = at(path);
+    let facts = Facts { operation: stored.operation, minted_by, ..facts() };
+    let node = stored::entry(graph, &facts, &client(models), &stored)?;
     let name = |to: &Destination| match to {
         Destination::Deployment(deployment) => deployment.name.clone(),
         Destination::Node(node) => panic!("{node:?}"),
@@ -230,8 +240,108 @@ fn a_stored_response_is_looked_for_where_the_clients_models_lead() {
         );
     }
     for models in [&["old"][..], &["other"], &[]] {
-        let nobody = ClientError::ResponseNotFound { id: "resp_1".to_owned() };
+        let nobody = ClientError::ObjectNotFound { path: "responses/resp_1".to_owned() };
         assert_eq!(candidates(&graph, models, None), Err(nobody), "{models:?}");
+    }
+}
+
+#[test]
+fn what_has_no_id_yet_stays_in_the_first_account_as_long_as_it_can() {
+    let mut build = builder(&["a", "a2", "b", "b2"]);
+    let all = build.node(Order::Weighted, &["b2", "b", "a2", "a"]);
+    let one = build.node(Order::Priority, &["b2", "b", "a"]);
+    let mut graph = Rc::into_inner(build.graph()).unwrap();
+    graph.models = [("all".to_owned(), all), ("one".to_owned(), Rc::clone(&one))].into_iter().collect();
+    let home = |graph: &Graph, path, minted_by| candidates_for(path, graph, &["*"], minted_by);
+    assert_eq!(home(&graph, "files", None).as_deref(), Ok("a a2 b b2"));
+    // Where it goes on from an object, it goes to the account of that.
+    assert_eq!(home(&graph, "batches", Some(3)).as_deref(), Ok("b b2 a a2"));
+    assert_eq!(home(&graph, "files/file-1", Some(3)).as_deref(), Ok("b a b2 a2"));
+    // The order of a node that was chosen is its own.
+    graph.rules =
+        vec![Rule { when: Condition::Fact(Fact::Operation, Test::Text(Glob::new("files"))), node: one }];
+    assert_eq!(home(&graph, "files", None).as_deref(), Ok("b2 b a"));
+    assert_eq!(home(&graph, "batches", None).as_deref(), Ok("a a2 b b2"));
+}
+
+#[test]
+fn nothing_is_made_twice() {
+    let mut build = builder(&["a", "b"]);
+    let all = build.node(Order::Priority, &["a", "b"]);
+    build.settings.policy.retry = Some(Retry { on: Triggers::of(|_| true), ..Retry::default() });
+    let mut graph = Rc::into_inner(build.graph()).unwrap();
+    graph.models = [("all".to_owned(), all)].into_iter().collect();
+    let graph = Rc::new(graph);
+    for (method, class, expected) in [
+        // Nothing came of it.
+        ("POST", ErrorClass::Connection, 2),
+        ("POST", ErrorClass::RateLimit, 2),
+        ("POST", ErrorClass::Unavailable, 2),
+        ("POST", ErrorClass::NotFound, 2),
+        ("POST", ErrorClass::BadRequest, 1),
+        // Something may have.
+        ("POST", ErrorClass::Timeout, 1),
+        ("POST", ErrorClass::Truncated, 1),
+        // A list can be asked for as often as the document wants.
+        ("GET", ErrorClass::Timeout, 3),
+        ("GET", ErrorClass::Unavailable, 4),
+    ] {
+        let stored = at("files");
+        let facts = Facts {
+            operation: stored.operation,
+            method: method.to_owned(),
+            has_side_effects: true,
+            ..facts()
+        };
+        let node = stored::entry(&graph, &facts, &client(&["*"]), &stored).unwrap();
+        let mut isolate = Isolate::new(&graph, 1);
+        let mut around = isolate.around(1_000);
+        let (mut machine, mut action) = Machine::start(Rc::clone(&graph), Rc::new(facts), &node, &mut around);
+        let mut attempts = 0;
+        while !matches!(action, Action::Reply(_)) {
+            let event = match action {
+                Action::Dispatch(dispatch) => {
+                    attempts += 1;
+                    assert_eq!(dispatch.hedge_after_ms, None);
+                    Event::Failed { number: dispatch.number, failure: Failure::silent(class, "") }
+                }
+                Action::Sleep { ms } => {
+                    around.now += ms;
+                    Event::Woke
+                }
+                other => panic!("{other:?}"),
+            };
+            action = machine.on(event, &mut around);
+        }
+        assert_eq!(attempts, expected, "{method} {class:?}: {}", machine.trail());
+    }
+}
+
+#[test]
+fn what_is_below_an_unknown_object_is_no_lack_of_the_deployment() {
+    let mut build = builder(&["a", "b"]);
+    let entry = build.node(Order::Priority, &["a", "b"]);
+    let graph = build.graph();
+    let mut isolate = Isolate::new(&graph, 1);
+    for (unknown_object, expected) in [(true, "a b"), (true, "a b"), (false, "a b"), (false, "b")] {
+        let facts = Facts { operation: Operation::Files, ..facts() };
+        let mut around = isolate.around(1_000);
+        let (mut machine, mut action) =
+            Machine::start(Rc::clone(&graph), Rc::new(facts), &entry, &mut around);
+        let mut names = Vec::new();
+        while let Action::Dispatch(dispatch) = action {
+            let number = dispatch.number;
+            names.push(dispatch.deployment.name.clone());
+            let failure = Failure { unknown_object, ..Failure::silent(ErrorClass::NotFound, "") };
+            action = machine.on(
+                match dispatch.deployment.name.as_str() {
+                    "a" => Event::Failed { number, failure },
+                    _ => Event::Answered { number, status: 200 },
+                },
+                &mut around,
+            );
+        }
+        assert_eq!(names.join(" "), expected, "{unknown_object}");
     }
 }
 

@@ -10,7 +10,7 @@ use switchyard::request::operation::Operation::{
     ImagesEdits, ImagesGenerations, Responses, ResponsesCompact, ResponsesInputTokens,
 };
 use switchyard::request::percent::decode;
-use switchyard::request::stored::{Part, Stored};
+use switchyard::request::stored::Stored;
 use switchyard::routes::graph::{AzureApi, Deployment, Params, Secret, Timeouts, Upstream, Via};
 use switchyard::upstream::{Call, Outgoing, prepare, supports};
 
@@ -261,28 +261,50 @@ fn without_a_key_or_token_there_is_no_header_for_it() {
 }
 
 #[test]
-fn stored_responses_are_called_by_their_id_and_without_a_model() {
+fn what_an_account_keeps_is_called_by_its_path_and_without_a_model() {
     let azure_v1 = azure(EAST, "gpt", None);
-    let dated = azure(EAST, "gpt", Some("2025-04-01-preview"));
-    for (deployment, part, query, expected) in [
-        (openai("https://a.com/v1"), Part::Whole, "", "https://a.com/v1/responses/resp_1".to_owned()),
+    let dated = || azure(EAST, "gpt", Some("2025-04-01-preview"));
+    for (deployment, path, query, expected) in [
+        (openai("https://a.com/v1"), "responses/resp_1", "", "https://a.com/v1/responses/resp_1".to_owned()),
         (
             openai("https://a.com/v1"),
-            Part::Whole,
+            "responses/resp_1",
             "stream=true&starting_after=7&api-version=v1",
             "https://a.com/v1/responses/resp_1?stream=true&starting_after=7".to_owned(),
         ),
-        (via(openai("https://a.com/v1")), Part::Cancel, "", format!("{AIG}/openai/responses/resp_1/cancel")),
+        (
+            via(openai("https://a.com/v1")),
+            "responses/resp_1/cancel",
+            "",
+            format!("{AIG}/openai/responses/resp_1/cancel"),
+        ),
         (
             azure_v1,
-            Part::InputItems,
+            "responses/resp_1/input_items",
             "limit=2",
             format!("{EAST}/openai/v1/responses/resp_1/input_items?limit=2"),
         ),
-        (dated, Part::Whole, "", format!("{EAST}/openai/responses/resp_1?api-version=2025-04-01-preview")),
+        (
+            dated(),
+            "responses/resp_1",
+            "",
+            format!("{EAST}/openai/responses/resp_1?api-version=2025-04-01-preview"),
+        ),
+        (
+            dated(),
+            "files/file-1/content",
+            "api-version=2024-10-21",
+            format!("{EAST}/openai/files/file-1/content?api-version=2025-04-01-preview"),
+        ),
+        (
+            openai("https://a.com/v1"),
+            "files",
+            "purpose=batch",
+            "https://a.com/v1/files?purpose=batch".to_owned(),
+        ),
     ] {
-        let stored = Stored { id: "resp_1".to_owned(), part };
-        let call = Call { stored: Some(&stored), ..call(Operation::StoredResponses, query) };
+        let stored = Stored::at(&path.split('/').collect::<Vec<_>>()).unwrap();
+        let call = Call { stored: Some(&stored), ..call(stored.operation, query) };
         let outgoing = prepare(&deployment, &call);
         assert_eq!((outgoing.url, outgoing.model), (expected, None));
     }
@@ -301,18 +323,26 @@ fn deployments_are_asked_only_for_what_their_provider_has() {
         Operation::StoredResponses,
     ];
     let not_on_azure = [Operation::Moderations, Operation::ImagesVariations];
-    let neither = [&responses[..], &not_on_azure].concat();
+    let later =
+        [&[Operation::Conversations, Operation::Containers, Operation::Videos], &not_on_azure[..]].concat();
+    let neither = [&responses[..], &later].concat();
+    let stored = all.iter().copied().filter(|operation| operation.is_of_stored());
+    let not_below_a_deployment = [&neither[..], &stored.collect::<Vec<_>>()].concat();
     let dated = |version| azure("https://e.openai.azure.com", "c", Some(version));
     for (deployment, expected, why) in [
         (openai("https://api.openai.com/v1"), but(&[]), "OpenAI has all"),
         (via(openai("https://api.openai.com/v1")), but(&[]), "and AI Gateway passes any path on"),
         (azure("https://e.openai.azure.com", "c", None), but(&not_on_azure), "Azure v1"),
         (dated("preview"), but(&not_on_azure), "no date: v1"),
-        (dated("2025-03-01-preview"), but(&not_on_azure), "the first dated version with Responses"),
-        (dated("2025-04-01-preview"), but(&not_on_azure), "and a later one"),
+        (dated("2025-03-01-preview"), but(&later), "the first dated version with Responses"),
+        (dated("2025-04-01-preview"), but(&later), "and a later one"),
         (dated("2024-10-21"), but(&neither), "too early for Responses"),
         (dated("2025-02-01-preview"), but(&neither), "just too early"),
-        (via(dated("2025-04-01-preview")), but(&neither), "AI Gateway's path names a deployment"),
+        (
+            via(dated("2025-04-01-preview")),
+            but(&not_below_a_deployment),
+            "AI Gateway's path names a deployment",
+        ),
     ] {
         let supported: Vec<Operation> = all.iter().copied().filter(|it| supports(&deployment, *it)).collect();
         assert_eq!(supported, expected, "{why}");

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 use serde_json::Value;
 
-pub use self::success::{Success, answers_in_json, fault_behind_success, is_event_stream};
+pub use self::success::{Success, answers_in_json, fault_behind_success, is_event_stream, is_json};
 use super::class::ErrorClass;
 use super::failure::Failure;
 use super::retry_after;
@@ -175,8 +175,12 @@ const OBJECT_CODES: [&str; 2] = ["previous_response_not_found", "invalid_encrypt
 /// Fields of a request that name an object. An id that an upstream takes for malformed is one of another upstream's.
 const OBJECT_PARAMS: [&str; 2] = ["previous_response_id", "response_id"];
 
-/// Wordings of an object that is not there, in lower case.
-const OBJECT_TEXTS: [&str; 4] = ["with id '", "no such file", "response not found", "no response found"];
+/// Wordings of an object that is not there, in lower case. (`Files [file-1] were not found`.)
+const OBJECT_TEXTS: [&str; 5] =
+    ["with id '", "no such file", "were not found", "response not found", "no response found"];
+
+/// Wordings by which a 400 says the same.
+const REFUSED_OBJECT_TEXTS: [&str; 2] = ["previous response with id '", "no such file"];
 
 /// The class of an error under the status that it has or stands for.
 fn class_of(status: u16, said: &Said<'_>) -> ErrorClass {
@@ -299,12 +303,20 @@ impl<'a> Said<'a> {
                 400 => {
                     self.is_any(&OBJECT_CODES)
                         || self.param.is_some_and(|param| OBJECT_PARAMS.contains(&param))
-                        || self.mentions(&["previous response with id '"])
+                        || self.mentions(&REFUSED_OBJECT_TEXTS)
+                        || self.is_of_foreign_id()
                         || (self.mentions(&["encrypted content"])
                             && self.mentions(&["could not be verified"]))
                 }
                 _ => false,
             }
+    }
+
+    /// Whether an id is not of the form that this account gives (`file-…`, on Azure `assistant-…`): another one may have given it. The
+    /// items of an input have the same form everywhere.
+    fn is_of_foreign_id(&self) -> bool {
+        self.mentions(&["expected an id that begin"])
+            && !self.param.is_some_and(|param| param.starts_with("input["))
     }
 
     /// The status that an error stands for where none came with it. One that says nothing known is the upstream's own: it

@@ -388,6 +388,9 @@ impl Machine {
 fn record(ticket: Ticket, failure: &Failure, around: &mut Surroundings<'_>) {
     let outcome = if failure.class == ErrorClass::Timeout && phase::is_of_request(&failure.reason) {
         health::Outcome::CutShort
+    } else if failure.unknown_object {
+        // The wrong address, whatever it looks like: a path below an object that is not there is not found either.
+        health::Outcome::Failed { class: ErrorClass::BadRequest, hint_ms: None }
     } else {
         health::Outcome::Failed { class: failure.class, hint_ms: failure.hint_ms }
     };

@@ -29,8 +29,34 @@ pub struct Body {
     length: Option<usize>,
 }
 
+/// How a body is to be read.
+pub enum Reading {
+    /// As JSON.
+    Json,
+    /// As a form, with its boundary.
+    Form(String),
+    /// Not at all.
+    AsItIs,
+}
+
+impl Reading {
+    /// By a `content-type` header: as a form, or else as JSON.
+    ///
+    /// # Errors
+    /// Where a form names no boundary.
+    pub fn of(content_type: &str) -> Result<Self, ClientError> {
+        if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+            return Ok(Self::Json);
+        }
+        let missing =
+            || ClientError::InvalidForm("The content-type multipart/form-data names no boundary.".to_owned());
+        multipart::boundary(content_type).ok_or_else(missing).map(Self::Form)
+    }
+}
+
 /// What a body says.
 enum Content {
+    /// Nothing that is looked at.
     Nothing,
     Json(Peek),
     Form(Form),
@@ -49,7 +75,7 @@ impl Body {
     /// Reads a body. `length` is its `content-length`, `limit` the largest that is kept.
     pub async fn read(
         request: &Request,
-        content_type: &str,
+        reading: &Reading,
         length: Option<usize>,
         limit: usize,
     ) -> Result<Self, ClientError> {
@@ -58,7 +84,7 @@ impl Body {
         let Some(stream) = request.body().filter(|_| length.is_none_or(|length| length > limit)) else {
             let buffer = request.array_buffer().map(JsFuture::from).map_err(broken)?.await.map_err(broken)?;
             let original = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
-            return Self::keep(original.to_vec(), original, content_type);
+            return Self::keep(original.to_vec(), original, reading);
         };
         let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
         // Without a length the body may yet turn out to be small enough to keep; with one it is not, and as much as would be
@@ -67,28 +93,31 @@ impl Body {
         while bytes.len() <= limit {
             let Some(piece) = js::read(&reader).await.map_err(broken)? else {
                 let original = Uint8Array::from(bytes.as_slice());
-                return Self::keep(bytes, original, content_type);
+                return Self::keep(bytes, original, reading);
             };
             bytes.extend_from_slice(&piece);
         }
         reader.release_lock();
-        let content = match form_boundary(content_type)? {
-            Some(boundary) => Form::of_prefix(&bytes, &boundary).map(Content::Form),
-            None => Peek::of_prefix(&bytes).map(Content::Json),
+        let content = match reading {
+            Reading::Form(boundary) => Form::of_prefix(&bytes, boundary).map(Content::Form),
+            Reading::Json => Peek::of_prefix(&bytes).map(Content::Json),
+            Reading::AsItIs => Some(Content::Nothing),
         };
         let content = content.ok_or(ClientError::RequestTooLarge { limit: limit as u64 })?;
         Ok(Self { bytes, content, sending: Sending::Once(RefCell::new(Some(stream))), length })
     }
 
-    fn keep(bytes: Vec<u8>, original: Uint8Array, content_type: &str) -> Result<Self, ClientError> {
-        let content = match form_boundary(content_type)? {
-            Some(boundary) => {
-                let form = Form::of(&bytes, &boundary);
+    fn keep(bytes: Vec<u8>, original: Uint8Array, reading: &Reading) -> Result<Self, ClientError> {
+        let content = match reading {
+            Reading::Form(boundary) => {
+                let form = Form::of(&bytes, boundary);
                 Content::Form(form.map_err(|error| ClientError::InvalidForm(error.to_string()))?)
             }
-            None => {
+            Reading::Json => {
                 Content::Json(Peek::of(&bytes).map_err(|error| ClientError::InvalidJson(error.to_string()))?)
             }
+            Reading::AsItIs if bytes.is_empty() => return Ok(Self::none()),
+            Reading::AsItIs => Content::Nothing,
         };
         Ok(Self { length: Some(bytes.len()), bytes, content, sending: Sending::Kept(original) })
     }
@@ -161,16 +190,6 @@ impl Body {
             }
         })
     }
-}
-
-/// The boundary of a form; `None` for JSON, as which everything else is read.
-fn form_boundary(content_type: &str) -> Result<Option<String>, ClientError> {
-    if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
-        return Ok(None);
-    }
-    let missing =
-        || ClientError::InvalidForm("The content-type multipart/form-data names no boundary.".to_owned());
-    multipart::boundary(content_type).ok_or_else(missing).map(Some)
 }
 
 /// A stream of `first` and then `rest`; with its length, where it is known, so that upstreams get a `content-length`.

@@ -17,7 +17,6 @@ use crate::attempt::classify::{self, Answer, Success};
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Limits, Phase};
-use crate::request::operation::Operation;
 use crate::routes::graph::{Commit, Deployment};
 use crate::stream::hold::{Hold, Verdict};
 use crate::stream::protocol::Protocol;
@@ -115,7 +114,7 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
     let all_headers = js::entries(&response.headers());
     learn::heard(routes, &dispatch.deployment, &all_headers);
     if !(200..300).contains(&status) {
-        return Err(refusal(response, status, &all_headers).await);
+        return Err(refusal(inbound, response, status, &all_headers).await);
     }
     let content_type = js::value(&all_headers, "content-type").unwrap_or_default();
     let is_stream = classify::is_event_stream(content_type);
@@ -124,8 +123,12 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
         .filter(|_| js::value(&all_headers, "content-encoding").is_none())
         .and_then(|length| length.parse().ok());
     let headers = returned(&all_headers);
-    // A stored stream is played again: an error in it is what was asked for.
-    let is_record = is_stream && inbound.facts.operation == Operation::StoredResponses;
+    // What an account keeps is passed on as it is, bytes as well as a stream that is played again, in which an error is what was
+    // asked for. Its JSON is looked at: it tells ids.
+    let is_record = inbound
+        .stored
+        .as_ref()
+        .is_some_and(|stored| is_stream || stored.is_content() || !classify::is_json(content_type));
     let commit = if is_record { Commit::Headers } else { dispatch.commit };
 
     let body = match response.body() {
@@ -155,6 +158,7 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
             };
             match rest {
                 Some(rest) => whole(rest, &success, &headers, length, most_held_bytes, call).await?,
+                None if is_record => Content::Whole(Vec::new()),
                 None => judged(&success, &headers).map(|()| Content::Whole(Vec::new()))?,
             }
         }
@@ -187,7 +191,12 @@ async fn send(inbound: &Inbound, dispatch: &Dispatch, upstream: &Abort) -> Resul
 }
 
 /// A status that is no success: what it means, and the upstream's words to pass on.
-async fn refusal(response: Response, status: u16, headers: &[(String, String)]) -> Failure {
+async fn refusal(
+    inbound: &Inbound,
+    response: Response,
+    status: u16,
+    headers: &[(String, String)],
+) -> Failure {
     let body = match response.body() {
         Some(body) => error_body(&body).await,
         None => Vec::new(),
@@ -195,7 +204,11 @@ async fn refusal(response: Response, status: u16, headers: &[(String, String)]) 
     let failure = classify::classify(&Answer { status, headers, body: &body, now: clock::now() });
     // A redirect is not for the client: where it leads is nobody's business outside.
     let response = (status >= 400).then(|| ErrorResponse { status, headers: returned(headers), body });
-    Failure { response, ..failure }
+    // Below an id that an account does not know there is nothing, in whatever words it says so; and what it does not do at all,
+    // another one may.
+    let is_elsewhere =
+        inbound.stored.as_ref().is_some_and(|stored| status == 405 || (status == 404 && stored.id.is_some()));
+    Failure { response, unknown_object: failure.unknown_object || is_elsewhere, ..failure }
 }
 
 /// The headers that may reach the client.

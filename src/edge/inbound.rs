@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use super::arrival::Arrival;
-use super::body::Body;
+use super::body::{Body, Reading};
 use super::isolate::{self, Routes};
 use super::minted;
+use crate::attempt::classify::values_of;
 use crate::map;
 use crate::reply::error::ClientError;
 use crate::request::facts::{self, Facts};
+use crate::request::minted::ids_named_in;
 use crate::request::operation::Operation;
 use crate::request::stored::{self, Stored};
 use crate::request::{entry, query};
@@ -21,7 +23,7 @@ use crate::upstream::{Call, headers};
 pub struct Inbound {
     /// What routing may depend on.
     pub facts: Rc<Facts>,
-    /// The stored response that it is about, if any.
+    /// What it is about of what an account keeps, if anything.
     pub stored: Option<Stored>,
     /// What is to be sent.
     pub body: Body,
@@ -61,7 +63,7 @@ pub enum Asked {
         /// The model that stands in the path.
         model: Option<String>,
     },
-    /// To do something with a stored response.
+    /// To do something with what an account keeps.
     Stored(Stored),
 }
 
@@ -80,11 +82,15 @@ pub async fn receive(
     let length = arrival.header("content-length").and_then(|length| length.parse().ok());
     let (operation, model_in_path, stored) = match asked {
         Asked::Operation { operation, model } => (operation, model, None),
-        Asked::Stored(stored) => (Operation::StoredResponses, None, Some(stored)),
+        Asked::Stored(stored) => (stored.operation, None, Some(stored)),
     };
     let body = match &stored {
-        None => Body::read(&arrival.request, content_type, length, graph.settings.buffer_bytes).await?,
-        Some(_) => Body::none(),
+        Some(_) if arrival.method != "POST" => Body::none(),
+        stored => {
+            // What an account keeps is made of what the client sends, as it is.
+            let reading = if stored.is_some() { Reading::AsItIs } else { Reading::of(content_type)? };
+            Body::read(&arrival.request, &reading, length, graph.settings.buffer_bytes).await?
+        }
     };
 
     let metadata =
@@ -94,8 +100,16 @@ pub async fn receive(
     let json = body.json();
     let query = query::parse(&arrival.query);
     let plays_again = stored.is_some() && query.get("stream").is_some_and(|stream| stream == "true");
+    let told = if stored.is_some() && content_type.contains("json") { body.known_bytes() } else { &[] };
+    let runs = values_of(told, "\"stream\"").any(|value| value.starts_with(b"true"));
     let previous_response_id = json.and_then(|peek| peek.previous_response_id.clone());
-    let named = stored.as_ref().map(|stored| &stored.id).or(previous_response_id.as_ref());
+    let minted_by = stored
+        .as_ref()
+        .and_then(|stored| stored.id.as_deref())
+        .into_iter()
+        .chain(previous_response_id.as_deref())
+        .chain(ids_named_in(told))
+        .find_map(|id| minted::by(id, graph));
     let facts = Facts {
         method: arrival.method.clone(),
         path: arrival.path.clone(),
@@ -113,12 +127,12 @@ pub async fn receive(
         metadata,
         place: arrival.place(hint),
         body: json.map(|peek| peek.fields(body.known_bytes(), &graph.reads.body)).unwrap_or_default(),
-        input_tokens: (body.length() / 4) as u64,
+        input_tokens: if stored.is_some() { 0 } else { (body.length() / 4) as u64 },
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
-        stream: body.stream() || plays_again,
+        stream: body.stream() || plays_again || runs,
         replayable: body.replayable(),
         has_side_effects: stored.is_some() || json.is_some_and(|peek| peek.has_side_effects(operation)),
-        minted_by: named.and_then(|id| minted::by(id, graph)),
+        minted_by,
         previous_response_id,
         patience_ms: facts::patience_ms(
             [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],

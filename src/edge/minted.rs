@@ -1,31 +1,39 @@
-//! What this isolate has seen of who minted which response.
+//! What this isolate has seen of who minted which object.
 
 use std::cell::RefCell;
 
 use super::inbound::Inbound;
-use crate::request::minted::{Minted, id_in};
+use crate::request::minted::{Minted, RESPONSE, ids_in};
 use crate::request::operation::Operation;
+use crate::request::stored::Stored;
 use crate::routes::graph::{Deployment, Graph};
 
 thread_local! {
     static MINTED: RefCell<Minted> = const { RefCell::new(Minted::new()) };
 }
 
-/// The deployment that minted the response of this id, as far as is known here.
+/// The deployment that minted the object of this id, as far as is known here.
 pub fn by(id: &str, graph: &Graph) -> Option<usize> {
     MINTED.with_borrow(|minted| minted.by(id, graph))
 }
 
-/// Learns from an answer, of which `first_bytes` are known: the deployment has the response that it answered with, and knew the
-/// one that it was asked for or went on from.
+/// Learns from an answer, of which `first_bytes` are known: the deployment has what it answered with, and knew what it was
+/// asked for or went on from.
 pub fn learn(inbound: &Inbound, deployment: &Deployment, first_bytes: &[u8]) {
-    if !matches!(inbound.facts.operation, Operation::Responses | Operation::StoredResponses) {
-        return;
-    }
-    let known = inbound.stored.as_ref().map(|stored| stored.id.as_str());
-    let known = known.or(inbound.facts.previous_response_id.as_deref());
+    let facts = &inbound.facts;
+    let prefix = match facts.operation {
+        Operation::Responses | Operation::StoredResponses => RESPONSE,
+        // Not stored, unless the client says so.
+        Operation::ChatCompletions if !facts.has_side_effects => return,
+        operation if operation.is_of_stored() || operation == Operation::ChatCompletions => "",
+        _ => return,
+    };
+    let asked = inbound.stored.as_ref().and_then(|stored| stored.id.as_deref());
+    let known = asked.or(facts.previous_response_id.as_deref());
+    // What a file holds tells nothing.
+    let told = if inbound.stored.as_ref().is_some_and(Stored::is_content) { &[] } else { first_bytes };
     MINTED.with_borrow_mut(|minted| {
-        for id in known.into_iter().chain(id_in(first_bytes)) {
+        for id in known.into_iter().chain(ids_in(told, prefix)) {
             minted.learn(id, deployment);
         }
     });

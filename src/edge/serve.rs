@@ -72,7 +72,7 @@ async fn answer(
     if let Some(answer) = admin::answer(arrival, routes, env).await {
         return answer.map(Answer::Known);
     }
-    let path = path::parse(&arrival.path, &graph.prefixes);
+    let path = path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
     let is_allowed = |allow: &&str| allow.split(", ").any(|method| method == arrival.method);
     if let Some(allow) = path.allow().filter(|allow| !is_allowed(allow)) {
         return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });

@@ -104,18 +104,18 @@ pub enum ClientError {
         /// What it should use; also the value of the `Allow` header that a 405 must carry (RFC 9110, 15.5.6).
         allow: &'static str,
     },
-    /// What should be the id of a stored response cannot be one.
-    InvalidResponseId {
-        /// As it arrived.
-        id: String,
+    /// What should be the path of a stored object cannot be one.
+    InvalidObjectPath {
+        /// Below `/v1/`, as it arrived.
+        path: String,
     },
-    /// The client reaches nobody who could have stored this response.
-    ResponseNotFound {
-        /// As it arrived.
-        id: String,
+    /// The client reaches nobody who could have stored this object.
+    ObjectNotFound {
+        /// Below `/v1/`, as it arrived.
+        path: String,
     },
-    /// An operation on objects that live in one upstream account (files, batches, realtime), which the gateway does not
-    /// route.
+    /// An operation that is bound to one upstream account, or needs a connection of another kind (realtime), which the gateway
+    /// does not route.
     StatefulOperation {
         /// As it arrived.
         path: String,
@@ -129,13 +129,13 @@ impl ClientError {
             Self::InvalidJson(_)
             | Self::InvalidForm(_)
             | Self::MissingModel
-            | Self::InvalidResponseId { .. } => 400,
+            | Self::InvalidObjectPath { .. } => 400,
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
             Self::ModelNotAllowed { .. } => 403,
             Self::ModelNotFound { .. }
             | Self::DeploymentNotFound { .. }
             | Self::UnknownPath { .. }
-            | Self::ResponseNotFound { .. }
+            | Self::ObjectNotFound { .. }
             | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTooLarge { .. } => 413,
@@ -169,8 +169,8 @@ impl ClientError {
             Self::RoutesUnavailable => "routes_unavailable",
             Self::UnknownPath { .. } => "unknown_url",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::InvalidResponseId { .. } => "invalid_response_id",
-            Self::ResponseNotFound { .. } => "response_not_found",
+            Self::InvalidObjectPath { .. } => "invalid_object_path",
+            Self::ObjectNotFound { .. } => "object_not_found",
             Self::StatefulOperation { .. } => "operation_not_supported",
         }
     }
@@ -184,7 +184,7 @@ impl ClientError {
     pub fn param(&self) -> Option<&'static str> {
         match self {
             Self::ModelNotAllowed { .. } | Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
-            Self::InvalidResponseId { .. } | Self::ResponseNotFound { .. } => Some("response_id"),
+            Self::InvalidObjectPath { .. } | Self::ObjectNotFound { .. } => Some("id"),
             _ => None,
         }
     }
@@ -286,20 +286,20 @@ impl ClientError {
             Self::MethodNotAllowed { method, allow } => {
                 format!("Method {} is not allowed here. Use {allow}.", quoted(method))
             }
-            Self::InvalidResponseId { id } => format!(
-                "'{}' cannot be the id of a response. Use the id that the gateway's answer had, such as resp_abc123: up to \
-                 128 letters, digits, '_' and '-'.",
-                quoted(id)
+            Self::InvalidObjectPath { path } => format!(
+                "'{}' cannot be the path of an object. Use ids as the gateway's answers had them, such as file-abc123: up to \
+                 128 letters, digits, '_', '-' and '.', and at most 8 parts between slashes.",
+                quoted(path)
             ),
-            Self::ResponseNotFound { id } => format!(
-                "Response with id '{}' not found: no model that your key opens here stores responses. GET /v1/models \
-                 lists the models that you may use.",
-                quoted(id)
+            Self::ObjectNotFound { path } => format!(
+                "'{}' not found: no model that your key opens here leads to an account that keeps such objects. GET \
+                 /v1/models lists the models that you may use.",
+                quoted(path)
             ),
             Self::StatefulOperation { path } => format!(
-                "{} works on objects that live in one provider's account. Of such operations this gateway routes those on \
-                 stored responses: GET and DELETE /v1/responses/ID, and below it cancel and input_items. Call the provider \
-                 directly for others.",
+                "{} is bound to one provider's account in a way that this gateway does not route. It routes files, uploads, \
+                 batches, vector_stores, conversations, containers, fine_tuning, evals, assistants, threads, videos, and \
+                 stored responses and chat completions. Call the provider directly for realtime and others.",
                 quoted(path)
             ),
         }
@@ -390,9 +390,9 @@ mod tests {
             ClientError::RoutesUnavailable,
             ClientError::UnknownPath { method: "POST".into(), path: "/v1/chat/completion".into() },
             ClientError::MethodNotAllowed { method: "DELETE".into(), allow: "POST" },
-            ClientError::StatefulOperation { path: "/v1/files".into() },
-            ClientError::InvalidResponseId { id: "../files".into() },
-            ClientError::ResponseNotFound { id: "resp_1".into() },
+            ClientError::StatefulOperation { path: "/v1/realtime".into() },
+            ClientError::InvalidObjectPath { path: "files/..".into() },
+            ClientError::ObjectNotFound { path: "files/file-1".into() },
         ]
     }
 
@@ -464,8 +464,8 @@ mod tests {
                 ClientError::UnknownPath { method: words.clone(), path: more.clone() },
                 ClientError::MethodNotAllowed { method: words.clone(), allow: "POST" },
                 ClientError::StatefulOperation { path: words.clone() },
-                ClientError::InvalidResponseId { id: words.clone() },
-                ClientError::ResponseNotFound { id: words.clone() },
+                ClientError::InvalidObjectPath { path: words.clone() },
+                ClientError::ObjectNotFound { path: words.clone() },
             ] {
                 let message = error.message();
                 prop_assert!(message.chars().count() < 1000);

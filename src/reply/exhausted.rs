@@ -82,9 +82,9 @@ fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
     let parsed: Value = serde_json::from_slice(body).ok()?;
     let wrapped = wrapped(&parsed);
     let parsed = wrapped.as_ref().unwrap_or(&parsed);
-    if matches!(failure.class, ErrorClass::Auth | ErrorClass::NotFound)
-        || parsed.pointer("/error/message").is_none()
-    {
+    let is_ours = failure.class == ErrorClass::Auth
+        || (failure.class == ErrorClass::NotFound && !failure.unknown_object);
+    if is_ours || parsed.pointer("/error/message").is_none() {
         return None;
     }
     let body = wrapped.as_ref().map_or_else(|| body.clone(), |wrapped| wrapped.to_string().into_bytes());

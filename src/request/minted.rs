@@ -1,6 +1,6 @@
-//! Who minted which response, as far as one isolate has seen.
+//! Who minted which object (a response, a file, …), as far as one isolate has seen.
 //!
-//! A response lives in the account that made it, and its id does not tell whose that is. What an isolate has seen saves the
+//! An object lives in the account that made it, and its id does not tell whose that is. What an isolate has seen saves the
 //! request that goes on from it a search; what it has not seen, or has forgotten, is searched for. So nothing depends on it.
 //!
 //! Invariants: never more than [`MOST`] ids; the newest are known. Only hashes are kept, of ids as of deployments.
@@ -16,9 +16,15 @@ use crate::routes::graph::{Deployment, Graph};
 pub const MOST: usize = 4096;
 
 /// What every id of a response begins with, at OpenAI, on Azure and at servers that are compatible with them.
-const PREFIX: &str = "resp";
+pub const RESPONSE: &str = "resp";
 
-/// Who minted which response.
+/// Members by which an answer tells what its account has: itself, the first object of a list, and the results of a batch.
+const TOLD: [&str; 3] = ["\"id\"", "\"output_file_id\"", "\"error_file_id\""];
+
+/// Members by which a request that makes an object names another one, of the same account.
+const NAMED: [&str; 4] = ["\"input_file_id\"", "\"training_file\"", "\"file_id\"", "\"file_ids\""];
+
+/// Who minted which object.
 #[derive(Debug, Default)]
 pub struct Minted {
     /// From the hash of an id to that of the deployment's identity.
@@ -33,7 +39,7 @@ impl Minted {
         Self { by: BTreeMap::new(), ages: VecDeque::new() }
     }
 
-    /// Remembers that `deployment` has the response of this id.
+    /// Remembers that `deployment` has the object of this id.
     pub fn learn(&mut self, id: &str, deployment: &Deployment) {
         let id = stable_hash(id.as_bytes());
         if self.by.insert(id, stable_hash(deployment.identity.as_bytes())).is_none() {
@@ -46,7 +52,7 @@ impl Minted {
         }
     }
 
-    /// The deployment that has the response of this id, by its index in `graph`.
+    /// The deployment that has the object of this id, by its index in `graph`.
     pub fn by(&self, id: &str, graph: &Graph) -> Option<usize> {
         let identity = self.by.get(&stable_hash(id.as_bytes()))?;
         let mut deployments = graph.deployments.iter();
@@ -55,14 +61,24 @@ impl Minted {
     }
 }
 
-/// The id of the response that an answer is, by its first bytes: a JSON body, or a stream that begins with
-/// `response.created`.
-pub fn id_in(answer: &[u8]) -> Option<&str> {
-    values_of(answer, "\"id\"").find_map(|value| {
-        let value = value.strip_prefix(b"\"")?;
+/// The ids that an answer tells, by its first bytes: a JSON body, or a stream that begins with `response.created`. Of each member
+/// the first that begins with `prefix`.
+pub fn ids_in<'a>(answer: &'a [u8], prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    TOLD.into_iter().filter_map(move |member| first_id(answer, member, prefix))
+}
+
+/// The ids that a JSON body names.
+pub fn ids_named_in(body: &[u8]) -> impl Iterator<Item = &str> {
+    NAMED.into_iter().filter_map(move |member| first_id(body, member, ""))
+}
+
+/// The first id that is the value of `member`, or the first of a list there.
+fn first_id<'a>(json: &'a [u8], member: &'a str, prefix: &str) -> Option<&'a str> {
+    values_of(json, member).find_map(|value| {
+        let value = value.strip_prefix(b"[").unwrap_or(value).trim_ascii_start().strip_prefix(b"\"")?;
         let end = value.iter().position(|byte| *byte == b'"')?;
         let id = str::from_utf8(value.get(..end)?).ok()?;
-        (id.starts_with(PREFIX) && is_id(id)).then_some(id)
+        (id.starts_with(prefix) && is_id(id)).then_some(id)
     })
 }
 
@@ -91,7 +107,27 @@ mod tests {
             (r#"{"id":7}"#, None),
             ("", None),
         ] {
-            assert_eq!(id_in(answer.as_bytes()), expected, "{answer}");
+            assert_eq!(ids_in(answer.as_bytes(), RESPONSE).next(), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn the_results_of_a_batch_are_told_with_it() {
+        let answer =
+            br#"{"id":"batch_1","input_file_id":"file-0","output_file_id":"file-1","error_file_id":null}"#;
+        assert_eq!(ids_in(answer, "").collect::<Vec<_>>(), ["batch_1", "file-1"]);
+    }
+
+    #[test]
+    fn a_request_names_what_it_is_made_from() {
+        for (body, expected) in [
+            (r#"{"input_file_id":"file-1","endpoint":"/v1/embeddings"}"#, Some("file-1")),
+            (r#"{"name":"x", "file_ids" : [ "file-2", "file-3"]}"#, Some("file-2")),
+            (r#"{"file_ids":[]}"#, None),
+            (r#"{"training_file":7}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(ids_named_in(body.as_bytes()).next(), expected, "{body}");
         }
     }
 }

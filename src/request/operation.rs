@@ -20,8 +20,6 @@ pub enum Operation {
     ResponsesInputTokens,
     /// `POST responses/compact`
     ResponsesCompact,
-    /// What can be done with a response that was stored ([`super::stored`]): it names no model.
-    StoredResponses,
     /// `POST moderations`
     Moderations,
     /// `POST images/generations`
@@ -36,18 +34,44 @@ pub enum Operation {
     AudioTranscriptions,
     /// `POST audio/translations`, multipart
     AudioTranslations,
+    /// What can be done with a response that was stored. This and all below are about what an account keeps
+    /// ([`super::stored`]), and name no model.
+    StoredResponses,
+    /// `GET chat/completions`, and all below `chat/completions/{id}`
+    StoredCompletions,
+    /// `files` and all below, as with those that follow
+    Files,
+    /// `uploads`
+    Uploads,
+    /// `batches`
+    Batches,
+    /// `vector_stores`
+    VectorStores,
+    /// `conversations`
+    Conversations,
+    /// `containers`
+    Containers,
+    /// `fine_tuning`
+    FineTuning,
+    /// `evals`
+    Evals,
+    /// `assistants`
+    Assistants,
+    /// `threads`
+    Threads,
+    /// `videos`
+    Videos,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 26] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
         Self::ResponsesInputTokens,
         Self::ResponsesCompact,
-        Self::StoredResponses,
         Self::Moderations,
         Self::ImagesGenerations,
         Self::ImagesEdits,
@@ -55,14 +79,32 @@ impl Operation {
         Self::AudioSpeech,
         Self::AudioTranscriptions,
         Self::AudioTranslations,
+        Self::StoredResponses,
+        Self::StoredCompletions,
+        Self::Files,
+        Self::Uploads,
+        Self::Batches,
+        Self::VectorStores,
+        Self::Conversations,
+        Self::Containers,
+        Self::FineTuning,
+        Self::Evals,
+        Self::Assistants,
+        Self::Threads,
+        Self::Videos,
     ];
+
+    /// Whether it is about what an account keeps, and names no model.
+    pub fn is_of_stored(self) -> bool {
+        Self::StoredResponses <= self
+    }
 
     /// The operation of that [path](Self::path).
     pub fn of(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| operation.path() == path)
     }
 
-    /// The path below `/v1/`, which also names the operation in rules and logs.
+    /// The path below `/v1/`, or what it begins with, which also names the operation in rules and logs.
     pub fn path(self) -> &'static str {
         match self {
             Self::ChatCompletions => "chat/completions",
@@ -71,7 +113,6 @@ impl Operation {
             Self::Responses => "responses",
             Self::ResponsesInputTokens => "responses/input_tokens",
             Self::ResponsesCompact => "responses/compact",
-            Self::StoredResponses => "responses/{id}",
             Self::Moderations => "moderations",
             Self::ImagesGenerations => "images/generations",
             Self::ImagesEdits => "images/edits",
@@ -79,6 +120,19 @@ impl Operation {
             Self::AudioSpeech => "audio/speech",
             Self::AudioTranscriptions => "audio/transcriptions",
             Self::AudioTranslations => "audio/translations",
+            Self::StoredResponses => "responses/{id}",
+            Self::StoredCompletions => "chat/completions/{id}",
+            Self::Files => "files",
+            Self::Uploads => "uploads",
+            Self::Batches => "batches",
+            Self::VectorStores => "vector_stores",
+            Self::Conversations => "conversations",
+            Self::Containers => "containers",
+            Self::FineTuning => "fine_tuning",
+            Self::Evals => "evals",
+            Self::Assistants => "assistants",
+            Self::Threads => "threads",
+            Self::Videos => "videos",
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use super::operation::Operation;
 use super::percent;
-use super::stored::{Part, Stored};
+use super::stored::Stored;
 
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub enum Path {
     Models,
     /// One model, by its decoded name.
     Model(String),
-    /// To do something with a stored response. Its id is unchecked.
+    /// To do something with what an account keeps. Its path is unchecked.
     Stored(Stored),
-    /// Something else of OpenAI's API that lives where it was made, such as a file. It is made by a request that names no model,
-    /// so it is not routed; a client should learn that rather than doubt its URL.
+    /// Something else of OpenAI's API that is bound to an account, such as a realtime session. It is not routed; a client should
+    /// learn that rather than doubt its URL.
     Stateful,
     /// Nothing that the gateway knows.
     Unknown,
@@ -37,39 +37,34 @@ impl Path {
     /// The methods that the path takes, as the value of an `allow` header; `None` where there is nothing to call.
     pub fn allow(&self) -> Option<&'static str> {
         match self {
+            Self::Operation { operation: Operation::ChatCompletions, model: None } => Some("GET, POST"),
             Self::Operation { .. } => Some("POST"),
             Self::Models | Self::Model(_) => Some("GET"),
-            Self::Stored(stored) => Some(stored.allow()),
+            // Which of them each path takes, the account knows.
+            Self::Stored(_) => Some("GET, POST, DELETE"),
             Self::Stateful | Self::Unknown => None,
+        }
+    }
+
+    /// What the path means with this method: chat completions are made by a `POST`, and listed by a `GET` where they are stored.
+    #[must_use]
+    pub fn with_method(self, method: &str) -> Self {
+        match self {
+            Self::Operation { operation: Operation::ChatCompletions, model: None } if method == "GET" => {
+                Self::Stored(Stored::completions())
+            }
+            path => path,
         }
     }
 }
 
 /// Whether this is bound to the account or resource that made it (OpenAI's OpenAPI document, 2.3.0).
 fn is_stateful(segments: &[&str]) -> bool {
-    const ROOTS: [&str; 16] = [
-        "assistants",
-        "batches",
-        "chatkit",
-        "containers",
-        "conversations",
-        "evals",
-        "files",
-        "fine_tuning",
-        "live",
-        "realtime",
-        "responses",
-        "skills",
-        "threads",
-        "uploads",
-        "vector_stores",
-        "videos",
-    ];
-    match segments {
-        ["chat", "completions", ..] | ["audio", "voices" | "voice_consents", ..] => true,
-        [root, ..] => ROOTS.contains(root),
-        [] => false,
-    }
+    matches!(
+        segments,
+        ["chatkit" | "fine_tuning" | "live" | "realtime" | "skills", ..]
+            | ["audio", "voices" | "voice_consents", ..]
+    )
 }
 
 /// Reads a path (without its query). `prefixes` are those of path rules, without a trailing slash, longest first; any form
@@ -109,7 +104,7 @@ fn read(path: &str) -> Path {
         ["models", name @ ..] => Path::Model(percent::decode(&name.join("/"))),
         _ => match operation_at_end_of(rest) {
             Some((operation, [])) => Path::Operation { operation, model: None },
-            _ => match stored(rest) {
+            _ => match Stored::at(rest) {
                 Some(stored) => Path::Stored(stored),
                 None if is_stateful(rest) => Path::Stateful,
                 None => Path::Unknown,
@@ -118,20 +113,13 @@ fn read(path: &str) -> Path {
     }
 }
 
-fn stored(segments: &[&str]) -> Option<Stored> {
-    let (id, part) = match segments {
-        ["responses", id] => (id, Part::Whole),
-        ["responses", id, "cancel"] => (id, Part::Cancel),
-        ["responses", id, "input_items"] => (id, Part::InputItems),
-        _ => return None,
-    };
-    Some(Stored { id: (*id).to_owned(), part })
-}
-
 /// What follows `deployments/`. Clients do not encode the name (openai-python does not), and `vendor/name` is a popular way
-/// to name models: so the operation is read from the end, and all that stands before it is the model.
+/// to name models: so the operation is read from the end, and all that stands before it is the model. What an account keeps lies
+/// below no model, and Microsoft's clients write one before `batches` all the same.
 fn read_deployment(first: &str, after: &[&str]) -> Path {
-    let Some((operation, mut more)) = operation_at_end_of(after) else { return Path::Unknown };
+    let Some((operation, mut more)) = operation_at_end_of(after) else {
+        return Stored::at(after).map_or(Path::Unknown, Path::Stored);
+    };
     while let [name @ .., "v1"] = more {
         more = name;
     }
@@ -152,7 +140,7 @@ fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'
         let (before, last) = segments.split_at_checked(segments.len().checked_sub(length)?)?;
         let operation = Operation::ALL
             .into_iter()
-            .filter(|operation| *operation != Operation::StoredResponses)
+            .filter(|operation| !operation.is_of_stored())
             .find(|operation| operation.path().split('/').eq(last.iter().copied()))?;
         Some((operation, before))
     })
@@ -162,7 +150,7 @@ fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Part, Path, Stored, parse};
+    use super::{Path, Stored, parse};
     use crate::request::operation::Operation;
 
     fn prefixes() -> Vec<String> {
@@ -225,7 +213,7 @@ mod tests {
 
     #[test]
     fn every_operation_is_known_by_its_path() {
-        for operation in Operation::ALL.into_iter().filter(|other| *other != Operation::StoredResponses) {
+        for operation in Operation::ALL.into_iter().filter(|other| !other.is_of_stored()) {
             for (path, model) in [
                 (format!("/v1/{}", operation.path()), None),
                 (format!("/openai/deployments/m/{}", operation.path()), Some("m".to_owned())),
@@ -236,23 +224,33 @@ mod tests {
     }
 
     #[test]
-    fn stored_responses_are_known_in_every_form_of_a_path() {
-        let stored = |id: &str, part| Path::Stored(Stored { id: id.to_owned(), part });
+    fn what_an_account_keeps_is_known_in_every_form_of_a_path() {
+        let stored = |parts: &[&str]| Stored::at(parts).map_or(Path::Unknown, Path::Stored);
         for start in
             ["", "/v1", "/openai", "/openai/v1", "/v1/openai/v1", "/ai/azure/eu/openai/v1", "/v1/ai/azure"]
         {
-            for (end, part, allow) in [
-                ("", Part::Whole, "GET, DELETE"),
-                ("/cancel", Part::Cancel, "POST"),
-                ("/input_items", Part::InputItems, "GET"),
+            for parts in [
+                &["responses", "resp_1"][..],
+                &["responses", "resp_1", "input_items"],
+                &["chat", "completions", "chatcmpl-1"],
+                &["files"],
+                &["vector_stores", "vs_1", "files", "file-1", "content"],
             ] {
-                let path = format!("{start}/responses/resp_1{end}");
+                let path = format!("{start}/{}", parts.join("/"));
                 let read = parse(&path, &prefixes());
-                assert_eq!((&read, read.allow()), (&stored("resp_1", part), Some(allow)), "{path}");
+                assert_eq!((&read, read.allow()), (&stored(parts), Some("GET, POST, DELETE")), "{path}");
             }
         }
         // Nothing is decoded: what is no plain id is refused later.
-        assert_eq!(parse("/v1/responses/%2e%2e", &[]), stored("%2e%2e", Part::Whole));
+        assert_eq!(parse("/v1/responses/%2e%2e", &[]), stored(&["responses", "%2e%2e"]));
+        // Microsoft's clients write a model before it, and it may have the name of a prefix.
+        let batches = stored(&["batches"]);
+        assert_eq!(parse("/openai/deployments/gpt-4o/batches", &[]), batches);
+        assert_eq!(parse("/batches", &["/batches".to_owned()]), batches);
+        // Chat completions are listed where they are made.
+        let completions = Path::Stored(Stored::completions());
+        assert_eq!(parse("/v1/chat/completions", &[]).with_method("GET"), completions);
+        assert_eq!(parse("/v1/chat/completions", &[]).with_method("POST"), chat(None));
         // Operations have their names before ids have them, and so have those behind a rule's prefix.
         let compact = Path::Operation { operation: Operation::ResponsesCompact, model: None };
         assert_eq!(parse("/v1/responses/compact", &[]), compact);
@@ -271,12 +269,10 @@ mod tests {
             ("/v1/models/a%2Fb", Path::Model("a/b".to_owned())),
             ("/v1/models/a/b", Path::Model("a/b".to_owned())),
             // Bound to who made them.
-            ("/v1/responses/resp_1/more", Path::Stateful),
-            ("/v1/responses/resp_1/input_items/msg_1", Path::Stateful),
-            ("/v1/chat/completions/chatcmpl-1/messages", Path::Stateful),
-            ("/openai/files", Path::Stateful),
-            ("/v1/batches/b/cancel", Path::Stateful),
             ("/v1/realtime", Path::Stateful),
+            ("/openai/v1/realtime/client_secrets", Path::Stateful),
+            ("/v1/fine_tuning/else", Path::Stateful),
+            ("/v1/skills", Path::Stateful),
             ("/v1/audio/voices", Path::Stateful),
             // Nobody's.
             ("/", Path::Unknown),
@@ -295,7 +291,6 @@ mod tests {
             ("/ai/azurex/v1/chat/completions", Path::Unknown),
             ("/ai/prod/v1/chat/completions", Path::Unknown),
             ("/v1x/chat/completions", Path::Unknown),
-            ("/chat/completions/v1", Path::Stateful),
             ("/Chat/Completions", Path::Unknown),
         ] {
             assert_eq!(parse(path, &prefixes()), expected, "{path}");
@@ -303,8 +298,9 @@ mod tests {
     }
 
     #[test]
-    fn each_path_takes_one_method() {
-        assert_eq!(chat(None).allow(), Some("POST"));
+    fn each_path_takes_its_methods() {
+        assert_eq!(chat(None).allow(), Some("GET, POST"));
+        assert_eq!(chat(Some("m")).allow(), Some("POST"));
         assert_eq!(Path::Models.allow(), Some("GET"));
         assert_eq!(Path::Model("m".to_owned()).allow(), Some("GET"));
         assert_eq!(Path::Stateful.allow(), None);

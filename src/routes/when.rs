@@ -279,7 +279,8 @@ impl Test {
 /// A path in front of the API: not the root, no pattern, and no path of the API itself.
 fn own_prefix(prefix: &str) -> Option<&str> {
     let first = prefix.strip_prefix('/')?.split('/').next()?;
-    let mut of_the_api = Operation::ALL.iter().filter_map(|operation| operation.path().split('/').next());
+    let with_model = Operation::ALL.iter().filter(|operation| !operation.is_of_stored());
+    let mut of_the_api = with_model.filter_map(|operation| operation.path().split('/').next());
     let is_own = !first.is_empty()
         && !prefix.contains('*')
         && !matches!(first, "v1" | "openai" | "models")

@@ -48,7 +48,7 @@ pub(super) fn credentials(key: &str) -> Option<(&'static str, String)> {
 }
 
 /// Whether Azure has `operation` in this version of its API. It has no moderations (that is another service) and no image
-/// variations; Responses came late to the dated API.
+/// variations; Responses came late to the dated API, and what came after them is not in it.
 pub(super) fn supports(api: &AzureApi, operation: Operation) -> bool {
     match operation {
         Operation::Moderations | Operation::ImagesVariations => false,
@@ -57,6 +57,9 @@ pub(super) fn supports(api: &AzureApi, operation: Operation) -> bool {
         | Operation::ResponsesCompact
         | Operation::StoredResponses => {
             !matches!(api, AzureApi::Dated(version) if version.as_str() < FIRST_WITH_RESPONSES)
+        }
+        Operation::Conversations | Operation::Containers | Operation::Videos => {
+            matches!(api, AzureApi::V1 { .. })
         }
         _ => true,
     }

@@ -8,8 +8,6 @@ pub mod azure;
 pub mod headers;
 pub mod openai;
 
-use std::borrow::Cow;
-
 use crate::request::operation::Operation;
 use crate::request::percent;
 use crate::request::stored::Stored;
@@ -20,7 +18,7 @@ use crate::routes::graph::{Deployment, Upstream};
 pub struct Call<'a> {
     /// What is to be done.
     pub operation: Operation,
-    /// The stored response that it is about, if any.
+    /// What it is about of what the account keeps, if anything.
     pub stored: Option<&'a Stored>,
     /// The client's query as it arrived, without the `?`.
     pub query: &'a str,
@@ -41,7 +39,7 @@ pub struct Outgoing {
     pub url: String,
     /// Headers to set over the forwarded ones; names in lower case, values in ASCII where the configuration is.
     pub headers: Vec<(&'static str, String)>,
-    /// What to write as `model` into the body; `None` where there is no body.
+    /// What to write as `model` into the body; `None` where it goes on as it is.
     pub model: Option<String>,
 }
 
@@ -55,7 +53,7 @@ struct Address {
 /// What to send to `deployment` for `call`.
 pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
     let Call { operation, query, .. } = *call;
-    let path = call.stored.map_or(Cow::Borrowed(operation.path()), |stored| stored.path().into());
+    let path = call.stored.map_or(operation.path(), |stored| &stored.path);
     let key = deployment.api_key.reveal();
     // Bodies are passed on as they come, and a peek at one must see text.
     let mut headers = vec![("accept-encoding", "identity".to_owned())];
@@ -63,8 +61,8 @@ pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
         Upstream::OpenAi { base, model, organization, project } => {
             headers.extend(openai::credentials(key, organization.as_deref(), project.as_deref()));
             let address = match &deployment.via {
-                Some(via) => ai_gateway::openai_address(via, &path),
-                None => openai::address(base, &path),
+                Some(via) => ai_gateway::openai_address(via, path),
+                None => openai::address(base, path),
             };
             (address, model)
         }
@@ -72,7 +70,7 @@ pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
             headers.extend(azure::credentials(key));
             let address = match &deployment.via {
                 Some(via) => ai_gateway::azure_address(via, resource, name, api, operation),
-                None => azure::address(resource, name, api, operation, &path),
+                None => azure::address(resource, name, api, operation, path),
             };
             // What Azure calls a model in the body is the deployment. On dated paths it is told twice; they agree.
             (address, name)

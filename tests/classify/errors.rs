@@ -339,6 +339,22 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
             of("previous_response_id", Some("invalid_value"), "Invalid 'previous_response_id': 'x'."),
             true,
         ),
+        (
+            400,
+            of(
+                "batch_id",
+                Some("invalid_value"),
+                "Invalid 'batch_id': 'b'. Expected an ID that begins with 'batch'.",
+            ),
+            true,
+        ),
+        (400, azure("invalidPayload", "Invalid file_id, expected an ID that begin with assistants"), true),
+        // Files and stores that a request names.
+        (404, of("input_file_id", None, "Input file not found."), true),
+        (404, invalid(None, "Files [file-1] were not found"), true),
+        (404, invalid(None, "No vector store found with id 'vs_1'."), true),
+        (404, of("tools", None, "Vector store with id ['vs_1'] not found."), true),
+        (400, invalid(None, "No such File object: file-1"), true),
         // Reasoning and compactions are encrypted with the key of an organization.
         (
             400,
@@ -350,6 +366,7 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
         (400, invalid(None, "Cannot cancel a synchronous response."), false),
         (400, of("temperature", Some("invalid_value"), "Invalid 'temperature'."), false),
         (422, of("response_id", None, "Unprocessable"), false),
+        (400, of("input[3].id", None, "Invalid 'input[3].id'. Expected an ID that begins with 'fc'."), false),
     ] {
         let failure = answer(status, &[], body.to_string().as_bytes());
         assert_eq!((failure.class, failure.unknown_object), (BadRequest, unknown_object), "{status} {body}");

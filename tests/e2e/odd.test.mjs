@@ -190,7 +190,7 @@ test("a rule's prefix may have the name of something stateful", () =>
     fleet(simulator, { rules: [{ when: { path: "/live/*" }, use: "chat-eastus" }] }),
     async (gateway) => {
       await assertServedBy(await chat(gateway, {}, { path: "/live/v1/chat/completions" }), EASTUS);
-      await assertError(await chat(gateway, {}, { path: "/v1/files" }), 404, "operation_not_supported");
+      await assertError(await chat(gateway, {}, { path: "/v1/realtime" }), 404, "operation_not_supported");
     },
   ));
 

@@ -216,7 +216,7 @@ describe("a stored response", () => {
       await assertError(await get(gateway, `/v1/responses/${id}`, { key: OTHER_KEY }), 404);
       assert.deepEqual(calls(), [before[0], before[1], before[2] + 1]);
       const none = await get(gateway, `/v1/responses/${id}`, { key: "sk-switchyard-nobody" });
-      await assertError(none, 404, "response_not_found");
+      await assertError(none, 404, "object_not_found");
       await assertError(await get(gateway, `/v1/responses/${id}`, { key: "sk-wrong" }), 401, "invalid_api_key");
     }));
 
@@ -234,11 +234,11 @@ describe("a stored response", () => {
 
   test("needs a plain id and a method that it takes", () =>
     inGateway(async (gateway) => {
-      for (const id of ["resp.1", "a%2Fb", "%252e%252e", "x".repeat(129)]) {
-        await assertError(await get(gateway, `/v1/responses/${id}`), 400, "invalid_response_id");
+      for (const id of ["a:b", "a%2Fb", "%252e%252e", "x".repeat(129)]) {
+        await assertError(await get(gateway, `/v1/responses/${id}`), 400, "invalid_object_path");
       }
       const response = await get(gateway, `/v1/responses/${UNKNOWN}`, { method: "PUT" });
-      assert.equal(response.headers.get("allow"), "GET, DELETE");
+      assert.equal(response.headers.get("allow"), "GET, POST, DELETE");
       await assertError(response, 405, "method_not_allowed");
       assert.deepEqual(calls(), [0, 0, 0]);
     }));

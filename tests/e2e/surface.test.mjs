@@ -95,7 +95,7 @@ describe("requests that cannot be served", () => {
   });
 
   test("a wrong method is a 405 in OpenAI's shape that names the right one", async () => {
-    const response = await get("/v1/chat/completions");
+    const response = await get("/v1/embeddings");
     assert.match(response.headers.get("allow") ?? "", /POST/);
     await assertError(response, 405);
     await assertError(await chat(gateway, {}, { method: "DELETE" }), 405);

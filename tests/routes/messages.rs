@@ -327,7 +327,7 @@ fn warnings() {
         ),
         (
             "paths that are no operation's",
-            json!({ "rules": [{ "when": { "path": ["/exact", "/ai/chat/completions", "/v1/embeddings/", "/v1/files"] }, "use": "chat" }] }),
+            json!({ "rules": [{ "when": { "path": ["/exact", "/ai/chat/completions", "/v1/embeddings/", "/v1/realtime"] }, "use": "chat" }] }),
         ),
         ("a missing variable of a client", json!({ "clients": { "app": { "key": "${MISSING_KEY}" } } })),
         (

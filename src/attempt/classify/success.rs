@@ -43,7 +43,7 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     let answers_in_json = answers_in_json(success.operation, success.content_type);
     let body = if answers_in_json { without_mark(success.body).trim_ascii_start() } else { success.body };
     // To have deleted something may need no words.
-    let may_be_empty = success.operation == Operation::StoredResponses && success.status == 204;
+    let may_be_empty = success.operation.is_of_stored() && success.status == 204;
     if may_be_empty {
         return None;
     }
@@ -67,9 +67,8 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
         Err(NoJson::EndedEarly) => return fault(ErrorClass::Truncated, "ended_early"),
         Err(NoJson::Invalid) => return fault(ErrorClass::Unavailable, "not_json"),
     };
-    // A stored response that failed is what was asked for.
-    let is_record =
-        success.operation == Operation::StoredResponses && envelope.members.contains(&Member::Object);
+    // What is stored may have failed, a response or a batch, and is what was asked for.
+    let is_record = success.operation.is_of_stored() && envelope.members.contains(&Member::Object);
     let is_fault = !is_record && (envelope.has_failed || !envelope.has_result);
     if let Some(error) = envelope.error.filter(|_| is_fault) {
         return Some(Failure { status: Some(success.status), ..classify_event_error(&error) });
@@ -83,6 +82,11 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
 /// Whether a `content-type` header announces server-sent events.
 pub fn is_event_stream(content_type: &str) -> bool {
     essence(content_type).eq_ignore_ascii_case("text/event-stream")
+}
+
+/// Whether a `content-type` header announces JSON, or nothing.
+pub fn is_json(content_type: &str) -> bool {
+    matches!(Medium::of(content_type), Medium::Json | Medium::Unknown)
 }
 
 /// A media type without its parameters.
@@ -138,7 +142,6 @@ fn answer_members(operation: Operation) -> &'static [Member] {
         Operation::ChatCompletions | Operation::Completions => &[Choices],
         Operation::Embeddings => &[Data, Embeddings],
         Operation::Responses => &[Output, Id, Status, Object],
-        Operation::StoredResponses => &[Id, Object, Data, Output, Status],
         Operation::ResponsesInputTokens => &[InputTokens, Object],
         Operation::ResponsesCompact => &[Output, Object],
         Operation::Moderations => &[Results],
@@ -147,6 +150,7 @@ fn answer_members(operation: Operation) -> &'static [Member] {
         }
         Operation::AudioSpeech => &[Audio, Data],
         Operation::AudioTranscriptions | Operation::AudioTranslations => &[Text, Segments, Usage, Task],
+        _ => &[Id, Object, Data, Output, Status],
     }
 }
 

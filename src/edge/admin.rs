@@ -84,7 +84,7 @@ async fn health(arrival: &Arrival, routes: &Routes, env: &Env) -> Value {
             .clone()
             .find(|known| known.get("identity").and_then(Value::as_str) == Some(&deployment.identity))
     };
-    let here = routes.health.borrow().snapshot(clock::now());
+    let here = routes.with_health(|health| health.snapshot(clock::now()));
     let deployments: Vec<Value> = routes
         .graph
         .deployments
@@ -118,8 +118,7 @@ async fn switch(
             vec![found.ok_or_else(|| unknown(name, all))?]
         }
     };
-    {
-        let mut health = routes.health.borrow_mut();
+    routes.with_health(|health| {
         for deployment in &meant {
             match action {
                 Action::Drain => health.drain(deployment.id),
@@ -127,7 +126,7 @@ async fn switch(
                 Action::Reset => health.reset(deployment.id),
             }
         }
-    }
+    });
     let deployments =
         name.as_ref().map(|_| meant.iter().map(|deployment| deployment.identity.clone()).collect());
     let told = match share::objects(env, arrival) {

@@ -209,7 +209,8 @@ fn watched(
 /// Why nothing could be tried, and when to come back.
 fn none_eligible(inbound: &Inbound, node: &Rc<Node>, routes: &Routes) -> ErrorReply {
     let now = clock::now();
-    let obstacles = walk::obstacles(&routes.graph, &inbound.facts, node, &routes.health.borrow(), now);
+    let obstacles =
+        routes.with_health(|health| walk::obstacles(&routes.graph, &inbound.facts, node, health, now));
     (&ClientError::NoEligibleDeployment {
         model: node.name.clone(),
         reasons: obstacles.iter().map(ToString::to_string).collect(),

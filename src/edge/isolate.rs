@@ -18,7 +18,7 @@ use crate::balance::order::Cursors;
 use crate::health::Health;
 use crate::reply::error::ClientError;
 use crate::rng::{Rng, SplitMix64, stable_hash};
-use crate::routes::graph::Graph;
+use crate::routes::graph::{Deployment, Graph};
 use crate::routes::{Issue, compile};
 use crate::time::Millis;
 
@@ -47,7 +47,8 @@ pub struct Routes {
     pub graph: Rc<Graph>,
     /// Turns of its round-robin nodes.
     pub cursors: Cursors,
-    /// What is known of its deployments, by all requests of the isolate: those that began with earlier routes find it here too.
+    /// What is known of deployments: one for all routes of the isolate, by the ids of the current ones. Whoever has ids of their own
+    /// asks [`Self::with_health`].
     pub health: Rc<RefCell<Health>>,
     /// Further attempts that its nodes' requests may make.
     pub allowances: RefCell<Allowances>,
@@ -56,6 +57,31 @@ pub struct Routes {
     /// What is not as it should be, and does not keep it from serving.
     pub warnings: Vec<Issue>,
     hash: u64,
+}
+
+impl Routes {
+    /// Works with what is known of deployments, by the ids of these routes: a request that began with earlier ones goes on by theirs.
+    pub fn with_health<T>(&self, work: impl FnOnce(&mut Health) -> T) -> T {
+        let health = &mut *self.health.borrow_mut();
+        let current = ROUTES.with_borrow(|routes| routes.as_ref().map(|routes| Rc::clone(&routes.graph)));
+        let Some(current) = current.filter(|current| !Rc::ptr_eq(current, &self.graph)) else {
+            return work(health);
+        };
+        let earlier = &self.graph.deployments;
+        let is_new =
+            |found: &&Rc<Deployment>| earlier.iter().all(|earlier| earlier.identity != found.identity);
+        arrange(health, earlier.iter().chain(current.deployments.iter().filter(is_new)));
+        let result = work(health);
+        arrange(health, current.deployments.iter());
+        result
+    }
+}
+
+/// Gives what is known of deployments the ids of this order. Of those that are not in it, it is forgotten.
+fn arrange<'a>(health: &mut Health, order: impl Iterator<Item = &'a Rc<Deployment>>) {
+    let mut arranged = Health::new(order.map(|found| (found.identity.clone(), found.limits)));
+    arranged.adopt(std::mem::take(health));
+    *health = arranged;
 }
 
 /// Where a document came from.
@@ -195,8 +221,9 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
             let mut rng = SplitMix64::new(entropy());
             let cursors = Cursors::new(compiled.graph.node_count, &mut rng);
             let graph = Rc::new(compiled.graph);
-            let known = graph.deployments.iter().map(|found| (found.identity.clone(), found.limits));
-            let health = known_before(Health::new(known));
+            let health = ROUTES.with_borrow(|routes| routes.as_ref().map(|routes| Rc::clone(&routes.health)));
+            let health = health.unwrap_or_default();
+            arrange(&mut health.borrow_mut(), graph.deployments.iter());
             let routes = Rc::new(Routes {
                 graph,
                 cursors,
@@ -226,17 +253,6 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
             None
         }
     }
-}
-
-/// `health`, with what was known under the routes that served before.
-fn known_before(mut health: Health) -> Rc<RefCell<Health>> {
-    let Some(before) = ROUTES.with_borrow(|routes| routes.as_ref().map(|routes| Rc::clone(&routes.health)))
-    else {
-        return Rc::new(RefCell::new(health));
-    };
-    health.adopt(before.take());
-    before.replace(health);
-    before
 }
 
 /// Notes what is the matter with the document in KV, and says it once.

@@ -14,13 +14,15 @@ use crate::time::Millis;
 /// Runs one step of the core with what surrounds it, and logs the gates that moved.
 pub fn step<T>(routes: &Routes, rng: &mut dyn Rng, step: impl FnOnce(&mut Surroundings<'_>) -> T) -> T {
     let mut news = Vec::new();
-    let result = step(&mut Surroundings {
-        now: clock::now(),
-        rng,
-        cursors: &routes.cursors,
-        health: &mut routes.health.borrow_mut(),
-        allowances: &mut routes.allowances.borrow_mut(),
-        news: &mut news,
+    let result = routes.with_health(|health| {
+        step(&mut Surroundings {
+            now: clock::now(),
+            rng,
+            cursors: &routes.cursors,
+            health,
+            allowances: &mut routes.allowances.borrow_mut(),
+            news: &mut news,
+        })
     });
     tell(routes, news);
     result
@@ -38,7 +40,7 @@ pub fn tell(routes: &Routes, news: Vec<Change>) {
 /// Takes note of what the headers of an answer say of how much the deployment can take.
 pub fn heard(routes: &Routes, deployment: &Deployment, headers: &[(String, String)]) {
     if let Some(headroom) = Headroom::of(headers, &deployment.limits, clock::now()) {
-        routes.health.borrow_mut().heard(deployment.id, headroom);
+        routes.with_health(|health| health.heard(deployment.id, headroom));
     }
 }
 

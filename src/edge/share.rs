@@ -141,15 +141,15 @@ pub async fn report(routes: Rc<Routes>) {
     };
     let news = LINK.with_borrow_mut(|link| {
         let link = link.as_mut()?;
-        let (mut health, now) = (routes.health.borrow_mut(), clock::now());
+        let now = clock::now();
         link.is_settled = true;
         match answer {
             Ok(answer) => {
                 link.is_down = false;
-                Some(link.reporter.answered(&mut health, &answer, now, &mut rng))
+                Some(routes.with_health(|health| link.reporter.answered(health, &answer, now, &mut rng)))
             }
             Err(error) => {
-                link.reporter.failed(&mut health, now, &mut rng);
+                link.reporter.failed(&mut routes.health.borrow_mut(), now, &mut rng);
                 if !std::mem::replace(&mut link.is_down, true) {
                     js::warn(&format!("health: {} does not answer: {error}", objects.shard()));
                 }

@@ -40,7 +40,10 @@ describe("who gets traffic", { concurrency: 2 }, () => {
 
     test("by configured limits, counted here", () => {
       const limited = (all) => ({ ...all, openai: { ...all.openai, limits: { rpm: 60 } } });
-      return inWeather({}, async ({ gateway, options: { routes } }) => {
+      return inWeather({}, async ({ simulator, gateway, options: { routes } }) => {
+        // What a deployment says itself would come first.
+        const nothing = { "x-ratelimit-remaining-requests": "?", "x-ratelimit-remaining-tokens": "?" };
+        await simulator.fault("openai", { fault: { headers: nothing } });
         await gateway.putRoutes({ ...routes, deployments: limited(routes.deployments) });
         await eventually("the limits are known", async () => {
           await served(gateway, { model: "chat-eastus" });

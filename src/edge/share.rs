@@ -32,8 +32,8 @@ const POOL: &str = "HEALTH_POOL";
 pub const HUB: &str = "hub";
 /// What the URLs of requests to an object begin with: the path is all that it looks at.
 pub const ORIGIN: &str = "https://health/";
-/// How long an answer is waited for.
-const ANSWER_MS: Millis = 10_000;
+/// How long an answer is waited for: an administrator does not wait longer.
+const ANSWER_MS: Millis = 5_000;
 /// How often a new isolate looks whether its first snapshot is there.
 const LOOK_MS: Millis = 2;
 

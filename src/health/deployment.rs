@@ -363,9 +363,10 @@ impl Deployment {
         self.gate.share(probes, now) * self.left(now).map_or(1.0, headroom::share)
     }
 
-    /// The part of its limits that is left: by its own word, else by our count.
+    /// The part of its limits that is left: by its own word or by our count, whichever is less.
     fn left(&self, now: Millis) -> Option<f64> {
-        self.headroom(now).or_else(|| self.usage.left(&self.limits, now))
+        let by_count = self.usage.left(&self.limits, now);
+        self.headroom(now).into_iter().chain(by_count).reduce(f64::min)
     }
 
     pub(super) fn limits(&self) -> Limits {

@@ -1,4 +1,4 @@
-//! Configured limits, counted locally: for deployments that do not say how much is left.
+//! Configured limits, counted locally: for deployments that do not say how much is left, or that others have a share in.
 //!
 //! An isolate sees only what it sends itself, so what this knows is a lower bound of what is used; the first 429 tells the
 //! rest.

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
+import { chat } from "./document.mjs";
 import { after, eventually, gateOf, healthOf, inWeather, rateLimit, served, traffic } from "./weather.mjs";
 
 const SHARD = "default/enam";
@@ -213,6 +214,29 @@ describe("the link between isolates", { concurrency: 3 }, () => {
         assert.equal(await gateOf(gateway, "azure-eastus"), "closed", "it is another deployment now");
         assert.equal(calls(simulator), before);
       }));
+
+    test("does not mix deployments up for a request that began before it", () => {
+      const models = {
+        patient: { targets: ["openai", "azure-westeurope"], timeout: { headers_ms: 4000 } },
+        vectors: { targets: ["azure-eastus-embed", "openai-embed"] },
+      };
+      return inWeather({ models }, async ({ simulator, gateway, options: { routes } }) => {
+        await simulator.fault("openai", { fault: { silence: true }, when: { operation: "chat/completions" } });
+        const waiting = served(gateway, { model: "patient" });
+        await eventually("it is under way", () => calls(simulator) === 1);
+        // One more at the head of the list, and one is out where another was before.
+        await gateway.putRoutes({ ...routes, deployments: { "a-new-one": routes.deployments.openai, ...routes.deployments } });
+        await eventually("the new document serves", async () => {
+          await served(gateway, { model: "chat-eastus" });
+          return (await healthOf(gateway, "a-new-one")) !== undefined;
+        });
+        await simulator.fault("eastus", { fault: "quota", when: { operation: "embeddings" } });
+        const vectors = await chat(gateway, { model: "vectors", input: "hi", messages: undefined }, { path: "/v1/embeddings" });
+        assert.equal(vectors.headers.get("x-switchyard-deployment"), "openai-embed", await vectors.text());
+        assert.equal(await gateOf(gateway, "azure-eastus-embed"), "open");
+        assert.equal(await waiting, "azure-westeurope");
+      });
+    });
 
     test("while requests are under way lets them end by the earlier one, and leaves nothing in flight behind", () =>
       inWeather({}, async ({ simulator, gateway, options: { routes } }) => {

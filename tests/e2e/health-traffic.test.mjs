@@ -9,195 +9,201 @@ import { eventually, healthOf, inWeather, NAMES, ONCE, served, servedBy } from "
 const AZURES = ["azure-eastus", "azure-westeurope"];
 const STREAM = { stream: true };
 
-describe("traffic shifts before the first 429", { concurrency: 3 }, () => {
-  test("by what a deployment says is left", () => {
-    const models = { half: { strategy: "weighted", targets: AZURES } };
-    return inWeather({ models }, async ({ simulator, gateway }) => {
-      const headers = {
-        "x-ratelimit-limit-requests": "600",
-        "x-ratelimit-remaining-requests": "6",
-        "x-ratelimit-reset-requests": "60",
-      };
-      await simulator.fault("eastus", { fault: { headers } });
-      assert.equal(await served(gateway, { model: "chat-eastus" }), "azure-eastus");
-      const counts = await servedBy(gateway, 60, { model: "half" });
-      assert.ok(counts["azure-eastus"] < 20, JSON.stringify(counts));
-    });
-  });
-
-  test("by how full a provisioned deployment says it is", () => {
-    const models = { first: { targets: AZURES } };
-    return inWeather({ models }, async ({ simulator, gateway }) => {
-      const fault = { headers: { "azure-openai-deployment-utilization": "99.5%" } };
-      await simulator.fault("eastus", { fault });
-      assert.equal(await served(gateway, { model: "chat-eastus" }), "azure-eastus");
-      const counts = await servedBy(gateway, 40, { model: "first" });
-      assert.ok(counts["azure-eastus"] < 15, JSON.stringify(counts));
-    });
-  });
-
-  test("by configured limits, counted here", () => {
-    const limited = (all) => ({ ...all, openai: { ...all.openai, limits: { rpm: 60 } } });
-    return inWeather({}, async ({ gateway, options: { routes } }) => {
-      await gateway.putRoutes({ ...routes, deployments: limited(routes.deployments) });
-      await eventually("the limits are known", async () => {
-        await served(gateway, { model: "chat-eastus" });
-        return (await healthOf(gateway, "openai")).isolate.headroom !== null;
-      });
-      const counts = await servedBy(gateway, 40);
-      assert.ok(counts.openai >= 1 && counts.openai < 15, JSON.stringify(counts));
-    });
-  });
-});
-
-describe("the strategy", { concurrency: 3 }, () => {
-  test("latency prefers who answers faster", () => {
-    const models = { fast: { strategy: "latency", targets: AZURES } };
-    return inWeather({ models }, async ({ simulator, gateway }) => {
-      await simulator.fault("eastus", { fault: { slow_headers_ms: 500 } });
-      for (const model of ["chat-eastus", "chat-westeurope"]) await servedBy(gateway, 3, { model });
-      for (const body of [{ model: "fast" }, { model: "fast", ...STREAM }]) {
-        const counts = await servedBy(gateway, 20, body);
-        assert.ok(counts["azure-westeurope"] >= 15, JSON.stringify(counts));
-      }
-    });
-  });
-
-  test("least_busy prefers who has fewer requests in flight", () => {
-    const models = { idle: { strategy: "least_busy", targets: AZURES } };
-    return inWeather({ models }, async ({ simulator, gateway }) => {
-      await simulator.fault("eastus", { fault: { slow_headers_ms: 3000 }, times: 4 });
-      const busy = Promise.all(Array.from({ length: 4 }, () => served(gateway, { model: "chat-eastus" })));
-      await eventually("four are in flight", () => simulator.calls("eastus").length === 4);
-      assert.deepEqual(await servedBy(gateway, 10, { model: "idle" }), {
-        ...Object.fromEntries(NAMES.map((name) => [name, 0])),
-        "azure-westeurope": 10,
-      });
-      await busy;
-      const together = await Promise.all(Array.from({ length: 10 }, () => served(gateway, { model: "idle" })));
-      const onEastus = together.filter((name) => name === "azure-eastus").length;
-      assert.ok(onEastus >= 2 && onEastus <= 8, `${onEastus} of ten at once`);
-    });
-  });
-});
-
-describe("a hedge", { concurrency: 3 }, () => {
-  const hedged = (after, more) => ({ models: { hedged: { targets: NAMES, hedge: { after, max_share: 1 }, ...ONCE, ...more } } });
-
-  for (const body of [{}, STREAM]) {
-    test(`answers for a deployment that is slow, which is left and not blamed${body.stream ? ", streaming" : ""}`, () =>
-      inWeather(hedged(100), async ({ simulator, gateway }) => {
-        await simulator.fault("openai", { fault: { silence: true } });
-        const response = await chat(gateway, { model: "hedged", ...body });
-        assert.equal(response.headers.get("x-switchyard-deployment"), "azure-eastus", trail(response));
-        assert.equal(response.headers.get("x-switchyard-attempts"), "2");
-        await response.text();
-        await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
-        await eventually("nothing is in flight", async () => {
-          const { isolate } = await healthOf(gateway, "openai");
-          assert.equal(isolate.failures, 0);
-          return isolate.in_flight === 0;
-        });
-        const { isolate } = await healthOf(gateway, "azure-eastus");
-        assert.equal(isolate.successes, 1);
-      }));
-  }
-
-  test("that is slower than the first is left itself", () =>
-    inWeather(hedged(100), async ({ simulator, gateway }) => {
-      await simulator.fault("openai", { fault: { slow_headers_ms: 700 } });
-      await simulator.fault("eastus", { fault: { silence: true } });
-      assert.equal(await served(gateway, { model: "hedged" }), "openai");
-      await simulator.seen("eastus", ({ outcome }) => outcome === "aborted");
-      assert.equal((await healthOf(gateway, "azure-eastus")).isolate.failures, 0);
-    }));
-
-  test("stands in at once where the first fails, and both failing goes on to the third", () =>
-    inWeather(hedged(100), async ({ simulator, gateway }) => {
-      await simulator.fault("openai", { fault: { slow_headers_ms: 400, error: "overloaded" } });
-      await simulator.fault("eastus", { fault: { slow_headers_ms: 400, error: "overloaded" } });
-      assert.equal(await served(gateway, { model: "hedged" }), "azure-westeurope");
-    }));
-
-  test("is never made of a response that would be stored twice", () =>
-    inWeather(hedged(50, { targets: ["openai", "azure-westeurope"] }), async ({ simulator, gateway }) => {
-      await simulator.fault("openai", { fault: { slow_headers_ms: 500 } });
-      const ask = async (more) => {
-        const body = { model: "hedged", input: "hi", messages: undefined, ...more };
-        const response = await chat(gateway, body, { path: "/v1/responses" });
-        assert.equal(response.status, 200, await response.clone().text());
-        await response.text();
-        return response.headers.get("x-switchyard-deployment");
-      };
-      assert.equal(await ask({}), "openai");
-      assert.equal(simulator.calls("westeurope").length, 0);
-      assert.equal(await ask({ store: false }), "azure-westeurope");
-    }));
-
-  test("waits for what is usual, once that is known", () =>
-    inWeather(hedged("p95"), async ({ simulator, gateway }) => {
-      for (let request = 0; request < 20; request += 1) {
-        assert.match(await served(gateway, { model: "hedged" }), /^(openai|azure-eastus)$/);
-      }
-      await simulator.fault("openai", { fault: { silence: true } });
-      await eventually("one is hedged", async () => (await served(gateway, { model: "hedged" })) === "azure-eastus");
-      await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
-      assert.equal((await healthOf(gateway, "openai")).isolate.failures, 0);
-    }));
-
-  test("is made for a share of the requests and no more", () => {
-    const models = { hedged: { targets: NAMES, hedge: { after: 20, max_share: 0.25 } } };
-    return inWeather({ models }, async ({ simulator, gateway }) => {
-      await simulator.fault("openai", { fault: { slow_headers_ms: 150 } });
-      await servedBy(gateway, 20, { model: "hedged" });
-      assert.equal(simulator.calls("eastus").length, 5);
-    });
-  });
-});
-
-describe("what belongs together goes to one deployment, in every isolate:", { concurrency: 3 }, () => {
-  const ways = [
-    ["user", (key) => [{ user: key }]],
-    ["header:x-conversation", (key) => [{}, { headers: { "x-conversation": key } }]],
-    ["prompt_cache_key", (key) => [{ prompt_cache_key: key }]],
-  ];
-  for (const [by, request] of ways) {
-    test(`by ${by}`, () => {
-      const models = { sticky: { strategy: "random", targets: NAMES, sticky: { by } } };
-      return inWeather({ isolates: 3, models }, async ({ simulator, gateway }) => {
-        const where = async (isolate, key) => {
-          const [body, init] = request(key);
-          return served(isolate, { model: "sticky", ...body }, init);
+// Most of the time these tests wait: so they wait together.
+describe("who gets traffic", { concurrency: 2 }, () => {
+  describe("traffic shifts before the first 429", { concurrency: 3 }, () => {
+    test("by what a deployment says is left", () => {
+      const models = { half: { strategy: "weighted", targets: AZURES } };
+      return inWeather({ models }, async ({ simulator, gateway }) => {
+        const headers = {
+          "x-ratelimit-limit-requests": "600",
+          "x-ratelimit-remaining-requests": "6",
+          "x-ratelimit-reset-requests": "60",
         };
-        const keys = Array.from({ length: 8 }, (_, index) => `conversation-${index}-of-${by}`);
-        const favourites = new Map();
-        for (const key of keys) {
-          const found = new Set();
-          for (const isolate of [...gateway.isolates, ...gateway.isolates]) found.add(await where(isolate, key));
-          assert.equal(found.size, 1, `${key}: ${[...found]}`);
-          favourites.set(key, [...found][0]);
-        }
-        assert.ok(new Set(favourites.values()).size > 1, "keys are spread");
-        // While the favourite is down its keys spill over, and the others stay where they are.
-        const down = favourites.get(keys[0]);
-        await simulator.fault(down.replace("azure-", ""), { fault: "overloaded" });
-        for (const key of keys) {
-          const now = await where(gateway.isolates[0], key);
-          if (favourites.get(key) === down) assert.notEqual(now, down);
-          else assert.equal(now, favourites.get(key));
+        await simulator.fault("eastus", { fault: { headers } });
+        assert.equal(await served(gateway, { model: "chat-eastus" }), "azure-eastus");
+        const counts = await servedBy(gateway, 60, { model: "half" });
+        assert.ok(counts["azure-eastus"] < 20, JSON.stringify(counts));
+      });
+    });
+
+    test("by how full a provisioned deployment says it is", () => {
+      const models = { first: { targets: AZURES } };
+      return inWeather({ models }, async ({ simulator, gateway }) => {
+        const fault = { headers: { "azure-openai-deployment-utilization": "99.5%" } };
+        await simulator.fault("eastus", { fault });
+        assert.equal(await served(gateway, { model: "chat-eastus" }), "azure-eastus");
+        const counts = await servedBy(gateway, 40, { model: "first" });
+        assert.ok(counts["azure-eastus"] < 15, JSON.stringify(counts));
+      });
+    });
+
+    test("by configured limits, counted here", () => {
+      const limited = (all) => ({ ...all, openai: { ...all.openai, limits: { rpm: 60 } } });
+      return inWeather({}, async ({ simulator, gateway, options: { routes } }) => {
+        // What a deployment says itself would come first.
+        const nothing = { "x-ratelimit-remaining-requests": "?", "x-ratelimit-remaining-tokens": "?" };
+        await simulator.fault("openai", { fault: { headers: nothing } });
+        await gateway.putRoutes({ ...routes, deployments: limited(routes.deployments) });
+        await eventually("the limits are known", async () => {
+          await served(gateway, { model: "chat-eastus" });
+          return (await healthOf(gateway, "openai")).isolate.headroom !== null;
+        });
+        const counts = await servedBy(gateway, 40);
+        assert.ok(counts.openai >= 1 && counts.openai < 15, JSON.stringify(counts));
+      });
+    });
+  });
+
+  describe("the strategy", { concurrency: 3 }, () => {
+    test("latency prefers who answers faster", () => {
+      const models = { fast: { strategy: "latency", targets: AZURES } };
+      return inWeather({ models }, async ({ simulator, gateway }) => {
+        await simulator.fault("eastus", { fault: { slow_headers_ms: 500 } });
+        for (const model of ["chat-eastus", "chat-westeurope"]) await servedBy(gateway, 3, { model });
+        for (const body of [{ model: "fast" }, { model: "fast", ...STREAM }]) {
+          const counts = await servedBy(gateway, 20, body);
+          assert.ok(counts["azure-westeurope"] >= 15, JSON.stringify(counts));
         }
       });
     });
-  }
 
-  test("by client", () => {
-    const models = { sticky: { strategy: "random", targets: NAMES, sticky: { by: "client" } } };
-    return inWeather({ isolates: 2, models }, async ({ gateway }) => {
-      const found = new Set();
-      for (let round = 0; round < 8; round += 1) {
-        for (const isolate of gateway.isolates) found.add(await served(isolate, { model: "sticky" }));
-      }
-      assert.equal(found.size, 1, [...found].join());
+    test("least_busy prefers who has fewer requests in flight", () => {
+      const models = { idle: { strategy: "least_busy", targets: AZURES } };
+      return inWeather({ models }, async ({ simulator, gateway }) => {
+        await simulator.fault("eastus", { fault: { slow_headers_ms: 3000 }, times: 4 });
+        const busy = Promise.all(Array.from({ length: 4 }, () => served(gateway, { model: "chat-eastus" })));
+        await eventually("four are in flight", () => simulator.calls("eastus").length === 4);
+        assert.deepEqual(await servedBy(gateway, 10, { model: "idle" }), {
+          ...Object.fromEntries(NAMES.map((name) => [name, 0])),
+          "azure-westeurope": 10,
+        });
+        await busy;
+        const together = await Promise.all(Array.from({ length: 10 }, () => served(gateway, { model: "idle" })));
+        const onEastus = together.filter((name) => name === "azure-eastus").length;
+        assert.ok(onEastus >= 2 && onEastus <= 8, `${onEastus} of ten at once`);
+      });
+    });
+  });
+
+  describe("a hedge", { concurrency: 3 }, () => {
+    const hedged = (after, more) => ({ models: { hedged: { targets: NAMES, hedge: { after, max_share: 1 }, ...ONCE, ...more } } });
+
+    for (const body of [{}, STREAM]) {
+      test(`answers for a deployment that is slow, which is left and not blamed${body.stream ? ", streaming" : ""}`, () =>
+        inWeather(hedged(100), async ({ simulator, gateway }) => {
+          await simulator.fault("openai", { fault: { silence: true } });
+          const response = await chat(gateway, { model: "hedged", ...body });
+          assert.equal(response.headers.get("x-switchyard-deployment"), "azure-eastus", trail(response));
+          assert.equal(response.headers.get("x-switchyard-attempts"), "2");
+          await response.text();
+          await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
+          await eventually("nothing is in flight", async () => {
+            const { isolate } = await healthOf(gateway, "openai");
+            assert.equal(isolate.failures, 0);
+            return isolate.in_flight === 0;
+          });
+          const { isolate } = await healthOf(gateway, "azure-eastus");
+          assert.equal(isolate.successes, 1);
+        }));
+    }
+
+    test("that is slower than the first is left itself", () =>
+      inWeather(hedged(100), async ({ simulator, gateway }) => {
+        await simulator.fault("openai", { fault: { slow_headers_ms: 700 } });
+        await simulator.fault("eastus", { fault: { silence: true } });
+        assert.equal(await served(gateway, { model: "hedged" }), "openai");
+        await simulator.seen("eastus", ({ outcome }) => outcome === "aborted");
+        assert.equal((await healthOf(gateway, "azure-eastus")).isolate.failures, 0);
+      }));
+
+    test("stands in at once where the first fails, and both failing goes on to the third", () =>
+      inWeather(hedged(100), async ({ simulator, gateway }) => {
+        await simulator.fault("openai", { fault: { slow_headers_ms: 400, error: "overloaded" } });
+        await simulator.fault("eastus", { fault: { slow_headers_ms: 400, error: "overloaded" } });
+        assert.equal(await served(gateway, { model: "hedged" }), "azure-westeurope");
+      }));
+
+    test("is never made of a response that would be stored twice", () =>
+      inWeather(hedged(50, { targets: ["openai", "azure-westeurope"] }), async ({ simulator, gateway }) => {
+        await simulator.fault("openai", { fault: { slow_headers_ms: 500 } });
+        const ask = async (more) => {
+          const body = { model: "hedged", input: "hi", messages: undefined, ...more };
+          const response = await chat(gateway, body, { path: "/v1/responses" });
+          assert.equal(response.status, 200, await response.clone().text());
+          await response.text();
+          return response.headers.get("x-switchyard-deployment");
+        };
+        assert.equal(await ask({}), "openai");
+        assert.equal(simulator.calls("westeurope").length, 0);
+        assert.equal(await ask({ store: false }), "azure-westeurope");
+      }));
+
+    test("waits for what is usual, once that is known", () =>
+      inWeather(hedged("p95"), async ({ simulator, gateway }) => {
+        for (let request = 0; request < 20; request += 1) {
+          assert.match(await served(gateway, { model: "hedged" }), /^(openai|azure-eastus)$/);
+        }
+        await simulator.fault("openai", { fault: { silence: true } });
+        await eventually("one is hedged", async () => (await served(gateway, { model: "hedged" })) === "azure-eastus");
+        await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
+        assert.equal((await healthOf(gateway, "openai")).isolate.failures, 0);
+      }));
+
+    test("is made for a share of the requests and no more", () => {
+      const models = { hedged: { targets: NAMES, hedge: { after: 20, max_share: 0.25 } } };
+      return inWeather({ models }, async ({ simulator, gateway }) => {
+        await simulator.fault("openai", { fault: { slow_headers_ms: 150 } });
+        await servedBy(gateway, 20, { model: "hedged" });
+        assert.equal(simulator.calls("eastus").length, 5);
+      });
+    });
+  });
+
+  describe("what belongs together goes to one deployment, in every isolate:", { concurrency: 3 }, () => {
+    const ways = [
+      ["user", (key) => [{ user: key }]],
+      ["header:x-conversation", (key) => [{}, { headers: { "x-conversation": key } }]],
+      ["prompt_cache_key", (key) => [{ prompt_cache_key: key }]],
+    ];
+    for (const [by, request] of ways) {
+      test(`by ${by}`, () => {
+        const models = { sticky: { strategy: "random", targets: NAMES, sticky: { by } } };
+        return inWeather({ isolates: 3, models }, async ({ simulator, gateway }) => {
+          const where = async (isolate, key) => {
+            const [body, init] = request(key);
+            return served(isolate, { model: "sticky", ...body }, init);
+          };
+          const keys = Array.from({ length: 8 }, (_, index) => `conversation-${index}-of-${by}`);
+          const favourites = new Map();
+          for (const key of keys) {
+            const found = new Set();
+            for (const isolate of [...gateway.isolates, ...gateway.isolates]) found.add(await where(isolate, key));
+            assert.equal(found.size, 1, `${key}: ${[...found]}`);
+            favourites.set(key, [...found][0]);
+          }
+          assert.ok(new Set(favourites.values()).size > 1, "keys are spread");
+          // While the favourite is down its keys spill over, and the others stay where they are.
+          const down = favourites.get(keys[0]);
+          await simulator.fault(down.replace("azure-", ""), { fault: "overloaded" });
+          for (const key of keys) {
+            const now = await where(gateway.isolates[0], key);
+            if (favourites.get(key) === down) assert.notEqual(now, down);
+            else assert.equal(now, favourites.get(key));
+          }
+        });
+      });
+    }
+
+    test("by client", () => {
+      const models = { sticky: { strategy: "random", targets: NAMES, sticky: { by: "client" } } };
+      return inWeather({ isolates: 2, models }, async ({ gateway }) => {
+        const found = new Set();
+        for (let round = 0; round < 8; round += 1) {
+          for (const isolate of gateway.isolates) found.add(await served(isolate, { model: "sticky" }));
+        }
+        assert.equal(found.size, 1, [...found].join());
+      });
     });
   });
 });

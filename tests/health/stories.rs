@@ -341,6 +341,21 @@ fn of_two_gates_in_a_row_the_stricter_counts() {
 }
 
 #[test]
+fn of_its_own_word_and_the_configured_limits_the_scarcer_counts() {
+    for (remaining, requests, left) in [("10", 0, 0.1), ("90", 8, 0.2), ("10", 8, 0.1)] {
+        let mut health = Health::new([("a", Limits { rpm: Some(600), tpm: None })]);
+        let pairs = [("x-ratelimit-limit-requests", "100"), ("x-ratelimit-remaining-requests", remaining)];
+        let headers = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        health.heard(0, Headroom::of(&headers, &Limits::default(), START).unwrap());
+        for _ in 0..requests {
+            let _under_way = health.begin(0, Chat, 0, START);
+        }
+        let found = health.snapshot(START)[0].headroom.unwrap();
+        assert!((found - left).abs() < 1e-9, "{remaining} {requests}: {found}");
+    }
+}
+
+#[test]
 fn scarce_headroom_takes_traffic_away_before_the_first_refusal() {
     let mut isolate = Isolate::new(1);
     let headers = [

@@ -22,6 +22,9 @@ use crate::time::Millis;
 /// deployment may have room again. A provisioned deployment (PTU) that is paid for whether used or not says this all the time.
 const SPILL_MS: Millis = 1_000;
 
+/// The same for one that is known as provisioned: it is there to be used to the full, and a request that spills costs little.
+const PROVISIONED_SPILL_MS: Millis = 10_000;
+
 /// For a rate limit that says nothing of its end.
 const RATE_LIMIT_MS: Millis = 5_000;
 
@@ -329,7 +332,7 @@ impl Deployment {
     ) -> Option<Transition> {
         let reason = Reason::RateLimited { hint_ms };
         match hint_ms {
-            Some(_) if self.is_provisioned => None,
+            Some(hint_ms) if self.is_provisioned && hint_ms < PROVISIONED_SPILL_MS => None,
             // "Come back at once" from one that has just refused is no hint to follow: it would refuse every request.
             None | Some(0) => self.gate.eject(reason, jittered(RATE_LIMIT_MS, rng), now),
             Some(hint_ms) if hint_ms < SPILL_MS => None,

@@ -283,12 +283,14 @@ fn a_provisioned_deployment_that_is_full_spills_and_keeps_its_traffic() {
     let header = ("azure-openai-deployment-utilization".to_owned(), "101%".to_owned());
     let mut isolate = Isolate::new(1);
     isolate.health.heard(0, Headroom::of(&[header], &Limits::default(), START).unwrap());
-    for hint_ms in [30, 900, 4_000, 30_000] {
+    for hint_ms in [30, 900, 4_000, 9_999] {
         assert_eq!(isolate.rate_limit(hint_ms), [], "{hint_ms}");
     }
     assert_eq!(isolate.admission(), Admission::Open);
     // Once known as provisioned it need not say so again.
     assert_eq!(isolate.rate_limit(4_000), []);
+    // What takes longer is an ejection as any other.
+    assert_eq!(isolate.rate_limit(10_000).len(), 1);
     // And in milliseconds nobody is ejected, whoever it is.
     assert_eq!(Isolate::new(1).rate_limit(999), []);
 }

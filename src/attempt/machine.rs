@@ -26,10 +26,6 @@ use crate::routes::graph::{Commit, Deployment, Graph, HedgeAfter, Node, Retry};
 pub use crate::surroundings::Surroundings;
 use crate::time::Millis;
 
-/// A rate limit that ends sooner than this is a provisioned deployment that is full for a moment. To go on to the next one is how
-/// such a pair is meant to work, and takes nothing from the retry budget.
-const SPILL_MS: Millis = 1_000;
-
 /// What happened. Attempts are told apart by [`Dispatch::number`].
 #[derive(Debug)]
 pub enum Event {
@@ -206,6 +202,11 @@ impl Machine {
         &self.trail
     }
 
+    /// What was tried, once there is a reply.
+    pub fn take_trail(&mut self) -> Trail {
+        std::mem::take(&mut self.trail)
+    }
+
     /// The ticket of the attempt that is the answer, once. It is to be recorded when the answer has come to its end.
     pub fn take_ticket(&mut self) -> Option<Ticket> {
         self.ticket.take()
@@ -247,8 +248,9 @@ impl Machine {
             self.walk.forbid_storage_of(&deployment);
         }
         let next = self.walk.advance(Some(failure), around);
-        let is_spill = failure.class == ErrorClass::RateLimit
-            && failure.hint_ms.is_some_and(|ms| 0 < ms && ms < SPILL_MS);
+        // A deployment that is full for moments does not fail: to go on to the next one is how such a pair is meant to work.
+        let is_spill =
+            failure.class == ErrorClass::RateLimit && around.health.is_spill(deployment.id, failure.hint_ms);
         match next {
             Some(next) if self.may_go_on(&next, is_spill, around) => {
                 self.retries = 0;
@@ -304,13 +306,16 @@ impl Machine {
         let tokens = self.facts.input_tokens.saturating_add(self.facts.max_output_tokens.unwrap_or(0));
         let ticket = around.health.begin(deployment.id, self.facts.operation, tokens, now);
         let hedge_after_ms = self.hedge_after_ms(&deployment, around);
-        let timed_out = Failure::silent(ErrorClass::Timeout, "");
+        let alternative = || {
+            let timed_out = Failure::silent(ErrorClass::Timeout, "");
+            self.walk.alternative(&deployment, &timed_out, around.health, now)
+        };
         let limits = Limits::new(
             self.walk.timeouts(&deployment),
             self.facts.stream,
             now,
             self.walk.deadline(),
-            self.walk.alternative(&deployment, &timed_out, around.health, now),
+            alternative,
         );
         self.under_way.push(Attempt { number, deployment: Rc::clone(&deployment), ticket });
         Action::Dispatch(Dispatch { number, commit: self.walk.commit(), limits, hedge_after_ms, deployment })

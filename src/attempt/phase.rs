@@ -62,7 +62,7 @@ impl Limits {
         streamed: bool,
         started_at: Millis,
         deadline: Millis,
-        alternative: Option<Millis>,
+        alternative: impl FnOnce() -> Option<Millis>,
     ) -> Self {
         // What is configured for the phase that an attempt may hang in is taken at its word.
         let own_ms =
@@ -75,7 +75,7 @@ impl Limits {
             streamed,
             started_at,
             deadline,
-            share: alternative.map(half).filter(|_| own_ms.is_none()),
+            share: if own_ms.is_none() { alternative().map(half) } else { None },
         }
     }
 
@@ -152,7 +152,7 @@ mod tests {
             (Timeouts::default(), false, Phase::Headers, 0, 1_000_000, 1_000_000, "deadline"),
             (Timeouts::default(), true, Phase::Flowing, 5, 10, 5 + IDLE_MS, "idle"),
         ] {
-            let limits = Limits::new(timeouts, streamed, 0, deadline, None);
+            let limits = Limits::new(timeouts, streamed, 0, deadline, || None);
             assert_eq!(
                 limits.of(phase, now),
                 Limit { at, reason },
@@ -179,7 +179,7 @@ mod tests {
             // A limit of streams says nothing of an answer in one piece.
             (Timeouts { first_token_ms: Some(70), ..default }, false, next, 1_050, "share"),
         ] {
-            let limits = Limits::new(timeouts, streamed, 1_000, 1_100, alternative);
+            let limits = Limits::new(timeouts, streamed, 1_000, 1_100, || alternative);
             let limit = limits.of(Phase::Headers, 1_000);
             assert_eq!(limit, Limit { at, reason }, "{timeouts:?}, streamed: {streamed}");
         }
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_arriving_is_not_cut_for_the_sake_of_another() {
-        let limits = Limits::new(Timeouts::default(), false, 1_000, 1_100, Some(1_100));
+        let limits = Limits::new(Timeouts::default(), false, 1_000, 1_100, || Some(1_100));
         assert_eq!(limits.of(Phase::Rest, 1_060), Limit { at: 1_100, reason: "deadline" });
     }
 }

@@ -165,7 +165,7 @@ async fn drive(
         action = driving.on(event);
     };
     drop(calls);
-    let trail = driving.machine.trail().clone();
+    let trail = driving.machine.take_trail();
     let answer = match (reply, committed) {
         (Reply::Pass, Some(committed)) => {
             let ticket = driving.machine.take_ticket();

@@ -17,7 +17,7 @@ use super::arrival::Arrival;
 use super::isolate::{self, Routes};
 use super::{clock, js, learn};
 use crate::balance::nearest::location_hint;
-use crate::health::reporter::Reporter;
+use crate::health::reporter::{Reporter, UNANSWERED_MS};
 use crate::health::wire::Answer;
 use crate::request::facts::Place;
 use crate::rng::SplitMix64;
@@ -32,8 +32,6 @@ const POOL: &str = "HEALTH_POOL";
 pub const HUB: &str = "hub";
 /// What the URLs of requests to an object begin with: the path is all that it looks at.
 pub const ORIGIN: &str = "https://health/";
-/// How long an answer is waited for: an administrator does not wait longer.
-const ANSWER_MS: Millis = 5_000;
 /// How often a new isolate looks whether its first snapshot is there.
 const LOOK_MS: Millis = 2;
 
@@ -100,11 +98,11 @@ pub async fn ask(
         let text = JsFuture::from(response.text()?).await?;
         Ok((response.status(), text.as_string().unwrap_or_default()))
     };
-    match clock::until(clock::now().saturating_add(ANSWER_MS), asked).await {
+    match clock::until(clock::now().saturating_add(UNANSWERED_MS), asked).await {
         Some(Ok((200, text))) => Ok(text),
         Some(Ok((status, text))) => Err(format!("status {status}: {text}")),
         Some(Err::<_, JsValue>(error)) => Err(js::text_of(&error)),
-        None => Err(format!("no answer within {ANSWER_MS} ms")),
+        None => Err(format!("no answer within {UNANSWERED_MS} ms")),
     }
 }
 

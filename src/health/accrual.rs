@@ -1,7 +1,7 @@
 //! When failures are enough: the count that trips a gate.
 //!
-//! Two signals, because each is blind where the other sees. A run of failures finds a deployment that is down, within a few
-//! requests and however quiet the isolate; a single success hides a brown-out from it. A failure rate finds the brown-out; it
+//! Two signals, because each is blind where the other sees. A run of failures finds a deployment that is down, within a
+//! fraction of a second or a few requests, however quiet the isolate; a single success hides a brown-out from it. A failure rate finds the brown-out; it
 //! needs many requests (after linkerd's breaker, which combines the two for the same reason).
 //!
 //! What counts:
@@ -13,18 +13,16 @@
 //! - `rate_limit`, `quota`, `auth` and `not_found` are no matter of counting: the gate acts on each of them.
 //! - A client that left says nothing.
 
-use serde::{Deserialize, Serialize};
-
 use super::reason::Reason;
 use super::window::{Counts, Window};
 use crate::attempt::class::ErrorClass;
 use crate::time::Millis;
 
-/// Failures in a row that trip. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
+/// Fewest failures in a row that trip; [`least_run`] asks for more in much traffic. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
 pub const RUN: u32 = 5;
 
 /// Least requests in the window before its rate means anything.
-pub const MIN_REQUESTS: u32 = 10;
+const MIN_REQUESTS: u32 = 10;
 
 /// Whether that many failures of that many requests are too many: half of them. Below that, second attempts elsewhere serve
 /// the clients, and the deployment's capacity is still worth having.
@@ -62,7 +60,7 @@ pub struct Run {
 }
 
 /// The two signals of one deployment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Accrual {
     run: u32,
     /// When the first failure of the run became known.

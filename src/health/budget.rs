@@ -4,26 +4,24 @@
 //! Within any window of ten seconds an isolate makes at most [`SHARE`] further attempts per request plus a reserve. Gates do
 //! most of the work in an outage, but only after failures; this holds before them, and where nothing is ejected at all.
 
-use serde::{Deserialize, Serialize};
-
 use super::ring::Ring;
 use crate::time::Millis;
 
 /// Further attempts per request.
-pub const SHARE: f64 = 0.2;
+const SHARE: f64 = 0.2;
 
 /// Further attempts per second that need no traffic, for isolates with few requests: one request a second may fail over as
 /// often as it likes to (four attempts by default).
-pub const FLOOR_PER_SECOND: u32 = 3;
+const FLOOR_PER_SECOND: u32 = 3;
 
 /// What the floor comes to over the window of ten seconds; it may be spent at once, for requests come in bursts.
-pub const RESERVE: u32 = 10 * FLOOR_PER_SECOND;
+const RESERVE: u32 = 10 * FLOOR_PER_SECOND;
 
 /// Ten of them are the window.
 const BUCKET_MS: Millis = 1_000;
 
-/// The retry budget of one isolate, or of one pool in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The retry budget of one entry node in one isolate.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     requests: Ring,
     retries: Ring,
@@ -42,9 +40,6 @@ impl Budget {
     }
 
     /// A request wants a further attempt. Where this says no, it answers with what it has.
-    ///
-    /// A provisioned deployment that is full for a moment does not fail: to go on to the next one is how such a pair is meant
-    /// to work, and no reason to ask here.
     pub fn try_withdraw(&mut self, now: Millis) -> bool {
         let allowed = SHARE * f64::from(self.requests.sum(now)) + f64::from(RESERVE);
         let is_allowed = f64::from(self.retries.sum(now)) + 1.0 <= allowed;

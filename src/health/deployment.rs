@@ -1,6 +1,6 @@
 //! All that is known of one deployment, and what each outcome means for it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::accrual::{Accrual, Ended};
 use super::ewma::{Ewma, PeakEwma};
@@ -64,7 +64,7 @@ pub(super) struct Deployment {
 }
 
 /// The latest failure, of whatever class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LastError {
     /// Its class.
     pub class: ErrorClass,
@@ -73,7 +73,7 @@ pub struct LastError {
 }
 
 /// A deployment as people see it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Snapshot {
     /// Its gate.
     pub gate: View,
@@ -332,12 +332,17 @@ impl Deployment {
     ) -> Option<Transition> {
         let reason = Reason::RateLimited { hint_ms };
         match hint_ms {
-            Some(hint_ms) if self.is_provisioned && hint_ms < PROVISIONED_SPILL_MS => None,
+            _ if self.is_spill(hint_ms) => None,
             // "Come back at once" from one that has just refused is no hint to follow: it would refuse every request.
             None | Some(0) => self.gate.eject(reason, jittered(RATE_LIMIT_MS, rng), now),
-            Some(hint_ms) if hint_ms < SPILL_MS => None,
             Some(hint_ms) => self.gate.eject(reason, hint_ms, now),
         }
+    }
+
+    /// Whether a rate limit with that hint is over by the time of the next request, or worth no ejection.
+    pub(super) fn is_spill(&self, hint_ms: Option<Millis>) -> bool {
+        let shortest_ms = if self.is_provisioned { PROVISIONED_SPILL_MS } else { SPILL_MS };
+        hint_ms.is_some_and(|hint_ms| (hint_ms > 0 || self.is_provisioned) && hint_ms < shortest_ms)
     }
 
     pub(super) fn score(&self, now: Millis) -> Option<f64> {

@@ -5,8 +5,6 @@
 //! between two pieces of I/O, so that is the normal case. All samples of a moment are therefore one sample, their mean, and
 //! their order does not matter. A time before the newest one counts as the newest.
 
-use serde::{Deserialize, Serialize};
-
 use crate::time::Millis;
 
 /// The time after which an older average keeps 1/e of its weight against new samples. Answers take seconds, so this is a few
@@ -19,7 +17,7 @@ const SMOOTHING_MS: f64 = 10_000.0;
 const FADING_MS: f64 = 60_000.0;
 
 /// An average of samples that are worth the more the newer they are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ewma {
     newest: Option<Moment>,
 }
@@ -38,7 +36,7 @@ impl Ewma {
 
 /// An average that believes bad news at once and good news slowly: a sample above it becomes its value (after Finagle's and
 /// linkerd's peak EWMA). Without samples it fades, so that a deployment which was slow is tried again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PeakEwma {
     newest: Option<Moment>,
 }
@@ -56,7 +54,7 @@ impl PeakEwma {
 }
 
 /// All samples of one moment, and what came before.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Moment {
     at: Millis,
     count: u32,

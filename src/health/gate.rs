@@ -9,9 +9,10 @@
 //! ```
 //!
 //! Invariants:
-//! - An ejection is never shortened by anything but a probe that passed or an administrator.
-//! - One probe at a time: the second request is refused until the first one is back, or has been gone for longer than any
-//!   attempt takes.
+//! - An ejection is never shortened by anything but a probe that passed, an administrator, or the word of a region in which most
+//!   requests are served: that ends what one isolate alone took for an outage.
+//! - One probe at a time: the second request is refused until the first one is back, or has been gone for two minutes
+//!   ([`LOST_PROBE_MS`]).
 //! - In probation only the probe speaks; what was sent earlier ends as it may. The exceptions are facts that the deployment
 //!   states itself (a longer rate limit, quota, credential): they count whoever hears them.
 //! - After a passed probe traffic grows slowly: everyone comes back, but not in the same second.
@@ -23,7 +24,7 @@
 
 use std::fmt::{Display, Formatter};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::members::{FromJson, Members};
@@ -47,8 +48,8 @@ const JITTER: f64 = 0.25;
 /// flaps more often than that keeps growing its ejections.
 const HEALTHY_SPELL_MS: Millis = LONGEST_EJECTION_MS;
 
-/// Where nothing came of a probe for so long, it is lost: the isolate that sent it forgot it. The longest that an attempt
-/// waits for an answer by default.
+/// Where nothing came of a probe for so long, it is lost: the isolate that sent it forgot it. Longer than most attempts take; one that
+/// takes longer is joined by a second probe.
 pub const LOST_PROBE_MS: Millis = 120_000;
 
 /// When to come back while a probe is under way, or a lease for one is asked for: most are answered by then.
@@ -109,7 +110,7 @@ pub struct Refusal {
 }
 
 /// What a gate did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "to", rename_all = "snake_case")]
 pub enum Transition {
     /// It opened, or stays open for longer: no traffic until then.
@@ -134,7 +135,7 @@ impl Display for Transition {
 }
 
 /// A gate as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct View {
     /// Where it stands.
     pub state: Position,
@@ -147,7 +148,7 @@ pub struct View {
 }
 
 /// Where a gate stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Position {
     /// Traffic flows.

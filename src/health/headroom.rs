@@ -4,8 +4,6 @@
 //! (the same names with plain seconds; in older versions without the limits); Microsoft's azure-openai-benchmark, which reads
 //! `azure-openai-deployment-utilization` of provisioned deployments.
 
-use serde::{Deserialize, Serialize};
-
 use super::limits::Limits;
 use crate::attempt::retry_after;
 use crate::time::Millis;
@@ -26,14 +24,14 @@ const UTILIZATION_MS: Millis = 10_000;
 const LONGEST_MS: Millis = 300_000;
 
 /// What the headers of one answer said.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Headroom {
     requests: Option<Reading>,
     tokens: Option<Reading>,
     utilization: Option<Reading>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Reading {
     /// `0.0..=1.0`
     left: f64,

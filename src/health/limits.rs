@@ -3,13 +3,11 @@
 //! An isolate sees only what it sends itself, so what this knows is a lower bound of what is used; the first 429 tells the
 //! rest.
 
-use serde::{Deserialize, Serialize};
-
 use super::ring::Ring;
 use crate::time::Millis;
 
 /// What a deployment may be sent, if configured.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Requests a minute.
     pub rpm: Option<u32>,
@@ -18,7 +16,7 @@ pub struct Limits {
 }
 
 /// What was sent of late.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
     /// The last ten seconds.
     requests: Ring,

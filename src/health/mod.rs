@@ -50,8 +50,6 @@ pub mod wire;
 
 use std::fmt::{Display, Formatter};
 
-use serde::{Deserialize, Serialize};
-
 use crate::attempt::class::ErrorClass;
 use crate::request::operation::Operation;
 use crate::rng::Rng;
@@ -87,11 +85,6 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// The deployment that it went to.
-    pub fn deployment(&self) -> usize {
-        self.deployment
-    }
-
     /// Whether others wait for what comes of it.
     pub fn is_probe(&self) -> bool {
         self.probe.is_some() || self.operation_probe.is_some()
@@ -136,7 +129,7 @@ pub enum Outcome {
 }
 
 /// A gate has moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// Whose.
     pub deployment: usize,
@@ -144,17 +137,6 @@ pub struct Change {
     pub operation: Option<Operation>,
     /// What it did, and why.
     pub transition: Transition,
-}
-
-/// The deployment of several that will be back first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Soonest {
-    /// Which one.
-    pub deployment: usize,
-    /// When.
-    pub at: Millis,
-    /// Whether a probe is under way, so that nobody else should try it.
-    pub probing: bool,
 }
 
 impl Health {
@@ -268,6 +250,12 @@ impl Health {
         changes
     }
 
+    /// Whether a rate limit with that hint says that the deployment is full for moments only: the request goes elsewhere, and nothing
+    /// is held against it.
+    pub fn is_spill(&self, id: usize, hint_ms: Option<Millis>) -> bool {
+        self.deployments.get(id).is_some_and(|deployment| deployment.is_spill(hint_ms))
+    }
+
     /// What the headers of an answer said of how much the deployment can take, of failures as well.
     pub fn heard(&mut self, id: usize, headroom: Headroom) {
         if let Some(deployment) = self.deployments.get_mut(id) {
@@ -315,23 +303,6 @@ impl Health {
     /// The configured limits, for [`Headroom::of`].
     pub fn limits(&self, id: usize) -> Limits {
         self.deployments.get(id).map(Deployment::limits).unwrap_or_default()
-    }
-
-    /// Which of them will be back first; of equals the first. One without a probe under way is preferred. `None` where only
-    /// an administrator could bring one back.
-    pub fn soonest(
-        &self,
-        ids: impl IntoIterator<Item = usize>,
-        operation: Operation,
-        now: Millis,
-    ) -> Option<Soonest> {
-        let found = ids.into_iter().filter_map(|id| match self.admission(id, operation, now) {
-            Admission::Open | Admission::Probe => Some(Soonest { deployment: id, at: now, probing: false }),
-            Admission::Refused(refusal) => {
-                refusal.until.map(|at| Soonest { deployment: id, at, probing: refusal.probing })
-            }
-        });
-        found.min_by_key(|soonest| (soonest.probing, soonest.at))
     }
 
     /// Takes all traffic from it until [`Self::enable`].

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::members::{FromJson, Members};
@@ -94,12 +94,6 @@ fn understood(json: &Value) -> Option<Reason> {
         "drained" => Reason::Drained,
         _ => return None,
     })
-}
-
-impl<'de> Deserialize<'de> for Reason {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        Ok(understood(&Value::deserialize(deserializer)?).unwrap_or_default())
-    }
 }
 
 impl Display for Reason {

@@ -6,14 +6,15 @@
 //! ```
 //!
 //! One report is under way at a time. Where neither an answer nor a failure comes (a runtime may cut off what runs after a
-//! request), the report counts as failed after ten seconds.
+//! request), the report counts as failed after [`UNANSWERED_MS`].
 //!
-//! Urgent is: a gate moved, a probe began or ended, a lease is wanted. While the shard has room for a report a second, an urgent
-//! one goes at once. Else it waits for a random part of the time between two reports, so that urgent reports of all isolates at
+//! Urgent is: a gate moved; a probe began or ended; a lease is wanted (told at most once a second); a run of failures began (at most
+//! one such report among five others). While the shard has room for a report a second, an urgent one goes at once. Else it waits for a random part of the time between two reports, so that urgent reports of all isolates at
 //! once are no more than the scheduled ones; but a probe is one isolate's business at a time, and never waits.
 
 use super::gate::jittered;
-use super::sharing::{BASE_MS, UNANSWERED_MS, UNEASY_MS};
+pub use super::sharing::UNANSWERED_MS;
+use super::sharing::{BASE_MS, UNEASY_MS};
 use super::wire::{Answer, Id, Known, Report, VERSION};
 use super::{Change, Health};
 use crate::rng::Rng;

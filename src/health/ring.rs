@@ -5,15 +5,13 @@
 //! earlier than the newest one count as the newest, and a time a whole window earlier shows that the newest one was wrong,
 //! so everything starts over there.
 
-use serde::{Deserialize, Serialize};
-
 use crate::time::Millis;
 
 /// Buckets in a ring. Ten, so that the window's length is off by a tenth at most.
 pub const BUCKETS: usize = 10;
 
 /// A count per bucket of time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ring {
     /// 0 counts as 1.
     bucket_ms: Millis,

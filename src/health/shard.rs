@@ -9,7 +9,7 @@
 //! Invariants:
 //! - Changes are numbered. Numbers grow as long as the history (the epoch) lasts, over evictions too ([`Head`], [`Saved`]).
 //! - At most one live lease for each deployment.
-//! - An ejection is shortened only by a probe that passed, or by an administrator.
+//! - An ejection of the shard's is shortened only by a probe that passed, or by an administrator.
 //! - Memory depends on the number of deployments alone, and that is bounded.
 
 mod entry;

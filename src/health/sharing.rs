@@ -3,7 +3,8 @@
 //! Invariants:
 //! - What the isolate has ejected by itself and has not told yet, no answer closes.
 //! - A change of the shard's opens a gate once: an ejection that a probe has ended does not come back with the next answer.
-//! - Ejections only grow, except by a closing that the isolate has not learned yet, or an administrator's word.
+//! - Ejections only grow, except by a closing that the isolate has not learned yet, an administrator's word, or a shard that has been
+//!   told of the ejection and sees most requests of its region served.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub const BASE_MS: Millis = 1_000;
 pub const UNEASY_MS: Millis = 250;
 
 /// A report without an answer for so long is lost, and with it the contact.
-pub const UNANSWERED_MS: Millis = 10_000;
+pub const UNANSWERED_MS: Millis = 5_000;
 
 /// An ejection that the shard has not seen to for so long after its end, though this isolate could have heard of it.
 const OVERDUE_MS: Millis = 10_000;
@@ -44,7 +45,7 @@ pub(super) struct Sharing {
     asked_at: Option<Millis>,
     /// When the shard wants to hear again, as a length.
     next_ms: Millis,
-    /// There are deployments that the shard was not asked about yet.
+    /// The shard was asked about every deployment.
     is_complete: bool,
     urgent: Urgent,
 }
@@ -263,7 +264,13 @@ impl Deployment {
             }
             None if !self.pending.ejected && (is_closing_news || self.gate.ejected_until().is_some()) => {
                 self.gate.set_trips(record.trips);
-                let closed = self.close(record.closed_for_ms.map(|ms| now.saturating_sub(ms)));
+                // Where the region only knows better than this isolate, traffic comes back slowly all the same.
+                let since = if is_closing_news {
+                    record.closed_for_ms.map(|ms| now.saturating_sub(ms))
+                } else {
+                    Some(now)
+                };
+                let closed = self.close(since);
                 changes.extend(closed.map(|transition| (None, transition)));
             }
             None => {}

@@ -1,7 +1,5 @@
 //! How many of the latest requests went well: the last ten seconds.
 
-use serde::{Deserialize, Serialize};
-
 use super::ring::Ring;
 use crate::time::Millis;
 
@@ -10,14 +8,14 @@ use crate::time::Millis;
 const BUCKET_MS: Millis = 1_000;
 
 /// Outcomes within the last ten seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     successes: Ring,
     failures: Ring,
 }
 
 /// What a window holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Requests that were served.
     pub successes: u32,

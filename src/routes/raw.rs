@@ -113,7 +113,7 @@ pub struct HealthSharing {
     /// each comes less often. Default: 400.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000)))]
     pub reports_per_second: Option<u32>,
-    /// Longest that the first request of a new isolate waits for what the others know, in milliseconds; 0: never. Default: 30.
+    /// Longest that the first requests of a new isolate wait for what the others know, in milliseconds; 0: never. Default: 30.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 1_000)))]
     pub first_snapshot_ms: Option<u32>,
 }

@@ -119,7 +119,7 @@ fn the_hub_is_asked_at_once_with_facts_every_two_seconds_with_reports_and_else_n
     region.settle();
     assert!(region.shard.hub_at().unwrap() <= region.now);
     let _report = region.shard.report_to_hub(region.now);
-    assert_eq!(region.shard.hub_at(), Some(region.now + 10_000), "one at a time, and not for ever");
+    assert_eq!(region.shard.hub_at(), Some(region.now + 5_000), "one at a time, and not for ever");
     region.shard.hub_failed(region.now);
     assert_eq!(region.shard.hub_at(), Some(region.now + 2_000));
     region.wait(2_000);

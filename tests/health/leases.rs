@@ -161,14 +161,14 @@ fn while_the_object_is_gone_isolates_serve_and_probe_by_themselves() {
 }
 
 #[test]
-fn a_report_without_an_answer_for_ten_seconds_ends_the_contact() {
+fn a_report_without_an_answer_for_five_seconds_ends_the_contact() {
     let mut region = tripped(1);
     region.sit_out();
     assert!(matches!(region.members[0].admission(region.now), Admission::Refused(_)), "it has no lease");
     let member = &mut region.members[0];
     let _report = member.reporter.report(&mut member.health, RATE, region.now, &mut member.rng);
-    assert!(matches!(member.admission(region.now + 9_999), Admission::Refused(_)));
-    assert_eq!(member.admission(region.now + 10_000), Admission::Probe);
+    assert!(matches!(member.admission(region.now + 4_999), Admission::Refused(_)));
+    assert_eq!(member.admission(region.now + 5_000), Admission::Probe);
 }
 
 #[test]

@@ -172,8 +172,8 @@ fn an_answer_to_an_earlier_report_changes_nothing() {
     let member = &mut region.members[0];
     let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
     let answer = region.shard.report(&report, now, &mut region.rng);
-    let later = now + 10_000;
-    assert!(!member.reporter.due(&member.health, now + 9_999));
+    let later = now + 5_000;
+    assert!(!member.reporter.due(&member.health, now + 4_999));
     assert!(member.reporter.due(&member.health, later), "it is lost");
     let _again = member.reporter.report(&mut member.health, RATE, later, &mut member.rng);
     assert_eq!(member.reporter.answered(&mut member.health, &answer, later, &mut member.rng), []);

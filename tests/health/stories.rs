@@ -5,7 +5,7 @@ use switchyard::health::gate::{Admission, Position, Refusal, Transition};
 use switchyard::health::headroom::Headroom;
 use switchyard::health::limits::Limits;
 use switchyard::health::reason::Reason;
-use switchyard::health::{Change, Health, Outcome, Sample, Snapshot, Ticket};
+use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
 use switchyard::request::operation::Operation::{self, ChatCompletions as Chat, Responses};
 use switchyard::rng::SplitMix64;
 use switchyard::time::Millis;
@@ -410,39 +410,6 @@ fn the_score_is_the_latency_for_one_more_request() {
 }
 
 #[test]
-fn of_the_ejected_the_one_that_is_back_first_is_found() {
-    let mut health = Health::new(["a", "b", "c", "d"].map(|name| (name, Limits::default())));
-    let mut rng = SplitMix64::new(1);
-    for (id, hint_ms) in [(0, 30_000), (1, 10_000), (2, 10_000)] {
-        let ticket = health.begin(id, Chat, 0, START);
-        let outcome = Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) };
-        health.record(ticket, &Sample::of(outcome), START, &mut rng);
-    }
-    health.drain(3);
-    let soonest = |health: &Health, ids: &[usize]| {
-        health
-            .soonest(ids.iter().copied(), Chat, START)
-            .map(|found| (found.deployment, found.at - START, found.probing))
-    };
-    assert_eq!(soonest(&health, &[0, 1, 2, 3]), Some((1, 10_000, false)), "of equals the first");
-    assert_eq!(soonest(&health, &[3]), None, "nobody knows when");
-    assert_eq!(soonest(&health, &[]), None);
-    // It is probed before its time; the next request gets the next one.
-    let probe = health.begin(1, Chat, 0, START);
-    assert!(probe.is_probe());
-    assert_eq!(soonest(&health, &[0, 1, 2, 3]), Some((2, 10_000, false)));
-    assert_eq!(soonest(&health, &[1]), Some((1, 10_000, true)));
-    // A probe before its time that fails leaves things as they were.
-    let outcome = Outcome::Failed { class: Unavailable, hint_ms: None };
-    assert_eq!(health.record(probe, &Sample::of(outcome), START, &mut rng), []);
-    assert_eq!(soonest(&health, &[1]), Some((1, 10_000, false)));
-    // One that passes ends the ejection.
-    let probe = health.begin(1, Chat, 0, START);
-    health.record(probe, &Sample::of(Outcome::Alive), START, &mut rng);
-    assert_eq!(soonest(&health, &[0, 1, 2, 3]), Some((1, 0, false)));
-}
-
-#[test]
 fn administrators_drain_enable_and_reset() {
     let mut isolate = Isolate::new(1);
     isolate.health.drain(0);
@@ -523,21 +490,16 @@ fn the_snapshot_tells_everything_and_survives_the_wire() {
       "overdue": false
     }
     "#);
-    let wire = serde_json::to_string(&snapshot).unwrap();
-    assert_eq!(serde_json::from_str::<Vec<Snapshot>>(&wire).unwrap(), snapshot);
 }
 
 #[test]
 fn classes_and_operations_keep_their_names_on_the_wire() {
     for class in ErrorClass::ALL {
         assert_eq!(serde_json::to_value(class).unwrap(), class.name());
-        assert_eq!(serde_json::from_value::<ErrorClass>(class.name().into()).unwrap(), class);
     }
     for operation in Operation::ALL {
         assert_eq!(serde_json::to_value(operation).unwrap(), operation.path());
-        assert_eq!(serde_json::from_value::<Operation>(operation.path().into()).unwrap(), operation);
     }
-    assert!(serde_json::from_str::<Operation>("\"nothing\"").is_err());
 }
 
 #[test]

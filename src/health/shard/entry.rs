@@ -16,7 +16,7 @@ use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
 
-/// A lease that was not used for so long goes to the next who wants it.
+/// A lease has to be used within this time.
 const LEASE_MS: Millis = 5_000;
 
 /// How long the word that a lease was used may be on its way.

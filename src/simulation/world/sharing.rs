@@ -4,6 +4,7 @@ use super::isolate::First;
 use super::object::Reaction;
 use super::{Event, World, relative};
 use crate::health::Change;
+use crate::health::reporter::UNANSWERED_MS;
 use crate::health::wire::Answer;
 use crate::simulation::chance::scattered;
 use crate::simulation::log;
@@ -12,8 +13,6 @@ use crate::time::Millis;
 
 /// From an isolate to the object of its region.
 const NEAR_MS: f64 = 8.0;
-/// How long the Worker waits for an answer.
-const UNANSWERED_MS: Millis = 10_000;
 /// From an object to the hub.
 const FAR_MS: f64 = 70.0;
 

@@ -381,3 +381,26 @@ fn what_happens_while_a_report_is_lost_is_said_with_the_next() {
     let view = &region.shard.view(region.now)[0];
     assert_eq!((view.gate.until, view.successes), (Some(now + 60_000), 1));
 }
+
+#[test]
+fn what_one_isolate_alone_takes_for_an_outage_ends_with_the_word_of_its_region() {
+    let mut region = Region::new(2);
+    let now = region.now;
+    for _ in 0..40 {
+        region.members[0].attempt(ALIVE, now);
+    }
+    region.report(0);
+    for _ in 0..5 {
+        region.members[1].attempt(ALIVE, now);
+        region.members[1].attempt(failed(Unavailable), now);
+    }
+    assert!(
+        matches!(region.members[1].admission(now), Admission::Refused(_)),
+        "at once: half of its ten failed"
+    );
+    region.report(1);
+    assert_eq!(region.members[1].admission(now), Admission::Open);
+    let share = region.members[1].health.share(0, now);
+    assert!(share < 0.2, "traffic comes back slowly: {share}");
+    assert_eq!(region.members[0].admission(now), Admission::Open);
+}

@@ -9,8 +9,7 @@
 //! ```
 //!
 //! Invariants:
-//! - An ejection is never shortened by anything but a probe that passed, an administrator, or the word of a region in which most
-//!   requests are served: that ends what one isolate alone took for an outage.
+//! - An ejection is never shortened by anything but a probe that passed or an administrator.
 //! - One probe at a time: the second request is refused until the first one is back, or has been gone for two minutes
 //!   ([`LOST_PROBE_MS`]).
 //! - In probation only the probe speaks; what was sent earlier ends as it may. The exceptions are facts that the deployment
@@ -50,7 +49,7 @@ const HEALTHY_SPELL_MS: Millis = LONGEST_EJECTION_MS;
 
 /// Where nothing came of a probe for so long, it is lost: the isolate that sent it forgot it. Longer than most attempts take; one that
 /// takes longer is joined by a second probe.
-pub const LOST_PROBE_MS: Millis = 120_000;
+const LOST_PROBE_MS: Millis = 120_000;
 
 /// When to come back while a probe is under way, or a lease for one is asked for: most are answered by then.
 const PROBE_ANSWER_MS: Millis = 1_000;
@@ -104,8 +103,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// Whether a probe is under way.
     pub probing: bool,
-    /// Whether a request that has nowhere else to go may be the probe before the time is up: where this isolate decides itself
-    /// who probes, and nobody does.
+    /// Whether a request that has nowhere else to go may be the probe, while nobody is: even before the time is up where this isolate
+    /// decides itself who probes, and else from then on.
     pub may_be_forced: bool,
 }
 
@@ -175,6 +174,9 @@ pub struct Gate {
     /// Until then somebody else is known to see to it.
     #[serde(skip)]
     awaited_until: Millis,
+    /// The isolate's own ejection, in which the shard has no part.
+    #[serde(skip)]
+    is_alone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -269,14 +271,20 @@ impl Gate {
             State::Open(ejection) => (ejection, false),
             State::Probation { ejection, lost_at } => (ejection, now < lost_at),
         };
+        let probes = self.probes_of(probes);
         if !probing && self.may_probe(ejection, probes, now) {
             return Admission::Probe;
         }
         let probing = probing || (probes != Probes::Own && now < self.awaited_until);
         let soon = if probing || now >= ejection.until { now.saturating_add(PROBE_ANSWER_MS) } else { 0 };
         let until = Some(ejection.until.max(soon));
-        let may_be_forced = !probing && probes == Probes::Own;
+        let may_be_forced = !probing && (probes == Probes::Own || now >= ejection.until);
         Admission::Refused(Refusal { until, reason: ejection.reason, probing, may_be_forced })
+    }
+
+    /// Who decides on the probe of this ejection.
+    fn probes_of(&self, probes: Probes) -> Probes {
+        if self.is_alone { Probes::Own } else { probes }
     }
 
     fn may_probe(&self, ejection: Ejection, probes: Probes, now: Millis) -> bool {
@@ -298,13 +306,20 @@ impl Gate {
             State::Probation { ejection, lost_at } if now >= lost_at => ejection,
             State::Closed { .. } | State::Probation { .. } => return None,
         };
-        if probes != Probes::Own && !self.may_probe(ejection, probes, now) {
+        let probes = self.probes_of(probes);
+        let is_forced = now >= ejection.until.max(self.awaited_until);
+        if probes != Probes::Own && !is_forced && !self.may_probe(ejection, probes, now) {
             return None;
         }
         self.lease = None;
         self.probes = self.probes.wrapping_add(1);
         self.state = State::Probation { ejection, lost_at: now.saturating_add(LOST_PROBE_MS) };
         Some(self.probes)
+    }
+
+    /// Whether the shard knows of the ejection and has no part in it: then it sees to no probe either.
+    pub fn set_alone(&mut self, is_alone: bool) {
+        self.is_alone = is_alone;
     }
 
     /// The shard gives a lease. It replaces an earlier one.
@@ -365,7 +380,7 @@ impl Gate {
             return None;
         }
         self.state = State::Closed { since };
-        self.lease = None;
+        (self.lease, self.is_alone) = (None, false);
         self.awaited_until = 0;
         Some(Transition::Recovered)
     }
@@ -421,6 +436,7 @@ impl Gate {
             State::Probation { lost_at, .. } => State::Probation { ejection, lost_at },
             State::Open(_) | State::Closed { .. } => State::Open(ejection),
         };
+        self.is_alone = false;
         let is_news = running_until <= now || until - running_until >= NEWS_MS;
         is_news.then_some(Transition::Ejected { until, reason })
     }

@@ -3,8 +3,7 @@
 //! Invariants:
 //! - What the isolate has ejected by itself and has not told yet, no answer closes.
 //! - A change of the shard's opens a gate once: an ejection that a probe has ended does not come back with the next answer.
-//! - Ejections only grow, except by a closing that the isolate has not learned yet, an administrator's word, or a shard that has been
-//!   told of the ejection and sees most requests of its region served.
+//! - Ejections only grow, except by a closing that the isolate has not learned yet, or an administrator's word.
 
 use std::collections::BTreeMap;
 
@@ -262,18 +261,13 @@ impl Deployment {
                 }
                 self.gate.await_other(record.probing_ms.map_or(0, |ms| now.saturating_add(ms)));
             }
-            None if !self.pending.ejected && (is_closing_news || self.gate.ejected_until().is_some()) => {
+            None if is_closing_news && !self.pending.ejected => {
                 self.gate.set_trips(record.trips);
-                // Where the region only knows better than this isolate, traffic comes back slowly all the same.
-                let since = if is_closing_news {
-                    record.closed_for_ms.map(|ms| now.saturating_sub(ms))
-                } else {
-                    Some(now)
-                };
-                let closed = self.close(since);
+                let closed = self.close(record.closed_for_ms.map(|ms| now.saturating_sub(ms)));
                 changes.extend(closed.map(|transition| (None, transition)));
             }
-            None => {}
+            // What this isolate alone has to suffer, or takes for an outage, is its own affair.
+            None => self.gate.set_alone(!self.pending.ejected),
         }
         if let Some(latency_ms) = plausible(record.latency_ms) {
             self.regional_ms.observe(latency_ms, now);

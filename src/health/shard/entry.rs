@@ -5,7 +5,7 @@ use crate::attempt::class::ErrorClass;
 use crate::health::accrual::{Accrual, Run};
 use crate::health::deployment::LastError;
 use crate::health::ewma::{Ewma, PeakEwma};
-use crate::health::gate::{Gate, LOST_PROBE_MS, NEWS_MS};
+use crate::health::gate::{Gate, NEWS_MS};
 use crate::health::pending::Pending;
 use crate::health::reason::Reason;
 use crate::health::sharing::{BASE_MS, plausible};
@@ -18,6 +18,9 @@ use crate::time::Millis;
 
 /// A lease has to be used within this time.
 const LEASE_MS: Millis = 5_000;
+
+/// For so long nobody else gets a lease, once the probe has begun: the isolate that sent it may be gone.
+const BEGUN_MS: Millis = 30_000;
 
 /// How long the word that a lease was used may be on its way.
 const ON_ITS_WAY_MS: Millis = 1_000;
@@ -238,7 +241,7 @@ impl Entry {
         self.lease = None;
         match probe {
             Probe::Begun => {
-                let until = now.saturating_add(LOST_PROBE_MS);
+                let until = now.saturating_add(BEGUN_MS);
                 self.lease = Some(Lease { holder: reporter, from: now, until, begun: true });
             }
             Probe::Passed => {

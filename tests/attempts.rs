@@ -22,6 +22,7 @@ use switchyard::request::operation::Operation::ChatCompletions;
 use switchyard::routes::graph::{
     Destination, Graph, Hedge, HedgeAfter, Node, Retry, Strategy as Order, WhenAllEjected,
 };
+use switchyard::routes::when::Condition;
 use switchyard::time::Millis;
 
 const NOW: Millis = 1_000_000_000;
@@ -307,6 +308,57 @@ fn a_spent_retry_budget_ends_a_request_before_another_deployment_that_fails_and_
 }
 
 #[test]
+fn a_spent_retry_budget_keeps_nobody_from_a_deployment_that_works() {
+    // Behind a second try of the same one, and behind another that fails.
+    let retry = || Some(Retry { attempts: 1, ..Retry::default() });
+    for (names, failing, retry) in [
+        (vec!["a", "c"], vec![], retry()),
+        (vec!["a", "b", "c"], vec![1], None),
+        (vec!["a", "b", "c"], vec![1], retry()),
+    ] {
+        let mut here = Here::of(&names, |node| node.policy.retry = retry);
+        while here.isolate.allowances.try_again(&here.entry, NOW) {}
+        for id in failing {
+            here.eject(id, ErrorClass::Truncated, None);
+        }
+        let all_but_c = |name: &str| (name != "c").then_some(ErrorClass::Unavailable);
+        assert_eq!(here.request(all_but_c), (vec!["a".to_owned(), "c".to_owned()], Reply::Pass), "{names:?}");
+    }
+}
+
+#[test]
+fn who_wakes_to_find_the_deployment_taken_out_goes_to_what_has_come_back() {
+    let mut here = Here::of(&["a", "b"], |_| {});
+    here.eject(1, ErrorClass::RateLimit, Some(3_000));
+    let (mut machine, action) = here.start(facts());
+    let number = dispatched(action).number;
+    let failure = Failure { hint_ms: Some(3_000), ..Failure::silent(ErrorClass::RateLimit, "") };
+    let action = here.on(&mut machine, Event::Failed { number, failure });
+    assert!(matches!(action, Action::Sleep { .. }), "{action:?}");
+    here.eject(0, ErrorClass::RateLimit, Some(60_000));
+    here.now += 4_000;
+    assert_eq!(dispatched(here.on(&mut machine, Event::Woke)).deployment.name, "b");
+}
+
+#[test]
+fn what_is_left_of_an_ejection_is_told_of_those_that_could_serve() {
+    let mut build = Builder::new(&["other-case", "case", "off"]);
+    let (other, case) = (build.deployment("other-case"), build.deployment("case"));
+    let off = build.deployment("off");
+    let holds = |holds: bool| if holds { Condition::All(Vec::new()) } else { Condition::Any(Vec::new()) };
+    let inner = build.over(Order::Match(vec![holds(false), holds(true)]), vec![other, case], |_| {});
+    let entry =
+        build.over(Order::Priority, vec![Destination::Node(inner), off], |node| node.targets[1].weight = 0.0);
+    let mut here = Here::new(build, entry);
+    for (id, hint_ms) in [(0, 2_000), (1, 200_000), (2, 3_000)] {
+        here.eject(id, ErrorClass::RateLimit, Some(hint_ms));
+    }
+    let found = obstacles(&here.graph, &Rc::new(facts()), &here.entry, &here.isolate.health, NOW);
+    let left: Vec<Option<Millis>> = found.iter().map(|obstacle| obstacle.ends_in_ms(NOW)).collect();
+    assert_eq!(left, [Some(200_000)]);
+}
+
+#[test]
 fn one_healthy_deployment_serves_everybody_however_many_fail_over_at_once() {
     let mut here = Here::of(&["down", "up"], |_| {});
     // A new isolate gets a thousand requests at once, before anything is known of anybody.
@@ -443,6 +495,15 @@ fn a_hedge_stays_below_its_node_and_within_every_limit() {
     };
     assert_eq!(hedge(&mut outside(&|_| {})).as_deref(), Some("b"));
     assert_eq!(hedge(&mut outside(&|node| node.max_attempts = Some(1))), None);
+    // Nor does it go to another node that stands beside it.
+    let mut build = Builder::new(&["a", "b"]);
+    let [one, two] = ["a", "b"].map(|name| {
+        build.node_with(Order::Priority, &[name], |node| {
+            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(1), max_share: 1.0 });
+        })
+    });
+    let entry = build.over(Order::Priority, vec![Destination::Node(one), Destination::Node(two)], |_| {});
+    assert_eq!(hedge(&mut Here::new(build, entry)), None);
     let mut here = outside(&|_| {});
     here.eject(1, ErrorClass::Quota, None);
     assert_eq!(hedge(&mut here), None, "what is left stands outside of the node");

@@ -105,8 +105,8 @@ pub struct Machine {
     trail: Trail,
     /// Attempts that wait for an answer: none, one, or one and its hedge.
     under_way: Vec<Attempt>,
-    /// Whom to try again after a sleep.
-    resting: Option<Rc<Deployment>>,
+    /// Whom to try again after a sleep, and how it failed.
+    resting: Option<(Rc<Deployment>, Failure)>,
     /// Second tries of the latest deployment so far.
     retries: u32,
     is_hedged: bool,
@@ -179,10 +179,12 @@ impl Machine {
             Event::Late => self.hedge(around).unwrap_or(Action::Wait),
             Event::Woke => match self.resting.take() {
                 // Who has waited for the time that it was told goes there, whoever else is about to find out.
-                Some(deployment) if self.may_return(&deployment, around.now, around) => {
+                Some((deployment, _)) if self.may_return(&deployment, around.now, around) => {
                     self.dispatch(deployment, around)
                 }
-                _ => self.exhausted(around),
+                // It was taken out meanwhile; something else may have come back.
+                Some((deployment, failure)) => self.go_on(&deployment, &failure, around),
+                None => self.exhausted(around),
             },
             Event::ClientGone => {
                 self.abandon(around);
@@ -231,33 +233,36 @@ impl Machine {
             self.walk.forbid(&deployment);
             return Action::Wait;
         }
-        if let Some(ms) = wait_ms {
-            if !self.may_go_on(&deployment, false, around) {
-                return self.exhausted(around);
-            }
+        if let Some(ms) = wait_ms.filter(|_| self.may_go_on(&deployment, false, around)) {
             self.retries = self.retries.saturating_add(1);
             if ms == 0 {
                 return self.dispatch(deployment, around);
             }
             self.trail.wait(ms);
-            self.resting = Some(deployment);
+            self.resting = Some((deployment, failure.clone()));
             return Action::Sleep { ms };
         }
-        self.walk.forbid(&deployment);
+        self.go_on(&deployment, failure, around)
+    }
+
+    /// Goes on to the next target after `deployment` has failed.
+    fn go_on(&mut self, deployment: &Deployment, failure: &Failure, around: &mut Surroundings<'_>) -> Action {
+        self.walk.forbid(deployment);
         if failure.unknown_object {
-            self.walk.forbid_storage_of(&deployment);
+            self.walk.forbid_storage_of(deployment);
         }
-        let next = self.walk.advance(Some(failure), around);
         // A deployment that is full for moments does not fail: to go on to the next one is how such a pair is meant to work.
         let is_spill =
             failure.class == ErrorClass::RateLimit && around.health.is_spill(deployment.id, failure.hint_ms);
-        match next {
-            Some(next) if self.may_go_on(&next, is_spill, around) => {
+        while let Some(next) = self.walk.advance(Some(failure), around) {
+            if self.may_go_on(&next, is_spill, around) {
                 self.retries = 0;
-                self.dispatch(next, around)
+                return self.dispatch(next, around);
             }
-            _ => self.exhausted(around),
+            // Further on there may be one that has not failed.
+            self.walk.forbid(&next);
         }
+        self.exhausted(around)
     }
 
     /// Whether the retry budget allows a further attempt. One at a deployment that has not failed of late takes nothing from it: that

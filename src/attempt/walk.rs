@@ -111,12 +111,13 @@ impl Walk {
         deployment: &Deployment,
         around: &mut Surroundings<'_>,
     ) -> Option<(Self, Rc<Deployment>)> {
-        let (depth, ..) = self.hedging()?;
+        let (depth, hedging, _) = self.hedging()?;
         let mut ahead = self.clone();
         ahead.forbid(deployment);
         let now = around.now;
         let found = ahead.seek(None, now, &mut Choice::new(around))?;
-        (ahead.frames.len() > depth).then_some((ahead, found))
+        let still_there = ahead.frames.get(depth).and_then(|frame| frame.node.as_ref());
+        still_there.is_some_and(|node| Rc::ptr_eq(node, hedging)).then_some((ahead, found))
     }
 
     /// Whether there would be somewhere to go from `deployment` after such a failure, and until when: the nearest deadline

@@ -129,7 +129,7 @@ async fn drive(
     let mut committed = None;
     let (mut driving, mut action) = Driving::start(&inbound, &node, Rc::clone(&routes));
     let reply = loop {
-        share::go_on_reporting(&routes, &context);
+        share::go_on_reporting(&context);
         let event = match action {
             Action::Dispatch(dispatch) => {
                 holding.set(dispatch.commit == Commit::Complete);

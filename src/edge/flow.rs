@@ -60,10 +60,9 @@ pub async fn carry(mut flow: Box<Flow>, client: WritableStream) {
         js::warn(&format!("stream from {} broke after the commit point: {reason}", deployment.name));
     }
     if let Some(answering) = answering {
-        let routes = Rc::clone(answering.routes());
         answering.end(ended.outcome(), output_tokens);
-        if share::is_due(&routes) {
-            share::report(routes).await;
+        if share::is_due() {
+            share::report().await;
         }
     }
 }

@@ -56,11 +56,6 @@ impl Answering {
         Self { routes, ticket, first_token_ms }
     }
 
-    /// The routes that it came by.
-    pub fn routes(&self) -> &Rc<Routes> {
-        &self.routes
-    }
-
     /// The answer has come to its end. `output_tokens`: of the answer, where it told.
     pub fn end(mut self, outcome: Outcome, output_tokens: Option<u64>) {
         self.record(outcome, output_tokens);

@@ -150,8 +150,11 @@ impl DeploymentHealth {
 
     /// The pool of an object that is not its hub.
     fn pool_with_another_hub(&self) -> Option<String> {
-        let name = self.state.id().ok()?.name()?;
-        let (pool, region) = name.rsplit_once('/')?;
+        let name = self.state.id().ok().and_then(|id| id.name());
+        let Some((pool, region)) = name.as_deref().and_then(|name| name.rsplit_once('/')) else {
+            js::warn("health: the object does not know its name; other regions hear nothing from it");
+            return None;
+        };
         (region != HUB).then(|| pool.to_owned())
     }
 }

@@ -96,7 +96,7 @@ async fn answer(
     };
     let client = client()?;
     // Before the body is read: a new isolate learns meanwhile what the others know.
-    share::report_if_due(routes, env, arrival, context);
+    share::report_if_due(env, arrival, context);
     let (inbound, node) = receive(arrival, routes, client, asked).await?;
     Ok(Answer::Routed(inbound, node))
 }

@@ -5,7 +5,6 @@
 //! goes by what it sees itself.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -107,31 +106,34 @@ pub async fn ask(
 }
 
 /// Reports, in the background, if it is time to. The first arrival tells where this isolate is.
-pub fn report_if_due(routes: &Rc<Routes>, env: &Env, arrival: &Arrival, context: &Context) {
+pub fn report_if_due(env: &Env, arrival: &Arrival, context: &Context) {
     let is_linked = LINK.with_borrow(Option::is_some);
     if !is_linked && let Some(objects) = Objects::of(env, &arrival.place(None)) {
         let reporter = Reporter::new(isolate::entropy());
         LINK.set(Some(Link { objects, reporter, is_settled: false, is_down: false }));
     }
-    go_on_reporting(routes, context);
+    go_on_reporting(context);
 }
 
 /// The same, once [`report_if_due`] has been called.
-pub fn go_on_reporting(routes: &Rc<Routes>, context: &Context) {
-    if is_due(routes) {
-        js::wait_until(context, report(Rc::clone(routes)));
+pub fn go_on_reporting(context: &Context) {
+    if is_due() {
+        js::wait_until(context, report());
     }
 }
 
 /// Whether it is time for a report.
-pub fn is_due(routes: &Routes) -> bool {
+pub fn is_due() -> bool {
+    let Some(routes) = isolate::current() else { return false };
     LINK.with_borrow(|link| {
         link.as_ref().is_some_and(|link| link.reporter.due(&routes.health.borrow(), clock::now()))
     })
 }
 
-/// Reports, and takes what the answer says.
-pub async fn report(routes: Rc<Routes>) {
+/// Reports, and takes what the answer says. It is the health of the routes that serve new requests that has a part in this, whatever
+/// request it happens beside.
+pub async fn report() {
+    let Some(routes) = isolate::current() else { return };
     let mut rng = SplitMix64::new(isolate::entropy());
     let rate = routes.graph.settings.health.reports_per_second;
     let sent = LINK.with_borrow_mut(|link| {

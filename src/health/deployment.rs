@@ -32,9 +32,14 @@ const RATE_LIMIT_MS: Millis = 5_000;
 /// somebody who mends it and waits.
 const MENDING_MS: Millis = LONGEST_EJECTION_MS;
 
-/// An attempt that its request's deadline ended is a timeout of the deployment if it was silent for so long: the shortest that
-/// nobody would call impatient.
-const SILENCE_MS: Millis = 30_000;
+/// An attempt that its request's deadline ended is a timeout of the deployment if it was silent for so long, where nothing is known of
+/// how long it usually takes…
+const SILENCE_MS: Millis = 15_000;
+
+/// …and else for that many times what nineteen of twenty take, and for no less than [`LEAST_SILENCE_MS`]: an impatient client says
+/// nothing of the deployment.
+const USUAL_SILENCES: u64 = 3;
+const LEAST_SILENCE_MS: Millis = 5_000;
 
 /// What one isolate knows of a deployment.
 #[derive(Debug, Clone, Default)]
@@ -207,7 +212,7 @@ impl Deployment {
         let total_ms = now.saturating_sub(ticket.at);
         let failure = match sample.outcome {
             Outcome::Failed { class, hint_ms } => Some((class, hint_ms)),
-            Outcome::CutShort if sample.first_token_ms.is_none() && total_ms >= SILENCE_MS => {
+            Outcome::CutShort if sample.first_token_ms.is_none() && total_ms >= self.silence_ms() => {
                 Some((ErrorClass::Timeout, None))
             }
             Outcome::CutShort => {
@@ -241,6 +246,13 @@ impl Deployment {
             gate.released(ticket.operation_probe);
         }
         changes
+    }
+
+    /// How long a deployment may be silent that is well.
+    fn silence_ms(&self) -> Millis {
+        self.times
+            .percentile(0.95)
+            .map_or(SILENCE_MS, |usual_ms| usual_ms.saturating_mul(USUAL_SILENCES).max(LEAST_SILENCE_MS))
     }
 
     /// What is to be told of changes that came of an outcome.

@@ -46,6 +46,8 @@ pub(super) struct Sharing {
     next_ms: Millis,
     /// The shard was asked about every deployment.
     is_complete: bool,
+    /// The report under way asks about every deployment.
+    asks_for_all: bool,
     urgent: Urgent,
 }
 
@@ -80,7 +82,7 @@ impl Sharing {
     }
 
     pub(super) fn ask_for_all(&mut self) {
-        self.is_complete = false;
+        (self.is_complete, self.asks_for_all) = (false, false);
     }
 }
 
@@ -108,6 +110,7 @@ impl Health {
     /// What there is to report, by identity. It is under way from now on.
     pub(super) fn batches(&mut self, now: Millis) -> BTreeMap<String, Batch> {
         self.sharing.asked_at = Some(now);
+        self.sharing.asks_for_all = !self.sharing.is_complete;
         self.sharing.urgent = Urgent::default();
         let batches = self.deployments.iter_mut().filter_map(|deployment| {
             let batch = deployment.batch(now)?;
@@ -136,7 +139,8 @@ impl Health {
         now: Millis,
     ) -> Vec<Change> {
         let sharing = &mut self.sharing;
-        (sharing.in_contact, sharing.is_complete) = (true, true);
+        sharing.in_contact = true;
+        sharing.is_complete |= sharing.asks_for_all;
         (sharing.asked_at, sharing.next_ms) = (None, answer.next_ms);
         let is_lost = known.is_some_and(|known| known.epoch != answer.epoch);
         // Of a history that has only begun for us, resets are in our past.

@@ -55,6 +55,11 @@ export async function startGateway({
     logs, // what the Worker wrote to its console
     fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
     isolates: await Promise.all(names.map((name) => isolate(miniflare, name))),
+    // What the object of that name holds of each deployment: `default/hub`.
+    view: async (name) => {
+      const objects = await miniflare.getDurableObjectNamespace("HEALTH", FIRST);
+      return (await objects.get(objects.idFromName(name)).fetch("https://health/view")).json();
+    },
     // Has the object of that name start anew from its storage at its next call: `default/enam`.
     evict: (name) =>
       miniflare.unsafeEvictDurableObject(FIRST, "DeploymentHealth", { name }).catch((error) => {

@@ -146,6 +146,19 @@ describe("the link between isolates", { concurrency: 3 }, () => {
       }));
   });
 
+  test("tells the hub of all regions what holds everywhere, and nothing else", () =>
+    inWeather({ isolates: 1 }, async ({ simulator, gateway }) => {
+      await trip(simulator, gateway.isolates[0]);
+      await simulator.fault("eastus", { fault: "quota", times: 1 });
+      assert.equal(await served(gateway), "azure-westeurope");
+      const known = await eventually("the hub has heard of it", async () => {
+        await served(gateway);
+        const deployments = await gateway.view("default/hub");
+        return deployments.some(({ gate }) => gate.state === "open") && deployments;
+      });
+      assert.deepEqual(known.map(({ identity, gate }) => [identity.split("@")[0], gate.reason.kind]), [["azure-eastus", "quota"]]);
+    }));
+
   describe("while the object", { concurrency: 3 }, () => {
     const ways = [
       ["throws", "throws"],

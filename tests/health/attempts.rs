@@ -37,6 +37,22 @@ fn a_new_document_takes_over_what_is_known_of_its_deployments() {
 }
 
 #[test]
+fn an_answer_to_a_report_of_before_a_new_document_does_not_stand_for_one_about_all_of_it() {
+    let mut region = Region::new(1);
+    region.shard.drain("north", region.now);
+    let (member, now) = (&mut region.members[0], region.now);
+    let report = member.reporter.report(&mut member.health, 1, now, &mut member.rng);
+    let answer = region.shard.report(&report, now, &mut region.rng);
+    let mut fresh = Health::new([NAMES[0], "north"].map(|name| (name, Limits::default())));
+    fresh.adopt(&member.health);
+    member.health = fresh;
+    member.reporter.answered(&mut member.health, &answer, now, &mut member.rng);
+    region.wait(1_000);
+    region.report(0);
+    assert!(matches!(region.members[0].health.admission(1, Chat, region.now), Admission::Refused(_)));
+}
+
+#[test]
 fn a_probe_that_is_under_way_when_the_document_changes_makes_room_for_another() {
     let mut isolate = Isolate::new(1);
     isolate.trip().sit_out();
@@ -50,7 +66,7 @@ fn a_probe_that_is_under_way_when_the_document_changes_makes_room_for_another() 
 #[test]
 fn an_attempt_cut_short_says_how_slow_it_is_at_least() {
     for (after_ms, first_token_ms, counts) in
-        [(2_000, None, false), (29_999, None, false), (30_000, None, true), (90_000, Some(300), false)]
+        [(2_000, None, false), (14_999, None, false), (15_000, None, true), (90_000, Some(300), false)]
     {
         let mut region = Region::new(1);
         let ticket = region.members[0].begin(region.now);
@@ -68,6 +84,24 @@ fn an_attempt_cut_short_says_how_slow_it_is_at_least() {
         member.health.record(ticket, &Sample::of(Outcome::CutShort), now + 1, &mut member.rng);
         assert!(member.health.score(0, now + 1).unwrap() > least * 0.999);
         assert_eq!(member.health.in_flight(0, now), 0);
+    }
+}
+
+#[test]
+fn where_the_usual_time_is_known_three_of_it_are_a_silence_and_five_seconds_at_least() {
+    for (usual_ms, after_ms, counts) in
+        [(400, 4_999, false), (400, 5_000, true), (20_000, 59_999, false), (20_000, 60_000, true)]
+    {
+        let mut isolate = Isolate::new(1);
+        for _ in 0..20 {
+            let ticket = isolate.begin();
+            isolate.wait(usual_ms);
+            isolate.end(ticket, ALIVE);
+        }
+        let ticket = isolate.begin();
+        isolate.wait(after_ms);
+        isolate.end(ticket, Outcome::CutShort);
+        assert_eq!(isolate.health.is_failing(0), counts, "{usual_ms} {after_ms}");
     }
 }
 

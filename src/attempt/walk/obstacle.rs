@@ -7,7 +7,7 @@ use crate::health::Health;
 use crate::health::gate::{Admission, Refusal};
 use crate::health::reason::Reason;
 use crate::request::facts::Facts;
-use crate::routes::graph::{Deployment, Destination, Graph, Node};
+use crate::routes::graph::{Deployment, Destination, Graph, Node, Strategy, Target};
 use crate::time::Millis;
 use crate::upstream;
 
@@ -55,7 +55,16 @@ impl Walk {
             }
             Destination::Node(node) => {
                 self.frames.push(Frame::of(Rc::clone(node), 0));
-                for target in &node.targets {
+                let case = match &node.strategy {
+                    Strategy::Match(cases) => Some(cases.iter().position(|case| case.holds(&self.facts))),
+                    _ => None,
+                };
+                let is_used = |index: usize, target: &Target| {
+                    target.weight > 0.0 && case.is_none_or(|case| case == Some(index))
+                };
+                for (_, target) in
+                    node.targets.iter().enumerate().filter(|(index, target)| is_used(*index, target))
+                {
                     self.explore(&target.to, health, now, found);
                 }
                 self.frames.pop();

@@ -9,11 +9,11 @@ use worker::Env;
 
 use super::arrival::Arrival;
 use super::isolate::{self, Routes, Trouble};
-use super::object::{Action, Switch};
+use super::object::Order;
 use super::{clock, js, share};
 use crate::health::Snapshot;
 use crate::reply::error::ClientError;
-use crate::request::admin::{Path, parse};
+use crate::request::admin::{Path, Switch, parse};
 use crate::request::credentials;
 use crate::routes::graph::Deployment;
 use crate::routes::{Issue, nearest};
@@ -40,10 +40,7 @@ pub async fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Res
     Some(match path {
         Path::Routes => Ok(documents(routes)),
         Path::Health => Ok(health(arrival, routes, env).await),
-        Path::Drain(name) => switch(Action::Drain, Some(name), arrival, routes, env).await,
-        Path::Enable(name) => switch(Action::Enable, Some(name), arrival, routes, env).await,
-        Path::Reset(name) => switch(Action::Reset, Some(name), arrival, routes, env).await,
-        Path::ResetAll => switch(Action::Reset, None, arrival, routes, env).await,
+        Path::Switch(switch, name) => turn(switch, name, arrival, routes, env).await,
     })
 }
 
@@ -134,8 +131,8 @@ async fn health(arrival: &Arrival, routes: &Routes, env: &Env) -> String {
 }
 
 /// `POST /admin/api/deployments/…`: at work here at once, and wherever the object is listened to within seconds.
-async fn switch(
-    action: Action,
+async fn turn(
+    switch: Switch,
     name: Option<String>,
     arrival: &Arrival,
     routes: &Routes,
@@ -152,10 +149,10 @@ async fn switch(
     {
         let mut health = routes.health.borrow_mut();
         for deployment in &meant {
-            match action {
-                Action::Drain => health.drain(deployment.id),
-                Action::Enable => health.enable(deployment.id),
-                Action::Reset => health.reset(deployment.id),
+            match switch {
+                Switch::Drain => health.drain(deployment.id),
+                Switch::Enable => health.enable(deployment.id),
+                Switch::Reset => health.reset(deployment.id),
             }
         }
     }
@@ -164,7 +161,7 @@ async fn switch(
     let told = match share::objects(env, arrival) {
         None => Err(missing_binding()),
         Some(objects) => {
-            let order = to_json(&Switch { action, deployments });
+            let order = to_json(&Order { switch, deployments });
             // The hub keeps it for all regions; this region need not wait until its object asks there.
             match objects.ask_hub("switch", Some(order.clone())).await {
                 Ok(_) => objects.ask_shard("switch", Some(order)).await.map(drop),
@@ -177,7 +174,7 @@ async fn switch(
         ClientError::SwitchNotShared
     })?;
     let names = meant.iter().map(|deployment| deployment.name.clone()).collect();
-    Ok(to_json(&Switch { action, deployments: Some(names) }))
+    Ok(to_json(&Order { switch, deployments: Some(names) }))
 }
 
 fn missing_binding() -> String {

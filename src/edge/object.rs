@@ -23,6 +23,7 @@ use super::share::{self, BINDING, HUB, ORIGIN};
 use super::{clock, isolate, js};
 use crate::health::shard::{Head, Saved, Shard};
 use crate::health::wire::{Answer, Report};
+use crate::request::admin::Switch;
 use crate::rng::SplitMix64;
 use crate::time::Millis;
 
@@ -47,23 +48,12 @@ struct Memory {
 
 /// What an administrator wants done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Switch {
+pub struct Order {
     /// What.
-    pub action: Action,
+    #[serde(rename = "action")]
+    pub switch: Switch,
     /// With which deployments, by identity; `None`: with all.
     pub deployments: Option<Vec<String>>,
-}
-
-/// What can be done with a deployment by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Take all traffic away.
-    Drain,
-    /// Let it have traffic again.
-    Enable,
-    /// Forget what was learned about it.
-    Reset,
 }
 
 #[wasm_bindgen]
@@ -95,7 +85,7 @@ impl DeploymentHealth {
                 Err(error) => answer(400, &error.to_string()),
             },
             Some("switch") => match serde_json::from_str(&body) {
-                Ok(switch) => self.switch(&switch),
+                Ok(order) => self.switch(&order),
                 Err(error) => answer(400, &error.to_string()),
             },
             Some("view") => {
@@ -132,17 +122,17 @@ impl DeploymentHealth {
         self::answer(200, &answer.to_json())
     }
 
-    fn switch(&self, switch: &Switch) -> Result<Response, JsValue> {
-        let is_done = self.memory.with(|shard, now, _| match (&switch.deployments, switch.action) {
-            (None, Action::Reset) => {
+    fn switch(&self, order: &Order) -> Result<Response, JsValue> {
+        let is_done = self.memory.with(|shard, now, _| match (&order.deployments, order.switch) {
+            (None, Switch::Reset) => {
                 shard.reset_all();
                 true
             }
             (None, _) => false,
-            (Some(deployments), action) => deployments.iter().all(|identity| match action {
-                Action::Drain => shard.drain(identity, now),
-                Action::Enable => shard.enable(identity, now),
-                Action::Reset => shard.reset(identity, now),
+            (Some(deployments), switch) => deployments.iter().all(|identity| match switch {
+                Switch::Drain => shard.drain(identity, now),
+                Switch::Enable => shard.enable(identity, now),
+                Switch::Reset => shard.reset(identity, now),
             }),
         })?;
         if is_done { answer(200, "{}") } else { answer(400, "there is no room for it") }

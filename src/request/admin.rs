@@ -1,5 +1,7 @@
 //! The paths of the admin API.
 
+use serde::{Deserialize, Serialize};
+
 use super::percent::decode;
 
 /// What is asked of the admin API.
@@ -9,14 +11,36 @@ pub enum Path {
     Routes,
     /// `GET api/health`
     Health,
-    /// `POST api/deployments/{name}/drain`
-    Drain(String),
-    /// `POST api/deployments/{name}/enable`
-    Enable(String),
-    /// `POST api/deployments/{name}/reset`
-    Reset(String),
-    /// `POST api/deployments/reset`
-    ResetAll,
+    /// `POST api/deployments/{name}/{switch}`; without a name `POST api/deployments/reset`, for all.
+    Switch(Switch, Option<String>),
+}
+
+/// What can be done with a deployment by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// Take all traffic away.
+    Drain,
+    /// Let it have traffic again.
+    Enable,
+    /// Forget what was learned about it.
+    Reset,
+}
+
+impl Switch {
+    /// Its name in paths and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Enable => "enable",
+            Self::Reset => "reset",
+        }
+    }
+
+    /// The one of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Drain, Self::Enable, Self::Reset].into_iter().find(|switch| switch.name() == name)
+    }
 }
 
 impl Path {
@@ -24,7 +48,7 @@ impl Path {
     pub fn allow(&self) -> &'static str {
         match self {
             Self::Routes | Self::Health => "GET",
-            Self::Drain(_) | Self::Enable(_) | Self::Reset(_) | Self::ResetAll => "POST",
+            Self::Switch(..) => "POST",
         }
     }
 }
@@ -34,37 +58,36 @@ pub fn parse(path: &str) -> Option<Path> {
     match path {
         "api/routes" => return Some(Path::Routes),
         "api/health" => return Some(Path::Health),
-        "api/deployments/reset" => return Some(Path::ResetAll),
+        "api/deployments/reset" => return Some(Path::Switch(Switch::Reset, None)),
         _ => {}
     }
-    let (name, action) = path.strip_prefix("api/deployments/")?.rsplit_once('/')?;
-    let name = decode(name);
-    match action {
-        _ if name.is_empty() => None,
-        "drain" => Some(Path::Drain(name)),
-        "enable" => Some(Path::Enable(name)),
-        "reset" => Some(Path::Reset(name)),
-        _ => None,
-    }
+    let (name, switch) = path.strip_prefix("api/deployments/")?.rsplit_once('/')?;
+    let name = Some(decode(name)).filter(|name| !name.is_empty())?;
+    Some(Path::Switch(Switch::parse(switch)?, Some(name)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Switch::{Drain, Enable, Reset};
 
     #[test]
     fn each_path_has_its_meaning_and_method() {
-        let owned = str::to_owned;
+        let owned = |name: &str| Some(name.to_owned());
         for (path, expected, method) in [
             ("api/routes", Some(Path::Routes), "GET"),
             ("api/health", Some(Path::Health), "GET"),
-            ("api/deployments/reset", Some(Path::ResetAll), "POST"),
-            ("api/deployments/azure-eastus/drain", Some(Path::Drain(owned("azure-eastus"))), "POST"),
-            ("api/deployments/azure-eastus/enable", Some(Path::Enable(owned("azure-eastus"))), "POST"),
-            ("api/deployments/azure-eastus/reset", Some(Path::Reset(owned("azure-eastus"))), "POST"),
+            ("api/deployments/reset", Some(Path::Switch(Reset, None)), "POST"),
+            ("api/deployments/azure-eastus/drain", Some(Path::Switch(Drain, owned("azure-eastus"))), "POST"),
+            (
+                "api/deployments/azure-eastus/enable",
+                Some(Path::Switch(Enable, owned("azure-eastus"))),
+                "POST",
+            ),
+            ("api/deployments/azure-eastus/reset", Some(Path::Switch(Reset, owned("azure-eastus"))), "POST"),
             // A deployment may be called so.
-            ("api/deployments/reset/reset", Some(Path::Reset(owned("reset"))), "POST"),
-            ("api/deployments/a%20b%2Fc/drain", Some(Path::Drain(owned("a b/c"))), "POST"),
+            ("api/deployments/reset/reset", Some(Path::Switch(Reset, owned("reset"))), "POST"),
+            ("api/deployments/a%20b%2Fc/drain", Some(Path::Switch(Drain, owned("a b/c"))), "POST"),
             ("api/deployments//drain", None, ""),
             ("api/deployments/a/stop", None, ""),
             ("api/deployments/drain", None, ""),

@@ -168,7 +168,7 @@ mod tests {
             "/v1/chat/completions",
             // A base URL without `/v1`: AI Gateway's custom provider with the origin alone.
             "/chat/completions",
-            // A base URL with `/v1` at both ends, or AI Gateway inserting one (cloudflare/ai#476).
+            // A base URL with `/v1` at both ends, or AI Gateway inserting one.
             "/v1/v1/chat/completions",
             "/v1/v1/v1/chat/completions",
             // Azure's v1, and the dated path of operations without a deployment.

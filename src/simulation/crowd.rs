@@ -42,14 +42,11 @@ pub struct Load {
     pub reports: Vec<u32>,
     /// First reports in each second.
     pub first_reports: Vec<u32>,
-    /// Isolates that have ejected the deployment, at the end of each second.
-    pub ejected: Vec<u32>,
 }
 
 struct Isolate {
     health: Health,
     reporter: Reporter,
-    is_ejected: bool,
 }
 
 enum Event {
@@ -68,15 +65,12 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
             Isolate {
                 health: Health::new([("deployment", Limits::default())]),
                 reporter: Reporter::new(rng.next_u64()),
-                is_ejected: false,
             }
         })
         .collect();
     let mut shard = Shard::new(&mut rng);
     let seconds = (crowd.length_ms / 1_000) as usize;
-    let mut load =
-        Load { reports: vec![0; seconds], first_reports: vec![0; seconds], ejected: vec![0; seconds] };
-    let mut ejected: u32 = 0;
+    let mut load = Load { reports: vec![0; seconds], first_reports: vec![0; seconds] };
     while let Some((now, event)) = queue.take() {
         if now >= crowd.length_ms {
             break;
@@ -92,7 +86,6 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
                     queue.add(now + WAY_MS, Event::Report(number, Box::new(report)));
                 }
                 queue.add(now + interval_ms(crowd.rate, &mut rng), Event::Request(number));
-                isolate.count(&mut ejected);
             }
             Event::Report(number, report) => {
                 let counts = if report.n == 1 { &mut load.first_reports } else { &mut load.reports };
@@ -105,11 +98,7 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
             Event::Answer(number, answer) => {
                 let Some(isolate) = isolates.get_mut(number) else { continue };
                 isolate.reporter.answered(&mut isolate.health, &answer, now, &mut rng);
-                isolate.count(&mut ejected);
             }
-        }
-        if let Some(count) = load.ejected.get_mut(second) {
-            *count = ejected;
         }
     }
     load
@@ -129,15 +118,5 @@ impl Isolate {
         };
         let ticket = self.health.begin(0, ChatCompletions, 0, now);
         self.health.record(ticket, &Sample::of(outcome), now, rng);
-    }
-
-    fn count(&mut self, ejected: &mut u32) {
-        let is_ejected = self.health.ejected_until(0, ChatCompletions).is_some();
-        match (self.is_ejected, is_ejected) {
-            (false, true) => *ejected += 1,
-            (true, false) => *ejected -= 1,
-            _ => {}
-        }
-        self.is_ejected = is_ejected;
     }
 }

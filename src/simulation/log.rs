@@ -2,7 +2,6 @@
 //! the start of the run.
 
 use crate::attempt::class::ErrorClass;
-use crate::health::gate::Transition;
 use crate::time::Millis;
 
 /// What happened in a run.
@@ -14,8 +13,6 @@ pub struct Log {
     pub calls: Vec<Call>,
     /// Reports, as they arrived.
     pub reports: Vec<Arrival>,
-    /// Gates that moved.
-    pub changes: Vec<Change>,
     /// Attempts that still counted as in flight when everything had ended.
     pub left_in_flight: u32,
 }
@@ -100,19 +97,4 @@ pub struct Arrival {
     pub region: Option<usize>,
     /// Whether it is the first of its isolate.
     pub is_first: bool,
-}
-
-/// A gate that moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// When.
-    pub at: Millis,
-    /// Where.
-    pub region: usize,
-    /// At which isolate.
-    pub isolate: usize,
-    /// Whose.
-    pub deployment: usize,
-    /// How. Its times are those of the isolate's clock.
-    pub transition: Transition,
 }

@@ -70,8 +70,7 @@ fn plot(run: &Run, paint: &dyn Fn(&str, &str) -> String, text: &mut String) {
         }
         text.push_str("▕\n");
     }
-    let marks = deployments.iter().any(|deployment| !setup.weather.is_empty() && deployment.id < sent.len());
-    if marks {
+    if !setup.weather.is_empty() {
         let weather = (0..columns).map(|column| {
             let at = column as Millis * column_ms;
             let is_bad = |spell: &super::setup::Spell| spell.from < at + column_ms && at < spell.until;

@@ -91,7 +91,6 @@ impl Scenario {
         let mut setup = Setup::fair(graph, Traffic::default(), 90_000);
         (self.shape)(&mut setup);
         if choices.graph.is_some() {
-            setup.traffic.models.clear();
             setup.ranking = ranking(&setup, choices.seed);
         }
         setup.traffic.isolates = choices.isolates.unwrap_or(setup.traffic.isolates).max(1);

@@ -41,21 +41,11 @@ pub struct Traffic {
     pub impatient: f64,
     /// How long isolates live on average; `None`: as long as the world.
     pub lifetime_ms: Option<Millis>,
-    /// What clients write as `model`, in turn; empty: every model of the document.
-    pub models: Vec<String>,
 }
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self {
-            regions: 3,
-            isolates: 120,
-            rate: 3.0,
-            streamed: 0.7,
-            impatient: 0.0,
-            lifetime_ms: None,
-            models: Vec::new(),
-        }
+        Self { regions: 3, isolates: 120, rate: 3.0, streamed: 0.7, impatient: 0.0, lifetime_ms: None }
     }
 }
 
@@ -83,7 +73,7 @@ pub struct Spell {
     pub until: Millis,
 }
 
-/// What befalls an object.
+/// A time in which something befalls an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trouble {
     /// What.

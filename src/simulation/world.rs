@@ -124,11 +124,7 @@ impl World {
         let isolates: Vec<_> = (0..setup.traffic.isolates)
             .map(|number| Isolate::new(&setup.graph, number % regions, rng.next_u64()))
             .collect();
-        let models = if setup.traffic.models.is_empty() {
-            setup.graph.models.keys().cloned().collect()
-        } else {
-            setup.traffic.models.clone()
-        };
+        let models = setup.graph.models.keys().cloned().collect();
         let mut world = Self {
             now: START,
             queue: Queue::default(),
@@ -342,8 +338,7 @@ impl World {
     /// A request has made a step: gates may have moved, and a report may be due.
     fn learned(&mut self, isolate: usize) {
         if let Some(found) = self.isolates.get_mut(isolate) {
-            let news = std::mem::take(&mut found.news);
-            self.note(isolate, news);
+            found.news.clear();
         }
         self.report_if_due(isolate);
     }
@@ -446,8 +441,7 @@ impl World {
         }
         let now = self.now;
         let Some(found) = self.isolates.get_mut(isolate) else { return };
-        let changes = found.health.record(ticket, &sample, now, &mut found.rng);
-        self.note(isolate, changes);
+        found.health.record(ticket, &sample, now, &mut found.rng);
         self.report_if_due(isolate);
         self.forget(id);
     }

@@ -11,7 +11,7 @@ export { DeploymentHealth } from "./index.js";
 // `object`: how the Durable Object answers: undefined (as it does), "hangs", "throws", {status, text} in its stead, or {fields} that
 // are put into its own answers.
 const orders = { object: undefined };
-const counted = { kv_reads: 0, object_calls: 0 };
+const counted = { kv_reads: 0, object_calls: 0, reports: 0 };
 
 export default class extends WorkerEntrypoint {
   async fetch(request) {
@@ -41,18 +41,20 @@ function breaking(namespace) {
       if (name !== "getByName") return typeof value === "function" && name !== "constructor" ? value.bind(target) : value;
       return (...named) => {
         const stub = target.getByName(...named);
-        return { fetch: (...given) => answer(() => stub.fetch(...given)) };
+        const isReport = (request) => new URL(request.url ?? request).pathname === "/report";
+        return { fetch: (...given) => answer(() => stub.fetch(...given), isReport(given[0])) };
       };
     },
   });
 }
 
-async function answer(ask) {
+async function answer(ask, isReport) {
   counted.object_calls += 1;
+  if (isReport) counted.reports += 1;
   const { object } = orders;
   if (object === "hangs") return new Promise(() => {});
   if (object === "throws") throw new Error("the object is overloaded");
   if (object?.status) return new Response(object.text, { status: object.status });
   const answered = await ask();
-  return object?.fields ? Response.json({ ...(await answered.json()), ...object.fields }) : answered;
+  return object?.fields && isReport ? Response.json({ ...(await answered.json()), ...object.fields }) : answered;
 }

@@ -1,4 +1,4 @@
-//! What one isolate learns about deployments, in virtual time.
+//! What isolates learn about deployments, alone and together, in virtual time.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 

@@ -1,3 +1,5 @@
+//! Orders without health: shares of draws, tiers, turns, prices and distances.
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 

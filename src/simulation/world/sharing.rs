@@ -3,7 +3,6 @@
 use super::isolate::First;
 use super::object::Reaction;
 use super::{Event, World, relative};
-use crate::health::Change;
 use crate::health::reporter::UNANSWERED_MS;
 use crate::health::wire::Answer;
 use crate::simulation::chance::scattered;
@@ -61,8 +60,7 @@ impl World {
         let answer = text.and_then(|text| Answer::parse(text.as_bytes()).ok());
         let mut waiting = Vec::new();
         if let Some(answer) = answer {
-            let changes = isolate.reporter.answered(&mut isolate.health, &answer, now, &mut isolate.rng);
-            self.note(at, changes);
+            isolate.reporter.answered(&mut isolate.health, &answer, now, &mut isolate.rng);
         } else if n == isolate.reported {
             isolate.reporter.failed(&mut isolate.health, now, &mut isolate.rng);
         }
@@ -125,20 +123,6 @@ impl World {
         if region.is_none() {
             self.hub.restart(now);
         }
-    }
-
-    /// Notes gates of an isolate that moved.
-    pub(super) fn note(&mut self, isolate: usize, changes: Vec<Change>) {
-        let at = relative(self.now);
-        let region = self.isolates.get(isolate).map_or(0, |isolate| isolate.region);
-        let changes = changes.into_iter().filter(|change| change.operation.is_none());
-        self.log.changes.extend(changes.map(|change| log::Change {
-            at,
-            region,
-            isolate,
-            deployment: change.deployment,
-            transition: change.transition,
-        }));
     }
 
     fn trouble(&self, region: Option<usize>) -> Option<TroubleKind> {

@@ -1,14 +1,18 @@
 //! What a request does about the health of deployments: whom it passes over, what it does when all are ejected, how many further
-//! attempts it may make, and when it hedges.
+//! attempts it may make, and, in [`hedges`], when it hedges.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
+#[path = "../graphs/mod.rs"]
 mod graphs;
+mod hedges;
+mod here;
 
 use std::rc::Rc;
 
 use graphs::{Builder, Isolate, facts};
+use here::{Here, NOW, dispatched};
 use proptest::prelude::*;
 use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::failure::Failure;
@@ -18,96 +22,9 @@ use switchyard::health::gate::Position;
 use switchyard::health::reason::Reason;
 use switchyard::health::{Outcome, Sample};
 use switchyard::request::facts::Facts;
-use switchyard::request::operation::Operation::ChatCompletions;
-use switchyard::routes::graph::{
-    Destination, Graph, Hedge, HedgeAfter, Node, Retry, Strategy as Order, WhenAllEjected,
-};
+use switchyard::routes::graph::{Destination, Retry, Strategy as Order, WhenAllEjected};
 use switchyard::routes::when::Condition;
 use switchyard::time::Millis;
-
-const NOW: Millis = 1_000_000_000;
-
-/// One isolate with its graph.
-struct Here {
-    graph: Rc<Graph>,
-    entry: Rc<Node>,
-    isolate: Isolate,
-    now: Millis,
-}
-
-impl Here {
-    fn new(build: Builder, entry: Rc<Node>) -> Self {
-        let graph = build.graph();
-        let isolate = Isolate::new(&graph, 1);
-        Self { graph, entry, isolate, now: NOW }
-    }
-
-    /// Deployments of these names in the order of preference.
-    fn of(names: &[&str], change: impl FnOnce(&mut Node)) -> Self {
-        let mut build = Builder::new(names);
-        let entry = build.node_with(Order::Priority, names, change);
-        Self::new(build, entry)
-    }
-
-    fn start(&mut self, facts: Facts) -> (Machine, Action) {
-        let graph = Rc::clone(&self.graph);
-        Machine::start(graph, Rc::new(facts), &self.entry, &mut self.isolate.around(self.now))
-    }
-
-    fn on(&mut self, machine: &mut Machine, event: Event) -> Action {
-        machine.on(event, &mut self.isolate.around(self.now))
-    }
-
-    fn fails(&mut self, machine: &mut Machine, number: u32, class: ErrorClass) -> Action {
-        self.on(machine, Event::Failed { number, failure: Failure::silent(class, "") })
-    }
-
-    /// A request whose attempts all end as `does` says of their deployments; the names that were asked, and how it ended.
-    fn request(&mut self, does: impl Fn(&str) -> Option<ErrorClass>) -> (Vec<String>, Reply) {
-        let (mut machine, mut action) = self.start(facts());
-        let mut asked = Vec::new();
-        loop {
-            action = match action {
-                Action::Dispatch(dispatch) => {
-                    asked.push(dispatch.deployment.name.clone());
-                    match does(&dispatch.deployment.name) {
-                        Some(class) => self.fails(&mut machine, dispatch.number, class),
-                        None => {
-                            self.on(&mut machine, Event::Answered { number: dispatch.number, status: 200 })
-                        }
-                    }
-                }
-                Action::Sleep { ms } => {
-                    self.now += ms;
-                    self.on(&mut machine, Event::Woke)
-                }
-                Action::Reply(reply) => {
-                    if let Some(ticket) = machine.take_ticket() {
-                        let sample = Sample::of(Outcome::Alive);
-                        self.isolate.health.record(ticket, &sample, self.now, &mut self.isolate.rng);
-                    }
-                    return (asked, reply);
-                }
-                Action::Wait | Action::Stop => panic!("{action:?}"),
-            };
-        }
-    }
-
-    fn eject(&mut self, id: usize, class: ErrorClass, hint_ms: Option<Millis>) {
-        let ticket = self.isolate.health.begin(id, ChatCompletions, 0, self.now);
-        let sample = Sample::of(Outcome::Failed { class, hint_ms });
-        self.isolate.health.record(ticket, &sample, self.now, &mut self.isolate.rng);
-    }
-
-    fn in_flight(&self) -> u32 {
-        (0..self.graph.deployments.len()).map(|id| self.isolate.health.in_flight(id, self.now)).sum()
-    }
-}
-
-fn dispatched(action: Action) -> Dispatch {
-    let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
-    dispatch
-}
 
 #[test]
 fn after_five_failures_requests_go_straight_to_the_next_one() {
@@ -377,159 +294,6 @@ fn one_healthy_deployment_serves_everybody_however_many_fail_over_at_once() {
         let action = here.on(&mut machine, Event::Answered { number: dispatch.number, status: 200 });
         assert!(matches!(action, Action::Reply(Reply::Pass)));
     }
-}
-
-fn hedged(after: HedgeAfter, max_share: f64) -> Here {
-    Here::of(&["slow", "quick", "third"], |node| node.policy.hedge = Some(Hedge { after, max_share }))
-}
-
-#[test]
-fn a_hedge_starts_when_the_first_attempt_is_late_and_the_first_answer_counts() {
-    for winner in [1, 2] {
-        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
-        let (mut machine, action) = here.start(facts());
-        let first = dispatched(action);
-        assert_eq!(first.hedge_after_ms, Some(300));
-        here.now += 300;
-        let second = dispatched(here.on(&mut machine, Event::Late));
-        assert_eq!(
-            (second.deployment.name.as_str(), second.number, second.hedge_after_ms),
-            ("quick", 2, None)
-        );
-        here.now += 50;
-        let action = here.on(&mut machine, Event::Answered { number: winner, status: 200 });
-        assert!(matches!(action, Action::Reply(Reply::Pass)));
-        let served =
-            if winner == 1 { "slow=200;350, quick=abandoned;50" } else { "slow=abandoned;350, quick=200;50" };
-        assert_eq!(machine.trail().to_string(), served);
-        assert_eq!(machine.trail().upstream_ms(), 350, "the time of both counts once");
-        // The loser's place is free at once, and nothing is held against it.
-        assert_eq!(here.in_flight(), 1);
-        assert!(
-            here.isolate
-                .health
-                .snapshot(here.now)
-                .iter()
-                .all(|seen| seen.failures == 0 && seen.last_error.is_none())
-        );
-    }
-}
-
-#[test]
-fn where_one_of_the_two_fails_the_other_is_waited_for() {
-    for (fails, then) in [(1, 2), (2, 1)] {
-        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
-        let (mut machine, _) = here.start(facts());
-        here.on(&mut machine, Event::Late);
-        let action = here.fails(&mut machine, fails, ErrorClass::Unavailable);
-        assert!(matches!(action, Action::Wait), "{action:?}");
-        // Where that fails too, the request goes on to what was not tried yet.
-        let third = dispatched(here.fails(&mut machine, then, ErrorClass::Unavailable));
-        assert_eq!((third.deployment.name.as_str(), third.hedge_after_ms), ("third", None));
-        here.on(&mut machine, Event::Answered { number: third.number, status: 200 });
-        assert_eq!(here.in_flight(), 1);
-    }
-}
-
-#[test]
-fn what_leaves_something_behind_is_never_hedged() {
-    for facts in [Facts { has_side_effects: true, ..facts() }, Facts { replayable: false, ..facts() }] {
-        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
-        let (_, action) = here.start(facts);
-        assert_eq!(dispatched(action).hedge_after_ms, None);
-    }
-}
-
-#[test]
-fn no_more_requests_are_hedged_than_their_share() {
-    let mut here = hedged(HedgeAfter::Ms(300), 0.05);
-    let mut hedges = 0;
-    for _ in 0..1_000 {
-        here.now += 10;
-        let (mut machine, _) = here.start(facts());
-        if let Action::Dispatch(hedge) = here.on(&mut machine, Event::Late) {
-            assert_eq!(hedge.number, 2);
-            hedges += 1;
-        }
-        here.on(&mut machine, Event::Answered { number: 1, status: 200 });
-    }
-    assert_eq!(hedges, 50);
-}
-
-#[test]
-fn a_percentile_needs_samples_and_then_follows_them() {
-    let mut here = hedged(HedgeAfter::Percentile(95), 1.0);
-    let (mut machine, action) = here.start(facts());
-    assert_eq!(dispatched(action).hedge_after_ms, None, "nothing is usual yet");
-    here.on(&mut machine, Event::ClientGone);
-    for ms in 1..=100 {
-        let (mut machine, action) = here.start(facts());
-        let number = dispatched(action).number;
-        here.now += ms;
-        here.on(&mut machine, Event::Answered { number, status: 200 });
-    }
-    let (_, action) = here.start(facts());
-    // Of the last 64, which took 37 to 100 ms.
-    let after_ms = dispatched(action).hedge_after_ms.unwrap();
-    assert!((95..=98).contains(&after_ms), "{after_ms}");
-}
-
-#[test]
-fn a_hedge_stays_below_its_node_and_within_every_limit() {
-    let outside = |change: &dyn Fn(&mut Node)| {
-        let mut build = Builder::new(&["a", "b", "outside"]);
-        let inner = build.node_with(Order::Priority, &["a", "b"], |node| {
-            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(1), max_share: 1.0 });
-            change(node);
-        });
-        let other = build.deployment("outside");
-        let entry = build.over(Order::Priority, vec![Destination::Node(inner), other], |_| {});
-        Here::new(build, entry)
-    };
-    let hedge = |here: &mut Here| {
-        let (mut machine, _) = here.start(facts());
-        match here.on(&mut machine, Event::Late) {
-            Action::Dispatch(dispatch) => Some(dispatch.deployment.name.clone()),
-            _ => None,
-        }
-    };
-    assert_eq!(hedge(&mut outside(&|_| {})).as_deref(), Some("b"));
-    assert_eq!(hedge(&mut outside(&|node| node.max_attempts = Some(1))), None);
-    // Nor does it go to another node that stands beside it.
-    let mut build = Builder::new(&["a", "b"]);
-    let [one, two] = ["a", "b"].map(|name| {
-        build.node_with(Order::Priority, &[name], |node| {
-            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(1), max_share: 1.0 });
-        })
-    });
-    let entry = build.over(Order::Priority, vec![Destination::Node(one), Destination::Node(two)], |_| {});
-    assert_eq!(hedge(&mut Here::new(build, entry)), None);
-    let mut here = outside(&|_| {});
-    here.eject(1, ErrorClass::Quota, None);
-    assert_eq!(hedge(&mut here), None, "what is left stands outside of the node");
-    let mut here = outside(&|_| {});
-    let (mut machine, _) = here.start(facts());
-    here.now += 600_000;
-    assert!(matches!(here.on(&mut machine, Event::Late), Action::Wait), "the deadline has passed");
-}
-
-#[test]
-fn a_request_is_hedged_once() {
-    let mut here = hedged(HedgeAfter::Ms(300), 1.0);
-    let (mut machine, _) = here.start(facts());
-    dispatched(here.on(&mut machine, Event::Late));
-    assert!(matches!(here.on(&mut machine, Event::Late), Action::Wait));
-}
-
-#[test]
-fn a_client_that_leaves_ends_both_attempts() {
-    let mut here = hedged(HedgeAfter::Ms(300), 1.0);
-    let (mut machine, _) = here.start(facts());
-    here.on(&mut machine, Event::Late);
-    assert_eq!(here.in_flight(), 2);
-    here.on(&mut machine, Event::ClientGone);
-    assert_eq!(here.in_flight(), 0);
-    assert_eq!(machine.trail().to_string(), "slow=abandoned;0, quick=abandoned;0");
 }
 
 /// What may happen next to requests of an isolate that come and go.

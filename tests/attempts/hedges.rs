@@ -1,0 +1,162 @@
+//! Hedges: a second attempt beside the first.
+
+use switchyard::attempt::class::ErrorClass;
+use switchyard::attempt::machine::{Action, Event, Reply};
+use switchyard::request::facts::Facts;
+use switchyard::routes::graph::{Destination, Hedge, HedgeAfter, Node, Strategy as Order};
+
+use crate::graphs::{Builder, facts};
+use crate::here::{Here, dispatched};
+
+fn hedged(after: HedgeAfter, max_share: f64) -> Here {
+    Here::of(&["slow", "quick", "third"], |node| node.policy.hedge = Some(Hedge { after, max_share }))
+}
+
+#[test]
+fn a_hedge_starts_when_the_first_attempt_is_late_and_the_first_answer_counts() {
+    for winner in [1, 2] {
+        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+        let (mut machine, action) = here.start(facts());
+        let first = dispatched(action);
+        assert_eq!(first.hedge_after_ms, Some(300));
+        here.now += 300;
+        let second = dispatched(here.on(&mut machine, Event::Late));
+        assert_eq!(
+            (second.deployment.name.as_str(), second.number, second.hedge_after_ms),
+            ("quick", 2, None)
+        );
+        here.now += 50;
+        let action = here.on(&mut machine, Event::Answered { number: winner, status: 200 });
+        assert!(matches!(action, Action::Reply(Reply::Pass)));
+        let served =
+            if winner == 1 { "slow=200;350, quick=abandoned;50" } else { "slow=abandoned;350, quick=200;50" };
+        assert_eq!(machine.trail().to_string(), served);
+        assert_eq!(machine.trail().upstream_ms(), 350, "the time of both counts once");
+        // The loser's place is free at once, and nothing is held against it.
+        assert_eq!(here.in_flight(), 1);
+        assert!(
+            here.isolate
+                .health
+                .snapshot(here.now)
+                .iter()
+                .all(|seen| seen.failures == 0 && seen.last_error.is_none())
+        );
+    }
+}
+
+#[test]
+fn where_one_of_the_two_fails_the_other_is_waited_for() {
+    for (fails, then) in [(1, 2), (2, 1)] {
+        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+        let (mut machine, _) = here.start(facts());
+        here.on(&mut machine, Event::Late);
+        let action = here.fails(&mut machine, fails, ErrorClass::Unavailable);
+        assert!(matches!(action, Action::Wait), "{action:?}");
+        // Where that fails too, the request goes on to what was not tried yet.
+        let third = dispatched(here.fails(&mut machine, then, ErrorClass::Unavailable));
+        assert_eq!((third.deployment.name.as_str(), third.hedge_after_ms), ("third", None));
+        here.on(&mut machine, Event::Answered { number: third.number, status: 200 });
+        assert_eq!(here.in_flight(), 1);
+    }
+}
+
+#[test]
+fn what_leaves_something_behind_is_never_hedged() {
+    for facts in [Facts { has_side_effects: true, ..facts() }, Facts { replayable: false, ..facts() }] {
+        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+        let (_, action) = here.start(facts);
+        assert_eq!(dispatched(action).hedge_after_ms, None);
+    }
+}
+
+#[test]
+fn no_more_requests_are_hedged_than_their_share() {
+    let mut here = hedged(HedgeAfter::Ms(300), 0.05);
+    let mut hedges = 0;
+    for _ in 0..1_000 {
+        here.now += 10;
+        let (mut machine, _) = here.start(facts());
+        if let Action::Dispatch(hedge) = here.on(&mut machine, Event::Late) {
+            assert_eq!(hedge.number, 2);
+            hedges += 1;
+        }
+        here.on(&mut machine, Event::Answered { number: 1, status: 200 });
+    }
+    assert_eq!(hedges, 50);
+}
+
+#[test]
+fn a_percentile_needs_samples_and_then_follows_them() {
+    let mut here = hedged(HedgeAfter::Percentile(95), 1.0);
+    let (mut machine, action) = here.start(facts());
+    assert_eq!(dispatched(action).hedge_after_ms, None, "nothing is usual yet");
+    here.on(&mut machine, Event::ClientGone);
+    for ms in 1..=100 {
+        let (mut machine, action) = here.start(facts());
+        let number = dispatched(action).number;
+        here.now += ms;
+        here.on(&mut machine, Event::Answered { number, status: 200 });
+    }
+    let (_, action) = here.start(facts());
+    // Of the last 64, which took 37 to 100 ms.
+    let after_ms = dispatched(action).hedge_after_ms.unwrap();
+    assert!((95..=98).contains(&after_ms), "{after_ms}");
+}
+
+#[test]
+fn a_hedge_stays_below_its_node_and_within_every_limit() {
+    let outside = |change: &dyn Fn(&mut Node)| {
+        let mut build = Builder::new(&["a", "b", "outside"]);
+        let inner = build.node_with(Order::Priority, &["a", "b"], |node| {
+            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(1), max_share: 1.0 });
+            change(node);
+        });
+        let other = build.deployment("outside");
+        let entry = build.over(Order::Priority, vec![Destination::Node(inner), other], |_| {});
+        Here::new(build, entry)
+    };
+    let hedge = |here: &mut Here| {
+        let (mut machine, _) = here.start(facts());
+        match here.on(&mut machine, Event::Late) {
+            Action::Dispatch(dispatch) => Some(dispatch.deployment.name.clone()),
+            _ => None,
+        }
+    };
+    assert_eq!(hedge(&mut outside(&|_| {})).as_deref(), Some("b"));
+    assert_eq!(hedge(&mut outside(&|node| node.max_attempts = Some(1))), None);
+    // Nor does it go to another node that stands beside it.
+    let mut build = Builder::new(&["a", "b"]);
+    let [one, two] = ["a", "b"].map(|name| {
+        build.node_with(Order::Priority, &[name], |node| {
+            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(1), max_share: 1.0 });
+        })
+    });
+    let entry = build.over(Order::Priority, vec![Destination::Node(one), Destination::Node(two)], |_| {});
+    assert_eq!(hedge(&mut Here::new(build, entry)), None);
+    let mut here = outside(&|_| {});
+    here.eject(1, ErrorClass::Quota, None);
+    assert_eq!(hedge(&mut here), None, "what is left stands outside of the node");
+    let mut here = outside(&|_| {});
+    let (mut machine, _) = here.start(facts());
+    here.now += 600_000;
+    assert!(matches!(here.on(&mut machine, Event::Late), Action::Wait), "the deadline has passed");
+}
+
+#[test]
+fn a_request_is_hedged_once() {
+    let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+    let (mut machine, _) = here.start(facts());
+    dispatched(here.on(&mut machine, Event::Late));
+    assert!(matches!(here.on(&mut machine, Event::Late), Action::Wait));
+}
+
+#[test]
+fn a_client_that_leaves_ends_both_attempts() {
+    let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+    let (mut machine, _) = here.start(facts());
+    here.on(&mut machine, Event::Late);
+    assert_eq!(here.in_flight(), 2);
+    here.on(&mut machine, Event::ClientGone);
+    assert_eq!(here.in_flight(), 0);
+    assert_eq!(machine.trail().to_string(), "slow=abandoned;0, quick=abandoned;0");
+}

@@ -1,0 +1,99 @@
+//! One isolate, its graph, and a clock that tests move.
+
+use std::rc::Rc;
+
+use switchyard::attempt::class::ErrorClass;
+use switchyard::attempt::failure::Failure;
+use switchyard::attempt::machine::{Action, Dispatch, Event, Machine, Reply};
+use switchyard::health::{Outcome, Sample};
+use switchyard::request::facts::Facts;
+use switchyard::request::operation::Operation::ChatCompletions;
+use switchyard::routes::graph::{Graph, Node, Strategy as Order};
+use switchyard::time::Millis;
+
+use crate::graphs::{Builder, Isolate, facts};
+
+/// When every story begins.
+pub const NOW: Millis = 1_000_000_000;
+
+/// One isolate with its graph.
+pub struct Here {
+    pub graph: Rc<Graph>,
+    pub entry: Rc<Node>,
+    pub isolate: Isolate,
+    pub now: Millis,
+}
+
+impl Here {
+    pub fn new(build: Builder, entry: Rc<Node>) -> Self {
+        let graph = build.graph();
+        let isolate = Isolate::new(&graph, 1);
+        Self { graph, entry, isolate, now: NOW }
+    }
+
+    /// Deployments of these names in the order of preference.
+    pub fn of(names: &[&str], change: impl FnOnce(&mut Node)) -> Self {
+        let mut build = Builder::new(names);
+        let entry = build.node_with(Order::Priority, names, change);
+        Self::new(build, entry)
+    }
+
+    pub fn start(&mut self, facts: Facts) -> (Machine, Action) {
+        let graph = Rc::clone(&self.graph);
+        Machine::start(graph, Rc::new(facts), &self.entry, &mut self.isolate.around(self.now))
+    }
+
+    pub fn on(&mut self, machine: &mut Machine, event: Event) -> Action {
+        machine.on(event, &mut self.isolate.around(self.now))
+    }
+
+    pub fn fails(&mut self, machine: &mut Machine, number: u32, class: ErrorClass) -> Action {
+        self.on(machine, Event::Failed { number, failure: Failure::silent(class, "") })
+    }
+
+    /// A request whose attempts all end as `does` says of their deployments; the names that were asked, and how it ended.
+    pub fn request(&mut self, does: impl Fn(&str) -> Option<ErrorClass>) -> (Vec<String>, Reply) {
+        let (mut machine, mut action) = self.start(facts());
+        let mut asked = Vec::new();
+        loop {
+            action = match action {
+                Action::Dispatch(dispatch) => {
+                    asked.push(dispatch.deployment.name.clone());
+                    match does(&dispatch.deployment.name) {
+                        Some(class) => self.fails(&mut machine, dispatch.number, class),
+                        None => {
+                            self.on(&mut machine, Event::Answered { number: dispatch.number, status: 200 })
+                        }
+                    }
+                }
+                Action::Sleep { ms } => {
+                    self.now += ms;
+                    self.on(&mut machine, Event::Woke)
+                }
+                Action::Reply(reply) => {
+                    if let Some(ticket) = machine.take_ticket() {
+                        let sample = Sample::of(Outcome::Alive);
+                        self.isolate.health.record(ticket, &sample, self.now, &mut self.isolate.rng);
+                    }
+                    return (asked, reply);
+                }
+                Action::Wait | Action::Stop => panic!("{action:?}"),
+            };
+        }
+    }
+
+    pub fn eject(&mut self, id: usize, class: ErrorClass, hint_ms: Option<Millis>) {
+        let ticket = self.isolate.health.begin(id, ChatCompletions, 0, self.now);
+        let sample = Sample::of(Outcome::Failed { class, hint_ms });
+        self.isolate.health.record(ticket, &sample, self.now, &mut self.isolate.rng);
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        (0..self.graph.deployments.len()).map(|id| self.isolate.health.in_flight(id, self.now)).sum()
+    }
+}
+
+pub fn dispatched(action: Action) -> Dispatch {
+    let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
+    dispatch
+}

@@ -124,7 +124,7 @@ async fn drive(
     context: Rc<Context>,
     holding: Rc<Cell<bool>>,
 ) -> Outcome {
-    share::settle(&routes, inbound.arrived_at).await;
+    share::settle(&routes).await;
     let mut calls = Calls::default();
     let mut committed = None;
     let (mut driving, mut action) = Driving::start(&inbound, &node, Rc::clone(&routes));

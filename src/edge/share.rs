@@ -41,6 +41,8 @@ thread_local! {
 struct Link {
     objects: Objects,
     reporter: Reporter,
+    /// When the first report went out.
+    began_at: Millis,
     /// Whether anything came of the first report, or it was waited for long enough.
     is_settled: bool,
     /// Whether the latest report failed: that is said once.
@@ -110,7 +112,8 @@ pub fn report_if_due(env: &Env, arrival: &Arrival, context: &Context) {
     let is_linked = LINK.with_borrow(Option::is_some);
     if !is_linked && let Some(objects) = Objects::of(env, &arrival.place(None)) {
         let reporter = Reporter::new(isolate::entropy());
-        LINK.set(Some(Link { objects, reporter, is_settled: false, is_down: false }));
+        let began_at = clock::now();
+        LINK.set(Some(Link { objects, reporter, began_at, is_settled: false, is_down: false }));
     }
     go_on_reporting(context);
 }
@@ -170,13 +173,14 @@ pub async fn report() {
 }
 
 /// Waits until a new isolate knows what the others know, at most as long as the settings allow. Then nobody waits any more.
-pub async fn settle(routes: &Routes, arrived_at: Millis) {
-    let until = arrived_at.saturating_add(routes.graph.settings.health.first_snapshot_ms);
-    while LINK.with_borrow(|link| link.as_ref().is_some_and(|link| !link.is_settled)) {
-        if clock::now() >= until {
-            LINK.with_borrow_mut(|link| link.iter_mut().for_each(|link| link.is_settled = true));
-            return;
-        }
+pub async fn settle(routes: &Routes) {
+    let longest_ms = routes.graph.settings.health.first_snapshot_ms;
+    let is_unsettled = |link: &mut Option<Link>| {
+        let Some(link) = link else { return false };
+        link.is_settled |= clock::now() >= link.began_at.saturating_add(longest_ms);
+        !link.is_settled
+    };
+    while LINK.with_borrow_mut(is_unsettled) {
         clock::sleep(LOOK_MS).await;
     }
 }

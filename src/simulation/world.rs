@@ -335,7 +335,7 @@ impl World {
         self.forget(id);
     }
 
-    /// A request has made a step: gates may have moved, and a report may be due.
+    /// A request has made a step: a report may be due.
     fn learned(&mut self, isolate: usize) {
         if let Some(found) = self.isolates.get_mut(isolate) {
             found.news.clear();

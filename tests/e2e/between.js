@@ -11,7 +11,7 @@ export { DeploymentHealth } from "./index.js";
 // `object`: how the Durable Object answers: undefined (as it does), "hangs", "throws", {status, text} in its stead, or {fields} that
 // are put into its own answers.
 const orders = { object: undefined };
-const counted = { kv_reads: 0, object_calls: 0, reports: 0 };
+const counted = { kv_reads: 0, reports: 0 };
 
 export default class extends WorkerEntrypoint {
   async fetch(request) {
@@ -49,7 +49,6 @@ function breaking(namespace) {
 }
 
 async function answer(ask, isReport) {
-  counted.object_calls += 1;
   if (isReport) counted.reports += 1;
   const { object } = orders;
   if (object === "hangs") return new Promise(() => {});

@@ -18,7 +18,7 @@ use super::window::{Counts, Window};
 use crate::attempt::class::ErrorClass;
 use crate::time::Millis;
 
-/// Fewest failures in a row that trip; [`least_run`] asks for more in much traffic. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
+/// Fewest failures in a row that trip; more are asked for in much traffic. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
 pub const RUN: u32 = 5;
 
 /// Least requests in the window before its rate means anything.

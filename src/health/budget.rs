@@ -1,7 +1,7 @@
 //! The retry budget: further attempts may be a share of the traffic and no more, so that an outage is not multiplied by those
 //! who wait for its end (after Finagle's and tower's budgets).
 //!
-//! Within any window of ten seconds an isolate makes at most [`SHARE`] further attempts per request plus a reserve. Gates do
+//! Within any window of ten seconds an isolate makes at most a fifth of a further attempt per request plus a reserve. Gates do
 //! most of the work in an outage, but only after failures; this holds before them, and where nothing is ejected at all.
 
 use super::ring::Ring;

@@ -10,8 +10,7 @@
 //!
 //! Invariants:
 //! - An ejection is never shortened by anything but a probe that passed or an administrator.
-//! - One probe at a time: the second request is refused until the first one is back, or has been gone for two minutes
-//!   ([`LOST_PROBE_MS`]).
+//! - One probe at a time: the second request is refused until the first one is back, or has been gone for two minutes.
 //! - In probation only the probe speaks; what was sent earlier ends as it may. The exceptions are facts that the deployment
 //!   states itself (a longer rate limit, quota, credential): they count whoever hears them.
 //! - After a passed probe traffic grows slowly: everyone comes back, but not in the same second.

@@ -219,7 +219,7 @@ impl Memory {
         let report = self.with(|shard, now, _| shard.report_to_hub(now)).map_err(said)?;
         let objects: Option<DurableObjectNamespace> = js::binding(env, BINDING);
         let stub = objects.ok_or(JsValue::from_str("the binding is missing"));
-        let stub = stub.and_then(|objects| objects.get_by_name(&format!("{pool}/{HUB}")));
+        let stub = stub.and_then(|objects| share::hub(&objects, pool));
         let answer = match share::ask(stub, "report", Some(report.to_json())).await {
             Ok(text) => Answer::parse(text.as_bytes()).map_err(|error| error.to_string()),
             Err(error) => Err(error),

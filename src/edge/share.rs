@@ -77,8 +77,13 @@ impl Objects {
 
     /// What the hub answers.
     pub async fn ask_hub(&self, path: &str, body: Option<String>) -> Result<String, String> {
-        ask(self.namespace.get_by_name(&format!("{}/{HUB}", self.pool)), path, body).await
+        ask(hub(&self.namespace, &self.pool), path, body).await
     }
+}
+
+/// The hub of a pool.
+pub fn hub(namespace: &DurableObjectNamespace, pool: &str) -> Result<DurableObject, JsValue> {
+    namespace.get_by_name(&format!("{pool}/{HUB}"))
 }
 
 /// What an object answers to a POST of `body`, or to a GET.

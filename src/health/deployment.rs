@@ -86,7 +86,7 @@ pub struct Snapshot {
     pub missing: Vec<(Operation, View)>,
     /// The part of its usual traffic that it gets, `0.0..=1.0`.
     pub share: f64,
-    /// Requests under way.
+    /// Requests under way, of the last two minutes.
     pub in_flight: u32,
     /// Failures since its last answer.
     pub consecutive_failures: u32,

@@ -121,8 +121,8 @@ pub enum Outcome {
         /// How long the deployment asked to be left alone.
         hint_ms: Option<Millis>,
     },
-    /// The request's own deadline ended it, not a limit of the deployment: it is slow at least, and where it was silent for half
-    /// a minute that is a timeout.
+    /// The request's own deadline ended it, not a limit of the deployment: it is slow at least, and where it was silent for much
+    /// longer than usual that is a timeout.
     CutShort,
     /// The client left, or a hedge was not needed any more: nothing was learned.
     Abandoned,

@@ -28,18 +28,14 @@ pub enum Switch {
 }
 
 impl Switch {
-    /// Its name in paths and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Drain => "drain",
-            Self::Enable => "enable",
-            Self::Reset => "reset",
+    /// The one that a path names.
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "drain" => Some(Self::Drain),
+            "enable" => Some(Self::Enable),
+            "reset" => Some(Self::Reset),
+            _ => None,
         }
-    }
-
-    /// The one of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Drain, Self::Enable, Self::Reset].into_iter().find(|switch| switch.name() == name)
     }
 }
 

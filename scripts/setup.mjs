@@ -1,5 +1,5 @@
 // What the project needs beyond rustup and Node, installed on first use and pinned: npm packages, the wasm32 target and
-// the tools that turn Rust into a Worker. Everything comes from the package registries, so it works with or without access to
+// the tool that binds Rust to JavaScript. Everything comes from the package registries, so it works with or without access to
 // anything else. A second run only compares versions.
 
 import { spawn, spawnSync } from "node:child_process";
@@ -10,23 +10,14 @@ import { fileURLToPath } from "node:url";
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const bin = (name) => join(root, "node_modules", ".bin", name);
 
-// The command line of wasm-bindgen must be of the very version of the crate in Cargo.toml; worker-build that of `worker`.
-const tools = [
-  { crate: "worker-build", binary: "worker-build", version: "0.8.7" },
-  { crate: "wasm-bindgen-cli", binary: "wasm-bindgen", version: "0.2.129" },
-];
+// The command line of wasm-bindgen must be of the very version of the crate in Cargo.toml.
+const tools = [{ crate: "wasm-bindgen-cli", binary: "wasm-bindgen", version: "0.2.129" }];
 const tool = (name) => join(root, ".tools", "bin", name);
 
-/** The environment in which worker-build finds its tools instead of downloading them. */
-export const buildEnv = () => ({
-  ...process.env,
-  WASM_BINDGEN_BIN: tool("wasm-bindgen"),
-  WASM_OPT_BIN: bin("wasm-opt"),
-  ESBUILD_BIN: bin("esbuild"),
-  WRANGLER_SEND_METRICS: "false",
-});
+/** The environment of commands that call wrangler. */
+export const quiet = () => ({ ...process.env, WRANGLER_SEND_METRICS: "false" });
 
-export const workerBuild = tool("worker-build");
+export const wasmBindgen = tool("wasm-bindgen");
 
 /** Runs a command in the project's root with its output on the terminal; throws when it fails. */
 export function run(command, args, options = {}) {
@@ -55,7 +46,7 @@ export async function ensurePackages() {
   await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
-/** The wasm32 target and the build tools. */
+/** The wasm32 target and the build tool. */
 export async function ensureRust() {
   if (spawnSync("cargo", ["--version"], { cwd: root }).status !== 0) {
     throw new Error("Rust is missing. Install it with rustup (https://rustup.rs), then run this again.");

@@ -9,7 +9,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { bin, buildEnv, ensureAll, main, restartOnOwnNode, root, run, say } from "./setup.mjs";
+import { bin, ensureAll, main, quiet, restartOnOwnNode, root, run, say } from "./setup.mjs";
 
 const USAGE = `Starts the gateway on this machine.
 
@@ -57,13 +57,13 @@ main(async () => {
 
   say("seeding local KV with routes.json");
   const kv = ["kv", "key", "put", "routes", "--path", "routes.json", "--binding", "ROUTES", "--local"];
-  await run(bin("wrangler"), kv, { env: buildEnv(), stdio: ["ignore", "ignore", "inherit"] });
+  await run(bin("wrangler"), kv, { env: quiet(), stdio: ["ignore", "ignore", "inherit"] });
 
   say("building the Worker and starting wrangler dev (the first build takes a minute or two)");
   const envFile = simulator ? ["--env-file", writeSimulatedVars(vars)] : [];
   const wrangler = spawn(bin("wrangler"), ["dev", "--port", String(port), "--ip", "127.0.0.1", ...envFile], {
     cwd: root,
-    env: buildEnv(),
+    env: quiet(),
     stdio: ["ignore", "inherit", "inherit"],
   });
   const stop = () => wrangler.kill("SIGINT");

@@ -3,7 +3,7 @@
 //   npm test                 all of it
 //   npm test -- lint rust    some of it, by name
 
-import { main, bin, buildEnv, ensureAll, restartOnOwnNode, run, say } from "./setup.mjs";
+import { main, bin, ensureAll, quiet, restartOnOwnNode, run, say } from "./setup.mjs";
 
 const wasm = ["--target", "wasm32-unknown-unknown"];
 
@@ -49,7 +49,7 @@ main(async () => {
     say(`${name}: ${proves}`);
     for (const [command, ...args] of commands) {
       const own = command === "node" ? bin("node") : command;
-      await run(own, args, { env: { ...buildEnv(), ...env } });
+      await run(own, args, { env: { ...quiet(), ...env } });
     }
   }
   say("all passed");

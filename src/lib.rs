@@ -11,6 +11,7 @@
 //! - [`health`]: what isolates learn about deployments, alone and together, and who gets traffic because of it;
 //! - [`attempt`]: the machine that runs one request, and the classes of failure that drive it;
 //! - [`surroundings`]: what the core needs from outside at each step: time, chance, memory;
+//! - [`headers`]: headers, as they cross between the host and the core;
 //! - [`upstream`]: how each provider wants to be called;
 //! - [`stream`]: server-sent events: when an answer may start to flow, and whether it ended well;
 //! - [`reply`]: what the client gets: headers, errors, the list of models;
@@ -21,6 +22,7 @@ pub mod attempt;
 pub mod balance;
 #[cfg(target_arch = "wasm32")]
 mod edge;
+pub mod headers;
 pub mod health;
 mod map;
 pub mod reply;

@@ -18,6 +18,7 @@ use std::rc::Rc;
 use graphs::{Builder, Isolate, facts};
 use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::machine::{Action, Event, Machine};
+use switchyard::headers::Headers;
 use switchyard::health::headroom::Headroom;
 use switchyard::health::{Outcome, Sample};
 use switchyard::request::facts::Facts;
@@ -207,7 +208,7 @@ fn a_deployment_without_headroom_steps_back_below_every_strategy() {
         let entry = build.node(strategy, &["full", "free"]);
         let graph = build.graph();
         let mut isolate = Isolate::new(&graph, 1);
-        let headers = [("x-ratelimit-remaining-requests".to_owned(), "0".to_owned())];
+        let headers = Headers::of([("x-ratelimit-remaining-requests", "0")]);
         let headroom = Headroom::of(&headers, &graph.deployments[0].limits, NOW).unwrap();
         isolate.health.heard(0, headroom);
         let found = firsts(&graph, &entry, &mut isolate, NOW, 2_000);
@@ -224,7 +225,7 @@ fn a_node_steps_back_where_all_below_it_do() {
     let entry = build.over(Order::Priority, vec![Destination::Node(inner), free], |_| {});
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
-    let headers = [("x-ratelimit-remaining-tokens".to_owned(), "0".to_owned())];
+    let headers = Headers::of([("x-ratelimit-remaining-tokens", "0")]);
     isolate.health.heard(0, Headroom::of(&headers, &graph.deployments[0].limits, NOW).unwrap());
     let found = firsts(&graph, &entry, &mut isolate, NOW, 2_000);
     assert!(near(found.get("free"), 2_000, 0.95), "{found:?}");
@@ -236,7 +237,7 @@ fn who_steps_back_still_serves_in_fallback() {
     let entry = build.node(Order::Priority, &["full", "free"]);
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
-    let headers = [("x-ratelimit-remaining-requests".to_owned(), "0".to_owned())];
+    let headers = Headers::of([("x-ratelimit-remaining-requests", "0")]);
     isolate.health.heard(0, Headroom::of(&headers, &graph.deployments[0].limits, NOW).unwrap());
     fails(&mut isolate, 1, ErrorClass::Quota, None, NOW);
     assert_eq!(firsts(&graph, &entry, &mut isolate, NOW, 100)["full"], 100);

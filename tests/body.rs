@@ -15,7 +15,8 @@ fn peek(body: &str) -> Peek {
 }
 
 fn edited(body: &str, model: Option<&str>, params: &Params) -> Option<String> {
-    edit(body.as_bytes(), &peek(body), &Edit { model, params }).map(|bytes| String::from_utf8(bytes).unwrap())
+    let splice = edit(body.as_bytes(), &peek(body), &Edit { model, params })?;
+    Some(String::from_utf8(splice.apply(body.as_bytes())).unwrap())
 }
 
 fn params(drop: &[&str], rename: &[(&str, &str)], set: &[(&str, Value)]) -> Params {
@@ -262,7 +263,8 @@ fn the_beginning_of_a_body_is_enough_where_the_model_stands_in_it() {
         assert_eq!(peek.as_ref().and_then(|peek| peek.model.as_deref()), model, "{prefix}");
         if let Some(peek) = peek {
             assert!(!peek.is_whole());
-            let edited = edit(prefix.as_bytes(), &peek, &Edit { model: Some("eu"), params: &none }).unwrap();
+            let splice = edit(prefix.as_bytes(), &peek, &Edit { model: Some("eu"), params: &none }).unwrap();
+            let edited = splice.apply(prefix.as_bytes());
             assert_eq!(String::from_utf8(edited).unwrap(), expected);
         }
     }
@@ -397,7 +399,7 @@ proptest! {
         prop_assert!(Peek::of(prefix).is_err());
         if let Some(seen) = Peek::of_prefix(prefix) {
             let edit_all = Edit { model: Some("new"), params: &params(&["a", "b"], &[("c", "e")], &[("d", json!(1))]) };
-            let start = edit(prefix, &seen, &edit_all).unwrap_or_else(|| prefix.to_vec());
+            let start = edit(prefix, &seen, &edit_all).map_or_else(|| prefix.to_vec(), |splice| splice.apply(prefix));
             let whole = [start.as_slice(), &body.as_bytes()[prefix.len()..]].concat();
             prop_assert!(serde_json::from_slice::<Value>(&whole).is_ok(), "{}", String::from_utf8_lossy(&whole));
         }

@@ -183,7 +183,7 @@ fn every_part_named_model_is_replaced() {
         "",
         "--Ab=3?--",
     ]);
-    let edited = Form::of(&body, BOUNDARY).unwrap().with_model(&body, "eu-whisper");
+    let edited = Form::of(&body, BOUNDARY).unwrap().with_model(body.len(), "eu-whisper").apply(&body);
     let expected = form(&[
         "--Ab=3?",
         "Content-Disposition: form-data; name=\"model\"",
@@ -210,7 +210,8 @@ fn the_beginning_of_a_form_is_enough_where_the_model_stands_in_it() {
         "",
         "RIFF and megabytes mo",
     ]);
-    let edited = Form::of_prefix(&beginning, BOUNDARY).unwrap().with_model(&beginning, "w");
+    let edited =
+        Form::of_prefix(&beginning, BOUNDARY).unwrap().with_model(beginning.len(), "w").apply(&beginning);
     assert_eq!(edited, String::from_utf8_lossy(&beginning).replace("whisper", "w").into_bytes());
     // Cut within the delimiter after the model, its value may go on.
     assert_eq!(Form::of_prefix(&beginning[..70], BOUNDARY), None);
@@ -234,11 +235,11 @@ proptest! {
     ) {
         let body = pieces.concat();
         if let Ok(form) = Form::of(&body, "b") {
-            let again = Form::of(&form.with_model(&body, "m"), "b").unwrap();
+            let again = Form::of(&form.with_model(body.len(), "m").apply(&body), "b").unwrap();
             prop_assert_eq!(again.model.as_deref(), Some("m"));
         }
         if let Some(form) = Form::of_prefix(&body, "b") {
-            let again = Form::of_prefix(&form.with_model(&body, "m"), "b").unwrap();
+            let again = Form::of_prefix(&form.with_model(body.len(), "m").apply(&body), "b").unwrap();
             prop_assert_eq!(again.model.as_deref(), Some("m"));
         }
     }
@@ -262,7 +263,7 @@ proptest! {
         let body = build(model.as_deref());
         let form = Form::of(&body, BOUNDARY).unwrap();
         prop_assert_eq!(form.model.as_deref(), model.as_deref());
-        let edited = form.with_model(&body, &new);
+        let edited = form.with_model(body.len(), &new).apply(&body);
         let expected = match model {
             Some(_) => build(Some(&new)),
             None => [part("model", new.as_bytes()), body].concat(),

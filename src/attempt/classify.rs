@@ -21,6 +21,7 @@ pub use self::success::{Success, answers_in_json, fault_behind_success, is_event
 use super::class::ErrorClass;
 use super::failure::Failure;
 use super::retry_after;
+use crate::headers::Headers;
 use crate::time::Millis;
 
 /// An answer that is not a success, as it arrived.
@@ -28,8 +29,8 @@ use crate::time::Millis;
 pub struct Answer<'a> {
     /// HTTP status.
     pub status: u16,
-    /// Every header of the upstream; names in lower case.
-    pub headers: &'a [(String, String)],
+    /// Every header of the upstream.
+    pub headers: &'a Headers,
     /// The body, or as much of it as was read.
     pub body: &'a [u8],
     /// When it arrived.
@@ -46,7 +47,7 @@ pub fn classify(answer: &Answer<'_>) -> Failure {
     };
     // The front door answers 52x and 530 where it never reached the upstream; an upstream that answered left its request id.
     let unreached = matches!(answer.status, 520..=526 | 530)
-        && !answer.headers.iter().any(|(name, _)| REQUEST_ID_HEADERS.contains(&name.as_str()));
+        && !answer.headers.iter().any(|(name, _)| REQUEST_ID_HEADERS.contains(&name));
     let class = if unreached { ErrorClass::Connection } else { class_of(answer.status, &said) };
     Failure {
         class,

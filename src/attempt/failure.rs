@@ -1,7 +1,7 @@
 //! The result of an attempt that did not serve: a value with a class, never an exception.
 
 use super::class::ErrorClass;
-
+use crate::headers::Headers;
 use crate::time::Millis;
 
 /// Why one attempt failed, and what the upstream said.
@@ -41,8 +41,8 @@ impl Failure {
 pub struct ErrorResponse {
     /// HTTP status; 2xx where the error hid behind it.
     pub status: u16,
-    /// Header names in lower case, and values.
-    pub headers: Vec<(String, String)>,
+    /// Its headers.
+    pub headers: Headers,
     /// The body, bounded by the edge to 64 KiB.
     pub body: Vec<u8>,
 }

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::headers::Headers;
 use crate::time::Millis;
 
 /// One day.
@@ -13,11 +14,8 @@ pub const LONGEST_HINT_MS: Millis = 24 * 60 * 60 * 1000;
 /// The hint of a response: `retry-after-ms`, which Azure sends and the official SDKs prefer, then its older name
 /// `x-ms-retry-after-ms`, then `retry-after` in seconds, with fractions, or as an HTTP date (RFC 9110 §10.2.3; a date that
 /// has passed means now). A value that cannot be read counts as absent.
-///
-/// Names of `headers` are in lower case.
-pub fn retry_after(headers: &[(String, String)], now: Millis) -> Option<Millis> {
-    let value_of =
-        |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim());
+pub fn retry_after(headers: &Headers, now: Millis) -> Option<Millis> {
+    let value_of = |name| headers.get(name).map(str::trim);
     let in_ms = |name| value_of(name).and_then(decimal).and_then(|ms| hint(ms, 1.0));
     in_ms("retry-after-ms").or_else(|| in_ms("x-ms-retry-after-ms")).or_else(|| {
         let value = value_of("retry-after")?;
@@ -90,8 +88,8 @@ mod tests {
     /// 2026-01-01T00:00:00Z.
     const NOW: Millis = 1_767_225_600_000;
 
-    fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    fn headers(pairs: &[(&str, &str)]) -> Headers {
+        Headers::of(pairs.iter().copied())
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::Value;
 use wasm_bindgen::JsCast;
-use worker::Env;
 
 use super::arrival::Arrival;
 use super::isolate::{self, Routes, Trouble};
+use super::js::Env;
 use super::object::Order;
 use super::{clock, js, share};
 use crate::health::Snapshot;

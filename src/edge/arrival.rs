@@ -3,7 +3,8 @@
 use wasm_bindgen::JsValue;
 use web_sys::Request;
 
-use super::{clock, isolate, js};
+use super::{clock, host, isolate, js};
+use crate::headers::Headers;
 use crate::request::credentials;
 use crate::request::facts::Place;
 use crate::time::Millis;
@@ -18,8 +19,8 @@ pub struct Arrival {
     pub path: String,
     /// The raw query.
     pub query: String,
-    /// Names in lower case, and values.
-    pub headers: Vec<(String, String)>,
+    /// Its headers.
+    pub headers: Headers,
     /// When it arrived.
     pub at: Millis,
     /// Our name for it.
@@ -29,18 +30,19 @@ pub struct Arrival {
 impl Arrival {
     /// Reads what can be read without waiting.
     pub fn of(request: Request) -> Self {
-        let headers = js::entries(&request.headers());
-        let url = request.url();
+        let text = host::arrival(&request);
+        let (method, rest) = text.split_once('\n').unwrap_or_default();
+        let (url, headers) = rest.split_once('\n').unwrap_or_default();
         // scheme://host/path?query
-        let after_scheme = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
         let target = after_scheme.split_once('/').map_or("", |(_, rest)| rest);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let id = format!("req_{:016x}{:016x}", isolate::entropy(), isolate::entropy());
         Self {
-            method: request.method(),
+            method: method.to_owned(),
             path: format!("/{path}"),
             query: query.to_owned(),
-            headers,
+            headers: Headers::parse(headers.to_owned()),
             at: clock::now(),
             id,
             request,
@@ -49,7 +51,7 @@ impl Arrival {
 
     /// The value of a header, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        js::value(&self.headers, name)
+        self.headers.get(name)
     }
 
     /// The key that came along.

@@ -6,15 +6,16 @@
 
 use std::cell::RefCell;
 
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request};
 
-use super::js;
+use super::task::{self, Wait};
+use super::{host, js};
 use crate::reply::error::ClientError;
 use crate::request::body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
+use crate::request::splice::{Piece, Splice};
 use crate::routes::graph::Params;
 
 /// A request body.
@@ -81,9 +82,10 @@ impl Body {
     ) -> Result<Self, ClientError> {
         let broken =
             |error: JsValue| ClientError::InvalidJson(format!("The body broke off: {}", js::text_of(&error)));
-        let Some(stream) = request.body().filter(|_| length.is_none_or(|length| length > limit)) else {
-            let buffer = request.array_buffer().map(JsFuture::from).map_err(broken)?.await.map_err(broken)?;
-            let original = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
+        let is_long = length.is_none_or(|length| length > limit);
+        let Some(stream) = (if is_long { request.body() } else { None }) else {
+            let read = Wait::begin(|wait| host::read_request(request, wait)).await.map_err(broken)?;
+            let original: Uint8Array = read.unchecked_into();
             return Self::keep(original.to_vec(), original, reading);
         };
         let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
@@ -172,17 +174,17 @@ impl Body {
     pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<JsValue, JsValue> {
         let edited = match &self.content {
             Content::Json(peek) => body::edit(&self.bytes, peek, &Edit { model, params }),
-            Content::Form(form) => model.map(|model| form.with_model(&self.bytes, model)),
+            Content::Form(form) => model.map(|model| form.with_model(self.bytes.len(), model)),
             Content::Nothing => None,
         };
         Ok(match &self.sending {
             Sending::Nothing => JsValue::NULL,
             Sending::Kept(original) => {
-                edited.map_or_else(|| original.clone(), |edited| edited.as_slice().into()).into()
+                edited.map_or_else(|| original.clone(), |splice| spliced(original, &splice)).into()
             }
             Sending::Once(rest) => {
                 let rest = rest.borrow_mut().take().ok_or("the body was sent already")?;
-                let first = edited.unwrap_or_else(|| self.bytes.clone());
+                let first = edited.map_or_else(|| self.bytes.clone(), |splice| splice.apply(&self.bytes));
                 let length = self
                     .length
                     .map(|length| length.saturating_sub(self.bytes.len()).saturating_add(first.len()));
@@ -190,6 +192,20 @@ impl Body {
             }
         })
     }
+}
+
+/// The edited body, put together on the side of JavaScript.
+fn spliced(original: &Uint8Array, splice: &Splice) -> Uint8Array {
+    let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+    let pieces: Vec<u32> = splice
+        .pieces()
+        .iter()
+        .flat_map(|piece| match piece {
+            Piece::Original(span) => [0, number(span.start), number(span.end)],
+            Piece::Inserted(span) => [1, number(span.start), number(span.end)],
+        })
+        .collect();
+    host::splice(original, &pieces, splice.inserted())
 }
 
 /// A stream of `first` and then `rest`; with its length, where it is known, so that upstreams get a `content-length`.
@@ -202,10 +218,10 @@ fn stream(first: Vec<u8>, rest: ReadableStream, length: Option<usize>) -> Readab
         let pipe = js::IdentityTransformStream::new();
         (pipe.readable(), pipe.writable())
     };
-    spawn_local(async move {
+    task::spawn(async move {
         if js::send(&writable, &first).await.is_ok() {
             // What breaks here breaks the upstream call, which reports it.
-            let _ = JsFuture::from(rest.pipe_to(&writable)).await;
+            let _ = Wait::of(&rest.pipe_to(&writable)).await;
         }
     });
     readable

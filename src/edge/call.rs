@@ -2,21 +2,22 @@
 
 use std::rc::Rc;
 
-use wasm_bindgen::JsCast;
-use web_sys::{
-    AbortController, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect, Response,
-};
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{ReadableStream, ReadableStreamDefaultReader, Response};
 
 use super::clock;
 use super::inbound::Inbound;
 use super::isolate::Routes;
 use super::learn::Answering;
-use super::{js, learn, minted};
+use super::task::Wait;
+use super::{host, js, learn, minted};
 use crate::attempt::class::ErrorClass;
 use crate::attempt::classify::{self, Answer, Success};
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Limits, Phase};
+use crate::headers::Headers;
 use crate::routes::graph::{Commit, Deployment};
 use crate::stream::hold::{Hold, Verdict};
 use crate::stream::protocol::Protocol;
@@ -36,15 +37,20 @@ pub struct Committed {
     /// The upstream's status, 2xx.
     pub status: u16,
     /// Headers that may reach the client.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     /// What to send.
     pub body: Content,
 }
 
 /// The body of a committed answer.
 pub enum Content {
-    /// An answer in one piece.
-    Whole(Vec<u8>),
+    /// An answer in one piece, on both sides of the boundary.
+    Whole {
+        /// Here, to look into it.
+        bytes: Vec<u8>,
+        /// There, to send it.
+        original: Uint8Array,
+    },
     /// A stream of events that was held until its end.
     Held(Vec<u8>),
     /// What was held back, and a stream with the rest.
@@ -55,9 +61,13 @@ impl Content {
     /// What is known of it by now.
     fn first_bytes(&self) -> &[u8] {
         match self {
-            Self::Whole(bytes) | Self::Held(bytes) => bytes,
+            Self::Whole { bytes, .. } | Self::Held(bytes) => bytes,
             Self::Flowing(flow) => &flow.held,
         }
+    }
+
+    fn whole(bytes: Vec<u8>) -> Self {
+        Self::Whole { original: bytes.as_slice().into(), bytes }
     }
 
     fn flowing(flow: Flow) -> Self {
@@ -91,37 +101,41 @@ pub struct Underway {
     pub abort: Abort,
 }
 
-/// Ends the upstream call when dropped, so that nobody pays for an answer that nobody waits for.
-pub struct Abort(AbortController);
+/// Ends the upstream call when dropped, unless it has come to its end, so that nobody pays for an answer that nobody waits for.
+pub struct Abort(Option<host::Call>);
+
+impl Abort {
+    /// There is nothing left to end.
+    fn forget(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for Abort {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(call) = &self.0 {
+            call.abort();
+        }
     }
 }
 
 /// Sends the request to the deployment and waits for the commit point.
 pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) -> Result<Committed, Failure> {
-    let most_held_bytes = routes.graph.settings.buffer_bytes;
+    let (response, abort) = send(inbound, dispatch).await?;
     let call = Underway {
         deployment: Rc::clone(&dispatch.deployment),
         protocol: Protocol::of(inbound.facts.operation),
         limits: dispatch.limits,
-        abort: AbortController::new().map(Abort).map_err(|error| broken(&error))?,
+        abort,
     };
-    let response = send(inbound, dispatch, &call.abort).await?;
     let status = response.status();
-    let all_headers = js::entries(&response.headers());
+    let all_headers = Headers::parse(host::listed(&response.headers()));
     learn::heard(routes, &dispatch.deployment, &all_headers);
     if !(200..300).contains(&status) {
         return Err(refusal(inbound, response, status, &all_headers).await);
     }
-    let content_type = js::value(&all_headers, "content-type").unwrap_or_default();
+    let content_type = all_headers.get("content-type").unwrap_or_default();
     let is_stream = classify::is_event_stream(content_type);
-    // Of a compressed answer it says nothing: what is read here is not.
-    let length = js::value(&all_headers, "content-length")
-        .filter(|_| js::value(&all_headers, "content-encoding").is_none())
-        .and_then(|length| length.parse().ok());
     let headers = returned(&all_headers);
     // What an account keeps is passed on as it is, bytes as well as a stream that is played again, in which an error is what was
     // asked for. Its JSON is looked at: it tells ids.
@@ -130,73 +144,65 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
         .as_ref()
         .is_some_and(|stored| is_stream || stored.is_content() || !classify::is_json(content_type));
     let commit = if is_record { Commit::Headers } else { dispatch.commit };
+    let operation = inbound.facts.operation;
+    let answer = Success { operation, status, content_type, body: &[], is_whole: true };
+    let most_held_bytes = match commit {
+        Commit::FirstToken if is_stream => routes.graph.settings.buffer_bytes,
+        Commit::FirstToken if classify::answers_in_json(operation, content_type) => JSON_BYTES,
+        // What is not JSON cannot be told from a fault by its end, so it need not be waited for.
+        Commit::FirstToken => 0,
+        Commit::Headers | Commit::Complete => routes.graph.settings.buffer_bytes,
+    };
 
-    let body = match response.body() {
-        Some(rest) if commit == Commit::Headers => {
-            let tail = is_stream.then(|| Tail::new(call.protocol));
-            Content::flowing(Flow { held: Vec::new(), rest, tail, call, answering: None })
-        }
-        Some(rest) if is_stream => {
-            let start = Hold::new(call.protocol, commit, most_held_bytes);
-            hold(rest, start, commit, call).await?
-        }
-        rest => {
-            let success = Success {
-                operation: inbound.facts.operation,
-                status,
-                content_type,
-                body: &[],
-                is_whole: true,
-            };
-            let most_held_bytes = match commit {
-                Commit::FirstToken if classify::answers_in_json(success.operation, content_type) => {
-                    JSON_BYTES
-                }
-                // What is not JSON cannot be told from a fault by its end, so it need not be waited for.
-                Commit::FirstToken => 0,
-                Commit::Headers | Commit::Complete => most_held_bytes,
-            };
-            match rest {
-                Some(rest) => whole(rest, &success, &headers, length, most_held_bytes, call).await?,
-                None if is_record => Content::Whole(Vec::new()),
-                None => judged(&success, &headers).map(|()| Content::Whole(Vec::new()))?,
+    let body = if commit != Commit::Headers && !is_stream && is_short(&all_headers, most_held_bytes) {
+        short(&response, &answer, &headers, call).await?
+    } else {
+        match response.body() {
+            Some(rest) if commit == Commit::Headers => {
+                let tail = is_stream.then(|| Tail::new(call.protocol));
+                Content::flowing(Flow { held: Vec::new(), rest, tail, call, answering: None })
             }
+            Some(rest) if is_stream => {
+                let start = Hold::new(call.protocol, commit, most_held_bytes);
+                hold(rest, start, commit, call).await?
+            }
+            Some(rest) => whole(rest, &answer, &headers, most_held_bytes, call).await?,
+            None if is_record => Content::whole(Vec::new()),
+            None => judged(&answer, &headers).map(|()| Content::whole(Vec::new()))?,
         }
     };
     minted::learn(inbound, &dispatch.deployment, body.first_bytes());
     Ok(Committed { status, headers, body })
 }
 
-async fn send(inbound: &Inbound, dispatch: &Dispatch, upstream: &Abort) -> Result<Response, Failure> {
+/// Whether an answer is known to be no longer than `most_held_bytes`. Of a compressed one its length says nothing: what is read here
+/// is not.
+fn is_short(headers: &Headers, most_held_bytes: usize) -> bool {
+    let length = headers.get("content-length").and_then(|length| length.parse::<usize>().ok());
+    length.is_some_and(|length| (1..=most_held_bytes).contains(&length))
+        && headers.get("content-encoding").is_none()
+}
+
+async fn send(inbound: &Inbound, dispatch: &Dispatch) -> Result<(Response, Abort), Failure> {
     let deployment = &dispatch.deployment;
     let outgoing = upstream::prepare(deployment, &inbound.call(dispatch.number));
-    let forwarded = inbound.forwarded.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let own = outgoing.headers.iter().map(|(name, value)| (*name, value.as_str()));
-    let headers = js::headers(forwarded.chain(own)).map_err(|error| broken(&error))?;
-
-    let init = RequestInit::new();
-    init.set_method(&inbound.facts.method);
-    init.set_headers(&headers);
-    init.set_body(
-        &inbound
-            .body
-            .for_attempt(outgoing.model.as_deref(), &deployment.params)
-            .map_err(|error| broken(&error))?,
-    );
-    init.set_redirect(RequestRedirect::Manual);
-    init.set_signal(Some(&upstream.0.signal()));
-    in_time(dispatch.limits, Phase::Headers, js::fetch(&outgoing.url, &init))
-        .await?
-        .map_err(|error| broken(&error))
+    let mut headers = inbound.forwarded.clone();
+    headers.extend(outgoing.headers);
+    let body = inbound.body.for_attempt(outgoing.model.as_deref(), &deployment.params);
+    let body = body.map_err(|error| broken(&error))?;
+    let abort = Abort(Some(host::Call::new()));
+    let (url, method) = (&outgoing.url, &inbound.facts.method);
+    let sent = Wait::begin(|wait| {
+        if let Some(call) = &abort.0 {
+            call.send(url, method, headers.text(), &body, wait);
+        }
+    });
+    let response = in_time(dispatch.limits, Phase::Headers, sent).await?.map_err(|error| broken(&error))?;
+    Ok((response.unchecked_into(), abort))
 }
 
 /// A status that is no success: what it means, and the upstream's words to pass on.
-async fn refusal(
-    inbound: &Inbound,
-    response: Response,
-    status: u16,
-    headers: &[(String, String)],
-) -> Failure {
+async fn refusal(inbound: &Inbound, response: Response, status: u16, headers: &Headers) -> Failure {
     let body = match response.body() {
         Some(body) => error_body(&body).await,
         None => Vec::new(),
@@ -212,8 +218,8 @@ async fn refusal(
 }
 
 /// The headers that may reach the client.
-fn returned(headers: &[(String, String)]) -> Vec<(String, String)> {
-    headers.iter().filter(|(name, _)| headers::returned(name)).cloned().collect()
+fn returned(all: &Headers) -> Headers {
+    Headers::of(all.iter().filter(|(name, _)| headers::returned(name)))
 }
 
 /// As much of an error body as arrives in time and is worth keeping.
@@ -249,7 +255,10 @@ async fn hold(
         match (verdict, piece) {
             (Verdict::Fail(failure), _) => return Err(failure),
             (Verdict::Commit, Some(_)) => break,
-            (_, None) => return Ok(Content::Held(start.take())),
+            (_, None) => {
+                call.abort.forget();
+                return Ok(Content::Held(start.take()));
+            }
             (Verdict::Wait, Some(_)) if until == Commit::Complete => phase = Phase::Rest,
             (Verdict::Wait, Some(_)) => {}
         }
@@ -259,44 +268,61 @@ async fn hold(
     Ok(Content::flowing(Flow { held, rest, tail: Some(start.tail()), call, answering: None }))
 }
 
+/// Waits for an answer in one piece that is known to be short, and looks whether it is one.
+async fn short(
+    response: &Response,
+    answer: &Success<'_>,
+    headers: &Headers,
+    call: Underway,
+) -> Result<Content, Failure> {
+    let read = Wait::begin(|wait| host::read_response(response, wait));
+    let read = in_time(call.limits, Phase::FirstToken, read).await?.map_err(|error| broken(&error))?;
+    let original: Uint8Array = read.unchecked_into();
+    let bytes = original.to_vec();
+    judged_whole(answer, &bytes, headers)?;
+    call.abort.forget();
+    Ok(Content::Whole { bytes, original })
+}
+
 /// Waits for an answer in one piece, and looks whether it is one. Of a longer answer than `most_held_bytes` the first bytes
 /// are looked at, and then it flows.
 async fn whole(
     rest: ReadableStream,
-    success: &Success<'_>,
-    headers: &[(String, String)],
-    length: Option<usize>,
+    answer: &Success<'_>,
+    headers: &Headers,
     most_held_bytes: usize,
     call: Underway,
 ) -> Result<Content, Failure> {
     let reader: ReadableStreamDefaultReader = rest.get_reader().unchecked_into();
-    // What is known to be too long to hold begins to flow with its first piece.
-    let most_held_bytes =
-        if length.is_some_and(|length| length > most_held_bytes) { 0 } else { most_held_bytes };
-    let mut held = Vec::with_capacity(length.unwrap_or_default().min(most_held_bytes).min(ERROR_BODY_BYTES));
+    let mut held = Vec::new();
     loop {
         let phase = if held.is_empty() { Phase::FirstToken } else { Phase::Rest };
         let piece = in_time(call.limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
         held.extend_from_slice(piece.as_deref().unwrap_or_default());
         if piece.is_none() {
-            // An error is small: of a long answer it is enough to know that it came to its end.
-            let is_small = held.len() <= ERROR_BODY_BYTES;
-            judged(&Success { body: &held, is_whole: is_small, ..*success }, headers)?;
-            return Ok(Content::Whole(held));
+            judged_whole(answer, &held, headers)?;
+            call.abort.forget();
+            return Ok(Content::whole(held));
         }
         if held.len() > most_held_bytes {
-            judged(&Success { body: &held, is_whole: false, ..*success }, headers)?;
+            judged(&Success { body: &held, is_whole: false, ..*answer }, headers)?;
             reader.release_lock();
             return Ok(Content::flowing(Flow { held, rest, tail: None, call, answering: None }));
         }
     }
 }
 
+/// A failure, if all of what looks like a success is none. An error is small: of a long answer it is enough to know that it came to
+/// its end.
+fn judged_whole(answer: &Success<'_>, body: &[u8], headers: &Headers) -> Result<(), Failure> {
+    judged(&Success { body, is_whole: body.len() <= ERROR_BODY_BYTES, ..*answer }, headers)
+}
+
 /// A failure, if what looks like a success is none.
-fn judged(success: &Success<'_>, headers: &[(String, String)]) -> Result<(), Failure> {
-    let Some(failure) = classify::fault_behind_success(success) else { return Ok(()) };
-    let (status, body) = (success.status, success.body.to_vec());
-    Err(Failure { response: Some(ErrorResponse { status, headers: headers.to_vec(), body }), ..failure })
+fn judged(answer: &Success<'_>, headers: &Headers) -> Result<(), Failure> {
+    let Some(failure) = classify::fault_behind_success(answer) else { return Ok(()) };
+    let (status, body) = (answer.status, answer.body.to_vec());
+    Err(Failure { response: Some(ErrorResponse { status, headers: headers.clone(), body }), ..failure })
 }
 
 /// The output of `wait`, or the failure of the limit that ran out first.
@@ -306,7 +332,7 @@ async fn in_time<T>(limits: Limits, phase: Phase, wait: impl Future<Output = T>)
 }
 
 /// The runtime could not get an answer, or lost it on the way.
-fn broken(error: &wasm_bindgen::JsValue) -> Failure {
+fn broken(error: &JsValue) -> Failure {
     js::warn(&format!("upstream connection: {}", js::text_of(error)));
     Failure::silent(ErrorClass::Connection, "connection")
 }

@@ -1,11 +1,10 @@
 //! The one place that reads the clock and waits.
 
-use std::future::Future;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
-use std::time::Duration;
+use std::task::Poll;
 
-use futures_util::future::{Either, select};
-
+use super::task;
 use crate::time::Millis;
 
 /// Now. The runtime's clock stands still between two waits: <https://developers.cloudflare.com/workers/reference/security-model/>
@@ -16,18 +15,21 @@ pub fn now() -> Millis {
 
 /// Waits.
 pub async fn sleep(ms: Millis) {
-    worker::Delay::from(Duration::from_millis(ms.min(MAX_WAIT_MS))).await;
+    let _: Option<()> = until(now().saturating_add(ms), pending()).await;
 }
 
 /// The result of `future`, or `None` at the time `at`.
 pub async fn until<T>(at: Millis, future: impl Future<Output = T>) -> Option<T> {
-    let future = pin!(future);
-    let delay = pin!(sleep(at.saturating_sub(now())));
-    match select(future, delay).await {
-        Either::Left((output, _)) => Some(output),
-        Either::Right(((), _)) => None,
-    }
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        if now() >= at {
+            return Poll::Ready(None);
+        }
+        task::wake_by(at);
+        Poll::Pending
+    })
+    .await
 }
-
-/// Timers count in 32 bits; a day is longer than anything here may last.
-const MAX_WAIT_MS: Millis = 86_400_000;

@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 use serde_json::Value;
 use wasm_bindgen::JsValue;
 use web_sys::{Response, WritableStream};
-use worker::Context;
+use worker_sys::Context;
 
 use super::call::{self, Committed, Content};
 use super::calls::{Calls, First};
@@ -21,6 +21,7 @@ use crate::attempt::failure::Failure;
 use crate::attempt::machine::{Action, Event, Machine, Reply};
 use crate::attempt::trail::Trail;
 use crate::attempt::{usage, walk};
+use crate::headers::Headers;
 use crate::health::{self, Ticket};
 use crate::reply::error::ClientError;
 use crate::reply::headers::{self, Served};
@@ -74,7 +75,7 @@ pub async fn run(
                 let mut headers = headers::own(&served, settings.expose);
                 headers.push(("content-type", "text/event-stream".to_owned()));
                 headers.extend(cors);
-                return respond::with(200, &headers, &Sent::Stream(pipe.readable()));
+                return respond::with(200, &Headers::of(headers), &Sent::Stream(pipe.readable()));
             }
             Either::Right(((), still_driving)) => driving = still_driving,
         }
@@ -85,7 +86,7 @@ pub async fn run(
     own.extend(cors);
     match outcome.answer {
         Err(error) => respond::error(&error, own),
-        Ok(committed) => respond::committed(committed, &own, context),
+        Ok(committed) => respond::committed(committed, own, context),
     }
 }
 
@@ -199,7 +200,7 @@ fn watched(
     let answering = Answering::new(Rc::clone(routes), ticket, first_token_ms);
     match &mut committed.body {
         Content::Flowing(flow) => flow.answering = Some(answering),
-        Content::Whole(bytes) | Content::Held(bytes) => {
+        Content::Whole { bytes, .. } | Content::Held(bytes) => {
             answering.end(health::Outcome::Alive, usage::output_tokens(bytes));
         }
     }

@@ -13,13 +13,13 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions,
     ReadableStreamReaderMode, StreamPipeOptions, WritableStream,
 };
 
 use super::call::{Abort, Flow, Underway};
+use super::task::Wait;
 use super::{clock, js, share};
 use crate::attempt::class::ErrorClass;
 use crate::attempt::phase::{Limit, Phase};
@@ -89,7 +89,7 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream, output_tokens: &mu
     let Some(mut tail) = tail else {
         // There is nothing to say in bytes that mean nothing to us: a break is passed on as a break.
         let limit = limits.total();
-        let mut pipe = JsFuture::from(rest.pipe_to(&client));
+        let mut pipe = Wait::of(&rest.pipe_to(&client));
         return match clock::until(limit.at, &mut pipe).await {
             Some(Ok(_)) => Ended::Well,
             Some(Err(_)) => Ended::Broken("connection"),
@@ -228,7 +228,7 @@ async fn finish(client: &WritableStream, protocol: Protocol, broken: Option<&'st
 }
 
 /// A pipe at work.
-type Piping = Pin<Box<JsFuture>>;
+type Piping = Pin<Box<Wait>>;
 
 /// One branch piped to the client, which stays open when the pipe ends, and a reader on the other.
 fn fork(
@@ -243,7 +243,7 @@ fn fork(
     options.set_prevent_close(true);
     options.set_prevent_abort(true);
     options.set_signal(&end.signal());
-    let pipe = Box::pin(JsFuture::from(flowing.pipe_to_with_options(client, &options)));
+    let pipe = Box::pin(Wait::of(&flowing.pipe_to_with_options(client, &options)));
     let mode = ReadableStreamGetReaderOptions::new();
     mode.set_mode(ReadableStreamReaderMode::Byob);
     (pipe, observed.get_reader_with_options(&mode).unchecked_into())

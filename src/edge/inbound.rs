@@ -7,9 +7,10 @@ use super::body::{Body, Reading};
 use super::isolate::{self, Routes};
 use super::minted;
 use crate::attempt::classify::values_of;
+use crate::headers::Headers;
 use crate::map;
 use crate::reply::error::ClientError;
-use crate::request::facts::{self, Facts};
+use crate::request::facts::{self, Facts, Place};
 use crate::request::minted::ids_named_in;
 use crate::request::operation::Operation;
 use crate::request::stored::{self, Stored};
@@ -28,7 +29,7 @@ pub struct Inbound {
     /// What is to be sent.
     pub body: Body,
     /// Headers that go on to upstreams.
-    pub forwarded: Vec<(String, String)>,
+    pub forwarded: Headers,
     /// The raw query.
     pub query: String,
     /// Name of the entry node.
@@ -110,7 +111,7 @@ pub async fn receive(
         .chain(previous_response_id.as_deref())
         .chain(ids_named_in(told))
         .find_map(|id| minted::by(id, graph));
-    let facts = Facts {
+    let mut facts = Facts {
         method: arrival.method.clone(),
         path: arrival.path.clone(),
         query,
@@ -125,7 +126,7 @@ pub async fn receive(
                 .filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned()))),
         ),
         metadata,
-        place: arrival.place(hint),
+        place: if graph.reads.place { arrival.place(hint.clone()) } else { Place::default() },
         body: json.map(|peek| peek.fields(body.known_bytes(), &graph.reads.body)).unwrap_or_default(),
         input_tokens: if stored.is_some() { 0 } else { (body.length() / 4) as u64 },
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
@@ -144,12 +145,15 @@ pub async fn receive(
         None => entry::choose(graph, &facts, client)?,
         Some(stored) => stored::entry(graph, &facts, client, stored)?,
     };
+    if node.reads_place && !graph.reads.place {
+        facts.place = arrival.place(hint);
+    }
     let connection = arrival.header("connection").unwrap_or_default();
     let goes_on = |name: &str| headers::forwarded(name) && !headers::is_listed(connection, name);
-    let mut forwarded: Vec<_> = arrival.headers.iter().filter(|(name, _)| goes_on(name)).cloned().collect();
+    let mut forwarded = Headers::of(arrival.headers.iter().filter(|(name, _)| goes_on(name)));
     if body.json().is_some() {
         // What was read as JSON goes on as JSON, whatever a careless client called it.
-        forwarded.push(("content-type".to_owned(), "application/json".to_owned()));
+        forwarded.push("content-type", "application/json");
     }
     let inbound = Inbound {
         facts: Rc::new(facts),

@@ -9,10 +9,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use worker::{Context, Env};
+use worker_sys::Context;
 
-use super::js::KvNamespace;
+use super::js::{Env, KvNamespace};
+use super::task::Wait;
 use super::{clock, js};
 use crate::attempt::allowance::Allowances;
 use crate::balance::order::Cursors;
@@ -262,7 +262,7 @@ fn note(trouble: Trouble) {
 
 async fn read(store: &KvNamespace, key: &str) -> Result<Option<String>, ()> {
     let options = js::object("cacheTtl", &KV_CACHE_SECONDS.into());
-    let get = async || JsFuture::from(store.get(key, &options)?).await;
+    let get = async || Wait::of(&store.get(key, &options)?).await;
     for _ in 0..2 {
         match get().await {
             Ok(value) => return Ok(value.as_string()),
@@ -281,6 +281,6 @@ async fn remember(store: &KvNamespace, document: &str) {
         return;
     }
     if let Ok(put) = store.put(LAST_GOOD, document) {
-        let _ = JsFuture::from(put).await;
+        let _ = Wait::of(&put).await;
     }
 }

@@ -1,15 +1,11 @@
 //! What web-sys does not know of the Workers runtime, and small bridges to JavaScript values.
 
-use std::pin::Pin;
-
-use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    Headers, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, RequestInit, Response,
-    WritableStream,
-};
-use worker::{Context, Env};
+use web_sys::{ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, WritableStream};
+use worker_sys::Context;
+
+use super::task::{self, Wait};
 
 #[wasm_bindgen]
 extern "C" {
@@ -32,6 +28,10 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub fn writable(this: &FixedLengthStream) -> WritableStream;
 
+    /// Bindings, variables and secrets, by their names.
+    #[derive(Clone)]
+    pub type Env;
+
     /// <https://developers.cloudflare.com/kv/api/>
     #[derive(Clone)]
     pub type KvNamespace;
@@ -40,16 +40,8 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub fn put(this: &KvNamespace, key: &str, value: &str) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(js_name = fetch, catch)]
-    fn global_fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
-
     #[wasm_bindgen(js_namespace = console, js_name = warn)]
     pub fn warn(line: &str);
-}
-
-/// An outgoing request.
-pub async fn fetch(url: &str, init: &RequestInit) -> Result<Response, JsValue> {
-    Ok(JsFuture::from(global_fetch(url, init)?).await?.unchecked_into())
 }
 
 /// What is bound to a name, if anything is. That it is of that type is taken for granted.
@@ -65,10 +57,14 @@ pub fn object(name: &str, value: &JsValue) -> Object {
     object
 }
 
-/// Goes on beside the request, and after it. Boxed, so that what drives it is compiled once.
+/// Goes on beside the request, and after it.
 pub fn wait_until(context: &Context, future: impl Future<Output = ()> + 'static) {
-    let boxed: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
-    context.wait_until(boxed);
+    let ended = task::promise(async move {
+        future.await;
+        Ok(JsValue::UNDEFINED)
+    });
+    // A context that has ended already takes nothing more, and has nothing to lose.
+    let _ = context.wait_until(&ended);
 }
 
 /// The text of an exception, for logs.
@@ -85,35 +81,9 @@ pub fn string_at(object: &JsValue, name: &str) -> Option<String> {
     Reflect::get(object, &name.into()).ok()?.as_string().filter(|text| !text.is_empty())
 }
 
-/// Every header, names in lower case.
-pub fn entries(headers: &Headers) -> Vec<(String, String)> {
-    let text = |pair: &Array, index| pair.get(index).as_string().unwrap_or_default();
-    Array::from(&headers.entries())
-        .iter()
-        .map(|pair| {
-            let pair: Array = pair.unchecked_into();
-            (text(&pair, 0), text(&pair, 1))
-        })
-        .collect()
-}
-
-/// The value of a header among `entries`, by its lower-case name.
-pub fn value<'h>(entries: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    entries.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-}
-
-/// Headers with these values. A pair that HTTP does not allow is left out.
-pub fn headers<'h>(pairs: impl IntoIterator<Item = (&'h str, &'h str)>) -> Result<Headers, JsValue> {
-    let headers = Headers::new()?;
-    for (name, value) in pairs {
-        let _ = headers.set(name, value);
-    }
-    Ok(headers)
-}
-
 /// One read of a stream: `None` at its end.
 pub async fn read(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>, JsValue> {
-    Ok(chunk(&JsFuture::from(reader.read()).await?))
+    Ok(chunk(&Wait::of(&reader.read()).await?))
 }
 
 /// One read of up to `capacity` bytes, in one piece however many chunks they came in: `None` at the end of the stream.
@@ -122,7 +92,7 @@ pub async fn read_gathered(
     capacity: u32,
 ) -> Result<Option<Vec<u8>>, JsValue> {
     let buffer = Uint8Array::new_with_length(capacity);
-    Ok(chunk(&JsFuture::from(reader.read_with_array_buffer_view(&buffer)).await?))
+    Ok(chunk(&Wait::of(&reader.read_with_array_buffer_view(&buffer)).await?))
 }
 
 fn chunk(result: &JsValue) -> Option<Vec<u8>> {
@@ -134,12 +104,12 @@ fn chunk(result: &JsValue) -> Option<Vec<u8>> {
 /// Writes bytes, waits until they are on their way, and gives the stream free again.
 pub async fn send(stream: &WritableStream, bytes: &[u8]) -> Result<(), JsValue> {
     let writer = stream.get_writer()?;
-    let sent = JsFuture::from(writer.write_with_chunk(&Uint8Array::from(bytes))).await;
+    let sent = Wait::of(&writer.write_with_chunk(&Uint8Array::from(bytes))).await;
     writer.release_lock();
     sent.map(drop)
 }
 
 /// Ends a stream cleanly.
 pub async fn close(stream: &WritableStream) -> Result<(), JsValue> {
-    JsFuture::from(stream.get_writer()?.close()).await.map(drop)
+    Wait::of(&stream.get_writer()?.close()).await.map(drop)
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::isolate::{self, Routes};
 use super::{clock, js};
+use crate::headers::Headers;
 use crate::health::headroom::Headroom;
 use crate::health::{Change, Outcome, Sample, Ticket};
 use crate::rng::{Rng, SplitMix64};
@@ -36,7 +37,7 @@ pub fn tell(routes: &Routes, news: Vec<Change>) {
 }
 
 /// Takes note of what the headers of an answer say of how much the deployment can take.
-pub fn heard(routes: &Routes, deployment: &Deployment, headers: &[(String, String)]) {
+pub fn heard(routes: &Routes, deployment: &Deployment, headers: &Headers) {
     if let Some(headroom) = Headroom::of(headers, &deployment.limits, clock::now()) {
         routes.health.borrow_mut().heard(deployment.id, headroom);
     }

@@ -1,5 +1,8 @@
 //! The Worker: it gathers what a request says, obeys the machine and moves bytes. It decides nothing; what can be decided
 //! without the platform is decided outside this module, where it can be tested natively.
+//!
+//! The way of every request crosses the boundary to JavaScript in few calls: [`host`] has them, [`task`] the waits. The rest, which is
+//! rare, goes through `web-sys` ([`js`]).
 
 mod admin;
 mod arrival;
@@ -9,7 +12,7 @@ mod calls;
 mod clock;
 mod drive;
 mod flow;
-mod gone;
+mod host;
 mod inbound;
 mod isolate;
 mod js;
@@ -19,28 +22,27 @@ mod object;
 mod respond;
 mod serve;
 mod share;
+mod task;
 
-use std::pin::pin;
-
-use futures_util::future::{Either, select};
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
-use web_sys::{Request, Response};
-use worker::{Context, Env, worker_sys};
+use web_sys::Request;
+use worker_sys::Context;
 
 use crate::reply::error::ClientError;
 
-/// Nobody sees this status but the log of the platform, where nginx has made it known.
-const CLIENT_LEFT: u16 = 499;
-
-/// Called by the runtime for every request. Its own types, without the wrappers of `worker`: there is nothing that they would do.
+/// Called by `worker.js` for every request; `answer` takes the response. What comes back is the number of the task, to be cancelled
+/// when the client leaves.
 #[wasm_bindgen]
-pub async fn fetch(request: Request, env: Env, context: worker_sys::Context) -> Result<Response, JsValue> {
-    let gone = gone::Gone::of(request.signal());
-    match select(pin!(serve::serve(request, env, Context::new(context))), gone).await {
-        Either::Left((response, _)) => response.or_else(|error| {
+pub fn serve(request: Request, env: js::Env, context: Context, answer: Function) -> u32 {
+    task::spawn(async move {
+        let response = serve::serve(request, env, context).await.or_else(|error| {
             js::warn(&format!("internal error: {}", js::text_of(&error)));
             respond::error(&(&ClientError::Internal).into(), Vec::new())
-        }),
-        Either::Right(_) => respond::empty(CLIENT_LEFT, &[]),
-    }
+        });
+        if let Ok(response) = response {
+            // Nothing comes of a promise that is resolved.
+            let _ = answer.call1(&JsValue::UNDEFINED, &response);
+        }
+    })
 }

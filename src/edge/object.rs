@@ -11,16 +11,16 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use js_sys::Array;
+use js_sys::{Array, Promise};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{Request, Response, ResponseInit};
-use worker::Env;
-use worker::worker_sys::{DurableObjectNamespace, DurableObjectState, SqlStorage};
+use worker_sys::{DurableObjectNamespace, DurableObjectState, SqlStorage};
 
+use super::js::Env;
 use super::share::{self, BINDING, HUB, ORIGIN};
-use super::{clock, isolate, js};
+use super::task::Wait;
+use super::{clock, isolate, js, task};
 use crate::health::shard::{Head, Saved, Shard};
 use crate::health::wire::{Answer, Report};
 use crate::request::admin::Switch;
@@ -30,9 +30,11 @@ use crate::time::Millis;
 /// How often to look for what nobody mentions any more.
 const FORGET_EVERY_MS: Millis = 600_000;
 
-/// The Durable Object.
+/// The Durable Object, as `worker.js` has it.
 #[wasm_bindgen]
-pub struct DeploymentHealth {
+pub struct HealthObject(Rc<Object>);
+
+struct Object {
     state: DurableObjectState,
     env: Env,
     memory: Rc<Memory>,
@@ -57,8 +59,8 @@ pub struct Order {
 }
 
 #[wasm_bindgen]
-impl DeploymentHealth {
-    /// Called by the runtime.
+impl HealthObject {
+    /// Called once for each life of the object.
     ///
     /// # Errors
     /// Those of the runtime.
@@ -70,15 +72,19 @@ impl DeploymentHealth {
             saved: Cell::default(),
             forget_at: Cell::new(0),
         };
-        Ok(Self { state, env, memory: Rc::new(memory) })
+        Ok(Self(Rc::new(Object { state, env, memory: Rc::new(memory) })))
     }
 
-    /// Called by the runtime for every request.
-    ///
-    /// # Errors
-    /// Those of the runtime.
-    pub async fn fetch(&self, request: Request) -> Result<Response, JsValue> {
-        let body = JsFuture::from(request.text()?).await?.as_string().unwrap_or_default();
+    /// Called for every request: a promise of the response.
+    pub fn fetch(&self, request: Request) -> Promise {
+        let object = Rc::clone(&self.0);
+        task::promise(async move { object.answer(request).await.map(JsValue::from) })
+    }
+}
+
+impl Object {
+    async fn answer(&self, request: Request) -> Result<Response, JsValue> {
+        let body = Wait::of(&request.text()?).await?.as_string().unwrap_or_default();
         match request.url().strip_prefix(ORIGIN) {
             Some("report") => match Report::parse(body.as_bytes()) {
                 Ok(report) => self.report(&report),
@@ -103,7 +109,7 @@ fn answer(status: u16, body: &str) -> Result<Response, JsValue> {
     Response::new_with_opt_str_and_init(Some(body), &init)
 }
 
-impl DeploymentHealth {
+impl Object {
     fn report(&self, report: &Report) -> Result<Response, JsValue> {
         let (answer, asks_hub) = self.memory.with(|shard, now, rng| {
             let answer = shard.report(report, now, rng);
@@ -111,7 +117,7 @@ impl DeploymentHealth {
         })?;
         if asks_hub && let Some(pool) = self.pool_with_another_hub() {
             let (memory, env) = (Rc::clone(&self.memory), self.env.clone());
-            let asked = future_to_promise(async move {
+            let asked = task::promise(async move {
                 if let Err(error) = memory.ask_hub(&env, &pool).await {
                     js::warn(&format!("health: the hub of {pool} does not answer: {error}"));
                 }

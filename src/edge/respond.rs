@@ -2,11 +2,12 @@
 
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
-use web_sys::{ReadableStream, Response, ResponseInit};
-use worker::Context;
+use web_sys::{ReadableStream, Response};
+use worker_sys::Context;
 
 use super::call::{Committed, Content};
-use super::{flow, js};
+use super::{flow, host, js};
+use crate::headers::Headers;
 use crate::reply::ErrorReply;
 
 /// What a response carries.
@@ -20,56 +21,48 @@ pub enum Sent {
 }
 
 /// A response.
-pub fn with<'h, N: AsRef<str> + 'h>(
-    status: u16,
-    headers: impl IntoIterator<Item = &'h (N, String)>,
-    body: &Sent,
-) -> Result<Response, JsValue> {
-    let init = ResponseInit::new();
-    init.set_status(status);
-    let headers = js::headers(headers.into_iter().map(|(name, value)| (name.as_ref(), value.as_str())))?;
-    init.set_headers(&headers);
-    match body {
-        Sent::Nothing => Response::new_with_opt_str_and_init(None, &init),
-        Sent::Bytes(bytes) => Response::new_with_opt_js_u8_array_and_init(Some(bytes), &init),
-        Sent::Stream(stream) => Response::new_with_opt_readable_stream_and_init(Some(stream), &init),
-    }
+pub fn with(status: u16, headers: &Headers, body: &Sent) -> Result<Response, JsValue> {
+    let nothing = JsValue::NULL;
+    let body = match body {
+        Sent::Nothing => &nothing,
+        Sent::Bytes(bytes) => bytes,
+        Sent::Stream(stream) => stream,
+    };
+    host::response(status, headers.text(), body)
 }
 
 /// A response without a body.
 pub fn empty(status: u16, headers: &[(&'static str, String)]) -> Result<Response, JsValue> {
-    with(status, headers, &Sent::Nothing)
+    with(status, &Headers::of(headers.iter().map(|(name, value)| (name, value))), &Sent::Nothing)
 }
 
 /// 200 with JSON.
-pub fn json(text: &str, extra: &[(&'static str, String)]) -> Result<Response, JsValue> {
-    let content_type = [("content-type", "application/json".to_owned())];
-    let body = Uint8Array::from(text.as_bytes());
-    with(200, content_type.iter().chain(extra), &Sent::Bytes(body))
+pub fn json(text: &str, own: Vec<(&'static str, String)>) -> Result<Response, JsValue> {
+    let mut headers = Headers::of([("content-type", "application/json")]);
+    headers.extend(own);
+    with(200, &headers, &Sent::Bytes(text.as_bytes().into()))
 }
 
 /// An error, with our own headers.
 pub fn error(error: &ErrorReply, own: Vec<(&'static str, String)>) -> Result<Response, JsValue> {
-    let headers: Vec<(String, String)> = own
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .chain(error.headers.iter().cloned())
-        .collect();
-    with(error.status, &headers, &Sent::Bytes(Uint8Array::from(error.body.as_slice())))
+    let mut headers = error.headers.clone();
+    headers.extend(own);
+    with(error.status, &headers, &Sent::Bytes(error.body.as_slice().into()))
 }
 
 /// The answer of an upstream, with our own headers. A stream goes on flowing after the response is returned.
 pub fn committed(
     committed: Committed,
-    own: &[(&'static str, String)],
+    own: Vec<(&'static str, String)>,
     context: &Context,
 ) -> Result<Response, JsValue> {
     let Committed { status, mut headers, body } = committed;
-    headers.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    headers.extend(own);
     let sent = match body {
         // A 204 has no body, not even an empty one.
-        Content::Whole(bytes) if bytes.is_empty() => Sent::Nothing,
-        Content::Whole(bytes) | Content::Held(bytes) => Sent::Bytes(Uint8Array::from(bytes.as_slice())),
+        Content::Whole { bytes, .. } if bytes.is_empty() => Sent::Nothing,
+        Content::Whole { original, .. } => Sent::Bytes(original),
+        Content::Held(bytes) => Sent::Bytes(bytes.as_slice().into()),
         Content::Flowing(flowing) => {
             let pipe = js::IdentityTransformStream::new();
             let client = pipe.writable();

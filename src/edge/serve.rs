@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
-use worker::{Context, Env};
+use worker_sys::Context;
 
 use super::arrival::Arrival;
 use super::inbound::{Asked, Inbound, receive};
 use super::isolate::{self, Routes};
+use super::js::Env;
 use super::{admin, drive, respond, share};
 use crate::reply::error::ClientError;
 use crate::reply::headers::{self, Served};
@@ -46,7 +47,7 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
     let mut headers = headers::own(&served, settings.expose);
     headers.extend(cors);
     match known {
-        Ok(text) => respond::json(&text, &headers),
+        Ok(text) => respond::json(&text, headers),
         Err(error) => respond::error(&(&error).into(), headers),
     }
 }

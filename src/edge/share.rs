@@ -7,13 +7,13 @@
 use std::cell::RefCell;
 
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{Request, RequestInit, Response};
-use worker::worker_sys::{DurableObject, DurableObjectNamespace};
-use worker::{Context, Env};
+use worker_sys::{Context, DurableObject, DurableObjectNamespace};
 
 use super::arrival::Arrival;
 use super::isolate::{self, Routes};
+use super::js::Env;
+use super::task::Wait;
 use super::{clock, js, learn};
 use crate::balance::nearest::location_hint;
 use crate::health::reporter::{Reporter, UNANSWERED_MS};
@@ -99,9 +99,9 @@ pub async fn ask(
     }
     let asked = async {
         let request = Request::new_with_str_and_init(&format!("{ORIGIN}{path}"), &init)?;
-        let answer = JsFuture::from(stub?.fetch_with_request(&request)?).await?;
+        let answer = Wait::of(&stub?.fetch_with_request(&request)?).await?;
         let response: Response = answer.unchecked_into();
-        let text = JsFuture::from(response.text()?).await?;
+        let text = Wait::of(&response.text()?).await?;
         Ok((response.status(), text.as_string().unwrap_or_default()))
     };
     match clock::until(clock::now().saturating_add(UNANSWERED_MS), asked).await {

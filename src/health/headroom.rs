@@ -6,6 +6,7 @@
 
 use super::limits::Limits;
 use crate::attempt::retry_after;
+use crate::headers::Headers;
 use crate::time::Millis;
 
 /// While more than this part is left, a deployment gets all of its traffic.
@@ -39,11 +40,10 @@ struct Reading {
 }
 
 impl Headroom {
-    /// What these headers say, if anything. Names are in lower case. `limits` stand in where an answer tells what remains but
+    /// What these headers say, if anything. `limits` stand in where an answer tells what remains but
     /// not of how much.
-    pub fn of(headers: &[(String, String)], limits: &Limits, now: Millis) -> Option<Self> {
-        let value =
-            |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim());
+    pub fn of(headers: &Headers, limits: &Limits, now: Millis) -> Option<Self> {
+        let value = |name| headers.get(name).map(str::trim);
         let headroom = Self {
             requests: Reading::of(
                 value("x-ratelimit-limit-requests"),
@@ -138,9 +138,7 @@ mod tests {
     const NOW: Millis = 1_000_000;
 
     fn headroom(pairs: &[(&str, &str)], limits: Limits) -> Option<Headroom> {
-        let headers: Vec<_> =
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Headroom::of(&headers, &limits, NOW)
+        Headroom::of(&Headers::of(pairs.iter().copied()), &limits, NOW)
     }
 
     #[test]
@@ -237,14 +235,12 @@ mod tests {
     proptest! {
         #[test]
         fn any_header_gives_a_share_or_none(limit in ".*", remaining in any::<f64>(), reset in ".*", used in ".*", now in any::<Millis>()) {
-            let headers: Vec<_> = [
+            let headers = Headers::of([
                 ("x-ratelimit-limit-tokens", limit),
                 ("x-ratelimit-remaining-tokens", remaining.to_string()),
                 ("x-ratelimit-reset-tokens", reset),
                 ("azure-openai-deployment-utilization", used),
-            ]
-            .map(|(name, value)| (name.to_owned(), value))
-            .to_vec();
+            ]);
             let left = Headroom::of(&headers, &Limits { rpm: None, tpm: Some(5) }, now).and_then(|read| read.left(now));
             if let Some(left) = left {
                 prop_assert!((0.0..=1.0).contains(&left));

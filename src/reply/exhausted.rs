@@ -8,6 +8,7 @@ use super::ErrorReply;
 use super::error::ClientError;
 use crate::attempt::class::ErrorClass;
 use crate::attempt::failure::{ErrorResponse, Failure};
+use crate::headers::Headers;
 use crate::time::Millis;
 
 /// When to come back to a pool that gave no hint.
@@ -40,10 +41,9 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     let mut reply = in_their_words(chosen).unwrap_or_else(|| in_ours(chosen, attempts));
 
     let may_retry = chosen.class.is_transient();
-    reply
-        .headers
-        .retain(|(name, _)| !matches!(name.as_str(), "retry-after" | "retry-after-ms" | "x-should-retry"));
-    reply.headers.push(("x-should-retry".to_owned(), may_retry.to_string()));
+    let is_theirs = |name: &str| !matches!(name, "retry-after" | "retry-after-ms" | "x-should-retry");
+    reply.headers = Headers::of(reply.headers.iter().filter(|(name, _)| is_theirs(name)));
+    reply.headers.push("x-should-retry", if may_retry { "true" } else { "false" });
     if may_retry {
         let after_ms = failures
             .iter()
@@ -166,7 +166,7 @@ fn in_ours(failure: &Failure, attempts: u32) -> ErrorReply {
     let body = json!({ "error": { "message": message, "type": kind, "param": null, "code": code } });
     ErrorReply {
         status: status(failure),
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        headers: Headers::of([("content-type", "application/json")]),
         body: body.to_string().into_bytes(),
     }
 }
@@ -194,8 +194,7 @@ mod tests {
     use super::*;
 
     fn said(class: ErrorClass, status: u16, hint_ms: Option<Millis>, body: &str) -> Failure {
-        let headers =
-            vec![("retry-after".to_owned(), "77".to_owned()), ("x-request-id".to_owned(), "up-1".to_owned())];
+        let headers = Headers::of([("retry-after", "77"), ("x-request-id", "up-1")]);
         let response = Some(ErrorResponse { status, headers, body: body.as_bytes().to_vec() });
         Failure {
             class,
@@ -208,7 +207,7 @@ mod tests {
     }
 
     fn header<'r>(reply: &'r ErrorReply, name: &str) -> Option<&'r str> {
-        reply.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        reply.headers.get(name)
     }
 
     fn code(reply: &ErrorReply) -> String {

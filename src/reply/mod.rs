@@ -6,6 +6,7 @@ pub mod exhausted;
 pub mod headers;
 pub mod models;
 
+use crate::headers::Headers;
 use crate::time::Millis;
 use error::ClientError;
 
@@ -14,35 +15,28 @@ use error::ClientError;
 pub struct ErrorReply {
     /// HTTP status.
     pub status: u16,
-    /// Header names in lower case, and values.
-    pub headers: Vec<(String, String)>,
+    /// Its headers.
+    pub headers: Headers,
     /// JSON in OpenAI's shape.
     pub body: Vec<u8>,
 }
 
 /// When to come back, in both spellings that clients read.
-fn retry_after(ms: Millis) -> [(String, String); 2] {
-    [
-        ("retry-after-ms".to_owned(), ms.to_string()),
-        ("retry-after".to_owned(), ms.div_ceil(1_000).max(1).to_string()),
-    ]
+fn retry_after(ms: Millis) -> [(&'static str, String); 2] {
+    [("retry-after-ms", ms.to_string()), ("retry-after", ms.div_ceil(1_000).max(1).to_string())]
 }
 
 impl From<&ClientError> for ErrorReply {
     fn from(error: &ClientError) -> Self {
-        let mut headers = vec![
-            ("content-type".to_owned(), "application/json".to_owned()),
-            ("x-should-retry".to_owned(), error.retryable().to_string()),
-        ];
+        let mut headers = Headers::of([("content-type", "application/json")]);
+        headers.push("x-should-retry", if error.retryable() { "true" } else { "false" });
         match error {
-            ClientError::MethodNotAllowed { allow, .. } => {
-                headers.push(("allow".to_owned(), (*allow).to_owned()));
-            }
+            ClientError::MethodNotAllowed { allow, .. } => headers.push("allow", allow),
             ClientError::NoEligibleDeployment { returns_in_ms: Some(ms), .. } => {
                 headers.extend(retry_after(*ms));
             }
             ClientError::InvalidApiKey | ClientError::NoClients | ClientError::InvalidAdminToken => {
-                headers.push(("www-authenticate".to_owned(), "Bearer".to_owned()));
+                headers.push("www-authenticate", "Bearer");
             }
             _ => {}
         }

@@ -10,7 +10,6 @@
 //! - names are compared decoded: `"mod\u0065l"` is `model`;
 //! - memory is bounded by [`MAX_FIELDS`], the stack does not grow with the depth of a body.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -20,6 +19,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::operation::Operation;
+use super::splice::Splice;
 use crate::map;
 use crate::routes::graph::Params;
 
@@ -236,13 +236,13 @@ pub struct Edit<'a> {
     pub params: &'a Params,
 }
 
-/// The edited body; `None` where nothing changes, so that the caller can send what it has. `peek` is of this `body`.
+/// How to edit the body; `None` where nothing changes, so that the caller can send what it has. `peek` is of this `body`.
 ///
 /// A field is renamed only where the new name is not there. Fields that are set replace those of the same name, or come
 /// last.
-pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Vec<u8>> {
+pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Splice> {
     let params = edit.params;
-    let mut items: Vec<Item<'_>> = peek.members.iter().map(|member| Item::kept(body, member)).collect();
+    let mut items: Vec<Item<'_>> = peek.members.iter().map(Item::kept).collect();
     items.retain(|item| item.name == "model" || !params.drop.iter().any(|name| name == item.name));
     let mut is_changed = items.len() < peek.members.len();
     for (from, to) in &params.rename {
@@ -251,71 +251,84 @@ pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Vec<u8>> {
         }
         for item in items.iter_mut().filter(|item| item.name == from) {
             item.name = to;
-            item.key = Cow::Owned(json(&Value::from(to.as_str())));
+            item.key = Part::New(json(&Value::from(to.as_str())));
             is_changed = true;
         }
     }
     for (name, value) in params.set.iter().filter(|(name, _)| name != "model") {
-        is_changed |= set(&mut items, name, value);
+        is_changed |= set(body, &mut items, name, value);
     }
     if let Some(model) = edit.model {
-        is_changed |= set(&mut items, "model", &Value::from(model));
+        is_changed |= set(body, &mut items, "model", &Value::from(model));
     }
-    is_changed.then(|| write(body, peek, &items))
+    is_changed.then(|| spliced(body.len(), peek, &items))
 }
 
-/// A member of the edited body, in the four pieces that it is written in.
+/// A member of the edited body, in the four parts that it is written in.
 struct Item<'a> {
     name: &'a str,
-    gap: &'a [u8],
-    key: Cow<'a, [u8]>,
-    colon: &'a [u8],
-    value: Cow<'a, [u8]>,
+    gap: Part,
+    key: Part,
+    colon: Part,
+    value: Part,
+}
+
+enum Part {
+    /// This stretch of the original.
+    Kept(Range<usize>),
+    New(Vec<u8>),
 }
 
 impl<'a> Item<'a> {
-    fn kept(body: &'a [u8], member: &'a Member) -> Self {
+    fn kept(member: &'a Member) -> Self {
         Self {
             name: &member.name,
-            gap: bytes(body, &member.gap),
-            key: Cow::Borrowed(bytes(body, &member.key)),
-            colon: bytes(body, &(member.key.end..member.value.start)),
-            value: Cow::Borrowed(bytes(body, &member.value)),
+            gap: Part::Kept(member.gap.clone()),
+            key: Part::Kept(member.key.clone()),
+            colon: Part::Kept(member.key.end..member.value.start),
+            value: Part::Kept(member.value.clone()),
         }
     }
 }
 
 /// Sets `name` wherever it stands, or adds it. Whether that changes anything.
-fn set<'a>(items: &mut Vec<Item<'a>>, name: &'a str, value: &Value) -> bool {
+fn set<'a>(body: &[u8], items: &mut Vec<Item<'a>>, name: &'a str, value: &Value) -> bool {
     let value = json(value);
     let (mut is_there, mut is_changed) = (false, false);
     for item in items.iter_mut().filter(|item| item.name == name) {
         is_there = true;
-        if *item.value != *value {
-            item.value = Cow::Owned(value.clone());
+        let known = match &item.value {
+            Part::Kept(span) => bytes(body, span),
+            Part::New(new) => new,
+        };
+        if known != value {
+            item.value = Part::New(value.clone());
             is_changed = true;
         }
     }
     if is_there {
         return is_changed;
     }
-    let key = Cow::Owned(json(&Value::from(name)));
-    items.push(Item { name, gap: b",", key, colon: b":", value: Cow::Owned(value) });
+    let (gap, colon) = (Part::New(b",".to_vec()), Part::New(b":".to_vec()));
+    items.push(Item { name, gap, key: Part::New(json(&Value::from(name))), colon, value: Part::New(value) });
     true
 }
 
-fn write(body: &[u8], peek: &Peek, items: &[Item<'_>]) -> Vec<u8> {
-    let head = bytes(body, &(0..peek.head));
-    let tail = bytes(body, &(peek.tail()..body.len()));
-    let pieces = items.iter().enumerate().flat_map(|(index, item)| {
+fn spliced(length: usize, peek: &Peek, items: &[Item<'_>]) -> Splice {
+    let mut splice = Splice::default();
+    splice.keep(0..peek.head);
+    for (index, item) in items.iter().enumerate() {
         // A gap belongs before every member but the first one left.
-        let gap = if index == 0 { &[] } else { item.gap };
-        [gap, &item.key, item.colon, &item.value]
-    });
-    let pieces = || std::iter::once(head).chain(pieces.clone()).chain(std::iter::once(tail));
-    let mut out = Vec::with_capacity(pieces().map(<[u8]>::len).sum());
-    pieces().for_each(|piece| out.extend_from_slice(piece));
-    out
+        let gap = if index > 0 { Some(&item.gap) } else { None };
+        for part in gap.into_iter().chain([&item.key, &item.colon, &item.value]) {
+            match part {
+                Part::Kept(span) => splice.keep(span.clone()),
+                Part::New(bytes) => splice.insert(bytes),
+            }
+        }
+    }
+    splice.keep(peek.tail()..length);
+    splice
 }
 
 fn json(value: &Value) -> Vec<u8> {

@@ -11,4 +11,5 @@ pub mod operation;
 pub mod path;
 pub mod percent;
 pub mod query;
+pub mod splice;
 pub mod stored;

@@ -12,6 +12,8 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use super::splice::Splice;
+
 /// What routing wants to know of a form, and where its model stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form {
@@ -74,34 +76,31 @@ impl Form {
     }
 
     /// Looks into the first bytes of a form that is too large to keep. `None` where `model` does not stand whole in them.
-    /// [`Form::with_model`] then takes and returns the same first bytes.
+    /// [`Form::with_model`] is then of the same first bytes.
     pub fn of_prefix(prefix: &[u8], boundary: &str) -> Option<Self> {
         let mut form = Self::new(boundary);
         let ended = form.read(prefix);
         (form.model.is_some() && matches!(ended, Ok(()) | Err(FormError::Unterminated))).then_some(form)
     }
 
-    /// The same form with this model, which must not contain line ends. Where there was none, it comes first.
-    pub fn with_model(&self, body: &[u8], model: &str) -> Vec<u8> {
-        let added = if self.models.is_empty() {
-            let part = format!(
-                "--{}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n",
-                self.boundary
-            );
-            vec![(self.first..self.first, part)]
-        } else {
-            self.models.iter().map(|value| (value.clone(), model.to_owned())).collect()
-        };
-        let mut out =
-            Vec::with_capacity(body.len() + added.iter().map(|(_, text)| text.len()).sum::<usize>());
-        let mut done = 0;
-        for (replaced, text) in added {
-            out.extend_from_slice(body.get(done..replaced.start).unwrap_or_default());
-            out.extend_from_slice(text.as_bytes());
-            done = replaced.end;
+    /// The same form, of this length, with this model, which must not contain line ends. Where there was none, it comes first.
+    pub fn with_model(&self, length: usize, model: &str) -> Splice {
+        let mut splice = Splice::default();
+        if self.models.is_empty() {
+            splice.keep(0..self.first);
+            let (boundary, disposition) = (&self.boundary, "Content-Disposition: form-data; name=\"model\"");
+            splice.insert(format!("--{boundary}\r\n{disposition}\r\n\r\n{model}\r\n").as_bytes());
+            splice.keep(self.first..length);
+            return splice;
         }
-        out.extend_from_slice(body.get(done..).unwrap_or_default());
-        out
+        let mut done = 0;
+        for value in &self.models {
+            splice.keep(done..value.start);
+            splice.insert(model.as_bytes());
+            done = value.end;
+        }
+        splice.keep(done..length);
+        splice
     }
 
     fn new(boundary: &str) -> Self {

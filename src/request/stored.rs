@@ -173,6 +173,7 @@ pub fn entry(
         },
         max_attempts: None,
         deadline_ms: None,
+        reads_place: false,
         requirements: Requirements::default(),
         on: Vec::new(),
     }))

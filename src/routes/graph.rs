@@ -308,6 +308,8 @@ pub struct Node {
     pub requirements: Requirements,
     /// Where to go after a failure of a class.
     pub on: Vec<(ErrorClass, Destination)>,
+    /// Whether an order of this node, or of one that it leads to, depends on where a request comes from.
+    pub reads_place: bool,
 }
 
 /// How a node orders its targets.

@@ -21,6 +21,9 @@ pub struct Reads {
     pub headers: Vec<String>,
     /// Top-level names of body fields.
     pub body: Vec<String>,
+    /// Whether a condition depends on where a request comes from, or an order that any request may come to. What else depends on it,
+    /// its node tells ([`super::graph::Node::reads_place`]).
+    pub place: bool,
 }
 
 impl Reads {
@@ -139,6 +142,7 @@ impl Condition {
             Self::Fact(Fact::Header(name), _) => reads.note_header(name),
             Self::Fact(Fact::Body(name, _), _) => reads.note_body(name),
             Self::Fact(Fact::Path, test) => test.gather_prefixes(prefixes),
+            Self::Fact(Fact::Continent | Fact::Country | Fact::Colo, _) => reads.place = true,
             Self::Share { by: Some(key), .. } => key.gather(reads),
             Self::Always | Self::Fact(..) | Self::Share { .. } => {}
             Self::All(conditions) | Self::Any(conditions) => {

@@ -5,6 +5,7 @@ use crate::attempt::class::ErrorClass;
 use crate::attempt::failure::Failure;
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Limit, Phase};
+use crate::headers::Headers;
 use crate::health::Outcome;
 use crate::rng::Rng;
 use crate::routes::graph::Commit;
@@ -75,7 +76,7 @@ pub struct Moment {
 #[derive(Debug, Clone)]
 pub struct Course {
     /// Headers of the answer that say how much more the deployment can take.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     headers_ms: Millis,
     first_token_ms: Millis,
     total_ms: Millis,
@@ -135,14 +136,14 @@ impl Upstream {
         let tokens = scattered(OUTPUT_TOKENS, 0.5, rng);
         let writing_ms = tokens * 1_000.0 / self.temper.tokens_per_second * slow;
         let mut end = weather.iter().find_map(|moment| befallen(*moment, rng));
-        let mut headers = Vec::new();
+        let mut headers = Headers::default();
         if end.is_none()
             && let Some(capacity) = self.temper.capacity
         {
             let is_full = self.is_full(capacity, now);
             if self.temper.provisioned {
                 let used = if is_full { 100.0 } else { 100.0 - 100.0 * self.room / burst(capacity) };
-                headers.push(("azure-openai-deployment-utilization".to_owned(), format!("{used:.1}%")));
+                headers.push("azure-openai-deployment-utilization", &format!("{used:.1}%"));
             }
             let hint_ms = Some(if self.temper.provisioned { 200 } else { 1_000 });
             let refused = End::Refused { class: ErrorClass::RateLimit, status: 429, hint_ms };

@@ -23,15 +23,14 @@ use switchyard::attempt::classify::{
     Answer, Success, classify, classify_event_error, fault_behind_success, is_event_stream,
 };
 use switchyard::attempt::failure::Failure;
+use switchyard::headers::Headers;
 use switchyard::request::operation::Operation;
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Failure {
-    let headers: Vec<_> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    classify(&Answer { status, headers: &headers, body, now: 0 })
+    classify(&Answer { status, headers: &Headers::of(headers.iter().copied()), body, now: 0 })
 }
 
 /// What is wrong with a whole body that came with a 200.

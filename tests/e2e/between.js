@@ -3,7 +3,6 @@
 //
 // This runs in workerd. tests/e2e/gateway.mjs puts it beside the Worker's own modules.
 
-import { WorkerEntrypoint } from "cloudflare:workers";
 import Worker from "./index.js";
 
 export { DeploymentHealth } from "./index.js";
@@ -13,17 +12,17 @@ export { DeploymentHealth } from "./index.js";
 const orders = { object: undefined };
 const counted = { kv_reads: 0, reports: 0 };
 
-export default class extends WorkerEntrypoint {
-  async fetch(request) {
+export default {
+  async fetch(request, env, context) {
     if (new URL(request.url).pathname === "/between") {
       Object.assign(orders, await request.json());
       return Response.json(counted);
     }
-    const { ROUTES, HEALTH, ...env } = this.env;
-    const between = { ...env, ROUTES: counting(ROUTES), ...(HEALTH && { HEALTH: breaking(HEALTH) }) };
-    return new Worker(this.ctx, between).fetch(request);
-  }
-}
+    const { ROUTES, HEALTH, ...rest } = env;
+    const between = { ...rest, ROUTES: counting(ROUTES), ...(HEALTH && { HEALTH: breaking(HEALTH) }) };
+    return Worker.fetch(request, between, context);
+  },
+};
 
 function counting(kv) {
   const get = (...given) => {

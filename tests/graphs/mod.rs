@@ -144,6 +144,7 @@ impl Builder {
             deadline_ms: None,
             requirements: Requirements::default(),
             on: Vec::new(),
+            reads_place: false,
         };
         change(&mut node);
         self.nodes += 1;

@@ -1,6 +1,7 @@
 //! A story for each rule.
 
 use switchyard::attempt::class::ErrorClass::{self, *};
+use switchyard::headers::Headers;
 use switchyard::health::gate::{Admission, Position, Refusal, Transition};
 use switchyard::health::headroom::Headroom;
 use switchyard::health::limits::Limits;
@@ -282,7 +283,7 @@ fn a_rate_limit_fails_the_probe() {
 fn a_provisioned_deployment_that_is_full_spills_and_keeps_its_traffic() {
     let header = ("azure-openai-deployment-utilization".to_owned(), "101%".to_owned());
     let mut isolate = Isolate::new(1);
-    isolate.health.heard(0, Headroom::of(&[header], &Limits::default(), START).unwrap());
+    isolate.health.heard(0, Headroom::of(&Headers::of([header]), &Limits::default(), START).unwrap());
     for hint_ms in [30, 900, 4_000, 9_999] {
         assert_eq!(isolate.rate_limit(hint_ms), [], "{hint_ms}");
     }
@@ -347,8 +348,7 @@ fn of_its_own_word_and_the_configured_limits_the_scarcer_counts() {
     for (remaining, requests, left) in [("10", 0, 0.1), ("90", 8, 0.2), ("10", 8, 0.1)] {
         let mut health = Health::new([("a", Limits { rpm: Some(600), tpm: None })]);
         let pairs = [("x-ratelimit-limit-requests", "100"), ("x-ratelimit-remaining-requests", remaining)];
-        let headers = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        health.heard(0, Headroom::of(&headers, &Limits::default(), START).unwrap());
+        health.heard(0, Headroom::of(&Headers::of(pairs), &Limits::default(), START).unwrap());
         for _ in 0..requests {
             let _under_way = health.begin(0, Chat, 0, START);
         }
@@ -360,12 +360,11 @@ fn of_its_own_word_and_the_configured_limits_the_scarcer_counts() {
 #[test]
 fn scarce_headroom_takes_traffic_away_before_the_first_refusal() {
     let mut isolate = Isolate::new(1);
-    let headers = [
+    let headers = Headers::of([
         ("x-ratelimit-limit-tokens", "1000"),
         ("x-ratelimit-remaining-tokens", "100"),
         ("x-ratelimit-reset-tokens", "6s"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ]);
     isolate.health.heard(0, Headroom::of(&headers, &Limits::default(), isolate.now).unwrap());
     assert!((isolate.share() - 0.525).abs() < 1e-9, "{}", isolate.share());
     isolate.wait(6_000);

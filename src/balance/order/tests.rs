@@ -91,6 +91,7 @@ fn node(id: usize, strategy: Strategy, targets: Vec<Target>) -> Node {
         deadline_ms: None,
         requirements: Requirements::default(),
         on: Vec::new(),
+        reads_place: false,
     }
 }
 

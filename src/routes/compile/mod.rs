@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use super::at::At;
 use super::decode::decode;
-use super::graph::{Client, Deployment, Graph, Node, Rule, Secret};
+use super::graph::{Client, Deployment, Destination, Graph, Node, Rule, Secret};
 use super::issue::{Issue, Report, quoted};
 use super::placeholder::sole_variable;
 use super::variables;
@@ -130,7 +130,10 @@ impl<'a> Compiler<'a> {
         let deployments = self.deployments.into_values().collect();
         let warnings = self.report.finish()?;
         let node_count = self.sizes.len();
-        let reads = self.reads;
+        let leads_to_nearest =
+            |(_, to): &(_, Destination)| matches!(to, Destination::Node(node) if node.reads_place);
+        let mut reads = self.reads;
+        reads.place |= settings.on.iter().any(leads_to_nearest);
         let graph =
             Graph { version, settings, clients, deployments, models, rules, reads, prefixes, node_count };
         Ok(Compiled { graph, warnings })

@@ -17,6 +17,7 @@ const MAX_WAYS: usize = 10_000;
 
 /// What hangs below a node.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of a node, each on its own")]
 pub(super) struct Size {
     /// Nodes on the longest way down, this one included.
     depth: usize,
@@ -28,6 +29,8 @@ pub(super) struct Size {
     has_price: bool,
     /// Whether this or some node below has more than one target for a request.
     has_choice: bool,
+    /// Whether this or some node that it leads to orders by nearness.
+    has_nearest: bool,
 }
 
 impl<'a> Compiler<'a> {
@@ -131,6 +134,7 @@ impl<'a> Compiler<'a> {
             deadline_ms,
             requirements,
             on,
+            reads_place: size.has_nearest,
         }))
     }
 
@@ -242,7 +246,9 @@ impl<'a> Compiler<'a> {
         at: At<'_>,
     ) -> Option<Size> {
         let has_choice = targets.len() > 1 && !matches!(strategy, Strategy::Match(_));
-        let mut size = Size { depth: 1, ways: 0, has_region: false, has_price: false, has_choice };
+        let has_nearest = matches!(strategy, Strategy::Nearest);
+        let mut size =
+            Size { depth: 1, ways: 0, has_region: false, has_price: false, has_choice, has_nearest };
         let ordered = targets.iter().map(|target| (&target.to, true));
         for (destination, is_ordered) in ordered.chain(on.iter().map(|(_, to)| (to, false))) {
             let below = match destination {
@@ -252,6 +258,7 @@ impl<'a> Compiler<'a> {
                     has_region: deployment.region.is_some(),
                     has_price: deployment.cost.is_some(),
                     has_choice: false,
+                    has_nearest: false,
                 },
                 Destination::Node(node) => *self.sizes.get(node.id)?,
             };
@@ -261,6 +268,7 @@ impl<'a> Compiler<'a> {
             size.has_region |= is_ordered && below.has_region;
             size.has_price |= is_ordered && below.has_price;
             size.has_choice |= below.has_choice;
+            size.has_nearest |= below.has_nearest;
         }
         if size.depth > MAX_DEPTH {
             self.refuse_depth(at);

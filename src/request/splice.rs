@@ -1,0 +1,81 @@
+//! An edited body: stretches of the original, and new bytes between them. Whoever has the original copies the rest of it once, or not at
+//! all; of a body of megabytes a model's name is edited.
+
+use std::ops::Range;
+
+/// What an edited body is made of. Made from front to back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Splice {
+    pieces: Vec<Piece>,
+    inserted: Vec<u8>,
+}
+
+/// A part of an edited body; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// These bytes of the original. The next stretch of it does not begin where this one ends.
+    Original(Range<usize>),
+    /// These of [`Splice::inserted`].
+    Inserted(Range<usize>),
+}
+
+impl Splice {
+    /// The parts, in order.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// All new bytes, one after the other.
+    pub fn inserted(&self) -> &[u8] {
+        &self.inserted
+    }
+
+    /// Goes on with these bytes of the original.
+    pub fn keep(&mut self, span: Range<usize>) {
+        match self.pieces.last_mut() {
+            _ if span.is_empty() => {}
+            Some(Piece::Original(last)) if last.end == span.start => last.end = span.end,
+            _ => self.pieces.push(Piece::Original(span)),
+        }
+    }
+
+    /// Goes on with these new bytes.
+    pub fn insert(&mut self, bytes: &[u8]) {
+        let start = self.inserted.len();
+        self.inserted.extend_from_slice(bytes);
+        let end = self.inserted.len();
+        match self.pieces.last_mut() {
+            _ if bytes.is_empty() => {}
+            Some(Piece::Inserted(last)) => last.end = end,
+            _ => self.pieces.push(Piece::Inserted(start..end)),
+        }
+    }
+
+    /// The edited body. Spans come from a look at this `original`; of any other they yield nothing rather than a panic.
+    pub fn apply(&self, original: &[u8]) -> Vec<u8> {
+        let parts = self.pieces.iter().map(|piece| match piece {
+            Piece::Original(span) => original.get(span.clone()).unwrap_or_default(),
+            Piece::Inserted(span) => self.inserted.get(span.clone()).unwrap_or_default(),
+        });
+        parts.collect::<Vec<_>>().concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Piece, Splice};
+
+    #[test]
+    fn what_touches_becomes_one_piece() {
+        let mut splice = Splice::default();
+        splice.keep(0..1);
+        splice.keep(1..3);
+        splice.insert(b"");
+        splice.insert(b"x");
+        splice.insert(b"y");
+        splice.keep(3..3);
+        splice.keep(4..6);
+        assert_eq!(splice.pieces(), [Piece::Original(0..3), Piece::Inserted(0..2), Piece::Original(4..6)]);
+        assert_eq!(splice.apply(b"012345"), b"012xy45");
+    }
+}

@@ -8,7 +8,6 @@ use wasm_bindgen::JsCast;
 
 use super::arrival::Arrival;
 use super::isolate::{self, Routes, Trouble};
-use super::js::Env;
 use super::object::Order;
 use super::{clock, js, share};
 use crate::health::Snapshot;
@@ -20,9 +19,9 @@ use crate::routes::{Issue, nearest};
 use crate::time::Millis;
 
 /// The answer to a request below `/admin`; `None` for any other path.
-pub async fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Result<String, ClientError>> {
+pub async fn answer(arrival: &Arrival, routes: &Routes) -> Option<Result<String, ClientError>> {
     let path = arrival.path.strip_prefix("/admin/")?;
-    let token = js::string_at(env.unchecked_ref(), "ADMIN_TOKEN");
+    let token = js::string_at(arrival.exchange.env().unchecked_ref(), "ADMIN_TOKEN");
     let admitted = token.zip(arrival.key()).is_some_and(|(known, given)| credentials::matches(&known, given));
     if !admitted {
         return Some(Err(ClientError::InvalidAdminToken));
@@ -39,8 +38,8 @@ pub async fn answer(arrival: &Arrival, routes: &Routes, env: &Env) -> Option<Res
     }
     Some(match path {
         Path::Routes => Ok(documents(routes)),
-        Path::Health => Ok(health(arrival, routes, env).await),
-        Path::Switch(switch, name) => turn(switch, name, arrival, routes, env).await,
+        Path::Health => Ok(health(arrival, routes).await),
+        Path::Switch(switch, name) => turn(switch, name, arrival, routes).await,
     })
 }
 
@@ -101,8 +100,8 @@ struct HealthOf<'a> {
 }
 
 /// `GET /admin/api/health`: every deployment, as this isolate sees it and as the object of its region does.
-async fn health(arrival: &Arrival, routes: &Routes, env: &Env) -> String {
-    let objects = share::objects(env, arrival);
+async fn health(arrival: &Arrival, routes: &Routes) -> String {
+    let objects = share::objects(arrival);
     let viewed = match &objects {
         None => Err(missing_binding()),
         Some(objects) => objects.ask_shard("view", None).await,
@@ -136,7 +135,6 @@ async fn turn(
     name: Option<String>,
     arrival: &Arrival,
     routes: &Routes,
-    env: &Env,
 ) -> Result<String, ClientError> {
     let all = &routes.graph.deployments;
     let meant: Vec<&Rc<Deployment>> = match &name {
@@ -158,7 +156,7 @@ async fn turn(
     }
     let deployments =
         name.as_ref().map(|_| meant.iter().map(|deployment| deployment.identity.clone()).collect());
-    let told = match share::objects(env, arrival) {
+    let told = match share::objects(arrival) {
         None => Err(missing_binding()),
         Some(objects) => {
             let order = to_json(&Order { switch, deployments });

@@ -1,9 +1,9 @@
 //! A request as it arrives, before its body is read.
 
 use wasm_bindgen::JsValue;
-use web_sys::Request;
 
-use super::{clock, host, isolate, js};
+use super::host::Exchange;
+use super::{clock, isolate, js};
 use crate::headers::Headers;
 use crate::request::credentials;
 use crate::request::facts::Place;
@@ -11,8 +11,8 @@ use crate::time::Millis;
 
 /// A request that has just arrived.
 pub struct Arrival {
-    /// The request itself, for its body.
-    pub request: Request,
+    /// The request itself, for its body, and what belongs to it.
+    pub exchange: Exchange,
     /// `POST`, in capitals.
     pub method: String,
     /// The path, without the query.
@@ -29,9 +29,8 @@ pub struct Arrival {
 
 impl Arrival {
     /// Reads what can be read without waiting.
-    pub fn of(request: Request) -> Self {
-        let text = host::arrival(&request);
-        let (method, rest) = text.split_once('\n').unwrap_or_default();
+    pub fn of(head: &str, exchange: &Exchange) -> Self {
+        let (method, rest) = head.split_once('\n').unwrap_or_default();
         let (url, headers) = rest.split_once('\n').unwrap_or_default();
         // scheme://host/path?query
         let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -45,7 +44,7 @@ impl Arrival {
             headers: Headers::parse(headers.to_owned()),
             at: clock::now(),
             id,
-            request,
+            exchange: exchange.clone(),
         }
     }
 
@@ -62,7 +61,7 @@ impl Arrival {
     /// Where it comes from, as the platform says (`request.cf`), and the client itself (`hint`).
     pub fn place(&self, hint: Option<String>) -> Place {
         let behind_worker = self.header("cf-worker").is_some();
-        let cf = js_sys::Reflect::get(&self.request, &"cf".into()).unwrap_or(JsValue::UNDEFINED);
+        let cf = js_sys::Reflect::get(&self.exchange.request(), &"cf".into()).unwrap_or(JsValue::UNDEFINED);
         if !cf.is_object() {
             return Place { hint, behind_worker, ..Place::default() };
         }

@@ -1,17 +1,17 @@
 //! The request body: kept, so that it can be sent to one deployment after another, or, where it is too large for that, sent
 //! once as it arrives.
 //!
-//! A kept body lies on both sides: in Wasm for looking into it and editing it, and in JavaScript for sending it as it is, so that
-//! an attempt without an edit copies nothing.
+//! A kept body lies on both sides: in Wasm for looking into it, and in JavaScript for sending it. An edit is a splice: the host puts
+//! the body of an attempt together, and one without an edit copies nothing.
 
 use std::cell::RefCell;
 
-use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request};
+use web_sys::{ReadableStream, ReadableStreamDefaultReader};
 
-use super::task::{self, Wait};
-use super::{host, js};
+use super::host::Exchange;
+use super::js;
+use super::task::{self, Told, Wait};
 use crate::reply::error::ClientError;
 use crate::request::body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
@@ -66,8 +66,8 @@ enum Content {
 enum Sending {
     /// Nothing, as often as needed.
     Nothing,
-    /// As often as needed; these are the same bytes on the side of JavaScript.
-    Kept(Uint8Array),
+    /// As often as needed: the exchange keeps the same bytes.
+    Kept,
     /// Once: what follows the first bytes, until it is sent.
     Once(RefCell<Option<ReadableStream>>),
 }
@@ -75,7 +75,7 @@ enum Sending {
 impl Body {
     /// Reads a body. `length` is its `content-length`, `limit` the largest that is kept.
     pub async fn read(
-        request: &Request,
+        exchange: &Exchange,
         reading: &Reading,
         length: Option<usize>,
         limit: usize,
@@ -83,10 +83,9 @@ impl Body {
         let broken =
             |error: JsValue| ClientError::InvalidJson(format!("The body broke off: {}", js::text_of(&error)));
         let is_long = length.is_none_or(|length| length > limit);
-        let Some(stream) = (if is_long { request.body() } else { None }) else {
-            let read = Wait::begin(|wait| host::read_request(request, wait)).await.map_err(broken)?;
-            let original: Uint8Array = read.unchecked_into();
-            return Self::keep(original.to_vec(), original, reading);
+        let Some(stream) = (if is_long { exchange.request().body() } else { None }) else {
+            let told = Wait::begin(|wait| exchange.read(wait)).await.map_err(broken)?;
+            return Self::keep(if let Told::Body(bytes) = told { bytes } else { Vec::new() }, reading);
         };
         let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
         // Without a length the body may yet turn out to be small enough to keep; with one it is not, and as much as would be
@@ -94,8 +93,8 @@ impl Body {
         let mut bytes = Vec::new();
         while bytes.len() <= limit {
             let Some(piece) = js::read(&reader).await.map_err(broken)? else {
-                let original = Uint8Array::from(bytes.as_slice());
-                return Self::keep(bytes, original, reading);
+                exchange.keep(&bytes);
+                return Self::keep(bytes, reading);
             };
             bytes.extend_from_slice(&piece);
         }
@@ -109,7 +108,7 @@ impl Body {
         Ok(Self { bytes, content, sending: Sending::Once(RefCell::new(Some(stream))), length })
     }
 
-    fn keep(bytes: Vec<u8>, original: Uint8Array, reading: &Reading) -> Result<Self, ClientError> {
+    fn keep(bytes: Vec<u8>, reading: &Reading) -> Result<Self, ClientError> {
         let content = match reading {
             Reading::Form(boundary) => {
                 let form = Form::of(&bytes, boundary);
@@ -121,7 +120,7 @@ impl Body {
             Reading::AsItIs if bytes.is_empty() => return Ok(Self::none()),
             Reading::AsItIs => Content::Nothing,
         };
-        Ok(Self { length: Some(bytes.len()), bytes, content, sending: Sending::Kept(original) })
+        Ok(Self { length: Some(bytes.len()), bytes, content, sending: Sending::Kept })
     }
 
     /// The body of a request that takes none.
@@ -170,42 +169,48 @@ impl Body {
         self.length.unwrap_or(self.bytes.len())
     }
 
-    /// What to send to a deployment that calls its model `model`; `null` where there is nothing to send.
-    pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<JsValue, JsValue> {
-        let edited = match &self.content {
+    /// What to send to a deployment that calls its model `model`.
+    pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<Outgoing, JsValue> {
+        let splice = match &self.content {
             Content::Json(peek) => body::edit(&self.bytes, peek, &Edit { model, params }),
             Content::Form(form) => model.map(|model| form.with_model(self.bytes.len(), model)),
             Content::Nothing => None,
         };
         Ok(match &self.sending {
-            Sending::Nothing => JsValue::NULL,
-            Sending::Kept(original) => {
-                edited.map_or_else(|| original.clone(), |splice| spliced(original, &splice)).into()
-            }
+            Sending::Nothing => Outgoing { stream: JsValue::NULL, ..Outgoing::default() },
+            Sending::Kept => splice.map(Outgoing::spliced).unwrap_or_default(),
             Sending::Once(rest) => {
                 let rest = rest.borrow_mut().take().ok_or("the body was sent already")?;
-                let first = edited.map_or_else(|| self.bytes.clone(), |splice| splice.apply(&self.bytes));
+                let first = splice.map_or_else(|| self.bytes.clone(), |splice| splice.apply(&self.bytes));
                 let length = self
                     .length
                     .map(|length| length.saturating_sub(self.bytes.len()).saturating_add(first.len()));
-                stream(first, rest, length).into()
+                Outgoing { stream: stream(first, rest, length).into(), ..Outgoing::default() }
             }
         })
     }
 }
 
-/// The edited body, put together on the side of JavaScript.
-fn spliced(original: &Uint8Array, splice: &Splice) -> Uint8Array {
-    let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
-    let pieces: Vec<u32> = splice
-        .pieces()
-        .iter()
-        .flat_map(|piece| match piece {
+/// A body as [`super::host::Call::send`] takes it. The default is what the exchange keeps.
+#[derive(Default)]
+pub struct Outgoing {
+    /// Three numbers for each piece.
+    pub pieces: Vec<u32>,
+    /// What the pieces of the second kind are of.
+    pub inserted: Vec<u8>,
+    /// A stream, `null` for no body, or `undefined`.
+    pub stream: JsValue,
+}
+
+impl Outgoing {
+    fn spliced(splice: Splice) -> Self {
+        let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        let pieces = splice.pieces().iter().flat_map(|piece| match piece {
             Piece::Original(span) => [0, number(span.start), number(span.end)],
             Piece::Inserted(span) => [1, number(span.start), number(span.end)],
-        })
-        .collect();
-    host::splice(original, &pieces, splice.inserted())
+        });
+        Self { pieces: pieces.collect(), inserted: splice.into_inserted(), stream: JsValue::UNDEFINED }
+    }
 }
 
 /// A stream of `first` and then `rest`; with its length, where it is known, so that upstreams get a `content-length`.

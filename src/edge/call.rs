@@ -1,16 +1,16 @@
 //! One attempt: the request to an upstream, up to the commit point.
 
+use std::pin::pin;
 use std::rc::Rc;
 
-use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{ReadableStream, ReadableStreamDefaultReader, Response};
+use web_sys::{ReadableStream, ReadableStreamDefaultReader};
 
 use super::clock;
 use super::inbound::Inbound;
 use super::isolate::Routes;
 use super::learn::Answering;
-use super::task::Wait;
+use super::task::{self, Told, Wait};
 use super::{host, js, learn, minted};
 use crate::attempt::class::ErrorClass;
 use crate::attempt::classify::{self, Answer, Success};
@@ -36,20 +36,20 @@ const ERROR_BODY_MS: Millis = 1_000;
 pub struct Committed {
     /// The upstream's status, 2xx.
     pub status: u16,
-    /// Headers that may reach the client.
-    pub headers: Headers,
+    /// The call: it has the headers for the client.
+    pub call: host::Call,
     /// What to send.
     pub body: Content,
 }
 
 /// The body of a committed answer.
 pub enum Content {
-    /// An answer in one piece, on both sides of the boundary.
+    /// An answer in one piece.
     Whole {
-        /// Here, to look into it.
+        /// All of it.
         bytes: Vec<u8>,
-        /// There, to send it.
-        original: Uint8Array,
+        /// Whether the call has it as well, and it need not be handed over to be sent.
+        is_kept: bool,
     },
     /// A stream of events that was held until its end.
     Held(Vec<u8>),
@@ -66,8 +66,9 @@ impl Content {
         }
     }
 
-    fn whole(bytes: Vec<u8>) -> Self {
-        Self::Whole { original: bytes.as_slice().into(), bytes }
+    /// What has no body at all.
+    fn nothing() -> Self {
+        Self::Whole { bytes: Vec::new(), is_kept: true }
     }
 
     fn flowing(flow: Flow) -> Self {
@@ -121,22 +122,21 @@ impl Drop for Abort {
 
 /// Sends the request to the deployment and waits for the commit point.
 pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) -> Result<Committed, Failure> {
-    let (response, abort) = send(inbound, dispatch).await?;
+    let call = host::Call::new(&inbound.exchange);
+    let (handle, abort) = (call.clone(), Abort(Some(call.clone())));
+    let task::Answer { status, headers, body: at_once } = send(inbound, dispatch, &call).await?;
     let call = Underway {
         deployment: Rc::clone(&dispatch.deployment),
         protocol: Protocol::of(inbound.facts.operation),
         limits: dispatch.limits,
         abort,
     };
-    let status = response.status();
-    let all_headers = Headers::parse(host::listed(&response.headers()));
-    learn::heard(routes, &dispatch.deployment, &all_headers);
+    learn::heard(routes, &dispatch.deployment, &headers);
     if !(200..300).contains(&status) {
-        return Err(refusal(inbound, response, status, &all_headers).await);
+        return Err(refusal(inbound, handle.stream(), status, &headers).await);
     }
-    let content_type = all_headers.get("content-type").unwrap_or_default();
+    let content_type = headers.get("content-type").unwrap_or_default();
     let is_stream = classify::is_event_stream(content_type);
-    let headers = returned(&all_headers);
     // What an account keeps is passed on as it is, bytes as well as a stream that is played again, in which an error is what was
     // asked for. Its JSON is looked at: it tells ids.
     let is_record = inbound
@@ -145,7 +145,10 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
         .is_some_and(|stored| is_stream || stored.is_content() || !classify::is_json(content_type));
     let commit = if is_record { Commit::Headers } else { dispatch.commit };
     let operation = inbound.facts.operation;
-    let answer = Success { operation, status, content_type, body: &[], is_whole: true };
+    let answer = Answered {
+        success: Success { operation, status, content_type, body: &[], is_whole: true },
+        headers: &headers,
+    };
     let most_held_bytes = match commit {
         Commit::FirstToken if is_stream => routes.graph.settings.buffer_bytes,
         Commit::FirstToken if classify::answers_in_json(operation, content_type) => JSON_BYTES,
@@ -154,10 +157,12 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
         Commit::Headers | Commit::Complete => routes.graph.settings.buffer_bytes,
     };
 
-    let body = if commit != Commit::Headers && !is_stream && is_short(&all_headers, most_held_bytes) {
-        short(&response, &answer, &headers, call).await?
+    let body = if let Some(bytes) = at_once {
+        answer.judged_whole(&bytes)?;
+        call.abort.forget();
+        Content::Whole { bytes, is_kept: true }
     } else {
-        match response.body() {
+        match handle.stream() {
             Some(rest) if commit == Commit::Headers => {
                 let tail = is_stream.then(|| Tail::new(call.protocol));
                 Content::flowing(Flow { held: Vec::new(), rest, tail, call, answering: None })
@@ -166,44 +171,46 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
                 let start = Hold::new(call.protocol, commit, most_held_bytes);
                 hold(rest, start, commit, call).await?
             }
-            Some(rest) => whole(rest, &answer, &headers, most_held_bytes, call).await?,
-            None if is_record => Content::whole(Vec::new()),
-            None => judged(&answer, &headers).map(|()| Content::whole(Vec::new()))?,
+            Some(rest) => whole(rest, &answer, most_held_bytes, call).await?,
+            None if is_record => Content::nothing(),
+            None => answer.judged(&[], true).map(|()| Content::nothing())?,
         }
     };
     minted::learn(inbound, &dispatch.deployment, body.first_bytes());
-    Ok(Committed { status, headers, body })
+    Ok(Committed { status, call: handle, body })
 }
 
-/// Whether an answer is known to be no longer than `most_held_bytes`. Of a compressed one its length says nothing: what is read here
-/// is not.
-fn is_short(headers: &Headers, most_held_bytes: usize) -> bool {
-    let length = headers.get("content-length").and_then(|length| length.parse::<usize>().ok());
-    length.is_some_and(|length| (1..=most_held_bytes).contains(&length))
-        && headers.get("content-encoding").is_none()
-}
-
-async fn send(inbound: &Inbound, dispatch: &Dispatch) -> Result<(Response, Abort), Failure> {
+async fn send(inbound: &Inbound, dispatch: &Dispatch, call: &host::Call) -> Result<task::Answer, Failure> {
     let deployment = &dispatch.deployment;
     let outgoing = upstream::prepare(deployment, &inbound.call(dispatch.number));
-    let mut headers = inbound.forwarded.clone();
-    headers.extend(outgoing.headers);
+    let mut text = format!("{}\n{}\n", outgoing.url, inbound.facts.method);
+    let own = outgoing.headers.iter().map(|(name, value)| (*name, value.as_str()));
+    let json = inbound.becomes_json.then_some(("content-type", "application/json"));
+    for (name, value) in json.into_iter().chain(own) {
+        text.extend([name, "\n", value, "\n"]);
+    }
     let body = inbound.body.for_attempt(outgoing.model.as_deref(), &deployment.params);
     let body = body.map_err(|error| broken(&error))?;
-    let abort = Abort(Some(host::Call::new()));
-    let (url, method) = (&outgoing.url, &inbound.facts.method);
-    let sent = Wait::begin(|wait| {
-        if let Some(call) = &abort.0 {
-            call.send(url, method, headers.text(), &body, wait);
-        }
-    });
-    let response = in_time(dispatch.limits, Phase::Headers, sent).await?.map_err(|error| broken(&error))?;
-    Ok((response.unchecked_into(), abort))
+    // What is committed to with its headers is not looked at, and flows.
+    let most = if dispatch.commit == Commit::Headers || inbound.stored.is_some() { 0 } else { JSON_BYTES };
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    let sent = Wait::begin(|wait| call.send(&text, &body.pieces, &body.inserted, &body.stream, most, wait));
+    let mut sent = pin!(sent);
+    let told = match in_time(dispatch.limits, Phase::Headers, sent.as_mut()).await {
+        // The headers are here, and the rest is on its way.
+        Err(_) if call.is_answered() => in_time(dispatch.limits, Phase::FirstToken, sent).await?,
+        told => told?,
+    };
+    match told {
+        Ok(Told::Answer(answer)) => Ok(answer),
+        Ok(_) => Err(broken(&JsValue::UNDEFINED)),
+        Err(error) => Err(broken(&error)),
+    }
 }
 
 /// A status that is no success: what it means, and the upstream's words to pass on.
-async fn refusal(inbound: &Inbound, response: Response, status: u16, headers: &Headers) -> Failure {
-    let body = match response.body() {
+async fn refusal(inbound: &Inbound, rest: Option<ReadableStream>, status: u16, headers: &Headers) -> Failure {
+    let body = match rest {
         Some(body) => error_body(&body).await,
         None => Vec::new(),
     };
@@ -268,28 +275,11 @@ async fn hold(
     Ok(Content::flowing(Flow { held, rest, tail: Some(start.tail()), call, answering: None }))
 }
 
-/// Waits for an answer in one piece that is known to be short, and looks whether it is one.
-async fn short(
-    response: &Response,
-    answer: &Success<'_>,
-    headers: &Headers,
-    call: Underway,
-) -> Result<Content, Failure> {
-    let read = Wait::begin(|wait| host::read_response(response, wait));
-    let read = in_time(call.limits, Phase::FirstToken, read).await?.map_err(|error| broken(&error))?;
-    let original: Uint8Array = read.unchecked_into();
-    let bytes = original.to_vec();
-    judged_whole(answer, &bytes, headers)?;
-    call.abort.forget();
-    Ok(Content::Whole { bytes, original })
-}
-
 /// Waits for an answer in one piece, and looks whether it is one. Of a longer answer than `most_held_bytes` the first bytes
 /// are looked at, and then it flows.
 async fn whole(
     rest: ReadableStream,
-    answer: &Success<'_>,
-    headers: &Headers,
+    answer: &Answered<'_>,
     most_held_bytes: usize,
     call: Underway,
 ) -> Result<Content, Failure> {
@@ -300,29 +290,39 @@ async fn whole(
         let piece = in_time(call.limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
         held.extend_from_slice(piece.as_deref().unwrap_or_default());
         if piece.is_none() {
-            judged_whole(answer, &held, headers)?;
+            answer.judged_whole(&held)?;
             call.abort.forget();
-            return Ok(Content::whole(held));
+            return Ok(Content::Whole { is_kept: held.is_empty(), bytes: held });
         }
         if held.len() > most_held_bytes {
-            judged(&Success { body: &held, is_whole: false, ..*answer }, headers)?;
+            answer.judged(&held, false)?;
             reader.release_lock();
             return Ok(Content::flowing(Flow { held, rest, tail: None, call, answering: None }));
         }
     }
 }
 
-/// A failure, if all of what looks like a success is none. An error is small: of a long answer it is enough to know that it came to
-/// its end.
-fn judged_whole(answer: &Success<'_>, body: &[u8], headers: &Headers) -> Result<(), Failure> {
-    judged(&Success { body, is_whole: body.len() <= ERROR_BODY_BYTES, ..*answer }, headers)
+/// What looks like a success.
+struct Answered<'a> {
+    success: Success<'a>,
+    headers: &'a Headers,
 }
 
-/// A failure, if what looks like a success is none.
-fn judged(answer: &Success<'_>, headers: &Headers) -> Result<(), Failure> {
-    let Some(failure) = classify::fault_behind_success(answer) else { return Ok(()) };
-    let (status, body) = (answer.status, answer.body.to_vec());
-    Err(Failure { response: Some(ErrorResponse { status, headers: headers.clone(), body }), ..failure })
+impl Answered<'_> {
+    /// A failure, if all of it is none. An error is small: of a long answer it is enough to know that it came to its end.
+    fn judged_whole(&self, body: &[u8]) -> Result<(), Failure> {
+        self.judged(body, body.len() <= ERROR_BODY_BYTES)
+    }
+
+    /// A failure, if what is known of it shows that it is none.
+    fn judged(&self, body: &[u8], is_whole: bool) -> Result<(), Failure> {
+        let Some(failure) = classify::fault_behind_success(&Success { body, is_whole, ..self.success })
+        else {
+            return Ok(());
+        };
+        let (status, headers) = (self.success.status, returned(self.headers));
+        Err(Failure { response: Some(ErrorResponse { status, headers, body: body.to_vec() }), ..failure })
+    }
 }
 
 /// The output of `wait`, or the failure of the limit that ran out first.

@@ -1,5 +1,6 @@
 //! The one place that reads the clock and waits.
 
+use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -7,10 +8,20 @@ use std::task::Poll;
 use super::task;
 use crate::time::Millis;
 
-/// Now. The runtime's clock stands still between two waits: <https://developers.cloudflare.com/workers/reference/security-model/>
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and positive")]
+thread_local! {
+    static NOW: Cell<Millis> = const { Cell::new(0) };
+}
+
+/// Now. The runtime's clock stands still between two waits (<https://developers.cloudflare.com/workers/reference/security-model/>), so it
+/// is read once in each.
 pub fn now() -> Millis {
-    js_sys::Date::now() as Millis
+    NOW.get()
+}
+
+/// Reads the clock.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and positive")]
+pub fn read() {
+    NOW.set(js_sys::Date::now() as Millis);
 }
 
 /// Waits.

@@ -8,7 +8,6 @@ use futures_util::future::{Either, select};
 use serde_json::Value;
 use wasm_bindgen::JsValue;
 use web_sys::{Response, WritableStream};
-use worker_sys::Context;
 
 use super::call::{self, Committed, Content};
 use super::calls::{Calls, First};
@@ -42,7 +41,6 @@ pub async fn run(
     inbound: Rc<Inbound>,
     node: Rc<Node>,
     routes: Rc<Routes>,
-    context: &Rc<Context>,
     cors: Vec<(&'static str, String)>,
 ) -> Result<Response, JsValue> {
     let settings = &routes.graph.settings;
@@ -55,13 +53,8 @@ pub async fn run(
         node: Some(&node.name),
         tried: None,
     };
-    let mut driving = Box::pin(drive(
-        Rc::clone(&inbound),
-        Rc::clone(&node),
-        Rc::clone(&routes),
-        Rc::clone(context),
-        Rc::clone(&holding),
-    ));
+    let mut driving =
+        Box::pin(drive(Rc::clone(&inbound), Rc::clone(&node), Rc::clone(&routes), Rc::clone(&holding)));
     let outcome = loop {
         if !inbound.facts.stream {
             break driving.await;
@@ -71,7 +64,10 @@ pub async fn run(
             Either::Right(((), still_driving)) if holding.get() => {
                 let pipe = js::IdentityTransformStream::new();
                 let protocol = Protocol::of(inbound.facts.operation);
-                js::wait_until(context, keep_alive(still_driving, pipe.writable(), protocol, keepalive_ms));
+                js::wait_until(
+                    &inbound.exchange,
+                    keep_alive(still_driving, pipe.writable(), protocol, keepalive_ms),
+                );
                 let mut headers = headers::own(&served, settings.expose);
                 headers.push(("content-type", "text/event-stream".to_owned()));
                 headers.extend(cors);
@@ -86,7 +82,7 @@ pub async fn run(
     own.extend(cors);
     match outcome.answer {
         Err(error) => respond::error(&error, own),
-        Ok(committed) => respond::committed(committed, own, context),
+        Ok(committed) => respond::committed(committed, own, &inbound.exchange),
     }
 }
 
@@ -118,19 +114,13 @@ impl Drop for Driving {
 }
 
 /// Does what the machine says until there is an answer.
-async fn drive(
-    inbound: Rc<Inbound>,
-    node: Rc<Node>,
-    routes: Rc<Routes>,
-    context: Rc<Context>,
-    holding: Rc<Cell<bool>>,
-) -> Outcome {
+async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding: Rc<Cell<bool>>) -> Outcome {
     share::settle(&routes).await;
     let mut calls = Calls::default();
     let mut committed = None;
     let (mut driving, mut action) = Driving::start(&inbound, &node, Rc::clone(&routes));
     let reply = loop {
-        share::go_on_reporting(&context);
+        share::go_on_reporting(&inbound.exchange);
         let event = match action {
             Action::Dispatch(dispatch) => {
                 holding.set(dispatch.commit == Commit::Complete);

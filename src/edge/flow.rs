@@ -19,7 +19,7 @@ use web_sys::{
 };
 
 use super::call::{Abort, Flow, Underway};
-use super::task::Wait;
+use super::task::{Settled, Wait};
 use super::{clock, js, share};
 use crate::attempt::class::ErrorClass;
 use crate::attempt::phase::{Limit, Phase};
@@ -228,7 +228,7 @@ async fn finish(client: &WritableStream, protocol: Protocol, broken: Option<&'st
 }
 
 /// A pipe at work.
-type Piping = Pin<Box<Wait>>;
+type Piping = Pin<Box<Settled>>;
 
 /// One branch piped to the client, which stays open when the pipe ends, and a reader on the other.
 fn fork(

@@ -1,13 +1,36 @@
 // The host's half of the way of a request: what `host.rs` asks of the runtime, and the news that it gets back.
 //
-// Each function here does in JavaScript what would take many calls across the boundary from Wasm: all headers cross it as one text
-// (`name\nvalue\n…`; neither can contain a line break), and a promise tells its end by a number (`task.rs`).
+// Each function here does in JavaScript what would take many calls across the boundary from Wasm. Headers cross it as one text
+// (`name\nvalue\n…`; neither can contain a line break), bodies as pieces of what lies here already, and a promise tells its end by a
+// number (`task.rs`). Where headers are passed on, the runtime copies all of them, and takes out those that may not: that costs a
+// fraction of handing over each.
 //
-// It is bundled with the code that wasm-bindgen generates, and with `instance.js`.
+// It is bundled with the code that wasm-bindgen generates, and with `instance.js`. The instance takes some of these functions before
+// this module has run: so they are declarations.
 
-import { failed, rang, told } from "./instance.js";
+import { answered, failed, goesOn, mayReturn, rang, received, told } from "./instance.js";
 
-/** Tells Wasm the end of a promise. */
+/** Names of which a verdict is remembered. Clients and upstreams use a few dozen; what somebody makes up must not fill the memory. */
+const MOST_NAMES = 1000;
+
+/** Remembers what Wasm says of a header's name. */
+function remembered(verdict) {
+  const known = new Map();
+  return (name) => {
+    let is = known.get(name);
+    if (is === undefined) {
+      if (known.size >= MOST_NAMES) known.clear();
+      is = verdict(name);
+      known.set(name, is);
+    }
+    return is;
+  };
+}
+
+const isForwarded = remembered(goesOn);
+const isReturned = remembered(mayReturn);
+
+/** Tells the end of a promise. */
 export function settle(promise, wait) {
   promise.then(
     (value) => told(wait, value),
@@ -15,46 +38,151 @@ export function settle(promise, wait) {
   );
 }
 
-export const arm = (task, ms) => setTimeout(rang, ms, task);
-export const disarm = (timer) => clearTimeout(timer);
-
-/** Method, URL and headers of a request. */
-export const arrival = (request) => `${request.method}\n${request.url}\n${listed(request.headers)}`;
-
-/** All headers. */
-export function listed(headers) {
-  let text = "";
-  for (const [name, value] of headers) text += `${name}\n${value}\n`;
-  return text;
+export function arm(task, ms) {
+  return setTimeout(() => rang(task), ms);
 }
 
-/** The headers in such a text. Where HTTP does not allow one, it is left out. */
-function headersOf(text) {
-  const parts = text.split("\n");
-  const headers = {};
-  for (let at = 0; at + 1 < parts.length; at += 2) headers[parts[at]] = parts[at + 1];
-  return headers;
+export function disarm(timer) {
+  clearTimeout(timer);
 }
 
-/** Reads a body to its end. */
-export function readAll(message, wait) {
-  message.arrayBuffer().then(
-    (buffer) => told(wait, new Uint8Array(buffer)),
-    (error) => failed(wait, error),
-  );
+/** A request that has arrived, and who waits for its answer. */
+export class Exchange {
+  #answer;
+  #withheld = [];
+  #bytes;
+
+  constructor(request, env, context, answer) {
+    this.request = request;
+    this.env = env;
+    this.context = context;
+    this.#answer = answer;
+  }
+
+  /** Method, URL and headers, as one text. */
+  head() {
+    let text = `${this.request.method}\n${this.request.url}\n`;
+    this.request.headers.forEach((value, name) => {
+      text += `${name}\n${value}\n`;
+      if (!isForwarded(name)) this.#withheld.push(name);
+    });
+    return text;
+  }
+
+  /** Reads the body to its end. */
+  read(wait) {
+    this.request.arrayBuffer().then(
+      (buffer) => {
+        this.#bytes = new Uint8Array(buffer);
+        received(wait, this.#bytes);
+      },
+      (error) => failed(wait, error),
+    );
+  }
+
+  /** Takes the body that was read otherwise. */
+  keep(bytes) {
+    this.#bytes = bytes.slice();
+  }
+
+  /** One more header of the request that stays here. */
+  withhold(name) {
+    this.#withheld.push(name);
+  }
+
+  answer(response) {
+    this.#answer(response);
+  }
+
+  /** The headers that go on to an upstream, those in `text` over them. */
+  headers(text) {
+    const headers = new Headers(this.request.headers);
+    for (const name of this.#withheld) headers.delete(name);
+    lay(headers, text);
+    return headers;
+  }
+
+  /** The body: as it came, or in pieces: three numbers each, 0 for what came and 1 for `inserted`, and where the piece begins and ends. */
+  body(pieces, inserted) {
+    if (pieces.length === 0) return this.#bytes;
+    let length = 0;
+    for (let at = 0; at < pieces.length; at += 3) length += pieces[at + 2] - pieces[at + 1];
+    const body = new Uint8Array(length);
+    let end = 0;
+    for (let at = 0; at < pieces.length; at += 3) {
+      const piece = (pieces[at] === 0 ? this.#bytes : inserted).subarray(pieces[at + 1], pieces[at + 2]);
+      body.set(piece, end);
+      end += piece.length;
+    }
+    return body;
+  }
 }
 
 /** An upstream call. */
 export class Call {
+  #exchange;
   #controller = new AbortController();
+  #response;
+  #withheld = [];
+  #body = null;
 
-  /** Sends a request, and tells the response. */
-  send(url, method, headers, body, wait) {
-    const init = { method, headers: headersOf(headers), body, redirect: "manual", signal: this.#controller.signal };
+  constructor(exchange) {
+    this.#exchange = exchange;
+  }
+
+  /**
+   * Sends a request, and tells the answer. `text`: URL, method and headers. `stream`: the body, where it is none of the exchange's. JSON
+   * that says that it is not longer than `most` bytes is read at once.
+   */
+  send(text, pieces, inserted, stream, most, wait) {
+    const [url, method] = text.split("\n", 2);
+    const init = {
+      method,
+      headers: this.#exchange.headers(text.slice(url.length + method.length + 2)),
+      body: stream === undefined ? this.#exchange.body(pieces, inserted) : stream,
+      redirect: "manual",
+      signal: this.#controller.signal,
+    };
     fetch(url, init).then(
-      (response) => told(wait, response),
+      (response) => this.#answered(response, most, wait),
       (error) => failed(wait, error),
     );
+  }
+
+  #answered(response, most, wait) {
+    this.#response = response;
+    let text = "";
+    response.headers.forEach((value, name) => {
+      text += `${name}\n${value}\n`;
+      if (!isReturned(name)) this.#withheld.push(name);
+    });
+    if (!isShort(response, most)) return answered(wait, response.status, text, undefined);
+    response.arrayBuffer().then(
+      (buffer) => {
+        this.#body = buffer;
+        answered(wait, response.status, text, new Uint8Array(buffer));
+      },
+      (error) => failed(wait, error),
+    );
+  }
+
+  /** Whether there is an answer, of which some may be on its way. */
+  isAnswered() {
+    return this.#response !== undefined;
+  }
+
+  /** What follows the headers, if anything does. */
+  stream() {
+    return this.#response.body;
+  }
+
+  /** The response for the client, with `own` headers: with another body, or with what was read at once. */
+  pass(own, body) {
+    const { status, headers } = this.#response;
+    const response = new Response(body ?? this.#body, { status, headers });
+    for (const name of this.#withheld) response.headers.delete(name);
+    lay(response.headers, own);
+    return response;
   }
 
   abort() {
@@ -62,19 +190,33 @@ export class Call {
   }
 }
 
-/** A response. */
-export const response = (status, headers, body) => new Response(body, { status, headers: headersOf(headers) });
+/** Of a compressed answer its length says nothing: what is read here is not. */
+function isShort({ ok, headers }, most) {
+  const length = Number(headers.get("content-length"));
+  return (
+    ok &&
+    length > 0 &&
+    length <= most &&
+    !headers.has("content-encoding") &&
+    headers.get("content-type")?.startsWith("application/json") === true
+  );
+}
 
-/** A text of pieces: three numbers each, 0 for `original` and 1 for `inserted`, where the piece begins there, and where it ends. */
-export function splice(original, pieces, inserted) {
-  let length = 0;
-  for (let at = 0; at < pieces.length; at += 3) length += pieces[at + 2] - pieces[at + 1];
-  const spliced = new Uint8Array(length);
-  let end = 0;
-  for (let at = 0; at < pieces.length; at += 3) {
-    const piece = (pieces[at] === 0 ? original : inserted).subarray(pieces[at + 1], pieces[at + 2]);
-    spliced.set(piece, end);
-    end += piece.length;
+/** Lays the headers in a text over others. Where HTTP does not allow one, it is left out. */
+function lay(headers, text) {
+  const parts = text.split("\n");
+  for (let at = 0; at + 1 < parts.length; at += 2) {
+    try {
+      headers.set(parts[at], parts[at + 1]);
+    } catch {
+      // No header.
+    }
   }
-  return spliced;
+}
+
+/** A response of our own. */
+export function response(status, text, body) {
+  const response = new Response(body, { status });
+  lay(response.headers, text);
+  return response;
 }

@@ -1,44 +1,90 @@
 //! What the Worker asks of the runtime on the way of every request: `host.js`, in which each function does what would take many calls
-//! from here. Nothing in it decides anything.
+//! from here. Nothing in it decides anything: which headers may pass, it asks ([`goes_on`], [`may_return`]).
 
-use js_sys::{Promise, Uint8Array};
+use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use web_sys::{Headers, Request, Response};
+use web_sys::{ReadableStream, Request, Response};
+use worker_sys::Context;
+
+use super::js::Env;
+use crate::upstream::headers;
 
 #[wasm_bindgen(raw_module = "./host.js")]
 extern "C" {
-    /// Tells the end of a promise to a wait of `task`.
+    /// Tells the end of a promise.
     pub fn settle(promise: &Promise, wait: u32);
-    /// Has `task::rang` called after so many milliseconds.
+    /// Has `task::rang` called after so many milliseconds. A timer of the runtime comes back.
     pub fn arm(task: u32, ms: u32) -> JsValue;
     /// Ends what [`arm`] began.
     pub fn disarm(timer: &JsValue);
+    /// A response of our own, with this body: bytes, a stream, or `null`.
+    #[wasm_bindgen(catch)]
+    pub fn response(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
 
-    /// `METHOD\nURL\n`, and then the headers as [`crate::headers::Headers`] reads them.
-    pub fn arrival(request: &Request) -> String;
-    /// Headers as [`crate::headers::Headers`] reads them.
-    pub fn listed(headers: &Headers) -> String;
-    /// Tells all of a request's body, as a `Uint8Array`.
-    #[wasm_bindgen(js_name = readAll)]
-    pub fn read_request(request: &Request, wait: u32);
-    /// Tells all of a response's body, as a `Uint8Array`.
-    #[wasm_bindgen(js_name = readAll)]
-    pub fn read_response(response: &Response, wait: u32);
-    /// A text of pieces: of `original`, and of what is put in between.
-    pub fn splice(original: &Uint8Array, pieces: &[u32], inserted: &[u8]) -> Uint8Array;
+    /// A request that has arrived, and who waits for its answer.
+    #[derive(Clone)]
+    pub type Exchange;
+    #[wasm_bindgen(method, getter)]
+    pub fn request(this: &Exchange) -> Request;
+    #[wasm_bindgen(method, getter)]
+    pub fn env(this: &Exchange) -> Env;
+    #[wasm_bindgen(method, getter)]
+    pub fn context(this: &Exchange) -> Context;
+    /// Reads all of the body, keeps it there, and tells it.
+    #[wasm_bindgen(method)]
+    pub fn read(this: &Exchange, wait: u32);
+    /// Keeps a body that was read otherwise.
+    #[wasm_bindgen(method)]
+    pub fn keep(this: &Exchange, body: &[u8]);
+    /// Has one more header of the request stay here.
+    #[wasm_bindgen(method)]
+    pub fn withhold(this: &Exchange, name: &str);
+    /// Answers the client.
+    #[wasm_bindgen(method)]
+    pub fn answer(this: &Exchange, response: &Response);
 
-    /// An upstream call.
+    /// A call of an upstream.
+    #[derive(Clone)]
     pub type Call;
     #[wasm_bindgen(constructor)]
-    pub fn new() -> Call;
-    /// Sends the request, and tells the response.
+    pub fn new(exchange: &Exchange) -> Call;
+    /// Sends the request, and tells the answer. `text`: `URL\nMETHOD\n`, and headers to lay over those of the client that go on. The
+    /// body is what the exchange keeps, or `pieces` of it and of `inserted` (three numbers each: 0 for what is kept and 1 for
+    /// what is inserted, begin, end), or `stream` where that is not `undefined`. JSON that says that it is not longer than
+    /// `most` bytes is read at once.
     #[wasm_bindgen(method)]
-    pub fn send(this: &Call, url: &str, method: &str, headers: &str, body: &JsValue, wait: u32);
+    pub fn send(
+        this: &Call,
+        text: &str,
+        pieces: &[u32],
+        inserted: &[u8],
+        stream: &JsValue,
+        most: u32,
+        wait: u32,
+    );
+    /// Whether there is an answer, of which some may be on its way.
+    #[wasm_bindgen(method, js_name = isAnswered)]
+    pub fn is_answered(this: &Call) -> bool;
+    /// What follows the headers, if anything does.
+    #[wasm_bindgen(method)]
+    pub fn stream(this: &Call) -> Option<ReadableStream>;
+    /// The upstream's response for the client, with those of its headers that may return and our `own`, and with another body,
+    /// or where that is `undefined` the one that was read at once.
+    #[wasm_bindgen(method, catch)]
+    pub fn pass(this: &Call, own: &str, body: &JsValue) -> Result<Response, JsValue>;
     /// Ends the call, wherever it stands.
     #[wasm_bindgen(method)]
     pub fn abort(this: &Call);
+}
 
-    /// A response with this body: bytes, a stream, or `null`.
-    #[wasm_bindgen(catch)]
-    pub fn response(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
+/// Asked by the host, once for a name: whether a request header goes on to upstreams.
+#[wasm_bindgen]
+pub fn goes_on(name: &str) -> bool {
+    headers::forwarded(name)
+}
+
+/// Asked by the host, once for a name: whether a response header may return to the client.
+#[wasm_bindgen]
+pub fn may_return(name: &str) -> bool {
+    headers::returned(name)
 }

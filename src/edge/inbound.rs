@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use super::arrival::Arrival;
 use super::body::{Body, Reading};
+use super::host::Exchange;
 use super::isolate::{self, Routes};
 use super::minted;
 use crate::attempt::classify::values_of;
-use crate::headers::Headers;
 use crate::map;
 use crate::reply::error::ClientError;
 use crate::request::facts::{self, Facts, Place};
@@ -28,8 +28,10 @@ pub struct Inbound {
     pub stored: Option<Stored>,
     /// What is to be sent.
     pub body: Body,
-    /// Headers that go on to upstreams.
-    pub forwarded: Headers,
+    /// The request as the host has it.
+    pub exchange: Exchange,
+    /// Whether it goes on as JSON, whatever a careless client called what was read as JSON.
+    pub becomes_json: bool,
     /// The raw query.
     pub query: String,
     /// Name of the entry node.
@@ -90,7 +92,7 @@ pub async fn receive(
         stored => {
             // What an account keeps is made of what the client sends, as it is.
             let reading = if stored.is_some() { Reading::AsItIs } else { Reading::of(content_type)? };
-            Body::read(&arrival.request, &reading, length, graph.settings.buffer_bytes).await?
+            Body::read(&arrival.exchange, &reading, length, graph.settings.buffer_bytes).await?
         }
     };
 
@@ -149,17 +151,16 @@ pub async fn receive(
         facts.place = arrival.place(hint);
     }
     let connection = arrival.header("connection").unwrap_or_default();
-    let goes_on = |name: &str| headers::forwarded(name) && !headers::is_listed(connection, name);
-    let mut forwarded = Headers::of(arrival.headers.iter().filter(|(name, _)| goes_on(name)));
-    if body.json().is_some() {
-        // What was read as JSON goes on as JSON, whatever a careless client called it.
-        forwarded.push("content-type", "application/json");
+    let is_listed = |name: &str| headers::forwarded(name) && headers::is_listed(connection, name);
+    for (name, _) in arrival.headers.iter().filter(|(name, _)| !connection.is_empty() && is_listed(name)) {
+        arrival.exchange.withhold(name);
     }
     let inbound = Inbound {
         facts: Rc::new(facts),
         stored,
+        becomes_json: body.json().is_some() && content_type != "application/json",
         body,
-        forwarded,
+        exchange: arrival.exchange.clone(),
         query: arrival.query.clone(),
         node: node.name.clone(),
         request_id: arrival.id.clone(),

@@ -10,62 +10,27 @@ let traps = 0;
 /** Tells instances apart: an object of Rust belongs to one. */
 export const instance = () => traps;
 
-export function serve(request, env, context, answer) {
-  try {
-    return wasm.serve(request, env, context, answer);
-  } catch (error) {
-    throw survived(error);
-  }
-}
-
-export function cancel(task) {
-  try {
-    wasm.cancel(task);
-  } catch (error) {
-    throw survived(error);
-  }
-}
-
-export function rang(task) {
-  try {
-    wasm.rang(task);
-  } catch (error) {
-    throw survived(error);
-  }
-}
-
-export function told(wait, value) {
-  try {
-    wasm.told(wait, value);
-  } catch (error) {
-    throw survived(error);
-  }
-}
-
-export function failed(wait, error) {
-  try {
-    wasm.failed(wait, error);
-  } catch (error) {
-    throw survived(error);
-  }
-}
-
 /** Calls `run`, which calls Wasm. */
 export function enter(run) {
   try {
     return run();
   } catch (error) {
-    throw survived(error);
+    if (error instanceof WebAssembly.RuntimeError) {
+      console.error(`trapped: ${error.stack}`);
+      traps += 1;
+      wasm.__wbg_reset_state();
+    }
+    throw error;
   }
 }
 
-function survived(error) {
-  if (error instanceof WebAssembly.RuntimeError) {
-    console.error(`trapped: ${error.stack}`);
-    traps += 1;
-    wasm.__wbg_reset_state();
-  }
-  return error;
-}
-
+export const serve = (head, exchange) => enter(() => wasm.serve(head, exchange));
+export const cancel = (task) => enter(() => wasm.cancel(task));
+export const rang = (task) => enter(() => wasm.rang(task));
+export const told = (wait, value) => enter(() => wasm.told(wait, value));
+export const failed = (wait, error) => enter(() => wasm.failed(wait, error));
+export const received = (wait, body) => enter(() => wasm.received(wait, body));
+export const answered = (wait, status, headers, body) => enter(() => wasm.answered(wait, status, headers, body));
+export const goesOn = (name) => enter(() => wasm.goes_on(name));
+export const mayReturn = (name) => enter(() => wasm.may_return(name));
 export { HealthObject } from "./index.js";

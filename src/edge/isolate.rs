@@ -9,8 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::{JsCast, JsValue};
-use worker_sys::Context;
 
+use super::host::Exchange;
 use super::js::{Env, KvNamespace};
 use super::task::Wait;
 use super::{clock, js};
@@ -104,21 +104,21 @@ impl Trouble {
 }
 
 /// The routes to serve this request with.
-pub async fn routes(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
+pub async fn routes(exchange: &Exchange) -> Result<Rc<Routes>, ClientError> {
     let known = current();
     let now = clock::now();
     let Some(routes) = known else {
         if FAILED_AT.get().is_some_and(|failed_at| now.saturating_sub(failed_at) < RETRY_MS) {
             return Err(ClientError::RoutesUnavailable);
         }
-        let loaded = load(env, context).await;
+        let loaded = load(exchange).await;
         FAILED_AT.set(loaded.is_err().then(clock::now));
         return loaded;
     };
     if now.saturating_sub(CHECKED_AT.get()) >= routes.graph.settings.refresh_ms {
         CHECKED_AT.set(now);
-        let env = env.clone();
-        js::wait_until(context, async move { refresh(&env).await });
+        let env = exchange.env();
+        js::wait_until(exchange, async move { refresh(&env).await });
     }
     Ok(routes)
 }
@@ -145,7 +145,8 @@ fn seed() -> u64 {
 }
 
 /// The first routes of a new isolate.
-async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
+async fn load(exchange: &Exchange) -> Result<Rc<Routes>, ClientError> {
+    let env = &exchange.env();
     let store: Option<KvNamespace> = js::binding(env, NAMESPACE);
     let current = match &store {
         None => None,
@@ -155,7 +156,7 @@ async fn load(env: &Env, context: &Context) -> Result<Rc<Routes>, ClientError> {
     CHECKED_AT.set(clock::now());
     let adopted = current.as_ref().and_then(|document| adopt(document, Source::Kv, env));
     if let (Some(routes), Some(store), Some(document)) = (adopted, store.clone(), current.clone()) {
-        js::wait_until(context, async move { remember(&store, &document).await });
+        js::wait_until(exchange, async move { remember(&store, &document).await });
         return Ok(routes);
     }
     let last_good = match &store {

@@ -3,8 +3,8 @@
 use js_sys::{Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, WritableStream};
-use worker_sys::Context;
 
+use super::host::Exchange;
 use super::task::{self, Wait};
 
 #[wasm_bindgen]
@@ -58,13 +58,13 @@ pub fn object(name: &str, value: &JsValue) -> Object {
 }
 
 /// Goes on beside the request, and after it.
-pub fn wait_until(context: &Context, future: impl Future<Output = ()> + 'static) {
+pub fn wait_until(exchange: &Exchange, future: impl Future<Output = ()> + 'static) {
     let ended = task::promise(async move {
         future.await;
         Ok(JsValue::UNDEFINED)
     });
     // A context that has ended already takes nothing more, and has nothing to lose.
-    let _ = context.wait_until(&ended);
+    let _ = exchange.context().wait_until(&ended);
 }
 
 /// The text of an exception, for logs.

@@ -24,25 +24,21 @@ mod serve;
 mod share;
 mod task;
 
-use js_sys::Function;
 use wasm_bindgen::prelude::*;
-use web_sys::Request;
-use worker_sys::Context;
 
 use crate::reply::error::ClientError;
 
-/// Called by `worker.js` for every request; `answer` takes the response. What comes back is the number of the task, to be cancelled
-/// when the client leaves.
+/// Called by `worker.js` for every request, with method, URL and headers in one text. What comes back is the number of the task, to
+/// be cancelled when the client leaves.
 #[wasm_bindgen]
-pub fn serve(request: Request, env: js::Env, context: Context, answer: Function) -> u32 {
+pub fn serve(head: String, exchange: host::Exchange) -> u32 {
     task::spawn(async move {
-        let response = serve::serve(request, env, context).await.or_else(|error| {
+        let response = serve::serve(&head, &exchange).await.or_else(|error| {
             js::warn(&format!("internal error: {}", js::text_of(&error)));
             respond::error(&(&ClientError::Internal).into(), Vec::new())
         });
         if let Ok(response) = response {
-            // Nothing comes of a promise that is resolved.
-            let _ = answer.call1(&JsValue::UNDEFINED, &response);
+            exchange.answer(&response);
         }
     })
 }

@@ -3,9 +3,9 @@
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use web_sys::{ReadableStream, Response};
-use worker_sys::Context;
 
 use super::call::{Committed, Content};
+use super::host::Exchange;
 use super::{flow, host, js};
 use crate::headers::Headers;
 use crate::reply::ErrorReply;
@@ -54,23 +54,22 @@ pub fn error(error: &ErrorReply, own: Vec<(&'static str, String)>) -> Result<Res
 pub fn committed(
     committed: Committed,
     own: Vec<(&'static str, String)>,
-    context: &Context,
+    exchange: &Exchange,
 ) -> Result<Response, JsValue> {
-    let Committed { status, mut headers, body } = committed;
-    headers.extend(own);
-    let sent = match body {
-        // A 204 has no body, not even an empty one.
-        Content::Whole { bytes, .. } if bytes.is_empty() => Sent::Nothing,
-        Content::Whole { original, .. } => Sent::Bytes(original),
-        Content::Held(bytes) => Sent::Bytes(bytes.as_slice().into()),
+    let Committed { call, body, .. } = committed;
+    let own = Headers::of(own);
+    match body {
+        Content::Whole { is_kept: true, .. } => call.pass(own.text(), &JsValue::UNDEFINED),
+        Content::Whole { bytes, .. } | Content::Held(bytes) => {
+            call.pass(own.text(), &Uint8Array::from(bytes.as_slice()))
+        }
         Content::Flowing(flowing) => {
             let pipe = js::IdentityTransformStream::new();
             let client = pipe.writable();
-            js::wait_until(context, async move {
+            js::wait_until(exchange, async move {
                 flow::carry(flowing, client).await;
             });
-            Sent::Stream(pipe.readable())
+            call.pass(own.text(), &pipe.readable())
         }
-    };
-    with(status, &headers, &sent)
+    }
 }

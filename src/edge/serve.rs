@@ -3,13 +3,12 @@
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
-use web_sys::{Request, Response};
-use worker_sys::Context;
+use web_sys::Response;
 
 use super::arrival::Arrival;
+use super::host::Exchange;
 use super::inbound::{Asked, Inbound, receive};
 use super::isolate::{self, Routes};
-use super::js::Env;
 use super::{admin, drive, respond, share};
 use crate::reply::error::ClientError;
 use crate::reply::headers::{self, Served};
@@ -19,10 +18,9 @@ use crate::request::{credentials, entry};
 use crate::routes::graph::Node;
 
 /// Answers a request.
-pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response, JsValue> {
-    let context = Rc::new(context);
-    let arrival = Arrival::of(request);
-    let routes = match isolate::routes(&env, &context).await {
+pub async fn serve(head: &str, exchange: &Exchange) -> Result<Response, JsValue> {
+    let arrival = Arrival::of(head, exchange);
+    let routes = match isolate::routes(exchange).await {
         Ok(routes) => routes,
         Err(error) => return respond::error(&(&error).into(), Vec::new()),
     };
@@ -36,9 +34,9 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
             return respond::empty(204, &preflight);
         }
     }
-    let known = match answer(&arrival, &routes, &env, &context).await {
+    let known = match answer(&arrival, &routes).await {
         Ok(Answer::Routed(inbound, node)) => {
-            return drive::run(Rc::new(inbound), node, Rc::clone(&routes), &context, cors).await;
+            return drive::run(Rc::new(inbound), node, Rc::clone(&routes), cors).await;
         }
         Ok(Answer::Known(text)) => Ok(text),
         Err(error) => Err(error),
@@ -60,17 +58,12 @@ enum Answer {
     Routed(Inbound, Rc<Node>),
 }
 
-async fn answer(
-    arrival: &Arrival,
-    routes: &Rc<Routes>,
-    env: &Env,
-    context: &Context,
-) -> Result<Answer, ClientError> {
+async fn answer(arrival: &Arrival, routes: &Rc<Routes>) -> Result<Answer, ClientError> {
     let graph = &routes.graph;
     if arrival.path == "/healthz" {
         return Ok(Answer::Known(r#"{"status":"ok"}"#.to_owned()));
     }
-    if let Some(answer) = admin::answer(arrival, routes, env).await {
+    if let Some(answer) = admin::answer(arrival, routes).await {
         return answer.map(Answer::Known);
     }
     let path = path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
@@ -97,7 +90,7 @@ async fn answer(
     };
     let client = client()?;
     // Before the body is read: a new isolate learns meanwhile what the others know.
-    share::report_if_due(env, arrival, context);
+    share::report_if_due(arrival);
     let (inbound, node) = receive(arrival, routes, client, asked).await?;
     Ok(Answer::Routed(inbound, node))
 }

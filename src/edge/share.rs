@@ -8,17 +8,16 @@ use std::cell::RefCell;
 
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Request, RequestInit, Response};
-use worker_sys::{Context, DurableObject, DurableObjectNamespace};
+use worker_sys::{DurableObject, DurableObjectNamespace};
 
 use super::arrival::Arrival;
+use super::host::Exchange;
 use super::isolate::{self, Routes};
-use super::js::Env;
 use super::task::Wait;
 use super::{clock, js, learn};
 use crate::balance::nearest::location_hint;
 use crate::health::reporter::{Reporter, UNANSWERED_MS};
 use crate::health::wire::Answer;
-use crate::request::facts::Place;
 use crate::rng::SplitMix64;
 use crate::time::Millis;
 
@@ -58,7 +57,8 @@ pub struct Objects {
 }
 
 impl Objects {
-    fn of(env: &Env, place: &Place) -> Option<Self> {
+    fn of(arrival: &Arrival) -> Option<Self> {
+        let (env, place) = (&arrival.exchange.env(), &arrival.place(None));
         let namespace = js::binding(env, BINDING)?;
         let pool = js::string_at(env.unchecked_ref(), POOL).unwrap_or_else(|| "default".to_owned());
         Some(Self { namespace, pool, region: location_hint(place) })
@@ -113,20 +113,20 @@ pub async fn ask(
 }
 
 /// Reports, in the background, if it is time to. The first arrival tells where this isolate is.
-pub fn report_if_due(env: &Env, arrival: &Arrival, context: &Context) {
+pub fn report_if_due(arrival: &Arrival) {
     let is_linked = LINK.with_borrow(Option::is_some);
-    if !is_linked && let Some(objects) = Objects::of(env, &arrival.place(None)) {
+    if !is_linked && let Some(objects) = Objects::of(arrival) {
         let reporter = Reporter::new(isolate::entropy());
         let began_at = clock::now();
         LINK.set(Some(Link { objects, reporter, began_at, is_settled: false, is_down: false }));
     }
-    go_on_reporting(context);
+    go_on_reporting(&arrival.exchange);
 }
 
 /// The same, once [`report_if_due`] has been called.
-pub fn go_on_reporting(context: &Context) {
+pub fn go_on_reporting(exchange: &Exchange) {
     if is_due() {
-        js::wait_until(context, report());
+        js::wait_until(exchange, report());
     }
 }
 
@@ -191,7 +191,7 @@ pub async fn settle(routes: &Routes) {
 }
 
 /// The objects that this isolate talks to, where there is a binding for them.
-pub fn objects(env: &Env, arrival: &Arrival) -> Option<Objects> {
+pub fn objects(arrival: &Arrival) -> Option<Objects> {
     let linked = LINK.with_borrow(|link| link.as_ref().map(|link| link.objects.clone()));
-    linked.or_else(|| Objects::of(env, &arrival.place(None)))
+    linked.or_else(|| Objects::of(arrival))
 }

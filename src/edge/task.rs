@@ -19,6 +19,7 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use super::{clock, host, isolate};
+use crate::headers::Headers;
 use crate::time::Millis;
 
 /// Timers of the runtime count in 32 bits; a day is longer than anything here may last.
@@ -113,6 +114,7 @@ pub fn wake_by(at: Millis) {
 fn run(id: u32) {
     let future = TASKS.with_borrow_mut(|tasks| tasks.get_mut(&id).and_then(|task| task.future.take()));
     let Some(mut future) = future else { return };
+    clock::read();
     let outer = CURRENT.replace(id);
     let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     CURRENT.set(outer);
@@ -136,8 +138,28 @@ fn next_number() -> u32 {
     number
 }
 
-/// What the host tells of something that was waited for: its value, or the exception.
-pub type News = Result<JsValue, JsValue>;
+/// What the host tells of something that was waited for, or the exception.
+pub type News = Result<Told, JsValue>;
+
+/// What came of a wait.
+pub enum Told {
+    /// The value of a promise.
+    Value(JsValue),
+    /// A request's body.
+    Body(Vec<u8>),
+    /// An upstream's answer.
+    Answer(Answer),
+}
+
+/// An upstream's answer.
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: Headers,
+    /// Its body, where that was read at once.
+    pub body: Option<Vec<u8>>,
+}
 
 /// Something that the host will tell. Dropped, it is not waited for any more.
 pub struct Wait {
@@ -160,8 +182,22 @@ impl Wait {
     }
 
     /// The end of a promise.
-    pub fn of(promise: &Promise) -> Self {
-        Self::begin(|wait| host::settle(promise, wait))
+    pub fn of(promise: &Promise) -> Settled {
+        Settled(Self::begin(|wait| host::settle(promise, wait)))
+    }
+}
+
+/// The end of a promise that is waited for.
+pub struct Settled(Wait);
+
+impl Future for Settled {
+    type Output = Result<JsValue, JsValue>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|news| match news? {
+            Told::Value(value) => Ok(value),
+            Told::Body(_) | Told::Answer(_) => Ok(JsValue::UNDEFINED),
+        })
     }
 }
 
@@ -193,7 +229,19 @@ impl Drop for Wait {
 /// Called by the host: what was waited for is there.
 #[wasm_bindgen]
 pub fn told(wait: u32, value: JsValue) {
-    tell(wait, Ok(value));
+    tell(wait, Ok(Told::Value(value)));
+}
+
+/// Called by the host: the body of a request is there.
+#[wasm_bindgen]
+pub fn received(wait: u32, body: Vec<u8>) {
+    tell(wait, Ok(Told::Body(body)));
+}
+
+/// Called by the host: an upstream has answered.
+#[wasm_bindgen]
+pub fn answered(wait: u32, status: u16, headers: String, body: Option<Vec<u8>>) {
+    tell(wait, Ok(Told::Answer(Answer { status, headers: Headers::parse(headers), body })));
 }
 
 /// Called by the host: what was waited for failed.

@@ -2,6 +2,7 @@
 //
 // A plain object and one promise a request: the generated entry of workers-rs goes through several proxies and promises for each.
 
+import { Exchange } from "./host.js";
 import { HealthObject, cancel, enter, instance, serve } from "./instance.js";
 
 /** Nobody sees this status but the log of the platform, where nginx has made it known. */
@@ -10,7 +11,8 @@ const CLIENT_LEFT = 499;
 export default {
   fetch(request, env, context) {
     return new Promise((answer) => {
-      const task = serve(request, env, context, answer);
+      const exchange = new Exchange(request, env, context, answer);
+      const task = serve(exchange.head(), exchange);
       // The runtime forgets a request whose client has left, and ends nothing of it: what waits would wait for ever, and count as
       // in flight. Needs the compatibility flag `enable_request_signal`.
       request.signal.onabort = () => {

@@ -15,7 +15,7 @@ pub struct Splice {
 pub enum Piece {
     /// These bytes of the original. The next stretch of it does not begin where this one ends.
     Original(Range<usize>),
-    /// These of [`Splice::inserted`].
+    /// These of the new bytes.
     Inserted(Range<usize>),
 }
 
@@ -26,8 +26,8 @@ impl Splice {
     }
 
     /// All new bytes, one after the other.
-    pub fn inserted(&self) -> &[u8] {
-        &self.inserted
+    pub fn into_inserted(self) -> Vec<u8> {
+        self.inserted
     }
 
     /// Goes on with these bytes of the original.

@@ -2,11 +2,11 @@
 
 import { MARK } from "./answers.mjs";
 
-export async function check(candidate, { url, headers }, { body, isStream = false }) {
+export async function check(candidate, { url, headers, body, isStream = false }) {
   const response = await fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
   const text = await response.text();
   const complain = (what) => {
-    throw new Error(`${candidate.name}: ${what}: ${response.status} ${text.slice(0, 500)}`);
+    throw new Error(`${what}: ${response.status} ${text.slice(0, 500)}`);
   };
   if (response.status !== 200) complain("expected status 200");
   if (!text.includes(MARK)) complain("expected the stub's answer");

@@ -2,6 +2,8 @@
 // 503. The headers are those that OpenAI's API sends.
 
 export const CHUNKS = 1_000;
+/** One call in so many fails, where the first target is to fail: never two in a row, and less than the half that ejects a deployment. */
+export const FAILS_ONE_IN = 3;
 /** Every answer holds it, so that a wrong one is noticed. */
 export const MARK = "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT";
 
@@ -72,7 +74,10 @@ export const unavailable = whole("503 Service Unavailable", {
   error: { message: "The server is overloaded. Please try again.", type: "server_error", param: null, code: "service_unavailable" },
 });
 
-/** The events of a stream: CHUNKS with a word each, then the finish, the usage and the end. */
+/** How many events a stream has: CHUNKS with a word each, then the finish, the usage and the end. */
+export const EVENTS = CHUNKS + 3;
+
+/** The events of a stream. */
 export function events() {
   const event = (choices, more) =>
     `data: ${JSON.stringify({

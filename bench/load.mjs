@@ -1,8 +1,8 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { output } from "./children.mjs";
-import { onOtherCore } from "./placement.mjs";
 
 const SCRIPT = `
 wrk.method = "POST"
@@ -21,6 +21,13 @@ done = function(summary, latency)
 end
 `;
 
+/** Makes sure that there is a load tool; gives its name and version. */
+export async function prepare() {
+  const version = /^wrk \S+/.exec(spawnSync("wrk", ["--version"], { encoding: "utf8" }).stdout ?? "")?.[0];
+  if (!version) throw new Error("wrk is missing. Install it (Debian: apt-get install wrk; macOS: brew install wrk), then run this again.");
+  return version;
+}
+
 /** Sends the same request again and again over some connections. */
 export async function load({ url, headers, body, connections, seconds }) {
   const folder = mkdtempSync(join(tmpdir(), "switchyard-load-"));
@@ -30,11 +37,16 @@ export async function load({ url, headers, body, connections, seconds }) {
     const script = `BODY = ${JSON.stringify(join(folder, "body"))}\nHEADERS = { ${pairs.join(", ")} }\n${SCRIPT}`;
     writeFileSync(join(folder, "load.lua"), script);
     const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "30s", "-s", join(folder, "load.lua"), url];
-    const told = await output(onOtherCore("wrk", args));
+    const told = await output(["wrk", args]);
     const { us, p50, p90, p99, failed, ...result } = JSON.parse(/^RESULT (.*)$/m.exec(told)[1]);
-    if (failed > 0) throw new Error(`${failed} of ${result.requests} requests to ${url} failed`);
-    return { ...result, seconds: us / 1e6, perSecond: (result.requests * 1e6) / us, p50: p50 / 1e3, p90: p90 / 1e3, p99: p99 / 1e3 };
+    if (failed > 0) throw new Error(`${failed} of ${result.requests} requests failed`);
+    return { ...result, seconds: us / 1e6, perSecond: (result.requests * 1e6) / us, p50Ms: p50 / 1e3, p90Ms: p90 / 1e3, p99Ms: p99 / 1e3 };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The same until that many requests have been answered. */
+export async function loadRequests({ requests, ...sent }) {
+  for (let left = requests; left > 0; ) left -= (await load({ ...sent, seconds: 2 })).requests;
 }

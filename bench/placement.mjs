@@ -6,14 +6,10 @@ import { availableParallelism } from "node:os";
 
 const isPossible = availableParallelism() > 1 && spawnSync("taskset", ["--version"]).status === 0;
 
-export const placed = isPossible;
-
-/** The command that runs a gateway. */
-export const onGatewayCore = (command, args) => on("0", command, args);
-
-/** The command that runs what stands around it. */
-export const onOtherCore = (command, args) => on("1", command, args);
-
-function on(core, command, args) {
-  return isPossible ? ["taskset", ["-c", core, command, ...args]] : [command, args];
+/** Moves this program, and with it all that it starts, off the gateways' processor. Gives whether that was possible. */
+export function leaveGatewayCore() {
+  return isPossible && spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", "1", String(process.pid)]).status === 0;
 }
+
+/** The command that runs a gateway on its own processor. */
+export const onGatewayCore = (program, args) => (isPossible ? ["taskset", ["--cpu-list", "0", program, ...args]] : [program, args]);

@@ -5,22 +5,26 @@
 // Sockets and the least of HTTP/1.1: heads are searched for the path and the length, bodies are counted and forgotten.
 
 import { createServer } from "node:net";
-import { chunked, completion, events, unavailable } from "./answers.mjs";
+import { FAILS_ONE_IN, chunked, completion, events, unavailable } from "./answers.mjs";
 
-/** One in so many fails, where the first target is to fail: never two in a row, and less than the half that ejects a deployment. */
-const FAILS_ONE_IN = 3;
 
 const stream = chunked(events());
 let answers = completions();
+let calls = 0; // since it was told what to answer with
 
 process.on("message", ({ kind, pauseMs }) => {
+  if (kind === undefined) return process.send({ calls });
   answers = { completions, failures, burst, paced: () => paced(pauseMs), held }[kind]();
-  process.send({ kind });
+  calls = 0;
+  return process.send({ kind });
 });
 process.on("disconnect", () => process.exit());
 
 const server = createServer({ noDelay: true, highWaterMark: 1024 * 1024 }, (socket) => {
-  const requests = new Requests((path) => answers(socket, path));
+  const requests = new Requests((path) => {
+    calls += 1;
+    answers(socket, path);
+  });
   socket.on("data", (data) => requests.read(data));
   socket.on("error", () => socket.destroy());
 });
@@ -32,9 +36,9 @@ function completions() {
 
 /** The first target is the one that is called by OpenAI's paths; Azure's start with /openai. */
 function failures() {
-  let calls = 0;
+  let first = 0;
   return (socket, path) => {
-    const fails = path.startsWith("/v1/") && calls++ % FAILS_ONE_IN === 0;
+    const fails = path.startsWith("/v1/") && first++ % FAILS_ONE_IN === 0;
     socket.write(fails ? unavailable : completion);
   };
 }

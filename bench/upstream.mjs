@@ -3,12 +3,11 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { start, stop } from "./children.mjs";
-import { onOtherCore } from "./placement.mjs";
 
 const STUB = join(dirname(fileURLToPath(import.meta.url)), "stub.mjs");
 
 export async function startUpstream() {
-  const child = start(onOtherCore(process.execPath, [STUB]), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = start([process.execPath, [STUB]], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   const told = (key) =>
     new Promise((resolve, reject) => {
       const heard = (message) => {
@@ -27,6 +26,11 @@ export async function startUpstream() {
     async answerWith(kind, { pauseMs } = {}) {
       child.send({ kind, pauseMs });
       await told("kind");
+    },
+    /** How many calls it has had since then. */
+    async calls() {
+      child.send({});
+      return told("calls");
     },
     stop: () => stop(child),
   };

@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { output } from "./children.mjs";
+import { output, remove, temporaryFolder } from "./own.mjs";
 
 const SCRIPT = `
 wrk.method = "POST"
@@ -30,7 +29,7 @@ export async function prepare() {
 
 /** Sends the same request again and again over some connections. */
 export async function load({ url, headers, body, connections, seconds }) {
-  const folder = mkdtempSync(join(tmpdir(), "switchyard-load-"));
+  const folder = temporaryFolder();
   try {
     writeFileSync(join(folder, "body"), body);
     const pairs = Object.entries(headers).map(([name, value]) => `[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
@@ -42,7 +41,7 @@ export async function load({ url, headers, body, connections, seconds }) {
     if (failed > 0) throw new Error(`${failed} of ${result.requests} requests failed`);
     return { ...result, seconds: us / 1e6, perSecond: (result.requests * 1e6) / us, p50Ms: p50 / 1e3, p90Ms: p90 / 1e3, p99Ms: p99 / 1e3 };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    remove(folder);
   }
 }
 

@@ -67,6 +67,7 @@ async function measure(chosen, { values, rounds, seconds, load }) {
   const told = {
     begins: ({ title }) => say(`${(count += 1)} of ${chosen.length}: ${title}`),
     turn: (candidate, round, of) => progress(`  round ${round + 1} of ${of}: ${candidate.title}`),
+    complains: (candidate, text) => say(`${candidate.title} wrote to its log:\n${text.split("\n").slice(0, 5).join("\n")}`),
     ends: (experiment, results) => {
       progress("");
       const summary = summarise(experiment, results);

@@ -4,7 +4,8 @@ import { startUpstream } from "./upstream.mjs";
 
 /**
  * Gives what was measured: for each experiment a list of rounds, each with the figures of every candidate by its name.
- * `told` hears of each experiment as it begins, of each turn, and of each experiment's rounds.
+ * `told` hears of each experiment as it begins, of each turn, of each experiment's rounds, and of what gateways wrote to their logs
+ * though nothing was to fail.
  */
 export async function run(experiments, { rounds, seconds, warmUpSeconds, requests, told }) {
   const upstream = await startUpstream();
@@ -29,6 +30,10 @@ export async function run(experiments, { rounds, seconds, warmUpSeconds, request
         results.push(result);
       }
       told.ends(experiment, results);
+      for (const candidate of experiment.candidates) {
+        const complaints = running.get(candidate.name)?.complaints?.();
+        if (complaints && !candidate.answerWith) told.complains(candidate, complaints);
+      }
     }
   } finally {
     for (const gateway of running.values()) await gateway.stop();

@@ -2,7 +2,7 @@
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { start, stop } from "./children.mjs";
+import { start, stop } from "./own.mjs";
 
 const STUB = join(dirname(fileURLToPath(import.meta.url)), "stub.mjs");
 

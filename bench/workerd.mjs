@@ -1,11 +1,10 @@
 // Runs a Worker on plain `workerd serve`, as it runs in production but for the network: no development server, no inspector, no
 // logging of requests. Compatibility date and flags are those of wrangler.toml, for each Worker alike.
 
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { start, stop } from "./children.mjs";
+import { remove, start, stop, temporaryFolder } from "./own.mjs";
 import { onGatewayCore } from "./placement.mjs";
 
 const BENCH = dirname(fileURLToPath(import.meta.url));
@@ -30,7 +29,7 @@ const workerd = () => {
  * @param {string[]} [worker.flags] further compatibility flags
  */
 export async function startWorkerd(worker) {
-  const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
+  const folder = temporaryFolder();
   try {
     writeFileSync(join(folder, "config.capnp"), config(folder, worker));
     const command = onGatewayCore(workerd(), ["serve", "--control-fd=3", join(folder, "config.capnp")]);
@@ -41,12 +40,12 @@ export async function startWorkerd(worker) {
       url: `http://127.0.0.1:${port}`,
       pid: child.pid,
       spawnedAt,
-      /** What it has complained of. */
-      complaints: () => stderr.join(""),
-      stop: () => stop(child).finally(() => rmSync(folder, { recursive: true, force: true })),
+      /** What it wrote since it was last asked: warnings, exceptions. */
+      complaints: () => stderr.splice(0).join(""),
+      stop: () => stop(child).finally(() => remove(folder)),
     };
   } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
+    remove(folder);
     throw error;
   }
 }
@@ -95,7 +94,9 @@ function config(folder, { main, folder: hasFolder = false, vars = {}, routes, fl
     bindings.push('(name = "ROUTES", kvNamespace = "kv")', '(name = "HEALTH", durableObjectNamespace = "DeploymentHealth")');
     objects = `
   durableObjectNamespaces = [(className = "DeploymentHealth", uniqueKey = "health", enableSql = true)],
-  durableObjectStorage = (inMemory = void),`;
+  durableObjectStorage = (localDisk = "objects"),`;
+    mkdirSync(join(folder, "objects"));
+    services.push(`(name = "objects", disk = (path = ${text(join(folder, "objects"))}, writable = true))`);
     kv = `
 const kv :Workerd.Worker = (
   modules = [(name = "kv.js", esModule = embed "kv.js")],

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { check } from "../answer.mjs";
 import { passThrough, peek, switchyard } from "../candidates.mjs";
-import { output } from "../children.mjs";
+import { output } from "../own.mjs";
 import { body } from "../request.mjs";
 import { median } from "../statistics.mjs";
 

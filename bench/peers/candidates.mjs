@@ -2,12 +2,11 @@
 // says to run it in production with one process.
 
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PATH, UPSTREAM_KEY, worker } from "../candidates.mjs";
-import { start, stop } from "../children.mjs";
+import { remove, start, stop, temporaryFolder } from "../own.mjs";
 import { onGatewayCore } from "../placement.mjs";
 import { headers } from "../request.mjs";
 import { litellm, portkey, portkeyWorker } from "./install.mjs";
@@ -59,7 +58,7 @@ export const liteLlm = {
   title: "LiteLLM proxy, 1 process",
   recognises: ({ headers }) => headers.has("x-litellm-version"),
   async start(upstream) {
-    const folder = mkdtempSync(join(tmpdir(), "switchyard-litellm-"));
+    const folder = temporaryFolder();
     const config = join(folder, "config.json");
     writeFileSync(config, JSON.stringify(liteLlmConfig(upstream)));
     const running = await program({
@@ -69,7 +68,7 @@ export const liteLlm = {
       readyPath: "/health/liveliness",
       requestHeaders: headers(MASTER_KEY),
     });
-    return { ...running, stop: () => running.stop().finally(() => rmSync(folder, { recursive: true, force: true })) };
+    return { ...running, stop: () => running.stop().finally(() => remove(folder)) };
   },
 };
 

@@ -1,10 +1,17 @@
-// The processes of a run: started here, told when they end early, and ended with it, however it ends.
+// What a run owns: its processes and its temporary folders. Nothing of it is left behind, however the run ends.
 
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 const running = new Set();
+const folders = new Set();
 
-process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+  for (const folder of folders) remove(folder);
+});
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 
 /** Starts a process. `command` is what placement.mjs gives: a program and its arguments. */
@@ -32,4 +39,16 @@ export async function output(command, options = {}) {
   await new Promise((resolve) => child.on("close", resolve).on("error", resolve));
   if (child.exitCode !== 0) throw new Error(`${command.flat().join(" ")}: ${await child.ended}\n${texts.stderr}${texts.stdout}`);
   return texts.stdout;
+}
+
+/** A folder for a while. */
+export function temporaryFolder() {
+  const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
+  folders.add(folder);
+  return folder;
+}
+
+export function remove(folder) {
+  rmSync(folder, { recursive: true, force: true });
+  folders.delete(folder);
 }

@@ -43,9 +43,9 @@ export const large = gateway("switchyard-large", "Switchyard, large graph", () =
 export const failingOver = { ...gateway("switchyard-failover", "Switchyard, failing over", sampleRoutes), answerWith: "failures" };
 
 /** A Worker in JavaScript. */
-export function worker({ name, title, main, recognises, flags, requestHeaders = () => headers(CLIENT_KEY) }) {
+export function worker({ name, title, main, recognises, requestHeaders = () => headers(CLIENT_KEY) }) {
   const start = async (upstream) => {
-    const running = await startWorkerd({ main, vars: { UPSTREAM: upstream.url + PATH, UPSTREAM_KEY }, flags });
+    const running = await startWorkerd({ main, vars: { UPSTREAM: upstream.url + PATH, UPSTREAM_KEY } });
     return { ...running, url: running.url + PATH, headers: requestHeaders(upstream) };
   };
   return { name, title, recognises, start };

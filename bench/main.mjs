@@ -75,7 +75,7 @@ async function measure(chosen, { values, rounds, seconds, load }) {
       if (summary.note) process.stdout.write(`${summary.note}\n\n`);
     },
   };
-  const measured = await run(chosen, { rounds, seconds, warmUpSeconds: 1, requests: values.quick ? 10_000 : undefined, told });
+  const measured = await run(chosen, { rounds, seconds, warmUpSeconds: 1, isQuick: values.quick, told });
 
   const summaries = chosen.map((experiment) => summarise(experiment, measured[experiment.name]));
   const judged = judge(measured);

@@ -12,7 +12,7 @@ export const METRICS = {
   p50Ms: { label: "p50 ms", digits: 2 },
   p99Ms: { label: "p99 ms", digits: 2 },
   attempts: { label: "attempts", digits: 2 },
-  memoryMb: { label: "MiB", digits: 0 },
+  memoryMb: { label: "MiB after it", digits: 0 },
   firstMs: { label: "first p50 ms", digits: 2 },
   firstP99Ms: { label: "first p99 ms", digits: 2 },
   wholeMs: { label: "whole p50 ms", digits: 2 },

@@ -7,7 +7,7 @@ import { startUpstream } from "./upstream.mjs";
  * `told` hears of each experiment as it begins, of each turn, of each experiment's rounds, and of what gateways wrote to their logs
  * though nothing was to fail.
  */
-export async function run(experiments, { rounds, seconds, warmUpSeconds, requests, told }) {
+export async function run(experiments, { rounds, seconds, warmUpSeconds, isQuick, told }) {
   const upstream = await startUpstream();
   const running = new Map();
   const started = async (candidate) => {
@@ -24,7 +24,7 @@ export async function run(experiments, { rounds, seconds, warmUpSeconds, request
         const result = {};
         for (const candidate of experiment.candidates) {
           told.turn(candidate, round, count);
-          const options = { upstream, gateway: () => started(candidate), seconds, warmUpSeconds, requests };
+          const options = { upstream, gateway: () => started(candidate), seconds, warmUpSeconds, isQuick };
           result[candidate.name] = await named(candidate, experiment.measure(candidate, options));
         }
         results.push(result);

@@ -13,7 +13,9 @@ export function experimentCells({ columns, references, candidates }) {
   const rows = candidates.map(({ title, figures, ratios }) => [
     title,
     number(figures[first]?.median, digits),
-    figures[first] ? `${number(figures[first].min, digits)} to ${number(figures[first].max, digits)}` : "",
+    figures[first] && figures[first].min < figures[first].max
+      ? `${number(figures[first].min, digits)} to ${number(figures[first].max, digits)}`
+      : "",
     ...ratios.map(({ value }) => number(value, 2)),
     ...others.map((name) => number(figures[name]?.median, METRICS[name].digits)),
   ]);

@@ -26,7 +26,6 @@ const workerd = () => {
  * @param {boolean} [worker.folder]
  * @param {object} [worker.vars] variables and secrets
  * @param {object} [worker.routes] a routes document: the Worker is the gateway, and gets its KV namespace and Durable Objects
- * @param {string[]} [worker.flags] further compatibility flags
  */
 export async function startWorkerd(worker) {
   const folder = temporaryFolder();
@@ -75,7 +74,7 @@ const text = (value) => JSON.stringify(String(value));
 const list = (items) => `[\n    ${items.join(",\n    ")}\n  ]`;
 
 /** The configuration; what it embeds is copied beside it. */
-function config(folder, { main, folder: hasFolder = false, vars = {}, routes, flags = [] }) {
+function config(folder, { main, folder: hasFolder = false, vars = {}, routes }) {
   const files = hasFolder ? modulesBelow(dirname(main)) : [relative(dirname(main), main)];
   const first = relative(dirname(main), main);
   const modules = [first, ...files.filter((file) => file !== first)].map((file) => {
@@ -100,7 +99,7 @@ function config(folder, { main, folder: hasFolder = false, vars = {}, routes, fl
     kv = `
 const kv :Workerd.Worker = (
   modules = [(name = "kv.js", esModule = embed "kv.js")],
-  bindings = [(name = "DOCUMENT", text = embed "routes.json")],${platform([])}
+  bindings = [(name = "DOCUMENT", text = embed "routes.json")],${platform()}
 );
 `;
   }
@@ -113,19 +112,19 @@ const config :Workerd.Config = (
 
 const main :Workerd.Worker = (
   modules = ${list(modules)},
-  bindings = ${list(bindings)},${objects}${platform(flags)}
+  bindings = ${list(bindings)},${objects}${platform()}
 );
 ${kv}`;
 }
 
 /** Compatibility date and flags, as they are deployed. */
-function platform(more) {
+function platform() {
   const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
   const date = /^compatibility_date\s*=\s*"(.+?)"/m.exec(toml)[1];
   const flags = [...(/^compatibility_flags\s*=\s*\[(.*?)\]/ms.exec(toml)?.[1] ?? "").matchAll(/"(.+?)"/g)].map(([, flag]) => flag);
   return `
   compatibilityDate = ${text(date)},
-  compatibilityFlags = [${[...flags, ...more].map(text).join(", ")}],`;
+  compatibilityFlags = [${flags.map(text).join(", ")}],`;
 }
 
 function modulesBelow(folder) {

@@ -17,5 +17,5 @@ export const experiments = [
   failover,
   cold(),
   wasm,
-  memory(),
+  memory,
 ];

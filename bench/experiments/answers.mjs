@@ -36,12 +36,13 @@ export function answers({ name, title, candidates, connections, bytes = 1024, ..
 const three = [passThrough, peek, switchyard];
 
 /** JSON of 1 KB over some connections. */
-export const json = (connections, candidates = [direct, ...three]) =>
+export const json = (connections, candidates = [direct, ...three], more = {}) =>
   answers({
     name: `json-${connections}`,
     title: `JSON of 1 KB, ${connections} connection${connections === 1 ? "" : "s"}`,
     candidates,
     connections,
+    ...more,
   });
 
 export const bodies = [

@@ -10,14 +10,14 @@ import { StreamConnection } from "../stream-client.mjs";
 const REQUESTS = 100_000;
 const STREAMS = 500;
 
-export const memory = (candidates = [passThrough, peek, switchyard]) => ({
+export const memory = {
   name: "memory",
   title: `Memory of the process: after ${REQUESTS.toLocaleString("en")} requests, and with ${STREAMS} streams open`,
-  candidates,
+  candidates: [passThrough, peek, switchyard],
   references: ["peek"],
   columns: ["afterMb", "openMb", "startMb"],
   rounds: 1,
-  async measure(candidate, { upstream, requests = REQUESTS }) {
+  async measure(candidate, { upstream, isQuick }) {
     const gateway = await candidate.start(upstream);
     const mb = () => memoryOf(gateway.pid) / 1024 / 1024;
     try {
@@ -25,7 +25,7 @@ export const memory = (candidates = [passThrough, peek, switchyard]) => ({
       await upstream.answerWith("completions");
       await check(candidate, sent);
       const startMb = mb();
-      await loadRequests({ ...sent, requests });
+      await loadRequests({ ...sent, requests: isQuick ? REQUESTS / 10 : REQUESTS });
       const afterMb = mb();
       await upstream.answerWith("held");
       const stream = { ...sent, body: body({ model: "chat", stream: true }) };
@@ -38,4 +38,4 @@ export const memory = (candidates = [passThrough, peek, switchyard]) => ({
       await gateway.stop();
     }
   },
-});
+};

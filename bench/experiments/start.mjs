@@ -13,7 +13,7 @@ const BENCH = dirname(dirname(fileURLToPath(import.meta.url)));
 const STARTS = 5;
 
 /** From the start of the process to the end of its first answer, and the part of it that the request took. */
-export const cold = (candidates = [passThrough, peek, switchyard]) => ({
+export const cold = ({ candidates = [passThrough, peek, switchyard], count = STARTS } = {}) => ({
   name: "cold",
   title: "First answer of a fresh process",
   candidates,
@@ -23,7 +23,7 @@ export const cold = (candidates = [passThrough, peek, switchyard]) => ({
     await upstream.answerWith("completions");
     const sent = { body: body({ model: "chat" }) };
     const starts = [];
-    for (let count = 0; count < STARTS; count += 1) {
+    while (starts.length < count) {
       const from = performance.now();
       const gateway = await candidate.start(upstream);
       const listens = performance.now();
@@ -48,7 +48,7 @@ export const wasm = {
     const build = join(BENCH, "../build");
     const file = join(build, readdirSync(build).find((name) => name.endsWith(".wasm")));
     const results = [];
-    for (let count = 0; count < STARTS; count += 1) {
+    while (results.length < STARTS) {
       results.push(JSON.parse(await output([process.execPath, [join(BENCH, "wasm.mjs"), file]])));
     }
     const of = (metric) => median(results.map((result) => result[metric]));

@@ -29,7 +29,9 @@ export const burst = (candidates = four) => ({
     await check(candidate, { ...sent, isStream: true });
     await load({ ...sent, seconds: warmUpSeconds });
     const before = pid && cpuOf(pid);
-    const result = await load({ ...sent, seconds });
+    // A turn is long enough for some whole streams.
+    const result = await load({ ...sent, seconds: seconds * (candidate.patience ?? 1) });
+    if (result.requests === 0) throw new Error("not one stream came to its end in time; try a larger --seconds");
     return { ...result, chunksPerSecond: result.perSecond * CHUNKS, cpuMs: cpuMsOf(pid, before, result.requests) };
   },
 });

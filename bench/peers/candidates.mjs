@@ -29,9 +29,11 @@ const portkeyHeaders = (upstream) => ({
 });
 const isPortkey = ({ headers }) => headers.has("x-portkey-provider") || headers.has("x-portkey-last-used-option-index");
 
+/** As its package runs it. With what npm installs for it, it answers every stream with 500, on Node 20 and 24 alike. */
 export const portkeyInNode = {
   name: "portkey-node",
-  title: "Portkey 1.15.2, Node",
+  title: "Portkey, Node",
+  streams: false,
   recognises: isPortkey,
   start: (upstream) =>
     program({
@@ -42,20 +44,18 @@ export const portkeyInNode = {
     }),
 };
 
-export const portkeyInWorkerd = {
-  ...worker({
-    name: "portkey-workerd",
-    title: "Portkey 1.15.2, workerd",
-    main: portkeyWorker,
-    recognises: isPortkey,
-    flags: ["nodejs_compat"],
-    requestHeaders: portkeyHeaders,
-  }),
-};
+export const portkeyInWorkerd = worker({
+  name: "portkey-workerd",
+  title: "Portkey, workerd",
+  main: portkeyWorker,
+  recognises: isPortkey,
+  requestHeaders: portkeyHeaders,
+});
 
 export const liteLlm = {
   name: "litellm",
-  title: "LiteLLM proxy, 1 process",
+  title: "LiteLLM, 1 process",
+  patience: 6,
   recognises: ({ headers }) => headers.has("x-litellm-version"),
   async start(upstream) {
     const folder = temporaryFolder();

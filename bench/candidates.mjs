@@ -40,7 +40,10 @@ export const switchyard = gateway("switchyard", "Switchyard", sampleRoutes);
 export const large = gateway("switchyard-large", "Switchyard, large graph", () => largeRoutes(sampleRoutes()));
 
 /** With a first target that fails now and then. */
-export const failingOver = { ...gateway("switchyard-failover", "Switchyard, failing over", sampleRoutes), answerWith: "failures" };
+export const failingOver = {
+  ...gateway("switchyard-failover", "Switchyard, failing over", sampleRoutes),
+  answerWith: "failures",
+};
 
 /** A Worker in JavaScript. */
 export function worker({ name, title, main, recognises, requestHeaders = () => headers(CLIENT_KEY) }) {

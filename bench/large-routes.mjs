@@ -14,7 +14,10 @@ export function largeRoutes(sample) {
     `team-${index}`,
     { targets: [0, 1, 2].map((step) => names[(index + step) % DEPLOYMENTS]) },
   ]);
-  const rules = Array.from({ length: RULES - 1 }, (_, index) => ({ when: when(index), use: `team-${index % (DEPLOYMENTS - 1)}` }));
+  const rules = Array.from({ length: RULES - 1 }, (_, index) => ({
+    when: when(index),
+    use: `team-${index % (DEPLOYMENTS - 1)}`,
+  }));
   return {
     ...sample,
     deployments: Object.fromEntries(deployments),
@@ -26,7 +29,13 @@ export function largeRoutes(sample) {
 function deployment(index) {
   const common = { region: REGIONS[index % REGIONS.length], tags: [`cell-${index % 10}`], quality: (index % 3) + 1 };
   if (index % 2 === 0) {
-    return { provider: "openai", endpoint: "${OPENAI_BASE_URL}", api_key: "${OPENAI_API_KEY}", model: `gpt-4o-${index}`, ...common };
+    return {
+      provider: "openai",
+      endpoint: "${OPENAI_BASE_URL}",
+      api_key: "${OPENAI_API_KEY}",
+      model: `gpt-4o-${index}`,
+      ...common,
+    };
   }
   const azure = { provider: "azure", endpoint: "${AZURE_EASTUS_ENDPOINT}", api_key: "${AZURE_EASTUS_KEY}" };
   return { ...azure, deployment: `gpt-4o-${index}`, ...common };

@@ -1,7 +1,7 @@
 // `npm run bench`: what the gateway costs, beside the least that a Worker can do. `npm run bench:peers`: beside what one would take
 // otherwise. Needs a built Worker; docs/benchmarks.md says how to read the figures.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensurePackages, main, restartOnOwnNode, root, say } from "../scripts/setup.mjs";
@@ -49,6 +49,8 @@ main(async () => {
   const chosen = choose(experiments, values.only);
   if (values.list) return void process.stdout.write(listed(chosen));
 
+  if (!existsSync(join(root, "build/index.js")))
+    throw new Error("no Worker in build: build it with `node scripts/build.mjs`");
   const { prepare } = await import("./load.mjs");
   const load = await prepare();
   if (values.peers) await (await import("./peers/install.mjs")).ensurePeers();
@@ -67,7 +69,8 @@ async function measure(chosen, { values, rounds, seconds, load }) {
   const told = {
     begins: ({ title }) => say(`${(count += 1)} of ${chosen.length}: ${title}`),
     turn: (candidate, round, of) => progress(`  round ${round + 1} of ${of}: ${candidate.title}`),
-    complains: (candidate, text) => say(`${candidate.title} wrote to its log:\n${text.split("\n").slice(0, 5).join("\n")}`),
+    complains: (candidate, text) =>
+      say(`${candidate.title} wrote to its log:\n${text.split("\n").slice(0, 5).join("\n")}`),
     ends: (experiment, results) => {
       progress("");
       const summary = summarise(experiment, results);
@@ -83,7 +86,10 @@ async function measure(chosen, { values, rounds, seconds, load }) {
   const text = tables.markdown({ machine: facts, summaries, judged });
   const file = join(root, "bench/results", `${values.peers ? "peers-" : ""}${facts.date.replace(/[:.]/g, "-")}`);
   mkdirSync(join(root, "bench/results"), { recursive: true });
-  writeFileSync(`${file}.json`, `${JSON.stringify({ machine: facts, bars: judged, summaries, rounds: measured }, null, 2)}\n`);
+  writeFileSync(
+    `${file}.json`,
+    `${JSON.stringify({ machine: facts, bars: judged, summaries, rounds: measured }, null, 2)}\n`,
+  );
   writeFileSync(`${file}.md`, text);
   say(`kept in ${file}.json and ${file}.md`);
   if (values.publish) publish(values.peers ? "peers" : "bench", text);
@@ -105,7 +111,10 @@ function choose(experiments, only) {
 
 const listed = (experiments) =>
   experiments
-    .map(({ name, title, candidates }) => `${name}\n  ${title}\n  ${candidates.map((candidate) => candidate.name).join(", ")}\n`)
+    .map(
+      ({ name, title, candidates }) =>
+        `${name}\n  ${title}\n  ${candidates.map((candidate) => candidate.name).join(", ")}\n`,
+    )
     .join("");
 
 /** One line that the next one replaces. */

@@ -37,7 +37,8 @@ export async function output(command, options = {}) {
   const texts = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"]) child[name].setEncoding("utf8").on("data", (text) => (texts[name] += text));
   await new Promise((resolve) => child.on("close", resolve).on("error", resolve));
-  if (child.exitCode !== 0) throw new Error(`${command.flat().join(" ")}: ${await child.ended}\n${texts.stderr}${texts.stdout}`);
+  if (child.exitCode !== 0)
+    throw new Error(`${command.flat().join(" ")}: ${await child.ended}\n${texts.stderr}${texts.stdout}`);
   return texts.stdout;
 }
 

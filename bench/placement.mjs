@@ -8,8 +8,11 @@ const isPossible = availableParallelism() > 1 && spawnSync("taskset", ["--versio
 
 /** Moves this program, and with it all that it starts, off the gateways' processor. Gives whether that was possible. */
 export function leaveGatewayCore() {
-  return isPossible && spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", "1", String(process.pid)]).status === 0;
+  return (
+    isPossible && spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", "1", String(process.pid)]).status === 0
+  );
 }
 
 /** The command that runs a gateway on its own processor. */
-export const onGatewayCore = (program, args) => (isPossible ? ["taskset", ["--cpu-list", "0", program, ...args]] : [program, args]);
+export const onGatewayCore = (program, args) =>
+  isPossible ? ["taskset", ["--cpu-list", "0", program, ...args]] : [program, args];

@@ -57,7 +57,9 @@ const subtract = (one, other) => one - other;
 /** Median over the rounds of what a pair measured within the same round. */
 function compared(rounds, name, against, metric, operation) {
   const pairs = rounds.map((round) => [round[name]?.[metric], round[against]?.[metric]]);
-  const values = pairs.filter(([one, other]) => one !== undefined && other !== undefined).map((pair) => operation(...pair));
+  const values = pairs
+    .filter(([one, other]) => one !== undefined && other !== undefined)
+    .map((pair) => operation(...pair));
   return values.length > 0 ? median(values) : undefined;
 }
 

@@ -50,7 +50,8 @@ export class StreamConnection {
         head += data;
         const end = head.indexOf(HEAD_END);
         if (end < 0) return undefined;
-        if (!head.startsWith("HTTP/1.1 200")) return reject(new Error(`the answer is no stream: ${head.slice(0, 500)}`));
+        if (!head.startsWith("HTTP/1.1 200"))
+          return reject(new Error(`the answer is no stream: ${head.slice(0, 500)}`));
         isBody = true;
         return body(head.slice(end + HEAD_END.length));
       };

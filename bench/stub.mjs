@@ -5,8 +5,7 @@
 // Sockets and the least of HTTP/1.1: heads are searched for the path and the length, bodies are counted and forgotten.
 
 import { createServer } from "node:net";
-import { FAILS_ONE_IN, chunked, completion, events, unavailable } from "./answers.mjs";
-
+import { FAILS_ONE_IN, chunked, completion, events, unavailable } from "./stub-answers.mjs";
 
 const stream = chunked(events());
 let answers = completions();

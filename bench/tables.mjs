@@ -3,13 +3,21 @@
 import { METRICS } from "./report.mjs";
 
 const number = (value, digits) =>
-  value === undefined ? "" : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value === undefined
+    ? ""
+    : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 /** One experiment as rows of cells, the heads first. The first metric has its spread and its ratios. */
 export function experimentCells({ columns, references, candidates }) {
   const [first, ...others] = columns;
   const { label, digits } = METRICS[first];
-  const heads = ["", label, "least to most", ...references.map((name) => `× ${name}`), ...others.map((name) => METRICS[name].label)];
+  const heads = [
+    "",
+    label,
+    "least to most",
+    ...references.map((name) => `× ${name}`),
+    ...others.map((name) => METRICS[name].label),
+  ];
   const rows = candidates.map(({ title, figures, ratios }) => [
     title,
     number(figures[first]?.median, digits),
@@ -27,7 +35,13 @@ export function barCells(judged) {
   const rows = judged.map(({ experiment, metric, of, against, ratio, difference, value, isMet }) => {
     const { atLeast, atMost } = ratio ?? difference;
     const bar = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
-    return [experiment, `${METRICS[metric].label}: ${of} ${ratio ? "/" : "−"} ${against}`, bar, number(value, 2), isMet ? "met" : "missed"];
+    return [
+      experiment,
+      `${METRICS[metric].label}: ${of} ${ratio ? "/" : "−"} ${against}`,
+      bar,
+      number(value, 2),
+      isMet ? "met" : "missed",
+    ];
   });
   return [["experiment", "what", "bar", "reached", ""], ...rows];
 }
@@ -36,7 +50,8 @@ export function barCells(judged) {
 export function aligned(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const isNumber = rows[0].map((_, column) => rows.slice(1).every((row) => /^[\d.,≤≥ −]*( to .*)?$/.test(row[column])));
-  const line = (row) => row.map((cell, column) => cell[isNumber[column] ? "padStart" : "padEnd"](widths[column])).join("  ");
+  const line = (row) =>
+    row.map((cell, column) => cell[isNumber[column] ? "padStart" : "padEnd"](widths[column])).join("  ");
   return `${rows.map((row) => line(row).trimEnd()).join("\n")}\n`;
 }
 

@@ -83,14 +83,20 @@ function config(folder, { main, folder: hasFolder = false, vars = {}, routes }) 
     return `(name = ${text(file)}, ${kind} = embed ${text(`worker/${file}`)})`;
   });
   const bindings = Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
-  const services = ['(name = "main", worker = .main)', '(name = "internet", network = (allow = ["private", "public"]))'];
+  const services = [
+    '(name = "main", worker = .main)',
+    '(name = "internet", network = (allow = ["private", "public"]))',
+  ];
   let objects = "";
   let kv = "";
   if (routes) {
     cpSync(join(BENCH, "workers/kv.js"), join(folder, "kv.js"));
     writeFileSync(join(folder, "routes.json"), JSON.stringify(routes));
     services.push('(name = "kv", worker = .kv)');
-    bindings.push('(name = "ROUTES", kvNamespace = "kv")', '(name = "HEALTH", durableObjectNamespace = "DeploymentHealth")');
+    bindings.push(
+      '(name = "ROUTES", kvNamespace = "kv")',
+      '(name = "HEALTH", durableObjectNamespace = "DeploymentHealth")',
+    );
     objects = `
   durableObjectNamespaces = [(className = "DeploymentHealth", uniqueKey = "health", enableSql = true)],
   durableObjectStorage = (localDisk = "objects"),`;
@@ -121,7 +127,9 @@ ${kv}`;
 function platform() {
   const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
   const date = /^compatibility_date\s*=\s*"(.+?)"/m.exec(toml)[1];
-  const flags = [...(/^compatibility_flags\s*=\s*\[(.*?)\]/ms.exec(toml)?.[1] ?? "").matchAll(/"(.+?)"/g)].map(([, flag]) => flag);
+  const flags = [...(/^compatibility_flags\s*=\s*\[(.*?)\]/ms.exec(toml)?.[1] ?? "").matchAll(/"(.+?)"/g)].map(
+    ([, flag]) => flag,
+  );
   return `
   compatibilityDate = ${text(date)},
   compatibilityFlags = [${flags.map(text).join(", ")}],`;

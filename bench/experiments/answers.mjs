@@ -1,7 +1,7 @@
 // Answers that are whole: throughput, latency, and processor time for each.
 
-import { FAILS_ONE_IN } from "../answers.mjs";
-import { check } from "../answer.mjs";
+import { FAILS_ONE_IN } from "../stub-answers.mjs";
+import { check } from "../check.mjs";
 import { direct, failingOver, large, passThrough, peek, switchyard } from "../candidates.mjs";
 import { load } from "../load.mjs";
 import { cpuOf, memoryOf } from "../process.mjs";
@@ -47,7 +47,13 @@ export const json = (connections, candidates = [direct, ...three], more = {}) =>
 
 export const bodies = [
   answers({ name: "body-1m", title: "Request of 1 MiB, 8 connections", candidates: three, bytes: MIB, connections: 8 }),
-  answers({ name: "body-10m", title: "Request of 10 MiB, 4 connections", candidates: three, bytes: 10 * MIB, connections: 4 }),
+  answers({
+    name: "body-10m",
+    title: "Request of 10 MiB, 4 connections",
+    candidates: three,
+    bytes: 10 * MIB,
+    connections: 4,
+  }),
 ];
 
 /** The request's model and rule are near the end of theirs. */

@@ -1,6 +1,6 @@
 // What a fresh process holds in RAM: after its first answer, after many requests, and with many streams open.
 
-import { check } from "../answer.mjs";
+import { check } from "../check.mjs";
 import { passThrough, peek, switchyard } from "../candidates.mjs";
 import { loadRequests } from "../load.mjs";
 import { memoryOf } from "../process.mjs";

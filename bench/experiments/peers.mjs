@@ -11,7 +11,9 @@ const all = [direct, passThrough, peek, ...gateways];
 const streaming = all.filter(({ streams = true }) => streams);
 
 export const experiments = [
-  ...[1, 8, 64].map((connections) => json(connections, all, { columns: ["perSecond", "cpuUs", "p50Ms", "p99Ms", "memoryMb"] })),
+  ...[1, 8, 64].map((connections) =>
+    json(connections, all, { columns: ["perSecond", "cpuUs", "p50Ms", "p99Ms", "memoryMb"] }),
+  ),
   burst(streaming),
   first(streaming),
   cold({ candidates: gateways, count: 1 }),

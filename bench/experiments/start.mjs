@@ -3,7 +3,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { check } from "../answer.mjs";
+import { check } from "../check.mjs";
 import { passThrough, peek, switchyard } from "../candidates.mjs";
 import { output } from "../own.mjs";
 import { body } from "../request.mjs";
@@ -46,7 +46,10 @@ export const wasm = {
   columns: ["compileMs", "instantiateMs", "kib"],
   async measure() {
     const build = join(BENCH, "../build");
-    const file = join(build, readdirSync(build).find((name) => name.endsWith(".wasm")));
+    const file = join(
+      build,
+      readdirSync(build).find((name) => name.endsWith(".wasm")),
+    );
     const results = [];
     while (results.length < STARTS) {
       results.push(JSON.parse(await output([process.execPath, [join(BENCH, "wasm.mjs"), file]])));

@@ -62,7 +62,10 @@ export const liteLlm = {
     const config = join(folder, "config.json");
     writeFileSync(config, JSON.stringify(liteLlmConfig(upstream)));
     const running = await program({
-      command: (port) => [litellm, ["--config", config, "--host", "127.0.0.1", "--port", String(port), "--num_workers", "1"]],
+      command: (port) => [
+        litellm,
+        ["--config", config, "--host", "127.0.0.1", "--port", String(port), "--num_workers", "1"],
+      ],
       // No look at the network for prices, no log of each request.
       env: { LITELLM_LOCAL_MODEL_COST_MAP: "True", LITELLM_MODE: "PRODUCTION", LITELLM_LOG: "ERROR", NO_DOCS: "True" },
       readyPath: "/health/liveliness",
@@ -102,7 +105,12 @@ async function program({ command, env, readyPath, requestHeaders }) {
   child.ended.then((how) => (ended = how));
   const url = `http://127.0.0.1:${port}`;
   const until = performance.now() + STARTS_WITHIN_MS;
-  while (!(await fetch(url + readyPath).then(({ ok }) => ok, () => false))) {
+  while (
+    !(await fetch(url + readyPath).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  ) {
     if (ended === undefined && performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 20));
       continue;

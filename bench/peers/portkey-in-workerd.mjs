@@ -9,7 +9,8 @@ import { build } from "esbuild";
 /** What the bundle takes in place of what only Node has. */
 const SUBSTITUTES = {
   "@hono/node-server": "export const serve = ({ fetch }) => { globalThis.portkeyFetch = fetch; };",
-  "@hono/node-ws": "export const createNodeWebSocket = () => ({ injectWebSocket() {}, upgradeWebSocket: () => () => {} });",
+  "@hono/node-ws":
+    "export const createNodeWebSocket = () => ({ injectWebSocket() {}, upgradeWebSocket: () => () => {} });",
   ws: "export default class {}",
   ioredis: "export default class {}",
 };
@@ -44,7 +45,22 @@ export async function bundlePortkey(packages) {
     format: "esm",
     target: "es2022",
     conditions: ["workerd", "worker", "browser"],
-    external: ["node:*", "fs", "fs/promises", "path", "url", "https", "http", "crypto", "stream", "util", "buffer", "events", "os", "zlib"],
+    external: [
+      "node:*",
+      "fs",
+      "fs/promises",
+      "path",
+      "url",
+      "https",
+      "http",
+      "crypto",
+      "stream",
+      "util",
+      "buffer",
+      "events",
+      "os",
+      "zlib",
+    ],
     inject: [timers],
     logLevel: "error",
     plugins: [{ name: "substitutes", setup: substitute }],
@@ -55,5 +71,8 @@ export async function bundlePortkey(packages) {
 function substitute(build) {
   const filter = new RegExp(`^(${Object.keys(SUBSTITUTES).join("|")})$`);
   build.onResolve({ filter }, ({ path }) => ({ path, namespace: "substitute" }));
-  build.onLoad({ filter: /.*/, namespace: "substitute" }, ({ path }) => ({ contents: SUBSTITUTES[path], loader: "js" }));
+  build.onLoad({ filter: /.*/, namespace: "substitute" }, ({ path }) => ({
+    contents: SUBSTITUTES[path],
+    loader: "js",
+  }));
 }

@@ -42,7 +42,10 @@ function head(status, headers) {
 
 function whole(status, body) {
   const bytes = Buffer.from(JSON.stringify(body, null, 2));
-  return Buffer.concat([Buffer.from(head(status, { "content-type": "application/json", "content-length": bytes.length })), bytes]);
+  return Buffer.concat([
+    Buffer.from(head(status, { "content-type": "application/json", "content-length": bytes.length })),
+    bytes,
+  ]);
 }
 
 const named = { id: MARK, created: 1_764_072_000, model: "gpt-4o-2024-08-06" };
@@ -51,7 +54,12 @@ const usage = {
   completion_tokens: 84,
   total_tokens: 298,
   prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
-  completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 },
+  completion_tokens_details: {
+    reasoning_tokens: 0,
+    audio_tokens: 0,
+    accepted_prediction_tokens: 0,
+    rejected_prediction_tokens: 0,
+  },
 };
 
 export const completion = whole("200 OK", {
@@ -71,7 +79,12 @@ export const completion = whole("200 OK", {
 });
 
 export const unavailable = whole("503 Service Unavailable", {
-  error: { message: "The server is overloaded. Please try again.", type: "server_error", param: null, code: "service_unavailable" },
+  error: {
+    message: "The server is overloaded. Please try again.",
+    type: "server_error",
+    param: null,
+    code: "service_unavailable",
+  },
 });
 
 /** How many events a stream has: CHUNKS with a word each, then the finish, the usage and the end. */

@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ensurePackages, main, restartOnOwnNode, root, say } from "../scripts/setup.mjs";
+import { ensureLoadTool, ensurePackages, main, restartOnOwnNode, root, say } from "../scripts/setup.mjs";
 
 const DOCS = join(root, "docs/benchmarks.md");
 
@@ -51,8 +51,7 @@ main(async () => {
 
   if (!existsSync(join(root, "build/index.js")))
     throw new Error("no Worker in build: build it with `node scripts/build.mjs`");
-  const { prepare } = await import("./load.mjs");
-  const load = await prepare();
+  const { version: load } = await ensureLoadTool();
   if (values.peers) await (await import("./peers/install.mjs")).ensurePeers();
   await measure(chosen, { values, rounds, seconds, load });
   // What still holds a socket open has nothing more to say.

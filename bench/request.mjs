@@ -25,28 +25,26 @@ export const headers = (key) => ({
   "accept-encoding": "gzip, deflate",
 });
 
-/** A body of about that many bytes: 1 KB is two messages and the usual options, more is a longer conversation. */
+/** The longest message in a long conversation, as with documents in it. */
+const MESSAGE = 16_384;
+
+/** A body of that many bytes, if it is to have 1 KB or more: two messages and the usual options, and before the last message what fills it. */
 export function body({ model, bytes = 1024, stream = false }) {
-  const messages = [{ role: "system", content: SYSTEM }];
-  const request = {
-    model,
-    messages,
-    temperature: 0.7,
-    max_completion_tokens: 512,
-    user: "customer-4711",
-    ...(stream && { stream: true, stream_options: { include_usage: true } }),
-  };
-  const room = () => bytes - Buffer.byteLength(JSON.stringify(request)) - '{"role":"user","content":""},'.length;
-  // Messages of up to 16 KB, as in a long conversation with documents in it.
-  const passage = `${USER}\n`.repeat(1 + Math.floor(16_384 / USER.length)).slice(0, 16_384);
-  let left = room();
-  const more = [];
-  while (left > 0) {
-    const role = more.length % 2 === 0 ? "user" : "assistant";
-    const content = left < 16_384 && more.length === 0 ? `${USER}\n${USER}`.slice(0, left) : passage.slice(0, left);
-    more.push({ role, content });
-    left -= Buffer.byteLength(JSON.stringify(more.at(-1))) + 1;
+  const request = (filling) =>
+    JSON.stringify({
+      model,
+      messages: [{ role: "system", content: SYSTEM }, ...filling, { role: "user", content: USER }],
+      temperature: 0.7,
+      max_completion_tokens: 512,
+      user: "customer-4711",
+      ...(stream && { stream: true, stream_options: { include_usage: true } }),
+    });
+  const empty = `${JSON.stringify({ role: "assistant", content: "" })},`.length;
+  const filling = [];
+  for (let left = bytes - request([]).length; left > empty;) {
+    const content = USER.repeat(Math.ceil(MESSAGE / USER.length)).slice(0, Math.min(MESSAGE, left - empty));
+    filling.push({ role: "assistant", content });
+    left -= empty + content.length;
   }
-  messages.push(...more);
-  return JSON.stringify(request);
+  return request(filling);
 }

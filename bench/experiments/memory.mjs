@@ -2,7 +2,7 @@
 
 import { check } from "../check.mjs";
 import { passThrough, peek, switchyard } from "../candidates.mjs";
-import { loadRequests } from "../load.mjs";
+import { load } from "../load.mjs";
 import { memoryOf } from "../process.mjs";
 import { body } from "../request.mjs";
 import { StreamConnection } from "../stream-client.mjs";
@@ -25,7 +25,7 @@ export const memory = {
       await upstream.answerWith("completions");
       await check(candidate, sent);
       const startMb = mb();
-      await loadRequests({ ...sent, requests: isQuick ? REQUESTS / 10 : REQUESTS });
+      await load({ ...sent, requests: isQuick ? REQUESTS / 10 : REQUESTS });
       const afterMb = mb();
       await upstream.answerWith("held");
       const stream = { ...sent, body: body({ model: "chat", stream: true }) };

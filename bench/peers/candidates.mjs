@@ -55,7 +55,6 @@ export const portkeyInWorkerd = worker({
 export const liteLlm = {
   name: "litellm",
   title: "LiteLLM, 1 process",
-  patience: 6,
   recognises: ({ headers }) => headers.has("x-litellm-version"),
   async start(upstream) {
     const folder = temporaryFolder();

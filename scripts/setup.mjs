@@ -12,6 +12,8 @@ export const bin = (name) => join(root, "node_modules", ".bin", name);
 
 // The command line of wasm-bindgen must be of the very version of the crate in Cargo.toml.
 const tools = [{ crate: "wasm-bindgen-cli", binary: "wasm-bindgen", version: "0.2.129" }];
+// What only `npm run bench` needs; see bench/load.mjs.
+const loadTool = { crate: "oha", binary: "oha", version: "1.16.0" };
 const tool = (name) => join(root, ".tools", "bin", name);
 
 /** The environment of commands that call wrangler. */
@@ -57,12 +59,20 @@ export async function ensureRust() {
     say(`adding the Rust target ${target}`);
     await run("rustup", ["target", "add", target]);
   }
-  for (const { crate, binary, version } of tools) {
-    const has = spawnSync(tool(binary), ["--version"], { encoding: "utf8" });
-    if (has.stdout?.includes(version)) continue;
-    say(`building ${crate} ${version} (a few minutes, once)`);
-    await run("cargo", ["install", crate, "--version", version, "--locked", "--force", "--root", join(root, ".tools")]);
-  }
+  for (const each of tools) await ensureTool(each);
+}
+
+/** The load tool of `npm run bench`; gives its path and its version. */
+export async function ensureLoadTool() {
+  await ensureTool(loadTool);
+  return { path: tool(loadTool.binary), version: `${loadTool.binary} ${loadTool.version}` };
+}
+
+async function ensureTool({ crate, binary, version }) {
+  const has = spawnSync(tool(binary), ["--version"], { encoding: "utf8" });
+  if (has.stdout?.includes(version)) return;
+  say(`building ${crate} ${version} (a few minutes, once)`);
+  await run("cargo", ["install", crate, "--version", version, "--locked", "--force", "--root", join(root, ".tools")]);
 }
 
 /** Everything. */

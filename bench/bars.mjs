@@ -1,0 +1,21 @@
+// The bars: what Switchyard is to reach, in one place. A run marks each as met or missed, and fails for none of them.
+//
+// `ratio`: that metric of Switchyard divided by that of another candidate, in the same round. `difference`: the one less the other.
+
+/** A share of the throughput as a bar for the processor time of each. */
+const atMost = (share) => ({ atMost: Number((1 / share).toFixed(2)) });
+
+export const bars = [
+  { experiment: "json-8", metric: "perSecond", against: "peek", ratio: { atLeast: 0.85 } },
+  { experiment: "json-8", metric: "perSecond", against: "pass-through", ratio: { atLeast: 0.6 } },
+  { experiment: "json-1", metric: "p50Ms", against: "pass-through", difference: { atMost: 0.25 } },
+  { experiment: "stream-burst", metric: "chunksPerSecond", against: "pass-through", ratio: { atLeast: 0.6 } },
+  { experiment: "stream-burst", metric: "cpuMs", against: "pass-through", ratio: atMost(0.6) },
+  { experiment: "stream-paced", metric: "cpuMs", against: "pass-through", ratio: atMost(0.6) },
+  { experiment: "stream-first", metric: "firstMs", against: "pass-through", difference: { atMost: 0.25 } },
+  { experiment: "body-1m", metric: "perSecond", against: "peek", ratio: { atLeast: 1 } },
+  { experiment: "body-10m", metric: "perSecond", against: "peek", ratio: { atLeast: 1.4 } },
+  { experiment: "graph", metric: "cpuUs", of: "switchyard-large", against: "switchyard", ratio: { atMost: 1.3 } },
+  { experiment: "json-8", metric: "perSecond", against: "portkey-workerd", ratio: { atLeast: 1.5 } },
+  { experiment: "json-8", metric: "perSecond", against: "portkey-node", ratio: { atLeast: 1.5 } },
+];

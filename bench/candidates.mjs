@@ -1,0 +1,80 @@
+// What is compared: each with how it is started, what is sent to it, and how its answer is recognised as its own.
+
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { largeRoutes } from "./large-routes.mjs";
+import { headers } from "./request.mjs";
+import { startWorkerd } from "./workerd.mjs";
+
+const BENCH = dirname(fileURLToPath(import.meta.url));
+const ROOT = dirname(BENCH);
+const CLIENT_KEY = "sk-bench-client";
+
+export const UPSTREAM_KEY = "sk-bench-upstream";
+export const PATH = "/v1/chat/completions";
+
+/** No gateway at all: the client and the stub. What the rig itself can do. */
+export const direct = {
+  name: "direct",
+  title: "no gateway",
+  start: async (upstream) => ({ url: upstream.url + PATH, headers: headers(UPSTREAM_KEY), stop: async () => {} }),
+};
+
+export const passThrough = worker({
+  name: "pass-through",
+  title: "pass-through Worker",
+  main: join(BENCH, "workers/pass-through.js"),
+});
+
+export const peek = worker({
+  name: "peek",
+  title: "peek Worker",
+  main: join(BENCH, "workers/peek.js"),
+  recognises: ({ headers }) => headers.get("x-peek-model") === "chat",
+});
+
+export const switchyard = gateway("switchyard", "Switchyard", sampleRoutes);
+
+/** With a document many times as large. */
+export const large = gateway("switchyard-large", "Switchyard, large graph", () => largeRoutes(sampleRoutes()));
+
+/** With a first target that fails now and then. */
+export const failingOver = {
+  ...gateway("switchyard-failover", "Switchyard, failing over", sampleRoutes),
+  answerWith: "failures",
+};
+
+/** A Worker in JavaScript. */
+export function worker({ name, title, main, recognises, requestHeaders = () => headers(CLIENT_KEY) }) {
+  const start = async (upstream) => {
+    const running = await startWorkerd({ main, vars: { UPSTREAM: upstream.url + PATH, UPSTREAM_KEY } });
+    return { ...running, url: running.url + PATH, headers: requestHeaders(upstream) };
+  };
+  return { name, title, recognises, start };
+}
+
+/** Switchyard with some routes document. */
+function gateway(name, title, routes) {
+  const start = async (upstream) => {
+    const main = join(ROOT, "build/index.js");
+    const running = await startWorkerd({ main, folder: true, vars: variables(upstream), routes: routes() });
+    return { ...running, url: running.url + PATH, headers: headers(CLIENT_KEY) };
+  };
+  return { name, title, recognises: ({ headers }) => headers.has("x-switchyard-deployment"), start };
+}
+
+function sampleRoutes() {
+  return JSON.parse(readFileSync(join(ROOT, "routes.json"), "utf8"));
+}
+
+/** The variables that the sample names; each of its upstreams is the stub. */
+const variables = (upstream) => ({
+  OPENAI_BASE_URL: `${upstream.url}/v1`,
+  OPENAI_API_KEY: UPSTREAM_KEY,
+  AZURE_EASTUS_ENDPOINT: upstream.url,
+  AZURE_EASTUS_KEY: UPSTREAM_KEY,
+  AZURE_WESTEUROPE_ENDPOINT: upstream.url,
+  AZURE_WESTEUROPE_KEY: UPSTREAM_KEY,
+  SWITCHYARD_KEY: CLIENT_KEY,
+});

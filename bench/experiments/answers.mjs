@@ -1,0 +1,84 @@
+// Answers that are whole: throughput, latency, and processor time for each.
+
+import { FAILS_ONE_IN } from "../stub-answers.mjs";
+import { check } from "../check.mjs";
+import { direct, failingOver, large, passThrough, peek, switchyard } from "../candidates.mjs";
+import { load } from "../load.mjs";
+import { cpuOf, memoryOf } from "../process.mjs";
+import { body } from "../request.mjs";
+import { median } from "../statistics.mjs";
+
+const MIB = 1024 * 1024;
+
+/** The same request, sent again and again over some connections. */
+export function answers({ name, title, candidates, connections, bytes = 1024, ...more }) {
+  return {
+    name,
+    title,
+    candidates,
+    columns: ["perSecond", "cpuUs", "p50Ms", "p99Ms"],
+    ...more,
+    async measure(candidate, { gateway, upstream, seconds, warmUpSeconds }) {
+      const { pid, url, headers } = await gateway();
+      await upstream.answerWith(candidate.answerWith ?? "completions");
+      const sent = { url, headers, body: body({ model: "chat", bytes }), connections };
+      await check(candidate, sent);
+      await load({ ...sent, seconds: warmUpSeconds });
+      const [calls, cpu] = [await upstream.calls(), pid && cpuOf(pid)];
+      const result = await load({ ...sent, seconds });
+      const cpuUs = pid && (cpuOf(pid) - cpu) / 1e3 / result.requests;
+      const attempts = ((await upstream.calls()) - calls) / result.requests;
+      return { ...result, cpuUs, attempts, memoryMb: pid && memoryOf(pid) / MIB };
+    },
+  };
+}
+
+const three = [passThrough, peek, switchyard];
+
+/** JSON of 1 KB over some connections. */
+export const json = (connections, candidates = [direct, ...three], more = {}) =>
+  answers({
+    name: `json-${connections}`,
+    title: `JSON of 1 KB, ${connections} connection${connections === 1 ? "" : "s"}`,
+    candidates,
+    connections,
+    ...more,
+  });
+
+export const bodies = [
+  answers({ name: "body-1m", title: "Request of 1 MiB, 8 connections", candidates: three, bytes: MIB, connections: 8 }),
+  answers({
+    name: "body-10m",
+    title: "Request of 10 MiB, 4 connections",
+    candidates: three,
+    bytes: 10 * MIB,
+    connections: 4,
+  }),
+];
+
+/** The request's model and rule are near the end of theirs. */
+export const graph = answers({
+  name: "graph",
+  title: "JSON of 1 KB, 8 connections, 200 deployments and 500 rules",
+  candidates: [switchyard, large],
+  references: ["switchyard"],
+  connections: 8,
+});
+
+/**
+ * The first target of the node answers one call in three with 503, and the second one serves that request. As long as failures are no
+ * more than this, no deployment is ejected, so the same mixture can be measured for as long as one likes: two thirds of the requests
+ * make one attempt, one third makes two. (Where every call fails, it is ejected after five, and nothing is left to measure.)
+ */
+export const failover = answers({
+  name: "failover",
+  title: "JSON of 1 KB, 8 connections, one first attempt in three fails",
+  candidates: [switchyard, failingOver],
+  references: ["switchyard"],
+  columns: ["perSecond", "cpuUs", "attempts", "p50Ms", "p99Ms"],
+  connections: 8,
+  note(rounds) {
+    const extra = rounds.map((round) => (round[failingOver.name].cpuUs - round[switchyard.name].cpuUs) * FAILS_ONE_IN);
+    return `A request that fails over costs ${Math.round(median(extra))} µs of CPU more than one that does not.`;
+  },
+});

@@ -1,0 +1,60 @@
+// What it takes until the first answer: a fresh workerd, and V8's part in it.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { check } from "../check.mjs";
+import { passThrough, peek, switchyard } from "../candidates.mjs";
+import { output } from "../own.mjs";
+import { body } from "../request.mjs";
+import { median } from "../statistics.mjs";
+
+const BENCH = dirname(dirname(fileURLToPath(import.meta.url)));
+const STARTS = 5;
+
+/** From the start of the process to the end of its first answer, and the part of it that the request took. */
+export const cold = ({ candidates = [passThrough, peek, switchyard], count = STARTS } = {}) => ({
+  name: "cold",
+  title: "First answer of a fresh process",
+  candidates,
+  references: ["peek"],
+  columns: ["coldMs", "firstRequestMs"],
+  async measure(candidate, { upstream }) {
+    await upstream.answerWith("completions");
+    const sent = { body: body({ model: "chat" }) };
+    const starts = [];
+    while (starts.length < count) {
+      const from = performance.now();
+      const gateway = await candidate.start(upstream);
+      const listens = performance.now();
+      await check(candidate, { ...gateway, ...sent });
+      const answered = performance.now();
+      starts.push({ coldMs: answered - from, firstRequestMs: answered - listens });
+      await gateway.stop();
+    }
+    const of = (metric) => median(starts.map((start) => start[metric]));
+    return { coldMs: of("coldMs"), firstRequestMs: of("firstRequestMs") };
+  },
+});
+
+/** In a process of its own each time, since V8 keeps what it has compiled. */
+export const wasm = {
+  name: "wasm",
+  title: "The Wasm in V8 (Node)",
+  candidates: [{ name: "switchyard", title: "Switchyard" }],
+  references: [],
+  columns: ["compileMs", "instantiateMs", "kib"],
+  async measure() {
+    const build = join(BENCH, "../build");
+    const file = join(
+      build,
+      readdirSync(build).find((name) => name.endsWith(".wasm")),
+    );
+    const results = [];
+    while (results.length < STARTS) {
+      results.push(JSON.parse(await output([process.execPath, [join(BENCH, "wasm.mjs"), file]])));
+    }
+    const of = (metric) => median(results.map((result) => result[metric]));
+    return { compileMs: of("compileMs"), instantiateMs: of("instantiateMs"), kib: readFileSync(file).length / 1024 };
+  },
+};

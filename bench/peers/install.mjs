@@ -1,0 +1,52 @@
+// Installs what `npm run bench:peers` compares with, pinned, into .tools/peers: on first use, and again when a pin has changed.
+
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { spawnSync } from "node:child_process";
+import { root, run, say } from "../../scripts/setup.mjs";
+import { bundlePortkey } from "./portkey-in-workerd.mjs";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const INSTALLED = join(root, ".tools/peers");
+
+export const litellm = join(INSTALLED, "litellm/bin/litellm");
+export const portkey = join(INSTALLED, "node_modules/@portkey-ai/gateway/build/start-server.js");
+export const portkeyWorker = join(INSTALLED, "portkey-worker.js");
+
+/** Python versions that the pins of requirements.txt are known to install on, best first. */
+const PYTHONS = ["python3.11", "python3.12", "python3.13", "python3"];
+
+export async function ensurePeers() {
+  mkdirSync(INSTALLED, { recursive: true });
+  await ensure("Portkey's gateway", ["package.json", "package-lock.json"], async () => {
+    // Its own script for after the installation patches packages that it does not ship.
+    await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: INSTALLED });
+  });
+  await bundlePortkey(INSTALLED);
+  await ensure("LiteLLM", ["requirements.txt"], async () => {
+    const venv = join(INSTALLED, "litellm");
+    rmSync(venv, { recursive: true, force: true });
+    await run(python(), ["-m", "venv", venv]);
+    const pip = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"];
+    await run(join(venv, "bin/pip"), [...pip, join(INSTALLED, "requirements.txt")]);
+  });
+}
+
+/** Installs unless it is there with the same pins. What was begun and not finished is begun again. */
+async function ensure(name, pins, install) {
+  const mark = join(INSTALLED, `${pins[0]}.installed`);
+  const wanted = pins.map((file) => readFileSync(join(HERE, file), "utf8")).join("");
+  if (existsSync(mark) && readFileSync(mark, "utf8") === wanted) return;
+  say(`installing ${name} (once)`);
+  for (const file of pins) cpSync(join(HERE, file), join(INSTALLED, file));
+  rmSync(mark, { force: true });
+  await install();
+  writeFileSync(mark, wanted);
+}
+
+function python() {
+  const found = PYTHONS.find((name) => spawnSync(name, ["-c", "import venv, ensurepip"]).status === 0);
+  if (!found) throw new Error("Python 3.11 or newer with venv is missing; on Debian: apt-get install python3-venv");
+  return found;
+}

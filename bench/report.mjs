@@ -1,0 +1,76 @@
+// Turns the rounds of a run into figures: medians, spread, ratios, and which bars were met.
+
+import { bars } from "./bars.mjs";
+import { median, spread } from "./statistics.mjs";
+
+/** How each metric is called and written. */
+export const METRICS = {
+  perSecond: { label: "requests/s", digits: 0 },
+  chunksPerSecond: { label: "chunks/s", digits: 0 },
+  cpuUs: { label: "CPU µs", digits: 0 },
+  cpuMs: { label: "CPU ms", digits: 1 },
+  p50Ms: { label: "p50 ms", digits: 2 },
+  p99Ms: { label: "p99 ms", digits: 2 },
+  attempts: { label: "attempts", digits: 2 },
+  memoryMb: { label: "MiB after it", digits: 0 },
+  firstMs: { label: "first p50 ms", digits: 2 },
+  firstP99Ms: { label: "first p99 ms", digits: 2 },
+  wholeMs: { label: "whole p50 ms", digits: 2 },
+  gapP50Ms: { label: "gap p50 ms", digits: 2 },
+  gapP99Ms: { label: "gap p99 ms", digits: 2 },
+  together: { label: "% joined", digits: 1 },
+  coldMs: { label: "from start ms", digits: 0 },
+  firstRequestMs: { label: "first request ms", digits: 0 },
+  compileMs: { label: "compile ms", digits: 1 },
+  instantiateMs: { label: "instantiate ms", digits: 1 },
+  kib: { label: "KiB", digits: 0 },
+  startMb: { label: "at first MiB", digits: 0 },
+  afterMb: { label: "after requests MiB", digits: 0 },
+  openMb: { label: "streams open MiB", digits: 0 },
+};
+const REFERENCES = ["pass-through", "peek"];
+
+/** Medians, spread and ratios of one experiment. `rounds`: for each round what was measured, by candidate. */
+export function summarise({ name, title, columns, candidates, references = REFERENCES, note }, rounds) {
+  const figuresOf = (candidate) =>
+    Object.fromEntries(columns.map((metric) => [metric, spread(rounds.map((round) => round[candidate]?.[metric]))]));
+  const ratiosOf = (candidate) =>
+    references.map((against) => ({ against, value: compared(rounds, candidate, against, columns[0], divide) }));
+  return {
+    name,
+    title,
+    columns,
+    references,
+    candidates: candidates.map((candidate) => ({
+      name: candidate.name,
+      title: candidate.title,
+      figures: figuresOf(candidate.name),
+      ratios: ratiosOf(candidate.name),
+    })),
+    note: note?.(rounds),
+  };
+}
+
+const divide = (one, other) => one / other;
+const subtract = (one, other) => one - other;
+
+/** Median over the rounds of what a pair measured within the same round. */
+function compared(rounds, name, against, metric, operation) {
+  const pairs = rounds.map((round) => [round[name]?.[metric], round[against]?.[metric]]);
+  const values = pairs
+    .filter(([one, other]) => one !== undefined && other !== undefined)
+    .map((pair) => operation(...pair));
+  return values.length > 0 ? median(values) : undefined;
+}
+
+/** Each bar with what was reached; without those that were not measured. */
+export function judge(measured) {
+  return bars.flatMap((bar) => {
+    const { experiment, metric, of = "switchyard", against, ratio, difference } = bar;
+    const rounds = measured[experiment];
+    const value = rounds && compared(rounds, of, against, metric, ratio ? divide : subtract);
+    if (value === undefined) return [];
+    const { atLeast, atMost } = ratio ?? difference;
+    return [{ ...bar, of, value, isMet: atLeast === undefined ? value <= atMost : value >= atLeast }];
+  });
+}

@@ -1,0 +1,50 @@
+// What clients send: a chat completion as the official SDK for Node makes it, with a body of any size.
+
+const SYSTEM =
+  "You are the assistant of a bookshop. Answer in two or three short sentences, name titles and authors exactly, and say so when " +
+  "you do not know. Never invent a book. Prices are in euros and include VAT. If somebody asks for an order, ask for its number first.";
+const USER =
+  "I have read Piranesi by Susanna Clarke and liked the quiet voice and the strange house. My sister prefers crime novels that play in " +
+  "Scandinavia, without much blood. Which two books would you recommend to each of us, and are they in stock in your shop in Bremen?";
+
+/** The headers of openai-node 7.57.0, but for `host` and `content-length`, and for `connection`, which is the load tool's affair. */
+export const headers = (key) => ({
+  accept: "application/json",
+  "user-agent": "OpenAI/JS 7.57.0",
+  "x-stainless-retry-count": "0",
+  "x-stainless-lang": "js",
+  "x-stainless-package-version": "7.57.0",
+  "x-stainless-os": "Linux",
+  "x-stainless-arch": "x64",
+  "x-stainless-runtime": "node",
+  "x-stainless-runtime-version": "v24.21.0",
+  authorization: `Bearer ${key}`,
+  "content-type": "application/json",
+  "accept-language": "*",
+  "sec-fetch-mode": "cors",
+  "accept-encoding": "gzip, deflate",
+});
+
+/** The longest message in a long conversation, as with documents in it. */
+const MESSAGE = 16_384;
+
+/** A body of that many bytes, if it is to have 1 KB or more: two messages and the usual options, and before the last message what fills it. */
+export function body({ model, bytes = 1024, stream = false }) {
+  const request = (filling) =>
+    JSON.stringify({
+      model,
+      messages: [{ role: "system", content: SYSTEM }, ...filling, { role: "user", content: USER }],
+      temperature: 0.7,
+      max_completion_tokens: 512,
+      user: "customer-4711",
+      ...(stream && { stream: true, stream_options: { include_usage: true } }),
+    });
+  const empty = `${JSON.stringify({ role: "assistant", content: "" })},`.length;
+  const filling = [];
+  for (let left = bytes - request([]).length; left > empty;) {
+    const content = USER.repeat(Math.ceil(MESSAGE / USER.length)).slice(0, Math.min(MESSAGE, left - empty));
+    filling.push({ role: "assistant", content });
+    left -= empty + content.length;
+  }
+  return request(filling);
+}

@@ -1,0 +1,49 @@
+// Runs experiments: within each round every candidate has its turn, so that what the machine does meanwhile meets all alike.
+
+import { startUpstream } from "./upstream.mjs";
+
+/**
+ * Gives what was measured: for each experiment a list of rounds, each with the figures of every candidate by its name.
+ * `told` hears of each experiment as it begins, of each turn, of each experiment's rounds, and of what gateways wrote to their logs
+ * though nothing was to fail.
+ */
+export async function run(experiments, { rounds, seconds, warmUpSeconds, isQuick, told }) {
+  const upstream = await startUpstream();
+  const running = new Map();
+  const started = async (candidate) => {
+    if (!running.has(candidate.name)) running.set(candidate.name, await candidate.start(upstream));
+    return running.get(candidate.name);
+  };
+  const measured = {};
+  try {
+    for (const experiment of experiments) {
+      told.begins(experiment);
+      const results = (measured[experiment.name] = []);
+      const count = Math.min(rounds, experiment.rounds ?? rounds);
+      for (let round = 0; round < count; round += 1) {
+        const result = {};
+        for (const candidate of experiment.candidates) {
+          told.turn(candidate, round, count);
+          const options = { upstream, gateway: () => started(candidate), seconds, warmUpSeconds, isQuick };
+          result[candidate.name] = await named(candidate, experiment.measure(candidate, options));
+        }
+        results.push(result);
+      }
+      told.ends(experiment, results);
+      for (const candidate of experiment.candidates) {
+        const complaints = running.get(candidate.name)?.complaints?.();
+        if (complaints && !candidate.answerWith) told.complains(candidate, complaints);
+      }
+    }
+  } finally {
+    for (const gateway of running.values()) await gateway.stop();
+    await upstream.stop();
+  }
+  return measured;
+}
+
+/** An error says whose it is. */
+const named = ({ name }, promise) =>
+  promise.catch((error) => {
+    throw new Error(`${name}: ${error.message}`);
+  });

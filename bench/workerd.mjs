@@ -1,0 +1,143 @@
+// Runs a Worker on plain `workerd serve`, as it runs in production but for the network: no development server, no inspector, no
+// logging of requests. Compatibility date and flags are those of wrangler.toml, for each Worker alike.
+
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { remove, start, stop, temporaryFolder } from "./own.mjs";
+import { onGatewayCore } from "./placement.mjs";
+
+const BENCH = dirname(fileURLToPath(import.meta.url));
+const ROOT = dirname(BENCH);
+const MODULE_KINDS = { ".js": "esModule", ".mjs": "esModule", ".wasm": "wasm" };
+const STARTS_WITHIN_MS = 20_000;
+
+/** The program itself: the npm package's own command is a Node script around it. */
+const workerd = () => {
+  const [platform] = readdirSync(join(ROOT, "node_modules/@cloudflare")).filter((name) => name.startsWith("workerd-"));
+  if (!platform) throw new Error("workerd is missing: run `npm ci`");
+  return join(ROOT, "node_modules/@cloudflare", platform, "bin/workerd");
+};
+
+/**
+ * Starts a Worker.
+ * @param {object} worker
+ * @param {string} worker.main its main module; the other modules are those below its folder, if `folder` is true
+ * @param {boolean} [worker.folder]
+ * @param {object} [worker.vars] variables and secrets
+ * @param {object} [worker.routes] a routes document: the Worker is the gateway, and gets its KV namespace and Durable Objects
+ */
+export async function startWorkerd(worker) {
+  const folder = temporaryFolder();
+  try {
+    writeFileSync(join(folder, "config.capnp"), config(folder, worker));
+    const command = onGatewayCore(workerd(), ["serve", "--control-fd=3", join(folder, "config.capnp")]);
+    const spawnedAt = performance.now();
+    const child = start(command, { stdio: ["ignore", "ignore", "pipe", "pipe"] });
+    const { port, stderr } = await listening(child);
+    return {
+      url: `http://127.0.0.1:${port}`,
+      pid: child.pid,
+      spawnedAt,
+      /** What it wrote since it was last asked: warnings, exceptions. */
+      complaints: () => stderr.splice(0).join(""),
+      stop: () => stop(child).finally(() => remove(folder)),
+    };
+  } catch (error) {
+    remove(folder);
+    throw error;
+  }
+}
+
+/** Waits for the port. */
+async function listening(child) {
+  const stderr = [];
+  child.stderr.setEncoding("utf8").on("data", (text) => stderr.push(text));
+  const port = new Promise((resolve) => {
+    let told = "";
+    child.stdio[3].setEncoding("utf8").on("data", (text) => {
+      told += text;
+      const match = /"socket":"http","port":(\d+)/.exec(told);
+      if (match) resolve(Number(match[1]));
+    });
+  });
+  let timer;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, STARTS_WITHIN_MS, "it does not listen")));
+  const first = await Promise.race([port, child.ended, late]);
+  clearTimeout(timer);
+  if (typeof first === "number") return { port: first, stderr };
+  await stop(child);
+  throw new Error(`workerd did not start: ${first}\n${stderr.join("")}`);
+}
+
+const text = (value) => JSON.stringify(String(value));
+const list = (items) => `[\n    ${items.join(",\n    ")}\n  ]`;
+
+/** The configuration; what it embeds is copied beside it. */
+function config(folder, { main, folder: hasFolder = false, vars = {}, routes }) {
+  const files = hasFolder ? modulesBelow(dirname(main)) : [relative(dirname(main), main)];
+  const first = relative(dirname(main), main);
+  const modules = [first, ...files.filter((file) => file !== first)].map((file) => {
+    cpSync(join(dirname(main), file), join(folder, "worker", file));
+    const kind = MODULE_KINDS[/\.\w+$/.exec(file)[0]];
+    return `(name = ${text(file)}, ${kind} = embed ${text(`worker/${file}`)})`;
+  });
+  const bindings = Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+  const services = [
+    '(name = "main", worker = .main)',
+    '(name = "internet", network = (allow = ["private", "public"]))',
+  ];
+  let objects = "";
+  let kv = "";
+  if (routes) {
+    cpSync(join(BENCH, "workers/kv.js"), join(folder, "kv.js"));
+    writeFileSync(join(folder, "routes.json"), JSON.stringify(routes));
+    services.push('(name = "kv", worker = .kv)');
+    bindings.push(
+      '(name = "ROUTES", kvNamespace = "kv")',
+      '(name = "HEALTH", durableObjectNamespace = "DeploymentHealth")',
+    );
+    objects = `
+  durableObjectNamespaces = [(className = "DeploymentHealth", uniqueKey = "health", enableSql = true)],
+  durableObjectStorage = (localDisk = "objects"),`;
+    mkdirSync(join(folder, "objects"));
+    services.push(`(name = "objects", disk = (path = ${text(join(folder, "objects"))}, writable = true))`);
+    kv = `
+const kv :Workerd.Worker = (
+  modules = [(name = "kv.js", esModule = embed "kv.js")],
+  bindings = [(name = "DOCUMENT", text = embed "routes.json")],${platform()}
+);
+`;
+  }
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = ${list(services)},
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+
+const main :Workerd.Worker = (
+  modules = ${list(modules)},
+  bindings = ${list(bindings)},${objects}${platform()}
+);
+${kv}`;
+}
+
+/** Compatibility date and flags, as they are deployed. */
+function platform() {
+  const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
+  const date = /^compatibility_date\s*=\s*"(.+?)"/m.exec(toml)[1];
+  const flags = [...(/^compatibility_flags\s*=\s*\[(.*?)\]/ms.exec(toml)?.[1] ?? "").matchAll(/"(.+?)"/g)].map(
+    ([, flag]) => flag,
+  );
+  return `
+  compatibilityDate = ${text(date)},
+  compatibilityFlags = [${flags.map(text).join(", ")}],`;
+}
+
+function modulesBelow(folder) {
+  if (!existsSync(folder)) throw new Error(`no Worker in ${folder}: build it with \`node scripts/build.mjs\``);
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && MODULE_KINDS[/\.\w+$/.exec(entry.name)?.[0]])
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, "/"));
+}

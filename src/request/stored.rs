@@ -100,7 +100,7 @@ pub fn entry(
     client: &Client,
     stored: &Stored,
 ) -> Result<Rc<Node>, ClientError> {
-    let by_rule = graph.rules.iter().find(|rule| looks_at_the_way(&rule.when) && rule.when.holds(facts));
+    let by_rule = graph.rules.first_of(facts, &looks_at_the_way).and_then(|place| graph.rules.get(place));
     let mut reached = Vec::new();
     let mut seen = Vec::new();
     match by_rule.map(|rule| &rule.node) {

@@ -8,6 +8,8 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::beginnings::Beginnings;
+use super::cases::Cases;
 use super::when::{Condition, Reads};
 use crate::attempt::class::{ErrorClass, Triggers};
 use crate::health::limits::Limits;
@@ -30,11 +32,11 @@ pub struct Graph {
     /// The named nodes: what clients may write as `model`.
     pub models: BTreeMap<String, Rc<Node>>,
     /// Rules in order; the first that matches chooses the node.
-    pub rules: Vec<Rule>,
+    pub rules: Cases<Rule>,
     /// What rules and `when`s read of a request.
     pub reads: Reads,
-    /// Path prefixes that rules stand for, longest first, without the trailing slash: `/ai/azure`.
-    pub prefixes: Vec<String>,
+    /// Path prefixes that rules stand for, without the trailing slash: `/ai/azure`.
+    pub prefixes: Beginnings<()>,
     /// How many nodes there are, inline ones included; `Node::id` is below it.
     pub node_count: usize,
 }
@@ -331,7 +333,7 @@ pub enum Strategy {
     Nearest,
     /// The target of the first condition that holds, and no other. Conditions and targets pair up; `else` is a last
     /// condition that always holds.
-    Match(Vec<Condition>),
+    Match(Cases<Condition>),
 }
 
 /// An arrow to what a node may use.
@@ -505,4 +507,10 @@ pub struct Rule {
     pub when: Condition,
     /// The node it chooses: always a named one.
     pub node: Rc<Node>,
+}
+
+impl AsRef<Condition> for Rule {
+    fn as_ref(&self) -> &Condition {
+        &self.when
+    }
 }

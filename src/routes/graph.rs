@@ -13,6 +13,7 @@ use super::cases::Cases;
 use super::when::{Condition, Reads};
 use crate::attempt::class::{ErrorClass, Triggers};
 use crate::health::limits::Limits;
+use crate::rng::stable_hash;
 use crate::routes::glob::Glob;
 use crate::time::Millis;
 
@@ -138,17 +139,31 @@ impl Client {
 
 /// A string that is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    fingerprint: u64,
+}
 
 impl Secret {
     /// Keeps a secret.
     pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
+        let text = secret.into();
+        Self { fingerprint: Self::fingerprint_of(&text), text }
     }
 
     /// The secret itself: for a request header or a comparison in constant time, and for nothing else.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The same for equal secrets, and as good as never for others. As secret as they are.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The fingerprint that a secret of this text has.
+    pub fn fingerprint_of(text: &str) -> u64 {
+        stable_hash(text.as_bytes())
     }
 }
 

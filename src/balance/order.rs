@@ -96,7 +96,9 @@ pub fn order(
     let is_sticky = chance.is_sticky();
     match &node.strategy {
         Strategy::Priority => {
-            ascending(&mut order, &mut |target| f64::from(target.priority));
+            if !order.is_sorted_by_key(|(_, target)| target.priority) {
+                ascending(&mut order, &mut |target| f64::from(target.priority));
+            }
             for tier in order.chunk_by_mut(|(_, a), (_, b)| a.priority == b.priority) {
                 draw(tier, &mut chance);
             }

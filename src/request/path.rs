@@ -71,7 +71,7 @@ fn is_stateful(segments: &[&str]) -> bool {
 /// Reads a path (without its query). `prefixes` are those of path rules, without a trailing slash; any form may follow one of
 /// them, the longest that leaves something to read. A path that is understood without a prefix needs none, so that a rule for `/openai/*` does not
 /// hide Azure's own paths; but a rule for `/live/*` comes before what OpenAI has of that name.
-pub fn parse(path: &str, prefixes: &Beginnings<()>) -> Path {
+pub fn parse(path: &str, prefixes: &Beginnings) -> Path {
     let plain = read(path);
     if !matches!(plain, Path::Unknown | Path::Stateful | Path::Stored(_)) {
         return plain;
@@ -80,7 +80,7 @@ pub fn parse(path: &str, prefixes: &Beginnings<()>) -> Path {
     let bare = without_v1(path);
     prefixes
         .of(bare)
-        .filter_map(|(prefix, ())| bare.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))
+        .filter_map(|(prefix, _)| bare.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))
         .map(read)
         .find(|path| *path != Path::Unknown)
         .unwrap_or(plain)
@@ -152,11 +152,11 @@ mod tests {
     use super::{Beginnings, Path, Stored, parse};
     use crate::request::operation::Operation;
 
-    fn of_rules(paths: &[&str]) -> Beginnings<()> {
+    fn of_rules(paths: &[&str]) -> Beginnings {
         paths.iter().copied().collect()
     }
 
-    fn prefixes() -> Beginnings<()> {
+    fn prefixes() -> Beginnings {
         of_rules(&["/ai/azure/eu", "/ai/azure", "/openai"])
     }
 

@@ -5,61 +5,54 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::map;
+/// Places in a list, by what a text may begin with.
+#[derive(Debug, Clone, Default)]
+pub struct Beginnings(BTreeMap<String, Vec<usize>>);
 
-/// Values by what a text may begin with.
-#[derive(Debug, Clone)]
-pub struct Beginnings<V>(BTreeMap<String, V>);
-
-impl<V> Default for Beginnings<V> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-/// Beginnings without anything filed under them.
-impl<T: Into<String>> FromIterator<T> for Beginnings<()> {
+/// Beginnings that nothing is filed under.
+impl<T: Into<String>> FromIterator<T> for Beginnings {
     fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
-        Self(map::of(texts.into_iter().map(|text| (text.into(), ()))))
+        let mut beginnings = Self::default();
+        for text in texts {
+            beginnings.at(text.into());
+        }
+        beginnings
     }
 }
 
-impl<V> Beginnings<V> {
+impl Beginnings {
     /// What is filed under this beginning.
-    pub fn get(&self, beginning: &str) -> Option<&V> {
-        self.0.get(beginning)
+    pub fn get(&self, beginning: &str) -> &[usize] {
+        self.0.get(beginning).map_or(&[], Vec::as_slice)
     }
 
-    /// What is filed under this beginning, to be changed.
-    pub fn at(&mut self, beginning: &str) -> &mut V
-    where
-        V: Default,
-    {
-        self.0.entry(beginning.to_owned()).or_default()
+    /// What is filed under this beginning, to be added to.
+    pub fn at(&mut self, beginning: String) -> &mut Vec<usize> {
+        self.0.entry(beginning).or_default()
     }
 
     /// Every beginning with what is filed under it, in alphabetical order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
-        self.0.iter().map(|(beginning, value)| (beginning.as_str(), value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.0.iter().map(|(beginning, places)| (beginning.as_str(), places.as_slice()))
     }
 
     /// The beginnings of this text with what is filed under them, the longest first.
     ///
     /// The last key that is not after the text is the longest beginning, or shares with it as much as any key does: what lies between
     /// a beginning and the text begins so too. So the search goes on with that shared part, which is shorter each time.
-    pub fn of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (&'a str, &'a V)> {
+    pub fn of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (&'a str, &'a [usize])> {
         let mut rest = Some(text);
         std::iter::from_fn(move || {
             loop {
                 let bound = rest?;
                 let up_to = (Bound::Unbounded, Bound::Included(bound));
-                let (key, value) = self.0.range::<str, _>(up_to).next_back()?;
+                let (key, places) = self.0.range::<str, _>(up_to).next_back()?;
                 let shared = key.bytes().zip(bound.bytes()).take_while(|(one, other)| one == other).count();
                 let is_beginning = shared == key.len();
                 let left = if is_beginning { shared.checked_sub(1) } else { Some(shared) };
                 rest = left.and_then(|left| bound.get(..bound.floor_char_boundary(left)));
                 if is_beginning {
-                    return Some((key.as_str(), value));
+                    return Some((key.as_str(), places.as_slice()));
                 }
             }
         })
@@ -72,7 +65,7 @@ mod tests {
 
     use super::Beginnings;
 
-    fn filed(keys: &[&str]) -> Beginnings<()> {
+    fn filed(keys: &[&str]) -> Beginnings {
         keys.iter().copied().collect()
     }
 
@@ -88,7 +81,7 @@ mod tests {
             ("/è", &[""]),
             ("/éa", &["/é", ""]),
         ] {
-            assert_eq!(beginnings.of(text).map(|(key, ())| key).collect::<Vec<_>>(), expected, "{text}");
+            assert_eq!(beginnings.of(text).map(|(key, _)| key).collect::<Vec<_>>(), expected, "{text}");
         }
         assert_eq!(filed(&[]).of("a").count(), 0);
     }
@@ -101,7 +94,7 @@ mod tests {
             let mut expected: Vec<&str> = keys.iter().copied().filter(|key| text.starts_with(key)).collect();
             expected.sort_by_key(|key| std::cmp::Reverse(key.len()));
             expected.dedup();
-            prop_assert_eq!(beginnings.of(&text).map(|(key, ())| key).collect::<Vec<_>>(), expected);
+            prop_assert_eq!(beginnings.of(&text).map(|(key, _)| key).collect::<Vec<_>>(), expected);
         }
     }
 }

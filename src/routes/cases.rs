@@ -4,7 +4,6 @@
 //! holds: that a fact of the request begins with a certain text. A look at the facts finds those that may hold, and
 //! [`Condition::holds`] alone decides on them; to file one under too little costs time and nothing else.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use super::beginnings::Beginnings;
@@ -47,75 +46,85 @@ impl<T: AsRef<Condition>> Cases<T> {
 
     /// The place of the first one that holds for a request, of those that `counts` lets count.
     pub fn first_of(&self, facts: &Facts, counts: &dyn Fn(&Condition) -> bool) -> Option<usize> {
-        let mut first = None;
-        self.index.visit(facts, &mut |places| {
-            let ahead = places.iter().take_while(|place| first.is_none_or(|first| **place < first));
-            let holds = |place: &&usize| {
-                let condition = self.list.get(**place).map(AsRef::as_ref);
-                condition.is_some_and(|condition| counts(condition) && condition.holds(facts))
-            };
-            first = ahead.into_iter().find(holds).copied().or(first);
-        });
-        first
+        self.index.first(facts, &|place| {
+            let condition = self.list.get(place).map(AsRef::as_ref);
+            condition.is_some_and(|condition| counts(condition) && condition.holds(facts))
+        })
     }
 }
 
-/// Places of conditions, in ascending order.
-type Places = Vec<usize>;
-
-/// Where each condition is filed.
+/// Where each condition is filed, by its place. Places are in ascending order.
 #[derive(Debug, Default)]
 struct Index {
     /// Under the beginning of a fact. What is filed under an empty one asks that the fact is there.
-    signs: BTreeMap<Fact, Beginnings<Places>>,
+    signs: Vec<(Fact, Beginnings)>,
     /// Those that may hold whatever the facts are.
-    others: Places,
+    others: Vec<usize>,
 }
 
 /// What is so where a condition holds: the fact begins with this text.
 type Sign<'a> = (&'a Fact, &'a str);
 
+/// A way to file a condition: under signs of which one is there wherever it holds.
+type Way<'a> = Vec<Sign<'a>>;
+
 impl Index {
     fn of(conditions: &[&Condition]) -> Self {
-        let ways: Vec<_> = conditions.iter().map(|condition| ways(condition)).collect();
-        // A condition is filed in the way that says most: under the signs that the fewest conditions share.
+        let mut ways: Vec<Vec<Way<'_>>> = Vec::with_capacity(conditions.len());
         let mut all = Self::default();
-        for (place, ways) in ways.iter().enumerate() {
-            ways.iter().flatten().for_each(|sign| all.file(*sign, place));
+        for (place, condition) in conditions.iter().enumerate() {
+            let mut found = Vec::new();
+            add_ways(condition, &mut found);
+            for way in &found {
+                all.file(way, place);
+            }
+            ways.push(found);
         }
         let mut index = Self::default();
         for (place, ways) in ways.iter().enumerate() {
-            match ways.iter().min_by_key(|signs| all.sharing(signs)) {
-                Some(signs) => signs.iter().for_each(|sign| index.file(*sign, place)),
+            // The way that says most: under the signs that the fewest conditions share.
+            match ways.iter().min_by_key(|way| all.sharing(way)) {
+                Some(way) => index.file(way, place),
                 None => index.others.push(place),
             }
         }
         index
     }
 
-    fn file(&mut self, (fact, beginning): Sign<'_>, place: usize) {
-        if !self.signs.contains_key(fact) {
-            self.signs.insert(fact.clone(), Beginnings::default());
-        }
-        if let Some(places) = self.signs.get_mut(fact).map(|filed| filed.at(beginning))
-            && places.last() != Some(&place)
-        {
-            places.push(place);
+    fn file(&mut self, way: &[Sign<'_>], place: usize) {
+        for (fact, beginning) in way {
+            let known = self.signs.iter().position(|(known, _)| known == *fact);
+            let known = known.unwrap_or_else(|| {
+                self.signs.push(((*fact).clone(), Beginnings::default()));
+                self.signs.len() - 1
+            });
+            let places = self.signs.get_mut(known).map(|(_, filed)| filed.at((*beginning).to_owned()));
+            if let Some(places) = places.filter(|places| places.last() != Some(&place)) {
+                places.push(place);
+            }
         }
     }
 
     /// How many are filed under these signs.
-    fn sharing(&self, signs: &[Sign<'_>]) -> usize {
-        let of_one = |(fact, beginning): &Sign<'_>| {
+    fn sharing(&self, way: &[Sign<'_>]) -> usize {
+        let mut sharing = 0_usize;
+        for (fact, beginning) in way {
+            let filed = self.signs.iter().find(|(known, _)| known == *fact);
             // That a fact is there says little, however few ask for no more than that.
             let least = if beginning.is_empty() { usize::MAX / 2 } else { 0 };
-            least + self.signs.get(fact).and_then(|filed| filed.get(beginning)).map_or(0, Vec::len)
-        };
-        signs.iter().map(of_one).fold(0, usize::saturating_add)
+            sharing =
+                sharing.saturating_add(least + filed.map_or(0, |(_, filed)| filed.get(beginning).len()));
+        }
+        sharing
     }
 
-    /// Shows the places of all that may hold for a request, some of them more than once.
-    fn visit(&self, facts: &Facts, look: &mut dyn FnMut(&[usize])) {
+    /// The first place of which `holds` is true, of those whose signs a request has.
+    fn first(&self, facts: &Facts, holds: &dyn Fn(usize) -> bool) -> Option<usize> {
+        let mut first = None;
+        let mut look = |places: &[usize]| {
+            let mut ahead = places.iter().take_while(|place| first.is_none_or(|first| **place < first));
+            first = ahead.find(|place| holds(**place)).copied().or(first);
+        };
         for (fact, filed) in &self.signs {
             match fact.of(facts) {
                 None => {}
@@ -125,42 +134,57 @@ impl Index {
             }
         }
         look(&self.others);
+        first
     }
 }
 
-/// Ways to file a condition: each is signs of which one is there wherever it holds. None where it may hold without any.
-fn ways(condition: &Condition) -> Vec<Vec<Sign<'_>>> {
+/// Adds the ways to file a condition; none where it may hold without any sign.
+fn add_ways<'a>(condition: &'a Condition, ways: &mut Vec<Way<'a>>) {
     match condition {
-        Condition::Fact(fact, test) => ways_of(fact, test),
-        Condition::All(conditions) => conditions.iter().flat_map(ways).collect(),
-        Condition::Any(conditions) => together(&mut conditions.iter().map(ways)),
-        Condition::Always | Condition::Share { .. } | Condition::Not(_) => Vec::new(),
+        Condition::Fact(fact, test) => add_ways_of(fact, test, ways),
+        Condition::All(conditions) => conditions.iter().for_each(|condition| add_ways(condition, ways)),
+        Condition::Any(conditions) => {
+            let mut all = Some(Way::new());
+            for condition in conditions {
+                let mut found = Vec::new();
+                add_ways(condition, &mut found);
+                join(&mut all, found);
+            }
+            ways.extend(all);
+        }
+        Condition::Always | Condition::Share { .. } | Condition::Not(_) => {}
     }
 }
 
-fn ways_of<'a>(fact: &'a Fact, test: &'a Test) -> Vec<Vec<Sign<'a>>> {
-    let begins_with = |text| vec![vec![(fact, text)]];
+fn add_ways_of<'a>(fact: &'a Fact, test: &'a Test, ways: &mut Vec<Way<'a>>) {
     match test {
-        Test::Text(glob) => begins_with(glob.head()),
-        Test::Prefix(prefix) => begins_with(prefix),
-        Test::Number(_) | Test::Bool(_) | Test::Within(..) | Test::Exists(true) => begins_with(""),
-        Test::Exists(false) | Test::Not(_) => Vec::new(),
-        Test::Any(tests) => together(&mut tests.iter().map(|test| ways_of(fact, test))),
-        Test::All(tests) => tests.iter().flat_map(|test| ways_of(fact, test)).collect(),
-    }
-}
-
-/// The way to file what holds where one of several does: in one way of each of them.
-fn together<'a>(parts: &mut dyn Iterator<Item = Vec<Vec<Sign<'a>>>>) -> Vec<Vec<Sign<'a>>> {
-    let shortest = |signs: &Vec<Sign<'_>>| signs.iter().map(|(_, beginning)| beginning.len()).min();
-    let mut signs = Vec::new();
-    for ways in parts {
-        match ways.into_iter().max_by_key(shortest) {
-            Some(way) => signs.extend(way),
-            None => return Vec::new(),
+        Test::Text(glob) => ways.push(vec![(fact, glob.head())]),
+        Test::Prefix(prefix) => ways.push(vec![(fact, prefix)]),
+        Test::Number(_) | Test::Bool(_) | Test::Within(..) | Test::Exists(true) => {
+            ways.push(vec![(fact, "")]);
+        }
+        Test::Exists(false) | Test::Not(_) => {}
+        Test::All(tests) => tests.iter().for_each(|test| add_ways_of(fact, test, ways)),
+        Test::Any(tests) => {
+            let mut all = Some(Way::new());
+            for test in tests {
+                let mut found = Vec::new();
+                add_ways_of(fact, test, &mut found);
+                join(&mut all, found);
+            }
+            ways.extend(all);
         }
     }
-    vec![signs]
+}
+
+/// Adds to the one way of what holds where one of several does: that of this one whose signs are the longest. It has none if this has
+/// none.
+fn join<'a>(all: &mut Option<Way<'a>>, ways: Vec<Way<'a>>) {
+    let shortest = |way: &Way<'_>| way.iter().map(|(_, beginning)| beginning.len()).min();
+    match (all.as_mut(), ways.into_iter().max_by_key(shortest)) {
+        (Some(all), Some(way)) => all.extend(way),
+        _ => *all = None,
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub struct Graph {
     /// What rules and `when`s read of a request.
     pub reads: Reads,
     /// Path prefixes that rules stand for, without the trailing slash: `/ai/azure`.
-    pub prefixes: Beginnings<()>,
+    pub prefixes: Beginnings,
     /// How many nodes there are, inline ones included; `Node::id` is below it.
     pub node_count: usize,
 }

@@ -60,7 +60,7 @@ pub enum Condition {
 }
 
 /// What of a request a test looks at.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// The path without the query.
     Path,

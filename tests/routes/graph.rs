@@ -405,7 +405,7 @@ fn the_graph_knows_what_its_conditions_read() {
     .graph;
     assert_eq!(graph.reads.headers, ["x-a", "x-b", "x-c", "x-d"]);
     assert_eq!(graph.reads.body, ["metadata", "safety_identifier", "stream", "user"]);
-    let prefixes: Vec<_> = graph.prefixes.iter().map(|(prefix, ())| prefix).collect();
+    let prefixes: Vec<_> = graph.prefixes.iter().map(|(prefix, _)| prefix).collect();
     assert_eq!(prefixes, ["/ai/azure", "/ai/prod-eu", "/in/a/case", "/pre"]);
 }
 

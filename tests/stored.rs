@@ -258,8 +258,8 @@ fn what_has_no_id_yet_stays_in_the_first_account_as_long_as_it_can() {
     assert_eq!(home(&graph, "batches", Some(3)).as_deref(), Ok("b b2 a a2"));
     assert_eq!(home(&graph, "files/file-1", Some(3)).as_deref(), Ok("b a b2 a2"));
     // The order of a node that was chosen is its own.
-    graph.rules =
-        vec![Rule { when: Condition::Fact(Fact::Operation, Test::Text(Glob::new("files"))), node: one }];
+    let when = Condition::Fact(Fact::Operation, Test::Text(Glob::new("files")));
+    graph.rules = vec![Rule { when, node: one }].into();
     assert_eq!(home(&graph, "files", None).as_deref(), Ok("b2 b a"));
     assert_eq!(home(&graph, "batches", None).as_deref(), Ok("a a2 b b2"));
 }
@@ -364,7 +364,7 @@ fn a_rule_for_the_path_or_the_operation_chooses_who_is_asked() {
         let mut graph = Rc::into_inner(build.graph()).unwrap();
         graph.models = [("all".to_owned(), all)].into_iter().collect();
         let shown = format!("{when:?}");
-        graph.rules = vec![Rule { when, node: one }];
+        graph.rules = vec![Rule { when, node: one }].into();
         assert_eq!(candidates(&graph, &["*"], None).as_deref(), Ok(expected), "{shown}");
         if expected == "b" {
             let refused = candidates(&graph, &["all"], None);

@@ -90,15 +90,17 @@ impl Limits {
         let since_start = |ms: Option<Millis>| ms.map(|ms| self.started_at.saturating_add(ms));
         let streamed = |ms: Option<Millis>| if self.streamed { ms } else { None };
         let timeouts = &self.timeouts;
+        let no_limit = (None, "");
         let own = match phase {
             Phase::Headers => {
                 let streamed =
                     [streamed(timeouts.connect_ms), timeouts.headers_ms].into_iter().flatten().min();
-                vec![(since_start(streamed), "headers"), self.first_token(), (self.share, "share")]
+                [(since_start(streamed), "headers"), self.first_token(), (self.share, "share")]
             }
-            Phase::FirstToken => vec![self.first_token(), (self.share, "share")],
+            Phase::FirstToken => [self.first_token(), (self.share, "share"), no_limit],
             Phase::Rest | Phase::Flowing => {
-                vec![(streamed(timeouts.idle_ms).map(|ms| now.saturating_add(ms)), "idle")]
+                let idle = streamed(timeouts.idle_ms).map(|ms| now.saturating_add(ms));
+                [(idle, "idle"), no_limit, no_limit]
             }
         };
         let deadline = Limit { at: self.deadline, reason: "deadline" };

@@ -27,6 +27,9 @@ pub use obstacle::{Obstacle, obstacles};
 mod guide;
 mod obstacle;
 
+/// Room for so many frames at first: for `settings`, the entry, and two nodes below it.
+const USUAL_DEPTH: usize = 4;
+
 /// A position in the graph.
 #[derive(Clone)]
 pub struct Walk {
@@ -66,7 +69,9 @@ impl Walk {
             deadline: now.saturating_add(patient_ms),
             ..Frame::of_settings()
         };
-        Self::of(graph, facts, vec![settings])
+        let mut frames = Vec::with_capacity(USUAL_DEPTH);
+        frames.push(settings);
+        Self::of(graph, facts, frames)
     }
 
     fn of(graph: Rc<Graph>, facts: Rc<Facts>, frames: Vec<Frame>) -> Self {
@@ -129,6 +134,9 @@ impl Walk {
         health: &Health,
         now: Millis,
     ) -> Option<Millis> {
+        if self.is_next_beside(deployment, failed, health, now) {
+            return Some(self.deadline());
+        }
         let mut ahead = self.clone();
         ahead.forbid(deployment);
         // How many of the frames that stand now enclose the way there as well: as many as are never left on it. A node that is
@@ -136,6 +144,36 @@ impl Walk {
         let mut outlook = Outlook { health, now, enclosing: self.frames.len() };
         ahead.seek(Some(failed), now, &mut outlook)?;
         ahead.frames.iter().take(outlook.enclosing).map(|frame| frame.deadline).min()
+    }
+
+    /// Whether the way from `deployment` after such a failure is a short one: to another deployment of the same node. That is seen
+    /// from here, without going there.
+    fn is_next_beside(
+        &self,
+        deployment: &Deployment,
+        failed: &Failure,
+        health: &Health,
+        now: Millis,
+    ) -> bool {
+        let Some(Frame { node: Some(node), ahead, order, edge_taken, .. }) = self.frames.last() else {
+            return false;
+        };
+        let has_edge = !edge_taken && node.on.iter().any(|(on, _)| *on == failed.class);
+        if failed.unknown_object || has_edge || !ahead.is_empty() {
+            return false;
+        }
+        let next = order.as_slice().iter().map_while(|index| match &node.targets.get(*index)?.to {
+            Destination::Deployment(next) => Some(next),
+            Destination::Node(_) => None,
+        });
+        let may_be_tried = |next: &Rc<Deployment>| {
+            next.id != deployment.id
+                && self.obstacle(next).is_none()
+                && self.refusal(next, health, now).is_none()
+        };
+        self.falls_back_on(failed.class, failed.status)
+            && self.may_attempt(now)
+            && next.into_iter().any(may_be_tried)
     }
 
     /// Goes on until a deployment that may be tried.

@@ -86,13 +86,19 @@ pub fn order(
     around: &mut Surroundings<'_>,
 ) -> Vec<usize> {
     let standing = Standing { health: around.health, facts, usable, now: around.now };
-    let mut order: Vec<Candidate> =
-        node.targets.iter().enumerate().filter(|(_, target)| standing.takes_traffic(target)).collect();
+    let meant = match &node.strategy {
+        Strategy::Match(cases) => cases.first(facts).map_or(0..0, |case| case..case + 1),
+        _ => 0..node.targets.len(),
+    };
+    let meant = node.targets.iter().enumerate().take(meant.end).skip(meant.start);
+    let mut order: Vec<Candidate> = meant.filter(|(_, target)| standing.takes_traffic(target)).collect();
     let mut chance = Chance::of(sticky, facts, around.now, around.rng);
     let is_sticky = chance.is_sticky();
     match &node.strategy {
         Strategy::Priority => {
-            ascending(&mut order, &mut |target| f64::from(target.priority));
+            if !order.is_sorted_by_key(|(_, target)| target.priority) {
+                ascending(&mut order, &mut |target| f64::from(target.priority));
+            }
             for tier in order.chunk_by_mut(|(_, a), (_, b)| a.priority == b.priority) {
                 draw(tier, &mut chance);
             }
@@ -120,10 +126,7 @@ pub fn order(
                 |leaf: &Deployment| Some(f64::from(standing.health.in_flight(leaf.id, standing.now)));
             ascending(&mut order, &mut |target| standing.least(target, &in_flight));
         }
-        Strategy::Match(cases) => {
-            let case = cases.iter().position(|condition| condition.holds(facts));
-            order.retain(|(index, _)| Some(*index) == case);
-        }
+        Strategy::Match(_) => {}
         Strategy::Cost => {
             ascending(&mut order, &mut |target| standing.least(target, &|leaf| price(leaf, facts)));
         }

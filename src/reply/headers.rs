@@ -44,6 +44,10 @@ pub fn own(served: &Served<'_>, expose: Expose) -> Vec<(&'static str, String)> {
 
 /// Names come from a document in any script; a header takes visible ASCII.
 fn visible(text: &str) -> String {
+    let is_visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    if text.bytes().all(is_visible) {
+        return text.to_owned();
+    }
     text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
 }
 

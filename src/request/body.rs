@@ -10,10 +10,12 @@
 //! - names are compared decoded: `"mod\u0065l"` is `model`;
 //! - memory is bounded by [`MAX_FIELDS`], the stack does not grow with the depth of a body.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -26,6 +28,9 @@ use crate::routes::graph::Params;
 /// Most top-level fields of a body. OpenAI's largest request has about forty; without a limit, a body of nothing but tiny
 /// fields would cost many times its size in bookkeeping.
 pub const MAX_FIELDS: usize = 1024;
+
+/// Room for so many at first.
+const USUAL_FIELDS: usize = 12;
 
 /// The names under which OpenAI's operations limit the output.
 const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
@@ -57,13 +62,21 @@ pub struct Peek {
 /// Where one top-level member stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Member {
-    /// Decoded.
-    name: String,
+    /// Decoded, where that is not what stands between the quotes of its key.
+    decoded: Option<String>,
     /// What stands between the member before and this one: a comma and white space.
     gap: Range<usize>,
     /// The name with its quotes.
     key: Range<usize>,
     value: Range<usize>,
+}
+
+impl Member {
+    /// `body`: that which it is a member of.
+    fn name<'a>(&'a self, body: &'a [u8]) -> &'a str {
+        let as_it_stands = || bytes(body, &(self.key.start + 1..self.key.end.saturating_sub(1)));
+        self.decoded.as_deref().unwrap_or_else(|| std::str::from_utf8(as_it_stands()).unwrap_or_default())
+    }
 }
 
 /// Why a body cannot be routed. `Display` is meant for the client, and repeats nothing of the body.
@@ -173,10 +186,11 @@ impl Peek {
     /// The values of those top-level fields of `body` that are named, for rules. What is nested too deep to be worth a
     /// rule (128 levels) is left out.
     pub fn fields(&self, body: &[u8], names: &[String]) -> BTreeMap<String, Value> {
-        let wanted = self.members.iter().filter(|member| names.contains(&member.name));
-        map::of(wanted.filter_map(|member| {
-            let value = serde_json::from_slice(bytes(body, &member.value)).ok()?;
-            Some((member.name.clone(), value))
+        let members = if names.is_empty() { &[] } else { self.members.as_slice() };
+        map::of(members.iter().filter_map(|member| {
+            let name = member.name(body);
+            let name = names.iter().find(|wanted| *wanted == name)?;
+            Some((name.clone(), serde_json::from_slice(bytes(body, &member.value)).ok()?))
         }))
     }
 
@@ -197,13 +211,8 @@ impl Peek {
         };
         let mut end = head;
         for (key, value) in found {
-            let member = Member {
-                name: decode(text, key)?,
-                key: offset(text, key),
-                value: offset(text, value),
-                gap: end..offset(text, key).start,
-            };
-            match member.name.as_str() {
+            let name = decode(text, key)?;
+            match &*name {
                 "model" => peek.model = read_model(text, value)?,
                 "stream" => peek.stream = value.get() == "true",
                 "store" => peek.store = value.get().parse().ok(),
@@ -215,8 +224,14 @@ impl Peek {
                 }
                 _ => {}
             }
-            end = member.value.end;
-            peek.members.push(member);
+            let (key, value) = (offset(text, key), offset(text, value));
+            let gap = end..key.start;
+            end = value.end;
+            let decoded = match name {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(name) => Some(name),
+            };
+            peek.members.push(Member { decoded, gap, key, value });
         }
         Ok(peek)
     }
@@ -242,7 +257,7 @@ pub struct Edit<'a> {
 /// last.
 pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Splice> {
     let params = edit.params;
-    let mut items: Vec<Item<'_>> = peek.members.iter().map(Item::kept).collect();
+    let mut items: Vec<Item<'_>> = peek.members.iter().map(|member| Item::kept(body, member)).collect();
     items.retain(|item| item.name == "model" || !params.drop.iter().any(|name| name == item.name));
     let mut is_changed = items.len() < peek.members.len();
     for (from, to) in &params.rename {
@@ -251,15 +266,15 @@ pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Splice> {
         }
         for item in items.iter_mut().filter(|item| item.name == from) {
             item.name = to;
-            item.key = Part::New(json(&Value::from(to.as_str())));
+            item.key = Part::New(json(to));
             is_changed = true;
         }
     }
     for (name, value) in params.set.iter().filter(|(name, _)| name != "model") {
-        is_changed |= set(body, &mut items, name, value);
+        is_changed |= set(body, &mut items, name, json(value));
     }
     if let Some(model) = edit.model {
-        is_changed |= set(body, &mut items, "model", &Value::from(model));
+        is_changed |= set(body, &mut items, "model", json(model));
     }
     is_changed.then(|| spliced(body.len(), peek, &items))
 }
@@ -280,9 +295,9 @@ enum Part {
 }
 
 impl<'a> Item<'a> {
-    fn kept(member: &'a Member) -> Self {
+    fn kept(body: &'a [u8], member: &'a Member) -> Self {
         Self {
-            name: &member.name,
+            name: member.name(body),
             gap: Part::Kept(member.gap.clone()),
             key: Part::Kept(member.key.clone()),
             colon: Part::Kept(member.key.end..member.value.start),
@@ -292,8 +307,7 @@ impl<'a> Item<'a> {
 }
 
 /// Sets `name` wherever it stands, or adds it. Whether that changes anything.
-fn set<'a>(body: &[u8], items: &mut Vec<Item<'a>>, name: &'a str, value: &Value) -> bool {
-    let value = json(value);
+fn set<'a>(body: &[u8], items: &mut Vec<Item<'a>>, name: &'a str, value: Vec<u8>) -> bool {
     let (mut is_there, mut is_changed) = (false, false);
     for item in items.iter_mut().filter(|item| item.name == name) {
         is_there = true;
@@ -310,7 +324,7 @@ fn set<'a>(body: &[u8], items: &mut Vec<Item<'a>>, name: &'a str, value: &Value)
         return is_changed;
     }
     let (gap, colon) = (Part::New(b",".to_vec()), Part::New(b":".to_vec()));
-    items.push(Item { name, gap, key: Part::New(json(&Value::from(name))), colon, value: Part::New(value) });
+    items.push(Item { name, gap, key: Part::New(json(name)), colon, value: Part::New(value) });
     true
 }
 
@@ -331,8 +345,9 @@ fn spliced(length: usize, peek: &Peek, items: &[Item<'_>]) -> Splice {
     splice
 }
 
-fn json(value: &Value) -> Vec<u8> {
-    value.to_string().into_bytes()
+fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    // Neither a text nor a value of JSON has anything that JSON has not.
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 /// The bytes of a span. Spans come from a peek of the same body; of any other they yield nothing rather than a panic.
@@ -346,21 +361,27 @@ fn offset(text: &str, part: &RawValue) -> Range<usize> {
     start..start + part.get().len()
 }
 
-fn decode(text: &str, string: &RawValue) -> Result<String, BodyError> {
-    serde_json::from_str(string.get()).map_err(|_| BodyError::NotUnicode { at: offset(text, string).start })
+fn decode<'a>(text: &str, string: &'a RawValue) -> Result<Cow<'a, str>, BodyError> {
+    let quoted = string.get();
+    let plain = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    if let Some(plain) = plain.filter(|plain| !plain.contains('\\')) {
+        return Ok(Cow::Borrowed(plain));
+    }
+    let decoded = serde_json::from_str(quoted).map(Cow::Owned);
+    decoded.map_err(|_| BodyError::NotUnicode { at: offset(text, string).start })
 }
 
 fn read_model(text: &str, value: &RawValue) -> Result<Option<String>, BodyError> {
     match value.get() {
         "null" => Ok(None),
-        string if string.starts_with('"') => decode(text, value).map(Some),
+        string if string.starts_with('"') => decode(text, value).map(|model| Some(model.into_owned())),
         _ => Err(BodyError::ModelNotAString),
     }
 }
 
 /// The members of the object in `text`, as far as it can be read, and how the reading ended.
 fn scan(text: &str) -> (Vec<(&RawValue, &RawValue)>, Result<(), serde_json::Error>) {
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(USUAL_FIELDS);
     let mut json = serde_json::Deserializer::from_str(text);
     let ended = Collect(&mut found).deserialize(&mut json).and_then(|()| json.end());
     (found, ended)

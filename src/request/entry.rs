@@ -12,9 +12,9 @@ use crate::routes::nearest;
 /// # Errors
 /// Where there is no model and no rule applies, no such model, or a model that the key does not open.
 pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>, ClientError> {
-    let by_rule = graph.rules.iter().find(|rule| rule.when.holds(facts)).map(|rule| &rule.node);
+    let by_rule = graph.rules.first(facts).and_then(|place| graph.rules.get(place));
     let node = match by_rule {
-        Some(node) => node,
+        Some(rule) => &rule.node,
         None if facts.model.is_empty() => return Err(ClientError::MissingModel),
         None => graph.models.get(&facts.model).ok_or_else(|| unknown(graph, &facts.model, client))?,
     };

@@ -9,6 +9,7 @@
 use super::operation::Operation;
 use super::percent;
 use super::stored::Stored;
+use crate::routes::beginnings::Beginnings;
 
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,21 +68,19 @@ fn is_stateful(segments: &[&str]) -> bool {
     )
 }
 
-/// Reads a path (without its query). `prefixes` are those of path rules, without a trailing slash, longest first; any form
-/// may follow one of them. A path that is understood without a prefix needs none, so that a rule for `/openai/*` does not
+/// Reads a path (without its query). `prefixes` are those of path rules, without a trailing slash; any form may follow one of
+/// them, the longest that leaves something to read. A path that is understood without a prefix needs none, so that a rule for `/openai/*` does not
 /// hide Azure's own paths; but a rule for `/live/*` comes before what OpenAI has of that name.
-pub fn parse(path: &str, prefixes: &[String]) -> Path {
+pub fn parse(path: &str, prefixes: &Beginnings) -> Path {
     let plain = read(path);
     if !matches!(plain, Path::Unknown | Path::Stateful | Path::Stored(_)) {
         return plain;
     }
-    // AI Gateway's `/v1` may stand before the prefix as well.
+    // AI Gateway's `/v1` may stand before the prefix as well. No prefix begins with it.
     let bare = without_v1(path);
     prefixes
-        .iter()
-        .flat_map(|prefix| [path.strip_prefix(prefix.as_str()), bare.strip_prefix(prefix.as_str())])
-        .flatten()
-        .filter(|rest| rest.starts_with('/'))
+        .of(bare)
+        .filter_map(|(prefix, _)| bare.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))
         .map(read)
         .find(|path| *path != Path::Unknown)
         .unwrap_or(plain)
@@ -150,11 +149,15 @@ fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Path, Stored, parse};
+    use super::{Beginnings, Path, Stored, parse};
     use crate::request::operation::Operation;
 
-    fn prefixes() -> Vec<String> {
-        ["/ai/azure/eu", "/ai/azure", "/openai"].map(str::to_owned).to_vec()
+    fn of_rules(paths: &[&str]) -> Beginnings {
+        paths.iter().copied().collect()
+    }
+
+    fn prefixes() -> Beginnings {
+        of_rules(&["/ai/azure/eu", "/ai/azure", "/openai"])
     }
 
     fn chat(model: Option<&str>) -> Path {
@@ -218,7 +221,7 @@ mod tests {
                 (format!("/v1/{}", operation.path()), None),
                 (format!("/openai/deployments/m/{}", operation.path()), Some("m".to_owned())),
             ] {
-                assert_eq!(parse(&path, &[]), Path::Operation { operation, model }, "{path}");
+                assert_eq!(parse(&path, &of_rules(&[])), Path::Operation { operation, model }, "{path}");
             }
         }
     }
@@ -242,20 +245,20 @@ mod tests {
             }
         }
         // Nothing is decoded: what is no plain id is refused later.
-        assert_eq!(parse("/v1/responses/%2e%2e", &[]), stored(&["responses", "%2e%2e"]));
+        assert_eq!(parse("/v1/responses/%2e%2e", &of_rules(&[])), stored(&["responses", "%2e%2e"]));
         // Microsoft's clients write a model before it, and it may have the name of a prefix.
         let batches = stored(&["batches"]);
-        assert_eq!(parse("/openai/deployments/gpt-4o/batches", &[]), batches);
-        assert_eq!(parse("/batches", &["/batches".to_owned()]), batches);
+        assert_eq!(parse("/openai/deployments/gpt-4o/batches", &of_rules(&[])), batches);
+        assert_eq!(parse("/batches", &of_rules(&["/batches"])), batches);
         // Chat completions are listed where they are made.
         let completions = Path::Stored(Stored::completions());
-        assert_eq!(parse("/v1/chat/completions", &[]).with_method("GET"), completions);
-        assert_eq!(parse("/v1/chat/completions", &[]).with_method("POST"), chat(None));
+        assert_eq!(parse("/v1/chat/completions", &of_rules(&[])).with_method("GET"), completions);
+        assert_eq!(parse("/v1/chat/completions", &of_rules(&[])).with_method("POST"), chat(None));
         // Operations have their names before ids have them, and so have those behind a rule's prefix.
         let compact = Path::Operation { operation: Operation::ResponsesCompact, model: None };
-        assert_eq!(parse("/v1/responses/compact", &[]), compact);
+        assert_eq!(parse("/v1/responses/compact", &of_rules(&[])), compact);
         let embeddings = Path::Operation { operation: Operation::Embeddings, model: None };
-        assert_eq!(parse("/responses/embeddings", &["/responses".to_owned()]), embeddings);
+        assert_eq!(parse("/responses/embeddings", &of_rules(&["/responses"])), embeddings);
     }
 
     #[test]

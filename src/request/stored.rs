@@ -100,7 +100,7 @@ pub fn entry(
     client: &Client,
     stored: &Stored,
 ) -> Result<Rc<Node>, ClientError> {
-    let by_rule = graph.rules.iter().find(|rule| looks_at_the_way(&rule.when) && rule.when.holds(facts));
+    let by_rule = graph.rules.first_of(facts, &looks_at_the_way).and_then(|place| graph.rules.get(place));
     let mut reached = Vec::new();
     let mut seen = Vec::new();
     match by_rule.map(|rule| &rule.node) {
@@ -123,29 +123,28 @@ pub fn entry(
             follow(to, &mut reached, &mut seen);
         }
     }
-    let deployments: Vec<_> = reached
-        .iter()
-        .filter_map(|id| graph.deployments.get(*id))
-        .filter(|deployment| {
-            deployment.disabled.is_none() && crate::upstream::supports(deployment, facts.operation)
-        })
-        .collect();
+    let deployments = reached.iter().filter_map(|id| graph.deployments.get(*id)).filter(|deployment| {
+        deployment.disabled.is_none() && crate::upstream::supports(deployment, facts.operation)
+    });
     let minting = facts.minted_by.and_then(|id| graph.deployments.get(id));
-    // The first deployment of each account.
-    let mut accounts: Vec<&Rc<Deployment>> = Vec::new();
-    for deployment in &deployments {
-        if accounts.iter().any(|account| account.shares_storage_with(deployment)) {
-            continue;
+    // The deployments of each account.
+    let mut accounts: Vec<Vec<&Rc<Deployment>>> = Vec::new();
+    for deployment in deployments {
+        let stores_there = |account: &&mut Vec<&Rc<Deployment>>| {
+            account.first().is_some_and(|first| first.shares_storage_with(deployment))
+        };
+        if let Some(account) = accounts.iter_mut().find(stores_there) {
+            account.push(deployment);
+        } else {
+            let is_minting = minting.is_some_and(|minting| minting.shares_storage_with(deployment));
+            accounts.insert(if is_minting { 0 } else { accounts.len() }, vec![deployment]);
         }
-        let is_minting = minting.is_some_and(|minting| minting.shares_storage_with(deployment));
-        accounts.insert(if is_minting { 0 } else { accounts.len() }, deployment);
     }
     let mut targets: Vec<Target> = Vec::new();
     for is_first in [true, false] {
         for account in &accounts {
-            for deployment in deployments.iter().filter(|deployment| deployment.shares_storage_with(account))
-            {
-                let comes_now = stored.id.is_none() || Rc::ptr_eq(deployment, account);
+            for (place, deployment) in account.iter().enumerate() {
+                let comes_now = stored.id.is_none() || place == 0;
                 if comes_now == is_first {
                     let to = Destination::Deployment(Rc::clone(deployment));
                     let priority = u32::try_from(targets.len()).unwrap_or(u32::MAX);

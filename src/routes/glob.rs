@@ -17,6 +17,11 @@ impl Glob {
         &self.0
     }
 
+    /// What every text that matches begins with: all that stands before the first star.
+    pub fn head(&self) -> &str {
+        self.0.split('*').next().unwrap_or_default()
+    }
+
     /// Whether the whole of `text` matches. Linear in `text` for each `*`; no pattern makes it explode.
     pub fn matches(&self, text: &str) -> bool {
         let Some((head, rest)) = self.0.split_once('*') else { return self.0 == text };

@@ -8,9 +8,12 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::beginnings::Beginnings;
+use super::cases::Cases;
 use super::when::{Condition, Reads};
 use crate::attempt::class::{ErrorClass, Triggers};
 use crate::health::limits::Limits;
+use crate::rng::stable_hash;
 use crate::routes::glob::Glob;
 use crate::time::Millis;
 
@@ -30,11 +33,11 @@ pub struct Graph {
     /// The named nodes: what clients may write as `model`.
     pub models: BTreeMap<String, Rc<Node>>,
     /// Rules in order; the first that matches chooses the node.
-    pub rules: Vec<Rule>,
+    pub rules: Cases<Rule>,
     /// What rules and `when`s read of a request.
     pub reads: Reads,
-    /// Path prefixes that rules stand for, longest first, without the trailing slash: `/ai/azure`.
-    pub prefixes: Vec<String>,
+    /// Path prefixes that rules stand for, without the trailing slash: `/ai/azure`.
+    pub prefixes: Beginnings,
     /// How many nodes there are, inline ones included; `Node::id` is below it.
     pub node_count: usize,
 }
@@ -136,17 +139,31 @@ impl Client {
 
 /// A string that is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    fingerprint: u64,
+}
 
 impl Secret {
     /// Keeps a secret.
     pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
+        let text = secret.into();
+        Self { fingerprint: Self::fingerprint_of(&text), text }
     }
 
     /// The secret itself: for a request header or a comparison in constant time, and for nothing else.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The same for equal secrets, and as good as never for others. As secret as they are.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The fingerprint that a secret of this text has.
+    pub fn fingerprint_of(text: &str) -> u64 {
+        stable_hash(text.as_bytes())
     }
 }
 
@@ -333,7 +350,7 @@ pub enum Strategy {
     Nearest,
     /// The target of the first condition that holds, and no other. Conditions and targets pair up; `else` is a last
     /// condition that always holds.
-    Match(Vec<Condition>),
+    Match(Cases<Condition>),
 }
 
 /// An arrow to what a node may use.
@@ -507,4 +524,10 @@ pub struct Rule {
     pub when: Condition,
     /// The node it chooses: always a named one.
     pub node: Rc<Node>,
+}
+
+impl AsRef<Condition> for Rule {
+    fn as_ref(&self) -> &Condition {
+        &self.when
+    }
 }

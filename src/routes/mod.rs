@@ -6,6 +6,8 @@
 
 pub mod affinity;
 mod at;
+pub mod beginnings;
+pub mod cases;
 mod compile;
 mod decode;
 pub mod glob;

@@ -162,16 +162,25 @@ fn note(names: &mut Vec<String>, name: &str) {
     }
 }
 
+impl AsRef<Condition> for Condition {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// A value of a request.
-enum Found<'a> {
+pub(super) enum Found<'a> {
+    /// A text.
     Text(&'a str),
+    /// A number that no JSON stands for.
     Number(f64),
     /// Neither null nor a text.
     Json(&'a Value),
 }
 
 impl Fact {
-    fn of<'a>(&self, facts: &'a Facts) -> Option<Found<'a>> {
+    /// Its value, where the request has it.
+    pub(super) fn of<'a>(&self, facts: &'a Facts) -> Option<Found<'a>> {
         // An empty model or client is how the facts say that there is none.
         let text = |text: &'a str| (!text.is_empty()).then_some(Found::Text(text));
         match self {

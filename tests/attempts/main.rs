@@ -263,7 +263,7 @@ fn what_is_left_of_an_ejection_is_told_of_those_that_could_serve() {
     let (other, case) = (build.deployment("other-case"), build.deployment("case"));
     let off = build.deployment("off");
     let holds = |holds: bool| if holds { Condition::All(Vec::new()) } else { Condition::Any(Vec::new()) };
-    let inner = build.over(Order::Match(vec![holds(false), holds(true)]), vec![other, case], |_| {});
+    let inner = build.over(Order::Match(vec![holds(false), holds(true)].into()), vec![other, case], |_| {});
     let entry =
         build.over(Order::Priority, vec![Destination::Node(inner), off], |node| node.targets[1].weight = 0.0);
     let mut here = Here::new(build, entry);

@@ -12,6 +12,8 @@ use switchyard::health::{Change, Health};
 use switchyard::request::facts::{Facts, Place};
 use switchyard::request::operation::Operation;
 use switchyard::rng::SplitMix64;
+use switchyard::routes::beginnings::Beginnings;
+use switchyard::routes::cases::Cases;
 use switchyard::routes::graph::{
     Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Hedge, HedgeAfter, Node, Params, Policy,
     Requirements, Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream, WhenAllEjected,
@@ -158,9 +160,9 @@ impl Builder {
             clients: None,
             deployments: self.deployments,
             models: BTreeMap::new(),
-            rules: Vec::new(),
+            rules: Cases::default(),
             reads: Reads::default(),
-            prefixes: Vec::new(),
+            prefixes: Beginnings::default(),
             node_count: self.nodes,
         })
     }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use switchyard::attempt::class::ErrorClass;
+use switchyard::request::credentials::client;
 use switchyard::request::operation::Operation;
 use switchyard::routes::compile;
 use switchyard::routes::graph::{
@@ -189,6 +190,24 @@ fn a_missing_variable_disables_its_deployment_alone() {
     assert!(compiled.graph.clients.unwrap()[0].key.is_none());
     assert_eq!(targets(&compiled.graph.models["chat"]), ["openai", "azure"], "targets keep their places");
     assert_eq!(compiled.warnings.len(), 3);
+}
+
+#[test]
+fn a_key_opens_the_door_to_the_first_client_that_has_it() {
+    let document = json!({ "clients": {
+        "a": { "key": "${SHARED_A}" }, "b": { "key": "${SHARED_B}" }, "c": { "key": "${C_KEY}" }, "d": { "key": "${MISSING_KEY}" },
+    } });
+    let graph = compiled(&document).graph;
+    for (key, expected) in [
+        ("the-same-key", Some("a")),
+        ("top-secret-C_KEY", Some("c")),
+        ("top-secret-C_KEX", None),
+        ("top-secret-C_KEY2", None),
+        ("", None),
+    ] {
+        let client = client(&graph, Some(key)).ok().map(|client| client.name.as_str());
+        assert_eq!(client, expected, "{key}");
+    }
 }
 
 #[test]
@@ -386,7 +405,8 @@ fn the_graph_knows_what_its_conditions_read() {
     .graph;
     assert_eq!(graph.reads.headers, ["x-a", "x-b", "x-c", "x-d"]);
     assert_eq!(graph.reads.body, ["metadata", "safety_identifier", "stream", "user"]);
-    assert_eq!(graph.prefixes, ["/ai/prod-eu", "/in/a/case", "/ai/azure", "/pre"]);
+    let prefixes: Vec<_> = graph.prefixes.iter().map(|(prefix, _)| prefix).collect();
+    assert_eq!(prefixes, ["/ai/azure", "/ai/prod-eu", "/in/a/case", "/pre"]);
 }
 
 #[test]

@@ -108,12 +108,18 @@ enum Medium {
 
 impl Medium {
     fn of(content_type: &str) -> Self {
-        match essence(content_type).to_ascii_lowercase().as_str() {
-            "" => Self::Unknown,
-            "text/event-stream" => Self::Events,
-            "text/html" | "application/xhtml+xml" => Self::Page,
-            essence if essence.ends_with("json") => Self::Json,
-            _ => Self::Other,
+        let essence = essence(content_type);
+        if essence.is_empty() {
+            Self::Unknown
+        } else if essence.as_bytes().last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"json")) {
+            Self::Json
+        } else if is_event_stream(essence) {
+            Self::Events
+        } else if ["text/html", "application/xhtml+xml"].iter().any(|page| essence.eq_ignore_ascii_case(page))
+        {
+            Self::Page
+        } else {
+            Self::Other
         }
     }
 }

@@ -91,9 +91,7 @@ impl Guide for Outlook<'_> {
     fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize> {
         self.enclosing = self.enclosing.min(walk.frames.len().saturating_sub(1));
         match &node.strategy {
-            Strategy::Match(cases) => {
-                cases.iter().position(|case| case.holds(&walk.facts)).into_iter().collect()
-            }
+            Strategy::Match(cases) => cases.first(&walk.facts).into_iter().collect(),
             _ => (0..node.targets.len()).collect(),
         }
     }

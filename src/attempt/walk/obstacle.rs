@@ -56,7 +56,7 @@ impl Walk {
             Destination::Node(node) => {
                 self.frames.push(Frame::of(Rc::clone(node), 0));
                 let case = match &node.strategy {
-                    Strategy::Match(cases) => Some(cases.iter().position(|case| case.holds(&self.facts))),
+                    Strategy::Match(cases) => Some(cases.first(&self.facts)),
                     _ => None,
                 };
                 let is_used = |index: usize, target: &Target| {

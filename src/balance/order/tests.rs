@@ -12,6 +12,7 @@ use crate::health::limits::Limits;
 use crate::request::facts::Place;
 use crate::request::operation::Operation;
 use crate::rng::SplitMix64;
+use crate::routes::cases::Cases;
 use crate::routes::graph::{Cost, Params, Policy, Requirements, Secret, Timeouts, Upstream};
 use crate::routes::when::Condition;
 
@@ -320,7 +321,7 @@ fn cursors_bear_any_size_and_any_node() {
 
 #[test]
 fn match_is_the_first_case_that_holds_and_nothing_else() {
-    let cases = || Strategy::Match(vec![Condition::Always, Condition::Always]);
+    let cases = || Strategy::Match(vec![Condition::Always, Condition::Always].into());
     let node = node(0, cases(), vec![weighing(1.0), weighing(1.0)]);
     assert_eq!(order_of(&node, &facts()), [0]);
     let mut rng = SplitMix64::new(1);
@@ -331,7 +332,7 @@ fn match_is_the_first_case_that_holds_and_nothing_else() {
 
 #[test]
 fn match_without_a_case_that_holds_is_nothing() {
-    let node = node(0, Strategy::Match(Vec::new()), vec![weighing(1.0)]);
+    let node = node(0, Strategy::Match(Cases::default()), vec![weighing(1.0)]);
     assert!(order_of(&node, &facts()).is_empty());
 }
 

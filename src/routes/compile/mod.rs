@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::at::At;
+use super::cases::Cases;
 use super::decode::decode;
 use super::graph::{Client, Deployment, Destination, Graph, Node, Rule, Secret};
 use super::issue::{Issue, Report, quoted};
@@ -118,14 +119,7 @@ impl<'a> Compiler<'a> {
         let rules = self.rules();
         let models =
             map::of(self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))));
-        let mut prefixes: Vec<String> = Vec::new();
-        for prefix in self.prefixes {
-            // The longest first.
-            let order = |known: &String| prefix.len().cmp(&known.len()).then_with(|| known.cmp(&prefix));
-            if let Err(place) = prefixes.binary_search_by(order) {
-                prefixes.insert(place, prefix);
-            }
-        }
+        let prefixes = self.prefixes.into_iter().collect();
         // By name, and so they were numbered.
         let deployments = self.deployments.into_values().collect();
         let warnings = self.report.finish()?;
@@ -216,7 +210,7 @@ impl<'a> Compiler<'a> {
         Some(clients)
     }
 
-    fn rules(&mut self) -> Vec<Rule> {
+    fn rules(&mut self) -> Cases<Rule> {
         let section = At::Root.key("rules");
         let mut rules = Vec::new();
         for (index, rule) in self.raw.rules.iter().enumerate() {
@@ -226,7 +220,7 @@ impl<'a> Compiler<'a> {
                 rules.push(Rule { when, node });
             }
         }
-        rules
+        rules.into()
     }
 
     fn rule_node(&mut self, name: &str, at: At<'_>) -> Option<Rc<Node>> {

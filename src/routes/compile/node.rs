@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::Compiler;
 use crate::attempt::class::ErrorClass;
 use crate::routes::at::At;
+use crate::routes::cases::Cases;
 use crate::routes::graph::{Destination, Node, Strategy, Target};
 use crate::routes::raw;
 use crate::routes::when::Condition;
@@ -235,7 +236,7 @@ impl<'a> Compiler<'a> {
         }
         let target = |to: Option<Destination>| to.map(|to| Target { to, weight: 1.0, priority: 0 });
         let targets: Option<Vec<_>> = targets.into_iter().map(target).collect();
-        targets.map(|targets| (Strategy::Match(conditions), targets))
+        targets.map(|targets| (Strategy::Match(conditions.into()), targets))
     }
 
     fn size(
@@ -312,6 +313,6 @@ fn strategy_of(raw: raw::Strategy) -> Strategy {
         Raw::Cost => Strategy::Cost,
         Raw::LeastBusy => Strategy::LeastBusy,
         Raw::Nearest => Strategy::Nearest,
-        Raw::Match => Strategy::Match(Vec::new()),
+        Raw::Match => Strategy::Match(Cases::default()),
     }
 }

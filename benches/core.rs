@@ -1,0 +1,192 @@
+//! What the core takes for each step of a request, in time: `cargo bench`, or `cargo bench -- plan` for some of it. Natively, so the
+//! numbers compare with each other and not with the Worker's. What a step allocates is in `tests/effort.rs`.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "benchmarks")]
+
+use std::rc::Rc;
+
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use serde_json::json;
+use switchyard::attempt::classify::{Answer, Success, classify, fault_behind_success};
+use switchyard::headers::Headers;
+use switchyard::request::body::{Edit, Peek, edit};
+use switchyard::request::operation::Operation;
+use switchyard::routes::graph::{Commit, Params};
+use switchyard::stream::hold::Hold;
+use switchyard::stream::protocol::Protocol;
+use switchyard::stream::tail::Tail;
+use way::Way;
+
+mod way;
+
+fn main() {
+    divan::main();
+}
+
+/// The routes document.
+#[derive(Debug, Clone, Copy)]
+enum Routes {
+    /// That at the root.
+    Sample,
+    /// With 200 deployments and 500 rules.
+    Large,
+}
+
+const ROUTES: [Routes; 2] = [Routes::Sample, Routes::Large];
+
+impl Routes {
+    fn way(self) -> Way {
+        match self {
+            Self::Sample => Way::new(way::SAMPLE),
+            Self::Large => Way::new(&way::large()),
+        }
+    }
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    OneKilobyte,
+    ImageOfOneMebibyte,
+    ShortMessagesOfTenMebibytes,
+}
+
+const CONTENTS: [Content; 3] =
+    [Content::OneKilobyte, Content::ImageOfOneMebibyte, Content::ShortMessagesOfTenMebibytes];
+
+impl Content {
+    fn body(self) -> Vec<u8> {
+        match self {
+            Self::OneKilobyte => way::chat(1_000, 800),
+            Self::ImageOfOneMebibyte => {
+                let url = format!("data:image/png;base64,{}", "iVBORw0KGgo+/A8B".repeat(1 << 16));
+                let parts = json!([{ "type": "image_url", "image_url": { "url": url } }]);
+                let messages = json!([{ "role": "user", "content": parts }]);
+                json!({ "messages": messages, "model": "chat", "max_tokens": 256 }).to_string().into_bytes()
+            }
+            Self::ShortMessagesOfTenMebibytes => way::chat(10 << 20, 100),
+        }
+    }
+}
+
+#[divan::bench(args = CONTENTS)]
+fn peek(bencher: Bencher, content: Content) {
+    let body = content.body();
+    bencher.counter(BytesCount::new(body.len())).bench(|| Peek::of(black_box(&body)));
+}
+
+#[divan::bench(args = CONTENTS)]
+fn splice(bencher: Bencher, content: Content) {
+    let body = content.body();
+    let peek = Peek::of(&body).unwrap();
+    let changes = Edit { model: Some("gpt-4o"), params: &Params::default() };
+    bencher.counter(BytesCount::new(body.len())).bench(|| edit(black_box(&body), &peek, &changes));
+}
+
+/// Who asks, and for what.
+#[divan::bench(args = ROUTES)]
+fn arrive(bencher: Bencher, routes: Routes) {
+    let way = routes.way();
+    bencher.bench_local(|| way.arrive().1);
+}
+
+/// From the facts to the entry node.
+#[divan::bench(args = ROUTES)]
+fn choose(bencher: Bencher, routes: Routes) {
+    let mut way = routes.way();
+    let graph = Rc::clone(&way.graph);
+    let client = &graph.clients.as_ref().unwrap()[0];
+    let facts = way.facts(&way.peek(), client, Operation::ChatCompletions);
+    bencher.bench_local(|| way.choose(black_box(&facts), client));
+}
+
+/// From the entry node to the reply, through the first attempt.
+#[divan::bench(args = ROUTES)]
+fn plan(bencher: Bencher, routes: Routes) {
+    let mut way = routes.way();
+    let graph = Rc::clone(&way.graph);
+    let client = &graph.clients.as_ref().unwrap()[0];
+    let facts = Rc::new(way.facts(&way.peek(), client, Operation::ChatCompletions));
+    let node = way.choose(&facts, client);
+    bencher.bench_local(|| {
+        let (mut machine, dispatch) = way.start(black_box(&facts), &node);
+        way.answered(&mut machine, &dispatch, &facts);
+        way.reply(&mut machine, &node)
+    });
+}
+
+/// All of it.
+#[divan::bench(args = ROUTES)]
+fn whole(bencher: Bencher, routes: Routes) {
+    let mut way = routes.way();
+    bencher.bench_local(|| way.whole());
+}
+
+#[divan::bench]
+fn classify_an_error(bencher: Bencher) {
+    let error = json!({ "error": {
+        "message": "Rate limit reached for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Used 29000.",
+        "type": "tokens", "param": null, "code": "rate_limit_exceeded",
+    } });
+    let body = error.to_string().into_bytes();
+    let headers = Headers::of([
+        ("content-type", "application/json"),
+        ("retry-after-ms", "1200"),
+        ("x-request-id", "req_1"),
+    ]);
+    bencher.bench(|| classify(&Answer { status: 429, headers: &headers, body: black_box(&body), now: 1 }));
+}
+
+#[divan::bench]
+fn classify_a_success(bencher: Bencher) {
+    bencher.bench(|| {
+        fault_behind_success(&Success {
+            operation: Operation::ChatCompletions,
+            status: 200,
+            content_type: "application/json",
+            body: black_box(way::ANSWER.as_bytes()),
+            is_whole: true,
+        })
+    });
+}
+
+/// A streamed answer in a thousand chunks.
+fn chunks() -> Vec<Vec<u8>> {
+    let event = |delta: serde_json::Value, reason: Option<&str>| {
+        let choices = json!([{ "index": 0, "delta": delta, "finish_reason": reason }]);
+        let chunk = json!({ "id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "gpt-4o", "choices": choices });
+        format!("data: {chunk}\n\n").into_bytes()
+    };
+    let mut chunks = vec![event(json!({ "role": "assistant", "content": "" }), None)];
+    chunks.resize_with(999, || event(json!({ "content": " word" }), None));
+    chunks.push(event(json!({}), Some("stop")));
+    chunks.push(b"data: [DONE]\n\n".to_vec());
+    chunks
+}
+
+/// A stream that is held until it is whole.
+#[divan::bench]
+fn hold_a_thousand_chunks(bencher: Bencher) {
+    let chunks = chunks();
+    bencher.counter(BytesCount::new(chunks.concat().len())).bench(|| {
+        let mut hold = Hold::new(Protocol::of(Operation::ChatCompletions), Commit::Complete, 1 << 20);
+        for chunk in black_box(&chunks) {
+            hold.push(chunk);
+        }
+        hold.end()
+    });
+}
+
+/// A stream that flows, as its observer sees it.
+#[divan::bench]
+fn watch_a_thousand_chunks(bencher: Bencher) {
+    let chunks = chunks();
+    bencher.counter(BytesCount::new(chunks.concat().len())).bench(|| {
+        let mut tail = Tail::new(Protocol::of(Operation::ChatCompletions));
+        for chunk in black_box(&chunks) {
+            tail.push(chunk);
+        }
+        tail.ending(false)
+    });
+}

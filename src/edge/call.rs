@@ -4,14 +4,14 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{ReadableStream, ReadableStreamDefaultReader};
+use web_sys::{ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader};
 
 use super::clock;
 use super::inbound::Inbound;
 use super::isolate::Routes;
 use super::learn::Answering;
 use super::task::{self, Told, Wait};
-use super::{host, js, learn, minted};
+use super::{flow, host, js, learn, minted};
 use crate::attempt::class::ErrorClass;
 use crate::attempt::classify::{self, Answer, Success};
 use crate::attempt::failure::{ErrorResponse, Failure};
@@ -27,6 +27,8 @@ use crate::upstream::{self, headers};
 
 /// Most of a JSON answer that is held, to see that it is whole: any text, and few images. It lies in memory twice.
 const JSON_BYTES: usize = 1024 * 1024;
+/// Largest read of a stream before its commit point: its first event is what matters.
+const READ_BYTES: u32 = 4 * 1024;
 /// Most of an upstream's error body that is read…
 const ERROR_BODY_BYTES: usize = 64 * 1024;
 /// …and how long: the status has decided already, and another deployment is waiting.
@@ -78,10 +80,12 @@ impl Content {
 
 /// A stream that goes on after the commit point.
 pub struct Flow {
-    /// To be sent first.
+    /// What was read of it.
     pub held: Vec<u8>,
-    /// The rest.
+    /// What is left to send: all of it, where there is an observer, and otherwise what follows `held`.
     pub rest: ReadableStream,
+    /// Goes on reading behind `held`, in a branch of its own.
+    pub observer: Option<ReadableStreamByobReader>,
     /// Knows what was held and how the stream should end; `None` where the bytes mean nothing to us.
     pub tail: Option<Tail>,
     /// The call that it comes from.
@@ -165,7 +169,7 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
         match handle.stream() {
             Some(rest) if commit == Commit::Headers => {
                 let tail = is_stream.then(|| Tail::new(call.protocol));
-                Content::flowing(Flow { held: Vec::new(), rest, tail, call, answering: None })
+                Content::flowing(Flow { held: Vec::new(), rest, observer: None, tail, call, answering: None })
             }
             Some(rest) if is_stream => {
                 let start = Hold::new(call.protocol, commit, most_held_bytes);
@@ -244,17 +248,24 @@ async fn error_body(body: &ReadableStream) -> Vec<u8> {
     kept
 }
 
-/// Holds a stream of events back until it is worth committing to.
+/// Holds a stream of events back until it is worth committing to. What is soon committed to is read in a branch of its own, where it is
+/// observed later, so that the runtime can pipe all of it to the client.
 async fn hold(
     rest: ReadableStream,
     mut start: Hold,
     until: Commit,
     call: Underway,
 ) -> Result<Content, Failure> {
-    let reader: ReadableStreamDefaultReader = rest.get_reader().unchecked_into();
+    let (rest, observer) = if until == Commit::Complete {
+        let reader = flow::reader(&rest);
+        (rest, reader)
+    } else {
+        flow::branches(&rest)
+    };
     let mut phase = Phase::FirstToken;
     loop {
-        let piece = in_time(call.limits, phase, js::read(&reader)).await?.map_err(|error| broken(&error))?;
+        let read = js::read_gathered(&observer, READ_BYTES);
+        let piece = in_time(call.limits, phase, read).await?.map_err(|error| broken(&error))?;
         let verdict = match &piece {
             Some(bytes) => start.push(bytes),
             None => start.end(),
@@ -270,9 +281,14 @@ async fn hold(
             (Verdict::Wait, Some(_)) => {}
         }
     }
-    reader.release_lock();
     let held = start.take();
-    Ok(Content::flowing(Flow { held, rest, tail: Some(start.tail()), call, answering: None }))
+    let observer = if until == Commit::Complete {
+        observer.release_lock();
+        None
+    } else {
+        Some(observer)
+    };
+    Ok(Content::flowing(Flow { held, rest, observer, tail: Some(start.tail()), call, answering: None }))
 }
 
 /// Waits for an answer in one piece, and looks whether it is one. Of a longer answer than `most_held_bytes` the first bytes
@@ -297,7 +313,14 @@ async fn whole(
         if held.len() > most_held_bytes {
             answer.judged(&held, false)?;
             reader.release_lock();
-            return Ok(Content::flowing(Flow { held, rest, tail: None, call, answering: None }));
+            return Ok(Content::flowing(Flow {
+                held,
+                rest,
+                observer: None,
+                tail: None,
+                call,
+                answering: None,
+            }));
         }
     }
 }

@@ -82,8 +82,8 @@ impl Ended {
 }
 
 async fn carry_to_the_end(flow: Flow, client: WritableStream, output_tokens: &mut Option<u64>) -> Ended {
-    let Flow { held, rest, tail, call: Underway { protocol, limits, abort, .. }, .. } = flow;
-    if !held.is_empty() && js::send(&client, &held).await.is_err() {
+    let Flow { held, rest, observer, tail, call: Underway { protocol, limits, abort, .. }, .. } = flow;
+    if observer.is_none() && !held.is_empty() && js::send(&client, &held).await.is_err() {
         return Ended::ClientGone;
     }
     let Some(mut tail) = tail else {
@@ -103,10 +103,23 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream, output_tokens: &mu
     };
     let Ok(ends) = AbortController::new() else { return Ended::Broken("internal") };
     let calls = Ends { upstream: abort, pipe: ends };
-    let (mut pipe, observer) = fork(&rest, &client, &calls.pipe);
-    let mut seen_bytes = 0;
+    let (rest, observer) = match observer {
+        Some(observer) => (rest, observer),
+        None => branches(&rest),
+    };
+    let mut pipe = pipe(&rest, &client, &calls.pipe);
+    let mut seen_bytes = held.len();
     let mut looking = None;
+    // What it has just seen, it need not look at again.
+    let mut has_gathered_more = held.is_empty();
     let piped = loop {
+        let limit = limits.of(Phase::Flowing, clock::now());
+        let pause_ms = LOOK_MS.min(limit.at.saturating_sub(clock::now()) / 4);
+        let pause = clock::sleep(if has_gathered_more { 0 } else { pause_ms });
+        match select(pipe, Box::pin(pause)).await {
+            Either::Left((piped, _)) => break piped,
+            Either::Right(((), still_piping)) => pipe = still_piping,
+        }
         let limit = limits.of(Phase::Flowing, clock::now());
         // A stream that always has something to read never lets the clock below win.
         let is_over = limits.total().at <= clock::now();
@@ -131,13 +144,8 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream, output_tokens: &mu
                     drop(observer.cancel());
                     return unobserved(still_piping, calls, &client, protocol, limits.total()).await;
                 }
-                let has_gathered_more = bytes.len() >= READ_BYTES as usize;
-                let pause_ms = LOOK_MS.min(limit.at.saturating_sub(clock::now()) / 4);
-                let pause = clock::sleep(if has_gathered_more { 0 } else { pause_ms });
-                match select(still_piping, Box::pin(pause)).await {
-                    Either::Left((piped, _)) => break piped,
-                    Either::Right(((), still_piping)) => pipe = still_piping,
-                }
+                has_gathered_more = bytes.len() >= READ_BYTES as usize;
+                pipe = still_piping;
             }
         }
     };
@@ -230,21 +238,25 @@ async fn finish(client: &WritableStream, protocol: Protocol, broken: Option<&'st
 /// A pipe at work.
 type Piping = Pin<Box<Settled>>;
 
-/// One branch piped to the client, which stays open when the pipe ends, and a reader on the other.
-fn fork(
-    rest: &ReadableStream,
-    client: &WritableStream,
-    end: &AbortController,
-) -> (Piping, ReadableStreamByobReader) {
-    let branches = rest.tee();
-    let flowing: ReadableStream = branches.get(0).unchecked_into();
-    let observed: ReadableStream = branches.get(1).unchecked_into();
+/// Pipes a stream to the client, whose side stays open when the pipe ends.
+fn pipe(stream: &ReadableStream, client: &WritableStream, end: &AbortController) -> Piping {
     let options = StreamPipeOptions::new();
     options.set_prevent_close(true);
     options.set_prevent_abort(true);
     options.set_signal(&end.signal());
-    let pipe = Box::pin(Wait::of(&flowing.pipe_to_with_options(client, &options)));
+    Box::pin(Wait::of(&stream.pipe_to_with_options(client, &options)))
+}
+
+/// Two branches of a stream: one to pipe, and one to read.
+pub fn branches(stream: &ReadableStream) -> (ReadableStream, ReadableStreamByobReader) {
+    let branches = stream.tee();
+    let observed: ReadableStream = branches.get(1).unchecked_into();
+    (branches.get(0).unchecked_into(), reader(&observed))
+}
+
+/// Reads pieces of any size.
+pub fn reader(stream: &ReadableStream) -> ReadableStreamByobReader {
     let mode = ReadableStreamGetReaderOptions::new();
     mode.set_mode(ReadableStreamReaderMode::Byob);
-    (pipe, observed.get_reader_with_options(&mode).unchecked_into())
+    stream.get_reader_with_options(&mode).unchecked_into()
 }

@@ -1,22 +1,26 @@
 // Stands between the built Worker and its bindings, as the main module of an isolate: counts what is asked of KV and of the
-// Durable Object, and breaks the latter on command. Commands come by `POST /between`, and its answer says what was counted.
+// Durable Object, and what crosses into and out of Wasm (boundary.js), and breaks the latter two on command. Commands come by
+// `POST /between`, and its answer says what was counted.
 //
 // This runs in workerd. tests/e2e/gateway.mjs puts it beside the Worker's own modules.
 
+import { boundary, trap } from "./boundary.js";
 import Worker from "./index.js";
 
 export { DeploymentHealth } from "./index.js";
 
 // `object`: how the Durable Object answers: undefined (as it does), "hangs", "throws", {status, text} in its stead, or {fields} that
-// are put into its own answers.
+// are put into its own answers. `trap`: the export of the Wasm that is to trap when it is called next.
 const orders = { object: undefined };
 const counted = { kv_reads: 0, reports: 0 };
 
 export default {
   async fetch(request, env, context) {
     if (new URL(request.url).pathname === "/between") {
-      Object.assign(orders, await request.json());
-      return Response.json(counted);
+      const { trap: next, ...others } = await request.json();
+      Object.assign(orders, others);
+      trap.next = next ?? trap.next;
+      return Response.json({ ...counted, ...boundary });
     }
     const { ROUTES, HEALTH, ...rest } = env;
     const between = { ...rest, ROUTES: counting(ROUTES), ...(HEALTH && { HEALTH: breaking(HEALTH) }) };

@@ -14,7 +14,7 @@ const HEALTH = { type: "durable-object", worker: FIRST, exportName: "DeploymentH
 // `routes`: the document for KV, as an object or as text; nothing is written where it is undefined.
 // `vars`: the Worker's variables and secrets. `kvPersist`: a folder in which KV outlives the gateway. `isolates`: how many of them
 // there are, which share nothing but KV and the Durable Objects. `object`: whether there is a binding to those. `between`: whether
-// between.js stands before their bindings.
+// between.js stands before their bindings and their Wasm.
 export async function startGateway({
   routes,
   vars = {},
@@ -125,7 +125,9 @@ function worker(build, between) {
     };
   }
   if (!between) return { mainModule: "index.js", modules };
-  modules["between.js"] = { type: "esm", contents: readFileSync(join(ROOT, "tests/e2e/between.js"), "utf8") };
+  for (const name of ["boundary.js", "between.js"]) {
+    modules[name] = { type: "esm", contents: readFileSync(join(ROOT, "tests/e2e", name), "utf8") };
+  }
   return { mainModule: "between.js", modules };
 }
 

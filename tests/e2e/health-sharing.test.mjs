@@ -43,13 +43,13 @@ describe("the link between isolates", { concurrency: 3 }, () => {
         const began = Date.now();
         const requests = await traffic(gateway.isolates, { clients: 4, stop: after(2500) });
         const seconds = (Date.now() - began) / 1000;
-        assert.ok(requests > 50 * seconds, `${requests} requests`);
         for (const [index, isolate] of gateway.isolates.entries()) {
           const now = await isolate.between();
           assert.equal(now.kv_reads, before[index].kv_reads);
           const asked = now.reports - before[index].reports;
           assert.ok(asked <= 1 + seconds, `${asked} reports in ${seconds} s`);
           assert.ok(asked >= 1, "it does report");
+          assert.ok(requests > 5 * asked, `${requests} requests, ${asked} reports`);
         }
       }));
 

@@ -1,0 +1,31 @@
+// Counts what crosses the boundary between JavaScript and the Worker's Wasm, and breaks the Wasm on command. Imported before the
+// Worker, which finds this constructor when it makes its instance.
+
+export const boundary = { into_wasm: 0, out_of_wasm: 0, instances: 0 };
+
+// What is to be called next is to trap: the name of an export.
+export const trap = { next: undefined };
+
+const { Instance } = WebAssembly;
+
+WebAssembly.Instance = function (module, imports) {
+  boundary.instances += 1;
+  const counted = Object.entries(imports).map(([name, of]) => [name, watched(of, () => (boundary.out_of_wasm += 1))]);
+  const { exports } = new Instance(module, Object.fromEntries(counted));
+  return {
+    exports: watched(exports, (name) => {
+      boundary.into_wasm += 1;
+      if (name !== trap.next) return;
+      trap.next = undefined;
+      throw new WebAssembly.RuntimeError("unreachable");
+    }),
+  };
+};
+
+function watched(functions, tell) {
+  const each = ([name, it]) => {
+    if (typeof it !== "function") return [name, it];
+    return [name, (...given) => (tell(name), it(...given))];
+  };
+  return Object.fromEntries(Object.entries(functions).map(each));
+}

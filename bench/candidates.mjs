@@ -34,6 +34,13 @@ export const peek = worker({
   recognises: ({ headers }) => headers.get("x-peek-model") === "chat",
 });
 
+export const hostOnly = worker({
+  name: "host-only",
+  title: "host-only Worker",
+  main: join(BENCH, "workers/host-only.js"),
+  recognises: ({ headers }) => headers.has("x-read"),
+});
+
 export const switchyard = gateway("switchyard", "Switchyard", sampleRoutes);
 
 /** With a document many times as large. */

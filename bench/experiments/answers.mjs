@@ -2,7 +2,7 @@
 
 import { FAILS_ONE_IN } from "../stub-answers.mjs";
 import { check } from "../check.mjs";
-import { direct, failingOver, large, passThrough, peek, switchyard } from "../candidates.mjs";
+import { direct, failingOver, hostOnly, large, passThrough, peek, switchyard } from "../candidates.mjs";
 import { load } from "../load.mjs";
 import { cpuOf, memoryOf } from "../process.mjs";
 import { body } from "../request.mjs";
@@ -36,7 +36,7 @@ export function answers({ name, title, candidates, connections, bytes = 1024, ..
 const three = [passThrough, peek, switchyard];
 
 /** JSON of 1 KB over some connections. */
-export const json = (connections, candidates = [direct, ...three], more = {}) =>
+export const json = (connections, candidates = [direct, passThrough, peek, hostOnly, switchyard], more = {}) =>
   answers({
     name: `json-${connections}`,
     title: `JSON of 1 KB, ${connections} connection${connections === 1 ? "" : "s"}`,

@@ -74,10 +74,19 @@ export class Exchange {
     this.request.arrayBuffer().then(
       (buffer) => {
         this.#bytes = new Uint8Array(buffer);
-        received(wait, this.#bytes);
+        this.tell(received, wait, this.#bytes);
       },
-      (error) => failed(wait, error),
+      (error) => this.tell(failed, wait, error),
     );
+  }
+
+  /** Calls Wasm with news for this request. Should it trap, the request is lost with it, and its client need not wait. */
+  tell(news, ...given) {
+    try {
+      news(...given);
+    } catch (error) {
+      this.#answer(Promise.reject(error));
+    }
   }
 
   /** Takes the body that was read otherwise. */
@@ -145,7 +154,7 @@ export class Call {
     };
     fetch(url, init).then(
       (response) => this.#answered(response, most, wait),
-      (error) => failed(wait, error),
+      (error) => this.#exchange.tell(failed, wait, error),
     );
   }
 
@@ -156,13 +165,13 @@ export class Call {
       text += `${name}\n${value}\n`;
       if (!isReturned(name)) this.#withheld.push(name);
     });
-    if (!isShort(response, most)) return answered(wait, response.status, text, undefined);
+    if (!isShort(response, most)) return this.#exchange.tell(answered, wait, response.status, text, undefined);
     response.arrayBuffer().then(
       (buffer) => {
         this.#body = buffer;
-        answered(wait, response.status, text, new Uint8Array(buffer));
+        this.#exchange.tell(answered, wait, response.status, text, new Uint8Array(buffer));
       },
-      (error) => failed(wait, error),
+      (error) => this.#exchange.tell(failed, wait, error),
     );
   }
 

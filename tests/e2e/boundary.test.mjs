@@ -51,16 +51,19 @@ describe("the boundary to Wasm", () => {
 });
 
 describe("a trap of the Wasm", () => {
-  test("costs the request that met it, and no later one", () =>
-    inWeather(alone, async ({ gateway }) => {
-      const [isolate] = gateway.isolates;
-      await served(isolate);
-      const { instances } = await isolate.between({ trap: "serve" });
-      const lost = await chat(isolate);
-      assert.equal(lost.status, 500);
-      await lost.text();
-      await served(isolate);
-      assert.equal((await isolate.between()).instances, instances + 1);
-      assert.ok(gateway.logs.some((line) => line.includes("trapped: ")), "the log says so");
-    }));
+  for (const [when, name] of [["arrives", "serve"], ["is answered", "answered"]]) {
+    test(`when a request ${when} costs that one, at once, and no later one`, () =>
+      inWeather(alone, async ({ gateway }) => {
+        const [isolate] = gateway.isolates;
+        await served(isolate);
+        const { instances } = await isolate.between({ trap: name });
+        const lost = await chat(isolate);
+        assert.equal(lost.status, 500);
+        await lost.text();
+        await served(isolate);
+        assert.equal((await isolate.between()).instances, instances + 1);
+        assert.ok(gateway.logs.some((line) => line.includes("trapped: ")), "the log says so");
+        assert.ok(!gateway.logs.some((line) => line.includes("hung")), "the runtime did not have to end it");
+      }));
+  }
 });

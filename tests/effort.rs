@@ -19,7 +19,7 @@ const BUDGET: [(&str, u64, u64); 8] = [
     // Who asks for what: the parts of the path. One of them is the test's own.
     ("arrive", 3, 140),
     // Where the members of the body stand, and the model.
-    ("peek", 4, 760),
+    ("peek", 3, 750),
     // Texts.
     ("facts", 5, 40),
     ("choose", 0, 0),

@@ -14,13 +14,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
 use serde::Serialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::operation::Operation;
+use super::scan::{self, Span};
 use super::splice::Splice;
 use crate::map;
 use crate::routes::graph::Params;
@@ -28,9 +28,6 @@ use crate::routes::graph::Params;
 /// Most top-level fields of a body. OpenAI's largest request has about forty; without a limit, a body of nothing but tiny
 /// fields would cost many times its size in bookkeeping.
 pub const MAX_FIELDS: usize = 1024;
-
-/// Room for so many at first.
-const USUAL_FIELDS: usize = 12;
 
 /// The names under which OpenAI's operations limit the output.
 const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
@@ -131,14 +128,20 @@ impl Peek {
     /// # Errors
     /// Where the body is not one JSON object in UTF-8, or its `model` is neither a string nor `null`.
     pub fn of(body: &[u8]) -> Result<Self, BodyError> {
-        let text =
-            std::str::from_utf8(body).map_err(|error| BodyError::NotUnicode { at: error.valid_up_to() })?;
+        let not_unicode = |error: std::str::Utf8Error| BodyError::NotUnicode { at: error.valid_up_to() };
+        if let Some(object) = scan::members(body) {
+            if !object.is_ascii {
+                std::str::from_utf8(body).map_err(not_unicode)?;
+            }
+            return Self::from_members(body, &object.members);
+        }
+        let text = std::str::from_utf8(body).map_err(not_unicode)?;
         if body.trim_ascii().is_empty() {
             return Err(BodyError::Empty);
         }
-        let (found, ended) = scan(text);
+        let (found, ended) = scan::parse(text);
         match ended {
-            Ok(()) => Self::from_members(text, &found),
+            Ok(()) => Self::from_members(body, &found),
             Err(_) if found.len() > MAX_FIELDS => Err(BodyError::TooManyFields),
             Err(error) if error.is_data() => Err(BodyError::NotAnObject),
             Err(error) => Err(BodyError::NotJson {
@@ -153,15 +156,14 @@ impl Peek {
     /// does not stand whole in them, or where they begin no JSON object.
     pub fn of_prefix(prefix: &[u8]) -> Option<Self> {
         let text = prefix.utf8_chunks().next()?.valid();
-        let (mut found, ended) = scan(text);
+        let (mut found, ended) = scan::parse(text);
         if ended.is_err_and(|error| !error.is_eof()) {
             return None;
         }
         // Digits at the end may go on beyond it.
-        found.pop_if(|(_, value)| {
-            value.get().ends_with(|last: char| last.is_ascii_digit()) && offset(text, value).end == text.len()
-        });
-        let peek = Self::from_members(text, &found).ok()?;
+        let goes_on = text.ends_with(|last: char| last.is_ascii_digit());
+        found.pop_if(|last| goes_on && last.value.end == text.len());
+        let peek = Self::from_members(text.as_bytes(), &found).ok()?;
         peek.model.is_some().then_some(Self { is_whole: false, ..peek })
     }
 
@@ -194,9 +196,10 @@ impl Peek {
         }))
     }
 
-    fn from_members(text: &str, found: &[(&RawValue, &RawValue)]) -> Result<Self, BodyError> {
-        let open = text.find('{').map_or(0, |open| open + 1);
-        let head = found.first().map_or(open, |(key, _)| offset(text, key).start);
+    /// `body`: in UTF-8.
+    fn from_members(body: &[u8], found: &[Span]) -> Result<Self, BodyError> {
+        let open = body.iter().position(|byte| *byte == b'{').map_or(0, |open| open + 1);
+        let head = found.first().map_or(open, |first| first.key.start);
         let mut peek = Self {
             model: None,
             stream: false,
@@ -210,21 +213,22 @@ impl Peek {
             is_whole: true,
         };
         let mut end = head;
-        for (key, value) in found {
-            let name = decode(text, key)?;
+        for Span { key, value } in found {
+            let text = bytes(body, value);
+            let name = decode(body, key)?;
             match &*name {
-                "model" => peek.model = read_model(text, value)?,
-                "stream" => peek.stream = value.get() == "true",
-                "store" => peek.store = value.get().parse().ok(),
-                "background" => peek.background = value.get() == "true",
-                "conversation" => peek.has_conversation = value.get() != "null",
-                "previous_response_id" => peek.previous_response_id = serde_json::from_str(value.get()).ok(),
+                "model" => peek.model = read_model(body, value)?,
+                "stream" => peek.stream = text == b"true",
+                "store" => peek.store = read(text),
+                "background" => peek.background = text == b"true",
+                "conversation" => peek.has_conversation = text != b"null",
+                "previous_response_id" => peek.previous_response_id = serde_json::from_slice(text).ok(),
                 name if OUTPUT_LIMITS.contains(&name) => {
-                    peek.max_output_tokens = peek.max_output_tokens.max(value.get().parse().ok());
+                    peek.max_output_tokens = peek.max_output_tokens.max(read(text));
                 }
                 _ => {}
             }
-            let (key, value) = (offset(text, key), offset(text, value));
+            let (key, value) = (key.clone(), value.clone());
             let gap = end..key.start;
             end = value.end;
             let decoded = match name {
@@ -355,65 +359,27 @@ fn bytes<'a>(body: &'a [u8], span: &Range<usize>) -> &'a [u8] {
     body.get(span.clone()).unwrap_or_default()
 }
 
-/// Where `part`, which borrows from `text`, stands in it.
-fn offset(text: &str, part: &RawValue) -> Range<usize> {
-    let start = part.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
-    start..start + part.get().len()
-}
-
-fn decode<'a>(text: &str, string: &'a RawValue) -> Result<Cow<'a, str>, BodyError> {
-    let quoted = string.get();
-    let plain = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    if let Some(plain) = plain.filter(|plain| !plain.contains('\\')) {
-        return Ok(Cow::Borrowed(plain));
+/// A string, given with its quotes.
+fn decode<'a>(body: &'a [u8], string: &Range<usize>) -> Result<Cow<'a, str>, BodyError> {
+    let quoted = bytes(body, string);
+    let not_unicode = || BodyError::NotUnicode { at: string.start };
+    match quoted {
+        [b'"', plain @ .., b'"'] if !plain.contains(&b'\\') => {
+            std::str::from_utf8(plain).map(Cow::Borrowed).map_err(|_| not_unicode())
+        }
+        _ => serde_json::from_slice(quoted).map(Cow::Owned).map_err(|_| not_unicode()),
     }
-    let decoded = serde_json::from_str(quoted).map(Cow::Owned);
-    decoded.map_err(|_| BodyError::NotUnicode { at: offset(text, string).start })
 }
 
-fn read_model(text: &str, value: &RawValue) -> Result<Option<String>, BodyError> {
-    match value.get() {
-        "null" => Ok(None),
-        string if string.starts_with('"') => decode(text, value).map(|model| Some(model.into_owned())),
+fn read_model(body: &[u8], value: &Range<usize>) -> Result<Option<String>, BodyError> {
+    match bytes(body, value) {
+        b"null" => Ok(None),
+        [b'"', ..] => decode(body, value).map(|model| Some(model.into_owned())),
         _ => Err(BodyError::ModelNotAString),
     }
 }
 
-/// The members of the object in `text`, as far as it can be read, and how the reading ended.
-fn scan(text: &str) -> (Vec<(&RawValue, &RawValue)>, Result<(), serde_json::Error>) {
-    let mut found = Vec::with_capacity(USUAL_FIELDS);
-    let mut json = serde_json::Deserializer::from_str(text);
-    let ended = Collect(&mut found).deserialize(&mut json).and_then(|()| json.end());
-    (found, ended)
-}
-
-/// Puts members aside while they are read, so that those before an error, or before the end of a prefix, are not lost.
-/// `RawValue` skips a value without recursion and without building anything: 10 MiB take 1.6 ms in Wasm where they are one
-/// image, 8 ms where they are short messages. A scanner of our own that checks nothing (memchr) took 1.9 and 4.5 ms.
-struct Collect<'a, 'de>(&'a mut Vec<(&'de RawValue, &'de RawValue)>);
-
-impl<'de> DeserializeSeed<'de> for Collect<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Collect<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(member) = map.next_entry()? {
-            self.0.push(member);
-            if self.0.len() > MAX_FIELDS {
-                return Err(A::Error::custom("too many fields"));
-            }
-        }
-        Ok(())
-    }
+/// A number or a truth value; `None` where it is none of that type.
+fn read<T: FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }

@@ -10,6 +10,8 @@ pub mod multipart;
 pub mod operation;
 pub mod path;
 pub mod percent;
+pub mod plain;
 pub mod query;
+pub mod scan;
 pub mod splice;
 pub mod stored;

@@ -10,14 +10,14 @@ const DOCS = join(root, "docs/benchmarks.md");
 
 const USAGE = `Measures the built Worker on plain workerd, with a stub upstream, beside two minimal Workers in JavaScript.
 
-npm run bench                                about eight minutes
+npm run bench                                about ten minutes
 npm run bench -- --quick                     one: enough to see whether a change did something
 npm run bench -- --only json-8,stream        some experiments, by the beginnings of their names
 npm run bench:peers                          beside LiteLLM and Portkey, which it installs on first use
 
   --only NAMES   experiments, by the beginnings of their names
-  --rounds N     how often each candidate has its turn (default 3)
-  --seconds N    how long a turn is, after a warm-up (default 3)
+  --rounds N     how often each candidate has its turn (default 5)
+  --seconds N    how long a turn is, after a warm-up (default 2)
   --quick        1 round of 1 second, and fewer requests
   --publish      writes the figures into docs/benchmarks.md too
   --list         the experiments and their candidates
@@ -43,8 +43,8 @@ main(async () => {
   if (values.help) return void process.stdout.write(USAGE);
   await ensurePackages();
   await restartOnOwnNode("bench/main.mjs");
-  const rounds = positive("--rounds", values.rounds ?? (values.quick ? "1" : "3"));
-  const seconds = positive("--seconds", values.seconds ?? (values.quick ? "1" : "3"));
+  const rounds = positive("--rounds", values.rounds ?? (values.quick ? "1" : "5"));
+  const seconds = positive("--seconds", values.seconds ?? (values.quick ? "1" : "2"));
   const { experiments } = await import(values.peers ? "./experiments/peers.mjs" : "./experiments/all.mjs");
   const chosen = choose(experiments, values.only);
   if (values.list) return void process.stdout.write(listed(chosen));

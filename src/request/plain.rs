@@ -11,6 +11,7 @@ pub const TOP: u64 = ONES << 7;
 
 /// How many bytes of `text` come before the first quote, backslash or control character; `None` where there is none of them. All bytes up to
 /// there, and some beyond, are added to `seen`, as numbers one over the other: if none of [`TOP`] is set in it, they are ASCII.
+// As a call it cost a fifth more in Wasm where strings are short.
 #[inline]
 pub fn plain(text: &[u8], seen: &mut u64) -> Option<usize> {
     let (words, _) = text.as_chunks::<8>();

@@ -1,10 +1,10 @@
 // `npm run bench`: what the gateway costs, beside the least that a Worker can do. `npm run bench:peers`: beside what one would take
-// otherwise. Needs a built Worker; docs/benchmarks.md says how to read the figures.
+// otherwise. docs/benchmarks.md says how to read the figures.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ensureLoadTool, ensurePackages, main, restartOnOwnNode, root, say } from "../scripts/setup.mjs";
+import { ensureLoadTool, ensurePackages, main, restartOnOwnNode, root, run, say } from "../scripts/setup.mjs";
 
 const DOCS = join(root, "docs/benchmarks.md");
 
@@ -23,7 +23,7 @@ npm run bench:peers                          beside LiteLLM and Portkey, which i
   --list         the experiments and their candidates
   --help         this text
 
-Build the Worker first: node scripts/build.mjs. Raw figures and a table in Markdown go to bench/results. Missing a bar is no error; a wrong
+Builds the Worker first. Raw figures and a table in Markdown go to bench/results. Missing a bar is no error; a wrong
 answer is, and so is a request that fails.
 `;
 
@@ -49,8 +49,8 @@ main(async () => {
   const chosen = choose(experiments, values.only);
   if (values.list) return void process.stdout.write(listed(chosen));
 
-  if (!existsSync(join(root, "build/index.js")))
-    throw new Error("no Worker in build: build it with `node scripts/build.mjs`");
+  say("building the Worker as it is deployed");
+  await run(process.execPath, ["scripts/build.mjs"]);
   const { version: load } = await ensureLoadTool();
   if (values.peers) await (await import("./peers/install.mjs")).ensurePeers();
   await measure(chosen, { values, rounds, seconds, load });
@@ -59,7 +59,7 @@ main(async () => {
 });
 
 async function measure(chosen, { values, rounds, seconds, load }) {
-  const [{ leaveGatewayCore }, { machine }, { run }, { judge, summarise }, tables] = await Promise.all(
+  const [{ leaveGatewayCore }, { machine }, { run: measureAll }, { judge, summarise }, tables] = await Promise.all(
     ["placement", "machine", "run", "report", "tables"].map((name) => import(`./${name}.mjs`)),
   );
   const isPlaced = leaveGatewayCore();
@@ -77,7 +77,7 @@ async function measure(chosen, { values, rounds, seconds, load }) {
       if (summary.note) process.stdout.write(`${summary.note}\n\n`);
     },
   };
-  const measured = await run(chosen, { rounds, seconds, warmUpSeconds: 1, isQuick: values.quick, told });
+  const measured = await measureAll(chosen, { rounds, seconds, warmUpSeconds: 1, isQuick: values.quick, told });
 
   const summaries = chosen.map((experiment) => summarise(experiment, measured[experiment.name]));
   const judged = judge(measured);

@@ -1,15 +1,15 @@
 // Runs a Worker on plain `workerd serve`, as it runs in production but for the network: no development server, no inspector, no
 // logging of requests. Compatibility date and flags are those of wrangler.toml, for each Worker alike.
 
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, sep } from "node:path";
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { modulesBelow, platform } from "../scripts/worker.mjs";
 import { remove, start, stop, temporaryFolder } from "./own.mjs";
 import { onGatewayCore } from "./placement.mjs";
 
 const BENCH = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(BENCH);
-const MODULE_KINDS = { ".js": "esModule", ".mjs": "esModule", ".wasm": "wasm" };
 const STARTS_WITHIN_MS = 20_000;
 
 /** The program itself: the npm package's own command is a Node script around it. */
@@ -79,7 +79,7 @@ function config(folder, { main, folder: hasFolder = false, vars = {}, routes }) 
   const first = relative(dirname(main), main);
   const modules = [first, ...files.filter((file) => file !== first)].map((file) => {
     cpSync(join(dirname(main), file), join(folder, "worker", file));
-    const kind = MODULE_KINDS[/\.\w+$/.exec(file)[0]];
+    const kind = file.endsWith(".wasm") ? "wasm" : "esModule";
     return `(name = ${text(file)}, ${kind} = embed ${text(`worker/${file}`)})`;
   });
   const bindings = Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
@@ -105,7 +105,7 @@ function config(folder, { main, folder: hasFolder = false, vars = {}, routes }) 
     kv = `
 const kv :Workerd.Worker = (
   modules = [(name = "kv.js", esModule = embed "kv.js")],
-  bindings = [(name = "DOCUMENT", text = embed "routes.json")],${platform()}
+  bindings = [(name = "DOCUMENT", text = embed "routes.json")],${deployed()}
 );
 `;
   }
@@ -118,26 +118,15 @@ const config :Workerd.Config = (
 
 const main :Workerd.Worker = (
   modules = ${list(modules)},
-  bindings = ${list(bindings)},${objects}${platform()}
+  bindings = ${list(bindings)},${objects}${deployed()}
 );
 ${kv}`;
 }
 
-/** Compatibility date and flags, as they are deployed. */
-function platform() {
-  const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
-  const date = /^compatibility_date\s*=\s*"(.+?)"/m.exec(toml)[1];
-  const flags = [...(/^compatibility_flags\s*=\s*\[(.*?)\]/ms.exec(toml)?.[1] ?? "").matchAll(/"(.+?)"/g)].map(
-    ([, flag]) => flag,
-  );
+/** What each Worker here is run with. */
+function deployed() {
+  const { compatibilityDate, compatibilityFlags } = platform();
   return `
-  compatibilityDate = ${text(date)},
-  compatibilityFlags = [${flags.map(text).join(", ")}],`;
-}
-
-function modulesBelow(folder) {
-  if (!existsSync(folder)) throw new Error(`no Worker in ${folder}: build it with \`node scripts/build.mjs\``);
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && MODULE_KINDS[/\.\w+$/.exec(entry.name)?.[0]])
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, "/"));
+  compatibilityDate = ${text(compatibilityDate)},
+  compatibilityFlags = [${compatibilityFlags.map(text).join(", ")}],`;
 }

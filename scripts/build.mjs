@@ -5,7 +5,7 @@
 
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bin, ensureAll, main, root, run, wasmBindgen } from "./setup.mjs";
+import { bin, ensureAll, main, root, run, triple, wasmBindgen } from "./setup.mjs";
 
 // What rustc emits for wasm32 and wasm-bindgen adds. Not all that the optimiser knows: workerd may not know it yet.
 const features = [
@@ -22,7 +22,6 @@ main(async () => {
   await ensureAll();
   const isDev = process.argv.includes("--dev");
   const profile = isDev ? "debug" : "release";
-  const triple = "wasm32-unknown-unknown";
   const edge = join(root, "src", "edge");
   const parts = join(root, "target", "worker");
   const build = join(root, "build");

@@ -8,6 +8,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+/** What the Worker is compiled for. */
+export const triple = "wasm32-unknown-unknown";
 export const bin = (name) => join(root, "node_modules", ".bin", name);
 
 // The command line of wasm-bindgen must be of the very version of the crate in Cargo.toml.
@@ -53,11 +55,10 @@ export async function ensureRust() {
   if (spawnSync("cargo", ["--version"], { cwd: root }).status !== 0) {
     throw new Error("Rust is missing. Install it with rustup (https://rustup.rs), then run this again.");
   }
-  const target = "wasm32-unknown-unknown";
   const targets = spawnSync("rustup", ["target", "list", "--installed"], { cwd: root, encoding: "utf8" });
-  if (targets.status === 0 && !targets.stdout.split("\n").includes(target)) {
-    say(`adding the Rust target ${target}`);
-    await run("rustup", ["target", "add", target]);
+  if (targets.status === 0 && !targets.stdout.split("\n").includes(triple)) {
+    say(`adding the Rust target ${triple}`);
+    await run("rustup", ["target", "add", triple]);
   }
   for (const each of tools) await ensureTool(each);
 }

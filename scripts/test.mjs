@@ -3,9 +3,9 @@
 //   npm test                 all of it
 //   npm test -- lint rust    some of it, by name
 
-import { main, bin, ensureAll, quiet, restartOnOwnNode, run, say } from "./setup.mjs";
+import { main, bin, ensureAll, quiet, restartOnOwnNode, run, say, triple } from "./setup.mjs";
 
-const wasm = ["--target", "wasm32-unknown-unknown"];
+const wasm = ["--target", triple];
 
 /** Each step: a name, what it proves, and its commands. */
 const steps = [

@@ -1,9 +1,10 @@
 // Runs the built Worker in workerd, through Miniflare, with a KV namespace and Durable Objects of its own.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, sep } from "node:path";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { modulesBelow, platform } from "../../scripts/worker.mjs";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const ROUTES_KEY = "routes";
@@ -99,30 +100,13 @@ export async function withGateway(options, use) {
   }
 }
 
-// Compatibility date and flags, as they are deployed.
-function platform() {
-  const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
-  const flags = /^compatibility_flags\s*=\s*\[(.*?)\]/ms.exec(toml)?.[1] ?? "";
-  return {
-    compatibilityDate: /^compatibility_date\s*=\s*"(.+?)"/m.exec(toml)[1],
-    compatibilityFlags: [...flags.matchAll(/"(.+?)"/g)].map(([, flag]) => flag),
-  };
-}
-
-const MODULE_TYPES = { ".js": "esm", ".mjs": "esm", ".wasm": "wasm" };
-
 function worker(build, between) {
-  if (!existsSync(join(build, "index.js"))) throw new Error(`no Worker in ${build}: build it with \`node scripts/build.mjs\``);
   const modules = {};
-  for (const entry of readdirSync(build, { recursive: true, withFileTypes: true })) {
-    const type = MODULE_TYPES[/\.\w+$/.exec(entry.name)?.[0]];
-    if (!entry.isFile() || !type) continue;
-    const path = join(entry.parentPath, entry.name);
-    const contents = readFileSync(path);
-    modules[relative(build, path).replaceAll(sep, "/")] = {
-      type,
-      contents: type === "wasm" ? new Uint8Array(contents) : contents.toString(),
-    };
+  for (const path of modulesBelow(build)) {
+    const contents = readFileSync(join(build, path));
+    modules[path] = path.endsWith(".wasm")
+      ? { type: "wasm", contents: new Uint8Array(contents) }
+      : { type: "esm", contents: contents.toString() };
   }
   if (!between) return { mainModule: "index.js", modules };
   for (const name of ["boundary.js", "between.js"]) {

@@ -27,8 +27,8 @@ use crate::upstream::{self, headers};
 
 /// Most of a JSON answer that is held, to see that it is whole: any text, and few images. It lies in memory twice.
 const JSON_BYTES: usize = 1024 * 1024;
-/// Largest read of a stream before its commit point: its first event is what matters.
-const READ_BYTES: u32 = 4 * 1024;
+/// Largest read of a stream that is committed to with its first token: its first event is what matters.
+const FIRST_READ_BYTES: u32 = 4 * 1024;
 /// Most of an upstream's error body that is read…
 const ERROR_BODY_BYTES: usize = 64 * 1024;
 /// …and how long: the status has decided already, and another deployment is waiting.
@@ -256,15 +256,16 @@ async fn hold(
     until: Commit,
     call: Underway,
 ) -> Result<Content, Failure> {
-    let (rest, observer) = if until == Commit::Complete {
+    let (rest, observer, most) = if until == Commit::Complete {
         let reader = flow::reader(&rest);
-        (rest, reader)
+        (rest, reader, flow::READ_BYTES)
     } else {
-        flow::branches(&rest)
+        let (rest, observer) = flow::branches(&rest);
+        (rest, observer, FIRST_READ_BYTES)
     };
     let mut phase = Phase::FirstToken;
     loop {
-        let read = js::read_gathered(&observer, READ_BYTES);
+        let read = js::read_gathered(&observer, most);
         let piece = in_time(call.limits, phase, read).await?.map_err(|error| broken(&error))?;
         let verdict = match &piece {
             Some(bytes) => start.push(bytes),

@@ -30,8 +30,8 @@ use crate::time::Millis;
 
 /// How often the observer looks at a flowing stream.
 const LOOK_MS: Millis = 1_000;
-/// Largest read of the observer. Each open stream has one such buffer.
-const READ_BYTES: u32 = 32 * 1024;
+/// Largest read of what is long. Each open stream has one such buffer.
+pub const READ_BYTES: u32 = 32 * 1024;
 /// Streams are observed up to this length: far beyond any text, and a share of an isolate's memory that a slow client may hold.
 const OBSERVED_BYTES: usize = 8 * 1024 * 1024;
 /// How long to wait for a pipe to end whose source was just cut off. It waits for its client, who may not read.
@@ -111,14 +111,14 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream, output_tokens: &mu
     let mut seen_bytes = held.len();
     let mut looking = None;
     // What it has just seen, it need not look at again.
-    let mut has_gathered_more = held.is_empty();
+    let mut is_abreast = !held.is_empty();
     let piped = loop {
-        let limit = limits.of(Phase::Flowing, clock::now());
-        let pause_ms = LOOK_MS.min(limit.at.saturating_sub(clock::now()) / 4);
-        let pause = clock::sleep(if has_gathered_more { 0 } else { pause_ms });
-        match select(pipe, Box::pin(pause)).await {
-            Either::Left((piped, _)) => break piped,
-            Either::Right(((), still_piping)) => pipe = still_piping,
+        if is_abreast {
+            let left_ms = limits.of(Phase::Flowing, clock::now()).at.saturating_sub(clock::now());
+            match select(pipe, Box::pin(clock::sleep(LOOK_MS.min(left_ms / 4)))).await {
+                Either::Left((piped, _)) => break piped,
+                Either::Right(((), still_piping)) => pipe = still_piping,
+            }
         }
         let limit = limits.of(Phase::Flowing, clock::now());
         // A stream that always has something to read never lets the clock below win.
@@ -144,7 +144,7 @@ async fn carry_to_the_end(flow: Flow, client: WritableStream, output_tokens: &mu
                     drop(observer.cancel());
                     return unobserved(still_piping, calls, &client, protocol, limits.total()).await;
                 }
-                has_gathered_more = bytes.len() >= READ_BYTES as usize;
+                is_abreast = bytes.len() < READ_BYTES as usize;
                 pipe = still_piping;
             }
         }

@@ -150,10 +150,13 @@ pub async fn receive(
     if node.reads_place && !graph.reads.place {
         facts.place = arrival.place(hint);
     }
-    let connection = arrival.header("connection").unwrap_or_default();
-    let is_listed = |name: &str| headers::forwarded(name) && headers::is_listed(connection, name);
-    for (name, _) in arrival.headers.iter().filter(|(name, _)| !connection.is_empty() && is_listed(name)) {
-        arrival.exchange.withhold(name);
+    if let Some(connection) = arrival.header("connection") {
+        let stays = |name: &str| headers::forwarded(name) && headers::is_listed(connection, name);
+        arrival
+            .headers
+            .iter()
+            .filter(|(name, _)| stays(name))
+            .for_each(|(name, _)| arrival.exchange.withhold(name));
     }
     let inbound = Inbound {
         facts: Rc::new(facts),

@@ -16,6 +16,7 @@ const features = [
   "multivalue",
   "reference-types",
   "exception-handling",
+  "simd",
 ];
 
 main(async () => {

@@ -15,6 +15,7 @@
 //! - [`upstream`]: how each provider wants to be called;
 //! - [`stream`]: server-sent events: when an answer may start to flow, and whether it ended well;
 //! - [`reply`]: what the client gets: headers, errors, the list of models;
+//! - `needle`: members of JSON that are looked for in bytes;
 //! - `simulation`: all of it on a virtual clock, with many isolates, regions and bad weather; never in the Worker;
 //! - `edge`: the Worker, which only obeys the rest. It exists on wasm32 alone, and alone sees the platform.
 
@@ -25,6 +26,7 @@ mod edge;
 pub mod headers;
 pub mod health;
 mod map;
+mod needle;
 pub mod reply;
 pub mod request;
 pub mod rng;

@@ -84,21 +84,6 @@ pub fn is_error(value: &Value) -> bool {
     }
 }
 
-/// Whether `json` has the quoted `key` with a value other than `null`, at any depth. It looks at bytes only: `true` may be
-/// wrong, `false` is right unless the key is written with escapes, which no upstream does.
-pub fn has_value(json: &[u8], key: &str) -> bool {
-    values_of(json, key).any(|value| !value.starts_with(b"null"))
-}
-
-/// What follows each quoted `key` of `json`, at any depth, from its value on. It looks at bytes only, as [`has_value`] does. In
-/// the texts of an answer no key is found, for a quote within a text is escaped.
-pub fn values_of<'a>(json: &'a [u8], key: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    memmem::find_iter(json, key).filter_map(|at| {
-        let after = json.get(at + key.len()..)?.trim_ascii_start();
-        Some(after.strip_prefix(b":")?.trim_ascii_start())
-    })
-}
-
 /// Headers by which an answer shows that it came from an upstream and not from a proxy before it.
 const REQUEST_ID_HEADERS: [&str; 4] =
     ["x-request-id", "apim-request-id", "x-ms-request-id", "x-ms-client-request-id"];

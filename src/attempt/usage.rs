@@ -1,15 +1,14 @@
 //! How many tokens an answer says that it has.
 
-use memchr::memmem;
+use crate::needle::Needle;
 
 /// The names of the output's size: of chat completions and completions, and of responses.
-const NAMES: [&[u8]; 2] = [b"\"completion_tokens\":", b"\"output_tokens\":"];
+static NAMES: [Needle; 2] = [Needle::of("\"completion_tokens\""), Needle::of("\"output_tokens\"")];
 
 /// The tokens of the output, where the text has a `usage` that tells. The last one counts: what the model wrote stands before.
 pub fn output_tokens(json: &[u8]) -> Option<u64> {
     NAMES.iter().find_map(|name| {
-        let at = memmem::rfind(json, name)?;
-        let digits = json.get(at + name.len()..)?.trim_ascii_start();
+        let digits = name.values_in(json).last()?;
         let end = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
         std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
     })

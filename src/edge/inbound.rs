@@ -7,8 +7,8 @@ use super::body::{Body, Reading};
 use super::host::Exchange;
 use super::isolate::{self, Routes};
 use super::minted;
-use crate::attempt::classify::values_of;
 use crate::map;
+use crate::needle::Needle;
 use crate::reply::error::ClientError;
 use crate::request::facts::{self, Facts, Place};
 use crate::request::minted::ids_named_in;
@@ -19,6 +19,9 @@ use crate::rng::{Rng, SplitMix64};
 use crate::routes::graph::{Client, Node};
 use crate::time::Millis;
 use crate::upstream::{Call, headers};
+
+/// Says in a body that is passed on as it is that the answer is to be a stream.
+static STREAM: Needle = Needle::of("\"stream\"");
 
 /// A request on its way through.
 pub struct Inbound {
@@ -104,7 +107,7 @@ pub async fn receive(
     let query = query::parse(&arrival.query);
     let plays_again = stored.is_some() && query.get("stream").is_some_and(|stream| stream == "true");
     let told = if stored.is_some() && content_type.contains("json") { body.known_bytes() } else { &[] };
-    let runs = values_of(told, "\"stream\"").any(|value| value.starts_with(b"true"));
+    let runs = STREAM.values_in(told).any(|value| value.starts_with(b"true"));
     let previous_response_id = json.and_then(|peek| peek.previous_response_id.clone());
     let minted_by = stored
         .as_ref()

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::stored::is_id;
-use crate::attempt::classify::values_of;
+use crate::needle::Needle;
 use crate::rng::stable_hash;
 use crate::routes::graph::{Deployment, Graph};
 
@@ -19,10 +19,16 @@ pub const MOST: usize = 4096;
 pub const RESPONSE: &str = "resp";
 
 /// Members by which an answer tells what its account has: itself, the first object of a list, and the results of a batch.
-const TOLD: [&str; 3] = ["\"id\"", "\"output_file_id\"", "\"error_file_id\""];
+static TOLD: [Needle; 3] =
+    [Needle::of("\"id\""), Needle::of("\"output_file_id\""), Needle::of("\"error_file_id\"")];
 
 /// Members by which a request that makes an object names another one, of the same account.
-const NAMED: [&str; 4] = ["\"input_file_id\"", "\"training_file\"", "\"file_id\"", "\"file_ids\""];
+static NAMED: [Needle; 4] = [
+    Needle::of("\"input_file_id\""),
+    Needle::of("\"training_file\""),
+    Needle::of("\"file_id\""),
+    Needle::of("\"file_ids\""),
+];
 
 /// Who minted which object.
 #[derive(Debug, Default)]
@@ -64,17 +70,17 @@ impl Minted {
 /// The ids that an answer tells, by its first bytes: a JSON body, or a stream that begins with `response.created`. Of each member
 /// the first that begins with `prefix`.
 pub fn ids_in<'a>(answer: &'a [u8], prefix: &'a str) -> impl Iterator<Item = &'a str> {
-    TOLD.into_iter().filter_map(move |member| first_id(answer, member, prefix))
+    TOLD.iter().filter_map(move |member| first_id(answer, member, prefix))
 }
 
 /// The ids that a JSON body names.
 pub fn ids_named_in(body: &[u8]) -> impl Iterator<Item = &str> {
-    NAMED.into_iter().filter_map(move |member| first_id(body, member, ""))
+    NAMED.iter().filter_map(move |member| first_id(body, member, ""))
 }
 
 /// The first id that is the value of `member`, or the first of a list there.
-fn first_id<'a>(json: &'a [u8], member: &'a str, prefix: &str) -> Option<&'a str> {
-    values_of(json, member).find_map(|value| {
+fn first_id<'a>(json: &'a [u8], member: &'a Needle, prefix: &str) -> Option<&'a str> {
+    member.values_in(json).find_map(|value| {
         let value = value.strip_prefix(b"[").unwrap_or(value).trim_ascii_start().strip_prefix(b"\"")?;
         let end = value.iter().position(|byte| *byte == b'"')?;
         let id = str::from_utf8(value.get(..end)?).ok()?;

@@ -7,10 +7,13 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::attempt::classify::{has_value, values_of};
+use crate::needle::Needle;
 
 /// So many choices are told apart: the most that OpenAI's `n` asks for.
 const MOST: u32 = u128::BITS;
+
+static INDEX: Needle = Needle::of("\"index\"");
+static FINISH_REASON: Needle = Needle::of("\"finish_reason\"");
 
 /// The choices of one stream, a bit for each index.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,12 +54,12 @@ impl Choices {
 
     /// Whether reading a chunk may change anything. A yes may be wrong, for calls of tools are numbered by an `index` too.
     fn may_learn_from(&self, data: &[u8]) -> bool {
-        let mut indices = values_of(data, "\"index\"").map(leading_number).peekable();
+        let mut indices = INDEX.values_in(data).map(leading_number).peekable();
         let is_new = match indices.peek() {
             Some(_) => indices.any(|index| index.is_none_or(|index| !self.knows(index))),
             None => !self.knows(0),
         };
-        is_new || has_value(data, "\"finish_reason\"")
+        is_new || FINISH_REASON.has_value_in(data)
     }
 
     fn knows(&self, index: u64) -> bool {

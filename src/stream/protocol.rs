@@ -7,12 +7,12 @@
 //!
 //! In all of them an error may come as an event of a stream whose status was 200.
 
-use memchr::memmem;
 use serde_json::{Map, Value, json};
 
 use super::sse::Event;
-use crate::attempt::classify::{classify_event_error, has_value, is_error};
+use crate::attempt::classify::{classify_event_error, is_error};
 use crate::attempt::failure::Failure;
+use crate::needle::Needle;
 use crate::request::operation::Operation;
 
 /// Which language a stream speaks.
@@ -102,34 +102,46 @@ impl Protocol {
     /// is cheap. A yes may be wrong, for the text of an answer can say anything; a no is right, unless an upstream were to
     /// write ASCII letters of its keys as escapes.
     pub fn may_end(self, event: &Event<'_>) -> bool {
-        let mentions = |text: &str| memmem::find(event.data, text.as_bytes()).is_some();
         if event.oversized || event.name == b"error" || event.data.starts_with(b"[DONE]") {
             return true;
         }
         match self {
-            Self::Chat => mentions("\"error\""),
+            Self::Chat => ERROR.is_in(event.data),
             Self::Responses if is_response_event(event.name) => {
                 matches!(event.name, b"response.completed" | b"response.incomplete" | b"response.failed")
-                    || has_value(event.data, "\"error\"")
+                    || ERROR.has_value_in(event.data)
             }
             Self::Responses => {
-                ["\"response.completed\"", "\"response.incomplete\"", "\"response.failed\"", "\"error\""]
-                    .into_iter()
-                    .any(mentions)
+                ERROR.is_in(event.data) || LAST_RESPONSE_EVENTS.iter().any(|name| name.is_in(event.data))
             }
             Self::Other => {
-                is_completion(event.name) || mentions("\"error\"") || COMPLETIONS.into_iter().any(mentions)
+                is_completion(event.name)
+                    || ERROR.is_in(event.data)
+                    || COMPLETIONS.iter().any(|name| name.is_in(event.data))
             }
         }
     }
 }
 
+static ERROR: Needle = Needle::of("\"error\"");
+
+/// The last events of responses.
+static LAST_RESPONSE_EVENTS: [Needle; 3] = [
+    Needle::of("\"response.completed\""),
+    Needle::of("\"response.incomplete\""),
+    Needle::of("\"response.failed\""),
+];
+
 /// The last events of streams that have no last word: each completes an image, a transcript, or the speech.
-const COMPLETIONS: [&str; 4] =
-    ["image_generation.completed", "image_edit.completed", "transcript.text.done", "speech.audio.done"];
+static COMPLETIONS: [Needle; 4] = [
+    Needle::of("\"image_generation.completed\""),
+    Needle::of("\"image_edit.completed\""),
+    Needle::of("\"transcript.text.done\""),
+    Needle::of("\"speech.audio.done\""),
+];
 
 fn is_completion(kind: &[u8]) -> bool {
-    COMPLETIONS.iter().any(|completion| completion.as_bytes() == kind)
+    COMPLETIONS.iter().any(|completion| completion.is_for(kind))
 }
 
 /// Whether the name of an event says all: some servers leave it out, and then the data's `type` says the same.

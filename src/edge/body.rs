@@ -84,7 +84,8 @@ impl Body {
             |error: JsValue| ClientError::InvalidJson(format!("The body broke off: {}", js::text_of(&error)));
         let is_long = length.is_none_or(|length| length > limit);
         let Some(stream) = (if is_long { exchange.request().body() } else { None }) else {
-            let told = Wait::begin(|wait| exchange.read(wait)).await.map_err(broken)?;
+            let length = u32::try_from(length.unwrap_or_default()).unwrap_or(u32::MAX);
+            let told = Wait::begin(|wait| exchange.read(length, wait)).await.map_err(broken)?;
             return Self::keep(if let Told::Body(bytes) = told { bytes } else { Vec::new() }, reading);
         };
         let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();

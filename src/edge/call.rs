@@ -38,8 +38,10 @@ const ERROR_BODY_MS: Millis = 1_000;
 pub struct Committed {
     /// The upstream's status, 2xx.
     pub status: u16,
-    /// The call: it has the headers for the client.
+    /// The call: it has the headers.
     pub call: host::Call,
+    /// The names of those that may not reach the client.
+    pub withheld: String,
     /// What to send.
     pub body: Content,
 }
@@ -181,13 +183,13 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
         }
     };
     minted::learn(inbound, &dispatch.deployment, body.first_bytes());
-    Ok(Committed { status, call: handle, body })
+    Ok(Committed { status, call: handle, withheld: headers::not_returned(&headers), body })
 }
 
 async fn send(inbound: &Inbound, dispatch: &Dispatch, call: &host::Call) -> Result<task::Answer, Failure> {
     let deployment = &dispatch.deployment;
     let outgoing = upstream::prepare(deployment, &inbound.call(dispatch.number));
-    let mut text = format!("{}\n{}\n", outgoing.url, inbound.facts.method);
+    let mut text = format!("{}\n{}\n{}\n", outgoing.url, inbound.facts.method, inbound.withheld);
     let own = outgoing.headers.iter().map(|(name, value)| (*name, value.as_str()));
     let json = inbound.becomes_json.then_some(("content-type", "application/json"));
     for (name, value) in json.into_iter().chain(own) {

@@ -8,27 +8,8 @@
 // It is bundled with the code that wasm-bindgen generates, and with `instance.js`. The instance takes some of these functions before
 // this module has run: so they are declarations.
 
-import { answered, failed, goesOn, mayReturn, rang, received, told } from "./instance.js";
-
-/** Names of which a verdict is remembered. Clients and upstreams use a few dozen; what somebody makes up must not fill the memory. */
-const MOST_NAMES = 1000;
-
-/** Remembers what Wasm says of a header's name. */
-function remembered(verdict) {
-  const known = new Map();
-  return (name) => {
-    let is = known.get(name);
-    if (is === undefined) {
-      if (known.size >= MOST_NAMES) known.clear();
-      is = verdict(name);
-      known.set(name, is);
-    }
-    return is;
-  };
-}
-
-const isForwarded = remembered(goesOn);
-const isReturned = remembered(mayReturn);
+import { edited, read } from "./kept.js";
+import { answered, failed, rang, received, told } from "./instance.js";
 
 /** Tells the end of a promise. */
 export function settle(promise, wait) {
@@ -49,7 +30,6 @@ export function disarm(timer) {
 /** A request that has arrived, and who waits for its answer. */
 export class Exchange {
   #answer;
-  #withheld = [];
   #bytes;
 
   constructor(request, env, context, answer) {
@@ -61,20 +41,15 @@ export class Exchange {
 
   /** Method, URL and headers, as one text. */
   head() {
-    let text = `${this.request.method}\n${this.request.url}\n`;
-    this.request.headers.forEach((value, name) => {
-      text += `${name}\n${value}\n`;
-      if (!isForwarded(name)) this.#withheld.push(name);
-    });
-    return text;
+    return `${this.request.method}\n${this.request.url}\n${textOf(this.request.headers)}`;
   }
 
-  /** Reads the body to its end. */
-  read(wait) {
-    this.request.arrayBuffer().then(
-      (buffer) => {
-        this.#bytes = new Uint8Array(buffer);
-        this.tell(received, wait, this.#bytes);
+  /** Reads the body, of so many bytes, to its end. */
+  read(length, wait) {
+    read(this.request, length).then(
+      (bytes) => {
+        this.#bytes = bytes;
+        this.tell(received, wait, bytes);
       },
       (error) => this.tell(failed, wait, error),
     );
@@ -94,36 +69,13 @@ export class Exchange {
     this.#bytes = bytes.slice();
   }
 
-  /** One more header of the request that stays here. */
-  withhold(name) {
-    this.#withheld.push(name);
-  }
-
   answer(response) {
     this.#answer(response);
   }
 
-  /** The headers that go on to an upstream, those in `text` over them. */
-  headers(text) {
-    const headers = new Headers(this.request.headers);
-    for (const name of this.#withheld) headers.delete(name);
-    lay(headers, text);
-    return headers;
-  }
-
-  /** The body: as it came, or in pieces: three numbers each, 0 for what came and 1 for `inserted`, and where the piece begins and ends. */
-  body(pieces, inserted) {
-    if (pieces.length === 0) return this.#bytes;
-    let length = 0;
-    for (let at = 0; at < pieces.length; at += 3) length += pieces[at + 2] - pieces[at + 1];
-    const body = new Uint8Array(length);
-    let end = 0;
-    for (let at = 0; at < pieces.length; at += 3) {
-      const piece = (pieces[at] === 0 ? this.#bytes : inserted).subarray(pieces[at + 1], pieces[at + 2]);
-      body.set(piece, end);
-      end += piece.length;
-    }
-    return body;
+  /** Calls `send` with the body, edited (`kept.js`). */
+  edited(pieces, inserted, send) {
+    return edited(this.#bytes, pieces, inserted, send);
   }
 }
 
@@ -132,7 +84,6 @@ export class Call {
   #exchange;
   #controller = new AbortController();
   #response;
-  #withheld = [];
   #body = null;
 
   constructor(exchange) {
@@ -140,19 +91,17 @@ export class Call {
   }
 
   /**
-   * Sends a request, and tells the answer. `text`: URL, method and headers. `stream`: the body, where it is none of the exchange's. JSON
-   * that says that it is not longer than `most` bytes is read at once.
+   * Sends a request, and tells the answer. `text`: URL, method, and what is done to the headers (`changed`). `stream`: the body, where it
+   * is none of the exchange's. JSON that says that it is not longer than `most` bytes is read at once.
    */
   send(text, pieces, inserted, stream, most, wait) {
-    const [url, method] = text.split("\n", 2);
-    const init = {
-      method,
-      headers: this.#exchange.headers(text.slice(url.length + method.length + 2)),
-      body: stream === undefined ? this.#exchange.body(pieces, inserted) : stream,
-      redirect: "manual",
-      signal: this.#controller.signal,
-    };
-    fetch(url, init).then(
+    const parts = text.split("\n");
+    const [url, method] = parts;
+    const headers = changed(new Headers(this.#exchange.request.headers), parts, 2);
+    const { signal } = this.#controller;
+    const send = (body) => fetch(url, { method, headers, body, redirect: "manual", signal });
+    const sent = stream === undefined ? this.#exchange.edited(pieces, inserted, send) : send(stream);
+    sent.then(
       (response) => this.#answered(response, most, wait),
       (error) => this.#exchange.tell(failed, wait, error),
     );
@@ -160,11 +109,7 @@ export class Call {
 
   #answered(response, most, wait) {
     this.#response = response;
-    let text = "";
-    response.headers.forEach((value, name) => {
-      text += `${name}\n${value}\n`;
-      if (!isReturned(name)) this.#withheld.push(name);
-    });
+    const text = textOf(response.headers);
     if (!isShort(response, most)) return this.#exchange.tell(answered, wait, response.status, text, undefined);
     response.arrayBuffer().then(
       (buffer) => {
@@ -185,12 +130,11 @@ export class Call {
     return this.#response.body;
   }
 
-  /** The response for the client, with `own` headers: with another body, or with what was read at once. */
-  pass(own, body) {
+  /** The response for the client: with another body, or with what was read at once. `text`: what is done to the headers. */
+  pass(text, body) {
     const { status, headers } = this.#response;
     const response = new Response(body ?? this.#body, { status, headers });
-    for (const name of this.#withheld) response.headers.delete(name);
-    lay(response.headers, own);
+    changed(response.headers, text.split("\n"), 0);
     return response;
   }
 
@@ -211,21 +155,35 @@ function isShort({ ok, headers }, most) {
   );
 }
 
-/** Lays the headers in a text over others. Where HTTP does not allow one, it is left out. */
-function lay(headers, text) {
-  const parts = text.split("\n");
-  for (let at = 0; at + 1 < parts.length; at += 2) {
+function textOf(headers) {
+  let text = "";
+  headers.forEach((value, name) => {
+    text += `${name}\n${value}\n`;
+  });
+  return text;
+}
+
+/** Takes those headers out that the part at `at` names, and lays those in the parts behind it over what is left. */
+function changed(headers, parts, at) {
+  for (const name of parts[at].split(",")) if (name !== "") headers.delete(name);
+  return laid(headers, parts, at + 1);
+}
+
+/** Lays headers over others: name, value, name, value, …, from `at` on. Where HTTP does not allow one, it is left out. */
+function laid(headers, parts, at) {
+  for (; at + 1 < parts.length; at += 2) {
     try {
       headers.set(parts[at], parts[at + 1]);
     } catch {
       // No header.
     }
   }
+  return headers;
 }
 
 /** A response of our own. */
 export function response(status, text, body) {
   const response = new Response(body, { status });
-  lay(response.headers, text);
+  laid(response.headers, text.split("\n"), 0);
   return response;
 }

@@ -1,5 +1,5 @@
 //! What the Worker asks of the runtime on the way of every request: `host.js`, in which each function does what would take many calls
-//! from here. Nothing in it decides anything: which headers may pass, it asks ([`goes_on`], [`may_return`]).
+//! from here. Nothing in it decides anything: it is told which headers may pass.
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
@@ -7,7 +7,6 @@ use web_sys::{ReadableStream, Request, Response};
 use worker_sys::Context;
 
 use super::js::Env;
-use crate::upstream::headers;
 
 #[wasm_bindgen(raw_module = "./host.js")]
 extern "C" {
@@ -30,15 +29,12 @@ extern "C" {
     pub fn env(this: &Exchange) -> Env;
     #[wasm_bindgen(method, getter)]
     pub fn context(this: &Exchange) -> Context;
-    /// Reads all of the body, keeps it there, and tells it.
+    /// Reads all of the body, which is said to have so many bytes, keeps it there, and tells it.
     #[wasm_bindgen(method)]
-    pub fn read(this: &Exchange, wait: u32);
+    pub fn read(this: &Exchange, length: u32, wait: u32);
     /// Keeps a body that was read otherwise.
     #[wasm_bindgen(method)]
     pub fn keep(this: &Exchange, body: &[u8]);
-    /// Has one more header of the request stay here.
-    #[wasm_bindgen(method)]
-    pub fn withhold(this: &Exchange, name: &str);
     /// Answers the client.
     #[wasm_bindgen(method)]
     pub fn answer(this: &Exchange, response: &Response);
@@ -48,7 +44,8 @@ extern "C" {
     pub type Call;
     #[wasm_bindgen(constructor)]
     pub fn new(exchange: &Exchange) -> Call;
-    /// Sends the request, and tells the answer. `text`: `URL\nMETHOD\n`, and headers to lay over those of the client that go on. The
+    /// Sends the request, and tells the answer. `text`: `URL\nMETHOD\n`, the names of the client's headers that stay here, with commas
+    /// between them and a line break behind, and headers to lay over those that go on. The
     /// body is what the exchange keeps, or `pieces` of it and of `inserted` (three numbers each: 0 for what is kept and 1 for
     /// what is inserted, begin, end), or `stream` where that is not `undefined`. JSON that says that it is not longer than
     /// `most` bytes is read at once.
@@ -68,23 +65,11 @@ extern "C" {
     /// What follows the headers, if anything does.
     #[wasm_bindgen(method)]
     pub fn stream(this: &Call) -> Option<ReadableStream>;
-    /// The upstream's response for the client, with those of its headers that may return and our `own`, and with another body,
-    /// or where that is `undefined` the one that was read at once.
+    /// The upstream's response for the client, with another body, or where that is `undefined` the one that was read at once. `text`:
+    /// the names of its headers that may not return, as for [`Self::send`], and our own headers.
     #[wasm_bindgen(method, catch)]
-    pub fn pass(this: &Call, own: &str, body: &JsValue) -> Result<Response, JsValue>;
+    pub fn pass(this: &Call, text: &str, body: &JsValue) -> Result<Response, JsValue>;
     /// Ends the call, wherever it stands.
     #[wasm_bindgen(method)]
     pub fn abort(this: &Call);
-}
-
-/// Asked by the host, once for a name: whether a request header goes on to upstreams.
-#[wasm_bindgen]
-pub fn goes_on(name: &str) -> bool {
-    headers::forwarded(name)
-}
-
-/// Asked by the host, once for a name: whether a response header may return to the client.
-#[wasm_bindgen]
-pub fn may_return(name: &str) -> bool {
-    headers::returned(name)
 }

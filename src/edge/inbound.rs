@@ -33,6 +33,8 @@ pub struct Inbound {
     pub body: Body,
     /// The request as the host has it.
     pub exchange: Exchange,
+    /// The names of its headers that stay here.
+    pub withheld: String,
     /// Whether it goes on as JSON, whatever a careless client called what was read as JSON.
     pub becomes_json: bool,
     /// The raw query.
@@ -153,20 +155,13 @@ pub async fn receive(
     if node.reads_place && !graph.reads.place {
         facts.place = arrival.place(hint);
     }
-    if let Some(connection) = arrival.header("connection") {
-        let stays = |name: &str| headers::forwarded(name) && headers::is_listed(connection, name);
-        arrival
-            .headers
-            .iter()
-            .filter(|(name, _)| stays(name))
-            .for_each(|(name, _)| arrival.exchange.withhold(name));
-    }
     let inbound = Inbound {
         facts: Rc::new(facts),
         stored,
         becomes_json: body.json().is_some() && content_type != "application/json",
         body,
         exchange: arrival.exchange.clone(),
+        withheld: headers::not_forwarded(&arrival.headers),
         query: arrival.query.clone(),
         node: node.name.clone(),
         request_id: arrival.id.clone(),

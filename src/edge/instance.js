@@ -31,6 +31,4 @@ export const told = (wait, value) => enter(() => wasm.told(wait, value));
 export const failed = (wait, error) => enter(() => wasm.failed(wait, error));
 export const received = (wait, body) => enter(() => wasm.received(wait, body));
 export const answered = (wait, status, headers, body) => enter(() => wasm.answered(wait, status, headers, body));
-export const goesOn = (name) => enter(() => wasm.goes_on(name));
-export const mayReturn = (name) => enter(() => wasm.may_return(name));
 export { HealthObject } from "./index.js";

@@ -56,12 +56,12 @@ pub fn committed(
     own: Vec<(&'static str, String)>,
     exchange: &Exchange,
 ) -> Result<Response, JsValue> {
-    let Committed { call, body, .. } = committed;
-    let own = Headers::of(own);
+    let Committed { call, withheld, body, .. } = committed;
+    let text = format!("{withheld}\n{}", Headers::of(own).text());
     match body {
-        Content::Whole { is_kept: true, .. } => call.pass(own.text(), &JsValue::UNDEFINED),
+        Content::Whole { is_kept: true, .. } => call.pass(&text, &JsValue::UNDEFINED),
         Content::Whole { bytes, .. } | Content::Held(bytes) => {
-            call.pass(own.text(), &Uint8Array::from(bytes.as_slice()))
+            call.pass(&text, &Uint8Array::from(bytes.as_slice()))
         }
         Content::Flowing(flowing) => {
             let pipe = js::IdentityTransformStream::new();
@@ -69,7 +69,7 @@ pub fn committed(
             js::wait_until(exchange, async move {
                 flow::carry(flowing, client).await;
             });
-            call.pass(own.text(), &pipe.readable())
+            call.pass(&text, &pipe.readable())
         }
     }
 }

@@ -3,9 +3,35 @@
 //! Towards the upstream everything passes but what is known to be somebody else's business: providers add headers faster
 //! than a list could follow, and a client that sends one means it. Towards the client only what is listed passes: an upstream
 //! says much about who serves it and where, and a new header of that kind must not leak until somebody notices.
+//!
+//! The runtime copies headers that go on, and takes out those that do not: so these are what it is told.
+
+use crate::headers::Headers;
+
+/// The names of those request headers that do not go on to the upstream, with commas between them.
+pub fn not_forwarded(all: &Headers) -> String {
+    let connection = all.get("connection").unwrap_or_default();
+    names(all, |name| forwarded(name) && !is_listed(connection, name))
+}
+
+/// The names of those response headers that do not reach the client, with commas between them.
+pub fn not_returned(all: &Headers) -> String {
+    names(all, returned)
+}
+
+fn names(all: &Headers, pass: impl Fn(&str) -> bool) -> String {
+    let mut names = String::with_capacity(128);
+    for (name, _) in all.iter().filter(|(name, _)| !pass(name)) {
+        if !names.is_empty() {
+            names.push(',');
+        }
+        names.push_str(name);
+    }
+    names
+}
 
 /// Whether a request header goes on to the upstream, if it is not named in `connection` (see [`is_listed`]).
-pub fn forwarded(name: &str) -> bool {
+fn forwarded(name: &str) -> bool {
     !(is_credential(name) || is_about_the_client(name) || is_hop_by_hop(name) || is_about_the_message(name))
 }
 
@@ -74,7 +100,7 @@ fn is_about_the_message(name: &str) -> bool {
 }
 
 /// Whether `connection`, the value of that header, names `name`: then it is of this connection only and stays here.
-pub fn is_listed(connection: &str, name: &str) -> bool {
+fn is_listed(connection: &str, name: &str) -> bool {
     connection.split(',').any(|listed| listed.trim().eq_ignore_ascii_case(name))
 }
 
@@ -105,7 +131,23 @@ fn is_read_by_clients(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{forwarded, is_listed, returned};
+    use super::{forwarded, is_listed, not_forwarded, not_returned, returned};
+    use crate::headers::Headers;
+
+    #[test]
+    fn the_runtime_is_told_what_to_take_out() {
+        let request = Headers::of([
+            ("host", "gateway"),
+            ("accept", "*/*"),
+            ("connection", "close, X-Session"),
+            ("x-session", "1"),
+            ("x-other", "2"),
+        ]);
+        assert_eq!(not_forwarded(&request), "host,connection,x-session");
+        let response = Headers::of([("content-type", "application/json"), ("cf-ray", "1"), ("server", "x")]);
+        assert_eq!(not_returned(&response), "cf-ray,server");
+        assert_eq!(not_returned(&Headers::default()), "");
+    }
 
     #[test]
     fn upstreams_see_what_clients_mean_for_them() {

@@ -1,6 +1,6 @@
 //! How each provider wants to be called: from a deployment and a call to a URL, headers and a model.
 //!
-//! Pure functions; who sends the request adds the client's headers that [`headers::forwarded`] lets through, lays ours over
+//! Pure functions; who sends the request adds the client's headers that [`headers::not_forwarded`] does not name, lays ours over
 //! them, and writes `model` into the body ([`crate::request::body::edit`], or [`crate::request::multipart`]).
 
 pub mod ai_gateway;

@@ -10,8 +10,9 @@ import Worker from "./index.js";
 export { DeploymentHealth } from "./index.js";
 
 // `object`: how the Durable Object answers: undefined (as it does), "hangs", "throws", {status, text} in its stead, or {fields} that
-// are put into its own answers. `trap`: the export of the Wasm that is to trap when it is called next.
-const orders = { object: undefined };
+// are put into its own answers. `says`: the content-length that requests come with, as from a Worker in front that changed a body and
+// not its headers. `trap`: the export of the Wasm that is to trap when it is called next.
+const orders = { object: undefined, says: null };
 const counted = { kv_reads: 0, reports: 0 };
 
 export default {
@@ -24,9 +25,16 @@ export default {
     }
     const { ROUTES, HEALTH, ...rest } = env;
     const between = { ...rest, ROUTES: counting(ROUTES), ...(HEALTH && { HEALTH: breaking(HEALTH) }) };
-    return Worker.fetch(request, between, context);
+    return Worker.fetch(saying(orders.says, request), between, context);
   },
 };
+
+function saying(length, request) {
+  if (length === null) return request;
+  const headers = new Headers(request.headers);
+  headers.set("content-length", length);
+  return new Request(request, { headers });
+}
 
 function counting(kv) {
   const get = (...given) => {

@@ -1,0 +1,156 @@
+// Long request bodies: what each upstream gets of one that is edited for each of them, and what is read in it wherever that stands.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { after, afterEach, before, describe, test } from "node:test";
+import { startSimulator } from "../../simulator/simulator.mjs";
+import { APP_KEY, assertError, assertServedBy, assertTrail, fleet } from "./document.mjs";
+import { startGateway } from "./gateway.mjs";
+
+const KIB = 1024;
+// So short that nobody is ejected for it.
+const BUSY = { "retry-after-ms": "100" };
+const ANSWER = JSON.stringify({ object: "chat.completion", choices: [{ message: { content: "hi" } }] });
+
+// What came, in order. The first two upstreams are busy.
+const got = [];
+let simulator;
+let upstreams;
+let gateway;
+
+async function upstream(status, headers = {}) {
+  const server = createServer((request, response) => {
+    const chunks = [];
+    request.on("data", (chunk) => chunks.push(chunk));
+    request.on("end", () => {
+      got.push({ body: Buffer.concat(chunks), length: Number(request.headers["content-length"]) });
+      response.writeHead(status, { "content-type": "application/json", ...headers }).end(ANSWER);
+    });
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  return server;
+}
+
+before(async () => {
+  simulator = await startSimulator();
+  upstreams = await Promise.all([upstream(429, BUSY), upstream(429, BUSY), upstream(200)]);
+  const deployment = (index, more) => ({
+    provider: "openai",
+    endpoint: `http://127.0.0.1:${upstreams[index].address().port}/v1`,
+    api_key: "${OPENAI_API_KEY}",
+    ...more,
+  });
+  const models = {
+    edited: { targets: ["longer", "shorter", "other"], retry: { attempts: 0 } },
+    "as-it-is": { targets: ["same"] },
+    pair: { targets: ["openai"] },
+  };
+  const { routes, vars } = fleet(simulator, { models });
+  const deployments = {
+    ...routes.deployments,
+    longer: deployment(0, { model: "a-model-with-a-much-longer-name" }),
+    shorter: deployment(1, { model: "m" }),
+    other: deployment(2, { model: "other", params: { drop: ["user"], rename: { max_tokens: "max_completion_tokens" }, set: { seed: 7 } } }),
+    same: deployment(2, { model: "as-it-is" }),
+  };
+  gateway = await startGateway({ routes: { ...routes, deployments }, vars, between: true });
+});
+afterEach(async () => {
+  got.length = 0;
+  simulator.reset();
+  await gateway.isolates[0].between({ says: null });
+});
+after(async () => {
+  await gateway?.close();
+  await simulator.close();
+  for (const server of upstreams) server.close();
+});
+
+// What the first two deployments get.
+const edits = [
+  (body) => body.replace("edited", "a-model-with-a-much-longer-name"),
+  (body) => body.replace("edited", "m"),
+];
+
+const send = (body, to = gateway) =>
+  to.fetch("/v1/chat/completions", {
+    method: "POST",
+    headers: { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json" },
+    body,
+  });
+
+describe("a long body", () => {
+  const text = (bytes) => "Tell me more, über alles. ".repeat(Math.ceil(bytes / 27));
+  const say = (bytes) => JSON.stringify([{ role: "user", content: text(bytes) }]);
+  const model = '"model":"edited"';
+  const others = '"user":"u","max_tokens":9';
+  // Whatever is edited stands before, behind or between what is long.
+  const shapes = {
+    "before its messages": (bytes) => `{${model},${others},"messages":${say(bytes)}}`,
+    "behind its messages": (bytes) => `{"messages":${say(bytes)} , ${others}, ${model} }\n`,
+    "between what is long": (bytes) => `{"input":"${text(bytes / 3)}",${model},"messages":${say(bytes)},${others}}`,
+    "on both sides": (bytes) => `{"user":"u",${model},"messages":${say(bytes)},"max_tokens":9}`,
+  };
+  for (const [where, shape] of Object.entries(shapes)) {
+    for (const bytes of [KIB, 63 * KIB, 64 * KIB, 66 * KIB, 1024 * KIB, 5000 * KIB]) {
+      test(`of ${bytes / KIB} KiB with its model ${where} reaches each upstream as it is to be`, async () => {
+        const body = shape(bytes);
+        const response = await send(body);
+        assertTrail(response, [["longer", "rate_limit"], ["shorter", "rate_limit"], ["other", "200"]]);
+        assert.equal(await response.text(), ANSWER);
+        edits.forEach((edit, index) => {
+          assert.ok(got[index].body.equals(Buffer.from(edit(body))), `the bytes of attempt ${index + 1}`);
+        });
+        const { user, max_tokens, ...rest } = JSON.parse(body);
+        const last = { ...rest, max_completion_tokens: max_tokens, seed: 7, model: "other" };
+        assert.deepEqual(JSON.parse(got[2].body.toString()), last);
+        for (const { body, length } of got) assert.equal(length, body.length);
+      });
+    }
+  }
+
+  test("that needs no edit goes on byte for byte", async () => {
+    const body = `{ "model" : "as-it-is", "messages" : ${say(200 * KIB)} }`;
+    assert.equal(await (await send(body)).text(), ANSWER);
+    assert.ok(got[0].body.equals(Buffer.from(body)));
+  });
+});
+
+describe("a body of another length than it says, since a Worker in front has changed it,", () => {
+  const body = `{"model":"edited","user":"u","max_tokens":9,"messages":[{"role":"user","content":"${"x".repeat(200 * KIB)}"}]}`;
+  const differences = { "half of it": -100 * KIB, "much less": -150 * KIB, less: -1, more: 1, "much more": 90 * KIB };
+  for (const [what, bytes] of Object.entries(differences)) {
+    test(`goes on whole where that is ${what}`, async () => {
+      const [isolate] = gateway.isolates;
+      await isolate.between({ says: body.length + bytes });
+      const response = await send(body, isolate);
+      assert.equal(await response.text(), ANSWER);
+      assert.ok(got[0].body.equals(Buffer.from(edits[0](body))));
+    });
+  }
+});
+
+describe("what stands behind a text of any length", () => {
+  const behind = (text) => send(Buffer.concat([Buffer.from('{"messages":[{"role":"user","content":"'), text, Buffer.from('"}],"model":"pair"}')]));
+  const lengths = [...Array(140).keys()];
+  const text = (length, end) => Buffer.concat([Buffer.alloc(length, "x"), Buffer.from(end)]);
+
+  test("is found where the text ends, and escapes do not end it", async () => {
+    for (const length of lengths) {
+      for (const end of ["", '\\"', "\\\\", "é", "\\u00e9"]) {
+        const response = await behind(text(length, end));
+        assert.equal(response.status, 200, `${length} bytes and ${JSON.stringify(end)}`);
+        await assertServedBy(response, "openai/gpt-4o");
+      }
+    }
+  });
+
+  test("is no body any more where the text has what none may have", async () => {
+    for (const length of lengths) {
+      for (const [end, what] of [["\n", /control character/], [[0x1f], /control character/], [[0xff], /Unicode at byte/], ["\\x", /escape/]]) {
+        const error = await assertError(await behind(text(length, end)), 400);
+        assert.match(error.message, what, `${length} bytes and ${JSON.stringify(end)}`);
+      }
+    }
+  });
+});

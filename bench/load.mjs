@@ -19,7 +19,7 @@ export async function load({ url, headers, body, connections, seconds, requests 
     const file = join(folder, "body");
     writeFileSync(file, body);
     const sent = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
-    const amount = requests === undefined ? ["-z", `${seconds}s`, "-w"] : ["-n", String(requests)];
+    const amount = requests === undefined ? ["-z", `${Math.round(seconds * 1_000)}ms`, "-w"] : ["-n", String(requests)];
     const fixed = ["--no-tui", "--output-format", "json", "--redirect", "0", "-t", TIMEOUT, "-m", "POST", "-D", file];
     return figures(JSON.parse(await output([path, [...fixed, ...amount, "-c", String(connections), ...sent, url]])));
   } finally {

@@ -16,9 +16,9 @@ npm run bench -- --only json-8,stream        some experiments, by the beginnings
 npm run bench:peers                          beside LiteLLM and Portkey, which it installs on first use
 
   --only NAMES   experiments, by the beginnings of their names
-  --rounds N     how often each candidate has its turn (default 5)
-  --seconds N    how long a turn is, after a warm-up (default 2)
-  --quick        1 round of 1 second, and fewer requests
+  --rounds N     how often each candidate has its turn (default 20)
+  --seconds N    how long a turn is, after a warm-up (default 0.5)
+  --quick        2 rounds, and fewer requests
   --publish      writes the figures into docs/benchmarks.md too
   --list         the experiments and their candidates
   --help         this text
@@ -43,8 +43,8 @@ main(async () => {
   if (values.help) return void process.stdout.write(USAGE);
   await ensurePackages();
   await restartOnOwnNode("bench/main.mjs");
-  const rounds = positive("--rounds", values.rounds ?? (values.quick ? "1" : "5"));
-  const seconds = positive("--seconds", values.seconds ?? (values.quick ? "1" : "2"));
+  const rounds = Math.ceil(positive("--rounds", values.rounds ?? (values.quick ? "2" : "20")));
+  const seconds = positive("--seconds", values.seconds ?? "0.5");
   const { experiments } = await import(values.peers ? "./experiments/peers.mjs" : "./experiments/all.mjs");
   const chosen = choose(experiments, values.only);
   if (values.list) return void process.stdout.write(listed(chosen));
@@ -77,7 +77,7 @@ async function measure(chosen, { values, rounds, seconds, load }) {
       if (summary.note) process.stdout.write(`${summary.note}\n\n`);
     },
   };
-  const measured = await measureAll(chosen, { rounds, seconds, warmUpSeconds: 1, isQuick: values.quick, told });
+  const measured = await measureAll(chosen, { rounds, seconds, isQuick: values.quick, told });
 
   const summaries = chosen.map((experiment) => summarise(experiment, measured[experiment.name]));
   const judged = judge(measured);
@@ -96,7 +96,7 @@ async function measure(chosen, { values, rounds, seconds, load }) {
 
 function positive(option, text) {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${option} ${text}: expected a whole number above 0`);
+  if (!(value > 0 && value < 1_000)) throw new Error(`${option} ${text}: expected a number above 0`);
   return value;
 }
 

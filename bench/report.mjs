@@ -1,7 +1,7 @@
 // Turns the rounds of a run into figures: medians, spread, ratios, and which bars were met.
 
 import { bars } from "./bars.mjs";
-import { median, spread } from "./statistics.mjs";
+import { median, quantile, spread } from "./statistics.mjs";
 
 /** How each metric is called and written. */
 export const METRICS = {
@@ -35,7 +35,7 @@ export function summarise({ name, title, columns, candidates, references = REFER
   const figuresOf = (candidate) =>
     Object.fromEntries(columns.map((metric) => [metric, spread(rounds.map((round) => round[candidate]?.[metric]))]));
   const ratiosOf = (candidate) =>
-    references.map((against) => ({ against, value: compared(rounds, candidate, against, columns[0], divide) }));
+    references.map((against) => ({ against, value: middle(compared(rounds, candidate, against, columns[0], divide)) }));
   return {
     name,
     title,
@@ -54,23 +54,24 @@ export function summarise({ name, title, columns, candidates, references = REFER
 const divide = (one, other) => one / other;
 const subtract = (one, other) => one - other;
 
-/** Median over the rounds of what a pair measured within the same round. */
+/** For each round what a pair measured in it, compared. */
 function compared(rounds, name, against, metric, operation) {
   const pairs = rounds.map((round) => [round[name]?.[metric], round[against]?.[metric]]);
-  const values = pairs
-    .filter(([one, other]) => one !== undefined && other !== undefined)
-    .map((pair) => operation(...pair));
-  return values.length > 0 ? median(values) : undefined;
+  return pairs.filter(([one, other]) => one !== undefined && other !== undefined).map((pair) => operation(...pair));
 }
 
-/** Each bar with what was reached; without those that were not measured. */
+const middle = (values) => (values.length > 0 ? median(values) : undefined);
+
+/** Each bar with what was reached, and between what the middle half of the rounds lies; without those that were not measured. */
 export function judge(measured) {
   return bars.flatMap((bar) => {
     const { experiment, metric, of = "switchyard", against, ratio, difference } = bar;
     const rounds = measured[experiment];
-    const value = rounds && compared(rounds, of, against, metric, ratio ? divide : subtract);
-    if (value === undefined) return [];
+    const values = compared(rounds ?? [], of, against, metric, ratio ? divide : subtract);
+    if (values.length === 0) return [];
+    const value = median(values);
+    const half = [quantile(values, 0.25), quantile(values, 0.75)];
     const { atLeast, atMost } = ratio ?? difference;
-    return [{ ...bar, of, value, isMet: atLeast === undefined ? value <= atMost : value >= atLeast }];
+    return [{ ...bar, of, value, half, isMet: atLeast === undefined ? value <= atMost : value >= atLeast }];
   });
 }

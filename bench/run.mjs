@@ -1,13 +1,18 @@
-// Runs experiments: within each round every candidate has its turn, so that what the machine does meanwhile meets all alike.
+// Runs experiments: within each round every candidate has its turn, so that what the machine does meanwhile meets all alike. Turns are
+// short and rounds many, and the next round goes the other way: so a machine that grows slower for a minute favours nobody.
 
 import { startUpstream } from "./upstream.mjs";
+
+/** V8 compiles what runs often anew, for some thousand requests long. Later turns only have to fill caches again. */
+const FIRST_WARM_UP_SECONDS = 5;
+const WARM_UP = 0.2;
 
 /**
  * Gives what was measured: for each experiment a list of rounds, each with the figures of every candidate by its name.
  * `told` hears of each experiment as it begins, of each turn, of each experiment's rounds, and of what gateways wrote to their logs
  * though nothing was to fail.
  */
-export async function run(experiments, { rounds, seconds, warmUpSeconds, isQuick, told }) {
+export async function run(experiments, { rounds, seconds, isQuick, told }) {
   const upstream = await startUpstream();
   const running = new Map();
   const started = async (candidate) => {
@@ -19,12 +24,17 @@ export async function run(experiments, { rounds, seconds, warmUpSeconds, isQuick
     for (const experiment of experiments) {
       told.begins(experiment);
       const results = (measured[experiment.name] = []);
-      const count = Math.min(rounds, experiment.rounds ?? rounds);
+      // Where an answer takes long, a short turn would measure its beginning and its end.
+      const { stretch = 1, rounds: most = rounds } = experiment;
+      const count = Math.min(Math.ceil(rounds / stretch), most);
+      const turn = seconds * stretch;
       for (let round = 0; round < count; round += 1) {
         const result = {};
-        for (const candidate of experiment.candidates) {
+        const warmUpSeconds = round === 0 && !isQuick ? FIRST_WARM_UP_SECONDS : turn * WARM_UP;
+        const { candidates } = experiment;
+        for (const candidate of round % 2 === 0 ? candidates : candidates.toReversed()) {
           told.turn(candidate, round, count);
-          const options = { upstream, gateway: () => started(candidate), seconds, warmUpSeconds, isQuick };
+          const options = { upstream, gateway: () => started(candidate), seconds: turn, warmUpSeconds, isQuick };
           result[candidate.name] = await named(candidate, experiment.measure(candidate, options));
         }
         results.push(result);

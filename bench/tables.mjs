@@ -32,7 +32,7 @@ export function experimentCells({ columns, references, candidates }) {
 
 /** The bars as rows of cells. */
 export function barCells(judged) {
-  const rows = judged.map(({ experiment, metric, of, against, ratio, difference, value, isMet }) => {
+  const rows = judged.map(({ experiment, metric, of, against, ratio, difference, value, half, isMet }) => {
     const { atLeast, atMost } = ratio ?? difference;
     const bar = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
     return [
@@ -40,10 +40,11 @@ export function barCells(judged) {
       `${METRICS[metric].label}: ${of} ${ratio ? "/" : "−"} ${against}`,
       bar,
       number(value, 2),
+      half.map((end) => number(end, 2)).join(" to "),
       isMet ? "met" : "missed",
     ];
   });
-  return [["experiment", "what", "bar", "reached", ""], ...rows];
+  return [["experiment", "what", "bar", "reached", "half of the rounds", ""], ...rows];
 }
 
 /** Cells as text in columns: words to the left, numbers to the right. */

@@ -53,6 +53,7 @@ export const bodies = [
     candidates: three,
     bytes: 10 * MIB,
     connections: 4,
+    stretch: 3,
   }),
 ];
 

@@ -19,6 +19,7 @@ export const cold = ({ candidates = [passThrough, peek, switchyard], count = STA
   candidates,
   references: ["peek"],
   columns: ["coldMs", "firstRequestMs"],
+  rounds: 3,
   async measure(candidate, { upstream }) {
     await upstream.answerWith("completions");
     const sent = { body: body({ model: "chat" }) };
@@ -44,6 +45,7 @@ export const wasm = {
   candidates: [{ name: "switchyard", title: "Switchyard" }],
   references: [],
   columns: ["compileMs", "instantiateMs", "kib"],
+  rounds: 3,
   async measure() {
     const build = join(BENCH, "../build");
     const file = join(

@@ -22,6 +22,7 @@ export const burst = (candidates = four) => ({
   title: `Streams of ${CHUNKS.toLocaleString("en")} chunks, sent at once, 8 connections`,
   candidates,
   columns: ["chunksPerSecond", "cpuMs", "p50Ms"],
+  stretch: 3,
   async measure(candidate, { gateway, upstream, seconds, warmUpSeconds }) {
     const { pid, url, headers } = await gateway();
     await upstream.answerWith("burst");
@@ -40,6 +41,7 @@ export const first = (candidates = four) => ({
   title: "First event of a stream, one connection",
   candidates,
   columns: ["firstMs", "firstP99Ms", "wholeMs"],
+  stretch: 2,
   async measure(candidate, { gateway, upstream, seconds, warmUpSeconds }) {
     const { url, headers } = await gateway();
     await upstream.answerWith("burst");
@@ -74,6 +76,7 @@ export const paced = (candidates = four) => ({
   title: `${STREAMS} streams of ${CHUNKS.toLocaleString("en")} chunks, one each ${PAUSE_MS} ms`,
   candidates,
   columns: ["cpuMs", "gapP50Ms", "gapP99Ms", "together"],
+  rounds: 7,
   async measure(candidate, { gateway, upstream }) {
     const { pid, url, headers } = await gateway();
     await upstream.answerWith("paced", { pauseMs: PAUSE_MS });

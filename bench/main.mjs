@@ -10,8 +10,8 @@ const DOCS = join(root, "docs/benchmarks.md");
 
 const USAGE = `Measures the built Worker on plain workerd, with a stub upstream, beside two minimal Workers in JavaScript.
 
-npm run bench                                about a quarter of an hour
-npm run bench -- --quick                     two minutes: enough to see whether a change did something
+npm run bench                                about 20 minutes
+npm run bench -- --quick                     some minutes: enough to see whether a change did something
 npm run bench -- --only json-8,stream        some experiments, by the beginnings of their names
 npm run bench:peers                          beside LiteLLM and Portkey, which it installs on first use
 

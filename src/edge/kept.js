@@ -29,8 +29,9 @@ async function readLong(reader, length) {
 }
 
 /**
- * Calls `send`, which takes a copy as `fetch` does, with the body in pieces: three numbers each, 0 for the body that came and 1 for
- * `inserted`, and where the piece begins and ends. No pieces are the body as it came.
+ * Calls `send` with the body in pieces: three numbers each, 0 for the body that came and 1 for `inserted`, and where the piece begins
+ * and ends. No pieces are the body as it came. `send` takes a copy at once, as `fetch` does
+ * (<https://fetch.spec.whatwg.org/#concept-bodyinit-extract>).
  */
 export function edited(bytes, pieces, inserted, send) {
   if (pieces.length === 0) return send(bytes);

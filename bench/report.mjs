@@ -35,7 +35,7 @@ export function summarise({ name, title, columns, candidates, references = REFER
   const figuresOf = (candidate) =>
     Object.fromEntries(columns.map((metric) => [metric, spread(rounds.map((round) => round[candidate]?.[metric]))]));
   const ratiosOf = (candidate) =>
-    references.map((against) => ({ against, value: middle(compared(rounds, candidate, against, columns[0], divide)) }));
+    references.map((against) => ({ against, value: spread(compared(rounds, candidate, against, columns[0], divide))?.median }));
   return {
     name,
     title,
@@ -59,8 +59,6 @@ function compared(rounds, name, against, metric, operation) {
   const pairs = rounds.map((round) => [round[name]?.[metric], round[against]?.[metric]]);
   return pairs.filter(([one, other]) => one !== undefined && other !== undefined).map((pair) => operation(...pair));
 }
-
-const middle = (values) => (values.length > 0 ? median(values) : undefined);
 
 /** Each bar with what was reached, and between what the middle half of the rounds lies; without those that were not measured. */
 export function judge(measured) {

@@ -108,7 +108,7 @@ impl Protocol {
         match self {
             Self::Chat => ERROR.is_in(event.data),
             Self::Responses if is_response_event(event.name) => {
-                matches!(event.name, b"response.completed" | b"response.incomplete" | b"response.failed")
+                LAST_RESPONSE_EVENTS.iter().any(|last| last.is_for(event.name))
                     || ERROR.has_value_in(event.data)
             }
             Self::Responses => {

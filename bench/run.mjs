@@ -30,7 +30,7 @@ export async function run(experiments, { rounds, seconds, isQuick, told }) {
       const turn = seconds * stretch;
       for (let round = 0; round < count; round += 1) {
         const result = {};
-        const warmUpSeconds = round === 0 && !isQuick ? FIRST_WARM_UP_SECONDS : turn * WARM_UP;
+        const warmUpSeconds = round === 0 ? FIRST_WARM_UP_SECONDS : turn * WARM_UP;
         const { candidates } = experiment;
         for (const candidate of round % 2 === 0 ? candidates : candidates.toReversed()) {
           told.turn(candidate, round, count);

@@ -57,7 +57,7 @@ before(async () => {
 });
 afterEach(async () => {
   got.length = 0;
-  simulator.reset();
+  await simulator.reset();
   await gateway.isolates[0].between({ says: null });
 });
 after(async () => {

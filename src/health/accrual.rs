@@ -65,43 +65,43 @@ pub struct Accrual {
     run: u32,
     /// When the first failure of the run became known.
     run_since: Millis,
-    /// Answers that came to their end so far.
-    answers: u32,
+    /// When the deployment was last seen to answer, by an answer that has come to its end.
+    answered_at: Option<Millis>,
     window: Window,
 }
 
-/// A run that a commit ended.
+/// A run that a commit ended, kept until it is known whether the answer breaks.
 #[derive(Debug, Clone, Copy)]
 pub struct Ended {
     run: u32,
     since: Millis,
-    answers: u32,
 }
 
 impl Accrual {
     /// A request was served, and was seen to be at `seen_at`: the end of a long answer tells of its beginning.
     pub fn succeeded(&mut self, seen_at: Millis, now: Millis) {
-        self.answers = self.answers.wrapping_add(1);
         self.answered(seen_at);
         self.window.add(Counts { successes: 1, failures: 0 }, now);
     }
 
     /// An attempt reached its commit point: that ends a run, until it turns out that the answer breaks.
-    pub fn committed(&mut self, now: Millis) -> Ended {
-        let ended = Ended { run: self.run, since: self.run_since, answers: self.answers };
-        self.answered(now);
-        ended
+    pub fn committed(&mut self) -> Ended {
+        Ended { run: std::mem::take(&mut self.run), since: self.run_since }
     }
 
-    /// It broke: where nothing else was answered to its end meanwhile, the run goes on, and the failure is yet to be told.
-    pub fn broke(&mut self, Ended { run, since, answers }: Ended) {
-        if self.answers == answers && run > self.run {
-            (self.run, self.run_since) = (run, since);
+    /// It broke: unless the deployment was seen to answer since, the run goes on, and the failure is yet to be told. Each commit
+    /// takes what failed since the one before: those that break side by side give back all of it.
+    pub fn broke(&mut self, Ended { run, since }: Ended) {
+        if run == 0 || self.answered_at >= Some(since) {
+            return;
         }
+        self.run_since = if self.run == 0 { since } else { self.run_since.min(since) };
+        self.run = self.run.saturating_add(run);
     }
 
     /// The deployment refused a request for the caller's fault.
     pub fn answered(&mut self, seen_at: Millis) {
+        self.answered_at = self.answered_at.max(Some(seen_at));
         if seen_at >= self.run_since {
             self.run = 0;
         }
@@ -219,7 +219,7 @@ mod tests {
     fn answers_that_break_after_their_commit_are_failures_in_a_row_like_any_others() {
         let mut accrual = Accrual::default();
         for nth in 1..=RUN {
-            let ended = accrual.committed(0);
+            let ended = accrual.committed();
             assert_eq!(accrual.run(), 0, "until it breaks");
             accrual.broke(ended);
             assert_eq!(accrual.failed(Unavailable, None, 0).is_some(), nth == RUN);
@@ -227,7 +227,7 @@ mod tests {
         // Another one that came to its end meanwhile is an answer.
         let mut accrual = Accrual::default();
         accrual.failed(Unavailable, None, 0);
-        let ended = accrual.committed(0);
+        let ended = accrual.committed();
         accrual.succeeded(0, 0);
         accrual.broke(ended);
         assert_eq!(accrual.run(), 0);

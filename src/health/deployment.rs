@@ -158,7 +158,7 @@ impl Deployment {
         let is_concerned = self.gate.is_concerned(ticket.at, ticket.probe);
         let ended = is_concerned.then(|| {
             self.pending.answered(ticket.at);
-            self.accrual.committed(now)
+            self.accrual.committed()
         });
         (changes, ended)
     }

@@ -108,6 +108,30 @@ proptest! {
         }
     }
 
+    // First the commit of each, then its break, whatever else happens in between.
+    #[test]
+    fn five_answers_that_break_after_their_commit_eject_in_whatever_order_they_do(
+        order in Just([0, 0, 1, 1, 2, 2, 3, 3, 4, 4].to_vec()).prop_shuffle(),
+        waits in prop::collection::vec(0u64..50, 10),
+    ) {
+        let mut isolate = Isolate::new(1);
+        isolate.attempt(Outcome::Alive);
+        let mut under_way: Vec<Option<Ticket>> = (0..5).map(|_| Some(isolate.begin())).collect();
+        let mut has_committed = [false; 5];
+        for (nth, wait_ms) in order.into_iter().zip(waits) {
+            isolate.wait(wait_ms);
+            if has_committed[nth] {
+                prop_assert_eq!(isolate.admission(), Admission::Open);
+                let broken = Outcome::Failed { class: Truncated, hint_ms: None };
+                isolate.end(under_way[nth].take().unwrap(), broken);
+            } else {
+                isolate.health.committed(under_way[nth].as_mut().unwrap(), isolate.now);
+                has_committed[nth] = true;
+            }
+        }
+        prop_assert!(isolate.admission() != Admission::Open);
+    }
+
     #[test]
     fn after_recovery_the_share_only_grows(waits in prop::collection::vec(0u64..3_000, 1..30)) {
         let mut isolate = Isolate::new(1);

@@ -11,6 +11,9 @@ use crate::time::Millis;
 /// Longest quotation of a client's own words.
 const QUOTED_CHARS: usize = 100;
 
+/// Longest account of what is wrong with a body: a parser says at its end where that is.
+const REASON_CHARS: usize = 300;
+
 /// Most reasons of a [`ClientError::NoEligibleDeployment`] that are listed.
 const LISTED_REASONS: usize = 5;
 
@@ -237,7 +240,7 @@ impl ClientError {
                 quoted(model),
                 nearest.as_ref().map(|name| format!(" Did you mean '{}'?", quoted(name))).unwrap_or_default()
             ),
-            Self::InvalidJson(reason) | Self::InvalidForm(reason) => quoted(reason),
+            Self::InvalidJson(reason) | Self::InvalidForm(reason) => cut(reason, REASON_CHARS),
             Self::MissingModel => "You must provide a \"model\" parameter. GET /v1/models lists the models that \
                 you may use."
                 .into(),
@@ -317,15 +320,20 @@ impl ClientError {
     }
 }
 
-/// Someone else's words, cut and without control characters, to be part of a message.
+/// Someone else's words, to be part of a message.
 fn quoted(words: &str) -> String {
+    cut(words, QUOTED_CHARS)
+}
+
+/// So many characters, none of which controls anything.
+fn cut(words: &str, most: usize) -> String {
     let mut rest = words.chars();
-    let mut quoted: String =
-        rest.by_ref().take(QUOTED_CHARS).map(|char| if char.is_control() { ' ' } else { char }).collect();
+    let mut cut: String =
+        rest.by_ref().take(most).map(|char| if char.is_control() { ' ' } else { char }).collect();
     if rest.next().is_some() {
-        quoted.push('…');
+        cut.push('…');
     }
-    quoted
+    cut
 }
 
 fn ruled_out(reasons: &[String]) -> String {

@@ -11,6 +11,7 @@ use serde_json::json;
 use switchyard::attempt::classify::{Answer, Success, classify, fault_behind_success};
 use switchyard::headers::Headers;
 use switchyard::request::body::{Edit, Peek, edit};
+use switchyard::request::excerpt::Excerpt;
 use switchyard::request::operation::Operation;
 use switchyard::routes::graph::{Commit, Params};
 use switchyard::stream::hold::Hold;
@@ -74,6 +75,17 @@ impl Content {
 fn peek(bencher: Bencher, content: Content) {
     let body = content.body();
     bencher.counter(BytesCount::new(body.len())).bench(|| Peek::of(black_box(&body)));
+}
+
+#[divan::bench(args = CONTENTS)]
+fn excerpt(bencher: Bencher, content: Content) {
+    let (body, mut window) = (content.body(), vec![0; 64 * 1024]);
+    bencher.counter(BytesCount::new(body.len())).bench_local(|| {
+        let excerpt = Excerpt::read(body.len(), &mut window, |at, window| {
+            window.copy_from_slice(&black_box(&body)[at..at + window.len()]);
+        });
+        Peek::of(excerpt.unwrap().text())
+    });
 }
 
 #[divan::bench(args = CONTENTS)]

@@ -160,7 +160,7 @@ impl Way {
             headers: BTreeMap::new(),
             metadata: BTreeMap::new(),
             place: Place { colo: Some("FRA".to_owned()), ..Place::default() },
-            body: peek.fields(&self.body, &self.graph.reads.body),
+            body: peek.fields(&self.body, &self.graph.reads.body, |_| None),
             input_tokens: self.body.len() as u64 / 4,
             max_output_tokens: peek.max_output_tokens,
             stream: peek.stream,

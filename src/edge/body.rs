@@ -1,11 +1,13 @@
 //! The request body: kept, so that it can be sent to one deployment after another, or, where it is too large for that, sent
 //! once as it arrives.
 //!
-//! A kept body lies on both sides: in Wasm for looking into it, and in JavaScript for sending it. An edit is a splice: the host puts
-//! the body of an attempt together, and one without an edit copies nothing.
+//! A kept body lies in JavaScript, for sending it. What is looked at lies in Wasm as well: all of a short one, and of long JSON an
+//! excerpt. An edit is a splice: the host puts the body of an attempt together, and one without an edit copies nothing.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
+use serde_json::Value;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ReadableStream, ReadableStreamDefaultReader};
 
@@ -14,14 +16,18 @@ use super::js;
 use super::task::{self, Told, Wait};
 use crate::reply::error::ClientError;
 use crate::request::body::{self, Edit, Peek};
+use crate::request::excerpt::Excerpt;
 use crate::request::multipart::{self, Form};
 use crate::request::splice::{Piece, Splice};
 use crate::routes::graph::Params;
 
+/// So much of a long body is looked at at a time: it stays in the cache of a processor.
+const WINDOW_BYTES: usize = 64 * 1024;
+
 /// A request body.
 pub struct Body {
-    /// All its bytes, or the first ones of a body that is sent once.
-    bytes: Vec<u8>,
+    /// What is looked at: all of it, an excerpt, or the first bytes of a body that is sent once.
+    known: Excerpt,
     /// What these bytes say.
     content: Content,
     /// How it is sent.
@@ -36,6 +42,8 @@ pub enum Reading {
     Json,
     /// As a form, with its boundary.
     Form(String),
+    /// As bytes that may be searched.
+    Bytes,
     /// Not at all.
     AsItIs,
 }
@@ -86,7 +94,8 @@ impl Body {
         let Some(stream) = (if is_long { exchange.request().body() } else { None }) else {
             let length = u32::try_from(length.unwrap_or_default()).unwrap_or(u32::MAX);
             let told = Wait::begin(|wait| exchange.read(length, wait)).await.map_err(broken)?;
-            return Self::keep(if let Told::Body(bytes) = told { bytes } else { Vec::new() }, reading);
+            let Told::Body(length, short) = told else { return Err(broken(JsValue::UNDEFINED)) };
+            return Self::kept(exchange, reading, length, short);
         };
         let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
         // Without a length the body may yet turn out to be small enough to keep; with one it is not, and as much as would be
@@ -95,7 +104,7 @@ impl Body {
         while bytes.len() <= limit {
             let Some(piece) = js::read(&reader).await.map_err(broken)? else {
                 exchange.keep(&bytes);
-                return Self::keep(bytes, reading);
+                return Self::kept(exchange, reading, bytes.len(), Some(bytes));
             };
             bytes.extend_from_slice(&piece);
         }
@@ -103,30 +112,42 @@ impl Body {
         let content = match reading {
             Reading::Form(boundary) => Form::of_prefix(&bytes, boundary).map(Content::Form),
             Reading::Json => Peek::of_prefix(&bytes).map(Content::Json),
-            Reading::AsItIs => Some(Content::Nothing),
+            Reading::Bytes | Reading::AsItIs => Some(Content::Nothing),
         };
         let content = content.ok_or(ClientError::RequestTooLarge { limit: limit as u64 })?;
-        Ok(Self { bytes, content, sending: Sending::Once(RefCell::new(Some(stream))), length })
+        let sending = Sending::Once(RefCell::new(Some(stream)));
+        Ok(Self { known: bytes.into(), content, sending, length })
     }
 
-    fn keep(bytes: Vec<u8>, reading: &Reading) -> Result<Self, ClientError> {
-        let content = match reading {
-            Reading::Form(boundary) => {
-                let form = Form::of(&bytes, boundary);
-                Content::Form(form.map_err(|error| ClientError::InvalidForm(error.to_string()))?)
-            }
+    /// A body of so many bytes that the exchange keeps. `here`: all of it, unless that is yet to be asked for.
+    fn kept(
+        exchange: &Exchange,
+        reading: &Reading,
+        length: usize,
+        here: Option<Vec<u8>>,
+    ) -> Result<Self, ClientError> {
+        let (known, content) = match reading {
             Reading::Json => {
-                Content::Json(Peek::of(&bytes).map_err(|error| ClientError::InvalidJson(error.to_string()))?)
+                let (known, peek) = json(exchange, length, here)?;
+                (known, Content::Json(peek))
             }
-            Reading::AsItIs if bytes.is_empty() => return Ok(Self::none()),
-            Reading::AsItIs => Content::Nothing,
+            Reading::Form(boundary) => {
+                let bytes = here.unwrap_or_else(|| exchange.part(0, length));
+                let form = Form::of(&bytes, boundary);
+                let form = form.map_err(|error| ClientError::InvalidForm(error.to_string()))?;
+                (bytes.into(), Content::Form(form))
+            }
+            Reading::Bytes | Reading::AsItIs if length == 0 => return Ok(Self::none()),
+            Reading::Bytes => (here.unwrap_or_else(|| exchange.part(0, length)).into(), Content::Nothing),
+            Reading::AsItIs => (Excerpt::default(), Content::Nothing),
         };
-        Ok(Self { length: Some(bytes.len()), bytes, content, sending: Sending::Kept })
+        Ok(Self { known, content, sending: Sending::Kept, length: Some(length) })
     }
 
     /// The body of a request that takes none.
     pub fn none() -> Self {
-        Self { bytes: Vec::new(), content: Content::Nothing, sending: Sending::Nothing, length: Some(0) }
+        let (known, content) = (Excerpt::default(), Content::Nothing);
+        Self { known, content, sending: Sending::Nothing, length: Some(0) }
     }
 
     /// The members of a JSON body.
@@ -160,36 +181,64 @@ impl Body {
         !matches!(self.sending, Sending::Once(_))
     }
 
-    /// Its bytes, as far as they are known.
+    /// Its bytes, as far as they are looked at.
     pub fn known_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.known.text()
+    }
+
+    /// The values of those of its JSON members that are named, for rules.
+    pub fn fields(&self, exchange: &Exchange, names: &[String]) -> BTreeMap<String, Value> {
+        let Content::Json(peek) = &self.content else { return BTreeMap::new() };
+        peek.fields(self.known.text(), names, |span| {
+            let (start, end) = (self.known.original(span.start), self.known.original(span.end));
+            self.known.is_shortened(span).then(|| exchange.part(start, end))
+        })
     }
 
     /// Its whole length, as far as it is known.
     pub fn length(&self) -> usize {
-        self.length.unwrap_or(self.bytes.len())
+        self.length.unwrap_or(self.known.text().len())
     }
 
     /// What to send to a deployment that calls its model `model`.
     pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<Outgoing, JsValue> {
+        let known = self.known.text();
         let splice = match &self.content {
-            Content::Json(peek) => body::edit(&self.bytes, peek, &Edit { model, params }),
-            Content::Form(form) => model.map(|model| form.with_model(self.bytes.len(), model)),
+            Content::Json(peek) => body::edit(known, peek, &Edit { model, params }),
+            Content::Form(form) => model.map(|model| form.with_model(known.len(), model)),
             Content::Nothing => None,
         };
         Ok(match &self.sending {
             Sending::Nothing => Outgoing { stream: JsValue::NULL, ..Outgoing::default() },
-            Sending::Kept => splice.map(Outgoing::spliced).unwrap_or_default(),
+            Sending::Kept => {
+                let splice = splice.map(|splice| splice.moved(|at| self.known.original(at)));
+                splice.map(Outgoing::spliced).unwrap_or_default()
+            }
             Sending::Once(rest) => {
                 let rest = rest.borrow_mut().take().ok_or("the body was sent already")?;
-                let first = splice.map_or_else(|| self.bytes.clone(), |splice| splice.apply(&self.bytes));
-                let length = self
-                    .length
-                    .map(|length| length.saturating_sub(self.bytes.len()).saturating_add(first.len()));
+                let first = splice.map_or_else(|| known.to_vec(), |splice| splice.apply(known));
+                let length =
+                    self.length.map(|length| length.saturating_sub(known.len()).saturating_add(first.len()));
                 Outgoing { stream: stream(first, rest, length).into(), ..Outgoing::default() }
             }
         })
     }
+}
+
+/// A JSON body that the exchange keeps: what is looked at of it, and what that says.
+fn json(exchange: &Exchange, length: usize, here: Option<Vec<u8>>) -> Result<(Excerpt, Peek), ClientError> {
+    if here.is_none() {
+        let excerpt =
+            Excerpt::read(length, &mut vec![0; WINDOW_BYTES], |at, window| exchange.show(at, window));
+        let looked = excerpt.map(|excerpt| (Peek::of(excerpt.text()), excerpt));
+        if let Some((Ok(peek), excerpt)) = looked {
+            return Ok((excerpt, peek));
+        }
+    }
+    // Of a long one all of it is needed where there is little to leave out, and where something is wrong: to say what, and where.
+    let bytes = here.unwrap_or_else(|| exchange.part(0, length));
+    let peek = Peek::of(&bytes).map_err(|error| ClientError::InvalidJson(error.to_string()))?;
+    Ok((bytes.into(), peek))
 }
 
 /// A body as [`super::host::Call::send`] takes it. The default is what the exchange keeps.

@@ -8,7 +8,7 @@
 // It is bundled with the code that wasm-bindgen generates, and with `instance.js`. The instance takes some of these functions before
 // this module has run: so they are declarations.
 
-import { edited, read } from "./kept.js";
+import { edited, isLong, read } from "./kept.js";
 import { answered, failed, rang, received, told } from "./instance.js";
 
 /** Tells the end of a promise. */
@@ -49,7 +49,7 @@ export class Exchange {
     read(this.request, length).then(
       (bytes) => {
         this.#bytes = bytes;
-        this.tell(received, wait, bytes);
+        this.tell(received, wait, bytes.length, isLong(bytes.length) ? undefined : bytes);
       },
       (error) => this.tell(failed, wait, error),
     );
@@ -62,6 +62,15 @@ export class Exchange {
     } catch (error) {
       this.#answer(Promise.reject(error));
     }
+  }
+
+  /** Fills `window`, which is memory of Wasm, with what the body has from `at` on. */
+  show(at, window) {
+    window.set(this.#bytes.subarray(at, at + window.length));
+  }
+
+  part(start, end) {
+    return this.#bytes.subarray(start, end);
   }
 
   /** Takes the body that was read otherwise. */

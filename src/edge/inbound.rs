@@ -92,11 +92,16 @@ pub async fn receive(
         Asked::Operation { operation, model } => (operation, model, None),
         Asked::Stored(stored) => (stored.operation, None, Some(stored)),
     };
+    let is_json = content_type.contains("json");
     let body = match &stored {
         Some(_) if arrival.method != "POST" => Body::none(),
         stored => {
             // What an account keeps is made of what the client sends, as it is.
-            let reading = if stored.is_some() { Reading::AsItIs } else { Reading::of(content_type)? };
+            let reading = match stored {
+                Some(_) if is_json => Reading::Bytes,
+                Some(_) => Reading::AsItIs,
+                None => Reading::of(content_type)?,
+            };
             Body::read(&arrival.exchange, &reading, length, graph.settings.buffer_bytes).await?
         }
     };
@@ -108,7 +113,7 @@ pub async fn receive(
     let json = body.json();
     let query = query::parse(&arrival.query);
     let plays_again = stored.is_some() && query.get("stream").is_some_and(|stream| stream == "true");
-    let told = if stored.is_some() && content_type.contains("json") { body.known_bytes() } else { &[] };
+    let told = if stored.is_some() && is_json { body.known_bytes() } else { &[] };
     let runs = STREAM.values_in(told).any(|value| value.starts_with(b"true"));
     let previous_response_id = json.and_then(|peek| peek.previous_response_id.clone());
     let minted_by = stored
@@ -134,7 +139,7 @@ pub async fn receive(
         ),
         metadata,
         place: if graph.reads.place { arrival.place(hint.clone()) } else { Place::default() },
-        body: json.map(|peek| peek.fields(body.known_bytes(), &graph.reads.body)).unwrap_or_default(),
+        body: body.fields(&arrival.exchange, &graph.reads.body),
         input_tokens: if stored.is_some() { 0 } else { (body.length() / 4) as u64 },
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
         stream: body.stream() || plays_again || runs,

@@ -29,6 +29,6 @@ export const cancel = (task) => enter(() => wasm.cancel(task));
 export const rang = (task) => enter(() => wasm.rang(task));
 export const told = (wait, value) => enter(() => wasm.told(wait, value));
 export const failed = (wait, error) => enter(() => wasm.failed(wait, error));
-export const received = (wait, body) => enter(() => wasm.received(wait, body));
+export const received = (wait, length, short) => enter(() => wasm.received(wait, length, short));
 export const answered = (wait, status, headers, body) => enter(() => wasm.answered(wait, status, headers, body));
 export { HealthObject } from "./index.js";

@@ -7,12 +7,14 @@
 
 /** From so many bytes on a body is long. For a shorter one a reader costs more than a copy. */
 const LONG = 64 * 1024;
+
+export const isLong = (length) => length >= LONG;
 /** What an edit may add before a long body, and behind it, in place: far more than the names of models. */
 const ROOM = 4 * 1024;
 
 /** Reads the body of a request, which is said to have so many bytes. */
 export function read(request, length) {
-  if (length < LONG || request.body === null) return request.arrayBuffer().then((buffer) => new Uint8Array(buffer));
+  if (!isLong(length) || request.body === null) return request.arrayBuffer().then((buffer) => new Uint8Array(buffer));
   return readLong(request.body.getReader({ mode: "byob" }), length);
 }
 
@@ -42,7 +44,7 @@ export function edited(bytes, pieces, inserted, send) {
     if (pieces[at] === 0 && (middle < 0 || part.length > parts[middle].length)) middle = parts.length;
     parts.push(part);
   }
-  if (bytes.length < LONG || middle < 0) return send(joined(parts));
+  if (!isLong(bytes.length) || middle < 0) return send(joined(parts));
   return around(parts[middle], joined(parts.slice(0, middle)), joined(parts.slice(middle + 1)), send) ?? send(joined(parts));
 }
 

@@ -145,8 +145,8 @@ pub type News = Result<Told, JsValue>;
 pub enum Told {
     /// The value of a promise.
     Value(JsValue),
-    /// A request's body.
-    Body(Vec<u8>),
+    /// A request's body is there: how many bytes, and these if it is short.
+    Body(usize, Option<Vec<u8>>),
     /// An upstream's answer.
     Answer(Answer),
 }
@@ -196,7 +196,7 @@ impl Future for Settled {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(context).map(|news| match news? {
             Told::Value(value) => Ok(value),
-            Told::Body(_) | Told::Answer(_) => Ok(JsValue::UNDEFINED),
+            Told::Body(..) | Told::Answer(_) => Ok(JsValue::UNDEFINED),
         })
     }
 }
@@ -232,10 +232,10 @@ pub fn told(wait: u32, value: JsValue) {
     tell(wait, Ok(Told::Value(value)));
 }
 
-/// Called by the host: the body of a request is there.
+/// Called by the host: the body of a request is there, with so many bytes. `short`: all of them, if they are few.
 #[wasm_bindgen]
-pub fn received(wait: u32, body: Vec<u8>) {
-    tell(wait, Ok(Told::Body(body)));
+pub fn received(wait: u32, length: usize, short: Option<Vec<u8>>) {
+    tell(wait, Ok(Told::Body(length, short)));
 }
 
 /// Called by the host: an upstream has answered.

@@ -186,13 +186,19 @@ impl Peek {
     }
 
     /// The values of those top-level fields of `body` that are named, for rules. What is nested too deep to be worth a
-    /// rule (128 levels) is left out.
-    pub fn fields(&self, body: &[u8], names: &[String]) -> BTreeMap<String, Value> {
+    /// rule (128 levels) is left out. `original`: what stands in full where `body` is an excerpt, and shortens it.
+    pub fn fields(
+        &self,
+        body: &[u8],
+        names: &[String],
+        original: impl Fn(&Range<usize>) -> Option<Vec<u8>>,
+    ) -> BTreeMap<String, Value> {
         let members = if names.is_empty() { &[] } else { self.members.as_slice() };
         map::of(members.iter().filter_map(|member| {
             let name = member.name(body);
             let name = names.iter().find(|wanted| *wanted == name)?;
-            Some((name.clone(), serde_json::from_slice(bytes(body, &member.value)).ok()?))
+            let value = original(&member.value).map_or(Cow::Borrowed(bytes(body, &member.value)), Cow::Owned);
+            Some((name.clone(), serde_json::from_slice(&value).ok()?))
         }))
     }
 

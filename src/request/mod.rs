@@ -4,6 +4,7 @@ pub mod admin;
 pub mod body;
 pub mod credentials;
 pub mod entry;
+pub mod excerpt;
 pub mod facts;
 pub mod minted;
 pub mod multipart;

@@ -51,6 +51,17 @@ impl Splice {
         }
     }
 
+    /// The same edit of a body in which what stands here at a place stands at `place` of it, in the same order.
+    #[must_use]
+    pub fn moved(mut self, place: impl Fn(usize) -> usize) -> Self {
+        for piece in &mut self.pieces {
+            if let Piece::Original(span) = piece {
+                *span = place(span.start)..place(span.end);
+            }
+        }
+        self
+    }
+
     /// The edited body. Spans come from a look at this `original`; of any other they yield nothing rather than a panic.
     pub fn apply(&self, original: &[u8]) -> Vec<u8> {
         let parts = self.pieces.iter().map(|piece| match piece {

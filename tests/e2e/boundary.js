@@ -1,17 +1,26 @@
-// Counts what crosses the boundary between JavaScript and the Worker's Wasm, and breaks the Wasm on command. Imported before the
+// Counts what crosses the boundary between JavaScript and the Worker's Wasm, measures its memory, and breaks it on command. Imported before the
 // Worker, which finds this constructor when it makes its instance.
 
-export const boundary = { into_wasm: 0, out_of_wasm: 0, instances: 0 };
+export const boundary = {
+  into_wasm: 0,
+  out_of_wasm: 0,
+  instances: 0,
+  get memory_bytes() {
+    return memory?.buffer.byteLength;
+  },
+};
 
 // What is to be called next is to trap: the name of an export.
 export const trap = { next: undefined };
 
 const { Instance } = WebAssembly;
+let memory;
 
 WebAssembly.Instance = function (module, imports) {
   boundary.instances += 1;
   const counted = Object.entries(imports).map(([name, of]) => [name, watched(of, () => (boundary.out_of_wasm += 1))]);
   const { exports } = new Instance(module, Object.fromEntries(counted));
+  memory = exports.memory;
   return {
     exports: watched(exports, (name) => {
       boundary.into_wasm += 1;

@@ -38,6 +38,17 @@ describe("the boundary to Wasm", () => {
     });
   });
 
+  test("is not crossed by long bodies: memory of Wasm never shrinks", () =>
+    inWeather(alone, async ({ gateway }) => {
+      const [isolate] = gateway.isolates;
+      const messages = [{ role: "user", content: "word ".repeat(800_000) }];
+      await served(isolate);
+      const { memory_bytes: before } = await isolate.between();
+      await Promise.all(Array.from({ length: 8 }, () => served(isolate, { messages })));
+      const { memory_bytes: after } = await isolate.between();
+      assert.ok(after < before + 1_000_000, `${before} bytes before, ${after} after 8 bodies of 4 MB`);
+    }));
+
   test("is not crossed for the chunks of a stream", () =>
     inWeather(alone, async ({ gateway }) => {
       const [isolate] = gateway.isolates;

@@ -45,7 +45,8 @@ before(async () => {
     "as-it-is": { targets: ["same"] },
     pair: { targets: ["openai"] },
   };
-  const { routes, vars } = fleet(simulator, { models });
+  const rules = [{ when: { body: { user: "*, and nobody else" } }, use: "as-it-is" }];
+  const { routes, vars } = fleet(simulator, { models, rules });
   const deployments = {
     ...routes.deployments,
     longer: deployment(0, { model: "a-model-with-a-much-longer-name" }),
@@ -113,6 +114,37 @@ describe("a long body", () => {
     const body = `{ "model" : "as-it-is", "messages" : ${say(200 * KIB)} }`;
     assert.equal(await (await send(body)).text(), ANSWER);
     assert.ok(got[0].body.equals(Buffer.from(body)));
+  });
+});
+
+describe("in a long body", () => {
+  const long = "x".repeat(200 * KIB);
+
+  test("a rule sees to the end of a field", async () => {
+    const body = `{"model":"edited","messages":[],"user":"${long}, and nobody else"}`;
+    assert.equal(await (await send(body)).text(), ANSWER);
+    assert.ok(got[0].body.equals(Buffer.from(body.replace("edited", "as-it-is"))));
+  });
+
+  test("a model's name is told from those that begin like it", async () => {
+    const error = await assertError(await send(`{"model":"edited${long}","messages":[]}`), 404);
+    assert.equal(error.code, "model_not_found");
+    assert.equal(got.length, 0);
+  });
+
+  test("what is wrong is told with its place", async () => {
+    const start = `{"model":"edited","a":"${long}`;
+    const broken = (...parts) => Buffer.concat([start, ...parts].map((part) => Buffer.from(part)));
+    for (const [body, message] of [
+      [broken([0xff], '"}'), new RegExp(`not valid Unicode at byte ${start.length}\\.`)],
+      [broken("\n", '"}'), new RegExp(`control character .* at line 1 column ${start.length}\\.`)],
+      [broken('"', " 1}"), new RegExp(`at line 1 column ${start.length + 3}`)],
+      [broken('"', ""), /EOF while parsing an object at line 1/],
+    ]) {
+      assert.match((await assertError(await send(body), 400)).message, message);
+    }
+    const numbered = await assertError(await send(`{"a":"${long}","model":1}`), 400);
+    assert.match(numbered.message, /`model` must be a string/);
   });
 });
 

@@ -89,6 +89,14 @@ describe("files", () => {
       await assertServedBy(await chat(gateway), "openai/gpt-4o");
     }));
 
+  test("that are long come to lie there as they were sent", () =>
+    inGateway(async (gateway) => {
+      const text = "é".repeat(300_000);
+      const { data, response } = await upload(gateway, text);
+      assertTrail(response, [["azure-eastus", "200"]]);
+      assert.equal(await (await sdk(gateway).files.content(data.id)).text(), text);
+    }));
+
   test("that are too large to be kept are sent once", () =>
     inGateway(
       async (gateway) => {
@@ -121,6 +129,8 @@ describe("batches and vector stores", () => {
       const { id } = await uploadedElsewhere(gateway);
       const made = await sdk(gateway).batches.create({ ...BATCH, input_file_id: id }).withResponse();
       assertTrail(made.response, [["azure-westeurope", "200"]]);
+      const long = { name: "papers ".repeat(30_000), file_ids: [id] };
+      assertTrail((await sdk(gateway).vectorStores.create(long).withResponse()).response, [["azure-westeurope", "200"]]);
       await inGateway(async (fresh) => {
         const searched = [["azure-eastus", "bad_request"], ["azure-westeurope", "200"]];
         const batch = await sdk(fresh).batches.create({ ...BATCH, input_file_id: id }).withResponse();

@@ -1,0 +1,215 @@
+//! Excerpts of JSON bodies: whatever is asked of one is answered as by the body itself.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Value, json};
+use switchyard::request::body::{Edit, Peek, edit};
+use switchyard::request::excerpt::Excerpt;
+use switchyard::request::scan::{self, Span};
+use switchyard::routes::graph::Params;
+
+fn excerpt(body: &[u8], window: usize) -> Option<Excerpt> {
+    let mut end = 0;
+    Excerpt::read(body.len(), &mut vec![0; window], |at, window| {
+        assert!(at <= end, "bytes {end} to {at} were never shown");
+        end = at + window.len();
+        window.copy_from_slice(&body[at..end]);
+    })
+}
+
+/// Checks one body through one window, and answers whether there is an object in it.
+fn agree(body: &[u8], window: usize) -> bool {
+    let whole = scan::members(body).filter(|_| std::str::from_utf8(body).is_ok());
+    let shown = body.escape_ascii();
+    let Some(excerpt) = excerpt(body, window) else {
+        assert!(std::str::from_utf8(body).is_err(), "{shown}");
+        return false;
+    };
+    let original = |span: &std::ops::Range<usize>| excerpt.original(span.start)..excerpt.original(span.end);
+    let members = scan::members(excerpt.text()).filter(|_| std::str::from_utf8(excerpt.text()).is_ok());
+    let moved = members.map(|object| {
+        let spans = object.members.iter().map(|Span { key, value }| (key.clone(), value.clone()));
+        spans.map(|(key, value)| Span { key: original(&key), value: original(&value) }).collect::<Vec<_>>()
+    });
+    assert_eq!(moved, whole.as_ref().map(|object| object.members.clone()), "{shown}");
+    whole.is_some()
+}
+
+fn text(bytes: usize) -> String {
+    "In the beginning was the word. ".repeat(bytes / 31 + 1)
+}
+
+#[test]
+fn little_is_left_of_a_long_text() {
+    let body =
+        json!({ "model": "m", "messages": [{ "role": "user", "content": text(1 << 20) }], "user": "u" });
+    let body = body.to_string();
+    let excerpt = excerpt(body.as_bytes(), 64 * 1024).unwrap();
+    assert!(excerpt.text().len() < 2_000, "{} bytes", excerpt.text().len());
+    assert_eq!(excerpt.original(excerpt.text().len()), body.len());
+}
+
+#[test]
+fn all_of_a_body_is_there_where_its_texts_are_short() {
+    let body = format!(r#"{{"a":[{}1],"b":"{}"}}"#, r#""text","#.repeat(4_000), "x".repeat(512));
+    let excerpt = excerpt(body.as_bytes(), 64 * 1024).unwrap();
+    assert_eq!(excerpt, Excerpt::from(body.into_bytes()));
+}
+
+#[test]
+fn an_excerpt_that_would_be_most_of_a_long_body_is_not_made() {
+    let short = format!("{}1", r#""text","#.repeat(40_000));
+    let body = |long| format!(r#"{{"a":"{long}","b":[{short}],"c":"{long}"}}"#);
+    assert_eq!(excerpt(body(text(100)).as_bytes(), 64 * 1024), None);
+    let body = body(text(500_000));
+    let excerpt = excerpt(body.as_bytes(), 64 * 1024).unwrap();
+    assert!((short.len()..short.len() + 2_000).contains(&excerpt.text().len()));
+}
+
+#[test]
+fn bodies_agree_wherever_a_window_ends() {
+    let long = text(600);
+    let umlauts = "ü".repeat(400);
+    for body in [
+        format!(r#"{{"model":"m","a":"{long}","b":[1,"{long}\"{long}"]}}"#),
+        format!(r#"{{"{long}":"{long}\\","model":"m"}} "#),
+        format!(r#"{{"a":"\u00fc{umlauts}\n{umlauts}😀{umlauts}"}}"#),
+        // What is no JSON stays none.
+        format!(r#"{{"a":"{long}"#),
+        format!(r#"{{"a":"{long}\"}}"#),
+        format!(r#"{{"a":"{long}\x{long}"}}"#),
+        format!("{{\"a\":\"{long}\n{long}\"}}"),
+        format!(r#"{{"a":"{long}" "b":"{long}"}}"#),
+        format!(r#"{{"a":"{long}"}}{{"#),
+        format!("{{\"a\":{long}}}"),
+        umlauts.clone(),
+    ] {
+        let is_object = agree(body.as_bytes(), 1 << 20);
+        assert_eq!(is_object, serde_json::from_str::<Value>(&body).is_ok(), "{body}");
+        for window in (4..700).chain([1_000, 1_300]) {
+            assert_eq!(agree(body.as_bytes(), window), is_object, "{body}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_utf_8_is_refused_wherever_it_stands() {
+    let (before, after) = (text(700), text(700));
+    for wrong in [
+        &b"\xff"[..],
+        b"\xc3",
+        b"\xe2\x82",
+        b"\xf0\x9f\x98",
+        b"\x80",
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        b"\xf5\x80\x80\x80",
+    ] {
+        let body = [br#"{"a":""#, before.as_bytes(), wrong, after.as_bytes(), br#""}"#].concat();
+        for window in (4..64).chain([700, 710, 1 << 20]) {
+            assert!(!agree(&body, window));
+        }
+        // The end of a body that ends with it.
+        let cut = [br#"{"a":""#, before.as_bytes(), wrong].concat();
+        assert_eq!(excerpt(&cut, 64), None);
+    }
+}
+
+#[test]
+fn a_text_that_is_shortened_equals_no_other() {
+    // Were the long one cut at any length, it would be one of these.
+    let long = "x".repeat(5_000);
+    let body = format!(r#"{{"a":"{long}","model":"{long}"}}"#);
+    let excerpt = excerpt(body.as_bytes(), 64 * 1024).unwrap();
+    let peek = Peek::of(excerpt.text()).unwrap();
+    let model = peek.model.clone().unwrap();
+    assert!(model.contains('\u{ffff}'), "{model}");
+    for length in 0..600 {
+        let short = "x".repeat(length);
+        assert_ne!(model, short);
+        let params = Params { set: vec![("a".to_owned(), Value::from(short.clone()))], ..Params::default() };
+        let splice = edit(excerpt.text(), &peek, &Edit { model: None, params: &params }).unwrap();
+        let edited = splice.moved(|at| excerpt.original(at)).apply(body.as_bytes());
+        assert_eq!(edited, format!(r#"{{"a":"{short}","model":"{long}"}}"#).as_bytes());
+    }
+}
+
+#[test]
+fn rules_get_what_an_excerpt_shortens_in_full() {
+    let long = text(2_000);
+    let body = json!({ "user": "u", "metadata": { "note": long, "n": 1 }, "input": long }).to_string();
+    let excerpt = excerpt(body.as_bytes(), 256).unwrap();
+    let peek = Peek::of(excerpt.text()).unwrap();
+    let names = ["user", "metadata", "input"].map(str::to_owned);
+    let fields = peek.fields(excerpt.text(), &names, |span| {
+        let original = excerpt.original(span.start)..excerpt.original(span.end);
+        excerpt.is_shortened(span).then(|| body.as_bytes()[original].to_vec())
+    });
+    assert_eq!(serde_json::to_value(fields).unwrap(), serde_json::from_str::<Value>(&body).unwrap());
+}
+
+/// Texts around the lengths that matter, with what parsers stumble over between them.
+fn string() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        (500usize..700).prop_map(|length| "y".repeat(length)),
+        (200usize..300).prop_map(|length| "é😀".repeat(length / 2)),
+        select(vec!["\"", "\\", "\n", "a", "\\u", "ü", "{", "\u{ffff}"]).prop_map(str::to_owned),
+    ];
+    prop::collection::vec(part, 0..4).prop_map(|parts| parts.concat())
+}
+
+fn body() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        string().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        prop::collection::vec(string().prop_map(Value::from), 0..3).prop_map(Value::from),
+    ];
+    let name = prop_oneof![4 => select(vec!["model", "a", "b", "c"]).prop_map(str::to_owned), 1 => string()];
+    prop::collection::vec((name, value), 0..5).prop_map(|members| {
+        let members = members.iter().map(|(name, value)| {
+            let value = if name == "model" { json!("m") } else { value.clone() };
+            format!("{} : {value}", Value::from(name.as_str()))
+        });
+        format!(" {{ {} }} ", members.collect::<Vec<_>>().join(" , "))
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_body_agrees_through_any_window(body in body(), window in 4usize..1_500) {
+        prop_assert!(agree(body.as_bytes(), window));
+    }
+
+    #[test]
+    fn damaged_bodies_agree_too(
+        body in body(),
+        window in 4usize..1_500,
+        at in any::<Index>(),
+        byte in prop_oneof![select(b"\"\\{}[]:, \n\0\x80\xc3\xf0".to_vec()), any::<u8>()],
+        cut in any::<Index>(),
+    ) {
+        let mut body = body.into_bytes();
+        let at = at.index(body.len());
+        body[at] = byte;
+        agree(&body, window);
+        body.truncate(cut.index(body.len()));
+        agree(&body, window);
+    }
+
+    #[test]
+    fn an_edit_of_an_excerpt_is_one_of_its_body(body in body(), window in 4usize..1_500, value in string()) {
+        let params = Params {
+            drop: vec!["b".to_owned()],
+            rename: vec![("c".to_owned(), "d".to_owned())],
+            set: vec![("a".to_owned(), Value::from(value))],
+        };
+        let changes = Edit { model: Some("other"), params: &params };
+        let excerpt = excerpt(body.as_bytes(), window).unwrap();
+        let peek = Peek::of(excerpt.text()).unwrap();
+        let splice = edit(excerpt.text(), &peek, &changes).unwrap().moved(|at| excerpt.original(at));
+        let expected = edit(body.as_bytes(), &Peek::of(body.as_bytes()).unwrap(), &changes).unwrap();
+        prop_assert_eq!(splice.apply(body.as_bytes()), expected.apply(body.as_bytes()));
+    }
+}

@@ -52,6 +52,31 @@ fn little_is_left_of_a_long_text() {
 }
 
 #[test]
+fn little_is_left_of_text_with_escapes_in_it_or_behind_much_else() {
+    let lines = r#"let a = \"b\";\n\tprintln!(\"{a}\"); // \u4f60\u597d\\ "#.repeat(30_000);
+    let tools = r#"{"type":"function"},"#.repeat(2_500);
+    let body = format!(r#"{{"tools":[{tools}1],"messages":["{lines}"],"model":"m"}}"#);
+    let excerpt = excerpt(body.as_bytes(), 64 * 1024).unwrap();
+    assert!((tools.len()..tools.len() + 5_000).contains(&excerpt.text().len()), "{}", excerpt.text().len());
+    assert_eq!(excerpt.original(excerpt.text().len()), body.len());
+}
+
+#[test]
+fn half_a_character_is_seen_wherever_it_stands_in_a_name() {
+    for (half, is_refused) in
+        [(r"\ud800", true), (r"\uDC00", true), (r"\ud83d\ude00", false), (r"\u00e9", false)]
+    {
+        let (before, after) = (text(1_000), text(1_000));
+        let body = format!(r#"{{"{before}{half}{after}":1}}"#);
+        for window in [4, 700, 1_040, 64 * 1024] {
+            let excerpt = excerpt(body.as_bytes(), window).unwrap();
+            assert_eq!(Peek::of(excerpt.text()).is_err(), is_refused, "{half}");
+        }
+        assert_eq!(Peek::of(body.as_bytes()).is_err(), is_refused, "{half}");
+    }
+}
+
+#[test]
 fn all_of_a_body_is_there_where_its_texts_are_short() {
     let body = format!(r#"{{"a":[{}1],"b":"{}"}}"#, r#""text","#.repeat(4_000), "x".repeat(512));
     let excerpt = excerpt(body.as_bytes(), 64 * 1024).unwrap();
@@ -76,7 +101,11 @@ fn bodies_agree_wherever_a_window_ends() {
         format!(r#"{{"model":"m","a":"{long}","b":[1,"{long}\"{long}"]}}"#),
         format!(r#"{{"{long}":"{long}\\","model":"m"}} "#),
         format!(r#"{{"a":"\u00fc{umlauts}\n{umlauts}😀{umlauts}"}}"#),
+        format!(r#"{{"a":"{}"}}"#, r"Line.\n\u00e9\/\uffff\ud83d\ude00 ".repeat(60)),
+        format!(r#"{{"a":"{}","b":"{}"}}"#, r"\u4f60".repeat(200), r"\\".repeat(400)),
         // What is no JSON stays none.
+        format!(r#"{{"a":"{}\u4f6"}}"#, r"\u4f60".repeat(200)),
+        format!(r#"{{"a":"{}\a"}}"#, r"\n".repeat(400)),
         format!(r#"{{"a":"{long}"#),
         format!(r#"{{"a":"{long}\"}}"#),
         format!(r#"{{"a":"{long}\x{long}"}}"#),

@@ -296,7 +296,7 @@ fn a_retry_uses_up_nobodys_turn() {
     let mut served = Vec::new();
     for _ in 0..4 {
         // What failed is forgotten from one request to the next: ejected, it would not be asked any more.
-        isolate.health.reset(0);
+        isolate.health.reset(0, 0);
         let mut around = isolate.around(0);
         let (mut machine, _) = Machine::start(Rc::clone(&graph), Rc::new(facts()), &entry, &mut around);
         for number in [1, 2] {

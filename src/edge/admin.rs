@@ -150,7 +150,7 @@ async fn turn(
             match switch {
                 Switch::Drain => health.drain(deployment.id),
                 Switch::Enable => health.enable(deployment.id),
-                Switch::Reset => health.reset(deployment.id),
+                Switch::Reset => health.reset(deployment.id, clock::now()),
             }
         }
     }

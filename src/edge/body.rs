@@ -16,7 +16,7 @@ use super::js;
 use super::task::{self, Told, Wait};
 use crate::reply::error::ClientError;
 use crate::request::body::{self, Edit, Peek};
-use crate::request::excerpt::Excerpt;
+use crate::request::excerpt::{Excerpt, LEFT_OUT};
 use crate::request::multipart::{self, Form};
 use crate::request::splice::{Piece, Splice};
 use crate::routes::graph::Params;
@@ -231,11 +231,15 @@ fn json(exchange: &Exchange, length: usize, here: Option<Vec<u8>>) -> Result<(Ex
         let excerpt =
             Excerpt::read(length, &mut vec![0; WINDOW_BYTES], |at, window| exchange.show(at, window));
         let looked = excerpt.map(|excerpt| (Peek::of(excerpt.text()), excerpt));
-        if let Some((Ok(peek), excerpt)) = looked {
+        let is_told = |peek: &Peek| !peek.model.as_ref().is_some_and(|model| model.contains(LEFT_OUT));
+        if let Some((Ok(peek), excerpt)) = looked
+            && is_told(&peek)
+        {
             return Ok((excerpt, peek));
         }
     }
-    // Of a long one all of it is needed where there is little to leave out, and where something is wrong: to say what, and where.
+    // Of a long one all of it is needed where there is little to leave out, where the model is, and where something is wrong: to say
+    // what, and where.
     let bytes = here.unwrap_or_else(|| exchange.part(0, length));
     let peek = Peek::of(&bytes).map_err(|error| ClientError::InvalidJson(error.to_string()))?;
     Ok((bytes.into(), peek))

@@ -9,6 +9,7 @@
 const LONG = 64 * 1024;
 
 export const isLong = (length) => length >= LONG;
+
 /** What an edit may add before a long body, and behind it, in place: far more than the names of models. */
 const ROOM = 4 * 1024;
 

@@ -75,9 +75,15 @@ pub struct Accrual {
 pub struct Ended {
     run: u32,
     since: Millis,
+    answered_at: Option<Millis>,
 }
 
 impl Accrual {
+    /// Begins anew: what failed before says nothing of the time from `now` on.
+    pub fn anew(now: Millis) -> Self {
+        Self { answered_at: Some(now), ..Self::default() }
+    }
+
     /// A request was served, and was seen to be at `seen_at`: the end of a long answer tells of its beginning.
     pub fn succeeded(&mut self, seen_at: Millis, now: Millis) {
         self.answered(seen_at);
@@ -86,13 +92,15 @@ impl Accrual {
 
     /// An attempt reached its commit point: that ends a run, until it turns out that the answer breaks.
     pub fn committed(&mut self) -> Ended {
-        Ended { run: std::mem::take(&mut self.run), since: self.run_since }
+        Ended { run: std::mem::take(&mut self.run), since: self.run_since, answered_at: self.answered_at }
     }
 
-    /// It broke: unless the deployment was seen to answer since, the run goes on, and the failure is yet to be told. Each commit
-    /// takes what failed since the one before: those that break side by side give back all of it.
-    pub fn broke(&mut self, Ended { run, since }: Ended) {
-        if run == 0 || self.answered_at >= Some(since) {
+    /// It broke: unless it turned out meanwhile that the deployment answers, the run goes on, and the failure is yet to be told. Each
+    /// commit takes what failed since the one before, and what one gave back the next one takes: so a run is whole again once all that
+    /// are under way have broken. Until then the failure rate has to see it.
+    pub fn broke(&mut self, Ended { run, since, answered_at }: Ended) {
+        let has_answered = self.answered_at > answered_at && self.answered_at >= Some(since);
+        if run == 0 || has_answered {
             return;
         }
         self.run_since = if self.run == 0 { since } else { self.run_since.min(since) };
@@ -224,6 +232,18 @@ mod tests {
             accrual.broke(ended);
             assert_eq!(accrual.failed(Unavailable, None, 0).is_some(), nth == RUN);
         }
+        // One that came to its end before the run began, at the same time, is none that ends it.
+        let mut accrual = Accrual::default();
+        accrual.succeeded(0, 0);
+        accrual.failed(Unavailable, None, 0);
+        let ended = accrual.committed();
+        accrual.broke(ended);
+        assert_eq!(accrual.run(), 1);
+        // Nor does a run from before a new beginning go on.
+        let ended = accrual.committed();
+        accrual = Accrual::anew(1);
+        accrual.broke(ended);
+        assert_eq!(accrual.run(), 0);
         // Another one that came to its end meanwhile is an answer.
         let mut accrual = Accrual::default();
         accrual.failed(Unavailable, None, 0);

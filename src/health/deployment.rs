@@ -174,7 +174,7 @@ impl Deployment {
         let of_deployment = self.gate.answered(ticket.probe, now);
         if of_deployment.is_some() {
             // The failures before say nothing of the time after.
-            self.accrual = Accrual::default();
+            self.accrual = Accrual::anew(now);
             self.pending.closed();
             self.pending.probe = Some(Probe::Passed);
         }
@@ -394,13 +394,14 @@ impl Deployment {
     }
 
     /// Forgets what was learned. What an administrator decided stays, and so do the requests under way.
-    pub(super) fn reset(&mut self) {
+    pub(super) fn reset(&mut self, now: Millis) {
         let mut gate = std::mem::take(&mut self.gate);
         gate.reset();
         let identity = std::mem::take(&mut self.identity);
         let in_flight = std::mem::take(&mut self.in_flight);
         let merged = self.merged;
-        *self = Self { gate, in_flight, merged, ..Self::new(identity, self.limits) };
+        *self =
+            Self { gate, in_flight, merged, accrual: Accrual::anew(now), ..Self::new(identity, self.limits) };
     }
 
     pub(super) fn snapshot(&self, probes: Probes, now: Millis) -> Snapshot {

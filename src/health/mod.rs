@@ -320,9 +320,9 @@ impl Health {
     }
 
     /// Forgets what was learned about it. Drained stays drained.
-    pub fn reset(&mut self, id: usize) {
+    pub fn reset(&mut self, id: usize, now: Millis) {
         if let Some(deployment) = self.deployments.get_mut(id) {
-            deployment.reset();
+            deployment.reset(now);
         }
     }
 

@@ -162,7 +162,7 @@ impl Health {
                         transition: Transition::Recovered,
                     });
                 }
-                deployment.reset();
+                deployment.reset(now);
             }
             if let Some(record) = record {
                 let moved = deployment.merge(record, asked_at, now).into_iter();

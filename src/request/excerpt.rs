@@ -6,21 +6,24 @@
 //!
 //! Invariants:
 //! - the excerpt of a JSON object is one, with the same members; of what is none, the excerpt is none either;
-//! - in every string that is shortened stands [`MARK`], so that it equals none that anybody has written;
+//! - in every string that is shortened stands [`LEFT_OUT`], as an escape that we never write: so it equals no value of ours;
 //! - no token of JSON begins or ends inside of what is left out: [`Excerpt::original`] is exact for all of them.
 
 use std::ops::Range;
 
 use super::plain::{TOP, plain};
 
-/// A longer stretch of plain text in one window is shortened…
+/// A longer stretch of text in one window is shortened…
 const LONGEST: usize = 512;
 /// …to its first bytes…
 const SHOWN: usize = 64;
-/// …and this: a character that is none, escaped. Nothing that serde_json writes has an escape where it stands for itself.
+/// …and this, escaped: serde_json writes it as it is.
 const MARK: &[u8] = br"\uffff";
+/// A character that stands for nothing, and is in no name that anybody gives.
+pub const LEFT_OUT: char = '\u{ffff}';
 
-/// An excerpt of so many bytes is given up if it is more than half of what was shown: it costs more than it saves.
+/// An excerpt of so many bytes, and of a sixteenth of the body, is given up if it is more than half of what was shown: it costs more
+/// than it saves.
 const LARGE: usize = 32 * 1024;
 
 /// Most bytes of a character in UTF-8.
@@ -62,7 +65,7 @@ impl Excerpt {
             reader.read(shown.get(..end).filter(|shown| !shown.is_empty())?)?;
             at += end;
             let kept = reader.excerpt.text.len();
-            if kept >= LARGE && kept > at / 2 {
+            if kept >= LARGE.max(length / 16) && kept > at / 2 {
                 return None;
             }
         }
@@ -119,9 +122,8 @@ impl Reader {
                     self.within = Within::String;
                 }
                 Within::String => {
-                    let length = plain(rest, &mut seen).unwrap_or(rest.len());
+                    let Stretch { shown, length } = Stretch::of(rest, &mut seen);
                     if length > LONGEST {
-                        let shown = whole_characters(rest.get(..SHOWN)?);
                         self.leave_out(window.get(taken..at + shown)?, length - shown);
                         taken = at + length;
                     }
@@ -145,6 +147,47 @@ impl Reader {
         text.extend_from_slice(MARK);
         self.ahead += length - MARK.len();
         self.excerpt.gaps.push(Gap { at: text.len(), ahead: self.ahead });
+    }
+}
+
+/// What a window has of the inside of a string without anything that has to be looked at: plain text, and escapes that stand whole in
+/// it and are characters by themselves.
+struct Stretch {
+    /// How much of it is shown where it is too long. No character ends behind that which begins before it.
+    shown: usize,
+    length: usize,
+}
+
+impl Stretch {
+    fn of(text: &[u8], seen: &mut u64) -> Self {
+        let (mut shown, mut length) = (0, 0);
+        while let Some(rest) = text.get(length..) {
+            let run = plain(rest, seen).unwrap_or(rest.len());
+            if length <= SHOWN {
+                let most = run.min(SHOWN - length);
+                shown = length + rest.get(..most).map_or(0, whole_characters);
+            }
+            length += run;
+            let Some(escaped) = rest.get(run..).and_then(escape) else { break };
+            if length + escaped <= SHOWN {
+                shown = length + escaped;
+            }
+            length += escaped;
+        }
+        Self { shown, length }
+    }
+}
+
+/// The length of the escape that `text` begins with. Not of half a character, which names may not have: those are to be seen.
+fn escape(text: &[u8]) -> Option<usize> {
+    match text {
+        [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
+        [b'\\', b'u', digits @ ..] => {
+            let digits = digits.first_chunk::<4>()?;
+            let is_half = matches!(digits, [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
+            (digits.iter().all(u8::is_ascii_hexdigit) && !is_half).then_some(6)
+        }
+        _ => None,
     }
 }
 

@@ -1,8 +1,7 @@
 //! How far a text in JSON goes on without anything that a scanner has to look at: nearly all bytes of a large body are skipped here.
 //!
 //! In Wasm 64 bytes are tested with one branch, by its instructions for vectors, which every workerd has; elsewhere 32, eight at a time
-//! as one number. A loop over bytes would be for the compiler to vectorise, and at `opt-level = "s"`, which keeps the Wasm small, it
-//! vectorises nothing.
+//! as one number. A loop over bytes would be for the compiler to vectorise, and it cannot where the loop ends at a byte that it finds.
 
 /// One in each byte.
 const ONES: u64 = u64::MAX / 0xff;

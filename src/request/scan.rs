@@ -1,7 +1,7 @@
 //! Where the top-level members of a JSON body stand, in one pass over its bytes.
 //!
 //! Nearly all of a large body is text: messages, and images in base64. serde_json skips text a machine word at a time, which in Wasm is
-//! four bytes, and has to be given valid UTF-8, which takes a pass of its own. [`members`] skips 32 bytes at a time, and learns on the way
+//! four bytes, and has to be given valid UTF-8, which takes a pass of its own. [`members`] skips 64 bytes at a time in Wasm, and learns on the way
 //! whether there is anything but ASCII. It only says yes or no; what is wrong with a body, [`parse`] tells in serde_json's words.
 //!
 //! Invariants:

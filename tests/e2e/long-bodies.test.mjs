@@ -129,6 +129,7 @@ describe("in a long body", () => {
   test("a model's name is told from those that begin like it", async () => {
     const error = await assertError(await send(`{"model":"edited${long}","messages":[]}`), 404);
     assert.equal(error.code, "model_not_found");
+    assert.match(error.message, /'editedx+…'/);
     assert.equal(got.length, 0);
   });
 

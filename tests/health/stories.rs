@@ -422,7 +422,7 @@ fn administrators_drain_enable_and_reset() {
     assert!(isolate.refusal().until.is_some(), "to enable is not to forget");
     let under_way = isolate.begin();
     isolate.health.drain(0);
-    isolate.health.reset(0);
+    isolate.health.reset(0, isolate.now);
     assert_eq!(isolate.refusal().reason, Reason::Drained, "to forget is not to enable");
     isolate.health.enable(0);
     assert_eq!(isolate.admission(), Admission::Open);
@@ -507,7 +507,7 @@ fn deployments_of_another_graph_change_nothing() {
     isolate.trip();
     isolate.health.drain(0);
     isolate.health.enable(0);
-    isolate.health.reset(0);
+    isolate.health.reset(0, isolate.now);
     assert_eq!(isolate.admission(), Admission::Open);
     assert_eq!(isolate.health.snapshot(isolate.now), []);
 }

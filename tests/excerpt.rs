@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use std::cell::Cell;
+
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
@@ -11,11 +13,12 @@ use switchyard::request::scan::{self, Span};
 use switchyard::routes::graph::Params;
 
 fn excerpt(body: &[u8], window: usize) -> Option<Excerpt> {
-    let mut end = 0;
-    Excerpt::read(body.len(), &mut vec![0; window], |at, window| {
-        assert!(at <= end, "bytes {end} to {at} were never shown");
-        end = at + window.len();
-        window.copy_from_slice(&body[at..end]);
+    let shown = Cell::new(0);
+    Excerpt::read(body.len(), window, |start, end| {
+        assert!(start <= shown.get(), "bytes {} to {start} were never shown", shown.get());
+        assert!(end - start <= window);
+        shown.set(end);
+        &body[start..end]
     })
 }
 

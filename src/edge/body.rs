@@ -126,22 +126,30 @@ impl Body {
         length: usize,
         here: Option<Vec<u8>>,
     ) -> Result<Self, ClientError> {
-        let (known, content) = match reading {
-            Reading::Json => {
-                let (known, peek) = json(exchange, length, here)?;
-                (known, Content::Json(peek))
+        let sending = Sending::Kept;
+        if let (Reading::Json, None) = (reading, &here)
+            && let Some((known, peek)) = excerpt(exchange, length)
+        {
+            return Ok(Self { known, content: Content::Json(peek), sending, length: Some(length) });
+        }
+        let bytes = match reading {
+            Reading::AsItIs => Vec::new(),
+            Reading::Json | Reading::Form(_) | Reading::Bytes => {
+                here.unwrap_or_else(|| exchange.part(0, length))
             }
+        };
+        let content = match reading {
             Reading::Form(boundary) => {
-                let bytes = here.unwrap_or_else(|| exchange.part(0, length));
                 let form = Form::of(&bytes, boundary);
-                let form = form.map_err(|error| ClientError::InvalidForm(error.to_string()))?;
-                (bytes.into(), Content::Form(form))
+                Content::Form(form.map_err(|error| ClientError::InvalidForm(error.to_string()))?)
+            }
+            Reading::Json => {
+                Content::Json(Peek::of(&bytes).map_err(|error| ClientError::InvalidJson(error.to_string()))?)
             }
             Reading::Bytes | Reading::AsItIs if length == 0 => return Ok(Self::none()),
-            Reading::Bytes => (here.unwrap_or_else(|| exchange.part(0, length)).into(), Content::Nothing),
-            Reading::AsItIs => (Excerpt::default(), Content::Nothing),
+            Reading::Bytes | Reading::AsItIs => Content::Nothing,
         };
-        Ok(Self { known, content, sending: Sending::Kept, length: Some(length) })
+        Ok(Self { known: bytes.into(), content, sending, length: Some(length) })
     }
 
     /// The body of a request that takes none.
@@ -225,24 +233,13 @@ impl Body {
     }
 }
 
-/// A JSON body that the exchange keeps: what is looked at of it, and what that says.
-fn json(exchange: &Exchange, length: usize, here: Option<Vec<u8>>) -> Result<(Excerpt, Peek), ClientError> {
-    if here.is_none() {
-        let excerpt =
-            Excerpt::read(length, &mut vec![0; WINDOW_BYTES], |at, window| exchange.show(at, window));
-        let looked = excerpt.map(|excerpt| (Peek::of(excerpt.text()), excerpt));
-        let is_told = |peek: &Peek| !peek.model.as_ref().is_some_and(|model| model.contains(LEFT_OUT));
-        if let Some((Ok(peek), excerpt)) = looked
-            && is_told(&peek)
-        {
-            return Ok((excerpt, peek));
-        }
-    }
-    // Of a long one all of it is needed where there is little to leave out, where the model is, and where something is wrong: to say
-    // what, and where.
-    let bytes = here.unwrap_or_else(|| exchange.part(0, length));
-    let peek = Peek::of(&bytes).map_err(|error| ClientError::InvalidJson(error.to_string()))?;
-    Ok((bytes.into(), peek))
+/// An excerpt of the JSON body that the exchange keeps, and what it says. `None` where all of it is needed: where there is little to
+/// leave out, where the model's name is too long, and where something is wrong, to say what, and where.
+fn excerpt(exchange: &Exchange, length: usize) -> Option<(Excerpt, Peek)> {
+    let excerpt = Excerpt::read(length, WINDOW_BYTES, |start, end| exchange.part(start, end))?;
+    let peek = Peek::of(excerpt.text()).ok()?;
+    let is_shortened = peek.model.as_ref().is_some_and(|model| model.contains(LEFT_OUT));
+    (!is_shortened).then_some((excerpt, peek))
 }
 
 /// A body as [`super::host::Call::send`] takes it. The default is what the exchange keeps.

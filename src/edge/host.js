@@ -64,11 +64,7 @@ export class Exchange {
     }
   }
 
-  /** Fills `window`, which is memory of Wasm, with what the body has from `at` on. */
-  show(at, window) {
-    window.set(this.#bytes.subarray(at, at + window.length));
-  }
-
+  /** What the body has there. */
   part(start, end) {
     return this.#bytes.subarray(start, end);
   }

@@ -32,9 +32,6 @@ extern "C" {
     /// Reads all of the body, which is said to have so many bytes, keeps it there, and tells how long it is, and a short one itself.
     #[wasm_bindgen(method)]
     pub fn read(this: &Exchange, length: u32, wait: u32);
-    /// Fills `window` with what the body that is kept has from `at` on.
-    #[wasm_bindgen(method)]
-    pub fn show(this: &Exchange, at: usize, window: &mut [u8]);
     /// What the body that is kept has from `start` to `end`.
     #[wasm_bindgen(method)]
     pub fn part(this: &Exchange, start: usize, end: usize) -> Vec<u8>;

@@ -325,7 +325,7 @@ fn quoted(words: &str) -> String {
     cut(words, QUOTED_CHARS)
 }
 
-/// So many characters, without control characters.
+/// The first words, so many characters at most, and spaces for control characters.
 fn cut(words: &str, most: usize) -> String {
     let mut rest = words.chars();
     let mut cut: String =

@@ -12,15 +12,16 @@
 use std::ops::Range;
 
 use super::plain::{TOP, plain};
+use super::scan;
 
 /// A longer stretch of text in one window is shortened…
 const LONGEST: usize = 512;
 /// …to its first bytes…
 const SHOWN: usize = 64;
-/// …and this, escaped: serde_json writes it as it is.
-const MARK: &[u8] = br"\uffff";
-/// A character that stands for nothing, and is in no name that anybody gives.
+/// …and this character, which stands for nothing, and is in no name that anybody gives…
 pub const LEFT_OUT: char = '\u{ffff}';
+/// …as an escape: serde_json writes the character itself.
+const MARK: &[u8] = br"\uffff";
 
 /// An excerpt of so many bytes, and of a sixteenth of the body, is given up if it is more than half of what was shown: it costs more
 /// than it saves.
@@ -53,17 +54,22 @@ impl From<Vec<u8>> for Excerpt {
 }
 
 impl Excerpt {
-    /// An excerpt of a body of so many bytes. `show` fills the window with those from a place on; the window has room for at least
-    /// one character. `None` where the body is not UTF-8, or where the excerpt would not be much shorter.
-    pub fn read(length: usize, window: &mut [u8], mut show: impl FnMut(usize, &mut [u8])) -> Option<Self> {
+    /// An excerpt of a body of so many bytes. `show` gives those from one place to another, at most `window` of them, which has to be
+    /// enough for a character. `None` where the body is not UTF-8, or where the excerpt would not be much shorter.
+    pub fn read<B: AsRef<[u8]>>(
+        length: usize,
+        window: usize,
+        show: impl Fn(usize, usize) -> B,
+    ) -> Option<Self> {
         let mut reader = Reader::default();
         let mut at = 0;
         while at < length {
-            let shown = window.get_mut(..window.len().min(length - at))?;
-            show(at, shown);
-            let end = if at + shown.len() < length { whole_characters(shown) } else { shown.len() };
-            reader.read(shown.get(..end).filter(|shown| !shown.is_empty())?)?;
-            at += end;
+            let end = length.min(at + window);
+            let shown = show(at, end);
+            let shown = shown.as_ref();
+            let whole = if end < length { whole_characters(shown) } else { shown.len() };
+            reader.read(shown.get(..whole).filter(|shown| !shown.is_empty())?)?;
+            at += whole;
             let kept = reader.excerpt.text.len();
             if kept >= LARGE.max(length / 16) && kept > at / 2 {
                 return None;
@@ -94,7 +100,6 @@ impl Excerpt {
 struct Reader {
     excerpt: Excerpt,
     within: Within,
-    ahead: usize,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +127,7 @@ impl Reader {
                     self.within = Within::String;
                 }
                 Within::String => {
-                    let Stretch { shown, length } = Stretch::of(rest, &mut seen);
+                    let (length, shown) = stretch(rest, &mut seen);
                     if length > LONGEST {
                         self.leave_out(window.get(taken..at + shown)?, length - shown);
                         taken = at + length;
@@ -142,53 +147,32 @@ impl Reader {
 
     /// Takes these bytes, and leaves out so many after them.
     fn leave_out(&mut self, taken: &[u8], length: usize) {
-        let text = &mut self.excerpt.text;
+        let Excerpt { text, gaps } = &mut self.excerpt;
         text.extend_from_slice(taken);
         text.extend_from_slice(MARK);
-        self.ahead += length - MARK.len();
-        self.excerpt.gaps.push(Gap { at: text.len(), ahead: self.ahead });
+        let before = gaps.last().map_or(0, |gap| gap.ahead);
+        gaps.push(Gap { at: text.len(), ahead: before + length - MARK.len() });
     }
 }
 
-/// What a window has of the inside of a string without anything that has to be looked at: plain text, and escapes that stand whole in
-/// it and are characters by themselves.
-struct Stretch {
-    /// How much of it is shown where it is too long. No character ends behind that which begins before it.
-    shown: usize,
-    length: usize,
+/// How far the inside of a string goes on, in a window, without anything that has to be looked at: plain text, and escapes that stand
+/// whole in it and are characters by themselves. And how much of that is shown where it is too long: whole characters, among them the
+/// digits of an escape that began before the window.
+fn stretch(text: &[u8], seen: &mut u64) -> (usize, usize) {
+    let mut length = plain(text, seen).unwrap_or(text.len());
+    let shown = text.get(..length.min(SHOWN)).map_or(0, whole_characters);
+    while let Some(rest) = text.get(length..).and_then(escaped) {
+        length = text.len() - rest.len();
+        length += plain(rest, seen).unwrap_or(rest.len());
+    }
+    (length, shown)
 }
 
-impl Stretch {
-    fn of(text: &[u8], seen: &mut u64) -> Self {
-        let (mut shown, mut length) = (0, 0);
-        while let Some(rest) = text.get(length..) {
-            let run = plain(rest, seen).unwrap_or(rest.len());
-            if length <= SHOWN {
-                let most = run.min(SHOWN - length);
-                shown = length + rest.get(..most).map_or(0, whole_characters);
-            }
-            length += run;
-            let Some(escaped) = rest.get(run..).and_then(escape) else { break };
-            if length + escaped <= SHOWN {
-                shown = length + escaped;
-            }
-            length += escaped;
-        }
-        Self { shown, length }
-    }
-}
-
-/// The length of the escape that `text` begins with. Not of half a character, which names may not have: those are to be seen.
-fn escape(text: &[u8]) -> Option<usize> {
-    match text {
-        [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
-        [b'\\', b'u', digits @ ..] => {
-            let digits = digits.first_chunk::<4>()?;
-            let is_half = matches!(digits, [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
-            (digits.iter().all(u8::is_ascii_hexdigit) && !is_half).then_some(6)
-        }
-        _ => None,
-    }
+/// What stands behind the escape that `text` begins with. Not of half a character, which names may not have: those are to be seen.
+fn escaped(text: &[u8]) -> Option<&[u8]> {
+    let escape = text.strip_prefix(b"\\")?;
+    let is_half = matches!(escape, [b'u', b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
+    if is_half { None } else { scan::escape(escape) }
 }
 
 /// How many of the bytes are left without a character at their end of which some is missing. What is no UTF-8 may be cut anywhere.

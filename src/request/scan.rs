@@ -1,8 +1,8 @@
 //! Where the top-level members of a JSON body stand, in one pass over its bytes.
 //!
 //! Nearly all of a large body is text: messages, and images in base64. serde_json skips text a machine word at a time, which in Wasm is
-//! four bytes, and has to be given valid UTF-8, which takes a pass of its own. [`members`] skips 64 bytes at a time in Wasm, and learns on the way
-//! whether there is anything but ASCII. It only says yes or no; what is wrong with a body, [`parse`] tells in serde_json's words.
+//! four bytes, and has to be given valid UTF-8, which takes a pass of its own. [`members`] skips 64 bytes at a time in Wasm, and learns
+//! on the way whether there is anything but ASCII. It only says yes or no; what is wrong with a body, [`parse`] tells in serde_json's words.
 //!
 //! Invariants:
 //! - [`members`] takes what [`parse`] takes and finds the same members in it. Only UTF-8 it does not check: see [`Object::is_ascii`];
@@ -181,9 +181,9 @@ fn text<'a>(mut rest: &'a [u8], seen: &mut u64) -> Option<&'a [u8]> {
     }
 }
 
-/// Whether a `\u` is half a character shows when the string is decoded, if it ever is.
+/// What stands behind an escape, given without its backslash. Whether a `\u` is half a character shows when the string is decoded, if it ever is.
 #[inline]
-fn escape(rest: &[u8]) -> Option<&[u8]> {
+pub fn escape(rest: &[u8]) -> Option<&[u8]> {
     match rest {
         [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => Some(rest),
         [b'u', rest @ ..] => {

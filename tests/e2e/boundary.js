@@ -1,5 +1,5 @@
-// Counts what crosses the boundary between JavaScript and the Worker's Wasm, measures its memory, and breaks it on command. Imported before the
-// Worker, which finds this constructor when it makes its instance.
+// Counts what crosses the boundary between JavaScript and the Worker's Wasm, measures its memory, and breaks it on command.
+// Imported before the Worker, which finds this constructor when it makes its instance.
 
 export const boundary = {
   into_wasm: 0,

@@ -17,7 +17,7 @@ switchyard: checks and simulates routes documents.
 Usage:
   switchyard check [FILE]   Says what is wrong with a routes document (routes.json by default). Exit code 1 if something is.
                             Variables are taken from the environment, then from .dev.vars; missing ones are warnings.
-  switchyard schema         Prints the JSON Schema of the routes document.
+  switchyard schema         Prints the JSON Schema of the routes document; with --bare without descriptions.
   switchyard simulate       Runs routes through bad weather, on a virtual clock; more with --help.
 
 Examples:
@@ -35,7 +35,12 @@ fn main() -> ExitCode {
         ["check", file] if !file.starts_with('-') => check(file),
         #[cfg(not(target_arch = "wasm32"))]
         ["schema"] => {
-            print!("{}", switchyard::routes::generate_schema());
+            print!("{}", switchyard::routes::schema());
+            ExitCode::SUCCESS
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        ["schema", "--bare"] => {
+            print!("{}", switchyard::routes::bare_schema());
             ExitCode::SUCCESS
         }
         #[cfg(not(target_arch = "wasm32"))]

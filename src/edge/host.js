@@ -96,13 +96,14 @@ export class Call {
   }
 
   /**
-   * Sends a request, and tells the answer. `text`: URL, method, and what is done to the headers (`changed`). `stream`: the body, where it
+   * Sends a request, and tells the answer. `text`: URL, method, and what is done to the headers (`change`). `stream`: the body, where it
    * is none of the exchange's. JSON that says that it is not longer than `most` bytes is read at once.
    */
   send(text, pieces, inserted, stream, most, wait) {
     const parts = text.split("\n");
     const [url, method] = parts;
-    const headers = changed(new Headers(this.#exchange.request.headers), parts, 2);
+    const headers = new Headers(this.#exchange.request.headers);
+    change(headers, parts, 2);
     const { signal } = this.#controller;
     const send = (body) => fetch(url, { method, headers, body, redirect: "manual", signal });
     const sent = stream === undefined ? this.#exchange.edited(pieces, inserted, send) : send(stream);
@@ -139,7 +140,7 @@ export class Call {
   pass(text, body) {
     const { status, headers } = this.#response;
     const response = new Response(body ?? this.#body, { status, headers });
-    changed(response.headers, text.split("\n"), 0);
+    change(response.headers, text.split("\n"), 0);
     return response;
   }
 
@@ -168,14 +169,14 @@ function textOf(headers) {
   return text;
 }
 
-/** Takes those headers out that the part at `at` names, and lays those in the parts behind it over what is left. */
-function changed(headers, parts, at) {
-  for (const name of parts[at].split(",")) if (name !== "") headers.delete(name);
-  return laid(headers, parts, at + 1);
+/** Takes out the headers that the parts from `at` on name, up to an empty one, and lays those behind it over what is left. */
+function change(headers, parts, at) {
+  for (; parts[at]; at += 1) headers.delete(parts[at]);
+  lay(headers, parts, at + 1);
 }
 
 /** Lays headers over others: name, value, name, value, …, from `at` on. Where HTTP does not allow one, it is left out. */
-function laid(headers, parts, at) {
+function lay(headers, parts, at) {
   for (; at + 1 < parts.length; at += 2) {
     try {
       headers.set(parts[at], parts[at + 1]);
@@ -183,12 +184,11 @@ function laid(headers, parts, at) {
       // No header.
     }
   }
-  return headers;
 }
 
 /** A response of our own. */
 export function response(status, text, body) {
   const response = new Response(body, { status });
-  laid(response.headers, text.split("\n"), 0);
+  lay(response.headers, text.split("\n"), 0);
   return response;
 }

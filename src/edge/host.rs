@@ -47,9 +47,8 @@ extern "C" {
     pub type Call;
     #[wasm_bindgen(constructor)]
     pub fn new(exchange: &Exchange) -> Call;
-    /// Sends the request, and tells the answer. `text`: `URL\nMETHOD\n`, the names of the client's headers that stay here, with commas
-    /// between them and a line break behind, and headers to lay over those that go on. The
-    /// body is what the exchange keeps, or `pieces` of it and of `inserted` (three numbers each: 0 for what is kept and 1 for
+    /// Sends the request, and tells the answer. `text`: `URL\nMETHOD\n`, the names of the client's headers that stay here, with a line
+    /// break behind each, an empty line, and headers to lay over those that go on. The body is what the exchange keeps, or `pieces` of it and of `inserted` (three numbers each: 0 for what is kept and 1 for
     /// what is inserted, begin, end), or `stream` where that is not `undefined`. JSON that says that it is not longer than
     /// `most` bytes is read at once.
     #[wasm_bindgen(method)]

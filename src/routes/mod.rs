@@ -22,6 +22,5 @@ pub mod when;
 
 pub use compile::{Compiled, MAX_BYTES, compile};
 pub use issue::{Issue, nearest};
-pub use shape::SCHEMA;
 #[cfg(not(target_arch = "wasm32"))]
-pub use shape::generate as generate_schema;
+pub use shape::{bare_schema, schema};

@@ -1,8 +1,8 @@
 //! The routes document as it is written: plain data, one type an object.
 //!
 //! These types are the one source of the document's shape. `routes.schema.json` is generated from them (descriptions
-//! included, so the comments here are what editors show), the Worker checks documents against that schema, and serde decodes
-//! into them what has passed. What they cannot say (names that exist, cycles, secrets) is checked in `compile`.
+//! included, so the comments here are what editors show), the Worker checks documents against that schema (`shape`), and serde
+//! decodes into them what has passed. What they cannot say (names that exist, cycles, secrets) is checked in `compile`.
 
 #![expect(dead_code, reason = "some keys are for people and editors")]
 #![expect(clippy::struct_field_names, reason = "fields are called as the keys of the document")]

@@ -3,18 +3,25 @@
 //! The schema is generated from the types in `raw`, so there is one source of truth; it is checked here rather than by
 //! decoding because a decoder stops at the first error. This interprets what the generator writes for our types and no more:
 //! a test refuses a schema with a keyword that is not among [`KEYWORDS`].
+//!
+//! Every new isolate parses the schema before its first answer: so the Worker carries one without what only editors show, a
+//! quarter of what is published.
 
 use serde_json::{Map, Value};
 
 use super::at::At;
 use super::issue::{Report, nearest, quoted};
 
-/// The JSON Schema (draft 2020-12) of the routes document, as it is published.
-pub const SCHEMA: &str = include_str!("../../routes.schema.json");
+/// The JSON Schema (draft 2020-12) of the routes document without [`ANNOTATIONS`].
+const SCHEMA: &str = include_str!("shape.json");
 
-/// The keywords that are interpreted here, and those that mean nothing to a check.
+/// The keywords that mean nothing to a check.
+#[cfg(not(target_arch = "wasm32"))]
+const ANNOTATIONS: [&str; 4] = ["$schema", "description", "format", "title"];
+
+/// The keywords that are interpreted here.
 #[cfg(test)]
-const KEYWORDS: [&str; 17] = [
+const KEYWORDS: [&str; 13] = [
     "$defs",
     "$ref",
     "additionalProperties",
@@ -28,10 +35,6 @@ const KEYWORDS: [&str; 17] = [
     "properties",
     "required",
     "type",
-    "$schema",
-    "description",
-    "format",
-    "title",
 ];
 
 /// Reports everything that is wrong with the shape of the document, and gives back what is sound: unknown keys and values of
@@ -285,12 +288,46 @@ fn join(mut words: Vec<String>, last: &str) -> String {
     if words.is_empty() { end } else { format!("{} {last} {end}", words.join(", ")) }
 }
 
-/// Generates [`SCHEMA`] from the types. Natively alone: the Worker carries the text.
+/// Generates the schema that is published from the types. Natively alone: the Worker carries a text.
 #[cfg(not(target_arch = "wasm32"))]
-pub fn generate() -> String {
+pub fn schema() -> String {
+    format!("{:#}\n", generate())
+}
+
+/// The same for a check.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn bare_schema() -> String {
+    let mut schema = generate();
+    bare(&mut schema);
+    format!("{schema}\n")
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn generate() -> Value {
     let mut schema = schemars::schema_for!(super::raw::Document).to_value();
     tidy(&mut schema);
-    format!("{schema:#}\n")
+    schema
+}
+
+/// Takes out [`ANNOTATIONS`].
+#[cfg(not(target_arch = "wasm32"))]
+fn bare(schema: &mut Value) {
+    match schema {
+        Value::Array(list) => list.iter_mut().for_each(bare),
+        Value::Object(object) => {
+            object.retain(|keyword, _| !ANNOTATIONS.contains(&keyword.as_str()));
+            for (keyword, value) in object.iter_mut() {
+                match value {
+                    // What is named here are keys of documents, whatever they are called.
+                    Value::Object(named) if keyword == "properties" || keyword == "$defs" => {
+                        named.values_mut().for_each(bare);
+                    }
+                    value => bare(value),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// An optional key is one that may be left out; the generator would have it that it may also be null. Defaults are in the
@@ -324,13 +361,30 @@ fn tidy(schema: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
-    use super::{KEYWORDS, SCHEMA, generate};
+    use super::{KEYWORDS, SCHEMA, bare, bare_schema, schema};
 
     #[test]
     fn the_published_schema_is_current() {
-        assert!(SCHEMA == generate(), "regenerate it: cargo run -- schema > routes.schema.json");
+        let published = include_str!("../../routes.schema.json");
+        assert!(published == schema(), "regenerate it: cargo run -- schema > routes.schema.json");
+    }
+
+    #[test]
+    fn the_schema_in_the_worker_is_current() {
+        assert!(SCHEMA == bare_schema(), "regenerate it: cargo run -- schema --bare > src/routes/shape.json");
+    }
+
+    #[test]
+    fn a_key_of_documents_stays_whatever_it_is_called() {
+        let mut schema = json!({
+            "title": "A thing.",
+            "properties": { "title": { "type": "string", "description": "What it is called." } },
+            "required": ["title"],
+        });
+        bare(&mut schema);
+        assert_eq!(schema, json!({ "properties": { "title": { "type": "string" } }, "required": ["title"] }));
     }
 
     #[test]

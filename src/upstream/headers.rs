@@ -8,13 +8,13 @@
 
 use crate::headers::Headers;
 
-/// The names of those request headers that do not go on to the upstream, with commas between them.
+/// The names of those request headers that do not go on to the upstream, with a line break behind each.
 pub fn not_forwarded(all: &Headers) -> String {
     let connection = all.get("connection").unwrap_or_default();
     names(all, |name| forwarded(name) && !is_listed(connection, name))
 }
 
-/// The names of those response headers that do not reach the client, with commas between them.
+/// The names of those response headers that do not reach the client, with a line break behind each.
 pub fn not_returned(all: &Headers) -> String {
     names(all, returned)
 }
@@ -22,10 +22,7 @@ pub fn not_returned(all: &Headers) -> String {
 fn names(all: &Headers, pass: impl Fn(&str) -> bool) -> String {
     let mut names = String::with_capacity(128);
     for (name, _) in all.iter().filter(|(name, _)| !pass(name)) {
-        if !names.is_empty() {
-            names.push(',');
-        }
-        names.push_str(name);
+        names.extend([name, "\n"]);
     }
     names
 }
@@ -143,9 +140,9 @@ mod tests {
             ("x-session", "1"),
             ("x-other", "2"),
         ]);
-        assert_eq!(not_forwarded(&request), "host,connection,x-session");
+        assert_eq!(not_forwarded(&request), "host\nconnection\nx-session\n");
         let response = Headers::of([("content-type", "application/json"), ("cf-ray", "1"), ("server", "x")]);
-        assert_eq!(not_returned(&response), "cf-ray,server");
+        assert_eq!(not_returned(&response), "cf-ray\nserver\n");
         assert_eq!(not_returned(&Headers::default()), "");
     }
 

@@ -35,7 +35,8 @@ fn a_bad_document_fails_with_all_its_issues() {
 
 #[test]
 fn the_schema_that_is_printed_is_the_one_that_is_published() {
-    assert_eq!(stdout(&switchyard(&["schema"])), switchyard::routes::SCHEMA);
+    assert_eq!(stdout(&switchyard(&["schema"])), include_str!("../../routes.schema.json"));
+    assert_eq!(stdout(&switchyard(&["schema", "--bare"])), include_str!("../../src/routes/shape.json"));
 }
 
 #[test]

@@ -52,20 +52,15 @@ impl Headers {
 
     /// The value of a header, by its lower-case name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        // Most names differ in their length from that which is looked for.
-        let may_be = |pair: &&Pair| pair.value - pair.start == name.len() + 1;
-        let mut alike = self.pairs.iter().filter(may_be).map(|pair| self.pair(pair));
-        alike.find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|pair| self.pair(pair))
-    }
-
-    fn pair(&self, pair: &Pair) -> (&str, &str) {
-        let part = |from, to| self.text.get(from..to).unwrap_or_default();
-        (part(pair.start, pair.value.saturating_sub(1)), part(pair.value, pair.end))
+        self.pairs.iter().map(|pair| {
+            let part = |from, to| self.text.get(from..to).unwrap_or_default();
+            (part(pair.start, pair.value.saturating_sub(1)), part(pair.value, pair.end))
+        })
     }
 
     /// All of them.

@@ -181,7 +181,8 @@ fn text<'a>(mut rest: &'a [u8], seen: &mut u64) -> Option<&'a [u8]> {
     }
 }
 
-/// What stands behind an escape, given without its backslash. Whether a `\u` is half a character shows when the string is decoded, if it ever is.
+/// What stands behind an escape, given without its backslash. Whether a `\u` is half a character shows when the string is decoded, if
+/// it ever is.
 #[inline]
 pub fn escape(rest: &[u8]) -> Option<&[u8]> {
     match rest {

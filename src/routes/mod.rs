@@ -23,4 +23,4 @@ pub mod when;
 pub use compile::{Compiled, MAX_BYTES, compile};
 pub use issue::{Issue, nearest};
 #[cfg(not(target_arch = "wasm32"))]
-pub use shape::{bare_schema, schema};
+pub use shape::generate::{bare_schema, schema};

@@ -31,6 +31,7 @@ pub mod reply;
 pub mod request;
 pub mod rng;
 pub mod routes;
+pub mod serve;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod simulation;
 pub mod stream;

@@ -1,142 +1,255 @@
-// The host's half of the way of a request: what `host.rs` asks of the runtime, and the news that it gets back.
+// What the Worker asks of the runtime on the way of every request (`host.rs`). Each function does in JavaScript what would
+// take many calls from Wasm: headers cross as one text (`name\nvalue\n…`, neither can contain a line break), the bytes of a
+// body stay here, and what is passed on is copied by the runtime. Nothing is decided here.
 //
-// Each function here does in JavaScript what would take many calls across the boundary from Wasm. Headers cross it as one text
-// (`name\nvalue\n…`; neither can contain a line break), bodies as pieces of what lies here already, and a promise tells its end by a
-// number (`task.rs`). Where headers are passed on, the runtime copies all of them, and takes out those that may not: that costs a
-// fraction of handing over each.
-//
-// It is bundled with the code that wasm-bindgen generates, and with `instance.js`. The instance takes some of these functions before
-// this module has run: so they are declarations.
+// Every wait is a number (`wait.rs`). What it waits for ends in one call of one closure, which Wasm hands over at its start.
 
-import { edited, isLong, read } from "./kept.js";
-import { answered, failed, rang, received, told } from "./instance.js";
+const FAILED = -1;
 
-/** Tells the end of a promise. */
-export function settle(promise, wait) {
-  promise.then(
-    (value) => told(wait, value),
-    (error) => failed(wait, error),
-  );
+/** From so many bytes on a body is long. For a shorter one a reader costs more than a copy. */
+const LONG = 64 * 1024;
+
+/** What an edit may add before a long body, and behind it, in place: far more than the names of models. */
+const ROOM = 4 * 1024;
+
+const nobody = () => false;
+let settle = nobody;
+
+/** Called by a new instance of the Wasm. `closure(wait, code, text, bytes)` says whether that was waited for. */
+export function connect(closure) {
+  settle = closure;
+  // Whatever happened to an earlier instance is over. The state is that of the `worker` crate.
+  globalThis.__worker_init_state.criticalError = false;
 }
 
-export function arm(task, ms) {
-  return setTimeout(() => rang(task), ms);
+/** Tells the end of a wait. */
+function tell(wait, code, text, bytes) {
+  try {
+    return settle(wait, code, text, bytes);
+  } catch (error) {
+    trapped(error);
+    return false;
+  }
 }
 
-export function disarm(timer) {
-  clearTimeout(timer);
+function fail(wait, error) {
+  return tell(wait, FAILED, String(error?.message ?? error), undefined);
 }
 
-/** A request that has arrived, and who waits for its answer. */
+/** Reports a trap: this module and the entry hear of it as an error event. */
+function trapped(error) {
+  if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+  reportError(error);
+}
+
+// After a trap nothing is told to that instance any more.
+addEventListener("error", ({ error }) => {
+  if (error instanceof WebAssembly.RuntimeError) settle = nobody;
+});
+
+// The tasks of wasm-bindgen-futures run in microtasks. The runtime's own function for that costs several times as much as a
+// promise that is resolved already (docs/benchmarks.md), and gives no chance to see a trap.
+const resolved = Promise.resolve();
+let known;
+let guarded;
+globalThis.queueMicrotask = (run) => {
+  if (run !== known) {
+    known = run;
+    guarded = () => {
+      try {
+        run();
+      } catch (error) {
+        trapped(error);
+      }
+    };
+  }
+  resolved.then(guarded);
+};
+
+const timers = new Map();
+
+/** Ends the wait after so many milliseconds. */
+export function arm(wait, ms) {
+  const ring = () => {
+    timers.delete(wait);
+    tell(wait, 0, undefined, undefined);
+  };
+  timers.set(wait, setTimeout(ring, ms));
+}
+
+export function disarm(wait) {
+  clearTimeout(timers.get(wait));
+  timers.delete(wait);
+}
+
+/** A request that has arrived. */
 export class Exchange {
-  #answer;
+  #request;
   #bytes;
+  #rest;
 
-  constructor(request, env, context, answer) {
-    this.request = request;
-    this.env = env;
-    this.context = context;
-    this.#answer = answer;
+  constructor(request) {
+    this.#request = request;
   }
 
   /** Method, URL and headers, as one text. */
   head() {
-    return `${this.request.method}\n${this.request.url}\n${textOf(this.request.headers)}`;
+    return `${this.#request.method}\n${this.#request.url}\n${textOf(this.#request.headers)}`;
   }
 
-  /** Reads the body, of so many bytes, to its end. */
+  /** Where it comes from, as one text: continent, country, colo, latitude, longitude. */
+  place() {
+    const { continent, country, colo, latitude, longitude } = this.#request.cf ?? {};
+    return [continent, country, colo, latitude, longitude].map((part) => part ?? "").join("\n");
+  }
+
+  /** Ends the wait when the client leaves before its answer. Needs the flag `enable_request_signal`. */
+  left(wait) {
+    this.#request.signal.onabort = () => tell(wait, 0, undefined, undefined);
+  }
+
+  /** Reads the body, of `length` bytes as its header says, and keeps it. Tells its length, and the bytes of a short one. */
   read(length, wait) {
-    read(this.request, length).then(
+    this.#readAll(length).then(
       (bytes) => {
         this.#bytes = bytes;
-        this.tell(received, wait, bytes.length, isLong(bytes.length) ? undefined : bytes);
+        tell(wait, bytes.length, undefined, bytes.length >= LONG ? undefined : bytes);
       },
-      (error) => this.tell(failed, wait, error),
+      (error) => fail(wait, error),
     );
   }
 
-  /** Calls Wasm with news for this request. Should it trap, the request is lost with it, and its client need not wait. */
-  tell(news, ...given) {
-    try {
-      news(...given);
-    } catch (error) {
-      this.#answer(Promise.reject(error));
-    }
+  #readAll(length) {
+    const { body } = this.#request;
+    if (length < LONG || body === null) return this.#request.arrayBuffer().then((buffer) => new Uint8Array(buffer));
+    return readLong(body.getReader({ mode: "byob" }), length);
   }
 
-  /** What the body has there. */
+  /**
+   * Reads the body until it ends or is longer than `limit`. Tells the bytes, and 1 where more follow, which are kept for one
+   * call.
+   */
+  readStart(limit, wait) {
+    this.#readUpTo(limit).then(
+      ([bytes, isLonger]) => tell(wait, isLonger ? 1 : 0, undefined, bytes),
+      (error) => fail(wait, error),
+    );
+  }
+
+  async #readUpTo(limit) {
+    const { body } = this.#request;
+    if (body === null) return [(this.#bytes = new Uint8Array()), false];
+    const reader = body.getReader();
+    const parts = [];
+    for (let length = 0; length <= limit; length += parts.at(-1).length) {
+      const { done, value } = await reader.read();
+      if (done) return [(this.#bytes = joined(parts)), false];
+      parts.push(value);
+    }
+    reader.releaseLock();
+    this.#rest = body;
+    return [joined(parts), true];
+  }
+
+  /** The bytes of the body from `start` to `end`. */
   part(start, end) {
     return this.#bytes.subarray(start, end);
   }
 
-  /** Takes the body that was read otherwise. */
-  keep(bytes) {
-    this.#bytes = bytes.slice();
-  }
-
-  answer(response) {
-    this.#answer(response);
-  }
-
-  /** Calls `send` with the body, edited (`kept.js`). */
+  /** The body with an edit, for `send`. */
   edited(pieces, inserted, send) {
     return edited(this.#bytes, pieces, inserted, send);
   }
+
+  /** A stream of `first` and then what `readStart` left, of `length` bytes where that is known. */
+  once(first, length) {
+    const { readable, writable } = length < 0 ? new IdentityTransformStream() : new FixedLengthStream(length);
+    const rest = this.#rest;
+    const carry = async () => {
+      const writer = writable.getWriter();
+      await writer.write(first);
+      writer.releaseLock();
+      await rest.pipeTo(writable);
+    };
+    // What breaks here breaks the upstream call, which tells it.
+    carry().catch(() => {});
+    return readable;
+  }
+
+  /** A call of an upstream. */
+  call() {
+    return new Call(this, this.#request.headers);
+  }
 }
 
-/** An upstream call. */
-export class Call {
+/** A call of an upstream. */
+class Call {
   #exchange;
+  #clientHeaders;
   #controller = new AbortController();
   #response;
   #body = null;
 
-  constructor(exchange) {
+  constructor(exchange, clientHeaders) {
     this.#exchange = exchange;
+    this.#clientHeaders = clientHeaders;
   }
 
   /**
-   * Sends a request, and tells the answer. `text`: URL, method, and what is done to the headers (`change`). `stream`: the body, where it
-   * is none of the exchange's. JSON that says that it is not longer than `most` bytes is read at once.
+   * Sends the request, and tells status and headers of the response. `text`: URL, method, and what is done to the headers
+   * (`change`). `hasBody`: whether the client's body is sent, with the edit of `pieces` and `inserted` (`edited`). JSON that says
+   * that it is not longer than `most` bytes is read at once, and told as well.
    */
-  send(text, pieces, inserted, stream, most, wait) {
+  send(text, hasBody, pieces, inserted, most, wait) {
+    const send = this.#sender(text);
+    this.#tell(hasBody ? this.#exchange.edited(pieces, inserted, send) : send(null), most, wait);
+  }
+
+  /** The same with a body that is sent once: `first`, and what follows it. */
+  sendOnce(text, first, length, most, wait) {
+    this.#tell(this.#sender(text)(this.#exchange.once(first.slice(), length)), most, wait);
+  }
+
+  #sender(text) {
     const parts = text.split("\n");
     const [url, method] = parts;
-    const headers = new Headers(this.#exchange.request.headers);
+    const headers = new Headers(this.#clientHeaders);
     change(headers, parts, 2);
     const { signal } = this.#controller;
-    const send = (body) => fetch(url, { method, headers, body, redirect: "manual", signal });
-    const sent = stream === undefined ? this.#exchange.edited(pieces, inserted, send) : send(stream);
+    return (body) => fetch(url, { method, headers, body, redirect: "manual", signal });
+  }
+
+  #tell(sent, most, wait) {
     sent.then(
       (response) => this.#answered(response, most, wait),
-      (error) => this.#exchange.tell(failed, wait, error),
+      (error) => fail(wait, error),
     );
   }
 
   #answered(response, most, wait) {
     this.#response = response;
     const text = textOf(response.headers);
-    if (!isShort(response, most)) return this.#exchange.tell(answered, wait, response.status, text, undefined);
+    if (!isShort(response, most)) return tell(wait, response.status, text, undefined);
     response.arrayBuffer().then(
       (buffer) => {
         this.#body = buffer;
-        this.#exchange.tell(answered, wait, response.status, text, new Uint8Array(buffer));
+        tell(wait, response.status, text, new Uint8Array(buffer));
       },
-      (error) => this.#exchange.tell(failed, wait, error),
+      (error) => fail(wait, error),
     );
   }
 
-  /** Whether there is an answer, of which some may be on its way. */
+  /** Whether there is a response, of which some may be on its way. */
   isAnswered() {
     return this.#response !== undefined;
   }
 
-  /** What follows the headers, if anything does. */
+  /** The body of the response, if it has one. */
   stream() {
     return this.#response.body;
   }
 
-  /** The response for the client: with another body, or with what was read at once. `text`: what is done to the headers. */
+  /** The response for the client, with another body, or with what was read at once. `text`: what is done to the headers. */
   pass(text, body) {
     const { status, headers } = this.#response;
     const response = new Response(body ?? this.#body, { status, headers });
@@ -149,7 +262,7 @@ export class Call {
   }
 }
 
-/** Of a compressed answer its length says nothing: what is read here is not. */
+/** The length of a compressed answer is not that of its text: it is not read here. */
 function isShort({ ok, headers }, most) {
   const length = Number(headers.get("content-length"));
   return (
@@ -161,6 +274,13 @@ function isShort({ ok, headers }, most) {
   );
 }
 
+/** A response of our own. */
+export function response(status, text, body) {
+  const response = new Response(body, { status });
+  set(response.headers, text.split("\n"), 0);
+  return response;
+}
+
 function textOf(headers) {
   let text = "";
   headers.forEach((value, name) => {
@@ -169,14 +289,14 @@ function textOf(headers) {
   return text;
 }
 
-/** Takes out the headers that the parts from `at` on name, up to an empty one, and lays those behind it over what is left. */
+/** Deletes the headers that the parts from `at` on name, up to an empty one, and sets those behind it. */
 function change(headers, parts, at) {
   for (; parts[at]; at += 1) headers.delete(parts[at]);
-  lay(headers, parts, at + 1);
+  set(headers, parts, at + 1);
 }
 
-/** Lays headers over others: name, value, name, value, …, from `at` on. Where HTTP does not allow one, it is left out. */
-function lay(headers, parts, at) {
+/** Sets headers: name, value, name, value, …, from `at` on. One that HTTP does not allow is left out. */
+function set(headers, parts, at) {
   for (; at + 1 < parts.length; at += 2) {
     try {
       headers.set(parts[at], parts[at + 1]);
@@ -186,9 +306,149 @@ function lay(headers, parts, at) {
   }
 }
 
-/** A response of our own. */
-export function response(status, text, body) {
-  const response = new Response(body, { status });
-  lay(response.headers, text.split("\n"), 0);
-  return response;
+// Streams.
+
+/** What is done with a stream as it stands. */
+export class Streams {
+  /** A stream from here to the client, without JavaScript for a chunk. */
+  static toClient() {
+    return new IdentityTransformStream();
+  }
+
+  /** Reads chunks as they come. */
+  static chunks(stream) {
+    return stream.getReader();
+  }
+
+  /** Reads what has arrived in few large pieces. */
+  static gathering(stream) {
+    return stream.getReader({ mode: "byob" });
+  }
+
+  /** Reads no more. */
+  static cancel(reader) {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** Tells the next chunk, or nothing at the end. */
+export function readChunk(reader, wait) {
+  tellPiece(reader.read(), wait);
+}
+
+/** Tells up to `most` bytes that have arrived, in one piece however many chunks they came in, or nothing at the end. */
+export function readGathered(reader, most, wait) {
+  tellPiece(reader.read(new Uint8Array(most)), wait);
+}
+
+function tellPiece(read, wait) {
+  read.then(
+    ({ done, value }) => tell(wait, 0, undefined, done ? undefined : value),
+    (error) => fail(wait, error),
+  );
+}
+
+/**
+ * Pipes a stream to the client, whose side stays open at the end where it is `kept`. What comes back ends the pipe. Where nobody
+ * waits for its end any more (the Wasm has trapped), the client's side is ended here.
+ */
+export function pipe(stream, client, kept, wait) {
+  const controller = new AbortController();
+  const options = { preventClose: kept, preventAbort: kept, signal: controller.signal };
+  const abandoned = (end) => kept && end().catch(() => {});
+  stream.pipeTo(client, options).then(
+    () => tell(wait, 0, undefined, undefined) || abandoned(() => client.close()),
+    (error) => fail(wait, error) || abandoned(() => client.abort(error)),
+  );
+  return controller;
+}
+
+/** Writes bytes to the client, tells when they are on their way, and gives the stream free again. */
+export function write(client, bytes, wait) {
+  const copy = bytes.slice();
+  const send = async () => {
+    const writer = client.getWriter();
+    await writer.write(copy).finally(() => writer.releaseLock());
+  };
+  tellDone(send(), wait);
+}
+
+/** Ends a stream to the client cleanly. */
+export function close(client, wait) {
+  const end = async () => client.getWriter().close();
+  tellDone(end(), wait);
+}
+
+function tellDone(promise, wait) {
+  promise.then(
+    () => tell(wait, 0, undefined, undefined),
+    (error) => fail(wait, error),
+  );
+}
+
+// Bodies of requests.
+//
+// A long body is neither copied when it is read nor when it is edited: it is read straight into a buffer with room around it,
+// and an edit, which hardly ever touches more than a few bytes near its begin or its end, moves what stands on the shorter side.
+// Between two calls of `edited` the bytes are what was received.
+
+async function readLong(reader, length) {
+  const into = new Uint8Array(new ArrayBuffer(ROOM + length + ROOM), ROOM, length + ROOM);
+  const parts = [];
+  // One more than there should be: so it reads to the end. A Worker in front may have said another length than that of what it sends.
+  for (let space = into, least = length + 1; ; space = new Uint8Array(LONG), least = LONG) {
+    const size = space.length;
+    const { value } = await reader.readAtLeast(least, space);
+    parts.push(value);
+    if (value.length < size) return parts.length === 1 ? value : joined(parts);
+  }
+}
+
+/**
+ * Calls `send` with the body in pieces: three numbers each, 0 for the body that was received and 1 for `inserted`, and where the
+ * piece begins and ends. No pieces are the body as it was received. `send` takes a copy at once, as `fetch` does
+ * (<https://fetch.spec.whatwg.org/#concept-bodyinit-extract>).
+ */
+function edited(bytes, pieces, inserted, send) {
+  if (pieces.length === 0) return send(bytes);
+  const parts = [];
+  let middle = -1;
+  for (let at = 0; at < pieces.length; at += 3) {
+    const part = (pieces[at] === 0 ? bytes : inserted).subarray(pieces[at + 1], pieces[at + 2]);
+    if (pieces[at] === 0 && (middle < 0 || part.length > parts[middle].length)) middle = parts.length;
+    parts.push(part);
+  }
+  if (bytes.length < LONG || middle < 0) return send(joined(parts));
+  return around(parts[middle], joined(parts.slice(0, middle)), joined(parts.slice(middle + 1)), send) ?? send(joined(parts));
+}
+
+/** Calls `send` with `middle` where it stands, and the others around it. Nothing where there is no room for them. */
+function around(middle, before, after, send) {
+  const begin = middle.byteOffset;
+  const end = begin + middle.length;
+  if (begin < before.length || end + after.length > middle.buffer.byteLength) return undefined;
+  const all = new Uint8Array(middle.buffer, begin - before.length, before.length + middle.length + after.length);
+  const found = [all.slice(0, before.length), all.slice(all.length - after.length)];
+  const write = (first, last) => {
+    all.set(first, 0);
+    all.set(last, all.length - last.length);
+  };
+  write(before, after);
+  try {
+    return send(all);
+  } finally {
+    write(...found);
+  }
+}
+
+function joined(parts) {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let end = 0;
+  for (const part of parts) {
+    whole.set(part, end);
+    end += part.length;
+  }
+  return whole;
 }

@@ -1,77 +1,308 @@
-//! What the Worker asks of the runtime on the way of every request: `host.js`, in which each function does what would take many calls
-//! from here. Nothing in it decides anything: it is told which headers may pass.
+//! The host module, `host.js`: coarse calls of the runtime on the way of every request, as async functions.
+//!
+//! It is where this Worker differs from the usual way of the `worker` crate, and docs/benchmarks.md tells what each difference
+//! saves. The rest of the platform (bindings, variables, the object, the console) goes through the crate.
 
-use js_sys::Promise;
-use wasm_bindgen::prelude::*;
-use web_sys::{ReadableStream, Request, Response};
-use worker_sys::Context;
+use worker::wasm_bindgen::prelude::*;
+use worker::web_sys::{AbortController, ReadableStream, Request, Response, WritableStream};
 
-use super::js::Env;
+use super::wait::Wait;
+use crate::headers::Headers;
+use crate::request::facts::Place;
+use crate::request::splice::{Piece, Splice};
+use crate::serve::platform::{
+    BodyStart, ByteReader, ByteStream, ClientStream, OutgoingBody, Pipe, PipeEnd, PlatformError,
+    ReceivedBody, ResponseHead, UpstreamCall, UpstreamRequest,
+};
 
-#[wasm_bindgen(raw_module = "./host.js")]
+#[wasm_bindgen(module = "/src/edge/host.js")]
 extern "C" {
-    /// Tells the end of a promise.
-    pub fn settle(promise: &Promise, wait: u32);
-    /// Has `task::rang` called after so many milliseconds. A timer of the runtime comes back.
-    pub fn arm(task: u32, ms: u32) -> JsValue;
+    /// Hands over the function that is called with the end of each wait.
+    pub fn connect(callback: &Closure<dyn Fn(u32, i32, Option<String>, Option<Vec<u8>>) -> bool>);
+    /// Ends the wait after so many milliseconds.
+    pub fn arm(wait: u32, ms: u32);
     /// Ends what [`arm`] began.
-    pub fn disarm(timer: &JsValue);
-    /// A response of our own, with this body: bytes, a stream, or `null`.
-    #[wasm_bindgen(catch)]
-    pub fn response(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
+    pub fn disarm(wait: u32);
 
-    /// A request that has arrived, and who waits for its answer.
-    #[derive(Clone)]
+    /// A request that has arrived.
+    #[derive(Debug)]
     pub type Exchange;
-    #[wasm_bindgen(method, getter)]
-    pub fn request(this: &Exchange) -> Request;
-    #[wasm_bindgen(method, getter)]
-    pub fn env(this: &Exchange) -> Env;
-    #[wasm_bindgen(method, getter)]
-    pub fn context(this: &Exchange) -> Context;
-    /// Reads all of the body, which is said to have so many bytes, keeps it there, and tells how long it is, and a short one itself.
+    #[wasm_bindgen(constructor)]
+    pub fn new(request: &Request) -> Exchange;
+    /// Method, URL and headers, as one text.
     #[wasm_bindgen(method)]
-    pub fn read(this: &Exchange, length: u32, wait: u32);
-    /// What the body that is kept has from `start` to `end`.
+    pub fn head(this: &Exchange) -> String;
+    #[wasm_bindgen(method, js_name = place)]
+    fn place_text(this: &Exchange) -> String;
+    #[wasm_bindgen(method, js_name = left)]
+    fn left_wait(this: &Exchange, wait: u32);
+    #[wasm_bindgen(method, js_name = read)]
+    fn read_wait(this: &Exchange, length: u32, wait: u32);
+    #[wasm_bindgen(method, js_name = readStart)]
+    fn read_start_wait(this: &Exchange, limit: u32, wait: u32);
+    /// The bytes of the body from `start` to `end`.
     #[wasm_bindgen(method)]
     pub fn part(this: &Exchange, start: usize, end: usize) -> Vec<u8>;
-    /// Keeps a body that was read otherwise.
+    /// A call of an upstream.
     #[wasm_bindgen(method)]
-    pub fn keep(this: &Exchange, body: &[u8]);
-    /// Answers the client.
-    #[wasm_bindgen(method)]
-    pub fn answer(this: &Exchange, response: &Response);
+    pub fn call(this: &Exchange) -> Call;
 
     /// A call of an upstream.
-    #[derive(Clone)]
+    #[derive(Debug, Clone)]
     pub type Call;
-    #[wasm_bindgen(constructor)]
-    pub fn new(exchange: &Exchange) -> Call;
-    /// Sends the request, and tells the answer. `text`: `URL\nMETHOD\n`, the names of the client's headers that stay here, with a line
-    /// break behind each, an empty line, and headers to lay over those that go on. The body is what the exchange keeps, or `pieces` of it and of `inserted` (three numbers each: 0 for what is kept and 1 for
-    /// what is inserted, begin, end), or `stream` where that is not `undefined`. JSON that says that it is not longer than
-    /// `most` bytes is read at once.
-    #[wasm_bindgen(method)]
-    pub fn send(
+    #[wasm_bindgen(method, js_name = send)]
+    fn send_wait(
         this: &Call,
         text: &str,
+        has_body: bool,
         pieces: &[u32],
         inserted: &[u8],
-        stream: &JsValue,
         most: u32,
         wait: u32,
     );
-    /// Whether there is an answer, of which some may be on its way.
+    #[wasm_bindgen(method, js_name = sendOnce)]
+    fn send_once_wait(this: &Call, text: &str, first: &[u8], length: f64, most: u32, wait: u32);
     #[wasm_bindgen(method, js_name = isAnswered)]
-    pub fn is_answered(this: &Call) -> bool;
-    /// What follows the headers, if anything does.
-    #[wasm_bindgen(method)]
-    pub fn stream(this: &Call) -> Option<ReadableStream>;
-    /// The upstream's response for the client, with another body, or where that is `undefined` the one that was read at once. `text`:
-    /// the names of its headers that may not return, as for [`Self::send`], and our own headers.
-    #[wasm_bindgen(method, catch)]
-    pub fn pass(this: &Call, text: &str, body: &JsValue) -> Result<Response, JsValue>;
-    /// Ends the call, wherever it stands.
-    #[wasm_bindgen(method)]
-    pub fn abort(this: &Call);
+    fn has_response(this: &Call) -> bool;
+    #[wasm_bindgen(method, js_name = stream)]
+    fn body(this: &Call) -> Option<ReadableStream>;
+    #[wasm_bindgen(method, catch, js_name = pass)]
+    fn pass_text(this: &Call, text: &str, body: &JsValue) -> Result<Response, JsValue>;
+    #[wasm_bindgen(method, js_name = abort)]
+    fn end(this: &Call);
+
+    #[wasm_bindgen(catch, js_name = response)]
+    fn response_text(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
+
+    /// A pipe of bytes inside the runtime: no JavaScript runs for a chunk.
+    /// <https://developers.cloudflare.com/workers/runtime-apis/streams/transformstream/#identitytransformstream>
+    pub type IdentityTransformStream;
+    type Streams;
+    #[wasm_bindgen(static_method_of = Streams, js_name = toClient)]
+    fn to_client() -> IdentityTransformStream;
+    #[wasm_bindgen(method, getter)]
+    pub fn readable(this: &IdentityTransformStream) -> ReadableStream;
+    #[wasm_bindgen(method, getter)]
+    pub fn writable(this: &IdentityTransformStream) -> WritableStream;
+
+    type Reader;
+    #[wasm_bindgen(static_method_of = Streams, js_name = chunks)]
+    fn chunk_reader(stream: &ReadableStream) -> Reader;
+    #[wasm_bindgen(static_method_of = Streams, js_name = gathering)]
+    fn gathering_reader(stream: &ReadableStream) -> Reader;
+    #[wasm_bindgen(js_name = readChunk)]
+    fn read_chunk(reader: &Reader, wait: u32);
+    #[wasm_bindgen(js_name = readGathered)]
+    fn read_gathered(reader: &Reader, most: u32, wait: u32);
+    #[wasm_bindgen(method, js_name = releaseLock)]
+    fn release_lock(this: &Reader);
+    #[wasm_bindgen(static_method_of = Streams, js_name = cancel)]
+    fn cancel_reader(reader: &Reader);
+    #[wasm_bindgen(js_name = pipe)]
+    fn pipe_wait(stream: &ReadableStream, client: &WritableStream, kept: bool, wait: u32) -> AbortController;
+    #[wasm_bindgen(js_name = write)]
+    fn write_wait(client: &WritableStream, bytes: &[u8], wait: u32);
+    #[wasm_bindgen(js_name = close)]
+    fn close_wait(client: &WritableStream, wait: u32);
+}
+
+/// Most of a number that crosses as 32 bits.
+fn number(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+impl Exchange {
+    /// Where the request comes from (`request.cf`).
+    pub fn place(&self) -> Place {
+        let text = self.place_text();
+        let mut parts = text.split('\n');
+        let mut part = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
+        let (continent, country, colo) = (part(), part(), part());
+        let mut degrees = || part()?.parse::<f64>().ok();
+        let (latitude, longitude) = (degrees(), degrees());
+        Place { continent, country, colo, coordinates: latitude.zip(longitude), ..Place::default() }
+    }
+
+    /// Ends when the client leaves before its answer.
+    pub async fn left(&self) {
+        // This wait cannot fail.
+        let _ = Wait::begin(|wait| self.left_wait(wait)).await;
+    }
+
+    /// Reads the whole body, of `length` bytes as its header says, and keeps it.
+    pub async fn read(&self, length: usize) -> Result<ReceivedBody, PlatformError> {
+        let settled = Wait::begin(|wait| self.read_wait(number(length), wait)).await?;
+        Ok(ReceivedBody { length: settled.code as usize, bytes: settled.bytes })
+    }
+
+    /// Reads the body until it ends or is longer than `limit`.
+    pub async fn read_start(&self, limit: usize) -> Result<BodyStart, PlatformError> {
+        let settled = Wait::begin(|wait| self.read_start_wait(number(limit), wait)).await?;
+        let bytes = settled.bytes.unwrap_or_default();
+        Ok(if settled.code == 0 { BodyStart::Whole(bytes) } else { BodyStart::Long(bytes) })
+    }
+}
+
+impl Call {
+    /// The response for the client. `withheld`: names of headers to take out, each with a line break behind it.
+    pub fn pass(&self, withheld: &str, headers: &Headers, body: &JsValue) -> Result<Response, PlatformError> {
+        let text = format!("{withheld}\n{}", headers.text());
+        self.pass_text(&text, body).map_err(|error| thrown(&error))
+    }
+}
+
+/// A stream to the client: its writable and its readable end.
+pub fn client_stream() -> (WritableStream, ReadableStream) {
+    let stream = Streams::to_client();
+    (stream.writable(), stream.readable())
+}
+
+/// A response of our own, with this body: bytes, a stream, or `null`.
+pub fn response(status: u16, headers: &Headers, body: &JsValue) -> Result<Response, PlatformError> {
+    response_text(status, headers.text(), body).map_err(|error| thrown(&error))
+}
+
+/// What JavaScript has thrown.
+pub fn thrown(error: &JsValue) -> PlatformError {
+    let message = js_sys::Reflect::get(error, &"message".into()).ok().and_then(|text| text.as_string());
+    PlatformError::new(message.or_else(|| error.as_string()).unwrap_or_else(|| "unknown error".to_owned()))
+}
+
+impl UpstreamCall for Call {
+    type Stream = ReadableStream;
+
+    async fn send(&self, request: UpstreamRequest) -> Result<ResponseHead, PlatformError> {
+        let UpstreamRequest { url, method, withheld, headers, body, read_up_to } = request;
+        let text = format!("{url}\n{method}\n{withheld}\n{}", headers.text());
+        let most = number(read_up_to);
+        let sent = Wait::begin(|wait| match body {
+            OutgoingBody::Empty => self.send_wait(&text, false, &[], &[], most, wait),
+            OutgoingBody::AsReceived => self.send_wait(&text, true, &[], &[], most, wait),
+            OutgoingBody::Edited(splice) => {
+                let (pieces, inserted) = numbers(splice);
+                self.send_wait(&text, true, &pieces, &inserted, most, wait);
+            }
+            OutgoingBody::Once { first, length } => {
+                let length = length.map_or(-1.0, |length| f64::from(number(length)));
+                self.send_once_wait(&text, &first, length, most, wait);
+            }
+        });
+        let settled = sent.await?;
+        Ok(ResponseHead {
+            status: u16::try_from(settled.code).unwrap_or(u16::MAX),
+            headers: Headers::parse(settled.text.unwrap_or_default()),
+            body: settled.bytes,
+        })
+    }
+
+    fn is_answered(&self) -> bool {
+        self.has_response()
+    }
+
+    fn stream(&self) -> Option<ReadableStream> {
+        self.body()
+    }
+
+    fn abort(&self) {
+        self.end();
+    }
+}
+
+/// A splice as it crosses: three numbers for each piece (0 for the body that was received and 1 for what is inserted, begin, end), and
+/// what is inserted.
+fn numbers(splice: Splice) -> (Vec<u32>, Vec<u8>) {
+    let pieces = splice.pieces().iter().flat_map(|piece| match piece {
+        Piece::Original(span) => [0, number(span.start), number(span.end)],
+        Piece::Inserted(span) => [1, number(span.start), number(span.end)],
+    });
+    (pieces.collect(), splice.into_inserted())
+}
+
+impl ByteStream for ReadableStream {
+    type Client = WritableStream;
+    type Reader = StreamReader;
+    type Pipe = StreamPipe;
+
+    fn tee(self) -> (Self, Self) {
+        let branches = ReadableStream::tee(&self);
+        (branches.get(0).unchecked_into(), branches.get(1).unchecked_into())
+    }
+
+    fn chunks(&self) -> StreamReader {
+        StreamReader { reader: Streams::chunk_reader(self), is_gathering: false }
+    }
+
+    fn reader(&self) -> StreamReader {
+        StreamReader { reader: Streams::gathering_reader(self), is_gathering: true }
+    }
+
+    fn pipe(&self, client: &WritableStream, end: PipeEnd) -> StreamPipe {
+        let mut controller = None;
+        let wait = Wait::begin(|wait| {
+            controller = Some(pipe_wait(self, client, end == PipeEnd::Kept, wait));
+        });
+        StreamPipe { wait, controller }
+    }
+}
+
+/// Reads a stream.
+pub struct StreamReader {
+    reader: Reader,
+    is_gathering: bool,
+}
+
+impl ByteReader for StreamReader {
+    async fn read(&self, most: usize) -> Result<Option<Vec<u8>>, PlatformError> {
+        let piece = Wait::begin(|wait| {
+            if self.is_gathering {
+                read_gathered(&self.reader, number(most), wait);
+            } else {
+                read_chunk(&self.reader, wait);
+            }
+        });
+        Ok(piece.await?.bytes)
+    }
+
+    fn release(&self) {
+        self.reader.release_lock();
+    }
+
+    fn cancel(&self) {
+        Streams::cancel_reader(&self.reader);
+    }
+}
+
+/// A pipe at work.
+pub struct StreamPipe {
+    wait: Wait,
+    controller: Option<AbortController>,
+}
+
+impl Future for StreamPipe {
+    type Output = Result<(), PlatformError>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        std::pin::Pin::new(&mut self.wait).poll(context).map(|ended| ended.map(drop))
+    }
+}
+
+impl Pipe for StreamPipe {
+    fn cut(&self) {
+        if let Some(controller) = &self.controller {
+            controller.abort();
+        }
+    }
+}
+
+impl ClientStream for WritableStream {
+    async fn send(&self, bytes: &[u8]) -> Result<(), PlatformError> {
+        Wait::begin(|wait| write_wait(self, bytes, wait)).await.map(drop)
+    }
+
+    async fn close(&self) -> Result<(), PlatformError> {
+        Wait::begin(|wait| close_wait(self, wait)).await.map(drop)
+    }
 }

@@ -1,44 +1,68 @@
-//! The Worker: it gathers what a request says, obeys the machine and moves bytes. It decides nothing; what can be decided
-//! without the platform is decided outside this module, where it can be tested natively.
+//! The Worker: the handlers that the runtime calls, and the platform that [`crate::serve`] runs on. It decides nothing.
 //!
-//! The way of every request crosses the boundary to JavaScript in few calls: [`host`] has them, [`task`] the waits. The rest, which is
-//! rare, goes through `web-sys` ([`js`]).
+//! - `fetch`, below, and [`object`]: what the runtime calls, through `entry.js`;
+//! - [`request`]: the platform as one request sees it, over the `worker` crate and the host module;
+//! - [`host`], with `host.js`: coarse calls of the runtime on the way of every request; [`wait`]: how they are awaited.
 
-mod admin;
-mod arrival;
-mod body;
-mod call;
-mod calls;
 mod clock;
-mod drive;
-mod flow;
 mod host;
-mod inbound;
-mod isolate;
-mod js;
-mod learn;
-mod minted;
 mod object;
+mod objects;
+mod request;
 mod respond;
-mod serve;
-mod share;
-mod task;
+mod wait;
 
-use wasm_bindgen::prelude::*;
+use std::pin::pin;
 
+use futures::future::{Either, select};
+use worker::js_sys::Promise;
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen_futures::future_to_promise;
+use worker::web_sys::{Request, Response};
+use worker::{Context, Env, event};
+
+use crate::headers::Headers;
 use crate::reply::error::ClientError;
+use crate::serve::front::serve;
+use crate::serve::platform::Platform;
+use request::WorkerRequest;
 
-/// Called by `worker.js` for every request, with method, URL and headers in one text. What comes back is the number of the task, to
-/// be cancelled when the client leaves.
-#[wasm_bindgen]
-pub fn serve(head: String, exchange: host::Exchange) -> u32 {
-    task::spawn(async move {
-        let response = serve::serve(&head, &exchange).await.or_else(|error| {
-            js::warn(&format!("internal error: {}", js::text_of(&error)));
-            respond::error(&(&ClientError::Internal).into(), Vec::new())
-        });
-        if let Ok(response) = response {
-            exchange.answer(&response);
-        }
+/// The status of an answer that no client gets, in the log of the platform. nginx has made it known.
+const CLIENT_LEFT: u16 = 499;
+
+/// Called once for each instance of the Wasm.
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+    wait::connect();
+}
+
+/// Called for every request. A client that leaves before its answer ends all that is done for it.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    let request = WorkerRequest::new(&request, env, context);
+    clock::timed(answer(&request)).await
+}
+
+async fn answer(request: &WorkerRequest) -> worker::Result<Response> {
+    let head = request.exchange().head();
+    let serving = pin!(serve(request, &head));
+    let response = match select(serving, pin!(request.client_left())).await {
+        Either::Left((reply, _)) => respond::response(reply),
+        Either::Right(((), _)) => host::response(CLIENT_LEFT, &Headers::default(), &JsValue::NULL),
+    };
+    response
+        .or_else(|error| {
+            worker::console_warn!("internal error: {error}");
+            respond::error(&(&ClientError::Internal).into())
+        })
+        .map_err(|error| worker::Error::RustError(error.to_string()))
+}
+
+/// Work that goes on beside what began it: a promise of its end.
+fn background(work: impl Future<Output = ()> + 'static) -> Promise {
+    future_to_promise(async move {
+        clock::timed(work).await;
+        Ok(JsValue::UNDEFINED)
     })
 }

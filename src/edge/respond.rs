@@ -1,75 +1,39 @@
-//! Responses, built in one place.
+//! Responses of the runtime.
 
-use js_sys::Uint8Array;
-use wasm_bindgen::JsValue;
-use web_sys::{ReadableStream, Response};
+use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::JsValue;
+use worker::web_sys::Response;
 
-use super::call::{Committed, Content};
-use super::host::Exchange;
-use super::{flow, host, js};
-use crate::headers::Headers;
+use super::host;
+use super::request::WorkerRequest;
 use crate::reply::ErrorReply;
+use crate::serve::platform::PlatformError;
+use crate::serve::reply::{Reply, ReplyBody};
 
-/// What a response carries.
-pub enum Sent {
-    /// Nothing.
-    Nothing,
-    /// All of it.
-    Bytes(Uint8Array),
-    /// A stream.
-    Stream(ReadableStream),
-}
-
-/// A response.
-pub fn with(status: u16, headers: &Headers, body: &Sent) -> Result<Response, JsValue> {
-    let nothing = JsValue::NULL;
-    let body = match body {
-        Sent::Nothing => &nothing,
-        Sent::Bytes(bytes) => bytes,
-        Sent::Stream(stream) => stream,
-    };
-    host::response(status, headers.text(), body)
-}
-
-/// A response without a body.
-pub fn empty(status: u16, headers: &[(&'static str, String)]) -> Result<Response, JsValue> {
-    with(status, &Headers::of(headers.iter().map(|(name, value)| (name, value))), &Sent::Nothing)
-}
-
-/// 200 with JSON.
-pub fn json(text: &str, own: Vec<(&'static str, String)>) -> Result<Response, JsValue> {
-    let mut headers = Headers::of([("content-type", "application/json")]);
-    headers.extend(own);
-    with(200, &headers, &Sent::Bytes(text.as_bytes().into()))
-}
-
-/// An error, with our own headers.
-pub fn error(error: &ErrorReply, own: Vec<(&'static str, String)>) -> Result<Response, JsValue> {
-    let mut headers = error.headers.clone();
-    headers.extend(own);
-    with(error.status, &headers, &Sent::Bytes(error.body.as_slice().into()))
-}
-
-/// The answer of an upstream, with our own headers. A stream goes on flowing after the response is returned.
-pub fn committed(
-    committed: Committed,
-    own: Vec<(&'static str, String)>,
-    exchange: &Exchange,
-) -> Result<Response, JsValue> {
-    let Committed { call, withheld, body, .. } = committed;
-    let text = format!("{withheld}\n{}", Headers::of(own).text());
-    match body {
-        Content::Whole { is_kept: true, .. } => call.pass(&text, &JsValue::UNDEFINED),
-        Content::Whole { bytes, .. } | Content::Held(bytes) => {
-            call.pass(&text, &Uint8Array::from(bytes.as_slice()))
+/// The response for a reply.
+pub fn response(reply: Reply<WorkerRequest>) -> Result<Response, PlatformError> {
+    match reply {
+        Reply::Own { status, headers, body } => {
+            let body = body.map_or(JsValue::NULL, |bytes| bytes_of(&bytes));
+            host::response(status, &headers, &body)
         }
-        Content::Flowing(flowing) => {
-            let pipe = js::IdentityTransformStream::new();
-            let client = pipe.writable();
-            js::wait_until(exchange, async move {
-                flow::carry(flowing, client).await;
-            });
-            call.pass(&text, &pipe.readable())
+        Reply::OwnStream { headers, body } => host::response(200, &headers, &body),
+        Reply::Upstream { call, withheld, headers, body } => {
+            let body = match body {
+                ReplyBody::AsRead => JsValue::UNDEFINED,
+                ReplyBody::Bytes(bytes) => bytes_of(&bytes),
+                ReplyBody::Stream(stream) => stream.into(),
+            };
+            call.pass(&withheld, &headers, &body)
         }
     }
+}
+
+/// The response for an error of our own.
+pub fn error(error: &ErrorReply) -> Result<Response, PlatformError> {
+    host::response(error.status, &error.headers, &bytes_of(&error.body))
+}
+
+fn bytes_of(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
 }

@@ -14,6 +14,7 @@
 
 mod entry;
 mod hub;
+mod requests;
 mod view;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use crate::rng::Rng;
 use crate::time::Millis;
 use entry::{Entry, Seat};
 use hub::Uplink;
+pub use requests::{Order, ShardAnswer};
 pub use view::{LeaseView, ShardView};
 
 /// Most deployments that are kept. A routes document has dozens.

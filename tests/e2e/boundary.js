@@ -1,10 +1,15 @@
 // Counts what crosses the boundary between JavaScript and the Worker's Wasm, measures its memory, and breaks it on command.
 // Imported before the Worker, which finds this constructor when it makes its instance.
 
+// How many calls into Wasm are remembered.
+const REMEMBERED = 100;
+
 export const boundary = {
   into_wasm: 0,
   out_of_wasm: 0,
   instances: 0,
+  // The names of the latest calls into Wasm.
+  recent: [],
   get memory_bytes() {
     return memory?.buffer.byteLength;
   },
@@ -24,6 +29,7 @@ WebAssembly.Instance = function (module, imports) {
   return {
     exports: watched(exports, (name) => {
       boundary.into_wasm += 1;
+      boundary.recent = [...boundary.recent.slice(1 - REMEMBERED), name];
       if (name !== trap.next) return;
       trap.next = undefined;
       throw new WebAssembly.RuntimeError("unreachable");

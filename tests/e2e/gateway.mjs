@@ -10,12 +10,15 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const ROUTES_KEY = "routes";
 const FIRST = "switchyard";
 const OBJECTS = { DeploymentHealth: { type: "durable-object", storage: "sqlite" } };
+const BESIDE = "beside";
+const DIRECT = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
 const HEALTH = { type: "durable-object", worker: FIRST, exportName: "DeploymentHealth" };
 
 // `routes`: the document for KV, as an object or as text; nothing is written where it is undefined.
 // `vars`: the Worker's variables and secrets. `kvPersist`: a folder in which KV outlives the gateway. `isolates`: how many of them
 // there are, which share nothing but KV and the Durable Objects. `object`: whether there is a binding to those. `between`: whether
-// between.js stands before their bindings and their Wasm.
+// between.js stands before their bindings and their Wasm. `beside`: the text of a Worker that calls the gateway by the binding
+// GATEWAY, and is called by `gateway.beside`.
 export async function startGateway({
   routes,
   vars = {},
@@ -23,6 +26,7 @@ export async function startGateway({
   isolates = 1,
   object = true,
   between = false,
+  beside,
   build = join(ROOT, "build"),
 } = {}) {
   const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? FIRST : `${FIRST}-${index + 1}`));
@@ -40,10 +44,13 @@ export async function startGateway({
     handleStructuredLogs: ({ level, message }) => logs.push(`${level}: ${message}`),
     handleUncaughtError: (error) => logs.push(`uncaught: ${error.stack}`),
     resourcePersistencePath: kvPersist,
-    workers: names.map((name) => ({
-      config: { name, ...platform(), manifest, env, ...(name === FIRST && { exports: OBJECTS }) },
-      dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
-    })),
+    workers: [
+      ...names.map((name) => ({
+        config: { name, ...platform(), manifest, env, ...(name === FIRST && { exports: OBJECTS }) },
+        dev: DIRECT,
+      })),
+      ...(beside === undefined ? [] : [{ config: caller(beside), dev: DIRECT }]),
+    ],
   });
   const kv = await miniflare.getKVNamespace("ROUTES");
   const putRoutes = (document) =>
@@ -55,6 +62,7 @@ export async function startGateway({
     url,
     logs, // what the Worker wrote to its console
     fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
+    beside: beside && (await isolate(miniflare, BESIDE)).fetch,
     isolates: await Promise.all(names.map((name) => isolate(miniflare, name))),
     // What the object of that name holds of each deployment: `default/hub`.
     view: async (name) => {
@@ -100,6 +108,12 @@ export async function withGateway(options, use) {
   }
 }
 
+// A Worker of one module that has a binding to the gateway.
+function caller(text) {
+  const manifest = { mainModule: "index.js", modules: { "index.js": { type: "esm", contents: text } } };
+  return { name: BESIDE, ...platform(), manifest, env: { GATEWAY: { type: "worker", worker: FIRST } } };
+}
+
 function worker(build, between) {
   const modules = {};
   for (const path of modulesBelow(build)) {
@@ -108,7 +122,7 @@ function worker(build, between) {
       ? { type: "wasm", contents: new Uint8Array(contents) }
       : { type: "esm", contents: contents.toString() };
   }
-  if (!between) return { mainModule: "index.js", modules };
+  if (!between) return { mainModule: "entry.js", modules };
   for (const name of ["boundary.js", "between.js"]) {
     modules[name] = { type: "esm", contents: readFileSync(join(ROOT, "tests/e2e", name), "utf8") };
   }

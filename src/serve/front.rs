@@ -2,27 +2,24 @@
 
 use std::rc::Rc;
 
-use wasm_bindgen::JsValue;
-use web_sys::Response;
-
-use super::arrival::Arrival;
-use super::host::Exchange;
-use super::inbound::{Asked, Inbound, receive};
-use super::isolate::{self, Routes};
-use super::{admin, drive, respond, share};
+use super::admin;
+use super::drive;
+use super::platform::Platform;
+use super::receive::{Arrival, Inbound, Subject, receive};
+use super::reply::Reply;
+use super::serving::Serving;
 use crate::reply::error::ClientError;
 use crate::reply::headers::{self, Served};
 use crate::reply::{cors, models};
 use crate::request::path::{self, Path};
 use crate::request::{credentials, entry};
-use crate::routes::graph::Node;
 
-/// Answers a request.
-pub async fn serve(head: &str, exchange: &Exchange) -> Result<Response, JsValue> {
-    let arrival = Arrival::of(head, exchange);
-    let routes = match isolate::routes(exchange).await {
+/// Answers a request. `head`: method, URL and headers, as for [`Arrival::of`].
+pub async fn serve<P: Platform>(platform: &P, head: &str) -> Reply<P> {
+    let arrival = Arrival::of(platform, head);
+    let routes = match platform.isolate().routes(platform).await {
         Ok(routes) => routes,
-        Err(error) => return respond::error(&(&error).into(), Vec::new()),
+        Err(error) => return Reply::error((&error).into(), Vec::new()),
     };
     let settings = &routes.graph.settings;
     let origin = arrival.header("origin");
@@ -31,40 +28,44 @@ pub async fn serve(head: &str, exchange: &Exchange) -> Result<Response, JsValue>
         let requested = arrival.header("access-control-request-headers");
         let preflight = cors::preflight(&settings.cors_origins, origin, requested);
         if !preflight.is_empty() {
-            return respond::empty(204, &preflight);
+            return Reply::empty(204, preflight);
         }
     }
-    let known = match answer(&arrival, &routes).await {
-        Ok(Answer::Routed(inbound, node)) => {
-            return drive::run(Rc::new(inbound), node, Rc::clone(&routes), cors).await;
+    let found = match find(platform, &arrival, &routes).await {
+        Ok(Destination::Deployments(inbound)) => {
+            return drive::run(platform, Rc::new(*inbound), Rc::clone(&routes), cors).await;
         }
-        Ok(Answer::Known(text)) => Ok(text),
+        Ok(Destination::Json(text)) => Ok(text),
         Err(error) => Err(error),
     };
     let served = Served { request_id: &arrival.id, routes: &routes.graph.version, node: None, tried: None };
     let mut headers = headers::own(&served, settings.expose);
     headers.extend(cors);
-    match known {
-        Ok(text) => respond::json(&text, headers),
-        Err(error) => respond::error(&(&error).into(), headers),
+    match found {
+        Ok(text) => Reply::json(text, headers),
+        Err(error) => Reply::error((&error).into(), headers),
     }
 }
 
-/// Where an answer comes from.
-enum Answer {
+/// Where the answer of a request comes from.
+enum Destination {
     /// From here: JSON.
-    Known(String),
-    /// From a deployment below this node.
-    Routed(Inbound, Rc<Node>),
+    Json(String),
+    /// From a deployment.
+    Deployments(Box<Inbound>),
 }
 
-async fn answer(arrival: &Arrival, routes: &Rc<Routes>) -> Result<Answer, ClientError> {
+async fn find<P: Platform>(
+    platform: &P,
+    arrival: &Arrival,
+    routes: &Rc<Serving>,
+) -> Result<Destination, ClientError> {
     let graph = &routes.graph;
     if arrival.path == "/healthz" {
-        return Ok(Answer::Known(r#"{"status":"ok"}"#.to_owned()));
+        return Ok(Destination::Json(r#"{"status":"ok"}"#.to_owned()));
     }
-    if let Some(answer) = admin::answer(arrival, routes).await {
-        return answer.map(Answer::Known);
+    if let Some(answer) = admin::answer(platform, arrival, routes).await {
+        return answer.map(Destination::Json);
     }
     let path = path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
     let is_allowed = |allow: &&str| allow.split(", ").any(|method| method == arrival.method);
@@ -72,15 +73,15 @@ async fn answer(arrival: &Arrival, routes: &Rc<Routes>) -> Result<Answer, Client
         return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
     }
     let client = || credentials::client(graph, arrival.key());
-    let asked = match path {
-        Path::Operation { operation, model } => Asked::Operation { operation, model },
-        Path::Stored(stored) => Asked::Stored(stored.checked()?),
-        Path::Models => return Ok(Answer::Known(models::list(graph, client()?).to_string())),
+    let subject = match path {
+        Path::Operation { operation, model } => Subject::Model { operation, model },
+        Path::Stored(stored) => Subject::Stored(stored.checked()?),
+        Path::Models => return Ok(Destination::Json(models::list(graph, client()?).to_string())),
         Path::Model(name) => {
             let client = client()?;
             let model = models::one(graph, client, &name);
             let model = model.ok_or_else(|| entry::unknown(graph, &name, client))?;
-            return Ok(Answer::Known(model.to_string()));
+            return Ok(Destination::Json(model.to_string()));
         }
         Path::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
         Path::Unknown => {
@@ -90,7 +91,7 @@ async fn answer(arrival: &Arrival, routes: &Rc<Routes>) -> Result<Answer, Client
     };
     let client = client()?;
     // Before the body is read: a new isolate learns meanwhile what the others know.
-    share::report_if_due(arrival);
-    let (inbound, node) = receive(arrival, routes, client, asked).await?;
-    Ok(Answer::Routed(inbound, node))
+    platform.isolate().begin_sharing(platform);
+    let inbound = receive(platform, arrival, routes, client, subject).await?;
+    Ok(Destination::Deployments(Box::new(inbound)))
 }

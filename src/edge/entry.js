@@ -1,0 +1,44 @@
+// The Worker's entry, over what worker-build makes: `fetch` without the proxies around it, and the answer to a trap.
+//
+// After a trap the memory of the Wasm is lost, and with it all that it was doing. Whoever sees the trap reports it as an error
+// event: all that is in flight fails at once, and the next call finds a new instance (wasm-bindgen's reinitialization).
+//
+// scripts/build.mjs puts this file beside the one that it imports.
+
+import Worker, { DeploymentHealth } from "./index.js";
+
+const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
+const inFlight = new Set();
+
+addEventListener("error", ({ error }) => {
+  if (!isTrap(error)) return;
+  for (const fail of inFlight) fail(error);
+  inFlight.clear();
+});
+
+/** A promise of what `call` promises. It is rejected when the Wasm traps. */
+function settling(call) {
+  return new Promise((resolve, reject) => {
+    const ended = (settle) => (value) => {
+      inFlight.delete(reject);
+      settle(value);
+    };
+    inFlight.add(reject);
+    try {
+      call().then(ended(resolve), ended(reject));
+    } catch (error) {
+      if (isTrap(error)) reportError(error);
+      ended(reject)(error);
+    }
+  });
+}
+
+const { fetch } = Worker.prototype;
+export default { fetch: (request, env, ctx) => settling(() => fetch.call({ env, ctx }, request)) };
+
+const object = DeploymentHealth.prototype;
+const fetchObject = object.fetch;
+object.fetch = function (request) {
+  return settling(() => fetchObject.call(this, request));
+};
+export { DeploymentHealth };

@@ -1,0 +1,196 @@
+//! The admin API: what serves, what does not, and switches. It needs `ADMIN_TOKEN`; where none is configured, it is closed.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::isolate::DocumentProblem;
+use super::platform::{Platform, Work};
+use super::receive::Arrival;
+use super::serving::Serving;
+use super::sharing::AskError;
+use crate::health::Snapshot;
+use crate::health::shard::Order;
+use crate::reply::error::ClientError;
+use crate::request::admin::{Path, Switch, parse};
+use crate::request::credentials;
+use crate::routes::graph::Deployment;
+use crate::routes::{Issue, nearest};
+use crate::time::Millis;
+
+/// The answer to a request below `/admin`; `None` for any other path.
+pub async fn answer<P: Platform>(
+    platform: &P,
+    arrival: &Arrival,
+    routes: &Serving,
+) -> Option<Result<String, ClientError>> {
+    let path = arrival.path.strip_prefix("/admin/")?;
+    let token = platform.variable("ADMIN_TOKEN");
+    let is_admitted =
+        token.zip(arrival.key()).is_some_and(|(known, given)| credentials::matches(&known, given));
+    if !is_admitted {
+        return Some(Err(ClientError::InvalidAdminToken));
+    }
+    let Some(path) = parse(path) else {
+        return Some(Err(ClientError::UnknownPath {
+            method: arrival.method.clone(),
+            path: arrival.path.clone(),
+        }));
+    };
+    let allow = path.allow();
+    if arrival.method != allow {
+        return Some(Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow }));
+    }
+    Some(match path {
+        Path::Routes => Ok(document_status(platform, routes)),
+        Path::Health => Ok(health(platform, routes).await),
+        Path::Switch(switch, name) => turn(platform, switch, name, routes).await,
+    })
+}
+
+#[derive(Serialize)]
+struct DocumentStatus<'a> {
+    version: &'a str,
+    source: &'static str,
+    warnings: &'a [Issue],
+    disabled: Vec<DisabledDeployment<'a>>,
+    trouble: Option<ProblemStatus>,
+}
+
+#[derive(Serialize)]
+struct DisabledDeployment<'a> {
+    deployment: &'a str,
+    variable: &'a str,
+}
+
+#[derive(Serialize)]
+struct ProblemStatus {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issues: Option<Vec<Issue>>,
+}
+
+/// `GET /admin/api/routes`: the document that serves, what is disabled, and what is wrong with the document in KV, if anything
+/// is.
+fn document_status<P: Platform>(platform: &P, routes: &Serving) -> String {
+    let disabled = routes.graph.deployments.iter().filter_map(|deployment| {
+        let variable = &deployment.disabled.as_ref()?.variable;
+        Some(DisabledDeployment { deployment: &deployment.name, variable })
+    });
+    to_json(&DocumentStatus {
+        version: &routes.graph.version,
+        source: routes.source.name(),
+        warnings: &routes.warnings,
+        disabled: disabled.collect(),
+        trouble: platform.isolate().problem().map(|problem| match problem {
+            DocumentProblem::Missing => ProblemStatus { kind: "gone", issues: None },
+            DocumentProblem::Refused { issues, .. } => {
+                ProblemStatus { kind: "refused", issues: Some(issues) }
+            }
+        }),
+    })
+}
+
+#[derive(Serialize)]
+struct HealthStatus<'a> {
+    now: Millis,
+    tasks: usize,
+    waits: usize,
+    object: Option<String>,
+    trouble: Option<String>,
+    deployments: Vec<DeploymentStatus<'a>>,
+}
+
+#[derive(Serialize)]
+struct DeploymentStatus<'a> {
+    deployment: &'a str,
+    isolate: Snapshot,
+    object: Option<&'a Value>,
+}
+
+/// `GET /admin/api/health`: every deployment, as this isolate sees it and as the object of its region does.
+async fn health<P: Platform>(platform: &P, routes: &Serving) -> String {
+    let objects = platform.isolate().objects(platform);
+    let view = match &objects {
+        None => Err(AskError::Unbound),
+        Some(objects) => objects.ask_shard(platform, "view", None).await,
+    };
+    let (shard, trouble) = match view {
+        Ok(view) => (serde_json::from_str(&view).unwrap_or_default(), None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let of_shard = |deployment: &Deployment| {
+        let is_same =
+            |known: &&Value| known.get("identity").and_then(Value::as_str) == Some(&deployment.identity);
+        shard.iter().find(is_same)
+    };
+    let here = routes.health.borrow().snapshot(platform.now());
+    let deployments = routes.graph.deployments.iter().zip(here).map(|(deployment, here)| DeploymentStatus {
+        deployment: &deployment.name,
+        isolate: here,
+        object: of_shard(deployment),
+    });
+    let Work { tasks, waits } = platform.work();
+    to_json(&HealthStatus {
+        now: platform.now(),
+        tasks,
+        waits,
+        object: objects.map(|objects| objects.shard()),
+        trouble,
+        deployments: deployments.collect(),
+    })
+}
+
+/// `POST /admin/api/deployments/…`: in force here at once, and within seconds wherever isolates report to the object.
+async fn turn<P: Platform>(
+    platform: &P,
+    switch: Switch,
+    name: Option<String>,
+    routes: &Serving,
+) -> Result<String, ClientError> {
+    let all = &routes.graph.deployments;
+    let chosen: Vec<&Rc<Deployment>> = match &name {
+        None => all.iter().collect(),
+        Some(name) => {
+            let found = all.iter().find(|deployment| deployment.name == *name);
+            vec![found.ok_or_else(|| unknown(name, all))?]
+        }
+    };
+    {
+        let mut health = routes.health.borrow_mut();
+        for deployment in &chosen {
+            match switch {
+                Switch::Drain => health.drain(deployment.id),
+                Switch::Enable => health.enable(deployment.id),
+                Switch::Reset => health.reset(deployment.id, platform.now()),
+            }
+        }
+    }
+    let deployments =
+        name.as_ref().map(|_| chosen.iter().map(|deployment| deployment.identity.clone()).collect());
+    let shared = share(platform, &Order { switch, deployments }).await;
+    shared.map_err(|error| {
+        platform.warn(&format!("health: a switch was not shared: {error}"));
+        ClientError::SwitchNotShared
+    })?;
+    let names = chosen.iter().map(|deployment| deployment.name.clone()).collect();
+    Ok(to_json(&Order { switch, deployments: Some(names) }))
+}
+
+/// Tells the hub, which keeps it for all regions, and this region's object, which need not wait until it asks there.
+async fn share<P: Platform>(platform: &P, order: &Order) -> Result<(), AskError> {
+    let objects = platform.isolate().objects(platform).ok_or(AskError::Unbound)?;
+    let order = to_json(order);
+    objects.ask_hub(platform, "switch", Some(order.clone())).await?;
+    objects.ask_shard(platform, "switch", Some(order)).await.map(drop)
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn unknown(name: &str, all: &[Rc<Deployment>]) -> ClientError {
+    let nearest = nearest(name, all.iter().map(|deployment| deployment.name.as_str()));
+    ClientError::DeploymentNotFound { deployment: name.to_owned(), nearest }
+}

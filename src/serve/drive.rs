@@ -1,0 +1,295 @@
+//! The loop that obeys the machine, from the first dispatch to the answer.
+
+use std::cell::Cell;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+
+use futures::future::{Either, select};
+use serde_json::Value;
+
+use super::call::{self, Committed, CommittedBody};
+use super::flow;
+use super::hedging::{Attempts, FirstEvent};
+use super::platform::{ClientStream, Platform};
+use super::receive::Inbound;
+use super::reply::{OwnHeaders, Reply, ReplyBody};
+use super::serving::{Completion, Serving};
+use super::timing::sleep;
+use crate::attempt::failure::Failure;
+use crate::attempt::machine::{self, Action, Event, Machine};
+use crate::attempt::trail::Trail;
+use crate::attempt::{usage, walk};
+use crate::headers::Headers;
+use crate::health;
+use crate::reply::error::ClientError;
+use crate::reply::headers::{self, Served};
+use crate::reply::{ErrorReply, exhausted};
+use crate::rng::SplitMix64;
+use crate::routes::graph::Commit;
+use crate::stream::protocol::{Protocol, broken_stream, error_event};
+use crate::time::Millis;
+
+/// The result of a request.
+struct Driven<P: Platform> {
+    answer: Result<(Committed<P>, Option<Completion<P>>), ErrorReply>,
+    trail: Trail,
+}
+
+/// Runs a request through the graph, and answers it. `cors`: headers that every response gets.
+pub async fn run<P: Platform>(
+    platform: &P,
+    inbound: Rc<Inbound>,
+    routes: Rc<Serving>,
+    cors: OwnHeaders,
+) -> Reply<P> {
+    let settings = &routes.graph.settings;
+    // An answer that is held until it is complete may take long. Its client gets comments meanwhile.
+    let is_holding = Rc::new(Cell::new(false));
+    let keepalive_ms = settings.keepalive_ms;
+    let mut served = Served {
+        request_id: &inbound.request_id,
+        routes: &routes.graph.version,
+        node: Some(&inbound.node.name),
+        tried: None,
+    };
+    let mut driving =
+        Box::pin(drive(platform.clone(), Rc::clone(&inbound), Rc::clone(&routes), Rc::clone(&is_holding)));
+    let driven = loop {
+        if !inbound.facts.stream {
+            break driving.await;
+        }
+        match select(driving, pin!(sleep(platform, keepalive_ms))).await {
+            Either::Left((driven, _)) => break driven,
+            Either::Right(((), still_driving)) if is_holding.get() => {
+                let (client, body) = platform.client_stream();
+                let protocol = Protocol::of(inbound.facts.operation);
+                platform.in_background(keep_alive(
+                    platform.clone(),
+                    still_driving,
+                    client,
+                    protocol,
+                    keepalive_ms,
+                ));
+                let mut headers = headers::own(&served, settings.expose);
+                headers.push(("content-type", "text/event-stream".to_owned()));
+                headers.extend(cors);
+                return Reply::OwnStream { headers: Headers::of(headers), body };
+            }
+            Either::Right(((), still_driving)) => driving = still_driving,
+        }
+    };
+
+    served.tried = Some((&driven.trail, platform.now().saturating_sub(inbound.arrived_at)));
+    let mut own = headers::own(&served, settings.expose);
+    own.extend(cors);
+    match driven.answer {
+        Err(error) => Reply::error(error, own),
+        Ok((committed, completion)) => pass(platform, committed, completion, own),
+    }
+}
+
+/// The upstream's answer for the client. A stream goes on flowing after the response is returned.
+fn pass<P: Platform>(
+    platform: &P,
+    committed: Committed<P>,
+    completion: Option<Completion<P>>,
+    own: OwnHeaders,
+) -> Reply<P> {
+    let Committed { call, withheld, body, .. } = committed;
+    let body = match body {
+        CommittedBody::Whole { is_in_call: true, .. } => ReplyBody::AsRead,
+        CommittedBody::Whole { bytes, .. } | CommittedBody::Held(bytes) => ReplyBody::Bytes(bytes),
+        CommittedBody::Flowing(flow) => {
+            let (client, body) = platform.client_stream();
+            platform.in_background(flow::carry(platform.clone(), flow, completion, client));
+            ReplyBody::Stream(body)
+        }
+    };
+    Reply::Upstream { call, withheld, headers: Headers::of(own), body }
+}
+
+/// A machine at work. Dropped before its end (the client left), it gives back what it holds.
+struct Driver<P: Platform> {
+    platform: P,
+    machine: Machine,
+    routes: Rc<Serving>,
+    rng: SplitMix64,
+}
+
+impl<P: Platform> Driver<P> {
+    fn start(platform: P, inbound: &Inbound, routes: Rc<Serving>) -> (Self, Action) {
+        let mut rng = SplitMix64::new(platform.isolate().random(&platform));
+        let (graph, facts) = (Rc::clone(&routes.graph), Rc::clone(&inbound.facts));
+        let (machine, action) =
+            routes.step(&platform, &mut rng, |context| Machine::start(graph, facts, &inbound.node, context));
+        (Self { platform, machine, routes, rng }, action)
+    }
+
+    fn on(&mut self, event: Event) -> Action {
+        self.routes.step(&self.platform, &mut self.rng, |context| self.machine.on(event, context))
+    }
+}
+
+impl<P: Platform> Drop for Driver<P> {
+    fn drop(&mut self) {
+        self.on(Event::ClientGone);
+    }
+}
+
+/// Does what the machine says until there is an answer.
+async fn drive<P: Platform>(
+    platform: P,
+    inbound: Rc<Inbound>,
+    routes: Rc<Serving>,
+    is_holding: Rc<Cell<bool>>,
+) -> Driven<P> {
+    platform.isolate().first_snapshot(&platform, &routes).await;
+    let mut attempts = Attempts::new();
+    let mut committed = None;
+    let (mut driver, mut action) = Driver::start(platform.clone(), &inbound, Rc::clone(&routes));
+    let reply = loop {
+        platform.isolate().report_if_due(&platform);
+        let event = match action {
+            Action::Dispatch(dispatch) => {
+                is_holding.set(dispatch.commit == Commit::Complete);
+                let (platform, inbound, routes) = (&platform, &inbound, &routes);
+                let hedge_timer = dispatch.hedge_after_ms.map(|ms| sleep(platform, ms));
+                attempts.begin(
+                    dispatch.number,
+                    async move { call::attempt(platform, inbound, &dispatch, routes).await },
+                    hedge_timer,
+                );
+                None
+            }
+            Action::Wait => None,
+            Action::Sleep { ms } => {
+                sleep(&platform, ms).await;
+                Some(Event::Woke)
+            }
+            Action::Reply(reply) => break reply,
+            Action::Stop => break machine::Reply::Exhausted,
+        };
+        let event = match event {
+            Some(event) => event,
+            None => match attempts.first().await {
+                FirstEvent::Committed(number, answer) => {
+                    let status = answer.status;
+                    committed = Some(answer);
+                    Event::Answered { number, status }
+                }
+                FirstEvent::Failed(number, failure) => {
+                    log_failure(&platform, &inbound, &driver.machine, number, &failure);
+                    Event::Failed { number, failure }
+                }
+                FirstEvent::HedgeDue => Event::Late,
+            },
+        };
+        action = driver.on(event);
+    };
+    drop(attempts);
+    let trail = driver.machine.take_trail();
+    let answer = match (reply, committed) {
+        (machine::Reply::Pass, Some(committed)) => {
+            let ticket = driver.machine.take_ticket();
+            let first_token_ms = trail.served_after_ms().filter(|_| inbound.facts.stream);
+            let end = Completion::new(platform.clone(), Rc::clone(&routes), ticket, first_token_ms);
+            let completion = completion(end, &committed.body);
+            Ok((committed, completion))
+        }
+        (machine::Reply::NoneEligible, _) => Err(none_eligible(&platform, &inbound, &routes)),
+        (reply, _) => {
+            let failures: Vec<_> = trail.failures().collect();
+            let late_ms = (reply == machine::Reply::DeadlineExceeded).then(|| driver.machine.allowed_ms());
+            Err(exhausted::reply(&failures, late_ms))
+        }
+    };
+    Driven { answer, trail }
+}
+
+/// The end of a committed answer, for health: recorded now, where the answer is whole, and by the flow, where it goes on.
+fn completion<P: Platform>(completion: Completion<P>, body: &CommittedBody<P>) -> Option<Completion<P>> {
+    match body {
+        CommittedBody::Flowing(_) => Some(completion),
+        CommittedBody::Whole { bytes, .. } | CommittedBody::Held(bytes) => {
+            completion.record(health::Outcome::Alive, usage::output_tokens(bytes));
+            None
+        }
+    }
+}
+
+fn log_failure<P: Platform>(
+    platform: &P,
+    inbound: &Inbound,
+    machine: &Machine,
+    number: u32,
+    failure: &Failure,
+) {
+    let attempt = machine.trail().attempts().get((number as usize).saturating_sub(1));
+    let name = attempt.map_or("?", |attempt| &attempt.deployment.name);
+    let (class, reason) = (failure.class.name(), &failure.reason);
+    platform.warn(&format!("{}: {name} failed: {class} ({reason})", inbound.request_id));
+}
+
+/// Why nothing could be tried, and when to come back.
+fn none_eligible<P: Platform>(platform: &P, inbound: &Inbound, routes: &Serving) -> ErrorReply {
+    let now = platform.now();
+    let (node, health) = (&inbound.node, routes.health.borrow());
+    let obstacles = walk::obstacles(&routes.graph, &inbound.facts, node, &health, now);
+    (&ClientError::NoEligibleDeployment {
+        model: node.name.clone(),
+        reasons: obstacles.iter().map(ToString::to_string).collect(),
+        returns_in_ms: obstacles.iter().filter_map(|obstacle| obstacle.ends_in_ms(now)).min(),
+    })
+        .into()
+}
+
+/// Sends comments until the held answer is there, then the answer. The status is out already, so that an error becomes an
+/// event.
+async fn keep_alive<P: Platform>(
+    platform: P,
+    driving: Pin<Box<impl Future<Output = Driven<P>>>>,
+    client: P::Client,
+    protocol: Protocol,
+    every_ms: Millis,
+) {
+    let waiting = with_comments(&platform, driving, &client, every_ms);
+    // Dropping the work ends the upstream call.
+    let Either::Left((Some(driven), _)) = select(pin!(waiting), pin!(platform.client_left())).await else {
+        return;
+    };
+    let bytes = match driven.answer {
+        Ok((Committed { body: CommittedBody::Flowing(flow), .. }, completion)) if flow.tail.is_some() => {
+            return flow::carry(platform, flow, completion, client).await;
+        }
+        Ok((Committed { body: CommittedBody::Held(bytes), .. }, _)) => bytes,
+        Ok(_) => {
+            let message = "The upstream did not answer with a stream, as it was asked to.";
+            error_event(protocol, &broken_stream("upstream_not_a_stream", message))
+        }
+        // The error goes into the stream, as it would have stood in the body.
+        Err(error) => {
+            let body: Value = serde_json::from_slice(&error.body).unwrap_or_default();
+            error_event(protocol, body.get("error").unwrap_or(&Value::Null))
+        }
+    };
+    if client.send(&bytes).await.is_ok() {
+        // A client that has left misses nothing.
+        let _ = client.close().await;
+    }
+}
+
+/// Waits for the answer, and sends comments meanwhile. `None` where the client has left.
+async fn with_comments<P: Platform>(
+    platform: &P,
+    mut driving: Pin<Box<impl Future<Output = Driven<P>>>>,
+    client: &P::Client,
+    every_ms: Millis,
+) -> Option<Driven<P>> {
+    loop {
+        client.send(b": waiting\n\n").await.ok()?;
+        match select(driving, pin!(sleep(platform, every_ms))).await {
+            Either::Left((driven, _)) => return Some(driven),
+            Either::Right(((), still_driving)) => driving = still_driving,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! A committed stream on its way to the client.
+//!
+//! The platform pipes the bytes: no code of ours runs for a chunk. Beside the pipe an observer reads a second branch of the
+//! stream about once a second, in few large reads, and learns from it whether the upstream pauses too long and whether the
+//! stream ends as it should. What one of the two branches has not read is buffered meanwhile. So that this stays small, a
+//! stream that turns out to be long is no longer observed, and its break is then seen by the pipe alone.
+//!
+//! Invariants: a break, a stall or an early end never looks like a clean end, since an error event in the protocol follows
+//! the last byte; a client that leaves ends the upstream call.
+
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures::future::{Either, select};
+
+use super::call::{AbortOnDrop, Flow, OpenCall};
+use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform};
+use super::serving::Completion;
+use super::timing::{sleep, until};
+use crate::attempt::class::ErrorClass;
+use crate::attempt::phase::{Limit, Phase};
+use crate::health::Outcome;
+use crate::stream::protocol::{Protocol, broken_stream, error_event};
+use crate::stream::tail::{Ending, Tail};
+use crate::time::Millis;
+
+/// How often the observer looks at a flowing stream.
+const LOOK_MS: Millis = 1_000;
+/// The largest read of what is long. Each open stream has one such buffer.
+pub const READ_BYTES: usize = 32 * 1024;
+/// Streams are observed up to this length: far beyond any text, and a share of an isolate's memory that a slow client may
+/// occupy.
+const OBSERVED_BYTES: usize = 8 * 1024 * 1024;
+/// How long to wait for a pipe to end whose source was just cut off. It waits for its client, who may not read.
+const CUT_MS: Millis = 1_000;
+
+/// How a flow ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowEnd {
+    /// As it should.
+    Complete,
+    /// With an error event of the upstream's own, its class, and how long the upstream asks to be left alone.
+    UpstreamError(ErrorClass, Option<Millis>),
+    /// The client left.
+    ClientLeft,
+    /// The upstream broke, paused too long, or stopped early.
+    Broken(Break),
+}
+
+/// How a stream broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// The upstream paused longer than it may.
+    Idle,
+    /// The answer took longer than it may.
+    Total,
+    /// The connection broke.
+    Connection,
+    /// The stream ended without the event that ends it.
+    Truncated,
+}
+
+impl Break {
+    /// The limit that ended a stream: a stream has no others than that between two pieces and that of the whole answer.
+    fn of(limit: Limit) -> Self {
+        if limit.reason == "idle" { Self::Idle } else { Self::Total }
+    }
+
+    /// Its name in the log.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Total => "total",
+            Self::Connection => "connection",
+            Self::Truncated => "truncated",
+        }
+    }
+
+    /// What the client is told: a code, and a sentence.
+    fn message(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Idle => {
+                ("upstream_timeout", "The upstream stopped sending before the answer was finished.")
+            }
+            Self::Total => {
+                ("upstream_timeout", "The answer took longer than an answer may take, and was cut off.")
+            }
+            Self::Connection | Self::Truncated => {
+                ("upstream_truncated", "The upstream ended the stream before the answer was finished.")
+            }
+        }
+    }
+}
+
+impl FlowEnd {
+    /// What it says about the deployment.
+    fn outcome(self) -> Outcome {
+        let failed = |class, hint_ms| Outcome::Failed { class, hint_ms };
+        match self {
+            Self::Complete => Outcome::Alive,
+            Self::ClientLeft => Outcome::Abandoned,
+            Self::UpstreamError(class, hint_ms) => failed(class, hint_ms),
+            Self::Broken(Break::Idle | Break::Total) => failed(ErrorClass::Timeout, None),
+            Self::Broken(Break::Connection | Break::Truncated) => failed(ErrorClass::Truncated, None),
+        }
+    }
+}
+
+/// Carries the stream to `client` until either side ends it, and records how it ended.
+pub async fn carry<P: Platform>(
+    platform: P,
+    flow: Box<Flow<P>>,
+    completion: Option<Completion<P>>,
+    client: P::Client,
+) {
+    let deployment = Rc::clone(&flow.call.deployment);
+    let mut output_tokens = None;
+    let flowing = to_the_end(&platform, *flow, &client, &mut output_tokens);
+    let end = match select(pin!(flowing), pin!(platform.client_left())).await {
+        Either::Left((end, _)) => end,
+        // Dropped, the flow ends the upstream call.
+        Either::Right(((), _)) => FlowEnd::ClientLeft,
+    };
+    if let FlowEnd::Broken(cause) = end {
+        let (name, cause) = (&deployment.name, cause.name());
+        platform.warn(&format!("stream from {name} broke after the commit point: {cause}"));
+    }
+    if let Some(completion) = completion {
+        completion.record(end.outcome(), output_tokens);
+        if platform.isolate().is_report_due(platform.now()) {
+            platform.isolate().report(&platform).await;
+        }
+    }
+}
+
+async fn to_the_end<P: Platform>(
+    platform: &P,
+    flow: Flow<P>,
+    client: &P::Client,
+    output_tokens: &mut Option<u64>,
+) -> FlowEnd {
+    let Flow { held, rest, observer, tail, call } = flow;
+    if observer.is_none() && !held.is_empty() && client.send(&held).await.is_err() {
+        return FlowEnd::ClientLeft;
+    }
+    let Some(tail) = tail else { return unread(platform, &rest, client, call).await };
+    let (rest, observer) = if let Some(observer) = observer {
+        (rest, observer)
+    } else {
+        let (rest, branch) = rest.tee();
+        (rest, branch.reader())
+    };
+    let pipe = rest.pipe(client, PipeEnd::Kept);
+    let seen_bytes = held.len();
+    observed(platform, pipe, Observed { observer, tail, seen_bytes }, client, call, output_tokens).await
+}
+
+/// Carries a stream of bytes that mean nothing to the gateway. There is nothing to say in them: a break is passed on as a
+/// break.
+async fn unread<P: Platform>(
+    platform: &P,
+    rest: &P::Stream,
+    client: &P::Client,
+    call: OpenCall<P>,
+) -> FlowEnd {
+    let limit = call.limits.total();
+    let mut pipe = rest.pipe(client, PipeEnd::Passed);
+    match until(platform, limit.at, &mut pipe).await {
+        Some(Ok(())) => FlowEnd::Complete,
+        Some(Err(_)) => FlowEnd::Broken(Break::Connection),
+        None => {
+            drop(call.abort);
+            // The pipe has to be awaited: a rejection that nobody awaits is an uncaught exception to the runtime.
+            let _ = until(platform, platform.now().saturating_add(CUT_MS), pipe).await;
+            FlowEnd::Broken(Break::of(limit))
+        }
+    }
+}
+
+/// What watches a stream of events.
+struct Observed<R> {
+    observer: R,
+    tail: Tail,
+    seen_bytes: usize,
+}
+
+/// Carries a stream of events, and watches it.
+async fn observed<P: Platform>(
+    platform: &P,
+    mut pipe: PipeOf<P>,
+    watch: Observed<<P::Stream as ByteStream>::Reader>,
+    client: &P::Client,
+    call: OpenCall<P>,
+    output_tokens: &mut Option<u64>,
+) -> FlowEnd {
+    let Observed { observer, mut tail, mut seen_bytes } = watch;
+    let OpenCall { limits, protocol, abort, .. } = call;
+    let ends = Ends { platform, client, protocol };
+    let mut looking = None;
+    // What the observer has just seen, it need not look at again.
+    let mut is_caught_up = seen_bytes > 0;
+    let piped = loop {
+        if is_caught_up {
+            let left_ms = limits.of(Phase::Flowing, platform.now()).at.saturating_sub(platform.now());
+            match select(pipe, pin!(sleep(platform, LOOK_MS.min(left_ms / 4)))).await {
+                Either::Left((piped, _)) => break piped,
+                Either::Right(((), still_piping)) => pipe = still_piping,
+            }
+        }
+        let limit = limits.of(Phase::Flowing, platform.now());
+        // A stream that always has something to read never lets the clock below win.
+        let is_over = limits.total().at <= platform.now();
+        let look = Box::pin(until(platform, limit.at, observer.read(READ_BYTES)));
+        match select(pipe, look).await {
+            Either::Left((piped, look)) => {
+                looking = Some(look);
+                break piped;
+            }
+            Either::Right((None, still_piping)) => return ends.cut(still_piping, abort, limit).await,
+            Either::Right((Some(Ok(Some(_))), still_piping)) if is_over => {
+                return ends.cut(still_piping, abort, limits.total()).await;
+            }
+            // At the end of what can be observed. How it ended, the pipe knows.
+            Either::Right((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
+            Either::Right((Some(Ok(Some(bytes))), still_piping)) => {
+                tail.push(&bytes);
+                seen_bytes += bytes.len();
+                if seen_bytes > OBSERVED_BYTES {
+                    observer.cancel();
+                    return ends.unobserved(still_piping, abort, limits.total()).await;
+                }
+                is_caught_up = bytes.len() < READ_BYTES;
+                pipe = still_piping;
+            }
+        }
+    };
+    // A pipe breaks at either end. The end of a line means little to a client that is there, and fails for one that is not.
+    if piped.is_err() && client.send(b"\n").await.is_err() {
+        return FlowEnd::ClientLeft;
+    }
+    let last_look = match looking {
+        Some(look) => look.await,
+        None => None,
+    };
+    if let Some(Ok(Some(bytes))) = last_look {
+        tail.push(&bytes);
+    }
+    while let Ok(Some(bytes)) = observer.read(READ_BYTES).await {
+        tail.push(&bytes);
+    }
+    *output_tokens = Some(tail.output_tokens());
+    let cause = if piped.is_err() { Break::Connection } else { Break::Truncated };
+    match tail.ending(piped.is_err()) {
+        Ending::Finished => ends.finish(None).await,
+        Ending::Truncated => ends.finish(Some(cause)).await,
+        Ending::Failed(failure) => match ends.finish(None).await {
+            FlowEnd::Complete => FlowEnd::UpstreamError(failure.class, failure.hint_ms),
+            end => end,
+        },
+    }
+}
+
+type PipeOf<P> = <<P as Platform>::Stream as ByteStream>::Pipe;
+
+/// The ways in which a stream of events ends.
+struct Ends<'a, P: Platform> {
+    platform: &'a P,
+    client: &'a P::Client,
+    protocol: Protocol,
+}
+
+impl<P: Platform> Ends<'_, P> {
+    /// Ends a stream whose time is up.
+    async fn cut(&self, pipe: PipeOf<P>, upstream: AbortOnDrop<P::Call>, limit: Limit) -> FlowEnd {
+        drop(upstream);
+        pipe.cut();
+        match until(self.platform, self.platform.now().saturating_add(CUT_MS), pipe).await {
+            Some(_) => self.finish(Some(Break::of(limit))).await,
+            // Its client does not read, and will find the connection closed.
+            None => FlowEnd::Broken(Break::of(limit)),
+        }
+    }
+
+    /// Carries on with a stream that is no longer observed.
+    async fn unobserved(&self, mut pipe: PipeOf<P>, upstream: AbortOnDrop<P::Call>, limit: Limit) -> FlowEnd {
+        match until(self.platform, limit.at, &mut pipe).await {
+            Some(Ok(())) => self.finish(None).await,
+            Some(Err(_)) => self.finish(Some(Break::Connection)).await,
+            None => self.cut(pipe, upstream, limit).await,
+        }
+    }
+
+    /// Closes the client's side: cleanly, or after an error event that gives the reason.
+    async fn finish(&self, cause: Option<Break>) -> FlowEnd {
+        if let Some(cause) = cause {
+            let (code, message) = cause.message();
+            let event = error_event(self.protocol, &broken_stream(code, message));
+            if self.client.send(&event).await.is_err() {
+                return FlowEnd::ClientLeft;
+            }
+        }
+        match (self.client.close().await, cause) {
+            (Err(_), _) => FlowEnd::ClientLeft,
+            (Ok(()), None) => FlowEnd::Complete,
+            (Ok(()), Some(cause)) => FlowEnd::Broken(cause),
+        }
+    }
+}

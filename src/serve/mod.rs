@@ -1,0 +1,28 @@
+//! Serving a request, from its arrival to the last byte of the answer.
+//!
+//! This is all that the Worker does, except for the platform itself: the code here is generic over
+//! [`platform::Platform`], so that it runs natively against fakes, in virtual time.
+//!
+//! - [`front`]: what each path gets;
+//! - [`receive`]: the request's body is read, its facts are gathered, its entry into the graph is chosen;
+//! - [`drive`]: the loop that obeys the machine, with [`hedging`] for two attempts at once;
+//! - [`call`]: one attempt, up to its commit point;
+//! - [`flow`]: a committed stream on its way to the client;
+//! - [`isolate`], [`serving`], [`sharing`]: what outlives a request.
+
+pub mod admin;
+pub mod answer;
+pub mod call;
+pub mod drive;
+pub mod flow;
+pub mod front;
+mod hedging;
+pub mod isolate;
+mod owners;
+pub mod platform;
+pub mod receive;
+pub mod reply;
+pub mod request_body;
+pub mod serving;
+pub mod sharing;
+mod timing;

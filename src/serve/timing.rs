@@ -1,0 +1,26 @@
+//! Waits with a limit.
+
+use std::pin::pin;
+
+use futures::future::{Either, select};
+
+use super::platform::Clock;
+use crate::time::Millis;
+
+/// The output of `work`, or `None` where the time `at` came first.
+pub async fn until<C: Clock, T>(clock: &C, at: Millis, work: impl Future<Output = T>) -> Option<T> {
+    let work = pin!(work);
+    if clock.now() >= at {
+        // What is ready already is not late.
+        return futures::FutureExt::now_or_never(work);
+    }
+    match select(work, pin!(clock.sleep_until(at))).await {
+        Either::Left((output, _)) => Some(output),
+        Either::Right(((), _)) => None,
+    }
+}
+
+/// Waits for so long.
+pub async fn sleep<C: Clock>(clock: &C, ms: Millis) {
+    clock.sleep_until(clock.now().saturating_add(ms)).await;
+}

@@ -1,0 +1,73 @@
+// Clients that leave, by the thousand and in every phase: nothing of them stays.
+
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { APP_KEY, HI } from "./document.mjs";
+import { ADMIN_TOKEN, eventually, inWeather, served } from "./weather.mjs";
+
+const CLIENTS = 10_000;
+const AT_ONCE = 40;
+
+// A request of HTTP/1.1: all of it, or the first part of it.
+function requestOf(host, body, part = 1) {
+  const text = JSON.stringify({ model: "chat", messages: HI, ...body });
+  const head = [
+    "POST /v1/chat/completions HTTP/1.1",
+    `host: ${host}`,
+    `authorization: Bearer ${APP_KEY}`,
+    "content-type: application/json",
+    `content-length: ${text.length}`,
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${text.slice(0, text.length * part)}`;
+}
+
+// A client that sends this, waits for so long or for the first bytes of an answer, and resets the connection.
+async function leave({ hostname, port }, text, { ms, answered = false }) {
+  const socket = connect(Number(port), hostname);
+  const closed = new Promise((resolve) => socket.on("close", resolve).on("error", resolve));
+  socket.write(text);
+  const answer = new Promise((resolve) => socket.once("data", resolve));
+  await Promise.race([wait(ms), ...(answered ? [answer] : []), closed]);
+  socket.resetAndDestroy();
+  await closed;
+}
+
+async function stateOf(isolate) {
+  const response = await isolate.fetch("/admin/api/health", { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
+  const { tasks, waits, deployments } = await response.json();
+  const inFlight = deployments.reduce((sum, { isolate: { in_flight: count } }) => sum + count, 0);
+  return { tasks, waits, inFlight };
+}
+
+test(`of ${CLIENTS} clients that left in every phase no task, no wait and no attempt stays`, { timeout: 180_000 }, () =>
+  inWeather({ between: true, object: false, models: { held: { targets: ["openai"], commit: "complete" } } }, async ({ simulator, gateway }) => {
+    const [isolate] = gateway.isolates;
+    await served(isolate);
+    const before = await stateOf(isolate);
+    assert.deepEqual(before, { tasks: 1, waits: 0, inFlight: 0 }, "the request that asks is one itself");
+    await simulator.fault("openai", { fault: { stall_after: 2 } });
+    const at = new URL(isolate.url);
+    const phases = [
+      { body: {}, part: 0.5, ms: 5 }, // in the middle of the upload
+      { body: {}, ms: 2 }, // before its answer
+      { body: { stream: true }, ms: 2_000, answered: true }, // in the middle of the stream
+      { body: { stream: true, model: "held" }, ms: 10 }, // while the stream is held
+    ];
+    let next = 0;
+    let memory;
+    const client = async () => {
+      for (let number = next++; number < CLIENTS; number = next++) {
+        const { body, part, ...until } = phases[number % phases.length];
+        await leave(at, requestOf(at.host, body, part), until);
+        if (number === CLIENTS / 2) memory = (await isolate.between()).memory_bytes;
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, client));
+    await eventually("nothing is left", async () => JSON.stringify(await stateOf(isolate)) === JSON.stringify(before));
+    assert.equal((await isolate.between()).memory_bytes, memory, "the second half needs no more memory than the first");
+    await simulator.reset();
+    await served(isolate);
+    assert.deepEqual(gateway.logs.filter((line) => /uncaught|hung|trap|panic/i.test(line)), []);
+  }));

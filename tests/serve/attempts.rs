@@ -1,0 +1,133 @@
+//! One attempt, up to its commit point, and what follows where it fails.
+
+use super::fake::{Bench, Body, Script, Step, sent_body};
+use super::{ANSWER, CHAT, FIRST, LAST, OVERLOADED, STREAM, routes};
+use switchyard::serve::platform::OutgoingBody;
+
+#[test]
+fn an_answer_that_is_read_at_once_is_passed_on_as_it_is() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::json(200, ANSWER)]);
+    let answer = bench.chat(CHAT);
+    assert_eq!((answer.status, answer.text().as_str()), (200, ANSWER));
+    assert_eq!(answer.header("x-switchyard-deployment"), "first");
+    assert!(answer.header("x-switchyard-trail").starts_with("first=200;10"));
+    let calls = bench.calls();
+    assert_eq!(calls[0].request.url, "https://first/v1/chat/completions");
+    assert_eq!(sent_body(&calls[0], CHAT), CHAT.replace("\"m\"", "\"up-first\""));
+    assert!(!calls[0].is_aborted.get(), "it ended by itself");
+    assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_refusal_is_classified_and_the_next_deployment_serves() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::json(503, OVERLOADED), Script::json(200, ANSWER)]);
+    let answer = bench.chat(CHAT);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("x-switchyard-deployment"), "second");
+    assert!(answer.header("x-switchyard-trail").starts_with("first=unavailable;10"));
+    assert!(bench.log().iter().any(|line| line.contains("first failed: unavailable")));
+}
+
+#[test]
+fn an_error_body_that_stalls_holds_the_next_attempt_up_for_a_second_at_most() {
+    let mut bench = Bench::new(&routes("", ""));
+    let mut stalling = Script::json(503, "");
+    stalling.steps = vec![Step::Bytes("{\"error\":".to_owned()), Step::Hang];
+    bench.script([stalling, Script::json(200, ANSWER)]);
+    assert_eq!(bench.chat(CHAT).header("x-switchyard-deployment"), "second");
+    assert_eq!(bench.elapsed(), 10 + 1_000 + 10);
+}
+
+#[test]
+fn an_attempt_that_is_silent_too_long_is_ended_and_the_next_one_serves() {
+    let mut bench = Bench::new(&routes(r#", "timeout": {"headers_ms": 2000}"#, ""));
+    bench.script([Script::silence(), Script::json(200, ANSWER)]);
+    let answer = bench.chat(CHAT);
+    assert!(answer.header("x-switchyard-trail").starts_with("first=timeout;2000"));
+    assert_eq!(answer.header("x-switchyard-deployment"), "second");
+    assert!(bench.calls()[0].is_aborted.get());
+    assert_eq!(bench.open_waits(), 0);
+}
+
+#[test]
+fn a_stream_that_breaks_before_its_first_token_is_never_seen() {
+    let broken = Script::events(vec![Step::Bytes(": hello\n\n".to_owned()), Step::Break]);
+    let ended = Script::events(Vec::new());
+    let error = Script::events(vec![Step::Bytes(format!("data: {OVERLOADED}\n\n"))]);
+    for (first, class) in [(broken, "connection"), (ended, "truncated"), (error, "unavailable")] {
+        let mut bench = Bench::new(&routes("", ""));
+        bench.script([first, Script::events(vec![Step::Bytes(FIRST.to_owned() + LAST)])]);
+        let answer = bench.chat(STREAM);
+        assert!(answer.header("x-switchyard-trail").starts_with(&format!("first={class};")), "{answer:?}");
+        assert_eq!(answer.text(), FIRST.to_owned() + LAST);
+        assert!(answer.client().is_closed());
+        assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+    }
+}
+
+#[test]
+fn where_all_fail_the_client_gets_one_error() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::json(503, OVERLOADED), Script::json(503, OVERLOADED)]);
+    let answer = bench.chat(CHAT);
+    assert_eq!(answer.status, 503);
+    assert!(matches!(answer.body, Body::Bytes(_)));
+    assert_eq!(answer.header("x-switchyard-attempts"), "2");
+}
+
+#[test]
+fn a_long_json_answer_flows_once_its_first_bytes_are_judged() {
+    let mut bench = Bench::new(&routes("", ""));
+    let body = format!("{}{}", &ANSWER[..ANSWER.len() - 1], r#","pad":""#) + &"x".repeat(2 << 20) + "\"}";
+    let mut long = Script::json(200, &body);
+    long.says_length = false;
+    long.steps = body
+        .as_bytes()
+        .chunks(1 << 19)
+        .map(|part| Step::Bytes(String::from_utf8(part.to_vec()).unwrap()))
+        .collect();
+    bench.script([long]);
+    let answer = bench.chat(CHAT);
+    assert_eq!(answer.text(), body);
+    assert!(answer.client().is_closed());
+    assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_body_that_is_too_long_to_keep_is_sent_once() {
+    let mut bench = Bench::new(&routes(r#", "buffer_bytes": 65536"#, ""));
+    bench.script([Script::json(503, OVERLOADED)]);
+    let body = CHAT.replace("hi", &"x".repeat(100_000));
+    let answer = bench.chat(&body);
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.header("x-switchyard-attempts"), "1", "nobody can send it again");
+    let calls = bench.calls();
+    let OutgoingBody::Once { first, length } = &calls[0].request.body else { panic!("sent once") };
+    assert!(first.starts_with(br#"{"model":"up-first""#));
+    assert_eq!(*length, Some(body.len() + "up-first".len() - "m".len()));
+}
+
+#[test]
+fn an_upload_that_breaks_off_is_the_clients_error() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.break_upload();
+    let answer = bench.chat(CHAT);
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("The body broke off: the connection was lost"));
+    assert!(bench.calls().is_empty());
+}
+
+#[test]
+fn of_a_hedge_and_its_original_the_slower_one_is_ended() {
+    let mut bench = Bench::new(&routes("", r#", "hedge": {"after": 500, "max_share": 1}"#));
+    let mut slow = Script::json(200, ANSWER);
+    slow.head_after = Some(5_000);
+    bench.script([slow, Script::json(200, ANSWER)]);
+    let answer = bench.chat(CHAT);
+    assert_eq!(answer.header("x-switchyard-deployment"), "second");
+    assert_eq!(bench.elapsed(), 510);
+    assert!(bench.calls()[0].is_aborted.get() && !bench.calls()[1].is_aborted.get());
+    assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+}

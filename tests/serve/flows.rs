@@ -1,0 +1,124 @@
+//! A committed stream on its way: how it ends, and what the client and health are told.
+
+use super::fake::{Bench, Script, Step};
+use super::{FIRST, LAST, NEXT, OVERLOADED, STREAM, routes};
+
+fn bytes(text: &str) -> Step {
+    Step::Bytes(text.to_owned())
+}
+
+/// A stream with these steps behind its first event, served to its end.
+fn served(settings: &str, model: &str, steps: Vec<Step>) -> (Bench, super::fake::Answer) {
+    let mut bench = Bench::new(&routes(settings, model));
+    let steps = [bytes(FIRST), Step::Pause(100)].into_iter().chain(steps).collect();
+    bench.script([Script::events(steps)]);
+    let answer = bench.chat(STREAM);
+    assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0), "nothing is left");
+    (bench, answer)
+}
+
+/// The failure that health has recorded for the first deployment.
+fn last_error(bench: &Bench) -> String {
+    let health = serde_json::to_value(&bench.health()[0]).unwrap();
+    health["last_error"]["class"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_stream_that_ends_well_is_passed_on_byte_for_byte() {
+    let (bench, answer) = served("", "", vec![bytes(NEXT), Step::Pause(2_500), bytes(LAST)]);
+    assert_eq!(answer.text(), FIRST.to_owned() + NEXT + LAST);
+    assert!(answer.client().is_closed());
+    assert_eq!(last_error(&bench), "");
+    assert_eq!(bench.log(), Vec::<String>::new());
+}
+
+#[test]
+fn a_break_a_stall_and_an_early_end_are_error_events_and_failures() {
+    for (steps, settings, code, class, logged) in [
+        (vec![bytes(NEXT), Step::Break], "", "upstream_truncated", "truncated", "connection"),
+        (vec![bytes(NEXT)], "", "upstream_truncated", "truncated", "truncated"),
+        (
+            vec![bytes(NEXT), Step::Hang],
+            r#", "timeout": {"idle_ms": 3000}"#,
+            "upstream_timeout",
+            "timeout",
+            "idle",
+        ),
+        (
+            vec![
+                bytes(NEXT),
+                Step::Pause(900),
+                bytes(NEXT),
+                Step::Pause(900),
+                bytes(NEXT),
+                Step::Pause(900),
+                bytes(LAST),
+            ],
+            r#", "timeout": {"total_ms": 2000}"#,
+            "upstream_timeout",
+            "timeout",
+            "total",
+        ),
+    ] {
+        let (bench, answer) = served(settings, "", steps);
+        let text = answer.text();
+        let event = text.rsplit("data: ").next().unwrap();
+        let error: serde_json::Value = serde_json::from_str(event.trim()).unwrap();
+        assert_eq!(error["error"]["code"], code, "{logged}");
+        assert!(text.starts_with(&(FIRST.to_owned() + NEXT)), "{logged}");
+        assert!(answer.client().is_closed(), "{logged}: the error event ends it");
+        assert_eq!(last_error(&bench), class, "{logged}");
+        let line = format!("stream from first broke after the commit point: {logged}");
+        assert!(bench.log().contains(&line), "{:?}", bench.log());
+        assert!(bench.calls()[0].is_aborted.get(), "{logged}");
+    }
+}
+
+#[test]
+fn an_error_event_of_the_upstreams_own_is_passed_on_and_counts_as_its_failure() {
+    let error = format!("data: {OVERLOADED}\n\n");
+    let (bench, answer) = served("", "", vec![bytes(&error)]);
+    assert_eq!(answer.text(), FIRST.to_owned() + &error);
+    assert_eq!(last_error(&bench), "unavailable");
+}
+
+#[test]
+fn bytes_that_mean_nothing_to_the_gateway_break_off_where_they_break() {
+    for (end, is_closed) in [(None, true), (Some(Step::Break), false)] {
+        let mut bench = Bench::new(&routes("", r#", "commit": "headers""#));
+        let mut audio =
+            Script::events([bytes("abc"), Step::Pause(50), bytes("def")].into_iter().chain(end).collect());
+        audio.content_type = "audio/mpeg";
+        bench.script([audio]);
+        let answer = bench.request("POST", "/v1/audio/speech", r#"{"model":"m","input":"hi"}"#);
+        assert_eq!(answer.text(), "abcdef");
+        assert_eq!((answer.client().is_closed(), answer.client().is_broken()), (is_closed, !is_closed));
+        assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+    }
+}
+
+#[test]
+fn an_answer_that_is_held_to_its_end_keeps_its_client_waiting_with_comments() {
+    let steps = vec![bytes(NEXT), Step::Pause(25_000), bytes(LAST)];
+    let (_, answer) = served(r#", "keepalive_ms": 10000"#, r#", "commit": "complete""#, steps);
+    let comments = ": waiting\n\n".repeat(2);
+    assert!(answer.text().starts_with(&comments), "{}", answer.text());
+    assert!(answer.text().ends_with(&(FIRST.to_owned() + NEXT + LAST)));
+    assert!(answer.client().is_closed());
+}
+
+#[test]
+fn an_error_after_comments_is_an_event() {
+    let mut bench = Bench::new(&routes(r#", "keepalive_ms": 1000"#, r#", "commit": "complete""#));
+    let failing = || Script::events(vec![bytes(FIRST), Step::Pause(3_000), Step::Break]);
+    bench.script([failing(), failing()]);
+    let answer = bench.chat(STREAM);
+    assert_eq!(answer.status, 200);
+    let text = answer.text();
+    assert!(!text.contains(FIRST), "nothing of the failed attempts");
+    let event = text.rsplit("data: ").next().unwrap();
+    let error: serde_json::Value = serde_json::from_str(event.trim()).unwrap();
+    assert!(error["error"]["message"].is_string(), "{text}");
+    assert!(answer.client().is_closed());
+    assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+}

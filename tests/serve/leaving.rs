@@ -1,0 +1,101 @@
+//! A client that leaves ends all that is done for it, in every phase; nothing of it stays, and nothing is learned from it.
+
+use super::fake::{Bench, Script, Step};
+use super::{ANSWER, CHAT, FIRST, NEXT, OVERLOADED, STREAM, routes};
+
+fn bytes(text: &str) -> Step {
+    Step::Bytes(text.to_owned())
+}
+
+fn assert_nothing_left(bench: &Bench, phase: &str) {
+    assert_eq!(bench.open_waits(), 0, "{phase}: waits");
+    assert_eq!(bench.in_flight(), 0, "{phase}: attempts in flight");
+    for call in bench.calls().iter().skip_while(|call| call.is_aborted.get()) {
+        panic!("{phase}: a call goes on: {}", call.request.url);
+    }
+    for health in bench.health() {
+        let health = serde_json::to_value(&health).unwrap();
+        assert!(health["last_error"].is_null(), "{phase}: {health}");
+    }
+}
+
+#[test]
+fn before_its_answer_in_every_phase() {
+    let json_that_stalls = || {
+        let steps = vec![bytes(&ANSWER[..20]), Step::Hang];
+        Script { steps, says_length: false, ..Script::json(200, "") }
+    };
+    let phases: [(&str, &str, &str, Vec<Script>); 6] = [
+        ("while it waits for headers", "", CHAT, vec![Script::silence()]),
+        ("while JSON is read", "", CHAT, vec![json_that_stalls()]),
+        ("while an error body is read", "", CHAT, vec![Script { status: 503, ..json_that_stalls() }]),
+        ("before the first token", "", STREAM, vec![Script::events(vec![bytes(": hello\n\n"), Step::Hang])]),
+        (
+            "while a stream is held",
+            r#", "commit": "complete""#,
+            STREAM,
+            vec![Script::events(vec![bytes(FIRST), Step::Hang])],
+        ),
+        (
+            "while two attempts are under way",
+            r#", "hedge": {"after": 100, "max_share": 1}"#,
+            CHAT,
+            vec![Script::silence(), Script::silence()],
+        ),
+    ];
+    for (phase, model, body, scripts) in phases {
+        let mut bench = Bench::new(&routes("", model));
+        let calls = scripts.len();
+        bench.script(scripts);
+        assert!(bench.chat_until(body, 500).is_none(), "{phase}");
+        bench.finish();
+        assert_eq!(bench.calls().len(), calls, "{phase}");
+        assert_nothing_left(&bench, phase);
+    }
+}
+
+#[test]
+fn while_it_uploads() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.hang_upload();
+    assert!(bench.chat_until(CHAT, 500).is_none());
+    assert!(bench.calls().is_empty());
+    assert_nothing_left(&bench, "while it uploads");
+}
+
+#[test]
+fn between_two_tries_of_the_same_deployment() {
+    let model =
+        r#", "targets": ["first"], "retry": {"attempts": 1, "backoff_ms": 5000, "max_wait_ms": 10000}"#;
+    let routes =
+        routes("", "").replace(r#""targets": ["first", "second"], "retry": {"attempts": 0}"#, &model[2..]);
+    let mut bench = Bench::new(&routes);
+    bench.script([Script::json(503, OVERLOADED)]);
+    assert!(bench.chat_until(CHAT, 1_000).is_none());
+    assert_eq!((bench.open_waits(), bench.in_flight(), bench.calls().len()), (0, 0, 1));
+}
+
+#[test]
+fn in_the_middle_of_its_stream() {
+    let mut bench = Bench::new(&routes("", ""));
+    let steps =
+        vec![bytes(FIRST), Step::Pause(100), bytes(NEXT), Step::Pause(5_000), bytes(NEXT), Step::Hang];
+    bench.script([Script::events(steps)]);
+    let answer = bench.begin_chat(STREAM);
+    bench.pass(1_000);
+    assert_eq!(answer.text(), FIRST.to_owned() + NEXT);
+    answer.client().leave();
+    bench.pass(6_000);
+    assert!(!answer.client().is_closed());
+    assert_nothing_left(&bench, "in the middle of its stream");
+}
+
+#[test]
+fn while_it_gets_comments() {
+    let mut bench = Bench::new(&routes(r#", "keepalive_ms": 1000"#, r#", "commit": "complete""#));
+    bench.script([Script::events(vec![bytes(FIRST), Step::Hang])]);
+    let answer = bench.begin_chat(STREAM);
+    answer.client().leave();
+    bench.pass(3_000);
+    assert_nothing_left(&bench, "while it gets comments");
+}

@@ -1,0 +1,43 @@
+//! Serving, natively: attempts and flows against upstreams that follow a script, with a client that may leave at any time, in
+//! virtual time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod attempts;
+mod documents;
+mod fake;
+mod flows;
+mod leaving;
+
+/// Two deployments, one after the other, with settings that are added to these.
+fn routes(settings: &str, model: &str) -> String {
+    let deployment = |name: &str| {
+        format!(
+            r#""{name}": {{"provider": "openai", "endpoint": "https://{name}/v1", "api_key": "${{KEY}}", "model": "up-{name}"}}"#
+        )
+    };
+    format!(
+        r#"{{"version": 1,
+            "settings": {{"deadline_ms": 60000, "health": {{"first_snapshot_ms": 0}}{settings}}},
+            "clients": {{"app": {{"key": "${{SWITCHYARD_KEY}}", "models": ["*"]}}}},
+            "deployments": {{{}, {}}},
+            "models": {{"m": {{"targets": ["first", "second"], "retry": {{"attempts": 0}}{model}}}}}}}"#,
+        deployment("first"),
+        deployment("second"),
+    )
+}
+
+/// A chat request.
+const CHAT: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+/// The same, streamed.
+const STREAM: &str = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+/// A chat answer.
+const ANSWER: &str = r#"{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}],"usage":{"completion_tokens":3}}"#;
+/// Its error, as a provider writes it.
+const OVERLOADED: &str = r#"{"error":{"message":"overloaded","type":"server_error","code":null}}"#;
+/// The first event of a chat stream.
+const FIRST: &str = "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"o\"}}]}\n\n";
+/// The next one.
+const NEXT: &str = "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"k\"}}]}\n\n";
+/// The last ones.
+const LAST: &str = "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";

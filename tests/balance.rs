@@ -16,15 +16,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use graphs::{Builder, Isolate, facts};
-use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::machine::{Action, Event, Machine};
-use switchyard::headers::Headers;
 use switchyard::health::headroom::Headroom;
 use switchyard::health::{Outcome, Sample};
-use switchyard::request::facts::Facts;
-use switchyard::request::operation::Operation::ChatCompletions;
-use switchyard::routes::graph::{AffinityKey, Destination, Graph, Node, Sticky, Strategy as Order};
-use switchyard::time::Millis;
+use switchyard::routes::affinity_key::AffinityKey;
+use switchyard::routes::graph::{Destination, Graph, Node, Sticky, Strategy as Order};
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::operation::Operation::ChatCompletions;
+use switchyard::vocabulary::time::Millis;
 
 const NOW: Millis = 1_000_000_000;
 const DAY_MS: Millis = 86_400_000;

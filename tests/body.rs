@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use switchyard::request::body::{BodyError, Edit, MAX_FIELDS, Peek, edit};
-use switchyard::request::operation::Operation;
+use switchyard::request::json_body::{BodyError, Edit, Peek, edit};
 use switchyard::routes::graph::Params;
+use switchyard::scan::top_level::MAX_FIELDS;
+use switchyard::vocabulary::operation::Operation;
 
 fn peek(body: &str) -> Peek {
     Peek::of(body.as_bytes()).unwrap()

@@ -10,15 +10,15 @@ use std::rc::Rc;
 
 use graphs::{Builder, Isolate, facts};
 use proptest::prelude::*;
-use switchyard::attempt::class::{ErrorClass, Triggers};
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Event, Machine, Reply};
 use switchyard::attempt::phase::Phase;
-use switchyard::request::facts::Facts;
 use switchyard::routes::graph::{
     Destination, Disabled, Graph, Node, Policy, Requirements, Retry, Strategy as Order,
 };
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::time::Millis;
 
 /// What an upstream does with one attempt.
 #[derive(Debug, Clone)]

@@ -5,19 +5,20 @@
 
 use std::ops::Range;
 
-use switchyard::rng::{Rng, SplitMix64};
 use switchyard::simulation::crowd::{self, Crowd};
 use switchyard::simulation::log::{Log, Verdict};
 use switchyard::simulation::print;
-use switchyard::simulation::scenario::{Choices, SCENARIOS, Scenario};
+use switchyard::simulation::scenario::Choices;
+use switchyard::simulation::scenarios::{self, SCENARIOS};
 use switchyard::simulation::setup::{Setup, Spell, Traffic, Trouble, TroubleKind, Who, graph_of};
-use switchyard::simulation::upstream::Weather;
+use switchyard::simulation::simulated_upstream::Weather;
 use switchyard::simulation::world;
+use switchyard::vocabulary::rng::{Rng, SplitMix64};
 
 const SEED: u64 = 1;
 
 fn keeps_its_promises(name: &str) {
-    let scenario = Scenario::named(name).unwrap();
+    let scenario = scenarios::named(name).unwrap();
     let run = scenario.run(&Choices { seed: SEED, ..Choices::default() }).unwrap();
     println!("{}", print::text(scenario, &run, SEED, false));
     for promise in &run.promises {
@@ -65,7 +66,7 @@ scenarios! {
 fn a_run_is_repeated_by_its_seed() {
     let run = |seed| {
         let choices = Choices { seed, isolates: Some(12), ..Choices::default() };
-        Scenario::named("many").unwrap().run(&choices).unwrap().log
+        scenarios::named("many").unwrap().run(&choices).unwrap().log
     };
     assert!(run(7) == run(7), "seed 7");
     assert!(run(7) != run(8), "seeds 7 and 8");

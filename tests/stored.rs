@@ -9,19 +9,20 @@ use std::rc::Rc;
 
 use graphs::{Builder, Isolate, facts};
 use proptest::prelude::*;
-use switchyard::attempt::class::{ErrorClass, Triggers};
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Event, Machine, Reply};
-use switchyard::reply::error::ClientError;
-use switchyard::request::facts::Facts;
-use switchyard::request::minted::{MOST, Minted};
-use switchyard::request::operation::Operation;
-use switchyard::request::stored::{self, Stored};
+use switchyard::entry::object_affinity::{MOST, Minted};
+use switchyard::entry::stored_objects;
+use switchyard::request::stored_object::Stored;
 use switchyard::routes::glob::Glob;
 use switchyard::routes::graph::{
     AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Rule, Secret, Strategy as Order, Upstream,
 };
 use switchyard::routes::when::{BUCKETS, Condition, Fact, Test};
+use switchyard::vocabulary::client_error::ClientError;
+use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::operation::Operation;
 
 /// Each name its own account, unless two begin with the same letter.
 fn builder(names: &[&str]) -> Builder {
@@ -196,7 +197,7 @@ fn candidates_for(
 ) -> Result<String, ClientError> {
     let stored = at(path);
     let facts = Facts { operation: stored.operation, minted_by, ..facts() };
-    let node = stored::entry(graph, &facts, &client(models), &stored)?;
+    let node = stored_objects::entry(graph, &facts, &client(models), &stored)?;
     let name = |to: &Destination| match to {
         Destination::Deployment(deployment) => deployment.name.clone(),
         Destination::Node(node) => panic!("{node:?}"),
@@ -293,7 +294,7 @@ fn nothing_is_made_twice() {
             has_side_effects: true,
             ..facts()
         };
-        let node = stored::entry(&graph, &facts, &client(&["*"]), &stored).unwrap();
+        let node = stored_objects::entry(&graph, &facts, &client(&["*"]), &stored).unwrap();
         let mut isolate = Isolate::new(&graph, 1);
         let mut around = isolate.around(1_000);
         let (mut machine, mut action) = Machine::start(Rc::clone(&graph), Rc::new(facts), &node, &mut around);

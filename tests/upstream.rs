@@ -4,15 +4,15 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchyard::health::limits::Limits;
-use switchyard::request::operation::Operation::{
+use switchyard::request::percent::decode;
+use switchyard::request::stored_object::Stored;
+use switchyard::routes::graph::Limits;
+use switchyard::routes::graph::{AzureApi, Deployment, Params, Secret, Timeouts, Upstream, Via};
+use switchyard::upstream::{Call, Outgoing, prepare, supports};
+use switchyard::vocabulary::operation::Operation::{
     self, AudioSpeech, AudioTranscriptions, AudioTranslations, ChatCompletions, Completions, Embeddings,
     ImagesEdits, ImagesGenerations, Responses, ResponsesCompact, ResponsesInputTokens,
 };
-use switchyard::request::percent::decode;
-use switchyard::request::stored::Stored;
-use switchyard::routes::graph::{AzureApi, Deployment, Params, Secret, Timeouts, Upstream, Via};
-use switchyard::upstream::{Call, Outgoing, prepare, supports};
 
 const AIG: &str = "https://gateway.ai.cloudflare.com/v1/acc/gw";
 const EAST: &str = "https://east.openai.azure.com";

@@ -6,24 +6,25 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use switchyard::attempt::allowance::Allowances;
-use switchyard::attempt::classify::{Success, fault_behind_success};
+use switchyard::attempt::context::Surroundings;
 use switchyard::attempt::machine::{Action, Dispatch, Event, Machine, Reply};
 use switchyard::attempt::phase::{Limit, Phase};
-use switchyard::balance::order::Cursors;
+use switchyard::attempt::success::{Success, fault_behind_success};
+use switchyard::balance::cursors::Cursors;
+use switchyard::entry::entry_node;
 use switchyard::health::{Change, Health, Outcome, Sample};
-use switchyard::reply::headers::{Served, own};
-use switchyard::request::body::{Edit, Peek, edit};
-use switchyard::request::facts::{Facts, Place};
-use switchyard::request::operation::Operation;
-use switchyard::request::path::{self, Path};
+use switchyard::reply::response_headers::{Served, own};
+use switchyard::request::api_path::{self, Path};
+use switchyard::request::credentials;
+use switchyard::request::json_body::{Edit, Peek, edit};
 use switchyard::request::splice::Splice;
-use switchyard::request::{credentials, entry};
-use switchyard::rng::{Rng, SplitMix64, stable_hash};
 use switchyard::routes::compile;
 use switchyard::routes::graph::{Client, Graph, Node};
-use switchyard::surroundings::Surroundings;
-use switchyard::time::Millis;
 use switchyard::upstream::{Call, Outgoing, prepare};
+use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::operation::Operation;
+use switchyard::vocabulary::rng::{Rng, SplitMix64, stable_hash};
+use switchyard::vocabulary::time::Millis;
 
 /// The document at the root.
 pub const SAMPLE: &str = include_str!("../../routes.json");
@@ -137,7 +138,7 @@ impl Way {
 
     /// Who asks, and for what.
     pub fn arrive(&self) -> (&Client, Operation) {
-        let path = path::parse("/v1/chat/completions", &self.graph.prefixes).with_method("POST");
+        let path = api_path::parse("/v1/chat/completions", &self.graph.prefixes).with_method("POST");
         let Path::Operation { operation, .. } = path else { panic!("{path:?}") };
         let key = format!("Bearer {KEY}");
         (credentials::client(&self.graph, credentials::key(Some(&key), None)).unwrap(), operation)
@@ -175,7 +176,7 @@ impl Way {
 
     /// The node that serves.
     pub fn choose(&self, facts: &Facts, client: &Client) -> Rc<Node> {
-        entry::choose(&self.graph, facts, client).unwrap()
+        entry_node::choose(&self.graph, facts, client).unwrap()
     }
 
     /// The first attempt.

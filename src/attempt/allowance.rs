@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::health::budget::Budget;
 use crate::health::ring::Ring;
 use crate::routes::graph::Node;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Ten of them are the window in which hedges are counted.
 const BUCKET_MS: Millis = 6_000;

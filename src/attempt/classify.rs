@@ -10,19 +10,16 @@
 //! Sources: OpenAI's guide "Error codes" and its OpenAPI document; Microsoft's "Troubleshoot errors" for Azure OpenAI in
 //! Foundry; Cloudflare's pages on AI Gateway guardrails and DLP, and on 5xx errors.
 
-mod success;
-
 use std::borrow::Cow;
 
 use memchr::memmem;
 use serde_json::Value;
 
-pub use self::success::{Success, answers_in_json, fault_behind_success, is_event_stream, is_json};
-use super::class::ErrorClass;
 use super::failure::Failure;
-use super::retry_after;
-use crate::headers::Headers;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::retry_after;
+use crate::vocabulary::time::Millis;
 
 /// An answer that is not a success, as it arrived.
 #[derive(Debug, Clone, Copy)]

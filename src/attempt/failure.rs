@@ -1,8 +1,8 @@
 //! The result of an attempt that did not serve: a value with a class, never an exception.
 
-use super::class::ErrorClass;
-use crate::headers::Headers;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Millis;
 
 /// Why one attempt failed, and what the upstream said.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,16 +15,16 @@
 use std::rc::Rc;
 
 use super::backoff;
-use super::class::ErrorClass;
+use super::context::Surroundings;
 use super::failure::Failure;
 use super::phase::{self, Limits};
 use super::trail::{Outcome, Trail};
 use super::walk::Walk;
 use crate::health::{self, Sample, Ticket};
-use crate::request::facts::Facts;
 use crate::routes::graph::{Commit, Deployment, Graph, HedgeAfter, Node, Retry};
-pub use crate::surroundings::Surroundings;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::time::Millis;
 
 /// What happened. Attempts are told apart by [`Dispatch::number`].
 #[derive(Debug)]

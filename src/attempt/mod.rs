@@ -2,12 +2,12 @@
 
 pub mod allowance;
 pub mod backoff;
-pub mod class;
 pub mod classify;
+pub mod context;
 pub mod failure;
 pub mod machine;
+pub mod output_tokens;
 pub mod phase;
-pub mod retry_after;
+pub mod success;
 pub mod trail;
-pub mod usage;
 pub mod walk;

@@ -8,7 +8,7 @@
 //! there is time for the next one, whatever the deadline is.
 
 use crate::routes::graph::Timeouts;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Until the first content of a streamed answer, where nothing else is configured. Long enough for models that think
 /// before they speak.

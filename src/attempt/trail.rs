@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::failure::Failure;
 use crate::routes::graph::Deployment;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Every attempt of a request, in order, and the waits between them.
 #[derive(Debug, Clone, Default)]

@@ -8,45 +8,31 @@
 //! others in a part of the requests, whatever the strategy, and `latency` and `least_busy` compare deployments by it. Ejected
 //! ones keep their place in the order, so that the walk sees who would have been used.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::affinity::Chance;
-use super::nearest::distance_km;
+use super::cursors::Cursors;
+use crate::geography::distance::distance_km;
 use crate::health::Health;
 use crate::health::gate::Admission;
-use crate::request::facts::Facts;
-use crate::rng::Rng;
 use crate::routes::graph::{Deployment, Destination, Node, Sticky, Strategy, Target};
-use crate::surroundings::Surroundings;
-use crate::time::Millis;
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
 
 /// Output tokens that a request is priced with where it names no limit.
 const USUAL_OUTPUT_TOKENS: u64 = 500;
 
-/// More nodes than a routes document of any sensible size has. Nodes beyond it have no cursor, and take turns no more.
-const MOST_CURSORS: usize = 1 << 20;
-
-/// Cursors start below this: far above the number of a node's targets, so that each of them is as likely to be first,
-/// and small enough for a word of wasm32.
-const START_BELOW: usize = 1 << 30;
-
-/// Whose turn it is at the nodes that take turns: one isolate's memory, by `Node::id`.
-///
-/// Each isolate counts for itself and starts anywhere, so that many of them do not march in step.
-#[derive(Debug)]
-pub struct Cursors(Vec<Cell<usize>>);
-
-impl Cursors {
-    /// Cursors for a graph of that many nodes ([`crate::routes::graph::Graph::node_count`]).
-    pub fn new(node_count: usize, rng: &mut dyn Rng) -> Self {
-        Self((0..node_count.min(MOST_CURSORS)).map(|_| Cell::new(rng.below(START_BELOW))).collect())
-    }
-
-    /// The next turn of a node: one more than the last. Always 0 of a node that the graph does not have.
-    fn turn(&self, node: usize) -> usize {
-        self.0.get(node).map_or(0, |next| next.replace(next.get().wrapping_add(1)))
-    }
+/// What an order depends on besides the node and the request.
+pub struct OrderInputs<'a> {
+    /// The time of the request.
+    pub now: Millis,
+    /// Randomness for draws.
+    pub rng: &'a mut dyn Rng,
+    /// Whose turn it is at the round-robin nodes.
+    pub cursors: &'a Cursors,
+    /// What is known of the deployments.
+    pub health: &'a Health,
 }
 
 /// A target with its index in the node.
@@ -83,16 +69,16 @@ pub fn order(
     facts: &Facts,
     sticky: Option<&Sticky>,
     usable: &dyn Fn(&Target) -> bool,
-    around: &mut Surroundings<'_>,
+    inputs: &mut OrderInputs<'_>,
 ) -> Vec<usize> {
-    let standing = Standing { health: around.health, facts, usable, now: around.now };
+    let standing = Standing { health: inputs.health, facts, usable, now: inputs.now };
     let meant = match &node.strategy {
         Strategy::Match(cases) => cases.first(facts).map_or(0..0, |case| case..case + 1),
         _ => 0..node.targets.len(),
     };
     let meant = node.targets.iter().enumerate().take(meant.end).skip(meant.start);
     let mut order: Vec<Candidate> = meant.filter(|(_, target)| standing.takes_traffic(target)).collect();
-    let mut chance = Chance::of(sticky, facts, around.now, around.rng);
+    let mut chance = Chance::of(sticky, facts, inputs.now, inputs.rng);
     let is_sticky = chance.is_sticky();
     match &node.strategy {
         Strategy::Priority => {
@@ -108,7 +94,7 @@ pub fn order(
             draw(&mut order, &mut chance);
         }
         Strategy::RoundRobin => {
-            let turn = around.cursors.turn(node.id) % order.len().max(1);
+            let turn = inputs.cursors.turn(node.id) % order.len().max(1);
             order.rotate_left(turn);
         }
         Strategy::Random => shuffle(&mut order, chance.rng()),

@@ -11,12 +11,12 @@ use super::isolate::{self, Routes, Trouble};
 use super::object::Order;
 use super::{clock, js, share};
 use crate::health::Snapshot;
-use crate::reply::error::ClientError;
-use crate::request::admin::{Path, Switch, parse};
+use crate::request::admin_path::{Path, Switch, parse};
 use crate::request::credentials;
 use crate::routes::graph::Deployment;
 use crate::routes::{Issue, nearest};
-use crate::time::Millis;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::time::Millis;
 
 /// The answer to a request below `/admin`; `None` for any other path.
 pub async fn answer(arrival: &Arrival, routes: &Routes) -> Option<Result<String, ClientError>> {

@@ -4,10 +4,10 @@ use wasm_bindgen::JsValue;
 
 use super::host::Exchange;
 use super::{clock, isolate, js};
-use crate::headers::Headers;
 use crate::request::credentials;
-use crate::request::facts::Place;
-use crate::time::Millis;
+use crate::vocabulary::facts::Place;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Millis;
 
 /// A request that has just arrived.
 pub struct Arrival {

@@ -14,12 +14,12 @@ use web_sys::{ReadableStream, ReadableStreamDefaultReader};
 use super::host::Exchange;
 use super::js;
 use super::task::{self, Told, Wait};
-use crate::reply::error::ClientError;
-use crate::request::body::{self, Edit, Peek};
 use crate::request::excerpt::{Excerpt, LEFT_OUT};
+use crate::request::json_body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
 use crate::request::splice::{Piece, Splice};
 use crate::routes::graph::Params;
+use crate::vocabulary::client_error::ClientError;
 
 /// So much of a long body is looked at at a time: it stays in the cache of a processor.
 const WINDOW_BYTES: usize = 64 * 1024;
@@ -212,7 +212,7 @@ impl Body {
     pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<Outgoing, JsValue> {
         let known = self.known.text();
         let splice = match &self.content {
-            Content::Json(peek) => body::edit(known, peek, &Edit { model, params }),
+            Content::Json(peek) => json_body::edit(known, peek, &Edit { model, params }),
             Content::Form(form) => model.map(|model| form.with_model(known.len(), model)),
             Content::Nothing => None,
         };

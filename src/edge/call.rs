@@ -12,18 +12,19 @@ use super::isolate::Routes;
 use super::learn::Answering;
 use super::task::{self, Told, Wait};
 use super::{flow, host, js, learn, minted};
-use crate::attempt::class::ErrorClass;
-use crate::attempt::classify::{self, Answer, Success};
+use crate::attempt::classify::{self, Answer};
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Limits, Phase};
-use crate::headers::Headers;
+use crate::attempt::success::{self, Success};
 use crate::routes::graph::{Commit, Deployment};
 use crate::stream::hold::{Hold, Verdict};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
-use crate::time::Millis;
-use crate::upstream::{self, headers};
+use crate::upstream::{self, forwarding};
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Millis;
 
 /// Most of a JSON answer that is held, to see that it is whole: any text, and few images. It lies in memory twice.
 const JSON_BYTES: usize = 1024 * 1024;
@@ -142,13 +143,13 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
         return Err(refusal(inbound, handle.stream(), status, &headers).await);
     }
     let content_type = headers.get("content-type").unwrap_or_default();
-    let is_stream = classify::is_event_stream(content_type);
+    let is_stream = success::is_event_stream(content_type);
     // What an account keeps is passed on as it is, bytes as well as a stream that is played again, in which an error is what was
     // asked for. Its JSON is looked at: it tells ids.
     let is_record = inbound
         .stored
         .as_ref()
-        .is_some_and(|stored| is_stream || stored.is_content() || !classify::is_json(content_type));
+        .is_some_and(|stored| is_stream || stored.is_content() || !success::is_json(content_type));
     let commit = if is_record { Commit::Headers } else { dispatch.commit };
     let operation = inbound.facts.operation;
     let answer = Answered {
@@ -157,7 +158,7 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
     };
     let most_held_bytes = match commit {
         Commit::FirstToken if is_stream => routes.graph.settings.buffer_bytes,
-        Commit::FirstToken if classify::answers_in_json(operation, content_type) => JSON_BYTES,
+        Commit::FirstToken if success::answers_in_json(operation, content_type) => JSON_BYTES,
         // What is not JSON cannot be told from a fault by its end, so it need not be waited for.
         Commit::FirstToken => 0,
         Commit::Headers | Commit::Complete => routes.graph.settings.buffer_bytes,
@@ -183,7 +184,7 @@ pub async fn attempt(inbound: &Inbound, dispatch: &Dispatch, routes: &Routes) ->
         }
     };
     minted::learn(inbound, &dispatch.deployment, body.first_bytes());
-    Ok(Committed { status, call: handle, withheld: headers::not_returned(&headers), body })
+    Ok(Committed { status, call: handle, withheld: forwarding::not_returned(&headers), body })
 }
 
 async fn send(inbound: &Inbound, dispatch: &Dispatch, call: &host::Call) -> Result<task::Answer, Failure> {
@@ -232,7 +233,7 @@ async fn refusal(inbound: &Inbound, rest: Option<ReadableStream>, status: u16, h
 
 /// The headers that may reach the client.
 fn returned(all: &Headers) -> Headers {
-    Headers::of(all.iter().filter(|(name, _)| headers::returned(name)))
+    Headers::of(all.iter().filter(|(name, _)| forwarding::returned(name)))
 }
 
 /// As much of an error body as arrives in time and is worth keeping.
@@ -342,8 +343,7 @@ impl Answered<'_> {
 
     /// A failure, if what is known of it shows that it is none.
     fn judged(&self, body: &[u8], is_whole: bool) -> Result<(), Failure> {
-        let Some(failure) = classify::fault_behind_success(&Success { body, is_whole, ..self.success })
-        else {
+        let Some(failure) = success::fault_behind_success(&Success { body, is_whole, ..self.success }) else {
             return Ok(());
         };
         let (status, headers) = (self.success.status, returned(self.headers));

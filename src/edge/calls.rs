@@ -7,7 +7,7 @@ use std::task::Poll;
 use super::call::Committed;
 use super::clock;
 use crate::attempt::failure::Failure;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 type Call<'a> = Pin<Box<dyn Future<Output = Result<Committed, Failure>> + 'a>>;
 

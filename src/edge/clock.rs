@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use super::task;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 thread_local! {
     static NOW: Cell<Millis> = const { Cell::new(0) };

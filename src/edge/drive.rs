@@ -19,16 +19,17 @@ use super::{clock, flow, js, share};
 use crate::attempt::failure::Failure;
 use crate::attempt::machine::{Action, Event, Machine, Reply};
 use crate::attempt::trail::Trail;
-use crate::attempt::{usage, walk};
-use crate::headers::Headers;
+use crate::attempt::{output_tokens, walk};
 use crate::health::{self, Ticket};
-use crate::reply::error::ClientError;
-use crate::reply::headers::{self, Served};
-use crate::reply::{ErrorReply, exhausted};
-use crate::rng::SplitMix64;
+use crate::reply::exhausted;
+use crate::reply::response_headers::{self, Served};
 use crate::routes::graph::{Commit, Node};
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
-use crate::time::Millis;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::error_reply::ErrorReply;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::rng::SplitMix64;
+use crate::vocabulary::time::Millis;
 
 /// What came of a request.
 struct Outcome {
@@ -68,7 +69,7 @@ pub async fn run(
                     &inbound.exchange,
                     keep_alive(still_driving, pipe.writable(), protocol, keepalive_ms),
                 );
-                let mut headers = headers::own(&served, settings.expose);
+                let mut headers = response_headers::own(&served, settings.expose);
                 headers.push(("content-type", "text/event-stream".to_owned()));
                 headers.extend(cors);
                 return respond::with(200, &Headers::of(headers), &Sent::Stream(pipe.readable()));
@@ -78,7 +79,7 @@ pub async fn run(
     };
 
     served.tried = Some((&outcome.trail, clock::now().saturating_sub(inbound.arrived_at)));
-    let mut own = headers::own(&served, settings.expose);
+    let mut own = response_headers::own(&served, settings.expose);
     own.extend(cors);
     match outcome.answer {
         Err(error) => respond::error(&error, own),
@@ -191,7 +192,7 @@ fn watched(
     match &mut committed.body {
         Content::Flowing(flow) => flow.answering = Some(answering),
         Content::Whole { bytes, .. } | Content::Held(bytes) => {
-            answering.end(health::Outcome::Alive, usage::output_tokens(bytes));
+            answering.end(health::Outcome::Alive, output_tokens::output_tokens(bytes));
         }
     }
     committed

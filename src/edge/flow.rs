@@ -21,12 +21,12 @@ use web_sys::{
 use super::call::{Abort, Flow, Underway};
 use super::task::{Settled, Wait};
 use super::{clock, js, share};
-use crate::attempt::class::ErrorClass;
 use crate::attempt::phase::{Limit, Phase};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::Ending;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::time::Millis;
 
 /// How often the observer looks at a flowing stream.
 const LOOK_MS: Millis = 1_000;

@@ -7,18 +7,19 @@ use super::body::{Body, Reading};
 use super::host::Exchange;
 use super::isolate::{self, Routes};
 use super::minted;
+use crate::entry::object_affinity::ids_named_in;
+use crate::entry::{entry_node, stored_objects};
 use crate::map;
-use crate::needle::Needle;
-use crate::reply::error::ClientError;
-use crate::request::facts::{self, Facts, Place};
-use crate::request::minted::ids_named_in;
-use crate::request::operation::Operation;
-use crate::request::stored::{self, Stored};
-use crate::request::{entry, query};
-use crate::rng::{Rng, SplitMix64};
+use crate::request::query;
+use crate::request::stored_object::Stored;
 use crate::routes::graph::{Client, Node};
-use crate::time::Millis;
-use crate::upstream::{Call, headers};
+use crate::scan::needle::Needle;
+use crate::upstream::{Call, forwarding};
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::facts::{self, Facts, Place};
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
 
 /// Says in a body that is passed on as it is that the answer is to be a stream.
 static STREAM: Needle = Needle::of("\"stream\"");
@@ -154,8 +155,8 @@ pub async fn receive(
         draw: SplitMix64::new(isolate::entropy()).unit(),
     };
     let node = match &stored {
-        None => entry::choose(graph, &facts, client)?,
-        Some(stored) => stored::entry(graph, &facts, client, stored)?,
+        None => entry_node::choose(graph, &facts, client)?,
+        Some(stored) => stored_objects::entry(graph, &facts, client, stored)?,
     };
     if node.reads_place && !graph.reads.place {
         facts.place = arrival.place(hint);
@@ -166,7 +167,7 @@ pub async fn receive(
         becomes_json: body.json().is_some() && content_type != "application/json",
         body,
         exchange: arrival.exchange.clone(),
-        withheld: headers::not_forwarded(&arrival.headers),
+        withheld: forwarding::not_forwarded(&arrival.headers),
         query: arrival.query.clone(),
         node: node.name.clone(),
         request_id: arrival.id.clone(),

@@ -15,13 +15,13 @@ use super::js::{Env, KvNamespace};
 use super::task::Wait;
 use super::{clock, js};
 use crate::attempt::allowance::Allowances;
-use crate::balance::order::Cursors;
+use crate::balance::cursors::Cursors;
 use crate::health::Health;
-use crate::reply::error::ClientError;
-use crate::rng::{Rng, SplitMix64, stable_hash};
 use crate::routes::graph::Graph;
 use crate::routes::{Issue, compile};
-use crate::time::Millis;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::rng::{Rng, SplitMix64, stable_hash};
+use crate::vocabulary::time::Millis;
 
 /// The binding of the KV namespace.
 const NAMESPACE: &str = "ROUTES";

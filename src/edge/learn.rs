@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use super::isolate::{self, Routes};
 use super::{clock, js};
-use crate::headers::Headers;
+use crate::attempt::context::Surroundings;
 use crate::health::headroom::Headroom;
 use crate::health::{Change, Outcome, Sample, Ticket};
-use crate::rng::{Rng, SplitMix64};
 use crate::routes::graph::Deployment;
-use crate::surroundings::Surroundings;
-use crate::time::Millis;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
 
 /// Runs one step of the core with what surrounds it, and logs the gates that moved.
 pub fn step<T>(routes: &Routes, rng: &mut dyn Rng, step: impl FnOnce(&mut Surroundings<'_>) -> T) -> T {

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use super::inbound::Inbound;
-use crate::request::minted::{Minted, RESPONSE, ids_in};
-use crate::request::operation::Operation;
-use crate::request::stored::Stored;
+use crate::entry::object_affinity::{Minted, RESPONSE, ids_in};
+use crate::request::stored_object::Stored;
 use crate::routes::graph::{Deployment, Graph};
+use crate::vocabulary::operation::Operation;
 
 thread_local! {
     static MINTED: RefCell<Minted> = const { RefCell::new(Minted::new()) };

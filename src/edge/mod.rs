@@ -26,7 +26,7 @@ mod task;
 
 use wasm_bindgen::prelude::*;
 
-use crate::reply::error::ClientError;
+use crate::vocabulary::client_error::ClientError;
 
 /// Called by `worker.js` for every request, with method, URL and headers in one text. What comes back is the number of the task, to
 /// be cancelled when the client leaves.

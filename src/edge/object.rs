@@ -23,9 +23,9 @@ use super::task::Wait;
 use super::{clock, isolate, js, task};
 use crate::health::shard::{Head, Saved, Shard};
 use crate::health::wire::{Answer, Report};
-use crate::request::admin::Switch;
-use crate::rng::SplitMix64;
-use crate::time::Millis;
+use crate::request::admin_path::Switch;
+use crate::vocabulary::rng::SplitMix64;
+use crate::vocabulary::time::Millis;
 
 /// How often to look for what nobody mentions any more.
 const FORGET_EVERY_MS: Millis = 600_000;

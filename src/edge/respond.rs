@@ -7,8 +7,8 @@ use web_sys::{ReadableStream, Response};
 use super::call::{Committed, Content};
 use super::host::Exchange;
 use super::{flow, host, js};
-use crate::headers::Headers;
-use crate::reply::ErrorReply;
+use crate::vocabulary::error_reply::ErrorReply;
+use crate::vocabulary::headers::Headers;
 
 /// What a response carries.
 pub enum Sent {

@@ -10,12 +10,13 @@ use super::host::Exchange;
 use super::inbound::{Asked, Inbound, receive};
 use super::isolate::{self, Routes};
 use super::{admin, drive, respond, share};
-use crate::reply::error::ClientError;
-use crate::reply::headers::{self, Served};
+use crate::entry::entry_node;
+use crate::reply::response_headers::{self, Served};
 use crate::reply::{cors, models};
-use crate::request::path::{self, Path};
-use crate::request::{credentials, entry};
+use crate::request::api_path::{self, Path};
+use crate::request::credentials;
 use crate::routes::graph::Node;
+use crate::vocabulary::client_error::ClientError;
 
 /// Answers a request.
 pub async fn serve(head: &str, exchange: &Exchange) -> Result<Response, JsValue> {
@@ -42,7 +43,7 @@ pub async fn serve(head: &str, exchange: &Exchange) -> Result<Response, JsValue>
         Err(error) => Err(error),
     };
     let served = Served { request_id: &arrival.id, routes: &routes.graph.version, node: None, tried: None };
-    let mut headers = headers::own(&served, settings.expose);
+    let mut headers = response_headers::own(&served, settings.expose);
     headers.extend(cors);
     match known {
         Ok(text) => respond::json(&text, headers),
@@ -66,7 +67,7 @@ async fn answer(arrival: &Arrival, routes: &Rc<Routes>) -> Result<Answer, Client
     if let Some(answer) = admin::answer(arrival, routes).await {
         return answer.map(Answer::Known);
     }
-    let path = path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
+    let path = api_path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
     let is_allowed = |allow: &&str| allow.split(", ").any(|method| method == arrival.method);
     if let Some(allow) = path.allow().filter(|allow| !is_allowed(allow)) {
         return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
@@ -79,7 +80,7 @@ async fn answer(arrival: &Arrival, routes: &Rc<Routes>) -> Result<Answer, Client
         Path::Model(name) => {
             let client = client()?;
             let model = models::one(graph, client, &name);
-            let model = model.ok_or_else(|| entry::unknown(graph, &name, client))?;
+            let model = model.ok_or_else(|| entry_node::unknown(graph, &name, client))?;
             return Ok(Answer::Known(model.to_string()));
         }
         Path::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),

@@ -15,11 +15,11 @@ use super::host::Exchange;
 use super::isolate::{self, Routes};
 use super::task::Wait;
 use super::{clock, js, learn};
-use crate::balance::nearest::location_hint;
+use crate::geography::distance::location_hint;
 use crate::health::reporter::{Reporter, UNANSWERED_MS};
 use crate::health::wire::Answer;
-use crate::rng::SplitMix64;
-use crate::time::Millis;
+use crate::vocabulary::rng::SplitMix64;
+use crate::vocabulary::time::Millis;
 
 /// The binding of the Durable Object.
 pub const BINDING: &str = "HEALTH";

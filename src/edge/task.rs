@@ -19,8 +19,8 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use super::{clock, host, isolate};
-use crate::headers::Headers;
-use crate::time::Millis;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Millis;
 
 /// Timers of the runtime count in 32 bits; a day is longer than anything here may last.
 const LONGEST_ALARM_MS: Millis = 86_400_000;

@@ -15,8 +15,8 @@
 
 use super::reason::Reason;
 use super::window::{Counts, Window};
-use crate::attempt::class::ErrorClass;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::time::Millis;
 
 /// Fewest failures in a row that trip; more are asked for in much traffic. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
 pub const RUN: u32 = 5;

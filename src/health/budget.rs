@@ -5,7 +5,7 @@
 //! most of the work in an outage, but only after failures; this holds before them, and where nothing is ejected at all.
 
 use super::ring::Ring;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Further attempts per request.
 const SHARE: f64 = 0.2;

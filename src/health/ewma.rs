@@ -5,7 +5,7 @@
 //! between two pieces of I/O, so that is the normal case. All samples of a moment are therefore one sample, their mean, and
 //! their order does not matter. A time before the newest one counts as the newest.
 
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// The time after which an older average keeps 1/e of its weight against new samples. Answers take seconds, so this is a few
 /// of them.

@@ -27,9 +27,9 @@ use serde_json::Value;
 
 use super::members::{FromJson, Members};
 use super::reason::Reason;
-use crate::attempt::class::ErrorClass;
-use crate::rng::Rng;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
 
 /// The first ejection after a trip. Short, because most outages of a model's endpoint are; a probe costs one client one
 /// second attempt.

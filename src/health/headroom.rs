@@ -4,10 +4,10 @@
 //! (the same names with plain seconds; in older versions without the limits); Microsoft's azure-openai-benchmark, which reads
 //! `azure-openai-deployment-utilization` of provisioned deployments.
 
-use super::limits::Limits;
-use crate::attempt::retry_after;
-use crate::headers::Headers;
-use crate::time::Millis;
+use crate::routes::graph::Limits;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::retry_after;
+use crate::vocabulary::time::Millis;
 
 /// While more than this part is left, a deployment gets all of its traffic.
 const PLENTY: f64 = 0.2;

@@ -4,9 +4,9 @@
 //! is kept until the answer is there, and is put back where none comes.
 
 use super::wire::{Latency, Probe, Want};
-use crate::attempt::class::ErrorClass;
-use crate::request::operation::Operation;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
 
 /// News of one deployment.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -12,13 +12,14 @@
 //! one such report among five others). While the shard has room for a report a second, an urgent one goes at once. Else it waits for a random part of the time between two reports, so that urgent reports of all isolates at
 //! once are no more than the scheduled ones; but a probe is one isolate's business at a time, and never waits.
 
+use super::change::Change;
 use super::gate::jittered;
+use super::isolate_health::Health;
 pub use super::sharing::UNANSWERED_MS;
 use super::sharing::{BASE_MS, UNEASY_MS};
 use super::wire::{Answer, Id, Known, Report, VERSION};
-use super::{Change, Health};
-use crate::rng::Rng;
-use crate::time::Millis;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
 
 /// After the first report that failed; it doubles with every further one.
 const FIRST_BACKOFF_MS: Millis = 1_000;

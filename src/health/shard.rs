@@ -12,26 +12,22 @@
 //! - An ejection of the shard's is shortened only by a probe that passed, or by an administrator.
 //! - Memory depends on the number of deployments alone, and that is bounded.
 
-mod entry;
 mod hub;
-mod view;
+mod persisted;
+mod shard_entry;
+mod uplink;
+pub mod view;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use serde_json::Value;
-
-use super::gate::Gate;
-use super::members::{FromJson, Members};
 use super::sharing::{BASE_MS, UNEASY_MS};
-use super::wire::{Answer, Id, Known, Report, VERSION};
+use super::wire::{Answer, Id, Report, VERSION};
 use crate::map;
-use crate::request::operation::Operation;
-use crate::rng::Rng;
-use crate::time::Millis;
-use entry::{Entry, Seat};
-use hub::Uplink;
-pub use view::{LeaseView, ShardView};
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
+pub use persisted::{Head, Saved};
+use shard_entry::{Entry, Seat, UNUSED_MS, is_question};
+use uplink::Uplink;
 
 /// Most deployments that are kept. A routes document has dozens.
 pub const MAX_DEPLOYMENTS: usize = 1_000;
@@ -59,79 +55,6 @@ pub struct Shard {
     uplink: Uplink,
 }
 
-/// What has to be stored of the shard as a whole, whenever it has changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Head {
-    /// Which history it is.
-    pub epoch: Id,
-    /// The latest change.
-    pub change: u64,
-    /// The change with which everything was reset the last time; 0: never.
-    pub reset: u64,
-    /// The latest change of a record that was forgotten; 0: none was.
-    pub forgotten: u64,
-    /// What is known of the hub.
-    pub hub: Option<Known>,
-}
-
-/// What has to be stored of a deployment. Times are those of the shard's clock.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Saved {
-    /// The number of its latest change.
-    pub change: u64,
-    opened: u64,
-    closed: u64,
-    reset: u64,
-    gate: Gate,
-    missing: Vec<(Operation, Gate)>,
-}
-
-impl Head {
-    /// Reads one that was stored; `None`: it is none.
-    pub fn parse(text: &str) -> Option<Self> {
-        let json: Value = serde_json::from_str(text).ok()?;
-        let members = Members::of(&json)?;
-        Some(Self {
-            epoch: members.get("epoch")?,
-            change: members.or_default("change")?,
-            reset: members.or_default("reset")?,
-            forgotten: members.or_default("forgotten")?,
-            hub: members.get("hub"),
-        })
-    }
-
-    /// Writes it.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
-impl Saved {
-    /// Reads one that was stored; `None`: it is none.
-    pub fn parse(text: &str) -> Option<Self> {
-        let json: Value = serde_json::from_str(text).ok()?;
-        let members = Members::of(&json)?;
-        let missing = json.get("missing")?.as_array()?.iter();
-        Some(Self {
-            change: members.or_default("change")?,
-            opened: members.or_default("opened")?,
-            closed: members.or_default("closed")?,
-            reset: members.or_default("reset")?,
-            gate: members.or_default("gate")?,
-            missing: missing
-                .filter_map(|pair| {
-                    Some((FromJson::from_json(pair.get(0)?)?, FromJson::from_json(pair.get(1)?)?))
-                })
-                .collect(),
-        })
-    }
-
-    /// Writes it.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
 impl Shard {
     /// Begins a new history.
     pub fn new(rng: &mut dyn Rng) -> Self {
@@ -150,7 +73,7 @@ impl Shard {
             entries,
             slot_us: 0,
             uneasy_slot_us: 0,
-            no_lease_before: if is_first { 0 } else { now.saturating_add(entry::UNUSED_MS) },
+            no_lease_before: if is_first { 0 } else { now.saturating_add(UNUSED_MS) },
             uplink: Uplink::default(),
         }
     }
@@ -201,7 +124,7 @@ impl Shard {
         let full = known.is_none_or(|known| known.change < self.head.forgotten);
         let since = known.filter(|_| !full).map_or(0, |known| known.change);
         let deployments = self.entries.iter().filter_map(|(identity, entry)| {
-            let asks = report.deployments.get(identity).is_some_and(entry::is_question);
+            let asks = report.deployments.get(identity).is_some_and(is_question);
             let is_told = asks || entry.change() > since || (known.is_none() && entry.has_latency(now));
             is_told.then(|| (identity.clone(), entry.record(report.reporter, known.is_none(), now)))
         });

@@ -1,6 +1,6 @@
 //! How long the latest requests took, for a percentile: when to send a hedge.
 
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// How many are kept. So few that the percentile follows a change within minutes, and enough for a p95.
 const KEPT: usize = 64;

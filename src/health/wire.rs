@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use super::members::{FromJson, Members};
 use super::reason::Reason;
-use crate::attempt::class::ErrorClass;
-use crate::request::operation::Operation;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
 
 /// The version that is written, and the only one that is read.
 pub const VERSION: u64 = 1;
@@ -304,6 +304,12 @@ impl FromJson for Report {
             reports_per_second: members.or_default("reports_per_second")?,
             deployments: members.or_default("deployments")?,
         })
+    }
+}
+
+impl FromJson for Id {
+    fn from_json(json: &Value) -> Option<Self> {
+        u64::from_str_radix(json.as_str()?, 16).ok().map(Self)
     }
 }
 

@@ -4,12 +4,13 @@
 use memchr::memmem;
 use serde_json::{Value, json};
 
-use super::ErrorReply;
-use super::error::ClientError;
-use crate::attempt::class::ErrorClass;
 use crate::attempt::failure::{ErrorResponse, Failure};
-use crate::headers::Headers;
-use crate::time::Millis;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::error_reply::ErrorReply;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::retry_after;
+use crate::vocabulary::time::Millis;
 
 /// When to come back to a pool that gave no hint.
 const DEFAULT_RETRY_AFTER_MS: Millis = 1_000;
@@ -51,7 +52,7 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
             .map(|failure| failure.hint_ms.unwrap_or(DEFAULT_RETRY_AFTER_MS))
             .min()
             .unwrap_or(DEFAULT_RETRY_AFTER_MS);
-        reply.headers.extend(super::retry_after(after_ms));
+        reply.headers.extend(retry_after::headers(after_ms));
     }
     reply
 }

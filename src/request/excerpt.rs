@@ -11,8 +11,8 @@
 
 use std::ops::Range;
 
-use super::plain::{TOP, plain};
-use super::scan;
+use crate::scan::plain::{TOP, plain};
+use crate::scan::top_level;
 
 /// A longer stretch of text in one window is shortened…
 const LONGEST: usize = 512;
@@ -172,7 +172,7 @@ fn stretch(text: &[u8], seen: &mut u64) -> (usize, usize) {
 fn escaped(text: &[u8]) -> Option<&[u8]> {
     let escape = text.strip_prefix(b"\\")?;
     let is_half = matches!(escape, [b'u', b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
-    if is_half { None } else { scan::escape(escape) }
+    if is_half { None } else { top_level::escape(escape) }
 }
 
 /// How many of the bytes are left without a character at their end of which some is missing. What is no UTF-8 may be cut anywhere.

@@ -8,7 +8,7 @@ use std::ops::Deref;
 
 use super::beginnings::Beginnings;
 use super::when::{Condition, Fact, Found, Test};
-use crate::request::facts::Facts;
+use crate::vocabulary::facts::Facts;
 
 /// Things that apply where their condition holds, the first of them that does.
 #[derive(Debug)]

@@ -8,16 +8,15 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::affinity_key::AffinityKey;
 use super::beginnings::Beginnings;
 use super::cases::Cases;
-use super::when::{Condition, Reads};
-use crate::attempt::class::{ErrorClass, Triggers};
-use crate::health::limits::Limits;
-use crate::rng::stable_hash;
+use super::reads::Reads;
+use super::when::Condition;
 use crate::routes::glob::Glob;
-use crate::time::Millis;
-
-pub use super::affinity::AffinityKey;
+use crate::vocabulary::error_class::{ErrorClass, Triggers};
+use crate::vocabulary::rng::stable_hash;
+use crate::vocabulary::time::Millis;
 
 /// A routes document, compiled.
 #[derive(Debug)]
@@ -291,6 +290,15 @@ pub struct Cost {
     pub input: f64,
     /// Of the completion.
     pub output: f64,
+}
+
+/// What a deployment may be sent, if configured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests a minute.
+    pub rpm: Option<u32>,
+    /// Tokens a minute.
+    pub tpm: Option<u32>,
 }
 
 /// Edits of a JSON request body, applied in this order: drop, rename, set.

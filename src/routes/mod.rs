@@ -4,7 +4,7 @@
 //! environment, `decode` makes `raw` types of it, `compile` checks what types cannot say and builds the `graph`. `issue` says what was wrong, and `at` where.
 //! Raw types never leave this module.
 
-pub mod affinity;
+pub mod affinity_key;
 mod at;
 pub mod beginnings;
 pub mod cases;
@@ -16,6 +16,7 @@ mod issue;
 mod json;
 mod placeholder;
 mod raw;
+pub mod reads;
 mod shape;
 mod variables;
 pub mod when;

@@ -4,16 +4,16 @@
 //! outcomes, so that there can be a hundred thousand isolates.
 
 use super::chance::interval_ms;
-use super::clock::Queue;
-use crate::attempt::class::ErrorClass;
-use crate::health::limits::Limits;
+use super::event_queue::Queue;
 use crate::health::reporter::Reporter;
 use crate::health::shard::Shard;
 use crate::health::wire::{Answer, Report};
 use crate::health::{Health, Outcome, Sample};
-use crate::request::operation::Operation::ChatCompletions;
-use crate::rng::{Rng, SplitMix64};
-use crate::time::Millis;
+use crate::routes::graph::Limits;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation::ChatCompletions;
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
 
 /// From an isolate to the object, and back.
 const WAY_MS: Millis = 8;

@@ -1,8 +1,8 @@
 //! What happened in a run, line by line. Everything that is measured is counted from here afterwards. Times are milliseconds from
 //! the start of the run.
 
-use crate::attempt::class::ErrorClass;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::time::Millis;
 
 /// What happened in a run.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::log::{Call, Log, Outcome};
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Of deployments, regions and requests.
 impl Log {

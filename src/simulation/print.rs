@@ -8,7 +8,7 @@ use super::measure::quantile;
 use super::promise::{Bound, Promise, short};
 use super::scenario::{Run, Scenario};
 use super::setup::Setup;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Columns of a plot.
 const COLUMNS: u64 = 80;

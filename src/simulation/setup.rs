@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::upstream::{Temper, Weather};
+use super::simulated_upstream::{Temper, Weather};
 use crate::routes::graph::Graph;
 use crate::routes::{Issue, compile};
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// A world to be run.
 #[derive(Debug, Clone)]

@@ -4,31 +4,31 @@
 //! has, every region and the hub the shard that the Durable Object has. Modelled are upstreams, the network and the arrival of
 //! requests alone.
 
-mod isolate;
-mod object;
-mod sharing;
+mod network;
+mod simulated_isolate;
+mod simulated_object;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::chance::interval_ms;
-use super::clock::Queue;
+use super::event_queue::Queue;
 use super::log::{self, Log, Verdict};
 use super::setup::{Setup, TroubleKind};
-use super::upstream::{Committed, Moment, Temper, Upstream};
+use super::simulated_upstream::{Committed, Moment, Temper, Upstream};
 use crate::attempt::failure::Failure;
 use crate::attempt::machine::{self, Action, Dispatch, Machine, Reply};
+use crate::entry::entry_node;
 use crate::health::headroom::Headroom;
 use crate::health::{Outcome, Sample, Ticket};
-use crate::request::entry;
-use crate::request::facts::{Facts, Place};
-use crate::request::operation::Operation;
-use crate::rng::{Rng, SplitMix64};
 use crate::routes::glob::Glob;
 use crate::routes::graph::{Client, Node};
-use crate::time::Millis;
-use isolate::{First, Isolate};
-use object::Object;
+use crate::vocabulary::facts::{Facts, Place};
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
+use simulated_isolate::{First, Isolate};
+use simulated_object::Object;
 
 /// When every run starts, on its own clock.
 const START: Millis = 1_767_225_600_000;
@@ -225,7 +225,7 @@ impl World {
             result: None,
             answers: 0,
         });
-        let Ok(entry) = entry::choose(&self.setup.graph, &facts, &self.client) else {
+        let Ok(entry) = entry_node::choose(&self.setup.graph, &facts, &self.client) else {
             self.answered(id, Verdict::NoneEligible);
             return;
         };

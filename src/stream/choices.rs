@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::needle::Needle;
+use crate::scan::needle::Needle;
 
 /// So many choices are told apart: the most that OpenAI's `n` asks for.
 const MOST: u32 = u128::BITS;

@@ -7,9 +7,9 @@
 
 use super::protocol::{Meaning, Protocol};
 use super::tail::{Ending, Tail};
-use crate::attempt::class::ErrorClass;
 use crate::attempt::failure::Failure;
 use crate::routes::graph::Commit;
+use crate::vocabulary::error_class::ErrorClass;
 
 /// With [`Commit::FirstToken`] an answer flows at the latest when this many bytes are held…
 pub const FIRST_TOKEN_BYTES: usize = 256 * 1024;

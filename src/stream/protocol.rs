@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use super::sse::Event;
 use crate::attempt::classify::{classify_event_error, is_error};
 use crate::attempt::failure::Failure;
-use crate::needle::Needle;
-use crate::request::operation::Operation;
+use crate::scan::needle::Needle;
+use crate::vocabulary::operation::Operation;
 
 /// Which language a stream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::choices::Choices;
 use super::protocol::{Meaning, Protocol};
 use super::sse::{Event, Parser};
 use crate::attempt::failure::Failure;
-use crate::attempt::usage;
+use crate::attempt::output_tokens::output_tokens;
 
 /// Watches a stream.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Progress {
     pub(super) fn begin(&mut self, protocol: Protocol, event: &Event<'_>) {
         self.has_begun = true;
         self.events += 1;
-        self.output_tokens = usage::output_tokens(event.data).or(self.output_tokens);
+        self.output_tokens = output_tokens(event.data).or(self.output_tokens);
         if protocol == Protocol::Chat {
             self.choices.watch(event.data);
         }

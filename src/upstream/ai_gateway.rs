@@ -11,10 +11,12 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Address, Call, azure};
-use crate::request::operation::Operation;
+use super::address::Address;
+use super::azure;
+use super::upstream_request::Call;
 use crate::request::percent;
 use crate::routes::graph::{AzureApi, Via};
+use crate::vocabulary::operation::Operation;
 
 /// `{base}/openai/{path}`: without `/v1`, which AI Gateway adds itself.
 pub(super) fn openai_address(via: &Via, path: &str) -> Address {

@@ -1,9 +1,9 @@
 //! Hedges: a second attempt beside the first.
 
-use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::machine::{Action, Event, Reply};
-use switchyard::request::facts::Facts;
 use switchyard::routes::graph::{Destination, Hedge, HedgeAfter, Node, Strategy as Order};
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::facts::Facts;
 
 use crate::graphs::{Builder, facts};
 use crate::here::{Here, dispatched};

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Dispatch, Event, Machine, Reply};
 use switchyard::health::{Outcome, Sample};
-use switchyard::request::facts::Facts;
-use switchyard::request::operation::Operation::ChatCompletions;
 use switchyard::routes::graph::{Graph, Node, Strategy as Order};
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::operation::Operation::ChatCompletions;
+use switchyard::vocabulary::time::Millis;
 
 use crate::graphs::{Builder, Isolate, facts};
 

@@ -14,17 +14,17 @@ use std::rc::Rc;
 use graphs::{Builder, Isolate, facts};
 use here::{Here, NOW, dispatched};
 use proptest::prelude::*;
-use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Dispatch, Event, Machine, Reply};
 use switchyard::attempt::walk::{Obstacle, obstacles};
 use switchyard::health::gate::Position;
 use switchyard::health::reason::Reason;
 use switchyard::health::{Outcome, Sample};
-use switchyard::request::facts::Facts;
 use switchyard::routes::graph::{Destination, Retry, Strategy as Order, WhenAllEjected};
 use switchyard::routes::when::Condition;
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::time::Millis;
 
 #[test]
 fn after_five_failures_requests_go_straight_to_the_next_one() {
@@ -178,7 +178,7 @@ fn a_missing_operation_ejects_that_operation_alone() {
     let missing = |name: &str| (name == "a").then_some(ErrorClass::NotFound);
     assert_eq!(here.request(missing).0, ["a", "b"]);
     assert_eq!(here.request(missing).0, ["b"]);
-    let embeddings = Facts { operation: switchyard::request::operation::Operation::Embeddings, ..facts() };
+    let embeddings = Facts { operation: switchyard::vocabulary::operation::Operation::Embeddings, ..facts() };
     let (_, action) = here.start(embeddings);
     assert_eq!(dispatched(action).deployment.name, "a");
 }

@@ -5,22 +5,22 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 use switchyard::attempt::allowance::Allowances;
-use switchyard::attempt::class::{ErrorClass, Triggers};
-use switchyard::balance::order::Cursors;
-use switchyard::health::limits::Limits;
+use switchyard::attempt::context::Surroundings;
+use switchyard::balance::cursors::Cursors;
 use switchyard::health::{Change, Health};
-use switchyard::request::facts::{Facts, Place};
-use switchyard::request::operation::Operation;
-use switchyard::rng::SplitMix64;
 use switchyard::routes::beginnings::Beginnings;
 use switchyard::routes::cases::Cases;
+use switchyard::routes::graph::Limits;
 use switchyard::routes::graph::{
     Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Hedge, HedgeAfter, Node, Params, Policy,
     Requirements, Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream, WhenAllEjected,
 };
-use switchyard::routes::when::Reads;
-use switchyard::surroundings::Surroundings;
-use switchyard::time::Millis;
+use switchyard::routes::reads::Reads;
+use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
+use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::operation::Operation;
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 /// The facts of a plain chat request.
 pub fn facts() -> Facts {

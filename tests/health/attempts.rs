@@ -1,10 +1,10 @@
 //! What an isolate keeps of its attempts: how they end, how long they take, and over a change of the graph.
 
-use switchyard::attempt::class::ErrorClass::{BadRequest, Connection, Quota, Timeout};
 use switchyard::health::gate::Admission;
-use switchyard::health::limits::Limits;
 use switchyard::health::{Health, Outcome, Sample};
-use switchyard::request::operation::Operation::ChatCompletions as Chat;
+use switchyard::routes::graph::Limits;
+use switchyard::vocabulary::error_class::ErrorClass::{BadRequest, Connection, Quota, Timeout};
+use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
 
 use crate::isolate::Isolate;
 use crate::region::{ALIVE, NAMES, Region, failed, tripped};

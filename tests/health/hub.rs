@@ -1,10 +1,10 @@
 //! What travels between regions, and what does not.
 
-use switchyard::attempt::class::ErrorClass::{Auth, NotFound, Quota, Timeout, Unavailable};
 use switchyard::health::gate::Admission;
 use switchyard::health::reason::Reason;
 use switchyard::health::shard::Shard;
-use switchyard::request::operation::Operation::{ChatCompletions as Chat, Responses};
+use switchyard::vocabulary::error_class::ErrorClass::{Auth, NotFound, Quota, Timeout, Unavailable};
+use switchyard::vocabulary::operation::Operation::{ChatCompletions as Chat, Responses};
 
 use crate::isolate::START;
 use crate::region::{ALIVE, NAMES, Region, failed, rate_limited};

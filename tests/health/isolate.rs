@@ -1,12 +1,12 @@
 //! One isolate on a clock that tests move.
 
-use switchyard::attempt::class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::health::gate::{Admission, Refusal};
-use switchyard::health::limits::Limits;
 use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
-use switchyard::request::operation::Operation::{self, ChatCompletions as Chat};
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::routes::graph::Limits;
+use switchyard::vocabulary::error_class::ErrorClass::{self, RateLimit, Unavailable};
+use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat};
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 /// When every story begins.
 pub const START: Millis = 1_767_225_600_000;

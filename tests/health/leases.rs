@@ -1,10 +1,10 @@
 //! Who probes, and when.
 
-use switchyard::attempt::class::ErrorClass::Unavailable;
 use switchyard::health::gate::{Admission, Position, Transition};
 use switchyard::health::wire::{Batch, Id, Probe, Report, Want};
-use switchyard::request::operation::Operation::ChatCompletions as Chat;
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass::Unavailable;
+use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
+use switchyard::vocabulary::time::Millis;
 
 use crate::region::{ALIVE, NAMES, RATE, Region, failed, leased, rate_limited, tripped};
 

@@ -1,12 +1,12 @@
 //! What holds for every history.
 
 use proptest::prelude::*;
-use switchyard::attempt::class::ErrorClass::{self, *};
 use switchyard::health::gate::{Admission, Position, Transition};
 use switchyard::health::{Outcome, Sample, Ticket};
-use switchyard::request::operation::Operation::ChatCompletions as Chat;
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass::{self, *};
+use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::isolate::Isolate;
 

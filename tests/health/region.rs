@@ -1,15 +1,15 @@
 //! Isolates that share a shard, and shards that share a hub, on one clock that tests move.
 
-use switchyard::attempt::class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::health::gate::Admission;
-use switchyard::health::limits::Limits;
 use switchyard::health::reporter::Reporter;
 use switchyard::health::shard::{Head, Saved, Shard};
 use switchyard::health::wire::{Answer, Report};
 use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
-use switchyard::request::operation::Operation::{self, ChatCompletions as Chat};
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::routes::graph::Limits;
+use switchyard::vocabulary::error_class::ErrorClass::{self, RateLimit, Unavailable};
+use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat};
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::isolate::START;
 

@@ -1,7 +1,6 @@
 //! What holds for every history of isolates that share a shard.
 
 use proptest::prelude::*;
-use switchyard::attempt::class::ErrorClass::{self, *};
 use switchyard::health::gate::Transition;
 use switchyard::health::reason::Reason;
 use switchyard::health::shard::Shard;
@@ -9,9 +8,10 @@ use switchyard::health::wire::{
     Answer, Batch, Ejected, Id, Known, Latency, Lease, Probe, Record, Report, Want,
 };
 use switchyard::health::{Outcome, Ticket};
-use switchyard::request::operation::Operation::Responses;
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass::{self, *};
+use switchyard::vocabulary::operation::Operation::Responses;
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::region::{Member, NAMES, RATE, Region};
 

@@ -1,13 +1,13 @@
 //! A story for each rule of sharing within a region.
 
-use switchyard::attempt::class::ErrorClass::{BadRequest, NotFound, Quota, Timeout, Unavailable};
 use switchyard::health::gate::{Admission, Position, Transition};
 use switchyard::health::reason::Reason;
 use switchyard::health::reporter::Reporter;
 use switchyard::health::shard::{MAX_DEPLOYMENTS, MAX_IDENTITY};
 use switchyard::health::wire::{Batch, Report, Want};
-use switchyard::request::operation::Operation::{ChatCompletions as Chat, Responses};
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass::{BadRequest, NotFound, Quota, Timeout, Unavailable};
+use switchyard::vocabulary::operation::Operation::{ChatCompletions as Chat, Responses};
+use switchyard::vocabulary::time::Millis;
 
 use crate::region::{ALIVE, Member, NAMES, RATE, Region, failed, leased, rate_limited, tripped};
 

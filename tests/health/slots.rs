@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use switchyard::health::Health;
 use switchyard::health::reporter::Reporter;
 use switchyard::health::shard::Shard;
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::isolate::START;
 use crate::region::Member;

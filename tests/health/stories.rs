@@ -1,15 +1,15 @@
 //! A story for each rule.
 
-use switchyard::attempt::class::ErrorClass::{self, *};
-use switchyard::headers::Headers;
 use switchyard::health::gate::{Admission, Position, Refusal, Transition};
 use switchyard::health::headroom::Headroom;
-use switchyard::health::limits::Limits;
 use switchyard::health::reason::Reason;
 use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
-use switchyard::request::operation::Operation::{self, ChatCompletions as Chat, Responses};
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::routes::graph::Limits;
+use switchyard::vocabulary::error_class::ErrorClass::{self, *};
+use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat, Responses};
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::isolate::{Isolate, START};
 

@@ -1,12 +1,12 @@
 //! What goes over the wire, to the letter: other versions read it.
 
 use proptest::prelude::*;
-use switchyard::attempt::class::ErrorClass::{Timeout, Unavailable};
 use switchyard::health::reason::Reason;
 use switchyard::health::wire::{
     Answer, Batch, Ejected, Id, Known, Latency, Lease, MAX_BYTES, Probe, Record, Report, Want, WireError,
 };
-use switchyard::request::operation::Operation;
+use switchyard::vocabulary::error_class::ErrorClass::{Timeout, Unavailable};
+use switchyard::vocabulary::operation::Operation;
 
 fn report() -> Report {
     let batch = Batch {

@@ -1,14 +1,14 @@
 //! Into what a document compiles.
 
 use serde_json::json;
-use switchyard::attempt::class::ErrorClass;
 use switchyard::request::credentials::client;
-use switchyard::request::operation::Operation;
 use switchyard::routes::compile;
 use switchyard::routes::graph::{
     AzureApi, Commit, Cost, Destination, Disabled, Expose, Node, Params, Retry, Strategy, Timeouts, Upstream,
 };
 use switchyard::upstream::{Call, prepare};
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::{base, compiled, env, patched};
 

@@ -1,10 +1,10 @@
 //! What nodes and `settings` say of hedges, stickiness, ejection and the sharing of health.
 
 use serde_json::{Value, json};
-use switchyard::request::facts::{Facts, Place};
-use switchyard::request::operation::Operation;
-use switchyard::routes::affinity::AffinityKey;
+use switchyard::routes::affinity_key::AffinityKey;
 use switchyard::routes::graph::{HealthSharing, Hedge, HedgeAfter, Policy, Sticky, WhenAllEjected};
+use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::compiled;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchyard::request::facts::{Facts, Place};
-use switchyard::request::operation::Operation;
 use switchyard::routes::when::Condition;
+use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::compiled;
 

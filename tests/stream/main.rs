@@ -14,7 +14,6 @@ mod told;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::failure::Failure;
 use switchyard::routes::graph::Commit;
 use switchyard::stream::choices::Choices;
@@ -22,6 +21,7 @@ use switchyard::stream::hold::{FIRST_TOKEN_BYTES, FIRST_TOKEN_EVENTS, Hold, Verd
 use switchyard::stream::protocol::{Meaning, Protocol, broken_stream, error_event};
 use switchyard::stream::sse::{EVENT_LIMIT, Event, Parser};
 use switchyard::stream::tail::{Ending, Tail};
+use switchyard::vocabulary::error_class::ErrorClass;
 
 // Chat.
 const AZURE_FIRST: &str = r#"data: {"id":"","object":"","created":0,"model":"","choices":[],"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}]}"#;

@@ -1,5 +1,6 @@
 //! Orders without health: shares of draws, tiers, turns, prices and distances.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -7,14 +8,13 @@ use proptest::prelude::{Just, any, prop_assert, prop_assert_eq, prop_oneof, prop
 use proptest::strategy::Strategy as Generator;
 
 use super::*;
-use crate::attempt::allowance::Allowances;
-use crate::health::limits::Limits;
-use crate::request::facts::Place;
-use crate::request::operation::Operation;
-use crate::rng::SplitMix64;
 use crate::routes::cases::Cases;
+use crate::routes::graph::Limits;
 use crate::routes::graph::{Cost, Params, Policy, Requirements, Secret, Timeouts, Upstream};
 use crate::routes::when::Condition;
+use crate::vocabulary::facts::Place;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::SplitMix64;
 
 const DRAWS: u32 = 100_000;
 const NOW: Millis = 1_000_000;
@@ -138,15 +138,8 @@ fn order_by(
     cursors: &Cursors,
     rng: &mut SplitMix64,
 ) -> Vec<usize> {
-    let mut around = Surroundings {
-        now: NOW,
-        rng,
-        cursors,
-        health: &mut Health::default(),
-        allowances: &mut Allowances::default(),
-        news: &mut Vec::new(),
-    };
-    order(node, facts, None, usable, &mut around)
+    let mut inputs = OrderInputs { now: NOW, rng, cursors, health: &Health::default() };
+    order(node, facts, None, usable, &mut inputs)
 }
 
 fn order_of(node: &Node, facts: &Facts) -> Vec<usize> {

@@ -6,7 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use switchyard::simulation::print;
 use switchyard::simulation::promise::Promise;
-use switchyard::simulation::scenario::{Choices, SCENARIOS, Scenario};
+use switchyard::simulation::scenario::{Choices, Scenario};
+use switchyard::simulation::scenarios::{self, SCENARIOS};
 use switchyard::simulation::setup::graph_of;
 
 const HELP: &str = "\
@@ -81,7 +82,7 @@ fn asked(arguments: &[&str]) -> Result<Asked, String> {
                 "all" => {}
                 name => {
                     let found =
-                        Scenario::named(name).ok_or_else(|| format!("There is no scenario `{name}`."))?;
+                        scenarios::named(name).ok_or_else(|| format!("There is no scenario `{name}`."))?;
                     asked.scenarios = vec![found];
                 }
             },

@@ -5,35 +5,15 @@
 //! known before.
 
 use super::Shard;
-use super::entry::Entry;
+use super::shard_entry::Entry;
 use crate::health::pending::Pending;
 use crate::health::sharing::UNANSWERED_MS;
 use crate::health::wire::{Answer, Batch, Ejected, Known, Report, VERSION};
 use crate::map;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// While isolates report, the hub is asked this often, and not more often while it fails. A dozen regions ask.
 const POLL_MS: Millis = 2_000;
-
-/// Where the shard stands with the hub.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Uplink {
-    n: u64,
-    /// A report is under way since.
-    sent_at: Option<Millis>,
-    /// When the next one is due that brings no news.
-    poll_at: Millis,
-    /// When one may go that brings news.
-    not_before: Millis,
-    /// An isolate has reported since the latest poll.
-    has_heard: bool,
-}
-
-impl Uplink {
-    pub(super) fn heard(&mut self) {
-        self.has_heard = true;
-    }
-}
 
 impl Shard {
     /// When it wants to report to the hub: at once with facts, else every two seconds while isolates report; `None`: not at all.

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::Shard;
-use super::entry::Entry;
-use crate::health::deployment::LastError;
+use super::shard_entry::Entry;
+use crate::health::deployment_health::LastError;
 use crate::health::gate::View;
 use crate::health::wire::Id;
-use crate::request::operation::Operation;
-use crate::time::Millis;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
 
 /// A deployment as a shard sees it. Points in time are those of its clock.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::request::facts::Place;
-use crate::request::operation::Operation;
 use crate::routes::glob::Glob;
+use crate::vocabulary::facts::Place;
+use crate::vocabulary::operation::Operation;
 
 fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_tokens: u64) -> Facts {
     let entries = metadata.as_object().cloned().unwrap_or_default();

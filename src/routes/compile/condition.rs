@@ -4,12 +4,13 @@ use std::ops::Bound;
 
 use serde_json::{Map, Value};
 
-use super::Compiler;
-use crate::request::operation::Operation;
+use super::compiler::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
 use crate::routes::raw::{Matcher, Scalar, Test as RawTest, When};
 use crate::routes::when::{BUCKETS, Condition, Fact, Test};
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::stable_hash;
 
 /// In which case the values of a fact are compared.
 #[derive(Clone, Copy)]
@@ -33,8 +34,15 @@ impl Case {
 type NamedFact<'a> = &'a dyn Fn(&str) -> Fact;
 
 impl Compiler<'_> {
+    /// Compiles a `when` and takes down what it reads. `chosen` names what it chooses.
+    pub(super) fn condition(&mut self, when: &When, at: At<'_>, chosen: &str) -> Condition {
+        let condition = self.when(when, at, stable_hash(chosen.as_bytes()));
+        condition.gather(&mut self.reads, &mut self.prefixes);
+        condition
+    }
+
     /// Compiles a `when`. `salt` sets its shares apart from those of others.
-    pub(super) fn when(&mut self, when: &When, at: At<'_>, salt: u64) -> Condition {
+    fn when(&mut self, when: &When, at: At<'_>, salt: u64) -> Condition {
         let mut all = Vec::new();
         let plain = [
             ("path", &when.path, Fact::Path, Case::AsWritten),

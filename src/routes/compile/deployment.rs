@@ -1,14 +1,14 @@
 //! Deployments: addresses, credentials, edits.
 
+use super::compiler::Compiler;
 use super::policy::timeouts;
-use super::{Compiler, url};
-use crate::balance::nearest::{is_region, regions};
-use crate::health::limits::Limits;
-use crate::rng::stable_hash;
+use super::url;
+use crate::geography::distance::{is_region, regions};
 use crate::routes::at::At;
-use crate::routes::graph::{AzureApi, Cost, Deployment, Disabled, Params, Secret, Upstream, Via};
+use crate::routes::graph::{AzureApi, Cost, Deployment, Disabled, Limits, Params, Secret, Upstream, Via};
 use crate::routes::issue::nearest;
 use crate::routes::raw::{self, Provider};
+use crate::vocabulary::rng::stable_hash;
 
 /// Where OpenAI itself is.
 const OPENAI: &str = "https://api.openai.com/v1";

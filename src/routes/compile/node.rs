@@ -2,37 +2,20 @@
 
 use std::rc::Rc;
 
-use super::Compiler;
-use crate::attempt::class::ErrorClass;
+use super::compiler::Compiler;
+use super::size::Size;
 use crate::routes::at::At;
 use crate::routes::cases::Cases;
 use crate::routes::graph::{Destination, Node, Strategy, Target};
 use crate::routes::raw;
 use crate::routes::when::Condition;
+use crate::vocabulary::error_class::ErrorClass;
 
 /// Deepest nesting of nodes. They are built by recursion, the explanation of a failed request is found by it, and the stack of a
 /// Worker is small.
 const MAX_DEPTH: usize = 64;
 /// Most ways from a node to deployments. Diamonds multiply, and one request may have to walk them all.
 const MAX_WAYS: usize = 10_000;
-
-/// What hangs below a node.
-#[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of a node, each on its own")]
-pub(super) struct Size {
-    /// Nodes on the longest way down, this one included.
-    depth: usize,
-    /// Ways from here to deployments.
-    ways: usize,
-    /// Whether some deployment that this orders has a region.
-    has_region: bool,
-    /// Whether some deployment that this orders has a price.
-    has_price: bool,
-    /// Whether this or some node below has more than one target for a request.
-    has_choice: bool,
-    /// Whether this or some node that it leads to orders by nearness.
-    has_nearest: bool,
-}
 
 impl<'a> Compiler<'a> {
     /// The node of a name, built when it is first asked for.

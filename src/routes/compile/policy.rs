@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::Compiler;
-use crate::attempt::class::{ErrorClass, Triggers};
-use crate::routes::affinity::AffinityKey;
+use super::compiler::Compiler;
+use crate::routes::affinity_key::AffinityKey;
 use crate::routes::at::At;
 use crate::routes::graph::{
     Commit, Destination, Hedge, HedgeAfter, Policy, Requirements, Retry, Sticky, Timeouts, WhenAllEjected,
 };
 use crate::routes::issue::{nearest, quoted};
 use crate::routes::raw;
+use crate::vocabulary::error_class::{ErrorClass, Triggers};
 
 /// The part of a node's requests that may be hedged by default: it bounds what hedges add to a pool that is slow everywhere.
 const HEDGED_SHARE: f64 = 0.05;

@@ -1,6 +1,6 @@
 //! `settings`: everything with its default filled in.
 
-use super::Compiler;
+use super::compiler::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
 use crate::routes::graph::{Expose, HealthSharing, Settings};

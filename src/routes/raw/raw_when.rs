@@ -1,0 +1,129 @@
+//! Conditions as they are written.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::by_type::{ByType, decode_by_type};
+use crate::routes::decode::{Misfit, decode};
+
+raw! {
+
+/// Conditions on a request; all that are given must hold. Values are matched with `*` as a wildcard.
+pub struct When {
+    /// The path of the request, without the query.
+    pub path: Option<Matcher>,
+    /// What the client wrote as `model`.
+    pub model: Option<Matcher>,
+    /// The HTTP method.
+    pub method: Option<Matcher>,
+    /// What is to be done: `chat/completions`, `embeddings`, …
+    pub operation: Option<Matcher>,
+    /// Request headers, by name.
+    #[serde(default)]
+    pub header: BTreeMap<String, Matcher>,
+    /// Query parameters, by name.
+    #[serde(default)]
+    pub query: BTreeMap<String, Matcher>,
+    /// Entries of `cf-aig-metadata` or `x-switchyard-metadata`, by name.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, Matcher>,
+    /// The name of the client.
+    pub client: Option<Matcher>,
+    /// Two letters: `EU`, `NA`, …
+    pub continent: Option<Matcher>,
+    /// ISO 3166-1 alpha-2: `DE`, `US`, …
+    pub country: Option<Matcher>,
+    /// IATA code of the Cloudflare data centre: `FRA`, `IAD`, …
+    pub colo: Option<Matcher>,
+    /// Fields of a JSON body, by dotted path: `stream`, `metadata.tier`.
+    #[serde(default)]
+    pub body: BTreeMap<String, Matcher>,
+    /// Estimated tokens of the input.
+    pub input_tokens: Option<Matcher>,
+    /// Share of the requests for which this holds.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 100.0)))]
+    pub percent: Option<f64>,
+    /// What keeps `percent` the same from request to request: `client`, `user`, `prompt_cache_key`, `header:NAME` or
+    /// `metadata:KEY`. Without it each request is drawn anew.
+    pub by: Option<String>,
+    /// All of these hold.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    pub all: Option<Vec<When>>,
+    /// One of these holds at least.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    pub any: Option<Vec<When>>,
+    /// This does not hold.
+    pub not: Option<Box<When>>,
+}
+
+/// A test of a value; all keys that are given must hold. Only `not` and `exists: false` hold for a value that is missing.
+pub struct Test {
+    /// Is one of these.
+    #[serde(rename = "in")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    pub is_in: Option<Vec<Scalar>>,
+    /// Does not match this.
+    pub not: Option<Box<Matcher>>,
+    /// Begins with this text.
+    pub prefix: Option<String>,
+    /// Is there, or is not.
+    pub exists: Option<bool>,
+    /// Is a number greater than this.
+    pub gt: Option<f64>,
+    /// Is a number not less than this.
+    pub gte: Option<f64>,
+    /// Is a number less than this.
+    pub lt: Option<f64>,
+    /// Is a number not greater than this.
+    pub lte: Option<f64>,
+}
+
+}
+
+/// What a value is compared with.
+#[derive(Debug)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+pub enum Matcher {
+    /// A text with `*` as a wildcard, a number, `true` or `false`.
+    Scalar(Scalar),
+    /// One of these.
+    List(#[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))] Vec<Scalar>),
+    /// A test.
+    Test(Test),
+}
+
+impl ByType for Matcher {
+    fn from_json(json: Value) -> Result<Self, Misfit> {
+        match json {
+            Value::Array(_) => decode(json).map(Self::List),
+            Value::Object(_) => decode(json).map(Self::Test),
+            _ => Scalar::from_json(json).map(Self::Scalar),
+        }
+    }
+}
+
+/// A plain value.
+#[derive(Debug)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+pub enum Scalar {
+    /// A text with `*` as a wildcard.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// `true` or `false`.
+    Bool(bool),
+}
+
+impl ByType for Scalar {
+    fn from_json(json: Value) -> Result<Self, Misfit> {
+        match json {
+            Value::String(text) => Ok(Self::Text(text)),
+            Value::Bool(boolean) => Ok(Self::Bool(boolean)),
+            number => decode(number).map(Self::Number),
+        }
+    }
+}
+
+decode_by_type!(Matcher, Scalar);

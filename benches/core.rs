@@ -8,7 +8,7 @@ use std::rc::Rc;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use serde_json::json;
-use switchyard::attempt::classify::{Answer, classify};
+use switchyard::attempt::classify::{UnclassifiedResponse, classify};
 use switchyard::attempt::success::{Success, fault_behind_success};
 use switchyard::request::excerpt::Excerpt;
 use switchyard::request::json_body::{Edit, Peek, edit};
@@ -147,7 +147,9 @@ fn classify_an_error(bencher: Bencher) {
         ("retry-after-ms", "1200"),
         ("x-request-id", "req_1"),
     ]);
-    bencher.bench(|| classify(&Answer { status: 429, headers: &headers, body: black_box(&body), now: 1 }));
+    bencher.bench(|| {
+        classify(&UnclassifiedResponse { status: 429, headers: &headers, body: black_box(&body), now: 1 })
+    });
 }
 
 #[divan::bench]

@@ -65,7 +65,7 @@ fn stream_and_the_output_limit_are_read() {
         (r#"{"max_tokens":9,"max_completion_tokens":5}"#, false, Some(9)),
     ] {
         let peek = peek(body);
-        assert_eq!((peek.stream, peek.max_output_tokens), (stream, limit), "{body}");
+        assert_eq!((peek.is_streamed, peek.max_output_tokens), (stream, limit), "{body}");
     }
 }
 

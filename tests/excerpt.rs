@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use switchyard::request::excerpt::Excerpt;
 use switchyard::request::json_body::{Edit, Peek, edit};
 use switchyard::routes::graph::Params;
-use switchyard::scan::top_level::{self, Span};
+use switchyard::scan::top_level::{self, MemberSpan};
 
 fn excerpt(body: &[u8], window: usize) -> Option<Excerpt> {
     let shown = Cell::new(0);
@@ -33,8 +33,10 @@ fn agree(body: &[u8], window: usize) -> bool {
     let original = |span: &std::ops::Range<usize>| excerpt.original(span.start)..excerpt.original(span.end);
     let members = top_level::members(excerpt.text()).filter(|_| std::str::from_utf8(excerpt.text()).is_ok());
     let moved = members.map(|object| {
-        let spans = object.members.iter().map(|Span { key, value }| (key.clone(), value.clone()));
-        spans.map(|(key, value)| Span { key: original(&key), value: original(&value) }).collect::<Vec<_>>()
+        let spans = object.members.iter().map(|MemberSpan { key, value }| (key.clone(), value.clone()));
+        spans
+            .map(|(key, value)| MemberSpan { key: original(&key), value: original(&value) })
+            .collect::<Vec<_>>()
     });
     assert_eq!(moved, whole.as_ref().map(|object| object.members.clone()), "{shown}");
     whole.is_some()

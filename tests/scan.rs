@@ -5,10 +5,10 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use switchyard::request::json_body::{BodyError, Peek};
-use switchyard::scan::top_level::{self, MAX_FIELDS, Span};
+use switchyard::scan::top_level::{self, MAX_FIELDS, MemberSpan};
 
 /// The members of `body` if it is one object, by serde_json.
-fn parsed(body: &str) -> Option<Vec<Span>> {
+fn parsed(body: &str) -> Option<Vec<MemberSpan>> {
     let (found, ended) = top_level::parse(body);
     ended.is_ok().then_some(found)
 }

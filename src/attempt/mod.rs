@@ -1,6 +1,6 @@
 //! One request: the machine that walks the graph, and the vocabulary of failure that drives it.
 
-pub mod allowance;
+pub mod attempt_budgets;
 pub mod backoff;
 pub mod classify;
 pub mod context;

@@ -43,7 +43,7 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     let answers_in_json = answers_in_json(success.operation, success.content_type);
     let body = if answers_in_json { without_mark(success.body).trim_ascii_start() } else { success.body };
     // To have deleted something may need no words.
-    let may_be_empty = success.operation.is_of_stored() && success.status == 204;
+    let may_be_empty = success.operation.is_on_stored_objects() && success.status == 204;
     if may_be_empty {
         return None;
     }
@@ -64,11 +64,11 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     }
     let envelope: Envelope = match parse(body) {
         Ok(envelope) => envelope,
-        Err(NoJson::EndedEarly) => return fault(ErrorClass::Truncated, "ended_early"),
-        Err(NoJson::Invalid) => return fault(ErrorClass::Unavailable, "not_json"),
+        Err(InvalidJson::EndedEarly) => return fault(ErrorClass::Truncated, "ended_early"),
+        Err(InvalidJson::Malformed) => return fault(ErrorClass::Unavailable, "not_json"),
     };
     // What is stored may have failed, a response or a batch, and is what was asked for.
-    let is_record = success.operation.is_of_stored() && envelope.members.contains(&Member::Object);
+    let is_record = success.operation.is_on_stored_objects() && envelope.members.contains(&Member::Object);
     let is_fault = !is_record && (envelope.has_failed || !envelope.has_result);
     if let Some(error) = envelope.error.filter(|_| is_fault) {
         return Some(Failure { status: Some(success.status), ..classify_event_error(&error) });
@@ -197,19 +197,19 @@ struct Envelope {
 }
 
 /// Why a body is no JSON object.
-enum NoJson {
+enum InvalidJson {
     EndedEarly,
-    Invalid,
+    Malformed,
 }
 
-fn parse(body: &[u8]) -> Result<Envelope, NoJson> {
+fn parse(body: &[u8]) -> Result<Envelope, InvalidJson> {
     // The values that are passed over are not looked at as text, so this has to be done before.
     let text = str::from_utf8(body).map_err(|error| match error.error_len() {
-        Some(_) => NoJson::Invalid,
-        None => NoJson::EndedEarly,
+        Some(_) => InvalidJson::Malformed,
+        None => InvalidJson::EndedEarly,
     })?;
     serde_json::from_str(text)
-        .map_err(|error| if error.is_eof() { NoJson::EndedEarly } else { NoJson::Invalid })
+        .map_err(|error| if error.is_eof() { InvalidJson::EndedEarly } else { InvalidJson::Malformed })
 }
 
 impl<'de> Deserialize<'de> for Envelope {

@@ -11,45 +11,41 @@
 //! deadlines of every frame on the stack bind; the walk ends, since nodes form a finite tree of paths, each gone once.
 
 mod explanation;
-mod guides;
 mod obstacle;
 mod position;
+mod selectors;
 
 use std::rc::Rc;
 
-use super::context::Surroundings;
+use super::context::Context;
 use super::failure::Failure;
 use crate::health::Health;
 use crate::routes::graph::{Deployment, Destination};
 use crate::vocabulary::time::Millis;
 pub use explanation::obstacles;
-use guides::{Choice, LastResort, Outlook};
 pub use obstacle::Obstacle;
 use position::Frame;
 pub use position::Walk;
+use selectors::{LastResort, LiveSelector, PreviewSelector};
 
 impl Walk {
     /// The next deployment to try; `failed` is what the last one ended with, `None` at the start. `None` when nothing is left.
-    pub fn advance(
-        &mut self,
-        failed: Option<&Failure>,
-        around: &mut Surroundings<'_>,
-    ) -> Option<Rc<Deployment>> {
-        let now = around.now;
-        let mut choice = Choice::new(around);
-        let found = self.seek(failed, now, &mut choice);
-        let Choice { around, wanted, refused, has_passed_over, last_resort } = choice;
-        self.has_passed_over |= has_passed_over;
-        for id in wanted {
-            around.health.want(id, false, now);
+    pub fn advance(&mut self, failed: Option<&Failure>, context: &mut Context<'_>) -> Option<Rc<Deployment>> {
+        let now = context.now;
+        let mut selector = LiveSelector::new(context);
+        let found = self.seek(failed, now, &mut selector);
+        let LiveSelector { context, probe_candidates, refused, has_skipped_ejected, last_resort } = selector;
+        self.has_skipped_ejected |= has_skipped_ejected;
+        for id in probe_candidates {
+            context.health.request_probe(id, false, now);
         }
         found.or_else(|| {
             // The next request may find a way.
             for id in refused {
-                around.health.want(id, true, now);
+                context.health.request_probe(id, true, now);
             }
-            let LastResort { frames, deployment, .. } = last_resort.filter(|_| !self.is_last)?;
-            self.is_last = true;
+            let LastResort { frames, deployment, .. } = last_resort.filter(|_| !self.has_used_last_resort)?;
+            self.has_used_last_resort = true;
             self.frames = frames;
             Some(deployment)
         })
@@ -60,13 +56,13 @@ impl Walk {
     pub fn hedge(
         &self,
         deployment: &Deployment,
-        around: &mut Surroundings<'_>,
+        context: &mut Context<'_>,
     ) -> Option<(Self, Rc<Deployment>)> {
         let (depth, hedging, _) = self.hedging()?;
         let mut ahead = self.clone();
         ahead.forbid(deployment);
-        let now = around.now;
-        let found = ahead.seek(None, now, &mut Choice::new(around))?;
+        let now = context.now;
+        let found = ahead.seek(None, now, &mut LiveSelector::new(context))?;
         let still_there = ahead.frames.get(depth).and_then(|frame| frame.node.as_ref());
         still_there.is_some_and(|node| Rc::ptr_eq(node, hedging)).then_some((ahead, found))
     }
@@ -87,9 +83,9 @@ impl Walk {
         ahead.forbid(deployment);
         // How many of the frames that stand now enclose the way there as well: as many as are never left on it. A node that is
         // entered on the way begins its own time then.
-        let mut outlook = Outlook { health, now, enclosing: self.frames.len() };
-        ahead.seek(Some(failed), now, &mut outlook)?;
-        ahead.frames.iter().take(outlook.enclosing).map(|frame| frame.deadline).min()
+        let mut selector = PreviewSelector { health, now, enclosing: self.frames.len() };
+        ahead.seek(Some(failed), now, &mut selector)?;
+        ahead.frames.iter().take(selector.enclosing).map(|frame| frame.deadline).min()
     }
 
     /// Whether the way from `deployment` after such a failure is a short one: to another deployment of the same node. That is seen
@@ -101,11 +97,11 @@ impl Walk {
         health: &Health,
         now: Millis,
     ) -> bool {
-        let Some(Frame { node: Some(node), ahead, order, edge_taken, .. }) = self.frames.last() else {
+        let Some(Frame { node: Some(node), ahead, order, has_taken_edge, .. }) = self.frames.last() else {
             return false;
         };
-        let has_edge = !edge_taken && node.on.iter().any(|(on, _)| *on == failed.class);
-        if failed.unknown_object || has_edge || !ahead.is_empty() {
+        let has_edge = !has_taken_edge && node.on.iter().any(|(on, _)| *on == failed.class);
+        if failed.is_unknown_object || has_edge || !ahead.is_empty() {
             return false;
         }
         let next = order.as_slice().iter().map_while(|index| match &node.targets.get(*index)?.to {

@@ -71,13 +71,13 @@ pub fn order(
     usable: &dyn Fn(&Target) -> bool,
     inputs: &mut OrderInputs<'_>,
 ) -> Vec<usize> {
-    let standing = Standing { health: inputs.health, facts, usable, now: inputs.now };
-    let meant = match &node.strategy {
+    let view = CandidateView { health: inputs.health, facts, usable, now: inputs.now };
+    let eligible = match &node.strategy {
         Strategy::Match(cases) => cases.first(facts).map_or(0..0, |case| case..case + 1),
         _ => 0..node.targets.len(),
     };
-    let meant = node.targets.iter().enumerate().take(meant.end).skip(meant.start);
-    let mut order: Vec<Candidate> = meant.filter(|(_, target)| standing.takes_traffic(target)).collect();
+    let eligible = node.targets.iter().enumerate().take(eligible.end).skip(eligible.start);
+    let mut order: Vec<Candidate> = eligible.filter(|(_, target)| view.takes_traffic(target)).collect();
     let mut chance = Chance::of(sticky, facts, inputs.now, inputs.rng);
     let is_sticky = chance.is_sticky();
     match &node.strategy {
@@ -100,47 +100,44 @@ pub fn order(
         Strategy::Random => shuffle(&mut order, chance.rng()),
         Strategy::Latency => {
             shuffle(&mut order, chance.rng());
-            let unknown = standing.shortest_latency(&order);
-            ascending(&mut order, &mut |target| {
-                standing.least(target, &|leaf| Some(standing.wait(leaf, unknown)))
-            });
+            let unknown = view.shortest_latency(&order);
+            ascending(&mut order, &mut |target| view.least(target, &|leaf| Some(view.wait(leaf, unknown))));
             better_of_two(&mut order, chance.rng());
         }
         Strategy::LeastBusy => {
             draw(&mut order, &mut chance);
-            let in_flight =
-                |leaf: &Deployment| Some(f64::from(standing.health.in_flight(leaf.id, standing.now)));
-            ascending(&mut order, &mut |target| standing.least(target, &in_flight));
+            let in_flight = |leaf: &Deployment| Some(f64::from(view.health.in_flight(leaf.id, view.now)));
+            ascending(&mut order, &mut |target| view.least(target, &in_flight));
         }
         Strategy::Match(_) => {}
         Strategy::Cost => {
-            ascending(&mut order, &mut |target| standing.least(target, &|leaf| price(leaf, facts)));
+            ascending(&mut order, &mut |target| view.least(target, &|leaf| price(leaf, facts)));
         }
         Strategy::Nearest => {
             let distance = |leaf: &Deployment| distance_km(&facts.place, leaf.region.as_deref()?);
-            ascending(&mut order, &mut |target| standing.least(target, &distance));
+            ascending(&mut order, &mut |target| view.least(target, &distance));
         }
     }
-    step_back(&mut order, &standing, &mut chance);
+    step_back(&mut order, &view, &mut chance);
     let is_drawn = !matches!(
         node.strategy,
         Strategy::Priority | Strategy::Cost | Strategy::Nearest | Strategy::Match(_)
     );
     if is_drawn && !is_sticky {
-        put_leased_ahead(&mut order, &standing);
+        move_leased_first(&mut order, &view);
     }
     order.into_iter().map(|(index, _)| index).collect()
 }
 
 /// What is known of targets at the time of a request.
-struct Standing<'a> {
+struct CandidateView<'a> {
     health: &'a Health,
     facts: &'a Facts,
     usable: &'a dyn Fn(&Target) -> bool,
     now: Millis,
 }
 
-impl Standing<'_> {
+impl CandidateView<'_> {
     fn takes_traffic(&self, target: &Target) -> bool {
         target.weight > 0.0 && (self.usable)(target)
     }
@@ -223,13 +220,13 @@ impl Standing<'_> {
 /// Puts those behind that should get less than their usual traffic, each with the chance that it should not get this request. In
 /// fallback they are still there. The draws of what belongs together are the same while the share is, so that a favourite that
 /// recovers gets some of its keys back and then more of them, and not each of them now and then.
-fn step_back(candidates: &mut Vec<Candidate<'_>>, standing: &Standing<'_>, chance: &mut Chance<'_>) {
+fn step_back(candidates: &mut Vec<Candidate<'_>>, view: &CandidateView<'_>, chance: &mut Chance<'_>) {
     if candidates.len() < 2 {
         return;
     }
     let mut behind = Vec::new();
     candidates.retain(|candidate| {
-        let share = standing.share(candidate.1);
+        let share = view.share(candidate.1);
         let stays = share >= 1.0 || chance.unit(candidate.1, STEP_BACK) < share;
         if !stays {
             behind.push(*candidate);
@@ -240,9 +237,9 @@ fn step_back(candidates: &mut Vec<Candidate<'_>>, standing: &Standing<'_>, chanc
 }
 
 /// Puts a deployment first that this isolate alone may probe, and not for long: everybody waits for that.
-fn put_leased_ahead(candidates: &mut [Candidate<'_>], standing: &Standing<'_>) {
+fn move_leased_first(candidates: &mut [Candidate<'_>], view: &CandidateView<'_>) {
     let is_leased = |(_, target): &Candidate<'_>| match &target.to {
-        Destination::Deployment(deployment) => standing.health.is_leased(deployment.id, standing.now),
+        Destination::Deployment(deployment) => view.health.is_leased(deployment.id, view.now),
         Destination::Node(_) => false,
     };
     if let Some(at) = candidates.iter().position(is_leased)

@@ -11,7 +11,7 @@ use super::isolate::{self, Routes, Trouble};
 use super::object::Order;
 use super::{clock, js, share};
 use crate::health::Snapshot;
-use crate::request::admin_path::{Path, Switch, parse};
+use crate::request::admin_path::{AdminPath, Switch, parse};
 use crate::request::credentials;
 use crate::routes::graph::Deployment;
 use crate::routes::{Issue, nearest};
@@ -37,9 +37,9 @@ pub async fn answer(arrival: &Arrival, routes: &Routes) -> Option<Result<String,
         return Some(Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow }));
     }
     Some(match path {
-        Path::Routes => Ok(documents(routes)),
-        Path::Health => Ok(health(arrival, routes).await),
-        Path::Switch(switch, name) => turn(switch, name, arrival, routes).await,
+        AdminPath::Routes => Ok(documents(routes)),
+        AdminPath::Health => Ok(health(arrival, routes).await),
+        AdminPath::Switch(switch, name) => turn(switch, name, arrival, routes).await,
     })
 }
 

@@ -60,10 +60,10 @@ impl Arrival {
 
     /// Where it comes from, as the platform says (`request.cf`), and the client itself (`hint`).
     pub fn place(&self, hint: Option<String>) -> Place {
-        let behind_worker = self.header("cf-worker").is_some();
+        let is_behind_worker = self.header("cf-worker").is_some();
         let cf = js_sys::Reflect::get(&self.exchange.request(), &"cf".into()).unwrap_or(JsValue::UNDEFINED);
         if !cf.is_object() {
-            return Place { hint, behind_worker, ..Place::default() };
+            return Place { hint, is_behind_worker, ..Place::default() };
         }
         let number = |name| js::string_at(&cf, name)?.parse::<f64>().ok();
         Place {
@@ -72,7 +72,7 @@ impl Arrival {
             colo: js::string_at(&cf, "colo"),
             coordinates: number("latitude").zip(number("longitude")),
             hint,
-            behind_worker,
+            is_behind_worker,
         }
     }
 }

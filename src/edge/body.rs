@@ -178,8 +178,8 @@ impl Body {
     /// Whether the client asked for a streamed answer.
     pub fn stream(&self) -> bool {
         match &self.content {
-            Content::Json(peek) => peek.stream,
-            Content::Form(form) => form.stream,
+            Content::Json(peek) => peek.is_streamed,
+            Content::Form(form) => form.is_streamed,
             Content::Nothing => false,
         }
     }

@@ -12,13 +12,13 @@ use super::isolate::Routes;
 use super::learn::Answering;
 use super::task::{self, Told, Wait};
 use super::{flow, host, js, learn, minted};
-use crate::attempt::classify::{self, Answer};
+use crate::attempt::classify::{self, UnclassifiedResponse};
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
-use crate::attempt::phase::{Limits, Phase};
+use crate::attempt::phase::{Phase, PhaseLimits};
 use crate::attempt::success::{self, Success};
 use crate::routes::graph::{Commit, Deployment};
-use crate::stream::hold::{Hold, Verdict};
+use crate::stream::hold::{Hold, HoldVerdict};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
 use crate::upstream::{self, forwarding};
@@ -104,7 +104,7 @@ pub struct Underway {
     /// What its events mean.
     pub protocol: Protocol,
     /// How long it may take.
-    pub limits: Limits,
+    pub limits: PhaseLimits,
     /// Ends it.
     pub abort: Abort,
 }
@@ -221,19 +221,20 @@ async fn refusal(inbound: &Inbound, rest: Option<ReadableStream>, status: u16, h
         Some(body) => error_body(&body).await,
         None => Vec::new(),
     };
-    let failure = classify::classify(&Answer { status, headers, body: &body, now: clock::now() });
+    let failure =
+        classify::classify(&UnclassifiedResponse { status, headers, body: &body, now: clock::now() });
     // A redirect is not for the client: where it leads is nobody's business outside.
     let response = (status >= 400).then(|| ErrorResponse { status, headers: returned(headers), body });
     // Below an id that an account does not know there is nothing, in whatever words it says so; and what it does not do at all,
     // another one may.
     let is_elsewhere =
         inbound.stored.as_ref().is_some_and(|stored| status == 405 || (status == 404 && stored.id.is_some()));
-    Failure { response, unknown_object: failure.unknown_object || is_elsewhere, ..failure }
+    Failure { response, is_unknown_object: failure.is_unknown_object || is_elsewhere, ..failure }
 }
 
 /// The headers that may reach the client.
 fn returned(all: &Headers) -> Headers {
-    Headers::of(all.iter().filter(|(name, _)| forwarding::returned(name)))
+    Headers::of(all.iter().filter(|(name, _)| forwarding::is_returned(name)))
 }
 
 /// As much of an error body as arrives in time and is worth keeping.
@@ -275,14 +276,14 @@ async fn hold(
             None => start.end(),
         };
         match (verdict, piece) {
-            (Verdict::Fail(failure), _) => return Err(failure),
-            (Verdict::Commit, Some(_)) => break,
+            (HoldVerdict::Fail(failure), _) => return Err(failure),
+            (HoldVerdict::Commit, Some(_)) => break,
             (_, None) => {
                 call.abort.forget();
                 return Ok(Content::Held(start.take()));
             }
-            (Verdict::Wait, Some(_)) if until == Commit::Complete => phase = Phase::Rest,
-            (Verdict::Wait, Some(_)) => {}
+            (HoldVerdict::Wait, Some(_)) if until == Commit::Complete => phase = Phase::Rest,
+            (HoldVerdict::Wait, Some(_)) => {}
         }
     }
     let held = start.take();
@@ -352,7 +353,7 @@ impl Answered<'_> {
 }
 
 /// The output of `wait`, or the failure of the limit that ran out first.
-async fn in_time<T>(limits: Limits, phase: Phase, wait: impl Future<Output = T>) -> Result<T, Failure> {
+async fn in_time<T>(limits: PhaseLimits, phase: Phase, wait: impl Future<Output = T>) -> Result<T, Failure> {
     let limit = limits.of(phase, clock::now());
     clock::until(limit.at, wait).await.ok_or_else(|| Failure::silent(ErrorClass::Timeout, limit.reason))
 }

@@ -17,12 +17,12 @@ use super::learn::{self, Answering};
 use super::respond::{self, Sent};
 use super::{clock, flow, js, share};
 use crate::attempt::failure::Failure;
-use crate::attempt::machine::{Action, Event, Machine, Reply};
+use crate::attempt::machine::{Action, Machine, MachineEvent, Reply};
 use crate::attempt::trail::Trail;
 use crate::attempt::{output_tokens, walk};
 use crate::health::{self, Ticket};
 use crate::reply::exhausted;
-use crate::reply::response_headers::{self, Served};
+use crate::reply::response_headers::{self, ServedRequest};
 use crate::routes::graph::{Commit, Node};
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::vocabulary::client_error::ClientError;
@@ -48,7 +48,7 @@ pub async fn run(
     // An answer that is held until it is complete may take long: its client gets comments meanwhile.
     let holding = Rc::new(Cell::new(false));
     let keepalive_ms = settings.keepalive_ms;
-    let mut served = Served {
+    let mut served = ServedRequest {
         request_id: &inbound.request_id,
         routes: &routes.graph.version,
         node: Some(&node.name),
@@ -57,7 +57,7 @@ pub async fn run(
     let mut driving =
         Box::pin(drive(Rc::clone(&inbound), Rc::clone(&node), Rc::clone(&routes), Rc::clone(&holding)));
     let outcome = loop {
-        if !inbound.facts.stream {
+        if !inbound.facts.is_streamed {
             break driving.await;
         }
         match select(driving, Box::pin(clock::sleep(keepalive_ms))).await {
@@ -99,18 +99,18 @@ impl Driving {
         let mut rng = SplitMix64::new(isolate::entropy());
         let (graph, facts) = (Rc::clone(&routes.graph), Rc::clone(&inbound.facts));
         let (machine, action) =
-            learn::step(&routes, &mut rng, |around| Machine::start(graph, facts, node, around));
+            learn::step(&routes, &mut rng, |context| Machine::start(graph, facts, node, context));
         (Self { machine, routes, rng }, action)
     }
 
-    fn on(&mut self, event: Event) -> Action {
-        learn::step(&self.routes, &mut self.rng, |around| self.machine.on(event, around))
+    fn on(&mut self, event: MachineEvent) -> Action {
+        learn::step(&self.routes, &mut self.rng, |context| self.machine.on(event, context))
     }
 }
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        self.on(Event::ClientGone);
+        self.on(MachineEvent::ClientLeft);
     }
 }
 
@@ -134,7 +134,7 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
             Action::Wait => None,
             Action::Sleep { ms } => {
                 clock::sleep(ms).await;
-                Some(Event::Woke)
+                Some(MachineEvent::SleepElapsed)
             }
             Action::Reply(reply) => break reply,
             Action::Stop => break Reply::Exhausted,
@@ -145,13 +145,13 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
                 First::Answer(number, answer) => {
                     let status = answer.status;
                     committed = Some(answer);
-                    Event::Answered { number, status }
+                    MachineEvent::Committed { number, status }
                 }
                 First::Failure(number, failure) => {
                     warn(&inbound, &driving.machine, number, &failure);
-                    Event::Failed { number, failure }
+                    MachineEvent::Failed { number, failure }
                 }
-                First::Late => Event::Late,
+                First::Late => MachineEvent::HedgeDelayElapsed,
             },
         };
         action = driving.on(event);
@@ -161,7 +161,7 @@ async fn drive(inbound: Rc<Inbound>, node: Rc<Node>, routes: Rc<Routes>, holding
     let answer = match (reply, committed) {
         (Reply::Pass, Some(committed)) => {
             let ticket = driving.machine.take_ticket();
-            let first_token_ms = trail.served_after_ms().filter(|_| inbound.facts.stream);
+            let first_token_ms = trail.served_after_ms().filter(|_| inbound.facts.is_streamed);
             Ok(watched(committed, ticket, &routes, first_token_ms))
         }
         (Reply::NoneEligible, _) => Err(none_eligible(&inbound, &node, &routes)),
@@ -192,7 +192,7 @@ fn watched(
     match &mut committed.body {
         Content::Flowing(flow) => flow.answering = Some(answering),
         Content::Whole { bytes, .. } | Content::Held(bytes) => {
-            answering.end(health::Outcome::Alive, output_tokens::output_tokens(bytes));
+            answering.end(health::Outcome::Served, output_tokens::output_tokens(bytes));
         }
     }
     committed

@@ -21,7 +21,7 @@ use web_sys::{
 use super::call::{Abort, Flow, Underway};
 use super::task::{Settled, Wait};
 use super::{clock, js, share};
-use crate::attempt::phase::{Limit, Phase};
+use crate::attempt::phase::{Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::Ending;
@@ -72,7 +72,7 @@ impl Ended {
     fn outcome(self) -> Outcome {
         let failed = |class| Outcome::Failed { class, hint_ms: None };
         match self {
-            Self::Well => Outcome::Alive,
+            Self::Well => Outcome::Served,
             Self::ClientGone | Self::Broken("internal") => Outcome::Abandoned,
             Self::Failed(class, hint_ms) => Outcome::Failed { class, hint_ms },
             Self::Broken("idle" | "total") => failed(ErrorClass::Timeout),
@@ -182,7 +182,13 @@ struct Ends {
 }
 
 /// Ends a stream whose time is up.
-async fn cut(pipe: Piping, ends: Ends, client: &WritableStream, protocol: Protocol, limit: Limit) -> Ended {
+async fn cut(
+    pipe: Piping,
+    ends: Ends,
+    client: &WritableStream,
+    protocol: Protocol,
+    limit: PhaseLimit,
+) -> Ended {
     drop(ends.upstream);
     ends.pipe.abort();
     match clock::until(clock::now().saturating_add(CUT_MS), pipe).await {
@@ -198,7 +204,7 @@ async fn unobserved(
     ends: Ends,
     client: &WritableStream,
     protocol: Protocol,
-    limit: Limit,
+    limit: PhaseLimit,
 ) -> Ended {
     match clock::until(limit.at, &mut pipe).await {
         Some(Ok(_)) => finish(client, protocol, None).await,

@@ -7,14 +7,14 @@ use super::body::{Body, Reading};
 use super::host::Exchange;
 use super::isolate::{self, Routes};
 use super::minted;
-use crate::entry::object_affinity::ids_named_in;
+use crate::entry::object_affinity::ids_in_request;
 use crate::entry::{entry_node, stored_objects};
 use crate::map;
 use crate::request::query;
-use crate::request::stored_object::Stored;
+use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{Client, Node};
 use crate::scan::needle::Needle;
-use crate::upstream::{Call, forwarding};
+use crate::upstream::{UpstreamCall, forwarding};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::{self, Facts, Place};
 use crate::vocabulary::operation::Operation;
@@ -29,7 +29,7 @@ pub struct Inbound {
     /// What routing may depend on.
     pub facts: Rc<Facts>,
     /// What it is about of what an account keeps, if anything.
-    pub stored: Option<Stored>,
+    pub stored: Option<StoredObject>,
     /// What is to be sent.
     pub body: Body,
     /// The request as the host has it.
@@ -50,10 +50,10 @@ pub struct Inbound {
 
 impl Inbound {
     /// What an upstream's dialect needs to know of attempt `number`.
-    pub fn call(&self, number: u32) -> Call<'_> {
-        Call {
+    pub fn call(&self, number: u32) -> UpstreamCall<'_> {
+        UpstreamCall {
             operation: self.facts.operation,
-            stored: self.stored.as_ref(),
+            stored_object: self.stored.as_ref(),
             query: &self.query,
             node: &self.node,
             client: &self.facts.client,
@@ -73,7 +73,7 @@ pub enum Asked {
         model: Option<String>,
     },
     /// To do something with what an account keeps.
-    Stored(Stored),
+    StoredObject(StoredObject),
 }
 
 /// Reads the body, gathers the facts and chooses the entry node.
@@ -91,7 +91,7 @@ pub async fn receive(
     let length = arrival.header("content-length").and_then(|length| length.parse().ok());
     let (operation, model_in_path, stored) = match asked {
         Asked::Operation { operation, model } => (operation, model, None),
-        Asked::Stored(stored) => (stored.operation, None, Some(stored)),
+        Asked::StoredObject(stored) => (stored.operation, None, Some(stored)),
     };
     let is_json = content_type.contains("json");
     let body = match &stored {
@@ -117,12 +117,12 @@ pub async fn receive(
     let told = if stored.is_some() && is_json { body.known_bytes() } else { &[] };
     let runs = STREAM.values_in(told).any(|value| value.starts_with(b"true"));
     let previous_response_id = json.and_then(|peek| peek.previous_response_id.clone());
-    let minted_by = stored
+    let owner = stored
         .as_ref()
         .and_then(|stored| stored.id.as_deref())
         .into_iter()
         .chain(previous_response_id.as_deref())
-        .chain(ids_named_in(told))
+        .chain(ids_in_request(told))
         .find_map(|id| minted::by(id, graph));
     let mut facts = Facts {
         method: arrival.method.clone(),
@@ -143,10 +143,10 @@ pub async fn receive(
         body: body.fields(&arrival.exchange, &graph.reads.body),
         input_tokens: if stored.is_some() { 0 } else { (body.length() / 4) as u64 },
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
-        stream: body.stream() || plays_again || runs,
-        replayable: body.replayable(),
+        is_streamed: body.stream() || plays_again || runs,
+        is_replayable: body.replayable(),
         has_side_effects: stored.is_some() || json.is_some_and(|peek| peek.has_side_effects(operation)),
-        minted_by,
+        owner,
         previous_response_id,
         patience_ms: facts::patience_ms(
             [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
@@ -156,7 +156,7 @@ pub async fn receive(
     };
     let node = match &stored {
         None => entry_node::choose(graph, &facts, client)?,
-        Some(stored) => stored_objects::entry(graph, &facts, client, stored)?,
+        Some(stored) => stored_objects::entry_node(graph, &facts, client, stored)?,
     };
     if node.reads_place && !graph.reads.place {
         facts.place = arrival.place(hint);

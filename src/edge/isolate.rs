@@ -14,7 +14,7 @@ use super::host::Exchange;
 use super::js::{Env, KvNamespace};
 use super::task::Wait;
 use super::{clock, js};
-use crate::attempt::allowance::Allowances;
+use crate::attempt::attempt_budgets::AttemptBudgets;
 use crate::balance::cursors::Cursors;
 use crate::health::Health;
 use crate::routes::graph::Graph;
@@ -53,7 +53,7 @@ pub struct Routes {
     /// What is known of its deployments.
     pub health: RefCell<Health>,
     /// Further attempts that its nodes' requests may make.
-    pub allowances: RefCell<Allowances>,
+    pub budgets: RefCell<AttemptBudgets>,
     /// Where the document came from.
     pub source: Source,
     /// What is not as it should be, and does not keep it from serving.
@@ -213,7 +213,7 @@ fn adopt(document: &str, source: Source, env: &Env) -> Option<Rc<Routes>> {
                 graph,
                 cursors,
                 health: RefCell::new(health),
-                allowances: RefCell::default(),
+                budgets: RefCell::default(),
                 source,
                 warnings: compiled.warnings,
                 hash,

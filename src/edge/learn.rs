@@ -4,32 +4,32 @@ use std::rc::Rc;
 
 use super::isolate::{self, Routes};
 use super::{clock, js};
-use crate::attempt::context::Surroundings;
+use crate::attempt::context::Context;
 use crate::health::headroom::Headroom;
-use crate::health::{Change, Outcome, Sample, Ticket};
+use crate::health::{GateChange, Outcome, Sample, Ticket};
 use crate::routes::graph::Deployment;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Millis;
 
 /// Runs one step of the core with what surrounds it, and logs the gates that moved.
-pub fn step<T>(routes: &Routes, rng: &mut dyn Rng, step: impl FnOnce(&mut Surroundings<'_>) -> T) -> T {
-    let mut news = Vec::new();
-    let result = step(&mut Surroundings {
+pub fn step<T>(routes: &Routes, rng: &mut dyn Rng, step: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    let mut changes = Vec::new();
+    let result = step(&mut Context {
         now: clock::now(),
         rng,
         cursors: &routes.cursors,
         health: &mut routes.health.borrow_mut(),
-        allowances: &mut routes.allowances.borrow_mut(),
-        news: &mut news,
+        budgets: &mut routes.budgets.borrow_mut(),
+        changes: &mut changes,
     });
-    tell(routes, news);
+    tell(routes, changes);
     result
 }
 
 /// Logs gates that moved.
-pub fn tell(routes: &Routes, news: Vec<Change>) {
-    for change in news {
+pub fn tell(routes: &Routes, changes: Vec<GateChange>) {
+    for change in changes {
         let name = routes.graph.deployments.get(change.deployment).map_or("?", |deployment| &deployment.name);
         let operation = change.operation.map(|operation| format!(" for {}", operation.path()));
         js::warn(&format!("health: {name} {}{}", change.transition, operation.unwrap_or_default()));
@@ -39,7 +39,7 @@ pub fn tell(routes: &Routes, news: Vec<Change>) {
 /// Takes note of what the headers of an answer say of how much the deployment can take.
 pub fn heard(routes: &Routes, deployment: &Deployment, headers: &Headers) {
     if let Some(headroom) = Headroom::of(headers, &deployment.limits, clock::now()) {
-        routes.health.borrow_mut().heard(deployment.id, headroom);
+        routes.health.borrow_mut().record_headroom(deployment.id, headroom);
     }
 }
 
@@ -66,8 +66,8 @@ impl Answering {
         let Some(ticket) = self.ticket.take() else { return };
         let sample = Sample { outcome, first_token_ms: self.first_token_ms, output_tokens };
         let mut rng = SplitMix64::new(isolate::entropy());
-        step(&self.routes, &mut rng, |around| {
-            around.news.extend(around.health.record(ticket, &sample, around.now, around.rng));
+        step(&self.routes, &mut rng, |context| {
+            context.changes.extend(context.health.record(ticket, &sample, context.now, context.rng));
         });
     }
 }

@@ -21,8 +21,8 @@ use super::js::Env;
 use super::share::{self, BINDING, HUB, ORIGIN};
 use super::task::Wait;
 use super::{clock, isolate, js, task};
-use crate::health::shard::{Head, Saved, Shard};
-use crate::health::wire::{Answer, Report};
+use crate::health::shard::{SavedDeployment, Shard, ShardHead};
+use crate::health::wire::{HealthReport, ShardAnswer};
 use crate::request::admin_path::Switch;
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::Millis;
@@ -44,7 +44,7 @@ struct Object {
 struct Memory {
     sql: SqlStorage,
     shard: RefCell<Option<Shard>>,
-    saved: Cell<Head>,
+    saved: Cell<ShardHead>,
     forget_at: Cell<Millis>,
 }
 
@@ -86,7 +86,7 @@ impl Object {
     async fn answer(&self, request: Request) -> Result<Response, JsValue> {
         let body = Wait::of(&request.text()?).await?.as_string().unwrap_or_default();
         match request.url().strip_prefix(ORIGIN) {
-            Some("report") => match Report::parse(body.as_bytes()) {
+            Some("report") => match HealthReport::parse(body.as_bytes()) {
                 Ok(report) => self.report(&report),
                 Err(error) => answer(400, &error.to_string()),
             },
@@ -110,7 +110,7 @@ fn answer(status: u16, body: &str) -> Result<Response, JsValue> {
 }
 
 impl Object {
-    fn report(&self, report: &Report) -> Result<Response, JsValue> {
+    fn report(&self, report: &HealthReport) -> Result<Response, JsValue> {
         let (answer, asks_hub) = self.memory.with(|shard, now, rng| {
             let answer = shard.report(report, now, rng);
             (answer, shard.hub_at().is_some_and(|at| at <= now))
@@ -175,7 +175,7 @@ impl Memory {
         let table = "CREATE TABLE IF NOT EXISTS deployments (identity TEXT PRIMARY KEY, json TEXT NOT NULL)";
         self.exec(table, &[])?;
         let rows = self.exec("SELECT json FROM head", &[])?;
-        let Some(head) = js::string_at(&rows.get(0), "json").and_then(|json| Head::parse(&json)) else {
+        let Some(head) = js::string_at(&rows.get(0), "json").and_then(|json| ShardHead::parse(&json)) else {
             let shard = Shard::new(rng);
             // A history that is lost at once is none: its name has to last.
             self.save_head(shard.head())?;
@@ -184,7 +184,7 @@ impl Memory {
         self.saved.set(head);
         let rows = self.exec("SELECT identity, json FROM deployments", &[])?;
         let saved = rows.iter().filter_map(|row| {
-            Some((js::string_at(&row, "identity")?, Saved::parse(&js::string_at(&row, "json")?)?))
+            Some((js::string_at(&row, "identity")?, SavedDeployment::parse(&js::string_at(&row, "json")?)?))
         });
         Ok(Shard::restore(head, saved, now))
     }
@@ -207,7 +207,7 @@ impl Memory {
         if shard.head() == saved { Ok(()) } else { self.save_head(shard.head()) }
     }
 
-    fn save_head(&self, head: Head) -> Result<(), JsValue> {
+    fn save_head(&self, head: ShardHead) -> Result<(), JsValue> {
         self.exec("INSERT OR REPLACE INTO head (id, json) VALUES (0, ?)", &[&head.to_json()])?;
         self.saved.set(head);
         Ok(())
@@ -227,12 +227,12 @@ impl Memory {
         let stub = objects.ok_or(JsValue::from_str("the binding is missing"));
         let stub = stub.and_then(|objects| share::hub(&objects, pool));
         let answer = match share::ask(stub, "report", Some(report.to_json())).await {
-            Ok(text) => Answer::parse(text.as_bytes()).map_err(|error| error.to_string()),
+            Ok(text) => ShardAnswer::parse(text.as_bytes()).map_err(|error| error.to_string()),
             Err(error) => Err(error),
         };
         self.with(|shard, now, _| match &answer {
-            Ok(answer) => shard.learn_from_hub(answer, now),
-            Err(_) => shard.hub_failed(now),
+            Ok(answer) => shard.merge_hub_answer(answer, now),
+            Err(_) => shard.on_hub_failure(now),
         })
         .map_err(said)?;
         answer.map(drop)

@@ -11,9 +11,9 @@ use super::inbound::{Asked, Inbound, receive};
 use super::isolate::{self, Routes};
 use super::{admin, drive, respond, share};
 use crate::entry::entry_node;
-use crate::reply::response_headers::{self, Served};
+use crate::reply::response_headers::{self, ServedRequest};
 use crate::reply::{cors, models};
-use crate::request::api_path::{self, Path};
+use crate::request::api_path::{self, ApiPath};
 use crate::request::credentials;
 use crate::routes::graph::Node;
 use crate::vocabulary::client_error::ClientError;
@@ -42,7 +42,8 @@ pub async fn serve(head: &str, exchange: &Exchange) -> Result<Response, JsValue>
         Ok(Answer::Known(text)) => Ok(text),
         Err(error) => Err(error),
     };
-    let served = Served { request_id: &arrival.id, routes: &routes.graph.version, node: None, tried: None };
+    let served =
+        ServedRequest { request_id: &arrival.id, routes: &routes.graph.version, node: None, tried: None };
     let mut headers = response_headers::own(&served, settings.expose);
     headers.extend(cors);
     match known {
@@ -74,17 +75,17 @@ async fn answer(arrival: &Arrival, routes: &Rc<Routes>) -> Result<Answer, Client
     }
     let client = || credentials::client(graph, arrival.key());
     let asked = match path {
-        Path::Operation { operation, model } => Asked::Operation { operation, model },
-        Path::Stored(stored) => Asked::Stored(stored.checked()?),
-        Path::Models => return Ok(Answer::Known(models::list(graph, client()?).to_string())),
-        Path::Model(name) => {
+        ApiPath::Operation { operation, model } => Asked::Operation { operation, model },
+        ApiPath::StoredObject(stored) => Asked::StoredObject(stored.checked()?),
+        ApiPath::Models => return Ok(Answer::Known(models::list(graph, client()?).to_string())),
+        ApiPath::Model(name) => {
             let client = client()?;
             let model = models::one(graph, client, &name);
             let model = model.ok_or_else(|| entry_node::unknown(graph, &name, client))?;
             return Ok(Answer::Known(model.to_string()));
         }
-        Path::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
-        Path::Unknown => {
+        ApiPath::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
+        ApiPath::Unknown => {
             let (method, path) = (arrival.method.clone(), arrival.path.clone());
             return Err(ClientError::UnknownPath { method, path });
         }

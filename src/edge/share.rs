@@ -17,7 +17,7 @@ use super::task::Wait;
 use super::{clock, js, learn};
 use crate::geography::distance::location_hint;
 use crate::health::reporter::{Reporter, UNANSWERED_MS};
-use crate::health::wire::Answer;
+use crate::health::wire::ShardAnswer;
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::Millis;
 
@@ -134,7 +134,7 @@ pub fn go_on_reporting(exchange: &Exchange) {
 pub fn is_due() -> bool {
     let Some(routes) = isolate::current() else { return false };
     LINK.with_borrow(|link| {
-        link.as_ref().is_some_and(|link| link.reporter.due(&routes.health.borrow(), clock::now()))
+        link.as_ref().is_some_and(|link| link.reporter.is_due(&routes.health.borrow(), clock::now()))
     })
 }
 
@@ -151,7 +151,7 @@ pub async fn report() {
     });
     let Some((objects, report)) = sent else { return };
     let answer = match objects.ask_shard("report", Some(report)).await {
-        Ok(text) => Answer::parse(text.as_bytes()).map_err(|error| error.to_string()),
+        Ok(text) => ShardAnswer::parse(text.as_bytes()).map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
     // Another document may serve by now, and has taken over what was known.
@@ -163,10 +163,10 @@ pub async fn report() {
         match answer {
             Ok(answer) => {
                 link.is_down = false;
-                Some(link.reporter.answered(&mut health, &answer, now, &mut rng))
+                Some(link.reporter.on_answer(&mut health, &answer, now, &mut rng))
             }
             Err(error) => {
-                link.reporter.failed(&mut health, now, &mut rng);
+                link.reporter.on_failure(&mut health, now, &mut rng);
                 if !std::mem::replace(&mut link.is_down, true) {
                     js::warn(&format!("health: {} does not answer: {error}", objects.shard()));
                 }

@@ -1,4 +1,4 @@
-//! Who minted which object (a response, a file, …), as far as one isolate has seen.
+//! Object affinity: which deployment owns which stored object (a response, a file, …), as far as one isolate has seen.
 //!
 //! An object lives in the account that made it, and its id does not tell whose that is. What an isolate has seen saves the
 //! request that goes on from it a search; what it has not seen, or has forgotten, is searched for. So nothing depends on it.
@@ -16,66 +16,66 @@ use crate::vocabulary::rng::stable_hash;
 pub const MOST: usize = 4096;
 
 /// What every id of a response begins with, at OpenAI, on Azure and at servers that are compatible with them.
-pub const RESPONSE: &str = "resp";
+pub const RESPONSE_ID_PREFIX: &str = "resp";
 
 /// Members by which an answer tells what its account has: itself, the first object of a list, and the results of a batch.
-static TOLD: [Needle; 3] =
+static ANSWER_MEMBERS: [Needle; 3] =
     [Needle::of("\"id\""), Needle::of("\"output_file_id\""), Needle::of("\"error_file_id\"")];
 
 /// Members by which a request that makes an object names another one, of the same account.
-static NAMED: [Needle; 4] = [
+static REQUEST_MEMBERS: [Needle; 4] = [
     Needle::of("\"input_file_id\""),
     Needle::of("\"training_file\""),
     Needle::of("\"file_id\""),
     Needle::of("\"file_ids\""),
 ];
 
-/// Who minted which object.
+/// Which deployment owns which stored object.
 #[derive(Debug, Default)]
-pub struct Minted {
+pub struct ObjectAffinity {
     /// From the hash of an id to that of the deployment's identity.
-    by: BTreeMap<u64, u64>,
+    owners: BTreeMap<u64, u64>,
     /// The ids, oldest first.
     ages: VecDeque<u64>,
 }
 
-impl Minted {
+impl ObjectAffinity {
     /// Nothing is known yet.
     pub const fn new() -> Self {
-        Self { by: BTreeMap::new(), ages: VecDeque::new() }
+        Self { owners: BTreeMap::new(), ages: VecDeque::new() }
     }
 
     /// Remembers that `deployment` has the object of this id.
     pub fn learn(&mut self, id: &str, deployment: &Deployment) {
         let id = stable_hash(id.as_bytes());
-        if self.by.insert(id, stable_hash(deployment.identity.as_bytes())).is_none() {
+        if self.owners.insert(id, stable_hash(deployment.identity.as_bytes())).is_none() {
             self.ages.push_back(id);
         }
         if self.ages.len() > MOST
             && let Some(oldest) = self.ages.pop_front()
         {
-            self.by.remove(&oldest);
+            self.owners.remove(&oldest);
         }
     }
 
     /// The deployment that has the object of this id, by its index in `graph`.
-    pub fn by(&self, id: &str, graph: &Graph) -> Option<usize> {
-        let identity = self.by.get(&stable_hash(id.as_bytes()))?;
+    pub fn owner_of(&self, id: &str, graph: &Graph) -> Option<usize> {
+        let identity = self.owners.get(&stable_hash(id.as_bytes()))?;
         let mut deployments = graph.deployments.iter();
-        let minting = deployments.find(|known| stable_hash(known.identity.as_bytes()) == *identity);
-        minting.map(|deployment| deployment.id)
+        let owner = deployments.find(|known| stable_hash(known.identity.as_bytes()) == *identity);
+        owner.map(|deployment| deployment.id)
     }
 }
 
 /// The ids that an answer tells, by its first bytes: a JSON body, or a stream that begins with `response.created`. Of each member
 /// the first that begins with `prefix`.
-pub fn ids_in<'a>(answer: &'a [u8], prefix: &'a str) -> impl Iterator<Item = &'a str> {
-    TOLD.iter().filter_map(move |member| first_id(answer, member, prefix))
+pub fn ids_in_answer<'a>(answer: &'a [u8], prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    ANSWER_MEMBERS.iter().filter_map(move |member| first_id(answer, member, prefix))
 }
 
 /// The ids that a JSON body names.
-pub fn ids_named_in(body: &[u8]) -> impl Iterator<Item = &str> {
-    NAMED.iter().filter_map(move |member| first_id(body, member, ""))
+pub fn ids_in_request(body: &[u8]) -> impl Iterator<Item = &str> {
+    REQUEST_MEMBERS.iter().filter_map(move |member| first_id(body, member, ""))
 }
 
 /// The first id that is the value of `member`, or the first of a list there.
@@ -113,7 +113,7 @@ mod tests {
             (r#"{"id":7}"#, None),
             ("", None),
         ] {
-            assert_eq!(ids_in(answer.as_bytes(), RESPONSE).next(), expected, "{answer}");
+            assert_eq!(ids_in_answer(answer.as_bytes(), RESPONSE_ID_PREFIX).next(), expected, "{answer}");
         }
     }
 
@@ -121,7 +121,7 @@ mod tests {
     fn the_results_of_a_batch_are_told_with_it() {
         let answer =
             br#"{"id":"batch_1","input_file_id":"file-0","output_file_id":"file-1","error_file_id":null}"#;
-        assert_eq!(ids_in(answer, "").collect::<Vec<_>>(), ["batch_1", "file-1"]);
+        assert_eq!(ids_in_answer(answer, "").collect::<Vec<_>>(), ["batch_1", "file-1"]);
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
             (r#"{"training_file":7}"#, None),
             ("", None),
         ] {
-            assert_eq!(ids_named_in(body.as_bytes()).next(), expected, "{body}");
+            assert_eq!(ids_in_request(body.as_bytes()).next(), expected, "{body}");
         }
     }
 }

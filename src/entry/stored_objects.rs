@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use crate::request::stored_object::Stored;
+use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{
     Client, Deployment, Destination, Graph, Node, Policy, Requirements, Retry, Strategy, Target,
 };
@@ -24,11 +24,11 @@ use crate::vocabulary::facts::Facts;
 ///
 /// # Errors
 /// Where a rule chooses what the key does not open, or there is nobody to ask.
-pub fn entry(
+pub fn entry_node(
     graph: &Graph,
     facts: &Facts,
     client: &Client,
-    stored: &Stored,
+    stored: &StoredObject,
 ) -> Result<Rc<Node>, ClientError> {
     let by_rule = graph.rules.first_of(facts, &looks_at_the_way).and_then(|place| graph.rules.get(place));
     let mut reached = Vec::new();
@@ -56,7 +56,7 @@ pub fn entry(
     let deployments = reached.iter().filter_map(|id| graph.deployments.get(*id)).filter(|deployment| {
         deployment.disabled.is_none() && upstream::supports(deployment, facts.operation)
     });
-    let minting = facts.minted_by.and_then(|id| graph.deployments.get(id));
+    let owner = facts.owner.and_then(|id| graph.deployments.get(id));
     // The deployments of each account.
     let mut accounts: Vec<Vec<&Rc<Deployment>>> = Vec::new();
     for deployment in deployments {
@@ -66,8 +66,8 @@ pub fn entry(
         if let Some(account) = accounts.iter_mut().find(stores_there) {
             account.push(deployment);
         } else {
-            let is_minting = minting.is_some_and(|minting| minting.shares_storage_with(deployment));
-            accounts.insert(if is_minting { 0 } else { accounts.len() }, vec![deployment]);
+            let is_owner = owner.is_some_and(|owner| owner.shares_storage_with(deployment));
+            accounts.insert(if is_owner { 0 } else { accounts.len() }, vec![deployment]);
         }
     }
     let mut targets: Vec<Target> = Vec::new();

@@ -48,7 +48,7 @@ fn area((latitude, longitude): Point) -> &'static str {
 }
 
 fn locate(place: &Place) -> Option<Point> {
-    let egress = place.behind_worker;
+    let egress = place.is_behind_worker;
     let hint = place.hint.as_deref();
     hint.and_then(|hint| find(REGIONS, hint).or_else(|| find(COLOS, hint)))
         .or_else(|| place.coordinates.filter(|point| !egress && is_on_earth(*point)))
@@ -189,7 +189,7 @@ mod tests {
             ),
             (
                 "coordinates behind a Worker are its own",
-                Place { coordinates: tokyo, behind_worker: true, ..amsterdam.clone() },
+                Place { coordinates: tokyo, is_behind_worker: true, ..amsterdam.clone() },
                 "westeurope",
                 "japaneast",
             ),
@@ -218,7 +218,7 @@ mod tests {
             coordinates: Some((35.7, 139.7)),
             continent: Some("AS".into()),
             country: Some("JP".into()),
-            behind_worker: true,
+            is_behind_worker: true,
             ..nowhere()
         };
         assert_eq!(distance_km(&egress, "eastus"), None);

@@ -7,7 +7,7 @@ use crate::vocabulary::operation::Operation;
 
 /// A gate has moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub struct GateChange {
     /// Whose.
     pub deployment: usize,
     /// Of which operation; `None`: of all of them.
@@ -16,7 +16,7 @@ pub struct Change {
     pub transition: Transition,
 }
 
-impl Display for Change {
+impl Display for GateChange {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} {}", self.deployment, self.transition)
     }

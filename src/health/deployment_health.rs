@@ -2,20 +2,20 @@
 
 use serde::Serialize;
 
-use super::accrual::{Accrual, Ended};
+use super::accrual::{Accrual, EndedRun};
 use super::ewma::{Ewma, PeakEwma};
-use super::gate::{Admission, Gate, LONGEST_EJECTION_MS, Probes, Transition, View, jittered};
+use super::gate::{Admission, Gate, GateView, LONGEST_EJECTION_MS, Probes, Transition, jittered};
 use super::headroom::{self, Headroom};
 use super::in_flight::InFlight;
-use super::local_usage::Usage;
+use super::local_usage::LocalUsage;
 use super::pending::Pending;
 use super::reason::Reason;
 use super::sample::{Outcome, Sample};
 use super::sharing::BASE_MS;
 use super::ticket::Ticket;
-use super::times::Times;
-use super::wire::{Latency, Probe, Want};
-use crate::routes::graph::Limits;
+use super::times::RecentTimes;
+use super::wire::{Latency, Probe, ProbeUrgency};
+use crate::routes::graph::RateLimits;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
@@ -46,7 +46,7 @@ const LEAST_SILENCE_MS: Millis = 5_000;
 
 /// What one isolate knows of a deployment.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Deployment {
+pub(super) struct DeploymentHealth {
     pub(super) identity: String,
     pub(super) gate: Gate,
     /// Operations that it does not offer, as it said, each with the time to ask again.
@@ -55,13 +55,13 @@ pub(super) struct Deployment {
     latency_ms: PeakEwma,
     /// The same over all isolates of the region, as it was when this one came.
     pub(super) regional_ms: PeakEwma,
-    times: Times,
+    times: RecentTimes,
     tokens_per_second: Ewma,
     in_flight: InFlight,
     headroom: Option<Headroom>,
     is_provisioned: bool,
-    limits: Limits,
-    usage: Usage,
+    limits: RateLimits,
+    usage: LocalUsage,
     last_error: Option<LastError>,
     /// What is to be reported next.
     pub(super) pending: Pending,
@@ -84,9 +84,9 @@ pub struct LastError {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Snapshot {
     /// Its gate.
-    pub gate: View,
+    pub gate: GateView,
     /// Gates of operations that it does not offer.
-    pub missing: Vec<(Operation, View)>,
+    pub missing: Vec<(Operation, GateView)>,
     /// The part of its usual traffic that it gets, `0.0..=1.0`.
     pub share: f64,
     /// Requests under way, of the last two minutes.
@@ -113,8 +113,8 @@ pub struct Snapshot {
     pub overdue: bool,
 }
 
-impl Deployment {
-    pub(super) fn new(identity: String, limits: Limits) -> Self {
+impl DeploymentHealth {
+    pub(super) fn new(identity: String, limits: RateLimits) -> Self {
         Self { identity, limits, ..Self::default() }
     }
 
@@ -137,10 +137,10 @@ impl Deployment {
     }
 
     /// Notes that a request would have gone here. Whether the shard should hear of it at once.
-    pub(super) fn want(&mut self, want: Want, probes: Probes, now: Millis) -> bool {
+    pub(super) fn request_probe(&mut self, urgency: ProbeUrgency, probes: Probes, now: Millis) -> bool {
         let Some(until) = self.gate.ejected_until().filter(|_| !self.gate.is_drained()) else { return false };
-        self.pending.wants = self.pending.wants.max(Some(want));
-        let is_soon = want == Want::Early || until <= now.saturating_add(BASE_MS);
+        self.pending.probe_urgency = self.pending.probe_urgency.max(Some(urgency));
+        let is_soon = urgency == ProbeUrgency::Early || until <= now.saturating_add(BASE_MS);
         let is_seen_to = self.gate.has_lease(now) || self.gate.is_awaited(now);
         is_soon && !is_seen_to && probes != Probes::Own
     }
@@ -155,46 +155,47 @@ impl Deployment {
     ) -> (Option<u32>, Option<u32>) {
         self.in_flight.begin(now);
         self.usage.add(tokens, now);
-        let probe = self.gate.pass(probes, now);
+        let probe = self.gate.admit(probes, now);
         if probe.is_some() {
             self.pending.probe = Some(Probe::Begun);
         }
-        (probe, self.missing_gate(operation).and_then(|gate| gate.pass(Probes::Own, now)))
+        (probe, self.missing_gate(operation).and_then(|gate| gate.admit(Probes::Own, now)))
     }
 
     /// The attempt reached its commit point: what that changed, and the run of failures that it ended.
-    pub(super) fn committed(&mut self, ticket: &Ticket, now: Millis) -> (Changes, Option<Ended>) {
+    pub(super) fn on_commit(&mut self, ticket: &Ticket, now: Millis) -> (GateTransitions, Option<EndedRun>) {
         self.times.add(now.saturating_sub(ticket.at));
-        let changes = self.answered(ticket, now);
+        let changes = self.on_response(ticket, now);
         // It answers: whether to the end, is for later.
-        let is_concerned = self.gate.is_concerned(ticket.at, ticket.probe);
-        let ended = is_concerned.then(|| {
-            self.pending.answered(ticket.at);
-            self.accrual.committed()
+        let is_current = self.gate.is_current(ticket.at, ticket.probe);
+        let ended = is_current.then(|| {
+            self.pending.on_response(ticket.at);
+            self.accrual.on_commit()
         });
         (changes, ended)
     }
 
     /// The deployment answered the attempt, and may go on to do so.
-    fn answered(&mut self, ticket: &Ticket, now: Millis) -> Changes {
-        let of_operation =
-            self.missing_gate(ticket.operation).and_then(|gate| gate.answered(ticket.operation_probe, now));
+    fn on_response(&mut self, ticket: &Ticket, now: Millis) -> GateTransitions {
+        let of_operation = self
+            .missing_gate(ticket.operation)
+            .and_then(|gate| gate.on_response(ticket.operation_probe, now));
         if of_operation.is_some() {
             self.missing.retain(|(operation, _)| *operation != ticket.operation);
-            self.pending.moved(ticket.operation);
+            self.pending.on_operation_moved(ticket.operation);
         }
-        let of_deployment = self.gate.answered(ticket.probe, now);
+        let of_deployment = self.gate.on_response(ticket.probe, now);
         if of_deployment.is_some() {
             // The failures before say nothing of the time after.
-            self.accrual = Accrual::anew(now);
-            self.pending.closed();
+            self.accrual = Accrual::starting_at(now);
+            self.pending.on_close();
             self.pending.probe = Some(Probe::Passed);
         }
-        Changes { of_deployment, of_operation }
+        GateTransitions { of_deployment, of_operation }
     }
 
     /// What an answer said of how much it can take.
-    pub(super) fn heard(&mut self, headroom: Headroom) {
+    pub(super) fn record_headroom(&mut self, headroom: Headroom) {
         self.headroom = Some(headroom);
         self.is_provisioned |= headroom.is_provisioned();
     }
@@ -218,7 +219,7 @@ impl Deployment {
         sample: &Sample,
         now: Millis,
         rng: &mut dyn Rng,
-    ) -> Changes {
+    ) -> GateTransitions {
         self.in_flight.end(ticket.at);
         let was_probe = self.gate.is_probed_by(ticket.probe);
         let total_ms = now.saturating_sub(ticket.at);
@@ -230,32 +231,32 @@ impl Deployment {
             Outcome::CutShort => {
                 // How long it would have taken, nobody knows; not less than this.
                 let least_ms = float(sample.first_token_ms.unwrap_or(total_ms).min(total_ms));
-                self.took(
+                self.record_latency(
                     self.latency_ms.value(now).map_or(least_ms, |known_ms| known_ms.max(least_ms)),
                     now,
                 );
                 None
             }
-            Outcome::Alive | Outcome::Abandoned => None,
+            Outcome::Served | Outcome::Abandoned => None,
         };
         let changes = match (sample.outcome, failure) {
             (_, Some((class, hint_ms))) => {
                 self.last_error = Some(LastError { class, at: now });
-                self.failed(ticket, class, hint_ms, now, rng)
+                self.on_failure(ticket, class, hint_ms, now, rng)
             }
-            (Outcome::Alive, None) => self.served(ticket, sample, now),
-            (_, None) => Changes::default(),
+            (Outcome::Served, None) => self.on_served(ticket, sample, now),
+            (_, None) => GateTransitions::default(),
         };
         self.note(changes, ticket.operation);
         if was_probe && !self.pending.has_recovered() {
-            let class = failure.map(|(class, _)| class).filter(|class| counts(*class));
+            let class = failure.map(|(class, _)| class).filter(|class| is_counted(*class));
             self.pending.probe =
                 Some(class.map_or(Probe::Abandoned, |class| Probe::Failed { class: Some(class) }));
         }
         // Whatever came of a probe, it is not under way any more.
-        self.gate.released(ticket.probe);
+        self.gate.release_probe(ticket.probe);
         if let Some(gate) = self.missing_gate(ticket.operation) {
-            gate.released(ticket.operation_probe);
+            gate.release_probe(ticket.operation_probe);
         }
         changes
     }
@@ -268,63 +269,63 @@ impl Deployment {
     }
 
     /// What is to be told of changes that came of an outcome.
-    fn note(&mut self, changes: Changes, operation: Operation) {
+    fn note(&mut self, changes: GateTransitions, operation: Operation) {
         if let Some(Transition::Ejected { .. }) = changes.of_deployment {
-            self.pending.ejected = true;
+            self.pending.has_ejected = true;
         }
         if changes.of_operation.is_some() {
-            self.pending.moved(operation);
+            self.pending.on_operation_moved(operation);
         }
     }
 
-    fn took(&mut self, ms: f64, now: Millis) {
+    fn record_latency(&mut self, ms: f64, now: Millis) {
         self.latency_ms.observe(ms, now);
-        self.pending.took(Latency { mean_ms: ms, count: 1 });
+        self.pending.record_latency(Latency { mean_ms: ms, count: 1 });
     }
 
-    fn served(&mut self, ticket: &Ticket, sample: &Sample, now: Millis) -> Changes {
+    fn on_served(&mut self, ticket: &Ticket, sample: &Sample, now: Millis) -> GateTransitions {
         let total_ms = now.saturating_sub(ticket.at);
         let first_token_ms = sample.first_token_ms.map(|ms| ms.min(total_ms));
-        self.took(float(first_token_ms.unwrap_or(total_ms)), now);
-        if !ticket.committed {
+        self.record_latency(float(first_token_ms.unwrap_or(total_ms)), now);
+        if !ticket.is_committed {
             self.times.add(first_token_ms.unwrap_or(total_ms));
         }
         let writing_ms = total_ms - first_token_ms.unwrap_or(0);
         if let Some(tokens) = sample.output_tokens.filter(|_| writing_ms > 0) {
             self.tokens_per_second.observe(float(tokens) * 1_000.0 / float(writing_ms), now);
         }
-        let changes = self.answered(ticket, now);
-        if self.gate.is_concerned(ticket.at, ticket.probe) {
+        let changes = self.on_response(ticket, now);
+        if self.gate.is_current(ticket.at, ticket.probe) {
             let seen_at = ticket.at.saturating_add(first_token_ms.unwrap_or(total_ms));
-            self.accrual.succeeded(seen_at, now);
-            self.pending.succeeded(ticket.at);
+            self.accrual.on_success(seen_at, now);
+            self.pending.on_success(ticket.at);
         }
         changes
     }
 
-    fn failed(
+    fn on_failure(
         &mut self,
         ticket: &Ticket,
         class: ErrorClass,
         hint_ms: Option<Millis>,
         now: Millis,
         rng: &mut dyn Rng,
-    ) -> Changes {
+    ) -> GateTransitions {
         let of_deployment = match class {
-            class if counts(class) => {
+            class if is_counted(class) => {
                 if class == ErrorClass::Timeout {
                     // It took longer than this: the worst latency there is.
-                    self.took(float(now.saturating_sub(ticket.at)), now);
+                    self.record_latency(float(now.saturating_sub(ticket.at)), now);
                 }
-                if self.gate.is_concerned(ticket.at, ticket.probe) {
-                    self.pending.failed(class, ticket.at);
+                if self.gate.is_current(ticket.at, ticket.probe) {
+                    self.pending.on_failure(class, ticket.at);
                     if let Some(ended) = ticket.ended_run {
-                        self.accrual.broke(ended);
+                        self.accrual.on_broken_answer(ended);
                     }
-                    let reason = self.accrual.failed(class, self.latency_ms.value(now), now);
+                    let reason = self.accrual.on_failure(class, self.latency_ms.value(now), now);
                     reason.and_then(|reason| self.gate.trip(reason, now, rng))
                 } else {
-                    self.gate.failed(ticket.probe, class, now, rng)
+                    self.gate.on_probe_failure(ticket.probe, class, now, rng)
                 }
             }
             ErrorClass::RateLimit => self.rate_limited(hint_ms, now, rng),
@@ -334,18 +335,18 @@ impl Deployment {
                 let reason = Reason::NotFound { operation: ticket.operation };
                 let gate = self.missing_gate_or_new(ticket.operation);
                 let of_operation = gate.and_then(|gate| gate.eject(reason, MENDING_MS, now));
-                return Changes { of_deployment: None, of_operation };
+                return GateTransitions { of_deployment: None, of_operation };
             }
             // The caller's fault: the deployment lives, and a probe that is answered so has passed.
             _ => {
-                if self.gate.is_concerned(ticket.at, ticket.probe) {
-                    self.accrual.answered(now);
-                    self.pending.answered(ticket.at);
+                if self.gate.is_current(ticket.at, ticket.probe) {
+                    self.accrual.on_response(now);
+                    self.pending.on_response(ticket.at);
                 }
-                return self.answered(ticket, now);
+                return self.on_response(ticket, now);
             }
         };
-        Changes { of_deployment, of_operation: None }
+        GateTransitions { of_deployment, of_operation: None }
     }
 
     fn rate_limited(
@@ -388,20 +389,20 @@ impl Deployment {
 
     /// The part of its limits that is left by its own word.
     pub(super) fn headroom(&self, now: Millis) -> Option<f64> {
-        self.headroom?.left(now)
+        self.headroom?.remaining(now)
     }
 
     pub(super) fn share(&self, probes: Probes, now: Millis) -> f64 {
-        self.gate.share(probes, now) * self.left(now).map_or(1.0, headroom::share)
+        self.gate.share(probes, now) * self.remaining(now).map_or(1.0, headroom::share)
     }
 
     /// The part of its limits that is left: by its own word or by our count, whichever is less.
-    fn left(&self, now: Millis) -> Option<f64> {
-        let by_count = self.usage.left(&self.limits, now);
+    fn remaining(&self, now: Millis) -> Option<f64> {
+        let by_count = self.usage.remaining(&self.limits, now);
         self.headroom(now).into_iter().chain(by_count).reduce(f64::min)
     }
 
-    pub(super) fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> RateLimits {
         self.limits
     }
 
@@ -412,8 +413,13 @@ impl Deployment {
         let identity = std::mem::take(&mut self.identity);
         let in_flight = std::mem::take(&mut self.in_flight);
         let merged = self.merged;
-        *self =
-            Self { gate, in_flight, merged, accrual: Accrual::anew(now), ..Self::new(identity, self.limits) };
+        *self = Self {
+            gate,
+            in_flight,
+            merged,
+            accrual: Accrual::starting_at(now),
+            ..Self::new(identity, self.limits)
+        };
     }
 
     pub(super) fn snapshot(&self, probes: Probes, now: Millis) -> Snapshot {
@@ -428,10 +434,10 @@ impl Deployment {
             failures: counts.failures,
             latency_ms: self.latency_ms.value(now),
             tokens_per_second: self.tokens_per_second.value(),
-            headroom: self.left(now),
+            headroom: self.remaining(now),
             last_error: self.last_error,
             leased: self.gate.has_lease(now),
-            wanted: self.pending.wants.is_some(),
+            wanted: self.pending.probe_urgency.is_some(),
             overdue: self.gate.is_overdue(probes, now),
         }
     }
@@ -449,7 +455,7 @@ impl Deployment {
 }
 
 /// Whether failures of this class are counted; of the others each is acted on, or none.
-fn counts(class: ErrorClass) -> bool {
+fn is_counted(class: ErrorClass) -> bool {
     matches!(
         class,
         ErrorClass::Unavailable | ErrorClass::Timeout | ErrorClass::Connection | ErrorClass::Truncated
@@ -458,7 +464,7 @@ fn counts(class: ErrorClass) -> bool {
 
 /// What an outcome did to the gates.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Changes {
+pub(super) struct GateTransitions {
     pub(super) of_deployment: Option<Transition>,
     pub(super) of_operation: Option<Transition>,
 }

@@ -8,14 +8,14 @@
 use std::collections::BTreeMap;
 
 use super::accrual::Accrual;
-use super::change::Change;
-use super::deployment_health::Deployment;
-use super::gate::{Gate, Lease, Transition};
+use super::change::GateChange;
+use super::deployment_health::DeploymentHealth;
+use super::gate::{Gate, ProbeLease, Transition};
 use super::isolate_health::Health;
 use super::pending::Pending;
 use super::reason::Reason;
 use super::sharing::{Urgent, plausible};
-use super::wire::{Answer, Batch, Ejected, Known, Record};
+use super::wire::{Batch, KnownHistory, Record, ShardAnswer, WireEjection};
 use crate::map;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
@@ -43,12 +43,12 @@ impl Health {
     }
 
     /// The report did not arrive, as far as is known.
-    pub(super) fn put_back(&mut self) {
-        self.sharing.in_contact = false;
+    pub(super) fn restore_unsent(&mut self) {
+        self.sharing.is_in_contact = false;
         self.sharing.asked_at = None;
         for deployment in &mut self.deployments {
             if let Some(sent) = deployment.sent.take() {
-                deployment.pending.put_back(sent);
+                deployment.pending.restore(sent);
             }
         }
     }
@@ -56,13 +56,13 @@ impl Health {
     /// Merges an answer. `known`: what was known before, of the same epoch or another. `asked_at`: when the report went out.
     pub(super) fn merge(
         &mut self,
-        answer: &Answer,
-        known: Option<Known>,
+        answer: &ShardAnswer,
+        known: Option<KnownHistory>,
         asked_at: Millis,
         now: Millis,
-    ) -> Vec<Change> {
+    ) -> Vec<GateChange> {
         let sharing = &mut self.sharing;
-        sharing.in_contact = true;
+        sharing.is_in_contact = true;
         sharing.is_complete |= sharing.asks_for_all;
         (sharing.asked_at, sharing.next_ms) = (None, answer.next_ms);
         let is_lost = known.is_some_and(|known| known.epoch != answer.epoch);
@@ -79,7 +79,7 @@ impl Health {
             let reset = record.map_or(0, |record| record.reset).max(answer.reset);
             if reset > resets_after {
                 if deployment.gate.ejected_until().is_some() {
-                    changes.push(Change {
+                    changes.push(GateChange {
                         deployment: id,
                         operation: None,
                         transition: Transition::Recovered,
@@ -89,7 +89,7 @@ impl Health {
             }
             if let Some(record) = record {
                 let moved = deployment.merge(record, asked_at, now).into_iter();
-                changes.extend(moved.map(|(operation, transition)| Change {
+                changes.extend(moved.map(|(operation, transition)| GateChange {
                     deployment: id,
                     operation,
                     transition,
@@ -105,14 +105,14 @@ impl Health {
     }
 }
 
-impl Deployment {
+impl DeploymentHealth {
     fn batch(&mut self, now: Millis) -> Option<Batch> {
         if self.pending == Pending::default() {
             return None;
         }
         let pending = std::mem::take(&mut self.pending);
         let remaining_ms = |until: Millis| until.saturating_sub(now);
-        let ejected = self.gate.ejected_until().zip(self.gate.reason()).filter(|_| pending.ejected);
+        let ejected = self.gate.ejected_until().zip(self.gate.reason()).filter(|_| pending.has_ejected);
         let missing = pending.operations.iter().map(|operation| {
             let gate = self.missing.iter().find(|(missing, _)| missing == operation).map(|(_, gate)| gate);
             let until = gate.and_then(Gate::ejected_until);
@@ -123,7 +123,7 @@ impl Deployment {
             seen: self.merged,
             successes: pending.successes,
             failures: pending.failures,
-            answered: pending.answered,
+            answered: pending.has_answered,
             answered_ms: pending.answered_at.map(|at| now.saturating_sub(at)),
             run: pending.run,
             run_ms: pending.run_since.map_or(0, |since| now.saturating_sub(since)),
@@ -132,10 +132,11 @@ impl Deployment {
             latency: pending.latency,
             tokens_per_second: self.tokens_per_second(),
             headroom: self.headroom(now),
-            ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
+            ejected: ejected
+                .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
             missing: map::of(missing),
             probe: pending.probe,
-            wants: pending.wants,
+            wants: pending.probe_urgency,
         };
         self.sent = Some(pending);
         Some(batch)
@@ -145,10 +146,10 @@ impl Deployment {
     fn start_over(&mut self) {
         self.merged = 0;
         if self.gate.ejected_until().is_some() {
-            self.pending.ejected = true;
+            self.pending.has_ejected = true;
         }
         for (operation, _) in &self.missing {
-            self.pending.moved(*operation);
+            self.pending.on_operation_moved(*operation);
         }
     }
 
@@ -158,18 +159,18 @@ impl Deployment {
         asked_at: Millis,
         now: Millis,
     ) -> Vec<(Option<Operation>, Transition)> {
-        let is_news = record.change > self.merged;
-        let is_closing_news = record.closed > self.merged;
+        let is_newer = record.change > self.merged;
+        let is_newly_closed = record.closed > self.merged;
         self.merged = self.merged.max(record.change);
         let mut changes = Vec::new();
-        if is_news {
+        if is_newer {
             self.gate.set_drained(record.drained);
             self.merge_missing(record, now, &mut changes);
         }
         match record.ejected {
-            Some(Ejected { remaining_ms, reason }) => {
-                if is_news && !self.pending.has_recovered() {
-                    if is_closing_news && !self.pending.ejected {
+            Some(WireEjection { remaining_ms, reason }) => {
+                if is_newer && !self.pending.has_recovered() {
+                    if is_newly_closed && !self.pending.has_ejected {
                         // The ejection before that one is not to outlast it.
                         self.close(None);
                     }
@@ -177,15 +178,15 @@ impl Deployment {
                     let ejected = self.gate.eject(reason, remaining_ms, now);
                     changes.extend(ejected.map(|transition| (None, transition)));
                 }
-                self.gate.await_other(record.probing_ms.map_or(0, |ms| now.saturating_add(ms)));
+                self.gate.await_other_probe(record.probing_ms.map_or(0, |ms| now.saturating_add(ms)));
             }
-            None if is_closing_news && !self.pending.ejected => {
+            None if is_newly_closed && !self.pending.has_ejected => {
                 self.gate.set_trips(record.trips);
                 let closed = self.close(record.closed_for_ms.map(|ms| now.saturating_sub(ms)));
                 changes.extend(closed.map(|transition| (None, transition)));
             }
             // What this isolate alone has to suffer, or takes for an outage, is its own affair.
-            None => self.gate.set_alone(!self.pending.ejected),
+            None => self.gate.set_local(!self.pending.has_ejected),
         }
         if let Some(latency_ms) = plausible(record.latency_ms) {
             self.regional_ms.observe(latency_ms, now);
@@ -193,14 +194,14 @@ impl Deployment {
         if let Some(lease) = record.lease {
             // The way there and back is taken off on both sides, so that no two leases overlap.
             let (from, until) = (now.saturating_add(lease.from_ms), asked_at.saturating_add(lease.until_ms));
-            self.gate.lease(Lease { from, until });
+            self.gate.lease(ProbeLease { from, until });
         }
         changes
     }
 
     fn close(&mut self, since: Option<Millis>) -> Option<Transition> {
         self.accrual = Accrual::default();
-        self.pending.closed();
+        self.pending.on_close();
         self.gate.close(since)
     }
 
@@ -216,9 +217,9 @@ impl Deployment {
             let ejected = gate.and_then(|gate| gate.eject(reason, *remaining_ms, now));
             changes.extend(ejected.map(|transition| (Some(*operation), transition)));
         }
-        let untold = &self.pending.operations;
+        let unsent = &self.pending.operations;
         self.missing.retain(|(operation, _)| {
-            let stays = untold.contains(operation) || record.missing.contains_key(operation);
+            let stays = unsent.contains(operation) || record.missing.contains_key(operation);
             if !stays {
                 changes.push((Some(*operation), Transition::Recovered));
             }

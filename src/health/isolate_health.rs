@@ -1,14 +1,14 @@
 //! The health of all deployments, as one isolate sees it.
 
-use super::change::Change;
-use super::deployment_health::{Changes, Deployment, Snapshot};
+use super::change::GateChange;
+use super::deployment_health::{DeploymentHealth, GateTransitions, Snapshot};
 use super::gate::{Admission, Probes};
 use super::headroom::Headroom;
 use super::sample::Sample;
 use super::sharing::Sharing;
 use super::ticket::Ticket;
-use super::wire::Want;
-use crate::routes::graph::Limits;
+use super::wire::ProbeUrgency;
+use crate::routes::graph::RateLimits;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Millis;
@@ -16,17 +16,17 @@ use crate::vocabulary::time::Millis;
 /// All deployments of one graph, as one isolate sees them.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
-    pub(super) deployments: Vec<Deployment>,
+    pub(super) deployments: Vec<DeploymentHealth>,
     pub(super) sharing: Sharing,
 }
 
 impl Health {
     /// Knows nothing yet. For each deployment, by id, its identity (that of [`crate::routes::graph::Deployment`]) and limits.
-    pub fn new(deployments: impl IntoIterator<Item = (impl Into<String>, Limits)>) -> Self {
+    pub fn new(deployments: impl IntoIterator<Item = (impl Into<String>, RateLimits)>) -> Self {
         let deployments = deployments.into_iter();
         Self {
             deployments: deployments
-                .map(|(identity, limits)| Deployment::new(identity.into(), limits))
+                .map(|(identity, limits)| DeploymentHealth::new(identity.into(), limits))
                 .collect(),
             sharing: Sharing::default(),
         }
@@ -62,13 +62,13 @@ impl Health {
 
     /// A request would have gone there, if it were not ejected. `early`: to every other one that it may go to as well; so a probe
     /// is wanted even before the time is up. The next report asks for it.
-    pub fn want(&mut self, id: usize, early: bool, now: Millis) {
+    pub fn request_probe(&mut self, id: usize, early: bool, now: Millis) {
         let probes = self.probes(now);
-        let want = if early { Want::Early } else { Want::Due };
+        let urgency = if early { ProbeUrgency::Early } else { ProbeUrgency::Due };
         if let Some(deployment) = self.deployments.get_mut(id)
-            && deployment.want(want, probes, now)
+            && deployment.request_probe(urgency, probes, now)
         {
-            self.sharing.wanted(now);
+            self.sharing.on_probe_wanted(now);
         }
     }
 
@@ -82,7 +82,7 @@ impl Health {
             deployment: id,
             operation,
             at: now,
-            committed: false,
+            is_committed: false,
             ended_run: None,
             probe: None,
             operation_probe: None,
@@ -90,27 +90,33 @@ impl Health {
         if let Some(found) = self.deployments.get_mut(id) {
             (ticket.probe, ticket.operation_probe) = found.begin(operation, tokens, probes, now);
             if ticket.probe.is_some() {
-                self.sharing.probed();
+                self.sharing.on_probe();
             }
         }
         ticket
     }
 
     /// The attempt reached its commit point. A probe has passed with that: the others need not wait until its stream ends.
-    pub fn committed(&mut self, ticket: &mut Ticket, now: Millis) -> Vec<Change> {
+    pub fn on_commit(&mut self, ticket: &mut Ticket, now: Millis) -> Vec<GateChange> {
         let mut ended_run = None;
         let changes = self.conclude(ticket, now, |deployment, ticket| {
-            let (changes, ended) = deployment.committed(ticket, now);
+            let (changes, ended) = deployment.on_commit(ticket, now);
             ended_run = ended;
             changes
         });
-        (ticket.committed, ticket.ended_run) = (true, ended_run);
+        (ticket.is_committed, ticket.ended_run) = (true, ended_run);
         changes
     }
 
     /// The attempt is over.
     #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
-    pub fn record(&mut self, ticket: Ticket, sample: &Sample, now: Millis, rng: &mut dyn Rng) -> Vec<Change> {
+    pub fn record(
+        &mut self,
+        ticket: Ticket,
+        sample: &Sample,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Vec<GateChange> {
         self.conclude(&ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
     }
 
@@ -119,19 +125,19 @@ impl Health {
         &mut self,
         ticket: &Ticket,
         now: Millis,
-        act: impl FnOnce(&mut Deployment, &Ticket) -> Changes,
-    ) -> Vec<Change> {
+        act: impl FnOnce(&mut DeploymentHealth, &Ticket) -> GateTransitions,
+    ) -> Vec<GateChange> {
         let Some(found) = self.deployments.get_mut(ticket.deployment) else { return Vec::new() };
         let run = found.accrual.run();
         let changes = list(ticket, act(found, ticket));
         if run == 0 && found.accrual.run() > 0 {
-            self.sharing.failed(now);
+            self.sharing.on_failure(now);
         }
         if found.pending.probe.is_some() {
-            self.sharing.probed();
+            self.sharing.on_probe();
         }
         if !changes.is_empty() {
-            self.sharing.tripped(now);
+            self.sharing.on_trip(now);
         }
         changes
     }
@@ -143,9 +149,9 @@ impl Health {
     }
 
     /// What the headers of an answer said of how much the deployment can take, of failures as well.
-    pub fn heard(&mut self, id: usize, headroom: Headroom) {
+    pub fn record_headroom(&mut self, id: usize, headroom: Headroom) {
         if let Some(deployment) = self.deployments.get_mut(id) {
-            deployment.heard(headroom);
+            deployment.record_headroom(headroom);
         }
     }
 
@@ -157,7 +163,7 @@ impl Health {
 
     /// Whether the latest outcome there was a failure by its fault, or it is ejected.
     pub fn is_failing(&self, id: usize) -> bool {
-        self.deployments.get(id).is_some_and(Deployment::is_failing)
+        self.deployments.get(id).is_some_and(DeploymentHealth::is_failing)
     }
 
     /// Until when it is ejected, whoever probes it then; for ever where an administrator took it out; `None` if it is not.
@@ -187,8 +193,8 @@ impl Health {
     }
 
     /// The configured limits, for [`Headroom::of`].
-    pub fn limits(&self, id: usize) -> Limits {
-        self.deployments.get(id).map(Deployment::limits).unwrap_or_default()
+    pub fn limits(&self, id: usize) -> RateLimits {
+        self.deployments.get(id).map(DeploymentHealth::limits).unwrap_or_default()
     }
 
     /// Takes all traffic from it until [`Self::enable`].
@@ -219,9 +225,9 @@ impl Health {
     }
 }
 
-fn list(ticket: &Ticket, changes: Changes) -> Vec<Change> {
-    let Changes { of_deployment, of_operation } = changes;
-    let change = |operation, transition| Change { deployment: ticket.deployment, operation, transition };
+fn list(ticket: &Ticket, changes: GateTransitions) -> Vec<GateChange> {
+    let GateTransitions { of_deployment, of_operation } = changes;
+    let change = |operation, transition| GateChange { deployment: ticket.deployment, operation, transition };
     let of_deployment = of_deployment.map(|transition| change(None, transition));
     let of_operation = of_operation.map(|transition| change(Some(ticket.operation), transition));
     of_deployment.into_iter().chain(of_operation).collect()

@@ -4,25 +4,25 @@
 //! rest.
 
 use super::ring::Ring;
-use crate::routes::graph::Limits;
+use crate::routes::graph::RateLimits;
 use crate::vocabulary::time::Millis;
 
 /// What was sent of late.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Usage {
+pub struct LocalUsage {
     /// The last ten seconds.
     requests: Ring,
     /// The last minute.
     tokens: Ring,
 }
 
-impl Default for Usage {
+impl Default for LocalUsage {
     fn default() -> Self {
         Self { requests: Ring::new(1_000), tokens: Ring::new(6_000) }
     }
 }
 
-impl Usage {
+impl LocalUsage {
     /// A request goes out. `tokens`: of its prompt and of the longest answer that it allows, which is what Azure counts when
     /// it arrives.
     pub fn add(&mut self, tokens: u32, now: Millis) {
@@ -35,7 +35,7 @@ impl Usage {
     /// Azure judges requests a minute by windows of one or ten seconds (Microsoft, "Manage Azure OpenAI quota": 600 a minute
     /// are 10 a second), so that a burst is refused that a minute would have room for. Which of the two it takes, it does not
     /// say: both are kept to here. Tokens are counted by the minute.
-    pub fn left(&self, limits: &Limits, now: Millis) -> Option<f64> {
+    pub fn remaining(&self, limits: &RateLimits, now: Millis) -> Option<f64> {
         let requests = limits.rpm.map(|rpm| {
             let second = left(self.requests.latest(now), rpm, 60);
             second.min(left(self.requests.sum(now), rpm, 6))
@@ -55,20 +55,20 @@ fn left(used: u32, per_minute: u32, parts: u32) -> f64 {
 mod tests {
     use super::*;
 
-    fn left_after(requests: u32, tokens: u32, limits: Limits, wait_ms: Millis) -> Option<f64> {
-        let mut usage = Usage::default();
+    fn left_after(requests: u32, tokens: u32, limits: RateLimits, wait_ms: Millis) -> Option<f64> {
+        let mut usage = LocalUsage::default();
         for _ in 0..requests {
             usage.add(tokens, 60_000);
         }
-        usage.left(&limits, 60_000 + wait_ms).map(|left| (left * 1_000.0).round() / 1_000.0)
+        usage.remaining(&limits, 60_000 + wait_ms).map(|left| (left * 1_000.0).round() / 1_000.0)
     }
 
     #[test]
     fn what_is_left_is_judged_by_the_shortest_window() {
-        let rpm = |rpm| Limits { rpm: Some(rpm), tpm: None };
-        let tpm = |tpm| Limits { rpm: None, tpm: Some(tpm) };
+        let rpm = |rpm| RateLimits { rpm: Some(rpm), tpm: None };
+        let tpm = |tpm| RateLimits { rpm: None, tpm: Some(tpm) };
         for (requests, tokens, limits, wait_ms, expected) in [
-            (9, 1, Limits::default(), 0, None),
+            (9, 1, RateLimits::default(), 0, None),
             (0, 0, rpm(600), 0, Some(1.0)),
             (9, 0, rpm(600), 0, Some(0.1)),      // 10 a second
             (10, 0, rpm(600), 999, Some(0.0)),   // the same second
@@ -80,7 +80,7 @@ mod tests {
             (4, 200, tpm(1_000), 59_999, Some(0.2)),
             (4, 200, tpm(1_000), 60_000, Some(1.0)),
             (9, 200, tpm(1_000), 0, Some(0.0)), // beyond the limit, and not below zero
-            (5, 100, Limits { rpm: Some(600), tpm: Some(2_000) }, 0, Some(0.5)), // the scarcer one
+            (5, 100, RateLimits { rpm: Some(600), tpm: Some(2_000) }, 0, Some(0.5)), // the scarcer one
             (1, 0, rpm(0), 0, Some(0.0)),
         ] {
             assert_eq!(

@@ -7,12 +7,12 @@
 //! ```
 //! use switchyard::vocabulary::error_class::ErrorClass;
 //! use switchyard::health::gate::Admission;
-//! use switchyard::routes::graph::Limits;
+//! use switchyard::routes::graph::RateLimits;
 //! use switchyard::health::{Health, Outcome, Sample};
 //! use switchyard::vocabulary::operation::Operation::ChatCompletions;
 //! use switchyard::vocabulary::rng::SplitMix64;
 //!
-//! let mut health = Health::new([("openai@1", Limits::default())]);
+//! let mut health = Health::new([("openai@1", RateLimits::default())]);
 //! let (mut rng, now) = (SplitMix64::new(1), 1_767_225_600_000);
 //! assert_eq!(health.admission(0, ChatCompletions, now), Admission::Open);
 //! let ticket = health.begin(0, ChatCompletions, 1_200, now);
@@ -30,7 +30,6 @@
 //! `id` of another graph) are open and have no signals.
 
 pub mod accrual;
-pub mod budget;
 mod change;
 mod deployment_health;
 pub mod ewma;
@@ -44,6 +43,7 @@ mod members;
 mod pending;
 pub mod reason;
 pub mod reporter;
+pub mod retry_budget;
 pub mod ring;
 mod sample;
 pub mod shard;
@@ -53,7 +53,7 @@ mod times;
 pub mod window;
 pub mod wire;
 
-pub use change::Change;
+pub use change::GateChange;
 pub use deployment_health::{LastError, Snapshot};
 pub use isolate_health::Health;
 pub use sample::{Outcome, Sample};

@@ -25,7 +25,7 @@ impl Sample {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It served the client, to the end.
-    Alive,
+    Served,
     /// It failed, before the commit point or after it. What that says about the deployment is decided here, by the class.
     Failed {
         /// The class of the failure.

@@ -7,7 +7,7 @@ use crate::vocabulary::time::Millis;
 pub const BASE_MS: Millis = 1_000;
 
 /// The time between the reports of an isolate that has just seen failures and waits for what the others say.
-pub const UNEASY_MS: Millis = 250;
+pub const AFTER_FAILURE_MS: Millis = 250;
 
 /// A report without an answer for so long is lost, and with it the contact.
 pub const UNANSWERED_MS: Millis = 5_000;
@@ -24,7 +24,7 @@ pub(super) fn plausible(value: Option<f64>) -> Option<f64> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sharing {
     /// The latest report was answered.
-    pub(super) in_contact: bool,
+    pub(super) is_in_contact: bool,
     /// A report is under way since.
     pub(super) asked_at: Option<Millis>,
     /// When the shard wants to hear again, as a length.
@@ -40,7 +40,7 @@ pub(super) struct Sharing {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Urgent {
     /// A probe began or ended: one isolate has this at a time, so it need not mind the others.
-    pub(super) probe: bool,
+    pub(super) has_probe: bool,
     /// A gate moved, first at this time.
     pub(super) tripped_at: Option<Millis>,
     /// A lease is wanted, first at this time.
@@ -50,19 +50,19 @@ pub(super) struct Urgent {
 }
 
 impl Sharing {
-    pub(super) fn probed(&mut self) {
-        self.urgent.probe = true;
+    pub(super) fn on_probe(&mut self) {
+        self.urgent.has_probe = true;
     }
 
-    pub(super) fn tripped(&mut self, now: Millis) {
+    pub(super) fn on_trip(&mut self, now: Millis) {
         self.urgent.tripped_at.get_or_insert(now);
     }
 
-    pub(super) fn wanted(&mut self, now: Millis) {
+    pub(super) fn on_probe_wanted(&mut self, now: Millis) {
         self.urgent.wanted_at.get_or_insert(now);
     }
 
-    pub(super) fn failed(&mut self, now: Millis) {
+    pub(super) fn on_failure(&mut self, now: Millis) {
         self.urgent.failed_at.get_or_insert(now);
     }
 
@@ -73,7 +73,7 @@ impl Sharing {
     /// Who decides on probes at this time.
     pub(super) fn probes(&self, now: Millis) -> Probes {
         let is_lost = self.asked_at.is_some_and(|at| now >= at.saturating_add(UNANSWERED_MS));
-        if self.in_contact && !is_lost {
+        if self.is_in_contact && !is_lost {
             Probes::Leased { overdue_ms: self.next_ms.saturating_add(OVERDUE_MS) }
         } else {
             Probes::Own

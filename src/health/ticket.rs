@@ -1,6 +1,6 @@
 //! A ticket: an attempt under way, as the health of its deployment knows it.
 
-use super::accrual::Ended;
+use super::accrual::EndedRun;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
 
@@ -11,9 +11,9 @@ pub struct Ticket {
     pub(super) deployment: usize,
     pub(super) operation: Operation,
     pub(super) at: Millis,
-    pub(super) committed: bool,
+    pub(super) is_committed: bool,
     /// The run of failures that its commit ended.
-    pub(super) ended_run: Option<Ended>,
+    pub(super) ended_run: Option<EndedRun>,
     pub(super) probe: Option<u32>,
     pub(super) operation_probe: Option<u32>,
 }

@@ -5,7 +5,7 @@ use crate::routes::graph::Expose;
 use crate::vocabulary::time::Millis;
 
 /// What the headers tell of.
-pub struct Served<'a> {
+pub struct ServedRequest<'a> {
     /// Our name for the request.
     pub request_id: &'a str,
     /// Version of the routes document.
@@ -17,7 +17,7 @@ pub struct Served<'a> {
 }
 
 /// The headers that `expose` lets out.
-pub fn own(served: &Served<'_>, expose: Expose) -> Vec<(&'static str, String)> {
+pub fn own(served: &ServedRequest<'_>, expose: Expose) -> Vec<(&'static str, String)> {
     let mut headers = Vec::with_capacity(7);
     let mut show = |shown: bool, name, value: String| {
         if shown {
@@ -68,8 +68,12 @@ mod tests {
     #[test]
     fn nothing_is_shown_that_expose_hides() {
         let trail = Trail::default();
-        let served =
-            Served { request_id: "req_1", routes: "abc", node: Some("chat"), tried: Some((&trail, 5)) };
+        let served = ServedRequest {
+            request_id: "req_1",
+            routes: "abc",
+            node: Some("chat"),
+            tried: Some((&trail, 5)),
+        };
         assert_eq!(own(&served, NONE), []);
         let shown: Vec<_> = own(&served, Expose::default()).into_iter().map(|(name, _)| name).collect();
         // Without an attempt there is no deployment to name, and no trail.

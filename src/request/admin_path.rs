@@ -6,7 +6,7 @@ use super::percent::decode;
 
 /// What is asked of the admin API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Path {
+pub enum AdminPath {
     /// `GET api/routes`
     Routes,
     /// `GET api/health`
@@ -39,7 +39,7 @@ impl Switch {
     }
 }
 
-impl Path {
+impl AdminPath {
     /// The method that it takes.
     pub fn allow(&self) -> &'static str {
         match self {
@@ -50,16 +50,16 @@ impl Path {
 }
 
 /// What stands behind `/admin/`; `None` where nothing does. The name of a deployment may hold any character, percent-encoded.
-pub fn parse(path: &str) -> Option<Path> {
+pub fn parse(path: &str) -> Option<AdminPath> {
     match path {
-        "api/routes" => return Some(Path::Routes),
-        "api/health" => return Some(Path::Health),
-        "api/deployments/reset" => return Some(Path::Switch(Switch::Reset, None)),
+        "api/routes" => return Some(AdminPath::Routes),
+        "api/health" => return Some(AdminPath::Health),
+        "api/deployments/reset" => return Some(AdminPath::Switch(Switch::Reset, None)),
         _ => {}
     }
     let (name, switch) = path.strip_prefix("api/deployments/")?.rsplit_once('/')?;
     let name = Some(decode(name)).filter(|name| !name.is_empty())?;
-    Some(Path::Switch(Switch::parse(switch)?, Some(name)))
+    Some(AdminPath::Switch(Switch::parse(switch)?, Some(name)))
 }
 
 #[cfg(test)]
@@ -71,19 +71,27 @@ mod tests {
     fn each_path_has_its_meaning_and_method() {
         let owned = |name: &str| Some(name.to_owned());
         for (path, expected, method) in [
-            ("api/routes", Some(Path::Routes), "GET"),
-            ("api/health", Some(Path::Health), "GET"),
-            ("api/deployments/reset", Some(Path::Switch(Reset, None)), "POST"),
-            ("api/deployments/azure-eastus/drain", Some(Path::Switch(Drain, owned("azure-eastus"))), "POST"),
+            ("api/routes", Some(AdminPath::Routes), "GET"),
+            ("api/health", Some(AdminPath::Health), "GET"),
+            ("api/deployments/reset", Some(AdminPath::Switch(Reset, None)), "POST"),
             (
-                "api/deployments/azure-eastus/enable",
-                Some(Path::Switch(Enable, owned("azure-eastus"))),
+                "api/deployments/azure-eastus/drain",
+                Some(AdminPath::Switch(Drain, owned("azure-eastus"))),
                 "POST",
             ),
-            ("api/deployments/azure-eastus/reset", Some(Path::Switch(Reset, owned("azure-eastus"))), "POST"),
+            (
+                "api/deployments/azure-eastus/enable",
+                Some(AdminPath::Switch(Enable, owned("azure-eastus"))),
+                "POST",
+            ),
+            (
+                "api/deployments/azure-eastus/reset",
+                Some(AdminPath::Switch(Reset, owned("azure-eastus"))),
+                "POST",
+            ),
             // A deployment may be called so.
-            ("api/deployments/reset/reset", Some(Path::Switch(Reset, owned("reset"))), "POST"),
-            ("api/deployments/a%20b%2Fc/drain", Some(Path::Switch(Drain, owned("a b/c"))), "POST"),
+            ("api/deployments/reset/reset", Some(AdminPath::Switch(Reset, owned("reset"))), "POST"),
+            ("api/deployments/a%20b%2Fc/drain", Some(AdminPath::Switch(Drain, owned("a b/c"))), "POST"),
             ("api/deployments//drain", None, ""),
             ("api/deployments/a/stop", None, ""),
             ("api/deployments/drain", None, ""),

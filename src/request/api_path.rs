@@ -7,13 +7,13 @@
 //! for nothing.
 
 use super::percent;
-use super::stored_object::Stored;
-use crate::routes::beginnings::Beginnings;
+use super::stored_object::StoredObject;
+use crate::routes::prefix_map::PrefixMap;
 use crate::vocabulary::operation::Operation;
 
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Path {
+pub enum ApiPath {
     /// To do something with a model.
     Operation {
         /// What.
@@ -25,8 +25,8 @@ pub enum Path {
     Models,
     /// One model, by its decoded name.
     Model(String),
-    /// To do something with what an account keeps. Its path is unchecked.
-    Stored(Stored),
+    /// To do something with a stored object. Its path is unchecked.
+    StoredObject(StoredObject),
     /// Something else of OpenAI's API that is bound to an account, such as a realtime session. It is not routed; a client should
     /// learn that rather than doubt its URL.
     Stateful,
@@ -34,7 +34,7 @@ pub enum Path {
     Unknown,
 }
 
-impl Path {
+impl ApiPath {
     /// The methods that the path takes, as the value of an `allow` header; `None` where there is nothing to call.
     pub fn allow(&self) -> Option<&'static str> {
         match self {
@@ -42,7 +42,7 @@ impl Path {
             Self::Operation { .. } => Some("POST"),
             Self::Models | Self::Model(_) => Some("GET"),
             // Which of them each path takes, the account knows.
-            Self::Stored(_) => Some("GET, POST, DELETE"),
+            Self::StoredObject(_) => Some("GET, POST, DELETE"),
             Self::Stateful | Self::Unknown => None,
         }
     }
@@ -52,7 +52,7 @@ impl Path {
     pub fn with_method(self, method: &str) -> Self {
         match self {
             Self::Operation { operation: Operation::ChatCompletions, model: None } if method == "GET" => {
-                Self::Stored(Stored::completions())
+                Self::StoredObject(StoredObject::completions())
             }
             path => path,
         }
@@ -71,9 +71,9 @@ fn is_stateful(segments: &[&str]) -> bool {
 /// Reads a path (without its query). `prefixes` are those of path rules, without a trailing slash; any form may follow one of
 /// them, the longest that leaves something to read. A path that is understood without a prefix needs none, so that a rule for `/openai/*` does not
 /// hide Azure's own paths; but a rule for `/live/*` comes before what OpenAI has of that name.
-pub fn parse(path: &str, prefixes: &Beginnings) -> Path {
+pub fn parse(path: &str, prefixes: &PrefixMap) -> ApiPath {
     let plain = read(path);
-    if !matches!(plain, Path::Unknown | Path::Stateful | Path::Stored(_)) {
+    if !matches!(plain, ApiPath::Unknown | ApiPath::Stateful | ApiPath::StoredObject(_)) {
         return plain;
     }
     // AI Gateway's `/v1` may stand before the prefix as well. No prefix begins with it.
@@ -82,7 +82,7 @@ pub fn parse(path: &str, prefixes: &Beginnings) -> Path {
         .of(bare)
         .filter_map(|(prefix, _)| bare.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))
         .map(read)
-        .find(|path| *path != Path::Unknown)
+        .find(|path| *path != ApiPath::Unknown)
         .unwrap_or(plain)
 }
 
@@ -93,37 +93,37 @@ fn without_v1(mut path: &str) -> &str {
     path
 }
 
-fn read(path: &str) -> Path {
+fn read(path: &str) -> ApiPath {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let rest = after_v1(&segments);
     let rest = after_v1(rest.strip_prefix(&["openai"]).unwrap_or(rest));
     match rest {
         ["deployments", first, after @ ..] => read_deployment(first, after),
-        ["models"] => Path::Models,
-        ["models", name @ ..] => Path::Model(percent::decode(&name.join("/"))),
+        ["models"] => ApiPath::Models,
+        ["models", name @ ..] => ApiPath::Model(percent::decode(&name.join("/"))),
         _ => match operation_at_end_of(rest) {
-            Some((operation, [])) => Path::Operation { operation, model: None },
-            _ => match Stored::at(rest) {
-                Some(stored) => Path::Stored(stored),
-                None if is_stateful(rest) => Path::Stateful,
-                None => Path::Unknown,
+            Some((operation, [])) => ApiPath::Operation { operation, model: None },
+            _ => match StoredObject::at(rest) {
+                Some(stored) => ApiPath::StoredObject(stored),
+                None if is_stateful(rest) => ApiPath::Stateful,
+                None => ApiPath::Unknown,
             },
         },
     }
 }
 
 /// What follows `deployments/`. Clients do not encode the name (openai-python does not), and `vendor/name` is a popular way
-/// to name models: so the operation is read from the end, and all that stands before it is the model. What an account keeps lies
+/// to name models: so the operation is read from the end, and all that stands before it is the model. Stored objects lie
 /// below no model, and Microsoft's clients write one before `batches` all the same.
-fn read_deployment(first: &str, after: &[&str]) -> Path {
+fn read_deployment(first: &str, after: &[&str]) -> ApiPath {
     let Some((operation, mut more)) = operation_at_end_of(after) else {
-        return Stored::at(after).map_or(Path::Unknown, Path::Stored);
+        return StoredObject::at(after).map_or(ApiPath::Unknown, ApiPath::StoredObject);
     };
     while let [name @ .., "v1"] = more {
         more = name;
     }
     let model = more.iter().fold(first.to_owned(), |model, segment| model + "/" + segment);
-    Path::Operation { operation, model: Some(percent::decode(&model)) }
+    ApiPath::Operation { operation, model: Some(percent::decode(&model)) }
 }
 
 fn after_v1<'s, 'p>(mut segments: &'s [&'p str]) -> &'s [&'p str] {
@@ -139,7 +139,7 @@ fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'
         let (before, last) = segments.split_at_checked(segments.len().checked_sub(length)?)?;
         let operation = Operation::ALL
             .into_iter()
-            .filter(|operation| !operation.is_of_stored())
+            .filter(|operation| !operation.is_on_stored_objects())
             .find(|operation| operation.path().split('/').eq(last.iter().copied()))?;
         Some((operation, before))
     })
@@ -149,19 +149,19 @@ fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Beginnings, Path, Stored, parse};
+    use super::{ApiPath, PrefixMap, StoredObject, parse};
     use crate::vocabulary::operation::Operation;
 
-    fn of_rules(paths: &[&str]) -> Beginnings {
+    fn of_rules(paths: &[&str]) -> PrefixMap {
         paths.iter().copied().collect()
     }
 
-    fn prefixes() -> Beginnings {
+    fn prefixes() -> PrefixMap {
         of_rules(&["/ai/azure/eu", "/ai/azure", "/openai"])
     }
 
-    fn chat(model: Option<&str>) -> Path {
-        Path::Operation { operation: Operation::ChatCompletions, model: model.map(str::to_owned) }
+    fn chat(model: Option<&str>) -> ApiPath {
+        ApiPath::Operation { operation: Operation::ChatCompletions, model: model.map(str::to_owned) }
     }
 
     #[test]
@@ -216,19 +216,19 @@ mod tests {
 
     #[test]
     fn every_operation_is_known_by_its_path() {
-        for operation in Operation::ALL.into_iter().filter(|other| !other.is_of_stored()) {
+        for operation in Operation::ALL.into_iter().filter(|other| !other.is_on_stored_objects()) {
             for (path, model) in [
                 (format!("/v1/{}", operation.path()), None),
                 (format!("/openai/deployments/m/{}", operation.path()), Some("m".to_owned())),
             ] {
-                assert_eq!(parse(&path, &of_rules(&[])), Path::Operation { operation, model }, "{path}");
+                assert_eq!(parse(&path, &of_rules(&[])), ApiPath::Operation { operation, model }, "{path}");
             }
         }
     }
 
     #[test]
     fn what_an_account_keeps_is_known_in_every_form_of_a_path() {
-        let stored = |parts: &[&str]| Stored::at(parts).map_or(Path::Unknown, Path::Stored);
+        let stored = |parts: &[&str]| StoredObject::at(parts).map_or(ApiPath::Unknown, ApiPath::StoredObject);
         for start in
             ["", "/v1", "/openai", "/openai/v1", "/v1/openai/v1", "/ai/azure/eu/openai/v1", "/v1/ai/azure"]
         {
@@ -251,50 +251,50 @@ mod tests {
         assert_eq!(parse("/openai/deployments/gpt-4o/batches", &of_rules(&[])), batches);
         assert_eq!(parse("/batches", &of_rules(&["/batches"])), batches);
         // Chat completions are listed where they are made.
-        let completions = Path::Stored(Stored::completions());
+        let completions = ApiPath::StoredObject(StoredObject::completions());
         assert_eq!(parse("/v1/chat/completions", &of_rules(&[])).with_method("GET"), completions);
         assert_eq!(parse("/v1/chat/completions", &of_rules(&[])).with_method("POST"), chat(None));
         // Operations have their names before ids have them, and so have those behind a rule's prefix.
-        let compact = Path::Operation { operation: Operation::ResponsesCompact, model: None };
+        let compact = ApiPath::Operation { operation: Operation::ResponsesCompact, model: None };
         assert_eq!(parse("/v1/responses/compact", &of_rules(&[])), compact);
-        let embeddings = Path::Operation { operation: Operation::Embeddings, model: None };
+        let embeddings = ApiPath::Operation { operation: Operation::Embeddings, model: None };
         assert_eq!(parse("/responses/embeddings", &of_rules(&["/responses"])), embeddings);
     }
 
     #[test]
     fn the_rest_is_told_apart() {
         for (path, expected) in [
-            ("/v1/models", Path::Models),
-            ("/models", Path::Models),
-            ("/openai/models", Path::Models),
-            ("/ai/azure/v1/models/", Path::Models),
-            ("/v1/models/gpt-4o", Path::Model("gpt-4o".to_owned())),
-            ("/v1/models/a%2Fb", Path::Model("a/b".to_owned())),
-            ("/v1/models/a/b", Path::Model("a/b".to_owned())),
+            ("/v1/models", ApiPath::Models),
+            ("/models", ApiPath::Models),
+            ("/openai/models", ApiPath::Models),
+            ("/ai/azure/v1/models/", ApiPath::Models),
+            ("/v1/models/gpt-4o", ApiPath::Model("gpt-4o".to_owned())),
+            ("/v1/models/a%2Fb", ApiPath::Model("a/b".to_owned())),
+            ("/v1/models/a/b", ApiPath::Model("a/b".to_owned())),
             // Bound to who made them.
-            ("/v1/realtime", Path::Stateful),
-            ("/openai/v1/realtime/client_secrets", Path::Stateful),
-            ("/v1/fine_tuning/else", Path::Stateful),
-            ("/v1/skills", Path::Stateful),
-            ("/v1/audio/voices", Path::Stateful),
+            ("/v1/realtime", ApiPath::Stateful),
+            ("/openai/v1/realtime/client_secrets", ApiPath::Stateful),
+            ("/v1/fine_tuning/else", ApiPath::Stateful),
+            ("/v1/skills", ApiPath::Stateful),
+            ("/v1/audio/voices", ApiPath::Stateful),
             // Nobody's.
-            ("/", Path::Unknown),
-            ("", Path::Unknown),
-            ("/v1", Path::Unknown),
-            ("/v1/audio", Path::Unknown),
-            ("/v1/organization/users", Path::Unknown),
-            ("/openai/deployments/gpt-4o", Path::Unknown),
+            ("/", ApiPath::Unknown),
+            ("", ApiPath::Unknown),
+            ("/v1", ApiPath::Unknown),
+            ("/v1/audio", ApiPath::Unknown),
+            ("/v1/organization/users", ApiPath::Unknown),
+            ("/openai/deployments/gpt-4o", ApiPath::Unknown),
             // The first segment is always of the name, so this is a legacy completion by a model named `chat`.
             (
                 "/openai/deployments/chat/completions",
-                Path::Operation { operation: Operation::Completions, model: Some("chat".to_owned()) },
+                ApiPath::Operation { operation: Operation::Completions, model: Some("chat".to_owned()) },
             ),
-            ("/openai/deployments/completions", Path::Unknown),
+            ("/openai/deployments/completions", ApiPath::Unknown),
             // A prefix ends at a segment's end, and an unknown one is none.
-            ("/ai/azurex/v1/chat/completions", Path::Unknown),
-            ("/ai/prod/v1/chat/completions", Path::Unknown),
-            ("/v1x/chat/completions", Path::Unknown),
-            ("/Chat/Completions", Path::Unknown),
+            ("/ai/azurex/v1/chat/completions", ApiPath::Unknown),
+            ("/ai/prod/v1/chat/completions", ApiPath::Unknown),
+            ("/v1x/chat/completions", ApiPath::Unknown),
+            ("/Chat/Completions", ApiPath::Unknown),
         ] {
             assert_eq!(parse(path, &prefixes()), expected, "{path}");
         }
@@ -304,10 +304,10 @@ mod tests {
     fn each_path_takes_its_methods() {
         assert_eq!(chat(None).allow(), Some("GET, POST"));
         assert_eq!(chat(Some("m")).allow(), Some("POST"));
-        assert_eq!(Path::Models.allow(), Some("GET"));
-        assert_eq!(Path::Model("m".to_owned()).allow(), Some("GET"));
-        assert_eq!(Path::Stateful.allow(), None);
-        assert_eq!(Path::Unknown.allow(), None);
+        assert_eq!(ApiPath::Models.allow(), Some("GET"));
+        assert_eq!(ApiPath::Model("m".to_owned()).allow(), Some("GET"));
+        assert_eq!(ApiPath::Stateful.allow(), None);
+        assert_eq!(ApiPath::Unknown.allow(), None);
     }
 
     proptest! {

@@ -22,7 +22,7 @@ use serde_json::Value;
 use super::splice::Splice;
 use crate::map;
 use crate::routes::graph::Params;
-use crate::scan::top_level::{self, MAX_FIELDS, Span};
+use crate::scan::top_level::{self, MAX_FIELDS, MemberSpan};
 use crate::vocabulary::operation::Operation;
 
 /// The names under which OpenAI's operations limit the output.
@@ -35,18 +35,18 @@ pub struct Peek {
     /// `model`, where it is there and not `null`.
     pub model: Option<String>,
     /// Whether `stream` is `true`.
-    pub stream: bool,
+    pub is_streamed: bool,
     /// The largest of `max_tokens`, `max_completion_tokens` and `max_output_tokens`.
     pub max_output_tokens: Option<u64>,
     /// `store`, where it is `true` or `false`.
     pub store: Option<bool>,
     /// Whether `background` is `true`.
-    pub background: bool,
+    pub is_background: bool,
     /// `previous_response_id`, where it is a string.
     pub previous_response_id: Option<String>,
     /// Whether `conversation` is there and not `null`: what is said is added to it.
     has_conversation: bool,
-    members: Vec<Member>,
+    members: Vec<BodyMember>,
     /// Where the first member begins, or would begin.
     head: usize,
     is_whole: bool,
@@ -54,7 +54,7 @@ pub struct Peek {
 
 /// Where one top-level member stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Member {
+struct BodyMember {
     /// Decoded, where that is not what stands between the quotes of its key.
     decoded: Option<String>,
     /// What stands between the member before and this one: a comma and white space.
@@ -64,7 +64,7 @@ struct Member {
     value: Range<usize>,
 }
 
-impl Member {
+impl BodyMember {
     /// `body`: that which it is a member of.
     fn name<'a>(&'a self, body: &'a [u8]) -> &'a str {
         let as_it_stands = || bytes(body, &(self.key.start + 1..self.key.end.saturating_sub(1)));
@@ -169,7 +169,7 @@ impl Peek {
     /// taken for the default, as the upstream may take it.
     pub fn has_side_effects(&self, operation: Operation) -> bool {
         match operation {
-            Operation::Responses => self.background || self.has_conversation || self.store.unwrap_or(true),
+            Operation::Responses => self.is_background || self.has_conversation || self.store.unwrap_or(true),
             Operation::ChatCompletions => self.store.unwrap_or(false),
             _ => false,
         }
@@ -199,15 +199,15 @@ impl Peek {
     }
 
     /// `body`: in UTF-8.
-    fn from_members(body: &[u8], found: &[Span]) -> Result<Self, BodyError> {
+    fn from_members(body: &[u8], found: &[MemberSpan]) -> Result<Self, BodyError> {
         let open = body.iter().position(|byte| *byte == b'{').map_or(0, |open| open + 1);
         let head = found.first().map_or(open, |first| first.key.start);
         let mut peek = Self {
             model: None,
-            stream: false,
+            is_streamed: false,
             max_output_tokens: None,
             store: None,
-            background: false,
+            is_background: false,
             previous_response_id: None,
             has_conversation: false,
             members: Vec::with_capacity(found.len()),
@@ -215,14 +215,14 @@ impl Peek {
             is_whole: true,
         };
         let mut end = head;
-        for Span { key, value } in found {
+        for MemberSpan { key, value } in found {
             let text = bytes(body, value);
             let name = decode(body, key)?;
             match &*name {
                 "model" => peek.model = read_model(body, value)?,
-                "stream" => peek.stream = text == b"true",
+                "stream" => peek.is_streamed = text == b"true",
                 "store" => peek.store = read(text),
-                "background" => peek.background = text == b"true",
+                "background" => peek.is_background = text == b"true",
                 "conversation" => peek.has_conversation = text != b"null",
                 "previous_response_id" => peek.previous_response_id = serde_json::from_slice(text).ok(),
                 name if OUTPUT_LIMITS.contains(&name) => {
@@ -237,7 +237,7 @@ impl Peek {
                 Cow::Borrowed(_) => None,
                 Cow::Owned(name) => Some(name),
             };
-            peek.members.push(Member { decoded, gap, key, value });
+            peek.members.push(BodyMember { decoded, gap, key, value });
         }
         Ok(peek)
     }
@@ -263,7 +263,7 @@ pub struct Edit<'a> {
 /// last.
 pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Splice> {
     let params = edit.params;
-    let mut items: Vec<Item<'_>> = peek.members.iter().map(|member| Item::kept(body, member)).collect();
+    let mut items: Vec<Item<'_>> = peek.members.iter().map(|member| Item::unchanged(body, member)).collect();
     items.retain(|item| item.name == "model" || !params.drop.iter().any(|name| name == item.name));
     let mut is_changed = items.len() < peek.members.len();
     for (from, to) in &params.rename {
@@ -301,7 +301,7 @@ enum Part {
 }
 
 impl<'a> Item<'a> {
-    fn kept(body: &'a [u8], member: &'a Member) -> Self {
+    fn unchanged(body: &'a [u8], member: &'a BodyMember) -> Self {
         Self {
             name: member.name(body),
             gap: Part::Kept(member.gap.clone()),

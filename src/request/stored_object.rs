@@ -9,9 +9,9 @@ const MOST_ID_BYTES: usize = 128;
 /// Most parts of a path. OpenAI's longest has six.
 const MOST_PARTS: usize = 8;
 
-/// What is to be done with what an account keeps. The method says the rest.
+/// What is to be done with a stored object. The method says the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredObject {
     /// The kind of object.
     pub operation: Operation,
     /// The path below `/v1/`, as the client wrote it.
@@ -20,7 +20,7 @@ pub struct Stored {
     pub id: Option<String>,
 }
 
-impl Stored {
+impl StoredObject {
     /// The list of stored chat completions.
     pub fn completions() -> Self {
         let operation = Operation::StoredCompletions;
@@ -41,7 +41,8 @@ impl Stored {
             ["videos", "characters", id, ..] => (Operation::Videos, Some(id)),
             ["fine_tuning", ..] | [] => return None,
             [kind, below @ ..] => {
-                let mut kinds = Operation::ALL.into_iter().filter(|operation| operation.is_of_stored());
+                let mut kinds =
+                    Operation::ALL.into_iter().filter(|operation| operation.is_on_stored_objects());
                 (kinds.find(|operation| operation.path() == *kind)?, below.first())
             }
         };
@@ -76,7 +77,7 @@ pub fn is_id(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stored, is_id};
+    use super::{StoredObject, is_id};
     use crate::vocabulary::operation::Operation;
 
     #[test]
@@ -125,7 +126,7 @@ mod tests {
             ("chat", None),
         ] {
             let parts: Vec<&str> = path.split('/').collect();
-            let stored = Stored::at(&parts);
+            let stored = StoredObject::at(&parts);
             let read = stored.as_ref().map(|stored| (stored.operation, stored.id.as_deref()));
             assert_eq!(read, expected, "{path}");
             assert!(stored.is_none_or(|stored| stored.path == path), "{path}");
@@ -134,7 +135,8 @@ mod tests {
 
     #[test]
     fn only_plain_words_become_part_of_a_path() {
-        let checked = |path: &str| Stored::at(&path.split('/').collect::<Vec<_>>()).map(Stored::checked);
+        let checked =
+            |path: &str| StoredObject::at(&path.split('/').collect::<Vec<_>>()).map(StoredObject::checked);
         assert!(checked("files/a/b/c/d/e/f/g").is_some_and(|checked| checked.is_ok()));
         for path in ["files/a/b/c/d/e/f/g/h", "files/..", "files/%2e%2e/x", "files/a b", "batches/b/ca?ncel"]
         {

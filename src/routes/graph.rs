@@ -9,8 +9,8 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::affinity_key::AffinityKey;
-use super::beginnings::Beginnings;
 use super::cases::Cases;
+use super::prefix_map::PrefixMap;
 use super::reads::Reads;
 use super::when::Condition;
 use crate::routes::glob::Glob;
@@ -36,7 +36,7 @@ pub struct Graph {
     /// What rules and `when`s read of a request.
     pub reads: Reads,
     /// Path prefixes that rules stand for, without the trailing slash: `/ai/azure`.
-    pub prefixes: Beginnings,
+    pub prefixes: PrefixMap,
     /// How many nodes there are, inline ones included; `Node::id` is below it.
     pub node_count: usize,
 }
@@ -200,7 +200,7 @@ pub struct Deployment {
     /// Edits of the request body.
     pub params: Params,
     /// What the provider allows.
-    pub limits: Limits,
+    pub limits: RateLimits,
     /// What its health is filed under, here and wherever health travels: its name, and a hash of its address, so that one
     /// that moved starts anew.
     pub identity: String,
@@ -294,7 +294,7 @@ pub struct Cost {
 
 /// What a deployment may be sent, if configured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct RateLimits {
     /// Requests a minute.
     pub rpm: Option<u32>,
     /// Tokens a minute.

@@ -6,7 +6,6 @@
 
 pub mod affinity_key;
 mod at;
-pub mod beginnings;
 pub mod cases;
 mod compile;
 mod decode;
@@ -15,6 +14,7 @@ pub mod graph;
 mod issue;
 mod json;
 mod placeholder;
+pub mod prefix_map;
 mod raw;
 pub mod reads;
 mod shape;

@@ -24,8 +24,10 @@ mod raw_node;
 mod raw_policy;
 mod raw_when;
 
-pub use raw_deployment::{Deployment, Params, Provider, Via};
-pub use raw_document::{Document, Expose, HealthSharing, Settings};
-pub use raw_node::{Arrow, Node, Place, Strategy, Target};
-pub use raw_policy::{Commit, Hedge, HedgeAfter, Retry, Sticky, Timeout, Trigger, WhenAllEjected};
-pub use raw_when::{Matcher, Scalar, Test, When};
+pub use raw_deployment::{RawDeployment, RawParams, RawProvider, RawVia};
+pub use raw_document::{RawDocument, RawExpose, RawHealthSharing, RawSettings};
+pub use raw_node::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
+pub use raw_policy::{
+    RawCommit, RawHedge, RawHedgeAfter, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
+};
+pub use raw_when::{RawMatcher, RawScalar, RawTest, RawWhen};

@@ -5,7 +5,7 @@
 //! on the way whether there is anything but ASCII. It only says yes or no; what is wrong with a body, [`parse`] tells in serde_json's words.
 //!
 //! Invariants:
-//! - [`members`] takes what [`parse`] takes and finds the same members in it. Only UTF-8 it does not check: see [`Object::is_ascii`];
+//! - [`members`] takes what [`parse`] takes and finds the same members in it. Only UTF-8 it does not check: see [`ScannedObject::is_ascii`];
 //! - neither recurses, and what is open costs a bit, or a byte, per level of depth;
 //! - memory for members is bounded by [`MAX_FIELDS`].
 
@@ -26,7 +26,7 @@ const USUAL_FIELDS: usize = 12;
 
 /// Where a member stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub struct MemberSpan {
     /// The name with its quotes.
     pub key: Range<usize>,
     /// The value, without the white space around it.
@@ -35,15 +35,15 @@ pub struct Span {
 
 /// A body that is one JSON object.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Object {
+pub struct ScannedObject {
     /// In order.
-    pub members: Vec<Span>,
+    pub members: Vec<MemberSpan>,
     /// If not, some text in it is not ASCII and may not be UTF-8 either.
     pub is_ascii: bool,
 }
 
 /// The members of the object that `body` is. `None` where it is none, or where it has more than [`MAX_FIELDS`].
-pub fn members(body: &[u8]) -> Option<Object> {
+pub fn members(body: &[u8]) -> Option<ScannedObject> {
     let at = |rest: &[u8]| body.len() - rest.len();
     let (mut members, mut seen) = (Vec::with_capacity(USUAL_FIELDS), 0);
     let mut rest = space(take(space(body), b'{')?);
@@ -57,14 +57,14 @@ pub fn members(body: &[u8]) -> Option<Object> {
             if members.len() == MAX_FIELDS {
                 return None;
             }
-            members.push(Span { key: at(rest)..at(key_end), value: at(start)..at(end) });
+            members.push(MemberSpan { key: at(rest)..at(key_end), value: at(start)..at(end) });
             rest = space(end);
             let Some(next) = take(rest, b',') else { break };
             rest = space(next);
         }
         rest = take(rest, b'}')?;
     }
-    space(rest).is_empty().then_some(Object { members, is_ascii: seen & TOP == 0 })
+    space(rest).is_empty().then_some(ScannedObject { members, is_ascii: seen & TOP == 0 })
 }
 
 // Each step gets what is left of the body and answers what it leaves of it, or `None` where there is no JSON. So what is left stays in
@@ -90,7 +90,7 @@ fn colon(rest: &[u8]) -> Option<&[u8]> {
 }
 
 fn value<'a>(mut rest: &'a [u8], seen: &mut u64) -> Option<&'a [u8]> {
-    let mut open = Open::default();
+    let mut open = OpenContainers::default();
     loop {
         let (first, more) = rest.split_first()?;
         rest = match first {
@@ -200,7 +200,7 @@ pub fn escape(rest: &[u8]) -> Option<&[u8]> {
 
 /// What a value stands in: a bit for each level, set where that is an object.
 #[derive(Debug, Default)]
-struct Open {
+struct OpenContainers {
     depth: usize,
     /// The innermost levels, the last one lowest.
     top: u64,
@@ -208,7 +208,7 @@ struct Open {
     below: Vec<u64>,
 }
 
-impl Open {
+impl OpenContainers {
     fn push(&mut self, is_object: bool) {
         if self.depth > 0 && self.depth.is_multiple_of(64) {
             self.below.push(self.top);
@@ -231,20 +231,20 @@ impl Open {
 }
 
 /// The members of the object in `text` by serde_json, as far as it can be read, and how the reading ended.
-pub fn parse(text: &str) -> (Vec<Span>, Result<(), serde_json::Error>) {
+pub fn parse(text: &str) -> (Vec<MemberSpan>, Result<(), serde_json::Error>) {
     let mut found = Vec::with_capacity(USUAL_FIELDS);
     let mut json = serde_json::Deserializer::from_str(text);
-    let ended = Collect { text, found: &mut found }.deserialize(&mut json).and_then(|()| json.end());
+    let ended = MemberCollector { text, found: &mut found }.deserialize(&mut json).and_then(|()| json.end());
     (found, ended)
 }
 
 /// Puts members aside while they are read, so that those before an error, or before the end of a prefix, are not lost.
-struct Collect<'a> {
+struct MemberCollector<'a> {
     text: &'a str,
-    found: &'a mut Vec<Span>,
+    found: &'a mut Vec<MemberSpan>,
 }
 
-impl Collect<'_> {
+impl MemberCollector<'_> {
     /// Where `part`, which borrows from the text, stands in it.
     fn span(&self, part: &RawValue) -> Range<usize> {
         let start = part.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
@@ -252,7 +252,7 @@ impl Collect<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Collect<'_> {
+impl<'de> DeserializeSeed<'de> for MemberCollector<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -260,7 +260,7 @@ impl<'de> DeserializeSeed<'de> for Collect<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Collect<'_> {
+impl<'de> Visitor<'de> for MemberCollector<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -269,7 +269,7 @@ impl<'de> Visitor<'de> for Collect<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            let span = Span { key: self.span(key), value: self.span(value) };
+            let span = MemberSpan { key: self.span(key), value: self.span(value) };
             self.found.push(span);
             if self.found.len() > MAX_FIELDS {
                 return Err(A::Error::custom("too many fields"));

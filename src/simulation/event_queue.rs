@@ -8,12 +8,12 @@ use crate::vocabulary::time::Millis;
 /// Events in the order of their times; of one time in the order in which they were added, so that a run repeats exactly.
 #[derive(Debug)]
 pub struct Queue<E> {
-    events: BinaryHeap<Reverse<Entry<E>>>,
+    events: BinaryHeap<Reverse<QueuedEvent<E>>>,
     added: u64,
 }
 
 #[derive(Debug)]
-struct Entry<E> {
+struct QueuedEvent<E> {
     at: Millis,
     number: u64,
     event: E,
@@ -29,7 +29,7 @@ impl<E> Queue<E> {
     /// Something will happen at that time.
     pub fn add(&mut self, at: Millis, event: E) {
         self.added += 1;
-        self.events.push(Reverse(Entry { at, number: self.added, event }));
+        self.events.push(Reverse(QueuedEvent { at, number: self.added, event }));
     }
 
     /// What happens next, and when.
@@ -38,25 +38,25 @@ impl<E> Queue<E> {
     }
 }
 
-impl<E> Ord for Entry<E> {
+impl<E> Ord for QueuedEvent<E> {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.at, self.number).cmp(&(other.at, other.number))
     }
 }
 
-impl<E> PartialOrd for Entry<E> {
+impl<E> PartialOrd for QueuedEvent<E> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<E> PartialEq for Entry<E> {
+impl<E> PartialEq for QueuedEvent<E> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl<E> Eq for Entry<E> {}
+impl<E> Eq for QueuedEvent<E> {}
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::log::Log;
-use super::measure::{By, quantile};
+use super::measure::{CountedBy, quantile};
 use super::promise::{Promise, Promises};
-use super::setup::{Setup, Spell, Traffic, Who, graph_of};
+use super::setup::{DeploymentSelector, Setup, Traffic, WeatherSpell, graph_of};
 use super::simulated_upstream::Weather;
 use super::world;
 use crate::routes::Issue;
@@ -28,12 +28,12 @@ pub struct Scenario {
     /// Makes fair weather bad, and says how long it all takes.
     pub(super) shape: fn(&mut Setup),
     /// What is promised.
-    pub(super) promise: fn(&Story<'_>, &mut Promises),
+    pub(super) promise: fn(&RunEvidence<'_>, &mut Promises),
 }
 
 /// What may be chosen otherwise than the scenario has it.
 #[derive(Debug, Clone, Default)]
-pub struct Choices {
+pub struct ScenarioOptions {
     /// Another routes document, compiled.
     pub graph: Option<Rc<Graph>>,
     /// Another number of isolates.
@@ -44,7 +44,7 @@ pub struct Choices {
 
 /// A run, and what is to be said of it.
 #[derive(Debug)]
-pub struct Run {
+pub struct ScenarioRun {
     /// What was simulated.
     pub setup: Setup,
     /// What happened.
@@ -55,7 +55,7 @@ pub struct Run {
 
 /// What promises are judged by.
 #[derive(Debug)]
-pub struct Story<'a> {
+pub struct RunEvidence<'a> {
     pub(super) setup: &'a Setup,
     pub(super) log: &'a Log,
 }
@@ -65,17 +65,17 @@ impl Scenario {
     ///
     /// # Errors
     /// Where the document of the scenario does not compile, which a test rules out.
-    pub fn run(&self, choices: &Choices) -> Result<Run, Vec<Issue>> {
+    pub fn run(&self, choices: &ScenarioOptions) -> Result<ScenarioRun, Vec<Issue>> {
         let setup = self.setup(choices)?;
         let log = world::run(setup.clone(), choices.seed);
         let mut promises = Promises::default();
-        let story = Story { setup: &setup, log: &log };
-        story.promise_always(&mut promises);
-        (self.promise)(&story, &mut promises);
-        Ok(Run { promises: promises.all(), setup, log })
+        let evidence = RunEvidence { setup: &setup, log: &log };
+        evidence.promise_always(&mut promises);
+        (self.promise)(&evidence, &mut promises);
+        Ok(ScenarioRun { promises: promises.all(), setup, log })
     }
 
-    fn setup(&self, choices: &Choices) -> Result<Setup, Vec<Issue>> {
+    fn setup(&self, choices: &ScenarioOptions) -> Result<Setup, Vec<Issue>> {
         let graph = match &choices.graph {
             Some(graph) => Rc::clone(graph),
             None => graph_of(self.document)?,
@@ -99,7 +99,7 @@ fn ranking(setup: &Setup, seed: u64) -> Vec<usize> {
     ranking
 }
 
-impl Story<'_> {
+impl RunEvidence<'_> {
     /// The deployment of that rank.
     pub(super) fn nth(&self, rank: usize) -> usize {
         self.setup.nth(rank)
@@ -187,11 +187,11 @@ impl Story<'_> {
         promises.at_most(format!("requests to it after {} s", grace_ms / 1_000), late, 0.0);
     }
 
-    pub(super) fn promise_probes(&self, rank: usize, by: By, promises: &mut Promises) {
+    pub(super) fn promise_probes(&self, rank: usize, by: CountedBy, promises: &mut Promises) {
         let most = self.log.most_probes_at_once(self.nth(rank), &self.all(), by);
         let place = match by {
-            By::Region => "a region",
-            By::Isolate => "an isolate",
+            CountedBy::Region => "a region",
+            CountedBy::Isolate => "an isolate",
         };
         promises.at_most(format!("probes at a time in {place}"), most as f64, 1.0);
     }
@@ -199,14 +199,20 @@ impl Story<'_> {
 
 impl Setup {
     /// Weather for a deployment, from one second to another.
-    pub(super) fn with(&mut self, weather: Weather, who: Who, seconds: Range<u64>) {
+    pub(super) fn with(&mut self, weather: Weather, who: DeploymentSelector, seconds: Range<u64>) {
         let (from, until) = (seconds.start * 1_000, seconds.end * 1_000);
-        self.weather.push(Spell { weather, who, region: None, from, until });
+        self.weather.push(WeatherSpell { weather, who, region: None, from, until });
     }
 
     /// The same in the eyes of one region alone.
-    pub(super) fn with_in(&mut self, region: usize, weather: Weather, who: Who, seconds: Range<u64>) {
+    pub(super) fn with_in(
+        &mut self,
+        region: usize,
+        weather: Weather,
+        who: DeploymentSelector,
+        seconds: Range<u64>,
+    ) {
         let (from, until) = (seconds.start * 1_000, seconds.end * 1_000);
-        self.weather.push(Spell { weather, who, region: Some(region), from, until });
+        self.weather.push(WeatherSpell { weather, who, region: Some(region), from, until });
     }
 }

@@ -1,12 +1,12 @@
 //! The scenarios.
 
-use super::scenario::{Scenario, Story};
+use super::scenario::{RunEvidence, Scenario};
 use crate::routes::graph::Destination;
-use crate::simulation::log::{Outcome, Request};
-use crate::simulation::measure::{By, quantile};
+use crate::simulation::log::{CallOutcome, LoggedRequest};
+use crate::simulation::measure::{CountedBy, quantile};
 use crate::simulation::promise::Promises;
-use crate::simulation::setup::{Setup, Trouble, TroubleKind, Who};
-use crate::simulation::simulated_upstream::{Temper, Weather};
+use crate::simulation::setup::{DeploymentSelector, ObjectFault, ObjectFaultKind, Setup};
+use crate::simulation::simulated_upstream::{UpstreamProfile, Weather};
 
 /// Three equals, drawn by weight.
 const EVEN: &str = include_str!("scenarios/even.json");
@@ -39,38 +39,38 @@ pub static SCENARIOS: &[Scenario] = &[
         name: "outage",
         about: "One of several answers 503 for twenty seconds.",
         document: EVEN,
-        shape: |setup| setup.with(Weather::Down, Who::Nth(0), 20..40),
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            story.promise_ejection(0, 1_000.0, promises);
-            story.promise_probes(0, By::Region, promises);
-            story.promise_return(0, 22_000, promises);
+        shape: |setup| setup.with(Weather::Down, DeploymentSelector::Nth(0), 20..40),
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            evidence.promise_ejection(0, 1_000.0, promises);
+            evidence.promise_probes(0, CountedBy::Region, promises);
+            evidence.promise_return(0, 22_000, promises);
         },
     },
     Scenario {
         name: "silence",
         about: "One of several accepts requests and says nothing for half a minute.",
         document: TIMED,
-        shape: |setup| setup.with(Weather::Silent, Who::Nth(0), 20..50),
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            story.promise_probes(0, By::Region, promises);
+        shape: |setup| setup.with(Weather::Silent, DeploymentSelector::Nth(0), 20..50),
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            evidence.promise_probes(0, CountedBy::Region, promises);
         },
     },
     Scenario {
         name: "outage-in-a-region",
         about: "One of several cannot be reached from one region.",
         document: EVEN,
-        shape: |setup| setup.with_in(0, Weather::Unreachable, Who::Nth(0), 20..40),
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            story.promise_probes(0, By::Region, promises);
-            let (id, spell) = (story.nth(0), story.spell());
+        shape: |setup| setup.with_in(0, Weather::Unreachable, DeploymentSelector::Nth(0), 20..40),
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            evidence.promise_probes(0, CountedBy::Region, promises);
+            let (id, spell) = (evidence.nth(0), evidence.spell());
             let late = spell.start + 4_000..spell.end;
-            let usual = story.log.sent_share(id, &(5_000..spell.start), None);
-            let share = |region| story.log.sent_share(id, &late, Some(region)) / usual;
+            let usual = evidence.log.sent_share(id, &(5_000..spell.start), None);
+            let share = |region| evidence.log.sent_share(id, &late, Some(region)) / usual;
             promises.at_most("part of the usual share in that region", share(0), 0.05);
-            let least = story.regions().skip(1).map(share).fold(f64::INFINITY, f64::min);
+            let least = evidence.regions().skip(1).map(share).fold(f64::INFINITY, f64::min);
             promises.at_least("part of the usual share in the others", least, 0.85);
         },
     },
@@ -78,16 +78,16 @@ pub static SCENARIOS: &[Scenario] = &[
         name: "brown-out",
         about: "One of several fails 30 % of its requests for forty seconds.",
         document: EVEN,
-        shape: |setup| setup.with(Weather::BrownOut(0.3), Who::Nth(0), 20..60),
-        promise: |story, promises| {
-            let failures = story.log.client_failures(&story.all()) as f64;
-            let arrived = story.log.arrived(&story.all()) as f64;
+        shape: |setup| setup.with(Weather::BrownOut(0.3), DeploymentSelector::Nth(0), 20..60),
+        promise: |evidence, promises| {
+            let failures = evidence.log.client_failures(&evidence.all()) as f64;
+            let arrived = evidence.log.arrived(&evidence.all()) as f64;
             promises.at_most("client-visible failures, %", 100.0 * failures / arrived, 0.1);
-            promises.at_most("calls per request", story.log.calls_per_request(&story.spell()), 1.5);
-            let share = |within| story.log.sent_share(story.nth(0), &within, None);
+            promises.at_most("calls per request", evidence.log.calls_per_request(&evidence.spell()), 1.5);
+            let share = |within| evidence.log.sent_share(evidence.nth(0), &within, None);
             let usual = share(5_000..20_000);
-            promises.at_least("part of the usual share meanwhile", share(story.spell()) / usual, 0.2);
-            let last = story.setup.length_ms - 10_000..story.setup.length_ms;
+            promises.at_least("part of the usual share meanwhile", share(evidence.spell()) / usual, 0.2);
+            let last = evidence.setup.length_ms - 10_000..evidence.setup.length_ms;
             promises.at_least("part of the usual share at the end", share(last) / usual, 0.85);
         },
     },
@@ -97,7 +97,7 @@ pub static SCENARIOS: &[Scenario] = &[
         document: EVEN,
         shape: |setup| {
             (setup.length_ms, setup.traffic.rate) = (60_000, 4.0);
-            setup.with(Weather::Down, Who::All, 20..40);
+            setup.with(Weather::Down, DeploymentSelector::All, 20..40);
         },
         promise: full_outage,
     },
@@ -105,23 +105,27 @@ pub static SCENARIOS: &[Scenario] = &[
         name: "storm-with-hints",
         about: "One of several answers 429 for half a minute and says for how long.",
         document: EVEN,
-        shape: |setup| setup.with(Weather::RateLimited { hint: true }, Who::Nth(0), 20..50),
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            story.promise_silence(0, 5_000, promises);
-            story.promise_probes(0, By::Region, promises);
-            story.promise_return(0, 8_000, promises);
+        shape: |setup| {
+            setup.with(Weather::RateLimited { has_hint: true }, DeploymentSelector::Nth(0), 20..50);
+        },
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            evidence.promise_silence(0, 5_000, promises);
+            evidence.promise_probes(0, CountedBy::Region, promises);
+            evidence.promise_return(0, 8_000, promises);
         },
     },
     Scenario {
         name: "storm-without-hints",
         about: "One of several answers 429 for half a minute and does not say for how long.",
         document: EVEN,
-        shape: |setup| setup.with(Weather::RateLimited { hint: false }, Who::Nth(0), 20..50),
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            story.promise_probes(0, By::Region, promises);
-            story.promise_return(0, 9_000, promises);
+        shape: |setup| {
+            setup.with(Weather::RateLimited { has_hint: false }, DeploymentSelector::Nth(0), 20..50);
+        },
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            evidence.promise_probes(0, CountedBy::Region, promises);
+            evidence.promise_return(0, 9_000, promises);
         },
     },
     Scenario {
@@ -129,30 +133,31 @@ pub static SCENARIOS: &[Scenario] = &[
         about: "A provisioned deployment is full: it serves what it can, the rest goes to the next.",
         document: SPILL,
         shape: |setup| {
-            let temper = Temper { capacity: Some(180.0), provisioned: true, ..Temper::default() };
-            setup.tempers.push((Who::Nth(0), temper));
+            let profile =
+                UpstreamProfile { capacity: Some(180.0), is_provisioned: true, ..UpstreamProfile::default() };
+            setup.profiles.push((DeploymentSelector::Nth(0), profile));
             setup.length_ms = 50_000;
         },
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            let steady = story.log.calls_to(story.nth(0), 10_000..50_000);
-            let served = steady.filter(|call| call.outcome == Some(Outcome::Answered)).count();
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            let steady = evidence.log.calls_to(evidence.nth(0), 10_000..50_000);
+            let served = steady.filter(|call| call.outcome == Some(CallOutcome::Answered)).count();
             promises.at_least("part of its capacity that is used", served as f64 / (40.0 * 180.0), 0.9);
-            promises.at_most("calls per request", story.log.calls_per_request(&story.all()), 1.6);
+            promises.at_most("calls per request", evidence.log.calls_per_request(&evidence.all()), 1.6);
         },
     },
     Scenario {
         name: "slow-in-a-region",
         about: "One of three is eight times as slow, in the eyes of one region; the strategy is latency.",
         document: LATENCY,
-        shape: |setup| setup.with_in(0, Weather::Slow(8.0), Who::Nth(0), 20..60),
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            let (id, spell) = (story.nth(0), story.spell());
+        shape: |setup| setup.with_in(0, Weather::Slow(8.0), DeploymentSelector::Nth(0), 20..60),
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            let (id, spell) = (evidence.nth(0), evidence.spell());
             let late = spell.start + 10_000..spell.end;
-            let share = |region| story.log.sent_share(id, &late, Some(region));
+            let share = |region| evidence.log.sent_share(id, &late, Some(region));
             promises.at_most("its share in that region", share(0), 0.2);
-            let least = story.regions().skip(1).map(share).fold(f64::INFINITY, f64::min);
+            let least = evidence.regions().skip(1).map(share).fold(f64::INFINITY, f64::min);
             promises.at_least("its share in the others", least, 0.25);
         },
     },
@@ -162,14 +167,18 @@ pub static SCENARIOS: &[Scenario] = &[
         document: EVEN,
         shape: |setup| {
             (setup.length_ms, setup.traffic.isolates) = (280_000, 60);
-            setup.with(Weather::Flapping { down_ms: 10_000, up_ms: 10_000 }, Who::Nth(0), 20..260);
+            setup.with(
+                Weather::Flapping { down_ms: 10_000, up_ms: 10_000 },
+                DeploymentSelector::Nth(0),
+                20..260,
+            );
         },
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            story.promise_probes(0, By::Region, promises);
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            evidence.promise_probes(0, CountedBy::Region, promises);
             let failed = |within| {
-                let calls = story.log.calls_to(story.nth(0), within);
-                calls.filter(|call| matches!(call.outcome, Some(Outcome::Failed(_)))).count() as f64
+                let calls = evidence.log.calls_to(evidence.nth(0), within);
+                calls.filter(|call| matches!(call.outcome, Some(CallOutcome::Failed(_)))).count() as f64
             };
             let (early, late) = (failed(20_000..100_000), failed(180_000..260_000));
             promises.at_most("failed calls in the last 80 s, of those in the first", late / early, 0.5);
@@ -179,34 +188,34 @@ pub static SCENARIOS: &[Scenario] = &[
         name: "quota",
         about: "The account of one of several is empty.",
         document: EVEN,
-        shape: |setup| setup.with(Weather::QuotaGone, Who::Nth(0), 20..90),
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            story.promise_silence(0, 5_000, promises);
+        shape: |setup| setup.with(Weather::QuotaGone, DeploymentSelector::Nth(0), 20..90),
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            evidence.promise_silence(0, 5_000, promises);
         },
     },
     Scenario {
         name: "object-lost",
         about: "The objects are silent while one of several is down, and come back later.",
         document: EVEN,
-        shape: |setup| without_objects(setup, TroubleKind::Lost),
+        shape: |setup| without_objects(setup, ObjectFaultKind::Lost),
         promise: alone,
     },
     Scenario {
         name: "object-overloaded",
         about: "The objects refuse reports while one of several is down, and come back later.",
         document: EVEN,
-        shape: |setup| without_objects(setup, TroubleKind::Overloaded),
+        shape: |setup| without_objects(setup, ObjectFaultKind::Overloaded),
         promise: alone,
     },
     Scenario {
         name: "object-late",
         about: "The objects take two seconds for each answer while one of several is down.",
         document: EVEN,
-        shape: |setup| without_objects(setup, TroubleKind::Late(2_000)),
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            story.promise_probes(0, By::Region, promises);
+        shape: |setup| without_objects(setup, ObjectFaultKind::Late(2_000)),
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            evidence.promise_probes(0, CountedBy::Region, promises);
         },
     },
     Scenario {
@@ -214,14 +223,14 @@ pub static SCENARIOS: &[Scenario] = &[
         about: "The objects start anew in the middle of an outage of one of several.",
         document: EVEN,
         shape: |setup| {
-            setup.with(Weather::Down, Who::Nth(0), 20..40);
-            let kind = TroubleKind::Evicted;
-            setup.troubles.push(Trouble { kind, region: None, from: 26_000, until: 26_001 });
+            setup.with(Weather::Down, DeploymentSelector::Nth(0), 20..40);
+            let kind = ObjectFaultKind::Evicted;
+            setup.object_faults.push(ObjectFault { kind, region: None, from: 26_000, until: 26_001 });
         },
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            story.promise_probes(0, By::Region, promises);
-            let late = story.log.calls_to(story.nth(0), 26_000..story.spell().end);
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            evidence.promise_probes(0, CountedBy::Region, promises);
+            let late = evidence.log.calls_to(evidence.nth(0), 26_000..evidence.spell().end);
             let late = late.filter(|call| !call.is_probe).count() as f64;
             promises.at_most("requests but probes to it after that", late, 0.0);
         },
@@ -236,8 +245,8 @@ pub static SCENARIOS: &[Scenario] = &[
             let weathers = [
                 (Weather::Down, 10..25),
                 (Weather::BrownOut(0.3), 10..50),
-                (Weather::RateLimited { hint: true }, 15..40),
-                (Weather::RateLimited { hint: false }, 20..40),
+                (Weather::RateLimited { has_hint: true }, 15..40),
+                (Weather::RateLimited { has_hint: false }, 20..40),
                 (Weather::Slow(5.0), 10..50),
                 (Weather::Flapping { down_ms: 5_000, up_ms: 5_000 }, 10..50),
                 (Weather::QuotaGone, 20..60),
@@ -245,70 +254,70 @@ pub static SCENARIOS: &[Scenario] = &[
             ];
             // Every third deployment: each model keeps some that are well.
             for (number, (weather, seconds)) in weathers.into_iter().enumerate() {
-                setup.with(weather, Who::Nth(number * 3), seconds);
+                setup.with(weather, DeploymentSelector::Nth(number * 3), seconds);
             }
         },
-        promise: |story, promises| {
-            story.promise_no_failure(promises);
-            promises.at_most("calls per request", story.log.calls_per_request(&story.all()), 1.1);
-            let probes = |id| story.log.most_probes_at_once(id, &story.all(), By::Region);
-            let most = story.setup.ranking.iter().map(|id| probes(*id)).max().unwrap_or(0);
+        promise: |evidence, promises| {
+            evidence.promise_no_failure(promises);
+            promises.at_most("calls per request", evidence.log.calls_per_request(&evidence.all()), 1.1);
+            let probes = |id| evidence.log.most_probes_at_once(id, &evidence.all(), CountedBy::Region);
+            let most = evidence.setup.ranking.iter().map(|id| probes(*id)).max().unwrap_or(0);
             promises.at_most("probes of one at a time in a region", most as f64, 1.0);
         },
     },
 ];
 
 /// Objects in trouble from before an outage of twenty seconds until after it.
-fn without_objects(setup: &mut Setup, kind: TroubleKind) {
+fn without_objects(setup: &mut Setup, kind: ObjectFaultKind) {
     setup.length_ms = 120_000;
-    setup.with(Weather::Down, Who::Nth(0), 25..45);
-    setup.troubles.push(Trouble { kind, region: None, from: 15_000, until: 75_000 });
+    setup.with(Weather::Down, DeploymentSelector::Nth(0), 25..45);
+    setup.object_faults.push(ObjectFault { kind, region: None, from: 15_000, until: 75_000 });
 }
 
 /// Without objects every isolate sees to itself; afterwards they share again.
-fn alone(story: &Story<'_>, promises: &mut Promises) {
-    story.promise_no_failure(promises);
-    story.promise_probes(0, By::Isolate, promises);
-    let (id, spell) = (story.nth(0), story.spell());
-    let median = quantile(&story.log.times_to_eject(id, &spell), 0.5) as f64;
+fn alone(evidence: &RunEvidence<'_>, promises: &mut Promises) {
+    evidence.promise_no_failure(promises);
+    evidence.promise_probes(0, CountedBy::Isolate, promises);
+    let (id, spell) = (evidence.nth(0), evidence.spell());
+    let median = quantile(&evidence.log.times_to_eject(id, &spell), 0.5) as f64;
     promises.at_most("seconds until an isolate leaves it alone, median", median / 1_000.0, 6.0);
-    let last = story.setup.length_ms - 15_000..story.setup.length_ms;
-    let usual = story.log.sent_share(id, &(5_000..15_000), None);
-    let share = story.log.sent_share(id, &last, None) / usual;
+    let last = evidence.setup.length_ms - 15_000..evidence.setup.length_ms;
+    let usual = evidence.log.sent_share(id, &(5_000..15_000), None);
+    let share = evidence.log.sent_share(id, &last, None) / usual;
     promises.at_least("part of the usual share at the end", share, 0.85);
-    let reports = story.log.reports.iter().filter(|report| last.contains(&report.at)).count() as f64;
-    let each = reports / story.setup.traffic.isolates as f64;
+    let reports = evidence.log.reports.iter().filter(|report| last.contains(&report.at)).count() as f64;
+    let each = reports / evidence.setup.traffic.isolates as f64;
     promises.at_least("reports of each isolate in the last 15 s", each, 5.0);
 }
 
-fn full_outage(story: &Story<'_>, promises: &mut Promises) {
-    let spell = story.spell();
+fn full_outage(evidence: &RunEvidence<'_>, promises: &mut Promises) {
+    let spell = evidence.spell();
     let late = spell.start + 2_000..spell.end;
-    promises.at_most("calls per request after 2 s", story.log.calls_per_request(&late), 1.2);
-    let is_served = |request: &&Request| {
+    promises.at_most("calls per request after 2 s", evidence.log.calls_per_request(&late), 1.2);
+    let is_served = |request: &&LoggedRequest| {
         request.at >= spell.end && request.result.is_some_and(|result| !result.is_failure())
     };
     let first = |region| {
-        let found = story.log.requests.iter().filter(is_served).find(|request| request.region == region);
+        let found = evidence.log.requests.iter().filter(is_served).find(|request| request.region == region);
         found.map_or(f64::INFINITY, |request| (request.at - spell.end) as f64 / 1_000.0)
     };
-    let latest = story.regions().map(first).fold(0.0, f64::max);
+    let latest = evidence.regions().map(first).fold(0.0, f64::max);
     promises.at_most("seconds from its end to a region's first answer", latest, 3.0);
-    let later = spell.end + 5_000..story.setup.length_ms;
-    let failures = story.log.client_failures(&later) as f64;
+    let later = spell.end + 5_000..evidence.setup.length_ms;
+    let failures = evidence.log.client_failures(&later) as f64;
     promises.at_most("client-visible failures 5 s after its end", failures, 0.0);
 }
 
-fn fair(story: &Story<'_>, promises: &mut Promises) {
-    story.promise_no_failure(promises);
-    promises.at_most("calls per request", story.log.calls_per_request(&story.all()), 1.0);
-    for node in story.setup.graph.models.values() {
+fn fair(evidence: &RunEvidence<'_>, promises: &mut Promises) {
+    evidence.promise_no_failure(promises);
+    promises.at_most("calls per request", evidence.log.calls_per_request(&evidence.all()), 1.0);
+    for node in evidence.setup.graph.models.values() {
         let due = node.targets.iter().filter_map(|target| match &target.to {
             Destination::Deployment(deployment) => Some((deployment.id, target.weight)),
             Destination::Node(_) => None,
         });
         let due: Vec<_> = due.collect();
-        let calls = |id: usize| story.log.calls_to(id, story.all()).count() as f64;
+        let calls = |id: usize| evidence.log.calls_to(id, evidence.all()).count() as f64;
         let total: f64 = due.iter().map(|(id, _)| calls(*id)).sum();
         let weights: f64 = due.iter().map(|(_, weight)| weight).sum();
         let of_due = |(id, weight): &(usize, f64)| calls(*id) / total * weights / weight;

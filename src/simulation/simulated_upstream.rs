@@ -1,9 +1,9 @@
-//! Upstreams: how a deployment behaves, by itself and in the weather of the moment.
+//! Upstreams: how a deployment behaves, by itself and in the weather of the active.
 
 use super::chance::scattered;
 use crate::attempt::failure::Failure;
 use crate::attempt::machine::Dispatch;
-use crate::attempt::phase::{Limit, Phase};
+use crate::attempt::phase::{Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::routes::graph::Commit;
 use crate::vocabulary::error_class::ErrorClass;
@@ -13,7 +13,7 @@ use crate::vocabulary::time::Millis;
 
 /// What a deployment is like in fair weather.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Temper {
+pub struct UpstreamProfile {
     /// Median time to the first token.
     pub first_token_ms: f64,
     /// How fast it writes.
@@ -21,12 +21,12 @@ pub struct Temper {
     /// Most calls in a second; more get 429.
     pub capacity: Option<f64>,
     /// It is a provisioned one (PTU): it tells its utilisation, and when it is full it asks for milliseconds of patience.
-    pub provisioned: bool,
+    pub is_provisioned: bool,
 }
 
-impl Default for Temper {
+impl Default for UpstreamProfile {
     fn default() -> Self {
-        Self { first_token_ms: 300.0, tokens_per_second: 120.0, capacity: None, provisioned: false }
+        Self { first_token_ms: 300.0, tokens_per_second: 120.0, capacity: None, is_provisioned: false }
     }
 }
 
@@ -44,7 +44,7 @@ pub enum Weather {
     /// It answers every call with 429. `hint`: it says how long that will last.
     RateLimited {
         /// With `retry-after`.
-        hint: bool,
+        has_hint: bool,
     },
     /// Everything takes so many times as long.
     Slow(f64),
@@ -63,7 +63,7 @@ pub enum Weather {
 
 /// Weather that holds at the time of a call, with its beginning and its end.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub struct ActiveWeather {
     /// What it is.
     pub weather: Weather,
     /// For how long it has been so.
@@ -74,17 +74,17 @@ pub struct Moment {
 
 /// What becomes of a call, as far as the upstream decides.
 #[derive(Debug, Clone)]
-pub struct Course {
+pub struct CallCourse {
     /// Headers of the answer that say how much more the deployment can take.
     pub headers: Headers,
     headers_ms: Millis,
     first_token_ms: Millis,
     total_ms: Millis,
-    end: End,
+    end: CallEnd,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum End {
+enum CallEnd {
     Served,
     Broken,
     Refused { class: ErrorClass, status: u16, hint_ms: Option<Millis> },
@@ -94,7 +94,7 @@ enum End {
 
 /// An answer that has reached its commit point, and what will come of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Committed {
+pub struct SimulatedAnswer {
     /// When it ends.
     pub ends_at: Millis,
     /// How.
@@ -107,8 +107,8 @@ pub struct Committed {
 
 /// One deployment.
 #[derive(Debug, Clone)]
-pub struct Upstream {
-    temper: Temper,
+pub struct SimulatedUpstream {
+    profile: UpstreamProfile,
     /// Calls that it would take at once.
     room: f64,
     filled_at: Millis,
@@ -120,41 +120,41 @@ const REFUSAL_MS: f64 = 40.0;
 /// Tokens of an answer.
 const OUTPUT_TOKENS: f64 = 120.0;
 
-impl Upstream {
+impl SimulatedUpstream {
     /// One that is idle.
-    pub fn new(temper: Temper) -> Self {
-        Self { temper, room: 0.0, filled_at: 0 }
+    pub fn new(profile: UpstreamProfile) -> Self {
+        Self { profile, room: 0.0, filled_at: 0 }
     }
 
     /// Takes a call.
-    pub fn call(&mut self, weather: &[Moment], now: Millis, rng: &mut dyn Rng) -> Course {
-        let slow = weather.iter().fold(1.0, |slow, moment| match moment.weather {
+    pub fn call(&mut self, weather: &[ActiveWeather], now: Millis, rng: &mut dyn Rng) -> CallCourse {
+        let slow = weather.iter().fold(1.0, |slow, active| match active.weather {
             Weather::Slow(times) => slow * times,
             _ => slow,
         });
-        let first_token_ms = scattered(self.temper.first_token_ms * slow, 0.35, rng);
+        let first_token_ms = scattered(self.profile.first_token_ms * slow, 0.35, rng);
         let tokens = scattered(OUTPUT_TOKENS, 0.5, rng);
-        let writing_ms = tokens * 1_000.0 / self.temper.tokens_per_second * slow;
-        let mut end = weather.iter().find_map(|moment| befallen(*moment, rng));
+        let writing_ms = tokens * 1_000.0 / self.profile.tokens_per_second * slow;
+        let mut end = weather.iter().find_map(|active| weather_end(*active, rng));
         let mut headers = Headers::default();
         if end.is_none()
-            && let Some(capacity) = self.temper.capacity
+            && let Some(capacity) = self.profile.capacity
         {
             let is_full = self.is_full(capacity, now);
-            if self.temper.provisioned {
+            if self.profile.is_provisioned {
                 let used = if is_full { 100.0 } else { 100.0 - 100.0 * self.room / burst(capacity) };
                 headers.push("azure-openai-deployment-utilization", &format!("{used:.1}%"));
             }
-            let hint_ms = Some(if self.temper.provisioned { 200 } else { 1_000 });
-            let refused = End::Refused { class: ErrorClass::RateLimit, status: 429, hint_ms };
+            let hint_ms = Some(if self.profile.is_provisioned { 200 } else { 1_000 });
+            let refused = CallEnd::Refused { class: ErrorClass::RateLimit, status: 429, hint_ms };
             end = is_full.then_some(refused);
         }
-        let end = end.unwrap_or(End::Served);
+        let end = end.unwrap_or(CallEnd::Served);
         let headers_ms = match end {
-            End::Served | End::Broken => first_token_ms * 0.4,
+            CallEnd::Served | CallEnd::Broken => first_token_ms * 0.4,
             _ => scattered(REFUSAL_MS, 0.3, rng),
         };
-        Course {
+        CallCourse {
             headers,
             headers_ms: headers_ms as Millis,
             first_token_ms: first_token_ms as Millis,
@@ -181,22 +181,22 @@ fn burst(capacity: f64) -> f64 {
 }
 
 /// The end that the weather makes of a call, if it does.
-fn befallen(moment: Moment, rng: &mut dyn Rng) -> Option<End> {
-    let refused = |class, status, hint_ms| Some(End::Refused { class, status, hint_ms });
+fn weather_end(active: ActiveWeather, rng: &mut dyn Rng) -> Option<CallEnd> {
+    let refused = |class, status, hint_ms| Some(CallEnd::Refused { class, status, hint_ms });
     let down = refused(ErrorClass::Unavailable, 503, None);
-    match moment.weather {
+    match active.weather {
         Weather::Down => down,
-        Weather::Silent => Some(End::Silent),
-        Weather::Unreachable => Some(End::Unreachable),
+        Weather::Silent => Some(CallEnd::Silent),
+        Weather::Unreachable => Some(CallEnd::Unreachable),
         Weather::BrownOut(part) if rng.unit() < part => refused(ErrorClass::Unavailable, 500, None),
-        Weather::Breaking(part) if rng.unit() < part => Some(End::Broken),
-        Weather::RateLimited { hint } => {
+        Weather::Breaking(part) if rng.unit() < part => Some(CallEnd::Broken),
+        Weather::RateLimited { has_hint } => {
             // Whole seconds, as the header has them.
-            let hint_ms = hint.then(|| moment.remaining_ms.div_ceil(1_000) * 1_000);
+            let hint_ms = has_hint.then(|| active.remaining_ms.div_ceil(1_000) * 1_000);
             refused(ErrorClass::RateLimit, 429, hint_ms)
         }
         Weather::Flapping { down_ms, up_ms } => {
-            if moment.since_ms % (down_ms + up_ms).max(1) < down_ms {
+            if active.since_ms % (down_ms + up_ms).max(1) < down_ms {
                 down
             } else {
                 None
@@ -207,7 +207,7 @@ fn befallen(moment: Moment, rng: &mut dyn Rng) -> Option<End> {
     }
 }
 
-impl Course {
+impl CallCourse {
     /// What the gateway sees of it, and when: the answer at its commit point, or a failure, of which its own limits are one.
     /// `now`: when the call began.
     pub fn seen(
@@ -215,28 +215,28 @@ impl Course {
         dispatch: &Dispatch,
         streamed: bool,
         now: Millis,
-    ) -> (Millis, Result<Committed, Failure>) {
+    ) -> (Millis, Result<SimulatedAnswer, Failure>) {
         let never = Millis::MAX;
         let at = |ms: Millis| now.saturating_add(ms);
         let (headers_at, first_at, ends_at) = match self.end {
-            End::Silent => (never, never, never),
+            CallEnd::Silent => (never, never, never),
             _ if streamed => (at(self.headers_ms), at(self.first_token_ms), at(self.total_ms)),
             // An answer in one piece sends its headers when it is finished.
-            End::Served | End::Broken => (at(self.total_ms), at(self.total_ms), at(self.total_ms)),
+            CallEnd::Served | CallEnd::Broken => (at(self.total_ms), at(self.total_ms), at(self.total_ms)),
             _ => (at(self.headers_ms), never, never),
         };
         let limits = &dispatch.limits;
-        let late = |limit: Limit| (limit.at, Err(Failure::silent(ErrorClass::Timeout, limit.reason)));
+        let late = |limit: PhaseLimit| (limit.at, Err(Failure::silent(ErrorClass::Timeout, limit.reason)));
         let limit = limits.of(Phase::Headers, now);
         if headers_at >= limit.at {
             return late(limit);
         }
         let failure = match self.end {
-            End::Refused { class, status, hint_ms } => {
+            CallEnd::Refused { class, status, hint_ms } => {
                 Some(Failure { status: Some(status), hint_ms, ..Failure::silent(class, "simulated") })
             }
-            End::Unreachable => Some(Failure::silent(ErrorClass::Connection, "simulated")),
-            End::Served | End::Broken | End::Silent => None,
+            CallEnd::Unreachable => Some(Failure::silent(ErrorClass::Connection, "simulated")),
+            CallEnd::Served | CallEnd::Broken | CallEnd::Silent => None,
         };
         if let Some(failure) = failure {
             return (headers_at, Err(failure));
@@ -250,7 +250,7 @@ impl Course {
         if is_whole && ends_at >= limit.at.max(first_at) && ends_at > first_at {
             return late(limit);
         }
-        let is_broken = matches!(self.end, End::Broken);
+        let is_broken = matches!(self.end, CallEnd::Broken);
         let broken_at = first_at + ends_at.saturating_sub(first_at) / 2;
         if is_whole && is_broken {
             return (broken_at, Err(Failure::silent(ErrorClass::Truncated, "simulated")));
@@ -258,14 +258,14 @@ impl Course {
         let outcome = if is_broken {
             Outcome::Failed { class: ErrorClass::Truncated, hint_ms: None }
         } else {
-            Outcome::Alive
+            Outcome::Served
         };
         let committed_at = match (streamed, dispatch.commit) {
             (true, Commit::Headers) => headers_at,
             (true, Commit::FirstToken) => first_at,
             _ => ends_at,
         };
-        let committed = Committed {
+        let committed = SimulatedAnswer {
             ends_at: if is_broken { broken_at } else { ends_at },
             outcome,
             first_token_ms: streamed.then(|| first_at - now),

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::address::Address;
 use super::azure;
-use super::upstream_request::Call;
+use super::upstream_request::UpstreamCall;
 use crate::request::percent;
 use crate::routes::graph::{AzureApi, Via};
 use crate::vocabulary::operation::Operation;
@@ -50,7 +50,7 @@ pub(super) fn supports_azure(operation: Operation) -> bool {
 pub(super) fn headers(
     via: &Via,
     deployment: &str,
-    call: &Call<'_>,
+    call: &UpstreamCall<'_>,
 ) -> impl Iterator<Item = (&'static str, String)> {
     let token =
         via.token.as_ref().map(|token| ("cf-aig-authorization", format!("Bearer {}", token.reveal())));
@@ -61,7 +61,7 @@ pub(super) fn headers(
 
 /// Five entries is what AI Gateway keeps, and behind Cloudflare Access it needs one of them itself: so the least useful one is
 /// last. Header values are bytes to HTTP and Latin-1 to the platform, so that anything beyond ASCII is escaped.
-fn metadata(deployment: &str, call: &Call<'_>) -> String {
+fn metadata(deployment: &str, call: &UpstreamCall<'_>) -> String {
     let entries = [
         ("request_id", Value::from(call.request_id)),
         ("client", Value::from(call.client)),

@@ -11,12 +11,12 @@ use crate::vocabulary::headers::Headers;
 /// The names of those request headers that do not go on to the upstream, with a line break behind each.
 pub fn not_forwarded(all: &Headers) -> String {
     let connection = all.get("connection").unwrap_or_default();
-    names(all, |name| forwarded(name) && !is_listed(connection, name))
+    names(all, |name| is_forwarded(name) && !is_listed(connection, name))
 }
 
 /// The names of those response headers that do not reach the client, with a line break behind each.
 pub fn not_returned(all: &Headers) -> String {
-    names(all, returned)
+    names(all, is_returned)
 }
 
 fn names(all: &Headers, pass: impl Fn(&str) -> bool) -> String {
@@ -28,7 +28,7 @@ fn names(all: &Headers, pass: impl Fn(&str) -> bool) -> String {
 }
 
 /// Whether a request header goes on to the upstream, if it is not named in `connection` (see [`is_listed`]).
-fn forwarded(name: &str) -> bool {
+fn is_forwarded(name: &str) -> bool {
     !(is_credential(name) || is_about_the_client(name) || is_hop_by_hop(name) || is_about_the_message(name))
 }
 
@@ -103,7 +103,7 @@ fn is_listed(connection: &str, name: &str) -> bool {
 
 /// Whether a response header may reach the client: what describes the body, and what SDKs and their users read. The account
 /// (`openai-organization`, `openai-project`), cookies and topology (`x-ms-region`, `azureml-*`, `cf-*`) do not.
-pub fn returned(name: &str) -> bool {
+pub fn is_returned(name: &str) -> bool {
     match name.strip_prefix("openai-") {
         Some(rest) => !matches!(rest, "organization" | "project"),
         None => name.starts_with("x-ratelimit-") || is_read_by_clients(name),
@@ -128,7 +128,7 @@ fn is_read_by_clients(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{forwarded, is_listed, not_forwarded, not_returned, returned};
+    use super::{is_forwarded, is_listed, is_returned, not_forwarded, not_returned};
     use crate::vocabulary::headers::Headers;
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
             "traceparent",
             "x-new-provider-feature",
         ] {
-            assert!(forwarded(name), "{name}");
+            assert!(is_forwarded(name), "{name}");
         }
     }
 
@@ -216,7 +216,7 @@ mod tests {
             "content-digest",
             "accept-encoding",
         ] {
-            assert!(!forwarded(name), "{name}");
+            assert!(!is_forwarded(name), "{name}");
         }
     }
 
@@ -250,7 +250,7 @@ mod tests {
             "openai-model",
             "cache-control",
         ] {
-            assert!(returned(name), "{name}");
+            assert!(is_returned(name), "{name}");
         }
     }
 
@@ -287,7 +287,7 @@ mod tests {
             "www-authenticate",
             "x-unheard-of",
         ] {
-            assert!(!returned(name), "{name}");
+            assert!(!is_returned(name), "{name}");
         }
     }
 }

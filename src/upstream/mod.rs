@@ -13,12 +13,12 @@ mod upstream_request;
 use crate::request::percent;
 use crate::routes::graph::{Deployment, Upstream};
 use crate::vocabulary::operation::Operation;
-pub use upstream_request::{Call, Outgoing};
+pub use upstream_request::{UpstreamCall, UpstreamRequest};
 
 /// What to send to `deployment` for `call`.
-pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
-    let Call { operation, query, .. } = *call;
-    let path = call.stored.map_or(operation.path(), |stored| &stored.path);
+pub fn prepare(deployment: &Deployment, call: &UpstreamCall<'_>) -> UpstreamRequest {
+    let UpstreamCall { operation, query, .. } = *call;
+    let path = call.stored_object.map_or(operation.path(), |stored| &stored.path);
     let key = deployment.api_key.reveal();
     // Bodies are passed on as they come, and a peek at one must see text.
     let mut headers = vec![("accept-encoding", "identity".to_owned())];
@@ -45,8 +45,8 @@ pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
         headers.extend(ai_gateway::headers(via, &deployment.name, call));
     }
     let query = merge_query(query, address.api_version.as_deref());
-    let model = call.stored.is_none().then(|| model.clone());
-    Outgoing { url: address.url + &query, headers, model }
+    let model = call.stored_object.is_none().then(|| model.clone());
+    UpstreamRequest { url: address.url + &query, headers, model }
 }
 
 /// Whether `deployment` can do `operation` at all, as far as the documents of its provider say. What slips through is

@@ -1,15 +1,15 @@
 //! One call of an upstream: what it is made for, and what is sent.
 
-use crate::request::stored_object::Stored;
+use crate::request::stored_object::StoredObject;
 use crate::vocabulary::operation::Operation;
 
 /// One call of one attempt.
 #[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
+pub struct UpstreamCall<'a> {
     /// What is to be done.
     pub operation: Operation,
-    /// What it is about of what the account keeps, if anything.
-    pub stored: Option<&'a Stored>,
+    /// The stored object that it is about, if any.
+    pub stored_object: Option<&'a StoredObject>,
     /// The client's query as it arrived, without the `?`.
     pub query: &'a str,
     /// Name of the node that the client asked for.
@@ -24,7 +24,7 @@ pub struct Call<'a> {
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct UpstreamRequest {
     /// The whole URL.
     pub url: String,
     /// Headers to set over the forwarded ones; names in lower case, values in ASCII where the configuration is.

@@ -196,7 +196,7 @@ impl ClientError {
     ///
     /// An exceeded deadline is not worth it: a second try would take as long again, from deployments that are slow. Nor is
     /// a lack of eligible deployments, unless one is ejected for a time: requirements and missing keys do not change by waiting.
-    pub fn retryable(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         matches!(
             self,
             Self::UpstreamUnreachable { .. }
@@ -415,7 +415,7 @@ mod tests {
         let described: Vec<String> = all()
             .iter()
             .map(|error| {
-                let retry = if error.retryable() { ", retry" } else { "" };
+                let retry = if error.is_retryable() { ", retry" } else { "" };
                 format!("{}{retry}\n{}\n", error.status(), error.body())
             })
             .collect();
@@ -434,7 +434,7 @@ mod tests {
 
     #[test]
     fn what_is_the_callers_fault_is_not_worth_a_retry() {
-        assert!(all().iter().all(|error| error.status() >= 500 || !error.retryable()));
+        assert!(all().iter().all(|error| error.status() >= 500 || !error.is_retryable()));
     }
 
     #[test]

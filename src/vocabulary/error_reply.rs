@@ -18,7 +18,7 @@ pub struct ErrorReply {
 impl From<&ClientError> for ErrorReply {
     fn from(error: &ClientError) -> Self {
         let mut headers = Headers::of([("content-type", "application/json")]);
-        headers.push("x-should-retry", if error.retryable() { "true" } else { "false" });
+        headers.push("x-should-retry", if error.is_retryable() { "true" } else { "false" });
         match error {
             ClientError::MethodNotAllowed { allow, .. } => headers.push("allow", allow),
             ClientError::NoEligibleDeployment { returns_in_ms: Some(ms), .. } => {

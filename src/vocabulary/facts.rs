@@ -36,16 +36,16 @@ pub struct Facts {
     /// `max_tokens`, `max_completion_tokens` or `max_output_tokens`, where given.
     pub max_output_tokens: Option<u64>,
     /// Whether the client asked for a streamed answer.
-    pub stream: bool,
+    pub is_streamed: bool,
     /// Whether the body can be sent again; one that is too large to keep is sent once, to one deployment.
-    pub replayable: bool,
+    pub is_replayable: bool,
     /// Whether serving it leaves something behind at the upstream (a stored response, a background job), so that it must not
     /// be sent to two deployments at once.
     pub has_side_effects: bool,
-    /// The response that this one goes on from: only the deployment that minted it knows it.
+    /// The response that this one goes on from: only its owner, the deployment that created it, knows it.
     pub previous_response_id: Option<String>,
-    /// The deployment that minted what the request goes on from or asks for, as far as it is remembered.
-    pub minted_by: Option<usize>,
+    /// The owner of the object that the request goes on from or asks for: the deployment that created it, as far as it is remembered.
+    pub owner: Option<usize>,
     /// How long the client itself will wait, where it says so (`x-stainless-read-timeout`, `cf-aig-request-timeout`).
     pub patience_ms: Option<Millis>,
     /// One random number of this request in `0.0..1.0`, for `percent` without a sticky key.
@@ -68,7 +68,7 @@ pub struct Place {
     pub hint: Option<String>,
     /// The caller is another Worker (AI Gateway, say): country and coordinates then describe Cloudflare's own egress, and
     /// only `colo` still says something of the client.
-    pub behind_worker: bool,
+    pub is_behind_worker: bool,
 }
 
 /// Metadata of a request: `own` (`x-switchyard-metadata`) laid over `gateway` (`cf-aig-metadata`, flat JSON:

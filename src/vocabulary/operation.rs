@@ -90,8 +90,8 @@ impl Operation {
         Self::Videos,
     ];
 
-    /// Whether it is about what an account keeps, and names no model.
-    pub fn is_of_stored(self) -> bool {
+    /// Whether it is about stored objects, and names no model.
+    pub fn is_on_stored_objects(self) -> bool {
         Self::StoredResponses <= self
     }
 

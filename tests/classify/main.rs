@@ -15,7 +15,7 @@ mod successes;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchyard::attempt::classify::{Answer, classify, classify_event_error};
+use switchyard::attempt::classify::{UnclassifiedResponse, classify, classify_event_error};
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::success::{Success, fault_behind_success, is_event_stream};
 use switchyard::vocabulary::error_class::ErrorClass::{
@@ -29,7 +29,7 @@ const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Failure {
-    classify(&Answer { status, headers: &Headers::of(headers.iter().copied()), body, now: 0 })
+    classify(&UnclassifiedResponse { status, headers: &Headers::of(headers.iter().copied()), body, now: 0 })
 }
 
 /// What is wrong with a whole body that came with a 200.

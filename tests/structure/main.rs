@@ -62,7 +62,6 @@ fn no_files_form_a_circle() {
 }
 
 #[test]
-#[ignore = "types are renamed in the next step"]
 fn type_names_are_unique() {
     assert_none(&duplicate_types(&source_without_construction()), "types of the same name");
 }

@@ -25,9 +25,9 @@ pub struct Walk {
     pub(super) frames: Vec<Frame>,
     pub(super) tried: Vec<usize>,
     /// The last resort was taken: one attempt at what is ejected is enough for a request.
-    pub(super) is_last: bool,
+    pub(super) has_used_last_resort: bool,
     /// Somebody was passed over for being ejected.
-    pub(super) has_passed_over: bool,
+    pub(super) has_skipped_ejected: bool,
 }
 
 /// One node on the way to the current target. The outermost frame stands for `settings` and has no node.
@@ -38,13 +38,13 @@ pub(super) struct Frame {
     pub(super) ahead: Vec<Destination>,
     /// Indices of targets that are left, in order.
     pub(super) order: std::vec::IntoIter<usize>,
-    pub(super) edge_taken: bool,
+    pub(super) has_taken_edge: bool,
     pub(super) attempts_left: u32,
     pub(super) deadline: Millis,
 }
 
 /// What decides on the way: which target of a node comes first, and whether the health of a deployment admits an attempt.
-pub(super) trait Guide {
+pub(super) trait Selector {
     /// The order of the targets of a node that was just entered.
     fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize>;
     /// Whether a deployment without an obstacle may be tried.
@@ -60,7 +60,7 @@ impl Walk {
         let allowed_attempts = entry.max_attempts.unwrap_or(graph.settings.max_attempts);
         let settings = Frame {
             ahead: vec![Destination::Node(Rc::clone(entry))],
-            attempts_left: if facts.replayable { allowed_attempts } else { allowed_attempts.min(1) },
+            attempts_left: if facts.is_replayable { allowed_attempts } else { allowed_attempts.min(1) },
             deadline: now.saturating_add(patient_ms),
             ..Frame::of_settings()
         };
@@ -70,12 +70,19 @@ impl Walk {
     }
 
     pub(super) fn of(graph: Rc<Graph>, facts: Rc<Facts>, frames: Vec<Frame>) -> Self {
-        Self { graph, facts, frames, tried: Vec::new(), is_last: false, has_passed_over: false }
+        Self {
+            graph,
+            facts,
+            frames,
+            tried: Vec::new(),
+            has_used_last_resort: false,
+            has_skipped_ejected: false,
+        }
     }
 
     /// Whether a deployment was passed over for being ejected.
-    pub fn has_passed_over(&self) -> bool {
-        self.has_passed_over
+    pub fn has_skipped_ejected(&self) -> bool {
+        self.has_skipped_ejected
     }
 
     /// Why this deployment may not be tried here; `None` if it may.
@@ -114,29 +121,29 @@ impl Walk {
         &mut self,
         failed: Option<&Failure>,
         now: Millis,
-        guide: &mut dyn Guide,
+        selector: &mut dyn Selector,
     ) -> Option<Rc<Deployment>> {
-        self.put(failed);
+        self.apply_failure(failed);
         loop {
             // A limit that is reached, at whatever depth, ends everything inside it.
             let exhausted = !self.may_attempt(now);
             let frame = self.frames.last_mut()?;
             match if exhausted { None } else { frame.next() } {
                 Some(Destination::Deployment(deployment)) => {
-                    if self.obstacle(&deployment).is_none() && guide.admits(self, &deployment) {
+                    if self.obstacle(&deployment).is_none() && selector.admits(self, &deployment) {
                         return Some(deployment);
                     }
                 }
                 Some(Destination::Node(node)) => {
                     self.frames.push(Frame::of(Rc::clone(&node), now));
-                    let order = guide.order(self, &node);
+                    let order = selector.order(self, &node);
                     if let Some(frame) = self.frames.last_mut() {
                         frame.order = order.into_iter();
                     }
                 }
                 None => {
                     self.frames.pop();
-                    self.put(failed);
+                    self.apply_failure(failed);
                 }
             }
         }
@@ -214,14 +221,14 @@ impl Walk {
             .or(self.graph.settings.policy.timeout)
     }
 
-    /// The same order, with those targets first that lead to where the request's object was minted.
-    pub(super) fn minting_first(&self, node: &Node, order: Vec<usize>) -> Vec<usize> {
-        let Some(minting) = self.facts.minted_by.and_then(|id| self.graph.deployments.get(id)) else {
+    /// The same order, with those targets first that lead to the owner of the request's object.
+    pub(super) fn owner_first(&self, node: &Node, order: Vec<usize>) -> Vec<usize> {
+        let Some(owner) = self.facts.owner.and_then(|id| self.graph.deployments.get(id)) else {
             return order;
         };
         let (mut first, mut then): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|index| {
             let target = node.targets.get(*index);
-            target.is_some_and(|target| target.leads_to(&|leaf| leaf.shares_storage_with(minting)))
+            target.is_some_and(|target| target.leads_to(&|leaf| leaf.shares_storage_with(owner)))
         });
         first.append(&mut then);
         first
@@ -233,16 +240,16 @@ impl Walk {
     }
 
     /// Puts a failure to the frames, innermost first, and leaves those that cannot do anything about it.
-    pub(super) fn put(&mut self, failed: Option<&Failure>) {
+    pub(super) fn apply_failure(&mut self, failed: Option<&Failure>) {
         let Some(failure) = failed else { return };
-        let Failure { class, status, unknown_object, .. } = *failure;
+        let Failure { class, status, is_unknown_object, .. } = *failure;
         while let Some(frame) = self.frames.last_mut() {
             let edges = frame.node.as_ref().map_or(&self.graph.settings.on, |node| &node.on);
-            if unknown_object {
+            if is_unknown_object {
                 // Not a failure of the target but the wrong address: the object is looked for at the other targets, then behind
                 // the edges, whatever they are for.
-                if frame.ahead.is_empty() && frame.order.len() == 0 && !frame.edge_taken {
-                    frame.edge_taken = true;
+                if frame.ahead.is_empty() && frame.order.len() == 0 && !frame.has_taken_edge {
+                    frame.has_taken_edge = true;
                     frame.ahead = edges.iter().rev().map(|(_, to)| to.clone()).collect();
                 }
                 if !frame.ahead.is_empty() || frame.order.len() > 0 {
@@ -251,8 +258,8 @@ impl Walk {
                 self.frames.pop();
                 continue;
             }
-            if let Some((_, to)) = edges.iter().find(|(on, _)| *on == class && !frame.edge_taken) {
-                frame.edge_taken = true;
+            if let Some((_, to)) = edges.iter().find(|(on, _)| *on == class && !frame.has_taken_edge) {
+                frame.has_taken_edge = true;
                 frame.order = Vec::new().into_iter();
                 frame.ahead = vec![to.clone()];
                 return;
@@ -280,7 +287,7 @@ impl Frame {
             node: None,
             ahead: Vec::new(),
             order: Vec::new().into_iter(),
-            edge_taken: false,
+            has_taken_edge: false,
             attempts_left: u32::MAX,
             deadline: Millis::MAX,
         }

@@ -9,7 +9,7 @@ use proptest::strategy::Strategy as Generator;
 
 use super::*;
 use crate::routes::cases::Cases;
-use crate::routes::graph::Limits;
+use crate::routes::graph::RateLimits;
 use crate::routes::graph::{Cost, Params, Policy, Requirements, Secret, Timeouts, Upstream};
 use crate::routes::when::Condition;
 use crate::vocabulary::facts::Place;
@@ -33,11 +33,11 @@ fn facts() -> Facts {
         body: BTreeMap::new(),
         input_tokens: 1000,
         max_output_tokens: None,
-        stream: false,
-        replayable: true,
+        is_streamed: false,
+        is_replayable: true,
         has_side_effects: false,
         previous_response_id: None,
-        minted_by: None,
+        owner: None,
         patience_ms: None,
         draw: 0.0,
     }
@@ -63,7 +63,7 @@ fn deployment(cost: Option<(f64, f64)>, region: Option<&str>) -> Target {
         cost: cost.map(|(input, output)| Cost { input, output }),
         timeout: Timeouts::default(),
         params: Params::default(),
-        limits: Limits::default(),
+        limits: RateLimits::default(),
         identity: String::new(),
     };
     Target { to: Destination::Deployment(Rc::new(deployment)), weight: 1.0, priority: 0 }
@@ -394,7 +394,7 @@ fn the_nearest_region_comes_first() {
         ("Washington", colo("IAD"), [0, 1, 2]),
         ("coordinates", Place { coordinates: tokyo, ..colo("AMS") }, [2, 1, 0]),
         ("hint", Place { coordinates: tokyo, hint: Some("westeurope".into()), ..colo("AMS") }, [1, 0, 2]),
-        ("behind a Worker", Place { coordinates: tokyo, behind_worker: true, ..colo("AMS") }, [1, 0, 2]),
+        ("behind a Worker", Place { coordinates: tokyo, is_behind_worker: true, ..colo("AMS") }, [1, 0, 2]),
         ("nothing known", Place::default(), [0, 1, 2]),
     ] {
         assert_eq!(order_of(&node, &Facts { place, ..facts() }), expected, "{why}");

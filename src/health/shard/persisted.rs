@@ -5,14 +5,14 @@ use serde_json::Value;
 
 use crate::health::gate::Gate;
 use crate::health::members::{FromJson, Members};
-use crate::health::wire::{Id, Known};
+use crate::health::wire::{KnownHistory, PeerId};
 use crate::vocabulary::operation::Operation;
 
 /// What has to be stored of the shard as a whole, whenever it has changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Head {
+pub struct ShardHead {
     /// Which history it is.
-    pub epoch: Id,
+    pub epoch: PeerId,
     /// The latest change.
     pub change: u64,
     /// The change with which everything was reset the last time; 0: never.
@@ -20,12 +20,12 @@ pub struct Head {
     /// The latest change of a record that was forgotten; 0: none was.
     pub forgotten: u64,
     /// What is known of the hub.
-    pub hub: Option<Known>,
+    pub hub: Option<KnownHistory>,
 }
 
 /// What has to be stored of a deployment. Times are those of the shard's clock.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Saved {
+pub struct SavedDeployment {
     /// The number of its latest change.
     pub change: u64,
     pub(super) opened: u64,
@@ -35,7 +35,7 @@ pub struct Saved {
     pub(super) missing: Vec<(Operation, Gate)>,
 }
 
-impl Head {
+impl ShardHead {
     /// Reads one that was stored; `None`: it is none.
     pub fn parse(text: &str) -> Option<Self> {
         let json: Value = serde_json::from_str(text).ok()?;
@@ -55,7 +55,7 @@ impl Head {
     }
 }
 
-impl Saved {
+impl SavedDeployment {
     /// Reads one that was stored; `None`: it is none.
     pub fn parse(text: &str) -> Option<Self> {
         let json: Value = serde_json::from_str(text).ok()?;

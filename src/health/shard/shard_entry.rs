@@ -1,15 +1,15 @@
 //! One deployment, as a region sees it.
 
-use super::persisted::Saved;
-use crate::health::accrual::{Accrual, Run};
+use super::persisted::SavedDeployment;
+use crate::health::accrual::{Accrual, FailureRun};
 use crate::health::deployment_health::LastError;
 use crate::health::ewma::{Ewma, PeakEwma};
-use crate::health::gate::{Gate, NEWS_MS};
+use crate::health::gate::{Gate, LEAST_EXTENSION_MS};
 use crate::health::pending::Pending;
 use crate::health::reason::Reason;
 use crate::health::sharing::{BASE_MS, plausible};
 use crate::health::window::Counts;
-use crate::health::wire::{Batch, Ejected, Id, Lease as WireLease, Probe, Record, Want};
+use crate::health::wire::{Batch, PeerId, Probe, ProbeUrgency, Record, WireEjection, WireLease};
 use crate::map;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
@@ -33,30 +33,30 @@ const EARLY_MS: Millis = 1_000;
 
 /// The right to probe, given away.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lease {
-    pub(super) holder: Id,
+pub(super) struct GrantedLease {
+    pub(super) holder: PeerId,
     pub(super) from: Millis,
     /// When it is given to the next.
     pub(super) until: Millis,
     /// The probe is under way.
-    pub(super) begun: bool,
+    pub(super) has_begun: bool,
 }
 
 /// Who wants a lease, and when it can ask again.
-pub(super) struct Seat {
-    pub(super) reporter: Id,
+pub(super) struct LeaseRequest {
+    pub(super) reporter: PeerId,
     pub(super) next_ms: Millis,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) saved: Saved,
+pub(super) struct ShardEntry {
+    pub(super) saved: SavedDeployment,
     pub(super) accrual: Accrual,
     pub(super) latency_ms: PeakEwma,
     pub(super) tokens_per_second: Ewma,
     pub(super) headroom: Option<f64>,
     pub(super) last_error: Option<LastError>,
-    lease: Option<Lease>,
+    lease: Option<GrantedLease>,
     /// No lease before.
     no_lease_before: Millis,
     /// The latest lease before its time.
@@ -64,7 +64,7 @@ pub(super) struct Entry {
     /// The latest report that mentioned it.
     pub(super) used_at: Millis,
     /// The end of the ejection as everybody was told; 0: closed.
-    told_until: Millis,
+    announced_until: Millis,
     /// What the hub is to hear.
     pub(super) facts: Pending,
     /// What is under way to it.
@@ -76,10 +76,10 @@ pub(super) fn is_question(batch: &Batch) -> bool {
     batch.ejected.is_some() || !batch.missing.is_empty() || batch.probe.is_some() || batch.wants.is_some()
 }
 
-impl Entry {
+impl ShardEntry {
     pub(super) fn new(no_lease_before: Millis, now: Millis) -> Self {
         Self {
-            saved: Saved::default(),
+            saved: SavedDeployment::default(),
             accrual: Accrual::default(),
             latency_ms: PeakEwma::default(),
             tokens_per_second: Ewma::default(),
@@ -89,24 +89,24 @@ impl Entry {
             no_lease_before,
             early_at: None,
             used_at: now,
-            told_until: 0,
+            announced_until: 0,
             facts: Pending::default(),
             facts_sent: None,
         }
     }
 
-    pub(super) fn restore(saved: Saved, now: Millis) -> Self {
-        let told_until = saved.gate.ejected_until().unwrap_or(0);
+    pub(super) fn restore(saved: SavedDeployment, now: Millis) -> Self {
+        let announced_until = saved.gate.ejected_until().unwrap_or(0);
         // Whether the hub has heard it, nobody knows: it does not mind to hear it again.
         let facts = Pending {
-            ejected: saved.gate.reason().is_some_and(Reason::holds_everywhere),
+            has_ejected: saved.gate.reason().is_some_and(Reason::holds_everywhere),
             operations: saved.missing.iter().map(|(operation, _)| *operation).collect(),
             ..Pending::default()
         };
-        Self { saved, told_until, facts, ..Self::new(now.saturating_add(UNUSED_MS), now) }
+        Self { saved, announced_until, facts, ..Self::new(now.saturating_add(UNUSED_MS), now) }
     }
 
-    pub(super) fn saved(&self) -> &Saved {
+    pub(super) fn saved(&self) -> &SavedDeployment {
         &self.saved
     }
 
@@ -119,7 +119,7 @@ impl Entry {
     }
 
     /// The lease that is out.
-    pub(super) fn live_lease(&self, now: Millis) -> Option<Lease> {
+    pub(super) fn live_lease(&self, now: Millis) -> Option<GrantedLease> {
         self.lease.filter(|lease| now < lease.until)
     }
 
@@ -135,9 +135,9 @@ impl Entry {
     }
 
     /// Takes what a reporter saw. `seen`: the latest change of this history that it had learned then.
-    pub(super) fn take(
+    pub(super) fn merge_batch(
         &mut self,
-        reporter: Id,
+        reporter: PeerId,
         batch: &Batch,
         seen: u64,
         change: &mut u64,
@@ -146,7 +146,7 @@ impl Entry {
     ) {
         self.used_at = now;
         self.measure(batch, now);
-        let has_passed = batch.probe.is_some_and(|probe| self.probed(reporter, probe, change, now, rng));
+        let has_passed = batch.probe.is_some_and(|probe| self.on_probe(reporter, probe, change, now, rng));
         // Failures of requests that began before the latest recovery tell of the time before it.
         let began_at = now.saturating_sub(batch.age_ms);
         let is_present = has_passed
@@ -154,7 +154,7 @@ impl Entry {
             || self.saved.gate.closed_since().is_some_and(|since| began_at >= since);
         if self.saved.gate.ejected_until().is_none() {
             let failures = if is_present { batch.failures } else { 0 };
-            let run = Run {
+            let run = FailureRun {
                 failures: if is_present { batch.run } else { 0 },
                 since: now.saturating_sub(batch.run_ms),
                 answered_at: batch.answered.then(|| now.saturating_sub(batch.answered_ms.unwrap_or(0))),
@@ -166,7 +166,7 @@ impl Entry {
                 self.saved.gate.trip(reason, now, rng);
             }
         }
-        if let Some(Ejected { remaining_ms, reason }) = batch.ejected
+        if let Some(WireEjection { remaining_ms, reason }) = batch.ejected
             && (is_present || reason.holds_everywhere())
             // What one of many isolates takes for an outage may be chance: five of ten requests, say, where three of ten fail.
             && !(reason.is_trip() && self.accrual.is_serving(self.latency_ms.value(now), now))
@@ -177,7 +177,7 @@ impl Entry {
             }
             self.saved.gate.eject(reason, remaining_ms, now);
         }
-        let moved = self.take_missing(batch, now);
+        let moved = self.merge_missing(batch, now);
         self.settle(moved, true, change);
     }
 
@@ -195,7 +195,7 @@ impl Entry {
     }
 
     /// Operations that turned out to be missing, or not to be. Whether anything changed.
-    fn take_missing(&mut self, batch: &Batch, now: Millis) -> bool {
+    fn merge_missing(&mut self, batch: &Batch, now: Millis) -> bool {
         let mut has_moved = false;
         for (operation, remaining_ms) in &batch.missing {
             if *remaining_ms == 0 {
@@ -203,7 +203,7 @@ impl Entry {
                 self.saved.missing.retain(|(missing, _)| missing != operation);
                 has_moved |= self.saved.missing.len() < before;
             } else if self.eject_operation(*operation, *remaining_ms, now) {
-                self.facts.moved(*operation);
+                self.facts.on_operation_moved(*operation);
                 has_moved = true;
             }
         }
@@ -222,9 +222,9 @@ impl Entry {
 
     /// What has become of a probe. It counts from whoever holds the lease; and from anybody, where nobody does and the time is
     /// up, for isolates that lost the contact probe by themselves. Whether it ended the ejection.
-    fn probed(
+    fn on_probe(
         &mut self,
-        reporter: Id,
+        reporter: PeerId,
         probe: Probe,
         change: &mut u64,
         now: Millis,
@@ -242,7 +242,7 @@ impl Entry {
         match probe {
             Probe::Begun => {
                 let until = now.saturating_add(BEGUN_MS);
-                self.lease = Some(Lease { holder: reporter, from: now, until, begun: true });
+                self.lease = Some(GrantedLease { holder: reporter, from: now, until, has_begun: true });
             }
             Probe::Passed => {
                 self.close(change);
@@ -264,7 +264,7 @@ impl Entry {
         self.saved.closed = self.saved.change;
         self.accrual = Accrual::default();
         self.lease = None;
-        self.told_until = 0;
+        self.announced_until = 0;
     }
 
     /// What follows is a change of its own.
@@ -276,11 +276,13 @@ impl Entry {
     /// Numbers the change, if there was one worth telling. `is_own`: whether it was learned in this region.
     pub(super) fn settle(&mut self, has_moved: bool, is_own: bool, change: &mut u64) {
         let until = self.saved.gate.ejected_until().unwrap_or(0);
-        let is_longer =
-            until > 0 && (self.told_until == 0 || until >= self.told_until.saturating_add(NEWS_MS));
+        let is_longer = until > 0
+            && (self.announced_until == 0
+                || until >= self.announced_until.saturating_add(LEAST_EXTENSION_MS));
         if is_longer {
-            self.told_until = until;
-            self.facts.ejected |= is_own && self.saved.gate.reason().is_some_and(Reason::holds_everywhere);
+            self.announced_until = until;
+            self.facts.has_ejected |=
+                is_own && self.saved.gate.reason().is_some_and(Reason::holds_everywhere);
         }
         if is_longer || has_moved {
             self.number(change);
@@ -291,15 +293,15 @@ impl Entry {
     }
 
     /// Gives the lease away, if it is free and the reporter is to have it.
-    pub(super) fn grant(&mut self, seat: &Seat, wants: Option<Want>, now: Millis) {
-        let (Some(want), Some(until)) = (wants, self.saved.gate.ejected_until()) else { return };
+    pub(super) fn grant(&mut self, request: &LeaseRequest, urgency: Option<ProbeUrgency>, now: Millis) {
+        let (Some(urgency), Some(until)) = (urgency, self.saved.gate.ejected_until()) else { return };
         if self.saved.gate.is_drained() || self.live_lease(now).is_some() || now < self.no_lease_before {
             return;
         }
-        let comes_again_at = now.saturating_add(seat.next_ms).saturating_add(BASE_MS);
+        let comes_again_at = now.saturating_add(request.next_ms).saturating_add(BASE_MS);
         let is_early_free = self.early_at.is_none_or(|at| now >= at.saturating_add(EARLY_MS));
-        let from = match want {
-            Want::Early if until > now && is_early_free => {
+        let from = match urgency {
+            ProbeUrgency::Early if until > now && is_early_free => {
                 self.early_at = Some(now);
                 now
             }
@@ -307,14 +309,14 @@ impl Entry {
             _ => return,
         };
         let until = from.saturating_add(UNUSED_MS);
-        self.lease = Some(Lease { holder: seat.reporter, from, until, begun: false });
+        self.lease = Some(GrantedLease { holder: request.reporter, from, until, has_begun: false });
     }
 
-    pub(super) fn record(&self, reporter: Id, is_new: bool, now: Millis) -> Record {
+    pub(super) fn record(&self, reporter: PeerId, is_new: bool, now: Millis) -> Record {
         let remaining_ms = |until: Millis| until.saturating_sub(now);
         let gate = &self.saved.gate;
         let ejected = gate.ejected_until().zip(gate.reason());
-        let (own, others): (Option<Lease>, Option<Lease>) = match self.live_lease(now) {
+        let (own, others): (Option<GrantedLease>, Option<GrantedLease>) = match self.live_lease(now) {
             Some(lease) if lease.holder == reporter => (Some(lease), None),
             lease => (None, lease),
         };
@@ -328,14 +330,15 @@ impl Entry {
             opened: self.saved.opened,
             closed: self.saved.closed,
             reset: self.saved.reset,
-            ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
+            ejected: ejected
+                .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
             closed_for_ms: gate.closed_since().map(|since| now.saturating_sub(since)),
             trips: gate.trips(),
             probing_ms: others.map(|lease| remaining_ms(lease.until)),
             missing: map::of(missing),
             drained: gate.is_drained(),
             latency_ms: self.latency_ms.value(now).filter(|_| is_new),
-            lease: own.filter(|lease| !lease.begun).map(|lease| WireLease {
+            lease: own.filter(|lease| !lease.has_begun).map(|lease| WireLease {
                 from_ms: remaining_ms(lease.from),
                 until_ms: remaining_ms(lease.until.saturating_sub(ON_ITS_WAY_MS)),
             }),
@@ -352,7 +355,7 @@ impl Entry {
 
     pub(super) fn reset(&mut self, change: &mut u64) {
         // A lease that is out stays out until it has run out, or is used.
-        let out = self.lease.filter(|lease| !lease.begun).map_or(0, |lease| lease.until);
+        let out = self.lease.filter(|lease| !lease.has_begun).map_or(0, |lease| lease.until);
         let (no_lease_before, used_at) = (self.no_lease_before.max(out), self.used_at);
         self.close(change);
         self.saved.reset = *change;

@@ -13,11 +13,11 @@ pub(super) struct Uplink {
     /// When one may go that brings news.
     pub(super) not_before: Millis,
     /// An isolate has reported since the latest poll.
-    pub(super) has_heard: bool,
+    pub(super) has_new_reports: bool,
 }
 
 impl Uplink {
-    pub(super) fn heard(&mut self) {
-        self.has_heard = true;
+    pub(super) fn on_report(&mut self) {
+        self.has_new_reports = true;
     }
 }

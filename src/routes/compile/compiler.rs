@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::size::Size;
+use super::size::SubtreeSize;
 use crate::routes::at::At;
 use crate::routes::graph::{Deployment, Node, Secret};
-use crate::routes::issue::Report;
+use crate::routes::issue::IssueCollector;
 use crate::routes::placeholder::sole_variable;
-use crate::routes::raw;
+use crate::routes::raw::RawDocument;
 use crate::routes::reads::Reads;
 
 /// The state of one compilation.
 pub(super) struct Compiler<'a> {
-    pub(super) raw: &'a raw::Document,
-    pub(super) report: Report<'a>,
+    pub(super) raw: &'a RawDocument,
+    pub(super) report: IssueCollector<'a>,
     /// The deployments that could be read.
     pub(super) deployments: BTreeMap<&'a str, Rc<Deployment>>,
     /// The named nodes that were built; `None` where that failed.
@@ -26,7 +26,7 @@ pub(super) struct Compiler<'a> {
     /// Whether somewhere the nesting was too deep.
     pub(super) is_too_deep: bool,
     /// What hangs below each node, by its id.
-    pub(super) sizes: Vec<Size>,
+    pub(super) sizes: Vec<SubtreeSize>,
     pub(super) reads: Reads,
     pub(super) prefixes: Vec<String>,
 }

@@ -19,10 +19,11 @@ use super::at::At;
 use super::cases::Cases;
 use super::decode::decode;
 use super::graph::{Client, Destination, Graph, Node, Rule};
-use super::issue::{Issue, Report, quoted};
+use super::issue::{Issue, IssueCollector, quoted};
+use super::raw::RawDocument;
 use super::reads::Reads;
 use super::variables;
-use super::{json, raw, shape};
+use super::{json, shape};
 use crate::map;
 use crate::vocabulary::rng::stable_hash;
 use compiler::Compiler;
@@ -52,14 +53,14 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     }
     let mut duplicates = Vec::new();
     let written = json::parse(document, &mut duplicates).map_err(|issue| vec![issue])?;
-    let mut report = Report::new(&written);
+    let mut report = IssueCollector::new(&written);
     report.refuse_duplicates(duplicates);
     let sound = shape::check(&written, &mut report);
     let Some(mut sound) = sound else { return Err(report.into_issues()) };
     variables::expand(&mut sound, env, &mut report);
     report.settle();
     // What the schema lets through decodes, so this error is a fault of ours. Its text is withheld: it may quote a value.
-    let Ok(raw) = decode::<raw::Document>(sound) else {
+    let Ok(raw) = decode::<RawDocument>(sound) else {
         report.refuse_found(
             At::Root,
             "a document that its schema accepts and its types do not",

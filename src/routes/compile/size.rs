@@ -3,7 +3,7 @@
 /// What hangs below a node.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of a node, each on its own")]
-pub(super) struct Size {
+pub(super) struct SubtreeSize {
     /// Nodes on the longest way down, this one included.
     pub(super) depth: usize,
     /// Ways from here to deployments.

@@ -4,11 +4,11 @@
 
 use serde_json::Value;
 
-use crate::routes::decode::Misfit;
+use crate::routes::decode::TypeMismatch;
 
 /// Decodes from a JSON value, whose type says which form it is.
 pub(super) trait ByType: Sized {
-    fn from_json(json: Value) -> Result<Self, Misfit>;
+    fn from_json(json: Value) -> Result<Self, TypeMismatch>;
 }
 
 /// Implements `Deserialize` by [`ByType`].

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::raw_policy::Timeout;
+use super::raw_policy::RawTimeout;
 
 raw! {
 
 /// One (resource, model, key) that can serve a request.
-pub struct Deployment {
+pub struct RawDeployment {
     /// The dialect that it speaks.
-    pub provider: Provider,
+    pub provider: RawProvider,
     /// For `openai`: the base URL with its `/v1`, by default `https://api.openai.com/v1`. For `azure`: the URL of the resource,
     /// `https://NAME.openai.azure.com`. https, or http to loopback.
     pub endpoint: Option<String>,
@@ -31,7 +31,7 @@ pub struct Deployment {
     /// For `openai`: sent as `OpenAI-Project`.
     pub project: Option<String>,
     /// The Cloudflare AI Gateway through which to call.
-    pub via: Option<Via>,
+    pub via: Option<RawVia>,
     /// Azure region (`eastus`), for the strategy `nearest`.
     pub region: Option<String>,
     /// Higher is better; compared with `min_quality`. Default: 0.
@@ -41,17 +41,17 @@ pub struct Deployment {
     #[serde(default)]
     pub tags: Vec<String>,
     /// Prices, for the strategy `cost`.
-    pub cost: Option<Cost>,
+    pub cost: Option<RawCost>,
     /// What the provider allows.
-    pub limits: Option<Limits>,
+    pub limits: Option<RawLimits>,
     /// Limits for each phase of an attempt. Nodes override them.
-    pub timeout: Option<Timeout>,
+    pub timeout: Option<RawTimeout>,
     /// Edits of JSON request bodies, in the order drop, rename, set.
-    pub params: Option<Params>,
+    pub params: Option<RawParams>,
 }
 
 /// The Cloudflare AI Gateway through which to call.
-pub struct Via {
+pub struct RawVia {
     /// Id of the Cloudflare account.
     pub account: String,
     /// Name of the gateway.
@@ -63,7 +63,7 @@ pub struct Via {
 }
 
 /// Prices in US dollars per million tokens.
-pub struct Cost {
+pub struct RawCost {
     /// Of the prompt.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
     pub input: f64,
@@ -74,7 +74,7 @@ pub struct Cost {
 }
 
 /// What the provider allows.
-pub struct Limits {
+pub struct RawLimits {
     /// Requests a minute.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000_000_000)))]
     pub rpm: Option<u32>,
@@ -84,7 +84,7 @@ pub struct Limits {
 }
 
 /// Edits of JSON request bodies, in the order drop, rename, set. `model` and `stream` cannot be edited.
-pub struct Params {
+pub struct RawParams {
     /// Top-level fields to set, whatever the client wrote.
     #[serde(default)]
     pub set: Map<String, Value>,
@@ -99,7 +99,7 @@ pub struct Params {
 /// The dialect that a deployment speaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum Provider {
+pub enum RawProvider {
     /// OpenAI, or anything compatible.
     #[serde(rename = "openai")]
     OpenAi,

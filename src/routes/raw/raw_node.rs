@@ -6,41 +6,43 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::by_type::{ByType, decode_by_type};
-use super::raw_policy::{Commit, DurationMs, Hedge, Retry, Sticky, Timeout, Trigger, WhenAllEjected};
-use super::raw_when::When;
-use crate::routes::decode::{Misfit, decode};
+use super::raw_policy::{
+    RawCommit, RawDurationMs, RawHedge, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
+};
+use super::raw_when::RawWhen;
+use crate::routes::decode::{TypeMismatch, decode};
 
 raw! {
 
 /// Targets, and a strategy that orders them.
-pub struct Node {
+pub struct RawNode {
     /// What this node is for. For people alone.
     pub description: Option<String>,
     /// How the targets are put in order. Default: `priority`.
-    pub strategy: Option<Strategy>,
+    pub strategy: Option<RawStrategy>,
     /// What to try: names of deployments or other nodes, nodes written in place, or `{use, weight, priority}`.
-    pub targets: Option<Vec<Target>>,
+    pub targets: Option<Vec<RawTarget>>,
     /// For `match`: the first case whose `when` holds is used.
-    pub cases: Option<Vec<Case>>,
+    pub cases: Option<Vec<RawCase>>,
     /// For `match`: what to use when no case holds.
     #[serde(rename = "else")]
-    pub otherwise: Option<Place>,
+    pub otherwise: Option<RawDestination>,
     /// Failures that let this node try its next target. Default: every class that another deployment could cure.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
-    pub fallback_on: Option<Vec<Trigger>>,
+    pub fallback_on: Option<Vec<RawTrigger>>,
     /// From an error class to where a request goes that failed so below this node.
-    pub on: Option<BTreeMap<String, Place>>,
+    pub on: Option<BTreeMap<String, RawDestination>>,
     /// Second tries of the same target before the next one.
-    pub retry: Option<Retry>,
+    pub retry: Option<RawRetry>,
     /// Limits for each phase of an attempt.
-    pub timeout: Option<Timeout>,
+    pub timeout: Option<RawTimeout>,
     /// When an answer starts to flow to the client, and switching ends.
-    pub commit: Option<Commit>,
+    pub commit: Option<RawCommit>,
     /// Most attempts below this node.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 64)))]
     pub max_attempts: Option<u32>,
     /// Most time below this node.
-    pub deadline_ms: Option<DurationMs>,
+    pub deadline_ms: Option<RawDurationMs>,
     /// Least `quality` of a deployment. Never crossed, in fallback either.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 100)))]
     pub min_quality: Option<u32>,
@@ -48,18 +50,18 @@ pub struct Node {
     #[serde(default)]
     pub require_tags: Vec<String>,
     /// A second attempt before the first has failed.
-    pub hedge: Option<Hedge>,
+    pub hedge: Option<RawHedge>,
     /// Keeps what belongs together on one deployment.
-    pub sticky: Option<Sticky>,
+    pub sticky: Option<RawSticky>,
     /// What to do when every candidate is ejected. Default: `probe`.
-    pub when_all_ejected: Option<WhenAllEjected>,
+    pub when_all_ejected: Option<RawWhenAllEjected>,
 }
 
 /// A target with its share or its tier.
-pub struct Arrow {
+pub struct RawArrow {
     /// The name of a deployment or a node, or a node written in place.
     #[serde(rename = "use")]
-    pub to: Place,
+    pub to: RawDestination,
     /// Share of the traffic; only the proportion counts, and 0 takes none. Default: 1.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
     pub weight: Option<f64>,
@@ -69,18 +71,18 @@ pub struct Arrow {
 }
 
 /// A case of the strategy `match`.
-pub struct Case {
+pub struct RawCase {
     /// When it applies.
-    pub when: When,
+    pub when: RawWhen,
     /// The name of a deployment or a node, or a node written in place.
     #[serde(rename = "use")]
-    pub to: Place,
+    pub to: RawDestination,
 }
 
 /// How a node's targets are put in order. All of them fall back to the next target in that order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum Strategy {
+pub enum RawStrategy {
     /// In the order of the list, or by `priority`, where equal ones share by weight.
     Priority,
     /// Another name of `priority`.
@@ -111,16 +113,16 @@ pub enum Strategy {
 
 /// The name of a deployment or a node, or a node written in place.
 #[derive(Debug)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
-pub enum Place {
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, rename = "Place"))]
+pub enum RawDestination {
     /// The name of a deployment or a node.
     Name(String),
     /// A node written in place.
-    Node(Box<Node>),
+    Node(Box<RawNode>),
 }
 
-impl ByType for Place {
-    fn from_json(json: Value) -> Result<Self, Misfit> {
+impl ByType for RawDestination {
+    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
         match json {
             Value::String(name) => Ok(Self::Name(name)),
             node => decode(node).map(Self::Node),
@@ -131,17 +133,17 @@ impl ByType for Place {
 /// A target: a name, a node written in place, or either with its share or tier.
 #[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
-pub enum Target {
+pub enum RawTarget {
     /// The name of a deployment or a node.
     Name(String),
     /// A target with its share or its tier.
-    Arrow(Arrow),
+    Arrow(RawArrow),
     /// A node written in place.
-    Node(Box<Node>),
+    Node(Box<RawNode>),
 }
 
-impl ByType for Target {
-    fn from_json(json: Value) -> Result<Self, Misfit> {
+impl ByType for RawTarget {
+    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
         match json {
             Value::String(name) => Ok(Self::Name(name)),
             arrow if arrow.get("use").is_some() => decode(arrow).map(Self::Arrow),
@@ -150,4 +152,4 @@ impl ByType for Target {
     }
 }
 
-decode_by_type!(Place, Target);
+decode_by_type!(RawDestination, RawTarget);

@@ -1,13 +1,13 @@
 //! The network between isolates, shards and the hub. Messages cross it as the texts that they are.
 
-use super::simulated_isolate::First;
-use super::simulated_object::Reaction;
-use super::{Event, World, relative};
+use super::simulated_isolate::FirstSnapshot;
+use super::simulated_object::ObjectReaction;
+use super::{World, WorldEvent, relative};
 use crate::health::reporter::UNANSWERED_MS;
-use crate::health::wire::Answer;
+use crate::health::wire::ShardAnswer;
 use crate::simulation::chance::scattered;
 use crate::simulation::log;
-use crate::simulation::setup::TroubleKind;
+use crate::simulation::setup::ObjectFaultKind;
 use crate::vocabulary::time::Millis;
 
 /// From an isolate to the object of its region.
@@ -21,54 +21,61 @@ impl World {
         let now = self.now;
         let reports_per_second = self.setup.graph.settings.health.reports_per_second;
         let Some(isolate) = self.isolates.get_mut(at) else { return };
-        if !isolate.reporter.due(&isolate.health, now) {
+        if !isolate.reporter.is_due(&isolate.health, now) {
             return;
         }
         let report = isolate.reporter.report(&mut isolate.health, reports_per_second, now, &mut isolate.rng);
         isolate.reported = report.n;
         let arrives_at = now + self.way_ms(NEAR_MS);
-        self.queue.add(arrives_at, Event::ShardHears { isolate: at, n: report.n, text: report.to_json() });
+        self.queue.add(
+            arrives_at,
+            WorldEvent::ReportReachedShard { isolate: at, n: report.n, text: report.to_json() },
+        );
     }
 
     /// A report arrives at the object of a region.
-    pub(super) fn shard_hears(&mut self, isolate: usize, n: u64, text: &str) {
+    pub(super) fn on_report_at_shard(&mut self, isolate: usize, n: u64, text: &str) {
         let now = self.now;
         let Some(region) = self.isolates.get(isolate).map(|isolate| isolate.region) else { return };
         let at = relative(now);
-        self.log.reports.push(log::Arrival { at, region: Some(region), is_first: n == 1 });
-        let trouble = self.trouble(Some(region));
+        self.log.reports.push(log::LoggedReport { at, region: Some(region), is_first: n == 1 });
+        let fault = self.fault(Some(region));
         let back_ms = self.way_ms(NEAR_MS);
         let Some(object) = self.shards.get_mut(region) else { return };
-        match object.hear(text, trouble, now) {
-            Reaction::Answers(text, late_ms) => {
-                self.queue.add(now + back_ms + late_ms, Event::IsolateHears { isolate, n, text: Some(text) });
+        match object.on_report(text, fault, now) {
+            ObjectReaction::Answers(text, late_ms) => {
+                self.queue.add(
+                    now + back_ms + late_ms,
+                    WorldEvent::AnswerReachedIsolate { isolate, n, text: Some(text) },
+                );
                 self.tell_hub(region);
             }
-            Reaction::Refuses => {
-                self.queue.add(now + back_ms, Event::IsolateHears { isolate, n, text: None });
+            ObjectReaction::Refuses => {
+                self.queue.add(now + back_ms, WorldEvent::AnswerReachedIsolate { isolate, n, text: None });
             }
-            Reaction::Silence => {
-                self.queue.add(now + UNANSWERED_MS, Event::IsolateHears { isolate, n, text: None });
+            ObjectReaction::Silence => {
+                self.queue
+                    .add(now + UNANSWERED_MS, WorldEvent::AnswerReachedIsolate { isolate, n, text: None });
             }
         }
     }
 
     /// An answer arrives, or the word that there will be none.
-    pub(super) fn isolate_hears(&mut self, at: usize, n: u64, text: Option<&str>) {
+    pub(super) fn on_answer_at_isolate(&mut self, at: usize, n: u64, text: Option<&str>) {
         let now = self.now;
         let Some(isolate) = self.isolates.get_mut(at) else { return };
-        let answer = text.and_then(|text| Answer::parse(text.as_bytes()).ok());
+        let answer = text.and_then(|text| ShardAnswer::parse(text.as_bytes()).ok());
         let mut waiting = Vec::new();
         if let Some(answer) = answer {
-            isolate.reporter.answered(&mut isolate.health, &answer, now, &mut isolate.rng);
+            isolate.reporter.on_answer(&mut isolate.health, &answer, now, &mut isolate.rng);
         } else if n == isolate.reported {
-            isolate.reporter.failed(&mut isolate.health, now, &mut isolate.rng);
+            isolate.reporter.on_failure(&mut isolate.health, now, &mut isolate.rng);
         }
         if let Some(isolate) = self.isolates.get_mut(at)
-            && let First::Awaited { waiting: those, .. } = &mut isolate.first
+            && let FirstSnapshot::Awaited { waiting: those, .. } = &mut isolate.first
         {
             waiting = std::mem::take(those);
-            isolate.first = First::Over;
+            isolate.first = FirstSnapshot::Over;
         }
         for request in waiting {
             self.begin(request);
@@ -82,34 +89,39 @@ impl World {
         if object.shard.hub_at().is_some_and(|at| at <= now) {
             let report = object.shard.report_to_hub(now);
             let arrives_at = now + self.way_ms(FAR_MS);
-            self.queue.add(arrives_at, Event::HubHears { region, text: report.to_json() });
+            self.queue.add(arrives_at, WorldEvent::ReportReachedHub { region, text: report.to_json() });
         }
     }
 
     /// A shard's report arrives at the hub.
-    pub(super) fn hub_hears(&mut self, region: usize, text: &str) {
+    pub(super) fn on_report_at_hub(&mut self, region: usize, text: &str) {
         let now = self.now;
         let at = relative(now);
-        self.log.reports.push(log::Arrival { at, region: None, is_first: false });
+        self.log.reports.push(log::LoggedReport { at, region: None, is_first: false });
         let back_ms = self.way_ms(FAR_MS);
-        match self.hub.hear(text, self.trouble(None), now) {
-            Reaction::Answers(text, late_ms) => {
-                self.queue.add(now + back_ms + late_ms, Event::HubAnswers { region, text: Some(text) });
+        match self.hub.on_report(text, self.fault(None), now) {
+            ObjectReaction::Answers(text, late_ms) => {
+                self.queue.add(
+                    now + back_ms + late_ms,
+                    WorldEvent::AnswerReachedShard { region, text: Some(text) },
+                );
             }
-            Reaction::Refuses => self.queue.add(now + back_ms, Event::HubAnswers { region, text: None }),
-            Reaction::Silence => {
-                self.queue.add(now + UNANSWERED_MS, Event::HubAnswers { region, text: None });
+            ObjectReaction::Refuses => {
+                self.queue.add(now + back_ms, WorldEvent::AnswerReachedShard { region, text: None });
+            }
+            ObjectReaction::Silence => {
+                self.queue.add(now + UNANSWERED_MS, WorldEvent::AnswerReachedShard { region, text: None });
             }
         }
     }
 
     /// The hub's answer arrives at a shard.
-    pub(super) fn hub_answers(&mut self, region: usize, text: Option<&str>) {
+    pub(super) fn on_answer_at_shard(&mut self, region: usize, text: Option<&str>) {
         let now = self.now;
         let Some(object) = self.shards.get_mut(region) else { return };
-        match text.and_then(|text| Answer::parse(text.as_bytes()).ok()) {
-            Some(answer) => object.shard.learn_from_hub(&answer, now),
-            None => object.shard.hub_failed(now),
+        match text.and_then(|text| ShardAnswer::parse(text.as_bytes()).ok()) {
+            Some(answer) => object.shard.merge_hub_answer(&answer, now),
+            None => object.shard.on_hub_failure(now),
         }
     }
 
@@ -125,16 +137,16 @@ impl World {
         }
     }
 
-    fn trouble(&self, region: Option<usize>) -> Option<TroubleKind> {
+    fn fault(&self, region: Option<usize>) -> Option<ObjectFaultKind> {
         let at = relative(self.now);
-        let befalls = |of: Option<usize>| of.is_none() || of == region;
-        let mut troubles = self.setup.troubles.iter();
-        let found = troubles.find(|trouble| {
-            befalls(trouble.region)
-                && (trouble.from..trouble.until).contains(&at)
-                && trouble.kind != TroubleKind::Evicted
+        let affects = |of: Option<usize>| of.is_none() || of == region;
+        let mut object_faults = self.setup.object_faults.iter();
+        let found = object_faults.find(|fault| {
+            affects(fault.region)
+                && (fault.from..fault.until).contains(&at)
+                && fault.kind != ObjectFaultKind::Evicted
         });
-        found.map(|trouble| trouble.kind)
+        found.map(|fault| fault.kind)
     }
 
     fn way_ms(&mut self, median: f64) -> Millis {

@@ -1,11 +1,11 @@
 //! One isolate: what the Worker keeps between requests.
 
-use crate::attempt::allowance::Allowances;
-use crate::attempt::context::Surroundings;
+use crate::attempt::attempt_budgets::AttemptBudgets;
+use crate::attempt::context::Context;
 use crate::balance::cursors::Cursors;
-use crate::health::gate::Position;
+use crate::health::gate::GatePosition;
 use crate::health::reporter::Reporter;
-use crate::health::{Change, Health};
+use crate::health::{GateChange, Health};
 use crate::routes::graph::Graph;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
@@ -13,22 +13,22 @@ use crate::vocabulary::time::Millis;
 
 /// What the Worker keeps between requests.
 #[derive(Debug)]
-pub(super) struct Isolate {
+pub(super) struct SimulatedIsolate {
     pub(super) region: usize,
     pub(super) health: Health,
     pub(super) reporter: Reporter,
     pub(super) rng: SplitMix64,
-    pub(super) news: Vec<Change>,
+    pub(super) changes: Vec<GateChange>,
     /// The number of the latest report; 0: none yet.
     pub(super) reported: u64,
-    pub(super) first: First,
+    pub(super) first: FirstSnapshot,
     cursors: Cursors,
-    allowances: Allowances,
+    budgets: AttemptBudgets,
 }
 
 /// Where an isolate stands with its first snapshot.
 #[derive(Debug)]
-pub(super) enum First {
+pub(super) enum FirstSnapshot {
     /// No report has gone out.
     Unasked,
     /// These requests wait for it, until then.
@@ -37,7 +37,7 @@ pub(super) enum First {
     Over,
 }
 
-impl Isolate {
+impl SimulatedIsolate {
     pub(super) fn new(graph: &Graph, region: usize, seed: u64) -> Self {
         let mut rng = SplitMix64::new(seed);
         let known = graph.deployments.iter().map(|found| (found.identity.clone(), found.limits));
@@ -47,10 +47,10 @@ impl Isolate {
             reporter: Reporter::new(rng.next_u64()),
             cursors: Cursors::new(graph.node_count, &mut rng),
             rng,
-            news: Vec::new(),
+            changes: Vec::new(),
             reported: 0,
-            first: First::Unasked,
-            allowances: Allowances::default(),
+            first: FirstSnapshot::Unasked,
+            budgets: AttemptBudgets::default(),
         }
     }
 
@@ -61,12 +61,12 @@ impl Isolate {
             && self.health.snapshot(now).get(deployment).is_some_and(|found| {
                 let of_operation = found.missing.iter().find(|(missing, _)| *missing == operation);
                 let gates = [Some(&found.gate), of_operation.map(|(_, gate)| gate)];
-                gates.into_iter().flatten().any(|gate| gate.state == Position::Probation)
+                gates.into_iter().flatten().any(|gate| gate.state == GatePosition::Probation)
             })
     }
 
-    pub(super) fn around(&mut self, now: Millis) -> Surroundings<'_> {
-        let Self { rng, cursors, health, allowances, news, .. } = self;
-        Surroundings { now, rng, cursors, health, allowances, news }
+    pub(super) fn context(&mut self, now: Millis) -> Context<'_> {
+        let Self { rng, cursors, health, budgets, changes, .. } = self;
+        Context { now, rng, cursors, health, budgets, changes }
     }
 }

@@ -7,10 +7,10 @@ use std::ops::Bound;
 
 /// Places in a list, by what a text may begin with.
 #[derive(Debug, Clone, Default)]
-pub struct Beginnings(BTreeMap<String, Vec<usize>>);
+pub struct PrefixMap(BTreeMap<String, Vec<usize>>);
 
-/// Beginnings that nothing is filed under.
-impl<T: Into<String>> FromIterator<T> for Beginnings {
+/// PrefixMap that nothing is filed under.
+impl<T: Into<String>> FromIterator<T> for PrefixMap {
     fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
         let mut beginnings = Self::default();
         for text in texts {
@@ -20,7 +20,7 @@ impl<T: Into<String>> FromIterator<T> for Beginnings {
     }
 }
 
-impl Beginnings {
+impl PrefixMap {
     /// What is filed under this beginning.
     pub fn get(&self, beginning: &str) -> &[usize] {
         self.0.get(beginning).map_or(&[], Vec::as_slice)
@@ -63,9 +63,9 @@ impl Beginnings {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Beginnings;
+    use super::PrefixMap;
 
-    fn filed(keys: &[&str]) -> Beginnings {
+    fn filed(keys: &[&str]) -> PrefixMap {
         keys.iter().copied().collect()
     }
 

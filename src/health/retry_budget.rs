@@ -22,18 +22,18 @@ const BUCKET_MS: Millis = 1_000;
 
 /// The retry budget of one entry node in one isolate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Budget {
+pub struct RetryBudget {
     requests: Ring,
     retries: Ring,
 }
 
-impl Default for Budget {
+impl Default for RetryBudget {
     fn default() -> Self {
         Self { requests: Ring::new(BUCKET_MS), retries: Ring::new(BUCKET_MS) }
     }
 }
 
-impl Budget {
+impl RetryBudget {
     /// A request makes its first attempt.
     pub fn deposit(&mut self, now: Millis) {
         self.requests.add(1, now);
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_quiet_isolate_may_fail_over_with_every_request() {
-        let mut budget = Budget::default();
+        let mut budget = RetryBudget::default();
         for second in 0..120 {
             budget.deposit(second * 1_000);
             assert!((0..3).all(|_| budget.try_withdraw(second * 1_000)), "second {second}");
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_busy_isolate_gets_a_fifth_and_the_reserve() {
-        let mut budget = Budget::default();
+        let mut budget = RetryBudget::default();
         for _ in 0..1_000 {
             budget.deposit(0);
         }
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_long_healthy_time_saves_nothing_up() {
-        let mut budget = Budget::default();
+        let mut budget = RetryBudget::default();
         for ms in 0..600_000 {
             budget.deposit(ms);
         }
@@ -92,7 +92,7 @@ mod tests {
         fn in_a_full_outage_calls_stay_below_a_share_of_the_requests_and_the_floor(
             gaps in prop::collection::vec(0u64..2_500, 1..400),
         ) {
-            let mut budget = Budget::default();
+            let mut budget = RetryBudget::default();
             let mut now = 1_000_000;
             let (mut requests, mut calls) = (0_u32, 0_u32);
             for gap_ms in gaps {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::health::budget::Budget;
+use crate::health::retry_budget::RetryBudget;
 use crate::health::ring::Ring;
 use crate::routes::graph::Node;
 use crate::vocabulary::time::Millis;
@@ -13,53 +13,53 @@ use crate::vocabulary::time::Millis;
 /// Ten of them are the window in which hedges are counted.
 const BUCKET_MS: Millis = 6_000;
 
-/// The allowances of the nodes of a graph, by `Node::id`. Nodes come to be known as requests enter them: most nodes are inner ones
+/// The budgets of the nodes of a graph, by `Node::id`. Nodes come to be known as requests enter them: most nodes are inner ones
 /// that no request enters, and that are not hedged.
 #[derive(Debug, Default)]
-pub struct Allowances(BTreeMap<usize, Allowance>);
+pub struct AttemptBudgets(BTreeMap<usize, NodeBudgets>);
 
 #[derive(Debug)]
-struct Allowance {
-    retries: Budget,
+struct NodeBudgets {
+    retries: RetryBudget,
     hedgeable: Ring,
     hedges: Ring,
 }
 
-impl Allowances {
+impl AttemptBudgets {
     /// A request enters the graph at `entry`.
-    pub fn enter(&mut self, entry: &Node, now: Millis) {
+    pub fn on_request(&mut self, entry: &Node, now: Millis) {
         self.of(entry).retries.deposit(now);
     }
 
     /// Whether a request that entered at `entry` may make a further attempt; if so, it is counted.
-    pub fn try_again(&mut self, entry: &Node, now: Millis) -> bool {
+    pub fn try_retry(&mut self, entry: &Node, now: Millis) -> bool {
         self.of(entry).retries.try_withdraw(now)
     }
 
     /// A request makes an attempt that `node` lets be hedged.
-    pub fn hedgeable(&mut self, node: &Node, now: Millis) {
+    pub fn on_hedgeable_attempt(&mut self, node: &Node, now: Millis) {
         self.of(node).hedgeable.add(1, now);
     }
 
     /// Whether one of them may be hedged now, if at most that share of them are to be within a minute; if so, it is counted.
     pub fn try_hedge(&mut self, node: &Node, max_share: f64, now: Millis) -> bool {
-        let allowance = self.of(node);
-        let allowed = max_share * f64::from(allowance.hedgeable.sum(now));
-        let is_allowed = f64::from(allowance.hedges.sum(now)) + 1.0 <= allowed;
+        let budgets = self.of(node);
+        let allowed = max_share * f64::from(budgets.hedgeable.sum(now));
+        let is_allowed = f64::from(budgets.hedges.sum(now)) + 1.0 <= allowed;
         if is_allowed {
-            allowance.hedges.add(1, now);
+            budgets.hedges.add(1, now);
         }
         is_allowed
     }
 
-    fn of(&mut self, node: &Node) -> &mut Allowance {
+    fn of(&mut self, node: &Node) -> &mut NodeBudgets {
         self.0.entry(node.id).or_default()
     }
 }
 
-impl Default for Allowance {
+impl Default for NodeBudgets {
     fn default() -> Self {
         let ring = || Ring::new(BUCKET_MS);
-        Self { retries: Budget::default(), hedgeable: ring(), hedges: ring() }
+        Self { retries: RetryBudget::default(), hedgeable: ring(), hedges: ring() }
     }
 }

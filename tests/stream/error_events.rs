@@ -70,7 +70,7 @@ fn the_error_event_is_heard_wherever_the_stream_was_cut() {
                 let closing = error_event(protocol, &broken_stream("upstream_broke", "It broke"));
                 let heard = parse([&bytes[..cut], &closing]);
                 let (name, data, _) = heard.last().unwrap();
-                let meaning = protocol.meaning(&Event { name, data, oversized: false });
+                let meaning = protocol.meaning(&SseEvent { name, data, is_oversized: false });
                 let Meaning::Error(failure) = meaning else { panic!("cut at {cut}: {meaning:?}") };
                 assert_eq!(failure.reason, "upstream_broke");
                 assert!(heard.len() <= 3, "it comes alone");

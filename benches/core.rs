@@ -8,15 +8,16 @@ use std::rc::Rc;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use serde_json::json;
-use switchyard::attempt::classify::{Answer, Success, classify, fault_behind_success};
-use switchyard::headers::Headers;
-use switchyard::request::body::{Edit, Peek, edit};
+use switchyard::attempt::classify::{UnclassifiedResponse, classify};
+use switchyard::attempt::success::{Success, fault_behind_success};
 use switchyard::request::excerpt::Excerpt;
-use switchyard::request::operation::Operation;
+use switchyard::request::json_body::{Edit, Peek, edit};
 use switchyard::routes::graph::{Commit, Params};
 use switchyard::stream::hold::Hold;
 use switchyard::stream::protocol::Protocol;
 use switchyard::stream::tail::Tail;
+use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::operation::Operation;
 use way::Way;
 
 mod way;
@@ -146,7 +147,9 @@ fn classify_an_error(bencher: Bencher) {
         ("retry-after-ms", "1200"),
         ("x-request-id", "req_1"),
     ]);
-    bencher.bench(|| classify(&Answer { status: 429, headers: &headers, body: black_box(&body), now: 1 }));
+    bencher.bench(|| {
+        classify(&UnclassifiedResponse { status: 429, headers: &headers, body: black_box(&body), now: 1 })
+    });
 }
 
 #[divan::bench]

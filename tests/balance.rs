@@ -16,15 +16,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use graphs::{Builder, Isolate, facts};
-use switchyard::attempt::class::ErrorClass;
-use switchyard::attempt::machine::{Action, Event, Machine};
-use switchyard::headers::Headers;
+use switchyard::attempt::machine::{Action, Machine, MachineEvent};
 use switchyard::health::headroom::Headroom;
 use switchyard::health::{Outcome, Sample};
-use switchyard::request::facts::Facts;
-use switchyard::request::operation::Operation::ChatCompletions;
-use switchyard::routes::graph::{AffinityKey, Destination, Graph, Node, Sticky, Strategy as Order};
-use switchyard::time::Millis;
+use switchyard::routes::affinity_key::AffinityKey;
+use switchyard::routes::graph::{Destination, Graph, Node, Sticky, Strategy as Order};
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::operation::Operation::ChatCompletions;
+use switchyard::vocabulary::time::Millis;
 
 const NOW: Millis = 1_000_000_000;
 const DAY_MS: Millis = 86_400_000;
@@ -37,7 +38,8 @@ fn first(
     isolate: &mut Isolate,
     now: Millis,
 ) -> (String, Machine) {
-    let (machine, action) = Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut isolate.around(now));
+    let (machine, action) =
+        Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut isolate.context(now));
     let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
     (dispatch.deployment.name.clone(), machine)
 }
@@ -53,7 +55,7 @@ fn firsts(
     let mut found = BTreeMap::new();
     for _ in 0..count {
         let (name, mut machine) = first(graph, entry, facts(), isolate, now);
-        machine.on(Event::ClientGone, &mut isolate.around(now));
+        machine.on(MachineEvent::ClientLeft, &mut isolate.context(now));
         *found.entry(name).or_default() += 1;
     }
     found
@@ -62,7 +64,7 @@ fn firsts(
 /// Tells that a request at `id` took so long.
 fn took(isolate: &mut Isolate, id: usize, ms: Millis) {
     let ticket = isolate.health.begin(id, ChatCompletions, 0, NOW - ms);
-    isolate.health.record(ticket, &Sample::of(Outcome::Alive), NOW, &mut isolate.rng);
+    isolate.health.record(ticket, &Sample::of(Outcome::Served), NOW, &mut isolate.rng);
 }
 
 fn fails(isolate: &mut Isolate, id: usize, class: ErrorClass, hint_ms: Option<Millis>, now: Millis) {
@@ -210,7 +212,7 @@ fn a_deployment_without_headroom_steps_back_below_every_strategy() {
         let mut isolate = Isolate::new(&graph, 1);
         let headers = Headers::of([("x-ratelimit-remaining-requests", "0")]);
         let headroom = Headroom::of(&headers, &graph.deployments[0].limits, NOW).unwrap();
-        isolate.health.heard(0, headroom);
+        isolate.health.record_headroom(0, headroom);
         let found = firsts(&graph, &entry, &mut isolate, NOW, 2_000);
         let at_full = f64::from(*found.get("full").unwrap_or(&0)) / 2_000.0;
         assert!((0.01..0.08).contains(&at_full), "{described}: {found:?}");
@@ -226,7 +228,7 @@ fn a_node_steps_back_where_all_below_it_do() {
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
     let headers = Headers::of([("x-ratelimit-remaining-tokens", "0")]);
-    isolate.health.heard(0, Headroom::of(&headers, &graph.deployments[0].limits, NOW).unwrap());
+    isolate.health.record_headroom(0, Headroom::of(&headers, &graph.deployments[0].limits, NOW).unwrap());
     let found = firsts(&graph, &entry, &mut isolate, NOW, 2_000);
     assert!(near(found.get("free"), 2_000, 0.95), "{found:?}");
 }
@@ -238,7 +240,7 @@ fn who_steps_back_still_serves_in_fallback() {
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
     let headers = Headers::of([("x-ratelimit-remaining-requests", "0")]);
-    isolate.health.heard(0, Headroom::of(&headers, &graph.deployments[0].limits, NOW).unwrap());
+    isolate.health.record_headroom(0, Headroom::of(&headers, &graph.deployments[0].limits, NOW).unwrap());
     fails(&mut isolate, 1, ErrorClass::Quota, None, NOW);
     assert_eq!(firsts(&graph, &entry, &mut isolate, NOW, 100)["full"], 100);
 }
@@ -252,7 +254,7 @@ fn after_a_passed_probe_traffic_grows_over_seconds() {
     fails(&mut isolate, 0, ErrorClass::RateLimit, Some(2_000), NOW);
     let back = NOW + 2_000;
     let ticket = isolate.health.begin(0, ChatCompletions, 0, back);
-    isolate.health.record(ticket, &Sample::of(Outcome::Alive), back, &mut isolate.rng);
+    isolate.health.record(ticket, &Sample::of(Outcome::Served), back, &mut isolate.rng);
     let mut shares = Vec::new();
     for after_ms in [0, 2_500, 5_000, 7_500, 10_000] {
         let found = firsts(&graph, &entry, &mut isolate, back + after_ms, 2_000);
@@ -293,7 +295,7 @@ fn favourites(
     (0..count)
         .map(|user| {
             let (name, mut machine) = first(graph, entry, of_user(user), isolate, now);
-            machine.on(Event::ClientGone, &mut isolate.around(now));
+            machine.on(MachineEvent::ClientLeft, &mut isolate.context(now));
             name
         })
         .collect()
@@ -332,7 +334,7 @@ fn while_a_favourite_is_out_only_its_keys_move_and_then_come_back() {
     assert!(spilled["b"] > 100 && spilled["c"] > 100 && !spilled.contains_key("a"), "{spilled:?}");
     let back = NOW + 2_000;
     let ticket = isolate.health.begin(0, ChatCompletions, 0, back);
-    isolate.health.record(ticket, &Sample::of(Outcome::Alive), back, &mut isolate.rng);
+    isolate.health.record(ticket, &Sample::of(Outcome::Served), back, &mut isolate.rng);
     // Keys come back one after the other, and stay.
     let mut home = 0;
     for after_ms in [0, 3_000, 6_000, 10_000] {

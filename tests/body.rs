@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use switchyard::request::body::{BodyError, Edit, MAX_FIELDS, Peek, edit};
-use switchyard::request::operation::Operation;
+use switchyard::request::json_body::{BodyError, Edit, Peek, edit};
 use switchyard::routes::graph::Params;
+use switchyard::scan::top_level::MAX_FIELDS;
+use switchyard::vocabulary::operation::Operation;
 
 fn peek(body: &str) -> Peek {
     Peek::of(body.as_bytes()).unwrap()
@@ -64,7 +65,7 @@ fn stream_and_the_output_limit_are_read() {
         (r#"{"max_tokens":9,"max_completion_tokens":5}"#, false, Some(9)),
     ] {
         let peek = peek(body);
-        assert_eq!((peek.stream, peek.max_output_tokens), (stream, limit), "{body}");
+        assert_eq!((peek.is_streamed, peek.max_output_tokens), (stream, limit), "{body}");
     }
 }
 

@@ -7,10 +7,10 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
-use switchyard::request::body::{Edit, Peek, edit};
 use switchyard::request::excerpt::Excerpt;
-use switchyard::request::scan::{self, Span};
+use switchyard::request::json_body::{Edit, Peek, edit};
 use switchyard::routes::graph::Params;
+use switchyard::scan::top_level::{self, MemberSpan};
 
 fn excerpt(body: &[u8], window: usize) -> Option<Excerpt> {
     let shown = Cell::new(0);
@@ -24,17 +24,19 @@ fn excerpt(body: &[u8], window: usize) -> Option<Excerpt> {
 
 /// Checks one body through one window, and answers whether there is an object in it.
 fn agree(body: &[u8], window: usize) -> bool {
-    let whole = scan::members(body).filter(|_| std::str::from_utf8(body).is_ok());
+    let whole = top_level::members(body).filter(|_| std::str::from_utf8(body).is_ok());
     let shown = body.escape_ascii();
     let Some(excerpt) = excerpt(body, window) else {
         assert!(std::str::from_utf8(body).is_err(), "{shown}");
         return false;
     };
     let original = |span: &std::ops::Range<usize>| excerpt.original(span.start)..excerpt.original(span.end);
-    let members = scan::members(excerpt.text()).filter(|_| std::str::from_utf8(excerpt.text()).is_ok());
+    let members = top_level::members(excerpt.text()).filter(|_| std::str::from_utf8(excerpt.text()).is_ok());
     let moved = members.map(|object| {
-        let spans = object.members.iter().map(|Span { key, value }| (key.clone(), value.clone()));
-        spans.map(|(key, value)| Span { key: original(&key), value: original(&value) }).collect::<Vec<_>>()
+        let spans = object.members.iter().map(|MemberSpan { key, value }| (key.clone(), value.clone()));
+        spans
+            .map(|(key, value)| MemberSpan { key: original(&key), value: original(&value) })
+            .collect::<Vec<_>>()
     });
     assert_eq!(moved, whole.as_ref().map(|object| object.members.clone()), "{shown}");
     whole.is_some()

@@ -10,15 +10,15 @@ use std::rc::Rc;
 
 use graphs::{Builder, Isolate, facts};
 use proptest::prelude::*;
-use switchyard::attempt::class::{ErrorClass, Triggers};
 use switchyard::attempt::failure::Failure;
-use switchyard::attempt::machine::{Action, Event, Machine, Reply};
+use switchyard::attempt::machine::{Action, Machine, MachineEvent, Reply};
 use switchyard::attempt::phase::Phase;
-use switchyard::request::facts::Facts;
 use switchyard::routes::graph::{
     Destination, Disabled, Graph, Node, Policy, Requirements, Retry, Strategy as Order,
 };
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::time::Millis;
 
 /// What an upstream does with one attempt.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ fn run(
     let mut script = script.iter();
     let mut report = Seen::default();
     let (mut machine, mut action) =
-        Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut isolate.around(now));
+        Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut isolate.context(now));
     for _ in 0..10_000 {
         let event = match action {
             Action::Dispatch(dispatch) => {
@@ -67,30 +67,30 @@ fn run(
                 now += took_ms;
                 let number = dispatch.number;
                 match script.next() {
-                    None | Some(Does::Answer) => Event::Answered { number, status: 200 },
+                    None | Some(Does::Answer) => MachineEvent::Committed { number, status: 200 },
                     Some(Does::Fail(class, hint_ms)) => {
                         let failure = Failure { hint_ms: *hint_ms, ..Failure::silent(*class, "scripted") };
-                        Event::Failed { number, failure }
+                        MachineEvent::Failed { number, failure }
                     }
-                    Some(Does::Leave) => Event::ClientGone,
+                    Some(Does::Leave) => MachineEvent::ClientLeft,
                 }
             }
             Action::Wait => panic!("nothing is under way: {report:?}"),
             Action::Sleep { ms } => {
                 report.sleeps.push(ms);
                 now += ms;
-                Event::Woke
+                MachineEvent::SleepElapsed
             }
             Action::Reply(reply) => {
                 report.replies.push(reply);
-                Event::Woke
+                MachineEvent::SleepElapsed
             }
             Action::Stop => {
                 report.trail = machine.trail().to_string();
                 return report;
             }
         };
-        action = machine.on(event, &mut isolate.around(now));
+        action = machine.on(event, &mut isolate.context(now));
     }
     panic!("the machine does not stop: {report:?}");
 }
@@ -235,7 +235,7 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
 /// Until when the first attempt of a request may be silent, in milliseconds from its start, and why no longer.
 fn patience_of_the_first_attempt(graph: &Rc<Graph>, entry: &Rc<Node>) -> (Millis, &'static str) {
     let mut isolate = Isolate::new(graph, 1);
-    let (_, action) = Machine::start(Rc::clone(graph), Rc::new(facts()), entry, &mut isolate.around(1_000));
+    let (_, action) = Machine::start(Rc::clone(graph), Rc::new(facts()), entry, &mut isolate.context(1_000));
     let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
     let limit = dispatch.limits.of(Phase::Headers, 1_000);
     (limit.at - 1_000, limit.reason)
@@ -297,11 +297,11 @@ fn a_retry_uses_up_nobodys_turn() {
     for _ in 0..4 {
         // What failed is forgotten from one request to the next: ejected, it would not be asked any more.
         isolate.health.reset(0, 0);
-        let mut around = isolate.around(0);
-        let (mut machine, _) = Machine::start(Rc::clone(&graph), Rc::new(facts()), &entry, &mut around);
+        let mut context = isolate.context(0);
+        let (mut machine, _) = Machine::start(Rc::clone(&graph), Rc::new(facts()), &entry, &mut context);
         for number in [1, 2] {
             let failure = Failure::silent(ErrorClass::Unavailable, "");
-            machine.on(Event::Failed { number, failure }, &mut around);
+            machine.on(MachineEvent::Failed { number, failure }, &mut context);
         }
         served.push(machine.trail().attempts().last().unwrap().deployment.name.clone());
     }
@@ -372,7 +372,7 @@ fn a_body_that_is_sent_once_makes_one_attempt() {
     let mut build = Builder::new(&["a", "b"]);
     let entry = build.node(Order::Priority, &["a", "b"]);
     let graph = build.graph();
-    let facts = Facts { replayable: false, ..facts() };
+    let facts = Facts { is_replayable: false, ..facts() };
     let seen = run(&graph, &entry, facts, &vec![fails(ErrorClass::Unavailable); 9], 1, 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a"][..], 0));
 }
@@ -429,15 +429,15 @@ proptest! {
         script in any_script(),
         took_ms in 0..40_000_u64,
         patience_ms in proptest::option::of(0..200_000_u64),
-        replayable: bool,
+        is_replayable: bool,
         seed: u64,
     ) {
         let (graph, entry) = recipe.build();
-        let facts = Facts { patience_ms, replayable, ..facts() };
+        let facts = Facts { patience_ms, is_replayable, ..facts() };
         let begun: Millis = 1_000_000;
         let seen = run(&graph, &entry, facts, &script, took_ms, seed);
 
-        let allowed = entry.max_attempts.unwrap_or(graph.settings.max_attempts).min(if replayable { u32::MAX } else { 1 });
+        let allowed = entry.max_attempts.unwrap_or(graph.settings.max_attempts).min(if is_replayable { u32::MAX } else { 1 });
         prop_assert!(seen.dispatched.len() <= allowed as usize, "{} of {allowed} attempts", seen.dispatched.len());
 
         let deadline = begun + entry.deadline_ms.unwrap_or(graph.settings.deadline_ms).min(patience_ms.unwrap_or(u64::MAX));

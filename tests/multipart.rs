@@ -166,7 +166,7 @@ fn stream_is_read_too() {
     for (value, expected) in [("true", true), ("True", true), ("false", false), ("", false)] {
         let body =
             form(&["--Ab=3?", "Content-Disposition: form-data; name=\"stream\"", "", value, "--Ab=3?--"]);
-        assert_eq!(Form::of(&body, BOUNDARY).unwrap().stream, expected, "{value}");
+        assert_eq!(Form::of(&body, BOUNDARY).unwrap().is_streamed, expected, "{value}");
     }
 }
 

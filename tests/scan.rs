@@ -4,18 +4,18 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use switchyard::request::body::{BodyError, MAX_FIELDS, Peek};
-use switchyard::request::scan::{self, Span};
+use switchyard::request::json_body::{BodyError, Peek};
+use switchyard::scan::top_level::{self, MAX_FIELDS, MemberSpan};
 
 /// The members of `body` if it is one object, by serde_json.
-fn parsed(body: &str) -> Option<Vec<Span>> {
-    let (found, ended) = scan::parse(body);
+fn parsed(body: &str) -> Option<Vec<MemberSpan>> {
+    let (found, ended) = top_level::parse(body);
     ended.is_ok().then_some(found)
 }
 
 /// Checks one body, and answers whether it is taken.
 fn agree(body: &[u8]) -> bool {
-    let scanned = scan::members(body);
+    let scanned = top_level::members(body);
     let shown = body.escape_ascii();
     if let Some(object) = &scanned {
         assert_eq!(object.is_ascii, body.is_ascii(), "{shown}");

@@ -5,20 +5,23 @@
 
 use std::ops::Range;
 
-use switchyard::rng::{Rng, SplitMix64};
 use switchyard::simulation::crowd::{self, Crowd};
-use switchyard::simulation::log::{Log, Verdict};
+use switchyard::simulation::log::{ClientResult, Log};
 use switchyard::simulation::print;
-use switchyard::simulation::scenario::{Choices, SCENARIOS, Scenario};
-use switchyard::simulation::setup::{Setup, Spell, Traffic, Trouble, TroubleKind, Who, graph_of};
-use switchyard::simulation::upstream::Weather;
+use switchyard::simulation::scenario::ScenarioOptions;
+use switchyard::simulation::scenarios::{self, SCENARIOS};
+use switchyard::simulation::setup::{
+    DeploymentSelector, ObjectFault, ObjectFaultKind, Setup, Traffic, WeatherSpell, graph_of,
+};
+use switchyard::simulation::simulated_upstream::Weather;
 use switchyard::simulation::world;
+use switchyard::vocabulary::rng::{Rng, SplitMix64};
 
 const SEED: u64 = 1;
 
 fn keeps_its_promises(name: &str) {
-    let scenario = Scenario::named(name).unwrap();
-    let run = scenario.run(&Choices { seed: SEED, ..Choices::default() }).unwrap();
+    let scenario = scenarios::named(name).unwrap();
+    let run = scenario.run(&ScenarioOptions { seed: SEED, ..ScenarioOptions::default() }).unwrap();
     println!("{}", print::text(scenario, &run, SEED, false));
     for promise in &run.promises {
         assert!(promise.is_kept(), "{name}, seed {SEED}: {promise}");
@@ -64,8 +67,8 @@ scenarios! {
 #[test]
 fn a_run_is_repeated_by_its_seed() {
     let run = |seed| {
-        let choices = Choices { seed, isolates: Some(12), ..Choices::default() };
-        Scenario::named("many").unwrap().run(&choices).unwrap().log
+        let choices = ScenarioOptions { seed, isolates: Some(12), ..ScenarioOptions::default() };
+        scenarios::named("many").unwrap().run(&choices).unwrap().log
     };
     assert!(run(7) == run(7), "seed 7");
     assert!(run(7) != run(8), "seeds 7 and 8");
@@ -77,7 +80,7 @@ fn whatever_befalls_the_others_one_that_is_well_serves_everybody() {
         let setup = any_weather(seed);
         let log = world::run(setup.clone(), seed);
         let failed = log.requests.iter().find(|request| {
-            request.result.is_none_or(|verdict| verdict.is_failure() && verdict != Verdict::Broken)
+            request.result.is_none_or(|verdict| verdict.is_failure() && verdict != ClientResult::Broken)
         });
         assert_eq!(failed, None, "seed {seed}: {setup:#?}");
         is_sound(&log, seed);
@@ -88,8 +91,8 @@ fn whatever_befalls_the_others_one_that_is_well_serves_everybody() {
 fn nothing_is_lost_where_nothing_is_well() {
     for seed in 0..12 {
         let mut setup = any_weather(seed);
-        setup.weather.push(spell(Weather::Down, Who::Nth(0), 3_000..9_000));
-        setup.weather.push(spell(Weather::BrownOut(0.5), Who::Nth(0), 10_000..15_000));
+        setup.weather.push(spell(Weather::Down, DeploymentSelector::Nth(0), 3_000..9_000));
+        setup.weather.push(spell(Weather::BrownOut(0.5), DeploymentSelector::Nth(0), 10_000..15_000));
         is_sound(&world::run(setup, seed), seed);
     }
 }
@@ -98,7 +101,7 @@ fn nothing_is_lost_where_nothing_is_well() {
 fn is_sound(log: &Log, seed: u64) {
     assert!(log.requests.len() > 100, "seed {seed}: {} requests", log.requests.len());
     for request in &log.requests {
-        let answers = u32::from(request.result != Some(Verdict::Gone));
+        let answers = u32::from(request.result != Some(ClientResult::Left));
         assert_eq!(request.answers, answers, "seed {seed}: {request:?}");
     }
     assert_eq!(log.left_in_flight, 0, "seed {seed}");
@@ -141,8 +144,8 @@ fn any_weather(seed: u64) -> Setup {
         Weather::Silent,
         Weather::Unreachable,
         Weather::BrownOut(0.6),
-        Weather::RateLimited { hint: true },
-        Weather::RateLimited { hint: false },
+        Weather::RateLimited { has_hint: true },
+        Weather::RateLimited { has_hint: false },
         Weather::Slow(4.0),
         Weather::Flapping { down_ms: 2_000, up_ms: 1_000 },
         Weather::QuotaGone,
@@ -151,21 +154,27 @@ fn any_weather(seed: u64) -> Setup {
     for _ in 0..rng.below(8) {
         let from = rng.below(15_000) as u64;
         let within = from..from + 1_000 + rng.below(10_000) as u64;
-        let mut any = spell(weathers[rng.below(weathers.len())], Who::Nth(1 + rng.below(4)), within);
+        let mut any =
+            spell(weathers[rng.below(weathers.len())], DeploymentSelector::Nth(1 + rng.below(4)), within);
         any.region = [None, Some(0), Some(1)][rng.below(3)];
         setup.weather.push(any);
     }
-    let kinds = [TroubleKind::Late(700), TroubleKind::Overloaded, TroubleKind::Lost, TroubleKind::Evicted];
+    let kinds = [
+        ObjectFaultKind::Late(700),
+        ObjectFaultKind::Overloaded,
+        ObjectFaultKind::Lost,
+        ObjectFaultKind::Evicted,
+    ];
     for _ in 0..rng.below(3) {
         let from = rng.below(15_000) as u64;
         let (kind, region) = (kinds[rng.below(kinds.len())], [None, Some(0)][rng.below(2)]);
-        setup.troubles.push(Trouble { kind, region, from, until: from + 4_000 });
+        setup.object_faults.push(ObjectFault { kind, region, from, until: from + 4_000 });
     }
     setup
 }
 
-fn spell(weather: Weather, who: Who, within: Range<u64>) -> Spell {
-    Spell { weather, who, region: None, from: within.start, until: within.end }
+fn spell(weather: Weather, who: DeploymentSelector, within: Range<u64>) -> WeatherSpell {
+    WeatherSpell { weather, who, region: None, from: within.start, until: within.end }
 }
 
 #[test]

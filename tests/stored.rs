@@ -9,19 +9,20 @@ use std::rc::Rc;
 
 use graphs::{Builder, Isolate, facts};
 use proptest::prelude::*;
-use switchyard::attempt::class::{ErrorClass, Triggers};
 use switchyard::attempt::failure::Failure;
-use switchyard::attempt::machine::{Action, Event, Machine, Reply};
-use switchyard::reply::error::ClientError;
-use switchyard::request::facts::Facts;
-use switchyard::request::minted::{MOST, Minted};
-use switchyard::request::operation::Operation;
-use switchyard::request::stored::{self, Stored};
+use switchyard::attempt::machine::{Action, Machine, MachineEvent, Reply};
+use switchyard::entry::object_affinity::{MOST, ObjectAffinity};
+use switchyard::entry::stored_objects;
+use switchyard::request::stored_object::StoredObject;
 use switchyard::routes::glob::Glob;
 use switchyard::routes::graph::{
     AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Rule, Secret, Strategy as Order, Upstream,
 };
-use switchyard::routes::when::{BUCKETS, Condition, Fact, Test};
+use switchyard::routes::when::{BUCKETS, Condition, Fact, ValueTest};
+use switchyard::vocabulary::client_error::ClientError;
+use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::operation::Operation;
 
 /// Each name its own account, unless two begin with the same letter.
 fn builder(names: &[&str]) -> Builder {
@@ -34,15 +35,19 @@ fn builder(names: &[&str]) -> Builder {
     build
 }
 
-fn unknown_object() -> Failure {
-    Failure { unknown_object: true, status: Some(400), ..Failure::silent(ErrorClass::BadRequest, "unknown") }
+fn is_unknown_object() -> Failure {
+    Failure {
+        is_unknown_object: true,
+        status: Some(400),
+        ..Failure::silent(ErrorClass::BadRequest, "unknown")
+    }
 }
 
 /// Who is asked, in order, while nobody but `knows` has the object; and the reply.
 fn asked(graph: &Rc<Graph>, entry: &Rc<Node>, facts: Facts, knows: Option<&str>) -> (Vec<String>, Reply) {
     let mut isolate = Isolate::new(graph, 1);
-    let mut around = isolate.around(1_000);
-    let (mut machine, mut action) = Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut around);
+    let mut context = isolate.context(1_000);
+    let (mut machine, mut action) = Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut context);
     let mut names = Vec::new();
     loop {
         let event = match action {
@@ -50,15 +55,15 @@ fn asked(graph: &Rc<Graph>, entry: &Rc<Node>, facts: Facts, knows: Option<&str>)
                 names.push(dispatch.deployment.name.clone());
                 let number = dispatch.number;
                 if knows == Some(dispatch.deployment.name.as_str()) {
-                    Event::Answered { number, status: 200 }
+                    MachineEvent::Committed { number, status: 200 }
                 } else {
-                    Event::Failed { number, failure: unknown_object() }
+                    MachineEvent::Failed { number, failure: is_unknown_object() }
                 }
             }
             Action::Reply(reply) => return (names, reply),
             other => panic!("{other:?}"),
         };
-        action = machine.on(event, &mut around);
+        action = machine.on(event, &mut context);
     }
 }
 
@@ -84,13 +89,13 @@ proptest! {
     fn a_search_ends_asks_nobody_twice_and_crosses_no_requirement(
         recipe in graphs::recipe(),
         answers in proptest::collection::vec(0..4_u8, 6),
-        minted_by in proptest::option::of(0..7_usize),
+        owner in proptest::option::of(0..7_usize),
     ) {
         let (graph, entry) = recipe.build();
         let mut isolate = Isolate::new(&graph, 1);
-        let mut around = isolate.around(1_000);
-        let facts = Rc::new(Facts { minted_by, ..facts() });
-        let (mut machine, mut action) = Machine::start(Rc::clone(&graph), facts, &entry, &mut around);
+        let mut context = isolate.context(1_000);
+        let facts = Rc::new(Facts { owner, ..facts() });
+        let (mut machine, mut action) = Machine::start(Rc::clone(&graph), facts, &entry, &mut context);
         let mut strangers = Vec::new();
         for _ in 0..1_000 {
             let event = match action {
@@ -100,17 +105,17 @@ proptest! {
                     prop_assert!(dispatch.deployment.quality >= graph.settings.requirements.min_quality);
                     let number = dispatch.number;
                     match answers[id] {
-                        0 => Event::Failed { number, failure: Failure::silent(ErrorClass::Unavailable, "down") },
-                        1 => Event::Answered { number, status: 200 },
+                        0 => MachineEvent::Failed { number, failure: Failure::silent(ErrorClass::Unavailable, "down") },
+                        1 => MachineEvent::Committed { number, status: 200 },
                         _ => {
                             strangers.push(id);
-                            Event::Failed { number, failure: unknown_object() }
+                            MachineEvent::Failed { number, failure: is_unknown_object() }
                         }
                     }
                 }
                 Action::Sleep { ms } => {
-                    around.now += ms;
-                    Event::Woke
+                    context.now += ms;
+                    MachineEvent::SleepElapsed
                 }
                 Action::Reply(_) | Action::Stop => return Ok(()),
                 Action::Wait => {
@@ -118,7 +123,7 @@ proptest! {
                     return Ok(());
                 }
             };
-            action = machine.on(event, &mut around);
+            action = machine.on(event, &mut context);
         }
         prop_assert!(false, "no end: {}", machine.trail());
     }
@@ -151,7 +156,7 @@ fn who_is_remembered_comes_first_wherever_it_stands_below_the_entry() {
     let inner = build.node(Order::Priority, &["b", "c"]);
     let entry = build.over(Order::Priority, vec![build.deployment("a"), Destination::Node(inner)], |_| {});
     let graph = build.graph();
-    for (minted_by, expected) in [
+    for (owner, expected) in [
         (None, "a b c"),
         (Some(0), "a b c"),
         (Some(1), "b c a"),
@@ -159,8 +164,8 @@ fn who_is_remembered_comes_first_wherever_it_stands_below_the_entry() {
         (Some(3), "c b a"),
         (Some(9), "a b c"),
     ] {
-        let (names, _) = asked(&graph, &entry, Facts { minted_by, ..facts() }, None);
-        assert_eq!(names.join(" "), expected, "{minted_by:?}");
+        let (names, _) = asked(&graph, &entry, Facts { owner, ..facts() }, None);
+        assert_eq!(names.join(" "), expected, "{owner:?}");
     }
 }
 
@@ -170,7 +175,7 @@ fn who_is_remembered_is_not_asked_where_requirements_forbid_it() {
     build.edit("a", |deployment| deployment.quality = 3);
     let entry = build.node_with(Order::Priority, &["a", "b"], |node| node.requirements.min_quality = 3);
     let graph = build.graph();
-    let facts = Facts { minted_by: Some(1), ..facts() };
+    let facts = Facts { owner: Some(1), ..facts() };
     assert_eq!(asked(&graph, &entry, facts, None).0.join(" "), "a");
 }
 
@@ -179,24 +184,24 @@ fn client(models: &[&str]) -> Client {
     Client { name: "app".to_owned(), key: None, models }
 }
 
-fn at(path: &str) -> Stored {
-    Stored::at(&path.split('/').collect::<Vec<_>>()).unwrap()
+fn at(path: &str) -> StoredObject {
+    StoredObject::at(&path.split('/').collect::<Vec<_>>()).unwrap()
 }
 
 /// The names of those that are asked for a stored response, in order.
-fn candidates(graph: &Graph, models: &[&str], minted_by: Option<usize>) -> Result<String, ClientError> {
-    candidates_for("responses/resp_1", graph, models, minted_by)
+fn candidates(graph: &Graph, models: &[&str], owner: Option<usize>) -> Result<String, ClientError> {
+    candidates_for("responses/resp_1", graph, models, owner)
 }
 
 fn candidates_for(
     path: &str,
     graph: &Graph,
     models: &[&str],
-    minted_by: Option<usize>,
+    owner: Option<usize>,
 ) -> Result<String, ClientError> {
     let stored = at(path);
-    let facts = Facts { operation: stored.operation, minted_by, ..facts() };
-    let node = stored::entry(graph, &facts, &client(models), &stored)?;
+    let facts = Facts { operation: stored.operation, owner, ..facts() };
+    let node = stored_objects::entry_node(graph, &facts, &client(models), &stored)?;
     let name = |to: &Destination| match to {
         Destination::Deployment(deployment) => deployment.name.clone(),
         Destination::Node(node) => panic!("{node:?}"),
@@ -225,7 +230,7 @@ fn a_stored_response_is_looked_for_where_the_clients_models_lead() {
         .map(|(name, node)| (name.to_owned(), node))
         .into_iter()
         .collect();
-    for (models, minted_by, expected) in [
+    for (models, owner, expected) in [
         (&["*"][..], None, "a b c a2"),
         // The account that has it, and what else of it there is after the others.
         (&["*"], Some(3), "c a b a2"),
@@ -233,11 +238,7 @@ fn a_stored_response_is_looked_for_where_the_clients_models_lead() {
         (&["near"], Some(3), "a b a2"),
         (&["far"], None, "c"),
     ] {
-        assert_eq!(
-            candidates(&graph, models, minted_by).as_deref(),
-            Ok(expected),
-            "{models:?} {minted_by:?}"
-        );
+        assert_eq!(candidates(&graph, models, owner).as_deref(), Ok(expected), "{models:?} {owner:?}");
     }
     for models in [&["old"][..], &["other"], &[]] {
         let nobody = ClientError::ObjectNotFound { path: "responses/resp_1".to_owned() };
@@ -252,13 +253,13 @@ fn what_has_no_id_yet_stays_in_the_first_account_as_long_as_it_can() {
     let one = build.node(Order::Priority, &["b2", "b", "a"]);
     let mut graph = Rc::into_inner(build.graph()).unwrap();
     graph.models = [("all".to_owned(), all), ("one".to_owned(), Rc::clone(&one))].into_iter().collect();
-    let home = |graph: &Graph, path, minted_by| candidates_for(path, graph, &["*"], minted_by);
+    let home = |graph: &Graph, path, owner| candidates_for(path, graph, &["*"], owner);
     assert_eq!(home(&graph, "files", None).as_deref(), Ok("a a2 b b2"));
     // Where it goes on from an object, it goes to the account of that.
     assert_eq!(home(&graph, "batches", Some(3)).as_deref(), Ok("b b2 a a2"));
     assert_eq!(home(&graph, "files/file-1", Some(3)).as_deref(), Ok("b a b2 a2"));
     // The order of a node that was chosen is its own.
-    let when = Condition::Fact(Fact::Operation, Test::Text(Glob::new("files")));
+    let when = Condition::Fact(Fact::Operation, ValueTest::Text(Glob::new("files")));
     graph.rules = vec![Rule { when, node: one }].into();
     assert_eq!(home(&graph, "files", None).as_deref(), Ok("b2 b a"));
     assert_eq!(home(&graph, "batches", None).as_deref(), Ok("a a2 b b2"));
@@ -293,25 +294,26 @@ fn nothing_is_made_twice() {
             has_side_effects: true,
             ..facts()
         };
-        let node = stored::entry(&graph, &facts, &client(&["*"]), &stored).unwrap();
+        let node = stored_objects::entry_node(&graph, &facts, &client(&["*"]), &stored).unwrap();
         let mut isolate = Isolate::new(&graph, 1);
-        let mut around = isolate.around(1_000);
-        let (mut machine, mut action) = Machine::start(Rc::clone(&graph), Rc::new(facts), &node, &mut around);
+        let mut context = isolate.context(1_000);
+        let (mut machine, mut action) =
+            Machine::start(Rc::clone(&graph), Rc::new(facts), &node, &mut context);
         let mut attempts = 0;
         while !matches!(action, Action::Reply(_)) {
             let event = match action {
                 Action::Dispatch(dispatch) => {
                     attempts += 1;
                     assert_eq!(dispatch.hedge_after_ms, None);
-                    Event::Failed { number: dispatch.number, failure: Failure::silent(class, "") }
+                    MachineEvent::Failed { number: dispatch.number, failure: Failure::silent(class, "") }
                 }
                 Action::Sleep { ms } => {
-                    around.now += ms;
-                    Event::Woke
+                    context.now += ms;
+                    MachineEvent::SleepElapsed
                 }
                 other => panic!("{other:?}"),
             };
-            action = machine.on(event, &mut around);
+            action = machine.on(event, &mut context);
         }
         assert_eq!(attempts, expected, "{method} {class:?}: {}", machine.trail());
     }
@@ -323,31 +325,31 @@ fn what_is_below_an_unknown_object_is_no_lack_of_the_deployment() {
     let entry = build.node(Order::Priority, &["a", "b"]);
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
-    for (unknown_object, expected) in [(true, "a b"), (true, "a b"), (false, "a b"), (false, "b")] {
+    for (is_unknown_object, expected) in [(true, "a b"), (true, "a b"), (false, "a b"), (false, "b")] {
         let facts = Facts { operation: Operation::Files, ..facts() };
-        let mut around = isolate.around(1_000);
+        let mut context = isolate.context(1_000);
         let (mut machine, mut action) =
-            Machine::start(Rc::clone(&graph), Rc::new(facts), &entry, &mut around);
+            Machine::start(Rc::clone(&graph), Rc::new(facts), &entry, &mut context);
         let mut names = Vec::new();
         while let Action::Dispatch(dispatch) = action {
             let number = dispatch.number;
             names.push(dispatch.deployment.name.clone());
-            let failure = Failure { unknown_object, ..Failure::silent(ErrorClass::NotFound, "") };
+            let failure = Failure { is_unknown_object, ..Failure::silent(ErrorClass::NotFound, "") };
             action = machine.on(
                 match dispatch.deployment.name.as_str() {
-                    "a" => Event::Failed { number, failure },
-                    _ => Event::Answered { number, status: 200 },
+                    "a" => MachineEvent::Failed { number, failure },
+                    _ => MachineEvent::Committed { number, status: 200 },
                 },
-                &mut around,
+                &mut context,
             );
         }
-        assert_eq!(names.join(" "), expected, "{unknown_object}");
+        assert_eq!(names.join(" "), expected, "{is_unknown_object}");
     }
 }
 
 #[test]
 fn a_rule_for_the_path_or_the_operation_chooses_who_is_asked() {
-    let at = |fact, pattern: &str| Condition::Fact(fact, Test::Text(Glob::new(pattern)));
+    let at = |fact, pattern: &str| Condition::Fact(fact, ValueTest::Text(Glob::new(pattern)));
     for (when, expected) in [
         (at(Fact::Path, "/v1/*"), "b"),
         (at(Fact::Operation, "responses/{id}"), "b"),
@@ -420,16 +422,16 @@ fn the_newest_ids_are_remembered_and_no_more() {
     let _ = build.node(Order::Priority, &["a", "b"]);
     let graph = build.graph();
     let [a, b]: [&Rc<Deployment>; 2] = [&graph.deployments[0], &graph.deployments[1]];
-    let mut minted = Minted::new();
+    let mut affinity = ObjectAffinity::new();
     for number in 0..=MOST {
-        minted.learn(&format!("resp_{number}"), a);
-        minted.learn(&format!("resp_{number}"), a);
+        affinity.learn(&format!("resp_{number}"), a);
+        affinity.learn(&format!("resp_{number}"), a);
     }
-    assert_eq!(minted.by("resp_0", &graph), None, "the oldest is forgotten");
-    assert_eq!(minted.by("resp_1", &graph), Some(0));
-    minted.learn("resp_1", b);
-    assert_eq!(minted.by("resp_1", &graph), Some(1), "what was seen last counts");
-    assert_eq!(minted.by("resp_none", &graph), None);
+    assert_eq!(affinity.owner_of("resp_0", &graph), None, "the oldest is forgotten");
+    assert_eq!(affinity.owner_of("resp_1", &graph), Some(0));
+    affinity.learn("resp_1", b);
+    assert_eq!(affinity.owner_of("resp_1", &graph), Some(1), "what was seen last counts");
+    assert_eq!(affinity.owner_of("resp_none", &graph), None);
     // A routes document without that deployment.
-    assert_eq!(minted.by("resp_1", &builder(&["a"]).graph()), None);
+    assert_eq!(affinity.owner_of("resp_1", &builder(&["a"]).graph()), None);
 }

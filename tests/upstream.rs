@@ -4,15 +4,15 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchyard::health::limits::Limits;
-use switchyard::request::operation::Operation::{
+use switchyard::request::percent::decode;
+use switchyard::request::stored_object::StoredObject;
+use switchyard::routes::graph::RateLimits;
+use switchyard::routes::graph::{AzureApi, Deployment, Params, Secret, Timeouts, Upstream, Via};
+use switchyard::upstream::{UpstreamCall, UpstreamRequest, prepare, supports};
+use switchyard::vocabulary::operation::Operation::{
     self, AudioSpeech, AudioTranscriptions, AudioTranslations, ChatCompletions, Completions, Embeddings,
     ImagesEdits, ImagesGenerations, Responses, ResponsesCompact, ResponsesInputTokens,
 };
-use switchyard::request::percent::decode;
-use switchyard::request::stored::Stored;
-use switchyard::routes::graph::{AzureApi, Deployment, Params, Secret, Timeouts, Upstream, Via};
-use switchyard::upstream::{Call, Outgoing, prepare, supports};
 
 const AIG: &str = "https://gateway.ai.cloudflare.com/v1/acc/gw";
 const EAST: &str = "https://east.openai.azure.com";
@@ -31,7 +31,7 @@ fn deployment(upstream: Upstream) -> Deployment {
         cost: None,
         timeout: Timeouts::default(),
         params: Params::default(),
-        limits: Limits::default(),
+        limits: RateLimits::default(),
         identity: "test".to_owned(),
     }
 }
@@ -64,11 +64,19 @@ fn via(deployment: Deployment) -> Deployment {
     }
 }
 
-fn call(operation: Operation, query: &str) -> Call<'_> {
-    Call { operation, stored: None, query, node: "chat", client: "web-app", request_id: "01J", attempt: 2 }
+fn call(operation: Operation, query: &str) -> UpstreamCall<'_> {
+    UpstreamCall {
+        operation,
+        stored_object: None,
+        query,
+        node: "chat",
+        client: "web-app",
+        request_id: "01J",
+        attempt: 2,
+    }
 }
 
-fn header<'a>(outgoing: &'a Outgoing, name: &str) -> Option<&'a str> {
+fn header<'a>(outgoing: &'a UpstreamRequest, name: &str) -> Option<&'a str> {
     let mut values = outgoing.headers.iter().filter(|(header, _)| *header == name);
     let value = values.next().map(|(_, value)| value.as_str());
     assert_eq!(values.next(), None, "{name} twice");
@@ -303,8 +311,8 @@ fn what_an_account_keeps_is_called_by_its_path_and_without_a_model() {
             "https://a.com/v1/files?purpose=batch".to_owned(),
         ),
     ] {
-        let stored = Stored::at(&path.split('/').collect::<Vec<_>>()).unwrap();
-        let call = Call { stored: Some(&stored), ..call(stored.operation, query) };
+        let stored = StoredObject::at(&path.split('/').collect::<Vec<_>>()).unwrap();
+        let call = UpstreamCall { stored_object: Some(&stored), ..call(stored.operation, query) };
         let outgoing = prepare(&deployment, &call);
         assert_eq!((outgoing.url, outgoing.model), (expected, None));
     }
@@ -326,7 +334,7 @@ fn deployments_are_asked_only_for_what_their_provider_has() {
     let later =
         [&[Operation::Conversations, Operation::Containers, Operation::Videos], &not_on_azure[..]].concat();
     let neither = [&responses[..], &later].concat();
-    let stored = all.iter().copied().filter(|operation| operation.is_of_stored());
+    let stored = all.iter().copied().filter(|operation| operation.is_on_stored_objects());
     let not_below_a_deployment = [&neither[..], &stored.collect::<Vec<_>>()].concat();
     let dated = |version| azure("https://e.openai.azure.com", "c", Some(version));
     for (deployment, expected, why) in [
@@ -355,9 +363,9 @@ proptest! {
         node in ".*", client in ".*", name in ".*", request_id in "\\PC*", attempt in any::<u32>(),
     ) {
         let deployment = Deployment { name: name.clone(), ..via(openai("https://api.openai.com/v1")) };
-        let call = Call {
+        let call = UpstreamCall {
             operation: Embeddings,
-            stored: None, query: "", node: &node, client: &client, request_id: &request_id, attempt,
+            stored_object: None, query: "", node: &node, client: &client, request_id: &request_id, attempt,
         };
         let outgoing = prepare(&deployment, &call);
         let metadata = header(&outgoing, "cf-aig-metadata").unwrap();

@@ -5,25 +5,26 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use switchyard::attempt::allowance::Allowances;
-use switchyard::attempt::classify::{Success, fault_behind_success};
-use switchyard::attempt::machine::{Action, Dispatch, Event, Machine, Reply};
-use switchyard::attempt::phase::{Limit, Phase};
-use switchyard::balance::order::Cursors;
-use switchyard::health::{Change, Health, Outcome, Sample};
-use switchyard::reply::headers::{Served, own};
-use switchyard::request::body::{Edit, Peek, edit};
-use switchyard::request::facts::{Facts, Place};
-use switchyard::request::operation::Operation;
-use switchyard::request::path::{self, Path};
+use switchyard::attempt::attempt_budgets::AttemptBudgets;
+use switchyard::attempt::context::Context;
+use switchyard::attempt::machine::{Action, Dispatch, Machine, MachineEvent, Reply};
+use switchyard::attempt::phase::{Phase, PhaseLimit};
+use switchyard::attempt::success::{Success, fault_behind_success};
+use switchyard::balance::cursors::Cursors;
+use switchyard::entry::entry_node;
+use switchyard::health::{GateChange, Health, Outcome, Sample};
+use switchyard::reply::response_headers::{ServedRequest, own};
+use switchyard::request::api_path::{self, ApiPath};
+use switchyard::request::credentials;
+use switchyard::request::json_body::{Edit, Peek, edit};
 use switchyard::request::splice::Splice;
-use switchyard::request::{credentials, entry};
-use switchyard::rng::{Rng, SplitMix64, stable_hash};
 use switchyard::routes::compile;
 use switchyard::routes::graph::{Client, Graph, Node};
-use switchyard::surroundings::Surroundings;
-use switchyard::time::Millis;
-use switchyard::upstream::{Call, Outgoing, prepare};
+use switchyard::upstream::{UpstreamCall, UpstreamRequest, prepare};
+use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::operation::Operation;
+use switchyard::vocabulary::rng::{Rng, SplitMix64, stable_hash};
+use switchyard::vocabulary::time::Millis;
 
 /// The document at the root.
 pub const SAMPLE: &str = include_str!("../../routes.json");
@@ -98,8 +99,8 @@ pub struct Way {
     rng: SplitMix64,
     cursors: Cursors,
     health: Health,
-    allowances: Allowances,
-    news: Vec<Change>,
+    budgets: AttemptBudgets,
+    changes: Vec<GateChange>,
     now: Millis,
 }
 
@@ -127,8 +128,8 @@ impl Way {
             body: chat(1_000, 800),
             rng,
             cursors,
-            allowances: Allowances::default(),
-            news: Vec::new(),
+            budgets: AttemptBudgets::default(),
+            changes: Vec::new(),
             now: 1_767_225_600_000,
         };
         (0..100).for_each(|_| way.whole());
@@ -137,8 +138,8 @@ impl Way {
 
     /// Who asks, and for what.
     pub fn arrive(&self) -> (&Client, Operation) {
-        let path = path::parse("/v1/chat/completions", &self.graph.prefixes).with_method("POST");
-        let Path::Operation { operation, .. } = path else { panic!("{path:?}") };
+        let path = api_path::parse("/v1/chat/completions", &self.graph.prefixes).with_method("POST");
+        let ApiPath::Operation { operation, .. } = path else { panic!("{path:?}") };
         let key = format!("Bearer {KEY}");
         (credentials::client(&self.graph, credentials::key(Some(&key), None)).unwrap(), operation)
     }
@@ -163,11 +164,11 @@ impl Way {
             body: peek.fields(&self.body, &self.graph.reads.body, |_| None),
             input_tokens: self.body.len() as u64 / 4,
             max_output_tokens: peek.max_output_tokens,
-            stream: peek.stream,
-            replayable: true,
+            is_streamed: peek.is_streamed,
+            is_replayable: true,
             has_side_effects: peek.has_side_effects(operation),
             previous_response_id: None,
-            minted_by: None,
+            owner: None,
             patience_ms: None,
             draw: self.rng.unit(),
         }
@@ -175,23 +176,28 @@ impl Way {
 
     /// The node that serves.
     pub fn choose(&self, facts: &Facts, client: &Client) -> Rc<Node> {
-        entry::choose(&self.graph, facts, client).unwrap()
+        entry_node::choose(&self.graph, facts, client).unwrap()
     }
 
     /// The first attempt.
     pub fn start(&mut self, facts: &Rc<Facts>, node: &Rc<Node>) -> (Machine, Dispatch) {
         self.now += 10;
         let (graph, facts) = (Rc::clone(&self.graph), Rc::clone(facts));
-        let (machine, action) = Machine::start(graph, facts, node, &mut self.around());
+        let (machine, action) = Machine::start(graph, facts, node, &mut self.context());
         let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
         (machine, dispatch)
     }
 
     /// What goes to the deployment, and for how long it is waited for.
-    pub fn call(&self, dispatch: &Dispatch, facts: &Facts, peek: &Peek) -> (Outgoing, Option<Splice>, Limit) {
-        let call = Call {
+    pub fn call(
+        &self,
+        dispatch: &Dispatch,
+        facts: &Facts,
+        peek: &Peek,
+    ) -> (UpstreamRequest, Option<Splice>, PhaseLimit) {
+        let call = UpstreamCall {
             operation: facts.operation,
-            stored: None,
+            stored_object: None,
             query: "",
             node: "chat",
             client: &facts.client,
@@ -215,24 +221,25 @@ impl Way {
         };
         assert_eq!(fault_behind_success(&success), None);
         self.now += 10;
-        let action = machine.on(Event::Answered { number: dispatch.number, status: 200 }, &mut self.around());
+        let action =
+            machine.on(MachineEvent::Committed { number: dispatch.number, status: 200 }, &mut self.context());
         assert!(matches!(action, Action::Reply(Reply::Pass)), "{action:?}");
     }
 
     /// The headers of the reply, and what health learns.
     pub fn reply(&mut self, machine: &mut Machine, node: &Node) -> Vec<(&'static str, String)> {
         let trail = machine.take_trail();
-        let served = Served {
+        let served = ServedRequest {
             request_id: "req_1",
             routes: &self.graph.version,
             node: Some(&node.name),
             tried: Some((&trail, 11)),
         };
         let headers = own(&served, self.graph.settings.expose);
-        let sample = Sample { output_tokens: Some(6), ..Sample::of(Outcome::Alive) };
+        let sample = Sample { output_tokens: Some(6), ..Sample::of(Outcome::Served) };
         let ticket = machine.take_ticket().unwrap();
-        let Surroundings { now, rng, health, news, .. } = self.around();
-        news.extend(health.record(ticket, &sample, now, rng));
+        let Context { now, rng, health, changes, .. } = self.context();
+        changes.extend(health.record(ticket, &sample, now, rng));
         headers
     }
 
@@ -250,8 +257,8 @@ impl Way {
         self.reply(&mut machine, &node);
     }
 
-    fn around(&mut self) -> Surroundings<'_> {
-        let Self { rng, cursors, health, allowances, news, now, .. } = self;
-        Surroundings { now: *now, rng, cursors, health, allowances, news }
+    fn context(&mut self) -> Context<'_> {
+        let Self { rng, cursors, health, budgets, changes, now, .. } = self;
+        Context { now: *now, rng, cursors, health, budgets, changes }
     }
 }

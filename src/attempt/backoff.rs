@@ -1,9 +1,9 @@
 //! How long to wait before a second try of the same target.
 
 use super::failure::Failure;
-use crate::rng::Rng;
 use crate::routes::graph::Retry;
-use crate::time::Millis;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
 
 /// The wait before second try number `tried` (1 for the first), or `None` where the upstream asks for more patience than
 /// `retry` has. What the upstream asks for is never cut short; our own choice doubles from try to try up to
@@ -23,8 +23,8 @@ pub fn wait_ms(failure: &Failure, retry: &Retry, tried: u32, rng: &mut dyn Rng) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::class::{ErrorClass, Triggers};
-    use crate::rng::SplitMix64;
+    use crate::vocabulary::error_class::{ErrorClass, Triggers};
+    use crate::vocabulary::rng::SplitMix64;
 
     const RETRY: Retry = Retry {
         on: Triggers { classes: Vec::new(), statuses: Vec::new() },

@@ -4,29 +4,26 @@
 //! refine the status; then the text of the message, which only ever speaks within a status. So a 400 whose text echoes "rate
 //! limit" stays the caller's fault, and a 429 with a content filter's text stays a rate limit.
 //!
-//! An error behind a 200, in a body or in a stream's event, has no status of its own. `Said::implied_status` finds the one
+//! An error behind a 200, in a body or in a stream's event, has no status of its own. `ErrorFields::implied_status` finds the one
 //! that its fields stand for, and then the same rules apply.
 //!
 //! Sources: OpenAI's guide "Error codes" and its OpenAPI document; Microsoft's "Troubleshoot errors" for Azure OpenAI in
 //! Foundry; Cloudflare's pages on AI Gateway guardrails and DLP, and on 5xx errors.
-
-mod success;
 
 use std::borrow::Cow;
 
 use memchr::memmem;
 use serde_json::Value;
 
-pub use self::success::{Success, answers_in_json, fault_behind_success, is_event_stream, is_json};
-use super::class::ErrorClass;
 use super::failure::Failure;
-use super::retry_after;
-use crate::headers::Headers;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::retry_after;
+use crate::vocabulary::time::Millis;
 
 /// An answer that is not a success, as it arrived.
 #[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
+pub struct UnclassifiedResponse<'a> {
     /// HTTP status.
     pub status: u16,
     /// Every header of the upstream.
@@ -39,37 +36,40 @@ pub struct Answer<'a> {
 
 /// Classifies an answer whose status is not 2xx. `response` of the failure is left empty: which headers may reach a client
 /// is not decided here.
-pub fn classify(answer: &Answer<'_>) -> Failure {
+pub fn classify(answer: &UnclassifiedResponse<'_>) -> Failure {
     let body: Option<Value> = serde_json::from_slice(answer.body).ok();
-    let said = match &body {
-        Some(body) => Said::in_body(body),
-        None => Said { message: String::from_utf8_lossy(answer.body).to_lowercase(), ..Said::default() },
+    let fields = match &body {
+        Some(body) => ErrorFields::in_body(body),
+        None => ErrorFields {
+            message: String::from_utf8_lossy(answer.body).to_lowercase(),
+            ..ErrorFields::default()
+        },
     };
     // The front door answers 52x and 530 where it never reached the upstream; an upstream that answered left its request id.
     let unreached = matches!(answer.status, 520..=526 | 530)
         && !answer.headers.iter().any(|(name, _)| REQUEST_ID_HEADERS.contains(&name));
-    let class = if unreached { ErrorClass::Connection } else { class_of(answer.status, &said) };
+    let class = if unreached { ErrorClass::Connection } else { class_of(answer.status, &fields) };
     Failure {
         class,
         status: Some(answer.status),
-        unknown_object: said.is_of_unknown_object(answer.status, class),
-        hint_ms: retry_after::retry_after(answer.headers, answer.now).or_else(|| said.hint_of(class)),
-        reason: said.reason(class),
+        is_unknown_object: fields.is_of_unknown_object(answer.status, class),
+        hint_ms: retry_after::retry_after(answer.headers, answer.now).or_else(|| fields.hint_of(class)),
+        reason: fields.reason(class),
         response: None,
     }
 }
 
 /// Classifies an error that came without a status: the `error` object of a stream's event or of a 2xx body.
 pub fn classify_event_error(error: &Value) -> Failure {
-    let said = Said::in_error(error);
-    let status = said.implied_status();
-    let class = class_of(status, &said);
+    let fields = ErrorFields::in_error(error);
+    let status = fields.implied_status();
+    let class = class_of(status, &fields);
     Failure {
         class,
         status: Some(200),
-        unknown_object: said.is_of_unknown_object(status, class),
-        hint_ms: said.hint_of(class),
-        reason: said.reason(class),
+        is_unknown_object: fields.is_of_unknown_object(status, class),
+        hint_ms: fields.hint_of(class),
+        reason: fields.reason(class),
         response: None,
     }
 }
@@ -169,47 +169,47 @@ const OBJECT_TEXTS: [&str; 5] =
 const REFUSED_OBJECT_TEXTS: [&str; 2] = ["previous response with id '", "no such file"];
 
 /// The class of an error under the status that it has or stands for.
-fn class_of(status: u16, said: &Said<'_>) -> ErrorClass {
+fn class_of(status: u16, fields: &ErrorFields<'_>) -> ErrorClass {
     match status {
         402 => ErrorClass::Quota,
-        403 if said.is_any(&QUOTA_CODES) => ErrorClass::Quota,
+        403 if fields.is_any(&QUOTA_CODES) => ErrorClass::Quota,
         // A project that lacks one model is no reason to distrust its key.
-        403 if said.is_any(&NOT_FOUND_CODES) => ErrorClass::NotFound,
+        403 if fields.is_any(&NOT_FOUND_CODES) => ErrorClass::NotFound,
         // Blocked regions and network rules refuse whoever comes with this credential from here.
         401 | 403 => ErrorClass::Auth,
-        404 if said.is_about_an_object() => ErrorClass::BadRequest,
+        404 if fields.is_about_an_object() => ErrorClass::BadRequest,
         // 410: a model that has been retired.
         404 | 410 => ErrorClass::NotFound,
         408 => ErrorClass::Timeout,
-        429 if said.is_any(&QUOTA_CODES) || said.mentions(&["check your plan and billing"]) => {
+        429 if fields.is_any(&QUOTA_CODES) || fields.mentions(&["check your plan and billing"]) => {
             ErrorClass::Quota
         }
         429 => ErrorClass::RateLimit,
-        424 if said.is_any(&POLICY_CODES) => ErrorClass::ContentPolicy,
+        424 if fields.is_any(&POLICY_CODES) => ErrorClass::ContentPolicy,
         409 | 424 => ErrorClass::Unavailable,
-        400..=499 => class_of_refusal(said),
-        500..=599 if said.is_any(&TIMEOUT_CODES) => ErrorClass::Timeout,
+        400..=499 => class_of_refusal(fields),
+        500..=599 if fields.is_any(&TIMEOUT_CODES) => ErrorClass::Timeout,
         // 5xx and 529; redirects, which are not followed; and what is no status at all.
         _ => ErrorClass::Unavailable,
     }
 }
 
 /// The class of a 400 and its like: the caller's fault unless something better is known.
-fn class_of_refusal(said: &Said<'_>) -> ErrorClass {
-    if said.is_any(&QUOTA_CODES) {
+fn class_of_refusal(fields: &ErrorFields<'_>) -> ErrorClass {
+    if fields.is_any(&QUOTA_CODES) {
         // Image generation reports an exhausted budget with a 400.
         ErrorClass::Quota
-    } else if said.is_any(&NOT_FOUND_CODES) {
+    } else if fields.is_any(&NOT_FOUND_CODES) {
         ErrorClass::NotFound
-    } else if said.is_any(&CONTEXT_CODES) {
+    } else if fields.is_any(&CONTEXT_CODES) {
         ErrorClass::ContextWindow
-    } else if said.is_any(&POLICY_CODES) {
+    } else if fields.is_any(&POLICY_CODES) {
         ErrorClass::ContentPolicy
-    } else if said.mentions(&CONTEXT_TEXTS) {
+    } else if fields.mentions(&CONTEXT_TEXTS) {
         ErrorClass::ContextWindow
-    } else if said.mentions(&POLICY_TEXTS) {
+    } else if fields.mentions(&POLICY_TEXTS) {
         ErrorClass::ContentPolicy
-    } else if said.mentions(&["model not supported"]) {
+    } else if fields.mentions(&["model not supported"]) {
         // A deployment that cannot do Responses, in the v1 API of Azure.
         ErrorClass::NotFound
     } else {
@@ -219,7 +219,7 @@ fn class_of_refusal(said: &Said<'_>) -> ErrorClass {
 
 /// What an error says of itself.
 #[derive(Debug, Default)]
-struct Said<'a> {
+struct ErrorFields<'a> {
     /// `code`, `status` or `statusCode`: a name, or a number.
     code: Option<Cow<'a, str>>,
     /// The code of `innererror`, which is more precise.
@@ -232,7 +232,7 @@ struct Said<'a> {
     message: String,
 }
 
-impl<'a> Said<'a> {
+impl<'a> ErrorFields<'a> {
     /// Of a whole body: the `error` in it (AI Gateway: the first of its `error` or `errors` array), or the body itself where
     /// that wrapper is missing, as it is in some of Azure's.
     fn in_body(body: &'a Value) -> Self {
@@ -248,9 +248,9 @@ impl<'a> Said<'a> {
         let inner = error.get("innererror").or_else(|| error.get("inner_error"));
         let message = error.get("message").unwrap_or(error).as_str().unwrap_or_default();
         Self {
-            code: ["code", "statusCode", "status"].into_iter().find_map(|key| word(error.get(key)?)),
-            inner: inner.and_then(|inner| word(inner.get("code")?)),
-            kind: error.get("type").and_then(word),
+            code: ["code", "statusCode", "status"].into_iter().find_map(|key| name_of(error.get(key)?)),
+            inner: inner.and_then(|inner| name_of(inner.get("code")?)),
+            kind: error.get("type").and_then(name_of),
             param: error.get("param").and_then(Value::as_str),
             message: message.to_lowercase(),
         }
@@ -322,16 +322,16 @@ impl<'a> Said<'a> {
 
     /// A word for the logs: the first of its names that is one word, else the class.
     fn reason(&self, class: ErrorClass) -> String {
-        let is_a_word = |name: &&str| {
+        let is_token = |name: &&str| {
             (1..=64).contains(&name.len())
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
         };
-        self.names().find(is_a_word).unwrap_or(class.name()).to_owned()
+        self.names().find(is_token).unwrap_or(class.name()).to_owned()
     }
 }
 
 /// A string or a whole number as a word; a code may be either.
-fn word(value: &Value) -> Option<Cow<'_, str>> {
+fn name_of(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) if !text.is_empty() => Some(Cow::Borrowed(text)),
         Value::Number(number) => Some(Cow::Owned(number.to_string())),

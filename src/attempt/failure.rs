@@ -1,8 +1,8 @@
 //! The result of an attempt that did not serve: a value with a class, never an exception.
 
-use super::class::ErrorClass;
-use crate::headers::Headers;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Millis;
 
 /// Why one attempt failed, and what the upstream said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Failure {
     pub status: Option<u16>,
     /// It is about an object that the caller named (an earlier response, a file, an encrypted item) and that this account does not
     /// have. Another account may; it says nothing of the deployment.
-    pub unknown_object: bool,
+    pub is_unknown_object: bool,
     /// How long the upstream asks to be left alone (`retry-after-ms`, `retry-after`).
     pub hint_ms: Option<Millis>,
     /// A word or two for the logs: the upstream's `code`, or the phase that timed out. Never upstream prose, never a secret.
@@ -28,7 +28,7 @@ impl Failure {
         Self {
             class,
             status: None,
-            unknown_object: false,
+            is_unknown_object: false,
             hint_ms: None,
             reason: reason.into(),
             response: None,

@@ -1,6 +1,6 @@
 //! The machine of one request: events in, actions out, no clock, no randomness and no I/O of its own.
 //!
-//! Whoever drives it (the Worker, a simulation, a property test) obeys each [`Action`] and answers it with the [`Event`] that
+//! Whoever drives it (the Worker, a simulation, a property test) obeys each [`Action`] and answers it with the [`MachineEvent`] that
 //! came of it.
 //!
 //! It asks health before each attempt and tells it of each outcome, in the same step, so that requests of one isolate see each
@@ -15,22 +15,22 @@
 use std::rc::Rc;
 
 use super::backoff;
-use super::class::ErrorClass;
+use super::context::Context;
 use super::failure::Failure;
-use super::phase::{self, Limits};
-use super::trail::{Outcome, Trail};
+use super::phase::{self, PhaseLimits};
+use super::trail::{AttemptOutcome, Trail};
 use super::walk::Walk;
 use crate::health::{self, Sample, Ticket};
-use crate::request::facts::Facts;
 use crate::routes::graph::{Commit, Deployment, Graph, HedgeAfter, Node, Retry};
-pub use crate::surroundings::Surroundings;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::time::Millis;
 
 /// What happened. Attempts are told apart by [`Dispatch::number`].
 #[derive(Debug)]
-pub enum Event {
+pub enum MachineEvent {
     /// The attempt reached its commit point with this status: from here on it is the answer.
-    Answered {
+    Committed {
         /// Which attempt.
         number: u32,
         /// The upstream's status.
@@ -44,21 +44,21 @@ pub enum Event {
         failure: Failure,
     },
     /// The only attempt under way has taken as long as [`Dispatch::hedge_after_ms`] says.
-    Late,
+    HedgeDelayElapsed,
     /// The sleep is over.
-    Woke,
+    SleepElapsed,
     /// The client has left.
-    ClientGone,
+    ClientLeft,
 }
 
 /// What to do.
 #[derive(Debug)]
 pub enum Action {
-    /// Send the request to a deployment; answer with `Answered` or `Failed`. Another attempt may be under way: it goes on.
+    /// Send the request to a deployment; answer with `Committed` or `Failed`. Another attempt may be under way: it goes on.
     Dispatch(Dispatch),
     /// Go on with the attempt that is under way.
     Wait,
-    /// Wait; answer with `Woke`.
+    /// Wait; answer with `SleepElapsed`.
     Sleep {
         /// For how long.
         ms: Millis,
@@ -79,8 +79,8 @@ pub struct Dispatch {
     /// When its answer may start to flow.
     pub commit: Commit,
     /// How long each phase may take.
-    pub limits: Limits,
-    /// After how long without an answer to say [`Event::Late`], if at all.
+    pub limits: PhaseLimits,
+    /// After how long without an answer to say [`MachineEvent::HedgeDelayElapsed`], if at all.
     pub hedge_after_ms: Option<Millis>,
 }
 
@@ -104,9 +104,9 @@ pub struct Machine {
     walk: Walk,
     trail: Trail,
     /// Attempts that wait for an answer: none, one, or one and its hedge.
-    under_way: Vec<Attempt>,
+    pending_attempts: Vec<PendingAttempt>,
     /// Whom to try again after a sleep, and how it failed.
-    resting: Option<(Rc<Deployment>, Failure)>,
+    awaiting_retry: Option<(Rc<Deployment>, Failure)>,
     /// Second tries of the latest deployment so far.
     retries: u32,
     is_hedged: bool,
@@ -115,11 +115,11 @@ pub struct Machine {
     deadline: Millis,
     /// Of the attempt that is the answer.
     ticket: Option<Ticket>,
-    stopped: bool,
+    is_stopped: bool,
 }
 
 /// An attempt that waits for an answer.
-struct Attempt {
+struct PendingAttempt {
     number: u32,
     deployment: Rc<Deployment>,
     ticket: Ticket,
@@ -131,64 +131,64 @@ impl Machine {
         graph: Rc<Graph>,
         facts: Rc<Facts>,
         entry: &Rc<Node>,
-        around: &mut Surroundings<'_>,
+        context: &mut Context<'_>,
     ) -> (Self, Action) {
-        let walk = Walk::new(graph, Rc::clone(&facts), entry, around.now);
+        let walk = Walk::new(graph, Rc::clone(&facts), entry, context.now);
         let deadline = walk.deadline();
         let mut machine = Self {
             facts,
             entry: Rc::clone(entry),
             walk,
             trail: Trail::default(),
-            under_way: Vec::new(),
-            resting: None,
+            pending_attempts: Vec::new(),
+            awaiting_retry: None,
             retries: 0,
             is_hedged: false,
-            started_at: around.now,
+            started_at: context.now,
             deadline,
             ticket: None,
-            stopped: false,
+            is_stopped: false,
         };
-        around.allowances.enter(entry, around.now);
-        let action = match machine.walk.advance(None, around) {
-            Some(deployment) => machine.dispatch(deployment, around),
-            None => machine.reply(Reply::NoneEligible, around),
+        context.budgets.on_request(entry, context.now);
+        let action = match machine.walk.advance(None, context) {
+            Some(deployment) => machine.dispatch(deployment, context),
+            None => machine.reply(Reply::NoneEligible, context),
         };
         (machine, action)
     }
 
     /// What to do after `event`.
-    pub fn on(&mut self, event: Event, around: &mut Surroundings<'_>) -> Action {
-        if self.stopped {
+    pub fn on(&mut self, event: MachineEvent, context: &mut Context<'_>) -> Action {
+        if self.is_stopped {
             return Action::Stop;
         }
         match event {
-            Event::Answered { number, status } => match self.take(number) {
+            MachineEvent::Committed { number, status } => match self.take_pending(number) {
                 Some(mut attempt) => {
-                    self.trail.end(number, Outcome::Served(status), around.now);
-                    around.news.extend(around.health.committed(&mut attempt.ticket, around.now));
+                    self.trail.end(number, AttemptOutcome::Served(status), context.now);
+                    context.changes.extend(context.health.on_commit(&mut attempt.ticket, context.now));
                     self.ticket = Some(attempt.ticket);
-                    self.reply(Reply::Pass, around)
+                    self.reply(Reply::Pass, context)
                 }
                 None => Action::Wait,
             },
-            Event::Failed { number, failure } => match self.take(number) {
-                Some(attempt) => self.failed(attempt, &failure, around),
+            MachineEvent::Failed { number, failure } => match self.take_pending(number) {
+                Some(attempt) => self.on_failure(attempt, &failure, context),
                 None => Action::Wait,
             },
-            Event::Late => self.hedge(around).unwrap_or(Action::Wait),
-            Event::Woke => match self.resting.take() {
+            MachineEvent::HedgeDelayElapsed => self.hedge(context).unwrap_or(Action::Wait),
+            MachineEvent::SleepElapsed => match self.awaiting_retry.take() {
                 // Who has waited for the time that it was told goes there, whoever else is about to find out.
-                Some((deployment, _)) if self.may_return(&deployment, around.now, around) => {
-                    self.dispatch(deployment, around)
+                Some((deployment, _)) if self.may_return(&deployment, context.now, context) => {
+                    self.dispatch(deployment, context)
                 }
                 // It was taken out meanwhile; something else may have come back.
-                Some((deployment, failure)) => self.go_on(&deployment, &failure, around),
-                None => self.exhausted(around),
+                Some((deployment, failure)) => self.continue_walk(&deployment, &failure, context),
+                None => self.exhausted(context),
             },
-            Event::ClientGone => {
-                self.abandon(around);
-                self.stopped = true;
+            MachineEvent::ClientLeft => {
+                self.abandon(context);
+                self.is_stopped = true;
                 Action::Stop
             }
         }
@@ -214,61 +214,71 @@ impl Machine {
         self.ticket.take()
     }
 
-    fn take(&mut self, number: u32) -> Option<Attempt> {
-        let index = self.under_way.iter().position(|attempt| attempt.number == number)?;
-        Some(self.under_way.swap_remove(index))
+    fn take_pending(&mut self, number: u32) -> Option<PendingAttempt> {
+        let index = self.pending_attempts.iter().position(|attempt| attempt.number == number)?;
+        Some(self.pending_attempts.swap_remove(index))
     }
 
-    fn failed(&mut self, attempt: Attempt, failure: &Failure, around: &mut Surroundings<'_>) -> Action {
-        let Attempt { number, deployment, ticket } = attempt;
-        record(ticket, failure, around);
-        let wait_ms = if self.under_way.is_empty() {
-            self.wait_before_retry(&deployment, failure, around)
+    fn on_failure(
+        &mut self,
+        attempt: PendingAttempt,
+        failure: &Failure,
+        context: &mut Context<'_>,
+    ) -> Action {
+        let PendingAttempt { number, deployment, ticket } = attempt;
+        record_failure(ticket, failure, context);
+        let wait_ms = if self.pending_attempts.is_empty() {
+            self.wait_before_retry(&deployment, failure, context)
         } else {
             None
         };
-        self.trail.end(number, Outcome::Failed(failure.clone()), around.now);
-        if !self.under_way.is_empty() {
+        self.trail.end(number, AttemptOutcome::Failed(failure.clone()), context.now);
+        if !self.pending_attempts.is_empty() {
             // The other one may still answer.
             self.walk.forbid(&deployment);
             return Action::Wait;
         }
-        if let Some(ms) = wait_ms.filter(|_| self.may_go_on(&deployment, false, around)) {
+        if let Some(ms) = wait_ms.filter(|_| self.may_continue(&deployment, false, context)) {
             self.retries = self.retries.saturating_add(1);
             if ms == 0 {
-                return self.dispatch(deployment, around);
+                return self.dispatch(deployment, context);
             }
             self.trail.wait(ms);
-            self.resting = Some((deployment, failure.clone()));
+            self.awaiting_retry = Some((deployment, failure.clone()));
             return Action::Sleep { ms };
         }
-        self.go_on(&deployment, failure, around)
+        self.continue_walk(&deployment, failure, context)
     }
 
     /// Goes on to the next target after `deployment` has failed.
-    fn go_on(&mut self, deployment: &Deployment, failure: &Failure, around: &mut Surroundings<'_>) -> Action {
+    fn continue_walk(
+        &mut self,
+        deployment: &Deployment,
+        failure: &Failure,
+        context: &mut Context<'_>,
+    ) -> Action {
         self.walk.forbid(deployment);
-        if failure.unknown_object {
+        if failure.is_unknown_object {
             self.walk.forbid_storage_of(deployment);
         }
         // A deployment that is full for moments does not fail: to go on to the next one is how such a pair is meant to work.
         let is_spill =
-            failure.class == ErrorClass::RateLimit && around.health.is_spill(deployment.id, failure.hint_ms);
-        while let Some(next) = self.walk.advance(Some(failure), around) {
-            if self.may_go_on(&next, is_spill, around) {
+            failure.class == ErrorClass::RateLimit && context.health.is_spill(deployment.id, failure.hint_ms);
+        while let Some(next) = self.walk.advance(Some(failure), context) {
+            if self.may_continue(&next, is_spill, context) {
                 self.retries = 0;
-                return self.dispatch(next, around);
+                return self.dispatch(next, context);
             }
             // Further on there may be one that has not failed.
             self.walk.forbid(&next);
         }
-        self.exhausted(around)
+        self.exhausted(context)
     }
 
     /// Whether the retry budget allows a further attempt. One at a deployment that has not failed of late takes nothing from it: that
     /// spreads an outage to nobody.
-    fn may_go_on(&self, next: &Deployment, is_spill: bool, around: &mut Surroundings<'_>) -> bool {
-        is_spill || !around.health.is_failing(next.id) || around.allowances.try_again(&self.entry, around.now)
+    fn may_continue(&self, next: &Deployment, is_spill: bool, context: &mut Context<'_>) -> bool {
+        is_spill || !context.health.is_failing(next.id) || context.budgets.try_retry(&self.entry, context.now)
     }
 
     /// How long to wait before a second try of the same deployment, where the document and every limit allow one. A second try
@@ -278,12 +288,13 @@ impl Machine {
         &self,
         deployment: &Deployment,
         failure: &Failure,
-        around: &mut Surroundings<'_>,
+        context: &mut Context<'_>,
     ) -> Option<Millis> {
-        if failure.unknown_object {
+        if failure.is_unknown_object {
             return None;
         }
-        let has_alternative = self.walk.alternative(deployment, failure, around.health, around.now).is_some();
+        let has_alternative =
+            self.walk.alternative(deployment, failure, context.health, context.now).is_some();
         let retry = self.walk.retry().or_else(|| (!has_alternative).then(Retry::default))?;
         if self.retries >= retry.attempts || !retry.on.contains(failure.class, failure.status) {
             return None;
@@ -293,116 +304,118 @@ impl Machine {
             let is_quick = failure.hint_ms.is_none() && failure.class != ErrorClass::Timeout;
             is_quick.then_some(0)?
         } else {
-            backoff::wait_ms(failure, &retry, self.retries.saturating_add(1), around.rng)?
+            backoff::wait_ms(failure, &retry, self.retries.saturating_add(1), context.rng)?
         };
-        self.may_return(deployment, around.now.saturating_add(ms), around).then_some(ms)
+        self.may_return(deployment, context.now.saturating_add(ms), context).then_some(ms)
     }
 
     /// Whether a second try may begin at `at`.
-    fn may_return(&self, deployment: &Deployment, at: Millis, around: &Surroundings<'_>) -> bool {
-        let ejected_until = around.health.ejected_until(deployment.id, self.facts.operation);
+    fn may_return(&self, deployment: &Deployment, at: Millis, context: &Context<'_>) -> bool {
+        let ejected_until = context.health.ejected_until(deployment.id, self.facts.operation);
         self.walk.may_attempt(at) && ejected_until.is_none_or(|until| until <= at)
     }
 
-    fn dispatch(&mut self, deployment: Rc<Deployment>, around: &mut Surroundings<'_>) -> Action {
-        let now = around.now;
+    fn dispatch(&mut self, deployment: Rc<Deployment>, context: &mut Context<'_>) -> Action {
+        let now = context.now;
         self.walk.count_attempt();
         let number = self.trail.begin(Rc::clone(&deployment), now);
         let tokens = self.facts.input_tokens.saturating_add(self.facts.max_output_tokens.unwrap_or(0));
-        let ticket = around.health.begin(deployment.id, self.facts.operation, tokens, now);
-        let hedge_after_ms = self.hedge_after_ms(&deployment, around);
+        let ticket = context.health.begin(deployment.id, self.facts.operation, tokens, now);
+        let hedge_after_ms = self.hedge_after_ms(&deployment, context);
         let alternative = || {
             let timed_out = Failure::silent(ErrorClass::Timeout, "");
-            self.walk.alternative(&deployment, &timed_out, around.health, now)
+            self.walk.alternative(&deployment, &timed_out, context.health, now)
         };
-        let limits = Limits::new(
+        let limits = PhaseLimits::new(
             self.walk.timeouts(&deployment),
-            self.facts.stream,
+            self.facts.is_streamed,
             now,
             self.walk.deadline(),
             alternative,
         );
-        self.under_way.push(Attempt { number, deployment: Rc::clone(&deployment), ticket });
+        self.pending_attempts.push(PendingAttempt { number, deployment: Rc::clone(&deployment), ticket });
         Action::Dispatch(Dispatch { number, commit: self.walk.commit(), limits, hedge_after_ms, deployment })
     }
 
     /// Whether there may be a hedge: once in a request, and never where two deployments would both leave something behind.
     fn may_hedge(&self) -> bool {
-        !self.is_hedged && !self.facts.has_side_effects && self.facts.replayable
+        !self.is_hedged && !self.facts.has_side_effects && self.facts.is_replayable
     }
 
     /// When the attempt at `deployment` is to be hedged.
-    fn hedge_after_ms(&self, deployment: &Deployment, around: &mut Surroundings<'_>) -> Option<Millis> {
+    fn hedge_after_ms(&self, deployment: &Deployment, context: &mut Context<'_>) -> Option<Millis> {
         if !self.may_hedge() {
             return None;
         }
         let (_, node, hedge) = self.walk.hedging()?;
-        around.allowances.hedgeable(node, around.now);
+        context.budgets.on_hedgeable_attempt(node, context.now);
         match hedge.after {
             HedgeAfter::Ms(ms) => Some(ms),
             HedgeAfter::Percentile(percentile) => {
-                around.health.percentile(deployment.id, f64::from(percentile) / 100.0)
+                context.health.percentile(deployment.id, f64::from(percentile) / 100.0)
             }
         }
     }
 
     /// A second attempt beside the first.
-    fn hedge(&mut self, around: &mut Surroundings<'_>) -> Option<Action> {
-        let [first] = self.under_way.as_slice() else { return None };
-        if !self.may_hedge() || !self.walk.may_attempt(around.now) {
+    fn hedge(&mut self, context: &mut Context<'_>) -> Option<Action> {
+        let [first] = self.pending_attempts.as_slice() else { return None };
+        if !self.may_hedge() || !self.walk.may_attempt(context.now) {
             return None;
         }
         let (_, node, hedge) = self.walk.hedging()?;
         let node = Rc::clone(node);
         let first = Rc::clone(&first.deployment);
-        let (ahead, second) = self.walk.hedge(&first, around)?;
-        if around.health.is_failing(second.id)
-            || !around.allowances.try_hedge(&node, hedge.max_share, around.now)
+        let (ahead, second) = self.walk.hedge(&first, context)?;
+        if context.health.is_failing(second.id)
+            || !context.budgets.try_hedge(&node, hedge.max_share, context.now)
         {
             return None;
         }
         self.walk = ahead;
         self.is_hedged = true;
-        Some(self.dispatch(second, around))
+        Some(self.dispatch(second, context))
     }
 
-    fn exhausted(&mut self, around: &mut Surroundings<'_>) -> Action {
-        let reply = if self.deadline <= around.now {
+    fn exhausted(&mut self, context: &mut Context<'_>) -> Action {
+        let reply = if self.deadline <= context.now {
             Reply::DeadlineExceeded
-        } else if self.walk.has_passed_over() && self.trail.failures().all(|failure| failure.unknown_object) {
+        } else if self.walk.has_skipped_ejected()
+            && self.trail.failures().all(|failure| failure.is_unknown_object)
+        {
             // Who has the object is out, as it seems, and those who say that there is none are not to be believed.
             Reply::NoneEligible
         } else {
             Reply::Exhausted
         };
-        self.reply(reply, around)
+        self.reply(reply, context)
     }
 
-    fn reply(&mut self, reply: Reply, around: &mut Surroundings<'_>) -> Action {
-        self.abandon(around);
-        self.stopped = true;
+    fn reply(&mut self, reply: Reply, context: &mut Context<'_>) -> Action {
+        self.abandon(context);
+        self.is_stopped = true;
         Action::Reply(reply)
     }
 
     /// Ends what is under way without a word on the deployments.
-    fn abandon(&mut self, around: &mut Surroundings<'_>) {
-        for Attempt { number, ticket, .. } in std::mem::take(&mut self.under_way) {
-            self.trail.end(number, Outcome::Abandoned, around.now);
+    fn abandon(&mut self, context: &mut Context<'_>) {
+        for PendingAttempt { number, ticket, .. } in std::mem::take(&mut self.pending_attempts) {
+            self.trail.end(number, AttemptOutcome::Abandoned, context.now);
             let sample = Sample::of(health::Outcome::Abandoned);
-            around.news.extend(around.health.record(ticket, &sample, around.now, around.rng));
+            context.changes.extend(context.health.record(ticket, &sample, context.now, context.rng));
         }
     }
 }
 
 /// Tells health of a failure.
-fn record(ticket: Ticket, failure: &Failure, around: &mut Surroundings<'_>) {
+fn record_failure(ticket: Ticket, failure: &Failure, context: &mut Context<'_>) {
     let outcome = if failure.class == ErrorClass::Timeout && phase::is_of_request(&failure.reason) {
         health::Outcome::CutShort
-    } else if failure.unknown_object {
+    } else if failure.is_unknown_object {
         // The wrong address, whatever it looks like: a path below an object that is not there is not found either.
         health::Outcome::Failed { class: ErrorClass::BadRequest, hint_ms: None }
     } else {
         health::Outcome::Failed { class: failure.class, hint_ms: failure.hint_ms }
     };
-    around.news.extend(around.health.record(ticket, &Sample::of(outcome), around.now, around.rng));
+    context.changes.extend(context.health.record(ticket, &Sample::of(outcome), context.now, context.rng));
 }

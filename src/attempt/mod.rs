@@ -1,13 +1,13 @@
 //! One request: the machine that walks the graph, and the vocabulary of failure that drives it.
 
-pub mod allowance;
+pub mod attempt_budgets;
 pub mod backoff;
-pub mod class;
 pub mod classify;
+pub mod context;
 pub mod failure;
 pub mod machine;
+pub mod output_tokens;
 pub mod phase;
-pub mod retry_after;
+pub mod success;
 pub mod trail;
-pub mod usage;
 pub mod walk;

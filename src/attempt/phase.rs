@@ -1,6 +1,6 @@
 //! The phases of an attempt and how long each may take.
 //!
-//! One place decides which clock is running: the edge asks [`Limits::of`] before each wait and reports the reason that it was
+//! One place decides which clock is running: the edge asks [`PhaseLimits::of`] before each wait and reports the reason that it was
 //! given when the time is up. An attempt that is waited for never outlives the deadline of the request; a stream that has
 //! been committed is bound by its own limits alone, since cutting it would help nobody.
 //!
@@ -8,7 +8,7 @@
 //! there is time for the next one, whatever the deadline is.
 
 use crate::routes::graph::Timeouts;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Until the first content of a streamed answer, where nothing else is configured. Long enough for models that think
 /// before they speak.
@@ -31,9 +31,9 @@ pub enum Phase {
 
 /// The limits of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct PhaseLimits {
     timeouts: Timeouts,
-    streamed: bool,
+    is_streamed: bool,
     started_at: Millis,
     deadline: Millis,
     /// Until when the attempt may keep the next one waiting; `None` where there is no next one, or limits are configured.
@@ -42,7 +42,7 @@ pub struct Limits {
 
 /// When to stop waiting, and the name of the limit that ends then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
+pub struct PhaseLimit {
     /// The time to stop.
     pub at: Millis,
     /// `headers`, `first_token`, `idle`, `total`, `deadline`, or `share` of the deadline.
@@ -54,25 +54,25 @@ pub fn is_of_request(reason: &str) -> bool {
     matches!(reason, "deadline" | "share")
 }
 
-impl Limits {
+impl PhaseLimits {
     /// Limits of an attempt that starts now. `timeouts` as configured; `deadline` binds this attempt, `alternative` the one that
     /// would follow it after a timeout, if there is one.
     pub fn new(
         timeouts: Timeouts,
-        streamed: bool,
+        is_streamed: bool,
         started_at: Millis,
         deadline: Millis,
         alternative: impl FnOnce() -> Option<Millis>,
     ) -> Self {
         // What is configured for the phase that an attempt may hang in is taken at its word.
         let own_ms =
-            if streamed { timeouts.first_token_ms } else { timeouts.headers_ms }.or(timeouts.total_ms);
+            if is_streamed { timeouts.first_token_ms } else { timeouts.headers_ms }.or(timeouts.total_ms);
         let half = |deadline: Millis| started_at.saturating_add(deadline.saturating_sub(started_at) / 2);
         let defaults =
             Timeouts { first_token_ms: Some(FIRST_TOKEN_MS), idle_ms: Some(IDLE_MS), ..Timeouts::default() };
         Self {
             timeouts: timeouts.or(defaults),
-            streamed,
+            is_streamed,
             started_at,
             deadline,
             share: if own_ms.is_none() { alternative().map(half) } else { None },
@@ -80,15 +80,15 @@ impl Limits {
     }
 
     /// When the whole attempt must be over.
-    pub fn total(&self) -> Limit {
+    pub fn total(&self) -> PhaseLimit {
         let total_ms = self.timeouts.total_ms.unwrap_or(Millis::MAX);
-        Limit { at: self.started_at.saturating_add(total_ms), reason: "total" }
+        PhaseLimit { at: self.started_at.saturating_add(total_ms), reason: "total" }
     }
 
     /// The limit for a wait that begins now, in that phase. Of several the soonest.
-    pub fn of(&self, phase: Phase, now: Millis) -> Limit {
+    pub fn of(&self, phase: Phase, now: Millis) -> PhaseLimit {
         let since_start = |ms: Option<Millis>| ms.map(|ms| self.started_at.saturating_add(ms));
-        let streamed = |ms: Option<Millis>| if self.streamed { ms } else { None };
+        let streamed = |ms: Option<Millis>| if self.is_streamed { ms } else { None };
         let timeouts = &self.timeouts;
         let no_limit = (None, "");
         let own = match phase {
@@ -103,17 +103,17 @@ impl Limits {
                 [(idle, "idle"), no_limit, no_limit]
             }
         };
-        let deadline = Limit { at: self.deadline, reason: "deadline" };
+        let deadline = PhaseLimit { at: self.deadline, reason: "deadline" };
         let of_request = if phase == Phase::Flowing { self.total() } else { deadline };
         own.into_iter()
-            .filter_map(|(at, reason)| at.map(|at| Limit { at, reason }))
+            .filter_map(|(at, reason)| at.map(|at| PhaseLimit { at, reason }))
             .chain([self.total()])
             .fold(of_request, |soonest, limit| if limit.at < soonest.at { limit } else { soonest })
     }
 
     /// An answer in one piece has no first token.
     fn first_token(&self) -> (Option<Millis>, &'static str) {
-        let ms = if self.streamed { self.timeouts.first_token_ms } else { None };
+        let ms = if self.is_streamed { self.timeouts.first_token_ms } else { None };
         (ms.map(|ms| self.started_at.saturating_add(ms)), "first_token")
     }
 }
@@ -154,10 +154,10 @@ mod tests {
             (Timeouts::default(), false, Phase::Headers, 0, 1_000_000, 1_000_000, "deadline"),
             (Timeouts::default(), true, Phase::Flowing, 5, 10, 5 + IDLE_MS, "idle"),
         ] {
-            let limits = Limits::new(timeouts, streamed, 0, deadline, || None);
+            let limits = PhaseLimits::new(timeouts, streamed, 0, deadline, || None);
             assert_eq!(
                 limits.of(phase, now),
-                Limit { at, reason },
+                PhaseLimit { at, reason },
                 "{phase:?}, streamed: {streamed}, now: {now}"
             );
         }
@@ -181,15 +181,15 @@ mod tests {
             // A limit of streams says nothing of an answer in one piece.
             (Timeouts { first_token_ms: Some(70), ..default }, false, next, 1_050, "share"),
         ] {
-            let limits = Limits::new(timeouts, streamed, 1_000, 1_100, || alternative);
+            let limits = PhaseLimits::new(timeouts, streamed, 1_000, 1_100, || alternative);
             let limit = limits.of(Phase::Headers, 1_000);
-            assert_eq!(limit, Limit { at, reason }, "{timeouts:?}, streamed: {streamed}");
+            assert_eq!(limit, PhaseLimit { at, reason }, "{timeouts:?}, streamed: {streamed}");
         }
     }
 
     #[test]
     fn an_answer_that_is_arriving_is_not_cut_for_the_sake_of_another() {
-        let limits = Limits::new(Timeouts::default(), false, 1_000, 1_100, || Some(1_100));
-        assert_eq!(limits.of(Phase::Rest, 1_060), Limit { at: 1_100, reason: "deadline" });
+        let limits = PhaseLimits::new(Timeouts::default(), false, 1_000, 1_100, || Some(1_100));
+        assert_eq!(limits.of(Phase::Rest, 1_060), PhaseLimit { at: 1_100, reason: "deadline" });
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::failure::Failure;
 use crate::routes::graph::Deployment;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Every attempt of a request, in order, and the waits between them.
 #[derive(Debug, Clone, Default)]
@@ -21,21 +21,21 @@ pub struct Attempt {
     /// When it was sent.
     pub started_at: Millis,
     /// How it went; `None` while it is under way.
-    pub ended: Option<Ended>,
+    pub ended: Option<AttemptEnd>,
 }
 
 /// How an attempt went.
 #[derive(Debug, Clone)]
-pub struct Ended {
+pub struct AttemptEnd {
     /// From dispatch to commit or failure.
     pub after_ms: Millis,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: AttemptOutcome,
 }
 
 /// What came of an attempt.
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// It serves the client, with this status.
     Served(u16),
     /// It failed before the commit point.
@@ -52,10 +52,10 @@ impl Trail {
     }
 
     /// Ends an attempt that is under way, by its number.
-    pub fn end(&mut self, number: u32, outcome: Outcome, now: Millis) {
+    pub fn end(&mut self, number: u32, outcome: AttemptOutcome, now: Millis) {
         let attempt = (number as usize).checked_sub(1).and_then(|index| self.attempts.get_mut(index));
         if let Some(attempt) = attempt.filter(|attempt| attempt.ended.is_none()) {
-            attempt.ended = Some(Ended { after_ms: now.saturating_sub(attempt.started_at), outcome });
+            attempt.ended = Some(AttemptEnd { after_ms: now.saturating_sub(attempt.started_at), outcome });
         }
     }
 
@@ -77,15 +77,15 @@ impl Trail {
     /// The failures, in order.
     pub fn failures(&self) -> impl Iterator<Item = &Failure> {
         self.attempts.iter().filter_map(|attempt| match &attempt.ended.as_ref()?.outcome {
-            Outcome::Failed(failure) => Some(failure),
-            Outcome::Served(_) | Outcome::Abandoned => None,
+            AttemptOutcome::Failed(failure) => Some(failure),
+            AttemptOutcome::Served(_) | AttemptOutcome::Abandoned => None,
         })
     }
 
     /// The attempt that serves, if one does: not always the last, for it may have been hedged.
     pub fn serving(&self) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| {
-            attempt.ended.as_ref().is_some_and(|ended| matches!(ended.outcome, Outcome::Served(_)))
+            attempt.ended.as_ref().is_some_and(|ended| matches!(ended.outcome, AttemptOutcome::Served(_)))
         })
     }
 
@@ -115,10 +115,12 @@ impl std::fmt::Display for Trail {
             write!(formatter, "{separator}{}=", attempt.deployment.name)?;
             match &attempt.ended {
                 None => formatter.write_str("pending")?,
-                Some(Ended { after_ms, outcome }) => match outcome {
-                    Outcome::Served(status) => write!(formatter, "{status};{after_ms}")?,
-                    Outcome::Failed(failure) => write!(formatter, "{};{after_ms}", failure.class.name())?,
-                    Outcome::Abandoned => write!(formatter, "abandoned;{after_ms}")?,
+                Some(AttemptEnd { after_ms, outcome }) => match outcome {
+                    AttemptOutcome::Served(status) => write!(formatter, "{status};{after_ms}")?,
+                    AttemptOutcome::Failed(failure) => {
+                        write!(formatter, "{};{after_ms}", failure.class.name())?;
+                    }
+                    AttemptOutcome::Abandoned => write!(formatter, "abandoned;{after_ms}")?,
                 },
             }
         }

@@ -10,103 +10,45 @@
 //! Invariants: a deployment that was tried is never offered again, by whichever path; requirements, attempt limits and
 //! deadlines of every frame on the stack bind; the walk ends, since nodes form a finite tree of paths, each gone once.
 
+mod explanation;
+mod obstacle;
+mod position;
+mod selectors;
+
 use std::rc::Rc;
 
-use super::class::{ErrorClass, Triggers};
+use super::context::Context;
 use super::failure::Failure;
 use crate::health::Health;
-use crate::request::facts::Facts;
-use crate::routes::graph::{
-    Commit, Deployment, Destination, Graph, Hedge, Node, Retry, Sticky, Timeouts, WhenAllEjected,
-};
-use crate::surroundings::Surroundings;
-use crate::time::Millis;
-use guide::{Choice, Guide, LastResort, Outlook};
-pub use obstacle::{Obstacle, obstacles};
-
-mod guide;
-mod obstacle;
-
-/// Room for so many frames at first: for `settings`, the entry, and two nodes below it.
-const USUAL_DEPTH: usize = 4;
-
-/// A position in the graph.
-#[derive(Clone)]
-pub struct Walk {
-    graph: Rc<Graph>,
-    facts: Rc<Facts>,
-    frames: Vec<Frame>,
-    tried: Vec<usize>,
-    /// The last resort was taken: one attempt at what is ejected is enough for a request.
-    is_last: bool,
-    /// Somebody was passed over for being ejected.
-    has_passed_over: bool,
-}
-
-/// One node on the way to the current target. The outermost frame stands for `settings` and has no node.
-#[derive(Clone)]
-struct Frame {
-    node: Option<Rc<Node>>,
-    /// To be tried before `order`, the last one first: the entry of the walk, or the ends of edges.
-    ahead: Vec<Destination>,
-    /// Indices of targets that are left, in order.
-    order: std::vec::IntoIter<usize>,
-    edge_taken: bool,
-    attempts_left: u32,
-    deadline: Millis,
-}
+use crate::routes::graph::{Deployment, Destination};
+use crate::vocabulary::time::Millis;
+pub use explanation::obstacles;
+pub use obstacle::Obstacle;
+use position::Frame;
+pub use position::Walk;
+use selectors::{LastResort, LiveSelector, PreviewSelector};
 
 impl Walk {
-    /// Stands before `entry`. The limits of the whole request are those of `entry`, or else of `settings`; the client's own
-    /// patience shortens the deadline.
-    pub fn new(graph: Rc<Graph>, facts: Rc<Facts>, entry: &Rc<Node>, now: Millis) -> Self {
-        let allowed_ms = entry.deadline_ms.unwrap_or(graph.settings.deadline_ms);
-        let patient_ms = facts.patience_ms.map_or(allowed_ms, |patience_ms| patience_ms.min(allowed_ms));
-        let allowed_attempts = entry.max_attempts.unwrap_or(graph.settings.max_attempts);
-        let settings = Frame {
-            ahead: vec![Destination::Node(Rc::clone(entry))],
-            attempts_left: if facts.replayable { allowed_attempts } else { allowed_attempts.min(1) },
-            deadline: now.saturating_add(patient_ms),
-            ..Frame::of_settings()
-        };
-        let mut frames = Vec::with_capacity(USUAL_DEPTH);
-        frames.push(settings);
-        Self::of(graph, facts, frames)
-    }
-
-    fn of(graph: Rc<Graph>, facts: Rc<Facts>, frames: Vec<Frame>) -> Self {
-        Self { graph, facts, frames, tried: Vec::new(), is_last: false, has_passed_over: false }
-    }
-
     /// The next deployment to try; `failed` is what the last one ended with, `None` at the start. `None` when nothing is left.
-    pub fn advance(
-        &mut self,
-        failed: Option<&Failure>,
-        around: &mut Surroundings<'_>,
-    ) -> Option<Rc<Deployment>> {
-        let now = around.now;
-        let mut choice = Choice::new(around);
-        let found = self.seek(failed, now, &mut choice);
-        let Choice { around, wanted, refused, has_passed_over, last_resort } = choice;
-        self.has_passed_over |= has_passed_over;
-        for id in wanted {
-            around.health.want(id, false, now);
+    pub fn advance(&mut self, failed: Option<&Failure>, context: &mut Context<'_>) -> Option<Rc<Deployment>> {
+        let now = context.now;
+        let mut selector = LiveSelector::new(context);
+        let found = self.seek(failed, now, &mut selector);
+        let LiveSelector { context, probe_candidates, refused, has_skipped_ejected, last_resort } = selector;
+        self.has_skipped_ejected |= has_skipped_ejected;
+        for id in probe_candidates {
+            context.health.request_probe(id, false, now);
         }
         found.or_else(|| {
             // The next request may find a way.
             for id in refused {
-                around.health.want(id, true, now);
+                context.health.request_probe(id, true, now);
             }
-            let LastResort { frames, deployment, .. } = last_resort.filter(|_| !self.is_last)?;
-            self.is_last = true;
+            let LastResort { frames, deployment, .. } = last_resort.filter(|_| !self.has_used_last_resort)?;
+            self.has_used_last_resort = true;
             self.frames = frames;
             Some(deployment)
         })
-    }
-
-    /// Whether a deployment was passed over for being ejected.
-    pub fn has_passed_over(&self) -> bool {
-        self.has_passed_over
     }
 
     /// A deployment to try beside `deployment`, which has not failed, and the walk that stands there: the next one below the node
@@ -114,13 +56,13 @@ impl Walk {
     pub fn hedge(
         &self,
         deployment: &Deployment,
-        around: &mut Surroundings<'_>,
+        context: &mut Context<'_>,
     ) -> Option<(Self, Rc<Deployment>)> {
         let (depth, hedging, _) = self.hedging()?;
         let mut ahead = self.clone();
         ahead.forbid(deployment);
-        let now = around.now;
-        let found = ahead.seek(None, now, &mut Choice::new(around))?;
+        let now = context.now;
+        let found = ahead.seek(None, now, &mut LiveSelector::new(context))?;
         let still_there = ahead.frames.get(depth).and_then(|frame| frame.node.as_ref());
         still_there.is_some_and(|node| Rc::ptr_eq(node, hedging)).then_some((ahead, found))
     }
@@ -141,9 +83,9 @@ impl Walk {
         ahead.forbid(deployment);
         // How many of the frames that stand now enclose the way there as well: as many as are never left on it. A node that is
         // entered on the way begins its own time then.
-        let mut outlook = Outlook { health, now, enclosing: self.frames.len() };
-        ahead.seek(Some(failed), now, &mut outlook)?;
-        ahead.frames.iter().take(outlook.enclosing).map(|frame| frame.deadline).min()
+        let mut selector = PreviewSelector { health, now, enclosing: self.frames.len() };
+        ahead.seek(Some(failed), now, &mut selector)?;
+        ahead.frames.iter().take(selector.enclosing).map(|frame| frame.deadline).min()
     }
 
     /// Whether the way from `deployment` after such a failure is a short one: to another deployment of the same node. That is seen
@@ -155,11 +97,11 @@ impl Walk {
         health: &Health,
         now: Millis,
     ) -> bool {
-        let Some(Frame { node: Some(node), ahead, order, edge_taken, .. }) = self.frames.last() else {
+        let Some(Frame { node: Some(node), ahead, order, has_taken_edge, .. }) = self.frames.last() else {
             return false;
         };
-        let has_edge = !edge_taken && node.on.iter().any(|(on, _)| *on == failed.class);
-        if failed.unknown_object || has_edge || !ahead.is_empty() {
+        let has_edge = !has_taken_edge && node.on.iter().any(|(on, _)| *on == failed.class);
+        if failed.is_unknown_object || has_edge || !ahead.is_empty() {
             return false;
         }
         let next = order.as_slice().iter().map_while(|index| match &node.targets.get(*index)?.to {
@@ -174,199 +116,5 @@ impl Walk {
         self.falls_back_on(failed.class, failed.status)
             && self.may_attempt(now)
             && next.into_iter().any(may_be_tried)
-    }
-
-    /// Goes on until a deployment that may be tried.
-    fn seek(
-        &mut self,
-        failed: Option<&Failure>,
-        now: Millis,
-        guide: &mut dyn Guide,
-    ) -> Option<Rc<Deployment>> {
-        self.put(failed);
-        loop {
-            // A limit that is reached, at whatever depth, ends everything inside it.
-            let exhausted = !self.may_attempt(now);
-            let frame = self.frames.last_mut()?;
-            match if exhausted { None } else { frame.next() } {
-                Some(Destination::Deployment(deployment)) => {
-                    if self.obstacle(&deployment).is_none() && guide.admits(self, &deployment) {
-                        return Some(deployment);
-                    }
-                }
-                Some(Destination::Node(node)) => {
-                    self.frames.push(Frame::of(Rc::clone(&node), now));
-                    let order = guide.order(self, &node);
-                    if let Some(frame) = self.frames.last_mut() {
-                        frame.order = order.into_iter();
-                    }
-                }
-                None => {
-                    self.frames.pop();
-                    self.put(failed);
-                }
-            }
-        }
-    }
-
-    /// Counts an attempt against every limit on the way.
-    pub fn count_attempt(&mut self) {
-        for frame in &mut self.frames {
-            frame.attempts_left = frame.attempts_left.saturating_sub(1);
-        }
-    }
-
-    /// Never offers this deployment again.
-    pub fn forbid(&mut self, deployment: &Deployment) {
-        self.tried.push(deployment.id);
-    }
-
-    /// Never offers a deployment that stores where this one does.
-    pub fn forbid_storage_of(&mut self, deployment: &Deployment) {
-        let sharing = self.graph.deployments.iter().filter(|other| other.shares_storage_with(deployment));
-        self.tried.extend(sharing.map(|other| other.id));
-    }
-
-    /// Whether every limit on the way leaves room for one more attempt at `at`.
-    pub fn may_attempt(&self, at: Millis) -> bool {
-        self.frames.iter().all(|frame| frame.attempts_left > 0) && at < self.deadline()
-    }
-
-    /// The nearest deadline on the way.
-    pub fn deadline(&self) -> Millis {
-        self.frames.iter().map(|frame| frame.deadline).min().unwrap_or_default()
-    }
-
-    /// `retry` of the nearest node that has one, or of `settings`.
-    pub fn retry(&self) -> Option<Retry> {
-        self.nodes()
-            .find_map(|node| node.policy.retry.clone())
-            .or_else(|| self.graph.settings.policy.retry.clone())
-    }
-
-    /// `commit` of the nearest node that has one, or of `settings`, or the default.
-    pub fn commit(&self) -> Commit {
-        self.nodes()
-            .find_map(|node| node.policy.commit)
-            .or(self.graph.settings.policy.commit)
-            .unwrap_or(Commit::FirstToken)
-    }
-
-    /// `hedge` of the nearest node that has one, or of `settings` for the innermost node, with that node and its place among the
-    /// frames.
-    pub fn hedging(&self) -> Option<(usize, &Rc<Node>, Hedge)> {
-        let of_node = |(depth, frame): (usize, &Frame)| Some((depth, frame.node.as_ref()?.policy.hedge?));
-        let innermost = || Some((self.frames.len().checked_sub(1)?, self.graph.settings.policy.hedge?));
-        let (depth, hedge) = self.frames.iter().enumerate().rev().find_map(of_node).or_else(innermost)?;
-        Some((depth, self.frames.get(depth)?.node.as_ref()?, hedge))
-    }
-
-    /// `sticky` of the nearest node that has one, or of `settings`.
-    fn sticky(&self) -> Option<&Sticky> {
-        let nearest = self.nodes().find_map(|node| node.policy.sticky.as_ref());
-        nearest.or(self.graph.settings.policy.sticky.as_ref())
-    }
-
-    /// `when_all_ejected` of the nearest node that has one, or of `settings`, or the default.
-    fn when_all_ejected(&self) -> WhenAllEjected {
-        let nearest = self.nodes().find_map(|node| node.policy.when_all_ejected);
-        nearest.or(self.graph.settings.policy.when_all_ejected).unwrap_or_default()
-    }
-
-    /// For each phase: the limit of the nearest node that has one, or of the deployment, or of `settings`.
-    pub fn timeouts(&self, deployment: &Deployment) -> Timeouts {
-        self.nodes()
-            .fold(Timeouts::default(), |nearest, node| nearest.or(node.policy.timeout))
-            .or(deployment.timeout)
-            .or(self.graph.settings.policy.timeout)
-    }
-
-    /// The same order, with those targets first that lead to where the request's object was minted.
-    fn minting_first(&self, node: &Node, order: Vec<usize>) -> Vec<usize> {
-        let Some(minting) = self.facts.minted_by.and_then(|id| self.graph.deployments.get(id)) else {
-            return order;
-        };
-        let (mut first, mut then): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|index| {
-            let target = node.targets.get(*index);
-            target.is_some_and(|target| target.leads_to(&|leaf| leaf.shares_storage_with(minting)))
-        });
-        first.append(&mut then);
-        first
-    }
-
-    /// The nodes on the way, innermost first.
-    fn nodes(&self) -> impl Iterator<Item = &Rc<Node>> {
-        self.frames.iter().rev().filter_map(|frame| frame.node.as_ref())
-    }
-
-    /// Puts a failure to the frames, innermost first, and leaves those that cannot do anything about it.
-    fn put(&mut self, failed: Option<&Failure>) {
-        let Some(failure) = failed else { return };
-        let Failure { class, status, unknown_object, .. } = *failure;
-        while let Some(frame) = self.frames.last_mut() {
-            let edges = frame.node.as_ref().map_or(&self.graph.settings.on, |node| &node.on);
-            if unknown_object {
-                // Not a failure of the target but the wrong address: the object is looked for at the other targets, then behind
-                // the edges, whatever they are for.
-                if frame.ahead.is_empty() && frame.order.len() == 0 && !frame.edge_taken {
-                    frame.edge_taken = true;
-                    frame.ahead = edges.iter().rev().map(|(_, to)| to.clone()).collect();
-                }
-                if !frame.ahead.is_empty() || frame.order.len() > 0 {
-                    return;
-                }
-                self.frames.pop();
-                continue;
-            }
-            if let Some((_, to)) = edges.iter().find(|(on, _)| *on == class && !frame.edge_taken) {
-                frame.edge_taken = true;
-                frame.order = Vec::new().into_iter();
-                frame.ahead = vec![to.clone()];
-                return;
-            }
-            if self.falls_back_on(class, status) {
-                return;
-            }
-            self.frames.pop();
-        }
-    }
-
-    /// Whether the innermost frame may try its next target after such a failure: the nearest `fallback_on` decides.
-    fn falls_back_on(&self, class: ErrorClass, status: Option<u16>) -> bool {
-        let nearest = self.nodes().find_map(|node| node.policy.fallback_on.as_ref());
-        nearest.or(self.graph.settings.policy.fallback_on.as_ref()).map_or_else(
-            || class.is_curable_elsewhere(),
-            |triggers: &Triggers| triggers.contains(class, status),
-        )
-    }
-}
-
-impl Frame {
-    fn of_settings() -> Self {
-        Self {
-            node: None,
-            ahead: Vec::new(),
-            order: Vec::new().into_iter(),
-            edge_taken: false,
-            attempts_left: u32::MAX,
-            deadline: Millis::MAX,
-        }
-    }
-
-    /// A node that is entered now, before its targets are put in order.
-    fn of(node: Rc<Node>, now: Millis) -> Self {
-        Self {
-            attempts_left: node.max_attempts.unwrap_or(u32::MAX),
-            deadline: node.deadline_ms.map_or(Millis::MAX, |deadline_ms| now.saturating_add(deadline_ms)),
-            node: Some(node),
-            ..Self::of_settings()
-        }
-    }
-
-    fn next(&mut self) -> Option<Destination> {
-        self.ahead.pop().or_else(|| {
-            let index = self.order.next()?;
-            self.node.as_ref()?.targets.get(index).map(|target| target.to.clone())
-        })
     }
 }

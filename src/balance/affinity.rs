@@ -5,10 +5,10 @@
 //! (Thaler and Ravishankar 1998). While the favourite is out, its keys spill over to their second choices, each to its own, and come
 //! back afterwards; a new target takes its share of the keys and moves no others.
 
-use crate::request::facts::Facts;
-use crate::rng::{Rng, SplitMix64, mix, stable_hash};
 use crate::routes::graph::{Destination, Sticky, Target};
-use crate::time::Millis;
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::rng::{Rng, SplitMix64, mix, stable_hash};
+use crate::vocabulary::time::Millis;
 
 /// Chance for one request: its own, or that of what it belongs to.
 pub struct Chance<'a> {

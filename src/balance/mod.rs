@@ -1,6 +1,5 @@
 //! The order in which a node's targets are tried.
 
 pub mod affinity;
-pub mod nearest;
+pub mod cursors;
 pub mod order;
-mod places;

@@ -8,45 +8,31 @@
 //! others in a part of the requests, whatever the strategy, and `latency` and `least_busy` compare deployments by it. Ejected
 //! ones keep their place in the order, so that the walk sees who would have been used.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::affinity::Chance;
-use super::nearest::distance_km;
+use super::cursors::Cursors;
+use crate::geography::distance::distance_km;
 use crate::health::Health;
 use crate::health::gate::Admission;
-use crate::request::facts::Facts;
-use crate::rng::Rng;
 use crate::routes::graph::{Deployment, Destination, Node, Sticky, Strategy, Target};
-use crate::surroundings::Surroundings;
-use crate::time::Millis;
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
 
 /// Output tokens that a request is priced with where it names no limit.
 const USUAL_OUTPUT_TOKENS: u64 = 500;
 
-/// More nodes than a routes document of any sensible size has. Nodes beyond it have no cursor, and take turns no more.
-const MOST_CURSORS: usize = 1 << 20;
-
-/// Cursors start below this: far above the number of a node's targets, so that each of them is as likely to be first,
-/// and small enough for a word of wasm32.
-const START_BELOW: usize = 1 << 30;
-
-/// Whose turn it is at the nodes that take turns: one isolate's memory, by `Node::id`.
-///
-/// Each isolate counts for itself and starts anywhere, so that many of them do not march in step.
-#[derive(Debug)]
-pub struct Cursors(Vec<Cell<usize>>);
-
-impl Cursors {
-    /// Cursors for a graph of that many nodes ([`crate::routes::graph::Graph::node_count`]).
-    pub fn new(node_count: usize, rng: &mut dyn Rng) -> Self {
-        Self((0..node_count.min(MOST_CURSORS)).map(|_| Cell::new(rng.below(START_BELOW))).collect())
-    }
-
-    /// The next turn of a node: one more than the last. Always 0 of a node that the graph does not have.
-    fn turn(&self, node: usize) -> usize {
-        self.0.get(node).map_or(0, |next| next.replace(next.get().wrapping_add(1)))
-    }
+/// What an order depends on besides the node and the request.
+pub struct OrderInputs<'a> {
+    /// The time of the request.
+    pub now: Millis,
+    /// Randomness for draws.
+    pub rng: &'a mut dyn Rng,
+    /// Whose turn it is at the round-robin nodes.
+    pub cursors: &'a Cursors,
+    /// What is known of the deployments.
+    pub health: &'a Health,
 }
 
 /// A target with its index in the node.
@@ -83,16 +69,16 @@ pub fn order(
     facts: &Facts,
     sticky: Option<&Sticky>,
     usable: &dyn Fn(&Target) -> bool,
-    around: &mut Surroundings<'_>,
+    inputs: &mut OrderInputs<'_>,
 ) -> Vec<usize> {
-    let standing = Standing { health: around.health, facts, usable, now: around.now };
-    let meant = match &node.strategy {
+    let view = CandidateView { health: inputs.health, facts, usable, now: inputs.now };
+    let eligible = match &node.strategy {
         Strategy::Match(cases) => cases.first(facts).map_or(0..0, |case| case..case + 1),
         _ => 0..node.targets.len(),
     };
-    let meant = node.targets.iter().enumerate().take(meant.end).skip(meant.start);
-    let mut order: Vec<Candidate> = meant.filter(|(_, target)| standing.takes_traffic(target)).collect();
-    let mut chance = Chance::of(sticky, facts, around.now, around.rng);
+    let eligible = node.targets.iter().enumerate().take(eligible.end).skip(eligible.start);
+    let mut order: Vec<Candidate> = eligible.filter(|(_, target)| view.takes_traffic(target)).collect();
+    let mut chance = Chance::of(sticky, facts, inputs.now, inputs.rng);
     let is_sticky = chance.is_sticky();
     match &node.strategy {
         Strategy::Priority => {
@@ -108,53 +94,50 @@ pub fn order(
             draw(&mut order, &mut chance);
         }
         Strategy::RoundRobin => {
-            let turn = around.cursors.turn(node.id) % order.len().max(1);
+            let turn = inputs.cursors.turn(node.id) % order.len().max(1);
             order.rotate_left(turn);
         }
         Strategy::Random => shuffle(&mut order, chance.rng()),
         Strategy::Latency => {
             shuffle(&mut order, chance.rng());
-            let unknown = standing.shortest_latency(&order);
-            ascending(&mut order, &mut |target| {
-                standing.least(target, &|leaf| Some(standing.wait(leaf, unknown)))
-            });
+            let unknown = view.shortest_latency(&order);
+            ascending(&mut order, &mut |target| view.least(target, &|leaf| Some(view.wait(leaf, unknown))));
             better_of_two(&mut order, chance.rng());
         }
         Strategy::LeastBusy => {
             draw(&mut order, &mut chance);
-            let in_flight =
-                |leaf: &Deployment| Some(f64::from(standing.health.in_flight(leaf.id, standing.now)));
-            ascending(&mut order, &mut |target| standing.least(target, &in_flight));
+            let in_flight = |leaf: &Deployment| Some(f64::from(view.health.in_flight(leaf.id, view.now)));
+            ascending(&mut order, &mut |target| view.least(target, &in_flight));
         }
         Strategy::Match(_) => {}
         Strategy::Cost => {
-            ascending(&mut order, &mut |target| standing.least(target, &|leaf| price(leaf, facts)));
+            ascending(&mut order, &mut |target| view.least(target, &|leaf| price(leaf, facts)));
         }
         Strategy::Nearest => {
             let distance = |leaf: &Deployment| distance_km(&facts.place, leaf.region.as_deref()?);
-            ascending(&mut order, &mut |target| standing.least(target, &distance));
+            ascending(&mut order, &mut |target| view.least(target, &distance));
         }
     }
-    step_back(&mut order, &standing, &mut chance);
+    step_back(&mut order, &view, &mut chance);
     let is_drawn = !matches!(
         node.strategy,
         Strategy::Priority | Strategy::Cost | Strategy::Nearest | Strategy::Match(_)
     );
     if is_drawn && !is_sticky {
-        put_leased_ahead(&mut order, &standing);
+        move_leased_first(&mut order, &view);
     }
     order.into_iter().map(|(index, _)| index).collect()
 }
 
 /// What is known of targets at the time of a request.
-struct Standing<'a> {
+struct CandidateView<'a> {
     health: &'a Health,
     facts: &'a Facts,
     usable: &'a dyn Fn(&Target) -> bool,
     now: Millis,
 }
 
-impl Standing<'_> {
+impl CandidateView<'_> {
     fn takes_traffic(&self, target: &Target) -> bool {
         target.weight > 0.0 && (self.usable)(target)
     }
@@ -237,13 +220,13 @@ impl Standing<'_> {
 /// Puts those behind that should get less than their usual traffic, each with the chance that it should not get this request. In
 /// fallback they are still there. The draws of what belongs together are the same while the share is, so that a favourite that
 /// recovers gets some of its keys back and then more of them, and not each of them now and then.
-fn step_back(candidates: &mut Vec<Candidate<'_>>, standing: &Standing<'_>, chance: &mut Chance<'_>) {
+fn step_back(candidates: &mut Vec<Candidate<'_>>, view: &CandidateView<'_>, chance: &mut Chance<'_>) {
     if candidates.len() < 2 {
         return;
     }
     let mut behind = Vec::new();
     candidates.retain(|candidate| {
-        let share = standing.share(candidate.1);
+        let share = view.share(candidate.1);
         let stays = share >= 1.0 || chance.unit(candidate.1, STEP_BACK) < share;
         if !stays {
             behind.push(*candidate);
@@ -254,9 +237,9 @@ fn step_back(candidates: &mut Vec<Candidate<'_>>, standing: &Standing<'_>, chanc
 }
 
 /// Puts a deployment first that this isolate alone may probe, and not for long: everybody waits for that.
-fn put_leased_ahead(candidates: &mut [Candidate<'_>], standing: &Standing<'_>) {
+fn move_leased_first(candidates: &mut [Candidate<'_>], view: &CandidateView<'_>) {
     let is_leased = |(_, target): &Candidate<'_>| match &target.to {
-        Destination::Deployment(deployment) => standing.health.is_leased(deployment.id, standing.now),
+        Destination::Deployment(deployment) => view.health.is_leased(deployment.id, view.now),
         Destination::Node(_) => false,
     };
     if let Some(at) = candidates.iter().position(is_leased)

@@ -8,7 +8,7 @@ use worker::js_sys;
 
 use super::host;
 use super::wait::Wait;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Timers of the runtime count in 32 bits; a day is longer than anything here may last.
 const LONGEST_TIMER_MS: Millis = 86_400_000;

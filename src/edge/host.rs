@@ -7,13 +7,13 @@ use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortController, ReadableStream, Request, Response, WritableStream};
 
 use super::wait::Wait;
-use crate::headers::Headers;
-use crate::request::facts::Place;
 use crate::request::splice::{Piece, Splice};
 use crate::serve::platform::{
-    BodyStart, ByteReader, ByteStream, ClientStream, OutgoingBody, Pipe, PipeEnd, PlatformError,
-    ReceivedBody, ResponseHead, UpstreamCall, UpstreamRequest,
+    BodyStart, ByteReader, ByteStream, ClientStream, OutgoingBody, OutgoingRequest, Pipe, PipeEnd,
+    PlatformCall, PlatformError, ReceivedBody, ResponseHead,
 };
+use crate::vocabulary::facts::Place;
+use crate::vocabulary::headers::Headers;
 
 #[wasm_bindgen(module = "/src/edge/host.js")]
 extern "C" {
@@ -45,14 +45,14 @@ extern "C" {
     pub fn part(this: &Exchange, start: usize, end: usize) -> Vec<u8>;
     /// A call of an upstream.
     #[wasm_bindgen(method)]
-    pub fn call(this: &Exchange) -> Call;
+    pub fn call(this: &Exchange) -> HostCall;
 
     /// A call of an upstream.
     #[derive(Debug, Clone)]
-    pub type Call;
+    pub type HostCall;
     #[wasm_bindgen(method, js_name = send)]
     fn send_wait(
-        this: &Call,
+        this: &HostCall,
         text: &str,
         has_body: bool,
         pieces: &[u32],
@@ -61,15 +61,15 @@ extern "C" {
         wait: u32,
     );
     #[wasm_bindgen(method, js_name = sendOnce)]
-    fn send_once_wait(this: &Call, text: &str, first: &[u8], length: f64, most: u32, wait: u32);
+    fn send_once_wait(this: &HostCall, text: &str, first: &[u8], length: f64, most: u32, wait: u32);
     #[wasm_bindgen(method, js_name = isAnswered)]
-    fn has_response(this: &Call) -> bool;
+    fn has_response(this: &HostCall) -> bool;
     #[wasm_bindgen(method, js_name = stream)]
-    fn body(this: &Call) -> Option<ReadableStream>;
+    fn body(this: &HostCall) -> Option<ReadableStream>;
     #[wasm_bindgen(method, catch, js_name = pass)]
-    fn pass_text(this: &Call, text: &str, body: &JsValue) -> Result<Response, JsValue>;
+    fn pass_text(this: &HostCall, text: &str, body: &JsValue) -> Result<Response, JsValue>;
     #[wasm_bindgen(method, js_name = abort)]
-    fn end(this: &Call);
+    fn end(this: &HostCall);
 
     #[wasm_bindgen(catch, js_name = response)]
     fn response_text(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
@@ -143,7 +143,7 @@ impl Exchange {
     }
 }
 
-impl Call {
+impl HostCall {
     /// The response for the client. `withheld`: names of headers to take out, each with a line break behind it.
     pub fn pass(&self, withheld: &str, headers: &Headers, body: &JsValue) -> Result<Response, PlatformError> {
         let text = format!("{withheld}\n{}", headers.text());
@@ -168,11 +168,11 @@ pub fn thrown(error: &JsValue) -> PlatformError {
     PlatformError::new(message.or_else(|| error.as_string()).unwrap_or_else(|| "unknown error".to_owned()))
 }
 
-impl UpstreamCall for Call {
+impl PlatformCall for HostCall {
     type Stream = ReadableStream;
 
-    async fn send(&self, request: UpstreamRequest) -> Result<ResponseHead, PlatformError> {
-        let UpstreamRequest { url, method, withheld, headers, body, read_up_to } = request;
+    async fn send(&self, request: OutgoingRequest) -> Result<ResponseHead, PlatformError> {
+        let OutgoingRequest { url, method, withheld, headers, body, read_up_to } = request;
         let text = format!("{url}\n{method}\n{withheld}\n{}", headers.text());
         let most = number(read_up_to);
         let sent = Wait::begin(|wait| match body {

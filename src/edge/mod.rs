@@ -5,12 +5,12 @@
 //! - [`host`], with `host.js`: coarse calls of the runtime on the way of every request; [`wait`]: how they are awaited.
 
 mod clock;
+mod durable_object;
 mod host;
-mod object;
-mod objects;
-mod request;
+mod object_calls;
 mod respond;
 mod wait;
+mod worker_request;
 
 use std::pin::pin;
 
@@ -21,11 +21,11 @@ use worker::wasm_bindgen_futures::future_to_promise;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, event};
 
-use crate::headers::Headers;
-use crate::reply::error::ClientError;
 use crate::serve::front::serve;
 use crate::serve::platform::Platform;
-use request::WorkerRequest;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::headers::Headers;
+use worker_request::WorkerRequest;
 
 /// The status of an answer that no client gets, in the log of the platform. nginx has made it known.
 const CLIENT_LEFT: u16 = 499;

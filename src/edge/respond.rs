@@ -5,20 +5,20 @@ use worker::wasm_bindgen::JsValue;
 use worker::web_sys::Response;
 
 use super::host;
-use super::request::WorkerRequest;
-use crate::reply::ErrorReply;
+use super::worker_request::WorkerRequest;
+use crate::serve::client_reply::{ClientReply, ReplyBody};
 use crate::serve::platform::PlatformError;
-use crate::serve::reply::{Reply, ReplyBody};
+use crate::vocabulary::error_reply::ErrorReply;
 
 /// The response for a reply.
-pub fn response(reply: Reply<WorkerRequest>) -> Result<Response, PlatformError> {
+pub fn response(reply: ClientReply<WorkerRequest>) -> Result<Response, PlatformError> {
     match reply {
-        Reply::Own { status, headers, body } => {
+        ClientReply::Own { status, headers, body } => {
             let body = body.map_or(JsValue::NULL, |bytes| bytes_of(&bytes));
             host::response(status, &headers, &body)
         }
-        Reply::OwnStream { headers, body } => host::response(200, &headers, &body),
-        Reply::Upstream { call, withheld, headers, body } => {
+        ClientReply::OwnStream { headers, body } => host::response(200, &headers, &body),
+        ClientReply::Upstream { call, withheld, headers, body } => {
             let body = match body {
                 ReplyBody::AsRead => JsValue::UNDEFINED,
                 ReplyBody::Bytes(bytes) => bytes_of(&bytes),

@@ -15,8 +15,8 @@
 
 use super::reason::Reason;
 use super::window::{Counts, Window};
-use crate::attempt::class::ErrorClass;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::time::Millis;
 
 /// Fewest failures in a row that trip; more are asked for in much traffic. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
 pub const RUN: u32 = 5;
@@ -50,7 +50,7 @@ fn least_run(counts: Counts, latency_ms: Option<f64>) -> u32 {
 
 /// Failures that somebody else saw, since an answer if there was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
+pub struct FailureRun {
     /// How many.
     pub failures: u32,
     /// When the first of them began.
@@ -72,7 +72,7 @@ pub struct Accrual {
 
 /// A run that a commit ended, kept until it is known whether the answer breaks.
 #[derive(Debug, Clone, Copy)]
-pub struct Ended {
+pub struct EndedRun {
     run: u32,
     since: Millis,
     answered_at: Option<Millis>,
@@ -80,25 +80,25 @@ pub struct Ended {
 
 impl Accrual {
     /// Begins anew: what failed before says nothing of the time from `now` on.
-    pub fn anew(now: Millis) -> Self {
+    pub fn starting_at(now: Millis) -> Self {
         Self { answered_at: Some(now), ..Self::default() }
     }
 
     /// A request was served, and was seen to be at `seen_at`: the end of a long answer tells of its beginning.
-    pub fn succeeded(&mut self, seen_at: Millis, now: Millis) {
-        self.answered(seen_at);
+    pub fn on_success(&mut self, seen_at: Millis, now: Millis) {
+        self.on_response(seen_at);
         self.window.add(Counts { successes: 1, failures: 0 }, now);
     }
 
     /// An attempt reached its commit point: that ends a run, until it turns out that the answer breaks.
-    pub fn committed(&mut self) -> Ended {
-        Ended { run: std::mem::take(&mut self.run), since: self.run_since, answered_at: self.answered_at }
+    pub fn on_commit(&mut self) -> EndedRun {
+        EndedRun { run: std::mem::take(&mut self.run), since: self.run_since, answered_at: self.answered_at }
     }
 
     /// It broke: unless it turned out meanwhile that the deployment answers, the run goes on, and the failure is yet to be told. Each
     /// commit takes what failed since the one before, and what one gave back the next one takes: so a run is whole again once all that
     /// are under way have broken. Until then the failure rate has to see it.
-    pub fn broke(&mut self, Ended { run, since, answered_at }: Ended) {
+    pub fn on_broken_answer(&mut self, EndedRun { run, since, answered_at }: EndedRun) {
         let has_answered = self.answered_at > answered_at && self.answered_at >= Some(since);
         if run == 0 || has_answered {
             return;
@@ -108,7 +108,7 @@ impl Accrual {
     }
 
     /// The deployment refused a request for the caller's fault.
-    pub fn answered(&mut self, seen_at: Millis) {
+    pub fn on_response(&mut self, seen_at: Millis) {
         self.answered_at = self.answered_at.max(Some(seen_at));
         if seen_at >= self.run_since {
             self.run = 0;
@@ -117,7 +117,7 @@ impl Accrual {
 
     /// A request failed by the deployment's fault. The reason to eject it, if this was one failure too many. `latency_ms`: how long
     /// requests take there, as far as known.
-    pub fn failed(&mut self, class: ErrorClass, latency_ms: Option<f64>, now: Millis) -> Option<Reason> {
+    pub fn on_failure(&mut self, class: ErrorClass, latency_ms: Option<f64>, now: Millis) -> Option<Reason> {
         if self.run == 0 {
             self.run_since = now;
         }
@@ -130,13 +130,13 @@ impl Accrual {
     pub fn add(
         &mut self,
         counts: Counts,
-        run: Run,
+        run: FailureRun,
         class: ErrorClass,
         latency_ms: Option<f64>,
         now: Millis,
     ) -> Option<Reason> {
         if let Some(answered_at) = run.answered_at {
-            self.answered(answered_at);
+            self.on_response(answered_at);
         }
         if self.run == 0 {
             self.run_since = run.since;
@@ -183,24 +183,24 @@ mod tests {
     fn a_run_trips_at_its_fifth_failure() {
         let mut accrual = Accrual::default();
         for _ in 1..RUN {
-            assert_eq!(accrual.failed(Unavailable, None, 0), None);
+            assert_eq!(accrual.on_failure(Unavailable, None, 0), None);
         }
         let reason = Reason::ConsecutiveFailures { failures: 5, class: ErrorClass::Timeout };
-        assert_eq!(accrual.failed(ErrorClass::Timeout, None, 0), Some(reason));
+        assert_eq!(accrual.on_failure(ErrorClass::Timeout, None, 0), Some(reason));
     }
 
     #[test]
     fn an_answer_from_before_a_run_does_not_end_it() {
         let mut accrual = Accrual::default();
         for now in 100..104 {
-            accrual.failed(Unavailable, None, now);
+            accrual.on_failure(Unavailable, None, now);
         }
         // A long answer that began before, and what somebody else saw before.
-        accrual.succeeded(99, 104);
-        let run = Run { failures: 0, since: 0, answered_at: Some(99) };
+        accrual.on_success(99, 104);
+        let run = FailureRun { failures: 0, since: 0, answered_at: Some(99) };
         accrual.add(Counts { successes: 1, failures: 0 }, run, Unavailable, None, 104);
         assert_eq!(accrual.run(), 4);
-        accrual.answered(100);
+        accrual.on_response(100);
         assert_eq!(accrual.run(), 0);
     }
 
@@ -209,9 +209,9 @@ mod tests {
         for (successes, expected) in [(0, 5), (44, 5), (45, 6), (500, 15), (5_000, 107)] {
             let mut accrual = Accrual::default();
             for _ in 0..successes {
-                accrual.succeeded(0, 0);
+                accrual.on_success(0, 0);
             }
-            let tripped = (1..=expected).position(|_| accrual.failed(Unavailable, None, 0).is_some());
+            let tripped = (1..=expected).position(|_| accrual.on_failure(Unavailable, None, 0).is_some());
             assert_eq!(tripped.map(|at| at + 1), Some(expected), "{successes} successes before");
         }
     }
@@ -219,7 +219,8 @@ mod tests {
     #[test]
     fn a_run_survives_a_quiet_hour() {
         let mut accrual = Accrual::default();
-        let tripped = (0..5).filter_map(|hour| accrual.failed(Unavailable, None, hour * 3_600_000)).count();
+        let tripped =
+            (0..5).filter_map(|hour| accrual.on_failure(Unavailable, None, hour * 3_600_000)).count();
         assert_eq!(tripped, 1);
     }
 
@@ -227,44 +228,44 @@ mod tests {
     fn answers_that_break_after_their_commit_are_failures_in_a_row_like_any_others() {
         let mut accrual = Accrual::default();
         for nth in 1..=RUN {
-            let ended = accrual.committed();
+            let ended = accrual.on_commit();
             assert_eq!(accrual.run(), 0, "until it breaks");
-            accrual.broke(ended);
-            assert_eq!(accrual.failed(Unavailable, None, 0).is_some(), nth == RUN);
+            accrual.on_broken_answer(ended);
+            assert_eq!(accrual.on_failure(Unavailable, None, 0).is_some(), nth == RUN);
         }
         // One that came to its end before the run began, at the same time, is none that ends it.
         let mut accrual = Accrual::default();
-        accrual.succeeded(0, 0);
-        accrual.failed(Unavailable, None, 0);
-        let ended = accrual.committed();
-        accrual.broke(ended);
+        accrual.on_success(0, 0);
+        accrual.on_failure(Unavailable, None, 0);
+        let ended = accrual.on_commit();
+        accrual.on_broken_answer(ended);
         assert_eq!(accrual.run(), 1);
         // Nor does a run from before a new beginning go on.
-        let ended = accrual.committed();
-        accrual = Accrual::anew(1);
-        accrual.broke(ended);
+        let ended = accrual.on_commit();
+        accrual = Accrual::starting_at(1);
+        accrual.on_broken_answer(ended);
         assert_eq!(accrual.run(), 0);
         // Another one that came to its end meanwhile is an answer.
         let mut accrual = Accrual::default();
-        accrual.failed(Unavailable, None, 0);
-        let ended = accrual.committed();
-        accrual.succeeded(0, 0);
-        accrual.broke(ended);
+        accrual.on_failure(Unavailable, None, 0);
+        let ended = accrual.on_commit();
+        accrual.on_success(0, 0);
+        accrual.on_broken_answer(ended);
         assert_eq!(accrual.run(), 0);
     }
 
     #[test]
     fn any_answer_ends_a_run() {
         for answer in
-            [|accrual: &mut Accrual| accrual.succeeded(0, 0), |accrual: &mut Accrual| accrual.answered(0)]
+            [|accrual: &mut Accrual| accrual.on_success(0, 0), |accrual: &mut Accrual| accrual.on_response(0)]
         {
             let mut accrual = Accrual::default();
             for _ in 0..4 {
-                accrual.failed(Unavailable, None, 0);
+                accrual.on_failure(Unavailable, None, 0);
             }
             answer(&mut accrual);
             assert_eq!(accrual.run(), 0);
-            assert_eq!(accrual.failed(Unavailable, None, 0), None);
+            assert_eq!(accrual.on_failure(Unavailable, None, 0), None);
         }
     }
 
@@ -274,9 +275,9 @@ mod tests {
         let mut reason = None;
         for step in script.chars() {
             if step == '-' {
-                reason = accrual.failed(Unavailable, None, 0);
+                reason = accrual.on_failure(Unavailable, None, 0);
             } else {
-                accrual.succeeded(0, 0);
+                accrual.on_success(0, 0);
             }
         }
         reason
@@ -301,8 +302,8 @@ mod tests {
         let mut accrual = Accrual::default();
         let mut tripped_at = None;
         for request in 1..=12 {
-            accrual.answered(0);
-            if accrual.failed(Unavailable, None, 0).is_some() {
+            accrual.on_response(0);
+            if accrual.on_failure(Unavailable, None, 0).is_some() {
                 tripped_at = tripped_at.or(Some(request));
             }
         }
@@ -317,12 +318,12 @@ mod tests {
     fn old_failures_leave_the_rate() {
         let mut accrual = Accrual::default();
         for _ in 0..9 {
-            accrual.succeeded(0, 0);
-            accrual.failed(Unavailable, None, 0);
-            accrual.succeeded(0, 0);
+            accrual.on_success(0, 0);
+            accrual.on_failure(Unavailable, None, 0);
+            accrual.on_success(0, 0);
         }
-        accrual.succeeded(10_000, 10_000);
-        assert_eq!(accrual.failed(Unavailable, None, 10_000), None);
+        accrual.on_success(10_000, 10_000);
+        assert_eq!(accrual.on_failure(Unavailable, None, 10_000), None);
         assert_eq!(accrual.counts(10_000), Counts { successes: 1, failures: 1 });
     }
 }

@@ -5,7 +5,7 @@
 //! between two pieces of I/O, so that is the normal case. All samples of a moment are therefore one sample, their mean, and
 //! their order does not matter. A time before the newest one counts as the newest.
 
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// The time after which an older average keeps 1/e of its weight against new samples. Answers take seconds, so this is a few
 /// of them.
@@ -19,18 +19,18 @@ const FADING_MS: f64 = 60_000.0;
 /// An average of samples that are worth the more the newer they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ewma {
-    newest: Option<Moment>,
+    newest: Option<LatestSample>,
 }
 
 impl Ewma {
     /// Takes a sample.
     pub fn observe(&mut self, sample: f64, now: Millis) {
-        Moment::observe(&mut self.newest, sample, now, Moment::average);
+        LatestSample::observe(&mut self.newest, sample, now, LatestSample::average);
     }
 
     /// The average; `None` before the first sample.
     pub fn value(&self) -> Option<f64> {
-        self.newest.map(|moment| moment.average())
+        self.newest.map(|latest| latest.average())
     }
 }
 
@@ -38,24 +38,24 @@ impl Ewma {
 /// linkerd's peak EWMA). Without samples it fades, so that a deployment which was slow is tried again.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PeakEwma {
-    newest: Option<Moment>,
+    newest: Option<LatestSample>,
 }
 
 impl PeakEwma {
     /// Takes a sample.
     pub fn observe(&mut self, sample: f64, now: Millis) {
-        Moment::observe(&mut self.newest, sample, now, |moment| moment.faded_peak(now));
+        LatestSample::observe(&mut self.newest, sample, now, |latest| latest.faded_peak(now));
     }
 
     /// The value at this time; `None` before the first sample.
     pub fn value(&self, now: Millis) -> Option<f64> {
-        self.newest.map(|moment| moment.faded_peak(now))
+        self.newest.map(|latest| latest.faded_peak(now))
     }
 }
 
 /// All samples of one moment, and what came before.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Moment {
+struct LatestSample {
     at: Millis,
     count: u32,
     mean: f64,
@@ -63,26 +63,26 @@ struct Moment {
     /// The value before this moment.
     before: f64,
     /// The weight of that value; 0 where there was none.
-    kept: f64,
+    before_weight: f64,
 }
 
-impl Moment {
+impl LatestSample {
     fn observe(newest: &mut Option<Self>, sample: f64, now: Millis, value: impl Fn(&Self) -> f64) {
-        let (before, kept) = match newest {
-            Some(moment) if now <= moment.at => {
-                moment.count = moment.count.saturating_add(1);
-                moment.mean += (sample - moment.mean) / f64::from(moment.count);
-                moment.worst = moment.worst.max(sample);
+        let (before, before_weight) = match newest {
+            Some(latest) if now <= latest.at => {
+                latest.count = latest.count.saturating_add(1);
+                latest.mean += (sample - latest.mean) / f64::from(latest.count);
+                latest.worst = latest.worst.max(sample);
                 return;
             }
-            Some(moment) => (value(moment), decay(moment.at, now, SMOOTHING_MS)),
+            Some(latest) => (value(latest), decay(latest.at, now, SMOOTHING_MS)),
             None => (0.0, 0.0),
         };
-        *newest = Some(Self { at: now, count: 1, mean: sample, worst: sample, before, kept });
+        *newest = Some(Self { at: now, count: 1, mean: sample, worst: sample, before, before_weight });
     }
 
     fn average(&self) -> f64 {
-        self.before * self.kept + self.mean * (1.0 - self.kept)
+        self.before * self.before_weight + self.mean * (1.0 - self.before_weight)
     }
 
     fn faded_peak(&self, now: Millis) -> f64 {
@@ -124,8 +124,8 @@ mod tests {
         for sample in [800.0, 1_000.0, 1_200.0] {
             plain.observe(sample, 11_000);
         }
-        let kept = (-1.0_f64).exp();
-        assert!(near(plain.value(), 400.0 * kept + 1_000.0 * (1.0 - kept)), "{plain:?}");
+        let before_weight = (-1.0_f64).exp();
+        assert!(near(plain.value(), 400.0 * before_weight + 1_000.0 * (1.0 - before_weight)), "{plain:?}");
     }
 
     #[test]

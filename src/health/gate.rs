@@ -15,7 +15,7 @@
 //!   states itself (a longer rate limit, quota, credential): they count whoever hears them.
 //! - After a passed probe traffic grows slowly: everyone comes back, but not in the same second.
 //!
-//! Who sends the probe: while the isolate is in contact with the shard of its region, whoever holds the [`Lease`] that the shard
+//! Who sends the probe: while the isolate is in contact with the shard of its region, whoever holds the [`ProbeLease`] that the shard
 //! gave away; else every isolate by itself ([`Probes`]).
 //!
 //! Nothing here reads a clock or waits. A gate whose time is up stays `Open` until a request comes along to be the probe.
@@ -27,9 +27,9 @@ use serde_json::Value;
 
 use super::members::{FromJson, Members};
 use super::reason::Reason;
-use crate::attempt::class::ErrorClass;
-use crate::rng::Rng;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
 
 /// The first ejection after a trip. Short, because most outages of a model's endpoint are; a probe costs one client one
 /// second attempt.
@@ -55,7 +55,7 @@ const PROBE_ANSWER_MS: Millis = 1_000;
 
 /// An ejection that is extended by less is not worth telling: a hundred requests that are refused within a second are one
 /// piece of news.
-pub const NEWS_MS: Millis = 1_000;
+pub const LEAST_EXTENSION_MS: Millis = 1_000;
 
 /// How traffic comes back after a passed probe.
 const FIRST_SHARE: f64 = 0.1;
@@ -75,7 +75,7 @@ pub enum Probes {
 
 /// The right to send one probe, within that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
+pub struct ProbeLease {
     /// From when. It may be before the end of the ejection.
     pub from: Millis,
     /// Until when it has to be used, exclusive.
@@ -101,7 +101,7 @@ pub struct Refusal {
     /// Why.
     pub reason: Reason,
     /// Whether a probe is under way.
-    pub probing: bool,
+    pub is_probing: bool,
     /// Whether a request that has nowhere else to go may be the probe, while nobody is: even before the time is up where this isolate
     /// decides itself who probes, and else from then on.
     pub may_be_forced: bool,
@@ -134,9 +134,9 @@ impl Display for Transition {
 
 /// A gate as people see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct View {
+pub struct GateView {
     /// Where it stands.
-    pub state: Position,
+    pub state: GatePosition,
     /// When the probe is due, or was; `None` where no ejection is under way.
     pub until: Option<Millis>,
     /// Why it is not closed.
@@ -148,7 +148,7 @@ pub struct View {
 /// Where a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Position {
+pub enum GatePosition {
     /// Traffic flows.
     Closed,
     /// Ejected, or waiting for the request that will be the probe.
@@ -162,25 +162,25 @@ pub enum Position {
 /// The gate of one deployment, or of one operation of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Gate {
-    state: State,
+    state: GateState,
     /// Trips since the last healthy spell: what makes ejections grow.
     trips: u32,
     /// Probes so far: each has its number, so that a late result is not taken for that of another.
     probes: u32,
     drained: bool,
     #[serde(skip)]
-    lease: Option<Lease>,
+    lease: Option<ProbeLease>,
     /// Until then somebody else is known to see to it.
     #[serde(skip)]
     awaited_until: Millis,
     /// The isolate's own ejection, in which the shard has no part.
     #[serde(skip)]
-    is_alone: bool,
+    is_local: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+enum GateState {
     Closed { since: Option<Millis> },
     Open(Ejection),
     Probation { ejection: Ejection, lost_at: Millis },
@@ -192,7 +192,7 @@ struct Ejection {
     reason: Reason,
 }
 
-impl Default for State {
+impl Default for GateState {
     fn default() -> Self {
         Self::Closed { since: None }
     }
@@ -211,7 +211,7 @@ impl FromJson for Gate {
     }
 }
 
-impl FromJson for State {
+impl FromJson for GateState {
     fn from_json(json: &Value) -> Option<Self> {
         let (name, state) = json.as_object()?.iter().next()?;
         let members = Members::of(state)?;
@@ -242,7 +242,7 @@ impl Admission {
                 let end = |refusal: Refusal| refusal.until.unwrap_or(Millis::MAX);
                 let later = if end(one) >= end(two) { one } else { two };
                 Self::Refused(Refusal {
-                    probing: one.probing || two.probing,
+                    is_probing: one.is_probing || two.is_probing,
                     may_be_forced: one.may_be_forced && two.may_be_forced,
                     ..later
                 })
@@ -261,29 +261,29 @@ impl Gate {
             return Admission::Refused(Refusal {
                 until: None,
                 reason: Reason::Drained,
-                probing: false,
+                is_probing: false,
                 may_be_forced: false,
             });
         }
-        let (ejection, probing) = match self.state {
-            State::Closed { .. } => return Admission::Open,
-            State::Open(ejection) => (ejection, false),
-            State::Probation { ejection, lost_at } => (ejection, now < lost_at),
+        let (ejection, is_probing) = match self.state {
+            GateState::Closed { .. } => return Admission::Open,
+            GateState::Open(ejection) => (ejection, false),
+            GateState::Probation { ejection, lost_at } => (ejection, now < lost_at),
         };
         let probes = self.probes_of(probes);
-        if !probing && self.may_probe(ejection, probes, now) {
+        if !is_probing && self.may_probe(ejection, probes, now) {
             return Admission::Probe;
         }
-        let probing = probing || (probes != Probes::Own && now < self.awaited_until);
-        let soon = if probing || now >= ejection.until { now.saturating_add(PROBE_ANSWER_MS) } else { 0 };
+        let is_probing = is_probing || (probes != Probes::Own && now < self.awaited_until);
+        let soon = if is_probing || now >= ejection.until { now.saturating_add(PROBE_ANSWER_MS) } else { 0 };
         let until = Some(ejection.until.max(soon));
-        let may_be_forced = !probing && (probes == Probes::Own || now >= ejection.until);
-        Admission::Refused(Refusal { until, reason: ejection.reason, probing, may_be_forced })
+        let may_be_forced = !is_probing && (probes == Probes::Own || now >= ejection.until);
+        Admission::Refused(Refusal { until, reason: ejection.reason, is_probing, may_be_forced })
     }
 
     /// Who decides on the probe of this ejection.
     fn probes_of(&self, probes: Probes) -> Probes {
-        if self.is_alone { Probes::Own } else { probes }
+        if self.is_local { Probes::Own } else { probes }
     }
 
     fn may_probe(&self, ejection: Ejection, probes: Probes, now: Millis) -> bool {
@@ -299,11 +299,11 @@ impl Gate {
     /// A request passes. The number of the probe if it is one, while no other is under way: where leases decide, the request
     /// that uses one up; else every request that comes to an open gate, even before its time, when all others are ejected as
     /// well.
-    pub fn pass(&mut self, probes: Probes, now: Millis) -> Option<u32> {
+    pub fn admit(&mut self, probes: Probes, now: Millis) -> Option<u32> {
         let ejection = match self.state {
-            State::Open(ejection) => ejection,
-            State::Probation { ejection, lost_at } if now >= lost_at => ejection,
-            State::Closed { .. } | State::Probation { .. } => return None,
+            GateState::Open(ejection) => ejection,
+            GateState::Probation { ejection, lost_at } if now >= lost_at => ejection,
+            GateState::Closed { .. } | GateState::Probation { .. } => return None,
         };
         let probes = self.probes_of(probes);
         let is_forced = now >= ejection.until.max(self.awaited_until);
@@ -312,17 +312,17 @@ impl Gate {
         }
         self.lease = None;
         self.probes = self.probes.wrapping_add(1);
-        self.state = State::Probation { ejection, lost_at: now.saturating_add(LOST_PROBE_MS) };
+        self.state = GateState::Probation { ejection, lost_at: now.saturating_add(LOST_PROBE_MS) };
         Some(self.probes)
     }
 
     /// Whether the shard knows of the ejection and has no part in it: then it sees to no probe either.
-    pub fn set_alone(&mut self, is_alone: bool) {
-        self.is_alone = is_alone;
+    pub fn set_local(&mut self, is_local: bool) {
+        self.is_local = is_local;
     }
 
     /// The shard gives a lease. It replaces an earlier one.
-    pub fn lease(&mut self, lease: Lease) {
+    pub fn lease(&mut self, lease: ProbeLease) {
         self.lease = self.ejection().is_some().then_some(lease);
     }
 
@@ -337,7 +337,7 @@ impl Gate {
     }
 
     /// Somebody else sees to it until then.
-    pub fn await_other(&mut self, until: Millis) {
+    pub fn await_other_probe(&mut self, until: Millis) {
         self.awaited_until = until;
     }
 
@@ -356,16 +356,16 @@ impl Gate {
     /// Whether outcomes of an attempt that began at `at` belong to the present: the gate is closed, and was when it began, or
     /// it was the probe. What began before a recovery tells of the time before it: the requests that hung while the
     /// deployment was down must not eject it again when they time out.
-    pub fn is_concerned(&self, at: Millis, probe: Option<u32>) -> bool {
+    pub fn is_current(&self, at: Millis, probe: Option<u32>) -> bool {
         match self.state {
-            State::Closed { since } => probe.is_some() || since.is_none_or(|since| at >= since),
-            State::Open(_) | State::Probation { .. } => false,
+            GateState::Closed { since } => probe.is_some() || since.is_none_or(|since| at >= since),
+            GateState::Open(_) | GateState::Probation { .. } => false,
         }
     }
 
     /// The deployment answered an attempt.
-    pub fn answered(&mut self, probe: Option<u32>, now: Millis) -> Option<Transition> {
-        self.probed(probe)?;
+    pub fn on_response(&mut self, probe: Option<u32>, now: Millis) -> Option<Transition> {
+        self.probed_ejection(probe)?;
         self.close(Some(now))
     }
 
@@ -373,47 +373,47 @@ impl Gate {
     ///
     /// Where it was closed already, it follows the ramp of the others, if that began clearly later than its own.
     pub fn close(&mut self, since: Option<Millis>) -> Option<Transition> {
-        if let State::Closed { since: own } = self.state {
+        if let GateState::Closed { since: own } = self.state {
             let is_other = |since: &Millis| own.is_none_or(|own| since.saturating_sub(own) >= RAMP_MS);
-            self.state = State::Closed { since: since.filter(is_other).or(own) };
+            self.state = GateState::Closed { since: since.filter(is_other).or(own) };
             return None;
         }
-        self.state = State::Closed { since };
-        (self.lease, self.is_alone) = (None, false);
+        self.state = GateState::Closed { since };
+        (self.lease, self.is_local) = (None, false);
         self.awaited_until = 0;
         Some(Transition::Recovered)
     }
 
     /// An attempt ended without a word on the deployment: if it was the probe, another may follow.
-    pub fn released(&mut self, probe: Option<u32>) {
-        if let Some(ejection) = self.probed(probe) {
-            self.state = State::Open(ejection);
+    pub fn release_probe(&mut self, probe: Option<u32>) {
+        if let Some(ejection) = self.probed_ejection(probe) {
+            self.state = GateState::Open(ejection);
         }
     }
 
     /// Nothing will be heard of the probe under way, if there is one: another may follow. Whether there was.
     pub fn lose_probe(&mut self) -> bool {
-        let State::Probation { ejection, .. } = self.state else { return false };
-        self.state = State::Open(ejection);
+        let GateState::Probation { ejection, .. } = self.state else { return false };
+        self.state = GateState::Open(ejection);
         true
     }
 
     /// An attempt failed. Only a probe matters here: before its time it leaves things as they were, else the ejection grows.
-    pub fn failed(
+    pub fn on_probe_failure(
         &mut self,
         probe: Option<u32>,
         class: ErrorClass,
         now: Millis,
         rng: &mut dyn Rng,
     ) -> Option<Transition> {
-        let ejection = self.probed(probe)?;
-        self.state = State::Open(ejection);
+        let ejection = self.probed_ejection(probe)?;
+        self.state = GateState::Open(ejection);
         if now < ejection.until { None } else { self.trip(Reason::ProbeFailed { class }, now, rng) }
     }
 
     /// Ejects for a time that doubles with every trip.
     pub fn trip(&mut self, reason: Reason, now: Millis, rng: &mut dyn Rng) -> Option<Transition> {
-        if matches!(self.state, State::Closed { since: Some(since) } if now >= since.saturating_add(HEALTHY_SPELL_MS))
+        if matches!(self.state, GateState::Closed { since: Some(since) } if now >= since.saturating_add(HEALTHY_SPELL_MS))
         {
             self.trips = 0;
         }
@@ -432,12 +432,12 @@ impl Gate {
         }
         let ejection = Ejection { until, reason };
         self.state = match self.state {
-            State::Probation { lost_at, .. } => State::Probation { ejection, lost_at },
-            State::Open(_) | State::Closed { .. } => State::Open(ejection),
+            GateState::Probation { lost_at, .. } => GateState::Probation { ejection, lost_at },
+            GateState::Open(_) | GateState::Closed { .. } => GateState::Open(ejection),
         };
-        self.is_alone = false;
-        let is_news = running_until <= now || until - running_until >= NEWS_MS;
-        is_news.then_some(Transition::Ejected { until, reason })
+        self.is_local = false;
+        let is_notable = running_until <= now || until - running_until >= LEAST_EXTENSION_MS;
+        is_notable.then_some(Transition::Ejected { until, reason })
     }
 
     /// The part of its usual traffic that it should get, `0.0..=1.0`. A gate that waits for its probe gets enough to be
@@ -449,7 +449,7 @@ impl Gate {
             Admission::Probe if self.is_leased(now) => 1.0,
             Admission::Probe => FIRST_SHARE,
             Admission::Open => match self.state {
-                State::Closed { since: Some(since) } => ramp(now.saturating_sub(since)),
+                GateState::Closed { since: Some(since) } => ramp(now.saturating_sub(since)),
                 _ => 1.0,
             },
         }
@@ -483,8 +483,8 @@ impl Gate {
     /// When it closed; `None` where it is open, or never was.
     pub fn closed_since(&self) -> Option<Millis> {
         match self.state {
-            State::Closed { since } => since,
-            State::Open(_) | State::Probation { .. } => None,
+            GateState::Closed { since } => since,
+            GateState::Open(_) | GateState::Probation { .. } => None,
         }
     }
 
@@ -500,21 +500,21 @@ impl Gate {
 
     /// Whether the probe of this number is under way.
     pub fn is_probed_by(&self, probe: Option<u32>) -> bool {
-        self.probed(probe).is_some()
+        self.probed_ejection(probe).is_some()
     }
 
     /// What it looks like at this time.
-    pub fn view(&self, now: Millis) -> View {
+    pub fn view(&self, now: Millis) -> GateView {
         let ejection = self.ejection();
         let state = match self.state {
-            _ if self.drained => Position::Drained,
-            State::Closed { .. } => Position::Closed,
-            State::Probation { lost_at, .. } if now < lost_at => Position::Probation,
-            State::Open(_) | State::Probation { .. } => Position::Open,
+            _ if self.drained => GatePosition::Drained,
+            GateState::Closed { .. } => GatePosition::Closed,
+            GateState::Probation { lost_at, .. } if now < lost_at => GatePosition::Probation,
+            GateState::Open(_) | GateState::Probation { .. } => GatePosition::Open,
         };
         let reason =
             if self.drained { Some(Reason::Drained) } else { ejection.map(|ejection| ejection.reason) };
-        View {
+        GateView {
             state,
             until: ejection.map(|ejection| ejection.until),
             reason,
@@ -524,15 +524,15 @@ impl Gate {
 
     fn ejection(&self) -> Option<Ejection> {
         match self.state {
-            State::Closed { .. } => None,
-            State::Open(ejection) | State::Probation { ejection, .. } => Some(ejection),
+            GateState::Closed { .. } => None,
+            GateState::Open(ejection) | GateState::Probation { ejection, .. } => Some(ejection),
         }
     }
 
     /// The ejection that the probe of this number was to end, while it is the one under way.
-    fn probed(&self, probe: Option<u32>) -> Option<Ejection> {
+    fn probed_ejection(&self, probe: Option<u32>) -> Option<Ejection> {
         match self.state {
-            State::Probation { ejection, .. } if probe == Some(self.probes) => Some(ejection),
+            GateState::Probation { ejection, .. } if probe == Some(self.probes) => Some(ejection),
             _ => None,
         }
     }

@@ -4,10 +4,10 @@
 //! (the same names with plain seconds; in older versions without the limits); Microsoft's azure-openai-benchmark, which reads
 //! `azure-openai-deployment-utilization` of provisioned deployments.
 
-use super::limits::Limits;
-use crate::attempt::retry_after;
-use crate::headers::Headers;
-use crate::time::Millis;
+use crate::routes::graph::RateLimits;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::retry_after;
+use crate::vocabulary::time::Millis;
 
 /// While more than this part is left, a deployment gets all of its traffic.
 const PLENTY: f64 = 0.2;
@@ -27,13 +27,13 @@ const LONGEST_MS: Millis = 300_000;
 /// What the headers of one answer said.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Headroom {
-    requests: Option<Reading>,
-    tokens: Option<Reading>,
-    utilization: Option<Reading>,
+    requests: Option<HeaderReading>,
+    tokens: Option<HeaderReading>,
+    utilization: Option<HeaderReading>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Reading {
+struct HeaderReading {
     /// `0.0..=1.0`
     left: f64,
     until: Millis,
@@ -42,26 +42,28 @@ struct Reading {
 impl Headroom {
     /// What these headers say, if anything. `limits` stand in where an answer tells what remains but
     /// not of how much.
-    pub fn of(headers: &Headers, limits: &Limits, now: Millis) -> Option<Self> {
+    pub fn of(headers: &Headers, limits: &RateLimits, now: Millis) -> Option<Self> {
         let value = |name| headers.get(name).map(str::trim);
         let headroom = Self {
-            requests: Reading::of(
+            requests: HeaderReading::of(
                 value("x-ratelimit-limit-requests"),
                 value("x-ratelimit-remaining-requests"),
                 value("x-ratelimit-reset-requests"),
                 limits.rpm,
                 now,
             ),
-            tokens: Reading::of(
+            tokens: HeaderReading::of(
                 value("x-ratelimit-limit-tokens"),
                 value("x-ratelimit-remaining-tokens"),
                 value("x-ratelimit-reset-tokens"),
                 limits.tpm,
                 now,
             ),
-            utilization: value("azure-openai-deployment-utilization").and_then(percent).map(|used| Reading {
-                left: (1.0 - used / 100.0).clamp(0.0, 1.0),
-                until: now.saturating_add(UTILIZATION_MS),
+            utilization: value("azure-openai-deployment-utilization").and_then(percent).map(|used| {
+                HeaderReading {
+                    left: (1.0 - used / 100.0).clamp(0.0, 1.0),
+                    until: now.saturating_add(UTILIZATION_MS),
+                }
             }),
         };
         (headroom != Self::default()).then_some(headroom)
@@ -73,7 +75,7 @@ impl Headroom {
     }
 
     /// The part that is left of what is scarcest, `0.0..=1.0`; `None` when all of it is too old to be believed.
-    pub fn left(&self, now: Millis) -> Option<f64> {
+    pub fn remaining(&self, now: Millis) -> Option<f64> {
         let readings = [self.requests, self.tokens, self.utilization];
         readings
             .into_iter()
@@ -84,7 +86,7 @@ impl Headroom {
     }
 }
 
-impl Reading {
+impl HeaderReading {
     fn of(
         limit: Option<&str>,
         remaining: Option<&str>,
@@ -137,7 +139,7 @@ mod tests {
 
     const NOW: Millis = 1_000_000;
 
-    fn headroom(pairs: &[(&str, &str)], limits: Limits) -> Option<Headroom> {
+    fn headroom(pairs: &[(&str, &str)], limits: RateLimits) -> Option<Headroom> {
         Headroom::of(&Headers::of(pairs.iter().copied()), &limits, NOW)
     }
 
@@ -173,7 +175,7 @@ mod tests {
             (&[("x-ratelimit-limit-requests", "10"), ("x-ratelimit-remaining-requests", "70")], Some(1.0)),
         ];
         for (pairs, expected) in rows {
-            let left = headroom(pairs, Limits::default()).and_then(|headroom| headroom.left(NOW));
+            let left = headroom(pairs, RateLimits::default()).and_then(|headroom| headroom.remaining(NOW));
             assert_eq!(
                 left.map(|left| (left * 1e6).round()),
                 expected.map(|left| (left * 1e6).round()),
@@ -184,9 +186,9 @@ mod tests {
 
     #[test]
     fn configured_limits_stand_in_for_a_missing_header() {
-        let limits = Limits { rpm: Some(70), tpm: None };
+        let limits = RateLimits { rpm: Some(70), tpm: None };
         let pairs = [("x-ratelimit-remaining-requests", "7")];
-        assert_eq!(headroom(&pairs, limits).and_then(|headroom| headroom.left(NOW)), Some(0.1));
+        assert_eq!(headroom(&pairs, limits).and_then(|headroom| headroom.remaining(NOW)), Some(0.1));
     }
 
     #[test]
@@ -209,18 +211,19 @@ mod tests {
                 ("x-ratelimit-remaining-requests", "1"),
                 ("x-ratelimit-reset-requests", reset),
             ];
-            let read = headroom(&pairs, Limits::default()).unwrap();
-            assert_eq!(read.left(NOW + lasts_ms - 1), Some(0.1), "{reset}");
-            assert_eq!(read.left(NOW + lasts_ms), None, "{reset}");
+            let read = headroom(&pairs, RateLimits::default()).unwrap();
+            assert_eq!(read.remaining(NOW + lasts_ms - 1), Some(0.1), "{reset}");
+            assert_eq!(read.remaining(NOW + lasts_ms), None, "{reset}");
         }
-        let full = headroom(&[("azure-openai-deployment-utilization", "100%")], Limits::default()).unwrap();
-        assert_eq!((full.left(NOW + 9_999), full.left(NOW + 10_000)), (Some(0.0), None));
+        let full =
+            headroom(&[("azure-openai-deployment-utilization", "100%")], RateLimits::default()).unwrap();
+        assert_eq!((full.remaining(NOW + 9_999), full.remaining(NOW + 10_000)), (Some(0.0), None));
     }
 
     #[test]
     fn only_provisioned_deployments_tell_their_utilisation() {
-        let provisioned = headroom(&[("azure-openai-deployment-utilization", "5%")], Limits::default());
-        let standard = headroom(&[("x-ratelimit-remaining-requests", "0")], Limits::default());
+        let provisioned = headroom(&[("azure-openai-deployment-utilization", "5%")], RateLimits::default());
+        let standard = headroom(&[("x-ratelimit-remaining-requests", "0")], RateLimits::default());
         assert_eq!(provisioned.map(|headroom| headroom.is_provisioned()), Some(true));
         assert_eq!(standard.map(|headroom| headroom.is_provisioned()), Some(false));
     }
@@ -241,7 +244,7 @@ mod tests {
                 ("x-ratelimit-reset-tokens", reset),
                 ("azure-openai-deployment-utilization", used),
             ]);
-            let left = Headroom::of(&headers, &Limits { rpm: None, tpm: Some(5) }, now).and_then(|read| read.left(now));
+            let left = Headroom::of(&headers, &RateLimits { rpm: None, tpm: Some(5) }, now).and_then(|read| read.remaining(now));
             if let Some(left) = left {
                 prop_assert!((0.0..=1.0).contains(&left));
                 prop_assert!((0.05..=1.0).contains(&share(left)));

@@ -5,7 +5,7 @@
 //! the next request is answered.
 
 use super::ring::Ring;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Ten of them are the time for which an attempt counts.
 const BUCKET_MS: Millis = 12_000;

@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::wire::Id;
-use crate::attempt::class::ErrorClass;
 use crate::map;
-use crate::request::operation::Operation;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
 
 /// What can be read from a JSON value.
 pub(super) trait FromJson: Sized {
@@ -84,12 +83,6 @@ impl FromJson for BTreeMap<Operation, Millis> {
     fn from_json(json: &Value) -> Option<Self> {
         let known = |(path, ms): (&String, &Value)| Some((Operation::of(path)?, ms.as_u64()?));
         Some(map::of(json.as_object()?.iter().filter_map(known)))
-    }
-}
-
-impl FromJson for Id {
-    fn from_json(json: &Value) -> Option<Self> {
-        u64::from_str_radix(json.as_str()?, 16).ok().map(Self)
     }
 }
 

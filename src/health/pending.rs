@@ -3,17 +3,17 @@
 //! Counting is a few additions for each attempt; everything else happens when a report is written. What is under way in a report
 //! is kept until the answer is there, and is put back where none comes.
 
-use super::wire::{Latency, Probe, Want};
-use crate::attempt::class::ErrorClass;
-use crate::request::operation::Operation;
-use crate::time::Millis;
+use super::wire::{Latency, Probe, ProbeUrgency};
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
 
-/// News of one deployment.
+/// What is still to be reported of one deployment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Pending {
     pub(super) successes: u32,
     pub(super) failures: u32,
-    pub(super) answered: bool,
+    pub(super) has_answered: bool,
     /// When the latest of the attempts that were answered began: what it tells of is that time.
     pub(super) answered_at: Option<Millis>,
     pub(super) run: u32,
@@ -24,22 +24,22 @@ pub(super) struct Pending {
     pub(super) began_at: Option<Millis>,
     pub(super) latency: Option<Latency>,
     /// The isolate ejected it, or extended the ejection.
-    pub(super) ejected: bool,
+    pub(super) has_ejected: bool,
     /// Operations whose gates moved.
     pub(super) operations: Vec<Operation>,
     pub(super) probe: Option<Probe>,
-    pub(super) wants: Option<Want>,
+    pub(super) probe_urgency: Option<ProbeUrgency>,
 }
 
 impl Pending {
-    pub(super) fn succeeded(&mut self, began_at: Millis) {
+    pub(super) fn on_success(&mut self, began_at: Millis) {
         self.successes = self.successes.saturating_add(1);
-        self.answered(began_at);
+        self.on_response(began_at);
     }
 
     /// `began_at`: when the attempt began.
-    pub(super) fn answered(&mut self, began_at: Millis) {
-        self.answered = true;
+    pub(super) fn on_response(&mut self, began_at: Millis) {
+        self.has_answered = true;
         self.answered_at = self.answered_at.max(Some(began_at));
         if self.run_since.is_none_or(|since| began_at >= since) {
             (self.run, self.run_since) = (0, None);
@@ -47,7 +47,7 @@ impl Pending {
     }
 
     /// `began_at`: when the attempt began.
-    pub(super) fn failed(&mut self, class: ErrorClass, began_at: Millis) {
+    pub(super) fn on_failure(&mut self, class: ErrorClass, began_at: Millis) {
         self.run_since.get_or_insert(began_at);
         self.failures = self.failures.saturating_add(1);
         self.run = self.run.saturating_add(1);
@@ -55,7 +55,7 @@ impl Pending {
         self.began_at = Some(self.began_at.map_or(began_at, |first| first.min(began_at)));
     }
 
-    pub(super) fn took(&mut self, more: Latency) {
+    pub(super) fn record_latency(&mut self, more: Latency) {
         self.latency = Some(match self.latency {
             None => more,
             Some(Latency { mean_ms, count }) => {
@@ -67,14 +67,14 @@ impl Pending {
     }
 
     /// Its gate closed: the failures before tell of another time.
-    pub(super) fn closed(&mut self) {
+    pub(super) fn on_close(&mut self) {
         (self.failures, self.run, self.class, self.began_at) = (0, 0, None, None);
         self.run_since = None;
-        self.ejected = false;
-        self.wants = None;
+        self.has_ejected = false;
+        self.probe_urgency = None;
     }
 
-    pub(super) fn moved(&mut self, operation: Operation) {
+    pub(super) fn on_operation_moved(&mut self, operation: Operation) {
         if !self.operations.contains(&operation) {
             self.operations.push(operation);
         }
@@ -87,15 +87,15 @@ impl Pending {
 
     /// Whether somebody waits for this.
     pub(super) fn is_urgent(&self) -> bool {
-        self.ejected || self.probe.is_some() || !self.operations.is_empty()
+        self.has_ejected || self.probe.is_some() || !self.operations.is_empty()
     }
 
     /// A report did not arrive, as far as is known. What it said goes before what happened since.
-    pub(super) fn put_back(&mut self, earlier: Self) {
+    pub(super) fn restore(&mut self, earlier: Self) {
         let later = std::mem::replace(self, earlier);
         let recovered = later.has_recovered();
         if recovered {
-            self.closed();
+            self.on_close();
         }
         self.successes = self.successes.saturating_add(later.successes);
         self.failures = self.failures.saturating_add(later.failures);
@@ -106,20 +106,20 @@ impl Pending {
             self.run = self.run.saturating_add(later.run);
         }
         self.answered_at = self.answered_at.max(later.answered_at);
-        self.answered |= later.answered;
+        self.has_answered |= later.has_answered;
         self.class = later.class.or(self.class);
         self.began_at = match (self.began_at, later.began_at) {
             (Some(one), Some(two)) => Some(one.min(two)),
             (one, two) => one.or(two),
         };
         if let Some(latency) = later.latency {
-            self.took(latency);
+            self.record_latency(latency);
         }
-        self.ejected |= later.ejected;
+        self.has_ejected |= later.has_ejected;
         for operation in later.operations {
-            self.moved(operation);
+            self.on_operation_moved(operation);
         }
         self.probe = later.probe.or(self.probe);
-        self.wants = later.wants.or(self.wants.filter(|_| !recovered));
+        self.probe_urgency = later.probe_urgency.or(self.probe_urgency.filter(|_| !recovered));
     }
 }

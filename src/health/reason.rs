@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::members::{FromJson, Members};
-use crate::attempt::class::ErrorClass;
-use crate::request::operation::Operation;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
 
 /// Why a gate is not open to all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

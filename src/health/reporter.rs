@@ -12,13 +12,14 @@
 //! one such report among five others). While the shard has room for a report a second, an urgent one goes at once. Else it waits for a random part of the time between two reports, so that urgent reports of all isolates at
 //! once are no more than the scheduled ones; but a probe is one isolate's business at a time, and never waits.
 
+use super::change::GateChange;
 use super::gate::jittered;
+use super::isolate_health::Health;
 pub use super::sharing::UNANSWERED_MS;
-use super::sharing::{BASE_MS, UNEASY_MS};
-use super::wire::{Answer, Id, Known, Report, VERSION};
-use super::{Change, Health};
-use crate::rng::Rng;
-use crate::time::Millis;
+use super::sharing::{AFTER_FAILURE_MS, BASE_MS};
+use super::wire::{HealthReport, KnownHistory, PeerId, ShardAnswer, VERSION};
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
 
 /// After the first report that failed; it doubles with every further one.
 const FIRST_BACKOFF_MS: Millis = 1_000;
@@ -29,8 +30,8 @@ const LONGEST_BACKOFF_MS: Millis = 30_000;
 /// The sending side of one isolate.
 #[derive(Debug, Clone)]
 pub struct Reporter {
-    id: Id,
-    known: Option<Known>,
+    id: PeerId,
+    known: Option<KnownHistory>,
     /// The number of the latest report.
     n: u64,
     /// When it went out, while it is under way.
@@ -52,7 +53,7 @@ impl Reporter {
     /// Has not reported yet, so a report is due. `id`: a random number.
     pub fn new(id: u64) -> Self {
         Self {
-            id: Id(id),
+            id: PeerId(id),
             known: None,
             n: 0,
             sent_at: None,
@@ -66,7 +67,7 @@ impl Reporter {
     }
 
     /// Whether a report should go out now.
-    pub fn due(&self, health: &Health, now: Millis) -> bool {
+    pub fn is_due(&self, health: &Health, now: Millis) -> bool {
         now >= self.due_at(health)
     }
 
@@ -79,7 +80,7 @@ impl Reporter {
             return self.next_at;
         }
         let urgent = health.urgent();
-        if urgent.probe {
+        if urgent.has_probe {
             return 0;
         }
         let after_latest = |at: Millis| at.max(self.reported_at.saturating_add(BASE_MS));
@@ -94,7 +95,7 @@ impl Reporter {
         urgent.min(self.next_at)
     }
 
-    /// The report to send. It is under way until [`Self::answered`] or [`Self::failed`]; an earlier one that still is has
+    /// The report to send. It is under way until [`Self::on_answer`] or [`Self::on_failure`]; an earlier one that still is has
     /// failed. `reports_per_second`: most that the shard is to get, by the settings.
     pub fn report(
         &mut self,
@@ -102,9 +103,9 @@ impl Reporter {
         reports_per_second: u32,
         now: Millis,
         rng: &mut dyn Rng,
-    ) -> Report {
+    ) -> HealthReport {
         if self.sent_at.is_some() {
-            self.failed(health, now, rng);
+            self.on_failure(health, now, rng);
         }
         self.n += 1;
         self.sent_at = Some(now);
@@ -112,7 +113,7 @@ impl Reporter {
         if now < self.next_at {
             self.early_at = now;
         }
-        Report {
+        HealthReport {
             v: VERSION,
             n: self.n,
             reporter: self.id,
@@ -123,35 +124,35 @@ impl Reporter {
     }
 
     /// An answer has arrived. One that belongs to another report than the one under way changes nothing.
-    pub fn answered(
+    pub fn on_answer(
         &mut self,
         health: &mut Health,
-        answer: &Answer,
+        answer: &ShardAnswer,
         now: Millis,
         rng: &mut dyn Rng,
-    ) -> Vec<Change> {
+    ) -> Vec<GateChange> {
         let Some(asked_at) = self.sent_at.filter(|_| answer.n == self.n) else { return Vec::new() };
         self.sent_at = None;
         self.failures = 0;
-        let next_ms = answer.next_ms.max(UNEASY_MS);
+        let next_ms = answer.next_ms.max(AFTER_FAILURE_MS);
         self.next_at = now.saturating_add(next_ms);
         self.next_ms = next_ms;
         // Twice the time until the next report, so that half of what is urgent goes with that one.
         self.patience_ms = part(next_ms.saturating_sub(BASE_MS).saturating_mul(2), rng);
         let changes = health.merge(answer, self.known, asked_at, now);
-        self.known = Some(Known { epoch: answer.epoch, change: answer.change });
+        self.known = Some(KnownHistory { epoch: answer.epoch, change: answer.change });
         changes
     }
 
     /// The report could not be sent, was refused, or its answer makes no sense. What it said is kept for the next one.
-    pub fn failed(&mut self, health: &mut Health, now: Millis, rng: &mut dyn Rng) {
+    pub fn on_failure(&mut self, health: &mut Health, now: Millis, rng: &mut dyn Rng) {
         if self.sent_at.take().is_none() {
             return;
         }
         let backoff_ms = (FIRST_BACKOFF_MS << self.failures.min(5)).min(LONGEST_BACKOFF_MS);
         self.failures = self.failures.saturating_add(1);
         self.next_at = now.saturating_add(jittered(backoff_ms, rng));
-        health.put_back();
+        health.restore_unsent();
     }
 }
 

@@ -5,7 +5,7 @@
 //! earlier than the newest one count as the newest, and a time a whole window earlier shows that the newest one was wrong,
 //! so everything starts over there.
 
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Buckets in a ring. Ten, so that the window's length is off by a tenth at most.
 pub const BUCKETS: usize = 10;

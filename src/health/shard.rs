@@ -7,33 +7,29 @@
 //! reach all regions, and nothing else does.
 //!
 //! Invariants:
-//! - Changes are numbered. Numbers grow as long as the history (the epoch) lasts, over evictions too ([`Head`], [`Saved`]).
+//! - Changes are numbered. Numbers grow as long as the history (the epoch) lasts, over evictions too ([`ShardHead`], [`SavedDeployment`]).
 //! - At most one live lease for each deployment.
 //! - An ejection of the shard's is shortened only by a probe that passed, or by an administrator.
 //! - Memory depends on the number of deployments alone, and that is bounded.
 
-mod entry;
 mod hub;
-mod requests;
-mod view;
+mod object_requests;
+mod persisted;
+mod shard_entry;
+mod uplink;
+pub mod view;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use serde_json::Value;
-
-use super::gate::Gate;
-use super::members::{FromJson, Members};
-use super::sharing::{BASE_MS, UNEASY_MS};
-use super::wire::{Answer, Id, Known, Report, VERSION};
+use super::sharing::{AFTER_FAILURE_MS, BASE_MS};
+use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
 use crate::map;
-use crate::request::operation::Operation;
-use crate::rng::Rng;
-use crate::time::Millis;
-use entry::{Entry, Seat};
-use hub::Uplink;
-pub use requests::{Order, ShardAnswer};
-pub use view::{LeaseView, ShardView};
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
+pub use object_requests::{ObjectAnswer, Order};
+pub use persisted::{SavedDeployment, ShardHead};
+use shard_entry::{LeaseRequest, ShardEntry, UNUSED_MS, is_question};
+use uplink::Uplink;
 
 /// Most deployments that are kept. A routes document has dozens.
 pub const MAX_DEPLOYMENTS: usize = 1_000;
@@ -50,120 +46,51 @@ const LATEST_MS: Millis = 3_600_000;
 /// The shard of a region, or the hub of all.
 #[derive(Debug, Clone)]
 pub struct Shard {
-    head: Head,
-    entries: BTreeMap<String, Entry>,
+    head: ShardHead,
+    entries: BTreeMap<String, ShardEntry>,
     /// The latest time that was given away for a report, in microseconds.
     slot_us: u64,
     /// The same for isolates that come sooner.
-    uneasy_slot_us: u64,
+    failure_slot_us: u64,
     /// No leases before: those of the time before an eviction have to run out first.
     no_lease_before: Millis,
     uplink: Uplink,
 }
 
-/// What has to be stored of the shard as a whole, whenever it has changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Head {
-    /// Which history it is.
-    pub epoch: Id,
-    /// The latest change.
-    pub change: u64,
-    /// The change with which everything was reset the last time; 0: never.
-    pub reset: u64,
-    /// The latest change of a record that was forgotten; 0: none was.
-    pub forgotten: u64,
-    /// What is known of the hub.
-    pub hub: Option<Known>,
-}
-
-/// What has to be stored of a deployment. Times are those of the shard's clock.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Saved {
-    /// The number of its latest change.
-    pub change: u64,
-    opened: u64,
-    closed: u64,
-    reset: u64,
-    gate: Gate,
-    missing: Vec<(Operation, Gate)>,
-}
-
-impl Head {
-    /// Reads one that was stored; `None`: it is none.
-    pub fn parse(text: &str) -> Option<Self> {
-        let json: Value = serde_json::from_str(text).ok()?;
-        let members = Members::of(&json)?;
-        Some(Self {
-            epoch: members.get("epoch")?,
-            change: members.or_default("change")?,
-            reset: members.or_default("reset")?,
-            forgotten: members.or_default("forgotten")?,
-            hub: members.get("hub"),
-        })
-    }
-
-    /// Writes it.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
-impl Saved {
-    /// Reads one that was stored; `None`: it is none.
-    pub fn parse(text: &str) -> Option<Self> {
-        let json: Value = serde_json::from_str(text).ok()?;
-        let members = Members::of(&json)?;
-        let missing = json.get("missing")?.as_array()?.iter();
-        Some(Self {
-            change: members.or_default("change")?,
-            opened: members.or_default("opened")?,
-            closed: members.or_default("closed")?,
-            reset: members.or_default("reset")?,
-            gate: members.or_default("gate")?,
-            missing: missing
-                .filter_map(|pair| {
-                    Some((FromJson::from_json(pair.get(0)?)?, FromJson::from_json(pair.get(1)?)?))
-                })
-                .collect(),
-        })
-    }
-
-    /// Writes it.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
 impl Shard {
     /// Begins a new history.
     pub fn new(rng: &mut dyn Rng) -> Self {
-        Self::restore(Head { epoch: Id(rng.next_u64()), ..Head::default() }, [], 0)
+        Self::restore(ShardHead { epoch: PeerId(rng.next_u64()), ..ShardHead::default() }, [], 0)
     }
 
     /// Goes on with a history.
-    pub fn restore(head: Head, saved: impl IntoIterator<Item = (String, Saved)>, now: Millis) -> Self {
+    pub fn restore(
+        head: ShardHead,
+        saved: impl IntoIterator<Item = (String, SavedDeployment)>,
+        now: Millis,
+    ) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
         let saved = saved.take(MAX_DEPLOYMENTS);
-        let entries = map::of(saved.map(|(identity, saved)| (identity, Entry::restore(saved, now))));
-        let change = entries.values().map(Entry::change).max().unwrap_or(0).max(head.change);
+        let entries = map::of(saved.map(|(identity, saved)| (identity, ShardEntry::restore(saved, now))));
+        let change = entries.values().map(ShardEntry::change).max().unwrap_or(0).max(head.change);
         let is_first = head.change == 0 && entries.is_empty();
         Self {
-            head: Head { change, ..head },
+            head: ShardHead { change, ..head },
             entries,
             slot_us: 0,
-            uneasy_slot_us: 0,
-            no_lease_before: if is_first { 0 } else { now.saturating_add(entry::UNUSED_MS) },
+            failure_slot_us: 0,
+            no_lease_before: if is_first { 0 } else { now.saturating_add(UNUSED_MS) },
             uplink: Uplink::default(),
         }
     }
 
     /// What has to be stored of it as a whole.
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> ShardHead {
         self.head
     }
 
     /// What has to be stored after a change of that number, with the identities.
-    pub fn changed_since(&self, change: u64) -> impl Iterator<Item = (&str, &Saved)> {
+    pub fn changed_since(&self, change: u64) -> impl Iterator<Item = (&str, &SavedDeployment)> {
         let entries = self.entries.iter().map(|(identity, entry)| (identity.as_str(), entry.saved()));
         entries.filter(move |(_, saved)| saved.change > change)
     }
@@ -184,30 +111,30 @@ impl Shard {
     }
 
     /// Takes a report, and answers it.
-    pub fn report(&mut self, report: &Report, now: Millis, rng: &mut dyn Rng) -> Answer {
+    pub fn report(&mut self, report: &HealthReport, now: Millis, rng: &mut dyn Rng) -> ShardAnswer {
         let known = report.known.filter(|known| known.epoch == self.head.epoch);
-        let is_uneasy = report.deployments.values().any(|batch| batch.failures > 0);
-        let next_ms = self.next_ms(report.reports_per_second, is_uneasy, now);
+        let has_failures = report.deployments.values().any(|batch| batch.failures > 0);
+        let next_ms = self.next_ms(report.reports_per_second, has_failures, now);
         for (identity, batch) in &report.deployments {
             let mut change = self.head.change;
             if let Some(entry) = self.entry(identity, now) {
                 let seen = if known.is_some() { batch.seen } else { 0 };
-                entry.take(report.reporter, batch, seen, &mut change, now, rng);
-                let seat = Seat { reporter: report.reporter, next_ms };
-                entry.grant(&seat, batch.wants, now);
+                entry.merge_batch(report.reporter, batch, seen, &mut change, now, rng);
+                let lease_request = LeaseRequest { reporter: report.reporter, next_ms };
+                entry.grant(&lease_request, batch.wants, now);
             }
             self.head.change = change;
         }
-        self.uplink.heard();
+        self.uplink.on_report();
         // Somebody who has slept through what was forgotten is told everything.
         let full = known.is_none_or(|known| known.change < self.head.forgotten);
         let since = known.filter(|_| !full).map_or(0, |known| known.change);
         let deployments = self.entries.iter().filter_map(|(identity, entry)| {
-            let asks = report.deployments.get(identity).is_some_and(entry::is_question);
-            let is_told = asks || entry.change() > since || (known.is_none() && entry.has_latency(now));
-            is_told.then(|| (identity.clone(), entry.record(report.reporter, known.is_none(), now)))
+            let asks = report.deployments.get(identity).is_some_and(is_question);
+            let is_included = asks || entry.change() > since || (known.is_none() && entry.has_latency(now));
+            is_included.then(|| (identity.clone(), entry.record(report.reporter, known.is_none(), now)))
         });
-        Answer {
+        ShardAnswer {
             v: VERSION,
             n: report.n,
             epoch: self.head.epoch,
@@ -224,16 +151,16 @@ impl Shard {
     ///
     /// Half of the rate is for those. A quarter is for isolates that have just seen failures, which may come again sooner, as long as
     /// there is room; and a quarter for what is urgent, which isolates see to themselves.
-    fn next_ms(&mut self, reports_per_second: u32, is_uneasy: bool, now: Millis) -> Millis {
+    fn next_ms(&mut self, reports_per_second: u32, has_failures: bool, now: Millis) -> Millis {
         let rate = u64::from(reports_per_second.clamp(1, 1_000_000));
         let in_us = |after_ms: Millis| now.saturating_add(after_ms).saturating_mul(1_000);
         let next = |slot_us: u64, shares: u64, base_ms: Millis| {
             slot_us.saturating_add(shares * 1_000_000 / rate).clamp(in_us(base_ms), in_us(LATEST_MS))
         };
-        let soon_us = next(self.uneasy_slot_us, 4, UNEASY_MS);
-        if is_uneasy && soon_us < in_us(BASE_MS) {
-            self.uneasy_slot_us = soon_us;
-            return (soon_us / 1_000).saturating_sub(now).max(UNEASY_MS);
+        let soon_us = next(self.failure_slot_us, 4, AFTER_FAILURE_MS);
+        if has_failures && soon_us < in_us(BASE_MS) {
+            self.failure_slot_us = soon_us;
+            return (soon_us / 1_000).saturating_sub(now).max(AFTER_FAILURE_MS);
         }
         self.slot_us = next(self.slot_us, 2, BASE_MS);
         (self.slot_us / 1_000).saturating_sub(now).max(BASE_MS)
@@ -251,7 +178,7 @@ impl Shard {
 
     /// Forgets what was learned about a deployment, here and everywhere. Drained stays drained.
     pub fn reset(&mut self, identity: &str, now: Millis) -> bool {
-        self.administer(identity, now, Entry::reset)
+        self.administer(identity, now, ShardEntry::reset)
     }
 
     /// The same for all.
@@ -263,7 +190,12 @@ impl Shard {
         self.head.reset = self.head.change;
     }
 
-    fn administer(&mut self, identity: &str, now: Millis, act: impl FnOnce(&mut Entry, &mut u64)) -> bool {
+    fn administer(
+        &mut self,
+        identity: &str,
+        now: Millis,
+        act: impl FnOnce(&mut ShardEntry, &mut u64),
+    ) -> bool {
         let mut change = self.head.change;
         let found = self.entry(identity, now).map(|entry| act(entry, &mut change));
         self.head.change = change;
@@ -271,12 +203,12 @@ impl Shard {
     }
 
     /// The entry of a deployment, which is made where there is room.
-    fn entry(&mut self, identity: &str, now: Millis) -> Option<&mut Entry> {
+    fn entry(&mut self, identity: &str, now: Millis) -> Option<&mut ShardEntry> {
         if !self.entries.contains_key(identity) {
             if identity.len() > MAX_IDENTITY || self.entries.len() >= MAX_DEPLOYMENTS {
                 return None;
             }
-            let entry = Entry::new(self.no_lease_before, now);
+            let entry = ShardEntry::new(self.no_lease_before, now);
             self.entries.insert(identity.to_owned(), entry);
         }
         self.entries.get_mut(identity)

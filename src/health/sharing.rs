@@ -1,28 +1,13 @@
-//! An isolate's side of sharing: what of its state goes into a report, and what an answer does to it.
-//!
-//! Invariants:
-//! - What the isolate has ejected by itself and has not told yet, no answer closes.
-//! - A change of the shard's opens a gate once: an ejection that a probe has ended does not come back with the next answer.
-//! - Ejections only grow, except by a closing that the isolate has not learned yet, or an administrator's word.
+//! Where an isolate stands with its shard, and what is urgent to tell it.
 
-use std::collections::BTreeMap;
-
-use super::accrual::Accrual;
-use super::deployment::Deployment;
-use super::gate::{Lease, Probes, Transition};
-use super::pending::Pending;
-use super::reason::Reason;
-use super::wire::{Answer, Batch, Ejected, Known, Record, Want};
-use super::{Change, Health};
-use crate::map;
-use crate::request::operation::Operation;
-use crate::time::Millis;
+use super::gate::Probes;
+use crate::vocabulary::time::Millis;
 
 /// The shortest time between two reports that are not urgent, and between two that ask for a lease.
 pub const BASE_MS: Millis = 1_000;
 
 /// The time between the reports of an isolate that has just seen failures and waits for what the others say.
-pub const UNEASY_MS: Millis = 250;
+pub const AFTER_FAILURE_MS: Millis = 250;
 
 /// A report without an answer for so long is lost, and with it the contact.
 pub const UNANSWERED_MS: Millis = 5_000;
@@ -39,23 +24,23 @@ pub(super) fn plausible(value: Option<f64>) -> Option<f64> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sharing {
     /// The latest report was answered.
-    in_contact: bool,
+    pub(super) is_in_contact: bool,
     /// A report is under way since.
-    asked_at: Option<Millis>,
+    pub(super) asked_at: Option<Millis>,
     /// When the shard wants to hear again, as a length.
-    next_ms: Millis,
+    pub(super) next_ms: Millis,
     /// The shard was asked about every deployment.
-    is_complete: bool,
+    pub(super) is_complete: bool,
     /// The report under way asks about every deployment.
-    asks_for_all: bool,
-    urgent: Urgent,
+    pub(super) asks_for_all: bool,
+    pub(super) urgent: Urgent,
 }
 
 /// Why a report should not wait.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Urgent {
     /// A probe began or ended: one isolate has this at a time, so it need not mind the others.
-    pub(super) probe: bool,
+    pub(super) has_probe: bool,
     /// A gate moved, first at this time.
     pub(super) tripped_at: Option<Millis>,
     /// A lease is wanted, first at this time.
@@ -65,250 +50,33 @@ pub(super) struct Urgent {
 }
 
 impl Sharing {
-    pub(super) fn probed(&mut self) {
-        self.urgent.probe = true;
+    pub(super) fn on_probe(&mut self) {
+        self.urgent.has_probe = true;
     }
 
-    pub(super) fn tripped(&mut self, now: Millis) {
+    pub(super) fn on_trip(&mut self, now: Millis) {
         self.urgent.tripped_at.get_or_insert(now);
     }
 
-    pub(super) fn wanted(&mut self, now: Millis) {
+    pub(super) fn on_probe_wanted(&mut self, now: Millis) {
         self.urgent.wanted_at.get_or_insert(now);
     }
 
-    pub(super) fn failed(&mut self, now: Millis) {
+    pub(super) fn on_failure(&mut self, now: Millis) {
         self.urgent.failed_at.get_or_insert(now);
     }
 
     pub(super) fn ask_for_all(&mut self) {
         (self.is_complete, self.asks_for_all) = (false, false);
     }
-}
 
-impl Health {
     /// Who decides on probes at this time.
     pub(super) fn probes(&self, now: Millis) -> Probes {
-        let sharing = &self.sharing;
-        let is_lost = sharing.asked_at.is_some_and(|at| now >= at.saturating_add(UNANSWERED_MS));
-        if sharing.in_contact && !is_lost {
-            Probes::Leased { overdue_ms: sharing.next_ms.saturating_add(OVERDUE_MS) }
+        let is_lost = self.asked_at.is_some_and(|at| now >= at.saturating_add(UNANSWERED_MS));
+        if self.is_in_contact && !is_lost {
+            Probes::Leased { overdue_ms: self.next_ms.saturating_add(OVERDUE_MS) }
         } else {
             Probes::Own
         }
-    }
-
-    pub(super) fn urgent(&self) -> &Urgent {
-        &self.sharing.urgent
-    }
-
-    /// Whether the shard was asked about every deployment of the graph.
-    pub(super) fn is_complete(&self) -> bool {
-        self.sharing.is_complete
-    }
-
-    /// What there is to report, by identity. It is under way from now on.
-    pub(super) fn batches(&mut self, now: Millis) -> BTreeMap<String, Batch> {
-        self.sharing.asked_at = Some(now);
-        self.sharing.asks_for_all = !self.sharing.is_complete;
-        self.sharing.urgent = Urgent::default();
-        let batches = self.deployments.iter_mut().filter_map(|deployment| {
-            let batch = deployment.batch(now)?;
-            Some((deployment.identity.clone(), batch))
-        });
-        map::of(batches)
-    }
-
-    /// The report did not arrive, as far as is known.
-    pub(super) fn put_back(&mut self) {
-        self.sharing.in_contact = false;
-        self.sharing.asked_at = None;
-        for deployment in &mut self.deployments {
-            if let Some(sent) = deployment.sent.take() {
-                deployment.pending.put_back(sent);
-            }
-        }
-    }
-
-    /// Merges an answer. `known`: what was known before, of the same epoch or another. `asked_at`: when the report went out.
-    pub(super) fn merge(
-        &mut self,
-        answer: &Answer,
-        known: Option<Known>,
-        asked_at: Millis,
-        now: Millis,
-    ) -> Vec<Change> {
-        let sharing = &mut self.sharing;
-        sharing.in_contact = true;
-        sharing.is_complete |= sharing.asks_for_all;
-        (sharing.asked_at, sharing.next_ms) = (None, answer.next_ms);
-        let is_lost = known.is_some_and(|known| known.epoch != answer.epoch);
-        // Of a history that has only begun for us, resets are in our past.
-        let known = known.filter(|_| !is_lost);
-        let resets_after = known.map_or(u64::MAX, |known| known.change);
-        let mut changes = Vec::new();
-        for (id, deployment) in self.deployments.iter_mut().enumerate() {
-            deployment.sent = None;
-            if is_lost {
-                deployment.start_over();
-            }
-            let record = answer.deployments.get(&deployment.identity);
-            let reset = record.map_or(0, |record| record.reset).max(answer.reset);
-            if reset > resets_after {
-                if deployment.gate.ejected_until().is_some() {
-                    changes.push(Change {
-                        deployment: id,
-                        operation: None,
-                        transition: Transition::Recovered,
-                    });
-                }
-                deployment.reset(now);
-            }
-            if let Some(record) = record {
-                let moved = deployment.merge(record, asked_at, now).into_iter();
-                changes.extend(moved.map(|(operation, transition)| Change {
-                    deployment: id,
-                    operation,
-                    transition,
-                }));
-            } else if answer.full && known.is_some() {
-                deployment.gate.set_drained(false);
-            }
-            if deployment.pending.is_urgent() {
-                self.sharing.urgent.tripped_at.get_or_insert(now);
-            }
-        }
-        changes
-    }
-}
-
-impl Deployment {
-    /// Notes that a request would have gone here. Whether the shard should hear of it at once.
-    pub(super) fn want(&mut self, want: Want, probes: Probes, now: Millis) -> bool {
-        let Some(until) = self.gate.ejected_until().filter(|_| !self.gate.is_drained()) else { return false };
-        self.pending.wants = self.pending.wants.max(Some(want));
-        let is_soon = want == Want::Early || until <= now.saturating_add(BASE_MS);
-        let is_seen_to = self.gate.has_lease(now) || self.gate.is_awaited(now);
-        is_soon && !is_seen_to && probes != Probes::Own
-    }
-
-    fn batch(&mut self, now: Millis) -> Option<Batch> {
-        if self.pending == Pending::default() {
-            return None;
-        }
-        let pending = std::mem::take(&mut self.pending);
-        let remaining_ms = |until: Millis| until.saturating_sub(now);
-        let ejected = self.gate.ejected_until().zip(self.gate.reason()).filter(|_| pending.ejected);
-        let missing = pending.operations.iter().map(|operation| {
-            let gate = self.missing.iter().find(|(missing, _)| missing == operation).map(|(_, gate)| gate);
-            let until = gate.and_then(super::gate::Gate::ejected_until);
-            // One whose time is up is not back: it is only asked again.
-            (*operation, until.map_or(0, |until| remaining_ms(until).max(1)))
-        });
-        let batch = Batch {
-            seen: self.merged,
-            successes: pending.successes,
-            failures: pending.failures,
-            answered: pending.answered,
-            answered_ms: pending.answered_at.map(|at| now.saturating_sub(at)),
-            run: pending.run,
-            run_ms: pending.run_since.map_or(0, |since| now.saturating_sub(since)),
-            class: pending.class,
-            age_ms: pending.began_at.map_or(0, |began_at| now.saturating_sub(began_at)),
-            latency: pending.latency,
-            tokens_per_second: self.tokens_per_second(),
-            headroom: self.headroom(now),
-            ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
-            missing: map::of(missing),
-            probe: pending.probe,
-            wants: pending.wants,
-        };
-        self.sent = Some(pending);
-        Some(batch)
-    }
-
-    /// The shard has lost its history. What is ejected here, it does not know: it is told again.
-    fn start_over(&mut self) {
-        self.merged = 0;
-        if self.gate.ejected_until().is_some() {
-            self.pending.ejected = true;
-        }
-        for (operation, _) in &self.missing {
-            self.pending.moved(*operation);
-        }
-    }
-
-    fn merge(
-        &mut self,
-        record: &Record,
-        asked_at: Millis,
-        now: Millis,
-    ) -> Vec<(Option<Operation>, Transition)> {
-        let is_news = record.change > self.merged;
-        let is_closing_news = record.closed > self.merged;
-        self.merged = self.merged.max(record.change);
-        let mut changes = Vec::new();
-        if is_news {
-            self.gate.set_drained(record.drained);
-            self.merge_missing(record, now, &mut changes);
-        }
-        match record.ejected {
-            Some(Ejected { remaining_ms, reason }) => {
-                if is_news && !self.pending.has_recovered() {
-                    if is_closing_news && !self.pending.ejected {
-                        // The ejection before that one is not to outlast it.
-                        self.close(None);
-                    }
-                    self.gate.set_trips(record.trips);
-                    let ejected = self.gate.eject(reason, remaining_ms, now);
-                    changes.extend(ejected.map(|transition| (None, transition)));
-                }
-                self.gate.await_other(record.probing_ms.map_or(0, |ms| now.saturating_add(ms)));
-            }
-            None if is_closing_news && !self.pending.ejected => {
-                self.gate.set_trips(record.trips);
-                let closed = self.close(record.closed_for_ms.map(|ms| now.saturating_sub(ms)));
-                changes.extend(closed.map(|transition| (None, transition)));
-            }
-            // What this isolate alone has to suffer, or takes for an outage, is its own affair.
-            None => self.gate.set_alone(!self.pending.ejected),
-        }
-        if let Some(latency_ms) = plausible(record.latency_ms) {
-            self.regional_ms.observe(latency_ms, now);
-        }
-        if let Some(lease) = record.lease {
-            // The way there and back is taken off on both sides, so that no two leases overlap.
-            let (from, until) = (now.saturating_add(lease.from_ms), asked_at.saturating_add(lease.until_ms));
-            self.gate.lease(Lease { from, until });
-        }
-        changes
-    }
-
-    fn close(&mut self, since: Option<Millis>) -> Option<Transition> {
-        self.accrual = Accrual::default();
-        self.pending.closed();
-        self.gate.close(since)
-    }
-
-    fn merge_missing(
-        &mut self,
-        record: &Record,
-        now: Millis,
-        changes: &mut Vec<(Option<Operation>, Transition)>,
-    ) {
-        for (operation, remaining_ms) in &record.missing {
-            let reason = Reason::NotFound { operation: *operation };
-            let gate = self.missing_gate_or_new(*operation);
-            let ejected = gate.and_then(|gate| gate.eject(reason, *remaining_ms, now));
-            changes.extend(ejected.map(|transition| (Some(*operation), transition)));
-        }
-        let untold = &self.pending.operations;
-        self.missing.retain(|(operation, _)| {
-            let stays = untold.contains(operation) || record.missing.contains_key(operation);
-            if !stays {
-                changes.push((Some(*operation), Transition::Recovered));
-            }
-            stays
-        });
     }
 }

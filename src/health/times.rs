@@ -1,38 +1,38 @@
 //! How long the latest requests took, for a percentile: when to send a hedge.
 
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// How many are kept. So few that the percentile follows a change within minutes, and enough for a p95.
-const KEPT: usize = 64;
+const CAPACITY: usize = 64;
 
 /// With fewer, a percentile means nothing.
 const FEWEST: usize = 20;
 
 /// The latest times. Nothing is allocated before the first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Times {
-    kept: Vec<u32>,
+pub(super) struct RecentTimes {
+    latest: Vec<u32>,
     /// Where the next one goes.
     next: usize,
 }
 
-impl Times {
+impl RecentTimes {
     pub(super) fn add(&mut self, ms: Millis) {
         let ms = u32::try_from(ms).unwrap_or(u32::MAX);
-        match self.kept.get_mut(self.next) {
+        match self.latest.get_mut(self.next) {
             Some(oldest) => *oldest = ms,
-            None => self.kept.push(ms),
+            None => self.latest.push(ms),
         }
-        self.next = (self.next + 1) % KEPT;
+        self.next = (self.next + 1) % CAPACITY;
     }
 
     /// The time that the part `p` (`0.0..=1.0`) of them did not exceed (nearest rank); `None` with too few of them.
     pub(super) fn percentile(&self, p: f64) -> Option<Millis> {
-        if self.kept.len() < FEWEST {
+        if self.latest.len() < FEWEST {
             return None;
         }
-        let mut sorted = Vec::with_capacity(self.kept.len());
-        for ms in &self.kept {
+        let mut sorted = Vec::with_capacity(self.latest.len());
+        for ms in &self.latest {
             sorted.insert(sorted.partition_point(|other| other < ms), *ms);
         }
         #[expect(
@@ -50,8 +50,8 @@ impl Times {
 mod tests {
     use super::*;
 
-    fn times(samples: impl Iterator<Item = Millis>) -> Times {
-        let mut times = Times::default();
+    fn times(samples: impl Iterator<Item = Millis>) -> RecentTimes {
+        let mut times = RecentTimes::default();
         samples.for_each(|ms| times.add(ms));
         times
     }

@@ -1,7 +1,7 @@
 //! How many of the latest requests went well: the last ten seconds.
 
 use super::ring::Ring;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// One second: with ten buckets the window is ten seconds long, in which a busy isolate sees enough requests to judge by and
 /// a quiet one trips by its run of failures anyway.

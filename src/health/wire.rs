@@ -1,4 +1,4 @@
-//! What isolates and shards tell each other: a [`Report`] goes there, an [`Answer`] comes back.
+//! What isolates and shards tell each other: a [`HealthReport`] goes there, an [`ShardAnswer`] comes back.
 //!
 //! Both are JSON. All times are lengths, in milliseconds from the moment of writing: clocks differ. Deployments are named by
 //! their identity, for ids are those of one graph.
@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use super::members::{FromJson, Members};
 use super::reason::Reason;
-use crate::attempt::class::ErrorClass;
-use crate::request::operation::Operation;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
 
 /// The version that is written, and the only one that is read.
 pub const VERSION: u64 = 1;
@@ -28,29 +28,29 @@ pub const MAX_BYTES: usize = 1 << 20;
 
 /// Who a reporter or a shard is, by a random number. Hexadecimal on the wire, for numbers of JSON are not that precise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id(pub u64);
+pub struct PeerId(pub u64);
 
 /// How much of a shard's history is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Known {
+pub struct KnownHistory {
     /// Which history: of the shard's incarnation.
-    pub epoch: Id,
+    pub epoch: PeerId,
     /// The number of the latest change.
     pub change: u64,
 }
 
 /// What a reporter has seen since its last report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Report {
+pub struct HealthReport {
     /// [`VERSION`]
     pub v: u64,
     /// The number of the report; the answer repeats it.
     pub n: u64,
     /// Who reports.
-    pub reporter: Id,
+    pub reporter: PeerId,
     /// What it knows of the shard; `None`: nothing.
     #[serde(skip_serializing_if = "is_default")]
-    pub known: Option<Known>,
+    pub known: Option<KnownHistory>,
     /// How many reports the shard is to get in a second at most, by the settings of the reporter.
     pub reports_per_second: u32,
     /// By identity; those of which there is nothing to say are left out.
@@ -98,7 +98,7 @@ pub struct Batch {
     pub headroom: Option<f64>,
     /// The reporter has ejected it.
     #[serde(skip_serializing_if = "is_default")]
-    pub ejected: Option<Ejected>,
+    pub ejected: Option<WireEjection>,
     /// Operations that it does not offer, each with the time until it is asked again; 0: it does offer it after all.
     #[serde(skip_serializing_if = "is_default")]
     pub missing: BTreeMap<Operation, Millis>,
@@ -107,7 +107,7 @@ pub struct Batch {
     pub probe: Option<Probe>,
     /// A request would have gone there, if it were not ejected.
     #[serde(skip_serializing_if = "is_default")]
-    pub wants: Option<Want>,
+    pub wants: Option<ProbeUrgency>,
 }
 
 /// Times that several requests took.
@@ -121,7 +121,7 @@ pub struct Latency {
 
 /// An ejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Ejected {
+pub struct WireEjection {
     /// How much longer; 0: it waits for its probe.
     pub remaining_ms: Millis,
     /// Why.
@@ -148,7 +148,7 @@ pub enum Probe {
 /// How urgently a probe is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Want {
+pub enum ProbeUrgency {
     /// When its time is up.
     Due,
     /// Even before: there is nothing else to send requests to.
@@ -157,13 +157,13 @@ pub enum Want {
 
 /// What a shard has to say to a report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Answer {
+pub struct ShardAnswer {
     /// [`VERSION`]
     pub v: u64,
     /// The number of the report.
     pub n: u64,
     /// Which history the changes are of.
-    pub epoch: Id,
+    pub epoch: PeerId,
     /// The latest change there is.
     pub change: u64,
     /// When to report again.
@@ -194,7 +194,7 @@ pub struct Record {
     pub reset: u64,
     /// The ejection; `None`: closed. Where it is not understood, neither is the record: it is not to close anything.
     #[serde(skip_serializing_if = "is_default")]
-    pub ejected: Option<Ejected>,
+    pub ejected: Option<WireEjection>,
     /// Where it is closed: for how long; `None`: as long as anybody knows.
     #[serde(skip_serializing_if = "is_default")]
     pub closed_for_ms: Option<Millis>,
@@ -215,12 +215,12 @@ pub struct Record {
     pub latency_ms: Option<f64>,
     /// The right to probe it, for this reporter alone.
     #[serde(skip_serializing_if = "is_default")]
-    pub lease: Option<Lease>,
+    pub lease: Option<WireLease>,
 }
 
 /// The right to send one probe, if it is sent within that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Lease {
+pub struct WireLease {
     /// From when.
     pub from_ms: Millis,
     /// Until when, exclusive.
@@ -238,7 +238,7 @@ pub enum WireError {
     Version(u64),
 }
 
-impl Report {
+impl HealthReport {
     /// Reads a report.
     ///
     /// # Errors
@@ -253,7 +253,7 @@ impl Report {
     }
 }
 
-impl Answer {
+impl ShardAnswer {
     /// Reads an answer.
     ///
     /// # Errors
@@ -293,7 +293,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-impl FromJson for Report {
+impl FromJson for HealthReport {
     fn from_json(json: &Value) -> Option<Self> {
         let members = Members::of(json)?;
         Some(Self {
@@ -307,7 +307,13 @@ impl FromJson for Report {
     }
 }
 
-impl FromJson for Known {
+impl FromJson for PeerId {
+    fn from_json(json: &Value) -> Option<Self> {
+        u64::from_str_radix(json.as_str()?, 16).ok().map(Self)
+    }
+}
+
+impl FromJson for KnownHistory {
     fn from_json(json: &Value) -> Option<Self> {
         let members = Members::of(json)?;
         Some(Self { epoch: members.get("epoch")?, change: members.get("change")? })
@@ -345,7 +351,7 @@ impl FromJson for Latency {
     }
 }
 
-impl FromJson for Ejected {
+impl FromJson for WireEjection {
     fn from_json(json: &Value) -> Option<Self> {
         let members = Members::of(json)?;
         Some(Self {
@@ -368,7 +374,7 @@ impl FromJson for Probe {
     }
 }
 
-impl FromJson for Want {
+impl FromJson for ProbeUrgency {
     fn from_json(json: &Value) -> Option<Self> {
         match json.as_str()? {
             "due" => Some(Self::Due),
@@ -378,7 +384,7 @@ impl FromJson for Want {
     }
 }
 
-impl FromJson for Answer {
+impl FromJson for ShardAnswer {
     fn from_json(json: &Value) -> Option<Self> {
         let members = Members::of(json)?;
         Some(Self {
@@ -414,20 +420,20 @@ impl FromJson for Record {
     }
 }
 
-impl FromJson for Lease {
+impl FromJson for WireLease {
     fn from_json(json: &Value) -> Option<Self> {
         let members = Members::of(json)?;
         Some(Self { from_ms: members.get("from_ms")?, until_ms: members.get("until_ms")? })
     }
 }
 
-impl Serialize for Id {
+impl Serialize for PeerId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl Display for Id {
+impl Display for PeerId {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{:016x}", self.0)
     }

@@ -4,12 +4,13 @@
 use memchr::memmem;
 use serde_json::{Value, json};
 
-use super::ErrorReply;
-use super::error::ClientError;
-use crate::attempt::class::ErrorClass;
 use crate::attempt::failure::{ErrorResponse, Failure};
-use crate::headers::Headers;
-use crate::time::Millis;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::error_reply::ErrorReply;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::retry_after;
+use crate::vocabulary::time::Millis;
 
 /// When to come back to a pool that gave no hint.
 const DEFAULT_RETRY_AFTER_MS: Millis = 1_000;
@@ -23,22 +24,22 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     let last = failures.len().saturating_sub(1);
     // That an account does not know an object means little while another one could not be asked; but one that does not offer the
     // operation has no such object either.
-    let is_search = failures.iter().any(|failure| failure.unknown_object);
-    let stands = |index: usize, failure: &Failure| {
+    let is_search = failures.iter().any(|failure| failure.is_unknown_object);
+    let is_relevant = |index: usize, failure: &Failure| {
         let may_have_it = !is_search || failure.class != ErrorClass::NotFound;
-        failure.unknown_object || (may_have_it && (index == last || failure.class.is_curable_elsewhere()))
+        failure.is_unknown_object || (may_have_it && (index == last || failure.class.is_curable_elsewhere()))
     };
-    let standing = || failures.iter().enumerate().filter(|(index, failure)| stands(*index, failure));
-    let only_late = standing().all(|(_, failure)| failure.class == ErrorClass::Timeout);
+    let relevant = || failures.iter().enumerate().filter(|(index, failure)| is_relevant(*index, failure));
+    let only_late = relevant().all(|(_, failure)| failure.class == ErrorClass::Timeout);
     if let Some(after_ms) = late_ms.filter(|_| only_late) {
         return (&ClientError::DeadlineExceeded { after_ms }).into();
     }
     let Some((_, chosen)) =
-        standing().min_by_key(|(_, failure)| (failure.unknown_object, rank(failure.class)))
+        relevant().min_by_key(|(_, failure)| (failure.is_unknown_object, rank(failure.class)))
     else {
         return (&ClientError::DeadlineExceeded { after_ms: late_ms.unwrap_or_default() }).into();
     };
-    let mut reply = in_their_words(chosen).unwrap_or_else(|| in_ours(chosen, attempts));
+    let mut reply = upstream_reply(chosen).unwrap_or_else(|| own_reply(chosen, attempts));
 
     let may_retry = chosen.class.is_transient();
     let is_theirs = |name: &str| !matches!(name, "retry-after" | "retry-after-ms" | "x-should-retry");
@@ -51,7 +52,7 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
             .map(|failure| failure.hint_ms.unwrap_or(DEFAULT_RETRY_AFTER_MS))
             .min()
             .unwrap_or(DEFAULT_RETRY_AFTER_MS);
-        reply.headers.extend(super::retry_after(after_ms));
+        reply.headers.extend(retry_after::headers(after_ms));
     }
     reply
 }
@@ -77,13 +78,13 @@ fn rank(class: ErrorClass) -> u8 {
 /// The upstream's response, unchanged, where a client can make sense of it; an error that came without the `error` around it
 /// (Azure's Responses API) gets one. Not where it speaks of what is the gateway's own: a credential, of which it may quote a
 /// part, or a deployment that is not there.
-fn in_their_words(failure: &Failure) -> Option<ErrorReply> {
+fn upstream_reply(failure: &Failure) -> Option<ErrorReply> {
     let ErrorResponse { headers, body, .. } = failure.response.as_ref()?;
     let parsed: Value = serde_json::from_slice(body).ok()?;
     let wrapped = wrapped(&parsed);
     let parsed = wrapped.as_ref().unwrap_or(&parsed);
     let is_ours = failure.class == ErrorClass::Auth
-        || (failure.class == ErrorClass::NotFound && !failure.unknown_object);
+        || (failure.class == ErrorClass::NotFound && !failure.is_unknown_object);
     if is_ours || parsed.pointer("/error/message").is_none() {
         return None;
     }
@@ -133,7 +134,7 @@ fn without_accounts(body: Vec<u8>) -> Vec<u8> {
     masked
 }
 
-fn in_ours(failure: &Failure, attempts: u32) -> ErrorReply {
+fn own_reply(failure: &Failure, attempts: u32) -> ErrorReply {
     let (kind, message) = match failure.class {
         ErrorClass::Connection => return (&ClientError::UpstreamUnreachable { attempts }).into(),
         ErrorClass::Timeout if failure.response.is_none() => {
@@ -193,13 +194,13 @@ fn status(failure: &Failure) -> u16 {
 mod tests {
     use super::*;
 
-    fn said(class: ErrorClass, status: u16, hint_ms: Option<Millis>, body: &str) -> Failure {
+    fn answered(class: ErrorClass, status: u16, hint_ms: Option<Millis>, body: &str) -> Failure {
         let headers = Headers::of([("retry-after", "77"), ("x-request-id", "up-1")]);
         let response = Some(ErrorResponse { status, headers, body: body.as_bytes().to_vec() });
         Failure {
             class,
             status: Some(status),
-            unknown_object: false,
+            is_unknown_object: false,
             hint_ms,
             reason: String::new(),
             response,
@@ -223,8 +224,8 @@ mod tests {
     fn the_failure_that_the_client_can_mend_is_told_unchanged() {
         let failures = [
             Failure::silent(ErrorClass::Connection, "refused"),
-            said(ErrorClass::RateLimit, 429, Some(500), LIMITED),
-            said(ErrorClass::ContextWindow, 400, None, TOO_LONG),
+            answered(ErrorClass::RateLimit, 429, Some(500), LIMITED),
+            answered(ErrorClass::ContextWindow, 400, None, TOO_LONG),
         ];
         let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
         assert_eq!((reply.status, reply.body.as_slice()), (400, TOO_LONG.as_bytes()));
@@ -237,8 +238,8 @@ mod tests {
     fn what_was_put_to_another_deployment_gives_way_to_what_that_one_said() {
         // The edge for long prompts was taken, and the longer model is busy: the same request may succeed in a moment.
         let failures = [
-            said(ErrorClass::ContextWindow, 400, None, TOO_LONG),
-            said(ErrorClass::RateLimit, 429, Some(500), LIMITED),
+            answered(ErrorClass::ContextWindow, 400, None, TOO_LONG),
+            answered(ErrorClass::RateLimit, 429, Some(500), LIMITED),
         ];
         let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
         assert_eq!((reply.status, header(&reply, "x-should-retry")), (429, Some("true")));
@@ -248,14 +249,15 @@ mod tests {
     fn that_an_object_is_unknown_is_told_only_where_nobody_may_have_it() {
         const UNKNOWN: &str = r#"{"error":{"message":"Response with id 'resp_1' not found.","code":null}}"#;
         const DOWN: &str = r#"{"error":{"message":"overloaded","code":"server_is_overloaded"}}"#;
-        let unknown = || Failure { unknown_object: true, ..said(ErrorClass::BadRequest, 404, None, UNKNOWN) };
-        let lacks_it = || said(ErrorClass::NotFound, 404, None, r#"{"error":{"message":"Invalid URL"}}"#);
+        let unknown =
+            || Failure { is_unknown_object: true, ..answered(ErrorClass::BadRequest, 404, None, UNKNOWN) };
+        let lacks_it = || answered(ErrorClass::NotFound, 404, None, r#"{"error":{"message":"Invalid URL"}}"#);
         for (failures, status, words) in [
             (vec![unknown(), unknown()], 404, Some(UNKNOWN)),
             // Who is down may be the one that has it.
-            (vec![said(ErrorClass::Unavailable, 503, None, DOWN), unknown()], 503, Some(DOWN)),
+            (vec![answered(ErrorClass::Unavailable, 503, None, DOWN), unknown()], 503, Some(DOWN)),
             (vec![unknown(), Failure::silent(ErrorClass::Timeout, "headers"), unknown()], 504, None),
-            (vec![unknown(), said(ErrorClass::Auth, 401, None, DOWN)], 502, None),
+            (vec![unknown(), answered(ErrorClass::Auth, 401, None, DOWN)], 502, None),
             // Who has no stored responses at all does not have this one.
             (vec![unknown(), lacks_it()], 404, Some(UNKNOWN)),
             (vec![lacks_it(), unknown(), lacks_it()], 404, Some(UNKNOWN)),
@@ -271,7 +273,7 @@ mod tests {
     #[test]
     fn names_of_accounts_do_not_leave() {
         let body = r#"{"error":{"message":"Limit reached in organization org-AbC123 (proj_x9, key sk-a-b_c) for task-1."}}"#;
-        let reply = reply(&[&said(ErrorClass::RateLimit, 429, None, body)], None);
+        let reply = reply(&[&answered(ErrorClass::RateLimit, 429, None, body)], None);
         let expected = r#"{"error":{"message":"Limit reached in organization org-*** (proj_***, key sk-***) for task-1."}}"#;
         assert_eq!(String::from_utf8_lossy(&reply.body), expected);
     }
@@ -280,13 +282,13 @@ mod tests {
     fn a_deployment_that_is_not_there_is_not_named() {
         let body =
             r#"{"error":{"message":"The model `gpt-4o-internal` does not exist","code":"model_not_found"}}"#;
-        let reply = reply(&[&said(ErrorClass::NotFound, 404, None, body)], None);
+        let reply = reply(&[&answered(ErrorClass::NotFound, 404, None, body)], None);
         assert_eq!((reply.status, code(&reply).as_str()), (404, "upstream_not_found"));
     }
 
     #[test]
     fn a_status_that_http_does_not_know_becomes_a_bad_gateway() {
-        let failure = said(ErrorClass::Unavailable, 999, None, r#"{"error":{"message":"odd"}}"#);
+        let failure = answered(ErrorClass::Unavailable, 999, None, r#"{"error":{"message":"odd"}}"#);
         assert_eq!(reply(&[&failure], None).status, 502);
     }
 
@@ -298,7 +300,7 @@ mod tests {
             // A member without a hint may be back in a second.
             ([None, Some(2_500)], "1000", "1"),
         ] {
-            let failures = hints.map(|hint_ms| said(ErrorClass::RateLimit, 429, hint_ms, LIMITED));
+            let failures = hints.map(|hint_ms| answered(ErrorClass::RateLimit, 429, hint_ms, LIMITED));
             let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
             assert_eq!(reply.status, 429);
             assert_eq!(header(&reply, "x-should-retry"), Some("true"));
@@ -330,7 +332,7 @@ mod tests {
     #[test]
     fn a_refused_credential_of_ours_is_never_quoted() {
         let leak = r#"{"error":{"message":"Incorrect API key provided: sk-ab***yz","type":"invalid_request_error","code":"invalid_api_key"}}"#;
-        let reply = reply(&[&said(ErrorClass::Auth, 401, None, leak)], None);
+        let reply = reply(&[&answered(ErrorClass::Auth, 401, None, leak)], None);
         assert_eq!((reply.status, code(&reply).as_str()), (502, "upstream_auth"));
         assert!(!String::from_utf8_lossy(&reply.body).contains("sk-ab"));
     }
@@ -338,29 +340,29 @@ mod tests {
     #[test]
     fn an_error_without_its_wrapper_gets_one() {
         let bare = r#"{"message":"filtered","type":"invalid_request_error","param":"prompt","code":"content_filter"}"#;
-        let reply = reply(&[&said(ErrorClass::ContentPolicy, 400, None, bare)], None);
+        let reply = reply(&[&answered(ErrorClass::ContentPolicy, 400, None, bare)], None);
         assert_eq!((reply.status, code(&reply).as_str()), (400, "content_filter"));
     }
 
     #[test]
     fn the_words_of_other_servers_are_kept() {
         for body in [r#"{"error":"temperature is too high"}"#, r#"{"detail":"temperature is too high"}"#] {
-            let reply = reply(&[&said(ErrorClass::BadRequest, 422, None, body)], None);
-            let told: Value = serde_json::from_slice(&reply.body).unwrap();
-            assert_eq!((reply.status, &told["error"]["message"]), (422, &json!("temperature is too high")));
+            let reply = reply(&[&answered(ErrorClass::BadRequest, 422, None, body)], None);
+            let body: Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!((reply.status, &body["error"]["message"]), (422, &json!("temperature is too high")));
         }
     }
 
     #[test]
     fn an_error_behind_a_success_gets_the_status_of_its_class() {
-        let reply = reply(&[&said(ErrorClass::RateLimit, 200, None, LIMITED)], None);
+        let reply = reply(&[&answered(ErrorClass::RateLimit, 200, None, LIMITED)], None);
         assert_eq!((reply.status, code(&reply).as_str()), (429, "rate_limit_exceeded"));
     }
 
     #[test]
     fn a_page_of_html_becomes_json_with_the_same_status() {
         let reply =
-            reply(&[&said(ErrorClass::Unavailable, 503, None, "<html>Service Unavailable</html>")], None);
+            reply(&[&answered(ErrorClass::Unavailable, 503, None, "<html>Service Unavailable</html>")], None);
         assert_eq!((reply.status, code(&reply).as_str()), (503, "upstream_unavailable"));
         assert_eq!(header(&reply, "content-type"), Some("application/json"));
     }
@@ -376,13 +378,13 @@ mod tests {
             "a second deadline helps nobody"
         );
         assert_eq!(code(&reply(&[], Some(9))), "deadline_exceeded");
-        let too_long = said(ErrorClass::ContextWindow, 400, None, TOO_LONG);
+        let too_long = answered(ErrorClass::ContextWindow, 400, None, TOO_LONG);
         assert_eq!(
             code(&reply(&[&too_long, &late], Some(9))),
             "deadline_exceeded",
             "the edge was late, not the prompt long"
         );
-        let limited = said(ErrorClass::RateLimit, 429, None, LIMITED);
+        let limited = answered(ErrorClass::RateLimit, 429, None, LIMITED);
         assert_eq!(code(&reply(&[&limited, &late], Some(9))), "rate_limit_exceeded");
     }
 }

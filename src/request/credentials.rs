@@ -2,8 +2,8 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::reply::error::ClientError;
 use crate::routes::graph::{Client, Graph, Secret};
+use crate::vocabulary::client_error::ClientError;
 
 /// The key in `Authorization: Bearer KEY` (the scheme in any case, RFC 9110 §11.1) or, as Azure's clients send it, in `api-key`.
 pub fn key<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>) -> Option<&'h str> {

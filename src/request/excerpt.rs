@@ -11,8 +11,8 @@
 
 use std::ops::Range;
 
-use super::plain::{TOP, plain};
-use super::scan;
+use crate::scan::plain::{TOP, plain};
+use crate::scan::top_level;
 
 /// A longer stretch of text in one window is shortened…
 const LONGEST: usize = 512;
@@ -70,8 +70,8 @@ impl Excerpt {
             let whole = if end < length { whole_characters(shown) } else { shown.len() };
             reader.read(shown.get(..whole).filter(|shown| !shown.is_empty())?)?;
             at += whole;
-            let kept = reader.excerpt.text.len();
-            if kept >= LARGE.max(length / 16) && kept > at / 2 {
+            let text_length = reader.excerpt.text.len();
+            if text_length >= LARGE.max(length / 16) && text_length > at / 2 {
                 return None;
             }
         }
@@ -99,11 +99,11 @@ impl Excerpt {
 #[derive(Debug, Default)]
 struct Reader {
     excerpt: Excerpt,
-    within: Within,
+    state: TokenState,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Within {
+enum TokenState {
     #[default]
     Structure,
     String,
@@ -116,27 +116,27 @@ impl Reader {
     fn read(&mut self, window: &[u8]) -> Option<()> {
         let (mut at, mut taken, mut seen) = (0, 0, 0);
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
-            match self.within {
-                Within::Structure => {
+            match self.state {
+                TokenState::Structure => {
                     let quote = rest.iter().position(|byte| *byte == b'"');
                     at += quote.map_or(rest.len(), |quote| quote + 1);
-                    self.within = if quote.is_some() { Within::String } else { Within::Structure };
+                    self.state = if quote.is_some() { TokenState::String } else { TokenState::Structure };
                 }
-                Within::Escape => {
+                TokenState::Escape => {
                     at += 1;
-                    self.within = Within::String;
+                    self.state = TokenState::String;
                 }
-                Within::String => {
+                TokenState::String => {
                     let (length, shown) = stretch(rest, &mut seen);
                     if length > LONGEST {
                         self.leave_out(window.get(taken..at + shown)?, length - shown);
                         taken = at + length;
                     }
                     at += length + 1;
-                    self.within = match rest.get(length) {
-                        Some(b'"') => Within::Structure,
-                        Some(b'\\') => Within::Escape,
-                        _ => Within::String,
+                    self.state = match rest.get(length) {
+                        Some(b'"') => TokenState::Structure,
+                        Some(b'\\') => TokenState::Escape,
+                        _ => TokenState::String,
                     };
                 }
             }
@@ -172,7 +172,7 @@ fn stretch(text: &[u8], seen: &mut u64) -> (usize, usize) {
 fn escaped(text: &[u8]) -> Option<&[u8]> {
     let escape = text.strip_prefix(b"\\")?;
     let is_half = matches!(escape, [b'u', b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
-    if is_half { None } else { scan::escape(escape) }
+    if is_half { None } else { top_level::escape(escape) }
 }
 
 /// How many of the bytes are left without a character at their end of which some is missing. What is no UTF-8 may be cut anywhere.

@@ -20,7 +20,7 @@ pub struct Form {
     /// The value of the part named `model`.
     pub model: Option<String>,
     /// Whether the part named `stream` is `true`.
-    pub stream: bool,
+    pub is_streamed: bool,
     boundary: String,
     /// Where the first delimiter begins.
     first: usize,
@@ -104,7 +104,7 @@ impl Form {
     }
 
     fn new(boundary: &str) -> Self {
-        Self { model: None, stream: false, boundary: boundary.to_owned(), first: 0, models: Vec::new() }
+        Self { model: None, is_streamed: false, boundary: boundary.to_owned(), first: 0, models: Vec::new() }
     }
 
     /// Reads as far as there are whole parts.
@@ -112,7 +112,7 @@ impl Form {
         let delimiter = Delimiter::new(&self.boundary);
         let (first, mut next) = delimiter.first(body).ok_or_else(|| delimiter.missing(body))?;
         self.first = first;
-        while let Next::Part(start) = next {
+        while let NextPart::Part(start) = next {
             // An empty part shares the line end of the delimiter before it.
             let (end, after) = delimiter.find(body, start - 2).ok_or(FormError::Unterminated)?;
             let part = body.get(start..end).unwrap_or_default();
@@ -123,7 +123,7 @@ impl Form {
                     self.model = Some(model.to_owned());
                     self.models.push(end - value.len()..end);
                 }
-                Some("stream") => self.stream = value.eq_ignore_ascii_case(b"true"),
+                Some("stream") => self.is_streamed = value.eq_ignore_ascii_case(b"true"),
                 _ => {}
             }
             next = after;
@@ -133,7 +133,7 @@ impl Form {
 }
 
 /// What follows a delimiter.
-enum Next {
+enum NextPart {
     /// A part that begins here.
     Part(usize),
     /// The end of the form.
@@ -155,14 +155,14 @@ impl Delimiter {
     }
 
     /// Where the first delimiter's dashes begin, and what follows. It alone may begin the body.
-    fn first(&self, body: &[u8]) -> Option<(usize, Next)> {
+    fn first(&self, body: &[u8]) -> Option<(usize, NextPart)> {
         let dashes = self.line.trim_start();
         let at_start = body.strip_prefix(dashes.as_bytes()).and_then(|_| Self::after(body, dashes.len()));
         at_start.map(|next| (0, next)).or_else(|| self.find(body, 0).map(|(at, next)| (at + 2, next)))
     }
 
     /// Where the next delimiter's line end begins, and what follows.
-    fn find(&self, body: &[u8], mut from: usize) -> Option<(usize, Next)> {
+    fn find(&self, body: &[u8], mut from: usize) -> Option<(usize, NextPart)> {
         loop {
             let at = from + self.finder.find(body.get(from..)?)?;
             if let Some(next) = Self::after(body, at + self.line.len()) {
@@ -172,13 +172,13 @@ impl Delimiter {
         }
     }
 
-    fn after(body: &[u8], at: usize) -> Option<Next> {
+    fn after(body: &[u8], at: usize) -> Option<NextPart> {
         let rest = body.get(at..)?;
         if rest.starts_with(b"--") {
-            return Some(Next::Close);
+            return Some(NextPart::Close);
         }
         let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        rest.get(padding..)?.starts_with(b"\r\n").then_some(Next::Part(at + padding + 2))
+        rest.get(padding..)?.starts_with(b"\r\n").then_some(NextPart::Part(at + padding + 2))
     }
 
     fn missing(&self, body: &[u8]) -> FormError {

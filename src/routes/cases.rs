@@ -6,9 +6,9 @@
 
 use std::ops::Deref;
 
-use super::beginnings::Beginnings;
-use super::when::{Condition, Fact, Found, Test};
-use crate::request::facts::Facts;
+use super::prefix_map::PrefixMap;
+use super::when::{Condition, Fact, FactValue, ValueTest};
+use crate::vocabulary::facts::Facts;
 
 /// Things that apply where their condition holds, the first of them that does.
 #[derive(Debug)]
@@ -57,48 +57,48 @@ impl<T: AsRef<Condition>> Cases<T> {
 #[derive(Debug, Default)]
 struct Index {
     /// Under the beginning of a fact. What is filed under an empty one asks that the fact is there.
-    signs: Vec<(Fact, Beginnings)>,
+    keys: Vec<(Fact, PrefixMap)>,
     /// Those that may hold whatever the facts are.
     others: Vec<usize>,
 }
 
 /// What is so where a condition holds: the fact begins with this text.
-type Sign<'a> = (&'a Fact, &'a str);
+type IndexKey<'a> = (&'a Fact, &'a str);
 
 /// A way to file a condition: under signs of which one is there wherever it holds.
-type Way<'a> = Vec<Sign<'a>>;
+type KeySet<'a> = Vec<IndexKey<'a>>;
 
 impl Index {
     fn of(conditions: &[&Condition]) -> Self {
-        let mut ways: Vec<Vec<Way<'_>>> = Vec::with_capacity(conditions.len());
+        let mut key_sets: Vec<Vec<KeySet<'_>>> = Vec::with_capacity(conditions.len());
         let mut all = Self::default();
         for (place, condition) in conditions.iter().enumerate() {
             let mut found = Vec::new();
-            add_ways(condition, &mut found);
-            for way in &found {
-                all.file(way, place);
+            add_key_sets(condition, &mut found);
+            for key_set in &found {
+                all.file(key_set, place);
             }
-            ways.push(found);
+            key_sets.push(found);
         }
         let mut index = Self::default();
-        for (place, ways) in ways.iter().enumerate() {
+        for (place, key_sets) in key_sets.iter().enumerate() {
             // The way that says most: under the signs that the fewest conditions share.
-            match ways.iter().min_by_key(|way| all.sharing(way)) {
-                Some(way) => index.file(way, place),
+            match key_sets.iter().min_by_key(|key_set| all.sharing(key_set)) {
+                Some(key_set) => index.file(key_set, place),
                 None => index.others.push(place),
             }
         }
         index
     }
 
-    fn file(&mut self, way: &[Sign<'_>], place: usize) {
-        for (fact, beginning) in way {
-            let known = self.signs.iter().position(|(known, _)| known == *fact);
+    fn file(&mut self, key_set: &[IndexKey<'_>], place: usize) {
+        for (fact, beginning) in key_set {
+            let known = self.keys.iter().position(|(known, _)| known == *fact);
             let known = known.unwrap_or_else(|| {
-                self.signs.push(((*fact).clone(), Beginnings::default()));
-                self.signs.len() - 1
+                self.keys.push(((*fact).clone(), PrefixMap::default()));
+                self.keys.len() - 1
             });
-            let places = self.signs.get_mut(known).map(|(_, filed)| filed.at((*beginning).to_owned()));
+            let places = self.keys.get_mut(known).map(|(_, filed)| filed.at((*beginning).to_owned()));
             if let Some(places) = places.filter(|places| places.last() != Some(&place)) {
                 places.push(place);
             }
@@ -106,10 +106,10 @@ impl Index {
     }
 
     /// How many are filed under these signs.
-    fn sharing(&self, way: &[Sign<'_>]) -> usize {
+    fn sharing(&self, key_set: &[IndexKey<'_>]) -> usize {
         let mut sharing = 0_usize;
-        for (fact, beginning) in way {
-            let filed = self.signs.iter().find(|(known, _)| known == *fact);
+        for (fact, beginning) in key_set {
+            let filed = self.keys.iter().find(|(known, _)| known == *fact);
             // That a fact is there says little, however few ask for no more than that.
             let least = if beginning.is_empty() { usize::MAX / 2 } else { 0 };
             sharing =
@@ -125,12 +125,14 @@ impl Index {
             let mut ahead = places.iter().take_while(|place| first.is_none_or(|first| **place < first));
             first = ahead.find(|place| holds(**place)).copied().or(first);
         };
-        for (fact, filed) in &self.signs {
+        for (fact, filed) in &self.keys {
             match fact.of(facts) {
                 None => {}
-                Some(Found::Text(text)) => filed.of(text).for_each(|(_, places)| look(places)),
+                Some(FactValue::Text(text)) => filed.of(text).for_each(|(_, places)| look(places)),
                 // A number has many forms, and a list many elements.
-                Some(Found::Number(_) | Found::Json(_)) => filed.iter().for_each(|(_, places)| look(places)),
+                Some(FactValue::Number(_) | FactValue::Json(_)) => {
+                    filed.iter().for_each(|(_, places)| look(places));
+                }
             }
         }
         look(&self.others);
@@ -139,50 +141,54 @@ impl Index {
 }
 
 /// Adds the ways to file a condition; none where it may hold without any sign.
-fn add_ways<'a>(condition: &'a Condition, ways: &mut Vec<Way<'a>>) {
+fn add_key_sets<'a>(condition: &'a Condition, key_sets: &mut Vec<KeySet<'a>>) {
     match condition {
-        Condition::Fact(fact, test) => add_ways_of(fact, test, ways),
-        Condition::All(conditions) => conditions.iter().for_each(|condition| add_ways(condition, ways)),
+        Condition::Fact(fact, test) => add_key_sets_of(fact, test, key_sets),
+        Condition::All(conditions) => {
+            for condition in conditions {
+                add_key_sets(condition, key_sets);
+            }
+        }
         Condition::Any(conditions) => {
-            let mut all = Some(Way::new());
+            let mut all = Some(KeySet::new());
             for condition in conditions {
                 let mut found = Vec::new();
-                add_ways(condition, &mut found);
+                add_key_sets(condition, &mut found);
                 join(&mut all, found);
             }
-            ways.extend(all);
+            key_sets.extend(all);
         }
         Condition::Always | Condition::Share { .. } | Condition::Not(_) => {}
     }
 }
 
-fn add_ways_of<'a>(fact: &'a Fact, test: &'a Test, ways: &mut Vec<Way<'a>>) {
+fn add_key_sets_of<'a>(fact: &'a Fact, test: &'a ValueTest, key_sets: &mut Vec<KeySet<'a>>) {
     match test {
-        Test::Text(glob) => ways.push(vec![(fact, glob.head())]),
-        Test::Prefix(prefix) => ways.push(vec![(fact, prefix)]),
-        Test::Number(_) | Test::Bool(_) | Test::Within(..) | Test::Exists(true) => {
-            ways.push(vec![(fact, "")]);
+        ValueTest::Text(glob) => key_sets.push(vec![(fact, glob.head())]),
+        ValueTest::Prefix(prefix) => key_sets.push(vec![(fact, prefix)]),
+        ValueTest::Number(_) | ValueTest::Bool(_) | ValueTest::Within(..) | ValueTest::Exists(true) => {
+            key_sets.push(vec![(fact, "")]);
         }
-        Test::Exists(false) | Test::Not(_) => {}
-        Test::All(tests) => tests.iter().for_each(|test| add_ways_of(fact, test, ways)),
-        Test::Any(tests) => {
-            let mut all = Some(Way::new());
+        ValueTest::Exists(false) | ValueTest::Not(_) => {}
+        ValueTest::All(tests) => tests.iter().for_each(|test| add_key_sets_of(fact, test, key_sets)),
+        ValueTest::Any(tests) => {
+            let mut all = Some(KeySet::new());
             for test in tests {
                 let mut found = Vec::new();
-                add_ways_of(fact, test, &mut found);
+                add_key_sets_of(fact, test, &mut found);
                 join(&mut all, found);
             }
-            ways.extend(all);
+            key_sets.extend(all);
         }
     }
 }
 
 /// Adds to the one way of what holds where one of several does: that of this one whose signs are the longest. It has none if this has
 /// none.
-fn join<'a>(all: &mut Option<Way<'a>>, ways: Vec<Way<'a>>) {
-    let shortest = |way: &Way<'_>| way.iter().map(|(_, beginning)| beginning.len()).min();
-    match (all.as_mut(), ways.into_iter().max_by_key(shortest)) {
-        (Some(all), Some(way)) => all.extend(way),
+fn join<'a>(all: &mut Option<KeySet<'a>>, key_sets: Vec<KeySet<'a>>) {
+    let shortest = |key_set: &KeySet<'_>| key_set.iter().map(|(_, beginning)| beginning.len()).min();
+    match (all.as_mut(), key_sets.into_iter().max_by_key(shortest)) {
+        (Some(all), Some(key_set)) => all.extend(key_set),
         _ => *all = None,
     }
 }

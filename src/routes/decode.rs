@@ -14,21 +14,21 @@ use serde_json::Value;
 ///
 /// # Errors
 /// It does not fit the type.
-pub fn decode<T: DeserializeOwned>(sound: Value) -> Result<T, Misfit> {
-    T::deserialize(Sound(sound))
+pub fn decode<T: DeserializeOwned>(sound: Value) -> Result<T, TypeMismatch> {
+    T::deserialize(CheckedValue(sound))
 }
 
 /// A value does not fit a type. Where is not said: it is a fault of the schema, and of ours.
 #[derive(Debug)]
-pub struct Misfit;
+pub struct TypeMismatch;
 
-struct Sound(Value);
+struct CheckedValue(Value);
 
-impl<'de> Deserializer<'de> for Sound {
-    type Error = Misfit;
+impl<'de> Deserializer<'de> for CheckedValue {
+    type Error = TypeMismatch;
 
     /// For types that decide by what is there.
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeMismatch> {
         match self.0 {
             Value::Null => visitor.visit_unit(),
             Value::Bool(_) => self.deserialize_bool(visitor),
@@ -39,33 +39,33 @@ impl<'de> Deserializer<'de> for Sound {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        visitor.visit_bool(self.0.as_bool().ok_or(Misfit)?)
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeMismatch> {
+        visitor.visit_bool(self.0.as_bool().ok_or(TypeMismatch)?)
     }
 
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        visitor.visit_u64(self.0.as_u64().ok_or(Misfit)?)
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeMismatch> {
+        visitor.visit_u64(self.0.as_u64().ok_or(TypeMismatch)?)
     }
 
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let Value::Number(number) = self.0 else { return Err(Misfit) };
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeMismatch> {
+        let Value::Number(number) = self.0 else { return Err(TypeMismatch) };
         match (number.as_u64(), number.as_i64()) {
             (Some(whole), _) => visitor.visit_u64(whole),
             (_, Some(whole)) => visitor.visit_i64(whole),
-            _ => visitor.visit_f64(number.as_f64().ok_or(Misfit)?),
+            _ => visitor.visit_f64(number.as_f64().ok_or(TypeMismatch)?),
         }
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let Value::String(text) = self.0 else { return Err(Misfit) };
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeMismatch> {
+        let Value::String(text) = self.0 else { return Err(TypeMismatch) };
         visitor.visit_string(text)
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeMismatch> {
         self.deserialize_string(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeMismatch> {
         if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
@@ -73,18 +73,20 @@ impl<'de> Deserializer<'de> for Sound {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, TypeMismatch> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let Value::Array(elements) = self.0 else { return Err(Misfit) };
-        visitor.visit_seq(SeqDeserializer::new(elements.into_iter().map(Sound)))
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeMismatch> {
+        let Value::Array(elements) = self.0 else { return Err(TypeMismatch) };
+        visitor.visit_seq(SeqDeserializer::new(elements.into_iter().map(CheckedValue)))
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let Value::Object(members) = self.0 else { return Err(Misfit) };
-        visitor.visit_map(MapDeserializer::new(members.into_iter().map(|(key, value)| (key, Sound(value)))))
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeMismatch> {
+        let Value::Object(members) = self.0 else { return Err(TypeMismatch) };
+        visitor.visit_map(MapDeserializer::new(
+            members.into_iter().map(|(key, value)| (key, CheckedValue(value))),
+        ))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -92,7 +94,7 @@ impl<'de> Deserializer<'de> for Sound {
         _name: &'static str,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, TypeMismatch> {
         self.deserialize_map(visitor)
     }
 
@@ -102,8 +104,8 @@ impl<'de> Deserializer<'de> for Sound {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
-        let Value::String(word) = self.0 else { return Err(Misfit) };
+    ) -> Result<V::Value, TypeMismatch> {
+        let Value::String(word) = self.0 else { return Err(TypeMismatch) };
         visitor.visit_enum(word.into_deserializer())
     }
 
@@ -112,7 +114,7 @@ impl<'de> Deserializer<'de> for Sound {
     }
 }
 
-impl IntoDeserializer<'_, Misfit> for Sound {
+impl IntoDeserializer<'_, TypeMismatch> for CheckedValue {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -120,16 +122,16 @@ impl IntoDeserializer<'_, Misfit> for Sound {
     }
 }
 
-impl serde::de::Error for Misfit {
+impl serde::de::Error for TypeMismatch {
     fn custom<T: Display>(_: T) -> Self {
         Self
     }
 }
 
-impl Display for Misfit {
+impl Display for TypeMismatch {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         formatter.write_str("a value does not fit its type")
     }
 }
 
-impl std::error::Error for Misfit {}
+impl std::error::Error for TypeMismatch {}

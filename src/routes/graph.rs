@@ -8,16 +8,15 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::beginnings::Beginnings;
+use super::affinity_key::AffinityKey;
 use super::cases::Cases;
-use super::when::{Condition, Reads};
-use crate::attempt::class::{ErrorClass, Triggers};
-use crate::health::limits::Limits;
-use crate::rng::stable_hash;
+use super::prefix_map::PrefixMap;
+use super::reads::Reads;
+use super::when::Condition;
 use crate::routes::glob::Glob;
-use crate::time::Millis;
-
-pub use super::affinity::AffinityKey;
+use crate::vocabulary::error_class::{ErrorClass, Triggers};
+use crate::vocabulary::rng::stable_hash;
+use crate::vocabulary::time::Millis;
 
 /// A routes document, compiled.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ pub struct Graph {
     /// What rules and `when`s read of a request.
     pub reads: Reads,
     /// Path prefixes that rules stand for, without the trailing slash: `/ai/azure`.
-    pub prefixes: Beginnings,
+    pub prefixes: PrefixMap,
     /// How many nodes there are, inline ones included; `Node::id` is below it.
     pub node_count: usize,
 }
@@ -201,7 +200,7 @@ pub struct Deployment {
     /// Edits of the request body.
     pub params: Params,
     /// What the provider allows.
-    pub limits: Limits,
+    pub limits: RateLimits,
     /// What its health is filed under, here and wherever health travels: its name, and a hash of its address, so that one
     /// that moved starts anew.
     pub identity: String,
@@ -291,6 +290,15 @@ pub struct Cost {
     pub input: f64,
     /// Of the completion.
     pub output: f64,
+}
+
+/// What a deployment may be sent, if configured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests a minute.
+    pub rpm: Option<u32>,
+    /// Tokens a minute.
+    pub tpm: Option<u32>,
 }
 
 /// Edits of a JSON request body, applied in this order: drop, rename, set.

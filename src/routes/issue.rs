@@ -54,7 +54,7 @@ impl fmt::Display for Issue {
 }
 
 /// Gathers the issues of one document.
-pub struct Report<'a> {
+pub struct IssueCollector<'a> {
     written: &'a Value,
     issues: Vec<Issue>,
     warnings: Vec<Issue>,
@@ -66,7 +66,7 @@ pub struct Report<'a> {
     disabled: BTreeMap<(String, String), String>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> IssueCollector<'a> {
     /// An empty report on the document as it is written.
     pub fn new(written: &'a Value) -> Self {
         Self {

@@ -4,9 +4,8 @@
 //! environment, `decode` makes `raw` types of it, `compile` checks what types cannot say and builds the `graph`. `issue` says what was wrong, and `at` where.
 //! Raw types never leave this module.
 
-pub mod affinity;
+pub mod affinity_key;
 mod at;
-pub mod beginnings;
 pub mod cases;
 mod compile;
 mod decode;
@@ -15,7 +14,9 @@ pub mod graph;
 mod issue;
 mod json;
 mod placeholder;
+pub mod prefix_map;
 mod raw;
+pub mod reads;
 mod shape;
 mod variables;
 pub mod when;

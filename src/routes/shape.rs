@@ -13,7 +13,7 @@ pub mod generate;
 use serde_json::{Map, Value};
 
 use super::at::At;
-use super::issue::{Report, nearest, quoted};
+use super::issue::{IssueCollector, nearest, quoted};
 
 /// The JSON Schema (draft 2020-12) of the routes document, as `generate` gives it for a check.
 const SCHEMA: &str = include_str!("shape.json");
@@ -38,7 +38,7 @@ const KEYWORDS: [&str; 13] = [
 
 /// Reports everything that is wrong with the shape of the document, and gives back what is sound: unknown keys and values of
 /// a wrong type are left out, so that the rest can still be looked at. `None` where nothing sound is left.
-pub fn check(document: &Value, report: &mut Report<'_>) -> Option<Value> {
+pub fn check(document: &Value, report: &mut IssueCollector<'_>) -> Option<Value> {
     match serde_json::from_str(SCHEMA) {
         Ok(root) => Checker { root: &root, report }.sound(Schema(&root), document, At::Root),
         Err(error) => {
@@ -119,7 +119,7 @@ impl<'s> Schema<'s> {
 
 struct Checker<'s, 'r, 'd> {
     root: &'s Value,
-    report: &'r mut Report<'d>,
+    report: &'r mut IssueCollector<'d>,
 }
 
 impl<'s> Checker<'s, '_, '_> {
@@ -167,7 +167,7 @@ impl<'s> Checker<'s, '_, '_> {
         let mut meant = Vec::new();
         for (key, value) in object {
             let at = at.key(key);
-            let kept = match (schema.property(key), additional) {
+            let sound_value = match (schema.property(key), additional) {
                 (Some(property), _) => self.sound(property, value, at),
                 (None, Some(entry @ Value::Object(_))) => self.sound(Schema(entry), value, at),
                 (None, Some(Value::Bool(false))) => {
@@ -176,8 +176,8 @@ impl<'s> Checker<'s, '_, '_> {
                 }
                 (None, _) => Some(value.clone()),
             };
-            if let Some(kept) = kept {
-                sound.insert(key.clone(), kept);
+            if let Some(value) = sound_value {
+                sound.insert(key.clone(), value);
             }
         }
         for key in schema.required() {

@@ -5,18 +5,23 @@
 use serde_json::Value;
 
 use super::at::At;
-use super::issue::Report;
+use super::issue::IssueCollector;
 use super::placeholder::is_name;
 
 /// Replaces every `${NAME}` in `document` by its value, spaces around it removed. An empty variable counts as missing.
 ///
 /// A missing one is a warning inside a deployment or a client, which then takes no part, and an issue elsewhere. Texts that lack
 /// one are left as they are written.
-pub fn expand(document: &mut Value, env: &dyn Fn(&str) -> Option<String>, report: &mut Report<'_>) {
+pub fn expand(document: &mut Value, env: &dyn Fn(&str) -> Option<String>, report: &mut IssueCollector<'_>) {
     expand_at(document, At::Root, env, report);
 }
 
-fn expand_at(value: &mut Value, at: At<'_>, env: &dyn Fn(&str) -> Option<String>, report: &mut Report<'_>) {
+fn expand_at(
+    value: &mut Value,
+    at: At<'_>,
+    env: &dyn Fn(&str) -> Option<String>,
+    report: &mut IssueCollector<'_>,
+) {
     match value {
         Value::String(text) => {
             if let Some(expanded) = expand_text(text, at, env, report) {
@@ -42,7 +47,7 @@ fn expand_text(
     text: &str,
     at: At<'_>,
     env: &dyn Fn(&str) -> Option<String>,
-    report: &mut Report<'_>,
+    report: &mut IssueCollector<'_>,
 ) -> Option<String> {
     let (head, mut rest) = text.split_once("${")?;
     let mut expanded = head.to_owned();
@@ -78,7 +83,7 @@ mod tests {
     use serde_json::json;
 
     use super::expand;
-    use crate::routes::issue::Report;
+    use crate::routes::issue::IssueCollector;
 
     fn env(name: &str) -> Option<String> {
         match name {
@@ -103,7 +108,7 @@ mod tests {
         ] {
             let mut document = json!({ "list": [{ "key": text }] });
             let written = document.clone();
-            let mut report = Report::new(&written);
+            let mut report = IssueCollector::new(&written);
             expand(&mut document, &env, &mut report);
             assert_eq!(document, json!({ "list": [{ "key": expected }] }), "{text}");
             assert_eq!(report.finish(), Ok(Vec::new()), "{text}");
@@ -117,7 +122,7 @@ mod tests {
             "clients": { "c": { "key": "${A}${NONE}" } },
         });
         let written = document.clone();
-        let mut report = Report::new(&written);
+        let mut report = IssueCollector::new(&written);
         expand(&mut document, &env, &mut report);
         assert_eq!(report.disabled("deployments", "a"), Some("NONE"));
         assert_eq!(report.disabled("clients", "c"), Some("NONE"));
@@ -126,14 +131,14 @@ mod tests {
 
         // What is written badly is refused everywhere, whatever it lacks besides.
         for document in [json!({ "models": "${NONE}" }), json!({ "deployments": { "a": "${NONE}${" } })] {
-            let mut report = Report::new(&document);
+            let mut report = IssueCollector::new(&document);
             expand(&mut document.clone(), &env, &mut report);
             assert!(report.finish().is_err(), "{document}");
         }
         for text in ["${NONE}", "${EMPTY}", "${A", "${}", "${1A}", "${A-B}", "${A} ${"] {
             let mut document = json!({ "models": { "m": text } });
             let written = document.clone();
-            let mut report = Report::new(&written);
+            let mut report = IssueCollector::new(&written);
             expand(&mut document, &env, &mut report);
             assert!(report.finish().is_err(), "{text}");
         }

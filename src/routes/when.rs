@@ -8,35 +8,12 @@ use std::ops::{Bound, RangeBounds};
 
 use serde_json::Value;
 
-use super::affinity::AffinityKey;
+use super::affinity_key::AffinityKey;
 use super::glob::Glob;
-use crate::request::facts::Facts;
-use crate::request::operation::Operation;
-use crate::rng::mix;
-
-/// What the conditions and sticky nodes of a document read of headers and of the body, so that nothing else of them is gathered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reads {
-    /// Lower-case names of headers.
-    pub headers: Vec<String>,
-    /// Top-level names of body fields.
-    pub body: Vec<String>,
-    /// Whether a condition depends on where a request comes from, or an order that any request may come to. What else depends on it,
-    /// its node tells ([`super::graph::Node::reads_place`]).
-    pub place: bool,
-}
-
-impl Reads {
-    /// Adds a header, by its lower-case name.
-    pub fn note_header(&mut self, name: &str) {
-        note(&mut self.headers, name);
-    }
-
-    /// Adds a top-level body field.
-    pub fn note_body(&mut self, name: &str) {
-        note(&mut self.body, name);
-    }
-}
+use super::reads::Reads;
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::mix;
 
 /// A compiled `when`.
 #[derive(Debug, Clone)]
@@ -44,7 +21,7 @@ pub enum Condition {
     /// Always holds.
     Always,
     /// A test of one fact.
-    Fact(Fact, Test),
+    Fact(Fact, ValueTest),
     /// Holds for a share of the requests.
     Share {
         /// The share, in hundredths of a percent.
@@ -95,7 +72,7 @@ pub enum Fact {
 
 /// A test of a value.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Test {
+pub enum ValueTest {
     /// A text.
     Text(Glob),
     /// A number.
@@ -109,11 +86,11 @@ pub enum Test {
     /// Is there, or is not.
     Exists(bool),
     /// One of these holds.
-    Any(Vec<Test>),
+    Any(Vec<ValueTest>),
     /// All of these hold.
-    All(Vec<Test>),
+    All(Vec<ValueTest>),
     /// This does not hold.
-    Not(Box<Test>),
+    Not(Box<ValueTest>),
 }
 
 /// Of how many buckets a share takes some.
@@ -156,12 +133,6 @@ impl Condition {
     }
 }
 
-fn note(names: &mut Vec<String>, name: &str) {
-    if let Err(place) = names.binary_search_by(|known| known.as_str().cmp(name)) {
-        names.insert(place, name.to_owned());
-    }
-}
-
 impl AsRef<Condition> for Condition {
     fn as_ref(&self) -> &Self {
         self
@@ -169,7 +140,7 @@ impl AsRef<Condition> for Condition {
 }
 
 /// A value of a request.
-pub(super) enum Found<'a> {
+pub(super) enum FactValue<'a> {
     /// A text.
     Text(&'a str),
     /// A number that no JSON stands for.
@@ -180,32 +151,32 @@ pub(super) enum Found<'a> {
 
 impl Fact {
     /// Its value, where the request has it.
-    pub(super) fn of<'a>(&self, facts: &'a Facts) -> Option<Found<'a>> {
+    pub(super) fn of<'a>(&self, facts: &'a Facts) -> Option<FactValue<'a>> {
         // An empty model or client is how the facts say that there is none.
-        let text = |text: &'a str| (!text.is_empty()).then_some(Found::Text(text));
+        let text = |text: &'a str| (!text.is_empty()).then_some(FactValue::Text(text));
         match self {
             Self::Path => text(&facts.path),
             Self::Model => text(&facts.model),
             Self::Method => text(&facts.method),
             Self::Operation => text(facts.operation.path()),
             Self::Client => text(&facts.client),
-            Self::Header(name) => facts.headers.get(name).map(|value| Found::Text(value)),
-            Self::Query(name) => facts.query.get(name).map(|value| Found::Text(value)),
-            Self::Metadata(name) => facts.metadata.get(name).and_then(Found::json),
+            Self::Header(name) => facts.headers.get(name).map(|value| FactValue::Text(value)),
+            Self::Query(name) => facts.query.get(name).map(|value| FactValue::Text(value)),
+            Self::Metadata(name) => facts.metadata.get(name).and_then(FactValue::json),
             Self::Continent => facts.place.continent.as_deref().and_then(text),
             Self::Country => facts.place.country.as_deref().and_then(text),
             Self::Colo => facts.place.colo.as_deref().and_then(text),
             Self::Body(name, below) => below
                 .iter()
                 .try_fold(facts.body.get(name)?, |value, name| value.get(name))
-                .and_then(Found::json),
+                .and_then(FactValue::json),
             #[expect(clippy::cast_precision_loss, reason = "an estimate, and no body has 2^53 tokens")]
-            Self::InputTokens => Some(Found::Number(facts.input_tokens as f64)),
+            Self::InputTokens => Some(FactValue::Number(facts.input_tokens as f64)),
         }
     }
 }
 
-impl<'a> Found<'a> {
+impl<'a> FactValue<'a> {
     fn json(value: &'a Value) -> Option<Self> {
         match value {
             Value::Null => None,
@@ -240,8 +211,8 @@ impl<'a> Found<'a> {
     }
 }
 
-impl Test {
-    fn holds(&self, found: Option<&Found<'_>>) -> bool {
+impl ValueTest {
+    fn holds(&self, found: Option<&FactValue<'_>>) -> bool {
         match self {
             Self::Exists(is_expected) => found.is_some() == *is_expected,
             Self::Not(test) => !test.holds(found),
@@ -250,8 +221,8 @@ impl Test {
             Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Prefix(_) | Self::Within(..) => {
                 match found {
                     None => false,
-                    Some(Found::Json(Value::Array(list))) => {
-                        list.iter().filter_map(Found::json).any(|found| self.holds_for(&found))
+                    Some(FactValue::Json(Value::Array(list))) => {
+                        list.iter().filter_map(FactValue::json).any(|found| self.holds_for(&found))
                     }
                     Some(found) => self.holds_for(found),
                 }
@@ -260,7 +231,7 @@ impl Test {
     }
 
     /// The tests of one plain value.
-    fn holds_for(&self, found: &Found<'_>) -> bool {
+    fn holds_for(&self, found: &FactValue<'_>) -> bool {
         match self {
             Self::Text(glob) => found.text().is_some_and(|text| glob.matches(&text)),
             Self::Prefix(prefix) => found.text().is_some_and(|text| text.starts_with(prefix)),
@@ -292,7 +263,7 @@ impl Test {
 /// A path in front of the API: not the root, no pattern, and no path of the API itself.
 fn own_prefix(prefix: &str) -> Option<&str> {
     let first = prefix.strip_prefix('/')?.split('/').next()?;
-    let with_model = Operation::ALL.iter().filter(|operation| !operation.is_of_stored());
+    let with_model = Operation::ALL.iter().filter(|operation| !operation.is_on_stored_objects());
     let mut of_the_api = with_model.filter_map(|operation| operation.path().split('/').next());
     let is_own = !first.is_empty()
         && !prefix.contains('*')

@@ -5,19 +5,20 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::isolate::DocumentProblem;
+use super::isolate_memory::DocumentProblem;
+use super::object_link::AskError;
 use super::platform::{Platform, Work};
 use super::receive::Arrival;
 use super::serving::Serving;
-use super::sharing::AskError;
 use crate::health::Snapshot;
 use crate::health::shard::Order;
-use crate::reply::error::ClientError;
-use crate::request::admin::{Path, Switch, parse};
+use crate::request::admin_path::{AdminPath, parse};
 use crate::request::credentials;
 use crate::routes::graph::Deployment;
 use crate::routes::{Issue, nearest};
-use crate::time::Millis;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::switch::Switch;
+use crate::vocabulary::time::Millis;
 
 /// The answer to a request below `/admin`; `None` for any other path.
 pub async fn answer<P: Platform>(
@@ -43,9 +44,9 @@ pub async fn answer<P: Platform>(
         return Some(Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow }));
     }
     Some(match path {
-        Path::Routes => Ok(document_status(platform, routes)),
-        Path::Health => Ok(health(platform, routes).await),
-        Path::Switch(switch, name) => turn(platform, switch, name, routes).await,
+        AdminPath::Routes => Ok(document_status(platform, routes)),
+        AdminPath::Health => Ok(health(platform, routes).await),
+        AdminPath::Switch(switch, name) => turn(platform, switch, name, routes).await,
     })
 }
 

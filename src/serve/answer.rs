@@ -1,14 +1,17 @@
 //! How the answer of an upstream is to be handled: which part of it is looked at before it is passed on, and what makes it a
 //! failure. Pure.
 
-use crate::attempt::classify::{self, Answer, Success};
 use crate::attempt::failure::{ErrorResponse, Failure};
-use crate::headers::Headers;
-use crate::request::operation::Operation;
-use crate::request::stored::Stored;
+use crate::attempt::{
+    classify::{self, UnclassifiedResponse},
+    success::{self, Success},
+};
+use crate::request::stored_object::StoredObject;
 use crate::routes::graph::Commit;
-use crate::time::Millis;
-use crate::upstream::headers;
+use crate::upstream::forwarding;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
 
 /// The most bytes of a JSON answer that are held, to see that it is whole: any text, and few images. It lies in memory twice.
 pub const JSON_BYTES: usize = 1024 * 1024;
@@ -21,7 +24,7 @@ pub struct Question<'a> {
     /// The operation.
     pub operation: Operation,
     /// The stored object that it is about, if any.
-    pub stored: Option<&'a Stored>,
+    pub stored: Option<&'a StoredObject>,
     /// When an answer may start to flow.
     pub commit: Commit,
     /// `settings.buffer_bytes`.
@@ -60,19 +63,19 @@ impl Question<'_> {
     /// replayed, in which an error is what was asked for. The JSON of stored objects is looked at, since it tells ids.
     pub fn is_record(&self, content_type: &str) -> bool {
         self.stored.is_some_and(|stored| {
-            classify::is_event_stream(content_type) || stored.is_content() || !classify::is_json(content_type)
+            success::is_event_stream(content_type) || stored.is_content() || !success::is_json(content_type)
         })
     }
 
     /// How an answer of that content type is to be handled.
     pub fn handling(&self, content_type: &str) -> Handling {
-        let is_stream = classify::is_event_stream(content_type);
+        let is_stream = success::is_event_stream(content_type);
         if self.is_record(content_type) || self.commit == Commit::Headers {
             return Handling::Pass { is_watched: is_stream };
         }
         let most = match self.commit {
             Commit::FirstToken if is_stream => self.buffer_bytes,
-            Commit::FirstToken if classify::answers_in_json(self.operation, content_type) => JSON_BYTES,
+            Commit::FirstToken if success::answers_in_json(self.operation, content_type) => JSON_BYTES,
             // What is not JSON cannot be told from a fault by its end, so it need not be waited for.
             Commit::FirstToken => 0,
             Commit::Headers | Commit::Complete => self.buffer_bytes,
@@ -85,12 +88,12 @@ impl Question<'_> {
     /// An account that does not know the id of a stored object answers with 404, in whatever words, and one that does not do
     /// an operation at all with 405: another account may have the object.
     pub fn refusal(&self, status: u16, headers: &Headers, body: Vec<u8>, now: Millis) -> Failure {
-        let failure = classify::classify(&Answer { status, headers, body: &body, now });
+        let failure = classify::classify(&UnclassifiedResponse { status, headers, body: &body, now });
         let is_elsewhere =
             self.stored.is_some_and(|stored| status == 405 || (status == 404 && stored.id.is_some()));
         // A redirect is not passed on: its target is internal.
         let response = (status >= 400).then(|| error_response(status, headers, body));
-        Failure { response, unknown_object: failure.unknown_object || is_elsewhere, ..failure }
+        Failure { response, is_unknown_object: failure.is_unknown_object || is_elsewhere, ..failure }
     }
 
     /// A failure, where a successful answer turns out to be none. An error is small: of a long answer it is enough to know
@@ -109,14 +112,14 @@ impl Question<'_> {
     pub fn judge(&self, status: u16, headers: &Headers, body: &[u8], is_whole: bool) -> Result<(), Failure> {
         let content_type = headers.get("content-type").unwrap_or_default();
         let success = Success { operation: self.operation, status, content_type, body, is_whole };
-        let Some(failure) = classify::fault_behind_success(&success) else { return Ok(()) };
+        let Some(failure) = success::fault_behind_success(&success) else { return Ok(()) };
         Err(Failure { response: Some(error_response(status, headers, body.to_vec())), ..failure })
     }
 }
 
 /// An error of an upstream with the headers that may reach the client.
 fn error_response(status: u16, headers: &Headers, body: Vec<u8>) -> ErrorResponse {
-    let headers = Headers::of(headers.iter().filter(|(name, _)| headers::returned(name)));
+    let headers = Headers::of(headers.iter().filter(|(name, _)| forwarding::is_returned(name)));
     ErrorResponse { status, headers, body }
 }
 
@@ -128,11 +131,11 @@ mod tests {
     const JSON: &str = "application/json; charset=utf-8";
     const BUFFER: usize = 7;
 
-    fn stored(path: &str, id: Option<&str>) -> Stored {
-        Stored { operation: Operation::Files, path: path.to_owned(), id: id.map(str::to_owned) }
+    fn stored(path: &str, id: Option<&str>) -> StoredObject {
+        StoredObject { operation: Operation::Files, path: path.to_owned(), id: id.map(str::to_owned) }
     }
 
-    fn question(operation: Operation, stored: Option<&Stored>, commit: Commit) -> Question<'_> {
+    fn question(operation: Operation, stored: Option<&StoredObject>, commit: Commit) -> Question<'_> {
         Question { operation, stored, commit, buffer_bytes: BUFFER }
     }
 
@@ -188,10 +191,10 @@ mod tests {
             let stored = stored("files", id);
             let question = question(Operation::Files, Some(&stored), Commit::FirstToken);
             let failure = question.refusal(status, &Headers::default(), b"{}".to_vec(), 0);
-            assert_eq!(failure.unknown_object, expected, "{status} {id:?}");
+            assert_eq!(failure.is_unknown_object, expected, "{status} {id:?}");
         }
         let question = question(Operation::ChatCompletions, None, Commit::FirstToken);
-        assert!(!question.refusal(404, &Headers::default(), b"{}".to_vec(), 0).unknown_object);
+        assert!(!question.refusal(404, &Headers::default(), b"{}".to_vec(), 0).is_unknown_object);
     }
 
     #[test]

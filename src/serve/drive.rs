@@ -7,27 +7,27 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use serde_json::Value;
 
-use super::call::{self, Committed, CommittedBody};
+use super::client_reply::{ClientReply, OwnHeaders, ReplyBody};
 use super::flow;
 use super::hedging::{Attempts, FirstEvent};
 use super::platform::{ClientStream, Platform};
 use super::receive::Inbound;
-use super::reply::{OwnHeaders, Reply, ReplyBody};
 use super::serving::{Completion, Serving};
 use super::timing::sleep;
+use super::upstream_attempt::{self, Committed, CommittedBody};
 use crate::attempt::failure::Failure;
-use crate::attempt::machine::{self, Action, Event, Machine};
+use crate::attempt::machine::{self, Action, Machine, MachineEvent};
 use crate::attempt::trail::Trail;
-use crate::attempt::{usage, walk};
-use crate::headers::Headers;
+use crate::attempt::{output_tokens, walk};
 use crate::health;
-use crate::reply::error::ClientError;
-use crate::reply::headers::{self, Served};
-use crate::reply::{ErrorReply, exhausted};
-use crate::rng::SplitMix64;
+use crate::reply::response_headers::{self, ServedRequest};
 use crate::routes::graph::Commit;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
-use crate::time::Millis;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::rng::SplitMix64;
+use crate::vocabulary::time::Millis;
+use crate::{reply::exhausted, vocabulary::error_reply::ErrorReply};
 
 /// The result of a request.
 struct Driven<P: Platform> {
@@ -41,12 +41,12 @@ pub async fn run<P: Platform>(
     inbound: Rc<Inbound>,
     routes: Rc<Serving>,
     cors: OwnHeaders,
-) -> Reply<P> {
+) -> ClientReply<P> {
     let settings = &routes.graph.settings;
     // An answer that is held until it is complete may take long. Its client gets comments meanwhile.
     let is_holding = Rc::new(Cell::new(false));
     let keepalive_ms = settings.keepalive_ms;
-    let mut served = Served {
+    let mut served = ServedRequest {
         request_id: &inbound.request_id,
         routes: &routes.graph.version,
         node: Some(&inbound.node.name),
@@ -55,7 +55,7 @@ pub async fn run<P: Platform>(
     let mut driving =
         Box::pin(drive(platform.clone(), Rc::clone(&inbound), Rc::clone(&routes), Rc::clone(&is_holding)));
     let driven = loop {
-        if !inbound.facts.stream {
+        if !inbound.facts.is_streamed {
             break driving.await;
         }
         match select(driving, pin!(sleep(platform, keepalive_ms))).await {
@@ -70,20 +70,20 @@ pub async fn run<P: Platform>(
                     protocol,
                     keepalive_ms,
                 ));
-                let mut headers = headers::own(&served, settings.expose);
+                let mut headers = response_headers::own(&served, settings.expose);
                 headers.push(("content-type", "text/event-stream".to_owned()));
                 headers.extend(cors);
-                return Reply::OwnStream { headers: Headers::of(headers), body };
+                return ClientReply::OwnStream { headers: Headers::of(headers), body };
             }
             Either::Right(((), still_driving)) => driving = still_driving,
         }
     };
 
     served.tried = Some((&driven.trail, platform.now().saturating_sub(inbound.arrived_at)));
-    let mut own = headers::own(&served, settings.expose);
+    let mut own = response_headers::own(&served, settings.expose);
     own.extend(cors);
     match driven.answer {
-        Err(error) => Reply::error(error, own),
+        Err(error) => ClientReply::error(error, own),
         Ok((committed, completion)) => pass(platform, committed, completion, own),
     }
 }
@@ -94,7 +94,7 @@ fn pass<P: Platform>(
     committed: Committed<P>,
     completion: Option<Completion<P>>,
     own: OwnHeaders,
-) -> Reply<P> {
+) -> ClientReply<P> {
     let Committed { call, withheld, body, .. } = committed;
     let body = match body {
         CommittedBody::Whole { is_in_call: true, .. } => ReplyBody::AsRead,
@@ -105,7 +105,7 @@ fn pass<P: Platform>(
             ReplyBody::Stream(body)
         }
     };
-    Reply::Upstream { call, withheld, headers: Headers::of(own), body }
+    ClientReply::Upstream { call, withheld, headers: Headers::of(own), body }
 }
 
 /// A machine at work. Dropped before its end (the client left), it gives back what it holds.
@@ -125,14 +125,14 @@ impl<P: Platform> Driver<P> {
         (Self { platform, machine, routes, rng }, action)
     }
 
-    fn on(&mut self, event: Event) -> Action {
+    fn on(&mut self, event: MachineEvent) -> Action {
         self.routes.step(&self.platform, &mut self.rng, |context| self.machine.on(event, context))
     }
 }
 
 impl<P: Platform> Drop for Driver<P> {
     fn drop(&mut self) {
-        self.on(Event::ClientGone);
+        self.on(MachineEvent::ClientLeft);
     }
 }
 
@@ -156,7 +156,7 @@ async fn drive<P: Platform>(
                 let hedge_timer = dispatch.hedge_after_ms.map(|ms| sleep(platform, ms));
                 attempts.begin(
                     dispatch.number,
-                    async move { call::attempt(platform, inbound, &dispatch, routes).await },
+                    async move { upstream_attempt::attempt(platform, inbound, &dispatch, routes).await },
                     hedge_timer,
                 );
                 None
@@ -164,7 +164,7 @@ async fn drive<P: Platform>(
             Action::Wait => None,
             Action::Sleep { ms } => {
                 sleep(&platform, ms).await;
-                Some(Event::Woke)
+                Some(MachineEvent::SleepElapsed)
             }
             Action::Reply(reply) => break reply,
             Action::Stop => break machine::Reply::Exhausted,
@@ -175,13 +175,13 @@ async fn drive<P: Platform>(
                 FirstEvent::Committed(number, answer) => {
                     let status = answer.status;
                     committed = Some(answer);
-                    Event::Answered { number, status }
+                    MachineEvent::Committed { number, status }
                 }
                 FirstEvent::Failed(number, failure) => {
                     log_failure(&platform, &inbound, &driver.machine, number, &failure);
-                    Event::Failed { number, failure }
+                    MachineEvent::Failed { number, failure }
                 }
-                FirstEvent::HedgeDue => Event::Late,
+                FirstEvent::HedgeDue => MachineEvent::HedgeDelayElapsed,
             },
         };
         action = driver.on(event);
@@ -191,7 +191,7 @@ async fn drive<P: Platform>(
     let answer = match (reply, committed) {
         (machine::Reply::Pass, Some(committed)) => {
             let ticket = driver.machine.take_ticket();
-            let first_token_ms = trail.served_after_ms().filter(|_| inbound.facts.stream);
+            let first_token_ms = trail.served_after_ms().filter(|_| inbound.facts.is_streamed);
             let end = Completion::new(platform.clone(), Rc::clone(&routes), ticket, first_token_ms);
             let completion = completion(end, &committed.body);
             Ok((committed, completion))
@@ -211,7 +211,7 @@ fn completion<P: Platform>(completion: Completion<P>, body: &CommittedBody<P>) -
     match body {
         CommittedBody::Flowing(_) => Some(completion),
         CommittedBody::Whole { bytes, .. } | CommittedBody::Held(bytes) => {
-            completion.record(health::Outcome::Alive, usage::output_tokens(bytes));
+            completion.record(health::Outcome::Served, output_tokens::output_tokens(bytes));
             None
         }
     }

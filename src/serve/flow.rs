@@ -13,16 +13,16 @@ use std::rc::Rc;
 
 use futures::future::{Either, select};
 
-use super::call::{AbortOnDrop, Flow, OpenCall};
 use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform};
 use super::serving::Completion;
 use super::timing::{sleep, until};
-use crate::attempt::class::ErrorClass;
-use crate::attempt::phase::{Limit, Phase};
+use super::upstream_attempt::{AbortOnDrop, Flow, OpenCall};
+use crate::attempt::phase::{Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::time::Millis;
 
 /// How often the observer looks at a flowing stream.
 const LOOK_MS: Millis = 1_000;
@@ -62,7 +62,7 @@ pub enum Break {
 
 impl Break {
     /// The limit that ended a stream: a stream has no others than that between two pieces and that of the whole answer.
-    fn of(limit: Limit) -> Self {
+    fn of(limit: PhaseLimit) -> Self {
         if limit.reason == "idle" { Self::Idle } else { Self::Total }
     }
 
@@ -97,7 +97,7 @@ impl FlowEnd {
     fn outcome(self) -> Outcome {
         let failed = |class, hint_ms| Outcome::Failed { class, hint_ms };
         match self {
-            Self::Complete => Outcome::Alive,
+            Self::Complete => Outcome::Served,
             Self::ClientLeft => Outcome::Abandoned,
             Self::UpstreamError(class, hint_ms) => failed(class, hint_ms),
             Self::Broken(Break::Idle | Break::Total) => failed(ErrorClass::Timeout, None),
@@ -271,7 +271,7 @@ struct Ends<'a, P: Platform> {
 
 impl<P: Platform> Ends<'_, P> {
     /// Ends a stream whose time is up.
-    async fn cut(&self, pipe: PipeOf<P>, upstream: AbortOnDrop<P::Call>, limit: Limit) -> FlowEnd {
+    async fn cut(&self, pipe: PipeOf<P>, upstream: AbortOnDrop<P::Call>, limit: PhaseLimit) -> FlowEnd {
         drop(upstream);
         pipe.cut();
         match until(self.platform, self.platform.now().saturating_add(CUT_MS), pipe).await {
@@ -282,7 +282,12 @@ impl<P: Platform> Ends<'_, P> {
     }
 
     /// Carries on with a stream that is no longer observed.
-    async fn unobserved(&self, mut pipe: PipeOf<P>, upstream: AbortOnDrop<P::Call>, limit: Limit) -> FlowEnd {
+    async fn unobserved(
+        &self,
+        mut pipe: PipeOf<P>,
+        upstream: AbortOnDrop<P::Call>,
+        limit: PhaseLimit,
+    ) -> FlowEnd {
         match until(self.platform, limit.at, &mut pipe).await {
             Some(Ok(())) => self.finish(None).await,
             Some(Err(_)) => self.finish(Some(Break::Connection)).await,

@@ -3,23 +3,23 @@
 use std::rc::Rc;
 
 use super::admin;
+use super::client_reply::ClientReply;
 use super::drive;
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound, Subject, receive};
-use super::reply::Reply;
 use super::serving::Serving;
-use crate::reply::error::ClientError;
-use crate::reply::headers::{self, Served};
+use crate::reply::response_headers::{self, ServedRequest};
 use crate::reply::{cors, models};
-use crate::request::path::{self, Path};
-use crate::request::{credentials, entry};
+use crate::request::api_path::{self, ApiPath};
+use crate::vocabulary::client_error::ClientError;
+use crate::{entry::entry_node, request::credentials};
 
 /// Answers a request. `head`: method, URL and headers, as for [`Arrival::of`].
-pub async fn serve<P: Platform>(platform: &P, head: &str) -> Reply<P> {
+pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     let arrival = Arrival::of(platform, head);
     let routes = match platform.isolate().routes(platform).await {
         Ok(routes) => routes,
-        Err(error) => return Reply::error((&error).into(), Vec::new()),
+        Err(error) => return ClientReply::error((&error).into(), Vec::new()),
     };
     let settings = &routes.graph.settings;
     let origin = arrival.header("origin");
@@ -28,7 +28,7 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> Reply<P> {
         let requested = arrival.header("access-control-request-headers");
         let preflight = cors::preflight(&settings.cors_origins, origin, requested);
         if !preflight.is_empty() {
-            return Reply::empty(204, preflight);
+            return ClientReply::empty(204, preflight);
         }
     }
     let found = match find(platform, &arrival, &routes).await {
@@ -38,12 +38,13 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> Reply<P> {
         Ok(Destination::Json(text)) => Ok(text),
         Err(error) => Err(error),
     };
-    let served = Served { request_id: &arrival.id, routes: &routes.graph.version, node: None, tried: None };
-    let mut headers = headers::own(&served, settings.expose);
+    let served =
+        ServedRequest { request_id: &arrival.id, routes: &routes.graph.version, node: None, tried: None };
+    let mut headers = response_headers::own(&served, settings.expose);
     headers.extend(cors);
     match found {
-        Ok(text) => Reply::json(text, headers),
-        Err(error) => Reply::error((&error).into(), headers),
+        Ok(text) => ClientReply::json(text, headers),
+        Err(error) => ClientReply::error((&error).into(), headers),
     }
 }
 
@@ -67,24 +68,24 @@ async fn find<P: Platform>(
     if let Some(answer) = admin::answer(platform, arrival, routes).await {
         return answer.map(Destination::Json);
     }
-    let path = path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
+    let path = api_path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
     let is_allowed = |allow: &&str| allow.split(", ").any(|method| method == arrival.method);
     if let Some(allow) = path.allow().filter(|allow| !is_allowed(allow)) {
         return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
     }
     let client = || credentials::client(graph, arrival.key());
     let subject = match path {
-        Path::Operation { operation, model } => Subject::Model { operation, model },
-        Path::Stored(stored) => Subject::Stored(stored.checked()?),
-        Path::Models => return Ok(Destination::Json(models::list(graph, client()?).to_string())),
-        Path::Model(name) => {
+        ApiPath::Operation { operation, model } => Subject::Model { operation, model },
+        ApiPath::StoredObject(stored) => Subject::StoredObject(stored.checked()?),
+        ApiPath::Models => return Ok(Destination::Json(models::list(graph, client()?).to_string())),
+        ApiPath::Model(name) => {
             let client = client()?;
             let model = models::one(graph, client, &name);
-            let model = model.ok_or_else(|| entry::unknown(graph, &name, client))?;
+            let model = model.ok_or_else(|| entry_node::unknown(graph, &name, client))?;
             return Ok(Destination::Json(model.to_string()));
         }
-        Path::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
-        Path::Unknown => {
+        ApiPath::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
+        ApiPath::Unknown => {
             let (method, path) = (arrival.method.clone(), arrival.path.clone());
             return Err(ClientError::UnknownPath { method, path });
         }

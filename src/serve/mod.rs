@@ -12,17 +12,17 @@
 
 pub mod admin;
 pub mod answer;
-pub mod call;
+pub mod client_reply;
 pub mod drive;
 pub mod flow;
 pub mod front;
 mod hedging;
-pub mod isolate;
+pub mod isolate_memory;
+pub mod object_link;
 mod owners;
 pub mod platform;
 pub mod receive;
-pub mod reply;
 pub mod request_body;
 pub mod serving;
-pub mod sharing;
 mod timing;
+pub mod upstream_attempt;

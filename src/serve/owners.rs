@@ -1,16 +1,16 @@
 //! Which deployment owns which stored object, as far as this isolate has seen.
 
-use super::isolate::Isolate;
+use super::isolate_memory::Isolate;
 use super::receive::Inbound;
-use crate::request::minted::{RESPONSE, ids_in};
-use crate::request::operation::Operation;
-use crate::request::stored::Stored;
+use crate::entry::object_affinity::{RESPONSE_ID_PREFIX, ids_in_answer};
+use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{Deployment, Graph};
+use crate::vocabulary::operation::Operation;
 
 impl Isolate {
     /// The deployment that owns the object of this id, as far as is known here.
     pub fn owner_of(&self, id: &str, graph: &Graph) -> Option<usize> {
-        self.owners.borrow().by(id, graph)
+        self.owners.borrow().owner_of(id, graph)
     }
 
     /// Learns from a successful answer, of which `first_bytes` are known: the deployment owns what it answered with, and what
@@ -18,19 +18,19 @@ impl Isolate {
     pub fn learn_owner(&self, inbound: &Inbound, deployment: &Deployment, first_bytes: &[u8]) {
         let facts = &inbound.facts;
         let prefix = match facts.operation {
-            Operation::Responses | Operation::StoredResponses => RESPONSE,
+            Operation::Responses | Operation::StoredResponses => RESPONSE_ID_PREFIX,
             // Not stored, unless the client says so.
             Operation::ChatCompletions if !facts.has_side_effects => return,
-            operation if operation.is_of_stored() || operation == Operation::ChatCompletions => "",
+            operation if operation.is_on_stored_objects() || operation == Operation::ChatCompletions => "",
             _ => return,
         };
         let asked_for = inbound.stored.as_ref().and_then(|stored| stored.id.as_deref());
         let known = asked_for.or(facts.previous_response_id.as_deref());
         // The content of a file says nothing about objects.
-        let is_content = inbound.stored.as_ref().is_some_and(Stored::is_content);
+        let is_content = inbound.stored.as_ref().is_some_and(StoredObject::is_content);
         let answer = if is_content { &[] } else { first_bytes };
         let mut owners = self.owners.borrow_mut();
-        for id in known.into_iter().chain(ids_in(answer, prefix)) {
+        for id in known.into_iter().chain(ids_in_answer(answer, prefix)) {
             owners.learn(id, deployment);
         }
     }

@@ -7,11 +7,11 @@
 
 use std::fmt;
 
-use super::isolate::Isolate;
-use crate::headers::Headers;
-use crate::request::facts::Place;
+use super::isolate_memory::Isolate;
 use crate::request::splice::Splice;
-use crate::time::Millis;
+use crate::vocabulary::facts::Place;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Millis;
 
 /// What the platform could not do: its own words, for logs alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub trait Objects {
 /// The platform, as one request sees it. Clones are cheap and mean the same request.
 pub trait Platform: Clock + Objects + Clone + 'static {
     /// A call of an upstream.
-    type Call: UpstreamCall<Stream = Self::Stream>;
+    type Call: PlatformCall<Stream = Self::Stream>;
     /// The body of an upstream's response.
     type Stream: ByteStream<Client = Self::Client>;
     /// The writable end of a stream to the client.
@@ -133,7 +133,7 @@ pub enum BodyStart {
 
 /// A request to an upstream.
 #[derive(Debug)]
-pub struct UpstreamRequest {
+pub struct OutgoingRequest {
     /// The whole URL.
     pub url: String,
     /// The method.
@@ -178,11 +178,11 @@ pub struct ResponseHead {
 }
 
 /// A call of an upstream. Clones mean the same call.
-pub trait UpstreamCall: Clone + 'static {
+pub trait PlatformCall: Clone + 'static {
     /// The body of its response.
     type Stream;
     /// Sends the request, and waits for the response. Dropped, the future does not end the call.
-    fn send(&self, request: UpstreamRequest) -> impl Future<Output = Result<ResponseHead, PlatformError>>;
+    fn send(&self, request: OutgoingRequest) -> impl Future<Output = Result<ResponseHead, PlatformError>>;
     /// Whether the headers have arrived, while [`Self::send`] may still read the body.
     fn is_answered(&self) -> bool;
     /// The body of the response, if it has one.

@@ -6,20 +6,23 @@ use std::rc::Rc;
 use super::platform::Platform;
 use super::request_body::{Reading, RequestBody};
 use super::serving::Serving;
-use crate::headers::Headers;
+use crate::entry::object_affinity::ids_in_request;
 use crate::map;
-use crate::needle::Needle;
-use crate::reply::error::ClientError;
 use crate::request::credentials;
-use crate::request::facts::{self, Facts, Place};
-use crate::request::minted::ids_named_in;
-use crate::request::operation::Operation;
-use crate::request::stored::{self, Stored};
-use crate::request::{entry, query};
-use crate::rng::{Rng, SplitMix64};
+use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{Client, Node};
-use crate::time::Millis;
-use crate::upstream::{Call, headers};
+use crate::scan::needle::Needle;
+use crate::upstream::{UpstreamCall, forwarding};
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::facts::{self, Facts, Place};
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
+use crate::{
+    entry::{entry_node, stored_objects},
+    request::query,
+};
 
 /// Says in a body that is passed on as it is that the answer is to be a stream.
 static STREAM: Needle = Needle::of("\"stream\"");
@@ -72,7 +75,7 @@ impl Arrival {
 
     /// Where it comes from, as the platform knows, and as the client says itself (`hint`).
     fn place<P: Platform>(&self, platform: &P, hint: Option<String>) -> Place {
-        Place { hint, behind_worker: self.header("cf-worker").is_some(), ..platform.place() }
+        Place { hint, is_behind_worker: self.header("cf-worker").is_some(), ..platform.place() }
     }
 }
 
@@ -81,7 +84,7 @@ pub struct Inbound {
     /// What routing may depend on.
     pub facts: Rc<Facts>,
     /// The stored object that it is about, if any.
-    pub stored: Option<Stored>,
+    pub stored: Option<StoredObject>,
     /// What is to be sent.
     pub body: RequestBody,
     /// The names of its headers that are not forwarded.
@@ -100,10 +103,10 @@ pub struct Inbound {
 
 impl Inbound {
     /// What an upstream's dialect needs to know of attempt `number`.
-    pub fn call(&self, number: u32) -> Call<'_> {
-        Call {
+    pub fn call(&self, number: u32) -> UpstreamCall<'_> {
+        UpstreamCall {
             operation: self.facts.operation,
-            stored: self.stored.as_ref(),
+            stored_object: self.stored.as_ref(),
             query: &self.query,
             node: &self.node.name,
             client: &self.facts.client,
@@ -123,7 +126,7 @@ pub enum Subject {
         model: Option<String>,
     },
     /// To do something with a stored object.
-    Stored(Stored),
+    StoredObject(StoredObject),
 }
 
 /// Reads the body, gathers the facts and chooses the entry node.
@@ -145,7 +148,7 @@ pub async fn receive<P: Platform>(
     let length = arrival.header("content-length").and_then(|length| length.parse().ok());
     let (operation, model_in_path, stored) = match subject {
         Subject::Model { operation, model } => (operation, model, None),
-        Subject::Stored(stored) => (stored.operation, None, Some(stored)),
+        Subject::StoredObject(stored) => (stored.operation, None, Some(stored)),
     };
     let is_json = content_type.contains("json");
     let body = match &stored {
@@ -172,12 +175,12 @@ pub async fn receive<P: Platform>(
     let text = if stored.is_some() && is_json { body.known_bytes() } else { &[] };
     let is_streamed_run = STREAM.values_in(text).any(|value| value.starts_with(b"true"));
     let previous_response_id = json.and_then(|peek| peek.previous_response_id.clone());
-    let minted_by = stored
+    let owner = stored
         .as_ref()
         .and_then(|stored| stored.id.as_deref())
         .into_iter()
         .chain(previous_response_id.as_deref())
-        .chain(ids_named_in(text))
+        .chain(ids_in_request(text))
         .find_map(|id| platform.isolate().owner_of(id, graph));
     let mut facts = Facts {
         method: arrival.method.clone(),
@@ -198,10 +201,10 @@ pub async fn receive<P: Platform>(
         body: body.fields(platform, &graph.reads.body),
         input_tokens: if stored.is_some() { 0 } else { (body.length() / 4) as u64 },
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
-        stream: body.stream() || is_replay || is_streamed_run,
-        replayable: body.is_replayable(),
+        is_streamed: body.stream() || is_replay || is_streamed_run,
+        is_replayable: body.is_replayable(),
         has_side_effects: stored.is_some() || json.is_some_and(|peek| peek.has_side_effects(operation)),
-        minted_by,
+        owner,
         previous_response_id,
         patience_ms: facts::patience_ms(
             [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
@@ -210,8 +213,8 @@ pub async fn receive<P: Platform>(
         draw: SplitMix64::new(platform.isolate().random(platform)).unit(),
     };
     let node = match &stored {
-        None => entry::choose(graph, &facts, client)?,
-        Some(stored) => stored::entry(graph, &facts, client, stored)?,
+        None => entry_node::choose(graph, &facts, client)?,
+        Some(stored) => stored_objects::entry_node(graph, &facts, client, stored)?,
     };
     if node.reads_place && !graph.reads.place {
         facts.place = arrival.place(platform, hint);
@@ -221,7 +224,7 @@ pub async fn receive<P: Platform>(
         stored,
         becomes_json: body.json().is_some() && content_type != "application/json",
         body,
-        withheld: headers::not_forwarded(&arrival.headers),
+        withheld: forwarding::not_forwarded(&arrival.headers),
         query: arrival.query.clone(),
         node,
         request_id: arrival.id.clone(),

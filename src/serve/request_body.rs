@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::platform::{BodyStart, OutgoingBody, Platform, PlatformError};
-use crate::reply::error::ClientError;
-use crate::request::body::{self, Edit, Peek};
 use crate::request::excerpt::{Excerpt, LEFT_OUT};
+use crate::request::json_body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
 use crate::routes::graph::Params;
+use crate::vocabulary::client_error::ClientError;
 
 /// How much of a long body is looked at at a time: it stays in the cache of a processor.
 const WINDOW_BYTES: usize = 64 * 1024;
@@ -178,8 +178,8 @@ impl RequestBody {
     /// Whether the client asked for a streamed answer.
     pub fn stream(&self) -> bool {
         match &self.meaning {
-            Meaning::Json(peek) => peek.stream,
-            Meaning::Form(form) => form.stream,
+            Meaning::Json(peek) => peek.is_streamed,
+            Meaning::Form(form) => form.is_streamed,
             Meaning::Unread => false,
         }
     }
@@ -215,7 +215,7 @@ impl RequestBody {
     pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<OutgoingBody, AlreadySent> {
         let known = self.known.text();
         let splice = match &self.meaning {
-            Meaning::Json(peek) => body::edit(known, peek, &Edit { model, params }),
+            Meaning::Json(peek) => json_body::edit(known, peek, &Edit { model, params }),
             Meaning::Form(form) => model.map(|model| form.with_model(known.len(), model)),
             Meaning::Unread => None,
         };

@@ -4,17 +4,17 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::platform::Platform;
-use crate::attempt::allowance::Allowances;
-use crate::balance::order::Cursors;
-use crate::headers::Headers;
+use crate::attempt::attempt_budgets::AttemptBudgets;
+use crate::attempt::context::Context;
+use crate::balance::cursors::Cursors;
 use crate::health::headroom::Headroom;
-use crate::health::{Change, Health, Outcome, Sample, Ticket};
-use crate::rng::{Rng, SplitMix64};
+use crate::health::{GateChange, Health, Outcome, Sample, Ticket};
 use crate::routes::Compiled;
 use crate::routes::Issue;
 use crate::routes::graph::{Deployment, Graph};
-use crate::surroundings::Surroundings;
-use crate::time::Millis;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
 
 /// Routes that serve.
 pub struct Serving {
@@ -25,7 +25,7 @@ pub struct Serving {
     /// What is known of its deployments.
     pub health: RefCell<Health>,
     /// Further attempts that requests of its nodes may make.
-    allowances: RefCell<Allowances>,
+    budgets: RefCell<AttemptBudgets>,
     /// Where the document came from.
     pub source: Source,
     /// What is doubtful in the document, and does not keep it from serving.
@@ -76,7 +76,7 @@ impl Serving {
             graph,
             cursors,
             health: RefCell::new(health),
-            allowances: RefCell::default(),
+            budgets: RefCell::default(),
             source,
             warnings: compiled.warnings,
             hash,
@@ -88,23 +88,23 @@ impl Serving {
         &self,
         platform: &P,
         rng: &mut dyn Rng,
-        step: impl FnOnce(&mut Surroundings<'_>) -> T,
+        step: impl FnOnce(&mut Context<'_>) -> T,
     ) -> T {
         let mut changes = Vec::new();
-        let result = step(&mut Surroundings {
+        let result = step(&mut Context {
             now: platform.now(),
             rng,
             cursors: &self.cursors,
             health: &mut self.health.borrow_mut(),
-            allowances: &mut self.allowances.borrow_mut(),
-            news: &mut changes,
+            budgets: &mut self.budgets.borrow_mut(),
+            changes: &mut changes,
         });
         self.log(platform, changes);
         result
     }
 
     /// Logs gates that moved.
-    pub fn log<P: Platform>(&self, platform: &P, changes: Vec<Change>) {
+    pub fn log<P: Platform>(&self, platform: &P, changes: Vec<GateChange>) {
         for change in changes {
             let name = self.graph.deployments.get(change.deployment).map_or("?", |found| &found.name);
             let operation = change.operation.map(|operation| format!(" for {}", operation.path()));
@@ -115,7 +115,7 @@ impl Serving {
     /// Learns from the headers of a response how much the deployment can take.
     pub fn on_response(&self, deployment: &Deployment, headers: &Headers, now: Millis) {
         if let Some(headroom) = Headroom::of(headers, &deployment.limits, now) {
-            self.health.borrow_mut().heard(deployment.id, headroom);
+            self.health.borrow_mut().record_headroom(deployment.id, headroom);
         }
     }
 }
@@ -150,7 +150,7 @@ impl<P: Platform> Completion<P> {
         let sample = Sample { outcome, first_token_ms: self.first_token_ms, output_tokens };
         let mut rng = SplitMix64::new(self.platform.isolate().random(&self.platform));
         self.serving.step(&self.platform, &mut rng, |context| {
-            context.news.extend(context.health.record(ticket, &sample, context.now, context.rng));
+            context.changes.extend(context.health.record(ticket, &sample, context.now, context.rng));
         });
     }
 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures::future::{Either, select};
 
 use super::platform::Clock;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// The output of `work`, or `None` where the time `at` came first.
 pub async fn until<C: Clock, T>(clock: &C, at: Millis, work: impl Future<Output = T>) -> Option<T> {

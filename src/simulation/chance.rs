@@ -1,7 +1,7 @@
 //! The distributions that a simulation draws from.
 
-use crate::rng::Rng;
-use crate::time::Millis;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
 
 /// Times to the next of events that happen independently, `rate` of them in a second.
 pub fn interval_ms(rate: f64, rng: &mut dyn Rng) -> Millis {
@@ -19,7 +19,7 @@ pub fn scattered(median: f64, spread: f64, rng: &mut dyn Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::SplitMix64;
+    use crate::vocabulary::rng::SplitMix64;
 
     #[test]
     fn draws_have_the_mean_and_the_median_that_they_should() {

@@ -4,16 +4,16 @@
 //! outcomes, so that there can be a hundred thousand isolates.
 
 use super::chance::interval_ms;
-use super::clock::Queue;
-use crate::attempt::class::ErrorClass;
-use crate::health::limits::Limits;
+use super::event_queue::Queue;
 use crate::health::reporter::Reporter;
 use crate::health::shard::Shard;
-use crate::health::wire::{Answer, Report};
+use crate::health::wire::{HealthReport, ShardAnswer};
 use crate::health::{Health, Outcome, Sample};
-use crate::request::operation::Operation::ChatCompletions;
-use crate::rng::{Rng, SplitMix64};
-use crate::time::Millis;
+use crate::routes::graph::RateLimits;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation::ChatCompletions;
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
 
 /// From an isolate to the object, and back.
 const WAY_MS: Millis = 8;
@@ -44,15 +44,15 @@ pub struct Load {
     pub first_reports: Vec<u32>,
 }
 
-struct Isolate {
+struct CrowdIsolate {
     health: Health,
     reporter: Reporter,
 }
 
-enum Event {
+enum CrowdEvent {
     Request(usize),
-    Report(usize, Box<Report>),
-    Answer(usize, Box<Answer>),
+    Report(usize, Box<HealthReport>),
+    Answer(usize, Box<ShardAnswer>),
 }
 
 /// Runs a crowd to its end.
@@ -61,9 +61,9 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
     let mut queue = Queue::default();
     let mut isolates: Vec<_> = (0..crowd.isolates)
         .map(|number| {
-            queue.add((rng.unit() * crowd.starts_within_ms as f64) as Millis, Event::Request(number));
-            Isolate {
-                health: Health::new([("deployment", Limits::default())]),
+            queue.add((rng.unit() * crowd.starts_within_ms as f64) as Millis, CrowdEvent::Request(number));
+            CrowdIsolate {
+                health: Health::new([("deployment", RateLimits::default())]),
                 reporter: Reporter::new(rng.next_u64()),
             }
         })
@@ -77,44 +77,44 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
         }
         let second = (now / 1_000) as usize;
         match event {
-            Event::Request(number) => {
+            CrowdEvent::Request(number) => {
                 let Some(isolate) = isolates.get_mut(number) else { continue };
                 isolate.serve(now >= crowd.fails_from, now, &mut rng);
-                if isolate.reporter.due(&isolate.health, now) {
+                if isolate.reporter.is_due(&isolate.health, now) {
                     let report =
                         isolate.reporter.report(&mut isolate.health, crowd.reports_per_second, now, &mut rng);
-                    queue.add(now + WAY_MS, Event::Report(number, Box::new(report)));
+                    queue.add(now + WAY_MS, CrowdEvent::Report(number, Box::new(report)));
                 }
-                queue.add(now + interval_ms(crowd.rate, &mut rng), Event::Request(number));
+                queue.add(now + interval_ms(crowd.rate, &mut rng), CrowdEvent::Request(number));
             }
-            Event::Report(number, report) => {
+            CrowdEvent::Report(number, report) => {
                 let counts = if report.n == 1 { &mut load.first_reports } else { &mut load.reports };
                 if let Some(count) = counts.get_mut(second) {
                     *count += 1;
                 }
                 let answer = shard.report(&report, now, &mut rng);
-                queue.add(now + WAY_MS, Event::Answer(number, Box::new(answer)));
+                queue.add(now + WAY_MS, CrowdEvent::Answer(number, Box::new(answer)));
             }
-            Event::Answer(number, answer) => {
+            CrowdEvent::Answer(number, answer) => {
                 let Some(isolate) = isolates.get_mut(number) else { continue };
-                isolate.reporter.answered(&mut isolate.health, &answer, now, &mut rng);
+                isolate.reporter.on_answer(&mut isolate.health, &answer, now, &mut rng);
             }
         }
     }
     load
 }
 
-impl Isolate {
+impl CrowdIsolate {
     /// A request that goes to the deployment, or elsewhere.
     fn serve(&mut self, fails: bool, now: Millis, rng: &mut dyn Rng) {
         if self.health.ejected_until(0, ChatCompletions).is_some() {
-            self.health.want(0, false, now);
+            self.health.request_probe(0, false, now);
             return;
         }
         let outcome = if fails {
             Outcome::Failed { class: ErrorClass::Unavailable, hint_ms: None }
         } else {
-            Outcome::Alive
+            Outcome::Served
         };
         let ticket = self.health.begin(0, ChatCompletions, 0, now);
         self.health.record(ticket, &Sample::of(outcome), now, rng);

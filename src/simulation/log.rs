@@ -1,25 +1,25 @@
 //! What happened in a run, line by line. Everything that is measured is counted from here afterwards. Times are milliseconds from
 //! the start of the run.
 
-use crate::attempt::class::ErrorClass;
-use crate::time::Millis;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::time::Millis;
 
 /// What happened in a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Log {
     /// The requests of clients, as they arrived.
-    pub requests: Vec<Request>,
+    pub requests: Vec<LoggedRequest>,
     /// Attempts, as they were sent.
-    pub calls: Vec<Call>,
+    pub calls: Vec<LoggedCall>,
     /// Reports, as they arrived.
-    pub reports: Vec<Arrival>,
+    pub reports: Vec<LoggedReport>,
     /// Attempts that still counted as in flight when everything had ended.
     pub left_in_flight: u32,
 }
 
 /// A request of a client.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Request {
+pub struct LoggedRequest {
     /// When it arrived.
     pub at: Millis,
     /// Where.
@@ -29,14 +29,14 @@ pub struct Request {
     /// When its client was answered, or when the client left.
     pub answered_at: Option<Millis>,
     /// What the client got.
-    pub result: Option<Verdict>,
+    pub result: Option<ClientResult>,
     /// How many answers the machine gave.
     pub answers: u32,
 }
 
 /// What a client got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ClientResult {
     /// An answer.
     Served,
     /// An answer that broke off.
@@ -48,19 +48,19 @@ pub enum Verdict {
     /// The word that it took too long.
     DeadlineExceeded,
     /// Nothing: it left.
-    Gone,
+    Left,
 }
 
-impl Verdict {
+impl ClientResult {
     /// Whether the client will complain.
     pub fn is_failure(self) -> bool {
-        !matches!(self, Self::Served | Self::Gone)
+        !matches!(self, Self::Served | Self::Left)
     }
 }
 
 /// An attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Call {
+pub struct LoggedCall {
     /// Of which request, by its place in [`Log::requests`].
     pub request: usize,
     /// When it was sent.
@@ -76,12 +76,12 @@ pub struct Call {
     /// When it came to its commit point, failed, or was given up.
     pub ended_at: Option<Millis>,
     /// What came of it; `None`: it was given up.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<CallOutcome>,
 }
 
 /// What came of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CallOutcome {
     /// It reached its commit point.
     Answered,
     /// It failed.
@@ -90,7 +90,7 @@ pub enum Outcome {
 
 /// A report that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
+pub struct LoggedReport {
     /// When.
     pub at: Millis,
     /// At the shard of which region; `None`: at the hub.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::log::{Call, Log, Outcome};
-use crate::time::Millis;
+use super::log::{CallOutcome, Log, LoggedCall};
+use crate::vocabulary::time::Millis;
 
 /// Of deployments, regions and requests.
 impl Log {
@@ -15,8 +15,8 @@ impl Log {
 
     /// How many of them their clients will complain about.
     pub fn client_failures(&self, within: &Range<Millis>) -> usize {
-        let failed = |request: &&super::log::Request| {
-            within.contains(&request.at) && request.result.is_none_or(super::log::Verdict::is_failure)
+        let failed = |request: &&super::log::LoggedRequest| {
+            within.contains(&request.at) && request.result.is_none_or(super::log::ClientResult::is_failure)
         };
         self.requests.iter().filter(failed).count()
     }
@@ -27,21 +27,23 @@ impl Log {
     }
 
     /// Calls to a deployment within that time.
-    pub fn calls_to(&self, deployment: usize, within: Range<Millis>) -> impl Iterator<Item = &Call> {
-        let is_it = move |call: &&Call| call.deployment == deployment && within.contains(&call.at);
+    pub fn calls_to(&self, deployment: usize, within: Range<Millis>) -> impl Iterator<Item = &LoggedCall> {
+        let is_it = move |call: &&LoggedCall| call.deployment == deployment && within.contains(&call.at);
         self.calls.iter().filter(is_it)
     }
 
     /// The part of the calls sent from a region, or from all, within that time that went to a deployment.
     pub fn sent_share(&self, deployment: usize, within: &Range<Millis>, region: Option<usize>) -> f64 {
-        let is_from = |call: &&Call| region.is_none_or(|region| region == call.region);
+        let is_from = |call: &&LoggedCall| region.is_none_or(|region| region == call.region);
         let sent = self.calls.iter().filter(is_from).filter(|call| within.contains(&call.at)).count();
         part(self.calls_to(deployment, within.clone()).filter(is_from).count(), sent)
     }
 
     /// When the first call of a region to a deployment failed within that time.
     pub fn first_failure(&self, deployment: usize, region: usize, within: &Range<Millis>) -> Option<Millis> {
-        let failed = |call: &&Call| call.region == region && matches!(call.outcome, Some(Outcome::Failed(_)));
+        let failed = |call: &&LoggedCall| {
+            call.region == region && matches!(call.outcome, Some(CallOutcome::Failed(_)))
+        };
         let ends = self.calls_to(deployment, within.clone()).filter(failed).filter_map(|call| call.ended_at);
         ends.filter(|at| within.contains(at)).min()
     }
@@ -71,12 +73,12 @@ impl Log {
         for request in &self.requests {
             arrivals.entry(request.isolate).or_default().push(request.at);
         }
-        let was_awake = |call: &&Call| {
+        let was_awake = |call: &&LoggedCall| {
             let arrived_at = self.requests.get(call.request).map_or(0, |request| request.at);
             let mut of_isolate = arrivals.get(&call.isolate).into_iter().flatten();
             of_isolate.any(|at| *at < arrived_at && *at + grace_ms >= arrived_at)
         };
-        let is_late = |call: &&Call| {
+        let is_late = |call: &&LoggedCall| {
             let first = self.first_failure(deployment, call.region, within);
             first.is_some_and(|first| call.at > first + grace_ms)
         };
@@ -85,12 +87,12 @@ impl Log {
     }
 
     /// Most probes of a deployment that were under way at once from one region, or from one isolate.
-    pub fn most_probes_at_once(&self, deployment: usize, within: &Range<Millis>, by: By) -> usize {
+    pub fn most_probes_at_once(&self, deployment: usize, within: &Range<Millis>, by: CountedBy) -> usize {
         let mut places: BTreeMap<usize, Vec<(Millis, bool)>> = BTreeMap::new();
         for call in self.calls_to(deployment, within.clone()).filter(|call| call.is_probe) {
             let place = match by {
-                By::Region => call.region,
-                By::Isolate => call.isolate,
+                CountedBy::Region => call.region,
+                CountedBy::Isolate => call.isolate,
             };
             let moves = places.entry(place).or_default();
             moves.push((call.at, true));
@@ -106,8 +108,9 @@ impl Log {
         region: usize,
         within: &Range<Millis>,
     ) -> Option<Millis> {
-        let passed =
-            |call: &&Call| call.is_probe && call.region == region && call.outcome == Some(Outcome::Answered);
+        let passed = |call: &&LoggedCall| {
+            call.is_probe && call.region == region && call.outcome == Some(CallOutcome::Answered)
+        };
         let ends = self.calls_to(deployment, within.clone()).filter(passed).filter_map(|call| call.ended_at);
         ends.min()
     }
@@ -124,7 +127,7 @@ impl Log {
 
 /// Where probes are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum CountedBy {
     /// In each region.
     Region,
     /// In each isolate.

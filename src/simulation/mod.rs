@@ -13,13 +13,14 @@
 )]
 
 pub mod chance;
-pub mod clock;
 pub mod crowd;
+pub mod event_queue;
 pub mod log;
 pub mod measure;
 pub mod print;
 pub mod promise;
 pub mod scenario;
+pub mod scenarios;
 pub mod setup;
-pub mod upstream;
+pub mod simulated_upstream;
 pub mod world;

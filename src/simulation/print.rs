@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::measure::quantile;
 use super::promise::{Bound, Promise, short};
-use super::scenario::{Run, Scenario};
+use super::scenario::{Scenario, ScenarioRun};
 use super::setup::Setup;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// Columns of a plot.
 const COLUMNS: u64 = 80;
@@ -16,7 +16,7 @@ const COLUMNS: u64 = 80;
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// A run in lines: its promises, and a plot. `coloured`: for a terminal.
-pub fn text(scenario: &Scenario, run: &Run, seed: u64, coloured: bool) -> String {
+pub fn text(scenario: &Scenario, run: &ScenarioRun, seed: u64, coloured: bool) -> String {
     let mut text = String::new();
     let paint = |code: &str, word: &str| {
         if coloured { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
@@ -43,7 +43,7 @@ pub fn text(scenario: &Scenario, run: &Run, seed: u64, coloured: bool) -> String
 }
 
 /// The share of each deployment in the calls of each moment.
-fn plot(run: &Run, paint: &dyn Fn(&str, &str) -> String, text: &mut String) {
+fn plot(run: &ScenarioRun, paint: &dyn Fn(&str, &str) -> String, text: &mut String) {
     let setup = &run.setup;
     let column_ms = setup.length_ms.div_ceil(COLUMNS).max(1);
     let columns = setup.length_ms.div_ceil(column_ms) as usize;
@@ -73,7 +73,7 @@ fn plot(run: &Run, paint: &dyn Fn(&str, &str) -> String, text: &mut String) {
     if !setup.weather.is_empty() {
         let weather = (0..columns).map(|column| {
             let at = column as Millis * column_ms;
-            let is_bad = |spell: &super::setup::Spell| spell.from < at + column_ms && at < spell.until;
+            let is_bad = |spell: &super::setup::WeatherSpell| spell.from < at + column_ms && at < spell.until;
             if setup.weather.iter().any(is_bad) { '~' } else { ' ' }
         });
         let _ = writeln!(text, "  {:widest$}  {}", "weather", weather.collect::<String>().trim_end());
@@ -82,7 +82,7 @@ fn plot(run: &Run, paint: &dyn Fn(&str, &str) -> String, text: &mut String) {
 
 fn is_in_weather(setup: &Setup, deployment: usize, within: std::ops::Range<Millis>) -> bool {
     setup.weather.iter().any(|spell| {
-        setup.is_meant(spell.who, deployment) && spell.from < within.end && within.start < spell.until
+        setup.is_selected(spell.who, deployment) && spell.from < within.end && within.start < spell.until
     })
 }
 
@@ -93,7 +93,7 @@ fn block(count: u32, total: u32) -> char {
 }
 
 /// A run as JSON: the promises, and the calls in each second.
-pub fn value(scenario: &Scenario, run: &Run, seed: u64) -> Value {
+pub fn value(scenario: &Scenario, run: &ScenarioRun, seed: u64) -> Value {
     let seconds = run.setup.length_ms.div_ceil(1_000) as usize;
     let mut calls = vec![vec![0_u32; seconds]; run.setup.graph.deployments.len()];
     for call in &run.log.calls {

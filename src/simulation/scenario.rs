@@ -1,20 +1,17 @@
 //! Scenarios: what is simulated under a name, and what is promised of it.
 
-mod list;
-
 use std::ops::Range;
 use std::rc::Rc;
 
 use super::log::Log;
-use super::measure::{By, quantile};
+use super::measure::{CountedBy, quantile};
 use super::promise::{Promise, Promises};
-use super::setup::{Setup, Spell, Traffic, Who, graph_of};
-use super::upstream::Weather;
+use super::setup::{DeploymentSelector, Setup, Traffic, WeatherSpell, graph_of};
+use super::simulated_upstream::Weather;
 use super::world;
 use crate::routes::Issue;
 use crate::routes::graph::Graph;
-use crate::time::Millis;
-pub use list::SCENARIOS;
+use crate::vocabulary::time::Millis;
 
 /// How long a document that is not ours is watched in fair weather, to see which of its deployments have most traffic.
 const WATCHED_MS: Millis = 10_000;
@@ -27,16 +24,16 @@ pub struct Scenario {
     /// What happens, in a sentence.
     pub about: &'static str,
     /// The routes, unless others are given.
-    document: &'static str,
+    pub(super) document: &'static str,
     /// Makes fair weather bad, and says how long it all takes.
-    shape: fn(&mut Setup),
+    pub(super) shape: fn(&mut Setup),
     /// What is promised.
-    promise: fn(&Story<'_>, &mut Promises),
+    pub(super) promise: fn(&RunEvidence<'_>, &mut Promises),
 }
 
 /// What may be chosen otherwise than the scenario has it.
 #[derive(Debug, Clone, Default)]
-pub struct Choices {
+pub struct ScenarioOptions {
     /// Another routes document, compiled.
     pub graph: Option<Rc<Graph>>,
     /// Another number of isolates.
@@ -47,7 +44,7 @@ pub struct Choices {
 
 /// A run, and what is to be said of it.
 #[derive(Debug)]
-pub struct Run {
+pub struct ScenarioRun {
     /// What was simulated.
     pub setup: Setup,
     /// What happened.
@@ -58,32 +55,27 @@ pub struct Run {
 
 /// What promises are judged by.
 #[derive(Debug)]
-pub struct Story<'a> {
-    setup: &'a Setup,
-    log: &'a Log,
+pub struct RunEvidence<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) log: &'a Log,
 }
 
 impl Scenario {
-    /// The scenario of that name.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        SCENARIOS.iter().find(|scenario| scenario.name == name)
-    }
-
     /// Simulates it.
     ///
     /// # Errors
     /// Where the document of the scenario does not compile, which a test rules out.
-    pub fn run(&self, choices: &Choices) -> Result<Run, Vec<Issue>> {
+    pub fn run(&self, choices: &ScenarioOptions) -> Result<ScenarioRun, Vec<Issue>> {
         let setup = self.setup(choices)?;
         let log = world::run(setup.clone(), choices.seed);
         let mut promises = Promises::default();
-        let story = Story { setup: &setup, log: &log };
-        story.promise_always(&mut promises);
-        (self.promise)(&story, &mut promises);
-        Ok(Run { promises: promises.all(), setup, log })
+        let evidence = RunEvidence { setup: &setup, log: &log };
+        evidence.promise_always(&mut promises);
+        (self.promise)(&evidence, &mut promises);
+        Ok(ScenarioRun { promises: promises.all(), setup, log })
     }
 
-    fn setup(&self, choices: &Choices) -> Result<Setup, Vec<Issue>> {
+    fn setup(&self, choices: &ScenarioOptions) -> Result<Setup, Vec<Issue>> {
         let graph = match &choices.graph {
             Some(graph) => Rc::clone(graph),
             None => graph_of(self.document)?,
@@ -107,22 +99,22 @@ fn ranking(setup: &Setup, seed: u64) -> Vec<usize> {
     ranking
 }
 
-impl Story<'_> {
+impl RunEvidence<'_> {
     /// The deployment of that rank.
-    fn nth(&self, rank: usize) -> usize {
+    pub(super) fn nth(&self, rank: usize) -> usize {
         self.setup.nth(rank)
     }
 
-    fn regions(&self) -> Range<usize> {
+    pub(super) fn regions(&self) -> Range<usize> {
         0..self.setup.traffic.regions
     }
 
-    fn all(&self) -> Range<Millis> {
+    pub(super) fn all(&self) -> Range<Millis> {
         0..self.setup.length_ms
     }
 
     /// When the first spell of weather lasts.
-    fn spell(&self) -> Range<Millis> {
+    pub(super) fn spell(&self) -> Range<Millis> {
         self.setup.weather.first().map_or(0..0, |spell| spell.from..spell.until)
     }
 
@@ -139,13 +131,13 @@ impl Story<'_> {
         promises.at_most("reports per second at an object", reports, rate * 1.1);
     }
 
-    fn promise_no_failure(&self, promises: &mut Promises) {
+    pub(super) fn promise_no_failure(&self, promises: &mut Promises) {
         let failures = self.log.client_failures(&self.all());
         promises.at_most("client-visible failures", failures as f64, 0.0);
     }
 
     /// How a deployment comes back after its spell, in each region: when, and that its traffic grows slowly.
-    fn promise_return(&self, rank: usize, longest_ms: Millis, promises: &mut Promises) {
+    pub(super) fn promise_return(&self, rank: usize, longest_ms: Millis, promises: &mut Promises) {
         let (id, spell) = (self.nth(rank), self.spell());
         let usual = self.log.sent_share(id, &(spell.start.saturating_sub(15_000)..spell.start), None);
         let mut latest_ms = 0.0_f64;
@@ -173,7 +165,7 @@ impl Story<'_> {
     }
 
     /// How soon the isolates of each region leave a deployment alone.
-    fn promise_ejection(&self, rank: usize, median_ms: f64, promises: &mut Promises) {
+    pub(super) fn promise_ejection(&self, rank: usize, median_ms: f64, promises: &mut Promises) {
         let (id, spell) = (self.nth(rank), self.spell());
         let times = self.log.times_to_eject(id, &spell);
         let median = quantile(&times, 0.5) as f64;
@@ -189,17 +181,17 @@ impl Story<'_> {
     }
 
     /// From so long after the beginning of its spell to the end of it, a deployment is left alone by all regions.
-    fn promise_silence(&self, rank: usize, grace_ms: Millis, promises: &mut Promises) {
+    pub(super) fn promise_silence(&self, rank: usize, grace_ms: Millis, promises: &mut Promises) {
         let spell = self.spell();
         let late = self.log.calls_to(self.nth(rank), spell.start + grace_ms..spell.end).count() as f64;
         promises.at_most(format!("requests to it after {} s", grace_ms / 1_000), late, 0.0);
     }
 
-    fn promise_probes(&self, rank: usize, by: By, promises: &mut Promises) {
+    pub(super) fn promise_probes(&self, rank: usize, by: CountedBy, promises: &mut Promises) {
         let most = self.log.most_probes_at_once(self.nth(rank), &self.all(), by);
         let place = match by {
-            By::Region => "a region",
-            By::Isolate => "an isolate",
+            CountedBy::Region => "a region",
+            CountedBy::Isolate => "an isolate",
         };
         promises.at_most(format!("probes at a time in {place}"), most as f64, 1.0);
     }
@@ -207,14 +199,20 @@ impl Story<'_> {
 
 impl Setup {
     /// Weather for a deployment, from one second to another.
-    fn with(&mut self, weather: Weather, who: Who, seconds: Range<u64>) {
+    pub(super) fn with(&mut self, weather: Weather, who: DeploymentSelector, seconds: Range<u64>) {
         let (from, until) = (seconds.start * 1_000, seconds.end * 1_000);
-        self.weather.push(Spell { weather, who, region: None, from, until });
+        self.weather.push(WeatherSpell { weather, who, region: None, from, until });
     }
 
     /// The same in the eyes of one region alone.
-    fn with_in(&mut self, region: usize, weather: Weather, who: Who, seconds: Range<u64>) {
+    pub(super) fn with_in(
+        &mut self,
+        region: usize,
+        weather: Weather,
+        who: DeploymentSelector,
+        seconds: Range<u64>,
+    ) {
         let (from, until) = (seconds.start * 1_000, seconds.end * 1_000);
-        self.weather.push(Spell { weather, who, region: Some(region), from, until });
+        self.weather.push(WeatherSpell { weather, who, region: Some(region), from, until });
     }
 }

@@ -2,26 +2,26 @@
 
 use std::rc::Rc;
 
-use super::upstream::{Temper, Weather};
+use super::simulated_upstream::{UpstreamProfile, Weather};
 use crate::routes::graph::Graph;
 use crate::routes::{Issue, compile};
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// A world to be run.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The routes.
     pub graph: Rc<Graph>,
-    /// Deployments as [`Who`] counts them.
+    /// Deployments as [`DeploymentSelector`] counts them.
     pub ranking: Vec<usize>,
     /// Who asks, where and how often.
     pub traffic: Traffic,
     /// Deployments that are not as others are.
-    pub tempers: Vec<(Who, Temper)>,
+    pub profiles: Vec<(DeploymentSelector, UpstreamProfile)>,
     /// What befalls deployments.
-    pub weather: Vec<Spell>,
+    pub weather: Vec<WeatherSpell>,
     /// What befalls shards and the hub.
-    pub troubles: Vec<Trouble>,
+    pub object_faults: Vec<ObjectFault>,
     /// For how long requests arrive.
     pub length_ms: Millis,
 }
@@ -51,7 +51,7 @@ impl Default for Traffic {
 
 /// Deployments, in an order that is the document's, or of a document that is not ours that of their traffic in fair weather.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum DeploymentSelector {
     /// One of them.
     Nth(usize),
     /// All of them.
@@ -60,11 +60,11 @@ pub enum Who {
 
 /// Weather for some time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spell {
+pub struct WeatherSpell {
     /// What.
     pub weather: Weather,
     /// Whom it befalls.
-    pub who: Who,
+    pub who: DeploymentSelector,
     /// In the eyes of which region; `None`: of all.
     pub region: Option<usize>,
     /// From when.
@@ -75,9 +75,9 @@ pub struct Spell {
 
 /// A time in which something befalls an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trouble {
+pub struct ObjectFault {
     /// What.
-    pub kind: TroubleKind,
+    pub kind: ObjectFaultKind,
     /// The shard of which region; `None`: all shards and the hub.
     pub region: Option<usize>,
     /// From when.
@@ -88,7 +88,7 @@ pub struct Trouble {
 
 /// What befalls an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TroubleKind {
+pub enum ObjectFaultKind {
     /// It answers so much later.
     Late(Millis),
     /// It refuses reports.
@@ -124,9 +124,9 @@ impl Setup {
             graph,
             ranking,
             traffic,
-            tempers: Vec::new(),
+            profiles: Vec::new(),
             weather: Vec::new(),
-            troubles: Vec::new(),
+            object_faults: Vec::new(),
             length_ms,
         }
     }
@@ -137,10 +137,10 @@ impl Setup {
     }
 
     /// Whether a deployment is meant.
-    pub fn is_meant(&self, who: Who, deployment: usize) -> bool {
+    pub fn is_selected(&self, who: DeploymentSelector, deployment: usize) -> bool {
         match who {
-            Who::All => true,
-            Who::Nth(rank) => self.nth(rank) == deployment,
+            DeploymentSelector::All => true,
+            DeploymentSelector::Nth(rank) => self.nth(rank) == deployment,
         }
     }
 }

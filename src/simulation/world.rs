@@ -4,31 +4,31 @@
 //! has, every region and the hub the shard that the Durable Object has. Modelled are upstreams, the network and the arrival of
 //! requests alone.
 
-mod isolate;
-mod object;
-mod sharing;
+mod network;
+mod simulated_isolate;
+mod simulated_object;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::chance::interval_ms;
-use super::clock::Queue;
-use super::log::{self, Log, Verdict};
-use super::setup::{Setup, TroubleKind};
-use super::upstream::{Committed, Moment, Temper, Upstream};
+use super::event_queue::Queue;
+use super::log::{self, ClientResult, Log};
+use super::setup::{ObjectFaultKind, Setup};
+use super::simulated_upstream::{ActiveWeather, SimulatedAnswer, SimulatedUpstream, UpstreamProfile};
 use crate::attempt::failure::Failure;
-use crate::attempt::machine::{self, Action, Dispatch, Machine, Reply};
+use crate::attempt::machine::{Action, Dispatch, Machine, MachineEvent, Reply};
+use crate::entry::entry_node;
 use crate::health::headroom::Headroom;
 use crate::health::{Outcome, Sample, Ticket};
-use crate::request::entry;
-use crate::request::facts::{Facts, Place};
-use crate::request::operation::Operation;
-use crate::rng::{Rng, SplitMix64};
 use crate::routes::glob::Glob;
 use crate::routes::graph::{Client, Node};
-use crate::time::Millis;
-use isolate::{First, Isolate};
-use object::Object;
+use crate::vocabulary::facts::{Facts, Place};
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
+use simulated_isolate::{FirstSnapshot, SimulatedIsolate};
+use simulated_object::SimulatedObject;
 
 /// When every run starts, on its own clock.
 const START: Millis = 1_767_225_600_000;
@@ -41,54 +41,54 @@ const PATIENCE_MS: f64 = 2_000.0;
 pub struct World {
     setup: Setup,
     now: Millis,
-    queue: Queue<Event>,
+    queue: Queue<WorldEvent>,
     rng: SplitMix64,
-    isolates: Vec<Isolate>,
+    isolates: Vec<SimulatedIsolate>,
     /// The isolate that serves at each place.
-    seats: Vec<usize>,
-    shards: Vec<Object>,
-    hub: Object,
-    upstreams: Vec<Upstream>,
+    serving: Vec<usize>,
+    shards: Vec<SimulatedObject>,
+    hub: SimulatedObject,
+    upstreams: Vec<SimulatedUpstream>,
     /// Requests that something will still happen to.
-    requests: BTreeMap<usize, Request>,
+    requests: BTreeMap<usize, SimulatedRequest>,
     client: Client,
     models: Vec<String>,
     log: Log,
 }
 
-struct Request {
+struct SimulatedRequest {
     isolate: usize,
     facts: Rc<Facts>,
     entry: Rc<Node>,
     machine: Option<Machine>,
     /// Its calls, by number, in the log.
     calls: Vec<usize>,
-    committed: Option<Committed>,
+    committed: Option<SimulatedAnswer>,
     /// Events of it that are still to come.
     to_come: u32,
     has_left: bool,
 }
 
 #[derive(Debug)]
-enum Event {
-    Arrive { seat: usize },
-    Begin { request: usize },
-    Upstream { request: usize, number: u32, seen: Result<Committed, Failure> },
-    Late { request: usize, number: u32 },
-    Woke { request: usize },
-    Leave { request: usize },
-    Ended { request: usize, isolate: usize, ticket: Box<Ticket>, sample: Sample },
-    ShardHears { isolate: usize, n: u64, text: String },
-    IsolateHears { isolate: usize, n: u64, text: Option<String> },
-    HubHears { region: usize, text: String },
-    HubAnswers { region: usize, text: Option<String> },
-    Replace { seat: usize },
-    Restart { region: Option<usize> },
+enum WorldEvent {
+    RequestArrived { slot: usize },
+    RequestBegan { request: usize },
+    UpstreamResponded { request: usize, number: u32, seen: Result<SimulatedAnswer, Failure> },
+    HedgeDelayElapsed { request: usize, number: u32 },
+    SleepElapsed { request: usize },
+    ClientLeft { request: usize },
+    AnswerEnded { request: usize, isolate: usize, ticket: Box<Ticket>, sample: Sample },
+    ReportReachedShard { isolate: usize, n: u64, text: String },
+    AnswerReachedIsolate { isolate: usize, n: u64, text: Option<String> },
+    ReportReachedHub { region: usize, text: String },
+    AnswerReachedShard { region: usize, text: Option<String> },
+    IsolateReplaced { slot: usize },
+    ObjectRestarted { region: Option<usize> },
 }
 
-impl std::fmt::Debug for Request {
+impl std::fmt::Debug for SimulatedRequest {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Request").field("isolate", &self.isolate).finish_non_exhaustive()
+        formatter.debug_struct("SimulatedRequest").field("isolate", &self.isolate).finish_non_exhaustive()
     }
 }
 
@@ -98,9 +98,9 @@ pub fn run(setup: Setup, seed: u64) -> Log {
     let mut world = World::new(setup, seed);
     while let Some((at, event)) = world.queue.take() {
         world.now = at;
-        world.happen(event);
+        world.handle(event);
     }
-    let in_flight = |isolate: &Isolate| -> u32 {
+    let in_flight = |isolate: &SimulatedIsolate| -> u32 {
         (0..world.setup.graph.deployments.len()).map(|id| isolate.health.in_flight(id, world.now)).sum()
     };
     world.log.left_in_flight = world.isolates.iter().map(in_flight).sum();
@@ -116,22 +116,23 @@ impl World {
     fn new(setup: Setup, seed: u64) -> Self {
         let mut rng = SplitMix64::new(seed);
         let regions = setup.traffic.regions.max(1);
-        let temper = |id: usize| {
-            let found = setup.tempers.iter().find(|(who, _)| setup.is_meant(*who, id));
-            found.map_or_else(Temper::default, |(_, temper)| *temper)
+        let profile = |id: usize| {
+            let found = setup.profiles.iter().find(|(who, _)| setup.is_selected(*who, id));
+            found.map_or_else(UpstreamProfile::default, |(_, profile)| *profile)
         };
-        let upstreams = (0..setup.graph.deployments.len()).map(|id| Upstream::new(temper(id))).collect();
+        let upstreams =
+            (0..setup.graph.deployments.len()).map(|id| SimulatedUpstream::new(profile(id))).collect();
         let isolates: Vec<_> = (0..setup.traffic.isolates)
-            .map(|number| Isolate::new(&setup.graph, number % regions, rng.next_u64()))
+            .map(|number| SimulatedIsolate::new(&setup.graph, number % regions, rng.next_u64()))
             .collect();
         let models = setup.graph.models.keys().cloned().collect();
         let mut world = Self {
             now: START,
             queue: Queue::default(),
-            seats: (0..isolates.len()).collect(),
+            serving: (0..isolates.len()).collect(),
             isolates,
-            shards: (0..regions).map(|_| Object::new(rng.next_u64())).collect(),
-            hub: Object::new(rng.next_u64()),
+            shards: (0..regions).map(|_| SimulatedObject::new(rng.next_u64())).collect(),
+            hub: SimulatedObject::new(rng.next_u64()),
             upstreams,
             requests: BTreeMap::new(),
             client: Client { name: "simulation".to_owned(), key: None, models: vec![Glob::new("*")] },
@@ -140,84 +141,91 @@ impl World {
             rng,
             setup,
         };
-        for seat in 0..world.seats.len() {
-            world.arrive_later(seat);
-            world.replace_later(seat);
+        for slot in 0..world.serving.len() {
+            world.arrive_later(slot);
+            world.replace_later(slot);
         }
-        let evictions = world.setup.troubles.iter().filter(|trouble| trouble.kind == TroubleKind::Evicted);
-        for trouble in evictions {
-            world.queue.add(START + trouble.from, Event::Restart { region: trouble.region });
+        let evictions =
+            world.setup.object_faults.iter().filter(|fault| fault.kind == ObjectFaultKind::Evicted);
+        for fault in evictions {
+            world.queue.add(START + fault.from, WorldEvent::ObjectRestarted { region: fault.region });
         }
         world
     }
 
-    fn happen(&mut self, event: Event) {
+    fn handle(&mut self, event: WorldEvent) {
         match event {
-            Event::Arrive { seat } => {
-                self.arrive(seat);
-                self.arrive_later(seat);
+            WorldEvent::RequestArrived { slot } => {
+                self.arrive(slot);
+                self.arrive_later(slot);
             }
-            Event::Begin { request } => {
+            WorldEvent::RequestBegan { request } => {
                 self.happened(request);
                 self.begin(request);
                 self.forget(request);
             }
-            Event::Upstream { request, number, seen } => self.upstream(request, number, seen),
-            Event::Late { request, number } => {
+            WorldEvent::UpstreamResponded { request, number, seen } => {
+                self.on_upstream_response(request, number, seen);
+            }
+            WorldEvent::HedgeDelayElapsed { request, number } => {
                 self.happened(request);
                 if self.call(request, number).is_some_and(|call| call.ended_at.is_none()) {
-                    self.step(request, machine::Event::Late);
+                    self.step(request, MachineEvent::HedgeDelayElapsed);
                 }
             }
-            Event::Woke { request } => {
+            WorldEvent::SleepElapsed { request } => {
                 self.happened(request);
-                self.step(request, machine::Event::Woke);
+                self.step(request, MachineEvent::SleepElapsed);
             }
-            Event::Leave { request } => self.leave(request),
-            Event::Ended { request, isolate, ticket, sample } => {
-                self.ended(request, isolate, *ticket, sample);
+            WorldEvent::ClientLeft { request } => self.on_client_left(request),
+            WorldEvent::AnswerEnded { request, isolate, ticket, sample } => {
+                self.on_answer_ended(request, isolate, *ticket, sample);
             }
-            Event::ShardHears { isolate, n, text } => self.shard_hears(isolate, n, &text),
-            Event::IsolateHears { isolate, n, text } => self.isolate_hears(isolate, n, text.as_deref()),
-            Event::HubHears { region, text } => self.hub_hears(region, &text),
-            Event::HubAnswers { region, text } => self.hub_answers(region, text.as_deref()),
-            Event::Replace { seat } => {
-                self.replace(seat);
-                self.replace_later(seat);
+            WorldEvent::ReportReachedShard { isolate, n, text } => self.on_report_at_shard(isolate, n, &text),
+            WorldEvent::AnswerReachedIsolate { isolate, n, text } => {
+                self.on_answer_at_isolate(isolate, n, text.as_deref());
             }
-            Event::Restart { region } => self.restart(region),
+            WorldEvent::ReportReachedHub { region, text } => self.on_report_at_hub(region, &text),
+            WorldEvent::AnswerReachedShard { region, text } => {
+                self.on_answer_at_shard(region, text.as_deref());
+            }
+            WorldEvent::IsolateReplaced { slot } => {
+                self.replace(slot);
+                self.replace_later(slot);
+            }
+            WorldEvent::ObjectRestarted { region } => self.restart(region),
         }
     }
 
-    fn arrive_later(&mut self, seat: usize) {
+    fn arrive_later(&mut self, slot: usize) {
         let at = self.now + interval_ms(self.setup.traffic.rate, &mut self.rng);
         if relative(at) < self.setup.length_ms {
-            self.queue.add(at, Event::Arrive { seat });
+            self.queue.add(at, WorldEvent::RequestArrived { slot });
         }
     }
 
-    fn replace_later(&mut self, seat: usize) {
+    fn replace_later(&mut self, slot: usize) {
         let Some(lifetime_ms) = self.setup.traffic.lifetime_ms else { return };
         let at = self.now + interval_ms(1_000.0 / lifetime_ms.max(1) as f64, &mut self.rng);
         if relative(at) < self.setup.length_ms {
-            self.queue.add(at, Event::Replace { seat });
+            self.queue.add(at, WorldEvent::IsolateReplaced { slot });
         }
     }
 
     /// A new isolate takes the place of another, which only finishes what it began.
-    fn replace(&mut self, seat: usize) {
-        let Some(place) = self.seats.get_mut(seat) else { return };
+    fn replace(&mut self, slot: usize) {
+        let Some(place) = self.serving.get_mut(slot) else { return };
         let Some(region) = self.isolates.get(*place).map(|isolate| isolate.region) else { return };
         *place = self.isolates.len();
-        self.isolates.push(Isolate::new(&self.setup.graph, region, self.rng.next_u64()));
+        self.isolates.push(SimulatedIsolate::new(&self.setup.graph, region, self.rng.next_u64()));
     }
 
-    fn arrive(&mut self, seat: usize) {
-        let Some(isolate) = self.seats.get(seat).copied() else { return };
+    fn arrive(&mut self, slot: usize) {
+        let Some(isolate) = self.serving.get(slot).copied() else { return };
         let facts = Rc::new(self.facts());
         let id = self.log.requests.len();
         let region = self.isolates.get(isolate).map_or(0, |isolate| isolate.region);
-        self.log.requests.push(log::Request {
+        self.log.requests.push(log::LoggedRequest {
             at: relative(self.now),
             region,
             isolate,
@@ -225,11 +233,11 @@ impl World {
             result: None,
             answers: 0,
         });
-        let Ok(entry) = entry::choose(&self.setup.graph, &facts, &self.client) else {
-            self.answered(id, Verdict::NoneEligible);
+        let Ok(entry) = entry_node::choose(&self.setup.graph, &facts, &self.client) else {
+            self.on_reply(id, ClientResult::NoneEligible);
             return;
         };
-        let request = Request {
+        let request = SimulatedRequest {
             isolate,
             facts,
             entry,
@@ -242,7 +250,7 @@ impl World {
         self.requests.insert(id, request);
         if self.rng.unit() < self.setup.traffic.impatient {
             let leaves_at = self.now + (self.rng.unit() * PATIENCE_MS) as Millis;
-            self.expect(id, leaves_at, Event::Leave { request: id });
+            self.expect(id, leaves_at, WorldEvent::ClientLeft { request: id });
         }
         self.report_if_due(isolate);
         self.begin_or_wait(id, isolate);
@@ -253,17 +261,17 @@ impl World {
         let now = self.now;
         let longest_ms = self.setup.graph.settings.health.first_snapshot_ms;
         let Some(found) = self.isolates.get_mut(isolate) else { return };
-        if matches!(found.first, First::Unasked) {
-            found.first = First::Awaited { until: now + longest_ms, waiting: Vec::new() };
+        if matches!(found.first, FirstSnapshot::Unasked) {
+            found.first = FirstSnapshot::Awaited { until: now + longest_ms, waiting: Vec::new() };
         }
         match &mut found.first {
-            First::Awaited { until, waiting } if now < *until => {
+            FirstSnapshot::Awaited { until, waiting } if now < *until => {
                 waiting.push(id);
                 let until = *until;
-                self.expect(id, until, Event::Begin { request: id });
+                self.expect(id, until, WorldEvent::RequestBegan { request: id });
             }
             _ => {
-                found.first = First::Over;
+                found.first = FirstSnapshot::Over;
                 self.begin(id);
             }
         }
@@ -284,11 +292,11 @@ impl World {
             body: BTreeMap::new(),
             input_tokens: 200,
             max_output_tokens: None,
-            stream: self.rng.unit() < self.setup.traffic.streamed,
-            replayable: true,
+            is_streamed: self.rng.unit() < self.setup.traffic.streamed,
+            is_replayable: true,
             has_side_effects: false,
             previous_response_id: None,
-            minted_by: None,
+            owner: None,
             patience_ms: None,
             draw: self.rng.unit(),
         }
@@ -305,18 +313,18 @@ impl World {
         }
         let Some(isolate) = self.isolates.get_mut(request.isolate) else { return };
         let (graph, facts) = (Rc::clone(&self.setup.graph), Rc::clone(&request.facts));
-        let (machine, action) = Machine::start(graph, facts, &request.entry, &mut isolate.around(now));
+        let (machine, action) = Machine::start(graph, facts, &request.entry, &mut isolate.context(now));
         request.machine = Some(machine);
         self.obey(id, action);
     }
 
     /// The machine takes a step.
-    fn step(&mut self, id: usize, event: machine::Event) {
+    fn step(&mut self, id: usize, event: MachineEvent) {
         let now = self.now;
         let Some(request) = self.requests.get_mut(&id) else { return };
         let Some(isolate) = self.isolates.get_mut(request.isolate) else { return };
         let Some(machine) = request.machine.as_mut() else { return self.forget(id) };
-        let action = machine.on(event, &mut isolate.around(now));
+        let action = machine.on(event, &mut isolate.context(now));
         self.obey(id, action);
     }
 
@@ -325,7 +333,7 @@ impl World {
         match action {
             Action::Dispatch(dispatch) => self.dispatch(id, &dispatch),
             Action::Wait => {}
-            Action::Sleep { ms } => self.expect(id, self.now + ms, Event::Woke { request: id }),
+            Action::Sleep { ms } => self.expect(id, self.now + ms, WorldEvent::SleepElapsed { request: id }),
             Action::Reply(reply) => self.reply(id, reply),
             Action::Stop => self.give_up_calls(id),
         }
@@ -338,7 +346,7 @@ impl World {
     /// A request has made a step: a report may be due.
     fn learned(&mut self, isolate: usize) {
         if let Some(found) = self.isolates.get_mut(isolate) {
-            found.news.clear();
+            found.changes.clear();
         }
         self.report_if_due(isolate);
     }
@@ -350,7 +358,7 @@ impl World {
         let Some(isolate) = self.isolates.get_mut(request.isolate) else { return };
         let operation = request.facts.operation;
         request.calls.push(self.log.calls.len());
-        self.log.calls.push(log::Call {
+        self.log.calls.push(log::LoggedCall {
             request: id,
             at,
             region: isolate.region,
@@ -362,12 +370,12 @@ impl World {
         });
         let setup = &self.setup;
         let holds = setup.weather.iter().filter(|spell| {
-            setup.is_meant(spell.who, deployment)
+            setup.is_selected(spell.who, deployment)
                 && spell.region.is_none_or(|region| region == isolate.region)
                 && (spell.from..spell.until).contains(&at)
         });
         let weather: Vec<_> = holds
-            .map(|spell| Moment {
+            .map(|spell| ActiveWeather {
                 weather: spell.weather,
                 since_ms: at - spell.from,
                 remaining_ms: spell.until - at,
@@ -376,24 +384,24 @@ impl World {
         let Some(upstream) = self.upstreams.get_mut(deployment) else { return };
         let course = upstream.call(&weather, now, &mut self.rng);
         if let Some(headroom) = Headroom::of(&course.headers, &dispatch.deployment.limits, now) {
-            isolate.health.heard(deployment, headroom);
+            isolate.health.record_headroom(deployment, headroom);
         }
-        let (seen_at, seen) = course.seen(dispatch, request.facts.stream, now);
+        let (seen_at, seen) = course.seen(dispatch, request.facts.is_streamed, now);
         let number = dispatch.number;
-        self.expect(id, seen_at, Event::Upstream { request: id, number, seen });
+        self.expect(id, seen_at, WorldEvent::UpstreamResponded { request: id, number, seen });
         if let Some(ms) = dispatch.hedge_after_ms {
-            self.expect(id, now + ms, Event::Late { request: id, number });
+            self.expect(id, now + ms, WorldEvent::HedgeDelayElapsed { request: id, number });
         }
     }
 
-    fn upstream(&mut self, id: usize, number: u32, seen: Result<Committed, Failure>) {
+    fn on_upstream_response(&mut self, id: usize, number: u32, seen: Result<SimulatedAnswer, Failure>) {
         self.happened(id);
         let at = relative(self.now);
         if let Some(call) = self.call(id, number).filter(|call| call.ended_at.is_none()) {
             call.ended_at = Some(at);
             call.outcome = Some(match &seen {
-                Ok(_) => log::Outcome::Answered,
-                Err(failure) => log::Outcome::Failed(failure.class),
+                Ok(_) => log::CallOutcome::Answered,
+                Err(failure) => log::CallOutcome::Failed(failure.class),
             });
         }
         let event = match seen {
@@ -401,35 +409,35 @@ impl World {
                 if let Some(request) = self.requests.get_mut(&id) {
                     request.committed.get_or_insert(committed);
                 }
-                machine::Event::Answered { number, status: 200 }
+                MachineEvent::Committed { number, status: 200 }
             }
-            Err(failure) => machine::Event::Failed { number, failure },
+            Err(failure) => MachineEvent::Failed { number, failure },
         };
         self.step(id, event);
     }
 
     fn reply(&mut self, id: usize, reply: Reply) {
         let verdict = match reply {
-            Reply::Pass => Verdict::Served,
-            Reply::NoneEligible => Verdict::NoneEligible,
-            Reply::Exhausted => Verdict::Exhausted,
-            Reply::DeadlineExceeded => Verdict::DeadlineExceeded,
+            Reply::Pass => ClientResult::Served,
+            Reply::NoneEligible => ClientResult::NoneEligible,
+            Reply::Exhausted => ClientResult::Exhausted,
+            Reply::DeadlineExceeded => ClientResult::DeadlineExceeded,
         };
-        self.answered(id, verdict);
+        self.on_reply(id, verdict);
         self.give_up_calls(id);
         let Some(request) = self.requests.get_mut(&id) else { return };
         let ticket = request.machine.as_mut().and_then(Machine::take_ticket);
         if let (Some(committed), Some(ticket)) = (request.committed, ticket) {
-            let Committed { ends_at, outcome, first_token_ms, output_tokens } = committed;
+            let SimulatedAnswer { ends_at, outcome, first_token_ms, output_tokens } = committed;
             let sample = Sample { outcome, first_token_ms, output_tokens: Some(output_tokens) };
             let isolate = request.isolate;
-            let ended = Event::Ended { request: id, isolate, ticket: Box::new(ticket), sample };
+            let ended = WorldEvent::AnswerEnded { request: id, isolate, ticket: Box::new(ticket), sample };
             self.expect(id, ends_at.max(self.now), ended);
         }
     }
 
     /// An answer has come to its end.
-    fn ended(&mut self, id: usize, isolate: usize, ticket: Ticket, mut sample: Sample) {
+    fn on_answer_ended(&mut self, id: usize, isolate: usize, ticket: Ticket, mut sample: Sample) {
         self.happened(id);
         let has_left = self.requests.get(&id).is_some_and(|request| request.has_left);
         if has_left {
@@ -437,7 +445,7 @@ impl World {
         } else if matches!(sample.outcome, Outcome::Failed { .. })
             && let Some(line) = self.log.requests.get_mut(id)
         {
-            line.result = Some(Verdict::Broken);
+            line.result = Some(ClientResult::Broken);
         }
         let now = self.now;
         let Some(found) = self.isolates.get_mut(isolate) else { return };
@@ -447,7 +455,7 @@ impl World {
     }
 
     /// A client leaves, if it is still there.
-    fn leave(&mut self, id: usize) {
+    fn on_client_left(&mut self, id: usize) {
         self.happened(id);
         let at = relative(self.now);
         let Some(request) = self.requests.get_mut(&id) else { return };
@@ -457,12 +465,12 @@ impl World {
             return self.forget(id);
         }
         if let Some(line) = self.log.requests.get_mut(id) {
-            (line.answered_at, line.result) = (Some(at), Some(Verdict::Gone));
+            (line.answered_at, line.result) = (Some(at), Some(ClientResult::Left));
         }
-        self.step(id, machine::Event::ClientGone);
+        self.step(id, MachineEvent::ClientLeft);
     }
 
-    fn answered(&mut self, id: usize, verdict: Verdict) {
+    fn on_reply(&mut self, id: usize, verdict: ClientResult) {
         let at = relative(self.now);
         if let Some(line) = self.log.requests.get_mut(id) {
             line.answers += 1;
@@ -481,13 +489,13 @@ impl World {
         }
     }
 
-    fn call(&mut self, id: usize, number: u32) -> Option<&mut log::Call> {
+    fn call(&mut self, id: usize, number: u32) -> Option<&mut log::LoggedCall> {
         let call = self.requests.get(&id)?.calls.get((number as usize).checked_sub(1)?)?;
         self.log.calls.get_mut(*call)
     }
 
     /// Something will happen to a request.
-    fn expect(&mut self, id: usize, at: Millis, event: Event) {
+    fn expect(&mut self, id: usize, at: Millis, event: WorldEvent) {
         // What would only happen at the end of time does not happen.
         if at == Millis::MAX {
             return;

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::needle::Needle;
+use crate::scan::needle::Needle;
 
 /// So many choices are told apart: the most that OpenAI's `n` asks for.
 const MOST: u32 = u128::BITS;
@@ -17,14 +17,14 @@ static FINISH_REASON: Needle = Needle::of("\"finish_reason\"");
 
 /// The choices of one stream, a bit for each index.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Choices {
+pub struct ChatChoices {
     begun: u128,
     finished: u128,
     /// A choice came whose index is beyond what is told apart, so that nobody knows whether all have finished.
     has_beyond: bool,
 }
 
-impl Choices {
+impl ChatChoices {
     /// Takes note of a chunk. What is no chunk changes nothing.
     pub fn watch(&mut self, data: &[u8]) {
         if self.may_learn_from(data) {
@@ -34,7 +34,7 @@ impl Choices {
 
     /// Takes note of a chunk after reading all of it.
     pub fn read(&mut self, data: &[u8]) {
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
+        let Ok(chunk) = serde_json::from_slice::<ChatChunk<'_>>(data) else { return };
         for choice in chunk.choices {
             let Some(bit) = bit(choice.index.unwrap_or_default()) else {
                 self.has_beyond = true;
@@ -78,13 +78,13 @@ fn leading_number(json: &[u8]) -> Option<u64> {
 }
 
 #[derive(Deserialize)]
-struct Chunk<'a> {
+struct ChatChunk<'a> {
     #[serde(borrow)]
-    choices: Vec<Choice<'a>>,
+    choices: Vec<ChatChoice<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Choice<'a> {
+struct ChatChoice<'a> {
     /// Servers that know of one choice only may leave it out.
     index: Option<u64>,
     #[serde(borrow)]

@@ -7,9 +7,9 @@
 
 use super::protocol::{Meaning, Protocol};
 use super::tail::{Ending, Tail};
-use crate::attempt::class::ErrorClass;
 use crate::attempt::failure::Failure;
 use crate::routes::graph::Commit;
+use crate::vocabulary::error_class::ErrorClass;
 
 /// With [`Commit::FirstToken`] an answer flows at the latest when this many bytes are held…
 pub const FIRST_TOKEN_BYTES: usize = 256 * 1024;
@@ -24,13 +24,13 @@ pub struct Hold {
     limit_bytes: usize,
     held: Vec<u8>,
     held_events: usize,
-    verdict: Verdict,
+    verdict: HoldVerdict,
     tail: Tail,
 }
 
 /// What is to be done with the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum HoldVerdict {
     /// Go on reading.
     Wait,
     /// Send what is held, then the rest.
@@ -44,20 +44,20 @@ impl Hold {
     /// are held.
     pub fn new(protocol: Protocol, until: Commit, complete_bytes: usize) -> Self {
         let (limit_bytes, verdict) = match until {
-            Commit::Headers => (0, Verdict::Commit),
-            Commit::FirstToken => (FIRST_TOKEN_BYTES, Verdict::Wait),
-            Commit::Complete => (complete_bytes, Verdict::Wait),
+            Commit::Headers => (0, HoldVerdict::Commit),
+            Commit::FirstToken => (FIRST_TOKEN_BYTES, HoldVerdict::Wait),
+            Commit::Complete => (complete_bytes, HoldVerdict::Wait),
         };
         Self { until, limit_bytes, held: Vec::new(), held_events: 0, verdict, tail: Tail::new(protocol) }
     }
 
     /// Takes the next bytes of the stream.
-    pub fn push(&mut self, bytes: &[u8]) -> Verdict {
+    pub fn push(&mut self, bytes: &[u8]) -> HoldVerdict {
         let room = self.limit_bytes.saturating_sub(self.held.len());
         let (within, beyond) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         self.read(within);
-        if self.verdict == Verdict::Wait && within.len() == room {
-            self.verdict = Verdict::Commit;
+        if self.verdict == HoldVerdict::Wait && within.len() == room {
+            self.verdict = HoldVerdict::Commit;
         }
         self.tail.push(beyond);
         self.held.extend_from_slice(bytes);
@@ -66,12 +66,12 @@ impl Hold {
 
     /// The upstream has closed the stream, cleanly. A stream that broke before its commit point is a failed attempt, whatever
     /// came of it.
-    pub fn end(&mut self) -> Verdict {
-        if self.verdict == Verdict::Wait {
+    pub fn end(&mut self) -> HoldVerdict {
+        if self.verdict == HoldVerdict::Wait {
             self.verdict = if self.until == Commit::Complete && self.tail.ending(false) == Ending::Finished {
-                Verdict::Commit
+                HoldVerdict::Commit
             } else {
-                Verdict::Fail(Failure::silent(ErrorClass::Truncated, "ended_early"))
+                HoldVerdict::Fail(Failure::silent(ErrorClass::Truncated, "ended_early"))
             };
         }
         self.verdict.clone()
@@ -90,20 +90,20 @@ impl Hold {
     fn read(&mut self, bytes: &[u8]) {
         let Self { until, held_events, verdict, tail: Tail { protocol, parser, progress }, .. } = self;
         parser.push(bytes, |event| {
-            if *verdict != Verdict::Wait {
+            if *verdict != HoldVerdict::Wait {
                 return progress.watch(*protocol, &event);
             }
             let meaning = protocol.meaning(&event);
             progress.begin(*protocol, &event);
             *held_events += 1;
             *verdict = match &meaning {
-                Meaning::Error(failure) => Verdict::Fail(failure.clone()),
-                Meaning::Malformed => Verdict::Fail(malformed()),
-                Meaning::Done => Verdict::Commit,
-                _ if *until != Commit::FirstToken => Verdict::Wait,
-                Meaning::Finish | Meaning::Content => Verdict::Commit,
-                Meaning::Prelude if *held_events >= FIRST_TOKEN_EVENTS => Verdict::Commit,
-                Meaning::Prelude => Verdict::Wait,
+                Meaning::Error(failure) => HoldVerdict::Fail(failure.clone()),
+                Meaning::Malformed => HoldVerdict::Fail(malformed()),
+                Meaning::Done => HoldVerdict::Commit,
+                _ if *until != Commit::FirstToken => HoldVerdict::Wait,
+                Meaning::Finish | Meaning::Content => HoldVerdict::Commit,
+                Meaning::Prelude if *held_events >= FIRST_TOKEN_EVENTS => HoldVerdict::Commit,
+                Meaning::Prelude => HoldVerdict::Wait,
             };
             progress.note(meaning);
         });
@@ -115,7 +115,7 @@ fn malformed() -> Failure {
     Failure {
         class: ErrorClass::Unavailable,
         status: Some(200),
-        unknown_object: false,
+        is_unknown_object: false,
         hint_ms: None,
         reason: "malformed_event".to_owned(),
         response: None,

@@ -9,11 +9,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::sse::Event;
+use super::sse::SseEvent;
 use crate::attempt::classify::{classify_event_error, is_error};
 use crate::attempt::failure::Failure;
-use crate::needle::Needle;
-use crate::request::operation::Operation;
+use crate::scan::needle::Needle;
+use crate::vocabulary::operation::Operation;
 
 /// Which language a stream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Meaning {
     /// Work of the model, or anything that is not recognised.
     Content,
     /// An image, a transcript or the speech is complete. Another image may follow, or an error. (Of the choices of a chat
-    /// [`Choices`](super::choices::Choices) knows.)
+    /// [`ChatChoices`](super::choices::ChatChoices) knows.)
     Finish,
     /// The stream is complete.
     Done,
@@ -56,7 +56,7 @@ impl Protocol {
     }
 
     /// What an event means. It reads the whole event: where many go by, ask [`Self::may_end`] first.
-    pub fn meaning(self, event: &Event<'_>) -> Meaning {
+    pub fn meaning(self, event: &SseEvent<'_>) -> Meaning {
         // What the data cannot change, or is too long to be asked. The name alone ends a response: its last event repeats
         // the whole answer.
         match event.name {
@@ -65,11 +65,11 @@ impl Protocol {
             b"response.completed" | b"response.incomplete" if self == Self::Responses => {
                 return Meaning::Done;
             }
-            b"response.failed" | b"error" if event.oversized => {
+            b"response.failed" | b"error" if event.is_oversized => {
                 return Meaning::Error(classify_event_error(&Value::Null));
             }
             name if self == Self::Other && is_completion(name) => return Meaning::Finish,
-            _ if event.oversized => return Meaning::Content,
+            _ if event.is_oversized => return Meaning::Content,
             _ => {}
         }
         let Ok(data) = serde_json::from_slice::<Value>(event.data) else {
@@ -101,8 +101,8 @@ impl Protocol {
     /// Whether an event may mean [`Meaning::Finish`], [`Meaning::Done`] or [`Meaning::Error`]. It looks at bytes only, which
     /// is cheap. A yes may be wrong, for the text of an answer can say anything; a no is right, unless an upstream were to
     /// write ASCII letters of its keys as escapes.
-    pub fn may_end(self, event: &Event<'_>) -> bool {
-        if event.oversized || event.name == b"error" || event.data.starts_with(b"[DONE]") {
+    pub fn may_end(self, event: &SseEvent<'_>) -> bool {
+        if event.is_oversized || event.name == b"error" || event.data.starts_with(b"[DONE]") {
             return true;
         }
         match self {

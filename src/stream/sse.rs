@@ -16,13 +16,13 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// One event. The bytes may be anything, UTF-8 or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Event<'a> {
+pub struct SseEvent<'a> {
     /// The `event` field; empty where there was none.
     pub name: &'a [u8],
     /// The `data` lines, joined with LF; empty where `oversized`.
     pub data: &'a [u8],
     /// The event was longer than [`EVENT_LIMIT`], and its data is not here.
-    pub oversized: bool,
+    pub is_oversized: bool,
 }
 
 /// What the parser remembers between two chunks.
@@ -33,16 +33,16 @@ pub struct Parser {
     line: Vec<u8>,
     name: Vec<u8>,
     data: Vec<u8>,
-    seen: Seen,
+    seen: DataState,
     /// The last byte was CR: a LF that follows belongs to it.
-    after_cr: bool,
+    is_after_cr: bool,
     /// The first line is over, and with it the place of a byte order mark.
-    begun: bool,
+    has_begun: bool,
 }
 
 /// What has been seen of the data of the event that is being read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum DataState {
     /// No `data` line: an empty line dispatches nothing.
     #[default]
     Nothing,
@@ -54,10 +54,10 @@ enum Seen {
 
 impl Parser {
     /// Reads the next bytes of the stream and hands over every event that they complete.
-    pub fn push(&mut self, bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) {
+    pub fn push(&mut self, bytes: &[u8], mut on_event: impl FnMut(SseEvent<'_>)) {
         let mut rest = bytes;
-        if self.after_cr && !rest.is_empty() {
-            self.after_cr = false;
+        if self.is_after_cr && !rest.is_empty() {
+            self.is_after_cr = false;
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
         while let Some((line, end, after)) = memchr2(b'\n', b'\r', rest).and_then(|at| split_around(rest, at))
@@ -73,7 +73,7 @@ impl Parser {
             }
             rest = after;
             if end == b'\r' {
-                self.after_cr = rest.is_empty();
+                self.is_after_cr = rest.is_empty();
                 rest = rest.strip_prefix(b"\n").unwrap_or(rest);
             }
         }
@@ -87,11 +87,11 @@ impl Parser {
     }
 
     /// Reads one line without its end.
-    fn read_line(&mut self, line: &[u8], on_event: &mut impl FnMut(Event<'_>)) {
+    fn read_line(&mut self, line: &[u8], on_event: &mut impl FnMut(SseEvent<'_>)) {
         // Of a line that is too long only the beginning may have been kept, so its value counts for nothing.
         let too_long = line.len() > EVENT_LIMIT;
-        let line = if self.begun { line } else { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) };
-        self.begun = true;
+        let line = if self.has_begun { line } else { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) };
+        self.has_begun = true;
         if line.is_empty() {
             return self.dispatch(on_event);
         }
@@ -110,26 +110,26 @@ impl Parser {
     }
 
     fn add_data(&mut self, value: &[u8], too_long: bool) {
-        if too_long || self.seen == Seen::Oversized || self.data.len() + value.len() > EVENT_LIMIT {
+        if too_long || self.seen == DataState::Oversized || self.data.len() + value.len() > EVENT_LIMIT {
             self.data.clear();
-            self.seen = Seen::Oversized;
+            self.seen = DataState::Oversized;
             return;
         }
-        if self.seen == Seen::Whole {
+        if self.seen == DataState::Whole {
             self.data.push(b'\n');
         }
         self.data.extend_from_slice(value);
-        self.seen = Seen::Whole;
+        self.seen = DataState::Whole;
     }
 
-    fn dispatch(&mut self, on_event: &mut impl FnMut(Event<'_>)) {
-        if self.seen != Seen::Nothing {
-            let oversized = self.seen == Seen::Oversized;
-            on_event(Event { name: &self.name, data: &self.data, oversized });
+    fn dispatch(&mut self, on_event: &mut impl FnMut(SseEvent<'_>)) {
+        if self.seen != DataState::Nothing {
+            let is_oversized = self.seen == DataState::Oversized;
+            on_event(SseEvent { name: &self.name, data: &self.data, is_oversized });
         }
         self.name.clear();
         self.data.clear();
-        self.seen = Seen::Nothing;
+        self.seen = DataState::Nothing;
     }
 }
 

@@ -3,11 +3,11 @@
 //! The bytes are on their way to the client already, so there is nothing to decide here: they are watched in large and rare
 //! pieces, and only events that may end the stream are looked into.
 
-use super::choices::Choices;
+use super::choices::ChatChoices;
 use super::protocol::{Meaning, Protocol};
-use super::sse::{Event, Parser};
+use super::sse::{Parser, SseEvent};
 use crate::attempt::failure::Failure;
-use crate::attempt::usage;
+use crate::attempt::output_tokens::output_tokens;
 
 /// Watches a stream.
 #[derive(Debug)]
@@ -32,29 +32,29 @@ pub enum Ending {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// The choices of a chat stream.
-    choices: Choices,
+    choices: ChatChoices,
     /// An event came, whatever it was.
     has_begun: bool,
     /// Of a stream that has no last word, what was asked for came.
     has_finished: bool,
-    last_word: Option<LastWord>,
+    final_event: Option<FinalEvent>,
     events: u64,
     output_tokens: Option<u64>,
 }
 
 /// What comes after it counts for nothing.
 #[derive(Debug)]
-enum LastWord {
+enum FinalEvent {
     Done,
     Error(Failure),
 }
 
 impl Progress {
     /// Takes note of what an event is, before [`Self::note`] takes what it means.
-    pub(super) fn begin(&mut self, protocol: Protocol, event: &Event<'_>) {
+    pub(super) fn begin(&mut self, protocol: Protocol, event: &SseEvent<'_>) {
         self.has_begun = true;
         self.events += 1;
-        self.output_tokens = usage::output_tokens(event.data).or(self.output_tokens);
+        self.output_tokens = output_tokens(event.data).or(self.output_tokens);
         if protocol == Protocol::Chat {
             self.choices.watch(event.data);
         }
@@ -64,20 +64,20 @@ impl Progress {
         match meaning {
             Meaning::Prelude | Meaning::Content | Meaning::Malformed => {}
             Meaning::Finish => self.has_finished = true,
-            Meaning::Done => self.end(LastWord::Done),
-            Meaning::Error(failure) => self.end(LastWord::Error(failure)),
+            Meaning::Done => self.end(FinalEvent::Done),
+            Meaning::Error(failure) => self.end(FinalEvent::Error(failure)),
         }
     }
 
-    pub(super) fn watch(&mut self, protocol: Protocol, event: &Event<'_>) {
+    pub(super) fn watch(&mut self, protocol: Protocol, event: &SseEvent<'_>) {
         self.begin(protocol, event);
         if protocol.may_end(event) {
             self.note(protocol.meaning(event));
         }
     }
 
-    fn end(&mut self, word: LastWord) {
-        self.last_word.get_or_insert(word);
+    fn end(&mut self, event: FinalEvent) {
+        self.final_event.get_or_insert(event);
     }
 }
 
@@ -90,7 +90,7 @@ impl Tail {
     /// Reads the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         let Self { protocol, parser, progress } = self;
-        if progress.last_word.is_none() {
+        if progress.final_event.is_none() {
             parser.push(bytes, |event| progress.watch(*protocol, &event));
         }
     }
@@ -106,10 +106,10 @@ impl Tail {
     /// the usage that was to follow be lost. After a clean close it is enough that nothing which began is left open, for many
     /// servers leave the last word out. An event without its empty line is none: no client has seen it.
     pub fn ending(&self, broke: bool) -> Ending {
-        let Progress { choices, has_begun, has_finished, last_word, .. } = &self.progress;
-        let is_whole = match (last_word, self.protocol) {
-            (Some(LastWord::Error(failure)), _) => return Ending::Failed(failure.clone()),
-            (Some(LastWord::Done), _) => true,
+        let Progress { choices, has_begun, has_finished, final_event, .. } = &self.progress;
+        let is_whole = match (final_event, self.protocol) {
+            (Some(FinalEvent::Error(failure)), _) => return Ending::Failed(failure.clone()),
+            (Some(FinalEvent::Done), _) => true,
             (None, Protocol::Chat) => !broke && choices.are_finished(),
             (None, Protocol::Responses) => false,
             (None, Protocol::Other) if broke => *has_finished,

@@ -11,10 +11,12 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Address, Call, azure};
-use crate::request::operation::Operation;
+use super::address::Address;
+use super::azure;
+use super::upstream_request::UpstreamCall;
 use crate::request::percent;
 use crate::routes::graph::{AzureApi, Via};
+use crate::vocabulary::operation::Operation;
 
 /// `{base}/openai/{path}`: without `/v1`, which AI Gateway adds itself.
 pub(super) fn openai_address(via: &Via, path: &str) -> Address {
@@ -48,7 +50,7 @@ pub(super) fn supports_azure(operation: Operation) -> bool {
 pub(super) fn headers(
     via: &Via,
     deployment: &str,
-    call: &Call<'_>,
+    call: &UpstreamCall<'_>,
 ) -> impl Iterator<Item = (&'static str, String)> {
     let token =
         via.token.as_ref().map(|token| ("cf-aig-authorization", format!("Bearer {}", token.reveal())));
@@ -59,7 +61,7 @@ pub(super) fn headers(
 
 /// Five entries is what AI Gateway keeps, and behind Cloudflare Access it needs one of them itself: so the least useful one is
 /// last. Header values are bytes to HTTP and Latin-1 to the platform, so that anything beyond ASCII is escaped.
-fn metadata(deployment: &str, call: &Call<'_>) -> String {
+fn metadata(deployment: &str, call: &UpstreamCall<'_>) -> String {
     let entries = [
         ("request_id", Value::from(call.request_id)),
         ("client", Value::from(call.client)),

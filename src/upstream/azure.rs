@@ -3,10 +3,10 @@
 //! Sources: <https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle>,
 //! <https://learn.microsoft.com/azure/foundry/openai/reference>.
 
-use super::Address;
-use crate::request::operation::Operation;
+use super::address::Address;
 use crate::request::percent;
 use crate::routes::graph::AzureApi;
+use crate::vocabulary::operation::Operation;
 
 /// The first version in which the dated API has Responses (a preview; versions compare as text).
 const FIRST_WITH_RESPONSES: &str = "2025-03-01";

@@ -1,59 +1,24 @@
 //! How each provider wants to be called: from a deployment and a call to a URL, headers and a model.
 //!
-//! Pure functions; who sends the request adds the client's headers that [`headers::not_forwarded`] does not name, lays ours over
-//! them, and writes `model` into the body ([`crate::request::body::edit`], or [`crate::request::multipart`]).
+//! Pure functions; who sends the request adds the client's headers that [`forwarding::not_forwarded`] does not name, lays ours over
+//! them, and writes `model` into the body ([`crate::request::json_body::edit`], or [`crate::request::multipart`]).
 
+mod address;
 pub mod ai_gateway;
 pub mod azure;
-pub mod headers;
+pub mod forwarding;
 pub mod openai;
+mod upstream_request;
 
-use crate::request::operation::Operation;
 use crate::request::percent;
-use crate::request::stored::Stored;
 use crate::routes::graph::{Deployment, Upstream};
-
-/// One call of one attempt.
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
-    /// What is to be done.
-    pub operation: Operation,
-    /// What it is about of what the account keeps, if anything.
-    pub stored: Option<&'a Stored>,
-    /// The client's query as it arrived, without the `?`.
-    pub query: &'a str,
-    /// Name of the node that the client asked for.
-    pub node: &'a str,
-    /// Name of the client.
-    pub client: &'a str,
-    /// Id of the request.
-    pub request_id: &'a str,
-    /// Counted from 1.
-    pub attempt: u32,
-}
-
-/// What to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The whole URL.
-    pub url: String,
-    /// Headers to set over the forwarded ones; names in lower case, values in ASCII where the configuration is.
-    pub headers: Vec<(&'static str, String)>,
-    /// What to write as `model` into the body; `None` where it goes on as it is.
-    pub model: Option<String>,
-}
-
-/// A URL without a query, and the `api-version` that belongs into the query.
-#[derive(Debug, PartialEq, Eq)]
-struct Address {
-    url: String,
-    api_version: Option<String>,
-}
+use crate::vocabulary::operation::Operation;
+pub use upstream_request::{UpstreamCall, UpstreamRequest};
 
 /// What to send to `deployment` for `call`.
-pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
-    let Call { operation, query, .. } = *call;
-    let path = call.stored.map_or(operation.path(), |stored| &stored.path);
+pub fn prepare(deployment: &Deployment, call: &UpstreamCall<'_>) -> UpstreamRequest {
+    let UpstreamCall { operation, query, .. } = *call;
+    let path = call.stored_object.map_or(operation.path(), |stored| &stored.path);
     let key = deployment.api_key.reveal();
     // Bodies are passed on as they come, and a peek at one must see text.
     let mut headers = vec![("accept-encoding", "identity".to_owned())];
@@ -80,8 +45,8 @@ pub fn prepare(deployment: &Deployment, call: &Call<'_>) -> Outgoing {
         headers.extend(ai_gateway::headers(via, &deployment.name, call));
     }
     let query = merge_query(query, address.api_version.as_deref());
-    let model = call.stored.is_none().then(|| model.clone());
-    Outgoing { url: address.url + &query, headers, model }
+    let model = call.stored_object.is_none().then(|| model.clone());
+    UpstreamRequest { url: address.url + &query, headers, model }
 }
 
 /// Whether `deployment` can do `operation` at all, as far as the documents of its provider say. What slips through is

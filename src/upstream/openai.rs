@@ -2,7 +2,7 @@
 //!
 //! Source: <https://platform.openai.com/docs/api-reference>.
 
-use super::Address;
+use super::address::Address;
 
 /// `{base}/{path}`: the base URL has its `/v1`.
 pub(super) fn address(base: &str, path: &str) -> Address {

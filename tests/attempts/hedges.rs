@@ -1,9 +1,9 @@
 //! Hedges: a second attempt beside the first.
 
-use switchyard::attempt::class::ErrorClass;
-use switchyard::attempt::machine::{Action, Event, Reply};
-use switchyard::request::facts::Facts;
+use switchyard::attempt::machine::{Action, MachineEvent, Reply};
 use switchyard::routes::graph::{Destination, Hedge, HedgeAfter, Node, Strategy as Order};
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::facts::Facts;
 
 use crate::graphs::{Builder, facts};
 use crate::here::{Here, dispatched};
@@ -20,13 +20,13 @@ fn a_hedge_starts_when_the_first_attempt_is_late_and_the_first_answer_counts() {
         let first = dispatched(action);
         assert_eq!(first.hedge_after_ms, Some(300));
         here.now += 300;
-        let second = dispatched(here.on(&mut machine, Event::Late));
+        let second = dispatched(here.on(&mut machine, MachineEvent::HedgeDelayElapsed));
         assert_eq!(
             (second.deployment.name.as_str(), second.number, second.hedge_after_ms),
             ("quick", 2, None)
         );
         here.now += 50;
-        let action = here.on(&mut machine, Event::Answered { number: winner, status: 200 });
+        let action = here.on(&mut machine, MachineEvent::Committed { number: winner, status: 200 });
         assert!(matches!(action, Action::Reply(Reply::Pass)));
         let served =
             if winner == 1 { "slow=200;350, quick=abandoned;50" } else { "slow=abandoned;350, quick=200;50" };
@@ -49,20 +49,20 @@ fn where_one_of_the_two_fails_the_other_is_waited_for() {
     for (fails, then) in [(1, 2), (2, 1)] {
         let mut here = hedged(HedgeAfter::Ms(300), 1.0);
         let (mut machine, _) = here.start(facts());
-        here.on(&mut machine, Event::Late);
+        here.on(&mut machine, MachineEvent::HedgeDelayElapsed);
         let action = here.fails(&mut machine, fails, ErrorClass::Unavailable);
         assert!(matches!(action, Action::Wait), "{action:?}");
         // Where that fails too, the request goes on to what was not tried yet.
         let third = dispatched(here.fails(&mut machine, then, ErrorClass::Unavailable));
         assert_eq!((third.deployment.name.as_str(), third.hedge_after_ms), ("third", None));
-        here.on(&mut machine, Event::Answered { number: third.number, status: 200 });
+        here.on(&mut machine, MachineEvent::Committed { number: third.number, status: 200 });
         assert_eq!(here.in_flight(), 1);
     }
 }
 
 #[test]
 fn what_leaves_something_behind_is_never_hedged() {
-    for facts in [Facts { has_side_effects: true, ..facts() }, Facts { replayable: false, ..facts() }] {
+    for facts in [Facts { has_side_effects: true, ..facts() }, Facts { is_replayable: false, ..facts() }] {
         let mut here = hedged(HedgeAfter::Ms(300), 1.0);
         let (_, action) = here.start(facts);
         assert_eq!(dispatched(action).hedge_after_ms, None);
@@ -76,11 +76,11 @@ fn no_more_requests_are_hedged_than_their_share() {
     for _ in 0..1_000 {
         here.now += 10;
         let (mut machine, _) = here.start(facts());
-        if let Action::Dispatch(hedge) = here.on(&mut machine, Event::Late) {
+        if let Action::Dispatch(hedge) = here.on(&mut machine, MachineEvent::HedgeDelayElapsed) {
             assert_eq!(hedge.number, 2);
             hedges += 1;
         }
-        here.on(&mut machine, Event::Answered { number: 1, status: 200 });
+        here.on(&mut machine, MachineEvent::Committed { number: 1, status: 200 });
     }
     assert_eq!(hedges, 50);
 }
@@ -90,12 +90,12 @@ fn a_percentile_needs_samples_and_then_follows_them() {
     let mut here = hedged(HedgeAfter::Percentile(95), 1.0);
     let (mut machine, action) = here.start(facts());
     assert_eq!(dispatched(action).hedge_after_ms, None, "nothing is usual yet");
-    here.on(&mut machine, Event::ClientGone);
+    here.on(&mut machine, MachineEvent::ClientLeft);
     for ms in 1..=100 {
         let (mut machine, action) = here.start(facts());
         let number = dispatched(action).number;
         here.now += ms;
-        here.on(&mut machine, Event::Answered { number, status: 200 });
+        here.on(&mut machine, MachineEvent::Committed { number, status: 200 });
     }
     let (_, action) = here.start(facts());
     // Of the last 64, which took 37 to 100 ms.
@@ -117,7 +117,7 @@ fn a_hedge_stays_below_its_node_and_within_every_limit() {
     };
     let hedge = |here: &mut Here| {
         let (mut machine, _) = here.start(facts());
-        match here.on(&mut machine, Event::Late) {
+        match here.on(&mut machine, MachineEvent::HedgeDelayElapsed) {
             Action::Dispatch(dispatch) => Some(dispatch.deployment.name.clone()),
             _ => None,
         }
@@ -139,24 +139,27 @@ fn a_hedge_stays_below_its_node_and_within_every_limit() {
     let mut here = outside(&|_| {});
     let (mut machine, _) = here.start(facts());
     here.now += 600_000;
-    assert!(matches!(here.on(&mut machine, Event::Late), Action::Wait), "the deadline has passed");
+    assert!(
+        matches!(here.on(&mut machine, MachineEvent::HedgeDelayElapsed), Action::Wait),
+        "the deadline has passed"
+    );
 }
 
 #[test]
 fn a_request_is_hedged_once() {
     let mut here = hedged(HedgeAfter::Ms(300), 1.0);
     let (mut machine, _) = here.start(facts());
-    dispatched(here.on(&mut machine, Event::Late));
-    assert!(matches!(here.on(&mut machine, Event::Late), Action::Wait));
+    dispatched(here.on(&mut machine, MachineEvent::HedgeDelayElapsed));
+    assert!(matches!(here.on(&mut machine, MachineEvent::HedgeDelayElapsed), Action::Wait));
 }
 
 #[test]
 fn a_client_that_leaves_ends_both_attempts() {
     let mut here = hedged(HedgeAfter::Ms(300), 1.0);
     let (mut machine, _) = here.start(facts());
-    here.on(&mut machine, Event::Late);
+    here.on(&mut machine, MachineEvent::HedgeDelayElapsed);
     assert_eq!(here.in_flight(), 2);
-    here.on(&mut machine, Event::ClientGone);
+    here.on(&mut machine, MachineEvent::ClientLeft);
     assert_eq!(here.in_flight(), 0);
     assert_eq!(machine.trail().to_string(), "slow=abandoned;0, quick=abandoned;0");
 }

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::failure::Failure;
-use switchyard::attempt::machine::{Action, Dispatch, Event, Machine, Reply};
+use switchyard::attempt::machine::{Action, Dispatch, Machine, MachineEvent, Reply};
 use switchyard::health::{Outcome, Sample};
-use switchyard::request::facts::Facts;
-use switchyard::request::operation::Operation::ChatCompletions;
 use switchyard::routes::graph::{Graph, Node, Strategy as Order};
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::operation::Operation::ChatCompletions;
+use switchyard::vocabulary::time::Millis;
 
 use crate::graphs::{Builder, Isolate, facts};
 
@@ -40,15 +40,15 @@ impl Here {
 
     pub fn start(&mut self, facts: Facts) -> (Machine, Action) {
         let graph = Rc::clone(&self.graph);
-        Machine::start(graph, Rc::new(facts), &self.entry, &mut self.isolate.around(self.now))
+        Machine::start(graph, Rc::new(facts), &self.entry, &mut self.isolate.context(self.now))
     }
 
-    pub fn on(&mut self, machine: &mut Machine, event: Event) -> Action {
-        machine.on(event, &mut self.isolate.around(self.now))
+    pub fn on(&mut self, machine: &mut Machine, event: MachineEvent) -> Action {
+        machine.on(event, &mut self.isolate.context(self.now))
     }
 
     pub fn fails(&mut self, machine: &mut Machine, number: u32, class: ErrorClass) -> Action {
-        self.on(machine, Event::Failed { number, failure: Failure::silent(class, "") })
+        self.on(machine, MachineEvent::Failed { number, failure: Failure::silent(class, "") })
     }
 
     /// A request whose attempts all end as `does` says of their deployments; the names that were asked, and how it ended.
@@ -61,18 +61,19 @@ impl Here {
                     asked.push(dispatch.deployment.name.clone());
                     match does(&dispatch.deployment.name) {
                         Some(class) => self.fails(&mut machine, dispatch.number, class),
-                        None => {
-                            self.on(&mut machine, Event::Answered { number: dispatch.number, status: 200 })
-                        }
+                        None => self.on(
+                            &mut machine,
+                            MachineEvent::Committed { number: dispatch.number, status: 200 },
+                        ),
                     }
                 }
                 Action::Sleep { ms } => {
                     self.now += ms;
-                    self.on(&mut machine, Event::Woke)
+                    self.on(&mut machine, MachineEvent::SleepElapsed)
                 }
                 Action::Reply(reply) => {
                     if let Some(ticket) = machine.take_ticket() {
-                        let sample = Sample::of(Outcome::Alive);
+                        let sample = Sample::of(Outcome::Served);
                         self.isolate.health.record(ticket, &sample, self.now, &mut self.isolate.rng);
                     }
                     return (asked, reply);

@@ -14,17 +14,17 @@ use std::rc::Rc;
 use graphs::{Builder, Isolate, facts};
 use here::{Here, NOW, dispatched};
 use proptest::prelude::*;
-use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::failure::Failure;
-use switchyard::attempt::machine::{Action, Dispatch, Event, Machine, Reply};
+use switchyard::attempt::machine::{Action, Dispatch, Machine, MachineEvent, Reply};
 use switchyard::attempt::walk::{Obstacle, obstacles};
-use switchyard::health::gate::Position;
+use switchyard::health::gate::GatePosition;
 use switchyard::health::reason::Reason;
 use switchyard::health::{Outcome, Sample};
-use switchyard::request::facts::Facts;
 use switchyard::routes::graph::{Destination, Retry, Strategy as Order, WhenAllEjected};
 use switchyard::routes::when::Condition;
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::facts::Facts;
+use switchyard::vocabulary::time::Millis;
 
 #[test]
 fn after_five_failures_requests_go_straight_to_the_next_one() {
@@ -54,7 +54,7 @@ fn while_a_probe_is_under_way_the_others_go_elsewhere() {
     for _ in 0..20 {
         assert_eq!(here.request(|_| None).0, ["b"]);
     }
-    here.on(&mut probe, Event::Answered { number: probing.number, status: 200 });
+    here.on(&mut probe, MachineEvent::Committed { number: probing.number, status: 200 });
     here.now += 10_000;
     assert_eq!(here.request(|_| None).0, ["a"], "it has passed with its first byte");
 }
@@ -65,7 +65,7 @@ fn a_probe_whose_client_leaves_makes_room_for_the_next() {
     here.eject(0, ErrorClass::RateLimit, Some(2_000));
     here.now += 2_000;
     let (mut probe, _) = here.start(facts());
-    here.on(&mut probe, Event::ClientGone);
+    here.on(&mut probe, MachineEvent::ClientLeft);
     assert_eq!(here.request(|_| None).0, ["a"]);
 }
 
@@ -132,8 +132,8 @@ fn where_the_one_that_may_have_an_object_is_ejected_others_that_do_not_know_it_h
         }
         let (mut machine, mut action) = here.start(facts());
         while let Action::Dispatch(dispatch) = action {
-            let failure = Failure { unknown_object: true, ..Failure::silent(ErrorClass::BadRequest, "") };
-            action = here.on(&mut machine, Event::Failed { number: dispatch.number, failure });
+            let failure = Failure { is_unknown_object: true, ..Failure::silent(ErrorClass::BadRequest, "") };
+            action = here.on(&mut machine, MachineEvent::Failed { number: dispatch.number, failure });
         }
         assert!(matches!(action, Action::Reply(reply) if reply == expected), "{action:?}");
     }
@@ -165,10 +165,10 @@ fn a_provisioned_deployment_that_is_full_for_moments_spills_over_and_is_asked_ag
         let first = dispatched(action);
         assert_eq!(first.deployment.name, "ptu");
         let failure = Failure { hint_ms: Some(40), ..Failure::silent(ErrorClass::RateLimit, "") };
-        let action = here.on(&mut machine, Event::Failed { number: first.number, failure });
+        let action = here.on(&mut machine, MachineEvent::Failed { number: first.number, failure });
         let second = dispatched(action);
         assert_eq!(second.deployment.name, "payg", "however many: it is no retry");
-        here.on(&mut machine, Event::Answered { number: second.number, status: 200 });
+        here.on(&mut machine, MachineEvent::Committed { number: second.number, status: 200 });
     }
 }
 
@@ -178,7 +178,7 @@ fn a_missing_operation_ejects_that_operation_alone() {
     let missing = |name: &str| (name == "a").then_some(ErrorClass::NotFound);
     assert_eq!(here.request(missing).0, ["a", "b"]);
     assert_eq!(here.request(missing).0, ["b"]);
-    let embeddings = Facts { operation: switchyard::request::operation::Operation::Embeddings, ..facts() };
+    let embeddings = Facts { operation: switchyard::vocabulary::operation::Operation::Embeddings, ..facts() };
     let (_, action) = here.start(embeddings);
     assert_eq!(dispatched(action).deployment.name, "a");
 }
@@ -209,7 +209,7 @@ fn in_a_full_outage_upstreams_get_hardly_more_calls_than_there_are_requests() {
 fn a_spent_retry_budget_ends_a_request_before_another_deployment_that_fails_and_not_before_one_that_works() {
     for (fails_too, asked) in [(true, vec!["a"]), (false, vec!["a", "b"])] {
         let mut here = Here::of(&["a", "b"], |_| {});
-        while here.isolate.allowances.try_again(&here.entry, NOW) {}
+        while here.isolate.budgets.try_retry(&here.entry, NOW) {}
         if fails_too {
             here.eject(1, ErrorClass::Truncated, None);
         }
@@ -220,7 +220,7 @@ fn a_spent_retry_budget_ends_a_request_before_another_deployment_that_fails_and_
     let mut here = Here::of(&["a"], |node| {
         node.policy.retry = Some(Retry { attempts: 3, ..Retry::default() });
     });
-    while here.isolate.allowances.try_again(&here.entry, NOW) {}
+    while here.isolate.budgets.try_retry(&here.entry, NOW) {}
     assert_eq!(here.request(|_| Some(ErrorClass::Unavailable)), (vec!["a".to_owned()], Reply::Exhausted));
 }
 
@@ -234,7 +234,7 @@ fn a_spent_retry_budget_keeps_nobody_from_a_deployment_that_works() {
         (vec!["a", "b", "c"], vec![1], retry()),
     ] {
         let mut here = Here::of(&names, |node| node.policy.retry = retry);
-        while here.isolate.allowances.try_again(&here.entry, NOW) {}
+        while here.isolate.budgets.try_retry(&here.entry, NOW) {}
         for id in failing {
             here.eject(id, ErrorClass::Truncated, None);
         }
@@ -250,11 +250,11 @@ fn who_wakes_to_find_the_deployment_taken_out_goes_to_what_has_come_back() {
     let (mut machine, action) = here.start(facts());
     let number = dispatched(action).number;
     let failure = Failure { hint_ms: Some(3_000), ..Failure::silent(ErrorClass::RateLimit, "") };
-    let action = here.on(&mut machine, Event::Failed { number, failure });
+    let action = here.on(&mut machine, MachineEvent::Failed { number, failure });
     assert!(matches!(action, Action::Sleep { .. }), "{action:?}");
     here.eject(0, ErrorClass::RateLimit, Some(60_000));
     here.now += 4_000;
-    assert_eq!(dispatched(here.on(&mut machine, Event::Woke)).deployment.name, "b");
+    assert_eq!(dispatched(here.on(&mut machine, MachineEvent::SleepElapsed)).deployment.name, "b");
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn one_healthy_deployment_serves_everybody_however_many_fail_over_at_once() {
         *dispatch = next;
     }
     for (mut machine, dispatch) in machines {
-        let action = here.on(&mut machine, Event::Answered { number: dispatch.number, status: 200 });
+        let action = here.on(&mut machine, MachineEvent::Committed { number: dispatch.number, status: 200 });
         assert!(matches!(action, Action::Reply(Reply::Pass)));
     }
 }
@@ -348,11 +348,11 @@ proptest! {
         let mut here = Here { graph, entry, isolate, now: NOW };
         let mut requests: Vec<Driven> = Vec::new();
         for step in steps {
-            let events: Vec<(usize, Event)> = match step {
+            let events: Vec<(usize, MachineEvent)> = match step {
                 Step::Wait(ms) => {
                     here.now += ms;
                     let woken = |request: &Driven| request.wakes_at.is_some_and(|at| at <= here.now);
-                    (0..requests.len()).filter(|index| woken(&requests[*index])).map(|index| (index, Event::Woke)).collect()
+                    (0..requests.len()).filter(|index| woken(&requests[*index])).map(|index| (index, MachineEvent::SleepElapsed)).collect()
                 }
                 Step::Start { has_side_effects } => {
                     let (machine, action) = here.start(Facts { has_side_effects, ..facts() });
@@ -371,9 +371,9 @@ proptest! {
                     Vec::new()
                 }
                 _ if requests.is_empty() => Vec::new(),
-                Step::Leave(which) => vec![(which % requests.len(), Event::ClientGone)],
+                Step::Leave(which) => vec![(which % requests.len(), MachineEvent::ClientLeft)],
                 Step::Late(which) if requests[which % requests.len()].open.is_empty() => Vec::new(),
-                Step::Late(which) => vec![(which % requests.len(), Event::Late)],
+                Step::Late(which) => vec![(which % requests.len(), MachineEvent::HedgeDelayElapsed)],
                 Step::Answer(which, attempt) | Step::Fail(which, attempt, ..) => {
                     let which = which % requests.len();
                     let open = &requests[which].open;
@@ -384,22 +384,22 @@ proptest! {
                     vec![(which, match step {
                         Step::Fail(_, _, class, hint_ms) => {
                             let failure = Failure { hint_ms, ..Failure::silent(class, "") };
-                            Event::Failed { number, failure }
+                            MachineEvent::Failed { number, failure }
                         }
-                        _ => Event::Answered { number, status: 200 },
+                        _ => MachineEvent::Committed { number, status: 200 },
                     })]
                 }
             };
             for (index, event) in events.into_iter().rev() {
                 let mut request = requests.swap_remove(index);
-                if let Event::Failed { number, .. } | Event::Answered { number, .. } = &event {
+                if let MachineEvent::Failed { number, .. } | MachineEvent::Committed { number, .. } = &event {
                     request.open.retain(|open| open != number);
                 }
                 let action = here.on(&mut request.machine, event);
                 request.wakes_at = None;
                 if obey(&mut request, action, &here)? {
                     if let Some(ticket) = request.machine.take_ticket() {
-                        let sample = Sample::of(Outcome::Alive);
+                        let sample = Sample::of(Outcome::Served);
                         here.isolate.health.record(ticket, &sample, here.now, &mut here.isolate.rng);
                     }
                 } else {
@@ -408,7 +408,7 @@ proptest! {
             }
         }
         for mut request in requests {
-            here.on(&mut request.machine, Event::ClientGone);
+            here.on(&mut request.machine, MachineEvent::ClientLeft);
             prop_assert!(request.machine.take_ticket().is_none());
         }
         prop_assert_eq!(here.in_flight(), 0);
@@ -420,7 +420,7 @@ fn obey(request: &mut Driven, action: Action, here: &Here) -> Result<bool, TestC
     match action {
         Action::Dispatch(dispatch) => {
             let admission = here.isolate.health.snapshot(here.now)[dispatch.deployment.id].gate.state;
-            prop_assert!(admission != Position::Drained, "drained");
+            prop_assert!(admission != GatePosition::Drained, "drained");
             request.open.push(dispatch.number);
             prop_assert!(
                 request.open.len() <= if request.has_side_effects { 1 } else { 2 },

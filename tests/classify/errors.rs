@@ -313,7 +313,7 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
             "message": message, "type": "invalid_request_error", "param": param, "code": code,
         } })
     };
-    for (status, body, unknown_object) in [
+    for (status, body, is_unknown_object) in [
         // Responses that went on from one, and requests for one; OpenAI and Azure use the same words.
         (
             400,
@@ -369,7 +369,11 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
         (400, of("input[3].id", None, "Invalid 'input[3].id'. Expected an ID that begins with 'fc'."), false),
     ] {
         let failure = answer(status, &[], body.to_string().as_bytes());
-        assert_eq!((failure.class, failure.unknown_object), (BadRequest, unknown_object), "{status} {body}");
+        assert_eq!(
+            (failure.class, failure.is_unknown_object),
+            (BadRequest, is_unknown_object),
+            "{status} {body}"
+        );
     }
     // The deployment itself is not there: that is its failure.
     for (status, body) in [
@@ -377,12 +381,12 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
         (404, azure("404", "Resource not found")),
     ] {
         let failure = answer(status, &[], body.to_string().as_bytes());
-        assert_eq!((failure.class, failure.unknown_object), (NotFound, false), "{status} {body}");
+        assert_eq!((failure.class, failure.is_unknown_object), (NotFound, false), "{status} {body}");
     }
     // The same behind a success.
     let event = json!({ "code": "previous_response_not_found", "message": "Previous response with id 'resp_1' not found." });
     let failure = classify_event_error(&event);
-    assert_eq!((failure.class, failure.unknown_object), (BadRequest, true));
+    assert_eq!((failure.class, failure.is_unknown_object), (BadRequest, true));
 }
 
 #[test]

@@ -15,22 +15,21 @@ mod successes;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchyard::attempt::class::ErrorClass::{
+use switchyard::attempt::classify::{UnclassifiedResponse, classify, classify_event_error};
+use switchyard::attempt::failure::Failure;
+use switchyard::attempt::success::{Success, fault_behind_success, is_event_stream};
+use switchyard::vocabulary::error_class::ErrorClass::{
     self, Auth, BadRequest, Connection, ContentPolicy, ContextWindow, NotFound, Quota, RateLimit, Timeout,
     Truncated, Unavailable,
 };
-use switchyard::attempt::classify::{
-    Answer, Success, classify, classify_event_error, fault_behind_success, is_event_stream,
-};
-use switchyard::attempt::failure::Failure;
-use switchyard::headers::Headers;
-use switchyard::request::operation::Operation;
+use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::operation::Operation;
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Failure {
-    classify(&Answer { status, headers: &Headers::of(headers.iter().copied()), body, now: 0 })
+    classify(&UnclassifiedResponse { status, headers: &Headers::of(headers.iter().copied()), body, now: 0 })
 }
 
 /// What is wrong with a whole body that came with a 200.

@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use switchyard::attempt::allowance::Allowances;
-use switchyard::attempt::class::{ErrorClass, Triggers};
-use switchyard::balance::order::Cursors;
-use switchyard::health::limits::Limits;
-use switchyard::health::{Change, Health};
-use switchyard::request::facts::{Facts, Place};
-use switchyard::request::operation::Operation;
-use switchyard::rng::SplitMix64;
-use switchyard::routes::beginnings::Beginnings;
+use switchyard::attempt::attempt_budgets::AttemptBudgets;
+use switchyard::attempt::context::Context;
+use switchyard::balance::cursors::Cursors;
+use switchyard::health::{GateChange, Health};
 use switchyard::routes::cases::Cases;
+use switchyard::routes::graph::RateLimits;
 use switchyard::routes::graph::{
     Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Hedge, HedgeAfter, Node, Params, Policy,
     Requirements, Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream, WhenAllEjected,
 };
-use switchyard::routes::when::Reads;
-use switchyard::surroundings::Surroundings;
-use switchyard::time::Millis;
+use switchyard::routes::prefix_map::PrefixMap;
+use switchyard::routes::reads::Reads;
+use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
+use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::operation::Operation;
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 /// The facts of a plain chat request.
 pub fn facts() -> Facts {
@@ -37,11 +37,11 @@ pub fn facts() -> Facts {
         body: BTreeMap::new(),
         input_tokens: 100,
         max_output_tokens: None,
-        stream: false,
-        replayable: true,
+        is_streamed: false,
+        is_replayable: true,
         has_side_effects: false,
         previous_response_id: None,
-        minted_by: None,
+        owner: None,
         patience_ms: None,
         draw: 0.5,
     }
@@ -52,8 +52,8 @@ pub struct Isolate {
     pub rng: SplitMix64,
     pub cursors: Cursors,
     pub health: Health,
-    pub allowances: Allowances,
-    pub news: Vec<Change>,
+    pub budgets: AttemptBudgets,
+    pub changes: Vec<GateChange>,
 }
 
 impl Isolate {
@@ -63,12 +63,12 @@ impl Isolate {
         let cursors = Cursors::new(graph.node_count, &mut rng);
         let health =
             Health::new(graph.deployments.iter().map(|found| (found.identity.clone(), found.limits)));
-        Self { cursors, rng, health, allowances: Allowances::default(), news: Vec::new() }
+        Self { cursors, rng, health, budgets: AttemptBudgets::default(), changes: Vec::new() }
     }
 
-    pub fn around(&mut self, now: Millis) -> Surroundings<'_> {
-        let Self { rng, cursors, health, allowances, news } = self;
-        Surroundings { now, rng, cursors, health, allowances, news }
+    pub fn context(&mut self, now: Millis) -> Context<'_> {
+        let Self { rng, cursors, health, budgets, changes } = self;
+        Context { now, rng, cursors, health, budgets, changes }
     }
 }
 
@@ -162,7 +162,7 @@ impl Builder {
             models: BTreeMap::new(),
             rules: Cases::default(),
             reads: Reads::default(),
-            prefixes: Beginnings::default(),
+            prefixes: PrefixMap::default(),
             node_count: self.nodes,
         })
     }
@@ -187,7 +187,7 @@ fn deployment(id: usize, name: &str) -> Deployment {
         cost: None,
         timeout: Timeouts::default(),
         params: Params::default(),
-        limits: Limits::default(),
+        limits: RateLimits::default(),
         identity: name.to_owned(),
     }
 }

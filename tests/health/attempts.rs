@@ -1,10 +1,10 @@
 //! What an isolate keeps of its attempts: how they end, how long they take, and over a change of the graph.
 
-use switchyard::attempt::class::ErrorClass::{BadRequest, Connection, Quota, Timeout};
 use switchyard::health::gate::Admission;
-use switchyard::health::limits::Limits;
 use switchyard::health::{Health, Outcome, Sample};
-use switchyard::request::operation::Operation::ChatCompletions as Chat;
+use switchyard::routes::graph::RateLimits;
+use switchyard::vocabulary::error_class::ErrorClass::{BadRequest, Connection, Quota, Timeout};
+use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
 
 use crate::isolate::Isolate;
 use crate::region::{ALIVE, NAMES, Region, failed, tripped};
@@ -15,7 +15,8 @@ fn a_new_document_takes_over_what_is_known_of_its_deployments() {
     let now = region.now;
     let member = &mut region.members[0];
     let late = member.health.begin(1, Chat, 0, now);
-    let mut fresh = Health::new(["north", NAMES[0]].map(|name| (name, Limits { rpm: Some(5), tpm: None })));
+    let mut fresh =
+        Health::new(["north", NAMES[0]].map(|name| (name, RateLimits { rpm: Some(5), tpm: None })));
     fresh.adopt(&member.health);
     let mut before = std::mem::replace(&mut member.health, fresh);
     assert_eq!(member.health.admission(0, Chat, now), Admission::Open);
@@ -27,7 +28,7 @@ fn a_new_document_takes_over_what_is_known_of_its_deployments() {
     assert_eq!((before.in_flight(1, now), member.health.admission(0, Chat, now)), (0, Admission::Open));
     // The next report asks for everything, for there is one that nobody asked about.
     region.members[1].fail(Quota, now);
-    let mut other = Health::new([("north", Limits::default())]);
+    let mut other = Health::new([("north", RateLimits::default())]);
     std::mem::swap(&mut other, &mut region.members[1].health);
     region.members[1].health.adopt(&other);
     region.members[1].fail(Quota, now);
@@ -43,10 +44,10 @@ fn an_answer_to_a_report_of_before_a_new_document_does_not_stand_for_one_about_a
     let (member, now) = (&mut region.members[0], region.now);
     let report = member.reporter.report(&mut member.health, 1, now, &mut member.rng);
     let answer = region.shard.report(&report, now, &mut region.rng);
-    let mut fresh = Health::new([NAMES[0], "north"].map(|name| (name, Limits::default())));
+    let mut fresh = Health::new([NAMES[0], "north"].map(|name| (name, RateLimits::default())));
     fresh.adopt(&member.health);
     member.health = fresh;
-    member.reporter.answered(&mut member.health, &answer, now, &mut member.rng);
+    member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
     region.wait(1_000);
     region.report(0);
     assert!(matches!(region.members[0].health.admission(1, Chat, region.now), Admission::Refused(_)));
@@ -57,7 +58,7 @@ fn a_probe_that_is_under_way_when_the_document_changes_makes_room_for_another() 
     let mut isolate = Isolate::new(1);
     isolate.trip().sit_out();
     let _lost = isolate.begin();
-    assert!(isolate.refusal().probing);
+    assert!(isolate.refusal().is_probing);
     let mut fresh = Isolate::new(1).health;
     fresh.adopt(&isolate.health);
     assert_eq!(fresh.admission(0, Chat, isolate.now), Admission::Probe);
@@ -131,7 +132,7 @@ fn percentiles_are_of_the_times_to_the_commit_point() {
     for nth in 1..=20 {
         let mut ticket = member.begin(now);
         if nth % 2 == 0 {
-            member.health.committed(&mut ticket, now + nth * 10);
+            member.health.on_commit(&mut ticket, now + nth * 10);
             member.end(ticket, ALIVE, now + 90_000);
         } else {
             assert_eq!(member.health.percentile(0, 0.5), None);

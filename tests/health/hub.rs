@@ -1,10 +1,10 @@
 //! What travels between regions, and what does not.
 
-use switchyard::attempt::class::ErrorClass::{Auth, NotFound, Quota, Timeout, Unavailable};
 use switchyard::health::gate::Admission;
 use switchyard::health::reason::Reason;
 use switchyard::health::shard::Shard;
-use switchyard::request::operation::Operation::{ChatCompletions as Chat, Responses};
+use switchyard::vocabulary::error_class::ErrorClass::{Auth, NotFound, Quota, Timeout, Unavailable};
+use switchyard::vocabulary::operation::Operation::{ChatCompletions as Chat, Responses};
 
 use crate::isolate::START;
 use crate::region::{ALIVE, NAMES, Region, failed, rate_limited};
@@ -76,7 +76,7 @@ fn a_region_that_recovered_early_is_not_ejected_again_by_the_same_fact() {
     east.poll(&mut hub);
     west.poll(&mut hub);
     west.wait(1_000).settle();
-    west.members[0].health.want(0, true, west.now);
+    west.members[0].health.request_probe(0, true, west.now);
     west.wait(1_000).settle();
     let probe = west.members[0].request(west.now).unwrap();
     west.members[0].end(probe, ALIVE, west.now);
@@ -120,7 +120,7 @@ fn the_hub_is_asked_at_once_with_facts_every_two_seconds_with_reports_and_else_n
     assert!(region.shard.hub_at().unwrap() <= region.now);
     let _report = region.shard.report_to_hub(region.now);
     assert_eq!(region.shard.hub_at(), Some(region.now + 5_000), "one at a time, and not for ever");
-    region.shard.hub_failed(region.now);
+    region.shard.on_hub_failure(region.now);
     assert_eq!(region.shard.hub_at(), Some(region.now + 2_000));
     region.wait(2_000);
     let report = region.shard.report_to_hub(region.now);

@@ -1,12 +1,12 @@
 //! One isolate on a clock that tests move.
 
-use switchyard::attempt::class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::health::gate::{Admission, Refusal};
-use switchyard::health::limits::Limits;
-use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
-use switchyard::request::operation::Operation::{self, ChatCompletions as Chat};
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::health::{GateChange, Health, Outcome, Sample, Ticket};
+use switchyard::routes::graph::RateLimits;
+use switchyard::vocabulary::error_class::ErrorClass::{self, RateLimit, Unavailable};
+use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat};
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 /// When every story begins.
 pub const START: Millis = 1_767_225_600_000;
@@ -21,7 +21,9 @@ pub struct Isolate {
 impl Isolate {
     pub fn new(deployments: usize) -> Self {
         Self {
-            health: Health::new((0..deployments).map(|id| (format!("deployment {id}"), Limits::default()))),
+            health: Health::new(
+                (0..deployments).map(|id| (format!("deployment {id}"), RateLimits::default())),
+            ),
             now: START,
             rng: SplitMix64::new(7),
         }
@@ -36,25 +38,25 @@ impl Isolate {
         self.health.begin(0, Chat, 0, self.now)
     }
 
-    pub fn end(&mut self, ticket: Ticket, outcome: Outcome) -> Vec<Change> {
+    pub fn end(&mut self, ticket: Ticket, outcome: Outcome) -> Vec<GateChange> {
         self.health.record(ticket, &Sample::of(outcome), self.now, &mut self.rng)
     }
 
     /// A whole attempt within this millisecond.
-    pub fn try_with(&mut self, operation: Operation, sample: &Sample) -> Vec<Change> {
+    pub fn try_with(&mut self, operation: Operation, sample: &Sample) -> Vec<GateChange> {
         let ticket = self.health.begin(0, operation, 0, self.now);
         self.health.record(ticket, sample, self.now, &mut self.rng)
     }
 
-    pub fn attempt(&mut self, outcome: Outcome) -> Vec<Change> {
+    pub fn attempt(&mut self, outcome: Outcome) -> Vec<GateChange> {
         self.try_with(Chat, &Sample::of(outcome))
     }
 
-    pub fn fail(&mut self, class: ErrorClass) -> Vec<Change> {
+    pub fn fail(&mut self, class: ErrorClass) -> Vec<GateChange> {
         self.attempt(Outcome::Failed { class, hint_ms: None })
     }
 
-    pub fn rate_limit(&mut self, hint_ms: Millis) -> Vec<Change> {
+    pub fn rate_limit(&mut self, hint_ms: Millis) -> Vec<GateChange> {
         self.attempt(Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) })
     }
 

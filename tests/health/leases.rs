@@ -1,10 +1,10 @@
 //! Who probes, and when.
 
-use switchyard::attempt::class::ErrorClass::Unavailable;
-use switchyard::health::gate::{Admission, Position, Transition};
-use switchyard::health::wire::{Batch, Id, Probe, Report, Want};
-use switchyard::request::operation::Operation::ChatCompletions as Chat;
-use switchyard::time::Millis;
+use switchyard::health::gate::{Admission, GatePosition, Transition};
+use switchyard::health::wire::{Batch, HealthReport, PeerId, Probe, ProbeUrgency};
+use switchyard::vocabulary::error_class::ErrorClass::Unavailable;
+use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
+use switchyard::vocabulary::time::Millis;
 
 use crate::region::{ALIVE, NAMES, RATE, Region, failed, leased, rate_limited, tripped};
 
@@ -115,7 +115,7 @@ fn when_everything_is_ejected_one_probe_a_second_goes_out_before_the_time_is_up(
     let mut probes = 0;
     for _ in 0..50 {
         for nth in 0..2 {
-            region.members[nth].health.want(0, true, region.now);
+            region.members[nth].health.request_probe(0, true, region.now);
         }
         region.settle();
         for (nth, probe) in region.probes() {
@@ -129,7 +129,7 @@ fn when_everything_is_ejected_one_probe_a_second_goes_out_before_the_time_is_up(
     assert!(region.members[0].ejected_ms(region.now) > 50_000, "they leave the ejection as it was");
     // One that passes ends it.
     region.wait(1_000);
-    region.members[0].health.want(0, true, region.now);
+    region.members[0].health.request_probe(0, true, region.now);
     region.settle();
     let (nth, probe) = region.probes().remove(0);
     region.members[nth].end(probe, ALIVE, region.now);
@@ -188,7 +188,7 @@ fn an_ejection_that_nobody_saw_to_is_overdue() {
     assert!(region.shard.view(region.now)[0].lease.unwrap().begun);
     region.members[0].end(probe, ALIVE, region.now);
     region.settle();
-    assert_eq!(region.shard.view(region.now)[0].gate.state, Position::Closed);
+    assert_eq!(region.shard.view(region.now)[0].gate.state, GatePosition::Closed);
 }
 
 #[test]
@@ -197,14 +197,14 @@ fn a_probe_of_somebody_without_the_lease_does_not_speak_for_the_region() {
     region.sit_out();
     leased(&mut region);
     let batch = Batch { probe: Some(Probe::Passed), ..Batch::default() };
-    let report = Report {
+    let report = HealthReport {
         v: 1,
-        reporter: Id(12_345),
+        reporter: PeerId(12_345),
         deployments: [(NAMES[0].to_owned(), batch)].into(),
-        ..Report::default()
+        ..HealthReport::default()
     };
     region.shard.report(&report, region.now, &mut region.rng);
-    assert_eq!(region.shard.view(region.now)[0].gate.state, Position::Open);
+    assert_eq!(region.shard.view(region.now)[0].gate.state, GatePosition::Open);
 }
 
 #[test]
@@ -229,9 +229,10 @@ fn probes_before_their_time_are_a_second_apart_whoever_sends_them() {
     region.members[0].attempt(rate_limited(60_000), region.now);
     region.settle();
     let mut ask = |reporter: u64, probe: Option<Probe>, after_ms: Millis| {
-        let batch = Batch { wants: Some(Want::Early), probe, ..Batch::default() };
+        let batch = Batch { wants: Some(ProbeUrgency::Early), probe, ..Batch::default() };
         let deployments = [(NAMES[0].to_owned(), batch)].into();
-        let report = Report { v: 1, reporter: Id(reporter), deployments, ..Report::default() };
+        let report =
+            HealthReport { v: 1, reporter: PeerId(reporter), deployments, ..HealthReport::default() };
         let answer = region.shard.report(&report, region.now + after_ms, &mut region.rng);
         answer.deployments[NAMES[0]].lease.is_some()
     };
@@ -256,7 +257,7 @@ fn a_probe_that_passed_is_not_undone_by_an_answer_that_does_not_know() {
     member.end(probe, ALIVE, now);
     let answer = region.shard.report(&report, now, &mut region.rng);
     assert!(answer.deployments[NAMES[0]].ejected.is_some());
-    member.reporter.answered(&mut member.health, &answer, now, &mut member.rng);
+    member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
     assert!(member.is_open(now));
     region.settle();
     region.wait(1_000).settle();
@@ -272,7 +273,7 @@ fn a_lease_runs_out_by_the_time_that_the_report_went_out() {
     member.request(now);
     let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
     let answer = region.shard.report(&report, now + 2_000, &mut region.rng);
-    member.reporter.answered(&mut member.health, &answer, now + 4_000, &mut member.rng);
+    member.reporter.on_answer(&mut member.health, &answer, now + 4_000, &mut member.rng);
     assert_eq!(member.admission(now + 4_999), Admission::Probe);
     assert!(matches!(member.admission(now + 5_000), Admission::Refused(_)));
 }

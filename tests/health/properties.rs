@@ -1,12 +1,12 @@
 //! What holds for every history.
 
 use proptest::prelude::*;
-use switchyard::attempt::class::ErrorClass::{self, *};
-use switchyard::health::gate::{Admission, Position, Transition};
+use switchyard::health::gate::{Admission, GatePosition, Transition};
 use switchyard::health::{Outcome, Sample, Ticket};
-use switchyard::request::operation::Operation::ChatCompletions as Chat;
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass::{self, *};
+use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::isolate::Isolate;
 
@@ -37,7 +37,7 @@ const CLASSES: [ErrorClass; 10] = [
 fn outcomes() -> impl Strategy<Value = Outcome> {
     let hints = prop_oneof![Just(None), (0u64..400_000).prop_map(Some)];
     prop_oneof![
-        2 => Just(Outcome::Alive),
+        2 => Just(Outcome::Served),
         1 => Just(Outcome::Abandoned),
         5 => (prop::sample::select(CLASSES.to_vec()), hints)
             .prop_map(|(class, hint_ms)| Outcome::Failed { class, hint_ms }),
@@ -85,7 +85,7 @@ proptest! {
                     probing = probing.filter(|at| *at != nth).map(|at| if at > nth { at - 1 } else { at });
                 }
                 Step::Commit(nth) if nth < under_way.len() => {
-                    changes = isolate.health.committed(&mut under_way[nth], isolate.now);
+                    changes = isolate.health.on_commit(&mut under_way[nth], isolate.now);
                 }
                 Step::End(..) | Step::Commit(_) => {}
             }
@@ -100,7 +100,7 @@ proptest! {
             let gate = &isolate.health.snapshot(isolate.now)[0].gate;
             prop_assert!(gate.until.unwrap_or(0) >= ejected_until, "an ejection was shortened");
             ejected_until = gate.until.unwrap_or(0);
-            prop_assert_eq!(gate.state == Position::Probation, probing.is_some());
+            prop_assert_eq!(gate.state == GatePosition::Probation, probing.is_some());
             let in_flight = isolate.health.in_flight(0, isolate.now) as usize;
             let young = began.iter().filter(|at| isolate.now - **at < 108_000).count();
             prop_assert!((young..=under_way.len()).contains(&in_flight));
@@ -115,7 +115,7 @@ proptest! {
         waits in prop::collection::vec(0u64..50, 10),
     ) {
         let mut isolate = Isolate::new(1);
-        isolate.attempt(Outcome::Alive);
+        isolate.attempt(Outcome::Served);
         let mut under_way: Vec<Option<Ticket>> = (0..5).map(|_| Some(isolate.begin())).collect();
         let mut has_committed = [false; 5];
         for (nth, wait_ms) in order.into_iter().zip(waits) {
@@ -125,7 +125,7 @@ proptest! {
                 let broken = Outcome::Failed { class: Truncated, hint_ms: None };
                 isolate.end(under_way[nth].take().unwrap(), broken);
             } else {
-                isolate.health.committed(under_way[nth].as_mut().unwrap(), isolate.now);
+                isolate.health.on_commit(under_way[nth].as_mut().unwrap(), isolate.now);
                 has_committed[nth] = true;
             }
         }
@@ -135,7 +135,7 @@ proptest! {
     #[test]
     fn after_recovery_the_share_only_grows(waits in prop::collection::vec(0u64..3_000, 1..30)) {
         let mut isolate = Isolate::new(1);
-        isolate.trip().sit_out().attempt(Outcome::Alive);
+        isolate.trip().sit_out().attempt(Outcome::Served);
         let mut share = isolate.share();
         for wait_ms in waits {
             isolate.wait(wait_ms);

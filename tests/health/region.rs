@@ -1,15 +1,15 @@
 //! Isolates that share a shard, and shards that share a hub, on one clock that tests move.
 
-use switchyard::attempt::class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::health::gate::Admission;
-use switchyard::health::limits::Limits;
 use switchyard::health::reporter::Reporter;
-use switchyard::health::shard::{Head, Saved, Shard};
-use switchyard::health::wire::{Answer, Report};
-use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
-use switchyard::request::operation::Operation::{self, ChatCompletions as Chat};
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::health::shard::{SavedDeployment, Shard, ShardHead};
+use switchyard::health::wire::{HealthReport, ShardAnswer};
+use switchyard::health::{GateChange, Health, Outcome, Sample, Ticket};
+use switchyard::routes::graph::RateLimits;
+use switchyard::vocabulary::error_class::ErrorClass::{self, RateLimit, Unavailable};
+use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat};
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::isolate::START;
 
@@ -37,7 +37,7 @@ pub struct Region {
 }
 
 pub fn health() -> Health {
-    Health::new(NAMES.map(|name| (name, Limits::default())))
+    Health::new(NAMES.map(|name| (name, RateLimits::default())))
 }
 
 impl Member {
@@ -49,11 +49,11 @@ impl Member {
         self.health.begin(0, Chat, 0, now)
     }
 
-    pub fn end(&mut self, ticket: Ticket, outcome: Outcome, now: Millis) -> Vec<Change> {
+    pub fn end(&mut self, ticket: Ticket, outcome: Outcome, now: Millis) -> Vec<GateChange> {
         self.health.record(ticket, &Sample::of(outcome), now, &mut self.rng)
     }
 
-    pub fn attempt(&mut self, outcome: Outcome, now: Millis) -> Vec<Change> {
+    pub fn attempt(&mut self, outcome: Outcome, now: Millis) -> Vec<GateChange> {
         self.attempt_at(0, Chat, outcome, now)
     }
 
@@ -63,12 +63,12 @@ impl Member {
         operation: Operation,
         outcome: Outcome,
         now: Millis,
-    ) -> Vec<Change> {
+    ) -> Vec<GateChange> {
         let ticket = self.health.begin(id, operation, 0, now);
         self.end(ticket, outcome, now)
     }
 
-    pub fn fail(&mut self, class: ErrorClass, now: Millis) -> Vec<Change> {
+    pub fn fail(&mut self, class: ErrorClass, now: Millis) -> Vec<GateChange> {
         self.attempt(Outcome::Failed { class, hint_ms: None }, now)
     }
 
@@ -95,12 +95,12 @@ impl Member {
     pub fn request(&mut self, now: Millis) -> Option<Ticket> {
         match self.admission(now) {
             Admission::Open => {
-                self.attempt(Outcome::Alive, now);
+                self.attempt(Outcome::Served, now);
                 None
             }
             Admission::Probe => Some(self.begin(now)),
             Admission::Refused(_) => {
-                self.health.want(0, false, now);
+                self.health.request_probe(0, false, now);
                 None
             }
         }
@@ -133,25 +133,25 @@ impl Region {
     }
 
     /// One isolate reports, due or not, over the wire.
-    pub fn report(&mut self, nth: usize) -> Vec<Change> {
+    pub fn report(&mut self, nth: usize) -> Vec<GateChange> {
         let member = &mut self.members[nth];
         let report = member.reporter.report(&mut member.health, RATE, self.now, &mut member.rng);
         if !self.is_up {
-            member.reporter.failed(&mut member.health, self.now, &mut member.rng);
+            member.reporter.on_failure(&mut member.health, self.now, &mut member.rng);
             return Vec::new();
         }
-        let report = Report::parse(report.to_json().as_bytes()).unwrap();
+        let report = HealthReport::parse(report.to_json().as_bytes()).unwrap();
         let answer = self.shard.report(&report, self.now, &mut self.rng);
-        let answer = Answer::parse(answer.to_json().as_bytes()).unwrap();
+        let answer = ShardAnswer::parse(answer.to_json().as_bytes()).unwrap();
         let member = &mut self.members[nth];
-        member.reporter.answered(&mut member.health, &answer, self.now, &mut member.rng)
+        member.reporter.on_answer(&mut member.health, &answer, self.now, &mut member.rng)
     }
 
     /// Everybody who is due reports, until nobody is. How many reports that took.
     pub fn settle(&mut self) -> usize {
         let mut reports = 0;
         while let Some(nth) =
-            self.members.iter().position(|member| member.reporter.due(&member.health, self.now))
+            self.members.iter().position(|member| member.reporter.is_due(&member.health, self.now))
         {
             self.report(nth);
             reports += 1;
@@ -173,8 +173,9 @@ impl Region {
             .changed_since(0)
             .map(|(identity, saved)| (identity.to_owned(), saved.to_json()))
             .collect();
-        let saved = saved.into_iter().map(|(identity, text)| (identity, Saved::parse(&text).unwrap()));
-        self.shard = Shard::restore(Head::parse(&head).unwrap(), saved, self.now);
+        let saved =
+            saved.into_iter().map(|(identity, text)| (identity, SavedDeployment::parse(&text).unwrap()));
+        self.shard = Shard::restore(ShardHead::parse(&head).unwrap(), saved, self.now);
     }
 
     /// The object loses what was stored.
@@ -185,10 +186,10 @@ impl Region {
     /// Asks the hub.
     pub fn poll(&mut self, hub: &mut Shard) {
         let report = self.shard.report_to_hub(self.now);
-        let report = Report::parse(report.to_json().as_bytes()).unwrap();
+        let report = HealthReport::parse(report.to_json().as_bytes()).unwrap();
         let answer = hub.report(&report, self.now, &mut self.rng);
-        let answer = Answer::parse(answer.to_json().as_bytes()).unwrap();
-        self.shard.learn_from_hub(&answer, self.now);
+        let answer = ShardAnswer::parse(answer.to_json().as_bytes()).unwrap();
+        self.shard.merge_hub_answer(&answer, self.now);
     }
 
     /// How many let traffic through.
@@ -211,7 +212,7 @@ impl Region {
 }
 
 /// A request that is served.
-pub const ALIVE: Outcome = Outcome::Alive;
+pub const ALIVE: Outcome = Outcome::Served;
 
 /// One that fails so.
 pub fn failed(class: ErrorClass) -> Outcome {

@@ -1,17 +1,18 @@
 //! What holds for every history of isolates that share a shard.
 
 use proptest::prelude::*;
-use switchyard::attempt::class::ErrorClass::{self, *};
 use switchyard::health::gate::Transition;
 use switchyard::health::reason::Reason;
 use switchyard::health::shard::Shard;
 use switchyard::health::wire::{
-    Answer, Batch, Ejected, Id, Known, Latency, Lease, Probe, Record, Report, Want,
+    Batch, HealthReport, KnownHistory, Latency, PeerId, Probe, ProbeUrgency, Record, ShardAnswer,
+    WireEjection, WireLease,
 };
 use switchyard::health::{Outcome, Ticket};
-use switchyard::request::operation::Operation::Responses;
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::vocabulary::error_class::ErrorClass::{self, *};
+use switchyard::vocabulary::operation::Operation::Responses;
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::region::{Member, NAMES, RATE, Region};
 
@@ -20,11 +21,11 @@ enum Step {
     Wait(Millis),
     /// A request of the nth isolate, as the walk sends them; a probe stays under way.
     Request(usize),
-    Want(usize, bool),
+    ProbeUrgency(usize, bool),
     Fail(usize, ErrorClass, Option<Millis>),
     /// The probe of the nth isolate ends.
     End(usize, bool),
-    Report(usize),
+    HealthReport(usize),
     Evict,
     Reset,
 }
@@ -37,11 +38,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0u64..4_000).prop_map(Step::Wait),
         6 => nth.clone().prop_map(Step::Request),
-        2 => (nth.clone(), any::<bool>()).prop_map(|(nth, early)| Step::Want(nth, early)),
+        2 => (nth.clone(), any::<bool>()).prop_map(|(nth, early)| Step::ProbeUrgency(nth, early)),
         6 => (nth.clone(), class, prop::option::of(0u64..60_000))
             .prop_map(|(nth, class, hint_ms)| Step::Fail(nth, class, hint_ms)),
         3 => (nth.clone(), any::<bool>()).prop_map(|(nth, passes)| Step::End(nth, passes)),
-        6 => nth.prop_map(Step::Report),
+        6 => nth.prop_map(Step::HealthReport),
         1 => Just(Step::Evict),
         1 => Just(Step::Reset),
     ];
@@ -64,7 +65,7 @@ proptest! {
                         probes[nth] = Some(probe);
                     }
                 }
-                Step::Want(nth, early) => region.members[nth].health.want(0, early, region.now),
+                Step::ProbeUrgency(nth, early) => region.members[nth].health.request_probe(0, early, region.now),
                 Step::Fail(nth, class, hint_ms) => {
                     // Whatever the gate says: some requests can go nowhere else.
                     let changes = region.members[nth].attempt(Outcome::Failed { class, hint_ms }, region.now);
@@ -72,13 +73,13 @@ proptest! {
                     has_ended |= changes.iter().any(|change| change.transition == Transition::Recovered);
                 }
                 Step::End(nth, passes) => {
-                    let outcome = if passes { Outcome::Alive } else { Outcome::Failed { class: Timeout, hint_ms: None } };
+                    let outcome = if passes { Outcome::Served } else { Outcome::Failed { class: Timeout, hint_ms: None } };
                     if let Some(probe) = probes[nth].take() {
                         has_ended |= passes;
                         region.members[nth].end(probe, outcome, region.now);
                     }
                 }
-                Step::Report(nth) => { region.report(nth); }
+                Step::HealthReport(nth) => { region.report(nth); }
                 Step::Evict => region.evict(),
                 Step::Reset => {
                     has_ended = true;
@@ -111,9 +112,9 @@ fn reasons() -> impl Strategy<Value = Reason> {
     ]
 }
 
-fn ejections() -> impl Strategy<Value = Option<Ejected>> {
+fn ejections() -> impl Strategy<Value = Option<WireEjection>> {
     prop::option::of(
-        (any::<u64>(), reasons()).prop_map(|(remaining_ms, reason)| Ejected { remaining_ms, reason }),
+        (any::<u64>(), reasons()).prop_map(|(remaining_ms, reason)| WireEjection { remaining_ms, reason }),
     )
 }
 
@@ -125,7 +126,7 @@ fn batches() -> impl Strategy<Value = Batch> {
         Just(Probe::Failed { class: None }),
         Just(Probe::Abandoned),
     ]);
-    let wants = prop::option::of(prop_oneof![Just(Want::Due), Just(Want::Early)]);
+    let wants = prop::option::of(prop_oneof![Just(ProbeUrgency::Due), Just(ProbeUrgency::Early)]);
     let counts = (any::<u64>(), any::<u32>(), any::<u32>(), any::<bool>(), any::<u32>(), any::<u64>());
     (counts, ejections(), probe, wants, any::<f64>(), any::<u64>()).prop_map(
         |((seen, successes, failures, answered, run, age_ms), ejected, probe, wants, float, ms)| Batch {
@@ -167,7 +168,7 @@ fn records() -> impl Strategy<Value = Record> {
                     missing: [(Responses, change)].into(),
                     drained,
                     latency_ms: Some(float),
-                    lease: lease.map(|(from_ms, until_ms)| Lease { from_ms, until_ms }),
+                    lease: lease.map(|(from_ms, until_ms)| WireLease { from_ms, until_ms }),
                 }
             },
         )
@@ -181,15 +182,15 @@ proptest! {
         let mut rng = SplitMix64::new(3);
         let (mut shard, mut hub) = (Shard::new(&mut rng), Shard::new(&mut rng));
         for (now, batch, reports_per_second, change) in reports {
-            let known = change.map(|change| Known { epoch: shard.head().epoch, change });
+            let known = change.map(|change| KnownHistory { epoch: shard.head().epoch, change });
             let deployments = [(NAMES[0].to_owned(), batch)].into();
-            let report = Report { v: 1, n: 1, reporter: Id(now % 3), known, reports_per_second, deployments };
+            let report = HealthReport { v: 1, n: 1, reporter: PeerId(now % 3), known, reports_per_second, deployments };
             let answer = shard.report(&report, now, &mut rng);
             prop_assert!(answer.next_ms >= 250);
-            prop_assert!(Answer::parse(answer.to_json().as_bytes()).is_ok());
+            prop_assert!(ShardAnswer::parse(answer.to_json().as_bytes()).is_ok());
             let to_hub = shard.report_to_hub(now);
             let answer = hub.report(&to_hub, now, &mut rng);
-            shard.learn_from_hub(&answer, now);
+            shard.merge_hub_answer(&answer, now);
             serde_json::to_string(&shard.view(now)).unwrap();
             shard.forget(now);
             prop_assert!(shard.changed_since(0).all(|(_, saved)| saved.change <= shard.head().change));
@@ -205,17 +206,17 @@ proptest! {
         for (now, record, [epoch, change, next_ms, reset]) in answers {
             let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
             let deployments = [(NAMES[0].to_owned(), record)].into();
-            let answer = Answer {
-                v: 1, n: report.n, epoch: Id(epoch % 2), change, next_ms, full: change % 2 == 0, reset, deployments,
+            let answer = ShardAnswer {
+                v: 1, n: report.n, epoch: PeerId(epoch % 2), change, next_ms, full: change % 2 == 0, reset, deployments,
             };
-            member.reporter.answered(&mut member.health, &answer, now, &mut member.rng);
+            member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
             let _ = shard.report_to_hub(now);
-            shard.learn_from_hub(&Answer { n: report.n, ..answer }, now);
+            shard.merge_hub_answer(&ShardAnswer { n: report.n, ..answer }, now);
             member.request(now);
-            member.health.want(0, true, now);
+            member.health.request_probe(0, true, now);
             prop_assert!((0.0..=1.0).contains(&member.health.share(0, now)));
             prop_assert!(member.health.score(0, now).is_none_or(|score| score.is_finite() && score >= 0.0));
-            member.reporter.due(&member.health, now);
+            member.reporter.is_due(&member.health, now);
         }
     }
 }

@@ -1,29 +1,29 @@
 //! A story for each rule of sharing within a region.
 
-use switchyard::attempt::class::ErrorClass::{BadRequest, NotFound, Quota, Timeout, Unavailable};
-use switchyard::health::gate::{Admission, Position, Transition};
+use switchyard::health::gate::{Admission, GatePosition, Transition};
 use switchyard::health::reason::Reason;
 use switchyard::health::reporter::Reporter;
 use switchyard::health::shard::{MAX_DEPLOYMENTS, MAX_IDENTITY};
-use switchyard::health::wire::{Batch, Report, Want};
-use switchyard::request::operation::Operation::{ChatCompletions as Chat, Responses};
-use switchyard::time::Millis;
+use switchyard::health::wire::{Batch, HealthReport, ProbeUrgency};
+use switchyard::vocabulary::error_class::ErrorClass::{BadRequest, NotFound, Quota, Timeout, Unavailable};
+use switchyard::vocabulary::operation::Operation::{ChatCompletions as Chat, Responses};
+use switchyard::vocabulary::time::Millis;
 
 use crate::region::{ALIVE, Member, NAMES, RATE, Region, failed, leased, rate_limited, tripped};
 
 #[test]
 fn a_new_isolate_reports_first_and_learns_what_the_others_know() {
     let mut region = tripped(3);
-    region.members[1].health.want(1, false, region.now);
+    region.members[1].health.request_probe(1, false, region.now);
     let mut late = Region::new(1).members.remove(0);
-    assert!(late.reporter.due(&late.health, region.now));
+    assert!(late.reporter.is_due(&late.health, region.now));
     late.reporter = Reporter::new(77);
     region.members.push(late);
     let changes = region.report(3);
     assert_eq!(changes.len(), 1);
     assert!(matches!(changes[0].transition, Transition::Ejected { .. }), "{changes:?}");
     assert!(!region.members[3].is_open(region.now));
-    assert!(!region.members[3].reporter.due(&region.members[3].health, region.now));
+    assert!(!region.members[3].reporter.is_due(&region.members[3].health, region.now));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn an_ejection_that_was_not_told_yet_is_closed_by_no_answer() {
     region.report(0);
     // A report is on its way that says nothing of what happens meanwhile.
     let member = &mut region.members[1];
-    member.health.want(0, false, region.now);
+    member.health.request_probe(0, false, region.now);
     let report = member.reporter.report(&mut member.health, RATE, region.now, &mut member.rng);
     member.attempt(failed(Quota), region.now);
     let mut answer = region.shard.report(&report, region.now, &mut region.rng);
@@ -157,9 +157,9 @@ fn an_ejection_that_was_not_told_yet_is_closed_by_no_answer() {
     }
     let now = region.now;
     let member = &mut region.members[1];
-    member.reporter.answered(&mut member.health, &answer, now, &mut member.rng);
+    member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
     assert_eq!(member.ejected_ms(now), 300_000);
-    assert!(member.reporter.due(&member.health, now), "and it is told next");
+    assert!(member.reporter.is_due(&member.health, now), "and it is told next");
     region.report(1);
     region.wait(1_000).settle();
     assert_eq!(region.members[0].ejected_ms(region.now), 299_000);
@@ -173,11 +173,11 @@ fn an_answer_to_an_earlier_report_changes_nothing() {
     let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
     let answer = region.shard.report(&report, now, &mut region.rng);
     let later = now + 5_000;
-    assert!(!member.reporter.due(&member.health, now + 4_999));
-    assert!(member.reporter.due(&member.health, later), "it is lost");
+    assert!(!member.reporter.is_due(&member.health, now + 4_999));
+    assert!(member.reporter.is_due(&member.health, later), "it is lost");
     let _again = member.reporter.report(&mut member.health, RATE, later, &mut member.rng);
-    assert_eq!(member.reporter.answered(&mut member.health, &answer, later, &mut member.rng), []);
-    assert!(!member.reporter.due(&member.health, later), "the later one is still under way");
+    assert_eq!(member.reporter.on_answer(&mut member.health, &answer, later, &mut member.rng), []);
+    assert!(!member.reporter.is_due(&member.health, later), "the later one is still under way");
 }
 
 #[test]
@@ -210,11 +210,11 @@ fn open_gates_and_numbers_survive_an_eviction_of_the_object() {
 fn an_object_that_lost_everything_is_told_again() {
     let mut region = tripped(3);
     region.lose();
-    region.members[1].health.want(0, false, region.now);
+    region.members[1].health.request_probe(0, false, region.now);
     region.report(1);
     assert!(!region.members[1].is_open(region.now), "an object that knows nothing closes nothing");
     region.settle();
-    assert_eq!(region.shard.view(region.now)[0].gate.state, Position::Open);
+    assert_eq!(region.shard.view(region.now)[0].gate.state, GatePosition::Open);
     region.wait(1_000).settle();
     assert_eq!(region.open(), 0);
 }
@@ -260,11 +260,11 @@ fn what_nobody_mentions_for_an_hour_is_forgotten_unless_it_says_something() {
     assert_eq!(region.shard.forget(now + 4_000_000), [NAMES[1]]);
     // An isolate that slept through it hears the end of it all the same.
     region.now = now + 4_000_000;
-    assert_eq!(region.members[0].health.snapshot(region.now)[1].gate.state, Position::Closed);
+    assert_eq!(region.members[0].health.snapshot(region.now)[1].gate.state, GatePosition::Closed);
     region.members[0].health.drain(1);
-    region.members[0].health.want(0, false, region.now);
+    region.members[0].health.request_probe(0, false, region.now);
     region.report(0);
-    assert_eq!(region.members[0].health.snapshot(region.now)[1].gate.state, Position::Closed);
+    assert_eq!(region.members[0].health.snapshot(region.now)[1].gate.state, GatePosition::Closed);
     assert_eq!(region.members[0].admission(region.now), Admission::Probe, "there is no lease to wait for");
 }
 
@@ -272,10 +272,10 @@ fn what_nobody_mentions_for_an_hour_is_forgotten_unless_it_says_something() {
 fn a_reporter_cannot_make_the_shard_grow_without_end() {
     let mut region = Region::new(0);
     for nth in 0..3 * MAX_DEPLOYMENTS {
-        let batch = Batch { wants: Some(Want::Due), ..Batch::default() };
+        let batch = Batch { wants: Some(ProbeUrgency::Due), ..Batch::default() };
         let names = [format!("deployment {nth}"), "x".repeat(MAX_IDENTITY + 1)];
         let deployments = names.map(|name| (name, batch.clone())).into();
-        let report = Report { v: 1, deployments, ..Report::default() };
+        let report = HealthReport { v: 1, deployments, ..HealthReport::default() };
         region.shard.report(&report, region.now, &mut region.rng);
     }
     assert_eq!(region.shard.view(region.now).len(), MAX_DEPLOYMENTS);
@@ -313,7 +313,7 @@ fn who_slept_through_a_recovery_is_ejected_no_longer_than_the_rest() {
     region.report(0);
     region.report(1);
     region.wait(1_000);
-    region.members[1].health.want(0, true, region.now);
+    region.members[1].health.request_probe(0, true, region.now);
     region.report(1);
     let probe = region.members[1].request(region.now).unwrap();
     region.members[1].end(probe, ALIVE, region.now);
@@ -375,7 +375,7 @@ fn what_happens_while_a_report_is_lost_is_said_with_the_next() {
     member.attempt(ALIVE, now);
     let _lost = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
     member.attempt(rate_limited(60_000), now);
-    member.reporter.failed(&mut member.health, now, &mut member.rng);
+    member.reporter.on_failure(&mut member.health, now, &mut member.rng);
     region.wait(2_000).settle();
     let view = &region.shard.view(region.now)[0];
     assert_eq!((view.gate.until, view.successes), (Some(now + 60_000), 1));

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use switchyard::health::Health;
 use switchyard::health::reporter::Reporter;
 use switchyard::health::shard::Shard;
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::isolate::START;
 use crate::region::Member;
@@ -50,7 +50,7 @@ impl Crowd {
             let reporter = &mut self.reporters[nth];
             let report = reporter.report(&mut self.health, RATE, self.now, &mut self.rng);
             let answer = self.shard.report(&report, self.now, &mut self.rng);
-            reporter.answered(&mut self.health, &answer, self.now, &mut self.rng);
+            reporter.on_answer(&mut self.health, &answer, self.now, &mut self.rng);
             *reports.entry((self.now - begin) / 1_000).or_default() += 1;
             self.due.push(Reverse((reporter.due_at(&self.health), nth)));
         }

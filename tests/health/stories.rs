@@ -1,15 +1,15 @@
 //! A story for each rule.
 
-use switchyard::attempt::class::ErrorClass::{self, *};
-use switchyard::headers::Headers;
-use switchyard::health::gate::{Admission, Position, Refusal, Transition};
+use switchyard::health::gate::{Admission, GatePosition, Refusal, Transition};
 use switchyard::health::headroom::Headroom;
-use switchyard::health::limits::Limits;
 use switchyard::health::reason::Reason;
-use switchyard::health::{Change, Health, Outcome, Sample, Ticket};
-use switchyard::request::operation::Operation::{self, ChatCompletions as Chat, Responses};
-use switchyard::rng::SplitMix64;
-use switchyard::time::Millis;
+use switchyard::health::{GateChange, Health, Outcome, Sample, Ticket};
+use switchyard::routes::graph::RateLimits;
+use switchyard::vocabulary::error_class::ErrorClass::{self, *};
+use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat, Responses};
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::Millis;
 
 use crate::isolate::{Isolate, START};
 
@@ -31,10 +31,10 @@ fn five_failures_in_a_row_eject_and_say_why() {
     let reason = Reason::ConsecutiveFailures { failures: 5, class: Timeout };
     let until = isolate.refusal().until.unwrap();
     let transition = Transition::Ejected { until, reason };
-    assert_eq!(changes, [Change { deployment: 0, operation: None, transition }]);
+    assert_eq!(changes, [GateChange { deployment: 0, operation: None, transition }]);
     assert_eq!(
         isolate.refusal(),
-        Refusal { until: Some(until), reason, probing: false, may_be_forced: true }
+        Refusal { until: Some(until), reason, is_probing: false, may_be_forced: true }
     );
     assert!((7_500..=10_000).contains(&isolate.ejected_ms()), "{}", isolate.ejected_ms());
 }
@@ -43,11 +43,11 @@ fn five_failures_in_a_row_eject_and_say_why() {
 fn a_brown_out_ejects_by_its_rate() {
     let mut isolate = Isolate::new(1);
     for _ in 0..4 {
-        isolate.attempt(Outcome::Alive);
+        isolate.attempt(Outcome::Served);
         isolate.fail(Truncated);
         isolate.wait(500);
     }
-    isolate.attempt(Outcome::Alive);
+    isolate.attempt(Outcome::Served);
     isolate.fail(Truncated);
     let reason = Reason::FailureRate { failures: 5, requests: 10, class: Truncated };
     assert_eq!(isolate.refusal().reason, reason);
@@ -75,7 +75,7 @@ fn what_the_caller_did_never_counts() {
 fn a_bad_request_ends_a_run_and_a_client_that_leaves_does_not() {
     for (between, ejected) in [
         (Outcome::Failed { class: BadRequest, hint_ms: None }, false),
-        (Outcome::Alive, false),
+        (Outcome::Served, false),
         (Outcome::Abandoned, true),
         // It answers, but is no sign that it serves.
         (Outcome::Failed { class: RateLimit, hint_ms: Some(10) }, true),
@@ -98,12 +98,12 @@ fn the_first_request_after_an_ejection_is_the_probe_and_the_others_wait_for_it()
     assert!(isolate.share() > 0.0, "else no draw would ever choose it");
     let probe = isolate.begin();
     assert!(probe.is_probe());
-    assert!(isolate.refusal().probing);
+    assert!(isolate.refusal().is_probing);
     assert_eq!(isolate.ejected_ms(), 1_000, "the others look again in a second");
     let second = isolate.begin();
     assert!(!second.is_probe());
     isolate.end(second, Outcome::Abandoned);
-    let changes = isolate.end(probe, Outcome::Alive);
+    let changes = isolate.end(probe, Outcome::Served);
     assert_eq!(changes[0].transition, Transition::Recovered);
     assert_eq!(isolate.admission(), Admission::Open);
 }
@@ -113,7 +113,7 @@ fn a_probe_has_passed_at_its_commit_point() {
     let mut isolate = Isolate::new(1);
     isolate.trip().sit_out();
     let mut probe = isolate.begin();
-    let changes = isolate.health.committed(&mut probe, isolate.now);
+    let changes = isolate.health.on_commit(&mut probe, isolate.now);
     assert_eq!(changes.len(), 1);
     assert_eq!(isolate.admission(), Admission::Open);
     // Its stream goes on, and breaks: one failure like any other.
@@ -140,7 +140,7 @@ fn a_probe_that_fails_doubles_the_ejection_up_to_five_minutes() {
 fn ejections_grow_while_it_flaps_and_start_over_after_a_healthy_spell() {
     for (healthy_ms, longest_ms) in [(299_000, 20_000), (300_000, 10_000)] {
         let mut isolate = Isolate::new(1);
-        isolate.trip().sit_out().attempt(Outcome::Alive);
+        isolate.trip().sit_out().attempt(Outcome::Served);
         isolate.wait(healthy_ms).trip();
         let ejected_ms = isolate.ejected_ms();
         assert!((longest_ms * 3 / 4..=longest_ms).contains(&ejected_ms), "{ejected_ms} after {healthy_ms}");
@@ -175,15 +175,15 @@ fn a_probe_that_never_comes_back_is_given_up() {
     isolate.trip().sit_out();
     let lost = isolate.begin();
     isolate.wait(119_999);
-    assert!(isolate.refusal().probing);
+    assert!(isolate.refusal().is_probing);
     isolate.wait(1);
     assert_eq!(isolate.admission(), Admission::Probe);
     let next = isolate.begin();
     assert!(next.is_probe());
     // The lost one turns up after all: it does not speak for the new one.
     assert_eq!(isolate.end(lost, Outcome::Failed { class: Timeout, hint_ms: None }), []);
-    assert!(isolate.refusal().probing);
-    assert_eq!(isolate.end(next, Outcome::Alive)[0].transition, Transition::Recovered);
+    assert!(isolate.refusal().is_probing);
+    assert_eq!(isolate.end(next, Outcome::Served)[0].transition, Transition::Recovered);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn what_was_sent_before_an_ejection_neither_ends_nor_prolongs_it() {
     let (slow, slower) = (isolate.begin(), isolate.begin());
     isolate.trip();
     let until = isolate.refusal().until;
-    assert_eq!(isolate.end(slow, Outcome::Alive), []);
+    assert_eq!(isolate.end(slow, Outcome::Served), []);
     assert_eq!(isolate.end(slower, Outcome::Failed { class: Timeout, hint_ms: None }), []);
     assert_eq!(isolate.refusal().until, until);
 }
@@ -201,7 +201,7 @@ fn what_was_sent_before_an_ejection_neither_ends_nor_prolongs_it() {
 fn requests_that_hung_in_the_outage_do_not_eject_again_when_they_time_out() {
     let mut isolate = Isolate::new(1);
     let hanging: Vec<Ticket> = (0..20).map(|_| isolate.begin()).collect();
-    isolate.trip().sit_out().attempt(Outcome::Alive);
+    isolate.trip().sit_out().attempt(Outcome::Served);
     isolate.wait(50_000);
     for ticket in hanging {
         assert_eq!(isolate.end(ticket, Outcome::Failed { class: Timeout, hint_ms: None }), []);
@@ -214,7 +214,7 @@ fn after_a_passed_probe_traffic_grows_over_ten_seconds() {
     let mut isolate = Isolate::new(1);
     isolate.trip();
     assert!(isolate.share().abs() < 1e-9);
-    isolate.sit_out().attempt(Outcome::Alive);
+    isolate.sit_out().attempt(Outcome::Served);
     for (wait_ms, expected) in [(0, 0.1), (5_000, 0.55), (4_999, 0.999_91), (1, 1.0), (3_600_000, 1.0)] {
         isolate.wait(wait_ms);
         assert!((isolate.share() - expected).abs() < 1e-9, "{}", isolate.share());
@@ -276,14 +276,16 @@ fn a_rate_limit_fails_the_probe() {
     isolate.trip().sit_out();
     isolate.rate_limit(7_000);
     assert_eq!(isolate.ejected_ms(), 7_000);
-    assert!(!isolate.refusal().probing);
+    assert!(!isolate.refusal().is_probing);
 }
 
 #[test]
 fn a_provisioned_deployment_that_is_full_spills_and_keeps_its_traffic() {
     let header = ("azure-openai-deployment-utilization".to_owned(), "101%".to_owned());
     let mut isolate = Isolate::new(1);
-    isolate.health.heard(0, Headroom::of(&Headers::of([header]), &Limits::default(), START).unwrap());
+    isolate
+        .health
+        .record_headroom(0, Headroom::of(&Headers::of([header]), &RateLimits::default(), START).unwrap());
     for hint_ms in [30, 900, 4_000, 9_999] {
         assert_eq!(isolate.rate_limit(hint_ms), [], "{hint_ms}");
     }
@@ -316,16 +318,16 @@ fn a_missing_operation_ejects_that_operation_alone() {
     let changes = isolate.try_with(Responses, &missing);
     let until = isolate.now + 300_000;
     let transition = Transition::Ejected { until, reason: Reason::NotFound { operation: Responses } };
-    assert_eq!(changes, [Change { deployment: 0, operation: Some(Responses), transition }]);
+    assert_eq!(changes, [GateChange { deployment: 0, operation: Some(Responses), transition }]);
     assert_eq!(isolate.admission(), Admission::Open);
     assert!(matches!(isolate.health.admission(0, Responses, isolate.now), Admission::Refused(_)));
     // Successes of other operations do not bring it back; its own probe does.
-    isolate.attempt(Outcome::Alive);
+    isolate.attempt(Outcome::Served);
     isolate.wait(300_000);
     assert_eq!(isolate.health.admission(0, Responses, isolate.now), Admission::Probe);
     assert_eq!(isolate.try_with(Responses, &missing).len(), 1);
     isolate.wait(300_000);
-    let changes = isolate.try_with(Responses, &Sample::of(Outcome::Alive));
+    let changes = isolate.try_with(Responses, &Sample::of(Outcome::Served));
     assert_eq!(changes[0].transition, Transition::Recovered);
     assert_eq!(isolate.health.admission(0, Responses, isolate.now), Admission::Open);
 }
@@ -346,9 +348,9 @@ fn of_two_gates_in_a_row_the_stricter_counts() {
 #[test]
 fn of_its_own_word_and_the_configured_limits_the_scarcer_counts() {
     for (remaining, requests, left) in [("10", 0, 0.1), ("90", 8, 0.2), ("10", 8, 0.1)] {
-        let mut health = Health::new([("a", Limits { rpm: Some(600), tpm: None })]);
+        let mut health = Health::new([("a", RateLimits { rpm: Some(600), tpm: None })]);
         let pairs = [("x-ratelimit-limit-requests", "100"), ("x-ratelimit-remaining-requests", remaining)];
-        health.heard(0, Headroom::of(&Headers::of(pairs), &Limits::default(), START).unwrap());
+        health.record_headroom(0, Headroom::of(&Headers::of(pairs), &RateLimits::default(), START).unwrap());
         for _ in 0..requests {
             let _under_way = health.begin(0, Chat, 0, START);
         }
@@ -365,7 +367,7 @@ fn scarce_headroom_takes_traffic_away_before_the_first_refusal() {
         ("x-ratelimit-remaining-tokens", "100"),
         ("x-ratelimit-reset-tokens", "6s"),
     ]);
-    isolate.health.heard(0, Headroom::of(&headers, &Limits::default(), isolate.now).unwrap());
+    isolate.health.record_headroom(0, Headroom::of(&headers, &RateLimits::default(), isolate.now).unwrap());
     assert!((isolate.share() - 0.525).abs() < 1e-9, "{}", isolate.share());
     isolate.wait(6_000);
     assert!((isolate.share() - 1.0).abs() < 1e-9);
@@ -373,7 +375,7 @@ fn scarce_headroom_takes_traffic_away_before_the_first_refusal() {
 
 #[test]
 fn configured_limits_do_the_same_without_headers() {
-    let mut health = Health::new([("one", Limits { rpm: Some(600), tpm: None })]);
+    let mut health = Health::new([("one", RateLimits { rpm: Some(600), tpm: None })]);
     for _ in 0..9 {
         let _ = health.begin(0, Chat, 500, START);
     }
@@ -386,7 +388,7 @@ fn the_score_is_the_latency_for_one_more_request() {
     let mut isolate = Isolate::new(2);
     let streamed = isolate.begin();
     isolate.wait(2_000);
-    let sample = Sample { first_token_ms: Some(400), output_tokens: Some(80), ..Sample::of(Outcome::Alive) };
+    let sample = Sample { first_token_ms: Some(400), output_tokens: Some(80), ..Sample::of(Outcome::Served) };
     isolate.health.record(streamed, &sample, isolate.now, &mut isolate.rng);
     assert_eq!(isolate.health.score(0, isolate.now), Some(400.0));
     let snapshot = &isolate.health.snapshot(isolate.now)[0];
@@ -399,7 +401,7 @@ fn the_score_is_the_latency_for_one_more_request() {
     // An answer in one piece counts as a whole, and a timeout as the time that was lost.
     let whole = isolate.begin();
     isolate.wait(700);
-    isolate.end(whole, Outcome::Alive);
+    isolate.end(whole, Outcome::Served);
     assert_eq!(isolate.health.score(0, isolate.now), Some(700.0));
     let hung = isolate.begin();
     isolate.wait(9_000);
@@ -414,7 +416,7 @@ fn administrators_drain_enable_and_reset() {
     isolate.health.drain(0);
     assert_eq!(
         isolate.refusal(),
-        Refusal { until: None, reason: Reason::Drained, probing: false, may_be_forced: false }
+        Refusal { until: None, reason: Reason::Drained, is_probing: false, may_be_forced: false }
     );
     assert!(isolate.share().abs() < 1e-9);
     isolate.trip();
@@ -427,7 +429,7 @@ fn administrators_drain_enable_and_reset() {
     isolate.health.enable(0);
     assert_eq!(isolate.admission(), Admission::Open);
     assert_eq!(isolate.health.in_flight(0, isolate.now), 1);
-    isolate.end(under_way, Outcome::Alive);
+    isolate.end(under_way, Outcome::Served);
     assert_eq!(isolate.health.in_flight(0, isolate.now), 0);
 }
 
@@ -435,15 +437,15 @@ fn administrators_drain_enable_and_reset() {
 fn the_snapshot_tells_everything_and_survives_the_wire() {
     let mut isolate = Isolate::new(2);
     let positions = |isolate: &Isolate| isolate.health.snapshot(isolate.now)[0].gate.state;
-    assert_eq!(positions(&isolate), Position::Closed);
+    assert_eq!(positions(&isolate), GatePosition::Closed);
     isolate.try_with(Responses, &Sample::of(Outcome::Failed { class: NotFound, hint_ms: None }));
     isolate.trip();
-    assert_eq!(positions(&isolate), Position::Open);
+    assert_eq!(positions(&isolate), GatePosition::Open);
     isolate.sit_out();
     let _probe = isolate.begin();
-    assert_eq!(positions(&isolate), Position::Probation);
+    assert_eq!(positions(&isolate), GatePosition::Probation);
     isolate.health.drain(0);
-    assert_eq!(positions(&isolate), Position::Drained);
+    assert_eq!(positions(&isolate), GatePosition::Drained);
     isolate.health.enable(0);
     let snapshot = isolate.health.snapshot(isolate.now);
     insta::assert_snapshot!(serde_json::to_string_pretty(&snapshot[0]).unwrap(), @r#"

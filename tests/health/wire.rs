@@ -1,14 +1,15 @@
 //! What goes over the wire, to the letter: other versions read it.
 
 use proptest::prelude::*;
-use switchyard::attempt::class::ErrorClass::{Timeout, Unavailable};
 use switchyard::health::reason::Reason;
 use switchyard::health::wire::{
-    Answer, Batch, Ejected, Id, Known, Latency, Lease, MAX_BYTES, Probe, Record, Report, Want, WireError,
+    Batch, HealthReport, KnownHistory, Latency, MAX_BYTES, PeerId, Probe, ProbeUrgency, Record, ShardAnswer,
+    WireEjection, WireError, WireLease,
 };
-use switchyard::request::operation::Operation;
+use switchyard::vocabulary::error_class::ErrorClass::{Timeout, Unavailable};
+use switchyard::vocabulary::operation::Operation;
 
-fn report() -> Report {
+fn report() -> HealthReport {
     let batch = Batch {
         seen: 41,
         successes: 12,
@@ -22,31 +23,31 @@ fn report() -> Report {
         latency: Some(Latency { mean_ms: 412.5, count: 12 }),
         tokens_per_second: Some(61.0),
         headroom: Some(0.25),
-        ejected: Some(Ejected {
+        ejected: Some(WireEjection {
             remaining_ms: 9_100,
             reason: Reason::ConsecutiveFailures { failures: 5, class: Unavailable },
         }),
         missing: [(Operation::Responses, 300_000)].into(),
         probe: Some(Probe::Failed { class: Some(Timeout) }),
-        wants: Some(Want::Early),
+        wants: Some(ProbeUrgency::Early),
     };
-    Report {
+    HealthReport {
         v: 1,
         n: 7,
-        reporter: Id(0xbeef),
-        known: Some(Known { epoch: Id(u64::MAX), change: 42 }),
+        reporter: PeerId(0xbeef),
+        known: Some(KnownHistory { epoch: PeerId(u64::MAX), change: 42 }),
         reports_per_second: 200,
         deployments: [("east@1".to_owned(), batch)].into(),
     }
 }
 
-fn answer() -> Answer {
+fn answer() -> ShardAnswer {
     let open = Record {
         change: 44,
         opened: 44,
         closed: 40,
         reset: 12,
-        ejected: Some(Ejected {
+        ejected: Some(WireEjection {
             remaining_ms: 20_000,
             reason: Reason::RateLimited { hint_ms: Some(20_000) },
         }),
@@ -56,13 +57,13 @@ fn answer() -> Answer {
         missing: [(Operation::Responses, 299_000)].into(),
         drained: true,
         latency_ms: Some(412.5),
-        lease: Some(Lease { from_ms: 0, until_ms: 5_000 }),
+        lease: Some(WireLease { from_ms: 0, until_ms: 5_000 }),
     };
     let closed = Record { change: 43, closed: 43, closed_for_ms: Some(700), ..Record::default() };
-    Answer {
+    ShardAnswer {
         v: 1,
         n: 7,
-        epoch: Id(u64::MAX),
+        epoch: PeerId(u64::MAX),
         change: 44,
         next_ms: 1_000,
         full: true,
@@ -78,16 +79,16 @@ fn version_one_is_written_and_read_like_this() {
     {"v":1,"n":7,"reporter":"000000000000beef","known":{"epoch":"ffffffffffffffff","change":42},"reports_per_second":200,"deployments":{"east@1":{"seen":41,"successes":12,"failures":6,"answered":true,"answered_ms":2800,"run":5,"run_ms":2100,"class":"unavailable","age_ms":3200,"latency":{"mean_ms":412.5,"count":12},"tokens_per_second":61.0,"headroom":0.25,"ejected":{"remaining_ms":9100,"reason":{"kind":"consecutive_failures","failures":5,"class":"unavailable"}},"missing":{"responses":300000},"probe":{"is":"failed","class":"timeout"},"wants":"early"}}}
     {"v":1,"n":7,"epoch":"ffffffffffffffff","change":44,"next_ms":1000,"full":true,"reset":12,"deployments":{"east@1":{"change":44,"opened":44,"closed":40,"reset":12,"ejected":{"remaining_ms":20000,"reason":{"kind":"rate_limited","hint_ms":20000}},"trips":2,"probing_ms":1500,"missing":{"responses":299000},"drained":true,"latency_ms":412.5,"lease":{"from_ms":0,"until_ms":5000}},"west@2":{"change":43,"closed":43,"closed_for_ms":700}}}
     "#);
-    assert_eq!(Report::parse(texts[0].as_bytes()), Ok(report()));
-    assert_eq!(Answer::parse(texts[1].as_bytes()), Ok(answer()));
+    assert_eq!(HealthReport::parse(texts[0].as_bytes()), Ok(report()));
+    assert_eq!(ShardAnswer::parse(texts[1].as_bytes()), Ok(answer()));
 }
 
 #[test]
 fn a_report_that_says_nothing_is_short() {
-    let report = Report { v: 1, n: 1, reports_per_second: 200, ..Report::default() };
+    let report = HealthReport { v: 1, n: 1, reports_per_second: 200, ..HealthReport::default() };
     insta::assert_snapshot!(report.to_json(), @r#"{"v":1,"n":1,"reporter":"0000000000000000","reports_per_second":200,"deployments":{}}"#);
-    assert_eq!(Report::parse(br#"{"v":1}"#), Ok(Report { v: 1, ..Report::default() }));
-    assert_eq!(Answer::parse(br#"{"v":1}"#), Ok(Answer { v: 1, ..Answer::default() }));
+    assert_eq!(HealthReport::parse(br#"{"v":1}"#), Ok(HealthReport { v: 1, ..HealthReport::default() }));
+    assert_eq!(ShardAnswer::parse(br#"{"v":1}"#), Ok(ShardAnswer { v: 1, ..ShardAnswer::default() }));
 }
 
 #[test]
@@ -98,8 +99,8 @@ fn what_a_later_version_adds_costs_nothing_but_itself() {
         "b":{"successes":"many"},
         "c":{"failures":1,"probe":{"is":"failed","class":"haunted"},"ejected":{"remaining_ms":6,"reason":{"kind":"probe_failed","class":"haunted"}}},
         "d":{"ejected":{"remaining_ms":-1}}}}"#;
-    let read = Report::parse(text).unwrap();
-    let ejected = |remaining_ms| Some(Ejected { remaining_ms, reason: Reason::Other });
+    let read = HealthReport::parse(text).unwrap();
+    let ejected = |remaining_ms| Some(WireEjection { remaining_ms, reason: Reason::Other });
     let a = Batch {
         successes: 2,
         ejected: ejected(5),
@@ -114,15 +115,18 @@ fn what_a_later_version_adds_costs_nothing_but_itself() {
     };
     let deployments = [("a", a), ("c", c), ("d", Batch::default())];
     let deployments = deployments.map(|(name, batch)| (name.to_owned(), batch)).into();
-    assert_eq!(read, Report { v: 1, n: 3, reporter: Id(10), deployments, ..Report::default() });
+    assert_eq!(
+        read,
+        HealthReport { v: 1, n: 3, reporter: PeerId(10), deployments, ..HealthReport::default() }
+    );
 
     let text = br#"{"v":1,"weather":[],"deployments":{
         "a":{"change":3,"ejected":{"remaining_ms":5,"reason":17},"lease":{"from_ms":0,"until_ms":5,"for":"two"}},
         "b":{"change":4,"lease":"all yours","missing":[1],"drained":true},
         "c":[],
         "d":{"change":5,"ejected":{"for":"a while"}}}}"#;
-    let read = Answer::parse(text).unwrap();
-    let lease = Some(Lease { from_ms: 0, until_ms: 5 });
+    let read = ShardAnswer::parse(text).unwrap();
+    let lease = Some(WireLease { from_ms: 0, until_ms: 5 });
     let a = Record { change: 3, ejected: ejected(5), lease, ..Record::default() };
     let b = Record { change: 4, drained: true, ..Record::default() };
     assert_eq!(read.deployments, [("a".to_owned(), a), ("b".to_owned(), b)].into());
@@ -133,7 +137,7 @@ fn what_is_no_message_of_this_version_is_refused_with_a_reason() {
     let long = vec![b' '; MAX_BYTES + 1];
     let texts: [&[u8]; 7] =
         [b"", b"{", b"[]", b"{}", br#"{"v":2,"deployments":7}"#, br#"{"v":1,"deployments":7}"#, &long];
-    let errors = texts.map(|text| Report::parse(text).unwrap_err().to_string());
+    let errors = texts.map(|text| HealthReport::parse(text).unwrap_err().to_string());
     insta::assert_snapshot!(errors.join("\n"), @"
     not a message about health: EOF while parsing a value at line 1 column 0
     not a message about health: EOF while parsing an object at line 1 column 1
@@ -143,14 +147,14 @@ fn what_is_no_message_of_this_version_is_refused_with_a_reason() {
     not a message about health: a member of it is of another type
     a message of 1048577 bytes is longer than 1048576
     ");
-    assert_eq!(Answer::parse(br#"{"v":2}"#), Err(WireError::Version(2)));
+    assert_eq!(ShardAnswer::parse(br#"{"v":2}"#), Err(WireError::Version(2)));
 }
 
 proptest! {
     #[test]
     fn no_bytes_are_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Report::parse(&bytes);
-        let _ = Answer::parse(&bytes);
+        let _ = HealthReport::parse(&bytes);
+        let _ = ShardAnswer::parse(&bytes);
     }
 
     #[test]
@@ -159,8 +163,8 @@ proptest! {
             let mut bytes = text.into_bytes();
             let at = at.index(bytes.len());
             bytes.splice(at..(at + with.len()).min(bytes.len()), with.iter().copied());
-            let _ = Report::parse(&bytes);
-            let _ = Answer::parse(&bytes);
+            let _ = HealthReport::parse(&bytes);
+            let _ = ShardAnswer::parse(&bytes);
         }
     }
 }

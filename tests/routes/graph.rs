@@ -1,14 +1,14 @@
 //! Into what a document compiles.
 
 use serde_json::json;
-use switchyard::attempt::class::ErrorClass;
 use switchyard::request::credentials::client;
-use switchyard::request::operation::Operation;
 use switchyard::routes::compile;
 use switchyard::routes::graph::{
     AzureApi, Commit, Cost, Destination, Disabled, Expose, Node, Params, Retry, Strategy, Timeouts, Upstream,
 };
-use switchyard::upstream::{Call, prepare};
+use switchyard::upstream::{UpstreamCall, prepare};
+use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::{base, compiled, env, patched};
 
@@ -115,9 +115,9 @@ fn versions_without_a_date_mean_the_v1_api() {
         let deployment = &graph.deployments[0];
         let Upstream::Azure { api, .. } = &deployment.upstream else { panic!("azure") };
         assert_eq!(*api, expected, "{version}");
-        let call = Call {
+        let call = UpstreamCall {
             operation: Operation::ChatCompletions,
-            stored: None,
+            stored_object: None,
             query: "",
             node: "chat",
             client: "app",

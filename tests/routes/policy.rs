@@ -1,10 +1,10 @@
 //! What nodes and `settings` say of hedges, stickiness, ejection and the sharing of health.
 
 use serde_json::{Value, json};
-use switchyard::request::facts::{Facts, Place};
-use switchyard::request::operation::Operation;
-use switchyard::routes::affinity::AffinityKey;
+use switchyard::routes::affinity_key::AffinityKey;
 use switchyard::routes::graph::{HealthSharing, Hedge, HedgeAfter, Policy, Sticky, WhenAllEjected};
+use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::compiled;
 
@@ -98,11 +98,11 @@ fn with_field(name: &str, value: Value) -> Facts {
         body: [(name.to_owned(), value)].into(),
         input_tokens: 0,
         max_output_tokens: None,
-        stream: false,
-        replayable: true,
+        is_streamed: false,
+        is_replayable: true,
         has_side_effects: false,
         previous_response_id: None,
-        minted_by: None,
+        owner: None,
         patience_ms: None,
         draw: 0.5,
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchyard::request::facts::{Facts, Place};
-use switchyard::request::operation::Operation;
 use switchyard::routes::when::Condition;
+use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::compiled;
 
@@ -43,11 +43,11 @@ fn facts() -> Facts {
         })),
         input_tokens: 1000,
         max_output_tokens: None,
-        stream: true,
-        replayable: true,
+        is_streamed: true,
+        is_replayable: true,
         has_side_effects: false,
         previous_response_id: None,
-        minted_by: None,
+        owner: None,
         patience_ms: None,
         draw: 0.5,
     }

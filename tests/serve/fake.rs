@@ -13,16 +13,16 @@ use std::task::{Context, Poll, Waker};
 use futures::executor::{LocalPool, LocalSpawner};
 use futures::future::{Either, select};
 use futures::task::LocalSpawnExt;
-use switchyard::headers::Headers;
-use switchyard::request::facts::Place;
+use switchyard::serve::client_reply::{ClientReply, ReplyBody};
 use switchyard::serve::front::serve;
-use switchyard::serve::isolate::Isolate;
+use switchyard::serve::isolate_memory::Isolate;
 use switchyard::serve::platform::{
-    BodyStart, ByteReader, ByteStream, ClientStream, Clock, Objects, OutgoingBody, Pipe, PipeEnd, Platform,
-    PlatformError, ReceivedBody, ResponseHead, UpstreamCall, UpstreamRequest, Work,
+    BodyStart, ByteReader, ByteStream, ClientStream, Clock, Objects, OutgoingBody, OutgoingRequest, Pipe,
+    PipeEnd, Platform, PlatformCall, PlatformError, ReceivedBody, ResponseHead, Work,
 };
-use switchyard::serve::reply::{Reply, ReplyBody};
-use switchyard::time::Millis;
+use switchyard::vocabulary::facts::Place;
+use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::time::Millis;
 
 pub const START: Millis = 1_767_225_600_000;
 
@@ -96,7 +96,7 @@ struct RequestScript {
 
 #[derive(Debug)]
 pub struct CallState {
-    pub request: UpstreamRequest,
+    pub request: OutgoingRequest,
     pub is_aborted: Cell<bool>,
     is_answered: Cell<bool>,
     body: RefCell<Option<FakeStream>>,
@@ -335,13 +335,13 @@ impl Bench {
     }
 }
 
-fn answer(reply: Reply<Fake>) -> Answer {
+fn answer(reply: ClientReply<Fake>) -> Answer {
     match reply {
-        Reply::Own { status, headers, body } => {
+        ClientReply::Own { status, headers, body } => {
             Answer { status, headers, body: Body::Bytes(body.unwrap_or_default()) }
         }
-        Reply::OwnStream { headers, body } => Answer { status: 200, headers, body: Body::Stream(body) },
-        Reply::Upstream { call, headers, body, .. } => {
+        ClientReply::OwnStream { headers, body } => Answer { status: 200, headers, body: Body::Stream(body) },
+        ClientReply::Upstream { call, headers, body, .. } => {
             let body = match body {
                 ReplyBody::AsRead => Body::Bytes(call.read_at_once()),
                 ReplyBody::Bytes(bytes) => Body::Bytes(bytes),
@@ -533,10 +533,10 @@ impl FakeCall {
     }
 }
 
-impl UpstreamCall for FakeCall {
+impl PlatformCall for FakeCall {
     type Stream = FakeStream;
 
-    async fn send(&self, request: UpstreamRequest) -> Result<ResponseHead, PlatformError> {
+    async fn send(&self, request: OutgoingRequest) -> Result<ResponseHead, PlatformError> {
         let world = &self.fake.world;
         let script = world.scripts.borrow_mut().pop_front().expect("a script for each call");
         let most = request.read_up_to;

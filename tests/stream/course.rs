@@ -68,7 +68,7 @@ fn an_event_beyond_the_limit_is_reported_without_its_data() {
     .concat();
     assert_eq!(parse([&*many_lines]), too_much);
     // The name says what the data cannot.
-    let oversized = |name| Event { name, data: b"", oversized: true };
+    let oversized = |name| SseEvent { name, data: b"", is_oversized: true };
     assert_eq!(Responses.meaning(&oversized(b"response.completed")), Meaning::Done);
     assert!(matches!(Responses.meaning(&oversized(b"response.failed")), Meaning::Error(_)));
     assert_eq!(Chat.meaning(&oversized(b"")), Meaning::Content);
@@ -236,35 +236,35 @@ fn after_a_break_only_the_last_word_tells_that_a_stream_is_whole() {
 
 #[test]
 fn with_headers_nothing_is_held() {
-    assert_eq!(Hold::new(Chat, Commit::Headers, 0).push(b""), Verdict::Commit);
-    assert_eq!(Hold::new(Chat, Commit::Headers, 0).end(), Verdict::Commit);
+    assert_eq!(Hold::new(Chat, Commit::Headers, 0).push(b""), HoldVerdict::Commit);
+    assert_eq!(Hold::new(Chat, Commit::Headers, 0).end(), HoldVerdict::Commit);
     assert_eq!(fate(Chat, Commit::Headers, &[ERROR]), Fate::FailedVisibly(RateLimit));
 }
 
 #[test]
 fn with_complete_the_last_word_commits_before_the_connection_closes() {
     let mut hold = Hold::new(Chat, Commit::Complete, usize::MAX);
-    assert_eq!(hold.push(&stream(&[ROLE, TEXT, FINISH])), Verdict::Wait, "the usage may follow");
-    assert_eq!(hold.push(&stream(&[USAGE, DONE])), Verdict::Commit);
+    assert_eq!(hold.push(&stream(&[ROLE, TEXT, FINISH])), HoldVerdict::Wait, "the usage may follow");
+    assert_eq!(hold.push(&stream(&[USAGE, DONE])), HoldVerdict::Commit);
 }
 
 #[test]
 fn a_hold_is_bounded_in_events_and_in_bytes() {
     let mut hold = Hold::new(Chat, Commit::FirstToken, 0);
     for _ in 1..FIRST_TOKEN_EVENTS {
-        assert_eq!(hold.push(&stream(&[EMPTY])), Verdict::Wait);
+        assert_eq!(hold.push(&stream(&[EMPTY])), HoldVerdict::Wait);
     }
-    assert_eq!(hold.push(&stream(&[EMPTY])), Verdict::Commit);
+    assert_eq!(hold.push(&stream(&[EMPTY])), HoldVerdict::Commit);
 
     let silence = |bytes: usize| [&b":"[..], &vec![b' '; bytes - 1]].concat();
     let mut hold = Hold::new(Chat, Commit::FirstToken, 0);
-    assert_eq!(hold.push(&silence(FIRST_TOKEN_BYTES - 1)), Verdict::Wait);
-    assert_eq!(hold.push(b"\n"), Verdict::Commit);
+    assert_eq!(hold.push(&silence(FIRST_TOKEN_BYTES - 1)), HoldVerdict::Wait);
+    assert_eq!(hold.push(b"\n"), HoldVerdict::Commit);
 
     let answer = stream(&[TEXT, TEXT]);
-    assert_eq!(Hold::new(Chat, Commit::Complete, answer.len() + 1).push(&answer), Verdict::Wait);
+    assert_eq!(Hold::new(Chat, Commit::Complete, answer.len() + 1).push(&answer), HoldVerdict::Wait);
     let mut hold = Hold::new(Chat, Commit::Complete, answer.len());
-    assert_eq!(hold.push(&answer), Verdict::Commit);
+    assert_eq!(hold.push(&answer), HoldVerdict::Commit);
     assert_eq!(hold.take(), answer);
     assert_eq!(hold.tail().ending(false), Ending::Truncated);
 }

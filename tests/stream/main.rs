@@ -9,19 +9,19 @@
 )]
 
 mod course;
+mod error_events;
 mod properties;
-mod told;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchyard::attempt::class::ErrorClass;
 use switchyard::attempt::failure::Failure;
 use switchyard::routes::graph::Commit;
-use switchyard::stream::choices::Choices;
-use switchyard::stream::hold::{FIRST_TOKEN_BYTES, FIRST_TOKEN_EVENTS, Hold, Verdict};
+use switchyard::stream::choices::ChatChoices;
+use switchyard::stream::hold::{FIRST_TOKEN_BYTES, FIRST_TOKEN_EVENTS, Hold, HoldVerdict};
 use switchyard::stream::protocol::{Meaning, Protocol, broken_stream, error_event};
-use switchyard::stream::sse::{EVENT_LIMIT, Event, Parser};
+use switchyard::stream::sse::{EVENT_LIMIT, Parser, SseEvent};
 use switchyard::stream::tail::{Ending, Tail};
+use switchyard::vocabulary::error_class::ErrorClass;
 
 // Chat.
 const AZURE_FIRST: &str = r#"data: {"id":"","object":"","created":0,"model":"","choices":[],"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}]}"#;
@@ -114,7 +114,8 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, Vec<u8
     let mut parser = Parser::default();
     let mut events = Vec::new();
     for chunk in chunks {
-        parser.push(chunk, |event| events.push((event.name.to_vec(), event.data.to_vec(), event.oversized)));
+        parser
+            .push(chunk, |event| events.push((event.name.to_vec(), event.data.to_vec(), event.is_oversized)));
     }
     events
 }
@@ -135,8 +136,8 @@ fn run<'a>(
 ) -> Course {
     let mut hold = Hold::new(protocol, until, limit);
     let mut chunks = chunks.into_iter();
-    let mut verdict = Verdict::Wait;
-    while verdict == Verdict::Wait {
+    let mut verdict = HoldVerdict::Wait;
+    while verdict == HoldVerdict::Wait {
         verdict = match chunks.next() {
             Some(chunk) => hold.push(chunk),
             None => hold.end(),
@@ -148,7 +149,7 @@ fn run<'a>(
         bytes.extend_from_slice(chunk);
         tail.push(chunk);
     }
-    let ending = if let Verdict::Fail(failure) = verdict { Err(failure) } else { Ok(tail.ending(false)) };
+    let ending = if let HoldVerdict::Fail(failure) = verdict { Err(failure) } else { Ok(tail.ending(false)) };
     Course { bytes, ending }
 }
 

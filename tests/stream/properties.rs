@@ -112,7 +112,7 @@ proptest! {
 
     #[test]
     fn what_is_passed_over_tells_nothing_of_the_choices(bytes in any_stream()) {
-        let (mut watched, mut read) = (Choices::default(), Choices::default());
+        let (mut watched, mut read) = (ChatChoices::default(), ChatChoices::default());
         Parser::default().push(&bytes, |event| {
             watched.watch(event.data);
             read.read(event.data);

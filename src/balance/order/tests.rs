@@ -1,5 +1,6 @@
 //! Orders without health: shares of draws, tiers, turns, prices and distances.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -7,14 +8,13 @@ use proptest::prelude::{Just, any, prop_assert, prop_assert_eq, prop_oneof, prop
 use proptest::strategy::Strategy as Generator;
 
 use super::*;
-use crate::attempt::allowance::Allowances;
-use crate::health::limits::Limits;
-use crate::request::facts::Place;
-use crate::request::operation::Operation;
-use crate::rng::SplitMix64;
 use crate::routes::cases::Cases;
+use crate::routes::graph::RateLimits;
 use crate::routes::graph::{Cost, Params, Policy, Requirements, Secret, Timeouts, Upstream};
 use crate::routes::when::Condition;
+use crate::vocabulary::facts::Place;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::SplitMix64;
 
 const DRAWS: u32 = 100_000;
 const NOW: Millis = 1_000_000;
@@ -33,11 +33,11 @@ fn facts() -> Facts {
         body: BTreeMap::new(),
         input_tokens: 1000,
         max_output_tokens: None,
-        stream: false,
-        replayable: true,
+        is_streamed: false,
+        is_replayable: true,
         has_side_effects: false,
         previous_response_id: None,
-        minted_by: None,
+        owner: None,
         patience_ms: None,
         draw: 0.0,
     }
@@ -63,7 +63,7 @@ fn deployment(cost: Option<(f64, f64)>, region: Option<&str>) -> Target {
         cost: cost.map(|(input, output)| Cost { input, output }),
         timeout: Timeouts::default(),
         params: Params::default(),
-        limits: Limits::default(),
+        limits: RateLimits::default(),
         identity: String::new(),
     };
     Target { to: Destination::Deployment(Rc::new(deployment)), weight: 1.0, priority: 0 }
@@ -138,15 +138,8 @@ fn order_by(
     cursors: &Cursors,
     rng: &mut SplitMix64,
 ) -> Vec<usize> {
-    let mut around = Surroundings {
-        now: NOW,
-        rng,
-        cursors,
-        health: &mut Health::default(),
-        allowances: &mut Allowances::default(),
-        news: &mut Vec::new(),
-    };
-    order(node, facts, None, usable, &mut around)
+    let mut inputs = OrderInputs { now: NOW, rng, cursors, health: &Health::default() };
+    order(node, facts, None, usable, &mut inputs)
 }
 
 fn order_of(node: &Node, facts: &Facts) -> Vec<usize> {
@@ -401,7 +394,7 @@ fn the_nearest_region_comes_first() {
         ("Washington", colo("IAD"), [0, 1, 2]),
         ("coordinates", Place { coordinates: tokyo, ..colo("AMS") }, [2, 1, 0]),
         ("hint", Place { coordinates: tokyo, hint: Some("westeurope".into()), ..colo("AMS") }, [1, 0, 2]),
-        ("behind a Worker", Place { coordinates: tokyo, behind_worker: true, ..colo("AMS") }, [1, 0, 2]),
+        ("behind a Worker", Place { coordinates: tokyo, is_behind_worker: true, ..colo("AMS") }, [1, 0, 2]),
         ("nothing known", Place::default(), [0, 1, 2]),
     ] {
         assert_eq!(order_of(&node, &Facts { place, ..facts() }), expected, "{why}");

@@ -6,7 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use switchyard::simulation::print;
 use switchyard::simulation::promise::Promise;
-use switchyard::simulation::scenario::{Choices, SCENARIOS, Scenario};
+use switchyard::simulation::scenario::{Scenario, ScenarioOptions};
+use switchyard::simulation::scenarios::{self, SCENARIOS};
 use switchyard::simulation::setup::graph_of;
 
 const HELP: &str = "\
@@ -36,7 +37,7 @@ Scenarios:
 struct Asked {
     document: Option<String>,
     scenarios: Vec<&'static Scenario>,
-    choices: Choices,
+    choices: ScenarioOptions,
     json: bool,
 }
 
@@ -69,7 +70,7 @@ fn asked(arguments: &[&str]) -> Result<Asked, String> {
     let mut asked = Asked {
         document: None,
         scenarios: SCENARIOS.iter().collect(),
-        choices: Choices { seed: any_seed(), ..Choices::default() },
+        choices: ScenarioOptions { seed: any_seed(), ..ScenarioOptions::default() },
         json: false,
     };
     let mut arguments = arguments.iter();
@@ -81,7 +82,7 @@ fn asked(arguments: &[&str]) -> Result<Asked, String> {
                 "all" => {}
                 name => {
                     let found =
-                        Scenario::named(name).ok_or_else(|| format!("There is no scenario `{name}`."))?;
+                        scenarios::named(name).ok_or_else(|| format!("There is no scenario `{name}`."))?;
                     asked.scenarios = vec![found];
                 }
             },

@@ -5,35 +5,15 @@
 //! known before.
 
 use super::Shard;
-use super::entry::Entry;
+use super::shard_entry::ShardEntry;
 use crate::health::pending::Pending;
 use crate::health::sharing::UNANSWERED_MS;
-use crate::health::wire::{Answer, Batch, Ejected, Known, Report, VERSION};
+use crate::health::wire::{Batch, HealthReport, KnownHistory, ShardAnswer, VERSION, WireEjection};
 use crate::map;
-use crate::time::Millis;
+use crate::vocabulary::time::Millis;
 
 /// While isolates report, the hub is asked this often, and not more often while it fails. A dozen regions ask.
 const POLL_MS: Millis = 2_000;
-
-/// Where the shard stands with the hub.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Uplink {
-    n: u64,
-    /// A report is under way since.
-    sent_at: Option<Millis>,
-    /// When the next one is due that brings no news.
-    poll_at: Millis,
-    /// When one may go that brings news.
-    not_before: Millis,
-    /// An isolate has reported since the latest poll.
-    has_heard: bool,
-}
-
-impl Uplink {
-    pub(super) fn heard(&mut self) {
-        self.has_heard = true;
-    }
-}
 
 impl Shard {
     /// When it wants to report to the hub: at once with facts, else every two seconds while isolates report; `None`: not at all.
@@ -45,22 +25,22 @@ impl Shard {
         if self.entries.values().any(|entry| entry.facts != Pending::default()) {
             return Some(uplink.not_before);
         }
-        uplink.has_heard.then_some(uplink.poll_at)
+        uplink.has_new_reports.then_some(uplink.poll_at)
     }
 
-    /// The report to send. It is under way until [`Self::learn_from_hub`] or [`Self::hub_failed`]; an earlier one that still is
+    /// The report to send. It is under way until [`Self::merge_hub_answer`] or [`Self::on_hub_failure`]; an earlier one that still is
     /// has failed.
-    pub fn report_to_hub(&mut self, now: Millis) -> Report {
-        self.put_back();
+    pub fn report_to_hub(&mut self, now: Millis) -> HealthReport {
+        self.restore_unsent();
         self.uplink.n += 1;
         self.uplink.sent_at = Some(now);
         self.uplink.poll_at = now.saturating_add(POLL_MS);
-        self.uplink.has_heard = false;
+        self.uplink.has_new_reports = false;
         let batches = self.entries.iter_mut().filter_map(|(identity, entry)| {
             let batch = entry.facts(now)?;
             Some((identity.clone(), batch))
         });
-        Report {
+        HealthReport {
             v: VERSION,
             n: self.uplink.n,
             reporter: self.head.epoch,
@@ -72,7 +52,7 @@ impl Shard {
     }
 
     /// The hub has answered. [`Self::head`] has changed with it.
-    pub fn learn_from_hub(&mut self, answer: &Answer, now: Millis) {
+    pub fn merge_hub_answer(&mut self, answer: &ShardAnswer, now: Millis) {
         if self.uplink.sent_at.is_none() || answer.n != self.uplink.n {
             return;
         }
@@ -80,7 +60,7 @@ impl Shard {
         self.uplink.not_before = 0;
         let known = self.head.hub.filter(|known| known.epoch == answer.epoch);
         // Of a history that has only begun for us, resets are in our past, and the rest is news.
-        let (resets_after, news_after) = known.map_or((u64::MAX, 0), |known| (known.change, known.change));
+        let (resets_after, changes_after) = known.map_or((u64::MAX, 0), |known| (known.change, known.change));
         for entry in self.entries.values_mut() {
             entry.facts_sent = None;
         }
@@ -95,7 +75,7 @@ impl Shard {
             }
         }
         for (identity, record) in &answer.deployments {
-            if record.change <= news_after {
+            if record.change <= changes_after {
                 continue;
             }
             let mut change = self.head.change;
@@ -104,10 +84,10 @@ impl Shard {
                 entry.reset(&mut change);
             }
             entry.set_drained(record.drained, &mut change);
-            if let Some(Ejected { remaining_ms, reason }) = record.ejected
+            if let Some(WireEjection { remaining_ms, reason }) = record.ejected
                 && reason.holds_everywhere()
                 && remaining_ms > 0
-                && record.opened > news_after
+                && record.opened > changes_after
             {
                 entry.saved.gate.eject(reason, remaining_ms, now);
             }
@@ -118,30 +98,30 @@ impl Shard {
             entry.settle(has_moved, false, &mut change);
             self.head.change = change;
         }
-        self.head.hub = Some(Known { epoch: answer.epoch, change: answer.change });
+        self.head.hub = Some(KnownHistory { epoch: answer.epoch, change: answer.change });
     }
 
     /// The hub could not be reached. What it was to hear is kept.
-    pub fn hub_failed(&mut self, now: Millis) {
-        self.put_back();
+    pub fn on_hub_failure(&mut self, now: Millis) {
+        self.restore_unsent();
         self.uplink.not_before = now.saturating_add(POLL_MS);
         self.uplink.poll_at = self.uplink.not_before;
     }
 
-    fn put_back(&mut self) {
+    fn restore_unsent(&mut self) {
         if self.uplink.sent_at.take().is_none() {
             return;
         }
-        self.uplink.has_heard = true;
+        self.uplink.has_new_reports = true;
         for entry in self.entries.values_mut() {
             if let Some(sent) = entry.facts_sent.take() {
-                entry.facts.put_back(sent);
+                entry.facts.restore(sent);
             }
         }
     }
 }
 
-impl Entry {
+impl ShardEntry {
     /// What the hub is to hear. It is under way from now on.
     fn facts(&mut self, now: Millis) -> Option<Batch> {
         if self.facts == Pending::default() {
@@ -153,13 +133,14 @@ impl Entry {
         let ejected = gate
             .ejected_until()
             .zip(gate.reason())
-            .filter(|(until, reason)| facts.ejected && *until > now && reason.holds_everywhere());
+            .filter(|(until, reason)| facts.has_ejected && *until > now && reason.holds_everywhere());
         let missing = self.saved.missing.iter().filter_map(|(operation, gate)| {
             let until = gate.ejected_until().filter(|until| *until > now)?;
             facts.operations.contains(operation).then_some((*operation, remaining_ms(until)))
         });
         let batch = Batch {
-            ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
+            ejected: ejected
+                .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
             missing: map::of(missing),
             ..Batch::default()
         };

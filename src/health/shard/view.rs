@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::Shard;
-use super::entry::Entry;
-use crate::health::deployment::LastError;
-use crate::health::gate::View;
-use crate::health::wire::Id;
-use crate::request::operation::Operation;
-use crate::time::Millis;
+use super::shard_entry::ShardEntry;
+use crate::health::gate::GateView;
+use crate::health::tracked_deployment::LastError;
+use crate::health::wire::PeerId;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
 
 /// A deployment as a shard sees it. Points in time are those of its clock.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,9 +16,9 @@ pub struct ShardView {
     /// Whose.
     pub identity: String,
     /// Its gate.
-    pub gate: View,
+    pub gate: GateView,
     /// Gates of operations that it does not offer.
-    pub missing: Vec<(Operation, View)>,
+    pub missing: Vec<(Operation, GateView)>,
     /// Who may probe it, or does.
     pub lease: Option<LeaseView>,
     /// Failures since its last answer, over all isolates.
@@ -43,7 +43,7 @@ pub struct ShardView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LeaseView {
     /// The isolate that holds it.
-    pub holder: Id,
+    pub holder: PeerId,
     /// From when it may be used.
     pub from: Millis,
     /// When it goes to another.
@@ -59,7 +59,7 @@ impl Shard {
     }
 }
 
-impl Entry {
+impl ShardEntry {
     fn view(&self, identity: &str, now: Millis) -> ShardView {
         let counts = self.accrual.counts(now);
         let missing = self.saved.missing.iter();
@@ -71,7 +71,7 @@ impl Entry {
                 holder: lease.holder,
                 from: lease.from,
                 until: lease.until,
-                begun: lease.begun,
+                begun: lease.has_begun,
             }),
             consecutive_failures: self.accrual.run(),
             successes: counts.successes,

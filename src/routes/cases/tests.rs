@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::request::facts::Place;
-use crate::request::operation::Operation;
 use crate::routes::glob::Glob;
+use crate::vocabulary::facts::Place;
+use crate::vocabulary::operation::Operation;
 
 fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_tokens: u64) -> Facts {
     let entries = metadata.as_object().cloned().unwrap_or_default();
@@ -25,11 +25,11 @@ fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_to
         body: BTreeMap::new(),
         input_tokens,
         max_output_tokens: None,
-        stream: false,
-        replayable: true,
+        is_streamed: false,
+        is_replayable: true,
         has_side_effects: false,
         previous_response_id: None,
-        minted_by: None,
+        owner: None,
         patience_ms: None,
         draw: 0.5,
     }
@@ -46,7 +46,7 @@ fn looked_at(cases: &Cases<Condition>, facts: &Facts) -> (usize, Option<usize>) 
 }
 
 fn is(fact: Fact, pattern: &str) -> Condition {
-    Condition::Fact(fact, Test::Text(Glob::new(pattern)))
+    Condition::Fact(fact, ValueTest::Text(Glob::new(pattern)))
 }
 
 fn header() -> Fact {
@@ -68,9 +68,12 @@ fn of_five_hundred_a_few_are_looked_at() {
         }
         _ => Condition::Fact(
             Fact::Model,
-            Test::All(vec![
-                Test::Any(vec![Test::Text(Glob::new(format!("x-{n}"))), Test::Prefix(format!("y-{n}-"))]),
-                Test::Not(Box::new(Test::Text(Glob::new("*-old")))),
+            ValueTest::All(vec![
+                ValueTest::Any(vec![
+                    ValueTest::Text(Glob::new(format!("x-{n}"))),
+                    ValueTest::Prefix(format!("y-{n}-")),
+                ]),
+                ValueTest::Not(Box::new(ValueTest::Text(Glob::new("*-old")))),
             ]),
         ),
     };
@@ -94,7 +97,7 @@ fn of_five_hundred_a_few_are_looked_at() {
 #[test]
 fn what_says_nothing_of_any_text_is_always_looked_at() {
     let not = Condition::Not(Box::new(is(Fact::Model, "chat")));
-    let missing = Condition::Fact(header(), Test::Exists(false));
+    let missing = Condition::Fact(header(), ValueTest::Exists(false));
     let cases = Cases::from(vec![is(header(), "*"), not, missing, Condition::Always]);
     let plain = facts("/v1/chat/completions", "chat", None, &json!({}), 10);
     assert_eq!(looked_at(&cases, &plain), (2, Some(2)));
@@ -107,21 +110,21 @@ fn word() -> impl Strategy<Value = String> {
     proptest::sample::select(vec!["", "a", "ab", "b", "é", "éa", "5", "true"]).prop_map(str::to_owned)
 }
 
-fn test() -> impl Strategy<Value = Test> {
+fn test() -> impl Strategy<Value = ValueTest> {
     let leaf = prop_oneof![
         4 => (word(), proptest::sample::select(vec!["", "*", "*a", "*b*"]))
-            .prop_map(|(head, tail)| Test::Text(Glob::new(head + tail))),
-        2 => word().prop_map(Test::Prefix),
-        1 => Just(Test::Number(5.0)),
-        1 => Just(Test::Bool(true)),
-        1 => Just(Test::Within(Bound::Excluded(4.0), Bound::Unbounded)),
-        1 => any::<bool>().prop_map(Test::Exists),
+            .prop_map(|(head, tail)| ValueTest::Text(Glob::new(head + tail))),
+        2 => word().prop_map(ValueTest::Prefix),
+        1 => Just(ValueTest::Number(5.0)),
+        1 => Just(ValueTest::Bool(true)),
+        1 => Just(ValueTest::Within(Bound::Excluded(4.0), Bound::Unbounded)),
+        1 => any::<bool>().prop_map(ValueTest::Exists),
     ];
     leaf.prop_recursive(2, 6, 3, |inner| {
         prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..3).prop_map(Test::Any),
-            proptest::collection::vec(inner.clone(), 0..3).prop_map(Test::All),
-            inner.prop_map(|test| Test::Not(Box::new(test))),
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(ValueTest::Any),
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(ValueTest::All),
+            inner.prop_map(|test| ValueTest::Not(Box::new(test))),
         ]
     })
 }

@@ -4,22 +4,23 @@ use std::ops::Bound;
 
 use serde_json::{Map, Value};
 
-use super::Compiler;
-use crate::request::operation::Operation;
+use super::compiler::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
-use crate::routes::raw::{Matcher, Scalar, Test as RawTest, When};
-use crate::routes::when::{BUCKETS, Condition, Fact, Test};
+use crate::routes::raw::{RawMatcher, RawScalar, RawTest, RawWhen};
+use crate::routes::when::{BUCKETS, Condition, Fact, ValueTest};
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::stable_hash;
 
 /// In which case the values of a fact are compared.
 #[derive(Clone, Copy)]
-enum Case {
+enum LetterCase {
     AsWritten,
     Upper,
     Lower,
 }
 
-impl Case {
+impl LetterCase {
     fn of(self, text: &str) -> String {
         match self {
             Self::AsWritten => text.to_owned(),
@@ -33,24 +34,31 @@ impl Case {
 type NamedFact<'a> = &'a dyn Fn(&str) -> Fact;
 
 impl Compiler<'_> {
+    /// Compiles a `when` and takes down what it reads. `chosen` names what it chooses.
+    pub(super) fn condition(&mut self, when: &RawWhen, at: At<'_>, chosen: &str) -> Condition {
+        let condition = self.when(when, at, stable_hash(chosen.as_bytes()));
+        condition.gather(&mut self.reads, &mut self.prefixes);
+        condition
+    }
+
     /// Compiles a `when`. `salt` sets its shares apart from those of others.
-    pub(super) fn when(&mut self, when: &When, at: At<'_>, salt: u64) -> Condition {
+    fn when(&mut self, when: &RawWhen, at: At<'_>, salt: u64) -> Condition {
         let mut all = Vec::new();
         let plain = [
-            ("path", &when.path, Fact::Path, Case::AsWritten),
-            ("model", &when.model, Fact::Model, Case::AsWritten),
-            ("method", &when.method, Fact::Method, Case::Upper),
-            ("operation", &when.operation, Fact::Operation, Case::Lower),
-            ("client", &when.client, Fact::Client, Case::AsWritten),
-            ("continent", &when.continent, Fact::Continent, Case::Upper),
-            ("country", &when.country, Fact::Country, Case::Upper),
-            ("colo", &when.colo, Fact::Colo, Case::Upper),
-            ("input_tokens", &when.input_tokens, Fact::InputTokens, Case::AsWritten),
+            ("path", &when.path, Fact::Path, LetterCase::AsWritten),
+            ("model", &when.model, Fact::Model, LetterCase::AsWritten),
+            ("method", &when.method, Fact::Method, LetterCase::Upper),
+            ("operation", &when.operation, Fact::Operation, LetterCase::Lower),
+            ("client", &when.client, Fact::Client, LetterCase::AsWritten),
+            ("continent", &when.continent, Fact::Continent, LetterCase::Upper),
+            ("country", &when.country, Fact::Country, LetterCase::Upper),
+            ("colo", &when.colo, Fact::Colo, LetterCase::Upper),
+            ("input_tokens", &when.input_tokens, Fact::InputTokens, LetterCase::AsWritten),
         ];
         for (key, matcher, fact, case) in plain {
             if let Some(matcher) = matcher {
                 let test = self.matcher(matcher, at.key(key), case);
-                self.check_words(&test, &fact, at.key(key));
+                self.check_names(&test, &fact, at.key(key));
                 all.push(Condition::Fact(fact, test));
             }
         }
@@ -68,7 +76,7 @@ impl Compiler<'_> {
             for (name, matcher) in matchers {
                 all.push(Condition::Fact(
                     fact(name),
-                    self.matcher(matcher, section.key(name), Case::AsWritten),
+                    self.matcher(matcher, section.key(name), LetterCase::AsWritten),
                 ));
             }
         }
@@ -98,7 +106,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn share(&mut self, when: &When, at: At<'_>, salt: u64) -> Option<Condition> {
+    fn share(&mut self, when: &RawWhen, at: At<'_>, salt: u64) -> Option<Condition> {
         let by = when.by.as_deref().and_then(|by| self.affinity(by, at.key("by")));
         let Some(percent) = when.percent else {
             if by.is_some() {
@@ -116,60 +124,60 @@ impl Compiler<'_> {
         Some(Condition::Share { buckets, by, salt })
     }
 
-    fn matcher(&mut self, matcher: &Matcher, at: At<'_>, case: Case) -> Test {
+    fn matcher(&mut self, matcher: &RawMatcher, at: At<'_>, case: LetterCase) -> ValueTest {
         match matcher {
-            Matcher::Scalar(value) => scalar(value, case),
-            Matcher::List(list) => any_of(list, case),
-            Matcher::Test(test) => self.test(test, at, case),
+            RawMatcher::Scalar(value) => scalar(value, case),
+            RawMatcher::List(list) => any_of(list, case),
+            RawMatcher::Test(test) => self.test(test, at, case),
         }
     }
 
-    fn test(&mut self, test: &RawTest, at: At<'_>, case: Case) -> Test {
+    fn test(&mut self, test: &RawTest, at: At<'_>, case: LetterCase) -> ValueTest {
         let mut all = Vec::new();
         all.extend(test.is_in.as_deref().map(|list| any_of(list, case)));
         if let Some(not) = &test.not {
-            all.push(Test::Not(Box::new(self.matcher(not, at.key("not"), case))));
+            all.push(ValueTest::Not(Box::new(self.matcher(not, at.key("not"), case))));
         }
-        all.extend(test.prefix.as_deref().map(|prefix| Test::Prefix(case.of(prefix))));
-        all.extend(test.exists.map(Test::Exists));
-        all.extend(test.gt.map(|low| Test::Within(Bound::Excluded(low), Bound::Unbounded)));
-        all.extend(test.gte.map(|low| Test::Within(Bound::Included(low), Bound::Unbounded)));
-        all.extend(test.lt.map(|high| Test::Within(Bound::Unbounded, Bound::Excluded(high))));
-        all.extend(test.lte.map(|high| Test::Within(Bound::Unbounded, Bound::Included(high))));
+        all.extend(test.prefix.as_deref().map(|prefix| ValueTest::Prefix(case.of(prefix))));
+        all.extend(test.exists.map(ValueTest::Exists));
+        all.extend(test.gt.map(|low| ValueTest::Within(Bound::Excluded(low), Bound::Unbounded)));
+        all.extend(test.gte.map(|low| ValueTest::Within(Bound::Included(low), Bound::Unbounded)));
+        all.extend(test.lt.map(|high| ValueTest::Within(Bound::Unbounded, Bound::Excluded(high))));
+        all.extend(test.lte.map(|high| ValueTest::Within(Bound::Unbounded, Bound::Included(high))));
         // Where keys stood that could not be read, they have their own issues.
         let is_bare = at.find(self.report.written()).and_then(Value::as_object).is_some_and(Map::is_empty);
         if is_bare {
             self.report.refuse(at, "at least one of the keys in, not, prefix, exists, gt, gte, lt and lte");
         }
-        Test::All(all)
+        ValueTest::All(all)
     }
 
     /// Values that are no patterns must be names that exist, or paths that a request can have.
-    fn check_words(&mut self, test: &Test, fact: &Fact, at: At<'_>) {
+    fn check_names(&mut self, test: &ValueTest, fact: &Fact, at: At<'_>) {
         match test {
-            Test::Text(glob) if !glob.as_str().contains('*') => self.check_word(glob.as_str(), fact, at),
-            Test::Any(tests) => {
+            ValueTest::Text(glob) if !glob.as_str().contains('*') => self.check_name(glob.as_str(), fact, at),
+            ValueTest::Any(tests) => {
                 // A list stands here itself, or as the value of `in`.
                 let list = at.key("in");
                 let list = if list.find(self.report.written()).is_some() { list } else { at };
                 for (index, test) in tests.iter().enumerate() {
-                    self.check_words(test, fact, list.index(index));
+                    self.check_names(test, fact, list.index(index));
                 }
             }
-            Test::All(tests) => tests.iter().for_each(|test| self.check_words(test, fact, at)),
-            Test::Not(test) => self.check_words(test, fact, at.key("not")),
+            ValueTest::All(tests) => tests.iter().for_each(|test| self.check_names(test, fact, at)),
+            ValueTest::Not(test) => self.check_names(test, fact, at.key("not")),
             _ => {}
         }
     }
 
-    fn check_word(&mut self, word: &str, fact: &Fact, at: At<'_>) {
+    fn check_name(&mut self, name: &str, fact: &Fact, at: At<'_>) {
         let operations = Operation::ALL.map(Operation::path);
         let (expected, names) = match fact {
             Fact::Operation => ("the path of an operation, or a pattern with *", operations.to_vec()),
             Fact::Client => ("the name of a client, or a pattern with *", self.declared("clients").collect()),
             Fact::Path => {
                 // Whatever stands before an operation, it comes last.
-                if !operations.iter().any(|operation| word.trim_end_matches('/').ends_with(operation)) {
+                if !operations.iter().any(|operation| name.trim_end_matches('/').ends_with(operation)) {
                     let expected = "a path that ends with an operation, or a pattern such as /prefix/*";
                     self.report.warn(at, expected, "no request that is routed has this path");
                 }
@@ -177,8 +185,8 @@ impl Compiler<'_> {
             }
             _ => return,
         };
-        if !names.contains(&word) {
-            self.report.refuse_name(at, word, expected, names);
+        if !names.contains(&name) {
+            self.report.refuse_name(at, name, expected, names);
         }
     }
 }
@@ -190,14 +198,14 @@ fn body_field(path: &str) -> Fact {
     Fact::Body(top, names.collect())
 }
 
-fn any_of(list: &[Scalar], case: Case) -> Test {
-    Test::Any(list.iter().map(|value| scalar(value, case)).collect())
+fn any_of(list: &[RawScalar], case: LetterCase) -> ValueTest {
+    ValueTest::Any(list.iter().map(|value| scalar(value, case)).collect())
 }
 
-fn scalar(value: &Scalar, case: Case) -> Test {
+fn scalar(value: &RawScalar, case: LetterCase) -> ValueTest {
     match value {
-        Scalar::Text(text) => Test::Text(Glob::new(case.of(text))),
-        Scalar::Number(number) => Test::Number(*number),
-        Scalar::Bool(boolean) => Test::Bool(*boolean),
+        RawScalar::Text(text) => ValueTest::Text(Glob::new(case.of(text))),
+        RawScalar::Number(number) => ValueTest::Number(*number),
+        RawScalar::Bool(boolean) => ValueTest::Bool(*boolean),
     }
 }

@@ -1,14 +1,14 @@
 //! Deployments: addresses, credentials, edits.
 
+use super::compiler::Compiler;
 use super::policy::timeouts;
-use super::{Compiler, url};
-use crate::balance::nearest::{is_region, regions};
-use crate::health::limits::Limits;
-use crate::rng::stable_hash;
+use super::url;
+use crate::geography::distance::{is_region, regions};
 use crate::routes::at::At;
-use crate::routes::graph::{AzureApi, Cost, Deployment, Disabled, Params, Secret, Upstream, Via};
+use crate::routes::graph::{AzureApi, Cost, Deployment, Disabled, Params, RateLimits, Secret, Upstream, Via};
 use crate::routes::issue::nearest;
-use crate::routes::raw::{self, Provider};
+use crate::routes::raw::{RawDeployment, RawParams, RawProvider, RawVia};
+use crate::vocabulary::rng::stable_hash;
 
 /// Where OpenAI itself is.
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -27,7 +27,7 @@ fn identity(name: &str, upstream: &Upstream) -> String {
 impl Compiler<'_> {
     /// What is wrong is left out or empty: it never gets out, because there is an issue, or it is never used, because the
     /// deployment is disabled.
-    pub(super) fn deployment(&mut self, name: &str, raw: &raw::Deployment) -> Deployment {
+    pub(super) fn deployment(&mut self, name: &str, raw: &RawDeployment) -> Deployment {
         let section = At::Root.key("deployments");
         let at = section.key(name);
         let api_key = self.api_key(raw, at);
@@ -37,8 +37,8 @@ impl Compiler<'_> {
             self.report.warn(at.key("region"), "the name of an Azure region, such as \"westeurope\"", note);
         }
         let upstream = match raw.provider {
-            Provider::OpenAi => self.openai(raw, at),
-            Provider::Azure => self.azure(raw, at),
+            RawProvider::OpenAi => self.openai(raw, at),
+            RawProvider::Azure => self.azure(raw, at),
         };
         let via = raw.via.as_ref().map(|via| self.via(via, raw, at));
         let params =
@@ -49,7 +49,7 @@ impl Compiler<'_> {
             limits: raw
                 .limits
                 .as_ref()
-                .map(|limits| Limits { rpm: limits.rpm, tpm: limits.tpm })
+                .map(|limits| RateLimits { rpm: limits.rpm, tpm: limits.tpm })
                 .unwrap_or_default(),
             id: self.deployments.len(),
             name: name.to_owned(),
@@ -69,9 +69,10 @@ impl Compiler<'_> {
         }
     }
 
-    fn api_key(&mut self, raw: &raw::Deployment, at: At<'_>) -> Option<Secret> {
+    fn api_key(&mut self, raw: &RawDeployment, at: At<'_>) -> Option<Secret> {
         let at = at.key("api_key");
-        let may_lack_one = raw.via.is_some() || (raw.provider == Provider::OpenAi && raw.endpoint.is_some());
+        let may_lack_one =
+            raw.via.is_some() || (raw.provider == RawProvider::OpenAi && raw.endpoint.is_some());
         match &raw.api_key {
             Some(api_key) => self.secret(api_key, at),
             None if may_lack_one => None,
@@ -82,7 +83,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn openai(&mut self, raw: &raw::Deployment, at: At<'_>) -> Upstream {
+    fn openai(&mut self, raw: &RawDeployment, at: At<'_>) -> Upstream {
         for (key, given) in [("deployment", &raw.deployment), ("api_version", &raw.api_version)] {
             if given.is_some() {
                 let expected = "no such key with provider openai: only azure reads it";
@@ -110,7 +111,7 @@ impl Compiler<'_> {
         Upstream::OpenAi { base, model, organization: raw.organization.clone(), project: raw.project.clone() }
     }
 
-    fn azure(&mut self, raw: &raw::Deployment, at: At<'_>) -> Upstream {
+    fn azure(&mut self, raw: &RawDeployment, at: At<'_>) -> Upstream {
         for (key, given) in [("organization", &raw.organization), ("project", &raw.project)] {
             if given.is_some() {
                 let expected = "no such key with provider azure: only openai reads it";
@@ -134,9 +135,9 @@ impl Compiler<'_> {
         Upstream::Azure { resource: bare.to_owned(), deployment, api: api.unwrap_or_default() }
     }
 
-    fn via(&mut self, raw: &raw::Via, deployment: &raw::Deployment, at: At<'_>) -> Via {
+    fn via(&mut self, raw: &RawVia, deployment: &RawDeployment, at: At<'_>) -> Via {
         let via = at.key("via");
-        if deployment.provider == Provider::Azure {
+        if deployment.provider == RawProvider::Azure {
             if matches!(azure_api(deployment), Some(AzureApi::V1 { .. })) {
                 self.report.refuse(
                     at.key("api_version"),
@@ -186,7 +187,7 @@ impl Compiler<'_> {
         given.to_owned()
     }
 
-    fn params(&mut self, raw: &raw::Params, at: At<'_>) -> Params {
+    fn params(&mut self, raw: &RawParams, at: At<'_>) -> Params {
         let (set, drop, rename) = (at.key("set"), at.key("drop"), at.key("rename"));
         let is_own = |name: &str| matches!(name, "model" | "stream");
         let expected = "any field but model and stream, which are the gateway's own";
@@ -213,7 +214,7 @@ impl Compiler<'_> {
 }
 
 /// The API that a deployment asks for; `None` where there is none of that version.
-fn azure_api(raw: &raw::Deployment) -> Option<AzureApi> {
+fn azure_api(raw: &RawDeployment) -> Option<AzureApi> {
     match raw.api_version.as_deref() {
         None | Some("v1" | "latest") => Some(AzureApi::V1 { preview: false }),
         Some("preview") => Some(AzureApi::V1 { preview: true }),

@@ -3,11 +3,13 @@
 //! Each part is built as far as it goes; what cannot be built is `None`, with an issue that says why, and whatever would
 //! only repeat that issue stays silent. A graph comes out only where there is no issue at all.
 
+mod compiler;
 mod condition;
 mod deployment;
 mod node;
 mod policy;
 mod settings;
+mod size;
 mod url;
 
 use std::collections::BTreeMap;
@@ -16,15 +18,15 @@ use std::rc::Rc;
 use super::at::At;
 use super::cases::Cases;
 use super::decode::decode;
-use super::graph::{Client, Deployment, Destination, Graph, Node, Rule, Secret};
-use super::issue::{Issue, Report, quoted};
-use super::placeholder::sole_variable;
+use super::graph::{Client, Destination, Graph, Node, Rule};
+use super::issue::{Issue, IssueCollector, quoted};
+use super::raw::RawDocument;
+use super::reads::Reads;
 use super::variables;
-use super::when::{Condition, Reads};
-use super::{json, raw, shape};
+use super::{json, shape};
 use crate::map;
-use crate::rng::stable_hash;
-use node::Size;
+use crate::vocabulary::rng::stable_hash;
+use compiler::Compiler;
 
 /// Documents beyond this are refused unread.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -51,14 +53,14 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     }
     let mut duplicates = Vec::new();
     let written = json::parse(document, &mut duplicates).map_err(|issue| vec![issue])?;
-    let mut report = Report::new(&written);
+    let mut report = IssueCollector::new(&written);
     report.refuse_duplicates(duplicates);
     let sound = shape::check(&written, &mut report);
     let Some(mut sound) = sound else { return Err(report.into_issues()) };
     variables::expand(&mut sound, env, &mut report);
     report.settle();
     // What the schema lets through decodes, so this error is a fault of ours. Its text is withheld: it may quote a value.
-    let Ok(raw) = decode::<raw::Document>(sound) else {
+    let Ok(raw) = decode::<RawDocument>(sound) else {
         report.refuse_found(
             At::Root,
             "a document that its schema accepts and its types do not",
@@ -83,27 +85,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     compiler.document(version)
 }
 
-/// The state of one compilation.
-struct Compiler<'a> {
-    raw: &'a raw::Document,
-    report: Report<'a>,
-    /// The deployments that could be read.
-    deployments: BTreeMap<&'a str, Rc<Deployment>>,
-    /// The named nodes that were built; `None` where that failed.
-    nodes: BTreeMap<&'a str, Option<Rc<Node>>>,
-    /// The named nodes that are being built, outermost first.
-    under_way: Vec<&'a str>,
-    /// How deep in nodes the one that is being built is.
-    depth: usize,
-    /// Whether somewhere the nesting was too deep.
-    is_too_deep: bool,
-    /// What hangs below each node, by its id.
-    sizes: Vec<Size>,
-    reads: Reads,
-    prefixes: Vec<String>,
-}
-
-impl<'a> Compiler<'a> {
+impl Compiler<'_> {
     fn document(mut self, version: String) -> Result<Compiled, Vec<Issue>> {
         let raw = self.raw;
         self.names();
@@ -165,17 +147,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The names in a section of the document as it is written: also of what could not be read, so that one fault does not
-    /// make a second one of every place that mentions it.
-    fn declared(&self, section: &str) -> impl Iterator<Item = &'a str> + use<'a> {
-        let section = self.report.written().get(section).and_then(serde_json::Value::as_object);
-        section.into_iter().flat_map(|entries| entries.keys().map(String::as_str))
-    }
-
-    fn is_declared(&self, section: &str, name: &str) -> bool {
-        self.report.written().get(section).is_some_and(|entries| entries.get(name).is_some())
-    }
-
     fn clients(&mut self) -> Option<Vec<Client>> {
         let section = At::Root.key("clients");
         let mut clients: Vec<Client> = Vec::new();
@@ -235,32 +206,5 @@ impl<'a> Compiler<'a> {
         let names: Vec<_> = self.declared("models").collect();
         self.report.refuse_name(at, name, expected, names);
         None
-    }
-
-    /// The value of a secret; `None` where its variable is missing or of no use, or it is not one variable.
-    fn secret(&mut self, expanded: &str, at: At<'_>) -> Option<Secret> {
-        let written = at.find(self.report.written()).and_then(serde_json::Value::as_str).unwrap_or_default();
-        if sole_variable(written).is_none() {
-            let expected =
-                "exactly one variable, such as \"${OPENAI_API_KEY}\": secrets stay out of the document";
-            self.report.refuse_found(at, self.report.found(at), expected, None);
-            return None;
-        }
-        self.header_value(expanded, at);
-        (!self.report.is_useless(at)).then(|| Secret::new(expanded))
-    }
-
-    /// Refuses what could not be sent as a header.
-    fn header_value(&mut self, value: &str, at: At<'_>) {
-        if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.report.refuse(at, "a value that fits a header: visible ASCII, no spaces");
-        }
-    }
-
-    /// Compiles a `when` and takes down what it reads. `chosen` names what it chooses.
-    fn condition(&mut self, when: &raw::When, at: At<'_>, chosen: &str) -> Condition {
-        let condition = self.when(when, at, stable_hash(chosen.as_bytes()));
-        condition.gather(&mut self.reads, &mut self.prefixes);
-        condition
     }
 }

@@ -2,37 +2,20 @@
 
 use std::rc::Rc;
 
-use super::Compiler;
-use crate::attempt::class::ErrorClass;
+use super::compiler::Compiler;
+use super::size::SubtreeSize;
 use crate::routes::at::At;
 use crate::routes::cases::Cases;
 use crate::routes::graph::{Destination, Node, Strategy, Target};
-use crate::routes::raw;
+use crate::routes::raw::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
 use crate::routes::when::Condition;
+use crate::vocabulary::error_class::ErrorClass;
 
 /// Deepest nesting of nodes. They are built by recursion, the explanation of a failed request is found by it, and the stack of a
 /// Worker is small.
 const MAX_DEPTH: usize = 64;
 /// Most ways from a node to deployments. Diamonds multiply, and one request may have to walk them all.
 const MAX_WAYS: usize = 10_000;
-
-/// What hangs below a node.
-#[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of a node, each on its own")]
-pub(super) struct Size {
-    /// Nodes on the longest way down, this one included.
-    depth: usize,
-    /// Ways from here to deployments.
-    ways: usize,
-    /// Whether some deployment that this orders has a region.
-    has_region: bool,
-    /// Whether some deployment that this orders has a price.
-    has_price: bool,
-    /// Whether this or some node below has more than one target for a request.
-    has_choice: bool,
-    /// Whether this or some node that it leads to orders by nearness.
-    has_nearest: bool,
-}
 
 impl<'a> Compiler<'a> {
     /// The node of a name, built when it is first asked for.
@@ -50,10 +33,10 @@ impl<'a> Compiler<'a> {
     }
 
     /// What a name, or a node written in place, stands for.
-    pub(super) fn place(&mut self, place: &'a raw::Place, at: At<'_>) -> Option<Destination> {
+    pub(super) fn place(&mut self, place: &'a RawDestination, at: At<'_>) -> Option<Destination> {
         match place {
-            raw::Place::Name(name) => self.destination(name, at),
-            raw::Place::Node(node) => self.node(node, at, at.to_string()).map(Destination::Node),
+            RawDestination::Name(name) => self.destination(name, at),
+            RawDestination::Node(node) => self.node(node, at, at.to_string()).map(Destination::Node),
         }
     }
 
@@ -78,7 +61,7 @@ impl<'a> Compiler<'a> {
         None
     }
 
-    fn node(&mut self, raw: &'a raw::Node, at: At<'_>, name: String) -> Option<Rc<Node>> {
+    fn node(&mut self, raw: &'a RawNode, at: At<'_>, name: String) -> Option<Rc<Node>> {
         // The limit holds on the way down already: see `MAX_DEPTH`.
         if self.depth >= MAX_DEPTH {
             self.refuse_depth(at);
@@ -90,15 +73,15 @@ impl<'a> Compiler<'a> {
         node
     }
 
-    fn node_here(&mut self, raw: &'a raw::Node, at: At<'_>, name: String) -> Option<Rc<Node>> {
+    fn node_here(&mut self, raw: &'a RawNode, at: At<'_>, name: String) -> Option<Rc<Node>> {
         // Of a strategy that could not be read nobody knows which keys it reads.
         let is_known = raw.strategy.is_some() || !self.report.is_settled(&at.key("strategy").to_string());
-        let strategy = raw.strategy.unwrap_or(raw::Strategy::Priority);
+        let strategy = raw.strategy.unwrap_or(RawStrategy::Priority);
         if is_known {
             self.refuse_inert(raw, strategy, at);
         }
         let ordered = match strategy {
-            raw::Strategy::Match => self.cases(raw, at, &name),
+            RawStrategy::Match => self.cases(raw, at, &name),
             _ => self.targets(raw, at).map(|targets| (strategy_of(strategy), targets)),
         };
         let policy = self.policy(&raw.into(), at);
@@ -140,8 +123,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// Keys that the strategy does not read: whoever wrote them expects something of them.
-    fn refuse_inert(&mut self, raw: &raw::Node, strategy: raw::Strategy, at: At<'_>) {
-        let is_match = strategy == raw::Strategy::Match;
+    fn refuse_inert(&mut self, raw: &RawNode, strategy: RawStrategy, at: At<'_>) {
+        let is_match = strategy == RawStrategy::Match;
         for (key, is_inert) in [
             ("targets", is_match && raw.targets.is_some()),
             ("cases", !is_match && raw.cases.is_some()),
@@ -155,7 +138,7 @@ impl<'a> Compiler<'a> {
         let reads_priority = matches!(strategy_of(strategy), Strategy::Priority);
         let reads_weight = reads_priority || matches!(strategy_of(strategy), Strategy::Weighted);
         let arrows: Vec<_> = raw.targets.iter().flatten().map(arrow).collect();
-        let has_priority = |arrow: Option<&raw::Arrow>| arrow.is_some_and(|arrow| arrow.priority.is_some());
+        let has_priority = |arrow: Option<&RawArrow>| arrow.is_some_and(|arrow| arrow.priority.is_some());
         let is_numbered = reads_priority && arrows.iter().copied().any(has_priority);
         let list = at.key("targets");
         for (index, arrow) in arrows.into_iter().enumerate() {
@@ -176,7 +159,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn targets(&mut self, raw: &'a raw::Node, at: At<'_>) -> Option<Vec<Target>> {
+    fn targets(&mut self, raw: &'a RawNode, at: At<'_>) -> Option<Vec<Target>> {
         let list_at = at.key("targets");
         let list = raw.targets.as_deref().unwrap_or_default();
         if list.is_empty() {
@@ -187,9 +170,9 @@ impl<'a> Compiler<'a> {
         for (index, target) in list.iter().enumerate() {
             let at = list_at.index(index);
             let to = match target {
-                raw::Target::Name(name) => self.destination(name, at),
-                raw::Target::Arrow(arrow) => self.place(&arrow.to, at.key("use")),
-                raw::Target::Node(node) => self.node(node, at, at.to_string()).map(Destination::Node),
+                RawTarget::Name(name) => self.destination(name, at),
+                RawTarget::Arrow(arrow) => self.place(&arrow.to, at.key("use")),
+                RawTarget::Node(node) => self.node(node, at, at.to_string()).map(Destination::Node),
             };
             let weight = arrow(target).and_then(|arrow| arrow.weight).unwrap_or(1.0);
             // Without numbers the order of the list is the order of the tiers.
@@ -212,7 +195,7 @@ impl<'a> Compiler<'a> {
         (targets.len() == list.len()).then_some(targets)
     }
 
-    fn cases(&mut self, raw: &'a raw::Node, at: At<'_>, name: &str) -> Option<(Strategy, Vec<Target>)> {
+    fn cases(&mut self, raw: &'a RawNode, at: At<'_>, name: &str) -> Option<(Strategy, Vec<Target>)> {
         let list_at = at.key("cases");
         let list = raw.cases.as_deref().unwrap_or_default();
         if list.is_empty() {
@@ -224,8 +207,8 @@ impl<'a> Compiler<'a> {
         for (index, case) in list.iter().enumerate() {
             let at = list_at.index(index);
             let chosen = match &case.to {
-                raw::Place::Name(to) => format!("{name}/{to}"),
-                raw::Place::Node(_) => format!("{name}/{index}"),
+                RawDestination::Name(to) => format!("{name}/{to}"),
+                RawDestination::Node(_) => format!("{name}/{index}"),
             };
             conditions.push(self.condition(&case.when, at.key("when"), &chosen));
             targets.push(self.place(&case.to, at.key("use")));
@@ -245,15 +228,15 @@ impl<'a> Compiler<'a> {
         targets: &[Target],
         on: &[(ErrorClass, Destination)],
         at: At<'_>,
-    ) -> Option<Size> {
+    ) -> Option<SubtreeSize> {
         let has_choice = targets.len() > 1 && !matches!(strategy, Strategy::Match(_));
         let has_nearest = matches!(strategy, Strategy::Nearest);
         let mut size =
-            Size { depth: 1, ways: 0, has_region: false, has_price: false, has_choice, has_nearest };
+            SubtreeSize { depth: 1, ways: 0, has_region: false, has_price: false, has_choice, has_nearest };
         let ordered = targets.iter().map(|target| (&target.to, true));
         for (destination, is_ordered) in ordered.chain(on.iter().map(|(_, to)| (to, false))) {
             let below = match destination {
-                Destination::Deployment(deployment) => Size {
+                Destination::Deployment(deployment) => SubtreeSize {
                     depth: 0,
                     ways: 1,
                     has_region: deployment.region.is_some(),
@@ -283,7 +266,7 @@ impl<'a> Compiler<'a> {
         Some(size)
     }
 
-    /// Said once: where a chain is too long, each of its parts may be.
+    /// ErrorFields once: where a chain is too long, each of its parts may be.
     fn refuse_depth(&mut self, at: At<'_>) {
         if std::mem::replace(&mut self.is_too_deep, true) {
             return;
@@ -294,16 +277,16 @@ impl<'a> Compiler<'a> {
 }
 
 /// The form of a target that can have a weight and a priority.
-fn arrow(target: &raw::Target) -> Option<&raw::Arrow> {
+fn arrow(target: &RawTarget) -> Option<&RawArrow> {
     match target {
-        raw::Target::Arrow(arrow) => Some(arrow),
-        raw::Target::Name(_) | raw::Target::Node(_) => None,
+        RawTarget::Arrow(arrow) => Some(arrow),
+        RawTarget::Name(_) | RawTarget::Node(_) => None,
     }
 }
 
 /// The strategy of a node with targets.
-fn strategy_of(raw: raw::Strategy) -> Strategy {
-    use raw::Strategy as Raw;
+fn strategy_of(raw: RawStrategy) -> Strategy {
+    use RawStrategy as Raw;
     match raw {
         Raw::Priority | Raw::Fallback => Strategy::Priority,
         Raw::Weighted | Raw::LoadBalance | Raw::RandomWeighted => Strategy::Weighted,

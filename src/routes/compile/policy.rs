@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::Compiler;
-use crate::attempt::class::{ErrorClass, Triggers};
-use crate::routes::affinity::AffinityKey;
+use super::compiler::Compiler;
+use crate::routes::affinity_key::AffinityKey;
 use crate::routes::at::At;
 use crate::routes::graph::{
     Commit, Destination, Hedge, HedgeAfter, Policy, Requirements, Retry, Sticky, Timeouts, WhenAllEjected,
 };
 use crate::routes::issue::{nearest, quoted};
-use crate::routes::raw;
+use crate::routes::raw::{
+    RawCommit, RawDeployment, RawDestination, RawHedge, RawHedgeAfter, RawNode, RawRetry, RawSettings,
+    RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
+};
+use crate::vocabulary::error_class::{ErrorClass, Triggers};
 
 /// The part of a node's requests that may be hedged by default: it bounds what hedges add to a pool that is slow everywhere.
 const HEDGED_SHARE: f64 = 0.05;
@@ -19,19 +22,19 @@ const HEDGED_SHARE: f64 = 0.05;
 const STICKY_SECONDS: u32 = 3600;
 
 /// The keys that nodes and `settings` have in common, without those that need more than themselves.
-pub(super) struct Common<'a> {
-    fallback_on: Option<&'a [raw::Trigger]>,
-    retry: Option<&'a raw::Retry>,
-    timeout: Option<&'a raw::Timeout>,
-    commit: Option<raw::Commit>,
-    hedge: Option<&'a raw::Hedge>,
-    sticky: Option<&'a raw::Sticky>,
-    when_all_ejected: Option<raw::WhenAllEjected>,
+pub(super) struct CommonKeys<'a> {
+    fallback_on: Option<&'a [RawTrigger]>,
+    retry: Option<&'a RawRetry>,
+    timeout: Option<&'a RawTimeout>,
+    commit: Option<RawCommit>,
+    hedge: Option<&'a RawHedge>,
+    sticky: Option<&'a RawSticky>,
+    when_all_ejected: Option<RawWhenAllEjected>,
 }
 
 macro_rules! have_common_keys {
     ($($raw:ty),*) => {$(
-        impl<'a> From<&'a $raw> for Common<'a> {
+        impl<'a> From<&'a $raw> for CommonKeys<'a> {
             fn from(raw: &'a $raw) -> Self {
                 Self {
                     fallback_on: raw.fallback_on.as_deref(),
@@ -47,36 +50,36 @@ macro_rules! have_common_keys {
     )*};
 }
 
-have_common_keys!(raw::Node, raw::Settings);
+have_common_keys!(RawNode, RawSettings);
 
 impl<'a> Compiler<'a> {
     /// Settings of which the nearest wins.
-    pub(super) fn policy(&mut self, raw: &Common<'_>, at: At<'_>) -> Policy {
+    pub(super) fn policy(&mut self, raw: &CommonKeys<'_>, at: At<'_>) -> Policy {
         let timeout = timeouts(raw.timeout);
         Policy {
             fallback_on: raw.fallback_on.map(|list| self.triggers(list, at.key("fallback_on"))),
             retry: raw.retry.map(|retry| self.retry(retry, at.key("retry"))),
             timeout,
             commit: raw.commit.map(|commit| match commit {
-                raw::Commit::Headers => Commit::Headers,
-                raw::Commit::FirstToken => Commit::FirstToken,
-                raw::Commit::Complete => Commit::Complete,
+                RawCommit::Headers => Commit::Headers,
+                RawCommit::FirstToken => Commit::FirstToken,
+                RawCommit::Complete => Commit::Complete,
             }),
             hedge: raw.hedge.and_then(|hedge| self.hedge(hedge, timeout, at.key("hedge"))),
             sticky: raw.sticky.and_then(|sticky| self.sticky(sticky, at.key("sticky"))),
             when_all_ejected: raw.when_all_ejected.map(|choice| match choice {
-                raw::WhenAllEjected::Probe => WhenAllEjected::Probe,
-                raw::WhenAllEjected::Fail => WhenAllEjected::Fail,
+                RawWhenAllEjected::Probe => WhenAllEjected::Probe,
+                RawWhenAllEjected::Fail => WhenAllEjected::Fail,
             }),
         }
     }
 
     /// `timeout` is what stands beside it.
-    fn hedge(&mut self, raw: &raw::Hedge, timeout: Timeouts, at: At<'_>) -> Option<Hedge> {
+    fn hedge(&mut self, raw: &RawHedge, timeout: Timeouts, at: At<'_>) -> Option<Hedge> {
         let at = at.key("after");
         let after = match &raw.after {
-            raw::HedgeAfter::Ms(ms) => HedgeAfter::Ms(u64::from(*ms)),
-            raw::HedgeAfter::Percentile(text) => {
+            RawHedgeAfter::Ms(ms) => HedgeAfter::Ms(u64::from(*ms)),
+            RawHedgeAfter::Percentile(text) => {
                 let Some(percentile) = percentile(text) else {
                     let expected = "milliseconds, or a percentile from \"p1\" to \"p99\"";
                     self.report.refuse_name(at, text, expected, ["p50", "p75", "p90", "p95", "p99"]);
@@ -97,7 +100,7 @@ impl<'a> Compiler<'a> {
         Some(Hedge { after, max_share: raw.max_share.unwrap_or(HEDGED_SHARE) })
     }
 
-    fn sticky(&mut self, raw: &raw::Sticky, at: At<'_>) -> Option<Sticky> {
+    fn sticky(&mut self, raw: &RawSticky, at: At<'_>) -> Option<Sticky> {
         let by = self.affinity(&raw.by, at.key("by"))?;
         by.gather(&mut self.reads);
         Some(Sticky { by, ttl_ms: u64::from(raw.ttl.unwrap_or(STICKY_SECONDS)) * 1000 })
@@ -118,13 +121,13 @@ impl<'a> Compiler<'a> {
     }
 
     /// The set of failures that a list names.
-    fn triggers(&mut self, list: &[raw::Trigger], at: At<'_>) -> Triggers {
+    fn triggers(&mut self, list: &[RawTrigger], at: At<'_>) -> Triggers {
         let mut triggers = Triggers::default();
         for (index, trigger) in list.iter().enumerate() {
             let at = at.index(index);
             match trigger {
-                raw::Trigger::Status(status) => triggers.statuses.push((*status, *status)),
-                raw::Trigger::Word(word) => match (ErrorClass::parse(word), statuses(word)) {
+                RawTrigger::Status(status) => triggers.statuses.push((*status, *status)),
+                RawTrigger::Word(word) => match (ErrorClass::parse(word), statuses(word)) {
                     (Some(class), _) => triggers.classes.push(class),
                     (None, Some(statuses)) => triggers.statuses.push(statuses),
                     (None, None) => {
@@ -136,7 +139,7 @@ impl<'a> Compiler<'a> {
         triggers
     }
 
-    fn retry(&mut self, raw: &raw::Retry, at: At<'_>) -> Retry {
+    fn retry(&mut self, raw: &RawRetry, at: At<'_>) -> Retry {
         let default = Retry::default();
         let on = raw.on.as_deref().map(|list| self.triggers(list, at.key("on")));
         Retry {
@@ -151,7 +154,7 @@ impl<'a> Compiler<'a> {
     /// The edges of `on`, and what hangs on them.
     pub(super) fn edges(
         &mut self,
-        raw: Option<&'a BTreeMap<String, raw::Place>>,
+        raw: Option<&'a BTreeMap<String, RawDestination>>,
         at: At<'_>,
     ) -> Option<Vec<(ErrorClass, Destination)>> {
         let mut edges: Option<Vec<(ErrorClass, Destination)>> = Some(Vec::new());
@@ -197,7 +200,7 @@ impl<'a> Compiler<'a> {
     ) -> Requirements {
         let list = at.key("require_tags");
         for (index, tag) in tags.iter().enumerate() {
-            let is_borne = |deployment: &raw::Deployment| deployment.tags.contains(tag);
+            let is_borne = |deployment: &RawDeployment| deployment.tags.contains(tag);
             if !self.raw.deployments.values().any(is_borne) {
                 self.report.warn(
                     list.index(index),
@@ -229,7 +232,7 @@ fn percentile(text: &str) -> Option<u8> {
     digits.parse().ok().filter(|percentile| (1..=99).contains(percentile))
 }
 
-pub(super) fn timeouts(raw: Option<&raw::Timeout>) -> Timeouts {
+pub(super) fn timeouts(raw: Option<&RawTimeout>) -> Timeouts {
     let Some(raw) = raw else { return Timeouts::default() };
     Timeouts {
         connect_ms: raw.connect_ms.map(|limit| limit.0),

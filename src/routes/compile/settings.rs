@@ -1,13 +1,13 @@
 //! `settings`: everything with its default filled in.
 
-use super::Compiler;
+use super::compiler::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
 use crate::routes::graph::{Expose, HealthSharing, Settings};
-use crate::routes::raw;
+use crate::routes::raw::{RawExpose, RawHealthSharing, RawSettings};
 
 impl<'a> Compiler<'a> {
-    pub(super) fn settings(&mut self, raw: &'a raw::Settings, at: At<'_>) -> Settings {
+    pub(super) fn settings(&mut self, raw: &'a RawSettings, at: At<'_>) -> Settings {
         let policy = self.policy(&raw.into(), at);
         Settings {
             deadline_ms: raw.deadline_ms.map_or(600_000, |limit| limit.0),
@@ -25,7 +25,7 @@ impl<'a> Compiler<'a> {
     }
 }
 
-fn health(raw: &raw::HealthSharing) -> HealthSharing {
+fn health(raw: &RawHealthSharing) -> HealthSharing {
     let default = HealthSharing::default();
     HealthSharing {
         reports_per_second: raw.reports_per_second.unwrap_or(default.reports_per_second),
@@ -33,7 +33,7 @@ fn health(raw: &raw::HealthSharing) -> HealthSharing {
     }
 }
 
-fn expose(raw: &raw::Expose) -> Expose {
+fn expose(raw: &RawExpose) -> Expose {
     let default = Expose::default();
     Expose {
         request_id: raw.request_id.unwrap_or(default.request_id),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::routes::raw;
+use crate::routes::raw::RawDocument;
 
 /// The keywords that mean nothing to a check.
 const ANNOTATIONS: [&str; 4] = ["$schema", "description", "format", "title"];
@@ -20,9 +20,37 @@ pub fn bare_schema() -> String {
 }
 
 fn generate() -> Value {
-    let mut schema = schemars::schema_for!(raw::Document).to_value();
+    let mut schema = schemars::schema_for!(RawDocument).to_value();
     tidy(&mut schema);
+    plain_names(&mut schema);
     schema
+}
+
+/// Names the definitions as the documentation does: the types of the document's raw form are called `RawNode`, its nodes are not.
+fn plain_names(schema: &mut Value) {
+    const REFERENCE: &str = "#/$defs/";
+    let plain = |name: &str| name.strip_prefix("Raw").unwrap_or(name).to_owned();
+    match schema {
+        Value::Array(list) => list.iter_mut().for_each(plain_names),
+        Value::Object(object) => {
+            if let Some(Value::Object(definitions)) = object.get_mut("$defs") {
+                *definitions = std::mem::take(definitions)
+                    .into_iter()
+                    .map(|(name, schema)| (plain(&name), schema))
+                    .collect();
+            }
+            for keyword in ["$ref", "title"] {
+                if let Some(Value::String(name)) = object.get_mut(keyword) {
+                    *name = match name.strip_prefix(REFERENCE) {
+                        Some(name) => format!("{REFERENCE}{}", plain(name)),
+                        None => plain(name),
+                    };
+                }
+            }
+            object.values_mut().for_each(plain_names);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Takes out [`ANNOTATIONS`].

@@ -1,0 +1,57 @@
+//! Why nothing may be tried, for the client whose request found no deployment.
+
+use std::rc::Rc;
+
+use super::obstacle::Obstacle;
+use super::position::{Frame, Walk};
+use crate::health::Health;
+use crate::health::gate::Refusal;
+use crate::routes::graph::{Destination, Graph, Node, Strategy, Target};
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::time::Millis;
+
+/// Why nothing below `entry` may be tried: the different reasons, for the error message of a request that found no deployment.
+/// It follows every path, and no request that is served comes here.
+pub fn obstacles(
+    graph: &Rc<Graph>,
+    facts: &Rc<Facts>,
+    entry: &Rc<Node>,
+    health: &Health,
+    now: Millis,
+) -> Vec<Obstacle> {
+    let mut walk = Walk::of(Rc::clone(graph), Rc::clone(facts), Vec::new());
+    let mut found = Vec::new();
+    walk.explore(&Destination::Node(Rc::clone(entry)), health, now, &mut found);
+    found
+}
+
+impl Walk {
+    fn explore(&mut self, at: &Destination, health: &Health, now: Millis, found: &mut Vec<Obstacle>) {
+        match at {
+            Destination::Deployment(deployment) => {
+                let ejected = || {
+                    let Refusal { until, reason, .. } = self.refusal(deployment, health, now)?;
+                    Some(Obstacle::Ejected { until, reason })
+                };
+                let obstacle = self.obstacle(deployment).or_else(ejected);
+                found.extend(obstacle.filter(|obstacle| !found.contains(obstacle)));
+            }
+            Destination::Node(node) => {
+                self.frames.push(Frame::of(Rc::clone(node), 0));
+                let case = match &node.strategy {
+                    Strategy::Match(cases) => Some(cases.first(&self.facts)),
+                    _ => None,
+                };
+                let is_used = |index: usize, target: &Target| {
+                    target.weight > 0.0 && case.is_none_or(|case| case == Some(index))
+                };
+                for (_, target) in
+                    node.targets.iter().enumerate().filter(|(index, target)| is_used(*index, target))
+                {
+                    self.explore(&target.to, health, now, found);
+                }
+                self.frames.pop();
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! A position in the graph: the stack of frames, and how it moves.
+
+use std::rc::Rc;
+
+use super::obstacle::Obstacle;
+use crate::attempt::failure::Failure;
+use crate::health::Health;
+use crate::health::gate::{Admission, Refusal};
+use crate::routes::graph::{
+    Commit, Deployment, Destination, Graph, Hedge, Node, Retry, Sticky, Timeouts, WhenAllEjected,
+};
+use crate::upstream;
+use crate::vocabulary::error_class::{ErrorClass, Triggers};
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::time::Millis;
+
+/// Room for so many frames at first: for `settings`, the entry, and two nodes below it.
+const USUAL_DEPTH: usize = 4;
+
+/// A position in the graph.
+#[derive(Clone)]
+pub struct Walk {
+    pub(super) graph: Rc<Graph>,
+    pub(super) facts: Rc<Facts>,
+    pub(super) frames: Vec<Frame>,
+    pub(super) tried: Vec<usize>,
+    /// The last resort was taken: one attempt at what is ejected is enough for a request.
+    pub(super) has_used_last_resort: bool,
+    /// Somebody was passed over for being ejected.
+    pub(super) has_skipped_ejected: bool,
+}
+
+/// One node on the way to the current target. The outermost frame stands for `settings` and has no node.
+#[derive(Clone)]
+pub(super) struct Frame {
+    pub(super) node: Option<Rc<Node>>,
+    /// To be tried before `order`, the last one first: the entry of the walk, or the ends of edges.
+    pub(super) ahead: Vec<Destination>,
+    /// Indices of targets that are left, in order.
+    pub(super) order: std::vec::IntoIter<usize>,
+    pub(super) has_taken_edge: bool,
+    pub(super) attempts_left: u32,
+    pub(super) deadline: Millis,
+}
+
+/// What decides on the way: which target of a node comes first, and whether the health of a deployment admits an attempt.
+pub(super) trait Selector {
+    /// The order of the targets of a node that was just entered.
+    fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize>;
+    /// Whether a deployment without an obstacle may be tried.
+    fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool;
+}
+
+impl Walk {
+    /// Stands before `entry`. The limits of the whole request are those of `entry`, or else of `settings`; the client's own
+    /// patience shortens the deadline.
+    pub fn new(graph: Rc<Graph>, facts: Rc<Facts>, entry: &Rc<Node>, now: Millis) -> Self {
+        let allowed_ms = entry.deadline_ms.unwrap_or(graph.settings.deadline_ms);
+        let patient_ms = facts.patience_ms.map_or(allowed_ms, |patience_ms| patience_ms.min(allowed_ms));
+        let allowed_attempts = entry.max_attempts.unwrap_or(graph.settings.max_attempts);
+        let settings = Frame {
+            ahead: vec![Destination::Node(Rc::clone(entry))],
+            attempts_left: if facts.is_replayable { allowed_attempts } else { allowed_attempts.min(1) },
+            deadline: now.saturating_add(patient_ms),
+            ..Frame::of_settings()
+        };
+        let mut frames = Vec::with_capacity(USUAL_DEPTH);
+        frames.push(settings);
+        Self::of(graph, facts, frames)
+    }
+
+    pub(super) fn of(graph: Rc<Graph>, facts: Rc<Facts>, frames: Vec<Frame>) -> Self {
+        Self {
+            graph,
+            facts,
+            frames,
+            tried: Vec::new(),
+            has_used_last_resort: false,
+            has_skipped_ejected: false,
+        }
+    }
+
+    /// Whether a deployment was passed over for being ejected.
+    pub fn has_skipped_ejected(&self) -> bool {
+        self.has_skipped_ejected
+    }
+
+    /// Why this deployment may not be tried here; `None` if it may.
+    pub fn obstacle(&self, deployment: &Deployment) -> Option<Obstacle> {
+        if deployment.disabled.is_some() {
+            return Some(Obstacle::Disabled);
+        }
+        if !upstream::supports(deployment, self.facts.operation) {
+            return Some(Obstacle::Unsupported);
+        }
+        let requirements = self
+            .nodes()
+            .map(|node| &node.requirements)
+            .chain(std::iter::once(&self.graph.settings.requirements));
+        for required in requirements {
+            if deployment.quality < required.min_quality {
+                return Some(Obstacle::Quality { required: required.min_quality });
+            }
+            if let Some(tag) = required.require_tags.iter().find(|tag| !deployment.tags.contains(tag)) {
+                return Some(Obstacle::Tag { required: tag.clone() });
+            }
+        }
+        self.tried.contains(&deployment.id).then_some(Obstacle::Tried)
+    }
+
+    /// Why the health of this deployment admits no attempt now; `None` if it does.
+    pub(super) fn refusal(&self, deployment: &Deployment, health: &Health, now: Millis) -> Option<Refusal> {
+        match health.admission(deployment.id, self.facts.operation, now) {
+            Admission::Refused(refusal) => Some(refusal),
+            Admission::Open | Admission::Probe => None,
+        }
+    }
+
+    /// Goes on until a deployment that may be tried.
+    pub(super) fn seek(
+        &mut self,
+        failed: Option<&Failure>,
+        now: Millis,
+        selector: &mut dyn Selector,
+    ) -> Option<Rc<Deployment>> {
+        self.apply_failure(failed);
+        loop {
+            // A limit that is reached, at whatever depth, ends everything inside it.
+            let exhausted = !self.may_attempt(now);
+            let frame = self.frames.last_mut()?;
+            match if exhausted { None } else { frame.next() } {
+                Some(Destination::Deployment(deployment)) => {
+                    if self.obstacle(&deployment).is_none() && selector.admits(self, &deployment) {
+                        return Some(deployment);
+                    }
+                }
+                Some(Destination::Node(node)) => {
+                    self.frames.push(Frame::of(Rc::clone(&node), now));
+                    let order = selector.order(self, &node);
+                    if let Some(frame) = self.frames.last_mut() {
+                        frame.order = order.into_iter();
+                    }
+                }
+                None => {
+                    self.frames.pop();
+                    self.apply_failure(failed);
+                }
+            }
+        }
+    }
+
+    /// Counts an attempt against every limit on the way.
+    pub fn count_attempt(&mut self) {
+        for frame in &mut self.frames {
+            frame.attempts_left = frame.attempts_left.saturating_sub(1);
+        }
+    }
+
+    /// Never offers this deployment again.
+    pub fn forbid(&mut self, deployment: &Deployment) {
+        self.tried.push(deployment.id);
+    }
+
+    /// Never offers a deployment that stores where this one does.
+    pub fn forbid_storage_of(&mut self, deployment: &Deployment) {
+        let sharing = self.graph.deployments.iter().filter(|other| other.shares_storage_with(deployment));
+        self.tried.extend(sharing.map(|other| other.id));
+    }
+
+    /// Whether every limit on the way leaves room for one more attempt at `at`.
+    pub fn may_attempt(&self, at: Millis) -> bool {
+        self.frames.iter().all(|frame| frame.attempts_left > 0) && at < self.deadline()
+    }
+
+    /// The nearest deadline on the way.
+    pub fn deadline(&self) -> Millis {
+        self.frames.iter().map(|frame| frame.deadline).min().unwrap_or_default()
+    }
+
+    /// `retry` of the nearest node that has one, or of `settings`.
+    pub fn retry(&self) -> Option<Retry> {
+        self.nodes()
+            .find_map(|node| node.policy.retry.clone())
+            .or_else(|| self.graph.settings.policy.retry.clone())
+    }
+
+    /// `commit` of the nearest node that has one, or of `settings`, or the default.
+    pub fn commit(&self) -> Commit {
+        self.nodes()
+            .find_map(|node| node.policy.commit)
+            .or(self.graph.settings.policy.commit)
+            .unwrap_or(Commit::FirstToken)
+    }
+
+    /// `hedge` of the nearest node that has one, or of `settings` for the innermost node, with that node and its place among the
+    /// frames.
+    pub fn hedging(&self) -> Option<(usize, &Rc<Node>, Hedge)> {
+        let of_node = |(depth, frame): (usize, &Frame)| Some((depth, frame.node.as_ref()?.policy.hedge?));
+        let innermost = || Some((self.frames.len().checked_sub(1)?, self.graph.settings.policy.hedge?));
+        let (depth, hedge) = self.frames.iter().enumerate().rev().find_map(of_node).or_else(innermost)?;
+        Some((depth, self.frames.get(depth)?.node.as_ref()?, hedge))
+    }
+
+    /// `sticky` of the nearest node that has one, or of `settings`.
+    pub(super) fn sticky(&self) -> Option<&Sticky> {
+        let nearest = self.nodes().find_map(|node| node.policy.sticky.as_ref());
+        nearest.or(self.graph.settings.policy.sticky.as_ref())
+    }
+
+    /// `when_all_ejected` of the nearest node that has one, or of `settings`, or the default.
+    pub(super) fn when_all_ejected(&self) -> WhenAllEjected {
+        let nearest = self.nodes().find_map(|node| node.policy.when_all_ejected);
+        nearest.or(self.graph.settings.policy.when_all_ejected).unwrap_or_default()
+    }
+
+    /// For each phase: the limit of the nearest node that has one, or of the deployment, or of `settings`.
+    pub fn timeouts(&self, deployment: &Deployment) -> Timeouts {
+        self.nodes()
+            .fold(Timeouts::default(), |nearest, node| nearest.or(node.policy.timeout))
+            .or(deployment.timeout)
+            .or(self.graph.settings.policy.timeout)
+    }
+
+    /// The same order, with those targets first that lead to the owner of the request's object.
+    pub(super) fn owner_first(&self, node: &Node, order: Vec<usize>) -> Vec<usize> {
+        let Some(owner) = self.facts.owner.and_then(|id| self.graph.deployments.get(id)) else {
+            return order;
+        };
+        let (mut first, mut then): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|index| {
+            let target = node.targets.get(*index);
+            target.is_some_and(|target| target.leads_to(&|leaf| leaf.shares_storage_with(owner)))
+        });
+        first.append(&mut then);
+        first
+    }
+
+    /// The nodes on the way, innermost first.
+    fn nodes(&self) -> impl Iterator<Item = &Rc<Node>> {
+        self.frames.iter().rev().filter_map(|frame| frame.node.as_ref())
+    }
+
+    /// Puts a failure to the frames, innermost first, and leaves those that cannot do anything about it.
+    pub(super) fn apply_failure(&mut self, failed: Option<&Failure>) {
+        let Some(failure) = failed else { return };
+        let Failure { class, status, is_unknown_object, .. } = *failure;
+        while let Some(frame) = self.frames.last_mut() {
+            let edges = frame.node.as_ref().map_or(&self.graph.settings.on, |node| &node.on);
+            if is_unknown_object {
+                // Not a failure of the target but the wrong address: the object is looked for at the other targets, then behind
+                // the edges, whatever they are for.
+                if frame.ahead.is_empty() && frame.order.len() == 0 && !frame.has_taken_edge {
+                    frame.has_taken_edge = true;
+                    frame.ahead = edges.iter().rev().map(|(_, to)| to.clone()).collect();
+                }
+                if !frame.ahead.is_empty() || frame.order.len() > 0 {
+                    return;
+                }
+                self.frames.pop();
+                continue;
+            }
+            if let Some((_, to)) = edges.iter().find(|(on, _)| *on == class && !frame.has_taken_edge) {
+                frame.has_taken_edge = true;
+                frame.order = Vec::new().into_iter();
+                frame.ahead = vec![to.clone()];
+                return;
+            }
+            if self.falls_back_on(class, status) {
+                return;
+            }
+            self.frames.pop();
+        }
+    }
+
+    /// Whether the innermost frame may try its next target after such a failure: the nearest `fallback_on` decides.
+    pub(super) fn falls_back_on(&self, class: ErrorClass, status: Option<u16>) -> bool {
+        let nearest = self.nodes().find_map(|node| node.policy.fallback_on.as_ref());
+        nearest.or(self.graph.settings.policy.fallback_on.as_ref()).map_or_else(
+            || class.is_curable_elsewhere(),
+            |triggers: &Triggers| triggers.contains(class, status),
+        )
+    }
+}
+
+impl Frame {
+    fn of_settings() -> Self {
+        Self {
+            node: None,
+            ahead: Vec::new(),
+            order: Vec::new().into_iter(),
+            has_taken_edge: false,
+            attempts_left: u32::MAX,
+            deadline: Millis::MAX,
+        }
+    }
+
+    /// A node that is entered now, before its targets are put in order.
+    pub(super) fn of(node: Rc<Node>, now: Millis) -> Self {
+        Self {
+            attempts_left: node.max_attempts.unwrap_or(u32::MAX),
+            deadline: node.deadline_ms.map_or(Millis::MAX, |deadline_ms| now.saturating_add(deadline_ms)),
+            node: Some(node),
+            ..Self::of_settings()
+        }
+    }
+
+    fn next(&mut self) -> Option<Destination> {
+        self.ahead.pop().or_else(|| {
+            let index = self.order.next()?;
+            self.node.as_ref()?.targets.get(index).map(|target| target.to.clone())
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! What decides on the way of a walk: chance, health and the strategies for a request that goes it, and nothing but the document for
+//! one that only asks where it could go.
+
+use std::rc::Rc;
+
+use super::position::{Frame, Selector, Walk};
+use crate::attempt::context::Context;
+use crate::balance::order::order;
+use crate::health::Health;
+use crate::routes::graph::{Deployment, Destination, Node, Strategy, Target, WhenAllEjected};
+use crate::vocabulary::time::Millis;
+
+/// Goes where the request will go.
+pub(super) struct LiveSelector<'a, 'b> {
+    pub(super) context: &'a mut Context<'b>,
+    /// Ejected deployments that would have come before any other.
+    pub(super) probe_candidates: Vec<usize>,
+    /// Ejected deployments that were passed over and that `when_all_ejected` lets be probed.
+    pub(super) refused: Vec<usize>,
+    pub(super) has_skipped_ejected: bool,
+    pub(super) last_resort: Option<LastResort>,
+}
+
+/// Where to go back to where nothing else is left.
+pub(super) struct LastResort {
+    pub(super) until: Millis,
+    pub(super) frames: Vec<Frame>,
+    pub(super) deployment: Rc<Deployment>,
+}
+
+impl<'a, 'b> LiveSelector<'a, 'b> {
+    pub(super) fn new(context: &'a mut Context<'b>) -> Self {
+        Self {
+            context,
+            probe_candidates: Vec::new(),
+            refused: Vec::new(),
+            has_skipped_ejected: false,
+            last_resort: None,
+        }
+    }
+}
+
+impl Selector for LiveSelector<'_, '_> {
+    fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize> {
+        // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
+        let usable = |target: &Target| match &target.to {
+            Destination::Deployment(deployment) => walk.obstacle(deployment).is_none(),
+            Destination::Node(_) => true,
+        };
+        let order = order(node, &walk.facts, walk.sticky(), &usable, &mut self.context.order_inputs());
+        let order = walk.owner_first(node, order);
+        let ejected = |index: &usize| match &node.targets.get(*index)?.to {
+            Destination::Deployment(deployment) => {
+                walk.refusal(deployment, self.context.health, self.context.now).map(|_| deployment.id)
+            }
+            Destination::Node(_) => None,
+        };
+        self.probe_candidates.extend(order.iter().map_while(ejected));
+        order
+    }
+
+    fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool {
+        let Some(refusal) = walk.refusal(deployment, self.context.health, self.context.now) else {
+            return true;
+        };
+        self.has_skipped_ejected = true;
+        let Some(until) = refusal.until.filter(|_| walk.when_all_ejected() == WhenAllEjected::Probe) else {
+            return false;
+        };
+        self.refused.push(deployment.id);
+        let is_sooner = self.last_resort.as_ref().is_none_or(|known| until < known.until);
+        if refusal.may_be_forced && is_sooner {
+            let frames = walk.frames.clone();
+            self.last_resort = Some(LastResort { until, frames, deployment: Rc::clone(deployment) });
+        }
+        false
+    }
+}
+
+/// Sees where a request could go, in the order of the document.
+pub(super) struct PreviewSelector<'a> {
+    pub(super) health: &'a Health,
+    pub(super) now: Millis,
+    /// Of the frames at the start, how many were never left.
+    pub(super) enclosing: usize,
+}
+
+impl Selector for PreviewSelector<'_> {
+    fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize> {
+        self.enclosing = self.enclosing.min(walk.frames.len().saturating_sub(1));
+        match &node.strategy {
+            Strategy::Match(cases) => cases.first(&walk.facts).into_iter().collect(),
+            _ => (0..node.targets.len()).collect(),
+        }
+    }
+
+    fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool {
+        walk.refusal(deployment, self.health, self.now).is_none()
+    }
+}

@@ -1,0 +1,205 @@
+//! `DeploymentHealth`, the Durable Object: a [`Shard`] that isolates of one region, or shards of all regions, report to.
+//!
+//! There is one object for each region, since latency is regional, and one more, the hub, for what holds everywhere. The
+//! isolates need one place that adds up and grants probes one at a time. A Durable Object is single-threaded and unique in the
+//! world, and nothing here waits between reading the shard and writing it, so every report is atomic.
+//!
+//! Staleness: an isolate may be wrong about a deployment for as long as it does not report, a second or so while it has
+//! traffic. That costs a second attempt elsewhere, nothing more. An object that is evicted loses averages and leases, which are
+//! learned anew, and keeps gates, switches and the numbers of changes, which are in its storage before an answer leaves it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use serde::Deserialize;
+use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
+
+use super::object_calls::ORIGIN;
+use super::{background, clock, object_calls};
+use crate::health::shard::{SavedDeployment, Shard, ShardHead};
+use crate::health::wire::ShardAnswer;
+use crate::serve::object_link::{AskError, ask, hub_of, pool_of_shard};
+use crate::serve::platform::{Clock, Objects, PlatformError};
+use crate::vocabulary::rng::SplitMix64;
+use crate::vocabulary::time::Millis;
+
+/// How often to look for what nobody mentions any more.
+const FORGET_EVERY_MS: Millis = 600_000;
+
+/// The Durable Object.
+#[durable_object(fetch)]
+pub struct DeploymentHealth {
+    state: State,
+    memory: Rc<Memory>,
+}
+
+/// The shard, and its copy in storage.
+struct Memory {
+    env: Env,
+    sql: SqlStorage,
+    shard: RefCell<Option<Shard>>,
+    saved: Cell<ShardHead>,
+    forget_at: Cell<Millis>,
+}
+
+impl DurableObject for DeploymentHealth {
+    fn new(state: State, env: Env) -> Self {
+        let memory = Memory {
+            env,
+            sql: state.storage().sql(),
+            shard: RefCell::new(None),
+            saved: Cell::default(),
+            forget_at: Cell::new(0),
+        };
+        Self { state, memory: Rc::new(memory) }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        clock::timed(self.answer(request)).await
+    }
+}
+
+impl DeploymentHealth {
+    async fn answer(&self, mut request: Request) -> worker::Result<Response> {
+        let url = request.inner().url();
+        let body = request.text().await?;
+        let path = url.strip_prefix(ORIGIN).unwrap_or_default();
+        let answer = self.memory.with(|shard, now, rng| shard.on_request(path, &body, now, rng))?;
+        if answer.is_hub_due {
+            self.ask_hub();
+        }
+        Ok(Response::ok(answer.text)?.with_status(answer.status))
+    }
+
+    /// Reports to the hub beside the request.
+    fn ask_hub(&self) {
+        let name = self.state.id().name().unwrap_or_default();
+        let pool = match pool_of_shard(&name) {
+            Ok(Some(pool)) => pool.to_owned(),
+            Ok(None) => return,
+            Err(_) => {
+                worker::console_warn!(
+                    "health: the object does not know its name; other regions hear nothing from it"
+                );
+                return;
+            }
+        };
+        let memory = Rc::clone(&self.memory);
+        let asked = background(async move {
+            if let Err(error) = memory.ask_hub(&pool).await {
+                worker::console_warn!("health: the hub of {pool} does not answer: {error}");
+            }
+        });
+        // A state that has ended has nothing to lose.
+        let _ = self.state.as_raw().wait_until(&asked);
+    }
+}
+
+#[derive(Deserialize)]
+struct HeadRow {
+    json: String,
+}
+
+#[derive(Deserialize)]
+struct DeploymentRow {
+    identity: String,
+    json: String,
+}
+
+impl Memory {
+    /// Works with the shard, and stores what has changed.
+    fn with<T>(&self, work: impl FnOnce(&mut Shard, Millis, &mut SplitMix64) -> T) -> worker::Result<T> {
+        let now = clock::now();
+        let mut rng = SplitMix64::new(clock::seed());
+        let mut shard = self.shard.borrow_mut();
+        let shard = match &mut *shard {
+            Some(shard) => shard,
+            none => none.insert(self.load(now, &mut rng)?),
+        };
+        let result = work(shard, now, &mut rng);
+        self.save(shard, now)?;
+        Ok(result)
+    }
+
+    fn load(&self, now: Millis, rng: &mut SplitMix64) -> worker::Result<Shard> {
+        self.sql
+            .exec("CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, json TEXT NOT NULL)", None)?;
+        let table = "CREATE TABLE IF NOT EXISTS deployments (identity TEXT PRIMARY KEY, json TEXT NOT NULL)";
+        self.sql.exec(table, None)?;
+        let rows: Vec<HeadRow> = self.sql.exec("SELECT json FROM head", None)?.to_array()?;
+        let Some(head) = rows.first().and_then(|row| ShardHead::parse(&row.json)) else {
+            let shard = Shard::new(rng);
+            // A history that is lost at once is none: its name has to last.
+            self.save_head(shard.head())?;
+            return Ok(shard);
+        };
+        self.saved.set(head);
+        let rows: Vec<DeploymentRow> =
+            self.sql.exec("SELECT identity, json FROM deployments", None)?.to_array()?;
+        let saved =
+            rows.into_iter().filter_map(|row| Some((row.identity, SavedDeployment::parse(&row.json)?)));
+        Ok(Shard::restore(head, saved, now))
+    }
+
+    /// Without changes, which is the rule, nothing is written.
+    fn save(&self, shard: &mut Shard, now: Millis) -> worker::Result<()> {
+        if now >= self.forget_at.get() {
+            self.forget_at.set(now.saturating_add(FORGET_EVERY_MS));
+            for identity in shard.forget(now) {
+                self.sql.exec("DELETE FROM deployments WHERE identity = ?", vec![identity.into()])?;
+            }
+        }
+        let saved = self.saved.get();
+        for (identity, record) in shard.changed_since(saved.change) {
+            self.sql.exec(
+                "INSERT OR REPLACE INTO deployments (identity, json) VALUES (?, ?)",
+                vec![identity.into(), record.to_json().into()],
+            )?;
+        }
+        if shard.head() == saved { Ok(()) } else { self.save_head(shard.head()) }
+    }
+
+    fn save_head(&self, head: ShardHead) -> worker::Result<()> {
+        self.sql.exec("INSERT OR REPLACE INTO head (id, json) VALUES (0, ?)", vec![head.to_json().into()])?;
+        self.saved.set(head);
+        Ok(())
+    }
+
+    /// Tells the hub what holds everywhere, and learns what the other regions told it.
+    async fn ask_hub(&self, pool: &str) -> Result<(), AskError> {
+        let failed = |error: worker::Error| AskError::Unreachable(PlatformError::new(error.to_string()));
+        let report = self.with(|shard, now, _| shard.report_to_hub(now)).map_err(failed)?;
+        let answer = ask(self, &hub_of(pool), None, "report", Some(report.to_json())).await;
+        let answer = answer.and_then(|text| {
+            ShardAnswer::parse(text.as_bytes()).map_err(|error| AskError::Malformed(error.to_string()))
+        });
+        self.with(|shard, now, _| match &answer {
+            Ok(answer) => shard.merge_hub_answer(answer, now),
+            Err(_) => shard.on_hub_failure(now),
+        })
+        .map_err(failed)?;
+        answer.map(drop)
+    }
+}
+
+impl Clock for Memory {
+    fn now(&self) -> Millis {
+        clock::now()
+    }
+
+    async fn sleep_until(&self, at: Millis) {
+        clock::sleep_until(at).await;
+    }
+}
+
+impl Objects for Memory {
+    async fn ask_object(
+        &self,
+        object: &str,
+        near: Option<&str>,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<(u16, String), PlatformError> {
+        object_calls::ask(&self.env, object, near, path, body).await
+    }
+}

@@ -1,0 +1,153 @@
+//! The platform as one request sees it: the host module for the request itself and its upstream calls, the `worker` crate for
+//! the rest.
+
+use std::rc::Rc;
+
+use worker::web_sys::{ReadableStream, Request, WritableStream};
+use worker::{Context, Env};
+
+use super::{background, clock, host, object_calls, wait};
+use crate::serve::isolate_memory::Isolate;
+use crate::serve::platform::{BodyStart, Clock, Objects, Platform, PlatformError, ReceivedBody, Work};
+use crate::vocabulary::facts::Place;
+use crate::vocabulary::time::Millis;
+
+/// The binding of the KV namespace.
+const NAMESPACE: &str = "ROUTES";
+/// The shortest time that KV keeps what it read near by: <https://developers.cloudflare.com/kv/api/read-key-value-pairs/>
+const KV_CACHE_SECONDS: u64 = 30;
+
+thread_local! {
+    static ISOLATE: Rc<Isolate> = Rc::default();
+}
+
+/// A request, and the platform around it.
+#[derive(Clone)]
+pub struct WorkerRequest(Rc<Parts>);
+
+struct Parts {
+    exchange: host::Exchange,
+    env: Env,
+    context: Context,
+    isolate: Rc<Isolate>,
+}
+
+impl WorkerRequest {
+    /// What the runtime gives to the fetch handler.
+    pub fn new(request: &Request, env: Env, context: Context) -> Self {
+        let (exchange, isolate) = (host::Exchange::new(request), ISOLATE.with(Rc::clone));
+        Self(Rc::new(Parts { exchange, env, context, isolate }))
+    }
+
+    /// The request itself.
+    pub fn exchange(&self) -> &host::Exchange {
+        &self.0.exchange
+    }
+
+    /// The namespace of the routes document, where there is a binding to one.
+    fn store(&self) -> Option<worker::kv::KvStore> {
+        self.0.env.kv(NAMESPACE).ok()
+    }
+}
+
+impl Clock for WorkerRequest {
+    fn now(&self) -> Millis {
+        clock::now()
+    }
+
+    async fn sleep_until(&self, at: Millis) {
+        clock::sleep_until(at).await;
+    }
+}
+
+impl Objects for WorkerRequest {
+    async fn ask_object(
+        &self,
+        object: &str,
+        near: Option<&str>,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<(u16, String), PlatformError> {
+        object_calls::ask(&self.0.env, object, near, path, body).await
+    }
+}
+
+impl Platform for WorkerRequest {
+    type Call = host::HostCall;
+    type Stream = ReadableStream;
+    type Client = WritableStream;
+    type ClientBody = ReadableStream;
+
+    fn isolate(&self) -> &Isolate {
+        &self.0.isolate
+    }
+
+    fn seed(&self) -> u64 {
+        clock::seed()
+    }
+
+    fn warn(&self, line: &str) {
+        worker::console_warn!("{line}");
+    }
+
+    fn work(&self) -> Work {
+        Work { tasks: clock::task_count(), waits: wait::count() }
+    }
+
+    fn in_background(&self, work: impl Future<Output = ()> + 'static) {
+        // Not by the method of the crate, which panics where the context has ended: such a one has nothing to lose.
+        let _ = self.0.context.as_ref().wait_until(&background(work));
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
+    }
+
+    async fn read_document(&self, key: &str) -> Result<Option<String>, PlatformError> {
+        let Some(store) = self.store() else { return Ok(None) };
+        store.get(key).cache_ttl(KV_CACHE_SECONDS).text().await.map_err(|error| failed(&error.into()))
+    }
+
+    async fn write_document(&self, key: &str, text: &str) -> Result<(), PlatformError> {
+        let Some(store) = self.store() else { return Ok(()) };
+        let put = store.put(key, text).map_err(|error| failed(&error.into()))?;
+        put.execute().await.map_err(|error| failed(&error.into()))
+    }
+
+    fn has_objects(&self) -> bool {
+        object_calls::is_bound(&self.0.env)
+    }
+
+    fn place(&self) -> Place {
+        self.0.exchange.place()
+    }
+
+    async fn read_body(&self, length: usize) -> Result<ReceivedBody, PlatformError> {
+        self.0.exchange.read(length).await
+    }
+
+    async fn read_body_start(&self, limit: usize) -> Result<BodyStart, PlatformError> {
+        self.0.exchange.read_start(limit).await
+    }
+
+    fn body_part(&self, start: usize, end: usize) -> Vec<u8> {
+        self.0.exchange.part(start, end)
+    }
+
+    async fn client_left(&self) {
+        self.0.exchange.left().await;
+    }
+
+    fn call(&self) -> host::HostCall {
+        self.0.exchange.call()
+    }
+
+    fn client_stream(&self) -> (WritableStream, ReadableStream) {
+        host::client_stream()
+    }
+}
+
+/// An error of the `worker` crate.
+fn failed(error: &worker::Error) -> PlatformError {
+    PlatformError::new(error.to_string())
+}

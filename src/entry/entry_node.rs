@@ -1,0 +1,33 @@
+//! Where a request enters the graph: the rules choose first, then the model that the client wrote.
+
+use std::rc::Rc;
+
+use crate::routes::graph::{Client, Graph, Node};
+use crate::routes::nearest;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::facts::Facts;
+
+/// The entry node. A key opens nodes, whatever the way to them: what counts is the node that was chosen.
+///
+/// # Errors
+/// Where there is no model and no rule applies, no such model, or a model that the key does not open.
+pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>, ClientError> {
+    let by_rule = graph.rules.first(facts).and_then(|place| graph.rules.get(place));
+    let node = match by_rule {
+        Some(rule) => &rule.node,
+        None if facts.model.is_empty() => return Err(ClientError::MissingModel),
+        None => graph.models.get(&facts.model).ok_or_else(|| unknown(graph, &facts.model, client))?,
+    };
+    if client.may_use(&node.name) {
+        Ok(Rc::clone(node))
+    } else {
+        Err(ClientError::ModelNotAllowed { client: client.name.clone(), model: node.name.clone() })
+    }
+}
+
+/// The error for a model that is not there, with the nearest name that the key may use.
+pub fn unknown(graph: &Graph, model: &str, client: &Client) -> ClientError {
+    let usable = graph.models.keys().map(String::as_str).filter(|name| client.may_use(name));
+    let nearest = nearest(model, usable);
+    ClientError::ModelNotFound { model: model.to_owned(), nearest }
+}

@@ -1,0 +1,139 @@
+//! The entry node of a request for a stored object: who may have it, and in which order they are asked.
+//!
+//! Such a request names no model, and an id does not tell which account it belongs to. So every account is a candidate that the
+//! client's models lead to, and the one that is remembered comes first; whoever does not know the id lets the request go on to the
+//! next. What has no id yet, and lists, belong to the first of these accounts: the home of what the client makes.
+
+use std::rc::Rc;
+
+use crate::request::stored_object::StoredObject;
+use crate::routes::graph::{
+    Client, Deployment, Destination, Graph, Node, Policy, Requirements, Retry, Strategy, Target,
+};
+use crate::routes::when::{Condition, Fact};
+use crate::upstream;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::error_class::{ErrorClass, Triggers};
+use crate::vocabulary::facts::Facts;
+
+/// The entry node: where a rule for this path or operation holds, the deployments that its node leads to, as they stand there,
+/// else those of all nodes that the client may use, in the order of their names.
+///
+/// A search asks one of each account first, the minting one before the others, and then, for what one deployment cannot do now,
+/// the rest. What has no id stays in the first account as long as any deployment of it can do it.
+///
+/// # Errors
+/// Where a rule chooses what the key does not open, or there is nobody to ask.
+pub fn entry_node(
+    graph: &Graph,
+    facts: &Facts,
+    client: &Client,
+    stored: &StoredObject,
+) -> Result<Rc<Node>, ClientError> {
+    let by_rule = graph.rules.first_of(facts, &looks_at_the_way).and_then(|place| graph.rules.get(place));
+    let mut reached = Vec::new();
+    let mut seen = Vec::new();
+    match by_rule.map(|rule| &rule.node) {
+        Some(node) if !client.may_use(&node.name) => {
+            return Err(ClientError::ModelNotAllowed {
+                client: client.name.clone(),
+                model: node.name.clone(),
+            });
+        }
+        Some(node) => reach(node, &mut reached, &mut seen),
+        None => {
+            for (_, node) in graph.models.iter().filter(|(name, _)| client.may_use(name)) {
+                reach(node, &mut reached, &mut seen);
+            }
+            reached.sort_unstable();
+        }
+    }
+    if !reached.is_empty() {
+        for (_, to) in &graph.settings.on {
+            follow(to, &mut reached, &mut seen);
+        }
+    }
+    let deployments = reached.iter().filter_map(|id| graph.deployments.get(*id)).filter(|deployment| {
+        deployment.disabled.is_none() && upstream::supports(deployment, facts.operation)
+    });
+    let owner = facts.owner.and_then(|id| graph.deployments.get(id));
+    // The deployments of each account.
+    let mut accounts: Vec<Vec<&Rc<Deployment>>> = Vec::new();
+    for deployment in deployments {
+        let stores_there = |account: &&mut Vec<&Rc<Deployment>>| {
+            account.first().is_some_and(|first| first.shares_storage_with(deployment))
+        };
+        if let Some(account) = accounts.iter_mut().find(stores_there) {
+            account.push(deployment);
+        } else {
+            let is_owner = owner.is_some_and(|owner| owner.shares_storage_with(deployment));
+            accounts.insert(if is_owner { 0 } else { accounts.len() }, vec![deployment]);
+        }
+    }
+    let mut targets: Vec<Target> = Vec::new();
+    for is_first in [true, false] {
+        for account in &accounts {
+            for (place, deployment) in account.iter().enumerate() {
+                let comes_now = stored.id.is_none() || place == 0;
+                if comes_now == is_first {
+                    let to = Destination::Deployment(Rc::clone(deployment));
+                    let priority = u32::try_from(targets.len()).unwrap_or(u32::MAX);
+                    targets.push(Target { to, weight: 1.0, priority });
+                }
+            }
+        }
+    }
+    if targets.is_empty() {
+        return Err(ClientError::ObjectNotFound { path: stored.path.clone() });
+    }
+    // What a POST asked for may be done though its answer is lost, and would be done twice.
+    let is_post = facts.method == "POST";
+    let may_be_done = |class| is_post && matches!(class, ErrorClass::Timeout | ErrorClass::Truncated);
+    Ok(Rc::new(Node {
+        id: graph.node_count,
+        name: stored.operation.path().to_owned(),
+        strategy: Strategy::Priority,
+        targets,
+        // Who has it is not known: whoever cannot say is passed over.
+        policy: Policy {
+            fallback_on: Some(Triggers::of(|class| class.is_curable_elsewhere() && !may_be_done(class))),
+            retry: is_post.then(|| Retry { attempts: 0, ..Retry::default() }),
+            ..Policy::default()
+        },
+        max_attempts: None,
+        deadline_ms: None,
+        reads_place: false,
+        requirements: Requirements::default(),
+        on: Vec::new(),
+    }))
+}
+
+/// Whether a rule looks at the path or the operation. Others choose by what such a request does not have, by where its client
+/// is now, or by a draw, and would look for an object where it never was.
+fn looks_at_the_way(when: &Condition) -> bool {
+    match when {
+        Condition::Fact(Fact::Path | Fact::Operation, _) => true,
+        Condition::Always | Condition::Fact(..) | Condition::Share { .. } => false,
+        Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().any(looks_at_the_way),
+        Condition::Not(condition) => looks_at_the_way(condition),
+    }
+}
+
+/// Every deployment below a node, behind its edges too.
+fn reach(node: &Node, reached: &mut Vec<usize>, seen: &mut Vec<usize>) {
+    if !seen.contains(&node.id) {
+        seen.push(node.id);
+        let ends = node.targets.iter().map(|target| &target.to).chain(node.on.iter().map(|(_, to)| to));
+        for to in ends {
+            follow(to, reached, seen);
+        }
+    }
+}
+
+fn follow(to: &Destination, reached: &mut Vec<usize>, seen: &mut Vec<usize>) {
+    match to {
+        Destination::Deployment(deployment) if reached.contains(&deployment.id) => {}
+        Destination::Deployment(deployment) => reached.push(deployment.id),
+        Destination::Node(node) => reach(node, reached, seen),
+    }
+}

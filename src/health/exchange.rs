@@ -1,0 +1,229 @@
+//! An isolate's side of sharing: what of its state goes into a report, and what an answer does to it.
+//!
+//! Invariants:
+//! - What the isolate has ejected by itself and has not told yet, no answer closes.
+//! - A change of the shard's opens a gate once: an ejection that a probe has ended does not come back with the next answer.
+//! - Ejections only grow, except by a closing that the isolate has not learned yet, or an administrator's word.
+
+use std::collections::BTreeMap;
+
+use super::accrual::Accrual;
+use super::change::GateChange;
+use super::gate::{Gate, ProbeLease, Transition};
+use super::isolate_health::Health;
+use super::pending::Pending;
+use super::reason::Reason;
+use super::sharing::{Urgent, plausible};
+use super::tracked_deployment::TrackedDeployment;
+use super::wire::{Batch, KnownHistory, Record, ShardAnswer, WireEjection};
+use crate::map;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
+
+impl Health {
+    pub(super) fn urgent(&self) -> &Urgent {
+        &self.sharing.urgent
+    }
+
+    /// Whether the shard was asked about every deployment of the graph.
+    pub(super) fn is_complete(&self) -> bool {
+        self.sharing.is_complete
+    }
+
+    /// What there is to report, by identity. It is under way from now on.
+    pub(super) fn batches(&mut self, now: Millis) -> BTreeMap<String, Batch> {
+        self.sharing.asked_at = Some(now);
+        self.sharing.asks_for_all = !self.sharing.is_complete;
+        self.sharing.urgent = Urgent::default();
+        let batches = self.deployments.iter_mut().filter_map(|deployment| {
+            let batch = deployment.batch(now)?;
+            Some((deployment.identity.clone(), batch))
+        });
+        map::of(batches)
+    }
+
+    /// The report did not arrive, as far as is known.
+    pub(super) fn restore_unsent(&mut self) {
+        self.sharing.is_in_contact = false;
+        self.sharing.asked_at = None;
+        for deployment in &mut self.deployments {
+            if let Some(sent) = deployment.sent.take() {
+                deployment.pending.restore(sent);
+            }
+        }
+    }
+
+    /// Merges an answer. `known`: what was known before, of the same epoch or another. `asked_at`: when the report went out.
+    pub(super) fn merge(
+        &mut self,
+        answer: &ShardAnswer,
+        known: Option<KnownHistory>,
+        asked_at: Millis,
+        now: Millis,
+    ) -> Vec<GateChange> {
+        let sharing = &mut self.sharing;
+        sharing.is_in_contact = true;
+        sharing.is_complete |= sharing.asks_for_all;
+        (sharing.asked_at, sharing.next_ms) = (None, answer.next_ms);
+        let is_lost = known.is_some_and(|known| known.epoch != answer.epoch);
+        // Of a history that has only begun for us, resets are in our past.
+        let known = known.filter(|_| !is_lost);
+        let resets_after = known.map_or(u64::MAX, |known| known.change);
+        let mut changes = Vec::new();
+        for (id, deployment) in self.deployments.iter_mut().enumerate() {
+            deployment.sent = None;
+            if is_lost {
+                deployment.start_over();
+            }
+            let record = answer.deployments.get(&deployment.identity);
+            let reset = record.map_or(0, |record| record.reset).max(answer.reset);
+            if reset > resets_after {
+                if deployment.gate.ejected_until().is_some() {
+                    changes.push(GateChange {
+                        deployment: id,
+                        operation: None,
+                        transition: Transition::Recovered,
+                    });
+                }
+                deployment.reset(now);
+            }
+            if let Some(record) = record {
+                let moved = deployment.merge(record, asked_at, now).into_iter();
+                changes.extend(moved.map(|(operation, transition)| GateChange {
+                    deployment: id,
+                    operation,
+                    transition,
+                }));
+            } else if answer.full && known.is_some() {
+                deployment.gate.set_drained(false);
+            }
+            if deployment.pending.is_urgent() {
+                self.sharing.urgent.tripped_at.get_or_insert(now);
+            }
+        }
+        changes
+    }
+}
+
+impl TrackedDeployment {
+    fn batch(&mut self, now: Millis) -> Option<Batch> {
+        if self.pending == Pending::default() {
+            return None;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let remaining_ms = |until: Millis| until.saturating_sub(now);
+        let ejected = self.gate.ejected_until().zip(self.gate.reason()).filter(|_| pending.has_ejected);
+        let missing = pending.operations.iter().map(|operation| {
+            let gate = self.missing.iter().find(|(missing, _)| missing == operation).map(|(_, gate)| gate);
+            let until = gate.and_then(Gate::ejected_until);
+            // One whose time is up is not back: it is only asked again.
+            (*operation, until.map_or(0, |until| remaining_ms(until).max(1)))
+        });
+        let batch = Batch {
+            seen: self.merged,
+            successes: pending.successes,
+            failures: pending.failures,
+            answered: pending.has_answered,
+            answered_ms: pending.answered_at.map(|at| now.saturating_sub(at)),
+            run: pending.run,
+            run_ms: pending.run_since.map_or(0, |since| now.saturating_sub(since)),
+            class: pending.class,
+            age_ms: pending.began_at.map_or(0, |began_at| now.saturating_sub(began_at)),
+            latency: pending.latency,
+            tokens_per_second: self.tokens_per_second(),
+            headroom: self.headroom(now),
+            ejected: ejected
+                .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
+            missing: map::of(missing),
+            probe: pending.probe,
+            wants: pending.probe_urgency,
+        };
+        self.sent = Some(pending);
+        Some(batch)
+    }
+
+    /// The shard has lost its history. What is ejected here, it does not know: it is told again.
+    fn start_over(&mut self) {
+        self.merged = 0;
+        if self.gate.ejected_until().is_some() {
+            self.pending.has_ejected = true;
+        }
+        for (operation, _) in &self.missing {
+            self.pending.on_operation_moved(*operation);
+        }
+    }
+
+    fn merge(
+        &mut self,
+        record: &Record,
+        asked_at: Millis,
+        now: Millis,
+    ) -> Vec<(Option<Operation>, Transition)> {
+        let is_newer = record.change > self.merged;
+        let is_newly_closed = record.closed > self.merged;
+        self.merged = self.merged.max(record.change);
+        let mut changes = Vec::new();
+        if is_newer {
+            self.gate.set_drained(record.drained);
+            self.merge_missing(record, now, &mut changes);
+        }
+        match record.ejected {
+            Some(WireEjection { remaining_ms, reason }) => {
+                if is_newer && !self.pending.has_recovered() {
+                    if is_newly_closed && !self.pending.has_ejected {
+                        // The ejection before that one is not to outlast it.
+                        self.close(None);
+                    }
+                    self.gate.set_trips(record.trips);
+                    let ejected = self.gate.eject(reason, remaining_ms, now);
+                    changes.extend(ejected.map(|transition| (None, transition)));
+                }
+                self.gate.await_other_probe(record.probing_ms.map_or(0, |ms| now.saturating_add(ms)));
+            }
+            None if is_newly_closed && !self.pending.has_ejected => {
+                self.gate.set_trips(record.trips);
+                let closed = self.close(record.closed_for_ms.map(|ms| now.saturating_sub(ms)));
+                changes.extend(closed.map(|transition| (None, transition)));
+            }
+            // What this isolate alone has to suffer, or takes for an outage, is its own affair.
+            None => self.gate.set_local(!self.pending.has_ejected),
+        }
+        if let Some(latency_ms) = plausible(record.latency_ms) {
+            self.regional_ms.observe(latency_ms, now);
+        }
+        if let Some(lease) = record.lease {
+            // The way there and back is taken off on both sides, so that no two leases overlap.
+            let (from, until) = (now.saturating_add(lease.from_ms), asked_at.saturating_add(lease.until_ms));
+            self.gate.lease(ProbeLease { from, until });
+        }
+        changes
+    }
+
+    fn close(&mut self, since: Option<Millis>) -> Option<Transition> {
+        self.accrual = Accrual::default();
+        self.pending.on_close();
+        self.gate.close(since)
+    }
+
+    fn merge_missing(
+        &mut self,
+        record: &Record,
+        now: Millis,
+        changes: &mut Vec<(Option<Operation>, Transition)>,
+    ) {
+        for (operation, remaining_ms) in &record.missing {
+            let reason = Reason::NotFound { operation: *operation };
+            let gate = self.missing_gate_or_new(*operation);
+            let ejected = gate.and_then(|gate| gate.eject(reason, *remaining_ms, now));
+            changes.extend(ejected.map(|transition| (Some(*operation), transition)));
+        }
+        let unsent = &self.pending.operations;
+        self.missing.retain(|(operation, _)| {
+            let stays = unsent.contains(operation) || record.missing.contains_key(operation);
+            if !stays {
+                changes.push((Some(*operation), Transition::Recovered));
+            }
+            stays
+        });
+    }
+}

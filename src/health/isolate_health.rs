@@ -1,0 +1,234 @@
+//! The health of all deployments, as one isolate sees it.
+
+use super::change::GateChange;
+use super::gate::{Admission, Probes};
+use super::headroom::Headroom;
+use super::sample::Sample;
+use super::sharing::Sharing;
+use super::ticket::Ticket;
+use super::tracked_deployment::{GateTransitions, Snapshot, TrackedDeployment};
+use super::wire::ProbeUrgency;
+use crate::routes::graph::RateLimits;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
+
+/// All deployments of one graph, as one isolate sees them.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    pub(super) deployments: Vec<TrackedDeployment>,
+    pub(super) sharing: Sharing,
+}
+
+impl Health {
+    /// Knows nothing yet. For each deployment, by id, its identity (that of [`crate::routes::graph::Deployment`]) and limits.
+    pub fn new(deployments: impl IntoIterator<Item = (impl Into<String>, RateLimits)>) -> Self {
+        let deployments = deployments.into_iter();
+        Self {
+            deployments: deployments
+                .map(|(identity, limits)| TrackedDeployment::new(identity.into(), limits))
+                .collect(),
+            sharing: Sharing::default(),
+        }
+    }
+
+    /// Takes over what is known of deployments that were in an earlier graph, and the contact with the shard. Requests that are
+    /// under way go on by the earlier graph and its health; what comes of them is not heard of here.
+    pub fn adopt(&mut self, old: &Self) {
+        let mut is_any_new = false;
+        for deployment in &mut self.deployments {
+            match old.deployments.iter().find(|old| old.identity == deployment.identity) {
+                Some(known) => deployment.adopt(known),
+                None => is_any_new = true,
+            }
+        }
+        self.sharing = old.sharing.clone();
+        if is_any_new {
+            self.sharing.ask_for_all();
+        }
+    }
+
+    /// Who decides on probes at this time.
+    fn probes(&self, now: Millis) -> Probes {
+        self.sharing.probes(now)
+    }
+
+    /// Whether an attempt may be made there.
+    pub fn admission(&self, id: usize, operation: Operation, now: Millis) -> Admission {
+        self.deployments
+            .get(id)
+            .map_or(Admission::Open, |deployment| deployment.admission(operation, self.probes(now), now))
+    }
+
+    /// A request would have gone there, if it were not ejected. `early`: to every other one that it may go to as well; so a probe
+    /// is wanted even before the time is up. The next report asks for it.
+    pub fn request_probe(&mut self, id: usize, early: bool, now: Millis) {
+        let probes = self.probes(now);
+        let urgency = if early { ProbeUrgency::Early } else { ProbeUrgency::Due };
+        if let Some(deployment) = self.deployments.get_mut(id)
+            && deployment.request_probe(urgency, probes, now)
+        {
+            self.sharing.on_probe_wanted(now);
+        }
+    }
+
+    /// An attempt begins there. `tokens`: of its prompt and the longest answer that it allows, as far as known.
+    ///
+    /// Admission is not asked again: an attempt at an ejected deployment becomes its probe, if none is under way.
+    pub fn begin(&mut self, id: usize, operation: Operation, tokens: u64, now: Millis) -> Ticket {
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let probes = self.probes(now);
+        let mut ticket = Ticket {
+            deployment: id,
+            operation,
+            at: now,
+            is_committed: false,
+            ended_run: None,
+            probe: None,
+            operation_probe: None,
+        };
+        if let Some(found) = self.deployments.get_mut(id) {
+            (ticket.probe, ticket.operation_probe) = found.begin(operation, tokens, probes, now);
+            if ticket.probe.is_some() {
+                self.sharing.on_probe();
+            }
+        }
+        ticket
+    }
+
+    /// The attempt reached its commit point. A probe has passed with that: the others need not wait until its stream ends.
+    pub fn on_commit(&mut self, ticket: &mut Ticket, now: Millis) -> Vec<GateChange> {
+        let mut ended_run = None;
+        let changes = self.conclude(ticket, now, |deployment, ticket| {
+            let (changes, ended) = deployment.on_commit(ticket, now);
+            ended_run = ended;
+            changes
+        });
+        (ticket.is_committed, ticket.ended_run) = (true, ended_run);
+        changes
+    }
+
+    /// The attempt is over.
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
+    pub fn record(
+        &mut self,
+        ticket: Ticket,
+        sample: &Sample,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Vec<GateChange> {
+        self.conclude(&ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
+    }
+
+    /// Concludes something from an attempt.
+    fn conclude(
+        &mut self,
+        ticket: &Ticket,
+        now: Millis,
+        act: impl FnOnce(&mut TrackedDeployment, &Ticket) -> GateTransitions,
+    ) -> Vec<GateChange> {
+        let Some(found) = self.deployments.get_mut(ticket.deployment) else { return Vec::new() };
+        let run = found.accrual.run();
+        let changes = list(ticket, act(found, ticket));
+        if run == 0 && found.accrual.run() > 0 {
+            self.sharing.on_failure(now);
+        }
+        if found.pending.probe.is_some() {
+            self.sharing.on_probe();
+        }
+        if !changes.is_empty() {
+            self.sharing.on_trip(now);
+        }
+        changes
+    }
+
+    /// Whether a rate limit with that hint says that the deployment is full for moments only: the request goes elsewhere, and nothing
+    /// is held against it.
+    pub fn is_spill(&self, id: usize, hint_ms: Option<Millis>) -> bool {
+        self.deployments.get(id).is_some_and(|deployment| deployment.is_spill(hint_ms))
+    }
+
+    /// What the headers of an answer said of how much the deployment can take, of failures as well.
+    pub fn record_headroom(&mut self, id: usize, headroom: Headroom) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.record_headroom(headroom);
+        }
+    }
+
+    /// How long a request would wait there, in milliseconds, for comparison: the peak EWMA of its latency, times the requests
+    /// that are before it and itself. `None` while nothing was ever answered.
+    pub fn score(&self, id: usize, now: Millis) -> Option<f64> {
+        self.deployments.get(id)?.score(now)
+    }
+
+    /// Whether the latest outcome there was a failure by its fault, or it is ejected.
+    pub fn is_failing(&self, id: usize) -> bool {
+        self.deployments.get(id).is_some_and(TrackedDeployment::is_failing)
+    }
+
+    /// Until when it is ejected, whoever probes it then; for ever where an administrator took it out; `None` if it is not.
+    pub fn ejected_until(&self, id: usize, operation: Operation) -> Option<Millis> {
+        self.deployments.get(id)?.ejected_until(operation)
+    }
+
+    /// The time to the commit point that the part `p` (`0.0..=1.0`) of the latest attempts did not exceed; `None` with fewer than
+    /// twenty of them.
+    pub fn percentile(&self, id: usize, p: f64) -> Option<Millis> {
+        self.deployments.get(id)?.percentile(p)
+    }
+
+    /// Whether this isolate, and no other, may probe it now.
+    pub fn is_leased(&self, id: usize, now: Millis) -> bool {
+        self.deployments.get(id).is_some_and(|deployment| deployment.gate.is_leased(now))
+    }
+
+    /// Attempts under way.
+    pub fn in_flight(&self, id: usize, now: Millis) -> u32 {
+        self.deployments.get(id).map_or(0, |deployment| deployment.in_flight(now))
+    }
+
+    /// The part of its usual traffic that it should get, `0.0..=1.0`: how far it has recovered, times how much it can take.
+    pub fn share(&self, id: usize, now: Millis) -> f64 {
+        self.deployments.get(id).map_or(1.0, |deployment| deployment.share(self.probes(now), now))
+    }
+
+    /// The configured limits, for [`Headroom::of`].
+    pub fn limits(&self, id: usize) -> RateLimits {
+        self.deployments.get(id).map(TrackedDeployment::limits).unwrap_or_default()
+    }
+
+    /// Takes all traffic from it until [`Self::enable`].
+    pub fn drain(&mut self, id: usize) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.gate.set_drained(true);
+        }
+    }
+
+    /// Ends [`Self::drain`].
+    pub fn enable(&mut self, id: usize) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.gate.set_drained(false);
+        }
+    }
+
+    /// Forgets what was learned about it. Drained stays drained.
+    pub fn reset(&mut self, id: usize, now: Millis) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.reset(now);
+        }
+    }
+
+    /// Every deployment, by id.
+    pub fn snapshot(&self, now: Millis) -> Vec<Snapshot> {
+        let probes = self.probes(now);
+        self.deployments.iter().map(|deployment| deployment.snapshot(probes, now)).collect()
+    }
+}
+
+fn list(ticket: &Ticket, changes: GateTransitions) -> Vec<GateChange> {
+    let GateTransitions { of_deployment, of_operation } = changes;
+    let change = |operation, transition| GateChange { deployment: ticket.deployment, operation, transition };
+    let of_deployment = of_deployment.map(|transition| change(None, transition));
+    let of_operation = of_operation.map(|transition| change(Some(ticket.operation), transition));
+    of_deployment.into_iter().chain(of_operation).collect()
+}

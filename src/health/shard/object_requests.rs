@@ -1,0 +1,75 @@
+//! The requests that the object of a shard answers: reports of isolates and shards, switches of administrators, and a view.
+
+use serde::{Deserialize, Serialize};
+
+use super::Shard;
+use crate::health::wire::HealthReport;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::switch::Switch;
+use crate::vocabulary::time::Millis;
+
+/// What an administrator wants done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    /// What.
+    #[serde(rename = "action")]
+    pub switch: Switch,
+    /// With which deployments, by identity; `None`: with all.
+    pub deployments: Option<Vec<String>>,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON, or what is wrong.
+    pub text: String,
+    /// Whether the shard is to report to its hub now.
+    pub is_hub_due: bool,
+}
+
+impl ObjectAnswer {
+    fn of(status: u16, text: impl Into<String>) -> Self {
+        Self { status, text: text.into(), is_hub_due: false }
+    }
+}
+
+impl Shard {
+    /// Answers a request for a path, without the `/` before it.
+    pub fn on_request(&mut self, path: &str, body: &str, now: Millis, rng: &mut dyn Rng) -> ObjectAnswer {
+        match path {
+            "report" => match HealthReport::parse(body.as_bytes()) {
+                Ok(report) => {
+                    let text = self.report(&report, now, rng).to_json();
+                    let is_hub_due = self.hub_at().is_some_and(|at| at <= now);
+                    ObjectAnswer { status: 200, text, is_hub_due }
+                }
+                Err(error) => ObjectAnswer::of(400, error.to_string()),
+            },
+            "switch" => match serde_json::from_str(body) {
+                Ok(order) if self.apply(&order, now) => ObjectAnswer::of(200, "{}"),
+                Ok(_) => ObjectAnswer::of(400, "there is no room for it"),
+                Err(error) => ObjectAnswer::of(400, error.to_string()),
+            },
+            "view" => ObjectAnswer::of(200, serde_json::to_string(&self.view(now)).unwrap_or_default()),
+            _ => ObjectAnswer::of(404, "not found"),
+        }
+    }
+
+    /// Does what an administrator wants. Whether all of it could be done.
+    fn apply(&mut self, order: &Order, now: Millis) -> bool {
+        match (&order.deployments, order.switch) {
+            (None, Switch::Reset) => {
+                self.reset_all();
+                true
+            }
+            (None, _) => false,
+            (Some(deployments), switch) => deployments.iter().all(|identity| match switch {
+                Switch::Drain => self.drain(identity, now),
+                Switch::Enable => self.enable(identity, now),
+                Switch::Reset => self.reset(identity, now),
+            }),
+        }
+    }
+}

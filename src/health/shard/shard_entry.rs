@@ -1,0 +1,367 @@
+//! One deployment, as a region sees it.
+
+use super::persisted::SavedDeployment;
+use crate::health::accrual::{Accrual, FailureRun};
+use crate::health::ewma::{Ewma, PeakEwma};
+use crate::health::gate::{Gate, LEAST_EXTENSION_MS};
+use crate::health::pending::Pending;
+use crate::health::reason::Reason;
+use crate::health::sharing::{BASE_MS, plausible};
+use crate::health::tracked_deployment::LastError;
+use crate::health::window::Counts;
+use crate::health::wire::{Batch, PeerId, Probe, ProbeUrgency, Record, WireEjection, WireLease};
+use crate::map;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
+
+/// A lease has to be used within this time.
+const LEASE_MS: Millis = 5_000;
+
+/// For so long nobody else gets a lease, once the probe has begun: the isolate that sent it may be gone.
+const BEGUN_MS: Millis = 30_000;
+
+/// How long the word that a lease was used may be on its way.
+const ON_ITS_WAY_MS: Millis = 1_000;
+
+/// When a lease that was not used has run out for certain.
+pub(super) const UNUSED_MS: Millis = LEASE_MS + ON_ITS_WAY_MS;
+
+/// Probes before their time: at most one in this time.
+const EARLY_MS: Millis = 1_000;
+
+/// The right to probe, given away.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GrantedLease {
+    pub(super) holder: PeerId,
+    pub(super) from: Millis,
+    /// When it is given to the next.
+    pub(super) until: Millis,
+    /// The probe is under way.
+    pub(super) has_begun: bool,
+}
+
+/// Who wants a lease, and when it can ask again.
+pub(super) struct LeaseRequest {
+    pub(super) reporter: PeerId,
+    pub(super) next_ms: Millis,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ShardEntry {
+    pub(super) saved: SavedDeployment,
+    pub(super) accrual: Accrual,
+    pub(super) latency_ms: PeakEwma,
+    pub(super) tokens_per_second: Ewma,
+    pub(super) headroom: Option<f64>,
+    pub(super) last_error: Option<LastError>,
+    lease: Option<GrantedLease>,
+    /// No lease before.
+    no_lease_before: Millis,
+    /// The latest lease before its time.
+    early_at: Option<Millis>,
+    /// The latest report that mentioned it.
+    pub(super) used_at: Millis,
+    /// The end of the ejection as everybody was told; 0: closed.
+    announced_until: Millis,
+    /// What the hub is to hear.
+    pub(super) facts: Pending,
+    /// What is under way to it.
+    pub(super) facts_sent: Option<Pending>,
+}
+
+/// Whether a batch wants to know where the deployment stands.
+pub(super) fn is_question(batch: &Batch) -> bool {
+    batch.ejected.is_some() || !batch.missing.is_empty() || batch.probe.is_some() || batch.wants.is_some()
+}
+
+impl ShardEntry {
+    pub(super) fn new(no_lease_before: Millis, now: Millis) -> Self {
+        Self {
+            saved: SavedDeployment::default(),
+            accrual: Accrual::default(),
+            latency_ms: PeakEwma::default(),
+            tokens_per_second: Ewma::default(),
+            headroom: None,
+            last_error: None,
+            lease: None,
+            no_lease_before,
+            early_at: None,
+            used_at: now,
+            announced_until: 0,
+            facts: Pending::default(),
+            facts_sent: None,
+        }
+    }
+
+    pub(super) fn restore(saved: SavedDeployment, now: Millis) -> Self {
+        let announced_until = saved.gate.ejected_until().unwrap_or(0);
+        // Whether the hub has heard it, nobody knows: it does not mind to hear it again.
+        let facts = Pending {
+            has_ejected: saved.gate.reason().is_some_and(Reason::holds_everywhere),
+            operations: saved.missing.iter().map(|(operation, _)| *operation).collect(),
+            ..Pending::default()
+        };
+        Self { saved, announced_until, facts, ..Self::new(now.saturating_add(UNUSED_MS), now) }
+    }
+
+    pub(super) fn saved(&self) -> &SavedDeployment {
+        &self.saved
+    }
+
+    pub(super) fn change(&self) -> u64 {
+        self.saved.change
+    }
+
+    pub(super) fn has_latency(&self, now: Millis) -> bool {
+        self.latency_ms.value(now).is_some()
+    }
+
+    /// The lease that is out.
+    pub(super) fn live_lease(&self, now: Millis) -> Option<GrantedLease> {
+        self.lease.filter(|lease| now < lease.until)
+    }
+
+    /// Whether it says nothing, and nobody mentioned it for so long.
+    pub(super) fn is_idle(&self, now: Millis, idle_ms: Millis) -> bool {
+        let is_over =
+            |gate: &Gate| gate.ejected_until().is_none_or(|until| now >= until.saturating_add(idle_ms));
+        let saved = &self.saved;
+        now >= self.used_at.saturating_add(idle_ms)
+            && !saved.gate.is_drained()
+            && is_over(&saved.gate)
+            && saved.missing.iter().all(|(_, gate)| is_over(gate))
+    }
+
+    /// Takes what a reporter saw. `seen`: the latest change of this history that it had learned then.
+    pub(super) fn merge_batch(
+        &mut self,
+        reporter: PeerId,
+        batch: &Batch,
+        seen: u64,
+        change: &mut u64,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) {
+        self.used_at = now;
+        self.measure(batch, now);
+        let has_passed = batch.probe.is_some_and(|probe| self.on_probe(reporter, probe, change, now, rng));
+        // Failures of requests that began before the latest recovery tell of the time before it.
+        let began_at = now.saturating_sub(batch.age_ms);
+        let is_present = has_passed
+            || seen >= self.saved.closed
+            || self.saved.gate.closed_since().is_some_and(|since| began_at >= since);
+        if self.saved.gate.ejected_until().is_none() {
+            let failures = if is_present { batch.failures } else { 0 };
+            let run = FailureRun {
+                failures: if is_present { batch.run } else { 0 },
+                since: now.saturating_sub(batch.run_ms),
+                answered_at: batch.answered.then(|| now.saturating_sub(batch.answered_ms.unwrap_or(0))),
+            };
+            let class = batch.class.unwrap_or(ErrorClass::Unavailable);
+            let counts = Counts { successes: batch.successes, failures };
+            let reason = self.accrual.add(counts, run, class, self.latency_ms.value(now), now);
+            if let Some(reason) = reason {
+                self.saved.gate.trip(reason, now, rng);
+            }
+        }
+        if let Some(WireEjection { remaining_ms, reason }) = batch.ejected
+            && (is_present || reason.holds_everywhere())
+            // What one of many isolates takes for an outage may be chance: five of ten requests, say, where three of ten fail.
+            && !(reason.is_trip() && self.accrual.is_serving(self.latency_ms.value(now), now))
+        {
+            // A trip there is one here, so that ejections grow here as well.
+            if self.saved.gate.ejected_until().is_none() && reason.is_trip() {
+                self.saved.gate.trip(reason, now, rng);
+            }
+            self.saved.gate.eject(reason, remaining_ms, now);
+        }
+        let moved = self.merge_missing(batch, now);
+        self.settle(moved, true, change);
+    }
+
+    fn measure(&mut self, batch: &Batch, now: Millis) {
+        if let Some(mean_ms) = plausible(batch.latency.map(|latency| latency.mean_ms)) {
+            self.latency_ms.observe(mean_ms, now);
+        }
+        if let Some(speed) = plausible(batch.tokens_per_second) {
+            self.tokens_per_second.observe(speed, now);
+        }
+        self.headroom = plausible(batch.headroom).or(self.headroom);
+        if let Some(class) = batch.class {
+            self.last_error = Some(LastError { class, at: now });
+        }
+    }
+
+    /// Operations that turned out to be missing, or not to be. Whether anything changed.
+    fn merge_missing(&mut self, batch: &Batch, now: Millis) -> bool {
+        let mut has_moved = false;
+        for (operation, remaining_ms) in &batch.missing {
+            if *remaining_ms == 0 {
+                let before = self.saved.missing.len();
+                self.saved.missing.retain(|(missing, _)| missing != operation);
+                has_moved |= self.saved.missing.len() < before;
+            } else if self.eject_operation(*operation, *remaining_ms, now) {
+                self.facts.on_operation_moved(*operation);
+                has_moved = true;
+            }
+        }
+        has_moved
+    }
+
+    /// Whether that is news.
+    pub(super) fn eject_operation(&mut self, operation: Operation, length_ms: Millis, now: Millis) -> bool {
+        let missing = &mut self.saved.missing;
+        if !missing.iter().any(|(known, _)| *known == operation) {
+            missing.push((operation, Gate::default()));
+        }
+        let gate = missing.iter_mut().find(|(known, _)| *known == operation).map(|(_, gate)| gate);
+        gate.and_then(|gate| gate.eject(Reason::NotFound { operation }, length_ms, now)).is_some()
+    }
+
+    /// What has become of a probe. It counts from whoever holds the lease; and from anybody, where nobody does and the time is
+    /// up, for isolates that lost the contact probe by themselves. Whether it ended the ejection.
+    fn on_probe(
+        &mut self,
+        reporter: PeerId,
+        probe: Probe,
+        change: &mut u64,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> bool {
+        let Some(until) = self.saved.gate.ejected_until() else { return false };
+        let is_its = match self.live_lease(now) {
+            Some(lease) => lease.holder == reporter,
+            None => now >= until,
+        };
+        if !is_its {
+            return false;
+        }
+        self.lease = None;
+        match probe {
+            Probe::Begun => {
+                let until = now.saturating_add(BEGUN_MS);
+                self.lease = Some(GrantedLease { holder: reporter, from: now, until, has_begun: true });
+            }
+            Probe::Passed => {
+                self.close(change);
+                self.saved.gate.close(Some(now));
+                return true;
+            }
+            // Before its time it leaves things as they were.
+            Probe::Failed { class: Some(class) } if now >= until => {
+                self.saved.gate.trip(Reason::ProbeFailed { class }, now, rng);
+            }
+            Probe::Failed { .. } | Probe::Abandoned => {}
+        }
+        false
+    }
+
+    /// It is closed with a change of its own.
+    fn close(&mut self, change: &mut u64) {
+        self.number(change);
+        self.saved.closed = self.saved.change;
+        self.accrual = Accrual::default();
+        self.lease = None;
+        self.announced_until = 0;
+    }
+
+    /// What follows is a change of its own.
+    fn number(&mut self, change: &mut u64) {
+        *change = change.saturating_add(1);
+        self.saved.change = *change;
+    }
+
+    /// Numbers the change, if there was one worth telling. `is_own`: whether it was learned in this region.
+    pub(super) fn settle(&mut self, has_moved: bool, is_own: bool, change: &mut u64) {
+        let until = self.saved.gate.ejected_until().unwrap_or(0);
+        let is_longer = until > 0
+            && (self.announced_until == 0
+                || until >= self.announced_until.saturating_add(LEAST_EXTENSION_MS));
+        if is_longer {
+            self.announced_until = until;
+            self.facts.has_ejected |=
+                is_own && self.saved.gate.reason().is_some_and(Reason::holds_everywhere);
+        }
+        if is_longer || has_moved {
+            self.number(change);
+        }
+        if is_longer {
+            self.saved.opened = self.saved.change;
+        }
+    }
+
+    /// Gives the lease away, if it is free and the reporter is to have it.
+    pub(super) fn grant(&mut self, request: &LeaseRequest, urgency: Option<ProbeUrgency>, now: Millis) {
+        let (Some(urgency), Some(until)) = (urgency, self.saved.gate.ejected_until()) else { return };
+        if self.saved.gate.is_drained() || self.live_lease(now).is_some() || now < self.no_lease_before {
+            return;
+        }
+        let comes_again_at = now.saturating_add(request.next_ms).saturating_add(BASE_MS);
+        let is_early_free = self.early_at.is_none_or(|at| now >= at.saturating_add(EARLY_MS));
+        let from = match urgency {
+            ProbeUrgency::Early if until > now && is_early_free => {
+                self.early_at = Some(now);
+                now
+            }
+            _ if until <= comes_again_at => until.max(now),
+            _ => return,
+        };
+        let until = from.saturating_add(UNUSED_MS);
+        self.lease = Some(GrantedLease { holder: request.reporter, from, until, has_begun: false });
+    }
+
+    pub(super) fn record(&self, reporter: PeerId, is_new: bool, now: Millis) -> Record {
+        let remaining_ms = |until: Millis| until.saturating_sub(now);
+        let gate = &self.saved.gate;
+        let ejected = gate.ejected_until().zip(gate.reason());
+        let (own, others): (Option<GrantedLease>, Option<GrantedLease>) = match self.live_lease(now) {
+            Some(lease) if lease.holder == reporter => (Some(lease), None),
+            lease => (None, lease),
+        };
+        let missing = self
+            .saved
+            .missing
+            .iter()
+            .filter_map(|(operation, gate)| Some((*operation, remaining_ms(gate.ejected_until()?))));
+        Record {
+            change: self.saved.change,
+            opened: self.saved.opened,
+            closed: self.saved.closed,
+            reset: self.saved.reset,
+            ejected: ejected
+                .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
+            closed_for_ms: gate.closed_since().map(|since| now.saturating_sub(since)),
+            trips: gate.trips(),
+            probing_ms: others.map(|lease| remaining_ms(lease.until)),
+            missing: map::of(missing),
+            drained: gate.is_drained(),
+            latency_ms: self.latency_ms.value(now).filter(|_| is_new),
+            lease: own.filter(|lease| !lease.has_begun).map(|lease| WireLease {
+                from_ms: remaining_ms(lease.from),
+                until_ms: remaining_ms(lease.until.saturating_sub(ON_ITS_WAY_MS)),
+            }),
+        }
+    }
+
+    pub(super) fn set_drained(&mut self, drained: bool, change: &mut u64) {
+        if drained == self.saved.gate.is_drained() {
+            return;
+        }
+        self.saved.gate.set_drained(drained);
+        self.number(change);
+    }
+
+    pub(super) fn reset(&mut self, change: &mut u64) {
+        // A lease that is out stays out until it has run out, or is used.
+        let out = self.lease.filter(|lease| !lease.has_begun).map_or(0, |lease| lease.until);
+        let (no_lease_before, used_at) = (self.no_lease_before.max(out), self.used_at);
+        self.close(change);
+        self.saved.reset = *change;
+        self.saved.missing.clear();
+        self.saved.gate.reset();
+        let saved = std::mem::take(&mut self.saved);
+        *self = Self { saved, ..Self::new(no_lease_before, used_at) };
+    }
+}

@@ -1,0 +1,26 @@
+//! A ticket: an attempt under way, as the health of its deployment knows it.
+
+use super::accrual::EndedRun;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
+
+/// An attempt under way. It is given back once, with what came of it; until then it counts as in flight.
+#[derive(Debug)]
+#[must_use = "an attempt that is never recorded stays in flight"]
+pub struct Ticket {
+    pub(super) deployment: usize,
+    pub(super) operation: Operation,
+    pub(super) at: Millis,
+    pub(super) is_committed: bool,
+    /// The run of failures that its commit ended.
+    pub(super) ended_run: Option<EndedRun>,
+    pub(super) probe: Option<u32>,
+    pub(super) operation_probe: Option<u32>,
+}
+
+impl Ticket {
+    /// Whether others wait for what comes of it.
+    pub fn is_probe(&self) -> bool {
+        self.probe.is_some() || self.operation_probe.is_some()
+    }
+}

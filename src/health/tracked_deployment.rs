@@ -1,0 +1,475 @@
+//! All that is known of one deployment, and what each outcome means for it.
+
+use serde::Serialize;
+
+use super::accrual::{Accrual, EndedRun};
+use super::ewma::{Ewma, PeakEwma};
+use super::gate::{Admission, Gate, GateView, LONGEST_EJECTION_MS, Probes, Transition, jittered};
+use super::headroom::{self, Headroom};
+use super::in_flight::InFlight;
+use super::local_usage::LocalUsage;
+use super::pending::Pending;
+use super::reason::Reason;
+use super::sample::{Outcome, Sample};
+use super::sharing::BASE_MS;
+use super::ticket::Ticket;
+use super::times::RecentTimes;
+use super::wire::{Latency, Probe, ProbeUrgency};
+use crate::routes::graph::RateLimits;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
+
+/// A rate limit that ends sooner is no reason to eject: the request goes elsewhere, and by the time of the next one the
+/// deployment may have room again. A provisioned deployment (PTU) that is paid for whether used or not says this all the time.
+const SPILL_MS: Millis = 1_000;
+
+/// The same for one that is known as provisioned: it is there to be used to the full, and a request that spills costs little.
+const PROVISIONED_SPILL_MS: Millis = 10_000;
+
+/// For a rate limit that says nothing of its end.
+const RATE_LIMIT_MS: Millis = 5_000;
+
+/// For what only people mend: billing, credentials, deployments. Long enough to cost next to nothing, short enough for
+/// somebody who mends it and waits.
+const MENDING_MS: Millis = LONGEST_EJECTION_MS;
+
+/// An attempt that its request's deadline ended is a timeout of the deployment if it was silent for so long, where nothing is known of
+/// how long it usually takes…
+const SILENCE_MS: Millis = 15_000;
+
+/// …and else for that many times what nineteen of twenty take, and for no less than [`LEAST_SILENCE_MS`]: an impatient client says
+/// nothing of the deployment.
+const USUAL_SILENCES: u64 = 3;
+const LEAST_SILENCE_MS: Millis = 5_000;
+
+/// What one isolate knows of a deployment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TrackedDeployment {
+    pub(super) identity: String,
+    pub(super) gate: Gate,
+    /// Operations that it does not offer, as it said, each with the time to ask again.
+    pub(super) missing: Vec<(Operation, Gate)>,
+    pub(super) accrual: Accrual,
+    latency_ms: PeakEwma,
+    /// The same over all isolates of the region, as it was when this one came.
+    pub(super) regional_ms: PeakEwma,
+    times: RecentTimes,
+    tokens_per_second: Ewma,
+    in_flight: InFlight,
+    headroom: Option<Headroom>,
+    is_provisioned: bool,
+    limits: RateLimits,
+    usage: LocalUsage,
+    last_error: Option<LastError>,
+    /// What is to be reported next.
+    pub(super) pending: Pending,
+    /// What is under way in a report.
+    pub(super) sent: Option<Pending>,
+    /// The latest change of the shard's that was merged; 0: none.
+    pub(super) merged: u64,
+}
+
+/// The latest failure, of whatever class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LastError {
+    /// Its class.
+    pub class: ErrorClass,
+    /// When it became known.
+    pub at: Millis,
+}
+
+/// A deployment as people see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// Its gate.
+    pub gate: GateView,
+    /// Gates of operations that it does not offer.
+    pub missing: Vec<(Operation, GateView)>,
+    /// The part of its usual traffic that it gets, `0.0..=1.0`.
+    pub share: f64,
+    /// Requests under way, of the last two minutes.
+    pub in_flight: u32,
+    /// Failures since its last answer.
+    pub consecutive_failures: u32,
+    /// Requests served within the last ten seconds.
+    pub successes: u32,
+    /// Requests that failed by its fault within the last ten seconds.
+    pub failures: u32,
+    /// Peak EWMA of the time to the first token, or to the answer where it is not streamed.
+    pub latency_ms: Option<f64>,
+    /// EWMA of the speed of writing.
+    pub tokens_per_second: Option<f64>,
+    /// The part of its limits that is left, `0.0..=1.0`, where known.
+    pub headroom: Option<f64>,
+    /// The latest failure.
+    pub last_error: Option<LastError>,
+    /// Whether this isolate holds the right to probe it.
+    pub leased: bool,
+    /// Whether this isolate asks for it.
+    pub wanted: bool,
+    /// Whether this isolate may probe it without: nobody has seen to it.
+    pub overdue: bool,
+}
+
+impl TrackedDeployment {
+    pub(super) fn new(identity: String, limits: RateLimits) -> Self {
+        Self { identity, limits, ..Self::default() }
+    }
+
+    /// The same deployment in another graph, with what is known of it. Attempts under way are not heard of again.
+    pub(super) fn adopt(&mut self, old: &Self) {
+        let (identity, limits) = (std::mem::take(&mut self.identity), self.limits);
+        *self = Self { identity, limits, in_flight: InFlight::default(), ..old.clone() };
+        if self.gate.lose_probe() {
+            self.pending.probe = Some(Probe::Abandoned);
+        }
+        for (_, gate) in &mut self.missing {
+            gate.lose_probe();
+        }
+    }
+
+    pub(super) fn admission(&self, operation: Operation, probes: Probes, now: Millis) -> Admission {
+        let of_operation = self.missing.iter().find(|(missing, _)| *missing == operation);
+        let of_operation = of_operation.map(|(_, gate)| gate.admission(Probes::Own, now));
+        self.gate.admission(probes, now).and(of_operation.unwrap_or(Admission::Open))
+    }
+
+    /// Notes that a request would have gone here. Whether the shard should hear of it at once.
+    pub(super) fn request_probe(&mut self, urgency: ProbeUrgency, probes: Probes, now: Millis) -> bool {
+        let Some(until) = self.gate.ejected_until().filter(|_| !self.gate.is_drained()) else { return false };
+        self.pending.probe_urgency = self.pending.probe_urgency.max(Some(urgency));
+        let is_soon = urgency == ProbeUrgency::Early || until <= now.saturating_add(BASE_MS);
+        let is_seen_to = self.gate.has_lease(now) || self.gate.is_awaited(now);
+        is_soon && !is_seen_to && probes != Probes::Own
+    }
+
+    /// An attempt begins: the numbers of the probes that it is, if any, for the deployment and for the operation.
+    pub(super) fn begin(
+        &mut self,
+        operation: Operation,
+        tokens: u32,
+        probes: Probes,
+        now: Millis,
+    ) -> (Option<u32>, Option<u32>) {
+        self.in_flight.begin(now);
+        self.usage.add(tokens, now);
+        let probe = self.gate.admit(probes, now);
+        if probe.is_some() {
+            self.pending.probe = Some(Probe::Begun);
+        }
+        (probe, self.missing_gate(operation).and_then(|gate| gate.admit(Probes::Own, now)))
+    }
+
+    /// The attempt reached its commit point: what that changed, and the run of failures that it ended.
+    pub(super) fn on_commit(&mut self, ticket: &Ticket, now: Millis) -> (GateTransitions, Option<EndedRun>) {
+        self.times.add(now.saturating_sub(ticket.at));
+        let changes = self.on_response(ticket, now);
+        // It answers: whether to the end, is for later.
+        let is_current = self.gate.is_current(ticket.at, ticket.probe);
+        let ended = is_current.then(|| {
+            self.pending.on_response(ticket.at);
+            self.accrual.on_commit()
+        });
+        (changes, ended)
+    }
+
+    /// The deployment answered the attempt, and may go on to do so.
+    fn on_response(&mut self, ticket: &Ticket, now: Millis) -> GateTransitions {
+        let of_operation = self
+            .missing_gate(ticket.operation)
+            .and_then(|gate| gate.on_response(ticket.operation_probe, now));
+        if of_operation.is_some() {
+            self.missing.retain(|(operation, _)| *operation != ticket.operation);
+            self.pending.on_operation_moved(ticket.operation);
+        }
+        let of_deployment = self.gate.on_response(ticket.probe, now);
+        if of_deployment.is_some() {
+            // The failures before say nothing of the time after.
+            self.accrual = Accrual::starting_at(now);
+            self.pending.on_close();
+            self.pending.probe = Some(Probe::Passed);
+        }
+        GateTransitions { of_deployment, of_operation }
+    }
+
+    /// What an answer said of how much it can take.
+    pub(super) fn record_headroom(&mut self, headroom: Headroom) {
+        self.headroom = Some(headroom);
+        self.is_provisioned |= headroom.is_provisioned();
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.accrual.run() > 0 || self.gate.ejected_until().is_some()
+    }
+
+    pub(super) fn ejected_until(&self, operation: Operation) -> Option<Millis> {
+        if self.gate.is_drained() {
+            return Some(Millis::MAX);
+        }
+        let of_operation = self.missing.iter().find(|(missing, _)| *missing == operation);
+        self.gate.ejected_until().max(of_operation.and_then(|(_, gate)| gate.ejected_until()))
+    }
+
+    /// The attempt is over.
+    pub(super) fn record(
+        &mut self,
+        ticket: &Ticket,
+        sample: &Sample,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> GateTransitions {
+        self.in_flight.end(ticket.at);
+        let was_probe = self.gate.is_probed_by(ticket.probe);
+        let total_ms = now.saturating_sub(ticket.at);
+        let failure = match sample.outcome {
+            Outcome::Failed { class, hint_ms } => Some((class, hint_ms)),
+            Outcome::CutShort if sample.first_token_ms.is_none() && total_ms >= self.silence_ms() => {
+                Some((ErrorClass::Timeout, None))
+            }
+            Outcome::CutShort => {
+                // How long it would have taken, nobody knows; not less than this.
+                let least_ms = float(sample.first_token_ms.unwrap_or(total_ms).min(total_ms));
+                self.record_latency(
+                    self.latency_ms.value(now).map_or(least_ms, |known_ms| known_ms.max(least_ms)),
+                    now,
+                );
+                None
+            }
+            Outcome::Served | Outcome::Abandoned => None,
+        };
+        let changes = match (sample.outcome, failure) {
+            (_, Some((class, hint_ms))) => {
+                self.last_error = Some(LastError { class, at: now });
+                self.on_failure(ticket, class, hint_ms, now, rng)
+            }
+            (Outcome::Served, None) => self.on_served(ticket, sample, now),
+            (_, None) => GateTransitions::default(),
+        };
+        self.note(changes, ticket.operation);
+        if was_probe && !self.pending.has_recovered() {
+            let class = failure.map(|(class, _)| class).filter(|class| is_counted(*class));
+            self.pending.probe =
+                Some(class.map_or(Probe::Abandoned, |class| Probe::Failed { class: Some(class) }));
+        }
+        // Whatever came of a probe, it is not under way any more.
+        self.gate.release_probe(ticket.probe);
+        if let Some(gate) = self.missing_gate(ticket.operation) {
+            gate.release_probe(ticket.operation_probe);
+        }
+        changes
+    }
+
+    /// How long a deployment may be silent that is well.
+    fn silence_ms(&self) -> Millis {
+        self.times
+            .percentile(0.95)
+            .map_or(SILENCE_MS, |usual_ms| usual_ms.saturating_mul(USUAL_SILENCES).max(LEAST_SILENCE_MS))
+    }
+
+    /// What is to be told of changes that came of an outcome.
+    fn note(&mut self, changes: GateTransitions, operation: Operation) {
+        if let Some(Transition::Ejected { .. }) = changes.of_deployment {
+            self.pending.has_ejected = true;
+        }
+        if changes.of_operation.is_some() {
+            self.pending.on_operation_moved(operation);
+        }
+    }
+
+    fn record_latency(&mut self, ms: f64, now: Millis) {
+        self.latency_ms.observe(ms, now);
+        self.pending.record_latency(Latency { mean_ms: ms, count: 1 });
+    }
+
+    fn on_served(&mut self, ticket: &Ticket, sample: &Sample, now: Millis) -> GateTransitions {
+        let total_ms = now.saturating_sub(ticket.at);
+        let first_token_ms = sample.first_token_ms.map(|ms| ms.min(total_ms));
+        self.record_latency(float(first_token_ms.unwrap_or(total_ms)), now);
+        if !ticket.is_committed {
+            self.times.add(first_token_ms.unwrap_or(total_ms));
+        }
+        let writing_ms = total_ms - first_token_ms.unwrap_or(0);
+        if let Some(tokens) = sample.output_tokens.filter(|_| writing_ms > 0) {
+            self.tokens_per_second.observe(float(tokens) * 1_000.0 / float(writing_ms), now);
+        }
+        let changes = self.on_response(ticket, now);
+        if self.gate.is_current(ticket.at, ticket.probe) {
+            let seen_at = ticket.at.saturating_add(first_token_ms.unwrap_or(total_ms));
+            self.accrual.on_success(seen_at, now);
+            self.pending.on_success(ticket.at);
+        }
+        changes
+    }
+
+    fn on_failure(
+        &mut self,
+        ticket: &Ticket,
+        class: ErrorClass,
+        hint_ms: Option<Millis>,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> GateTransitions {
+        let of_deployment = match class {
+            class if is_counted(class) => {
+                if class == ErrorClass::Timeout {
+                    // It took longer than this: the worst latency there is.
+                    self.record_latency(float(now.saturating_sub(ticket.at)), now);
+                }
+                if self.gate.is_current(ticket.at, ticket.probe) {
+                    self.pending.on_failure(class, ticket.at);
+                    if let Some(ended) = ticket.ended_run {
+                        self.accrual.on_broken_answer(ended);
+                    }
+                    let reason = self.accrual.on_failure(class, self.latency_ms.value(now), now);
+                    reason.and_then(|reason| self.gate.trip(reason, now, rng))
+                } else {
+                    self.gate.on_probe_failure(ticket.probe, class, now, rng)
+                }
+            }
+            ErrorClass::RateLimit => self.rate_limited(hint_ms, now, rng),
+            ErrorClass::Quota => self.gate.eject(Reason::Quota, MENDING_MS, now),
+            ErrorClass::Auth => self.gate.eject(Reason::Auth, MENDING_MS, now),
+            ErrorClass::NotFound => {
+                let reason = Reason::NotFound { operation: ticket.operation };
+                let gate = self.missing_gate_or_new(ticket.operation);
+                let of_operation = gate.and_then(|gate| gate.eject(reason, MENDING_MS, now));
+                return GateTransitions { of_deployment: None, of_operation };
+            }
+            // The caller's fault: the deployment lives, and a probe that is answered so has passed.
+            _ => {
+                if self.gate.is_current(ticket.at, ticket.probe) {
+                    self.accrual.on_response(now);
+                    self.pending.on_response(ticket.at);
+                }
+                return self.on_response(ticket, now);
+            }
+        };
+        GateTransitions { of_deployment, of_operation: None }
+    }
+
+    fn rate_limited(
+        &mut self,
+        hint_ms: Option<Millis>,
+        now: Millis,
+        rng: &mut dyn Rng,
+    ) -> Option<Transition> {
+        let reason = Reason::RateLimited { hint_ms };
+        match hint_ms {
+            _ if self.is_spill(hint_ms) => None,
+            // "Come back at once" from one that has just refused is no hint to follow: it would refuse every request.
+            None | Some(0) => self.gate.eject(reason, jittered(RATE_LIMIT_MS, rng), now),
+            Some(hint_ms) => self.gate.eject(reason, hint_ms, now),
+        }
+    }
+
+    /// Whether a rate limit with that hint is over by the time of the next request, or worth no ejection.
+    pub(super) fn is_spill(&self, hint_ms: Option<Millis>) -> bool {
+        let shortest_ms = if self.is_provisioned { PROVISIONED_SPILL_MS } else { SPILL_MS };
+        hint_ms.is_some_and(|hint_ms| (hint_ms > 0 || self.is_provisioned) && hint_ms < shortest_ms)
+    }
+
+    pub(super) fn score(&self, now: Millis) -> Option<f64> {
+        let latency_ms = self.latency_ms.value(now).or_else(|| self.regional_ms.value(now))?;
+        Some(latency_ms * f64::from(self.in_flight(now).saturating_add(1)))
+    }
+
+    pub(super) fn in_flight(&self, now: Millis) -> u32 {
+        self.in_flight.count(now)
+    }
+
+    pub(super) fn percentile(&self, p: f64) -> Option<Millis> {
+        self.times.percentile(p)
+    }
+
+    pub(super) fn tokens_per_second(&self) -> Option<f64> {
+        self.tokens_per_second.value()
+    }
+
+    /// The part of its limits that is left by its own word.
+    pub(super) fn headroom(&self, now: Millis) -> Option<f64> {
+        self.headroom?.remaining(now)
+    }
+
+    pub(super) fn share(&self, probes: Probes, now: Millis) -> f64 {
+        self.gate.share(probes, now) * self.remaining(now).map_or(1.0, headroom::share)
+    }
+
+    /// The part of its limits that is left: by its own word or by our count, whichever is less.
+    fn remaining(&self, now: Millis) -> Option<f64> {
+        let by_count = self.usage.remaining(&self.limits, now);
+        self.headroom(now).into_iter().chain(by_count).reduce(f64::min)
+    }
+
+    pub(super) fn limits(&self) -> RateLimits {
+        self.limits
+    }
+
+    /// Forgets what was learned. What an administrator decided stays, and so do the requests under way.
+    pub(super) fn reset(&mut self, now: Millis) {
+        let mut gate = std::mem::take(&mut self.gate);
+        gate.reset();
+        let identity = std::mem::take(&mut self.identity);
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let merged = self.merged;
+        *self = Self {
+            gate,
+            in_flight,
+            merged,
+            accrual: Accrual::starting_at(now),
+            ..Self::new(identity, self.limits)
+        };
+    }
+
+    pub(super) fn snapshot(&self, probes: Probes, now: Millis) -> Snapshot {
+        let counts = self.accrual.counts(now);
+        Snapshot {
+            gate: self.gate.view(now),
+            missing: self.missing.iter().map(|(operation, gate)| (*operation, gate.view(now))).collect(),
+            share: self.share(probes, now),
+            in_flight: self.in_flight(now),
+            consecutive_failures: self.accrual.run(),
+            successes: counts.successes,
+            failures: counts.failures,
+            latency_ms: self.latency_ms.value(now),
+            tokens_per_second: self.tokens_per_second.value(),
+            headroom: self.remaining(now),
+            last_error: self.last_error,
+            leased: self.gate.has_lease(now),
+            wanted: self.pending.probe_urgency.is_some(),
+            overdue: self.gate.is_overdue(probes, now),
+        }
+    }
+
+    pub(super) fn missing_gate(&mut self, operation: Operation) -> Option<&mut Gate> {
+        self.missing.iter_mut().find(|(missing, _)| *missing == operation).map(|(_, gate)| gate)
+    }
+
+    pub(super) fn missing_gate_or_new(&mut self, operation: Operation) -> Option<&mut Gate> {
+        if !self.missing.iter().any(|(missing, _)| *missing == operation) {
+            self.missing.push((operation, Gate::default()));
+        }
+        self.missing_gate(operation)
+    }
+}
+
+/// Whether failures of this class are counted; of the others each is acted on, or none.
+fn is_counted(class: ErrorClass) -> bool {
+    matches!(
+        class,
+        ErrorClass::Unavailable | ErrorClass::Timeout | ErrorClass::Connection | ErrorClass::Truncated
+    )
+}
+
+/// What an outcome did to the gates.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GateTransitions {
+    pub(super) of_deployment: Option<Transition>,
+    pub(super) of_operation: Option<Transition>,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn float(number: u64) -> f64 {
+    number as f64
+}

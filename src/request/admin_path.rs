@@ -1,0 +1,81 @@
+//! The paths of the admin API.
+
+use super::percent::decode;
+use crate::vocabulary::switch::Switch;
+
+/// What is asked of the admin API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminPath {
+    /// `GET api/routes`
+    Routes,
+    /// `GET api/health`
+    Health,
+    /// `POST api/deployments/{name}/{switch}`; without a name `POST api/deployments/reset`, for all.
+    Switch(Switch, Option<String>),
+}
+
+impl AdminPath {
+    /// The method that it takes.
+    pub fn allow(&self) -> &'static str {
+        match self {
+            Self::Routes | Self::Health => "GET",
+            Self::Switch(..) => "POST",
+        }
+    }
+}
+
+/// What stands behind `/admin/`; `None` where nothing does. The name of a deployment may hold any character, percent-encoded.
+pub fn parse(path: &str) -> Option<AdminPath> {
+    match path {
+        "api/routes" => return Some(AdminPath::Routes),
+        "api/health" => return Some(AdminPath::Health),
+        "api/deployments/reset" => return Some(AdminPath::Switch(Switch::Reset, None)),
+        _ => {}
+    }
+    let (name, switch) = path.strip_prefix("api/deployments/")?.rsplit_once('/')?;
+    let name = Some(decode(name)).filter(|name| !name.is_empty())?;
+    Some(AdminPath::Switch(Switch::parse(switch)?, Some(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Switch::{Drain, Enable, Reset};
+
+    #[test]
+    fn each_path_has_its_meaning_and_method() {
+        let owned = |name: &str| Some(name.to_owned());
+        for (path, expected, method) in [
+            ("api/routes", Some(AdminPath::Routes), "GET"),
+            ("api/health", Some(AdminPath::Health), "GET"),
+            ("api/deployments/reset", Some(AdminPath::Switch(Reset, None)), "POST"),
+            (
+                "api/deployments/azure-eastus/drain",
+                Some(AdminPath::Switch(Drain, owned("azure-eastus"))),
+                "POST",
+            ),
+            (
+                "api/deployments/azure-eastus/enable",
+                Some(AdminPath::Switch(Enable, owned("azure-eastus"))),
+                "POST",
+            ),
+            (
+                "api/deployments/azure-eastus/reset",
+                Some(AdminPath::Switch(Reset, owned("azure-eastus"))),
+                "POST",
+            ),
+            // A deployment may be called so.
+            ("api/deployments/reset/reset", Some(AdminPath::Switch(Reset, owned("reset"))), "POST"),
+            ("api/deployments/a%20b%2Fc/drain", Some(AdminPath::Switch(Drain, owned("a b/c"))), "POST"),
+            ("api/deployments//drain", None, ""),
+            ("api/deployments/a/stop", None, ""),
+            ("api/deployments/drain", None, ""),
+            ("api/deployments", None, ""),
+            ("", None, ""),
+        ] {
+            let found = parse(path);
+            assert_eq!(found, expected, "{path}");
+            assert_eq!(found.map_or("", |path| path.allow()), method, "{path}");
+        }
+    }
+}

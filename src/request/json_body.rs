@@ -1,0 +1,387 @@
+//! Peeking into a JSON body and editing it by splicing bytes.
+//!
+//! Routing needs a few top-level fields of a body, and an upstream needs a few of them changed; the rest, images of
+//! megabytes included, is nobody's business here. So a body is scanned once for where its top-level members stand, and edits
+//! copy the untouched bytes as they are: they are never parsed into values and never written anew.
+//!
+//! Invariants:
+//! - what [`edit`] returns is valid JSON wherever the body was, and every member that no edit names keeps its bytes;
+//! - of a repeated field the last one is read, and every one is edited: parsers differ in which of them wins;
+//! - names are compared decoded: `"mod\u0065l"` is `model`;
+//! - memory is bounded by [`MAX_FIELDS`], the stack does not grow with the depth of a body.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::splice::Splice;
+use crate::map;
+use crate::routes::graph::Params;
+use crate::scan::top_level::{self, MAX_FIELDS, MemberSpan};
+use crate::vocabulary::operation::Operation;
+
+/// The names under which OpenAI's operations limit the output.
+const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+
+/// What routing wants to know of a body, and where its top-level members stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of a body, each on its own")]
+pub struct Peek {
+    /// `model`, where it is there and not `null`.
+    pub model: Option<String>,
+    /// Whether `stream` is `true`.
+    pub is_streamed: bool,
+    /// The largest of `max_tokens`, `max_completion_tokens` and `max_output_tokens`.
+    pub max_output_tokens: Option<u64>,
+    /// `store`, where it is `true` or `false`.
+    pub store: Option<bool>,
+    /// Whether `background` is `true`.
+    pub is_background: bool,
+    /// `previous_response_id`, where it is a string.
+    pub previous_response_id: Option<String>,
+    /// Whether `conversation` is there and not `null`: what is said is added to it.
+    has_conversation: bool,
+    members: Vec<BodyMember>,
+    /// Where the first member begins, or would begin.
+    head: usize,
+    is_whole: bool,
+}
+
+/// Where one top-level member stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct BodyMember {
+    /// Decoded, where that is not what stands between the quotes of its key.
+    decoded: Option<String>,
+    /// What stands between the member before and this one: a comma and white space.
+    gap: Range<usize>,
+    /// The name with its quotes.
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+impl BodyMember {
+    /// `body`: that which it is a member of.
+    fn name<'a>(&'a self, body: &'a [u8]) -> &'a str {
+        let as_it_stands = || bytes(body, &(self.key.start + 1..self.key.end.saturating_sub(1)));
+        self.decoded.as_deref().unwrap_or_else(|| std::str::from_utf8(as_it_stands()).unwrap_or_default())
+    }
+}
+
+/// Why a body cannot be routed. `Display` is meant for the client, and repeats nothing of the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyError {
+    /// Nothing, or nothing but white space.
+    Empty,
+    /// Not JSON, with the parser's words.
+    NotJson {
+        /// What is wrong, and where.
+        reason: String,
+        /// Counted from 1.
+        line: usize,
+        /// In bytes, counted from 1.
+        column: usize,
+    },
+    /// Bytes that are not UTF-8, or an escape that is half a character.
+    NotUnicode {
+        /// Offset in bytes.
+        at: usize,
+    },
+    /// JSON, but not an object.
+    NotAnObject,
+    /// `model` is a number, a list, …
+    ModelNotAString,
+    /// More than [`MAX_FIELDS`] top-level fields.
+    TooManyFields,
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(formatter, "The request body is empty; a JSON object was expected."),
+            Self::NotJson { reason, .. } => {
+                write!(formatter, "The request body is not valid JSON: {reason}.")
+            }
+            Self::NotUnicode { at } => {
+                write!(formatter, "The request body is not valid Unicode at byte {at}.")
+            }
+            Self::NotAnObject => write!(formatter, "The request body is not a JSON object."),
+            Self::ModelNotAString => write!(formatter, "`model` must be a string."),
+            Self::TooManyFields => {
+                write!(formatter, "The request body has more than {MAX_FIELDS} top-level fields.")
+            }
+        }
+    }
+}
+
+impl Peek {
+    /// Looks into a whole body.
+    ///
+    /// # Errors
+    /// Where the body is not one JSON object in UTF-8, or its `model` is neither a string nor `null`.
+    pub fn of(body: &[u8]) -> Result<Self, BodyError> {
+        let not_unicode = |error: std::str::Utf8Error| BodyError::NotUnicode { at: error.valid_up_to() };
+        if let Some(object) = top_level::members(body) {
+            if !object.is_ascii {
+                std::str::from_utf8(body).map_err(not_unicode)?;
+            }
+            return Self::from_members(body, &object.members);
+        }
+        let text = std::str::from_utf8(body).map_err(not_unicode)?;
+        if body.trim_ascii().is_empty() {
+            return Err(BodyError::Empty);
+        }
+        let (found, ended) = top_level::parse(text);
+        match ended {
+            Ok(()) => Self::from_members(body, &found),
+            Err(_) if found.len() > MAX_FIELDS => Err(BodyError::TooManyFields),
+            Err(error) if error.is_data() => Err(BodyError::NotAnObject),
+            Err(error) => Err(BodyError::NotJson {
+                reason: error.to_string(),
+                line: error.line(),
+                column: error.column(),
+            }),
+        }
+    }
+
+    /// Looks into the first bytes of a body that is too large to keep; the rest of it is unknown. `None` where `model`
+    /// does not stand whole in them, or where they begin no JSON object.
+    pub fn of_prefix(prefix: &[u8]) -> Option<Self> {
+        let text = prefix.utf8_chunks().next()?.valid();
+        let (mut found, ended) = top_level::parse(text);
+        if ended.is_err_and(|error| !error.is_eof()) {
+            return None;
+        }
+        // Digits at the end may go on beyond it.
+        let goes_on = text.ends_with(|last: char| last.is_ascii_digit());
+        found.pop_if(|last| goes_on && last.value.end == text.len());
+        let peek = Self::from_members(text.as_bytes(), &found).ok()?;
+        peek.model.is_some().then_some(Self { is_whole: false, ..peek })
+    }
+
+    /// Whether a request with this body leaves something behind at the upstream. Responses are stored unless the client says
+    /// otherwise, and go into a conversation where it names one; chat completions are stored only where it says so. Nothing
+    /// else is kept: <https://platform.openai.com/docs/api-reference/responses/create>. What cannot be read (`"store": 0`) is
+    /// taken for the default, as the upstream may take it.
+    pub fn has_side_effects(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::Responses => self.is_background || self.has_conversation || self.store.unwrap_or(true),
+            Operation::ChatCompletions => self.store.unwrap_or(false),
+            _ => false,
+        }
+    }
+
+    /// Whether this is all of the body. If not, [`edit`] takes and returns the same first bytes: `model` is right in
+    /// them, but fields beyond are neither dropped nor renamed, and stand after the ones that are set.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// The values of those top-level fields of `body` that are named, for rules. What is nested too deep to be worth a
+    /// rule (128 levels) is left out. `original`: what stands in full where `body` is an excerpt, and shortens it.
+    pub fn fields(
+        &self,
+        body: &[u8],
+        names: &[String],
+        original: impl Fn(&Range<usize>) -> Option<Vec<u8>>,
+    ) -> BTreeMap<String, Value> {
+        let members = if names.is_empty() { &[] } else { self.members.as_slice() };
+        map::of(members.iter().filter_map(|member| {
+            let name = member.name(body);
+            let name = names.iter().find(|wanted| *wanted == name)?;
+            let value = original(&member.value).map_or(Cow::Borrowed(bytes(body, &member.value)), Cow::Owned);
+            Some((name.clone(), serde_json::from_slice(&value).ok()?))
+        }))
+    }
+
+    /// `body`: in UTF-8.
+    fn from_members(body: &[u8], found: &[MemberSpan]) -> Result<Self, BodyError> {
+        let open = body.iter().position(|byte| *byte == b'{').map_or(0, |open| open + 1);
+        let head = found.first().map_or(open, |first| first.key.start);
+        let mut peek = Self {
+            model: None,
+            is_streamed: false,
+            max_output_tokens: None,
+            store: None,
+            is_background: false,
+            previous_response_id: None,
+            has_conversation: false,
+            members: Vec::with_capacity(found.len()),
+            head,
+            is_whole: true,
+        };
+        let mut end = head;
+        for MemberSpan { key, value } in found {
+            let text = bytes(body, value);
+            let name = decode(body, key)?;
+            match &*name {
+                "model" => peek.model = read_model(body, value)?,
+                "stream" => peek.is_streamed = text == b"true",
+                "store" => peek.store = read(text),
+                "background" => peek.is_background = text == b"true",
+                "conversation" => peek.has_conversation = text != b"null",
+                "previous_response_id" => peek.previous_response_id = serde_json::from_slice(text).ok(),
+                name if OUTPUT_LIMITS.contains(&name) => {
+                    peek.max_output_tokens = peek.max_output_tokens.max(read(text));
+                }
+                _ => {}
+            }
+            let (key, value) = (key.clone(), value.clone());
+            let gap = end..key.start;
+            end = value.end;
+            let decoded = match name {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(name) => Some(name),
+            };
+            peek.members.push(BodyMember { decoded, gap, key, value });
+        }
+        Ok(peek)
+    }
+
+    /// Where the last member ends, or would end.
+    fn tail(&self) -> usize {
+        self.members.last().map_or(self.head, |last| last.value.end)
+    }
+}
+
+/// What a deployment wants changed in a body.
+#[derive(Debug, Clone, Copy)]
+pub struct Edit<'a> {
+    /// To be written as `model`; `None` leaves it.
+    pub model: Option<&'a str>,
+    /// Fields to drop, rename and set, in this order. `model` is not theirs to touch.
+    pub params: &'a Params,
+}
+
+/// How to edit the body; `None` where nothing changes, so that the caller can send what it has. `peek` is of this `body`.
+///
+/// A field is renamed only where the new name is not there. Fields that are set replace those of the same name, or come
+/// last.
+pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Splice> {
+    let params = edit.params;
+    let mut items: Vec<Item<'_>> = peek.members.iter().map(|member| Item::unchanged(body, member)).collect();
+    items.retain(|item| item.name == "model" || !params.drop.iter().any(|name| name == item.name));
+    let mut is_changed = items.len() < peek.members.len();
+    for (from, to) in &params.rename {
+        if from == "model" || to == "model" || items.iter().any(|item| item.name == to) {
+            continue;
+        }
+        for item in items.iter_mut().filter(|item| item.name == from) {
+            item.name = to;
+            item.key = Part::New(json(to));
+            is_changed = true;
+        }
+    }
+    for (name, value) in params.set.iter().filter(|(name, _)| name != "model") {
+        is_changed |= set(body, &mut items, name, json(value));
+    }
+    if let Some(model) = edit.model {
+        is_changed |= set(body, &mut items, "model", json(model));
+    }
+    is_changed.then(|| spliced(body.len(), peek, &items))
+}
+
+/// A member of the edited body, in the four parts that it is written in.
+struct Item<'a> {
+    name: &'a str,
+    gap: Part,
+    key: Part,
+    colon: Part,
+    value: Part,
+}
+
+enum Part {
+    /// This stretch of the original.
+    Kept(Range<usize>),
+    New(Vec<u8>),
+}
+
+impl<'a> Item<'a> {
+    fn unchanged(body: &'a [u8], member: &'a BodyMember) -> Self {
+        Self {
+            name: member.name(body),
+            gap: Part::Kept(member.gap.clone()),
+            key: Part::Kept(member.key.clone()),
+            colon: Part::Kept(member.key.end..member.value.start),
+            value: Part::Kept(member.value.clone()),
+        }
+    }
+}
+
+/// Sets `name` wherever it stands, or adds it. Whether that changes anything.
+fn set<'a>(body: &[u8], items: &mut Vec<Item<'a>>, name: &'a str, value: Vec<u8>) -> bool {
+    let (mut is_there, mut is_changed) = (false, false);
+    for item in items.iter_mut().filter(|item| item.name == name) {
+        is_there = true;
+        let known = match &item.value {
+            Part::Kept(span) => bytes(body, span),
+            Part::New(new) => new,
+        };
+        if known != value {
+            item.value = Part::New(value.clone());
+            is_changed = true;
+        }
+    }
+    if is_there {
+        return is_changed;
+    }
+    let (gap, colon) = (Part::New(b",".to_vec()), Part::New(b":".to_vec()));
+    items.push(Item { name, gap, key: Part::New(json(name)), colon, value: Part::New(value) });
+    true
+}
+
+fn spliced(length: usize, peek: &Peek, items: &[Item<'_>]) -> Splice {
+    let mut splice = Splice::default();
+    splice.keep(0..peek.head);
+    for (index, item) in items.iter().enumerate() {
+        // A gap belongs before every member but the first one left.
+        let gap = if index > 0 { Some(&item.gap) } else { None };
+        for part in gap.into_iter().chain([&item.key, &item.colon, &item.value]) {
+            match part {
+                Part::Kept(span) => splice.keep(span.clone()),
+                Part::New(bytes) => splice.insert(bytes),
+            }
+        }
+    }
+    splice.keep(peek.tail()..length);
+    splice
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    // Neither a text nor a value of JSON has anything that JSON has not.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// The bytes of a span. Spans come from a peek of the same body; of any other they yield nothing rather than a panic.
+fn bytes<'a>(body: &'a [u8], span: &Range<usize>) -> &'a [u8] {
+    body.get(span.clone()).unwrap_or_default()
+}
+
+/// A string, given with its quotes.
+fn decode<'a>(body: &'a [u8], string: &Range<usize>) -> Result<Cow<'a, str>, BodyError> {
+    let quoted = bytes(body, string);
+    let not_unicode = || BodyError::NotUnicode { at: string.start };
+    match quoted {
+        [b'"', plain @ .., b'"'] if !plain.contains(&b'\\') => {
+            std::str::from_utf8(plain).map(Cow::Borrowed).map_err(|_| not_unicode())
+        }
+        _ => serde_json::from_slice(quoted).map(Cow::Owned).map_err(|_| not_unicode()),
+    }
+}
+
+fn read_model(body: &[u8], value: &Range<usize>) -> Result<Option<String>, BodyError> {
+    match bytes(body, value) {
+        b"null" => Ok(None),
+        [b'"', ..] => decode(body, value).map(|model| Some(model.into_owned())),
+        _ => Err(BodyError::ModelNotAString),
+    }
+}
+
+/// A number or a truth value; `None` where it is none of that type.
+fn read<T: FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}

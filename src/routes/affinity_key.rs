@@ -1,0 +1,74 @@
+//! What keeps requests together: the key that a share of the traffic or a sticky node goes by.
+
+use serde_json::Value;
+
+use super::reads::Reads;
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::rng::stable_hash;
+
+/// What makes requests belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AffinityKey {
+    /// The client whose key came along.
+    Client,
+    /// The body's `user` or `safety_identifier`.
+    User,
+    /// The body's `prompt_cache_key`.
+    PromptCacheKey,
+    /// A request header, by its lower-case name.
+    Header(String),
+    /// An entry of the metadata.
+    Metadata(String),
+}
+
+/// Body fields that tell end users apart. OpenAI replaces the first by the second.
+const USER_FIELDS: [&str; 2] = ["user", "safety_identifier"];
+
+/// A body field that tells prompts apart.
+const PROMPT_FIELD: &str = "prompt_cache_key";
+
+impl AffinityKey {
+    /// The key that a document names: `client`, `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "client" => Some(Self::Client),
+            "user" => Some(Self::User),
+            "prompt_cache_key" => Some(Self::PromptCacheKey),
+            _ => match text.split_once(':')? {
+                (_, "") => None,
+                ("header", name) => Some(Self::Header(name.to_ascii_lowercase())),
+                ("metadata", name) => Some(Self::Metadata(name.to_owned())),
+                _ => None,
+            },
+        }
+    }
+
+    /// Adds what this reads of a request to `reads`.
+    pub fn gather(&self, reads: &mut Reads) {
+        match self {
+            Self::User => USER_FIELDS.iter().for_each(|name| reads.note_body(name)),
+            Self::PromptCacheKey => reads.note_body(PROMPT_FIELD),
+            Self::Header(name) => reads.note_header(name),
+            Self::Client | Self::Metadata(_) => {}
+        }
+    }
+
+    /// The key of a request as a hash, the same in every isolate and version; `None` where the request has none. An empty
+    /// text is none.
+    pub fn hash(&self, facts: &Facts) -> Option<u64> {
+        let text = |text: &str| (!text.is_empty()).then(|| stable_hash(text.as_bytes()));
+        let json = |value: &Value| match value {
+            Value::String(key) => text(key),
+            Value::Number(_) | Value::Bool(_) => text(&value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        let field = |name: &str| facts.body.get(name).and_then(json);
+        match self {
+            Self::Client => text(&facts.client),
+            Self::User => USER_FIELDS.into_iter().find_map(field),
+            Self::PromptCacheKey => field(PROMPT_FIELD),
+            Self::Header(name) => facts.headers.get(name).and_then(|value| text(value)),
+            Self::Metadata(name) => facts.metadata.get(name).and_then(json),
+        }
+    }
+}

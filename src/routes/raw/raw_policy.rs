@@ -1,0 +1,129 @@
+//! What nodes and `settings` have in common: failures, limits, second attempts.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::by_type::{ByType, decode_by_type};
+use crate::routes::decode::{TypeMismatch, decode};
+
+raw! {
+
+/// Second tries of the same target before the next one.
+pub struct RawRetry {
+    /// Failures worth a second try. Default: those that time cures.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    pub on: Option<Vec<RawTrigger>>,
+    /// Second tries of one target; 0 forbids them. Default: 1.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 10)))]
+    pub attempts: Option<u32>,
+    /// First wait, doubled each time. Default: 500.
+    pub backoff_ms: Option<RawDurationMs>,
+    /// Longest wait of our own choice. Default: 8000.
+    pub max_backoff_ms: Option<RawDurationMs>,
+    /// Longest `Retry-After` that is waited for, where nothing else can be tried. Default: 5000.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 3_600_000)))]
+    pub max_wait_ms: Option<u32>,
+}
+
+/// A second attempt before the first has failed.
+pub struct RawHedge {
+    /// How long the first attempt may take alone: milliseconds, or a percentile of what is usual (`"p95"`).
+    pub after: RawHedgeAfter,
+    /// Most of the requests that may be hedged, as a share of 1. Default: 0.05.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1.0)))]
+    pub max_share: Option<f64>,
+}
+
+/// Keeps what belongs together on one deployment.
+pub struct RawSticky {
+    /// What belongs together: `client`, `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
+    pub by: String,
+    /// For how many seconds a key keeps its deployment before it gets a new one. Default: 3600.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]
+    pub ttl: Option<u32>,
+}
+
+/// Limits for each phase of an attempt.
+pub struct RawTimeout {
+    /// Until the headers of a streamed answer.
+    pub connect_ms: Option<RawDurationMs>,
+    /// Until the headers of any answer.
+    pub headers_ms: Option<RawDurationMs>,
+    /// Until the first content of a streamed answer.
+    pub first_token_ms: Option<RawDurationMs>,
+    /// Between two pieces of a streamed answer.
+    pub idle_ms: Option<RawDurationMs>,
+    /// The whole attempt.
+    pub total_ms: Option<RawDurationMs>,
+}
+
+/// When an answer starts to flow to the client, and switching ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum RawCommit {
+    /// With a good status.
+    Headers,
+    /// With the first event that carries content.
+    FirstToken,
+    /// When the upstream has finished.
+    Complete,
+}
+
+/// What to do when every candidate is ejected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum RawWhenAllEjected {
+    /// Try the one that is soonest to return.
+    Probe,
+    /// Answer 503 with the time that remains.
+    Fail,
+}
+
+}
+
+/// A length of time in milliseconds: from one millisecond to one hour.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+pub struct RawDurationMs(
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 3_600_000)))] pub u64,
+);
+
+/// An error class or a status.
+#[derive(Debug)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+pub enum RawTrigger {
+    /// An HTTP status: `429`.
+    Status(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 400, max = 599)))] u16),
+    /// An error class (`rate_limit`), a range of statuses (`"5xx"`) or a status (`"429"`).
+    Word(String),
+}
+
+impl ByType for RawTrigger {
+    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
+        match json {
+            Value::String(word) => Ok(Self::Word(word)),
+            status => decode(status).map(Self::Status),
+        }
+    }
+}
+
+/// When a hedge starts.
+#[derive(Debug)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+pub enum RawHedgeAfter {
+    /// After so many milliseconds.
+    Ms(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 3_600_000)))] u32),
+    /// After a percentile of what is usual: `"p95"`.
+    Percentile(String),
+}
+
+impl ByType for RawHedgeAfter {
+    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
+        match json {
+            Value::String(percentile) => Ok(Self::Percentile(percentile)),
+            ms => decode(ms).map(Self::Ms),
+        }
+    }
+}
+
+decode_by_type!(RawTrigger, RawHedgeAfter);

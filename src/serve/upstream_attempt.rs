@@ -1,0 +1,337 @@
+//! One attempt: the request to an upstream, up to the commit point.
+
+use std::pin::pin;
+use std::rc::Rc;
+
+use super::answer::{ERROR_BODY_BYTES, Handling, Question};
+use super::flow::READ_BYTES;
+use super::platform::{
+    ByteReader, ByteStream, Clock, OutgoingRequest, Platform, PlatformCall, PlatformError, ResponseHead,
+};
+use super::receive::Inbound;
+use super::serving::Serving;
+use super::timing::until;
+use crate::attempt::failure::Failure;
+use crate::attempt::machine::Dispatch;
+use crate::attempt::phase::{Phase, PhaseLimits};
+use crate::routes::graph::{Commit, Deployment};
+use crate::stream::hold::{Hold, HoldVerdict};
+use crate::stream::protocol::Protocol;
+use crate::stream::tail::Tail;
+use crate::upstream::{self, forwarding};
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Millis;
+
+/// The largest read of a stream that is committed to with its first token: its first event is what matters.
+const FIRST_READ_BYTES: usize = 4 * 1024;
+/// How long an error body is read: the status has decided already, and another deployment is waiting.
+const ERROR_BODY_MS: Millis = 1_000;
+
+/// An answer that has reached its commit point.
+pub struct Committed<P: Platform> {
+    /// The upstream's status, 2xx.
+    pub status: u16,
+    /// The call, which has the headers.
+    pub call: P::Call,
+    /// The names of the headers that are not passed on.
+    pub withheld: String,
+    /// What to send.
+    pub body: CommittedBody<P>,
+}
+
+/// The body of a committed answer.
+pub enum CommittedBody<P: Platform> {
+    /// An answer in one piece.
+    Whole {
+        /// All of it.
+        bytes: Vec<u8>,
+        /// Whether the call has the bytes as well, and they need not be handed over to be sent.
+        is_in_call: bool,
+    },
+    /// A stream of events that was held until its end.
+    Held(Vec<u8>),
+    /// What was held back, and a stream with the rest.
+    Flowing(Box<Flow<P>>),
+}
+
+impl<P: Platform> CommittedBody<P> {
+    /// What is known of it by now.
+    fn first_bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole { bytes, .. } | Self::Held(bytes) => bytes,
+            Self::Flowing(flow) => &flow.held,
+        }
+    }
+
+    fn empty() -> Self {
+        Self::Whole { bytes: Vec::new(), is_in_call: true }
+    }
+}
+
+/// A stream that goes on after the commit point.
+pub struct Flow<P: Platform> {
+    /// What was read of it.
+    pub held: Vec<u8>,
+    /// What is left to send: all of it, where there is an observer, and otherwise what follows `held`.
+    pub rest: P::Stream,
+    /// Goes on reading behind `held`, in a branch of its own.
+    pub observer: Option<<P::Stream as ByteStream>::Reader>,
+    /// Knows what was held, and how the stream should end. `None` where the bytes mean nothing to the gateway.
+    pub tail: Option<Tail>,
+    /// The call that it comes from.
+    pub call: OpenCall<P>,
+}
+
+/// A call of an upstream whose answer has not ended.
+pub struct OpenCall<P: Platform> {
+    /// Who answers.
+    pub deployment: Rc<Deployment>,
+    /// What its events mean.
+    pub protocol: Protocol,
+    /// How long it may take.
+    pub limits: PhaseLimits,
+    /// Ends it.
+    pub abort: AbortOnDrop<P::Call>,
+}
+
+/// Ends a call when dropped, unless it has ended by itself, so that nobody pays for an answer that nobody waits for.
+pub struct AbortOnDrop<C: PlatformCall>(Option<C>);
+
+impl<C: PlatformCall> AbortOnDrop<C> {
+    /// The call has ended.
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<C: PlatformCall> Drop for AbortOnDrop<C> {
+    fn drop(&mut self) {
+        if let Some(call) = &self.0 {
+            call.abort();
+        }
+    }
+}
+
+/// Sends the request to the deployment, and waits for the commit point.
+///
+/// # Errors
+/// Why the attempt failed before it.
+pub async fn attempt<P: Platform>(
+    platform: &P,
+    inbound: &Inbound,
+    dispatch: &Dispatch,
+    routes: &Serving,
+) -> Result<Committed<P>, Failure> {
+    let question = Question {
+        operation: inbound.facts.operation,
+        stored: inbound.stored.as_ref(),
+        commit: dispatch.commit,
+        buffer_bytes: routes.graph.settings.buffer_bytes,
+    };
+    let handle = platform.call();
+    let call = OpenCall {
+        deployment: Rc::clone(&dispatch.deployment),
+        protocol: Protocol::of(inbound.facts.operation),
+        limits: dispatch.limits,
+        abort: AbortOnDrop(Some(handle.clone())),
+    };
+    let ResponseHead { status, headers, body } =
+        send(platform, inbound, dispatch, &question, &handle).await?;
+    routes.on_response(&dispatch.deployment, &headers, platform.now());
+    if !(200..300).contains(&status) {
+        let body = match handle.stream() {
+            Some(stream) => error_body(platform, &stream).await,
+            None => Vec::new(),
+        };
+        return Err(question.refusal(status, &headers, body, platform.now()));
+    }
+    let body = match body {
+        Some(bytes) => {
+            question.judge_whole(status, &headers, &bytes)?;
+            call.abort.disarm();
+            CommittedBody::Whole { bytes, is_in_call: true }
+        }
+        None => up_to_commit(platform, &question, status, &headers, handle.stream(), call).await?,
+    };
+    platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
+    Ok(Committed { status, call: handle, withheld: forwarding::not_returned(&headers), body })
+}
+
+async fn send<P: Platform>(
+    platform: &P,
+    inbound: &Inbound,
+    dispatch: &Dispatch,
+    question: &Question<'_>,
+    call: &P::Call,
+) -> Result<ResponseHead, Failure> {
+    let deployment = &dispatch.deployment;
+    let outgoing = upstream::prepare(deployment, &inbound.call(dispatch.number));
+    let mut headers = Headers::default();
+    if inbound.becomes_json {
+        headers.push("content-type", "application/json");
+    }
+    headers.extend(outgoing.headers);
+    let body = inbound.body.for_attempt(outgoing.model.as_deref(), &deployment.params);
+    let body = body.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
+    let sent = call.send(OutgoingRequest {
+        url: outgoing.url,
+        method: inbound.facts.method.clone(),
+        withheld: inbound.withheld.clone(),
+        headers,
+        body,
+        read_up_to: question.read_up_to(),
+    });
+    let mut sent = pin!(sent);
+    let head = match in_time(platform, dispatch.limits, Phase::Headers, sent.as_mut()).await {
+        // The headers have arrived, and the body is being read.
+        Err(_) if call.is_answered() => in_time(platform, dispatch.limits, Phase::FirstToken, sent).await?,
+        head => head?,
+    };
+    head.map_err(|error| broken(platform, &error))
+}
+
+/// Waits until a successful answer may be passed on.
+async fn up_to_commit<P: Platform>(
+    platform: &P,
+    question: &Question<'_>,
+    status: u16,
+    headers: &Headers,
+    rest: Option<P::Stream>,
+    call: OpenCall<P>,
+) -> Result<CommittedBody<P>, Failure> {
+    let content_type = headers.get("content-type").unwrap_or_default();
+    match (rest, question.handling(content_type)) {
+        (Some(rest), Handling::Pass { is_watched }) => {
+            let tail = is_watched.then(|| Tail::new(call.protocol));
+            Ok(CommittedBody::Flowing(Box::new(Flow { held: Vec::new(), rest, observer: None, tail, call })))
+        }
+        (Some(rest), Handling::Events { until, most }) => hold(platform, rest, until, most, call).await,
+        (Some(rest), Handling::Whole { most }) => {
+            let judge = |body: &[u8], is_whole| {
+                if is_whole {
+                    question.judge_whole(status, headers, body)
+                } else {
+                    question.judge(status, headers, body, false)
+                }
+            };
+            whole(platform, rest, judge, most, call).await
+        }
+        (None, _) if question.is_record(content_type) => Ok(CommittedBody::empty()),
+        (None, _) => question.judge(status, headers, &[], true).map(|()| CommittedBody::empty()),
+    }
+}
+
+/// As much of an error body as arrives in time and is worth keeping.
+async fn error_body<P: Platform>(platform: &P, body: &P::Stream) -> Vec<u8> {
+    let end = platform.now().saturating_add(ERROR_BODY_MS);
+    let reader = body.chunks();
+    let mut bytes = Vec::new();
+    while bytes.len() < ERROR_BODY_BYTES {
+        match until(platform, end, reader.read(ERROR_BODY_BYTES)).await {
+            Some(Ok(Some(piece))) => bytes.extend_from_slice(&piece),
+            _ => break,
+        }
+    }
+    bytes.truncate(ERROR_BODY_BYTES);
+    bytes
+}
+
+/// Holds a stream of events back until it is worth committing to. What is soon committed to is read in a branch of its own,
+/// where it is observed later, so that the platform can pipe all of it to the client.
+async fn hold<P: Platform>(
+    platform: &P,
+    rest: P::Stream,
+    commit: Commit,
+    most_held: usize,
+    call: OpenCall<P>,
+) -> Result<CommittedBody<P>, Failure> {
+    let mut gathered = Hold::new(call.protocol, commit, most_held);
+    let is_complete = commit == Commit::Complete;
+    let (rest, observer, most) = if is_complete {
+        let reader = rest.reader();
+        (rest, reader, READ_BYTES)
+    } else {
+        let (rest, branch) = rest.tee();
+        (rest, branch.reader(), FIRST_READ_BYTES)
+    };
+    let mut phase = Phase::FirstToken;
+    loop {
+        let piece = in_time(platform, call.limits, phase, observer.read(most)).await?;
+        let piece = piece.map_err(|error| broken(platform, &error))?;
+        let verdict = match &piece {
+            Some(bytes) => gathered.push(bytes),
+            None => gathered.end(),
+        };
+        match (verdict, piece) {
+            (HoldVerdict::Fail(failure), _) => return Err(failure),
+            (HoldVerdict::Commit, Some(_)) => break,
+            (_, None) => {
+                call.abort.disarm();
+                return Ok(CommittedBody::Held(gathered.take()));
+            }
+            (HoldVerdict::Wait, Some(_)) if is_complete => phase = Phase::Rest,
+            (HoldVerdict::Wait, Some(_)) => {}
+        }
+    }
+    let held = gathered.take();
+    let observer = if is_complete {
+        observer.release();
+        None
+    } else {
+        Some(observer)
+    };
+    Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer, tail: Some(gathered.tail()), call })))
+}
+
+/// Waits for an answer in one piece, and judges it. Of a longer answer than `most_held` the first bytes are judged, and then
+/// it flows.
+async fn whole<P: Platform>(
+    platform: &P,
+    rest: P::Stream,
+    judge: impl Fn(&[u8], bool) -> Result<(), Failure>,
+    most_held: usize,
+    call: OpenCall<P>,
+) -> Result<CommittedBody<P>, Failure> {
+    let reader = rest.chunks();
+    let mut held = Vec::new();
+    loop {
+        let phase = if held.is_empty() { Phase::FirstToken } else { Phase::Rest };
+        let piece = in_time(platform, call.limits, phase, reader.read(READ_BYTES)).await?;
+        let piece = piece.map_err(|error| broken(platform, &error))?;
+        held.extend_from_slice(piece.as_deref().unwrap_or_default());
+        if piece.is_none() {
+            judge(&held, true)?;
+            call.abort.disarm();
+            return Ok(CommittedBody::Whole { is_in_call: held.is_empty(), bytes: held });
+        }
+        if held.len() > most_held {
+            judge(&held, false)?;
+            reader.release();
+            return Ok(CommittedBody::Flowing(Box::new(Flow {
+                held,
+                rest,
+                observer: None,
+                tail: None,
+                call,
+            })));
+        }
+    }
+}
+
+/// The output of `wait`, or the failure of the limit that ran out first.
+async fn in_time<C: Clock, T>(
+    clock: &C,
+    limits: PhaseLimits,
+    phase: Phase,
+    wait: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let limit = limits.of(phase, clock.now());
+    until(clock, limit.at, wait).await.ok_or_else(|| Failure::silent(ErrorClass::Timeout, limit.reason))
+}
+
+/// The platform could not get an answer, or lost it on the way.
+fn broken<P: Platform>(platform: &P, error: &PlatformError) -> Failure {
+    platform.warn(&format!("upstream connection: {error}"));
+    Failure::silent(ErrorClass::Connection, "connection")
+}

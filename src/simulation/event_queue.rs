@@ -1,0 +1,74 @@
+//! What happens when: a queue of events on a clock that only they move.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use crate::vocabulary::time::Millis;
+
+/// Events in the order of their times; of one time in the order in which they were added, so that a run repeats exactly.
+#[derive(Debug)]
+pub struct Queue<E> {
+    events: BinaryHeap<Reverse<QueuedEvent<E>>>,
+    added: u64,
+}
+
+#[derive(Debug)]
+struct QueuedEvent<E> {
+    at: Millis,
+    number: u64,
+    event: E,
+}
+
+impl<E> Default for Queue<E> {
+    fn default() -> Self {
+        Self { events: BinaryHeap::new(), added: 0 }
+    }
+}
+
+impl<E> Queue<E> {
+    /// Something will happen at that time.
+    pub fn add(&mut self, at: Millis, event: E) {
+        self.added += 1;
+        self.events.push(Reverse(QueuedEvent { at, number: self.added, event }));
+    }
+
+    /// What happens next, and when.
+    pub fn take(&mut self) -> Option<(Millis, E)> {
+        self.events.pop().map(|Reverse(entry)| (entry.at, entry.event))
+    }
+}
+
+impl<E> Ord for QueuedEvent<E> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl<E> PartialOrd for QueuedEvent<E> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<E> PartialEq for QueuedEvent<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<E> Eq for QueuedEvent<E> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_by_time_and_then_as_they_were_added() {
+        let mut queue = Queue::default();
+        for (at, event) in [(3, "d"), (1, "a"), (2, "b"), (2, "c")] {
+            queue.add(at, event);
+        }
+        let order: Vec<_> = std::iter::from_fn(|| queue.take()).collect();
+        assert_eq!(order, [(1, "a"), (2, "b"), (2, "c"), (3, "d")]);
+    }
+}

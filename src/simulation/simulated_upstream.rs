@@ -1,0 +1,276 @@
+//! Upstreams: how a deployment behaves, by itself and in the weather of the active.
+
+use super::chance::scattered;
+use crate::attempt::failure::Failure;
+use crate::attempt::machine::Dispatch;
+use crate::attempt::phase::{Phase, PhaseLimit};
+use crate::health::Outcome;
+use crate::routes::graph::Commit;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Millis;
+
+/// What a deployment is like in fair weather.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UpstreamProfile {
+    /// Median time to the first token.
+    pub first_token_ms: f64,
+    /// How fast it writes.
+    pub tokens_per_second: f64,
+    /// Most calls in a second; more get 429.
+    pub capacity: Option<f64>,
+    /// It is a provisioned one (PTU): it tells its utilisation, and when it is full it asks for milliseconds of patience.
+    pub is_provisioned: bool,
+}
+
+impl Default for UpstreamProfile {
+    fn default() -> Self {
+        Self { first_token_ms: 300.0, tokens_per_second: 120.0, capacity: None, is_provisioned: false }
+    }
+}
+
+/// What befalls a deployment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Weather {
+    /// It answers every call with 503, soon.
+    Down,
+    /// It accepts calls and says nothing.
+    Silent,
+    /// Nobody answers at all.
+    Unreachable,
+    /// That part of the calls gets 500.
+    BrownOut(f64),
+    /// It answers every call with 429. `hint`: it says how long that will last.
+    RateLimited {
+        /// With `retry-after`.
+        has_hint: bool,
+    },
+    /// Everything takes so many times as long.
+    Slow(f64),
+    /// Down and up by turns.
+    Flapping {
+        /// How long it is down, then up.
+        down_ms: Millis,
+        /// How long it is up, then down.
+        up_ms: Millis,
+    },
+    /// There is no money on the account.
+    QuotaGone,
+    /// That part of the answers ends in the middle.
+    Breaking(f64),
+}
+
+/// Weather that holds at the time of a call, with its beginning and its end.
+#[derive(Debug, Clone, Copy)]
+pub struct ActiveWeather {
+    /// What it is.
+    pub weather: Weather,
+    /// For how long it has been so.
+    pub since_ms: Millis,
+    /// For how much longer.
+    pub remaining_ms: Millis,
+}
+
+/// What becomes of a call, as far as the upstream decides.
+#[derive(Debug, Clone)]
+pub struct CallCourse {
+    /// Headers of the answer that say how much more the deployment can take.
+    pub headers: Headers,
+    headers_ms: Millis,
+    first_token_ms: Millis,
+    total_ms: Millis,
+    end: CallEnd,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum CallEnd {
+    Served,
+    Broken,
+    Refused { class: ErrorClass, status: u16, hint_ms: Option<Millis> },
+    Unreachable,
+    Silent,
+}
+
+/// An answer that has reached its commit point, and what will come of it.
+#[derive(Debug, Clone, Copy)]
+pub struct SimulatedAnswer {
+    /// When it ends.
+    pub ends_at: Millis,
+    /// How.
+    pub outcome: Outcome,
+    /// Where it is streamed.
+    pub first_token_ms: Option<Millis>,
+    /// How much it says.
+    pub output_tokens: u64,
+}
+
+/// One deployment.
+#[derive(Debug, Clone)]
+pub struct SimulatedUpstream {
+    profile: UpstreamProfile,
+    /// Calls that it would take at once.
+    room: f64,
+    filled_at: Millis,
+}
+
+/// How long an answer that says no takes.
+const REFUSAL_MS: f64 = 40.0;
+
+/// Tokens of an answer.
+const OUTPUT_TOKENS: f64 = 120.0;
+
+impl SimulatedUpstream {
+    /// One that is idle.
+    pub fn new(profile: UpstreamProfile) -> Self {
+        Self { profile, room: 0.0, filled_at: 0 }
+    }
+
+    /// Takes a call.
+    pub fn call(&mut self, weather: &[ActiveWeather], now: Millis, rng: &mut dyn Rng) -> CallCourse {
+        let slow = weather.iter().fold(1.0, |slow, active| match active.weather {
+            Weather::Slow(times) => slow * times,
+            _ => slow,
+        });
+        let first_token_ms = scattered(self.profile.first_token_ms * slow, 0.35, rng);
+        let tokens = scattered(OUTPUT_TOKENS, 0.5, rng);
+        let writing_ms = tokens * 1_000.0 / self.profile.tokens_per_second * slow;
+        let mut end = weather.iter().find_map(|active| weather_end(*active, rng));
+        let mut headers = Headers::default();
+        if end.is_none()
+            && let Some(capacity) = self.profile.capacity
+        {
+            let is_full = self.is_full(capacity, now);
+            if self.profile.is_provisioned {
+                let used = if is_full { 100.0 } else { 100.0 - 100.0 * self.room / burst(capacity) };
+                headers.push("azure-openai-deployment-utilization", &format!("{used:.1}%"));
+            }
+            let hint_ms = Some(if self.profile.is_provisioned { 200 } else { 1_000 });
+            let refused = CallEnd::Refused { class: ErrorClass::RateLimit, status: 429, hint_ms };
+            end = is_full.then_some(refused);
+        }
+        let end = end.unwrap_or(CallEnd::Served);
+        let headers_ms = match end {
+            CallEnd::Served | CallEnd::Broken => first_token_ms * 0.4,
+            _ => scattered(REFUSAL_MS, 0.3, rng),
+        };
+        CallCourse {
+            headers,
+            headers_ms: headers_ms as Millis,
+            first_token_ms: first_token_ms as Millis,
+            total_ms: (first_token_ms + writing_ms) as Millis,
+            end,
+        }
+    }
+
+    fn is_full(&mut self, capacity: f64, now: Millis) -> bool {
+        let refill = capacity * now.saturating_sub(self.filled_at) as f64 / 1_000.0;
+        self.room = (self.room + refill).min(burst(capacity));
+        self.filled_at = now;
+        let is_full = self.room < 1.0;
+        if !is_full {
+            self.room -= 1.0;
+        }
+        is_full
+    }
+}
+
+/// A quarter of a second's calls may come at once.
+fn burst(capacity: f64) -> f64 {
+    (capacity / 4.0).max(1.0)
+}
+
+/// The end that the weather makes of a call, if it does.
+fn weather_end(active: ActiveWeather, rng: &mut dyn Rng) -> Option<CallEnd> {
+    let refused = |class, status, hint_ms| Some(CallEnd::Refused { class, status, hint_ms });
+    let down = refused(ErrorClass::Unavailable, 503, None);
+    match active.weather {
+        Weather::Down => down,
+        Weather::Silent => Some(CallEnd::Silent),
+        Weather::Unreachable => Some(CallEnd::Unreachable),
+        Weather::BrownOut(part) if rng.unit() < part => refused(ErrorClass::Unavailable, 500, None),
+        Weather::Breaking(part) if rng.unit() < part => Some(CallEnd::Broken),
+        Weather::RateLimited { has_hint } => {
+            // Whole seconds, as the header has them.
+            let hint_ms = has_hint.then(|| active.remaining_ms.div_ceil(1_000) * 1_000);
+            refused(ErrorClass::RateLimit, 429, hint_ms)
+        }
+        Weather::Flapping { down_ms, up_ms } => {
+            if active.since_ms % (down_ms + up_ms).max(1) < down_ms {
+                down
+            } else {
+                None
+            }
+        }
+        Weather::QuotaGone => refused(ErrorClass::Quota, 429, None),
+        Weather::BrownOut(_) | Weather::Breaking(_) | Weather::Slow(_) => None,
+    }
+}
+
+impl CallCourse {
+    /// What the gateway sees of it, and when: the answer at its commit point, or a failure, of which its own limits are one.
+    /// `now`: when the call began.
+    pub fn seen(
+        &self,
+        dispatch: &Dispatch,
+        streamed: bool,
+        now: Millis,
+    ) -> (Millis, Result<SimulatedAnswer, Failure>) {
+        let never = Millis::MAX;
+        let at = |ms: Millis| now.saturating_add(ms);
+        let (headers_at, first_at, ends_at) = match self.end {
+            CallEnd::Silent => (never, never, never),
+            _ if streamed => (at(self.headers_ms), at(self.first_token_ms), at(self.total_ms)),
+            // An answer in one piece sends its headers when it is finished.
+            CallEnd::Served | CallEnd::Broken => (at(self.total_ms), at(self.total_ms), at(self.total_ms)),
+            _ => (at(self.headers_ms), never, never),
+        };
+        let limits = &dispatch.limits;
+        let late = |limit: PhaseLimit| (limit.at, Err(Failure::silent(ErrorClass::Timeout, limit.reason)));
+        let limit = limits.of(Phase::Headers, now);
+        if headers_at >= limit.at {
+            return late(limit);
+        }
+        let failure = match self.end {
+            CallEnd::Refused { class, status, hint_ms } => {
+                Some(Failure { status: Some(status), hint_ms, ..Failure::silent(class, "simulated") })
+            }
+            CallEnd::Unreachable => Some(Failure::silent(ErrorClass::Connection, "simulated")),
+            CallEnd::Served | CallEnd::Broken | CallEnd::Silent => None,
+        };
+        if let Some(failure) = failure {
+            return (headers_at, Err(failure));
+        }
+        let limit = limits.of(Phase::FirstToken, headers_at);
+        if streamed && dispatch.commit != Commit::Headers && first_at >= limit.at {
+            return late(limit);
+        }
+        let is_whole = !streamed || dispatch.commit == Commit::Complete;
+        let limit = limits.of(Phase::Rest, first_at);
+        if is_whole && ends_at >= limit.at.max(first_at) && ends_at > first_at {
+            return late(limit);
+        }
+        let is_broken = matches!(self.end, CallEnd::Broken);
+        let broken_at = first_at + ends_at.saturating_sub(first_at) / 2;
+        if is_whole && is_broken {
+            return (broken_at, Err(Failure::silent(ErrorClass::Truncated, "simulated")));
+        }
+        let outcome = if is_broken {
+            Outcome::Failed { class: ErrorClass::Truncated, hint_ms: None }
+        } else {
+            Outcome::Served
+        };
+        let committed_at = match (streamed, dispatch.commit) {
+            (true, Commit::Headers) => headers_at,
+            (true, Commit::FirstToken) => first_at,
+            _ => ends_at,
+        };
+        let committed = SimulatedAnswer {
+            ends_at: if is_broken { broken_at } else { ends_at },
+            outcome,
+            first_token_ms: streamed.then(|| first_at - now),
+            output_tokens: OUTPUT_TOKENS as u64,
+        };
+        (committed_at, Ok(committed))
+    }
+}

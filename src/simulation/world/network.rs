@@ -1,0 +1,155 @@
+//! The network between isolates, shards and the hub. Messages cross it as the texts that they are.
+
+use super::simulated_isolate::FirstSnapshot;
+use super::simulated_object::ObjectReaction;
+use super::{World, WorldEvent, relative};
+use crate::health::reporter::UNANSWERED_MS;
+use crate::health::wire::ShardAnswer;
+use crate::simulation::chance::scattered;
+use crate::simulation::log;
+use crate::simulation::setup::ObjectFaultKind;
+use crate::vocabulary::time::Millis;
+
+/// From an isolate to the object of its region.
+const NEAR_MS: f64 = 8.0;
+/// From an object to the hub.
+const FAR_MS: f64 = 70.0;
+
+impl World {
+    /// Sends a report if one is due. The Worker asks whenever a request has made a step.
+    pub(super) fn report_if_due(&mut self, at: usize) {
+        let now = self.now;
+        let reports_per_second = self.setup.graph.settings.health.reports_per_second;
+        let Some(isolate) = self.isolates.get_mut(at) else { return };
+        if !isolate.reporter.is_due(&isolate.health, now) {
+            return;
+        }
+        let report = isolate.reporter.report(&mut isolate.health, reports_per_second, now, &mut isolate.rng);
+        isolate.reported = report.n;
+        let arrives_at = now + self.way_ms(NEAR_MS);
+        self.queue.add(
+            arrives_at,
+            WorldEvent::ReportReachedShard { isolate: at, n: report.n, text: report.to_json() },
+        );
+    }
+
+    /// A report arrives at the object of a region.
+    pub(super) fn on_report_at_shard(&mut self, isolate: usize, n: u64, text: &str) {
+        let now = self.now;
+        let Some(region) = self.isolates.get(isolate).map(|isolate| isolate.region) else { return };
+        let at = relative(now);
+        self.log.reports.push(log::LoggedReport { at, region: Some(region), is_first: n == 1 });
+        let fault = self.fault(Some(region));
+        let back_ms = self.way_ms(NEAR_MS);
+        let Some(object) = self.shards.get_mut(region) else { return };
+        match object.on_report(text, fault, now) {
+            ObjectReaction::Answers(text, late_ms) => {
+                self.queue.add(
+                    now + back_ms + late_ms,
+                    WorldEvent::AnswerReachedIsolate { isolate, n, text: Some(text) },
+                );
+                self.tell_hub(region);
+            }
+            ObjectReaction::Refuses => {
+                self.queue.add(now + back_ms, WorldEvent::AnswerReachedIsolate { isolate, n, text: None });
+            }
+            ObjectReaction::Silence => {
+                self.queue
+                    .add(now + UNANSWERED_MS, WorldEvent::AnswerReachedIsolate { isolate, n, text: None });
+            }
+        }
+    }
+
+    /// An answer arrives, or the word that there will be none.
+    pub(super) fn on_answer_at_isolate(&mut self, at: usize, n: u64, text: Option<&str>) {
+        let now = self.now;
+        let Some(isolate) = self.isolates.get_mut(at) else { return };
+        let answer = text.and_then(|text| ShardAnswer::parse(text.as_bytes()).ok());
+        let mut waiting = Vec::new();
+        if let Some(answer) = answer {
+            isolate.reporter.on_answer(&mut isolate.health, &answer, now, &mut isolate.rng);
+        } else if n == isolate.reported {
+            isolate.reporter.on_failure(&mut isolate.health, now, &mut isolate.rng);
+        }
+        if let Some(isolate) = self.isolates.get_mut(at)
+            && let FirstSnapshot::Awaited { waiting: those, .. } = &mut isolate.first
+        {
+            waiting = std::mem::take(those);
+            isolate.first = FirstSnapshot::Over;
+        }
+        for request in waiting {
+            self.begin(request);
+        }
+    }
+
+    /// An object that was reported to tells the hub, if that is due.
+    fn tell_hub(&mut self, region: usize) {
+        let now = self.now;
+        let Some(object) = self.shards.get_mut(region) else { return };
+        if object.shard.hub_at().is_some_and(|at| at <= now) {
+            let report = object.shard.report_to_hub(now);
+            let arrives_at = now + self.way_ms(FAR_MS);
+            self.queue.add(arrives_at, WorldEvent::ReportReachedHub { region, text: report.to_json() });
+        }
+    }
+
+    /// A shard's report arrives at the hub.
+    pub(super) fn on_report_at_hub(&mut self, region: usize, text: &str) {
+        let now = self.now;
+        let at = relative(now);
+        self.log.reports.push(log::LoggedReport { at, region: None, is_first: false });
+        let back_ms = self.way_ms(FAR_MS);
+        match self.hub.on_report(text, self.fault(None), now) {
+            ObjectReaction::Answers(text, late_ms) => {
+                self.queue.add(
+                    now + back_ms + late_ms,
+                    WorldEvent::AnswerReachedShard { region, text: Some(text) },
+                );
+            }
+            ObjectReaction::Refuses => {
+                self.queue.add(now + back_ms, WorldEvent::AnswerReachedShard { region, text: None });
+            }
+            ObjectReaction::Silence => {
+                self.queue.add(now + UNANSWERED_MS, WorldEvent::AnswerReachedShard { region, text: None });
+            }
+        }
+    }
+
+    /// The hub's answer arrives at a shard.
+    pub(super) fn on_answer_at_shard(&mut self, region: usize, text: Option<&str>) {
+        let now = self.now;
+        let Some(object) = self.shards.get_mut(region) else { return };
+        match text.and_then(|text| ShardAnswer::parse(text.as_bytes()).ok()) {
+            Some(answer) => object.shard.merge_hub_answer(&answer, now),
+            None => object.shard.on_hub_failure(now),
+        }
+    }
+
+    /// An object is started anew.
+    pub(super) fn restart(&mut self, region: Option<usize>) {
+        let now = self.now;
+        let all = self.shards.iter_mut().enumerate();
+        for (_, object) in all.filter(|(at, _)| region.is_none_or(|region| region == *at)) {
+            object.restart(now);
+        }
+        if region.is_none() {
+            self.hub.restart(now);
+        }
+    }
+
+    fn fault(&self, region: Option<usize>) -> Option<ObjectFaultKind> {
+        let at = relative(self.now);
+        let affects = |of: Option<usize>| of.is_none() || of == region;
+        let mut object_faults = self.setup.object_faults.iter();
+        let found = object_faults.find(|fault| {
+            affects(fault.region)
+                && (fault.from..fault.until).contains(&at)
+                && fault.kind != ObjectFaultKind::Evicted
+        });
+        found.map(|fault| fault.kind)
+    }
+
+    fn way_ms(&mut self, median: f64) -> Millis {
+        scattered(median, 0.4, &mut self.rng).max(1.0) as Millis
+    }
+}

@@ -1,0 +1,72 @@
+//! One isolate: what the Worker keeps between requests.
+
+use crate::attempt::attempt_budgets::AttemptBudgets;
+use crate::attempt::context::Context;
+use crate::balance::cursors::Cursors;
+use crate::health::gate::GatePosition;
+use crate::health::reporter::Reporter;
+use crate::health::{GateChange, Health};
+use crate::routes::graph::Graph;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
+
+/// What the Worker keeps between requests.
+#[derive(Debug)]
+pub(super) struct SimulatedIsolate {
+    pub(super) region: usize,
+    pub(super) health: Health,
+    pub(super) reporter: Reporter,
+    pub(super) rng: SplitMix64,
+    pub(super) changes: Vec<GateChange>,
+    /// The number of the latest report; 0: none yet.
+    pub(super) reported: u64,
+    pub(super) first: FirstSnapshot,
+    cursors: Cursors,
+    budgets: AttemptBudgets,
+}
+
+/// Where an isolate stands with its first snapshot.
+#[derive(Debug)]
+pub(super) enum FirstSnapshot {
+    /// No report has gone out.
+    Unasked,
+    /// These requests wait for it, until then.
+    Awaited { until: Millis, waiting: Vec<usize> },
+    /// It is there, or is not waited for any more.
+    Over,
+}
+
+impl SimulatedIsolate {
+    pub(super) fn new(graph: &Graph, region: usize, seed: u64) -> Self {
+        let mut rng = SplitMix64::new(seed);
+        let known = graph.deployments.iter().map(|found| (found.identity.clone(), found.limits));
+        Self {
+            region,
+            health: Health::new(known),
+            reporter: Reporter::new(rng.next_u64()),
+            cursors: Cursors::new(graph.node_count, &mut rng),
+            rng,
+            changes: Vec::new(),
+            reported: 0,
+            first: FirstSnapshot::Unasked,
+            budgets: AttemptBudgets::default(),
+        }
+    }
+
+    /// Whether a probe of that deployment is under way.
+    pub(super) fn probes(&self, deployment: usize, operation: Operation, now: Millis) -> bool {
+        // To ask for the whole snapshot is slow, and seldom needed.
+        self.health.ejected_until(deployment, operation).is_some()
+            && self.health.snapshot(now).get(deployment).is_some_and(|found| {
+                let of_operation = found.missing.iter().find(|(missing, _)| *missing == operation);
+                let gates = [Some(&found.gate), of_operation.map(|(_, gate)| gate)];
+                gates.into_iter().flatten().any(|gate| gate.state == GatePosition::Probation)
+            })
+    }
+
+    pub(super) fn context(&mut self, now: Millis) -> Context<'_> {
+        let Self { rng, cursors, health, budgets, changes, .. } = self;
+        Context { now, rng, cursors, health, budgets, changes }
+    }
+}

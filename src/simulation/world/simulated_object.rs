@@ -1,0 +1,57 @@
+//! A Durable Object in its trouble: the shard of a region, or the hub.
+
+use crate::health::shard::Shard;
+use crate::health::wire::{HealthReport, ShardAnswer};
+use crate::simulation::setup::ObjectFaultKind;
+use crate::vocabulary::rng::SplitMix64;
+use crate::vocabulary::time::Millis;
+
+/// A shard in the place where it lives.
+#[derive(Debug)]
+pub(super) struct SimulatedObject {
+    pub(super) shard: Shard,
+    rng: SplitMix64,
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub(super) enum ObjectReaction {
+    /// An answer, after so long.
+    Answers(String, Millis),
+    /// An error.
+    Refuses,
+    /// Nothing at all.
+    Silence,
+}
+
+impl SimulatedObject {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut rng = SplitMix64::new(seed);
+        Self { shard: Shard::new(&mut rng), rng }
+    }
+
+    /// Takes a report as it came over the network.
+    pub(super) fn on_report(
+        &mut self,
+        text: &str,
+        fault: Option<ObjectFaultKind>,
+        now: Millis,
+    ) -> ObjectReaction {
+        let late_ms = match fault {
+            Some(ObjectFaultKind::Overloaded) => return ObjectReaction::Refuses,
+            Some(ObjectFaultKind::Lost) => return ObjectReaction::Silence,
+            Some(ObjectFaultKind::Late(ms)) => ms,
+            Some(ObjectFaultKind::Evicted) | None => 0,
+        };
+        let Ok(report) = HealthReport::parse(text.as_bytes()) else { return ObjectReaction::Refuses };
+        let answer: ShardAnswer = self.shard.report(&report, now, &mut self.rng);
+        ObjectReaction::Answers(answer.to_json(), late_ms)
+    }
+
+    /// Goes on with what was stored, as after an eviction.
+    pub(super) fn restart(&mut self, now: Millis) {
+        let saved = self.shard.changed_since(0).map(|(identity, saved)| (identity.to_owned(), saved.clone()));
+        let saved: Vec<_> = saved.collect();
+        self.shard = Shard::restore(self.shard.head(), saved, now);
+    }
+}

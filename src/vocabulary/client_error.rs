@@ -1,0 +1,485 @@
+//! Errors of our own, in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`.
+//!
+//! The SDKs turn them into their exceptions and read `code`, `type` and `param`, so a client handles them like any
+//! other. Every message says how to mend the matter, in terms of what the client may know: no deployment, no address,
+//! no secret. What clients sent is quoted at most 100 characters long and without control characters.
+
+use serde_json::json;
+
+use super::time::Millis;
+
+/// Longest quotation of a client's own words.
+const QUOTED_CHARS: usize = 100;
+
+/// Longest account of what is wrong with a body: a parser says at its end where that is.
+const REASON_CHARS: usize = 300;
+
+/// Most reasons of a [`ClientError::NoEligibleDeployment`] that are listed.
+const LISTED_REASONS: usize = 5;
+
+/// Why the gateway answers a request itself, and not in an upstream's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientError {
+    /// No client of the routes document has this key, or none was sent.
+    InvalidApiKey,
+    /// The routes document lets nobody in.
+    NoClients,
+    /// The admin API was called without the token for it, or there is none.
+    InvalidAdminToken,
+    /// The admin API was asked about a deployment that is not there.
+    DeploymentNotFound {
+        /// What was asked for.
+        deployment: String,
+        /// The most similar name of a deployment.
+        nearest: Option<String>,
+    },
+    /// A switch of the admin API is at work in this isolate alone.
+    SwitchNotShared,
+    /// The client may not use this model.
+    ModelNotAllowed {
+        /// Its name in the routes document.
+        client: String,
+        /// What it asked for.
+        model: String,
+    },
+    /// No node has this name.
+    ModelNotFound {
+        /// What the client asked for.
+        model: String,
+        /// The most similar of the models that this client may use.
+        nearest: Option<String>,
+    },
+    /// The body is not JSON, or not an object; what the parser says.
+    InvalidJson(String),
+    /// The body is not the multipart form that it should be; what the parser says.
+    InvalidForm(String),
+    /// The request names no model, and no rule chooses a node for it.
+    MissingModel,
+    /// The body is larger than what the gateway keeps, and its beginning names no model.
+    RequestTooLarge {
+        /// How much is kept, in bytes.
+        limit: u64,
+    },
+    /// The body is compressed.
+    UnsupportedEncoding {
+        /// Its `content-encoding`.
+        encoding: String,
+    },
+    /// The runtime failed us.
+    Internal,
+    /// Requirements or the state of the deployments left nothing to try.
+    NoEligibleDeployment {
+        /// The node.
+        model: String,
+        /// What ruled deployments out, each reason once, without their names: `quality is below 3`.
+        reasons: Vec<String>,
+        /// In how many milliseconds the first ejected deployment may be back; `None` where waiting does not help.
+        returns_in_ms: Option<Millis>,
+    },
+    /// Every attempt failed before an answer arrived.
+    UpstreamUnreachable {
+        /// How many were made.
+        attempts: u32,
+    },
+    /// Every attempt failed, and what they waited for never came.
+    UpstreamTimeout {
+        /// How many were made.
+        attempts: u32,
+    },
+    /// The time for the whole request was up.
+    DeadlineExceeded {
+        /// How long that time was.
+        after_ms: Millis,
+    },
+    /// There is no routes document that could serve.
+    RoutesUnavailable,
+    /// No operation has this path.
+    UnknownPath {
+        /// `POST`
+        method: String,
+        /// As it arrived.
+        path: String,
+    },
+    /// The path exists, the method on it does not.
+    MethodNotAllowed {
+        /// What the client used.
+        method: String,
+        /// What it should use; also the value of the `Allow` header that a 405 must carry (RFC 9110, 15.5.6).
+        allow: &'static str,
+    },
+    /// What should be the path of a stored object cannot be one.
+    InvalidObjectPath {
+        /// Below `/v1/`, as it arrived.
+        path: String,
+    },
+    /// The client reaches nobody who could have stored this object.
+    ObjectNotFound {
+        /// Below `/v1/`, as it arrived.
+        path: String,
+    },
+    /// An operation that is bound to one upstream account, or needs a connection of another kind (realtime), which the gateway
+    /// does not route.
+    StatefulOperation {
+        /// As it arrived.
+        path: String,
+    },
+}
+
+impl ClientError {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::InvalidJson(_)
+            | Self::InvalidForm(_)
+            | Self::MissingModel
+            | Self::InvalidObjectPath { .. } => 400,
+            Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
+            Self::ModelNotAllowed { .. } => 403,
+            Self::ModelNotFound { .. }
+            | Self::DeploymentNotFound { .. }
+            | Self::UnknownPath { .. }
+            | Self::ObjectNotFound { .. }
+            | Self::StatefulOperation { .. } => 404,
+            Self::MethodNotAllowed { .. } => 405,
+            Self::RequestTooLarge { .. } => 413,
+            Self::UnsupportedEncoding { .. } => 415,
+            Self::Internal => 500,
+            Self::UpstreamUnreachable { .. } => 502,
+            Self::NoEligibleDeployment { .. } | Self::RoutesUnavailable | Self::SwitchNotShared => 503,
+            Self::UpstreamTimeout { .. } | Self::DeadlineExceeded { .. } => 504,
+        }
+    }
+
+    /// What programs tell errors apart by. `invalid_api_key`, `model_not_found` and `unknown_url` are OpenAI's own.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidApiKey | Self::NoClients => "invalid_api_key",
+            Self::InvalidAdminToken => "invalid_admin_token",
+            Self::DeploymentNotFound { .. } => "deployment_not_found",
+            Self::SwitchNotShared => "switch_not_shared",
+            Self::ModelNotAllowed { .. } => "model_not_allowed",
+            Self::ModelNotFound { .. } => "model_not_found",
+            Self::InvalidJson(_) => "invalid_json",
+            Self::InvalidForm(_) => "invalid_form",
+            Self::MissingModel => "missing_model",
+            Self::RequestTooLarge { .. } => "request_too_large",
+            Self::UnsupportedEncoding { .. } => "unsupported_encoding",
+            Self::Internal => "internal_error",
+            Self::NoEligibleDeployment { .. } => "no_eligible_deployment",
+            Self::UpstreamUnreachable { .. } => "upstream_unreachable",
+            Self::UpstreamTimeout { .. } => "upstream_timeout",
+            Self::DeadlineExceeded { .. } => "deadline_exceeded",
+            Self::RoutesUnavailable => "routes_unavailable",
+            Self::UnknownPath { .. } => "unknown_url",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::InvalidObjectPath { .. } => "invalid_object_path",
+            Self::ObjectNotFound { .. } => "object_not_found",
+            Self::StatefulOperation { .. } => "operation_not_supported",
+        }
+    }
+
+    /// OpenAI's `type`: whose fault it is.
+    pub fn kind(&self) -> &'static str {
+        if self.status() < 500 { "invalid_request_error" } else { "server_error" }
+    }
+
+    /// The parameter that is at fault, if one is.
+    pub fn param(&self) -> Option<&'static str> {
+        match self {
+            Self::ModelNotAllowed { .. } | Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
+            Self::InvalidObjectPath { .. } | Self::ObjectNotFound { .. } => Some("id"),
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may succeed in a moment; becomes `x-should-retry`, which the SDKs obey.
+    ///
+    /// An exceeded deadline is not worth it: a second try would take as long again, from deployments that are slow. Nor is
+    /// a lack of eligible deployments, unless one is ejected for a time: requirements and missing keys do not change by waiting.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::UpstreamUnreachable { .. }
+                | Self::UpstreamTimeout { .. }
+                | Self::RoutesUnavailable
+                | Self::SwitchNotShared
+                | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
+        )
+    }
+
+    /// What happened and how to mend it, for people.
+    pub fn message(&self) -> String {
+        match self {
+            Self::InvalidApiKey => "Incorrect or missing API key. Send the key that this gateway gave you, as \
+                'Authorization: Bearer KEY' or as 'api-key: KEY'; a provider's key does not work here."
+                .into(),
+            Self::NoClients => "This gateway lets nobody in yet: its routes document has no \"clients\" section. \
+                Add one, such as \"clients\": {\"my-app\": {\"key\": \"${MY_APP_KEY}\", \"models\": [\"*\"]}}, \
+                and set the secret MY_APP_KEY."
+                .into(),
+            Self::InvalidAdminToken => "The admin API needs the value of the secret ADMIN_TOKEN, as \
+                'Authorization: Bearer TOKEN'. While that secret is not set, it is closed."
+                .into(),
+            Self::DeploymentNotFound { deployment, nearest } => format!(
+                "The routes document has no deployment '{}'.{} GET /admin/api/health lists them.",
+                quoted(deployment),
+                nearest.as_ref().map(|name| format!(" Did you mean '{}'?", quoted(name))).unwrap_or_default()
+            ),
+            Self::SwitchNotShared => "The switch is at work in the isolate that took this call, and nowhere else: the \
+                Durable Object that tells the others could not be reached. Try again; if it stays, check the binding \
+                HEALTH in wrangler.toml."
+                .into(),
+            Self::ModelNotAllowed { client, model } => format!(
+                "Client '{}' may not use model '{}'. GET /v1/models lists what it may use; the \"models\" of the \
+                 client in the routes document decide it.",
+                quoted(client),
+                quoted(model)
+            ),
+            Self::ModelNotFound { model, nearest } => format!(
+                "Model '{}' does not exist.{} GET /v1/models lists the models that you may use.",
+                quoted(model),
+                nearest.as_ref().map(|name| format!(" Did you mean '{}'?", quoted(name))).unwrap_or_default()
+            ),
+            Self::InvalidJson(reason) | Self::InvalidForm(reason) => cut(reason, REASON_CHARS),
+            Self::MissingModel => "You must provide a \"model\" parameter. GET /v1/models lists the models that \
+                you may use."
+                .into(),
+            Self::RequestTooLarge { limit } => format!(
+                "The request body is larger than the {limit} bytes that this gateway keeps, and they do not contain \
+                 \"model\". Put \"model\" before the long fields, send a smaller body, or have the gateway's operator \
+                 raise settings.buffer_bytes."
+            ),
+            Self::UnsupportedEncoding { encoding } => format!(
+                "The request body has the content-encoding '{}'. Send it without one: the gateway has to read it.",
+                quoted(encoding)
+            ),
+            Self::Internal => "The gateway could not answer. Try again; if it stays, tell its operator the request \
+                id in x-switchyard-request-id."
+                .into(),
+            Self::NoEligibleDeployment { model, reasons, returns_in_ms } => format!(
+                "No deployment may serve model '{}' right now.{} {}",
+                quoted(model),
+                ruled_out(reasons),
+                returns_in_ms.map_or_else(
+                    || "Use another model, or have the gateway's operator check its requirements and deployments."
+                        .to_owned(),
+                    |ms| format!("Try again in {} s.", ms.div_ceil(1_000).max(1))
+                )
+            ),
+            Self::UpstreamUnreachable { attempts } => {
+                format!("No upstream could be reached ({}). Try again in a moment.", counted(*attempts))
+            }
+            Self::UpstreamTimeout { attempts } => format!(
+                "No upstream answered in time ({}). Try again in a moment, or ask for a shorter answer.",
+                counted(*attempts)
+            ),
+            Self::DeadlineExceeded { after_ms } => format!(
+                "The request was not finished within its deadline of {after_ms} ms. Ask for a shorter answer or \
+                 have the gateway's operator raise \"deadline_ms\"; your client's own timeout counts too."
+            ),
+            Self::RoutesUnavailable => "The gateway has no valid routes document to serve with. Try again in a \
+                moment; the gateway's log says what is wrong with the document."
+                .into(),
+            Self::UnknownPath { method, path } => format!(
+                "Unknown request URL: {} {}. Use an OpenAI path such as /v1/chat/completions, or an Azure OpenAI \
+                 path such as /openai/deployments/MODEL/chat/completions.",
+                quoted(method),
+                quoted(path)
+            ),
+            Self::MethodNotAllowed { method, allow } => {
+                format!("Method {} is not allowed here. Use {allow}.", quoted(method))
+            }
+            Self::InvalidObjectPath { path } => format!(
+                "'{}' cannot be the path of an object. Use ids as the gateway's answers had them, such as file-abc123: up to \
+                 128 letters, digits, '_', '-' and '.', and at most 8 parts between slashes.",
+                quoted(path)
+            ),
+            Self::ObjectNotFound { path } => format!(
+                "'{}' not found: no model that your key opens here leads to an account that keeps such objects. GET \
+                 /v1/models lists the models that you may use.",
+                quoted(path)
+            ),
+            Self::StatefulOperation { path } => format!(
+                "{} is bound to one provider's account in a way that this gateway does not route. It routes files, uploads, \
+                 batches, vector_stores, conversations, containers, fine_tuning, evals, assistants, threads, videos, and \
+                 stored responses and chat completions. Call the provider directly for realtime and others.",
+                quoted(path)
+            ),
+        }
+    }
+
+    /// The response body: JSON, whatever clients put into the request.
+    pub fn body(&self) -> String {
+        json!({ "error": {
+            "message": self.message(),
+            "type": self.kind(),
+            "param": self.param(),
+            "code": self.code(),
+        }})
+        .to_string()
+    }
+}
+
+/// Someone else's words, to be part of a message.
+fn quoted(words: &str) -> String {
+    cut(words, QUOTED_CHARS)
+}
+
+/// The first words, so many characters at most, and spaces for control characters.
+fn cut(words: &str, most: usize) -> String {
+    let mut rest = words.chars();
+    let mut cut: String =
+        rest.by_ref().take(most).map(|char| if char.is_control() { ' ' } else { char }).collect();
+    if rest.next().is_some() {
+        cut.push('…');
+    }
+    cut
+}
+
+fn ruled_out(reasons: &[String]) -> String {
+    let listed: Vec<String> = reasons.iter().take(LISTED_REASONS).map(|reason| quoted(reason)).collect();
+    if listed.is_empty() { String::new() } else { format!(" Ruled out: {}.", listed.join("; ")) }
+}
+
+fn counted(attempts: u32) -> String {
+    format!("{attempts} attempt{}", if attempts == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use serde_json::Value;
+
+    use super::*;
+
+    /// One of each, and more than one where messages differ.
+    fn all() -> Vec<ClientError> {
+        let quality = "quality is below 3".to_owned();
+        let tag = "tag 'eu' is missing".to_owned();
+        vec![
+            ClientError::InvalidApiKey,
+            ClientError::NoClients,
+            ClientError::InvalidAdminToken,
+            ClientError::DeploymentNotFound {
+                deployment: "azure-eastsu".into(),
+                nearest: Some("azure-eastus".into()),
+            },
+            ClientError::SwitchNotShared,
+            ClientError::UnsupportedEncoding { encoding: "gzip".into() },
+            ClientError::Internal,
+            ClientError::ModelNotAllowed { client: "web-app".into(), model: "chat-gold".into() },
+            ClientError::ModelNotFound { model: "chat-prd".into(), nearest: Some("chat-prod".into()) },
+            ClientError::ModelNotFound { model: "gpt-9".into(), nearest: None },
+            ClientError::InvalidJson("expected `:` at line 1 column 9".into()),
+            ClientError::InvalidForm("the boundary is missing".into()),
+            ClientError::MissingModel,
+            ClientError::RequestTooLarge { limit: 104_857_600 },
+            ClientError::NoEligibleDeployment {
+                model: "chat-strict".into(),
+                reasons: vec![quality, tag],
+                returns_in_ms: None,
+            },
+            ClientError::NoEligibleDeployment {
+                model: "chat-strict".into(),
+                reasons: Vec::new(),
+                returns_in_ms: None,
+            },
+            ClientError::NoEligibleDeployment {
+                model: "chat".into(),
+                reasons: vec!["5 failures in a row, the last: timeout".into()],
+                returns_in_ms: Some(8_200),
+            },
+            ClientError::UpstreamUnreachable { attempts: 1 },
+            ClientError::UpstreamUnreachable { attempts: 3 },
+            ClientError::UpstreamTimeout { attempts: 2 },
+            ClientError::DeadlineExceeded { after_ms: 120_000 },
+            ClientError::RoutesUnavailable,
+            ClientError::UnknownPath { method: "POST".into(), path: "/v1/chat/completion".into() },
+            ClientError::MethodNotAllowed { method: "DELETE".into(), allow: "POST" },
+            ClientError::StatefulOperation { path: "/v1/realtime".into() },
+            ClientError::InvalidObjectPath { path: "files/..".into() },
+            ClientError::ObjectNotFound { path: "files/file-1".into() },
+        ]
+    }
+
+    fn fields(error: &ClientError) -> BTreeMap<String, Value> {
+        let body: Value = serde_json::from_str(&error.body()).unwrap();
+        assert_eq!(body.as_object().unwrap().len(), 1);
+        serde_json::from_value(body["error"].clone()).unwrap()
+    }
+
+    #[test]
+    fn every_error_says_what_is_wrong_and_how_to_mend_it() {
+        let described: Vec<String> = all()
+            .iter()
+            .map(|error| {
+                let retry = if error.is_retryable() { ", retry" } else { "" };
+                format!("{}{retry}\n{}\n", error.status(), error.body())
+            })
+            .collect();
+        insta::assert_snapshot!(described.join("\n"));
+    }
+
+    #[test]
+    fn bodies_have_exactly_the_fields_of_openai() {
+        for error in all() {
+            let fields = fields(&error);
+            assert_eq!(fields.keys().collect::<Vec<_>>(), ["code", "message", "param", "type"]);
+            assert_eq!(fields["code"], error.code());
+            assert_eq!(fields["type"], error.kind());
+        }
+    }
+
+    #[test]
+    fn what_is_the_callers_fault_is_not_worth_a_retry() {
+        assert!(all().iter().all(|error| error.status() >= 500 || !error.is_retryable()));
+    }
+
+    #[test]
+    fn long_and_odd_words_of_clients_are_cut_and_cleaned() {
+        let error = ClientError::ModelNotFound { model: "é".repeat(5000), nearest: None };
+        let cut = format!("Model '{}…' does not exist.", "é".repeat(100));
+        assert!(error.message().starts_with(&cut), "{}", error.message());
+
+        let exact = ClientError::ModelNotFound { model: "x".repeat(100), nearest: None };
+        assert!(exact.message().contains(&format!("'{}'", "x".repeat(100))));
+
+        let odd = ClientError::UnknownPath { method: "GET".into(), path: "/a\r\n\"}\u{0}\u{1b}[31m".into() };
+        assert!(odd.message().contains("GET /a  \"}  [31m."), "{}", odd.message());
+        assert_eq!(fields(&odd)["message"], odd.message());
+    }
+
+    #[test]
+    fn many_reasons_are_not_all_listed() {
+        let reasons = (0..1000).map(|number| format!("reason {number}")).collect();
+        let message =
+            ClientError::NoEligibleDeployment { model: "m".into(), reasons, returns_in_ms: None }.message();
+        assert!(message.contains("reason 4.") && !message.contains("reason 5"), "{message}");
+    }
+
+    proptest! {
+        #[test]
+        fn bodies_are_short_json_whatever_clients_send(words in ".{0,300}", more in any::<String>()) {
+            for error in [
+                ClientError::ModelNotAllowed { client: words.clone(), model: more.clone() },
+                ClientError::ModelNotFound { model: words.clone(), nearest: Some(more.clone()) },
+                ClientError::DeploymentNotFound { deployment: words.clone(), nearest: Some(more.clone()) },
+                ClientError::InvalidJson(words.clone()),
+                ClientError::InvalidForm(words.clone()),
+                ClientError::NoEligibleDeployment { model: words.clone(), reasons: vec![more.clone(); 9], returns_in_ms: None },
+                ClientError::UnknownPath { method: words.clone(), path: more.clone() },
+                ClientError::MethodNotAllowed { method: words.clone(), allow: "POST" },
+                ClientError::StatefulOperation { path: words.clone() },
+                ClientError::InvalidObjectPath { path: words.clone() },
+                ClientError::ObjectNotFound { path: words.clone() },
+            ] {
+                let message = error.message();
+                prop_assert!(message.chars().count() < 1000);
+                prop_assert!(!message.chars().any(char::is_control));
+                prop_assert_eq!(&fields(&error)["message"], &message);
+            }
+        }
+    }
+}

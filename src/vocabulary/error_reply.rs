@@ -1,0 +1,34 @@
+//! An error as it is sent to the client.
+
+use super::client_error::ClientError;
+use super::headers::Headers;
+use super::retry_after;
+
+/// An error on its way to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorReply {
+    /// HTTP status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: Headers,
+    /// JSON in OpenAI's shape.
+    pub body: Vec<u8>,
+}
+
+impl From<&ClientError> for ErrorReply {
+    fn from(error: &ClientError) -> Self {
+        let mut headers = Headers::of([("content-type", "application/json")]);
+        headers.push("x-should-retry", if error.is_retryable() { "true" } else { "false" });
+        match error {
+            ClientError::MethodNotAllowed { allow, .. } => headers.push("allow", allow),
+            ClientError::NoEligibleDeployment { returns_in_ms: Some(ms), .. } => {
+                headers.extend(retry_after::headers(*ms));
+            }
+            ClientError::InvalidApiKey | ClientError::NoClients | ClientError::InvalidAdminToken => {
+                headers.push("www-authenticate", "Bearer");
+            }
+            _ => {}
+        }
+        Self { status: error.status(), headers, body: error.body().into_bytes() }
+    }
+}

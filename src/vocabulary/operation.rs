@@ -1,0 +1,141 @@
+//! What the client wants done: the operation behind a path.
+
+use serde::{Serialize, Serializer};
+
+/// The operations of the OpenAI API (its OpenAPI document, 2.3.0) that the gateway routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// `POST chat/completions`
+    ChatCompletions,
+    /// `POST completions`
+    Completions,
+    /// `POST embeddings`
+    Embeddings,
+    /// `POST responses`
+    Responses,
+    /// `POST responses/input_tokens`
+    ResponsesInputTokens,
+    /// `POST responses/compact`
+    ResponsesCompact,
+    /// `POST moderations`
+    Moderations,
+    /// `POST images/generations`
+    ImagesGenerations,
+    /// `POST images/edits`, multipart or JSON
+    ImagesEdits,
+    /// `POST images/variations`, multipart
+    ImagesVariations,
+    /// `POST audio/speech`, binary answer
+    AudioSpeech,
+    /// `POST audio/transcriptions`, multipart
+    AudioTranscriptions,
+    /// `POST audio/translations`, multipart
+    AudioTranslations,
+    /// What can be done with a response that was stored. This and all below are about stored objects, and name no model.
+    StoredResponses,
+    /// `GET chat/completions`, and all below `chat/completions/{id}`
+    StoredCompletions,
+    /// `files` and all below, as with those that follow
+    Files,
+    /// `uploads`
+    Uploads,
+    /// `batches`
+    Batches,
+    /// `vector_stores`
+    VectorStores,
+    /// `conversations`
+    Conversations,
+    /// `containers`
+    Containers,
+    /// `fine_tuning`
+    FineTuning,
+    /// `evals`
+    Evals,
+    /// `assistants`
+    Assistants,
+    /// `threads`
+    Threads,
+    /// `videos`
+    Videos,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 26] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::ResponsesInputTokens,
+        Self::ResponsesCompact,
+        Self::Moderations,
+        Self::ImagesGenerations,
+        Self::ImagesEdits,
+        Self::ImagesVariations,
+        Self::AudioSpeech,
+        Self::AudioTranscriptions,
+        Self::AudioTranslations,
+        Self::StoredResponses,
+        Self::StoredCompletions,
+        Self::Files,
+        Self::Uploads,
+        Self::Batches,
+        Self::VectorStores,
+        Self::Conversations,
+        Self::Containers,
+        Self::FineTuning,
+        Self::Evals,
+        Self::Assistants,
+        Self::Threads,
+        Self::Videos,
+    ];
+
+    /// Whether it is about stored objects, and names no model.
+    pub fn is_on_stored_objects(self) -> bool {
+        Self::StoredResponses <= self
+    }
+
+    /// The operation of that [path](Self::path).
+    pub fn of(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.path() == path)
+    }
+
+    /// The path below `/v1/`, or what it begins with, which also names the operation in rules and logs.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat/completions",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::ResponsesInputTokens => "responses/input_tokens",
+            Self::ResponsesCompact => "responses/compact",
+            Self::Moderations => "moderations",
+            Self::ImagesGenerations => "images/generations",
+            Self::ImagesEdits => "images/edits",
+            Self::ImagesVariations => "images/variations",
+            Self::AudioSpeech => "audio/speech",
+            Self::AudioTranscriptions => "audio/transcriptions",
+            Self::AudioTranslations => "audio/translations",
+            Self::StoredResponses => "responses/{id}",
+            Self::StoredCompletions => "chat/completions/{id}",
+            Self::Files => "files",
+            Self::Uploads => "uploads",
+            Self::Batches => "batches",
+            Self::VectorStores => "vector_stores",
+            Self::Conversations => "conversations",
+            Self::Containers => "containers",
+            Self::FineTuning => "fine_tuning",
+            Self::Evals => "evals",
+            Self::Assistants => "assistants",
+            Self::Threads => "threads",
+            Self::Videos => "videos",
+        }
+    }
+}
+
+impl Serialize for Operation {
+    /// As its path.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.path())
+    }
+}

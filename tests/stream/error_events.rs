@@ -1,0 +1,80 @@
+//! The error event that ends a broken stream.
+
+use super::*;
+
+#[test]
+fn the_error_event_is_written_in_the_protocol() {
+    // Compared as bytes and not as snapshots, which forget the line ends that matter here.
+    let broken = broken_stream("broke", "It \"broke\"\nin the middle");
+    let text = |protocol| String::from_utf8(error_event(protocol, &broken)).unwrap();
+    let error =
+        r#"{"code":"broke","message":"It \"broke\"\nin the middle","param":null,"type":"server_error"}"#;
+    assert_eq!(text(Chat), format!("\n\ndata: {{\"error\":{error}}}\n\n"));
+    assert_eq!(text(Other), text(Chat));
+    let (head, tail) =
+        (r#"{"code":"broke","error":"#, r#","param":null,"sequence_number":0,"type":"error"}"#);
+    let message = r#","message":"It \"broke\"\nin the middle""#;
+    assert_eq!(text(Responses), format!("\n\nevent: error\ndata: {head}{error}{message}{tail}\n\n"));
+}
+
+#[test]
+fn an_upstreams_error_is_told_as_it_is_and_lacks_nothing() {
+    let unknown = "The request failed while its answer was streamed.";
+    let rows = [
+        // What is there stays: names, numbers as codes, members of the upstream's own.
+        (
+            json!({ "message": "Slow down", "type": "tokens", "param": "n", "code": "rate_limit_exceeded" }),
+            json!({ "message": "Slow down", "type": "tokens", "param": "n", "code": "rate_limit_exceeded" }),
+        ),
+        (
+            json!({ "message": "Oops", "code": 500, "innererror": { "code": "x" } }),
+            json!({ "message": "Oops", "type": null, "param": null, "code": 500, "innererror": { "code": "x" } }),
+        ),
+        // Without a message, or with one that none can read.
+        (
+            json!({ "code": "x", "message": null }),
+            json!({ "message": unknown, "type": null, "param": null, "code": "x" }),
+        ),
+        (
+            json!({ "code": "x", "message": "" }),
+            json!({ "message": unknown, "type": null, "param": null, "code": "x" }),
+        ),
+        (
+            json!({ "message": ["Oops"] }),
+            json!({ "message": unknown, "type": null, "param": null, "code": null }),
+        ),
+        // No object at all.
+        (json!("Oops"), json!({ "message": "Oops", "type": null, "param": null, "code": null })),
+        (Value::Null, json!({ "message": unknown, "type": null, "param": null, "code": null })),
+    ];
+    let told = |protocol, error: &Value| -> Value {
+        let events = parse([&*error_event(protocol, error)]);
+        serde_json::from_slice(&events[0].1).unwrap()
+    };
+    for (error, expected) in rows {
+        assert_eq!(told(Chat, &error), json!({ "error": expected }), "{error}");
+        let event = told(Responses, &error);
+        assert_eq!((&event["type"], &event["error"]), (&json!("error"), &expected), "{error}");
+        for member in ["code", "message", "param"] {
+            assert_eq!(event[member], expected[member], "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_error_event_is_heard_wherever_the_stream_was_cut() {
+    for (protocol, events) in [(Chat, [ROLE, TEXT]), (Responses, [CREATED, DELTA])] {
+        for line_end in ["\n", "\r\n", "\r"] {
+            let bytes = String::from_utf8(stream(&events)).unwrap().replace('\n', line_end).into_bytes();
+            for cut in 0..=bytes.len() {
+                let closing = error_event(protocol, &broken_stream("upstream_broke", "It broke"));
+                let heard = parse([&bytes[..cut], &closing]);
+                let (name, data, _) = heard.last().unwrap();
+                let meaning = protocol.meaning(&SseEvent { name, data, is_oversized: false });
+                let Meaning::Error(failure) = meaning else { panic!("cut at {cut}: {meaning:?}") };
+                assert_eq!(failure.reason, "upstream_broke");
+                assert!(heard.len() <= 3, "it comes alone");
+            }
+        }
+    }
+}

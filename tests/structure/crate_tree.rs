@@ -1,0 +1,275 @@
+//! A crate as its files, their types and their imports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use syn::visit::{self, Visit};
+use syn::{Attribute, Item, UseTree};
+
+/// A module, as its names from the root of the crate: `["health", "gate"]`. The root itself is empty.
+pub type Module = Vec<String>;
+
+/// The files of a crate that are not tests, by module.
+#[derive(Debug, Clone, Default)]
+pub struct CrateTree {
+    pub files: BTreeMap<Module, SourceFile>,
+}
+
+/// One file.
+#[derive(Debug, Clone, Default)]
+pub struct SourceFile {
+    /// The path below `src`.
+    pub path: String,
+    pub lines: usize,
+    /// Names of the structs, enums, unions, traits and type aliases that it defines.
+    pub types: Vec<String>,
+    /// The modules of the files that it imports from.
+    pub imports: BTreeSet<Module>,
+    /// Paths that it names, before they are resolved: from the root, or from the file's own module.
+    paths: Vec<Vec<String>>,
+    documentation: String,
+}
+
+impl CrateTree {
+    /// Reads the library in a folder: `lib.rs` and every module that it declares outside of tests.
+    pub fn read(folder: &Path) -> Result<Self, String> {
+        let load = |path: &Path| std::fs::read_to_string(folder.join(path)).ok();
+        Self::load(&load)
+    }
+
+    /// The same with files that `load` gives, by their paths below `src`.
+    pub fn load(load: &dyn Fn(&Path) -> Option<String>) -> Result<Self, String> {
+        let mut tree = Self::default();
+        tree.add(&Vec::new(), Path::new("lib.rs"), load)?;
+        tree.resolve();
+        Ok(tree)
+    }
+
+    /// The crate without some modules of its top level.
+    pub fn without(mut self, modules: &[&str]) -> Self {
+        let is_left_out = |module: &Module| module.first().is_some_and(|top| modules.contains(&top.as_str()));
+        self.files.retain(|module, _| !is_left_out(module));
+        for file in self.files.values_mut() {
+            file.imports.retain(|module| !is_left_out(module));
+        }
+        self
+    }
+
+    /// The documentation in `lib.rs`.
+    pub fn documentation_of_the_root(&self) -> String {
+        self.files.get(&Vec::new()).map(|file| file.documentation.clone()).unwrap_or_default()
+    }
+
+    fn add(
+        &mut self,
+        module: &Module,
+        path: &Path,
+        load: &dyn Fn(&Path) -> Option<String>,
+    ) -> Result<(), String> {
+        let text = load(path).ok_or_else(|| format!("{} cannot be read", path.display()))?;
+        let parsed = syn::parse_file(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut reader = Reader { nesting: Vec::new(), file: SourceFile::default(), children: Vec::new() };
+        reader.visit_file(&parsed);
+        let Reader { mut file, children, .. } = reader;
+        file.path = path.display().to_string();
+        file.lines = text.lines().count();
+        file.documentation =
+            text.lines().filter_map(|line| line.strip_prefix("//!")).collect::<Vec<_>>().join("\n");
+        self.files.insert(module.clone(), file);
+        for name in children {
+            let folder = match path.file_stem().and_then(|stem| stem.to_str()) {
+                Some("lib" | "mod") => path.with_file_name(""),
+                _ => path.with_extension(""),
+            };
+            let candidates: [PathBuf; 2] =
+                [folder.join(format!("{name}.rs")), folder.join(&name).join("mod.rs")];
+            let found = candidates.iter().find(|path| load(path).is_some());
+            let found = found.ok_or_else(|| format!("{} declares {name}: no file", path.display()))?;
+            let child = module.iter().cloned().chain([name]).collect();
+            self.add(&child, found, load)?;
+        }
+        Ok(())
+    }
+
+    /// Finds out for each path which file it leads to.
+    fn resolve(&mut self) {
+        let modules: BTreeSet<Module> = self.files.keys().cloned().collect();
+        for (module, file) in &mut self.files {
+            let targets = file.paths.iter().filter_map(|path| target(path, module, &modules));
+            file.imports = targets.filter(|target| target != module).collect();
+        }
+    }
+}
+
+/// The module of the file that a path leads to, if it stays in the crate: the longest beginning of it that is a module.
+fn target(path: &[String], from: &Module, modules: &BTreeSet<Module>) -> Option<Module> {
+    let first = path.first()?;
+    let mut at = match first.as_str() {
+        "crate" => Vec::new(),
+        "self" => from.clone(),
+        "super" => from.split_last()?.1.to_vec(),
+        name => {
+            // A path may begin with a module that this one declares. All else is a name in scope, imported elsewhere.
+            let child: Module = from.iter().cloned().chain([name.to_owned()]).collect();
+            if !modules.contains(&child) {
+                return None;
+            }
+            child
+        }
+    };
+    for name in path.iter().skip(1) {
+        match name.as_str() {
+            "super" => {
+                at.pop();
+            }
+            name => {
+                let deeper: Module = at.iter().cloned().chain([name.to_owned()]).collect();
+                if !modules.contains(&deeper) {
+                    break;
+                }
+                at = deeper;
+            }
+        }
+    }
+    Some(at)
+}
+
+/// Reads one file.
+struct Reader {
+    /// The modules of this file that are open.
+    nesting: Vec<String>,
+    file: SourceFile,
+    /// Modules that have files of their own.
+    children: Vec<String>,
+}
+
+impl Reader {
+    /// Notes a path as it is written. Within a module of the file, `super` leads to the file.
+    fn note_path(&mut self, mut path: Vec<String>) {
+        for _ in 0..self.nesting.len() {
+            match path.first().map(String::as_str) {
+                Some("super") => {
+                    path.remove(0);
+                }
+                _ => break,
+            }
+        }
+        self.file.paths.push(path);
+    }
+
+    fn note_use(&mut self, tree: &UseTree, before: &[String]) {
+        let with = |name: String| before.iter().cloned().chain([name]).collect::<Vec<_>>();
+        match tree {
+            UseTree::Path(path) => self.note_use(&path.tree, &with(path.ident.to_string())),
+            UseTree::Name(name) => self.note_path(with(name.ident.to_string())),
+            UseTree::Rename(rename) => self.note_path(with(rename.ident.to_string())),
+            UseTree::Glob(_) => self.note_path(before.to_vec()),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.note_use(tree, before)),
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Reader {
+    fn visit_item(&mut self, item: &'ast Item) {
+        if attributes(item).iter().any(is_test) {
+            return;
+        }
+        match item {
+            Item::Mod(module) if module.content.is_none() => self.children.push(module.ident.to_string()),
+            Item::Mod(module) => {
+                self.nesting.push(module.ident.to_string());
+                visit::visit_item(self, item);
+                self.nesting.pop();
+            }
+            Item::Use(import) => self.note_use(&import.tree, &[]),
+            _ => {
+                let name = match item {
+                    Item::Struct(item) => Some(&item.ident),
+                    Item::Enum(item) => Some(&item.ident),
+                    Item::Union(item) => Some(&item.ident),
+                    Item::Trait(item) => Some(&item.ident),
+                    Item::Type(item) => Some(&item.ident),
+                    _ => None,
+                };
+                self.file.types.extend(name.map(ToString::to_string));
+                visit::visit_item(self, item);
+            }
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        if names.len() > 1 {
+            self.note_path(names);
+        }
+        visit::visit_path(self, path);
+    }
+
+    /// A macro's input is read as items where it is some, and else for the paths in it.
+    fn visit_macro(&mut self, invocation: &'ast syn::Macro) {
+        let text = invocation.tokens.to_string();
+        match syn::parse_str::<syn::File>(&text) {
+            Ok(file) => file.items.iter().for_each(|item| {
+                // Parsed from a text of its own, it does not live as long as the file.
+                let mut inner = Reader {
+                    nesting: self.nesting.clone(),
+                    file: SourceFile::default(),
+                    children: Vec::new(),
+                };
+                inner.visit_item(item);
+                self.file.types.append(&mut inner.file.types);
+                self.file.paths.append(&mut inner.file.paths);
+            }),
+            Err(_) => paths_in(&text).into_iter().for_each(|path| self.note_path(path)),
+        }
+    }
+}
+
+/// The paths in tokens, which stand with a space between any two.
+fn paths_in(tokens: &str) -> Vec<Vec<String>> {
+    let tokens: Vec<&str> = tokens.split_whitespace().collect();
+    let is_name = |token: &&str| {
+        token.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && token.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
+    };
+    let mut paths: Vec<Vec<String>> = Vec::new();
+    let mut goes_on = false;
+    for token in tokens {
+        if token == "::" {
+            goes_on = true;
+        } else if is_name(&token) {
+            match paths.last_mut().filter(|_| goes_on) {
+                Some(path) => path.push(token.to_owned()),
+                None => paths.push(vec![token.to_owned()]),
+            }
+            goes_on = false;
+        } else {
+            goes_on = false;
+            paths.push(Vec::new());
+        }
+    }
+    paths.retain(|path| path.len() > 1);
+    paths
+}
+
+fn is_test(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
+        && attribute.parse_args::<syn::Path>().is_ok_and(|condition| condition.is_ident("test"))
+}
+
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Macro(item) => &item.attrs,
+        Item::Mod(item) => &item.attrs,
+        Item::Static(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        Item::Trait(item) => &item.attrs,
+        Item::Type(item) => &item.attrs,
+        Item::Use(item) => &item.attrs,
+        _ => &[],
+    }
+}

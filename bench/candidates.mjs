@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ownWorker } from "./builds.mjs";
 import { largeRoutes } from "./large-routes.mjs";
 import { headers } from "./request.mjs";
 import { startWorkerd } from "./workerd.mjs";
@@ -41,14 +42,18 @@ export const hostOnly = worker({
   recognises: ({ headers }) => headers.has("x-read"),
 });
 
-export const switchyard = gateway("switchyard", "Switchyard", sampleRoutes);
+export const switchyard = gateway({ name: "switchyard", title: "Switchyard" });
 
 /** With a document many times as large. */
-export const large = gateway("switchyard-large", "Switchyard, large graph", () => largeRoutes(sampleRoutes()));
+export const large = gateway({
+  name: "switchyard-large",
+  title: "Switchyard, large graph",
+  routes: () => largeRoutes(sampleRoutes()),
+});
 
 /** With a first target that fails now and then. */
 export const failingOver = {
-  ...gateway("switchyard-failover", "Switchyard, failing over", sampleRoutes),
+  ...gateway({ name: "switchyard-failover", title: "Switchyard, failing over" }),
   answerWith: "failures",
 };
 
@@ -61,14 +66,13 @@ export function worker({ name, title, main, recognises, requestHeaders = () => h
   return { name, title, recognises, start };
 }
 
-/** Switchyard with some routes document. */
-function gateway(name, title, routes) {
+/** Switchyard. `worker` gives the build, `routes` the document. The defaults are this checkout's. */
+export function gateway({ name, title, worker = ownWorker, routes = sampleRoutes }) {
   const start = async (upstream) => {
-    const main = join(ROOT, "build/index.js");
-    const running = await startWorkerd({ main, folder: true, vars: variables(upstream), routes: routes() });
+    const running = await startWorkerd({ ...worker(), vars: variables(upstream), routes: routes() });
     return { ...running, url: running.url + PATH, headers: headers(CLIENT_KEY) };
   };
-  return { name, title, recognises: ({ headers }) => headers.has("x-switchyard-deployment"), start };
+  return { name, title, worker, recognises: ({ headers }) => headers.has("x-switchyard-deployment"), start };
 }
 
 function sampleRoutes() {

@@ -1,6 +1,8 @@
-// Runs experiments: within each round every candidate has its turn, so that what the machine does meanwhile meets all alike. Turns are
-// short and rounds many, and the next round goes the other way: so a machine that grows slower for a minute favours nobody.
+// Runs experiments. Within each round every candidate has its turn, so that what the machine does
+// meanwhile affects all alike. Turns are short, rounds are many, and the order of turns changes: a
+// machine that grows slower for a minute favours nobody.
 
+import { turnsOf } from "./statistics.mjs";
 import { startUpstream } from "./upstream.mjs";
 
 /** V8 compiles what runs often anew, for some thousand requests long. Later turns only have to fill caches again. */
@@ -8,16 +10,29 @@ const FIRST_WARM_UP_SECONDS = 5;
 const WARM_UP = 0.2;
 
 /**
- * Gives what was measured: for each experiment a list of rounds, each with the figures of every candidate by its name.
- * `told` hears of each experiment as it begins, of each turn, of each experiment's rounds, and of what gateways wrote to their logs
- * though nothing was to fail.
+ * Gives what was measured: for each experiment a list of rounds, each with the figures of every
+ * candidate by its name. `told` is called when an experiment begins, for each turn, with the rounds
+ * of an experiment, and with what gateways wrote to their logs though nothing was to fail.
+ *
+ * With `roundsPerStart`, each experiment begins with fresh processes, and has fresh ones again after
+ * so many rounds. Without it, each candidate has one process for the whole run.
  */
-export async function run(experiments, { rounds, seconds, isQuick, told }) {
+export async function run(experiments, { rounds, seconds, isQuick, roundsPerStart, told }) {
   const upstream = await startUpstream();
   const running = new Map();
   const started = async (candidate) => {
     if (!running.has(candidate.name)) running.set(candidate.name, await candidate.start(upstream));
     return running.get(candidate.name);
+  };
+  const listen = ({ candidates }) => {
+    for (const candidate of candidates) {
+      const complaints = running.get(candidate.name)?.complaints?.();
+      if (complaints && !candidate.answerWith) told.complains(candidate, complaints);
+    }
+  };
+  const stopAll = async () => {
+    for (const gateway of running.values()) await gateway.stop();
+    running.clear();
   };
   const measured = {};
   try {
@@ -29,10 +44,14 @@ export async function run(experiments, { rounds, seconds, isQuick, told }) {
       const count = Math.min(Math.ceil(rounds / stretch), most);
       const turn = seconds * stretch;
       for (let round = 0; round < count; round += 1) {
+        const startsAnew = roundsPerStart !== undefined && round % roundsPerStart === 0;
+        if (startsAnew) {
+          listen(experiment);
+          await stopAll();
+        }
+        const warmUpSeconds = round === 0 || startsAnew ? FIRST_WARM_UP_SECONDS : turn * WARM_UP;
         const result = {};
-        const warmUpSeconds = round === 0 ? FIRST_WARM_UP_SECONDS : turn * WARM_UP;
-        const { candidates } = experiment;
-        for (const candidate of round % 2 === 0 ? candidates : candidates.toReversed()) {
+        for (const candidate of turnsOf(experiment.candidates, round)) {
           told.turn(candidate, round, count);
           const options = { upstream, gateway: () => started(candidate), seconds: turn, warmUpSeconds, isQuick };
           result[candidate.name] = await named(candidate, experiment.measure(candidate, options));
@@ -40,13 +59,10 @@ export async function run(experiments, { rounds, seconds, isQuick, told }) {
         results.push(result);
       }
       told.ends(experiment, results);
-      for (const candidate of experiment.candidates) {
-        const complaints = running.get(candidate.name)?.complaints?.();
-        if (complaints && !candidate.answerWith) told.complains(candidate, complaints);
-      }
+      listen(experiment);
     }
   } finally {
-    for (const gateway of running.values()) await gateway.stop();
+    await stopAll();
     await upstream.stop();
   }
   return measured;

@@ -15,3 +15,31 @@ export function spread(values) {
   if (known.length === 0) return undefined;
   return { median: median(known), min: Math.min(...known), max: Math.max(...known) };
 }
+
+/**
+ * The interval in which the median lies with that confidence. It holds for any distribution: each
+ * value is as likely above the median as below it, so the binomial distribution says how many of the
+ * least and of the greatest values can be left out. Of eight values or fewer it is none.
+ */
+export function medianInterval(values, confidence = 0.95) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const n = sorted.length;
+  // How likely it is that at most so many of the values are below the median.
+  let exactly = 0.5 ** n;
+  let atMost = exactly;
+  let leftOut = -1;
+  while (atMost <= (1 - confidence) / 2) {
+    leftOut += 1;
+    exactly *= (n - leftOut) / (leftOut + 1);
+    atMost += exactly;
+  }
+  leftOut = Math.max(leftOut, 0);
+  return [sorted[leftOut], sorted[n - 1 - leftOut]];
+}
+
+/** The order of turns in a round. Every second round is the one before it backwards. */
+export function turnsOf(candidates, round) {
+  const first = Math.floor(round / 2) % candidates.length;
+  const rotated = [...candidates.slice(first), ...candidates.slice(0, first)];
+  return round % 2 === 0 ? rotated : rotated.reverse();
+}

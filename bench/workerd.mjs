@@ -1,10 +1,12 @@
 // Runs a Worker on plain `workerd serve`, as it runs in production but for the network: no development server, no inspector, no
-// logging of requests. Compatibility date and flags are those of wrangler.toml, for each Worker alike.
+// logging of requests. The compatibility date and the flags are those of wrangler.toml, unless a
+// Worker brings its own.
 
 import { cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { modulesBelow, platform } from "../scripts/worker.mjs";
+import { platform } from "../scripts/worker.mjs";
+import { bundle } from "./builds.mjs";
 import { remove, start, stop, temporaryFolder } from "./own.mjs";
 import { onGatewayCore } from "./placement.mjs";
 
@@ -22,15 +24,16 @@ const workerd = () => {
 /**
  * Starts a Worker.
  * @param {object} worker
- * @param {string} worker.main its main module; the other modules are those below its folder, if `folder` is true
- * @param {boolean} [worker.folder]
+ * @param {string} worker.main its main module, which is bundled with all that it imports
+ * @param {object} [worker.platform] its compatibility date and flags
  * @param {object} [worker.vars] variables and secrets
  * @param {object} [worker.routes] a routes document: the Worker is the gateway, and gets its KV namespace and Durable Objects
  */
 export async function startWorkerd(worker) {
   const folder = temporaryFolder();
   try {
-    writeFileSync(join(folder, "config.capnp"), config(folder, worker));
+    const modules = await copyModules(worker.main, folder);
+    writeFileSync(join(folder, "config.capnp"), config(folder, modules, worker));
     const command = onGatewayCore(workerd(), ["serve", "--control-fd=3", join(folder, "config.capnp")]);
     const spawnedAt = performance.now();
     const child = start(command, { stdio: ["ignore", "ignore", "pipe", "pipe"] });
@@ -73,15 +76,18 @@ async function listening(child) {
 const text = (value) => JSON.stringify(String(value));
 const list = (items) => `[\n    ${items.join(",\n    ")}\n  ]`;
 
-/** The configuration; what it embeds is copied beside it. */
-function config(folder, { main, folder: hasFolder = false, vars = {}, routes }) {
-  const files = hasFolder ? modulesBelow(dirname(main)) : [relative(dirname(main), main)];
-  const first = relative(dirname(main), main);
-  const modules = [first, ...files.filter((file) => file !== first)].map((file) => {
-    cpSync(join(dirname(main), file), join(folder, "worker", file));
+/** Puts the modules of a Worker below that folder; gives them as the configuration names them. */
+async function copyModules(main, folder) {
+  const bundled = await bundle(main);
+  cpSync(bundled.folder, join(folder, "worker"), { recursive: true });
+  return bundled.modules.map((file) => {
     const kind = file.endsWith(".wasm") ? "wasm" : "esModule";
     return `(name = ${text(file)}, ${kind} = embed ${text(`worker/${file}`)})`;
   });
+}
+
+/** The configuration; what it embeds is in the same folder. */
+function config(folder, modules, { platform: own = platform(), vars = {}, routes }) {
   const bindings = Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   const services = [
     '(name = "main", worker = .main)',
@@ -105,7 +111,7 @@ function config(folder, { main, folder: hasFolder = false, vars = {}, routes }) 
     kv = `
 const kv :Workerd.Worker = (
   modules = [(name = "kv.js", esModule = embed "kv.js")],
-  bindings = [(name = "DOCUMENT", text = embed "routes.json")],${deployed()}
+  bindings = [(name = "DOCUMENT", text = embed "routes.json")],${deployed(own)}
 );
 `;
   }
@@ -118,14 +124,13 @@ const config :Workerd.Config = (
 
 const main :Workerd.Worker = (
   modules = ${list(modules)},
-  bindings = ${list(bindings)},${objects}${deployed()}
+  bindings = ${list(bindings)},${objects}${deployed(own)}
 );
 ${kv}`;
 }
 
 /** What each Worker here is run with. */
-function deployed() {
-  const { compatibilityDate, compatibilityFlags } = platform();
+function deployed({ compatibilityDate, compatibilityFlags }) {
   return `
   compatibilityDate = ${text(compatibilityDate)},
   compatibilityFlags = [${compatibilityFlags.map(text).join(", ")}],`;

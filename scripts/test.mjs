@@ -22,6 +22,11 @@ const steps = [
   },
   { name: "rust", proves: "rules, properties, examples", commands: [["cargo", "test", "--locked", "--quiet"]] },
   {
+    name: "bench",
+    proves: "the statistics of the benchmarks, and which build they measure",
+    commands: [["node", "--test", "--test-reporter=dot", "tests/bench/*.test.mjs"]],
+  },
+  {
     name: "worker",
     proves: "the Worker builds, would deploy, and keeps to its size",
     commands: [

@@ -4,9 +4,9 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { root } from "./setup.mjs";
 
-/** Compatibility date and flags. */
-export function platform() {
-  const toml = readFileSync(join(root, "wrangler.toml"), "utf8");
+/** Compatibility date and flags, as the `wrangler.toml` of a checkout says. */
+export function platform(checkout = root) {
+  const toml = readFileSync(join(checkout, "wrangler.toml"), "utf8");
   const flags = /^compatibility_flags\s*=\s*\[(.*?)\]/ms.exec(toml)?.[1] ?? "";
   return {
     compatibilityDate: /^compatibility_date\s*=\s*"(.+?)"/m.exec(toml)[1],

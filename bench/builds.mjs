@@ -1,0 +1,67 @@
+// Finds the Worker in a folder, and bundles it as a deployment does.
+
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { build } from "esbuild";
+import { root } from "../scripts/setup.mjs";
+import { platform } from "../scripts/worker.mjs";
+import { temporaryFolder } from "./own.mjs";
+
+/** Where a plain folder has its main module. */
+const MAIN_MODULES = ["index.js", "build/index.js"];
+
+/**
+ * The main module of a Worker, and the compatibility date and flags that it runs with.
+ * @param {string} path a checkout, whose `wrangler.toml` says all of it; or a folder with a built
+ *   Worker, or a main module: these run with the date and the flags of this checkout
+ */
+export function workerIn(path) {
+  const at = resolve(path);
+  if (!existsSync(at)) throw new Error(`${path}: there is no such folder`);
+  if (statSync(at).isFile()) return { main: at, platform: platform() };
+  const toml = join(at, "wrangler.toml");
+  if (existsSync(toml)) {
+    const main = /^main\s*=\s*["'](.+?)["']/m.exec(readFileSync(toml, "utf8"))?.[1];
+    if (!main) throw new Error(`${toml} names no \`main\``);
+    if (!existsSync(join(at, main))) throw new Error(`${path}: ${main} is missing. Is the Worker built?`);
+    return { main: join(at, main), platform: platform(at) };
+  }
+  const main = MAIN_MODULES.map((name) => join(at, name)).find(existsSync);
+  if (!main) throw new Error(`${path} has neither wrangler.toml nor ${MAIN_MODULES.join(" nor ")}`);
+  return { main, platform: platform() };
+}
+
+/** The Worker of this checkout. */
+export const ownWorker = () => workerIn(root);
+
+const bundles = new Map();
+
+/**
+ * Bundles a Worker as wrangler does: its JavaScript becomes one module, and modules of Wasm stay
+ * beside it. This happens once in a run: a build that changes during the run has no effect on it.
+ * @param {string} main the main module
+ * @returns {Promise<{ folder: string, modules: string[] }>} the modules in that folder, main first
+ */
+export function bundle(main) {
+  if (!bundles.has(main)) bundles.set(main, bundled(main));
+  return bundles.get(main);
+}
+
+async function bundled(main) {
+  const folder = temporaryFolder();
+  await build({
+    entryPoints: { index: main },
+    outdir: folder,
+    bundle: true,
+    format: "esm",
+    target: "esnext",
+    conditions: ["workerd", "worker", "browser"],
+    loader: { ".wasm": "copy" },
+    external: ["cloudflare:*", "node:*"],
+    logLevel: "silent",
+  }).catch(({ errors, message }) => {
+    throw new Error(`${main} cannot be bundled: ${errors?.[0]?.text ?? message}. Is the Worker built?`);
+  });
+  const others = readdirSync(folder).filter((name) => name !== "index.js");
+  return { folder, modules: ["index.js", ...others] };
+}

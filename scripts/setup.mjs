@@ -51,17 +51,22 @@ export function run(command, args, options = {}) {
     child.on("error", (error) => reject(new Error(`${command}: ${error.message}`)));
     child.on("close", (code, signal) => {
       if (code === 0) return resolve();
-      const error = new Error(`${output}\`${[command, ...args].join(" ")}\` ended with ${signal ?? code}`);
-      reject(Object.assign(error, { exitCode: code }));
+      const error = new Error(`\`${[command, ...args].join(" ")}\` ended with ${signal ?? code}`);
+      reject(Object.assign(error, { exitCode: code, output }));
     });
   });
 }
 
-/** Runs a command beside others: a line when it begins, a line when it ends, its output if it fails. */
+/** Runs a command beside others: a line when it begins and when it ends, its output if it fails. */
 async function beside(what, command, args, options = {}) {
   const from = performance.now();
   say(`${what} …`);
-  await run(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+  try {
+    await run(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+  } catch (error) {
+    process.stderr.write(error.output ?? "");
+    throw error;
+  }
   say(`${what}: done in ${Math.round((performance.now() - from) / 1000)} s`);
 }
 

@@ -44,7 +44,7 @@ main(async () => {
   await restartOnOwnNode("scripts/start.mjs");
   await ensureFree(port);
 
-  const real = readVars(join(root, ".dev.vars"));
+  const real = await readVars(join(root, ".dev.vars"));
   let simulator;
   let vars = real;
   if (real) {
@@ -88,12 +88,13 @@ function ensureFree(port) {
   });
 }
 
-/** NAME=value lines of a file; undefined where there is none. */
-function readVars(path) {
+/** The variables of a file, as wrangler reads them; undefined where there is no file. */
+async function readVars(path) {
   if (!existsSync(path)) return undefined;
-  const lines = readFileSync(path, "utf8").split("\n");
-  const pairs = lines.map((line) => /^\s*([A-Za-z_]\w*)\s*=\s*["']?(.*?)["']?\s*$/.exec(line)).filter(Boolean);
-  return Object.fromEntries(pairs.map(([, name, value]) => [name, value]));
+  // Imported here: the first run installs it. The version is the one in wrangler. Node's own
+  // `util.parseEnv` reads some quotes and escapes otherwise.
+  const { parse } = await import("dotenv");
+  return parse(readFileSync(path));
 }
 
 function writeSimulatedVars(vars) {

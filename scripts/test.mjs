@@ -3,7 +3,7 @@
 //   npm test                 all of it
 //   npm test -- lint rust    some of it, by name
 
-import { main, bin, ensureAll, quiet, restartOnOwnNode, run, say, triple } from "./setup.mjs";
+import { main, bin, ensureAll, ensureDeny, quiet, restartOnOwnNode, run, say, triple } from "./setup.mjs";
 
 const wasm = ["--target", triple];
 
@@ -19,6 +19,15 @@ const steps = [
       ["cargo", "doc", "--locked", "--no-deps", "--quiet"],
     ],
     env: { RUSTDOCFLAGS: "-D warnings" },
+  },
+  {
+    name: "deps",
+    proves: "licences, versions and sources of the dependencies",
+    // All crates of the lock file, those of other platforms too: cargo-deny then needs no connection.
+    commands: [
+      ["cargo", "fetch", "--locked", "--quiet"],
+      ["cargo-deny", "--locked", "--offline", "check", "bans", "licenses", "sources"],
+    ],
   },
   { name: "rust", proves: "rules, properties, examples", commands: [["cargo", "test", "--locked", "--quiet"]] },
   {
@@ -53,9 +62,15 @@ main(async () => {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     say(`${name}: ${proves}`);
     for (const [command, ...args] of commands) {
-      const own = command === "node" ? bin("node") : command;
+      const own = await pinned(command);
       await run(own, args, { env: { ...quiet(), ...env } });
     }
   }
   say("all passed");
 });
+
+/** The project's own version of a command. */
+async function pinned(command) {
+  if (command === "node") return bin("node");
+  return command === "cargo-deny" ? ensureDeny() : command;
+}

@@ -1,7 +1,7 @@
 // The built Worker as it is deployed: for whatever runs it without wrangler.
 
-import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { root } from "./setup.mjs";
 
 /** Compatibility date and flags, as the `wrangler.toml` of a checkout says. */
@@ -14,10 +14,14 @@ export function platform(checkout = root) {
   };
 }
 
-/** The paths of the modules in a folder, from there: JavaScript and Wasm. */
-export function modulesBelow(folder) {
-  if (!existsSync(join(folder, "index.js"))) throw new Error(`no Worker in ${folder}: build it with \`node scripts/build.mjs\``);
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(m?js|wasm)$/.test(entry.name))
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, "/"));
+/** What worker-build writes. Its other files are for other bundlers. */
+const built = ["build/index.js", "build/index_bg.wasm"];
+
+/** The modules of a checkout's Worker, as paths from there: its entry, and what that stands on. */
+export function builtWorker(checkout = root) {
+  const main = /^main\s*=\s*"(.+?)"/m.exec(readFileSync(join(checkout, "wrangler.toml"), "utf8"))[1];
+  const files = [...new Set([main, ...built])];
+  const missing = files.find((file) => !existsSync(join(checkout, file)));
+  if (missing) throw new Error(`no ${missing} in ${checkout}: build the Worker with \`node scripts/build.mjs\``);
+  return { main, files };
 }

@@ -2,10 +2,8 @@
 //
 // After a trap the memory of the Wasm is lost, and with it all that it was doing. Whoever sees the trap reports it as an error
 // event: all that is in flight fails at once, and the next call finds a new instance (wasm-bindgen's reinitialization).
-//
-// scripts/build.mjs puts this file beside the one that it imports.
 
-import Worker, { DeploymentHealth } from "./index.js";
+import Worker, { DeploymentHealth } from "../../build/index.js";
 
 const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
 const inFlight = new Set();

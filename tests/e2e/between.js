@@ -5,9 +5,9 @@
 // This runs in workerd. tests/e2e/gateway.mjs puts it beside the Worker's own modules.
 
 import { boundary, trap } from "./boundary.js";
-import Worker from "./entry.js";
+import Worker from "./index.js";
 
-export { DeploymentHealth } from "./entry.js";
+export { DeploymentHealth } from "./index.js";
 
 // `object`: how the Durable Object answers: undefined (as it does), "hangs", "throws", {status, text} in its stead, or {fields} that
 // are put into its own answers. `says`: the content-length that requests come with, as from a Worker in front that changed a body and

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { modulesBelow, platform } from "../../scripts/worker.mjs";
+import { builtWorker, platform } from "../../scripts/worker.mjs";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const ROUTES_KEY = "routes";
@@ -27,10 +27,10 @@ export async function startGateway({
   object = true,
   between = false,
   beside,
-  build = join(ROOT, "build"),
+  checkout = ROOT,
 } = {}) {
   const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? FIRST : `${FIRST}-${index + 1}`));
-  const manifest = worker(build, between);
+  const manifest = worker(checkout, between);
   const env = { ...bindings(vars), ...(object && { HEALTH }) };
   const logs = [];
   const miniflare = new Miniflare({
@@ -114,15 +114,17 @@ function caller(text) {
   return { name: BESIDE, ...platform(), manifest, env: { GATEWAY: { type: "worker", worker: FIRST } } };
 }
 
-function worker(build, between) {
+function worker(checkout, between) {
+  const { main, files } = builtWorker(checkout);
   const modules = {};
-  for (const path of modulesBelow(build)) {
-    const contents = readFileSync(join(build, path));
+  for (const path of files) {
+    const contents = readFileSync(join(checkout, path));
     modules[path] = path.endsWith(".wasm")
       ? { type: "wasm", contents: new Uint8Array(contents) }
       : { type: "esm", contents: contents.toString() };
   }
-  if (!between) return { mainModule: "entry.js", modules };
+  if (!between) return { mainModule: main, modules };
+  modules["index.js"] = { type: "esm", contents: `export * from "./${main}"; export { default } from "./${main}";` };
   for (const name of ["boundary.js", "between.js"]) {
     modules[name] = { type: "esm", contents: readFileSync(join(ROOT, "tests/e2e", name), "utf8") };
   }

@@ -25,7 +25,6 @@ pub mod balance;
 mod edge;
 pub mod headers;
 pub mod health;
-mod map;
 mod needle;
 pub mod reply;
 pub mod request;

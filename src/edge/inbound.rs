@@ -7,7 +7,6 @@ use super::body::{Body, Reading};
 use super::host::Exchange;
 use super::isolate::{self, Routes};
 use super::minted;
-use crate::map;
 use crate::needle::Needle;
 use crate::reply::error::ClientError;
 use crate::request::facts::{self, Facts, Place};
@@ -130,13 +129,12 @@ pub async fn receive(
         operation,
         model: model_in_path.or_else(|| body.model().map(str::to_owned)).unwrap_or_default(),
         client: client.name.clone(),
-        headers: map::of(
-            graph
-                .reads
-                .headers
-                .iter()
-                .filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned()))),
-        ),
+        headers: graph
+            .reads
+            .headers
+            .iter()
+            .filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned())))
+            .collect(),
         metadata,
         place: if graph.reads.place { arrival.place(hint.clone()) } else { Place::default() },
         body: body.fields(&arrival.exchange, &graph.reads.body),

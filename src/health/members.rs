@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 
 use super::wire::Id;
 use crate::attempt::class::ErrorClass;
-use crate::map;
 use crate::request::operation::Operation;
 use crate::time::Millis;
 
@@ -39,7 +38,7 @@ impl<'a> Members<'a> {
 
     /// The members that are understood, by name.
     pub(super) fn entries<T: FromJson>(self) -> BTreeMap<String, T> {
-        map::of(self.0.iter().filter_map(|(name, json)| Some((name.clone(), T::from_json(json)?))))
+        self.0.iter().filter_map(|(name, json)| Some((name.clone(), T::from_json(json)?))).collect()
     }
 }
 
@@ -83,7 +82,7 @@ impl FromJson for BTreeMap<Operation, Millis> {
     /// Of operations that are not known, and times that are none, nothing is kept.
     fn from_json(json: &Value) -> Option<Self> {
         let known = |(path, ms): (&String, &Value)| Some((Operation::of(path)?, ms.as_u64()?));
-        Some(map::of(json.as_object()?.iter().filter_map(known)))
+        Some(json.as_object()?.iter().filter_map(known).collect())
     }
 }
 

@@ -25,7 +25,6 @@ use super::gate::Gate;
 use super::members::{FromJson, Members};
 use super::sharing::{BASE_MS, UNEASY_MS};
 use super::wire::{Answer, Id, Known, Report, VERSION};
-use crate::map;
 use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
@@ -142,7 +141,8 @@ impl Shard {
     pub fn restore(head: Head, saved: impl IntoIterator<Item = (String, Saved)>, now: Millis) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
         let saved = saved.take(MAX_DEPLOYMENTS);
-        let entries = map::of(saved.map(|(identity, saved)| (identity, Entry::restore(saved, now))));
+        let entries: BTreeMap<_, _> =
+            saved.map(|(identity, saved)| (identity, Entry::restore(saved, now))).collect();
         let change = entries.values().map(Entry::change).max().unwrap_or(0).max(head.change);
         let is_first = head.change == 0 && entries.is_empty();
         Self {
@@ -169,15 +169,14 @@ impl Shard {
     /// Forgets deployments that nobody mentions any more. Their identities: what was stored of them can go as well.
     pub fn forget(&mut self, now: Millis) -> Vec<String> {
         let mut forgotten = Vec::new();
-        let entries = std::mem::take(&mut self.entries).into_iter();
-        self.entries = map::of(entries.filter(|(identity, entry)| {
+        self.entries.retain(|identity, entry| {
             let stays = !entry.is_idle(now, FORGOTTEN_MS);
             if !stays {
                 self.head.forgotten = self.head.forgotten.max(entry.change());
                 forgotten.push(identity.clone());
             }
             stays
-        }));
+        });
         forgotten
     }
 
@@ -213,7 +212,7 @@ impl Shard {
             next_ms,
             full,
             reset: self.head.reset,
-            deployments: map::of(deployments),
+            deployments: deployments.collect(),
         }
     }
 

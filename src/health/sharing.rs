@@ -14,7 +14,6 @@ use super::pending::Pending;
 use super::reason::Reason;
 use super::wire::{Answer, Batch, Ejected, Known, Record, Want};
 use super::{Change, Health};
-use crate::map;
 use crate::request::operation::Operation;
 use crate::time::Millis;
 
@@ -116,7 +115,7 @@ impl Health {
             let batch = deployment.batch(now)?;
             Some((deployment.identity.clone(), batch))
         });
-        map::of(batches)
+        batches.collect()
     }
 
     /// The report did not arrive, as far as is known.
@@ -219,7 +218,7 @@ impl Deployment {
             tokens_per_second: self.tokens_per_second(),
             headroom: self.headroom(now),
             ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
-            missing: map::of(missing),
+            missing: missing.collect(),
             probe: pending.probe,
             wants: pending.wants,
         };

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::percent;
-use crate::map;
 
 /// Decoded parameters of a raw query; of a repeated name the last. `+` is a space, as forms write it.
 pub fn parse(query: &str) -> BTreeMap<String, String> {
@@ -12,7 +11,7 @@ pub fn parse(query: &str) -> BTreeMap<String, String> {
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    map::of(pairs.map(|(name, value)| (decoded(name), decoded(value))))
+    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
 }
 
 #[cfg(test)]

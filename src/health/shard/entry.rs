@@ -11,7 +11,6 @@ use crate::health::reason::Reason;
 use crate::health::sharing::{BASE_MS, plausible};
 use crate::health::window::Counts;
 use crate::health::wire::{Batch, Ejected, Id, Lease as WireLease, Probe, Record, Want};
-use crate::map;
 use crate::request::operation::Operation;
 use crate::rng::Rng;
 use crate::time::Millis;
@@ -332,7 +331,7 @@ impl Entry {
             closed_for_ms: gate.closed_since().map(|since| now.saturating_sub(since)),
             trips: gate.trips(),
             probing_ms: others.map(|lease| remaining_ms(lease.until)),
-            missing: map::of(missing),
+            missing: missing.collect(),
             drained: gate.is_drained(),
             latency_ms: self.latency_ms.value(now).filter(|_| is_new),
             lease: own.filter(|lease| !lease.begun).map(|lease| WireLease {

@@ -9,7 +9,6 @@ use super::entry::Entry;
 use crate::health::pending::Pending;
 use crate::health::sharing::UNANSWERED_MS;
 use crate::health::wire::{Answer, Batch, Ejected, Known, Report, VERSION};
-use crate::map;
 use crate::time::Millis;
 
 /// While isolates report, the hub is asked this often, and not more often while it fails. A dozen regions ask.
@@ -67,7 +66,7 @@ impl Shard {
             known: self.head.hub,
             // Shards poll at their own pace; this is for the isolates of a shard.
             reports_per_second: 1_000,
-            deployments: map::of(batches),
+            deployments: batches.collect(),
         }
     }
 
@@ -160,7 +159,7 @@ impl Entry {
         });
         let batch = Batch {
             ejected: ejected.map(|(until, reason)| Ejected { remaining_ms: remaining_ms(until), reason }),
-            missing: map::of(missing),
+            missing: missing.collect(),
             ..Batch::default()
         };
         self.facts_sent = Some(facts);

@@ -22,7 +22,6 @@ use super::placeholder::sole_variable;
 use super::variables;
 use super::when::{Condition, Reads};
 use super::{json, raw, shape};
-use crate::map;
 use crate::rng::stable_hash;
 use node::Size;
 
@@ -118,7 +117,7 @@ impl<'a> Compiler<'a> {
         let clients = self.clients();
         let rules = self.rules();
         let models =
-            map::of(self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))));
+            self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))).collect();
         let prefixes = self.prefixes.into_iter().collect();
         // By name, and so they were numbered.
         let deployments = self.deployments.into_values().collect();

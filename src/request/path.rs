@@ -100,7 +100,7 @@ fn read(path: &str) -> Path {
     match rest {
         ["deployments", first, after @ ..] => read_deployment(first, after),
         ["models"] => Path::Models,
-        ["models", name @ ..] => Path::Model(percent::decode(&name.join("/"))),
+        ["models", name @ ..] => Path::Model(percent::decode(&name.join("/")).into_owned()),
         _ => match operation_at_end_of(rest) {
             Some((operation, [])) => Path::Operation { operation, model: None },
             _ => match Stored::at(rest) {
@@ -123,7 +123,7 @@ fn read_deployment(first: &str, after: &[&str]) -> Path {
         more = name;
     }
     let model = more.iter().fold(first.to_owned(), |model, segment| model + "/" + segment);
-    Path::Operation { operation, model: Some(percent::decode(&model)) }
+    Path::Operation { operation, model: Some(percent::decode(&model).into_owned()) }
 }
 
 fn after_v1<'s, 'p>(mut segments: &'s [&'p str]) -> &'s [&'p str] {

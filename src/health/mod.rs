@@ -37,7 +37,6 @@ pub mod gate;
 pub mod headroom;
 pub mod in_flight;
 pub mod limits;
-mod members;
 mod pending;
 pub mod reason;
 pub mod reporter;
@@ -45,6 +44,7 @@ pub mod ring;
 pub mod shard;
 mod sharing;
 mod times;
+mod tolerant;
 pub mod window;
 pub mod wire;
 

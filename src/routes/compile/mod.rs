@@ -15,7 +15,6 @@ use std::rc::Rc;
 
 use super::at::At;
 use super::cases::Cases;
-use super::decode::decode;
 use super::graph::{Client, Deployment, Destination, Graph, Node, Rule, Secret};
 use super::issue::{Issue, Report, quoted};
 use super::placeholder::sole_variable;
@@ -57,7 +56,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     variables::expand(&mut sound, env, &mut report);
     report.settle();
     // What the schema lets through decodes, so this error is a fault of ours. Its text is withheld: it may quote a value.
-    let Ok(raw) = decode::<raw::Document>(sound) else {
+    let Ok(raw) = serde_json::from_value::<raw::Document>(sound) else {
         report.refuse_found(
             At::Root,
             "a document that its schema accepts and its types do not",

@@ -146,3 +146,30 @@ fn of_an_option_that_stands_twice_the_last_counts() {
     let said = String::from_utf8_lossy(&switchyard(&arguments).stderr).into_owned();
     assert!(said.starts_with("no-such-file.json: "), "{said}");
 }
+
+#[test]
+fn variables_are_taken_from_dev_vars_and_a_bad_line_is_told_but_not_quoted() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("dev-vars");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("routes.json"), include_str!("../../examples/simple-router.json")).unwrap();
+    let check = |dev_vars: &str| {
+        std::fs::write(folder.join(".dev.vars"), dev_vars).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
+        let output = command.current_dir(&folder).env_clear().arg("check").output().unwrap();
+        (stdout(&output), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (said, refused) = check("");
+    assert_eq!((said.matches("warning: ").count(), refused.as_str()), (5, ""), "{said}");
+    let (said, refused) = check(
+        "# variables
+AZURE_OPENAI_ENDPOINT=https://example.openai.azure.com # a comment
+AZURE_OPENAI_API_KEY='azure#key'
+AZURE_OPENAI_API_VERSION = \"2024-10-21\"
+export OPENAI_API_KEY=sk-1
+SWITCHYARD_KEY=sk-2
+MORE=sk-3 sk-4
+",
+    );
+    assert!(said.starts_with("routes.json: good: "), "{said}");
+    assert_eq!(refused, ".dev.vars: 1 bad line left out: put values with spaces in quotes\n");
+}

@@ -33,7 +33,10 @@ pub fn check(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let dev_vars = std::fs::read_to_string(".dev.vars").map(|text| dev_vars(&text)).unwrap_or_default();
+    let (dev_vars, refused) = dev_vars(&std::fs::read_to_string(".dev.vars").unwrap_or_default());
+    if refused > 0 {
+        eprintln!(".dev.vars: {} left out: put values with spaces in quotes", counted(refused, "bad line"));
+    }
     let env = |name: &str| std::env::var(name).ok().or_else(|| dev_vars.get(name).cloned());
     match compile(&document, &env) {
         Ok(compiled) => {
@@ -61,27 +64,59 @@ fn print_all(kind: &str, issues: &[Issue]) {
     }
 }
 
-/// The variables of a `.dev.vars` file: lines of `NAME=value`, the value in quotes or not.
-fn dev_vars(text: &str) -> BTreeMap<String, String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    let pairs = lines.filter_map(|line| line.strip_prefix("export ").unwrap_or(line).split_once('='));
-    let bare = |value: &str| {
-        let value = value.trim();
-        let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
-        quoted.unwrap_or(value).to_owned()
-    };
-    pairs.map(|(name, value)| (name.trim().to_owned(), bare(value))).collect()
+/// The variables of a `.dev.vars` file, and how many lines are not understood. Those are not quoted: they may hold a secret.
+///
+/// wrangler reads the same format with one difference: it takes `$` as it is, and dotenvy only in single quotes.
+fn dev_vars(text: &str) -> (BTreeMap<String, String>, usize) {
+    let mut variables = BTreeMap::new();
+    let mut refused = 0;
+    for line in dotenvy::from_read_iter(text.as_bytes()) {
+        match line {
+            Ok((name, value)) => drop(variables.insert(name, value)),
+            Err(_) => refused += 1,
+        }
+    }
+    (variables, refused)
 }
 
 #[cfg(test)]
 mod tests {
     use super::dev_vars;
 
+    fn read(text: &str) -> (Vec<(String, String)>, usize) {
+        let (variables, refused) = dev_vars(text);
+        (variables.into_iter().collect(), refused)
+    }
+
     #[test]
     fn dev_vars_are_read_as_wrangler_reads_them() {
         let text = "# a comment\nA=1\nexport B = \"two = 2\"\n\nC='3'\nnot a line\nD=\n";
-        let pairs: Vec<_> = dev_vars(text).into_iter().collect();
         let expected = [("A", "1"), ("B", "two = 2"), ("C", "3"), ("D", "")];
-        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(
+            read(text),
+            (expected.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(), 1)
+        );
+    }
+
+    #[test]
+    fn comments_quotes_and_line_breaks_are_those_of_dotenv() {
+        for (text, expected) in [
+            ("A=1 # a comment", "1"),
+            ("A='1 # none'", "1 # none"),
+            ("A=\"one\\ntwo\"", "one\ntwo"),
+            ("A='one\ntwo'", "one\ntwo"),
+            ("A='$B'", "$B"),
+            ("A=https://example.com/?a=b&c=d#e", "https://example.com/?a=b&c=d#e"),
+            ("A=1\r\n", "1"),
+            ("A=1\nA=2", "2"),
+        ] {
+            assert_eq!(read(text), (vec![("A".to_owned(), expected.to_owned())], 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_lines_are_left_out_and_counted() {
+        let (variables, refused) = read("A=two words\n=1\n1A=1\nB='open");
+        assert_eq!((variables.len(), refused), (0, 4));
     }
 }

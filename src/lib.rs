@@ -6,7 +6,6 @@
 //! The modules from the ground floor up. Each imports modules of lower floors alone; `tests/structure` checks it.
 //!
 //! Ground floor, which imports nothing:
-//! - `map`: maps, built in little code;
 //! - [`scan`]: readers of JSON that work on bytes;
 //!
 //! The words that everything else speaks:
@@ -26,6 +25,9 @@
 //! - [`stream`]: server-sent events: when an answer may start to flow, and whether it ended well;
 //! - [`reply`]: what the client gets: headers, errors, the list of models;
 //!
+//! Who serves it:
+//! - [`serve`]: the way of a request from its arrival to the last byte of its answer, on any platform;
+//!
 //! Who drives all of it:
 //! - `simulation`: many isolates, regions and bad weather on a virtual clock; never in the Worker;
 //! - `edge`: the Worker, which only obeys the rest. It exists on wasm32 alone, and alone sees the platform.
@@ -37,7 +39,6 @@ mod edge;
 pub mod entry;
 pub mod geography;
 pub mod health;
-mod map;
 pub mod reply;
 pub mod request;
 pub mod routes;

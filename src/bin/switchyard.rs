@@ -3,120 +3,20 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints")]
 
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/check.rs"]
+mod check;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/cli.rs"]
+mod cli;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/simulate.rs"]
 mod simulate;
 
-use std::collections::BTreeMap;
-use std::process::ExitCode;
-
-use switchyard::routes::{Issue, compile};
-
-const HELP: &str = "\
-switchyard: checks and simulates routes documents.
-
-Usage:
-  switchyard check [FILE]   Says what is wrong with a routes document (routes.json by default). Exit code 1 if something is.
-                            Variables are taken from the environment, then from .dev.vars; missing ones are warnings.
-  switchyard schema         Prints the JSON Schema of the routes document; with --bare without descriptions.
-  switchyard simulate       Runs routes through bad weather, on a virtual clock; more with --help.
-
-Examples:
-  cargo run -- check
-  cargo run -- check examples/azure-regions.json
-  OPENAI_API_KEY=sk-... cargo run -- check my-routes.json
-  cargo run -- schema > routes.schema.json
-  cargo run --release -- simulate my-routes.json --scenario outage
-";
-
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["check"] => check("routes.json"),
-        ["check", file] if !file.starts_with('-') => check(file),
-        #[cfg(not(target_arch = "wasm32"))]
-        ["schema"] => {
-            print!("{}", switchyard::routes::schema());
-            ExitCode::SUCCESS
-        }
-        #[cfg(not(target_arch = "wasm32"))]
-        ["schema", "--bare"] => {
-            print!("{}", switchyard::routes::bare_schema());
-            ExitCode::SUCCESS
-        }
-        #[cfg(not(target_arch = "wasm32"))]
-        ["simulate", arguments @ ..] => simulate::simulate(arguments),
-        ["--help" | "-h" | "help"] => {
-            print!("{HELP}");
-            ExitCode::SUCCESS
-        }
-        [] => {
-            eprint!("{HELP}");
-            ExitCode::from(2)
-        }
-        [first, ..] => {
-            eprint!("`switchyard {first}`, so written, is not understood.\n\n{HELP}");
-            ExitCode::from(2)
-        }
-    }
+#[cfg(not(target_arch = "wasm32"))]
+fn main() -> std::process::ExitCode {
+    cli::run()
 }
 
-fn check(file: &str) -> ExitCode {
-    let document = match std::fs::read_to_string(file) {
-        Ok(document) => document,
-        Err(error) => {
-            eprintln!("{file}: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    let dev_vars = std::fs::read_to_string(".dev.vars").map(|text| dev_vars(&text)).unwrap_or_default();
-    let env = |name: &str| std::env::var(name).ok().or_else(|| dev_vars.get(name).cloned());
-    match compile(&document, &env) {
-        Ok(compiled) => {
-            print_all("warning", &compiled.warnings);
-            let deployments = counted(compiled.graph.deployments.len(), "deployment");
-            let models = counted(compiled.graph.models.len(), "model");
-            println!("{file}: good: {deployments}, {models}, version {}", compiled.graph.version);
-            ExitCode::SUCCESS
-        }
-        Err(issues) => {
-            print_all("error", &issues);
-            println!("{file}: {} to put right", counted(issues.len(), "thing"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-fn print_all(kind: &str, issues: &[Issue]) {
-    for issue in issues {
-        println!("{kind}: {issue}");
-    }
-}
-
-/// The variables of a `.dev.vars` file: lines of `NAME=value`, the value in quotes or not.
-fn dev_vars(text: &str) -> BTreeMap<String, String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    let pairs = lines.filter_map(|line| line.strip_prefix("export ").unwrap_or(line).split_once('='));
-    let bare = |value: &str| {
-        let value = value.trim();
-        let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
-        quoted.unwrap_or(value).to_owned()
-    };
-    pairs.map(|(name, value)| (name.trim().to_owned(), bare(value))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::dev_vars;
-
-    #[test]
-    fn dev_vars_are_read_as_wrangler_reads_them() {
-        let text = "# a comment\nA=1\nexport B = \"two = 2\"\n\nC='3'\nnot a line\nD=\n";
-        let pairs: Vec<_> = dev_vars(text).into_iter().collect();
-        let expected = [("A", "1"), ("B", "two = 2"), ("C", "3"), ("D", "")];
-        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    }
-}
+/// `cargo build --target wasm32-unknown-unknown` without `--lib` builds this file too.
+#[cfg(target_arch = "wasm32")]
+fn main() {}

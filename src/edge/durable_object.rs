@@ -15,10 +15,12 @@ use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
 use super::object_calls::ORIGIN;
-use super::{background, clock, object_calls};
+use super::tasks::background;
+use super::{clock, object_calls, tasks, timer};
 use crate::health::shard::{SavedDeployment, Shard, ShardHead};
 use crate::health::wire::ShardAnswer;
-use crate::serve::object_link::{AskError, ask, hub_of, pool_of_shard};
+use crate::serve::object_link::{hub_of, pool_of_shard};
+use crate::serve::object_reports::{AskError, ask};
 use crate::serve::platform::{Clock, Objects, PlatformError};
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::Millis;
@@ -55,7 +57,7 @@ impl DurableObject for DeploymentHealth {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        clock::timed(self.answer(request)).await
+        tasks::timed(self.answer(request)).await
     }
 }
 
@@ -188,7 +190,7 @@ impl Clock for Memory {
     }
 
     async fn sleep_until(&self, at: Millis) {
-        clock::sleep_until(at).await;
+        timer::sleep_until(at).await;
     }
 }
 

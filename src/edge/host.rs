@@ -6,7 +6,7 @@
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortController, ReadableStream, Request, Response, WritableStream};
 
-use super::wait::Wait;
+use super::wait::{self, Wait};
 use crate::request::splice::{Piece, Splice};
 use crate::serve::platform::{
     BodyStart, ByteReader, ByteStream, ClientStream, OutgoingBody, OutgoingRequest, Pipe, PipeEnd,
@@ -18,7 +18,7 @@ use crate::vocabulary::headers::Headers;
 #[wasm_bindgen(module = "/src/edge/host.js")]
 extern "C" {
     /// Hands over the function that is called with the end of each wait.
-    pub fn connect(callback: &Closure<dyn Fn(u32, i32, Option<String>, Option<Vec<u8>>) -> bool>);
+    fn connect(callback: &Callback);
     /// Ends the wait after so many milliseconds.
     pub fn arm(wait: u32, ms: u32);
     /// Ends what [`arm`] began.
@@ -104,6 +104,17 @@ extern "C" {
     fn write_wait(client: &WritableStream, bytes: &[u8], wait: u32);
     #[wasm_bindgen(js_name = close)]
     fn close_wait(client: &WritableStream, wait: u32);
+}
+
+/// The function of this instance that the host calls when a wait ends.
+type Callback = Closure<dyn Fn(u32, i32, Option<String>, Option<Vec<u8>>) -> bool>;
+
+/// Connects the host module to the waits of this instance.
+pub fn connect_waits() {
+    let callback: Callback = Closure::new(wait::settle);
+    connect(&callback);
+    // The closure lives as long as the instance.
+    callback.forget();
 }
 
 /// Most of a number that crosses as 32 bits.

@@ -1,23 +1,24 @@
 //! The Worker: the handlers that the runtime calls, and the platform that [`crate::serve`] runs on. It decides nothing.
 //!
-//! - `fetch`, below, and [`object`]: what the runtime calls, through `entry.js`;
-//! - [`request`]: the platform as one request sees it, over the `worker` crate and the host module;
-//! - [`host`], with `host.js`: coarse calls of the runtime on the way of every request; [`wait`]: how they are awaited.
+//! - `fetch`, below, and [`durable_object`]: what the runtime calls, through `entry.js`;
+//! - [`worker_request`]: the platform as one request sees it, over the `worker` crate and the host module;
+//! - [`host`], with `host.js`: coarse calls of the runtime on the way of every request; [`wait`]: how they are awaited;
+//! - [`tasks`]: what is polled; [`clock`] and [`timer`]: time.
 
 mod clock;
 mod durable_object;
 mod host;
 mod object_calls;
 mod respond;
+mod tasks;
+mod timer;
 mod wait;
 mod worker_request;
 
 use std::pin::pin;
 
 use futures::future::{Either, select};
-use worker::js_sys::Promise;
 use worker::wasm_bindgen::JsValue;
-use worker::wasm_bindgen_futures::future_to_promise;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, event};
 
@@ -34,14 +35,14 @@ const CLIENT_LEFT: u16 = 499;
 #[event(start)]
 fn start() {
     console_error_panic_hook::set_once();
-    wait::connect();
+    host::connect_waits();
 }
 
 /// Called for every request. A client that leaves before its answer ends all that is done for it.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let request = WorkerRequest::new(&request, env, context);
-    clock::timed(answer(&request)).await
+    tasks::timed(answer(&request)).await
 }
 
 async fn answer(request: &WorkerRequest) -> worker::Result<Response> {
@@ -57,12 +58,4 @@ async fn answer(request: &WorkerRequest) -> worker::Result<Response> {
             respond::error(&(&ClientError::Internal).into())
         })
         .map_err(|error| worker::Error::RustError(error.to_string()))
-}
-
-/// Work that goes on beside what began it: a promise of its end.
-fn background(work: impl Future<Output = ()> + 'static) -> Promise {
-    future_to_promise(async move {
-        clock::timed(work).await;
-        Ok(JsValue::UNDEFINED)
-    })
 }

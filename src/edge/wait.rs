@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use worker::wasm_bindgen::prelude::*;
-
-use super::host;
+use super::clock;
 use crate::serve::platform::PlatformError;
 
 thread_local! {
@@ -41,19 +39,8 @@ enum State {
     Settled(Result<Settled, PlatformError>),
 }
 
-/// The function of this instance that the host calls when a wait ends.
-type Callback = Closure<dyn Fn(u32, i32, Option<String>, Option<Vec<u8>>) -> bool>;
-
-/// Connects the host module to this instance.
-pub fn connect() {
-    let callback: Callback = Closure::new(settle);
-    host::connect(&callback);
-    // The closure lives as long as the instance.
-    callback.forget();
-}
-
 /// Ends a wait. Whether there was one of that number.
-fn settle(wait: u32, code: i32, text: Option<String>, bytes: Option<Vec<u8>>) -> bool {
+pub fn settle(wait: u32, code: i32, text: Option<String>, bytes: Option<Vec<u8>>) -> bool {
     let result = match u32::try_from(code) {
         Ok(code) => Ok(Settled { code, text, bytes }),
         Err(_) => Err(PlatformError::new(text.unwrap_or_default())),
@@ -88,7 +75,7 @@ impl Wait {
     /// A wait whose number `ask` gives to the host.
     pub fn begin(ask: impl FnOnce(u32)) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let number = LATEST.get().unwrap_or_else(|| super::clock::seed() as u32).wrapping_add(1);
+        let number = LATEST.get().unwrap_or_else(|| clock::seed() as u32).wrapping_add(1);
         LATEST.set(Some(number));
         WAITS.with_borrow_mut(|waits| waits.insert(number, State::Pending(None)));
         let wait = Self { number };

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use worker::web_sys::{ReadableStream, Request, WritableStream};
 use worker::{Context, Env};
 
-use super::{background, clock, host, object_calls, wait};
+use super::tasks::background;
+use super::{clock, host, object_calls, tasks, timer, wait};
 use crate::serve::isolate_memory::Isolate;
 use crate::serve::platform::{BodyStart, Clock, Objects, Platform, PlatformError, ReceivedBody, Work};
 use crate::vocabulary::facts::Place;
@@ -56,7 +57,7 @@ impl Clock for WorkerRequest {
     }
 
     async fn sleep_until(&self, at: Millis) {
-        clock::sleep_until(at).await;
+        timer::sleep_until(at).await;
     }
 }
 
@@ -91,7 +92,7 @@ impl Platform for WorkerRequest {
     }
 
     fn work(&self) -> Work {
-        Work { tasks: clock::task_count(), waits: wait::count() }
+        Work { tasks: tasks::task_count(), waits: wait::count() }
     }
 
     fn in_background(&self, work: impl Future<Output = ()> + 'static) {

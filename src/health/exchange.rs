@@ -16,7 +16,6 @@ use super::reason::Reason;
 use super::sharing::{Urgent, plausible};
 use super::tracked_deployment::TrackedDeployment;
 use super::wire::{Batch, KnownHistory, Record, ShardAnswer, WireEjection};
-use crate::map;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
 
@@ -39,7 +38,7 @@ impl Health {
             let batch = deployment.batch(now)?;
             Some((deployment.identity.clone(), batch))
         });
-        map::of(batches)
+        batches.collect()
     }
 
     /// The report did not arrive, as far as is known.
@@ -134,7 +133,7 @@ impl TrackedDeployment {
             headroom: self.headroom(now),
             ejected: ejected
                 .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
-            missing: map::of(missing),
+            missing: missing.collect(),
             probe: pending.probe,
             wants: pending.probe_urgency,
         };

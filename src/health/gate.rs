@@ -22,11 +22,10 @@
 
 use std::fmt::{Display, Formatter};
 
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use super::members::{FromJson, Members};
 use super::reason::Reason;
+use super::tolerant;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Millis;
@@ -160,8 +159,10 @@ pub enum GatePosition {
 }
 
 /// The gate of one deployment, or of one operation of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Gate {
+    #[serde(deserialize_with = "tolerant::variant")]
     state: GateState,
     /// Trips since the last healthy spell: what makes ejections grow.
     trips: u32,
@@ -178,58 +179,31 @@ pub struct Gate {
     is_local: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum GateState {
-    Closed { since: Option<Millis> },
+    Closed {
+        #[serde(default, deserialize_with = "tolerant::lenient")]
+        since: Option<Millis>,
+    },
     Open(Ejection),
-    Probation { ejection: Ejection, lost_at: Millis },
+    Probation {
+        #[serde(deserialize_with = "tolerant::object")]
+        ejection: Ejection,
+        lost_at: Millis,
+    },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Ejection {
     until: Millis,
+    #[serde(deserialize_with = "tolerant::lenient")]
     reason: Reason,
 }
 
 impl Default for GateState {
     fn default() -> Self {
         Self::Closed { since: None }
-    }
-}
-
-impl FromJson for Gate {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self {
-            state: members.or_default("state")?,
-            trips: members.or_default("trips")?,
-            probes: members.or_default("probes")?,
-            drained: members.or_default("drained")?,
-            ..Self::default()
-        })
-    }
-}
-
-impl FromJson for GateState {
-    fn from_json(json: &Value) -> Option<Self> {
-        let (name, state) = json.as_object()?.iter().next()?;
-        let members = Members::of(state)?;
-        match name.as_str() {
-            "closed" => Some(Self::Closed { since: members.get("since") }),
-            "open" => Ejection::from_json(state).map(Self::Open),
-            "probation" => {
-                Some(Self::Probation { ejection: members.get("ejection")?, lost_at: members.get("lost_at")? })
-            }
-            _ => None,
-        }
-    }
-}
-
-impl FromJson for Ejection {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self { until: members.get("until")?, reason: members.get("reason")? })
     }
 }
 

@@ -2,16 +2,14 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use super::members::{FromJson, Members};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
 
-/// Why a gate is not open to all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// Why a gate is not open to all. Of another version one may not be understood: see [`Reason::Other`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
     /// It failed many times in a row.
@@ -66,34 +64,6 @@ impl Reason {
     pub fn is_trip(self) -> bool {
         matches!(self, Self::ConsecutiveFailures { .. } | Self::FailureRate { .. } | Self::ProbeFailed { .. })
     }
-}
-
-impl FromJson for Reason {
-    /// As any version may write it: what is not understood is [`Reason::Other`].
-    fn from_json(json: &Value) -> Option<Self> {
-        Some(understood(json).unwrap_or_default())
-    }
-}
-
-fn understood(json: &Value) -> Option<Reason> {
-    let members = Members::of(json)?;
-    Some(match json.get("kind")?.as_str()? {
-        "consecutive_failures" => {
-            Reason::ConsecutiveFailures { failures: members.get("failures")?, class: members.get("class")? }
-        }
-        "failure_rate" => Reason::FailureRate {
-            failures: members.get("failures")?,
-            requests: members.get("requests")?,
-            class: members.get("class")?,
-        },
-        "probe_failed" => Reason::ProbeFailed { class: members.get("class")? },
-        "rate_limited" => Reason::RateLimited { hint_ms: members.or_default("hint_ms")? },
-        "quota" => Reason::Quota,
-        "auth" => Reason::Auth,
-        "not_found" => Reason::NotFound { operation: members.get("operation")? },
-        "drained" => Reason::Drained,
-        _ => return None,
-    })
 }
 
 impl Display for Reason {

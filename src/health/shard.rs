@@ -13,7 +13,7 @@
 //! - Memory depends on the number of deployments alone, and that is bounded.
 
 mod hub;
-mod object_requests;
+pub mod object_requests;
 mod persisted;
 mod shard_entry;
 mod uplink;
@@ -23,10 +23,8 @@ use std::collections::BTreeMap;
 
 use super::sharing::{AFTER_FAILURE_MS, BASE_MS};
 use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
-use crate::map;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Millis;
-pub use object_requests::{ObjectAnswer, Order};
 pub use persisted::{SavedDeployment, ShardHead};
 use shard_entry::{LeaseRequest, ShardEntry, UNUSED_MS, is_question};
 use uplink::Uplink;
@@ -71,7 +69,8 @@ impl Shard {
     ) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
         let saved = saved.take(MAX_DEPLOYMENTS);
-        let entries = map::of(saved.map(|(identity, saved)| (identity, ShardEntry::restore(saved, now))));
+        let entries: BTreeMap<_, _> =
+            saved.map(|(identity, saved)| (identity, ShardEntry::restore(saved, now))).collect();
         let change = entries.values().map(ShardEntry::change).max().unwrap_or(0).max(head.change);
         let is_first = head.change == 0 && entries.is_empty();
         Self {
@@ -98,15 +97,14 @@ impl Shard {
     /// Forgets deployments that nobody mentions any more. Their identities: what was stored of them can go as well.
     pub fn forget(&mut self, now: Millis) -> Vec<String> {
         let mut forgotten = Vec::new();
-        let entries = std::mem::take(&mut self.entries).into_iter();
-        self.entries = map::of(entries.filter(|(identity, entry)| {
+        self.entries.retain(|identity, entry| {
             let stays = !entry.is_idle(now, FORGOTTEN_MS);
             if !stays {
                 self.head.forgotten = self.head.forgotten.max(entry.change());
                 forgotten.push(identity.clone());
             }
             stays
-        }));
+        });
         forgotten
     }
 
@@ -142,7 +140,7 @@ impl Shard {
             next_ms,
             full,
             reset: self.head.reset,
-            deployments: map::of(deployments),
+            deployments: deployments.collect(),
         }
     }
 

@@ -11,11 +11,12 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
 
-use serde::{Serialize, Serializer};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::members::{FromJson, Members};
 use super::reason::Reason;
+use super::tolerant;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
@@ -31,7 +32,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub struct PeerId(pub u64);
 
 /// How much of a shard's history is known.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownHistory {
     /// Which history: of the shard's incarnation.
     pub epoch: PeerId,
@@ -40,7 +41,8 @@ pub struct KnownHistory {
 }
 
 /// What a reporter has seen since its last report.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HealthReport {
     /// [`VERSION`]
     pub v: u64,
@@ -49,16 +51,18 @@ pub struct HealthReport {
     /// Who reports.
     pub reporter: PeerId,
     /// What it knows of the shard; `None`: nothing.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub known: Option<KnownHistory>,
     /// How many reports the shard is to get in a second at most, by the settings of the reporter.
     pub reports_per_second: u32,
     /// By identity; those of which there is nothing to say are left out.
+    #[serde(deserialize_with = "tolerant::entries")]
     pub deployments: BTreeMap<String, Batch>,
 }
 
 /// What a reporter has seen of one deployment since its last report.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Batch {
     /// The latest change of it that the reporter has learned; 0: none.
     #[serde(skip_serializing_if = "is_default")]
@@ -73,7 +77,7 @@ pub struct Batch {
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
     /// How long ago the latest of the attempts that were answered began.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub answered_ms: Option<Millis>,
     /// Failures since its last answer.
     #[serde(skip_serializing_if = "is_default")]
@@ -82,36 +86,36 @@ pub struct Batch {
     #[serde(skip_serializing_if = "is_default")]
     pub run_ms: Millis,
     /// The class of the last failure.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub class: Option<ErrorClass>,
     /// For how long the first of the requests that failed has been over or under way.
     #[serde(skip_serializing_if = "is_default")]
     pub age_ms: Millis,
     /// Times to the first token, or to the answer where it was not streamed.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub latency: Option<Latency>,
     /// How fast it writes.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub tokens_per_second: Option<f64>,
     /// The part of its limits that is left, `0.0..=1.0`, by its own word.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub headroom: Option<f64>,
     /// The reporter has ejected it.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub ejected: Option<WireEjection>,
     /// Operations that it does not offer, each with the time until it is asked again; 0: it does offer it after all.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
     pub missing: BTreeMap<Operation, Millis>,
     /// What has become of a probe.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub probe: Option<Probe>,
     /// A request would have gone there, if it were not ejected.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub wants: Option<ProbeUrgency>,
 }
 
 /// Times that several requests took.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Their mean.
     pub mean_ms: f64,
@@ -120,16 +124,17 @@ pub struct Latency {
 }
 
 /// An ejection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WireEjection {
     /// How much longer; 0: it waits for its probe.
     pub remaining_ms: Millis,
     /// Why.
+    #[serde(default, deserialize_with = "tolerant::lenient")]
     pub reason: Reason,
 }
 
 /// What has become of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Probe {
     /// It is under way.
@@ -139,6 +144,7 @@ pub enum Probe {
     /// It failed by the deployment's fault.
     Failed {
         /// How, if that is understood.
+        #[serde(default, deserialize_with = "tolerant::lenient")]
         class: Option<ErrorClass>,
     },
     /// It ended without a word on the deployment.
@@ -146,7 +152,7 @@ pub enum Probe {
 }
 
 /// How urgently a probe is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeUrgency {
     /// When its time is up.
@@ -156,7 +162,8 @@ pub enum ProbeUrgency {
 }
 
 /// What a shard has to say to a report.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ShardAnswer {
     /// [`VERSION`]
     pub v: u64,
@@ -175,11 +182,13 @@ pub struct ShardAnswer {
     #[serde(skip_serializing_if = "is_default")]
     pub reset: u64,
     /// By identity: what changed since the change that the reporter knew, and what it asked about.
+    #[serde(deserialize_with = "tolerant::entries")]
     pub deployments: BTreeMap<String, Record>,
 }
 
 /// What a shard holds of one deployment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Record {
     /// The number of its latest change.
     pub change: u64,
@@ -193,33 +202,33 @@ pub struct Record {
     #[serde(skip_serializing_if = "is_default")]
     pub reset: u64,
     /// The ejection; `None`: closed. Where it is not understood, neither is the record: it is not to close anything.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::object")]
     pub ejected: Option<WireEjection>,
     /// Where it is closed: for how long; `None`: as long as anybody knows.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub closed_for_ms: Option<Millis>,
     /// Trips since the last healthy spell.
     #[serde(skip_serializing_if = "is_default")]
     pub trips: u32,
     /// Another reporter sees to its probe, for at most so long.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub probing_ms: Option<Millis>,
     /// Operations that it does not offer, each with the time until it is asked again.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
     pub missing: BTreeMap<Operation, Millis>,
     /// An administrator took it out.
     #[serde(skip_serializing_if = "is_default")]
     pub drained: bool,
     /// Latency over all isolates of the region, for a reporter that has none yet.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub latency_ms: Option<f64>,
     /// The right to probe it, for this reporter alone.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub lease: Option<WireLease>,
 }
 
 /// The right to send one probe, if it is sent within that time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WireLease {
     /// From when.
     pub from_ms: Millis,
@@ -275,14 +284,14 @@ impl Batch {
     }
 }
 
-fn parse<T: FromJson>(text: &[u8]) -> Result<T, WireError> {
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, WireError> {
     if text.len() > MAX_BYTES {
         return Err(WireError::TooLong(text.len()));
     }
     let json: Value =
         serde_json::from_slice(text).map_err(|error| WireError::Malformed(error.to_string()))?;
     match json.get("v").and_then(Value::as_u64) {
-        Some(VERSION) => T::from_json(&json)
+        Some(VERSION) => tolerant::read(json)
             .ok_or_else(|| WireError::Malformed("a member of it is of another type".to_owned())),
         Some(other) => Err(WireError::Version(other)),
         None => Err(WireError::Malformed("it has no version".to_owned())),
@@ -293,143 +302,16 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-impl FromJson for HealthReport {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self {
-            v: members.or_default("v")?,
-            n: members.or_default("n")?,
-            reporter: members.or_default("reporter")?,
-            known: members.get("known"),
-            reports_per_second: members.or_default("reports_per_second")?,
-            deployments: members.or_default("deployments")?,
-        })
-    }
-}
-
-impl FromJson for PeerId {
-    fn from_json(json: &Value) -> Option<Self> {
-        u64::from_str_radix(json.as_str()?, 16).ok().map(Self)
-    }
-}
-
-impl FromJson for KnownHistory {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self { epoch: members.get("epoch")?, change: members.get("change")? })
-    }
-}
-
-impl FromJson for Batch {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self {
-            seen: members.or_default("seen")?,
-            successes: members.or_default("successes")?,
-            failures: members.or_default("failures")?,
-            answered: members.or_default("answered")?,
-            answered_ms: members.get("answered_ms"),
-            run: members.or_default("run")?,
-            run_ms: members.or_default("run_ms")?,
-            class: members.get("class"),
-            age_ms: members.or_default("age_ms")?,
-            latency: members.get("latency"),
-            tokens_per_second: members.get("tokens_per_second"),
-            headroom: members.get("headroom"),
-            ejected: members.get("ejected"),
-            missing: members.get("missing").unwrap_or_default(),
-            probe: members.get("probe"),
-            wants: members.get("wants"),
-        })
-    }
-}
-
-impl FromJson for Latency {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self { mean_ms: members.get("mean_ms")?, count: members.get("count")? })
-    }
-}
-
-impl FromJson for WireEjection {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self {
-            remaining_ms: members.get("remaining_ms")?,
-            reason: members.get("reason").unwrap_or_default(),
-        })
-    }
-}
-
-impl FromJson for Probe {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(match json.get("is")?.as_str()? {
-            "begun" => Self::Begun,
-            "passed" => Self::Passed,
-            "failed" => Self::Failed { class: members.get("class") },
-            "abandoned" => Self::Abandoned,
-            _ => return None,
-        })
-    }
-}
-
-impl FromJson for ProbeUrgency {
-    fn from_json(json: &Value) -> Option<Self> {
-        match json.as_str()? {
-            "due" => Some(Self::Due),
-            "early" => Some(Self::Early),
-            _ => None,
-        }
-    }
-}
-
-impl FromJson for ShardAnswer {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self {
-            v: members.or_default("v")?,
-            n: members.or_default("n")?,
-            epoch: members.or_default("epoch")?,
-            change: members.or_default("change")?,
-            next_ms: members.or_default("next_ms")?,
-            full: members.or_default("full")?,
-            reset: members.or_default("reset")?,
-            deployments: members.or_default("deployments")?,
-        })
-    }
-}
-
-impl FromJson for Record {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self {
-            change: members.or_default("change")?,
-            opened: members.or_default("opened")?,
-            closed: members.or_default("closed")?,
-            reset: members.or_default("reset")?,
-            ejected: members.or_default("ejected")?,
-            closed_for_ms: members.get("closed_for_ms"),
-            trips: members.or_default("trips")?,
-            probing_ms: members.get("probing_ms"),
-            missing: members.get("missing").unwrap_or_default(),
-            drained: members.or_default("drained")?,
-            latency_ms: members.get("latency_ms"),
-            lease: members.get("lease"),
-        })
-    }
-}
-
-impl FromJson for WireLease {
-    fn from_json(json: &Value) -> Option<Self> {
-        let members = Members::of(json)?;
-        Some(Self { from_ms: members.get("from_ms")?, until_ms: members.get("until_ms")? })
-    }
-}
-
 impl Serialize for PeerId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PeerId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map(Self).map_err(D::Error::custom)
     }
 }
 

@@ -33,7 +33,7 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         _ => {}
     }
     let (name, switch) = path.strip_prefix("api/deployments/")?.rsplit_once('/')?;
-    let name = Some(decode(name)).filter(|name| !name.is_empty())?;
+    let name = Some(decode(name).into_owned()).filter(|name| !name.is_empty())?;
     Some(AdminPath::Switch(Switch::parse(switch)?, Some(name)))
 }
 

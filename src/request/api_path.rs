@@ -100,7 +100,7 @@ fn read(path: &str) -> ApiPath {
     match rest {
         ["deployments", first, after @ ..] => read_deployment(first, after),
         ["models"] => ApiPath::Models,
-        ["models", name @ ..] => ApiPath::Model(percent::decode(&name.join("/"))),
+        ["models", name @ ..] => ApiPath::Model(percent::decode(&name.join("/")).into_owned()),
         _ => match operation_at_end_of(rest) {
             Some((operation, [])) => ApiPath::Operation { operation, model: None },
             _ => match StoredObject::at(rest) {
@@ -123,7 +123,7 @@ fn read_deployment(first: &str, after: &[&str]) -> ApiPath {
         more = name;
     }
     let model = more.iter().fold(first.to_owned(), |model, segment| model + "/" + segment);
-    ApiPath::Operation { operation, model: Some(percent::decode(&model)) }
+    ApiPath::Operation { operation, model: Some(percent::decode(&model).into_owned()) }
 }
 
 fn after_v1<'s, 'p>(mut segments: &'s [&'p str]) -> &'s [&'p str] {

@@ -20,7 +20,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::splice::Splice;
-use crate::map;
 use crate::routes::graph::Params;
 use crate::scan::top_level::{self, MAX_FIELDS, MemberSpan};
 use crate::vocabulary::operation::Operation;
@@ -190,12 +189,15 @@ impl Peek {
         original: impl Fn(&Range<usize>) -> Option<Vec<u8>>,
     ) -> BTreeMap<String, Value> {
         let members = if names.is_empty() { &[] } else { self.members.as_slice() };
-        map::of(members.iter().filter_map(|member| {
+        let mut fields = BTreeMap::new();
+        // Not by `collect`, which allocates a list of them first.
+        fields.extend(members.iter().filter_map(|member| {
             let name = member.name(body);
             let name = names.iter().find(|wanted| *wanted == name)?;
             let value = original(&member.value).map_or(Cow::Borrowed(bytes(body, &member.value)), Cow::Owned);
             Some((name.clone(), serde_json::from_slice(&value).ok()?))
-        }))
+        }));
+        fields
     }
 
     /// `body`: in UTF-8.

@@ -2,17 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::percent;
-use crate::map;
-
 /// Decoded parameters of a raw query; of a repeated name the last. `+` is a space, as forms write it.
 pub fn parse(query: &str) -> BTreeMap<String, String> {
-    let decoded = |text: &str| percent::decode(&text.replace('+', " "));
-    let pairs = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    map::of(pairs.map(|(name, value)| (decoded(name), decoded(value))))
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::isolate_memory::DocumentProblem;
-use super::object_link::AskError;
+use super::object_reports::AskError;
 use super::platform::{Platform, Work};
 use super::receive::Arrival;
 use super::serving::Serving;
 use crate::health::Snapshot;
-use crate::health::shard::Order;
+use crate::health::shard::object_requests::Order;
 use crate::request::admin_path::{AdminPath, parse};
 use crate::request::credentials;
 use crate::routes::graph::Deployment;

@@ -8,13 +8,15 @@ use futures::future::{Either, select};
 use serde_json::Value;
 
 use super::client_reply::{ClientReply, OwnHeaders, ReplyBody};
+use super::committed::{Committed, CommittedBody};
+use super::completion::Completion;
 use super::flow;
 use super::hedging::{Attempts, FirstEvent};
 use super::platform::{ClientStream, Platform};
 use super::receive::Inbound;
-use super::serving::{Completion, Serving};
+use super::serving::Serving;
 use super::timing::sleep;
-use super::upstream_attempt::{self, Committed, CommittedBody};
+use super::upstream_attempt;
 use crate::attempt::failure::Failure;
 use crate::attempt::machine::{self, Action, Machine, MachineEvent};
 use crate::attempt::trail::Trail;
@@ -118,7 +120,7 @@ struct Driver<P: Platform> {
 
 impl<P: Platform> Driver<P> {
     fn start(platform: P, inbound: &Inbound, routes: Rc<Serving>) -> (Self, Action) {
-        let mut rng = SplitMix64::new(platform.isolate().random(&platform));
+        let mut rng = SplitMix64::new(platform.random());
         let (graph, facts) = (Rc::clone(&routes.graph), Rc::clone(&inbound.facts));
         let (machine, action) =
             routes.step(&platform, &mut rng, |context| Machine::start(graph, facts, &inbound.node, context));

@@ -13,10 +13,10 @@ use std::rc::Rc;
 
 use futures::future::{Either, select};
 
+use super::committed::{AbortOnDrop, Flow, OpenCall, READ_BYTES};
+use super::completion::Completion;
 use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform};
-use super::serving::Completion;
 use super::timing::{sleep, until};
-use super::upstream_attempt::{AbortOnDrop, Flow, OpenCall};
 use crate::attempt::phase::{Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
@@ -26,8 +26,6 @@ use crate::vocabulary::time::Millis;
 
 /// How often the observer looks at a flowing stream.
 const LOOK_MS: Millis = 1_000;
-/// The largest read of what is long. Each open stream has one such buffer.
-pub const READ_BYTES: usize = 32 * 1024;
 /// Streams are observed up to this length: far beyond any text, and a share of an isolate's memory that a slow client may
 /// occupy.
 const OBSERVED_BYTES: usize = 8 * 1024 * 1024;

@@ -32,10 +32,10 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
         }
     }
     let found = match find(platform, &arrival, &routes).await {
-        Ok(Destination::Deployments(inbound)) => {
+        Ok(AnswerSource::Deployments(inbound)) => {
             return drive::run(platform, Rc::new(*inbound), Rc::clone(&routes), cors).await;
         }
-        Ok(Destination::Json(text)) => Ok(text),
+        Ok(AnswerSource::Json(text)) => Ok(text),
         Err(error) => Err(error),
     };
     let served =
@@ -49,7 +49,7 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
 }
 
 /// Where the answer of a request comes from.
-enum Destination {
+enum AnswerSource {
     /// From here: JSON.
     Json(String),
     /// From a deployment.
@@ -60,13 +60,13 @@ async fn find<P: Platform>(
     platform: &P,
     arrival: &Arrival,
     routes: &Rc<Serving>,
-) -> Result<Destination, ClientError> {
+) -> Result<AnswerSource, ClientError> {
     let graph = &routes.graph;
     if arrival.path == "/healthz" {
-        return Ok(Destination::Json(r#"{"status":"ok"}"#.to_owned()));
+        return Ok(AnswerSource::Json(r#"{"status":"ok"}"#.to_owned()));
     }
     if let Some(answer) = admin::answer(platform, arrival, routes).await {
-        return answer.map(Destination::Json);
+        return answer.map(AnswerSource::Json);
     }
     let path = api_path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
     let is_allowed = |allow: &&str| allow.split(", ").any(|method| method == arrival.method);
@@ -77,12 +77,12 @@ async fn find<P: Platform>(
     let subject = match path {
         ApiPath::Operation { operation, model } => Subject::Model { operation, model },
         ApiPath::StoredObject(stored) => Subject::StoredObject(stored.checked()?),
-        ApiPath::Models => return Ok(Destination::Json(models::list(graph, client()?).to_string())),
+        ApiPath::Models => return Ok(AnswerSource::Json(models::list(graph, client()?).to_string())),
         ApiPath::Model(name) => {
             let client = client()?;
             let model = models::one(graph, client, &name);
             let model = model.ok_or_else(|| entry_node::unknown(graph, &name, client))?;
-            return Ok(Destination::Json(model.to_string()));
+            return Ok(AnswerSource::Json(model.to_string()));
         }
         ApiPath::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
         ApiPath::Unknown => {
@@ -94,5 +94,5 @@ async fn find<P: Platform>(
     // Before the body is read: a new isolate learns meanwhile what the others know.
     platform.isolate().begin_sharing(platform);
     let inbound = receive(platform, arrival, routes, client, subject).await?;
-    Ok(Destination::Deployments(Box::new(inbound)))
+    Ok(AnswerSource::Deployments(Box::new(inbound)))
 }

@@ -6,12 +6,12 @@ use std::task::Poll;
 
 use crate::attempt::failure::Failure;
 
-type Attempt<'a, A> = Pin<Box<dyn Future<Output = Result<A, Failure>> + 'a>>;
+type BoxedAttempt<'a, A> = Pin<Box<dyn Future<Output = Result<A, Failure>> + 'a>>;
 
 /// Attempts under way, each with its number, and a timer for the hedge. Dropped, they end at the upstream too. `A`: an answer
 /// at its commit point.
 pub struct Attempts<'a, A> {
-    attempts: Vec<(u32, Attempt<'a, A>)>,
+    attempts: Vec<(u32, BoxedAttempt<'a, A>)>,
     hedge_timer: Option<Pin<Box<dyn Future<Output = ()> + 'a>>>,
 }
 

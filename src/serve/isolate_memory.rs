@@ -1,43 +1,28 @@
 //! What one isolate remembers between requests: the routes that serve, and what it shares about their health.
 //!
-//! The routes document in KV wins; where KV has none, the one that was compiled in serves. It is compiled once, and
-//! looked at again in the background. A document that does not compile, or vanishes, never takes traffic: the last good
-//! one goes on, in this isolate from memory, in a new one from its copy in KV under [`LAST_GOOD`].
-//!
-//! Invariants: only the first request of an isolate waits for KV; nothing here belongs to a single request.
+//! Invariant: nothing here belongs to a single request.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::object_link::Link;
-use super::platform::{Platform, PlatformError};
-use super::serving::{Serving, Source};
+use super::object_link::ObjectLink;
+use super::serving::Serving;
 use crate::entry::object_affinity::ObjectAffinity;
-use crate::routes::{Issue, compile};
-use crate::vocabulary::client_error::ClientError;
-use crate::vocabulary::rng::{Rng, SplitMix64, stable_hash};
+use crate::routes::Issue;
+use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Millis;
-
-/// The key of the routes document in the store.
-const CURRENT: &str = "routes";
-/// The key of the copy of the last document that compiled.
-const LAST_GOOD: &str = "routes.last-good";
-/// How long an isolate without any routes waits before it looks again.
-const RETRY_MS: Millis = 2_000;
-/// What serves where the store has no document, and what served before the first one.
-const COMPILED_IN: &str = include_str!("../../routes.json");
 
 /// What one isolate remembers.
 #[derive(Default)]
 pub struct Isolate {
-    routes: RefCell<Option<Rc<Serving>>>,
-    checked_at: Cell<Millis>,
-    failed_at: Cell<Option<Millis>>,
-    problem: RefCell<Option<DocumentProblem>>,
+    pub(super) routes: RefCell<Option<Rc<Serving>>>,
+    pub(super) checked_at: Cell<Millis>,
+    pub(super) failed_at: Cell<Option<Millis>>,
+    pub(super) problem: RefCell<Option<DocumentProblem>>,
     rng: RefCell<Option<SplitMix64>>,
     /// Which deployment created which stored object.
     pub(super) owners: RefCell<ObjectAffinity>,
-    pub(super) link: RefCell<Option<Link>>,
+    pub(super) link: RefCell<Option<ObjectLink>>,
 }
 
 /// What is wrong with the document in KV, while another one serves.
@@ -55,34 +40,13 @@ pub enum DocumentProblem {
 }
 
 impl DocumentProblem {
-    fn is_refusal_of(&self, document: u64) -> bool {
+    /// Whether it is that the document with this hash was refused.
+    pub(super) fn is_refusal_of(&self, document: u64) -> bool {
         matches!(self, Self::Refused { hash, .. } if *hash == document)
     }
 }
 
 impl Isolate {
-    /// The routes to serve a request with.
-    ///
-    /// # Errors
-    /// Where there are none yet, and the store does not answer.
-    pub async fn routes<P: Platform>(&self, platform: &P) -> Result<Rc<Serving>, ClientError> {
-        let now = platform.now();
-        let Some(routes) = self.current() else {
-            if self.failed_at.get().is_some_and(|failed_at| now.saturating_sub(failed_at) < RETRY_MS) {
-                return Err(ClientError::RoutesUnavailable);
-            }
-            let loaded = self.load(platform).await;
-            self.failed_at.set(loaded.is_err().then(|| platform.now()));
-            return loaded.map_err(|_| ClientError::RoutesUnavailable);
-        };
-        if now.saturating_sub(self.checked_at.get()) >= routes.graph.settings.refresh_ms {
-            self.checked_at.set(now);
-            let background = platform.clone();
-            platform.in_background(async move { background.isolate().refresh(&background).await });
-        }
-        Ok(routes)
-    }
-
     /// The routes that serve new requests, once there are any.
     pub fn current(&self) -> Option<Rc<Serving>> {
         self.routes.borrow().clone()
@@ -93,131 +57,8 @@ impl Isolate {
         self.problem.borrow().clone()
     }
 
-    /// 64 random bits.
-    pub fn random<P: Platform>(&self, platform: &P) -> u64 {
-        self.rng.borrow_mut().get_or_insert_with(|| SplitMix64::new(platform.seed())).next_u64()
+    /// 64 random bits. `seed`: seeds the generator, the first time.
+    pub fn random(&self, seed: impl FnOnce() -> u64) -> u64 {
+        self.rng.borrow_mut().get_or_insert_with(|| SplitMix64::new(seed())).next_u64()
     }
-
-    /// The first routes of a new isolate. Where the store does not answer there are none: what was compiled in may be long
-    /// outdated, and no routes are better than wrong ones.
-    async fn load<P: Platform>(&self, platform: &P) -> Result<Rc<Serving>, PlatformError> {
-        let current = read(platform, CURRENT).await?;
-        self.checked_at.set(platform.now());
-        if let Some(document) = &current
-            && let Some(routes) = self.adopt(platform, document, Source::Kv)
-        {
-            let (background, document) = (platform.clone(), document.clone());
-            platform.in_background(async move { remember(&background, &document).await });
-            return Ok(routes);
-        }
-        let last_good = read(platform, LAST_GOOD).await?;
-        if let Some(routes) = last_good.and_then(|document| self.adopt(platform, &document, Source::LastGood))
-        {
-            if current.is_none() {
-                self.note(platform, DocumentProblem::Missing);
-            }
-            return Ok(routes);
-        }
-        self.adopt(platform, COMPILED_IN, Source::CompiledIn)
-            .ok_or_else(|| PlatformError::new("the document that was compiled in is refused"))
-    }
-
-    /// Looks whether the store has another document by now.
-    async fn refresh<P: Platform>(&self, platform: &P) {
-        let Some(serving) = self.current() else { return };
-        let Ok(current) = read(platform, CURRENT).await else { return };
-        let Some(document) = current else {
-            if serving.source != Source::CompiledIn {
-                self.note(platform, DocumentProblem::Missing);
-            }
-            return;
-        };
-        let hash = stable_hash(document.as_bytes());
-        if serving.source == Source::Kv && serving.hash == hash {
-            self.problem.replace(None);
-        } else if !self.problem().is_some_and(|problem| problem.is_refusal_of(hash))
-            && self.adopt(platform, &document, Source::Kv).is_some()
-        {
-            remember(platform, &document).await;
-        }
-    }
-
-    /// Serves from this document from now on, if it compiles.
-    fn adopt<P: Platform>(&self, platform: &P, document: &str, source: Source) -> Option<Rc<Serving>> {
-        let hash = stable_hash(document.as_bytes());
-        match compile(document, &|name: &str| platform.variable(name)) {
-            Ok(compiled) => {
-                for warning in &compiled.warnings {
-                    platform.warn(&format!("routes: {warning}"));
-                }
-                let mut rng = SplitMix64::new(self.random(platform));
-                let routes =
-                    Rc::new(Serving::new(compiled, source, hash, self.current().as_deref(), &mut rng));
-                self.routes.replace(Some(Rc::clone(&routes)));
-                if source == Source::Kv {
-                    self.problem.replace(None);
-                }
-                Some(routes)
-            }
-            Err(issues) if source == Source::Kv => {
-                self.note(platform, DocumentProblem::Refused { issues, hash });
-                None
-            }
-            // The problem that is shown is that of the document in KV.
-            Err(issues) => {
-                let (name, count) = (source.name(), issues.len());
-                platform.warn(&format!("routes: {name} does not compile either: {count} issues"));
-                None
-            }
-        }
-    }
-
-    /// Notes what is wrong with the document in KV, and logs it once.
-    fn note<P: Platform>(&self, platform: &P, problem: DocumentProblem) {
-        let is_known = match (&*self.problem.borrow(), &problem) {
-            (Some(DocumentProblem::Missing), DocumentProblem::Missing) => true,
-            (Some(known), DocumentProblem::Refused { hash, .. }) => known.is_refusal_of(*hash),
-            _ => false,
-        };
-        if is_known {
-            return;
-        }
-        match &problem {
-            DocumentProblem::Missing => {
-                platform.warn("routes: the document is gone from KV; what served before goes on");
-            }
-            DocumentProblem::Refused { issues, .. } => {
-                for issue in issues {
-                    platform.warn(&format!(
-                        "routes: the document is refused; what served before goes on: {issue}"
-                    ));
-                }
-            }
-        }
-        self.problem.replace(Some(problem));
-    }
-}
-
-/// Reads a document, and tries once more where the store does not answer.
-async fn read<P: Platform>(platform: &P, key: &str) -> Result<Option<String>, PlatformError> {
-    let mut tries = 0;
-    loop {
-        let result = platform.read_document(key).await;
-        let Err(error) = &result else { return result };
-        platform.warn(&format!("routes: KV does not answer: {error}"));
-        tries += 1;
-        if tries == 2 {
-            return result;
-        }
-    }
-}
-
-/// Keeps a copy for isolates that start while the current document is bad or missing. Many isolates do this at once, and KV
-/// takes one write a second: any of them will do.
-async fn remember<P: Platform>(platform: &P, document: &str) {
-    if read(platform, LAST_GOOD).await.is_ok_and(|known| known.as_deref() == Some(document)) {
-        return;
-    }
-    // The next isolate writes it, where this write fails.
-    let _ = platform.write_document(LAST_GOOD, document).await;
 }

@@ -69,6 +69,10 @@ pub trait Platform: Clock + Objects + Clone + 'static {
 
     /// 64 random bits, to seed a generator with.
     fn seed(&self) -> u64;
+    /// 64 random bits of the isolate's generator.
+    fn random(&self) -> u64 {
+        self.isolate().random(|| self.seed())
+    }
     /// Writes a line to the log.
     fn warn(&self, line: &str);
     /// What this isolate has under way.

@@ -7,7 +7,6 @@ use super::platform::Platform;
 use super::request_body::{Reading, RequestBody};
 use super::serving::Serving;
 use crate::entry::object_affinity::ids_in_request;
-use crate::map;
 use crate::request::credentials;
 use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{Client, Node};
@@ -52,7 +51,7 @@ impl Arrival {
         let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
         let target = after_scheme.split_once('/').map_or("", |(_, rest)| rest);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let random = || platform.isolate().random(platform);
+        let random = || platform.random();
         Self {
             method: method.to_owned(),
             path: format!("/{path}"),
@@ -189,13 +188,12 @@ pub async fn receive<P: Platform>(
         operation,
         model: model_in_path.or_else(|| body.model().map(str::to_owned)).unwrap_or_default(),
         client: client.name.clone(),
-        headers: map::of(
-            graph
-                .reads
-                .headers
-                .iter()
-                .filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned()))),
-        ),
+        headers: graph
+            .reads
+            .headers
+            .iter()
+            .filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned())))
+            .collect(),
         metadata,
         place: if graph.reads.place { arrival.place(platform, hint.clone()) } else { Place::default() },
         body: body.fields(platform, &graph.reads.body),
@@ -210,7 +208,7 @@ pub async fn receive<P: Platform>(
             [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
             arrival.header("cf-aig-request-timeout"),
         ),
-        draw: SplitMix64::new(platform.isolate().random(platform)).unit(),
+        draw: SplitMix64::new(platform.random()).unit(),
     };
     let node = match &stored {
         None => entry_node::choose(graph, &facts, client)?,

@@ -24,7 +24,7 @@ pub struct RequestBody {
     /// What is looked at: all of it, an excerpt, or the first bytes of a body that is sent once.
     known: Excerpt,
     /// What these bytes say.
-    meaning: Meaning,
+    meaning: BodyMeaning,
     /// How it is sent.
     sending: Sending,
     /// Its whole length, where known.
@@ -60,7 +60,7 @@ impl Reading {
 }
 
 /// What a body says.
-enum Meaning {
+enum BodyMeaning {
     /// Nothing that is looked at.
     Unread,
     Json(Peek),
@@ -112,9 +112,9 @@ impl RequestBody {
         limit: usize,
     ) -> Result<Self, ClientError> {
         let meaning = match reading {
-            Reading::Form(boundary) => Form::of_prefix(&bytes, boundary).map(Meaning::Form),
-            Reading::Json => Peek::of_prefix(&bytes).map(Meaning::Json),
-            Reading::Bytes | Reading::Opaque => Some(Meaning::Unread),
+            Reading::Form(boundary) => Form::of_prefix(&bytes, boundary).map(BodyMeaning::Form),
+            Reading::Json => Peek::of_prefix(&bytes).map(BodyMeaning::Json),
+            Reading::Bytes | Reading::Opaque => Some(BodyMeaning::Unread),
         };
         let meaning = meaning.ok_or(ClientError::RequestTooLarge { limit: limit as u64 })?;
         Ok(Self { known: bytes.into(), meaning, sending: Sending::Once(Cell::new(false)), length })
@@ -131,7 +131,7 @@ impl RequestBody {
         if let (Reading::Json, None) = (reading, &bytes)
             && let Some((known, peek)) = excerpt(platform, length)
         {
-            return Ok(Self { known, meaning: Meaning::Json(peek), sending, length: Some(length) });
+            return Ok(Self { known, meaning: BodyMeaning::Json(peek), sending, length: Some(length) });
         }
         let bytes = match reading {
             Reading::Opaque => Vec::new(),
@@ -142,45 +142,50 @@ impl RequestBody {
         let meaning = match reading {
             Reading::Form(boundary) => {
                 let form = Form::of(&bytes, boundary);
-                Meaning::Form(form.map_err(|error| ClientError::InvalidForm(error.to_string()))?)
+                BodyMeaning::Form(form.map_err(|error| ClientError::InvalidForm(error.to_string()))?)
             }
-            Reading::Json => {
-                Meaning::Json(Peek::of(&bytes).map_err(|error| ClientError::InvalidJson(error.to_string()))?)
-            }
+            Reading::Json => BodyMeaning::Json(
+                Peek::of(&bytes).map_err(|error| ClientError::InvalidJson(error.to_string()))?,
+            ),
             Reading::Bytes | Reading::Opaque if length == 0 => return Ok(Self::empty()),
-            Reading::Bytes | Reading::Opaque => Meaning::Unread,
+            Reading::Bytes | Reading::Opaque => BodyMeaning::Unread,
         };
         Ok(Self { known: bytes.into(), meaning, sending, length: Some(length) })
     }
 
     /// The body of a request that takes none.
     pub fn empty() -> Self {
-        Self { known: Excerpt::default(), meaning: Meaning::Unread, sending: Sending::Empty, length: Some(0) }
+        Self {
+            known: Excerpt::default(),
+            meaning: BodyMeaning::Unread,
+            sending: Sending::Empty,
+            length: Some(0),
+        }
     }
 
     /// The members of a JSON body.
     pub fn json(&self) -> Option<&Peek> {
         match &self.meaning {
-            Meaning::Json(peek) => Some(peek),
-            Meaning::Form(_) | Meaning::Unread => None,
+            BodyMeaning::Json(peek) => Some(peek),
+            BodyMeaning::Form(_) | BodyMeaning::Unread => None,
         }
     }
 
     /// The model that the client wrote.
     pub fn model(&self) -> Option<&str> {
         match &self.meaning {
-            Meaning::Json(peek) => peek.model.as_deref(),
-            Meaning::Form(form) => form.model.as_deref(),
-            Meaning::Unread => None,
+            BodyMeaning::Json(peek) => peek.model.as_deref(),
+            BodyMeaning::Form(form) => form.model.as_deref(),
+            BodyMeaning::Unread => None,
         }
     }
 
     /// Whether the client asked for a streamed answer.
     pub fn stream(&self) -> bool {
         match &self.meaning {
-            Meaning::Json(peek) => peek.is_streamed,
-            Meaning::Form(form) => form.is_streamed,
-            Meaning::Unread => false,
+            BodyMeaning::Json(peek) => peek.is_streamed,
+            BodyMeaning::Form(form) => form.is_streamed,
+            BodyMeaning::Unread => false,
         }
     }
 
@@ -196,7 +201,7 @@ impl RequestBody {
 
     /// The values of those of its JSON members that are named, for rules.
     pub fn fields<P: Platform>(&self, platform: &P, names: &[String]) -> BTreeMap<String, Value> {
-        let Meaning::Json(peek) = &self.meaning else { return BTreeMap::new() };
+        let BodyMeaning::Json(peek) = &self.meaning else { return BTreeMap::new() };
         peek.fields(self.known.text(), names, |span| {
             let (start, end) = (self.known.original(span.start), self.known.original(span.end));
             self.known.is_shortened(span).then(|| platform.body_part(start, end))
@@ -215,9 +220,9 @@ impl RequestBody {
     pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<OutgoingBody, AlreadySent> {
         let known = self.known.text();
         let splice = match &self.meaning {
-            Meaning::Json(peek) => json_body::edit(known, peek, &Edit { model, params }),
-            Meaning::Form(form) => model.map(|model| form.with_model(known.len(), model)),
-            Meaning::Unread => None,
+            BodyMeaning::Json(peek) => json_body::edit(known, peek, &Edit { model, params }),
+            BodyMeaning::Form(form) => model.map(|model| form.with_model(known.len(), model)),
+            BodyMeaning::Unread => None,
         };
         match &self.sending {
             Sending::Empty => Ok(OutgoingBody::Empty),

@@ -1,10 +1,10 @@
 //! Error classes: the one vocabulary in which failures are told apart, in the routes document, the trail, the logs and
 //! the machine alike.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why an attempt failed. The order of the variants means nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
     /// 429 that time cures.

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::operation::Operation;
 use super::time::Millis;
-use crate::map;
 
 /// What is known of a request before anything is tried. Rules, strategies and the machine read it and nothing else.
 #[derive(Debug, Clone)]
@@ -75,7 +74,7 @@ pub struct Place {
 /// <https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/>). What is not a JSON object counts as nothing.
 pub fn metadata(gateway: Option<&str>, own: Option<&str>) -> BTreeMap<String, Value> {
     let texts = [gateway, own].into_iter().flatten();
-    map::of(texts.filter_map(|text| serde_json::from_str::<Map<String, Value>>(text).ok()).flatten())
+    texts.filter_map(|text| serde_json::from_str::<Map<String, Value>>(text).ok()).flatten().collect()
 }
 
 /// How long the client will wait: the shortest of what it says. The official SDKs tell seconds

@@ -1,6 +1,7 @@
 //! What the client wants done: the operation behind a path.
 
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The operations of the OpenAI API (its OpenAPI document, 2.3.0) that the gateway routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,5 +138,12 @@ impl Serialize for Operation {
     /// As its path.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.path())
+    }
+}
+
+impl<'de> Deserialize<'de> for Operation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = String::deserialize(deserializer)?;
+        Self::of(&path).ok_or_else(|| D::Error::custom("not an operation"))
     }
 }

@@ -11,5 +11,6 @@ mod region;
 mod shared_properties;
 mod sharing;
 mod slots;
+mod storage;
 mod stories;
 mod wire;

@@ -133,6 +133,36 @@ fn what_a_later_version_adds_costs_nothing_but_itself() {
 }
 
 #[test]
+fn a_list_is_not_taken_for_an_object_with_its_fields_in_order() {
+    let text = br#"{"v":1,"known":["0a",1],"deployments":{
+        "a":{"latency":[412.5,12],"ejected":[5,{"kind":"quota"}],"probe":["failed","timeout"],"missing":[["responses",7]]},
+        "b":[41,12,6],
+        "c":{"ejected":{"remaining_ms":5,"reason":["quota"]},"class":["timeout"]}}}"#;
+    let read = HealthReport::parse(text).unwrap();
+    let ejected = Some(WireEjection { remaining_ms: 5, reason: Reason::Other });
+    let deployments = [("a", Batch::default()), ("c", Batch { ejected, ..Batch::default() })];
+    let deployments = deployments.map(|(name, batch)| (name.to_owned(), batch)).into();
+    assert_eq!(read, HealthReport { v: 1, deployments, ..HealthReport::default() });
+    // An ejection that is not understood is not to close anything.
+    let text = br#"{"v":1,"deployments":{
+        "a":{"change":3,"ejected":[5,{"kind":"quota"}]},
+        "b":{"change":3,"ejected":null,"lease":[0,5],"latency_ms":null}}}"#;
+    let read = ShardAnswer::parse(text).unwrap();
+    assert_eq!(read.deployments, [("b".to_owned(), Record { change: 3, ..Record::default() })].into());
+}
+
+#[test]
+fn of_members_that_stand_twice_the_last_counts() {
+    let text = br#"{"v":1,"n":1,"deployments":{"a":{"run":"some","run":2}},"n":3}"#;
+    let batch = Batch { run: 2, ..Batch::default() };
+    let deployments = [("a".to_owned(), batch)].into();
+    assert_eq!(
+        HealthReport::parse(text),
+        Ok(HealthReport { v: 1, n: 3, deployments, ..HealthReport::default() })
+    );
+}
+
+#[test]
 fn what_is_no_message_of_this_version_is_refused_with_a_reason() {
     let long = vec![b' '; MAX_BYTES + 1];
     let texts: [&[u8]; 7] =

@@ -89,3 +89,87 @@ fn a_simulation_that_is_not_understood_lists_what_there_is() {
         assert!(!output.stderr.is_empty(), "{arguments:?}");
     }
 }
+
+#[test]
+fn every_subcommand_has_a_help_with_examples() {
+    for (arguments, usage, example) in [
+        (&["--help"][..], "switchyard schema [OPTIONS]", "cargo run -- schema > routes.schema.json"),
+        (&["help"], "switchyard simulate [OPTIONS] [FILE]", "cargo run -- check examples/azure-regions.json"),
+        (&["check", "--help"], "Usage: switchyard check [FILE]", "OPENAI_API_KEY=sk-... cargo run -- check"),
+        (&["schema", "-h"], "Usage: switchyard schema [OPTIONS]", "cargo run -- schema --bare"),
+        (
+            &["simulate", "--help"],
+            "Usage: switchyard simulate [OPTIONS] [FILE]",
+            "--scenario flapping --json",
+        ),
+        // Without `--release` a simulation takes minutes.
+        (&["simulate", "-h"], "[default: all]", "cargo run --release -- simulate\n"),
+    ] {
+        let output = switchyard(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(output.stderr.is_empty(), "{arguments:?}");
+        let said = stdout(&output);
+        assert!(said.contains(usage) && said.contains("Examples:\n"), "{arguments:?}: {said}");
+        assert!(said.contains(example), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn arguments_that_are_not_understood_are_named() {
+    for (arguments, why) in [
+        (&[][..], "Usage: switchyard check [FILE]"),
+        (&["chekc"], "unrecognized subcommand 'chekc'"),
+        (&["check", "a", "b"], "unexpected argument 'b'"),
+        (&["check", "--strict"], "unexpected argument '--strict'"),
+        (&["check", "no-such-file.json"], "no-such-file.json: "),
+        (&["schema", "--bear"], "unexpected argument '--bear'"),
+        (&["schema", "more"], "unexpected argument 'more'"),
+        (&["simulate", "--scenario", "snow"], "brown-out"),
+        (&["simulate", "--scenario", "outrage"], "a similar value exists: 'outage'"),
+        (&["simulate", "--seed"], "--seed <N>"),
+        (&["simulate", "--seed", "-1"], "'-1'"),
+        (&["simulate", "--isolates", "some"], "invalid value 'some' for '--isolates <N>'"),
+        (&["simulate", "a.json", "b.json"], "unexpected argument 'b.json'"),
+        (&["simulate", "no-such-file.json"], "no-such-file.json: "),
+    ] {
+        let output = switchyard(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn of_an_option_that_stands_twice_the_last_counts() {
+    let arguments = ["simulate", "no-such-file.json", "--seed", "5", "--seed", "6", "--json", "--json"];
+    let said = String::from_utf8_lossy(&switchyard(&arguments).stderr).into_owned();
+    assert!(said.starts_with("no-such-file.json: "), "{said}");
+}
+
+#[test]
+fn variables_are_taken_from_dev_vars_and_a_bad_line_is_told_but_not_quoted() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("dev-vars");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("routes.json"), include_str!("../../examples/simple-router.json")).unwrap();
+    let check = |dev_vars: &str| {
+        std::fs::write(folder.join(".dev.vars"), dev_vars).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
+        let output = command.current_dir(&folder).env_clear().arg("check").output().unwrap();
+        (stdout(&output), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (said, refused) = check("");
+    assert_eq!((said.matches("warning: ").count(), refused.as_str()), (5, ""), "{said}");
+    let (said, refused) = check(
+        "# variables
+AZURE_OPENAI_ENDPOINT=https://example.openai.azure.com # a comment
+AZURE_OPENAI_API_KEY='azure#key'
+AZURE_OPENAI_API_VERSION = \"2024-10-21\"
+export OPENAI_API_KEY=sk-1
+SWITCHYARD_KEY=sk-2
+MORE=sk-3 sk-4
+",
+    );
+    assert!(said.starts_with("routes.json: good: "), "{said}");
+    assert_eq!(refused, ".dev.vars: 1 bad line left out: put values with spaces in quotes\n");
+}

@@ -494,7 +494,7 @@ impl Platform for Fake {
     }
 
     async fn client_left(&self) {
-        self.never().await
+        self.never::<()>().await;
     }
 
     fn call(&self) -> FakeCall {
@@ -508,11 +508,14 @@ impl Platform for Fake {
     }
 }
 
+/// What a call that was sent is answered with.
+type SentCall = (Rc<CallState>, Script);
+
 /// A call of an upstream.
 #[derive(Clone)]
 pub struct FakeCall {
     fake: Fake,
-    state: Rc<RefCell<Option<(Rc<CallState>, Script)>>>,
+    state: Rc<RefCell<Option<SentCall>>>,
 }
 
 impl FakeCall {

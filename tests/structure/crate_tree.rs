@@ -45,16 +45,6 @@ impl CrateTree {
         Ok(tree)
     }
 
-    /// The crate without some modules of its top level.
-    pub fn without(mut self, modules: &[&str]) -> Self {
-        let is_left_out = |module: &Module| module.first().is_some_and(|top| modules.contains(&top.as_str()));
-        self.files.retain(|module, _| !is_left_out(module));
-        for file in self.files.values_mut() {
-            file.imports.retain(|module| !is_left_out(module));
-        }
-        self
-    }
-
     /// The documentation in `lib.rs`.
     pub fn documentation_of_the_root(&self) -> String {
         self.files.get(&Vec::new()).map(|file| file.documentation.clone()).unwrap_or_default()

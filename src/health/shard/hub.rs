@@ -9,7 +9,6 @@ use super::shard_entry::ShardEntry;
 use crate::health::pending::Pending;
 use crate::health::sharing::UNANSWERED_MS;
 use crate::health::wire::{Batch, HealthReport, KnownHistory, ShardAnswer, VERSION, WireEjection};
-use crate::map;
 use crate::vocabulary::time::Millis;
 
 /// While isolates report, the hub is asked this often, and not more often while it fails. A dozen regions ask.
@@ -47,7 +46,7 @@ impl Shard {
             known: self.head.hub,
             // Shards poll at their own pace; this is for the isolates of a shard.
             reports_per_second: 1_000,
-            deployments: map::of(batches),
+            deployments: batches.collect(),
         }
     }
 
@@ -141,7 +140,7 @@ impl ShardEntry {
         let batch = Batch {
             ejected: ejected
                 .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
-            missing: map::of(missing),
+            missing: missing.collect(),
             ..Batch::default()
         };
         self.facts_sent = Some(facts);

@@ -10,7 +10,6 @@ use crate::health::sharing::{BASE_MS, plausible};
 use crate::health::tracked_deployment::LastError;
 use crate::health::window::Counts;
 use crate::health::wire::{Batch, PeerId, Probe, ProbeUrgency, Record, WireEjection, WireLease};
-use crate::map;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
@@ -335,7 +334,7 @@ impl ShardEntry {
             closed_for_ms: gate.closed_since().map(|since| now.saturating_sub(since)),
             trips: gate.trips(),
             probing_ms: others.map(|lease| remaining_ms(lease.until)),
-            missing: map::of(missing),
+            missing: missing.collect(),
             drained: gate.is_drained(),
             latency_ms: self.latency_ms.value(now).filter(|_| is_new),
             lease: own.filter(|lease| !lease.has_begun).map(|lease| WireLease {

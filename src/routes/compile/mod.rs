@@ -17,14 +17,12 @@ use std::rc::Rc;
 
 use super::at::At;
 use super::cases::Cases;
-use super::decode::decode;
 use super::graph::{Client, Destination, Graph, Node, Rule};
 use super::issue::{Issue, IssueCollector, quoted};
 use super::raw::RawDocument;
 use super::reads::Reads;
 use super::variables;
 use super::{json, shape};
-use crate::map;
 use crate::vocabulary::rng::stable_hash;
 use compiler::Compiler;
 
@@ -60,7 +58,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     variables::expand(&mut sound, env, &mut report);
     report.settle();
     // What the schema lets through decodes, so this error is a fault of ours. Its text is withheld: it may quote a value.
-    let Ok(raw) = decode::<RawDocument>(sound) else {
+    let Ok(raw) = serde_json::from_value::<RawDocument>(sound) else {
         report.refuse_found(
             At::Root,
             "a document that its schema accepts and its types do not",
@@ -100,7 +98,7 @@ impl Compiler<'_> {
         let clients = self.clients();
         let rules = self.rules();
         let models =
-            map::of(self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))));
+            self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))).collect();
         let prefixes = self.prefixes.into_iter().collect();
         // By name, and so they were numbered.
         let deployments = self.deployments.into_values().collect();

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Error, Value, from_value};
 
-use super::by_type::{ByType, decode_by_type};
 use super::raw_policy::{
     RawCommit, RawDurationMs, RawHedge, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
 };
 use super::raw_when::RawWhen;
-use crate::routes::decode::{TypeMismatch, decode};
 
 raw! {
 
@@ -112,8 +110,9 @@ pub enum RawStrategy {
 }
 
 /// The name of a deployment or a node, or a node written in place.
-#[derive(Debug)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, rename = "Place"))]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from, rename = "Place"))]
+#[serde(try_from = "Value")]
 pub enum RawDestination {
     /// The name of a deployment or a node.
     Name(String),
@@ -121,18 +120,21 @@ pub enum RawDestination {
     Node(Box<RawNode>),
 }
 
-impl ByType for RawDestination {
-    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
+impl TryFrom<Value> for RawDestination {
+    type Error = Error;
+
+    fn try_from(json: Value) -> Result<Self, Error> {
         match json {
             Value::String(name) => Ok(Self::Name(name)),
-            node => decode(node).map(Self::Node),
+            node => from_value(node).map(Self::Node),
         }
     }
 }
 
 /// A target: a name, a node written in place, or either with its share or tier.
-#[derive(Debug)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from))]
+#[serde(try_from = "Value")]
 pub enum RawTarget {
     /// The name of a deployment or a node.
     Name(String),
@@ -142,14 +144,14 @@ pub enum RawTarget {
     Node(Box<RawNode>),
 }
 
-impl ByType for RawTarget {
-    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
+impl TryFrom<Value> for RawTarget {
+    type Error = Error;
+
+    fn try_from(json: Value) -> Result<Self, Error> {
         match json {
             Value::String(name) => Ok(Self::Name(name)),
-            arrow if arrow.get("use").is_some() => decode(arrow).map(Self::Arrow),
-            node => decode(node).map(Self::Node),
+            arrow if arrow.get("use").is_some() => from_value(arrow).map(Self::Arrow),
+            node => from_value(node).map(Self::Node),
         }
     }
 }
-
-decode_by_type!(RawDestination, RawTarget);

@@ -1,10 +1,7 @@
 //! What nodes and `settings` have in common: failures, limits, second attempts.
 
 use serde::Deserialize;
-use serde_json::Value;
-
-use super::by_type::{ByType, decode_by_type};
-use crate::routes::decode::{TypeMismatch, decode};
+use serde_json::{Error, Value, from_value};
 
 raw! {
 
@@ -89,8 +86,9 @@ pub struct RawDurationMs(
 );
 
 /// An error class or a status.
-#[derive(Debug)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from))]
+#[serde(try_from = "Value")]
 pub enum RawTrigger {
     /// An HTTP status: `429`.
     Status(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 400, max = 599)))] u16),
@@ -98,18 +96,21 @@ pub enum RawTrigger {
     Word(String),
 }
 
-impl ByType for RawTrigger {
-    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
+impl TryFrom<Value> for RawTrigger {
+    type Error = Error;
+
+    fn try_from(json: Value) -> Result<Self, Error> {
         match json {
             Value::String(word) => Ok(Self::Word(word)),
-            status => decode(status).map(Self::Status),
+            status => from_value(status).map(Self::Status),
         }
     }
 }
 
 /// When a hedge starts.
-#[derive(Debug)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from))]
+#[serde(try_from = "Value")]
 pub enum RawHedgeAfter {
     /// After so many milliseconds.
     Ms(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 3_600_000)))] u32),
@@ -117,13 +118,13 @@ pub enum RawHedgeAfter {
     Percentile(String),
 }
 
-impl ByType for RawHedgeAfter {
-    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
+impl TryFrom<Value> for RawHedgeAfter {
+    type Error = Error;
+
+    fn try_from(json: Value) -> Result<Self, Error> {
         match json {
             Value::String(percentile) => Ok(Self::Percentile(percentile)),
-            ms => decode(ms).map(Self::Ms),
+            ms => from_value(ms).map(Self::Ms),
         }
     }
 }
-
-decode_by_type!(RawTrigger, RawHedgeAfter);

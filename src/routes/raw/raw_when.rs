@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
-
-use super::by_type::{ByType, decode_by_type};
-use crate::routes::decode::{TypeMismatch, decode};
+use serde_json::{Error, Value, from_value};
 
 raw! {
 
@@ -83,8 +80,9 @@ pub struct RawTest {
 }
 
 /// What a value is compared with.
-#[derive(Debug)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from))]
+#[serde(try_from = "Value")]
 pub enum RawMatcher {
     /// A text with `*` as a wildcard, a number, `true` or `false`.
     Scalar(RawScalar),
@@ -94,19 +92,22 @@ pub enum RawMatcher {
     Test(RawTest),
 }
 
-impl ByType for RawMatcher {
-    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
+impl TryFrom<Value> for RawMatcher {
+    type Error = Error;
+
+    fn try_from(json: Value) -> Result<Self, Error> {
         match json {
-            Value::Array(_) => decode(json).map(Self::List),
-            Value::Object(_) => decode(json).map(Self::Test),
-            _ => RawScalar::from_json(json).map(Self::Scalar),
+            Value::Array(_) => from_value(json).map(Self::List),
+            Value::Object(_) => from_value(json).map(Self::Test),
+            _ => RawScalar::try_from(json).map(Self::Scalar),
         }
     }
 }
 
 /// A plain value.
-#[derive(Debug)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged))]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from))]
+#[serde(try_from = "Value")]
 pub enum RawScalar {
     /// A text with `*` as a wildcard.
     Text(String),
@@ -116,14 +117,14 @@ pub enum RawScalar {
     Bool(bool),
 }
 
-impl ByType for RawScalar {
-    fn from_json(json: Value) -> Result<Self, TypeMismatch> {
+impl TryFrom<Value> for RawScalar {
+    type Error = Error;
+
+    fn try_from(json: Value) -> Result<Self, Error> {
         match json {
             Value::String(text) => Ok(Self::Text(text)),
             Value::Bool(boolean) => Ok(Self::Bool(boolean)),
-            number => decode(number).map(Self::Number),
+            number => from_value(number).map(Self::Number),
         }
     }
 }
-
-decode_by_type!(RawMatcher, RawScalar);

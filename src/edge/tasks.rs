@@ -1,0 +1,56 @@
+//! Tasks: the handlers of requests, and work that goes on beside them.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+
+use worker::js_sys::Promise;
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen_futures::future_to_promise;
+
+use super::clock;
+
+thread_local! {
+    /// How many tasks there are.
+    static TASKS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A task: it reads the clock each time that it goes on.
+pub async fn timed<T>(task: impl Future<Output = T>) -> T {
+    let _counted = Counted::new();
+    let mut task = pin!(task);
+    poll_fn(|context| {
+        clock::read();
+        task.as_mut().poll(context)
+    })
+    .await
+}
+
+/// How many tasks have not ended.
+pub fn task_count() -> usize {
+    TASKS.get()
+}
+
+/// Counts a task while it lives.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        TASKS.set(TASKS.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        TASKS.set(TASKS.get().saturating_sub(1));
+    }
+}
+
+/// Work that goes on beside what began it: a promise of its end.
+pub fn background(work: impl Future<Output = ()> + 'static) -> Promise {
+    future_to_promise(async move {
+        timed(work).await;
+        Ok(JsValue::UNDEFINED)
+    })
+}

@@ -1,0 +1,37 @@
+//! Waits for the clock.
+
+use super::clock::now;
+use super::host;
+use super::wait::Wait;
+use crate::vocabulary::time::Millis;
+
+/// Timers of the runtime count in 32 bits; a day is longer than anything here may last.
+const LONGEST_TIMER_MS: Millis = 86_400_000;
+
+/// Ends at that time.
+pub async fn sleep_until(at: Millis) {
+    while now() < at {
+        let after_ms = at.saturating_sub(now()).min(LONGEST_TIMER_MS);
+        Timer::start(u32::try_from(after_ms).unwrap_or(u32::MAX)).ring().await;
+    }
+}
+
+/// A timer of the runtime. Dropped, it does not ring.
+struct Timer(Wait);
+
+impl Timer {
+    fn start(ms: u32) -> Self {
+        Self(Wait::begin(|wait| host::arm(wait, ms)))
+    }
+
+    async fn ring(mut self) {
+        // A timer cannot fail.
+        let _ = (&mut self.0).await;
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        host::disarm(self.0.number());
+    }
+}

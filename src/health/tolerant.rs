@@ -1,0 +1,87 @@
+//! Readers of JSON that another version may have written: of messages, and of what a shard has stored.
+//!
+//! For `#[serde(deserialize_with = …)]`. They decide how much is lost with a part that is not understood.
+
+use std::collections::BTreeMap;
+
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+/// Reads a value. `None`: it is not understood.
+pub(super) fn read<T: DeserializeOwned>(json: Value) -> Option<T> {
+    object(json).ok()
+}
+
+/// A part that is an object. Derived readers take a list of its fields as well, and here that is not understood.
+///
+/// # Errors
+/// It is not understood.
+pub(super) fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
+    match Value::deserialize(json)? {
+        Value::Array(_) => Err(D::Error::custom("a list where an object is expected")),
+        json => T::deserialize(json).map_err(D::Error::custom),
+    }
+}
+
+/// A variant with its fields, `{"open": {…}}`. What stands behind it is not looked at.
+///
+/// # Errors
+/// It is not understood.
+pub(super) fn variant<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
+    let first = Map::deserialize(json)?.into_iter().next().filter(|(_, fields)| fields.is_object());
+    T::deserialize(Value::Object(first.into_iter().collect())).map_err(D::Error::custom)
+}
+
+/// A part that counts as missing where it is not understood.
+///
+/// # Errors
+/// The JSON ends within it.
+pub(super) fn lenient<'de, T, D>(json: D) -> Result<T, D::Error>
+where
+    T: DeserializeOwned + Default,
+    D: Deserializer<'de>,
+{
+    Ok(read(Value::deserialize(json)?).unwrap_or_default())
+}
+
+/// An object of entries, of which those are left out that are not understood.
+///
+/// # Errors
+/// It is not an object.
+pub(super) fn entries<'de, K, V, D>(json: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    K: DeserializeOwned + Ord,
+    V: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let entries = Map::deserialize(json)?.into_iter();
+    Ok(entries.filter_map(|(key, json)| Some((read(Value::String(key))?, read(json)?))).collect())
+}
+
+/// The same, and empty where it is not an object.
+///
+/// # Errors
+/// The JSON ends within it.
+pub(super) fn lenient_entries<'de, K, V, D>(json: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    K: DeserializeOwned + Ord,
+    V: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    Ok(entries(Value::deserialize(json)?).unwrap_or_default())
+}
+
+/// A list of pairs, of which those are left out that are not understood.
+///
+/// # Errors
+/// It is not a list.
+pub(super) fn pairs<'de, A, B, D>(json: D) -> Result<Vec<(A, B)>, D::Error>
+where
+    A: DeserializeOwned,
+    B: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let pairs = Vec::<Value>::deserialize(json)?.into_iter();
+    Ok(pairs.filter_map(|pair| Some((read(pair.get(0)?.clone())?, read(pair.get(1)?.clone())?))).collect())
+}

@@ -1,0 +1,82 @@
+//! Steps of the core on the platform's clock, and the last of them: how a committed answer ends.
+
+use std::rc::Rc;
+
+use super::platform::Platform;
+use super::serving::Serving;
+use crate::attempt::context::Context;
+use crate::health::{GateChange, Outcome, Sample, Ticket};
+use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::time::Millis;
+
+impl Serving {
+    /// Runs one step of the core in its context, and logs the gates that moved.
+    pub fn step<P: Platform, T>(
+        &self,
+        platform: &P,
+        rng: &mut dyn Rng,
+        step: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> T {
+        let mut changes = Vec::new();
+        let result = step(&mut Context {
+            now: platform.now(),
+            rng,
+            cursors: &self.cursors,
+            health: &mut self.health.borrow_mut(),
+            budgets: &mut self.budgets.borrow_mut(),
+            changes: &mut changes,
+        });
+        self.log(platform, changes);
+        result
+    }
+
+    /// Logs gates that moved.
+    pub fn log<P: Platform>(&self, platform: &P, changes: Vec<GateChange>) {
+        for change in changes {
+            let name = self.graph.deployments.get(change.deployment).map_or("?", |found| &found.name);
+            let operation = change.operation.map(|operation| format!(" for {}", operation.path()));
+            platform.warn(&format!("health: {name} {}{}", change.transition, operation.unwrap_or_default()));
+        }
+    }
+}
+
+/// Tells health how a committed answer ends. Dropped before that (the client left), it reports nothing about the
+/// deployment, and the attempt is no longer in flight.
+pub struct Completion<P: Platform> {
+    platform: P,
+    serving: Rc<Serving>,
+    ticket: Option<Ticket>,
+    first_token_ms: Option<Millis>,
+}
+
+impl<P: Platform> Completion<P> {
+    /// Of an answer that has just reached its commit point. `first_token_ms`: how long that took, of a streamed answer.
+    pub fn new(
+        platform: P,
+        serving: Rc<Serving>,
+        ticket: Option<Ticket>,
+        first_token_ms: Option<Millis>,
+    ) -> Self {
+        Self { platform, serving, ticket, first_token_ms }
+    }
+
+    /// The answer has ended. `output_tokens`: those that it reports.
+    pub fn record(mut self, outcome: Outcome, output_tokens: Option<u64>) {
+        self.record_once(outcome, output_tokens);
+    }
+
+    fn record_once(&mut self, outcome: Outcome, output_tokens: Option<u64>) {
+        let Some(ticket) = self.ticket.take() else { return };
+        let sample = Sample { outcome, first_token_ms: self.first_token_ms, output_tokens };
+        let mut rng = SplitMix64::new(self.platform.random());
+        self.serving.step(&self.platform, &mut rng, |context| {
+            context.changes.extend(context.health.record(ticket, &sample, context.now, context.rng));
+        });
+    }
+}
+
+impl<P: Platform> Drop for Completion<P> {
+    fn drop(&mut self) {
+        self.record_once(Outcome::Abandoned, None);
+    }
+}

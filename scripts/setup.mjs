@@ -29,7 +29,9 @@ export function run(command, args, options = {}) {
     const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options });
     child.on("error", (error) => reject(new Error(`${command}: ${error.message}`)));
     child.on("exit", (code, signal) =>
-      code === 0 ? resolve() : reject(new Error(`\`${[command, ...args].join(" ")}\` ended with ${signal ?? code}`)),
+      code === 0
+        ? resolve()
+        : reject(Object.assign(new Error(`\`${[command, ...args].join(" ")}\` ended with ${signal ?? code}`), { exitCode: code })),
     );
   });
 }
@@ -87,7 +89,7 @@ export function restartOnOwnNode(script) {
   if (Number(process.versions.node.split(".")[0]) >= 22) return Promise.resolve();
   return run(bin("node"), [script, ...process.argv.slice(2)]).then(
     () => process.exit(0),
-    () => process.exit(1),
+    ({ exitCode }) => process.exit(exitCode ?? 1),
   );
 }
 

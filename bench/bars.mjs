@@ -19,3 +19,14 @@ export const bars = [
   { experiment: "json-8", metric: "perSecond", against: "portkey-workerd", ratio: { atLeast: 1.5 } },
   { experiment: "json-8", metric: "perSecond", against: "portkey-node", ratio: { atLeast: 1.5 } },
 ];
+
+/** What a build may cost, as a share of what another one costs: `npm run bench -- --against`. */
+export const againstBars = [
+  { experiment: "json-8", metric: "cpuUs", atMost: 1.03 },
+  { experiment: "json-1", metric: "cpuUs", atMost: 1.03 },
+  { experiment: "stream-burst", metric: "cpuMs", atMost: 1.03 },
+  { experiment: "stream-first", metric: "cpuMs", atMost: 1.03 },
+  { experiment: "body-1m", metric: "cpuUs", atMost: 1.03 },
+  { experiment: "body-10m", metric: "cpuUs", atMost: 1.03 },
+  { experiment: "cold", metric: "coldMs", atMost: 1.05 },
+];

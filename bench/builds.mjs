@@ -1,6 +1,7 @@
 // Finds the Worker in a folder, and bundles it as a deployment does.
 
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { builtinModules } from "node:module";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import { root } from "../scripts/setup.mjs";
@@ -11,7 +12,8 @@ import { temporaryFolder } from "./own.mjs";
 const MAIN_MODULES = ["index.js", "build/index.js"];
 
 /**
- * The main module of a Worker, and the compatibility date and flags that it runs with.
+ * The main module of a Worker, the compatibility date and flags that it runs with, and whether its
+ * functions keep their names when it is bundled.
  * @param {string} path a checkout, whose `wrangler.toml` says all of it; or a folder with a built
  *   Worker, or a main module: these run with the date and the flags of this checkout
  */
@@ -19,12 +21,13 @@ export function workerIn(path) {
   const at = resolve(path);
   if (!existsSync(at)) throw new Error(`${path}: there is no such folder`);
   if (statSync(at).isFile()) return { main: at, platform: platform() };
-  const toml = join(at, "wrangler.toml");
-  if (existsSync(toml)) {
-    const main = /^main\s*=\s*["'](.+?)["']/m.exec(readFileSync(toml, "utf8"))?.[1];
-    if (!main) throw new Error(`${toml} names no \`main\``);
+  if (existsSync(join(at, "wrangler.toml"))) {
+    const toml = readFileSync(join(at, "wrangler.toml"), "utf8");
+    const main = /^main\s*=\s*["'](.+?)["']/m.exec(toml)?.[1];
+    if (!main) throw new Error(`${path}: wrangler.toml names no \`main\``);
     if (!existsSync(join(at, main))) throw new Error(`${path}: ${main} is missing. Is the Worker built?`);
-    return { main: join(at, main), platform: platform(at) };
+    const keepNames = !/^keep_names\s*=\s*false/m.test(toml);
+    return { main: join(at, main), platform: platform(at), keepNames };
   }
   const main = MAIN_MODULES.map((name) => join(at, name)).find(existsSync);
   if (!main) throw new Error(`${path} has neither wrangler.toml nor ${MAIN_MODULES.join(" nor ")}`);
@@ -40,14 +43,15 @@ const bundles = new Map();
  * Bundles a Worker as wrangler does: its JavaScript becomes one module, and modules of Wasm stay
  * beside it. This happens once in a run: a build that changes during the run has no effect on it.
  * @param {string} main the main module
+ * @param {boolean} [keepNames] as in `wrangler.toml`, with the same default
  * @returns {Promise<{ folder: string, modules: string[] }>} the modules in that folder, main first
  */
-export function bundle(main) {
-  if (!bundles.has(main)) bundles.set(main, bundled(main));
+export function bundle(main, keepNames = true) {
+  if (!bundles.has(main)) bundles.set(main, bundled(main, keepNames));
   return bundles.get(main);
 }
 
-async function bundled(main) {
+async function bundled(main, keepNames) {
   const folder = temporaryFolder();
   await build({
     entryPoints: { index: main },
@@ -55,9 +59,10 @@ async function bundled(main) {
     bundle: true,
     format: "esm",
     target: "esnext",
+    keepNames,
     conditions: ["workerd", "worker", "browser"],
     loader: { ".wasm": "copy" },
-    external: ["cloudflare:*", "node:*"],
+    external: ["cloudflare:*", "node:*", ...builtinModules],
     logLevel: "silent",
   }).catch(({ errors, message }) => {
     throw new Error(`${main} cannot be bundled: ${errors?.[0]?.text ?? message}. Is the Worker built?`);

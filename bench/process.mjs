@@ -2,11 +2,19 @@
 
 import { readFileSync, readdirSync } from "node:fs";
 
-/** Processor time of all threads of a process in nanoseconds, user and system. The scheduler counts it exactly, ticks do not. */
-export function cpuOf(pid) {
+/**
+ * Processor time of all threads of a process in nanoseconds, user and system. The scheduler counts it
+ * exactly, ticks do not.
+ */
+export const cpuOf = (pid) => scheduled(pid, 0);
+
+/** For how many nanoseconds they were ready to run while others had the processor. */
+export const waitOf = (pid) => scheduled(pid, 1);
+
+function scheduled(pid, field) {
   try {
     const tasks = readdirSync(`/proc/${pid}/task`);
-    return tasks.reduce((sum, task) => sum + Number(read(`/proc/${pid}/task/${task}/schedstat`).split(" ")[0]), 0);
+    return tasks.reduce((sum, task) => sum + Number(read(`/proc/${pid}/task/${task}/schedstat`).split(" ")[field]), 0);
   } catch {
     return undefined;
   }
@@ -23,6 +31,6 @@ function read(path) {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    return "0";
+    return "0 0";
   }
 }

@@ -21,6 +21,8 @@ export const METRICS = {
   together: { label: "% joined", digits: 1 },
   coldMs: { label: "from start ms", digits: 0 },
   firstRequestMs: { label: "first request ms", digits: 0 },
+  coldCpuMs: { label: "CPU from start ms", digits: 0 },
+  firstCpuMs: { label: "first request CPU ms", digits: 0 },
   compileMs: { label: "compile ms", digits: 1 },
   instantiateMs: { label: "instantiate ms", digits: 1 },
   kib: { label: "KiB", digits: 0 },

@@ -2,6 +2,7 @@
 // meanwhile affects all alike. Turns are short, rounds are many, and the order of turns changes: a
 // machine that grows slower for a minute favours nobody.
 
+import { cpuOf, waitOf } from "./process.mjs";
 import { turnsOf } from "./statistics.mjs";
 import { startUpstream } from "./upstream.mjs";
 
@@ -14,10 +15,10 @@ const WARM_UP = 0.2;
  * candidate by its name. `told` is called when an experiment begins, for each turn, with the rounds
  * of an experiment, and with what gateways wrote to their logs though nothing was to fail.
  *
- * With `roundsPerStart`, each experiment begins with fresh processes, and has fresh ones again after
- * so many rounds. Without it, each candidate has one process for the whole run.
+ * An experiment with `roundsPerStart` begins with fresh processes, and has fresh ones again after so
+ * many rounds. Otherwise each candidate has one process for the whole run.
  */
-export async function run(experiments, { rounds, seconds, isQuick, roundsPerStart, told }) {
+export async function run(experiments, { rounds, seconds, isQuick, told }) {
   const upstream = await startUpstream();
   const running = new Map();
   const started = async (candidate) => {
@@ -40,7 +41,8 @@ export async function run(experiments, { rounds, seconds, isQuick, roundsPerStar
       told.begins(experiment);
       const results = (measured[experiment.name] = []);
       // Where an answer takes long, a short turn would measure its beginning and its end.
-      const { stretch = 1, rounds: most = rounds } = experiment;
+      const { stretch = 1, rounds: most = rounds, roundsPerStart } = experiment;
+      const { firstWarmUpSeconds = FIRST_WARM_UP_SECONDS } = experiment;
       const count = Math.min(Math.ceil(rounds / stretch), most);
       const turn = seconds * stretch;
       for (let round = 0; round < count; round += 1) {
@@ -49,12 +51,14 @@ export async function run(experiments, { rounds, seconds, isQuick, roundsPerStar
           listen(experiment);
           await stopAll();
         }
-        const warmUpSeconds = round === 0 || startsAnew ? FIRST_WARM_UP_SECONDS : turn * WARM_UP;
+        const warmUpSeconds = round === 0 || startsAnew ? firstWarmUpSeconds : turn * WARM_UP;
         const result = {};
         for (const candidate of turnsOf(experiment.candidates, round)) {
           told.turn(candidate, round, count);
           const options = { upstream, gateway: () => started(candidate), seconds: turn, warmUpSeconds, isQuick };
-          result[candidate.name] = await named(candidate, experiment.measure(candidate, options));
+          const waited = waiting(running.get(candidate.name));
+          const figures = await named(candidate, experiment.measure(candidate, options));
+          result[candidate.name] = { ...figures, waited: waited() };
         }
         results.push(result);
       }
@@ -66,6 +70,20 @@ export async function run(experiments, { rounds, seconds, isQuick, roundsPerStar
     await upstream.stop();
   }
   return measured;
+}
+
+/**
+ * Begins a measurement of how busy other programs keep the gateway's processor. At its end: the part
+ * of the time in which the gateway wanted to run and had to wait.
+ */
+function waiting({ pid } = {}) {
+  const now = () => ({ ran: cpuOf(pid), waited: waitOf(pid) });
+  const before = now();
+  return () => {
+    const after = now();
+    const waited = after.waited - before.waited;
+    return waited / (waited + after.ran - before.ran) || undefined;
+  };
 }
 
 /** An error says whose it is. */

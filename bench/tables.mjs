@@ -2,7 +2,7 @@
 
 import { METRICS } from "./report.mjs";
 
-const number = (value, digits) =>
+export const number = (value, digits) =>
   value === undefined
     ? ""
     : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -56,10 +56,15 @@ export function aligned(rows) {
   return `${rows.map((row) => line(row).trimEnd()).join("\n")}\n`;
 }
 
-function markdownTable([heads, ...rows]) {
+export function markdownTable([heads, ...rows]) {
   const line = (row) => `| ${row.join(" | ")} |`;
   return `${[line(heads), `|${heads.map((_, column) => (column ? "--:" : "---")).join("|")}|`, ...rows.map(line)].join("\n")}\n`;
 }
+
+/** What a run was made on and with, as a line of text. */
+export const factsOf = (machine) =>
+  `${machine.date.slice(0, 10)}, commit ${machine.commit}, workerd ${machine.workerd}, Node ${machine.node}, ${machine.load}; \
+${machine.processors} × ${machine.processor}, ${machine.system}; ${machine.rounds} rounds of ${machine.seconds} s.`;
 
 /** A whole run. */
 export function markdown({ machine, summaries, judged }) {
@@ -67,8 +72,6 @@ export function markdown({ machine, summaries, judged }) {
     const note = summary.note ? `\n${summary.note}\n` : "";
     return `### ${summary.title}\n\n\`${summary.name}\`\n\n${markdownTable(experimentCells(summary))}${note}`;
   });
-  const facts = `${machine.date.slice(0, 10)}, commit ${machine.commit}, workerd ${machine.workerd}, Node ${machine.node}, ${machine.load}; \
-${machine.processors} × ${machine.processor}, ${machine.system}; ${machine.rounds} rounds of ${machine.seconds} s.`;
   const bars = judged.length > 0 ? `\n### Bars\n\n${markdownTable(barCells(judged))}` : "";
-  return `${facts}\n${bars}\n${sections.join("\n")}`;
+  return `${factsOf(machine)}\n${bars}\n${sections.join("\n")}`;
 }

@@ -26,13 +26,14 @@ const workerd = () => {
  * @param {object} worker
  * @param {string} worker.main its main module, which is bundled with all that it imports
  * @param {object} [worker.platform] its compatibility date and flags
+ * @param {boolean} [worker.keepNames] as `bundle` takes it
  * @param {object} [worker.vars] variables and secrets
  * @param {object} [worker.routes] a routes document: the Worker is the gateway, and gets its KV namespace and Durable Objects
  */
 export async function startWorkerd(worker) {
   const folder = temporaryFolder();
   try {
-    const modules = await copyModules(worker.main, folder);
+    const modules = await copyModules(worker, folder);
     writeFileSync(join(folder, "config.capnp"), config(folder, modules, worker));
     const command = onGatewayCore(workerd(), ["serve", "--control-fd=3", join(folder, "config.capnp")]);
     const spawnedAt = performance.now();
@@ -77,8 +78,8 @@ const text = (value) => JSON.stringify(String(value));
 const list = (items) => `[\n    ${items.join(",\n    ")}\n  ]`;
 
 /** Puts the modules of a Worker below that folder; gives them as the configuration names them. */
-async function copyModules(main, folder) {
-  const bundled = await bundle(main);
+async function copyModules({ main, keepNames }, folder) {
+  const bundled = await bundle(main, keepNames);
   cpSync(bundled.folder, join(folder, "worker"), { recursive: true });
   return bundled.modules.map((file) => {
     const kind = file.endsWith(".wasm") ? "wasm" : "esModule";

@@ -12,7 +12,7 @@ export const experiments = [
   burst(),
   first(),
   paced(),
-  ...bodies,
+  ...bodies(),
   graph,
   failover,
   cold(),

@@ -45,12 +45,13 @@ export const json = (connections, candidates = [direct, passThrough, peek, hostO
     ...more,
   });
 
-export const bodies = [
-  answers({ name: "body-1m", title: "Request of 1 MiB, 8 connections", candidates: three, bytes: MIB, connections: 8 }),
+/** Long conversations. */
+export const bodies = (candidates = three) => [
+  answers({ name: "body-1m", title: "Request of 1 MiB, 8 connections", candidates, bytes: MIB, connections: 8 }),
   answers({
     name: "body-10m",
     title: "Request of 10 MiB, 4 connections",
-    candidates: three,
+    candidates,
     bytes: 10 * MIB,
     connections: 4,
     stretch: 3,

@@ -6,8 +6,9 @@ import { fileURLToPath } from "node:url";
 import { check } from "../check.mjs";
 import { passThrough, peek, switchyard } from "../candidates.mjs";
 import { output } from "../own.mjs";
+import { cpuOf } from "../process.mjs";
 import { body } from "../request.mjs";
-import { median } from "../statistics.mjs";
+import { median, spread } from "../statistics.mjs";
 
 const BENCH = dirname(dirname(fileURLToPath(import.meta.url)));
 const STARTS = 5;
@@ -27,14 +28,22 @@ export const cold = ({ candidates = [passThrough, peek, switchyard], count = STA
     while (starts.length < count) {
       const from = performance.now();
       const gateway = await candidate.start(upstream);
+      const { pid, spawnedAt = from } = gateway;
+      const listensCpu = cpuOf(pid);
       const listens = performance.now();
       await check(candidate, { ...gateway, ...sent });
       const answered = performance.now();
-      starts.push({ coldMs: answered - from, firstRequestMs: answered - listens });
+      const cpu = cpuOf(pid);
+      starts.push({
+        coldMs: answered - spawnedAt,
+        firstRequestMs: answered - listens,
+        coldCpuMs: cpu && cpu / 1e6,
+        firstCpuMs: cpu && (cpu - listensCpu) / 1e6,
+      });
       await gateway.stop();
     }
-    const of = (metric) => median(starts.map((start) => start[metric]));
-    return { coldMs: of("coldMs"), firstRequestMs: of("firstRequestMs") };
+    const metrics = ["coldMs", "firstRequestMs", "coldCpuMs", "firstCpuMs"];
+    return Object.fromEntries(metrics.map((metric) => [metric, spread(starts.map((start) => start[metric]))?.median]));
   },
 });
 

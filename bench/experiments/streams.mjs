@@ -43,23 +43,21 @@ export const first = (candidates = four) => ({
   columns: ["firstMs", "firstP99Ms", "wholeMs"],
   stretch: 2,
   async measure(candidate, { gateway, upstream, seconds, warmUpSeconds }) {
-    const { url, headers } = await gateway();
+    const { pid, url, headers } = await gateway();
     await upstream.answerWith("burst");
     const sent = { url, headers, body: request() };
     await check(candidate, { ...sent, isStream: true });
     const connection = new StreamConnection(sent);
-    const firsts = [];
-    const wholes = [];
-    const from = performance.now() + warmUpSeconds * 1_000;
-    while (performance.now() < from + seconds * 1_000) {
-      const { arrivals, ms } = await wholeStream(connection);
-      if (performance.now() < from) continue;
-      firsts.push(arrivals[0]);
-      wholes.push(ms);
-    }
+    await streamsFor(connection, warmUpSeconds);
+    const before = pid && cpuOf(pid);
+    const streams = await streamsFor(connection, seconds);
+    const cpuMs = cpuMsOf(pid, before, streams.length);
     connection.close();
+    const firsts = streams.map(({ arrivals }) => arrivals[0]);
+    const wholes = streams.map(({ ms }) => ms);
     return {
-      streams: firsts.length,
+      streams: streams.length,
+      cpuMs,
       firstMs: quantile(firsts, 0.5),
       firstP99Ms: quantile(firsts, 0.99),
       wholeMs: quantile(wholes, 0.5),
@@ -90,6 +88,14 @@ export const paced = (candidates = four) => ({
     return { cpuMs, gapP50Ms: quantile(gaps, 0.5), gapP99Ms: quantile(gaps, 0.99), together: together * 100 };
   },
 });
+
+/** One stream after the other, for so long. */
+async function streamsFor(connection, seconds) {
+  const until = performance.now() + seconds * 1_000;
+  const streams = [];
+  while (performance.now() < until) streams.push(await wholeStream(connection));
+  return streams;
+}
 
 async function wholeStream(connection) {
   const stream = await connection.whole();

@@ -4,18 +4,18 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { chat } from "./document.mjs";
 import { startGateway } from "./gateway.mjs";
-import { ADMIN_TOKEN, eventually, healthOf, inWeather, served } from "./weather.mjs";
+import { ADMIN_TOKEN, eventually, healthOf, withIsolates, served } from "./isolates.mjs";
 
 // Nothing is looked for again during a test, and no object is told anything: each request does the same.
-const alone = { between: true, object: false, settings: { refresh_seconds: 3600 } };
+const alone = { intercept: true, object: false, settings: { refresh_seconds: 3600 } };
 
 // The calls for one request: the least of several, since beside the first ones a new isolate does more.
 async function crossings(isolate, body) {
   const seen = [];
   for (let request = 0; request < 5; request += 1) {
-    const before = await isolate.between();
+    const before = await isolate.intercept();
     await served(isolate, body);
-    const now = await isolate.between();
+    const now = await isolate.intercept();
     seen.push({ into: now.into_wasm - before.into_wasm, out: now.out_of_wasm - before.out_of_wasm });
   }
   return seen.sort((one, other) => one.into + one.out - other.into - other.out)[0];
@@ -27,7 +27,7 @@ describe("the boundary to Wasm", () => {
   const budget = { into: 11, out: 20 };
 
   test("is crossed so many times for an answer in one piece", () =>
-    inWeather(alone, async ({ gateway }) => {
+    withIsolates(alone, async ({ gateway }) => {
       assert.deepEqual(await crossings(gateway.isolates[0]), budget);
     }));
 
@@ -35,24 +35,24 @@ describe("the boundary to Wasm", () => {
     const names = Array.from({ length: 300 }, (_, index) => `chat-${index}`);
     const models = Object.fromEntries(names.map((name) => [name, { targets: ["openai", "azure-eastus"] }]));
     const rules = names.map((name) => ({ when: { header: { "x-team": name } }, use: name }));
-    return inWeather({ ...alone, models, rules }, async ({ gateway }) => {
+    return withIsolates({ ...alone, models, rules }, async ({ gateway }) => {
       assert.deepEqual(await crossings(gateway.isolates[0]), budget);
     });
   });
 
   test("is not crossed by long bodies: memory of Wasm never shrinks", () =>
-    inWeather(alone, async ({ gateway }) => {
+    withIsolates(alone, async ({ gateway }) => {
       const [isolate] = gateway.isolates;
       const messages = [{ role: "user", content: "word ".repeat(800_000) }];
       await served(isolate);
-      const { memory_bytes: before } = await isolate.between();
+      const { memory_bytes: before } = await isolate.intercept();
       await Promise.all(Array.from({ length: 8 }, () => served(isolate, { messages })));
-      const { memory_bytes: after } = await isolate.between();
+      const { memory_bytes: after } = await isolate.intercept();
       assert.ok(after < before + 1_000_000, `${before} bytes before, ${after} after 8 bodies of 4 MB`);
     }));
 
   test("is not crossed for the chunks of a stream", () =>
-    inWeather(alone, async ({ gateway }) => {
+    withIsolates(alone, async ({ gateway }) => {
       const [isolate] = gateway.isolates;
       const sum = ({ into, out }) => into + out;
       const saying = (content) => crossings(isolate, { stream: true, messages: [{ role: "user", content }] });
@@ -65,9 +65,9 @@ describe("the boundary to Wasm", () => {
 
 // The calls into Wasm that one request makes, in this order; those for memory are left out.
 async function callsOf(isolate) {
-  const before = await isolate.between();
+  const before = await isolate.intercept();
   await served(isolate);
-  const now = await isolate.between();
+  const now = await isolate.intercept();
   const calls = now.recent.slice(before.into_wasm - now.into_wasm).filter((name) => !name.startsWith("__wbindgen_"));
   // The handler makes a promise, and goes on in a microtask. Each end of a wait is told by a callback, and goes on likewise.
   const [handler, , microtask, callback] = calls;
@@ -79,7 +79,7 @@ async function callsOf(isolate) {
 describe("a trap of the Wasm", () => {
   for (const where of ["handler", "callback", "microtask"]) {
     test(`in the ${where} costs its request, at once, and no later one; those beside it are answered`, () =>
-      inWeather(alone, async ({ simulator, gateway }) => {
+      withIsolates(alone, async ({ simulator, gateway }) => {
         const [isolate] = gateway.isolates;
         await served(isolate);
         const calls = await callsOf(isolate);
@@ -91,7 +91,7 @@ describe("a trap of the Wasm", () => {
         const messages = [{ role: "user", content: `echo ${"word ".repeat(10)}` }];
         const streaming = await chat(isolate, { stream: true, messages });
 
-        const { instances } = await isolate.between({ trap: calls[where] });
+        const { instances } = await isolate.intercept({ trap: calls[where] });
         const lost = await chat(isolate);
         assert.equal(lost.status, 500);
         await lost.text();
@@ -99,27 +99,27 @@ describe("a trap of the Wasm", () => {
         const text = await streaming.text();
         assert.match(text, /\[DONE\]/, "the runtime carries it to its end");
         await served(isolate);
-        assert.equal((await isolate.between()).instances, instances + 1);
+        assert.equal((await isolate.intercept()).instances, instances + 1);
         assert.ok(gateway.logs.some((line) => line.includes("unreachable")), "the log tells");
         assert.ok(!gateway.logs.some((line) => line.includes("hung")), "the runtime did not have to end it");
       }));
   }
 
   test("in the object costs its report, at once, and the object starts anew from its storage", () =>
-    inWeather({ between: true, settings: { refresh_seconds: 3600 } }, async ({ gateway }) => {
+    withIsolates({ intercept: true, settings: { refresh_seconds: 3600 } }, async ({ gateway }) => {
       const [isolate] = gateway.isolates;
       await served(isolate);
       const drain = (action) =>
         isolate.fetch(`/admin/api/deployments/openai/${action}`, { method: "POST", headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
       assert.equal((await drain("drain")).status, 200);
-      const { instances } = await isolate.between({ trap: "deploymenthealth_fetch" });
+      const { instances } = await isolate.intercept({ trap: "deploymenthealth_fetch" });
       const began = Date.now();
       const lost = await drain("drain");
       assert.ok(lost.status >= 500, `${lost.status}`);
       assert.ok(Date.now() - began < 1500, "nobody waited for the object");
       await lost.text();
       await served(isolate);
-      assert.equal((await isolate.between()).instances, instances + 1);
+      assert.equal((await isolate.intercept()).instances, instances + 1);
       const { object } = await healthOf(isolate, "openai");
       assert.equal(object?.gate?.state, "drained", JSON.stringify(object));
     }));
@@ -138,10 +138,10 @@ test("nothing but the handler and the class can be called from outside", async (
         return Response.json(found);
       },
     };`;
-  const gateway = await startGateway({ routes: {}, beside: callers });
+  const gateway = await startGateway({ routes: {}, caller: callers });
   try {
     const names = ["start", "init", "serve", "arm", "settle", "free", "__wbg_reset_state", "__worker_init_state"];
-    const found = await (await gateway.beside("/", { method: "POST", body: JSON.stringify(names) })).json();
+    const found = await (await gateway.caller("/", { method: "POST", body: JSON.stringify(names) })).json();
     for (const name of names) assert.match(found[name], /does not implement the method/, name);
   } finally {
     await gateway.close();

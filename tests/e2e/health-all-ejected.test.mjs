@@ -8,8 +8,8 @@ import { describe, test } from "node:test";
 import { assertError, chat, fleet } from "./document.mjs";
 import { startGateway } from "./gateway.mjs";
 import {
-  admin, ADMIN_TOKEN, eventually, gateOf, healthOf, inWeather, NAMES, ONCE, rateLimit, served, servedBy, UPSTREAMS,
-} from "./weather.mjs";
+  admin, ADMIN_TOKEN, eventually, gateOf, healthOf, withIsolates, NAMES, ONCE, rateLimit, served, servedBy, UPSTREAMS,
+} from "./isolates.mjs";
 
 const everywhere = (simulator, spec) => Promise.all(UPSTREAMS.map((name) => simulator.fault(name, spec)));
 const callsOf = (simulator) => UPSTREAMS.reduce((sum, name) => sum + simulator.calls(name).length, 0);
@@ -23,7 +23,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
     };
 
     test("`fail` says so at once, and when it is worth to come back", () =>
-      inWeather({ models }, async ({ simulator, gateway }) => {
+      withIsolates({ models }, async ({ simulator, gateway }) => {
         for (const [index, name] of UPSTREAMS.entries()) {
           await simulator.fault(name, { fault: rateLimit(20_000 + 10_000 * index) });
         }
@@ -44,7 +44,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
     for (const object of [true, false]) {
       const where = object ? "by leases of the object" : "by itself, without an object";
       test(`\`probe\` finds out early that one is back, one probe at a time, ${where}`, () =>
-        inWeather({ models, object }, async ({ simulator, gateway }) => {
+        withIsolates({ models, object }, async ({ simulator, gateway }) => {
           await everywhere(simulator, { fault: rateLimit(120_000) });
           await (await chat(gateway, { model: "probing" })).text();
           for (const name of NAMES) assert.equal(await gateOf(gateway, name), "open");
@@ -61,7 +61,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
     }
 
     test("`probe` under load makes few calls while nothing is back", () =>
-      inWeather({ models, isolates: 3 }, async ({ simulator, gateway }) => {
+      withIsolates({ models, isolates: 3 }, async ({ simulator, gateway }) => {
         await everywhere(simulator, { fault: "quota" });
         for (const isolate of gateway.isolates) await (await chat(isolate, { model: "probing" })).text();
         const before = callsOf(simulator);
@@ -85,7 +85,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
 
   describe("an administrator", { concurrency: 3 }, () => {
     test("drains a deployment: at once here, within seconds elsewhere, and enables it again", () =>
-      inWeather({ isolates: 3 }, async ({ gateway }) => {
+      withIsolates({ isolates: 3 }, async ({ gateway }) => {
         const [first, ...others] = gateway.isolates;
         for (const isolate of gateway.isolates) assert.equal(await served(isolate), "openai");
         const drained = await admin(first, "deployments/openai/drain");
@@ -114,7 +114,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
     test("drains for gateways that start later, too", async () => {
       const kvPersist = await mkdtemp(join(tmpdir(), "switchyard-"));
       try {
-        await inWeather({ kvPersist }, async ({ simulator, gateway }) => {
+        await withIsolates({ kvPersist }, async ({ simulator, gateway }) => {
           assert.equal((await admin(gateway, "deployments/openai/drain")).status, 200);
           await gateway.close();
           const settings = { health: { first_snapshot_ms: 1000 } };
@@ -131,7 +131,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
     });
 
     test("resets one, and all", () =>
-      inWeather({ isolates: 2 }, async ({ simulator, gateway }) => {
+      withIsolates({ isolates: 2 }, async ({ simulator, gateway }) => {
         const [first, second] = gateway.isolates;
         const eject = async () => {
           await simulator.fault("openai", { fault: "quota", times: 1 });
@@ -163,7 +163,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
       }));
 
     test("is told what is wrong with a call", () =>
-      inWeather({}, async ({ gateway }) => {
+      withIsolates({}, async ({ gateway }) => {
         const unknown = await assertError(await admin(gateway, "deployments/azure-eastsu/drain"), 404, "deployment_not_found");
         assert.match(unknown.message, /"?azure-eastus"?/);
         const wrongMethod = await admin(gateway, "deployments/openai/drain", { method: "GET" });
@@ -178,7 +178,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
       }));
 
     test("is told that a switch was not shared where there is no object, and the gateway ejects and serves on", () =>
-      inWeather({ object: false, isolates: 2 }, async ({ simulator, gateway }) => {
+      withIsolates({ object: false, isolates: 2 }, async ({ simulator, gateway }) => {
         const [first, second] = gateway.isolates;
         await assertError(await admin(first, "deployments/openai/drain"), 503, "switch_not_shared");
         assert.equal(await served(first), "azure-eastus", "it is at work here");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { chat, connect, HI, trail } from "./document.mjs";
-import { after, eventually, gateOf, healthOf, inWeather, ONCE, rateLimit, served, traffic } from "./weather.mjs";
+import { after, eventually, gateOf, healthOf, withIsolates, ONCE, rateLimit, served, traffic } from "./isolates.mjs";
 
 const STREAM = { stream: true };
 const LONG = [{ role: "user", content: `echo ${"word ".repeat(300)}` }];
@@ -26,7 +26,7 @@ async function expectOneAtATime(simulator, probe) {
 describe("what takes a deployment out", { concurrency: 3 }, () => {
   describe("an outage", { concurrency: 2 }, () => {
     test("that one isolate has seen keeps the others away before they have failed often enough themselves", () =>
-      inWeather({ isolates: 3 }, async ({ simulator, gateway }) => {
+      withIsolates({ isolates: 3 }, async ({ simulator, gateway }) => {
         const [first, ...others] = gateway.isolates;
         for (const isolate of gateway.isolates) assert.equal(await served(isolate), "openai");
         await simulator.fault("openai", { fault: "overloaded" });
@@ -50,7 +50,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
       }));
 
     test("under load is seen by no client, and ends with one probe at a time", () =>
-      inWeather({ isolates: 3 }, async ({ simulator, gateway }) => {
+      withIsolates({ isolates: 3 }, async ({ simulator, gateway }) => {
         let isOver = false;
         const load = traffic(gateway.isolates, { clients: 4, pauseMs: 20, stop: () => isOver });
         const story = async () => {
@@ -72,7 +72,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
       }));
 
     test("is over for whoever asks, when a rate limit's time is up: one probe for all isolates", () =>
-      inWeather({ isolates: 3 }, async ({ simulator, gateway }) => {
+      withIsolates({ isolates: 3 }, async ({ simulator, gateway }) => {
         for (const isolate of gateway.isolates) await served(isolate);
         await simulator.fault("openai", { fault: rateLimit(4000), times: 1 });
         const limitedAt = Date.now();
@@ -100,7 +100,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
       }));
 
     test("that the probe still meets makes it stay out", () =>
-      inWeather({}, async ({ simulator, gateway }) => {
+      withIsolates({}, async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: rateLimit(1100), times: 1 });
         assert.equal(await served(gateway), "azure-eastus");
         await simulator.fault("openai", { fault: "overloaded" });
@@ -119,7 +119,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
   describe("what a deployment says of itself is known everywhere within seconds:", { concurrency: 2 }, () => {
     for (const [error, kind] of [["quota", "quota"], ["bad_key", "auth"], ["forbidden", "auth"]]) {
       test(error, () =>
-        inWeather({ isolates: 3 }, async ({ simulator, gateway }) => {
+        withIsolates({ isolates: 3 }, async ({ simulator, gateway }) => {
           const [first, ...others] = gateway.isolates;
           for (const isolate of gateway.isolates) assert.equal(await served(isolate), "openai");
           await simulator.fault("openai", { fault: error });
@@ -141,7 +141,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
 
     test("an operation that it does not offer is left out, and the others go on", () => {
       const models = { vectors: { targets: ["openai", "azure-eastus-embed"] } };
-      return inWeather({ isolates: 2, models }, async ({ simulator, gateway }) => {
+      return withIsolates({ isolates: 2, models }, async ({ simulator, gateway }) => {
         const embed = async (isolate) => {
           const response = await chat(isolate, { model: "vectors", input: "hi", messages: undefined }, { path: "/v1/embeddings" });
           assert.equal(response.status, 200, `${trail(response)}: ${await response.text()}`);
@@ -174,7 +174,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
     ];
     for (const [what, fault, body] of counts) {
       test(what, () =>
-        inWeather({ settings: { timeout: { headers_ms: 1500, idle_ms: 1500 } } }, async ({ simulator, gateway }) => {
+        withIsolates({ settings: { timeout: { headers_ms: 1500, idle_ms: 1500 } } }, async ({ simulator, gateway }) => {
           assert.equal(await served(gateway, body), "openai");
           await simulator.fault("openai", { fault });
           await Promise.all(Array.from({ length: 5 }, async () => (await chat(gateway, body)).text()));
@@ -187,7 +187,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
   describe("what does not count against a deployment, however often:", { concurrency: 2 }, () => {
     for (const error of ["content_filter", "invalid_request", "context_window"]) {
       test(error, () =>
-        inWeather({}, async ({ simulator, gateway }) => {
+        withIsolates({}, async ({ simulator, gateway }) => {
           await simulator.fault("openai", { fault: error });
           for (let request = 0; request < 12; request += 1) {
             assert.equal((await chat(gateway)).status, 400);
@@ -205,7 +205,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
     ];
     for (const [what, fault, body, waits] of leaving) {
       test(`clients that leave ${what}`, () =>
-        inWeather({}, async ({ simulator, gateway }) => {
+        withIsolates({}, async ({ simulator, gateway }) => {
           await simulator.fault("openai", { fault });
           const clients = Array.from({ length: 6 }, () => connect(gateway, { model: "chat", messages: HI, ...body }));
           await eventually("all have arrived", () => calls(simulator) === 6);
@@ -218,7 +218,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
     // A provisioned deployment that is full for a moment.
     test("a provisioned deployment that spills over for milliseconds", () => {
       const models = { spill: { targets: ["azure-eastus", "azure-westeurope"], ...ONCE } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         const spill = rateLimit(200, { "azure-openai-deployment-utilization": "100%" });
         await simulator.fault("eastus", { fault: spill, times: 8 });
         for (let request = 0; request < 100 && calls(simulator, "eastus") < 8; request += 1) {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { chat } from "./document.mjs";
-import { after, eventually, gateOf, healthOf, inWeather, rateLimit, served, traffic } from "./weather.mjs";
+import { after, eventually, gateOf, healthOf, withIsolates, rateLimit, served, traffic } from "./isolates.mjs";
 
 const SHARD = "default/enam";
 const calls = (simulator) => simulator.calls("openai").length;
@@ -16,7 +16,7 @@ const steady = (health = {}) => ({ settings: { refresh_seconds: 3600, health } }
 const inContact = (isolate) =>
   eventually("the isolate has heard from the object", async () => {
     await served(isolate);
-    return (await healthOf(isolate, "openai")).object !== null && (await isolate.between()).reports > 1;
+    return (await healthOf(isolate, "openai")).object !== null && (await isolate.intercept()).reports > 1;
   });
 
 // An isolate fails five times, or more often where it has had much traffic, and stays away then.
@@ -37,14 +37,14 @@ async function trip(simulator, isolate) {
 describe("the link between isolates", { concurrency: 3 }, () => {
   describe("in the steady state no request waits", { concurrency: 2 }, () => {
     test("for KV or for the object: they are asked by the clock, however many requests there are", () =>
-      inWeather({ between: true, isolates: 2, ...steady() }, async ({ gateway }) => {
+      withIsolates({ intercept: true, isolates: 2, ...steady() }, async ({ gateway }) => {
         for (const isolate of gateway.isolates) await inContact(isolate);
-        const before = await Promise.all(gateway.isolates.map((isolate) => isolate.between()));
+        const before = await Promise.all(gateway.isolates.map((isolate) => isolate.intercept()));
         const began = Date.now();
         const requests = await traffic(gateway.isolates, { clients: 4, stop: after(2500) });
         const seconds = (Date.now() - began) / 1000;
         for (const [index, isolate] of gateway.isolates.entries()) {
-          const now = await isolate.between();
+          const now = await isolate.intercept();
           assert.equal(now.kv_reads, before[index].kv_reads);
           const asked = now.reports - before[index].reports;
           assert.ok(asked <= 1 + seconds, `${asked} reports in ${seconds} s`);
@@ -54,20 +54,20 @@ describe("the link between isolates", { concurrency: 3 }, () => {
       }));
 
     test("for an object that does not answer", () =>
-      inWeather({ between: true, ...steady() }, async ({ simulator, gateway }) => {
+      withIsolates({ intercept: true, ...steady() }, async ({ simulator, gateway }) => {
         const [isolate] = gateway.isolates;
         await inContact(isolate);
-        await isolate.between({ object: "hangs" });
-        const { reports } = await isolate.between();
+        await isolate.intercept({ object: "hangs" });
+        const { reports } = await isolate.intercept();
         await eventually("a report hangs", async () => {
           await served(isolate);
-          return (await isolate.between()).reports > reports;
+          return (await isolate.intercept()).reports > reports;
         });
         const before = Date.now();
         for (let request = 0; request < 40; request += 1) await served(isolate, { stream: request % 2 === 0 });
         assert.ok(Date.now() - before < 5000, "far less than the ten seconds after which a report counts as lost");
         await trip(simulator, isolate);
-        assert.equal((await isolate.between()).reports, reports + 1, "one report is under way at a time");
+        assert.equal((await isolate.intercept()).reports, reports + 1, "one report is under way at a time");
       }));
   });
 
@@ -75,7 +75,7 @@ describe("the link between isolates", { concurrency: 3 }, () => {
     const patient = { settings: { health: { first_snapshot_ms: 1000 } } };
 
     test("knows of an ejection with its very first request", () =>
-      inWeather({ isolates: 2, ...patient }, async ({ simulator, gateway }) => {
+      withIsolates({ isolates: 2, ...patient }, async ({ simulator, gateway }) => {
         const [warm, cold] = gateway.isolates;
         await simulator.fault("openai", { fault: "quota", times: 1 });
         assert.equal(await served(warm), "azure-eastus");
@@ -88,7 +88,7 @@ describe("the link between isolates", { concurrency: 3 }, () => {
     const times = async (gateway, object) => {
       const quickest = { first: Infinity, later: Infinity };
       for (const isolate of gateway.isolates) {
-        await isolate.between({ object });
+        await isolate.intercept({ object });
         for (const which of ["first", "later", "later", "later"]) {
           const began = Date.now();
           assert.equal(await served(isolate), "openai");
@@ -99,14 +99,14 @@ describe("the link between isolates", { concurrency: 3 }, () => {
     };
 
     test("waits for an object that hangs as long as it may, and only once", () =>
-      inWeather({ between: true, isolates: 3, ...patient }, async ({ gateway }) => {
+      withIsolates({ intercept: true, isolates: 3, ...patient }, async ({ gateway }) => {
         const { first, later } = await times(gateway, "hangs");
         assert.ok(first >= 950 && first < 5000, `${first} ms`);
         assert.ok(later < 900, `${later} ms`);
       }));
 
     test("does not wait for an object that refuses", () =>
-      inWeather({ between: true, isolates: 3, ...patient }, async ({ gateway }) => {
+      withIsolates({ intercept: true, isolates: 3, ...patient }, async ({ gateway }) => {
         const { first } = await times(gateway, "throws");
         assert.ok(first < 900, `${first} ms`);
       }));
@@ -114,7 +114,7 @@ describe("the link between isolates", { concurrency: 3 }, () => {
 
   describe("an object that starts anew", { concurrency: 2 }, () => {
     test("still knows which gates are open, and for whom", () =>
-      inWeather({ isolates: 2, settings: { health: { first_snapshot_ms: 1000 } } }, async ({ simulator, gateway }) => {
+      withIsolates({ isolates: 2, settings: { health: { first_snapshot_ms: 1000 } } }, async ({ simulator, gateway }) => {
         const [warm, cold] = gateway.isolates;
         await trip(simulator, warm);
         await eventually("the object knows", async () => (await healthOf(warm, "openai")).object?.gate.state === "open");
@@ -127,7 +127,7 @@ describe("the link between isolates", { concurrency: 3 }, () => {
       }));
 
     test("again and again under load disturbs nobody, and what is ejected comes back", () =>
-      inWeather({ isolates: 2 }, async ({ simulator, gateway }) => {
+      withIsolates({ isolates: 2 }, async ({ simulator, gateway }) => {
         let isOver = false;
         const load = traffic(gateway.isolates, { clients: 2, pauseMs: 10, stop: () => isOver });
         const story = async () => {
@@ -147,7 +147,7 @@ describe("the link between isolates", { concurrency: 3 }, () => {
   });
 
   test("tells the hub of all regions what holds everywhere, and nothing else", () =>
-    inWeather({ isolates: 1 }, async ({ simulator, gateway }) => {
+    withIsolates({ isolates: 1 }, async ({ simulator, gateway }) => {
       await trip(simulator, gateway.isolates[0]);
       await simulator.fault("eastus", { fault: "quota", times: 1 });
       assert.equal(await served(gateway), "azure-westeurope");
@@ -170,10 +170,10 @@ describe("the link between isolates", { concurrency: 3 }, () => {
     ];
     for (const [what, object] of ways) {
       test(`${what}, isolates eject by themselves, say once what is the matter, and share again when it is back`, () =>
-        inWeather({ between: true, isolates: 2, ...steady({ first_snapshot_ms: 0 }) }, async ({ simulator, gateway }) => {
+        withIsolates({ intercept: true, isolates: 2, ...steady({ first_snapshot_ms: 0 }) }, async ({ simulator, gateway }) => {
           const [first, second] = gateway.isolates;
           for (const isolate of gateway.isolates) await inContact(isolate);
-          for (const isolate of gateway.isolates) await isolate.between({ object });
+          for (const isolate of gateway.isolates) await isolate.intercept({ object });
           await traffic(gateway.isolates, { stop: after(1300), pauseMs: 5 });
           await trip(simulator, first);
           assert.equal(await served(second), "openai", "it has heard nothing");
@@ -183,7 +183,7 @@ describe("the link between isolates", { concurrency: 3 }, () => {
             const lines = saying(gateway, /does not answer/);
             assert.equal(lines.length, 2, `one line for each isolate:\n${lines.join("\n")}`);
           }
-          for (const isolate of gateway.isolates) await isolate.between({ object: null });
+          for (const isolate of gateway.isolates) await isolate.intercept({ object: null });
           // What one of them learns now, the other hears of.
           await simulator.fault("eastus", { fault: "quota", times: 1 });
           assert.equal(await served(first), "azure-westeurope");
@@ -195,11 +195,11 @@ describe("the link between isolates", { concurrency: 3 }, () => {
     }
 
     test("says more than this version understands, it is understood as far as it goes", () =>
-      inWeather({ between: true, isolates: 2, ...steady() }, async ({ simulator, gateway }) => {
+      withIsolates({ intercept: true, isolates: 2, ...steady() }, async ({ simulator, gateway }) => {
         const [first, second] = gateway.isolates;
         const fields = { weather: { wind: 7 }, advice: ["rest"] };
         for (const isolate of gateway.isolates) {
-          await isolate.between({ object: { fields } });
+          await isolate.intercept({ object: { fields } });
           await inContact(isolate);
         }
         await simulator.fault("openai", { fault: "quota", times: 1 });
@@ -214,7 +214,7 @@ describe("the link between isolates", { concurrency: 3 }, () => {
 
   describe("a new document", { concurrency: 2 }, () => {
     test("leaves what is known of the deployments that it does not change", () =>
-      inWeather({}, async ({ simulator, gateway, options: { routes } }) => {
+      withIsolates({}, async ({ simulator, gateway, options: { routes } }) => {
         await trip(simulator, gateway.isolates[0]);
         await simulator.fault("eastus", { fault: "quota", times: 1 });
         assert.equal(await served(gateway), "azure-westeurope");
@@ -233,7 +233,7 @@ describe("the link between isolates", { concurrency: 3 }, () => {
         patient: { targets: ["openai", "azure-westeurope"], timeout: { headers_ms: 4000 } },
         vectors: { targets: ["azure-eastus-embed", "openai-embed"] },
       };
-      return inWeather({ models }, async ({ simulator, gateway, options: { routes } }) => {
+      return withIsolates({ models }, async ({ simulator, gateway, options: { routes } }) => {
         await simulator.fault("openai", { fault: { silence: true }, when: { operation: "chat/completions" } });
         const waiting = served(gateway, { model: "patient" });
         await eventually("it is under way", () => calls(simulator) === 1);
@@ -252,7 +252,7 @@ describe("the link between isolates", { concurrency: 3 }, () => {
     });
 
     test("while requests are under way lets them end by the earlier one, and leaves nothing in flight behind", () =>
-      inWeather({}, async ({ simulator, gateway, options: { routes } }) => {
+      withIsolates({}, async ({ simulator, gateway, options: { routes } }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 2500 }, times: 3 });
         const slow = Promise.all(Array.from({ length: 3 }, () => served(gateway)));
         await eventually("they are under way", () => calls(simulator) === 3);

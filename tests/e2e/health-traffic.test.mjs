@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { chat, trail } from "./document.mjs";
-import { eventually, healthOf, inWeather, NAMES, ONCE, served, servedBy } from "./weather.mjs";
+import { eventually, healthOf, withIsolates, NAMES, ONCE, served, servedBy } from "./isolates.mjs";
 
 const AZURES = ["azure-eastus", "azure-westeurope"];
 const STREAM = { stream: true };
@@ -14,7 +14,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
   describe("traffic shifts before the first 429", { concurrency: 3 }, () => {
     test("by what a deployment says is left", () => {
       const models = { half: { strategy: "weighted", targets: AZURES } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         const headers = {
           "x-ratelimit-limit-requests": "600",
           "x-ratelimit-remaining-requests": "6",
@@ -29,7 +29,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
 
     test("by how full a provisioned deployment says it is", () => {
       const models = { first: { targets: AZURES } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         const fault = { headers: { "azure-openai-deployment-utilization": "99.5%" } };
         await simulator.fault("eastus", { fault });
         assert.equal(await served(gateway, { model: "chat-eastus" }), "azure-eastus");
@@ -40,7 +40,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
 
     test("by configured limits, counted here", () => {
       const limited = (all) => ({ ...all, openai: { ...all.openai, limits: { rpm: 60 } } });
-      return inWeather({}, async ({ simulator, gateway, options: { routes } }) => {
+      return withIsolates({}, async ({ simulator, gateway, options: { routes } }) => {
         // What a deployment says itself would come first.
         const nothing = { "x-ratelimit-remaining-requests": "?", "x-ratelimit-remaining-tokens": "?" };
         await simulator.fault("openai", { fault: { headers: nothing } });
@@ -58,7 +58,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
   describe("the strategy", { concurrency: 3 }, () => {
     test("latency prefers who answers faster", () => {
       const models = { fast: { strategy: "latency", targets: AZURES } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         await simulator.fault("eastus", { fault: { slow_headers_ms: 500 } });
         for (const model of ["chat-eastus", "chat-westeurope"]) await servedBy(gateway, 3, { model });
         for (const body of [{ model: "fast" }, { model: "fast", ...STREAM }]) {
@@ -70,7 +70,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
 
     test("least_busy prefers who has fewer requests in flight", () => {
       const models = { idle: { strategy: "least_busy", targets: AZURES } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         await simulator.fault("eastus", { fault: { slow_headers_ms: 3000 }, times: 4 });
         const busy = Promise.all(Array.from({ length: 4 }, () => served(gateway, { model: "chat-eastus" })));
         await eventually("four are in flight", () => simulator.calls("eastus").length === 4);
@@ -91,7 +91,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
 
     for (const body of [{}, STREAM]) {
       test(`answers for a deployment that is slow, which is left and not blamed${body.stream ? ", streaming" : ""}`, () =>
-        inWeather(hedged(100), async ({ simulator, gateway }) => {
+        withIsolates(hedged(100), async ({ simulator, gateway }) => {
           await simulator.fault("openai", { fault: { silence: true } });
           const response = await chat(gateway, { model: "hedged", ...body });
           assert.equal(response.headers.get("x-switchyard-deployment"), "azure-eastus", trail(response));
@@ -109,7 +109,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
     }
 
     test("that is slower than the first is left itself", () =>
-      inWeather(hedged(100), async ({ simulator, gateway }) => {
+      withIsolates(hedged(100), async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 700 } });
         await simulator.fault("eastus", { fault: { silence: true } });
         assert.equal(await served(gateway, { model: "hedged" }), "openai");
@@ -118,14 +118,14 @@ describe("who gets traffic", { concurrency: 2 }, () => {
       }));
 
     test("stands in at once where the first fails, and both failing goes on to the third", () =>
-      inWeather(hedged(100), async ({ simulator, gateway }) => {
+      withIsolates(hedged(100), async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 400, error: "overloaded" } });
         await simulator.fault("eastus", { fault: { slow_headers_ms: 400, error: "overloaded" } });
         assert.equal(await served(gateway, { model: "hedged" }), "azure-westeurope");
       }));
 
     test("is never made of a response that would be stored twice", () =>
-      inWeather(hedged(50, { targets: ["openai", "azure-westeurope"] }), async ({ simulator, gateway }) => {
+      withIsolates(hedged(50, { targets: ["openai", "azure-westeurope"] }), async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 500 } });
         const ask = async (more) => {
           const body = { model: "hedged", input: "hi", messages: undefined, ...more };
@@ -143,7 +143,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
       }));
 
     test("waits for what is usual, once that is known", () =>
-      inWeather(hedged("p95"), async ({ simulator, gateway }) => {
+      withIsolates(hedged("p95"), async ({ simulator, gateway }) => {
         for (let request = 0; request < 20; request += 1) {
           assert.match(await served(gateway, { model: "hedged" }), /^(openai|azure-eastus)$/);
         }
@@ -155,7 +155,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
 
     test("is made for a share of the requests and no more", () => {
       const models = { hedged: { targets: NAMES, hedge: { after: 20, max_share: 0.25 } } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 150 } });
         await servedBy(gateway, 20, { model: "hedged" });
         assert.equal(simulator.calls("eastus").length, 5);
@@ -172,7 +172,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
     for (const [by, request] of ways) {
       test(`by ${by}`, () => {
         const models = { sticky: { strategy: "random", targets: NAMES, sticky: { by } } };
-        return inWeather({ isolates: 3, models }, async ({ simulator, gateway }) => {
+        return withIsolates({ isolates: 3, models }, async ({ simulator, gateway }) => {
           const where = async (isolate, key) => {
             const [body, init] = request(key);
             return served(isolate, { model: "sticky", ...body }, init);
@@ -200,7 +200,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
 
     test("by client", () => {
       const models = { sticky: { strategy: "random", targets: NAMES, sticky: { by: "client" } } };
-      return inWeather({ isolates: 2, models }, async ({ gateway }) => {
+      return withIsolates({ isolates: 2, models }, async ({ gateway }) => {
         const found = new Set();
         for (let round = 0; round < 8; round += 1) {
           for (const isolate of gateway.isolates) found.add(await served(isolate, { model: "sticky" }));

@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { APP_KEY, HI } from "./document.mjs";
-import { ADMIN_TOKEN, eventually, inWeather, served } from "./weather.mjs";
+import { ADMIN_TOKEN, eventually, withIsolates, served } from "./isolates.mjs";
 
 const CLIENTS = 10_000;
 const AT_ONCE = 40;
@@ -42,7 +42,7 @@ async function stateOf(isolate) {
 }
 
 test(`of ${CLIENTS} clients that left in every phase no task, no wait and no attempt stays`, { timeout: 180_000 }, () =>
-  inWeather({ between: true, object: false, models: { held: { targets: ["openai"], commit: "complete" } } }, async ({ simulator, gateway }) => {
+  withIsolates({ intercept: true, object: false, models: { held: { targets: ["openai"], commit: "complete" } } }, async ({ simulator, gateway }) => {
     const [isolate] = gateway.isolates;
     await served(isolate);
     const before = await stateOf(isolate);
@@ -61,12 +61,12 @@ test(`of ${CLIENTS} clients that left in every phase no task, no wait and no att
       for (let number = next++; number < CLIENTS; number = next++) {
         const { body, part, ...until } = phases[number % phases.length];
         await leave(at, requestOf(at.host, body, part), until);
-        if (number === CLIENTS / 2) memory = (await isolate.between()).memory_bytes;
+        if (number === CLIENTS / 2) memory = (await isolate.intercept()).memory_bytes;
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, client));
     await eventually("nothing is left", async () => JSON.stringify(await stateOf(isolate)) === JSON.stringify(before));
-    assert.equal((await isolate.between()).memory_bytes, memory, "the second half needs no more memory than the first");
+    assert.equal((await isolate.intercept()).memory_bytes, memory, "the second half needs no more memory than the first");
     await simulator.reset();
     await served(isolate);
     assert.deepEqual(gateway.logs.filter((line) => /uncaught|hung|trap|panic/i.test(line)), []);

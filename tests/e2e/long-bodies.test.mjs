@@ -54,12 +54,12 @@ before(async () => {
     other: deployment(2, { model: "other", params: { drop: ["user"], rename: { max_tokens: "max_completion_tokens" }, set: { seed: 7 } } }),
     same: deployment(2, { model: "as-it-is" }),
   };
-  gateway = await startGateway({ routes: { ...routes, deployments }, vars, between: true });
+  gateway = await startGateway({ routes: { ...routes, deployments }, vars, intercept: true });
 });
 afterEach(async () => {
   got.length = 0;
   await simulator.reset();
-  await gateway.isolates[0].between({ says: null });
+  await gateway.isolates[0].intercept({ content_length: null });
 });
 after(async () => {
   await gateway?.close();
@@ -155,7 +155,7 @@ describe("a body of another length than it says, since a Worker in front has cha
   for (const [what, bytes] of Object.entries(differences)) {
     test(`goes on whole where that is ${what}`, async () => {
       const [isolate] = gateway.isolates;
-      await isolate.between({ says: body.length + bytes });
+      await isolate.intercept({ content_length: body.length + bytes });
       const response = await send(body, isolate);
       assert.equal(await response.text(), ANSWER);
       assert.ok(got[0].body.equals(Buffer.from(edits[0](body))));

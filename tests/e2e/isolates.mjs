@@ -13,11 +13,11 @@ export const NAMES = ["openai", "azure-eastus", "azure-westeurope"];
 export const ONCE = { retry: { attempts: 0 } };
 
 // Starts a simulator and a gateway of its own for one test. Options are those of `fleet` and of `startGateway`.
-export async function inWeather({ isolates, object, between, kvPersist, vars, ...sections }, use) {
+export async function withIsolates({ isolates, object, intercept, kvPersist, vars, ...sections }, use) {
   const simulator = await startSimulator();
   try {
     const options = fleet(simulator, { vars: { ADMIN_TOKEN, ...vars }, ...sections });
-    return await withGateway({ ...options, isolates, object, between, kvPersist }, (gateway) => use({ simulator, gateway, options }));
+    return await withGateway({ ...options, isolates, object, intercept, kvPersist }, (gateway) => use({ simulator, gateway, options }));
   } finally {
     await simulator.close();
   }

@@ -1,5 +1,6 @@
 // `npm run chaos`: several isolates under load for minutes, while upstreams, the Durable Object and
-// the routes document fail at random. Needs a built Worker (`node scripts/build.mjs` or `npm test`).
+// the routes document fail at random. Needs a built Worker (`node scripts/build.mjs` or
+// `npm test`).
 //
 //   npm run chaos                          two minutes, with a random seed
 //   npm run chaos -- --minutes 5 --seed 7  five minutes, with the same disruptions each time

@@ -1,4 +1,5 @@
-// Runs the built Worker in workerd through Miniflare, with its own KV namespace and Durable Objects.
+// Runs the built Worker in workerd through Miniflare, with its own KV namespace and Durable
+// Objects.
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -30,7 +30,7 @@ async function trip(simulator, isolate) {
   };
   await eventually("the isolate stays away", isAway, { everyMs: 0 });
   assert.ok(calls(simulator) >= before + 5);
-  await simulator.heal("openai");
+  await simulator.clearFaults("openai");
 }
 
 // Most of the time these tests wait: so they wait together.

@@ -1,8 +1,8 @@
 // The main module of an isolate in tests: wraps the built Worker and intercepts its bindings.
 //
-// It counts reads of KV, reports to the Durable Object, and calls into and out of Wasm (boundary.js).
-// On command it makes the Durable Object fail or a call into Wasm trap. Commands are the JSON body of
-// `POST /intercept`; the response has the counts.
+// It counts reads of KV, reports to the Durable Object, and calls into and out of Wasm
+// (boundary.js). On command it makes the Durable Object fail or a call into Wasm trap. Commands are
+// the JSON body of `POST /intercept`; the response has the counts.
 //
 // This module runs in workerd. gateway.mjs adds it to the modules of the Worker.
 
@@ -11,8 +11,8 @@ import Worker from "./index.js";
 
 export { DeploymentHealth } from "./index.js";
 
-// - `object`: how the Durable Object answers: "hangs", "throws", {status, text} for that response, or
-//   {fields} to overwrite in its own responses. Null or undefined: it answers normally.
+// - `object`: how the Durable Object answers: "hangs", "throws", {status, text} for that response,
+//   or {fields} to overwrite in its own responses. Null or undefined: it answers normally.
 // - `content_length`: the content-length header of requests. It can differ from the length of the
 //   body, as it does when a Worker in front changes a body and keeps the headers. Null: unchanged.
 // - `trap`: the name of the Wasm export whose next call traps.

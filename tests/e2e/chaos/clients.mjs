@@ -165,14 +165,15 @@ function answerFault(response, text, spec, id) {
   }
 }
 
-// The content must be the complete answer, exactly once. `label` is undefined for a held stream, whose
-// headers are sent before a deployment is chosen.
+// The content must be the complete answer, exactly once. `label` is undefined for a held stream,
+// whose headers are sent before a deployment is chosen.
 function contentFault(content, label, id) {
   const expected = new RegExp(`^hello from ${label ?? "\\w+"}/[\\w.-]+: ${id}$`);
   return expected.test(content) ? undefined : `not the answer of ${label} to ${id}: ${content}`;
 }
 
-// An error of the gateway, or one of an upstream unchanged. Azure's errors have no type and no param.
+// An error of the gateway, or one of an upstream unchanged. Azure's errors have no type and no
+// param.
 function errorFault(response, text) {
   if (!/^application\/json/.test(response.headers.get("content-type") ?? "")) return "an error that is not JSON";
   try {

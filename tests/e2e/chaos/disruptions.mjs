@@ -1,10 +1,10 @@
-// The disruptions of a chaos run: faults of upstreams, evictions and failures of the Durable Object,
-// good and bad routes documents.
+// The disruptions of a chaos run: faults of upstreams, evictions and failures of the Durable
+// Object, good and bad routes documents.
 //
 // A run is a sequence of epochs. In most epochs one upstream is stable: it has no fault. A request
 // that begins and ends in such an epoch must be answered. In an unstable epoch every upstream may
-// fail. Before each epoch all faults are cleared and the health of all deployments is reset, so that
-// earlier failures do not keep the stable upstream ejected.
+// fail. Before each epoch all faults are cleared and the health of all deployments is reset, so
+// that earlier failures do not keep the stable upstream ejected.
 
 import { setTimeout as wait } from "node:timers/promises";
 import { admin, UPSTREAMS } from "../isolates.mjs";

@@ -54,7 +54,8 @@ export async function runChaos({ seed, ms, isolates = 3, onProgress = () => {} }
   }
 }
 
-// After the last client has stopped, every isolate's number of requests in flight must fall to zero.
+// After the last client has stopped, every isolate's number of requests in flight must fall to
+// zero.
 async function checkInFlight(gateway, clients) {
   const busy = async () => {
     const found = [];

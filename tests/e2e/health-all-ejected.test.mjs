@@ -1,4 +1,4 @@
-// When everything is out: what the client is told, and how it comes back. And the switches of an administrator.
+// All deployments ejected: the client's error, and recovery. And the switches of an administrator.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -14,15 +14,15 @@ import {
 const everywhere = (simulator, spec) => Promise.all(UPSTREAMS.map((name) => simulator.fault(name, spec)));
 const callsOf = (simulator) => UPSTREAMS.reduce((sum, name) => sum + simulator.calls(name).length, 0);
 
-// Most of the time these tests wait: so they wait together.
-describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
-  describe("where every deployment is out", { concurrency: 3 }, () => {
+// These tests mostly wait, so they run concurrently.
+describe("ejection of all deployments, and manual switches", { concurrency: 2 }, () => {
+  describe("when every deployment is ejected", { concurrency: 3 }, () => {
     const models = {
       probing: { targets: NAMES, ...ONCE },
       failing: { targets: NAMES, when_all_ejected: "fail", ...ONCE },
     };
 
-    test("`fail` says so at once, and when it is worth to come back", () =>
+    test("`fail` answers at once, with the time until the first deployment is back", () =>
       withIsolates({ models }, async ({ simulator, gateway }) => {
         for (const [index, name] of UPSTREAMS.entries()) {
           await simulator.fault(name, { fault: rateLimit(20_000 + 10_000 * index) });
@@ -38,12 +38,12 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         assert.equal(response.headers.get("x-should-retry"), waitMs < 60_000 ? "true" : "false");
         const { message } = await assertError(response, 503, "no_eligible_deployment");
         assert.match(message, /rate limited/);
-        assert.equal(callsOf(simulator), before, "nobody was asked");
+        assert.equal(callsOf(simulator), before, "no upstream was called");
       }));
 
     for (const object of [true, false]) {
-      const where = object ? "by leases of the object" : "by itself, without an object";
-      test(`\`probe\` finds out early that one is back, one probe at a time, ${where}`, () =>
+      const where = object ? "with leases of the object" : "without an object";
+      test(`\`probe\` detects early that a deployment is back, with one probe at a time, ${where}`, () =>
         withIsolates({ models, object }, async ({ simulator, gateway }) => {
           await everywhere(simulator, { fault: rateLimit(120_000) });
           await (await chat(gateway, { model: "probing" })).text();
@@ -76,7 +76,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
           }
         }
         const calls = callsOf(simulator) - before;
-        // One a second for each deployment, and what the isolates sent before they knew.
+        // One probe a second for each deployment, and the calls before the isolates knew.
         const seconds = (Date.now() - began) / 1000;
         assert.ok(calls <= 3 * (1 + seconds) + 6, `${calls} calls for ${requests} requests`);
         assert.ok(requests > calls, `${requests} requests`);
@@ -97,7 +97,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         for (const isolate of others) {
           await eventually("the isolate knows", async () => (await served(isolate)) === "azure-eastus");
         }
-        // The object starts anew, and everybody still knows.
+        // New instances of the objects still have the switch.
         await gateway.evict("default/enam");
         await gateway.evict("default/hub");
         for (const isolate of gateway.isolates) {
@@ -111,7 +111,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         }
       }));
 
-    test("drains for gateways that start later, too", async () => {
+    test("drains a deployment for gateways that start later, too", async () => {
       const kvPersist = await mkdtemp(join(tmpdir(), "switchyard-"));
       try {
         await withIsolates({ kvPersist }, async ({ simulator, gateway }) => {
@@ -130,7 +130,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
       }
     });
 
-    test("resets one, and all", () =>
+    test("resets one deployment, or all", () =>
       withIsolates({ isolates: 2 }, async ({ simulator, gateway }) => {
         const [first, second] = gateway.isolates;
         const eject = async () => {
@@ -162,7 +162,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         });
       }));
 
-    test("is told what is wrong with a call", () =>
+    test("gets an error that explains what is wrong with a call", () =>
       withIsolates({}, async ({ gateway }) => {
         const unknown = await assertError(await admin(gateway, "deployments/azure-eastsu/drain"), 404, "deployment_not_found");
         assert.match(unknown.message, /"?azure-eastus"?/);
@@ -177,11 +177,11 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         assert.equal(await served(gateway), "openai");
       }));
 
-    test("is told that a switch was not shared where there is no object, and the gateway ejects and serves on", () =>
+    test("gets an error without an object, since the switch is not shared; ejection and requests still work", () =>
       withIsolates({ object: false, isolates: 2 }, async ({ simulator, gateway }) => {
         const [first, second] = gateway.isolates;
         await assertError(await admin(first, "deployments/openai/drain"), 503, "switch_not_shared");
-        assert.equal(await served(first), "azure-eastus", "it is at work here");
+        assert.equal(await served(first), "azure-eastus", "the switch has effect in this isolate");
         assert.equal(await served(second), "openai");
         await simulator.fault("openai", { fault: "overloaded" });
         for (let request = 0; request < 7; request += 1) assert.equal(await served(second), "azure-eastus");

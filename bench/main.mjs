@@ -1,5 +1,5 @@
-// `npm run bench`: what the gateway costs, beside the least that a Worker can do. `npm run bench:peers`: beside what one would take
-// otherwise. docs/benchmarks.md says how to read the figures.
+// `npm run bench` measures the cost of the gateway and compares it with minimal Workers.
+// `npm run bench:peers` compares it with other gateways. docs/benchmarks.md explains the figures.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -55,7 +55,7 @@ main(async () => {
   const { version: load } = await ensureLoadTool();
   if (values.peers) await (await import("./peers/install.mjs")).ensurePeers();
   await measure(chosen, { values, rounds, seconds, load });
-  // What still holds a socket open has nothing more to say.
+  // Sockets that are still open must not keep this process running.
   process.exit(0);
 });
 
@@ -117,12 +117,12 @@ const listed = (experiments) =>
     )
     .join("");
 
-/** One line that the next one replaces. */
+/** Prints a line that replaces the one before. */
 function progress(text) {
   if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${text}`);
 }
 
-/** Puts the figures between their marks in the documentation. */
+/** Writes the figures between their marks in docs/benchmarks.md. */
 function publish(name, text) {
   const page = readFileSync(DOCS, "utf8");
   const [begin, end] = [`<!-- figures: ${name} -->`, `<!-- end of figures: ${name} -->`];

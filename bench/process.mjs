@@ -1,8 +1,12 @@
-// What a process has used, from Linux's /proc. Other systems give undefined, and the report leaves those columns empty.
+// The resources that a process uses, from /proc of Linux. Undefined on other systems, where the
+// report leaves these columns empty.
 
 import { readFileSync, readdirSync } from "node:fs";
 
-/** Processor time of all threads of a process in nanoseconds, user and system. The scheduler counts it exactly, ticks do not. */
+/**
+ * The processor time of all threads of a process in nanoseconds, user and system. It comes from the
+ * scheduler, which is more precise than ticks.
+ */
 export function cpuOf(pid) {
   try {
     const tasks = readdirSync(`/proc/${pid}/task`);
@@ -12,13 +16,13 @@ export function cpuOf(pid) {
   }
 }
 
-/** Memory that a process holds in RAM, in bytes. */
+/** The memory of a process in RAM, in bytes. */
 export function memoryOf(pid) {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1];
   return kib === undefined ? undefined : Number(kib) * 1024;
 }
 
-/** A thread or a process that has ended meanwhile has used nothing more. */
+/** Empty for a thread or process that has ended. */
 function read(path) {
   try {
     return readFileSync(path, "utf8");

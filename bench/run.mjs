@@ -1,21 +1,24 @@
-// Runs experiments. Within each round every candidate has its turn, so that what the machine does
-// meanwhile affects all alike. Turns are short, rounds are many, and the order of turns changes: a
-// machine that grows slower for a minute favours nobody.
+// Runs experiments. In each round every candidate has a turn, so that other load on the machine
+// affects all candidates alike. Turns are short, rounds are many, and the order of turns changes: a
+// machine that is slower for a minute gives no candidate an advantage.
 
 import { turnsOf } from "./statistics.mjs";
 import { startUpstream } from "./upstream.mjs";
 
-/** V8 compiles what runs often anew, for some thousand requests long. Later turns only have to fill caches again. */
+/**
+ * V8 optimises code during the first thousands of requests. Later turns only have to fill caches.
+ */
 const FIRST_WARM_UP_SECONDS = 5;
 const WARM_UP = 0.2;
 
 /**
- * Gives what was measured: for each experiment a list of rounds, each with the figures of every
- * candidate by its name. `told` is called when an experiment begins, for each turn, with the rounds
- * of an experiment, and with what gateways wrote to their logs though nothing was to fail.
+ * Returns the measurements: for each experiment a list of rounds, each with the figures of every
+ * candidate by its name. The functions of `told` are called at the start of an experiment, for each
+ * turn, with the rounds of an experiment, and with the log output of gateways for which no failure
+ * is expected.
  *
- * With `roundsPerStart`, each experiment begins with fresh processes, and has fresh ones again after
- * so many rounds. Without it, each candidate has one process for the whole run.
+ * With `roundsPerStart`, each experiment starts new processes, and again after that many rounds.
+ * Without it, each candidate has one process for the whole run.
  */
 export async function run(experiments, { rounds, seconds, isQuick, roundsPerStart, told }) {
   const upstream = await startUpstream();
@@ -39,7 +42,7 @@ export async function run(experiments, { rounds, seconds, isQuick, roundsPerStar
     for (const experiment of experiments) {
       told.begins(experiment);
       const results = (measured[experiment.name] = []);
-      // Where an answer takes long, a short turn would measure its beginning and its end.
+      // If an answer takes long, a short turn would mostly measure its beginning and its end.
       const { stretch = 1, rounds: most = rounds } = experiment;
       const count = Math.min(Math.ceil(rounds / stretch), most);
       const turn = seconds * stretch;
@@ -68,7 +71,7 @@ export async function run(experiments, { rounds, seconds, isQuick, roundsPerStar
   return measured;
 }
 
-/** An error says whose it is. */
+/** Adds the name of the candidate to an error. */
 const named = ({ name }, promise) =>
   promise.catch((error) => {
     throw new Error(`${name}: ${error.message}`);

@@ -105,7 +105,9 @@ export async function ensureRust() {
   await allSettled([installAll(missing), compileCrates()]);
 }
 
-/** Runs `cargo build` with the arguments of worker-build, so that worker-build reuses the result. */
+/**
+ * Runs `cargo build` with the arguments of worker-build, so that worker-build reuses the result.
+ */
 function compileCrates() {
   const args = ["build", "--lib", "--release", "--target", triple, "--locked"];
   return runReported("compiling the Worker", "cargo", args);
@@ -137,7 +139,9 @@ async function ensureTool(tool) {
   return find(tool);
 }
 
-/** The path of the pinned version of a tool: in the project or on the PATH; undefined if missing. */
+/**
+ * The path of the pinned version of a tool: in the project or on the PATH; undefined if missing.
+ */
 function find(tool) {
   return [ownPath(tool), wheelPath(tool), tool.binary].find((path) => {
     const { stdout } = spawnSync(path, ["--version"], { encoding: "utf8" });

@@ -1,15 +1,14 @@
 // The answers of a healthy upstream, by operation.
 //
-// An answer is `{json}`, `{text}`, `{bytes, type}` or `{events}`. An event is `{data, event?,
-// content?}`; `content` is true for events that have output of the model.
+// An answer is `{json}`, `{text}`, `{bytes, type}` or `{events}`.
+// An event is `{data, event?, content?}`; `content` is true for events that have output of the model.
 
 import { chatCompletions, completions, greeting, pieces } from "./chat.mjs";
 import { responses } from "./responses.mjs";
 
 // Each operation is a function of (body, source) that returns an answer. `body` has the fields of
-// the request; those of multipart bodies are strings and `File`s. `source` is {label, model,
-// azure}: the name of the upstream and deployment that answer, the model, and whether they are on
-// Azure.
+// the request; those of multipart bodies are strings and `File`s. `source` is what answers:
+// {label, model, azure}, with a label such as `eastus/gpt-4o-eastus`.
 export const OPERATIONS = {
   __proto__: null, // names come from URLs
   "chat/completions": chatCompletions,

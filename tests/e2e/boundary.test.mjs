@@ -122,7 +122,7 @@ describe("a trap of the Wasm", () => {
       const began = Date.now();
       const lost = await drain("drain");
       assert.ok(lost.status >= 500, `${lost.status}`);
-      assert.ok(Date.now() - began < 1500, "nobody waited for the object");
+      assert.ok(Date.now() - began < 1500, "no request waited for the object");
       await lost.text();
       await served(isolate);
       assert.equal((await isolate.intercept()).instances, instances + 1);

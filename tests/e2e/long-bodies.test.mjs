@@ -82,15 +82,15 @@ const send = (body, to = gateway) =>
 
 describe("a long body", () => {
   const text = (bytes) => "Tell me more, über alles. ".repeat(Math.ceil(bytes / 27));
-  const say = (bytes) => JSON.stringify([{ role: "user", content: text(bytes) }]);
+  const messages = (bytes) => JSON.stringify([{ role: "user", content: text(bytes) }]);
   const model = '"model":"edited"';
   const others = '"user":"u","max_tokens":9';
   // The edited fields are before, after or between the long ones.
   const shapes = {
-    "before its messages": (bytes) => `{${model},${others},"messages":${say(bytes)}}`,
-    "after its messages": (bytes) => `{"messages":${say(bytes)} , ${others}, ${model} }\n`,
-    "between long fields": (bytes) => `{"input":"${text(bytes / 3)}",${model},"messages":${say(bytes)},${others}}`,
-    "on both sides": (bytes) => `{"user":"u",${model},"messages":${say(bytes)},"max_tokens":9}`,
+    "before its messages": (bytes) => `{${model},${others},"messages":${messages(bytes)}}`,
+    "after its messages": (bytes) => `{"messages":${messages(bytes)} , ${others}, ${model} }\n`,
+    "between long fields": (bytes) => `{"input":"${text(bytes / 3)}",${model},"messages":${messages(bytes)},${others}}`,
+    "on both sides": (bytes) => `{"user":"u",${model},"messages":${messages(bytes)},"max_tokens":9}`,
   };
   for (const [where, shape] of Object.entries(shapes)) {
     for (const bytes of [KIB, 63 * KIB, 64 * KIB, 66 * KIB, 1024 * KIB, 5000 * KIB]) {
@@ -111,7 +111,7 @@ describe("a long body", () => {
   }
 
   test("that needs no edit is sent on byte for byte", async () => {
-    const body = `{ "model" : "as-it-is", "messages" : ${say(200 * KIB)} }`;
+    const body = `{ "model" : "as-it-is", "messages" : ${messages(200 * KIB)} }`;
     assert.equal(await (await send(body)).text(), ANSWER);
     assert.ok(received[0].body.equals(Buffer.from(body)));
   });

@@ -1,5 +1,5 @@
 // The disruptions of a chaos run: faults of upstreams, evictions and failures of the Durable
-// Object, good and bad routes documents.
+// Object, valid and invalid routes documents.
 //
 // A run is a sequence of epochs. In most epochs one upstream is stable: it has no fault. A request
 // that begins and ends in such an epoch must be answered. In an unstable epoch every upstream may
@@ -22,7 +22,7 @@ export const isLate = (fault = {}) => LATE_FAULTS.some((key) => fault[key] >= 2)
 
 export class Disruptions {
   epochs = [];
-  counts = { epochs: 0, "unstable epochs": 0, faults: 0, evictions: 0, "object failures": 0, documents: 0, "bad documents": 0 };
+  counts = { epochs: 0, "unstable epochs": 0, faults: 0, evictions: 0, "object failures": 0, documents: 0, "invalid documents": 0 };
   #random;
   #simulator;
   #gateway;
@@ -105,11 +105,11 @@ export class Disruptions {
     while (!this.#isOver()) {
       await wait(random.between(500, 2500));
       if (random.chance(0.5)) {
-        await this.#gateway.putRoutes(goodDocument(random, this.#routes));
+        await this.#gateway.putRoutes(validDocument(random, this.#routes));
         this.counts.documents += 1;
       } else {
-        await this.#gateway.putRoutes(random.of(badDocuments(this.#routes)));
-        this.counts["bad documents"] += 1;
+        await this.#gateway.putRoutes(random.of(invalidDocuments(this.#routes)));
+        this.counts["invalid documents"] += 1;
       }
     }
     await this.#gateway.putRoutes(this.#routes);
@@ -145,13 +145,13 @@ function rateLimited(ms) {
 
 // The same routes with some unused deployments added. They sort first, so the index of every other
 // deployment changes.
-function goodDocument(random, routes) {
+function validDocument(random, routes) {
   const added = Array.from({ length: random.between(0, 3) }, (_, index) => `a-${index}-${random.between(0, 99)}`);
   const spare = Object.fromEntries(added.map((name) => [name, routes.deployments.openai]));
   return { ...routes, deployments: { ...spare, ...routes.deployments } };
 }
 
-function badDocuments(routes) {
+function invalidDocuments(routes) {
   const { clients, ...closed } = routes;
   return [
     "",

@@ -76,7 +76,7 @@ function paced(pauseMs) {
   return serve;
 }
 
-/** Sends the first event of a stream, and leaves the stream open. */
+/** Sends the first events of a stream, and leaves the stream open. */
 function held() {
   const beginning = Buffer.concat([stream.head, ...stream.chunks.slice(0, 10)]);
   return (socket) => socket.write(beginning);

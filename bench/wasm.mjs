@@ -1,5 +1,6 @@
-// Measures the time that V8 takes to compile a Wasm module and to instantiate it: `node wasm.mjs
-// FILE` prints it as JSON. The imports of the module are empty functions, and no export is called.
+// Measures the time that V8 takes to compile a Wasm module and to instantiate it.
+// `node wasm.mjs FILE` prints it as JSON. The imports of the module are empty functions, and no
+// export is called.
 
 import { readFileSync } from "node:fs";
 

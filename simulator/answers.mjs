@@ -1,7 +1,7 @@
 // The answers of a healthy upstream, by operation.
 //
 // An answer is `{json}`, `{text}`, `{bytes, type}` or `{events}`.
-// An event is `{data, event?, content?}`; `content` is true for events that have output of the model.
+// An event is `{data, event?, content?}`; `content` is true for events with output of the model.
 
 import { chatCompletions, completions, greeting, pieces } from "./chat.mjs";
 import { responses } from "./responses.mjs";

@@ -25,9 +25,9 @@ async function crossings(isolate, body) {
 }
 
 describe("the boundary to Wasm", () => {
-  // Who changes these numbers does so on purpose. Into Wasm: the handler and the maker of its
-  // promise; three runs of its task; the ends of two waits, each with two texts or bodies to hand
-  // over (so a stub that allocates). Out of it: docs/benchmarks.md has the list.
+  // Change these numbers only on purpose. Calls into Wasm: the handler and the creation of its
+  // promise (2), three runs of its future (3), and the ends of two waits, each with two allocations
+  // for its texts or bodies (6). docs/benchmarks.md lists the calls out of Wasm.
   const budget = { into: 11, out: 20 };
 
   test("is crossed within the budget for an answer that is not a stream", () =>

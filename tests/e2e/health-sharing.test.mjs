@@ -1,5 +1,5 @@
-// Sharing of health between isolates through the Durable Object. It never delays requests, and
-// requests are served while the object fails.
+// Sharing of health between isolates through the Durable Object. In the steady state it delays no
+// request, and requests are served while the object fails.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -118,7 +118,7 @@ describe("the choice of a deployment", { concurrency: 2 }, () => {
         assert.equal((await healthOf(gateway, "azure-eastus")).isolate.failures, 0);
       }));
 
-    test("counts at once if the first attempt fails; if both fail, the third deployment serves", () =>
+    test("replaces the first attempt if that fails; if both fail, the third deployment serves", () =>
       withIsolates(hedged(100), async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 400, error: "overloaded" } });
         await simulator.fault("eastus", { fault: { slow_headers_ms: 400, error: "overloaded" } });

@@ -116,7 +116,7 @@ describe("healthy upstreams", () => {
 });
 
 describe("faults", () => {
-  test("apply with the given number of times, conditions and probability", async () => {
+  test("apply for the given number of times, under the given conditions, and with the given probability", async () => {
     await simulator.fault("openai", { fault: "rate_limit", times: 1 });
     await simulator.fault("openai", { fault: "overloaded", when: { stream: true } });
     await simulator.fault("openai", { fault: "server_error", probability: 0.4 }); // the random number is 0.5

@@ -1,8 +1,10 @@
-// The bars: what Switchyard is to reach, in one place. A run marks each as met or missed, and fails for none of them.
+// The bars: the performance goals of Switchyard. A run marks each as met or missed; a missed bar
+// does not fail the run.
 //
-// `ratio`: that metric of Switchyard divided by that of another candidate, in the same round. `difference`: the one less the other.
+// `ratio`: the metric of Switchyard divided by that of another candidate in the same round.
+// `difference`: the metric of Switchyard minus that of the other candidate.
 
-/** A share of the throughput as a bar for the processor time of each. */
+/** The bar for processor time per request that corresponds to a share of the throughput. */
 const atMost = (share) => ({ atMost: Number((1 / share).toFixed(2)) });
 
 export const bars = [

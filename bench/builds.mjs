@@ -1,4 +1,4 @@
-// Finds the Worker in a folder, and bundles it as a deployment does.
+// Finds the Worker in a folder, and bundles it as for a deployment.
 
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { builtinModules } from "node:module";
@@ -8,7 +8,7 @@ import { root } from "../scripts/setup.mjs";
 import { platform } from "../scripts/worker.mjs";
 import { temporaryFolder } from "./own.mjs";
 
-/** Where a plain folder has its main module. */
+/** The main module in a folder without `wrangler.toml`. */
 const MAIN_MODULES = ["index.js", "build/index.js"];
 
 /**
@@ -40,8 +40,8 @@ export const ownWorker = () => workerIn(root);
 const bundles = new Map();
 
 /**
- * Bundles a Worker as wrangler does: its JavaScript becomes one module, and modules of Wasm stay
- * beside it. This happens once in a run: a build that changes during the run has no effect on it.
+ * Bundles a Worker as wrangler does: its JavaScript becomes one module, and Wasm modules stay
+ * separate. A Worker is bundled once in a run, so that a later build does not affect the run.
  * @param {string} main the main module
  * @param {boolean} [keepNames] as in `wrangler.toml`, with the same default
  * @returns {Promise<{ folder: string, modules: string[] }>} the modules in that folder, main first

@@ -1,4 +1,5 @@
-// What is compared: each with how it is started, what is sent to it, and how its answer is recognised as its own.
+// The candidates of the comparison: how each is started, what it is sent, and how its answers are
+// recognised.
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -15,7 +16,7 @@ const CLIENT_KEY = "sk-bench-client";
 export const UPSTREAM_KEY = "sk-bench-upstream";
 export const PATH = "/v1/chat/completions";
 
-/** No gateway at all: the client and the stub. What the rig itself can do. */
+/** No gateway: the client calls the stub. Shows the limits of the rig. */
 export const direct = {
   name: "direct",
   title: "no gateway",
@@ -44,14 +45,14 @@ export const hostOnly = worker({
 
 export const switchyard = gateway({ name: "switchyard", title: "Switchyard" });
 
-/** With a document many times as large. */
+/** Switchyard with a much larger routes document. */
 export const large = gateway({
   name: "switchyard-large",
   title: "Switchyard, large graph",
   routes: () => largeRoutes(sampleRoutes()),
 });
 
-/** With a first target that fails now and then. */
+/** Switchyard with a first target that fails for some requests. */
 export const failingOver = {
   ...gateway({ name: "switchyard-failover", title: "Switchyard, failing over" }),
   answerWith: "failures",
@@ -66,7 +67,10 @@ export function worker({ name, title, main, recognises, requestHeaders = () => h
   return { name, title, recognises, start };
 }
 
-/** Switchyard. `worker` gives the build, `routes` the document. The defaults are this checkout's. */
+/**
+ * Switchyard. `worker` returns the build, `routes` the routes document; both default to this
+ * checkout.
+ */
 export function gateway({ name, title, worker = ownWorker, routes = sampleRoutes }) {
   const start = async (upstream) => {
     const running = await startWorkerd({ ...worker(), vars: variables(upstream), routes: routes() });
@@ -79,7 +83,7 @@ function sampleRoutes() {
   return JSON.parse(readFileSync(join(ROOT, "routes.json"), "utf8"));
 }
 
-/** The variables that the sample names; each of its upstreams is the stub. */
+/** The variables of the sample document, with the stub for each upstream. */
 const variables = (upstream) => ({
   OPENAI_BASE_URL: `${upstream.url}/v1`,
   OPENAI_API_KEY: UPSTREAM_KEY,

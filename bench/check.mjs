@@ -1,4 +1,4 @@
-// The check before every measurement: the answer is whole, right, and the candidate's own.
+// The check before each measurement: the answer is complete, correct and from the candidate.
 
 import { MARK } from "./stub-answers.mjs";
 

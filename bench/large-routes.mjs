@@ -1,15 +1,16 @@
-// A routes document of a large house: 200 deployments, 200 models and 500 rules. What the rig's request needs stands at the end of
-// each list, so that every rule before it is looked at and refused.
+// A large routes document: 200 deployments, 200 models and 500 rules. The entries for the request
+// of the rig are at the end of each list, so that every rule before them is evaluated and does not
+// match.
 
 const DEPLOYMENTS = 200;
 const RULES = 500;
 const REGIONS = ["eastus", "westeurope", "swedencentral", "japaneast"];
 
-/** The sample's settings and clients with many more of the rest. */
+/** The settings and clients of the sample, with many more deployments, models and rules. */
 export function largeRoutes(sample) {
   const names = Array.from({ length: DEPLOYMENTS }, (_, index) => `deployment-${index}`);
   const deployments = names.map((name, index) => [name, deployment(index)]);
-  // Every model falls back from its own deployment to its neighbours, as regions do for each other.
+  // Each model falls back from its own deployment to the next ones, as with several regions.
   const models = names.map((_, index) => [
     `team-${index}`,
     { targets: [0, 1, 2].map((step) => names[(index + step) % DEPLOYMENTS]) },
@@ -41,7 +42,7 @@ function deployment(index) {
   return { ...azure, deployment: `gpt-4o-${index}`, ...common };
 }
 
-/** Conditions of each kind in turn; none of them holds for the rig's request. */
+/** A condition, of each kind in turn. None matches the request of the rig. */
 function when(index) {
   const kinds = [
     { path: `/ai/team-${index}/*` },

@@ -1,6 +1,7 @@
-// The load tool: oha, which the project builds itself like its other tools. wrk takes 20 to 25 µs of processor time for a request to the
-// stub where oha takes 27 to 30, but has to come from the system. Either is far from being the bottleneck: at the 5,000 requests a
-// second that workerd makes at best, oha uses a seventh of the processor that it shares with the stub.
+// The load tool is oha, which the project installs like its other tools. wrk would have to come
+// from the system. For a request to the stub oha takes 27 to 30 µs of processor time, and wrk 20 to
+// 25 µs. Neither is the bottleneck: at the maximum of workerd, 5,000 requests a second, oha uses a
+// seventh of the processor that it shares with the stub.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,8 +10,9 @@ import { output, remove, temporaryFolder } from "./own.mjs";
 
 const TIMEOUT = "60s";
 /**
- * Sends the same request again and again over some connections, for some `seconds` or until there are enough `requests`. It waits for
- * those that are under way at the end, so that all that the gateway has done is counted.
+ * Sends the same request repeatedly over some connections, for `seconds` seconds or until
+ * `requests` requests are made. Waits for the requests in flight at the end, so that all work of
+ * the gateway is counted.
  */
 export async function load({ url, headers, body, connections, seconds, requests }) {
   const { path } = await ensureLoadTool();
@@ -27,7 +29,7 @@ export async function load({ url, headers, body, connections, seconds, requests 
   }
 }
 
-/** What counts of what it says. */
+/** The figures that are used from the output of oha. */
 function figures({ summary, statusCodeDistribution, errorDistribution, latencyPercentiles }) {
   const { 200: requests = 0, ...otherwise } = statusCodeDistribution;
   const failures = Object.entries({ ...otherwise, ...errorDistribution }).map(([what, count]) => `${count} × ${what}`);

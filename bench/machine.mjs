@@ -1,4 +1,4 @@
-// What a run was made on and with.
+// The machine, the versions and the settings of a run.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";

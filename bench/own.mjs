@@ -1,4 +1,4 @@
-// What a run owns: its processes and its temporary folders. Nothing of it is left behind, however the run ends.
+// The processes and the temporary folders of a run. All are removed, however the run ends.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,7 +14,7 @@ process.on("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 
-/** Starts a process. `command` is what placement.mjs gives: a program and its arguments. */
+/** Starts a process. `command` is [program, arguments], as from placement.mjs. */
 export function start([program, args], options = {}) {
   const child = spawn(program, args, options);
   running.add(child);
@@ -25,13 +25,13 @@ export function start([program, args], options = {}) {
   return child;
 }
 
-/** Ends a process and waits until it has gone. */
+/** Ends a process and waits for its exit. */
 export async function stop(child) {
   if (running.has(child)) child.kill("SIGKILL");
   await child.ended;
 }
 
-/** Runs a program to its end; gives what it wrote. */
+/** Runs a program to its end. Returns its output. */
 export async function output(command, options = {}) {
   const child = start(command, { stdio: ["ignore", "pipe", "pipe"], ...options });
   const texts = { stdout: "", stderr: "" };
@@ -42,7 +42,7 @@ export async function output(command, options = {}) {
   return texts.stdout;
 }
 
-/** A folder for a while. */
+/** Creates a temporary folder. */
 export function temporaryFolder() {
   const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
   folders.add(folder);

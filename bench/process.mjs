@@ -1,4 +1,5 @@
-// What a process has used, from Linux's /proc. Other systems give undefined, and the report leaves those columns empty.
+// The resources that a process uses, from /proc of Linux. Undefined on other systems, where the
+// report leaves these columns empty.
 
 import { readFileSync, readdirSync } from "node:fs";
 
@@ -20,13 +21,13 @@ function scheduled(pid, field) {
   }
 }
 
-/** Memory that a process holds in RAM, in bytes. */
+/** The memory of a process in RAM, in bytes. */
 export function memoryOf(pid) {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1];
   return kib === undefined ? undefined : Number(kib) * 1024;
 }
 
-/** A thread or a process that has ended meanwhile has used nothing more. */
+/** Empty for a thread or process that has ended. */
 function read(path) {
   try {
     return readFileSync(path, "utf8");

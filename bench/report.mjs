@@ -1,9 +1,9 @@
-// Turns the rounds of a run into figures: medians, spread, ratios, and which bars were met.
+// Computes figures from the rounds of a run: medians, spread, ratios, and the bars that were met.
 
 import { bars } from "./bars.mjs";
 import { median, quantile, spread } from "./statistics.mjs";
 
-/** How each metric is called and written. */
+/** The label and the number of digits of each metric. */
 export const METRICS = {
   perSecond: { label: "requests/s", digits: 0 },
   chunksPerSecond: { label: "chunks/s", digits: 0 },
@@ -32,7 +32,9 @@ export const METRICS = {
 };
 const REFERENCES = ["pass-through", "peek"];
 
-/** Medians, spread and ratios of one experiment. `rounds`: for each round what was measured, by candidate. */
+/**
+ * Medians, spread and ratios of one experiment. `rounds`: for each round the figures by candidate.
+ */
 export function summarise({ name, title, columns, candidates, references = REFERENCES, note }, rounds) {
   const figuresOf = (candidate) =>
     Object.fromEntries(columns.map((metric) => [metric, spread(rounds.map((round) => round[candidate]?.[metric]))]));
@@ -56,13 +58,16 @@ export function summarise({ name, title, columns, candidates, references = REFER
 const divide = (one, other) => one / other;
 const subtract = (one, other) => one - other;
 
-/** For each round what a pair measured in it, compared. */
+/** For each round the comparison of two candidates; rounds without both are left out. */
 function compared(rounds, name, against, metric, operation) {
   const pairs = rounds.map((round) => [round[name]?.[metric], round[against]?.[metric]]);
   return pairs.filter(([one, other]) => one !== undefined && other !== undefined).map((pair) => operation(...pair));
 }
 
-/** Each bar with what was reached, and between what the middle half of the rounds lies; without those that were not measured. */
+/**
+ * The bars that were measured: the median, the range of the middle half of the rounds, and whether
+ * it is met.
+ */
 export function judge(measured) {
   return bars.flatMap((bar) => {
     const { experiment, metric, of = "switchyard", against, ratio, difference } = bar;

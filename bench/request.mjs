@@ -1,4 +1,5 @@
-// What clients send: a chat completion as the official SDK for Node makes it, with a body of any size.
+// The request of the clients: a chat completion as from the official SDK for Node, with a body of
+// any size.
 
 const SYSTEM =
   "You are the assistant of a bookshop. Answer in two or three short sentences, name titles and authors exactly, and say so when " +
@@ -7,7 +8,10 @@ const USER =
   "I have read Piranesi by Susanna Clarke and liked the quiet voice and the strange house. My sister prefers crime novels that play in " +
   "Scandinavia, without much blood. Which two books would you recommend to each of us, and are they in stock in your shop in Bremen?";
 
-/** The headers of openai-node 7.57.0, but for `host` and `content-length`, and for `connection`, which is the load tool's affair. */
+/**
+ * The headers of openai-node 7.57.0 without `host`, `content-length` and `connection`, which the
+ * load tool sets.
+ */
 export const headers = (key) => ({
   accept: "application/json",
   "user-agent": "OpenAI/JS 7.57.0",
@@ -25,10 +29,13 @@ export const headers = (key) => ({
   "accept-encoding": "gzip, deflate",
 });
 
-/** The longest message in a long conversation, as with documents in it. */
+/** The maximum length of a message, as of one that contains a document. */
 const MESSAGE = 16_384;
 
-/** A body of that many bytes, if it is to have 1 KB or more: two messages and the usual options, and before the last message what fills it. */
+/**
+ * A body of `bytes` bytes, at least 1 KB: two messages and the usual options. Messages before the
+ * last one fill it up.
+ */
 export function body({ model, bytes = 1024, stream = false }) {
   const request = (filling) =>
     JSON.stringify({

@@ -1,19 +1,22 @@
-// Runs experiments. Within each round every candidate has its turn, so that what the machine does
-// meanwhile affects all alike. Turns are short, rounds are many, and the order of turns changes: a
-// machine that grows slower for a minute favours nobody.
+// Runs experiments. In each round every candidate has a turn, so that other load on the machine
+// affects all candidates alike. Turns are short, rounds are many, and the order of turns changes: a
+// machine that is slower for a minute gives no candidate an advantage.
 
 import { cpuOf, waitOf } from "./process.mjs";
 import { turnsOf } from "./statistics.mjs";
 import { startUpstream } from "./upstream.mjs";
 
-/** V8 compiles what runs often anew, for some thousand requests long. Later turns only have to fill caches again. */
+/**
+ * V8 optimises code during the first thousands of requests. Later turns only have to fill caches.
+ */
 const FIRST_WARM_UP_SECONDS = 5;
 const WARM_UP = 0.2;
 
 /**
- * Gives what was measured: for each experiment a list of rounds, each with the figures of every
- * candidate by its name. `told` is called when an experiment begins, for each turn, with the rounds
- * of an experiment, and with what gateways wrote to their logs though nothing was to fail.
+ * Returns the measurements: for each experiment a list of rounds, each with the figures of every
+ * candidate by its name. The functions of `told` are called at the start of an experiment, for each
+ * turn, with the rounds of an experiment, and with the log output of gateways for which no failure
+ * is expected.
  *
  * An experiment with `roundsPerStart` begins with fresh processes, and has fresh ones again after so
  * many rounds. Otherwise each candidate has one process for the whole run.

@@ -1,4 +1,4 @@
-// Figures over rounds.
+// Statistics over rounds.
 
 export function quantile(values, part) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -9,7 +9,7 @@ export function quantile(values, part) {
 
 export const median = (values) => quantile(values, 0.5);
 
-/** Median, least and most of what is there; undefined where nothing is. */
+/** Median, minimum and maximum of the defined values; undefined if there are none. */
 export function spread(values) {
   const known = values.filter((value) => value !== undefined);
   if (known.length === 0) return undefined;
@@ -17,14 +17,14 @@ export function spread(values) {
 }
 
 /**
- * The interval in which the median lies with that confidence. It holds for any distribution: each
- * value is as likely above the median as below it, so the binomial distribution says how many of the
- * least and of the greatest values can be left out. Of eight values or fewer it is none.
+ * The confidence interval of the median. It is valid for any distribution: each value is as likely
+ * above the median as below it, so the binomial distribution gives how many of the smallest and of
+ * the largest values can be left out. For eight values or fewer that is none.
  */
 export function medianInterval(values, confidence = 0.95) {
   const sorted = [...values].sort((a, b) => a - b);
   const n = sorted.length;
-  // How likely it is that at most so many of the values are below the median.
+  // The probability that at most this many values are below the median.
   let exactly = 0.5 ** n;
   let atMost = exactly;
   let leftOut = -1;
@@ -37,7 +37,7 @@ export function medianInterval(values, confidence = 0.95) {
   return [sorted[leftOut], sorted[n - 1 - leftOut]];
 }
 
-/** The order of turns in a round. Every second round is the one before it backwards. */
+/** The order of turns in a round. Every second round reverses the one before it. */
 export function turnsOf(candidates, round) {
   const first = Math.floor(round / 2) % candidates.length;
   const rotated = [...candidates.slice(first), ...candidates.slice(0, first)];

@@ -1,5 +1,6 @@
-// A client for streams that notes when each event arrives: load tools see only whole responses. Sockets and the least of HTTP, so
-// that it costs little beside what it measures.
+// A client for streams that records when each event arrives; load tools only see complete
+// responses. It uses sockets and a minimum of HTTP, so that its cost is small compared with what it
+// measures.
 
 import { connect } from "node:net";
 
@@ -7,7 +8,7 @@ const EVENT = "data: ";
 const HEAD_END = "\r\n\r\n";
 const BODY_END = "\r\n0\r\n\r\n";
 
-/** One connection; it asks for one stream after the other. */
+/** One connection, which requests one stream after the other. */
 export class StreamConnection {
   #socket;
   #request;
@@ -26,7 +27,7 @@ export class StreamConnection {
     this.#socket.on("close", () => this.#onClose(new Error("the connection was closed in mid-stream")));
   }
 
-  /** Resolves when the first event has come; the stream stays open. */
+  /** Resolves when the first event has arrived. The stream stays open. */
   begin() {
     return this.#send(({ arrivals }) => arrivals.length > 0);
   }
@@ -56,7 +57,8 @@ export class StreamConnection {
         return body(head.slice(end + HEAD_END.length));
       };
       const body = (data) => {
-        // What a read has cut is put together with what the last one ended with: less than an event's beginning, or it was counted.
+        // Joins the end of the last read with this one, to find an event's beginning that the read
+        // has cut. The end is shorter than such a beginning: no event is counted twice.
         const text = seen.tail + data;
         let next = 0;
         for (let at = text.indexOf(EVENT); at >= 0; at = text.indexOf(EVENT, next)) {

@@ -1,10 +1,13 @@
-// What the stub answers with, as bytes that are ready to be sent: a chat completion of about 1 KB, a stream of 1,000 events, and
-// 503. The headers are those that OpenAI's API sends.
+// The answers of the stub, as bytes to send: a chat completion of about 1 KB, a stream of 1,000
+// events, and a 503. The headers are those of OpenAI's API.
 
 export const CHUNKS = 1_000;
-/** One call in so many fails, where the first target is to fail: never two in a row, and less than the half that ejects a deployment. */
+/**
+ * One call in this many fails, if the first target is to fail: never two in a row, and less than
+ * the half that ejects a deployment.
+ */
 export const FAILS_ONE_IN = 3;
-/** Every answer holds it, so that a wrong one is noticed. */
+/** Part of every answer, so that a wrong answer is detected. */
 export const MARK = "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT";
 
 const TEXT =
@@ -87,7 +90,10 @@ export const unavailable = whole("503 Service Unavailable", {
   },
 });
 
-/** How many events a stream has: CHUNKS with a word each, then the finish, the usage and the end. */
+/**
+ * The number of events of a stream: CHUNKS with a word each, then the finish, the usage and the
+ * end.
+ */
 export const EVENTS = CHUNKS + 3;
 
 /** The events of a stream. */
@@ -113,7 +119,7 @@ export function events() {
   ];
 }
 
-/** A stream on the wire: each event is a chunk of HTTP, as servers send it. */
+/** A stream on the wire: each event is one HTTP chunk. */
 export function chunked(list) {
   const chunks = list.map((event) => {
     const bytes = Buffer.from(event);

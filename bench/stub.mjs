@@ -1,15 +1,17 @@
-// The upstream: answers every POST like OpenAI or Azure OpenAI, several times faster than workerd can ask. Runs as a process of
-// its own and listens on a free port of 127.0.0.1, which it tells by IPC. What it answers with is set by IPC too, so that it need
-// not look at what it is asked.
+// The stub upstream: answers every POST like OpenAI or Azure OpenAI, several times faster than
+// workerd can send requests. It runs as a separate process and listens on a free port of 127.0.0.1,
+// which it sends by IPC. The answer is also set by IPC, so that the stub does not parse request
+// bodies.
 //
-// Sockets and the least of HTTP/1.1: heads are searched for the path and the length, bodies are counted and forgotten.
+// It uses sockets and a minimum of HTTP/1.1: it reads the path and the length from the head, and
+// counts the bytes of the body.
 
 import { createServer } from "node:net";
 import { FAILS_ONE_IN, chunked, completion, events, unavailable } from "./stub-answers.mjs";
 
 const stream = chunked(events());
 let answers = completions();
-let calls = 0; // since it was told what to answer with
+let calls = 0; // since the answer was set
 
 process.on("message", ({ kind, pauseMs }) => {
   if (kind === undefined) return process.send({ calls });
@@ -33,7 +35,7 @@ function completions() {
   return (socket) => socket.write(completion);
 }
 
-/** The first target is the one that is called by OpenAI's paths; Azure's start with /openai. */
+/** The first target is called with OpenAI's paths. Azure's paths start with /openai. */
 function failures() {
   let first = 0;
   return (socket, path) => {
@@ -42,13 +44,16 @@ function failures() {
   };
 }
 
-/** All of a stream at once. */
+/** Sends all events of a stream at once. */
 function burst() {
   const whole = Buffer.concat([stream.head, ...stream.chunks, stream.end]);
   return (socket) => socket.write(whole);
 }
 
-/** A stream as a model writes it: an event, a pause. One clock serves all streams, since a timer for each would be the bottleneck. */
+/**
+ * Sends a stream like a model, with a pause after each event. One timer serves all streams: timers
+ * for each would be the bottleneck.
+ */
 function paced(pauseMs) {
   const open = new Map();
   const timer = setInterval(() => {
@@ -71,7 +76,7 @@ function paced(pauseMs) {
   return serve;
 }
 
-/** A stream that begins and stays open. */
+/** Sends the first events of a stream, and leaves the stream open. */
 function held() {
   const beginning = Buffer.concat([stream.head, ...stream.chunks.slice(0, 10)]);
   return (socket) => socket.write(beginning);
@@ -84,11 +89,11 @@ const NONE = Buffer.alloc(0);
 /** The requests on one connection. */
 class Requests {
   #onRequest;
-  #rest = NONE; // of a head, or of a line before a chunk, that has not come whole
+  #rest = NONE; // of an incomplete head or chunk-size line
   #path;
-  #skip = 0; // bytes that belong to a body
+  #skip = 0; // remaining bytes of a body
   #isChunked = false;
-  #isLast = false; // the chunk that ends a body
+  #isLast = false; // whether the current chunk is the last one of a body
 
   constructor(onRequest) {
     this.#onRequest = onRequest;
@@ -126,7 +131,7 @@ class Requests {
     if (this.#skip === 0) this.#done();
   }
 
-  /** The chunk that follows and the line end behind it are skipped together; the last chunk is only that line end. */
+  /** Skips the next chunk and the line end after it. The last chunk is only that line end. */
   #chunk(line) {
     const size = Number.parseInt(line, 16);
     this.#isLast = size === 0;

@@ -1,4 +1,4 @@
-// Figures as tables: aligned text for the terminal, and Markdown.
+// Prints figures as tables: aligned text for the terminal, and Markdown.
 
 import { METRICS } from "./report.mjs";
 
@@ -7,7 +7,9 @@ export const number = (value, digits) =>
     ? ""
     : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-/** One experiment as rows of cells, the heads first. The first metric has its spread and its ratios. */
+/**
+ * One experiment as rows of cells, with a head row. The first metric has its spread and its ratios.
+ */
 export function experimentCells({ columns, references, candidates }) {
   const [first, ...others] = columns;
   const { label, digits } = METRICS[first];
@@ -47,7 +49,7 @@ export function barCells(judged) {
   return [["experiment", "what", "bar", "reached", "half of the rounds", ""], ...rows];
 }
 
-/** Cells as text in columns: words to the left, numbers to the right. */
+/** Cells as text in columns, with words left-aligned and numbers right-aligned. */
 export function aligned(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const isNumber = rows[0].map((_, column) => rows.slice(1).every((row) => /^[\d.,≤≥ −]*( to .*)?$/.test(row[column])));

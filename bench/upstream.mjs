@@ -1,4 +1,4 @@
-// Starts the stub and tells it what to answer with.
+// Starts the stub and sets its answers.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,12 +22,12 @@ export async function startUpstream() {
   return {
     url: `http://127.0.0.1:${port}`,
     pid: child.pid,
-    /** From now on it answers with: completions, failures, burst, paced (an event every `pauseMs`), held. */
+    /** Sets the answer: completions, failures, burst, paced (an event every `pauseMs`) or held. */
     async answerWith(kind, { pauseMs } = {}) {
       child.send({ kind, pauseMs });
       await told("kind");
     },
-    /** How many calls it has had since then. */
+    /** The number of calls since the answer was set. */
     async calls() {
       child.send({});
       return told("calls");

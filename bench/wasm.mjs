@@ -1,5 +1,6 @@
-// How long V8 takes to compile a Wasm module and to make an instance of it: `node wasm.mjs FILE` prints it as JSON. What the module
-// imports are functions that do nothing; none of its own is called.
+// Measures the time that V8 takes to compile a Wasm module and to instantiate it.
+// `node wasm.mjs FILE` prints it as JSON. The imports of the module are empty functions, and no
+// export is called.
 
 import { readFileSync } from "node:fs";
 

@@ -1,6 +1,6 @@
-// Runs a Worker on plain `workerd serve`, as it runs in production but for the network: no development server, no inspector, no
-// logging of requests. The compatibility date and the flags are those of wrangler.toml, unless a
-// Worker brings its own.
+// Runs a Worker with `workerd serve`, as in production: without a development server, an inspector
+// or a log of requests. The compatibility date and the flags are those of wrangler.toml, unless the
+// Worker has its own.
 
 import { cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,7 +14,7 @@ const BENCH = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(BENCH);
 const STARTS_WITHIN_MS = 20_000;
 
-/** The program itself: the npm package's own command is a Node script around it. */
+/** The binary. The command of the npm package is a Node script that starts it. */
 const workerd = () => {
   const [platform] = readdirSync(join(ROOT, "node_modules/@cloudflare")).filter((name) => name.startsWith("workerd-"));
   if (!platform) throw new Error("workerd is missing: run `npm ci`");
@@ -24,11 +24,12 @@ const workerd = () => {
 /**
  * Starts a Worker.
  * @param {object} worker
- * @param {string} worker.main its main module, which is bundled with all that it imports
+ * @param {string} worker.main its main module, which is bundled with its imports
  * @param {object} [worker.platform] its compatibility date and flags
  * @param {boolean} [worker.keepNames] as `bundle` takes it
  * @param {object} [worker.vars] variables and secrets
- * @param {object} [worker.routes] a routes document: the Worker is the gateway, and gets its KV namespace and Durable Objects
+ * @param {object} [worker.routes] a routes document: the Worker is the gateway, with KV and Durable
+ *   Objects
  */
 export async function startWorkerd(worker) {
   const folder = temporaryFolder();
@@ -43,7 +44,7 @@ export async function startWorkerd(worker) {
       url: `http://127.0.0.1:${port}`,
       pid: child.pid,
       spawnedAt,
-      /** What it wrote since it was last asked: warnings, exceptions. */
+      /** Returns the log output since the last call: warnings and exceptions. */
       complaints: () => stderr.splice(0).join(""),
       stop: () => stop(child).finally(() => remove(folder)),
     };
@@ -53,7 +54,7 @@ export async function startWorkerd(worker) {
   }
 }
 
-/** Waits for the port. */
+/** Resolves with the port that workerd listens on. */
 async function listening(child) {
   const stderr = [];
   child.stderr.setEncoding("utf8").on("data", (text) => stderr.push(text));
@@ -87,7 +88,7 @@ async function copyModules({ main, keepNames }, folder) {
   });
 }
 
-/** The configuration; what it embeds is in the same folder. */
+/** The configuration. The files that it embeds are in the same folder. */
 function config(folder, modules, { platform: own = platform(), vars = {}, routes }) {
   const bindings = Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   const services = [
@@ -130,7 +131,7 @@ const main :Workerd.Worker = (
 ${kv}`;
 }
 
-/** What each Worker here is run with. */
+/** The compatibility settings of a Worker in the configuration. */
 function deployed({ compatibilityDate, compatibilityFlags }) {
   return `
   compatibilityDate = ${text(compatibilityDate)},

@@ -1,7 +1,7 @@
-// Builds the Worker into build/: `node scripts/build.mjs [--dev]`. Wrangler calls it before `dev`
-// and `deploy`. It installs what is missing, and runs worker-build on the pinned tools.
+// Builds the Worker into build/: `node scripts/build.mjs [--dev]`. Wrangler runs this script before
+// `dev` and `deploy`. It installs missing tools and runs worker-build with the pinned ones.
 //
-// wasm-opt's arguments are in Cargo.toml, under `package.metadata.wasm-pack`.
+// The arguments of wasm-opt are in Cargo.toml, under `package.metadata.wasm-pack`.
 
 import { ensureAll, main, runWorkerBuild } from "./setup.mjs";
 

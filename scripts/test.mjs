@@ -1,17 +1,17 @@
-// `npm test`: everything that CI runs, on a fresh machine too.
+// `npm test`: all checks of CI. Also works on a fresh machine.
 //
-//   npm test                 all of it
-//   npm test -- lint rust    some of it, by name
+//   npm test                 all steps
+//   npm test -- lint rust    these steps
 
-import { main, bin, ensureAll, ensureDeny, quiet, restartOnOwnNode, run, say, triple } from "./setup.mjs";
+import { bin, ensureAll, ensureDeny, main, restartOnOwnNode, run, say, triple, wranglerEnv } from "./setup.mjs";
 
 const wasm = ["--target", triple];
 
-/** Each step: a name, what it proves, and its commands. */
+/** The steps: a name, what it checks, and its commands. */
 const steps = [
   {
     name: "lint",
-    proves: "formatting, lints on both targets, documentation",
+    checks: "formatting, lints on both targets, documentation",
     commands: [
       ["cargo", "fmt", "--check"],
       ["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"],
@@ -22,22 +22,23 @@ const steps = [
   },
   {
     name: "deps",
-    proves: "licences, versions and sources of the dependencies",
-    // All crates of the lock file, those of other platforms too: cargo-deny then needs no connection.
+    checks: "licences, versions and sources of the dependencies",
+    // `cargo fetch` gets all crates of the lock file, including those of other platforms:
+    // cargo-deny then needs no connection.
     commands: [
       ["cargo", "fetch", "--locked", "--quiet"],
       ["cargo-deny", "--locked", "--offline", "check", "bans", "licenses", "sources"],
     ],
   },
-  { name: "rust", proves: "rules, properties, examples", commands: [["cargo", "test", "--locked", "--quiet"]] },
+  { name: "rust", checks: "rules, properties, examples", commands: [["cargo", "test", "--locked", "--quiet"]] },
   {
     name: "bench",
-    proves: "the statistics of the benchmarks, and which build they measure",
+    checks: "the statistics of the benchmarks, and the choice of the build",
     commands: [["node", "--test", "--test-reporter=dot", "tests/bench/*.test.mjs"]],
   },
   {
     name: "worker",
-    proves: "the Worker builds, would deploy, and keeps to its size",
+    checks: "the Worker builds, can be deployed, and is within its size budget",
     commands: [
       [bin("wrangler"), "deploy", "--dry-run", "--outdir", ".wrangler/dry-run"],
       ["node", "scripts/size.mjs"],
@@ -45,7 +46,7 @@ const steps = [
   },
   {
     name: "e2e",
-    proves: "the contract, in real workerd with the official SDKs",
+    checks: "the behaviour of the gateway, in workerd and with the official SDKs",
     commands: [["node", "--test", "--test-reporter=spec", "--test-timeout=60000", "tests/e2e/*.test.mjs"]],
   },
 ];
@@ -54,22 +55,22 @@ main(async () => {
   const wanted = process.argv.slice(2);
   const unknown = wanted.filter((name) => !steps.some((step) => step.name === name));
   if (unknown.length > 0) {
-    throw new Error(`no step ${unknown.join(", ")}; there are: ${steps.map((step) => step.name).join(", ")}`);
+    throw new Error(`no step ${unknown.join(", ")}; the steps are ${steps.map((step) => step.name).join(", ")}`);
   }
   await ensureAll();
   await restartOnOwnNode("scripts/test.mjs");
-  for (const { name, proves, commands, env } of steps) {
+  for (const { name, checks, commands, env } of steps) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
-    say(`${name}: ${proves}`);
+    say(`${name}: ${checks}`);
     for (const [command, ...args] of commands) {
-      const own = await pinned(command);
-      await run(own, args, { env: { ...quiet(), ...env } });
+      const path = await pinned(command);
+      await run(path, args, { env: { ...wranglerEnv(), ...env } });
     }
   }
   say("all passed");
 });
 
-/** The project's own version of a command. */
+/** The pinned version of a command, if the project has one. */
 async function pinned(command) {
   if (command === "node") return bin("node");
   return command === "cargo-deny" ? ensureDeny() : command;

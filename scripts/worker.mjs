@@ -1,10 +1,10 @@
-// The built Worker as it is deployed: for whatever runs it without wrangler.
+// The built Worker and its configuration, for programs that run it without wrangler.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./setup.mjs";
 
-/** Compatibility date and flags, as the `wrangler.toml` of a checkout says. */
+/** The compatibility date and flags in the `wrangler.toml` of a checkout. */
 export function platform(checkout = root) {
   const toml = readFileSync(join(checkout, "wrangler.toml"), "utf8");
   const flags = /^compatibility_flags\s*=\s*\[(.*?)\]/ms.exec(toml)?.[1] ?? "";
@@ -14,10 +14,10 @@ export function platform(checkout = root) {
   };
 }
 
-/** What worker-build writes. Its other files are for other bundlers. */
+/** The output of worker-build. Its other files are for other bundlers. */
 const built = ["build/index.js", "build/index_bg.wasm"];
 
-/** The modules of a checkout's Worker, as paths from there: its entry, and what that stands on. */
+/** The modules of a checkout's Worker, as paths in the checkout: its entry and the build. */
 export function builtWorker(checkout = root) {
   const main = /^main\s*=\s*"(.+?)"/m.exec(readFileSync(join(checkout, "wrangler.toml"), "utf8"))[1];
   const files = [...new Set([main, ...built])];

@@ -1,4 +1,4 @@
-// Cloudflare AI Gateway's dialect: it checks its own token and forwards to the provider behind it.
+// The dialect of Cloudflare AI Gateway: it checks its own token and forwards to a provider.
 // https://developers.cloudflare.com/ai-gateway/usage/providers/openai/ and …/azureopenai/
 
 import { randomUUID } from "node:crypto";
@@ -7,15 +7,16 @@ import { openaiError } from "./errors.mjs";
 
 const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "host", "content-length"];
 
-// `openaiUrl()` and `azureUrl(resource)` give the origin of the upstream behind, undefined for a resource that is not known.
+// `openaiUrl()` and `azureUrl(resource)` return the origin of the upstream to forward to.
+// `azureUrl` returns undefined for an unknown resource.
 export function aiGateway({ token, openaiUrl, azureUrl }) {
   function locate(url) {
     const path = /^\/v1\/[^/]+\/[^/]+\/(.+)$/.exec(url.pathname)?.[1] ?? "";
-    const toOpenai = /^openai\/(?:v1\/)?(.+)$/.exec(path);
-    if (toOpenai) return { operation: toOpenai[1], target: `${openaiUrl()}/v1/${toOpenai[1]}${url.search}` };
-    const toAzure = /^azure-openai\/([^/]+)\/([^/]+)\/(.+)$/.exec(path);
-    if (!toAzure) return {};
-    const [, resource, deployment, operation] = toAzure;
+    const openaiMatch = /^openai\/(?:v1\/)?(.+)$/.exec(path);
+    if (openaiMatch) return { operation: openaiMatch[1], target: `${openaiUrl()}/v1/${openaiMatch[1]}${url.search}` };
+    const azureMatch = /^azure-openai\/([^/]+)\/([^/]+)\/(.+)$/.exec(path);
+    if (!azureMatch) return {};
+    const [, resource, deployment, operation] = azureMatch;
     const origin = azureUrl(resource);
     const target = origin && `${origin}/openai/deployments/${deployment}/${operation}${url.search}`;
     return { operation, deployment, target };

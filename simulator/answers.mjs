@@ -1,12 +1,14 @@
-// What a healthy upstream answers, by operation.
+// The answers of a healthy upstream, by operation.
 //
-// An answer is `{json}`, `{text}`, `{bytes, type}` or `{events}`; an event is `{data, event?, content?}`, where `content` marks
-// the ones that carry output.
+// An answer is `{json}`, `{text}`, `{bytes, type}` or `{events}`.
+// An event is `{data, event?, content?}`; `content` is true for events with output of the model.
 
 import { chatCompletions, completions, greeting, pieces } from "./chat.mjs";
 import { responses } from "./responses.mjs";
 
-// The operations, each from (fields of the body, who serves) to an answer. Multipart bodies give strings and `File`s.
+// Each operation is a function of (body, source) that returns an answer. `body` has the fields of
+// the request; those of multipart bodies are strings and `File`s. `source` is what answers:
+// {label, model, azure}, with a label such as `eastus/gpt-4o-eastus`.
 export const OPERATIONS = {
   __proto__: null, // names come from URLs
   "chat/completions": chatCompletions,
@@ -35,7 +37,7 @@ export function models(names) {
   return { json: { object: "list", data } };
 }
 
-function embeddings(body, who) {
+function embeddings(body, source) {
   const inputs = typeof body.input === "string" || typeof body.input?.[0] === "number" ? [body.input] : body.input ?? [];
   const data = inputs.map((input, index) => {
     const vector = vectorOf(JSON.stringify(input), body.dimensions ?? 8);
@@ -43,10 +45,10 @@ function embeddings(body, who) {
     return { object: "embedding", index, embedding };
   });
   const prompt_tokens = Math.max(1, Math.ceil(JSON.stringify(inputs).length / 4));
-  return { json: { object: "list", data, model: who.label, usage: { prompt_tokens, total_tokens: prompt_tokens } } };
+  return { json: { object: "list", data, model: source.label, usage: { prompt_tokens, total_tokens: prompt_tokens } } };
 }
 
-// Equal texts have equal vectors, of length one.
+// Equal texts get equal vectors. Their length is 1.
 function vectorOf(text, dimensions) {
   const vector = new Float32Array(dimensions);
   for (let index = 0; index < text.length; index += 1) vector[index % dimensions] += text.charCodeAt(index);
@@ -54,7 +56,7 @@ function vectorOf(text, dimensions) {
   return vector.map((value) => value / length);
 }
 
-function moderations(body, who) {
+function moderations(body, source) {
   const categories = ["harassment", "hate", "self-harm", "sexual", "violence"];
   const all = (value) => Object.fromEntries(categories.map((category) => [category, value]));
   const results = [body.input]
@@ -65,31 +67,31 @@ function moderations(body, who) {
       category_scores: all(0.0001),
       category_applied_input_types: all(["text"]),
     }));
-  return { json: { id: "modr-simulated", model: who.label, results } };
+  return { json: { id: "modr-simulated", model: source.label, results } };
 }
 
 const PIXEL =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-function image(body, who) {
+function image(body, source) {
   const received = [body.image].flat().filter((part) => part instanceof File);
   const uploads = received.map((file) => `, ${file.name} ${file.size} bytes`).join("");
   const input_tokens_details = { text_tokens: 10, image_tokens: 0 };
   const usage = { input_tokens: 10, output_tokens: 20, total_tokens: 30, input_tokens_details };
-  const data = [{ b64_json: PIXEL, revised_prompt: `${greeting(who, "")}${uploads}` }];
+  const data = [{ b64_json: PIXEL, revised_prompt: `${greeting(source, "")}${uploads}` }];
   return { json: { created: Math.floor(Date.now() / 1000), data, usage } };
 }
 
-// Not music, but bytes that no text codec leaves alone, after an ID3 header that names who served.
-function speech(_body, who) {
+// An ID3 header that names the source, and bytes that change if they are decoded as text.
+function speech(_body, source) {
   const noise = Buffer.from(Array.from({ length: 1024 }, (_, index) => (index * 89) % 256));
-  const bytes = Buffer.concat([Buffer.from(`ID3\u0004\u0000${greeting(who, "")}\u0000`, "latin1"), noise]);
+  const bytes = Buffer.concat([Buffer.from(`ID3\u0004\u0000${greeting(source, "")}\u0000`, "latin1"), noise]);
   return { bytes, type: "audio/mpeg" };
 }
 
-function transcription(body, who) {
+function transcription(body, source) {
   const file = body.file instanceof File ? body.file : undefined;
-  const text = `${greeting(who, "")}, ${file?.name ?? "no file"} ${file?.size ?? 0} bytes`;
+  const text = `${greeting(source, "")}, ${file?.name ?? "no file"} ${file?.size ?? 0} bytes`;
   if (body.stream === "true") {
     const deltas = pieces(text).map((delta) => ({ type: "transcript.text.delta", delta }));
     const events = [...deltas, { type: "transcript.text.done", text }];

@@ -1,4 +1,4 @@
-// Azure OpenAI's dialect: dated and v1 paths, `api-key` or `Authorization: Bearer`.
+// The dialect of Azure OpenAI: dated and v1 paths, `api-key` or `Authorization: Bearer`.
 // https://learn.microsoft.com/azure/foundry/openai/reference
 // https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
 
@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { models, OPERATIONS } from "./answers.mjs";
 import { azureError } from "./errors.mjs";
 import { objectAt, Objects } from "./objects.mjs";
-import { Stored, storedAt } from "./stored.mjs";
+import { StoredResponses, storedAt } from "./stored.mjs";
 
 const DATED = /^20\d\d-\d\d-\d\d(-preview)?$/;
 const OLDEST = "2022-12-01";
@@ -14,7 +14,7 @@ const NEWEST = "2025-04-01-preview";
 const FIRST_WITH_RESPONSES = "2025-03-01-preview";
 const NOT_ON_AZURE = new Set(["moderations"]);
 
-// Base names of deployments, each with the model behind it; a region appends its name: `gpt-4o-eastus`.
+// Base names of deployments, and the model of each. A region appends its name: `gpt-4o-eastus`.
 const MODELS = {
   "gpt-4o": "gpt-4o-2024-11-20",
   "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
@@ -30,7 +30,7 @@ const MODELS = {
 
 export function azure({ name, displayName, key, lenient }) {
   const deployments = Object.fromEntries(Object.entries(MODELS).map(([base, model]) => [`${base}-${name}`, model]));
-  const kept = new Stored();
+  const responses = new StoredResponses();
   const objects = new Objects();
   const error = (kind, call) => azureError(kind, call);
 
@@ -41,14 +41,14 @@ export function azure({ name, displayName, key, lenient }) {
     if (given !== key) return error("bad_key", call);
     if (call.operation === undefined || !(lenient || versionServes(call))) return error("unknown_url", call);
     if (call.operation === "models" && call.method === "GET") return models(Object.keys(deployments));
-    if (call.stored) return kept.respond(call) ?? error("unknown_url", call);
+    if (call.stored) return responses.respond(call) ?? error("unknown_url", call);
     if (call.object) return objects.respond(call) ?? error("unknown_url", call);
     if (call.method !== "POST" || !OPERATIONS[call.operation]) return error("unknown_url", call);
     if (!call.body) return unreadable();
     const deployment = call.deployment ?? call.body.model;
     if (!lenient && !Object.hasOwn(deployments, deployment)) return error("deployment_not_found", call);
-    const who = { label: `${name}/${deployment}`, model: deployments[deployment] ?? deployment, azure: true };
-    return kept.refusal(call.body) ?? kept.keep(call.body, OPERATIONS[call.operation](call.body, who));
+    const source = { label: `${name}/${deployment}`, model: deployments[deployment] ?? deployment, azure: true };
+    return responses.refusal(call.body) ?? responses.store(call.body, OPERATIONS[call.operation](call.body, source));
   }
 
   function headers(call) {
@@ -72,7 +72,7 @@ export function azure({ name, displayName, key, lenient }) {
     };
   }
 
-  const forget = () => [kept, objects].forEach((store) => store.clear());
+  const forget = () => [responses, objects].forEach((store) => store.clear());
   return { locate, respond, error, headers, forget };
 }
 
@@ -80,15 +80,15 @@ function locate(url) {
   const version = url.searchParams.get("api-version") ?? undefined;
   const deployed = /^\/openai\/deployments\/([^/]+)\/(.+)$/.exec(url.pathname);
   if (deployed) {
-    return { ...named(deployed[2]), deployment: decodeURIComponent(deployed[1]), apiVersion: version, form: "deployment" };
+    return { ...operationAt(deployed[2]), deployment: decodeURIComponent(deployed[1]), apiVersion: version, form: "deployment" };
   }
   const v1 = /^\/openai\/v1\/(.+)$/.exec(url.pathname);
-  if (v1) return { ...named(v1[1]), apiVersion: version, form: "v1" };
+  if (v1) return { ...operationAt(v1[1]), apiVersion: version, form: "v1" };
   const plain = /^\/openai\/(.+)$/.exec(url.pathname);
-  return { ...named(plain?.[1]), apiVersion: version, form: "plain" };
+  return { ...operationAt(plain?.[1]), apiVersion: version, form: "plain" };
 }
 
-function named(path) {
+function operationAt(path) {
   const stored = storedAt(path);
   if (stored) return { operation: "responses/{id}", stored };
   const object = objectAt(path);
@@ -96,14 +96,16 @@ function named(path) {
   return { operation: !NOT_ON_AZURE.has(path) && (path === "models" || OPERATIONS[path]) ? path : undefined };
 }
 
-// On dated paths only `responses`, `models` and objects stand without a deployment, and nothing without a known `api-version`.
+// Whether this form of path and this `api-version` serve the operation. Dated paths need a known
+// `api-version`. All operations on dated paths but `responses`, `models` and stored objects need a
+// deployment in the path.
 function versionServes({ form, operation, object, apiVersion }) {
   if (form === "v1") return [undefined, "v1", "preview", "latest"].includes(apiVersion);
   if (!apiVersion || !DATED.test(apiVersion) || apiVersion < OLDEST || apiVersion > NEWEST) return false;
-  const isOfResponses = operation?.startsWith("responses");
+  const isResponses = operation?.startsWith("responses");
   if (object) return form === "plain";
-  if (form === "deployment") return !isOfResponses && operation !== "models";
-  return operation === "models" || (isOfResponses && apiVersion >= FIRST_WITH_RESPONSES);
+  if (form === "deployment") return !isResponses && operation !== "models";
+  return operation === "models" || (isResponses && apiVersion >= FIRST_WITH_RESPONSES);
 }
 
 function unreadable() {

@@ -1,11 +1,11 @@
-// What an upstream was asked: one record per call, kept in the order of arrival.
+// The record of the calls that an upstream received, in the order of arrival.
 //
-// `outcome` is "open" while the call runs, then "finished", "aborted" (the caller left first) or "broken" (a fault ended the
-// connection).
+// `outcome` is "open" while the call runs. Then it is "finished", "aborted" (the caller left before
+// the end) or "broken" (a fault ended the connection).
 
 import { createHash } from "node:crypto";
 
-const KEPT_BODY_BYTES = 64 * 1024;
+const RECORDED_BODY_BYTES = 64 * 1024;
 
 export class Calls {
   #records = [];
@@ -35,7 +35,7 @@ export class Calls {
   received(record, body) {
     record.body_bytes = body.length;
     record.body_sha256 = createHash("sha256").update(body).digest("hex");
-    if (body.length <= KEPT_BODY_BYTES) record.body = body.toString("utf8");
+    if (body.length <= RECORDED_BODY_BYTES) record.body = body.toString("utf8");
     this.#changed();
   }
 
@@ -45,27 +45,27 @@ export class Calls {
     this.#changed();
   }
 
-  // Resolves with the first record that satisfies `isWanted`, now or later.
+  // Resolves with the first record that satisfies `isWanted`: an existing one or a later one.
   seen(isWanted, timeoutMs = 5000) {
     return new Promise((resolve, reject) => {
-      const look = () => {
+      const check = () => {
         const record = this.#records.find(isWanted);
         if (!record) return;
         clearTimeout(timer);
-        this.#waiting.delete(look);
+        this.#waiting.delete(check);
         resolve(record);
       };
       const timer = setTimeout(() => {
-        this.#waiting.delete(look);
+        this.#waiting.delete(check);
         const seen = this.#records.map((record) => `${record.method} ${record.url} ${record.outcome}`);
         reject(new Error(`no such call within ${timeoutMs} ms: ${isWanted}\nseen: ${seen.join("; ") || "nothing"}`));
       }, timeoutMs);
-      this.#waiting.add(look);
-      look();
+      this.#waiting.add(check);
+      check();
     });
   }
 
   #changed() {
-    for (const look of this.#waiting) look();
+    for (const check of this.#waiting) check();
   }
 }

@@ -1,6 +1,7 @@
 // Chat completions and completions.
 //
-// The text of an answer names who served: `hello from eastus/gpt-4o-eastus`. A message `echo …` is repeated after it.
+// The text of an answer names its source: `hello from eastus/gpt-4o-eastus`. If the last message is
+// `echo …`, the text after `echo` follows.
 
 import { randomUUID } from "node:crypto";
 import { instanceOf } from "./schema.mjs";
@@ -10,34 +11,34 @@ const SAFE = Object.fromEntries(
 );
 const PROMPT_FILTER = [{ prompt_index: 0, content_filter_results: SAFE }];
 
-export function chatCompletions(body, who) {
-  const call = toolCall(body, who);
-  const text = call ? null : chatText(body, who);
+export function chatCompletions(body, source) {
+  const call = toolCall(body, source);
+  const text = call ? null : chatText(body, source);
   const usage = usageOf(JSON.stringify(body.messages ?? ""), text ?? call.function.arguments);
   return body.stream
-    ? { events: chatEvents(body, who, { call, text, usage }) }
-    : { json: chatObject(who, { call, text, usage }) };
+    ? { events: chatEvents(body, source, { call, text, usage }) }
+    : { json: chatObject(source, { call, text, usage }) };
 }
 
-function chatObject(who, { call, text, usage }) {
+function chatObject(source, { call, text, usage }) {
   const message = { role: "assistant", content: text, refusal: null, ...(call && { tool_calls: [call] }) };
   const choice = { index: 0, message, logprobs: null, finish_reason: call ? "tool_calls" : "stop" };
   return {
-    ...head(who, "chatcmpl", "chat.completion"),
-    choices: [{ ...choice, ...(who.azure && { content_filter_results: SAFE }) }],
+    ...head(source, "chatcmpl", "chat.completion"),
+    choices: [{ ...choice, ...(source.azure && { content_filter_results: SAFE }) }],
     usage,
-    ...(who.azure && { prompt_filter_results: PROMPT_FILTER }),
+    ...(source.azure && { prompt_filter_results: PROMPT_FILTER }),
   };
 }
 
-function chatEvents(body, who, { call, text, usage }) {
+function chatEvents(body, source, { call, text, usage }) {
   const wantsUsage = body.stream_options?.include_usage === true;
-  const common = { ...head(who, "chatcmpl", "chat.completion.chunk"), ...(wantsUsage && { usage: null }) };
+  const common = { ...head(source, "chatcmpl", "chat.completion.chunk"), ...(wantsUsage && { usage: null }) };
   const chunk = (delta, finish_reason = null) => ({
     data: {
       ...common,
       choices: [
-        { index: 0, delta, logprobs: null, finish_reason, ...(who.azure && { content_filter_results: SAFE }) },
+        { index: 0, delta, logprobs: null, finish_reason, ...(source.azure && { content_filter_results: SAFE }) },
       ],
     },
   });
@@ -53,7 +54,7 @@ function chatEvents(body, who, { call, text, usage }) {
       ]
     : pieces(text).map((piece) => content({ content: piece }));
   return [
-    ...promptFilterChunk(who),
+    ...promptFilterChunk(source),
     chunk({ role: "assistant", content: call ? null : "", refusal: null }),
     ...deltas,
     chunk({}, call ? "tool_calls" : "stop"),
@@ -62,22 +63,22 @@ function chatEvents(body, who, { call, text, usage }) {
   ];
 }
 
-// Azure's first chunk has no choices: clients that read `choices[0]` trip over it.
-function promptFilterChunk(who) {
-  if (!who.azure) return [];
+// The first chunk of Azure has no choices. Clients that read `choices[0]` fail on it.
+function promptFilterChunk(source) {
+  if (!source.azure) return [];
   return [{ data: { id: "", object: "", created: 0, model: "", choices: [], prompt_filter_results: PROMPT_FILTER } }];
 }
 
-export function completions(body, who) {
+export function completions(body, source) {
   const prompt = [body.prompt ?? ""].flat().join("");
-  const text = greeting(who, prompt);
+  const text = greeting(source, prompt);
   const usage = usageOf(prompt, text);
-  const common = head(who, "cmpl", "text_completion");
+  const common = head(source, "cmpl", "text_completion");
   const choice = (part, finish_reason) => ({ text: part, index: 0, logprobs: null, finish_reason });
   if (!body.stream) return { json: { ...common, choices: [choice(text, "stop")], usage } };
   return {
     events: [
-      ...promptFilterChunk(who),
+      ...promptFilterChunk(source),
       ...pieces(text).map((piece) => ({ data: { ...common, choices: [choice(piece, null)] }, content: true })),
       { data: { ...common, choices: [choice("", "stop")] } },
       ...(body.stream_options?.include_usage ? [{ data: { ...common, choices: [], usage } }] : []),
@@ -86,18 +87,19 @@ export function completions(body, who) {
   };
 }
 
-// `hello from …`, and what the prompt asks to repeat.
-export function greeting(who, prompt) {
+// `hello from …`, and the text after `echo` in the prompt.
+export function greeting(source, prompt) {
   const echo = /^echo (.*)$/s.exec(prompt)?.[1];
-  return `hello from ${who.label}${echo === undefined ? "" : `: ${echo}`}`;
+  return `hello from ${source.label}${echo === undefined ? "" : `: ${echo}`}`;
 }
 
-// Which function to call and with what, or undefined where no tool is due. `tools` are in the form of chat completions.
-export function chooseTool(tools, choice, who) {
+// The function to call and its arguments; undefined if no tool is to be called. `tools` have the
+// form of chat completions.
+export function chooseTool(tools, choice, source) {
   if (!tools?.length || choice === "none") return undefined;
   const named = choice?.function?.name ?? choice?.name;
   const tool = tools.find(({ function: { name } }) => name === named) ?? tools[0];
-  return { name: tool.function.name, arguments: JSON.stringify(instanceOf(tool.function.parameters ?? {}, who.label)) };
+  return { name: tool.function.name, arguments: JSON.stringify(instanceOf(tool.function.parameters ?? {}, source.label)) };
 }
 
 export function usageOf(prompt, completion) {
@@ -111,7 +113,7 @@ export function usageOf(prompt, completion) {
   };
 }
 
-// Text as a model would stream it: word by word.
+// Splits a text into words, as a model streams it.
 export function pieces(text) {
   return text.match(/\S*\s+|\S+/g) ?? [""];
 }
@@ -121,25 +123,25 @@ export function textOf(content) {
   return (content ?? []).map((part) => part.text ?? "").join("");
 }
 
-function toolCall(body, who) {
+function toolCall(body, source) {
   if (body.messages?.at(-1)?.role === "tool") return undefined;
-  const chosen = chooseTool(body.tools, body.tool_choice, who);
+  const chosen = chooseTool(body.tools, body.tool_choice, source);
   return chosen && { id: `call_${randomUUID().replaceAll("-", "")}`, type: "function", function: chosen };
 }
 
-function chatText(body, who) {
+function chatText(body, source) {
   const format = body.response_format;
-  if (format?.type === "json_schema") return JSON.stringify(instanceOf(format.json_schema.schema, greeting(who, "")));
-  if (format?.type === "json_object") return JSON.stringify({ text: greeting(who, "") });
-  return greeting(who, textOf(body.messages?.at(-1)?.content));
+  if (format?.type === "json_schema") return JSON.stringify(instanceOf(format.json_schema.schema, greeting(source, "")));
+  if (format?.type === "json_object") return JSON.stringify({ text: greeting(source, "") });
+  return greeting(source, textOf(body.messages?.at(-1)?.content));
 }
 
-function head(who, prefix, object) {
+function head(source, prefix, object) {
   return {
     id: `${prefix}-${randomUUID().replaceAll("-", "")}`,
     object,
     created: Math.floor(Date.now() / 1000),
-    model: who.model,
+    model: source.model,
     system_fingerprint: "fp_simulated",
   };
 }

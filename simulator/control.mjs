@@ -1,4 +1,4 @@
-// The control port: faults and recorded calls over HTTP.
+// The control port: sets faults and returns recorded calls over HTTP.
 
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -53,11 +53,11 @@ async function handle(route, { upstreams, chosen, request }) {
       for (const [, upstream] of chosen) upstream.calls.clear();
       return [200, { cleared: chosen.map(([name]) => name) }];
     default:
-      return [404, { error: `no ${route}; GET / explains` }];
+      return [404, { error: `no ${route}; GET / shows the help` }];
   }
 }
 
-// The upstream of that name, or all of them where none is asked for.
+// The upstream of that name as [[name, upstream]]; all of them if the name is null.
 function choose(upstreams, name) {
   if (name === null) return Object.entries(upstreams);
   if (!upstreams[name]) throw new TypeError(`unknown upstream "${name}"; known: ${Object.keys(upstreams).join(", ")}`);
@@ -72,7 +72,7 @@ POST   /faults           {"upstream": "openai", "fault": …, "times"?: n, "for_
 GET    /faults?upstream=  DELETE /faults?upstream=   (all upstreams without the query)
 GET    /calls?upstream=   DELETE /calls?upstream=
 
-A fault is the name of an error, or an object of these keys, which combine:
+A fault is the name of an error, or an object with any of these keys:
 
 ${describeFaults()}
 `;

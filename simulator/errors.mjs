@@ -1,4 +1,5 @@
-// Errors in each provider's own words: status, body and headers, as their documents and public recordings show them.
+// The errors of each provider: status, body and headers as in its documentation and in public
+// recordings.
 
 // OpenAI: https://developers.openai.com/api/docs/guides/error-codes
 export function openaiError(name, { operation, model = "the model" }) {
@@ -224,7 +225,7 @@ function filteredPrompt() {
   return { status: 400, headers: {}, json: { error } };
 }
 
-// The Responses API answers without the `error` wrapper.
+// The Responses API of Azure has no `error` object around these fields.
 function filteredResponse() {
   return {
     status: 400,

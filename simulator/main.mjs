@@ -1,14 +1,16 @@
-// Runs the simulator on its own: node simulator/main.mjs [--port-base N] [--lenient]
+// Runs the simulator as a program: node simulator/main.mjs [--port-base N] [--lenient]
 
 import { parseArgs } from "node:util";
 import { startSimulator } from "./simulator.mjs";
 
-const USAGE = `Simulates one OpenAI account, two Azure OpenAI regions and an AI Gateway on 127.0.0.1, with faults on demand.
+const USAGE = `Simulates one OpenAI account, two Azure OpenAI regions and an AI Gateway on 127.0.0.1. Faults can be
+set over HTTP.
 
 node simulator/main.mjs [--port-base N] [--lenient]
 
-  --port-base N  ports N (OpenAI), N+1 (East US), N+2 (West Europe), N+3 (AI Gateway), N+4 (control); any free ones without it
-  --lenient      every model, deployment and api-version is known
+  --port-base N  use the ports N (OpenAI), N+1 (East US), N+2 (West Europe), N+3 (AI Gateway) and
+                 N+4 (control); default: any free ports
+  --lenient      accept every model, deployment and api-version
   --help         this text
 `;
 
@@ -45,15 +47,15 @@ function welcome(simulator) {
   const rows = NAMES.map((name) => `${name.padEnd(12)}${simulator[name].endpoint.padEnd(28)}${simulator[name].key}`);
   return `${"upstream".padEnd(12)}${"endpoint".padEnd(28)}key
 ${rows.join("\n")}
-${"control".padEnd(12)}${control.padEnd(28)}(GET / explains)
+${"control".padEnd(12)}${control.padEnd(28)}(GET / shows the help)
 
-OpenAI is out of quota until told otherwise:
+OpenAI is out of quota until the fault is removed:
   ${post({ upstream: "openai", fault: "quota" })}
 East US refuses connections for a minute:
   ${post({ upstream: "eastus", fault: { refuse: true }, for_ms: 60_000 })}
 The next stream from West Europe breaks after three chunks:
   ${post({ upstream: "westeurope", fault: { cut_after: 3 }, times: 1, when: { stream: true } })}
-All well again, and what was seen:
+Remove all faults, and show the recorded calls:
   curl -s -X DELETE ${control}/faults; curl -s ${control}/calls
 `;
 }

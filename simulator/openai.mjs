@@ -1,10 +1,10 @@
-// OpenAI's dialect: `https://api.openai.com/v1/{operation}`, `Authorization: Bearer`.
+// The dialect of OpenAI: `https://api.openai.com/v1/{operation}`, `Authorization: Bearer`.
 
 import { randomUUID } from "node:crypto";
 import { models, OPERATIONS } from "./answers.mjs";
 import { openaiError } from "./errors.mjs";
 import { objectAt, Objects } from "./objects.mjs";
-import { Stored, storedAt } from "./stored.mjs";
+import { StoredResponses, storedAt } from "./stored.mjs";
 
 const MODELS = [
   "gpt-4o",
@@ -21,7 +21,7 @@ const MODELS = [
 ];
 
 export function openai({ name, key, lenient }) {
-  const kept = new Stored();
+  const responses = new StoredResponses();
   const objects = new Objects();
   const error = (kind, call) => openaiError(kind, { operation: call.operation, model: call.body?.model });
 
@@ -37,17 +37,17 @@ export function openai({ name, key, lenient }) {
   function respond(call) {
     if (call.headers.authorization !== `Bearer ${key}`) return error("bad_key", call);
     if (call.operation === "models" && call.method === "GET") return models(MODELS);
-    if (call.stored) return kept.respond(call) ?? error("unknown_url", call);
+    if (call.stored) return responses.respond(call) ?? error("unknown_url", call);
     if (call.object) return objects.respond(call) ?? error("unknown_url", call);
     if (call.method !== "POST" || !OPERATIONS[call.operation]) return error("unknown_url", call);
     if (!call.body) return unreadable();
     const { model } = call.body;
     if (!lenient && !MODELS.includes(model)) return error("deployment_not_found", call);
-    const who = { label: `${name}/${model}`, model, azure: false };
-    return kept.refusal(call.body) ?? kept.keep(call.body, OPERATIONS[call.operation](call.body, who));
+    const source = { label: `${name}/${model}`, model, azure: false };
+    return responses.refusal(call.body) ?? responses.store(call.body, OPERATIONS[call.operation](call.body, source));
   }
 
-  const forget = () => [kept, objects].forEach((store) => store.clear());
+  const forget = () => [responses, objects].forEach((store) => store.clear());
   return { locate, respond, error, headers, forget };
 }
 

@@ -4,28 +4,29 @@ import { randomUUID } from "node:crypto";
 import { chooseTool, greeting, pieces, textOf, usageOf } from "./chat.mjs";
 import { instanceOf } from "./schema.mjs";
 
-export function responses(body, who) {
-  const item = outputItem(body, who);
-  const response = responseObject(body, who, item);
+export function responses(body, source) {
+  const item = outputItem(body, source);
+  const response = responseObject(body, source, item);
   return body.stream ? { events: responseEvents(response, item) } : { json: response };
 }
 
-function outputItem(body, who) {
+function outputItem(body, source) {
   const last = Array.isArray(body.input) ? body.input.at(-1) : { content: body.input };
-  // The Responses API has a tool's name and parameters at the top; chat completions have them one level down.
+  // The Responses API has a tool's name and parameters at the top; chat completions have them one
+  // level down.
   const tools = body.tools?.filter(({ type }) => type === "function").map((tool) => ({ function: tool }));
-  const call = last?.type === "function_call_output" ? undefined : chooseTool(tools, body.tool_choice, who);
+  const call = last?.type === "function_call_output" ? undefined : chooseTool(tools, body.tool_choice, source);
   if (call) return { id: id("fc"), type: "function_call", status: "completed", call_id: id("call"), ...call };
   const format = body.text?.format;
   const text =
     format?.type === "json_schema"
-      ? JSON.stringify(instanceOf(format.schema, greeting(who, "")))
-      : greeting(who, textOf(last?.content));
+      ? JSON.stringify(instanceOf(format.schema, greeting(source, "")))
+      : greeting(source, textOf(last?.content));
   const content = [{ type: "output_text", text, annotations: [], logprobs: [] }];
   return { id: id("msg"), type: "message", status: "completed", role: "assistant", content };
 }
 
-function responseObject(body, who, item) {
+function responseObject(body, source, item) {
   const usage = usageOf(JSON.stringify(body.input ?? ""), item.arguments ?? item.content[0].text);
   return {
     id: id("resp"),
@@ -37,7 +38,7 @@ function responseObject(body, who, item) {
     incomplete_details: null,
     instructions: body.instructions ?? null,
     max_output_tokens: null,
-    model: who.model,
+    model: source.model,
     output: [item],
     parallel_tool_calls: true,
     previous_response_id: null,
@@ -58,7 +59,7 @@ function responseObject(body, who, item) {
     },
     user: null,
     metadata: {},
-    ...(who.azure && { content_filters: [{ blocked: false, source_type: "prompt", content_filter_results: {} }] }),
+    ...(source.azure && { content_filters: [{ blocked: false, source_type: "prompt", content_filter_results: {} }] }),
   };
 }
 

@@ -1,9 +1,10 @@
-// An instance of a JSON schema: what a model answers when it is held to a structure.
+// Makes an instance of a JSON schema, as a model does for a structured output. `text` is the value
+// of every string.
 
-const DEEPEST = 16;
+const MAX_DEPTH = 16;
 
 export function instanceOf(schema, text, root = schema, depth = 0) {
-  if (depth > DEEPEST || typeof schema !== "object" || schema === null) return null;
+  if (depth > MAX_DEPTH || typeof schema !== "object" || schema === null) return null;
   const within = (inner) => instanceOf(inner, text, root, depth + 1);
   if (schema.$ref) return within(resolve(root, schema.$ref));
   if ("const" in schema) return schema.const;

@@ -1,5 +1,6 @@
-// The upstream simulator: one OpenAI account, two Azure regions and an AI Gateway in front of them, each on its own port of
-// 127.0.0.1, with faults on demand and a record of every call. See `main.mjs` to run it, `faults.mjs` for what can go wrong.
+// The upstream simulator: one OpenAI account, two Azure regions, and an AI Gateway in front of
+// them. Each listens on its own port of 127.0.0.1, records every call and can be given faults.
+// `main.mjs` runs it as a program; `faults.mjs` lists the faults.
 
 import { aiGateway } from "./ai-gateway.mjs";
 import { azure } from "./azure.mjs";
@@ -14,8 +15,8 @@ export const KEYS = {
   aiGateway: "simulated-ai-gateway-token",
 };
 
-// `ports`: {openai, eastus, westeurope, aiGateway, control}, each ephemeral where not given.
-// `lenient`: any model, deployment and api-version is known.
+// `ports`: {openai, eastus, westeurope, aiGateway, control}; the system chooses those that are
+// missing. `lenient`: every model, deployment and api-version is accepted.
 export async function startSimulator({ ports = {}, lenient = false, random = Math.random, now = Date.now } = {}) {
   const upstreams = {};
   // An Azure resource belongs to the region that its name contains.
@@ -36,22 +37,23 @@ export async function startSimulator({ ports = {}, lenient = false, random = Mat
   const control = await startControl(upstreams, ports.control);
 
   return {
-    // `endpoint` is what a routes document takes for this upstream.
+    // `endpoint` is the value for a routes document.
     openai: { url: upstreams.openai.url, endpoint: `${upstreams.openai.url}/v1`, key: KEYS.openai },
     eastus: { url: upstreams.eastus.url, endpoint: upstreams.eastus.url, key: KEYS.eastus },
     westeurope: { url: upstreams.westeurope.url, endpoint: upstreams.westeurope.url, key: KEYS.westeurope },
     aiGateway: { url: upstreams.aiGateway.url, endpoint: upstreams.aiGateway.url, key: KEYS.aiGateway },
     control: { url: control.url },
 
-    // Adds a fault: `fault("openai", {fault: "rate_limit", times: 1})`. Resolves when it is in force.
+    // Adds a fault: `fault("openai", {fault: "rate_limit", times: 1})`. Resolves when it takes
+    // effect.
     fault: (name, spec) => upstreams[name].fault(spec),
-    // Takes all of its faults away.
-    heal: (name) => upstreams[name].clearFaults(),
-    // The recorded calls of an upstream.
+    // Removes all faults of an upstream.
+    clearFaults: (name) => upstreams[name].clearFaults(),
+    // Returns the recorded calls of an upstream.
     calls: (name) => upstreams[name].calls.list(),
-    // Resolves with the first call that satisfies the predicate, now or later.
+    // Resolves with the first call that satisfies the predicate: an existing one or a later one.
     seen: (name, isWanted, timeoutMs) => upstreams[name].calls.seen(isWanted, timeoutMs),
-    // Forgets faults, calls and stored responses.
+    // Removes all faults, recorded calls, stored responses and stored objects.
     async reset() {
       for (const upstream of Object.values(upstreams)) {
         await upstream.clearFaults();

@@ -1,31 +1,33 @@
-// Stored responses of one account: https://platform.openai.com/docs/api-reference/responses/get
+// The stored responses of one account: https://platform.openai.com/docs/api-reference/responses/get
 //
-// Azure answers in the same words: https://learn.microsoft.com/azure/foundry/openai/how-to/responses
+// Azure has the same answers: https://learn.microsoft.com/azure/foundry/openai/how-to/responses
 
 const PATH = /^responses\/([^/]+)(?:\/(cancel|input_items))?$/;
-const NAMES = new Set(["input_tokens", "compact"]);
+const OPERATIONS = new Set(["input_tokens", "compact"]);
 
-// The stored response that a path below `/v1/` is about: {id, part}, part undefined for the response itself.
+// Parses a path below `/v1/`: {id, part} of a stored response, where `part` is undefined for the
+// response itself. Undefined for any other path.
 export function storedAt(path) {
   const [, id, part] = PATH.exec(path ?? "") ?? [];
-  return id === undefined || NAMES.has(id) ? undefined : { id, part };
+  return id === undefined || OPERATIONS.has(id) ? undefined : { id, part };
 }
 
-export class Stored {
+export class StoredResponses {
   #responses = new Map();
 
   clear() {
     this.#responses.clear();
   }
 
-  // What is wrong with the earlier response that a request goes on from, if anything is.
+  // An error if `previous_response_id` is unknown; undefined otherwise.
   refusal({ previous_response_id: id }) {
     if (id === undefined || id === null || this.#responses.has(id)) return undefined;
-    return refused(400, `Previous response with id '${id}' not found.`, "previous_response_id", "previous_response_not_found");
+    return clientError(400, `Previous response with id '${id}' not found.`, "previous_response_id", "previous_response_not_found");
   }
 
-  // Keeps what an answer to `responses` will be, unless the client says otherwise.
-  keep(body, answer) {
+  // Stores the response of an answer to `responses`, unless the request has `store: false`. Returns
+  // the answer.
+  store(body, answer) {
     const response = answer.json ?? answer.events?.at(-1).data.response;
     if (body.store === false || response?.object !== "response") return answer;
     response.previous_response_id = body.previous_response_id ?? null;
@@ -38,12 +40,12 @@ export class Stored {
     return answer;
   }
 
-  // Answers a call for a stored response; undefined for a method that it does not take.
+  // Answers a call for a stored response. Returns undefined for a method that is not allowed.
   respond({ stored: { id, part }, method, url }) {
     const found = this.#responses.get(id);
     switch (`${method} ${part ?? ""}`) {
       case "GET ":
-        return found ? again(found, url) : notFound(id);
+        return found ? replay(found, url) : notFound(id);
       case "DELETE ":
         return this.#responses.delete(id) ? { json: { id, object: "response", deleted: true } } : notFound(id);
       case "POST cancel":
@@ -59,24 +61,24 @@ export class Stored {
   }
 }
 
-// As JSON, or as the events after `starting_after`.
-function again({ response, events }, url) {
+// The response as JSON, or its events after `starting_after`.
+function replay({ response, events }, url) {
   if (url.searchParams.get("stream") !== "true") return { json: response };
-  if (!events) return refused(400, "This response was not created with stream=true.", "stream", null);
+  if (!events) return clientError(400, "This response was not created with stream=true.", "stream", null);
   const after = Number(url.searchParams.get("starting_after") ?? -1);
   return { events: events.filter(({ data }) => data.sequence_number > after) };
 }
 
 function cancel({ response }) {
-  if (!response.background) return refused(400, "Cannot cancel a synchronous response.", null, null);
+  if (!response.background) return clientError(400, "Cannot cancel a synchronous response.", null, null);
   response.status = "cancelled";
   return { json: response };
 }
 
 function notFound(id) {
-  return refused(404, `Response with id '${id}' not found.`, null, null);
+  return clientError(404, `Response with id '${id}' not found.`, null, null);
 }
 
-function refused(status, message, param, code) {
+function clientError(status, message, param, code) {
   return { status, json: { error: { message, type: "invalid_request_error", param, code } } };
 }

@@ -1,11 +1,11 @@
-// One simulated upstream: a listening socket, a provider's dialect, faults and the record of its calls.
+// One simulated upstream: a listening socket, the dialect of a provider, faults and recorded calls.
 
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { MULTIPART } from "./answers.mjs";
 import { Calls } from "./calls.mjs";
 import { Faults } from "./faults.mjs";
-import { leave, send } from "./wire.mjs";
+import { send, untilCallerLeaves } from "./wire.mjs";
 
 export class Upstream {
   calls = new Calls();
@@ -15,8 +15,8 @@ export class Upstream {
   #port;
   #reopening;
 
-  // A dialect: `locate(url)` → {operation, …}, `respond(call)` → answer, `error(name, call)` → answer, `headers(call)`,
-  // and `forget()` where it stores anything.
+  // A dialect has the functions `locate(url)` → {operation, …}, `respond(call)` → answer,
+  // `error(name, call)` → answer and `headers(call)`, and `forget()` if it stores anything.
   constructor(dialect, { random, now }) {
     this.#dialect = dialect;
     this.#faults = new Faults({ random, now });
@@ -55,7 +55,7 @@ export class Upstream {
     if (spec.for_ms !== undefined) this.#reopening = setTimeout(() => this.#reopen(entry), spec.for_ms);
   }
 
-  // Forgets what it has stored.
+  // Removes stored responses and stored objects.
   forget() {
     this.#dialect.forget?.();
   }
@@ -78,7 +78,7 @@ export class Upstream {
       if (!response.writableFinished) gone.abort(new Error("the caller left"));
       this.calls.close(record, response.writableFinished ? "finished" : "aborted");
     });
-    response.on("error", () => {}); // a caller that left is told by "close"
+    response.on("error", () => {}); // "close" handles a caller that left
     request.on("error", () => {});
     try {
       const call = await this.#read(request, record);
@@ -109,15 +109,16 @@ export class Upstream {
 
   async #answer(call, fault, response, signal) {
     if (fault.reset) return "reset";
-    if (fault.silence) await leave(signal);
-    const answer = this.#faulty(call, fault) ?? this.#dialect.respond(call, signal);
+    if (fault.silence) await untilCallerLeaves(signal);
+    const answer = this.#faultAnswer(call, fault) ?? this.#dialect.respond(call, signal);
     const headers = { ...this.#dialect.headers(call), ...answer.headers };
     if (fault.cookie) headers["set-cookie"] = "__cf_bm=simulated-cookie; path=/; HttpOnly; Secure";
     if (answer.relay) return answer.relay(response, headers);
     return send(response, { ...answer, headers }, fault, signal);
   }
 
-  #faulty(call, fault) {
+  // The answer that replaces the normal one; undefined if the fault does not replace it.
+  #faultAnswer(call, fault) {
     if (fault.error) return this.#dialect.error(fault.error, call);
     if (fault.error_body) return { ...this.#dialect.error("server_error", call), status: 200 };
     if (fault.redirect) {
@@ -136,7 +137,7 @@ export class Upstream {
   }
 }
 
-// The fields of a JSON or multipart body; undefined where there is none or it cannot be read.
+// The fields of a JSON or multipart body; undefined if there is no body or it cannot be parsed.
 async function fields({ operation, raw }, type = "") {
   if (raw.length === 0) return undefined;
   try {

@@ -1,5 +1,5 @@
-// Puts an answer on the wire, with the faults that happen there. Resolves with "finished", or with "cut" where the connection is
-// to be destroyed now; rejects when the caller leaves.
+// Sends an answer, with the faults that affect sending. Resolves with "finished", or with "cut" if
+// the caller of `send` must destroy the connection. Rejects when the client leaves.
 
 import { setImmediate as nextTurn, setTimeout as wait } from "node:timers/promises";
 
@@ -8,8 +8,8 @@ export async function send(response, answer, fault, signal) {
   return answer.events ? sendEvents(response, answer, fault, signal) : sendWhole(response, answer, fault, signal);
 }
 
-// Rejects when the caller leaves.
-export function leave(signal) {
+// Rejects when the caller leaves; never resolves.
+export function untilCallerLeaves(signal) {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     if (signal.aborted) reject(signal.reason);
@@ -68,7 +68,7 @@ async function sendEvents(response, answer, fault, signal) {
 }
 
 async function stop(fault, signal) {
-  if (fault.stall_after !== undefined) await leave(signal);
+  if (fault.stall_after !== undefined) await untilCallerLeaves(signal);
   return "cut";
 }
 
@@ -77,7 +77,7 @@ function frame(fault, data, event) {
   return Buffer.from(lines.join(fault.crlf ? "\r\n" : "\n"));
 }
 
-// The Responses API has an event for errors; chat completions send the error object where a chunk would be.
+// The Responses API has an event type for errors. Chat completions send an error object as a chunk.
 function errorEvent(answer, sequence_number) {
   const message = "The server had an error while processing your request. Sorry about that!";
   if (answer.events[0].event?.startsWith("response.")) {
@@ -92,8 +92,8 @@ const PIECE_BYTES = 5;
 async function write(response, bytes, fault = {}) {
   const size = fault.split ? PIECE_BYTES : bytes.length;
   for (let at = 0; at < bytes.length; at += size) {
-    const taken = new Promise((resolve) => response.write(bytes.subarray(at, at + size), resolve));
-    await taken;
-    if (fault.split) await nextTurn(); // so that pieces leave in segments of their own
+    const written = new Promise((resolve) => response.write(bytes.subarray(at, at + size), resolve));
+    await written;
+    if (fault.split) await nextTurn(); // so that each piece is sent in its own segment
   }
 }

@@ -1,4 +1,4 @@
-// Answers that are whole: throughput, latency, and processor time for each.
+// Answers that are not streams: throughput, latency, and processor time per request.
 
 import { FAILS_ONE_IN } from "../stub-answers.mjs";
 import { check } from "../check.mjs";
@@ -10,7 +10,7 @@ import { median } from "../statistics.mjs";
 
 const MIB = 1024 * 1024;
 
-/** The same request, sent again and again over some connections. */
+/** Sends the same request repeatedly over some connections. */
 export function answers({ name, title, candidates, connections, bytes = 1024, ...more }) {
   return {
     name,
@@ -58,7 +58,7 @@ export const bodies = (candidates = three) => [
   }),
 ];
 
-/** The request's model and rule are near the end of theirs. */
+/** The model and the rule of the request are near the end of their lists. */
 export const graph = answers({
   name: "graph",
   title: "JSON of 1 KB, 8 connections, 200 deployments and 500 rules",
@@ -68,9 +68,10 @@ export const graph = answers({
 });
 
 /**
- * The first target of the node answers one call in three with 503, and the second one serves that request. As long as failures are no
- * more than this, no deployment is ejected, so the same mixture can be measured for as long as one likes: two thirds of the requests
- * make one attempt, one third makes two. (Where every call fails, it is ejected after five, and nothing is left to measure.)
+ * The first target of the node answers one call in three with 503, and the second target serves
+ * that request. At this rate no deployment is ejected, so the mixture stays the same: two thirds of
+ * the requests make one attempt, and one third makes two. A target that fails each call would be
+ * ejected after five, and there would be no failovers to measure.
  */
 export const failover = answers({
   name: "failover",

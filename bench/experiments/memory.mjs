@@ -1,4 +1,5 @@
-// What a fresh process holds in RAM: after its first answer, after many requests, and with many streams open.
+// The RAM of a new process: after its first answer, after many requests, and with many open
+// streams.
 
 import { check } from "../check.mjs";
 import { passThrough, peek, switchyard } from "../candidates.mjs";

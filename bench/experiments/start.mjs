@@ -1,4 +1,4 @@
-// What it takes until the first answer: a fresh workerd, and V8's part in it.
+// The time to the first answer of a new workerd process, and V8's share of it.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -13,7 +13,10 @@ import { median, spread } from "../statistics.mjs";
 const BENCH = dirname(dirname(fileURLToPath(import.meta.url)));
 const STARTS = 5;
 
-/** From the start of the process to the end of its first answer, and the part of it that the request took. */
+/**
+ * The time from the start of the process to the end of its first answer, and the time of that
+ * request.
+ */
 export const cold = ({ candidates = [passThrough, peek, switchyard], count = STARTS } = {}) => ({
   name: "cold",
   title: "First answer of a fresh process",
@@ -47,7 +50,7 @@ export const cold = ({ candidates = [passThrough, peek, switchyard], count = STA
   },
 });
 
-/** In a process of its own each time, since V8 keeps what it has compiled. */
+/** In a new process each time, since V8 caches compiled code. */
 export const wasm = {
   name: "wasm",
   title: "The Wasm in V8 (Node)",

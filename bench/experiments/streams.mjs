@@ -1,4 +1,4 @@
-// Streams of 1,000 events: how many the gateway can carry, what each costs, and whether events arrive as they were sent.
+// Streams of 1,000 events: their throughput, the cost of each, and the delay of events.
 
 import { CHUNKS, EVENTS } from "../stub-answers.mjs";
 import { check } from "../check.mjs";
@@ -13,10 +13,10 @@ const four = [direct, passThrough, peek, switchyard];
 
 const request = () => body({ model: "chat", stream: true });
 
-/** What one stream takes of the gateway's processor, in milliseconds. */
+/** The processor time of the gateway per stream, in milliseconds. */
 const cpuMsOf = (pid, before, streams) => pid && (cpuOf(pid) - before) / 1e6 / streams;
 
-/** The upstream sends all at once: the gateway is the bottleneck. */
+/** The upstream sends all events at once, so that the gateway is the bottleneck. */
 export const burst = (candidates = four) => ({
   name: "stream-burst",
   title: `Streams of ${CHUNKS.toLocaleString("en")} chunks, sent at once, 8 connections`,
@@ -35,7 +35,7 @@ export const burst = (candidates = four) => ({
   },
 });
 
-/** One stream after the other on one connection: when its first event comes. */
+/** The time to the first event, for one stream after the other on one connection. */
 export const first = (candidates = four) => ({
   name: "stream-first",
   title: "First event of a stream, one connection",
@@ -68,7 +68,7 @@ export const first = (candidates = four) => ({
 const PAUSE_MS = 2;
 const STREAMS = 16;
 
-/** The upstream pauses between two events, as a model does. */
+/** The upstream pauses between events, as a model does. */
 export const paced = (candidates = four) => ({
   name: "stream-paced",
   title: `${STREAMS} streams of ${CHUNKS.toLocaleString("en")} chunks, one each ${PAUSE_MS} ms`,

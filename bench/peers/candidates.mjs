@@ -1,5 +1,5 @@
-// The gateways that one would take otherwise, each with the same three deployments in the same order, and as its documentation
-// says to run it in production with one process.
+// Other gateways. Each has the same three deployments in the same order, and runs with one process
+// as its documentation recommends for production.
 
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { litellm, portkey, portkeyWorker } from "./install.mjs";
 const STARTS_WITHIN_MS = 120_000;
 const MASTER_KEY = "sk-bench-client";
 
-/** Portkey's gateway takes its routing from a header of each request. */
+/** Portkey's gateway reads its routing from a header of each request. */
 const portkeyHeaders = (upstream) => ({
   ...headers(UPSTREAM_KEY),
   "x-portkey-config": JSON.stringify({
@@ -29,7 +29,10 @@ const portkeyHeaders = (upstream) => ({
 });
 const isPortkey = ({ headers }) => headers.has("x-portkey-provider") || headers.has("x-portkey-last-used-option-index");
 
-/** As its package runs it. With what npm installs for it, it answers every stream with 500, on Node 20 and 24 alike. */
+/**
+ * As its package runs it. With the dependencies that npm installs, it answers every stream with
+ * 500, on Node 20 and on Node 24.
+ */
 export const portkeyInNode = {
   name: "portkey-node",
   title: "Portkey, Node",
@@ -65,7 +68,7 @@ export const liteLlm = {
         litellm,
         ["--config", config, "--host", "127.0.0.1", "--port", String(port), "--num_workers", "1"],
       ],
-      // No look at the network for prices, no log of each request.
+      // No download of prices, and no log line for each request.
       env: { LITELLM_LOCAL_MODEL_COST_MAP: "True", LITELLM_MODE: "PRODUCTION", LITELLM_LOG: "ERROR", NO_DOCS: "True" },
       readyPath: "/health/liveliness",
       requestHeaders: headers(MASTER_KEY),
@@ -74,7 +77,7 @@ export const liteLlm = {
   },
 };
 
-/** YAML takes JSON. */
+/** JSON is valid YAML. */
 function liteLlmConfig(upstream) {
   const deployment = (model_name, model) => ({
     model_name,
@@ -91,7 +94,7 @@ function liteLlmConfig(upstream) {
   };
 }
 
-/** Starts a server of its own and waits until it answers. */
+/** Starts a server as a process and waits until it answers. */
 async function program({ command, env, readyPath, requestHeaders }) {
   const port = await freePort();
   const child = start(onGatewayCore(...command(port)), {

@@ -1,4 +1,5 @@
-// Installs what `npm run bench:peers` compares with, pinned, into .tools/peers: on first use, and again when a pin has changed.
+// Installs the pinned gateways of `npm run bench:peers` into .tools/peers, on first use and after a
+// pin has changed.
 
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,13 +15,13 @@ export const litellm = join(INSTALLED, "litellm/bin/litellm");
 export const portkey = join(INSTALLED, "node_modules/@portkey-ai/gateway/build/start-server.js");
 export const portkeyWorker = join(INSTALLED, "portkey-worker.js");
 
-/** Python versions that the pins of requirements.txt are known to install on, best first. */
+/** Python versions on which the pins of requirements.txt install, in order of preference. */
 const PYTHONS = ["python3.11", "python3.12", "python3.13", "python3"];
 
 export async function ensurePeers() {
   mkdirSync(INSTALLED, { recursive: true });
   await ensure("Portkey's gateway", ["package.json", "package-lock.json"], async () => {
-    // Its own script for after the installation patches packages that it does not ship.
+    // `--ignore-scripts`: its postinstall script patches packages that it does not contain.
     await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: INSTALLED });
   });
   await bundlePortkey(INSTALLED);
@@ -33,7 +34,7 @@ export async function ensurePeers() {
   });
 }
 
-/** Installs unless it is there with the same pins. What was begun and not finished is begun again. */
+/** Installs unless these pins are installed. An incomplete installation is repeated. */
 async function ensure(name, pins, install) {
   const mark = join(INSTALLED, `${pins[0]}.installed`);
   const wanted = pins.map((file) => readFileSync(join(HERE, file), "utf8")).join("");

@@ -1,12 +1,13 @@
-// Portkey's gateway as a Worker. Its package holds one program, which serves its app by @hono/node-server; its own way to Workers needs
-// its sources, which the package does not hold. So that program is bundled, with a server that hands out the app instead of listening.
-// The app is the same, and it looks at the runtime itself.
+// Portkey's gateway as a Worker. Its own build for Workers needs its sources, which are not in its
+// package. The package has one program, which serves the app with @hono/node-server. This module
+// bundles that program with a replacement of the server that exports the app instead of listening.
+// The app is unchanged, and detects the runtime itself.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
-/** What the bundle takes in place of what only Node has. */
+/** Replacements for modules that only Node has. */
 const SUBSTITUTES = {
   "@hono/node-server": "export const serve = ({ fetch }) => { globalThis.portkeyFetch = fetch; };",
   "@hono/node-ws":
@@ -15,7 +16,7 @@ const SUBSTITUTES = {
   ioredis: "export default class {}",
 };
 
-/** The program waits a second for the show before it says that it is ready. A Worker may not, while it loads. */
+/** The program waits for a second before it is ready. A Worker must not wait while it loads. */
 const TIMERS = `
 let isLoading = true;
 globalThis.portkeyIsLoaded = () => { isLoading = false; };
@@ -26,7 +27,7 @@ export const process = { ...globalThis.process, argv: ["node", "portkey", "--hea
 console.clear = () => {};
 `;
 
-/** Writes the bundle and gives its path. `packages`: the folder with node_modules. */
+/** Writes the bundle and returns its path. `packages`: the folder with node_modules. */
 export async function bundlePortkey(packages) {
   const timers = join(packages, "portkey-timers.mjs");
   writeFileSync(timers, TIMERS);

@@ -1,7 +1,8 @@
-// What Switchyard asks the runtime for with each request, and no Switchyard: both sides' headers read, those of others taken out and its
-// own laid over them, an answer that is whole before it goes on, a client that may leave, a call that can be ended, a limit of time.
-// What it costs more than the peek Worker is the price of the contract; what Switchyard costs more than this is Rust, Wasm and the way
-// into and out of it.
+// Makes the same calls to the runtime as Switchyard for each request, without Switchyard: it reads
+// the headers of both sides, removes and sets headers, reads the complete answer before it sends
+// it, handles a client that leaves, and can abort the upstream call, with a time limit. Its cost
+// above that of the peek Worker is the price of this behaviour. The cost of Switchyard above it is
+// that of Rust, Wasm and the calls into and out of Wasm.
 
 const LIMIT_MS = 600_000;
 const WITHHELD = ["authorization", "accept-encoding", "content-length", "host", "sec-fetch-mode"];

@@ -1,5 +1,5 @@
-// Stands for the KV namespace of the gateway: workerd turns its operations into HTTP requests for a service. It has one key, and
-// takes what is written without keeping it.
+// Replaces the KV namespace of the gateway: workerd sends KV operations as HTTP requests to a
+// service. It has one key, and discards written values.
 
 export default {
   fetch(request, env) {

@@ -1,4 +1,4 @@
-// The least that a gateway can do: everything passes, nothing is looked at. The limit of what a Worker can reach.
+// A minimal gateway: it passes everything on and reads nothing. It shows the limit of a Worker.
 
 export default {
   fetch(request, env) {

@@ -1,4 +1,5 @@
-// The least that an LLM gateway in JavaScript must do: read the model, swap the key, label the answer.
+// The minimum of an LLM gateway in JavaScript: it reads the model, replaces the key and labels the
+// answer.
 
 export default {
   async fetch(request, env) {

@@ -9,7 +9,7 @@ import { platform } from "../../scripts/worker.mjs";
 const folder = mkdtempSync(join(tmpdir(), "switchyard-builds-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** Writes files below the folder; gives its path. */
+/** Writes files below the folder. Returns its path. */
 function tree(name, files) {
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(join(folder, name, path, ".."), { recursive: true });
@@ -22,7 +22,7 @@ const TOML = 'main = "src/entry.js"\ncompatibility_date = "2025-01-01"\ncompatib
 const BUILD = {
   "build/index.js": 'import wasm from "./index_bg.wasm"; import { host } from "./snippets/host.js"; export class Health {} export default { wasm, host };',
   "build/snippets/host.js": "export const host = 1;",
-  "build/index_bg.wasm": "no real Wasm",
+  "build/index_bg.wasm": "not Wasm",
 };
 
 test("the `wrangler.toml` of a checkout names the main module, the date and the flags", () => {
@@ -39,18 +39,18 @@ test("a folder without one has `index.js` or a build, and this checkout's date a
   assert.deepEqual(built.platform, platform());
 });
 
-test("a path may be that of the main module", () => {
+test("a path may name the main module", () => {
   const main = join(tree("one", { "main.js": "" }), "main.js");
   assert.equal(workerIn(main).main, main);
 });
 
-test("what holds no Worker is a clear error", () => {
+test("a folder without a Worker is a clear error", () => {
   assert.throws(() => workerIn(join(folder, "nowhere")), /no such folder/);
   assert.throws(() => workerIn(tree("empty", { "a.txt": "" })), /neither wrangler.toml nor index.js/);
   assert.throws(() => workerIn(tree("unbuilt", { "wrangler.toml": TOML })), /src\/entry.js is missing. Is the Worker built/);
 });
 
-test("an entry beside the build becomes one module with all that it imports, and Wasm stays beside it", async () => {
+test("an entry beside the build and its imports become one module, and Wasm stays a separate module", async () => {
   const entry = 'import worker from "../build/index.js"; export { Health } from "../build/index.js"; export default worker;';
   const { main } = workerIn(tree("entry", { "wrangler.toml": TOML, "src/entry.js": entry, ...BUILD }));
   const { folder: bundled, modules } = await bundle(main);
@@ -59,7 +59,7 @@ test("an entry beside the build becomes one module with all that it imports, and
   const script = readFileSync(join(bundled, "index.js"), "utf8");
   assert.match(script, new RegExp(`from "\\./${modules[1]}"`));
   assert.match(script, /Health/);
-  assert.equal(readFileSync(join(bundled, modules[1]), "utf8"), "no real Wasm");
+  assert.equal(readFileSync(join(bundled, modules[1]), "utf8"), "not Wasm");
 });
 
 test("an entry whose build is missing is a clear error", async () => {

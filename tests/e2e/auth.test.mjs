@@ -1,4 +1,4 @@
-// Who may call, and which models.
+// Authentication of clients, and the models that each may use.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -38,7 +38,7 @@ describe("a key", () => {
     await assertServedBy(await withHeaders({ "api-key": APP_KEY }), "openai/gpt-4o");
   });
 
-  const strangers = {
+  const unauthorized = {
     "no key": {},
     "a wrong key": { authorization: "Bearer wrong" },
     "an empty key": { authorization: "Bearer " },
@@ -48,7 +48,7 @@ describe("a key", () => {
     "basic authentication": { authorization: `Basic ${Buffer.from(`user:${APP_KEY}`).toString("base64")}` },
     "the name of a variable that is missing": { authorization: "Bearer ${GONE_KEY}" },
   };
-  for (const [what, headers] of Object.entries(strangers)) {
+  for (const [what, headers] of Object.entries(unauthorized)) {
     test(`${what} is a 401 that never reaches an upstream`, async () => {
       const response = await withHeaders(headers);
       assert.equal(response.headers.get("x-should-retry") ?? "false", "false");
@@ -58,7 +58,7 @@ describe("a key", () => {
     });
   }
 
-  test("is needed for the list of models too, and the list shows what it may use", async () => {
+  test("is needed for the list of models too, and the list shows the models that it may use", async () => {
     await assertError(await gateway.fetch("/v1/models"), 401, "invalid_api_key");
     const list = await gateway.fetch("/v1/models", { headers: { "api-key": LIMITED_KEY } });
     const names = (await list.json()).data.map(({ id }) => id).sort();
@@ -86,7 +86,7 @@ describe("a client with a list of models", () => {
   });
 });
 
-test("without a `clients` section every call is a 401 that says what to configure", async () => {
+test("without a `clients` section every call is a 401 that names the missing configuration", async () => {
   await withGateway(fleet(simulator, { clients: undefined }), async (open) => {
     for (const headers of [{}, { "api-key": "anything" }]) {
       const error = await assertError(await chat(open, {}, { headers }), 401, "invalid_api_key");

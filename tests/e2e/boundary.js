@@ -1,21 +1,24 @@
-// Counts what crosses the boundary between JavaScript and the Worker's Wasm, measures its memory, and breaks it on command.
-// Imported before the Worker, which finds this constructor when it makes its instance.
+// Counts calls between JavaScript and the Worker's Wasm, measures the memory of the Wasm, and makes
+// calls trap on command.
+//
+// This module replaces `WebAssembly.Instance`. It must be imported before the Worker, which creates
+// its instance with that constructor.
 
-// How many calls into Wasm are remembered.
-const REMEMBERED = 100;
+// The length of `boundary.recent`.
+const RECENT_CALLS = 100;
 
 export const boundary = {
   into_wasm: 0,
   out_of_wasm: 0,
   instances: 0,
-  // The names of the latest calls into Wasm.
+  // The names of the latest exports that were called, oldest first.
   recent: [],
   get memory_bytes() {
     return memory?.buffer.byteLength;
   },
 };
 
-// What is to be called next is to trap: the name of an export.
+// `next`: the name of the export whose next call traps.
 export const trap = { next: undefined };
 
 const { Instance } = WebAssembly;
@@ -23,13 +26,13 @@ let memory;
 
 WebAssembly.Instance = function (module, imports) {
   boundary.instances += 1;
-  const counted = Object.entries(imports).map(([name, of]) => [name, watched(of, () => (boundary.out_of_wasm += 1))]);
-  const { exports } = new Instance(module, Object.fromEntries(counted));
+  const wrapped = Object.entries(imports).map(([name, functions]) => [name, wrap(functions, () => (boundary.out_of_wasm += 1))]);
+  const { exports } = new Instance(module, Object.fromEntries(wrapped));
   memory = exports.memory;
   return {
-    exports: watched(exports, (name) => {
+    exports: wrap(exports, (name) => {
       boundary.into_wasm += 1;
-      boundary.recent = [...boundary.recent.slice(1 - REMEMBERED), name];
+      boundary.recent = [...boundary.recent.slice(1 - RECENT_CALLS), name];
       if (name !== trap.next) return;
       trap.next = undefined;
       throw new WebAssembly.RuntimeError("unreachable");
@@ -37,10 +40,11 @@ WebAssembly.Instance = function (module, imports) {
   };
 };
 
-function watched(functions, tell) {
-  const each = ([name, it]) => {
-    if (typeof it !== "function") return [name, it];
-    return [name, (...given) => (tell(name), it(...given))];
+// The same members, with `onCall(name)` before each call of a function.
+function wrap(members, onCall) {
+  const wrapMember = ([name, member]) => {
+    if (typeof member !== "function") return [name, member];
+    return [name, (...args) => (onCall(name), member(...args))];
   };
-  return Object.fromEntries(Object.entries(functions).map(each));
+  return Object.fromEntries(Object.entries(members).map(wrapMember));
 }

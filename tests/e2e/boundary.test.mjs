@@ -1,75 +1,80 @@
-// What a request costs at the boundary to Wasm, counted; and what a trap of the Wasm costs.
+// Counts calls into and out of Wasm for each request, and checks which requests fail when the Wasm
+// traps.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { chat } from "./document.mjs";
 import { startGateway } from "./gateway.mjs";
-import { ADMIN_TOKEN, eventually, healthOf, inWeather, served } from "./weather.mjs";
+import { ADMIN_TOKEN, eventually, healthOf, withIsolates, served } from "./isolates.mjs";
 
-// Nothing is looked for again during a test, and no object is told anything: each request does the same.
-const alone = { between: true, object: false, settings: { refresh_seconds: 3600 } };
+// No refresh of the routes document during a test, and no reports to the Durable Object. Each
+// request then makes the same calls.
+const isolated = { intercept: true, object: false, settings: { refresh_seconds: 3600 } };
 
-// The calls for one request: the least of several, since beside the first ones a new isolate does more.
+// The number of calls for one request: the minimum of several requests, since a new isolate does
+// additional work during the first ones.
 async function crossings(isolate, body) {
-  const seen = [];
+  const counts = [];
   for (let request = 0; request < 5; request += 1) {
-    const before = await isolate.between();
+    const before = await isolate.intercept();
     await served(isolate, body);
-    const now = await isolate.between();
-    seen.push({ into: now.into_wasm - before.into_wasm, out: now.out_of_wasm - before.out_of_wasm });
+    const now = await isolate.intercept();
+    counts.push({ into: now.into_wasm - before.into_wasm, out: now.out_of_wasm - before.out_of_wasm });
   }
-  return seen.sort((one, other) => one.into + one.out - other.into - other.out)[0];
+  return counts.sort((one, other) => one.into + one.out - other.into - other.out)[0];
 }
 
 describe("the boundary to Wasm", () => {
-  // Who changes these numbers does so on purpose. Into Wasm: the handler and the maker of its promise; three runs of its task; the
-  // ends of two waits, each with two texts or bodies to hand over (so a stub that allocates). Out of it: docs/benchmarks.md has the list.
+  // Change these numbers only on purpose. Calls into Wasm: the handler and the creation of its
+  // promise (2), three runs of its future (3), and the ends of two waits, each with two allocations
+  // for its texts or bodies (6). docs/benchmarks.md lists the calls out of Wasm.
   const budget = { into: 11, out: 20 };
 
-  test("is crossed so many times for an answer in one piece", () =>
-    inWeather(alone, async ({ gateway }) => {
+  test("is crossed within the budget for an answer that is not a stream", () =>
+    withIsolates(isolated, async ({ gateway }) => {
       assert.deepEqual(await crossings(gateway.isolates[0]), budget);
     }));
 
-  test("is crossed no more often where there are many rules and nodes", () => {
+  test("is crossed no more often with many rules and nodes", () => {
     const names = Array.from({ length: 300 }, (_, index) => `chat-${index}`);
     const models = Object.fromEntries(names.map((name) => [name, { targets: ["openai", "azure-eastus"] }]));
     const rules = names.map((name) => ({ when: { header: { "x-team": name } }, use: name }));
-    return inWeather({ ...alone, models, rules }, async ({ gateway }) => {
+    return withIsolates({ ...isolated, models, rules }, async ({ gateway }) => {
       assert.deepEqual(await crossings(gateway.isolates[0]), budget);
     });
   });
 
-  test("is not crossed by long bodies: memory of Wasm never shrinks", () =>
-    inWeather(alone, async ({ gateway }) => {
+  test("is not crossed by long bodies, since the memory of Wasm never shrinks", () =>
+    withIsolates(isolated, async ({ gateway }) => {
       const [isolate] = gateway.isolates;
       const messages = [{ role: "user", content: "word ".repeat(800_000) }];
       await served(isolate);
-      const { memory_bytes: before } = await isolate.between();
+      const { memory_bytes: before } = await isolate.intercept();
       await Promise.all(Array.from({ length: 8 }, () => served(isolate, { messages })));
-      const { memory_bytes: after } = await isolate.between();
+      const { memory_bytes: after } = await isolate.intercept();
       assert.ok(after < before + 1_000_000, `${before} bytes before, ${after} after 8 bodies of 4 MB`);
     }));
 
   test("is not crossed for the chunks of a stream", () =>
-    inWeather(alone, async ({ gateway }) => {
+    withIsolates(isolated, async ({ gateway }) => {
       const [isolate] = gateway.isolates;
       const sum = ({ into, out }) => into + out;
-      const saying = (content) => crossings(isolate, { stream: true, messages: [{ role: "user", content }] });
-      const [short, long] = [sum(await saying("echo one")), sum(await saying(`echo ${"word ".repeat(1000)}`))];
+      const stream = (content) => crossings(isolate, { stream: true, messages: [{ role: "user", content }] });
+      const [short, long] = [sum(await stream("echo one")), sum(await stream(`echo ${"word ".repeat(1000)}`))];
       assert.ok(short < 150, `${short} for a short stream`);
-      // What is read of it beside the pipe comes in large pieces.
+      // The gateway also reads the stream, in large pieces.
       assert.ok(long < short + 250, `${short} for a short stream, ${long} for one of a thousand chunks`);
     }));
 });
 
-// The calls into Wasm that one request makes, in this order; those for memory are left out.
+// The calls into Wasm of one request, in their order, without those for memory management.
 async function callsOf(isolate) {
-  const before = await isolate.between();
+  const before = await isolate.intercept();
   await served(isolate);
-  const now = await isolate.between();
+  const now = await isolate.intercept();
   const calls = now.recent.slice(before.into_wasm - now.into_wasm).filter((name) => !name.startsWith("__wbindgen_"));
-  // The handler makes a promise, and goes on in a microtask. Each end of a wait is told by a callback, and goes on likewise.
+  // The handler creates a promise, and its future runs in a microtask. A callback reports the end
+  // of each wait, and the future continues in another microtask.
   const [handler, , microtask, callback] = calls;
   assert.deepEqual([handler, callback === microtask], ["fetch", false], calls.join());
   assert.deepEqual(calls.slice(2), [microtask, callback, microtask, callback, microtask], calls.join());
@@ -78,54 +83,55 @@ async function callsOf(isolate) {
 
 describe("a trap of the Wasm", () => {
   for (const where of ["handler", "callback", "microtask"]) {
-    test(`in the ${where} costs its request, at once, and no later one; those beside it are answered`, () =>
-      inWeather(alone, async ({ simulator, gateway }) => {
+    test(`in the ${where} fails requests that wait for an answer, but no stream that has begun and no later request`, () =>
+      withIsolates(isolated, async ({ simulator, gateway }) => {
         const [isolate] = gateway.isolates;
         await served(isolate);
         const calls = await callsOf(isolate);
-        // One waits for its answer, another is in the middle of it, a third one is about to end.
+        // The first request waits for its answer, the second is in the middle of a stream, and the
+        // third one traps.
         await simulator.fault("openai", { fault: { silence: true }, times: 1 });
         const waiting = chat(isolate).then(({ status }) => status);
-        await eventually("it waits", async () => (await healthOf(isolate, "openai")).isolate.in_flight === 1);
+        await eventually("the first request waits", async () => (await healthOf(isolate, "openai")).isolate.in_flight === 1);
         await simulator.fault("openai", { fault: { pause_ms: 100 }, times: 1 });
         const messages = [{ role: "user", content: `echo ${"word ".repeat(10)}` }];
         const streaming = await chat(isolate, { stream: true, messages });
 
-        const { instances } = await isolate.between({ trap: calls[where] });
+        const { instances } = await isolate.intercept({ trap: calls[where] });
         const lost = await chat(isolate);
         assert.equal(lost.status, 500);
         await lost.text();
         assert.equal(await waiting, 500);
         const text = await streaming.text();
-        assert.match(text, /\[DONE\]/, "the runtime carries it to its end");
+        assert.match(text, /\[DONE\]/, "the runtime completes it");
         await served(isolate);
-        assert.equal((await isolate.between()).instances, instances + 1);
-        assert.ok(gateway.logs.some((line) => line.includes("unreachable")), "the log tells");
+        assert.equal((await isolate.intercept()).instances, instances + 1);
+        assert.ok(gateway.logs.some((line) => line.includes("unreachable")), "the log has the trap");
         assert.ok(!gateway.logs.some((line) => line.includes("hung")), "the runtime did not have to end it");
       }));
   }
 
-  test("in the object costs its report, at once, and the object starts anew from its storage", () =>
-    inWeather({ between: true, settings: { refresh_seconds: 3600 } }, async ({ gateway }) => {
+  test("in the object fails its report at once, and the object starts again from its storage", () =>
+    withIsolates({ intercept: true, settings: { refresh_seconds: 3600 } }, async ({ gateway }) => {
       const [isolate] = gateway.isolates;
       await served(isolate);
       const drain = (action) =>
         isolate.fetch(`/admin/api/deployments/openai/${action}`, { method: "POST", headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
       assert.equal((await drain("drain")).status, 200);
-      const { instances } = await isolate.between({ trap: "deploymenthealth_fetch" });
+      const { instances } = await isolate.intercept({ trap: "deploymenthealth_fetch" });
       const began = Date.now();
       const lost = await drain("drain");
       assert.ok(lost.status >= 500, `${lost.status}`);
-      assert.ok(Date.now() - began < 1500, "nobody waited for the object");
+      assert.ok(Date.now() - began < 1500, "no request waited for the object");
       await lost.text();
       await served(isolate);
-      assert.equal((await isolate.between()).instances, instances + 1);
+      assert.equal((await isolate.intercept()).instances, instances + 1);
       const { object } = await healthOf(isolate, "openai");
       assert.equal(object?.gate?.state, "drained", JSON.stringify(object));
     }));
 });
 
-test("nothing but the handler and the class can be called from outside", async () => {
+test("only the handler and the class can be called from outside", async () => {
   const callers = `
     export default {
       async fetch(request, env) {
@@ -138,10 +144,10 @@ test("nothing but the handler and the class can be called from outside", async (
         return Response.json(found);
       },
     };`;
-  const gateway = await startGateway({ routes: {}, beside: callers });
+  const gateway = await startGateway({ routes: {}, caller: callers });
   try {
     const names = ["start", "init", "serve", "arm", "settle", "free", "__wbg_reset_state", "__worker_init_state"];
-    const found = await (await gateway.beside("/", { method: "POST", body: JSON.stringify(names) })).json();
+    const found = await (await gateway.caller("/", { method: "POST", body: JSON.stringify(names) })).json();
     for (const name of names) assert.match(found[name], /does not implement the method/, name);
   } finally {
     await gateway.close();

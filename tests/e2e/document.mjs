@@ -1,11 +1,12 @@
-// A routes document over the simulator's upstreams, and what the tests ask of it.
+// A routes document for the upstreams of the simulator, and helpers for requests and assertions.
 
 import assert from "node:assert/strict";
 import { request } from "node:http";
 
 export const APP_KEY = "sk-switchyard-app";
 
-// One deployment for each operation on OpenAI; chat and embeddings on Azure as well: East US by dated paths, West Europe by v1.
+// One deployment for each operation on OpenAI. Chat and embeddings are also on Azure: East US has
+// dated paths, West Europe has v1 paths.
 function deploymentsOf(simulator) {
   const openai = (model) => ({ provider: "openai", endpoint: simulator.openai.endpoint, api_key: "${OPENAI_API_KEY}", model });
   const eastus = (base) => ({
@@ -55,7 +56,8 @@ const MODELS = {
   listen: { targets: ["openai-whisper"] },
 };
 
-// The options of `startGateway`. `models` come in addition; other sections replace the ones here.
+// Options for `startGateway`. `models`, `settings` and `vars` are added; other sections replace
+// those here.
 export function fleet(simulator, { models = {}, settings = {}, vars = {}, ...sections } = {}) {
   return {
     routes: {
@@ -78,7 +80,7 @@ export function fleet(simulator, { models = {}, settings = {}, vars = {}, ...sec
 
 export const HI = [{ role: "user", content: "hi" }];
 
-// A chat request with the app's key. `body` fields come in addition, or instead.
+// Sends a chat request with the app's key. `body` adds fields or replaces them.
 export function chat(gateway, body = {}, { headers = {}, path = "/v1/chat/completions", ...init } = {}) {
   return gateway.fetch(path, {
     method: "POST",
@@ -88,8 +90,8 @@ export function chat(gateway, body = {}, { headers = {}, path = "/v1/chat/comple
   });
 }
 
-// A client that can leave abruptly. An orderly close would go unnoticed until the next byte is written: workerd watches for a
-// connection that is gone in both directions.
+// A client that can reset its connection. workerd notices only connections that are closed in both
+// directions; it would notice a half-closed one at the next write.
 export function connect(gateway, body) {
   const headers = { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json" };
   const outgoing = request(`${gateway.url}/v1/chat/completions`, { method: "POST", headers });
@@ -101,14 +103,15 @@ export function connect(gateway, body) {
   return { content, leave: () => outgoing.socket.resetAndDestroy() };
 }
 
-// Asserts a JSON chat answer from that upstream (`eastus/gpt-4o-eastus`), with the status and the body in the message.
-export async function assertServedBy(response, who) {
+// Asserts a JSON chat answer from this source, such as `eastus/gpt-4o-eastus`. A failure shows the
+// status and the body.
+export async function assertServedBy(response, source) {
   const body = await response.text();
   assert.equal(response.status, 200, `status ${response.status}, trail ${trail(response)}: ${body}`);
-  assert.equal(JSON.parse(body).choices[0].message.content, `hello from ${who}`, `trail ${trail(response)}`);
+  assert.equal(JSON.parse(body).choices[0].message.content, `hello from ${source}`, `trail ${trail(response)}`);
 }
 
-// Asserts an error in OpenAI's shape; a code of undefined is not compared. Returns the error.
+// Asserts an error in OpenAI's shape. An undefined code is not compared. Returns the error.
 export async function assertError(response, status, code) {
   const body = await response.text();
   assert.equal(response.status, status, `trail ${trail(response)}: ${body}`);
@@ -124,7 +127,7 @@ export function trail(response) {
   return response.headers.get("x-switchyard-trail");
 }
 
-// Asserts the trail by (deployment, outcome) pairs; an outcome is a string or a pattern.
+// Asserts the [deployment, outcome] pairs of the trail. An outcome is a string or a pattern.
 export function assertTrail(response, expected) {
   const text = trail(response) ?? "";
   const found = text.split(", ").map((entry) => /^([^=]+)=([a-z_0-9]+);\d+$/.exec(entry)?.slice(1) ?? [entry]);
@@ -135,7 +138,7 @@ export function assertTrail(response, expected) {
   }
 }
 
-// The events of a finished stream: [{event?, data}], data parsed where it is JSON.
+// The events of a finished stream: [{event?, data}]. `data` is parsed if it is JSON.
 export function eventsOf(text) {
   return text
     .split(/\r?\n\r?\n/)
@@ -148,7 +151,7 @@ export function eventsOf(text) {
     });
 }
 
-// The text of a streamed chat answer, and whether its last event is `[DONE]`.
+// The text of a streamed chat answer, its error events, and whether its last event is `[DONE]`.
 export function readChatStream(text) {
   const events = eventsOf(text);
   return {

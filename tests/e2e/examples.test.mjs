@@ -1,4 +1,5 @@
-// Every file of examples/ is served: each of its models answers, with its variables set to simulated upstreams.
+// Every file of examples/ is a working document: each of its models answers, with simulated
+// upstreams.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -21,12 +22,12 @@ const files = documents();
 test("there are examples", () => assert.ok(files.length > 1, `no JSON files in ${ROOT}examples`));
 
 for (const file of files) {
-  test(`${file} is served, every model of it`, async () => {
+  test(`${file}: every model answers`, async () => {
     const document = JSON.parse(readFileSync(join(ROOT, file), "utf8"));
     const { routes, vars } = simulated(document);
     await withGateway({ routes, vars }, async (gateway) => {
       const models = Object.keys(routes.models);
-      assert.ok(models.length > 0, "an example without models shows nothing");
+      assert.ok(models.length > 0, "the example has no models");
       for (const model of models) {
         const isEmbedding = /embed/.test(model);
         const [operation, input] = isEmbedding
@@ -52,10 +53,10 @@ function documents() {
   return ["routes.json", ...folder.filter((name) => name.endsWith(".json")).map((name) => `examples/${name}`)];
 }
 
-// The document with every deployment led to a simulated upstream, and its variables.
+// The document with a simulated upstream for each deployment, and the values of its variables.
 //
-// Variables keep their places in the document; what is written out, or left to a default, is replaced: an example may name a real
-// host. A client that may use every model comes in addition.
+// References to variables stay in the document. Endpoints that are literal or missing are replaced,
+// since they are real hosts. A client that may use every model is added.
 function simulated(document) {
   const vars = {};
   const routes = structuredClone(document);
@@ -84,7 +85,7 @@ function upstreamOf({ provider, region, endpoint = "", via }) {
   return !via && /west|europe|eu\b|sweden|france/i.test(`${region} ${endpoint}`) ? "westeurope" : "eastus";
 }
 
-// Sets the variable that a field names, or the field itself where it names none.
+// Sets the variable that a field refers to, or the field itself if it refers to none.
 function assign(object, field, value, vars) {
   const name = nameIn(object[field]);
   if (name) vars[name] = value;

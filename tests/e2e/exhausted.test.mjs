@@ -1,4 +1,4 @@
-// What the client gets when no deployment served, and what limits the attempts.
+// The error that the client gets when no deployment serves, and the limits of attempts.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -38,7 +38,7 @@ describe("when every candidate failed", () => {
       assert.deepEqual(calls(), [1, 1, 1]);
     }));
 
-  test("for billing, the client is told not to retry", () =>
+  test("for billing, x-should-retry is false", () =>
     inGateway({}, async (gateway) => {
       await everywhere({ fault: "quota" });
       const response = await ask(gateway);
@@ -47,7 +47,7 @@ describe("when every candidate failed", () => {
       assert.equal((await response.json()).error.code, "insufficient_quota");
     }));
 
-  test("with pages instead of errors, the client gets OpenAI's shape", () =>
+  test("with HTML or empty errors, the client gets OpenAI's shape", () =>
     inGateway({}, async (gateway) => {
       for (const fault of ["bad_gateway", "empty_error"]) {
         await everywhere({ fault });
@@ -74,7 +74,7 @@ describe("when every candidate failed", () => {
       await assertError(response, 504, "upstream_timeout");
     }));
 
-  test("by the gateway's own credentials, the client does not see an invalid_api_key of its own", () =>
+  test("for wrong upstream keys, the client gets an error without the keys", () =>
     inGateway({}, async (gateway) => {
       await everywhere({ fault: "bad_key" });
       const response = await ask(gateway);
@@ -84,7 +84,7 @@ describe("when every candidate failed", () => {
       assert.ok(JSON.parse(text).error.message);
     }));
 
-  test("before a stream began, it is an error with a status, no stream", () =>
+  test("before a stream began, the answer is an error with a status and not a stream", () =>
     inGateway({}, async (gateway) => {
       await everywhere({ fault: "overloaded" });
       await assertError(await ask(gateway, { stream: true }), 503);
@@ -96,18 +96,18 @@ describe("limits", () => {
     inGateway({ deadline_ms: 300 }, async (gateway) => {
       await everywhere({ fault: { silence: true } });
       await assertError(await ask(gateway), 504, "deadline_exceeded");
-      assert.deepEqual(calls(), [1, 1, 1], "each is left some of the time");
+      assert.deepEqual(calls(), [1, 1, 1], "each gets a share of the time");
       await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
     }));
 
-  test("the client's own patience caps the deadline", () =>
+  test("the client's timeout header caps the deadline", () =>
     inGateway({}, async (gateway) => {
       await everywhere({ fault: { silence: true } });
       const headers = { "x-stainless-timeout": "1", "x-stainless-read-timeout": "1" };
       await assertError(await ask(gateway, {}, { headers }), 504, "deadline_exceeded");
     }));
 
-  test("`max_attempts` ends the search", () =>
+  test("`max_attempts` limits the attempts", () =>
     inGateway({ max_attempts: 2 }, async (gateway) => {
       await everywhere({ fault: "overloaded" });
       const response = await ask(gateway);
@@ -116,14 +116,14 @@ describe("limits", () => {
       assert.deepEqual(calls(), [1, 1, 0]);
     }));
 
-  test("`fallback_on` lets a request go on after what it names", () =>
+  test("`fallback_on` allows a fallback for the classes and statuses that it names", () =>
     inGateway({ fallback_on: ["rate_limit", 500] }, async (gateway) => {
       await simulator.fault("openai", { fault: "rate_limit" });
       await simulator.fault("eastus", { fault: { status: 500 } });
       await assertServedBy(await ask(gateway), "westeurope/gpt-4o-westeurope");
     }));
 
-  test("`fallback_on` holds back what it does not name", () =>
+  test("`fallback_on` prevents a fallback for other classes", () =>
     inGateway({ fallback_on: ["rate_limit", 500] }, async (gateway) => {
       await simulator.fault("openai", { fault: "overloaded" });
       const response = await ask(gateway);
@@ -131,7 +131,7 @@ describe("limits", () => {
       await assertError(response, 503);
     }));
 
-  test("`retry` asks the same deployment again, after the Retry-After it can wait for", () =>
+  test("`retry` makes another attempt at the same deployment, after a Retry-After within `max_wait_ms`", () =>
     inGateway({ retry: { on: ["rate_limit"], attempts: 1, max_wait_ms: 1000 } }, async (gateway) => {
       const headers = { "retry-after": "1", "retry-after-ms": "50" };
       const fault = { fault: { error: "rate_limit", headers }, times: 1 };
@@ -139,19 +139,19 @@ describe("limits", () => {
       const response = await ask(gateway, { model: "chat-westeurope" });
       assertTrail(response, [["azure-westeurope", "rate_limit"], ["azure-westeurope", "200"]]);
       await assertServedBy(response, "westeurope/gpt-4o-westeurope");
-      // While another target is left, nobody waits for it.
+      // There is no wait while another target is left.
       await simulator.fault("openai", fault);
       assertTrail(await ask(gateway), [["openai", "rate_limit"], ["azure-eastus", "200"]]);
     }));
 
-  test("`retry` does not wait for a longer Retry-After than it may", () =>
+  test("`retry` does not wait for a Retry-After longer than `max_wait_ms`", () =>
     inGateway({ retry: { on: ["rate_limit"], attempts: 1, max_wait_ms: 1000 } }, async (gateway) => {
       await simulator.fault("openai", { fault: "rate_limit", times: 1 }); // 20 s
       const response = await ask(gateway);
       assertTrail(response, [["openai", "rate_limit"], ["azure-eastus", "200"]]);
     }));
 
-  test("`min_quality` and `require_tags` are not crossed in fallback: rather fail", () =>
+  test("`min_quality` and `require_tags` hold for fallbacks too, even if the request then fails", () =>
     inGateway({ require_tags: ["eu"] }, async (gateway) => {
       await assertServedBy(await ask(gateway), "westeurope/gpt-4o-westeurope");
       await simulator.fault("westeurope", { fault: "overloaded" });
@@ -159,13 +159,13 @@ describe("limits", () => {
       assert.deepEqual(calls().slice(0, 2), [0, 0]);
     }));
 
-  test("a policy that leaves nothing is a 503 no_eligible_deployment", () =>
+  test("a policy that excludes every deployment gives a 503 no_eligible_deployment", () =>
     inGateway({ min_quality: 9 }, async (gateway) => {
       await assertError(await ask(gateway), 503, "no_eligible_deployment");
       assert.deepEqual(calls(), [0, 0, 0]);
     }));
 
-  test("an `on` edge leads a request that is too long to another node", () =>
+  test("an `on` edge sends a request that is too long to another node", () =>
     inGateway({ targets: ["openai"], on: { context_window: "chat-westeurope" } }, async (gateway) => {
       await simulator.fault("openai", { fault: "context_window" });
       const response = await ask(gateway);

@@ -1,6 +1,8 @@
-// One test for each fault, before anything was sent to the client: what the client saw, what each upstream saw, and the trail.
+// One test for each fault before the commit point: the client's answer, the calls that each
+// upstream received, and the trail.
 //
-// Each test has deployments of its own, a lane, so that what the gateway learns about one cannot change another test.
+// Each test has its own deployments, called a lane. The health of a deployment in one test then has
+// no effect on other tests.
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
@@ -8,9 +10,9 @@ import { startSimulator } from "../../simulator/simulator.mjs";
 import { assertServedBy, assertTrail, chat, fleet, readChatStream } from "./document.mjs";
 import { startGateway, withGateway } from "./gateway.mjs";
 
-// Patience that the slow faults (2 s) exceed and a healthy upstream never does.
+// Timeouts that the slow faults (2 s) exceed and a healthy upstream never does.
 const timeout = { headers_ms: 500, first_token_ms: 500, idle_ms: 500 };
-const SLOW = 2000;
+const SLOW_MS = 2000;
 const STREAM = { stream: true };
 const LANES = 120;
 
@@ -40,7 +42,7 @@ after(async () => {
 
 const callsOf = (...names) => names.map((name) => simulator.calls(name).length);
 
-describe("an error of the first deployment moves the request on", () => {
+describe("an error of the first deployment causes a fallback", () => {
   const errors = [
     // [error, class on OpenAI, class on Azure]
     ["rate_limit", "rate_limit", "rate_limit"],
@@ -59,89 +61,89 @@ describe("an error of the first deployment moves the request on", () => {
   for (const [error, onOpenai, onAzure] of errors) {
     for (const body of [{}, STREAM]) {
       test(`${error} of OpenAI${body.stream ? ", streaming" : ""}`, () =>
-        movesOn({ fault: { error }, outcome: onOpenai, body }));
+        assertFallback({ fault: { error }, outcome: onOpenai, body }));
       test(`${error} of Azure${body.stream ? ", streaming" : ""}`, () =>
-        movesOn({ fault: { error }, outcome: onAzure, body, azureFirst: true }));
+        assertFallback({ fault: { error }, outcome: onAzure, body, azureFirst: true }));
     }
   }
 
   const statuses = { 429: "rate_limit", 500: "unavailable", 503: "unavailable", 504: /unavailable|timeout/, 529: "unavailable" };
   for (const [status, outcome] of Object.entries(statuses)) {
-    test(`status ${status} with a page instead of an error`, () =>
-      movesOn({ fault: { status: Number(status), body: "<html>no</html>" }, outcome }));
+    test(`status ${status} with an HTML body`, () =>
+      assertFallback({ fault: { status: Number(status), body: "<html>no</html>" }, outcome }));
   }
 });
 
-describe("an error that hides in a 200 moves the request on", () => {
-  test("as a JSON body", () => movesOn({ fault: { error_body: true }, outcome: "unavailable" }));
+describe("an error in an answer with status 200 causes a fallback", () => {
+  test("as a JSON body", () => assertFallback({ fault: { error_body: true }, outcome: "unavailable" }));
   test("as a JSON body where a stream was asked for", () =>
-    movesOn({ fault: { error_body: true }, outcome: "unavailable", body: STREAM }));
+    assertFallback({ fault: { error_body: true }, outcome: "unavailable", body: STREAM }));
   test("as the first event of a stream", () =>
-    movesOn({ fault: { error_after: 0 }, outcome: "unavailable", body: STREAM }));
+    assertFallback({ fault: { error_after: 0 }, outcome: "unavailable", body: STREAM }));
   test("as the second event, before any content", () =>
-    movesOn({ fault: { error_after: 1 }, outcome: "unavailable", body: STREAM }));
+    assertFallback({ fault: { error_after: 1 }, outcome: "unavailable", body: STREAM }));
   test("after Azure's empty first chunk", () =>
-    movesOn({ fault: { error_after: 1 }, outcome: "unavailable", body: STREAM, azureFirst: true }));
+    assertFallback({ fault: { error_after: 1 }, outcome: "unavailable", body: STREAM, azureFirst: true }));
 });
 
-describe("a connection that fails moves the request on", () => {
-  test("refused", () => movesOn({ fault: { refuse: true }, outcome: "connection", faultyCalls: 0 }));
+describe("a connection that fails causes a fallback", () => {
+  test("refused", () => assertFallback({ fault: { refuse: true }, outcome: "connection", faultyCalls: 0 }));
   test("refused, streaming", () =>
-    movesOn({ fault: { refuse: true }, outcome: "connection", body: STREAM, faultyCalls: 0 }));
-  test("reset before the headers", () => movesOn({ fault: { reset: true }, outcome: "connection" }));
+    assertFallback({ fault: { refuse: true }, outcome: "connection", body: STREAM, faultyCalls: 0 }));
+  test("reset before the headers", () => assertFallback({ fault: { reset: true }, outcome: "connection" }));
   test("reset before the headers, streaming", () =>
-    movesOn({ fault: { reset: true }, outcome: "connection", body: STREAM }));
+    assertFallback({ fault: { reset: true }, outcome: "connection", body: STREAM }));
 });
 
-describe("an upstream that is too slow moves the request on, and is left", () => {
+describe("an upstream that is too slow causes a fallback, and its call is cancelled", () => {
   const slow = [
     // [what, fault, body]
     ["silence", { silence: true }, {}],
     ["silence, streaming", { silence: true }, STREAM],
-    ["slow headers", { slow_headers_ms: SLOW }, {}],
-    ["a slow first token", { slow_first_token_ms: SLOW }, STREAM],
+    ["slow headers", { slow_headers_ms: SLOW_MS }, {}],
+    ["a slow first token", { slow_first_token_ms: SLOW_MS }, STREAM],
     ["a stall before the first event", { stall_after: 0 }, STREAM],
     ["a stall before the first content", { stall_after: 1 }, STREAM],
   ];
   for (const [what, fault, body] of slow) {
     test(what, async () => {
-      await movesOn({ fault, outcome: "timeout", body });
+      await assertFallback({ fault, outcome: "timeout", body });
       await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
     });
   }
 });
 
-describe("a stream that breaks before its first content moves the request on", () => {
+describe("a stream that breaks before its first content causes a fallback", () => {
   test("cut before the first event", () =>
-    movesOn({ fault: { cut_after: 0 }, outcome: /^(truncated|connection)$/, body: STREAM }));
+    assertFallback({ fault: { cut_after: 0 }, outcome: /^(truncated|connection)$/, body: STREAM }));
   test("cut before the first content", () =>
-    movesOn({ fault: { cut_after: 1 }, outcome: /^(truncated|connection)$/, body: STREAM }));
-  test("ended before the first event", () => movesOn({ fault: { end_after: 0 }, outcome: "truncated", body: STREAM }));
+    assertFallback({ fault: { cut_after: 1 }, outcome: /^(truncated|connection)$/, body: STREAM }));
+  test("ended before the first event", () => assertFallback({ fault: { end_after: 0 }, outcome: "truncated", body: STREAM }));
   test("ended before the first content", () =>
-    movesOn({ fault: { end_after: 1 }, outcome: "truncated", body: STREAM }));
+    assertFallback({ fault: { end_after: 1 }, outcome: "truncated", body: STREAM }));
   test("ended after Azure's empty first chunk", () =>
-    movesOn({ fault: { end_after: 1 }, outcome: "truncated", body: STREAM, azureFirst: true }));
+    assertFallback({ fault: { end_after: 1 }, outcome: "truncated", body: STREAM, azureFirst: true }));
   test("malformed from the first event on", () =>
-    movesOn({ fault: { malformed_after: 0 }, outcome: "unavailable", body: STREAM }));
+    assertFallback({ fault: { malformed_after: 0 }, outcome: "unavailable", body: STREAM }));
 });
 
 test("a redirect is not followed", async () => {
-  await movesOn({ fault: { redirect: true }, outcome: "unavailable" });
+  await assertFallback({ fault: { redirect: true }, outcome: "unavailable" });
   assert.deepEqual(simulator.calls("openai").map(({ url }) => url), ["/v1/chat/completions"]);
 });
 
 test("a redirect to another upstream does not carry the key there", async () => {
-  await movesOn({ fault: { redirect: `${simulator.westeurope.url}/openai/v1/chat/completions` }, outcome: "unavailable" });
+  await assertFallback({ fault: { redirect: `${simulator.westeurope.url}/openai/v1/chat/completions` }, outcome: "unavailable" });
   assert.deepEqual(simulator.calls("westeurope"), []);
 });
 
-describe("what is no fault stays where it is", () => {
+describe("these are no faults and cause no fallback", () => {
   const harmless = [
     ["a missing [DONE] after a finish", { no_done: true }],
     ["CRLF", { crlf: true }],
     ["comments", { comments: true }],
     ["events and characters split across chunks", { split: true }],
-    ["all of it at once", { no_done: true, crlf: true, comments: true, split: true }],
+    ["all of these at once", { no_done: true, crlf: true, comments: true, split: true }],
     ["a cookie", { cookie: true }],
     ["a first token within its time", { slow_first_token_ms: 50 }],
   ];
@@ -160,7 +162,7 @@ describe("what is no fault stays where it is", () => {
   }
 });
 
-describe("the caller's own fault goes back unchanged, to no other deployment", () => {
+describe("an error that the client caused is returned unchanged, without a fallback", () => {
   const errors = [
     // [error, class, code]
     ["content_filter", "content_policy", { openai: "content_policy_violation", eastus: "content_filter" }],
@@ -180,7 +182,7 @@ describe("the caller's own fault goes back unchanged, to no other deployment", (
     }
   }
 
-  test("a filtered prompt of Azure's Responses API, which has no `error` around it, gets one and keeps its code", async () => {
+  test("a filtered prompt of Azure's Responses API, which has no `error` object, gets one with the same code", async () => {
     await simulator.fault("westeurope", { fault: "content_filter" });
     const body = { model: "chat-westeurope", input: "hi", store: false, messages: undefined };
     const response = await chat(gateway, body, { path: "/v1/responses" });
@@ -191,7 +193,7 @@ describe("the caller's own fault goes back unchanged, to no other deployment", (
   });
 });
 
-test("a fault that lasts for one call only is met by one call only", () =>
+test("after a single failure, a retry at the same deployment is served", () =>
   withGateway(fleet(simulator, { models: { one: { targets: ["openai"] } } }), async (other) => {
     await simulator.fault("openai", { fault: "overloaded", times: 1 });
     const response = await chat(other, { model: "one" });
@@ -199,7 +201,7 @@ test("a fault that lasts for one call only is met by one call only", () =>
     await assertServedBy(response, "openai/gpt-4o");
   }));
 
-test("a request larger than the buffer has one attempt, and its error comes back", () =>
+test("a request larger than the buffer gets one attempt, and the client gets its error", () =>
   withGateway(fleet(simulator, { settings: { buffer_bytes: 65_536 } }), async (other) => {
     await simulator.fault("openai", { fault: "overloaded" });
     const response = await chat(other, { messages: [{ role: "user", content: "x".repeat(600_000) }] });
@@ -208,10 +210,11 @@ test("a request larger than the buffer has one attempt, and its error comes back
     assert.deepEqual(callsOf("openai", "eastus"), [1, 0]);
   }));
 
-// The first deployment of the lane has the fault, the second serves, and the client sees nothing of it.
-async function movesOn({ fault, outcome, body = {}, azureFirst = false, faultyCalls = 1 }) {
+// Asserts that the first deployment of the lane has the fault, the second one serves, and the
+// client gets a normal answer.
+async function assertFallback({ fault, outcome, body = {}, azureFirst = false, faultyCalls = 1 }) {
   const [first, second] = azureFirst ? ["eastus", "openai"] : ["openai", "eastus"];
-  const who = azureFirst ? "openai/gpt-4o" : "eastus/gpt-4o-eastus";
+  const source = azureFirst ? "openai/gpt-4o" : "eastus/gpt-4o-eastus";
   await simulator.fault(first, { fault });
   const response = await chat(gateway, { model: `${first}-first-${lane}`, ...body });
   assertTrail(response, [[`${first}-${lane}`, outcome], [`${second}-${lane}`, "200"]]);
@@ -220,9 +223,9 @@ async function movesOn({ fault, outcome, body = {}, azureFirst = false, faultyCa
   if (body.stream) {
     assert.equal(response.status, 200);
     const { text, done, errors } = readChatStream(await response.text());
-    assert.deepEqual({ text, done, errors }, { text: `hello from ${who}`, done: true, errors: [] });
+    assert.deepEqual({ text, done, errors }, { text: `hello from ${source}`, done: true, errors: [] });
   } else {
-    await assertServedBy(response, who);
+    await assertServedBy(response, source);
   }
   assert.deepEqual(callsOf(first, second), [faultyCalls, 1]);
 }

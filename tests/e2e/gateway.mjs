@@ -1,4 +1,5 @@
-// Runs the built Worker in workerd, through Miniflare, with a KV namespace and Durable Objects of its own.
+// Runs the built Worker in workerd through Miniflare, with its own KV namespace and Durable
+// Objects.
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,27 +11,32 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const ROUTES_KEY = "routes";
 const FIRST = "switchyard";
 const OBJECTS = { DeploymentHealth: { type: "durable-object", storage: "sqlite" } };
-const BESIDE = "beside";
+const CALLER = "caller";
 const DIRECT = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
 const HEALTH = { type: "durable-object", worker: FIRST, exportName: "DeploymentHealth" };
 
-// `routes`: the document for KV, as an object or as text; nothing is written where it is undefined.
-// `vars`: the Worker's variables and secrets. `kvPersist`: a folder in which KV outlives the gateway. `isolates`: how many of them
-// there are, which share nothing but KV and the Durable Objects. `object`: whether there is a binding to those. `between`: whether
-// between.js stands before their bindings and their Wasm. `beside`: the text of a Worker that calls the gateway by the binding
-// GATEWAY, and is called by `gateway.beside`.
+// Starts a gateway.
+//
+// - `routes`: the document to write to KV, as an object or as text. Undefined writes nothing.
+// - `vars`: the Worker's variables and secrets.
+// - `kvPersist`: a folder that holds KV, so that its content survives the gateway.
+// - `isolates`: their number. Isolates share only KV and the Durable Objects.
+// - `object`: whether the Worker has a binding to the Durable Objects.
+// - `intercept`: whether intercept.js wraps the Worker's bindings and its Wasm.
+// - `caller`: the source of another Worker, which has a service binding GATEWAY to the gateway.
+//   `gateway.caller` sends requests to it.
 export async function startGateway({
   routes,
   vars = {},
   kvPersist,
   isolates = 1,
   object = true,
-  between = false,
-  beside,
+  intercept = false,
+  caller,
   checkout = ROOT,
 } = {}) {
   const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? FIRST : `${FIRST}-${index + 1}`));
-  const manifest = worker(checkout, between);
+  const manifest = worker(checkout, intercept);
   const env = { ...bindings(vars), ...(object && { HEALTH }) };
   const logs = [];
   const miniflare = new Miniflare({
@@ -49,7 +55,7 @@ export async function startGateway({
         config: { name, ...platform(), manifest, env, ...(name === FIRST && { exports: OBJECTS }) },
         dev: DIRECT,
       })),
-      ...(beside === undefined ? [] : [{ config: caller(beside), dev: DIRECT }]),
+      ...(caller === undefined ? [] : [{ config: callerConfig(caller), dev: DIRECT }]),
     ],
   });
   const kv = await miniflare.getKVNamespace("ROUTES");
@@ -60,16 +66,17 @@ export async function startGateway({
 
   return {
     url,
-    logs, // what the Worker wrote to its console
+    logs, // the lines that the Worker wrote to its console
     fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
-    beside: beside && (await isolate(miniflare, BESIDE)).fetch,
+    caller: caller && (await isolate(miniflare, CALLER)).fetch,
     isolates: await Promise.all(names.map((name) => isolate(miniflare, name))),
-    // What the object of that name holds of each deployment: `default/hub`.
+    // The state of each deployment in the Durable Object of that name, such as `default/hub`.
     view: async (name) => {
       const objects = await miniflare.getDurableObjectNamespace("HEALTH", FIRST);
       return (await objects.get(objects.idFromName(name)).fetch("https://health/view")).json();
     },
-    // Has the object of that name start anew from its storage at its next call: `default/enam`.
+    // Evicts the Durable Object of that name, such as `default/enam`. Its next call starts a new
+    // instance from its storage.
     evict: (name) =>
       miniflare.unsafeEvictDurableObject(FIRST, "DeploymentHealth", { name }).catch((error) => {
         if (!/not currently running/.test(error.message)) throw error;
@@ -81,21 +88,22 @@ export async function startGateway({
   };
 }
 
-// One isolate alone.
+// One of the isolates.
 async function isolate(miniflare, name) {
   const url = String(await miniflare.unsafeGetDirectURL(name)).replace(/\/$/, "");
   return {
     url,
     fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
-    // Tells between.js what to do from now on. Resolves with what it has counted.
-    async between(orders = {}) {
-      const response = await fetch(`${url}/between`, { method: "POST", body: JSON.stringify(orders) });
+    // Sends commands to intercept.js. Resolves with its counts.
+    async intercept(commands = {}) {
+      const response = await fetch(`${url}/intercept`, { method: "POST", body: JSON.stringify(commands) });
       return response.json();
     },
   };
 }
 
-// Starts a gateway, gives it to `use`, and closes it. What fails there shows the Worker's log.
+// Starts a gateway, passes it to `use`, and closes it. Errors of `use` get the Worker's log
+// appended.
 export async function withGateway(options, use) {
   const gateway = await startGateway(options);
   try {
@@ -108,13 +116,14 @@ export async function withGateway(options, use) {
   }
 }
 
-// A Worker of one module that has a binding to the gateway.
-function caller(text) {
-  const manifest = { mainModule: "index.js", modules: { "index.js": { type: "esm", contents: text } } };
-  return { name: BESIDE, ...platform(), manifest, env: { GATEWAY: { type: "worker", worker: FIRST } } };
+// The configuration of a Worker of one module, with a service binding to the gateway.
+function callerConfig(source) {
+  const manifest = { mainModule: "index.js", modules: { "index.js": { type: "esm", contents: source } } };
+  return { name: CALLER, ...platform(), manifest, env: { GATEWAY: { type: "worker", worker: FIRST } } };
 }
 
-function worker(checkout, between) {
+// The modules of the built Worker, with intercept.js as the main module if `intercept` is set.
+function worker(checkout, intercept) {
   const { main, files } = builtWorker(checkout);
   const modules = {};
   for (const path of files) {
@@ -123,12 +132,12 @@ function worker(checkout, between) {
       ? { type: "wasm", contents: new Uint8Array(contents) }
       : { type: "esm", contents: contents.toString() };
   }
-  if (!between) return { mainModule: main, modules };
+  if (!intercept) return { mainModule: main, modules };
   modules["index.js"] = { type: "esm", contents: `export * from "./${main}"; export { default } from "./${main}";` };
-  for (const name of ["boundary.js", "between.js"]) {
+  for (const name of ["boundary.js", "intercept.js"]) {
     modules[name] = { type: "esm", contents: readFileSync(join(ROOT, "tests/e2e", name), "utf8") };
   }
-  return { mainModule: "between.js", modules };
+  return { mainModule: "intercept.js", modules };
 }
 
 function bindings(vars) {

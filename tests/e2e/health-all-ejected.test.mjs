@@ -1,4 +1,4 @@
-// When everything is out: what the client is told, and how it comes back. And the switches of an administrator.
+// All deployments ejected: the client's error, and recovery. And the switches of an administrator.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -8,22 +8,22 @@ import { describe, test } from "node:test";
 import { assertError, chat, fleet } from "./document.mjs";
 import { startGateway } from "./gateway.mjs";
 import {
-  admin, ADMIN_TOKEN, eventually, gateOf, healthOf, inWeather, NAMES, ONCE, rateLimit, served, servedBy, UPSTREAMS,
-} from "./weather.mjs";
+  admin, ADMIN_TOKEN, eventually, gateOf, healthOf, withIsolates, NAMES, ONCE, rateLimit, served, servedBy, UPSTREAMS,
+} from "./isolates.mjs";
 
 const everywhere = (simulator, spec) => Promise.all(UPSTREAMS.map((name) => simulator.fault(name, spec)));
 const callsOf = (simulator) => UPSTREAMS.reduce((sum, name) => sum + simulator.calls(name).length, 0);
 
-// Most of the time these tests wait: so they wait together.
-describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
-  describe("where every deployment is out", { concurrency: 3 }, () => {
+// These tests mostly wait, so they run concurrently.
+describe("ejection of all deployments, and manual switches", { concurrency: 2 }, () => {
+  describe("when every deployment is ejected", { concurrency: 3 }, () => {
     const models = {
       probing: { targets: NAMES, ...ONCE },
       failing: { targets: NAMES, when_all_ejected: "fail", ...ONCE },
     };
 
-    test("`fail` says so at once, and when it is worth to come back", () =>
-      inWeather({ models }, async ({ simulator, gateway }) => {
+    test("`fail` answers at once, with the time until the first deployment is back", () =>
+      withIsolates({ models }, async ({ simulator, gateway }) => {
         for (const [index, name] of UPSTREAMS.entries()) {
           await simulator.fault(name, { fault: rateLimit(20_000 + 10_000 * index) });
         }
@@ -38,13 +38,13 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         assert.equal(response.headers.get("x-should-retry"), waitMs < 60_000 ? "true" : "false");
         const { message } = await assertError(response, 503, "no_eligible_deployment");
         assert.match(message, /rate limited/);
-        assert.equal(callsOf(simulator), before, "nobody was asked");
+        assert.equal(callsOf(simulator), before, "no upstream was called");
       }));
 
     for (const object of [true, false]) {
-      const where = object ? "by leases of the object" : "by itself, without an object";
-      test(`\`probe\` finds out early that one is back, one probe at a time, ${where}`, () =>
-        inWeather({ models, object }, async ({ simulator, gateway }) => {
+      const where = object ? "with leases of the object" : "without an object";
+      test(`\`probe\` detects early that a deployment is back, with one probe at a time, ${where}`, () =>
+        withIsolates({ models, object }, async ({ simulator, gateway }) => {
           await everywhere(simulator, { fault: rateLimit(120_000) });
           await (await chat(gateway, { model: "probing" })).text();
           for (const name of NAMES) assert.equal(await gateOf(gateway, name), "open");
@@ -61,7 +61,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
     }
 
     test("`probe` under load makes few calls while nothing is back", () =>
-      inWeather({ models, isolates: 3 }, async ({ simulator, gateway }) => {
+      withIsolates({ models, isolates: 3 }, async ({ simulator, gateway }) => {
         await everywhere(simulator, { fault: "quota" });
         for (const isolate of gateway.isolates) await (await chat(isolate, { model: "probing" })).text();
         const before = callsOf(simulator);
@@ -76,7 +76,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
           }
         }
         const calls = callsOf(simulator) - before;
-        // One a second for each deployment, and what the isolates sent before they knew.
+        // One probe a second for each deployment, and the calls before the isolates knew.
         const seconds = (Date.now() - began) / 1000;
         assert.ok(calls <= 3 * (1 + seconds) + 6, `${calls} calls for ${requests} requests`);
         assert.ok(requests > calls, `${requests} requests`);
@@ -85,7 +85,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
 
   describe("an administrator", { concurrency: 3 }, () => {
     test("drains a deployment: at once here, within seconds elsewhere, and enables it again", () =>
-      inWeather({ isolates: 3 }, async ({ gateway }) => {
+      withIsolates({ isolates: 3 }, async ({ gateway }) => {
         const [first, ...others] = gateway.isolates;
         for (const isolate of gateway.isolates) assert.equal(await served(isolate), "openai");
         const drained = await admin(first, "deployments/openai/drain");
@@ -97,7 +97,7 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         for (const isolate of others) {
           await eventually("the isolate knows", async () => (await served(isolate)) === "azure-eastus");
         }
-        // The object starts anew, and everybody still knows.
+        // New instances of the objects still have the switch.
         await gateway.evict("default/enam");
         await gateway.evict("default/hub");
         for (const isolate of gateway.isolates) {
@@ -111,10 +111,10 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         }
       }));
 
-    test("drains for gateways that start later, too", async () => {
+    test("drains a deployment for gateways that start later, too", async () => {
       const kvPersist = await mkdtemp(join(tmpdir(), "switchyard-"));
       try {
-        await inWeather({ kvPersist }, async ({ simulator, gateway }) => {
+        await withIsolates({ kvPersist }, async ({ simulator, gateway }) => {
           assert.equal((await admin(gateway, "deployments/openai/drain")).status, 200);
           await gateway.close();
           const settings = { health: { first_snapshot_ms: 1000 } };
@@ -130,8 +130,8 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
       }
     });
 
-    test("resets one, and all", () =>
-      inWeather({ isolates: 2 }, async ({ simulator, gateway }) => {
+    test("resets one deployment, or all", () =>
+      withIsolates({ isolates: 2 }, async ({ simulator, gateway }) => {
         const [first, second] = gateway.isolates;
         const eject = async () => {
           await simulator.fault("openai", { fault: "quota", times: 1 });
@@ -162,8 +162,8 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         });
       }));
 
-    test("is told what is wrong with a call", () =>
-      inWeather({}, async ({ gateway }) => {
+    test("gets an error that explains what is wrong with a call", () =>
+      withIsolates({}, async ({ gateway }) => {
         const unknown = await assertError(await admin(gateway, "deployments/azure-eastsu/drain"), 404, "deployment_not_found");
         assert.match(unknown.message, /"?azure-eastus"?/);
         const wrongMethod = await admin(gateway, "deployments/openai/drain", { method: "GET" });
@@ -177,11 +177,11 @@ describe("when nothing is left, and by hand", { concurrency: 2 }, () => {
         assert.equal(await served(gateway), "openai");
       }));
 
-    test("is told that a switch was not shared where there is no object, and the gateway ejects and serves on", () =>
-      inWeather({ object: false, isolates: 2 }, async ({ simulator, gateway }) => {
+    test("gets an error without an object, since the switch is not shared; ejection and requests still work", () =>
+      withIsolates({ object: false, isolates: 2 }, async ({ simulator, gateway }) => {
         const [first, second] = gateway.isolates;
         await assertError(await admin(first, "deployments/openai/drain"), 503, "switch_not_shared");
-        assert.equal(await served(first), "azure-eastus", "it is at work here");
+        assert.equal(await served(first), "azure-eastus", "the switch has effect in this isolate");
         assert.equal(await served(second), "openai");
         await simulator.fault("openai", { fault: "overloaded" });
         for (let request = 0; request < 7; request += 1) assert.equal(await served(second), "azure-eastus");

@@ -1,32 +1,32 @@
-// What takes a deployment out, and for how long: one isolate's failures, as every other isolate learns of them.
+// Ejection: what ejects a deployment and for how long, and how other isolates learn of it.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { chat, connect, HI, trail } from "./document.mjs";
-import { after, eventually, gateOf, healthOf, inWeather, ONCE, rateLimit, served, traffic } from "./weather.mjs";
+import { after, eventually, gateOf, healthOf, withIsolates, ONCE, rateLimit, served, traffic } from "./isolates.mjs";
 
 const STREAM = { stream: true };
 const LONG = [{ role: "user", content: `echo ${"word ".repeat(300)}` }];
 const calls = (simulator, name = "openai") => simulator.calls(name).length;
 
-// As long as the probe has no answer, nobody else asks.
+// While the probe has no answer, the upstream must get no other call.
 async function expectOneAtATime(simulator, probe) {
   let looks = 0;
   for (; ; looks += 1) {
-    const asked = calls(simulator);
+    const count = calls(simulator);
     if (probe.outcome !== "open") break;
-    assert.equal(asked, 1, "probes at a time");
+    assert.equal(count, 1, "probes at a time");
     await wait(50);
   }
   assert.ok(looks >= 5);
 }
 
-// Most of the time these tests wait: so they wait together.
-describe("what takes a deployment out", { concurrency: 3 }, () => {
+// These tests mostly wait, so they run concurrently.
+describe("ejection", { concurrency: 3 }, () => {
   describe("an outage", { concurrency: 2 }, () => {
-    test("that one isolate has seen keeps the others away before they have failed often enough themselves", () =>
-      inWeather({ isolates: 3 }, async ({ simulator, gateway }) => {
+    test("that one isolate has detected ejects the deployment in the others before five failures of their own", () =>
+      withIsolates({ isolates: 3 }, async ({ simulator, gateway }) => {
         const [first, ...others] = gateway.isolates;
         for (const isolate of gateway.isolates) assert.equal(await served(isolate), "openai");
         await simulator.fault("openai", { fault: "overloaded" });
@@ -34,7 +34,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
         assert.equal(calls(simulator), 3 + 5, "the first isolate stops by itself at the fifth failure");
         for (const isolate of others) {
           await eventually(
-            "the isolate has heard of it",
+            "the isolate knows",
             async () => {
               await served(isolate);
               return (await gateOf(isolate, "openai")) === "open";
@@ -49,17 +49,18 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
         assert.equal(calls(simulator), before);
       }));
 
-    test("under load is seen by no client, and ends with one probe at a time", () =>
-      inWeather({ isolates: 3 }, async ({ simulator, gateway }) => {
+    test("under load causes no client errors, and ends with one probe at a time", () =>
+      withIsolates({ isolates: 3 }, async ({ simulator, gateway }) => {
         let isOver = false;
         const load = traffic(gateway.isolates, { clients: 4, pauseMs: 20, stop: () => isOver });
-        const story = async () => {
+        const scenario = async () => {
           await wait(500);
           await simulator.fault("openai", { fault: "overloaded" });
           for (const isolate of gateway.isolates) {
-            await eventually("it is out everywhere", async () => (await gateOf(isolate, "openai")) === "open");
+            await eventually("it is ejected everywhere", async () => (await gateOf(isolate, "openai")) === "open");
           }
-          // The outage is over, and the first answer takes its time: whoever else comes meanwhile is not to be a second probe.
+          // The outage is over, but the first answer is slow. Other requests meanwhile must not
+          // become a second probe.
           await simulator.reset();
           await simulator.fault("openai", { fault: { slow_headers_ms: 1500, slow_first_token_ms: 100 }, times: 1 });
           await expectOneAtATime(simulator, await simulator.seen("openai", () => true, 20_000));
@@ -68,11 +69,11 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
             await eventually("it serves there", async () => (await served(isolate)) === "openai");
           }
         };
-        await Promise.all([load, story().finally(() => (isOver = true))]);
+        await Promise.all([load, scenario().finally(() => (isOver = true))]);
       }));
 
-    test("is over for whoever asks, when a rate limit's time is up: one probe for all isolates", () =>
-      inWeather({ isolates: 3 }, async ({ simulator, gateway }) => {
+    test("by a rate limit ends at its time for all isolates, with one probe", () =>
+      withIsolates({ isolates: 3 }, async ({ simulator, gateway }) => {
         for (const isolate of gateway.isolates) await served(isolate);
         await simulator.fault("openai", { fault: rateLimit(4000), times: 1 });
         const limitedAt = Date.now();
@@ -87,7 +88,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 1500 }, times: 1 });
         let isOver = false;
         const load = traffic(gateway.isolates, { pauseMs: 20, stop: () => isOver, bodies: [{}] });
-        const story = async () => {
+        const scenario = async () => {
           const probe = await simulator.seen("openai", () => true);
           const tookMs = Date.parse(probe.time) - limitedAt;
           assert.ok(tookMs >= 3990, `the probe came ${tookMs} ms after a rate limit of 4000 ms`);
@@ -96,11 +97,11 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
             await eventually("it serves again", async () => (await served(isolate)) === "openai");
           }
         };
-        await Promise.all([load, story().finally(() => (isOver = true))]);
+        await Promise.all([load, scenario().finally(() => (isOver = true))]);
       }));
 
-    test("that the probe still meets makes it stay out", () =>
-      inWeather({}, async ({ simulator, gateway }) => {
+    test("that continues when the probe comes extends the ejection", () =>
+      withIsolates({}, async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: rateLimit(1100), times: 1 });
         assert.equal(await served(gateway), "azure-eastus");
         await simulator.fault("openai", { fault: "overloaded" });
@@ -110,16 +111,16 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
         });
         const { gate } = (await healthOf(gateway, "openai")).isolate;
         assert.equal(gate.reason.kind, "probe_failed");
-        assert.ok(gate.until - Date.now() > 5000, "and for longer than before");
+        assert.ok(gate.until - Date.now() > 5000, "the ejection is longer than before");
         await traffic([gateway], { stop: after(500) });
         assert.equal(calls(simulator), 2);
       }));
   });
 
-  describe("what a deployment says of itself is known everywhere within seconds:", { concurrency: 2 }, () => {
+  describe("an error about the deployment itself is known everywhere within seconds:", { concurrency: 2 }, () => {
     for (const [error, kind] of [["quota", "quota"], ["bad_key", "auth"], ["forbidden", "auth"]]) {
       test(error, () =>
-        inWeather({ isolates: 3 }, async ({ simulator, gateway }) => {
+        withIsolates({ isolates: 3 }, async ({ simulator, gateway }) => {
           const [first, ...others] = gateway.isolates;
           for (const isolate of gateway.isolates) assert.equal(await served(isolate), "openai");
           await simulator.fault("openai", { fault: error });
@@ -139,9 +140,9 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
         }));
     }
 
-    test("an operation that it does not offer is left out, and the others go on", () => {
+    test("an operation that it does not offer is avoided there, and other operations are served", () => {
       const models = { vectors: { targets: ["openai", "azure-eastus-embed"] } };
-      return inWeather({ isolates: 2, models }, async ({ simulator, gateway }) => {
+      return withIsolates({ isolates: 2, models }, async ({ simulator, gateway }) => {
         const embed = async (isolate) => {
           const response = await chat(isolate, { model: "vectors", input: "hi", messages: undefined }, { path: "/v1/embeddings" });
           assert.equal(response.status, 200, `${trail(response)}: ${await response.text()}`);
@@ -161,7 +162,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
     });
   });
 
-  describe("what counts against a deployment, as five of them in a row take it out:", { concurrency: 2 }, () => {
+  describe("five of these in a row eject a deployment:", { concurrency: 2 }, () => {
     const counts = [
       ["an error behind a 200", { error_body: true }, {}, 200],
       ["an error as the first event of a stream", { error_after: 0 }, STREAM, 200],
@@ -174,26 +175,26 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
     ];
     for (const [what, fault, body] of counts) {
       test(what, () =>
-        inWeather({ settings: { timeout: { headers_ms: 1500, idle_ms: 1500 } } }, async ({ simulator, gateway }) => {
+        withIsolates({ settings: { timeout: { headers_ms: 1500, idle_ms: 1500 } } }, async ({ simulator, gateway }) => {
           assert.equal(await served(gateway, body), "openai");
           await simulator.fault("openai", { fault });
           await Promise.all(Array.from({ length: 5 }, async () => (await chat(gateway, body)).text()));
-          await eventually("it is out", async () => (await gateOf(gateway, "openai")) === "open");
+          await eventually("it is ejected", async () => (await gateOf(gateway, "openai")) === "open");
           assert.equal(await served(gateway, body), "azure-eastus");
         }));
     }
   });
 
-  describe("what does not count against a deployment, however often:", { concurrency: 2 }, () => {
+  describe("these never eject a deployment:", { concurrency: 2 }, () => {
     for (const error of ["content_filter", "invalid_request", "context_window"]) {
       test(error, () =>
-        inWeather({}, async ({ simulator, gateway }) => {
+        withIsolates({}, async ({ simulator, gateway }) => {
           await simulator.fault("openai", { fault: error });
           for (let request = 0; request < 12; request += 1) {
             assert.equal((await chat(gateway)).status, 400);
           }
           assert.equal(calls(simulator), 12);
-          await expectUnharmed(gateway);
+          await expectHealthy(gateway);
         }));
     }
 
@@ -205,20 +206,19 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
     ];
     for (const [what, fault, body, waits] of leaving) {
       test(`clients that leave ${what}`, () =>
-        inWeather({}, async ({ simulator, gateway }) => {
+        withIsolates({}, async ({ simulator, gateway }) => {
           await simulator.fault("openai", { fault });
           const clients = Array.from({ length: 6 }, () => connect(gateway, { model: "chat", messages: HI, ...body }));
           await eventually("all have arrived", () => calls(simulator) === 6);
           if (waits) await Promise.all(clients.map(({ content }) => content));
           for (const client of clients) client.leave();
-          await expectUnharmed(gateway);
+          await expectHealthy(gateway);
         }));
     }
 
-    // A provisioned deployment that is full for a moment.
     test("a provisioned deployment that spills over for milliseconds", () => {
       const models = { spill: { targets: ["azure-eastus", "azure-westeurope"], ...ONCE } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         const spill = rateLimit(200, { "azure-openai-deployment-utilization": "100%" });
         await simulator.fault("eastus", { fault: spill, times: 8 });
         for (let request = 0; request < 100 && calls(simulator, "eastus") < 8; request += 1) {
@@ -228,7 +228,7 @@ describe("what takes a deployment out", { concurrency: 3 }, () => {
       });
     });
 
-    async function expectUnharmed(gateway) {
+    async function expectHealthy(gateway) {
       await eventually("nothing is in flight any more", async () => {
         const { isolate } = await healthOf(gateway, "openai");
         assert.equal(isolate.gate.state, "closed");

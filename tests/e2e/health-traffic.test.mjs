@@ -1,20 +1,21 @@
-// Who gets traffic because of what is known: headroom, limits, latency, requests in flight, hedges and what belongs together.
+// The choice of a deployment by headroom, limits, latency and requests in flight; hedges and
+// stickiness.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { chat, trail } from "./document.mjs";
-import { eventually, healthOf, inWeather, NAMES, ONCE, served, servedBy } from "./weather.mjs";
+import { eventually, healthOf, withIsolates, NAMES, ONCE, served, servedBy } from "./isolates.mjs";
 
 const AZURES = ["azure-eastus", "azure-westeurope"];
 const STREAM = { stream: true };
 
-// Most of the time these tests wait: so they wait together.
-describe("who gets traffic", { concurrency: 2 }, () => {
+// These tests mostly wait, so they run concurrently.
+describe("the choice of a deployment", { concurrency: 2 }, () => {
   describe("traffic shifts before the first 429", { concurrency: 3 }, () => {
-    test("by what a deployment says is left", () => {
+    test("by the remaining requests in the headers of a deployment", () => {
       const models = { half: { strategy: "weighted", targets: AZURES } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         const headers = {
           "x-ratelimit-limit-requests": "600",
           "x-ratelimit-remaining-requests": "6",
@@ -27,9 +28,9 @@ describe("who gets traffic", { concurrency: 2 }, () => {
       });
     });
 
-    test("by how full a provisioned deployment says it is", () => {
+    test("by the utilization in the headers of a provisioned deployment", () => {
       const models = { first: { targets: AZURES } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         const fault = { headers: { "azure-openai-deployment-utilization": "99.5%" } };
         await simulator.fault("eastus", { fault });
         assert.equal(await served(gateway, { model: "chat-eastus" }), "azure-eastus");
@@ -38,12 +39,12 @@ describe("who gets traffic", { concurrency: 2 }, () => {
       });
     });
 
-    test("by configured limits, counted here", () => {
+    test("by configured limits, which the isolate counts", () => {
       const limited = (all) => ({ ...all, openai: { ...all.openai, limits: { rpm: 60 } } });
-      return inWeather({}, async ({ simulator, gateway, options: { routes } }) => {
-        // What a deployment says itself would come first.
-        const nothing = { "x-ratelimit-remaining-requests": "?", "x-ratelimit-remaining-tokens": "?" };
-        await simulator.fault("openai", { fault: { headers: nothing } });
+      return withIsolates({}, async ({ simulator, gateway, options: { routes } }) => {
+        // Valid headers of the deployment would have precedence over the limits.
+        const invalid = { "x-ratelimit-remaining-requests": "?", "x-ratelimit-remaining-tokens": "?" };
+        await simulator.fault("openai", { fault: { headers: invalid } });
         await gateway.putRoutes({ ...routes, deployments: limited(routes.deployments) });
         await eventually("the limits are known", async () => {
           await served(gateway, { model: "chat-eastus" });
@@ -56,9 +57,9 @@ describe("who gets traffic", { concurrency: 2 }, () => {
   });
 
   describe("the strategy", { concurrency: 3 }, () => {
-    test("latency prefers who answers faster", () => {
+    test("latency prefers the faster deployment", () => {
       const models = { fast: { strategy: "latency", targets: AZURES } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         await simulator.fault("eastus", { fault: { slow_headers_ms: 500 } });
         for (const model of ["chat-eastus", "chat-westeurope"]) await servedBy(gateway, 3, { model });
         for (const body of [{ model: "fast" }, { model: "fast", ...STREAM }]) {
@@ -68,9 +69,9 @@ describe("who gets traffic", { concurrency: 2 }, () => {
       });
     });
 
-    test("least_busy prefers who has fewer requests in flight", () => {
+    test("least_busy prefers the deployment with fewer requests in flight", () => {
       const models = { idle: { strategy: "least_busy", targets: AZURES } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         await simulator.fault("eastus", { fault: { slow_headers_ms: 3000 }, times: 4 });
         const busy = Promise.all(Array.from({ length: 4 }, () => served(gateway, { model: "chat-eastus" })));
         await eventually("four are in flight", () => simulator.calls("eastus").length === 4);
@@ -90,8 +91,8 @@ describe("who gets traffic", { concurrency: 2 }, () => {
     const hedged = (after, more) => ({ models: { hedged: { targets: NAMES, hedge: { after, max_share: 1 }, ...ONCE, ...more } } });
 
     for (const body of [{}, STREAM]) {
-      test(`answers for a deployment that is slow, which is left and not blamed${body.stream ? ", streaming" : ""}`, () =>
-        inWeather(hedged(100), async ({ simulator, gateway }) => {
+      test(`answers for a slow deployment, whose call is cancelled and not counted as a failure${body.stream ? ", streaming" : ""}`, () =>
+        withIsolates(hedged(100), async ({ simulator, gateway }) => {
           await simulator.fault("openai", { fault: { silence: true } });
           const response = await chat(gateway, { model: "hedged", ...body });
           assert.equal(response.headers.get("x-switchyard-deployment"), "azure-eastus", trail(response));
@@ -108,8 +109,8 @@ describe("who gets traffic", { concurrency: 2 }, () => {
         }));
     }
 
-    test("that is slower than the first is left itself", () =>
-      inWeather(hedged(100), async ({ simulator, gateway }) => {
+    test("that is slower than the first attempt is cancelled", () =>
+      withIsolates(hedged(100), async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 700 } });
         await simulator.fault("eastus", { fault: { silence: true } });
         assert.equal(await served(gateway, { model: "hedged" }), "openai");
@@ -117,15 +118,15 @@ describe("who gets traffic", { concurrency: 2 }, () => {
         assert.equal((await healthOf(gateway, "azure-eastus")).isolate.failures, 0);
       }));
 
-    test("stands in at once where the first fails, and both failing goes on to the third", () =>
-      inWeather(hedged(100), async ({ simulator, gateway }) => {
+    test("replaces the first attempt if that fails; if both fail, the third deployment serves", () =>
+      withIsolates(hedged(100), async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 400, error: "overloaded" } });
         await simulator.fault("eastus", { fault: { slow_headers_ms: 400, error: "overloaded" } });
         assert.equal(await served(gateway, { model: "hedged" }), "azure-westeurope");
       }));
 
-    test("is never made of a response that would be stored twice", () =>
-      inWeather(hedged(50, { targets: ["openai", "azure-westeurope"] }), async ({ simulator, gateway }) => {
+    test("is never made for a response that would be stored twice", () =>
+      withIsolates(hedged(50, { targets: ["openai", "azure-westeurope"] }), async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 500 } });
         const ask = async (more) => {
           const body = { model: "hedged", input: "hi", messages: undefined, ...more };
@@ -136,14 +137,14 @@ describe("who gets traffic", { concurrency: 2 }, () => {
         };
         assert.equal(await ask({}), "openai");
         assert.equal(simulator.calls("westeurope").length, 0);
-        // Nobody but a hedge can answer this one, however slow the machine is.
+        // Only a hedge can answer this one, however slow the machine is.
         await simulator.reset();
         await simulator.fault("openai", { fault: { silence: true } });
         assert.equal(await ask({ store: false }), "azure-westeurope");
       }));
 
-    test("waits for what is usual, once that is known", () =>
-      inWeather(hedged("p95"), async ({ simulator, gateway }) => {
+    test("waits for the p95 latency, once that is known", () =>
+      withIsolates(hedged("p95"), async ({ simulator, gateway }) => {
         for (let request = 0; request < 20; request += 1) {
           assert.match(await served(gateway, { model: "hedged" }), /^(openai|azure-eastus)$/);
         }
@@ -153,9 +154,9 @@ describe("who gets traffic", { concurrency: 2 }, () => {
         assert.equal((await healthOf(gateway, "openai")).isolate.failures, 0);
       }));
 
-    test("is made for a share of the requests and no more", () => {
+    test("is made for at most `max_share` of the requests", () => {
       const models = { hedged: { targets: NAMES, hedge: { after: 20, max_share: 0.25 } } };
-      return inWeather({ models }, async ({ simulator, gateway }) => {
+      return withIsolates({ models }, async ({ simulator, gateway }) => {
         await simulator.fault("openai", { fault: { slow_headers_ms: 150 } });
         await servedBy(gateway, 20, { model: "hedged" });
         assert.equal(simulator.calls("eastus").length, 5);
@@ -163,36 +164,36 @@ describe("who gets traffic", { concurrency: 2 }, () => {
     });
   });
 
-  describe("what belongs together goes to one deployment, in every isolate:", { concurrency: 3 }, () => {
-    const ways = [
+  describe("sticky requests go to one deployment, in every isolate:", { concurrency: 3 }, () => {
+    const keysBy = [
       ["user", (key) => [{ user: key }]],
       ["header:x-conversation", (key) => [{}, { headers: { "x-conversation": key } }]],
       ["prompt_cache_key", (key) => [{ prompt_cache_key: key }]],
     ];
-    for (const [by, request] of ways) {
+    for (const [by, request] of keysBy) {
       test(`by ${by}`, () => {
         const models = { sticky: { strategy: "random", targets: NAMES, sticky: { by } } };
-        return inWeather({ isolates: 3, models }, async ({ simulator, gateway }) => {
+        return withIsolates({ isolates: 3, models }, async ({ simulator, gateway }) => {
           const where = async (isolate, key) => {
             const [body, init] = request(key);
             return served(isolate, { model: "sticky", ...body }, init);
           };
           const keys = Array.from({ length: 8 }, (_, index) => `conversation-${index}-of-${by}`);
-          const favourites = new Map();
+          const preferred = new Map();
           for (const key of keys) {
             const found = new Set();
             for (const isolate of [...gateway.isolates, ...gateway.isolates]) found.add(await where(isolate, key));
             assert.equal(found.size, 1, `${key}: ${[...found]}`);
-            favourites.set(key, [...found][0]);
+            preferred.set(key, [...found][0]);
           }
-          assert.ok(new Set(favourites.values()).size > 1, "keys are spread");
-          // While the favourite is down its keys spill over, and the others stay where they are.
-          const down = favourites.get(keys[0]);
+          assert.ok(new Set(preferred.values()).size > 1, "keys are spread");
+          // While a deployment is down, its keys go elsewhere and the others stay.
+          const down = preferred.get(keys[0]);
           await simulator.fault(down.replace("azure-", ""), { fault: "overloaded" });
           for (const key of keys) {
             const now = await where(gateway.isolates[0], key);
-            if (favourites.get(key) === down) assert.notEqual(now, down);
-            else assert.equal(now, favourites.get(key));
+            if (preferred.get(key) === down) assert.notEqual(now, down);
+            else assert.equal(now, preferred.get(key));
           }
         });
       });
@@ -200,7 +201,7 @@ describe("who gets traffic", { concurrency: 2 }, () => {
 
     test("by client", () => {
       const models = { sticky: { strategy: "random", targets: NAMES, sticky: { by: "client" } } };
-      return inWeather({ isolates: 2, models }, async ({ gateway }) => {
+      return withIsolates({ isolates: 2, models }, async ({ gateway }) => {
         const found = new Set();
         for (let round = 0; round < 8; round += 1) {
           for (const isolate of gateway.isolates) found.add(await served(isolate, { model: "sticky" }));

@@ -1,16 +1,16 @@
-// Clients that leave, by the thousand and in every phase: nothing of them stays.
+// Thousands of clients that leave in every phase of a request: no state of them remains.
 
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { APP_KEY, HI } from "./document.mjs";
-import { ADMIN_TOKEN, eventually, inWeather, served } from "./weather.mjs";
+import { ADMIN_TOKEN, eventually, withIsolates, served } from "./isolates.mjs";
 
 const CLIENTS = 10_000;
 const AT_ONCE = 40;
 
-// A request of HTTP/1.1: all of it, or the first part of it.
+// An HTTP/1.1 request. `part` is the share of the body that is included.
 function requestOf(host, body, part = 1) {
   const text = JSON.stringify({ model: "chat", messages: HI, ...body });
   const head = [
@@ -23,7 +23,8 @@ function requestOf(host, body, part = 1) {
   return `${head.join("\r\n")}\r\n\r\n${text.slice(0, text.length * part)}`;
 }
 
-// A client that sends this, waits for so long or for the first bytes of an answer, and resets the connection.
+// Sends a request, waits for `ms` milliseconds or for the first bytes of the answer, and resets the
+// connection.
 async function leave({ hostname, port }, text, { ms, answered = false }) {
   const socket = connect(Number(port), hostname);
   const closed = new Promise((resolve) => socket.on("close", resolve).on("error", resolve));
@@ -41,12 +42,12 @@ async function stateOf(isolate) {
   return { tasks, waits, inFlight };
 }
 
-test(`of ${CLIENTS} clients that left in every phase no task, no wait and no attempt stays`, { timeout: 180_000 }, () =>
-  inWeather({ between: true, object: false, models: { held: { targets: ["openai"], commit: "complete" } } }, async ({ simulator, gateway }) => {
+test(`no task, wait or attempt remains of ${CLIENTS} clients that left in every phase`, { timeout: 180_000 }, () =>
+  withIsolates({ intercept: true, object: false, models: { held: { targets: ["openai"], commit: "complete" } } }, async ({ simulator, gateway }) => {
     const [isolate] = gateway.isolates;
     await served(isolate);
     const before = await stateOf(isolate);
-    assert.deepEqual(before, { tasks: 1, waits: 0, inFlight: 0 }, "the request that asks is one itself");
+    assert.deepEqual(before, { tasks: 1, waits: 0, inFlight: 0 }, "the health request itself is the one task");
     await simulator.fault("openai", { fault: { stall_after: 2 } });
     const at = new URL(isolate.url);
     const phases = [
@@ -61,7 +62,7 @@ test(`of ${CLIENTS} clients that left in every phase no task, no wait and no att
       for (let number = next++; number < CLIENTS; number = next++) {
         const { body, part, ...until } = phases[number % phases.length];
         await leave(at, requestOf(at.host, body, part), until);
-        if (number === CLIENTS / 2) memory = (await isolate.between()).memory_bytes;
+        if (number === CLIENTS / 2) memory = (await isolate.intercept()).memory_bytes;
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, client));

@@ -1,4 +1,4 @@
-// Long request bodies: what each upstream gets of one that is edited for each of them, and what is read in it wherever that stands.
+// Long request bodies: the edited body that each upstream receives, and fields at any position.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -8,12 +8,12 @@ import { APP_KEY, assertError, assertServedBy, assertTrail, fleet } from "./docu
 import { startGateway } from "./gateway.mjs";
 
 const KIB = 1024;
-// So short that nobody is ejected for it.
+// Too short to eject a deployment.
 const BUSY = { "retry-after-ms": "100" };
 const ANSWER = JSON.stringify({ object: "chat.completion", choices: [{ message: { content: "hi" } }] });
 
-// What came, in order. The first two upstreams are busy.
-const got = [];
+// The requests that the upstreams received, in order. The first two upstreams answer 429.
+const received = [];
 let simulator;
 let upstreams;
 let gateway;
@@ -23,7 +23,7 @@ async function upstream(status, headers = {}) {
     const chunks = [];
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {
-      got.push({ body: Buffer.concat(chunks), length: Number(request.headers["content-length"]) });
+      received.push({ body: Buffer.concat(chunks), length: Number(request.headers["content-length"]) });
       response.writeHead(status, { "content-type": "application/json", ...headers }).end(ANSWER);
     });
   });
@@ -54,12 +54,12 @@ before(async () => {
     other: deployment(2, { model: "other", params: { drop: ["user"], rename: { max_tokens: "max_completion_tokens" }, set: { seed: 7 } } }),
     same: deployment(2, { model: "as-it-is" }),
   };
-  gateway = await startGateway({ routes: { ...routes, deployments }, vars, between: true });
+  gateway = await startGateway({ routes: { ...routes, deployments }, vars, intercept: true });
 });
 afterEach(async () => {
-  got.length = 0;
+  received.length = 0;
   await simulator.reset();
-  await gateway.isolates[0].between({ says: null });
+  await gateway.isolates[0].intercept({ content_length: null });
 });
 after(async () => {
   await gateway?.close();
@@ -67,7 +67,7 @@ after(async () => {
   for (const server of upstreams) server.close();
 });
 
-// What the first two deployments get.
+// The edits for the first two deployments.
 const edits = [
   (body) => body.replace("edited", "a-model-with-a-much-longer-name"),
   (body) => body.replace("edited", "m"),
@@ -82,58 +82,58 @@ const send = (body, to = gateway) =>
 
 describe("a long body", () => {
   const text = (bytes) => "Tell me more, über alles. ".repeat(Math.ceil(bytes / 27));
-  const say = (bytes) => JSON.stringify([{ role: "user", content: text(bytes) }]);
+  const messages = (bytes) => JSON.stringify([{ role: "user", content: text(bytes) }]);
   const model = '"model":"edited"';
   const others = '"user":"u","max_tokens":9';
-  // Whatever is edited stands before, behind or between what is long.
+  // The edited fields are before, after or between the long ones.
   const shapes = {
-    "before its messages": (bytes) => `{${model},${others},"messages":${say(bytes)}}`,
-    "behind its messages": (bytes) => `{"messages":${say(bytes)} , ${others}, ${model} }\n`,
-    "between what is long": (bytes) => `{"input":"${text(bytes / 3)}",${model},"messages":${say(bytes)},${others}}`,
-    "on both sides": (bytes) => `{"user":"u",${model},"messages":${say(bytes)},"max_tokens":9}`,
+    "before its messages": (bytes) => `{${model},${others},"messages":${messages(bytes)}}`,
+    "after its messages": (bytes) => `{"messages":${messages(bytes)} , ${others}, ${model} }\n`,
+    "between long fields": (bytes) => `{"input":"${text(bytes / 3)}",${model},"messages":${messages(bytes)},${others}}`,
+    "on both sides": (bytes) => `{"user":"u",${model},"messages":${messages(bytes)},"max_tokens":9}`,
   };
   for (const [where, shape] of Object.entries(shapes)) {
     for (const bytes of [KIB, 63 * KIB, 64 * KIB, 66 * KIB, 1024 * KIB, 5000 * KIB]) {
-      test(`of ${bytes / KIB} KiB with its model ${where} reaches each upstream as it is to be`, async () => {
+      test(`of ${bytes / KIB} KiB with its model ${where} reaches each upstream with its edits`, async () => {
         const body = shape(bytes);
         const response = await send(body);
         assertTrail(response, [["longer", "rate_limit"], ["shorter", "rate_limit"], ["other", "200"]]);
         assert.equal(await response.text(), ANSWER);
         edits.forEach((edit, index) => {
-          assert.ok(got[index].body.equals(Buffer.from(edit(body))), `the bytes of attempt ${index + 1}`);
+          assert.ok(received[index].body.equals(Buffer.from(edit(body))), `the bytes of attempt ${index + 1}`);
         });
         const { user, max_tokens, ...rest } = JSON.parse(body);
         const last = { ...rest, max_completion_tokens: max_tokens, seed: 7, model: "other" };
-        assert.deepEqual(JSON.parse(got[2].body.toString()), last);
-        for (const { body, length } of got) assert.equal(length, body.length);
+        assert.deepEqual(JSON.parse(received[2].body.toString()), last);
+        for (const { body, length } of received) assert.equal(length, body.length);
       });
     }
   }
 
-  test("that needs no edit goes on byte for byte", async () => {
-    const body = `{ "model" : "as-it-is", "messages" : ${say(200 * KIB)} }`;
+  test("that needs no edit is sent on byte for byte", async () => {
+    const body = `{ "model" : "as-it-is", "messages" : ${messages(200 * KIB)} }`;
     assert.equal(await (await send(body)).text(), ANSWER);
-    assert.ok(got[0].body.equals(Buffer.from(body)));
+    assert.ok(received[0].body.equals(Buffer.from(body)));
   });
 });
 
 describe("in a long body", () => {
   const long = "x".repeat(200 * KIB);
 
-  test("a rule sees to the end of a field", async () => {
+  test("a rule matches a field up to its end", async () => {
     const body = `{"model":"edited","messages":[],"user":"${long}, and nobody else"}`;
     assert.equal(await (await send(body)).text(), ANSWER);
-    assert.ok(got[0].body.equals(Buffer.from(body.replace("edited", "as-it-is"))));
+    assert.ok(received[0].body.equals(Buffer.from(body.replace("edited", "as-it-is"))));
   });
 
-  test("a model's name is told from those that begin like it", async () => {
+  test("a model's name is not confused with a longer one that begins like it", async () => {
     const error = await assertError(await send(`{"model":"edited${long}","messages":[]}`), 404);
     assert.equal(error.code, "model_not_found");
     assert.match(error.message, /'editedx+…'/);
-    assert.equal(got.length, 0);
+    assert.equal(received.length, 0);
   });
 
-  test("what is wrong is told with its place", async () => {
+  test("an error names its position", async () => {
     const start = `{"model":"edited","a":"${long}`;
     const broken = (...parts) => Buffer.concat([start, ...parts].map((part) => Buffer.from(part)));
     for (const [body, message] of [
@@ -149,39 +149,39 @@ describe("in a long body", () => {
   });
 });
 
-describe("a body of another length than it says, since a Worker in front has changed it,", () => {
+describe("a body with a wrong content-length, since a Worker in front has changed it,", () => {
   const body = `{"model":"edited","user":"u","max_tokens":9,"messages":[{"role":"user","content":"${"x".repeat(200 * KIB)}"}]}`;
-  const differences = { "half of it": -100 * KIB, "much less": -150 * KIB, less: -1, more: 1, "much more": 90 * KIB };
+  const differences = { "half of its length": -100 * KIB, "much less": -150 * KIB, "one byte less": -1, "one byte more": 1, "much more": 90 * KIB };
   for (const [what, bytes] of Object.entries(differences)) {
-    test(`goes on whole where that is ${what}`, async () => {
+    test(`is sent on completely if the header has ${what}`, async () => {
       const [isolate] = gateway.isolates;
-      await isolate.between({ says: body.length + bytes });
+      await isolate.intercept({ content_length: body.length + bytes });
       const response = await send(body, isolate);
       assert.equal(await response.text(), ANSWER);
-      assert.ok(got[0].body.equals(Buffer.from(edits[0](body))));
+      assert.ok(received[0].body.equals(Buffer.from(edits[0](body))));
     });
   }
 });
 
-describe("what stands behind a text of any length", () => {
-  const behind = (text) => send(Buffer.concat([Buffer.from('{"messages":[{"role":"user","content":"'), text, Buffer.from('"}],"model":"pair"}')]));
+describe("a field after a text of any length", () => {
+  const sendAfter = (text) => send(Buffer.concat([Buffer.from('{"messages":[{"role":"user","content":"'), text, Buffer.from('"}],"model":"pair"}')]));
   const lengths = [...Array(140).keys()];
   const text = (length, end) => Buffer.concat([Buffer.alloc(length, "x"), Buffer.from(end)]);
 
-  test("is found where the text ends, and escapes do not end it", async () => {
+  test("is found after the end of the text, which escapes do not end", async () => {
     for (const length of lengths) {
       for (const end of ["", '\\"', "\\\\", "é", "\\u00e9"]) {
-        const response = await behind(text(length, end));
+        const response = await sendAfter(text(length, end));
         assert.equal(response.status, 200, `${length} bytes and ${JSON.stringify(end)}`);
         await assertServedBy(response, "openai/gpt-4o");
       }
     }
   });
 
-  test("is no body any more where the text has what none may have", async () => {
+  test("is not found if the text has an invalid byte or escape: the body is refused", async () => {
     for (const length of lengths) {
       for (const [end, what] of [["\n", /control character/], [[0x1f], /control character/], [[0xff], /Unicode at byte/], ["\\x", /escape/]]) {
-        const error = await assertError(await behind(text(length, end)), 400);
+        const error = await assertError(await sendAfter(text(length, end)), 400);
         assert.match(error.message, what, `${length} bytes and ${JSON.stringify(end)}`);
       }
     }

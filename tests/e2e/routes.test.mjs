@@ -1,4 +1,5 @@
-// The routes document in KV: it changes without a deploy, and a bad one never takes traffic.
+// The routes document in KV: changes take effect without a deploy, and an invalid document never
+// does.
 
 import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";
@@ -20,14 +21,14 @@ const OPENAI = "openai/gpt-4o";
 const EASTUS = "eastus/gpt-4o-eastus";
 const CHANGED = { models: { chat: { targets: ["azure-eastus"] } } };
 const PATIENCE_MS = 10_000;
-const EVERY_MS = 100; // refresh_seconds is 1: requests keep the gateway looking
+const EVERY_MS = 100; // refresh_seconds is 1, and refreshes happen during requests
 
-// Sends requests until one of them satisfies `isThere`, as an application would; gives that response.
-async function until(gateway, isThere, body) {
+// Sends requests until a response satisfies `isWanted`. Resolves with that response.
+async function until(gateway, isWanted, body) {
   const end = Date.now() + PATIENCE_MS;
   for (;;) {
     const response = await chat(gateway, body);
-    if (await isThere(response.clone())) return response;
+    if (await isWanted(response.clone())) return response;
     const last = `${response.status} ${await response.text()}`;
     assert.ok(Date.now() < end, `not within ${PATIENCE_MS} ms; last answer: ${last}\n${gateway.logs.join("\n")}`);
     await wait(EVERY_MS);
@@ -35,13 +36,13 @@ async function until(gateway, isThere, body) {
 }
 
 const from = (upstream) => (response) => response.headers.get("x-switchyard-deployment") === upstream;
-// Whether the gateway has written a line like this from now on.
+// A predicate: has the gateway logged a matching line since this call?
 function logged(gateway, pattern) {
   const start = gateway.logs.length;
   return () => gateway.logs.slice(start).some((line) => pattern.test(line));
 }
 
-test("a change of the document is picked up, and shows another version", () =>
+test("a change of the document takes effect, with another version", () =>
   withGateway(fleet(simulator), async (gateway) => {
     const before = await chat(gateway);
     await assertServedBy(before, OPENAI);
@@ -52,14 +53,14 @@ test("a change of the document is picked up, and shows another version", () =>
     assert.notEqual(version(changed), version(before));
   }));
 
-const BAD = {
-  "text that is no JSON": "{",
+const INVALID = {
+  "text that is not JSON": "{",
   "a document with an unknown key": { version: 1, modles: {} },
   "a document whose targets do not exist": { version: 1, deployments: {}, models: { chat: { targets: ["nothing"] } } },
   "an empty document": "",
 };
-for (const [what, document] of Object.entries(BAD)) {
-  test(`${what} never takes traffic: the last good one goes on, and the log says why`, () =>
+for (const [what, document] of Object.entries(INVALID)) {
+  test(`${what} never takes effect: the last valid one stays in use, and the log says why`, () =>
     withGateway(fleet(simulator), async (gateway) => {
       await assertServedBy(await chat(gateway), OPENAI);
       await gateway.putRoutes(document);
@@ -69,11 +70,11 @@ for (const [what, document] of Object.entries(BAD)) {
     }));
 }
 
-test("a document that vanishes leaves the last good one in place", () =>
+test("if the document is deleted, the last valid one stays in use", () =>
   withGateway(fleet(simulator), async (gateway) => {
     await assertServedBy(await chat(gateway), OPENAI);
     await gateway.deleteRoutes();
-    // Long enough for two refreshes: nothing may change, so there is nothing to wait for but time.
+    // Long enough for two refreshes. Nothing must change, so the test can only wait.
     const end = Date.now() + 2500;
     while (Date.now() < end) {
       await assertServedBy(await chat(gateway), OPENAI);
@@ -82,17 +83,17 @@ test("a document that vanishes leaves the last good one in place", () =>
   }));
 
 for (const [what, damage] of [
-  ["a bad document", (gateway) => gateway.putRoutes("{")],
+  ["an invalid document", (gateway) => gateway.putRoutes("{")],
   ["no document", (gateway) => gateway.deleteRoutes()],
 ]) {
-  test(`after a restart with ${what} in KV, the last good one goes on`, async () => {
+  test(`after a restart with ${what} in KV, the last valid one is used`, async () => {
     const kvPersist = await mkdtemp(join(tmpdir(), "switchyard-"));
     const { routes, vars } = fleet(simulator, CHANGED);
     try {
       await withGateway({ routes, vars, kvPersist }, async (gateway) => {
         await assertServedBy(await chat(gateway), EASTUS);
-        // The last good one must have been kept before the damage is done: it is, when a refresh has seen it.
-        await until(gateway, keptIn(gateway));
+        // A refresh stores the last valid document in KV, before it is replaced here.
+        await until(gateway, isBackedUp(gateway));
         await damage(gateway);
       });
       await withGateway({ vars, kvPersist }, async (gateway) => {
@@ -104,12 +105,12 @@ for (const [what, damage] of [
   });
 }
 
-// Whether the gateway has put a second entry into KV beside the document.
-function keptIn(gateway) {
+// A predicate: has the gateway stored the last valid document in KV, next to the document itself?
+function isBackedUp(gateway) {
   return async () => (await gateway.kvKeys()).length > 1;
 }
 
-test("where the first document is bad, the one that was compiled in goes on", () =>
+test("if the first document is invalid, the one in the Worker's build is used", () =>
   withGateway({ routes: "{", vars: { ...fleet(simulator).vars, SWITCHYARD_KEY: "k" } }, async (gateway) => {
     const response = await gateway.fetch("/v1/models", { headers: { authorization: "Bearer k" } });
     assert.equal(response.status, 200);
@@ -165,7 +166,7 @@ test("weights spread requests over deployments", () =>
     },
   ));
 
-test("the key of a client is a variable too: without it nobody is that client", async () => {
+test("a client whose key variable is missing cannot authenticate", async () => {
   const { routes, vars } = fleet(simulator);
   const { APP_KEY: _, ...rest } = vars;
   await withGateway({ routes, vars: rest }, async (gateway) => {

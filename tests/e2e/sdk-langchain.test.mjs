@@ -6,14 +6,14 @@ import { tool } from "@langchain/core/tools";
 import { AzureChatOpenAI, AzureOpenAIEmbeddings, ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { z } from "zod";
 import { APP_KEY } from "./document.mjs";
-import { serve } from "./suite.mjs";
+import { startServers } from "./suite.mjs";
 
-const here = serve();
+const servers = startServers();
 
-const openai = () => ({ apiKey: APP_KEY, configuration: { baseURL: `${here.gateway.url}/v1` }, maxRetries: 0 });
+const openai = () => ({ apiKey: APP_KEY, configuration: { baseURL: `${servers.gateway.url}/v1` }, maxRetries: 0 });
 const azure = (deployment) => ({
   azureOpenAIApiKey: APP_KEY,
-  azureOpenAIEndpoint: here.gateway.url,
+  azureOpenAIEndpoint: servers.gateway.url,
   azureOpenAIApiVersion: "2024-10-21",
   azureOpenAIApiDeploymentName: deployment,
   maxRetries: 0,
@@ -65,7 +65,7 @@ for (const [name, connect] of Object.entries(MODELS)) {
 const EMBEDDINGS = {
   OpenAIEmbeddings: () => new OpenAIEmbeddings({ ...openai(), model: "embed" }),
   AzureOpenAIEmbeddings: () =>
-    new AzureOpenAIEmbeddings({ ...azure("embed"), azureOpenAIBasePath: `${here.gateway.url}/openai/deployments` }),
+    new AzureOpenAIEmbeddings({ ...azure("embed"), azureOpenAIBasePath: `${servers.gateway.url}/openai/deployments` }),
 };
 for (const [name, connect] of Object.entries(EMBEDDINGS)) {
   test(`${name}: vectors of documents and of a query`, async () => {

@@ -1,4 +1,4 @@
-// OpenAI's SDK: an application changes its base URL and its key, and nothing else.
+// OpenAI's SDK, with only the base URL and the key changed.
 
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -6,14 +6,14 @@ import { AzureOpenAI, OpenAI, toFile } from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import { APP_KEY, HI } from "./document.mjs";
-import { serve } from "./suite.mjs";
+import { startServers } from "./suite.mjs";
 
-const here = serve();
+const servers = startServers();
 
 const CLIENTS = {
-  OpenAI: () => new OpenAI({ baseURL: `${here.gateway.url}/v1`, apiKey: APP_KEY, maxRetries: 0 }),
+  OpenAI: () => new OpenAI({ baseURL: `${servers.gateway.url}/v1`, apiKey: APP_KEY, maxRetries: 0 }),
   AzureOpenAI: () =>
-    new AzureOpenAI({ endpoint: here.gateway.url, apiKey: APP_KEY, apiVersion: "2024-10-21", maxRetries: 0 }),
+    new AzureOpenAI({ endpoint: servers.gateway.url, apiKey: APP_KEY, apiVersion: "2024-10-21", maxRetries: 0 }),
 };
 
 const WEATHER = { type: "object", properties: { city: { type: "string" }, days: { type: "integer" } } };
@@ -88,14 +88,14 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
     });
 
     test("a streamed response, from v1 of Azure as well", async () => {
-      for (const [model, who] of [["chat", "openai/gpt-4o"], ["chat-westeurope", "westeurope/gpt-4o-westeurope"]]) {
+      for (const [model, source] of [["chat", "openai/gpt-4o"], ["chat-westeurope", "westeurope/gpt-4o-westeurope"]]) {
         const types = [];
         let text = "";
         for await (const event of await client.responses.create({ model, input: "hi", store: false, stream: true })) {
           types.push(event.type);
           if (event.type === "response.output_text.delta") text += event.delta;
         }
-        assert.equal(text, `hello from ${who}`);
+        assert.equal(text, `hello from ${source}`);
         assert.equal(types[0], "response.created");
         assert.equal(types.at(-1), "response.completed");
       }
@@ -152,12 +152,12 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
       const names = [];
       for await (const model of client.models.list()) names.push(model.id);
       assert.ok(names.includes("chat") && names.includes("embed"), names.join());
-      assert.ok(!names.includes("openai"), "deployments are nobody's business");
+      assert.ok(!names.includes("openai"), "deployments are not listed");
     });
 
     test("a wrong key is the SDK's AuthenticationError", async () => {
-      const stranger = client.withOptions({ apiKey: "wrong" });
-      await assert.rejects(stranger.chat.completions.create({ model: "chat", messages: HI }), {
+      const unauthorized = client.withOptions({ apiKey: "wrong" });
+      await assert.rejects(unauthorized.chat.completions.create({ model: "chat", messages: HI }), {
         status: 401,
         code: "invalid_api_key",
       });
@@ -166,13 +166,13 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
 }
 
 test("AzureOpenAI works with the newest dated version, and with the deployment given to the client", async () => {
-  const options = { endpoint: here.gateway.url, apiKey: APP_KEY, apiVersion: "2025-04-01-preview", deployment: "chat-eastus" };
+  const options = { endpoint: servers.gateway.url, apiKey: APP_KEY, apiVersion: "2025-04-01-preview", deployment: "chat-eastus" };
   const answer = await new AzureOpenAI(options).chat.completions.create({ model: "ignored", messages: HI });
   assert.equal(answer.choices[0].message.content, "hello from eastus/gpt-4o-eastus");
 });
 
 test("OpenAI works with Azure's v1 base URL", async () => {
-  const client = new OpenAI({ baseURL: `${here.gateway.url}/openai/v1/`, apiKey: APP_KEY });
+  const client = new OpenAI({ baseURL: `${servers.gateway.url}/openai/v1/`, apiKey: APP_KEY });
   const answer = await client.chat.completions.create({ model: "chat-westeurope", messages: HI });
   assert.equal(answer.choices[0].message.content, "hello from westeurope/gpt-4o-westeurope");
 });

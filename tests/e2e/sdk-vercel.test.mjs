@@ -7,16 +7,16 @@ import { createOpenAI } from "@ai-sdk/openai";
 import * as ai from "ai";
 import { z } from "zod";
 import { APP_KEY } from "./document.mjs";
-import { serve } from "./suite.mjs";
+import { startServers } from "./suite.mjs";
 
-const here = serve();
+const servers = startServers();
 
 const PROVIDERS = {
-  "@ai-sdk/openai": () => createOpenAI({ baseURL: `${here.gateway.url}/v1`, apiKey: APP_KEY }),
-  "@ai-sdk/azure, v1 paths": () => createAzure({ baseURL: `${here.gateway.url}/openai`, apiKey: APP_KEY }),
+  "@ai-sdk/openai": () => createOpenAI({ baseURL: `${servers.gateway.url}/v1`, apiKey: APP_KEY }),
+  "@ai-sdk/azure, v1 paths": () => createAzure({ baseURL: `${servers.gateway.url}/openai`, apiKey: APP_KEY }),
   "@ai-sdk/azure, deployment paths": () =>
     createAzure({
-      baseURL: `${here.gateway.url}/openai`,
+      baseURL: `${servers.gateway.url}/openai`,
       apiKey: APP_KEY,
       useDeploymentBasedUrls: true,
       apiVersion: "2025-04-01-preview",

@@ -1,4 +1,4 @@
-// The simulator itself: the other tests can only be as good as it is.
+// Tests of the simulator, which the other tests depend on.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -29,17 +29,17 @@ describe("healthy upstreams", () => {
       ["openai/gpt-4o", new OpenAI({ baseURL: simulator.openai.endpoint, apiKey: simulator.openai.key }), "gpt-4o"],
       ["eastus/gpt-4o-eastus", new AzureOpenAI(azure), "gpt-4o-eastus"],
     ];
-    for (const [who, client, model] of clients) {
+    for (const [source, client, model] of clients) {
       const messages = [{ role: "user", content: "echo Grüße 👋" }];
       const plain = await client.chat.completions.create({ model, messages });
-      assert.equal(plain.choices[0].message.content, `hello from ${who}: Grüße 👋`);
+      assert.equal(plain.choices[0].message.content, `hello from ${source}: Grüße 👋`);
       let [text, usage] = ["", undefined];
       const options = { model, messages, stream: true, stream_options: { include_usage: true } };
       for await (const chunk of await client.chat.completions.create(options)) {
         text += chunk.choices[0]?.delta?.content ?? "";
         usage = chunk.usage ?? usage;
       }
-      assert.equal(text, `hello from ${who}: Grüße 👋`);
+      assert.equal(text, `hello from ${source}: Grüße 👋`);
       assert.equal(usage.total_tokens, plain.usage.total_tokens);
       const tools = [{ type: "function", function: { name: "f", parameters: { properties: { n: { type: "integer" } } } } }];
       const { message } = (await client.chat.completions.create({ model, messages, tools })).choices[0];
@@ -49,7 +49,7 @@ describe("healthy upstreams", () => {
 
   test("responses are stored by the account that made them, until they are deleted", async () => {
     const client = new OpenAI({ baseURL: simulator.openai.endpoint, apiKey: simulator.openai.key, maxRetries: 0 });
-    const status = (work) => work.then(() => 200, (error) => [error.status, error.code]);
+    const status = (call) => call.then(() => 200, (error) => [error.status, error.code]);
     const { id } = await client.responses.create({ model: "gpt-4o", input: "hi" });
     const follow = { model: "gpt-4o", input: "go on", previous_response_id: id };
     assert.equal((await client.responses.create(follow)).previous_response_id, id);
@@ -57,8 +57,8 @@ describe("healthy upstreams", () => {
     const headers = { "api-key": simulator.eastus.key };
     const elsewhere = await fetch(`${simulator.eastus.url}/openai/v1/responses/${id}`, { headers });
     assert.equal((await elsewhere.json()).error.message, `Response with id '${id}' not found.`);
-    const { id: kept } = await client.responses.create({ model: "gpt-4o", input: "hi", store: false });
-    assert.deepEqual(await status(client.responses.retrieve(kept)), [404, null]);
+    const { id: unstored } = await client.responses.create({ model: "gpt-4o", input: "hi", store: false });
+    assert.deepEqual(await status(client.responses.retrieve(unstored)), [404, null]);
     await client.responses.delete(id);
     assert.deepEqual(await status(client.responses.retrieve(id)), [404, null]);
     assert.deepEqual(await status(client.responses.create(follow)), [400, "previous_response_not_found"]);
@@ -81,7 +81,7 @@ describe("healthy upstreams", () => {
     ["moderations, which Azure lacks", "/openai/v1/moderations", undefined, 404, "404"],
   ];
   for (const [what, path, headers, status, code] of refused) {
-    test(`Azure refuses ${what} in its own words`, async () => {
+    test(`Azure refuses ${what} with its own error`, async () => {
       const response = await azureCall(path, headers);
       assert.equal(response.status, status);
       assert.equal((await response.json()).error.code, code);
@@ -96,7 +96,7 @@ describe("healthy upstreams", () => {
     }
   });
 
-  test("OpenAI refuses a wrong key and an unknown model in its own words", async () => {
+  test("OpenAI refuses a wrong key and an unknown model with its own errors", async () => {
     assert.equal((await (await openaiCall(CHAT, { key: "wrong" })).json()).error.code, "invalid_api_key");
     assert.equal((await (await openaiCall({ ...CHAT, model: "none" })).json()).error.code, "model_not_found");
   });
@@ -116,7 +116,7 @@ describe("healthy upstreams", () => {
 });
 
 describe("faults", () => {
-  test("happen as often as asked for, where asked for, and with the probability asked for", async () => {
+  test("apply for the given number of times, under the given conditions, and with the given probability", async () => {
     await simulator.fault("openai", { fault: "rate_limit", times: 1 });
     await simulator.fault("openai", { fault: "overloaded", when: { stream: true } });
     await simulator.fault("openai", { fault: "server_error", probability: 0.4 }); // the random number is 0.5
@@ -127,9 +127,9 @@ describe("faults", () => {
     assert.equal((await openaiCall({ ...CHAT, stream: true })).status, 503);
   });
 
-  test("a refused connection is refused by the system, and the port comes back", async () => {
+  test("a refused connection is refused by the system, and the port can be opened again", async () => {
     await simulator.fault("openai", { fault: { refuse: true } });
-    await assert.rejects(openaiCall()); // a connection that was kept alive is closed
+    await assert.rejects(openaiCall()); // an open keep-alive connection is closed
     await assert.rejects(openaiCall(), (error) => error.cause.code === "ECONNREFUSED");
     await simulator.reset();
     assert.equal((await openaiCall()).status, 200);
@@ -141,7 +141,7 @@ describe("faults", () => {
     assert.equal(simulator.calls("openai")[0].outcome, "broken");
   });
 
-  test("a cut is an error to who reads, an early end is not", async () => {
+  test("a cut is an error for the reader, an early end is not", async () => {
     const stream = () => openaiCall({ ...CHAT, stream: true }).then((response) => response.text());
     await simulator.fault("openai", { fault: { cut_after: 3 }, times: 1 });
     await assert.rejects(stream());
@@ -152,7 +152,7 @@ describe("faults", () => {
     assert.match(await stream(), /\[DONE\]/);
   });
 
-  test("a silent upstream sees its caller leave", async () => {
+  test("a silent upstream records that its caller left", async () => {
     await simulator.fault("openai", { fault: { silence: true } });
     const leaving = new AbortController();
     const call = openaiCall(CHAT, { signal: leaving.signal });
@@ -162,7 +162,7 @@ describe("faults", () => {
     await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
   });
 
-  test("what changes only the form of a stream leaves its content", async () => {
+  test("faults that change only the form of a stream do not change its content", async () => {
     await simulator.fault("openai", { fault: { crlf: true, comments: true, split: true } });
     const client = new OpenAI({ baseURL: simulator.openai.endpoint, apiKey: simulator.openai.key });
     const messages = [{ role: "user", content: "echo Grüße 👋" }];
@@ -173,7 +173,7 @@ describe("faults", () => {
     assert.equal(text, "hello from openai/gpt-4o: Grüße 👋");
   });
 
-  test("the control port adds, lists and clears them, and refuses what it does not know", async () => {
+  test("the control port adds, lists and clears them, and refuses unknown keys", async () => {
     const control = (method, path, body) => fetch(simulator.control.url + path, { method, body: JSON.stringify(body) });
     assert.equal((await control("POST", "/faults", { upstream: "openai", fault: "quota" })).status, 201);
     assert.equal((await (await openaiCall()).json()).error.code, "insufficient_quota");

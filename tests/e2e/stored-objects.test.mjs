@@ -1,4 +1,4 @@
-// Files, batches and vector stores: made in the client's home account, and found where they lie.
+// Files, batches and vector stores: created in the client's home account, and found in any account.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -18,7 +18,8 @@ const NOBODY_KEY = "sk-switchyard-nobody";
 const LINES = '{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{}}\n';
 const BATCH = { endpoint: "/v1/chat/completions", completion_window: "24h" };
 
-// The deployments' names say who is first: East US by a dated path, then West Europe by v1, then OpenAI.
+// The order of accounts is that of the deployments' names: East US (dated paths), West Europe (v1
+// paths), OpenAI.
 function inGateway(use, more = {}) {
   const clients = {
     app: { key: "${APP_KEY}", models: ["chat"] },
@@ -35,8 +36,8 @@ const calls = () => ACCOUNTS.map((name) => simulator.calls(name).length);
 const upload = async (gateway, text = LINES) =>
   sdk(gateway).files.create({ file: await toFile(Buffer.from(text), "in.jsonl"), purpose: "batch" }).withResponse();
 
-// A file that West Europe has, since East US was down for a moment.
-async function uploadedElsewhere(gateway) {
+// Uploads a file to West Europe, by a fault of East US.
+async function uploadToWestEurope(gateway) {
   await simulator.fault("eastus", { fault: "overloaded", times: 1 });
   const { data, response } = await upload(gateway);
   assertTrail(response, [["azure-eastus", "unavailable"], ["azure-westeurope", "200"]]);
@@ -44,7 +45,7 @@ async function uploadedElsewhere(gateway) {
 }
 
 describe("files", () => {
-  test("are made, listed, read and deleted in the home account", () =>
+  test("are created, listed, read and deleted in the home account", () =>
     inGateway(async (gateway) => {
       const { data: file, response } = await upload(gateway);
       assertTrail(response, [["azure-eastus", "200"]]);
@@ -61,9 +62,9 @@ describe("files", () => {
       assert.equal(simulator.calls("eastus")[2].url, `/openai/files/${file.id}/content${version}`);
     }));
 
-  test("that another account has are found at once, and by a gateway that has not seen them", () =>
+  test("in another account are found at once, and a gateway that has not seen them searches for them", () =>
     inGateway(async (gateway) => {
-      const { id } = await uploadedElsewhere(gateway);
+      const { id } = await uploadToWestEurope(gateway);
       assertTrail((await sdk(gateway).files.retrieve(id).withResponse()).response, [["azure-westeurope", "200"]]);
       await inGateway(async (fresh) => {
         const response = await call(fresh, `/v1/files/${id}/content`);
@@ -74,13 +75,13 @@ describe("files", () => {
       });
     }));
 
-  test("that nobody knows are answered in the upstream's own words, and are held against nobody", () =>
+  test("that no account has give the upstream's error, which counts against no deployment", () =>
     inGateway(async (gateway) => {
       for (let round = 0; round < 8; round += 1) {
         const error = await sdk(gateway).files.retrieve("file-none").catch((error) => error);
         assert.deepEqual([error.status, error.param, error.message], [404, "id", "404 No such File object: file-none"]);
       }
-      // There is no such path at all.
+      // This path does not exist.
       for (let round = 0; round < 8; round += 1) {
         assert.equal((await call(gateway, "/v1/files/file-none/nothing/here")).status, 404);
       }
@@ -89,7 +90,7 @@ describe("files", () => {
       await assertServedBy(await chat(gateway), "openai/gpt-4o");
     }));
 
-  test("that are long come to lie there as they were sent", () =>
+  test("that are long are stored unchanged", () =>
     inGateway(async (gateway) => {
       const text = "é".repeat(300_000);
       const { data, response } = await upload(gateway, text);
@@ -97,7 +98,7 @@ describe("files", () => {
       assert.equal(await (await sdk(gateway).files.content(data.id)).text(), text);
     }));
 
-  test("that are too large to be kept are sent once", () =>
+  test("larger than the buffer are sent once", () =>
     inGateway(
       async (gateway) => {
         const text = "x".repeat(300_000);
@@ -112,7 +113,7 @@ describe("files", () => {
       { settings: { buffer_bytes: 65_536 } },
     ));
 
-  test("are not made twice where the answer may only be lost", () =>
+  test("are not created twice if the answer is lost", () =>
     inGateway(
       async (gateway) => {
         await simulator.fault("eastus", { fault: { silence: true }, times: 1 });
@@ -124,24 +125,24 @@ describe("files", () => {
 });
 
 describe("batches and vector stores", () => {
-  test("are made in the account of the file that they name", () =>
+  test("are created in the account of the file that they name", () =>
     inGateway(async (gateway) => {
-      const { id } = await uploadedElsewhere(gateway);
-      const made = await sdk(gateway).batches.create({ ...BATCH, input_file_id: id }).withResponse();
-      assertTrail(made.response, [["azure-westeurope", "200"]]);
+      const { id } = await uploadToWestEurope(gateway);
+      const created = await sdk(gateway).batches.create({ ...BATCH, input_file_id: id }).withResponse();
+      assertTrail(created.response, [["azure-westeurope", "200"]]);
       const long = { name: "papers ".repeat(30_000), file_ids: [id] };
       assertTrail((await sdk(gateway).vectorStores.create(long).withResponse()).response, [["azure-westeurope", "200"]]);
       await inGateway(async (fresh) => {
-        const searched = [["azure-eastus", "bad_request"], ["azure-westeurope", "200"]];
+        const searchTrail = [["azure-eastus", "bad_request"], ["azure-westeurope", "200"]];
         const batch = await sdk(fresh).batches.create({ ...BATCH, input_file_id: id }).withResponse();
-        assertTrail(batch.response, searched);
+        assertTrail(batch.response, searchTrail);
         assert.equal(batch.data.input_file_id, id);
-        assertTrail((await sdk(fresh).batches.retrieve(made.data.id).withResponse()).response, searched);
-        const cancelled = await sdk(fresh).batches.cancel(made.data.id).withResponse();
+        assertTrail((await sdk(fresh).batches.retrieve(created.data.id).withResponse()).response, searchTrail);
+        const cancelled = await sdk(fresh).batches.cancel(created.data.id).withResponse();
         assertTrail(cancelled.response, [["azure-westeurope", "200"]]);
         assert.equal(cancelled.data.status, "cancelling");
         const store = await sdk(fresh).vectorStores.create({ name: "papers", file_ids: [id] }).withResponse();
-        assertTrail(store.response, searched);
+        assertTrail(store.response, searchTrail);
         assert.equal((await sdk(fresh).vectorStores.retrieve(store.data.id)).name, "papers");
         await sdk(fresh).vectorStores.files.create(store.data.id, { file_id: id });
         assert.deepEqual((await sdk(fresh).vectorStores.files.list(store.data.id)).data.map((file) => file.id), [id]);
@@ -151,7 +152,7 @@ describe("batches and vector stores", () => {
       assert.equal(headers["content-type"], "application/json");
     }));
 
-  test("that nobody knows, or whose file nobody knows, are answered in the upstream's own words", () =>
+  test("that no account has, or whose file no account has, give the upstream's error", () =>
     inGateway(async (gateway) => {
       for (const [ask, message] of [
         [(client) => client.batches.retrieve("batch_0"), "404 No batch found with id 'batch_0'."],
@@ -166,7 +167,7 @@ describe("batches and vector stores", () => {
     }));
 });
 
-describe("who may reach them", () => {
+describe("access to stored objects", () => {
   test("a client without access gets nothing", () =>
     inGateway(async (gateway) => {
       const { data } = await upload(gateway);
@@ -191,7 +192,7 @@ describe("who may reach them", () => {
       },
     ));
 
-  test("paths are plain, methods known, and what is bound otherwise is refused", () =>
+  test("invalid paths, unknown methods and unsupported stateful operations are refused", () =>
     inGateway(async (gateway) => {
       for (const path of ["/v1/files/a%2Fb", "/v1/files/%252e%252e", `/v1/files/${"x/".repeat(8)}`, `/v1/batches/${"x".repeat(129)}`]) {
         await assertError(await call(gateway, path), 400, "invalid_object_path");

@@ -1,4 +1,4 @@
-// Responses that upstreams store: what goes on from one, or asks for one, reaches the account that has it.
+// Stored responses: requests that continue one or ask for one reach the account that has it.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -17,7 +17,7 @@ const UPSTREAMS = ["openai", "eastus", "westeurope"];
 const UNKNOWN = "resp_00000000000000000000";
 const OTHER_KEY = "sk-switchyard-other";
 
-// East US by a dated path that has Responses, West Europe by v1.
+// East US has an `api-version` with the Responses API, West Europe has v1 paths.
 function inGateway(use, { node = {}, ...more } = {}) {
   const models = { pool: { targets: POOL, retry: { attempts: 0 }, ...node } };
   const clients = {
@@ -37,8 +37,8 @@ const get = (gateway, path, { method = "GET", key = APP_KEY } = {}) =>
 const calls = () => UPSTREAMS.map((name) => simulator.calls(name).length);
 const begin = { model: "pool", input: "hi" };
 
-// A response that East US has minted, since OpenAI was down for a moment.
-async function mintedElsewhere(gateway, body = {}) {
+// Creates a response in East US, by a fault of OpenAI.
+async function createInEastUs(gateway, body = {}) {
   await simulator.fault("openai", { fault: "overloaded", times: 1 });
   const { data, response } = await sdk(gateway).responses.create({ ...begin, ...body }).withResponse();
   assertTrail(response, [["openai", "unavailable"], ["azure-eastus", "200"]]);
@@ -49,9 +49,9 @@ const follow = (gateway, previous_response_id, body = {}) =>
   sdk(gateway).responses.create({ ...begin, previous_response_id, ...body }).withResponse();
 
 describe("previous_response_id", () => {
-  test("goes back to the deployment that minted it", () =>
+  test("goes to the deployment that created it", () =>
     inGateway(async (gateway) => {
-      const { id } = await mintedElsewhere(gateway);
+      const { id } = await createInEastUs(gateway);
       const { data, response } = await follow(gateway, id);
       assertTrail(response, [["azure-eastus", "200"]]);
       assert.equal(data.previous_response_id, id);
@@ -59,14 +59,14 @@ describe("previous_response_id", () => {
       assertTrail(next.response, [["azure-eastus", "200"]]);
     }));
 
-  test("goes back there in a stream that follows a stream, too", () =>
+  test("goes there for streams, too", () =>
     inGateway(async (gateway) => {
       const idOf = async (stream) => {
         let id;
         for await (const event of stream) id ??= event.response?.id;
         return id;
       };
-      const id = await idOf(await mintedElsewhere(gateway, { stream: true }));
+      const id = await idOf(await createInEastUs(gateway, { stream: true }));
       const { data, response } = await follow(gateway, id, { stream: true });
       assertTrail(response, [["azure-eastus", "200"]]);
       const next = await follow(gateway, await idOf(data));
@@ -75,16 +75,16 @@ describe("previous_response_id", () => {
 
   test("is searched for by a gateway that has not seen it, and found at once the next time", () =>
     inGateway(async (gateway) => {
-      const { id } = await mintedElsewhere(gateway);
+      const { id } = await createInEastUs(gateway);
       await inGateway(async (fresh) => {
         assertTrail((await follow(fresh, id)).response, [["openai", "bad_request"], ["azure-eastus", "200"]]);
         assertTrail((await follow(fresh, id)).response, [["azure-eastus", "200"]]);
       });
     }));
 
-  test("is searched for behind a `fallback_on` that does not name it, and behind edges", () =>
+  test("is searched for despite a `fallback_on` that does not name its error, and along `on` edges", () =>
     inGateway(async (gateway) => {
-      const { id } = await mintedElsewhere(gateway);
+      const { id } = await createInEastUs(gateway);
       for (const node of [
         { fallback_on: ["rate_limit"] },
         { targets: ["openai"], on: { context_window: "azure-westeurope", rate_limit: "azure-eastus" } },
@@ -100,7 +100,7 @@ describe("previous_response_id", () => {
       }
     }));
 
-  test("that nobody knows is answered in the upstream's own words", () =>
+  test("that no account has gives the upstream's error", () =>
     inGateway(async (gateway) => {
       const error = await follow(gateway, UNKNOWN).catch((error) => error);
       assert.equal(error.status, 400);
@@ -111,9 +111,9 @@ describe("previous_response_id", () => {
       assert.deepEqual(calls(), [1, 1, 1]);
     }));
 
-  test("of a deployment that is down is answered with its error, not with a lie", () =>
+  test("of a deployment that is down gives the error of that deployment", () =>
     inGateway(async (gateway) => {
-      const { id } = await mintedElsewhere(gateway);
+      const { id } = await createInEastUs(gateway);
       await simulator.fault("eastus", { fault: "overloaded" });
       assert.equal((await follow(gateway, id).catch((error) => error)).status, 503);
       await inGateway(async (fresh) => {
@@ -121,7 +121,7 @@ describe("previous_response_id", () => {
       });
     }));
 
-  test("asks each account once", () =>
+  test("is searched for in each account once", () =>
     inGateway(
       async (gateway) => {
         const { response } = await follow(gateway, UNKNOWN).catch((error) => ({ response: error }));
@@ -133,9 +133,9 @@ describe("previous_response_id", () => {
 });
 
 describe("a stored response", () => {
-  test("is retrieved, listed and deleted where it lies, also by a gateway that has not seen it", () =>
+  test("is retrieved, listed and deleted in its account, also by a gateway that has not seen it", () =>
     inGateway(async (gateway) => {
-      const { id } = await mintedElsewhere(gateway);
+      const { id } = await createInEastUs(gateway);
       const first = await sdk(gateway).responses.create(begin);
       await inGateway(async (fresh) => {
         const found = await sdk(fresh).responses.retrieve(first.id).withResponse();
@@ -162,19 +162,19 @@ describe("a stored response", () => {
       ]);
     }));
 
-  test("is cancelled while it is at work in the background, and is no failure when it was cancelled", () =>
+  test("is cancelled while it runs in the background, which counts as no failure", () =>
     inGateway(async (gateway) => {
-      const { id } = await mintedElsewhere(gateway, { background: true });
+      const { id } = await createInEastUs(gateway, { background: true });
       assert.equal((await sdk(gateway).responses.cancel(id)).status, "cancelled");
       assert.equal((await sdk(gateway).responses.retrieve(id)).status, "cancelled");
       const [{ method, body }] = simulator.calls("eastus").slice(-2);
       assert.deepEqual([method, body], ["POST", ""]);
     }));
 
-  test("is played again from where a stream broke off", () =>
+  test("is streamed again from a given event", () =>
     inGateway(async (gateway) => {
       let id;
-      for await (const event of await mintedElsewhere(gateway, { stream: true })) id ??= event.response?.id;
+      for await (const event of await createInEastUs(gateway, { stream: true })) id ??= event.response?.id;
       const response = await get(gateway, `/v1/responses/${id}?stream=true&starting_after=3`);
       assertTrail(response, [["azure-eastus", "200"]]);
       const events = eventsOf(await response.text());
@@ -191,16 +191,16 @@ describe("a stored response", () => {
       assert.deepEqual(calls(), [0, 1, 0]);
     }));
 
-  test("that nobody knows is answered in the upstream's own words", () =>
+  test("that no account has gives the upstream's error", () =>
     inGateway(async (gateway) => {
       const response = await get(gateway, `/v1/responses/${UNKNOWN}`);
       assert.match((await assertError(response, 404)).message, new RegExp(`^Response with id '${UNKNOWN}' not found`));
       assert.deepEqual(calls(), [1, 1, 1]);
     }));
 
-  test("of a deployment that is down is answered with its error", () =>
+  test("of a deployment that is down gives the error of that deployment", () =>
     inGateway(async (gateway) => {
-      const { id } = await mintedElsewhere(gateway);
+      const { id } = await createInEastUs(gateway);
       await simulator.fault("eastus", { fault: "overloaded" });
       await inGateway(async (fresh) => {
         const response = await get(fresh, `/v1/responses/${id}`);
@@ -209,9 +209,9 @@ describe("a stored response", () => {
       });
     }));
 
-  test("is out of reach for a client whose models do not lead there", () =>
+  test("cannot be read by a client whose models do not use its account", () =>
     inGateway(async (gateway) => {
-      const { id } = await mintedElsewhere(gateway);
+      const { id } = await createInEastUs(gateway);
       const before = calls();
       await assertError(await get(gateway, `/v1/responses/${id}`, { key: OTHER_KEY }), 404);
       assert.deepEqual(calls(), [before[0], before[1], before[2] + 1]);
@@ -220,10 +220,10 @@ describe("a stored response", () => {
       await assertError(await get(gateway, `/v1/responses/${id}`, { key: "sk-wrong" }), 401, "invalid_api_key");
     }));
 
-  test("is found by every form of its path, and behind the prefix of a rule in its node alone", () =>
+  test("is found by every form of its path, and with the path prefix of a rule only in the rule's node", () =>
     inGateway(
       async (gateway) => {
-        const { id } = await mintedElsewhere(gateway);
+        const { id } = await createInEastUs(gateway);
         for (const path of [`/responses/${id}`, `/openai/v1/responses/${id}`, `/openai/responses/${id}?api-version=2025-03-01-preview`]) {
           assertTrail(await get(gateway, path), [["azure-eastus", "200"]]);
         }
@@ -232,7 +232,7 @@ describe("a stored response", () => {
       { rules: [{ when: { path: "/ai/eu/*" }, use: "chat-westeurope" }] },
     ));
 
-  test("needs a plain id and a method that it takes", () =>
+  test("needs a valid id and an allowed method", () =>
     inGateway(async (gateway) => {
       for (const id of ["a:b", "a%2Fb", "%252e%252e", "x".repeat(129)]) {
         await assertError(await get(gateway, `/v1/responses/${id}`), 400, "invalid_object_path");

@@ -1,4 +1,4 @@
-// When an answer starts to flow, what a break after that looks like, and what happens when the client leaves.
+// The commit point of answers, breaks after it, and clients that leave.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -35,7 +35,7 @@ const BREAKS = {
   "an error event": { error_after: 3 },
 };
 
-describe("a stream that breaks after its first content ends with an error, never as if it were finished", () => {
+describe("a stream that breaks after its first content ends with an error and not with a normal end", () => {
   for (const [what, fault] of Object.entries(BREAKS)) {
     for (const model of ["headers", "first"]) {
       test(`${what}, commit: ${models[model].commit}`, () =>
@@ -72,7 +72,8 @@ describe("a stream that breaks after its first content ends with an error, never
 
     test(`${what} in the Responses API`, () =>
       inGateway(async (gateway) => {
-        // Before the second word come created, in_progress, item added, part added and the first word.
+        // The events before the second word: created, in_progress, item added, part added, first
+        // word.
         await simulator.fault("openai", { fault: later(fault, 2) });
         const body = { model: "first", input: "hi", messages: undefined, store: false, stream: true };
         const response = await chat(gateway, body, { path: "/v1/responses" });
@@ -109,7 +110,7 @@ describe("commit: headers", () => {
       assert.deepEqual([text, done], ["hello from openai/gpt-4o", true]);
     }));
 
-  test("a bad status still moves on", () =>
+  test("an error status still causes a fallback", () =>
     inGateway(async (gateway) => {
       await simulator.fault("openai", { fault: "overloaded" });
       const response = await chat(gateway, { model: "headers", stream: true });
@@ -117,7 +118,7 @@ describe("commit: headers", () => {
       assert.equal(readChatStream(await response.text()).text, "hello from eastus/gpt-4o-eastus");
     }));
 
-  test("what breaks before the first content is an error event: switching has ended", () =>
+  test("a break before the first content gives an error event, since the answer is committed", () =>
     inGateway(async (gateway) => {
       await simulator.fault("openai", { fault: { cut_after: 1 } });
       const { done, errors } = readChatStream(await (await chat(gateway, { model: "headers", stream: true })).text());
@@ -127,7 +128,7 @@ describe("commit: headers", () => {
 });
 
 describe("commit: first_token", () => {
-  test("content flows as it comes, while the upstream is still at work", () =>
+  test("content is sent at once, while the upstream still sends", () =>
     inGateway(async (gateway) => {
       await simulator.fault("openai", { fault: { stall_after: 3 } });
       const response = await chat(gateway, { model: "patient", stream: true });
@@ -138,7 +139,7 @@ describe("commit: first_token", () => {
       await reader.cancel();
     }));
 
-  test("`response.created` is no content: a stall after it moves on", () =>
+  test("`response.created` is not content: a stall after it causes a fallback", () =>
     inGateway(async (gateway) => {
       const text = "hello from westeurope/gpt-4o-westeurope";
       await simulator.fault("openai", { fault: { stall_after: 2 } });
@@ -156,7 +157,7 @@ describe("commit: first_token", () => {
 
 describe("commit: complete", () => {
   for (const [what, fault] of [...Object.entries(BREAKS), ["a malformed chunk", { malformed_after: 3 }]]) {
-    test(`${what} in mid-stream is answered whole by the next deployment`, () =>
+    test(`after ${what} in mid-stream, the next deployment answers completely`, () =>
       inGateway(async (gateway) => {
         await simulator.fault("openai", { fault });
         const response = await chat(gateway, { model: "whole", stream: true });
@@ -168,7 +169,7 @@ describe("commit: complete", () => {
   }
 
   for (const [what, fault] of [["cut off", { cut_after: 1 }], ["stalled", { stall_after: 1 }]]) {
-    test(`an answer that is no stream, ${what} in the middle, is answered by the next deployment`, () =>
+    test(`after an answer that is not a stream and is ${what} in the middle, the next deployment answers`, () =>
       withGateway(
         fleet(simulator, { models: { whole: { ...models.whole, timeout: { total_ms: 700, idle_ms: 500 } } } }),
         async (gateway) => {
@@ -179,7 +180,7 @@ describe("commit: complete", () => {
       ));
   }
 
-  test("comments keep the connection alive until then", () =>
+  test("comments keep the connection alive until the stream is complete", () =>
     inGateway(
       async (gateway) => {
         await simulator.fault("openai", { fault: { slow_first_token_ms: 1500 } });
@@ -200,21 +201,21 @@ describe("a client that leaves", () => {
     ["in the middle of a stream that stalled", { stall_after: 3 }, { stream: true, model: "first" }, true],
   ];
   for (const [what, fault, body, waits] of cases) {
-    test(`${what} cancels the upstream call, and no other deployment is asked`, () =>
+    test(`${what} cancels the upstream call, and no other deployment is called`, () =>
       inGateway(async (gateway) => {
         await simulator.fault("openai", { fault });
         const client = connect(gateway, { model: "patient", messages: HI, ...body });
         await simulator.seen("openai", (call) => call.body !== undefined);
         if (waits) await client.content;
         client.leave();
-        // At once, or with the next byte, or when the stream has been idle for too long.
+        // At once, or with the next byte, or after the idle timeout.
         await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
         assert.deepEqual(callsOf("openai", "eastus"), [1, 0]);
       }));
   }
 });
 
-test("usage reaches the client where it was asked for, and the stream ends as the upstream's", () =>
+test("usage reaches the client if it was requested, and the stream ends like that of the upstream", () =>
   inGateway(async (gateway) => {
     const body = { stream: true, stream_options: { include_usage: true } };
     const text = await (await chat(gateway, { model: "first", ...body })).text();
@@ -224,7 +225,7 @@ test("usage reaches the client where it was asked for, and the stream ends as th
     assert.ok(text.endsWith("data: [DONE]\n\n"));
   }));
 
-// The same break, some chunks later.
+// The same fault, some chunks later.
 function later(fault, chunks) {
   return Object.fromEntries(Object.entries(fault).map(([key, count]) => [key, count + chunks]));
 }

@@ -1,21 +1,22 @@
-// The servers of a test file that needs one simulator and one gateway for all of its tests.
+// For test files that use one simulator and one gateway for all tests.
 
 import { after, before, beforeEach } from "node:test";
 import { startSimulator } from "../../simulator/simulator.mjs";
 import { fleet } from "./document.mjs";
 import { startGateway } from "./gateway.mjs";
 
-// Registers their start and their end. They are there once the first test runs: `here.simulator`, `here.gateway`.
-export function serve() {
-  const here = {};
+// Registers hooks that start and close a simulator and a gateway. `simulator` and `gateway` of the
+// result are defined when the first test runs.
+export function startServers() {
+  const servers = {};
   before(async () => {
-    here.simulator = await startSimulator();
-    here.gateway = await startGateway(fleet(here.simulator));
+    servers.simulator = await startSimulator();
+    servers.gateway = await startGateway(fleet(servers.simulator));
   });
-  beforeEach(() => here.simulator.reset());
+  beforeEach(() => servers.simulator.reset());
   after(async () => {
-    await here.gateway?.close();
-    await here.simulator.close();
+    await servers.gateway?.close();
+    await servers.simulator.close();
   });
-  return here;
+  return servers;
 }

@@ -1,4 +1,4 @@
-// The HTTP surface: forms of paths, our own endpoints, errors, headers in both directions, CORS.
+// The HTTP interface: forms of paths, the gateway's own endpoints, errors, headers, CORS.
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
@@ -29,7 +29,7 @@ describe("paths", () => {
   const EASTUS = "eastus/gpt-4o-eastus";
   const WESTEUROPE = "westeurope/gpt-4o-westeurope";
   const forms = [
-    // [path, fields of the body, who serves]
+    // [path, fields of the body, source of the answer]
     ["/v1/chat/completions", {}, OPENAI],
     ["/chat/completions", {}, OPENAI],
     ["/v1/v1/chat/completions", {}, OPENAI],
@@ -48,9 +48,9 @@ describe("paths", () => {
     ["/ai/azure/openai/v1/chat/completions", { model: "chat-westeurope" }, EASTUS],
     ["/openai/deployments/chat-westeurope/chat/completions?api-version=2024-06-01", {}, WESTEUROPE],
   ];
-  for (const [path, body, who] of forms) {
-    test(`${path} with ${JSON.stringify(body)} is served by ${who}`, async () => {
-      await assertServedBy(await chat(gateway, body, { path }), who);
+  for (const [path, body, source] of forms) {
+    test(`${path} with ${JSON.stringify(body)} is served by ${source}`, async () => {
+      await assertServedBy(await chat(gateway, body, { path }), source);
     });
   }
 
@@ -60,7 +60,7 @@ describe("paths", () => {
   });
 });
 
-describe("our own endpoints", () => {
+describe("the gateway's own endpoints", () => {
   test("GET /healthz needs no key", async () => {
     const response = await gateway.fetch("/healthz");
     assert.equal(response.status, 200);
@@ -77,10 +77,10 @@ describe("our own endpoints", () => {
       assert.equal(entry.object, "model");
       assert.ok(!list.data.some(({ id }) => id === "azure-eastus"), "no deployments");
     }
-    assert.deepEqual(simulator.calls("openai"), [], "answered from the graph");
+    assert.deepEqual(simulator.calls("openai"), [], "no upstream is called");
   });
 
-  test("GET /v1/models/{id} shows one of them, and a 404 for none", async () => {
+  test("GET /v1/models/{id} shows one node, and gives a 404 for an unknown one", async () => {
     const response = await get("/v1/models/embed");
     assert.equal(response.status, 200);
     assert.equal((await response.json()).id, "embed");
@@ -104,27 +104,27 @@ describe("requests that cannot be served", () => {
 
   const bodies = [
     // [what, body, status, code]
-    ["text that is no JSON", "hello", 400, "invalid_json"],
+    ["text that is not JSON", "hello", 400, "invalid_json"],
     ["JSON that is cut off", '{"model": "chat", "messages": [', 400, "invalid_json"],
-    ["JSON that is no object", "[]", 400],
-    ["nothing", "", 400, "invalid_json"],
+    ["JSON that is not an object", "[]", 400],
+    ["no content", "", 400, "invalid_json"],
     ["no model", '{"messages": []}', 400, "missing_model"],
-    ["a model that is no string", '{"model": 4}', 400],
+    ["a model that is not a string", '{"model": 4}', 400],
     ["an unknown model", '{"model": "chta", "messages": []}', 404, "model_not_found"],
     ["the name of a deployment", '{"model": "azure-eastus", "messages": []}', 404, "model_not_found"],
   ];
   for (const [what, body, status, code] of bodies) {
-    test(`${what} as a body is a ${status} ${code ?? ""}`, async () => {
+    test(`a body with ${what} is a ${status} ${code ?? ""}`, async () => {
       await assertError(await chat(gateway, {}, { body }), status, code);
       assert.deepEqual(simulator.calls("openai"), []);
     });
   }
 
-  test("an unknown model is told the nearest name", async () => {
+  test("the error for an unknown model names the nearest one", async () => {
     assert.match((await assertError(await chat(gateway, { model: "embedd" }), 404)).message, /\bembed\b/);
   });
 
-  test("a body larger than the buffer is sent once, whole", async () => {
+  test("a body larger than the buffer is sent once, and completely", async () => {
     await withGateway(fleet(simulator, { settings: { buffer_bytes: 65_536 } }), async (small) => {
       const content = "x".repeat(600_000);
       const response = await chat(small, { messages: [{ role: "user", content }] });
@@ -135,7 +135,7 @@ describe("requests that cannot be served", () => {
 });
 
 describe("headers to the client", () => {
-  test("say who served and how", async () => {
+  test("name the deployment and the attempts", async () => {
     const response = await chat(gateway);
     const header = (name) => response.headers.get(`x-switchyard-${name}`);
     assert.match(header("request-id"), /\S{8,}/);
@@ -148,7 +148,7 @@ describe("headers to the client", () => {
     await assertServedBy(response, "openai/gpt-4o");
   });
 
-  test("are hidden one by one by `settings.expose`", async () => {
+  test("are hidden individually by `settings.expose`", async () => {
     const expose = { deployment: false, trail: false, timing: false };
     await withGateway(fleet(simulator, { settings: { expose } }), async (quiet) => {
       const response = await chat(quiet);
@@ -160,7 +160,7 @@ describe("headers to the client", () => {
     });
   });
 
-  test("keep what clients use of the upstream's, and nothing of its topology or cookies", async () => {
+  test("include those of the upstream that clients use, without its topology or cookies", async () => {
     for (const upstream of ["openai", "eastus"]) await simulator.fault(upstream, { fault: { cookie: true } });
     const openai = await chat(gateway);
     for (const name of ["x-request-id", "x-ratelimit-remaining-requests", "openai-processing-ms"]) {
@@ -176,7 +176,7 @@ describe("headers to the client", () => {
     await assertServedBy(azure, "eastus/gpt-4o-eastus");
   });
 
-  test("follow CORS only where it is switched on, and only for its origins", async () => {
+  test("have CORS only if it is configured, and only for its origins", async () => {
     const origin = "https://app.example.com";
     const off = await chat(gateway, {}, { headers: { origin } });
     assert.equal(off.headers.get("access-control-allow-origin"), null);
@@ -190,8 +190,8 @@ describe("headers to the client", () => {
       assert.equal(preflight.headers.get("access-control-allow-origin"), origin);
       assert.match(preflight.headers.get("access-control-allow-headers"), /authorization|\*/i);
       assert.equal((await chat(open, {}, { headers: { origin } })).headers.get("access-control-allow-origin"), origin);
-      const stranger = await chat(open, {}, { headers: { origin: "https://evil.example.net" } });
-      assert.equal(stranger.headers.get("access-control-allow-origin"), null);
+      const other = await chat(open, {}, { headers: { origin: "https://evil.example.net" } });
+      assert.equal(other.headers.get("access-control-allow-origin"), null);
       const unknown = await open.fetch("/v1/chat/completions", { method: "POST", headers: { origin } });
       assert.equal(unknown.status, 401);
       assert.equal(unknown.headers.get("access-control-allow-origin"), origin, "errors are readable too");
@@ -199,7 +199,7 @@ describe("headers to the client", () => {
   });
 });
 
-describe("what upstreams receive", () => {
+describe("a request to an upstream", () => {
   const SECRETS = {
     cookie: "session=client-secret",
     "cf-connecting-ip": "203.0.113.7",
@@ -210,7 +210,7 @@ describe("what upstreams receive", () => {
     "proxy-authorization": "Basic client-secret",
   };
 
-  test("never holds the client's credentials, address or cookies, nor another upstream's key", async () => {
+  test("never contains the client's credentials, address or cookies, nor another upstream's key", async () => {
     await simulator.fault("openai", { fault: "overloaded" });
     await simulator.fault("eastus", { fault: "overloaded" });
     await withGateway(fleet(simulator), async (fresh) => {
@@ -229,13 +229,13 @@ describe("what upstreams receive", () => {
     }
   });
 
-  test("is the client's body, with the model replaced and nothing else touched", async () => {
+  test("has the client's body, with only the model replaced", async () => {
     const body = '{"messages":[{"role":"user","content":"hi"}],  "model" : "chat", "seed": 9007199254740993, "\\u0061": 1e2}';
     await assertServedBy(await chat(gateway, {}, { body }), "openai/gpt-4o");
     assert.equal(simulator.calls("openai")[0].body, body.replace('"chat"', '"gpt-4o"'));
   });
 
-  test("is the path and the credential of each provider", async () => {
+  test("has the path and the credential of its provider", async () => {
     await chat(gateway);
     await chat(gateway, { model: "chat-eastus" });
     await chat(gateway, { model: "chat-westeurope", messages: HI });

@@ -1,15 +1,16 @@
-// The clients of a chaos run, and what each of them may expect of an answer.
+// The clients of a chaos run. Each client checks every answer that it gets.
 
 import { setTimeout as wait } from "node:timers/promises";
 import { APP_KEY, readChatStream, trail } from "../document.mjs";
-import { UPSTREAMS } from "../weather.mjs";
-import { isLate } from "./weather.mjs";
+import { UPSTREAMS } from "../isolates.mjs";
+import { isLate } from "./disruptions.mjs";
 
 const PATIENCE_MS = 30_000;
-const OF_NAME = { openai: "openai", eastus: "azure-eastus", westeurope: "azure-westeurope" };
+const DEPLOYMENTS = { openai: "openai", eastus: "azure-eastus", westeurope: "azure-westeurope" };
 
 const chatOf = (model, more = {}) => ({ path: "/v1/chat/completions", model, pool: UPSTREAMS, ...more });
-// What clients ask for. `pool`: the upstreams that can serve it. `whole`: a stream that is held until it is complete.
+// The kinds of requests. `pool`: the upstreams that can serve them. `whole`: the gateway holds the
+// stream until it is complete. `leaves`: the client leaves early. `bad`: the request is invalid.
 const KINDS = {
   json: chatOf("chat"),
   stream: chatOf("chat", { stream: true }),
@@ -40,14 +41,14 @@ export class Clients {
   counts = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, { requests: 0, promised: 0, answers: 0, errors: 0, broken: 0, ms: [] }]));
   #simulator;
   #gateway;
-  #weather;
+  #disruptions;
   #isOver;
   #next = 0;
 
-  constructor({ simulator, gateway, weather, isOver }) {
+  constructor({ simulator, gateway, disruptions, isOver }) {
     this.#simulator = simulator;
     this.#gateway = gateway;
-    this.#weather = weather;
+    this.#disruptions = disruptions;
     this.#isOver = isOver;
   }
 
@@ -57,7 +58,7 @@ export class Clients {
     await Promise.all(clients);
   }
 
-  // What is wrong, wherever it was seen.
+  // Records a violation.
   violation(what, details = {}) {
     this.violations.push({ at: new Date().toISOString(), what, ...details });
   }
@@ -80,33 +81,34 @@ export class Clients {
   }
 
   async #ask(random, isolate, index, kind) {
-    const asked = KINDS[kind];
+    const spec = KINDS[kind];
     const count = this.counts[kind];
     const began = Date.now();
     const id = `chaos-${(this.#next += 1)}-${random.between(0, 1e9)}`;
-    const leaving = asked.leaves ? AbortSignal.timeout(random.between(1, 400)) : AbortSignal.timeout(PATIENCE_MS);
+    const leaving = spec.leaves ? AbortSignal.timeout(random.between(1, 400)) : AbortSignal.timeout(PATIENCE_MS);
     count.requests += 1;
-    const response = await isolate.fetch(asked.path, {
+    const response = await isolate.fetch(spec.path, {
       method: "POST",
       headers: { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json" },
-      body: asked.bad ? random.of(["{", "null", '{"model":"nothing-like-it","messages":[]}', "\u0000"]) : JSON.stringify(bodyOf(asked, id)),
+      body: spec.bad ? random.of(["{", "null", '{"model":"nothing-like-it","messages":[]}', "\u0000"]) : JSON.stringify(bodyOf(spec, id)),
       signal: leaving,
     });
     const text = await response.text();
-    const rock = this.#weather.rockSince(began);
-    const isPromised = asked.pool.includes(rock);
+    const stable = this.#disruptions.stableSince(began);
+    const isPromised = spec.pool.includes(stable);
     if (isPromised) count.promised += 1;
-    const seen = { kind, isolate: index, id, rock, status: response.status, trail: trail(response), routes: response.headers.get("x-switchyard-routes"), took: Date.now() - began };
-    const fault = asked.bad ? badFault(response, text) : answerFault(response, text, asked, id);
+    const seen = { kind, isolate: index, id, stable, status: response.status, trail: trail(response), routes: response.headers.get("x-switchyard-routes"), took: Date.now() - began };
+    const fault = spec.bad ? badFault(response, text) : answerFault(response, text, spec, id);
     if (fault === undefined) {
-      count[asked.bad || response.status !== 200 ? "errors" : "answers"] += 1;
-      if (!asked.bad && response.status !== 200 && isPromised) this.#report("an error, though one deployment was healthy", seen, text);
+      count[spec.bad || response.status !== 200 ? "errors" : "answers"] += 1;
+      if (!spec.bad && response.status !== 200 && isPromised) this.#report("an error, though one deployment was healthy", seen, text);
       return;
     }
     if (fault === "broken") {
       count.broken += 1;
-      // Only an upstream that failed after the commit point may do that, and never to a stream that is held until it is complete.
-      if (isPromised && (asked.whole || !this.#callsOf(id).some(({ fault }) => isLate(fault)))) {
+      // Only a fault after the commit point may break a stream, and never one that is held until it
+      // is complete.
+      if (isPromised && (spec.whole || !this.#callsOf(id).some(({ fault }) => isLate(fault)))) {
         this.#report("a stream broke, though no upstream broke it", seen, text);
       }
       return;
@@ -137,38 +139,41 @@ function badFault(response, text) {
   return errorFault(response, text);
 }
 
-// What is wrong with an answer: undefined, "broken" for a stream that ends with an error event, or a sentence.
-function answerFault(response, text, asked, id) {
+// The fault of an answer: undefined if there is none, "broken" for a stream that ends with an error
+// event, otherwise a description.
+function answerFault(response, text, spec, id) {
   if (response.status !== 200) {
     const fault = errorFault(response, text);
     if (fault) return fault;
-    // 400 is what an upstream says that does not offer the operation.
+    // An upstream that does not offer the operation answers 400.
     return [400, 401, 403, 404, 408, 429].includes(response.status) || response.status >= 500 ? undefined : `status ${response.status}`;
   }
   const name = response.headers.get("x-switchyard-deployment") ?? "";
-  const label = Object.keys(OF_NAME).find((upstream) => name.startsWith(OF_NAME[upstream]));
+  const label = Object.keys(DEPLOYMENTS).find((upstream) => name.startsWith(DEPLOYMENTS[upstream]));
   try {
-    if (asked.path.endsWith("embeddings")) {
+    if (spec.path.endsWith("embeddings")) {
       return JSON.parse(text).data?.length === 1 ? undefined : "not one embedding";
     }
-    if (!asked.stream) return said(JSON.parse(text).choices[0].message.content, label, id);
+    if (!spec.stream) return contentFault(JSON.parse(text).choices[0].message.content, label, id);
     const { text: content, done, errors } = readChatStream(text);
     const isFinished = done || /"finish_reason":"stop"/.test(text);
-    if (errors.length > 0) return asked.whole || errors.length === 1 ? "broken" : "more than one error event";
-    if (!isFinished) return "a stream that ends without its last word or an error";
-    return said(content, label, id);
+    if (errors.length > 0) return spec.whole || errors.length === 1 ? "broken" : "more than one error event";
+    if (!isFinished) return "a stream that ends without a finish or an error";
+    return contentFault(content, label, id);
   } catch (error) {
     return `an answer that cannot be read: ${error.message}`;
   }
 }
 
-// The whole answer, once. A held stream has no name of a deployment in its headers, which were sent before.
-function said(content, label, id) {
+// The content must be the complete answer, exactly once. `label` is undefined for a held stream,
+// whose headers are sent before a deployment is chosen.
+function contentFault(content, label, id) {
   const expected = new RegExp(`^hello from ${label ?? "\\w+"}/[\\w.-]+: ${id}$`);
   return expected.test(content) ? undefined : `not the answer of ${label} to ${id}: ${content}`;
 }
 
-// An error of our own, or an upstream's as it came: Azure's has neither type nor param.
+// An error of the gateway, or one of an upstream unchanged. Azure's errors have no type and no
+// param.
 function errorFault(response, text) {
   if (!/^application\/json/.test(response.headers.get("content-type") ?? "")) return "an error that is not JSON";
   try {

@@ -1,4 +1,4 @@
-// Chance from a seed: the same seed makes the same weather.
+// Random numbers from a seed. The same seed gives the same sequence.
 
 export class Random {
   #state;
@@ -7,7 +7,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  // Mulberry32: 0 ≤ n < 1.
+  // Mulberry32: a number in [0, 1).
   unit() {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
@@ -15,8 +15,9 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  between(least, most) {
-    return Math.floor(least + this.unit() * (most - least + 1));
+  // A whole number from `min` to `max`, both included.
+  between(min, max) {
+    return Math.floor(min + this.unit() * (max - min + 1));
   }
 
   chance(probability) {
@@ -27,7 +28,7 @@ export class Random {
     return choices[this.between(0, choices.length - 1)];
   }
 
-  // Another source that depends on this one.
+  // A new generator, seeded from this one.
   fork() {
     return new Random(this.between(0, 2 ** 32 - 1));
   }

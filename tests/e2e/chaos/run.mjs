@@ -1,60 +1,62 @@
-// A chaos run: several isolates under load, while what they depend on fails at random.
+// A chaos run: several isolates under load, while their dependencies fail at random.
 
 import { execFileSync } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 import { startSimulator } from "../../../simulator/simulator.mjs";
 import { fleet } from "../document.mjs";
 import { startGateway } from "../gateway.mjs";
-import { ADMIN_TOKEN, NAMES } from "../weather.mjs";
+import { ADMIN_TOKEN, NAMES } from "../isolates.mjs";
 import { Clients, MODELS } from "./clients.mjs";
+import { Disruptions } from "./disruptions.mjs";
 import { Random } from "./random.mjs";
-import { Weather } from "./weather.mjs";
 
 const CLIENTS_PER_ISOLATE = 5;
-const LOOK_MS = 1000;
-// What the Worker never says.
-const NEVER = /^uncaught|^error|internal error|panic|RuntimeError|code had hung/;
+const SAMPLE_MS = 1000;
+// Log lines that the Worker must never write.
+const FORBIDDEN_LOG = /^uncaught|^error|internal error|panic|RuntimeError|code had hung/;
 
-// Runs for so long. `told` gets {seconds, requests, violations, rssMb} every second. Resolves with the report.
-export async function runChaos({ seed, ms, isolates = 3, told = () => {} }) {
+// Runs for `ms` milliseconds and resolves with the report. Calls `onProgress` every second with
+// {seconds, requests, violations, rssMb}.
+export async function runChaos({ seed, ms, isolates = 3, onProgress = () => {} }) {
   const random = new Random(seed);
   const began = Date.now();
   const isOver = () => Date.now() >= began + ms;
   const simulator = await startSimulator();
-  const patience = { headers_ms: 1500, first_token_ms: 1500, idle_ms: 1000 };
+  const timeout = { headers_ms: 1500, first_token_ms: 1500, idle_ms: 1000 };
   const { routes, vars } = fleet(simulator, {
     models: MODELS(NAMES),
-    settings: { timeout: patience },
+    settings: { timeout },
     vars: { ADMIN_TOKEN },
   });
-  const gateway = await startGateway({ routes, vars, isolates, between: true });
+  const gateway = await startGateway({ routes, vars, isolates, intercept: true });
   try {
-    const weather = new Weather(random.fork(), { simulator, gateway, routes, until: began + ms });
-    const clients = new Clients({ simulator, gateway, weather, isOver });
+    const disruptions = new Disruptions(random.fork(), { simulator, gateway, routes, until: began + ms });
+    const clients = new Clients({ simulator, gateway, disruptions, isOver });
     const memory = [];
     const watch = async () => {
       while (!isOver()) {
-        await wait(LOOK_MS);
+        await wait(SAMPLE_MS);
         for (const line of gateway.logs.splice(0)) {
-          if (NEVER.test(line)) clients.violation("the Worker's log", { line });
+          if (FORBIDDEN_LOG.test(line)) clients.violation("the Worker's log", { line });
         }
         memory.push({ seconds: (Date.now() - began) / 1000, mb: workerdMb() });
         const requests = Object.values(clients.counts).reduce((sum, count) => sum + count.requests, 0);
-        told({ seconds: memory.at(-1).seconds, requests, violations: clients.violations.length, rssMb: memory.at(-1).mb });
+        onProgress({ seconds: memory.at(-1).seconds, requests, violations: clients.violations.length, rssMb: memory.at(-1).mb });
       }
     };
-    await Promise.all([clients.run(random.fork(), CLIENTS_PER_ISOLATE), weather.run(), watch()]);
-    await leftNothingInFlight(gateway, clients);
+    await Promise.all([clients.run(random.fork(), CLIENTS_PER_ISOLATE), disruptions.run(), watch()]);
+    await checkInFlight(gateway, clients);
     checkMemory(memory, clients);
-    return { seed, ms, weather: weather.counts, clients: clients.counts, memory, violations: clients.violations };
+    return { seed, ms, disruptions: disruptions.counts, clients: clients.counts, memory, violations: clients.violations };
   } finally {
     await gateway.close();
     await simulator.close();
   }
 }
 
-// Once nobody asks any more, no isolate counts a request as in flight.
-async function leftNothingInFlight(gateway, clients) {
+// After the last client has stopped, every isolate's number of requests in flight must fall to
+// zero.
+async function checkInFlight(gateway, clients) {
   const busy = async () => {
     const found = [];
     for (const [index, isolate] of gateway.isolates.entries()) {
@@ -72,11 +74,11 @@ async function leftNothingInFlight(gateway, clients) {
     await wait(250);
     found = await busy();
   }
-  if (found.length > 0) clients.violation("in flight, though nobody asks any more", { found });
+  if (found.length > 0) clients.violation("in flight, though all clients have stopped", { found });
 }
 
-// Generous: the mean of the last third against that of the second. V8 takes a minute under load to find its size, so that a
-// shorter run says nothing.
+// Compares the mean of the last third with that of the second third, with a generous margin. V8's
+// heap settles after about a minute of load, so shorter runs are not checked.
 function checkMemory(memory, clients) {
   const third = Math.floor(memory.length / 3);
   if (third < 35) return;
@@ -85,7 +87,7 @@ function checkMemory(memory, clients) {
   if (after > before * 1.25 + 32) clients.violation("memory grows", { before_mb: before, after_mb: after });
 }
 
-// The memory of the workerd processes that this process has started, in MiB.
+// The memory of the workerd processes that this process started, in MiB.
 function workerdMb() {
   const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid=,rss=,comm="], { encoding: "utf8" }).trim().split("\n");
   const own = lines.map((line) => line.trim().split(/\s+/)).filter(([, parent, , name]) => Number(parent) === process.pid && /workerd/.test(name));

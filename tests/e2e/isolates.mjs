@@ -1,4 +1,5 @@
-// Several isolates over one simulator, and what the tests of health ask of them.
+// Runs a simulator and a gateway of several isolates for one test, with helpers for tests of
+// health.
 
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
@@ -9,21 +10,23 @@ import { withGateway } from "./gateway.mjs";
 export const ADMIN_TOKEN = "admin-of-the-tests";
 export const UPSTREAMS = ["openai", "eastus", "westeurope"];
 export const NAMES = ["openai", "azure-eastus", "azure-westeurope"];
-// A pool whose clients see each failure: no second try of the same deployment.
+// Node settings without a second attempt at the same deployment, so that clients see each failure.
 export const ONCE = { retry: { attempts: 0 } };
 
-// Starts a simulator and a gateway of its own for one test. Options are those of `fleet` and of `startGateway`.
-export async function inWeather({ isolates, object, between, kvPersist, vars, ...sections }, use) {
+// Starts a simulator and a gateway, passes them to `use`, and closes both. The options are those of
+// `fleet` and of `startGateway`.
+export async function withIsolates({ isolates, object, intercept, kvPersist, vars, ...sections }, use) {
   const simulator = await startSimulator();
   try {
     const options = fleet(simulator, { vars: { ADMIN_TOKEN, ...vars }, ...sections });
-    return await withGateway({ ...options, isolates, object, between, kvPersist }, (gateway) => use({ simulator, gateway, options }));
+    return await withGateway({ ...options, isolates, object, intercept, kvPersist }, (gateway) => use({ simulator, gateway, options }));
   } finally {
     await simulator.close();
   }
 }
 
-// Resolves with what `look` returns once that is true, asked again and again.
+// Calls `look` repeatedly until its result is truthy, and resolves with that result. Fails after
+// `withinMs` milliseconds.
 export async function eventually(what, look, { withinMs = 8000, everyMs = 50 } = {}) {
   const until = Date.now() + withinMs;
   for (;;) {
@@ -34,17 +37,17 @@ export async function eventually(what, look, { withinMs = 8000, everyMs = 50 } =
   }
 }
 
-// A chat request that has to be served; the name of the deployment that did.
+// Sends a chat request, asserts that it is served, and returns the name of the deployment.
 export async function served(isolate, body = {}, init) {
   const response = await chat(isolate, body, init);
   const text = await response.text();
   assert.equal(response.status, 200, `trail ${trail(response)}: ${text}`);
-  const said = body.stream ? readChatStream(text) : { done: true, text: JSON.parse(text).choices[0].message.content, errors: [] };
-  assert.ok(said.done && said.errors.length === 0 && said.text.startsWith("hello from "), `trail ${trail(response)}: ${text}`);
+  const answer = body.stream ? readChatStream(text) : { done: true, text: JSON.parse(text).choices[0].message.content, errors: [] };
+  assert.ok(answer.done && answer.errors.length === 0 && answer.text.startsWith("hello from "), `trail ${trail(response)}: ${text}`);
   return response.headers.get("x-switchyard-deployment");
 }
 
-// So many requests, one after the other. How many each deployment served.
+// Sends `times` requests, one after the other. Returns how many each deployment served.
 export async function servedBy(isolate, times, body) {
   const counts = Object.fromEntries(NAMES.map((name) => [name, 0]));
   for (let time = 0; time < times; time += 1) {
@@ -54,7 +57,8 @@ export async function servedBy(isolate, times, body) {
   return counts;
 }
 
-// Requests, one after the other until `stop` is true, from each of so many clients of each isolate. Resolves with their number.
+// Starts `clients` clients for each isolate. Each sends one request after the other until `stop`
+// returns true. Resolves with the number of requests.
 export async function traffic(isolates, { clients = 1, pauseMs = 0, stop, bodies = [{}, { stream: true }] }) {
   let requests = 0;
   const client = async (isolate) => {
@@ -68,13 +72,13 @@ export async function traffic(isolates, { clients = 1, pauseMs = 0, stop, bodies
   return requests;
 }
 
-// `stop` for `traffic` that ends by the clock.
+// A `stop` function for `traffic` that returns true after `ms` milliseconds.
 export function after(ms) {
   const until = Date.now() + ms;
   return () => Date.now() >= until;
 }
 
-// A 429 that ends then, in both providers' words.
+// A fault: a 429 whose Retry-After is `ms` milliseconds.
 export function rateLimit(ms, headers = {}) {
   return { error: "rate_limit", headers: { "retry-after": String(Math.ceil(ms / 1000)), "retry-after-ms": String(ms), ...headers } };
 }
@@ -83,7 +87,7 @@ export function admin(isolate, path, { method = "POST", token = ADMIN_TOKEN } = 
   return isolate.fetch(`/admin/api/${path}`, { method, headers: { authorization: `Bearer ${token}` } });
 }
 
-// What `GET /admin/api/health` says of a deployment: {isolate, object}.
+// The entry of a deployment in the answer of `GET /admin/api/health`: {isolate, object}.
 export async function healthOf(isolate, name) {
   const response = await admin(isolate, "health", { method: "GET" });
   assert.equal(response.status, 200);
@@ -91,7 +95,7 @@ export async function healthOf(isolate, name) {
   return deployments.find(({ deployment }) => deployment === name);
 }
 
-// Where the isolate's own gate of a deployment stands: `closed`, `open`, `probation`, `drained`.
+// The state of the isolate's gate of a deployment: `closed`, `open`, `probation` or `drained`.
 export async function gateOf(isolate, name) {
   return (await healthOf(isolate, name)).isolate.gate.state;
 }

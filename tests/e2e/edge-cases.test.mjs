@@ -1,4 +1,4 @@
-// What should not happen and does: upstreams that answer oddly, clients that ask oddly, limits that run out.
+// Edge cases: unusual answers of upstreams, unusual requests, and limits that are reached.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -20,10 +20,10 @@ const models = {
   lone: { targets: ["openai"], retry: { attempts: 0 } },
   whole: { targets: ["openai"], commit: "complete", retry: { attempts: 0 } },
 };
-const within = (settings, use) => withGateway(fleet(simulator, { models, settings }), use);
+const inGateway = (settings, use) => withGateway(fleet(simulator, { models, settings }), use);
 
-// The first deployment answers with this fault, and the second one serves.
-async function movesOn(gateway, fault, outcome, body = {}) {
+// Asserts that the first deployment has this fault and the second one serves.
+async function assertFallback(gateway, fault, outcome, body = {}) {
   await simulator.fault("openai", { fault });
   const response = await chat(gateway, { model: "pair", ...body });
   assertTrail(response, [["openai", outcome], ["azure-eastus", "200"]]);
@@ -32,7 +32,7 @@ async function movesOn(gateway, fault, outcome, body = {}) {
   await simulator.reset();
 }
 
-describe("a 200 that is no answer is a failure", () => {
+describe("a 200 that is not an answer is a failure", () => {
   const json = { "content-type": "application/json" };
   const odd = [
     ["no content", { status: 204 }, "truncated"],
@@ -42,15 +42,16 @@ describe("a 200 that is no answer is a failure", () => {
     ["JSON of something else", { status: 200, body: { detail: "Not authenticated" } }, "unavailable"],
   ];
   for (const [what, fault, outcome] of odd) {
-    test(what, () => within({}, (gateway) => movesOn(gateway, fault, outcome)));
+    test(what, () => inGateway({}, (gateway) => assertFallback(gateway, fault, outcome)));
   }
 });
 
-test("the length of a compressed answer is not taken for that of the answer", async () => {
+test("the content-length of a compressed answer is not used as the length of the answer", async () => {
   const content = "x".repeat(300_000);
   const answer = JSON.stringify({ object: "chat.completion", choices: [{ message: { content } }] });
   const zipped = gzipSync(answer);
-  // What is read comes in pieces of 4,096 bytes; a header comment brings the compressed length to such a number.
+  // The Worker reads pieces of 4,096 bytes. A comment in the gzip header makes the compressed
+  // length a multiple of that.
   const padding = 4096 - ((zipped.length + 1) % 4096);
   const padded = Buffer.concat([zipped.subarray(0, 10), Buffer.alloc(padding, "p"), Buffer.from([0]), zipped.subarray(10)]);
   padded[3] |= 16; // FCOMMENT, RFC 1952
@@ -74,36 +75,36 @@ test("the length of a compressed answer is not taken for that of the answer", as
   }
 });
 
-test("a status that HTTP does not know becomes a 502 in OpenAI's shape", () =>
-  within({}, async (gateway) => {
+test("a status outside the range of HTTP becomes a 502 in OpenAI's shape", () =>
+  inGateway({}, async (gateway) => {
     await simulator.fault("openai", { fault: { status: 999, body: { error: { message: "odd" } } } });
     const response = await chat(gateway, { model: "lone" });
     assert.equal(response.status, 502);
     assert.equal((await response.json()).error.message, "odd");
   }));
 
-test("an error body that stalls holds nobody up", () =>
-  within({}, async (gateway) => {
-    await movesOn(gateway, { error: "overloaded", stall_after: 0 }, "unavailable");
+test("an error body that stalls does not delay the fallback", () =>
+  inGateway({}, async (gateway) => {
+    await assertFallback(gateway, { error: "overloaded", stall_after: 0 }, "unavailable");
   }));
 
-describe("time", () => {
+describe("time limits", () => {
   test("a silent upstream leaves time for the next target, whatever the deadline", () =>
-    within({ deadline_ms: 3000 }, async (gateway) => {
-      await movesOn(gateway, { silence: true }, "timeout");
-      await movesOn(gateway, { silence: true }, "timeout", { stream: true });
+    inGateway({ deadline_ms: 3000 }, async (gateway) => {
+      await assertFallback(gateway, { silence: true }, "timeout");
+      await assertFallback(gateway, { silence: true }, "timeout", { stream: true });
     }));
 
-  test("a deadline that has passed is not worth a retry, and says so", () =>
-    within({ deadline_ms: 300 }, async (gateway) => {
+  test("an error for a passed deadline tells the client not to retry", () =>
+    inGateway({ deadline_ms: 300 }, async (gateway) => {
       await simulator.fault("openai", { fault: { silence: true } });
       const response = await chat(gateway, { model: "lone" });
       assert.equal(response.headers.get("x-should-retry"), "false");
       await assertError(response, 504, "deadline_exceeded");
     }));
 
-  test("a committed stream that lasts too long is cut with an error event, and the upstream call ends", () =>
-    within({ timeout: { total_ms: 1200 } }, async (gateway) => {
+  test("a committed stream over its total limit ends with an error event, and the upstream call is cancelled", () =>
+    inGateway({ timeout: { total_ms: 1200 } }, async (gateway) => {
       await simulator.fault("openai", { fault: { pause_ms: 400 } });
       const long = Array.from({ length: 40 }, (_, index) => `word${index}`).join(" ");
       const messages = [{ role: "user", content: `echo ${long}` }];
@@ -113,7 +114,7 @@ describe("time", () => {
       await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
     }));
 
-  test("nobody waits for a Retry-After while another target is left, even with a retry configured", () =>
+  test("a request does not wait for a Retry-After while another target is left, even with a retry configured", () =>
     withGateway(
       fleet(simulator, {
         models: { patient: { targets: ["openai", "azure-eastus"], retry: { attempts: 2, max_wait_ms: 60_000 } } },
@@ -127,7 +128,7 @@ describe("time", () => {
     ));
 });
 
-describe("held until it is complete, after the comments have begun", () => {
+describe("a stream that is held until it is complete, after its first comment", () => {
   const held = async (gateway, fault) => {
     await simulator.fault("openai", { fault: { slow_headers_ms: 200, ...fault } });
     const response = await chat(gateway, { model: "whole", stream: true });
@@ -137,16 +138,16 @@ describe("held until it is complete, after the comments have begun", () => {
     return eventsOf(text);
   };
 
-  test("an upstream's error is told as it was", () =>
-    within({ keepalive_ms: 20 }, async (gateway) => {
+  test("passes an upstream's error on unchanged", () =>
+    inGateway({ keepalive_ms: 20 }, async (gateway) => {
       const events = await held(gateway, { error: "context_window" });
       assert.equal(events.length, 1);
       assert.equal(events[0].data.error.code, "context_length_exceeded");
       assert.equal(events[0].data.error.type, "invalid_request_error");
     }));
 
-  test("an answer in one piece does not get into the stream", () =>
-    within({ keepalive_ms: 20 }, async (gateway) => {
+  test("rejects an answer that is not a stream", () =>
+    inGateway({ keepalive_ms: 20 }, async (gateway) => {
       const body = { object: "chat.completion", choices: [{ message: { content: "plain" } }] };
       const events = await held(gateway, { status: 200, body });
       assert.deepEqual(events.map(({ data }) => data.error.code), ["upstream_not_a_stream"]);
@@ -161,23 +162,23 @@ describe("bodies", () => {
       body,
     });
 
-  test("one that is too large to keep needs its model in the part that is kept, and the error says so", () =>
-    within({ buffer_bytes: 10_000 }, async (gateway) => {
+  test("one larger than the buffer needs its model within the buffer, and the error says so", () =>
+    inGateway({ buffer_bytes: 10_000 }, async (gateway) => {
       const messages = [{ role: "user", content: "x".repeat(20_000) }];
       await assertServedBy(await send(gateway, JSON.stringify({ model: "pair", messages })), "openai/gpt-4o");
       const error = await assertError(await send(gateway, JSON.stringify({ messages, model: "pair" })), 413, "request_too_large");
       assert.match(error.message, /Put "model" before/);
     }));
 
-  test("a compressed one is refused with words that help", () =>
-    within({}, async (gateway) => {
+  test("a compressed one is refused with a message that names the encoding", () =>
+    inGateway({}, async (gateway) => {
       const body = gzipSync(JSON.stringify({ model: "pair", messages: HI }));
       const error = await assertError(await send(gateway, body, { "content-encoding": "gzip" }), 415, "unsupported_encoding");
       assert.match(error.message, /gzip/);
     }));
 
-  test("one that a careless client calls something else goes on as JSON", () =>
-    within({}, async (gateway) => {
+  test("one with a wrong content-type is sent on as JSON", () =>
+    inGateway({}, async (gateway) => {
       const body = JSON.stringify({ model: "pair", messages: HI });
       const type = { "content-type": "application/x-www-form-urlencoded" };
       await assertServedBy(await send(gateway, body, type), "openai/gpt-4o");
@@ -185,7 +186,7 @@ describe("bodies", () => {
     }));
 });
 
-test("a rule's prefix may have the name of something stateful", () =>
+test("the path prefix of a rule may be the name of an unsupported operation", () =>
   withGateway(
     fleet(simulator, { rules: [{ when: { path: "/live/*" }, use: "chat-eastus" }] }),
     async (gateway) => {
@@ -194,8 +195,8 @@ test("a rule's prefix may have the name of something stateful", () =>
     },
   ));
 
-test("names of accounts in an upstream's error do not reach the client", () =>
-  within({}, async (gateway) => {
+test("organization ids in an upstream's error do not reach the client", () =>
+  inGateway({}, async (gateway) => {
     const message = "Rate limit reached in organization org-Secret123 on tokens per min.";
     await simulator.fault("openai", { fault: { status: 429, body: { error: { message, type: "tokens", code: "rate_limit_exceeded" } } } });
     const text = await (await chat(gateway, { model: "lone" })).text();

@@ -1,26 +1,28 @@
-// What goes wrong during a chaos run: faults of upstreams, evictions and failures of the Durable Object, good and bad documents.
+// The disruptions of a chaos run: faults of upstreams, evictions and failures of the Durable
+// Object, valid and invalid routes documents.
 //
-// A run is a row of epochs. In most of them one upstream, the rock, has no fault at all: a request that begins and ends while it
-// stands is promised an answer. In a storm every upstream may fail. Between epochs everything heals, and an administrator resets what
-// was learned, so that the next rock is not out for what it did before.
+// A run is a sequence of epochs. In most epochs one upstream is stable: it has no fault. A request
+// that begins and ends in such an epoch must be answered. In an unstable epoch every upstream may
+// fail. Before each epoch all faults are cleared and the health of all deployments is reset, so
+// that earlier failures do not keep the stable upstream ejected.
 
 import { setTimeout as wait } from "node:timers/promises";
-import { admin, UPSTREAMS } from "../weather.mjs";
+import { admin, UPSTREAMS } from "../isolates.mjs";
 
 const OBJECTS = ["default/enam", "default/hub"];
-const STORM = 0.2; // of the epochs
-const CURABLE = [
+const UNSTABLE_SHARE = 0.2; // of the epochs
+const ERRORS = [
   "rate_limit", "slow_down", "quota", "overloaded", "server_error", "bad_gateway", "empty_error", "timeout", "bad_key", "forbidden",
   "deployment_not_found", "unsupported_operation",
 ];
-// Faults that happen after a stream has begun to flow: its client sees them, as an error event.
-const LATE = ["cut_after", "end_after", "stall_after", "error_after"];
+// Faults in the middle of a stream. After the commit point the client sees them as an error event.
+const LATE_FAULTS = ["cut_after", "end_after", "stall_after", "error_after"];
 
-export const isLate = (fault = {}) => LATE.some((key) => fault[key] >= 2);
+export const isLate = (fault = {}) => LATE_FAULTS.some((key) => fault[key] >= 2);
 
-export class Weather {
+export class Disruptions {
   epochs = [];
-  counts = { epochs: 0, storms: 0, faults: 0, evictions: 0, "object failures": 0, documents: 0, "bad documents": 0 };
+  counts = { epochs: 0, "unstable epochs": 0, faults: 0, evictions: 0, "object failures": 0, documents: 0, "invalid documents": 0 };
   #random;
   #simulator;
   #gateway;
@@ -35,10 +37,10 @@ export class Weather {
     this.#until = until;
   }
 
-  // The upstream that had no fault from `from` until now, if there is one.
-  rockSince(from) {
+  // The upstream that has had no fault since `from`, if there is one.
+  stableSince(from) {
     const epoch = this.epochs.at(-1);
-    return epoch?.endedAt === undefined && epoch?.startedAt <= from ? epoch?.rock : undefined;
+    return epoch?.endedAt === undefined && epoch?.startedAt <= from ? epoch?.stable : undefined;
   }
 
   async run() {
@@ -46,7 +48,7 @@ export class Weather {
     const others = Promise.all([this.#objects(random.fork()), this.#documents(random.fork())]);
     while (!this.#isOver()) await this.#epoch(random);
     await others;
-    await this.#heal();
+    await this.#reset();
   }
 
   #isOver() {
@@ -54,30 +56,30 @@ export class Weather {
   }
 
   async #epoch(random) {
-    await this.#heal();
-    const rock = random.chance(STORM) ? undefined : random.of(UPSTREAMS);
-    const weak = UPSTREAMS.filter((name) => name !== rock);
-    const epoch = { rock, startedAt: Date.now(), endedAt: undefined };
+    await this.#reset();
+    const stable = random.chance(UNSTABLE_SHARE) ? undefined : random.of(UPSTREAMS);
+    const failing = UPSTREAMS.filter((name) => name !== stable);
+    const epoch = { stable, startedAt: Date.now(), endedAt: undefined };
     this.epochs.push(epoch);
     this.counts.epochs += 1;
-    if (!rock) this.counts.storms += 1;
+    if (!stable) this.counts["unstable epochs"] += 1;
     const until = Math.min(this.#until, Date.now() + random.between(4000, 10_000));
     while (Date.now() < until) {
-      await this.#simulator.fault(random.of(weak), faultOf(random));
+      await this.#simulator.fault(random.of(failing), faultOf(random));
       this.counts.faults += 1;
       await wait(random.between(50, 800));
     }
     epoch.endedAt = Date.now();
   }
 
-  // No fault is left, and everybody has forgotten what there was.
-  async #heal() {
+  // Clears all faults, and resets the health of all deployments in every isolate.
+  async #reset() {
     await this.#simulator.reset();
     for (const isolate of this.#gateway.isolates) {
-      await isolate.between({ object: null });
+      await isolate.intercept({ object: null });
       await (await admin(isolate, "deployments/reset")).text();
     }
-    // Failures that were on their way are told after the reset.
+    // Requests in flight can still report failures after the first reset.
     await wait(1500);
     for (const isolate of this.#gateway.isolates) await (await admin(isolate, "deployments/reset")).text();
   }
@@ -91,11 +93,11 @@ export class Weather {
         continue;
       }
       const isolate = random.of(this.#gateway.isolates);
-      const ways = ["hangs", "throws", { status: 500, text: "no" }, { status: 200, text: "{}" }, { fields: { v: 9 } }];
-      await isolate.between({ object: random.of(ways) });
+      const failures = ["hangs", "throws", { status: 500, text: "no" }, { status: 200, text: "{}" }, { fields: { v: 9 } }];
+      await isolate.intercept({ object: random.of(failures) });
       this.counts["object failures"] += 1;
       await wait(random.between(200, 2500));
-      await isolate.between({ object: null });
+      await isolate.intercept({ object: null });
     }
   }
 
@@ -103,11 +105,11 @@ export class Weather {
     while (!this.#isOver()) {
       await wait(random.between(500, 2500));
       if (random.chance(0.5)) {
-        await this.#gateway.putRoutes(goodDocument(random, this.#routes));
+        await this.#gateway.putRoutes(validDocument(random, this.#routes));
         this.counts.documents += 1;
       } else {
-        await this.#gateway.putRoutes(random.of(badDocuments(this.#routes)));
-        this.counts["bad documents"] += 1;
+        await this.#gateway.putRoutes(random.of(invalidDocuments(this.#routes)));
+        this.counts["invalid documents"] += 1;
       }
     }
     await this.#gateway.putRoutes(this.#routes);
@@ -117,8 +119,8 @@ export class Weather {
 function faultOf(random) {
   const for_ms = random.between(100, 3000);
   const fault = random.of([
-    () => ({ error: random.of(CURABLE) }),
-    () => ({ error: random.of(CURABLE) }),
+    () => ({ error: random.of(ERRORS) }),
+    () => ({ error: random.of(ERRORS) }),
     () => rateLimited(random.between(50, 5000)),
     () => ({ error_body: true }),
     () => ({ reset: true }),
@@ -128,8 +130,8 @@ function faultOf(random) {
     () => ({ slow_headers_ms: random.between(20, 2500) }),
     () => ({ slow_first_token_ms: random.between(20, 2500), pause_ms: random.between(1, 60) }),
     () => ({ malformed_after: 0 }),
-    () => ({ [random.of(LATE)]: random.between(0, 5) }),
-    () => ({ [random.of(LATE)]: random.between(2, 5), pause_ms: 5 }),
+    () => ({ [random.of(LATE_FAULTS)]: random.between(0, 5) }),
+    () => ({ [random.of(LATE_FAULTS)]: random.between(2, 5), pause_ms: 5 }),
     () => ({ status: random.of([429, 500, 502, 503, 504, 529]), body: "<html>no</html>" }),
     () => ({ crlf: true, comments: true, split: true, cookie: true, no_done: true }),
   ])();
@@ -141,14 +143,15 @@ function rateLimited(ms) {
   return { error: "rate_limit", headers: { "retry-after": String(Math.ceil(ms / 1000)), "retry-after-ms": String(ms) } };
 }
 
-// The same routes, with deployments more or fewer that nobody uses: every number that stands for one changes.
-function goodDocument(random, routes) {
+// The same routes with some unused deployments added. They sort first, so the index of every other
+// deployment changes.
+function validDocument(random, routes) {
   const added = Array.from({ length: random.between(0, 3) }, (_, index) => `a-${index}-${random.between(0, 99)}`);
   const spare = Object.fromEntries(added.map((name) => [name, routes.deployments.openai]));
   return { ...routes, deployments: { ...spare, ...routes.deployments } };
 }
 
-function badDocuments(routes) {
+function invalidDocuments(routes) {
   const { clients, ...closed } = routes;
   return [
     "",

@@ -67,7 +67,7 @@ test(`no task, wait or attempt remains of ${CLIENTS} clients that left in every 
     };
     await Promise.all(Array.from({ length: AT_ONCE }, client));
     await eventually("nothing is left", async () => JSON.stringify(await stateOf(isolate)) === JSON.stringify(before));
-    const { memory_bytes: after } = await isolate.between();
+    const { memory_bytes: after } = await isolate.intercept();
     assert.ok(after <= memory + 256 * 1024, `the second half needs no more memory than the first: ${memory}, then ${after}`);
     await simulator.reset();
     await served(isolate);

@@ -15,7 +15,7 @@ npm run bench -- --quick                     some minutes: enough to see whether
 npm run bench -- --only json-8,stream        some experiments, by the beginnings of their names
 npm run bench:peers                          beside LiteLLM and Portkey, which it installs on first use
 npm run bench -- --against ../before         this build beside that of another checkout, in 25 minutes
-npm run bench -- --against ../before --quick a look, in 8 minutes
+npm run bench -- --against ../before --quick a look, in 6 minutes
 npm run bench -- --against ../before --only json --rounds 192
 
   --against PATH a checkout with a built Worker, a folder with \`index.js\`, or a main module

@@ -1,4 +1,5 @@
-//! What keeps requests together: the key that a share of the traffic or a sticky node goes by.
+//! Affinity keys: a `when` with `percent` and a sticky node use one to treat related requests
+//! alike.
 
 use serde_json::Value;
 
@@ -6,10 +7,10 @@ use super::reads::Reads;
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::rng::stable_hash;
 
-/// What makes requests belong together.
+/// Where a request's affinity key comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AffinityKey {
-    /// The client whose key came along.
+    /// The authenticated client.
     Client,
     /// The body's `user` or `safety_identifier`.
     User,
@@ -21,14 +22,15 @@ pub enum AffinityKey {
     Metadata(String),
 }
 
-/// Body fields that tell end users apart. OpenAI replaces the first by the second.
+/// Body fields that identify the end user. OpenAI replaces `user` by `safety_identifier`.
 const USER_FIELDS: [&str; 2] = ["user", "safety_identifier"];
 
-/// A body field that tells prompts apart.
+/// The body field that identifies the prompt.
 const PROMPT_FIELD: &str = "prompt_cache_key";
 
 impl AffinityKey {
-    /// The key that a document names: `client`, `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
+    /// Parses the notation of the document: `client`, `user`, `prompt_cache_key`, `header:NAME` or
+    /// `metadata:KEY`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "client" => Some(Self::Client),
@@ -43,7 +45,7 @@ impl AffinityKey {
         }
     }
 
-    /// Adds what this reads of a request to `reads`.
+    /// Adds the headers and body fields that this key needs to `reads`.
     pub fn gather(&self, reads: &mut Reads) {
         match self {
             Self::User => USER_FIELDS.iter().for_each(|name| reads.note_body(name)),
@@ -53,8 +55,8 @@ impl AffinityKey {
         }
     }
 
-    /// The key of a request as a hash, the same in every isolate and version; `None` where the request has none. An empty
-    /// text is none.
+    /// The hash of the request's affinity key. It is the same in every isolate and version. `None`
+    /// if the request has no key. An empty text counts as no key.
     pub fn hash(&self, facts: &Facts) -> Option<u64> {
         let text = |text: &str| (!text.is_empty()).then(|| stable_hash(text.as_bytes()));
         let json = |value: &Value| match value {

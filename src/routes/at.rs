@@ -1,10 +1,12 @@
-//! Where something is in a document: a path that costs nothing until it is printed.
+//! A place in a document. The path becomes a string only when it is printed, so it costs nothing
+//! until then.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// A place in a JSON document, as a list of steps that lives on the stack of whoever walks the document.
+/// A place in a JSON document: a linked list of steps. Each step lives on the stack of the code
+/// that walks the document.
 #[derive(Debug, Clone, Copy)]
 pub enum At<'a> {
     /// The document itself.
@@ -26,7 +28,7 @@ impl<'a> At<'a> {
         Self::Index(self, index)
     }
 
-    /// The key that this place is the value of.
+    /// The key of the last step, if that step is a key.
     pub fn last_key(&self) -> Option<&'a str> {
         match self {
             Self::Key(_, key) => Some(key),
@@ -34,7 +36,8 @@ impl<'a> At<'a> {
         }
     }
 
-    /// The entry of a top-level section that this place is in: `("deployments", "azure-eastus")`.
+    /// The section and the name of the top-level entry that contains this place: `("deployments",
+    /// "azure-eastus")`.
     pub fn entry(&self) -> Option<(&'a str, &'a str)> {
         match self {
             Self::Key(Self::Key(Self::Root, section), name) => Some((section, name)),
@@ -43,7 +46,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// What stands at this place of `document`.
+    /// The value at this place of `document`.
     pub fn find<'v>(&self, document: &'v Value) -> Option<&'v Value> {
         match self {
             Self::Root => Some(document),
@@ -53,7 +56,8 @@ impl<'a> At<'a> {
     }
 }
 
-/// `models.chat.targets[1]`; a key that is not plain is quoted (`models["gpt-4.1"]`); the document itself is `$`.
+/// `models.chat.targets[1]`. A key with other characters than letters, digits and `_-$/` is quoted:
+/// `models["gpt-4.1"]`. The document itself is `$`.
 impl fmt::Display for At<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,8 +1,10 @@
-//! Conditions of which the first that holds decides: the rules of a document, and the cases of a `match` node.
+//! An ordered list of conditions; the first one that holds decides. The rules of a document and the
+//! cases of a `match` node use it.
 //!
-//! A document may have hundreds of them, and a request has to do with few. So each is filed under something that is so wherever it
-//! holds: that a fact of the request begins with a certain text. A look at the facts finds those that may hold, and
-//! [`Condition::holds`] alone decides on them; to file one under too little costs time and nothing else.
+//! A document may have hundreds of conditions, but only a few concern one request. Therefore each
+//! condition is indexed by a necessary property: a fact of the request begins with a certain text.
+//! The index finds the conditions that may hold. [`Condition::holds`] alone makes the decision, so
+//! an index key that is too short costs time but never correctness.
 
 use std::ops::Deref;
 
@@ -10,7 +12,7 @@ use super::prefix_map::PrefixMap;
 use super::when::{Condition, Fact, FactValue, ValueTest};
 use crate::vocabulary::facts::Facts;
 
-/// Things that apply where their condition holds, the first of them that does.
+/// A list of items with conditions. The first item whose condition holds applies.
 #[derive(Debug)]
 pub struct Cases<T> {
     list: Vec<T>,
@@ -39,12 +41,12 @@ impl<T> Deref for Cases<T> {
 }
 
 impl<T: AsRef<Condition>> Cases<T> {
-    /// The place of the first one that holds for a request.
+    /// The position of the first item whose condition holds for a request.
     pub fn first(&self, facts: &Facts) -> Option<usize> {
         self.first_of(facts, &|_| true)
     }
 
-    /// The place of the first one that holds for a request, of those that `counts` lets count.
+    /// Like [`Self::first`], but only with the conditions for which `counts` is true.
     pub fn first_of(&self, facts: &Facts, counts: &dyn Fn(&Condition) -> bool) -> Option<usize> {
         self.index.first(facts, &|place| {
             let condition = self.list.get(place).map(AsRef::as_ref);
@@ -53,19 +55,19 @@ impl<T: AsRef<Condition>> Cases<T> {
     }
 }
 
-/// Where each condition is filed, by its place. Places are in ascending order.
+/// The positions of the conditions, by index key. Positions are in ascending order.
 #[derive(Debug, Default)]
 struct Index {
-    /// Under the beginning of a fact. What is filed under an empty one asks that the fact is there.
+    /// Positions by the prefix of a fact. An empty prefix requires only that the fact is present.
     keys: Vec<(Fact, PrefixMap)>,
-    /// Those that may hold whatever the facts are.
+    /// Positions of the conditions that have no index key. They are tested for every request.
     others: Vec<usize>,
 }
 
-/// What is so where a condition holds: the fact begins with this text.
+/// A necessary property of a condition: the fact begins with this text.
 type IndexKey<'a> = (&'a Fact, &'a str);
 
-/// A way to file a condition: under signs of which one is there wherever it holds.
+/// One way to index a condition: whenever the condition holds, at least one of these keys matches.
 type KeySet<'a> = Vec<IndexKey<'a>>;
 
 impl Index {
@@ -76,62 +78,64 @@ impl Index {
             let mut found = Vec::new();
             add_key_sets(condition, &mut found);
             for key_set in &found {
-                all.file(key_set, place);
+                all.insert(key_set, place);
             }
             key_sets.push(found);
         }
         let mut index = Self::default();
         for (place, key_sets) in key_sets.iter().enumerate() {
-            // The way that says most: under the signs that the fewest conditions share.
+            // Takes the most selective key set: the one that the fewest conditions share.
             match key_sets.iter().min_by_key(|key_set| all.sharing(key_set)) {
-                Some(key_set) => index.file(key_set, place),
+                Some(key_set) => index.insert(key_set, place),
                 None => index.others.push(place),
             }
         }
         index
     }
 
-    fn file(&mut self, key_set: &[IndexKey<'_>], place: usize) {
-        for (fact, beginning) in key_set {
+    fn insert(&mut self, key_set: &[IndexKey<'_>], place: usize) {
+        for (fact, prefix) in key_set {
             let known = self.keys.iter().position(|(known, _)| known == *fact);
             let known = known.unwrap_or_else(|| {
                 self.keys.push(((*fact).clone(), PrefixMap::default()));
                 self.keys.len() - 1
             });
-            let places = self.keys.get_mut(known).map(|(_, filed)| filed.at((*beginning).to_owned()));
+            let places = self.keys.get_mut(known).map(|(_, prefixes)| prefixes.at((*prefix).to_owned()));
             if let Some(places) = places.filter(|places| places.last() != Some(&place)) {
                 places.push(place);
             }
         }
     }
 
-    /// How many are filed under these signs.
+    /// How many conditions are indexed under these keys.
     fn sharing(&self, key_set: &[IndexKey<'_>]) -> usize {
         let mut sharing = 0_usize;
-        for (fact, beginning) in key_set {
-            let filed = self.keys.iter().find(|(known, _)| known == *fact);
-            // That a fact is there says little, however few ask for no more than that.
-            let least = if beginning.is_empty() { usize::MAX / 2 } else { 0 };
-            sharing =
-                sharing.saturating_add(least + filed.map_or(0, |(_, filed)| filed.get(beginning).len()));
+        for (fact, prefix) in key_set {
+            let prefixes = self.keys.iter().find(|(known, _)| known == *fact);
+            // The presence of a fact is a weak key, even if few conditions use it.
+            let least = if prefix.is_empty() { usize::MAX / 2 } else { 0 };
+            sharing = sharing
+                .saturating_add(least + prefixes.map_or(0, |(_, prefixes)| prefixes.get(prefix).len()));
         }
         sharing
     }
 
-    /// The first place of which `holds` is true, of those whose signs a request has.
+    /// The first position for which `holds` is true, among the conditions whose keys match the
+    /// request.
     fn first(&self, facts: &Facts, holds: &dyn Fn(usize) -> bool) -> Option<usize> {
         let mut first = None;
         let mut look = |places: &[usize]| {
             let mut ahead = places.iter().take_while(|place| first.is_none_or(|first| **place < first));
             first = ahead.find(|place| holds(**place)).copied().or(first);
         };
-        for (fact, filed) in &self.keys {
+        for (fact, prefixes) in &self.keys {
             match fact.of(facts) {
                 None => {}
-                Some(FactValue::Text(text)) => filed.of(text).for_each(|(_, places)| look(places)),
-                // A number has many forms, and a list many elements.
+                Some(FactValue::Text(text)) => prefixes.of(text).for_each(|(_, places)| look(places)),
+                // A number has several text forms, and a list has several elements: no prefix
+                // search.
                 Some(FactValue::Number(_) | FactValue::Json(_)) => {
-                    filed.iter().for_each(|(_, places)| look(places));
+                    prefixes.iter().for_each(|(_, places)| look(places));
                 }
             }
         }
@@ -140,7 +144,7 @@ impl Index {
     }
 }
 
-/// Adds the ways to file a condition; none where it may hold without any sign.
+/// Adds the possible key sets of a condition. Adds none if the condition can hold without any key.
 fn add_key_sets<'a>(condition: &'a Condition, key_sets: &mut Vec<KeySet<'a>>) {
     match condition {
         Condition::Fact(fact, test) => add_key_sets_of(fact, test, key_sets),
@@ -183,10 +187,10 @@ fn add_key_sets_of<'a>(fact: &'a Fact, test: &'a ValueTest, key_sets: &mut Vec<K
     }
 }
 
-/// Adds to the one way of what holds where one of several does: that of this one whose signs are the longest. It has none if this has
-/// none.
+/// Extends `all`, the key set of an `any`, by the best key set of one alternative: the one whose
+/// shortest prefix is the longest. If the alternative has no key set, the `any` has none either.
 fn join<'a>(all: &mut Option<KeySet<'a>>, key_sets: Vec<KeySet<'a>>) {
-    let shortest = |key_set: &KeySet<'_>| key_set.iter().map(|(_, beginning)| beginning.len()).min();
+    let shortest = |key_set: &KeySet<'_>| key_set.iter().map(|(_, prefix)| prefix.len()).min();
     match (all.as_mut(), key_sets.into_iter().max_by_key(shortest)) {
         (Some(all), Some(key_set)) => all.extend(key_set),
         _ => *all = None,

@@ -1,13 +1,14 @@
-//! Globs: `*` stands for any run of characters, `/` included; everything else for itself.
+//! Globs: `*` matches any run of characters, `/` included. Every other character matches itself.
 //!
-//! No library: the usual ones bring a regex engine (hundreds of kilobytes of Wasm) for what is a loop here.
+//! No library is used: the usual ones need a regex engine (hundreds of kilobytes of Wasm), and a
+//! loop is enough here.
 
 /// A compiled glob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob(String);
 
 impl Glob {
-    /// Any string is a glob.
+    /// Creates a glob. Every string is valid.
     pub fn new(pattern: impl Into<String>) -> Self {
         Self(pattern.into())
     }
@@ -17,12 +18,13 @@ impl Glob {
         &self.0
     }
 
-    /// What every text that matches begins with: all that stands before the first star.
+    /// The text before the first star. Every text that matches begins with it.
     pub fn head(&self) -> &str {
         self.0.split('*').next().unwrap_or_default()
     }
 
-    /// Whether the whole of `text` matches. Linear in `text` for each `*`; no pattern makes it explode.
+    /// Whether the glob matches all of `text`. The time is linear in `text` for each `*`. There is
+    /// no exponential case.
     pub fn matches(&self, text: &str) -> bool {
         let Some((head, rest)) = self.0.split_once('*') else { return self.0 == text };
         let Some(mut text) = text.strip_prefix(head) else { return false };
@@ -31,7 +33,8 @@ impl Glob {
             if parts.peek().is_none() {
                 return text.ends_with(part);
             }
-            // The leftmost place is always right: it leaves the most for the parts that follow.
+            // The leftmost match is always right: it leaves the most text for the parts that
+            // follow.
             let Some((_, after)) = text.split_once(part) else { return false };
             text = after;
         }

@@ -1,7 +1,8 @@
-//! The compiled routes document: what the machine walks.
+//! The compiled routes document.
 //!
-//! Built only by [`crate::routes::compile`], and correct by construction: nodes own what they point to, so there is no name
-//! to look up, no cycle, no empty node and no unknown error class; whatever reads the graph asks for none of that again.
+//! Only [`crate::routes::compile`] builds it, and it is correct by construction. Nodes own their
+//! targets, so no name has to be looked up, and there is no cycle, no empty node and no unknown
+//! error class. Code that reads the graph does not check this again.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,62 +19,64 @@ use crate::vocabulary::error_class::{ErrorClass, Triggers};
 use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::time::Millis;
 
-/// A routes document, compiled.
+/// A compiled routes document.
 #[derive(Debug)]
 pub struct Graph {
-    /// Short hash of the document, shown as `x-switchyard-routes`.
+    /// A short hash of the document, sent as `x-switchyard-routes`.
     pub version: String,
     /// Gateway-wide settings and defaults.
     pub settings: Settings,
-    /// Who may call; `None` where the document has no `clients` section.
+    /// The clients that may call; `None` if the document has no `clients` section.
     pub clients: Option<Vec<Client>>,
-    /// Every deployment, by its `id`.
+    /// All deployments, indexed by `Deployment::id`.
     pub deployments: Vec<Rc<Deployment>>,
-    /// The named nodes: what clients may write as `model`.
+    /// The named nodes, which clients send as `model`.
     pub models: BTreeMap<String, Rc<Node>>,
     /// Rules in order; the first that matches chooses the node.
     pub rules: Cases<Rule>,
-    /// What rules and `when`s read of a request.
+    /// The parts of a request that conditions and sticky nodes read.
     pub reads: Reads,
-    /// Path prefixes that rules stand for, without the trailing slash: `/ai/azure`.
+    /// Path prefixes from the `path` conditions of rules, without the trailing slash: `/ai/azure`.
     pub prefixes: PrefixMap,
-    /// How many nodes there are, inline ones included; `Node::id` is below it.
+    /// The number of nodes, inline ones included. Every `Node::id` is less.
     pub node_count: usize,
 }
 
-/// Gateway-wide settings. Every field has its default filled in.
+/// Gateway-wide settings, with all defaults filled in.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Default of the node key of this name.
+    /// The default of the node key of the same name.
     pub deadline_ms: Millis,
-    /// Default of the node key of this name.
+    /// The default of the node key of the same name.
     pub max_attempts: u32,
-    /// Defaults of the node keys of these names.
+    /// The defaults of the node keys of the same names.
     pub policy: Policy,
-    /// Defaults of `min_quality` and `require_tags`; they bind every node.
+    /// `min_quality` and `require_tags`. They apply to every node.
     pub requirements: Requirements,
-    /// Edges for what no node on the way had an edge for.
+    /// Edges for error classes for which no node on the path has an edge.
     pub on: Vec<(ErrorClass, Destination)>,
-    /// Bodies up to this size are kept, so that they can be sent again; larger ones are sent once, streamed.
+    /// Request bodies up to this size are buffered, so that they can be sent again. Larger ones are
+    /// streamed once.
     pub buffer_bytes: usize,
-    /// How old the routes document may be before it is fetched again, in the background.
+    /// The age at which the routes document is fetched again, in the background.
     pub refresh_ms: Millis,
-    /// What of the `x-switchyard-*` and `server-timing` headers clients may see.
+    /// The `x-switchyard-*` and `server-timing` headers that clients get.
     pub expose: Expose,
-    /// Origins that browsers may call from; empty: no CORS.
+    /// Origins from which browsers may call. Empty: no CORS.
     pub cors_origins: Vec<Glob>,
-    /// While an answer is held with `commit: complete`, a comment goes to the client this often.
+    /// While `commit: complete` holds an answer, the client gets a comment at this interval.
     pub keepalive_ms: Millis,
-    /// How health is shared between isolates.
+    /// How isolates share health.
     pub health: HealthSharing,
 }
 
-/// How health is shared between isolates.
+/// How isolates share health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HealthSharing {
-    /// Most reports that one Durable Object is to get in a second, from all isolates of its region together.
+    /// The most reports per second that one Durable Object gets from all isolates of its region
+    /// together.
     pub reports_per_second: u32,
-    /// Longest wait of a new isolate for what the others know already.
+    /// The longest time that a new isolate waits for what the other isolates know.
     pub first_snapshot_ms: Millis,
 }
 
@@ -83,9 +86,9 @@ impl Default for HealthSharing {
     }
 }
 
-/// Which response headers clients see.
+/// The response headers that clients get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "one switch a header")]
+#[expect(clippy::struct_excessive_bools, reason = "one switch for each header")]
 pub struct Expose {
     /// `x-switchyard-request-id`
     pub request_id: bool,
@@ -104,7 +107,7 @@ pub struct Expose {
 }
 
 impl Default for Expose {
-    /// All of them.
+    /// All headers.
     fn default() -> Self {
         Self {
             request_id: true,
@@ -118,19 +121,19 @@ impl Default for Expose {
     }
 }
 
-/// Someone who may call.
+/// A client that may call.
 #[derive(Debug)]
 pub struct Client {
-    /// Its name in rules and logs.
+    /// The name in rules and logs.
     pub name: String,
-    /// Its key; `None` where a variable is missing or of no use, and then nobody is this client.
+    /// The key. `None` if its variable is missing or invalid; then nobody can call as this client.
     pub key: Option<Secret>,
-    /// The nodes that it may use.
+    /// Patterns for the names of the nodes that the client may use.
     pub models: Vec<Glob>,
 }
 
 impl Client {
-    /// Whether its key opens the node of this name.
+    /// Whether the client may use the node of this name.
     pub fn may_use(&self, node: &str) -> bool {
         self.models.iter().any(|glob| glob.matches(node))
     }
@@ -144,23 +147,24 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Keeps a secret.
+    /// Wraps a secret and computes its fingerprint.
     pub fn new(secret: impl Into<String>) -> Self {
         let text = secret.into();
         Self { fingerprint: Self::fingerprint_of(&text), text }
     }
 
-    /// The secret itself: for a request header or a comparison in constant time, and for nothing else.
+    /// The secret itself. Use it only for a request header or a comparison in constant time.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// The same for equal secrets, and as good as never for others. As secret as they are.
+    /// A hash: the same for equal secrets, and almost certainly different for others. It is as
+    /// confidential as the secret.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// The fingerprint that a secret of this text has.
+    /// The fingerprint of a secret with this text.
     pub fn fingerprint_of(text: &str) -> u64 {
         stable_hash(text.as_bytes())
     }
@@ -175,40 +179,40 @@ impl std::fmt::Debug for Secret {
 /// One (resource, model, key) that can serve a request.
 #[derive(Debug)]
 pub struct Deployment {
-    /// Dense index into [`Graph::deployments`].
+    /// The index in [`Graph::deployments`].
     pub id: usize,
-    /// Its name in the document, trails and logs.
+    /// The name in the document, trails and logs.
     pub name: String,
-    /// The dialect it speaks and where.
+    /// The dialect and the address.
     pub upstream: Upstream,
-    /// Through which AI Gateway it is called, if any.
+    /// The AI Gateway through which it is called, if any.
     pub via: Option<Via>,
-    /// The credential; empty where there is none to send, or it is `disabled`.
+    /// The credential. Empty if the deployment needs none or is `disabled`.
     pub api_key: Secret,
-    /// Why it takes no traffic: a variable that is missing or of no use.
+    /// Why it takes no traffic: a missing or invalid variable.
     pub disabled: Option<Disabled>,
-    /// Azure region, where known.
+    /// The Azure region, if known.
     pub region: Option<String>,
-    /// Higher is better; compared with `min_quality`. 0 where not given.
+    /// Compared with `min_quality`; higher is better. The default is 0.
     pub quality: u32,
     /// Compared with `require_tags`.
     pub tags: Vec<String>,
     /// US dollars per million tokens.
     pub cost: Option<Cost>,
-    /// Its own timeouts, which nodes may override.
+    /// The deployment's timeouts. Nodes override them.
     pub timeout: Timeouts,
     /// Edits of the request body.
     pub params: Params,
-    /// What the provider allows.
+    /// The rate limits of the provider.
     pub limits: RateLimits,
-    /// What its health is filed under, here and wherever health travels: its name, and a hash of its address, so that one
-    /// that moved starts anew.
+    /// The key under which its health is stored and shared: its name and a hash of its address. A
+    /// deployment with a new address starts without health.
     pub identity: String,
 }
 
 impl Deployment {
-    /// Whether what one of the two has stored, the other one has as well: it lies in the account, at OpenAI in the project, on Azure
-    /// in the resource.
+    /// Whether both deployments have the same stored objects. Stored objects belong to the account:
+    /// at OpenAI to the project, at Azure to the resource.
     pub fn shares_storage_with(&self, other: &Self) -> bool {
         match (&self.upstream, &other.upstream) {
             (
@@ -224,21 +228,22 @@ impl Deployment {
     }
 }
 
-/// A deployment cannot be used because the environment lacks this variable, or has a value that cannot be right.
+/// Why a deployment cannot be used: the environment has no value, or an invalid value, for this
+/// variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disabled {
-    /// Name of the variable.
+    /// The name of the variable.
     pub variable: String,
 }
 
 /// A provider's dialect and address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upstream {
-    /// OpenAI, or anything compatible.
+    /// OpenAI, or a compatible API.
     OpenAi {
-        /// Base URL with its `/v1`, without a trailing slash.
+        /// The base URL with its `/v1`, without a trailing slash.
         base: String,
-        /// What to write as `model`.
+        /// The value to send as `model`.
         model: String,
         /// `OpenAI-Organization`, if any.
         organization: Option<String>,
@@ -247,11 +252,12 @@ pub enum Upstream {
     },
     /// Azure OpenAI (Foundry).
     Azure {
-        /// Resource URL without `/openai` and without a trailing slash: `https://NAME.openai.azure.com`.
+        /// The URL of the resource, without `/openai` and without a trailing slash:
+        /// `https://NAME.openai.azure.com`.
         resource: String,
-        /// Name of the deployment in that resource.
+        /// The name of the deployment in the resource.
         deployment: String,
-        /// Which of Azure's APIs.
+        /// The API and its version.
         api: AzureApi,
     },
 }
@@ -259,12 +265,12 @@ pub enum Upstream {
 /// An API of Azure OpenAI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AzureApi {
-    /// The one that grows without versions.
+    /// The v1 API, which has no dated versions.
     V1 {
-        /// With the features that are in preview.
+        /// Whether preview features are enabled.
         preview: bool,
     },
-    /// The one before it, in a version such as `2024-10-21` or `2025-04-01-preview`.
+    /// The older API, in a dated version such as `2024-10-21` or `2025-04-01-preview`.
     Dated(String),
 }
 
@@ -274,106 +280,111 @@ impl Default for AzureApi {
     }
 }
 
-/// A Cloudflare AI Gateway between us and the provider.
+/// The Cloudflare AI Gateway through which a deployment is called.
 #[derive(Debug, Clone)]
 pub struct Via {
-    /// `https://gateway.ai.cloudflare.com/v1/{account}/{gateway}`, or a custom domain, without a trailing slash.
+    /// `https://gateway.ai.cloudflare.com/v1/{account}/{gateway}`, or the same path on a custom
+    /// domain, without a trailing slash.
     pub base: String,
-    /// Token with the right to run the gateway; `None` for a gateway without authentication.
+    /// A token with the permission to run the gateway. `None` for a gateway without authentication.
     pub token: Option<Secret>,
 }
 
 /// US dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
-    /// Of the prompt.
+    /// The price of the prompt.
     pub input: f64,
-    /// Of the completion.
+    /// The price of the completion.
     pub output: f64,
 }
 
-/// What a deployment may be sent, if configured.
+/// The configured rate limits of a deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Requests a minute.
+    /// Requests per minute.
     pub rpm: Option<u32>,
-    /// Tokens a minute.
+    /// Tokens per minute.
     pub tpm: Option<u32>,
 }
 
 /// Edits of a JSON request body, applied in this order: drop, rename, set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Params {
-    /// Top-level fields to take out.
+    /// Top-level fields to remove.
     pub drop: Vec<String>,
-    /// Top-level fields to call by another name, where the new name is not there yet.
+    /// Top-level fields to rename, from old to new. A field stays if the new name already exists.
     pub rename: Vec<(String, String)>,
-    /// Top-level fields to set, whatever the client wrote.
+    /// Top-level fields to set. They replace the client's values.
     pub set: Vec<(String, Value)>,
 }
 
 /// A node of the graph: targets and a strategy that orders them.
 #[derive(Debug)]
 pub struct Node {
-    /// Dense index below [`Graph::node_count`].
+    /// A unique index, less than [`Graph::node_count`].
     pub id: usize,
-    /// Its name; of an inline node the JSON path.
+    /// The name of a named node; the JSON path of an inline node.
     pub name: String,
-    /// How targets are put in order.
+    /// How the targets are ordered.
     pub strategy: Strategy,
     /// Never empty.
     pub targets: Vec<Target>,
-    /// What to do on failure, for how long to wait, when to commit: set here, or left to the nodes outside.
+    /// What to do on failure, how long to wait, when to commit. Unset values come from the outer
+    /// nodes.
     pub policy: Policy,
-    /// Most attempts below this node.
+    /// The most attempts below this node.
     pub max_attempts: Option<u32>,
-    /// Most time below this node.
+    /// The most time below this node.
     pub deadline_ms: Option<Millis>,
-    /// What deployments below this node must offer.
+    /// What deployments below this node must satisfy.
     pub requirements: Requirements,
-    /// Where to go after a failure of a class.
+    /// The edges: where a request goes after a failure of this class.
     pub on: Vec<(ErrorClass, Destination)>,
-    /// Whether an order of this node, or of one that it leads to, depends on where a request comes from.
+    /// Whether the order of this node, or of a node that it leads to, depends on where a request
+    /// comes from.
     pub reads_place: bool,
 }
 
 /// How a node orders its targets.
 #[derive(Debug)]
 pub enum Strategy {
-    /// Lower `priority` first; equal ones form a tier that is spread by weight.
+    /// Lower `priority` first. Targets with equal `priority` form a tier that shares traffic by
+    /// weight.
     Priority,
-    /// A weighted draw, and again among what is left.
+    /// A random draw by weight, and again among the targets that are left.
     Weighted,
     /// In turn.
     RoundRobin,
-    /// Any order.
+    /// A random order.
     Random,
     /// Fastest first.
     Latency,
     /// Cheapest first.
     Cost,
-    /// Least requests in flight first.
+    /// Fewest requests in flight first.
     LeastBusy,
     /// Nearest to the client first.
     Nearest,
-    /// The target of the first condition that holds, and no other. Conditions and targets pair up; `else` is a last
-    /// condition that always holds.
+    /// Only the target of the first condition that holds. Conditions and targets have the same
+    /// positions. `else` is a last condition that always holds.
     Match(Cases<Condition>),
 }
 
-/// An arrow to what a node may use.
+/// A target of a node.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Where it leads.
+    /// The deployment or node that it leads to.
     pub to: Destination,
-    /// Share of a draw; 1 by default. Finite and not negative; 0 takes no traffic.
+    /// The share in a weighted draw, by default 1. It is finite and not negative; 0 takes no
+    /// traffic.
     pub weight: f64,
-    /// Tier; lower is tried first.
+    /// The tier. Lower tiers are tried first.
     pub priority: u32,
 }
 
 impl Target {
-    /// Whether one of the deployments that it leads to is wanted.
+    /// Whether `is_wanted` is true for a deployment that this target leads to.
     pub fn leads_to(&self, is_wanted: &dyn Fn(&Deployment) -> bool) -> bool {
         match &self.to {
             Destination::Deployment(deployment) => is_wanted(deployment),
@@ -382,97 +393,98 @@ impl Target {
     }
 }
 
-/// The end of an arrow.
+/// What a target or an edge leads to.
 #[derive(Debug, Clone)]
 pub enum Destination {
-    /// A leaf.
+    /// A leaf of the graph.
     Deployment(Rc<Deployment>),
-    /// An inner node.
+    /// An inner node of the graph.
     Node(Rc<Node>),
 }
 
-/// Requirements that fallback never crosses.
+/// Requirements on deployments. Fallback obeys them too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requirements {
-    /// Least `quality` of a deployment; 0 asks nothing.
+    /// The least `quality` of a deployment. 0 means no requirement.
     pub min_quality: u32,
-    /// Tags that a deployment must have, all of them.
+    /// The tags that a deployment must have, all of them.
     pub require_tags: Vec<String>,
 }
 
-/// Settings of which the nearest wins. `None`: ask the node outside, and `settings` last.
+/// Settings that nodes inherit. `None` means: take the value of the outer node, and last that of
+/// `settings`.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// Failures that let a node try its next target.
+    /// Failures after which a node tries its next target.
     pub fallback_on: Option<Triggers>,
-    /// Second tries of the same target.
+    /// Retries of the same target.
     pub retry: Option<Retry>,
     /// Limits for each phase of an attempt.
     pub timeout: Timeouts,
-    /// When the answer starts to flow.
+    /// The commit point: when the answer starts to flow to the client.
     pub commit: Option<Commit>,
     /// A second attempt before the first has failed.
     pub hedge: Option<Hedge>,
-    /// Keeps what belongs together on one deployment.
+    /// Sends requests with the same affinity key to the same deployment.
     pub sticky: Option<Sticky>,
     /// What to do when every candidate is ejected.
     pub when_all_ejected: Option<WhenAllEjected>,
 }
 
-/// A second attempt before the first has failed; the first answer counts.
+/// A second attempt that starts before the first has failed. The first answer is used.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hedge {
-    /// How long the first attempt may take alone.
+    /// How long to wait for the first attempt.
     pub after: HedgeAfter,
-    /// Most of the node's requests that may be hedged, `0.0..=1.0`.
+    /// The largest share of the node's requests that may be hedged, `0.0..=1.0`.
     pub max_share: f64,
 }
 
 /// When a hedge starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HedgeAfter {
-    /// After so many milliseconds.
+    /// After this number of milliseconds.
     Ms(Millis),
     /// After this percentile of the deployment's usual time, `1..=99`.
     Percentile(u8),
 }
 
-/// Keeps what belongs together on one deployment.
+/// Sends requests with the same affinity key to the same deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sticky {
-    /// What belongs together.
+    /// The affinity key.
     pub by: AffinityKey,
-    /// How long a key keeps its favourite before it gets a new one.
+    /// How long a key stays on its deployment before it gets a new one.
     pub ttl_ms: Millis,
 }
 
 /// What to do when every candidate is ejected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WhenAllEjected {
-    /// Try the one that is soonest to return, one request at a time.
+    /// Try the candidate whose ejection ends first, with one request at a time.
     #[default]
     Probe,
-    /// Answer at once.
+    /// Answer with an error at once.
     Fail,
 }
 
-/// Second tries of the same target.
+/// Retries of the same target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
-    /// Failures worth a second try.
+    /// Failures to retry.
     pub on: Triggers,
-    /// Second tries of one target; 0 forbids them.
+    /// The number of retries of one target. 0 disables retries.
     pub attempts: u32,
-    /// First wait; doubled each time.
+    /// The first wait. It doubles each time.
     pub backoff_ms: Millis,
-    /// Longest wait of our own choice.
+    /// The longest wait that the gateway itself chooses.
     pub max_backoff_ms: Millis,
-    /// Longest `Retry-After` that is waited for.
+    /// The longest `Retry-After` that the gateway waits for.
     pub max_wait_ms: Millis,
 }
 
 impl Default for Retry {
-    /// One second try of what time cures, with the waits of OpenAI's own SDKs.
+    /// One retry of transient failures, with the same waits as OpenAI's own SDKs.
     fn default() -> Self {
         Self {
             on: Triggers::of(ErrorClass::is_transient),
@@ -484,11 +496,12 @@ impl Default for Retry {
     }
 }
 
-/// Limits for each phase of an attempt. `None`: not limited here.
+/// Limits for each phase of an attempt. `None` means no limit here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the headers of a streamed answer. The platform does not show when a connection stands, and an answer that is
-    /// not streamed sends its headers when it is finished, so this is as near as can be.
+    /// Until the headers of a streamed answer. It stands for a limit on connecting: the platform
+    /// does not show when a connection is open, and an answer that is not streamed sends its
+    /// headers only when it is finished.
     pub connect_ms: Option<Millis>,
     /// Until the headers of any answer.
     pub headers_ms: Option<Millis>,
@@ -496,12 +509,12 @@ pub struct Timeouts {
     pub first_token_ms: Option<Millis>,
     /// Between two pieces of a streamed answer.
     pub idle_ms: Option<Millis>,
-    /// The whole attempt.
+    /// Until the end of the attempt.
     pub total_ms: Option<Millis>,
 }
 
 impl Timeouts {
-    /// These limits, and those of `other` for the phases without one.
+    /// These limits, with those of `other` for the phases that have none.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -514,23 +527,24 @@ impl Timeouts {
     }
 }
 
-/// When the answer starts to flow to the client, and switching ends.
+/// The commit point: when the answer starts to flow to the client. After it, the target cannot
+/// change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commit {
-    /// With a good status.
+    /// After a good status.
     Headers,
-    /// With the first event that carries content.
+    /// After the first event with content.
     FirstToken,
     /// When the upstream has finished.
     Complete,
 }
 
-/// A rule: it chooses the node before the model does.
+/// A rule. It chooses the node, in place of the request's `model`.
 #[derive(Debug)]
 pub struct Rule {
-    /// When it applies.
+    /// The condition for the rule.
     pub when: Condition,
-    /// The node it chooses: always a named one.
+    /// The node that the rule chooses. It is always a named node.
     pub node: Rc<Node>,
 }
 

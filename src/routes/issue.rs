@@ -1,10 +1,13 @@
-//! What is wrong with a routes document: where, what was found, what was expected.
+//! Issues: what is wrong with a routes document. An issue has the path, what was found and what was
+//! expected.
 //!
-//! What was found is always quoted from the document as it is written, never from what a variable stands for, and a value
-//! that may be a credential is not quoted at all: issues go to logs, terminals and the admin page.
+//! The found value is always quoted from the document as it is written, never from the value of a
+//! variable. A value that may be a credential is not quoted. The reason: issues go to logs,
+//! terminals and the admin page.
 //!
-//! What is written is the author's fault, and the document is refused. What a variable stands for changes behind the document's
-//! back, so a bad value disables the deployment or the client that it stands in, as a missing one does, and the rest serves.
+//! A mistake in the document is the author's, and the document is refused. The value of a variable
+//! can change without a change of the document. Therefore an invalid or missing value only disables
+//! the deployment or the client that uses it, and the rest of the document stays in service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,25 +18,25 @@ use serde_json::Value;
 use super::at::At;
 use super::placeholder;
 
-/// One problem of a document.
+/// One issue of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Issue {
-    /// Where: `deployments.azure-eastus.timeout.idle_ms`, or `$` for the document as a whole.
+    /// The path: `deployments.azure-eastus.timeout.idle_ms`, or `$` for the document as a whole.
     pub path: String,
-    /// What stands there.
+    /// What the document has there.
     pub found: String,
-    /// What should stand there.
+    /// What the document should have there.
     pub expected: String,
-    /// The valid name that comes nearest, if one is near.
+    /// The most similar valid name, if one is similar enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
-    /// What follows from it, or a hint.
+    /// The consequence, or a hint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 impl Issue {
-    /// An issue with the document as a whole.
+    /// Creates an issue with the document as a whole.
     pub fn of_document(found: impl Into<String>, expected: impl Into<String>) -> Self {
         let path = At::Root.to_string();
         Self { path, found: found.into(), expected: expected.into(), nearest: None, note: None }
@@ -53,28 +56,29 @@ impl fmt::Display for Issue {
     }
 }
 
-/// Gathers the issues of one document.
+/// Collects the issues and warnings of one document.
 pub struct IssueCollector<'a> {
     written: &'a Value,
     issues: Vec<Issue>,
     warnings: Vec<Issue>,
-    /// How many of the issues were there when [`Self::settle`] was called, if it was.
+    /// The number of issues when [`Self::settle`] was called. `None` before.
     settled: Option<usize>,
-    /// Paths of the strings whose variables are missing or of no use, where a deployment or a client is disabled by it.
-    useless: BTreeSet<String>,
+    /// Paths of the strings that have a missing or invalid variable and therefore disable a
+    /// deployment or a client.
+    unusable: BTreeSet<String>,
     /// The first variable that disables a deployment or a client, by section and name.
     disabled: BTreeMap<(String, String), String>,
 }
 
 impl<'a> IssueCollector<'a> {
-    /// An empty report on the document as it is written.
+    /// Creates a collector without issues for the document as it is written.
     pub fn new(written: &'a Value) -> Self {
         Self {
             written,
             issues: Vec::new(),
             warnings: Vec::new(),
             settled: None,
-            useless: BTreeSet::new(),
+            unusable: BTreeSet::new(),
             disabled: BTreeMap::new(),
         }
     }
@@ -84,13 +88,14 @@ impl<'a> IssueCollector<'a> {
         self.written
     }
 
-    /// An issue with the value at a place. Where a variable gave it, it is a warning, and the deployment or the client is
-    /// disabled; everywhere else a bad value leaves nothing to go on with.
+    /// Refuses the value at a place. If the value comes from a variable and belongs to a deployment
+    /// or a client, this is a warning and disables that entry. Otherwise it is an issue.
     pub fn refuse(&mut self, at: At<'_>, expected: impl Into<String>) {
         self.refuse_value(at, expected, None);
     }
 
-    /// An issue with a name that none of `valid` is; of a variable's value, as in [`Self::refuse`].
+    /// Refuses a name that is not in `valid`. The value of a variable is treated as in
+    /// [`Self::refuse`].
     pub fn refuse_name<'n>(
         &mut self,
         at: At<'_>,
@@ -105,18 +110,20 @@ impl<'a> IssueCollector<'a> {
         let Some((variable, consequence)) = self.variable(at).zip(consequence(at)) else {
             return self.refuse_found(at, self.found(at), expected, nearest);
         };
-        if !self.is_useless(at) {
+        if !self.is_unusable(at) {
             self.disable(at, variable, expected, format!("until {variable} has such a value, {consequence}"));
         }
     }
 
-    /// The variable that gave the value at a place. What is said before [`Self::settle`] is said of what is written.
+    /// The variable from which the value at a place comes. `None` before [`Self::settle`]: until
+    /// then the values are those of the document as it is written.
     fn variable(&self, at: At<'_>) -> Option<&'a str> {
         self.settled?;
         placeholder::first_variable(at.find(self.written)?.as_str()?)
     }
 
-    /// A variable that is not set. A warning where it disables a deployment or a client, else an issue.
+    /// Reports a variable that is not set: a warning if it disables a deployment or a client, else
+    /// an issue.
     pub fn miss(&mut self, at: At<'_>, variable: &str) {
         let expected = format!("the variable {variable} to be set");
         match consequence(at) {
@@ -127,16 +134,17 @@ impl<'a> IssueCollector<'a> {
 
     fn disable(&mut self, at: At<'_>, variable: &str, expected: impl Into<String>, note: String) {
         self.warn_always(at, expected, note);
-        self.useless.insert(at.to_string());
+        self.unusable.insert(at.to_string());
         if let Some((section, name)) = at.entry() {
             self.disabled.entry((section.to_owned(), name.to_owned())).or_insert_with(|| variable.to_owned());
         }
     }
 
-    /// Whether what stands at this place disables its deployment or client, so that all is said of it.
-    pub fn is_useless(&self, at: At<'_>) -> bool {
-        // No document whose variables are sound pays for the path.
-        !self.useless.is_empty() && self.useless.contains(&at.to_string())
+    /// Whether the value at this place disables its deployment or client. Further issues and
+    /// warnings about it are then not reported.
+    pub fn is_unusable(&self, at: At<'_>) -> bool {
+        // If all variables are valid, this avoids the cost of building the path.
+        !self.unusable.is_empty() && self.unusable.contains(&at.to_string())
     }
 
     /// The variable that disables an entry of a section.
@@ -144,13 +152,13 @@ impl<'a> IssueCollector<'a> {
         self.disabled.get(&(section.to_owned(), name.to_owned())).map(String::as_str)
     }
 
-    /// An issue with a key, whatever its value is.
+    /// Refuses a key, independent of its value.
     pub fn refuse_key(&mut self, at: At<'_>, expected: impl Into<String>, nearest: Option<String>) {
         let found = format!("the key {}", quoted(at.last_key().unwrap_or_default()));
         self.refuse_found(at, found, expected, nearest);
     }
 
-    /// An issue with what is written, where that takes words of its own.
+    /// Refuses what is written, with a `found` text from the caller.
     pub fn refuse_found(
         &mut self,
         at: At<'_>,
@@ -165,15 +173,15 @@ impl<'a> IssueCollector<'a> {
         }
     }
 
-    /// An issue for each key that an object has twice.
+    /// Adds an issue for each key that an object has twice.
     pub fn refuse_duplicates(&mut self, paths: Vec<String>) {
         let issue = |path| Issue { path, ..Issue::of_document("this key more than once", "each key once") };
         self.issues.extend(paths.into_iter().map(issue));
     }
 
-    /// A warning: the document serves, but not as its author may think.
+    /// Adds a warning: the document is valid but may not work as its author intends.
     pub fn warn(&mut self, at: At<'_>, expected: impl Into<String>, note: impl Into<String>) {
-        if !self.is_useless(at) {
+        if !self.is_unusable(at) {
             self.warn_always(at, expected, note);
         }
     }
@@ -183,19 +191,21 @@ impl<'a> IssueCollector<'a> {
         self.warnings.push(Issue { path, found, expected, nearest: None, note: Some(note.into()) });
     }
 
-    /// From here on the values are those of the variables, and what is said of a place that already has an issue is only a
-    /// consequence of that one, and is dropped.
+    /// Marks the end of the checks of the document as it is written. From here on the values are
+    /// those of the variables. A later issue at a place that already has one is only its
+    /// consequence and is dropped.
     pub fn settle(&mut self) {
         self.settled = Some(self.issues.len());
     }
 
-    /// Whether something was wrong with this place, or with an element of this list, when the report was settled.
+    /// Whether this place, or an element of this list, had an issue when [`Self::settle`] was
+    /// called.
     pub fn is_settled(&self, path: &str) -> bool {
         self.issues.iter().take(self.settled.unwrap_or_default()).any(|issue| {
             let is_same_or_in = |inner: &str, outer: &str, steps: &[char]| {
                 inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(steps))
             };
-            // A misspelt key stands for the one that was meant.
+            // An issue with a misspelt key also covers the key that was meant.
             let is_what_was_meant = issue.nearest.as_ref().is_some_and(|nearest| {
                 issue.path.rsplit_once('.').is_some_and(|(parent, _)| path == format!("{parent}.{nearest}"))
             });
@@ -205,17 +215,20 @@ impl<'a> IssueCollector<'a> {
         })
     }
 
-    /// The warnings, if there is no issue; else the issues.
+    /// Returns the warnings.
+    ///
+    /// # Errors
+    /// The issues, if there are any.
     pub fn finish(self) -> Result<Vec<Issue>, Vec<Issue>> {
         if self.issues.is_empty() { Ok(self.warnings) } else { Err(self.issues) }
     }
 
-    /// The issues of a document of which nothing could be used.
+    /// The issues of a document that has no valid part.
     pub fn into_issues(self) -> Vec<Issue> {
         self.issues
     }
 
-    /// What stands at a place, in words that are safe to print.
+    /// Describes the value at a place with a text that is safe to print.
     pub fn found(&self, at: At<'_>) -> String {
         let Some(value) = at.find(self.written) else { return "nothing".to_owned() };
         let is_secret = matches!(at.last_key(), Some("api_key" | "key" | "token"));
@@ -237,7 +250,8 @@ impl<'a> IssueCollector<'a> {
     }
 }
 
-/// What follows where the value at a place is of no use; `None` where there is no entry that could be left out.
+/// The consequence of an invalid value. `None` if the place is not in an entry that can be
+/// disabled.
 fn consequence(at: At<'_>) -> Option<&'static str> {
     match at.entry() {
         Some(("deployments", _)) => Some("this deployment takes no traffic"),
@@ -246,7 +260,7 @@ fn consequence(at: At<'_>) -> Option<&'static str> {
     }
 }
 
-/// A text in quotes, shortened where it is long.
+/// The text in quotes. A long text is shortened.
 pub fn quoted(text: &str) -> String {
     const LONGEST: usize = 80;
     match text.char_indices().nth(LONGEST).and_then(|(end, _)| text.get(..end)) {
@@ -255,10 +269,11 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-/// The name among `valid` that comes nearest to `word`, if it is near enough to be meant: a slip of the keyboard away, or
-/// contained in it (`azure_deployment` for `deployment`).
+/// The name in `valid` that is most similar to `word`, if it is probably meant: it differs by a
+/// typing error, or one contains the other (`azure_deployment` and `deployment`).
 pub fn nearest<'n>(word: &str, valid: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    // No name is that long, and the distance takes time in proportion to the product of the lengths.
+    // Valid names are shorter. The limit is needed because the time for the distance grows with the
+    // product of the lengths.
     const LONGEST: usize = 128;
     if word.len() > LONGEST {
         return None;
@@ -273,7 +288,7 @@ pub fn nearest<'n>(word: &str, valid: impl IntoIterator<Item = &'n str>) -> Opti
         }
         let (shorter, longer) =
             if word.len() < candidate.len() { (&word, &candidate) } else { (&candidate, &word) };
-        // Behind every slip; the longest part first.
+        // Ranks after every typing error. A longer common part ranks first.
         (shorter.len() >= 4 && longer.contains(shorter.as_str())).then(|| (2 * LONGEST - shorter.len(), name))
     };
     valid
@@ -295,10 +310,10 @@ mod tests {
             ("api-key", Some("api_key")),
             ("modle", Some("model")),
             ("Endpoint", Some("endpoint")),
-            // A part of what was written, as in LiteLLM's own key.
+            // The name is a part of LiteLLM's key.
             ("azure_deployment", Some("deployment")),
             ("banana", None),
-            // Of one letter every other letter is one slip away.
+            // A name of one letter is one typing error away from any other letter.
             ("x", None),
         ] {
             assert_eq!(nearest(word, keys).as_deref(), expected, "{word}");

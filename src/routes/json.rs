@@ -1,4 +1,5 @@
-//! JSON in: a value, the keys that an object has twice, and errors that say where and what to do.
+//! Parses JSON to a value. It also finds the keys that an object has twice. Errors give the place
+//! and a hint.
 
 use std::fmt;
 
@@ -8,13 +9,15 @@ use serde_json::{Map, Number, Value};
 use super::at::At;
 use super::issue::Issue;
 
-/// Deepest nesting of objects and lists: far beyond what routes need, and what the stack of a Worker bears in every step.
+/// The deepest nesting of objects and lists. Routes need far less, and every later step fits in the
+/// stack of a Worker at this depth.
 const MAX_DEPTH: usize = 64;
 
-/// Parses a document. Of a key that stands twice the last value is kept, and its path is pushed to `duplicates`.
+/// Parses a document. If an object has a key twice, the last value is used, and the path of the key
+/// is added to `duplicates`.
 ///
 /// # Errors
-/// The one syntax error at which reading ended.
+/// The first syntax error.
 pub fn parse(document: &str, duplicates: &mut Vec<String>) -> Result<Value, Issue> {
     let document = document.strip_prefix('\u{feff}').unwrap_or(document);
     let mut deserializer = serde_json::Deserializer::from_str(document);
@@ -26,10 +29,10 @@ pub fn parse(document: &str, duplicates: &mut Vec<String>) -> Result<Value, Issu
     })
 }
 
-/// What the author probably did.
+/// A hint at the probable mistake.
 fn hint(document: &str, error: &serde_json::Error) -> Option<&'static str> {
     let line = document.lines().nth(error.line().checked_sub(1)?)?;
-    // The parser may stop at the culprit or one byte behind it.
+    // The parser stops at the wrong byte or one byte after it.
     let around = line.as_bytes().get(error.column().saturating_sub(2)..)?;
     let found = around.iter().take(2).find(|byte| matches!(byte, b'/' | b'#' | b'\''))?;
     Some(match found {
@@ -38,16 +41,16 @@ fn hint(document: &str, error: &serde_json::Error) -> Option<&'static str> {
     })
 }
 
-/// One value of the document, with the place where it stands.
+/// A value of the document, with its place.
 struct Element<'a, 'd> {
     at: At<'a>,
-    /// How many objects and lists it is in.
+    /// The number of objects and lists around it.
     depth: usize,
     duplicates: &'d mut Vec<String>,
 }
 
 impl Element<'_, '_> {
-    /// The depth of what is in this one.
+    /// The depth of the values in this one.
     fn deeper<E: Error>(&self) -> Result<usize, E> {
         if self.depth < MAX_DEPTH {
             Ok(self.depth + 1)

@@ -1,8 +1,9 @@
-//! The routes document: JSON in, a compiled graph or a list of everything that is wrong with it out.
+//! The routes document: from JSON to a compiled graph, or to a list of all its issues.
 //!
-//! The way of a document: `json` parses it, `shape` checks it against the schema of `raw`, `variables` fills in the
-//! environment, serde makes `raw` types of it, `compile` checks what types cannot say and builds the `graph`. `issue` says what was wrong, and `at` where.
-//! Raw types never leave this module.
+//! The steps: `json` parses the document. `shape` checks it against the schema of the `raw` types.
+//! `variables` replaces variables by their values. serde decodes it into `raw` types. `compile`
+//! checks what types cannot express and builds the `graph`. `issue` has the error messages, and
+//! `at` the paths. Raw types never leave this module.
 
 pub mod affinity_key;
 mod at;

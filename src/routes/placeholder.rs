@@ -1,17 +1,17 @@
-//! `${NAME}`: how a document names a variable.
+//! Placeholders: `${NAME}` in a document refers to a variable.
 
-/// The first variable in a text.
+/// The name of the first variable in a text.
 pub fn first_variable(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("${")?;
     rest.split_once('}').map(|(name, _)| name).filter(|name| is_name(name))
 }
 
-/// The name of the variable, where the text is one variable and nothing else.
+/// The name of the variable, if the text is exactly one variable.
 pub fn sole_variable(text: &str) -> Option<&str> {
     text.strip_prefix("${")?.strip_suffix('}').filter(|name| is_name(name))
 }
 
-/// Whether a variable may have this name.
+/// Whether this is a valid name of a variable.
 pub fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')

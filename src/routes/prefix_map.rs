@@ -1,45 +1,48 @@
-//! What is filed under the beginnings of texts, found by a whole text: path prefixes, and the rules that may hold.
+//! A map from prefixes to positions, searched with a whole text. It is used for path prefixes and
+//! for the index of conditions.
 //!
-//! A look-up costs a few steps down a tree, however much is filed.
+//! A search takes a few steps down a tree, independent of the size of the map.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Places in a list, by what a text may begin with.
+/// Positions in a list, by the prefix of a text.
 #[derive(Debug, Clone, Default)]
 pub struct PrefixMap(BTreeMap<String, Vec<usize>>);
 
-/// PrefixMap that nothing is filed under.
+/// Creates a map with these prefixes, without positions.
 impl<T: Into<String>> FromIterator<T> for PrefixMap {
     fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
-        let mut beginnings = Self::default();
+        let mut prefixes = Self::default();
         for text in texts {
-            beginnings.at(text.into());
+            prefixes.at(text.into());
         }
-        beginnings
+        prefixes
     }
 }
 
 impl PrefixMap {
-    /// What is filed under this beginning.
-    pub fn get(&self, beginning: &str) -> &[usize] {
-        self.0.get(beginning).map_or(&[], Vec::as_slice)
+    /// The positions of this prefix.
+    pub fn get(&self, prefix: &str) -> &[usize] {
+        self.0.get(prefix).map_or(&[], Vec::as_slice)
     }
 
-    /// What is filed under this beginning, to be added to.
-    pub fn at(&mut self, beginning: String) -> &mut Vec<usize> {
-        self.0.entry(beginning).or_default()
+    /// The positions of this prefix, for changes. Adds the prefix if it is new.
+    pub fn at(&mut self, prefix: String) -> &mut Vec<usize> {
+        self.0.entry(prefix).or_default()
     }
 
-    /// Every beginning with what is filed under it, in alphabetical order.
+    /// All prefixes with their positions, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[usize])> {
-        self.0.iter().map(|(beginning, places)| (beginning.as_str(), places.as_slice()))
+        self.0.iter().map(|(prefix, places)| (prefix.as_str(), places.as_slice()))
     }
 
-    /// The beginnings of this text with what is filed under them, the longest first.
+    /// The prefixes of this text with their positions, the longest first.
     ///
-    /// The last key that is not after the text is the longest beginning, or shares with it as much as any key does: what lies between
-    /// a beginning and the text begins so too. So the search goes on with that shared part, which is shorter each time.
+    /// Take the last key that is not after the text. Either it is the longest prefix of the text,
+    /// or no key has a longer common part with the text: every key between a prefix of the text and
+    /// the text begins with that prefix. So the search continues with the common part, which is
+    /// shorter each time.
     pub fn of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (&'a str, &'a [usize])> {
         let mut rest = Some(text);
         std::iter::from_fn(move || {
@@ -48,10 +51,10 @@ impl PrefixMap {
                 let up_to = (Bound::Unbounded, Bound::Included(bound));
                 let (key, places) = self.0.range::<str, _>(up_to).next_back()?;
                 let shared = key.bytes().zip(bound.bytes()).take_while(|(one, other)| one == other).count();
-                let is_beginning = shared == key.len();
-                let left = if is_beginning { shared.checked_sub(1) } else { Some(shared) };
+                let is_prefix = shared == key.len();
+                let left = if is_prefix { shared.checked_sub(1) } else { Some(shared) };
                 rest = left.and_then(|left| bound.get(..bound.floor_char_boundary(left)));
-                if is_beginning {
+                if is_prefix {
                     return Some((key.as_str(), places.as_slice()));
                 }
             }
@@ -65,13 +68,13 @@ mod tests {
 
     use super::PrefixMap;
 
-    fn filed(keys: &[&str]) -> PrefixMap {
+    fn prefix_map(keys: &[&str]) -> PrefixMap {
         keys.iter().copied().collect()
     }
 
     #[test]
-    fn the_longest_beginning_comes_first() {
-        let beginnings = filed(&["", "/ai", "/ai/azure", "/ai/azure/eu", "/ai/b", "/é"]);
+    fn the_longest_prefix_comes_first() {
+        let prefixes = prefix_map(&["", "/ai", "/ai/azure", "/ai/azure/eu", "/ai/b", "/é"]);
         for (text, expected) in [
             ("/ai/azure/v1", &["/ai/azure", "/ai", ""][..]),
             ("/ai/azure/eu", &["/ai/azure/eu", "/ai/azure", "/ai", ""]),
@@ -81,20 +84,20 @@ mod tests {
             ("/è", &[""]),
             ("/éa", &["/é", ""]),
         ] {
-            assert_eq!(beginnings.of(text).map(|(key, _)| key).collect::<Vec<_>>(), expected, "{text}");
+            assert_eq!(prefixes.of(text).map(|(key, _)| key).collect::<Vec<_>>(), expected, "{text}");
         }
-        assert_eq!(filed(&[]).of("a").count(), 0);
+        assert_eq!(prefix_map(&[]).of("a").count(), 0);
     }
 
     proptest! {
         #[test]
-        fn every_beginning_is_found(keys in proptest::collection::vec("[aé/]{0,4}", 0..20), text in "[abéè/]{0,8}") {
+        fn every_prefix_is_found(keys in proptest::collection::vec("[aé/]{0,4}", 0..20), text in "[abéè/]{0,8}") {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            let beginnings = filed(&keys);
+            let prefixes = prefix_map(&keys);
             let mut expected: Vec<&str> = keys.iter().copied().filter(|key| text.starts_with(key)).collect();
             expected.sort_by_key(|key| std::cmp::Reverse(key.len()));
             expected.dedup();
-            prop_assert_eq!(beginnings.of(&text).map(|(key, _)| key).collect::<Vec<_>>(), expected);
+            prop_assert_eq!(prefixes.of(&text).map(|(key, _)| key).collect::<Vec<_>>(), expected);
         }
     }
 }

@@ -1,17 +1,19 @@
-//! The routes document as it is written: plain data, one type an object.
+//! The routes document as it is written: plain data, with one type for each object.
 //!
-//! These types are the one source of the document's shape. `routes.schema.json` is generated from them (descriptions
-//! included, so the comments here are what editors show), the Worker checks documents against that schema (`shape`), and serde
-//! decodes into them what has passed. What they cannot say (names that exist, cycles, secrets) is checked in `compile`.
+//! These types are the only source of the document's shape. `routes.schema.json` is generated from
+//! them. Their comments become the descriptions that editors show. The Worker checks documents
+//! against that schema (`shape`), and serde decodes a valid document into these types. `compile`
+//! checks what they cannot express: names that exist, cycles, secrets.
 //!
-//! What can be written in more than one form is told apart by the type of its JSON (`TryFrom<Value>`). Not by serde's `untagged`,
-//! which copies a value and tries one form after the other: that costs 18 KB of compressed Wasm, and a quarter more time for a
-//! document with deep nodes and conditions.
+//! If a key accepts several forms, the JSON type selects the form (`TryFrom<Value>`). serde's
+//! `untagged` is not used: it copies a value and tries one form after the other. That costs 18 KB
+//! of compressed Wasm, and a quarter more time for a document with deep nodes and conditions.
 
-#![expect(dead_code, reason = "some keys are for people and editors")]
-#![expect(clippy::struct_field_names, reason = "fields are called as the keys of the document")]
+#![expect(dead_code, reason = "some keys are only for people and editors")]
+#![expect(clippy::struct_field_names, reason = "fields have the names of the document's keys")]
 
-/// Derives what every type here has; the schema only natively, so that nothing of it gets into the Worker.
+/// Derives the traits of every type here. The schema is derived only natively, so that no part of
+/// it gets into the Worker.
 macro_rules! raw {
     ($($item:item)*) => {$(
         #[derive(Debug, Deserialize)]

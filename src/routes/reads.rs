@@ -1,14 +1,16 @@
-//! What the conditions of a document read of a request.
+//! The parts of a request that a document reads.
 
-/// What the conditions and sticky nodes of a document read of headers and of the body, so that nothing else of them is gathered.
+/// The headers and body fields that the conditions and sticky nodes of a document read. Only these
+/// are extracted from a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reads {
     /// Lower-case names of headers.
     pub headers: Vec<String>,
     /// Top-level names of body fields.
     pub body: Vec<String>,
-    /// Whether a condition depends on where a request comes from, or an order that any request may come to. What else depends on it,
-    /// its node tells ([`super::graph::Node::reads_place`]).
+    /// Whether the place of a request is needed for every request: by a condition, or by the order
+    /// of a node that any request can reach. For all other nodes, see
+    /// [`super::graph::Node::reads_place`].
     pub place: bool,
 }
 

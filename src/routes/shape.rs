@@ -1,11 +1,13 @@
-//! The shape of a document: whether every key is known and every value is of its type, by the same schema that editors use.
+//! Checks the shape of a document: every key is known and every value has the right type. Editors
+//! use the same schema.
 //!
-//! The schema is generated from the types in `raw`, so there is one source of truth; it is checked here rather than by
-//! decoding because a decoder stops at the first error. This interprets what the generator writes for our types and no more:
-//! a test refuses a schema with a keyword that is not among [`KEYWORDS`].
+//! The schema is generated from the `raw` types, so there is one source of truth. The check does
+//! not use the decoder because a decoder stops at the first error. It interprets only the keywords
+//! that the generator uses for these types: a test refuses a schema with a keyword outside
+//! [`KEYWORDS`].
 //!
-//! Every new isolate parses the schema before its first answer: so the Worker carries one without what only editors show, a
-//! quarter of what is published.
+//! Every new isolate parses the schema before its first answer. Therefore the Worker has a copy
+//! without the parts that only editors show. It is a quarter of the published schema.
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod generate;
@@ -15,10 +17,10 @@ use serde_json::{Map, Value};
 use super::at::At;
 use super::issue::{IssueCollector, nearest, quoted};
 
-/// The JSON Schema (draft 2020-12) of the routes document, as `generate` gives it for a check.
+/// The JSON Schema (draft 2020-12) of the routes document, from `generate::bare_schema`.
 const SCHEMA: &str = include_str!("shape.json");
 
-/// The keywords that are interpreted here.
+/// The keywords that this module interprets.
 #[cfg(test)]
 const KEYWORDS: [&str; 13] = [
     "$defs",
@@ -36,8 +38,9 @@ const KEYWORDS: [&str; 13] = [
     "type",
 ];
 
-/// Reports everything that is wrong with the shape of the document, and gives back what is sound: unknown keys and values of
-/// a wrong type are left out, so that the rest can still be looked at. `None` where nothing sound is left.
+/// Reports every issue with the shape of the document, and returns the valid parts. Unknown keys
+/// and values of a wrong type are removed, so that the rest can still be checked. `None` if nothing
+/// valid is left.
 pub fn check(document: &Value, report: &mut IssueCollector<'_>) -> Option<Value> {
     match serde_json::from_str(SCHEMA) {
         Ok(root) => Checker { root: &root, report }.sound(Schema(&root), document, At::Root),
@@ -87,7 +90,7 @@ impl<'s> Schema<'s> {
         self.0.get("properties")?.get(key).map(Schema)
     }
 
-    /// The words of an enumeration.
+    /// The values of an enumeration.
     fn words(self) -> impl Iterator<Item = &'s str> + use<'s> {
         self.list("oneOf").filter_map(|word| word.text("const"))
     }
@@ -110,7 +113,7 @@ impl<'s> Schema<'s> {
                 self.number("minimum").is_none_or(|least| number >= least)
                     && self.number("maximum").is_none_or(|most| number <= most)
             }),
-            // The only least size in our schemas is one.
+            // The only `minItems` in this schema is 1.
             Value::Array(list) => !(self.has("minItems") && list.is_empty()),
             Value::Null | Value::Bool(_) | Value::String(_) | Value::Object(_) => true,
         }
@@ -123,7 +126,7 @@ struct Checker<'s, 'r, 'd> {
 }
 
 impl<'s> Checker<'s, '_, '_> {
-    /// What of `value` is sound at a place where `schema` rules; `None` where it cannot be used at all.
+    /// The valid parts of `value` under `schema`. `None` if the value cannot be used.
     fn sound(&mut self, schema: Schema<'s>, value: &Value, at: At<'_>) -> Option<Value> {
         let schema = self.target(schema);
         if schema.has("anyOf") {
@@ -189,7 +192,8 @@ impl<'s> Checker<'s, '_, '_> {
         schema.required().all(|key| sound.contains_key(key)).then_some(sound)
     }
 
-    /// A list is sound as a whole or not at all: without one element the others would have other indices.
+    /// A list is used completely or not at all: without one element, the others would have other
+    /// indices.
     fn sound_list(&mut self, schema: Schema<'s>, list: &[Value], at: At<'_>) -> Option<Vec<Value>> {
         let Some(element) = schema.0.get("items") else { return Some(list.to_vec()) };
         let sound: Vec<_> = list
@@ -205,7 +209,7 @@ impl<'s> Checker<'s, '_, '_> {
         None
     }
 
-    /// Gives back the key that was probably meant.
+    /// Returns the key that was probably meant.
     fn refuse_key(&mut self, schema: Schema<'s>, key: &str, at: At<'_>) -> Option<String> {
         let nearest = nearest(key, schema.keys());
         let expected = match nearest {
@@ -216,27 +220,28 @@ impl<'s> Checker<'s, '_, '_> {
         nearest
     }
 
-    /// The definition that a schema refers to.
+    /// The definition that `$ref` refers to, or the schema itself.
     fn target(&self, schema: Schema<'s>) -> Schema<'s> {
         let name = schema.text("$ref").and_then(|reference| reference.strip_prefix("#/$defs/"));
         name.and_then(|name| self.root.get("$defs")?.get(name)).map_or(schema, Schema)
     }
 
-    /// The alternative that a value is meant to be. The type of the value says which; of several objects, the keys do.
+    /// The alternative that a value is probably meant to be. The type of the value selects it.
+    /// Among several objects, the keys decide.
     fn branch(&self, schema: Schema<'s>, value: &Value) -> Option<Schema<'s>> {
-        let strangeness = |branch: &Schema<'s>| {
+        let mismatches = |branch: &Schema<'s>| {
             let Some(object) = value.as_object() else { return 0 };
             object.keys().filter(|key| branch.property(key).is_none()).count()
                 + branch.required().filter(|key| !object.contains_key(*key)).count()
         };
-        // A branch may itself be a choice.
+        // An alternative may itself be a choice.
         let fits = |branch: &Schema<'s>| {
             branch.accepts_type_of(value) && (!branch.has("anyOf") || self.branch(*branch, value).is_some())
         };
-        schema.list("anyOf").map(|branch| self.target(branch)).filter(fits).min_by_key(strangeness)
+        schema.list("anyOf").map(|branch| self.target(branch)).filter(fits).min_by_key(mismatches)
     }
 
-    /// What `schema` expects, in words.
+    /// Describes what `schema` expects.
     fn expectation(&self, schema: Schema<'s>) -> String {
         let schema = self.target(schema);
         if schema.has("anyOf") {
@@ -266,7 +271,7 @@ impl<'s> Checker<'s, '_, '_> {
         }
     }
 
-    /// What the alternatives of a choice expect, those of choices within it included.
+    /// Collects what the alternatives of a choice expect, nested choices included.
     fn kinds(&self, schema: Schema<'s>, kinds: &mut Vec<String>) {
         for branch in schema.list("anyOf").map(|branch| self.target(branch)) {
             if branch.has("anyOf") {
@@ -281,7 +286,7 @@ impl<'s> Checker<'s, '_, '_> {
     }
 }
 
-/// `a, b and c`.
+/// Joins texts to `a, b and c`.
 fn join(mut words: Vec<String>, last: &str) -> String {
     let end = words.pop().unwrap_or_default();
     if words.is_empty() { end } else { format!("{} {last} {end}", words.join(", ")) }

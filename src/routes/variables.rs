@@ -1,6 +1,7 @@
-//! Variables: `${NAME}` in any string of the document stands for a variable of the environment.
+//! Variables: `${NAME}` in any string of the document refers to a variable of the environment.
 //!
-//! Only values are expanded, never keys, and the result only ever goes into the graph: issues quote what is written.
+//! Only values are expanded, not keys. The result goes only into the graph: issues quote the
+//! document as it is written.
 
 use serde_json::Value;
 
@@ -8,10 +9,11 @@ use super::at::At;
 use super::issue::IssueCollector;
 use super::placeholder::is_name;
 
-/// Replaces every `${NAME}` in `document` by its value, spaces around it removed. An empty variable counts as missing.
+/// Replaces every `${NAME}` in `document` by its value, without the spaces around it. An empty
+/// variable counts as missing.
 ///
-/// A missing one is a warning inside a deployment or a client, which then takes no part, and an issue elsewhere. Texts that lack
-/// one are left as they are written.
+/// A missing variable in a deployment or a client is a warning and disables that entry. Elsewhere
+/// it is an issue. A text with a missing variable stays as it is written.
 pub fn expand(document: &mut Value, env: &dyn Fn(&str) -> Option<String>, report: &mut IssueCollector<'_>) {
     expand_at(document, At::Root, env, report);
 }
@@ -42,7 +44,7 @@ fn expand_at(
     }
 }
 
-/// The text with its variables replaced; `None` where there are none, or some cannot be.
+/// The text with its variables replaced. `None` if it has no variables or one cannot be replaced.
 fn expand_text(
     text: &str,
     at: At<'_>,
@@ -89,7 +91,7 @@ mod tests {
         match name {
             "A" => Some("one".to_owned()),
             "B" => Some(" two\n".to_owned()),
-            // Not expanded again: a value is only a value.
+            // Values are not expanded again.
             "NESTED" => Some("${A}".to_owned()),
             "EMPTY" => Some(String::new()),
             _ => None,
@@ -103,7 +105,7 @@ mod tests {
             ("${A}", "one"),
             ("${A}-${B}!", "one-two!"),
             ("${NESTED}", "${A}"),
-            // A dollar sign alone is a dollar sign.
+            // A dollar sign without a brace has no special meaning.
             ("$A $ {A} $", "$A $ {A} $"),
         ] {
             let mut document = json!({ "list": [{ "key": text }] });
@@ -129,7 +131,7 @@ mod tests {
         assert_eq!(document, written, "what is missing stays as it is written");
         assert_eq!(report.finish().map(|warnings| warnings.len()), Ok(3));
 
-        // What is written badly is refused everywhere, whatever it lacks besides.
+        // A malformed placeholder is an issue everywhere, even if variables are missing too.
         for document in [json!({ "models": "${NONE}" }), json!({ "deployments": { "a": "${NONE}${" } })] {
             let mut report = IssueCollector::new(&document);
             expand(&mut document.clone(), &env, &mut report);

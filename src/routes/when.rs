@@ -1,7 +1,8 @@
 //! Conditions on the facts of a request.
 //!
-//! A condition never fails: what a request does not have matches nothing. Values that arrive as text (headers, query) compare
-//! with numbers and booleans as well, and a list in a body or in the metadata matches when one of its elements does.
+//! A condition never fails: a fact that the request does not have matches nothing. Values that
+//! arrive as text (headers, query) are also compared with numbers and booleans. A list in the body
+//! or in the metadata matches if one of its elements matches.
 
 use std::borrow::Cow;
 use std::ops::{Bound, RangeBounds};
@@ -26,66 +27,68 @@ pub enum Condition {
     Share {
         /// The share, in hundredths of a percent.
         buckets: u64,
-        /// What makes a request fall on the same side each time. Without it each request is drawn anew.
+        /// The affinity key: requests with the same key always get the same result. Without it,
+        /// each request is drawn separately.
         by: Option<AffinityKey>,
-        /// Sets this share apart from others, so that they do not all choose the same requests.
+        /// Makes this share independent of others, so that they do not all select the same
+        /// requests.
         salt: u64,
     },
     /// All of these hold.
     All(Vec<Condition>),
-    /// One of these holds at least.
+    /// At least one of these holds.
     Any(Vec<Condition>),
     /// This does not hold.
     Not(Box<Condition>),
 }
 
-/// What of a request a test looks at.
+/// The part of a request that a test reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
-    /// The path without the query.
+    /// The path, without the query.
     Path,
-    /// What the client wrote as `model`.
+    /// What the client sent as `model`.
     Model,
-    /// The HTTP method, in capitals.
+    /// The HTTP method, in upper case.
     Method,
-    /// The operation, `chat/completions`.
+    /// The operation, for example `chat/completions`.
     Operation,
-    /// A header, by lower-case name.
+    /// A header, by its lower-case name.
     Header(String),
-    /// A query parameter.
+    /// A query parameter, by name.
     Query(String),
-    /// An entry of the metadata.
+    /// An entry of the metadata, by name.
     Metadata(String),
     /// The client's name.
     Client,
-    /// Where the request comes from, in capitals.
+    /// Where the request comes from, in upper case.
     Continent,
-    /// Where the request comes from, in capitals.
+    /// Where the request comes from, in upper case.
     Country,
-    /// Where the request arrived, in capitals.
+    /// The data centre that received the request, in upper case.
     Colo,
-    /// A field of the body: its top-level name, and the names below it.
+    /// A field of the body: the name of the top-level field, and the names below it.
     Body(String, Vec<String>),
-    /// Estimated tokens of the input.
+    /// The estimated tokens of the input.
     InputTokens,
 }
 
 /// A test of a value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ValueTest {
-    /// A text.
+    /// Matches this glob.
     Text(Glob),
-    /// A number.
+    /// Equals this number.
     Number(f64),
-    /// A boolean.
+    /// Equals this boolean.
     Bool(bool),
     /// Begins with this text.
     Prefix(String),
     /// Is a number in this range.
     Within(Bound<f64>, Bound<f64>),
-    /// Is there, or is not.
+    /// Is present (`true`) or absent (`false`).
     Exists(bool),
-    /// One of these holds.
+    /// At least one of these holds.
     Any(Vec<ValueTest>),
     /// All of these hold.
     All(Vec<ValueTest>),
@@ -93,7 +96,7 @@ pub enum ValueTest {
     Not(Box<ValueTest>),
 }
 
-/// Of how many buckets a share takes some.
+/// The total number of buckets. A share takes some of them.
 pub const BUCKETS: u64 = 10_000;
 
 impl Condition {
@@ -103,7 +106,7 @@ impl Condition {
             Self::Always => true,
             Self::Fact(fact, test) => test.holds(fact.of(facts).as_ref()),
             Self::Share { buckets, by, salt } => {
-                // Who has no key is in no share.
+                // A request without the key is in no share.
                 let hash = by.as_ref().map_or(Some(facts.draw.to_bits()), |key| key.hash(facts));
                 hash.is_some_and(|hash| mix(hash ^ salt) % BUCKETS < *buckets)
             }
@@ -113,7 +116,8 @@ impl Condition {
         }
     }
 
-    /// Adds what this reads of a request to `reads`, and the path prefixes that it stands for to `prefixes`.
+    /// Adds what this condition reads to `reads`, and the path prefixes that it requires to
+    /// `prefixes`.
     pub fn gather(&self, reads: &mut Reads, prefixes: &mut Vec<String>) {
         match self {
             Self::Fact(Fact::Header(name), _) => reads.note_header(name),
@@ -127,7 +131,7 @@ impl Condition {
                     condition.gather(reads, prefixes);
                 }
             }
-            // A path that must not be is no prefix.
+            // A path under `not` is not a prefix.
             Self::Not(condition) => condition.gather(reads, &mut Vec::new()),
         }
     }
@@ -139,20 +143,20 @@ impl AsRef<Condition> for Condition {
     }
 }
 
-/// A value of a request.
+/// The value of a fact.
 pub(super) enum FactValue<'a> {
-    /// A text.
+    /// Matches this glob.
     Text(&'a str),
-    /// A number that no JSON stands for.
+    /// A number that does not come from JSON.
     Number(f64),
-    /// Neither null nor a text.
+    /// A JSON value that is neither null nor a text.
     Json(&'a Value),
 }
 
 impl Fact {
-    /// Its value, where the request has it.
+    /// The value of this fact, if the request has it.
     pub(super) fn of<'a>(&self, facts: &'a Facts) -> Option<FactValue<'a>> {
-        // An empty model or client is how the facts say that there is none.
+        // In the facts, an empty model or client means that there is none.
         let text = |text: &'a str| (!text.is_empty()).then_some(FactValue::Text(text));
         match self {
             Self::Path => text(&facts.path),
@@ -170,7 +174,7 @@ impl Fact {
                 .iter()
                 .try_fold(facts.body.get(name)?, |value, name| value.get(name))
                 .and_then(FactValue::json),
-            #[expect(clippy::cast_precision_loss, reason = "an estimate, and no body has 2^53 tokens")]
+            #[expect(clippy::cast_precision_loss, reason = "an estimate; no body has 2^53 tokens")]
             Self::InputTokens => Some(FactValue::Number(facts.input_tokens as f64)),
         }
     }
@@ -230,7 +234,7 @@ impl ValueTest {
         }
     }
 
-    /// The tests of one plain value.
+    /// Tests one value that is not a list.
     fn holds_for(&self, found: &FactValue<'_>) -> bool {
         match self {
             Self::Text(glob) => found.text().is_some_and(|text| glob.matches(&text)),
@@ -260,7 +264,8 @@ impl ValueTest {
     }
 }
 
-/// A path in front of the API: not the root, no pattern, and no path of the API itself.
+/// The path, if it can be a prefix before the API: not the root, no pattern, and not a path of the
+/// API itself.
 fn own_prefix(prefix: &str) -> Option<&str> {
     let first = prefix.strip_prefix('/')?.split('/').next()?;
     let with_model = Operation::ALL.iter().filter(|operation| !operation.is_on_stored_objects());

@@ -35,7 +35,7 @@ fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_to
     }
 }
 
-/// How many conditions are looked at for a request, and the first that holds.
+/// The number of conditions that are tested for a request, and the first that holds.
 fn looked_at(cases: &Cases<Condition>, facts: &Facts) -> (usize, Option<usize>) {
     let count = Cell::new(0);
     let first = cases.first_of(facts, &|_| {
@@ -84,7 +84,7 @@ fn of_five_hundred_a_few_are_looked_at() {
         (facts("/v1/chat/completions", "chat", None, &json!({ "team": "team-401" }), 10), 1, Some(401)),
         (facts("/v1/chat/completions", "chat", Some("tier-112"), &json!({}), 10), 1, Some(112)),
         (facts("/v1/chat/completions", "gpt", Some("tier-112"), &json!({}), 10), 1, None),
-        // Numbers that begin alike: 4, 49, 499.
+        // Numbers with a common prefix: 4, 49, 499.
         (facts("/v1/chat/completions", "y-499-a", None, &json!({}), 10), 2, Some(499)),
         (facts("/v1/chat/completions", "m-498", None, &json!({}), 10), 3, Some(498)),
     ] {
@@ -105,7 +105,7 @@ fn what_says_nothing_of_any_text_is_always_looked_at() {
     assert_eq!(looked_at(&cases, &golden), (1, Some(0)));
 }
 
-/// Texts of few letters, so that they often match.
+/// Texts from a small alphabet, so that they often match.
 fn word() -> impl Strategy<Value = String> {
     proptest::sample::select(vec!["", "a", "ab", "b", "é", "éa", "5", "true"]).prop_map(str::to_owned)
 }

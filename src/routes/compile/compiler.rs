@@ -1,4 +1,4 @@
-//! The state of a compilation, and what every part of it asks for.
+//! The state of a compilation, and the functions that all its parts use.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -15,25 +15,26 @@ use crate::routes::reads::Reads;
 pub(super) struct Compiler<'a> {
     pub(super) raw: &'a RawDocument,
     pub(super) report: IssueCollector<'a>,
-    /// The deployments that could be read.
+    /// The deployments that passed the shape check.
     pub(super) deployments: BTreeMap<&'a str, Rc<Deployment>>,
-    /// The named nodes that were built; `None` where that failed.
+    /// The named nodes built so far; `None` if a node has an issue.
     pub(super) nodes: BTreeMap<&'a str, Option<Rc<Node>>>,
-    /// The named nodes that are being built, outermost first.
-    pub(super) under_way: Vec<&'a str>,
-    /// How deep in nodes the one that is being built is.
+    /// The named nodes under construction, outermost first. A reference to one of them is a cycle.
+    pub(super) in_progress: Vec<&'a str>,
+    /// The number of nodes around the one under construction.
     pub(super) depth: usize,
-    /// Whether somewhere the nesting was too deep.
+    /// Whether the nesting was too deep somewhere. The issue is reported once.
     pub(super) is_too_deep: bool,
-    /// What hangs below each node, by its id.
+    /// The size of the subtree below each node, by node id.
     pub(super) sizes: Vec<SubtreeSize>,
     pub(super) reads: Reads,
     pub(super) prefixes: Vec<String>,
 }
 
 impl<'a> Compiler<'a> {
-    /// The names in a section of the document as it is written: also of what could not be read, so that one fault does not
-    /// make a second one of every place that mentions it.
+    /// The names in a section of the document as it is written. Entries that failed the shape check
+    /// are included, so that one mistake does not cause a second issue at every reference to the
+    /// entry.
     pub(super) fn declared(&self, section: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let section = self.report.written().get(section).and_then(serde_json::Value::as_object);
         section.into_iter().flat_map(|entries| entries.keys().map(String::as_str))
@@ -43,7 +44,8 @@ impl<'a> Compiler<'a> {
         self.report.written().get(section).is_some_and(|entries| entries.get(name).is_some())
     }
 
-    /// The value of a secret; `None` where its variable is missing or of no use, or it is not one variable.
+    /// The value of a secret. `None` if its variable is missing or invalid, or if the text is not
+    /// exactly one variable.
     pub(super) fn secret(&mut self, expanded: &str, at: At<'_>) -> Option<Secret> {
         let written = at.find(self.report.written()).and_then(serde_json::Value::as_str).unwrap_or_default();
         if sole_variable(written).is_none() {
@@ -53,10 +55,10 @@ impl<'a> Compiler<'a> {
             return None;
         }
         self.header_value(expanded, at);
-        (!self.report.is_useless(at)).then(|| Secret::new(expanded))
+        (!self.report.is_unusable(at)).then(|| Secret::new(expanded))
     }
 
-    /// Refuses what could not be sent as a header.
+    /// Refuses a value that cannot be sent in a header.
     pub(super) fn header_value(&mut self, value: &str, at: At<'_>) {
         if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
             self.report.refuse(at, "a value that fits a header: visible ASCII, no spaces");

@@ -1,4 +1,4 @@
-//! `when`: from matchers to conditions.
+//! Compiles `when`: from matchers to conditions.
 
 use std::ops::Bound;
 
@@ -12,7 +12,7 @@ use crate::routes::when::{BUCKETS, Condition, Fact, ValueTest};
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::stable_hash;
 
-/// In which case the values of a fact are compared.
+/// The letter case in which the values of a fact are compared.
 #[derive(Clone, Copy)]
 enum LetterCase {
     AsWritten,
@@ -30,18 +30,19 @@ impl LetterCase {
     }
 }
 
-/// From the name in the document to the fact that is looked at.
+/// Maps a name in the document to its fact.
 type NamedFact<'a> = &'a dyn Fn(&str) -> Fact;
 
 impl Compiler<'_> {
-    /// Compiles a `when` and takes down what it reads. `chosen` names what it chooses.
+    /// Compiles a `when` and records what it reads. `chosen` is the name of the target that it
+    /// chooses.
     pub(super) fn condition(&mut self, when: &RawWhen, at: At<'_>, chosen: &str) -> Condition {
         let condition = self.when(when, at, stable_hash(chosen.as_bytes()));
         condition.gather(&mut self.reads, &mut self.prefixes);
         condition
     }
 
-    /// Compiles a `when`. `salt` sets its shares apart from those of others.
+    /// Compiles a `when`. Conditions with different salts select their shares independently.
     fn when(&mut self, when: &RawWhen, at: At<'_>, salt: u64) -> Condition {
         let mut all = Vec::new();
         let plain = [
@@ -117,9 +118,9 @@ impl Compiler<'_> {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "the schema says 0 to 100"
+            reason = "the schema allows 0 to 100"
         )]
-        #[expect(clippy::cast_precision_loss, reason = "10,000 fits")]
+        #[expect(clippy::cast_precision_loss, reason = "10,000 is exact as f64")]
         let buckets = (percent / 100.0 * BUCKETS as f64).round() as u64;
         Some(Condition::Share { buckets, by, salt })
     }
@@ -144,7 +145,7 @@ impl Compiler<'_> {
         all.extend(test.gte.map(|low| ValueTest::Within(Bound::Included(low), Bound::Unbounded)));
         all.extend(test.lt.map(|high| ValueTest::Within(Bound::Unbounded, Bound::Excluded(high))));
         all.extend(test.lte.map(|high| ValueTest::Within(Bound::Unbounded, Bound::Included(high))));
-        // Where keys stood that could not be read, they have their own issues.
+        // Keys that failed the shape check have their own issues, so the written object is tested.
         let is_bare = at.find(self.report.written()).and_then(Value::as_object).is_some_and(Map::is_empty);
         if is_bare {
             self.report.refuse(at, "at least one of the keys in, not, prefix, exists, gt, gte, lt and lte");
@@ -152,12 +153,12 @@ impl Compiler<'_> {
         ValueTest::All(all)
     }
 
-    /// Values that are no patterns must be names that exist, or paths that a request can have.
+    /// Values without `*` must be existing names, or paths that a request can have.
     fn check_names(&mut self, test: &ValueTest, fact: &Fact, at: At<'_>) {
         match test {
             ValueTest::Text(glob) if !glob.as_str().contains('*') => self.check_name(glob.as_str(), fact, at),
             ValueTest::Any(tests) => {
-                // A list stands here itself, or as the value of `in`.
+                // The list is either the matcher itself or the value of `in`.
                 let list = at.key("in");
                 let list = if list.find(self.report.written()).is_some() { list } else { at };
                 for (index, test) in tests.iter().enumerate() {
@@ -176,7 +177,7 @@ impl Compiler<'_> {
             Fact::Operation => ("the path of an operation, or a pattern with *", operations.to_vec()),
             Fact::Client => ("the name of a client, or a pattern with *", self.declared("clients").collect()),
             Fact::Path => {
-                // Whatever stands before an operation, it comes last.
+                // A path may have any prefix, but it ends with the operation.
                 if !operations.iter().any(|operation| name.trim_end_matches('/').ends_with(operation)) {
                     let expected = "a path that ends with an operation, or a pattern such as /prefix/*";
                     self.report.warn(at, expected, "no request that is routed has this path");
@@ -191,7 +192,7 @@ impl Compiler<'_> {
     }
 }
 
-/// `metadata.tier`: the field `tier` of the top-level field `metadata`.
+/// Parses a dotted path: `metadata.tier` is the field `tier` of the top-level field `metadata`.
 fn body_field(path: &str) -> Fact {
     let mut names = path.split('.').map(str::to_owned);
     let top = names.next().unwrap_or_default();

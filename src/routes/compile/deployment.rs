@@ -1,4 +1,4 @@
-//! Deployments: addresses, credentials, edits.
+//! Compiles deployments: addresses, credentials, edits of the body.
 
 use super::compiler::Compiler;
 use super::policy::timeouts;
@@ -10,12 +10,13 @@ use crate::routes::issue::nearest;
 use crate::routes::raw::{RawDeployment, RawParams, RawProvider, RawVia};
 use crate::vocabulary::rng::stable_hash;
 
-/// Where OpenAI itself is.
+/// The API of OpenAI itself.
 const OPENAI: &str = "https://api.openai.com/v1";
-/// Where AI Gateways are.
+/// The default host of Cloudflare AI Gateway.
 const AI_GATEWAY: &str = "https://gateway.ai.cloudflare.com";
 
-/// What the health of a deployment is filed under. The credential is no part of it: not even its hash may travel.
+/// The key under which the health of a deployment is stored. The credential is not part of it: not
+/// even a hash of it may leave the isolate.
 fn identity(name: &str, upstream: &Upstream) -> String {
     let address = match upstream {
         Upstream::OpenAi { base, model, .. } => format!("{base} {model}"),
@@ -25,8 +26,8 @@ fn identity(name: &str, upstream: &Upstream) -> String {
 }
 
 impl Compiler<'_> {
-    /// What is wrong is left out or empty: it never gets out, because there is an issue, or it is never used, because the
-    /// deployment is disabled.
+    /// Invalid parts are left out or empty. They are never used: either there is an issue and no
+    /// graph, or the deployment is disabled.
     pub(super) fn deployment(&mut self, name: &str, raw: &RawDeployment) -> Deployment {
         let section = At::Root.key("deployments");
         let at = section.key(name);
@@ -170,7 +171,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A URL that may be called, without a trailing slash.
+    /// An endpoint without its trailing slash. It is empty, with an issue, if `text` is not a valid
+    /// one.
     fn endpoint(&mut self, text: &str, at: At<'_>) -> String {
         let url = url::parse(text).map(|url| url.text.to_owned());
         if url.is_none() {
@@ -213,7 +215,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The API that a deployment asks for; `None` where there is none of that version.
+/// The Azure API that `api_version` selects; `None` if the version is invalid.
 fn azure_api(raw: &RawDeployment) -> Option<AzureApi> {
     match raw.api_version.as_deref() {
         None | Some("v1" | "latest") => Some(AzureApi::V1 { preview: false }),
@@ -222,7 +224,7 @@ fn azure_api(raw: &RawDeployment) -> Option<AzureApi> {
     }
 }
 
-/// `2024-10-21` or `2024-10-01-preview`.
+/// Whether this is a dated version: `2024-10-21` or `2024-10-01-preview`.
 fn is_dated(version: &str) -> bool {
     let date = version.strip_suffix("-preview").unwrap_or(version).as_bytes();
     date.len() == 10

@@ -1,7 +1,9 @@
-//! From the document to the graph: what the types of the document cannot say is checked here, and everything at once.
+//! Compiles a document to the graph. It checks everything that the types of the document cannot
+//! express, and reports all issues at once.
 //!
-//! Each part is built as far as it goes; what cannot be built is `None`, with an issue that says why, and whatever would
-//! only repeat that issue stays silent. A graph comes out only where there is no issue at all.
+//! Each part is built as far as possible. A part that cannot be built is `None`, with an issue that
+//! gives the reason. Issues that only follow from another issue are not reported. There is a graph
+//! only if there is no issue.
 
 mod compiler;
 mod condition;
@@ -26,22 +28,22 @@ use super::{json, shape};
 use crate::vocabulary::rng::stable_hash;
 use compiler::Compiler;
 
-/// Documents beyond this are refused unread.
+/// The largest document. A larger one is refused without parsing.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// A document that may serve.
+/// A valid document.
 #[derive(Debug)]
 pub struct Compiled {
-    /// What the machine walks.
+    /// The compiled graph.
     pub graph: Graph,
-    /// What does not do what its author may think: variables that are missing or of no use, keys without effect.
+    /// Parts that may not work as intended: missing or invalid variables, keys without effect.
     pub warnings: Vec<Issue>,
 }
 
-/// Compiles a routes document. `env` gives the values of variables.
+/// Compiles a routes document. `env` returns the values of variables.
 ///
 /// # Errors
-/// Every problem of the document, each with its place. Never empty.
+/// Every issue of the document, each with its path. The list is never empty.
 pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Compiled, Vec<Issue>> {
     if document.len() > MAX_BYTES {
         return Err(vec![Issue::of_document(
@@ -57,7 +59,8 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     let Some(mut sound) = sound else { return Err(report.into_issues()) };
     variables::expand(&mut sound, env, &mut report);
     report.settle();
-    // What the schema lets through decodes, so this error is a fault of ours. Its text is withheld: it may quote a value.
+    // A document that passes the schema always decodes, so this error is a bug of Switchyard. Its
+    // text is not shown because it may quote a value.
     let Ok(raw) = serde_json::from_value::<RawDocument>(sound) else {
         report.refuse_found(
             At::Root,
@@ -72,7 +75,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         report,
         deployments: BTreeMap::new(),
         nodes: BTreeMap::new(),
-        under_way: Vec::new(),
+        in_progress: Vec::new(),
         depth: 0,
         is_too_deep: false,
         sizes: Vec::new(),
@@ -100,7 +103,7 @@ impl Compiler<'_> {
         let models =
             self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))).collect();
         let prefixes = self.prefixes.into_iter().collect();
-        // By name, and so they were numbered.
+        // In order of their names, which is also the order of their ids.
         let deployments = self.deployments.into_values().collect();
         let warnings = self.report.finish()?;
         let node_count = self.sizes.len();
@@ -113,7 +116,7 @@ impl Compiler<'_> {
         Ok(Compiled { graph, warnings })
     }
 
-    /// Names that nothing else may have, and that fit a header.
+    /// Checks that names are unique and fit in a header.
     fn names(&mut self) {
         for section in ["clients", "deployments", "models"] {
             let section_at = At::Root.key(section);

@@ -1,4 +1,4 @@
-//! Nodes: inner ones first, so that outer ones own them.
+//! Compiles nodes. Inner nodes are built first, because outer nodes own them.
 
 use std::rc::Rc;
 
@@ -11,28 +11,29 @@ use crate::routes::raw::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarg
 use crate::routes::when::Condition;
 use crate::vocabulary::error_class::ErrorClass;
 
-/// Deepest nesting of nodes. They are built by recursion, the explanation of a failed request is found by it, and the stack of a
-/// Worker is small.
+/// The deepest nesting of nodes. Building a node and explaining a failed request are recursive, and
+/// the stack of a Worker is small.
 const MAX_DEPTH: usize = 64;
-/// Most ways from a node to deployments. Diamonds multiply, and one request may have to walk them all.
+/// The most paths from a node to deployments. Nodes with several parents multiply the paths, and
+/// one request may have to walk all of them.
 const MAX_WAYS: usize = 10_000;
 
 impl<'a> Compiler<'a> {
-    /// The node of a name, built when it is first asked for.
+    /// The node with this name. It is built at its first use.
     pub(super) fn named_node(&mut self, name: &'a str) -> Option<Rc<Node>> {
         if let Some(built) = self.nodes.get(name) {
             return built.clone();
         }
         let section = At::Root.key("models");
-        self.under_way.push(name);
+        self.in_progress.push(name);
         let node =
             self.raw.models.get(name).and_then(|raw| self.node(raw, section.key(name), name.to_owned()));
-        self.under_way.pop();
+        self.in_progress.pop();
         self.nodes.insert(name, node.clone());
         node
     }
 
-    /// What a name, or a node written in place, stands for.
+    /// The destination that a name, or an inline node, refers to.
     pub(super) fn place(&mut self, place: &'a RawDestination, at: At<'_>) -> Option<Destination> {
         match place {
             RawDestination::Name(name) => self.destination(name, at),
@@ -42,10 +43,10 @@ impl<'a> Compiler<'a> {
 
     fn destination(&mut self, name: &'a str, at: At<'_>) -> Option<Destination> {
         if self.raw.models.contains_key(name) {
-            let Some(start) = self.under_way.iter().position(|outer| *outer == name) else {
+            let Some(start) = self.in_progress.iter().position(|outer| *outer == name) else {
                 return self.named_node(name).map(Destination::Node);
             };
-            let way: Vec<_> = self.under_way.iter().skip(start).copied().chain([name]).collect();
+            let way: Vec<_> = self.in_progress.iter().skip(start).copied().chain([name]).collect();
             let found = format!("a cycle: {}", way.join(" -> "));
             self.report.refuse_found(at, found, "no way from a node back to itself", None);
             return None;
@@ -62,7 +63,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn node(&mut self, raw: &'a RawNode, at: At<'_>, name: String) -> Option<Rc<Node>> {
-        // The limit holds on the way down already: see `MAX_DEPTH`.
+        // The limit also applies during recursion, before the size is known: see `MAX_DEPTH`.
         if self.depth >= MAX_DEPTH {
             self.refuse_depth(at);
             return None;
@@ -74,7 +75,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn node_here(&mut self, raw: &'a RawNode, at: At<'_>, name: String) -> Option<Rc<Node>> {
-        // Of a strategy that could not be read nobody knows which keys it reads.
+        // If the strategy failed the shape check, it is unknown which keys it reads.
         let is_known = raw.strategy.is_some() || !self.report.is_settled(&at.key("strategy").to_string());
         let strategy = raw.strategy.unwrap_or(RawStrategy::Priority);
         if is_known {
@@ -122,7 +123,8 @@ impl<'a> Compiler<'a> {
         }))
     }
 
-    /// Keys that the strategy does not read: whoever wrote them expects something of them.
+    /// Refuses keys that the strategy does not read: the author expects an effect that they do not
+    /// have.
     fn refuse_inert(&mut self, raw: &RawNode, strategy: RawStrategy, at: At<'_>) {
         let is_match = strategy == RawStrategy::Match;
         for (key, is_inert) in [
@@ -175,10 +177,10 @@ impl<'a> Compiler<'a> {
                 RawTarget::Node(node) => self.node(node, at, at.to_string()).map(Destination::Node),
             };
             let weight = arrow(target).and_then(|arrow| arrow.weight).unwrap_or(1.0);
-            // Without numbers the order of the list is the order of the tiers.
+            // Without `priority`, the order of the list is the order of the tiers.
             let place = u32::try_from(index).unwrap_or(u32::MAX);
             let priority = arrow(target).and_then(|arrow| arrow.priority).unwrap_or(place);
-            // The rest is still looked through after a failure, for the sake of its issues.
+            // The loop continues after a failure, to report the issues of the other targets.
             targets.extend(to.map(|to| Target { to, weight, priority }));
         }
         if list
@@ -247,7 +249,7 @@ impl<'a> Compiler<'a> {
                 Destination::Node(node) => *self.sizes.get(node.id)?,
             };
             size.depth = size.depth.max(below.depth + 1);
-            // Cannot overflow: nothing below has more than MAX_WAYS.
+            // This cannot overflow: no node below has more than `MAX_WAYS`.
             size.ways += below.ways;
             size.has_region |= is_ordered && below.has_region;
             size.has_price |= is_ordered && below.has_price;
@@ -266,7 +268,7 @@ impl<'a> Compiler<'a> {
         Some(size)
     }
 
-    /// ErrorFields once: where a chain is too long, each of its parts may be.
+    /// Reports excessive depth once: if a chain is too long, each of its parts may be too long.
     fn refuse_depth(&mut self, at: At<'_>) {
         if std::mem::replace(&mut self.is_too_deep, true) {
             return;
@@ -276,7 +278,7 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// The form of a target that can have a weight and a priority.
+/// The target as an object with `use`, `weight` and `priority`, if it has this form.
 fn arrow(target: &RawTarget) -> Option<&RawArrow> {
     match target {
         RawTarget::Arrow(arrow) => Some(arrow),

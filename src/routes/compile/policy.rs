@@ -1,4 +1,5 @@
-//! What nodes and `settings` have in common: triggers, retries, timeouts, hedges, stickiness, edges, requirements.
+//! Compiles the keys that nodes and `settings` share: triggers, retries, timeouts, hedges,
+//! stickiness, edges, requirements.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +16,14 @@ use crate::routes::raw::{
 };
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
 
-/// The part of a node's requests that may be hedged by default: it bounds what hedges add to a pool that is slow everywhere.
+/// The default of `max_share`. It limits the load that hedges add to a pool that is slow
+/// everywhere.
 const HEDGED_SHARE: f64 = 0.05;
 
-/// How long a key keeps its favourite by default.
+/// The default of `ttl`, in seconds.
 const STICKY_SECONDS: u32 = 3600;
 
-/// The keys that nodes and `settings` have in common, without those that need more than themselves.
+/// The keys that nodes and `settings` share and that compile without other keys.
 pub(super) struct CommonKeys<'a> {
     fallback_on: Option<&'a [RawTrigger]>,
     retry: Option<&'a RawRetry>,
@@ -53,7 +55,7 @@ macro_rules! have_common_keys {
 have_common_keys!(RawNode, RawSettings);
 
 impl<'a> Compiler<'a> {
-    /// Settings of which the nearest wins.
+    /// Compiles the shared keys. At run time the innermost value applies.
     pub(super) fn policy(&mut self, raw: &CommonKeys<'_>, at: At<'_>) -> Policy {
         let timeout = timeouts(raw.timeout);
         Policy {
@@ -74,7 +76,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// `timeout` is what stands beside it.
+    /// `timeout` has the limits of the same node.
     fn hedge(&mut self, raw: &RawHedge, timeout: Timeouts, at: At<'_>) -> Option<Hedge> {
         let at = at.key("after");
         let after = match &raw.after {
@@ -106,7 +108,7 @@ impl<'a> Compiler<'a> {
         Some(Sticky { by, ttl_ms: u64::from(raw.ttl.unwrap_or(STICKY_SECONDS)) * 1000 })
     }
 
-    /// What keeps requests together, by its name in the document.
+    /// Parses an affinity key.
     pub(super) fn affinity(&mut self, text: &str, at: At<'_>) -> Option<AffinityKey> {
         let key = AffinityKey::parse(text);
         if key.is_none() {
@@ -120,7 +122,7 @@ impl<'a> Compiler<'a> {
         key
     }
 
-    /// The set of failures that a list names.
+    /// Compiles a list of error classes and statuses.
     fn triggers(&mut self, list: &[RawTrigger], at: At<'_>) -> Triggers {
         let mut triggers = Triggers::default();
         for (index, trigger) in list.iter().enumerate() {
@@ -151,7 +153,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The edges of `on`, and what hangs on them.
+    /// Compiles the edges of `on` and their destinations.
     pub(super) fn edges(
         &mut self,
         raw: Option<&'a BTreeMap<String, RawDestination>>,
@@ -170,7 +172,7 @@ impl<'a> Compiler<'a> {
                 }
                 Some(_) => {}
             }
-            // Goes on after the first failure, for the sake of the other issues.
+            // The loop continues after a failure, to report the other issues.
             edges = edges.zip(class.zip(destination)).map(|(mut edges, edge)| {
                 edges.push(edge);
                 edges
@@ -200,8 +202,8 @@ impl<'a> Compiler<'a> {
     ) -> Requirements {
         let list = at.key("require_tags");
         for (index, tag) in tags.iter().enumerate() {
-            let is_borne = |deployment: &RawDeployment| deployment.tags.contains(tag);
-            if !self.raw.deployments.values().any(is_borne) {
+            let has_tag = |deployment: &RawDeployment| deployment.tags.contains(tag);
+            if !self.raw.deployments.values().any(has_tag) {
                 self.report.warn(
                     list.index(index),
                     "a tag that some deployment has",
@@ -213,7 +215,7 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// `429` and `5xx` as ranges of statuses.
+/// Parses `429` and `5xx` to a range of statuses.
 fn statuses(word: &str) -> Option<(u16, u16)> {
     match word {
         "4xx" => Some((400, 499)),
@@ -226,7 +228,7 @@ fn statuses(word: &str) -> Option<(u16, u16)> {
     }
 }
 
-/// `p95` as 95.
+/// Parses `p95` to 95.
 fn percentile(text: &str) -> Option<u8> {
     let digits = text.strip_prefix('p').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     digits.parse().ok().filter(|percentile| (1..=99).contains(percentile))

@@ -1,4 +1,4 @@
-//! `settings`: everything with its default filled in.
+//! Compiles `settings` and fills in the defaults.
 
 use super::compiler::Compiler;
 use crate::routes::at::At;

@@ -1,19 +1,19 @@
-//! How much hangs below a node.
+//! The size of the subtree below a node.
 
-/// What hangs below a node.
+/// Properties of the subtree below a node.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of a node, each on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent properties of a node")]
 pub(super) struct SubtreeSize {
-    /// Nodes on the longest way down, this one included.
+    /// The number of nodes on the longest path down, this node included.
     pub(super) depth: usize,
-    /// Ways from here to deployments.
+    /// The number of paths from this node to deployments.
     pub(super) ways: usize,
-    /// Whether some deployment that this orders has a region.
+    /// Whether a deployment that this node orders has a region.
     pub(super) has_region: bool,
-    /// Whether some deployment that this orders has a price.
+    /// Whether a deployment that this node orders has a price.
     pub(super) has_price: bool,
-    /// Whether this or some node below has more than one target for a request.
+    /// Whether this node or a node below has more than one target for a request.
     pub(super) has_choice: bool,
-    /// Whether this or some node that it leads to orders by nearness.
+    /// Whether this node or a node that it leads to has the strategy `nearest`.
     pub(super) has_nearest: bool,
 }

@@ -1,13 +1,14 @@
-//! Endpoints: what may be called, and in what form the graph keeps it.
+//! Parses and validates endpoints.
 //!
-//! A few rules instead of a URL library: only what providers use is let through, so that later code can append a path.
+//! A few rules replace a URL library. They accept only the forms that providers use, so that later
+//! code can append a path.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What an endpoint must be, in words.
+/// The `expected` text of issues with an endpoint.
 pub const EXPECTED: &str = "a URL with https (or http to loopback) and without user, query and fragment, such as https://api.example.com/v1";
 
-/// A URL that may be called, without a trailing slash. `None` where it is not one.
+/// Parses an endpoint and removes its trailing slash. `None` if the text is not a valid endpoint.
 pub fn parse(text: &str) -> Option<Url<'_>> {
     let (is_encrypted, rest) = match text.split_once("://")? {
         (scheme, rest) if scheme.eq_ignore_ascii_case("https") => (true, rest),
@@ -18,19 +19,19 @@ pub fn parse(text: &str) -> Option<Url<'_>> {
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = host_of(authority)?;
     let is_path = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\\"<>^`{|}".contains(&byte));
-    // A client would resolve these, and what is then called is not what is written.
-    let climbs = path.split('/').any(|segment| segment == "." || segment == "..");
-    (is_path && !climbs && (is_encrypted || is_loopback(host))).then_some(Url {
+    // An HTTP client resolves dot segments and then calls another URL than the one in the document.
+    let has_dot_segment = path.split('/').any(|segment| segment == "." || segment == "..");
+    (is_path && !has_dot_segment && (is_encrypted || is_loopback(host))).then_some(Url {
         text: text.trim_end_matches('/'),
         host,
         path,
     })
 }
 
-/// A URL that may be called.
+/// A valid endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Url<'a> {
-    /// All of it, without a trailing slash.
+    /// The whole URL, without a trailing slash.
     pub text: &'a str,
     /// The host, without its port.
     pub host: &'a str,
@@ -39,13 +40,13 @@ pub struct Url<'a> {
 }
 
 impl Url<'_> {
-    /// Whether it leads to this machine.
+    /// Whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
         is_loopback(self.host)
     }
 }
 
-/// The host of `host`, `host:port` or `[address]:port`, where both are well-formed.
+/// The host of `host`, `host:port` or `[address]:port`. `None` if host or port is malformed.
 fn host_of(authority: &str) -> Option<&str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -91,7 +92,7 @@ mod tests {
             ("http://localhost:1", Some(("localhost", ""))),
             ("http://[::1]:4010", Some(("::1", ""))),
             ("http://api.openai.com/v1", None),
-            // Begins like loopback and is not.
+            // These begin like a loopback host but are not one.
             ("http://127.0.0.1.example.com", None),
             ("http://localhost.example.com", None),
             ("http://[::2]", None),

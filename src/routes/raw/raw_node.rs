@@ -14,78 +14,82 @@ raw! {
 
 /// Targets, and a strategy that orders them.
 pub struct RawNode {
-    /// What this node is for. For people alone.
+    /// What this node is for. Only for people.
     pub description: Option<String>,
-    /// How the targets are put in order. Default: `priority`.
+    /// How the targets are ordered. Default: `priority`.
     pub strategy: Option<RawStrategy>,
-    /// What to try: names of deployments or other nodes, nodes written in place, or `{use, weight, priority}`.
+    /// What to try: names of deployments or other nodes, inline nodes, or `{use, weight,
+    /// priority}`.
     pub targets: Option<Vec<RawTarget>>,
     /// For `match`: the first case whose `when` holds is used.
     pub cases: Option<Vec<RawCase>>,
     /// For `match`: what to use when no case holds.
     #[serde(rename = "else")]
     pub otherwise: Option<RawDestination>,
-    /// Failures that let this node try its next target. Default: every class that another deployment could cure.
+    /// Failures after which this node tries its next target. Default: every class that another
+    /// deployment could cure.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub fallback_on: Option<Vec<RawTrigger>>,
-    /// From an error class to where a request goes that failed so below this node.
+    /// Maps an error class to a deployment or a node. A request that fails with this class below
+    /// this node goes there.
     pub on: Option<BTreeMap<String, RawDestination>>,
-    /// Second tries of the same target before the next one.
+    /// Retries of the same target before the next one.
     pub retry: Option<RawRetry>,
     /// Limits for each phase of an attempt.
     pub timeout: Option<RawTimeout>,
-    /// When an answer starts to flow to the client, and switching ends.
+    /// The commit point: when an answer starts to flow to the client and switching ends.
     pub commit: Option<RawCommit>,
-    /// Most attempts below this node.
+    /// The most attempts below this node.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 64)))]
     pub max_attempts: Option<u32>,
-    /// Most time below this node.
+    /// The most time below this node.
     pub deadline_ms: Option<RawDurationMs>,
-    /// Least `quality` of a deployment. Never crossed, in fallback either.
+    /// The least `quality` of a deployment. Fallback obeys it too.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 100)))]
     pub min_quality: Option<u32>,
-    /// Tags that a deployment must have, all of them. Never crossed, in fallback either.
+    /// Tags that a deployment must have, all of them. Fallback obeys them too.
     #[serde(default)]
     pub require_tags: Vec<String>,
     /// A second attempt before the first has failed.
     pub hedge: Option<RawHedge>,
-    /// Keeps what belongs together on one deployment.
+    /// Sends requests with the same affinity key to the same deployment.
     pub sticky: Option<RawSticky>,
     /// What to do when every candidate is ejected. Default: `probe`.
     pub when_all_ejected: Option<RawWhenAllEjected>,
 }
 
-/// A target with its share or its tier.
+/// A target with its weight or its tier.
 pub struct RawArrow {
-    /// The name of a deployment or a node, or a node written in place.
+    /// The name of a deployment or a node, or an inline node.
     #[serde(rename = "use")]
     pub to: RawDestination,
-    /// Share of the traffic; only the proportion counts, and 0 takes none. Default: 1.
+    /// The share of the traffic. Only the proportion matters; 0 takes no traffic. Default: 1.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
     pub weight: Option<f64>,
-    /// Tier: lower is tried first, equal ones share by weight.
+    /// The tier. Lower tiers are tried first; targets with equal numbers share by weight.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 1_000_000)))]
     pub priority: Option<u32>,
 }
 
 /// A case of the strategy `match`.
 pub struct RawCase {
-    /// When it applies.
+    /// The condition for the case.
     pub when: RawWhen,
-    /// The name of a deployment or a node, or a node written in place.
+    /// The name of a deployment or a node, or an inline node.
     #[serde(rename = "use")]
     pub to: RawDestination,
 }
 
-/// How a node's targets are put in order. All of them fall back to the next target in that order.
+/// How a node's targets are ordered. With every strategy but `match`, the node falls back to the
+/// next target in that order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum RawStrategy {
-    /// In the order of the list, or by `priority`, where equal ones share by weight.
+    /// In the order of the list, or by `priority`. Targets with equal `priority` share by weight.
     Priority,
     /// Another name of `priority`.
     Fallback,
-    /// Drawn by weight.
+    /// A random draw by weight.
     Weighted,
     /// Another name of `weighted`.
     LoadBalance,
@@ -93,30 +97,31 @@ pub enum RawStrategy {
     RandomWeighted,
     /// In turn.
     RoundRobin,
-    /// In any order.
+    /// A random order.
     Random,
-    /// The faster of two drawn at random first: by the time to the first token, times the requests in flight.
+    /// Two targets are drawn at random, and the faster one is first. Speed is the time to the first
+    /// token, multiplied by the number of requests in flight.
     Latency,
-    /// The cheapest first.
+    /// Cheapest first.
     Cost,
-    /// The one with the least requests in flight first.
+    /// Fewest requests in flight first.
     LeastBusy,
-    /// The one nearest to the client first.
+    /// Nearest to the client first.
     Nearest,
-    /// The first of `cases` whose `when` holds, else `else`.
+    /// The first of `cases` whose `when` holds, else `else`, and no other target.
     Match,
 }
 
 }
 
-/// The name of a deployment or a node, or a node written in place.
+/// The name of a deployment or a node, or an inline node.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from, rename = "Place"))]
 #[serde(try_from = "Value")]
 pub enum RawDestination {
     /// The name of a deployment or a node.
     Name(String),
-    /// A node written in place.
+    /// An inline node.
     Node(Box<RawNode>),
 }
 
@@ -131,16 +136,16 @@ impl TryFrom<Value> for RawDestination {
     }
 }
 
-/// A target: a name, a node written in place, or either with its share or tier.
+/// A target: a name or an inline node, also as an object with a weight or a tier.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from))]
 #[serde(try_from = "Value")]
 pub enum RawTarget {
     /// The name of a deployment or a node.
     Name(String),
-    /// A target with its share or its tier.
+    /// A target with its weight or its tier.
     Arrow(RawArrow),
-    /// A node written in place.
+    /// An inline node.
     Node(Box<RawNode>),
 }
 

@@ -1,41 +1,43 @@
-//! What nodes and `settings` have in common: failures, limits, second attempts.
+//! The keys that nodes and `settings` share: failures, limits, further attempts.
 
 use serde::Deserialize;
 use serde_json::{Error, Value, from_value};
 
 raw! {
 
-/// Second tries of the same target before the next one.
+/// Retries of the same target before the next one.
 pub struct RawRetry {
-    /// Failures worth a second try. Default: those that time cures.
+    /// Failures to retry. Default: the transient ones.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub on: Option<Vec<RawTrigger>>,
-    /// Second tries of one target; 0 forbids them. Default: 1.
+    /// The number of retries of one target. 0 disables retries. Default: 1.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 10)))]
     pub attempts: Option<u32>,
-    /// First wait, doubled each time. Default: 500.
+    /// The first wait. It doubles each time. Default: 500.
     pub backoff_ms: Option<RawDurationMs>,
-    /// Longest wait of our own choice. Default: 8000.
+    /// The longest wait that the gateway itself chooses. Default: 8000.
     pub max_backoff_ms: Option<RawDurationMs>,
-    /// Longest `Retry-After` that is waited for, where nothing else can be tried. Default: 5000.
+    /// The longest `Retry-After` that the gateway waits for if no other target can be tried.
+    /// Default: 5000.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 3_600_000)))]
     pub max_wait_ms: Option<u32>,
 }
 
 /// A second attempt before the first has failed.
 pub struct RawHedge {
-    /// How long the first attempt may take alone: milliseconds, or a percentile of what is usual (`"p95"`).
+    /// How long to wait for the first attempt: milliseconds, or a percentile of the usual time of
+    /// its deployment (`"p95"`).
     pub after: RawHedgeAfter,
-    /// Most of the requests that may be hedged, as a share of 1. Default: 0.05.
+    /// The largest share of the requests that may be hedged, 0 to 1. Default: 0.05.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1.0)))]
     pub max_share: Option<f64>,
 }
 
-/// Keeps what belongs together on one deployment.
+/// Sends requests with the same affinity key to the same deployment.
 pub struct RawSticky {
-    /// What belongs together: `client`, `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
+    /// The affinity key: `client`, `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
     pub by: String,
-    /// For how many seconds a key keeps its deployment before it gets a new one. Default: 3600.
+    /// How many seconds a key stays on its deployment before it gets a new one. Default: 3600.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]
     pub ttl: Option<u32>,
 }
@@ -50,17 +52,17 @@ pub struct RawTimeout {
     pub first_token_ms: Option<RawDurationMs>,
     /// Between two pieces of a streamed answer.
     pub idle_ms: Option<RawDurationMs>,
-    /// The whole attempt.
+    /// Until the end of the attempt.
     pub total_ms: Option<RawDurationMs>,
 }
 
-/// When an answer starts to flow to the client, and switching ends.
+/// The commit point: when an answer starts to flow to the client and switching ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum RawCommit {
-    /// With a good status.
+    /// After a good status.
     Headers,
-    /// With the first event that carries content.
+    /// After the first event with content.
     FirstToken,
     /// When the upstream has finished.
     Complete,
@@ -70,15 +72,15 @@ pub enum RawCommit {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum RawWhenAllEjected {
-    /// Try the one that is soonest to return.
+    /// Try the candidate whose ejection ends first.
     Probe,
-    /// Answer 503 with the time that remains.
+    /// Answer 503, with the time that remains.
     Fail,
 }
 
 }
 
-/// A length of time in milliseconds: from one millisecond to one hour.
+/// A duration in milliseconds, from one millisecond to one hour.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct RawDurationMs(
@@ -112,9 +114,9 @@ impl TryFrom<Value> for RawTrigger {
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from))]
 #[serde(try_from = "Value")]
 pub enum RawHedgeAfter {
-    /// After so many milliseconds.
+    /// After this number of milliseconds.
     Ms(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 3_600_000)))] u32),
-    /// After a percentile of what is usual: `"p95"`.
+    /// After this percentile of the deployment's usual time: `"p95"`.
     Percentile(String),
 }
 

@@ -7,15 +7,15 @@ use serde_json::{Error, Value, from_value};
 
 raw! {
 
-/// Conditions on a request; all that are given must hold. Values are matched with `*` as a wildcard.
+/// Conditions on a request. All given keys must hold. `*` in a value is a wildcard.
 pub struct RawWhen {
     /// The path of the request, without the query.
     pub path: Option<RawMatcher>,
-    /// What the client wrote as `model`.
+    /// What the client sent as `model`.
     pub model: Option<RawMatcher>,
     /// The HTTP method.
     pub method: Option<RawMatcher>,
-    /// What is to be done: `chat/completions`, `embeddings`, …
+    /// The operation: `chat/completions`, `embeddings`, …
     pub operation: Option<RawMatcher>,
     /// Request headers, by name.
     #[serde(default)]
@@ -37,25 +37,27 @@ pub struct RawWhen {
     /// Fields of a JSON body, by dotted path: `stream`, `metadata.tier`.
     #[serde(default)]
     pub body: BTreeMap<String, RawMatcher>,
-    /// Estimated tokens of the input.
+    /// The estimated tokens of the input.
     pub input_tokens: Option<RawMatcher>,
-    /// Share of the requests for which this holds.
+    /// The share of the requests for which this holds, in percent.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 100.0)))]
     pub percent: Option<f64>,
-    /// What keeps `percent` the same from request to request: `client`, `user`, `prompt_cache_key`, `header:NAME` or
-    /// `metadata:KEY`. Without it each request is drawn anew.
+    /// The affinity key for `percent`: `client`, `user`, `prompt_cache_key`, `header:NAME` or
+    /// `metadata:KEY`. Requests with the same key always get the same result. Without it, each
+    /// request is drawn separately.
     pub by: Option<String>,
     /// All of these hold.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub all: Option<Vec<RawWhen>>,
-    /// One of these holds at least.
+    /// At least one of these holds.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub any: Option<Vec<RawWhen>>,
     /// This does not hold.
     pub not: Option<Box<RawWhen>>,
 }
 
-/// A test of a value; all keys that are given must hold. Only `not` and `exists: false` hold for a value that is missing.
+/// A test of a value. All given keys must hold. Only `not` and `exists: false` hold for a missing
+/// value.
 pub struct RawTest {
     /// Is one of these.
     #[serde(rename = "in")]
@@ -65,7 +67,7 @@ pub struct RawTest {
     pub not: Option<Box<RawMatcher>>,
     /// Begins with this text.
     pub prefix: Option<String>,
-    /// Is there, or is not.
+    /// `true`: the value is present. `false`: it is absent.
     pub exists: Option<bool>,
     /// Is a number greater than this.
     pub gt: Option<f64>,
@@ -104,7 +106,7 @@ impl TryFrom<Value> for RawMatcher {
     }
 }
 
-/// A plain value.
+/// A single value: no list and no object.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from))]
 #[serde(try_from = "Value")]

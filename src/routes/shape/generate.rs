@@ -1,18 +1,19 @@
-//! Generates the schema from the types in `raw`. Natively alone: the Worker carries a text.
+//! Generates the schema from the `raw` types. This is native code: the Worker has the result as a
+//! text.
 
 use serde_json::Value;
 
 use crate::routes::raw::RawDocument;
 
-/// The keywords that mean nothing to a check.
+/// Keywords that a check does not need.
 const ANNOTATIONS: [&str; 4] = ["$schema", "description", "format", "title"];
 
-/// The schema that is published.
+/// The published schema.
 pub fn schema() -> String {
     format!("{:#}\n", generate())
 }
 
-/// The same without what means nothing to a check.
+/// The schema without the keywords that a check does not need.
 pub fn bare_schema() -> String {
     let mut schema = generate();
     bare(&mut schema);
@@ -26,7 +27,8 @@ fn generate() -> Value {
     schema
 }
 
-/// Names the definitions as the documentation does: the types of the document's raw form are called `RawNode`, its nodes are not.
+/// Removes the prefix `Raw` from the names of definitions: the documentation says `Node`, not
+/// `RawNode`.
 fn plain_names(schema: &mut Value) {
     const REFERENCE: &str = "#/$defs/";
     let plain = |name: &str| name.strip_prefix("Raw").unwrap_or(name).to_owned();
@@ -53,7 +55,7 @@ fn plain_names(schema: &mut Value) {
     }
 }
 
-/// Takes out [`ANNOTATIONS`].
+/// Removes [`ANNOTATIONS`].
 fn bare(schema: &mut Value) {
     match schema {
         Value::Array(list) => list.iter_mut().for_each(bare),
@@ -61,7 +63,7 @@ fn bare(schema: &mut Value) {
             object.retain(|keyword, _| !ANNOTATIONS.contains(&keyword.as_str()));
             for (keyword, value) in object.iter_mut() {
                 match value {
-                    // What is named here are keys of documents, whatever they are called.
+                    // The keys of this object are names from documents, not keywords.
                     Value::Object(named) if keyword == "properties" || keyword == "$defs" => {
                         named.values_mut().for_each(bare);
                     }
@@ -73,8 +75,8 @@ fn bare(schema: &mut Value) {
     }
 }
 
-/// An optional key is one that may be left out; the generator would have it that it may also be null. Defaults are in the
-/// descriptions.
+/// Removes `null` and defaults. An optional key can be absent, but the generator also permits
+/// `null`. Defaults are in the descriptions.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Array(list) => list.iter_mut().for_each(tidy),

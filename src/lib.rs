@@ -1,36 +1,41 @@
 //! Switchyard: an LLM gateway at Cloudflare's edge.
 //!
-//! One OpenAI-compatible endpoint in front of Azure OpenAI deployments and OpenAI accounts. Per request it decides which of
-//! them serves, and what happens when that one fails.
+//! It offers clients one OpenAI-compatible endpoint in front of Azure OpenAI deployments and OpenAI
+//! accounts. For each request it decides which deployment serves, and what happens when that one
+//! fails.
 //!
-//! The modules from the ground floor up. Each imports modules of lower floors alone; `tests/structure` checks it.
+//! The modules, from the ground floor up. A module imports only modules of lower floors;
+//! `tests/structure` checks it.
 //!
 //! Ground floor, which imports nothing:
-//! - [`scan`]: readers of JSON that work on bytes;
+//! - [`scan`]: JSON readers that work on bytes;
 //!
-//! The words that everything else speaks:
+//! The terms that all other modules use:
 //! - [`vocabulary`]: time, headers, operation, facts, error class, client error;
 //! - [`geography`]: regions, data centres, distances;
 //!
-//! What is configured, and what arrives:
+//! Configuration and incoming requests:
 //! - [`routes`]: the routes document, parsed and compiled into a graph;
-//! - [`request`]: what the client wants: paths, bodies, credentials;
-//! - [`health`]: what isolates learn about deployments, alone and together, and who gets traffic because of it;
-//! - [`upstream`]: how each provider wants to be called;
+//! - [`request`]: what the client asks for: paths, bodies, credentials;
+//! - [`health`]: what isolates learn about deployments, alone and together, and how much traffic
+//!   each deployment gets because of it;
+//! - [`upstream`]: how each provider is called;
 //! - [`balance`]: the order in which a node's targets are tried;
 //!
-//! What becomes of a request:
-//! - [`entry`]: where it enters the graph;
-//! - [`attempt`]: the machine that runs it, and how failures are classified;
-//! - [`stream`]: server-sent events: when an answer may start to flow, and whether it ended well;
-//! - [`reply`]: what the client gets: headers, errors, the list of models;
+//! Handling of one request:
+//! - [`entry`]: the node at which it enters the graph;
+//! - [`attempt`]: the state machine that runs its attempts, and the classification of failures;
+//! - [`stream`]: server-sent events: when an answer may be sent, and whether it ended well;
+//! - [`reply`]: what the client receives: headers, errors, the list of models;
 //!
-//! Who serves it:
-//! - [`serve`]: the way of a request from its arrival to the last byte of its answer, on any platform;
+//! Serving:
+//! - [`serve`]: the path of a request from its arrival to the last byte of its answer, on any
+//!   platform;
 //!
-//! Who drives all of it:
-//! - `simulation`: many isolates, regions and bad weather on a virtual clock; never in the Worker;
-//! - `edge`: the Worker, which only obeys the rest. It exists on wasm32 alone, and alone sees the platform.
+//! Drivers of all of it:
+//! - `simulation`: many isolates, regions and outages on a virtual clock; never in the Worker;
+//! - `edge`: the Worker. It exists only on wasm32, it alone uses the platform, and it decides
+//!   nothing.
 
 pub mod attempt;
 pub mod balance;

@@ -1,33 +1,36 @@
-//! Affinity: what belongs together goes to one deployment, for the sake of its prompt cache.
+//! Affinity: requests with the same affinity key go to one deployment, so that its prompt cache
+//! helps.
 //!
-//! Nothing is remembered. The chance that a strategy leaves to randomness is taken from a hash of the affinity key and the
-//! target's name instead, and so every isolate makes the same choice: a weighted draw turns into weighted rendezvous hashing
-//! (Thaler and Ravishankar 1998). While the favourite is out, its keys spill over to their second choices, each to its own, and come
-//! back afterwards; a new target takes its share of the keys and moves no others.
+//! Nothing is stored. A strategy takes its random numbers from a hash of the affinity key and the
+//! target's name, so every isolate makes the same choice. A weighted draw thus becomes weighted
+//! rendezvous hashing (Thaler and Ravishankar 1998). While the preferred target is out, its keys
+//! move to their second choices, which differ from key to key, and come back afterwards. A new
+//! target takes its share of the keys and moves no others.
 
 use crate::routes::graph::{Destination, Sticky, Target};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::rng::{Rng, SplitMix64, mix, stable_hash};
 use crate::vocabulary::time::Millis;
 
-/// Chance for one request: its own, or that of what it belongs to.
+/// The random numbers of one request: its own, or those of its affinity key.
 pub struct Chance<'a> {
     rng: &'a mut dyn Rng,
     key: Option<u64>,
 }
 
 impl<'a> Chance<'a> {
-    /// The chance of a request below a node with that stickiness, if any. A request without such a key has its own.
+    /// The random numbers of a request below a node with that stickiness, if any. A request without
+    /// an affinity key has its own.
     pub fn of(sticky: Option<&Sticky>, facts: &Facts, now: Millis, rng: &'a mut dyn Rng) -> Self {
         Self { key: sticky.and_then(|sticky| key(sticky, facts, now)), rng }
     }
 
-    /// Whether the request belongs to others.
+    /// Whether the request has an affinity key.
     pub fn is_sticky(&self) -> bool {
         self.key.is_some()
     }
 
-    /// A number in `0.0..1.0` for a target. `purpose` tells apart what is asked of the same target.
+    /// A number in `0.0..1.0` for a target. `purpose` separates the draws for one target.
     pub fn unit(&mut self, target: &Target, purpose: u64) -> f64 {
         match self.key {
             Some(key) => {
@@ -47,8 +50,8 @@ impl<'a> Chance<'a> {
     }
 }
 
-/// The hash of what the request belongs to. It changes once every `ttl_ms`, for each key at another moment, so that no favourite is
-/// for ever.
+/// The hash of the affinity key. It changes once every `ttl_ms`, at another moment for each key, so
+/// that no target is preferred permanently.
 fn key(sticky: &Sticky, facts: &Facts, now: Millis) -> Option<u64> {
     let hash = sticky.by.hash(facts)?;
     let ttl_ms = sticky.ttl_ms.max(1);

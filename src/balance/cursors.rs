@@ -1,19 +1,21 @@
-//! Whose turn it is at the nodes that take turns.
+//! The next turns of round-robin nodes.
 
 use std::cell::Cell;
 
 use crate::vocabulary::rng::Rng;
 
-/// More nodes than a routes document of any sensible size has. Nodes beyond it have no cursor, and take turns no more.
+/// More nodes than any realistic routes document has. A node beyond it has no cursor and always
+/// starts at its first target.
 const MOST_CURSORS: usize = 1 << 20;
 
-/// Cursors start below this: far above the number of a node's targets, so that each of them is as likely to be first,
-/// and small enough for a word of wasm32.
+/// Cursors start below this. It is far above the number of a node's targets, so that each of them
+/// is equally likely to be first, and small enough for a word of wasm32.
 const START_BELOW: usize = 1 << 30;
 
-/// Whose turn it is at the nodes that take turns: one isolate's memory, by `Node::id`.
+/// The next turns of round-robin nodes, by `Node::id`, in the memory of one isolate.
 ///
-/// Each isolate counts for itself and starts anywhere, so that many of them do not march in step.
+/// Each isolate counts for itself from a random start, so that isolates do not all choose the same
+/// target at once.
 #[derive(Debug)]
 pub struct Cursors(pub(super) Vec<Cell<usize>>);
 
@@ -23,7 +25,8 @@ impl Cursors {
         Self((0..node_count.min(MOST_CURSORS)).map(|_| Cell::new(rng.below(START_BELOW))).collect())
     }
 
-    /// The next turn of a node: one more than the last. Always 0 of a node that the graph does not have.
+    /// The next turn of a node: one more than the last. It is 0 for a node that the graph does not
+    /// have.
     pub(super) fn turn(&self, node: usize) -> usize {
         self.0.get(node).map_or(0, |next| next.replace(next.get().wrapping_add(1)))
     }

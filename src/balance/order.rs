@@ -1,12 +1,14 @@
-//! Strategies: from a node, a request and some randomness to the order in which targets are tried.
+//! Strategies: the order in which the targets of a node are tried, from a request and some
+//! randomness.
 //!
-//! Every strategy yields an order, never a single choice, so fallback works below each of them alike. Targets that may
-//! not be used are left out before anything is drawn, so that shares are right among what is left: of 70, 20 and 10
-//! without the first, two thirds and one third remain.
+//! Every strategy returns an order, never a single choice, so fallback works the same for all of
+//! them. Targets that must not be used are left out before any draw, so the shares among the rest
+//! are right: of 70, 20 and 10 without the first, two thirds and one third remain.
 //!
-//! What an order knows of health: a deployment that has recovered a moment ago, or is short of headroom, steps back behind the
-//! others in a part of the requests, whatever the strategy, and `latency` and `least_busy` compare deployments by it. Ejected
-//! ones keep their place in the order, so that the walk sees who would have been used.
+//! Health changes an order as follows. In every strategy, a deployment that has just recovered, or
+//! is short of headroom, moves behind the others in a part of the requests. `latency` and
+//! `least_busy` compare deployments by their health. Ejected deployments keep their place in the
+//! order, so that the walk sees which would have been used.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +22,7 @@ use crate::vocabulary::facts::Facts;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Millis;
 
-/// Output tokens that a request is priced with where it names no limit.
+/// Output tokens assumed for the price of a request that names no limit.
 const USUAL_OUTPUT_TOKENS: u64 = 500;
 
 /// What an order depends on besides the node and the request.
@@ -29,7 +31,7 @@ pub struct OrderInputs<'a> {
     pub now: Millis,
     /// Randomness for draws.
     pub rng: &'a mut dyn Rng,
-    /// Whose turn it is at the round-robin nodes.
+    /// The next turns of round-robin nodes.
     pub cursors: &'a Cursors,
     /// What is known of the deployments.
     pub health: &'a Health,
@@ -38,32 +40,38 @@ pub struct OrderInputs<'a> {
 /// A target with its index in the node.
 type Candidate<'a> = (usize, &'a Target);
 
-/// What a number from [`Chance`] is for.
+/// The purposes of numbers from [`Chance`].
 const DRAW: u64 = 1;
 const STEP_BACK: u64 = 2;
 
-/// The order in which the targets of `node` are to be tried: indices into `node.targets`, each at most once.
+/// The order in which the targets of `node` are tried: indices into `node.targets`, each at most
+/// once.
 ///
-/// `usable` says of a target, of this node or of one below it, whether it may be used at all (policy, failed already,
-/// disabled, …). What it refuses is left out, and so are targets of weight 0, whatever the strategy. Empty if nothing
-/// is left.
+/// `usable` says whether a target, of this node or of one below it, may be used at all (policy,
+/// failed already, disabled, …). Targets that it refuses are left out, and so are targets of
+/// weight 0, in every strategy. The order is empty if nothing is left.
 ///
-/// - `priority`: lower numbers first; equal ones are a tier, ordered by weighted draws.
-/// - `weighted`: a draw by weight, and again among what is left.
-/// - `round_robin`: from the target whose turn it is onwards.
-/// - `random`: every order is as likely.
-/// - `latency`: of two that chance picks the one with the shorter wait ([`Health::score`]), then the others, shortest wait
-///   first. Who was never measured counts as fast as the fastest, and who is due for a probe as faster.
-/// - `least_busy`: fewest requests in flight first; equals by weighted draws.
-/// - `match`: the target of the first condition that holds and no other; nothing if that one is not usable.
-/// - `cost`: by the price of this request (its input, and the output that it allows or 500 tokens), cheapest first.
-/// - `nearest`: by the distance from the request to the deployment's region ([`distance_km`]).
+/// - `priority`: lower numbers first. Equal ones are a tier, ordered by weighted draws.
+/// - `weighted`: a draw by weight, then another one among the rest, and so on.
+/// - `round_robin`: starts at the target whose turn it is.
+/// - `random`: every order is equally likely.
+/// - `latency`: two targets are picked at random, and the one with the shorter wait
+///   ([`Health::score`]) comes first; then the others, shortest wait first. A deployment without
+///   measurements counts as fast as the fastest, and one that is due for a probe as faster.
+/// - `least_busy`: fewest requests in flight first; equal ones by weighted draws.
+/// - `match`: only the target of the first condition that holds; nothing if that target is not
+///   usable.
+/// - `cost`: the price of this request (its input, and the output that it allows or 500 tokens),
+///   cheapest first.
+/// - `nearest`: the distance from the request to the deployment's region ([`distance_km`]), nearest
+///   first.
 ///
-/// For `latency`, `least_busy`, `cost` and `nearest` a node counts as the best of the usable deployments below it that are not
-/// ejected; a target without a known price or distance comes last, and equals keep the order of the document.
+/// For `latency`, `least_busy`, `cost` and `nearest` a node counts as the best of the usable
+/// deployments below it that are not ejected. A target without a known price or distance comes
+/// last. Equal targets keep the order of the document.
 ///
-/// `sticky` makes the draws of a request those of what it belongs to. It takes the place of `round_robin`, `random`, `latency` and
-/// `least_busy`, which then draw by weight.
+/// `sticky` takes the draws of a request from its affinity key. It replaces `round_robin`,
+/// `random`, `latency` and `least_busy` by draws by weight.
 pub fn order(
     node: &Node,
     facts: &Facts,
@@ -146,7 +154,8 @@ impl CandidateView<'_> {
         self.health.admission(deployment.id, self.facts.operation, self.now)
     }
 
-    /// The part of its usual traffic that a target should get, `0.0..=1.0`: of a node, that of the best deployment below.
+    /// The part of its usual traffic that a target should get, `0.0..=1.0`. For a node, it is that
+    /// of the best deployment below.
     fn share(&self, target: &Target) -> f64 {
         let mut best = None;
         self.visit(target, &mut |leaf| {
@@ -154,12 +163,13 @@ impl CandidateView<'_> {
                 best = Some(self.health.share(leaf.id, self.now).max(best.unwrap_or(0.0)));
             }
         });
-        // Who is ejected does not step back: the walk passes over it. Who is due for a probe gets it.
+        // An ejected deployment does not move behind: the walk passes over it. A deployment that is
+        // due for a probe gets it.
         best.unwrap_or(1.0)
     }
 
-    /// How long a request would wait there, in milliseconds, for comparison; `unknown_ms` stands in for a latency that was never
-    /// measured.
+    /// How long a request would wait there, in milliseconds, for comparison. `unknown_ms` stands in
+    /// for a latency that was never measured.
     fn wait(&self, deployment: &Deployment, unknown_ms: f64) -> f64 {
         if self.admission(deployment) != Admission::Open {
             return 0.0;
@@ -168,7 +178,7 @@ impl CandidateView<'_> {
         self.health.score(deployment.id, self.now).unwrap_or(unknown_ms * (in_flight + 1.0))
     }
 
-    /// The shortest latency that is known of any of them; 1 where none is.
+    /// The shortest known latency of the candidates; 1 if none is known.
     fn shortest_latency(&self, candidates: &[Candidate<'_>]) -> f64 {
         let mut shortest = f64::INFINITY;
         for (_, target) in candidates {
@@ -182,7 +192,8 @@ impl CandidateView<'_> {
         if shortest.is_finite() { shortest } else { 1.0 }
     }
 
-    /// The least value among the deployments that a target leads to and that are not ejected; infinite where none has a value.
+    /// The least value among the deployments that a target leads to and that are not ejected, else
+    /// among the ejected ones. It is infinite if none has a value.
     fn least(&self, target: &Target, value: &dyn Fn(&Deployment) -> Option<f64>) -> f64 {
         let (mut least, mut of_ejected) = (f64::INFINITY, f64::INFINITY);
         self.visit(target, &mut |leaf| {
@@ -197,8 +208,8 @@ impl CandidateView<'_> {
         if least.is_finite() { least } else { of_ejected }
     }
 
-    /// Every deployment that a target leads to, through targets that take traffic. Nodes that many ways lead to are looked
-    /// into once.
+    /// Calls `look` for every deployment that a target leads to, through targets that take traffic.
+    /// A node with several ways to it is visited once.
     fn visit(&self, target: &Target, look: &mut dyn FnMut(&Deployment)) {
         if let Destination::Deployment(deployment) = &target.to {
             return look(deployment);
@@ -217,9 +228,10 @@ impl CandidateView<'_> {
     }
 }
 
-/// Puts those behind that should get less than their usual traffic, each with the chance that it should not get this request. In
-/// fallback they are still there. The draws of what belongs together are the same while the share is, so that a favourite that
-/// recovers gets some of its keys back and then more of them, and not each of them now and then.
+/// Moves candidates behind the others that should get less than their usual traffic, each with the
+/// probability that it should not get this request. They are still there for fallback. The draws of
+/// one affinity key stay the same while the share is the same. So a preferred target that recovers
+/// gets some of its keys back and then more of them, and not each of them now and then.
 fn step_back(candidates: &mut Vec<Candidate<'_>>, view: &CandidateView<'_>, chance: &mut Chance<'_>) {
     if candidates.len() < 2 {
         return;
@@ -236,7 +248,8 @@ fn step_back(candidates: &mut Vec<Candidate<'_>>, view: &CandidateView<'_>, chan
     candidates.append(&mut behind);
 }
 
-/// Puts a deployment first that this isolate alone may probe, and not for long: everybody waits for that.
+/// Moves a deployment to the front if only this isolate may probe it, for a short time: all
+/// isolates wait for the result.
 fn move_leased_first(candidates: &mut [Candidate<'_>], view: &CandidateView<'_>) {
     let is_leased = |(_, target): &Candidate<'_>| match &target.to {
         Destination::Deployment(deployment) => view.health.is_leased(deployment.id, view.now),
@@ -249,12 +262,13 @@ fn move_leased_first(candidates: &mut [Candidate<'_>], view: &CandidateView<'_>)
     }
 }
 
-/// Of two candidates that chance picks, the one that stands further ahead comes first; the others stay in order. Always to take the
-/// best would send every request of every isolate there at once (Mitzenmacher 2001, "The power of two choices").
+/// Picks two candidates at random and moves the one that is further ahead to the front; the others
+/// stay in order. Always taking the best would send every request of every isolate there at once
+/// (Mitzenmacher 2001, "The power of two choices").
 fn better_of_two(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
     let count = candidates.len();
     let one = rng.below(count);
-    // Any but that one.
+    // Any candidate except that one.
     let other = (one + 1 + rng.below(count.saturating_sub(1))) % count.max(1);
     if let Some(ahead) = candidates.get_mut(..=one.min(other)) {
         ahead.rotate_right(1);
@@ -263,22 +277,24 @@ fn better_of_two(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
 
 /// Weighted draws without replacement, all at once.
 ///
-/// Each candidate gets a finishing time from the exponential distribution with its weight as the rate; the order of
-/// arrival is distributed as that of one draw after the other (Efraimidis and Spirakis 2006, "Weighted random sampling
-/// with a reservoir"). Compared by their logarithms, times neither overflow nor vanish, however far apart weights are.
+/// Each candidate gets a finishing time from the exponential distribution with its weight as the
+/// rate. The order of these times has the same distribution as one draw after the other (Efraimidis
+/// and Spirakis 2006, "Weighted random sampling with a reservoir"). Times are compared by their
+/// logarithms, so they neither overflow nor vanish, even if weights are far apart.
 fn draw(candidates: &mut [Candidate<'_>], chance: &mut Chance<'_>) {
     ascending(candidates, &mut |target| (-(1.0 - chance.unit(target, DRAW)).ln()).ln() - target.weight.ln());
 }
 
-/// Fisher and Yates.
+/// The shuffle of Fisher and Yates.
 fn shuffle(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
     for last in (1..candidates.len()).rev() {
         candidates.swap(last, rng.below(last + 1));
     }
 }
 
-/// Sorts by a key that is computed once for each; equals stay in order. By insertion: there are a few, and a sort of the standard
-/// library is as much Wasm as all the strategies.
+/// Sorts by a key that is computed once for each candidate; equal ones stay in order. It is an
+/// insertion sort, because there are few candidates, and the standard library's sort takes as much
+/// Wasm as all strategies together.
 fn ascending(candidates: &mut [Candidate<'_>], key: &mut dyn FnMut(&Target) -> f64) {
     if candidates.len() < 2 {
         return;
@@ -294,7 +310,7 @@ fn ascending(candidates: &mut [Candidate<'_>], key: &mut dyn FnMut(&Target) -> f
     }
 }
 
-/// What this request would cost there, in millionths of a dollar.
+/// The price of this request there, in millionths of a dollar.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn price(deployment: &Deployment, facts: &Facts) -> Option<f64> {
     let output_tokens = facts.max_output_tokens.unwrap_or(USUAL_OUTPUT_TOKENS);

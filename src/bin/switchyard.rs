@@ -1,4 +1,5 @@
-//! The native companion of the Worker: checks routes documents, prints their schema, and simulates them in bad weather.
+//! The native companion of the Worker: it checks routes documents, prints their schema, and
+//! simulates them during outages and other failures.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints")]
 

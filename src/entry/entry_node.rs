@@ -1,4 +1,4 @@
-//! Where a request enters the graph: the rules choose first, then the model that the client wrote.
+//! The entry node of a request: the rules choose first, then the `model` that the client wrote.
 
 use std::rc::Rc;
 
@@ -7,10 +7,11 @@ use crate::routes::nearest;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::Facts;
 
-/// The entry node. A key opens nodes, whatever the way to them: what counts is the node that was chosen.
+/// Chooses the entry node. A key grants access to nodes: only the chosen node is checked, not the
+/// way to it.
 ///
 /// # Errors
-/// Where there is no model and no rule applies, no such model, or a model that the key does not open.
+/// No model is given and no rule applies; the model does not exist; or the key may not use it.
 pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>, ClientError> {
     let by_rule = graph.rules.first(facts).and_then(|place| graph.rules.get(place));
     let node = match by_rule {
@@ -25,7 +26,7 @@ pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>,
     }
 }
 
-/// The error for a model that is not there, with the nearest name that the key may use.
+/// The error for a model that does not exist, with the nearest name that the key may use.
 pub fn unknown(graph: &Graph, model: &str, client: &Client) -> ClientError {
     let usable = graph.models.keys().map(String::as_str).filter(|name| client.may_use(name));
     let nearest = nearest(model, usable);

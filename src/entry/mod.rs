@@ -1,7 +1,8 @@
 //! Where a request enters the graph.
 //!
-//! A request for a model enters at the node that a rule or its `model` chooses ([`entry_node`]). A request for a stored object
-//! enters at a node that is made for it ([`stored_objects`]); [`object_affinity`] says which deployment to ask first.
+//! A request for a model enters at the node that a rule or its `model` chooses ([`entry_node`]). A
+//! request for a stored object enters at a node that is made for it ([`stored_objects`]).
+//! [`object_affinity`] says which deployment to try first.
 
 pub mod entry_node;
 pub mod object_affinity;

@@ -1,9 +1,13 @@
-//! Object affinity: which deployment owns which stored object (a response, a file, …), as far as one isolate has seen.
+//! Object affinity: which deployment owns which stored object (a response, a file, …), as far as
+//! this isolate has seen.
 //!
-//! An object lives in the account that made it, and its id does not tell whose that is. What an isolate has seen saves the
-//! request that goes on from it a search; what it has not seen, or has forgotten, is searched for. So nothing depends on it.
+//! An object exists only in the account that created it, and its id does not name that account. An
+//! isolate remembers the owners that it has seen, so that the next request for the object needs no
+//! search. An owner that is unknown or forgotten is searched for. So correctness does not depend on
+//! this memory.
 //!
-//! Invariants: never more than [`MOST`] ids; the newest are known. Only hashes are kept, of ids as of deployments.
+//! Invariants: at most [`MOST`] ids are remembered, the newest ones. Only hashes of ids and
+//! deployments are stored.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,17 +16,18 @@ use crate::routes::graph::{Deployment, Graph};
 use crate::scan::needle::Needle;
 use crate::vocabulary::rng::stable_hash;
 
-/// Most ids that are remembered: some hundred kilobytes.
+/// Most ids that are remembered. They take some hundred kilobytes.
 pub const MOST: usize = 4096;
 
-/// What every id of a response begins with, at OpenAI, on Azure and at servers that are compatible with them.
+/// The start of every response id at OpenAI, on Azure and at compatible servers.
 pub const RESPONSE_ID_PREFIX: &str = "resp";
 
-/// Members by which an answer tells what its account has: itself, the first object of a list, and the results of a batch.
+/// Members in which an answer names stored objects: its own id, the first id of a list, and the
+/// results of a batch.
 static ANSWER_MEMBERS: [Needle; 3] =
     [Needle::of("\"id\""), Needle::of("\"output_file_id\""), Needle::of("\"error_file_id\"")];
 
-/// Members by which a request that makes an object names another one, of the same account.
+/// Members in which a request that creates an object names another object of the same account.
 static REQUEST_MEMBERS: [Needle; 4] = [
     Needle::of("\"input_file_id\""),
     Needle::of("\"training_file\""),
@@ -33,19 +38,19 @@ static REQUEST_MEMBERS: [Needle; 4] = [
 /// Which deployment owns which stored object.
 #[derive(Debug, Default)]
 pub struct ObjectAffinity {
-    /// From the hash of an id to that of the deployment's identity.
+    /// From the hash of an id to the hash of its owner's identity.
     owners: BTreeMap<u64, u64>,
     /// The ids, oldest first.
     ages: VecDeque<u64>,
 }
 
 impl ObjectAffinity {
-    /// Nothing is known yet.
+    /// An empty memory.
     pub const fn new() -> Self {
         Self { owners: BTreeMap::new(), ages: VecDeque::new() }
     }
 
-    /// Remembers that `deployment` has the object of this id.
+    /// Remembers that `deployment` owns the object with this id.
     pub fn learn(&mut self, id: &str, deployment: &Deployment) {
         let id = stable_hash(id.as_bytes());
         if self.owners.insert(id, stable_hash(deployment.identity.as_bytes())).is_none() {
@@ -58,7 +63,7 @@ impl ObjectAffinity {
         }
     }
 
-    /// The deployment that has the object of this id, by its index in `graph`.
+    /// The owner of the object with this id, as an index in `graph`.
     pub fn owner_of(&self, id: &str, graph: &Graph) -> Option<usize> {
         let identity = self.owners.get(&stable_hash(id.as_bytes()))?;
         let mut deployments = graph.deployments.iter();
@@ -67,18 +72,18 @@ impl ObjectAffinity {
     }
 }
 
-/// The ids that an answer tells, by its first bytes: a JSON body, or a stream that begins with `response.created`. Of each member
-/// the first that begins with `prefix`.
+/// The ids in the first bytes of an answer: a JSON body, or a stream that begins with
+/// `response.created`. Each member yields its first id that begins with `prefix`.
 pub fn ids_in_answer<'a>(answer: &'a [u8], prefix: &'a str) -> impl Iterator<Item = &'a str> {
     ANSWER_MEMBERS.iter().filter_map(move |member| first_id(answer, member, prefix))
 }
 
-/// The ids that a JSON body names.
+/// The ids that a JSON request body names.
 pub fn ids_in_request(body: &[u8]) -> impl Iterator<Item = &str> {
     REQUEST_MEMBERS.iter().filter_map(move |member| first_id(body, member, ""))
 }
 
-/// The first id that is the value of `member`, or the first of a list there.
+/// The first id that is the value of `member`, or the first item of a list there.
 fn first_id<'a>(json: &'a [u8], member: &'a Needle, prefix: &str) -> Option<&'a str> {
     member.values_in(json).find_map(|value| {
         let value = value.strip_prefix(b"[").unwrap_or(value).trim_ascii_start().strip_prefix(b"\"")?;
@@ -106,7 +111,7 @@ mod tests {
                 "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_4\"}}\n\n",
                 Some("resp_4"),
             ),
-            // A list of input items names the items alone.
+            // A list of input items names only the items.
             (r#"{"object":"list","data":[{"id":"msg_1"}],"first_id":"msg_1"}"#, None),
             (r#"{"id":"resp_cut"#, None),
             (r#"{"id":"resp/../x"}"#, None),
@@ -118,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_results_of_a_batch_are_told_with_it() {
+    fn the_results_of_a_batch_are_found_with_its_id() {
         let answer =
             br#"{"id":"batch_1","input_file_id":"file-0","output_file_id":"file-1","error_file_id":null}"#;
         assert_eq!(ids_in_answer(answer, "").collect::<Vec<_>>(), ["batch_1", "file-1"]);

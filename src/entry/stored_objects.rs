@@ -1,8 +1,10 @@
-//! The entry node of a request for a stored object: who may have it, and in which order they are asked.
+//! The entry node of a request for a stored object: which deployments may own it, and in which
+//! order they are tried.
 //!
-//! Such a request names no model, and an id does not tell which account it belongs to. So every account is a candidate that the
-//! client's models lead to, and the one that is remembered comes first; whoever does not know the id lets the request go on to the
-//! next. What has no id yet, and lists, belong to the first of these accounts: the home of what the client makes.
+//! Such a request names no model, and an id does not name its account. So every account that the
+//! client's models lead to is a candidate. The remembered owner comes first. A deployment that does
+//! not know the id passes the request on to the next one. A request without an id (a creation or a
+//! list) goes to the first of these accounts: the client's objects are created there.
 
 use std::rc::Rc;
 
@@ -16,21 +18,25 @@ use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
 use crate::vocabulary::facts::Facts;
 
-/// The entry node: where a rule for this path or operation holds, the deployments that its node leads to, as they stand there,
-/// else those of all nodes that the client may use, in the order of their names.
+/// Makes the entry node. If a rule for this path or operation holds, its targets are the
+/// deployments that the rule's node leads to, in the order of that node. Otherwise they are the
+/// deployments of all nodes that the client may use, in the order of their names.
 ///
-/// A search asks one of each account first, the minting one before the others, and then, for what one deployment cannot do now,
-/// the rest. What has no id stays in the first account as long as any deployment of it can do it.
+/// A search tries one deployment of each account first, the owner's account before the others. Then
+/// it tries the other deployments, in case the first one of an account cannot do the operation now.
+/// A request without an id stays in the first account as long as any of its deployments can serve
+/// it.
 ///
 /// # Errors
-/// Where a rule chooses what the key does not open, or there is nobody to ask.
+/// A rule chooses a node that the key may not use, or there is no deployment to try.
 pub fn entry_node(
     graph: &Graph,
     facts: &Facts,
     client: &Client,
     stored: &StoredObject,
 ) -> Result<Rc<Node>, ClientError> {
-    let by_rule = graph.rules.first_of(facts, &looks_at_the_way).and_then(|place| graph.rules.get(place));
+    let by_rule =
+        graph.rules.first_of(facts, &reads_path_or_operation).and_then(|place| graph.rules.get(place));
     let mut reached = Vec::new();
     let mut seen = Vec::new();
     match by_rule.map(|rule| &rule.node) {
@@ -57,7 +63,7 @@ pub fn entry_node(
         deployment.disabled.is_none() && upstream::supports(deployment, facts.operation)
     });
     let owner = facts.owner.and_then(|id| graph.deployments.get(id));
-    // The deployments of each account.
+    // The deployments, grouped by account.
     let mut accounts: Vec<Vec<&Rc<Deployment>>> = Vec::new();
     for deployment in deployments {
         let stores_there = |account: &&mut Vec<&Rc<Deployment>>| {
@@ -86,7 +92,7 @@ pub fn entry_node(
     if targets.is_empty() {
         return Err(ClientError::ObjectNotFound { path: stored.path.clone() });
     }
-    // What a POST asked for may be done though its answer is lost, and would be done twice.
+    // A POST may have taken effect although its answer is lost. A second try would do it twice.
     let is_post = facts.method == "POST";
     let may_be_done = |class| is_post && matches!(class, ErrorClass::Timeout | ErrorClass::Truncated);
     Ok(Rc::new(Node {
@@ -94,7 +100,7 @@ pub fn entry_node(
         name: stored.operation.path().to_owned(),
         strategy: Strategy::Priority,
         targets,
-        // Who has it is not known: whoever cannot say is passed over.
+        // The owner is not known, so a deployment that cannot answer is passed over.
         policy: Policy {
             fallback_on: Some(Triggers::of(|class| class.is_curable_elsewhere() && !may_be_done(class))),
             retry: is_post.then(|| Retry { attempts: 0, ..Retry::default() }),
@@ -108,18 +114,21 @@ pub fn entry_node(
     }))
 }
 
-/// Whether a rule looks at the path or the operation. Others choose by what such a request does not have, by where its client
-/// is now, or by a draw, and would look for an object where it never was.
-fn looks_at_the_way(when: &Condition) -> bool {
+/// Whether a rule looks at the path or the operation. Other rules choose by facts that such a
+/// request does not have, by where the client is now, or by a draw. They would look for an object
+/// where it never was.
+fn reads_path_or_operation(when: &Condition) -> bool {
     match when {
         Condition::Fact(Fact::Path | Fact::Operation, _) => true,
         Condition::Always | Condition::Fact(..) | Condition::Share { .. } => false,
-        Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().any(looks_at_the_way),
-        Condition::Not(condition) => looks_at_the_way(condition),
+        Condition::All(conditions) | Condition::Any(conditions) => {
+            conditions.iter().any(reads_path_or_operation)
+        }
+        Condition::Not(condition) => reads_path_or_operation(condition),
     }
 }
 
-/// Every deployment below a node, behind its edges too.
+/// Collects every deployment below a node, also behind its edges.
 fn reach(node: &Node, reached: &mut Vec<usize>, seen: &mut Vec<usize>) {
     if !seen.contains(&node.id) {
         seen.push(node.id);

@@ -1,5 +1,5 @@
-//! How far it is from a request to a deployment's region, along a great circle. Distance stands in for latency where
-//! nothing has been measured yet, so a degree more or less does not matter.
+//! The great-circle distance from a request to a deployment's region. It stands in for latency
+//! until latency is measured, so an error of about a degree does not matter.
 
 use super::places::{AREAS, COLOS, CONTINENTS, REGIONS};
 use crate::vocabulary::facts::Place;
@@ -12,9 +12,10 @@ const EARTH_RADIUS_KM: f64 = 6371.0;
 
 /// Kilometres between the request and a deployment's region; `None` where either is unknown.
 ///
-/// The request is where the first of these that is known puts it: its hint, its coordinates, its colo, the middle of its
-/// continent. Behind another Worker coordinates and continent are those of Cloudflare's egress and are passed over.
-/// The country is not asked: wherever Cloudflare knows it, it knows the colo too, which says more.
+/// The place of the request is the first known one of: its hint, its coordinates, its colo, the
+/// middle of its continent. Behind another Worker, coordinates and continent are those of
+/// Cloudflare's egress and are ignored. The country is not used: where Cloudflare knows it, it also
+/// knows the colo, which is more precise.
 pub fn distance_km(place: &Place, region: &str) -> Option<f64> {
     Some(great_circle_km(locate(place)?, find(REGIONS, region)?))
 }
@@ -29,17 +30,17 @@ pub fn regions() -> impl Iterator<Item = &'static str> {
     REGIONS.iter().map(|(name, ..)| *name)
 }
 
-/// Where a Durable Object should live to be near the data centre that the request arrived at, by Cloudflare's location hints:
-/// <https://developers.cloudflare.com/durable-objects/reference/data-location/>. It is that of the colo, for that is where
-/// this code runs; where the client says it is does not matter. Without a colo that is known, that of the continent; without
-/// either, `enam`.
+/// The location hint for a Durable Object near the data centre that the request arrived at:
+/// <https://developers.cloudflare.com/durable-objects/reference/data-location/>. The colo decides,
+/// because this code runs there; the place of the client does not matter. If the colo is unknown,
+/// the continent decides. Without either, the hint is `enam`.
 pub fn location_hint(place: &Place) -> &'static str {
     let colo = place.colo.as_deref().and_then(|colo| find(COLOS, colo));
     let point = colo.or_else(|| place.continent.as_deref().and_then(|code| find(CONTINENTS, code)));
     point.map_or("enam", area)
 }
 
-/// The location hint of the first area that a point lies in.
+/// The location hint of the first area that contains the point; `apac` if none does.
 fn area((latitude, longitude): Point) -> &'static str {
     AREAS
         .iter()
@@ -56,7 +57,7 @@ fn locate(place: &Place) -> Option<Point> {
         .or_else(|| place.continent.as_deref().filter(|_| !egress).and_then(|code| find(CONTINENTS, code)))
 }
 
-/// Looks a name up in a sorted table; letter case and spaces do not count.
+/// Looks up a name in a sorted table. Letter case and spaces are ignored.
 fn find(table: &[(&str, f32, f32)], name: &str) -> Option<Point> {
     let wanted = || name.bytes().filter(|byte| *byte != b' ').map(|byte| byte.to_ascii_lowercase());
     let index = table
@@ -65,7 +66,7 @@ fn find(table: &[(&str, f32, f32)], name: &str) -> Option<Point> {
     table.get(index).map(|(_, latitude, longitude)| (f64::from(*latitude), f64::from(*longitude)))
 }
 
-/// False of `NaN` too.
+/// Also false for `NaN`.
 fn is_on_earth((latitude, longitude): Point) -> bool {
     latitude.abs() <= 90.0 && longitude.abs() <= 180.0
 }
@@ -76,7 +77,7 @@ fn great_circle_km(from: Point, to: Point) -> f64 {
     let half_chord = |a: f64, b: f64| ((b - a) / 2.0).sin().powi(2);
     let across = half_chord(from.1.to_radians(), to.1.to_radians());
     let h = half_chord(from_latitude, to_latitude) + from_latitude.cos() * to_latitude.cos() * across;
-    // Rounding may take antipodes a little over 1, where the arcsine ends.
+    // Rounding may take antipodes a little above 1, the limit of the arcsine.
     2.0 * EARTH_RADIUS_KM * h.sqrt().min(1.0).asin()
 }
 
@@ -106,7 +107,7 @@ mod tests {
                 assert!(is_on_earth((f64::from(*latitude), f64::from(*longitude))), "{name}");
             }
         }
-        // What the lookup takes for granted.
+        // The lookup depends on this.
         assert!(
             regions().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
         );
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn known_distances_come_out() {
-        // Between the cities, to the nearest 10 km; airports lie outside of them.
+        // Between the cities, to the nearest 10 km; airports are outside of them.
         for (colo, region, km) in [
             ("LHR", "northeurope", 450.0),
             ("NRT", "westus", 8250.0),
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_more_of_the_client_wins() {
+    fn the_first_known_place_wins() {
         let amsterdam = at_colo("AMS");
         let tokyo = Some((35.7, 139.7));
         for (why, place, near, far) in [

@@ -1,4 +1,5 @@
-//! Where regions and data centres are, how far it is between them, and where a Durable Object lives.
+//! Where regions and data centres are, how far apart they are, and where a Durable Object should
+//! run.
 
 pub mod distance;
 mod places;

@@ -1,10 +1,12 @@
-//! Where regions and data centres are: latitude and longitude in degrees, good to a degree or so, which is all that an
-//! order by distance needs. Whole tables, because they are a few kilobytes; sorted by name, because they are searched.
+//! The places of regions and data centres, as latitude and longitude in degrees. They are right to
+//! about a degree, which is enough to order by distance. The tables are complete, because they take
+//! only a few kilobytes, and sorted by name, because they are searched.
 
 use std::ops::Range;
 
-/// Azure's regions by programmatic name, the sovereign clouds included. Source: Microsoft's "Azure regions list" and the
-/// output of `az account list-locations`; where that gives the middle of a country, the city that Microsoft names.
+/// Azure's regions by programmatic name, including the sovereign clouds. Source: Microsoft's "Azure
+/// regions list" and the output of `az account list-locations`. Where that gives the middle of a
+/// country, the table has the city that Microsoft names.
 #[rustfmt::skip]
 pub(super) const REGIONS: &[(&str, f32, f32)] = &[
     ("australiacentral", -35.3, 149.1), ("australiacentral2", -35.3, 149.1), ("australiaeast", -33.9, 151.2),
@@ -33,8 +35,9 @@ pub(super) const REGIONS: &[(&str, f32, f32)] = &[
     ("westus3", 33.4, -112.1),
 ];
 
-/// Cloudflare's data centres by IATA code. Source: <https://speed.cloudflare.com/locations>; data centres of the China
-/// network, which it leaves out, by the airport of that code.
+/// Cloudflare's data centres by IATA code. Source: <https://speed.cloudflare.com/locations>. It
+/// leaves out the data centres of the China network; those have the position of the airport with
+/// that code.
 #[rustfmt::skip]
 pub(super) const COLOS: &[(&str, f32, f32)] = &[
     ("AAE", 36.8, 7.8), ("ABJ", 5.3, -3.9), ("ABQ", 35.0, -106.6), ("ACC", 5.6, -0.2), ("ACX", 25.1, 105.0),
@@ -118,18 +121,20 @@ pub(super) const COLOS: &[(&str, f32, f32)] = &[
     ("ZDM", 32.3, 35.0), ("ZRH", 47.5, 8.5),
 ];
 
-/// Roughly where the people of a continent are, by Cloudflare's codes (`request.cf.continent`).
+/// Roughly the centre of each continent's population, by Cloudflare's codes
+/// (`request.cf.continent`).
 #[rustfmt::skip]
 pub(super) const CONTINENTS: &[(&str, f32, f32)] = &[
     ("AF", 2.0, 21.0), ("AN", -82.0, 0.0), ("AS", 28.0, 95.0), ("EU", 50.0, 12.0), ("NA", 39.0, -95.0),
     ("OC", -30.0, 145.0), ("SA", -18.0, -55.0),
 ];
 
-/// An area by the name of a location hint: from south to north, and from west to east.
+/// An area: the name of its location hint, its latitudes (south to north) and its longitudes (west
+/// to east).
 type Area = (&'static str, Range<f64>, Range<f64>);
 
-/// Where Cloudflare's location hints lead, in boxes; the first one counts, and all that lies in none is `apac`. Borders run
-/// where no data centre is near.
+/// The areas of Cloudflare's location hints, as boxes. The first box that contains a point counts;
+/// a point in no box belongs to `apac`. The borders are drawn where no data centre is near.
 #[rustfmt::skip]
 pub(super) const AREAS: &[Area] = &[
     ("oc", -90.0..15.0, -180.0..-130.0), // Polynesia

@@ -1,9 +1,10 @@
-//! Cross-origin requests from browsers (the Fetch standard, <https://fetch.spec.whatwg.org/#http-cors-protocol>). Off unless
-//! `settings.cors.origins` names the origin: a key in a browser is a key in public.
+//! Cross-origin requests from browsers (the Fetch standard,
+//! <https://fetch.spec.whatwg.org/#http-cors-protocol>). They are off unless
+//! `settings.cors.origins` names the origin, because a key in a browser is public.
 
 use crate::routes::glob::Glob;
 
-/// Headers for an answer to `origin`; empty where the origin may not read it.
+/// Headers for an answer to `origin`; empty if the origin may not read it.
 pub fn headers(allowed: &[Glob], origin: Option<&str>) -> Vec<(&'static str, String)> {
     match origin {
         Some(origin) if allowed.iter().any(|glob| glob.matches(origin)) => vec![
@@ -15,7 +16,8 @@ pub fn headers(allowed: &[Glob], origin: Option<&str>) -> Vec<(&'static str, Str
     }
 }
 
-/// Headers for the answer to a preflight that asks for `requested` headers; empty where the origin may not call.
+/// Headers for the answer to a preflight that asks for `requested` headers; empty if the origin may
+/// not call.
 pub fn preflight(
     allowed: &[Glob],
     origin: Option<&str>,

@@ -1,5 +1,6 @@
-//! What the client hears when every candidate failed: the failure that it can do most about, in the upstream's own words, and
-//! how long the whole pool asks to be left alone, so that the retries of the client's SDK neither hammer nor give up early.
+//! The reply if every candidate failed: the failure that the client can do most about, in the
+//! upstream's own words. It also says how long the whole pool asks to wait, so that the client's
+//! SDK neither retries too early nor gives up too early.
 
 use memchr::memmem;
 use serde_json::{Value, json};
@@ -12,18 +13,19 @@ use crate::vocabulary::headers::Headers;
 use crate::vocabulary::retry_after;
 use crate::vocabulary::time::Millis;
 
-/// When to come back to a pool that gave no hint.
+/// The wait for a pool that gave no hint.
 const DEFAULT_RETRY_AFTER_MS: Millis = 1_000;
 
-/// The error that stands for these failures, of which there is one for each attempt, in order. `late_ms` is how long the
-/// request was allowed to take, where its deadline ended it before the candidates ran out.
+/// The error reply for these failures: one failure per attempt, in order. If the deadline ended the
+/// request before the candidates ran out, `late_ms` is the time that the request was allowed.
 pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     let attempts = u32::try_from(failures.len()).unwrap_or(u32::MAX);
-    // What the client can mend counts only where the request ended with it: put to another deployment, by an edge, it may
-    // have been mended there, and what that one failed with is what stands between the client and an answer.
+    // A failure that the client can fix counts only if it is the last one. Otherwise an edge led to
+    // another deployment, which may have fixed it, and the failure of that deployment decides.
     let last = failures.len().saturating_sub(1);
-    // That an account does not know an object means little while another one could not be asked; but one that does not offer the
-    // operation has no such object either.
+    // In a search, an account that does not know the object proves little while another account
+    // could not be asked. But an account that does not offer the operation does not have the object
+    // either.
     let is_search = failures.iter().any(|failure| failure.is_unknown_object);
     let is_relevant = |index: usize, failure: &Failure| {
         let may_have_it = !is_search || failure.class != ErrorClass::NotFound;
@@ -57,8 +59,8 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     reply
 }
 
-/// What the client can do most about comes first: mend its request, then come back later; what only the operator can mend
-/// comes last.
+/// The failures that the client can do most about come first: those that it can fix in its request,
+/// then those that pass with time. Those that only the operator can fix come last.
 fn rank(class: ErrorClass) -> u8 {
     match class {
         ErrorClass::BadRequest => 0,
@@ -75,9 +77,9 @@ fn rank(class: ErrorClass) -> u8 {
     }
 }
 
-/// The upstream's response, unchanged, where a client can make sense of it; an error that came without the `error` around it
-/// (Azure's Responses API) gets one. Not where it speaks of what is the gateway's own: a credential, of which it may quote a
-/// part, or a deployment that is not there.
+/// The upstream's response, unchanged, if a client can use it. An error without the `error` object
+/// around it (Azure's Responses API) gets one. `None` if the error is about the gateway's own
+/// resources: a credential, of which it may quote a part, or a deployment that does not exist.
 fn upstream_reply(failure: &Failure) -> Option<ErrorReply> {
     let ErrorResponse { headers, body, .. } = failure.response.as_ref()?;
     let parsed: Value = serde_json::from_slice(body).ok()?;
@@ -93,12 +95,12 @@ fn upstream_reply(failure: &Failure) -> Option<ErrorReply> {
     Some(ErrorReply { status: status(failure), headers: headers.clone(), body })
 }
 
-/// An error of another shape, in OpenAI's: `None` where it has that shape already, or none that is known.
+/// The same error in OpenAI's shape. `None` if it already has that shape, or an unknown one.
 fn wrapped(parsed: &Value) -> Option<Value> {
     if parsed.get("error").is_none() && parsed.get("message").is_some_and(Value::is_string) {
         return Some(json!({ "error": parsed }));
     }
-    // Servers that are compatible with OpenAI's put the whole message there.
+    // OpenAI-compatible servers put the whole message there.
     let message = [parsed.get("error"), parsed.get("detail")]
         .into_iter()
         .flatten()
@@ -106,10 +108,11 @@ fn wrapped(parsed: &Value) -> Option<Value> {
     Some(json!({ "error": { "message": message, "type": null, "param": null, "code": null } }))
 }
 
-/// Names of accounts and keys, by their prefixes at OpenAI, end here: rate limits and quotas quote them.
+/// Prefixes of account and key names at OpenAI. Errors about rate limits and quotas quote such
+/// names, and they must not reach the client.
 const ACCOUNTS: [&str; 3] = ["org-", "proj_", "sk-"];
 
-/// The same text, each name of an account cut down to its prefix.
+/// The same text, with each account name cut to its prefix.
 fn without_accounts(body: Vec<u8>) -> Vec<u8> {
     if !ACCOUNTS.iter().any(|prefix| memmem::find(&body, prefix.as_bytes()).is_some()) {
         return body;
@@ -118,7 +121,7 @@ fn without_accounts(body: Vec<u8>) -> Vec<u8> {
     let mut rest = body.as_slice();
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
     while let Some((byte, after)) = rest.split_first() {
-        // Inside a word it is no prefix: `task-1` names no key.
+        // Inside a word it is not a prefix: `task-1` names no key.
         let begins_word = masked.last().is_none_or(|before| !is_name(before));
         let prefix = ACCOUNTS.iter().find(|prefix| begins_word && rest.starts_with(prefix.as_bytes()));
         if let Some(prefix) = prefix {
@@ -172,8 +175,8 @@ fn own_reply(failure: &Failure, attempts: u32) -> ErrorReply {
     }
 }
 
-/// The upstream's status; that of the class where the error came behind a success, or without an answer. A refused credential
-/// of ours is no 401 of the client's.
+/// The upstream's status. If the error came with a success status, or without an answer, it is the
+/// status of its class. If the gateway's credential was refused, the client must not get a 401.
 fn status(failure: &Failure) -> u16 {
     let upstreams = failure.response.as_ref().map(|response| response.status);
     let of_class = match failure.class {
@@ -185,7 +188,7 @@ fn status(failure: &Failure) -> u16 {
     };
     match failure.class {
         ErrorClass::Auth => of_class,
-        // A status that HTTP does not know cannot be passed on.
+        // A status that is not an HTTP error status cannot be forwarded.
         _ => upstreams.filter(|status| (400..600).contains(status)).unwrap_or(of_class),
     }
 }
@@ -221,7 +224,7 @@ mod tests {
     const TOO_LONG: &str = r#"{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
 
     #[test]
-    fn the_failure_that_the_client_can_mend_is_told_unchanged() {
+    fn the_failure_that_the_client_can_fix_is_returned_unchanged() {
         let failures = [
             Failure::silent(ErrorClass::Connection, "refused"),
             answered(ErrorClass::RateLimit, 429, Some(500), LIMITED),
@@ -235,8 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_to_another_deployment_gives_way_to_what_that_one_said() {
-        // The edge for long prompts was taken, and the longer model is busy: the same request may succeed in a moment.
+    fn a_failure_that_led_to_another_deployment_gives_way_to_the_failure_there() {
+        // The edge for long prompts was taken, and the model with the longer context is busy. The
+        // same request may succeed in a moment.
         let failures = [
             answered(ErrorClass::ContextWindow, 400, None, TOO_LONG),
             answered(ErrorClass::RateLimit, 429, Some(500), LIMITED),
@@ -246,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn that_an_object_is_unknown_is_told_only_where_nobody_may_have_it() {
+    fn an_unknown_object_is_reported_only_if_no_deployment_may_own_it() {
         const UNKNOWN: &str = r#"{"error":{"message":"Response with id 'resp_1' not found.","code":null}}"#;
         const DOWN: &str = r#"{"error":{"message":"overloaded","code":"server_is_overloaded"}}"#;
         let unknown =
@@ -254,11 +258,11 @@ mod tests {
         let lacks_it = || answered(ErrorClass::NotFound, 404, None, r#"{"error":{"message":"Invalid URL"}}"#);
         for (failures, status, words) in [
             (vec![unknown(), unknown()], 404, Some(UNKNOWN)),
-            // Who is down may be the one that has it.
+            // The deployment that is down may be the owner.
             (vec![answered(ErrorClass::Unavailable, 503, None, DOWN), unknown()], 503, Some(DOWN)),
             (vec![unknown(), Failure::silent(ErrorClass::Timeout, "headers"), unknown()], 504, None),
             (vec![unknown(), answered(ErrorClass::Auth, 401, None, DOWN)], 502, None),
-            // Who has no stored responses at all does not have this one.
+            // A deployment without stored responses does not own this one.
             (vec![unknown(), lacks_it()], 404, Some(UNKNOWN)),
             (vec![lacks_it(), unknown(), lacks_it()], 404, Some(UNKNOWN)),
         ] {
@@ -293,11 +297,11 @@ mod tests {
     }
 
     #[test]
-    fn the_soonest_useful_time_of_the_pool_is_told() {
+    fn the_shortest_wait_of_the_pool_is_returned() {
         for (hints, expected_ms, expected_s) in [
             ([Some(9_000), Some(2_500)], "2500", "3"),
             ([Some(40), Some(2_500)], "40", "1"),
-            // A member without a hint may be back in a second.
+            // A deployment without a hint may be back in a second.
             ([None, Some(2_500)], "1000", "1"),
         ] {
             let failures = hints.map(|hint_ms| answered(ErrorClass::RateLimit, 429, hint_ms, LIMITED));
@@ -345,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_other_servers_are_kept() {
+    fn messages_of_other_servers_are_forwarded() {
         for body in [r#"{"error":"temperature is too high"}"#, r#"{"detail":"temperature is too high"}"#] {
             let reply = reply(&[&answered(ErrorClass::BadRequest, 422, None, body)], None);
             let body: Value = serde_json::from_slice(&reply.body).unwrap();

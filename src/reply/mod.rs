@@ -1,4 +1,4 @@
-//! What the client gets.
+//! What the client receives: headers, errors, the list of models.
 
 pub mod cors;
 pub mod exhausted;

@@ -11,12 +11,12 @@ pub fn list(graph: &Graph, client: &Client) -> Value {
     json!({ "object": "list", "data": data })
 }
 
-/// One model, if there is one of that name that the key may use: who may not use it learns nothing of it.
+/// One model, if it exists and the key may use it. Other clients do not learn that it exists.
 pub fn one(graph: &Graph, client: &Client, name: &str) -> Option<Value> {
     (graph.models.contains_key(name) && client.may_use(name)).then(|| model(name))
 }
 
 fn model(name: &str) -> Value {
-    // A node has no day of creation, and clients want a number.
+    // A node has no creation date, but clients expect a number.
     json!({ "id": name, "object": "model", "created": 0, "owned_by": "switchyard" })
 }

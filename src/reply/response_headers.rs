@@ -1,22 +1,23 @@
-//! Our own response headers: which request it was, who served it, and what was tried.
+//! The gateway's own response headers: the id of the request, the deployment that served it, and
+//! its attempts.
 
 use crate::attempt::trail::Trail;
 use crate::routes::graph::Expose;
 use crate::vocabulary::time::Millis;
 
-/// What the headers tell of.
+/// What the headers report.
 pub struct ServedRequest<'a> {
-    /// Our name for the request.
+    /// The gateway's id of the request.
     pub request_id: &'a str,
     /// Version of the routes document.
     pub routes: &'a str,
     /// The entry node, once it is chosen.
     pub node: Option<&'a str>,
-    /// What was tried, once that is known, and how long all of it took.
+    /// The attempts, once they are known, and the time of the whole request.
     pub tried: Option<(&'a Trail, Millis)>,
 }
 
-/// The headers that `expose` lets out.
+/// The headers that `expose` allows.
 pub fn own(served: &ServedRequest<'_>, expose: Expose) -> Vec<(&'static str, String)> {
     let mut headers = Vec::with_capacity(7);
     let mut show = |shown: bool, name, value: String| {
@@ -42,7 +43,7 @@ pub fn own(served: &ServedRequest<'_>, expose: Expose) -> Vec<(&'static str, Str
     headers
 }
 
-/// Names come from a document in any script; a header takes visible ASCII.
+/// Names come from a document in any script, but a header takes only visible ASCII.
 fn visible(text: &str) -> String {
     let is_visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     if text.bytes().all(is_visible) {
@@ -76,7 +77,7 @@ mod tests {
         };
         assert_eq!(own(&served, NONE), []);
         let shown: Vec<_> = own(&served, Expose::default()).into_iter().map(|(name, _)| name).collect();
-        // Without an attempt there is no deployment to name, and no trail.
+        // Without an attempt there is no deployment and no trail to show.
         assert_eq!(
             shown,
             [

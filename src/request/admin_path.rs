@@ -3,19 +3,20 @@
 use super::percent::decode;
 use crate::vocabulary::switch::Switch;
 
-/// What is asked of the admin API.
+/// A call of the admin API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminPath {
     /// `GET api/routes`
     Routes,
     /// `GET api/health`
     Health,
-    /// `POST api/deployments/{name}/{switch}`; without a name `POST api/deployments/reset`, for all.
+    /// `POST api/deployments/{name}/{switch}`. `POST api/deployments/reset` has no name and resets
+    /// all deployments.
     Switch(Switch, Option<String>),
 }
 
 impl AdminPath {
-    /// The method that it takes.
+    /// The method that the path accepts.
     pub fn allow(&self) -> &'static str {
         match self {
             Self::Routes | Self::Health => "GET",
@@ -24,7 +25,8 @@ impl AdminPath {
     }
 }
 
-/// What stands behind `/admin/`; `None` where nothing does. The name of a deployment may hold any character, percent-encoded.
+/// Parses the path below `/admin/`; `None` if nothing has that path. The name of a deployment may
+/// contain any character, percent-encoded.
 pub fn parse(path: &str) -> Option<AdminPath> {
     match path {
         "api/routes" => return Some(AdminPath::Routes),
@@ -64,7 +66,7 @@ mod tests {
                 Some(AdminPath::Switch(Reset, owned("azure-eastus"))),
                 "POST",
             ),
-            // A deployment may be called so.
+            // A deployment may have the name `reset`.
             ("api/deployments/reset/reset", Some(AdminPath::Switch(Reset, owned("reset"))), "POST"),
             ("api/deployments/a%20b%2Fc/drain", Some(AdminPath::Switch(Drain, owned("a b/c"))), "POST"),
             ("api/deployments//drain", None, ""),

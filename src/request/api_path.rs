@@ -1,10 +1,10 @@
-//! From a path to an operation.
+//! Reads the operation from a path.
 //!
-//! Clients differ in what they put before the operation, and so does what stands between them and us: OpenAI's SDKs write
-//! `/v1/…`, Azure's `/openai/deployments/{model}/…`, `/openai/…` or `/openai/v1/…`; AI Gateway's custom providers may
-//! insert one more `/v1`; and path rules add prefixes of their own. All of it means the same, so all of it is understood:
-//! the grammar is `[prefix] v1* [openai] v1* [deployments/{model}] v1* rest`. Empty segments (`//`, a trailing `/`) count
-//! for nothing.
+//! Clients differ in what they write before the operation: OpenAI's SDKs write `/v1/…`, Azure's
+//! SDKs `/openai/deployments/{model}/…`, `/openai/…` or `/openai/v1/…`. AI Gateway's custom
+//! providers may insert one more `/v1`, and path rules add prefixes of their own. All of these mean
+//! the same and are accepted. Empty segments (`//`, a trailing `/`) are ignored. The grammar is
+//! `[prefix] v1* [openai] v1* [deployments/{model}] v1* rest`.
 
 use super::percent;
 use super::stored_object::StoredObject;
@@ -14,40 +14,42 @@ use crate::vocabulary::operation::Operation;
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiPath {
-    /// To do something with a model.
+    /// An operation on a model.
     Operation {
-        /// What.
+        /// The operation.
         operation: Operation,
-        /// The model that stands in the path (Azure's form), decoded.
+        /// The model in the path (Azure's form), decoded.
         model: Option<String>,
     },
     /// The list of models.
     Models,
     /// One model, by its decoded name.
     Model(String),
-    /// To do something with a stored object. Its path is unchecked.
+    /// An operation on a stored object. Its path is not checked yet.
     StoredObject(StoredObject),
-    /// Something else of OpenAI's API that is bound to an account, such as a realtime session. It is not routed; a client should
-    /// learn that rather than doubt its URL.
+    /// Another part of OpenAI's API that is bound to an account, such as a realtime session. It is
+    /// not routed. The client should learn this and not doubt its URL.
     Stateful,
-    /// Nothing that the gateway knows.
+    /// A path that the gateway does not know.
     Unknown,
 }
 
 impl ApiPath {
-    /// The methods that the path takes, as the value of an `allow` header; `None` where there is nothing to call.
+    /// The methods that the path accepts, as the value of an `allow` header; `None` where there is
+    /// nothing to call.
     pub fn allow(&self) -> Option<&'static str> {
         match self {
             Self::Operation { operation: Operation::ChatCompletions, model: None } => Some("GET, POST"),
             Self::Operation { .. } => Some("POST"),
             Self::Models | Self::Model(_) => Some("GET"),
-            // Which of them each path takes, the account knows.
+            // Only the account knows which of them each path accepts.
             Self::StoredObject(_) => Some("GET, POST, DELETE"),
             Self::Stateful | Self::Unknown => None,
         }
     }
 
-    /// What the path means with this method: chat completions are made by a `POST`, and listed by a `GET` where they are stored.
+    /// The meaning of the path with this method: a `POST` creates chat completions, a `GET` lists
+    /// the stored ones.
     #[must_use]
     pub fn with_method(self, method: &str) -> Self {
         match self {
@@ -59,7 +61,8 @@ impl ApiPath {
     }
 }
 
-/// Whether this is bound to the account or resource that made it (OpenAI's OpenAPI document, 2.3.0).
+/// Whether a path is bound to one account or resource and is not routed (OpenAI's OpenAPI document,
+/// 2.3.0).
 fn is_stateful(segments: &[&str]) -> bool {
     matches!(
         segments,
@@ -68,15 +71,18 @@ fn is_stateful(segments: &[&str]) -> bool {
     )
 }
 
-/// Reads a path (without its query). `prefixes` are those of path rules, without a trailing slash; any form may follow one of
-/// them, the longest that leaves something to read. A path that is understood without a prefix needs none, so that a rule for `/openai/*` does not
-/// hide Azure's own paths; but a rule for `/live/*` comes before what OpenAI has of that name.
+/// Reads a path without its query.
+///
+/// `prefixes` are the prefixes of path rules, without a trailing slash. Any form may follow one of
+/// them; the longest prefix that leaves a readable path counts. A path that can be read without a
+/// prefix needs none, so a rule for `/openai/*` does not hide Azure's own paths. But a rule for
+/// `/live/*` takes precedence over OpenAI's paths of that name.
 pub fn parse(path: &str, prefixes: &PrefixMap) -> ApiPath {
     let plain = read(path);
     if !matches!(plain, ApiPath::Unknown | ApiPath::Stateful | ApiPath::StoredObject(_)) {
         return plain;
     }
-    // AI Gateway's `/v1` may stand before the prefix as well. No prefix begins with it.
+    // AI Gateway's `/v1` may also come before the prefix. No prefix begins with `/v1`.
     let bare = without_v1(path);
     prefixes
         .of(bare)
@@ -112,9 +118,10 @@ fn read(path: &str) -> ApiPath {
     }
 }
 
-/// What follows `deployments/`. Clients do not encode the name (openai-python does not), and `vendor/name` is a popular way
-/// to name models: so the operation is read from the end, and all that stands before it is the model. Stored objects lie
-/// below no model, and Microsoft's clients write one before `batches` all the same.
+/// Reads what follows `deployments/`. Clients do not encode the model (openai-python does not), and
+/// `vendor/name` is a common form of model names. So the operation is read from the end, and
+/// everything before it is the model. Stored objects belong to no model, but Microsoft's clients
+/// write one before `batches`.
 fn read_deployment(first: &str, after: &[&str]) -> ApiPath {
     let Some((operation, mut more)) = operation_at_end_of(after) else {
         return StoredObject::at(after).map_or(ApiPath::Unknown, ApiPath::StoredObject);
@@ -133,7 +140,7 @@ fn after_v1<'s, 'p>(mut segments: &'s [&'p str]) -> &'s [&'p str] {
     segments
 }
 
-/// The longest operation that `segments` end with, and what stands before it.
+/// The longest operation at the end of `segments`, and the segments before it.
 fn operation_at_end_of<'s, 'p>(segments: &'s [&'p str]) -> Option<(Operation, &'s [&'p str])> {
     [2, 1].into_iter().find_map(|length| {
         let (before, last) = segments.split_at_checked(segments.len().checked_sub(length)?)?;
@@ -181,12 +188,12 @@ mod tests {
             // A base URL that ends in a slash.
             "/v1/chat/completions/",
             "/v1//chat/completions",
-            // Behind a rule's prefix, any of it again.
+            // After a rule's prefix, each form again.
             "/ai/azure/chat/completions",
             "/ai/azure/v1/chat/completions",
             "/ai/azure/openai/v1/chat/completions",
             "/v1/ai/azure/v1/chat/completions",
-            // The longest prefix leaves what the shorter one could not read.
+            // Only the longest prefix leaves a readable path.
             "/ai/azure/eu/v1/chat/completions",
         ] {
             assert_eq!(parse(path, &prefixes()), chat(None), "{path}");
@@ -204,7 +211,7 @@ mod tests {
             // A rule for `/openai/*` does not hide the form.
             ("/openai/openai/deployments/gpt-4o/chat/completions", "gpt-4o"),
             ("/openai/deployments/gpt%2D4o%20eu/chat/completions", "gpt-4o eu"),
-            // openai-python puts the name in as it is.
+            // openai-python does not encode the name.
             ("/openai/deployments/azure/gpt-4o/chat/completions", "azure/gpt-4o"),
             ("/openai/deployments/azure%2Fgpt-4o/chat/completions", "azure/gpt-4o"),
             // A name that looks like the start of a longer operation: the longest operation wins.
@@ -227,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_account_keeps_is_known_in_every_form_of_a_path() {
+    fn stored_objects_are_known_in_every_form_of_a_path() {
         let stored = |parts: &[&str]| StoredObject::at(parts).map_or(ApiPath::Unknown, ApiPath::StoredObject);
         for start in
             ["", "/v1", "/openai", "/openai/v1", "/v1/openai/v1", "/ai/azure/eu/openai/v1", "/v1/ai/azure"]
@@ -244,17 +251,17 @@ mod tests {
                 assert_eq!((&read, read.allow()), (&stored(parts), Some("GET, POST, DELETE")), "{path}");
             }
         }
-        // Nothing is decoded: what is no plain id is refused later.
+        // Nothing is decoded here: an invalid id is refused later.
         assert_eq!(parse("/v1/responses/%2e%2e", &of_rules(&[])), stored(&["responses", "%2e%2e"]));
-        // Microsoft's clients write a model before it, and it may have the name of a prefix.
+        // Microsoft's clients write a model before it, and a prefix may have the same name.
         let batches = stored(&["batches"]);
         assert_eq!(parse("/openai/deployments/gpt-4o/batches", &of_rules(&[])), batches);
         assert_eq!(parse("/batches", &of_rules(&["/batches"])), batches);
-        // Chat completions are listed where they are made.
+        // A `GET` lists chat completions at the path where a `POST` creates them.
         let completions = ApiPath::StoredObject(StoredObject::completions());
         assert_eq!(parse("/v1/chat/completions", &of_rules(&[])).with_method("GET"), completions);
         assert_eq!(parse("/v1/chat/completions", &of_rules(&[])).with_method("POST"), chat(None));
-        // Operations have their names before ids have them, and so have those behind a rule's prefix.
+        // Names of operations take precedence over ids, also after a rule's prefix.
         let compact = ApiPath::Operation { operation: Operation::ResponsesCompact, model: None };
         assert_eq!(parse("/v1/responses/compact", &of_rules(&[])), compact);
         let embeddings = ApiPath::Operation { operation: Operation::Embeddings, model: None };
@@ -262,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_told_apart() {
+    fn other_paths_are_distinguished() {
         for (path, expected) in [
             ("/v1/models", ApiPath::Models),
             ("/models", ApiPath::Models),
@@ -271,26 +278,27 @@ mod tests {
             ("/v1/models/gpt-4o", ApiPath::Model("gpt-4o".to_owned())),
             ("/v1/models/a%2Fb", ApiPath::Model("a/b".to_owned())),
             ("/v1/models/a/b", ApiPath::Model("a/b".to_owned())),
-            // Bound to who made them.
+            // Bound to one account.
             ("/v1/realtime", ApiPath::Stateful),
             ("/openai/v1/realtime/client_secrets", ApiPath::Stateful),
             ("/v1/fine_tuning/else", ApiPath::Stateful),
             ("/v1/skills", ApiPath::Stateful),
             ("/v1/audio/voices", ApiPath::Stateful),
-            // Nobody's.
+            // Not known.
             ("/", ApiPath::Unknown),
             ("", ApiPath::Unknown),
             ("/v1", ApiPath::Unknown),
             ("/v1/audio", ApiPath::Unknown),
             ("/v1/organization/users", ApiPath::Unknown),
             ("/openai/deployments/gpt-4o", ApiPath::Unknown),
-            // The first segment is always of the name, so this is a legacy completion by a model named `chat`.
+            // The first segment is always part of the name, so this is a legacy completion by a
+            // model named `chat`.
             (
                 "/openai/deployments/chat/completions",
                 ApiPath::Operation { operation: Operation::Completions, model: Some("chat".to_owned()) },
             ),
             ("/openai/deployments/completions", ApiPath::Unknown),
-            // A prefix ends at a segment's end, and an unknown one is none.
+            // A prefix ends at the end of a segment, and an unknown prefix is not removed.
             ("/ai/azurex/v1/chat/completions", ApiPath::Unknown),
             ("/ai/prod/v1/chat/completions", ApiPath::Unknown),
             ("/v1x/chat/completions", ApiPath::Unknown),

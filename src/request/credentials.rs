@@ -1,11 +1,12 @@
-//! Who is calling: the key that came with the request, and the client that it belongs to.
+//! Who is calling: the key of the request, and the client that it belongs to.
 
 use subtle::ConstantTimeEq;
 
 use crate::routes::graph::{Client, Graph, Secret};
 use crate::vocabulary::client_error::ClientError;
 
-/// The key in `Authorization: Bearer KEY` (the scheme in any case, RFC 9110 §11.1) or, as Azure's clients send it, in `api-key`.
+/// The key in `Authorization: Bearer KEY` (the scheme in any case, RFC 9110 §11.1), or in
+/// `api-key`, as Azure's clients send it.
 pub fn key<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>) -> Option<&'h str> {
     let bearer = authorization.and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
@@ -14,14 +15,15 @@ pub fn key<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>) -> Opti
     bearer.or(api_key).filter(|key| !key.is_empty())
 }
 
-/// The client whose key this is; of several with the same key the first.
+/// The client with this key; the first one if several have it.
 ///
-/// The time taken tells nothing of how near a guess came: the fingerprints of all keys are compared, each as one number, and a key
-/// itself only where its fingerprint is the same, in constant time. To compare every key in constant time is as good, and costs
-/// thousands of clients half a millisecond a request.
+/// The time taken reveals nothing about a guess: each key's fingerprint is compared as one number,
+/// and a key itself only if its fingerprint is equal, in constant time. Comparing every key in
+/// constant time would be as safe, but costs half a millisecond per request with thousands of
+/// clients.
 ///
 /// # Errors
-/// Where the document lets nobody in, there is no key, or nobody has it.
+/// The document has no clients, the request has no key, or no client has this key.
 pub fn client<'g>(graph: &'g Graph, key: Option<&str>) -> Result<&'g Client, ClientError> {
     let clients = graph.clients.as_ref().ok_or(ClientError::NoClients)?;
     let key = key.ok_or(ClientError::InvalidApiKey)?;
@@ -33,7 +35,7 @@ pub fn client<'g>(graph: &'g Graph, key: Option<&str>) -> Result<&'g Client, Cli
     clients.iter().find(has_key).ok_or(ClientError::InvalidApiKey)
 }
 
-/// Whether two secrets are the same; the time taken depends on their lengths alone.
+/// Whether two secrets are equal. The time taken depends only on their lengths.
 pub fn matches(known: &str, given: &str) -> bool {
     known.as_bytes().ct_eq(given.as_bytes()).into()
 }

@@ -1,33 +1,37 @@
-//! What is looked at of a JSON body: of a long one everything but the middles of its long texts.
+//! An excerpt of a JSON body: a long body without the middle parts of its long strings.
 //!
-//! A long body stays where it was read, outside of Wasm: the memory of Wasm never shrinks, so that a few bodies of megabytes at once
-//! would keep an isolate large for as long as it lives, and it saves a copy. It is shown a window at a time, and since nearly all of
-//! it is text inside of strings, which nobody here looks into, little is left to keep.
+//! A long body stays outside of Wasm, where it was read. This saves a copy. It also bounds memory:
+//! Wasm memory never shrinks, so a few bodies of several megabytes at once would make an isolate
+//! large for the rest of its life. The body is read one window at a time. Nearly all of it is text
+//! inside strings, which the gateway does not read, so the excerpt is short.
 //!
 //! Invariants:
-//! - the excerpt of a JSON object is one, with the same members; of what is none, the excerpt is none either;
-//! - in every string that is shortened stands [`LEFT_OUT`], as an escape that we never write: so it equals no value of ours;
-//! - no token of JSON begins or ends inside of what is left out: [`Excerpt::original`] is exact for all of them.
+//! - the excerpt of a JSON object is a JSON object with the same members; the excerpt of anything
+//!   else is not a JSON object either;
+//! - every shortened string contains [`LEFT_OUT`] as an escape that the gateway never writes, so it
+//!   equals no value of the gateway;
+//! - no JSON token begins or ends inside the omitted text, so [`Excerpt::original`] is exact for
+//!   all tokens.
 
 use std::ops::Range;
 
 use crate::scan::plain::{TOP, plain};
 use crate::scan::top_level;
 
-/// A longer stretch of text in one window is shortened…
+/// Text longer than this in one window is shortened.
 const LONGEST: usize = 512;
-/// …to its first bytes…
+/// The bytes that remain of shortened text, before the [`LEFT_OUT`] mark.
 const SHOWN: usize = 64;
-/// …and this character, which stands for nothing, and is in no name that anybody gives…
+/// The character that marks omitted text. It is a Unicode noncharacter, and no name contains it.
 pub const LEFT_OUT: char = '\u{ffff}';
-/// …as an escape: serde_json writes the character itself.
+/// [`LEFT_OUT`] as an escape. serde_json would write the character itself.
 const MARK: &[u8] = br"\uffff";
 
-/// An excerpt of so many bytes, and of a sixteenth of the body, is given up if it is more than half of what was shown: it costs more
-/// than it saves.
+/// An excerpt of at least this many bytes, and of at least a sixteenth of the body, is abandoned if
+/// it is longer than half of the bytes read so far: then it costs more than it saves.
 const LARGE: usize = 32 * 1024;
 
-/// Most bytes of a character in UTF-8.
+/// Most bytes of one character in UTF-8.
 const CHARACTER: usize = 4;
 
 /// A body, or an excerpt of it.
@@ -37,16 +41,16 @@ pub struct Excerpt {
     gaps: Vec<Gap>,
 }
 
-/// Something was left out.
+/// A place where something is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Gap {
-    /// Where the excerpt goes on, in it.
+    /// Where the excerpt continues, as an offset in the excerpt.
     at: usize,
-    /// By how much the original is ahead there.
+    /// How far the original is ahead of the excerpt from there on.
     ahead: usize,
 }
 
-/// All of a body.
+/// A whole body, with nothing left out.
 impl From<Vec<u8>> for Excerpt {
     fn from(text: Vec<u8>) -> Self {
         Self { text, gaps: Vec::new() }
@@ -54,8 +58,9 @@ impl From<Vec<u8>> for Excerpt {
 }
 
 impl Excerpt {
-    /// An excerpt of a body of so many bytes. `show` gives those from one place to another, at most `window` of them, which has to be
-    /// enough for a character. `None` where the body is not UTF-8, or where the excerpt would not be much shorter.
+    /// Makes an excerpt of a body of `length` bytes. `show` returns the bytes between two offsets,
+    /// at most `window` of them. A window must be large enough for one character. `None` if the
+    /// body is not UTF-8, or if the excerpt would not be much shorter.
     pub fn read<B: AsRef<[u8]>>(
         length: usize,
         window: usize,
@@ -78,18 +83,19 @@ impl Excerpt {
         Some(reader.excerpt)
     }
 
-    /// What there is of it.
+    /// The bytes of the excerpt.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// Where in the body a place of the excerpt is: the begin or the end of a token.
+    /// Where an offset of the excerpt is in the body. The offset must be the start or the end of a
+    /// token.
     pub fn original(&self, at: usize) -> usize {
         let gaps = self.gaps.partition_point(|gap| gap.at <= at);
         at + gaps.checked_sub(1).and_then(|last| self.gaps.get(last)).map_or(0, |gap| gap.ahead)
     }
 
-    /// Whether something is left out in a stretch of the excerpt.
+    /// Whether something is left out in a span of the excerpt.
     pub fn is_shortened(&self, span: &Range<usize>) -> bool {
         let first = self.gaps.partition_point(|gap| gap.at <= span.start);
         self.gaps.get(first).is_some_and(|gap| gap.at <= span.end)
@@ -112,7 +118,7 @@ enum TokenState {
 }
 
 impl Reader {
-    /// Goes on with whole characters. `None` where they are none.
+    /// Reads a window of whole characters. `None` if it is not UTF-8.
     fn read(&mut self, window: &[u8]) -> Option<()> {
         let (mut at, mut taken, mut seen) = (0, 0, 0);
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
@@ -145,7 +151,7 @@ impl Reader {
         (seen & TOP == 0 || std::str::from_utf8(window).is_ok()).then_some(())
     }
 
-    /// Takes these bytes, and leaves out so many after them.
+    /// Copies `taken`, and leaves out the `length` bytes after it.
     fn leave_out(&mut self, taken: &[u8], length: usize) {
         let Excerpt { text, gaps } = &mut self.excerpt;
         text.extend_from_slice(taken);
@@ -155,9 +161,10 @@ impl Reader {
     }
 }
 
-/// How far the inside of a string goes on, in a window, without anything that has to be looked at: plain text, and escapes that stand
-/// whole in it and are characters by themselves. And how much of that is shown where it is too long: whole characters, among them the
-/// digits of an escape that began before the window.
+/// How far the inside of a string continues in a window without anything that needs a closer look:
+/// plain text, and complete escapes of whole characters. Also how many of those bytes to show if
+/// the text is too long: whole characters, including the digits of an escape that began in the
+/// window before.
 fn stretch(text: &[u8], seen: &mut u64) -> (usize, usize) {
     let mut length = plain(text, seen).unwrap_or(text.len());
     let shown = text.get(..length.min(SHOWN)).map_or(0, whole_characters);
@@ -168,14 +175,16 @@ fn stretch(text: &[u8], seen: &mut u64) -> (usize, usize) {
     (length, shown)
 }
 
-/// What stands behind the escape that `text` begins with. Not of half a character, which names may not have: those are to be seen.
+/// The text after the escape that `text` begins with. `None` for half a surrogate pair: names must
+/// not contain one, so these escapes have to stay visible.
 fn escaped(text: &[u8]) -> Option<&[u8]> {
     let escape = text.strip_prefix(b"\\")?;
     let is_half = matches!(escape, [b'u', b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
     if is_half { None } else { top_level::escape(escape) }
 }
 
-/// How many of the bytes are left without a character at their end of which some is missing. What is no UTF-8 may be cut anywhere.
+/// The number of bytes without an incomplete character at their end. Bytes that are not UTF-8 may
+/// be cut anywhere.
 fn whole_characters(bytes: &[u8]) -> usize {
     let begins = |byte: u8| byte & 0b1100_0000 != 0b1000_0000;
     let tail = bytes.iter().rev().take(CHARACTER).position(|byte| begins(*byte)).unwrap_or_default() + 1;

@@ -1,14 +1,17 @@
-//! Peeking into a JSON body and editing it by splicing bytes.
+//! Reads a few fields of a JSON body, and edits it by splicing bytes.
 //!
-//! Routing needs a few top-level fields of a body, and an upstream needs a few of them changed; the rest, images of
-//! megabytes included, is nobody's business here. So a body is scanned once for where its top-level members stand, and edits
-//! copy the untouched bytes as they are: they are never parsed into values and never written anew.
+//! Routing needs a few top-level fields of a body, and an upstream needs a few of them changed. The
+//! rest does not matter here, and may include images of several megabytes. So a body is scanned
+//! once for the positions of its top-level members. An edit copies all other bytes unchanged: they
+//! are never parsed into values and never written anew.
 //!
 //! Invariants:
-//! - what [`edit`] returns is valid JSON wherever the body was, and every member that no edit names keeps its bytes;
-//! - of a repeated field the last one is read, and every one is edited: parsers differ in which of them wins;
+//! - [`edit`] returns valid JSON if the body is valid, and every member that no edit names keeps
+//!   its bytes;
+//! - of a repeated field the last one is read, and every one is edited, because parsers differ in
+//!   which one counts;
 //! - names are compared decoded: `"mod\u0065l"` is `model`;
-//! - memory is bounded by [`MAX_FIELDS`], the stack does not grow with the depth of a body.
+//! - memory is bounded by [`MAX_FIELDS`], and the stack does not grow with the depth of a body.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,26 +27,27 @@ use crate::routes::graph::Params;
 use crate::scan::top_level::{self, MAX_FIELDS, MemberSpan};
 use crate::vocabulary::operation::Operation;
 
-/// The names under which OpenAI's operations limit the output.
+/// The fields that limit the output in OpenAI's operations.
 const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 
-/// What routing wants to know of a body, and where its top-level members stand.
+/// The facts of a body that routing needs, and the positions of its top-level members.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of a body, each on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a body")]
 pub struct Peek {
-    /// `model`, where it is there and not `null`.
+    /// `model`, if it is present and not `null`.
     pub model: Option<String>,
     /// Whether `stream` is `true`.
     pub is_streamed: bool,
     /// The largest of `max_tokens`, `max_completion_tokens` and `max_output_tokens`.
     pub max_output_tokens: Option<u64>,
-    /// `store`, where it is `true` or `false`.
+    /// `store`, if it is `true` or `false`.
     pub store: Option<bool>,
     /// Whether `background` is `true`.
     pub is_background: bool,
-    /// `previous_response_id`, where it is a string.
+    /// `previous_response_id`, if it is a string.
     pub previous_response_id: Option<String>,
-    /// Whether `conversation` is there and not `null`: what is said is added to it.
+    /// Whether `conversation` is present and not `null`. Then the request adds items to that
+    /// conversation.
     has_conversation: bool,
     members: Vec<BodyMember>,
     /// Where the first member begins, or would begin.
@@ -51,12 +55,12 @@ pub struct Peek {
     is_whole: bool,
 }
 
-/// Where one top-level member stands.
+/// The position of one top-level member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct BodyMember {
-    /// Decoded, where that is not what stands between the quotes of its key.
+    /// The decoded name, if it differs from the text between the quotes of the key.
     decoded: Option<String>,
-    /// What stands between the member before and this one: a comma and white space.
+    /// The text between the previous member and this one: a comma and white space.
     gap: Range<usize>,
     /// The name with its quotes.
     key: Range<usize>,
@@ -64,35 +68,35 @@ struct BodyMember {
 }
 
 impl BodyMember {
-    /// `body`: that which it is a member of.
+    /// The name. `body` must be the body that this member belongs to.
     fn name<'a>(&'a self, body: &'a [u8]) -> &'a str {
-        let as_it_stands = || bytes(body, &(self.key.start + 1..self.key.end.saturating_sub(1)));
-        self.decoded.as_deref().unwrap_or_else(|| std::str::from_utf8(as_it_stands()).unwrap_or_default())
+        let raw = || bytes(body, &(self.key.start + 1..self.key.end.saturating_sub(1)));
+        self.decoded.as_deref().unwrap_or_else(|| std::str::from_utf8(raw()).unwrap_or_default())
     }
 }
 
-/// Why a body cannot be routed. `Display` is meant for the client, and repeats nothing of the body.
+/// Why a body cannot be routed. `Display` is for the client, and quotes nothing of the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyError {
-    /// Nothing, or nothing but white space.
+    /// The body is empty, or only white space.
     Empty,
-    /// Not JSON, with the parser's words.
+    /// The body is not JSON.
     NotJson {
-        /// What is wrong, and where.
+        /// The parser's message: what is wrong, and where.
         reason: String,
         /// Counted from 1.
         line: usize,
         /// In bytes, counted from 1.
         column: usize,
     },
-    /// Bytes that are not UTF-8, or an escape that is half a character.
+    /// Bytes that are not UTF-8, or an escape of half a surrogate pair.
     NotUnicode {
         /// Offset in bytes.
         at: usize,
     },
     /// JSON, but not an object.
     NotAnObject,
-    /// `model` is a number, a list, …
+    /// `model` is not a string: a number, a list, …
     ModelNotAString,
     /// More than [`MAX_FIELDS`] top-level fields.
     TooManyFields,
@@ -118,10 +122,10 @@ impl fmt::Display for BodyError {
 }
 
 impl Peek {
-    /// Looks into a whole body.
+    /// Reads a whole body.
     ///
     /// # Errors
-    /// Where the body is not one JSON object in UTF-8, or its `model` is neither a string nor `null`.
+    /// The body is not one JSON object in UTF-8, or its `model` is neither a string nor `null`.
     pub fn of(body: &[u8]) -> Result<Self, BodyError> {
         let not_unicode = |error: std::str::Utf8Error| BodyError::NotUnicode { at: error.valid_up_to() };
         if let Some(object) = top_level::members(body) {
@@ -147,25 +151,26 @@ impl Peek {
         }
     }
 
-    /// Looks into the first bytes of a body that is too large to keep; the rest of it is unknown. `None` where `model`
-    /// does not stand whole in them, or where they begin no JSON object.
+    /// Reads the first bytes of a body that is too large to buffer; the rest is unknown. `None` if
+    /// they do not contain the whole `model`, or do not begin a JSON object.
     pub fn of_prefix(prefix: &[u8]) -> Option<Self> {
         let text = prefix.utf8_chunks().next()?.valid();
         let (mut found, ended) = top_level::parse(text);
         if ended.is_err_and(|error| !error.is_eof()) {
             return None;
         }
-        // Digits at the end may go on beyond it.
+        // A number at the end may continue in the rest of the body.
         let goes_on = text.ends_with(|last: char| last.is_ascii_digit());
         found.pop_if(|last| goes_on && last.value.end == text.len());
         let peek = Self::from_members(text.as_bytes(), &found).ok()?;
         peek.model.is_some().then_some(Self { is_whole: false, ..peek })
     }
 
-    /// Whether a request with this body leaves something behind at the upstream. Responses are stored unless the client says
-    /// otherwise, and go into a conversation where it names one; chat completions are stored only where it says so. Nothing
-    /// else is kept: <https://platform.openai.com/docs/api-reference/responses/create>. What cannot be read (`"store": 0`) is
-    /// taken for the default, as the upstream may take it.
+    /// Whether a request with this body leaves something at the upstream. Responses are stored
+    /// unless `store` is `false`, and are added to a conversation if the request names one. Chat
+    /// completions are stored only if `store` is `true`. Nothing else is stored:
+    /// <https://platform.openai.com/docs/api-reference/responses/create>. A value that cannot be
+    /// read (`"store": 0`) counts as the default, because the upstream may treat it so.
     pub fn has_side_effects(&self, operation: Operation) -> bool {
         match operation {
             Operation::Responses => self.is_background || self.has_conversation || self.store.unwrap_or(true),
@@ -174,14 +179,16 @@ impl Peek {
         }
     }
 
-    /// Whether this is all of the body. If not, [`edit`] takes and returns the same first bytes: `model` is right in
-    /// them, but fields beyond are neither dropped nor renamed, and stand after the ones that are set.
+    /// Whether this is the whole body. If not, [`edit`] takes and returns only the first bytes.
+    /// `model` is right in them. But fields in the rest are neither dropped nor renamed, and come
+    /// after the fields that are set.
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
 
-    /// The values of those top-level fields of `body` that are named, for rules. What is nested too deep to be worth a
-    /// rule (128 levels) is left out. `original`: what stands in full where `body` is an excerpt, and shortens it.
+    /// The values of the named top-level fields of `body`, for rules. Values nested deeper than 128
+    /// levels are left out. If `body` is an excerpt, `original` returns the full text of a span
+    /// that the excerpt shortens.
     pub fn fields(
         &self,
         body: &[u8],
@@ -190,7 +197,7 @@ impl Peek {
     ) -> BTreeMap<String, Value> {
         let members = if names.is_empty() { &[] } else { self.members.as_slice() };
         let mut fields = BTreeMap::new();
-        // Not by `collect`, which allocates a list of them first.
+        // `collect` would allocate a list of them first.
         fields.extend(members.iter().filter_map(|member| {
             let name = member.name(body);
             let name = names.iter().find(|wanted| *wanted == name)?;
@@ -200,7 +207,7 @@ impl Peek {
         fields
     }
 
-    /// `body`: in UTF-8.
+    /// `body` must be UTF-8.
     fn from_members(body: &[u8], found: &[MemberSpan]) -> Result<Self, BodyError> {
         let open = body.iter().position(|byte| *byte == b'{').map_or(0, |open| open + 1);
         let head = found.first().map_or(open, |first| first.key.start);
@@ -250,19 +257,20 @@ impl Peek {
     }
 }
 
-/// What a deployment wants changed in a body.
+/// The changes that a deployment needs in a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Edit<'a> {
-    /// To be written as `model`; `None` leaves it.
+    /// The value to write as `model`; `None` leaves it unchanged.
     pub model: Option<&'a str>,
-    /// Fields to drop, rename and set, in this order. `model` is not theirs to touch.
+    /// Fields to drop, rename and set, in this order. They cannot change `model`.
     pub params: &'a Params,
 }
 
-/// How to edit the body; `None` where nothing changes, so that the caller can send what it has. `peek` is of this `body`.
+/// The edit of a body; `None` if nothing changes, so that the caller can send the original. `peek`
+/// must be of this `body`.
 ///
-/// A field is renamed only where the new name is not there. Fields that are set replace those of the same name, or come
-/// last.
+/// A field is renamed only if no field has the new name. A field that is set replaces all fields of
+/// the same name, or is added at the end.
 pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Splice> {
     let params = edit.params;
     let mut items: Vec<Item<'_>> = peek.members.iter().map(|member| Item::unchanged(body, member)).collect();
@@ -287,7 +295,7 @@ pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Splice> {
     is_changed.then(|| spliced(body.len(), peek, &items))
 }
 
-/// A member of the edited body, in the four parts that it is written in.
+/// A member of the edited body, as the four parts in which it is written.
 struct Item<'a> {
     name: &'a str,
     gap: Part,
@@ -297,7 +305,7 @@ struct Item<'a> {
 }
 
 enum Part {
-    /// This stretch of the original.
+    /// A span of the original.
     Kept(Range<usize>),
     New(Vec<u8>),
 }
@@ -314,7 +322,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Sets `name` wherever it stands, or adds it. Whether that changes anything.
+/// Sets `name` wherever it occurs, or adds it. Returns whether this changes anything.
 fn set<'a>(body: &[u8], items: &mut Vec<Item<'a>>, name: &'a str, value: Vec<u8>) -> bool {
     let (mut is_there, mut is_changed) = (false, false);
     for item in items.iter_mut().filter(|item| item.name == name) {
@@ -340,7 +348,7 @@ fn spliced(length: usize, peek: &Peek, items: &[Item<'_>]) -> Splice {
     let mut splice = Splice::default();
     splice.keep(0..peek.head);
     for (index, item) in items.iter().enumerate() {
-        // A gap belongs before every member but the first one left.
+        // A gap comes before every member except the first remaining one.
         let gap = if index > 0 { Some(&item.gap) } else { None };
         for part in gap.into_iter().chain([&item.key, &item.colon, &item.value]) {
             match part {
@@ -354,16 +362,17 @@ fn spliced(length: usize, peek: &Peek, items: &[Item<'_>]) -> Splice {
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    // Neither a text nor a value of JSON has anything that JSON has not.
+    // Strings and JSON values can always be serialized.
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-/// The bytes of a span. Spans come from a peek of the same body; of any other they yield nothing rather than a panic.
+/// The bytes of a span. A span must come from a peek of the same body; any other span yields
+/// nothing instead of a panic.
 fn bytes<'a>(body: &'a [u8], span: &Range<usize>) -> &'a [u8] {
     body.get(span.clone()).unwrap_or_default()
 }
 
-/// A string, given with its quotes.
+/// Decodes a string, given with its quotes.
 fn decode<'a>(body: &'a [u8], string: &Range<usize>) -> Result<Cow<'a, str>, BodyError> {
     let quoted = bytes(body, string);
     let not_unicode = || BodyError::NotUnicode { at: string.start };
@@ -383,7 +392,7 @@ fn read_model(body: &[u8], value: &Range<usize>) -> Result<Option<String>, BodyE
     }
 }
 
-/// A number or a truth value; `None` where it is none of that type.
+/// A number or a Boolean; `None` if the text is of another type.
 fn read<T: FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }

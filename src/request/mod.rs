@@ -1,4 +1,4 @@
-//! What the client wants.
+//! What the client asks for: paths, bodies, credentials.
 
 pub mod admin_path;
 pub mod api_path;

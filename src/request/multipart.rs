@@ -1,11 +1,12 @@
 //! The `model` part of a multipart body (RFC 7578, RFC 2046 §5.1).
 //!
-//! Transcriptions, translations and image edits come as forms: a file of megabytes and a few short fields. As with JSON,
-//! the form is scanned once for what routing needs, and a new model is spliced in; the bytes of the other parts, files
-//! first of all, stay as they are.
+//! Transcriptions, translations and image edits are sent as forms: a file of several megabytes and
+//! a few short fields. As with JSON, the form is scanned once for what routing needs, and a new
+//! model is spliced in. The bytes of all other parts, such as files, stay unchanged.
 //!
-//! Lines must end in CRLF, as the RFC wants and every SDK writes: a form with bare line feeds is refused, since readers
-//! differ in what they see in it. Of several parts named `model` the last is read and all are replaced, for the same reason.
+//! Lines must end in CRLF, as the RFC requires and every SDK writes. A form with bare line feeds is
+//! refused, because readers interpret it differently. Of several parts named `model` the last is
+//! read and all are replaced, for the same reason.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,7 +15,7 @@ use memchr::memmem;
 
 use super::splice::Splice;
 
-/// What routing wants to know of a form, and where its model stands.
+/// The facts of a form that routing needs, and the positions of its model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form {
     /// The value of the part named `model`.
@@ -28,10 +29,10 @@ pub struct Form {
     models: Vec<Range<usize>>,
 }
 
-/// Why a form cannot be routed. `Display` is meant for the client.
+/// Why a form cannot be routed. `Display` is for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormError {
-    /// The boundary that `content-type` names is not there.
+    /// The boundary that `content-type` names does not occur in the body.
     NoDelimiter,
     /// Lines end in LF instead of CRLF.
     BareLineFeed,
@@ -52,8 +53,8 @@ impl fmt::Display for FormError {
     }
 }
 
-/// The boundary that a `content-type` of `multipart/form-data` names; `None` for any other type, and where there is no
-/// boundary of 1 to 70 printable ASCII characters.
+/// The boundary in a `content-type` of `multipart/form-data`. `None` for any other type, and if
+/// there is no boundary of 1 to 70 printable ASCII characters.
 pub fn boundary(content_type: &str) -> Option<String> {
     let (media_type, parameters) = content_type.split_once(';')?;
     if !media_type.trim().eq_ignore_ascii_case("multipart/form-data") {
@@ -66,24 +67,25 @@ pub fn boundary(content_type: &str) -> Option<String> {
 }
 
 impl Form {
-    /// Looks into a whole form.
+    /// Reads a whole form.
     ///
     /// # Errors
-    /// Where the form is not one, or its model is no text.
+    /// The body is not a complete form, or its model is not text.
     pub fn of(body: &[u8], boundary: &str) -> Result<Self, FormError> {
         let mut form = Self::new(boundary);
         form.read(body).map(|()| form)
     }
 
-    /// Looks into the first bytes of a form that is too large to keep. `None` where `model` does not stand whole in them.
-    /// [`Form::with_model`] is then of the same first bytes.
+    /// Reads the first bytes of a form that is too large to buffer. `None` if they do not contain
+    /// the whole `model`. [`Form::with_model`] then applies to the same first bytes.
     pub fn of_prefix(prefix: &[u8], boundary: &str) -> Option<Self> {
         let mut form = Self::new(boundary);
         let ended = form.read(prefix);
         (form.model.is_some() && matches!(ended, Ok(()) | Err(FormError::Unterminated))).then_some(form)
     }
 
-    /// The same form, of this length, with this model, which must not contain line ends. Where there was none, it comes first.
+    /// The same form with this model. `length` is the length of the form. The model must not
+    /// contain line ends. A form without a model gets one as its first part.
     pub fn with_model(&self, length: usize, model: &str) -> Splice {
         let mut splice = Splice::default();
         if self.models.is_empty() {
@@ -107,7 +109,7 @@ impl Form {
         Self { model: None, is_streamed: false, boundary: boundary.to_owned(), first: 0, models: Vec::new() }
     }
 
-    /// Reads as far as there are whole parts.
+    /// Reads whole parts, until the form ends or a part is incomplete.
     fn read(&mut self, body: &[u8]) -> Result<(), FormError> {
         let delimiter = Delimiter::new(&self.boundary);
         let (first, mut next) = delimiter.first(body).ok_or_else(|| delimiter.missing(body))?;
@@ -134,14 +136,14 @@ impl Form {
 
 /// What follows a delimiter.
 enum NextPart {
-    /// A part that begins here.
+    /// A part that begins at this offset.
     Part(usize),
     /// The end of the form.
     Close,
 }
 
-/// What stands between parts: `CRLF--boundary`, then white space and a line end, or `--`. Anything else that begins like it
-/// is data of a part.
+/// The delimiter between parts: `CRLF--boundary`, then white space and a line end, or `--`.
+/// Anything else that begins like it is data of a part.
 struct Delimiter {
     line: String,
     finder: memmem::Finder<'static>,
@@ -154,14 +156,15 @@ impl Delimiter {
         Self { line, finder }
     }
 
-    /// Where the first delimiter's dashes begin, and what follows. It alone may begin the body.
+    /// Where the dashes of the first delimiter begin, and what follows. Only the first delimiter
+    /// may be at the start of the body.
     fn first(&self, body: &[u8]) -> Option<(usize, NextPart)> {
         let dashes = self.line.trim_start();
         let at_start = body.strip_prefix(dashes.as_bytes()).and_then(|_| Self::after(body, dashes.len()));
         at_start.map(|next| (0, next)).or_else(|| self.find(body, 0).map(|(at, next)| (at + 2, next)))
     }
 
-    /// Where the next delimiter's line end begins, and what follows.
+    /// Where the line end of the next delimiter begins, and what follows.
     fn find(&self, body: &[u8], mut from: usize) -> Option<(usize, NextPart)> {
         loop {
             let at = from + self.finder.find(body.get(from..)?)?;
@@ -218,7 +221,7 @@ fn parameter(mut parameters: &str, wanted: &str) -> Option<String> {
             let (value, rest) = after.split_once(';').unwrap_or((after, ""));
             (value.trim().to_owned(), rest)
         };
-        // What has no `=` at all is skipped.
+        // Text without a `=` is skipped.
         let name = name.rsplit(';').next().unwrap_or(name);
         if name.trim().eq_ignore_ascii_case(wanted) {
             return Some(value);
@@ -227,8 +230,8 @@ fn parameter(mut parameters: &str, wanted: &str) -> Option<String> {
     }
 }
 
-/// The text up to the closing quote, and what follows. A backslash escapes quotes and backslashes alone, since browsers
-/// used to send the paths of Windows as they are.
+/// The text up to the closing quote, and what follows. A backslash escapes only quotes and
+/// backslashes, because browsers used to send Windows paths unescaped.
 fn unquote(quoted: &str) -> (String, &str) {
     let mut text = String::new();
     let mut rest = quoted.chars();

@@ -1,19 +1,20 @@
-//! Percent-encoding of path segments (RFC 3986 §2.1), both ways.
+//! Percent-encoding and decoding of path segments (RFC 3986 §2.1).
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// Everything but RFC 3986's unreserved characters, so that any name is one segment of a path.
+/// All characters except RFC 3986's unreserved ones, so that any name becomes one path segment.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Decodes `%XX`. A `%` without two hexadecimal digits stands for itself. Bytes that are not UTF-8 become U+FFFD, which no
-/// configured name contains. `+` is not a space: that is a rule of HTML forms.
+/// Decodes `%XX`. A `%` without two hexadecimal digits stays as it is. Bytes that are not UTF-8
+/// become U+FFFD, which no configured name contains. `+` is not a space: that is a rule of HTML
+/// forms.
 pub fn decode(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// Encodes a name as one segment of a path, or as one value of a query.
+/// Encodes a name as one path segment, or as one query value.
 pub fn encode(segment: &str) -> Cow<'_, str> {
     utf8_percent_encode(segment, RESERVED).into()
 }
@@ -29,14 +30,14 @@ mod tests {
         for (text, expected) in [
             ("gpt-4o", "gpt-4o"),
             ("gpt%2D4o", "gpt-4o"),
-            // Either case of digits.
+            // Digits of either case.
             ("%c3%A9", "é"),
             ("a+b", "a+b"),
-            // Cut short, and not hexadecimal.
+            // Incomplete, or not hexadecimal.
             ("100%", "100%"),
             ("%4", "%4"),
             ("%zz", "%zz"),
-            // A sign is no digit.
+            // A sign is not a digit.
             ("%+4", "%+4"),
             // Decoded once, not twice.
             ("%2541", "%41"),

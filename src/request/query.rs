@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Decoded parameters of a raw query; of a repeated name the last. `+` is a space, as forms write it.
+/// The decoded parameters of a raw query. Of a repeated name the last one counts. `+` is a space,
+/// as in HTML forms.
 pub fn parse(query: &str) -> BTreeMap<String, String> {
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }

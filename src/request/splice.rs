@@ -1,26 +1,27 @@
-//! An edited body: stretches of the original, and new bytes between them. Whoever has the original copies the rest of it once, or not at
-//! all; of a body of megabytes a model's name is edited.
+//! An edited body, as ranges of the original and new bytes between them. The holder of the original
+//! copies its bytes once, or not at all. So changing the model's name in a body of several
+//! megabytes is cheap.
 
 use std::ops::Range;
 
-/// What an edited body is made of. Made from front to back.
+/// The pieces of an edited body, made from front to back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Splice {
     pieces: Vec<Piece>,
     inserted: Vec<u8>,
 }
 
-/// A part of an edited body; never empty.
+/// A piece of an edited body; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// These bytes of the original. The next stretch of it does not begin where this one ends.
+    /// A range of the original. The next piece of the original does not begin where this one ends.
     Original(Range<usize>),
-    /// These of the new bytes.
+    /// A range of the new bytes.
     Inserted(Range<usize>),
 }
 
 impl Splice {
-    /// The parts, in order.
+    /// The pieces, in order.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
@@ -30,7 +31,7 @@ impl Splice {
         self.inserted
     }
 
-    /// Goes on with these bytes of the original.
+    /// Appends a range of the original.
     pub fn keep(&mut self, span: Range<usize>) {
         match self.pieces.last_mut() {
             _ if span.is_empty() => {}
@@ -39,7 +40,7 @@ impl Splice {
         }
     }
 
-    /// Goes on with these new bytes.
+    /// Appends new bytes.
     pub fn insert(&mut self, bytes: &[u8]) {
         let start = self.inserted.len();
         self.inserted.extend_from_slice(bytes);
@@ -51,7 +52,8 @@ impl Splice {
         }
     }
 
-    /// The same edit of a body in which what stands here at a place stands at `place` of it, in the same order.
+    /// The same edit for another body: an offset of the original becomes `place(offset)`. `place`
+    /// must not change the order of offsets.
     #[must_use]
     pub fn moved(mut self, place: impl Fn(usize) -> usize) -> Self {
         for piece in &mut self.pieces {
@@ -62,7 +64,8 @@ impl Splice {
         self
     }
 
-    /// The edited body. Spans come from a look at this `original`; of any other they yield nothing rather than a panic.
+    /// The edited body. Its ranges must come from this `original`; with another body they yield
+    /// nothing instead of a panic.
     pub fn apply(&self, original: &[u8]) -> Vec<u8> {
         let parts = self.pieces.iter().map(|piece| match piece {
             Piece::Original(span) => original.get(span.clone()).unwrap_or_default(),
@@ -77,7 +80,7 @@ mod tests {
     use super::{Piece, Splice};
 
     #[test]
-    fn what_touches_becomes_one_piece() {
+    fn adjacent_ranges_become_one_piece() {
         let mut splice = Splice::default();
         splice.keep(0..1);
         splice.keep(1..3);

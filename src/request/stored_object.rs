@@ -1,22 +1,23 @@
-//! The paths of stored objects (a stored response, a file, a batch, …), and which ids are passed on.
+//! The paths of stored objects (a response, a file, a batch, …), and which ids are forwarded.
 
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::operation::Operation;
 
-/// Longest part of a path that is passed on. OpenAI's and Azure's ids are half as long.
+/// Longest part of a path that is forwarded. OpenAI's and Azure's ids are half as long.
 const MOST_ID_BYTES: usize = 128;
 
-/// Most parts of a path. OpenAI's longest has six.
+/// Most parts of a path. OpenAI's longest path has six.
 const MOST_PARTS: usize = 8;
 
-/// What is to be done with a stored object. The method says the rest.
+/// A request for stored objects. The method says what to do with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredObject {
     /// The kind of object.
     pub operation: Operation,
     /// The path below `/v1/`, as the client wrote it.
     pub path: String,
-    /// The id of the object that the path leads to or through; `None` where it stands for all of them: to make one, or for a list.
+    /// The id of the first object in the path; `None` where the path is for all objects of its
+    /// kind: to create one, or to list them.
     pub id: Option<String>,
 }
 
@@ -27,7 +28,8 @@ impl StoredObject {
         Self { operation, path: Operation::ChatCompletions.path().to_owned(), id: None }
     }
 
-    /// What these parts of a path stand for (OpenAI's OpenAPI document, 2.3.0). Below an id anything may follow.
+    /// The stored object at these path parts (OpenAI's OpenAPI document, 2.3.0). Anything may
+    /// follow an id.
     pub fn at(parts: &[&str]) -> Option<Self> {
         let (operation, id) = match parts {
             ["responses", id, ..] => (Operation::StoredResponses, Some(id)),
@@ -49,10 +51,11 @@ impl StoredObject {
         Some(Self { operation, path: parts.join("/"), id: id.map(|id| (*id).to_owned()) })
     }
 
-    /// Nothing but plain words may become part of a path at an upstream.
+    /// Checks that the path consists of plain ids. Only those may become part of a path at an
+    /// upstream.
     ///
     /// # Errors
-    /// Where there is something else.
+    /// A part is not a plain id, or there are too many parts.
     pub fn checked(self) -> Result<Self, ClientError> {
         let mut parts = self.path.split('/');
         if parts.by_ref().take(MOST_PARTS).all(is_id) && parts.next().is_none() {
@@ -62,13 +65,13 @@ impl StoredObject {
         }
     }
 
-    /// Whether the answer is the object's own bytes, of whatever kind: the content of a file.
+    /// Whether the answer is the object's own bytes, of any type: the content of a file.
     pub fn is_content(&self) -> bool {
         self.path.ends_with("/content")
     }
 }
 
-/// Whether this can be an id: 1 to 128 letters, digits, `_`, `-` and `.`, and not dots alone.
+/// Whether `text` can be an id: 1 to 128 letters, digits, `_`, `-` and `.`, and not only dots.
 pub fn is_id(text: &str) -> bool {
     (1..=MOST_ID_BYTES).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))

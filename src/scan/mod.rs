@@ -1,6 +1,7 @@
-//! Readers of JSON that work on bytes: they find what is looked for and never build values.
+//! JSON readers that work on bytes. They find positions and never build values.
 //!
-//! The ground floor. They are on the path of every request and of every byte of a body, and are measured.
+//! This is the ground floor. Every request and every byte of a body passes through it, so its speed
+//! is measured.
 
 pub mod needle;
 pub mod plain;

@@ -1,13 +1,15 @@
-//! Members of JSON that are looked for in bytes, without reading the JSON.
+//! Searches for members of JSON in bytes, without parsing the JSON.
 //!
-//! Of the thousands of events that go by, few mean anything, and which ones shows in their bytes. To look is cheap; to make ready for
-//! looking costs more than to look through an event, so that is done once for each member.
+//! A stream has thousands of events, and few of them matter. Their bytes show which ones. Searching
+//! an event is cheap, but preparing a searcher costs more than searching one event. So each
+//! searcher is prepared once.
 
 use std::sync::OnceLock;
 
 use memchr::memmem::Finder;
 
-/// The quoted name of a member. In the texts of an answer it is not found, for a quote within a text is escaped.
+/// The quoted name of a member. It is not found inside string values, because a quote within a
+/// string is escaped.
 #[derive(Debug)]
 pub struct Needle {
     quoted: &'static str,
@@ -15,7 +17,7 @@ pub struct Needle {
 }
 
 impl Needle {
-    /// Looks for `quoted`: `"error"`, say, with its quotes.
+    /// A searcher for `quoted`, a name with its quotes: `"error"`, for example.
     pub const fn of(quoted: &'static str) -> Self {
         Self { quoted, finder: OnceLock::new() }
     }
@@ -24,17 +26,18 @@ impl Needle {
         self.finder.get_or_init(|| Finder::new(self.quoted))
     }
 
-    /// Whether this is the name, without its quotes.
+    /// Whether `name`, without quotes, is the name of this member.
     pub fn is_for(&self, name: &[u8]) -> bool {
         self.quoted.trim_matches('"').as_bytes() == name
     }
 
-    /// Whether `json` says it, as the name of a member or as a value.
+    /// Whether `json` contains the quoted name, as the name of a member or as a value.
     pub fn is_in(&self, json: &[u8]) -> bool {
         self.finder().find(json).is_some()
     }
 
-    /// What follows each member of that name in `json`, at any depth, from its value on.
+    /// The text after each member of that name in `json`, at any depth, starting with the member's
+    /// value.
     pub fn values_in<'a>(&'a self, json: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         self.finder().find_iter(json).filter_map(|at| {
             let after = json.get(at + self.quoted.len()..)?.trim_ascii_start();
@@ -42,8 +45,9 @@ impl Needle {
         })
     }
 
-    /// Whether `json` has a member of that name with a value other than `null`, at any depth. `true` may be wrong; `false` is right
-    /// unless the name is written with escapes, which no upstream does.
+    /// Whether `json` has a member of that name with a value other than `null`, at any depth.
+    /// `true` may be wrong. `false` is right unless the name is written with escapes, which no
+    /// upstream does.
     pub fn has_value_in(&self, json: &[u8]) -> bool {
         self.values_in(json).any(|value| !value.starts_with(b"null"))
     }
@@ -60,7 +64,7 @@ mod tests {
             (r#"{"error":{"code":1}}"#, vec![r#"{"code":1}}"#], true, true),
             (r#"{"a":[{"error" : null}]}"#, vec!["null}]}"], false, true),
             (r#"{"error":null,"a":{"error":0}}"#, vec![r#"null,"a":{"error":0}}"#, "0}}"], true, true),
-            // A value of that name, and a text about it.
+            // A value of that name, and a string that mentions it.
             (r#"{"type":"error"}"#, vec![], false, true),
             (r#"{"text":"say \"error\": 1"}"#, vec![], false, false),
             (r#"{"errors":1}"#, vec![], false, false),

@@ -1,12 +1,15 @@
-//! Where the top-level members of a JSON body stand, in one pass over its bytes.
+//! Finds the top-level members of a JSON body in one pass over its bytes.
 //!
-//! Nearly all of a large body is text: messages, and images in base64. serde_json skips text a machine word at a time, which in Wasm is
-//! four bytes, and has to be given valid UTF-8, which takes a pass of its own. [`members`] skips 64 bytes at a time in Wasm, and learns
-//! on the way whether there is anything but ASCII. It only says yes or no; what is wrong with a body, [`parse`] tells in serde_json's words.
+//! Nearly all of a large body is text: messages, and images in base64. serde_json skips text one
+//! machine word at a time, which is four bytes in Wasm, and it needs valid UTF-8, which takes a
+//! pass of its own. [`members`] skips 64 bytes at a time in Wasm, and also notes whether all text
+//! is ASCII. It only accepts or rejects a body. The message about an error comes from serde_json,
+//! in [`parse`].
 //!
 //! Invariants:
-//! - [`members`] takes what [`parse`] takes and finds the same members in it. Only UTF-8 it does not check: see [`ScannedObject::is_ascii`];
-//! - neither recurses, and what is open costs a bit, or a byte, per level of depth;
+//! - [`members`] accepts the same bodies as [`parse`] and finds the same members in them. But it
+//!   does not check UTF-8: see [`ScannedObject::is_ascii`];
+//! - neither function recurses; each open level of depth costs a bit, or a byte;
 //! - memory for members is bounded by [`MAX_FIELDS`].
 
 use std::fmt;
@@ -17,14 +20,14 @@ use serde_json::value::RawValue;
 
 use super::plain::{TOP, plain};
 
-/// Most top-level fields of a body. OpenAI's largest request has about forty; without a limit, a body of nothing but tiny
-/// fields would cost many times its size in bookkeeping.
+/// Most top-level fields of a body. OpenAI's largest request has about forty. Without a limit, a
+/// body of many tiny fields would need many times its size in memory.
 pub const MAX_FIELDS: usize = 1024;
 
-/// Room for so many members at first.
+/// The initial capacity for members.
 const USUAL_FIELDS: usize = 12;
 
-/// Where a member stands.
+/// The position of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberSpan {
     /// The name with its quotes.
@@ -36,13 +39,14 @@ pub struct MemberSpan {
 /// A body that is one JSON object.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ScannedObject {
-    /// In order.
+    /// The members, in order.
     pub members: Vec<MemberSpan>,
-    /// If not, some text in it is not ASCII and may not be UTF-8 either.
+    /// Whether all text in it is ASCII. If not, the text may not even be UTF-8.
     pub is_ascii: bool,
 }
 
-/// The members of the object that `body` is. `None` where it is none, or where it has more than [`MAX_FIELDS`].
+/// The members of the object in `body`. `None` if the body is not a JSON object, or has more than
+/// [`MAX_FIELDS`] members.
 pub fn members(body: &[u8]) -> Option<ScannedObject> {
     let at = |rest: &[u8]| body.len() - rest.len();
     let (mut members, mut seen) = (Vec::with_capacity(USUAL_FIELDS), 0);
@@ -67,8 +71,9 @@ pub fn members(body: &[u8]) -> Option<ScannedObject> {
     space(rest).is_empty().then_some(ScannedObject { members, is_ascii: seen & TOP == 0 })
 }
 
-// Each step gets what is left of the body and answers what it leaves of it, or `None` where there is no JSON. So what is left stays in
-// registers; kept in a struct, it would go through memory between any two bytes. `seen`: all words of text so far, one over the other.
+// Each step takes the rest of the body and returns what it leaves of it, or `None` if that is not
+// JSON. So the rest stays in registers; in a struct, it would go through memory between any two
+// bytes. `seen` is the bitwise or of all words of text so far.
 
 #[inline]
 fn space(mut rest: &[u8]) -> &[u8] {
@@ -121,7 +126,7 @@ fn value<'a>(mut rest: &'a [u8], seen: &mut u64) -> Option<&'a [u8]> {
             b'-' | b'0'..=b'9' => number(rest)?,
             _ => return None,
         };
-        // Behind a value: the end of what it stands in, as often as that is the end of a value too, or the next one.
+        // After a value: closes all containers that end here, then continues with the next value.
         loop {
             let Some(is_object) = open.last() else { return Some(rest) };
             let (first, more) = space(rest).split_first()?;
@@ -143,7 +148,7 @@ fn value<'a>(mut rest: &'a [u8], seen: &mut u64) -> Option<&'a [u8]> {
     }
 }
 
-/// A digit after a leading zero is no part of the number, and nothing that may follow one.
+/// Skips a number. A digit after a leading zero is neither part of the number nor allowed after it.
 fn number(rest: &[u8]) -> Option<&[u8]> {
     let mut rest = match rest.strip_prefix(b"-").unwrap_or(rest) {
         [b'0', rest @ ..] => rest,
@@ -158,7 +163,7 @@ fn number(rest: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// One digit or more.
+/// Skips one or more digits.
 fn digits(rest: &[u8]) -> Option<&[u8]> {
     let [b'0'..=b'9', rest @ ..] = rest else { return None };
     let mut rest = rest;
@@ -173,7 +178,7 @@ fn string<'a>(rest: &'a [u8], seen: &mut u64) -> Option<&'a [u8]> {
     text(take(rest, b'"')?, seen)
 }
 
-/// What stands behind an opening quote, the closing one included.
+/// Skips a string, given without its opening quote.
 fn text<'a>(mut rest: &'a [u8], seen: &mut u64) -> Option<&'a [u8]> {
     loop {
         rest = match rest.get(plain(rest, seen)?..)? {
@@ -184,8 +189,8 @@ fn text<'a>(mut rest: &'a [u8], seen: &mut u64) -> Option<&'a [u8]> {
     }
 }
 
-/// What stands behind an escape, given without its backslash. Whether a `\u` is half a character shows when the string is decoded, if
-/// it ever is.
+/// Skips an escape, given without its backslash. A `\u` of half a surrogate pair is found later, if
+/// the string is decoded.
 #[inline]
 pub fn escape(rest: &[u8]) -> Option<&[u8]> {
     match rest {
@@ -198,13 +203,14 @@ pub fn escape(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What a value stands in: a bit for each level, set where that is an object.
+/// The containers around a value: one bit for each level, set if it is an object.
 #[derive(Debug, Default)]
 struct OpenContainers {
     depth: usize,
-    /// The innermost levels, the last one lowest.
+    /// The innermost levels; the lowest bit is the innermost one.
     top: u64,
-    /// Full words of the levels around them. Empty for all but bombs, so that nobody else pays for an allocation.
+    /// Full words of the outer levels. Empty unless a body is extremely deep, so that usual bodies
+    /// need no allocation.
     below: Vec<u64>,
 }
 
@@ -230,7 +236,8 @@ impl OpenContainers {
     }
 }
 
-/// The members of the object in `text` by serde_json, as far as it can be read, and how the reading ended.
+/// The members of the object in `text`, read by serde_json as far as possible, and how the reading
+/// ended.
 pub fn parse(text: &str) -> (Vec<MemberSpan>, Result<(), serde_json::Error>) {
     let mut found = Vec::with_capacity(USUAL_FIELDS);
     let mut json = serde_json::Deserializer::from_str(text);
@@ -238,14 +245,15 @@ pub fn parse(text: &str) -> (Vec<MemberSpan>, Result<(), serde_json::Error>) {
     (found, ended)
 }
 
-/// Puts members aside while they are read, so that those before an error, or before the end of a prefix, are not lost.
+/// Collects members while they are read, so that those before an error, or before the end of a
+/// prefix, are not lost.
 struct MemberCollector<'a> {
     text: &'a str,
     found: &'a mut Vec<MemberSpan>,
 }
 
 impl MemberCollector<'_> {
-    /// Where `part`, which borrows from the text, stands in it.
+    /// The position of `part`, which borrows from the text.
     fn span(&self, part: &RawValue) -> Range<usize> {
         let start = part.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
         start..start + part.get().len()

@@ -1,38 +1,40 @@
 //! Which choices of a chat stream have begun, and which of them have finished.
 //!
-//! A request for several choices streams them side by side, each chunk naming its choice by `index`; the answer is whole when
-//! every choice that began has its `finish_reason`. Invariants: memory is fixed, whatever indices arrive; a chunk that can
-//! change nothing costs a look at its bytes.
+//! A request for several choices streams them interleaved, and each chunk names its choice by
+//! `index`. The answer is complete when every choice that began has its `finish_reason`.
+//!
+//! Invariants: memory is fixed for any indices; a chunk that can change nothing is only searched,
+//! not parsed.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::scan::needle::Needle;
 
-/// So many choices are told apart: the most that OpenAI's `n` asks for.
+/// Most choices that are distinguished: the most that OpenAI's `n` allows.
 const MOST: u32 = u128::BITS;
 
 static INDEX: Needle = Needle::of("\"index\"");
 static FINISH_REASON: Needle = Needle::of("\"finish_reason\"");
 
-/// The choices of one stream, a bit for each index.
+/// The choices of one stream, one bit for each index.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChatChoices {
     begun: u128,
     finished: u128,
-    /// A choice came whose index is beyond what is told apart, so that nobody knows whether all have finished.
+    /// A choice with a larger index came, so it is unknown whether all have finished.
     has_beyond: bool,
 }
 
 impl ChatChoices {
-    /// Takes note of a chunk. What is no chunk changes nothing.
+    /// Reads a chunk if it may change something. Data that is not a chunk changes nothing.
     pub fn watch(&mut self, data: &[u8]) {
         if self.may_learn_from(data) {
             self.read(data);
         }
     }
 
-    /// Takes note of a chunk after reading all of it.
+    /// Parses a whole chunk.
     pub fn read(&mut self, data: &[u8]) {
         let Ok(chunk) = serde_json::from_slice::<ChatChunk<'_>>(data) else { return };
         for choice in chunk.choices {
@@ -47,12 +49,13 @@ impl ChatChoices {
         }
     }
 
-    /// Whether every choice that began has finished, and there was one.
+    /// Whether at least one choice began, and all that began have finished.
     pub fn are_finished(&self) -> bool {
         self.begun != 0 && self.begun == self.finished && !self.has_beyond
     }
 
-    /// Whether reading a chunk may change anything. A yes may be wrong, for calls of tools are numbered by an `index` too.
+    /// Whether parsing a chunk may change anything. `true` may be wrong, because tool calls also
+    /// have an `index`.
     fn may_learn_from(&self, data: &[u8]) -> bool {
         let mut indices = INDEX.values_in(data).map(leading_number).peekable();
         let is_new = match indices.peek() {
@@ -71,7 +74,7 @@ fn bit(index: u64) -> Option<u128> {
     u32::try_from(index).ok().filter(|index| *index < MOST).map(|index| 1 << index)
 }
 
-/// The whole number at the start of some JSON.
+/// The whole number at the start of `json`.
 fn leading_number(json: &[u8]) -> Option<u64> {
     let digits = json.iter().take_while(|byte| byte.is_ascii_digit()).count();
     str::from_utf8(json.get(..digits)?).ok()?.parse().ok()
@@ -85,7 +88,7 @@ struct ChatChunk<'a> {
 
 #[derive(Deserialize)]
 struct ChatChoice<'a> {
-    /// Servers that know of one choice only may leave it out.
+    /// Servers that support only one choice may leave it out.
     index: Option<u64>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,

@@ -1,9 +1,12 @@
-//! Holding a stream back until it is worth committing to.
+//! Holds a stream back until its commit point.
 //!
-//! Until the first byte is sent another deployment can still serve the request unseen. So the first events are kept, and
-//! judged: an error among them, or an end before anything came, is a failure of the attempt; the first sign of the model's
-//! work commits. Invariants: the held bytes and those that follow are the stream byte for byte; the verdict does not depend on
-//! how the bytes are cut into chunks, and never changes once it is given; memory is bounded.
+//! Until the first byte is sent, another deployment can still serve the request, and the client
+//! does not notice. So the first events are buffered and judged. An error among them, or an end
+//! before any content, is a failure of the attempt. The first sign of the model's work commits.
+//!
+//! Invariants: the held bytes and those that follow are the stream byte for byte; the verdict does
+//! not depend on how the bytes are cut into chunks, and never changes once it is given; memory is
+//! bounded.
 
 use super::protocol::{Meaning, Protocol};
 use super::tail::{Ending, Tail};
@@ -11,10 +14,11 @@ use crate::attempt::failure::Failure;
 use crate::routes::graph::Commit;
 use crate::vocabulary::error_class::ErrorClass;
 
-/// With [`Commit::FirstToken`] an answer flows at the latest when this many bytes are held…
+/// With [`Commit::FirstToken`] an answer is committed at the latest when this many bytes are held.
 pub const FIRST_TOKEN_BYTES: usize = 256 * 1024;
 
-/// …or this many events: a stream that opens at such length is not going to fail as a whole.
+/// With [`Commit::FirstToken`] an answer is committed at the latest after this many events. A
+/// stream with such a long start is not going to fail as a whole.
 pub const FIRST_TOKEN_EVENTS: usize = 64;
 
 /// A stream before its commit point.
@@ -28,20 +32,20 @@ pub struct Hold {
     tail: Tail,
 }
 
-/// What is to be done with the stream.
+/// What to do with the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldVerdict {
-    /// Go on reading.
+    /// Continue reading.
     Wait,
-    /// Send what is held, then the rest.
+    /// Send the held bytes, then the rest.
     Commit,
-    /// Nothing of this stream may reach the client.
+    /// The attempt failed. Nothing of this stream may reach the client.
     Fail(Failure),
 }
 
 impl Hold {
-    /// Holds a stream back `until` its commit point. With [`Commit::Complete`] it flows nevertheless once `complete_bytes`
-    /// are held.
+    /// Holds a stream back `until` its commit point. With [`Commit::Complete`] it is committed
+    /// earlier once `complete_bytes` are held.
     pub fn new(protocol: Protocol, until: Commit, complete_bytes: usize) -> Self {
         let (limit_bytes, verdict) = match until {
             Commit::Headers => (0, HoldVerdict::Commit),
@@ -64,8 +68,8 @@ impl Hold {
         self.verdict.clone()
     }
 
-    /// The upstream has closed the stream, cleanly. A stream that broke before its commit point is a failed attempt, whatever
-    /// came of it.
+    /// The upstream has closed the stream, cleanly. (A stream that breaks before its commit point
+    /// is always a failed attempt.)
     pub fn end(&mut self) -> HoldVerdict {
         if self.verdict == HoldVerdict::Wait {
             self.verdict = if self.until == Commit::Complete && self.tail.ending(false) == Ending::Finished {
@@ -77,12 +81,13 @@ impl Hold {
         self.verdict.clone()
     }
 
-    /// The held bytes, exactly as they came. They are to be sent before anything else, and are no longer here afterwards.
+    /// The held bytes, exactly as they came. The caller sends them before anything else. They are
+    /// removed here.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
 
-    /// Goes on watching the stream where this stopped.
+    /// The [`Tail`] that watches the rest of the stream.
     pub fn tail(self) -> Tail {
         self.tail
     }
@@ -110,7 +115,7 @@ impl Hold {
     }
 }
 
-/// The upstream sent what no client could read.
+/// The failure for an event that no client could read.
 fn malformed() -> Failure {
     Failure {
         class: ErrorClass::Unavailable,

@@ -1,4 +1,4 @@
-//! Server-sent events: when an answer may start to flow, and whether it ended well.
+//! Server-sent events: when an answer may be sent, and whether it ended well.
 
 pub mod choices;
 pub mod hold;

@@ -1,11 +1,13 @@
-//! What the events of a stream mean, in each of the protocols that share server-sent events.
+//! The meaning of a stream's events, in each of the protocols that use server-sent events.
 //!
-//! - Chat (and legacy) completions: unnamed events with a JSON chunk each; `[DONE]` ends the stream.
-//! - Responses: named events; one of `response.completed`, `response.incomplete`, `response.failed` or `error` ends it.
-//! - Anything else that streams (images, speech, transcriptions): a `type` each, of which those are understood that complete
-//!   what was asked for.
+//! - Chat (and legacy) completions: unnamed events with one JSON chunk each; `[DONE]` ends the
+//!   stream.
+//! - Responses: named events; one of `response.completed`, `response.incomplete`, `response.failed`
+//!   or `error` ends the stream.
+//! - Other streams (images, speech, transcriptions): each event has a `type`. Only those that
+//!   complete the requested output are recognised.
 //!
-//! In all of them an error may come as an event of a stream whose status was 200.
+//! In all of them an error may come as an event after a status of 200.
 
 use serde_json::{Map, Value, json};
 
@@ -15,38 +17,39 @@ use crate::attempt::failure::Failure;
 use crate::scan::needle::Needle;
 use crate::vocabulary::operation::Operation;
 
-/// Which language a stream speaks.
+/// The protocol of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Chat completions and legacy completions.
     Chat,
     /// The Responses API.
     Responses,
-    /// Whatever else streams events.
+    /// Any other stream of events.
     Other,
 }
 
-/// What one event means for the question whether an answer may start to flow, and whether it has ended.
+/// What one event means for two questions: may the answer be sent, and has it ended?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meaning {
-    /// It came before any work of the model could be seen: a role, an empty delta, Azure's first chunk with the filter
-    /// results of the prompt, `response.created` and its like, the opening of an empty message, a ping.
+    /// It came before any visible work of the model: a role, an empty delta, Azure's first chunk
+    /// with the filter results of the prompt, `response.created` and similar events, the opening of
+    /// an empty message, a ping.
     Prelude,
-    /// Work of the model, or anything that is not recognised.
+    /// Work of the model, or an event that is not recognised.
     Content,
-    /// An image, a transcript or the speech is complete. Another image may follow, or an error. (Of the choices of a chat
-    /// [`ChatChoices`](super::choices::ChatChoices) knows.)
+    /// An image, a transcript or the speech is complete. Another image may follow, or an error.
+    /// (For the choices of a chat see [`ChatChoices`](super::choices::ChatChoices).)
     Finish,
     /// The stream is complete.
     Done,
     /// The upstream reports a failure.
     Error(Failure),
-    /// The data should be JSON and is not.
+    /// The data should be JSON but is not.
     Malformed,
 }
 
 impl Protocol {
-    /// The protocol in which the answer to an operation streams.
+    /// The protocol of an operation's streamed answer.
     pub fn of(operation: Operation) -> Self {
         match operation {
             Operation::ChatCompletions | Operation::Completions => Self::Chat,
@@ -55,10 +58,11 @@ impl Protocol {
         }
     }
 
-    /// What an event means. It reads the whole event: where many go by, ask [`Self::may_end`] first.
+    /// The meaning of an event. It parses the whole event; for many events, call [`Self::may_end`]
+    /// first.
     pub fn meaning(self, event: &SseEvent<'_>) -> Meaning {
-        // What the data cannot change, or is too long to be asked. The name alone ends a response: its last event repeats
-        // the whole answer.
+        // These cases do not depend on the data, or the data is too long to parse. The name alone
+        // ends a response, because its last event repeats the whole answer.
         match event.name {
             _ if event.data.starts_with(b"[DONE]") => return Meaning::Done,
             b"ping" | b"keepalive" => return Meaning::Prelude,
@@ -98,9 +102,10 @@ impl Protocol {
         }
     }
 
-    /// Whether an event may mean [`Meaning::Finish`], [`Meaning::Done`] or [`Meaning::Error`]. It looks at bytes only, which
-    /// is cheap. A yes may be wrong, for the text of an answer can say anything; a no is right, unless an upstream were to
-    /// write ASCII letters of its keys as escapes.
+    /// Whether an event may mean [`Meaning::Finish`], [`Meaning::Done`] or [`Meaning::Error`]. It
+    /// only searches bytes, which is cheap. `true` may be wrong, because the text of an answer can
+    /// contain anything. `false` is right unless an upstream writes ASCII letters of its keys as
+    /// escapes.
     pub fn may_end(self, event: &SseEvent<'_>) -> bool {
         if event.is_oversized || event.name == b"error" || event.data.starts_with(b"[DONE]") {
             return true;
@@ -125,14 +130,15 @@ impl Protocol {
 
 static ERROR: Needle = Needle::of("\"error\"");
 
-/// The last events of responses.
+/// The last events of a response.
 static LAST_RESPONSE_EVENTS: [Needle; 3] = [
     Needle::of("\"response.completed\""),
     Needle::of("\"response.incomplete\""),
     Needle::of("\"response.failed\""),
 ];
 
-/// The last events of streams that have no last word: each completes an image, a transcript, or the speech.
+/// The last events of streams without an end marker: each completes an image, a transcript or the
+/// speech.
 static COMPLETIONS: [Needle; 4] = [
     Needle::of("\"image_generation.completed\""),
     Needle::of("\"image_edit.completed\""),
@@ -144,7 +150,8 @@ fn is_completion(kind: &[u8]) -> bool {
     COMPLETIONS.iter().any(|completion| completion.is_for(kind))
 }
 
-/// Whether the name of an event says all: some servers leave it out, and then the data's `type` says the same.
+/// Whether the name of an event gives its meaning. Some servers leave the name out; then the `type`
+/// in the data is the same.
 fn is_response_event(name: &[u8]) -> bool {
     name.starts_with(b"response.")
 }
@@ -156,7 +163,8 @@ fn meaning_of_chunk(chunk: &Value) -> Meaning {
     if choices.iter().all(is_opening) { Meaning::Prelude } else { Meaning::Content }
 }
 
-/// Whether a choice says nothing yet: its delta holds at most a role, and there is no text beside it.
+/// Whether a choice has no content yet: its delta holds at most a role, and there is no text beside
+/// it.
 fn is_opening(choice: &Value) -> bool {
     let is_silent = |(key, value): (&String, &Value)| match key.as_str() {
         "index" | "logprobs" | "content_filter_results" | "content_filter_offsets" => true,
@@ -174,7 +182,8 @@ fn meaning_of_response_event(kind: &str, data: &Value) -> Meaning {
         "response.completed" | "response.incomplete" => Meaning::Done,
         "response.failed" => Meaning::Error(classify_event_error(field("/response/error"))),
         "response.created" | "response.in_progress" | "response.queued" => Meaning::Prelude,
-        // Only a message opens before there is anything in it: a reasoning or tool item shows that the model works.
+        // Only a message opens before it has content. A reasoning or tool item shows that the model
+        // works.
         "response.output_item.added"
             if field("/item/type") == "message" && is_empty(field("/item/content")) =>
         {
@@ -201,20 +210,23 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// The bytes that end a broken stream so that the official SDKs raise an error, and nobody takes it for complete. No
-/// `[DONE]` and nothing else may follow.
+/// The bytes that end a broken stream so that the official SDKs raise an error, and no client takes
+/// the answer for complete. No `[DONE]` and nothing else may follow.
 ///
-/// They begin with two line ends, since the stream may have been cut anywhere: the first ends an unfinished line (or completes
-/// a CRLF), the second dispatches what came of its event, which would otherwise swallow ours. An event cut in the middle of
-/// its JSON then reaches the client as it is; the SDKs refuse that as well. At the end of an event they are two empty lines,
-/// which mean nothing.
+/// They begin with two line ends, because the stream may be cut anywhere. The first ends an
+/// unfinished line (or completes a CRLF). The second dispatches the unfinished event, which would
+/// otherwise include ours. An event that was cut in the middle of its JSON then reaches the client
+/// as it is; the SDKs refuse it too. After a complete event they are two empty lines, which mean
+/// nothing.
 ///
-/// `error` is OpenAI's error object, an upstream's or [`broken_stream`]'s. It is told as it is, except that the members which
-/// every error has are added where they are missing. Where it is a text, that is its message.
+/// `error` is OpenAI's error object, from an upstream or from [`broken_stream`]. It is sent
+/// unchanged, except that missing members that every error has are added. If it is a string, that
+/// is the message.
 ///
-/// A Responses error goes by the names of OpenAI's document (`code`, `message`, `param`, `sequence_number`), and once more as
-/// an `error` object, without which the official Python SDK hands the event over instead of raising. Its number is 0, since
-/// the real one is not known here: whoever resumes after it misses nothing.
+/// A Responses error uses the names of OpenAI's document (`code`, `message`, `param`,
+/// `sequence_number`), and repeats them in an `error` object. Without that object the official
+/// Python SDK returns the event instead of raising. Its sequence number is 0, because the real one
+/// is not known here. A client that resumes after it misses nothing.
 pub fn error_event(protocol: Protocol, error: &Value) -> Vec<u8> {
     let error = completed(error);
     match protocol {
@@ -235,12 +247,13 @@ pub fn error_event(protocol: Protocol, error: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The error of a stream that the gateway itself must end.
+/// The error of a stream that the gateway itself ends.
 pub fn broken_stream(code: &str, message: &str) -> Value {
     json!({ "message": message, "type": "server_error", "param": null, "code": code })
 }
 
-/// An error with the members that every error has. Without a message the SDKs would have nothing to raise.
+/// An error with the members that every error has. Without a message the SDKs have nothing to
+/// raise.
 fn completed(error: &Value) -> Map<String, Value> {
     let mut members = error.as_object().cloned().unwrap_or_default();
     for name in ["type", "param", "code"] {

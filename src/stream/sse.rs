@@ -1,11 +1,12 @@
 //! An incremental parser of server-sent events, on bytes.
 //!
-//! It follows the WHATWG HTML standard, §9.2.6 "Interpreting an event stream": lines end with CRLF, LF or CR; a byte order
-//! mark at the start is dropped; comments and unknown fields are ignored; several `data` lines are joined with LF; an event
-//! is dispatched by an empty line, and one that the end of the stream cuts off is none. `id` and `retry` mean nothing here.
+//! It follows the WHATWG HTML standard, §9.2.6 "Interpreting an event stream": lines end with
+//! CRLF, LF or CR; a byte order mark at the start is dropped; comments and unknown fields are
+//! ignored; several `data` lines are joined with LF; an empty line dispatches an event; an event
+//! that is cut off by the end of the stream is dropped. `id` and `retry` are ignored.
 //!
-//! Invariants: the same bytes give the same events however they are cut into chunks, in the middle of a line end or of a
-//! UTF-8 sequence too; memory stays below a few times [`EVENT_LIMIT`] whatever arrives.
+//! Invariants: the same bytes give the same events for any cut into chunks, also in the middle of a
+//! line end or of a UTF-8 sequence; memory stays below a few times [`EVENT_LIMIT`] for any input.
 
 use memchr::memchr2;
 
@@ -14,46 +15,46 @@ pub const EVENT_LIMIT: usize = 1024 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// One event. The bytes may be anything, UTF-8 or not.
+/// One event. The bytes may be any bytes, not only UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SseEvent<'a> {
-    /// The `event` field; empty where there was none.
+    /// The `event` field; empty if there is none.
     pub name: &'a [u8],
-    /// The `data` lines, joined with LF; empty where `oversized`.
+    /// The `data` lines, joined with LF; empty if `is_oversized`.
     pub data: &'a [u8],
-    /// The event was longer than [`EVENT_LIMIT`], and its data is not here.
+    /// The event was longer than [`EVENT_LIMIT`], so its data is missing.
     pub is_oversized: bool,
 }
 
-/// What the parser remembers between two chunks.
+/// The parser's state between two chunks.
 #[derive(Debug, Default)]
 pub struct Parser {
-    /// The beginning of a line whose end has not come yet: at most one byte more than the limit, which then tells that it
-    /// is too long.
+    /// The beginning of a line whose end has not come yet. It holds at most one byte more than the
+    /// limit, which shows that the line is too long.
     line: Vec<u8>,
     name: Vec<u8>,
     data: Vec<u8>,
     seen: DataState,
     /// The last byte was CR: a LF that follows belongs to it.
     is_after_cr: bool,
-    /// The first line is over, and with it the place of a byte order mark.
+    /// The first line is over, so no byte order mark can follow.
     has_begun: bool,
 }
 
-/// What has been seen of the data of the event that is being read.
+/// The data of the current event, as far as it has come.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum DataState {
     /// No `data` line: an empty line dispatches nothing.
     #[default]
     Nothing,
-    /// All of it is there.
+    /// All of it is here.
     Whole,
-    /// It was too much, and is not there.
+    /// It was too long and is dropped.
     Oversized,
 }
 
 impl Parser {
-    /// Reads the next bytes of the stream and hands over every event that they complete.
+    /// Reads the next bytes of the stream and calls `on_event` for every event that they complete.
     pub fn push(&mut self, bytes: &[u8], mut on_event: impl FnMut(SseEvent<'_>)) {
         let mut rest = bytes;
         if self.is_after_cr && !rest.is_empty() {
@@ -65,11 +66,11 @@ impl Parser {
             if self.line.is_empty() {
                 self.read_line(line, &mut on_event);
             } else {
-                self.keep(line);
+                self.extend_line(line);
                 let mut whole = std::mem::take(&mut self.line);
                 self.read_line(&whole, &mut on_event);
                 whole.clear();
-                self.line = whole; // its capacity serves the next line
+                self.line = whole; // reuses its capacity for the next line
             }
             rest = after;
             if end == b'\r' {
@@ -77,18 +78,18 @@ impl Parser {
                 rest = rest.strip_prefix(b"\n").unwrap_or(rest);
             }
         }
-        self.keep(rest);
+        self.extend_line(rest);
     }
 
-    /// Adds to the unfinished line what fits.
-    fn keep(&mut self, bytes: &[u8]) {
+    /// Adds bytes to the unfinished line, up to the limit.
+    fn extend_line(&mut self, bytes: &[u8]) {
         let room = (EVENT_LIMIT + 1).saturating_sub(self.line.len());
         self.line.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
     /// Reads one line without its end.
     fn read_line(&mut self, line: &[u8], on_event: &mut impl FnMut(SseEvent<'_>)) {
-        // Of a line that is too long only the beginning may have been kept, so its value counts for nothing.
+        // Only the beginning of a line that is too long may be here, so its value is ignored.
         let too_long = line.len() > EVENT_LIMIT;
         let line = if self.has_begun { line } else { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) };
         self.has_begun = true;
@@ -133,7 +134,7 @@ impl Parser {
     }
 }
 
-/// What is before the byte at `at`, that byte, and what is after it.
+/// The bytes before `at`, the byte at `at`, and the bytes after it.
 fn split_around(bytes: &[u8], at: usize) -> Option<(&[u8], u8, &[u8])> {
     let (before, from) = bytes.split_at_checked(at)?;
     let (byte, after) = from.split_first()?;

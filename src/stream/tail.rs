@@ -1,7 +1,7 @@
-//! How a stream ended that has been committed to.
+//! How a committed stream ended.
 //!
-//! The bytes are on their way to the client already, so there is nothing to decide here: they are watched in large and rare
-//! pieces, and only events that may end the stream are looked into.
+//! Its bytes are already on their way to the client, so nothing is decided here. The bytes are
+//! watched in large and rare pieces, and only events that may end the stream are parsed.
 
 use super::choices::ChatChoices;
 use super::protocol::{Meaning, Protocol};
@@ -20,11 +20,12 @@ pub struct Tail {
 /// How a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The answer is whole.
+    /// The answer is complete.
     Finished,
-    /// It stopped before that.
+    /// The stream stopped before the answer was complete.
     Truncated,
-    /// The upstream itself sent an error event: the client has been told, and there is nothing to add.
+    /// The upstream itself sent an error event. The client has it already, so the gateway adds
+    /// nothing.
     Failed(Failure),
 }
 
@@ -33,16 +34,16 @@ pub enum Ending {
 pub(super) struct Progress {
     /// The choices of a chat stream.
     choices: ChatChoices,
-    /// An event came, whatever it was.
+    /// An event of any kind came.
     has_begun: bool,
-    /// Of a stream that has no last word, what was asked for came.
+    /// The requested output came, in a stream without an end marker.
     has_finished: bool,
     final_event: Option<FinalEvent>,
     events: u64,
     output_tokens: Option<u64>,
 }
 
-/// What comes after it counts for nothing.
+/// The event that ends the stream. Events after it are ignored.
 #[derive(Debug)]
 enum FinalEvent {
     Done,
@@ -50,7 +51,7 @@ enum FinalEvent {
 }
 
 impl Progress {
-    /// Takes note of what an event is, before [`Self::note`] takes what it means.
+    /// Notes an event, before [`Self::note`] notes its meaning.
     pub(super) fn begin(&mut self, protocol: Protocol, event: &SseEvent<'_>) {
         self.has_begun = true;
         self.events += 1;
@@ -95,16 +96,18 @@ impl Tail {
         }
     }
 
-    /// The tokens of the output: as the stream told, or else one for each event.
+    /// The tokens of the output: the number in the stream, or else one for each event.
     pub fn output_tokens(&self) -> u64 {
         self.progress.output_tokens.unwrap_or(self.progress.events)
     }
 
-    /// How the stream ended, if it ended here: because it `broke` (a reset, a stall), or because the upstream closed it.
+    /// How the stream ended, if it ends here: either it `broke` (a reset, a stall), or the upstream
+    /// closed it.
     ///
-    /// After a break only the last word that the protocol has tells that nothing is missing: a choice may have finished, and
-    /// the usage that was to follow be lost. After a clean close it is enough that nothing which began is left open, for many
-    /// servers leave the last word out. An event without its empty line is none: no client has seen it.
+    /// After a break only the protocol's end marker proves that nothing is missing: a choice may
+    /// have finished, but the usage that follows it may be lost. After a clean close it is enough
+    /// that nothing which began is unfinished, because many servers leave the end marker out. An
+    /// event without its empty line does not count: no client has seen it.
     pub fn ending(&self, broke: bool) -> Ending {
         let Progress { choices, has_begun, has_finished, final_event, .. } = &self.progress;
         let is_whole = match (final_event, self.protocol) {

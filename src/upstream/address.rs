@@ -1,6 +1,6 @@
-//! Where an upstream is called.
+//! The address of an upstream.
 
-/// A URL without a query, and the `api-version` that belongs into the query.
+/// A URL without a query, and the `api-version` for the query.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) url: String,

@@ -1,11 +1,12 @@
 //! Cloudflare AI Gateway as the way to a provider.
 //!
-//! It adds logs, spend and data loss prevention; the choice of a deployment, and what happens when it fails, stay here. So it
-//! is asked for one attempt. Its cache is left alone: whether equal requests may share an answer is decided once, by who
-//! configures that gateway, and a hit is an answer like any other.
+//! It adds logs, spend and data loss prevention. The choice of a deployment, and what happens when
+//! it fails, stay here, so AI Gateway is asked for one attempt only. Its cache is not changed:
+//! whoever configures that gateway decides whether equal requests may share an answer. A cache hit
+//! is an answer like any other.
 //!
-//! Sources: <https://developers.cloudflare.com/ai-gateway/usage/providers/openai/>, `…/azureopenai/`,
-//! <https://developers.cloudflare.com/ai-gateway/glossary/>.
+//! Sources: <https://developers.cloudflare.com/ai-gateway/usage/providers/openai/>,
+//! `…/azureopenai/`, <https://developers.cloudflare.com/ai-gateway/glossary/>.
 
 use std::fmt::Write;
 
@@ -23,8 +24,8 @@ pub(super) fn openai_address(via: &Via, path: &str) -> Address {
     Address { url: format!("{}/openai/{path}", via.base), api_version: None }
 }
 
-/// `{base}/azure-openai/{resource name}/{deployment}/{operation}`: without `/openai/deployments`. It leads to the dated API alone,
-/// and compiled routes ask for no other.
+/// `{base}/azure-openai/{resource name}/{deployment}/{operation}`: without `/openai/deployments`.
+/// It leads to the dated API only, and compiled routes ask for no other.
 pub(super) fn azure_address(
     via: &Via,
     resource: &str,
@@ -40,13 +41,13 @@ pub(super) fn azure_address(
     }
 }
 
-/// Whether AI Gateway can do `operation` on Azure: its path names a deployment, so what Azure keeps elsewhere, Responses
-/// first of all, is out of its reach.
+/// Whether AI Gateway supports `operation` on Azure. Its path names a deployment, so it cannot
+/// reach operations that Azure has elsewhere, such as Responses.
 pub(super) fn supports_azure(operation: Operation) -> bool {
     azure::is_below_deployment(operation)
 }
 
-/// AI Gateway's own headers: who may use it, one attempt, and what its logs are to say.
+/// AI Gateway's own headers: its token, the limit of one attempt, and the metadata for its logs.
 pub(super) fn headers(
     via: &Via,
     deployment: &str,
@@ -59,8 +60,9 @@ pub(super) fn headers(
         .chain(token)
 }
 
-/// Five entries is what AI Gateway keeps, and behind Cloudflare Access it needs one of them itself: so the least useful one is
-/// last. Header values are bytes to HTTP and Latin-1 to the platform, so that anything beyond ASCII is escaped.
+/// AI Gateway stores five entries, and behind Cloudflare Access it needs one of them itself. So the
+/// least useful entry is last. Header values are bytes in HTTP but Latin-1 on the platform, so
+/// characters beyond ASCII are escaped.
 fn metadata(deployment: &str, call: &UpstreamCall<'_>) -> String {
     let entries = [
         ("request_id", Value::from(call.request_id)),

@@ -1,4 +1,4 @@
-//! Azure OpenAI (Foundry): the v1 API, and the dated one before it.
+//! Azure OpenAI (Foundry): the v1 API, and the older dated API.
 //!
 //! Sources: <https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle>,
 //! <https://learn.microsoft.com/azure/foundry/openai/reference>.
@@ -11,11 +11,11 @@ use crate::vocabulary::operation::Operation;
 /// The first version in which the dated API has Responses (a preview; versions compare as text).
 const FIRST_WITH_RESPONSES: &str = "2025-03-01";
 
-/// Where `operation`, whose path is `path`, is done by `deployment` of `resource`.
+/// The address for `operation`, whose path is `path`, at `deployment` of `resource`.
 ///
 /// - v1: `{resource}/openai/v1/{path}`;
-/// - dated: `{resource}/openai/deployments/{deployment}/{path}`, or `{resource}/openai/{path}` for what is not kept
-///   below a deployment.
+/// - dated: `{resource}/openai/deployments/{deployment}/{path}`, or `{resource}/openai/{path}` for
+///   operations that are not below a deployment.
 pub(super) fn address(
     resource: &str,
     deployment: &str,
@@ -33,7 +33,7 @@ pub(super) fn address(
     Address { url, api_version: version(api) }
 }
 
-/// What the query says of the version.
+/// The `api-version` in the query.
 pub(super) fn version(api: &AzureApi) -> Option<String> {
     match api {
         AzureApi::V1 { preview: false } => None,
@@ -42,13 +42,14 @@ pub(super) fn version(api: &AzureApi) -> Option<String> {
     }
 }
 
-/// The key of the resource. Its own header works on both APIs.
+/// The key of the resource. The `api-key` header works on both APIs.
 pub(super) fn credentials(key: &str) -> Option<(&'static str, String)> {
     (!key.is_empty()).then(|| ("api-key", key.to_owned()))
 }
 
-/// Whether Azure has `operation` in this version of its API. It has no moderations (that is another service) and no image
-/// variations; Responses came late to the dated API, and what came after them is not in it.
+/// Whether Azure has `operation` in this version of its API. It has no moderations (that is another
+/// service) and no image variations. The dated API has Responses only since
+/// [`FIRST_WITH_RESPONSES`], and lacks newer operations.
 pub(super) fn supports(api: &AzureApi, operation: Operation) -> bool {
     match operation {
         Operation::Moderations | Operation::ImagesVariations => false,
@@ -65,7 +66,8 @@ pub(super) fn supports(api: &AzureApi, operation: Operation) -> bool {
     }
 }
 
-/// Operations that the dated API keeps below a deployment: the list of Microsoft's clients (openai-python, `lib/azure.py`).
+/// Operations that the dated API has below a deployment: the list of Microsoft's clients
+/// (openai-python, `lib/azure.py`).
 pub(super) fn is_below_deployment(operation: Operation) -> bool {
     matches!(
         operation,

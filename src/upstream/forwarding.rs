@@ -1,20 +1,22 @@
-//! Which headers cross the gateway. Names are in lower case throughout, as the platform gives them.
+//! Which headers are forwarded. Names are in lower case, as the platform gives them.
 //!
-//! Towards the upstream everything passes but what is known to be somebody else's business: providers add headers faster
-//! than a list could follow, and a client that sends one means it. Towards the client only what is listed passes: an upstream
-//! says much about who serves it and where, and a new header of that kind must not leak until somebody notices.
+//! Towards the upstream every header passes, except those that are known to be for somebody else:
+//! providers add headers faster than a list could follow, and a client that sends one means it.
+//! Towards the client only listed headers pass: an upstream reveals much about who serves a request
+//! and where, and a new header of that kind must not leak before somebody notices.
 //!
-//! The runtime copies headers that go on, and takes out those that do not: so these are what it is told.
+//! The runtime copies the headers and removes those that do not pass. So these functions return the
+//! names to remove.
 
 use crate::vocabulary::headers::Headers;
 
-/// The names of those request headers that do not go on to the upstream, with a line break behind each.
+/// The names of the request headers that do not pass to the upstream, with a line break after each.
 pub fn not_forwarded(all: &Headers) -> String {
     let connection = all.get("connection").unwrap_or_default();
     names(all, |name| is_forwarded(name) && !is_listed(connection, name))
 }
 
-/// The names of those response headers that do not reach the client, with a line break behind each.
+/// The names of the response headers that do not pass to the client, with a line break after each.
 pub fn not_returned(all: &Headers) -> String {
     names(all, is_returned)
 }
@@ -27,12 +29,14 @@ fn names(all: &Headers, pass: impl Fn(&str) -> bool) -> String {
     names
 }
 
-/// Whether a request header goes on to the upstream, if it is not named in `connection` (see [`is_listed`]).
+/// Whether a request header passes to the upstream, unless `connection` names it (see
+/// [`is_listed`]).
 fn is_forwarded(name: &str) -> bool {
     !(is_credential(name) || is_about_the_client(name) || is_hop_by_hop(name) || is_about_the_message(name))
 }
 
-/// The gateway has read the client's credentials, and the upstream has its own. What names an account goes with them.
+/// Credentials. The gateway has read the client's, and the upstream has its own. The headers that
+/// name an account belong to them.
 fn is_credential(name: &str) -> bool {
     matches!(
         name,
@@ -47,8 +51,9 @@ fn is_credential(name: &str) -> bool {
     )
 }
 
-/// Who the client is, the way it came, and what it said to the gateway alone. A `cf-` header that leaks to a host behind
-/// Cloudflare, as OpenAI's is, can also get the request refused.
+/// Who the client is, which way its request came, and what it sent to the gateway only. A `cf-`
+/// header that leaks to a host behind Cloudflare, such as OpenAI's, can also get the request
+/// refused.
 fn is_about_the_client(name: &str) -> bool {
     ["cf-", "x-forwarded-", "sec-", "access-control-", "x-switchyard-"]
         .iter()
@@ -66,7 +71,7 @@ fn is_about_the_client(name: &str) -> bool {
         )
 }
 
-/// Of one connection only (RFC 9110 §7.6.1).
+/// Valid for one connection only (RFC 9110 §7.6.1).
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
@@ -82,7 +87,8 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// Of the URL and the bytes as the client sent them, and of an answer that only it could read.
+/// About the URL and the bytes as the client sent them, and about an answer that only the client
+/// could read.
 fn is_about_the_message(name: &str) -> bool {
     matches!(
         name,
@@ -96,13 +102,15 @@ fn is_about_the_message(name: &str) -> bool {
     )
 }
 
-/// Whether `connection`, the value of that header, names `name`: then it is of this connection only and stays here.
+/// Whether `connection`, the value of that header, names `name`. Such a header is valid for this
+/// connection only and does not pass.
 fn is_listed(connection: &str, name: &str) -> bool {
     connection.split(',').any(|listed| listed.trim().eq_ignore_ascii_case(name))
 }
 
-/// Whether a response header may reach the client: what describes the body, and what SDKs and their users read. The account
-/// (`openai-organization`, `openai-project`), cookies and topology (`x-ms-region`, `azureml-*`, `cf-*`) do not.
+/// Whether a response header passes to the client: headers that describe the body, and headers that
+/// SDKs and their users read. The account (`openai-organization`, `openai-project`), cookies and
+/// topology (`x-ms-region`, `azureml-*`, `cf-*`) do not pass.
 pub fn is_returned(name: &str) -> bool {
     match name.strip_prefix("openai-") {
         Some(rest) => !matches!(rest, "organization" | "project"),
@@ -120,7 +128,7 @@ fn is_read_by_clients(name: &str) -> bool {
             | "retry-after"
             | "retry-after-ms"
             | "x-should-retry"
-            // These two tell caches and proxies on the way to leave a stream alone.
+            // These two ask caches and proxies on the way to leave a stream alone.
             | "cache-control"
             | "x-accel-buffering"
     )
@@ -132,7 +140,7 @@ mod tests {
     use crate::vocabulary::headers::Headers;
 
     #[test]
-    fn the_runtime_is_told_what_to_take_out() {
+    fn the_names_to_remove_are_returned() {
         let request = Headers::of([
             ("host", "gateway"),
             ("accept", "*/*"),
@@ -160,7 +168,7 @@ mod tests {
             "x-stainless-retry-count",
             "x-ms-client-request-id",
             "x-ms-oai-image-generation-deployment",
-            // Tracing, and whatever comes next year.
+            // Tracing, and headers that do not exist yet.
             "traceparent",
             "x-new-provider-feature",
         ] {
@@ -182,7 +190,7 @@ mod tests {
             "openai-project",
             "cf-aig-authorization",
             "cf-access-jwt-assertion",
-            // Where it is and how it came.
+            // Where it is and which way its request came.
             "cf-connecting-ip",
             "cf-ipcountry",
             "cf-worker",
@@ -210,7 +218,7 @@ mod tests {
             "upgrade",
             "proxy-connection",
             "expect",
-            // Would be wrong after an edit.
+            // Wrong after an edit.
             "host",
             "content-length",
             "content-digest",
@@ -277,9 +285,9 @@ mod tests {
             "via",
             "alt-svc",
             "strict-transport-security",
-            // The upstream's opinion of browsers is not ours.
+            // The upstream's CORS policy is not the gateway's.
             "access-control-allow-origin",
-            // Set by whoever writes the answer.
+            // Set by the writer of the answer.
             "content-length",
             "content-encoding",
             "transfer-encoding",

@@ -1,7 +1,8 @@
-//! How each provider wants to be called: from a deployment and a call to a URL, headers and a model.
+//! How each provider is called: maps a deployment and a call to a URL, headers and a model.
 //!
-//! Pure functions; who sends the request adds the client's headers that [`forwarding::not_forwarded`] does not name, lays ours over
-//! them, and writes `model` into the body ([`crate::request::json_body::edit`], or [`crate::request::multipart`]).
+//! These are pure functions. The sender of the request adds the client's headers that
+//! [`forwarding::not_forwarded`] does not name, sets ours over them, and writes `model` into the
+//! body ([`crate::request::json_body::edit`], or [`crate::request::multipart`]).
 
 mod address;
 pub mod ai_gateway;
@@ -15,12 +16,12 @@ use crate::routes::graph::{Deployment, Upstream};
 use crate::vocabulary::operation::Operation;
 pub use upstream_request::{UpstreamCall, UpstreamRequest};
 
-/// What to send to `deployment` for `call`.
+/// The request to send to `deployment` for `call`.
 pub fn prepare(deployment: &Deployment, call: &UpstreamCall<'_>) -> UpstreamRequest {
     let UpstreamCall { operation, query, .. } = *call;
     let path = call.stored_object.map_or(operation.path(), |stored| &stored.path);
     let key = deployment.api_key.reveal();
-    // Bodies are passed on as they come, and a peek at one must see text.
+    // Bodies are passed on as they come, and the gateway must be able to read them.
     let mut headers = vec![("accept-encoding", "identity".to_owned())];
     let (address, model) = match &deployment.upstream {
         Upstream::OpenAi { base, model, organization, project } => {
@@ -37,7 +38,8 @@ pub fn prepare(deployment: &Deployment, call: &UpstreamCall<'_>) -> UpstreamRequ
                 Some(via) => ai_gateway::azure_address(via, resource, name, api, operation),
                 None => azure::address(resource, name, api, operation, path),
             };
-            // What Azure calls a model in the body is the deployment. On dated paths it is told twice; they agree.
+            // In the body, Azure's `model` is the deployment. Dated paths also name it; both are
+            // the same.
             (address, name)
         }
     };
@@ -49,8 +51,8 @@ pub fn prepare(deployment: &Deployment, call: &UpstreamCall<'_>) -> UpstreamRequ
     UpstreamRequest { url: address.url + &query, headers, model }
 }
 
-/// Whether `deployment` can do `operation` at all, as far as the documents of its provider say. What slips through is
-/// answered by the upstream, and classified as `not_found`.
+/// Whether `deployment` supports `operation`, according to the documents of its provider. If the
+/// documents are wrong, the upstream's answer is classified as `not_found`.
 pub fn supports(deployment: &Deployment, operation: Operation) -> bool {
     match &deployment.upstream {
         Upstream::OpenAi { .. } => true,
@@ -61,20 +63,22 @@ pub fn supports(deployment: &Deployment, operation: Operation) -> bool {
     }
 }
 
-/// Query parameters of the client that stop here: the deployment decides on the API version, and the keys are the client's
-/// own (the last is what Azure API Management calls them).
+/// Query parameters of the client that are not forwarded: the deployment decides on the API
+/// version, and the keys are the client's own (`subscription-key` is the name in Azure API
+/// Management).
 const DROPPED_PARAMETERS: [&str; 3] = ["api-version", "api-key", "subscription-key"];
 
-/// The client's query without [`DROPPED_PARAMETERS`], then `api_version`; with a `?` where there is anything.
+/// The client's query without [`DROPPED_PARAMETERS`], then `api_version`. It begins with a `?`
+/// unless it is empty.
 fn merge_query(query: &str, api_version: Option<&str>) -> String {
-    let is_kept = |parameter: &&str| {
+    let is_forwarded = |parameter: &&str| {
         let name = parameter.split('=').next().unwrap_or_default();
         let name = percent::decode(name);
         !parameter.is_empty() && !DROPPED_PARAMETERS.iter().any(|dropped| dropped.eq_ignore_ascii_case(&name))
     };
     let version = api_version.map(|version| format!("api-version={}", percent::encode(version)));
     let mut merged = String::new();
-    for parameter in query.split('&').filter(is_kept).chain(version.as_deref()) {
+    for parameter in query.split('&').filter(is_forwarded).chain(version.as_deref()) {
         merged.push(if merged.is_empty() { '?' } else { '&' });
         merged.push_str(parameter);
     }

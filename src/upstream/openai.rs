@@ -1,16 +1,17 @@
-//! OpenAI and whatever is compatible.
+//! OpenAI and compatible servers.
 //!
 //! Source: <https://platform.openai.com/docs/api-reference>.
 
 use super::address::Address;
 
-/// `{base}/{path}`: the base URL has its `/v1`.
+/// `{base}/{path}`: the base URL includes `/v1`.
 pub(super) fn address(base: &str, path: &str) -> Address {
     Address { url: format!("{base}/{path}"), api_version: None }
 }
 
-/// The key as a bearer token, and what the account is billed by. Without a key there is no header: compatible servers may
-/// need none, and AI Gateway looks for a stored key only where none comes with the request.
+/// The key as a bearer token, and the organization and project that are billed. Without a key there
+/// is no header: compatible servers may need none, and AI Gateway uses a stored key only if the
+/// request has none.
 pub(super) fn credentials(
     key: &str,
     organization: Option<&str>,

@@ -1,4 +1,4 @@
-//! One call of an upstream: what it is made for, and what is sent.
+//! One call of an upstream: what it is for, and the request that is sent.
 
 use crate::request::stored_object::StoredObject;
 use crate::vocabulary::operation::Operation;
@@ -6,9 +6,9 @@ use crate::vocabulary::operation::Operation;
 /// One call of one attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct UpstreamCall<'a> {
-    /// What is to be done.
+    /// The operation.
     pub operation: Operation,
-    /// The stored object that it is about, if any.
+    /// The stored object that it is for, if any.
     pub stored_object: Option<&'a StoredObject>,
     /// The client's query as it arrived, without the `?`.
     pub query: &'a str,
@@ -22,13 +22,14 @@ pub struct UpstreamCall<'a> {
     pub attempt: u32,
 }
 
-/// What to send.
+/// The request to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamRequest {
-    /// The whole URL.
+    /// The complete URL.
     pub url: String,
-    /// Headers to set over the forwarded ones; names in lower case, values in ASCII where the configuration is.
+    /// Headers to set over the forwarded ones. Names are in lower case; values are ASCII if the
+    /// configuration is.
     pub headers: Vec<(&'static str, String)>,
-    /// What to write as `model` into the body; `None` where it goes on as it is.
+    /// The `model` to write into the body; `None` leaves the body unchanged.
     pub model: Option<String>,
 }

@@ -1,63 +1,66 @@
-//! Errors of our own, in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`.
+//! Errors of the gateway itself, in OpenAI's shape:
+//! `{"error": {"message", "type", "param", "code"}}`.
 //!
-//! The SDKs turn them into their exceptions and read `code`, `type` and `param`, so a client handles them like any
-//! other. Every message says how to mend the matter, in terms of what the client may know: no deployment, no address,
-//! no secret. What clients sent is quoted at most 100 characters long and without control characters.
+//! The SDKs turn them into exceptions and read `code`, `type` and `param`, so a client handles them
+//! like any other error. Every message says how to fix the problem, using only what the client may
+//! know: no deployment, no address, no secret. Text from clients is quoted with at most 100
+//! characters and without control characters.
 
 use serde_json::json;
 
 use super::time::Millis;
 
-/// Longest quotation of a client's own words.
+/// Most characters that are quoted from a client's text.
 const QUOTED_CHARS: usize = 100;
 
-/// Longest account of what is wrong with a body: a parser says at its end where that is.
+/// Most characters of a parser's message about a body. The message ends with the position of the
+/// error.
 const REASON_CHARS: usize = 300;
 
-/// Most reasons of a [`ClientError::NoEligibleDeployment`] that are listed.
+/// Most reasons that a [`ClientError::NoEligibleDeployment`] lists.
 const LISTED_REASONS: usize = 5;
 
-/// Why the gateway answers a request itself, and not in an upstream's words.
+/// Why the gateway answers a request itself, instead of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientError {
-    /// No client of the routes document has this key, or none was sent.
+    /// No client of the routes document has this key, or the request has no key.
     InvalidApiKey,
-    /// The routes document lets nobody in.
+    /// The routes document has no clients.
     NoClients,
-    /// The admin API was called without the token for it, or there is none.
+    /// The admin API was called without its token, or no token is configured.
     InvalidAdminToken,
-    /// The admin API was asked about a deployment that is not there.
+    /// The admin API was asked about a deployment that does not exist.
     DeploymentNotFound {
-        /// What was asked for.
+        /// The name in the request.
         deployment: String,
         /// The most similar name of a deployment.
         nearest: Option<String>,
     },
-    /// A switch of the admin API is at work in this isolate alone.
+    /// A switch of the admin API took effect in this isolate only.
     SwitchNotShared,
     /// The client may not use this model.
     ModelNotAllowed {
-        /// Its name in the routes document.
+        /// The client's name in the routes document.
         client: String,
-        /// What it asked for.
+        /// The model that it asked for.
         model: String,
     },
     /// No node has this name.
     ModelNotFound {
-        /// What the client asked for.
+        /// The model that the client asked for.
         model: String,
-        /// The most similar of the models that this client may use.
+        /// The most similar model that this client may use.
         nearest: Option<String>,
     },
-    /// The body is not JSON, or not an object; what the parser says.
+    /// The body is not JSON, or not an object. Holds the parser's message.
     InvalidJson(String),
-    /// The body is not the multipart form that it should be; what the parser says.
+    /// The body is not the multipart form that it should be. Holds the parser's message.
     InvalidForm(String),
     /// The request names no model, and no rule chooses a node for it.
     MissingModel,
-    /// The body is larger than what the gateway keeps, and its beginning names no model.
+    /// The body is larger than the gateway buffers, and its beginning names no model.
     RequestTooLarge {
-        /// How much is kept, in bytes.
+        /// How much is buffered, in bytes.
         limit: u64,
     },
     /// The body is compressed.
@@ -65,33 +68,35 @@ pub enum ClientError {
         /// Its `content-encoding`.
         encoding: String,
     },
-    /// The runtime failed us.
+    /// The runtime failed.
     Internal,
-    /// Requirements or the state of the deployments left nothing to try.
+    /// Requirements or the state of the deployments left none to try.
     NoEligibleDeployment {
         /// The node.
         model: String,
-        /// What ruled deployments out, each reason once, without their names: `quality is below 3`.
+        /// Why deployments were ruled out, each reason once, without their names:
+        /// `quality is below 3`.
         reasons: Vec<String>,
-        /// In how many milliseconds the first ejected deployment may be back; `None` where waiting does not help.
+        /// Milliseconds until the first ejected deployment may be back; `None` where waiting does
+        /// not help.
         returns_in_ms: Option<Millis>,
     },
     /// Every attempt failed before an answer arrived.
     UpstreamUnreachable {
-        /// How many were made.
+        /// The number of attempts.
         attempts: u32,
     },
-    /// Every attempt failed, and what they waited for never came.
+    /// Every attempt failed, and an upstream did not answer in time.
     UpstreamTimeout {
-        /// How many were made.
+        /// The number of attempts.
         attempts: u32,
     },
-    /// The time for the whole request was up.
+    /// The deadline of the whole request has passed.
     DeadlineExceeded {
-        /// How long that time was.
+        /// How long the request was allowed to take.
         after_ms: Millis,
     },
-    /// There is no routes document that could serve.
+    /// There is no valid routes document.
     RoutesUnavailable,
     /// No operation has this path.
     UnknownPath {
@@ -100,25 +105,26 @@ pub enum ClientError {
         /// As it arrived.
         path: String,
     },
-    /// The path exists, the method on it does not.
+    /// The path exists, but does not accept this method.
     MethodNotAllowed {
-        /// What the client used.
+        /// The method of the request.
         method: String,
-        /// What it should use; also the value of the `Allow` header that a 405 must carry (RFC 9110, 15.5.6).
+        /// The methods to use instead; also the value of the `Allow` header that a 405 must have
+        /// (RFC 9110, 15.5.6).
         allow: &'static str,
     },
-    /// What should be the path of a stored object cannot be one.
+    /// The path cannot be the path of a stored object.
     InvalidObjectPath {
         /// Below `/v1/`, as it arrived.
         path: String,
     },
-    /// The client reaches nobody who could have stored this object.
+    /// No deployment that the client may use can own this stored object.
     ObjectNotFound {
         /// Below `/v1/`, as it arrived.
         path: String,
     },
-    /// An operation that is bound to one upstream account, or needs a connection of another kind (realtime), which the gateway
-    /// does not route.
+    /// An operation that is bound to one upstream account, or needs a connection of another kind
+    /// (realtime). The gateway does not route it.
     StatefulOperation {
         /// As it arrived.
         path: String,
@@ -150,7 +156,8 @@ impl ClientError {
         }
     }
 
-    /// What programs tell errors apart by. `invalid_api_key`, `model_not_found` and `unknown_url` are OpenAI's own.
+    /// The code by which programs distinguish errors. `invalid_api_key`, `model_not_found` and
+    /// `unknown_url` are OpenAI's own.
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidApiKey | Self::NoClients => "invalid_api_key",
@@ -183,7 +190,7 @@ impl ClientError {
         if self.status() < 500 { "invalid_request_error" } else { "server_error" }
     }
 
-    /// The parameter that is at fault, if one is.
+    /// The parameter that is at fault, if there is one.
     pub fn param(&self) -> Option<&'static str> {
         match self {
             Self::ModelNotAllowed { .. } | Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
@@ -192,10 +199,12 @@ impl ClientError {
         }
     }
 
-    /// Whether the same request may succeed in a moment; becomes `x-should-retry`, which the SDKs obey.
+    /// Whether the same request may succeed in a moment. It becomes `x-should-retry`, which the
+    /// SDKs obey.
     ///
-    /// An exceeded deadline is not worth it: a second try would take as long again, from deployments that are slow. Nor is
-    /// a lack of eligible deployments, unless one is ejected for a time: requirements and missing keys do not change by waiting.
+    /// After a missed deadline a retry is not worth it: it would take as long again, from slow
+    /// deployments. The same holds if no deployment is eligible, unless one is ejected for a time:
+    /// requirements and missing keys do not change by waiting.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
@@ -207,7 +216,7 @@ impl ClientError {
         )
     }
 
-    /// What happened and how to mend it, for people.
+    /// What happened and how to fix it, for people.
     pub fn message(&self) -> String {
         match self {
             Self::InvalidApiKey => "Incorrect or missing API key. Send the key that this gateway gave you, as \
@@ -308,7 +317,7 @@ impl ClientError {
         }
     }
 
-    /// The response body: JSON, whatever clients put into the request.
+    /// The response body. It is valid JSON for any client input.
     pub fn body(&self) -> String {
         json!({ "error": {
             "message": self.message(),
@@ -320,12 +329,12 @@ impl ClientError {
     }
 }
 
-/// Someone else's words, to be part of a message.
+/// Text from somebody else, shortened for a message.
 fn quoted(words: &str) -> String {
     cut(words, QUOTED_CHARS)
 }
 
-/// The first words, so many characters at most, and spaces for control characters.
+/// The first `most` characters, with spaces instead of control characters.
 fn cut(words: &str, most: usize) -> String {
     let mut rest = words.chars();
     let mut cut: String =
@@ -354,7 +363,7 @@ mod tests {
 
     use super::*;
 
-    /// One of each, and more than one where messages differ.
+    /// One of each variant, and more than one where messages differ.
     fn all() -> Vec<ClientError> {
         let quality = "quality is below 3".to_owned();
         let tag = "tag 'eu' is missing".to_owned();

@@ -1,21 +1,21 @@
-//! Error classes: the one vocabulary in which failures are told apart, in the routes document, the trail, the logs and
-//! the machine alike.
+//! Error classes: the terms for failures in the routes document, the trail, the logs and the state
+//! machine.
 
 use serde::{Deserialize, Serialize};
 
-/// Why an attempt failed. The order of the variants means nothing.
+/// Why an attempt failed. The order of the variants has no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
-    /// 429 that time cures.
+    /// 429 that passes with time.
     RateLimit,
-    /// 429 for billing: waiting never helps.
+    /// 429 for billing: waiting does not help.
     Quota,
-    /// 5xx, 529: the upstream is there and cannot serve.
+    /// 5xx, 529: the upstream can be reached but cannot serve.
     Unavailable,
-    /// A phase took longer than it may.
+    /// A phase took longer than allowed.
     Timeout,
-    /// Nothing answered: refused, reset, DNS, 52x without an upstream request id.
+    /// No answer: refused, reset, DNS, 52x without an upstream request id.
     Connection,
     /// The gateway's own credential was refused.
     Auth,
@@ -23,11 +23,11 @@ pub enum ErrorClass {
     NotFound,
     /// The prompt is longer than the model's context.
     ContextWindow,
-    /// A content filter decided against the prompt.
+    /// A content filter rejected the prompt.
     ContentPolicy,
-    /// The caller's fault.
+    /// The request is invalid: the caller's fault.
     BadRequest,
-    /// The answer ended before it was finished.
+    /// The answer ended before it was complete.
     Truncated,
 }
 
@@ -64,7 +64,7 @@ impl ErrorClass {
         }
     }
 
-    /// The class of that name, or of one of the names that LiteLLM's users know.
+    /// The class of that name, or of a name that LiteLLM uses.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "rate_limit_error" => Self::RateLimit,
@@ -75,7 +75,7 @@ impl ErrorClass {
         })
     }
 
-    /// Whether a second try of the same deployment, moments later, may well succeed.
+    /// Whether a second attempt at the same deployment, moments later, may succeed.
     pub fn is_transient(self) -> bool {
         matches!(
             self,
@@ -89,7 +89,7 @@ impl ErrorClass {
     }
 }
 
-/// A set of error classes and statuses: what `fallback_on` and `retry.on` list.
+/// A set of error classes and statuses, as listed in `fallback_on` and `retry.on`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Triggers {
     /// Classes in the set.
@@ -99,7 +99,7 @@ pub struct Triggers {
 }
 
 impl Triggers {
-    /// The classes that satisfy `is_in`, and no statuses.
+    /// The classes for which `is_in` is true, and no statuses.
     pub fn of(is_in: impl Fn(ErrorClass) -> bool) -> Self {
         Self {
             classes: ErrorClass::ALL.into_iter().filter(|class| is_in(*class)).collect(),

@@ -4,7 +4,7 @@ use super::client_error::ClientError;
 use super::headers::Headers;
 use super::retry_after;
 
-/// An error on its way to the client.
+/// An error response to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorReply {
     /// HTTP status.

@@ -1,4 +1,5 @@
-//! The facts of one request: everything that routing may depend on, gathered once, as plain values.
+//! The facts of one request: everything that routing may depend on, collected once, as plain
+//! values.
 
 use std::collections::BTreeMap;
 
@@ -7,51 +8,57 @@ use serde_json::{Map, Value};
 use super::operation::Operation;
 use super::time::Millis;
 
-/// What is known of a request before anything is tried. Rules, strategies and the machine read it and nothing else.
+/// What is known of a request before the first attempt. Rules, strategies and the state machine
+/// read only this.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// `POST`, in capitals.
+    /// The HTTP method in capitals, such as `POST`.
     pub method: String,
     /// The whole path as it arrived, with any prefix, without the query.
     pub path: String,
-    /// Decoded query parameters; of a repeated name the last.
+    /// Decoded query parameters. Of a repeated name the last one counts.
     pub query: BTreeMap<String, String>,
-    /// What is to be done.
+    /// The operation to perform.
     pub operation: Operation,
-    /// What the client wrote as its model; empty where it wrote none.
+    /// The model that the client wrote; empty if it wrote none.
     pub model: String,
     /// Name of the client whose key came with the request.
     pub client: String,
     /// Values of the headers that the rules read, by lower-case name.
     pub headers: BTreeMap<String, String>,
-    /// `x-switchyard-metadata` laid over `cf-aig-metadata`: flat JSON objects; anything else in them is ignored.
+    /// `x-switchyard-metadata` merged over `cf-aig-metadata`. Both are flat JSON objects; anything
+    /// else in them is ignored.
     pub metadata: BTreeMap<String, Value>,
     /// Where the request comes from.
     pub place: Place,
     /// Top-level body fields that the rules read.
     pub body: BTreeMap<String, Value>,
-    /// Estimated tokens of the input: a quarter of the body's bytes.
+    /// Estimated input tokens: a quarter of the body's bytes.
     pub input_tokens: u64,
-    /// `max_tokens`, `max_completion_tokens` or `max_output_tokens`, where given.
+    /// `max_tokens`, `max_completion_tokens` or `max_output_tokens`, if given.
     pub max_output_tokens: Option<u64>,
     /// Whether the client asked for a streamed answer.
     pub is_streamed: bool,
-    /// Whether the body can be sent again; one that is too large to keep is sent once, to one deployment.
+    /// Whether the body can be sent again. A body that is too large to buffer is sent once, to one
+    /// deployment.
     pub is_replayable: bool,
-    /// Whether serving it leaves something behind at the upstream (a stored response, a background job), so that it must not
-    /// be sent to two deployments at once.
+    /// Whether the request leaves something at the upstream (a stored response, a background job).
+    /// Then it must not be sent to two deployments at once.
     pub has_side_effects: bool,
-    /// The response that this one goes on from: only its owner, the deployment that created it, knows it.
+    /// The response that this request continues. Only its owner, the deployment that created it,
+    /// knows it.
     pub previous_response_id: Option<String>,
-    /// The owner of the object that the request goes on from or asks for: the deployment that created it, as far as it is remembered.
+    /// The owner of the object that the request continues or asks for: the deployment that created
+    /// it, if it is remembered.
     pub owner: Option<usize>,
-    /// How long the client itself will wait, where it says so (`x-stainless-read-timeout`, `cf-aig-request-timeout`).
+    /// How long the client itself waits, if it says so (`x-stainless-read-timeout`,
+    /// `cf-aig-request-timeout`).
     pub patience_ms: Option<Millis>,
-    /// One random number of this request in `0.0..1.0`, for `percent` without a sticky key.
+    /// One random number per request in `0.0..1.0`, for `percent` without a sticky key.
     pub draw: f64,
 }
 
-/// Where on Earth a request comes from, as far as the platform or the client told. Codes are in capitals.
+/// Where a request comes from, as far as the platform or the client says. Codes are in capitals.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Place {
     /// Two letters: `EU`, `NA`, …
@@ -62,23 +69,27 @@ pub struct Place {
     pub colo: Option<String>,
     /// Latitude and longitude of the client in degrees.
     pub coordinates: Option<(f64, f64)>,
-    /// What the client says itself: the name of an Azure region, or the code of a colo (`x-switchyard-region`, or
-    /// `region` in the metadata). It wins over all that is measured.
+    /// The place that the client itself states: the name of an Azure region, or the code of a colo
+    /// (`x-switchyard-region`, or `region` in the metadata). It takes precedence over all measured
+    /// values.
     pub hint: Option<String>,
-    /// The caller is another Worker (AI Gateway, say): country and coordinates then describe Cloudflare's own egress, and
-    /// only `colo` still says something of the client.
+    /// Whether the caller is another Worker (AI Gateway, for example). Then country and coordinates
+    /// describe Cloudflare's own egress, and only `colo` still describes the client.
     pub is_behind_worker: bool,
 }
 
-/// Metadata of a request: `own` (`x-switchyard-metadata`) laid over `gateway` (`cf-aig-metadata`, flat JSON:
-/// <https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/>). What is not a JSON object counts as nothing.
+/// The metadata of a request: `own` (`x-switchyard-metadata`) merged over `gateway`
+/// (`cf-aig-metadata`, flat JSON:
+/// <https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/>). A value that is
+/// not a JSON object is ignored.
 pub fn metadata(gateway: Option<&str>, own: Option<&str>) -> BTreeMap<String, Value> {
     let texts = [gateway, own].into_iter().flatten();
     texts.filter_map(|text| serde_json::from_str::<Map<String, Value>>(text).ok()).flatten().collect()
 }
 
-/// How long the client will wait: the shortest of what it says. The official SDKs tell seconds
-/// (`x-stainless-read-timeout`, `x-stainless-timeout`), AI Gateway milliseconds (`cf-aig-request-timeout`).
+/// How long the client waits: the shortest time that it states. The official SDKs state seconds
+/// (`x-stainless-read-timeout`, `x-stainless-timeout`), AI Gateway milliseconds
+/// (`cf-aig-request-timeout`).
 pub fn patience_ms(seconds: [Option<&str>; 2], milliseconds: Option<&str>) -> Option<Millis> {
     let seconds = seconds.into_iter().flatten().map(|text| (text, 1_000.0));
     let milliseconds = milliseconds.into_iter().map(|text| (text, 1.0));

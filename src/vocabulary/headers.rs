@@ -1,16 +1,18 @@
-//! Headers in one text, `name\nvalue\n…`, since that is how they cross to Wasm and back in one call. Neither a name nor a value can
-//! contain a line break (RFC 9110 §5.5), and those that would are left out.
+//! Headers as one text, `name\nvalue\n…`: in this form they cross to Wasm and back in one call.
+//! Neither a name nor a value can contain a line break (RFC 9110 §5.5); a header that does is left
+//! out.
 
 use std::fmt;
 
-/// Headers in the order in which they came; names in lower case.
+/// Headers in the order of arrival; names in lower case.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     text: String,
     pairs: Vec<Pair>,
 }
 
-/// Where one header stands: its name begins at `start`, its value ends before `end`, and each has a line break behind it.
+/// The position of one header: its name begins at `start`, its value ends before `end`, and a line
+/// break follows each.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Pair {
     start: usize,
@@ -19,7 +21,7 @@ struct Pair {
 }
 
 impl Headers {
-    /// Reads a text as [`Self::text`] gives it. What does not pair up is left out.
+    /// Parses a text in the form of [`Self::text`]. A name without a value is left out.
     pub fn parse(text: String) -> Self {
         let mut pairs = Vec::with_capacity(24);
         let mut breaks = memchr::memchr_iter(b'\n', text.as_bytes());
@@ -31,7 +33,8 @@ impl Headers {
         Self { text, pairs }
     }
 
-    /// These headers. Where a name comes twice, both are kept, and [`Self::get`] finds the first.
+    /// Makes headers from pairs. If a name is repeated, both are stored, and [`Self::get`] finds
+    /// the first.
     pub fn of<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut headers = Self::default();
         for (name, value) in pairs {
@@ -40,7 +43,8 @@ impl Headers {
         headers
     }
 
-    /// Adds a header behind the others. A line break in it is no header but an attempt at two.
+    /// Adds a header at the end. A name or value with a line break is ignored, because it would
+    /// become a second header.
     pub fn push(&mut self, name: &str, value: &str) {
         if name.contains('\n') || value.contains('\n') {
             return;
@@ -63,7 +67,7 @@ impl Headers {
         })
     }
 
-    /// All of them.
+    /// All headers as one text.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -1,6 +1,6 @@
-//! The words that every other module speaks: plain values and how they are read and written.
+//! The terms that all other modules use: plain values, and how they are read and written.
 //!
-//! The ground floor. It imports nothing of the crate outside itself.
+//! These modules import nothing of the crate outside this folder.
 
 pub mod client_error;
 pub mod error_class;

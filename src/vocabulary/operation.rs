@@ -1,4 +1,4 @@
-//! What the client wants done: the operation behind a path.
+//! The operation that the client asks for, named by its path.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -32,11 +32,12 @@ pub enum Operation {
     AudioTranscriptions,
     /// `POST audio/translations`, multipart
     AudioTranslations,
-    /// What can be done with a response that was stored. This and all below are about stored objects, and name no model.
+    /// All paths of one stored response. This variant and those below are for stored objects, and
+    /// name no model.
     StoredResponses,
-    /// `GET chat/completions`, and all below `chat/completions/{id}`
+    /// `GET chat/completions`, and all paths below `chat/completions/{id}`
     StoredCompletions,
-    /// `files` and all below, as with those that follow
+    /// `files` and all paths below it; the same holds for the variants that follow
     Files,
     /// `uploads`
     Uploads,
@@ -91,7 +92,7 @@ impl Operation {
         Self::Videos,
     ];
 
-    /// Whether it is about stored objects, and names no model.
+    /// Whether it is for stored objects, and names no model.
     pub fn is_on_stored_objects(self) -> bool {
         Self::StoredResponses <= self
     }
@@ -101,7 +102,7 @@ impl Operation {
         Self::ALL.into_iter().find(|operation| operation.path() == path)
     }
 
-    /// The path below `/v1/`, or what it begins with, which also names the operation in rules and logs.
+    /// The path below `/v1/`, or its beginning. It also names the operation in rules and logs.
     pub fn path(self) -> &'static str {
         match self {
             Self::ChatCompletions => "chat/completions",
@@ -135,7 +136,7 @@ impl Operation {
 }
 
 impl Serialize for Operation {
-    /// As its path.
+    /// Serializes the operation as its path.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.path())
     }

@@ -1,7 +1,8 @@
-//! How long an upstream asks to be left alone.
+//! Reads and writes hints: how long an upstream asks the gateway to wait.
 //!
-//! A hint is a length of time in milliseconds: never negative, and never more than [`LONGEST_HINT_MS`], to which longer
-//! ones are cut. They are not dropped, because "in three days" is no reason to come back sooner than "in one".
+//! A hint is a duration in milliseconds. It is never negative, and a longer one is cut to
+//! [`LONGEST_HINT_MS`]. Long hints are not dropped: "in three days" must not allow an earlier
+//! return than "in one day".
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -11,9 +12,10 @@ use super::time::Millis;
 /// One day.
 pub const LONGEST_HINT_MS: Millis = 24 * 60 * 60 * 1000;
 
-/// The hint of a response: `retry-after-ms`, which Azure sends and the official SDKs prefer, then its older name
-/// `x-ms-retry-after-ms`, then `retry-after` in seconds, with fractions, or as an HTTP date (RFC 9110 §10.2.3; a date that
-/// has passed means now). A value that cannot be read counts as absent.
+/// The hint in the headers of a response: `retry-after-ms`, which Azure sends and the official SDKs
+/// prefer; then its older name `x-ms-retry-after-ms`; then `retry-after` in seconds, with
+/// fractions, or as an HTTP date (RFC 9110 §10.2.3). A date in the past means now. A value that
+/// cannot be read counts as absent.
 pub fn retry_after(headers: &Headers, now: Millis) -> Option<Millis> {
     let value_of = |name| headers.get(name).map(str::trim);
     let in_ms = |name| value_of(name).and_then(decimal).and_then(|ms| hint(ms, 1.0));
@@ -23,21 +25,22 @@ pub fn retry_after(headers: &Headers, now: Millis) -> Option<Millis> {
     })
 }
 
-/// The hint in the text of an error: "retry after 22 seconds" (Azure OpenAI), "try again in 12 seconds" (Azure API
-/// Management), "try again in 1m2.5s" (OpenAI). The last resort, for answers whose headers say nothing.
+/// The hint in the text of an error: "retry after 22 seconds" (Azure OpenAI), "try again in 12
+/// seconds" (Azure API Management), "try again in 1m2.5s" (OpenAI). It is the last resort, for
+/// answers without a hint in their headers.
 pub fn in_text(text: &str) -> Option<Millis> {
     let text = text.to_ascii_lowercase();
     let (_, rest) = text.split_once("retry after ").or_else(|| text.split_once("try again in "))?;
     length(rest.trim_start())
 }
 
-/// The headers that tell a client when to come back, in both spellings that clients read.
+/// The headers that ask a client to wait, in both spellings that clients read.
 pub fn headers(ms: Millis) -> [(&'static str, String); 2] {
     [("retry-after-ms", ms.to_string()), ("retry-after", ms.div_ceil(1_000).max(1).to_string())]
 }
 
-/// A length of time at the front of `text`, as Go writes it: a row of numbers and units without spaces, `1h2m3.5s`. Words for
-/// units do as well. `None` where there is no such number.
+/// A duration at the start of `text`, in Go's format: numbers and units without spaces, `1h2m3.5s`.
+/// Units may also be words. `None` if there is no such number.
 pub fn length(text: &str) -> Option<Millis> {
     let mut rest = text;
     let mut total = None;
@@ -48,7 +51,7 @@ pub fn length(text: &str) -> Option<Millis> {
     total
 }
 
-/// Splits a number and its unit, as milliseconds, off the front.
+/// Splits a number and its unit off the front. The unit is given in milliseconds.
 fn number_and_unit(text: &str) -> Option<(f64, f64, &str)> {
     let (number, rest) = text.split_at_checked(text.find(|c: char| !c.is_ascii_digit() && c != '.')?)?;
     let rest = rest.trim_start();
@@ -64,12 +67,13 @@ fn number_and_unit(text: &str) -> Option<(f64, f64, &str)> {
     Some((decimal(number)?, ms, after))
 }
 
-/// A finite number written in digits. Rust would also read `inf` and `NaN`, which are no lengths of time.
+/// A finite number written in digits. Rust would also read `inf` and `NaN`, which are not
+/// durations.
 fn decimal(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// `number` units as a hint, rounded up so that nobody comes back too early.
+/// `number` units as a hint, rounded up so that no client returns too early.
 fn hint(number: f64, unit_ms: f64) -> Option<Millis> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -101,7 +105,7 @@ mod tests {
     fn every_form_of_the_headers_is_read() {
         type Row<'a> = (&'a [(&'a str, &'a str)], Option<Millis>);
         let rows: [Row<'_>; 20] = [
-            (&[], None),                                                         // nothing said
+            (&[], None),                                                         // no header
             (&[("retry-after-ms", "850")], Some(850)),                           // Azure
             (&[("retry-after-ms", "0.4")], Some(1)),                             // rounded up: not too early
             (&[("x-ms-retry-after-ms", "700")], Some(700)),                      // older Azure
@@ -109,7 +113,7 @@ mod tests {
             (&[("x-ms-retry-after-ms", "1"), ("retry-after-ms", "2")], Some(2)), // the newer name wins
             (&[("retry-after", "7")], Some(7_000)),
             (&[("retry-after", " 1.5 ")], Some(1_500)), // fractions, blanks
-            (&[("retry-after", "0")], Some(0)),         // "now" is an answer
+            (&[("retry-after", "0")], Some(0)),         // "now" is a hint
             (&[("retry-after", "Thu, 01 Jan 2026 00:00:30 GMT")], Some(30_000)),
             (&[("retry-after", "Wed, 31 Dec 2025 23:59:00 GMT")], Some(0)), // a date that has passed
             (&[("retry-after", "Fri, 01 Jan 2100 00:00:00 GMT")], Some(LONGEST_HINT_MS)),
@@ -120,7 +124,7 @@ mod tests {
             (&[("retry-after", "NaN")], None), // a float to Rust's parser
             (&[("retry-after", "inf")], None),
             (&[("retry-after", "soon")], None),
-            (&[("retry-after-ms", "garbage"), ("retry-after", "2")], Some(2_000)), // the next header is asked
+            (&[("retry-after-ms", "garbage"), ("retry-after", "2")], Some(2_000)), // the next header is read
         ];
         for (pairs, expected) in rows {
             assert_eq!(retry_after(&headers(pairs), NOW), expected, "{pairs:?}");
@@ -135,7 +139,7 @@ mod tests {
             ("Rate limit is exceeded. Try again in 12 seconds.", Some(12_000)), // Azure API Management
             ("Please try again in 7.66s. Visit https://platform.openai.com", Some(7_660)), // OpenAI
             ("Please try again in 20ms.", Some(20)),
-            ("Please try again in 1m2.5s.", Some(62_500)), // Go's way
+            ("Please try again in 1m2.5s.", Some(62_500)), // Go's format
             ("Please try again in 400h.", Some(LONGEST_HINT_MS)),
             ("Please try again in 9000h9000h.", Some(LONGEST_HINT_MS)),
             ("Please retry after some time.", None),  // no number
@@ -143,7 +147,7 @@ mod tests {
             ("Please retry after 22", None),
             ("Please retry after 1.2.3 seconds", None), // no number either
             ("Please try again later.", None),
-            ("You sent 22 seconds of audio", None), // no invitation
+            ("You sent 22 seconds of audio", None), // not a hint
         ];
         for (text, expected) in rows {
             assert_eq!(in_text(text), expected, "{text}");

@@ -1,13 +1,13 @@
-//! Randomness as an argument. Nothing outside `src/edge` makes entropy.
+//! Randomness as an argument. Only `src/edge` produces entropy.
 
-/// A source of random numbers, seeded by whoever owns it.
+/// A source of random numbers, seeded by its owner.
 pub trait Rng {
     /// The next 64 random bits.
     fn next_u64(&mut self) -> u64;
 
     /// A number in `0.0..1.0`.
     fn unit(&mut self) -> f64 {
-        // 53 bits are what an f64 can hold exactly.
+        // An f64 holds 53 bits exactly.
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64")]
         let numerator = (self.next_u64() >> 11) as f64;
         numerator / 9_007_199_254_740_992.0
@@ -21,7 +21,8 @@ pub trait Rng {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014): eight bytes of state and good enough for spreading load. Never for secrets.
+/// SplitMix64 (Steele, Lea and Flood 2014): eight bytes of state, and good enough to spread load.
+/// It must not be used for secrets.
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
@@ -39,14 +40,15 @@ impl Rng for SplitMix64 {
     }
 }
 
-/// The finaliser of SplitMix64: spreads every bit of `x` over the whole word.
+/// The finaliser of SplitMix64: spreads every bit of `x` over the whole number.
 pub fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ (x >> 31)
 }
 
-/// A 64-bit hash of `bytes` that is the same in every isolate and every version (FNV-1a, finalised by [`mix`]).
+/// A 64-bit hash of `bytes` that is the same in every isolate and every version (FNV-1a, finalised
+/// by [`mix`]).
 pub fn stable_hash(bytes: &[u8]) -> u64 {
     let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -147,7 +147,7 @@ fn order_of(node: &Node, facts: &Facts) -> Vec<usize> {
     order_without(node, facts, &[], &Cursors::new(8, &mut rng.clone()), &mut rng)
 }
 
-/// How often each target comes at position `place`, in [`DRAWS`] orders.
+/// How often each target is at position `place`, in [`DRAWS`] orders.
 fn counts_at(place: usize, node: &Node, refused: &[usize]) -> Vec<u32> {
     let mut rng = SplitMix64::new(7);
     let cursors = Cursors::new(1, &mut rng);
@@ -158,7 +158,8 @@ fn counts_at(place: usize, node: &Node, refused: &[usize]) -> Vec<u32> {
     counts
 }
 
-/// Asserts that counts are what shares promise, within three standard deviations of the binomial distribution.
+/// Asserts that counts match their shares, within three standard deviations of the binomial
+/// distribution.
 fn assert_shares(counts: &[u32], shares: &[f64]) {
     assert_eq!(counts.len(), shares.len());
     let draws = f64::from(counts.iter().sum::<u32>());
@@ -192,7 +193,8 @@ fn without_a_refused_target_the_others_share_by_their_weights() {
 
 #[test]
 fn once_the_first_has_failed_the_next_draw_is_by_the_weights_of_the_rest() {
-    // A machine that asks again after a failure gets the same shares as one that walks down the first order.
+    // A machine that asks for a new order after a failure gets the same shares as one that follows
+    // the first order.
     let node = weighted(&[50.0, 40.0, 10.0]);
     let mut rng = SplitMix64::new(3);
     let cursors = Cursors::new(1, &mut rng);
@@ -241,7 +243,8 @@ fn different_priorities_are_the_order() {
 
 #[test]
 fn equal_priorities_share_by_weight_and_stay_before_the_next_tier() {
-    // Listed out of order: the tier of priority 1 is indices 1 and 3, that of priority 2 is index 0, and 9 is index 2.
+    // Listed out of order: the tier of priority 1 is indices 1 and 3, that of priority 2 is index
+    // 0, and 9 is index 2.
     let tiers = [(2, 1.0), (1, 30.0), (9, 99.0), (1, 70.0)];
     let targets = tiers.map(|(priority, weight)| Target { priority, ..weighing(weight) });
     let node = node(0, Strategy::Priority, targets.into());
@@ -298,7 +301,7 @@ fn isolates_start_at_different_places() {
 }
 
 #[test]
-fn cursors_bear_any_size_and_any_node() {
+fn cursors_accept_any_size_and_any_node() {
     let mut rng = SplitMix64::new(1);
     for node_count in [0, 1, usize::MAX] {
         let cursors = Cursors::new(node_count, &mut rng);
@@ -307,7 +310,7 @@ fn cursors_bear_any_size_and_any_node() {
             assert_eq!(order_without(&node, &facts(), &[], &cursors, &mut rng).len(), 2);
         }
     }
-    // The turn after the last that a word can count is the first again.
+    // The turn after the largest number is 0.
     let cursors = Cursors(vec![Cell::new(usize::MAX)]);
     assert_eq!([cursors.turn(0), cursors.turn(0)], [usize::MAX, 0]);
 }
@@ -319,7 +322,7 @@ fn match_is_the_first_case_that_holds_and_nothing_else() {
     assert_eq!(order_of(&node, &facts()), [0]);
     let mut rng = SplitMix64::new(1);
     let cursors = Cursors::new(1, &mut rng);
-    // A case that holds but may not be used is no reason to take what another case was meant for.
+    // If the case that holds may not be used, the target of another case is no substitute.
     assert!(order_without(&node, &facts(), &[0], &cursors, &mut rng).is_empty());
 }
 
@@ -331,7 +334,7 @@ fn match_without_a_case_that_holds_is_nothing() {
 
 #[test]
 fn the_cheapest_for_this_request_comes_first() {
-    // Cheap to read and dear to write, the other way round, and one without a price.
+    // One without a price, one with cheap input and expensive output, one with equal prices.
     let node = node(0, Strategy::Cost, vec![deployment(None, None), priced(1.0, 10.0), priced(4.0, 4.0)]);
     for (input_tokens, max_output_tokens, expected) in [
         (1000, Some(100), [1, 2, 0]),  // 2.0 against 4.4
@@ -419,7 +422,7 @@ fn unknown_regions_come_last_and_equally_near_ones_keep_the_order_of_the_list() 
     );
 }
 
-/// Weight (any number at all), priority, input price, whether it is usable.
+/// Weight (any number), priority, input price, whether it is usable.
 fn any_target() -> impl Generator<Value = (f64, u32, Option<f64>, bool)> {
     let weight = prop_oneof![Just(0.0), Just(1.0), 0.0..1e9, any::<f64>()];
     (weight, 0..4_u32, proptest::option::of(any::<f64>()), any::<bool>())

@@ -1,4 +1,4 @@
-//! `switchyard check`: what is wrong with a routes document.
+//! `switchyard check`: lists the errors of a routes document.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -12,9 +12,9 @@ Examples:
   cargo run -- check examples/azure-regions.json
   OPENAI_API_KEY=sk-... cargo run -- check my-routes.json";
 
-/// Says what is wrong with a routes document. Exit code 1 if something is.
+/// Checks a routes document and lists its errors. The exit code is 1 if there are any.
 ///
-/// Variables are taken from the environment, then from .dev.vars; missing ones are warnings.
+/// Variables come from the environment, then from .dev.vars. A missing variable is a warning.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -64,9 +64,11 @@ fn print_all(kind: &str, issues: &[Issue]) {
     }
 }
 
-/// The variables of a `.dev.vars` file, and how many lines are not understood. Those are not quoted: they may hold a secret.
+/// The variables of a `.dev.vars` file, and the number of lines that cannot be read. Those lines
+/// are not quoted, because they may hold a secret.
 ///
-/// wrangler reads the same format with one difference: it takes `$` as it is, and dotenvy only in single quotes.
+/// wrangler reads the same format with one difference: it takes `$` literally everywhere, dotenvy
+/// only in single quotes.
 fn dev_vars(text: &str) -> (BTreeMap<String, String>, usize) {
     let mut variables = BTreeMap::new();
     let mut refused = 0;

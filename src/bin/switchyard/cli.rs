@@ -1,4 +1,5 @@
-//! The arguments of the command line. Exit code 2: they are not understood, or a file cannot be read.
+//! The command-line arguments. Exit code 2 means that they are not understood, or that a file
+//! cannot be read.
 
 use std::process::ExitCode;
 
@@ -37,12 +38,12 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES_OF_SCHEMA)]
 struct SchemaArguments {
-    /// Without descriptions, as the Worker carries it.
+    /// Leave out the descriptions, as in the copy inside the Worker.
     #[arg(long)]
     bare: bool,
 }
 
-/// Does what the arguments say.
+/// Runs the subcommand that the arguments name.
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Check(arguments) => check::check(&arguments),

@@ -12,7 +12,7 @@ use switchyard::simulation::scenario::{Scenario, ScenarioOptions};
 use switchyard::simulation::scenarios::SCENARIOS;
 use switchyard::simulation::setup::graph_of;
 
-/// What stands for every scenario.
+/// The name that selects every scenario.
 const ALL: &str = "all";
 
 const EXAMPLES: &str = "\
@@ -23,25 +23,26 @@ Examples:
   cargo run --release -- simulate --scenario flapping --json
 ";
 
-/// Runs routes through bad weather, on a virtual clock. Exit code 1 if a promise is broken.
+/// Runs routes through failure scenarios on a virtual clock. Exit code 1 if a promise is broken.
 ///
-/// Without a document every scenario has its own. With one, the weather befalls the deployment that has most traffic; made-up values
-/// stand in for variables, and nothing is sent to anybody.
+/// Without a document, every scenario uses its own routes. With a document, the failure hits the
+/// deployment that has the most traffic. Variables get made-up values, and no request leaves the
+/// machine.
 #[derive(Debug, Args)]
 #[command(after_help = examples_and_scenarios(), args_override_self = true)]
 pub struct Arguments {
     /// The routes document.
     file: Option<String>,
-    /// Which scenario.
+    /// The scenario to run.
     #[arg(long, value_name = "NAME", default_value = ALL, value_parser = names(), hide_possible_values = true)]
     scenario: String,
-    /// How many isolates there are, in all regions together.
+    /// The number of isolates in all regions together.
     #[arg(long, value_name = "N")]
     isolates: Option<usize>,
-    /// The seed of all chance. It is printed: the same one repeats the run exactly.
+    /// The seed of all randomness. It is printed; the same seed repeats the run exactly.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// One JSON object a line instead of text.
+    /// Print one JSON object per line instead of text.
     #[arg(long)]
     json: bool,
 }
@@ -64,27 +65,27 @@ fn examples_and_scenarios() -> String {
     format!("{EXAMPLES}\nScenarios:{}", SCENARIOS.iter().map(line).collect::<String>())
 }
 
-/// A seed to be printed. It is no secret.
+/// A seed for the run. It is printed, so it is no secret.
 #[expect(clippy::disallowed_methods, reason = "the command line is outside the core")]
 fn any_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::from(since.subsec_micros()))
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let said = |issues: Vec<switchyard::routes::Issue>| {
+    let listed = |issues: Vec<switchyard::routes::Issue>| {
         issues.iter().map(|issue| format!("error: {issue}")).collect::<Vec<_>>().join("\n")
     };
     let seed = arguments.seed.unwrap_or_else(any_seed);
     let mut choices = ScenarioOptions { seed, isolates: arguments.isolates, ..ScenarioOptions::default() };
     if let Some(file) = &arguments.file {
         let document = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-        choices.graph = Some(graph_of(&document).map_err(said)?);
+        choices.graph = Some(graph_of(&document).map_err(listed)?);
     }
-    let is_meant = |scenario: &&Scenario| [ALL, scenario.name].contains(&arguments.scenario.as_str());
+    let is_selected = |scenario: &&Scenario| [ALL, scenario.name].contains(&arguments.scenario.as_str());
     let coloured = std::io::stdout().is_terminal();
     let (mut broken, mut promised) = (0, 0);
-    for scenario in SCENARIOS.iter().filter(is_meant) {
-        let run = scenario.run(&choices).map_err(said)?;
+    for scenario in SCENARIOS.iter().filter(is_selected) {
+        let run = scenario.run(&choices).map_err(listed)?;
         promised += run.promises.len();
         broken += run.promises.iter().filter(|promise| !Promise::is_kept(promise)).count();
         if arguments.json {

@@ -57,8 +57,8 @@ pub(super) fn headers(
         .chain(token)
 }
 
-/// What the logs of AI Gateway are to say of a call. Five entries is what it keeps, and behind Cloudflare Access it needs one of them
-/// itself: so the least useful one is last.
+/// What the logs of AI Gateway are to say of a call. Five entries is what it keeps, and behind
+/// Cloudflare Access it needs one of them itself: so the least useful one is last.
 #[derive(Serialize)]
 struct Metadata<'a> {
     request_id: &'a str,
@@ -68,7 +68,8 @@ struct Metadata<'a> {
     attempt: u32,
 }
 
-/// Header values are bytes to HTTP and Latin-1 to the platform, so that anything beyond ASCII is escaped.
+/// Header values are bytes to HTTP and Latin-1 to the platform, so that anything beyond ASCII is
+/// escaped.
 fn metadata(deployment: &str, call: &Call<'_>) -> String {
     let Call { request_id, client, node, attempt, .. } = *call;
     let metadata = Metadata { request_id, client, deployment, node, attempt };

@@ -8,7 +8,8 @@ use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
 
-/// Why a gate is not open to all. Of another version one may not be understood: see [`Reason::Other`].
+/// Why a gate is not open to all. A reason of another version is read with `tolerant::lenient`: one
+/// that is not understood is [`Reason::Other`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {

@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// Everything but RFC 3986's unreserved characters, so that any name is one segment of a path.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Decodes `%XX`. A `%` without two hexadecimal digits stands for itself. Bytes that are not UTF-8 become U+FFFD, which no
-/// configured name contains. `+` is not a space: that is a rule of HTML forms.
+/// Decodes `%XX`. A `%` without two hexadecimal digits stands for itself. Bytes that are not UTF-8
+/// become U+FFFD, which no configured name contains. `+` is not a space: that is a rule of HTML forms.
 pub fn decode(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }

@@ -1,7 +1,8 @@
 //! The routes document: JSON in, a compiled graph or a list of everything that is wrong with it out.
 //!
-//! The way of a document: `json` parses it, `shape` checks it against the schema of `raw`, `variables` fills in the
-//! environment, serde makes `raw` types of it, `compile` checks what types cannot say and builds the `graph`. `issue` says what was wrong, and `at` where.
+//! The way of a document: `json` parses it, `shape` checks it against the schema of `raw`,
+//! `variables` fills in the environment, serde makes `raw` types of it, `compile` checks what types
+//! cannot say and builds the `graph`. `issue` says what was wrong, and `at` where.
 //! Raw types never leave this module.
 
 pub mod affinity_key;

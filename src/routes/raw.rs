@@ -4,9 +4,10 @@
 //! included, so the comments here are what editors show), the Worker checks documents against that schema (`shape`), and serde
 //! decodes into them what has passed. What they cannot say (names that exist, cycles, secrets) is checked in `compile`.
 //!
-//! What can be written in more than one form is told apart by the type of its JSON (`TryFrom<Value>`). Not by serde's `untagged`,
-//! which copies a value and tries one form after the other: that costs 18 KB of compressed Wasm, and a quarter more time for a
-//! document with deep nodes and conditions.
+//! What can be written in more than one form is told apart by the type of its JSON
+//! (`TryFrom<Value>`). Not by serde's `untagged`, which copies a value and tries one form after the
+//! other: that costs 18 KB of compressed Wasm, and a quarter more time for a document with deep
+//! nodes and conditions.
 
 #![expect(dead_code, reason = "some keys are for people and editors")]
 #![expect(clippy::struct_field_names, reason = "fields are called as the keys of the document")]

@@ -1,4 +1,5 @@
-//! The arguments of the command line. Exit code 2: they are not understood, or a file cannot be read.
+//! The arguments of the command line. Exit code 2: they are not understood, or a file cannot be
+//! read.
 
 use std::process::ExitCode;
 

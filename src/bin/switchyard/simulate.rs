@@ -25,8 +25,8 @@ Examples:
 
 /// Runs routes through bad weather, on a virtual clock. Exit code 1 if a promise is broken.
 ///
-/// Without a document every scenario has its own. With one, the weather befalls the deployment that has most traffic; made-up values
-/// stand in for variables, and nothing is sent to anybody.
+/// Without a document every scenario has its own. With one, the weather befalls the deployment that
+/// has most traffic; made-up values stand in for variables, and nothing is sent to anybody.
 #[derive(Debug, Args)]
 #[command(after_help = examples_and_scenarios(), args_override_self = true)]
 pub struct Arguments {

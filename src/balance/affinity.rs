@@ -8,7 +8,7 @@
 use crate::routes::graph::{Destination, Sticky, Target};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::rng::{Rng, SplitMix64, mix, stable_hash};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// Chance for one request: its own, or that of what it belongs to.
 pub struct Chance<'a> {
@@ -18,7 +18,7 @@ pub struct Chance<'a> {
 
 impl<'a> Chance<'a> {
     /// The chance of a request below a node with that stickiness, if any. A request without such a key has its own.
-    pub fn of(sticky: Option<&Sticky>, facts: &Facts, now: Millis, rng: &'a mut dyn Rng) -> Self {
+    pub fn of(sticky: Option<&Sticky>, facts: &Facts, now: Instant, rng: &'a mut dyn Rng) -> Self {
         Self { key: sticky.and_then(|sticky| key(sticky, facts, now)), rng }
     }
 
@@ -49,9 +49,9 @@ impl<'a> Chance<'a> {
 
 /// The hash of what the request belongs to. It changes once every `ttl_ms`, for each key at another moment, so that no favourite is
 /// for ever.
-fn key(sticky: &Sticky, facts: &Facts, now: Millis) -> Option<u64> {
+fn key(sticky: &Sticky, facts: &Facts, now: Instant) -> Option<u64> {
     let hash = sticky.by.hash(facts)?;
-    let ttl_ms = sticky.ttl_ms.max(1);
-    let epoch = now.saturating_add(hash % ttl_ms) / ttl_ms;
+    let ttl_ms = sticky.ttl_ms.max(Millis::new(1));
+    let epoch = (now + Millis::new(hash % ttl_ms.get())).period(ttl_ms);
     Some(mix(hash ^ mix(epoch)))
 }

@@ -18,7 +18,7 @@ use crate::health::gate::Admission;
 use crate::routes::graph::{Deployment, Destination, Node, Sticky, Strategy, Target};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// Output tokens that a request is priced with where it names no limit.
 const USUAL_OUTPUT_TOKENS: u64 = 500;
@@ -26,7 +26,7 @@ const USUAL_OUTPUT_TOKENS: u64 = 500;
 /// What an order depends on besides the node and the request.
 pub struct OrderInputs<'a> {
     /// The time of the request.
-    pub now: Millis,
+    pub now: Instant,
     /// Randomness for draws.
     pub rng: &'a mut dyn Rng,
     /// Whose turn it is at the round-robin nodes.
@@ -134,7 +134,7 @@ struct CandidateView<'a> {
     health: &'a Health,
     facts: &'a Facts,
     usable: &'a dyn Fn(&Target) -> bool,
-    now: Millis,
+    now: Instant,
 }
 
 impl CandidateView<'_> {

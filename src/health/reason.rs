@@ -99,6 +99,7 @@ impl Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::ms;
 
     #[test]
     fn every_reason_is_a_sentence_for_people() {
@@ -107,7 +108,7 @@ mod tests {
             Reason::ConsecutiveFailures { failures: 5, class },
             Reason::FailureRate { failures: 6, requests: 11, class },
             Reason::ProbeFailed { class },
-            Reason::RateLimited { hint_ms: Some(20_000) },
+            Reason::RateLimited { hint_ms: Some(ms(20_000)) },
             Reason::RateLimited { hint_ms: None },
             Reason::Quota,
             Reason::Auth,

@@ -10,6 +10,7 @@ use crate::routes::graph::{Destination, Node, Strategy, Target};
 use crate::routes::raw::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
 use crate::routes::when::Condition;
 use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::time::Millis;
 
 /// Deepest nesting of nodes. They are built by recursion, the explanation of a failed request is found by it, and the stack of a
 /// Worker is small.
@@ -107,7 +108,7 @@ impl<'a> Compiler<'a> {
         }
         let id = self.sizes.len();
         self.sizes.push(size);
-        let (max_attempts, deadline_ms) = (raw.max_attempts, raw.deadline_ms.map(|limit| limit.0));
+        let (max_attempts, deadline_ms) = (raw.max_attempts, raw.deadline_ms.map(Millis::from));
         Some(Rc::new(Node {
             id,
             name,

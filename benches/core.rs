@@ -18,6 +18,7 @@ use switchyard::stream::protocol::Protocol;
 use switchyard::stream::tail::Tail;
 use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::operation::Operation;
+use switchyard::vocabulary::time::Instant;
 use way::Way;
 
 mod way;
@@ -148,7 +149,12 @@ fn classify_an_error(bencher: Bencher) {
         ("x-request-id", "req_1"),
     ]);
     bencher.bench(|| {
-        classify(&UnclassifiedResponse { status: 429, headers: &headers, body: black_box(&body), now: 1 })
+        classify(&UnclassifiedResponse {
+            status: 429,
+            headers: &headers,
+            body: black_box(&body),
+            now: Instant::from_epoch_ms(1),
+        })
     });
 }
 

@@ -11,9 +11,12 @@
 
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 mod graphs;
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
+mod times;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use times::ms;
 
 use graphs::{Builder, Isolate, facts};
 use switchyard::attempt::machine::{Action, Machine, MachineEvent};
@@ -25,10 +28,10 @@ use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::facts::Facts;
 use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::operation::Operation::ChatCompletions;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
-const NOW: Millis = 1_000_000_000;
-const DAY_MS: Millis = 86_400_000;
+const NOW: Instant = Instant::from_epoch_ms(1_000_000_000);
+const DAY_MS: Millis = Millis::new(86_400_000);
 
 /// The deployment that a new request goes to first. The request goes on.
 fn first(
@@ -36,7 +39,7 @@ fn first(
     entry: &Rc<Node>,
     facts: Facts,
     isolate: &mut Isolate,
-    now: Millis,
+    now: Instant,
 ) -> (String, Machine) {
     let (machine, action) =
         Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut isolate.context(now));
@@ -49,7 +52,7 @@ fn firsts(
     graph: &Rc<Graph>,
     entry: &Rc<Node>,
     isolate: &mut Isolate,
-    now: Millis,
+    now: Instant,
     count: u32,
 ) -> BTreeMap<String, u32> {
     let mut found = BTreeMap::new();
@@ -67,7 +70,7 @@ fn took(isolate: &mut Isolate, id: usize, ms: Millis) {
     isolate.health.record(ticket, &Sample::of(Outcome::Served), NOW, &mut isolate.rng);
 }
 
-fn fails(isolate: &mut Isolate, id: usize, class: ErrorClass, hint_ms: Option<Millis>, now: Millis) {
+fn fails(isolate: &mut Isolate, id: usize, class: ErrorClass, hint_ms: Option<Millis>, now: Instant) {
     let ticket = isolate.health.begin(id, ChatCompletions, 0, now);
     let sample = Sample::of(Outcome::Failed { class, hint_ms });
     isolate.health.record(ticket, &sample, now, &mut isolate.rng);
@@ -83,8 +86,8 @@ fn of_two_that_chance_picks_the_faster_one_is_asked() {
     let entry = build.node(Order::Latency, &["slow", "fast", "middle"]);
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
-    for (id, ms) in [(0, 900), (1, 100), (2, 300)] {
-        took(&mut isolate, id, ms);
+    for (id, took_ms) in [(0, 900), (1, 100), (2, 300)] {
+        took(&mut isolate, id, ms(took_ms));
     }
     let found = firsts(&graph, &entry, &mut isolate, NOW, 3_000);
     // Each pair is as likely: the fastest wins two of the three, and the slowest none.
@@ -99,8 +102,8 @@ fn requests_under_way_make_the_fast_one_slower_in_the_end() {
     let entry = build.node(Order::Latency, &["fast", "slow"]);
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
-    took(&mut isolate, 0, 100);
-    took(&mut isolate, 1, 350);
+    took(&mut isolate, 0, ms(100));
+    took(&mut isolate, 1, ms(350));
     let names: Vec<String> = (0..6).map(|_| first(&graph, &entry, facts(), &mut isolate, NOW).0).collect();
     // 100, 200, 300, then 400 would be more than 350.
     assert_eq!(names, ["fast", "fast", "fast", "slow", "fast", "fast"]);
@@ -112,7 +115,7 @@ fn who_was_never_measured_gets_a_fair_start_and_no_stampede() {
     let entry = build.node(Order::Latency, &["known", "new"]);
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
-    took(&mut isolate, 0, 100);
+    took(&mut isolate, 0, ms(100));
     let found = firsts(&graph, &entry, &mut isolate, NOW, 2_000);
     assert!(near(found.get("new"), 2_000, 0.5), "{found:?}");
     // With requests that stay under way: as many as at the one that is known.
@@ -158,13 +161,13 @@ fn a_node_counts_as_the_best_that_is_not_ejected_below_it() {
     let entry = build.over(Order::Latency, vec![other, Destination::Node(inner)], |_| {});
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
-    for (id, ms) in [(0, 100), (1, 900), (2, 300)] {
-        took(&mut isolate, id, ms);
+    for (id, took_ms) in [(0, 100), (1, 900), (2, 300)] {
+        took(&mut isolate, id, ms(took_ms));
     }
     assert_eq!(first(&graph, &entry, facts(), &mut isolate, NOW).0, "near");
     let mut isolate = Isolate::new(&graph, 1);
-    for (id, ms) in [(0, 100), (1, 900), (2, 300)] {
-        took(&mut isolate, id, ms);
+    for (id, took_ms) in [(0, 100), (1, 900), (2, 300)] {
+        took(&mut isolate, id, ms(took_ms));
     }
     fails(&mut isolate, 0, ErrorClass::Quota, None, NOW);
     assert_eq!(
@@ -186,7 +189,7 @@ fn shares_are_right_among_those_that_are_not_ejected() {
         });
         let graph = build.graph();
         let mut isolate = Isolate::new(&graph, 1);
-        fails(&mut isolate, 0, ErrorClass::RateLimit, Some(60_000), NOW);
+        fails(&mut isolate, 0, ErrorClass::RateLimit, Some(ms(60_000)), NOW);
         let found = firsts(&graph, &entry, &mut isolate, NOW, 6_000);
         assert_eq!(found.get("a"), None);
         assert!(near(found.get("b"), 6_000, 2.0 / 3.0), "{found:?}");
@@ -251,13 +254,13 @@ fn after_a_passed_probe_traffic_grows_over_seconds() {
     let entry = build.node(Order::Priority, &["back", "other"]);
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
-    fails(&mut isolate, 0, ErrorClass::RateLimit, Some(2_000), NOW);
-    let back = NOW + 2_000;
+    fails(&mut isolate, 0, ErrorClass::RateLimit, Some(ms(2_000)), NOW);
+    let back = NOW + ms(2_000);
     let ticket = isolate.health.begin(0, ChatCompletions, 0, back);
     isolate.health.record(ticket, &Sample::of(Outcome::Served), back, &mut isolate.rng);
     let mut shares = Vec::new();
     for after_ms in [0, 2_500, 5_000, 7_500, 10_000] {
-        let found = firsts(&graph, &entry, &mut isolate, back + after_ms, 2_000);
+        let found = firsts(&graph, &entry, &mut isolate, back + ms(after_ms), 2_000);
         shares.push(f64::from(*found.get("back").unwrap_or(&0)) / 2_000.0);
     }
     assert!((0.07..0.13).contains(&shares[0]), "{shares:?}");
@@ -289,7 +292,7 @@ fn favourites(
     graph: &Rc<Graph>,
     entry: &Rc<Node>,
     isolate: &mut Isolate,
-    now: Millis,
+    now: Instant,
     count: u32,
 ) -> Vec<String> {
     (0..count)
@@ -321,7 +324,7 @@ fn while_a_favourite_is_out_only_its_keys_move_and_then_come_back() {
     let (graph, entry) = sticky(Order::Weighted, &[("a", 1.0), ("b", 1.0), ("c", 1.0)]);
     let mut isolate = Isolate::new(&graph, 1);
     let before = favourites(&graph, &entry, &mut isolate, NOW, 1_000);
-    fails(&mut isolate, 0, ErrorClass::RateLimit, Some(2_000), NOW);
+    fails(&mut isolate, 0, ErrorClass::RateLimit, Some(ms(2_000)), NOW);
     let during = favourites(&graph, &entry, &mut isolate, NOW, 1_000);
     let mut spilled: BTreeMap<&str, u32> = BTreeMap::new();
     for (before, during) in before.iter().zip(&during) {
@@ -332,18 +335,18 @@ fn while_a_favourite_is_out_only_its_keys_move_and_then_come_back() {
         }
     }
     assert!(spilled["b"] > 100 && spilled["c"] > 100 && !spilled.contains_key("a"), "{spilled:?}");
-    let back = NOW + 2_000;
+    let back = NOW + ms(2_000);
     let ticket = isolate.health.begin(0, ChatCompletions, 0, back);
     isolate.health.record(ticket, &Sample::of(Outcome::Served), back, &mut isolate.rng);
     // Keys come back one after the other, and stay.
     let mut home = 0;
     for after_ms in [0, 3_000, 6_000, 10_000] {
-        let now = favourites(&graph, &entry, &mut isolate, back + after_ms, 1_000);
+        let now = favourites(&graph, &entry, &mut isolate, back + ms(after_ms), 1_000);
         let at_home = now.iter().zip(&before).filter(|(now, before)| *before == "a" && now == before).count();
         assert!(at_home > home, "{at_home} after {after_ms} ms");
         home = at_home;
     }
-    let after = favourites(&graph, &entry, &mut isolate, back + 10_000, 1_000);
+    let after = favourites(&graph, &entry, &mut isolate, back + ms(10_000), 1_000);
     assert!(after == before, "every key is back");
 }
 
@@ -378,7 +381,7 @@ fn stickiness_keeps_to_the_tiers_and_leaves_price_and_distance_alone() {
     assert!(found.iter().all(|name| name == "a"));
     let mut build = Builder::new(&["a", "b"]);
     let entry = build.node_with(Order::Priority, &["a", "b"], |node| {
-        node.policy.sticky = Some(Sticky { by: AffinityKey::User, ttl_ms: 3_600_000 });
+        node.policy.sticky = Some(Sticky { by: AffinityKey::User, ttl_ms: ms(3_600_000) });
     });
     let graph = build.graph();
     let found = favourites(&graph, &entry, &mut Isolate::new(&graph, 1), NOW, 50);

@@ -5,8 +5,11 @@
 
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 mod graphs;
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
+mod times;
 
 use std::rc::Rc;
+use times::{at, ms};
 
 use graphs::{Builder, Isolate, facts};
 use proptest::prelude::*;
@@ -18,7 +21,7 @@ use switchyard::routes::graph::{
 };
 use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
 use switchyard::vocabulary::facts::Facts;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 /// What an upstream does with one attempt.
 #[derive(Debug, Clone)]
@@ -33,7 +36,7 @@ enum Does {
 #[derive(Debug, Default)]
 struct Seen {
     /// Names of deployments in the order of dispatch, and when.
-    dispatched: Vec<(String, Millis)>,
+    dispatched: Vec<(String, Instant)>,
     sleeps: Vec<Millis>,
     replies: Vec<Reply>,
     trail: String,
@@ -55,7 +58,7 @@ fn run(
     seed: u64,
 ) -> Seen {
     let mut isolate = Isolate::new(graph, seed);
-    let mut now: Millis = 1_000_000;
+    let mut now: Instant = at(1_000_000);
     let mut script = script.iter();
     let mut report = Seen::default();
     let (mut machine, mut action) =
@@ -117,11 +120,11 @@ fn a_failure_that_another_deployment_can_cure_moves_on_and_others_do_not() {
         let mut build = Builder::new(&["a", "b"]);
         let entry = build.node(Order::Priority, &["a", "b"]);
         let graph = build.graph();
-        let seen = run(&graph, &entry, facts(), &[fails(class)], 10, 1);
+        let seen = run(&graph, &entry, facts(), &[fails(class)], ms(10), 1);
         let expected: (&[&str], _) =
             if moves_on { (&["a", "b"], Reply::Pass) } else { (&["a"], Reply::Exhausted) };
         assert_eq!((seen.names().as_slice(), seen.replies[0]), expected, "{class:?}");
-        assert_eq!(seen.sleeps, [0; 0], "moving on never waits");
+        assert_eq!(seen.sleeps, [], "moving on never waits");
     }
 }
 
@@ -135,8 +138,8 @@ fn the_nearest_fallback_on_decides_by_class_or_by_status() {
     let entry = build.over(Order::Priority, vec![Destination::Node(inner), build.deployment("c")], |_| {});
     let graph = build.graph();
     // The inner node stops at a timeout, the outer one does not.
-    assert_eq!(run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout)], 1, 1).names(), ["a", "c"]);
-    assert_eq!(run(&graph, &entry, facts(), &[fails(ErrorClass::RateLimit)], 1, 1).names(), ["a", "b"]);
+    assert_eq!(run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout)], ms(1), 1).names(), ["a", "c"]);
+    assert_eq!(run(&graph, &entry, facts(), &[fails(ErrorClass::RateLimit)], ms(1), 1).names(), ["a", "b"]);
 }
 
 #[test]
@@ -149,14 +152,14 @@ fn an_edge_leads_a_class_elsewhere_and_outer_edges_catch_what_inner_nodes_do_not
             node.on = vec![(ErrorClass::ContextWindow, long)];
         });
     let graph = build.graph();
-    let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::ContextWindow)], 1, 1);
+    let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::ContextWindow)], ms(1), 1);
     assert_eq!(
         (seen.names().as_slice(), seen.replies.as_slice()),
         (&["small", "long"][..], &[Reply::Pass][..])
     );
     // An edge is taken once; what fails behind it does not come back to the targets that it left.
     let twice = [fails(ErrorClass::ContextWindow), fails(ErrorClass::ContextWindow)];
-    let seen = run(&graph, &entry, facts(), &twice, 1, 1);
+    let seen = run(&graph, &entry, facts(), &twice, ms(1), 1);
     assert_eq!(
         (seen.names().as_slice(), seen.replies.as_slice()),
         (&["small", "long"][..], &[Reply::Exhausted][..])
@@ -171,7 +174,7 @@ fn an_edge_of_the_settings_catches_what_no_node_caught() {
     build.settings.on = vec![(ErrorClass::ContextWindow, long)];
     let graph = build.graph();
     let twice = [fails(ErrorClass::ContextWindow), fails(ErrorClass::ContextWindow)];
-    assert_eq!(run(&graph, &entry, facts(), &twice, 1, 1).names(), ["a", "long"]);
+    assert_eq!(run(&graph, &entry, facts(), &twice, ms(1), 1).names(), ["a", "long"]);
 }
 
 #[test]
@@ -184,7 +187,7 @@ fn a_deployment_that_failed_is_not_tried_again_by_another_path() {
     build.settings.max_attempts = 10;
     let graph = build.graph();
     let script = vec![fails(ErrorClass::Auth); 9];
-    assert_eq!(run(&graph, &entry, facts(), &script, 1, 1).names(), ["a", "b"]);
+    assert_eq!(run(&graph, &entry, facts(), &script, ms(1), 1).names(), ["a", "b"]);
 }
 
 #[test]
@@ -192,12 +195,12 @@ fn the_last_target_alone_gets_a_second_try_after_a_backoff() {
     let mut build = Builder::new(&["a", "b"]);
     let entry = build.node(Order::Priority, &["a", "b"]);
     let graph = build.graph();
-    let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Unavailable); 9], 1, 1);
+    let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Unavailable); 9], ms(1), 1);
     assert_eq!(seen.names(), ["a", "b", "b"]);
     assert_eq!(seen.sleeps.len(), 1, "and no sleep after the last attempt");
-    assert!((250..=500).contains(&seen.sleeps[0]), "{:?}", seen.sleeps);
+    assert!((ms(250)..=ms(500)).contains(&seen.sleeps[0]), "{:?}", seen.sleeps);
     // What time does not cure gets none.
-    let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], 1, 1);
+    let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "b"][..], 0));
 }
 
@@ -208,26 +211,26 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
         node.policy.retry = Some(Retry {
             on: Triggers { classes: vec![ErrorClass::Unavailable], statuses: Vec::new() },
             attempts: 1,
-            backoff_ms: 100,
-            max_backoff_ms: 100,
-            max_wait_ms: 500,
+            backoff_ms: ms(100),
+            max_backoff_ms: ms(100),
+            max_wait_ms: ms(500),
         });
     });
     let graph = build.graph();
     let down = fails(ErrorClass::Unavailable);
     // At once while another target is left, after a backoff where none is.
-    let seen = run(&graph, &entry, facts(), &vec![down.clone(); 9], 1, 1);
+    let seen = run(&graph, &entry, facts(), &vec![down.clone(); 9], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "a", "b", "b"][..], 1));
     // A class that it does not list moves on at once.
-    let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout)], 1, 1);
+    let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout)], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "b"][..], 0));
     // Nobody waits for a hint while another target is left.
-    let seen = run(&graph, &entry, facts(), &[Does::Fail(ErrorClass::Unavailable, Some(5))], 1, 1);
+    let seen = run(&graph, &entry, facts(), &[Does::Fail(ErrorClass::Unavailable, Some(ms(5)))], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "b"][..], 0));
     // On the last one a hint within its patience is waited for exactly, a longer one is not.
-    for (hint_ms, tries, sleeps) in [(500, 3, vec![500]), (501, 2, vec![])] {
-        let script = [fails(ErrorClass::Timeout), Does::Fail(ErrorClass::Unavailable, Some(hint_ms))];
-        let seen = run(&graph, &entry, facts(), &script, 1, 1);
+    for (hint_ms, tries, sleeps) in [(500, 3, vec![ms(500)]), (501, 2, vec![])] {
+        let script = [fails(ErrorClass::Timeout), Does::Fail(ErrorClass::Unavailable, Some(ms(hint_ms)))];
+        let seen = run(&graph, &entry, facts(), &script, ms(1), 1);
         assert_eq!((seen.names().len(), seen.sleeps), (tries, sleeps));
     }
 }
@@ -235,52 +238,56 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
 /// Until when the first attempt of a request may be silent, in milliseconds from its start, and why no longer.
 fn patience_of_the_first_attempt(graph: &Rc<Graph>, entry: &Rc<Node>) -> (Millis, &'static str) {
     let mut isolate = Isolate::new(graph, 1);
-    let (_, action) = Machine::start(Rc::clone(graph), Rc::new(facts()), entry, &mut isolate.context(1_000));
+    let (_, action) =
+        Machine::start(Rc::clone(graph), Rc::new(facts()), entry, &mut isolate.context(at(1_000)));
     let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
-    let limit = dispatch.limits.of(Phase::Headers, 1_000);
-    (limit.at - 1_000, limit.reason)
+    let limit = dispatch.limits.of(Phase::Headers, at(1_000));
+    (limit.at - at(1_000), limit.reason)
 }
 
 #[test]
 fn a_silent_attempt_leaves_time_for_what_could_be_tried_after_it_and_for_nothing_else() {
     let first = |make: &dyn Fn(&mut Builder) -> Rc<Node>| {
         let mut build = Builder::new(&["a", "b", "off"]);
-        build.settings.deadline_ms = 1_000;
+        build.settings.deadline_ms = ms(1_000);
         build.edit("off", |deployment| deployment.disabled = Some(Disabled { variable: "KEY".to_owned() }));
         let entry = make(&mut build);
         patience_of_the_first_attempt(&build.graph(), &entry)
     };
     let none = |node: &mut Node| node.policy.fallback_on = Some(Triggers::default());
-    assert_eq!(first(&|build| build.node(Order::Priority, &["a", "b"])), (500, "share"));
-    assert_eq!(first(&|build| build.node(Order::Priority, &["a"])), (1_000, "deadline"));
-    assert_eq!(first(&|build| build.node(Order::Priority, &["a", "off"])), (1_000, "deadline"));
-    assert_eq!(first(&|build| build.node_with(Order::Priority, &["a", "b"], none)), (1_000, "deadline"));
+    assert_eq!(first(&|build| build.node(Order::Priority, &["a", "b"])), (ms(500), "share"));
+    assert_eq!(first(&|build| build.node(Order::Priority, &["a"])), (ms(1_000), "deadline"));
+    assert_eq!(first(&|build| build.node(Order::Priority, &["a", "off"])), (ms(1_000), "deadline"));
+    assert_eq!(first(&|build| build.node_with(Order::Priority, &["a", "b"], none)), (ms(1_000), "deadline"));
     let over = |build: &mut Builder, inner: &[&str], outer: &str, change: &dyn Fn(&mut Node)| {
         let inner = build.node_with(Order::Priority, inner, |node| change(node));
         let outer = build.deployment(outer);
         build.over(Order::Priority, vec![Destination::Node(inner), outer], |_| {})
     };
     // The same deployment by another path is nothing new.
-    assert_eq!(first(&|build| over(build, &["a"], "a", &|_| {})), (1_000, "deadline"));
+    assert_eq!(first(&|build| over(build, &["a"], "a", &|_| {})), (ms(1_000), "deadline"));
     // An inner limit of attempts does not hide what stands outside; an inner deadline binds what stands inside.
-    assert_eq!(first(&|build| over(build, &["a"], "b", &|node| node.max_attempts = Some(1))), (500, "share"));
     assert_eq!(
-        first(&|build| over(build, &["a"], "b", &|node| node.deadline_ms = Some(300))),
-        (300, "deadline")
+        first(&|build| over(build, &["a"], "b", &|node| node.max_attempts = Some(1))),
+        (ms(500), "share")
+    );
+    assert_eq!(
+        first(&|build| over(build, &["a"], "b", &|node| node.deadline_ms = Some(ms(300)))),
+        (ms(300), "deadline")
     );
     // The deadline of a node that is yet to be entered begins then, and takes nothing from what comes before.
     let siblings = |build: &mut Builder| {
         let left = build.node(Order::Priority, &["a"]);
-        let right = build.node_with(Order::Priority, &["b"], |node| node.deadline_ms = Some(100));
+        let right = build.node_with(Order::Priority, &["b"], |node| node.deadline_ms = Some(ms(100)));
         build.over(Order::Priority, vec![Destination::Node(left), Destination::Node(right)], |_| {})
     };
-    assert_eq!(first(&siblings), (500, "share"));
+    assert_eq!(first(&siblings), (ms(500), "share"));
     // An edge for timeouts is a way on.
     let edge = |build: &mut Builder| {
         let to = build.deployment("b");
         build.node_with(Order::Priority, &["a"], |node| node.on = vec![(ErrorClass::Timeout, to)])
     };
-    assert_eq!(first(&edge), (500, "share"));
+    assert_eq!(first(&edge), (ms(500), "share"));
 }
 
 #[test]
@@ -296,8 +303,8 @@ fn a_retry_uses_up_nobodys_turn() {
     let mut served = Vec::new();
     for _ in 0..4 {
         // What failed is forgotten from one request to the next: ejected, it would not be asked any more.
-        isolate.health.reset(0, 0);
-        let mut context = isolate.context(0);
+        isolate.health.reset(0, at(0));
+        let mut context = isolate.context(at(0));
         let (mut machine, _) = Machine::start(Rc::clone(&graph), Rc::new(facts()), &entry, &mut context);
         for number in [1, 2] {
             let failure = Failure::silent(ErrorClass::Unavailable, "");
@@ -321,7 +328,7 @@ fn limits_of_an_outer_node_bind_the_inner_ones_and_inner_ones_only_themselves() 
     });
     let graph = build.graph();
     assert_eq!(
-        run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], 1, 1).names(),
+        run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], ms(1), 1).names(),
         ["a", "b", "d"]
     );
 }
@@ -329,14 +336,14 @@ fn limits_of_an_outer_node_bind_the_inner_ones_and_inner_ones_only_themselves() 
 #[test]
 fn a_deadline_ends_a_request_and_the_clients_patience_shortens_it() {
     for (deadline_ms, patience_ms, attempts) in
-        [(1000, None, 3), (1000, Some(150), 2), (99, None, 1), (100, None, 1)]
+        [(1000, None, 3), (1000, Some(ms(150)), 2), (99, None, 1), (100, None, 1)]
     {
         let mut build = Builder::new(&["a", "b", "c"]);
-        let entry =
-            build.node_with(Order::Priority, &["a", "b", "c"], |node| node.deadline_ms = Some(deadline_ms));
+        let entry = build
+            .node_with(Order::Priority, &["a", "b", "c"], |node| node.deadline_ms = Some(ms(deadline_ms)));
         let graph = build.graph();
         let facts = Facts { patience_ms, ..facts() };
-        let seen = run(&graph, &entry, facts, &vec![fails(ErrorClass::Quota); 9], 100, 1);
+        let seen = run(&graph, &entry, facts, &vec![fails(ErrorClass::Quota); 9], ms(100), 1);
         assert_eq!(seen.dispatched.len(), attempts, "{deadline_ms} ms, patience {patience_ms:?}");
         let expected = if attempts == 3 { Reply::Exhausted } else { Reply::DeadlineExceeded };
         assert_eq!(seen.replies, [expected]);
@@ -354,7 +361,7 @@ fn requirements_are_never_crossed_in_fallback_either() {
         node.requirements = Requirements { min_quality: 3, require_tags: vec!["eu".to_owned()] };
     });
     let graph = build.graph();
-    let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], 1, 1);
+    let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.replies.as_slice()), (&["good"][..], &[Reply::Exhausted][..]));
 }
 
@@ -363,7 +370,7 @@ fn where_nothing_may_be_tried_the_reply_says_so() {
     let mut build = Builder::new(&["a"]);
     let entry = build.node_with(Order::Priority, &["a"], |node| node.requirements.min_quality = 1);
     let graph = build.graph();
-    let seen = run(&graph, &entry, facts(), &[], 1, 1);
+    let seen = run(&graph, &entry, facts(), &[], ms(1), 1);
     assert_eq!((seen.names().len(), seen.replies.as_slice()), (0, &[Reply::NoneEligible][..]));
 }
 
@@ -373,7 +380,7 @@ fn a_body_that_is_sent_once_makes_one_attempt() {
     let entry = build.node(Order::Priority, &["a", "b"]);
     let graph = build.graph();
     let facts = Facts { is_replayable: false, ..facts() };
-    let seen = run(&graph, &entry, facts, &vec![fails(ErrorClass::Unavailable); 9], 1, 1);
+    let seen = run(&graph, &entry, facts, &vec![fails(ErrorClass::Unavailable); 9], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a"][..], 0));
 }
 
@@ -382,7 +389,7 @@ fn a_client_that_leaves_ends_the_request_and_is_no_failure() {
     let mut build = Builder::new(&["a", "b"]);
     let entry = build.node(Order::Priority, &["a", "b"]);
     let graph = build.graph();
-    let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout), Does::Leave], 7, 1);
+    let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout), Does::Leave], ms(7), 1);
     assert_eq!((seen.replies.len(), seen.trail.as_str()), (0, "a=timeout;7, b=abandoned;7"));
 }
 
@@ -393,7 +400,7 @@ fn after_a_failure_the_draw_is_repeated_among_what_is_left() {
     let graph = build.graph();
     let (mut first_a, mut then_b) = (0.0_f64, 0.0_f64);
     for seed in 0..20_000 {
-        let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Quota)], 1, seed);
+        let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Quota)], ms(1), seed);
         if seen.names()[0] == "a" {
             first_a += 1.0;
             then_b += if seen.names()[1] == "b" { 1.0 } else { 0.0 };
@@ -413,7 +420,7 @@ fn any_class() -> impl Strategy<Value = ErrorClass> {
 
 fn any_script() -> impl Strategy<Value = Vec<Does>> {
     let does = prop_oneof![
-        8 => (any_class(), proptest::option::of(0..20_000_u64)).prop_map(|(class, hint_ms)| Does::Fail(class, hint_ms)),
+        8 => (any_class(), proptest::option::of(0..20_000_u64)).prop_map(|(class, hint)| Does::Fail(class, hint.map(ms))),
         1 => Just(Does::Answer),
         1 => Just(Does::Leave),
     ];
@@ -433,16 +440,16 @@ proptest! {
         seed: u64,
     ) {
         let (graph, entry) = recipe.build();
-        let facts = Facts { patience_ms, is_replayable, ..facts() };
-        let begun: Millis = 1_000_000;
-        let seen = run(&graph, &entry, facts, &script, took_ms, seed);
+        let facts = Facts { patience_ms: patience_ms.map(ms), is_replayable, ..facts() };
+        let begun: Instant = at(1_000_000);
+        let seen = run(&graph, &entry, facts, &script, ms(took_ms), seed);
 
         let allowed = entry.max_attempts.unwrap_or(graph.settings.max_attempts).min(if is_replayable { u32::MAX } else { 1 });
         prop_assert!(seen.dispatched.len() <= allowed as usize, "{} of {allowed} attempts", seen.dispatched.len());
 
-        let deadline = begun + entry.deadline_ms.unwrap_or(graph.settings.deadline_ms).min(patience_ms.unwrap_or(u64::MAX));
-        for (name, at) in &seen.dispatched {
-            prop_assert!(*at < deadline, "{name} was tried at {at}, after {deadline}");
+        let deadline = begun + entry.deadline_ms.unwrap_or(graph.settings.deadline_ms).min(ms(patience_ms.unwrap_or(u64::MAX)));
+        for (name, tried_at) in &seen.dispatched {
+            prop_assert!(*tried_at < deadline, "{name} was tried at {tried_at}, after {deadline}");
             let deployment = graph.deployments.iter().find(|deployment| &deployment.name == name).unwrap();
             prop_assert!(deployment.disabled.is_none(), "{name} is disabled");
             for required in [&graph.settings.requirements, &entry.requirements] {
@@ -483,7 +490,7 @@ proptest! {
         });
         build.settings.max_attempts = 100;
         let graph = build.graph();
-        let seen = run(&graph, &entry, facts(), &script, 1, seed);
+        let seen = run(&graph, &entry, facts(), &script, ms(1), seed);
         let mut tried: Vec<&str> = seen.names();
         tried.dedup();
         prop_assert!(seen.sleeps.is_empty() || tried.len() == count, "slept after {tried:?} of {count}");

@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
+mod times;
+
 use std::ops::Range;
+use times::ms;
 
 use switchyard::simulation::crowd::{self, Crowd};
 use switchyard::simulation::log::{ClientResult, Log};
@@ -135,10 +139,10 @@ fn any_weather(seed: u64) -> Setup {
         rate: 1.0 + 4.0 * rng.unit(),
         streamed: rng.unit(),
         impatient: 0.1 * rng.unit(),
-        lifetime_ms: Some(15_000),
+        lifetime_ms: Some(ms(15_000)),
         ..Traffic::default()
     };
-    let mut setup = Setup::fair(graph_of(POOL).unwrap(), traffic, length_ms);
+    let mut setup = Setup::fair(graph_of(POOL).unwrap(), traffic, ms(length_ms));
     let weathers = [
         Weather::Down,
         Weather::Silent,
@@ -147,7 +151,7 @@ fn any_weather(seed: u64) -> Setup {
         Weather::RateLimited { has_hint: true },
         Weather::RateLimited { has_hint: false },
         Weather::Slow(4.0),
-        Weather::Flapping { down_ms: 2_000, up_ms: 1_000 },
+        Weather::Flapping { down_ms: ms(2_000), up_ms: ms(1_000) },
         Weather::QuotaGone,
         Weather::Breaking(0.3),
     ];
@@ -160,7 +164,7 @@ fn any_weather(seed: u64) -> Setup {
         setup.weather.push(any);
     }
     let kinds = [
-        ObjectFaultKind::Late(700),
+        ObjectFaultKind::Late(ms(700)),
         ObjectFaultKind::Overloaded,
         ObjectFaultKind::Lost,
         ObjectFaultKind::Evicted,
@@ -168,13 +172,13 @@ fn any_weather(seed: u64) -> Setup {
     for _ in 0..rng.below(3) {
         let from = rng.below(15_000) as u64;
         let (kind, region) = (kinds[rng.below(kinds.len())], [None, Some(0)][rng.below(2)]);
-        setup.object_faults.push(ObjectFault { kind, region, from, until: from + 4_000 });
+        setup.object_faults.push(ObjectFault { kind, region, from: ms(from), until: ms(from + 4_000) });
     }
     setup
 }
 
 fn spell(weather: Weather, who: DeploymentSelector, within: Range<u64>) -> WeatherSpell {
-    WeatherSpell { weather, who, region: None, from: within.start, until: within.end }
+    WeatherSpell { weather, who, region: None, from: ms(within.start), until: ms(within.end) }
 }
 
 #[test]
@@ -185,9 +189,9 @@ fn the_load_of_an_object_does_not_grow_with_its_isolates() {
             isolates,
             rate,
             reports_per_second: RATE,
-            starts_within_ms: 20_000,
-            fails_from: 60_000,
-            length_ms: 120_000,
+            starts_within_ms: ms(20_000),
+            fails_after_ms: ms(60_000),
+            length_ms: ms(120_000),
         };
         let load = crowd::run(&crowd, SEED);
         let (before, after) = load.reports.split_at(60);

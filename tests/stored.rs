@@ -23,6 +23,9 @@ use switchyard::vocabulary::client_error::ClientError;
 use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
 use switchyard::vocabulary::facts::Facts;
 use switchyard::vocabulary::operation::Operation;
+use switchyard::vocabulary::time::Instant;
+
+const NOW: Instant = Instant::from_epoch_ms(1_000);
 
 /// Each name its own account, unless two begin with the same letter.
 fn builder(names: &[&str]) -> Builder {
@@ -46,7 +49,7 @@ fn is_unknown_object() -> Failure {
 /// Who is asked, in order, while nobody but `knows` has the object; and the reply.
 fn asked(graph: &Rc<Graph>, entry: &Rc<Node>, facts: Facts, knows: Option<&str>) -> (Vec<String>, Reply) {
     let mut isolate = Isolate::new(graph, 1);
-    let mut context = isolate.context(1_000);
+    let mut context = isolate.context(NOW);
     let (mut machine, mut action) = Machine::start(Rc::clone(graph), Rc::new(facts), entry, &mut context);
     let mut names = Vec::new();
     loop {
@@ -93,7 +96,7 @@ proptest! {
     ) {
         let (graph, entry) = recipe.build();
         let mut isolate = Isolate::new(&graph, 1);
-        let mut context = isolate.context(1_000);
+        let mut context = isolate.context(NOW);
         let facts = Rc::new(Facts { owner, ..facts() });
         let (mut machine, mut action) = Machine::start(Rc::clone(&graph), facts, &entry, &mut context);
         let mut strangers = Vec::new();
@@ -296,7 +299,7 @@ fn nothing_is_made_twice() {
         };
         let node = stored_objects::entry_node(&graph, &facts, &client(&["*"]), &stored).unwrap();
         let mut isolate = Isolate::new(&graph, 1);
-        let mut context = isolate.context(1_000);
+        let mut context = isolate.context(NOW);
         let (mut machine, mut action) =
             Machine::start(Rc::clone(&graph), Rc::new(facts), &node, &mut context);
         let mut attempts = 0;
@@ -327,7 +330,7 @@ fn what_is_below_an_unknown_object_is_no_lack_of_the_deployment() {
     let mut isolate = Isolate::new(&graph, 1);
     for (is_unknown_object, expected) in [(true, "a b"), (true, "a b"), (false, "a b"), (false, "b")] {
         let facts = Facts { operation: Operation::Files, ..facts() };
-        let mut context = isolate.context(1_000);
+        let mut context = isolate.context(NOW);
         let (mut machine, mut action) =
             Machine::start(Rc::clone(&graph), Rc::new(facts), &entry, &mut context);
         let mut names = Vec::new();

@@ -24,7 +24,7 @@ use switchyard::upstream::{UpstreamCall, UpstreamRequest, prepare};
 use switchyard::vocabulary::facts::{Facts, Place};
 use switchyard::vocabulary::operation::Operation;
 use switchyard::vocabulary::rng::{Rng, SplitMix64, stable_hash};
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 /// The document at the root.
 pub const SAMPLE: &str = include_str!("../../routes.json");
@@ -101,7 +101,7 @@ pub struct Way {
     health: Health,
     budgets: AttemptBudgets,
     changes: Vec<GateChange>,
-    now: Millis,
+    now: Instant,
 }
 
 impl Way {
@@ -130,7 +130,7 @@ impl Way {
             cursors,
             budgets: AttemptBudgets::default(),
             changes: Vec::new(),
-            now: 1_767_225_600_000,
+            now: Instant::from_epoch_ms(1_767_225_600_000),
         };
         (0..100).for_each(|_| way.whole());
         way
@@ -181,7 +181,7 @@ impl Way {
 
     /// The first attempt.
     pub fn start(&mut self, facts: &Rc<Facts>, node: &Rc<Node>) -> (Machine, Dispatch) {
-        self.now += 10;
+        self.now += Millis::new(10);
         let (graph, facts) = (Rc::clone(&self.graph), Rc::clone(facts));
         let (machine, action) = Machine::start(graph, facts, node, &mut self.context());
         let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
@@ -220,7 +220,7 @@ impl Way {
             is_whole: true,
         };
         assert_eq!(fault_behind_success(&success), None);
-        self.now += 10;
+        self.now += Millis::new(10);
         let action =
             machine.on(MachineEvent::Committed { number: dispatch.number, status: 200 }, &mut self.context());
         assert!(matches!(action, Action::Reply(Reply::Pass)), "{action:?}");
@@ -233,7 +233,7 @@ impl Way {
             request_id: "req_1",
             routes: &self.graph.version,
             node: Some(&node.name),
-            tried: Some((&trail, 11)),
+            tried: Some((&trail, Millis::new(11))),
         };
         let headers = own(&served, self.graph.settings.expose);
         let sample = Sample { output_tokens: Some(6), ..Sample::of(Outcome::Served) };

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use crate::health::retry_budget::RetryBudget;
 use crate::health::ring::Ring;
 use crate::routes::graph::Node;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// Ten of them are the window in which hedges are counted.
-const BUCKET_MS: Millis = 6_000;
+const BUCKET_MS: Millis = Millis::new(6_000);
 
 /// The budgets of the nodes of a graph, by `Node::id`. Nodes come to be known as requests enter them: most nodes are inner ones
 /// that no request enters, and that are not hedged.
@@ -27,22 +27,22 @@ struct NodeBudgets {
 
 impl AttemptBudgets {
     /// A request enters the graph at `entry`.
-    pub fn on_request(&mut self, entry: &Node, now: Millis) {
+    pub fn on_request(&mut self, entry: &Node, now: Instant) {
         self.of(entry).retries.deposit(now);
     }
 
     /// Whether a request that entered at `entry` may make a further attempt; if so, it is counted.
-    pub fn try_retry(&mut self, entry: &Node, now: Millis) -> bool {
+    pub fn try_retry(&mut self, entry: &Node, now: Instant) -> bool {
         self.of(entry).retries.try_withdraw(now)
     }
 
     /// A request makes an attempt that `node` lets be hedged.
-    pub fn on_hedgeable_attempt(&mut self, node: &Node, now: Millis) {
+    pub fn on_hedgeable_attempt(&mut self, node: &Node, now: Instant) {
         self.of(node).hedgeable.add(1, now);
     }
 
     /// Whether one of them may be hedged now, if at most that share of them are to be within a minute; if so, it is counted.
-    pub fn try_hedge(&mut self, node: &Node, max_share: f64, now: Millis) -> bool {
+    pub fn try_hedge(&mut self, node: &Node, max_share: f64, now: Instant) -> bool {
         let budgets = self.of(node);
         let allowed = max_share * f64::from(budgets.hedgeable.sum(now));
         let is_allowed = f64::from(budgets.hedges.sum(now)) + 1.0 <= allowed;

@@ -13,11 +13,10 @@ pub fn wait_ms(failure: &Failure, retry: &Retry, tried: u32, rng: &mut dyn Rng) 
         return (hint_ms <= retry.max_wait_ms).then_some(hint_ms);
     }
     let doublings = tried.saturating_sub(1).min(32);
-    let longest_ms = retry.backoff_ms.saturating_mul(1 << doublings).min(retry.max_backoff_ms);
+    let longest_ms = (retry.backoff_ms << doublings).min(retry.max_backoff_ms);
     let half_ms = longest_ms / 2;
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let drawn_ms = (rng.unit() * half_ms as f64) as Millis;
-    Some(longest_ms.saturating_sub(drawn_ms))
+    let drawn_ms = Millis::from_f64(rng.unit() * half_ms.as_f64());
+    Some(longest_ms - drawn_ms)
 }
 
 #[cfg(test)]
@@ -25,13 +24,14 @@ mod tests {
     use super::*;
     use crate::vocabulary::error_class::{ErrorClass, Triggers};
     use crate::vocabulary::rng::SplitMix64;
+    use crate::vocabulary::time::short::ms;
 
     const RETRY: Retry = Retry {
         on: Triggers { classes: Vec::new(), statuses: Vec::new() },
         attempts: 9,
-        backoff_ms: 100,
-        max_backoff_ms: 1000,
-        max_wait_ms: 5000,
+        backoff_ms: ms(100),
+        max_backoff_ms: ms(1000),
+        max_wait_ms: ms(5000),
     };
 
     fn failure(hint_ms: Option<Millis>) -> Failure {
@@ -42,7 +42,7 @@ mod tests {
     fn a_hint_is_waited_for_exactly_or_not_at_all() {
         let mut rng = SplitMix64::new(1);
         for (hint_ms, expected) in [(0, Some(0)), (1, Some(1)), (5000, Some(5000)), (5001, None)] {
-            assert_eq!(wait_ms(&failure(Some(hint_ms)), &RETRY, 1, &mut rng), expected);
+            assert_eq!(wait_ms(&failure(Some(ms(hint_ms))), &RETRY, 1, &mut rng), expected.map(ms));
         }
     }
 
@@ -52,14 +52,14 @@ mod tests {
         for (tried, longest) in [(1, 100), (2, 200), (4, 800), (5, 1000), (40, 1000), (u32::MAX, 1000)] {
             for _ in 0..100 {
                 let waited = wait_ms(&failure(None), &RETRY, tried, &mut rng).unwrap();
-                assert!((longest / 2..=longest).contains(&waited), "try {tried} waited {waited} ms");
+                assert!((ms(longest / 2)..=ms(longest)).contains(&waited), "try {tried} waited {waited} ms");
             }
         }
     }
 
     #[test]
     fn absurd_settings_do_not_overflow() {
-        let retry = Retry { backoff_ms: u64::MAX, max_backoff_ms: u64::MAX, ..RETRY };
+        let retry = Retry { backoff_ms: ms(u64::MAX), max_backoff_ms: ms(u64::MAX), ..RETRY };
         assert!(wait_ms(&failure(None), &retry, 3, &mut SplitMix64::new(1)).is_some());
     }
 }

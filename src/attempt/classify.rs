@@ -19,7 +19,7 @@ use super::failure::Failure;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::retry_after;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// An answer that is not a success, as it arrived.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ pub struct UnclassifiedResponse<'a> {
     /// The body, or as much of it as was read.
     pub body: &'a [u8],
     /// When it arrived.
-    pub now: Millis,
+    pub now: Instant,
 }
 
 /// Classifies an answer whose status is not 2xx. `response` of the failure is left empty: which headers may reach a client

@@ -5,12 +5,12 @@ use crate::balance::cursors::Cursors;
 use crate::balance::order::OrderInputs;
 use crate::health::{GateChange, Health};
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// The context of one step. It belongs to whoever drives: the Worker, a simulation, a test.
 pub struct Context<'a> {
     /// The time of this step.
-    pub now: Millis,
+    pub now: Instant,
     /// Randomness for draws and jitter.
     pub rng: &'a mut dyn Rng,
     /// Whose turn it is at the round-robin nodes.

@@ -24,7 +24,7 @@ use crate::health::{self, Sample, Ticket};
 use crate::routes::graph::{Commit, Deployment, Graph, HedgeAfter, Node, Retry};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::facts::Facts;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// What happened. Attempts are told apart by [`Dispatch::number`].
 #[derive(Debug)]
@@ -110,9 +110,9 @@ pub struct Machine {
     /// Second tries of the latest deployment so far.
     retries: u32,
     is_hedged: bool,
-    started_at: Millis,
+    started_at: Instant,
     /// The end of the whole request.
-    deadline: Millis,
+    deadline: Instant,
     /// Of the attempt that is the answer.
     ticket: Option<Ticket>,
     is_stopped: bool,
@@ -196,7 +196,7 @@ impl Machine {
 
     /// How long the whole request may take.
     pub fn allowed_ms(&self) -> Millis {
-        self.deadline.saturating_sub(self.started_at)
+        self.deadline - self.started_at
     }
 
     /// What was tried so far.
@@ -240,7 +240,7 @@ impl Machine {
         }
         if let Some(ms) = wait_ms.filter(|_| self.may_continue(&deployment, false, context)) {
             self.retries = self.retries.saturating_add(1);
-            if ms == 0 {
+            if ms == Millis::ZERO {
                 return self.dispatch(deployment, context);
             }
             self.trail.wait(ms);
@@ -302,15 +302,15 @@ impl Machine {
         let ms = if has_alternative {
             // Who asks for time, or took all that there was, is not asked again at once.
             let is_quick = failure.hint_ms.is_none() && failure.class != ErrorClass::Timeout;
-            is_quick.then_some(0)?
+            is_quick.then_some(Millis::ZERO)?
         } else {
             backoff::wait_ms(failure, &retry, self.retries.saturating_add(1), context.rng)?
         };
-        self.may_return(deployment, context.now.saturating_add(ms), context).then_some(ms)
+        self.may_return(deployment, context.now + ms, context).then_some(ms)
     }
 
     /// Whether a second try may begin at `at`.
-    fn may_return(&self, deployment: &Deployment, at: Millis, context: &Context<'_>) -> bool {
+    fn may_return(&self, deployment: &Deployment, at: Instant, context: &Context<'_>) -> bool {
         let ejected_until = context.health.ejected_until(deployment.id, self.facts.operation);
         self.walk.may_attempt(at) && ejected_until.is_none_or(|until| until <= at)
     }

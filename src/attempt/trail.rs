@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::failure::Failure;
 use crate::routes::graph::Deployment;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// Every attempt of a request, in order, and the waits between them.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +19,7 @@ pub struct Attempt {
     /// Whom it went to.
     pub deployment: Rc<Deployment>,
     /// When it was sent.
-    pub started_at: Millis,
+    pub started_at: Instant,
     /// How it went; `None` while it is under way.
     pub ended: Option<AttemptEnd>,
 }
@@ -46,22 +46,22 @@ pub enum AttemptOutcome {
 
 impl Trail {
     /// Begins an attempt: its number, from 1.
-    pub fn begin(&mut self, deployment: Rc<Deployment>, now: Millis) -> u32 {
+    pub fn begin(&mut self, deployment: Rc<Deployment>, now: Instant) -> u32 {
         self.attempts.push(Attempt { deployment, started_at: now, ended: None });
         u32::try_from(self.attempts.len()).unwrap_or(u32::MAX)
     }
 
     /// Ends an attempt that is under way, by its number.
-    pub fn end(&mut self, number: u32, outcome: AttemptOutcome, now: Millis) {
+    pub fn end(&mut self, number: u32, outcome: AttemptOutcome, now: Instant) {
         let attempt = (number as usize).checked_sub(1).and_then(|index| self.attempts.get_mut(index));
         if let Some(attempt) = attempt.filter(|attempt| attempt.ended.is_none()) {
-            attempt.ended = Some(AttemptEnd { after_ms: now.saturating_sub(attempt.started_at), outcome });
+            attempt.ended = Some(AttemptEnd { after_ms: now - attempt.started_at, outcome });
         }
     }
 
     /// Notes a wait before a second try.
     pub fn wait(&mut self, ms: Millis) {
-        self.backoff_ms = self.backoff_ms.saturating_add(ms);
+        self.backoff_ms += ms;
     }
 
     /// Time spent waiting between attempts.
@@ -96,11 +96,11 @@ impl Trail {
 
     /// Time spent waiting for upstreams: where two attempts were under way at once, it counts once.
     pub fn upstream_ms(&self) -> Millis {
-        let (mut total_ms, mut until) = (0, 0);
+        let (mut total_ms, mut until) = (Millis::ZERO, Instant::EPOCH);
         for attempt in &self.attempts {
-            let after_ms = attempt.ended.as_ref().map_or(0, |ended| ended.after_ms);
-            let end = attempt.started_at.saturating_add(after_ms);
-            total_ms += end.saturating_sub(attempt.started_at.max(until));
+            let after_ms = attempt.ended.as_ref().map_or(Millis::ZERO, |ended| ended.after_ms);
+            let end = attempt.started_at + after_ms;
+            total_ms += end - attempt.started_at.max(until);
             until = until.max(end);
         }
         total_ms

@@ -21,7 +21,7 @@ use super::context::Context;
 use super::failure::Failure;
 use crate::health::Health;
 use crate::routes::graph::{Deployment, Destination};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 pub use explanation::obstacles;
 pub use obstacle::Obstacle;
 use position::Frame;
@@ -74,8 +74,8 @@ impl Walk {
         deployment: &Deployment,
         failed: &Failure,
         health: &Health,
-        now: Millis,
-    ) -> Option<Millis> {
+        now: Instant,
+    ) -> Option<Instant> {
         if self.is_next_beside(deployment, failed, health, now) {
             return Some(self.deadline());
         }
@@ -95,7 +95,7 @@ impl Walk {
         deployment: &Deployment,
         failed: &Failure,
         health: &Health,
-        now: Millis,
+        now: Instant,
     ) -> bool {
         let Some(Frame { node: Some(node), ahead, order, has_taken_edge, .. }) = self.frames.last() else {
             return false;

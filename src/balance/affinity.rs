@@ -10,7 +10,7 @@
 use crate::routes::graph::{Destination, Sticky, Target};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::rng::{Rng, SplitMix64, mix, stable_hash};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// The random numbers of one request: its own, or those of its affinity key.
 pub struct Chance<'a> {
@@ -21,7 +21,7 @@ pub struct Chance<'a> {
 impl<'a> Chance<'a> {
     /// The random numbers of a request below a node with that stickiness, if any. A request without
     /// an affinity key has its own.
-    pub fn of(sticky: Option<&Sticky>, facts: &Facts, now: Millis, rng: &'a mut dyn Rng) -> Self {
+    pub fn of(sticky: Option<&Sticky>, facts: &Facts, now: Instant, rng: &'a mut dyn Rng) -> Self {
         Self { key: sticky.and_then(|sticky| key(sticky, facts, now)), rng }
     }
 
@@ -52,9 +52,9 @@ impl<'a> Chance<'a> {
 
 /// The hash of the affinity key. It changes once every `ttl_ms`, at another moment for each key, so
 /// that no target is preferred permanently.
-fn key(sticky: &Sticky, facts: &Facts, now: Millis) -> Option<u64> {
+fn key(sticky: &Sticky, facts: &Facts, now: Instant) -> Option<u64> {
     let hash = sticky.by.hash(facts)?;
-    let ttl_ms = sticky.ttl_ms.max(1);
-    let epoch = now.saturating_add(hash % ttl_ms) / ttl_ms;
+    let ttl_ms = sticky.ttl_ms.max(Millis::new(1));
+    let epoch = (now + Millis::new(hash % ttl_ms.get())).period(ttl_ms);
     Some(mix(hash ^ mix(epoch)))
 }

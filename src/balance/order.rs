@@ -20,7 +20,7 @@ use crate::health::gate::Admission;
 use crate::routes::graph::{Deployment, Destination, Node, Sticky, Strategy, Target};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// Output tokens assumed for the price of a request that names no limit.
 const USUAL_OUTPUT_TOKENS: u64 = 500;
@@ -28,7 +28,7 @@ const USUAL_OUTPUT_TOKENS: u64 = 500;
 /// What an order depends on besides the node and the request.
 pub struct OrderInputs<'a> {
     /// The time of the request.
-    pub now: Millis,
+    pub now: Instant,
     /// Randomness for draws.
     pub rng: &'a mut dyn Rng,
     /// The next turns of round-robin nodes.
@@ -142,7 +142,7 @@ struct CandidateView<'a> {
     health: &'a Health,
     facts: &'a Facts,
     usable: &'a dyn Fn(&Target) -> bool,
-    now: Millis,
+    now: Instant,
 }
 
 impl CandidateView<'_> {

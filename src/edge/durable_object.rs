@@ -23,10 +23,10 @@ use crate::serve::object_link::{hub_of, pool_of_shard};
 use crate::serve::object_reports::{AskError, ask};
 use crate::serve::platform::{Clock, Objects, PlatformError};
 use crate::vocabulary::rng::SplitMix64;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// How often to look for what nobody mentions any more.
-const FORGET_EVERY_MS: Millis = 600_000;
+const FORGET_EVERY_MS: Millis = Millis::new(600_000);
 
 /// The Durable Object.
 #[durable_object(fetch)]
@@ -41,7 +41,7 @@ struct Memory {
     sql: SqlStorage,
     shard: RefCell<Option<Shard>>,
     saved: Cell<ShardHead>,
-    forget_at: Cell<Millis>,
+    forget_at: Cell<Instant>,
 }
 
 impl DurableObject for DeploymentHealth {
@@ -51,7 +51,7 @@ impl DurableObject for DeploymentHealth {
             sql: state.storage().sql(),
             shard: RefCell::new(None),
             saved: Cell::default(),
-            forget_at: Cell::new(0),
+            forget_at: Cell::new(Instant::EPOCH),
         };
         Self { state, memory: Rc::new(memory) }
     }
@@ -110,7 +110,7 @@ struct DeploymentRow {
 
 impl Memory {
     /// Works with the shard, and stores what has changed.
-    fn with<T>(&self, work: impl FnOnce(&mut Shard, Millis, &mut SplitMix64) -> T) -> worker::Result<T> {
+    fn with<T>(&self, work: impl FnOnce(&mut Shard, Instant, &mut SplitMix64) -> T) -> worker::Result<T> {
         let now = clock::now();
         let mut rng = SplitMix64::new(clock::seed());
         let mut shard = self.shard.borrow_mut();
@@ -123,7 +123,7 @@ impl Memory {
         Ok(result)
     }
 
-    fn load(&self, now: Millis, rng: &mut SplitMix64) -> worker::Result<Shard> {
+    fn load(&self, now: Instant, rng: &mut SplitMix64) -> worker::Result<Shard> {
         self.sql
             .exec("CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, json TEXT NOT NULL)", None)?;
         let table = "CREATE TABLE IF NOT EXISTS deployments (identity TEXT PRIMARY KEY, json TEXT NOT NULL)";
@@ -144,9 +144,9 @@ impl Memory {
     }
 
     /// Without changes, which is the rule, nothing is written.
-    fn save(&self, shard: &mut Shard, now: Millis) -> worker::Result<()> {
+    fn save(&self, shard: &mut Shard, now: Instant) -> worker::Result<()> {
         if now >= self.forget_at.get() {
-            self.forget_at.set(now.saturating_add(FORGET_EVERY_MS));
+            self.forget_at.set(now + FORGET_EVERY_MS);
             for identity in shard.forget(now) {
                 self.sql.exec("DELETE FROM deployments WHERE identity = ?", vec![identity.into()])?;
             }
@@ -185,11 +185,11 @@ impl Memory {
 }
 
 impl Clock for Memory {
-    fn now(&self) -> Millis {
+    fn now(&self) -> Instant {
         clock::now()
     }
 
-    async fn sleep_until(&self, at: Millis) {
+    async fn sleep_until(&self, at: Instant) {
         timer::sleep_until(at).await;
     }
 }

@@ -3,16 +3,16 @@
 use super::clock::now;
 use super::host;
 use super::wait::Wait;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// Timers of the runtime count in 32 bits; a day is longer than anything here may last.
-const LONGEST_TIMER_MS: Millis = 86_400_000;
+const LONGEST_TIMER_MS: Millis = Millis::new(86_400_000);
 
 /// Ends at that time.
-pub async fn sleep_until(at: Millis) {
+pub async fn sleep_until(at: Instant) {
     while now() < at {
-        let after_ms = at.saturating_sub(now()).min(LONGEST_TIMER_MS);
-        Timer::start(u32::try_from(after_ms).unwrap_or(u32::MAX)).ring().await;
+        let after_ms = (at - now()).min(LONGEST_TIMER_MS);
+        Timer::start(u32::try_from(after_ms.get()).unwrap_or(u32::MAX)).ring().await;
     }
 }
 

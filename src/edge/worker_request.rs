@@ -11,7 +11,7 @@ use super::{clock, host, object_calls, tasks, timer, wait};
 use crate::serve::isolate_memory::Isolate;
 use crate::serve::platform::{BodyStart, Clock, Objects, Platform, PlatformError, ReceivedBody, Work};
 use crate::vocabulary::facts::Place;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// The binding of the KV namespace.
 const NAMESPACE: &str = "ROUTES";
@@ -52,11 +52,11 @@ impl WorkerRequest {
 }
 
 impl Clock for WorkerRequest {
-    fn now(&self) -> Millis {
+    fn now(&self) -> Instant {
         clock::now()
     }
 
-    async fn sleep_until(&self, at: Millis) {
+    async fn sleep_until(&self, at: Instant) {
         timer::sleep_until(at).await;
     }
 }

@@ -16,7 +16,7 @@
 use super::reason::Reason;
 use super::window::{Counts, Window};
 use crate::vocabulary::error_class::ErrorClass;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// Fewest failures in a row that trip; more are asked for in much traffic. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
 pub const RUN: u32 = 5;
@@ -54,9 +54,9 @@ pub struct FailureRun {
     /// How many.
     pub failures: u32,
     /// When the first of them began.
-    pub since: Millis,
+    pub since: Instant,
     /// When the latest of the attempts that were answered began.
-    pub answered_at: Option<Millis>,
+    pub answered_at: Option<Instant>,
 }
 
 /// The two signals of one deployment.
@@ -64,9 +64,9 @@ pub struct FailureRun {
 pub struct Accrual {
     run: u32,
     /// When the first failure of the run became known.
-    run_since: Millis,
+    run_since: Instant,
     /// When the deployment was last seen to answer, by an answer that has come to its end.
-    answered_at: Option<Millis>,
+    answered_at: Option<Instant>,
     window: Window,
 }
 
@@ -74,18 +74,18 @@ pub struct Accrual {
 #[derive(Debug, Clone, Copy)]
 pub struct EndedRun {
     run: u32,
-    since: Millis,
-    answered_at: Option<Millis>,
+    since: Instant,
+    answered_at: Option<Instant>,
 }
 
 impl Accrual {
     /// Begins anew: what failed before says nothing of the time from `now` on.
-    pub fn starting_at(now: Millis) -> Self {
+    pub fn starting_at(now: Instant) -> Self {
         Self { answered_at: Some(now), ..Self::default() }
     }
 
     /// A request was served, and was seen to be at `seen_at`: the end of a long answer tells of its beginning.
-    pub fn on_success(&mut self, seen_at: Millis, now: Millis) {
+    pub fn on_success(&mut self, seen_at: Instant, now: Instant) {
         self.on_response(seen_at);
         self.window.add(Counts { successes: 1, failures: 0 }, now);
     }
@@ -108,7 +108,7 @@ impl Accrual {
     }
 
     /// The deployment refused a request for the caller's fault.
-    pub fn on_response(&mut self, seen_at: Millis) {
+    pub fn on_response(&mut self, seen_at: Instant) {
         self.answered_at = self.answered_at.max(Some(seen_at));
         if seen_at >= self.run_since {
             self.run = 0;
@@ -117,7 +117,7 @@ impl Accrual {
 
     /// A request failed by the deployment's fault. The reason to eject it, if this was one failure too many. `latency_ms`: how long
     /// requests take there, as far as known.
-    pub fn on_failure(&mut self, class: ErrorClass, latency_ms: Option<f64>, now: Millis) -> Option<Reason> {
+    pub fn on_failure(&mut self, class: ErrorClass, latency_ms: Option<f64>, now: Instant) -> Option<Reason> {
         if self.run == 0 {
             self.run_since = now;
         }
@@ -133,7 +133,7 @@ impl Accrual {
         run: FailureRun,
         class: ErrorClass,
         latency_ms: Option<f64>,
-        now: Millis,
+        now: Instant,
     ) -> Option<Reason> {
         if let Some(answered_at) = run.answered_at {
             self.on_response(answered_at);
@@ -146,7 +146,7 @@ impl Accrual {
         if counts.failures == 0 { None } else { self.judge(class, latency_ms, now) }
     }
 
-    fn judge(&self, class: ErrorClass, latency_ms: Option<f64>, now: Millis) -> Option<Reason> {
+    fn judge(&self, class: ErrorClass, latency_ms: Option<f64>, now: Instant) -> Option<Reason> {
         let counts = self.window.counts(now);
         if self.run >= least_run(counts, latency_ms) {
             Some(Reason::ConsecutiveFailures { failures: self.run, class })
@@ -158,7 +158,7 @@ impl Accrual {
     }
 
     /// Whether enough was seen to say that most requests are served.
-    pub fn is_serving(&self, latency_ms: Option<f64>, now: Millis) -> bool {
+    pub fn is_serving(&self, latency_ms: Option<f64>, now: Instant) -> bool {
         let counts = self.window.counts(now);
         self.run < least_run(counts, latency_ms) && counts.total() >= MIN_REQUESTS && !is_too_many(counts)
     }
@@ -169,7 +169,7 @@ impl Accrual {
     }
 
     /// Outcomes within the window.
-    pub fn counts(&self, now: Millis) -> Counts {
+    pub fn counts(&self, now: Instant) -> Counts {
         self.window.counts(now)
     }
 }
@@ -177,30 +177,31 @@ impl Accrual {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::at;
     use ErrorClass::Unavailable;
 
     #[test]
     fn a_run_trips_at_its_fifth_failure() {
         let mut accrual = Accrual::default();
         for _ in 1..RUN {
-            assert_eq!(accrual.on_failure(Unavailable, None, 0), None);
+            assert_eq!(accrual.on_failure(Unavailable, None, at(0)), None);
         }
         let reason = Reason::ConsecutiveFailures { failures: 5, class: ErrorClass::Timeout };
-        assert_eq!(accrual.on_failure(ErrorClass::Timeout, None, 0), Some(reason));
+        assert_eq!(accrual.on_failure(ErrorClass::Timeout, None, at(0)), Some(reason));
     }
 
     #[test]
     fn an_answer_from_before_a_run_does_not_end_it() {
         let mut accrual = Accrual::default();
         for now in 100..104 {
-            accrual.on_failure(Unavailable, None, now);
+            accrual.on_failure(Unavailable, None, at(now));
         }
         // A long answer that began before, and what somebody else saw before.
-        accrual.on_success(99, 104);
-        let run = FailureRun { failures: 0, since: 0, answered_at: Some(99) };
-        accrual.add(Counts { successes: 1, failures: 0 }, run, Unavailable, None, 104);
+        accrual.on_success(at(99), at(104));
+        let run = FailureRun { failures: 0, since: at(0), answered_at: Some(at(99)) };
+        accrual.add(Counts { successes: 1, failures: 0 }, run, Unavailable, None, at(104));
         assert_eq!(accrual.run(), 4);
-        accrual.on_response(100);
+        accrual.on_response(at(100));
         assert_eq!(accrual.run(), 0);
     }
 
@@ -209,9 +210,9 @@ mod tests {
         for (successes, expected) in [(0, 5), (44, 5), (45, 6), (500, 15), (5_000, 107)] {
             let mut accrual = Accrual::default();
             for _ in 0..successes {
-                accrual.on_success(0, 0);
+                accrual.on_success(at(0), at(0));
             }
-            let tripped = (1..=expected).position(|_| accrual.on_failure(Unavailable, None, 0).is_some());
+            let tripped = (1..=expected).position(|_| accrual.on_failure(Unavailable, None, at(0)).is_some());
             assert_eq!(tripped.map(|at| at + 1), Some(expected), "{successes} successes before");
         }
     }
@@ -220,7 +221,7 @@ mod tests {
     fn a_run_survives_a_quiet_hour() {
         let mut accrual = Accrual::default();
         let tripped =
-            (0..5).filter_map(|hour| accrual.on_failure(Unavailable, None, hour * 3_600_000)).count();
+            (0..5).filter_map(|hour| accrual.on_failure(Unavailable, None, at(hour * 3_600_000))).count();
         assert_eq!(tripped, 1);
     }
 
@@ -231,41 +232,42 @@ mod tests {
             let ended = accrual.on_commit();
             assert_eq!(accrual.run(), 0, "until it breaks");
             accrual.on_broken_answer(ended);
-            assert_eq!(accrual.on_failure(Unavailable, None, 0).is_some(), nth == RUN);
+            assert_eq!(accrual.on_failure(Unavailable, None, at(0)).is_some(), nth == RUN);
         }
         // One that came to its end before the run began, at the same time, is none that ends it.
         let mut accrual = Accrual::default();
-        accrual.on_success(0, 0);
-        accrual.on_failure(Unavailable, None, 0);
+        accrual.on_success(at(0), at(0));
+        accrual.on_failure(Unavailable, None, at(0));
         let ended = accrual.on_commit();
         accrual.on_broken_answer(ended);
         assert_eq!(accrual.run(), 1);
         // Nor does a run from before a new beginning go on.
         let ended = accrual.on_commit();
-        accrual = Accrual::starting_at(1);
+        accrual = Accrual::starting_at(at(1));
         accrual.on_broken_answer(ended);
         assert_eq!(accrual.run(), 0);
         // Another one that came to its end meanwhile is an answer.
         let mut accrual = Accrual::default();
-        accrual.on_failure(Unavailable, None, 0);
+        accrual.on_failure(Unavailable, None, at(0));
         let ended = accrual.on_commit();
-        accrual.on_success(0, 0);
+        accrual.on_success(at(0), at(0));
         accrual.on_broken_answer(ended);
         assert_eq!(accrual.run(), 0);
     }
 
     #[test]
     fn any_answer_ends_a_run() {
-        for answer in
-            [|accrual: &mut Accrual| accrual.on_success(0, 0), |accrual: &mut Accrual| accrual.on_response(0)]
-        {
+        for answer in [
+            |accrual: &mut Accrual| accrual.on_success(at(0), at(0)),
+            |accrual: &mut Accrual| accrual.on_response(at(0)),
+        ] {
             let mut accrual = Accrual::default();
             for _ in 0..4 {
-                accrual.on_failure(Unavailable, None, 0);
+                accrual.on_failure(Unavailable, None, at(0));
             }
             answer(&mut accrual);
             assert_eq!(accrual.run(), 0);
-            assert_eq!(accrual.on_failure(Unavailable, None, 0), None);
+            assert_eq!(accrual.on_failure(Unavailable, None, at(0)), None);
         }
     }
 
@@ -275,9 +277,9 @@ mod tests {
         let mut reason = None;
         for step in script.chars() {
             if step == '-' {
-                reason = accrual.on_failure(Unavailable, None, 0);
+                reason = accrual.on_failure(Unavailable, None, at(0));
             } else {
-                accrual.on_success(0, 0);
+                accrual.on_success(at(0), at(0));
             }
         }
         reason
@@ -302,8 +304,8 @@ mod tests {
         let mut accrual = Accrual::default();
         let mut tripped_at = None;
         for request in 1..=12 {
-            accrual.on_response(0);
-            if accrual.on_failure(Unavailable, None, 0).is_some() {
+            accrual.on_response(at(0));
+            if accrual.on_failure(Unavailable, None, at(0)).is_some() {
                 tripped_at = tripped_at.or(Some(request));
             }
         }
@@ -318,12 +320,12 @@ mod tests {
     fn old_failures_leave_the_rate() {
         let mut accrual = Accrual::default();
         for _ in 0..9 {
-            accrual.on_success(0, 0);
-            accrual.on_failure(Unavailable, None, 0);
-            accrual.on_success(0, 0);
+            accrual.on_success(at(0), at(0));
+            accrual.on_failure(Unavailable, None, at(0));
+            accrual.on_success(at(0), at(0));
         }
-        accrual.on_success(10_000, 10_000);
-        assert_eq!(accrual.on_failure(Unavailable, None, 10_000), None);
-        assert_eq!(accrual.counts(10_000), Counts { successes: 1, failures: 1 });
+        accrual.on_success(at(10_000), at(10_000));
+        assert_eq!(accrual.on_failure(Unavailable, None, at(10_000)), None);
+        assert_eq!(accrual.counts(at(10_000)), Counts { successes: 1, failures: 1 });
     }
 }

@@ -5,7 +5,7 @@
 //! between two pieces of I/O, so that is the normal case. All samples of a moment are therefore one sample, their mean, and
 //! their order does not matter. A time before the newest one counts as the newest.
 
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// The time after which an older average keeps 1/e of its weight against new samples. Answers take seconds, so this is a few
 /// of them.
@@ -24,7 +24,7 @@ pub struct Ewma {
 
 impl Ewma {
     /// Takes a sample.
-    pub fn observe(&mut self, sample: f64, now: Millis) {
+    pub fn observe(&mut self, sample: f64, now: Instant) {
         LatestSample::observe(&mut self.newest, sample, now, LatestSample::average);
     }
 
@@ -43,12 +43,12 @@ pub struct PeakEwma {
 
 impl PeakEwma {
     /// Takes a sample.
-    pub fn observe(&mut self, sample: f64, now: Millis) {
+    pub fn observe(&mut self, sample: f64, now: Instant) {
         LatestSample::observe(&mut self.newest, sample, now, |latest| latest.faded_peak(now));
     }
 
     /// The value at this time; `None` before the first sample.
-    pub fn value(&self, now: Millis) -> Option<f64> {
+    pub fn value(&self, now: Instant) -> Option<f64> {
         self.newest.map(|latest| latest.faded_peak(now))
     }
 }
@@ -56,7 +56,7 @@ impl PeakEwma {
 /// All samples of one moment, and what came before.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct LatestSample {
-    at: Millis,
+    at: Instant,
     count: u32,
     mean: f64,
     worst: f64,
@@ -67,7 +67,7 @@ struct LatestSample {
 }
 
 impl LatestSample {
-    fn observe(newest: &mut Option<Self>, sample: f64, now: Millis, value: impl Fn(&Self) -> f64) {
+    fn observe(newest: &mut Option<Self>, sample: f64, now: Instant, value: impl Fn(&Self) -> f64) {
         let (before, before_weight) = match newest {
             Some(latest) if now <= latest.at => {
                 latest.count = latest.count.saturating_add(1);
@@ -85,20 +85,20 @@ impl LatestSample {
         self.before * self.before_weight + self.mean * (1.0 - self.before_weight)
     }
 
-    fn faded_peak(&self, now: Millis) -> f64 {
+    fn faded_peak(&self, now: Instant) -> f64 {
         self.average().max(self.worst) * decay(self.at, now, FADING_MS)
     }
 }
 
 /// What is left after the time from `since` to `now`: 1 of no time at all.
-#[expect(clippy::cast_precision_loss, reason = "lengths of time are far below 2^53 ms")]
-fn decay(since: Millis, now: Millis, constant_ms: f64) -> f64 {
-    (-(now.saturating_sub(since) as f64) / constant_ms).exp()
+fn decay(since: Instant, now: Instant, constant_ms: f64) -> f64 {
+    (-(now - since).as_f64() / constant_ms).exp()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::at;
     use proptest::prelude::*;
 
     fn near(actual: Option<f64>, expected: f64) -> bool {
@@ -108,21 +108,21 @@ mod tests {
     #[test]
     fn there_is_no_average_before_the_first_sample() {
         assert_eq!(Ewma::default().value(), None);
-        assert_eq!(PeakEwma::default().value(5), None);
+        assert_eq!(PeakEwma::default().value(at(5)), None);
     }
 
     #[test]
     fn samples_with_the_same_timestamp_all_count() {
         let (mut plain, mut peak) = (Ewma::default(), PeakEwma::default());
         for sample in [100.0, 900.0, 200.0] {
-            plain.observe(sample, 1_000);
-            peak.observe(sample, 1_000);
+            plain.observe(sample, at(1_000));
+            peak.observe(sample, at(1_000));
         }
         assert!(near(plain.value(), 400.0));
-        assert!(near(peak.value(1_000), 900.0));
+        assert!(near(peak.value(at(1_000)), 900.0));
         // A whole batch later, its mean moves the average as far as one sample would.
         for sample in [800.0, 1_000.0, 1_200.0] {
-            plain.observe(sample, 11_000);
+            plain.observe(sample, at(11_000));
         }
         let before_weight = (-1.0_f64).exp();
         assert!(near(plain.value(), 400.0 * before_weight + 1_000.0 * (1.0 - before_weight)), "{plain:?}");
@@ -131,34 +131,34 @@ mod tests {
     #[test]
     fn a_worse_sample_is_believed_at_once_and_better_ones_slowly() {
         let mut peak = PeakEwma::default();
-        peak.observe(100.0, 0);
-        peak.observe(5_000.0, 1);
-        assert!(near(peak.value(1), 5_000.0));
-        peak.observe(100.0, 1_001);
-        let soon = peak.value(1_001).unwrap();
+        peak.observe(100.0, at(0));
+        peak.observe(5_000.0, at(1));
+        assert!(near(peak.value(at(1)), 5_000.0));
+        peak.observe(100.0, at(1_001));
+        let soon = peak.value(at(1_001)).unwrap();
         assert!((4_000.0..5_000.0).contains(&soon), "{soon}");
         for second in 2..60 {
-            peak.observe(100.0, second * 1_000 + 1);
+            peak.observe(100.0, at(second * 1_000 + 1));
         }
-        let later = peak.value(59_001).unwrap();
+        let later = peak.value(at(59_001)).unwrap();
         assert!((100.0..150.0).contains(&later), "{later}");
     }
 
     #[test]
     fn a_slow_deployment_without_samples_is_forgiven_in_time() {
         let mut peak = PeakEwma::default();
-        peak.observe(1_000.0, 0);
-        assert!(near(peak.value(60_000), 1_000.0 * (-1.0_f64).exp()));
-        assert!(peak.value(140_000).unwrap() < 100.0); // Ten times slower: tried again after about 2.3 minutes.
+        peak.observe(1_000.0, at(0));
+        assert!(near(peak.value(at(60_000)), 1_000.0 * (-1.0_f64).exp()));
+        assert!(peak.value(at(140_000)).unwrap() < 100.0); // Ten times slower: tried again after about 2.3 minutes.
     }
 
     #[test]
     fn a_clock_that_steps_back_is_the_same_moment() {
         let mut peak = PeakEwma::default();
-        peak.observe(100.0, 10_000);
-        peak.observe(300.0, 9_000);
-        assert!(near(peak.value(9_000), 300.0));
-        assert!(near(peak.value(10_000), 300.0));
+        peak.observe(100.0, at(10_000));
+        peak.observe(300.0, at(9_000));
+        assert!(near(peak.value(at(9_000)), 300.0));
+        assert!(near(peak.value(at(10_000)), 300.0));
     }
 
     proptest! {
@@ -166,13 +166,13 @@ mod tests {
         fn the_order_within_a_moment_does_not_matter(before in 1f64..1e5, samples in prop::collection::vec(1f64..1e5, 1..20)) {
             let fold = |samples: &[f64]| {
                 let (mut plain, mut peak) = (Ewma::default(), PeakEwma::default());
-                plain.observe(before, 0);
-                peak.observe(before, 0);
+                plain.observe(before, at(0));
+                peak.observe(before, at(0));
                 for sample in samples {
-                    plain.observe(*sample, 3_000);
-                    peak.observe(*sample, 3_000);
+                    plain.observe(*sample, at(3_000));
+                    peak.observe(*sample, at(3_000));
                 }
-                (plain.value().unwrap(), peak.value(3_000).unwrap())
+                (plain.value().unwrap(), peak.value(at(3_000)).unwrap())
             };
             let backwards: Vec<f64> = samples.iter().rev().copied().collect();
             let (forth, back) = (fold(&samples), fold(&backwards));
@@ -187,10 +187,10 @@ mod tests {
             let (mut now, mut worst) = (0, 0.0_f64);
             for (wait_ms, sample) in steps {
                 now += wait_ms;
-                let before = peak.value(now).unwrap_or(0.0);
-                peak.observe(sample, now);
+                let before = peak.value(at(now)).unwrap_or(0.0);
+                peak.observe(sample, at(now));
                 worst = worst.max(sample);
-                let value = peak.value(now).unwrap();
+                let value = peak.value(at(now)).unwrap();
                 prop_assert!(value >= sample * 0.999_999 && value <= worst * 1.000_001);
                 prop_assert!(value <= before.max(sample) * 1.000_001, "good news never raises it");
             }

@@ -17,7 +17,7 @@ use super::sharing::{Urgent, plausible};
 use super::tracked_deployment::TrackedDeployment;
 use super::wire::{Batch, KnownHistory, Record, ShardAnswer, WireEjection};
 use crate::vocabulary::operation::Operation;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 impl Health {
     pub(super) fn urgent(&self) -> &Urgent {
@@ -30,7 +30,7 @@ impl Health {
     }
 
     /// What there is to report, by identity. It is under way from now on.
-    pub(super) fn batches(&mut self, now: Millis) -> BTreeMap<String, Batch> {
+    pub(super) fn batches(&mut self, now: Instant) -> BTreeMap<String, Batch> {
         self.sharing.asked_at = Some(now);
         self.sharing.asks_for_all = !self.sharing.is_complete;
         self.sharing.urgent = Urgent::default();
@@ -57,8 +57,8 @@ impl Health {
         &mut self,
         answer: &ShardAnswer,
         known: Option<KnownHistory>,
-        asked_at: Millis,
-        now: Millis,
+        asked_at: Instant,
+        now: Instant,
     ) -> Vec<GateChange> {
         let sharing = &mut self.sharing;
         sharing.is_in_contact = true;
@@ -105,29 +105,29 @@ impl Health {
 }
 
 impl TrackedDeployment {
-    fn batch(&mut self, now: Millis) -> Option<Batch> {
+    fn batch(&mut self, now: Instant) -> Option<Batch> {
         if self.pending == Pending::default() {
             return None;
         }
         let pending = std::mem::take(&mut self.pending);
-        let remaining_ms = |until: Millis| until.saturating_sub(now);
+        let remaining_ms = |until: Instant| until - now;
         let ejected = self.gate.ejected_until().zip(self.gate.reason()).filter(|_| pending.has_ejected);
         let missing = pending.operations.iter().map(|operation| {
             let gate = self.missing.iter().find(|(missing, _)| missing == operation).map(|(_, gate)| gate);
             let until = gate.and_then(Gate::ejected_until);
             // One whose time is up is not back: it is only asked again.
-            (*operation, until.map_or(0, |until| remaining_ms(until).max(1)))
+            (*operation, until.map_or(Millis::ZERO, |until| remaining_ms(until).max(Millis::new(1))))
         });
         let batch = Batch {
             seen: self.merged,
             successes: pending.successes,
             failures: pending.failures,
             answered: pending.has_answered,
-            answered_ms: pending.answered_at.map(|at| now.saturating_sub(at)),
+            answered_ms: pending.answered_at.map(|at| now - at),
             run: pending.run,
-            run_ms: pending.run_since.map_or(0, |since| now.saturating_sub(since)),
+            run_ms: pending.run_since.map_or(Millis::ZERO, |since| now - since),
             class: pending.class,
-            age_ms: pending.began_at.map_or(0, |began_at| now.saturating_sub(began_at)),
+            age_ms: pending.began_at.map_or(Millis::ZERO, |began_at| now - began_at),
             latency: pending.latency,
             tokens_per_second: self.tokens_per_second(),
             headroom: self.headroom(now),
@@ -155,8 +155,8 @@ impl TrackedDeployment {
     fn merge(
         &mut self,
         record: &Record,
-        asked_at: Millis,
-        now: Millis,
+        asked_at: Instant,
+        now: Instant,
     ) -> Vec<(Option<Operation>, Transition)> {
         let is_newer = record.change > self.merged;
         let is_newly_closed = record.closed > self.merged;
@@ -177,11 +177,11 @@ impl TrackedDeployment {
                     let ejected = self.gate.eject(reason, remaining_ms, now);
                     changes.extend(ejected.map(|transition| (None, transition)));
                 }
-                self.gate.await_other_probe(record.probing_ms.map_or(0, |ms| now.saturating_add(ms)));
+                self.gate.await_other_probe(record.probing_ms.map_or(Instant::EPOCH, |ms| now + ms));
             }
             None if is_newly_closed && !self.pending.has_ejected => {
                 self.gate.set_trips(record.trips);
-                let closed = self.close(record.closed_for_ms.map(|ms| now.saturating_sub(ms)));
+                let closed = self.close(record.closed_for_ms.map(|ms| now - ms));
                 changes.extend(closed.map(|transition| (None, transition)));
             }
             // What this isolate alone has to suffer, or takes for an outage, is its own affair.
@@ -192,13 +192,13 @@ impl TrackedDeployment {
         }
         if let Some(lease) = record.lease {
             // The way there and back is taken off on both sides, so that no two leases overlap.
-            let (from, until) = (now.saturating_add(lease.from_ms), asked_at.saturating_add(lease.until_ms));
+            let (from, until) = (now + lease.from_ms, asked_at + lease.until_ms);
             self.gate.lease(ProbeLease { from, until });
         }
         changes
     }
 
-    fn close(&mut self, since: Option<Millis>) -> Option<Transition> {
+    fn close(&mut self, since: Option<Instant>) -> Option<Transition> {
         self.accrual = Accrual::default();
         self.pending.on_close();
         self.gate.close(since)
@@ -207,7 +207,7 @@ impl TrackedDeployment {
     fn merge_missing(
         &mut self,
         record: &Record,
-        now: Millis,
+        now: Instant,
         changes: &mut Vec<(Option<Operation>, Transition)>,
     ) {
         for (operation, remaining_ms) in &record.missing {

@@ -28,14 +28,14 @@ use super::reason::Reason;
 use super::tolerant;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// The first ejection after a trip. Short, because most outages of a model's endpoint are; a probe costs one client one
 /// second attempt.
-const FIRST_EJECTION_MS: Millis = 10_000;
+const FIRST_EJECTION_MS: Millis = Millis::new(10_000);
 
 /// The longest ejection of any kind, hints included: five minutes are how long a mistaken upstream can keep us away.
-pub const LONGEST_EJECTION_MS: Millis = 300_000;
+pub const LONGEST_EJECTION_MS: Millis = Millis::new(300_000);
 
 /// The part of a time chosen here that chance may take off, so that isolates do not probe together. Times that the upstream
 /// chose are kept exactly.
@@ -47,18 +47,18 @@ const HEALTHY_SPELL_MS: Millis = LONGEST_EJECTION_MS;
 
 /// Where nothing came of a probe for so long, it is lost: the isolate that sent it forgot it. Longer than most attempts take; one that
 /// takes longer is joined by a second probe.
-const LOST_PROBE_MS: Millis = 120_000;
+const LOST_PROBE_MS: Millis = Millis::new(120_000);
 
 /// When to come back while a probe is under way, or a lease for one is asked for: most are answered by then.
-const PROBE_ANSWER_MS: Millis = 1_000;
+const PROBE_ANSWER_MS: Millis = Millis::new(1_000);
 
 /// An ejection that is extended by less is not worth telling: a hundred requests that are refused within a second are one
 /// piece of news.
-pub const LEAST_EXTENSION_MS: Millis = 1_000;
+pub const LEAST_EXTENSION_MS: Millis = Millis::new(1_000);
 
 /// How traffic comes back after a passed probe.
 const FIRST_SHARE: f64 = 0.1;
-const RAMP_MS: Millis = 10_000;
+const RAMP_MS: Millis = Millis::new(10_000);
 
 /// Who decides when an ejected deployment is probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +76,9 @@ pub enum Probes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeLease {
     /// From when. It may be before the end of the ejection.
-    pub from: Millis,
+    pub from: Instant,
     /// Until when it has to be used, exclusive.
-    pub until: Millis,
+    pub until: Instant,
 }
 
 /// Whether a deployment may be tried.
@@ -96,7 +96,7 @@ pub enum Admission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     /// When to ask again; `None` where only an administrator can tell.
-    pub until: Option<Millis>,
+    pub until: Option<Instant>,
     /// Why.
     pub reason: Reason,
     /// Whether a probe is under way.
@@ -113,7 +113,7 @@ pub enum Transition {
     /// It opened, or stays open for longer: no traffic until then.
     Ejected {
         /// When the probe is due.
-        until: Millis,
+        until: Instant,
         /// Why.
         reason: Reason,
     },
@@ -137,7 +137,7 @@ pub struct GateView {
     /// Where it stands.
     pub state: GatePosition,
     /// When the probe is due, or was; `None` where no ejection is under way.
-    pub until: Option<Millis>,
+    pub until: Option<Instant>,
     /// Why it is not closed.
     pub reason: Option<Reason>,
     /// The same as a sentence.
@@ -173,7 +173,7 @@ pub struct Gate {
     lease: Option<ProbeLease>,
     /// Until then somebody else is known to see to it.
     #[serde(skip)]
-    awaited_until: Millis,
+    awaited_until: Instant,
     /// The isolate's own ejection, in which the shard has no part.
     #[serde(skip)]
     is_local: bool,
@@ -184,19 +184,19 @@ pub struct Gate {
 enum GateState {
     Closed {
         #[serde(default, deserialize_with = "tolerant::lenient")]
-        since: Option<Millis>,
+        since: Option<Instant>,
     },
     Open(Ejection),
     Probation {
         #[serde(deserialize_with = "tolerant::object")]
         ejection: Ejection,
-        lost_at: Millis,
+        lost_at: Instant,
     },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Ejection {
-    until: Millis,
+    until: Instant,
     #[serde(deserialize_with = "tolerant::lenient")]
     reason: Reason,
 }
@@ -213,7 +213,7 @@ impl Admission {
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Refused(one), Self::Refused(two)) => {
-                let end = |refusal: Refusal| refusal.until.unwrap_or(Millis::MAX);
+                let end = |refusal: Refusal| refusal.until.unwrap_or(Instant::MAX);
                 let later = if end(one) >= end(two) { one } else { two };
                 Self::Refused(Refusal {
                     is_probing: one.is_probing || two.is_probing,
@@ -230,7 +230,7 @@ impl Admission {
 
 impl Gate {
     /// Whether a request may pass.
-    pub fn admission(&self, probes: Probes, now: Millis) -> Admission {
+    pub fn admission(&self, probes: Probes, now: Instant) -> Admission {
         if self.drained {
             return Admission::Refused(Refusal {
                 until: None,
@@ -249,7 +249,7 @@ impl Gate {
             return Admission::Probe;
         }
         let is_probing = is_probing || (probes != Probes::Own && now < self.awaited_until);
-        let soon = if is_probing || now >= ejection.until { now.saturating_add(PROBE_ANSWER_MS) } else { 0 };
+        let soon = if is_probing || now >= ejection.until { now + PROBE_ANSWER_MS } else { Instant::EPOCH };
         let until = Some(ejection.until.max(soon));
         let may_be_forced = !is_probing && (probes == Probes::Own || now >= ejection.until);
         Admission::Refused(Refusal { until, reason: ejection.reason, is_probing, may_be_forced })
@@ -260,12 +260,10 @@ impl Gate {
         if self.is_local { Probes::Own } else { probes }
     }
 
-    fn may_probe(&self, ejection: Ejection, probes: Probes, now: Millis) -> bool {
+    fn may_probe(&self, ejection: Ejection, probes: Probes, now: Instant) -> bool {
         let due = match probes {
             Probes::Own => ejection.until,
-            Probes::Leased { overdue_ms } => {
-                ejection.until.max(self.awaited_until).saturating_add(overdue_ms)
-            }
+            Probes::Leased { overdue_ms } => ejection.until.max(self.awaited_until) + overdue_ms,
         };
         now >= due || self.is_leased(now)
     }
@@ -273,7 +271,7 @@ impl Gate {
     /// A request passes. The number of the probe if it is one, while no other is under way: where leases decide, the request
     /// that uses one up; else every request that comes to an open gate, even before its time, when all others are ejected as
     /// well.
-    pub fn admit(&mut self, probes: Probes, now: Millis) -> Option<u32> {
+    pub fn admit(&mut self, probes: Probes, now: Instant) -> Option<u32> {
         let ejection = match self.state {
             GateState::Open(ejection) => ejection,
             GateState::Probation { ejection, lost_at } if now >= lost_at => ejection,
@@ -286,7 +284,7 @@ impl Gate {
         }
         self.lease = None;
         self.probes = self.probes.wrapping_add(1);
-        self.state = GateState::Probation { ejection, lost_at: now.saturating_add(LOST_PROBE_MS) };
+        self.state = GateState::Probation { ejection, lost_at: now + LOST_PROBE_MS };
         Some(self.probes)
     }
 
@@ -301,36 +299,36 @@ impl Gate {
     }
 
     /// Whether a lease is held that may be used now.
-    pub fn is_leased(&self, now: Millis) -> bool {
+    pub fn is_leased(&self, now: Instant) -> bool {
         self.lease.is_some_and(|lease| (lease.from..lease.until).contains(&now))
     }
 
     /// Whether a lease is held for now or for later.
-    pub fn has_lease(&self, now: Millis) -> bool {
+    pub fn has_lease(&self, now: Instant) -> bool {
         self.lease.is_some_and(|lease| now < lease.until)
     }
 
     /// Somebody else sees to it until then.
-    pub fn await_other_probe(&mut self, until: Millis) {
+    pub fn await_other_probe(&mut self, until: Instant) {
         self.awaited_until = until;
     }
 
     /// Whether somebody else is known to see to it.
-    pub fn is_awaited(&self, now: Millis) -> bool {
+    pub fn is_awaited(&self, now: Instant) -> bool {
         now < self.awaited_until
     }
 
     /// Whether the isolate may help itself, though leases decide.
-    pub fn is_overdue(&self, probes: Probes, now: Millis) -> bool {
+    pub fn is_overdue(&self, probes: Probes, now: Instant) -> bool {
         let Probes::Leased { overdue_ms } = probes else { return false };
-        let due = |ejection: Ejection| ejection.until.max(self.awaited_until).saturating_add(overdue_ms);
+        let due = |ejection: Ejection| ejection.until.max(self.awaited_until) + overdue_ms;
         self.ejection().is_some_and(|ejection| now >= due(ejection))
     }
 
     /// Whether outcomes of an attempt that began at `at` belong to the present: the gate is closed, and was when it began, or
     /// it was the probe. What began before a recovery tells of the time before it: the requests that hung while the
     /// deployment was down must not eject it again when they time out.
-    pub fn is_current(&self, at: Millis, probe: Option<u32>) -> bool {
+    pub fn is_current(&self, at: Instant, probe: Option<u32>) -> bool {
         match self.state {
             GateState::Closed { since } => probe.is_some() || since.is_none_or(|since| at >= since),
             GateState::Open(_) | GateState::Probation { .. } => false,
@@ -338,7 +336,7 @@ impl Gate {
     }
 
     /// The deployment answered an attempt.
-    pub fn on_response(&mut self, probe: Option<u32>, now: Millis) -> Option<Transition> {
+    pub fn on_response(&mut self, probe: Option<u32>, now: Instant) -> Option<Transition> {
         self.probed_ejection(probe)?;
         self.close(Some(now))
     }
@@ -346,15 +344,15 @@ impl Gate {
     /// It closes, by word of those who know. `since`: when that began, for the ramp. Drained stays drained.
     ///
     /// Where it was closed already, it follows the ramp of the others, if that began clearly later than its own.
-    pub fn close(&mut self, since: Option<Millis>) -> Option<Transition> {
+    pub fn close(&mut self, since: Option<Instant>) -> Option<Transition> {
         if let GateState::Closed { since: own } = self.state {
-            let is_other = |since: &Millis| own.is_none_or(|own| since.saturating_sub(own) >= RAMP_MS);
+            let is_other = |since: &Instant| own.is_none_or(|own| *since - own >= RAMP_MS);
             self.state = GateState::Closed { since: since.filter(is_other).or(own) };
             return None;
         }
         self.state = GateState::Closed { since };
         (self.lease, self.is_local) = (None, false);
-        self.awaited_until = 0;
+        self.awaited_until = Instant::EPOCH;
         Some(Transition::Recovered)
     }
 
@@ -377,7 +375,7 @@ impl Gate {
         &mut self,
         probe: Option<u32>,
         class: ErrorClass,
-        now: Millis,
+        now: Instant,
         rng: &mut dyn Rng,
     ) -> Option<Transition> {
         let ejection = self.probed_ejection(probe)?;
@@ -386,21 +384,20 @@ impl Gate {
     }
 
     /// Ejects for a time that doubles with every trip.
-    pub fn trip(&mut self, reason: Reason, now: Millis, rng: &mut dyn Rng) -> Option<Transition> {
-        if matches!(self.state, GateState::Closed { since: Some(since) } if now >= since.saturating_add(HEALTHY_SPELL_MS))
-        {
+    pub fn trip(&mut self, reason: Reason, now: Instant, rng: &mut dyn Rng) -> Option<Transition> {
+        if matches!(self.state, GateState::Closed { since: Some(since) } if now >= since + HEALTHY_SPELL_MS) {
             self.trips = 0;
         }
-        let length_ms = FIRST_EJECTION_MS.saturating_mul(1 << self.trips.min(16)).min(LONGEST_EJECTION_MS);
+        let length_ms = (FIRST_EJECTION_MS << self.trips.min(16)).min(LONGEST_EJECTION_MS);
         self.trips = self.trips.saturating_add(1);
         self.eject(reason, jittered(length_ms, rng), now)
     }
 
     /// Ejects for that long, at most [`LONGEST_EJECTION_MS`], or for as long as an ejection lasts that is under way. `None`
     /// where that is no news. A probe under way stays under way.
-    pub fn eject(&mut self, reason: Reason, length_ms: Millis, now: Millis) -> Option<Transition> {
-        let until = now.saturating_add(length_ms.min(LONGEST_EJECTION_MS));
-        let running_until = self.ejection().map_or(0, |running| running.until);
+    pub fn eject(&mut self, reason: Reason, length_ms: Millis, now: Instant) -> Option<Transition> {
+        let until = now + length_ms.min(LONGEST_EJECTION_MS);
+        let running_until = self.ejection().map_or(Instant::EPOCH, |running| running.until);
         if until <= running_until {
             return None;
         }
@@ -416,14 +413,14 @@ impl Gate {
 
     /// The part of its usual traffic that it should get, `0.0..=1.0`. A gate that waits for its probe gets enough to be
     /// chosen for one.
-    pub fn share(&self, probes: Probes, now: Millis) -> f64 {
+    pub fn share(&self, probes: Probes, now: Instant) -> f64 {
         match self.admission(probes, now) {
             Admission::Refused(_) => 0.0,
             // Nobody else can use it, and it does not last.
             Admission::Probe if self.is_leased(now) => 1.0,
             Admission::Probe => FIRST_SHARE,
             Admission::Open => match self.state {
-                GateState::Closed { since: Some(since) } => ramp(now.saturating_sub(since)),
+                GateState::Closed { since: Some(since) } => ramp(now - since),
                 _ => 1.0,
             },
         }
@@ -445,7 +442,7 @@ impl Gate {
     }
 
     /// When the ejection under way ends, or ended.
-    pub fn ejected_until(&self) -> Option<Millis> {
+    pub fn ejected_until(&self) -> Option<Instant> {
         self.ejection().map(|ejection| ejection.until)
     }
 
@@ -455,7 +452,7 @@ impl Gate {
     }
 
     /// When it closed; `None` where it is open, or never was.
-    pub fn closed_since(&self) -> Option<Millis> {
+    pub fn closed_since(&self) -> Option<Instant> {
         match self.state {
             GateState::Closed { since } => since,
             GateState::Open(_) | GateState::Probation { .. } => None,
@@ -478,7 +475,7 @@ impl Gate {
     }
 
     /// What it looks like at this time.
-    pub fn view(&self, now: Millis) -> GateView {
+    pub fn view(&self, now: Instant) -> GateView {
         let ejection = self.ejection();
         let state = match self.state {
             _ if self.drained => GatePosition::Drained,
@@ -513,12 +510,10 @@ impl Gate {
 }
 
 /// A time chosen here, with chance in it.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 pub fn jittered(length_ms: Millis, rng: &mut dyn Rng) -> Millis {
-    (length_ms as f64 * (1.0 - JITTER * rng.unit())) as Millis
+    Millis::from_f64(length_ms.as_f64() * (1.0 - JITTER * rng.unit()))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "below ten thousand")]
 fn ramp(since_ms: Millis) -> f64 {
-    FIRST_SHARE + (1.0 - FIRST_SHARE) * since_ms.min(RAMP_MS) as f64 / RAMP_MS as f64
+    FIRST_SHARE + (1.0 - FIRST_SHARE) * since_ms.min(RAMP_MS).as_f64() / RAMP_MS.as_f64()
 }

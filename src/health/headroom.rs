@@ -7,7 +7,7 @@
 use crate::routes::graph::RateLimits;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::retry_after;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// While more than this part is left, a deployment gets all of its traffic.
 const PLENTY: f64 = 0.2;
@@ -16,13 +16,13 @@ const PLENTY: f64 = 0.2;
 const FLOOR: f64 = 0.05;
 
 /// How long a reading holds that says nothing of a reset: limits are by the minute.
-const LIMIT_MS: Millis = 60_000;
+const LIMIT_MS: Millis = Millis::new(60_000);
 
 /// How long a utilisation holds: it moves with every request.
-const UTILIZATION_MS: Millis = 10_000;
+const UTILIZATION_MS: Millis = Millis::new(10_000);
 
 /// The longest that a reading is believed.
-const LONGEST_MS: Millis = 300_000;
+const LONGEST_MS: Millis = Millis::new(300_000);
 
 /// What the headers of one answer said.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -36,13 +36,13 @@ pub struct Headroom {
 struct HeaderReading {
     /// `0.0..=1.0`
     left: f64,
-    until: Millis,
+    until: Instant,
 }
 
 impl Headroom {
     /// What these headers say, if anything. `limits` stand in where an answer tells what remains but
     /// not of how much.
-    pub fn of(headers: &Headers, limits: &RateLimits, now: Millis) -> Option<Self> {
+    pub fn of(headers: &Headers, limits: &RateLimits, now: Instant) -> Option<Self> {
         let value = |name| headers.get(name).map(str::trim);
         let headroom = Self {
             requests: HeaderReading::of(
@@ -60,10 +60,7 @@ impl Headroom {
                 now,
             ),
             utilization: value("azure-openai-deployment-utilization").and_then(percent).map(|used| {
-                HeaderReading {
-                    left: (1.0 - used / 100.0).clamp(0.0, 1.0),
-                    until: now.saturating_add(UTILIZATION_MS),
-                }
+                HeaderReading { left: (1.0 - used / 100.0).clamp(0.0, 1.0), until: now + UTILIZATION_MS }
             }),
         };
         (headroom != Self::default()).then_some(headroom)
@@ -75,7 +72,7 @@ impl Headroom {
     }
 
     /// The part that is left of what is scarcest, `0.0..=1.0`; `None` when all of it is too old to be believed.
-    pub fn remaining(&self, now: Millis) -> Option<f64> {
+    pub fn remaining(&self, now: Instant) -> Option<f64> {
         let readings = [self.requests, self.tokens, self.utilization];
         readings
             .into_iter()
@@ -92,7 +89,7 @@ impl HeaderReading {
         remaining: Option<&str>,
         reset: Option<&str>,
         configured: Option<u32>,
-        now: Millis,
+        now: Instant,
     ) -> Option<Self> {
         let remaining = number(remaining?)?;
         let limit = limit.and_then(number).or(configured.map(f64::from)).filter(|limit| *limit > 0.0);
@@ -103,7 +100,7 @@ impl HeaderReading {
             None => return None,
         };
         let reset_ms = reset.and_then(length).unwrap_or(LIMIT_MS).min(LONGEST_MS);
-        Some(Self { left, until: now.saturating_add(reset_ms) })
+        Some(Self { left, until: now + reset_ms })
     }
 }
 
@@ -114,12 +111,7 @@ pub fn share(left: f64) -> f64 {
 
 /// A reset: `6m0s` of OpenAI, or the plain seconds of Azure.
 fn length(text: &str) -> Option<Millis> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative; `as` saturates"
-    )]
-    let seconds = number(text).map(|seconds| (seconds * 1_000.0).ceil() as Millis);
+    let seconds = number(text).map(|seconds| Millis::from_f64((seconds * 1_000.0).ceil()));
     seconds.or_else(|| retry_after::length(text))
 }
 
@@ -135,9 +127,10 @@ fn number(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::ms;
     use proptest::prelude::*;
 
-    const NOW: Millis = 1_000_000;
+    const NOW: Instant = Instant::from_epoch_ms(1_000_000);
 
     fn headroom(pairs: &[(&str, &str)], limits: RateLimits) -> Option<Headroom> {
         Headroom::of(&Headers::of(pairs.iter().copied()), &limits, NOW)
@@ -212,12 +205,12 @@ mod tests {
                 ("x-ratelimit-reset-requests", reset),
             ];
             let read = headroom(&pairs, RateLimits::default()).unwrap();
-            assert_eq!(read.remaining(NOW + lasts_ms - 1), Some(0.1), "{reset}");
-            assert_eq!(read.remaining(NOW + lasts_ms), None, "{reset}");
+            assert_eq!(read.remaining(NOW + ms(lasts_ms) - ms(1)), Some(0.1), "{reset}");
+            assert_eq!(read.remaining(NOW + ms(lasts_ms)), None, "{reset}");
         }
         let full =
             headroom(&[("azure-openai-deployment-utilization", "100%")], RateLimits::default()).unwrap();
-        assert_eq!((full.remaining(NOW + 9_999), full.remaining(NOW + 10_000)), (Some(0.0), None));
+        assert_eq!((full.remaining(NOW + ms(9_999)), full.remaining(NOW + ms(10_000))), (Some(0.0), None));
     }
 
     #[test]
@@ -237,7 +230,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_header_gives_a_share_or_none(limit in ".*", remaining in any::<f64>(), reset in ".*", used in ".*", now in any::<Millis>()) {
+        fn any_header_gives_a_share_or_none(limit in ".*", remaining in any::<f64>(), reset in ".*", used in ".*", now in any::<u64>().prop_map(Instant::from_epoch_ms)) {
             let headers = Headers::of([
                 ("x-ratelimit-limit-tokens", limit),
                 ("x-ratelimit-remaining-tokens", remaining.to_string()),

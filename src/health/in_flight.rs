@@ -5,10 +5,10 @@
 //! the next request is answered.
 
 use super::ring::Ring;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// Ten of them are the time for which an attempt counts.
-const BUCKET_MS: Millis = 12_000;
+const BUCKET_MS: Millis = Millis::new(12_000);
 
 /// The attempts of one isolate at one deployment.
 #[derive(Debug, Clone)]
@@ -22,17 +22,17 @@ impl Default for InFlight {
 
 impl InFlight {
     /// One more, now.
-    pub fn begin(&mut self, now: Millis) {
+    pub fn begin(&mut self, now: Instant) {
         self.0.add(1, now);
     }
 
     /// One that began at `at` has ended.
-    pub fn end(&mut self, at: Millis) {
+    pub fn end(&mut self, at: Instant) {
         self.0.remove(1, at);
     }
 
     /// How many there are.
-    pub fn count(&self, now: Millis) -> u32 {
+    pub fn count(&self, now: Instant) -> u32 {
         self.0.sum(now)
     }
 }
@@ -40,20 +40,21 @@ impl InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::at;
 
     #[test]
     fn an_attempt_counts_until_it_ends_and_for_two_minutes_at_most() {
         let mut in_flight = InFlight::default();
-        for at in [0, 30_000, 60_000] {
-            in_flight.begin(at);
+        for began_at in [0, 30_000, 60_000] {
+            in_flight.begin(at(began_at));
         }
-        assert_eq!(in_flight.count(60_000), 3);
-        in_flight.end(30_000);
-        assert_eq!(in_flight.count(60_000), 2);
-        assert_eq!(in_flight.count(120_000), 1, "the first was lost");
-        in_flight.end(0);
-        assert_eq!(in_flight.count(120_000), 1, "a late end takes nothing from the others");
-        in_flight.end(60_000);
-        assert_eq!(in_flight.count(120_000), 0);
+        assert_eq!(in_flight.count(at(60_000)), 3);
+        in_flight.end(at(30_000));
+        assert_eq!(in_flight.count(at(60_000)), 2);
+        assert_eq!(in_flight.count(at(120_000)), 1, "the first was lost");
+        in_flight.end(at(0));
+        assert_eq!(in_flight.count(at(120_000)), 1, "a late end takes nothing from the others");
+        in_flight.end(at(60_000));
+        assert_eq!(in_flight.count(at(120_000)), 0);
     }
 }

@@ -11,7 +11,7 @@ use super::wire::ProbeUrgency;
 use crate::routes::graph::RateLimits;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// All deployments of one graph, as one isolate sees them.
 #[derive(Debug, Clone, Default)]
@@ -49,12 +49,12 @@ impl Health {
     }
 
     /// Who decides on probes at this time.
-    fn probes(&self, now: Millis) -> Probes {
+    fn probes(&self, now: Instant) -> Probes {
         self.sharing.probes(now)
     }
 
     /// Whether an attempt may be made there.
-    pub fn admission(&self, id: usize, operation: Operation, now: Millis) -> Admission {
+    pub fn admission(&self, id: usize, operation: Operation, now: Instant) -> Admission {
         self.deployments
             .get(id)
             .map_or(Admission::Open, |deployment| deployment.admission(operation, self.probes(now), now))
@@ -62,7 +62,7 @@ impl Health {
 
     /// A request would have gone there, if it were not ejected. `early`: to every other one that it may go to as well; so a probe
     /// is wanted even before the time is up. The next report asks for it.
-    pub fn request_probe(&mut self, id: usize, early: bool, now: Millis) {
+    pub fn request_probe(&mut self, id: usize, early: bool, now: Instant) {
         let probes = self.probes(now);
         let urgency = if early { ProbeUrgency::Early } else { ProbeUrgency::Due };
         if let Some(deployment) = self.deployments.get_mut(id)
@@ -75,7 +75,7 @@ impl Health {
     /// An attempt begins there. `tokens`: of its prompt and the longest answer that it allows, as far as known.
     ///
     /// Admission is not asked again: an attempt at an ejected deployment becomes its probe, if none is under way.
-    pub fn begin(&mut self, id: usize, operation: Operation, tokens: u64, now: Millis) -> Ticket {
+    pub fn begin(&mut self, id: usize, operation: Operation, tokens: u64, now: Instant) -> Ticket {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         let probes = self.probes(now);
         let mut ticket = Ticket {
@@ -97,7 +97,7 @@ impl Health {
     }
 
     /// The attempt reached its commit point. A probe has passed with that: the others need not wait until its stream ends.
-    pub fn on_commit(&mut self, ticket: &mut Ticket, now: Millis) -> Vec<GateChange> {
+    pub fn on_commit(&mut self, ticket: &mut Ticket, now: Instant) -> Vec<GateChange> {
         let mut ended_run = None;
         let changes = self.conclude(ticket, now, |deployment, ticket| {
             let (changes, ended) = deployment.on_commit(ticket, now);
@@ -114,7 +114,7 @@ impl Health {
         &mut self,
         ticket: Ticket,
         sample: &Sample,
-        now: Millis,
+        now: Instant,
         rng: &mut dyn Rng,
     ) -> Vec<GateChange> {
         self.conclude(&ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
@@ -124,7 +124,7 @@ impl Health {
     fn conclude(
         &mut self,
         ticket: &Ticket,
-        now: Millis,
+        now: Instant,
         act: impl FnOnce(&mut TrackedDeployment, &Ticket) -> GateTransitions,
     ) -> Vec<GateChange> {
         let Some(found) = self.deployments.get_mut(ticket.deployment) else { return Vec::new() };
@@ -157,7 +157,7 @@ impl Health {
 
     /// How long a request would wait there, in milliseconds, for comparison: the peak EWMA of its latency, times the requests
     /// that are before it and itself. `None` while nothing was ever answered.
-    pub fn score(&self, id: usize, now: Millis) -> Option<f64> {
+    pub fn score(&self, id: usize, now: Instant) -> Option<f64> {
         self.deployments.get(id)?.score(now)
     }
 
@@ -167,7 +167,7 @@ impl Health {
     }
 
     /// Until when it is ejected, whoever probes it then; for ever where an administrator took it out; `None` if it is not.
-    pub fn ejected_until(&self, id: usize, operation: Operation) -> Option<Millis> {
+    pub fn ejected_until(&self, id: usize, operation: Operation) -> Option<Instant> {
         self.deployments.get(id)?.ejected_until(operation)
     }
 
@@ -178,17 +178,17 @@ impl Health {
     }
 
     /// Whether this isolate, and no other, may probe it now.
-    pub fn is_leased(&self, id: usize, now: Millis) -> bool {
+    pub fn is_leased(&self, id: usize, now: Instant) -> bool {
         self.deployments.get(id).is_some_and(|deployment| deployment.gate.is_leased(now))
     }
 
     /// Attempts under way.
-    pub fn in_flight(&self, id: usize, now: Millis) -> u32 {
+    pub fn in_flight(&self, id: usize, now: Instant) -> u32 {
         self.deployments.get(id).map_or(0, |deployment| deployment.in_flight(now))
     }
 
     /// The part of its usual traffic that it should get, `0.0..=1.0`: how far it has recovered, times how much it can take.
-    pub fn share(&self, id: usize, now: Millis) -> f64 {
+    pub fn share(&self, id: usize, now: Instant) -> f64 {
         self.deployments.get(id).map_or(1.0, |deployment| deployment.share(self.probes(now), now))
     }
 
@@ -212,14 +212,14 @@ impl Health {
     }
 
     /// Forgets what was learned about it. Drained stays drained.
-    pub fn reset(&mut self, id: usize, now: Millis) {
+    pub fn reset(&mut self, id: usize, now: Instant) {
         if let Some(deployment) = self.deployments.get_mut(id) {
             deployment.reset(now);
         }
     }
 
     /// Every deployment, by id.
-    pub fn snapshot(&self, now: Millis) -> Vec<Snapshot> {
+    pub fn snapshot(&self, now: Instant) -> Vec<Snapshot> {
         let probes = self.probes(now);
         self.deployments.iter().map(|deployment| deployment.snapshot(probes, now)).collect()
     }

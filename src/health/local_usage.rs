@@ -5,7 +5,7 @@
 
 use super::ring::Ring;
 use crate::routes::graph::RateLimits;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// What was sent of late.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,14 +18,14 @@ pub struct LocalUsage {
 
 impl Default for LocalUsage {
     fn default() -> Self {
-        Self { requests: Ring::new(1_000), tokens: Ring::new(6_000) }
+        Self { requests: Ring::new(Millis::new(1_000)), tokens: Ring::new(Millis::new(6_000)) }
     }
 }
 
 impl LocalUsage {
     /// A request goes out. `tokens`: of its prompt and of the longest answer that it allows, which is what Azure counts when
     /// it arrives.
-    pub fn add(&mut self, tokens: u32, now: Millis) {
+    pub fn add(&mut self, tokens: u32, now: Instant) {
         self.requests.add(1, now);
         self.tokens.add(tokens, now);
     }
@@ -35,7 +35,7 @@ impl LocalUsage {
     /// Azure judges requests a minute by windows of one or ten seconds (Microsoft, "Manage Azure OpenAI quota": 600 a minute
     /// are 10 a second), so that a burst is refused that a minute would have room for. Which of the two it takes, it does not
     /// say: both are kept to here. Tokens are counted by the minute.
-    pub fn remaining(&self, limits: &RateLimits, now: Millis) -> Option<f64> {
+    pub fn remaining(&self, limits: &RateLimits, now: Instant) -> Option<f64> {
         let requests = limits.rpm.map(|rpm| {
             let second = left(self.requests.latest(now), rpm, 60);
             second.min(left(self.requests.sum(now), rpm, 6))
@@ -54,13 +54,14 @@ fn left(used: u32, per_minute: u32, parts: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::{at, ms};
 
     fn left_after(requests: u32, tokens: u32, limits: RateLimits, wait_ms: Millis) -> Option<f64> {
         let mut usage = LocalUsage::default();
         for _ in 0..requests {
-            usage.add(tokens, 60_000);
+            usage.add(tokens, at(60_000));
         }
-        usage.remaining(&limits, 60_000 + wait_ms).map(|left| (left * 1_000.0).round() / 1_000.0)
+        usage.remaining(&limits, at(60_000) + wait_ms).map(|left| (left * 1_000.0).round() / 1_000.0)
     }
 
     #[test]
@@ -84,7 +85,7 @@ mod tests {
             (1, 0, rpm(0), 0, Some(0.0)),
         ] {
             assert_eq!(
-                left_after(requests, tokens, limits, wait_ms),
+                left_after(requests, tokens, limits, ms(wait_ms)),
                 expected,
                 "{requests} {tokens} {limits:?} {wait_ms}"
             );

@@ -11,15 +11,18 @@
 //! use switchyard::health::{Health, Outcome, Sample};
 //! use switchyard::vocabulary::operation::Operation::ChatCompletions;
 //! use switchyard::vocabulary::rng::SplitMix64;
+//! use switchyard::vocabulary::time::{Instant, Millis};
 //!
 //! let mut health = Health::new([("openai@1", RateLimits::default())]);
-//! let (mut rng, now) = (SplitMix64::new(1), 1_767_225_600_000);
+//! let (mut rng, now) = (SplitMix64::new(1), Instant::from_epoch_ms(1_767_225_600_000));
 //! assert_eq!(health.admission(0, ChatCompletions, now), Admission::Open);
 //! let ticket = health.begin(0, ChatCompletions, 1_200, now);
-//! let outcome = Outcome::Failed { class: ErrorClass::RateLimit, hint_ms: Some(20_000) };
-//! let changes = health.record(ticket, &Sample::of(outcome), now + 80, &mut rng);
+//! let hint_ms = Some(Millis::new(20_000));
+//! let outcome = Outcome::Failed { class: ErrorClass::RateLimit, hint_ms };
+//! let later = now + Millis::new(80);
+//! let changes = health.record(ticket, &Sample::of(outcome), later, &mut rng);
 //! assert_eq!(changes[0].to_string(), "0 is out: rate limited; it asked to be left alone for 20000 ms");
-//! assert!(matches!(health.admission(0, ChatCompletions, now + 80), Admission::Refused(_)));
+//! assert!(matches!(health.admission(0, ChatCompletions, later), Admission::Refused(_)));
 //! ```
 //!
 //! Isolates tell each other through a [`shard`], which lives in one place of each region; a [`reporter`] is an isolate's end of

@@ -6,7 +6,7 @@
 use super::wire::{Latency, Probe, ProbeUrgency};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// What is still to be reported of one deployment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,13 +15,13 @@ pub(super) struct Pending {
     pub(super) failures: u32,
     pub(super) has_answered: bool,
     /// When the latest of the attempts that were answered began: what it tells of is that time.
-    pub(super) answered_at: Option<Millis>,
+    pub(super) answered_at: Option<Instant>,
     pub(super) run: u32,
     /// When the first failed attempt of the run began.
-    pub(super) run_since: Option<Millis>,
+    pub(super) run_since: Option<Instant>,
     pub(super) class: Option<ErrorClass>,
     /// When the first of the failed attempts began.
-    pub(super) began_at: Option<Millis>,
+    pub(super) began_at: Option<Instant>,
     pub(super) latency: Option<Latency>,
     /// The isolate ejected it, or extended the ejection.
     pub(super) has_ejected: bool,
@@ -32,13 +32,13 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn on_success(&mut self, began_at: Millis) {
+    pub(super) fn on_success(&mut self, began_at: Instant) {
         self.successes = self.successes.saturating_add(1);
         self.on_response(began_at);
     }
 
     /// `began_at`: when the attempt began.
-    pub(super) fn on_response(&mut self, began_at: Millis) {
+    pub(super) fn on_response(&mut self, began_at: Instant) {
         self.has_answered = true;
         self.answered_at = self.answered_at.max(Some(began_at));
         if self.run_since.is_none_or(|since| began_at >= since) {
@@ -47,7 +47,7 @@ impl Pending {
     }
 
     /// `began_at`: when the attempt began.
-    pub(super) fn on_failure(&mut self, class: ErrorClass, began_at: Millis) {
+    pub(super) fn on_failure(&mut self, class: ErrorClass, began_at: Instant) {
         self.run_since.get_or_insert(began_at);
         self.failures = self.failures.saturating_add(1);
         self.run = self.run.saturating_add(1);

@@ -8,7 +8,8 @@ use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
 
-/// Why a gate is not open to all. Of another version one may not be understood: see [`Reason::Other`].
+/// Why a gate is not open to all. A reason of another version is read with `tolerant::lenient`: one
+/// that is not understood is [`Reason::Other`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
@@ -98,6 +99,7 @@ impl Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::ms;
 
     #[test]
     fn every_reason_is_a_sentence_for_people() {
@@ -106,7 +108,7 @@ mod tests {
             Reason::ConsecutiveFailures { failures: 5, class },
             Reason::FailureRate { failures: 6, requests: 11, class },
             Reason::ProbeFailed { class },
-            Reason::RateLimited { hint_ms: Some(20_000) },
+            Reason::RateLimited { hint_ms: Some(ms(20_000)) },
             Reason::RateLimited { hint_ms: None },
             Reason::Quota,
             Reason::Auth,

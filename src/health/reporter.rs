@@ -19,13 +19,13 @@ pub use super::sharing::UNANSWERED_MS;
 use super::sharing::{AFTER_FAILURE_MS, BASE_MS};
 use super::wire::{HealthReport, KnownHistory, PeerId, ShardAnswer, VERSION};
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// After the first report that failed; it doubles with every further one.
-const FIRST_BACKOFF_MS: Millis = 1_000;
+const FIRST_BACKOFF_MS: Millis = Millis::new(1_000);
 
 /// The longest wait while reports fail.
-const LONGEST_BACKOFF_MS: Millis = 30_000;
+const LONGEST_BACKOFF_MS: Millis = Millis::new(30_000);
 
 /// The sending side of one isolate.
 #[derive(Debug, Clone)]
@@ -35,15 +35,15 @@ pub struct Reporter {
     /// The number of the latest report.
     n: u64,
     /// When it went out, while it is under way.
-    sent_at: Option<Millis>,
+    sent_at: Option<Instant>,
     /// When the next one is due; 0: at once.
-    next_at: Millis,
+    next_at: Instant,
     /// How long an urgent report waits.
     patience_ms: Millis,
     /// When the latest one went out.
-    reported_at: Millis,
+    reported_at: Instant,
     /// When the latest one went out that was not due by time.
-    early_at: Millis,
+    early_at: Instant,
     /// Between two that are due by time.
     next_ms: Millis,
     failures: u32,
@@ -57,41 +57,41 @@ impl Reporter {
             known: None,
             n: 0,
             sent_at: None,
-            next_at: 0,
-            patience_ms: 0,
-            reported_at: 0,
-            early_at: 0,
+            next_at: Instant::EPOCH,
+            patience_ms: Millis::ZERO,
+            reported_at: Instant::EPOCH,
+            early_at: Instant::EPOCH,
             next_ms: BASE_MS,
             failures: 0,
         }
     }
 
     /// Whether a report should go out now.
-    pub fn is_due(&self, health: &Health, now: Millis) -> bool {
+    pub fn is_due(&self, health: &Health, now: Instant) -> bool {
         now >= self.due_at(health)
     }
 
     /// When the next report should go out, as things stand: for whoever can wait for an urgent one.
-    pub fn due_at(&self, health: &Health) -> Millis {
+    pub fn due_at(&self, health: &Health) -> Instant {
         if let Some(sent_at) = self.sent_at {
-            return sent_at.saturating_add(UNANSWERED_MS);
+            return sent_at + UNANSWERED_MS;
         }
         if self.failures > 0 {
             return self.next_at;
         }
         let urgent = health.urgent();
         if urgent.has_probe {
-            return 0;
+            return Instant::EPOCH;
         }
-        let after_latest = |at: Millis| at.max(self.reported_at.saturating_add(BASE_MS));
+        let after_latest = |at: Instant| at.max(self.reported_at + BASE_MS);
         // One report more among five others: what fails now and then is not told any sooner.
-        let after_early = |at: Millis| at.max(self.early_at.saturating_add(5 * self.next_ms));
+        let after_early = |at: Instant| at.max(self.early_at + self.next_ms * 5);
         let urgent =
             [urgent.tripped_at, urgent.wanted_at.map(after_latest), urgent.failed_at.map(after_early)]
                 .into_iter()
                 .flatten()
                 .min();
-        let urgent = urgent.map_or(Millis::MAX, |since| since.saturating_add(self.patience_ms));
+        let urgent = urgent.map_or(Instant::MAX, |since| since + self.patience_ms);
         urgent.min(self.next_at)
     }
 
@@ -101,7 +101,7 @@ impl Reporter {
         &mut self,
         health: &mut Health,
         reports_per_second: u32,
-        now: Millis,
+        now: Instant,
         rng: &mut dyn Rng,
     ) -> HealthReport {
         if self.sent_at.is_some() {
@@ -128,36 +128,35 @@ impl Reporter {
         &mut self,
         health: &mut Health,
         answer: &ShardAnswer,
-        now: Millis,
+        now: Instant,
         rng: &mut dyn Rng,
     ) -> Vec<GateChange> {
         let Some(asked_at) = self.sent_at.filter(|_| answer.n == self.n) else { return Vec::new() };
         self.sent_at = None;
         self.failures = 0;
         let next_ms = answer.next_ms.max(AFTER_FAILURE_MS);
-        self.next_at = now.saturating_add(next_ms);
+        self.next_at = now + next_ms;
         self.next_ms = next_ms;
         // Twice the time until the next report, so that half of what is urgent goes with that one.
-        self.patience_ms = part(next_ms.saturating_sub(BASE_MS).saturating_mul(2), rng);
+        self.patience_ms = part((next_ms - BASE_MS) * 2, rng);
         let changes = health.merge(answer, self.known, asked_at, now);
         self.known = Some(KnownHistory { epoch: answer.epoch, change: answer.change });
         changes
     }
 
     /// The report could not be sent, was refused, or its answer makes no sense. What it said is kept for the next one.
-    pub fn on_failure(&mut self, health: &mut Health, now: Millis, rng: &mut dyn Rng) {
+    pub fn on_failure(&mut self, health: &mut Health, now: Instant, rng: &mut dyn Rng) {
         if self.sent_at.take().is_none() {
             return;
         }
         let backoff_ms = (FIRST_BACKOFF_MS << self.failures.min(5)).min(LONGEST_BACKOFF_MS);
         self.failures = self.failures.saturating_add(1);
-        self.next_at = now.saturating_add(jittered(backoff_ms, rng));
+        self.next_at = now + jittered(backoff_ms, rng);
         health.restore_unsent();
     }
 }
 
 /// A random part of that time.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn part(length_ms: Millis, rng: &mut dyn Rng) -> Millis {
-    (length_ms as f64 * rng.unit()) as Millis
+    Millis::from_f64(length_ms.as_f64() * rng.unit())
 }

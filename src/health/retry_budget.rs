@@ -5,7 +5,7 @@
 //! most of the work in an outage, but only after failures; this holds before them, and where nothing is ejected at all.
 
 use super::ring::Ring;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// Further attempts per request.
 const SHARE: f64 = 0.2;
@@ -18,7 +18,7 @@ const FLOOR_PER_SECOND: u32 = 3;
 const RESERVE: u32 = 10 * FLOOR_PER_SECOND;
 
 /// Ten of them are the window.
-const BUCKET_MS: Millis = 1_000;
+const BUCKET_MS: Millis = Millis::new(1_000);
 
 /// The retry budget of one entry node in one isolate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +35,12 @@ impl Default for RetryBudget {
 
 impl RetryBudget {
     /// A request makes its first attempt.
-    pub fn deposit(&mut self, now: Millis) {
+    pub fn deposit(&mut self, now: Instant) {
         self.requests.add(1, now);
     }
 
     /// A request wants a further attempt. Where this says no, it answers with what it has.
-    pub fn try_withdraw(&mut self, now: Millis) -> bool {
+    pub fn try_withdraw(&mut self, now: Instant) -> bool {
         let allowed = SHARE * f64::from(self.requests.sum(now)) + f64::from(RESERVE);
         let is_allowed = f64::from(self.retries.sum(now)) + 1.0 <= allowed;
         if is_allowed {
@@ -53,14 +53,15 @@ impl RetryBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::at;
     use proptest::prelude::*;
 
     #[test]
     fn a_quiet_isolate_may_fail_over_with_every_request() {
         let mut budget = RetryBudget::default();
         for second in 0..120 {
-            budget.deposit(second * 1_000);
-            assert!((0..3).all(|_| budget.try_withdraw(second * 1_000)), "second {second}");
+            budget.deposit(at(second * 1_000));
+            assert!((0..3).all(|_| budget.try_withdraw(at(second * 1_000))), "second {second}");
         }
     }
 
@@ -68,21 +69,21 @@ mod tests {
     fn a_busy_isolate_gets_a_fifth_and_the_reserve() {
         let mut budget = RetryBudget::default();
         for _ in 0..1_000 {
-            budget.deposit(0);
+            budget.deposit(at(0));
         }
-        let granted = (0..1_000).filter(|_| budget.try_withdraw(0)).count();
+        let granted = (0..1_000).filter(|_| budget.try_withdraw(at(0))).count();
         assert_eq!(granted, 200 + 30);
-        assert!(!budget.try_withdraw(9_999));
-        assert!(budget.try_withdraw(10_000), "what was spent ten seconds ago is forgotten");
+        assert!(!budget.try_withdraw(at(9_999)));
+        assert!(budget.try_withdraw(at(10_000)), "what was spent ten seconds ago is forgotten");
     }
 
     #[test]
     fn a_long_healthy_time_saves_nothing_up() {
         let mut budget = RetryBudget::default();
         for ms in 0..600_000 {
-            budget.deposit(ms);
+            budget.deposit(at(ms));
         }
-        let granted = (0..1_000_000).filter(|_| budget.try_withdraw(600_000)).count();
+        let granted = (0..1_000_000).filter(|_| budget.try_withdraw(at(600_000))).count();
         assert!(granted <= 2_030, "{granted}");
     }
 
@@ -98,8 +99,8 @@ mod tests {
             for gap_ms in gaps {
                 now += gap_ms;
                 requests += 1;
-                budget.deposit(now);
-                calls += 1 + (0..3).map(|_| u32::from(budget.try_withdraw(now))).sum::<u32>();
+                budget.deposit(at(now));
+                calls += 1 + (0..3).map(|_| u32::from(budget.try_withdraw(at(now)))).sum::<u32>();
                 #[expect(clippy::cast_precision_loss, reason = "a few minutes")]
                 let seconds = (now - 1_000_000) as f64 / 1_000.0;
                 // One reserve at the start, and one more for every window since; it slides by a bucket, so nine seconds.

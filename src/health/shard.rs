@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use super::sharing::{AFTER_FAILURE_MS, BASE_MS};
 use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 pub use persisted::{SavedDeployment, ShardHead};
 use shard_entry::{LeaseRequest, ShardEntry, UNUSED_MS, is_question};
 use uplink::Uplink;
@@ -36,10 +36,10 @@ pub const MAX_DEPLOYMENTS: usize = 1_000;
 pub const MAX_IDENTITY: usize = 512;
 
 /// What says nothing any more, and was not mentioned for so long, is forgotten.
-const FORGOTTEN_MS: Millis = 3_600_000;
+const FORGOTTEN_MS: Millis = Millis::new(3_600_000);
 
 /// Nobody is told to come later than this, whatever the rate.
-const LATEST_MS: Millis = 3_600_000;
+const LATEST_MS: Millis = Millis::new(3_600_000);
 
 /// The shard of a region, or the hub of all.
 #[derive(Debug, Clone)]
@@ -51,21 +51,21 @@ pub struct Shard {
     /// The same for isolates that come sooner.
     failure_slot_us: u64,
     /// No leases before: those of the time before an eviction have to run out first.
-    no_lease_before: Millis,
+    no_lease_before: Instant,
     uplink: Uplink,
 }
 
 impl Shard {
     /// Begins a new history.
     pub fn new(rng: &mut dyn Rng) -> Self {
-        Self::restore(ShardHead { epoch: PeerId(rng.next_u64()), ..ShardHead::default() }, [], 0)
+        Self::restore(ShardHead { epoch: PeerId(rng.next_u64()), ..ShardHead::default() }, [], Instant::EPOCH)
     }
 
     /// Goes on with a history.
     pub fn restore(
         head: ShardHead,
         saved: impl IntoIterator<Item = (String, SavedDeployment)>,
-        now: Millis,
+        now: Instant,
     ) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
         let saved = saved.take(MAX_DEPLOYMENTS);
@@ -78,7 +78,7 @@ impl Shard {
             entries,
             slot_us: 0,
             failure_slot_us: 0,
-            no_lease_before: if is_first { 0 } else { now.saturating_add(UNUSED_MS) },
+            no_lease_before: if is_first { Instant::EPOCH } else { now + UNUSED_MS },
             uplink: Uplink::default(),
         }
     }
@@ -95,7 +95,7 @@ impl Shard {
     }
 
     /// Forgets deployments that nobody mentions any more. Their identities: what was stored of them can go as well.
-    pub fn forget(&mut self, now: Millis) -> Vec<String> {
+    pub fn forget(&mut self, now: Instant) -> Vec<String> {
         let mut forgotten = Vec::new();
         self.entries.retain(|identity, entry| {
             let stays = !entry.is_idle(now, FORGOTTEN_MS);
@@ -109,7 +109,7 @@ impl Shard {
     }
 
     /// Takes a report, and answers it.
-    pub fn report(&mut self, report: &HealthReport, now: Millis, rng: &mut dyn Rng) -> ShardAnswer {
+    pub fn report(&mut self, report: &HealthReport, now: Instant, rng: &mut dyn Rng) -> ShardAnswer {
         let known = report.known.filter(|known| known.epoch == self.head.epoch);
         let has_failures = report.deployments.values().any(|batch| batch.failures > 0);
         let next_ms = self.next_ms(report.reports_per_second, has_failures, now);
@@ -149,33 +149,34 @@ impl Shard {
     ///
     /// Half of the rate is for those. A quarter is for isolates that have just seen failures, which may come again sooner, as long as
     /// there is room; and a quarter for what is urgent, which isolates see to themselves.
-    fn next_ms(&mut self, reports_per_second: u32, has_failures: bool, now: Millis) -> Millis {
+    fn next_ms(&mut self, reports_per_second: u32, has_failures: bool, now: Instant) -> Millis {
         let rate = u64::from(reports_per_second.clamp(1, 1_000_000));
-        let in_us = |after_ms: Millis| now.saturating_add(after_ms).saturating_mul(1_000);
+        let in_us = |after_ms: Millis| (now + after_ms).epoch_ms().saturating_mul(1_000);
         let next = |slot_us: u64, shares: u64, base_ms: Millis| {
             slot_us.saturating_add(shares * 1_000_000 / rate).clamp(in_us(base_ms), in_us(LATEST_MS))
         };
+        let wait_ms = |slot_us: u64| Instant::from_epoch_ms(slot_us / 1_000) - now;
         let soon_us = next(self.failure_slot_us, 4, AFTER_FAILURE_MS);
         if has_failures && soon_us < in_us(BASE_MS) {
             self.failure_slot_us = soon_us;
-            return (soon_us / 1_000).saturating_sub(now).max(AFTER_FAILURE_MS);
+            return wait_ms(soon_us).max(AFTER_FAILURE_MS);
         }
         self.slot_us = next(self.slot_us, 2, BASE_MS);
-        (self.slot_us / 1_000).saturating_sub(now).max(BASE_MS)
+        wait_ms(self.slot_us).max(BASE_MS)
     }
 
     /// Takes all traffic from a deployment until [`Self::enable`]. `false`: there is no room for it.
-    pub fn drain(&mut self, identity: &str, now: Millis) -> bool {
+    pub fn drain(&mut self, identity: &str, now: Instant) -> bool {
         self.administer(identity, now, |entry, change| entry.set_drained(true, change))
     }
 
     /// Ends [`Self::drain`].
-    pub fn enable(&mut self, identity: &str, now: Millis) -> bool {
+    pub fn enable(&mut self, identity: &str, now: Instant) -> bool {
         self.administer(identity, now, |entry, change| entry.set_drained(false, change))
     }
 
     /// Forgets what was learned about a deployment, here and everywhere. Drained stays drained.
-    pub fn reset(&mut self, identity: &str, now: Millis) -> bool {
+    pub fn reset(&mut self, identity: &str, now: Instant) -> bool {
         self.administer(identity, now, ShardEntry::reset)
     }
 
@@ -191,7 +192,7 @@ impl Shard {
     fn administer(
         &mut self,
         identity: &str,
-        now: Millis,
+        now: Instant,
         act: impl FnOnce(&mut ShardEntry, &mut u64),
     ) -> bool {
         let mut change = self.head.change;
@@ -201,7 +202,7 @@ impl Shard {
     }
 
     /// The entry of a deployment, which is made where there is room.
-    fn entry(&mut self, identity: &str, now: Millis) -> Option<&mut ShardEntry> {
+    fn entry(&mut self, identity: &str, now: Instant) -> Option<&mut ShardEntry> {
         if !self.entries.contains_key(identity) {
             if identity.len() > MAX_IDENTITY || self.entries.len() >= MAX_DEPLOYMENTS {
                 return None;

@@ -1,19 +1,19 @@
 //! Where an isolate stands with its shard, and what is urgent to tell it.
 
 use super::gate::Probes;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// The shortest time between two reports that are not urgent, and between two that ask for a lease.
-pub const BASE_MS: Millis = 1_000;
+pub const BASE_MS: Millis = Millis::new(1_000);
 
 /// The time between the reports of an isolate that has just seen failures and waits for what the others say.
-pub const AFTER_FAILURE_MS: Millis = 250;
+pub const AFTER_FAILURE_MS: Millis = Millis::new(250);
 
 /// A report without an answer for so long is lost, and with it the contact.
-pub const UNANSWERED_MS: Millis = 5_000;
+pub const UNANSWERED_MS: Millis = Millis::new(5_000);
 
 /// An ejection that the shard has not seen to for so long after its end, though this isolate could have heard of it.
-const OVERDUE_MS: Millis = 10_000;
+const OVERDUE_MS: Millis = Millis::new(10_000);
 
 /// An average that somebody else states, if it can be worked with: no time and no speed is beyond this.
 pub(super) fn plausible(value: Option<f64>) -> Option<f64> {
@@ -26,7 +26,7 @@ pub(super) struct Sharing {
     /// The latest report was answered.
     pub(super) is_in_contact: bool,
     /// A report is under way since.
-    pub(super) asked_at: Option<Millis>,
+    pub(super) asked_at: Option<Instant>,
     /// When the shard wants to hear again, as a length.
     pub(super) next_ms: Millis,
     /// The shard was asked about every deployment.
@@ -42,11 +42,11 @@ pub(super) struct Urgent {
     /// A probe began or ended: one isolate has this at a time, so it need not mind the others.
     pub(super) has_probe: bool,
     /// A gate moved, first at this time.
-    pub(super) tripped_at: Option<Millis>,
+    pub(super) tripped_at: Option<Instant>,
     /// A lease is wanted, first at this time.
-    pub(super) wanted_at: Option<Millis>,
+    pub(super) wanted_at: Option<Instant>,
     /// A run of failures began, first at this time.
-    pub(super) failed_at: Option<Millis>,
+    pub(super) failed_at: Option<Instant>,
 }
 
 impl Sharing {
@@ -54,15 +54,15 @@ impl Sharing {
         self.urgent.has_probe = true;
     }
 
-    pub(super) fn on_trip(&mut self, now: Millis) {
+    pub(super) fn on_trip(&mut self, now: Instant) {
         self.urgent.tripped_at.get_or_insert(now);
     }
 
-    pub(super) fn on_probe_wanted(&mut self, now: Millis) {
+    pub(super) fn on_probe_wanted(&mut self, now: Instant) {
         self.urgent.wanted_at.get_or_insert(now);
     }
 
-    pub(super) fn on_failure(&mut self, now: Millis) {
+    pub(super) fn on_failure(&mut self, now: Instant) {
         self.urgent.failed_at.get_or_insert(now);
     }
 
@@ -71,10 +71,10 @@ impl Sharing {
     }
 
     /// Who decides on probes at this time.
-    pub(super) fn probes(&self, now: Millis) -> Probes {
-        let is_lost = self.asked_at.is_some_and(|at| now >= at.saturating_add(UNANSWERED_MS));
+    pub(super) fn probes(&self, now: Instant) -> Probes {
+        let is_lost = self.asked_at.is_some_and(|at| now >= at + UNANSWERED_MS);
         if self.is_in_contact && !is_lost {
-            Probes::Leased { overdue_ms: self.next_ms.saturating_add(OVERDUE_MS) }
+            Probes::Leased { overdue_ms: self.next_ms + OVERDUE_MS }
         } else {
             Probes::Own
         }

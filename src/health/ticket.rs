@@ -2,7 +2,7 @@
 
 use super::accrual::EndedRun;
 use crate::vocabulary::operation::Operation;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// An attempt under way. It is given back once, with what came of it; until then it counts as in flight.
 #[derive(Debug)]
@@ -10,7 +10,7 @@ use crate::vocabulary::time::Millis;
 pub struct Ticket {
     pub(super) deployment: usize,
     pub(super) operation: Operation,
-    pub(super) at: Millis,
+    pub(super) at: Instant,
     pub(super) is_committed: bool,
     /// The run of failures that its commit ended.
     pub(super) ended_run: Option<EndedRun>,

@@ -18,7 +18,7 @@ pub(super) struct RecentTimes {
 
 impl RecentTimes {
     pub(super) fn add(&mut self, ms: Millis) {
-        let ms = u32::try_from(ms).unwrap_or(u32::MAX);
+        let ms = u32::try_from(ms.get()).unwrap_or(u32::MAX);
         match self.latest.get_mut(self.next) {
             Some(oldest) => *oldest = ms,
             None => self.latest.push(ms),
@@ -42,17 +42,18 @@ impl RecentTimes {
             reason = "64 at most; `as` saturates, and takes what is no number for 0"
         )]
         let rank = (p * sorted.len() as f64).ceil() as usize;
-        sorted.get(rank.clamp(1, sorted.len()) - 1).map(|ms| Millis::from(*ms))
+        sorted.get(rank.clamp(1, sorted.len()) - 1).map(|ms| Millis::new(u64::from(*ms)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::ms;
 
-    fn times(samples: impl Iterator<Item = Millis>) -> RecentTimes {
+    fn times(samples: impl Iterator<Item = u64>) -> RecentTimes {
         let mut times = RecentTimes::default();
-        samples.for_each(|ms| times.add(ms));
+        samples.for_each(|sample| times.add(ms(sample)));
         times
     }
 
@@ -62,15 +63,15 @@ mod tests {
         for (p, expected) in
             [(0.5, 10), (0.95, 19), (0.951, 20), (1.0, 20), (0.0, 1), (7.0, 20), (-1.0, 1), (f64::NAN, 1)]
         {
-            assert_eq!(times(1..=20).percentile(p), Some(expected), "{p}");
+            assert_eq!(times(1..=20).percentile(p), Some(ms(expected)), "{p}");
         }
     }
 
     #[test]
     fn only_the_latest_count() {
         let times = times((1..=1_000).rev().chain([u64::MAX]));
-        assert_eq!(times.percentile(0.0), Some(1));
-        assert_eq!(times.percentile(0.98), Some(63));
-        assert_eq!(times.percentile(1.0), Some(u64::from(u32::MAX)));
+        assert_eq!(times.percentile(0.0), Some(ms(1)));
+        assert_eq!(times.percentile(0.98), Some(ms(63)));
+        assert_eq!(times.percentile(1.0), Some(ms(u64::from(u32::MAX))));
     }
 }

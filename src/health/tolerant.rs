@@ -1,6 +1,7 @@
-//! Readers of JSON that another version may have written: of messages, and of what a shard has stored.
+//! Readers of JSON that another version may have written: of messages, and of what a shard stores.
 //!
-//! For `#[serde(deserialize_with = …)]`. They decide how much is lost with a part that is not understood.
+//! They are for `#[serde(deserialize_with = …)]`, and decide how much is lost with a part that is
+//! not understood.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ pub(super) fn read<T: DeserializeOwned>(json: Value) -> Option<T> {
     object(json).ok()
 }
 
-/// A part that is an object. Derived readers take a list of its fields as well, and here that is not understood.
+/// A part that is an object. A derived reader takes a list of its fields as well; here a list is not
+/// understood.
 ///
 /// # Errors
 /// It is not understood.

@@ -19,17 +19,17 @@ use crate::routes::graph::RateLimits;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// A rate limit that ends sooner is no reason to eject: the request goes elsewhere, and by the time of the next one the
 /// deployment may have room again. A provisioned deployment (PTU) that is paid for whether used or not says this all the time.
-const SPILL_MS: Millis = 1_000;
+const SPILL_MS: Millis = Millis::new(1_000);
 
 /// The same for one that is known as provisioned: it is there to be used to the full, and a request that spills costs little.
-const PROVISIONED_SPILL_MS: Millis = 10_000;
+const PROVISIONED_SPILL_MS: Millis = Millis::new(10_000);
 
 /// For a rate limit that says nothing of its end.
-const RATE_LIMIT_MS: Millis = 5_000;
+const RATE_LIMIT_MS: Millis = Millis::new(5_000);
 
 /// For what only people mend: billing, credentials, deployments. Long enough to cost next to nothing, short enough for
 /// somebody who mends it and waits.
@@ -37,12 +37,12 @@ const MENDING_MS: Millis = LONGEST_EJECTION_MS;
 
 /// An attempt that its request's deadline ended is a timeout of the deployment if it was silent for so long, where nothing is known of
 /// how long it usually takes…
-const SILENCE_MS: Millis = 15_000;
+const SILENCE_MS: Millis = Millis::new(15_000);
 
 /// …and else for that many times what nineteen of twenty take, and for no less than [`LEAST_SILENCE_MS`]: an impatient client says
 /// nothing of the deployment.
 const USUAL_SILENCES: u64 = 3;
-const LEAST_SILENCE_MS: Millis = 5_000;
+const LEAST_SILENCE_MS: Millis = Millis::new(5_000);
 
 /// What one isolate knows of a deployment.
 #[derive(Debug, Clone, Default)]
@@ -77,7 +77,7 @@ pub struct LastError {
     /// Its class.
     pub class: ErrorClass,
     /// When it became known.
-    pub at: Millis,
+    pub at: Instant,
 }
 
 /// A deployment as people see it.
@@ -130,17 +130,17 @@ impl TrackedDeployment {
         }
     }
 
-    pub(super) fn admission(&self, operation: Operation, probes: Probes, now: Millis) -> Admission {
+    pub(super) fn admission(&self, operation: Operation, probes: Probes, now: Instant) -> Admission {
         let of_operation = self.missing.iter().find(|(missing, _)| *missing == operation);
         let of_operation = of_operation.map(|(_, gate)| gate.admission(Probes::Own, now));
         self.gate.admission(probes, now).and(of_operation.unwrap_or(Admission::Open))
     }
 
     /// Notes that a request would have gone here. Whether the shard should hear of it at once.
-    pub(super) fn request_probe(&mut self, urgency: ProbeUrgency, probes: Probes, now: Millis) -> bool {
+    pub(super) fn request_probe(&mut self, urgency: ProbeUrgency, probes: Probes, now: Instant) -> bool {
         let Some(until) = self.gate.ejected_until().filter(|_| !self.gate.is_drained()) else { return false };
         self.pending.probe_urgency = self.pending.probe_urgency.max(Some(urgency));
-        let is_soon = urgency == ProbeUrgency::Early || until <= now.saturating_add(BASE_MS);
+        let is_soon = urgency == ProbeUrgency::Early || until <= now + BASE_MS;
         let is_seen_to = self.gate.has_lease(now) || self.gate.is_awaited(now);
         is_soon && !is_seen_to && probes != Probes::Own
     }
@@ -151,7 +151,7 @@ impl TrackedDeployment {
         operation: Operation,
         tokens: u32,
         probes: Probes,
-        now: Millis,
+        now: Instant,
     ) -> (Option<u32>, Option<u32>) {
         self.in_flight.begin(now);
         self.usage.add(tokens, now);
@@ -163,8 +163,8 @@ impl TrackedDeployment {
     }
 
     /// The attempt reached its commit point: what that changed, and the run of failures that it ended.
-    pub(super) fn on_commit(&mut self, ticket: &Ticket, now: Millis) -> (GateTransitions, Option<EndedRun>) {
-        self.times.add(now.saturating_sub(ticket.at));
+    pub(super) fn on_commit(&mut self, ticket: &Ticket, now: Instant) -> (GateTransitions, Option<EndedRun>) {
+        self.times.add(now - ticket.at);
         let changes = self.on_response(ticket, now);
         // It answers: whether to the end, is for later.
         let is_current = self.gate.is_current(ticket.at, ticket.probe);
@@ -176,7 +176,7 @@ impl TrackedDeployment {
     }
 
     /// The deployment answered the attempt, and may go on to do so.
-    fn on_response(&mut self, ticket: &Ticket, now: Millis) -> GateTransitions {
+    fn on_response(&mut self, ticket: &Ticket, now: Instant) -> GateTransitions {
         let of_operation = self
             .missing_gate(ticket.operation)
             .and_then(|gate| gate.on_response(ticket.operation_probe, now));
@@ -204,9 +204,9 @@ impl TrackedDeployment {
         self.accrual.run() > 0 || self.gate.ejected_until().is_some()
     }
 
-    pub(super) fn ejected_until(&self, operation: Operation) -> Option<Millis> {
+    pub(super) fn ejected_until(&self, operation: Operation) -> Option<Instant> {
         if self.gate.is_drained() {
-            return Some(Millis::MAX);
+            return Some(Instant::MAX);
         }
         let of_operation = self.missing.iter().find(|(missing, _)| *missing == operation);
         self.gate.ejected_until().max(of_operation.and_then(|(_, gate)| gate.ejected_until()))
@@ -217,12 +217,12 @@ impl TrackedDeployment {
         &mut self,
         ticket: &Ticket,
         sample: &Sample,
-        now: Millis,
+        now: Instant,
         rng: &mut dyn Rng,
     ) -> GateTransitions {
         self.in_flight.end(ticket.at);
         let was_probe = self.gate.is_probed_by(ticket.probe);
-        let total_ms = now.saturating_sub(ticket.at);
+        let total_ms = now - ticket.at;
         let failure = match sample.outcome {
             Outcome::Failed { class, hint_ms } => Some((class, hint_ms)),
             Outcome::CutShort if sample.first_token_ms.is_none() && total_ms >= self.silence_ms() => {
@@ -230,7 +230,7 @@ impl TrackedDeployment {
             }
             Outcome::CutShort => {
                 // How long it would have taken, nobody knows; not less than this.
-                let least_ms = float(sample.first_token_ms.unwrap_or(total_ms).min(total_ms));
+                let least_ms = sample.first_token_ms.unwrap_or(total_ms).min(total_ms).as_f64();
                 self.record_latency(
                     self.latency_ms.value(now).map_or(least_ms, |known_ms| known_ms.max(least_ms)),
                     now,
@@ -265,7 +265,7 @@ impl TrackedDeployment {
     fn silence_ms(&self) -> Millis {
         self.times
             .percentile(0.95)
-            .map_or(SILENCE_MS, |usual_ms| usual_ms.saturating_mul(USUAL_SILENCES).max(LEAST_SILENCE_MS))
+            .map_or(SILENCE_MS, |usual_ms| (usual_ms * USUAL_SILENCES).max(LEAST_SILENCE_MS))
     }
 
     /// What is to be told of changes that came of an outcome.
@@ -278,25 +278,25 @@ impl TrackedDeployment {
         }
     }
 
-    fn record_latency(&mut self, ms: f64, now: Millis) {
+    fn record_latency(&mut self, ms: f64, now: Instant) {
         self.latency_ms.observe(ms, now);
         self.pending.record_latency(Latency { mean_ms: ms, count: 1 });
     }
 
-    fn on_served(&mut self, ticket: &Ticket, sample: &Sample, now: Millis) -> GateTransitions {
-        let total_ms = now.saturating_sub(ticket.at);
+    fn on_served(&mut self, ticket: &Ticket, sample: &Sample, now: Instant) -> GateTransitions {
+        let total_ms = now - ticket.at;
         let first_token_ms = sample.first_token_ms.map(|ms| ms.min(total_ms));
-        self.record_latency(float(first_token_ms.unwrap_or(total_ms)), now);
+        self.record_latency(first_token_ms.unwrap_or(total_ms).as_f64(), now);
         if !ticket.is_committed {
             self.times.add(first_token_ms.unwrap_or(total_ms));
         }
-        let writing_ms = total_ms - first_token_ms.unwrap_or(0);
-        if let Some(tokens) = sample.output_tokens.filter(|_| writing_ms > 0) {
-            self.tokens_per_second.observe(float(tokens) * 1_000.0 / float(writing_ms), now);
+        let writing_ms = total_ms - first_token_ms.unwrap_or(Millis::ZERO);
+        if let Some(tokens) = sample.output_tokens.filter(|_| writing_ms > Millis::ZERO) {
+            self.tokens_per_second.observe(float(tokens) * 1_000.0 / writing_ms.as_f64(), now);
         }
         let changes = self.on_response(ticket, now);
         if self.gate.is_current(ticket.at, ticket.probe) {
-            let seen_at = ticket.at.saturating_add(first_token_ms.unwrap_or(total_ms));
+            let seen_at = ticket.at + first_token_ms.unwrap_or(total_ms);
             self.accrual.on_success(seen_at, now);
             self.pending.on_success(ticket.at);
         }
@@ -308,14 +308,14 @@ impl TrackedDeployment {
         ticket: &Ticket,
         class: ErrorClass,
         hint_ms: Option<Millis>,
-        now: Millis,
+        now: Instant,
         rng: &mut dyn Rng,
     ) -> GateTransitions {
         let of_deployment = match class {
             class if is_counted(class) => {
                 if class == ErrorClass::Timeout {
                     // It took longer than this: the worst latency there is.
-                    self.record_latency(float(now.saturating_sub(ticket.at)), now);
+                    self.record_latency((now - ticket.at).as_f64(), now);
                 }
                 if self.gate.is_current(ticket.at, ticket.probe) {
                     self.pending.on_failure(class, ticket.at);
@@ -352,14 +352,14 @@ impl TrackedDeployment {
     fn rate_limited(
         &mut self,
         hint_ms: Option<Millis>,
-        now: Millis,
+        now: Instant,
         rng: &mut dyn Rng,
     ) -> Option<Transition> {
         let reason = Reason::RateLimited { hint_ms };
         match hint_ms {
             _ if self.is_spill(hint_ms) => None,
             // "Come back at once" from one that has just refused is no hint to follow: it would refuse every request.
-            None | Some(0) => self.gate.eject(reason, jittered(RATE_LIMIT_MS, rng), now),
+            None | Some(Millis::ZERO) => self.gate.eject(reason, jittered(RATE_LIMIT_MS, rng), now),
             Some(hint_ms) => self.gate.eject(reason, hint_ms, now),
         }
     }
@@ -367,15 +367,16 @@ impl TrackedDeployment {
     /// Whether a rate limit with that hint is over by the time of the next request, or worth no ejection.
     pub(super) fn is_spill(&self, hint_ms: Option<Millis>) -> bool {
         let shortest_ms = if self.is_provisioned { PROVISIONED_SPILL_MS } else { SPILL_MS };
-        hint_ms.is_some_and(|hint_ms| (hint_ms > 0 || self.is_provisioned) && hint_ms < shortest_ms)
+        hint_ms
+            .is_some_and(|hint_ms| (hint_ms > Millis::ZERO || self.is_provisioned) && hint_ms < shortest_ms)
     }
 
-    pub(super) fn score(&self, now: Millis) -> Option<f64> {
+    pub(super) fn score(&self, now: Instant) -> Option<f64> {
         let latency_ms = self.latency_ms.value(now).or_else(|| self.regional_ms.value(now))?;
         Some(latency_ms * f64::from(self.in_flight(now).saturating_add(1)))
     }
 
-    pub(super) fn in_flight(&self, now: Millis) -> u32 {
+    pub(super) fn in_flight(&self, now: Instant) -> u32 {
         self.in_flight.count(now)
     }
 
@@ -388,16 +389,16 @@ impl TrackedDeployment {
     }
 
     /// The part of its limits that is left by its own word.
-    pub(super) fn headroom(&self, now: Millis) -> Option<f64> {
+    pub(super) fn headroom(&self, now: Instant) -> Option<f64> {
         self.headroom?.remaining(now)
     }
 
-    pub(super) fn share(&self, probes: Probes, now: Millis) -> f64 {
+    pub(super) fn share(&self, probes: Probes, now: Instant) -> f64 {
         self.gate.share(probes, now) * self.remaining(now).map_or(1.0, headroom::share)
     }
 
     /// The part of its limits that is left: by its own word or by our count, whichever is less.
-    fn remaining(&self, now: Millis) -> Option<f64> {
+    fn remaining(&self, now: Instant) -> Option<f64> {
         let by_count = self.usage.remaining(&self.limits, now);
         self.headroom(now).into_iter().chain(by_count).reduce(f64::min)
     }
@@ -407,7 +408,7 @@ impl TrackedDeployment {
     }
 
     /// Forgets what was learned. What an administrator decided stays, and so do the requests under way.
-    pub(super) fn reset(&mut self, now: Millis) {
+    pub(super) fn reset(&mut self, now: Instant) {
         let mut gate = std::mem::take(&mut self.gate);
         gate.reset();
         let identity = std::mem::take(&mut self.identity);
@@ -422,7 +423,7 @@ impl TrackedDeployment {
         };
     }
 
-    pub(super) fn snapshot(&self, probes: Probes, now: Millis) -> Snapshot {
+    pub(super) fn snapshot(&self, probes: Probes, now: Instant) -> Snapshot {
         let counts = self.accrual.counts(now);
         Snapshot {
             gate: self.gate.view(now),

@@ -1,11 +1,11 @@
 //! How many of the latest requests went well: the last ten seconds.
 
 use super::ring::Ring;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// One second: with ten buckets the window is ten seconds long, in which a busy isolate sees enough requests to judge by and
 /// a quiet one trips by its run of failures anyway.
-const BUCKET_MS: Millis = 1_000;
+const BUCKET_MS: Millis = Millis::new(1_000);
 
 /// Outcomes within the last ten seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +38,13 @@ impl Default for Window {
 
 impl Window {
     /// So many more, now.
-    pub fn add(&mut self, more: Counts, now: Millis) {
+    pub fn add(&mut self, more: Counts, now: Instant) {
         self.successes.add(more.successes, now);
         self.failures.add(more.failures, now);
     }
 
     /// What happened within the window that ends now.
-    pub fn counts(&self, now: Millis) -> Counts {
+    pub fn counts(&self, now: Instant) -> Counts {
         Counts { successes: self.successes.sum(now), failures: self.failures.sum(now) }
     }
 }

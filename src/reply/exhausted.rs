@@ -14,7 +14,7 @@ use crate::vocabulary::retry_after;
 use crate::vocabulary::time::Millis;
 
 /// The wait for a pool that gave no hint.
-const DEFAULT_RETRY_AFTER_MS: Millis = 1_000;
+const DEFAULT_RETRY_AFTER_MS: Millis = Millis::new(1_000);
 
 /// The error reply for these failures: one failure per attempt, in order. If the deadline ended the
 /// request before the candidates ran out, `late_ms` is the time that the request was allowed.
@@ -196,6 +196,7 @@ fn status(failure: &Failure) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::ms;
 
     fn answered(class: ErrorClass, status: u16, hint_ms: Option<Millis>, body: &str) -> Failure {
         let headers = Headers::of([("retry-after", "77"), ("x-request-id", "up-1")]);
@@ -227,7 +228,7 @@ mod tests {
     fn the_failure_that_the_client_can_fix_is_returned_unchanged() {
         let failures = [
             Failure::silent(ErrorClass::Connection, "refused"),
-            answered(ErrorClass::RateLimit, 429, Some(500), LIMITED),
+            answered(ErrorClass::RateLimit, 429, Some(ms(500)), LIMITED),
             answered(ErrorClass::ContextWindow, 400, None, TOO_LONG),
         ];
         let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
@@ -243,7 +244,7 @@ mod tests {
         // same request may succeed in a moment.
         let failures = [
             answered(ErrorClass::ContextWindow, 400, None, TOO_LONG),
-            answered(ErrorClass::RateLimit, 429, Some(500), LIMITED),
+            answered(ErrorClass::RateLimit, 429, Some(ms(500)), LIMITED),
         ];
         let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
         assert_eq!((reply.status, header(&reply, "x-should-retry")), (429, Some("true")));
@@ -304,7 +305,8 @@ mod tests {
             // A deployment without a hint may be back in a second.
             ([None, Some(2_500)], "1000", "1"),
         ] {
-            let failures = hints.map(|hint_ms| answered(ErrorClass::RateLimit, 429, hint_ms, LIMITED));
+            let failures =
+                hints.map(|hint_ms| answered(ErrorClass::RateLimit, 429, hint_ms.map(ms), LIMITED));
             let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
             assert_eq!(reply.status, 429);
             assert_eq!(header(&reply, "x-should-retry"), Some("true"));
@@ -374,21 +376,21 @@ mod tests {
     #[test]
     fn the_deadline_is_named_only_where_nothing_better_is_known() {
         let late = Failure::silent(ErrorClass::Timeout, "deadline");
-        let after_the_deadline = reply(&[&late], Some(9));
+        let after_the_deadline = reply(&[&late], Some(ms(9)));
         assert_eq!(code(&after_the_deadline), "deadline_exceeded");
         assert_eq!(
             header(&after_the_deadline, "x-should-retry"),
             Some("false"),
             "a second deadline helps nobody"
         );
-        assert_eq!(code(&reply(&[], Some(9))), "deadline_exceeded");
+        assert_eq!(code(&reply(&[], Some(ms(9)))), "deadline_exceeded");
         let too_long = answered(ErrorClass::ContextWindow, 400, None, TOO_LONG);
         assert_eq!(
-            code(&reply(&[&too_long, &late], Some(9))),
+            code(&reply(&[&too_long, &late], Some(ms(9)))),
             "deadline_exceeded",
             "the edge was late, not the prompt long"
         );
         let limited = answered(ErrorClass::RateLimit, 429, None, LIMITED);
-        assert_eq!(code(&reply(&[&limited, &late], Some(9))), "rate_limit_exceeded");
+        assert_eq!(code(&reply(&[&limited, &late], Some(ms(9)))), "rate_limit_exceeded");
     }
 }

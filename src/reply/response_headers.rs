@@ -37,7 +37,7 @@ pub fn own(served: &ServedRequest<'_>, expose: Expose) -> Vec<(&'static str, Str
         show(expose.trail, "x-switchyard-trail", visible(&trail.to_string()));
     }
     let (upstream_ms, backoff_ms) = (trail.upstream_ms(), trail.backoff_ms());
-    let own_ms = elapsed_ms.saturating_sub(upstream_ms).saturating_sub(backoff_ms);
+    let own_ms = elapsed_ms - upstream_ms - backoff_ms;
     let timing = format!("upstream;dur={upstream_ms}, backoff;dur={backoff_ms}, switchyard;dur={own_ms}");
     show(expose.timing, "server-timing", timing);
     headers
@@ -55,6 +55,7 @@ fn visible(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::ms;
 
     const NONE: Expose = Expose {
         request_id: false,
@@ -73,7 +74,7 @@ mod tests {
             request_id: "req_1",
             routes: "abc",
             node: Some("chat"),
-            tried: Some((&trail, 5)),
+            tried: Some((&trail, ms(5))),
         };
         assert_eq!(own(&served, NONE), []);
         let shown: Vec<_> = own(&served, Expose::default()).into_iter().map(|(name, _)| name).collect();

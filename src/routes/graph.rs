@@ -82,7 +82,7 @@ pub struct HealthSharing {
 
 impl Default for HealthSharing {
     fn default() -> Self {
-        Self { reports_per_second: 400, first_snapshot_ms: 30 }
+        Self { reports_per_second: 400, first_snapshot_ms: Millis::new(30) }
     }
 }
 
@@ -489,9 +489,9 @@ impl Default for Retry {
         Self {
             on: Triggers::of(ErrorClass::is_transient),
             attempts: 1,
-            backoff_ms: 500,
-            max_backoff_ms: 8_000,
-            max_wait_ms: 5_000,
+            backoff_ms: Millis::new(500),
+            max_backoff_ms: Millis::new(8_000),
+            max_wait_ms: Millis::new(5_000),
         }
     }
 }

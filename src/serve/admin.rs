@@ -18,7 +18,7 @@ use crate::routes::graph::Deployment;
 use crate::routes::{Issue, nearest};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::switch::Switch;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// The answer to a request below `/admin`; `None` for any other path.
 pub async fn answer<P: Platform>(
@@ -95,7 +95,7 @@ fn document_status<P: Platform>(platform: &P, routes: &Serving) -> String {
 
 #[derive(Serialize)]
 struct HealthStatus<'a> {
-    now: Millis,
+    now: Instant,
     tasks: usize,
     waits: usize,
     object: Option<String>,

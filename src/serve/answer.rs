@@ -11,7 +11,7 @@ use crate::routes::graph::Commit;
 use crate::upstream::forwarding;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// The most bytes of a JSON answer that are held, to see that it is whole: any text, and few images. It lies in memory twice.
 pub const JSON_BYTES: usize = 1024 * 1024;
@@ -87,7 +87,7 @@ impl Question<'_> {
     ///
     /// An account that does not know the id of a stored object answers with 404, in whatever words, and one that does not do
     /// an operation at all with 405: another account may have the object.
-    pub fn refusal(&self, status: u16, headers: &Headers, body: Vec<u8>, now: Millis) -> Failure {
+    pub fn refusal(&self, status: u16, headers: &Headers, body: Vec<u8>, now: Instant) -> Failure {
         let failure = classify::classify(&UnclassifiedResponse { status, headers, body: &body, now });
         let is_elsewhere =
             self.stored.is_some_and(|stored| status == 405 || (status == 404 && stored.id.is_some()));
@@ -126,6 +126,7 @@ fn error_response(status: u16, headers: &Headers, body: Vec<u8>) -> ErrorRespons
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::at;
 
     const EVENTS: &str = "text/event-stream";
     const JSON: &str = "application/json; charset=utf-8";
@@ -190,11 +191,11 @@ mod tests {
         {
             let stored = stored("files", id);
             let question = question(Operation::Files, Some(&stored), Commit::FirstToken);
-            let failure = question.refusal(status, &Headers::default(), b"{}".to_vec(), 0);
+            let failure = question.refusal(status, &Headers::default(), b"{}".to_vec(), at(0));
             assert_eq!(failure.is_unknown_object, expected, "{status} {id:?}");
         }
         let question = question(Operation::ChatCompletions, None, Commit::FirstToken);
-        assert!(!question.refusal(404, &Headers::default(), b"{}".to_vec(), 0).is_unknown_object);
+        assert!(!question.refusal(404, &Headers::default(), b"{}".to_vec(), at(0)).is_unknown_object);
     }
 
     #[test]
@@ -202,8 +203,8 @@ mod tests {
         let question = question(Operation::ChatCompletions, None, Commit::FirstToken);
         let headers =
             Headers::of([("location", "https://internal"), ("set-cookie", "a=1"), ("x-request-id", "r")]);
-        assert_eq!(question.refusal(302, &headers, Vec::new(), 0).response, None);
-        let response = question.refusal(500, &headers, b"{}".to_vec(), 0).response.unwrap();
+        assert_eq!(question.refusal(302, &headers, Vec::new(), at(0)).response, None);
+        let response = question.refusal(500, &headers, b"{}".to_vec(), at(0)).response.unwrap();
         assert_eq!(response.headers, Headers::of([("x-request-id", "r")]));
     }
 }

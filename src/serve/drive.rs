@@ -81,7 +81,7 @@ pub async fn run<P: Platform>(
         }
     };
 
-    served.tried = Some((&driven.trail, platform.now().saturating_sub(inbound.arrived_at)));
+    served.tried = Some((&driven.trail, platform.now() - inbound.arrived_at));
     let mut own = response_headers::own(&served, settings.expose);
     own.extend(cors);
     match driven.answer {

@@ -25,12 +25,12 @@ use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
 
 /// How often the observer looks at a flowing stream.
-const LOOK_MS: Millis = 1_000;
+const LOOK_MS: Millis = Millis::new(1_000);
 /// Streams are observed up to this length: far beyond any text, and a share of an isolate's memory that a slow client may
 /// occupy.
 const OBSERVED_BYTES: usize = 8 * 1024 * 1024;
 /// How long to wait for a pipe to end whose source was just cut off. It waits for its client, who may not read.
-const CUT_MS: Millis = 1_000;
+const CUT_MS: Millis = Millis::new(1_000);
 
 /// How a flow ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +169,7 @@ async fn unread<P: Platform>(
         None => {
             drop(call.abort);
             // The pipe has to be awaited: a rejection that nobody awaits is an uncaught exception to the runtime.
-            let _ = until(platform, platform.now().saturating_add(CUT_MS), pipe).await;
+            let _ = until(platform, platform.now() + CUT_MS, pipe).await;
             FlowEnd::Broken(Break::of(limit))
         }
     }
@@ -199,7 +199,7 @@ async fn observed<P: Platform>(
     let mut is_caught_up = seen_bytes > 0;
     let piped = loop {
         if is_caught_up {
-            let left_ms = limits.of(Phase::Flowing, platform.now()).at.saturating_sub(platform.now());
+            let left_ms = limits.of(Phase::Flowing, platform.now()).at - platform.now();
             match select(pipe, pin!(sleep(platform, LOOK_MS.min(left_ms / 4)))).await {
                 Either::Left((piped, _)) => break piped,
                 Either::Right(((), still_piping)) => pipe = still_piping,
@@ -272,7 +272,7 @@ impl<P: Platform> Ends<'_, P> {
     async fn cut(&self, pipe: PipeOf<P>, upstream: AbortOnDrop<P::Call>, limit: PhaseLimit) -> FlowEnd {
         drop(upstream);
         pipe.cut();
-        match until(self.platform, self.platform.now().saturating_add(CUT_MS), pipe).await {
+        match until(self.platform, self.platform.now() + CUT_MS, pipe).await {
             Some(_) => self.finish(Some(Break::of(limit))).await,
             // Its client does not read, and will find the connection closed.
             None => FlowEnd::Broken(Break::of(limit)),

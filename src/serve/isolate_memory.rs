@@ -10,14 +10,14 @@ use super::serving::Serving;
 use crate::entry::object_affinity::ObjectAffinity;
 use crate::routes::Issue;
 use crate::vocabulary::rng::{Rng, SplitMix64};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// What one isolate remembers.
 #[derive(Default)]
 pub struct Isolate {
     pub(super) routes: RefCell<Option<Rc<Serving>>>,
-    pub(super) checked_at: Cell<Millis>,
-    pub(super) failed_at: Cell<Option<Millis>>,
+    pub(super) checked_at: Cell<Instant>,
+    pub(super) failed_at: Cell<Option<Instant>>,
     pub(super) problem: RefCell<Option<DocumentProblem>>,
     rng: RefCell<Option<SplitMix64>>,
     /// Which deployment created which stored object.

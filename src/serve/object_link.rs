@@ -3,7 +3,7 @@
 use crate::geography::distance::location_hint;
 use crate::health::reporter::Reporter;
 use crate::vocabulary::facts::Place;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// The region of the object that tells the other regions.
 const HUB: &str = "hub";
@@ -13,7 +13,7 @@ pub(super) struct ObjectLink {
     pub(super) objects: RegionObjects,
     pub(super) reporter: Reporter,
     /// When the first report went out.
-    pub(super) began_at: Millis,
+    pub(super) began_at: Instant,
     /// Whether the first report was answered, or waited for long enough.
     pub(super) is_settled: bool,
     /// Whether the latest report failed: that is logged once.

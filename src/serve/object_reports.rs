@@ -15,13 +15,13 @@ use crate::health::GateChange;
 use crate::health::reporter::{Reporter, UNANSWERED_MS};
 use crate::health::wire::ShardAnswer;
 use crate::vocabulary::rng::SplitMix64;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// The variable that names the pool. Workers that share the object's namespace and should not share what they see have
 /// different ones.
 const POOL: &str = "HEALTH_POOL";
 /// How often a new isolate looks whether its first snapshot has arrived.
-const LOOK_MS: Millis = 2;
+const LOOK_MS: Millis = Millis::new(2);
 
 /// Why an object did not answer as it should, for logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub async fn ask<O: Clock + Objects>(
     body: Option<String>,
 ) -> Result<String, AskError> {
     let asked = platform.ask_object(object, near, path, body);
-    match until(platform, platform.now().saturating_add(UNANSWERED_MS), asked).await {
+    match until(platform, platform.now() + UNANSWERED_MS, asked).await {
         Some(Ok((200, text))) => Ok(text),
         Some(Ok((status, text))) => Err(AskError::Status(status, text)),
         Some(Err(error)) => Err(AskError::Unreachable(error)),
@@ -135,7 +135,7 @@ impl Isolate {
     }
 
     /// Whether it is time for a report.
-    pub fn is_report_due(&self, now: Millis) -> bool {
+    pub fn is_report_due(&self, now: Instant) -> bool {
         let Some(routes) = self.current() else { return false };
         self.link.borrow().as_ref().is_some_and(|link| link.reporter.is_due(&routes.health.borrow(), now))
     }
@@ -194,7 +194,7 @@ impl Isolate {
         let is_awaited = || {
             let mut link = self.link.borrow_mut();
             let Some(link) = link.as_mut() else { return false };
-            link.is_settled |= platform.now() >= link.began_at.saturating_add(longest_ms);
+            link.is_settled |= platform.now() >= link.began_at + longest_ms;
             !link.is_settled
         };
         while is_awaited() {

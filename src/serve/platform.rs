@@ -11,7 +11,7 @@ use super::isolate_memory::Isolate;
 use crate::request::splice::Splice;
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// What the platform could not do: its own words, for logs alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +35,9 @@ impl std::error::Error for PlatformError {}
 /// The clock and the waits of a platform.
 pub trait Clock {
     /// Now. It stands still between two waits.
-    fn now(&self) -> Millis;
+    fn now(&self) -> Instant;
     /// Ends at that time.
-    fn sleep_until(&self, at: Millis) -> impl Future<Output = ()>;
+    fn sleep_until(&self, at: Instant) -> impl Future<Output = ()>;
 }
 
 /// The objects that share what isolates learn about health.

@@ -17,7 +17,7 @@ use crate::vocabulary::facts::{self, Facts, Place};
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 use crate::{
     entry::{entry_node, stored_objects},
     request::query,
@@ -37,7 +37,7 @@ pub struct Arrival {
     /// Its headers.
     pub headers: Headers,
     /// When it arrived.
-    pub at: Millis,
+    pub at: Instant,
     /// Our name for it.
     pub id: String,
 }
@@ -97,7 +97,7 @@ pub struct Inbound {
     /// Our name for the request.
     pub request_id: String,
     /// When it arrived.
-    pub arrived_at: Millis,
+    pub arrived_at: Instant,
 }
 
 impl Inbound {

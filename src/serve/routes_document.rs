@@ -21,7 +21,7 @@ const CURRENT: &str = "routes";
 /// The key of the copy of the last document that compiled.
 const LAST_GOOD: &str = "routes.last-good";
 /// How long an isolate without any routes waits before it looks again.
-const RETRY_MS: Millis = 2_000;
+const RETRY_MS: Millis = Millis::new(2_000);
 /// What serves where the store has no document, and what served before the first one.
 const COMPILED_IN: &str = include_str!("../../routes.json");
 
@@ -33,14 +33,14 @@ impl Isolate {
     pub async fn routes<P: Platform>(&self, platform: &P) -> Result<Rc<Serving>, ClientError> {
         let now = platform.now();
         let Some(routes) = self.current() else {
-            if self.failed_at.get().is_some_and(|failed_at| now.saturating_sub(failed_at) < RETRY_MS) {
+            if self.failed_at.get().is_some_and(|failed_at| now - failed_at < RETRY_MS) {
                 return Err(ClientError::RoutesUnavailable);
             }
             let loaded = self.load(platform).await;
             self.failed_at.set(loaded.is_err().then(|| platform.now()));
             return loaded.map_err(|_| ClientError::RoutesUnavailable);
         };
-        if now.saturating_sub(self.checked_at.get()) >= routes.graph.settings.refresh_ms {
+        if now - self.checked_at.get() >= routes.graph.settings.refresh_ms {
             self.checked_at.set(now);
             let background = platform.clone();
             platform.in_background(async move { background.isolate().refresh(&background).await });

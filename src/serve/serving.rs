@@ -12,7 +12,7 @@ use crate::routes::Issue;
 use crate::routes::graph::{Deployment, Graph};
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// Routes that serve.
 pub struct Serving {
@@ -82,7 +82,7 @@ impl Serving {
     }
 
     /// Learns from the headers of a response how much the deployment can take.
-    pub fn on_response(&self, deployment: &Deployment, headers: &Headers, now: Millis) {
+    pub fn on_response(&self, deployment: &Deployment, headers: &Headers, now: Instant) {
         if let Some(headroom) = Headroom::of(headers, &deployment.limits, now) {
             self.health.borrow_mut().record_headroom(deployment.id, headroom);
         }

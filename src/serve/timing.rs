@@ -5,10 +5,10 @@ use std::pin::pin;
 use futures::future::{Either, select};
 
 use super::platform::Clock;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// The output of `work`, or `None` where the time `at` came first.
-pub async fn until<C: Clock, T>(clock: &C, at: Millis, work: impl Future<Output = T>) -> Option<T> {
+pub async fn until<C: Clock, T>(clock: &C, at: Instant, work: impl Future<Output = T>) -> Option<T> {
     let work = pin!(work);
     if clock.now() >= at {
         // What is ready already is not late.
@@ -22,5 +22,5 @@ pub async fn until<C: Clock, T>(clock: &C, at: Millis, work: impl Future<Output 
 
 /// Waits for so long.
 pub async fn sleep<C: Clock>(clock: &C, ms: Millis) {
-    clock.sleep_until(clock.now().saturating_add(ms)).await;
+    clock.sleep_until(clock.now() + ms).await;
 }

@@ -26,7 +26,7 @@ use crate::vocabulary::time::Millis;
 /// The largest read of a stream that is committed to with its first token: its first event is what matters.
 const FIRST_READ_BYTES: usize = 4 * 1024;
 /// How long an error body is read: the status has decided already, and another deployment is waiting.
-const ERROR_BODY_MS: Millis = 1_000;
+const ERROR_BODY_MS: Millis = Millis::new(1_000);
 
 /// Sends the request to the deployment, and waits for the commit point.
 ///
@@ -139,7 +139,7 @@ async fn up_to_commit<P: Platform>(
 
 /// As much of an error body as arrives in time and is worth keeping.
 async fn error_body<P: Platform>(platform: &P, body: &P::Stream) -> Vec<u8> {
-    let end = platform.now().saturating_add(ERROR_BODY_MS);
+    let end = platform.now() + ERROR_BODY_MS;
     let reader = body.chunks();
     let mut bytes = Vec::new();
     while bytes.len() < ERROR_BODY_BYTES {

@@ -13,10 +13,13 @@ use crate::routes::graph::RateLimits;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation::ChatCompletions;
 use crate::vocabulary::rng::{Rng, SplitMix64};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
+
+/// When every run starts, on its own clock.
+const START: Instant = Instant::EPOCH;
 
 /// From an isolate to the object, and back.
-const WAY_MS: Millis = 8;
+const WAY_MS: Millis = Millis::new(8);
 
 /// How many isolates there are, and what they do.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +32,8 @@ pub struct Crowd {
     pub reports_per_second: u32,
     /// All isolates start within this time.
     pub starts_within_ms: Millis,
-    /// From when on every request fails.
-    pub fails_from: Millis,
+    /// From when on every request fails, from the start.
+    pub fails_after_ms: Millis,
     /// For how long requests arrive.
     pub length_ms: Millis,
 }
@@ -61,7 +64,8 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
     let mut queue = Queue::default();
     let mut isolates: Vec<_> = (0..crowd.isolates)
         .map(|number| {
-            queue.add((rng.unit() * crowd.starts_within_ms as f64) as Millis, CrowdEvent::Request(number));
+            let starts_at = START + Millis::from_f64(rng.unit() * crowd.starts_within_ms.as_f64());
+            queue.add(starts_at, CrowdEvent::Request(number));
             CrowdIsolate {
                 health: Health::new([("deployment", RateLimits::default())]),
                 reporter: Reporter::new(rng.next_u64()),
@@ -69,17 +73,18 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
         })
         .collect();
     let mut shard = Shard::new(&mut rng);
-    let seconds = (crowd.length_ms / 1_000) as usize;
+    let seconds = (crowd.length_ms / 1_000).get() as usize;
     let mut load = Load { reports: vec![0; seconds], first_reports: vec![0; seconds] };
     while let Some((now, event)) = queue.take() {
-        if now >= crowd.length_ms {
+        let passed_ms = now - START;
+        if passed_ms >= crowd.length_ms {
             break;
         }
-        let second = (now / 1_000) as usize;
+        let second = (passed_ms / 1_000).get() as usize;
         match event {
             CrowdEvent::Request(number) => {
                 let Some(isolate) = isolates.get_mut(number) else { continue };
-                isolate.serve(now >= crowd.fails_from, now, &mut rng);
+                isolate.serve(passed_ms >= crowd.fails_after_ms, now, &mut rng);
                 if isolate.reporter.is_due(&isolate.health, now) {
                     let report =
                         isolate.reporter.report(&mut isolate.health, crowd.reports_per_second, now, &mut rng);
@@ -106,7 +111,7 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
 
 impl CrowdIsolate {
     /// A request that goes to the deployment, or elsewhere.
-    fn serve(&mut self, fails: bool, now: Millis, rng: &mut dyn Rng) {
+    fn serve(&mut self, fails: bool, now: Instant, rng: &mut dyn Rng) {
         if self.health.ejected_until(0, ChatCompletions).is_some() {
             self.health.request_probe(0, false, now);
             return;

@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// Events in the order of their times; of one time in the order in which they were added, so that a run repeats exactly.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Queue<E> {
 
 #[derive(Debug)]
 struct QueuedEvent<E> {
-    at: Millis,
+    at: Instant,
     number: u64,
     event: E,
 }
@@ -27,13 +27,13 @@ impl<E> Default for Queue<E> {
 
 impl<E> Queue<E> {
     /// Something will happen at that time.
-    pub fn add(&mut self, at: Millis, event: E) {
+    pub fn add(&mut self, at: Instant, event: E) {
         self.added += 1;
         self.events.push(Reverse(QueuedEvent { at, number: self.added, event }));
     }
 
     /// What happens next, and when.
-    pub fn take(&mut self) -> Option<(Millis, E)> {
+    pub fn take(&mut self) -> Option<(Instant, E)> {
         self.events.pop().map(|Reverse(entry)| (entry.at, entry.event))
     }
 }
@@ -61,14 +61,15 @@ impl<E> Eq for QueuedEvent<E> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::at;
 
     #[test]
     fn events_come_by_time_and_then_as_they_were_added() {
         let mut queue = Queue::default();
-        for (at, event) in [(3, "d"), (1, "a"), (2, "b"), (2, "c")] {
-            queue.add(at, event);
+        for (due, event) in [(3, "d"), (1, "a"), (2, "b"), (2, "c")] {
+            queue.add(at(due), event);
         }
         let order: Vec<_> = std::iter::from_fn(|| queue.take()).collect();
-        assert_eq!(order, [(1, "a"), (2, "b"), (2, "c"), (3, "d")]);
+        assert_eq!(order, [(1, "a"), (2, "b"), (2, "c"), (3, "d")].map(|(due, event)| (at(due), event)));
     }
 }

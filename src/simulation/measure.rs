@@ -57,8 +57,8 @@ impl Log {
             let first = *first
                 .entry(call.region)
                 .or_insert_with(|| self.first_failure(deployment, call.region, within));
-            if let Some(after_ms) = first.and_then(|first| call.at.checked_sub(first)) {
-                latest.insert(call.isolate, after_ms);
+            if let Some(first) = first.filter(|first| *first <= call.at) {
+                latest.insert(call.isolate, call.at - first);
             }
         }
         let mut times: Vec<_> = latest.into_values().collect();
@@ -74,7 +74,7 @@ impl Log {
             arrivals.entry(request.isolate).or_default().push(request.at);
         }
         let was_awake = |call: &&LoggedCall| {
-            let arrived_at = self.requests.get(call.request).map_or(0, |request| request.at);
+            let arrived_at = self.requests.get(call.request).map_or(Millis::ZERO, |request| request.at);
             let mut of_isolate = arrivals.get(&call.isolate).into_iter().flatten();
             of_isolate.any(|at| *at < arrived_at && *at + grace_ms >= arrived_at)
         };
@@ -153,5 +153,5 @@ pub fn part(of: usize, all: usize) -> f64 {
 /// The number below which that part of a sorted list lies; 0 of none.
 pub fn quantile(sorted: &[Millis], part: f64) -> Millis {
     let at = (sorted.len() as f64 * part) as usize;
-    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
+    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(Millis::ZERO)
 }

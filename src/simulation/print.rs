@@ -45,13 +45,14 @@ pub fn text(scenario: &Scenario, run: &ScenarioRun, seed: u64, coloured: bool) -
 /// The share of each deployment in the calls of each moment.
 fn plot(run: &ScenarioRun, paint: &dyn Fn(&str, &str) -> String, text: &mut String) {
     let setup = &run.setup;
-    let column_ms = setup.length_ms.div_ceil(COLUMNS).max(1);
-    let columns = setup.length_ms.div_ceil(column_ms) as usize;
+    let column_ms = Millis::new(setup.length_ms.get().div_ceil(COLUMNS)).max(Millis::new(1));
+    let columns = setup.length_ms.get().div_ceil(column_ms.get()) as usize;
     let deployments = &setup.graph.deployments;
     let mut sent = vec![vec![0_u32; columns]; deployments.len()];
     for call in &run.log.calls {
-        let column =
-            sent.get_mut(call.deployment).and_then(|row| row.get_mut((call.at / column_ms) as usize));
+        let column = sent
+            .get_mut(call.deployment)
+            .and_then(|row| row.get_mut((call.at / column_ms.get()).get() as usize));
         if let Some(count) = column {
             *count += 1;
         }
@@ -59,12 +60,12 @@ fn plot(run: &ScenarioRun, paint: &dyn Fn(&str, &str) -> String, text: &mut Stri
     let totals: Vec<u32> =
         (0..columns).map(|column| sent.iter().filter_map(|row| row.get(column)).sum()).collect();
     let widest = deployments.iter().map(|deployment| deployment.name.chars().count()).max().unwrap_or(0);
-    let _ = writeln!(text, "  share of the calls, a column for {} s:", short(column_ms as f64 / 1_000.0));
+    let _ = writeln!(text, "  share of the calls, a column for {} s:", short(column_ms.as_f64() / 1_000.0));
     for (deployment, row) in deployments.iter().zip(&sent) {
         let _ = write!(text, "  {:widest$} ▏", deployment.name);
         for (column, (count, total)) in row.iter().zip(&totals).enumerate() {
             let block = block(*count, *total).to_string();
-            let at = column as Millis * column_ms;
+            let at = column_ms * column as u64;
             let is_bad = is_in_weather(setup, deployment.id, at..at + column_ms);
             text.push_str(&if is_bad { paint("31", &block) } else { block });
         }
@@ -72,7 +73,7 @@ fn plot(run: &ScenarioRun, paint: &dyn Fn(&str, &str) -> String, text: &mut Stri
     }
     if !setup.weather.is_empty() {
         let weather = (0..columns).map(|column| {
-            let at = column as Millis * column_ms;
+            let at = column_ms * column as u64;
             let is_bad = |spell: &super::setup::WeatherSpell| spell.from < at + column_ms && at < spell.until;
             if setup.weather.iter().any(is_bad) { '~' } else { ' ' }
         });
@@ -94,22 +95,18 @@ fn block(count: u32, total: u32) -> char {
 
 /// A run as JSON: the promises, and the calls in each second.
 pub fn value(scenario: &Scenario, run: &ScenarioRun, seed: u64) -> Value {
-    let seconds = run.setup.length_ms.div_ceil(1_000) as usize;
+    let seconds = run.setup.length_ms.seconds_rounded_up() as usize;
     let mut calls = vec![vec![0_u32; seconds]; run.setup.graph.deployments.len()];
     for call in &run.log.calls {
         if let Some(count) =
-            calls.get_mut(call.deployment).and_then(|row| row.get_mut((call.at / 1_000) as usize))
+            calls.get_mut(call.deployment).and_then(|row| row.get_mut((call.at / 1_000).get() as usize))
         {
             *count += 1;
         }
     }
     let names = run.setup.graph.deployments.iter().map(|deployment| deployment.name.clone());
-    let mut waits: Vec<Millis> = run
-        .log
-        .requests
-        .iter()
-        .filter_map(|request| Some(request.answered_at?.saturating_sub(request.at)))
-        .collect();
+    let mut waits: Vec<Millis> =
+        run.log.requests.iter().filter_map(|request| Some(request.answered_at? - request.at)).collect();
     waits.sort_unstable();
     json!({
         "scenario": scenario.name,

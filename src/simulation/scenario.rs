@@ -14,7 +14,7 @@ use crate::routes::graph::Graph;
 use crate::vocabulary::time::Millis;
 
 /// How long a document that is not ours is watched in fair weather, to see which of its deployments have most traffic.
-const WATCHED_MS: Millis = 10_000;
+const WATCHED_MS: Millis = Millis::new(10_000);
 
 /// Something to simulate.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Scenario {
             Some(graph) => Rc::clone(graph),
             None => graph_of(self.document)?,
         };
-        let mut setup = Setup::fair(graph, Traffic::default(), 90_000);
+        let mut setup = Setup::fair(graph, Traffic::default(), Millis::new(90_000));
         (self.shape)(&mut setup);
         if choices.graph.is_some() {
             setup.ranking = ranking(&setup, choices.seed);
@@ -95,7 +95,7 @@ fn ranking(setup: &Setup, seed: u64) -> Vec<usize> {
     let fair = Setup::fair(Rc::clone(&setup.graph), setup.traffic.clone(), WATCHED_MS);
     let log = world::run(fair, seed);
     let mut ranking: Vec<_> = (0..setup.graph.deployments.len()).collect();
-    ranking.sort_by_key(|id| std::cmp::Reverse(log.calls_to(*id, 0..WATCHED_MS).count()));
+    ranking.sort_by_key(|id| std::cmp::Reverse(log.calls_to(*id, Millis::ZERO..WATCHED_MS).count()));
     ranking
 }
 
@@ -110,12 +110,12 @@ impl RunEvidence<'_> {
     }
 
     pub(super) fn all(&self) -> Range<Millis> {
-        0..self.setup.length_ms
+        Millis::ZERO..self.setup.length_ms
     }
 
     /// When the first spell of weather lasts.
     pub(super) fn spell(&self) -> Range<Millis> {
-        self.setup.weather.first().map_or(0..0, |spell| spell.from..spell.until)
+        self.setup.weather.first().map_or(Millis::ZERO..Millis::ZERO, |spell| spell.from..spell.until)
     }
 
     /// What holds in any weather.
@@ -139,15 +139,16 @@ impl RunEvidence<'_> {
     /// How a deployment comes back after its spell, in each region: when, and that its traffic grows slowly.
     pub(super) fn promise_return(&self, rank: usize, longest_ms: Millis, promises: &mut Promises) {
         let (id, spell) = (self.nth(rank), self.spell());
-        let usual = self.log.sent_share(id, &(spell.start.saturating_sub(15_000)..spell.start), None);
+        let usual = self.log.sent_share(id, &(spell.start - Millis::new(15_000)..spell.start), None);
         let mut latest_ms = 0.0_f64;
         let (mut first, mut middle, mut last) = (0.0_f64, 0.0_f64, f64::INFINITY);
         for region in self.regions() {
             let after = spell.end..self.setup.length_ms;
             let passed = self.log.first_passed_probe(id, region, &after);
-            latest_ms = latest_ms.max(passed.map_or(f64::INFINITY, |at| (at - spell.end) as f64));
+            latest_ms = latest_ms.max(passed.map_or(f64::INFINITY, |at| (at - spell.end).as_f64()));
             let Some(passed) = passed else { continue };
-            let share = |from: Millis, until: Millis| {
+            let share = |from: u64, until: u64| {
+                let (from, until) = (Millis::new(from), Millis::new(until));
                 self.log.sent_share(id, &(passed + from..passed + until), Some(region)) / usual
             };
             first = first.max(share(0, 2_000));
@@ -157,7 +158,7 @@ impl RunEvidence<'_> {
         promises.at_most(
             "seconds from its end to a probe that passes",
             latest_ms / 1_000.0,
-            longest_ms as f64 / 1_000.0,
+            longest_ms.as_f64() / 1_000.0,
         );
         promises.at_most("part of the usual share in the first 2 s", first, 0.5);
         promises.at_most("part of the usual share in any 2 s after", middle, 1.5);
@@ -168,15 +169,15 @@ impl RunEvidence<'_> {
     pub(super) fn promise_ejection(&self, rank: usize, median_ms: f64, promises: &mut Promises) {
         let (id, spell) = (self.nth(rank), self.spell());
         let times = self.log.times_to_eject(id, &spell);
-        let median = quantile(&times, 0.5) as f64;
+        let median = quantile(&times, 0.5).as_f64();
         promises.at_most(
             "seconds from a region's first failure to an isolate's last request, median",
             median / 1_000.0,
             median_ms / 1_000.0,
         );
-        let longest = times.last().copied().unwrap_or(0) as f64;
+        let longest = times.last().copied().unwrap_or(Millis::ZERO).as_f64();
         promises.at_most("the same, longest", longest / 1_000.0, 2.0);
-        let strays = self.log.strays(id, &spell, 2_000) as f64;
+        let strays = self.log.strays(id, &spell, Millis::new(2_000)) as f64;
         promises.at_most("requests 2 s after that, of isolates that were awake", strays, 0.0);
     }
 
@@ -200,7 +201,7 @@ impl RunEvidence<'_> {
 impl Setup {
     /// Weather for a deployment, from one second to another.
     pub(super) fn with(&mut self, weather: Weather, who: DeploymentSelector, seconds: Range<u64>) {
-        let (from, until) = (seconds.start * 1_000, seconds.end * 1_000);
+        let (from, until) = (Millis::new(seconds.start * 1_000), Millis::new(seconds.end * 1_000));
         self.weather.push(WeatherSpell { weather, who, region: None, from, until });
     }
 
@@ -212,7 +213,7 @@ impl Setup {
         who: DeploymentSelector,
         seconds: Range<u64>,
     ) {
-        let (from, until) = (seconds.start * 1_000, seconds.end * 1_000);
+        let (from, until) = (Millis::new(seconds.start * 1_000), Millis::new(seconds.end * 1_000));
         self.weather.push(WeatherSpell { weather, who, region: Some(region), from, until });
     }
 }

@@ -7,6 +7,7 @@ use crate::simulation::measure::{CountedBy, quantile};
 use crate::simulation::promise::Promises;
 use crate::simulation::setup::{DeploymentSelector, ObjectFault, ObjectFaultKind, Setup};
 use crate::simulation::simulated_upstream::{UpstreamProfile, Weather};
+use crate::vocabulary::time::Millis;
 
 /// Three equals, drawn by weight.
 const EVEN: &str = include_str!("scenarios/even.json");
@@ -32,7 +33,7 @@ pub static SCENARIOS: &[Scenario] = &[
         name: "fair",
         about: "Fair weather, four strategies over sixteen deployments: everyone gets their due.",
         document: FAIR,
-        shape: |setup| (setup.length_ms, setup.traffic.isolates) = (40_000, 300),
+        shape: |setup| (setup.length_ms, setup.traffic.isolates) = (Millis::new(40_000), 300),
         promise: fair,
     },
     Scenario {
@@ -44,7 +45,7 @@ pub static SCENARIOS: &[Scenario] = &[
             evidence.promise_no_failure(promises);
             evidence.promise_ejection(0, 1_000.0, promises);
             evidence.promise_probes(0, CountedBy::Region, promises);
-            evidence.promise_return(0, 22_000, promises);
+            evidence.promise_return(0, Millis::new(22_000), promises);
         },
     },
     Scenario {
@@ -66,8 +67,8 @@ pub static SCENARIOS: &[Scenario] = &[
             evidence.promise_no_failure(promises);
             evidence.promise_probes(0, CountedBy::Region, promises);
             let (id, spell) = (evidence.nth(0), evidence.spell());
-            let late = spell.start + 4_000..spell.end;
-            let usual = evidence.log.sent_share(id, &(5_000..spell.start), None);
+            let late = spell.start + Millis::new(4_000)..spell.end;
+            let usual = evidence.log.sent_share(id, &(Millis::new(5_000)..spell.start), None);
             let share = |region| evidence.log.sent_share(id, &late, Some(region)) / usual;
             promises.at_most("part of the usual share in that region", share(0), 0.05);
             let least = evidence.regions().skip(1).map(share).fold(f64::INFINITY, f64::min);
@@ -85,9 +86,9 @@ pub static SCENARIOS: &[Scenario] = &[
             promises.at_most("client-visible failures, %", 100.0 * failures / arrived, 0.1);
             promises.at_most("calls per request", evidence.log.calls_per_request(&evidence.spell()), 1.5);
             let share = |within| evidence.log.sent_share(evidence.nth(0), &within, None);
-            let usual = share(5_000..20_000);
+            let usual = share(Millis::new(5_000)..Millis::new(20_000));
             promises.at_least("part of the usual share meanwhile", share(evidence.spell()) / usual, 0.2);
-            let last = evidence.setup.length_ms - 10_000..evidence.setup.length_ms;
+            let last = evidence.setup.length_ms - Millis::new(10_000)..evidence.setup.length_ms;
             promises.at_least("part of the usual share at the end", share(last) / usual, 0.85);
         },
     },
@@ -96,7 +97,7 @@ pub static SCENARIOS: &[Scenario] = &[
         about: "All of them answer 503 for twenty seconds.",
         document: EVEN,
         shape: |setup| {
-            (setup.length_ms, setup.traffic.rate) = (60_000, 4.0);
+            (setup.length_ms, setup.traffic.rate) = (Millis::new(60_000), 4.0);
             setup.with(Weather::Down, DeploymentSelector::All, 20..40);
         },
         promise: full_outage,
@@ -110,9 +111,9 @@ pub static SCENARIOS: &[Scenario] = &[
         },
         promise: |evidence, promises| {
             evidence.promise_no_failure(promises);
-            evidence.promise_silence(0, 5_000, promises);
+            evidence.promise_silence(0, Millis::new(5_000), promises);
             evidence.promise_probes(0, CountedBy::Region, promises);
-            evidence.promise_return(0, 8_000, promises);
+            evidence.promise_return(0, Millis::new(8_000), promises);
         },
     },
     Scenario {
@@ -125,7 +126,7 @@ pub static SCENARIOS: &[Scenario] = &[
         promise: |evidence, promises| {
             evidence.promise_no_failure(promises);
             evidence.promise_probes(0, CountedBy::Region, promises);
-            evidence.promise_return(0, 9_000, promises);
+            evidence.promise_return(0, Millis::new(9_000), promises);
         },
     },
     Scenario {
@@ -136,11 +137,11 @@ pub static SCENARIOS: &[Scenario] = &[
             let profile =
                 UpstreamProfile { capacity: Some(180.0), is_provisioned: true, ..UpstreamProfile::default() };
             setup.profiles.push((DeploymentSelector::Nth(0), profile));
-            setup.length_ms = 50_000;
+            setup.length_ms = Millis::new(50_000);
         },
         promise: |evidence, promises| {
             evidence.promise_no_failure(promises);
-            let steady = evidence.log.calls_to(evidence.nth(0), 10_000..50_000);
+            let steady = evidence.log.calls_to(evidence.nth(0), Millis::new(10_000)..Millis::new(50_000));
             let served = steady.filter(|call| call.outcome == Some(CallOutcome::Answered)).count();
             promises.at_least("part of its capacity that is used", served as f64 / (40.0 * 180.0), 0.9);
             promises.at_most("calls per request", evidence.log.calls_per_request(&evidence.all()), 1.6);
@@ -154,7 +155,7 @@ pub static SCENARIOS: &[Scenario] = &[
         promise: |evidence, promises| {
             evidence.promise_no_failure(promises);
             let (id, spell) = (evidence.nth(0), evidence.spell());
-            let late = spell.start + 10_000..spell.end;
+            let late = spell.start + Millis::new(10_000)..spell.end;
             let share = |region| evidence.log.sent_share(id, &late, Some(region));
             promises.at_most("its share in that region", share(0), 0.2);
             let least = evidence.regions().skip(1).map(share).fold(f64::INFINITY, f64::min);
@@ -166,9 +167,9 @@ pub static SCENARIOS: &[Scenario] = &[
         about: "One of several is down for ten seconds and up for ten, for four minutes.",
         document: EVEN,
         shape: |setup| {
-            (setup.length_ms, setup.traffic.isolates) = (280_000, 60);
+            (setup.length_ms, setup.traffic.isolates) = (Millis::new(280_000), 60);
             setup.with(
-                Weather::Flapping { down_ms: 10_000, up_ms: 10_000 },
+                Weather::Flapping { down_ms: Millis::new(10_000), up_ms: Millis::new(10_000) },
                 DeploymentSelector::Nth(0),
                 20..260,
             );
@@ -180,7 +181,10 @@ pub static SCENARIOS: &[Scenario] = &[
                 let calls = evidence.log.calls_to(evidence.nth(0), within);
                 calls.filter(|call| matches!(call.outcome, Some(CallOutcome::Failed(_)))).count() as f64
             };
-            let (early, late) = (failed(20_000..100_000), failed(180_000..260_000));
+            let (early, late) = (
+                failed(Millis::new(20_000)..Millis::new(100_000)),
+                failed(Millis::new(180_000)..Millis::new(260_000)),
+            );
             promises.at_most("failed calls in the last 80 s, of those in the first", late / early, 0.5);
         },
     },
@@ -191,7 +195,7 @@ pub static SCENARIOS: &[Scenario] = &[
         shape: |setup| setup.with(Weather::QuotaGone, DeploymentSelector::Nth(0), 20..90),
         promise: |evidence, promises| {
             evidence.promise_no_failure(promises);
-            evidence.promise_silence(0, 5_000, promises);
+            evidence.promise_silence(0, Millis::new(5_000), promises);
         },
     },
     Scenario {
@@ -212,7 +216,7 @@ pub static SCENARIOS: &[Scenario] = &[
         name: "object-late",
         about: "The objects take two seconds for each answer while one of several is down.",
         document: EVEN,
-        shape: |setup| without_objects(setup, ObjectFaultKind::Late(2_000)),
+        shape: |setup| without_objects(setup, ObjectFaultKind::Late(Millis::new(2_000))),
         promise: |evidence, promises| {
             evidence.promise_no_failure(promises);
             evidence.promise_probes(0, CountedBy::Region, promises);
@@ -225,12 +229,17 @@ pub static SCENARIOS: &[Scenario] = &[
         shape: |setup| {
             setup.with(Weather::Down, DeploymentSelector::Nth(0), 20..40);
             let kind = ObjectFaultKind::Evicted;
-            setup.object_faults.push(ObjectFault { kind, region: None, from: 26_000, until: 26_001 });
+            setup.object_faults.push(ObjectFault {
+                kind,
+                region: None,
+                from: Millis::new(26_000),
+                until: Millis::new(26_001),
+            });
         },
         promise: |evidence, promises| {
             evidence.promise_no_failure(promises);
             evidence.promise_probes(0, CountedBy::Region, promises);
-            let late = evidence.log.calls_to(evidence.nth(0), 26_000..evidence.spell().end);
+            let late = evidence.log.calls_to(evidence.nth(0), Millis::new(26_000)..evidence.spell().end);
             let late = late.filter(|call| !call.is_probe).count() as f64;
             promises.at_most("requests but probes to it after that", late, 0.0);
         },
@@ -240,15 +249,15 @@ pub static SCENARIOS: &[Scenario] = &[
         about: "Thirty deployments, three hundred isolates that come and go, clients that leave, and all weathers at once.",
         document: MANY,
         shape: |setup| {
-            (setup.traffic.isolates, setup.traffic.lifetime_ms) = (300, Some(40_000));
-            (setup.length_ms, setup.traffic.impatient) = (60_000, 0.05);
+            (setup.traffic.isolates, setup.traffic.lifetime_ms) = (300, Some(Millis::new(40_000)));
+            (setup.length_ms, setup.traffic.impatient) = (Millis::new(60_000), 0.05);
             let weathers = [
                 (Weather::Down, 10..25),
                 (Weather::BrownOut(0.3), 10..50),
                 (Weather::RateLimited { has_hint: true }, 15..40),
                 (Weather::RateLimited { has_hint: false }, 20..40),
                 (Weather::Slow(5.0), 10..50),
-                (Weather::Flapping { down_ms: 5_000, up_ms: 5_000 }, 10..50),
+                (Weather::Flapping { down_ms: Millis::new(5_000), up_ms: Millis::new(5_000) }, 10..50),
                 (Weather::QuotaGone, 20..60),
                 (Weather::Unreachable, 30..45),
             ];
@@ -269,9 +278,14 @@ pub static SCENARIOS: &[Scenario] = &[
 
 /// Objects in trouble from before an outage of twenty seconds until after it.
 fn without_objects(setup: &mut Setup, kind: ObjectFaultKind) {
-    setup.length_ms = 120_000;
+    setup.length_ms = Millis::new(120_000);
     setup.with(Weather::Down, DeploymentSelector::Nth(0), 25..45);
-    setup.object_faults.push(ObjectFault { kind, region: None, from: 15_000, until: 75_000 });
+    setup.object_faults.push(ObjectFault {
+        kind,
+        region: None,
+        from: Millis::new(15_000),
+        until: Millis::new(75_000),
+    });
 }
 
 /// Without objects every isolate sees to itself; afterwards they share again.
@@ -279,10 +293,10 @@ fn alone(evidence: &RunEvidence<'_>, promises: &mut Promises) {
     evidence.promise_no_failure(promises);
     evidence.promise_probes(0, CountedBy::Isolate, promises);
     let (id, spell) = (evidence.nth(0), evidence.spell());
-    let median = quantile(&evidence.log.times_to_eject(id, &spell), 0.5) as f64;
+    let median = quantile(&evidence.log.times_to_eject(id, &spell), 0.5).as_f64();
     promises.at_most("seconds until an isolate leaves it alone, median", median / 1_000.0, 6.0);
-    let last = evidence.setup.length_ms - 15_000..evidence.setup.length_ms;
-    let usual = evidence.log.sent_share(id, &(5_000..15_000), None);
+    let last = evidence.setup.length_ms - Millis::new(15_000)..evidence.setup.length_ms;
+    let usual = evidence.log.sent_share(id, &(Millis::new(5_000)..Millis::new(15_000)), None);
     let share = evidence.log.sent_share(id, &last, None) / usual;
     promises.at_least("part of the usual share at the end", share, 0.85);
     let reports = evidence.log.reports.iter().filter(|report| last.contains(&report.at)).count() as f64;
@@ -292,18 +306,18 @@ fn alone(evidence: &RunEvidence<'_>, promises: &mut Promises) {
 
 fn full_outage(evidence: &RunEvidence<'_>, promises: &mut Promises) {
     let spell = evidence.spell();
-    let late = spell.start + 2_000..spell.end;
+    let late = spell.start + Millis::new(2_000)..spell.end;
     promises.at_most("calls per request after 2 s", evidence.log.calls_per_request(&late), 1.2);
     let is_served = |request: &&LoggedRequest| {
         request.at >= spell.end && request.result.is_some_and(|result| !result.is_failure())
     };
     let first = |region| {
         let found = evidence.log.requests.iter().filter(is_served).find(|request| request.region == region);
-        found.map_or(f64::INFINITY, |request| (request.at - spell.end) as f64 / 1_000.0)
+        found.map_or(f64::INFINITY, |request| (request.at - spell.end).as_f64() / 1_000.0)
     };
     let latest = evidence.regions().map(first).fold(0.0, f64::max);
     promises.at_most("seconds from its end to a region's first answer", latest, 3.0);
-    let later = spell.end + 5_000..evidence.setup.length_ms;
+    let later = spell.end + Millis::new(5_000)..evidence.setup.length_ms;
     let failures = evidence.log.client_failures(&later) as f64;
     promises.at_most("client-visible failures 5 s after its end", failures, 0.0);
 }

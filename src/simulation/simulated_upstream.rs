@@ -9,7 +9,7 @@ use crate::routes::graph::Commit;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// What a deployment is like in fair weather.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,7 +96,7 @@ enum CallEnd {
 #[derive(Debug, Clone, Copy)]
 pub struct SimulatedAnswer {
     /// When it ends.
-    pub ends_at: Millis,
+    pub ends_at: Instant,
     /// How.
     pub outcome: Outcome,
     /// Where it is streamed.
@@ -111,7 +111,7 @@ pub struct SimulatedUpstream {
     profile: UpstreamProfile,
     /// Calls that it would take at once.
     room: f64,
-    filled_at: Millis,
+    filled_at: Instant,
 }
 
 /// How long an answer that says no takes.
@@ -123,11 +123,11 @@ const OUTPUT_TOKENS: f64 = 120.0;
 impl SimulatedUpstream {
     /// One that is idle.
     pub fn new(profile: UpstreamProfile) -> Self {
-        Self { profile, room: 0.0, filled_at: 0 }
+        Self { profile, room: 0.0, filled_at: Instant::EPOCH }
     }
 
     /// Takes a call.
-    pub fn call(&mut self, weather: &[ActiveWeather], now: Millis, rng: &mut dyn Rng) -> CallCourse {
+    pub fn call(&mut self, weather: &[ActiveWeather], now: Instant, rng: &mut dyn Rng) -> CallCourse {
         let slow = weather.iter().fold(1.0, |slow, active| match active.weather {
             Weather::Slow(times) => slow * times,
             _ => slow,
@@ -145,7 +145,7 @@ impl SimulatedUpstream {
                 let used = if is_full { 100.0 } else { 100.0 - 100.0 * self.room / burst(capacity) };
                 headers.push("azure-openai-deployment-utilization", &format!("{used:.1}%"));
             }
-            let hint_ms = Some(if self.profile.is_provisioned { 200 } else { 1_000 });
+            let hint_ms = Some(Millis::new(if self.profile.is_provisioned { 200 } else { 1_000 }));
             let refused = CallEnd::Refused { class: ErrorClass::RateLimit, status: 429, hint_ms };
             end = is_full.then_some(refused);
         }
@@ -156,15 +156,15 @@ impl SimulatedUpstream {
         };
         CallCourse {
             headers,
-            headers_ms: headers_ms as Millis,
-            first_token_ms: first_token_ms as Millis,
-            total_ms: (first_token_ms + writing_ms) as Millis,
+            headers_ms: Millis::from_f64(headers_ms),
+            first_token_ms: Millis::from_f64(first_token_ms),
+            total_ms: Millis::from_f64(first_token_ms + writing_ms),
             end,
         }
     }
 
-    fn is_full(&mut self, capacity: f64, now: Millis) -> bool {
-        let refill = capacity * now.saturating_sub(self.filled_at) as f64 / 1_000.0;
+    fn is_full(&mut self, capacity: f64, now: Instant) -> bool {
+        let refill = capacity * (now - self.filled_at).as_f64() / 1_000.0;
         self.room = (self.room + refill).min(burst(capacity));
         self.filled_at = now;
         let is_full = self.room < 1.0;
@@ -192,15 +192,11 @@ fn weather_end(active: ActiveWeather, rng: &mut dyn Rng) -> Option<CallEnd> {
         Weather::Breaking(part) if rng.unit() < part => Some(CallEnd::Broken),
         Weather::RateLimited { has_hint } => {
             // Whole seconds, as the header has them.
-            let hint_ms = has_hint.then(|| active.remaining_ms.div_ceil(1_000) * 1_000);
+            let hint_ms = has_hint.then(|| Millis::new(1_000) * active.remaining_ms.seconds_rounded_up());
             refused(ErrorClass::RateLimit, 429, hint_ms)
         }
         Weather::Flapping { down_ms, up_ms } => {
-            if active.since_ms % (down_ms + up_ms).max(1) < down_ms {
-                down
-            } else {
-                None
-            }
+            if active.since_ms.get() % (down_ms + up_ms).get().max(1) < down_ms.get() { down } else { None }
         }
         Weather::QuotaGone => refused(ErrorClass::Quota, 429, None),
         Weather::BrownOut(_) | Weather::Breaking(_) | Weather::Slow(_) => None,
@@ -214,10 +210,10 @@ impl CallCourse {
         &self,
         dispatch: &Dispatch,
         streamed: bool,
-        now: Millis,
-    ) -> (Millis, Result<SimulatedAnswer, Failure>) {
-        let never = Millis::MAX;
-        let at = |ms: Millis| now.saturating_add(ms);
+        now: Instant,
+    ) -> (Instant, Result<SimulatedAnswer, Failure>) {
+        let never = Instant::MAX;
+        let at = |ms: Millis| now + ms;
         let (headers_at, first_at, ends_at) = match self.end {
             CallEnd::Silent => (never, never, never),
             _ if streamed => (at(self.headers_ms), at(self.first_token_ms), at(self.total_ms)),
@@ -251,7 +247,7 @@ impl CallCourse {
             return late(limit);
         }
         let is_broken = matches!(self.end, CallEnd::Broken);
-        let broken_at = first_at + ends_at.saturating_sub(first_at) / 2;
+        let broken_at = first_at + (ends_at - first_at) / 2;
         if is_whole && is_broken {
             return (broken_at, Err(Failure::silent(ErrorClass::Truncated, "simulated")));
         }

@@ -26,12 +26,12 @@ use crate::routes::graph::{Client, Node};
 use crate::vocabulary::facts::{Facts, Place};
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 use simulated_isolate::{FirstSnapshot, SimulatedIsolate};
 use simulated_object::SimulatedObject;
 
 /// When every run starts, on its own clock.
-const START: Millis = 1_767_225_600_000;
+const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
 
 /// A client that is impatient leaves within that time.
 const PATIENCE_MS: f64 = 2_000.0;
@@ -40,7 +40,7 @@ const PATIENCE_MS: f64 = 2_000.0;
 #[derive(Debug)]
 pub struct World {
     setup: Setup,
-    now: Millis,
+    now: Instant,
     queue: Queue<WorldEvent>,
     rng: SplitMix64,
     isolates: Vec<SimulatedIsolate>,
@@ -108,8 +108,8 @@ pub fn run(setup: Setup, seed: u64) -> Log {
 }
 
 /// The time since the start of the run.
-fn relative(at: Millis) -> Millis {
-    at.saturating_sub(START)
+fn relative(at: Instant) -> Millis {
+    at - START
 }
 
 impl World {
@@ -206,7 +206,7 @@ impl World {
 
     fn replace_later(&mut self, slot: usize) {
         let Some(lifetime_ms) = self.setup.traffic.lifetime_ms else { return };
-        let at = self.now + interval_ms(1_000.0 / lifetime_ms.max(1) as f64, &mut self.rng);
+        let at = self.now + interval_ms(1_000.0 / lifetime_ms.max(Millis::new(1)).as_f64(), &mut self.rng);
         if relative(at) < self.setup.length_ms {
             self.queue.add(at, WorldEvent::IsolateReplaced { slot });
         }
@@ -249,7 +249,7 @@ impl World {
         };
         self.requests.insert(id, request);
         if self.rng.unit() < self.setup.traffic.impatient {
-            let leaves_at = self.now + (self.rng.unit() * PATIENCE_MS) as Millis;
+            let leaves_at = self.now + Millis::from_f64(self.rng.unit() * PATIENCE_MS);
             self.expect(id, leaves_at, WorldEvent::ClientLeft { request: id });
         }
         self.report_if_due(isolate);
@@ -495,9 +495,9 @@ impl World {
     }
 
     /// Something will happen to a request.
-    fn expect(&mut self, id: usize, at: Millis, event: WorldEvent) {
+    fn expect(&mut self, id: usize, at: Instant, event: WorldEvent) {
         // What would only happen at the end of time does not happen.
-        if at == Millis::MAX {
+        if at == Instant::MAX {
             return;
         }
         if let Some(request) = self.requests.get_mut(&id) {

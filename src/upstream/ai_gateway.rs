@@ -10,7 +10,7 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use serde::Serialize;
 
 use super::address::Address;
 use super::azure;
@@ -60,19 +60,23 @@ pub(super) fn headers(
         .chain(token)
 }
 
-/// AI Gateway stores five entries, and behind Cloudflare Access it needs one of them itself. So the
-/// least useful entry is last. Header values are bytes in HTTP but Latin-1 on the platform, so
-/// characters beyond ASCII are escaped.
+/// What the logs of AI Gateway are to say of a call. Five entries is what it keeps, and behind
+/// Cloudflare Access it needs one of them itself: so the least useful one is last.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    request_id: &'a str,
+    client: &'a str,
+    deployment: &'a str,
+    node: &'a str,
+    attempt: u32,
+}
+
+/// Header values are bytes to HTTP and Latin-1 to the platform, so that anything beyond ASCII is
+/// escaped.
 fn metadata(deployment: &str, call: &UpstreamCall<'_>) -> String {
-    let entries = [
-        ("request_id", Value::from(call.request_id)),
-        ("client", Value::from(call.client)),
-        ("deployment", Value::from(deployment)),
-        ("node", Value::from(call.node)),
-        ("attempt", Value::from(call.attempt)),
-    ];
-    let entries: Vec<String> = entries.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    ascii(&format!("{{{}}}", entries.join(",")))
+    let UpstreamCall { request_id, client, node, attempt, .. } = *call;
+    let metadata = Metadata { request_id, client, deployment, node, attempt };
+    ascii(&serde_json::to_string(&metadata).unwrap_or_default())
 }
 
 /// The same JSON in ASCII.

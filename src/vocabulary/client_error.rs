@@ -272,7 +272,7 @@ impl ClientError {
                 returns_in_ms.map_or_else(
                     || "Use another model, or have the gateway's operator check its requirements and deployments."
                         .to_owned(),
-                    |ms| format!("Try again in {} s.", ms.div_ceil(1_000).max(1))
+                    |ms| format!("Try again in {} s.", ms.seconds_rounded_up().max(1))
                 )
             ),
             Self::UpstreamUnreachable { attempts } => {
@@ -362,6 +362,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::vocabulary::time::short::ms;
 
     /// One of each variant, and more than one where messages differ.
     fn all() -> Vec<ClientError> {
@@ -398,12 +399,12 @@ mod tests {
             ClientError::NoEligibleDeployment {
                 model: "chat".into(),
                 reasons: vec!["5 failures in a row, the last: timeout".into()],
-                returns_in_ms: Some(8_200),
+                returns_in_ms: Some(ms(8_200)),
             },
             ClientError::UpstreamUnreachable { attempts: 1 },
             ClientError::UpstreamUnreachable { attempts: 3 },
             ClientError::UpstreamTimeout { attempts: 2 },
-            ClientError::DeadlineExceeded { after_ms: 120_000 },
+            ClientError::DeadlineExceeded { after_ms: ms(120_000) },
             ClientError::RoutesUnavailable,
             ClientError::UnknownPath { method: "POST".into(), path: "/v1/chat/completion".into() },
             ClientError::MethodNotAllowed { method: "DELETE".into(), allow: "POST" },

@@ -97,21 +97,14 @@ pub fn patience_ms(seconds: [Option<&str>; 2], milliseconds: Option<&str>) -> Op
         .chain(milliseconds)
         .filter_map(|(text, unit_ms)| Some(text.trim().parse::<f64>().ok()? * unit_ms))
         .filter(|ms| ms.is_finite() && *ms >= 1.0)
-        .map(|ms| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "finite and positive; casts saturate"
-            )]
-            let ms = ms as Millis;
-            ms
-        })
+        .map(Millis::from_f64)
         .min()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::ms;
 
     #[test]
     fn our_own_metadata_lies_over_that_of_the_gateway() {
@@ -139,7 +132,7 @@ mod tests {
             ([Some("inf"), Some("NaN")], Some("1e400"), None),
             ([None, None], None, None),
         ] {
-            assert_eq!(patience_ms(seconds, milliseconds), expected, "{seconds:?} {milliseconds:?}");
+            assert_eq!(patience_ms(seconds, milliseconds), expected.map(ms), "{seconds:?} {milliseconds:?}");
         }
     }
 }

@@ -7,16 +7,16 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::headers::Headers;
-use super::time::Millis;
+use super::time::{Instant, Millis};
 
 /// One day.
-pub const LONGEST_HINT_MS: Millis = 24 * 60 * 60 * 1000;
+pub const LONGEST_HINT_MS: Millis = Millis::new(24 * 60 * 60 * 1000);
 
 /// The hint in the headers of a response: `retry-after-ms`, which Azure sends and the official SDKs
 /// prefer; then its older name `x-ms-retry-after-ms`; then `retry-after` in seconds, with
 /// fractions, or as an HTTP date (RFC 9110 §10.2.3). A date in the past means now. A value that
 /// cannot be read counts as absent.
-pub fn retry_after(headers: &Headers, now: Millis) -> Option<Millis> {
+pub fn retry_after(headers: &Headers, now: Instant) -> Option<Millis> {
     let value_of = |name| headers.get(name).map(str::trim);
     let in_ms = |name| value_of(name).and_then(decimal).and_then(|ms| hint(ms, 1.0));
     in_ms("retry-after-ms").or_else(|| in_ms("x-ms-retry-after-ms")).or_else(|| {
@@ -36,7 +36,7 @@ pub fn in_text(text: &str) -> Option<Millis> {
 
 /// The headers that ask a client to wait, in both spellings that clients read.
 pub fn headers(ms: Millis) -> [(&'static str, String); 2] {
-    [("retry-after-ms", ms.to_string()), ("retry-after", ms.div_ceil(1_000).max(1).to_string())]
+    [("retry-after-ms", ms.to_string()), ("retry-after", ms.seconds_rounded_up().max(1).to_string())]
 }
 
 /// A duration at the start of `text`, in Go's format: numbers and units without spaces, `1h2m3.5s`.
@@ -45,7 +45,7 @@ pub fn length(text: &str) -> Option<Millis> {
     let mut rest = text;
     let mut total = None;
     while let Some((number, unit, after)) = number_and_unit(rest) {
-        total = Some(hint(number, unit)?.saturating_add(total.unwrap_or(0)).min(LONGEST_HINT_MS));
+        total = Some((hint(number, unit)? + total.unwrap_or(Millis::ZERO)).min(LONGEST_HINT_MS));
         rest = after;
     }
     total
@@ -75,27 +75,23 @@ fn decimal(text: &str) -> Option<f64> {
 
 /// `number` units as a hint, rounded up so that no client returns too early.
 fn hint(number: f64, unit_ms: f64) -> Option<Millis> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative; `as` saturates"
-    )]
-    (number >= 0.0).then(|| ((number * unit_ms).ceil() as Millis).min(LONGEST_HINT_MS))
+    (number >= 0.0).then(|| Millis::from_f64((number * unit_ms).ceil()).min(LONGEST_HINT_MS))
 }
 
-fn until_date(value: &str, now: Millis) -> Option<Millis> {
+fn until_date(value: &str, now: Instant) -> Option<Millis> {
     let date = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    let wait = date.saturating_sub(Duration::from_millis(now)).as_millis();
-    Some(Millis::try_from(wait).unwrap_or(LONGEST_HINT_MS).min(LONGEST_HINT_MS))
+    let wait = date.saturating_sub(Duration::from_millis(now.epoch_ms())).as_millis();
+    Some(u64::try_from(wait).map_or(LONGEST_HINT_MS, Millis::new).min(LONGEST_HINT_MS))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::time::short::ms;
     use proptest::prelude::*;
 
     /// 2026-01-01T00:00:00Z.
-    const NOW: Millis = 1_767_225_600_000;
+    const NOW: Instant = Instant::from_epoch_ms(1_767_225_600_000);
 
     fn headers(pairs: &[(&str, &str)]) -> Headers {
         Headers::of(pairs.iter().copied())
@@ -105,17 +101,17 @@ mod tests {
     fn every_form_of_the_headers_is_read() {
         type Row<'a> = (&'a [(&'a str, &'a str)], Option<Millis>);
         let rows: [Row<'_>; 20] = [
-            (&[], None),                                                         // no header
-            (&[("retry-after-ms", "850")], Some(850)),                           // Azure
-            (&[("retry-after-ms", "0.4")], Some(1)),                             // rounded up: not too early
-            (&[("x-ms-retry-after-ms", "700")], Some(700)),                      // older Azure
-            (&[("retry-after", "1"), ("retry-after-ms", "850")], Some(850)),     // the finer one wins
-            (&[("x-ms-retry-after-ms", "1"), ("retry-after-ms", "2")], Some(2)), // the newer name wins
-            (&[("retry-after", "7")], Some(7_000)),
-            (&[("retry-after", " 1.5 ")], Some(1_500)), // fractions, blanks
-            (&[("retry-after", "0")], Some(0)),         // "now" is a hint
-            (&[("retry-after", "Thu, 01 Jan 2026 00:00:30 GMT")], Some(30_000)),
-            (&[("retry-after", "Wed, 31 Dec 2025 23:59:00 GMT")], Some(0)), // a date that has passed
+            (&[], None),                                                             // nothing said
+            (&[("retry-after-ms", "850")], Some(ms(850))),                           // Azure
+            (&[("retry-after-ms", "0.4")], Some(ms(1))), // rounded up: not too early
+            (&[("x-ms-retry-after-ms", "700")], Some(ms(700))), // older Azure
+            (&[("retry-after", "1"), ("retry-after-ms", "850")], Some(ms(850))), // the finer one wins
+            (&[("x-ms-retry-after-ms", "1"), ("retry-after-ms", "2")], Some(ms(2))), // the newer name wins
+            (&[("retry-after", "7")], Some(ms(7_000))),
+            (&[("retry-after", " 1.5 ")], Some(ms(1_500))), // fractions, blanks
+            (&[("retry-after", "0")], Some(ms(0))),         // "now" is an answer
+            (&[("retry-after", "Thu, 01 Jan 2026 00:00:30 GMT")], Some(ms(30_000))),
+            (&[("retry-after", "Wed, 31 Dec 2025 23:59:00 GMT")], Some(ms(0))), // a date that has passed
             (&[("retry-after", "Fri, 01 Jan 2100 00:00:00 GMT")], Some(LONGEST_HINT_MS)),
             (&[("retry-after", "86400")], Some(LONGEST_HINT_MS)), // exactly the cap
             (&[("retry-after", "86401")], Some(LONGEST_HINT_MS)), // one above it
@@ -124,7 +120,7 @@ mod tests {
             (&[("retry-after", "NaN")], None), // a float to Rust's parser
             (&[("retry-after", "inf")], None),
             (&[("retry-after", "soon")], None),
-            (&[("retry-after-ms", "garbage"), ("retry-after", "2")], Some(2_000)), // the next header is read
+            (&[("retry-after-ms", "garbage"), ("retry-after", "2")], Some(ms(2_000))), // the next header is asked
         ];
         for (pairs, expected) in rows {
             assert_eq!(retry_after(&headers(pairs), NOW), expected, "{pairs:?}");
@@ -139,9 +135,9 @@ mod tests {
             ("Rate limit is exceeded. Try again in 12 seconds.", Some(12_000)), // Azure API Management
             ("Please try again in 7.66s. Visit https://platform.openai.com", Some(7_660)), // OpenAI
             ("Please try again in 20ms.", Some(20)),
-            ("Please try again in 1m2.5s.", Some(62_500)), // Go's format
-            ("Please try again in 400h.", Some(LONGEST_HINT_MS)),
-            ("Please try again in 9000h9000h.", Some(LONGEST_HINT_MS)),
+            ("Please try again in 1m2.5s.", Some(62_500)), // Go's way
+            ("Please try again in 400h.", Some(LONGEST_HINT_MS.get())),
+            ("Please try again in 9000h9000h.", Some(LONGEST_HINT_MS.get())),
             ("Please retry after some time.", None),  // no number
             ("Please retry after 22 bananas.", None), // no unit
             ("Please retry after 22", None),
@@ -150,13 +146,13 @@ mod tests {
             ("You sent 22 seconds of audio", None), // not a hint
         ];
         for (text, expected) in rows {
-            assert_eq!(in_text(text), expected, "{text}");
+            assert_eq!(in_text(text), expected.map(ms), "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_header_gives_a_bounded_hint_or_none(value in ".*", number in any::<f64>(), now in any::<Millis>()) {
+        fn any_header_gives_a_bounded_hint_or_none(value in ".*", number in any::<f64>(), now in any::<u64>().prop_map(Instant::from_epoch_ms)) {
             for value in [value, number.to_string()] {
                 for name in ["retry-after-ms", "x-ms-retry-after-ms", "retry-after"] {
                     let hint = retry_after(&headers(&[(name, &value)]), now);

@@ -7,6 +7,7 @@ use switchyard::vocabulary::facts::Facts;
 
 use crate::graphs::{Builder, facts};
 use crate::here::{Here, dispatched};
+use crate::times::ms;
 
 fn hedged(after: HedgeAfter, max_share: f64) -> Here {
     Here::of(&["slow", "quick", "third"], |node| node.policy.hedge = Some(Hedge { after, max_share }))
@@ -15,23 +16,23 @@ fn hedged(after: HedgeAfter, max_share: f64) -> Here {
 #[test]
 fn a_hedge_starts_when_the_first_attempt_is_late_and_the_first_answer_counts() {
     for winner in [1, 2] {
-        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+        let mut here = hedged(HedgeAfter::Ms(ms(300)), 1.0);
         let (mut machine, action) = here.start(facts());
         let first = dispatched(action);
-        assert_eq!(first.hedge_after_ms, Some(300));
-        here.now += 300;
+        assert_eq!(first.hedge_after_ms, Some(ms(300)));
+        here.now += ms(300);
         let second = dispatched(here.on(&mut machine, MachineEvent::HedgeDelayElapsed));
         assert_eq!(
             (second.deployment.name.as_str(), second.number, second.hedge_after_ms),
             ("quick", 2, None)
         );
-        here.now += 50;
+        here.now += ms(50);
         let action = here.on(&mut machine, MachineEvent::Committed { number: winner, status: 200 });
         assert!(matches!(action, Action::Reply(Reply::Pass)));
         let served =
             if winner == 1 { "slow=200;350, quick=abandoned;50" } else { "slow=abandoned;350, quick=200;50" };
         assert_eq!(machine.trail().to_string(), served);
-        assert_eq!(machine.trail().upstream_ms(), 350, "the time of both counts once");
+        assert_eq!(machine.trail().upstream_ms(), ms(350), "the time of both counts once");
         // The loser's place is free at once, and nothing is held against it.
         assert_eq!(here.in_flight(), 1);
         assert!(
@@ -47,7 +48,7 @@ fn a_hedge_starts_when_the_first_attempt_is_late_and_the_first_answer_counts() {
 #[test]
 fn where_one_of_the_two_fails_the_other_is_waited_for() {
     for (fails, then) in [(1, 2), (2, 1)] {
-        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+        let mut here = hedged(HedgeAfter::Ms(ms(300)), 1.0);
         let (mut machine, _) = here.start(facts());
         here.on(&mut machine, MachineEvent::HedgeDelayElapsed);
         let action = here.fails(&mut machine, fails, ErrorClass::Unavailable);
@@ -63,7 +64,7 @@ fn where_one_of_the_two_fails_the_other_is_waited_for() {
 #[test]
 fn what_leaves_something_behind_is_never_hedged() {
     for facts in [Facts { has_side_effects: true, ..facts() }, Facts { is_replayable: false, ..facts() }] {
-        let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+        let mut here = hedged(HedgeAfter::Ms(ms(300)), 1.0);
         let (_, action) = here.start(facts);
         assert_eq!(dispatched(action).hedge_after_ms, None);
     }
@@ -71,10 +72,10 @@ fn what_leaves_something_behind_is_never_hedged() {
 
 #[test]
 fn no_more_requests_are_hedged_than_their_share() {
-    let mut here = hedged(HedgeAfter::Ms(300), 0.05);
+    let mut here = hedged(HedgeAfter::Ms(ms(300)), 0.05);
     let mut hedges = 0;
     for _ in 0..1_000 {
-        here.now += 10;
+        here.now += ms(10);
         let (mut machine, _) = here.start(facts());
         if let Action::Dispatch(hedge) = here.on(&mut machine, MachineEvent::HedgeDelayElapsed) {
             assert_eq!(hedge.number, 2);
@@ -91,16 +92,16 @@ fn a_percentile_needs_samples_and_then_follows_them() {
     let (mut machine, action) = here.start(facts());
     assert_eq!(dispatched(action).hedge_after_ms, None, "nothing is usual yet");
     here.on(&mut machine, MachineEvent::ClientLeft);
-    for ms in 1..=100 {
+    for took_ms in 1..=100 {
         let (mut machine, action) = here.start(facts());
         let number = dispatched(action).number;
-        here.now += ms;
+        here.now += ms(took_ms);
         here.on(&mut machine, MachineEvent::Committed { number, status: 200 });
     }
     let (_, action) = here.start(facts());
     // Of the last 64, which took 37 to 100 ms.
     let after_ms = dispatched(action).hedge_after_ms.unwrap();
-    assert!((95..=98).contains(&after_ms), "{after_ms}");
+    assert!((ms(95)..=ms(98)).contains(&after_ms), "{after_ms}");
 }
 
 #[test]
@@ -108,7 +109,7 @@ fn a_hedge_stays_below_its_node_and_within_every_limit() {
     let outside = |change: &dyn Fn(&mut Node)| {
         let mut build = Builder::new(&["a", "b", "outside"]);
         let inner = build.node_with(Order::Priority, &["a", "b"], |node| {
-            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(1), max_share: 1.0 });
+            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(ms(1)), max_share: 1.0 });
             change(node);
         });
         let other = build.deployment("outside");
@@ -128,7 +129,7 @@ fn a_hedge_stays_below_its_node_and_within_every_limit() {
     let mut build = Builder::new(&["a", "b"]);
     let [one, two] = ["a", "b"].map(|name| {
         build.node_with(Order::Priority, &[name], |node| {
-            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(1), max_share: 1.0 });
+            node.policy.hedge = Some(Hedge { after: HedgeAfter::Ms(ms(1)), max_share: 1.0 });
         })
     });
     let entry = build.over(Order::Priority, vec![Destination::Node(one), Destination::Node(two)], |_| {});
@@ -138,7 +139,7 @@ fn a_hedge_stays_below_its_node_and_within_every_limit() {
     assert_eq!(hedge(&mut here), None, "what is left stands outside of the node");
     let mut here = outside(&|_| {});
     let (mut machine, _) = here.start(facts());
-    here.now += 600_000;
+    here.now += ms(600_000);
     assert!(
         matches!(here.on(&mut machine, MachineEvent::HedgeDelayElapsed), Action::Wait),
         "the deadline has passed"
@@ -147,7 +148,7 @@ fn a_hedge_stays_below_its_node_and_within_every_limit() {
 
 #[test]
 fn a_request_is_hedged_once() {
-    let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+    let mut here = hedged(HedgeAfter::Ms(ms(300)), 1.0);
     let (mut machine, _) = here.start(facts());
     dispatched(here.on(&mut machine, MachineEvent::HedgeDelayElapsed));
     assert!(matches!(here.on(&mut machine, MachineEvent::HedgeDelayElapsed), Action::Wait));
@@ -155,7 +156,7 @@ fn a_request_is_hedged_once() {
 
 #[test]
 fn a_client_that_leaves_ends_both_attempts() {
-    let mut here = hedged(HedgeAfter::Ms(300), 1.0);
+    let mut here = hedged(HedgeAfter::Ms(ms(300)), 1.0);
     let (mut machine, _) = here.start(facts());
     here.on(&mut machine, MachineEvent::HedgeDelayElapsed);
     assert_eq!(here.in_flight(), 2);

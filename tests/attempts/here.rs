@@ -9,19 +9,19 @@ use switchyard::routes::graph::{Graph, Node, Strategy as Order};
 use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::facts::Facts;
 use switchyard::vocabulary::operation::Operation::ChatCompletions;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 use crate::graphs::{Builder, Isolate, facts};
 
 /// When every story begins.
-pub const NOW: Millis = 1_000_000_000;
+pub const NOW: Instant = Instant::from_epoch_ms(1_000_000_000);
 
 /// One isolate with its graph.
 pub struct Here {
     pub graph: Rc<Graph>,
     pub entry: Rc<Node>,
     pub isolate: Isolate,
-    pub now: Millis,
+    pub now: Instant,
 }
 
 impl Here {

@@ -8,8 +8,12 @@
 mod graphs;
 mod hedges;
 mod here;
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
+#[path = "../times/mod.rs"]
+mod times;
 
 use std::rc::Rc;
+use times::ms;
 
 use graphs::{Builder, Isolate, facts};
 use here::{Here, NOW, dispatched};
@@ -24,7 +28,7 @@ use switchyard::routes::graph::{Destination, Retry, Strategy as Order, WhenAllEj
 use switchyard::routes::when::Condition;
 use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::facts::Facts;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 #[test]
 fn after_five_failures_requests_go_straight_to_the_next_one() {
@@ -37,7 +41,7 @@ fn after_five_failures_requests_go_straight_to_the_next_one() {
         assert_eq!(here.request(down), (vec!["up".to_owned()], Reply::Pass));
     }
     // Its time is up: one request finds out for all the others.
-    here.now += 10_000;
+    here.now += ms(10_000);
     assert_eq!(here.request(down).0, ["down", "up"]);
     assert_eq!(here.request(down).0, ["up"]);
     assert_eq!(here.in_flight(), 0);
@@ -46,8 +50,8 @@ fn after_five_failures_requests_go_straight_to_the_next_one() {
 #[test]
 fn while_a_probe_is_under_way_the_others_go_elsewhere() {
     let mut here = Here::of(&["a", "b"], |_| {});
-    here.eject(0, ErrorClass::RateLimit, Some(2_000));
-    here.now += 2_000;
+    here.eject(0, ErrorClass::RateLimit, Some(ms(2_000)));
+    here.now += ms(2_000);
     let (mut probe, action) = here.start(facts());
     let probing = dispatched(action);
     assert_eq!(probing.deployment.name, "a");
@@ -55,15 +59,15 @@ fn while_a_probe_is_under_way_the_others_go_elsewhere() {
         assert_eq!(here.request(|_| None).0, ["b"]);
     }
     here.on(&mut probe, MachineEvent::Committed { number: probing.number, status: 200 });
-    here.now += 10_000;
+    here.now += ms(10_000);
     assert_eq!(here.request(|_| None).0, ["a"], "it has passed with its first byte");
 }
 
 #[test]
 fn a_probe_whose_client_leaves_makes_room_for_the_next() {
     let mut here = Here::of(&["a", "b"], |_| {});
-    here.eject(0, ErrorClass::RateLimit, Some(2_000));
-    here.now += 2_000;
+    here.eject(0, ErrorClass::RateLimit, Some(ms(2_000)));
+    here.now += ms(2_000);
     let (mut probe, _) = here.start(facts());
     here.on(&mut probe, MachineEvent::ClientLeft);
     assert_eq!(here.request(|_| None).0, ["a"]);
@@ -72,8 +76,8 @@ fn a_probe_whose_client_leaves_makes_room_for_the_next() {
 #[test]
 fn where_all_are_ejected_the_soonest_to_return_is_probed_by_one_request_at_a_time() {
     let mut here = Here::of(&["late", "soon"], |_| {});
-    here.eject(0, ErrorClass::RateLimit, Some(60_000));
-    here.eject(1, ErrorClass::RateLimit, Some(20_000));
+    here.eject(0, ErrorClass::RateLimit, Some(ms(60_000)));
+    here.eject(1, ErrorClass::RateLimit, Some(ms(20_000)));
     let (mut first, action) = here.start(facts());
     assert_eq!(dispatched(action).deployment.name, "soon");
     // The next one is not left out, while one of them is not being probed.
@@ -89,17 +93,18 @@ fn where_all_are_ejected_the_soonest_to_return_is_probed_by_one_request_at_a_tim
 #[test]
 fn where_all_are_ejected_and_the_document_says_fail_nothing_is_tried() {
     let mut here = Here::of(&["a", "b"], |node| node.policy.when_all_ejected = Some(WhenAllEjected::Fail));
-    here.eject(0, ErrorClass::RateLimit, Some(60_000));
-    here.eject(1, ErrorClass::RateLimit, Some(20_000));
+    here.eject(0, ErrorClass::RateLimit, Some(ms(60_000)));
+    here.eject(1, ErrorClass::RateLimit, Some(ms(20_000)));
     assert_eq!(here.request(|_| None), (Vec::new(), Reply::NoneEligible));
-    let found = obstacles(&here.graph, &Rc::new(facts()), &here.entry, &here.isolate.health, NOW + 5_000);
-    let left: Vec<Option<Millis>> = found.iter().map(|obstacle| obstacle.ends_in_ms(NOW + 5_000)).collect();
-    assert_eq!(left, [Some(55_000), Some(15_000)], "the time that is truly left");
+    let found = obstacles(&here.graph, &Rc::new(facts()), &here.entry, &here.isolate.health, NOW + ms(5_000));
+    let left: Vec<Option<Millis>> =
+        found.iter().map(|obstacle| obstacle.ends_in_ms(NOW + ms(5_000))).collect();
+    assert_eq!(left, [Some(ms(55_000)), Some(ms(15_000))], "the time that is truly left");
     assert_eq!(
         found[1],
         Obstacle::Ejected {
-            until: Some(NOW + 20_000),
-            reason: Reason::RateLimited { hint_ms: Some(20_000) }
+            until: Some(NOW + ms(20_000)),
+            reason: Reason::RateLimited { hint_ms: Some(ms(20_000)) }
         }
     );
 }
@@ -114,8 +119,8 @@ fn the_nearest_setting_says_what_to_do_when_all_are_ejected() {
     let a = build.deployment("a");
     let entry = build.over(Order::Priority, vec![a, Destination::Node(inner)], |_| {});
     let mut here = Here::new(build, entry);
-    here.eject(0, ErrorClass::RateLimit, Some(2_000));
-    here.eject(1, ErrorClass::RateLimit, Some(60_000));
+    here.eject(0, ErrorClass::RateLimit, Some(ms(2_000)));
+    here.eject(1, ErrorClass::RateLimit, Some(ms(60_000)));
     assert_eq!(here.request(|_| None).0, ["b"], "a would be sooner, but must not be probed");
 }
 
@@ -128,7 +133,7 @@ fn where_the_one_that_may_have_an_object_is_ejected_others_that_do_not_know_it_h
         });
         let mut here = Here::new(build, entry);
         if is_ejected {
-            here.eject(0, ErrorClass::RateLimit, Some(60_000));
+            here.eject(0, ErrorClass::RateLimit, Some(ms(60_000)));
         }
         let (mut machine, mut action) = here.start(facts());
         while let Action::Dispatch(dispatch) = action {
@@ -151,7 +156,7 @@ fn a_drained_deployment_is_never_a_last_resort() {
 #[test]
 fn an_ejected_deployment_is_a_last_resort_after_failures_as_well() {
     let mut here = Here::of(&["a", "b"], |_| {});
-    here.eject(1, ErrorClass::RateLimit, Some(60_000));
+    here.eject(1, ErrorClass::RateLimit, Some(ms(60_000)));
     let down = |name: &str| (name == "a").then_some(ErrorClass::Unavailable);
     // The second try of the last one comes first.
     assert_eq!(here.request(down), (vec!["a".into(), "a".into(), "b".into()], Reply::Pass));
@@ -164,7 +169,7 @@ fn a_provisioned_deployment_that_is_full_for_moments_spills_over_and_is_asked_ag
         let (mut machine, action) = here.start(facts());
         let first = dispatched(action);
         assert_eq!(first.deployment.name, "ptu");
-        let failure = Failure { hint_ms: Some(40), ..Failure::silent(ErrorClass::RateLimit, "") };
+        let failure = Failure { hint_ms: Some(ms(40)), ..Failure::silent(ErrorClass::RateLimit, "") };
         let action = here.on(&mut machine, MachineEvent::Failed { number: first.number, failure });
         let second = dispatched(action);
         assert_eq!(second.deployment.name, "payg", "however many: it is no retry");
@@ -187,7 +192,7 @@ fn a_missing_operation_ejects_that_operation_alone() {
 fn outage(here: &mut Here, count: u32, does: impl Fn(&str) -> Option<ErrorClass> + Copy) -> (usize, u32) {
     let (mut calls, mut failed) = (0, 0);
     for _ in 0..count {
-        here.now += 100;
+        here.now += ms(100);
         let now = here.now;
         let (asked, reply) = here.request(does);
         here.now = now;
@@ -246,14 +251,14 @@ fn a_spent_retry_budget_keeps_nobody_from_a_deployment_that_works() {
 #[test]
 fn who_wakes_to_find_the_deployment_taken_out_goes_to_what_has_come_back() {
     let mut here = Here::of(&["a", "b"], |_| {});
-    here.eject(1, ErrorClass::RateLimit, Some(3_000));
+    here.eject(1, ErrorClass::RateLimit, Some(ms(3_000)));
     let (mut machine, action) = here.start(facts());
     let number = dispatched(action).number;
-    let failure = Failure { hint_ms: Some(3_000), ..Failure::silent(ErrorClass::RateLimit, "") };
+    let failure = Failure { hint_ms: Some(ms(3_000)), ..Failure::silent(ErrorClass::RateLimit, "") };
     let action = here.on(&mut machine, MachineEvent::Failed { number, failure });
     assert!(matches!(action, Action::Sleep { .. }), "{action:?}");
-    here.eject(0, ErrorClass::RateLimit, Some(60_000));
-    here.now += 4_000;
+    here.eject(0, ErrorClass::RateLimit, Some(ms(60_000)));
+    here.now += ms(4_000);
     assert_eq!(dispatched(here.on(&mut machine, MachineEvent::SleepElapsed)).deployment.name, "b");
 }
 
@@ -268,11 +273,11 @@ fn what_is_left_of_an_ejection_is_told_of_those_that_could_serve() {
         build.over(Order::Priority, vec![Destination::Node(inner), off], |node| node.targets[1].weight = 0.0);
     let mut here = Here::new(build, entry);
     for (id, hint_ms) in [(0, 2_000), (1, 200_000), (2, 3_000)] {
-        here.eject(id, ErrorClass::RateLimit, Some(hint_ms));
+        here.eject(id, ErrorClass::RateLimit, Some(ms(hint_ms)));
     }
     let found = obstacles(&here.graph, &Rc::new(facts()), &here.entry, &here.isolate.health, NOW);
     let left: Vec<Option<Millis>> = found.iter().map(|obstacle| obstacle.ends_in_ms(NOW)).collect();
-    assert_eq!(left, [Some(200_000)]);
+    assert_eq!(left, [Some(ms(200_000))]);
 }
 
 #[test]
@@ -316,10 +321,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let class = || proptest::sample::select(ErrorClass::ALL.to_vec());
     let hint = proptest::option::of(0..30_000_u64);
     let step = prop_oneof![
-        3 => prop_oneof![0..500_u64, 1_000..20_000_u64].prop_map(Step::Wait),
+        3 => prop_oneof![0..500_u64, 1_000..20_000_u64].prop_map(|wait| Step::Wait(ms(wait))),
         4 => any::<bool>().prop_map(|has_side_effects| Step::Start { has_side_effects }),
         4 => any::<(usize, usize)>().prop_map(|(one, two)| Step::Answer(one, two)),
-        5 => (any::<usize>(), any::<usize>(), class(), hint).prop_map(|(one, two, class, ms)| Step::Fail(one, two, class, ms)),
+        5 => (any::<usize>(), any::<usize>(), class(), hint).prop_map(|(one, two, class, hint)| Step::Fail(one, two, class, hint.map(ms))),
         3 => any::<usize>().prop_map(Step::Late),
         1 => any::<usize>().prop_map(Step::Leave),
         1 => (0..6_usize).prop_map(Step::Drain),
@@ -333,7 +338,7 @@ struct Driven {
     machine: Machine,
     /// Numbers of the attempts that it was told to make and that have not ended.
     open: Vec<u32>,
-    wakes_at: Option<Millis>,
+    wakes_at: Option<Instant>,
     has_side_effects: bool,
 }
 

@@ -1,6 +1,7 @@
 //! Errors with a status.
 
 use super::*;
+use crate::times::ms;
 
 #[test]
 fn what_openai_says_of_a_bad_request_is_told_apart() {
@@ -425,12 +426,12 @@ fn the_hint_comes_from_the_headers_and_from_the_text_last() {
     let throttled = azure("429", "Please retry after 22 seconds.").to_string();
     let hint =
         |status, headers: &[(&str, &str)], body: &str| answer(status, headers, body.as_bytes()).hint_ms;
-    assert_eq!(hint(429, &[("retry-after-ms", "850")], &throttled), Some(850));
-    assert_eq!(hint(429, &[], &throttled), Some(22_000));
-    assert_eq!(hint(503, &[("retry-after", "3")], ""), Some(3_000));
+    assert_eq!(hint(429, &[("retry-after-ms", "850")], &throttled), Some(ms(850)));
+    assert_eq!(hint(429, &[], &throttled), Some(ms(22_000)));
+    assert_eq!(hint(503, &[("retry-after", "3")], ""), Some(ms(3_000)));
     // Azure API Management writes no `error` wrapper.
     let throttled = r#"{ "statusCode": 429, "message": "Rate limit is exceeded. Try again in 12 seconds." }"#;
-    assert_eq!(hint(429, &[], throttled), Some(12_000));
+    assert_eq!(hint(429, &[], throttled), Some(ms(12_000)));
     // Text that is not about waiting has no say, even if it reads like it.
     assert_eq!(hint(400, &[], r#"{ "error": "Invalid: 'retry after 22 seconds'" }"#), None);
 }

@@ -1,6 +1,7 @@
 //! Errors in streams.
 
 use super::*;
+use crate::times::ms;
 
 #[test]
 fn an_error_of_a_stream_finds_the_status_that_it_stands_for() {
@@ -40,5 +41,5 @@ fn an_error_of_a_stream_finds_the_status_that_it_stands_for() {
         assert_eq!((failure.class, failure.status), (class, Some(200)), "{error}");
     }
     let throttled = json!({ "code": "rate_limit_exceeded", "message": "Please try again in 1.2s." });
-    assert_eq!(classify_event_error(&throttled).hint_ms, Some(1_200));
+    assert_eq!(classify_event_error(&throttled).hint_ms, Some(ms(1_200)));
 }

@@ -12,6 +12,9 @@ mod errors;
 mod events;
 mod properties;
 mod successes;
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
+#[path = "../times/mod.rs"]
+mod times;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -24,12 +27,18 @@ use switchyard::vocabulary::error_class::ErrorClass::{
 };
 use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::operation::Operation;
+use times::at;
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Failure {
-    classify(&UnclassifiedResponse { status, headers: &Headers::of(headers.iter().copied()), body, now: 0 })
+    classify(&UnclassifiedResponse {
+        status,
+        headers: &Headers::of(headers.iter().copied()),
+        body,
+        now: at(0),
+    })
 }
 
 /// What is wrong with a whole body that came with a 200.

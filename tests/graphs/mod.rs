@@ -20,7 +20,7 @@ use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
 use switchyard::vocabulary::facts::{Facts, Place};
 use switchyard::vocabulary::operation::Operation;
 use switchyard::vocabulary::rng::SplitMix64;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 /// The facts of a plain chat request.
 pub fn facts() -> Facts {
@@ -66,7 +66,7 @@ impl Isolate {
         Self { cursors, rng, health, budgets: AttemptBudgets::default(), changes: Vec::new() }
     }
 
-    pub fn context(&mut self, now: Millis) -> Context<'_> {
+    pub fn context(&mut self, now: Instant) -> Context<'_> {
         let Self { rng, cursors, health, budgets, changes } = self;
         Context { now, rng, cursors, health, budgets, changes }
     }
@@ -84,16 +84,16 @@ impl Builder {
     pub fn new(names: &[&str]) -> Self {
         let deployments = names.iter().enumerate().map(|(id, name)| Rc::new(deployment(id, name))).collect();
         let settings = Settings {
-            deadline_ms: 300_000,
+            deadline_ms: Millis::new(300_000),
             max_attempts: 4,
             policy: Policy::default(),
             requirements: Requirements::default(),
             on: Vec::new(),
             buffer_bytes: 1 << 20,
-            refresh_ms: 30_000,
+            refresh_ms: Millis::new(30_000),
             expose: Expose::default(),
             cors_origins: Vec::new(),
-            keepalive_ms: 10_000,
+            keepalive_ms: Millis::new(10_000),
             health: HealthSharing::default(),
         };
         Self { deployments, nodes: 0, settings }
@@ -280,7 +280,7 @@ impl Recipe {
         let names: Vec<String> = (0..self.deployments.len()).map(|index| format!("d{index}")).collect();
         let mut build = Builder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
         build.settings.max_attempts = self.max_attempts;
-        build.settings.deadline_ms = self.deadline_ms;
+        build.settings.deadline_ms = Millis::new(self.deadline_ms);
         build.settings.requirements.min_quality = self.min_quality;
         for (name, (quality, tagged, disabled)) in names.iter().zip(&self.deployments) {
             build.edit(name, |deployment| {
@@ -317,16 +317,16 @@ impl Recipe {
                 node.policy.retry = recipe.retry.as_ref().map(|(classes, attempts)| Retry {
                     on: triggers(classes),
                     attempts: *attempts,
-                    backoff_ms: 100,
-                    max_backoff_ms: 1_000,
-                    max_wait_ms: 5_000,
+                    backoff_ms: Millis::new(100),
+                    max_backoff_ms: Millis::new(1_000),
+                    max_wait_ms: Millis::new(5_000),
                 });
                 node.policy.hedge =
-                    recipe.hedge.map(|ms| Hedge { after: HedgeAfter::Ms(ms), max_share: 1.0 });
+                    recipe.hedge.map(|ms| Hedge { after: HedgeAfter::Ms(Millis::new(ms)), max_share: 1.0 });
                 node.policy.when_all_ejected = recipe.fails_when_all_ejected.then_some(WhenAllEjected::Fail);
                 node.on = edge.into_iter().collect();
                 node.max_attempts = recipe.max_attempts;
-                node.deadline_ms = recipe.deadline_ms;
+                node.deadline_ms = recipe.deadline_ms.map(Millis::new);
                 node.requirements.min_quality = recipe.min_quality;
                 node.requirements.require_tags =
                     if recipe.tagged { vec!["eu".to_owned()] } else { Vec::new() };

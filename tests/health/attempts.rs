@@ -8,6 +8,7 @@ use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
 
 use crate::isolate::Isolate;
 use crate::region::{ALIVE, NAMES, Region, failed, tripped};
+use crate::times::ms;
 
 #[test]
 fn a_new_document_takes_over_what_is_known_of_its_deployments() {
@@ -48,7 +49,7 @@ fn an_answer_to_a_report_of_before_a_new_document_does_not_stand_for_one_about_a
     fresh.adopt(&member.health);
     member.health = fresh;
     member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
-    region.wait(1_000);
+    region.wait(ms(1_000));
     region.report(0);
     assert!(matches!(region.members[0].health.admission(1, Chat, region.now), Admission::Refused(_)));
 }
@@ -71,10 +72,10 @@ fn an_attempt_cut_short_says_how_slow_it_is_at_least() {
     {
         let mut region = Region::new(1);
         let ticket = region.members[0].begin(region.now);
-        region.wait(after_ms);
+        region.wait(ms(after_ms));
         let now = region.now;
         let member = &mut region.members[0];
-        let sample = Sample { first_token_ms, ..Sample::of(Outcome::CutShort) };
+        let sample = Sample { first_token_ms: first_token_ms.map(ms), ..Sample::of(Outcome::CutShort) };
         member.health.record(ticket, &sample, now, &mut member.rng);
         assert_eq!(member.health.is_failing(0), counts, "{after_ms}");
         #[expect(clippy::cast_precision_loss)]
@@ -82,8 +83,8 @@ fn an_attempt_cut_short_says_how_slow_it_is_at_least() {
         assert_eq!(member.health.score(0, now), Some(least));
         // A shorter one says nothing against what is known already.
         let ticket = member.begin(now);
-        member.health.record(ticket, &Sample::of(Outcome::CutShort), now + 1, &mut member.rng);
-        assert!(member.health.score(0, now + 1).unwrap() > least * 0.999);
+        member.health.record(ticket, &Sample::of(Outcome::CutShort), now + ms(1), &mut member.rng);
+        assert!(member.health.score(0, now + ms(1)).unwrap() > least * 0.999);
         assert_eq!(member.health.in_flight(0, now), 0);
     }
 }
@@ -96,11 +97,11 @@ fn where_the_usual_time_is_known_three_of_it_are_a_silence_and_five_seconds_at_l
         let mut isolate = Isolate::new(1);
         for _ in 0..20 {
             let ticket = isolate.begin();
-            isolate.wait(usual_ms);
+            isolate.wait(ms(usual_ms));
             isolate.end(ticket, ALIVE);
         }
         let ticket = isolate.begin();
-        isolate.wait(after_ms);
+        isolate.wait(ms(after_ms));
         isolate.end(ticket, Outcome::CutShort);
         assert_eq!(isolate.health.is_failing(0), counts, "{usual_ms} {after_ms}");
     }
@@ -132,14 +133,14 @@ fn percentiles_are_of_the_times_to_the_commit_point() {
     for nth in 1..=20 {
         let mut ticket = member.begin(now);
         if nth % 2 == 0 {
-            member.health.on_commit(&mut ticket, now + nth * 10);
-            member.end(ticket, ALIVE, now + 90_000);
+            member.health.on_commit(&mut ticket, now + ms(nth * 10));
+            member.end(ticket, ALIVE, now + ms(90_000));
         } else {
             assert_eq!(member.health.percentile(0, 0.5), None);
-            member.end(ticket, ALIVE, now + nth * 10);
+            member.end(ticket, ALIVE, now + ms(nth * 10));
         }
     }
-    assert_eq!(member.health.percentile(0, 0.95), Some(190));
-    assert_eq!(member.health.percentile(0, 0.5), Some(100));
+    assert_eq!(member.health.percentile(0, 0.95), Some(ms(190)));
+    assert_eq!(member.health.percentile(0, 0.5), Some(ms(100)));
     assert_eq!(member.health.percentile(7, 0.5), None);
 }

@@ -8,11 +8,12 @@ use switchyard::vocabulary::operation::Operation::{ChatCompletions as Chat, Resp
 
 use crate::isolate::START;
 use crate::region::{ALIVE, NAMES, Region, failed, rate_limited};
+use crate::times::ms;
 
 #[test]
 fn facts_reach_the_other_region_and_what_is_regional_does_not() {
     for (outcome, travels) in [
-        (rate_limited(20_000), true),
+        (rate_limited(ms(20_000)), true),
         (failed(Quota), true),
         (failed(Auth), true),
         (failed(Unavailable), false),
@@ -29,10 +30,10 @@ fn facts_reach_the_other_region_and_what_is_regional_does_not() {
         }
         east.settle();
         assert_eq!(east.shard.hub_at().unwrap() <= east.now, travels, "{outcome:?}: at once");
-        east.wait(2_000);
+        east.wait(ms(2_000));
         east.poll(&mut hub);
         assert_eq!(hub.view(east.now).len(), usize::from(travels), "{outcome:?}");
-        west.wait(2_000);
+        west.wait(ms(2_000));
         west.poll(&mut hub);
         west.settle();
         assert_eq!(west.open(), if travels { 0 } else { 2 }, "{outcome:?}");
@@ -54,16 +55,16 @@ fn a_missing_operation_travels_and_so_does_its_return_within_the_region() {
     east.poll(&mut hub);
     west.poll(&mut hub);
     for region in [&mut east, &mut west] {
-        region.wait(1_000).settle();
+        region.wait(ms(1_000)).settle();
         for member in &region.members {
             assert!(member.is_open(region.now));
             assert!(matches!(member.health.admission(0, Responses, region.now), Admission::Refused(_)));
         }
     }
-    east.now = now + 300_000;
-    east.members[0].attempt_at(0, Responses, ALIVE, now + 300_000);
+    east.now = now + ms(300_000);
+    east.members[0].attempt_at(0, Responses, ALIVE, now + ms(300_000));
     east.settle();
-    east.wait(1_000).settle();
+    east.wait(ms(1_000)).settle();
     assert_eq!(east.members[1].health.admission(0, Responses, east.now), Admission::Open);
 }
 
@@ -71,18 +72,18 @@ fn a_missing_operation_travels_and_so_does_its_return_within_the_region() {
 fn a_region_that_recovered_early_is_not_ejected_again_by_the_same_fact() {
     let (mut east, mut west) = (Region::acquainted(1), Region::acquainted(1));
     let mut hub = Shard::new(&mut east.rng);
-    east.members[0].attempt(rate_limited(60_000), east.now);
+    east.members[0].attempt(rate_limited(ms(60_000)), east.now);
     east.settle();
     east.poll(&mut hub);
     west.poll(&mut hub);
-    west.wait(1_000).settle();
+    west.wait(ms(1_000)).settle();
     west.members[0].health.request_probe(0, true, west.now);
-    west.wait(1_000).settle();
+    west.wait(ms(1_000)).settle();
     let probe = west.members[0].request(west.now).unwrap();
     west.members[0].end(probe, ALIVE, west.now);
     west.settle();
     for _ in 0..5 {
-        west.wait(2_000).settle();
+        west.wait(ms(2_000)).settle();
         west.poll(&mut hub);
         west.evict();
     }
@@ -94,16 +95,16 @@ fn a_region_that_recovered_early_is_not_ejected_again_by_the_same_fact() {
     east.settle();
     east.poll(&mut hub);
     west.poll(&mut hub);
-    west.wait(1_000).settle();
+    west.wait(ms(1_000)).settle();
     assert_eq!(west.members[0].health.snapshot(west.now)[0].missing.len(), 1);
     assert_eq!(west.open(), 1);
     // A new fact is another matter.
-    east.wait(20_000);
-    east.members[0].attempt(rate_limited(90_000), east.now);
+    east.wait(ms(20_000));
+    east.members[0].attempt(rate_limited(ms(90_000)), east.now);
     east.settle();
     east.poll(&mut hub);
     west.poll(&mut hub);
-    west.wait(1_000).settle();
+    west.wait(ms(1_000)).settle();
     assert_eq!(west.open(), 0);
 }
 
@@ -114,17 +115,17 @@ fn the_hub_is_asked_at_once_with_facts_every_two_seconds_with_reports_and_else_n
     region.poll(&mut hub);
     assert_eq!(region.shard.hub_at(), None);
     region.report(0);
-    assert_eq!(region.shard.hub_at(), Some(region.now + 2_000));
+    assert_eq!(region.shard.hub_at(), Some(region.now + ms(2_000)));
     region.members[0].attempt(failed(Quota), region.now);
     region.settle();
     assert!(region.shard.hub_at().unwrap() <= region.now);
     let _report = region.shard.report_to_hub(region.now);
-    assert_eq!(region.shard.hub_at(), Some(region.now + 5_000), "one at a time, and not for ever");
+    assert_eq!(region.shard.hub_at(), Some(region.now + ms(5_000)), "one at a time, and not for ever");
     region.shard.on_hub_failure(region.now);
-    assert_eq!(region.shard.hub_at(), Some(region.now + 2_000));
-    region.wait(2_000);
+    assert_eq!(region.shard.hub_at(), Some(region.now + ms(2_000)));
+    region.wait(ms(2_000));
     let report = region.shard.report_to_hub(region.now);
-    assert_eq!(report.deployments[NAMES[0]].ejected.unwrap().remaining_ms, 298_000, "nothing was lost");
+    assert_eq!(report.deployments[NAMES[0]].ejected.unwrap().remaining_ms, ms(298_000), "nothing was lost");
 }
 
 #[test]
@@ -134,14 +135,14 @@ fn an_administrators_word_reaches_everybody_by_way_of_the_hub() {
     let mut spread = |hub: &mut Shard| {
         for region in [&mut east, &mut west] {
             region.poll(hub);
-            region.wait(1_000).settle();
+            region.wait(ms(1_000)).settle();
         }
         let open = east.open() + west.open();
         east.members[0].trip(east.now);
         west.members[1].trip(west.now);
         for region in [&mut east, &mut west] {
             region.settle();
-            region.wait(1_000).settle();
+            region.wait(ms(1_000)).settle();
         }
         let reasons = [&east, &west].map(|region| {
             let Admission::Refused(refusal) = region.members[0].admission(region.now) else { panic!() };

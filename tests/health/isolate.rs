@@ -6,15 +6,15 @@ use switchyard::routes::graph::RateLimits;
 use switchyard::vocabulary::error_class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat};
 use switchyard::vocabulary::rng::SplitMix64;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 /// When every story begins.
-pub const START: Millis = 1_767_225_600_000;
+pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
 
 /// An isolate with a few deployments, and its clock.
 pub struct Isolate {
     pub health: Health,
-    pub now: Millis,
+    pub now: Instant,
     pub rng: SplitMix64,
 }
 

@@ -7,6 +7,7 @@ use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
 use switchyard::vocabulary::time::Millis;
 
 use crate::region::{ALIVE, NAMES, RATE, Region, failed, leased, rate_limited, tripped};
+use crate::times::ms;
 
 #[test]
 fn of_a_hundred_isolates_one_probes_at_a_time_until_it_is_back() {
@@ -27,13 +28,13 @@ fn of_a_hundred_isolates_one_probes_at_a_time_until_it_is_back() {
             region.members[nth].end(ticket, outcome, region.now);
             region.settle();
         }
-        region.wait(100);
+        region.wait(ms(100));
         if probes_seen == 3 && under_way.is_empty() {
             break;
         }
     }
     assert_eq!(probes_seen, 3);
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert_eq!(region.open(), 100);
 }
 
@@ -41,11 +42,11 @@ fn of_a_hundred_isolates_one_probes_at_a_time_until_it_is_back() {
 fn a_lease_is_given_ahead_for_the_moment_when_the_time_is_up() {
     let mut region = tripped(2);
     let left = region.members[0].ejected_ms(region.now);
-    region.wait(left - 1_500);
+    region.wait(left - ms(1_500));
     assert!(region.probes().is_empty());
     region.settle();
     let holder = region.shard.view(region.now)[0].lease.unwrap();
-    assert!(holder.from > region.now && holder.from <= region.now + 1_500);
+    assert!(holder.from > region.now && holder.from <= region.now + ms(1_500));
     region.now = holder.from;
     let probes = region.probes();
     assert_eq!(probes.len(), 1, "no round trip is lost");
@@ -58,11 +59,11 @@ fn a_lease_that_is_not_used_goes_to_the_next_who_wants_it() {
     let first = leased(&mut region);
     let other = 1 - first;
     // Its isolate gets no request any more.
-    region.wait(4_000);
+    region.wait(ms(4_000));
     assert_eq!(region.members[other].request(region.now).map(|probe| probe.is_probe()), None);
     region.report(other);
     assert!(!region.members[other].health.snapshot(region.now)[0].leased);
-    region.wait(2_001);
+    region.wait(ms(2_001));
     assert!(matches!(region.members[first].admission(region.now), Admission::Refused(_)), "it has run out");
     region.members[other].request(region.now);
     region.report(other);
@@ -78,11 +79,11 @@ fn a_probe_that_is_lost_with_its_isolate_is_given_up_after_half_a_minute() {
     let _probe = region.members[lost].request(region.now).unwrap();
     region.settle();
     for _ in 0..29 {
-        region.wait(1_000);
+        region.wait(ms(1_000));
         assert!(region.members[other].request(region.now).is_none());
         region.report(other);
     }
-    region.wait(1_000);
+    region.wait(ms(1_000));
     region.members[other].request(region.now);
     region.report(other);
     assert!(region.members[other].request(region.now).is_some());
@@ -93,13 +94,13 @@ fn a_passed_probe_lets_traffic_back_everywhere_at_the_same_pace() {
     let mut region = tripped(4);
     region.sit_out();
     let holder = leased(&mut region);
-    region.wait(300);
+    region.wait(ms(300));
     let probe = region.members[holder].request(region.now).unwrap();
-    region.wait(200);
+    region.wait(ms(200));
     assert_eq!(region.members[holder].end(probe, ALIVE, region.now)[0].transition, Transition::Recovered);
     region.settle();
-    region.wait(1_000).settle();
-    region.wait(4_000);
+    region.wait(ms(1_000)).settle();
+    region.wait(ms(4_000));
     for member in &region.members {
         let share = member.health.share(0, region.now);
         assert!((share - 0.55).abs() < 1e-9, "half of the ramp: {share}");
@@ -109,9 +110,9 @@ fn a_passed_probe_lets_traffic_back_everywhere_at_the_same_pace() {
 #[test]
 fn when_everything_is_ejected_one_probe_a_second_goes_out_before_the_time_is_up() {
     let mut region = Region::acquainted(2);
-    region.members[0].attempt(rate_limited(60_000), region.now);
+    region.members[0].attempt(rate_limited(ms(60_000)), region.now);
     region.settle();
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     let mut probes = 0;
     for _ in 0..50 {
         for nth in 0..2 {
@@ -123,18 +124,18 @@ fn when_everything_is_ejected_one_probe_a_second_goes_out_before_the_time_is_up(
             region.members[nth].end(probe, failed(Unavailable), region.now);
         }
         region.settle();
-        region.wait(100);
+        region.wait(ms(100));
     }
     assert!((4..=5).contains(&probes), "{probes} in five seconds");
-    assert!(region.members[0].ejected_ms(region.now) > 50_000, "they leave the ejection as it was");
+    assert!(region.members[0].ejected_ms(region.now) > ms(50_000), "they leave the ejection as it was");
     // One that passes ends it.
-    region.wait(1_000);
+    region.wait(ms(1_000));
     region.members[0].health.request_probe(0, true, region.now);
     region.settle();
     let (nth, probe) = region.probes().remove(0);
     region.members[nth].end(probe, ALIVE, region.now);
     region.settle();
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert_eq!(region.open(), 2);
 }
 
@@ -148,7 +149,7 @@ fn while_the_object_is_gone_isolates_serve_and_probe_by_themselves() {
     // The reports that fail become rare, and none is lost.
     let mut reports = 0;
     for _ in 0..300 {
-        region.wait(1_000);
+        region.wait(ms(1_000));
         let now = region.now;
         region.members[2].attempt_at(1, Chat, ALIVE, now);
         reports += region.settle();
@@ -167,8 +168,8 @@ fn a_report_without_an_answer_for_five_seconds_ends_the_contact() {
     assert!(matches!(region.members[0].admission(region.now), Admission::Refused(_)), "it has no lease");
     let member = &mut region.members[0];
     let _report = member.reporter.report(&mut member.health, RATE, region.now, &mut member.rng);
-    assert!(matches!(member.admission(region.now + 4_999), Admission::Refused(_)));
-    assert_eq!(member.admission(region.now + 5_000), Admission::Probe);
+    assert!(matches!(member.admission(region.now + ms(4_999)), Admission::Refused(_)));
+    assert_eq!(member.admission(region.now + ms(5_000)), Admission::Probe);
 }
 
 #[test]
@@ -176,10 +177,10 @@ fn an_ejection_that_nobody_saw_to_is_overdue() {
     let mut region = tripped(1);
     region.sit_out();
     let Admission::Refused(refusal) = region.members[0].admission(region.now) else { panic!() };
-    assert_eq!(refusal.until, Some(region.now + 1_000), "to ask for a lease takes a moment");
-    region.wait(10_999);
+    assert_eq!(refusal.until, Some(region.now + ms(1_000)), "to ask for a lease takes a moment");
+    region.wait(ms(10_999));
     assert!(matches!(region.members[0].admission(region.now), Admission::Refused(_)));
-    region.wait(1);
+    region.wait(ms(1));
     assert_eq!(region.members[0].admission(region.now), Admission::Probe);
     assert!(region.members[0].health.snapshot(region.now)[0].overdue);
     // The shard takes it as well as if it had given a lease.
@@ -217,7 +218,7 @@ fn after_an_eviction_leases_of_before_run_out_first() {
     region.members[other].request(region.now);
     region.report(other);
     assert!(region.members[other].request(region.now).is_none());
-    region.wait(6_000);
+    region.wait(ms(6_000));
     region.members[other].request(region.now);
     region.report(other);
     assert!(region.members[other].request(region.now).is_some());
@@ -226,7 +227,7 @@ fn after_an_eviction_leases_of_before_run_out_first() {
 #[test]
 fn probes_before_their_time_are_a_second_apart_whoever_sends_them() {
     let mut region = Region::acquainted(1);
-    region.members[0].attempt(rate_limited(60_000), region.now);
+    region.members[0].attempt(rate_limited(ms(60_000)), region.now);
     region.settle();
     let mut ask = |reporter: u64, probe: Option<Probe>, after_ms: Millis| {
         let batch = Batch { wants: Some(ProbeUrgency::Early), probe, ..Batch::default() };
@@ -236,11 +237,11 @@ fn probes_before_their_time_are_a_second_apart_whoever_sends_them() {
         let answer = region.shard.report(&report, region.now + after_ms, &mut region.rng);
         answer.deployments[NAMES[0]].lease.is_some()
     };
-    assert!(ask(1, None, 0));
-    assert!(ask(1, None, 400), "it is told again to the one that has it");
-    assert!(!ask(2, None, 400));
-    assert!(!ask(1, Some(Probe::Abandoned), 999));
-    assert!(ask(2, None, 1_000));
+    assert!(ask(1, None, ms(0)));
+    assert!(ask(1, None, ms(400)), "it is told again to the one that has it");
+    assert!(!ask(2, None, ms(400)));
+    assert!(!ask(1, Some(Probe::Abandoned), ms(999)));
+    assert!(ask(2, None, ms(1_000)));
 }
 
 #[test]
@@ -248,7 +249,7 @@ fn a_probe_that_passed_is_not_undone_by_an_answer_that_does_not_know() {
     let mut region = tripped(2);
     region.sit_out();
     let holder = leased(&mut region);
-    region.members[1 - holder].attempt(rate_limited(30_000), region.now);
+    region.members[1 - holder].attempt(rate_limited(ms(30_000)), region.now);
     region.report(1 - holder);
     let now = region.now;
     let member = &mut region.members[holder];
@@ -260,7 +261,7 @@ fn a_probe_that_passed_is_not_undone_by_an_answer_that_does_not_know() {
     member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
     assert!(member.is_open(now));
     region.settle();
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert_eq!(region.open(), 2);
 }
 
@@ -272,8 +273,8 @@ fn a_lease_runs_out_by_the_time_that_the_report_went_out() {
     let member = &mut region.members[0];
     member.request(now);
     let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
-    let answer = region.shard.report(&report, now + 2_000, &mut region.rng);
-    member.reporter.on_answer(&mut member.health, &answer, now + 4_000, &mut member.rng);
-    assert_eq!(member.admission(now + 4_999), Admission::Probe);
-    assert!(matches!(member.admission(now + 5_000), Admission::Refused(_)));
+    let answer = region.shard.report(&report, now + ms(2_000), &mut region.rng);
+    member.reporter.on_answer(&mut member.health, &answer, now + ms(4_000), &mut member.rng);
+    assert_eq!(member.admission(now + ms(4_999)), Admission::Probe);
+    assert!(matches!(member.admission(now + ms(5_000)), Admission::Refused(_)));
 }

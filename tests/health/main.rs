@@ -13,4 +13,7 @@ mod sharing;
 mod slots;
 mod storage;
 mod stories;
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
+#[path = "../times/mod.rs"]
+mod times;
 mod wire;

@@ -6,9 +6,10 @@ use switchyard::health::{Outcome, Sample, Ticket};
 use switchyard::vocabulary::error_class::ErrorClass::{self, *};
 use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
 use switchyard::vocabulary::rng::SplitMix64;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 use crate::isolate::Isolate;
+use crate::times::{at, ms};
 
 /// One step of a random history.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ const CLASSES: [ErrorClass; 10] = [
 ];
 
 fn outcomes() -> impl Strategy<Value = Outcome> {
-    let hints = prop_oneof![Just(None), (0u64..400_000).prop_map(Some)];
+    let hints = prop_oneof![Just(None), (0u64..400_000).prop_map(|hint| Some(ms(hint)))];
     prop_oneof![
         2 => Just(Outcome::Served),
         1 => Just(Outcome::Abandoned),
@@ -47,7 +48,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         // Not longer in all than a probe may take.
-        2 => (0u64..590).prop_map(Step::Wait),
+        2 => (0u64..590).prop_map(|wait| Step::Wait(ms(wait))),
         3 => Just(Step::Begin),
         4 => (0usize..8, outcomes()).prop_map(|(nth, outcome)| Step::End(nth, outcome)),
         1 => (0usize..8).prop_map(Step::Commit),
@@ -61,10 +62,10 @@ proptest! {
         let mut isolate = Isolate::new(1);
         isolate.rng = SplitMix64::new(seed);
         let mut under_way: Vec<Ticket> = Vec::new();
-        let mut began: Vec<Millis> = Vec::new();
+        let mut began: Vec<Instant> = Vec::new();
         // Which of them is the probe.
         let mut probing: Option<usize> = None;
-        let mut ejected_until = 0;
+        let mut ejected_until = at(0);
         for step in steps {
             let mut changes = Vec::new();
             match step {
@@ -91,18 +92,18 @@ proptest! {
             }
             for change in changes {
                 match change.transition {
-                    Transition::Recovered => (probing, ejected_until) = (None, 0),
+                    Transition::Recovered => (probing, ejected_until) = (None, at(0)),
                     Transition::Ejected { until, .. } => {
-                        prop_assert!(until > isolate.now && until <= isolate.now + 300_000);
+                        prop_assert!(until > isolate.now && until <= isolate.now + ms(300_000));
                     }
                 }
             }
             let gate = &isolate.health.snapshot(isolate.now)[0].gate;
-            prop_assert!(gate.until.unwrap_or(0) >= ejected_until, "an ejection was shortened");
-            ejected_until = gate.until.unwrap_or(0);
+            prop_assert!(gate.until.unwrap_or(at(0)) >= ejected_until, "an ejection was shortened");
+            ejected_until = gate.until.unwrap_or(at(0));
             prop_assert_eq!(gate.state == GatePosition::Probation, probing.is_some());
             let in_flight = isolate.health.in_flight(0, isolate.now) as usize;
-            let young = began.iter().filter(|at| isolate.now - **at < 108_000).count();
+            let young = began.iter().filter(|began_at| isolate.now - **began_at < ms(108_000)).count();
             prop_assert!((young..=under_way.len()).contains(&in_flight));
             prop_assert!((0.0..=1.0).contains(&isolate.share()));
         }
@@ -119,7 +120,7 @@ proptest! {
         let mut under_way: Vec<Option<Ticket>> = (0..5).map(|_| Some(isolate.begin())).collect();
         let mut has_committed = [false; 5];
         for (nth, wait_ms) in order.into_iter().zip(waits) {
-            isolate.wait(wait_ms);
+            isolate.wait(ms(wait_ms));
             if has_committed[nth] {
                 prop_assert_eq!(isolate.admission(), Admission::Open);
                 let broken = Outcome::Failed { class: Truncated, hint_ms: None };
@@ -138,7 +139,7 @@ proptest! {
         isolate.trip().sit_out().attempt(Outcome::Served);
         let mut share = isolate.share();
         for wait_ms in waits {
-            isolate.wait(wait_ms);
+            isolate.wait(ms(wait_ms));
             prop_assert!(isolate.share() >= share);
             share = isolate.share();
         }
@@ -146,17 +147,17 @@ proptest! {
 
     #[test]
     fn no_clock_and_no_history_break_it(
-        times in prop::collection::vec((any::<Millis>(), outcomes(), any::<Option<u64>>(), any::<Option<u64>>()), 0..40),
+        times in prop::collection::vec((any::<u64>(), outcomes(), any::<Option<u64>>(), any::<Option<u64>>()), 0..40),
     ) {
         let mut isolate = Isolate::new(1);
         for (now, outcome, first_token_ms, output_tokens) in times {
             let ticket = isolate.health.begin(0, Chat, now, isolate.now);
-            isolate.now = now;
-            let sample = Sample { first_token_ms, output_tokens, ..Sample::of(outcome) };
-            isolate.health.record(ticket, &sample, now, &mut isolate.rng);
-            prop_assert!(isolate.health.score(0, now).is_none_or(|score| score.is_finite() && score >= 0.0));
+            isolate.now = at(now);
+            let sample = Sample { first_token_ms: first_token_ms.map(ms), output_tokens, ..Sample::of(outcome) };
+            isolate.health.record(ticket, &sample, at(now), &mut isolate.rng);
+            prop_assert!(isolate.health.score(0, at(now)).is_none_or(|score| score.is_finite() && score >= 0.0));
             prop_assert!((0.0..=1.0).contains(&isolate.share()));
-            isolate.health.snapshot(now);
+            isolate.health.snapshot(at(now));
         }
     }
 }

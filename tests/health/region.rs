@@ -9,9 +9,10 @@ use switchyard::routes::graph::RateLimits;
 use switchyard::vocabulary::error_class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat};
 use switchyard::vocabulary::rng::SplitMix64;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 use crate::isolate::START;
+use crate::times::ms;
 
 /// The deployments of every isolate here, by id.
 pub const NAMES: [&str; 2] = ["east", "west"];
@@ -30,7 +31,7 @@ pub struct Member {
 pub struct Region {
     pub members: Vec<Member>,
     pub shard: Shard,
-    pub now: Millis,
+    pub now: Instant,
     pub rng: SplitMix64,
     /// Whether reports arrive.
     pub is_up: bool,
@@ -45,15 +46,15 @@ impl Member {
         Self { health: health(), reporter: Reporter::new(id), rng: SplitMix64::new(id) }
     }
 
-    pub fn begin(&mut self, now: Millis) -> Ticket {
+    pub fn begin(&mut self, now: Instant) -> Ticket {
         self.health.begin(0, Chat, 0, now)
     }
 
-    pub fn end(&mut self, ticket: Ticket, outcome: Outcome, now: Millis) -> Vec<GateChange> {
+    pub fn end(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) -> Vec<GateChange> {
         self.health.record(ticket, &Sample::of(outcome), now, &mut self.rng)
     }
 
-    pub fn attempt(&mut self, outcome: Outcome, now: Millis) -> Vec<GateChange> {
+    pub fn attempt(&mut self, outcome: Outcome, now: Instant) -> Vec<GateChange> {
         self.attempt_at(0, Chat, outcome, now)
     }
 
@@ -62,37 +63,37 @@ impl Member {
         id: usize,
         operation: Operation,
         outcome: Outcome,
-        now: Millis,
+        now: Instant,
     ) -> Vec<GateChange> {
         let ticket = self.health.begin(id, operation, 0, now);
         self.end(ticket, outcome, now)
     }
 
-    pub fn fail(&mut self, class: ErrorClass, now: Millis) -> Vec<GateChange> {
+    pub fn fail(&mut self, class: ErrorClass, now: Instant) -> Vec<GateChange> {
         self.attempt(Outcome::Failed { class, hint_ms: None }, now)
     }
 
-    pub fn trip(&mut self, now: Millis) {
+    pub fn trip(&mut self, now: Instant) {
         for _ in 0..5 {
             self.fail(Unavailable, now);
         }
     }
 
-    pub fn admission(&self, now: Millis) -> Admission {
+    pub fn admission(&self, now: Instant) -> Admission {
         self.health.admission(0, Chat, now)
     }
 
-    pub fn is_open(&self, now: Millis) -> bool {
+    pub fn is_open(&self, now: Instant) -> bool {
         self.admission(now) == Admission::Open
     }
 
     /// How long it is still ejected; 0 where it is not, or waits for its probe.
-    pub fn ejected_ms(&self, now: Millis) -> Millis {
-        self.health.snapshot(now)[0].gate.until.map_or(0, |until| until.saturating_sub(now))
+    pub fn ejected_ms(&self, now: Instant) -> Millis {
+        self.health.snapshot(now)[0].gate.until.map_or(ms(0), |until| until - now)
     }
 
     /// As the walk does: sends a request there if it may, or wants to. The ticket if it is a probe; others are answered.
-    pub fn request(&mut self, now: Millis) -> Option<Ticket> {
+    pub fn request(&mut self, now: Instant) -> Option<Ticket> {
         match self.admission(now) {
             Admission::Open => {
                 self.attempt(Outcome::Served, now);
@@ -123,7 +124,7 @@ impl Region {
     pub fn acquainted(members: u64) -> Self {
         let mut region = Self::new(members);
         region.report_all();
-        region.wait(1_000);
+        region.wait(ms(1_000));
         region
     }
 
@@ -229,7 +230,7 @@ pub fn tripped(members: u64) -> Region {
     let mut region = Region::acquainted(members);
     region.members[0].trip(region.now);
     region.settle();
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert_eq!(region.open(), 0);
     region
 }
@@ -237,7 +238,7 @@ pub fn tripped(members: u64) -> Region {
 /// The isolate that holds the lease, after everybody wanted it.
 pub fn leased(region: &mut Region) -> usize {
     assert!(region.probes().is_empty());
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     let is_leased = |region: &Region, nth: usize| region.members[nth].health.snapshot(region.now)[0].leased;
     let holders: Vec<usize> = (0..region.members.len()).filter(|nth| is_leased(region, *nth)).collect();
     assert_eq!(holders.len(), 1, "{holders:?}");

@@ -15,6 +15,7 @@ use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::Millis;
 
 use crate::region::{Member, NAMES, RATE, Region};
+use crate::times::{at, ms};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -36,11 +37,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let nth = 0..MEMBERS;
     let class = prop::sample::select(vec![Unavailable, Timeout, RateLimit, Quota, BadRequest]);
     let step = prop_oneof![
-        4 => (0u64..4_000).prop_map(Step::Wait),
+        4 => (0u64..4_000).prop_map(|wait| Step::Wait(ms(wait))),
         6 => nth.clone().prop_map(Step::Request),
         2 => (nth.clone(), any::<bool>()).prop_map(|(nth, early)| Step::ProbeUrgency(nth, early)),
         6 => (nth.clone(), class, prop::option::of(0u64..60_000))
-            .prop_map(|(nth, class, hint_ms)| Step::Fail(nth, class, hint_ms)),
+            .prop_map(|(nth, class, hint)| Step::Fail(nth, class, hint.map(ms))),
         3 => (nth.clone(), any::<bool>()).prop_map(|(nth, passes)| Step::End(nth, passes)),
         6 => nth.prop_map(Step::HealthReport),
         1 => Just(Step::Evict),
@@ -54,7 +55,7 @@ proptest! {
     fn one_lease_at_a_time_and_no_ejection_shortened_but_by_a_probe_or_an_administrator(steps in steps()) {
         let mut region = Region::acquainted(MEMBERS as u64);
         let mut probes: Vec<Option<Ticket>> = (0..MEMBERS).map(|_| None).collect();
-        let mut until = [0; MEMBERS + 1];
+        let mut until = [at(0); MEMBERS + 1];
         let mut change = 0;
         let mut has_ended = false;
         for step in steps {
@@ -94,7 +95,7 @@ proptest! {
             let shard = shard.iter().find(|view| view.identity == NAMES[0]).and_then(|view| view.gate.until);
             let members = region.members.iter().map(|member| member.health.snapshot(region.now)[0].gate.until);
             for (nth, now_until) in members.chain([shard]).enumerate() {
-                let now_until = now_until.unwrap_or(0);
+                let now_until = now_until.unwrap_or(at(0));
                 prop_assert!(now_until >= until[nth] || has_ended, "{nth} of {MEMBERS}");
                 until[nth] = now_until;
             }
@@ -105,7 +106,7 @@ proptest! {
 fn reasons() -> impl Strategy<Value = Reason> {
     prop_oneof![
         any::<u32>().prop_map(|failures| Reason::ConsecutiveFailures { failures, class: Timeout }),
-        any::<Option<u64>>().prop_map(|hint_ms| Reason::RateLimited { hint_ms }),
+        any::<Option<u64>>().prop_map(|hint| Reason::RateLimited { hint_ms: hint.map(ms) }),
         Just(Reason::Drained),
         Just(Reason::Other),
         Just(Reason::Quota),
@@ -114,7 +115,8 @@ fn reasons() -> impl Strategy<Value = Reason> {
 
 fn ejections() -> impl Strategy<Value = Option<WireEjection>> {
     prop::option::of(
-        (any::<u64>(), reasons()).prop_map(|(remaining_ms, reason)| WireEjection { remaining_ms, reason }),
+        (any::<u64>(), reasons())
+            .prop_map(|(remaining_ms, reason)| WireEjection { remaining_ms: ms(remaining_ms), reason }),
     )
 }
 
@@ -129,21 +131,21 @@ fn batches() -> impl Strategy<Value = Batch> {
     let wants = prop::option::of(prop_oneof![Just(ProbeUrgency::Due), Just(ProbeUrgency::Early)]);
     let counts = (any::<u64>(), any::<u32>(), any::<u32>(), any::<bool>(), any::<u32>(), any::<u64>());
     (counts, ejections(), probe, wants, any::<f64>(), any::<u64>()).prop_map(
-        |((seen, successes, failures, answered, run, age_ms), ejected, probe, wants, float, ms)| Batch {
+        |((seen, successes, failures, answered, run, age_ms), ejected, probe, wants, float, run_ms)| Batch {
             seen,
             successes,
             failures,
             answered,
-            answered_ms: Some(age_ms),
+            answered_ms: Some(ms(age_ms)),
             run,
-            run_ms: ms,
+            run_ms: ms(run_ms),
             class: Some(Timeout),
-            age_ms,
+            age_ms: ms(age_ms),
             latency: Some(Latency { mean_ms: float, count: run }),
             tokens_per_second: Some(float),
             headroom: Some(float),
             ejected,
-            missing: [(Responses, ms)].into(),
+            missing: [(Responses, ms(run_ms))].into(),
             probe,
             wants,
         },
@@ -162,13 +164,16 @@ fn records() -> impl Strategy<Value = Record> {
                     closed,
                     reset,
                     ejected,
-                    closed_for_ms,
+                    closed_for_ms: closed_for_ms.map(ms),
                     trips,
-                    probing_ms,
-                    missing: [(Responses, change)].into(),
+                    probing_ms: probing_ms.map(ms),
+                    missing: [(Responses, ms(change))].into(),
                     drained,
                     latency_ms: Some(float),
-                    lease: lease.map(|(from_ms, until_ms)| WireLease { from_ms, until_ms }),
+                    lease: lease.map(|(from_ms, until_ms)| WireLease {
+                        from_ms: ms(from_ms),
+                        until_ms: ms(until_ms),
+                    }),
                 }
             },
         )
@@ -177,16 +182,16 @@ fn records() -> impl Strategy<Value = Record> {
 proptest! {
     #[test]
     fn no_report_and_no_clock_break_a_shard(
-        reports in prop::collection::vec((any::<Millis>(), batches(), any::<u32>(), any::<Option<u64>>()), 0..30),
+        reports in prop::collection::vec((any::<u64>().prop_map(at), batches(), any::<u32>(), any::<Option<u64>>()), 0..30),
     ) {
         let mut rng = SplitMix64::new(3);
         let (mut shard, mut hub) = (Shard::new(&mut rng), Shard::new(&mut rng));
         for (now, batch, reports_per_second, change) in reports {
             let known = change.map(|change| KnownHistory { epoch: shard.head().epoch, change });
             let deployments = [(NAMES[0].to_owned(), batch)].into();
-            let report = HealthReport { v: 1, n: 1, reporter: PeerId(now % 3), known, reports_per_second, deployments };
+            let report = HealthReport { v: 1, n: 1, reporter: PeerId(now.epoch_ms() % 3), known, reports_per_second, deployments };
             let answer = shard.report(&report, now, &mut rng);
-            prop_assert!(answer.next_ms >= 250);
+            prop_assert!(answer.next_ms >= ms(250));
             prop_assert!(ShardAnswer::parse(answer.to_json().as_bytes()).is_ok());
             let to_hub = shard.report_to_hub(now);
             let answer = hub.report(&to_hub, now, &mut rng);
@@ -199,7 +204,7 @@ proptest! {
 
     #[test]
     fn no_answer_and_no_clock_break_an_isolate(
-        answers in prop::collection::vec((any::<Millis>(), records(), any::<[u64; 4]>()), 0..30),
+        answers in prop::collection::vec((any::<u64>().prop_map(at), records(), any::<[u64; 4]>()), 0..30),
     ) {
         let mut member = Member::new(1);
         let mut shard = Shard::new(&mut SplitMix64::new(4));
@@ -207,7 +212,7 @@ proptest! {
             let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
             let deployments = [(NAMES[0].to_owned(), record)].into();
             let answer = ShardAnswer {
-                v: 1, n: report.n, epoch: PeerId(epoch % 2), change, next_ms, full: change % 2 == 0, reset, deployments,
+                v: 1, n: report.n, epoch: PeerId(epoch % 2), change, next_ms: ms(next_ms), full: change % 2 == 0, reset, deployments,
             };
             member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
             let _ = shard.report_to_hub(now);

@@ -10,6 +10,7 @@ use switchyard::vocabulary::operation::Operation::{ChatCompletions as Chat, Resp
 use switchyard::vocabulary::time::Millis;
 
 use crate::region::{ALIVE, Member, NAMES, RATE, Region, failed, leased, rate_limited, tripped};
+use crate::times::ms;
 
 #[test]
 fn a_new_isolate_reports_first_and_learns_what_the_others_know() {
@@ -34,7 +35,7 @@ fn a_trip_in_one_isolate_ejects_in_all_after_their_next_report() {
     region.members[2].trip(region.now);
     assert_eq!(region.settle(), 1, "the one that tripped says so at once");
     assert_eq!(region.open(), 4);
-    region.wait(1_000);
+    region.wait(ms(1_000));
     assert_eq!(region.settle(), 5);
     assert_eq!(region.open(), 0);
     let reasons: Vec<_> =
@@ -50,7 +51,7 @@ fn five_isolates_with_a_failure_each_trip_the_region() {
     }
     region.report_all();
     assert_eq!(region.open(), 4, "the last report was the one too many");
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert_eq!(region.open(), 0);
 }
 
@@ -62,7 +63,7 @@ fn an_answer_anywhere_ends_the_run_of_the_region() {
             region.members[nth].attempt(if nth == 3 { answer } else { failed(Unavailable) }, region.now);
         }
         region.report_all();
-        region.wait(1_000).settle();
+        region.wait(ms(1_000)).settle();
         assert_eq!(region.open(), 6, "{answer:?}");
         assert_eq!(region.shard.view(region.now)[0].consecutive_failures, 2);
     }
@@ -76,7 +77,7 @@ fn a_brown_out_that_no_isolate_can_see_alone_trips_the_region() {
         region.members[nth].attempt(ALIVE, region.now);
     }
     region.report_all();
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert_eq!(region.open(), 0);
     let reason = region.shard.view(region.now)[0].gate.reason;
     assert_eq!(reason, Some(Reason::FailureRate { failures: 5, requests: 10, class: Timeout }));
@@ -86,12 +87,12 @@ fn a_brown_out_that_no_isolate_can_see_alone_trips_the_region() {
 fn the_longest_ejection_of_all_counts() {
     let mut region = Region::acquainted(3);
     for (nth, hint_ms) in [(0, 20_000), (1, 60_000), (2, 5_000)] {
-        region.members[nth].attempt(rate_limited(hint_ms), region.now);
+        region.members[nth].attempt(rate_limited(ms(hint_ms)), region.now);
     }
     region.report_all();
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     let left: Vec<Millis> = region.members.iter().map(|member| member.ejected_ms(region.now)).collect();
-    assert_eq!(left, [59_000; 3]);
+    assert_eq!(left, [ms(59_000); 3]);
 }
 
 #[test]
@@ -100,13 +101,13 @@ fn ejections_grow_with_every_trip_of_the_region_whoever_sees_it() {
     for longest_ms in [20_000_u64, 40_000] {
         region.sit_out();
         let holder = leased(&mut region);
-        region.wait(1);
+        region.wait(ms(1));
         let probe = region.members[holder].request(region.now).unwrap();
         region.members[holder].end(probe, failed(Unavailable), region.now);
         region.settle();
         let left = region.shard.view(region.now)[0].gate.until.unwrap() - region.now;
-        assert!((longest_ms * 3 / 4..=longest_ms).contains(&left), "{left} of {longest_ms}");
-        region.wait(1_000).settle();
+        assert!((longest_ms * 3 / 4..=longest_ms).contains(&left.get()), "{left} of {longest_ms}");
+        region.wait(ms(1_000)).settle();
     }
 }
 
@@ -117,23 +118,23 @@ fn requests_that_hung_in_the_outage_do_not_eject_the_region_again() {
     region.members[0].trip(region.now);
     // The third isolate hears of nothing: neither of the ejection nor of its end.
     region.report(0);
-    region.wait(1_000);
+    region.wait(ms(1_000));
     region.report(1);
     region.sit_out();
     region.members[1].request(region.now);
     region.report(1);
-    region.wait(1);
+    region.wait(ms(1));
     let probe = region.members[1].request(region.now).unwrap();
     region.members[1].end(probe, ALIVE, region.now);
     region.report(1);
-    region.wait(10_000);
+    region.wait(ms(10_000));
     for ticket in hanging {
         region.members[2].end(ticket, failed(Timeout), region.now);
     }
     assert!(!region.members[2].is_open(region.now));
     region.report(2);
     assert!(region.members[2].is_open(region.now), "its failures are from before the recovery");
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert_eq!(region.open(), 3);
     // What begins after it counts, though it has not heard of later changes.
     region.members[2].trip(region.now);
@@ -144,7 +145,7 @@ fn requests_that_hung_in_the_outage_do_not_eject_the_region_again() {
 #[test]
 fn an_ejection_that_was_not_told_yet_is_closed_by_no_answer() {
     let mut region = Region::acquainted(2);
-    region.members[0].attempt(rate_limited(20_000), region.now);
+    region.members[0].attempt(rate_limited(ms(20_000)), region.now);
     region.report(0);
     // A report is on its way that says nothing of what happens meanwhile.
     let member = &mut region.members[1];
@@ -158,11 +159,11 @@ fn an_ejection_that_was_not_told_yet_is_closed_by_no_answer() {
     let now = region.now;
     let member = &mut region.members[1];
     member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
-    assert_eq!(member.ejected_ms(now), 300_000);
+    assert_eq!(member.ejected_ms(now), ms(300_000));
     assert!(member.reporter.is_due(&member.health, now), "and it is told next");
     region.report(1);
-    region.wait(1_000).settle();
-    assert_eq!(region.members[0].ejected_ms(region.now), 299_000);
+    region.wait(ms(1_000)).settle();
+    assert_eq!(region.members[0].ejected_ms(region.now), ms(299_000));
 }
 
 #[test]
@@ -172,8 +173,8 @@ fn an_answer_to_an_earlier_report_changes_nothing() {
     let member = &mut region.members[0];
     let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
     let answer = region.shard.report(&report, now, &mut region.rng);
-    let later = now + 5_000;
-    assert!(!member.reporter.is_due(&member.health, now + 4_999));
+    let later = now + ms(5_000);
+    assert!(!member.reporter.is_due(&member.health, now + ms(4_999)));
     assert!(member.reporter.is_due(&member.health, later), "it is lost");
     let _again = member.reporter.report(&mut member.health, RATE, later, &mut member.rng);
     assert_eq!(member.reporter.on_answer(&mut member.health, &answer, later, &mut member.rng), []);
@@ -195,12 +196,12 @@ fn open_gates_and_numbers_survive_an_eviction_of_the_object() {
     }
     assert_eq!(region.shard.head(), head);
     // Isolates go on where they were: what they know is not told again, and what is new is.
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert!(
         region.members.iter().all(|member| member.health.admission(1, Chat, region.now) != Admission::Open)
     );
     region.shard.enable(NAMES[1], region.now);
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert!(
         region.members.iter().all(|member| member.health.admission(1, Chat, region.now) == Admission::Open)
     );
@@ -215,7 +216,7 @@ fn an_object_that_lost_everything_is_told_again() {
     assert!(!region.members[1].is_open(region.now), "an object that knows nothing closes nothing");
     region.settle();
     assert_eq!(region.shard.view(region.now)[0].gate.state, GatePosition::Open);
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     assert_eq!(region.open(), 0);
 }
 
@@ -228,14 +229,14 @@ fn a_new_isolate_takes_no_old_reset_for_its_own() {
     late.attempt(failed(Quota), region.now);
     region.members.push(late);
     region.report(1);
-    assert_eq!(region.members[1].ejected_ms(region.now), 300_000);
+    assert_eq!(region.members[1].ejected_ms(region.now), ms(300_000));
 }
 
 #[test]
 fn the_latency_of_the_region_stands_in_for_an_isolate_without_samples() {
     let mut region = Region::acquainted(1);
     let ticket = region.members[0].begin(region.now);
-    region.wait(700);
+    region.wait(ms(700));
     region.members[0].end(ticket, ALIVE, region.now);
     region.report(0);
     region.members.push(Member::new(5));
@@ -243,7 +244,7 @@ fn the_latency_of_the_region_stands_in_for_an_isolate_without_samples() {
     let score = |region: &Region, nth: usize| region.members[nth].health.score(0, region.now);
     assert_eq!(score(&region, 1), Some(700.0));
     let ticket = region.members[1].begin(region.now);
-    region.wait(20);
+    region.wait(ms(20));
     region.members[1].end(ticket, ALIVE, region.now);
     assert_eq!(score(&region, 1), Some(20.0), "its own counts for more");
 }
@@ -254,12 +255,12 @@ fn what_nobody_mentions_for_an_hour_is_forgotten_unless_it_says_something() {
     let now = region.now;
     region.shard.drain(NAMES[1], now);
     region.settle();
-    assert_eq!(region.shard.forget(now + 3_599_999), Vec::<String>::new());
-    assert_eq!(region.shard.forget(now + 4_000_000), [NAMES[0]], "what is drained stays");
+    assert_eq!(region.shard.forget(now + ms(3_599_999)), Vec::<String>::new());
+    assert_eq!(region.shard.forget(now + ms(4_000_000)), [NAMES[0]], "what is drained stays");
     region.shard.enable(NAMES[1], now);
-    assert_eq!(region.shard.forget(now + 4_000_000), [NAMES[1]]);
+    assert_eq!(region.shard.forget(now + ms(4_000_000)), [NAMES[1]]);
     // An isolate that slept through it hears the end of it all the same.
-    region.now = now + 4_000_000;
+    region.now = now + ms(4_000_000);
     assert_eq!(region.members[0].health.snapshot(region.now)[1].gate.state, GatePosition::Closed);
     region.members[0].health.drain(1);
     region.members[0].health.request_probe(0, false, region.now);
@@ -293,37 +294,37 @@ fn a_trip_that_the_region_cannot_see_counts_as_one_of_its_own() {
     region.report(1);
     region.members[0].fail(Unavailable, region.now);
     region.report(0);
-    region.wait(1_000).settle();
+    region.wait(ms(1_000)).settle();
     region.sit_out();
     let holder = leased(&mut region);
-    region.wait(1);
+    region.wait(ms(1));
     let now = region.now;
     let member = &mut region.members[holder];
     let probe = member.request(now).unwrap();
     member.end(probe, failed(Unavailable), now);
     region.report(holder);
     let left = region.shard.view(now)[0].gate.until.unwrap() - now;
-    assert!((15_000..=20_000).contains(&left), "{left}: the second one in a row");
+    assert!((ms(15_000)..=ms(20_000)).contains(&left), "{left}: the second one in a row");
 }
 
 #[test]
 fn who_slept_through_a_recovery_is_ejected_no_longer_than_the_rest() {
     let mut region = Region::acquainted(2);
-    region.members[0].attempt(rate_limited(200_000), region.now);
+    region.members[0].attempt(rate_limited(ms(200_000)), region.now);
     region.report(0);
     region.report(1);
-    region.wait(1_000);
+    region.wait(ms(1_000));
     region.members[1].health.request_probe(0, true, region.now);
     region.report(1);
     let probe = region.members[1].request(region.now).unwrap();
     region.members[1].end(probe, ALIVE, region.now);
     region.report(1);
-    region.wait(1_000);
+    region.wait(ms(1_000));
     region.members[1].trip(region.now);
     region.report(1);
-    assert!(region.members[0].ejected_ms(region.now) > 190_000);
+    assert!(region.members[0].ejected_ms(region.now) > ms(190_000));
     region.report(0);
-    assert!(region.members[0].ejected_ms(region.now) <= 10_000);
+    assert!(region.members[0].ejected_ms(region.now) <= ms(10_000));
     assert!(!region.members[0].is_open(region.now));
 }
 
@@ -331,13 +332,13 @@ fn who_slept_through_a_recovery_is_ejected_no_longer_than_the_rest() {
 fn what_a_lost_report_said_is_said_again() {
     let mut region = Region::acquainted(2);
     region.is_up = false;
-    region.members[0].attempt(rate_limited(60_000), region.now);
+    region.members[0].attempt(rate_limited(ms(60_000)), region.now);
     region.members[0].attempt_at(0, Responses, failed(NotFound), region.now);
     region.report(0);
     region.is_up = true;
-    region.wait(2_000).settle();
+    region.wait(ms(2_000)).settle();
     let view = &region.shard.view(region.now)[0];
-    assert_eq!(view.gate.until, Some(region.now + 58_000));
+    assert_eq!(view.gate.until, Some(region.now + ms(58_000)));
     assert_eq!(view.missing.len(), 1);
 }
 
@@ -348,7 +349,7 @@ fn who_slept_through_an_ejection_joins_the_ramp_of_the_rest() {
         region.sit_out();
         region.members[0].request(region.now);
         region.report(0);
-        region.wait(1);
+        region.wait(ms(1));
         let now = region.now;
         let probe = region.members[0].request(now).unwrap();
         region.members[0].end(probe, ALIVE, now);
@@ -356,12 +357,12 @@ fn who_slept_through_an_ejection_joins_the_ramp_of_the_rest() {
             region.report(nth);
         }
         if sleeper.is_none() {
-            region.wait(60_000);
-            region.members[0].trip(now + 60_000);
+            region.wait(ms(60_000));
+            region.members[0].trip(now + ms(60_000));
             region.report(0);
         }
     }
-    region.wait(5_000);
+    region.wait(ms(5_000));
     assert!((region.members[2].health.share(0, region.now) - 1.0).abs() < 1e-9, "it knows of nothing");
     region.report(2);
     assert!((region.members[2].health.share(0, region.now) - 0.55).abs() < 1e-9);
@@ -374,11 +375,11 @@ fn what_happens_while_a_report_is_lost_is_said_with_the_next() {
     let member = &mut region.members[0];
     member.attempt(ALIVE, now);
     let _lost = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
-    member.attempt(rate_limited(60_000), now);
+    member.attempt(rate_limited(ms(60_000)), now);
     member.reporter.on_failure(&mut member.health, now, &mut member.rng);
-    region.wait(2_000).settle();
+    region.wait(ms(2_000)).settle();
     let view = &region.shard.view(region.now)[0];
-    assert_eq!((view.gate.until, view.successes), (Some(now + 60_000), 1));
+    assert_eq!((view.gate.until, view.successes), (Some(now + ms(60_000)), 1));
 }
 
 #[test]
@@ -398,12 +399,12 @@ fn what_one_isolate_alone_has_to_suffer_is_its_own_affair() {
     region.report(0);
     assert_eq!(region.members[0].admission(region.now), Admission::Open, "but it does not take part in it");
     // Nobody gives it a lease for what nobody else has ejected.
-    region.wait(10_000);
+    region.wait(ms(10_000));
     assert_eq!(region.members[1].admission(region.now), Admission::Probe);
     region.members[1].attempt(failed(Unavailable), region.now);
     region.report(1);
     assert!(ejected(&region));
-    region.wait(20_000);
+    region.wait(ms(20_000));
     region.members[1].attempt(ALIVE, region.now);
     assert_eq!(region.members[1].admission(region.now), Admission::Open);
 }

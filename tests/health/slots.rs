@@ -7,10 +7,11 @@ use switchyard::health::Health;
 use switchyard::health::reporter::Reporter;
 use switchyard::health::shard::Shard;
 use switchyard::vocabulary::rng::SplitMix64;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 use crate::isolate::START;
 use crate::region::Member;
+use crate::times::ms;
 
 const RATE: u32 = 400;
 
@@ -20,8 +21,8 @@ struct Crowd {
     reporters: Vec<Reporter>,
     health: Health,
     rng: SplitMix64,
-    due: BinaryHeap<Reverse<(Millis, usize)>>,
-    now: Millis,
+    due: BinaryHeap<Reverse<(Instant, usize)>>,
+    now: Instant,
 }
 
 impl Crowd {
@@ -38,7 +39,7 @@ impl Crowd {
     }
 
     /// The reports of each second from now on, for so long.
-    fn run(&mut self, ms: Millis) -> BTreeMap<Millis, u32> {
+    fn run(&mut self, ms: Millis) -> BTreeMap<u64, u32> {
         let mut reports = BTreeMap::new();
         let (begin, end) = (self.now, self.now + ms);
         while let Some(Reverse((at, nth))) = self.due.pop() {
@@ -51,7 +52,7 @@ impl Crowd {
             let report = reporter.report(&mut self.health, RATE, self.now, &mut self.rng);
             let answer = self.shard.report(&report, self.now, &mut self.rng);
             reporter.on_answer(&mut self.health, &answer, self.now, &mut self.rng);
-            *reports.entry((self.now - begin) / 1_000).or_default() += 1;
+            *reports.entry((self.now - begin).get() / 1_000).or_default() += 1;
             self.due.push(Reverse((reporter.due_at(&self.health), nth)));
         }
         self.now = end;
@@ -72,22 +73,22 @@ fn reports_keep_to_the_rate_however_many_isolates_there_are_and_while_all_of_the
     for isolates in [10, 150, 1_000, 10_000, 100_000] {
         let mut crowd = Crowd::new(isolates);
         let round_ms = (isolates as u64 * 2_000 / u64::from(RATE)).max(1_000);
-        let cold = crowd.run(1_000);
+        let cold = crowd.run(ms(1_000));
         assert_eq!(cold[&0] as usize, isolates, "everybody begins with a report");
-        let scheduled = crowd.run(2 * round_ms);
+        let scheduled = crowd.run(ms(2 * round_ms));
         let most = *scheduled.values().max().unwrap();
         assert!(most <= RATE / 2 + 1, "{isolates} isolates: {most} a second");
         // And nobody waits longer than the rate needs.
         let all: u32 = scheduled.values().sum();
         assert!(all as usize * 10 >= isolates * 15, "{isolates} isolates: {all} reports");
         crowd.trip();
-        let storm = crowd.run(2 * round_ms);
+        let storm = crowd.run(ms(2 * round_ms));
         let most = *storm.values().max().unwrap();
         assert!(most <= RATE, "{isolates} isolates: {most} a second in the storm");
         if round_ms == 1_000 {
             assert!(storm[&0] as usize >= isolates, "with room for it everybody says so at once");
         }
-        let after = crowd.run(2 * round_ms);
+        let after = crowd.run(ms(2 * round_ms));
         let most = *after.values().max().unwrap();
         assert!(most <= RATE / 2 + 1, "{isolates} isolates: {most} a second after the storm");
     }

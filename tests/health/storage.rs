@@ -1,4 +1,5 @@
-//! What a shard stores, to the letter: the version after a deployment of the gateway reads it, and the one before after a rollback.
+//! What a shard stores, to the letter: after a deployment of the gateway the next version reads it,
+//! and after a rollback the one before.
 
 use switchyard::health::shard::{SavedDeployment, ShardHead};
 use switchyard::health::wire::{KnownHistory, PeerId};

@@ -12,6 +12,7 @@ use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::Millis;
 
 use crate::isolate::{Isolate, START};
+use crate::times::ms;
 
 #[test]
 fn an_unknown_deployment_gets_its_chance() {
@@ -36,7 +37,7 @@ fn five_failures_in_a_row_eject_and_say_why() {
         isolate.refusal(),
         Refusal { until: Some(until), reason, is_probing: false, may_be_forced: true }
     );
-    assert!((7_500..=10_000).contains(&isolate.ejected_ms()), "{}", isolate.ejected_ms());
+    assert!((ms(7_500)..=ms(10_000)).contains(&isolate.ejected_ms()), "{}", isolate.ejected_ms());
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn a_brown_out_ejects_by_its_rate() {
     for _ in 0..4 {
         isolate.attempt(Outcome::Served);
         isolate.fail(Truncated);
-        isolate.wait(500);
+        isolate.wait(ms(500));
     }
     isolate.attempt(Outcome::Served);
     isolate.fail(Truncated);
@@ -78,7 +79,7 @@ fn a_bad_request_ends_a_run_and_a_client_that_leaves_does_not() {
         (Outcome::Served, false),
         (Outcome::Abandoned, true),
         // It answers, but is no sign that it serves.
-        (Outcome::Failed { class: RateLimit, hint_ms: Some(10) }, true),
+        (Outcome::Failed { class: RateLimit, hint_ms: Some(ms(10)) }, true),
     ] {
         let mut isolate = Isolate::new(1);
         for _ in 0..4 {
@@ -99,7 +100,7 @@ fn the_first_request_after_an_ejection_is_the_probe_and_the_others_wait_for_it()
     let probe = isolate.begin();
     assert!(probe.is_probe());
     assert!(isolate.refusal().is_probing);
-    assert_eq!(isolate.ejected_ms(), 1_000, "the others look again in a second");
+    assert_eq!(isolate.ejected_ms(), ms(1_000), "the others look again in a second");
     let second = isolate.begin();
     assert!(!second.is_probe());
     isolate.end(second, Outcome::Abandoned);
@@ -117,7 +118,7 @@ fn a_probe_has_passed_at_its_commit_point() {
     assert_eq!(changes.len(), 1);
     assert_eq!(isolate.admission(), Admission::Open);
     // Its stream goes on, and breaks: one failure like any other.
-    isolate.wait(3_000);
+    isolate.wait(ms(3_000));
     assert_eq!(isolate.end(probe, Outcome::Failed { class: Truncated, hint_ms: None }), []);
     assert_eq!(isolate.health.snapshot(isolate.now)[0].consecutive_failures, 1);
 }
@@ -128,7 +129,10 @@ fn a_probe_that_fails_doubles_the_ejection_up_to_five_minutes() {
     isolate.trip();
     for expected_ms in [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000] {
         let ejected_ms = isolate.ejected_ms();
-        assert!((expected_ms * 3 / 4..=expected_ms).contains(&ejected_ms), "{ejected_ms} of {expected_ms}");
+        assert!(
+            (expected_ms * 3 / 4..=expected_ms).contains(&ejected_ms.get()),
+            "{ejected_ms} of {expected_ms}"
+        );
         isolate.sit_out();
         let changes = isolate.fail(Connection);
         assert_eq!(changes.len(), 1);
@@ -141,9 +145,12 @@ fn ejections_grow_while_it_flaps_and_start_over_after_a_healthy_spell() {
     for (healthy_ms, longest_ms) in [(299_000, 20_000), (300_000, 10_000)] {
         let mut isolate = Isolate::new(1);
         isolate.trip().sit_out().attempt(Outcome::Served);
-        isolate.wait(healthy_ms).trip();
+        isolate.wait(ms(healthy_ms)).trip();
         let ejected_ms = isolate.ejected_ms();
-        assert!((longest_ms * 3 / 4..=longest_ms).contains(&ejected_ms), "{ejected_ms} after {healthy_ms}");
+        assert!(
+            (longest_ms * 3 / 4..=longest_ms).contains(&ejected_ms.get()),
+            "{ejected_ms} after {healthy_ms}"
+        );
     }
 }
 
@@ -174,9 +181,9 @@ fn a_probe_that_never_comes_back_is_given_up() {
     let mut isolate = Isolate::new(1);
     isolate.trip().sit_out();
     let lost = isolate.begin();
-    isolate.wait(119_999);
+    isolate.wait(ms(119_999));
     assert!(isolate.refusal().is_probing);
-    isolate.wait(1);
+    isolate.wait(ms(1));
     assert_eq!(isolate.admission(), Admission::Probe);
     let next = isolate.begin();
     assert!(next.is_probe());
@@ -202,7 +209,7 @@ fn requests_that_hung_in_the_outage_do_not_eject_again_when_they_time_out() {
     let mut isolate = Isolate::new(1);
     let hanging: Vec<Ticket> = (0..20).map(|_| isolate.begin()).collect();
     isolate.trip().sit_out().attempt(Outcome::Served);
-    isolate.wait(50_000);
+    isolate.wait(ms(50_000));
     for ticket in hanging {
         assert_eq!(isolate.end(ticket, Outcome::Failed { class: Timeout, hint_ms: None }), []);
     }
@@ -216,7 +223,7 @@ fn after_a_passed_probe_traffic_grows_over_ten_seconds() {
     assert!(isolate.share().abs() < 1e-9);
     isolate.sit_out().attempt(Outcome::Served);
     for (wait_ms, expected) in [(0, 0.1), (5_000, 0.55), (4_999, 0.999_91), (1, 1.0), (3_600_000, 1.0)] {
-        isolate.wait(wait_ms);
+        isolate.wait(ms(wait_ms));
         assert!((isolate.share() - expected).abs() < 1e-9, "{}", isolate.share());
     }
 }
@@ -230,10 +237,10 @@ fn a_rate_limit_ejects_exactly_as_long_as_it_says() {
         (86_400_000, 300_000), // capped
     ] {
         let mut isolate = Isolate::new(1);
-        let changes = isolate.rate_limit(hint_ms);
+        let changes = isolate.rate_limit(ms(hint_ms));
         assert_eq!(changes.len(), 1);
-        assert_eq!(isolate.ejected_ms(), ejected_ms);
-        assert_eq!(isolate.refusal().reason, Reason::RateLimited { hint_ms: Some(hint_ms) });
+        assert_eq!(isolate.ejected_ms(), ms(ejected_ms));
+        assert_eq!(isolate.refusal().reason, Reason::RateLimited { hint_ms: Some(ms(hint_ms)) });
     }
 }
 
@@ -241,20 +248,24 @@ fn a_rate_limit_ejects_exactly_as_long_as_it_says() {
 fn a_rate_limit_that_does_not_say_how_long_ejects_for_a_moment() {
     for hint_ms in [None, Some(0)] {
         let mut isolate = Isolate::new(1);
-        isolate.attempt(Outcome::Failed { class: RateLimit, hint_ms });
-        assert!((3_750..=5_000).contains(&isolate.ejected_ms()), "{hint_ms:?}: {}", isolate.ejected_ms());
+        isolate.attempt(Outcome::Failed { class: RateLimit, hint_ms: hint_ms.map(ms) });
+        assert!(
+            (ms(3_750)..=ms(5_000)).contains(&isolate.ejected_ms()),
+            "{hint_ms:?}: {}",
+            isolate.ejected_ms()
+        );
     }
 }
 
 #[test]
 fn a_rate_limit_never_shortens_an_ejection_and_a_longer_one_extends_it() {
     let mut isolate = Isolate::new(1);
-    isolate.rate_limit(60_000);
-    isolate.wait(1_000);
-    assert_eq!(isolate.rate_limit(2_000), []);
-    assert_eq!(isolate.ejected_ms(), 59_000);
-    assert_eq!(isolate.rate_limit(90_000).len(), 1);
-    assert_eq!(isolate.ejected_ms(), 90_000);
+    isolate.rate_limit(ms(60_000));
+    isolate.wait(ms(1_000));
+    assert_eq!(isolate.rate_limit(ms(2_000)), []);
+    assert_eq!(isolate.ejected_ms(), ms(59_000));
+    assert_eq!(isolate.rate_limit(ms(90_000)).len(), 1);
+    assert_eq!(isolate.ejected_ms(), ms(90_000));
 }
 
 #[test]
@@ -263,19 +274,19 @@ fn a_hundred_rate_limits_within_a_second_are_one_piece_of_news() {
     let tickets: Vec<Ticket> = (0..100).map(|_| isolate.begin()).collect();
     let mut news = 0;
     for ticket in tickets {
-        isolate.wait(9);
-        news += isolate.end(ticket, Outcome::Failed { class: RateLimit, hint_ms: Some(20_000) }).len();
+        isolate.wait(ms(9));
+        news += isolate.end(ticket, Outcome::Failed { class: RateLimit, hint_ms: Some(ms(20_000)) }).len();
     }
     assert_eq!(news, 1);
-    assert_eq!(isolate.ejected_ms(), 20_000, "each of them extends it all the same");
+    assert_eq!(isolate.ejected_ms(), ms(20_000), "each of them extends it all the same");
 }
 
 #[test]
 fn a_rate_limit_fails_the_probe() {
     let mut isolate = Isolate::new(1);
     isolate.trip().sit_out();
-    isolate.rate_limit(7_000);
-    assert_eq!(isolate.ejected_ms(), 7_000);
+    isolate.rate_limit(ms(7_000));
+    assert_eq!(isolate.ejected_ms(), ms(7_000));
     assert!(!isolate.refusal().is_probing);
 }
 
@@ -287,15 +298,15 @@ fn a_provisioned_deployment_that_is_full_spills_and_keeps_its_traffic() {
         .health
         .record_headroom(0, Headroom::of(&Headers::of([header]), &RateLimits::default(), START).unwrap());
     for hint_ms in [30, 900, 4_000, 9_999] {
-        assert_eq!(isolate.rate_limit(hint_ms), [], "{hint_ms}");
+        assert_eq!(isolate.rate_limit(ms(hint_ms)), [], "{hint_ms}");
     }
     assert_eq!(isolate.admission(), Admission::Open);
     // Once known as provisioned it need not say so again.
-    assert_eq!(isolate.rate_limit(4_000), []);
+    assert_eq!(isolate.rate_limit(ms(4_000)), []);
     // What takes longer is an ejection as any other.
-    assert_eq!(isolate.rate_limit(10_000).len(), 1);
+    assert_eq!(isolate.rate_limit(ms(10_000)).len(), 1);
     // And in milliseconds nobody is ejected, whoever it is.
-    assert_eq!(Isolate::new(1).rate_limit(999), []);
+    assert_eq!(Isolate::new(1).rate_limit(ms(999)), []);
 }
 
 #[test]
@@ -303,11 +314,11 @@ fn quota_and_credentials_eject_for_five_minutes_at_once() {
     for (class, reason) in [(Quota, Reason::Quota), (Auth, Reason::Auth)] {
         let mut isolate = Isolate::new(1);
         assert_eq!(isolate.fail(class).len(), 1);
-        assert_eq!((isolate.ejected_ms(), isolate.refusal().reason), (300_000, reason));
+        assert_eq!((isolate.ejected_ms(), isolate.refusal().reason), (ms(300_000), reason));
         isolate.sit_out();
         assert_eq!(isolate.admission(), Admission::Probe);
         assert_eq!(isolate.fail(class).len(), 1);
-        assert_eq!(isolate.ejected_ms(), 300_000);
+        assert_eq!(isolate.ejected_ms(), ms(300_000));
     }
 }
 
@@ -316,17 +327,17 @@ fn a_missing_operation_ejects_that_operation_alone() {
     let mut isolate = Isolate::new(1);
     let missing = Sample::of(Outcome::Failed { class: NotFound, hint_ms: None });
     let changes = isolate.try_with(Responses, &missing);
-    let until = isolate.now + 300_000;
+    let until = isolate.now + ms(300_000);
     let transition = Transition::Ejected { until, reason: Reason::NotFound { operation: Responses } };
     assert_eq!(changes, [GateChange { deployment: 0, operation: Some(Responses), transition }]);
     assert_eq!(isolate.admission(), Admission::Open);
     assert!(matches!(isolate.health.admission(0, Responses, isolate.now), Admission::Refused(_)));
     // Successes of other operations do not bring it back; its own probe does.
     isolate.attempt(Outcome::Served);
-    isolate.wait(300_000);
+    isolate.wait(ms(300_000));
     assert_eq!(isolate.health.admission(0, Responses, isolate.now), Admission::Probe);
     assert_eq!(isolate.try_with(Responses, &missing).len(), 1);
-    isolate.wait(300_000);
+    isolate.wait(ms(300_000));
     let changes = isolate.try_with(Responses, &Sample::of(Outcome::Served));
     assert_eq!(changes[0].transition, Transition::Recovered);
     assert_eq!(isolate.health.admission(0, Responses, isolate.now), Admission::Open);
@@ -337,7 +348,7 @@ fn of_two_gates_in_a_row_the_stricter_counts() {
     let mut isolate = Isolate::new(1);
     isolate.try_with(Responses, &Sample::of(Outcome::Failed { class: NotFound, hint_ms: None }));
     isolate.trip();
-    assert!(isolate.ejected_ms() < 300_000);
+    assert!(isolate.ejected_ms() < ms(300_000));
     let Admission::Refused(refusal) = isolate.health.admission(0, Responses, isolate.now) else { panic!() };
     assert_eq!(refusal.reason, Reason::NotFound { operation: Responses });
     isolate.health.drain(0);
@@ -369,7 +380,7 @@ fn scarce_headroom_takes_traffic_away_before_the_first_refusal() {
     ]);
     isolate.health.record_headroom(0, Headroom::of(&headers, &RateLimits::default(), isolate.now).unwrap());
     assert!((isolate.share() - 0.525).abs() < 1e-9, "{}", isolate.share());
-    isolate.wait(6_000);
+    isolate.wait(ms(6_000));
     assert!((isolate.share() - 1.0).abs() < 1e-9);
 }
 
@@ -380,15 +391,16 @@ fn configured_limits_do_the_same_without_headers() {
         let _ = health.begin(0, Chat, 500, START);
     }
     assert!((health.share(0, START) - 0.525).abs() < 1e-9, "one request of ten is left in this second");
-    assert!((health.share(0, START + 1_000) - 1.0).abs() < 1e-9);
+    assert!((health.share(0, START + ms(1_000)) - 1.0).abs() < 1e-9);
 }
 
 #[test]
 fn the_score_is_the_latency_for_one_more_request() {
     let mut isolate = Isolate::new(2);
     let streamed = isolate.begin();
-    isolate.wait(2_000);
-    let sample = Sample { first_token_ms: Some(400), output_tokens: Some(80), ..Sample::of(Outcome::Served) };
+    isolate.wait(ms(2_000));
+    let sample =
+        Sample { first_token_ms: Some(ms(400)), output_tokens: Some(80), ..Sample::of(Outcome::Served) };
     isolate.health.record(streamed, &sample, isolate.now, &mut isolate.rng);
     assert_eq!(isolate.health.score(0, isolate.now), Some(400.0));
     let snapshot = &isolate.health.snapshot(isolate.now)[0];
@@ -400,11 +412,11 @@ fn the_score_is_the_latency_for_one_more_request() {
     assert_eq!(isolate.health.score(0, isolate.now), Some(400.0));
     // An answer in one piece counts as a whole, and a timeout as the time that was lost.
     let whole = isolate.begin();
-    isolate.wait(700);
+    isolate.wait(ms(700));
     isolate.end(whole, Outcome::Served);
     assert_eq!(isolate.health.score(0, isolate.now), Some(700.0));
     let hung = isolate.begin();
-    isolate.wait(9_000);
+    isolate.wait(ms(9_000));
     isolate.end(hung, Outcome::Failed { class: Timeout, hint_ms: None });
     assert_eq!(isolate.health.score(0, isolate.now), Some(9_000.0));
     assert_eq!(isolate.health.score(1, isolate.now), None, "cold");

@@ -9,25 +9,27 @@ use switchyard::health::wire::{
 use switchyard::vocabulary::error_class::ErrorClass::{Timeout, Unavailable};
 use switchyard::vocabulary::operation::Operation;
 
+use crate::times::ms;
+
 fn report() -> HealthReport {
     let batch = Batch {
         seen: 41,
         successes: 12,
         failures: 6,
         answered: true,
-        answered_ms: Some(2_800),
+        answered_ms: Some(ms(2_800)),
         run: 5,
-        run_ms: 2_100,
+        run_ms: ms(2_100),
         class: Some(Unavailable),
-        age_ms: 3_200,
+        age_ms: ms(3_200),
         latency: Some(Latency { mean_ms: 412.5, count: 12 }),
         tokens_per_second: Some(61.0),
         headroom: Some(0.25),
         ejected: Some(WireEjection {
-            remaining_ms: 9_100,
+            remaining_ms: ms(9_100),
             reason: Reason::ConsecutiveFailures { failures: 5, class: Unavailable },
         }),
-        missing: [(Operation::Responses, 300_000)].into(),
+        missing: [(Operation::Responses, ms(300_000))].into(),
         probe: Some(Probe::Failed { class: Some(Timeout) }),
         wants: Some(ProbeUrgency::Early),
     };
@@ -48,24 +50,24 @@ fn answer() -> ShardAnswer {
         closed: 40,
         reset: 12,
         ejected: Some(WireEjection {
-            remaining_ms: 20_000,
-            reason: Reason::RateLimited { hint_ms: Some(20_000) },
+            remaining_ms: ms(20_000),
+            reason: Reason::RateLimited { hint_ms: Some(ms(20_000)) },
         }),
         closed_for_ms: None,
         trips: 2,
-        probing_ms: Some(1_500),
-        missing: [(Operation::Responses, 299_000)].into(),
+        probing_ms: Some(ms(1_500)),
+        missing: [(Operation::Responses, ms(299_000))].into(),
         drained: true,
         latency_ms: Some(412.5),
-        lease: Some(WireLease { from_ms: 0, until_ms: 5_000 }),
+        lease: Some(WireLease { from_ms: ms(0), until_ms: ms(5_000) }),
     };
-    let closed = Record { change: 43, closed: 43, closed_for_ms: Some(700), ..Record::default() };
+    let closed = Record { change: 43, closed: 43, closed_for_ms: Some(ms(700)), ..Record::default() };
     ShardAnswer {
         v: 1,
         n: 7,
         epoch: PeerId(u64::MAX),
         change: 44,
-        next_ms: 1_000,
+        next_ms: ms(1_000),
         full: true,
         reset: 12,
         deployments: [("east@1".to_owned(), open), ("west@2".to_owned(), closed)].into(),
@@ -103,14 +105,14 @@ fn what_a_later_version_adds_costs_nothing_but_itself() {
     let ejected = |remaining_ms| Some(WireEjection { remaining_ms, reason: Reason::Other });
     let a = Batch {
         successes: 2,
-        ejected: ejected(5),
-        missing: [(Operation::Responses, 7)].into(),
+        ejected: ejected(ms(5)),
+        missing: [(Operation::Responses, ms(7))].into(),
         ..Batch::default()
     };
     let c = Batch {
         failures: 1,
         probe: Some(Probe::Failed { class: None }),
-        ejected: ejected(6),
+        ejected: ejected(ms(6)),
         ..Batch::default()
     };
     let deployments = [("a", a), ("c", c), ("d", Batch::default())];
@@ -126,8 +128,8 @@ fn what_a_later_version_adds_costs_nothing_but_itself() {
         "c":[],
         "d":{"change":5,"ejected":{"for":"a while"}}}}"#;
     let read = ShardAnswer::parse(text).unwrap();
-    let lease = Some(WireLease { from_ms: 0, until_ms: 5 });
-    let a = Record { change: 3, ejected: ejected(5), lease, ..Record::default() };
+    let lease = Some(WireLease { from_ms: ms(0), until_ms: ms(5) });
+    let a = Record { change: 3, ejected: ejected(ms(5)), lease, ..Record::default() };
     let b = Record { change: 4, drained: true, ..Record::default() };
     assert_eq!(read.deployments, [("a".to_owned(), a), ("b".to_owned(), b)].into());
 }
@@ -139,7 +141,7 @@ fn a_list_is_not_taken_for_an_object_with_its_fields_in_order() {
         "b":[41,12,6],
         "c":{"ejected":{"remaining_ms":5,"reason":["quota"]},"class":["timeout"]}}}"#;
     let read = HealthReport::parse(text).unwrap();
-    let ejected = Some(WireEjection { remaining_ms: 5, reason: Reason::Other });
+    let ejected = Some(WireEjection { remaining_ms: ms(5), reason: Reason::Other });
     let deployments = [("a", Batch::default()), ("c", Batch { ejected, ..Batch::default() })];
     let deployments = deployments.map(|(name, batch)| (name.to_owned(), batch)).into();
     assert_eq!(read, HealthReport { v: 1, deployments, ..HealthReport::default() });

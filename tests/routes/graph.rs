@@ -11,6 +11,7 @@ use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::{base, compiled, env, patched};
+use crate::times::ms;
 
 /// Where the targets of a node lead, by name.
 fn targets(node: &Node) -> Vec<&str> {
@@ -27,10 +28,10 @@ fn name_of(destination: &Destination) -> &str {
 #[test]
 fn settings_have_their_defaults_filled_in() {
     let settings = compiled(&json!({})).graph.settings;
-    assert_eq!((settings.deadline_ms, settings.max_attempts), (600_000, 4));
+    assert_eq!((settings.deadline_ms, settings.max_attempts), (ms(600_000), 4));
     assert_eq!(
         (settings.buffer_bytes, settings.refresh_ms, settings.keepalive_ms),
-        (16 << 20, 30_000, 10_000)
+        (16 << 20, ms(30_000), ms(10_000))
     );
     let Expose { request_id, model, deployment, attempts, trail, routes, timing } = settings.expose;
     assert!(request_id && model && deployment && attempts && trail && routes && timing, "all are shown");
@@ -52,10 +53,13 @@ fn settings_are_taken_from_the_document() {
     } }))
     .graph
     .settings;
-    assert_eq!((settings.deadline_ms, settings.max_attempts), (1000, 2));
-    assert_eq!((settings.buffer_bytes, settings.refresh_ms, settings.keepalive_ms), (65_536, 1000, 2000));
+    assert_eq!((settings.deadline_ms, settings.max_attempts), (ms(1000), 2));
+    assert_eq!(
+        (settings.buffer_bytes, settings.refresh_ms, settings.keepalive_ms),
+        (65_536, ms(1000), ms(2000))
+    );
     assert_eq!(settings.policy.commit, Some(Commit::Complete));
-    assert_eq!(settings.policy.timeout.idle_ms, Some(5));
+    assert_eq!(settings.policy.timeout.idle_ms, Some(ms(5)));
     assert_eq!(settings.requirements.min_quality, 3);
     assert_eq!(settings.requirements.require_tags, ["us"]);
     let triggers = settings.policy.fallback_on.unwrap();
@@ -152,11 +156,11 @@ fn a_deployment_has_all_that_the_document_says_of_it() {
     assert_eq!(deployment.tags, ["a", "b"]);
     assert_eq!(deployment.cost, Some(Cost { input: 2.5, output: 0.0 }));
     let timeouts = Timeouts {
-        connect_ms: Some(1),
-        headers_ms: Some(2),
-        first_token_ms: Some(3),
-        idle_ms: Some(4),
-        total_ms: Some(5),
+        connect_ms: Some(ms(1)),
+        headers_ms: Some(ms(2)),
+        first_token_ms: Some(ms(3)),
+        idle_ms: Some(ms(4)),
+        total_ms: Some(ms(5)),
     };
     assert_eq!(deployment.timeout, timeouts);
     let params = Params {

@@ -15,4 +15,7 @@ mod graph;
 mod messages;
 mod mutations;
 mod policy;
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
+#[path = "../times/mod.rs"]
+mod times;
 mod when;

@@ -7,6 +7,7 @@ use switchyard::vocabulary::facts::{Facts, Place};
 use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::compiled;
+use crate::times::ms;
 
 /// The policy of a node with these keys.
 fn policy(keys: &Value) -> Policy {
@@ -19,7 +20,7 @@ fn without_the_keys_nodes_and_settings_leave_them_open() {
     for policy in [&graph.models["chat"].policy, &graph.settings.policy] {
         assert_eq!((policy.hedge, &policy.sticky, policy.when_all_ejected), (None, &None, None));
     }
-    assert_eq!(graph.settings.health, HealthSharing { reports_per_second: 400, first_snapshot_ms: 30 });
+    assert_eq!(graph.settings.health, HealthSharing { reports_per_second: 400, first_snapshot_ms: ms(30) });
 }
 
 #[test]
@@ -35,24 +36,24 @@ fn a_node_and_settings_each_keep_what_they_say() {
     }))
     .graph;
     let outer = &graph.settings.policy;
-    assert_eq!(outer.hedge, Some(Hedge { after: HedgeAfter::Ms(250), max_share: 0.0 }));
+    assert_eq!(outer.hedge, Some(Hedge { after: HedgeAfter::Ms(ms(250)), max_share: 0.0 }));
     assert_eq!(
         outer.sticky,
-        Some(Sticky { by: AffinityKey::Header("x-session".to_owned()), ttl_ms: 60_000 })
+        Some(Sticky { by: AffinityKey::Header("x-session".to_owned()), ttl_ms: ms(60_000) })
     );
     assert_eq!(outer.when_all_ejected, Some(WhenAllEjected::Probe));
-    assert_eq!(graph.settings.health, HealthSharing { reports_per_second: 1000, first_snapshot_ms: 0 });
+    assert_eq!(graph.settings.health, HealthSharing { reports_per_second: 1000, first_snapshot_ms: ms(0) });
     let inner = &graph.models["chat"].policy;
     assert_eq!(inner.hedge, None);
-    assert_eq!(inner.sticky, Some(Sticky { by: AffinityKey::Client, ttl_ms: 3_600_000 }));
+    assert_eq!(inner.sticky, Some(Sticky { by: AffinityKey::Client, ttl_ms: ms(3_600_000) }));
     assert_eq!(inner.when_all_ejected, Some(WhenAllEjected::Fail));
 }
 
 #[test]
 fn a_hedge_starts_after_a_time_or_a_percentile() {
     for (after, expected) in [
-        (json!(1), HedgeAfter::Ms(1)),
-        (json!(3_600_000), HedgeAfter::Ms(3_600_000)),
+        (json!(1), HedgeAfter::Ms(ms(1))),
+        (json!(3_600_000), HedgeAfter::Ms(ms(3_600_000))),
         (json!("p1"), HedgeAfter::Percentile(1)),
         (json!("p95"), HedgeAfter::Percentile(95)),
         (json!("p99"), HedgeAfter::Percentile(99)),

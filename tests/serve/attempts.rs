@@ -2,6 +2,7 @@
 
 use super::fake::{Bench, Body, Script, Step, sent_body};
 use super::{ANSWER, CHAT, FIRST, LAST, OVERLOADED, STREAM, routes};
+use crate::times::ms;
 use switchyard::serve::platform::OutgoingBody;
 
 #[test]
@@ -37,7 +38,7 @@ fn an_error_body_that_stalls_holds_the_next_attempt_up_for_a_second_at_most() {
     stalling.steps = vec![Step::Bytes("{\"error\":".to_owned()), Step::Hang];
     bench.script([stalling, Script::json(200, ANSWER)]);
     assert_eq!(bench.chat(CHAT).header("x-switchyard-deployment"), "second");
-    assert_eq!(bench.elapsed(), 10 + 1_000 + 10);
+    assert_eq!(bench.elapsed(), ms(10 + 1_000 + 10));
 }
 
 #[test]
@@ -124,11 +125,11 @@ fn an_upload_that_breaks_off_is_the_clients_error() {
 fn of_a_hedge_and_its_original_the_slower_one_is_ended() {
     let mut bench = Bench::new(&routes("", r#", "hedge": {"after": 500, "max_share": 1}"#));
     let mut slow = Script::json(200, ANSWER);
-    slow.head_after = Some(5_000);
+    slow.head_after = Some(ms(5_000));
     bench.script([slow, Script::json(200, ANSWER)]);
     let answer = bench.chat(CHAT);
     assert_eq!(answer.header("x-switchyard-deployment"), "second");
-    assert_eq!(bench.elapsed(), 510);
+    assert_eq!(bench.elapsed(), ms(510));
     assert!(bench.calls()[0].is_aborted.get() && !bench.calls()[1].is_aborted.get());
     assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
 }

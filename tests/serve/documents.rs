@@ -2,6 +2,7 @@
 
 use super::fake::{Bench, Script};
 use super::{ANSWER, CHAT, routes};
+use crate::times::ms;
 
 /// Serves one request, and gives the status.
 fn ask(bench: &mut Bench) -> u16 {
@@ -11,7 +12,7 @@ fn ask(bench: &mut Bench) -> u16 {
 
 /// Lets so much time pass that the store is looked at again.
 fn refresh(bench: &mut Bench) -> u16 {
-    bench.pass(120_000);
+    bench.pass(ms(120_000));
     ask(bench);
     ask(bench)
 }
@@ -77,6 +78,6 @@ fn a_store_that_does_not_answer_is_asked_twice_and_then_not_for_two_seconds() {
     assert_eq!(bench.chat(CHAT).status, 503);
     assert_eq!(bench.log().len(), tries, "it is left alone");
     bench.put("routes", &routes("", ""));
-    bench.pass(2_000);
+    bench.pass(ms(2_000));
     assert_eq!(ask(&mut bench), 200);
 }

@@ -22,9 +22,11 @@ use switchyard::serve::platform::{
 };
 use switchyard::vocabulary::facts::Place;
 use switchyard::vocabulary::headers::Headers;
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
-pub const START: Millis = 1_767_225_600_000;
+use crate::times::ms;
+
+pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
 
 /// How an upstream answers one call.
 #[derive(Debug, Clone)]
@@ -53,12 +55,12 @@ pub enum Step {
 impl Script {
     pub fn json(status: u16, body: &str) -> Self {
         let steps = vec![Step::Bytes(body.to_owned())];
-        Self { head_after: Some(10), status, content_type: "application/json", steps, says_length: true }
+        Self { head_after: Some(ms(10)), status, content_type: "application/json", steps, says_length: true }
     }
 
     pub fn events(steps: Vec<Step>) -> Self {
         Self {
-            head_after: Some(10),
+            head_after: Some(ms(10)),
             status: 200,
             content_type: "text/event-stream",
             steps,
@@ -74,8 +76,8 @@ impl Script {
 /// The world of one test.
 #[derive(Default)]
 struct World {
-    now: Cell<Millis>,
-    timers: RefCell<BTreeMap<(Millis, usize), Waker>>,
+    now: Cell<Instant>,
+    timers: RefCell<BTreeMap<(Instant, usize), Waker>>,
     timer_count: Cell<usize>,
     open: Cell<usize>,
     log: RefCell<Vec<String>>,
@@ -228,7 +230,7 @@ impl Bench {
         let head = format!(
             "{method}\nhttps://gateway{path}\nauthorization\nBearer sk-app\ncontent-type\napplication/json\n{length}"
         );
-        let leaves_at = self.now().saturating_add(leaves);
+        let leaves_at = self.now() + leaves;
         let fake = self.fake.clone();
         let done = Rc::new(RefCell::new(None));
         let task = {
@@ -282,7 +284,7 @@ impl Bench {
         let Some(next) = self.next_timer() else { return false };
         world.now.set(world.now.get().max(next));
         let now = world.now.get();
-        let later = world.timers.borrow_mut().split_off(&(now + 1, 0));
+        let later = world.timers.borrow_mut().split_off(&(now + ms(1), 0));
         let due = world.timers.replace(later);
         for waker in due.into_values() {
             waker.wake();
@@ -290,13 +292,13 @@ impl Bench {
         true
     }
 
-    fn next_timer(&self) -> Option<Millis> {
+    fn next_timer(&self) -> Option<Instant> {
         let timers = self.fake.world.timers.borrow();
         // A client that never leaves is no reason to go on.
-        timers.keys().map(|(at, _)| *at).next().filter(|at| *at < Millis::MAX)
+        timers.keys().map(|(at, _)| *at).next().filter(|at| *at < Instant::MAX)
     }
 
-    pub fn now(&self) -> Millis {
+    pub fn now(&self) -> Instant {
         self.fake.world.now.get()
     }
 
@@ -361,7 +363,7 @@ impl Fake {
         OpenWait(Rc::clone(&self.world))
     }
 
-    async fn at(&self, at: Millis) {
+    async fn at(&self, at: Instant) {
         let _open = self.wait();
         let number = self.world.timer_count.get() + 1;
         self.world.timer_count.set(number);
@@ -385,7 +387,7 @@ impl Fake {
 /// A timer, which does not ring once it is dropped.
 struct Timer<'a> {
     world: &'a World,
-    key: (Millis, usize),
+    key: (Instant, usize),
 }
 
 impl Drop for Timer<'_> {
@@ -401,11 +403,11 @@ impl Drop for OpenWait {
 }
 
 impl Clock for Fake {
-    fn now(&self) -> Millis {
+    fn now(&self) -> Instant {
         self.world.now.get()
     }
 
-    async fn sleep_until(&self, at: Millis) {
+    async fn sleep_until(&self, at: Instant) {
         self.at(at).await;
     }
 }
@@ -595,7 +597,7 @@ impl PlatformCall for FakeCall {
 pub struct FakeStream {
     fake: Fake,
     call: Rc<CallState>,
-    timeline: Rc<Vec<(Millis, Event)>>,
+    timeline: Rc<Vec<(Instant, Event)>>,
     at: Rc<Cell<usize>>,
 }
 
@@ -620,7 +622,7 @@ impl FakeStream {
         for step in steps {
             match step {
                 Step::Bytes(text) => timeline.push((at, Event::Bytes(text.clone().into_bytes()))),
-                Step::Pause(ms) => at += ms,
+                Step::Pause(ms) => at += *ms,
                 Step::Hang => timeline.push((at, Event::Hang)),
                 Step::Break => timeline.push((at, Event::Break)),
             }

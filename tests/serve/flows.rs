@@ -2,6 +2,7 @@
 
 use super::fake::{Bench, Script, Step};
 use super::{FIRST, LAST, NEXT, OVERLOADED, STREAM, routes};
+use crate::times::ms;
 
 fn bytes(text: &str) -> Step {
     Step::Bytes(text.to_owned())
@@ -10,7 +11,7 @@ fn bytes(text: &str) -> Step {
 /// A stream with these steps behind its first event, served to its end.
 fn served(settings: &str, model: &str, steps: Vec<Step>) -> (Bench, super::fake::Answer) {
     let mut bench = Bench::new(&routes(settings, model));
-    let steps = [bytes(FIRST), Step::Pause(100)].into_iter().chain(steps).collect();
+    let steps = [bytes(FIRST), Step::Pause(ms(100))].into_iter().chain(steps).collect();
     bench.script([Script::events(steps)]);
     let answer = bench.chat(STREAM);
     assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0), "nothing is left");
@@ -25,7 +26,7 @@ fn last_error(bench: &Bench) -> String {
 
 #[test]
 fn a_stream_that_ends_well_is_passed_on_byte_for_byte() {
-    let (bench, answer) = served("", "", vec![bytes(NEXT), Step::Pause(2_500), bytes(LAST)]);
+    let (bench, answer) = served("", "", vec![bytes(NEXT), Step::Pause(ms(2_500)), bytes(LAST)]);
     assert_eq!(answer.text(), FIRST.to_owned() + NEXT + LAST);
     assert!(answer.client().is_closed());
     assert_eq!(last_error(&bench), "");
@@ -47,11 +48,11 @@ fn a_break_a_stall_and_an_early_end_are_error_events_and_failures() {
         (
             vec![
                 bytes(NEXT),
-                Step::Pause(900),
+                Step::Pause(ms(900)),
                 bytes(NEXT),
-                Step::Pause(900),
+                Step::Pause(ms(900)),
                 bytes(NEXT),
-                Step::Pause(900),
+                Step::Pause(ms(900)),
                 bytes(LAST),
             ],
             r#", "timeout": {"total_ms": 2000}"#,
@@ -86,8 +87,9 @@ fn an_error_event_of_the_upstreams_own_is_passed_on_and_counts_as_its_failure() 
 fn bytes_that_mean_nothing_to_the_gateway_break_off_where_they_break() {
     for (end, is_closed) in [(None, true), (Some(Step::Break), false)] {
         let mut bench = Bench::new(&routes("", r#", "commit": "headers""#));
-        let mut audio =
-            Script::events([bytes("abc"), Step::Pause(50), bytes("def")].into_iter().chain(end).collect());
+        let mut audio = Script::events(
+            [bytes("abc"), Step::Pause(ms(50)), bytes("def")].into_iter().chain(end).collect(),
+        );
         audio.content_type = "audio/mpeg";
         bench.script([audio]);
         let answer = bench.request("POST", "/v1/audio/speech", r#"{"model":"m","input":"hi"}"#);
@@ -99,7 +101,7 @@ fn bytes_that_mean_nothing_to_the_gateway_break_off_where_they_break() {
 
 #[test]
 fn an_answer_that_is_held_to_its_end_keeps_its_client_waiting_with_comments() {
-    let steps = vec![bytes(NEXT), Step::Pause(25_000), bytes(LAST)];
+    let steps = vec![bytes(NEXT), Step::Pause(ms(25_000)), bytes(LAST)];
     let (_, answer) = served(r#", "keepalive_ms": 10000"#, r#", "commit": "complete""#, steps);
     let comments = ": waiting\n\n".repeat(2);
     assert!(answer.text().starts_with(&comments), "{}", answer.text());
@@ -110,7 +112,7 @@ fn an_answer_that_is_held_to_its_end_keeps_its_client_waiting_with_comments() {
 #[test]
 fn an_error_after_comments_is_an_event() {
     let mut bench = Bench::new(&routes(r#", "keepalive_ms": 1000"#, r#", "commit": "complete""#));
-    let failing = || Script::events(vec![bytes(FIRST), Step::Pause(3_000), Step::Break]);
+    let failing = || Script::events(vec![bytes(FIRST), Step::Pause(ms(3_000)), Step::Break]);
     bench.script([failing(), failing()]);
     let answer = bench.chat(STREAM);
     assert_eq!(answer.status, 200);

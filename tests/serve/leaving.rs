@@ -2,6 +2,7 @@
 
 use super::fake::{Bench, Script, Step};
 use super::{ANSWER, CHAT, FIRST, NEXT, OVERLOADED, STREAM, routes};
+use crate::times::ms;
 
 fn bytes(text: &str) -> Step {
     Step::Bytes(text.to_owned())
@@ -47,7 +48,7 @@ fn before_its_answer_in_every_phase() {
         let mut bench = Bench::new(&routes("", model));
         let calls = scripts.len();
         bench.script(scripts);
-        assert!(bench.chat_until(body, 500).is_none(), "{phase}");
+        assert!(bench.chat_until(body, ms(500)).is_none(), "{phase}");
         bench.finish();
         assert_eq!(bench.calls().len(), calls, "{phase}");
         assert_nothing_left(&bench, phase);
@@ -58,7 +59,7 @@ fn before_its_answer_in_every_phase() {
 fn while_it_uploads() {
     let mut bench = Bench::new(&routes("", ""));
     bench.hang_upload();
-    assert!(bench.chat_until(CHAT, 500).is_none());
+    assert!(bench.chat_until(CHAT, ms(500)).is_none());
     assert!(bench.calls().is_empty());
     assert_nothing_left(&bench, "while it uploads");
 }
@@ -69,21 +70,27 @@ fn between_two_tries_of_the_same_deployment() {
     let routes = routes("", "").replace(r#""targets": ["first", "second"], "retry": {"attempts": 0}"#, model);
     let mut bench = Bench::new(&routes);
     bench.script([Script::json(503, OVERLOADED)]);
-    assert!(bench.chat_until(CHAT, 1_000).is_none());
+    assert!(bench.chat_until(CHAT, ms(1_000)).is_none());
     assert_eq!((bench.open_waits(), bench.in_flight(), bench.calls().len()), (0, 0, 1));
 }
 
 #[test]
 fn in_the_middle_of_its_stream() {
     let mut bench = Bench::new(&routes("", ""));
-    let steps =
-        vec![bytes(FIRST), Step::Pause(100), bytes(NEXT), Step::Pause(5_000), bytes(NEXT), Step::Hang];
+    let steps = vec![
+        bytes(FIRST),
+        Step::Pause(ms(100)),
+        bytes(NEXT),
+        Step::Pause(ms(5_000)),
+        bytes(NEXT),
+        Step::Hang,
+    ];
     bench.script([Script::events(steps)]);
     let answer = bench.begin_chat(STREAM);
-    bench.pass(1_000);
+    bench.pass(ms(1_000));
     assert_eq!(answer.text(), FIRST.to_owned() + NEXT);
     answer.client().leave();
-    bench.pass(6_000);
+    bench.pass(ms(6_000));
     assert!(!answer.client().is_closed());
     assert_nothing_left(&bench, "in the middle of its stream");
 }
@@ -94,6 +101,6 @@ fn while_it_gets_comments() {
     bench.script([Script::events(vec![bytes(FIRST), Step::Hang])]);
     let answer = bench.begin_chat(STREAM);
     answer.client().leave();
-    bench.pass(3_000);
+    bench.pass(ms(3_000));
     assert_nothing_left(&bench, "while it gets comments");
 }

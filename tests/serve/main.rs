@@ -8,6 +8,9 @@ mod documents;
 mod fake;
 mod flows;
 mod leaving;
+#[allow(dead_code, reason = "each of the test files uses a part of it")]
+#[path = "../times/mod.rs"]
+mod times;
 
 /// Two deployments, one after the other, with settings that are added to these.
 fn routes(settings: &str, model: &str) -> String {

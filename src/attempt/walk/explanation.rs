@@ -8,7 +8,7 @@ use crate::health::Health;
 use crate::health::gate::Refusal;
 use crate::routes::graph::{Destination, Graph, Node, Strategy, Target};
 use crate::vocabulary::facts::Facts;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// Why nothing below `entry` may be tried: the different reasons, for the error message of a request that found no deployment.
 /// It follows every path, and no request that is served comes here.
@@ -17,7 +17,7 @@ pub fn obstacles(
     facts: &Rc<Facts>,
     entry: &Rc<Node>,
     health: &Health,
-    now: Millis,
+    now: Instant,
 ) -> Vec<Obstacle> {
     let mut walk = Walk::of(Rc::clone(graph), Rc::clone(facts), Vec::new());
     let mut found = Vec::new();
@@ -26,7 +26,7 @@ pub fn obstacles(
 }
 
 impl Walk {
-    fn explore(&mut self, at: &Destination, health: &Health, now: Millis, found: &mut Vec<Obstacle>) {
+    fn explore(&mut self, at: &Destination, health: &Health, now: Instant, found: &mut Vec<Obstacle>) {
         match at {
             Destination::Deployment(deployment) => {
                 let ejected = || {
@@ -37,7 +37,7 @@ impl Walk {
                 found.extend(obstacle.filter(|obstacle| !found.contains(obstacle)));
             }
             Destination::Node(node) => {
-                self.frames.push(Frame::of(Rc::clone(node), 0));
+                self.frames.push(Frame::of(Rc::clone(node), Instant::EPOCH));
                 let case = match &node.strategy {
                     Strategy::Match(cases) => Some(cases.first(&self.facts)),
                     _ => None,

@@ -1,7 +1,7 @@
 //! Why a deployment may not be tried: the document forbids it, or its health does.
 
 use crate::health::reason::Reason;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// Why a deployment may not be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Obstacle {
     /// Its gate is open.
     Ejected {
         /// When it may be back; `None` where only an administrator can tell.
-        until: Option<Millis>,
+        until: Option<Instant>,
         /// Why.
         reason: Reason,
     },
@@ -33,9 +33,9 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// For how long it stays, where time takes it away.
-    pub fn ends_in_ms(&self, now: Millis) -> Option<Millis> {
+    pub fn ends_in_ms(&self, now: Instant) -> Option<Millis> {
         match self {
-            Self::Ejected { until, .. } => until.map(|until| until.saturating_sub(now)),
+            Self::Ejected { until, .. } => until.map(|until| until - now),
             _ => None,
         }
     }

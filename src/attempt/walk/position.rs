@@ -12,7 +12,7 @@ use crate::routes::graph::{
 use crate::upstream;
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
 use crate::vocabulary::facts::Facts;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// Room for so many frames at first: for `settings`, the entry, and two nodes below it.
 const USUAL_DEPTH: usize = 4;
@@ -40,7 +40,7 @@ pub(super) struct Frame {
     pub(super) order: std::vec::IntoIter<usize>,
     pub(super) has_taken_edge: bool,
     pub(super) attempts_left: u32,
-    pub(super) deadline: Millis,
+    pub(super) deadline: Instant,
 }
 
 /// What decides on the way: which target of a node comes first, and whether the health of a deployment admits an attempt.
@@ -54,14 +54,14 @@ pub(super) trait Selector {
 impl Walk {
     /// Stands before `entry`. The limits of the whole request are those of `entry`, or else of `settings`; the client's own
     /// patience shortens the deadline.
-    pub fn new(graph: Rc<Graph>, facts: Rc<Facts>, entry: &Rc<Node>, now: Millis) -> Self {
+    pub fn new(graph: Rc<Graph>, facts: Rc<Facts>, entry: &Rc<Node>, now: Instant) -> Self {
         let allowed_ms = entry.deadline_ms.unwrap_or(graph.settings.deadline_ms);
         let patient_ms = facts.patience_ms.map_or(allowed_ms, |patience_ms| patience_ms.min(allowed_ms));
         let allowed_attempts = entry.max_attempts.unwrap_or(graph.settings.max_attempts);
         let settings = Frame {
             ahead: vec![Destination::Node(Rc::clone(entry))],
             attempts_left: if facts.is_replayable { allowed_attempts } else { allowed_attempts.min(1) },
-            deadline: now.saturating_add(patient_ms),
+            deadline: now + patient_ms,
             ..Frame::of_settings()
         };
         let mut frames = Vec::with_capacity(USUAL_DEPTH);
@@ -109,7 +109,7 @@ impl Walk {
     }
 
     /// Why the health of this deployment admits no attempt now; `None` if it does.
-    pub(super) fn refusal(&self, deployment: &Deployment, health: &Health, now: Millis) -> Option<Refusal> {
+    pub(super) fn refusal(&self, deployment: &Deployment, health: &Health, now: Instant) -> Option<Refusal> {
         match health.admission(deployment.id, self.facts.operation, now) {
             Admission::Refused(refusal) => Some(refusal),
             Admission::Open | Admission::Probe => None,
@@ -120,7 +120,7 @@ impl Walk {
     pub(super) fn seek(
         &mut self,
         failed: Option<&Failure>,
-        now: Millis,
+        now: Instant,
         selector: &mut dyn Selector,
     ) -> Option<Rc<Deployment>> {
         self.apply_failure(failed);
@@ -168,12 +168,12 @@ impl Walk {
     }
 
     /// Whether every limit on the way leaves room for one more attempt at `at`.
-    pub fn may_attempt(&self, at: Millis) -> bool {
+    pub fn may_attempt(&self, at: Instant) -> bool {
         self.frames.iter().all(|frame| frame.attempts_left > 0) && at < self.deadline()
     }
 
     /// The nearest deadline on the way.
-    pub fn deadline(&self) -> Millis {
+    pub fn deadline(&self) -> Instant {
         self.frames.iter().map(|frame| frame.deadline).min().unwrap_or_default()
     }
 
@@ -289,15 +289,15 @@ impl Frame {
             order: Vec::new().into_iter(),
             has_taken_edge: false,
             attempts_left: u32::MAX,
-            deadline: Millis::MAX,
+            deadline: Instant::MAX,
         }
     }
 
     /// A node that is entered now, before its targets are put in order.
-    pub(super) fn of(node: Rc<Node>, now: Millis) -> Self {
+    pub(super) fn of(node: Rc<Node>, now: Instant) -> Self {
         Self {
             attempts_left: node.max_attempts.unwrap_or(u32::MAX),
-            deadline: node.deadline_ms.map_or(Millis::MAX, |deadline_ms| now.saturating_add(deadline_ms)),
+            deadline: node.deadline_ms.map_or(Instant::MAX, |deadline_ms| now + deadline_ms),
             node: Some(node),
             ..Self::of_settings()
         }

@@ -8,7 +8,7 @@ use crate::attempt::context::Context;
 use crate::balance::order::order;
 use crate::health::Health;
 use crate::routes::graph::{Deployment, Destination, Node, Strategy, Target, WhenAllEjected};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// Goes where the request will go.
 pub(super) struct LiveSelector<'a, 'b> {
@@ -23,7 +23,7 @@ pub(super) struct LiveSelector<'a, 'b> {
 
 /// Where to go back to where nothing else is left.
 pub(super) struct LastResort {
-    pub(super) until: Millis,
+    pub(super) until: Instant,
     pub(super) frames: Vec<Frame>,
     pub(super) deployment: Rc<Deployment>,
 }
@@ -80,7 +80,7 @@ impl Selector for LiveSelector<'_, '_> {
 /// Sees where a request could go, in the order of the document.
 pub(super) struct PreviewSelector<'a> {
     pub(super) health: &'a Health,
-    pub(super) now: Millis,
+    pub(super) now: Instant,
     /// Of the frames at the start, how many were never left.
     pub(super) enclosing: usize,
 }

@@ -17,7 +17,7 @@ use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::SplitMix64;
 
 const DRAWS: u32 = 100_000;
-const NOW: Millis = 1_000_000;
+const NOW: Instant = Instant::from_epoch_ms(1_000_000);
 
 fn facts() -> Facts {
     Facts {

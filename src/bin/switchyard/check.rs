@@ -64,11 +64,11 @@ fn print_all(kind: &str, issues: &[Issue]) {
     }
 }
 
-/// The variables of a `.dev.vars` file, and the number of lines that cannot be read. Those lines
-/// are not quoted, because they may hold a secret.
+/// The variables of a `.dev.vars` file, and how many lines are not understood. Those are not quoted:
+/// they may hold a secret.
 ///
-/// wrangler reads the same format with one difference: it takes `$` literally everywhere, dotenvy
-/// only in single quotes.
+/// wrangler differs in three ways. It does not replace `$NAME` outside single quotes, a `#` without
+/// a space before it begins a comment, and spaces need no quotes.
 fn dev_vars(text: &str) -> (BTreeMap<String, String>, usize) {
     let mut variables = BTreeMap::new();
     let mut refused = 0;

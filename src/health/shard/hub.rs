@@ -9,17 +9,17 @@ use super::shard_entry::ShardEntry;
 use crate::health::pending::Pending;
 use crate::health::sharing::UNANSWERED_MS;
 use crate::health::wire::{Batch, HealthReport, KnownHistory, ShardAnswer, VERSION, WireEjection};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// While isolates report, the hub is asked this often, and not more often while it fails. A dozen regions ask.
-const POLL_MS: Millis = 2_000;
+const POLL_MS: Millis = Millis::new(2_000);
 
 impl Shard {
     /// When it wants to report to the hub: at once with facts, else every two seconds while isolates report; `None`: not at all.
-    pub fn hub_at(&self) -> Option<Millis> {
+    pub fn hub_at(&self) -> Option<Instant> {
         let uplink = &self.uplink;
         if let Some(sent_at) = uplink.sent_at {
-            return Some(sent_at.saturating_add(UNANSWERED_MS));
+            return Some(sent_at + UNANSWERED_MS);
         }
         if self.entries.values().any(|entry| entry.facts != Pending::default()) {
             return Some(uplink.not_before);
@@ -29,11 +29,11 @@ impl Shard {
 
     /// The report to send. It is under way until [`Self::merge_hub_answer`] or [`Self::on_hub_failure`]; an earlier one that still is
     /// has failed.
-    pub fn report_to_hub(&mut self, now: Millis) -> HealthReport {
+    pub fn report_to_hub(&mut self, now: Instant) -> HealthReport {
         self.restore_unsent();
         self.uplink.n += 1;
         self.uplink.sent_at = Some(now);
-        self.uplink.poll_at = now.saturating_add(POLL_MS);
+        self.uplink.poll_at = now + POLL_MS;
         self.uplink.has_new_reports = false;
         let batches = self.entries.iter_mut().filter_map(|(identity, entry)| {
             let batch = entry.facts(now)?;
@@ -51,12 +51,12 @@ impl Shard {
     }
 
     /// The hub has answered. [`Self::head`] has changed with it.
-    pub fn merge_hub_answer(&mut self, answer: &ShardAnswer, now: Millis) {
+    pub fn merge_hub_answer(&mut self, answer: &ShardAnswer, now: Instant) {
         if self.uplink.sent_at.is_none() || answer.n != self.uplink.n {
             return;
         }
         self.uplink.sent_at = None;
-        self.uplink.not_before = 0;
+        self.uplink.not_before = Instant::EPOCH;
         let known = self.head.hub.filter(|known| known.epoch == answer.epoch);
         // Of a history that has only begun for us, resets are in our past, and the rest is news.
         let (resets_after, changes_after) = known.map_or((u64::MAX, 0), |known| (known.change, known.change));
@@ -85,13 +85,13 @@ impl Shard {
             entry.set_drained(record.drained, &mut change);
             if let Some(WireEjection { remaining_ms, reason }) = record.ejected
                 && reason.holds_everywhere()
-                && remaining_ms > 0
+                && remaining_ms > Millis::ZERO
                 && record.opened > changes_after
             {
                 entry.saved.gate.eject(reason, remaining_ms, now);
             }
             let mut has_moved = false;
-            for (operation, remaining_ms) in record.missing.iter().filter(|(_, ms)| **ms > 0) {
+            for (operation, remaining_ms) in record.missing.iter().filter(|(_, ms)| **ms > Millis::ZERO) {
                 has_moved |= entry.eject_operation(*operation, *remaining_ms, now);
             }
             entry.settle(has_moved, false, &mut change);
@@ -101,9 +101,9 @@ impl Shard {
     }
 
     /// The hub could not be reached. What it was to hear is kept.
-    pub fn on_hub_failure(&mut self, now: Millis) {
+    pub fn on_hub_failure(&mut self, now: Instant) {
         self.restore_unsent();
-        self.uplink.not_before = now.saturating_add(POLL_MS);
+        self.uplink.not_before = now + POLL_MS;
         self.uplink.poll_at = self.uplink.not_before;
     }
 
@@ -122,13 +122,13 @@ impl Shard {
 
 impl ShardEntry {
     /// What the hub is to hear. It is under way from now on.
-    fn facts(&mut self, now: Millis) -> Option<Batch> {
+    fn facts(&mut self, now: Instant) -> Option<Batch> {
         if self.facts == Pending::default() {
             return None;
         }
         let facts = std::mem::take(&mut self.facts);
         let gate = &self.saved.gate;
-        let remaining_ms = |until: Millis| until.saturating_sub(now);
+        let remaining_ms = |until: Instant| until - now;
         let ejected = gate
             .ejected_until()
             .zip(gate.reason())

@@ -6,7 +6,7 @@ use super::Shard;
 use crate::health::wire::HealthReport;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::switch::Switch;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// What an administrator wants done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl ObjectAnswer {
 
 impl Shard {
     /// Answers a request for a path, without the `/` before it.
-    pub fn on_request(&mut self, path: &str, body: &str, now: Millis, rng: &mut dyn Rng) -> ObjectAnswer {
+    pub fn on_request(&mut self, path: &str, body: &str, now: Instant, rng: &mut dyn Rng) -> ObjectAnswer {
         match path {
             "report" => match HealthReport::parse(body.as_bytes()) {
                 Ok(report) => {
@@ -58,7 +58,7 @@ impl Shard {
     }
 
     /// Does what an administrator wants. Whether all of it could be done.
-    fn apply(&mut self, order: &Order, now: Millis) -> bool {
+    fn apply(&mut self, order: &Order, now: Instant) -> bool {
         match (&order.deployments, order.switch) {
             (None, Switch::Reset) => {
                 self.reset_all();

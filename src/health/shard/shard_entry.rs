@@ -13,30 +13,30 @@ use crate::health::wire::{Batch, PeerId, Probe, ProbeUrgency, Record, WireEjecti
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// A lease has to be used within this time.
-const LEASE_MS: Millis = 5_000;
+const LEASE_MS: Millis = Millis::new(5_000);
 
 /// For so long nobody else gets a lease, once the probe has begun: the isolate that sent it may be gone.
-const BEGUN_MS: Millis = 30_000;
+const BEGUN_MS: Millis = Millis::new(30_000);
 
 /// How long the word that a lease was used may be on its way.
-const ON_ITS_WAY_MS: Millis = 1_000;
+const ON_ITS_WAY_MS: Millis = Millis::new(1_000);
 
 /// When a lease that was not used has run out for certain.
-pub(super) const UNUSED_MS: Millis = LEASE_MS + ON_ITS_WAY_MS;
+pub(super) const UNUSED_MS: Millis = Millis::new(LEASE_MS.get() + ON_ITS_WAY_MS.get());
 
 /// Probes before their time: at most one in this time.
-const EARLY_MS: Millis = 1_000;
+const EARLY_MS: Millis = Millis::new(1_000);
 
 /// The right to probe, given away.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GrantedLease {
     pub(super) holder: PeerId,
-    pub(super) from: Millis,
+    pub(super) from: Instant,
     /// When it is given to the next.
-    pub(super) until: Millis,
+    pub(super) until: Instant,
     /// The probe is under way.
     pub(super) has_begun: bool,
 }
@@ -57,13 +57,13 @@ pub(super) struct ShardEntry {
     pub(super) last_error: Option<LastError>,
     lease: Option<GrantedLease>,
     /// No lease before.
-    no_lease_before: Millis,
+    no_lease_before: Instant,
     /// The latest lease before its time.
-    early_at: Option<Millis>,
+    early_at: Option<Instant>,
     /// The latest report that mentioned it.
-    pub(super) used_at: Millis,
+    pub(super) used_at: Instant,
     /// The end of the ejection as everybody was told; 0: closed.
-    announced_until: Millis,
+    announced_until: Instant,
     /// What the hub is to hear.
     pub(super) facts: Pending,
     /// What is under way to it.
@@ -76,7 +76,7 @@ pub(super) fn is_question(batch: &Batch) -> bool {
 }
 
 impl ShardEntry {
-    pub(super) fn new(no_lease_before: Millis, now: Millis) -> Self {
+    pub(super) fn new(no_lease_before: Instant, now: Instant) -> Self {
         Self {
             saved: SavedDeployment::default(),
             accrual: Accrual::default(),
@@ -88,21 +88,21 @@ impl ShardEntry {
             no_lease_before,
             early_at: None,
             used_at: now,
-            announced_until: 0,
+            announced_until: Instant::EPOCH,
             facts: Pending::default(),
             facts_sent: None,
         }
     }
 
-    pub(super) fn restore(saved: SavedDeployment, now: Millis) -> Self {
-        let announced_until = saved.gate.ejected_until().unwrap_or(0);
+    pub(super) fn restore(saved: SavedDeployment, now: Instant) -> Self {
+        let announced_until = saved.gate.ejected_until().unwrap_or(Instant::EPOCH);
         // Whether the hub has heard it, nobody knows: it does not mind to hear it again.
         let facts = Pending {
             has_ejected: saved.gate.reason().is_some_and(Reason::holds_everywhere),
             operations: saved.missing.iter().map(|(operation, _)| *operation).collect(),
             ..Pending::default()
         };
-        Self { saved, announced_until, facts, ..Self::new(now.saturating_add(UNUSED_MS), now) }
+        Self { saved, announced_until, facts, ..Self::new(now + UNUSED_MS, now) }
     }
 
     pub(super) fn saved(&self) -> &SavedDeployment {
@@ -113,21 +113,20 @@ impl ShardEntry {
         self.saved.change
     }
 
-    pub(super) fn has_latency(&self, now: Millis) -> bool {
+    pub(super) fn has_latency(&self, now: Instant) -> bool {
         self.latency_ms.value(now).is_some()
     }
 
     /// The lease that is out.
-    pub(super) fn live_lease(&self, now: Millis) -> Option<GrantedLease> {
+    pub(super) fn live_lease(&self, now: Instant) -> Option<GrantedLease> {
         self.lease.filter(|lease| now < lease.until)
     }
 
     /// Whether it says nothing, and nobody mentioned it for so long.
-    pub(super) fn is_idle(&self, now: Millis, idle_ms: Millis) -> bool {
-        let is_over =
-            |gate: &Gate| gate.ejected_until().is_none_or(|until| now >= until.saturating_add(idle_ms));
+    pub(super) fn is_idle(&self, now: Instant, idle_ms: Millis) -> bool {
+        let is_over = |gate: &Gate| gate.ejected_until().is_none_or(|until| now >= until + idle_ms);
         let saved = &self.saved;
-        now >= self.used_at.saturating_add(idle_ms)
+        now >= self.used_at + idle_ms
             && !saved.gate.is_drained()
             && is_over(&saved.gate)
             && saved.missing.iter().all(|(_, gate)| is_over(gate))
@@ -140,14 +139,14 @@ impl ShardEntry {
         batch: &Batch,
         seen: u64,
         change: &mut u64,
-        now: Millis,
+        now: Instant,
         rng: &mut dyn Rng,
     ) {
         self.used_at = now;
         self.measure(batch, now);
         let has_passed = batch.probe.is_some_and(|probe| self.on_probe(reporter, probe, change, now, rng));
         // Failures of requests that began before the latest recovery tell of the time before it.
-        let began_at = now.saturating_sub(batch.age_ms);
+        let began_at = now - batch.age_ms;
         let is_present = has_passed
             || seen >= self.saved.closed
             || self.saved.gate.closed_since().is_some_and(|since| began_at >= since);
@@ -155,8 +154,8 @@ impl ShardEntry {
             let failures = if is_present { batch.failures } else { 0 };
             let run = FailureRun {
                 failures: if is_present { batch.run } else { 0 },
-                since: now.saturating_sub(batch.run_ms),
-                answered_at: batch.answered.then(|| now.saturating_sub(batch.answered_ms.unwrap_or(0))),
+                since: now - batch.run_ms,
+                answered_at: batch.answered.then(|| now - batch.answered_ms.unwrap_or(Millis::ZERO)),
             };
             let class = batch.class.unwrap_or(ErrorClass::Unavailable);
             let counts = Counts { successes: batch.successes, failures };
@@ -180,7 +179,7 @@ impl ShardEntry {
         self.settle(moved, true, change);
     }
 
-    fn measure(&mut self, batch: &Batch, now: Millis) {
+    fn measure(&mut self, batch: &Batch, now: Instant) {
         if let Some(mean_ms) = plausible(batch.latency.map(|latency| latency.mean_ms)) {
             self.latency_ms.observe(mean_ms, now);
         }
@@ -194,10 +193,10 @@ impl ShardEntry {
     }
 
     /// Operations that turned out to be missing, or not to be. Whether anything changed.
-    fn merge_missing(&mut self, batch: &Batch, now: Millis) -> bool {
+    fn merge_missing(&mut self, batch: &Batch, now: Instant) -> bool {
         let mut has_moved = false;
         for (operation, remaining_ms) in &batch.missing {
-            if *remaining_ms == 0 {
+            if *remaining_ms == Millis::ZERO {
                 let before = self.saved.missing.len();
                 self.saved.missing.retain(|(missing, _)| missing != operation);
                 has_moved |= self.saved.missing.len() < before;
@@ -210,7 +209,7 @@ impl ShardEntry {
     }
 
     /// Whether that is news.
-    pub(super) fn eject_operation(&mut self, operation: Operation, length_ms: Millis, now: Millis) -> bool {
+    pub(super) fn eject_operation(&mut self, operation: Operation, length_ms: Millis, now: Instant) -> bool {
         let missing = &mut self.saved.missing;
         if !missing.iter().any(|(known, _)| *known == operation) {
             missing.push((operation, Gate::default()));
@@ -226,7 +225,7 @@ impl ShardEntry {
         reporter: PeerId,
         probe: Probe,
         change: &mut u64,
-        now: Millis,
+        now: Instant,
         rng: &mut dyn Rng,
     ) -> bool {
         let Some(until) = self.saved.gate.ejected_until() else { return false };
@@ -240,7 +239,7 @@ impl ShardEntry {
         self.lease = None;
         match probe {
             Probe::Begun => {
-                let until = now.saturating_add(BEGUN_MS);
+                let until = now + BEGUN_MS;
                 self.lease = Some(GrantedLease { holder: reporter, from: now, until, has_begun: true });
             }
             Probe::Passed => {
@@ -263,7 +262,7 @@ impl ShardEntry {
         self.saved.closed = self.saved.change;
         self.accrual = Accrual::default();
         self.lease = None;
-        self.announced_until = 0;
+        self.announced_until = Instant::EPOCH;
     }
 
     /// What follows is a change of its own.
@@ -274,10 +273,9 @@ impl ShardEntry {
 
     /// Numbers the change, if there was one worth telling. `is_own`: whether it was learned in this region.
     pub(super) fn settle(&mut self, has_moved: bool, is_own: bool, change: &mut u64) {
-        let until = self.saved.gate.ejected_until().unwrap_or(0);
-        let is_longer = until > 0
-            && (self.announced_until == 0
-                || until >= self.announced_until.saturating_add(LEAST_EXTENSION_MS));
+        let until = self.saved.gate.ejected_until().unwrap_or(Instant::EPOCH);
+        let is_longer = until > Instant::EPOCH
+            && (self.announced_until == Instant::EPOCH || until >= self.announced_until + LEAST_EXTENSION_MS);
         if is_longer {
             self.announced_until = until;
             self.facts.has_ejected |=
@@ -292,13 +290,13 @@ impl ShardEntry {
     }
 
     /// Gives the lease away, if it is free and the reporter is to have it.
-    pub(super) fn grant(&mut self, request: &LeaseRequest, urgency: Option<ProbeUrgency>, now: Millis) {
+    pub(super) fn grant(&mut self, request: &LeaseRequest, urgency: Option<ProbeUrgency>, now: Instant) {
         let (Some(urgency), Some(until)) = (urgency, self.saved.gate.ejected_until()) else { return };
         if self.saved.gate.is_drained() || self.live_lease(now).is_some() || now < self.no_lease_before {
             return;
         }
-        let comes_again_at = now.saturating_add(request.next_ms).saturating_add(BASE_MS);
-        let is_early_free = self.early_at.is_none_or(|at| now >= at.saturating_add(EARLY_MS));
+        let comes_again_at = now + request.next_ms + BASE_MS;
+        let is_early_free = self.early_at.is_none_or(|at| now >= at + EARLY_MS);
         let from = match urgency {
             ProbeUrgency::Early if until > now && is_early_free => {
                 self.early_at = Some(now);
@@ -307,12 +305,12 @@ impl ShardEntry {
             _ if until <= comes_again_at => until.max(now),
             _ => return,
         };
-        let until = from.saturating_add(UNUSED_MS);
+        let until = from + UNUSED_MS;
         self.lease = Some(GrantedLease { holder: request.reporter, from, until, has_begun: false });
     }
 
-    pub(super) fn record(&self, reporter: PeerId, is_new: bool, now: Millis) -> Record {
-        let remaining_ms = |until: Millis| until.saturating_sub(now);
+    pub(super) fn record(&self, reporter: PeerId, is_new: bool, now: Instant) -> Record {
+        let remaining_ms = |until: Instant| until - now;
         let gate = &self.saved.gate;
         let ejected = gate.ejected_until().zip(gate.reason());
         let (own, others): (Option<GrantedLease>, Option<GrantedLease>) = match self.live_lease(now) {
@@ -331,7 +329,7 @@ impl ShardEntry {
             reset: self.saved.reset,
             ejected: ejected
                 .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
-            closed_for_ms: gate.closed_since().map(|since| now.saturating_sub(since)),
+            closed_for_ms: gate.closed_since().map(|since| now - since),
             trips: gate.trips(),
             probing_ms: others.map(|lease| remaining_ms(lease.until)),
             missing: missing.collect(),
@@ -339,7 +337,7 @@ impl ShardEntry {
             latency_ms: self.latency_ms.value(now).filter(|_| is_new),
             lease: own.filter(|lease| !lease.has_begun).map(|lease| WireLease {
                 from_ms: remaining_ms(lease.from),
-                until_ms: remaining_ms(lease.until.saturating_sub(ON_ITS_WAY_MS)),
+                until_ms: remaining_ms(lease.until - ON_ITS_WAY_MS),
             }),
         }
     }
@@ -354,7 +352,7 @@ impl ShardEntry {
 
     pub(super) fn reset(&mut self, change: &mut u64) {
         // A lease that is out stays out until it has run out, or is used.
-        let out = self.lease.filter(|lease| !lease.has_begun).map_or(0, |lease| lease.until);
+        let out = self.lease.filter(|lease| !lease.has_begun).map_or(Instant::EPOCH, |lease| lease.until);
         let (no_lease_before, used_at) = (self.no_lease_before.max(out), self.used_at);
         self.close(change);
         self.saved.reset = *change;

@@ -8,7 +8,7 @@ use crate::health::gate::GateView;
 use crate::health::tracked_deployment::LastError;
 use crate::health::wire::PeerId;
 use crate::vocabulary::operation::Operation;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// A deployment as a shard sees it. Points in time are those of its clock.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,7 +36,7 @@ pub struct ShardView {
     /// The latest failure.
     pub last_error: Option<LastError>,
     /// When it was last mentioned.
-    pub mentioned_at: Millis,
+    pub mentioned_at: Instant,
 }
 
 /// A lease as people see it.
@@ -45,22 +45,22 @@ pub struct LeaseView {
     /// The isolate that holds it.
     pub holder: PeerId,
     /// From when it may be used.
-    pub from: Millis,
+    pub from: Instant,
     /// When it goes to another.
-    pub until: Millis,
+    pub until: Instant,
     /// Whether the probe is under way.
     pub begun: bool,
 }
 
 impl Shard {
     /// Every deployment, by identity.
-    pub fn view(&self, now: Millis) -> Vec<ShardView> {
+    pub fn view(&self, now: Instant) -> Vec<ShardView> {
         self.entries.iter().map(|(identity, entry)| entry.view(identity, now)).collect()
     }
 }
 
 impl ShardEntry {
-    fn view(&self, identity: &str, now: Millis) -> ShardView {
+    fn view(&self, identity: &str, now: Instant) -> ShardView {
         let counts = self.accrual.counts(now);
         let missing = self.saved.missing.iter();
         ShardView {

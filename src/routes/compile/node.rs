@@ -10,6 +10,7 @@ use crate::routes::graph::{Destination, Node, Strategy, Target};
 use crate::routes::raw::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
 use crate::routes::when::Condition;
 use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::time::Millis;
 
 /// The deepest nesting of nodes. Building a node and explaining a failed request are recursive, and
 /// the stack of a Worker is small.
@@ -108,7 +109,7 @@ impl<'a> Compiler<'a> {
         }
         let id = self.sizes.len();
         self.sizes.push(size);
-        let (max_attempts, deadline_ms) = (raw.max_attempts, raw.deadline_ms.map(|limit| limit.0));
+        let (max_attempts, deadline_ms) = (raw.max_attempts, raw.deadline_ms.map(Millis::from));
         Some(Rc::new(Node {
             id,
             name,

@@ -15,6 +15,7 @@ use crate::routes::raw::{
     RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
 };
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
+use crate::vocabulary::time::Millis;
 
 /// The default of `max_share`. It limits the load that hedges add to a pool that is slow
 /// everywhere.
@@ -80,7 +81,7 @@ impl<'a> Compiler<'a> {
     fn hedge(&mut self, raw: &RawHedge, timeout: Timeouts, at: At<'_>) -> Option<Hedge> {
         let at = at.key("after");
         let after = match &raw.after {
-            RawHedgeAfter::Ms(ms) => HedgeAfter::Ms(u64::from(*ms)),
+            RawHedgeAfter::Ms(ms) => HedgeAfter::Ms(Millis::new(u64::from(*ms))),
             RawHedgeAfter::Percentile(text) => {
                 let Some(percentile) = percentile(text) else {
                     let expected = "milliseconds, or a percentile from \"p1\" to \"p99\"";
@@ -105,7 +106,7 @@ impl<'a> Compiler<'a> {
     fn sticky(&mut self, raw: &RawSticky, at: At<'_>) -> Option<Sticky> {
         let by = self.affinity(&raw.by, at.key("by"))?;
         by.gather(&mut self.reads);
-        Some(Sticky { by, ttl_ms: u64::from(raw.ttl.unwrap_or(STICKY_SECONDS)) * 1000 })
+        Some(Sticky { by, ttl_ms: Millis::new(1000) * u64::from(raw.ttl.unwrap_or(STICKY_SECONDS)) })
     }
 
     /// Parses an affinity key.
@@ -147,9 +148,9 @@ impl<'a> Compiler<'a> {
         Retry {
             on: on.unwrap_or(default.on),
             attempts: raw.attempts.unwrap_or(default.attempts),
-            backoff_ms: raw.backoff_ms.map_or(default.backoff_ms, |wait| wait.0),
-            max_backoff_ms: raw.max_backoff_ms.map_or(default.max_backoff_ms, |wait| wait.0),
-            max_wait_ms: raw.max_wait_ms.map_or(default.max_wait_ms, u64::from),
+            backoff_ms: raw.backoff_ms.map_or(default.backoff_ms, Millis::from),
+            max_backoff_ms: raw.max_backoff_ms.map_or(default.max_backoff_ms, Millis::from),
+            max_wait_ms: raw.max_wait_ms.map_or(default.max_wait_ms, |ms| Millis::new(u64::from(ms))),
         }
     }
 
@@ -237,10 +238,10 @@ fn percentile(text: &str) -> Option<u8> {
 pub(super) fn timeouts(raw: Option<&RawTimeout>) -> Timeouts {
     let Some(raw) = raw else { return Timeouts::default() };
     Timeouts {
-        connect_ms: raw.connect_ms.map(|limit| limit.0),
-        headers_ms: raw.headers_ms.map(|limit| limit.0),
-        first_token_ms: raw.first_token_ms.map(|limit| limit.0),
-        idle_ms: raw.idle_ms.map(|limit| limit.0),
-        total_ms: raw.total_ms.map(|limit| limit.0),
+        connect_ms: raw.connect_ms.map(Millis::from),
+        headers_ms: raw.headers_ms.map(Millis::from),
+        first_token_ms: raw.first_token_ms.map(Millis::from),
+        idle_ms: raw.idle_ms.map(Millis::from),
+        total_ms: raw.total_ms.map(Millis::from),
     }
 }

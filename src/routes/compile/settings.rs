@@ -5,21 +5,22 @@ use crate::routes::at::At;
 use crate::routes::glob::Glob;
 use crate::routes::graph::{Expose, HealthSharing, Settings};
 use crate::routes::raw::{RawExpose, RawHealthSharing, RawSettings};
+use crate::vocabulary::time::Millis;
 
 impl<'a> Compiler<'a> {
     pub(super) fn settings(&mut self, raw: &'a RawSettings, at: At<'_>) -> Settings {
         let policy = self.policy(&raw.into(), at);
         Settings {
-            deadline_ms: raw.deadline_ms.map_or(600_000, |limit| limit.0),
+            deadline_ms: raw.deadline_ms.map_or(Millis::new(600_000), Millis::from),
             max_attempts: raw.max_attempts.unwrap_or(4),
             policy,
             requirements: self.requirements(raw.min_quality, &raw.require_tags, at),
             on: self.edges(raw.on.as_ref(), at.key("on")).unwrap_or_default(),
             buffer_bytes: raw.buffer_bytes.map_or(16 * 1024 * 1024, |bytes| bytes as usize),
-            refresh_ms: u64::from(raw.refresh_seconds.unwrap_or(30)) * 1000,
+            refresh_ms: Millis::new(1000) * u64::from(raw.refresh_seconds.unwrap_or(30)),
             expose: expose(&raw.expose),
             cors_origins: raw.cors.iter().flat_map(|cors| &cors.origins).map(Glob::new).collect(),
-            keepalive_ms: u64::from(raw.keepalive_ms.unwrap_or(10_000)),
+            keepalive_ms: Millis::new(u64::from(raw.keepalive_ms.unwrap_or(10_000))),
             health: health(&raw.health),
         }
     }
@@ -29,7 +30,9 @@ fn health(raw: &RawHealthSharing) -> HealthSharing {
     let default = HealthSharing::default();
     HealthSharing {
         reports_per_second: raw.reports_per_second.unwrap_or(default.reports_per_second),
-        first_snapshot_ms: raw.first_snapshot_ms.map_or(default.first_snapshot_ms, u64::from),
+        first_snapshot_ms: raw
+            .first_snapshot_ms
+            .map_or(default.first_snapshot_ms, |ms| Millis::new(u64::from(ms))),
     }
 }
 

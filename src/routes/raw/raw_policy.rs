@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Error, Value, from_value};
 
+use crate::vocabulary::time::Millis;
+
 raw! {
 
 /// Retries of the same target before the next one.
@@ -86,6 +88,12 @@ pub enum RawWhenAllEjected {
 pub struct RawDurationMs(
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 3_600_000)))] pub u64,
 );
+
+impl From<RawDurationMs> for Millis {
+    fn from(raw: RawDurationMs) -> Self {
+        Self::new(raw.0)
+    }
+}
 
 /// An error class or a status.
 #[derive(Debug, Deserialize)]

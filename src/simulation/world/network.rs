@@ -150,6 +150,6 @@ impl World {
     }
 
     fn way_ms(&mut self, median: f64) -> Millis {
-        scattered(median, 0.4, &mut self.rng).max(1.0) as Millis
+        Millis::from_f64(scattered(median, 0.4, &mut self.rng).max(1.0))
     }
 }

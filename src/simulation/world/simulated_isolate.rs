@@ -9,7 +9,7 @@ use crate::health::{GateChange, Health};
 use crate::routes::graph::Graph;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::Instant;
 
 /// What the Worker keeps between requests.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) enum FirstSnapshot {
     /// No report has gone out.
     Unasked,
     /// These requests wait for it, until then.
-    Awaited { until: Millis, waiting: Vec<usize> },
+    Awaited { until: Instant, waiting: Vec<usize> },
     /// It is there, or is not waited for any more.
     Over,
 }
@@ -55,7 +55,7 @@ impl SimulatedIsolate {
     }
 
     /// Whether a probe of that deployment is under way.
-    pub(super) fn probes(&self, deployment: usize, operation: Operation, now: Millis) -> bool {
+    pub(super) fn probes(&self, deployment: usize, operation: Operation, now: Instant) -> bool {
         // To ask for the whole snapshot is slow, and seldom needed.
         self.health.ejected_until(deployment, operation).is_some()
             && self.health.snapshot(now).get(deployment).is_some_and(|found| {
@@ -65,7 +65,7 @@ impl SimulatedIsolate {
             })
     }
 
-    pub(super) fn context(&mut self, now: Millis) -> Context<'_> {
+    pub(super) fn context(&mut self, now: Instant) -> Context<'_> {
         let Self { rng, cursors, health, budgets, changes, .. } = self;
         Context { now, rng, cursors, health, budgets, changes }
     }

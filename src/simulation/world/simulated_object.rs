@@ -4,7 +4,7 @@ use crate::health::shard::Shard;
 use crate::health::wire::{HealthReport, ShardAnswer};
 use crate::simulation::setup::ObjectFaultKind;
 use crate::vocabulary::rng::SplitMix64;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// A shard in the place where it lives.
 #[derive(Debug)]
@@ -35,13 +35,13 @@ impl SimulatedObject {
         &mut self,
         text: &str,
         fault: Option<ObjectFaultKind>,
-        now: Millis,
+        now: Instant,
     ) -> ObjectReaction {
         let late_ms = match fault {
             Some(ObjectFaultKind::Overloaded) => return ObjectReaction::Refuses,
             Some(ObjectFaultKind::Lost) => return ObjectReaction::Silence,
             Some(ObjectFaultKind::Late(ms)) => ms,
-            Some(ObjectFaultKind::Evicted) | None => 0,
+            Some(ObjectFaultKind::Evicted) | None => Millis::ZERO,
         };
         let Ok(report) = HealthReport::parse(text.as_bytes()) else { return ObjectReaction::Refuses };
         let answer: ShardAnswer = self.shard.report(&report, now, &mut self.rng);
@@ -49,7 +49,7 @@ impl SimulatedObject {
     }
 
     /// Goes on with what was stored, as after an eviction.
-    pub(super) fn restart(&mut self, now: Millis) {
+    pub(super) fn restart(&mut self, now: Instant) {
         let saved = self.shard.changed_since(0).map(|(identity, saved)| (identity.to_owned(), saved.clone()));
         let saved: Vec<_> = saved.collect();
         self.shard = Shard::restore(self.shard.head(), saved, now);

@@ -1,5 +1,6 @@
-//! What the core takes for each step of a request, in time: `cargo bench`, or `cargo bench -- plan` for some of it. Natively, so the
-//! numbers compare with each other and not with the Worker's. What a step allocates is in `tests/effort.rs`.
+//! The time that the core takes for each step of a request. `cargo bench` runs all benchmarks,
+//! `cargo bench -- plan` runs some. They run natively, so the numbers compare with each other and
+//! not with those of the Worker. `tests/effort.rs` counts what each step allocates.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "benchmarks")]
 
@@ -27,12 +28,12 @@ fn main() {
     divan::main();
 }
 
-/// The routes document.
+/// The routes document that a benchmark uses.
 #[derive(Debug, Clone, Copy)]
 enum Routes {
-    /// That at the root.
+    /// The document at the root of the repository.
     Sample,
-    /// With 200 deployments and 500 rules.
+    /// The document with 200 deployments and 500 rules.
     Large,
 }
 
@@ -97,7 +98,7 @@ fn splice(bencher: Bencher, content: Content) {
     bencher.counter(BytesCount::new(body.len())).bench(|| edit(black_box(&body), &peek, &changes));
 }
 
-/// Who asks, and for what.
+/// Finds the client and the operation of a request.
 #[divan::bench(args = ROUTES)]
 fn arrive(bencher: Bencher, routes: Routes) {
     let way = routes.way();
@@ -114,7 +115,7 @@ fn choose(bencher: Bencher, routes: Routes) {
     bencher.bench_local(|| way.choose(black_box(&facts), client));
 }
 
-/// From the entry node to the reply, through the first attempt.
+/// From the entry node to the reply, with one attempt.
 #[divan::bench(args = ROUTES)]
 fn plan(bencher: Bencher, routes: Routes) {
     let mut way = routes.way();
@@ -129,7 +130,7 @@ fn plan(bencher: Bencher, routes: Routes) {
     });
 }
 
-/// All of it.
+/// All steps of a request.
 #[divan::bench(args = ROUTES)]
 fn whole(bencher: Bencher, routes: Routes) {
     let mut way = routes.way();
@@ -185,7 +186,7 @@ fn chunks() -> Vec<Vec<u8>> {
     chunks
 }
 
-/// A stream that is held until it is whole.
+/// Holds a stream until it is complete.
 #[divan::bench]
 fn hold_a_thousand_chunks(bencher: Bencher) {
     let chunks = chunks();
@@ -198,7 +199,7 @@ fn hold_a_thousand_chunks(bencher: Bencher) {
     });
 }
 
-/// A stream that flows, as its observer sees it.
+/// Watches a stream after its commit point.
 #[divan::bench]
 fn watch_a_thousand_chunks(bencher: Bencher) {
     let chunks = chunks();

@@ -1,5 +1,5 @@
-//! Who is asked first, given what is known of the deployments: strategies, gates, headroom and stickiness together, as the machine
-//! sees them.
+//! Which deployment is tried first, by what is known about the deployments. Strategies, gates,
+//! headroom and stickiness are tested together, as the machine uses them.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,7 +33,7 @@ use switchyard::vocabulary::time::{Instant, Millis};
 const NOW: Instant = Instant::from_epoch_ms(1_000_000_000);
 const DAY_MS: Millis = Millis::new(86_400_000);
 
-/// The deployment that a new request goes to first. The request goes on.
+/// The deployment that a new request tries first. The request stays in flight.
 fn first(
     graph: &Rc<Graph>,
     entry: &Rc<Node>,
@@ -47,7 +47,8 @@ fn first(
     (dispatch.deployment.name.clone(), machine)
 }
 
-/// How often each deployment is the first of `count` requests, each of which ends before the next one begins.
+/// How often each deployment is the first of `count` requests. Each request ends before the next
+/// one starts.
 fn firsts(
     graph: &Rc<Graph>,
     entry: &Rc<Node>,
@@ -64,7 +65,7 @@ fn firsts(
     found
 }
 
-/// Tells that a request at `id` took so long.
+/// Records that a request at the deployment `id` took `ms` milliseconds.
 fn took(isolate: &mut Isolate, id: usize, ms: Millis) {
     let ticket = isolate.health.begin(id, ChatCompletions, 0, NOW - ms);
     isolate.health.record(ticket, &Sample::of(Outcome::Served), NOW, &mut isolate.rng);
@@ -90,7 +91,8 @@ fn of_two_that_chance_picks_the_faster_one_is_asked() {
         took(&mut isolate, id, ms(took_ms));
     }
     let found = firsts(&graph, &entry, &mut isolate, NOW, 3_000);
-    // Each pair is as likely: the fastest wins two of the three, and the slowest none.
+    // All pairs are equally likely. The fastest deployment wins two of the three pairs, and the
+    // slowest wins none.
     assert!(near(found.get("fast"), 3_000, 2.0 / 3.0), "{found:?}");
     assert!(near(found.get("middle"), 3_000, 1.0 / 3.0), "{found:?}");
     assert_eq!(found.get("slow"), None);
@@ -105,7 +107,7 @@ fn requests_under_way_make_the_fast_one_slower_in_the_end() {
     took(&mut isolate, 0, ms(100));
     took(&mut isolate, 1, ms(350));
     let names: Vec<String> = (0..6).map(|_| first(&graph, &entry, facts(), &mut isolate, NOW).0).collect();
-    // 100, 200, 300, then 400 would be more than 350.
+    // The scores are 100, 200 and 300. The next one would be 400, which is more than 350.
     assert_eq!(names, ["fast", "fast", "fast", "slow", "fast", "fast"]);
 }
 
@@ -118,13 +120,13 @@ fn who_was_never_measured_gets_a_fair_start_and_no_stampede() {
     took(&mut isolate, 0, ms(100));
     let found = firsts(&graph, &entry, &mut isolate, NOW, 2_000);
     assert!(near(found.get("new"), 2_000, 0.5), "{found:?}");
-    // With requests that stay under way: as many as at the one that is known.
+    // The requests stay in flight: the new deployment gets as many as the known one.
     let mut at_new = 0;
     for _ in 0..100 {
         at_new += u32::from(first(&graph, &entry, facts(), &mut isolate, NOW).0 == "new");
     }
     assert_eq!(at_new, 50);
-    // Where nothing is known of any of them, chance decides.
+    // If nothing is known about any deployment, the choice is random.
     let found = firsts(&graph, &entry, &mut Isolate::new(&graph, 2), NOW, 2_000);
     assert!(near(found.get("new"), 2_000, 0.5), "{found:?}");
 }
@@ -135,7 +137,7 @@ fn the_least_busy_is_counted_at_selection() {
     let entry = build.node(Order::LeastBusy, &["a", "b", "c"]);
     let graph = build.graph();
     let mut isolate = Isolate::new(&graph, 1);
-    // Ten requests of the same moment, none of which has been answered.
+    // Ten requests start at the same moment. None of them has an answer yet.
     for _ in 0..10 {
         first(&graph, &entry, facts(), &mut isolate, NOW);
     }
@@ -268,7 +270,7 @@ fn after_a_passed_probe_traffic_grows_over_seconds() {
     assert!((shares[4] - 1.0).abs() < f64::EPSILON, "{shares:?}");
 }
 
-/// A node that keeps users together, over deployments of these weights.
+/// A node that is sticky by user, over deployments with these weights.
 fn sticky(strategy: Order, weights: &[(&str, f64)]) -> (Rc<Graph>, Rc<Node>) {
     let names: Vec<&str> = weights.iter().map(|(name, _)| *name).collect();
     let mut build = Builder::new(&names);
@@ -287,7 +289,8 @@ fn of_user(user: u32) -> Facts {
     Facts { body, ..facts() }
 }
 
-/// Who serves each of `count` users, as isolates see it that start with different chances.
+/// The deployment that `isolate` chooses for each of `count` users. Isolates may have different
+/// random seeds.
 fn favourites(
     graph: &Rc<Graph>,
     entry: &Rc<Node>,
@@ -338,7 +341,7 @@ fn while_a_favourite_is_out_only_its_keys_move_and_then_come_back() {
     let back = NOW + ms(2_000);
     let ticket = isolate.health.begin(0, ChatCompletions, 0, back);
     isolate.health.record(ticket, &Sample::of(Outcome::Served), back, &mut isolate.rng);
-    // Keys come back one after the other, and stay.
+    // The keys return one after the other, and then stay.
     let mut home = 0;
     for after_ms in [0, 3_000, 6_000, 10_000] {
         let now = favourites(&graph, &entry, &mut isolate, back + ms(after_ms), 1_000);
@@ -368,7 +371,7 @@ fn every_key_gets_a_new_favourite_once_in_its_time_and_not_all_at_once() {
     let at = |isolate: &mut Isolate, now| favourites(&graph, &entry, isolate, now, 2_000);
     let start = at(&mut isolate, NOW);
     let moved = |now: &[String]| now.iter().zip(&start).filter(|(now, start)| now != start).count();
-    // A new draw falls on the old favourite in a quarter of the cases.
+    // A new draw selects the old deployment in a quarter of the cases.
     let (half, whole) = (moved(&at(&mut isolate, NOW + DAY_MS / 2)), moved(&at(&mut isolate, NOW + DAY_MS)));
     assert!((650..850).contains(&half), "{half}");
     assert!((1_400..1_600).contains(&whole), "{whole}");

@@ -1,4 +1,4 @@
-//! JSON bodies: what is read of them, and that edits change what they should and nothing else.
+//! JSON bodies: what is read from them. An edit changes what it should and nothing else.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -33,16 +33,16 @@ fn the_model_is_found_however_it_is_written() {
     for (body, expected) in [
         (r#"{"model":"gpt-4o"}"#, Some("gpt-4o")),
         ("\r\n\t { \"model\" : \"gpt-4o\" } \n", Some("gpt-4o")),
-        // Below other objects the name means nothing.
+        // The name has no meaning below the top level.
         (r#"{"metadata":{"model":"x"},"messages":[{"model":"y"}]}"#, None),
         (r#"{"text":"\"model\":\"x\"","model":"gpt-4o"}"#, Some("gpt-4o")),
         // Escapes in the name and in the value.
         (r#"{"mod\u0065l":"gpt\u002d4o"}"#, Some("gpt-4o")),
         (r#"{"model":"\ud83d\ude00"}"#, Some("😀")),
-        // The last of several.
+        // The last of several members counts.
         (r#"{"model":"a","model":"b"}"#, Some("b")),
         (r#"{"model":"a","model":null}"#, None),
-        // As good as not there.
+        // These count as missing.
         (r#"{"model":null}"#, None),
         ("{}", None),
         (r#"{"Model":"x"}"#, None),
@@ -57,11 +57,11 @@ fn stream_and_the_output_limit_are_read() {
         (r#"{"stream":true,"max_tokens":5}"#, true, Some(5)),
         (r#"{"stream":false,"max_completion_tokens":7}"#, false, Some(7)),
         (r#"{"stream":null,"max_output_tokens":9}"#, false, Some(9)),
-        // Only `true` is true; the upstream will say what it thinks of the rest.
+        // Only `true` means a stream. The upstream checks all other values.
         (r#"{"stream":"true","max_tokens":null}"#, false, None),
         (r#"{"max_tokens":-1}"#, false, None),
         (r#"{"max_tokens":1.5}"#, false, None),
-        // Both, as some clients send to be sure.
+        // Some clients send both members to be safe. The larger value counts.
         (r#"{"max_tokens":9,"max_completion_tokens":5}"#, false, Some(9)),
     ] {
         let peek = peek(body);
@@ -72,7 +72,7 @@ fn stream_and_the_output_limit_are_read() {
 #[test]
 fn what_a_request_leaves_behind_is_known() {
     use Operation::{ChatCompletions, Responses};
-    // Whether it does for `responses`, and for `chat/completions`.
+    // Whether the request stores something: for `responses`, then for `chat/completions`.
     for (body, responses, chat) in [
         ("{}", true, false),
         (r#"{"store":true}"#, true, true),
@@ -81,14 +81,14 @@ fn what_a_request_leaves_behind_is_known() {
         (r#"{"store" : false }"#, false, false),
         (r#"{"st\u006fre":true}"#, true, true),
         (r#"{"\u0073tore":false}"#, false, false),
-        // The last of several.
+        // The last of several members counts.
         (r#"{"store":true,"store":false}"#, false, false),
         (r#"{"store":false,"st\u006fre":null}"#, true, false),
-        // No value that means anything: the default.
+        // The value has no meaning, so the default applies.
         (r#"{"store":"false"}"#, true, false),
         (r#"{"store":0}"#, true, false),
         (r#"{"store":[true]}"#, true, false),
-        // Below other objects the name means nothing.
+        // The name has no meaning below the top level.
         (r#"{"store":false,"metadata":{"store":true},"messages":[{"store":true}]}"#, false, false),
         (r#"{"store":false,"background":true}"#, true, false),
         (r#"{"store":false,"back\u0067round":true}"#, true, false),
@@ -97,7 +97,7 @@ fn what_a_request_leaves_behind_is_known() {
         (r#"{"store":false,"conversation":"conv_1"}"#, true, false),
         (r#"{"store":false,"conversation":{"id":"conv_1"}}"#, true, false),
         (r#"{"store":false,"conversation":null}"#, false, false),
-        // To go on from a response adds nothing to it, and several answers, or tools, leave nothing behind.
+        // To continue a response adds nothing to it. Several answers, or tools, store nothing.
         (r#"{"store":false,"previous_response_id":"resp_1"}"#, false, false),
         (r#"{"store":false,"n":8,"stream":true,"tools":[{"type":"function"}]}"#, false, false),
     ] {
@@ -179,16 +179,16 @@ fn the_model_is_spliced_and_nothing_else_moves() {
             "\n{ \"n\" : 1.0e5 ,\r\n\t\"model\" :  \"a\" }\n",
             Some("\n{ \"n\" : 1.0e5 ,\r\n\t\"model\" :  \"eu\" }\n"),
         ),
-        // Every one of them, also under another spelling.
+        // Every member with this name is replaced, also with another spelling.
         (
             r#"{"model":"a","mod\u0065l":"b","model":null}"#,
             Some(r#"{"model":"eu","mod\u0065l":"eu","model":"eu"}"#),
         ),
-        // Where there is none it comes last.
+        // If there is no model, the new member comes last.
         ("{}", Some(r#"{"model":"eu"}"#)),
         ("{ }", Some(r#"{"model":"eu" }"#)),
         (r#"{"n":1 }"#, Some(r#"{"n":1,"model":"eu" }"#)),
-        // Nothing to do: the caller keeps its buffer.
+        // Nothing changes: the caller can use its own buffer.
         (r#"{"model":"eu"}"#, None),
     ] {
         assert_eq!(edited(body, Some("eu"), &none).as_deref(), expected, "{body}");
@@ -201,7 +201,7 @@ fn the_model_is_spliced_and_nothing_else_moves() {
 fn params_drop_then_rename_then_set() {
     let rename = [("max_tokens", "max_completion_tokens")];
     for (body, params, expected) in [
-        // Commas are right wherever the dropped field stood.
+        // The commas are right, wherever the dropped field was.
         (r#"{"a":1, "b":2 ,"c":3}"#, params(&["a"], &[], &[]), Some(r#"{"b":2 ,"c":3}"#)),
         (r#"{"a":1, "b":2 ,"c":3}"#, params(&["b"], &[], &[]), Some(r#"{"a":1 ,"c":3}"#)),
         (r#"{"a":1, "b":2 ,"c":3}"#, params(&["c"], &[], &[]), Some(r#"{"a":1, "b":2}"#)),
@@ -209,7 +209,7 @@ fn params_drop_then_rename_then_set() {
         (r#"{"a":1,"b":2,"a":3}"#, params(&["a"], &[], &[]), Some(r#"{"b":2}"#)),
         (r#"{"\u0061":1}"#, params(&["a"], &[], &[("b", json!([1, null]))]), Some(r#"{"b":[1,null]}"#)),
         (r#"{"a":1}"#, params(&["x"], &[], &[]), None),
-        // Renamed where the new name is free.
+        // A field is renamed only if the new name is free.
         (r#"{"max_tokens" : 5}"#, params(&[], &rename, &[]), Some(r#"{"max_completion_tokens" : 5}"#)),
         (r#"{"max_tokens":5,"max_completion_tokens":6}"#, params(&[], &rename, &[]), None),
         (
@@ -218,9 +218,9 @@ fn params_drop_then_rename_then_set() {
             Some(r#"{"max_completion_tokens":5}"#),
         ),
         (r#"{"n":1}"#, params(&[], &rename, &[]), None),
-        // In order, so that names can be passed on.
+        // Renames run in order, so that a later one can use a name that is free again.
         (r#"{"a":1,"b":2}"#, params(&[], &[("b", "c"), ("a", "b")], &[]), Some(r#"{"b":1,"c":2}"#)),
-        // Set over what is there, or last.
+        // `set` replaces an existing field, or adds the field at the end.
         (r#"{"n":1,"m":2}"#, params(&[], &[], &[("n", json!(2))]), Some(r#"{"n":2,"m":2}"#)),
         (r#"{"n":1}"#, params(&[], &[], &[("n", json!(1))]), None),
         (
@@ -234,7 +234,7 @@ fn params_drop_then_rename_then_set() {
             Some(r#"{"max_completion_tokens":9}"#),
         ),
         (r#"{"a":1}"#, params(&["a"], &[], &[("a", json!(2))]), Some(r#"{"a":2}"#)),
-        // `model` is the gateway's own.
+        // `model` belongs to the gateway: `params` do not change it.
         (
             r#"{"model":"a"}"#,
             params(&["model"], &[("model", "m"), ("x", "model")], &[("model", json!(1))]),
@@ -251,7 +251,7 @@ fn the_beginning_of_a_body_is_enough_where_the_model_stands_in_it() {
     for (prefix, model, expected) in [
         (r#"{"model":"a","messages":[{"role":"us"#, Some("a"), r#"{"model":"eu","messages":[{"role":"us"#),
         (r#"{"n":1,"model":"a""#, Some("a"), r#"{"n":1,"model":"eu""#),
-        // Cut within the name or the value: unknown.
+        // The body is cut within the name or the value: the model is unknown.
         (r#"{"mod"#, None, ""),
         (r#"{"model":"gpt-"#, None, ""),
         (r#"{"model""#, None, ""),
@@ -269,13 +269,13 @@ fn the_beginning_of_a_body_is_enough_where_the_model_stands_in_it() {
             assert_eq!(String::from_utf8(edited).unwrap(), expected);
         }
     }
-    // Cut within a character, and a number that may go on.
+    // Cut within a character, and within a number that may have more digits.
     assert!(Peek::of_prefix(b"{\"model\":\"a\",\"text\":\"\xc3").is_some());
     let peek = Peek::of_prefix(br#"{"model":"a","max_tokens":12"#).unwrap();
     assert_eq!(peek.max_output_tokens, None);
 }
 
-/// JSON values of moderate depth, with the strings that parsers stumble over.
+/// JSON values of moderate depth, with strings that are difficult for parsers.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -292,7 +292,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A name in JSON with its spelling: plain, or with an escape in it.
+/// A member name and its spelling in JSON: plain, or with an escape.
 fn name() -> impl Strategy<Value = (String, String)> {
     let spellings = [
         ("a", r#""a""#),
@@ -308,7 +308,7 @@ fn name() -> impl Strategy<Value = (String, String)> {
         .prop_map(|(name, spelling)| (name.to_owned(), spelling.to_owned()))
 }
 
-/// Members as (name, text), and the body that they make. Every text is unlike all others.
+/// Members as (name, text), and the body that they form. All texts are different.
 fn body() -> impl Strategy<Value = (Vec<(String, String)>, String)> {
     let space = || prop::sample::select(vec!["", " ", "\n", "\r\n\t"]);
     let member = (name(), value(), prop::array::uniform4(space()));
@@ -374,7 +374,7 @@ proptest! {
         let result = edited(&body, None, &params).unwrap_or_else(|| body.clone());
         let mut rest = result.as_str();
         for (_, text) in members.iter().filter(|(name, _)| !is_named(name)) {
-            // In their old order, too.
+            // Their order does not change either.
             rest = rest.split_once(text.as_str()).unwrap().1;
         }
     }

@@ -1,6 +1,6 @@
-//! What a healthy request costs the core: allocations and allocated bytes, step by step, against a budget that is changed on purpose
-//! and never by accident; and that a large document makes it no dearer. Counts are those of one thread and of no machine in
-//! particular, so nothing here can flake.
+//! The cost of a healthy request in the core: allocations and allocated bytes, step by step,
+//! against a budget. The budget changes only on purpose. A large document does not raise the cost.
+//! The counts are those of one thread and do not depend on the machine, so the tests are not flaky.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -13,26 +13,27 @@ use way::Way;
 #[path = "../benches/way/mod.rs"]
 mod way;
 
-/// Most allocations and allocated bytes of each step, by the sample. Who needs more raises the number and says why; who needs less
-/// lowers it.
+/// The most allocations and allocated bytes of each step, with the sample. A change that needs more
+/// raises the number and gives the reason. A change that needs less lowers it.
 const BUDGET: [(&str, u64, u64); 8] = [
-    // Who asks for what: the parts of the path. One of them is the test's own.
+    // The client and the operation: the parts of the path. The test itself makes one of the
+    // allocations.
     ("arrive", 3, 140),
-    // Where the members of the body stand, and the model.
+    // The positions of the members in the body, and the model.
     ("peek", 3, 750),
-    // Texts.
+    // The texts of the facts.
     ("facts", 5, 40),
     ("choose", 0, 0),
-    // The walk, the order of a node, the trail.
+    // The walk, the order of the targets of a node, and the trail.
     ("start", 5, 1_360),
-    // The URL, the headers, the pieces of the edited body.
+    // The URL, the headers, and the pieces of the edited body.
     ("call", 13, 1_160),
     ("answered", 2, 20),
-    // Our own headers.
+    // The headers that the gateway adds.
     ("reply", 10, 440),
 ];
 
-/// What more the facts cost by the large document: it has a rule that looks into the body.
+/// The additional cost of the facts with the large document, which has a rule that reads the body.
 const MORE_FACTS: (u64, u64) = (3, 660);
 
 /// Allocations and allocated bytes.
@@ -44,7 +45,7 @@ fn cost<T>(step: impl FnOnce() -> T) -> (T, Cost) {
     (result.unwrap(), (counted.count_total, counted.bytes_total))
 }
 
-/// What each step of one more request costs.
+/// The cost of each step of one more request.
 fn costs(document: &str) -> [(&'static str, Cost); 8] {
     let mut way = Way::new(document);
     let graph = Rc::clone(&way.graph);
@@ -80,7 +81,7 @@ fn a_request_keeps_to_its_budget() {
             count <= most && bytes <= most_bytes,
             "{step} takes {count} allocations of {bytes} bytes: {costs:?}"
         );
-        // A budget that is too wide guards nothing.
+        // A budget that is too wide does not detect a higher cost.
         assert!(
             count == most && most_bytes <= bytes + bytes / 4 + 16,
             "{step} takes less, {count} of {bytes} bytes: {costs:?}"

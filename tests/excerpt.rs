@@ -1,4 +1,4 @@
-//! Excerpts of JSON bodies: whatever is asked of one is answered as by the body itself.
+//! Excerpts of JSON bodies: every question about an excerpt has the same answer as for the body.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -22,7 +22,7 @@ fn excerpt(body: &[u8], window: usize) -> Option<Excerpt> {
     })
 }
 
-/// Checks one body through one window, and answers whether there is an object in it.
+/// Compares one body with its excerpt, for one window. Returns whether the body is an object.
 fn agree(body: &[u8], window: usize) -> bool {
     let whole = top_level::members(body).filter(|_| std::str::from_utf8(body).is_ok());
     let shown = body.escape_ascii();
@@ -108,7 +108,7 @@ fn bodies_agree_wherever_a_window_ends() {
         format!(r#"{{"a":"\u00fc{umlauts}\n{umlauts}😀{umlauts}"}}"#),
         format!(r#"{{"a":"{}"}}"#, r"Line.\n\u00e9\/\uffff\ud83d\ude00 ".repeat(60)),
         format!(r#"{{"a":"{}","b":"{}"}}"#, r"\u4f60".repeat(200), r"\\".repeat(400)),
-        // What is no JSON stays none.
+        // Invalid JSON stays invalid.
         format!(r#"{{"a":"{}\u4f6"}}"#, r"\u4f60".repeat(200)),
         format!(r#"{{"a":"{}\a"}}"#, r"\n".repeat(400)),
         format!(r#"{{"a":"{long}"#),
@@ -145,7 +145,7 @@ fn what_is_no_utf_8_is_refused_wherever_it_stands() {
         for window in (4..64).chain([700, 710, 1 << 20]) {
             assert!(!agree(&body, window));
         }
-        // The end of a body that ends with it.
+        // The body ends with the invalid bytes.
         let cut = [br#"{"a":""#, before.as_bytes(), wrong].concat();
         assert_eq!(excerpt(&cut, 64), None);
     }
@@ -153,7 +153,7 @@ fn what_is_no_utf_8_is_refused_wherever_it_stands() {
 
 #[test]
 fn a_text_that_is_shortened_equals_no_other() {
-    // Were the long one cut at any length, it would be one of these.
+    // If the long text were cut at any of these lengths, it would equal one of the short texts.
     let long = "x".repeat(5_000);
     let body = format!(r#"{{"a":"{long}","model":"{long}"}}"#);
     let excerpt = excerpt(body.as_bytes(), 64 * 1024).unwrap();
@@ -184,7 +184,7 @@ fn rules_get_what_an_excerpt_shortens_in_full() {
     assert_eq!(serde_json::to_value(fields).unwrap(), serde_json::from_str::<Value>(&body).unwrap());
 }
 
-/// Texts around the lengths that matter, with what parsers stumble over between them.
+/// Texts with lengths near the limits, and between them characters that are difficult for parsers.
 fn string() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         (500usize..700).prop_map(|length| "y".repeat(length)),

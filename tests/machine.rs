@@ -1,5 +1,5 @@
-//! The machine of one request, driven in virtual time: what each setting does, as tables and stories, and what holds for every
-//! graph and every script of outcomes, as properties.
+//! The machine of one request, driven in virtual time. Tables and stories test what each setting
+//! does. Properties test what holds for every graph and every script of outcomes.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -23,19 +23,19 @@ use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
 use switchyard::vocabulary::facts::Facts;
 use switchyard::vocabulary::time::{Instant, Millis};
 
-/// What an upstream does with one attempt.
+/// What happens in one attempt.
 #[derive(Debug, Clone)]
 enum Does {
     Answer,
     Fail(ErrorClass, Option<Millis>),
-    /// The client leaves while it waits.
+    /// The client leaves during the attempt.
     Leave,
 }
 
-/// What was seen from outside.
+/// What is visible outside the machine.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Names of deployments in the order of dispatch, and when.
+    /// The names of the deployments in the order of dispatch, with the time of each dispatch.
     dispatched: Vec<(String, Instant)>,
     sleeps: Vec<Millis>,
     replies: Vec<Reply>,
@@ -48,7 +48,8 @@ impl Seen {
     }
 }
 
-/// Runs a request against a script: each attempt takes `took_ms` and ends as the script says; after its end, in an answer.
+/// Runs a request against a script. Each attempt takes `took_ms` and ends as the script says. After
+/// the end of the script, every attempt is answered.
 fn run(
     graph: &Rc<Graph>,
     entry: &Rc<Node>,
@@ -137,7 +138,7 @@ fn the_nearest_fallback_on_decides_by_class_or_by_status() {
     });
     let entry = build.over(Order::Priority, vec![Destination::Node(inner), build.deployment("c")], |_| {});
     let graph = build.graph();
-    // The inner node stops at a timeout, the outer one does not.
+    // The inner node stops at a timeout, but the outer node does not.
     assert_eq!(run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout)], ms(1), 1).names(), ["a", "c"]);
     assert_eq!(run(&graph, &entry, facts(), &[fails(ErrorClass::RateLimit)], ms(1), 1).names(), ["a", "b"]);
 }
@@ -157,7 +158,8 @@ fn an_edge_leads_a_class_elsewhere_and_outer_edges_catch_what_inner_nodes_do_not
         (seen.names().as_slice(), seen.replies.as_slice()),
         (&["small", "long"][..], &[Reply::Pass][..])
     );
-    // An edge is taken once; what fails behind it does not come back to the targets that it left.
+    // An edge is taken once. After a failure behind it, the request does not return to the targets
+    // before the edge.
     let twice = [fails(ErrorClass::ContextWindow), fails(ErrorClass::ContextWindow)];
     let seen = run(&graph, &entry, facts(), &twice, ms(1), 1);
     assert_eq!(
@@ -199,7 +201,7 @@ fn the_last_target_alone_gets_a_second_try_after_a_backoff() {
     assert_eq!(seen.names(), ["a", "b", "b"]);
     assert_eq!(seen.sleeps.len(), 1, "and no sleep after the last attempt");
     assert!((ms(250)..=ms(500)).contains(&seen.sleeps[0]), "{:?}", seen.sleeps);
-    // What time does not cure gets none.
+    // A class that time does not cure gets no second attempt.
     let seen = run(&graph, &entry, facts(), &vec![fails(ErrorClass::Quota); 9], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "b"][..], 0));
 }
@@ -218,16 +220,17 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
     });
     let graph = build.graph();
     let down = fails(ErrorClass::Unavailable);
-    // At once while another target is left, after a backoff where none is.
+    // The retry is immediate while another target is left, and waits for a backoff if none is left.
     let seen = run(&graph, &entry, facts(), &vec![down.clone(); 9], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "a", "b", "b"][..], 1));
-    // A class that it does not list moves on at once.
+    // With a class that `retry` does not list, the request moves on at once.
     let seen = run(&graph, &entry, facts(), &[fails(ErrorClass::Timeout)], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "b"][..], 0));
-    // Nobody waits for a hint while another target is left.
+    // The request does not wait for a hint while another target is left.
     let seen = run(&graph, &entry, facts(), &[Does::Fail(ErrorClass::Unavailable, Some(ms(5)))], ms(1), 1);
     assert_eq!((seen.names().as_slice(), seen.sleeps.len()), (&["a", "b"][..], 0));
-    // On the last one a hint within its patience is waited for exactly, a longer one is not.
+    // At the last target, the request waits exactly for a hint of at most `max_wait_ms`. It does
+    // not wait for a longer hint.
     for (hint_ms, tries, sleeps) in [(500, 3, vec![ms(500)]), (501, 2, vec![])] {
         let script = [fails(ErrorClass::Timeout), Does::Fail(ErrorClass::Unavailable, Some(ms(hint_ms)))];
         let seen = run(&graph, &entry, facts(), &script, ms(1), 1);
@@ -235,7 +238,8 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
     }
 }
 
-/// Until when the first attempt of a request may be silent, in milliseconds from its start, and why no longer.
+/// How long the first attempt of a request may be silent, in milliseconds from its start, and the
+/// limit that is the reason.
 fn patience_of_the_first_attempt(graph: &Rc<Graph>, entry: &Rc<Node>) -> (Millis, &'static str) {
     let mut isolate = Isolate::new(graph, 1);
     let (_, action) =
@@ -264,9 +268,10 @@ fn a_silent_attempt_leaves_time_for_what_could_be_tried_after_it_and_for_nothing
         let outer = build.deployment(outer);
         build.over(Order::Priority, vec![Destination::Node(inner), outer], |_| {})
     };
-    // The same deployment by another path is nothing new.
+    // The same deployment on another path is not a further target.
     assert_eq!(first(&|build| over(build, &["a"], "a", &|_| {})), (ms(1_000), "deadline"));
-    // An inner limit of attempts does not hide what stands outside; an inner deadline binds what stands inside.
+    // A limit of attempts on an inner node does not hide the targets outside it. A deadline on an
+    // inner node binds the targets inside it.
     assert_eq!(
         first(&|build| over(build, &["a"], "b", &|node| node.max_attempts = Some(1))),
         (ms(500), "share")
@@ -275,14 +280,15 @@ fn a_silent_attempt_leaves_time_for_what_could_be_tried_after_it_and_for_nothing
         first(&|build| over(build, &["a"], "b", &|node| node.deadline_ms = Some(ms(300)))),
         (ms(300), "deadline")
     );
-    // The deadline of a node that is yet to be entered begins then, and takes nothing from what comes before.
+    // The deadline of a node starts when the request enters the node. It takes no time from earlier
+    // targets.
     let siblings = |build: &mut Builder| {
         let left = build.node(Order::Priority, &["a"]);
         let right = build.node_with(Order::Priority, &["b"], |node| node.deadline_ms = Some(ms(100)));
         build.over(Order::Priority, vec![Destination::Node(left), Destination::Node(right)], |_| {})
     };
     assert_eq!(first(&siblings), (ms(500), "share"));
-    // An edge for timeouts is a way on.
+    // An edge for timeouts leads to a further target.
     let edge = |build: &mut Builder| {
         let to = build.deployment("b");
         build.node_with(Order::Priority, &["a"], |node| node.on = vec![(ErrorClass::Timeout, to)])
@@ -302,7 +308,7 @@ fn a_retry_uses_up_nobodys_turn() {
     let mut isolate = Isolate::new(&graph, 1);
     let mut served = Vec::new();
     for _ in 0..4 {
-        // What failed is forgotten from one request to the next: ejected, it would not be asked any more.
+        // Health is reset between requests. An ejected deployment would not be tried again.
         isolate.health.reset(0, at(0));
         let mut context = isolate.context(at(0));
         let (mut machine, _) = Machine::start(Rc::clone(&graph), Rc::new(facts()), &entry, &mut context);

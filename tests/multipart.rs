@@ -1,4 +1,4 @@
-//! Forms: what is read of them, and that a new model leaves all other bytes.
+//! Multipart forms: what is read from them. A new model leaves all other bytes as they are.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -8,7 +8,7 @@ use switchyard::request::multipart::{Form, FormError, boundary};
 
 const BOUNDARY: &str = "Ab=3?";
 
-/// A form in readable lines.
+/// A form, written in readable lines.
 fn form(lines: &[&str]) -> Vec<u8> {
     lines.join("\r\n").into_bytes()
 }
@@ -24,10 +24,10 @@ fn the_boundary_is_read_as_senders_write_it() {
         ("Multipart/Form-Data;boundary=abc", Some("abc")),
         ("multipart/form-data; charset=utf-8; Boundary=abc", Some("abc")),
         ("multipart/form-data; boundary=abc; charset=utf-8", Some("abc")),
-        // Quoted, as RFC 2046 wants it for characters such as these.
+        // Quoted, as RFC 2046 requires for characters such as these.
         ("multipart/form-data; boundary=\"a;b=c\"", Some("a;b=c")),
         ("multipart/form-data; boundary=\"a\\\"b\"", Some("a\"b")),
-        // A parameter in quotes that looks like one of its own.
+        // A quoted value that looks like the parameter `boundary`.
         ("multipart/form-data; x=\"; boundary=no\"; boundary=yes", Some("yes")),
         ("multipart/form-data; flag; boundary=abc", Some("abc")),
         ("multipart/form-data", None),
@@ -140,7 +140,7 @@ fn what_is_no_form_is_told_clearly() {
         (&b""[..], FormError::NoDelimiter),
         (b"{\"model\":\"x\"}", FormError::NoDelimiter),
         (b"--other\r\n\r\nx\r\n--other--", FormError::NoDelimiter),
-        // Not at the start of a line.
+        // The delimiter is not at the start of a line.
         (b"x--Ab=3?\r\n\r\nx", FormError::NoDelimiter),
         (b"--Ab=3?\nContent-Disposition: form-data; name=\"model\"\n\nx\n--Ab=3?--", FormError::BareLineFeed),
         (b"--Ab=3?\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nx", FormError::Unterminated),
@@ -149,7 +149,7 @@ fn what_is_no_form_is_told_clearly() {
             b"--Ab=3?\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nx\r\n--Ab=3?-",
             FormError::Unterminated,
         ),
-        // Headers without end, and a part of nothing.
+        // Headers without an end, and a part without content.
         (b"--Ab=3?\r\nContent-Disposition: form-data; name=\"model\"\r\n--Ab=3?--", FormError::Unterminated),
         (b"--Ab=3?\r\n--Ab=3?--", FormError::Unterminated),
         (
@@ -213,7 +213,7 @@ fn the_beginning_of_a_form_is_enough_where_the_model_stands_in_it() {
     let edited =
         Form::of_prefix(&beginning, BOUNDARY).unwrap().with_model(beginning.len(), "w").apply(&beginning);
     assert_eq!(edited, String::from_utf8_lossy(&beginning).replace("whisper", "w").into_bytes());
-    // Cut within the delimiter after the model, its value may go on.
+    // The body is cut within the delimiter after the model: the value may have more characters.
     assert_eq!(Form::of_prefix(&beginning[..70], BOUNDARY), None);
     assert_eq!(Form::of_prefix(b"--Ab=3?\r\n", BOUNDARY), None);
 }

@@ -1,4 +1,5 @@
-//! The scanner of JSON bodies against serde_json: it takes the same bodies, and finds the same members in them.
+//! The scanner of JSON bodies, compared with serde_json: it accepts the same bodies and finds the
+//! same members in them.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -7,13 +8,13 @@ use proptest::sample::{Index, select};
 use switchyard::request::json_body::{BodyError, Peek};
 use switchyard::scan::top_level::{self, MAX_FIELDS, MemberSpan};
 
-/// The members of `body` if it is one object, by serde_json.
+/// The members of `body` if it is one object, as serde_json reads them.
 fn parsed(body: &str) -> Option<Vec<MemberSpan>> {
     let (found, ended) = top_level::parse(body);
     ended.is_ok().then_some(found)
 }
 
-/// Checks one body, and answers whether it is taken.
+/// Compares both on one body. Returns whether the scanner accepts the body.
 fn agree(body: &[u8]) -> bool {
     let scanned = top_level::members(body);
     let shown = body.escape_ascii();
@@ -68,7 +69,7 @@ fn what_is_json_is_told_from_what_is_not() {
         (r#""\u+123""#, false),
         (r#""\uABcd""#, true),
         (r#""\U0041""#, false),
-        // Half a character: nobody's business until it is decoded.
+        // Half a surrogate pair. It matters only when the text is decoded.
         (r#""\ud800""#, true),
         (r#""\udc00\ud800""#, true),
         ("\"\t\"", false),
@@ -95,7 +96,7 @@ fn what_is_json_is_told_from_what_is_not() {
         ("{1:2}", false),
         ("{]", false),
         ("", false),
-        // White space of Unicode, but not of JSON.
+        // White space in Unicode, but not in JSON.
         ("\u{a0}1", false),
         ("\u{b}1", false),
         ("\u{feff}1", false),
@@ -157,7 +158,7 @@ fn any_depth_is_scanned() {
     for depth in [1, 63, 64, 65, 127, 128, 129, 100_000] {
         let lists = ("[".repeat(depth), "]".repeat(depth));
         let objects = (r#"{"a":"#.repeat(depth), format!("0{}", "}".repeat(depth)));
-        // Every level unlike those around it, so that none is taken for another.
+        // Every level differs from its neighbours, so that a mix-up of two levels is found.
         let mixed = (r#"[{"a":[{"b":{"c":"#.repeat(depth), format!("1{}", "}}]}]".repeat(depth)));
         for (open, close) in [lists, objects, mixed] {
             assert!(agree(format!(r#"{{"a":{open}{close},"b":1}}"#).as_bytes()));
@@ -183,7 +184,7 @@ fn there_is_an_end_to_the_number_of_members() {
     assert!(!agree(body(MAX_FIELDS + 1).as_bytes()));
 }
 
-/// What JSON is made of, and what it is not made of.
+/// Parts of JSON, and parts that do not belong in JSON.
 fn token() -> impl Strategy<Value = String> {
     let parts = [
         "{",
@@ -287,7 +288,7 @@ proptest! {
         let mut body = body.into_bytes();
         for (place, kind, bytes) in damages {
             let place = place.index(body.len() + 1);
-            // Inserted, put in place of what is there, or left out.
+            // The bytes are inserted, replace existing bytes, or existing bytes are removed.
             let end = if kind == 0 { place } else { body.len().min(place + bytes.len()) };
             body.splice(place..end, if kind == 2 { Vec::new() } else { bytes });
         }

@@ -1,5 +1,5 @@
-//! The whole system on a virtual clock: every scenario keeps its promises, any weather is survived, and an object's load stays
-//! bounded however many isolates there are.
+//! The whole system on a virtual clock. Every scenario meets its promises. The system survives any
+//! random faults. The load of an object stays bounded for any number of isolates.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
@@ -32,7 +32,7 @@ fn keeps_its_promises(name: &str) {
     }
 }
 
-/// A test for each scenario, so that they run beside each other.
+/// A test for each scenario, so that they run in parallel.
 macro_rules! scenarios {
     ($($test:ident: $name:literal,)*) => {
         $(#[test]
@@ -101,7 +101,7 @@ fn nothing_is_lost_where_nothing_is_well() {
     }
 }
 
-/// One answer for each request, and nothing in flight at the end.
+/// Every request has one answer, and nothing is in flight at the end.
 fn is_sound(log: &Log, seed: u64) {
     assert!(log.requests.len() > 100, "seed {seed}: {} requests", log.requests.len());
     for request in &log.requests {
@@ -130,7 +130,7 @@ const POOL: &str = r#"{
     }
 }"#;
 
-/// Weather by chance for all deployments but the first, and trouble for the objects.
+/// Random faults of all deployments except the first one, and random faults of the objects.
 fn any_weather(seed: u64) -> Setup {
     let mut rng = SplitMix64::new(seed);
     let length_ms = 20_000;

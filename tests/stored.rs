@@ -1,4 +1,5 @@
-//! Requests about what an upstream has stored: who is asked, in which order, and what is remembered.
+//! Requests about stored objects: which deployments are tried, in which order, and which owners are
+//! remembered.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -27,7 +28,7 @@ use switchyard::vocabulary::time::Instant;
 
 const NOW: Instant = Instant::from_epoch_ms(1_000);
 
-/// Each name its own account, unless two begin with the same letter.
+/// Each name has its own account. Names with the same first letter share one.
 fn builder(names: &[&str]) -> Builder {
     let mut build = Builder::new(names);
     for name in names {
@@ -46,7 +47,8 @@ fn is_unknown_object() -> Failure {
     }
 }
 
-/// Who is asked, in order, while nobody but `knows` has the object; and the reply.
+/// The deployments that are tried, in order, and the reply. Only the deployment `knows` has the
+/// object.
 fn asked(graph: &Rc<Graph>, entry: &Rc<Node>, facts: Facts, knows: Option<&str>) -> (Vec<String>, Reply) {
     let mut isolate = Isolate::new(graph, 1);
     let mut context = isolate.context(NOW);
@@ -74,7 +76,8 @@ fn asked(graph: &Rc<Graph>, entry: &Rc<Node>, facts: Facts, knows: Option<&str>)
 fn an_unknown_object_is_looked_for_at_every_account_once() {
     let mut build = builder(&["a", "b", "a2", "c"]);
     let entry = build.node_with(Order::Priority, &["a", "b", "a2", "c"], |node| {
-        // Neither is about a failure of these targets, and a second try of one would be in vain.
+        // Neither setting matters here: these targets do not fail, and a retry of one would not
+        // help.
         node.policy.fallback_on =
             Some(Triggers { classes: vec![ErrorClass::RateLimit], statuses: Vec::new() });
         node.policy.retry = Some(Retry { on: Triggers::of(|_| true), ..Retry::default() });
@@ -87,7 +90,7 @@ fn an_unknown_object_is_looked_for_at_every_account_once() {
 }
 
 proptest! {
-    /// Whatever the graph, and whatever else fails on the way.
+    /// Holds for every graph, and with any other failures on the way.
     #[test]
     fn a_search_ends_asks_nobody_twice_and_crosses_no_requirement(
         recipe in graphs::recipe(),
@@ -191,7 +194,7 @@ fn at(path: &str) -> StoredObject {
     StoredObject::at(&path.split('/').collect::<Vec<_>>()).unwrap()
 }
 
-/// The names of those that are asked for a stored response, in order.
+/// The names of the deployments that are tried for a stored response, in order.
 fn candidates(graph: &Graph, models: &[&str], owner: Option<usize>) -> Result<String, ClientError> {
     candidates_for("responses/resp_1", graph, models, owner)
 }
@@ -235,7 +238,8 @@ fn a_stored_response_is_looked_for_where_the_clients_models_lead() {
         .collect();
     for (models, owner, expected) in [
         (&["*"][..], None, "a b c a2"),
-        // The account that has it, and what else of it there is after the others.
+        // The account that has the object comes first. Further deployments of an account come after
+        // the other accounts.
         (&["*"], Some(3), "c a b a2"),
         (&["*"], Some(1), "a b c a2"),
         (&["near"], Some(3), "a b a2"),
@@ -258,10 +262,10 @@ fn what_has_no_id_yet_stays_in_the_first_account_as_long_as_it_can() {
     graph.models = [("all".to_owned(), all), ("one".to_owned(), Rc::clone(&one))].into_iter().collect();
     let home = |graph: &Graph, path, owner| candidates_for(path, graph, &["*"], owner);
     assert_eq!(home(&graph, "files", None).as_deref(), Ok("a a2 b b2"));
-    // Where it goes on from an object, it goes to the account of that.
+    // A request that refers to an object goes to the account of this object.
     assert_eq!(home(&graph, "batches", Some(3)).as_deref(), Ok("b b2 a a2"));
     assert_eq!(home(&graph, "files/file-1", Some(3)).as_deref(), Ok("b a b2 a2"));
-    // The order of a node that was chosen is its own.
+    // A node that a rule chooses has its own order.
     let when = Condition::Fact(Fact::Operation, ValueTest::Text(Glob::new("files")));
     graph.rules = vec![Rule { when, node: one }].into();
     assert_eq!(home(&graph, "files", None).as_deref(), Ok("b2 b a"));
@@ -277,16 +281,16 @@ fn nothing_is_made_twice() {
     graph.models = [("all".to_owned(), all)].into_iter().collect();
     let graph = Rc::new(graph);
     for (method, class, expected) in [
-        // Nothing came of it.
+        // The upstream has created nothing.
         ("POST", ErrorClass::Connection, 2),
         ("POST", ErrorClass::RateLimit, 2),
         ("POST", ErrorClass::Unavailable, 2),
         ("POST", ErrorClass::NotFound, 2),
         ("POST", ErrorClass::BadRequest, 1),
-        // Something may have.
+        // The upstream may have created something.
         ("POST", ErrorClass::Timeout, 1),
         ("POST", ErrorClass::Truncated, 1),
-        // A list can be asked for as often as the document wants.
+        // A list may be requested as often as the document allows.
         ("GET", ErrorClass::Timeout, 3),
         ("GET", ErrorClass::Unavailable, 4),
     ] {
@@ -359,7 +363,7 @@ fn a_rule_for_the_path_or_the_operation_chooses_who_is_asked() {
         (Condition::All(vec![at(Fact::Path, "/v1/*"), at(Fact::Client, "test")]), "b"),
         (Condition::Not(Box::new(at(Fact::Path, "/eu/*"))), "b"),
         (at(Fact::Path, "/eu/*"), "a b"),
-        // Such a rule chose by what a request for a stored response does not have.
+        // Such a rule chooses by facts that a request for a stored response does not have.
         (Condition::Always, "a b"),
         (at(Fact::Client, "test"), "a b"),
         (Condition::Share { buckets: BUCKETS, by: None, salt: 0 }, "a b"),
@@ -400,7 +404,7 @@ fn storage_is_that_of_an_account() {
         (openai(base, "x", None), openai(base, "x", None), ["k", "l"], false),
         (openai(base, "x", None), openai(base, "x", Some("p")), ["k", "k"], false),
         (openai(base, "x", None), openai("https://other.com/v1", "x", None), ["k", "k"], false),
-        // A resource has two keys, and every API leads to the same.
+        // A resource has two keys, and every API of it reaches the same storage.
         (azure("eu", "x", v1.clone()), azure("eu", "y", dated), ["k", "l"], true),
         (azure("eu", "x", v1.clone()), azure("us", "x", v1.clone()), ["k", "k"], false),
         (azure("eu", "x", v1), openai(base, "x", None), ["k", "k"], false),
@@ -435,6 +439,6 @@ fn the_newest_ids_are_remembered_and_no_more() {
     affinity.learn("resp_1", b);
     assert_eq!(affinity.owner_of("resp_1", &graph), Some(1), "what was seen last counts");
     assert_eq!(affinity.owner_of("resp_none", &graph), None);
-    // A routes document without that deployment.
+    // A graph without that deployment.
     assert_eq!(affinity.owner_of("resp_1", &builder(&["a"]).graph()), None);
 }

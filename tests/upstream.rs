@@ -1,4 +1,5 @@
-//! How each provider is called: URLs, headers and models, against the forms that the providers document.
+//! How each provider is called: URLs, headers and models, compared with the forms that the
+//! providers document.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -83,7 +84,7 @@ fn header<'a>(outgoing: &'a UpstreamRequest, name: &str) -> Option<&'a str> {
     value
 }
 
-/// The URL of a call, which the deployment must support.
+/// The URL of a call. The deployment must support the operation.
 fn url(deployment: &Deployment, operation: Operation, query: &str) -> String {
     assert!(supports(deployment, operation), "{operation:?}");
     prepare(deployment, &call(operation, query)).url
@@ -92,13 +93,14 @@ fn url(deployment: &Deployment, operation: Operation, query: &str) -> String {
 #[test]
 fn openai_is_called_below_its_base() {
     for (base, operation, query, expected) in [
-        // The base has its /v1.
+        // The base contains `/v1`.
         ("https://api.openai.com/v1", ChatCompletions, "", "https://api.openai.com/v1/chat/completions"),
         ("https://api.openai.com/v1", Responses, "", "https://api.openai.com/v1/responses"),
-        // A data residency host, and a compatible server with a path of its own.
+        // A data residency host, and a compatible server with its own path.
         ("https://eu.api.openai.com/v1", Embeddings, "", "https://eu.api.openai.com/v1/embeddings"),
         ("http://127.0.0.1:9001/a/v1", AudioSpeech, "", "http://127.0.0.1:9001/a/v1/audio/speech"),
-        // AzureOpenAI clients write a version that OpenAI would not know; what else they write passes.
+        // AzureOpenAI clients send a version that OpenAI does not know. It is removed, and other
+        // parameters pass.
         (
             "https://a.com/v1",
             Responses,
@@ -113,7 +115,7 @@ fn openai_is_called_below_its_base() {
 #[test]
 fn dated_azure_keeps_most_operations_below_a_deployment() {
     for (name, version, operation, expected) in [
-        // The list of Microsoft's clients.
+        // The operations that Microsoft's clients list.
         ("c", "2024-10-21", ChatCompletions, "deployments/c/chat/completions?api-version=2024-10-21"),
         ("c", "2024-10-21", Completions, "deployments/c/completions?api-version=2024-10-21"),
         ("e", "2024-06-01", Embeddings, "deployments/e/embeddings?api-version=2024-06-01"),
@@ -122,12 +124,12 @@ fn dated_azure_keeps_most_operations_below_a_deployment() {
         ("w", "2024-10-21", AudioTranslations, "deployments/w/audio/translations?api-version=2024-10-21"),
         ("i", "2024-10-21", ImagesGenerations, "deployments/i/images/generations?api-version=2024-10-21"),
         ("i", "2025-04-01-preview", ImagesEdits, "deployments/i/images/edits?api-version=2025-04-01-preview"),
-        // Responses name the deployment in the body alone.
+        // Responses requests name the deployment only in the body.
         ("c", "2025-03-01-preview", Responses, "responses?api-version=2025-03-01-preview"),
-        // A name that would be more than one segment, or a query, if it were written as it is.
+        // A name that would be more than one segment, or a query, without percent encoding.
         ("a/b?c d", "2024-10-21", Embeddings, "deployments/a%2Fb%3Fc%20d/embeddings?api-version=2024-10-21"),
     ] {
-        // All three hosts that a resource can have.
+        // The three hosts that a resource can have.
         for host in ["openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"] {
             let deployment = azure(&format!("https://east.{host}"), name, Some(version));
             assert_eq!(url(&deployment, operation, ""), format!("https://east.{host}/openai/{expected}"));
@@ -142,10 +144,10 @@ fn azure_v1_has_one_path_for_all() {
         (None, Responses, "https://east.openai.azure.com/openai/v1/responses"),
         (None, ResponsesInputTokens, "https://east.openai.azure.com/openai/v1/responses/input_tokens"),
         (None, ResponsesCompact, "https://east.openai.azure.com/openai/v1/responses/compact"),
-        // Preview features of v1.
+        // Preview features of the v1 API.
         (Some("preview"), Responses, "https://east.openai.azure.com/openai/v1/responses?api-version=preview"),
     ] {
-        // A client's dated version would be refused here.
+        // The v1 API would refuse the dated version of a client.
         assert_eq!(url(&azure(EAST, "c", version), operation, "api-version=2024-10-21"), expected);
     }
 }
@@ -153,17 +155,18 @@ fn azure_v1_has_one_path_for_all() {
 #[test]
 fn ai_gateway_has_paths_of_its_own() {
     for (deployment, operation, query, expected) in [
-        // OpenAI without /v1.
+        // OpenAI paths without `/v1`.
         (openai("https://api.openai.com/v1"), ChatCompletions, "", "openai/chat/completions"),
         (openai("https://api.openai.com/v1"), Responses, "beta=true", "openai/responses?beta=true"),
-        // Azure without /openai/deployments, and the name of the resource instead of its URL.
+        // Azure paths without `/openai/deployments`, and with the name of the resource instead of
+        // its URL.
         (
             azure(EAST, "c", Some("2024-06-01")),
             ChatCompletions,
             "a=b",
             "azure-openai/east/c/chat/completions?a=b&api-version=2024-06-01",
         ),
-        // A simulator on loopback.
+        // A simulator on the loopback address.
         (
             azure("http://127.0.0.1:9001", "c", Some("2024-10-21")),
             Embeddings,
@@ -180,12 +183,13 @@ fn the_clients_query_passes_but_for_versions_and_keys() {
     for (query, expected) in [
         ("", "?api-version=2024-10-21"),
         ("a=%20b&c", "?a=%20b&c&api-version=2024-10-21"),
-        // The deployment decides on the version, however the client writes its own.
+        // The deployment decides on the version. Every spelling of the client's version is removed.
         ("api-version=1&a=b&API-Version=2&api%2Dversion=3&api-version", "?a=b&api-version=2024-10-21"),
         ("my-api-version=1", "?my-api-version=1&api-version=2024-10-21"),
-        // Empty parameters go.
+        // Empty parameters are removed.
         ("&&a=b&", "?a=b&api-version=2024-10-21"),
-        // Azure API Management reads keys in the query: they are the client's.
+        // Azure API Management reads keys from the query. They belong to the client and are
+        // removed.
         ("subscription-key=k&api-key=k", "?api-version=2024-10-21"),
     ] {
         let url = url(&azure(EAST, "c", Some("2024-10-21")), Embeddings, query);
@@ -244,7 +248,7 @@ fn ai_gateway_gets_its_token_one_attempt_and_metadata() {
         header(&outgoing, "cf-aig-metadata"),
         Some(r#"{"request_id":"01J","client":"web-app","deployment":"eu-1","node":"chat","attempt":2}"#)
     );
-    // The cache is the business of who configures that gateway.
+    // The operator of that gateway configures its cache.
     assert_eq!(header(&outgoing, "cf-aig-skip-cache"), None);
 
     let azure = azure("https://e.openai.azure.com", "c", Some("2024-10-21"));
@@ -255,7 +259,7 @@ fn ai_gateway_gets_its_token_one_attempt_and_metadata() {
 
 #[test]
 fn without_a_key_or_token_there_is_no_header_for_it() {
-    // A key stored in AI Gateway is used only where none comes with the request.
+    // AI Gateway uses a stored key only if the request carries no key.
     for keyless in
         [openai("https://api.openai.com/v1"), azure("https://e.openai.azure.com", "c", Some("2024-10-21"))]
     {

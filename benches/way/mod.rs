@@ -1,5 +1,6 @@
-//! The way of one healthy request through the core, step by step, as the Worker goes it but for the network: for the benchmarks, and
-//! for the test that counts what each step takes.
+//! The path of one healthy request through the core, step by step. The steps are those of the
+//! Worker, without the network. The benchmarks use it, and so does the test that counts what each
+//! step allocates.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,19 +27,20 @@ use switchyard::vocabulary::operation::Operation;
 use switchyard::vocabulary::rng::{Rng, SplitMix64, stable_hash};
 use switchyard::vocabulary::time::{Instant, Millis};
 
-/// The document at the root.
+/// The routes document at the root of the repository.
 pub const SAMPLE: &str = include_str!("../../routes.json");
 
-/// The key of the sample's client.
+/// The key of the client in the sample.
 const KEY: &str = "sk-switchyard-0123456789abcdef0123456789abcdef";
 
-/// What the deployment answers.
+/// The body of an answer of the deployment.
 pub const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1767225600,"model":"gpt-4o-2024-08-06",
 "choices":[{"index":0,"message":{"role":"assistant","content":"It is a gateway."},"finish_reason":"stop"}],
 "usage":{"prompt_tokens":200,"completion_tokens":6,"total_tokens":206}}"#;
 
-/// The sample and, beside it, what a large company adds: 200 deployments, 260 nodes, 300 clients and 500 rules of all kinds in front
-/// of its own, none of which is for a request that the sample is for.
+/// The sample, enlarged to what a large company has: 200 deployments, 260 more nodes, 300 more
+/// clients and 500 rules of all kinds. The added rules stand before the rules of the sample. None
+/// of them matches a request that is meant for the sample.
 pub fn large() -> String {
     let mut document: Value = serde_json::from_str(SAMPLE).unwrap();
     let mut add = |section: &str, name: String, entry: Value| {
@@ -81,7 +83,7 @@ pub fn large() -> String {
     document.to_string()
 }
 
-/// A chat of about that many bytes, in messages of about that size.
+/// A chat request of about `bytes` bytes, in messages of about `message_bytes` bytes each.
 pub fn chat(bytes: usize, message_bytes: usize) -> Vec<u8> {
     let content = "All that the user said. ".repeat(message_bytes.div_ceil(24));
     let message = json!({ "role": "user", "content": content });
@@ -92,7 +94,7 @@ pub fn chat(bytes: usize, message_bytes: usize) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-/// An isolate that serves requests for `chat`.
+/// An isolate that serves requests for the model `chat`.
 pub struct Way {
     pub graph: Rc<Graph>,
     pub body: Vec<u8>,
@@ -105,7 +107,7 @@ pub struct Way {
 }
 
 impl Way {
-    /// One that serves by this document, and has served for a while.
+    /// An isolate with the graph of `document`. It has already served 100 requests.
     pub fn new(document: &str) -> Self {
         let env = |name: &str| {
             Some(match name {
@@ -114,7 +116,7 @@ impl Way {
                     format!("https://{}.openai.azure.com", name.to_lowercase().replace('_', "-"))
                 }
                 _ if name.ends_with("URL") => "https://api.openai.com/v1".to_owned(),
-                // As long as the key that comes with the requests.
+                // Other values are as long as the key in the requests.
                 _ => format!("sk-switchyard-{:032x}", stable_hash(name.as_bytes())),
             })
         };
@@ -136,7 +138,7 @@ impl Way {
         way
     }
 
-    /// Who asks, and for what.
+    /// Finds the client and the operation.
     pub fn arrive(&self) -> (&Client, Operation) {
         let path = api_path::parse("/v1/chat/completions", &self.graph.prefixes).with_method("POST");
         let ApiPath::Operation { operation, .. } = path else { panic!("{path:?}") };
@@ -144,12 +146,11 @@ impl Way {
         (credentials::client(&self.graph, credentials::key(Some(&key), None)).unwrap(), operation)
     }
 
-    /// What the body says.
+    /// Reads the members of the body.
     pub fn peek(&self) -> Peek {
         Peek::of(&self.body).unwrap()
     }
 
-    /// The facts.
     pub fn facts(&mut self, peek: &Peek, client: &Client, operation: Operation) -> Facts {
         Facts {
             method: "POST".to_owned(),
@@ -174,12 +175,12 @@ impl Way {
         }
     }
 
-    /// The node that serves.
+    /// Chooses the entry node.
     pub fn choose(&self, facts: &Facts, client: &Client) -> Rc<Node> {
         entry_node::choose(&self.graph, facts, client).unwrap()
     }
 
-    /// The first attempt.
+    /// Starts the machine, which dispatches the first attempt.
     pub fn start(&mut self, facts: &Rc<Facts>, node: &Rc<Node>) -> (Machine, Dispatch) {
         self.now += Millis::new(10);
         let (graph, facts) = (Rc::clone(&self.graph), Rc::clone(facts));
@@ -188,7 +189,7 @@ impl Way {
         (machine, dispatch)
     }
 
-    /// What goes to the deployment, and for how long it is waited for.
+    /// The request to the upstream, the edited body, and the time limit for the response headers.
     pub fn call(
         &self,
         dispatch: &Dispatch,
@@ -210,7 +211,7 @@ impl Way {
         (outgoing, body, dispatch.limits.of(Phase::Headers, self.now))
     }
 
-    /// Whether the answer is one, and what the machine makes of it.
+    /// Checks the answer and reports the commit to the machine.
     pub fn answered(&mut self, machine: &mut Machine, dispatch: &Dispatch, facts: &Facts) {
         let success = Success {
             operation: facts.operation,
@@ -226,7 +227,7 @@ impl Way {
         assert!(matches!(action, Action::Reply(Reply::Pass)), "{action:?}");
     }
 
-    /// The headers of the reply, and what health learns.
+    /// The headers of the reply. The attempt is recorded in health.
     pub fn reply(&mut self, machine: &mut Machine, node: &Node) -> Vec<(&'static str, String)> {
         let trail = machine.take_trail();
         let served = ServedRequest {
@@ -243,7 +244,7 @@ impl Way {
         headers
     }
 
-    /// All of it.
+    /// All steps of one request.
     pub fn whole(&mut self) {
         let graph = Rc::clone(&self.graph);
         let operation = self.arrive().1;

@@ -1,7 +1,8 @@
-//! How many further attempts the requests of a node may make, in one isolate: second tries and fallbacks by a retry budget, hedges by
-//! a share of the requests.
+//! How many further attempts the requests of a node may make in one isolate. A retry budget limits
+//! retries and fallbacks. A share of the requests limits hedges.
 //!
-//! Gates stop traffic to what is down, but only after failures; and where nothing is healthy, every further attempt makes it worse.
+//! Gates stop traffic to a deployment that is down, but only after failures. When no deployment is
+//! healthy, every further attempt adds load and makes the outage worse.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +11,11 @@ use crate::health::ring::Ring;
 use crate::routes::graph::Node;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// Ten of them are the window in which hedges are counted.
+/// The length of one bucket. Ten buckets are the window in which hedges are counted.
 const BUCKET_MS: Millis = Millis::new(6_000);
 
-/// The budgets of the nodes of a graph, by `Node::id`. Nodes come to be known as requests enter them: most nodes are inner ones
-/// that no request enters, and that are not hedged.
+/// The budgets of the nodes of a graph, by `Node::id`. An entry is created at its first use,
+/// because most nodes are inner nodes: no request enters the graph there, and they are not hedged.
 #[derive(Debug, Default)]
 pub struct AttemptBudgets(BTreeMap<usize, NodeBudgets>);
 
@@ -26,22 +27,23 @@ struct NodeBudgets {
 }
 
 impl AttemptBudgets {
-    /// A request enters the graph at `entry`.
+    /// Counts a request that enters the graph at `entry`.
     pub fn on_request(&mut self, entry: &Node, now: Instant) {
         self.of(entry).retries.deposit(now);
     }
 
-    /// Whether a request that entered at `entry` may make a further attempt; if so, it is counted.
+    /// Whether a request that entered at `entry` may make a further attempt. If so, counts it.
     pub fn try_retry(&mut self, entry: &Node, now: Instant) -> bool {
         self.of(entry).retries.try_withdraw(now)
     }
 
-    /// A request makes an attempt that `node` lets be hedged.
+    /// Counts an attempt that `node` allows to hedge.
     pub fn on_hedgeable_attempt(&mut self, node: &Node, now: Instant) {
         self.of(node).hedgeable.add(1, now);
     }
 
-    /// Whether one of them may be hedged now, if at most that share of them are to be within a minute; if so, it is counted.
+    /// Whether one of these attempts may be hedged now, if at most `max_share` of them may be
+    /// hedged within a minute. If so, counts the hedge.
     pub fn try_hedge(&mut self, node: &Node, max_share: f64, now: Instant) -> bool {
         let budgets = self.of(node);
         let allowed = max_share * f64::from(budgets.hedgeable.sum(now));

@@ -1,13 +1,14 @@
-//! How long to wait before a second try of the same target.
+//! How long to wait before a retry of the same target.
 
 use super::failure::Failure;
 use crate::routes::graph::Retry;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Millis;
 
-/// The wait before second try number `tried` (1 for the first), or `None` where the upstream asks for more patience than
-/// `retry` has. What the upstream asks for is never cut short; our own choice doubles from try to try up to
-/// `max_backoff_ms`, of which a random half is taken off so that many clients do not come back together.
+/// The wait before retry number `tried` (1 for the first). `None` if the hint of the upstream is
+/// longer than `retry.max_wait_ms`. A hint is never shortened. Without a hint, the wait doubles
+/// with each retry, up to `max_backoff_ms`. A random part of up to one half is subtracted, so that
+/// many clients do not come back at the same time.
 pub fn wait_ms(failure: &Failure, retry: &Retry, tried: u32, rng: &mut dyn Rng) -> Option<Millis> {
     if let Some(hint_ms) = failure.hint_ms {
         return (hint_ms <= retry.max_wait_ms).then_some(hint_ms);

@@ -1,14 +1,17 @@
-//! From an upstream's answer to a failure.
+//! From an error response of an upstream to a failure.
 //!
-//! Three sources, in this order: the status; then the structured fields of the body (`code`, the inner code, `type`), which
-//! refine the status; then the text of the message, which only ever speaks within a status. So a 400 whose text echoes "rate
-//! limit" stays the caller's fault, and a 429 with a content filter's text stays a rate limit.
+//! There are three sources, in this order: the status; the structured fields of the body (`code`,
+//! the inner code, `type`), which refine the status; the text of the message, which can only refine
+//! the class within a status. So a 400 with the text "rate limit" stays a client error, and a 429
+//! with the text of a content filter stays a rate limit.
 //!
-//! An error behind a 200, in a body or in a stream's event, has no status of its own. `ErrorFields::implied_status` finds the one
-//! that its fields stand for, and then the same rules apply.
+//! An error in a 200 answer (in a body or in an event of a stream) has no status.
+//! `ErrorFields::implied_status` finds the status that its fields imply, and then the same rules
+//! apply.
 //!
-//! Sources: OpenAI's guide "Error codes" and its OpenAPI document; Microsoft's "Troubleshoot errors" for Azure OpenAI in
-//! Foundry; Cloudflare's pages on AI Gateway guardrails and DLP, and on 5xx errors.
+//! Sources: the guide "Error codes" and the OpenAPI document of OpenAI; "Troubleshoot errors" of
+//! Microsoft, for Azure OpenAI in Foundry; the pages of Cloudflare on AI Gateway guardrails and
+//! DLP, and on 5xx errors.
 
 use std::borrow::Cow;
 
@@ -21,21 +24,21 @@ use crate::vocabulary::headers::Headers;
 use crate::vocabulary::retry_after;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// An answer that is not a success, as it arrived.
+/// An answer with a status that is not 2xx, as it arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct UnclassifiedResponse<'a> {
     /// HTTP status.
     pub status: u16,
-    /// Every header of the upstream.
+    /// All headers of the upstream.
     pub headers: &'a Headers,
-    /// The body, or as much of it as was read.
+    /// The body, or the part of it that was read.
     pub body: &'a [u8],
     /// When it arrived.
     pub now: Instant,
 }
 
-/// Classifies an answer whose status is not 2xx. `response` of the failure is left empty: which headers may reach a client
-/// is not decided here.
+/// Classifies an answer whose status is not 2xx. The field `response` of the failure stays empty:
+/// other code decides which headers may reach a client.
 pub fn classify(answer: &UnclassifiedResponse<'_>) -> Failure {
     let body: Option<Value> = serde_json::from_slice(answer.body).ok();
     let fields = match &body {
@@ -45,7 +48,8 @@ pub fn classify(answer: &UnclassifiedResponse<'_>) -> Failure {
             ..ErrorFields::default()
         },
     };
-    // The front door answers 52x and 530 where it never reached the upstream; an upstream that answered left its request id.
+    // Cloudflare answers with 52x or 530 if it did not reach the upstream. If the upstream answered
+    // itself, there is a request id.
     let unreached = matches!(answer.status, 520..=526 | 530)
         && !answer.headers.iter().any(|(name, _)| REQUEST_ID_HEADERS.contains(&name));
     let class = if unreached { ErrorClass::Connection } else { class_of(answer.status, &fields) };
@@ -59,7 +63,8 @@ pub fn classify(answer: &UnclassifiedResponse<'_>) -> Failure {
     }
 }
 
-/// Classifies an error that came without a status: the `error` object of a stream's event or of a 2xx body.
+/// Classifies an error without a status: the `error` object of an event of a stream, or of a 2xx
+/// body.
 pub fn classify_event_error(error: &Value) -> Failure {
     let fields = ErrorFields::in_error(error);
     let status = fields.implied_status();
@@ -74,7 +79,7 @@ pub fn classify_event_error(error: &Value) -> Failure {
     }
 }
 
-/// Whether the value of an `error` field is one. Many a success carries an empty one.
+/// Whether the value of an `error` field is an error. Many successful answers have an empty one.
 pub fn is_error(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
@@ -84,11 +89,11 @@ pub fn is_error(value: &Value) -> bool {
     }
 }
 
-/// Headers by which an answer shows that it came from an upstream and not from a proxy before it.
+/// Headers that prove that an answer came from an upstream, not from a proxy before it.
 const REQUEST_ID_HEADERS: [&str; 4] =
     ["x-request-id", "apim-request-id", "x-ms-request-id", "x-ms-client-request-id"];
 
-/// Billing: waiting never helps.
+/// Billing: a wait never helps.
 const QUOTA_CODES: [&str; 7] = [
     "insufficient_quota",
     "credit_balance_exhausted",
@@ -99,7 +104,8 @@ const QUOTA_CODES: [&str; 7] = [
     "billing_not_active",
 ];
 
-/// The deployment is not there, or cannot do this. `OpperationNotSupported` is how Azure has spelled it.
+/// The deployment does not exist, or does not support the operation. Azure has used the spelling
+/// `OpperationNotSupported`.
 const NOT_FOUND_CODES: [&str; 6] = [
     "DeploymentNotFound",
     "OperationNotSupported",
@@ -112,7 +118,8 @@ const NOT_FOUND_CODES: [&str; 6] = [
 /// The prompt is too long.
 const CONTEXT_CODES: [&str; 1] = ["context_length_exceeded"];
 
-/// A filter's decision. The numbers are AI Gateway's: 2016 and 2017 are guardrails, 2029 and 2030 are DLP.
+/// The decision of a content filter. The numbers are codes of AI Gateway: 2016 and 2017 are
+/// guardrails, 2029 and 2030 are DLP.
 const POLICY_CODES: [&str; 12] = [
     "content_filter",
     "ContentFiltered",
@@ -130,7 +137,8 @@ const POLICY_CODES: [&str; 12] = [
 
 const TIMEOUT_CODES: [&str; 4] = ["Timeout", "timeout", "timeout_error", "vector_store_timeout"];
 
-/// Wordings of a prompt that is too long, in lower case: newer and older OpenAI, Azure, and servers compatible with them.
+/// Texts of the error "prompt too long", in lower case: from new and old versions of OpenAI, from
+/// Azure, and from compatible servers.
 const CONTEXT_TEXTS: [&str; 11] = [
     "maximum context length",
     "exceeds the context window",
@@ -145,7 +153,8 @@ const CONTEXT_TEXTS: [&str; 11] = [
     "prompt is too long",
 ];
 
-/// Wordings of a filter's decision, in lower case. None has an apostrophe: Azure writes it in two ways.
+/// Texts of the decision of a content filter, in lower case. None contains an apostrophe, because
+/// Azure uses two different characters for it.
 const POLICY_TEXTS: [&str; 6] = [
     "content management policy",
     "response was filtered",
@@ -155,30 +164,32 @@ const POLICY_TEXTS: [&str; 6] = [
     "responsibleaipolicyviolation",
 ];
 
-/// What the caller named lives in another account, or was made with another key.
+/// The object that the client named belongs to another account, or was made with another key.
 const OBJECT_CODES: [&str; 2] = ["previous_response_not_found", "invalid_encrypted_content"];
 
-/// Fields of a request that name an object. An id that an upstream takes for malformed is one of another upstream's.
+/// Fields of a request that name an object. An id that one upstream rejects as malformed may be the
+/// id of another upstream.
 const OBJECT_PARAMS: [&str; 2] = ["previous_response_id", "response_id"];
 
-/// Wordings of an object that is not there, in lower case. (`Files [file-1] were not found`.)
+/// Texts of "object not found" errors, in lower case (`Files [file-1] were not found`).
 const OBJECT_TEXTS: [&str; 5] =
     ["with id '", "no such file", "were not found", "response not found", "no response found"];
 
-/// Wordings by which a 400 says the same.
+/// Texts of a 400 with the same meaning.
 const REFUSED_OBJECT_TEXTS: [&str; 2] = ["previous response with id '", "no such file"];
 
-/// The class of an error under the status that it has or stands for.
+/// The error class for a real or implied status.
 fn class_of(status: u16, fields: &ErrorFields<'_>) -> ErrorClass {
     match status {
         402 => ErrorClass::Quota,
         403 if fields.is_any(&QUOTA_CODES) => ErrorClass::Quota,
-        // A project that lacks one model is no reason to distrust its key.
+        // If a project lacks one model, its key is still valid.
         403 if fields.is_any(&NOT_FOUND_CODES) => ErrorClass::NotFound,
-        // Blocked regions and network rules refuse whoever comes with this credential from here.
+        // Blocked regions and network rules refuse every request with this credential from this
+        // place.
         401 | 403 => ErrorClass::Auth,
         404 if fields.is_about_an_object() => ErrorClass::BadRequest,
-        // 410: a model that has been retired.
+        // 410: the model is retired.
         404 | 410 => ErrorClass::NotFound,
         408 => ErrorClass::Timeout,
         429 if fields.is_any(&QUOTA_CODES) || fields.mentions(&["check your plan and billing"]) => {
@@ -189,12 +200,12 @@ fn class_of(status: u16, fields: &ErrorFields<'_>) -> ErrorClass {
         409 | 424 => ErrorClass::Unavailable,
         400..=499 => class_of_refusal(fields),
         500..=599 if fields.is_any(&TIMEOUT_CODES) => ErrorClass::Timeout,
-        // 5xx and 529; redirects, which are not followed; and what is no status at all.
+        // 5xx and 529; redirects, which are not followed; numbers that are not an HTTP status.
         _ => ErrorClass::Unavailable,
     }
 }
 
-/// The class of a 400 and its like: the caller's fault unless something better is known.
+/// The class of a 400 and similar statuses: a client error, unless the fields show something else.
 fn class_of_refusal(fields: &ErrorFields<'_>) -> ErrorClass {
     if fields.is_any(&QUOTA_CODES) {
         // Image generation reports an exhausted budget with a 400.
@@ -210,31 +221,32 @@ fn class_of_refusal(fields: &ErrorFields<'_>) -> ErrorClass {
     } else if fields.mentions(&POLICY_TEXTS) {
         ErrorClass::ContentPolicy
     } else if fields.mentions(&["model not supported"]) {
-        // A deployment that cannot do Responses, in the v1 API of Azure.
+        // In the v1 API of Azure: the deployment does not support Responses.
         ErrorClass::NotFound
     } else {
         ErrorClass::BadRequest
     }
 }
 
-/// What an error says of itself.
+/// The fields of an error that classification uses.
 #[derive(Debug, Default)]
 struct ErrorFields<'a> {
-    /// `code`, `status` or `statusCode`: a name, or a number.
+    /// `code`, `status` or `statusCode`: a name or a number.
     code: Option<Cow<'a, str>>,
-    /// The code of `innererror`, which is more precise.
+    /// The `code` of `innererror`, which is more precise.
     inner: Option<Cow<'a, str>>,
     /// `type`.
     kind: Option<Cow<'a, str>>,
-    /// `param`: which field of the request it is about.
+    /// `param`: the field of the request that the error is about.
     param: Option<&'a str>,
-    /// The message in lower case.
+    /// The message, in lower case.
     message: String,
 }
 
 impl<'a> ErrorFields<'a> {
-    /// Of a whole body: the `error` in it (AI Gateway: the first of its `error` or `errors` array), or the body itself where
-    /// that wrapper is missing, as it is in some of Azure's.
+    /// The fields of a whole body. They are in its `error` (in AI Gateway, the first item of its
+    /// `error` or `errors` array). If there is no such wrapper, as in some answers of Azure, they
+    /// are in the body itself.
     fn in_body(body: &'a Value) -> Self {
         let error = [body.get("error"), body.pointer("/errors/0")]
             .into_iter()
@@ -256,7 +268,7 @@ impl<'a> ErrorFields<'a> {
         }
     }
 
-    /// Its names for itself, the best known first.
+    /// The names of the error, the most reliable first.
     fn names(&self) -> impl Iterator<Item = &str> {
         [&self.code, &self.inner, &self.kind].into_iter().flatten().map(|name| &**name)
     }
@@ -269,8 +281,8 @@ impl<'a> ErrorFields<'a> {
         texts.iter().any(|text| memmem::find(self.message.as_bytes(), text.as_bytes()).is_some())
     }
 
-    /// Whether a 404 is about something that the caller named (an earlier response, a file, an item), not about the
-    /// deployment or its route.
+    /// Whether a 404 is about an object that the client named (an earlier response, a file, an
+    /// item), and not about the deployment or its route.
     fn is_about_an_object(&self) -> bool {
         if self.is_any(&NOT_FOUND_CODES) {
             return false;
@@ -280,8 +292,7 @@ impl<'a> ErrorFields<'a> {
             || self.mentions(&OBJECT_TEXTS)
     }
 
-    /// Whether the caller's fault is no more than to have named something that this account does not have: an answer for the
-    /// wrong address.
+    /// Whether the error only says that this account does not have the named object.
     fn is_of_unknown_object(&self, status: u16, class: ErrorClass) -> bool {
         class == ErrorClass::BadRequest
             && match status {
@@ -298,20 +309,21 @@ impl<'a> ErrorFields<'a> {
             }
     }
 
-    /// Whether an id is not of the form that this account gives (`file-…`, on Azure `assistant-…`): another one may have given it. The
-    /// items of an input have the same form everywhere.
+    /// Whether an id does not have the form that this account uses (`file-…`, on Azure
+    /// `assistant-…`), so that another account may have created it. Items of an input have the same
+    /// form everywhere.
     fn is_of_foreign_id(&self) -> bool {
         self.mentions(&["expected an id that begin"])
             && !self.param.is_some_and(|param| param.starts_with("input["))
     }
 
-    /// The status that an error stands for where none came with it. One that says nothing known is the upstream's own: it
-    /// had accepted the request.
+    /// The status that an error without a status implies. An unknown error counts as an error of
+    /// the upstream, because the upstream had accepted the request.
     fn implied_status(&self) -> u16 {
         self.names().find_map(status_of_name).unwrap_or(500)
     }
 
-    /// The wait that the text asks for, where waiting helps.
+    /// The hint in the text, for classes where a wait helps.
     fn hint_of(&self, class: ErrorClass) -> Option<Millis> {
         if matches!(class, ErrorClass::RateLimit | ErrorClass::Unavailable) {
             retry_after::in_text(&self.message)
@@ -320,7 +332,7 @@ impl<'a> ErrorFields<'a> {
         }
     }
 
-    /// A word for the logs: the first of its names that is one word, else the class.
+    /// A short name for the logs: the first name that is a single token, or else the class.
     fn reason(&self, class: ErrorClass) -> String {
         let is_token = |name: &&str| {
             (1..=64).contains(&name.len())
@@ -330,7 +342,7 @@ impl<'a> ErrorFields<'a> {
     }
 }
 
-/// A string or a whole number as a word; a code may be either.
+/// A string or a number as a name; a code may be either.
 fn name_of(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) if !text.is_empty() => Some(Cow::Borrowed(text)),
@@ -339,7 +351,7 @@ fn name_of(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The status that a `code` or `type` stands for.
+/// The status that a `code` or `type` implies.
 fn status_of_name(name: &str) -> Option<u16> {
     if let Ok(status @ 400..=599) = name.parse() {
         return Some(status);

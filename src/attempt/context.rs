@@ -1,4 +1,5 @@
-//! What the pure core needs from outside at each step: the time, chance, and what the isolate remembers.
+//! What the core needs from outside at each step: the time, randomness, and the state of the
+//! isolate.
 
 use super::attempt_budgets::AttemptBudgets;
 use crate::balance::cursors::Cursors;
@@ -7,24 +8,24 @@ use crate::health::{GateChange, Health};
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Instant;
 
-/// The context of one step. It belongs to whoever drives: the Worker, a simulation, a test.
+/// The context of one step. The driver owns it: the Worker, a simulation, or a test.
 pub struct Context<'a> {
     /// The time of this step.
     pub now: Instant,
-    /// Randomness for draws and jitter.
+    /// Randomness for weighted selection and jitter.
     pub rng: &'a mut dyn Rng,
-    /// Whose turn it is at the round-robin nodes.
+    /// The positions of the round-robin nodes.
     pub cursors: &'a Cursors,
-    /// What is known of the deployments.
+    /// The health of the deployments.
     pub health: &'a mut Health,
-    /// Further attempts that each node's requests may make.
+    /// The budgets for further attempts, by node.
     pub budgets: &'a mut AttemptBudgets,
-    /// Gates that moved in this step, for the logs.
+    /// The gates that changed their state in this step, for the logs.
     pub changes: &'a mut Vec<GateChange>,
 }
 
 impl Context<'_> {
-    /// What a strategy may look at in this step.
+    /// The inputs of a strategy in this step.
     pub fn order_inputs(&mut self) -> OrderInputs<'_> {
         OrderInputs { now: self.now, rng: &mut *self.rng, cursors: self.cursors, health: self.health }
     }

@@ -1,29 +1,31 @@
-//! The result of an attempt that did not serve: a value with a class, never an exception.
+//! The result of an attempt that did not serve: a value with an error class, never an exception.
 
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Millis;
 
-/// Why one attempt failed, and what the upstream said.
+/// Why one attempt failed, and what the upstream answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind of failure it is.
+    /// The error class.
     pub class: ErrorClass,
-    /// The upstream's status, where one arrived. 200 where an error hid behind it.
+    /// The status of the upstream, if one arrived. 200 if the error was in a 200 answer.
     pub status: Option<u16>,
-    /// It is about an object that the caller named (an earlier response, a file, an encrypted item) and that this account does not
-    /// have. Another account may; it says nothing of the deployment.
+    /// The failure is about an object that the client named (an earlier response, a file, an
+    /// encrypted item) and that this account does not have. Another account may have it. Such a
+    /// failure does not count against the deployment.
     pub is_unknown_object: bool,
-    /// How long the upstream asks to be left alone (`retry-after-ms`, `retry-after`).
+    /// The hint: how long the upstream asks the gateway to wait (`retry-after-ms`, `retry-after`).
     pub hint_ms: Option<Millis>,
-    /// A word or two for the logs: the upstream's `code`, or the phase that timed out. Never upstream prose, never a secret.
+    /// A short name for the logs: the `code` of the upstream, or the phase that timed out. Never
+    /// free text of the upstream, never a secret.
     pub reason: String,
-    /// The upstream's own error response, to pass on if nothing better comes.
+    /// The error response of the upstream. The client gets it if no other attempt serves.
     pub response: Option<ErrorResponse>,
 }
 
 impl Failure {
-    /// A failure without an answer: connection, timeout, a broken stream.
+    /// A failure without an answer: a connection error, a timeout, a broken stream.
     pub fn silent(class: ErrorClass, reason: impl Into<String>) -> Self {
         Self {
             class,
@@ -36,13 +38,14 @@ impl Failure {
     }
 }
 
-/// An upstream's error as it arrived: only headers that may reach a client (see `upstream::headers`).
+/// An error response as it arrived, but only with headers that may reach a client (see
+/// `upstream::headers`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorResponse {
-    /// HTTP status; 2xx where the error hid behind it.
+    /// HTTP status; 2xx if the error was in a 2xx answer.
     pub status: u16,
-    /// Its headers.
+    /// The headers that may reach a client.
     pub headers: Headers,
-    /// The body, bounded by the edge to 64 KiB.
+    /// The body. The edge limits it to 64 KiB.
     pub body: Vec<u8>,
 }

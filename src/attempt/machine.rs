@@ -1,16 +1,18 @@
-//! The machine of one request: events in, actions out, no clock, no randomness and no I/O of its own.
+//! The state machine of one request: events in, actions out. It has no clock, no randomness and no
+//! I/O.
 //!
-//! Whoever drives it (the Worker, a simulation, a property test) obeys each [`Action`] and answers it with the [`MachineEvent`] that
-//! came of it.
+//! The driver (the Worker, a simulation, a property test) executes each [`Action`] and answers it
+//! with the resulting [`MachineEvent`].
 //!
-//! It asks health before each attempt and tells it of each outcome, in the same step, so that requests of one isolate see each
-//! other's attempts. What happens after the commit point is told by whoever carries the answer, with the ticket that
-//! [`Machine::take_ticket`] gives out.
+//! The machine asks health before each attempt and records each outcome in the same step, so that
+//! the requests of one isolate see each other's attempts. After the commit point, the code that
+//! delivers the answer records the outcome, with the ticket from [`Machine::take_ticket`].
 //!
-//! Invariants, stated as properties in `tests/machine.rs`: never more attempts than any limit on the way allows; nothing is
-//! dispatched at or after the deadline; never a deployment that requirements forbid; a deployment that was left is never
-//! dispatched again; never more than two attempts at once; exactly one reply; an end for every script of outcomes; every ticket
-//! is given back.
+//! Invariants, stated as properties in `tests/machine.rs`: there are never more attempts than any
+//! limit of the walk allows; nothing is dispatched at or after the deadline; a deployment that the
+//! requirements forbid is never dispatched; a deployment that the walk has left is never dispatched
+//! again; there are never more than two attempts at once; there is exactly one reply; every script
+//! of outcomes ends; every ticket is returned.
 
 use std::rc::Rc;
 
@@ -26,78 +28,80 @@ use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// What happened. Attempts are told apart by [`Dispatch::number`].
+/// What happened. [`Dispatch::number`] identifies an attempt.
 #[derive(Debug)]
 pub enum MachineEvent {
-    /// The attempt reached its commit point with this status: from here on it is the answer.
+    /// The attempt reached its commit point with this status. From now on it is the answer.
     Committed {
-        /// Which attempt.
+        /// The number of the attempt.
         number: u32,
-        /// The upstream's status.
+        /// The status of the upstream.
         status: u16,
     },
     /// The attempt failed before its commit point.
     Failed {
-        /// Which attempt.
+        /// The number of the attempt.
         number: u32,
-        /// How.
+        /// Why it failed.
         failure: Failure,
     },
-    /// The only attempt under way has taken as long as [`Dispatch::hedge_after_ms`] says.
+    /// The only pending attempt has taken as long as [`Dispatch::hedge_after_ms`].
     HedgeDelayElapsed,
-    /// The sleep is over.
+    /// The time of [`Action::Sleep`] has passed.
     SleepElapsed,
-    /// The client has left.
+    /// The client has closed the connection.
     ClientLeft,
 }
 
-/// What to do.
+/// What the driver does next.
 #[derive(Debug)]
 pub enum Action {
-    /// Send the request to a deployment; answer with `Committed` or `Failed`. Another attempt may be under way: it goes on.
+    /// Send the request to a deployment; answer with `Committed` or `Failed`. If another attempt is
+    /// pending, it continues.
     Dispatch(Dispatch),
-    /// Go on with the attempt that is under way.
+    /// Wait for the pending attempt.
     Wait,
-    /// Wait; answer with `SleepElapsed`.
+    /// Sleep; answer with `SleepElapsed`.
     Sleep {
-        /// For how long.
+        /// How long, in milliseconds.
         ms: Millis,
     },
-    /// Answer the client: the last action but for `Stop`. Whatever is still under way ends.
+    /// Answer the client. Only `Stop` can follow. All pending attempts end.
     Reply(Reply),
-    /// Nothing more: the client was answered already, or has left.
+    /// Do nothing more: the client already has a reply, or has left.
     Stop,
 }
 
-/// One attempt to be made.
+/// One attempt to make.
 #[derive(Debug, Clone)]
 pub struct Dispatch {
-    /// Whom to ask.
+    /// The deployment to send the request to.
     pub deployment: Rc<Deployment>,
-    /// 1 for the first attempt of the request.
+    /// The number of the attempt; the first attempt of the request has number 1.
     pub number: u32,
-    /// When its answer may start to flow.
+    /// When the attempt reaches its commit point.
     pub commit: Commit,
     /// How long each phase may take.
     pub limits: PhaseLimits,
-    /// After how long without an answer to say [`MachineEvent::HedgeDelayElapsed`], if at all.
+    /// How long to wait for an answer before [`MachineEvent::HedgeDelayElapsed`]; `None` for no
+    /// hedge.
     pub hedge_after_ms: Option<Millis>,
 }
 
-/// How the client is answered.
+/// How to answer the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
     /// With the answer of the attempt that reached its commit point.
     Pass,
-    /// Nothing was tried that could have served, since no such deployment may be.
+    /// With an error: no deployment that could serve the request may be tried.
     NoneEligible,
-    /// Everything that may be tried failed: the trail tells how.
+    /// With an error: every deployment that may be tried has failed. The trail has the details.
     Exhausted,
-    /// The deadline came before an answer.
+    /// With an error: the deadline passed before an answer.
     DeadlineExceeded,
 }
 
-/// One request on its way.
+/// The state of one request.
 pub struct Machine {
     facts: Rc<Facts>,
     entry: Rc<Node>,
@@ -105,15 +109,15 @@ pub struct Machine {
     trail: Trail,
     /// Attempts that wait for an answer: none, one, or one and its hedge.
     pending_attempts: Vec<PendingAttempt>,
-    /// Whom to try again after a sleep, and how it failed.
+    /// The deployment to retry after a sleep, and its failure.
     awaiting_retry: Option<(Rc<Deployment>, Failure)>,
-    /// Second tries of the latest deployment so far.
+    /// How many retries the latest deployment has had.
     retries: u32,
     is_hedged: bool,
     started_at: Instant,
-    /// The end of the whole request.
+    /// The deadline of the whole request.
     deadline: Instant,
-    /// Of the attempt that is the answer.
+    /// The ticket of the attempt that is the answer.
     ticket: Option<Ticket>,
     is_stopped: bool,
 }
@@ -126,7 +130,7 @@ struct PendingAttempt {
 }
 
 impl Machine {
-    /// A request that enters the graph at `entry`, and the first thing to do for it.
+    /// Starts a request that enters the graph at `entry`. Returns the machine and its first action.
     pub fn start(
         graph: Rc<Graph>,
         facts: Rc<Facts>,
@@ -157,7 +161,7 @@ impl Machine {
         (machine, action)
     }
 
-    /// What to do after `event`.
+    /// The next action after `event`.
     pub fn on(&mut self, event: MachineEvent, context: &mut Context<'_>) -> Action {
         if self.is_stopped {
             return Action::Stop;
@@ -178,11 +182,12 @@ impl Machine {
             },
             MachineEvent::HedgeDelayElapsed => self.hedge(context).unwrap_or(Action::Wait),
             MachineEvent::SleepElapsed => match self.awaiting_retry.take() {
-                // Who has waited for the time that it was told goes there, whoever else is about to find out.
+                // A request that has waited as long as the hint asked may return, even if another
+                // request probes the deployment at the same time.
                 Some((deployment, _)) if self.may_return(&deployment, context.now, context) => {
                     self.dispatch(deployment, context)
                 }
-                // It was taken out meanwhile; something else may have come back.
+                // The deployment was ejected during the sleep. Another one may be back.
                 Some((deployment, failure)) => self.continue_walk(&deployment, &failure, context),
                 None => self.exhausted(context),
             },
@@ -204,12 +209,13 @@ impl Machine {
         &self.trail
     }
 
-    /// What was tried, once there is a reply.
+    /// Takes the trail, once there is a reply.
     pub fn take_trail(&mut self) -> Trail {
         std::mem::take(&mut self.trail)
     }
 
-    /// The ticket of the attempt that is the answer, once. It is to be recorded when the answer has come to its end.
+    /// Takes the ticket of the attempt that is the answer. Only the first call returns it. The
+    /// driver records it when the answer has ended.
     pub fn take_ticket(&mut self) -> Option<Ticket> {
         self.ticket.take()
     }
@@ -234,7 +240,7 @@ impl Machine {
         };
         self.trail.end(number, AttemptOutcome::Failed(failure.clone()), context.now);
         if !self.pending_attempts.is_empty() {
-            // The other one may still answer.
+            // The other attempt may still answer.
             self.walk.forbid(&deployment);
             return Action::Wait;
         }
@@ -250,7 +256,7 @@ impl Machine {
         self.continue_walk(&deployment, failure, context)
     }
 
-    /// Goes on to the next target after `deployment` has failed.
+    /// Moves to the next target after a failure of `deployment`.
     fn continue_walk(
         &mut self,
         deployment: &Deployment,
@@ -261,7 +267,8 @@ impl Machine {
         if failure.is_unknown_object {
             self.walk.forbid_storage_of(deployment);
         }
-        // A deployment that is full for moments does not fail: to go on to the next one is how such a pair is meant to work.
+        // A deployment that is full for moments is not failing: spillover to the next one is the
+        // intended behaviour.
         let is_spill =
             failure.class == ErrorClass::RateLimit && context.health.is_spill(deployment.id, failure.hint_ms);
         while let Some(next) = self.walk.advance(Some(failure), context) {
@@ -269,21 +276,21 @@ impl Machine {
                 self.retries = 0;
                 return self.dispatch(next, context);
             }
-            // Further on there may be one that has not failed.
+            // A later target may be one that has not failed.
             self.walk.forbid(&next);
         }
         self.exhausted(context)
     }
 
-    /// Whether the retry budget allows a further attempt. One at a deployment that has not failed of late takes nothing from it: that
-    /// spreads an outage to nobody.
+    /// Whether the retry budget allows a further attempt. An attempt at a deployment that has not
+    /// failed recently costs nothing, because it does not make an outage worse.
     fn may_continue(&self, next: &Deployment, is_spill: bool, context: &mut Context<'_>) -> bool {
         is_spill || !context.health.is_failing(next.id) || context.budgets.try_retry(&self.entry, context.now)
     }
 
-    /// How long to wait before a second try of the same deployment, where the document and every limit allow one. A second try
-    /// that the document asks for comes first; so does one of the last target. Nothing is worth a wait while something else could
-    /// be tried instead.
+    /// How long to wait before a retry of the same deployment, if the document and every limit
+    /// allow one. A retry that the document asks for comes before a fallback. If no other target is
+    /// left, the default retry applies. There is no wait while another target can be tried instead.
     fn wait_before_retry(
         &self,
         deployment: &Deployment,
@@ -300,7 +307,8 @@ impl Machine {
             return None;
         }
         let ms = if has_alternative {
-            // Who asks for time, or took all that there was, is not asked again at once.
+            // A deployment that asks for time (hint) or has used up its time (timeout) is not
+            // retried at once.
             let is_quick = failure.hint_ms.is_none() && failure.class != ErrorClass::Timeout;
             is_quick.then_some(Millis::ZERO)?
         } else {
@@ -309,7 +317,7 @@ impl Machine {
         self.may_return(deployment, context.now + ms, context).then_some(ms)
     }
 
-    /// Whether a second try may begin at `at`.
+    /// Whether a retry may start at time `at`.
     fn may_return(&self, deployment: &Deployment, at: Instant, context: &Context<'_>) -> bool {
         let ejected_until = context.health.ejected_until(deployment.id, self.facts.operation);
         self.walk.may_attempt(at) && ejected_until.is_none_or(|until| until <= at)
@@ -337,12 +345,13 @@ impl Machine {
         Action::Dispatch(Dispatch { number, commit: self.walk.commit(), limits, hedge_after_ms, deployment })
     }
 
-    /// Whether there may be a hedge: once in a request, and never where two deployments would both leave something behind.
+    /// Whether a hedge is allowed: one per request, and never when both attempts would have side
+    /// effects.
     fn may_hedge(&self) -> bool {
         !self.is_hedged && !self.facts.has_side_effects && self.facts.is_replayable
     }
 
-    /// When the attempt at `deployment` is to be hedged.
+    /// When to hedge the attempt at `deployment`.
     fn hedge_after_ms(&self, deployment: &Deployment, context: &mut Context<'_>) -> Option<Millis> {
         if !self.may_hedge() {
             return None;
@@ -357,7 +366,7 @@ impl Machine {
         }
     }
 
-    /// A second attempt beside the first.
+    /// Starts a hedge: a second attempt while the first is pending.
     fn hedge(&mut self, context: &mut Context<'_>) -> Option<Action> {
         let [first] = self.pending_attempts.as_slice() else { return None };
         if !self.may_hedge() || !self.walk.may_attempt(context.now) {
@@ -383,7 +392,8 @@ impl Machine {
         } else if self.walk.has_skipped_ejected()
             && self.trail.failures().all(|failure| failure.is_unknown_object)
         {
-            // Who has the object is out, as it seems, and those who say that there is none are not to be believed.
+            // The owner of the object is probably ejected. The "not found" answers of the other
+            // deployments do not prove that the object does not exist.
             Reply::NoneEligible
         } else {
             Reply::Exhausted
@@ -397,7 +407,7 @@ impl Machine {
         Action::Reply(reply)
     }
 
-    /// Ends what is under way without a word on the deployments.
+    /// Ends all pending attempts. Their outcome does not count for or against the deployments.
     fn abandon(&mut self, context: &mut Context<'_>) {
         for PendingAttempt { number, ticket, .. } in std::mem::take(&mut self.pending_attempts) {
             self.trail.end(number, AttemptOutcome::Abandoned, context.now);
@@ -407,12 +417,13 @@ impl Machine {
     }
 }
 
-/// Tells health of a failure.
+/// Records a failure with health.
 fn record_failure(ticket: Ticket, failure: &Failure, context: &mut Context<'_>) {
     let outcome = if failure.class == ErrorClass::Timeout && phase::is_of_request(&failure.reason) {
         health::Outcome::CutShort
     } else if failure.is_unknown_object {
-        // The wrong address, whatever it looks like: a path below an object that is not there is not found either.
+        // The deployment does not own the object. The class does not matter: a path below an
+        // unknown object is also "not found".
         health::Outcome::Failed { class: ErrorClass::BadRequest, hint_ms: None }
     } else {
         health::Outcome::Failed { class: failure.class, hint_ms: failure.hint_ms }

@@ -1,4 +1,5 @@
-//! One request: the machine that walks the graph, and the vocabulary of failure that drives it.
+//! One request: the machine that walks the graph, and the classification of failures that drives
+//! it.
 
 pub mod attempt_budgets;
 pub mod backoff;

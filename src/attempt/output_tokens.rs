@@ -1,11 +1,12 @@
-//! How many tokens an answer says that it has.
+//! The number of output tokens that an answer declares.
 
 use crate::scan::needle::Needle;
 
-/// The names of the output's size: of chat completions and completions, and of responses.
+/// The names of the output size: in chat completions and completions, and in responses.
 static NAMES: [Needle; 2] = [Needle::of("\"completion_tokens\""), Needle::of("\"output_tokens\"")];
 
-/// The tokens of the output, where the text has a `usage` that tells. The last one counts: what the model wrote stands before.
+/// The number of output tokens, if the text has a `usage` with one. The last match counts, because
+/// the text of the model comes before `usage`.
 pub fn output_tokens(json: &[u8]) -> Option<u64> {
     NAMES.iter().find_map(|name| {
         let digits = name.values_in(json).last()?;
@@ -26,7 +27,7 @@ mod tests {
                 Some(12),
             ),
             (r#"{"usage": {"input_tokens": 9, "output_tokens": 7, "output_tokens_details": {}}}"#, Some(7)),
-            // What a model wrote about tokens is not what it used.
+            // A token count in the text of the model is not the real one.
             (r#"{"text":"\"completion_tokens\": 5","usage":{"completion_tokens":3}}"#, Some(3)),
             (r#"{"usage":null}"#, None),
             (r#"{"usage":{"completion_tokens":null}}"#, None),

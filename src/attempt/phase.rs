@@ -1,31 +1,31 @@
-//! The phases of an attempt and how long each may take.
+//! The phases of an attempt, and how long each may take.
 //!
-//! One place decides which clock is running: the edge asks [`PhaseLimits::of`] before each wait and reports the reason that it was
-//! given when the time is up. An attempt that is waited for never outlives the deadline of the request; a stream that has
-//! been committed is bound by its own limits alone, since cutting it would help nobody.
+//! Only this module decides which limit applies. The edge asks [`PhaseLimits::of`] before each
+//! wait, and reports the reason of that limit when the time has passed. An attempt before its
+//! commit point never outlives the deadline of the request. After the commit point a stream has
+//! only its own limits: a cut at the deadline would not help the client.
 //!
-//! Where another target is left, an attempt without limits of its own may be silent for half of the time that is left: then
-//! there is time for the next one, whatever the deadline is.
+//! If another target is left, an attempt without configured limits may be silent for half of the
+//! remaining time. So there is time for the next target, for any deadline.
 
 use crate::routes::graph::Timeouts;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// Until the first content of a streamed answer, where nothing else is configured. Long enough for models that think
-/// before they speak.
+/// Default limit until the first content of a streamed answer. Long enough for reasoning models.
 const FIRST_TOKEN_MS: Millis = Millis::new(60_000);
-/// Between two pieces of a streamed answer, where nothing else is configured.
+/// Default limit between two pieces of a streamed answer.
 const IDLE_MS: Millis = Millis::new(60_000);
 
-/// What an attempt is waiting for.
+/// What an attempt waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Status and headers.
     Headers,
     /// The first content of a streamed answer.
     FirstToken,
-    /// The rest of an answer that is held until it is complete.
+    /// The rest of an answer that the gateway holds until it is complete.
     Rest,
-    /// The next piece of a stream that flows already.
+    /// The next piece of a stream after its commit point.
     Flowing,
 }
 
@@ -36,27 +36,30 @@ pub struct PhaseLimits {
     is_streamed: bool,
     started_at: Instant,
     deadline: Instant,
-    /// Until when the attempt may keep the next one waiting; `None` where there is no next one, or limits are configured.
+    /// Until when the attempt may delay the next one. `None` if there is no next one, or if limits
+    /// are configured.
     share_until: Option<Instant>,
 }
 
-/// When to stop waiting, and the name of the limit that ends then.
+/// When to stop waiting, and the name of the limit that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhaseLimit {
     /// The time to stop.
     pub at: Instant,
-    /// `headers`, `first_token`, `idle`, `total`, `deadline`, or `share` of the deadline.
+    /// `headers`, `first_token`, `idle`, `total`, `deadline`, or `share` (of the deadline).
     pub reason: &'static str,
 }
 
-/// Whether a limit of this name is one of the request, and says nothing of the deployment: it may merely be slow.
+/// Whether a limit of this name belongs to the request. Such a limit does not prove a failure of
+/// the deployment: it may only be slow.
 pub fn is_of_request(reason: &str) -> bool {
     matches!(reason, "deadline" | "share")
 }
 
 impl PhaseLimits {
-    /// Limits of an attempt that starts now. `timeouts` as configured; `deadline` binds this attempt, `alternative` the one that
-    /// would follow it after a timeout, if there is one.
+    /// The limits of an attempt that starts now. `timeouts` are the configured ones. `deadline` is
+    /// for this attempt. `alternative` is the deadline of the attempt that would follow after a
+    /// timeout, if there is one.
     pub fn new(
         timeouts: Timeouts,
         is_streamed: bool,
@@ -64,7 +67,7 @@ impl PhaseLimits {
         deadline: Instant,
         alternative: impl FnOnce() -> Option<Instant>,
     ) -> Self {
-        // What is configured for the phase that an attempt may hang in is taken at its word.
+        // There is no share if a limit is configured for the phase in which an attempt may hang.
         let own_ms =
             if is_streamed { timeouts.first_token_ms } else { timeouts.headers_ms }.or(timeouts.total_ms);
         let half = |deadline: Instant| started_at + (deadline - started_at) / 2;
@@ -79,13 +82,13 @@ impl PhaseLimits {
         }
     }
 
-    /// When the whole attempt must be over.
+    /// The limit for the whole attempt.
     pub fn total(&self) -> PhaseLimit {
         let total_ms = self.timeouts.total_ms.unwrap_or(Millis::MAX);
         PhaseLimit { at: self.started_at + total_ms, reason: "total" }
     }
 
-    /// The limit for a wait that begins now, in that phase. Of several the soonest.
+    /// The limit for a wait in this phase that starts now: the earliest of all that apply.
     pub fn of(&self, phase: Phase, now: Instant) -> PhaseLimit {
         let since_start = |ms: Option<Millis>| ms.map(|ms| self.started_at + ms);
         let streamed = |ms: Option<Millis>| if self.is_streamed { ms } else { None };
@@ -111,7 +114,7 @@ impl PhaseLimits {
             .fold(of_request, |soonest, limit| if limit.at < soonest.at { limit } else { soonest })
     }
 
-    /// An answer in one piece has no first token.
+    /// The first-token limit; only a streamed answer has one.
     fn first_token(&self) -> (Option<Instant>, &'static str) {
         let ms = if self.is_streamed { self.timeouts.first_token_ms } else { None };
         (ms.map(|ms| self.started_at + ms), "first_token")
@@ -134,23 +137,24 @@ mod tests {
     #[test]
     fn each_phase_has_its_own_limit() {
         for (timeouts, streamed, phase, now, deadline, ends_at, reason) in [
-            // The headers of a streamed answer come before the work, so the connect limit fits them.
+            // A streamed answer sends its headers before it generates, so the connect limit
+            // applies.
             (CONFIGURED, true, Phase::Headers, 0, 1000, 5, "headers"),
-            // The headers of any other answer come after the work.
+            // Any other answer sends its headers after it generates.
             (CONFIGURED, false, Phase::Headers, 0, 1000, 40, "headers"),
-            // Late headers leave no more time for the first token.
+            // Late headers do not extend the time for the first token.
             (Timeouts { connect_ms: None, ..CONFIGURED }, true, Phase::Headers, 0, 1000, 10, "first_token"),
             (CONFIGURED, true, Phase::FirstToken, 7, 1000, 10, "first_token"),
             (CONFIGURED, true, Phase::Rest, 50, 1000, 80, "idle"),
             (CONFIGURED, true, Phase::Rest, 80, 1000, 100, "total"),
-            // An answer in one piece has no gaps between pieces that would mean anything.
+            // For an answer in one piece, gaps between pieces have no meaning.
             (CONFIGURED, false, Phase::Rest, 50, 1000, 100, "total"),
             (CONFIGURED, true, Phase::FirstToken, 0, 3, 3, "deadline"),
-            // A stream that flows already is not cut by the deadline of the request.
+            // The deadline of the request does not cut a stream after its commit point.
             (CONFIGURED, true, Phase::Flowing, 50, 60, 80, "idle"),
-            // An answer in one piece has no first token either.
+            // An answer in one piece has no first token.
             (CONFIGURED, false, Phase::FirstToken, 7, 1000, 100, "total"),
-            // Defaults: the first token and the gaps between pieces of a stream, and no total.
+            // The defaults: limits for the first token and for gaps in a stream, and no total.
             (Timeouts::default(), true, Phase::Headers, 0, 1_000_000, FIRST_TOKEN_MS.get(), "first_token"),
             (Timeouts::default(), false, Phase::Headers, 0, 1_000_000, 1_000_000, "deadline"),
             (Timeouts::default(), true, Phase::Flowing, 5, 10, 5 + IDLE_MS.get(), "idle"),
@@ -173,13 +177,14 @@ mod tests {
             (default, false, None, 1_100, "deadline"),
             // Half of the deadline comes before the default of a stream.
             (default, true, next, 1_050, "share"),
-            // The other target has more time than this one: an inner deadline binds this one alone.
+            // The other target has more time than this one: the inner deadline applies to this one
+            // only.
             (default, false, Some(2_000), 1_100, "deadline"),
-            // What is configured is taken at its word.
+            // A configured limit replaces the share.
             (Timeouts { total_ms: Some(ms(90)), ..default }, false, next, 1_090, "total"),
             (Timeouts { headers_ms: Some(ms(80)), ..default }, false, next, 1_080, "headers"),
             (Timeouts { first_token_ms: Some(ms(70)), ..default }, true, next, 1_070, "first_token"),
-            // A limit of streams says nothing of an answer in one piece.
+            // A limit for streams does not apply to an answer in one piece.
             (Timeouts { first_token_ms: Some(ms(70)), ..default }, false, next, 1_050, "share"),
         ] {
             let limits = PhaseLimits::new(timeouts, streamed, at(1_000), at(1_100), || alternative.map(at));

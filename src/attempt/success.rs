@@ -1,11 +1,13 @@
-//! Whether an answer whose status is a success is an answer.
+//! Whether an answer with a success status is a usable answer.
 //!
-//! A proxy's login page, a body that breaks off, an error without the status of one: all of them come with a 200, and no client
-//! can use them. Another deployment may well have the answer, so they are failures.
+//! The login page of a proxy, a truncated body, an error with a success status: all of them arrive
+//! with a 200, and no client can use them. Another deployment may have a real answer, so they are
+//! failures.
 //!
-//! In doubt an answer is one: servers that are compatible with OpenAI's differ in much, and what is refused here can never be
-//! had from them. So of what an operation answers only one member has to be there, whatever it holds; and of a body too large
-//! to be read only the beginning counts.
+//! In doubt, an answer counts as usable. Servers that are compatible with OpenAI differ in many
+//! ways, and an answer that is rejected here can never reach the client. So only one of the
+//! expected members of the operation has to be present, with any value. If a body is too large to
+//! read, only its beginning is checked.
 
 use std::fmt;
 
@@ -21,28 +23,29 @@ use crate::vocabulary::operation::Operation;
 /// An answer with a 2xx status.
 #[derive(Debug, Clone, Copy)]
 pub struct Success<'a> {
-    /// What was asked for.
+    /// The operation of the request.
     pub operation: Operation,
     /// HTTP status.
     pub status: u16,
-    /// The `content-type` header; empty where there was none.
+    /// The `content-type` header; empty if there was none.
     pub content_type: &'a str,
     /// The body, or its beginning.
     pub body: &'a [u8],
-    /// `body` is all of it, and not only the first bytes of a larger one.
+    /// Whether `body` is complete, and not only the first bytes of a larger one.
     pub is_whole: bool,
 }
 
-/// The failure that a 2xx answer really is, if it is one: nothing, a page for people, what is not JSON or breaks off where JSON
-/// was asked for, an `error` at the top level without any result beside it, a Responses object that failed, or an object that
-/// is nothing of what the operation answers. A stream of events is judged by its events, not here.
+/// The failure behind a 2xx answer, if it is one: an empty body; an HTML page; a body that should
+/// be JSON but is not, or is truncated; an `error` at the top level without a result; a Responses
+/// object that failed; or an object without any member that the operation answers with. A stream is
+/// checked event by event, not here.
 pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     let fault =
         |class, reason| Some(Failure { status: Some(success.status), ..Failure::silent(class, reason) });
     let medium = Medium::of(success.content_type);
     let answers_in_json = answers_in_json(success.operation, success.content_type);
     let body = if answers_in_json { without_mark(success.body).trim_ascii_start() } else { success.body };
-    // To have deleted something may need no words.
+    // The answer to a deletion may be empty.
     let may_be_empty = success.operation.is_on_stored_objects() && success.status == 204;
     if may_be_empty {
         return None;
@@ -67,7 +70,8 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
         Err(InvalidJson::EndedEarly) => return fault(ErrorClass::Truncated, "ended_early"),
         Err(InvalidJson::Malformed) => return fault(ErrorClass::Unavailable, "not_json"),
     };
-    // What is stored may have failed, a response or a batch, and is what was asked for.
+    // A stored object (a response or a batch) may have failed, and still be what the client asked
+    // for.
     let is_record = success.operation.is_on_stored_objects() && envelope.members.contains(&Member::Object);
     let is_fault = !is_record && (envelope.has_failed || !envelope.has_result);
     if let Some(error) = envelope.error.filter(|_| is_fault) {
@@ -79,12 +83,12 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     None
 }
 
-/// Whether a `content-type` header announces server-sent events.
+/// Whether a `content-type` header declares server-sent events.
 pub fn is_event_stream(content_type: &str) -> bool {
     essence(content_type).eq_ignore_ascii_case("text/event-stream")
 }
 
-/// Whether a `content-type` header announces JSON, or nothing.
+/// Whether a `content-type` header declares JSON, or is empty.
 pub fn is_json(content_type: &str) -> bool {
     matches!(Medium::of(content_type), Medium::Json | Medium::Unknown)
 }
@@ -94,15 +98,15 @@ fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// What a `content-type` header announces.
+/// What a `content-type` header declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Medium {
     Json,
     Events,
-    /// For people to look at: no operation answers so.
+    /// An HTML page. No operation answers with one.
     Page,
     Other,
-    /// There is no such header.
+    /// There is no `content-type` header.
     Unknown,
 }
 
@@ -124,21 +128,23 @@ impl Medium {
     }
 }
 
-/// Whether an answer should be JSON: by its media type, or because its operation answers in JSON alone, whatever a careless
-/// server calls it. Speech is binary, and transcriptions and translations may be plain text or subtitles.
+/// Whether an answer should be JSON: because of its media type, or because its operation answers
+/// only in JSON, even if the server declares another type. Speech is binary. Transcriptions and
+/// translations may be plain text or subtitles.
 pub fn answers_in_json(operation: Operation, content_type: &str) -> bool {
     use Operation::{AudioSpeech, AudioTranscriptions, AudioTranslations};
     Medium::of(content_type) == Medium::Json
         || !matches!(operation, AudioSpeech | AudioTranscriptions | AudioTranslations)
 }
 
-/// A text without its byte order mark.
+/// A text without its byte order mark (BOM).
 fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
 }
 
-/// Members one of which every answer of an operation has. They are those of OpenAI's OpenAPI document, and a few of servers
-/// that differ from it: `images` and `embeddings` where it has `data`, and speech in JSON, which it does not have at all.
+/// The expected members: every answer of the operation has at least one of them. They come from the
+/// OpenAPI document of OpenAI, and a few from servers that differ from it: `images` and
+/// `embeddings` instead of `data`, and speech in JSON, which OpenAI does not have.
 fn answer_members(operation: Operation) -> &'static [Member] {
     use Member::{
         Audio, Choices, Data, Embeddings, Id, Images, InputTokens, Object, Output, Results, Segments, Status,
@@ -160,7 +166,7 @@ fn answer_members(operation: Operation) -> &'static [Member] {
     }
 }
 
-/// A member at the top level that tells an answer from something else.
+/// A member at the top level that identifies an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum Member {
@@ -184,26 +190,27 @@ enum Member {
     Unknown,
 }
 
-/// What of a body tells an answer from something else. Results are only measured, never built.
+/// The parts of a body that identify an answer. Results are only checked for emptiness, never
+/// parsed into values.
 #[derive(Debug, Default)]
 struct Envelope {
     error: Option<Value>,
-    /// The `status` says so.
+    /// Whether `status` is `failed`.
     has_failed: bool,
-    /// A result is there, and not an empty one.
+    /// Whether there is a result that is not empty.
     has_result: bool,
     /// The known members that are not null.
     members: Vec<Member>,
 }
 
-/// Why a body is no JSON object.
+/// Why a body is not a JSON object.
 enum InvalidJson {
     EndedEarly,
     Malformed,
 }
 
 fn parse(body: &[u8]) -> Result<Envelope, InvalidJson> {
-    // The values that are passed over are not looked at as text, so this has to be done before.
+    // Skipped values are not checked for valid UTF-8, so the whole text is checked first.
     let text = str::from_utf8(body).map_err(|error| match error.error_len() {
         Some(_) => InvalidJson::Malformed,
         None => InvalidJson::EndedEarly,
@@ -218,7 +225,7 @@ impl<'de> Deserialize<'de> for Envelope {
     }
 }
 
-/// A derived struct would refuse a member that comes twice, which clients do not.
+/// A derived struct would reject a duplicate member, but clients accept one.
 struct EnvelopeVisitor;
 
 impl<'de> Visitor<'de> for EnvelopeVisitor {

@@ -1,4 +1,5 @@
-//! What was tried for one request, and how it went: the header, the logs and the tests are views of this one value.
+//! The trail of a request: its attempts and their outcomes. The response header, the logs and the
+//! tests all use this one value.
 
 use std::rc::Rc;
 
@@ -6,7 +7,7 @@ use super::failure::Failure;
 use crate::routes::graph::Deployment;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// Every attempt of a request, in order, and the waits between them.
+/// Every attempt of a request, in order, and the total wait between them.
 #[derive(Debug, Clone, Default)]
 pub struct Trail {
     attempts: Vec<Attempt>,
@@ -16,42 +17,43 @@ pub struct Trail {
 /// One dispatch to one deployment.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// Whom it went to.
+    /// The deployment that got it.
     pub deployment: Rc<Deployment>,
     /// When it was sent.
     pub started_at: Instant,
-    /// How it went; `None` while it is under way.
+    /// Its end; `None` while the attempt is pending.
     pub ended: Option<AttemptEnd>,
 }
 
-/// How an attempt went.
+/// How an attempt ended.
 #[derive(Debug, Clone)]
 pub struct AttemptEnd {
-    /// From dispatch to commit or failure.
+    /// The time from dispatch to commit or failure.
     pub after_ms: Millis,
-    /// What came of it.
+    /// The outcome.
     pub outcome: AttemptOutcome,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone)]
 pub enum AttemptOutcome {
     /// It serves the client, with this status.
     Served(u16),
     /// It failed before the commit point.
     Failed(Failure),
-    /// The client left, or another attempt answered first; that says nothing about the deployment.
+    /// The client left, or another attempt answered first. This does not count for or against the
+    /// deployment.
     Abandoned,
 }
 
 impl Trail {
-    /// Begins an attempt: its number, from 1.
+    /// Begins an attempt. Returns its number, starting with 1.
     pub fn begin(&mut self, deployment: Rc<Deployment>, now: Instant) -> u32 {
         self.attempts.push(Attempt { deployment, started_at: now, ended: None });
         u32::try_from(self.attempts.len()).unwrap_or(u32::MAX)
     }
 
-    /// Ends an attempt that is under way, by its number.
+    /// Ends the pending attempt with this number.
     pub fn end(&mut self, number: u32, outcome: AttemptOutcome, now: Instant) {
         let attempt = (number as usize).checked_sub(1).and_then(|index| self.attempts.get_mut(index));
         if let Some(attempt) = attempt.filter(|attempt| attempt.ended.is_none()) {
@@ -59,12 +61,12 @@ impl Trail {
         }
     }
 
-    /// Notes a wait before a second try.
+    /// Adds a wait before a retry.
     pub fn wait(&mut self, ms: Millis) {
         self.backoff_ms += ms;
     }
 
-    /// Time spent waiting between attempts.
+    /// The total time of waits between attempts.
     pub fn backoff_ms(&self) -> Millis {
         self.backoff_ms
     }
@@ -82,19 +84,20 @@ impl Trail {
         })
     }
 
-    /// The attempt that serves, if one does: not always the last, for it may have been hedged.
+    /// The attempt that serves, if there is one. It is not always the last, because the last may be
+    /// a hedge.
     pub fn serving(&self) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| {
             attempt.ended.as_ref().is_some_and(|ended| matches!(ended.outcome, AttemptOutcome::Served(_)))
         })
     }
 
-    /// How long that one took to its commit point.
+    /// The time that the serving attempt took to its commit point.
     pub fn served_after_ms(&self) -> Option<Millis> {
         Some(self.serving()?.ended.as_ref()?.after_ms)
     }
 
-    /// Time spent waiting for upstreams: where two attempts were under way at once, it counts once.
+    /// The time spent waiting for upstreams. Time with two pending attempts counts once.
     pub fn upstream_ms(&self) -> Millis {
         let (mut total_ms, mut until) = (Millis::ZERO, Instant::EPOCH);
         for attempt in &self.attempts {

@@ -1,14 +1,17 @@
-//! The walk over the graph: which deployment is next, given what failed.
+//! The walk over the graph: which deployment is next after a failure.
 //!
-//! A stack of frames, one for each node between the entry and the current target. A failure is first put to the innermost
-//! frame: an `on` edge for its class is taken, or `fallback_on` allows that node's next target, or the frame is left and the
-//! same failure is put to the one outside. So fallback works alike below every strategy and at any depth.
+//! The walk has a stack of frames, one for each node between the entry and the current target. A
+//! failure is first applied to the innermost frame. Either an `on` edge for its error class is
+//! taken, or `fallback_on` allows the next target of that node, or the walk leaves the frame and
+//! applies the same failure to the next outer frame. So fallback works the same below every
+//! strategy and at any depth.
 //!
-//! Ejected deployments are passed over. Where nothing else is left, and `when_all_ejected` allows it, the walk goes back to the one that
-//! is soonest to return.
+//! The walk skips ejected deployments. If nothing else is left, and `when_all_ejected` allows it,
+//! the walk returns to the deployment whose ejection ends first.
 //!
-//! Invariants: a deployment that was tried is never offered again, by whichever path; requirements, attempt limits and
-//! deadlines of every frame on the stack bind; the walk ends, since nodes form a finite tree of paths, each gone once.
+//! Invariants: a deployment that was tried is never offered again, by any path; the requirements,
+//! attempt limits and deadlines of all frames on the stack apply; the walk ends, because the nodes
+//! form a finite tree of paths and each path is used once.
 
 mod explanation;
 mod obstacle;
@@ -29,7 +32,8 @@ pub use position::Walk;
 use selectors::{LastResort, LiveSelector, PreviewSelector};
 
 impl Walk {
-    /// The next deployment to try; `failed` is what the last one ended with, `None` at the start. `None` when nothing is left.
+    /// The next deployment to try; `None` when nothing is left. `failed` is the failure of the last
+    /// attempt; `None` at the start.
     pub fn advance(&mut self, failed: Option<&Failure>, context: &mut Context<'_>) -> Option<Rc<Deployment>> {
         let now = context.now;
         let mut selector = LiveSelector::new(context);
@@ -40,7 +44,7 @@ impl Walk {
             context.health.request_probe(id, false, now);
         }
         found.or_else(|| {
-            // The next request may find a way.
+            // A probe may open a path for the next request.
             for id in refused {
                 context.health.request_probe(id, true, now);
             }
@@ -51,8 +55,8 @@ impl Walk {
         })
     }
 
-    /// A deployment to try beside `deployment`, which has not failed, and the walk that stands there: the next one below the node
-    /// that hedges, and nowhere else.
+    /// A deployment for a hedge of the attempt at `deployment`, and the walk at that position. It
+    /// is the next deployment below the node that hedges; other nodes are not used.
     pub fn hedge(
         &self,
         deployment: &Deployment,
@@ -67,8 +71,9 @@ impl Walk {
         still_there.is_some_and(|node| Rc::ptr_eq(node, hedging)).then_some((ahead, found))
     }
 
-    /// Whether there would be somewhere to go from `deployment` after such a failure, and until when: the nearest deadline
-    /// that binds there. It draws nothing and moves no cursor, so that asking changes nothing.
+    /// Whether the walk finds another deployment after this failure of `deployment`, and the
+    /// earliest deadline that applies there. This changes nothing: it uses no randomness and moves
+    /// no cursor.
     pub fn alternative(
         &self,
         deployment: &Deployment,
@@ -81,15 +86,16 @@ impl Walk {
         }
         let mut ahead = self.clone();
         ahead.forbid(deployment);
-        // How many of the frames that stand now enclose the way there as well: as many as are never left on it. A node that is
-        // entered on the way begins its own time then.
+        // The number of current frames that the walk does not leave on its path: their deadlines
+        // apply to the alternative too. A node that is entered on the path starts its deadline when
+        // it is entered.
         let mut selector = PreviewSelector { health, now, enclosing: self.frames.len() };
         ahead.seek(Some(failed), now, &mut selector)?;
         ahead.frames.iter().take(selector.enclosing).map(|frame| frame.deadline).min()
     }
 
-    /// Whether the way from `deployment` after such a failure is a short one: to another deployment of the same node. That is seen
-    /// from here, without going there.
+    /// Whether the next deployment after this failure is one of the same node. This fast check does
+    /// not move the walk.
     fn is_next_beside(
         &self,
         deployment: &Deployment,

@@ -1,4 +1,4 @@
-//! The one place that reads the clock.
+//! The only module that reads the clock.
 
 use std::cell::Cell;
 
@@ -10,8 +10,9 @@ thread_local! {
     static NOW: Cell<Instant> = const { Cell::new(Instant::EPOCH) };
 }
 
-/// Now. The runtime's clock stands still between two waits (<https://developers.cloudflare.com/workers/reference/security-model/>),
-/// so it is read once for each poll of a task ([`super::tasks::timed`]).
+/// The current time. The runtime's clock does not advance between two waits
+/// (<https://developers.cloudflare.com/workers/reference/security-model/>), so it is read once for
+/// each poll of a task ([`super::tasks::timed`]).
 pub fn now() -> Instant {
     NOW.get()
 }
@@ -22,7 +23,7 @@ pub fn read() {
     NOW.set(Instant::from_epoch_ms(js_sys::Date::now() as u64));
 }
 
-/// 64 random bits, to seed a generator with.
+/// 64 random bits, as a seed for a generator.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bits will do")]
 pub fn seed() -> u64 {
     let half = || (js_sys::Math::random() * 4_294_967_296.0) as u64;

@@ -1,12 +1,15 @@
-//! `DeploymentHealth`, the Durable Object: a [`Shard`] that isolates of one region, or shards of all regions, report to.
+//! `DeploymentHealth`, the Durable Object: a [`Shard`]. The isolates of one region report to it,
+//! or, if it is the hub, the shards of all regions.
 //!
-//! There is one object for each region, since latency is regional, and one more, the hub, for what holds everywhere. The
-//! isolates need one place that adds up and grants probes one at a time. A Durable Object is single-threaded and unique in the
-//! world, and nothing here waits between reading the shard and writing it, so every report is atomic.
+//! There is one shard for each region, because latency is regional. There is one more, the hub, for
+//! everything that holds in all regions. The isolates need one place that adds up their reports and
+//! grants probes one at a time. A Durable Object is single-threaded and unique in the world. The
+//! code here never waits between reading the shard and writing it, so every report is atomic.
 //!
-//! Staleness: an isolate may be wrong about a deployment for as long as it does not report, a second or so while it has
-//! traffic. That costs a second attempt elsewhere, nothing more. An object that is evicted loses averages and leases, which are
-//! learned anew, and keeps gates, switches and the numbers of changes, which are in its storage before an answer leaves it.
+//! Staleness: an isolate can be wrong about a deployment until its next report, about a second
+//! while it has traffic. The cost is a second attempt at another deployment, nothing more. An
+//! evicted object loses averages and leases, which it learns again. It does not lose gates,
+//! switches and the numbers of changes: they are in its storage before an answer leaves it.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,7 +28,7 @@ use crate::serve::platform::{Clock, Objects, PlatformError};
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// How often to look for what nobody mentions any more.
+/// How often to remove deployments that no report mentions any more.
 const FORGET_EVERY_MS: Millis = Millis::new(600_000);
 
 /// The Durable Object.
@@ -92,7 +95,7 @@ impl DeploymentHealth {
                 worker::console_warn!("health: the hub of {pool} does not answer: {error}");
             }
         });
-        // A state that has ended has nothing to lose.
+        // This fails only if the state has ended. Then there is nothing to lose.
         let _ = self.state.as_raw().wait_until(&asked);
     }
 }
@@ -109,7 +112,7 @@ struct DeploymentRow {
 }
 
 impl Memory {
-    /// Works with the shard, and stores what has changed.
+    /// Runs `work` on the shard, and stores the changes.
     fn with<T>(&self, work: impl FnOnce(&mut Shard, Instant, &mut SplitMix64) -> T) -> worker::Result<T> {
         let now = clock::now();
         let mut rng = SplitMix64::new(clock::seed());
@@ -131,7 +134,8 @@ impl Memory {
         let rows: Vec<HeadRow> = self.sql.exec("SELECT json FROM head", None)?.to_array()?;
         let Some(head) = rows.first().and_then(|row| ShardHead::parse(&row.json)) else {
             let shard = Shard::new(rng);
-            // A history that is lost at once is none: its name has to last.
+            // The head is stored at once, because the name of the shard's history must survive an
+            // eviction.
             self.save_head(shard.head())?;
             return Ok(shard);
         };
@@ -143,7 +147,7 @@ impl Memory {
         Ok(Shard::restore(head, saved, now))
     }
 
-    /// Without changes, which is the rule, nothing is written.
+    /// Stores the changes. Usually there are none, and nothing is written.
     fn save(&self, shard: &mut Shard, now: Instant) -> worker::Result<()> {
         if now >= self.forget_at.get() {
             self.forget_at.set(now + FORGET_EVERY_MS);
@@ -167,7 +171,8 @@ impl Memory {
         Ok(())
     }
 
-    /// Tells the hub what holds everywhere, and learns what the other regions told it.
+    /// Reports to the hub what holds in all regions, and merges what the other regions have
+    /// reported.
     async fn ask_hub(&self, pool: &str) -> Result<(), AskError> {
         let failed = |error: worker::Error| AskError::Unreachable(PlatformError::new(error.to_string()));
         let report = self.with(|shard, now, _| shard.report_to_hub(now)).map_err(failed)?;

@@ -1,7 +1,9 @@
-// The Worker's entry, over what worker-build makes: `fetch` without the proxies around it, and the answer to a trap.
+// The Worker's entry, on top of the output of worker-build: `fetch` without its proxies, and the
+// handling of a trap.
 //
-// After a trap the memory of the Wasm is lost, and with it all that it was doing. Whoever sees the trap reports it as an error
-// event: all that is in flight fails at once, and the next call finds a new instance (wasm-bindgen's reinitialization).
+// After a trap, the memory of the Wasm and all of its running work are lost. The code that catches
+// the trap reports it as an error event. Then all requests in flight fail at once, and the next
+// call gets a new instance (wasm-bindgen's reinitialization).
 
 import Worker, { DeploymentHealth } from "../../build/index.js";
 

@@ -1,8 +1,10 @@
-// What the Worker asks of the runtime on the way of every request (`host.rs`). Each function does in JavaScript what would
-// take many calls from Wasm: headers cross as one text (`name\nvalue\n…`, neither can contain a line break), the bytes of a
-// body stay here, and what is passed on is copied by the runtime. Nothing is decided here.
+// The calls of the runtime that every request makes (`host.rs`). Each function does in JavaScript
+// what would take many calls from Wasm: headers cross as one text (`name\nvalue\n…`; neither can
+// contain a line break), the bytes of a body stay here, and the runtime copies what is passed on.
+// Nothing is decided here.
 //
-// Every wait is a number (`wait.rs`). What it waits for ends in one call of one closure, which Wasm hands over at its start.
+// Every wait is a number (`wait.rs`). It ends with one call of one closure, which Wasm passes to
+// `connect` at its start.
 
 const FAILED = -1;
 
@@ -18,7 +20,7 @@ let settle = nobody;
 /** Called by a new instance of the Wasm. `closure(wait, code, text, bytes)` says whether that was waited for. */
 export function connect(closure) {
   settle = closure;
-  // Whatever happened to an earlier instance is over. The state is that of the `worker` crate.
+  // The trap of an earlier instance no longer matters. This state belongs to the `worker` crate.
   globalThis.__worker_init_state.criticalError = false;
 }
 
@@ -42,13 +44,14 @@ function trapped(error) {
   reportError(error);
 }
 
-// After a trap nothing is told to that instance any more.
+// After a trap that instance is not called any more.
 addEventListener("error", ({ error }) => {
   if (error instanceof WebAssembly.RuntimeError) settle = nobody;
 });
 
-// The tasks of wasm-bindgen-futures run in microtasks. The runtime's own function for that costs several times as much as a
-// promise that is resolved already (docs/benchmarks.md), and gives no chance to see a trap.
+// The tasks of wasm-bindgen-futures run in microtasks. The runtime's own `queueMicrotask` costs
+// several times as much as a resolved promise (docs/benchmarks.md), and a trap in it cannot be
+// caught.
 const resolved = Promise.resolve();
 let known;
 let guarded;
@@ -171,7 +174,7 @@ export class Exchange {
       writer.releaseLock();
       await rest.pipeTo(writable);
     };
-    // What breaks here breaks the upstream call, which tells it.
+    // A failure here also fails the upstream call, and that call reports it.
     carry().catch(() => {});
     return readable;
   }
@@ -301,7 +304,7 @@ function set(headers, parts, at) {
     try {
       headers.set(parts[at], parts[at + 1]);
     } catch {
-      // No header.
+      // HTTP does not allow this header.
     }
   }
 }
@@ -388,14 +391,16 @@ function tellDone(promise, wait) {
 
 // Bodies of requests.
 //
-// A long body is neither copied when it is read nor when it is edited: it is read straight into a buffer with room around it,
-// and an edit, which hardly ever touches more than a few bytes near its begin or its end, moves what stands on the shorter side.
-// Between two calls of `edited` the bytes are what was received.
+// A long body is not copied when it is read, and not when it is edited. It is read straight into a
+// buffer with room around it. An edit usually changes only a few bytes near the begin or the end of
+// the body, so it moves only the bytes on the shorter side. Between two calls of `edited` the bytes
+// are as received.
 
 async function readLong(reader, length) {
   const into = new Uint8Array(new ArrayBuffer(ROOM + length + ROOM), ROOM, length + ROOM);
   const parts = [];
-  // One more than there should be: so it reads to the end. A Worker in front may have said another length than that of what it sends.
+  // One byte more than the stated length, so that the read reaches the end of the body. A Worker in
+  // front may state another length than that of the bytes that it sends.
   for (let space = into, least = length + 1; ; space = new Uint8Array(LONG), least = LONG) {
     const size = space.length;
     const { value } = await reader.readAtLeast(least, space);

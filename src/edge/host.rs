@@ -1,7 +1,9 @@
-//! The host module, `host.js`: coarse calls of the runtime on the way of every request, as async functions.
+//! The host module, `host.js`: coarse calls of the runtime that every request makes, as async
+//! functions.
 //!
-//! It is where this Worker differs from the usual way of the `worker` crate, and docs/benchmarks.md tells what each difference
-//! saves. The rest of the platform (bindings, variables, the object, the console) goes through the crate.
+//! This is where the Worker differs from the usual way of the `worker` crate. docs/benchmarks.md
+//! says what each difference saves. The rest of the platform (bindings, variables, the Durable
+//! Object, the console) uses the crate.
 
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortController, ReadableStream, Request, Response, WritableStream};
@@ -17,14 +19,14 @@ use crate::vocabulary::headers::Headers;
 
 #[wasm_bindgen(module = "/src/edge/host.js")]
 extern "C" {
-    /// Hands over the function that is called with the end of each wait.
+    /// Registers the function that the host calls at the end of each wait.
     fn connect(callback: &Callback);
-    /// Ends the wait after so many milliseconds.
+    /// Ends the wait after `ms` milliseconds.
     pub fn arm(wait: u32, ms: u32);
-    /// Ends what [`arm`] began.
+    /// Cancels a timer of [`arm`].
     pub fn disarm(wait: u32);
 
-    /// A request that has arrived.
+    /// A received request.
     #[derive(Debug)]
     pub type Exchange;
     #[wasm_bindgen(constructor)]
@@ -43,11 +45,11 @@ extern "C" {
     /// The bytes of the body from `start` to `end`.
     #[wasm_bindgen(method)]
     pub fn part(this: &Exchange, start: usize, end: usize) -> Vec<u8>;
-    /// A call of an upstream.
+    /// A new upstream call.
     #[wasm_bindgen(method)]
     pub fn call(this: &Exchange) -> HostCall;
 
-    /// A call of an upstream.
+    /// An upstream call.
     #[derive(Debug, Clone)]
     pub type HostCall;
     #[wasm_bindgen(method, js_name = send)]
@@ -74,8 +76,9 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = response)]
     fn response_text(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
 
-    /// A pipe of bytes inside the runtime: no JavaScript runs for a chunk.
-    /// <https://developers.cloudflare.com/workers/runtime-apis/streams/transformstream/#identitytransformstream>
+    /// A pipe of bytes inside the runtime: no JavaScript runs for a chunk. Source, section
+    /// `IdentityTransformStream`:
+    /// <https://developers.cloudflare.com/workers/runtime-apis/streams/transformstream/>
     pub type IdentityTransformStream;
     type Streams;
     #[wasm_bindgen(static_method_of = Streams, js_name = toClient)]
@@ -117,7 +120,7 @@ pub fn connect_waits() {
     callback.forget();
 }
 
-/// Most of a number that crosses as 32 bits.
+/// The number as 32 bits, the size in which numbers cross. A larger number becomes the maximum.
 fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
@@ -140,13 +143,13 @@ impl Exchange {
         let _ = Wait::begin(|wait| self.left_wait(wait)).await;
     }
 
-    /// Reads the whole body, of `length` bytes as its header says, and keeps it.
+    /// Reads the whole body and buffers it. `length`: its `content-length` in bytes.
     pub async fn read(&self, length: usize) -> Result<ReceivedBody, PlatformError> {
         let settled = Wait::begin(|wait| self.read_wait(number(length), wait)).await?;
         Ok(ReceivedBody { length: settled.code as usize, bytes: settled.bytes })
     }
 
-    /// Reads the body until it ends or is longer than `limit`.
+    /// Reads the body until it ends or exceeds `limit` bytes.
     pub async fn read_start(&self, limit: usize) -> Result<BodyStart, PlatformError> {
         let settled = Wait::begin(|wait| self.read_start_wait(number(limit), wait)).await?;
         let bytes = settled.bytes.unwrap_or_default();
@@ -155,7 +158,8 @@ impl Exchange {
 }
 
 impl HostCall {
-    /// The response for the client. `withheld`: names of headers to take out, each with a line break behind it.
+    /// The response for the client. `withheld`: names of headers to remove, each followed by a line
+    /// break.
     pub fn pass(&self, withheld: &str, headers: &Headers, body: &JsValue) -> Result<Response, PlatformError> {
         let text = format!("{withheld}\n{}", headers.text());
         self.pass_text(&text, body).map_err(|error| thrown(&error))
@@ -168,12 +172,12 @@ pub fn client_stream() -> (WritableStream, ReadableStream) {
     (stream.writable(), stream.readable())
 }
 
-/// A response of our own, with this body: bytes, a stream, or `null`.
+/// A response of the gateway. `body`: bytes, a stream, or `null`.
 pub fn response(status: u16, headers: &Headers, body: &JsValue) -> Result<Response, PlatformError> {
     response_text(status, headers.text(), body).map_err(|error| thrown(&error))
 }
 
-/// What JavaScript has thrown.
+/// The error for a value that JavaScript has thrown.
 pub fn thrown(error: &JsValue) -> PlatformError {
     let message = js_sys::Reflect::get(error, &"message".into()).ok().and_then(|text| text.as_string());
     PlatformError::new(message.or_else(|| error.as_string()).unwrap_or_else(|| "unknown error".to_owned()))
@@ -219,8 +223,8 @@ impl PlatformCall for HostCall {
     }
 }
 
-/// A splice as it crosses: three numbers for each piece (0 for the body that was received and 1 for what is inserted, begin, end), and
-/// what is inserted.
+/// A splice in the form in which it crosses: three numbers for each piece, and the inserted bytes.
+/// The numbers are the source (0: the received body, 1: the inserted bytes), the begin and the end.
 fn numbers(splice: Splice) -> (Vec<u32>, Vec<u8>) {
     let pieces = splice.pieces().iter().flat_map(|piece| match piece {
         Piece::Original(span) => [0, number(span.start), number(span.end)],
@@ -283,7 +287,7 @@ impl ByteReader for StreamReader {
     }
 }
 
-/// A pipe at work.
+/// A running pipe.
 pub struct StreamPipe {
     wait: Wait,
     controller: Option<AbortController>,

@@ -1,8 +1,11 @@
-//! The Worker: the handlers that the runtime calls, and the platform that [`crate::serve`] runs on. It decides nothing.
+//! The Worker: the handlers that the runtime calls, and the platform that [`crate::serve`] runs on.
+//! It decides nothing.
 //!
-//! - `fetch`, below, and [`durable_object`]: what the runtime calls, through `entry.js`;
-//! - [`worker_request`]: the platform as one request sees it, over the `worker` crate and the host module;
-//! - [`host`], with `host.js`: coarse calls of the runtime on the way of every request; [`wait`]: how they are awaited;
+//! - `fetch`, below, and [`durable_object`]: the runtime calls them, through `entry.js`;
+//! - [`worker_request`]: the platform as one request sees it, on the `worker` crate and the host
+//!   module;
+//! - [`host`], with `host.js`: coarse calls of the runtime that every request makes; [`wait`]: how
+//!   they are awaited;
 //! - [`tasks`]: what is polled; [`clock`] and [`timer`]: time.
 
 mod clock;
@@ -28,17 +31,19 @@ use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::headers::Headers;
 use worker_request::WorkerRequest;
 
-/// The status of an answer that no client gets, in the log of the platform. nginx has made it known.
+/// The status for a client that has left, in the log of the platform. No client gets it. nginx
+/// introduced this status.
 const CLIENT_LEFT: u16 = 499;
 
-/// Called once for each instance of the Wasm.
+/// The runtime calls it once for each instance of the Wasm.
 #[event(start)]
 fn start() {
     console_error_panic_hook::set_once();
     host::connect_waits();
 }
 
-/// Called for every request. A client that leaves before its answer ends all that is done for it.
+/// The runtime calls it for every request. If the client leaves before its answer, all work for the
+/// request ends.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let request = WorkerRequest::new(&request, env, context);

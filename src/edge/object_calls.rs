@@ -6,7 +6,7 @@ use crate::serve::platform::PlatformError;
 
 /// The binding of the Durable Object.
 const BINDING: &str = "HEALTH";
-/// What the URLs of requests to an object begin with. The object looks at the path alone.
+/// The origin in the URLs of requests to a Durable Object. The object uses only the path.
 pub const ORIGIN: &str = "https://health/";
 
 /// Whether there is a binding.
@@ -18,7 +18,8 @@ fn namespace(env: &Env) -> worker::Result<ObjectNamespace> {
     env.durable_object(BINDING)
 }
 
-/// What the object of that name answers to a POST of `body`, or to a GET: status and text.
+/// The answer of the Durable Object with this name: status and text. With a `body` the request is a
+/// POST, without one a GET.
 pub async fn ask(
     env: &Env,
     object: &str,

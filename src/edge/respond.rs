@@ -1,4 +1,4 @@
-//! Responses of the runtime.
+//! Converts replies into responses of the runtime.
 
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
@@ -29,7 +29,7 @@ pub fn response(reply: ClientReply<WorkerRequest>) -> Result<Response, PlatformE
     }
 }
 
-/// The response for an error of our own.
+/// The response for an error of the gateway.
 pub fn error(error: &ErrorReply) -> Result<Response, PlatformError> {
     host::response(error.status, &error.headers, &bytes_of(&error.body))
 }

@@ -1,4 +1,4 @@
-//! Tasks: the handlers of requests, and work that goes on beside them.
+//! Tasks: the handlers of requests, and the work that runs beside them.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -11,11 +11,11 @@ use worker::wasm_bindgen_futures::future_to_promise;
 use super::clock;
 
 thread_local! {
-    /// How many tasks there are.
+    /// The number of tasks that have not ended.
     static TASKS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// A task: it reads the clock each time that it goes on.
+/// Runs a task. Each poll first reads the clock.
 pub async fn timed<T>(task: impl Future<Output = T>) -> T {
     let _counted = Counted::new();
     let mut task = pin!(task);
@@ -26,12 +26,12 @@ pub async fn timed<T>(task: impl Future<Output = T>) -> T {
     .await
 }
 
-/// How many tasks have not ended.
+/// The number of tasks that have not ended.
 pub fn task_count() -> usize {
     TASKS.get()
 }
 
-/// Counts a task while it lives.
+/// Counts a task until it is dropped.
 struct Counted;
 
 impl Counted {
@@ -47,7 +47,7 @@ impl Drop for Counted {
     }
 }
 
-/// Work that goes on beside what began it: a promise of its end.
+/// Starts work that runs beside its caller. The promise resolves when the work ends.
 pub fn background(work: impl Future<Output = ()> + 'static) -> Promise {
     future_to_promise(async move {
         timed(work).await;

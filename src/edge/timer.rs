@@ -1,14 +1,14 @@
-//! Waits for the clock.
+//! Waits for a time.
 
 use super::clock::now;
 use super::host;
 use super::wait::Wait;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// Timers of the runtime count in 32 bits; a day is longer than anything here may last.
+/// Timers of the runtime count in 32 bits. No wait here is longer than a day.
 const LONGEST_TIMER_MS: Millis = Millis::new(86_400_000);
 
-/// Ends at that time.
+/// Waits until this time.
 pub async fn sleep_until(at: Instant) {
     while now() < at {
         let after_ms = (at - now()).min(LONGEST_TIMER_MS);
@@ -16,7 +16,7 @@ pub async fn sleep_until(at: Instant) {
     }
 }
 
-/// A timer of the runtime. Dropped, it does not ring.
+/// A timer of the runtime. Dropping it cancels it.
 struct Timer(Wait);
 
 impl Timer {

@@ -1,10 +1,13 @@
-//! Waits for the host: each is a number, with which the host module calls the one closure of this instance.
+//! Waits for the host. Each wait is a number: the host module passes it to the one closure of this
+//! instance when the wait ends.
 //!
-//! A promise of JavaScript that is awaited by `JsFuture` costs two closures and the calls that make and drop them. Here all
-//! waits of an instance share one closure, which is made once (docs/benchmarks.md tells what that saves).
+//! With `JsFuture`, each awaited promise costs two closures and the calls that create and drop
+//! them. Here all waits of an instance share one closure, which is created once (docs/benchmarks.md
+//! says what that saves).
 //!
-//! Invariants: a number is never used twice, so that a late call for a wait that was dropped changes nothing; the first number
-//! is drawn, so that a call for a wait of an instance that trapped is none for the next instance either.
+//! Invariants: a number is never used twice, so a late call for a dropped wait changes nothing. The
+//! first number is random, so a call for a wait of a trapped instance does not match a wait of the
+//! next instance.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,17 +23,17 @@ thread_local! {
     static LATEST: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// The code with which the host tells a failure.
+/// The code with which the host reports a failure.
 const FAILED: i32 = -1;
 
-/// What the host tells of the end of a wait.
+/// The result that the host reports at the end of a wait.
 #[derive(Debug, Default)]
 pub struct Settled {
-    /// A number, whose meaning depends on what was waited for.
+    /// A number. Its meaning depends on the wait.
     pub code: u32,
-    /// A text, likewise.
+    /// A text. Its meaning depends on the wait.
     pub text: Option<String>,
-    /// Bytes, likewise.
+    /// Bytes. Their meaning depends on the wait.
     pub bytes: Option<Vec<u8>>,
 }
 
@@ -39,7 +42,7 @@ enum State {
     Settled(Result<Settled, PlatformError>),
 }
 
-/// Ends a wait. Whether there was one of that number.
+/// Ends a wait. Returns whether a wait with this number was open.
 pub fn settle(wait: u32, code: i32, text: Option<String>, bytes: Option<Vec<u8>>) -> bool {
     let result = match u32::try_from(code) {
         Ok(code) => Ok(Settled { code, text, bytes }),
@@ -60,19 +63,19 @@ pub fn settle(wait: u32, code: i32, text: Option<String>, bytes: Option<Vec<u8>>
     true
 }
 
-/// How many waits there are.
+/// The number of open waits.
 pub fn count() -> usize {
     WAITS.with_borrow(BTreeMap::len)
 }
 
-/// A wait. Dropped, its end is ignored.
+/// A wait. If it is dropped, its end is ignored.
 #[derive(Debug)]
 pub struct Wait {
     number: u32,
 }
 
 impl Wait {
-    /// A wait whose number `ask` gives to the host.
+    /// Begins a wait. `ask` passes its number to the host.
     pub fn begin(ask: impl FnOnce(u32)) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
         let number = LATEST.get().unwrap_or_else(|| clock::seed() as u32).wrapping_add(1);
@@ -83,7 +86,7 @@ impl Wait {
         wait
     }
 
-    /// Its number.
+    /// The number of this wait.
     pub fn number(&self) -> u32 {
         self.number
     }

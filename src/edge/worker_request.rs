@@ -1,5 +1,5 @@
-//! The platform as one request sees it: the host module for the request itself and its upstream calls, the `worker` crate for
-//! the rest.
+//! The platform as one request sees it. The host module serves the request itself and its upstream
+//! calls; the `worker` crate serves the rest.
 
 use std::rc::Rc;
 
@@ -15,7 +15,8 @@ use crate::vocabulary::time::Instant;
 
 /// The binding of the KV namespace.
 const NAMESPACE: &str = "ROUTES";
-/// The shortest time that KV keeps what it read near by: <https://developers.cloudflare.com/kv/api/read-key-value-pairs/>
+/// The shortest time for which KV can cache a read near the Worker:
+/// <https://developers.cloudflare.com/kv/api/read-key-value-pairs/>
 const KV_CACHE_SECONDS: u64 = 30;
 
 thread_local! {
@@ -34,7 +35,7 @@ struct Parts {
 }
 
 impl WorkerRequest {
-    /// What the runtime gives to the fetch handler.
+    /// Made from the arguments of the fetch handler.
     pub fn new(request: &Request, env: Env, context: Context) -> Self {
         let (exchange, isolate) = (host::Exchange::new(request), ISOLATE.with(Rc::clone));
         Self(Rc::new(Parts { exchange, env, context, isolate }))
@@ -45,7 +46,7 @@ impl WorkerRequest {
         &self.0.exchange
     }
 
-    /// The namespace of the routes document, where there is a binding to one.
+    /// The namespace of the routes document, if there is a binding to it.
     fn store(&self) -> Option<worker::kv::KvStore> {
         self.0.env.kv(NAMESPACE).ok()
     }
@@ -96,7 +97,8 @@ impl Platform for WorkerRequest {
     }
 
     fn in_background(&self, work: impl Future<Output = ()> + 'static) {
-        // Not by the method of the crate, which panics where the context has ended: such a one has nothing to lose.
+        // This does not use the method of the crate, because that panics if the context has ended.
+        // Such a context has nothing to lose.
         let _ = self.0.context.as_ref().wait_until(&background(work));
     }
 

@@ -1,46 +1,51 @@
-//! When failures are enough: the count that trips a gate.
+//! The count of failures that trips a gate.
 //!
-//! Two signals, because each is blind where the other sees. A run of failures finds a deployment that is down, within a
-//! fraction of a second or a few requests, however quiet the isolate; a single success hides a brown-out from it. A failure rate finds the brown-out; it
-//! needs many requests (after linkerd's breaker, which combines the two for the same reason).
+//! There are two signals, because each one misses what the other one finds. A run of failures finds
+//! a deployment that is down: within a fraction of a second or a few requests, even in an isolate
+//! with little traffic. It does not find a brown-out, because a single success ends the run. The
+//! failure rate finds the brown-out, but needs many requests. (linkerd's breaker combines the two
+//! for the same reason.)
 //!
 //! What counts:
 //! - `unavailable`, `timeout`, `connection` and `truncated` are failures.
 //! - A served request is a success: it ends the run and enters the rate.
-//! - `bad_request`, `context_window` and `content_policy` are the caller's doing. They show that the deployment answers, so
-//!   they end the run; they stay out of the rate, so that a client in a loop of bad requests can neither trip a gate nor hide
-//!   an outage behind it.
-//! - `rate_limit`, `quota`, `auth` and `not_found` are no matter of counting: the gate acts on each of them.
-//! - A client that left says nothing.
+//! - `bad_request`, `context_window` and `content_policy` are the caller's fault. They show that
+//!   the deployment answers, so they end the run. They do not enter the rate, so that a client in a
+//!   loop of bad requests can neither trip a gate nor hide an outage.
+//! - `rate_limit`, `quota`, `auth` and `not_found` are not counted: the gate acts on each of them.
+//! - A client that left counts as nothing.
 
 use super::reason::Reason;
 use super::window::{Counts, Window};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Instant;
 
-/// Fewest failures in a row that trip; more are asked for in much traffic. Envoy and linkerd are in this region too (5 and 7): one hiccup, or two, must not eject.
+/// The smallest number of failures in a row that trips; heavy traffic needs more. Envoy and linkerd
+/// use similar numbers (5 and 7): one or two failures must not eject.
 pub const RUN: u32 = 5;
 
-/// Least requests in the window before its rate means anything.
+/// The smallest number of requests in the window for which the failure rate is used.
 const MIN_REQUESTS: u32 = 10;
 
-/// Whether that many failures of that many requests are too many: half of them. Below that, second attempts elsewhere serve
-/// the clients, and the deployment's capacity is still worth having.
+/// Whether the failure rate is too high: at least half of the requests failed. Below that, second
+/// attempts elsewhere serve the clients, and the capacity of the deployment is still useful.
 fn is_too_many(counts: Counts) -> bool {
     counts.total() >= MIN_REQUESTS && counts.failures >= counts.successes
 }
 
-/// The longest latency that counts in [`least_run`].
+/// The longest latency that [`least_run`] takes into account.
 const LATENCY_MS: f64 = 2_000.0;
 
-/// Where no latency is known.
+/// The latency to assume where none is known.
 const USUAL_LATENCY_MS: f64 = 500.0;
 
-/// Failures in a row that trip, in that much traffic: as many more than [`RUN`] as there are requests in 150 ms and a tenth of a latency.
+/// The number of failures in a row that trips at the given traffic: [`RUN`], plus the number of
+/// requests in 150 ms and a tenth of a latency.
 ///
-/// The more requests there are, the longer are the runs that chance alone makes where some of them fail. And failures become known
-/// before the successes beside them do, which take a latency. The numbers are a balance that the simulation shows: with more, an outage is
-/// found later; with less, a deployment that fails three requests of ten is taken for one that is down.
+/// Where some requests fail, more traffic produces longer runs by chance. Also, failures become
+/// known earlier than the successes beside them, which take a full latency. The numbers are a
+/// balance that the simulation shows. With larger ones, an outage is found later. With smaller
+/// ones, a deployment that fails three of ten requests is treated as one that is down.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; `as` saturates")]
 fn least_run(counts: Counts, latency_ms: Option<f64>) -> u32 {
     let per_ms = f64::from(counts.total()) / 10_000.0;
@@ -48,14 +53,14 @@ fn least_run(counts: Counts, latency_ms: Option<f64>) -> u32 {
     RUN.saturating_add(extra as u32)
 }
 
-/// Failures that somebody else saw, since an answer if there was one.
+/// Failures that another isolate saw since the last answer, if there was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureRun {
-    /// How many.
+    /// The number of failures.
     pub failures: u32,
     /// When the first of them began.
     pub since: Instant,
-    /// When the latest of the attempts that were answered began.
+    /// When the latest of the answered attempts began.
     pub answered_at: Option<Instant>,
 }
 
@@ -65,12 +70,12 @@ pub struct Accrual {
     run: u32,
     /// When the first failure of the run became known.
     run_since: Instant,
-    /// When the deployment was last seen to answer, by an answer that has come to its end.
+    /// When the deployment was last seen to answer. Only complete answers count.
     answered_at: Option<Instant>,
     window: Window,
 }
 
-/// A run that a commit ended, kept until it is known whether the answer breaks.
+/// A run that a commit ended. It is stored until it is known whether the answer breaks.
 #[derive(Debug, Clone, Copy)]
 pub struct EndedRun {
     run: u32,
@@ -79,25 +84,29 @@ pub struct EndedRun {
 }
 
 impl Accrual {
-    /// Begins anew: what failed before says nothing of the time from `now` on.
+    /// Starts again: failures before `now` do not matter for the time after it.
     pub fn starting_at(now: Instant) -> Self {
         Self { answered_at: Some(now), ..Self::default() }
     }
 
-    /// A request was served, and was seen to be at `seen_at`: the end of a long answer tells of its beginning.
+    /// A request was served. `seen_at`: when the deployment was seen to answer. For a long answer,
+    /// that is its beginning and not its end.
     pub fn on_success(&mut self, seen_at: Instant, now: Instant) {
         self.on_response(seen_at);
         self.window.add(Counts { successes: 1, failures: 0 }, now);
     }
 
-    /// An attempt reached its commit point: that ends a run, until it turns out that the answer breaks.
+    /// An attempt reached its commit point. This ends the run, until the answer breaks.
     pub fn on_commit(&mut self) -> EndedRun {
         EndedRun { run: std::mem::take(&mut self.run), since: self.run_since, answered_at: self.answered_at }
     }
 
-    /// It broke: unless it turned out meanwhile that the deployment answers, the run goes on, and the failure is yet to be told. Each
-    /// commit takes what failed since the one before, and what one gave back the next one takes: so a run is whole again once all that
-    /// are under way have broken. Until then the failure rate has to see it.
+    /// The answer broke after its commit point. The run continues, unless another answer has been
+    /// completed in the meantime. The failure itself is recorded separately.
+    ///
+    /// Each commit takes the failures since the previous commit, and each broken answer gives its
+    /// failures back. So the run is complete again when all answers under way have broken. Until
+    /// then only the failure rate can detect the outage.
     pub fn on_broken_answer(&mut self, EndedRun { run, since, answered_at }: EndedRun) {
         let has_answered = self.answered_at > answered_at && self.answered_at >= Some(since);
         if run == 0 || has_answered {
@@ -107,7 +116,8 @@ impl Accrual {
         self.run = self.run.saturating_add(run);
     }
 
-    /// The deployment refused a request for the caller's fault.
+    /// The deployment refused a request because of the caller's fault. This ends a run that did not
+    /// begin after `seen_at`.
     pub fn on_response(&mut self, seen_at: Instant) {
         self.answered_at = self.answered_at.max(Some(seen_at));
         if seen_at >= self.run_since {
@@ -115,8 +125,8 @@ impl Accrual {
         }
     }
 
-    /// A request failed by the deployment's fault. The reason to eject it, if this was one failure too many. `latency_ms`: how long
-    /// requests take there, as far as known.
+    /// A request failed by the deployment's fault. Returns the reason to eject the deployment, if
+    /// there are now too many failures. `latency_ms`: how long requests take there, where known.
     pub fn on_failure(&mut self, class: ErrorClass, latency_ms: Option<f64>, now: Instant) -> Option<Reason> {
         if self.run == 0 {
             self.run_since = now;
@@ -126,7 +136,8 @@ impl Accrual {
         self.judge(class, latency_ms, now)
     }
 
-    /// What somebody else saw. The reason to eject, if these were failures too many.
+    /// Adds what another isolate saw. Returns the reason to eject, if there are now too many
+    /// failures.
     pub fn add(
         &mut self,
         counts: Counts,
@@ -157,7 +168,7 @@ impl Accrual {
         }
     }
 
-    /// Whether enough was seen to say that most requests are served.
+    /// Whether there are enough requests to conclude that most of them are served.
     pub fn is_serving(&self, latency_ms: Option<f64>, now: Instant) -> bool {
         let counts = self.window.counts(now);
         self.run < least_run(counts, latency_ms) && counts.total() >= MIN_REQUESTS && !is_too_many(counts)
@@ -196,7 +207,7 @@ mod tests {
         for now in 100..104 {
             accrual.on_failure(Unavailable, None, at(now));
         }
-        // A long answer that began before, and what somebody else saw before.
+        // A long answer that began before the run, and an earlier answer that another isolate saw.
         accrual.on_success(at(99), at(104));
         let run = FailureRun { failures: 0, since: at(0), answered_at: Some(at(99)) };
         accrual.add(Counts { successes: 1, failures: 0 }, run, Unavailable, None, at(104));
@@ -234,19 +245,19 @@ mod tests {
             accrual.on_broken_answer(ended);
             assert_eq!(accrual.on_failure(Unavailable, None, at(0)).is_some(), nth == RUN);
         }
-        // One that came to its end before the run began, at the same time, is none that ends it.
+        // An answer that was complete before the run began, at the same time, does not end the run.
         let mut accrual = Accrual::default();
         accrual.on_success(at(0), at(0));
         accrual.on_failure(Unavailable, None, at(0));
         let ended = accrual.on_commit();
         accrual.on_broken_answer(ended);
         assert_eq!(accrual.run(), 1);
-        // Nor does a run from before a new beginning go on.
+        // A run from before a restart does not continue.
         let ended = accrual.on_commit();
         accrual = Accrual::starting_at(at(1));
         accrual.on_broken_answer(ended);
         assert_eq!(accrual.run(), 0);
-        // Another one that came to its end meanwhile is an answer.
+        // Another answer that was completed in the meantime counts as an answer.
         let mut accrual = Accrual::default();
         accrual.on_failure(Unavailable, None, at(0));
         let ended = accrual.on_commit();
@@ -271,7 +282,7 @@ mod tests {
         }
     }
 
-    /// Plays `+` for a success and `-` for a failure, all in one second, and returns the reason of the last.
+    /// Plays `+` for a success and `-` for a failure, all in one second. Returns the last reason.
     fn play(script: &str) -> Option<Reason> {
         let mut accrual = Accrual::default();
         let mut reason = None;
@@ -287,15 +298,15 @@ mod tests {
 
     #[test]
     fn a_rate_needs_ten_requests_and_half_of_them_failed() {
-        // Nine requests are too few, even with most of them failed.
+        // Nine requests are too few, even if most of them failed.
         assert_eq!(play("--+--+--+"), None);
         assert_eq!(play("-+--+--+-"), None);
-        // The tenth makes them enough.
+        // The tenth request is enough.
         let reason =
             |failures, requests| Some(Reason::FailureRate { failures, requests, class: Unavailable });
         assert_eq!(play("-+--+--+--"), reason(7, 10));
         assert_eq!(play("+-+-+-+-+-"), reason(5, 10));
-        // One below half.
+        // One failure less than half.
         assert_eq!(play("++-+-+-+-+-"), None);
     }
 

@@ -1,4 +1,4 @@
-//! What changed: a gate that moved.
+//! A change of a gate.
 
 use std::fmt::{Display, Formatter};
 
@@ -8,11 +8,11 @@ use crate::vocabulary::operation::Operation;
 /// A gate has moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GateChange {
-    /// Whose.
+    /// The deployment of the gate.
     pub deployment: usize,
-    /// Of which operation; `None`: of all of them.
+    /// The operation of the gate; `None`: all operations.
     pub operation: Option<Operation>,
-    /// What it did, and why.
+    /// What the gate did, and why.
     pub transition: Transition,
 }
 

@@ -1,22 +1,24 @@
-//! Moving averages of what deployments do: how soon they answer, and how fast they write.
+//! Moving averages of deployments: how soon they answer, and how fast they generate output.
 //!
-//! An average folds in each sample by the time since the one before, so many samples of one moment must not be taken one
-//! after the other: the first would count and the rest, with no time between, would not. The clock of a Worker stands still
-//! between two pieces of I/O, so that is the normal case. All samples of a moment are therefore one sample, their mean, and
-//! their order does not matter. A time before the newest one counts as the newest.
+//! The weight of each sample depends on the time since the previous one. If many samples of one
+//! moment were added one after the other, the first would count and the rest would not, because no
+//! time lies between them. This is the normal case: the clock of a Worker does not advance between
+//! two I/O operations. So all samples of a moment count as one sample, their mean, and their order
+//! does not matter. A time before the newest one counts as the newest.
 
 use crate::vocabulary::time::Instant;
 
-/// The time after which an older average keeps 1/e of its weight against new samples. Answers take seconds, so this is a few
-/// of them.
+/// The time after which an older average has 1/e of its weight against new samples. Answers take
+/// seconds, so this is a few of them.
 const SMOOTHING_MS: f64 = 10_000.0;
 
-/// The time in which a peak fades to 1/e while no sample comes at all. It says how often a slow deployment is tried again: one
-/// that is ten times slower than the rest after 2.3 of these, one that is hardly slower soon. With less, an isolate that has a
-/// request every minute would alternate between fast and slow.
+/// The time in which a peak fades to 1/e if no sample comes at all. It determines how often a slow
+/// deployment is tried again: one that is ten times slower than the rest after 2.3 times this
+/// value, one that is only a little slower soon. With a smaller value, an isolate with one request
+/// a minute would alternate between fast and slow deployments.
 const FADING_MS: f64 = 60_000.0;
 
-/// An average of samples that are worth the more the newer they are.
+/// An average in which newer samples have more weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ewma {
     newest: Option<LatestSample>,
@@ -34,8 +36,9 @@ impl Ewma {
     }
 }
 
-/// An average that believes bad news at once and good news slowly: a sample above it becomes its value (after Finagle's and
-/// linkerd's peak EWMA). Without samples it fades, so that a deployment which was slow is tried again.
+/// An average that rises at once and falls slowly: a sample above the average becomes its value (as
+/// in the peak EWMA of Finagle and linkerd). Without samples it fades, so that a deployment that
+/// was slow is tried again.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PeakEwma {
     newest: Option<LatestSample>,
@@ -53,7 +56,7 @@ impl PeakEwma {
     }
 }
 
-/// All samples of one moment, and what came before.
+/// All samples of one moment, and the value before that moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct LatestSample {
     at: Instant,
@@ -62,7 +65,7 @@ struct LatestSample {
     worst: f64,
     /// The value before this moment.
     before: f64,
-    /// The weight of that value; 0 where there was none.
+    /// The weight of that value; 0 if there was none.
     before_weight: f64,
 }
 
@@ -90,7 +93,7 @@ impl LatestSample {
     }
 }
 
-/// What is left after the time from `since` to `now`: 1 of no time at all.
+/// The weight that remains after the time from `since` to `now`: 1 if no time has passed.
 fn decay(since: Instant, now: Instant, constant_ms: f64) -> f64 {
     (-(now - since).as_f64() / constant_ms).exp()
 }
@@ -120,7 +123,7 @@ mod tests {
         }
         assert!(near(plain.value(), 400.0));
         assert!(near(peak.value(at(1_000)), 900.0));
-        // A whole batch later, its mean moves the average as far as one sample would.
+        // A later batch moves the average by as much as one sample with the mean of the batch.
         for sample in [800.0, 1_000.0, 1_200.0] {
             plain.observe(sample, at(11_000));
         }

@@ -1,9 +1,12 @@
-//! An isolate's side of sharing: what of its state goes into a report, and what an answer does to it.
+//! An isolate's side of sharing: which part of its state goes into a report, and how an answer
+//! changes that state.
 //!
 //! Invariants:
-//! - What the isolate has ejected by itself and has not told yet, no answer closes.
-//! - A change of the shard's opens a gate once: an ejection that a probe has ended does not come back with the next answer.
-//! - Ejections only grow, except by a closing that the isolate has not learned yet, or an administrator's word.
+//! - An answer never closes an ejection that the isolate made itself and has not reported yet.
+//! - A change of the shard opens a gate once: an ejection that a probe has ended does not come back
+//!   with the next answer.
+//! - Ejections only grow. The exceptions are a closing that the isolate has not merged yet, and a
+//!   decision of an administrator.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +32,7 @@ impl Health {
         self.sharing.is_complete
     }
 
-    /// What there is to report, by identity. It is under way from now on.
+    /// The batches to report, by identity. They are under way from now on.
     pub(super) fn batches(&mut self, now: Instant) -> BTreeMap<String, Batch> {
         self.sharing.asked_at = Some(now);
         self.sharing.asks_for_all = !self.sharing.is_complete;
@@ -41,7 +44,7 @@ impl Health {
         batches.collect()
     }
 
-    /// The report did not arrive, as far as is known.
+    /// The report probably did not arrive: its content is to be sent again.
     pub(super) fn restore_unsent(&mut self) {
         self.sharing.is_in_contact = false;
         self.sharing.asked_at = None;
@@ -52,7 +55,8 @@ impl Health {
         }
     }
 
-    /// Merges an answer. `known`: what was known before, of the same epoch or another. `asked_at`: when the report went out.
+    /// Merges an answer. `known`: what was known before, of the same epoch or another one.
+    /// `asked_at`: when the report was sent.
     pub(super) fn merge(
         &mut self,
         answer: &ShardAnswer,
@@ -65,7 +69,7 @@ impl Health {
         sharing.is_complete |= sharing.asks_for_all;
         (sharing.asked_at, sharing.next_ms) = (None, answer.next_ms);
         let is_lost = known.is_some_and(|known| known.epoch != answer.epoch);
-        // Of a history that has only begun for us, resets are in our past.
+        // In a history that is new to this isolate, all resets lie in the past.
         let known = known.filter(|_| !is_lost);
         let resets_after = known.map_or(u64::MAX, |known| known.change);
         let mut changes = Vec::new();
@@ -115,7 +119,8 @@ impl TrackedDeployment {
         let missing = pending.operations.iter().map(|operation| {
             let gate = self.missing.iter().find(|(missing, _)| missing == operation).map(|(_, gate)| gate);
             let until = gate.and_then(Gate::ejected_until);
-            // One whose time is up is not back: it is only asked again.
+            // An operation whose time has passed is not available again, it is only tried again. So
+            // the value is at least 1: 0 means that the operation is available.
             (*operation, until.map_or(Millis::ZERO, |until| remaining_ms(until).max(Millis::new(1))))
         });
         let batch = Batch {
@@ -141,7 +146,8 @@ impl TrackedDeployment {
         Some(batch)
     }
 
-    /// The shard has lost its history. What is ejected here, it does not know: it is told again.
+    /// The shard has lost its history. It does not know the ejections of this isolate, so they are
+    /// reported again.
     fn start_over(&mut self) {
         self.merged = 0;
         if self.gate.ejected_until().is_some() {
@@ -170,7 +176,8 @@ impl TrackedDeployment {
             Some(WireEjection { remaining_ms, reason }) => {
                 if is_newer && !self.pending.has_recovered() {
                     if is_newly_closed && !self.pending.has_ejected {
-                        // The ejection before that one is not to outlast it.
+                        // The earlier ejection must not last longer than the closing that followed
+                        // it.
                         self.close(None);
                     }
                     self.gate.set_trips(record.trips);
@@ -184,14 +191,15 @@ impl TrackedDeployment {
                 let closed = self.close(record.closed_for_ms.map(|ms| now - ms));
                 changes.extend(closed.map(|transition| (None, transition)));
             }
-            // What this isolate alone has to suffer, or takes for an outage, is its own affair.
+            // The shard does not eject this deployment. So the ejection belongs to this isolate
+            // alone: only this isolate is affected, or it mistakes chance for an outage.
             None => self.gate.set_local(!self.pending.has_ejected),
         }
         if let Some(latency_ms) = plausible(record.latency_ms) {
             self.regional_ms.observe(latency_ms, now);
         }
         if let Some(lease) = record.lease {
-            // The way there and back is taken off on both sides, so that no two leases overlap.
+            // The lease is shortened by the time of the round trip, so that no two leases overlap.
             let (from, until) = (now + lease.from_ms, asked_at + lease.until_ms);
             self.gate.lease(ProbeLease { from, until });
         }

@@ -1,24 +1,28 @@
-//! The gate in front of a deployment: whether it gets traffic.
+//! The gate in front of a deployment: whether the deployment gets traffic.
 //!
 //! ```text
-//!           tripped, rate limited, quota, auth             time is up, and a request comes
-//!  closed ─────────────────────────────────────▶ open ───────────────────────────────────▶ probation
-//!    ▲                                            ▲                                         │     │
-//!    │                                            └──────────── the probe failed ───────────┘     │
-//!    └────────────────────────────────────────────────────────── the probe passed ────────────────┘
+//!            tripped, rate limited,             the ejection has ended,
+//!                 quota, auth                    and a request comes
+//!   closed --------------------------> open --------------------------> probation
+//!     ^                                 ^                                |     |
+//!     |                                 +------- the probe failed -------+     |
+//!     +--------------------------- the probe passed ---------------------------+
 //! ```
 //!
 //! Invariants:
-//! - An ejection is never shortened by anything but a probe that passed or an administrator.
-//! - One probe at a time: the second request is refused until the first one is back, or has been gone for two minutes.
-//! - In probation only the probe speaks; what was sent earlier ends as it may. The exceptions are facts that the deployment
-//!   states itself (a longer rate limit, quota, credential): they count whoever hears them.
-//! - After a passed probe traffic grows slowly: everyone comes back, but not in the same second.
+//! - Only a probe that passed or an administrator shortens an ejection.
+//! - One probe at a time: a second request is refused until the first one has ended, or has been
+//!   under way for two minutes.
+//! - In probation only the outcome of the probe counts. The outcomes of earlier attempts are
+//!   ignored, except for facts that the deployment states itself (a longer rate limit, quota,
+//!   credential): these count, from any attempt.
+//! - After a passed probe traffic grows slowly: all of it returns, but not in the same second.
 //!
-//! Who sends the probe: while the isolate is in contact with the shard of its region, whoever holds the [`ProbeLease`] that the shard
-//! gave away; else every isolate by itself ([`Probes`]).
+//! Who sends the probe: while the isolate is in contact with the shard of its region, the holder of
+//! the [`ProbeLease`] that the shard granted; otherwise each isolate by itself ([`Probes`]).
 //!
-//! Nothing here reads a clock or waits. A gate whose time is up stays `Open` until a request comes along to be the probe.
+//! Nothing here reads a clock or waits. A gate whose ejection has ended stays `Open` until a
+//! request arrives that becomes the probe.
 
 use std::fmt::{Display, Formatter};
 
@@ -30,83 +34,88 @@ use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// The first ejection after a trip. Short, because most outages of a model's endpoint are; a probe costs one client one
-/// second attempt.
+/// The length of the first ejection after a trip. It is short because most outages of a model's
+/// endpoint are short. A probe costs one client one second attempt.
 const FIRST_EJECTION_MS: Millis = Millis::new(10_000);
 
-/// The longest ejection of any kind, hints included: five minutes are how long a mistaken upstream can keep us away.
+/// The longest ejection of any kind, including hints. An upstream with a wrong hint loses its
+/// traffic for at most five minutes.
 pub const LONGEST_EJECTION_MS: Millis = Millis::new(300_000);
 
-/// The part of a time chosen here that chance may take off, so that isolates do not probe together. Times that the upstream
-/// chose are kept exactly.
+/// The largest part of an ejection that chance can remove, so that isolates do not probe at the
+/// same time. It applies to times chosen here; times chosen by the upstream are used exactly.
 const JITTER: f64 = 0.25;
 
-/// Closed for this long, a gate has forgotten earlier trips: as long as the longest ejection, so that a deployment which
-/// flaps more often than that keeps growing its ejections.
+/// A gate that was closed for this long forgets earlier trips. It equals the longest ejection, so
+/// that a deployment that trips again sooner gets longer and longer ejections.
 const HEALTHY_SPELL_MS: Millis = LONGEST_EJECTION_MS;
 
-/// Where nothing came of a probe for so long, it is lost: the isolate that sent it forgot it. Longer than most attempts take; one that
-/// takes longer is joined by a second probe.
+/// A probe without an outcome for this long is lost: the isolate that sent it does not know it any
+/// more. This is longer than most attempts take. If an attempt takes longer, a second probe may
+/// start.
 const LOST_PROBE_MS: Millis = Millis::new(120_000);
 
-/// When to come back while a probe is under way, or a lease for one is asked for: most are answered by then.
+/// When to ask again while a probe is under way or a lease for one is requested: most probes are
+/// answered by then.
 const PROBE_ANSWER_MS: Millis = Millis::new(1_000);
 
-/// An ejection that is extended by less is not worth telling: a hundred requests that are refused within a second are one
-/// piece of news.
+/// An extension of an ejection that is shorter than this is not reported: a hundred requests that
+/// are refused within a second are reported once.
 pub const LEAST_EXTENSION_MS: Millis = Millis::new(1_000);
 
-/// How traffic comes back after a passed probe.
+/// The share of traffic directly after a passed probe, and the time until the full share.
 const FIRST_SHARE: f64 = 0.1;
 const RAMP_MS: Millis = Millis::new(10_000);
 
 /// Who decides when an ejected deployment is probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probes {
-    /// The isolate: nobody else is there to ask.
+    /// The isolate decides: there is no shard to ask.
     Own,
-    /// The shard, by leases.
+    /// The shard decides, by leases.
     Leased {
-        /// An ejection that nobody has seen to for so long after its end: the isolate helps itself.
+        /// After an ejection has ended without any probe for this long, the isolate probes without
+        /// a lease.
         overdue_ms: Millis,
     },
 }
 
-/// The right to send one probe, within that time.
+/// The right to send one probe within a period of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeLease {
-    /// From when. It may be before the end of the ejection.
+    /// Start of the period. It may be before the end of the ejection.
     pub from: Instant,
-    /// Until when it has to be used, exclusive.
+    /// End of the period, exclusive.
     pub until: Instant,
 }
 
-/// Whether a deployment may be tried.
+/// Whether an attempt at a deployment is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Yes.
     Open,
-    /// By one request, which finds out for all the others.
+    /// Yes, by one request: its outcome decides for all others.
     Probe,
     /// No.
     Refused(Refusal),
 }
 
-/// Why not, and until when.
+/// Why an attempt is not allowed, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// When to ask again; `None` where only an administrator can tell.
+    /// When to ask again; `None` if only an administrator can end the refusal.
     pub until: Option<Instant>,
     /// Why.
     pub reason: Reason,
     /// Whether a probe is under way.
     pub is_probing: bool,
-    /// Whether a request that has nowhere else to go may be the probe, while nobody is: even before the time is up where this isolate
-    /// decides itself who probes, and else from then on.
+    /// Whether a request without any other deployment may become the probe, while no probe is under
+    /// way. Where this isolate decides about probes itself, that is so even before the ejection
+    /// ends. Otherwise only after its end.
     pub may_be_forced: bool,
 }
 
-/// What a gate did.
+/// A change of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "to", rename_all = "snake_case")]
 pub enum Transition {
@@ -122,7 +131,7 @@ pub enum Transition {
 }
 
 impl Display for Transition {
-    /// To be read after the name of the deployment.
+    /// The text follows the name of the deployment.
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ejected { reason, .. } => write!(formatter, "is out: {reason}"),
@@ -131,20 +140,20 @@ impl Display for Transition {
     }
 }
 
-/// A gate as people see it.
+/// A gate as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateView {
-    /// Where it stands.
+    /// The position of the gate.
     pub state: GatePosition,
-    /// When the probe is due, or was; `None` where no ejection is under way.
+    /// When the probe is due, or was due; `None` if there is no ejection.
     pub until: Option<Instant>,
     /// Why it is not closed.
     pub reason: Option<Reason>,
-    /// The same as a sentence.
+    /// The reason as a sentence.
     pub why: Option<String>,
 }
 
-/// Where a gate stands.
+/// The position of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GatePosition {
@@ -164,17 +173,18 @@ pub enum GatePosition {
 pub struct Gate {
     #[serde(deserialize_with = "tolerant::variant")]
     state: GateState,
-    /// Trips since the last healthy spell: what makes ejections grow.
+    /// Trips since the last healthy spell. They make ejections longer.
     trips: u32,
-    /// Probes so far: each has its number, so that a late result is not taken for that of another.
+    /// The number of probes so far. It identifies a probe, so that a late result is not taken for
+    /// the result of another probe.
     probes: u32,
     drained: bool,
     #[serde(skip)]
     lease: Option<ProbeLease>,
-    /// Until then somebody else is known to see to it.
+    /// Until then another isolate is known to probe.
     #[serde(skip)]
     awaited_until: Instant,
-    /// The isolate's own ejection, in which the shard has no part.
+    /// The ejection belongs to this isolate alone: the shard does not share it.
     #[serde(skip)]
     is_local: bool,
 }
@@ -208,7 +218,7 @@ impl Default for GateState {
 }
 
 impl Admission {
-    /// What two gates in a row say: the stricter of both.
+    /// Combines two gates in a row: the stricter one decides.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -255,7 +265,7 @@ impl Gate {
         Admission::Refused(Refusal { until, reason: ejection.reason, is_probing, may_be_forced })
     }
 
-    /// Who decides on the probe of this ejection.
+    /// Who decides about the probe of this ejection.
     fn probes_of(&self, probes: Probes) -> Probes {
         if self.is_local { Probes::Own } else { probes }
     }
@@ -268,9 +278,11 @@ impl Gate {
         now >= due || self.is_leased(now)
     }
 
-    /// A request passes. The number of the probe if it is one, while no other is under way: where leases decide, the request
-    /// that uses one up; else every request that comes to an open gate, even before its time, when all others are ejected as
-    /// well.
+    /// Lets a request pass. Returns the number of the probe if the request is one; there is none
+    /// while another probe is under way. Where leases decide, the probe is a request that uses a
+    /// lease, or that comes after the ejection. Otherwise it is any request that comes to an open
+    /// gate, even before the ejection ends: that happens when all other deployments are ejected
+    /// too.
     pub fn admit(&mut self, probes: Probes, now: Instant) -> Option<u32> {
         let ejection = match self.state {
             GateState::Open(ejection) => ejection,
@@ -288,46 +300,48 @@ impl Gate {
         Some(self.probes)
     }
 
-    /// Whether the shard knows of the ejection and has no part in it: then it sees to no probe either.
+    /// Sets whether the ejection belongs to this isolate alone: the shard knows about it and does
+    /// not share it. The shard then grants no lease for a probe either.
     pub fn set_local(&mut self, is_local: bool) {
         self.is_local = is_local;
     }
 
-    /// The shard gives a lease. It replaces an earlier one.
+    /// Takes a lease that the shard granted. It replaces an earlier one.
     pub fn lease(&mut self, lease: ProbeLease) {
         self.lease = self.ejection().is_some().then_some(lease);
     }
 
-    /// Whether a lease is held that may be used now.
+    /// Whether the isolate holds a lease that it may use now.
     pub fn is_leased(&self, now: Instant) -> bool {
         self.lease.is_some_and(|lease| (lease.from..lease.until).contains(&now))
     }
 
-    /// Whether a lease is held for now or for later.
+    /// Whether the isolate holds a lease for now or for later.
     pub fn has_lease(&self, now: Instant) -> bool {
         self.lease.is_some_and(|lease| now < lease.until)
     }
 
-    /// Somebody else sees to it until then.
+    /// Another isolate probes, until then.
     pub fn await_other_probe(&mut self, until: Instant) {
         self.awaited_until = until;
     }
 
-    /// Whether somebody else is known to see to it.
+    /// Whether another isolate is known to probe.
     pub fn is_awaited(&self, now: Instant) -> bool {
         now < self.awaited_until
     }
 
-    /// Whether the isolate may help itself, though leases decide.
+    /// Whether the isolate may probe without a lease, although leases decide.
     pub fn is_overdue(&self, probes: Probes, now: Instant) -> bool {
         let Probes::Leased { overdue_ms } = probes else { return false };
         let due = |ejection: Ejection| ejection.until.max(self.awaited_until) + overdue_ms;
         self.ejection().is_some_and(|ejection| now >= due(ejection))
     }
 
-    /// Whether outcomes of an attempt that began at `at` belong to the present: the gate is closed, and was when it began, or
-    /// it was the probe. What began before a recovery tells of the time before it: the requests that hung while the
-    /// deployment was down must not eject it again when they time out.
+    /// Whether the outcome of an attempt that began at `at` counts now: the attempt was the probe,
+    /// or the gate is closed and was closed when the attempt began. An attempt that began before a
+    /// recovery shows the state before it: requests that hung while the deployment was down must
+    /// not eject it again when they time out.
     pub fn is_current(&self, at: Instant, probe: Option<u32>) -> bool {
         match self.state {
             GateState::Closed { since } => probe.is_some() || since.is_none_or(|since| at >= since),
@@ -341,9 +355,11 @@ impl Gate {
         self.close(Some(now))
     }
 
-    /// It closes, by word of those who know. `since`: when that began, for the ramp. Drained stays drained.
+    /// Closes the gate: the probe passed, or the shard reported a recovery. `since`: when that
+    /// began, for the ramp. A drained gate stays drained.
     ///
-    /// Where it was closed already, it follows the ramp of the others, if that began clearly later than its own.
+    /// If the gate is closed already, it takes the ramp from `since`, provided that this ramp began
+    /// clearly later than its own.
     pub fn close(&mut self, since: Option<Instant>) -> Option<Transition> {
         if let GateState::Closed { since: own } = self.state {
             let is_other = |since: &Instant| own.is_none_or(|own| *since - own >= RAMP_MS);
@@ -356,21 +372,24 @@ impl Gate {
         Some(Transition::Recovered)
     }
 
-    /// An attempt ended without a word on the deployment: if it was the probe, another may follow.
+    /// An attempt ended without a result about the deployment. If it was the probe, another one may
+    /// follow.
     pub fn release_probe(&mut self, probe: Option<u32>) {
         if let Some(ejection) = self.probed_ejection(probe) {
             self.state = GateState::Open(ejection);
         }
     }
 
-    /// Nothing will be heard of the probe under way, if there is one: another may follow. Whether there was.
+    /// The outcome of the probe under way will not arrive: another probe may follow. Returns
+    /// whether there was one.
     pub fn lose_probe(&mut self) -> bool {
         let GateState::Probation { ejection, .. } = self.state else { return false };
         self.state = GateState::Open(ejection);
         true
     }
 
-    /// An attempt failed. Only a probe matters here: before its time it leaves things as they were, else the ejection grows.
+    /// An attempt failed. Only a probe matters here. If it fails before the end of the ejection,
+    /// the ejection does not change; otherwise it grows.
     pub fn on_probe_failure(
         &mut self,
         probe: Option<u32>,
@@ -393,8 +412,9 @@ impl Gate {
         self.eject(reason, jittered(length_ms, rng), now)
     }
 
-    /// Ejects for that long, at most [`LONGEST_EJECTION_MS`], or for as long as an ejection lasts that is under way. `None`
-    /// where that is no news. A probe under way stays under way.
+    /// Ejects for this length, at most [`LONGEST_EJECTION_MS`]. An ejection under way that lasts
+    /// longer is not changed. Returns `None` if there is no change to report. A probe under way
+    /// continues.
     pub fn eject(&mut self, reason: Reason, length_ms: Millis, now: Instant) -> Option<Transition> {
         let until = now + length_ms.min(LONGEST_EJECTION_MS);
         let running_until = self.ejection().map_or(Instant::EPOCH, |running| running.until);
@@ -411,12 +431,12 @@ impl Gate {
         is_notable.then_some(Transition::Ejected { until, reason })
     }
 
-    /// The part of its usual traffic that it should get, `0.0..=1.0`. A gate that waits for its probe gets enough to be
-    /// chosen for one.
+    /// The part of its usual traffic that the deployment should get, `0.0..=1.0`. A gate that waits
+    /// for its probe gets enough to be chosen for one.
     pub fn share(&self, probes: Probes, now: Instant) -> f64 {
         match self.admission(probes, now) {
             Admission::Refused(_) => 0.0,
-            // Nobody else can use it, and it does not last.
+            // No other isolate can use the lease, and it expires soon.
             Admission::Probe if self.is_leased(now) => 1.0,
             Admission::Probe => FIRST_SHARE,
             Admission::Open => match self.state {
@@ -426,32 +446,32 @@ impl Gate {
         }
     }
 
-    /// Takes all traffic away, or gives back what is not ejected.
+    /// Removes all traffic, or gives it back where there is no ejection.
     pub fn set_drained(&mut self, drained: bool) {
         self.drained = drained;
     }
 
-    /// Closes it and forgets every trip. Drained stays drained.
+    /// Closes the gate and forgets all trips. A drained gate stays drained.
     pub fn reset(&mut self) {
         *self = Self { drained: self.drained, probes: self.probes, ..Self::default() };
     }
 
-    /// Whether an administrator took all traffic away.
+    /// Whether an administrator removed all traffic.
     pub fn is_drained(&self) -> bool {
         self.drained
     }
 
-    /// When the ejection under way ends, or ended.
+    /// When the current ejection ends, or ended.
     pub fn ejected_until(&self) -> Option<Instant> {
         self.ejection().map(|ejection| ejection.until)
     }
 
-    /// Why it is ejected.
+    /// Why the deployment is ejected.
     pub fn reason(&self) -> Option<Reason> {
         self.ejection().map(|ejection| ejection.reason)
     }
 
-    /// When it closed; `None` where it is open, or never was.
+    /// When the gate closed; `None` if it is open, or was never open.
     pub fn closed_since(&self) -> Option<Instant> {
         match self.state {
             GateState::Closed { since } => since,
@@ -464,17 +484,17 @@ impl Gate {
         self.trips
     }
 
-    /// Trips as others counted them.
+    /// Sets the number of trips that the shard counted.
     pub fn set_trips(&mut self, trips: u32) {
         self.trips = trips;
     }
 
-    /// Whether the probe of this number is under way.
+    /// Whether the probe with this number is under way.
     pub fn is_probed_by(&self, probe: Option<u32>) -> bool {
         self.probed_ejection(probe).is_some()
     }
 
-    /// What it looks like at this time.
+    /// The gate at this time, as shown to people.
     pub fn view(&self, now: Instant) -> GateView {
         let ejection = self.ejection();
         let state = match self.state {
@@ -500,7 +520,7 @@ impl Gate {
         }
     }
 
-    /// The ejection that the probe of this number was to end, while it is the one under way.
+    /// The ejection that the probe with this number tests, while that probe is under way.
     fn probed_ejection(&self, probe: Option<u32>) -> Option<Ejection> {
         match self.state {
             GateState::Probation { ejection, .. } if probe == Some(self.probes) => Some(ejection),
@@ -509,7 +529,7 @@ impl Gate {
     }
 }
 
-/// A time chosen here, with chance in it.
+/// Shortens a time by a random part.
 pub fn jittered(length_ms: Millis, rng: &mut dyn Rng) -> Millis {
     Millis::from_f64(length_ms.as_f64() * (1.0 - JITTER * rng.unit()))
 }

@@ -1,8 +1,10 @@
-//! How much more a deployment can take, by its own word: traffic moves away before it has to refuse any.
+//! How much more a deployment can take, as its answers state: traffic moves away before the
+//! deployment has to refuse requests.
 //!
-//! Sources: OpenAI's guide "Rate limits" (`x-ratelimit-*` with Go's lengths of time); Microsoft's "Manage Azure OpenAI quota"
-//! (the same names with plain seconds; in older versions without the limits); Microsoft's azure-openai-benchmark, which reads
-//! `azure-openai-deployment-utilization` of provisioned deployments.
+//! Sources: OpenAI's guide "Rate limits" (`x-ratelimit-*` with durations as in Go); Microsoft's
+//! "Manage Azure OpenAI quota" (the same names with plain seconds; older versions have no limits);
+//! Microsoft's azure-openai-benchmark, which reads `azure-openai-deployment-utilization` of
+//! provisioned deployments.
 
 use crate::routes::graph::RateLimits;
 use crate::vocabulary::headers::Headers;
@@ -12,19 +14,20 @@ use crate::vocabulary::time::{Instant, Millis};
 /// While more than this part is left, a deployment gets all of its traffic.
 const PLENTY: f64 = 0.2;
 
-/// What a deployment with nothing left still gets: enough to notice when that changes, and to serve where all are scarce.
+/// The share of traffic for a deployment that has nothing left. It is enough to notice when that
+/// changes, and to serve where all deployments are scarce.
 const FLOOR: f64 = 0.05;
 
-/// How long a reading holds that says nothing of a reset: limits are by the minute.
+/// How long a reading without a reset time is valid: limits are per minute.
 const LIMIT_MS: Millis = Millis::new(60_000);
 
-/// How long a utilisation holds: it moves with every request.
+/// How long a utilisation is valid: it changes with every request.
 const UTILIZATION_MS: Millis = Millis::new(10_000);
 
-/// The longest that a reading is believed.
+/// The longest time for which a reading is valid.
 const LONGEST_MS: Millis = Millis::new(300_000);
 
-/// What the headers of one answer said.
+/// What the headers of one answer stated.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Headroom {
     requests: Option<HeaderReading>,
@@ -40,8 +43,8 @@ struct HeaderReading {
 }
 
 impl Headroom {
-    /// What these headers say, if anything. `limits` stand in where an answer tells what remains but
-    /// not of how much.
+    /// Reads the headers. `limits` is used where an answer states the remaining amount but not the
+    /// limit.
     pub fn of(headers: &Headers, limits: &RateLimits, now: Instant) -> Option<Self> {
         let value = |name| headers.get(name).map(str::trim);
         let headroom = Self {
@@ -66,12 +69,14 @@ impl Headroom {
         (headroom != Self::default()).then_some(headroom)
     }
 
-    /// Whether it comes from a provisioned deployment (PTU), which refuses for moments when it is full.
+    /// Whether it comes from a provisioned deployment (PTU). Such a deployment refuses requests for
+    /// short moments when it is full.
     pub fn is_provisioned(&self) -> bool {
         self.utilization.is_some()
     }
 
-    /// The part that is left of what is scarcest, `0.0..=1.0`; `None` when all of it is too old to be believed.
+    /// The part that is left of the scarcest resource, `0.0..=1.0`; `None` if no reading is valid
+    /// any more.
     pub fn remaining(&self, now: Instant) -> Option<f64> {
         let readings = [self.requests, self.tokens, self.utilization];
         readings
@@ -95,7 +100,7 @@ impl HeaderReading {
         let limit = limit.and_then(number).or(configured.map(f64::from)).filter(|limit| *limit > 0.0);
         let left = match limit {
             Some(limit) => (remaining / limit).clamp(0.0, 1.0),
-            // Nothing is nothing, of however much.
+            // With nothing remaining, the limit does not matter.
             None if remaining <= 0.0 => 0.0,
             None => return None,
         };
@@ -104,12 +109,12 @@ impl HeaderReading {
     }
 }
 
-/// The part of its usual traffic that a deployment should get with that much left, `0.0..=1.0`.
+/// The part of its usual traffic that a deployment with this much left should get, `0.0..=1.0`.
 pub fn share(left: f64) -> f64 {
     FLOOR + (1.0 - FLOOR) * (left / PLENTY).clamp(0.0, 1.0)
 }
 
-/// A reset: `6m0s` of OpenAI, or the plain seconds of Azure.
+/// A reset time: `6m0s` of OpenAI, or the plain seconds of Azure.
 fn length(text: &str) -> Option<Millis> {
     let seconds = number(text).map(|seconds| Millis::from_f64((seconds * 1_000.0).ceil()));
     seconds.or_else(|| retry_after::length(text))
@@ -119,7 +124,7 @@ fn percent(text: &str) -> Option<f64> {
     number(text.strip_suffix('%').unwrap_or(text).trim_end())
 }
 
-/// A number that is finite and not negative.
+/// A finite number that is not negative.
 fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }

@@ -1,13 +1,14 @@
 //! Attempts under way.
 //!
-//! The runtime may drop a request whose client has left without a word to anybody, so an end may never be heard of. An attempt
-//! therefore counts for two minutes at most: what was lost is forgotten then, and streams that last longer tell little of how soon
-//! the next request is answered.
+//! The runtime may drop a request whose client has left, without running any more code. So the end
+//! of an attempt may never be recorded, and an attempt counts for at most two minutes. Lost
+//! attempts leave the count then. Streams that last longer show little about how soon the next
+//! request is answered.
 
 use super::ring::Ring;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// Ten of them are the time for which an attempt counts.
+/// The length of a bucket. An attempt counts for ten buckets.
 const BUCKET_MS: Millis = Millis::new(12_000);
 
 /// The attempts of one isolate at one deployment.
@@ -21,17 +22,17 @@ impl Default for InFlight {
 }
 
 impl InFlight {
-    /// One more, now.
+    /// An attempt begins now.
     pub fn begin(&mut self, now: Instant) {
         self.0.add(1, now);
     }
 
-    /// One that began at `at` has ended.
+    /// An attempt that began at `at` has ended.
     pub fn end(&mut self, at: Instant) {
         self.0.remove(1, at);
     }
 
-    /// How many there are.
+    /// The number of attempts under way.
     pub fn count(&self, now: Instant) -> u32 {
         self.0.sum(now)
     }

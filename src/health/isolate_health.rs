@@ -21,7 +21,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Knows nothing yet. For each deployment, by id, its identity (that of [`crate::routes::graph::Deployment`]) and limits.
+    /// A state without any observations. `deployments`: for each deployment, by id, its identity
+    /// (that of [`crate::routes::graph::Deployment`]) and its limits.
     pub fn new(deployments: impl IntoIterator<Item = (impl Into<String>, RateLimits)>) -> Self {
         let deployments = deployments.into_iter();
         Self {
@@ -32,8 +33,9 @@ impl Health {
         }
     }
 
-    /// Takes over what is known of deployments that were in an earlier graph, and the contact with the shard. Requests that are
-    /// under way go on by the earlier graph and its health; what comes of them is not heard of here.
+    /// Takes over the state of deployments that were in an earlier graph, and the contact with the
+    /// shard. Requests under way continue with the earlier graph and its health; their outcomes are
+    /// not recorded here.
     pub fn adopt(&mut self, old: &Self) {
         let mut is_any_new = false;
         for deployment in &mut self.deployments {
@@ -48,20 +50,21 @@ impl Health {
         }
     }
 
-    /// Who decides on probes at this time.
+    /// Who decides about probes at this time.
     fn probes(&self, now: Instant) -> Probes {
         self.sharing.probes(now)
     }
 
-    /// Whether an attempt may be made there.
+    /// Whether an attempt at the deployment is allowed.
     pub fn admission(&self, id: usize, operation: Operation, now: Instant) -> Admission {
         self.deployments
             .get(id)
             .map_or(Admission::Open, |deployment| deployment.admission(operation, self.probes(now), now))
     }
 
-    /// A request would have gone there, if it were not ejected. `early`: to every other one that it may go to as well; so a probe
-    /// is wanted even before the time is up. The next report asks for it.
+    /// A request would use this deployment if it were not ejected. `early`: all other deployments
+    /// that the request may use are ejected too, so a probe is wanted even before the ejection
+    /// ends. The next report asks for it.
     pub fn request_probe(&mut self, id: usize, early: bool, now: Instant) {
         let probes = self.probes(now);
         let urgency = if early { ProbeUrgency::Early } else { ProbeUrgency::Due };
@@ -72,9 +75,11 @@ impl Health {
         }
     }
 
-    /// An attempt begins there. `tokens`: of its prompt and the longest answer that it allows, as far as known.
+    /// An attempt begins. `tokens`: those of the prompt plus the longest answer that the request
+    /// allows, as far as known.
     ///
-    /// Admission is not asked again: an attempt at an ejected deployment becomes its probe, if none is under way.
+    /// This does not check admission again: an attempt at an ejected deployment becomes its probe,
+    /// if none is under way.
     pub fn begin(&mut self, id: usize, operation: Operation, tokens: u64, now: Instant) -> Ticket {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         let probes = self.probes(now);
@@ -96,7 +101,8 @@ impl Health {
         ticket
     }
 
-    /// The attempt reached its commit point. A probe has passed with that: the others need not wait until its stream ends.
+    /// The attempt reached its commit point. A probe passes at this point: the other requests do
+    /// not have to wait until its stream ends.
     pub fn on_commit(&mut self, ticket: &mut Ticket, now: Instant) -> Vec<GateChange> {
         let mut ended_run = None;
         let changes = self.conclude(ticket, now, |deployment, ticket| {
@@ -108,7 +114,7 @@ impl Health {
         changes
     }
 
-    /// The attempt is over.
+    /// The attempt has ended.
     #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn record(
         &mut self,
@@ -120,7 +126,7 @@ impl Health {
         self.conclude(&ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
     }
 
-    /// Concludes something from an attempt.
+    /// Applies an event of an attempt, and notes what is urgent to report.
     fn conclude(
         &mut self,
         ticket: &Ticket,
@@ -142,42 +148,46 @@ impl Health {
         changes
     }
 
-    /// Whether a rate limit with that hint says that the deployment is full for moments only: the request goes elsewhere, and nothing
-    /// is held against it.
+    /// Whether a rate limit with this hint means that the deployment is full for short moments
+    /// only. The request then goes elsewhere, and the rate limit does not count against the
+    /// deployment.
     pub fn is_spill(&self, id: usize, hint_ms: Option<Millis>) -> bool {
         self.deployments.get(id).is_some_and(|deployment| deployment.is_spill(hint_ms))
     }
 
-    /// What the headers of an answer said of how much the deployment can take, of failures as well.
+    /// Records what the headers of an answer state about headroom. Failed answers count too.
     pub fn record_headroom(&mut self, id: usize, headroom: Headroom) {
         if let Some(deployment) = self.deployments.get_mut(id) {
             deployment.record_headroom(headroom);
         }
     }
 
-    /// How long a request would wait there, in milliseconds, for comparison: the peak EWMA of its latency, times the requests
-    /// that are before it and itself. `None` while nothing was ever answered.
+    /// The expected wait of a request at this deployment, in milliseconds, for comparison: the peak
+    /// EWMA of the latency, times the number of attempts under way plus one. `None` before the
+    /// first answer.
     pub fn score(&self, id: usize, now: Instant) -> Option<f64> {
         self.deployments.get(id)?.score(now)
     }
 
-    /// Whether the latest outcome there was a failure by its fault, or it is ejected.
+    /// Whether the latest outcome was a failure by the deployment's fault, or the deployment is
+    /// ejected.
     pub fn is_failing(&self, id: usize) -> bool {
         self.deployments.get(id).is_some_and(TrackedDeployment::is_failing)
     }
 
-    /// Until when it is ejected, whoever probes it then; for ever where an administrator took it out; `None` if it is not.
+    /// When the ejection ends, regardless of who sends the probe then; the latest possible time if
+    /// an administrator drained the deployment; `None` if it is not ejected.
     pub fn ejected_until(&self, id: usize, operation: Operation) -> Option<Instant> {
         self.deployments.get(id)?.ejected_until(operation)
     }
 
-    /// The time to the commit point that the part `p` (`0.0..=1.0`) of the latest attempts did not exceed; `None` with fewer than
-    /// twenty of them.
+    /// The time to the commit point that the part `p` (`0.0..=1.0`) of the latest attempts did not
+    /// exceed; `None` with fewer than twenty attempts.
     pub fn percentile(&self, id: usize, p: f64) -> Option<Millis> {
         self.deployments.get(id)?.percentile(p)
     }
 
-    /// Whether this isolate, and no other, may probe it now.
+    /// Whether this isolate, and no other one, may probe the deployment now.
     pub fn is_leased(&self, id: usize, now: Instant) -> bool {
         self.deployments.get(id).is_some_and(|deployment| deployment.gate.is_leased(now))
     }
@@ -187,7 +197,8 @@ impl Health {
         self.deployments.get(id).map_or(0, |deployment| deployment.in_flight(now))
     }
 
-    /// The part of its usual traffic that it should get, `0.0..=1.0`: how far it has recovered, times how much it can take.
+    /// The part of its usual traffic that the deployment should get, `0.0..=1.0`: its share after a
+    /// recovery, times its share by headroom.
     pub fn share(&self, id: usize, now: Instant) -> f64 {
         self.deployments.get(id).map_or(1.0, |deployment| deployment.share(self.probes(now), now))
     }
@@ -197,7 +208,7 @@ impl Health {
         self.deployments.get(id).map(TrackedDeployment::limits).unwrap_or_default()
     }
 
-    /// Takes all traffic from it until [`Self::enable`].
+    /// Removes all traffic from the deployment until [`Self::enable`].
     pub fn drain(&mut self, id: usize) {
         if let Some(deployment) = self.deployments.get_mut(id) {
             deployment.gate.set_drained(true);
@@ -211,7 +222,7 @@ impl Health {
         }
     }
 
-    /// Forgets what was learned about it. Drained stays drained.
+    /// Forgets what was learned about the deployment. A drained deployment stays drained.
     pub fn reset(&mut self, id: usize, now: Instant) {
         if let Some(deployment) = self.deployments.get_mut(id) {
             deployment.reset(now);

@@ -1,13 +1,14 @@
-//! Configured limits, counted locally: for deployments that do not say how much is left, or that others have a share in.
+//! Configured limits, counted locally: for deployments that do not state how much is left, or that
+//! are shared with others.
 //!
-//! An isolate sees only what it sends itself, so what this knows is a lower bound of what is used; the first 429 tells the
-//! rest.
+//! An isolate sees only its own requests, so the count is a lower bound of the usage. The first 429
+//! shows the rest.
 
 use super::ring::Ring;
 use crate::routes::graph::RateLimits;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// What was sent of late.
+/// What the isolate sent recently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalUsage {
     /// The last ten seconds.
@@ -23,8 +24,8 @@ impl Default for LocalUsage {
 }
 
 impl LocalUsage {
-    /// A request goes out. `tokens`: of its prompt and of the longest answer that it allows, which is what Azure counts when
-    /// it arrives.
+    /// A request is sent. `tokens`: those of its prompt plus the longest answer that it allows.
+    /// Azure counts the same number when the request arrives.
     pub fn add(&mut self, tokens: u32, now: Instant) {
         self.requests.add(1, now);
         self.tokens.add(tokens, now);
@@ -32,9 +33,10 @@ impl LocalUsage {
 
     /// The part of the limits that is left, `0.0..=1.0`; `None` without limits.
     ///
-    /// Azure judges requests a minute by windows of one or ten seconds (Microsoft, "Manage Azure OpenAI quota": 600 a minute
-    /// are 10 a second), so that a burst is refused that a minute would have room for. Which of the two it takes, it does not
-    /// say: both are kept to here. Tokens are counted by the minute.
+    /// Azure checks requests per minute in windows of one or ten seconds (Microsoft, "Manage Azure
+    /// OpenAI quota": 600 a minute are 10 a second). So it refuses a burst even if the minute has
+    /// room for it. Azure does not document which of the two windows it uses, so both are respected
+    /// here. Tokens are counted per minute.
     pub fn remaining(&self, limits: &RateLimits, now: Instant) -> Option<f64> {
         let requests = limits.rpm.map(|rpm| {
             let second = left(self.requests.latest(now), rpm, 60);
@@ -45,7 +47,8 @@ impl LocalUsage {
     }
 }
 
-/// What is left of a part of a minute's limit. The smallest limits still allow one request in each part.
+/// What is left of a part of the limit per minute. Even the smallest limit allows one request in
+/// each part.
 fn left(used: u32, per_minute: u32, parts: u32) -> f64 {
     let limit = (f64::from(per_minute) / f64::from(parts)).max(1.0);
     (1.0 - f64::from(used) / limit).max(0.0)

@@ -1,8 +1,9 @@
-//! What isolates learn about deployments, and who gets traffic because of it.
+//! What isolates learn about deployments, and how this directs traffic.
 //!
-//! [`Health`] keeps, for each deployment of a graph: a [`gate`] that ejects it and lets it back; the signals that trip the gate
-//! ([`accrual`]); averages of its speed ([`ewma`]); and how much more it can take ([`headroom`]). An attempt asks for
-//! [`Health::admission`], announces itself with [`Health::begin`], and ends with [`Health::record`]:
+//! [`Health`] has, for each deployment of a graph: a [`gate`] that ejects it and readmits it; the
+//! signals that trip the gate ([`accrual`]); averages of its speed ([`ewma`]); and how much more it
+//! can take ([`headroom`]). An attempt asks for [`Health::admission`], starts with
+//! [`Health::begin`], and ends with [`Health::record`]:
 //!
 //! ```
 //! use switchyard::vocabulary::error_class::ErrorClass;
@@ -25,12 +26,13 @@
 //! assert!(matches!(health.admission(0, ChatCompletions, later), Admission::Refused(_)));
 //! ```
 //!
-//! Isolates tell each other through a [`shard`], which lives in one place of each region; a [`reporter`] is an isolate's end of
-//! that, and [`wire`] is what they say. Facts that hold everywhere go from shard to shard through a hub, which is one more shard.
-//! An isolate acts on what it sees at once and by itself; it serves on as well when nobody answers.
+//! Isolates share what they learn through a [`shard`], which runs in one place of each region. A
+//! [`reporter`] is the isolate's side of this exchange, and [`wire`] defines the messages. Facts
+//! that hold everywhere go from shard to shard through a hub, which is another shard. An isolate
+//! acts on its own observations at once. It also works if no shard answers.
 //!
-//! Everything is plain data: no clock, no chance of its own, no I/O. Nothing waits. Deployments that are not known (an
-//! `id` of another graph) are open and have no signals.
+//! Everything is plain data: no clock, no random source, no I/O, no waiting. Unknown deployments
+//! (an `id` of another graph) are open and have no signals.
 
 pub mod accrual;
 mod change;

@@ -1,20 +1,21 @@
-//! What an isolate has yet to tell its shard of one deployment.
+//! What an isolate has not reported to its shard yet, for one deployment.
 //!
-//! Counting is a few additions for each attempt; everything else happens when a report is written. What is under way in a report
-//! is kept until the answer is there, and is put back where none comes.
+//! Counting costs a few additions for each attempt; the rest happens when a report is written. The
+//! content of a report under way is stored until the answer arrives, and is restored if none
+//! arrives.
 
 use super::wire::{Latency, Probe, ProbeUrgency};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Instant;
 
-/// What is still to be reported of one deployment.
+/// What still has to be reported about one deployment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Pending {
     pub(super) successes: u32,
     pub(super) failures: u32,
     pub(super) has_answered: bool,
-    /// When the latest of the attempts that were answered began: what it tells of is that time.
+    /// When the latest of the answered attempts began. The answers show the state at that time.
     pub(super) answered_at: Option<Instant>,
     pub(super) run: u32,
     /// When the first failed attempt of the run began.
@@ -66,7 +67,7 @@ impl Pending {
         });
     }
 
-    /// Its gate closed: the failures before tell of another time.
+    /// The gate closed: the failures before that do not count any more.
     pub(super) fn on_close(&mut self) {
         (self.failures, self.run, self.class, self.began_at) = (0, 0, None, None);
         self.run_since = None;
@@ -80,17 +81,17 @@ impl Pending {
         }
     }
 
-    /// Whether the isolate ended the ejection by a probe of its own, and has not said so yet.
+    /// Whether the isolate ended the ejection by its own probe, and has not reported it yet.
     pub(super) fn has_recovered(&self) -> bool {
         self.probe == Some(Probe::Passed)
     }
 
-    /// Whether somebody waits for this.
+    /// Whether other isolates wait for this.
     pub(super) fn is_urgent(&self) -> bool {
         self.has_ejected || self.probe.is_some() || !self.operations.is_empty()
     }
 
-    /// A report did not arrive, as far as is known. What it said goes before what happened since.
+    /// A report probably did not arrive. Its content is merged before what happened since.
     pub(super) fn restore(&mut self, earlier: Self) {
         let later = std::mem::replace(self, earlier);
         let recovered = later.has_recovered();

@@ -13,55 +13,56 @@ use crate::vocabulary::time::Millis;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
-    /// It failed many times in a row.
+    /// Many requests failed in a row.
     ConsecutiveFailures {
-        /// How many times.
+        /// The number of failures.
         failures: u32,
-        /// The last failure.
+        /// The class of the last failure.
         class: ErrorClass,
     },
-    /// Too many of its latest requests failed.
+    /// Too many of the latest requests failed.
     FailureRate {
-        /// How many failed.
+        /// The number of failed requests.
         failures: u32,
-        /// Of how many.
+        /// The number of all requests.
         requests: u32,
-        /// The last failure.
+        /// The class of the last failure.
         class: ErrorClass,
     },
     /// The probe after an earlier ejection failed.
     ProbeFailed {
-        /// How.
+        /// The class of the failure.
         class: ErrorClass,
     },
-    /// It said that it gets too many requests.
+    /// The deployment reported too many requests.
     RateLimited {
-        /// How long it asked to be left alone, if it said so.
+        /// The hint: how long it asked for no requests, if it did.
         hint_ms: Option<Millis>,
     },
-    /// Its account has nothing left to spend.
+    /// The account has no budget left.
     Quota,
-    /// It refused the gateway's credential.
+    /// The deployment refused the gateway's credential.
     Auth,
-    /// It does not know this operation, or is not there itself.
+    /// The deployment does not exist, or does not know this operation.
     NotFound {
-        /// What it was asked for.
+        /// The operation of the request.
         operation: Operation,
     },
-    /// An administrator took it out.
+    /// An administrator drained the deployment.
     Drained,
-    /// Another version of the gateway says so, for a reason that this one does not know.
+    /// Another version of the gateway ejected it, for a reason that this version does not know.
     #[default]
     Other,
 }
 
 impl Reason {
-    /// Whether it holds wherever the deployment is called from: its own word on the account, not what the way to it was like.
+    /// Whether the reason holds for calls from everywhere: the deployment stated it about the
+    /// account, so it does not depend on the network path.
     pub fn holds_everywhere(self) -> bool {
         matches!(self, Self::RateLimited { .. } | Self::Quota | Self::Auth | Self::NotFound { .. })
     }
 
-    /// Whether counting led to it, so that the next ejection is longer.
+    /// Whether counting led to the ejection. The next ejection is then longer.
     pub fn is_trip(self) -> bool {
         matches!(self, Self::ConsecutiveFailures { .. } | Self::FailureRate { .. } | Self::ProbeFailed { .. })
     }

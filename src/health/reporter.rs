@@ -1,16 +1,20 @@
-//! An isolate's end of sharing: when a report is due, and what becomes of it.
+//! An isolate's side of sharing: when a report is due, and how its outcome is handled.
 //!
 //! ```text
-//!  due? ──▶ report ──▶ (the way to the shard and back) ──▶ answered ──▶ due after `next_ms`, or when something urgent happens
-//!                                                     └──▶ failed   ──▶ due after a growing, jittered time
+//!  due? --> report --> (round trip) -+-> answered --> due after `next_ms`, or when urgent
+//!                                    +-> failed   --> due after a growing, jittered time
 //! ```
 //!
-//! One report is under way at a time. Where neither an answer nor a failure comes (a runtime may cut off what runs after a
-//! request), the report counts as failed after [`UNANSWERED_MS`].
+//! One report is under way at a time. There may be neither an answer nor a failure, because a
+//! runtime may stop work that runs after a request. The report then counts as failed after
+//! [`UNANSWERED_MS`].
 //!
-//! Urgent is: a gate moved; a probe began or ended; a lease is wanted (told at most once a second); a run of failures began (at most
-//! one such report among five others). While the shard has room for a report a second, an urgent one goes at once. Else it waits for a random part of the time between two reports, so that urgent reports of all isolates at
-//! once are no more than the scheduled ones; but a probe is one isolate's business at a time, and never waits.
+//! These events are urgent: a gate moved; a probe began or ended; a lease is wanted (reported at
+//! most once a second); a run of failures began (at most one such report among five others). While
+//! the shard has capacity for one report a second, an urgent report is sent at once. Otherwise it
+//! waits for a random part of the time between two reports, so that the urgent reports of all
+//! isolates at once are no more than the scheduled ones. A report about a probe never waits,
+//! because only one isolate probes at a time.
 
 use super::change::GateChange;
 use super::gate::jittered;
@@ -21,7 +25,7 @@ use super::wire::{HealthReport, KnownHistory, PeerId, ShardAnswer, VERSION};
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// After the first report that failed; it doubles with every further one.
+/// The wait after the first failed report. It doubles with every further failure.
 const FIRST_BACKOFF_MS: Millis = Millis::new(1_000);
 
 /// The longest wait while reports fail.
@@ -34,23 +38,23 @@ pub struct Reporter {
     known: Option<KnownHistory>,
     /// The number of the latest report.
     n: u64,
-    /// When it went out, while it is under way.
+    /// When it was sent, while it is under way.
     sent_at: Option<Instant>,
-    /// When the next one is due; 0: at once.
+    /// When the next report is due; 0: at once.
     next_at: Instant,
     /// How long an urgent report waits.
     patience_ms: Millis,
-    /// When the latest one went out.
+    /// When the latest report was sent.
     reported_at: Instant,
-    /// When the latest one went out that was not due by time.
+    /// When the latest report was sent that was not due by time.
     early_at: Instant,
-    /// Between two that are due by time.
+    /// The time between two reports that are due by time.
     next_ms: Millis,
     failures: u32,
 }
 
 impl Reporter {
-    /// Has not reported yet, so a report is due. `id`: a random number.
+    /// A reporter that has not reported yet, so a report is due. `id`: a random number.
     pub fn new(id: u64) -> Self {
         Self {
             id: PeerId(id),
@@ -66,12 +70,13 @@ impl Reporter {
         }
     }
 
-    /// Whether a report should go out now.
+    /// Whether a report should be sent now.
     pub fn is_due(&self, health: &Health, now: Instant) -> bool {
         now >= self.due_at(health)
     }
 
-    /// When the next report should go out, as things stand: for whoever can wait for an urgent one.
+    /// When the next report should be sent, in the current state. For callers that can wait for an
+    /// urgent one.
     pub fn due_at(&self, health: &Health) -> Instant {
         if let Some(sent_at) = self.sent_at {
             return sent_at + UNANSWERED_MS;
@@ -84,7 +89,7 @@ impl Reporter {
             return Instant::EPOCH;
         }
         let after_latest = |at: Instant| at.max(self.reported_at + BASE_MS);
-        // One report more among five others: what fails now and then is not told any sooner.
+        // At most one report more among five others: occasional failures are not reported earlier.
         let after_early = |at: Instant| at.max(self.early_at + self.next_ms * 5);
         let urgent =
             [urgent.tripped_at, urgent.wanted_at.map(after_latest), urgent.failed_at.map(after_early)]
@@ -95,8 +100,9 @@ impl Reporter {
         urgent.min(self.next_at)
     }
 
-    /// The report to send. It is under way until [`Self::on_answer`] or [`Self::on_failure`]; an earlier one that still is has
-    /// failed. `reports_per_second`: most that the shard is to get, by the settings.
+    /// The report to send. It is under way until [`Self::on_answer`] or [`Self::on_failure`]. An
+    /// earlier report that is still under way counts as failed. `reports_per_second`: the largest
+    /// rate of reports for the shard, by the settings.
     pub fn report(
         &mut self,
         health: &mut Health,
@@ -123,7 +129,7 @@ impl Reporter {
         }
     }
 
-    /// An answer has arrived. One that belongs to another report than the one under way changes nothing.
+    /// An answer has arrived. An answer to another report than the one under way is ignored.
     pub fn on_answer(
         &mut self,
         health: &mut Health,
@@ -137,14 +143,16 @@ impl Reporter {
         let next_ms = answer.next_ms.max(AFTER_FAILURE_MS);
         self.next_at = now + next_ms;
         self.next_ms = next_ms;
-        // Twice the time until the next report, so that half of what is urgent goes with that one.
+        // Twice the time until the next report, so that half of the urgent events go with that
+        // report.
         self.patience_ms = part((next_ms - BASE_MS) * 2, rng);
         let changes = health.merge(answer, self.known, asked_at, now);
         self.known = Some(KnownHistory { epoch: answer.epoch, change: answer.change });
         changes
     }
 
-    /// The report could not be sent, was refused, or its answer makes no sense. What it said is kept for the next one.
+    /// The report could not be sent, was refused, or its answer is invalid. The next report repeats
+    /// its content.
     pub fn on_failure(&mut self, health: &mut Health, now: Instant, rng: &mut dyn Rng) {
         if self.sent_at.take().is_none() {
             return;
@@ -156,7 +164,7 @@ impl Reporter {
     }
 }
 
-/// A random part of that time.
+/// A random part of a time.
 fn part(length_ms: Millis, rng: &mut dyn Rng) -> Millis {
     Millis::from_f64(length_ms.as_f64() * rng.unit())
 }

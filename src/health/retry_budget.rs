@@ -1,8 +1,9 @@
-//! The retry budget: further attempts may be a share of the traffic and no more, so that an outage is not multiplied by those
-//! who wait for its end (after Finagle's and tower's budgets).
+//! The retry budget: further attempts are limited to a share of the traffic, so that waiting
+//! clients do not multiply the load of an outage (after the budgets of Finagle and tower).
 //!
-//! Within any window of ten seconds an isolate makes at most a fifth of a further attempt per request plus a reserve. Gates do
-//! most of the work in an outage, but only after failures; this holds before them, and where nothing is ejected at all.
+//! Within any window of ten seconds an isolate makes at most a fifth of a further attempt per
+//! request, plus a reserve. Gates do most of the work in an outage, but only after failures. The
+//! budget applies before them, and where nothing is ejected.
 
 use super::ring::Ring;
 use crate::vocabulary::time::{Instant, Millis};
@@ -10,14 +11,15 @@ use crate::vocabulary::time::{Instant, Millis};
 /// Further attempts per request.
 const SHARE: f64 = 0.2;
 
-/// Further attempts per second that need no traffic, for isolates with few requests: one request a second may fail over as
-/// often as it likes to (four attempts by default).
+/// Further attempts per second that need no traffic, for isolates with few requests: one request a
+/// second may fail over as often as it is allowed to (four attempts by default).
 const FLOOR_PER_SECOND: u32 = 3;
 
-/// What the floor comes to over the window of ten seconds; it may be spent at once, for requests come in bursts.
+/// The floor over the window of ten seconds. It may be spent at once, because requests come in
+/// bursts.
 const RESERVE: u32 = 10 * FLOOR_PER_SECOND;
 
-/// Ten of them are the window.
+/// The length of a bucket. The window has ten buckets.
 const BUCKET_MS: Millis = Millis::new(1_000);
 
 /// The retry budget of one entry node in one isolate.
@@ -39,7 +41,8 @@ impl RetryBudget {
         self.requests.add(1, now);
     }
 
-    /// A request wants a further attempt. Where this says no, it answers with what it has.
+    /// A request asks for a further attempt. If this returns `false`, the request is answered with
+    /// the result that it has.
     pub fn try_withdraw(&mut self, now: Instant) -> bool {
         let allowed = SHARE * f64::from(self.requests.sum(now)) + f64::from(RESERVE);
         let is_allowed = f64::from(self.retries.sum(now)) + 1.0 <= allowed;
@@ -88,7 +91,7 @@ mod tests {
     }
 
     proptest! {
-        /// Every attempt fails and every request wants three more.
+        /// Every attempt fails, and every request asks for three more.
         #[test]
         fn in_a_full_outage_calls_stay_below_a_share_of_the_requests_and_the_floor(
             gaps in prop::collection::vec(0u64..2_500, 1..400),
@@ -103,7 +106,8 @@ mod tests {
                 calls += 1 + (0..3).map(|_| u32::from(budget.try_withdraw(at(now)))).sum::<u32>();
                 #[expect(clippy::cast_precision_loss, reason = "a few minutes")]
                 let seconds = (now - 1_000_000) as f64 / 1_000.0;
-                // One reserve at the start, and one more for every window since; it slides by a bucket, so nine seconds.
+                // One reserve at the start, and one more for every window since. The window slides
+                // by a bucket, so it is nine seconds long.
                 let floor = f64::from(RESERVE) * (1.0 + seconds / 9.0);
                 prop_assert!(f64::from(calls) <= 1.2 * f64::from(requests) + floor);
             }

@@ -1,28 +1,29 @@
-//! A counter that forgets: a sum over the last moments, in a fixed piece of memory.
+//! A sum over the latest period, in a fixed amount of memory.
 //!
-//! Time is cut into buckets, and a ring holds the newest ones. The window therefore slides by whole buckets: it is between
-//! nine and ten of them long. The clock may stand still (Workers move it with I/O only) and may step back: times a little
-//! earlier than the newest one count as the newest, and a time a whole window earlier shows that the newest one was wrong,
-//! so everything starts over there.
+//! Time is divided into buckets, and a ring contains the newest ones. So the window slides by whole
+//! buckets: it is between nine and ten of them long. The clock may stand still (Workers advance it
+//! with I/O only) and may step back. A time a little before the newest one counts as the newest. A
+//! time that is a whole window earlier shows that the newest one was wrong, so the count starts
+//! again there.
 
 use crate::vocabulary::time::{Instant, Millis};
 
-/// Buckets in a ring. Ten, so that the window's length is off by a tenth at most.
+/// Buckets in a ring. Ten, so that the length of the window is wrong by at most a tenth.
 pub const BUCKETS: usize = 10;
 
 /// A count per bucket of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ring {
-    /// 0 counts as 1.
+    /// The length of a bucket; 0 counts as 1.
     bucket_ms: Millis,
     /// The number of the newest bucket since the epoch.
     newest: u64,
-    /// Newest first.
+    /// The counts, newest first.
     counts: [u32; BUCKETS],
 }
 
 impl Ring {
-    /// An empty ring that looks back over ten buckets of this length.
+    /// An empty ring over ten buckets of this length.
     pub fn new(bucket_ms: Millis) -> Self {
         Self { bucket_ms, newest: 0, counts: [0; BUCKETS] }
     }
@@ -42,7 +43,7 @@ impl Ring {
         self.counts[0] = self.counts[0].saturating_add(n);
     }
 
-    /// Takes back what was counted at `at`, where it is still in the window.
+    /// Removes a count made at `at`, if it is still in the window.
     pub fn remove(&mut self, n: u32, at: Instant) {
         let bucket = self.bucket(at);
         let passed = usize::try_from(self.newest.saturating_sub(bucket)).unwrap_or(BUCKETS);
@@ -51,7 +52,7 @@ impl Ring {
         }
     }
 
-    /// What was counted within the window that ends now.
+    /// The count within the window that ends now.
     pub fn sum(&self, now: Instant) -> u32 {
         let bucket = self.bucket(now);
         if self.is_out_of_sight(bucket) {
@@ -64,7 +65,7 @@ impl Ring {
             .fold(0, |sum: u32, count| sum.saturating_add(*count))
     }
 
-    /// What was counted in the bucket of this moment.
+    /// The count in the current bucket.
     pub fn latest(&self, now: Instant) -> u32 {
         let bucket = self.bucket(now);
         if bucket > self.newest || self.is_out_of_sight(bucket) { 0 } else { self.counts[0] }

@@ -1,16 +1,16 @@
-//! How an attempt ended, and what was measured of it.
+//! How an attempt ended, and what was measured.
 
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// How it ended.
     pub outcome: Outcome,
-    /// From its begin to the first content, where it was streamed.
+    /// Time from the start to the first content, if the answer was streamed.
     pub first_token_ms: Option<Millis>,
-    /// Tokens written, where known.
+    /// The number of generated tokens, where known.
     pub output_tokens: Option<u64>,
 }
 
@@ -24,18 +24,19 @@ impl Sample {
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It served the client, to the end.
+    /// The client was served completely.
     Served,
-    /// It failed, before the commit point or after it. What that says about the deployment is decided here, by the class.
+    /// It failed, before or after the commit point. This module decides by the class what that
+    /// means for the deployment.
     Failed {
         /// The class of the failure.
         class: ErrorClass,
-        /// How long the deployment asked to be left alone.
+        /// The hint: how long the deployment asked for no requests.
         hint_ms: Option<Millis>,
     },
-    /// The request's own deadline ended it, not a limit of the deployment: it is slow at least, and where it was silent for much
-    /// longer than usual that is a timeout.
+    /// The deadline of the request ended it, not a limit of the deployment. The deployment is at
+    /// least slow. If it was silent for much longer than usual, this counts as a timeout.
     CutShort,
-    /// The client left, or a hedge was not needed any more: nothing was learned.
+    /// The client left, or a hedge was not needed any more: the attempt shows nothing.
     Abandoned,
 }

@@ -1,16 +1,19 @@
-//! What the isolates of a region know together. It lives in one place; they [report](super::reporter) to it.
+//! What the isolates of a region know together. It runs in one place; the isolates
+//! [report](super::reporter) to it.
 //!
-//! The shard adds up what they saw and has a gate of its own for each deployment. Every answer brings what has changed, says when
-//! to come again, and may bring the right to send a probe: of those there is one at a time for each deployment.
+//! The shard adds up what the isolates saw, and has its own gate for each deployment. Every answer
+//! contains what has changed, states when to report again, and may grant a lease: the right to send
+//! a probe. There is one lease at a time for each deployment.
 //!
-//! A hub is one more shard, to which shards report: facts that hold everywhere, and an administrator's word. So these
-//! reach all regions, and nothing else does.
+//! A hub is another shard, to which shards report facts that hold everywhere and decisions of an
+//! administrator. So these reach all regions, and nothing else does.
 //!
 //! Invariants:
-//! - Changes are numbered. Numbers grow as long as the history (the epoch) lasts, over evictions too ([`ShardHead`], [`SavedDeployment`]).
-//! - At most one live lease for each deployment.
-//! - An ejection of the shard's is shortened only by a probe that passed, or by an administrator.
-//! - Memory depends on the number of deployments alone, and that is bounded.
+//! - Changes are numbered. Numbers grow as long as the history (the epoch) lasts, also over
+//!   evictions ([`ShardHead`], [`SavedDeployment`]).
+//! - There is at most one live lease for each deployment.
+//! - Only a probe that passed or an administrator shortens an ejection of the shard.
+//! - Memory depends on the number of deployments only, and that number is bounded.
 
 mod hub;
 pub mod object_requests;
@@ -29,28 +32,28 @@ pub use persisted::{SavedDeployment, ShardHead};
 use shard_entry::{LeaseRequest, ShardEntry, UNUSED_MS, is_question};
 use uplink::Uplink;
 
-/// Most deployments that are kept. A routes document has dozens.
+/// The largest number of deployments to store. A routes document has dozens.
 pub const MAX_DEPLOYMENTS: usize = 1_000;
 
-/// Longest identity that is kept, in bytes.
+/// The longest identity to store, in bytes.
 pub const MAX_IDENTITY: usize = 512;
 
-/// What says nothing any more, and was not mentioned for so long, is forgotten.
+/// A deployment without any state that was not mentioned for this long is forgotten.
 const FORGOTTEN_MS: Millis = Millis::new(3_600_000);
 
-/// Nobody is told to come later than this, whatever the rate.
+/// The longest time until the next report, for any rate.
 const LATEST_MS: Millis = Millis::new(3_600_000);
 
-/// The shard of a region, or the hub of all.
+/// The shard of a region, or the hub of all regions.
 #[derive(Debug, Clone)]
 pub struct Shard {
     head: ShardHead,
     entries: BTreeMap<String, ShardEntry>,
-    /// The latest time that was given away for a report, in microseconds.
+    /// The latest time that was assigned to a report, in microseconds.
     slot_us: u64,
-    /// The same for isolates that come sooner.
+    /// The same for isolates that have just seen failures.
     failure_slot_us: u64,
-    /// No leases before: those of the time before an eviction have to run out first.
+    /// No lease is granted before this time: leases from before an eviction must expire first.
     no_lease_before: Instant,
     uplink: Uplink,
 }
@@ -61,7 +64,7 @@ impl Shard {
         Self::restore(ShardHead { epoch: PeerId(rng.next_u64()), ..ShardHead::default() }, [], Instant::EPOCH)
     }
 
-    /// Goes on with a history.
+    /// Continues a history.
     pub fn restore(
         head: ShardHead,
         saved: impl IntoIterator<Item = (String, SavedDeployment)>,
@@ -83,18 +86,19 @@ impl Shard {
         }
     }
 
-    /// What has to be stored of it as a whole.
+    /// The part of the state that is stored for the shard as a whole.
     pub fn head(&self) -> ShardHead {
         self.head
     }
 
-    /// What has to be stored after a change of that number, with the identities.
+    /// What has to be stored after the change with this number, with the identities.
     pub fn changed_since(&self, change: u64) -> impl Iterator<Item = (&str, &SavedDeployment)> {
         let entries = self.entries.iter().map(|(identity, entry)| (identity.as_str(), entry.saved()));
         entries.filter(move |(_, saved)| saved.change > change)
     }
 
-    /// Forgets deployments that nobody mentions any more. Their identities: what was stored of them can go as well.
+    /// Forgets deployments that nobody mentions any more. Returns their identities: what was stored
+    /// for them can be deleted too.
     pub fn forget(&mut self, now: Instant) -> Vec<String> {
         let mut forgotten = Vec::new();
         self.entries.retain(|identity, entry| {
@@ -108,7 +112,7 @@ impl Shard {
         forgotten
     }
 
-    /// Takes a report, and answers it.
+    /// Takes a report and answers it.
     pub fn report(&mut self, report: &HealthReport, now: Instant, rng: &mut dyn Rng) -> ShardAnswer {
         let known = report.known.filter(|known| known.epoch == self.head.epoch);
         let has_failures = report.deployments.values().any(|batch| batch.failures > 0);
@@ -124,7 +128,7 @@ impl Shard {
             self.head.change = change;
         }
         self.uplink.on_report();
-        // Somebody who has slept through what was forgotten is told everything.
+        // A reporter that missed the removal of a record gets the full state.
         let full = known.is_none_or(|known| known.change < self.head.forgotten);
         let since = known.filter(|_| !full).map_or(0, |known| known.change);
         let deployments = self.entries.iter().filter_map(|(identity, entry)| {
@@ -144,11 +148,13 @@ impl Shard {
         }
     }
 
-    /// Every report that is answered gets the next free time of coming again: a second from now, or later where the rate would
-    /// be exceeded. So reports keep to the rate, however many isolates there are, and nothing is kept of any of them.
+    /// Every answered report gets the next free time for the next report: a second from now, or
+    /// later if the rate would be exceeded. So reports respect the rate for any number of isolates,
+    /// and the shard stores nothing about an isolate.
     ///
-    /// Half of the rate is for those. A quarter is for isolates that have just seen failures, which may come again sooner, as long as
-    /// there is room; and a quarter for what is urgent, which isolates see to themselves.
+    /// Half of the rate is for these reports. A quarter is for isolates that have just seen
+    /// failures: they may report sooner, as long as there is room. A quarter is for urgent reports,
+    /// which isolates schedule themselves.
     fn next_ms(&mut self, reports_per_second: u32, has_failures: bool, now: Instant) -> Millis {
         let rate = u64::from(reports_per_second.clamp(1, 1_000_000));
         let in_us = |after_ms: Millis| (now + after_ms).epoch_ms().saturating_mul(1_000);
@@ -165,7 +171,8 @@ impl Shard {
         wait_ms(self.slot_us).max(BASE_MS)
     }
 
-    /// Takes all traffic from a deployment until [`Self::enable`]. `false`: there is no room for it.
+    /// Removes all traffic from a deployment until [`Self::enable`]. `false`: there is no room for
+    /// the deployment.
     pub fn drain(&mut self, identity: &str, now: Instant) -> bool {
         self.administer(identity, now, |entry, change| entry.set_drained(true, change))
     }
@@ -175,12 +182,13 @@ impl Shard {
         self.administer(identity, now, |entry, change| entry.set_drained(false, change))
     }
 
-    /// Forgets what was learned about a deployment, here and everywhere. Drained stays drained.
+    /// Forgets what was learned about a deployment, in the shard and in all isolates. A drained
+    /// deployment stays drained.
     pub fn reset(&mut self, identity: &str, now: Instant) -> bool {
         self.administer(identity, now, ShardEntry::reset)
     }
 
-    /// The same for all.
+    /// Does [`Self::reset`] for all deployments.
     pub fn reset_all(&mut self) {
         for entry in self.entries.values_mut() {
             entry.reset(&mut self.head.change);
@@ -201,7 +209,7 @@ impl Shard {
         found.is_some()
     }
 
-    /// The entry of a deployment, which is made where there is room.
+    /// The entry of a deployment. It is created if there is room.
     fn entry(&mut self, identity: &str, now: Instant) -> Option<&mut ShardEntry> {
         if !self.entries.contains_key(identity) {
             if identity.len() > MAX_IDENTITY || self.entries.len() >= MAX_DEPLOYMENTS {

@@ -1,4 +1,4 @@
-//! Where an isolate stands with its shard, and what is urgent to tell it.
+//! The state of an isolate's contact with its shard, and what is urgent to report.
 
 use super::gate::Probes;
 use crate::vocabulary::time::{Instant, Millis};
@@ -6,28 +6,31 @@ use crate::vocabulary::time::{Instant, Millis};
 /// The shortest time between two reports that are not urgent, and between two that ask for a lease.
 pub const BASE_MS: Millis = Millis::new(1_000);
 
-/// The time between the reports of an isolate that has just seen failures and waits for what the others say.
+/// The time between the reports of an isolate that has just seen failures and waits for what other
+/// isolates saw.
 pub const AFTER_FAILURE_MS: Millis = Millis::new(250);
 
-/// A report without an answer for so long is lost, and with it the contact.
+/// A report without an answer for this long is lost, and so is the contact with the shard.
 pub const UNANSWERED_MS: Millis = Millis::new(5_000);
 
-/// An ejection that the shard has not seen to for so long after its end, though this isolate could have heard of it.
+/// After an ejection has ended without any probe for this long, the isolate probes by itself,
+/// although it is in contact with the shard.
 const OVERDUE_MS: Millis = Millis::new(10_000);
 
-/// An average that somebody else states, if it can be worked with: no time and no speed is beyond this.
+/// An average from another isolate or shard, if it is usable: no time and no speed is larger than
+/// this.
 pub(super) fn plausible(value: Option<f64>) -> Option<f64> {
     value.filter(|value| (0.0..=1e9).contains(value))
 }
 
-/// Where an isolate stands with its shard.
+/// The state of an isolate's contact with its shard.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sharing {
     /// The latest report was answered.
     pub(super) is_in_contact: bool,
-    /// A report is under way since.
+    /// When the report under way was sent.
     pub(super) asked_at: Option<Instant>,
-    /// When the shard wants to hear again, as a length.
+    /// The time after which the shard wants the next report, as a length.
     pub(super) next_ms: Millis,
     /// The shard was asked about every deployment.
     pub(super) is_complete: bool,
@@ -39,7 +42,8 @@ pub(super) struct Sharing {
 /// Why a report should not wait.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Urgent {
-    /// A probe began or ended: one isolate has this at a time, so it need not mind the others.
+    /// A probe began or ended. Only one isolate at a time has this, so it does not wait for the
+    /// others.
     pub(super) has_probe: bool,
     /// A gate moved, first at this time.
     pub(super) tripped_at: Option<Instant>,
@@ -70,7 +74,7 @@ impl Sharing {
         (self.is_complete, self.asks_for_all) = (false, false);
     }
 
-    /// Who decides on probes at this time.
+    /// Who decides about probes at this time.
     pub(super) fn probes(&self, now: Instant) -> Probes {
         let is_lost = self.asked_at.is_some_and(|at| now >= at + UNANSWERED_MS);
         if self.is_in_contact && !is_lost {

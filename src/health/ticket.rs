@@ -1,10 +1,10 @@
-//! A ticket: an attempt under way, as the health of its deployment knows it.
+//! A ticket: an attempt under way, in the health of its deployment.
 
 use super::accrual::EndedRun;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Instant;
 
-/// An attempt under way. It is given back once, with what came of it; until then it counts as in flight.
+/// An attempt under way. It is returned once, with the outcome. Until then it counts as in flight.
 #[derive(Debug)]
 #[must_use = "an attempt that is never recorded stays in flight"]
 pub struct Ticket {
@@ -19,7 +19,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Whether others wait for what comes of it.
+    /// Whether other requests wait for the outcome.
     pub fn is_probe(&self) -> bool {
         self.probe.is_some() || self.operation_probe.is_some()
     }

@@ -1,18 +1,19 @@
-//! How long the latest requests took, for a percentile: when to send a hedge.
+//! How long the latest requests took. A percentile of these times decides when to send a hedge.
 
 use crate::vocabulary::time::Millis;
 
-/// How many are kept. So few that the percentile follows a change within minutes, and enough for a p95.
+/// The number of stored times: small enough that the percentile follows a change within minutes,
+/// large enough for a p95.
 const CAPACITY: usize = 64;
 
-/// With fewer, a percentile means nothing.
+/// With fewer times, a percentile is not meaningful.
 const FEWEST: usize = 20;
 
-/// The latest times. Nothing is allocated before the first.
+/// The latest times. Nothing is allocated before the first one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct RecentTimes {
     latest: Vec<u32>,
-    /// Where the next one goes.
+    /// The index for the next time.
     next: usize,
 }
 
@@ -26,7 +27,8 @@ impl RecentTimes {
         self.next = (self.next + 1) % CAPACITY;
     }
 
-    /// The time that the part `p` (`0.0..=1.0`) of them did not exceed (nearest rank); `None` with too few of them.
+    /// The time that the part `p` (`0.0..=1.0`) of the times did not exceed (nearest rank); `None`
+    /// with too few times.
     pub(super) fn percentile(&self, p: f64) -> Option<Millis> {
         if self.latest.len() < FEWEST {
             return None;

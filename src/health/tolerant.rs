@@ -26,16 +26,16 @@ pub(super) fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) ->
     }
 }
 
-/// A variant with its fields, `{"open": {…}}`. What stands behind it is not looked at.
+/// A variant with its fields, `{"open": {…}}`. Further members are ignored.
 ///
 /// # Errors
-/// It is not understood.
+/// The part is not understood.
 pub(super) fn variant<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
     let first = Map::deserialize(json)?.into_iter().next().filter(|(_, fields)| fields.is_object());
     T::deserialize(Value::Object(first.into_iter().collect())).map_err(D::Error::custom)
 }
 
-/// A part that counts as missing where it is not understood.
+/// A part that counts as missing if it is not understood.
 ///
 /// # Errors
 /// The JSON ends within it.
@@ -47,7 +47,7 @@ where
     Ok(read(Value::deserialize(json)?).unwrap_or_default())
 }
 
-/// An object of entries, of which those are left out that are not understood.
+/// An object of entries. Entries that are not understood are left out.
 ///
 /// # Errors
 /// It is not an object.
@@ -61,7 +61,7 @@ where
     Ok(entries.filter_map(|(key, json)| Some((read(Value::String(key))?, read(json)?))).collect())
 }
 
-/// The same, and empty where it is not an object.
+/// The same; the result is empty if the part is not an object.
 ///
 /// # Errors
 /// The JSON ends within it.
@@ -74,7 +74,7 @@ where
     Ok(entries(Value::deserialize(json)?).unwrap_or_default())
 }
 
-/// A list of pairs, of which those are left out that are not understood.
+/// A list of pairs. Pairs that are not understood are left out.
 ///
 /// # Errors
 /// It is not a list.

@@ -1,4 +1,4 @@
-//! All that is known of one deployment, and what each outcome means for it.
+//! All that is known about one deployment, and what each outcome means for it.
 
 use serde::Serialize;
 
@@ -21,39 +21,43 @@ use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// A rate limit that ends sooner is no reason to eject: the request goes elsewhere, and by the time of the next one the
-/// deployment may have room again. A provisioned deployment (PTU) that is paid for whether used or not says this all the time.
+/// A rate limit that ends sooner does not eject: the request goes elsewhere, and the deployment may
+/// have room again for the next one. A provisioned deployment (PTU), which is paid for even if it
+/// is not used, sends such limits all the time.
 const SPILL_MS: Millis = Millis::new(1_000);
 
-/// The same for one that is known as provisioned: it is there to be used to the full, and a request that spills costs little.
+/// The same for a deployment that is known to be provisioned. It should be used fully, and a
+/// request that spills over costs little.
 const PROVISIONED_SPILL_MS: Millis = Millis::new(10_000);
 
-/// For a rate limit that says nothing of its end.
+/// The length of an ejection for a rate limit without a hint.
 const RATE_LIMIT_MS: Millis = Millis::new(5_000);
 
-/// For what only people mend: billing, credentials, deployments. Long enough to cost next to nothing, short enough for
-/// somebody who mends it and waits.
+/// The length of an ejection for problems that only people can fix: billing, credentials,
+/// deployments. It is long enough to cost almost nothing, and short enough for a person who fixes
+/// the problem and waits.
 const MENDING_MS: Millis = LONGEST_EJECTION_MS;
 
-/// An attempt that its request's deadline ended is a timeout of the deployment if it was silent for so long, where nothing is known of
-/// how long it usually takes…
+/// If the deadline of a request ends an attempt, this counts as a timeout of the deployment only
+/// after a long silence. This is the length of that silence where no usual time is known.
 const SILENCE_MS: Millis = Millis::new(15_000);
 
-/// …and else for that many times what nineteen of twenty take, and for no less than [`LEAST_SILENCE_MS`]: an impatient client says
-/// nothing of the deployment.
+/// Where the usual time is known, the silence is this many times the time that 95 % of the attempts
+/// do not exceed, and at least [`LEAST_SILENCE_MS`]: an impatient client shows nothing about the
+/// deployment.
 const USUAL_SILENCES: u64 = 3;
 const LEAST_SILENCE_MS: Millis = Millis::new(5_000);
 
-/// What one isolate knows of a deployment.
+/// What one isolate knows about a deployment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TrackedDeployment {
     pub(super) identity: String,
     pub(super) gate: Gate,
-    /// Operations that it does not offer, as it said, each with the time to ask again.
+    /// Operations that the deployment stated not to offer, each with the time to ask again.
     pub(super) missing: Vec<(Operation, Gate)>,
     pub(super) accrual: Accrual,
     latency_ms: PeakEwma,
-    /// The same over all isolates of the region, as it was when this one came.
+    /// The same over all isolates of the region, as received from the shard.
     pub(super) regional_ms: PeakEwma,
     times: RecentTimes,
     tokens_per_second: Ewma,
@@ -63,15 +67,15 @@ pub(super) struct TrackedDeployment {
     limits: RateLimits,
     usage: LocalUsage,
     last_error: Option<LastError>,
-    /// What is to be reported next.
+    /// What the next report contains.
     pub(super) pending: Pending,
-    /// What is under way in a report.
+    /// The content of the report under way.
     pub(super) sent: Option<Pending>,
-    /// The latest change of the shard's that was merged; 0: none.
+    /// The latest merged change of the shard; 0: none.
     pub(super) merged: u64,
 }
 
-/// The latest failure, of whatever class.
+/// The latest failure, of any class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LastError {
     /// Its class.
@@ -80,7 +84,7 @@ pub struct LastError {
     pub at: Instant,
 }
 
-/// A deployment as people see it.
+/// A deployment as shown to people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Snapshot {
     /// Its gate.
@@ -89,27 +93,27 @@ pub struct Snapshot {
     pub missing: Vec<(Operation, GateView)>,
     /// The part of its usual traffic that it gets, `0.0..=1.0`.
     pub share: f64,
-    /// Requests under way, of the last two minutes.
+    /// Attempts under way that began within the last two minutes.
     pub in_flight: u32,
     /// Failures since its last answer.
     pub consecutive_failures: u32,
     /// Requests served within the last ten seconds.
     pub successes: u32,
-    /// Requests that failed by its fault within the last ten seconds.
+    /// Requests that failed by the deployment's fault within the last ten seconds.
     pub failures: u32,
     /// Peak EWMA of the time to the first token, or to the answer where it is not streamed.
     pub latency_ms: Option<f64>,
-    /// EWMA of the speed of writing.
+    /// EWMA of the speed of generation.
     pub tokens_per_second: Option<f64>,
     /// The part of its limits that is left, `0.0..=1.0`, where known.
     pub headroom: Option<f64>,
     /// The latest failure.
     pub last_error: Option<LastError>,
-    /// Whether this isolate holds the right to probe it.
+    /// Whether this isolate holds a lease to probe it.
     pub leased: bool,
-    /// Whether this isolate asks for it.
+    /// Whether this isolate asks for a lease.
     pub wanted: bool,
-    /// Whether this isolate may probe it without: nobody has seen to it.
+    /// Whether this isolate may probe it without a lease, because no isolate has probed.
     pub overdue: bool,
 }
 
@@ -118,7 +122,8 @@ impl TrackedDeployment {
         Self { identity, limits, ..Self::default() }
     }
 
-    /// The same deployment in another graph, with what is known of it. Attempts under way are not heard of again.
+    /// Takes over the state of the same deployment in another graph. The outcomes of attempts under
+    /// way are not recorded here.
     pub(super) fn adopt(&mut self, old: &Self) {
         let (identity, limits) = (std::mem::take(&mut self.identity), self.limits);
         *self = Self { identity, limits, in_flight: InFlight::default(), ..old.clone() };
@@ -136,7 +141,8 @@ impl TrackedDeployment {
         self.gate.admission(probes, now).and(of_operation.unwrap_or(Admission::Open))
     }
 
-    /// Notes that a request would have gone here. Whether the shard should hear of it at once.
+    /// Notes that a request would use this deployment. Returns whether to report it to the shard at
+    /// once.
     pub(super) fn request_probe(&mut self, urgency: ProbeUrgency, probes: Probes, now: Instant) -> bool {
         let Some(until) = self.gate.ejected_until().filter(|_| !self.gate.is_drained()) else { return false };
         self.pending.probe_urgency = self.pending.probe_urgency.max(Some(urgency));
@@ -145,7 +151,8 @@ impl TrackedDeployment {
         is_soon && !is_seen_to && probes != Probes::Own
     }
 
-    /// An attempt begins: the numbers of the probes that it is, if any, for the deployment and for the operation.
+    /// An attempt begins. Returns the numbers of the probes for the deployment and for the
+    /// operation, if the attempt is one.
     pub(super) fn begin(
         &mut self,
         operation: Operation,
@@ -162,11 +169,12 @@ impl TrackedDeployment {
         (probe, self.missing_gate(operation).and_then(|gate| gate.admit(Probes::Own, now)))
     }
 
-    /// The attempt reached its commit point: what that changed, and the run of failures that it ended.
+    /// The attempt reached its commit point. Returns the changes of the gates, and the run of
+    /// failures that this ended.
     pub(super) fn on_commit(&mut self, ticket: &Ticket, now: Instant) -> (GateTransitions, Option<EndedRun>) {
         self.times.add(now - ticket.at);
         let changes = self.on_response(ticket, now);
-        // It answers: whether to the end, is for later.
+        // The deployment answers. Whether the answer is complete is known later.
         let is_current = self.gate.is_current(ticket.at, ticket.probe);
         let ended = is_current.then(|| {
             self.pending.on_response(ticket.at);
@@ -175,7 +183,7 @@ impl TrackedDeployment {
         (changes, ended)
     }
 
-    /// The deployment answered the attempt, and may go on to do so.
+    /// The deployment answered the attempt. The answer may continue.
     fn on_response(&mut self, ticket: &Ticket, now: Instant) -> GateTransitions {
         let of_operation = self
             .missing_gate(ticket.operation)
@@ -186,7 +194,7 @@ impl TrackedDeployment {
         }
         let of_deployment = self.gate.on_response(ticket.probe, now);
         if of_deployment.is_some() {
-            // The failures before say nothing of the time after.
+            // Failures before the recovery do not count for the time after it.
             self.accrual = Accrual::starting_at(now);
             self.pending.on_close();
             self.pending.probe = Some(Probe::Passed);
@@ -194,7 +202,7 @@ impl TrackedDeployment {
         GateTransitions { of_deployment, of_operation }
     }
 
-    /// What an answer said of how much it can take.
+    /// Records what an answer stated about headroom.
     pub(super) fn record_headroom(&mut self, headroom: Headroom) {
         self.headroom = Some(headroom);
         self.is_provisioned |= headroom.is_provisioned();
@@ -212,7 +220,7 @@ impl TrackedDeployment {
         self.gate.ejected_until().max(of_operation.and_then(|(_, gate)| gate.ejected_until()))
     }
 
-    /// The attempt is over.
+    /// The attempt has ended.
     pub(super) fn record(
         &mut self,
         ticket: &Ticket,
@@ -229,7 +237,7 @@ impl TrackedDeployment {
                 Some((ErrorClass::Timeout, None))
             }
             Outcome::CutShort => {
-                // How long it would have taken, nobody knows; not less than this.
+                // The full time is not known, but it is at least this.
                 let least_ms = sample.first_token_ms.unwrap_or(total_ms).min(total_ms).as_f64();
                 self.record_latency(
                     self.latency_ms.value(now).map_or(least_ms, |known_ms| known_ms.max(least_ms)),
@@ -253,7 +261,7 @@ impl TrackedDeployment {
             self.pending.probe =
                 Some(class.map_or(Probe::Abandoned, |class| Probe::Failed { class: Some(class) }));
         }
-        // Whatever came of a probe, it is not under way any more.
+        // The probe is not under way any more, for any outcome.
         self.gate.release_probe(ticket.probe);
         if let Some(gate) = self.missing_gate(ticket.operation) {
             gate.release_probe(ticket.operation_probe);
@@ -261,14 +269,14 @@ impl TrackedDeployment {
         changes
     }
 
-    /// How long a deployment may be silent that is well.
+    /// How long a healthy deployment may be silent.
     fn silence_ms(&self) -> Millis {
         self.times
             .percentile(0.95)
             .map_or(SILENCE_MS, |usual_ms| (usual_ms * USUAL_SILENCES).max(LEAST_SILENCE_MS))
     }
 
-    /// What is to be told of changes that came of an outcome.
+    /// Notes which changes of an outcome are to be reported.
     fn note(&mut self, changes: GateTransitions, operation: Operation) {
         if let Some(Transition::Ejected { .. }) = changes.of_deployment {
             self.pending.has_ejected = true;
@@ -314,7 +322,7 @@ impl TrackedDeployment {
         let of_deployment = match class {
             class if is_counted(class) => {
                 if class == ErrorClass::Timeout {
-                    // It took longer than this: the worst latency there is.
+                    // The full time is longer than this: the worst latency so far.
                     self.record_latency((now - ticket.at).as_f64(), now);
                 }
                 if self.gate.is_current(ticket.at, ticket.probe) {
@@ -337,7 +345,7 @@ impl TrackedDeployment {
                 let of_operation = gate.and_then(|gate| gate.eject(reason, MENDING_MS, now));
                 return GateTransitions { of_deployment: None, of_operation };
             }
-            // The caller's fault: the deployment lives, and a probe that is answered so has passed.
+            // The caller's fault: the deployment works, and a probe with this answer has passed.
             _ => {
                 if self.gate.is_current(ticket.at, ticket.probe) {
                     self.accrual.on_response(now);
@@ -358,13 +366,15 @@ impl TrackedDeployment {
         let reason = Reason::RateLimited { hint_ms };
         match hint_ms {
             _ if self.is_spill(hint_ms) => None,
-            // "Come back at once" from one that has just refused is no hint to follow: it would refuse every request.
+            // A hint of 0 from a deployment that has just refused is not usable: the deployment
+            // would refuse every request.
             None | Some(Millis::ZERO) => self.gate.eject(reason, jittered(RATE_LIMIT_MS, rng), now),
             Some(hint_ms) => self.gate.eject(reason, hint_ms, now),
         }
     }
 
-    /// Whether a rate limit with that hint is over by the time of the next request, or worth no ejection.
+    /// Whether a rate limit with this hint ends before the next request, or is not worth an
+    /// ejection.
     pub(super) fn is_spill(&self, hint_ms: Option<Millis>) -> bool {
         let shortest_ms = if self.is_provisioned { PROVISIONED_SPILL_MS } else { SPILL_MS };
         hint_ms
@@ -388,7 +398,7 @@ impl TrackedDeployment {
         self.tokens_per_second.value()
     }
 
-    /// The part of its limits that is left by its own word.
+    /// The part of its limits that is left, as the deployment stated.
     pub(super) fn headroom(&self, now: Instant) -> Option<f64> {
         self.headroom?.remaining(now)
     }
@@ -397,7 +407,8 @@ impl TrackedDeployment {
         self.gate.share(probes, now) * self.remaining(now).map_or(1.0, headroom::share)
     }
 
-    /// The part of its limits that is left: by its own word or by our count, whichever is less.
+    /// The part of its limits that is left: as the deployment stated or as counted here; the
+    /// smaller one.
     fn remaining(&self, now: Instant) -> Option<f64> {
         let by_count = self.usage.remaining(&self.limits, now);
         self.headroom(now).into_iter().chain(by_count).reduce(f64::min)
@@ -407,7 +418,7 @@ impl TrackedDeployment {
         self.limits
     }
 
-    /// Forgets what was learned. What an administrator decided stays, and so do the requests under way.
+    /// Forgets what was learned. Decisions of an administrator and the attempts under way stay.
     pub(super) fn reset(&mut self, now: Instant) {
         let mut gate = std::mem::take(&mut self.gate);
         gate.reset();
@@ -455,7 +466,7 @@ impl TrackedDeployment {
     }
 }
 
-/// Whether failures of this class are counted; of the others each is acted on, or none.
+/// Whether failures of this class are counted. Other classes are acted on one by one, or ignored.
 fn is_counted(class: ErrorClass) -> bool {
     matches!(
         class,

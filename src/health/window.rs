@@ -1,10 +1,11 @@
-//! How many of the latest requests went well: the last ten seconds.
+//! The successes and failures of the last ten seconds.
 
 use super::ring::Ring;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// One second: with ten buckets the window is ten seconds long, in which a busy isolate sees enough requests to judge by and
-/// a quiet one trips by its run of failures anyway.
+/// The length of a bucket: one second. With ten buckets the window is ten seconds long. In this
+/// time a busy isolate sees enough requests for a failure rate; a quiet isolate trips by its run of
+/// failures.
 const BUCKET_MS: Millis = Millis::new(1_000);
 
 /// Outcomes within the last ten seconds.
@@ -14,7 +15,7 @@ pub struct Window {
     failures: Ring,
 }
 
-/// What a window holds.
+/// The counts in a window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Requests that were served.
@@ -24,7 +25,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All of them.
+    /// All requests.
     pub fn total(self) -> u32 {
         self.successes.saturating_add(self.failures)
     }
@@ -37,13 +38,13 @@ impl Default for Window {
 }
 
 impl Window {
-    /// So many more, now.
+    /// Adds outcomes, now.
     pub fn add(&mut self, more: Counts, now: Instant) {
         self.successes.add(more.successes, now);
         self.failures.add(more.failures, now);
     }
 
-    /// What happened within the window that ends now.
+    /// The outcomes within the window that ends now.
     pub fn counts(&self, now: Instant) -> Counts {
         Counts { successes: self.successes.sum(now), failures: self.failures.sum(now) }
     }

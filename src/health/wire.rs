@@ -1,12 +1,15 @@
-//! What isolates and shards tell each other: a [`HealthReport`] goes there, an [`ShardAnswer`] comes back.
+//! The messages between isolates and shards: a [`HealthReport`] is sent to the shard, an
+//! [`ShardAnswer`] comes back.
 //!
-//! Both are JSON. All times are lengths, in milliseconds from the moment of writing: clocks differ. Deployments are named by
-//! their identity, for ids are those of one graph.
+//! Both are JSON. All times are lengths in milliseconds from the moment of writing, because clocks
+//! differ. Deployments are named by their identity, because ids are valid in one graph only.
 //!
-//! During a deployment of the gateway old and new versions talk to each other. Within one [`VERSION`] therefore: unknown fields
-//! are ignored, missing ones have defaults, and what is not understood of an entry costs no more than it must: an unknown reason
-//! is [`Reason::Other`], an unknown class, operation or probe is left out, and of an entry that makes no sense at all the rest
-//! of the message stays. Whoever breaks these rules raises the version.
+//! While a new version of the gateway is rolled out, old and new versions talk to each other. So
+//! these rules hold within one [`VERSION`]: unknown fields are ignored, missing fields have
+//! defaults, and a part that is not understood costs as little as possible. An unknown reason is
+//! [`Reason::Other`]. An unknown class, operation or probe is left out. If a whole entry is not
+//! understood, the rest of the message remains. A change that breaks these rules raises the
+//! version.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
@@ -24,17 +27,18 @@ use crate::vocabulary::time::Millis;
 /// The version that is written, and the only one that is read.
 pub const VERSION: u64 = 1;
 
-/// The longest message that is read: a thousand deployments of which everything is to be said.
+/// The longest message that is read: a thousand deployments with all fields.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// Who a reporter or a shard is, by a random number. Hexadecimal on the wire, for numbers of JSON are not that precise.
+/// The identity of a reporter or a shard: a random number. It is hexadecimal in JSON, because JSON
+/// numbers are not precise enough.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeerId(pub u64);
 
 /// How much of a shard's history is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownHistory {
-    /// Which history: of the shard's incarnation.
+    /// The identity of the history: it belongs to one incarnation of the shard.
     pub epoch: PeerId,
     /// The number of the latest change.
     pub change: u64,
@@ -50,12 +54,13 @@ pub struct HealthReport {
     pub n: u64,
     /// Who reports.
     pub reporter: PeerId,
-    /// What it knows of the shard; `None`: nothing.
+    /// What it knows of the shard's history; `None`: nothing.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub known: Option<KnownHistory>,
-    /// How many reports the shard is to get in a second at most, by the settings of the reporter.
+    /// The largest number of reports that the shard should get in a second, by the settings of the
+    /// reporter.
     pub reports_per_second: u32,
-    /// By identity; those of which there is nothing to say are left out.
+    /// By identity. Deployments with nothing to report are left out.
     #[serde(deserialize_with = "tolerant::entries")]
     pub deployments: BTreeMap<String, Batch>,
 }
@@ -64,22 +69,22 @@ pub struct HealthReport {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Batch {
-    /// The latest change of it that the reporter has learned; 0: none.
+    /// The latest change of the deployment that the reporter knows; 0: none.
     #[serde(skip_serializing_if = "is_default")]
     pub seen: u64,
-    /// Requests that it served.
+    /// The number of served requests.
     #[serde(skip_serializing_if = "is_default")]
     pub successes: u32,
-    /// Requests that failed by its fault, of those that count.
+    /// The number of requests that failed by the deployment's fault and that are counted.
     #[serde(skip_serializing_if = "is_default")]
     pub failures: u32,
-    /// Whether it answered any request, if only that the caller is wrong.
+    /// Whether it answered any request. A refusal because of the caller's fault is an answer too.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
-    /// How long ago the latest of the attempts that were answered began.
+    /// How long ago the latest of the answered attempts began.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub answered_ms: Option<Millis>,
-    /// Failures since its last answer.
+    /// Failures since the last answer.
     #[serde(skip_serializing_if = "is_default")]
     pub run: u32,
     /// How long ago the first of them began.
@@ -88,52 +93,53 @@ pub struct Batch {
     /// The class of the last failure.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub class: Option<ErrorClass>,
-    /// For how long the first of the requests that failed has been over or under way.
+    /// How long ago the first of the failed attempts began.
     #[serde(skip_serializing_if = "is_default")]
     pub age_ms: Millis,
     /// Times to the first token, or to the answer where it was not streamed.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub latency: Option<Latency>,
-    /// How fast it writes.
+    /// The speed of generation.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub tokens_per_second: Option<f64>,
-    /// The part of its limits that is left, `0.0..=1.0`, by its own word.
+    /// The part of its limits that is left, `0.0..=1.0`, as the deployment stated.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub headroom: Option<f64>,
-    /// The reporter has ejected it.
+    /// The ejection, if the reporter has ejected the deployment.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub ejected: Option<WireEjection>,
-    /// Operations that it does not offer, each with the time until it is asked again; 0: it does offer it after all.
+    /// Operations that it does not offer, each with the time until it is asked again; 0: it does
+    /// offer the operation.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
     pub missing: BTreeMap<Operation, Millis>,
-    /// What has become of a probe.
+    /// The state of a probe.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub probe: Option<Probe>,
-    /// A request would have gone there, if it were not ejected.
+    /// A request would use the deployment if it were not ejected.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub wants: Option<ProbeUrgency>,
 }
 
-/// Times that several requests took.
+/// The times of several requests.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Their mean.
     pub mean_ms: f64,
-    /// How many.
+    /// The number of requests.
     pub count: u32,
 }
 
 /// An ejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WireEjection {
-    /// How much longer; 0: it waits for its probe.
+    /// The remaining time; 0: it waits for its probe.
     pub remaining_ms: Millis,
     /// Why.
     #[serde(default, deserialize_with = "tolerant::lenient")]
     pub reason: Reason,
 }
 
-/// What has become of a probe.
+/// The state of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Probe {
@@ -143,11 +149,11 @@ pub enum Probe {
     Passed,
     /// It failed by the deployment's fault.
     Failed {
-        /// How, if that is understood.
+        /// The class, if it is understood.
         #[serde(default, deserialize_with = "tolerant::lenient")]
         class: Option<ErrorClass>,
     },
-    /// It ended without a word on the deployment.
+    /// It ended without a result about the deployment.
     Abandoned,
 }
 
@@ -155,13 +161,13 @@ pub enum Probe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeUrgency {
-    /// When its time is up.
+    /// When the ejection ends.
     Due,
-    /// Even before: there is nothing else to send requests to.
+    /// Before the ejection ends: there is no other deployment for the requests.
     Early,
 }
 
-/// What a shard has to say to a report.
+/// The answer of a shard to a report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ShardAnswer {
@@ -169,70 +175,72 @@ pub struct ShardAnswer {
     pub v: u64,
     /// The number of the report.
     pub n: u64,
-    /// Which history the changes are of.
+    /// The identity of the history.
     pub epoch: PeerId,
-    /// The latest change there is.
+    /// The latest change of the history.
     pub change: u64,
     /// When to report again.
     pub next_ms: Millis,
-    /// Whether the answer says everything: what is not in it, the shard holds nothing of.
+    /// Whether the answer is complete: the shard has no record of a deployment that is not in it.
     #[serde(skip_serializing_if = "is_default")]
     pub full: bool,
-    /// The change with which everything was forgotten the last time; 0: never.
+    /// The latest change that reset everything; 0: none.
     #[serde(skip_serializing_if = "is_default")]
     pub reset: u64,
-    /// By identity: what changed since the change that the reporter knew, and what it asked about.
+    /// By identity: what changed since the change that the reporter knew, and the deployments that
+    /// it asked about.
     #[serde(deserialize_with = "tolerant::entries")]
     pub deployments: BTreeMap<String, Record>,
 }
 
-/// What a shard holds of one deployment.
+/// What a shard knows about one deployment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
     /// The number of its latest change.
     pub change: u64,
-    /// The change with which it was ejected, or the ejection was extended, the last time; 0: never.
+    /// The latest change that ejected it or extended the ejection; 0: none.
     #[serde(skip_serializing_if = "is_default")]
     pub opened: u64,
-    /// The change with which it closed the last time; 0: never.
+    /// The latest change that closed it; 0: none.
     #[serde(skip_serializing_if = "is_default")]
     pub closed: u64,
-    /// The change with which an administrator had everything forgotten about it; 0: never.
+    /// The latest change by which an administrator reset it; 0: none.
     #[serde(skip_serializing_if = "is_default")]
     pub reset: u64,
-    /// The ejection; `None`: closed. Where it is not understood, neither is the record: it is not to close anything.
+    /// The ejection; `None`: closed. If the ejection is not understood, the whole record is left
+    /// out: it must not close anything.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::object")]
     pub ejected: Option<WireEjection>,
-    /// Where it is closed: for how long; `None`: as long as anybody knows.
+    /// If it is closed: for how long. `None`: it was never open, as far as the shard knows.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub closed_for_ms: Option<Millis>,
     /// Trips since the last healthy spell.
     #[serde(skip_serializing_if = "is_default")]
     pub trips: u32,
-    /// Another reporter sees to its probe, for at most so long.
+    /// The longest time for which another reporter holds the lease.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub probing_ms: Option<Millis>,
     /// Operations that it does not offer, each with the time until it is asked again.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
     pub missing: BTreeMap<Operation, Millis>,
-    /// An administrator took it out.
+    /// Whether an administrator drained it.
     #[serde(skip_serializing_if = "is_default")]
     pub drained: bool,
-    /// Latency over all isolates of the region, for a reporter that has none yet.
+    /// Latency over all isolates of the region, for a reporter that has no latency yet.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub latency_ms: Option<f64>,
-    /// The right to probe it, for this reporter alone.
+    /// The lease to probe it, for this reporter only.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub lease: Option<WireLease>,
 }
 
-/// The right to send one probe, if it is sent within that time.
+/// The right to send one probe within a period of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WireLease {
-    /// From when.
+    /// Start of the period.
     pub from_ms: Millis,
-    /// Until when, exclusive.
+    /// End of the period, exclusive.
     pub until_ms: Millis,
 }
 
@@ -241,9 +249,9 @@ pub struct WireLease {
 pub enum WireError {
     /// It is longer than [`MAX_BYTES`].
     TooLong(usize),
-    /// It is no message.
+    /// It is not a message.
     Malformed(String),
-    /// It is one of another version.
+    /// It has another version.
     Version(u64),
 }
 
@@ -256,7 +264,7 @@ impl HealthReport {
         parse(text)
     }
 
-    /// Writes it.
+    /// Writes it as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -271,14 +279,14 @@ impl ShardAnswer {
         parse(text)
     }
 
-    /// Writes it.
+    /// Writes it as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
 impl Batch {
-    /// Whether it says nothing.
+    /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         *self == Self { seen: self.seen, ..Self::default() }
     }

@@ -1,4 +1,6 @@
-//! The admin API: what serves, what does not, and switches. It needs `ADMIN_TOKEN`; where none is configured, it is closed.
+//! The admin API: it shows which document serves and the state of each deployment, and it sets
+//! switches. Every request needs `ADMIN_TOKEN`. Without a configured token the API rejects all
+//! requests.
 
 use std::rc::Rc;
 
@@ -72,8 +74,8 @@ struct ProblemStatus {
     issues: Option<Vec<Issue>>,
 }
 
-/// `GET /admin/api/routes`: the document that serves, what is disabled, and what is wrong with the document in KV, if anything
-/// is.
+/// `GET /admin/api/routes`: the document that serves, the disabled deployments, and the problem of
+/// the document in KV, if there is one.
 fn document_status<P: Platform>(platform: &P, routes: &Serving) -> String {
     let disabled = routes.graph.deployments.iter().filter_map(|deployment| {
         let variable = &deployment.disabled.as_ref()?.variable;
@@ -110,7 +112,8 @@ struct DeploymentStatus<'a> {
     object: Option<&'a Value>,
 }
 
-/// `GET /admin/api/health`: every deployment, as this isolate sees it and as the object of its region does.
+/// `GET /admin/api/health`: every deployment, as this isolate sees it and as the shard of its
+/// region sees it.
 async fn health<P: Platform>(platform: &P, routes: &Serving) -> String {
     let objects = platform.isolate().objects(platform);
     let view = match &objects {
@@ -143,7 +146,8 @@ async fn health<P: Platform>(platform: &P, routes: &Serving) -> String {
     })
 }
 
-/// `POST /admin/api/deployments/…`: in force here at once, and within seconds wherever isolates report to the object.
+/// `POST /admin/api/deployments/…`: sets a switch. It takes effect in this isolate at once, and
+/// within seconds in all isolates that report to a shard.
 async fn turn<P: Platform>(
     platform: &P,
     switch: Switch,
@@ -179,7 +183,8 @@ async fn turn<P: Platform>(
     Ok(to_json(&Order { switch, deployments: Some(names) }))
 }
 
-/// Tells the hub, which keeps it for all regions, and this region's object, which need not wait until it asks there.
+/// Sends the switch to the hub, which stores it for all regions, and to the shard of this region,
+/// which otherwise learns it only with its next report to the hub.
 async fn share<P: Platform>(platform: &P, order: &Order) -> Result<(), AskError> {
     let objects = platform.isolate().objects(platform).ok_or(AskError::Unbound)?;
     let order = to_json(order);

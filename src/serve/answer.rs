@@ -1,5 +1,5 @@
-//! How the answer of an upstream is to be handled: which part of it is looked at before it is passed on, and what makes it a
-//! failure. Pure.
+//! How the answer of an upstream is handled: which part of it is read before it is passed on, and
+//! when a successful status is a failure. Pure.
 
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::{
@@ -13,61 +13,63 @@ use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Instant;
 
-/// The most bytes of a JSON answer that are held, to see that it is whole: any text, and few images. It lies in memory twice.
+/// The most bytes of a JSON answer that are held to check that it is complete. Any text fits, and a
+/// few images. The bytes are in memory twice.
 pub const JSON_BYTES: usize = 1024 * 1024;
-/// The most bytes of an upstream's error body that are read.
+/// The most bytes that are read of an upstream's error body.
 pub const ERROR_BODY_BYTES: usize = 64 * 1024;
 
-/// What was asked for, as far as the handling of its answer depends on it.
+/// The properties of a request that decide how its answer is handled.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     /// The operation.
     pub operation: Operation,
-    /// The stored object that it is about, if any.
+    /// The stored object that the request is about, if any.
     pub stored: Option<&'a StoredObject>,
-    /// When an answer may start to flow.
+    /// When an answer may be committed.
     pub commit: Commit,
     /// `settings.buffer_bytes`.
     pub buffer_bytes: usize,
 }
 
-/// How a successful answer is to be handled.
+/// How a successful answer is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handling {
-    /// It flows at once. `is_watched`: its events are read, to see how it ends.
+    /// It is passed on at once.
     Pass {
-        /// Whether its events are read.
+        /// Whether its events are read, to see how the stream ends.
         is_watched: bool,
     },
-    /// Its events are held until the commit point, or until so many bytes are held.
+    /// Its events are held until the commit point, or until more bytes are held than allowed.
     Events {
         /// The commit point.
         until: Commit,
-        /// In bytes.
+        /// The limit in bytes.
         most: usize,
     },
-    /// It is held until its end, or until more bytes than this are held.
+    /// It is held until its end, or until more bytes are held than allowed.
     Whole {
-        /// In bytes.
+        /// The limit in bytes.
         most: usize,
     },
 }
 
 impl Question<'_> {
-    /// How many bytes the platform may read at once, of JSON that says how long it is.
+    /// How many bytes the platform may read at once. This applies to JSON with a known length.
     pub fn read_up_to(&self) -> usize {
         if self.commit == Commit::Headers || self.stored.is_some() { 0 } else { JSON_BYTES }
     }
 
-    /// Whether an answer of that content type is a stored object that is passed on as it is: bytes, or a stream that is
-    /// replayed, in which an error is what was asked for. The JSON of stored objects is looked at, since it tells ids.
+    /// Whether an answer with this content type is part of a stored object that is passed on
+    /// unchanged: bytes, or a replayed stream. An error inside such a stream belongs to the stored
+    /// object. The JSON of stored objects is read, because it contains ids.
     pub fn is_record(&self, content_type: &str) -> bool {
         self.stored.is_some_and(|stored| {
             success::is_event_stream(content_type) || stored.is_content() || !success::is_json(content_type)
         })
     }
 
-    /// How an answer of that content type is to be handled.
+    /// How an answer with this content type is handled.
     pub fn handling(&self, content_type: &str) -> Handling {
         let is_stream = success::is_event_stream(content_type);
         if self.is_record(content_type) || self.commit == Commit::Headers {
@@ -76,39 +78,41 @@ impl Question<'_> {
         let most = match self.commit {
             Commit::FirstToken if is_stream => self.buffer_bytes,
             Commit::FirstToken if success::answers_in_json(self.operation, content_type) => JSON_BYTES,
-            // What is not JSON cannot be told from a fault by its end, so it need not be waited for.
+            // The end of an answer that is not JSON does not show a failure, so it is not awaited.
             Commit::FirstToken => 0,
             Commit::Headers | Commit::Complete => self.buffer_bytes,
         };
         if is_stream { Handling::Events { until: self.commit, most } } else { Handling::Whole { most } }
     }
 
-    /// What a status that is no success means. `body`: as much of the error as was read.
+    /// The failure for a status that is not a success. `body`: the part of the error body that was
+    /// read.
     ///
-    /// An account that does not know the id of a stored object answers with 404, in whatever words, and one that does not do
-    /// an operation at all with 405: another account may have the object.
+    /// A 404 for the id of a stored object means that the account does not have the object. The
+    /// text of the error does not matter. A 405 means that the account does not support the
+    /// operation. In both cases another account may have the object.
     pub fn refusal(&self, status: u16, headers: &Headers, body: Vec<u8>, now: Instant) -> Failure {
         let failure = classify::classify(&UnclassifiedResponse { status, headers, body: &body, now });
         let is_elsewhere =
             self.stored.is_some_and(|stored| status == 405 || (status == 404 && stored.id.is_some()));
-        // A redirect is not passed on: its target is internal.
+        // A redirect is not passed on, because its target is internal.
         let response = (status >= 400).then(|| error_response(status, headers, body));
         Failure { response, is_unknown_object: failure.is_unknown_object || is_elsewhere, ..failure }
     }
 
-    /// A failure, where a successful answer turns out to be none. An error is small: of a long answer it is enough to know
-    /// that it came to its end.
+    /// Checks a successful answer that is complete. An error body is small, so the content of a
+    /// long answer is not checked: it is enough that it is complete.
     ///
     /// # Errors
-    /// The failure.
+    /// The failure, if the answer is not a success.
     pub fn judge_whole(&self, status: u16, headers: &Headers, body: &[u8]) -> Result<(), Failure> {
         self.judge(status, headers, body, body.len() <= ERROR_BODY_BYTES)
     }
 
-    /// A failure, where what is known of a successful answer shows that it is none.
+    /// Checks a successful answer by the bytes that are known so far.
     ///
     /// # Errors
-    /// The failure.
+    /// The failure, if the answer is not a success.
     pub fn judge(&self, status: u16, headers: &Headers, body: &[u8], is_whole: bool) -> Result<(), Failure> {
         let content_type = headers.get("content-type").unwrap_or_default();
         let success = Success { operation: self.operation, status, content_type, body, is_whole };
@@ -117,7 +121,7 @@ impl Question<'_> {
     }
 }
 
-/// An error of an upstream with the headers that may reach the client.
+/// An upstream's error with only the headers that may reach the client.
 fn error_response(status: u16, headers: &Headers, body: Vec<u8>) -> ErrorResponse {
     let headers = Headers::of(headers.iter().filter(|(name, _)| forwarding::is_returned(name)));
     ErrorResponse { status, headers, body }
@@ -160,7 +164,7 @@ mod tests {
             ),
             (ChatCompletions, Commit::FirstToken, JSON, Handling::Whole { most: JSON_BYTES }),
             (ChatCompletions, Commit::Complete, JSON, Handling::Whole { most: BUFFER }),
-            // Audio shows no fault at its end.
+            // The end of an audio answer does not show a failure.
             (AudioSpeech, Commit::FirstToken, "audio/mpeg", Handling::Whole { most: 0 }),
             (AudioSpeech, Commit::Complete, "audio/mpeg", Handling::Whole { most: BUFFER }),
         ] {

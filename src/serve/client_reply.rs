@@ -1,67 +1,67 @@
-//! What the platform is to answer the client with.
+//! The reply that the platform sends to the client.
 
 use super::platform::Platform;
 use crate::vocabulary::error_reply::ErrorReply;
 use crate::vocabulary::headers::Headers;
 
-/// Headers of our own, by their names in lower case.
+/// Headers that the gateway adds, with names in lower case.
 pub type OwnHeaders = Vec<(&'static str, String)>;
 
-/// An answer to the client.
+/// A reply to the client.
 pub enum ClientReply<P: Platform> {
-    /// One of our own.
+    /// A reply of the gateway.
     Own {
         /// The status.
         status: u16,
         /// All headers.
         headers: Headers,
-        /// All of the body; `None` for no body at all.
+        /// The whole body; `None` for no body.
         body: Option<Vec<u8>>,
     },
-    /// A stream of our own, with status 200.
+    /// A stream of the gateway, with status 200.
     OwnStream {
         /// All headers.
         headers: Headers,
-        /// What is written to the other end.
+        /// The readable end of the stream. The gateway writes to the other end.
         body: P::ClientBody,
     },
     /// The response of an upstream.
     Upstream {
-        /// The call that has it.
+        /// The call that holds the response.
         call: P::Call,
-        /// Names of its headers that are not passed on, each with a line break behind it.
+        /// Names of the response headers that are not passed on, each followed by a line break.
         withheld: String,
-        /// Headers to set over those.
+        /// Headers to set in addition. They override those of the response.
         headers: Headers,
-        /// Its body.
+        /// The body.
         body: ReplyBody<P::ClientBody>,
     },
 }
 
-/// The body of an upstream's response that is passed on.
+/// The body of an upstream's response, as it is passed on.
 pub enum ReplyBody<S> {
-    /// What the call read at once.
+    /// The bytes that the call read at once.
     AsRead,
     /// These bytes.
     Bytes(Vec<u8>),
-    /// What is written to the other end of this stream.
+    /// The readable end of a stream. The gateway writes to the other end.
     Stream(S),
 }
 
 impl<P: Platform> ClientReply<P> {
-    /// Without a body.
+    /// A reply without a body.
     pub fn empty(status: u16, headers: OwnHeaders) -> Self {
         Self::Own { status, headers: Headers::of(headers), body: None }
     }
 
-    /// 200 with JSON.
+    /// A reply with status 200 and JSON.
     pub fn json(text: String, own: OwnHeaders) -> Self {
         let mut headers = Headers::of([("content-type", "application/json")]);
         headers.extend(own);
         Self::Own { status: 200, headers, body: Some(text.into_bytes()) }
     }
 
-    /// An error.
+    /// A reply with an error.
     pub fn error(error: ErrorReply, own: OwnHeaders) -> Self {
         let ErrorReply { status, mut headers, body } = error;
         headers.extend(own);

@@ -1,4 +1,4 @@
-//! An answer that has reached its commit point, and the call that it comes from.
+//! An answer that has reached its commit point, and its upstream call.
 
 use std::rc::Rc;
 
@@ -8,38 +8,39 @@ use crate::routes::graph::Deployment;
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
 
-/// The largest read of what is long. Each open stream has one such buffer.
+/// The largest single read of a long body. Each open stream has one such buffer.
 pub const READ_BYTES: usize = 32 * 1024;
 
 /// An answer that has reached its commit point.
 pub struct Committed<P: Platform> {
     /// The upstream's status, 2xx.
     pub status: u16,
-    /// The call, which has the headers.
+    /// The call, which holds the headers.
     pub call: P::Call,
-    /// The names of the headers that are not passed on.
+    /// The names of the headers that are not passed on, each followed by a line break.
     pub withheld: String,
-    /// What to send.
+    /// The body to send.
     pub body: CommittedBody<P>,
 }
 
 /// The body of a committed answer.
 pub enum CommittedBody<P: Platform> {
-    /// An answer in one piece.
+    /// A complete answer that is not a stream of events.
     Whole {
-        /// All of it.
+        /// The whole body.
         bytes: Vec<u8>,
-        /// Whether the call has the bytes as well, and they need not be handed over to be sent.
+        /// Whether the call also has the bytes. If so, they do not have to cross to JavaScript
+        /// again.
         is_in_call: bool,
     },
-    /// A stream of events that was held until its end.
+    /// A complete stream of events: it was held until its end.
     Held(Vec<u8>),
-    /// What was held back, and a stream with the rest.
+    /// The held bytes, and a stream with the rest.
     Flowing(Box<Flow<P>>),
 }
 
 impl<P: Platform> CommittedBody<P> {
-    /// What is known of it by now.
+    /// The bytes that are known so far.
     pub(super) fn first_bytes(&self) -> &[u8] {
         match self {
             Self::Whole { bytes, .. } | Self::Held(bytes) => bytes,
@@ -52,42 +53,45 @@ impl<P: Platform> CommittedBody<P> {
     }
 }
 
-/// A stream that goes on after the commit point.
+/// A stream that continues after the commit point.
 pub struct Flow<P: Platform> {
-    /// What was read of it.
+    /// The bytes that were read before the commit point.
     pub held: Vec<u8>,
-    /// What is left to send: all of it, where there is an observer, and otherwise what follows `held`.
+    /// The stream to send to the client. With an observer it is the whole stream. Without one it is
+    /// the part that follows `held`.
     pub rest: P::Stream,
-    /// Goes on reading behind `held`, in a branch of its own.
+    /// Reads on after `held`, in a separate branch of the stream.
     pub observer: Option<<P::Stream as ByteStream>::Reader>,
-    /// Knows what was held, and how the stream should end. `None` where the bytes mean nothing to the gateway.
+    /// Knows the held bytes, and how the stream should end. `None` if the gateway does not
+    /// interpret the bytes.
     pub tail: Option<Tail>,
-    /// The call that it comes from.
+    /// The upstream call.
     pub call: OpenCall<P>,
 }
 
-/// A call of an upstream whose answer has not ended.
+/// An upstream call whose answer has not ended.
 pub struct OpenCall<P: Platform> {
-    /// Who answers.
+    /// The deployment that answers.
     pub deployment: Rc<Deployment>,
-    /// What its events mean.
+    /// The protocol of its events.
     pub protocol: Protocol,
-    /// How long it may take.
+    /// The time limits of its phases.
     pub limits: PhaseLimits,
-    /// Ends it.
+    /// Ends the call when dropped.
     pub abort: AbortOnDrop<P::Call>,
 }
 
-/// Ends a call when dropped, unless it has ended by itself, so that nobody pays for an answer that nobody waits for.
+/// Ends a call when dropped, unless the call has already ended. So no upstream generates, and no
+/// account pays for, an answer that nobody reads.
 pub struct AbortOnDrop<C: PlatformCall>(Option<C>);
 
 impl<C: PlatformCall> AbortOnDrop<C> {
-    /// Of a call that has begun.
+    /// Guards a call that has begun.
     pub(super) fn new(call: C) -> Self {
         Self(Some(call))
     }
 
-    /// The call has ended.
+    /// Marks the call as ended: the drop does nothing.
     pub(super) fn disarm(mut self) {
         self.0 = None;
     }

@@ -1,4 +1,5 @@
-//! Steps of the core on the platform's clock, and the last of them: how a committed answer ends.
+//! Runs steps of the core with the platform's clock, and records the completion of a committed
+//! answer.
 
 use std::rc::Rc;
 
@@ -10,7 +11,7 @@ use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Millis;
 
 impl Serving {
-    /// Runs one step of the core in its context, and logs the gates that moved.
+    /// Runs one step of the core in its context, and logs the gates that changed.
     pub fn step<P: Platform, T>(
         &self,
         platform: &P,
@@ -30,7 +31,7 @@ impl Serving {
         result
     }
 
-    /// Logs gates that moved.
+    /// Logs gates that changed.
     pub fn log<P: Platform>(&self, platform: &P, changes: Vec<GateChange>) {
         for change in changes {
             let name = self.graph.deployments.get(change.deployment).map_or("?", |found| &found.name);
@@ -40,8 +41,8 @@ impl Serving {
     }
 }
 
-/// Tells health how a committed answer ends. Dropped before that (the client left), it reports nothing about the
-/// deployment, and the attempt is no longer in flight.
+/// Records in health how a committed answer ends. If it is dropped before that (the client left),
+/// it records nothing about the deployment; it only ends the attempt's count as in flight.
 pub struct Completion<P: Platform> {
     platform: P,
     serving: Rc<Serving>,
@@ -50,7 +51,8 @@ pub struct Completion<P: Platform> {
 }
 
 impl<P: Platform> Completion<P> {
-    /// Of an answer that has just reached its commit point. `first_token_ms`: how long that took, of a streamed answer.
+    /// The completion of an answer that has just reached its commit point. `first_token_ms`: how
+    /// long that took, if the answer is streamed.
     pub fn new(
         platform: P,
         serving: Rc<Serving>,
@@ -60,7 +62,7 @@ impl<P: Platform> Completion<P> {
         Self { platform, serving, ticket, first_token_ms }
     }
 
-    /// The answer has ended. `output_tokens`: those that it reports.
+    /// Records that the answer has ended. `output_tokens`: the number that the answer reports.
     pub fn record(mut self, outcome: Outcome, output_tokens: Option<u64>) {
         self.record_once(outcome, output_tokens);
     }

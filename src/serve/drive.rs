@@ -1,4 +1,4 @@
-//! The loop that obeys the machine, from the first dispatch to the answer.
+//! The loop that executes the machine's actions, from the first dispatch to the reply.
 
 use std::cell::Cell;
 use std::pin::{Pin, pin};
@@ -37,7 +37,7 @@ struct Driven<P: Platform> {
     trail: Trail,
 }
 
-/// Runs a request through the graph, and answers it. `cors`: headers that every response gets.
+/// Runs a request through the graph, and replies to it. `cors`: headers that every response gets.
 pub async fn run<P: Platform>(
     platform: &P,
     inbound: Rc<Inbound>,
@@ -45,7 +45,8 @@ pub async fn run<P: Platform>(
     cors: OwnHeaders,
 ) -> ClientReply<P> {
     let settings = &routes.graph.settings;
-    // An answer that is held until it is complete may take long. Its client gets comments meanwhile.
+    // An answer that is held until it is complete may take long. Meanwhile the client gets
+    // comments.
     let is_holding = Rc::new(Cell::new(false));
     let keepalive_ms = settings.keepalive_ms;
     let mut served = ServedRequest {
@@ -90,7 +91,7 @@ pub async fn run<P: Platform>(
     }
 }
 
-/// The upstream's answer for the client. A stream goes on flowing after the response is returned.
+/// The reply with the upstream's answer. A stream continues to flow after the response is returned.
 fn pass<P: Platform>(
     platform: &P,
     committed: Committed<P>,
@@ -110,7 +111,8 @@ fn pass<P: Platform>(
     ClientReply::Upstream { call, withheld, headers: Headers::of(own), body }
 }
 
-/// A machine at work. Dropped before its end (the client left), it gives back what it holds.
+/// A running machine. If it is dropped before its end (the client left), the machine releases what
+/// it holds.
 struct Driver<P: Platform> {
     platform: P,
     machine: Machine,
@@ -138,7 +140,7 @@ impl<P: Platform> Drop for Driver<P> {
     }
 }
 
-/// Does what the machine says until there is an answer.
+/// Executes the machine's actions until there is a reply.
 async fn drive<P: Platform>(
     platform: P,
     inbound: Rc<Inbound>,
@@ -208,7 +210,8 @@ async fn drive<P: Platform>(
     Driven { answer, trail }
 }
 
-/// The end of a committed answer, for health: recorded now, where the answer is whole, and by the flow, where it goes on.
+/// The completion of a committed answer. A complete answer is recorded now. For a flowing answer
+/// the completion is returned, and the flow records it.
 fn completion<P: Platform>(completion: Completion<P>, body: &CommittedBody<P>) -> Option<Completion<P>> {
     match body {
         CommittedBody::Flowing(_) => Some(completion),
@@ -232,7 +235,7 @@ fn log_failure<P: Platform>(
     platform.warn(&format!("{}: {name} failed: {class} ({reason})", inbound.request_id));
 }
 
-/// Why nothing could be tried, and when to come back.
+/// The error that says why no deployment is eligible, and when to retry.
 fn none_eligible<P: Platform>(platform: &P, inbound: &Inbound, routes: &Serving) -> ErrorReply {
     let now = platform.now();
     let (node, health) = (&inbound.node, routes.health.borrow());
@@ -245,8 +248,8 @@ fn none_eligible<P: Platform>(platform: &P, inbound: &Inbound, routes: &Serving)
         .into()
 }
 
-/// Sends comments until the held answer is there, then the answer. The status is out already, so that an error becomes an
-/// event.
+/// Sends comments until the held answer is complete, then sends the answer. The status is already
+/// sent, so an error becomes an event.
 async fn keep_alive<P: Platform>(
     platform: P,
     driving: Pin<Box<impl Future<Output = Driven<P>>>>,
@@ -255,7 +258,7 @@ async fn keep_alive<P: Platform>(
     every_ms: Millis,
 ) {
     let waiting = with_comments(&platform, driving, &client, every_ms);
-    // Dropping the work ends the upstream call.
+    // Dropping the future ends the upstream call.
     let Either::Left((Some(driven), _)) = select(pin!(waiting), pin!(platform.client_left())).await else {
         return;
     };
@@ -268,19 +271,19 @@ async fn keep_alive<P: Platform>(
             let message = "The upstream did not answer with a stream, as it was asked to.";
             error_event(protocol, &broken_stream("upstream_not_a_stream", message))
         }
-        // The error goes into the stream, as it would have stood in the body.
+        // The event contains the same error object as the body would have.
         Err(error) => {
             let body: Value = serde_json::from_slice(&error.body).unwrap_or_default();
             error_event(protocol, body.get("error").unwrap_or(&Value::Null))
         }
     };
     if client.send(&bytes).await.is_ok() {
-        // A client that has left misses nothing.
+        // If this fails, the client has left, and the error is ignored.
         let _ = client.close().await;
     }
 }
 
-/// Waits for the answer, and sends comments meanwhile. `None` where the client has left.
+/// Waits for the answer, and sends comments meanwhile. `None` if the client has left.
 async fn with_comments<P: Platform>(
     platform: &P,
     mut driving: Pin<Box<impl Future<Output = Driven<P>>>>,

@@ -1,12 +1,13 @@
-//! A committed stream on its way to the client.
+//! A committed stream that flows to the client.
 //!
-//! The platform pipes the bytes: no code of ours runs for a chunk. Beside the pipe an observer reads a second branch of the
-//! stream about once a second, in few large reads, and learns from it whether the upstream pauses too long and whether the
-//! stream ends as it should. What one of the two branches has not read is buffered meanwhile. So that this stays small, a
-//! stream that turns out to be long is no longer observed, and its break is then seen by the pipe alone.
+//! The platform pipes the bytes: no code of the gateway runs for a chunk. Beside the pipe, an
+//! observer reads a second branch of the stream about once a second, in a few large reads. It
+//! detects whether the upstream pauses too long and whether the stream ends as it should. The
+//! platform buffers the bytes that only one of the two branches has read. To bound this buffer, the
+//! observer stops when a stream becomes long. From then on only the pipe detects a break.
 //!
-//! Invariants: a break, a stall or an early end never looks like a clean end, since an error event in the protocol follows
-//! the last byte; a client that leaves ends the upstream call.
+//! Invariants: a break, a stall or an early end never looks like a clean end, because an error
+//! event in the protocol follows the last byte. A client that leaves ends the upstream call.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -26,45 +27,47 @@ use crate::vocabulary::time::Millis;
 
 /// How often the observer looks at a flowing stream.
 const LOOK_MS: Millis = Millis::new(1_000);
-/// Streams are observed up to this length: far beyond any text, and a share of an isolate's memory that a slow client may
-/// occupy.
+/// Streams are observed up to this length. It is far more than any text needs, and it bounds the
+/// share of an isolate's memory that a slow client can occupy.
 const OBSERVED_BYTES: usize = 8 * 1024 * 1024;
-/// How long to wait for a pipe to end whose source was just cut off. It waits for its client, who may not read.
+/// How long to wait for a pipe to end after its source was cut off. The pipe waits for its client,
+/// and the client may not read.
 const CUT_MS: Millis = Millis::new(1_000);
 
 /// How a flow ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlowEnd {
-    /// As it should.
+    /// The stream is complete.
     Complete,
-    /// With an error event of the upstream's own, its class, and how long the upstream asks to be left alone.
+    /// The upstream sent an error event: its error class, and its hint in milliseconds.
     UpstreamError(ErrorClass, Option<Millis>),
     /// The client left.
     ClientLeft,
-    /// The upstream broke, paused too long, or stopped early.
+    /// The connection broke, or the upstream paused too long, took too long or stopped early.
     Broken(Break),
 }
 
 /// How a stream broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
-    /// The upstream paused longer than it may.
+    /// The upstream paused longer than the idle limit.
     Idle,
-    /// The answer took longer than it may.
+    /// The answer took longer than the total limit.
     Total,
     /// The connection broke.
     Connection,
-    /// The stream ended without the event that ends it.
+    /// The stream ended without its final event.
     Truncated,
 }
 
 impl Break {
-    /// The limit that ended a stream: a stream has no others than that between two pieces and that of the whole answer.
+    /// The break for a limit that ended a stream. A stream has only two limits: the pause between
+    /// two pieces, and the whole answer.
     fn of(limit: PhaseLimit) -> Self {
         if limit.reason == "idle" { Self::Idle } else { Self::Total }
     }
 
-    /// Its name in the log.
+    /// The name in the log.
     fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -74,7 +77,7 @@ impl Break {
         }
     }
 
-    /// What the client is told: a code, and a sentence.
+    /// The error for the client: a code and a sentence.
     fn message(self) -> (&'static str, &'static str) {
         match self {
             Self::Idle => {
@@ -91,7 +94,7 @@ impl Break {
 }
 
 impl FlowEnd {
-    /// What it says about the deployment.
+    /// The outcome that health records for the deployment.
     fn outcome(self) -> Outcome {
         let failed = |class, hint_ms| Outcome::Failed { class, hint_ms };
         match self {
@@ -116,7 +119,7 @@ pub async fn carry<P: Platform>(
     let flowing = to_the_end(&platform, *flow, &client, &mut output_tokens);
     let end = match select(pin!(flowing), pin!(platform.client_left())).await {
         Either::Left((end, _)) => end,
-        // Dropped, the flow ends the upstream call.
+        // The flow is dropped, which ends the upstream call.
         Either::Right(((), _)) => FlowEnd::ClientLeft,
     };
     if let FlowEnd::Broken(cause) = end {
@@ -153,8 +156,8 @@ async fn to_the_end<P: Platform>(
     observed(platform, pipe, Observed { observer, tail, seen_bytes }, client, call, output_tokens).await
 }
 
-/// Carries a stream of bytes that mean nothing to the gateway. There is nothing to say in them: a break is passed on as a
-/// break.
+/// Carries a stream of bytes that the gateway does not interpret. No error event is possible in
+/// such a stream, so a break is passed on as a break.
 async fn unread<P: Platform>(
     platform: &P,
     rest: &P::Stream,
@@ -168,21 +171,22 @@ async fn unread<P: Platform>(
         Some(Err(_)) => FlowEnd::Broken(Break::Connection),
         None => {
             drop(call.abort);
-            // The pipe has to be awaited: a rejection that nobody awaits is an uncaught exception to the runtime.
+            // The pipe must be awaited: the runtime reports a rejection that nobody awaits as an
+            // uncaught exception.
             let _ = until(platform, platform.now() + CUT_MS, pipe).await;
             FlowEnd::Broken(Break::of(limit))
         }
     }
 }
 
-/// What watches a stream of events.
+/// The observer of a stream of events, and its state.
 struct Observed<R> {
     observer: R,
     tail: Tail,
     seen_bytes: usize,
 }
 
-/// Carries a stream of events, and watches it.
+/// Carries a stream of events, and observes it.
 async fn observed<P: Platform>(
     platform: &P,
     mut pipe: PipeOf<P>,
@@ -195,7 +199,7 @@ async fn observed<P: Platform>(
     let OpenCall { limits, protocol, abort, .. } = call;
     let ends = Ends { platform, client, protocol };
     let mut looking = None;
-    // What the observer has just seen, it need not look at again.
+    // The observer has just read the held bytes, so the first look can wait.
     let mut is_caught_up = seen_bytes > 0;
     let piped = loop {
         if is_caught_up {
@@ -206,7 +210,8 @@ async fn observed<P: Platform>(
             }
         }
         let limit = limits.of(Phase::Flowing, platform.now());
-        // A stream that always has something to read never lets the clock below win.
+        // If the stream always has bytes to read, the timer below never wins. So the total limit is
+        // checked here.
         let is_over = limits.total().at <= platform.now();
         let look = Box::pin(until(platform, limit.at, observer.read(READ_BYTES)));
         match select(pipe, look).await {
@@ -218,7 +223,7 @@ async fn observed<P: Platform>(
             Either::Right((Some(Ok(Some(_))), still_piping)) if is_over => {
                 return ends.cut(still_piping, abort, limits.total()).await;
             }
-            // At the end of what can be observed. How it ended, the pipe knows.
+            // The observer has no more bytes. The result of the pipe says how the stream ended.
             Either::Right((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
             Either::Right((Some(Ok(Some(bytes))), still_piping)) => {
                 tail.push(&bytes);
@@ -232,7 +237,8 @@ async fn observed<P: Platform>(
             }
         }
     };
-    // A pipe breaks at either end. The end of a line means little to a client that is there, and fails for one that is not.
+    // Either end can break a pipe, and this write finds out which. An additional line break is
+    // harmless to a client that is still there. For a client that has left, the write fails.
     if piped.is_err() && client.send(b"\n").await.is_err() {
         return FlowEnd::ClientLeft;
     }
@@ -268,18 +274,18 @@ struct Ends<'a, P: Platform> {
 }
 
 impl<P: Platform> Ends<'_, P> {
-    /// Ends a stream whose time is up.
+    /// Ends a stream that has exceeded a limit.
     async fn cut(&self, pipe: PipeOf<P>, upstream: AbortOnDrop<P::Call>, limit: PhaseLimit) -> FlowEnd {
         drop(upstream);
         pipe.cut();
         match until(self.platform, self.platform.now() + CUT_MS, pipe).await {
             Some(_) => self.finish(Some(Break::of(limit))).await,
-            // Its client does not read, and will find the connection closed.
+            // The client does not read. It finds the connection closed.
             None => FlowEnd::Broken(Break::of(limit)),
         }
     }
 
-    /// Carries on with a stream that is no longer observed.
+    /// Carries a stream that is no longer observed.
     async fn unobserved(
         &self,
         mut pipe: PipeOf<P>,

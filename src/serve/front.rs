@@ -1,4 +1,5 @@
-//! What each path gets: a model's answer, a list, a state, or an error.
+//! The entry point of serving: it chooses the reply by the path. A reply is a model's answer, a
+//! list, a state, or an error.
 
 use std::rc::Rc;
 
@@ -14,7 +15,7 @@ use crate::request::api_path::{self, ApiPath};
 use crate::vocabulary::client_error::ClientError;
 use crate::{entry::entry_node, request::credentials};
 
-/// Answers a request. `head`: method, URL and headers, as for [`Arrival::of`].
+/// Serves a request. `head`: method, URL and headers, as for [`Arrival::of`].
 pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     let arrival = Arrival::of(platform, head);
     let routes = match platform.isolate().routes(platform).await {
@@ -48,11 +49,11 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     }
 }
 
-/// Where the answer of a request comes from.
+/// The source of an answer.
 enum AnswerSource {
-    /// From here: JSON.
+    /// The gateway itself answers with this JSON.
     Json(String),
-    /// From a deployment.
+    /// A deployment answers.
     Deployments(Box<Inbound>),
 }
 
@@ -91,7 +92,8 @@ async fn find<P: Platform>(
         }
     };
     let client = client()?;
-    // Before the body is read: a new isolate learns meanwhile what the others know.
+    // This precedes the reading of the body, so that a new isolate gets its first snapshot
+    // meanwhile.
     platform.isolate().begin_sharing(platform);
     let inbound = receive(platform, arrival, routes, client, subject).await?;
     Ok(AnswerSource::Deployments(Box::new(inbound)))

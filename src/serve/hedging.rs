@@ -1,4 +1,4 @@
-//! The attempts of one request that are under way: one, or one and its hedge.
+//! The attempts of one request that are in flight: one attempt, or one attempt and its hedge.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,30 +8,30 @@ use crate::attempt::failure::Failure;
 
 type BoxedAttempt<'a, A> = Pin<Box<dyn Future<Output = Result<A, Failure>> + 'a>>;
 
-/// Attempts under way, each with its number, and a timer for the hedge. Dropped, they end at the upstream too. `A`: an answer
-/// at its commit point.
+/// Attempts in flight, each with its number, and a timer for the hedge. Dropping it also ends the
+/// attempts at the upstream. `A`: an answer at its commit point.
 pub struct Attempts<'a, A> {
     attempts: Vec<(u32, BoxedAttempt<'a, A>)>,
     hedge_timer: Option<Pin<Box<dyn Future<Output = ()> + 'a>>>,
 }
 
-/// What happened first.
+/// The first event of the attempts in flight.
 pub enum FirstEvent<A> {
     /// An attempt reached its commit point.
     Committed(u32, A),
     /// An attempt failed.
     Failed(u32, Failure),
-    /// It is time for a hedge.
+    /// The hedge timer has ended.
     HedgeDue,
 }
 
 impl<'a, A> Attempts<'a, A> {
-    /// None yet.
+    /// No attempts.
     pub fn new() -> Self {
         Self { attempts: Vec::new(), hedge_timer: None }
     }
 
-    /// Begins an attempt beside those that are under way. `hedge_timer`: ends when a hedge is due.
+    /// Begins an attempt beside those in flight. `hedge_timer`: ends when a hedge is due.
     pub fn begin(
         &mut self,
         number: u32,
@@ -45,7 +45,7 @@ impl<'a, A> Attempts<'a, A> {
         };
     }
 
-    /// Waits for what happens first.
+    /// Waits for the first event.
     pub async fn first(&mut self) -> FirstEvent<A> {
         poll_fn(|context| {
             for index in 0..self.attempts.len() {

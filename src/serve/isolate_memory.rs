@@ -1,4 +1,4 @@
-//! What one isolate remembers between requests: the routes that serve, and what it shares about their health.
+//! The state of one isolate between requests: the routes that serve, and the link to its shard.
 //!
 //! Invariant: nothing here belongs to a single request.
 
@@ -12,7 +12,7 @@ use crate::routes::Issue;
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Instant;
 
-/// What one isolate remembers.
+/// The state of one isolate between requests.
 #[derive(Default)]
 pub struct Isolate {
     pub(super) routes: RefCell<Option<Rc<Serving>>>,
@@ -20,44 +20,44 @@ pub struct Isolate {
     pub(super) failed_at: Cell<Option<Instant>>,
     pub(super) problem: RefCell<Option<DocumentProblem>>,
     rng: RefCell<Option<SplitMix64>>,
-    /// Which deployment created which stored object.
+    /// The owner of each known stored object.
     pub(super) owners: RefCell<ObjectAffinity>,
     pub(super) link: RefCell<Option<ObjectLink>>,
 }
 
-/// What is wrong with the document in KV, while another one serves.
+/// A problem of the document in KV, while another document serves.
 #[derive(Clone)]
 pub enum DocumentProblem {
     /// It does not compile.
     Refused {
-        /// Everything that is wrong with it.
+        /// All issues of the document.
         issues: Vec<Issue>,
         /// The hash of its text.
         hash: u64,
     },
-    /// It is no longer there.
+    /// KV no longer has a document.
     Missing,
 }
 
 impl DocumentProblem {
-    /// Whether it is that the document with this hash was refused.
+    /// Whether the document with this hash was refused.
     pub(super) fn is_refusal_of(&self, document: u64) -> bool {
         matches!(self, Self::Refused { hash, .. } if *hash == document)
     }
 }
 
 impl Isolate {
-    /// The routes that serve new requests, once there are any.
+    /// The routes that serve new requests. `None` before the first document is loaded.
     pub fn current(&self) -> Option<Rc<Serving>> {
         self.routes.borrow().clone()
     }
 
-    /// What is wrong with the document in KV, if anything is.
+    /// The problem of the document in KV, if there is one.
     pub fn problem(&self) -> Option<DocumentProblem> {
         self.problem.borrow().clone()
     }
 
-    /// 64 random bits. `seed`: seeds the generator, the first time.
+    /// 64 random bits. The first call seeds the generator with `seed`.
     pub fn random(&self, seed: impl FnOnce() -> u64) -> u64 {
         self.rng.borrow_mut().get_or_insert_with(|| SplitMix64::new(seed())).next_u64()
     }

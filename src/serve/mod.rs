@@ -1,15 +1,17 @@
-//! Serving a request, from its arrival to the last byte of the answer.
+//! Serves a request, from its arrival to the last byte of the answer.
 //!
-//! This is all that the Worker does, except for the platform itself: the code here is generic over
-//! [`platform::Platform`], so that it runs natively against fakes, in virtual time.
+//! This is everything that the Worker does, except for the platform itself. The code is generic
+//! over [`platform::Platform`], so it also runs natively against fakes, in virtual time.
 //!
-//! - [`front`]: what each path gets; [`admin`]: the admin API;
-//! - [`receive`]: the request's body is read, its facts are gathered, its entry into the graph is chosen;
-//! - [`drive`]: the loop that obeys the machine, with `hedging` for two attempts at once;
-//! - [`upstream_attempt`]: one attempt, up to its commit point; [`answer`]: how its answer is handled;
-//! - [`flow`]: a committed stream on its way to the client;
-//! - [`isolate_memory`], [`serving`]: what outlives a request;
-//! - [`routes_document`]: which document serves; [`object_reports`]: what is shared about health.
+//! - [`front`]: chooses the reply by the path; [`admin`]: the admin API;
+//! - [`receive`]: reads the body, gathers the facts and chooses the entry node;
+//! - [`drive`]: the loop that executes the machine's actions, with `hedging` for two attempts at
+//!   once;
+//! - [`upstream_attempt`]: one attempt, up to its commit point; [`answer`]: how its answer is
+//!   handled;
+//! - [`flow`]: a committed stream that flows to the client;
+//! - [`isolate_memory`], [`serving`]: the state between requests;
+//! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health.
 
 pub mod admin;
 pub mod answer;

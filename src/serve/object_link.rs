@@ -1,26 +1,26 @@
-//! An isolate's link to the object of its region, and how objects are called.
+//! An isolate's link to the shard of its region, and the names of the Durable Objects.
 
 use crate::geography::distance::location_hint;
 use crate::health::reporter::Reporter;
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::time::Instant;
 
-/// The region of the object that tells the other regions.
+/// The region name of the hub, which connects the shards of all regions.
 const HUB: &str = "hub";
 
-/// An isolate's link to its object.
+/// An isolate's link to its shard.
 pub(super) struct ObjectLink {
     pub(super) objects: RegionObjects,
     pub(super) reporter: Reporter,
-    /// When the first report went out.
+    /// When the first report was sent.
     pub(super) began_at: Instant,
-    /// Whether the first report was answered, or waited for long enough.
+    /// Whether the first report was answered, or the wait for it has ended.
     pub(super) is_settled: bool,
-    /// Whether the latest report failed: that is logged once.
+    /// Whether the latest report failed. Only the first failure in a row is logged.
     pub(super) is_down: bool,
 }
 
-/// The objects of a pool: that of a region, and the hub.
+/// The Durable Objects of a pool that an isolate uses: the shard of its region, and the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionObjects {
     pool: String,
@@ -28,12 +28,12 @@ pub struct RegionObjects {
 }
 
 impl RegionObjects {
-    /// The objects of a Worker with this pool that runs at that place.
+    /// The Durable Objects for a Worker with this pool that runs at this place.
     pub(super) fn of(pool: Option<String>, place: &Place) -> Self {
         Self { pool: pool.unwrap_or_else(|| "default".to_owned()), region: location_hint(place) }
     }
 
-    /// The name of the region's object.
+    /// The name of the region's shard.
     pub fn shard(&self) -> String {
         format!("{}/{}", self.pool, self.region)
     }
@@ -49,15 +49,15 @@ pub fn hub_of(pool: &str) -> String {
     format!("{pool}/{HUB}")
 }
 
-/// The pool of an object with this name, where the object is not the hub. `None` for the hub.
+/// The pool of the shard with this name. `None` for the hub.
 ///
 /// # Errors
-/// Where the name is not one of ours.
+/// If the name is not `pool/region`.
 pub fn pool_of_shard(name: &str) -> Result<Option<&str>, UnknownObject> {
     let (pool, region) = name.rsplit_once('/').ok_or(UnknownObject)?;
     Ok((region != HUB).then_some(pool))
 }
 
-/// An object whose name is not `pool/region`.
+/// A Durable Object whose name is not `pool/region`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownObject;

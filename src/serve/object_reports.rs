@@ -1,8 +1,9 @@
-//! What an isolate shares with the object of its region: what it has seen goes there, and what the others have seen comes back.
+//! How an isolate shares health with the shard of its region: it reports what it has observed, and
+//! it merges what the other isolates have observed.
 //!
-//! Nobody waits for it but the first requests of a new isolate, for a few tens of milliseconds. Reports go out beside the
-//! requests, when [`Reporter::is_due`] says so. Without a binding, or while the object does not answer, the isolate goes by what
-//! it sees itself.
+//! Only the first requests of a new isolate wait for this, for a few tens of milliseconds. Reports
+//! run beside the requests, when [`Reporter::is_due`] returns true. Without a binding, or while the
+//! shard does not answer, the isolate uses only its own observations.
 
 use std::fmt;
 
@@ -17,22 +18,22 @@ use crate::health::wire::ShardAnswer;
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// The variable that names the pool. Workers that share the object's namespace and should not share what they see have
-/// different ones.
+/// The variable with the name of the pool. Workers can share the Durable Object's namespace without
+/// sharing health: they then have different pools.
 const POOL: &str = "HEALTH_POOL";
-/// How often a new isolate looks whether its first snapshot has arrived.
+/// How often a new isolate checks whether its first snapshot has arrived, in milliseconds.
 const LOOK_MS: Millis = Millis::new(2);
 
-/// Why an object did not answer as it should, for logs.
+/// Why a Durable Object did not answer as expected, for logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AskError {
     /// The platform could not reach it.
     Unreachable(PlatformError),
-    /// It answered with another status than 200.
+    /// The status of its answer is not 200.
     Status(u16, String),
-    /// It took longer than [`UNANSWERED_MS`].
+    /// There was no answer within [`UNANSWERED_MS`].
     Late,
-    /// It answered with something else than what was asked for.
+    /// The text of its answer is not valid.
     Malformed(String),
     /// There is no binding to it.
     Unbound,
@@ -51,10 +52,10 @@ impl fmt::Display for AskError {
 }
 
 impl RegionObjects {
-    /// What the region's object answers.
+    /// The answer of the region's shard.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// If there is no answer with status 200.
     pub async fn ask_shard<P: Platform>(
         &self,
         platform: &P,
@@ -64,10 +65,10 @@ impl RegionObjects {
         ask(platform, &self.shard(), Some(self.region), path, body).await
     }
 
-    /// What the hub answers.
+    /// The answer of the hub.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// If there is no answer with status 200.
     pub async fn ask_hub<P: Platform>(
         &self,
         platform: &P,
@@ -78,10 +79,11 @@ impl RegionObjects {
     }
 }
 
-/// What the object of that name answers within [`UNANSWERED_MS`] to a POST of `body`, or to a GET.
+/// The answer of the Durable Object with this name, within [`UNANSWERED_MS`]. With a `body` the
+/// request is a POST, without one a GET.
 ///
 /// # Errors
-/// Why there is no answer.
+/// If there is no answer with status 200.
 pub async fn ask<O: Clock + Objects>(
     platform: &O,
     object: &str,
@@ -99,8 +101,8 @@ pub async fn ask<O: Clock + Objects>(
 }
 
 impl Isolate {
-    /// The objects that this isolate talks to, where there is a binding to them. The first request tells where the isolate
-    /// is.
+    /// The Durable Objects that this isolate uses, if there is a binding to them. The first request
+    /// determines the isolate's region.
     pub fn objects<P: Platform>(&self, platform: &P) -> Option<RegionObjects> {
         if let Some(link) = &*self.link.borrow() {
             return Some(link.objects.clone());
@@ -108,7 +110,8 @@ impl Isolate {
         platform.has_objects().then(|| RegionObjects::of(platform.variable(POOL), &platform.place()))
     }
 
-    /// Begins to share, with the first request of the isolate, and reports when it is time to.
+    /// Creates the link to the shard with the first request of the isolate, and reports if a report
+    /// is due.
     pub fn begin_sharing<P: Platform>(&self, platform: &P) {
         if self.link.borrow().is_none()
             && let Some(objects) = self.objects(platform)
@@ -126,7 +129,7 @@ impl Isolate {
         self.report_if_due(platform);
     }
 
-    /// Reports in the background, if it is time to.
+    /// Reports in the background, if a report is due.
     pub fn report_if_due<P: Platform>(&self, platform: &P) {
         if self.is_report_due(platform.now()) {
             let background = platform.clone();
@@ -134,14 +137,14 @@ impl Isolate {
         }
     }
 
-    /// Whether it is time for a report.
+    /// Whether a report is due.
     pub fn is_report_due(&self, now: Instant) -> bool {
         let Some(routes) = self.current() else { return false };
         self.link.borrow().as_ref().is_some_and(|link| link.reporter.is_due(&routes.health.borrow(), now))
     }
 
-    /// Reports, and merges what the answer says. It is the health of the routes that serve new requests that takes part,
-    /// whatever request the report goes out beside.
+    /// Reports, and merges the answer. The report is always about the routes that serve new
+    /// requests, even if the request that triggers it still uses older routes.
     pub async fn report<P: Platform>(&self, platform: &P) {
         let Some(routes) = self.current() else { return };
         let mut rng = SplitMix64::new(platform.random());
@@ -155,7 +158,7 @@ impl Isolate {
         let answer = objects.ask_shard(platform, "report", Some(report)).await.and_then(|text| {
             ShardAnswer::parse(text.as_bytes()).map_err(|error| AskError::Malformed(error.to_string()))
         });
-        // Another document may serve by now, and has taken over what was known.
+        // Another document may serve now. It has taken over the known health.
         let routes = self.current().unwrap_or(routes);
         let changes = self.on_report_answer(platform, &routes, answer, &mut rng);
         routes.log(platform, changes);
@@ -188,7 +191,8 @@ impl Isolate {
         }
     }
 
-    /// Waits until a new isolate knows what the others know, at most as long as the settings allow. Afterwards nobody waits.
+    /// Waits until a new isolate has its first snapshot from the shard, at most as long as the
+    /// settings allow. Later calls do not wait.
     pub async fn first_snapshot<P: Platform>(&self, platform: &P, routes: &Serving) {
         let longest_ms = routes.graph.settings.health.first_snapshot_ms;
         let is_awaited = || {

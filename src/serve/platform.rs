@@ -1,9 +1,9 @@
-//! What serving a request needs of the platform, as traits: the Worker implements them (`edge`), and so
-//! do the fakes of the native tests.
+//! The platform as traits: everything that serving a request needs from it. The Worker implements
+//! them (`edge`), and the fakes of the native tests implement them too.
 //!
-//! A platform moves bytes and decides nothing. Each method is one coarse step, because every call from
-//! Wasm to JavaScript has a price (docs/benchmarks.md). No method panics; what the platform cannot do is a
-//! [`PlatformError`].
+//! A platform moves bytes and decides nothing. Each method is one coarse step, because every call
+//! from Wasm to JavaScript has a price (docs/benchmarks.md). No method panics. If the platform
+//! cannot do something, it returns a [`PlatformError`].
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Instant;
 
-/// What the platform could not do: its own words, for logs alone.
+/// An error of the platform, with the platform's own message. The message is only for logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlatformError(String);
 
@@ -32,18 +32,19 @@ impl fmt::Display for PlatformError {
 
 impl std::error::Error for PlatformError {}
 
-/// The clock and the waits of a platform.
+/// The clock and the timers of a platform.
 pub trait Clock {
-    /// Now. It stands still between two waits.
+    /// The current time. It does not advance between two waits.
     fn now(&self) -> Instant;
-    /// Ends at that time.
+    /// Waits until this time.
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()>;
 }
 
-/// The objects that share what isolates learn about health.
+/// The Durable Objects that share health between isolates.
 pub trait Objects {
-    /// What the object of that name answers to a POST of `body`, or to a GET: status and text. `near`: the
-    /// location hint for an object that does not exist yet.
+    /// The answer of the Durable Object with this name: status and text. With a `body` the request
+    /// is a POST, without one a GET. `near`: the location hint for an object that does not exist
+    /// yet.
     fn ask_object(
         &self,
         object: &str,
@@ -53,36 +54,37 @@ pub trait Objects {
     ) -> impl Future<Output = Result<(u16, String), PlatformError>>;
 }
 
-/// The platform, as one request sees it. Clones are cheap and mean the same request.
+/// The platform, as one request sees it. Clones are cheap and refer to the same request.
 pub trait Platform: Clock + Objects + Clone + 'static {
-    /// A call of an upstream.
+    /// An upstream call.
     type Call: PlatformCall<Stream = Self::Stream>;
     /// The body of an upstream's response.
     type Stream: ByteStream<Client = Self::Client>;
     /// The writable end of a stream to the client.
     type Client: ClientStream;
-    /// The readable end of it, for the response.
+    /// The readable end of that stream, for the response.
     type ClientBody: 'static;
 
-    /// What the isolate remembers between requests.
+    /// The state of the isolate between requests.
     fn isolate(&self) -> &Isolate;
 
-    /// 64 random bits, to seed a generator with.
+    /// 64 random bits, as a seed for a generator.
     fn seed(&self) -> u64;
-    /// 64 random bits of the isolate's generator.
+    /// 64 random bits from the isolate's generator.
     fn random(&self) -> u64 {
         self.isolate().random(|| self.seed())
     }
     /// Writes a line to the log.
     fn warn(&self, line: &str);
-    /// What this isolate has under way.
+    /// The number of running tasks and open waits of this isolate.
     fn work(&self) -> Work;
-    /// Goes on beside the request, and after it.
+    /// Runs `work` beside the request. It can continue after the request has ended.
     fn in_background(&self, work: impl Future<Output = ()> + 'static);
 
-    /// A variable or secret; `None` where it is absent or empty.
+    /// A variable or secret; `None` if it is absent or empty.
     fn variable(&self, name: &str) -> Option<String>;
-    /// A document of the store: its text, or `None` where the store has none. Without a store, `None`.
+    /// The text of a document in the store. `None` if the store does not have it, or if there is no
+    /// store.
     fn read_document(&self, key: &str) -> impl Future<Output = Result<Option<String>, PlatformError>>;
     /// Writes a document. Without a store, nothing happens.
     fn write_document(&self, key: &str, text: &str) -> impl Future<Output = Result<(), PlatformError>>;
@@ -90,25 +92,26 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// Whether there is a binding to the [`Objects`].
     fn has_objects(&self) -> bool;
 
-    /// Where the request comes from, as the platform knows: country, data centre, coordinates.
+    /// Where the request comes from, according to the platform: country, data centre, coordinates.
     fn place(&self) -> Place;
-    /// Reads the whole body, of `length` bytes as its header says (0: unknown), and keeps it.
+    /// Reads the whole body and buffers it. `length`: its `content-length` in bytes (0: unknown).
     fn read_body(&self, length: usize) -> impl Future<Output = Result<ReceivedBody, PlatformError>>;
-    /// Reads the body until it ends or `limit` bytes are exceeded, and keeps it, or what follows.
+    /// Reads the body until it ends or exceeds `limit` bytes. Buffers the whole body, or holds the
+    /// unread rest of a longer one.
     fn read_body_start(&self, limit: usize) -> impl Future<Output = Result<BodyStart, PlatformError>>;
-    /// The bytes `start..end` of the body that is kept.
+    /// The bytes `start..end` of the buffered body.
     fn body_part(&self, start: usize, end: usize) -> Vec<u8>;
 
-    /// Ends when the client leaves, as far as the platform notices: before the answer always, and while it streams at the
-    /// latest with the next write.
+    /// Ends when the client leaves. The platform always notices this before the answer. During a
+    /// streamed answer it notices at the latest with the next write.
     fn client_left(&self) -> impl Future<Output = ()>;
-    /// A new call of an upstream.
+    /// A new upstream call.
     fn call(&self) -> Self::Call;
     /// A stream to the client.
     fn client_stream(&self) -> (Self::Client, Self::ClientBody);
 }
 
-/// What an isolate has under way: requests, and what goes on beside them.
+/// The running work of an isolate: requests and background tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Work {
     /// Requests and background tasks that have not ended.
@@ -120,18 +123,19 @@ pub struct Work {
 /// A request body that was read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedBody {
-    /// How many bytes it has.
+    /// The length in bytes.
     pub length: usize,
-    /// The bytes, where they are few. The rest is to be had by [`Platform::body_part`].
+    /// The bytes of a short body. For a long body it is `None`, and [`Platform::body_part`] returns
+    /// the bytes.
     pub bytes: Option<Vec<u8>>,
 }
 
 /// The start of a request body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyStart {
-    /// The whole body, which ended within the limit.
+    /// The whole body. It does not exceed the limit.
     Whole(Vec<u8>),
-    /// Its first bytes, more than the limit. The rest can be sent once.
+    /// The first bytes, more than the limit. The rest can be sent once.
     Long(Vec<u8>),
 }
 
@@ -142,30 +146,30 @@ pub struct OutgoingRequest {
     pub url: String,
     /// The method.
     pub method: String,
-    /// Names of the client's headers that are not sent, each with a line break behind it.
+    /// Names of the client's headers that are not sent, each followed by a line break.
     pub withheld: String,
-    /// Headers to set over those of the client.
+    /// Headers to set in addition. They override those of the client.
     pub headers: Headers,
-    /// What to send.
+    /// The body to send.
     pub body: OutgoingBody,
-    /// JSON that says that it is not longer than this is read at once.
+    /// A JSON response with a `content-length` up to this number of bytes is read at once.
     pub read_up_to: usize,
 }
 
 /// The body of a request to an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutgoingBody {
-    /// None.
+    /// No body.
     Empty,
     /// The client's body as it was received.
     AsReceived,
     /// The client's body with an edit.
     Edited(Splice),
-    /// These bytes, then what follows [`BodyStart::Long`]. `length`: of both, where it is known.
+    /// These bytes, then the rest that follows [`BodyStart::Long`].
     Once {
-        /// What comes first.
+        /// The first bytes.
         first: Vec<u8>,
-        /// In bytes.
+        /// The length of both parts in bytes, if it is known.
         length: Option<usize>,
     },
 }
@@ -177,70 +181,72 @@ pub struct ResponseHead {
     pub status: u16,
     /// The headers.
     pub headers: Headers,
-    /// The body, where it was read at once.
+    /// The body, if it was read at once.
     pub body: Option<Vec<u8>>,
 }
 
-/// A call of an upstream. Clones mean the same call.
+/// An upstream call. Clones refer to the same call.
 pub trait PlatformCall: Clone + 'static {
     /// The body of its response.
     type Stream;
-    /// Sends the request, and waits for the response. Dropped, the future does not end the call.
+    /// Sends the request, and waits for the response. Dropping the future does not end the call.
     fn send(&self, request: OutgoingRequest) -> impl Future<Output = Result<ResponseHead, PlatformError>>;
-    /// Whether the headers have arrived, while [`Self::send`] may still read the body.
+    /// Whether the headers have arrived. At that time [`Self::send`] may still read the body.
     fn is_answered(&self) -> bool;
     /// The body of the response, if it has one.
     fn stream(&self) -> Option<Self::Stream>;
-    /// Ends the call, wherever it stands.
+    /// Ends the call in any state.
     fn abort(&self);
 }
 
 /// The body of an upstream's response, as it arrives.
 pub trait ByteStream: Sized + 'static {
-    /// Where it can be piped to.
+    /// The stream to the client that this stream can be piped to.
     type Client;
-    /// Reads it in pieces.
+    /// The reader of this stream.
     type Reader: ByteReader;
-    /// Carries it to the client.
+    /// The pipe from this stream to the client.
     type Pipe: Pipe;
-    /// Two branches with the same bytes. What one of them has not read is buffered.
+    /// Two branches with the same bytes. Bytes that only one branch has read are buffered.
     fn tee(self) -> (Self, Self);
-    /// Reads chunks as they come.
+    /// A reader that returns chunks as they arrive.
     fn chunks(&self) -> Self::Reader;
-    /// Reads what has arrived in few large pieces.
+    /// A reader that returns the bytes that have arrived in a few large pieces.
     fn reader(&self) -> Self::Reader;
-    /// Carries the bytes to the client. With [`PipeEnd::Kept`] the client's side stays open at the end.
+    /// Pipes the bytes to the client. With [`PipeEnd::Kept`] the client's side stays open at the
+    /// end.
     fn pipe(&self, client: &Self::Client, end: PipeEnd) -> Self::Pipe;
 }
 
 /// What a pipe does with the client's side when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PipeEnd {
-    /// Closes it, or breaks it off where the stream broke.
+    /// Closes it. If the stream broke, breaks it off.
     Passed,
-    /// Leaves it as it is.
+    /// Leaves it open.
     Kept,
 }
 
-/// A pipe at work: it ends when the stream does, or with an error where either side breaks.
+/// A running pipe. It ends when the stream ends, or with an error when either side breaks.
 pub trait Pipe: Future<Output = Result<(), PlatformError>> + Unpin {
-    /// Ends it.
+    /// Ends the pipe.
     fn cut(&self);
 }
 
-/// Reads a stream, which belongs to it until it is released.
+/// Reads a stream. It locks the stream until it is released.
 pub trait ByteReader: 'static {
-    /// The next piece, of at most `most` bytes where pieces are gathered; `None` at the end.
+    /// The next piece; `None` at the end. A reader that gathers pieces returns at most `most`
+    /// bytes.
     fn read(&self, most: usize) -> impl Future<Output = Result<Option<Vec<u8>>, PlatformError>>;
-    /// Gives the stream free again.
+    /// Unlocks the stream.
     fn release(&self);
-    /// Reads no more of it, and ends it where no other branch is read.
+    /// Stops reading. If no other branch is read, this ends the stream.
     fn cancel(&self);
 }
 
-/// The writable end of a stream to the client. Errors mean that the client has left.
+/// The writable end of a stream to the client. An error means that the client has left.
 pub trait ClientStream: 'static {
-    /// Writes bytes, and waits until they are on their way.
+    /// Writes bytes, and waits until the platform accepts them.
     fn send(&self, bytes: &[u8]) -> impl Future<Output = Result<(), PlatformError>>;
     /// Ends the stream cleanly.
     fn close(&self) -> impl Future<Output = Result<(), PlatformError>>;

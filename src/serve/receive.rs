@@ -1,5 +1,4 @@
-//! A request as it arrives, and on its way through: its body is read, its facts are gathered, its entry into the graph is
-//! chosen.
+//! Receives a request: reads its body, gathers its facts, and chooses its entry node.
 
 use std::rc::Rc;
 
@@ -23,27 +22,28 @@ use crate::{
     request::query,
 };
 
-/// Says in a body that is passed on as it is that the answer is to be a stream.
+/// The JSON key that asks for a streamed answer, in a body that is passed on unchanged.
 static STREAM: Needle = Needle::of("\"stream\"");
 
-/// A request that has just arrived.
+/// A request before its body is read.
 pub struct Arrival {
-    /// `POST`, in capitals.
+    /// The method in capitals, for example `POST`.
     pub method: String,
     /// The path, without the query.
     pub path: String,
     /// The raw query.
     pub query: String,
-    /// Its headers.
+    /// The headers.
     pub headers: Headers,
     /// When it arrived.
     pub at: Instant,
-    /// Our name for it.
+    /// The gateway's id for the request.
     pub id: String,
 }
 
 impl Arrival {
-    /// Reads what can be read without waiting. `head`: method, URL and headers in one text, `POST\nhttps://…\nname\nvalue\n…`.
+    /// Reads everything that needs no wait. `head`: method, URL and headers in one text,
+    /// `POST\nhttps://…\nname\nvalue\n…`.
     pub fn of<P: Platform>(platform: &P, head: &str) -> Self {
         let (method, rest) = head.split_once('\n').unwrap_or_default();
         let (url, headers) = rest.split_once('\n').unwrap_or_default();
@@ -62,46 +62,48 @@ impl Arrival {
         }
     }
 
-    /// The value of a header, by its lower-case name.
+    /// The value of a header. `name` is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)
     }
 
-    /// The key that came along.
+    /// The API key in the headers.
     pub fn key(&self) -> Option<&str> {
         credentials::key(self.header("authorization"), self.header("api-key"))
     }
 
-    /// Where it comes from, as the platform knows, and as the client says itself (`hint`).
+    /// Where the request comes from, according to the platform and according to the client
+    /// (`hint`).
     fn place<P: Platform>(&self, platform: &P, hint: Option<String>) -> Place {
         Place { hint, is_behind_worker: self.header("cf-worker").is_some(), ..platform.place() }
     }
 }
 
-/// A request on its way through.
+/// A received request.
 pub struct Inbound {
-    /// What routing may depend on.
+    /// The facts that routing may depend on.
     pub facts: Rc<Facts>,
-    /// The stored object that it is about, if any.
+    /// The stored object that the request is about, if any.
     pub stored: Option<StoredObject>,
-    /// What is to be sent.
+    /// The body.
     pub body: RequestBody,
-    /// The names of its headers that are not forwarded.
+    /// The names of the headers that are not forwarded, each followed by a line break.
     pub withheld: String,
-    /// Whether it is forwarded as JSON, whatever the client called the body that was read as JSON.
+    /// Whether the `content-type` is replaced by JSON: the body is JSON, and the client's
+    /// `content-type` is another one.
     pub becomes_json: bool,
     /// The raw query.
     pub query: String,
     /// The entry node.
     pub node: Rc<Node>,
-    /// Our name for the request.
+    /// The gateway's id for the request.
     pub request_id: String,
     /// When it arrived.
     pub arrived_at: Instant,
 }
 
 impl Inbound {
-    /// What an upstream's dialect needs to know of attempt `number`.
+    /// The context of attempt `number` for the dialect of an upstream.
     pub fn call(&self, number: u32) -> UpstreamCall<'_> {
         UpstreamCall {
             operation: self.facts.operation,
@@ -115,23 +117,23 @@ impl Inbound {
     }
 }
 
-/// What the path of a request asks for.
+/// The subject that the path of a request names.
 pub enum Subject {
-    /// To do something with a model.
+    /// An operation with a model.
     Model {
-        /// What.
+        /// The operation.
         operation: Operation,
-        /// The model that stands in the path.
+        /// The model in the path, if any.
         model: Option<String>,
     },
-    /// To do something with a stored object.
+    /// An operation on a stored object.
     StoredObject(StoredObject),
 }
 
 /// Reads the body, gathers the facts and chooses the entry node.
 ///
 /// # Errors
-/// Where the body is not what it should be, or no node is to be had for it.
+/// If the body is not valid, or no node fits it.
 pub async fn receive<P: Platform>(
     platform: &P,
     arrival: &Arrival,
@@ -153,7 +155,7 @@ pub async fn receive<P: Platform>(
     let body = match &stored {
         Some(_) if arrival.method != "POST" => RequestBody::empty(),
         stored => {
-            // What the client stores is forwarded as it is.
+            // The body of a request about a stored object is forwarded unchanged.
             let reading = match stored {
                 Some(_) if is_json => Reading::Bytes,
                 Some(_) => Reading::Opaque,
@@ -169,7 +171,7 @@ pub async fn receive<P: Platform>(
     let hint = hint.or_else(|| metadata.get("region").and_then(|region| region.as_str()).map(str::to_owned));
     let json = body.json();
     let query = query::parse(&arrival.query);
-    // Of a stored object: the answer is a stream where the query or the body asks for one.
+    // For a stored object the answer is a stream if the query or the body asks for one.
     let is_replay = stored.is_some() && query.get("stream").is_some_and(|stream| stream == "true");
     let text = if stored.is_some() && is_json { body.known_bytes() } else { &[] };
     let is_streamed_run = STREAM.values_in(text).any(|value| value.starts_with(b"true"));

@@ -1,8 +1,8 @@
-//! The body of a request: what is known of it, and how it is sent to an upstream.
+//! The body of a request: what is known about it, and how it is sent to an upstream.
 //!
-//! The platform keeps the bytes. What the core looks at is all of a short body, and an excerpt of a long one that is JSON. An
-//! edit is a splice: the platform puts the body of an attempt together, and a body without an edit is not copied.
-//! A body that is too large to keep is sent once, as it arrives.
+//! The platform buffers the bytes. The core reads a short body completely, and an excerpt of a long
+//! JSON body. An edit is a splice: the platform assembles the body of an attempt, and does not copy
+//! a body without an edit. A body that is too large for the buffer is sent once, as it arrives.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,39 +16,40 @@ use crate::request::multipart::{self, Form};
 use crate::routes::graph::Params;
 use crate::vocabulary::client_error::ClientError;
 
-/// How much of a long body is looked at at a time: it stays in the cache of a processor.
+/// How much of a long body is read at a time. This size fits into the cache of a processor.
 const WINDOW_BYTES: usize = 64 * 1024;
 
 /// The body of a request.
 pub struct RequestBody {
-    /// What is looked at: all of it, an excerpt, or the first bytes of a body that is sent once.
+    /// The bytes that the core has: all, an excerpt, or the first bytes of a body that is sent
+    /// once.
     known: Excerpt,
-    /// What these bytes say.
+    /// The parsed content of these bytes.
     meaning: BodyMeaning,
-    /// How it is sent.
+    /// How the body is sent.
     sending: Sending,
-    /// Its whole length, where known.
+    /// The whole length, if it is known.
     length: Option<usize>,
 }
 
-/// How a body is to be read.
+/// How a body is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
     /// As JSON.
     Json,
     /// As a form, with its boundary.
     Form(String),
-    /// As bytes that may be searched.
+    /// As bytes that can be searched.
     Bytes,
-    /// Not at all.
+    /// The core does not read it.
     Opaque,
 }
 
 impl Reading {
-    /// By a `content-type` header: as a form, or else as JSON.
+    /// Chosen by the `content-type` header: a form, or otherwise JSON.
     ///
     /// # Errors
-    /// Where a form names no boundary.
+    /// If a form has no boundary.
     pub fn of(content_type: &str) -> Result<Self, ClientError> {
         if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
             return Ok(Self::Json);
@@ -59,9 +60,9 @@ impl Reading {
     }
 }
 
-/// What a body says.
+/// The parsed content of a body.
 enum BodyMeaning {
-    /// Nothing that is looked at.
+    /// The body is not parsed.
     Unread,
     Json(Peek),
     Form(Form),
@@ -70,21 +71,22 @@ enum BodyMeaning {
 enum Sending {
     /// There is no body.
     Empty,
-    /// As often as needed: the platform keeps it.
+    /// The body can be sent many times, because the platform buffers it.
     Repeatable,
-    /// Once. Whether it was sent.
+    /// The body can be sent once. The value says whether it was sent.
     Once(Cell<bool>),
 }
 
-/// A body that can be sent once was sent already.
+/// The error for a body that can be sent once and was already sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadySent;
 
 impl RequestBody {
-    /// Reads a body. `length` is its `content-length`, `limit` the largest that is kept.
+    /// Reads a body. `length`: its `content-length`. `limit`: the size of the largest body that is
+    /// buffered.
     ///
     /// # Errors
-    /// Where it breaks off, is not what it should be, or is too large to find the model in.
+    /// If the body breaks off, is not valid, or is too large to find the model in it.
     pub async fn read<P: Platform>(
         platform: &P,
         reading: &Reading,
@@ -96,15 +98,15 @@ impl RequestBody {
             let received = platform.read_body(length.unwrap_or_default()).await.map_err(broken)?;
             return Self::kept(platform, reading, received.length, received.bytes);
         }
-        // Without a length the body may yet turn out to be small enough to keep. With one it is not, and as much as would be
-        // kept is searched for the model.
+        // Without a length the body may still be small enough to buffer. With a length it is too
+        // large. Then the first `limit` bytes are searched for the model.
         match platform.read_body_start(limit).await.map_err(broken)? {
             BodyStart::Whole(bytes) => Self::kept(platform, reading, bytes.len(), Some(bytes)),
             BodyStart::Long(bytes) => Self::sent_once(reading, bytes, length, limit),
         }
     }
 
-    /// A body of which the first bytes are here, more than the limit.
+    /// A body that is sent once. `bytes`: the first bytes, more than the limit.
     fn sent_once(
         reading: &Reading,
         bytes: Vec<u8>,
@@ -120,7 +122,8 @@ impl RequestBody {
         Ok(Self { known: bytes.into(), meaning, sending: Sending::Once(Cell::new(false)), length })
     }
 
-    /// A body of so many bytes that the platform keeps. `bytes`: all of it, unless it is yet to be asked for.
+    /// A body that the platform buffers. `bytes`: the whole body, or `None` if it must be requested
+    /// from the platform.
     fn kept<P: Platform>(
         platform: &P,
         reading: &Reading,
@@ -153,7 +156,7 @@ impl RequestBody {
         Ok(Self { known: bytes.into(), meaning, sending, length: Some(length) })
     }
 
-    /// The body of a request that takes none.
+    /// The body of a request that has none.
     pub fn empty() -> Self {
         Self {
             known: Excerpt::default(),
@@ -171,7 +174,7 @@ impl RequestBody {
         }
     }
 
-    /// The model that the client wrote.
+    /// The model that the client names.
     pub fn model(&self) -> Option<&str> {
         match &self.meaning {
             BodyMeaning::Json(peek) => peek.model.as_deref(),
@@ -189,17 +192,17 @@ impl RequestBody {
         }
     }
 
-    /// Whether it can be sent again.
+    /// Whether the body can be sent again.
     pub fn is_replayable(&self) -> bool {
         !matches!(self.sending, Sending::Once(_))
     }
 
-    /// Its bytes, as far as they are looked at.
+    /// The bytes that the core has.
     pub fn known_bytes(&self) -> &[u8] {
         self.known.text()
     }
 
-    /// The values of those of its JSON members that are named, for rules.
+    /// The values of the JSON members with these names, for rules.
     pub fn fields<P: Platform>(&self, platform: &P, names: &[String]) -> BTreeMap<String, Value> {
         let BodyMeaning::Json(peek) = &self.meaning else { return BTreeMap::new() };
         peek.fields(self.known.text(), names, |span| {
@@ -208,15 +211,15 @@ impl RequestBody {
         })
     }
 
-    /// Its whole length, as far as it is known.
+    /// The whole length. If it is not known, the number of known bytes.
     pub fn length(&self) -> usize {
         self.length.unwrap_or(self.known.text().len())
     }
 
-    /// What to send to a deployment that calls its model `model`.
+    /// The body to send to a deployment with the model name `model`.
     ///
     /// # Errors
-    /// Where the body can be sent once, and was.
+    /// If the body can be sent once and was already sent.
     pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<OutgoingBody, AlreadySent> {
         let known = self.known.text();
         let splice = match &self.meaning {
@@ -240,8 +243,9 @@ impl RequestBody {
     }
 }
 
-/// An excerpt of the JSON body that the platform keeps, and what it says. `None` where all of it is needed: where there is
-/// little to leave out, where the model's name is too long, and where something is wrong, to say what, and where.
+/// An excerpt of the buffered JSON body, and its parsed content. `None` if the whole body is
+/// needed: the excerpt would not be much shorter, the model's name is too long, or the body is not
+/// valid. In the last case the error message needs the exact position.
 fn excerpt<P: Platform>(platform: &P, length: usize) -> Option<(Excerpt, Peek)> {
     let excerpt = Excerpt::read(length, WINDOW_BYTES, |start, end| platform.body_part(start, end))?;
     let peek = Peek::of(excerpt.text()).ok()?;

@@ -1,8 +1,10 @@
 //! Which routes document serves.
 //!
-//! The routes document in KV wins; where KV has none, the one that was compiled in serves. It is compiled once, and
-//! looked at again in the background. A document that does not compile, or vanishes, never takes traffic: the last good
-//! one goes on, in this isolate from memory, in a new one from its copy in KV under `routes.last-good`.
+//! The routes document in KV has priority. If KV has none, the document that is compiled into the
+//! Worker serves. An isolate compiles a document once, and checks KV again in the background. A
+//! document that does not compile, or that disappears, never affects traffic: the last good
+//! document continues to serve. A running isolate has it in memory. A new isolate reads its copy in
+//! KV, under `routes.last-good`.
 //!
 //! Invariant: only the first request of an isolate waits for KV.
 
@@ -20,16 +22,16 @@ use crate::vocabulary::time::Millis;
 const CURRENT: &str = "routes";
 /// The key of the copy of the last document that compiled.
 const LAST_GOOD: &str = "routes.last-good";
-/// How long an isolate without any routes waits before it looks again.
+/// How long an isolate without routes waits before it reads the store again.
 const RETRY_MS: Millis = Millis::new(2_000);
-/// What serves where the store has no document, and what served before the first one.
+/// The document that serves if the store has none and had none before.
 const COMPILED_IN: &str = include_str!("../../routes.json");
 
 impl Isolate {
-    /// The routes to serve a request with.
+    /// The routes that serve a request.
     ///
     /// # Errors
-    /// Where there are none yet, and the store does not answer.
+    /// If there are no routes yet, and the store does not answer.
     pub async fn routes<P: Platform>(&self, platform: &P) -> Result<Rc<Serving>, ClientError> {
         let now = platform.now();
         let Some(routes) = self.current() else {
@@ -48,8 +50,8 @@ impl Isolate {
         Ok(routes)
     }
 
-    /// The first routes of a new isolate. Where the store does not answer there are none: what was compiled in may be long
-    /// outdated, and no routes are better than wrong ones.
+    /// Loads the first routes of a new isolate. If the store does not answer, there are none: the
+    /// compiled-in document may be long outdated, and no routes are better than wrong routes.
     async fn load<P: Platform>(&self, platform: &P) -> Result<Rc<Serving>, PlatformError> {
         let current = read(platform, CURRENT).await?;
         self.checked_at.set(platform.now());
@@ -72,7 +74,7 @@ impl Isolate {
             .ok_or_else(|| PlatformError::new("the document that was compiled in is refused"))
     }
 
-    /// Looks whether the store has another document by now.
+    /// Checks whether the store has another document.
     async fn refresh<P: Platform>(&self, platform: &P) {
         let Some(serving) = self.current() else { return };
         let Ok(current) = read(platform, CURRENT).await else { return };
@@ -113,7 +115,7 @@ impl Isolate {
                 self.note(platform, DocumentProblem::Refused { issues, hash });
                 None
             }
-            // The problem that is shown is that of the document in KV.
+            // The recorded problem is always that of the document in KV.
             Err(issues) => {
                 let (name, count) = (source.name(), issues.len());
                 platform.warn(&format!("routes: {name} does not compile either: {count} issues"));
@@ -122,7 +124,7 @@ impl Isolate {
         }
     }
 
-    /// Notes what is wrong with the document in KV, and logs it once.
+    /// Records the problem of the document in KV, and logs it once.
     fn note<P: Platform>(&self, platform: &P, problem: DocumentProblem) {
         let is_known = match (&*self.problem.borrow(), &problem) {
             (Some(DocumentProblem::Missing), DocumentProblem::Missing) => true,
@@ -148,7 +150,7 @@ impl Isolate {
     }
 }
 
-/// Reads a document, and tries once more where the store does not answer.
+/// Reads a document. If the store does not answer, tries once more.
 async fn read<P: Platform>(platform: &P, key: &str) -> Result<Option<String>, PlatformError> {
     let mut tries = 0;
     loop {
@@ -162,12 +164,13 @@ async fn read<P: Platform>(platform: &P, key: &str) -> Result<Option<String>, Pl
     }
 }
 
-/// Keeps a copy for isolates that start while the current document is bad or missing. Many isolates do this at once, and KV
-/// takes one write a second: any of them will do.
+/// Writes a copy for isolates that start while the current document is bad or missing. Many
+/// isolates do this at once, and KV accepts one write a second. It is enough that one write
+/// succeeds.
 async fn remember<P: Platform>(platform: &P, document: &str) {
     if read(platform, LAST_GOOD).await.is_ok_and(|known| known.as_deref() == Some(document)) {
         return;
     }
-    // The next isolate writes it, where this write fails.
+    // If this write fails, the next isolate writes the copy.
     let _ = platform.write_document(LAST_GOOD, document).await;
 }

@@ -1,4 +1,4 @@
-//! Routes that serve, with what this isolate knows of their deployments.
+//! The routes that serve, with the state of their deployments in this isolate.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,19 +14,19 @@ use crate::vocabulary::headers::Headers;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Instant;
 
-/// Routes that serve.
+/// The routes that serve, with the state of their deployments.
 pub struct Serving {
     /// The compiled document.
     pub graph: Rc<Graph>,
-    /// Turns of its round-robin nodes.
+    /// The round-robin positions of its nodes.
     pub(super) cursors: Cursors,
-    /// What is known of its deployments.
+    /// The health of its deployments.
     pub health: RefCell<Health>,
-    /// Further attempts that requests of its nodes may make.
+    /// The budgets for further attempts of its nodes.
     pub(super) budgets: RefCell<AttemptBudgets>,
     /// Where the document came from.
     pub source: Source,
-    /// What is doubtful in the document, and does not keep it from serving.
+    /// Warnings about the document. They do not prevent it from serving.
     pub warnings: Vec<Issue>,
     /// The hash of the document's text.
     pub hash: u64,
@@ -37,14 +37,14 @@ pub struct Serving {
 pub enum Source {
     /// KV, key `routes`.
     Kv,
-    /// KV, key `routes.last-good`: the current one is missing or bad.
+    /// KV, key `routes.last-good`: the current document is missing or bad.
     LastGood,
-    /// The Worker itself.
+    /// Compiled into the Worker.
     CompiledIn,
 }
 
 impl Source {
-    /// Its name in the admin API.
+    /// The name in the admin API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kv => "kv",
@@ -55,7 +55,8 @@ impl Source {
 }
 
 impl Serving {
-    /// A compiled document that serves from now on. It takes over what `before` knew of the same deployments.
+    /// A compiled document that serves from now on. It takes over the health of the same
+    /// deployments from `before`.
     pub fn new(
         compiled: Compiled,
         source: Source,
@@ -81,7 +82,7 @@ impl Serving {
         }
     }
 
-    /// Learns from the headers of a response how much the deployment can take.
+    /// Records the headroom of the deployment from the headers of a response.
     pub fn on_response(&self, deployment: &Deployment, headers: &Headers, now: Instant) {
         if let Some(headroom) = Headroom::of(headers, &deployment.limits, now) {
             self.health.borrow_mut().record_headroom(deployment.id, headroom);

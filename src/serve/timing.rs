@@ -1,4 +1,4 @@
-//! Waits with a limit.
+//! Waits with a time limit.
 
 use std::pin::pin;
 
@@ -7,11 +7,11 @@ use futures::future::{Either, select};
 use super::platform::Clock;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// The output of `work`, or `None` where the time `at` came first.
+/// The output of `work`, or `None` if the time `at` is reached first.
 pub async fn until<C: Clock, T>(clock: &C, at: Instant, work: impl Future<Output = T>) -> Option<T> {
     let work = pin!(work);
     if clock.now() >= at {
-        // What is ready already is not late.
+        // A result that is already available is not late.
         return futures::FutureExt::now_or_never(work);
     }
     match select(work, pin!(clock.sleep_until(at))).await {
@@ -20,7 +20,7 @@ pub async fn until<C: Clock, T>(clock: &C, at: Instant, work: impl Future<Output
     }
 }
 
-/// Waits for so long.
+/// Waits for `ms` milliseconds.
 pub async fn sleep<C: Clock>(clock: &C, ms: Millis) {
     clock.sleep_until(clock.now() + ms).await;
 }

@@ -23,15 +23,17 @@ use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Millis;
 
-/// The largest read of a stream that is committed to with its first token: its first event is what matters.
+/// The largest read of a stream whose commit point is the first token. Only its first event matters
+/// here.
 const FIRST_READ_BYTES: usize = 4 * 1024;
-/// How long an error body is read: the status has decided already, and another deployment is waiting.
+/// How long an error body is read. The status already makes the attempt a failure, and the next
+/// attempt waits for this read.
 const ERROR_BODY_MS: Millis = Millis::new(1_000);
 
 /// Sends the request to the deployment, and waits for the commit point.
 ///
 /// # Errors
-/// Why the attempt failed before it.
+/// If the attempt fails before the commit point.
 pub async fn attempt<P: Platform>(
     platform: &P,
     inbound: &Inbound,
@@ -99,14 +101,14 @@ async fn send<P: Platform>(
     });
     let mut sent = pin!(sent);
     let head = match in_time(platform, dispatch.limits, Phase::Headers, sent.as_mut()).await {
-        // The headers have arrived, and the body is being read.
+        // The headers have arrived, and the platform reads the body.
         Err(_) if call.is_answered() => in_time(platform, dispatch.limits, Phase::FirstToken, sent).await?,
         head => head?,
     };
     head.map_err(|error| broken(platform, &error))
 }
 
-/// Waits until a successful answer may be passed on.
+/// Waits for the commit point of a successful answer.
 async fn up_to_commit<P: Platform>(
     platform: &P,
     question: &Question<'_>,
@@ -137,7 +139,7 @@ async fn up_to_commit<P: Platform>(
     }
 }
 
-/// As much of an error body as arrives in time and is worth keeping.
+/// Reads an error body, up to a limit in bytes and in time.
 async fn error_body<P: Platform>(platform: &P, body: &P::Stream) -> Vec<u8> {
     let end = platform.now() + ERROR_BODY_MS;
     let reader = body.chunks();
@@ -152,8 +154,9 @@ async fn error_body<P: Platform>(platform: &P, body: &P::Stream) -> Vec<u8> {
     bytes
 }
 
-/// Holds a stream of events back until it is worth committing to. What is soon committed to is read in a branch of its own,
-/// where it is observed later, so that the platform can pipe all of it to the client.
+/// Holds a stream of events until its commit point. If the commit point is early, a separate branch
+/// is read, and the flow later observes the same branch. So the platform can pipe the whole stream
+/// to the client.
 async fn hold<P: Platform>(
     platform: &P,
     rest: P::Stream,
@@ -199,8 +202,8 @@ async fn hold<P: Platform>(
     Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer, tail: Some(gathered.tail()), call })))
 }
 
-/// Waits for an answer in one piece, and judges it. Of a longer answer than `most_held` the first bytes are judged, and then
-/// it flows.
+/// Waits for a complete answer, and judges it. If the answer is longer than `most_held`, its first
+/// bytes are judged, and then it flows.
 async fn whole<P: Platform>(
     platform: &P,
     rest: P::Stream,
@@ -234,7 +237,7 @@ async fn whole<P: Platform>(
     }
 }
 
-/// The output of `wait`, or the failure of the limit that ran out first.
+/// The output of `wait`, or the failure of the time limit if that is reached first.
 async fn in_time<C: Clock, T>(
     clock: &C,
     limits: PhaseLimits,
@@ -245,7 +248,7 @@ async fn in_time<C: Clock, T>(
     until(clock, limit.at, wait).await.ok_or_else(|| Failure::silent(ErrorClass::Timeout, limit.reason))
 }
 
-/// The platform could not get an answer, or lost it on the way.
+/// The failure for a connection that could not be made, or that broke.
 fn broken<P: Platform>(platform: &P, error: &PlatformError) -> Failure {
     platform.warn(&format!("upstream connection: {error}"));
     Failure::silent(ErrorClass::Connection, "connection")

@@ -1,17 +1,18 @@
-//! The distributions that a simulation draws from.
+//! The distributions of the random numbers in a simulation.
 
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Millis;
 
-/// Times to the next of events that happen independently, `rate` of them in a second.
+/// A random time to the next event, for independent events with `rate` per second (exponential
+/// distribution).
 pub fn interval_ms(rate: f64, rng: &mut dyn Rng) -> Millis {
     Millis::from_f64((-(1.0 - rng.unit()).ln() * 1_000.0 / rate).ceil())
 }
 
-/// Numbers that scatter about a median by factors: few are very large, as latencies are. `spread`: about two thirds of them lie
-/// within a factor of `e^spread`.
+/// A random number from a log-normal distribution, which has few very large values, like latencies.
+/// About two thirds of the numbers are within a factor of `e^spread` of the median.
 pub fn scattered(median: f64, spread: f64, rng: &mut dyn Rng) -> f64 {
-    // The sum of twelve even numbers is as good as normal (Irwin and Hall).
+    // The sum of twelve uniform numbers is close to a normal distribution (Irwin–Hall).
     let normal = (0..12).map(|_| rng.unit()).sum::<f64>() - 6.0;
     median * (normal * spread).exp()
 }

@@ -1,7 +1,7 @@
-//! A crowd: as many isolates as there may ever be, at the object of one region.
+//! A crowd: the largest possible number of isolates, with the shard of one region.
 //!
-//! Each isolate has the health and the reporter that the Worker has, and the object its shard. Requests are no more than their
-//! outcomes, so that there can be a hundred thousand isolates.
+//! Each isolate runs the health and the reporter of the Worker, and the Durable Object runs its
+//! shard. Requests are reduced to their outcomes, so that 100,000 isolates can be simulated.
 
 use super::chance::interval_ms;
 use super::event_queue::Queue;
@@ -18,30 +18,30 @@ use crate::vocabulary::time::{Instant, Millis};
 /// When every run starts, on its own clock.
 const START: Instant = Instant::EPOCH;
 
-/// From an isolate to the object, and back.
+/// The time from an isolate to the Durable Object; also the time back.
 const WAY_MS: Millis = Millis::new(8);
 
-/// How many isolates there are, and what they do.
+/// The parameters of a crowd.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Crowd {
-    /// Isolates.
+    /// The number of isolates.
     pub isolates: usize,
-    /// Requests in a second at each.
+    /// Requests per second at each isolate.
     pub rate: f64,
-    /// Most reports in a second that the object is to get.
+    /// The most reports per second that the Durable Object should get.
     pub reports_per_second: u32,
     /// All isolates start within this time.
     pub starts_within_ms: Millis,
     /// From when on every request fails, from the start.
     pub fails_after_ms: Millis,
-    /// For how long requests arrive.
+    /// How long requests arrive.
     pub length_ms: Millis,
 }
 
-/// What the object got.
+/// The load of the Durable Object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
-    /// Reports in each second, but the first ones of isolates.
+    /// The reports in each second, without the first reports of isolates.
     pub reports: Vec<u32>,
     /// First reports in each second.
     pub first_reports: Vec<u32>,
@@ -110,7 +110,7 @@ pub fn run(crowd: &Crowd, seed: u64) -> Load {
 }
 
 impl CrowdIsolate {
-    /// A request that goes to the deployment, or elsewhere.
+    /// Serves one request: by the deployment, or elsewhere if it is ejected.
     fn serve(&mut self, fails: bool, now: Instant, rng: &mut dyn Rng) {
         if self.health.ejected_until(0, ChatCompletions).is_some() {
             self.health.request_probe(0, false, now);

@@ -1,11 +1,12 @@
-//! What happens when: a queue of events on a clock that only they move.
+//! A queue of events with a virtual clock: only events move the time.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use crate::vocabulary::time::Instant;
 
-/// Events in the order of their times; of one time in the order in which they were added, so that a run repeats exactly.
+/// Events in the order of their times. Events with the same time come in the order in which they
+/// were added, so that a run repeats exactly.
 #[derive(Debug)]
 pub struct Queue<E> {
     events: BinaryHeap<Reverse<QueuedEvent<E>>>,
@@ -26,13 +27,13 @@ impl<E> Default for Queue<E> {
 }
 
 impl<E> Queue<E> {
-    /// Something will happen at that time.
+    /// Adds an event at this time.
     pub fn add(&mut self, at: Instant, event: E) {
         self.added += 1;
         self.events.push(Reverse(QueuedEvent { at, number: self.added, event }));
     }
 
-    /// What happens next, and when.
+    /// Removes the next event. Returns its time and the event.
     pub fn take(&mut self) -> Option<(Instant, E)> {
         self.events.pop().map(|Reverse(entry)| (entry.at, entry.event))
     }

@@ -1,19 +1,19 @@
-//! What happened in a run, line by line. Everything that is measured is counted from here afterwards. Times are milliseconds from
-//! the start of the run.
+//! The events of a run. All measurements are computed from this log afterwards. Times are
+//! milliseconds since the start of the run.
 
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
 
-/// What happened in a run.
+/// The log of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Log {
-    /// The requests of clients, as they arrived.
+    /// The requests of clients, in the order of their arrival.
     pub requests: Vec<LoggedRequest>,
-    /// Attempts, as they were sent.
+    /// The attempts, in the order in which they were sent.
     pub calls: Vec<LoggedCall>,
-    /// Reports, as they arrived.
+    /// The reports, in the order of their arrival.
     pub reports: Vec<LoggedReport>,
-    /// Attempts that still counted as in flight when everything had ended.
+    /// Attempts that still count as in flight at the end of the run. There should be none.
     pub left_in_flight: u32,
 }
 
@@ -22,64 +22,65 @@ pub struct Log {
 pub struct LoggedRequest {
     /// When it arrived.
     pub at: Millis,
-    /// Where.
+    /// The region where it arrived.
     pub region: usize,
-    /// At which isolate.
+    /// The isolate where it arrived.
     pub isolate: usize,
-    /// When its client was answered, or when the client left.
+    /// When the client got its answer, or left.
     pub answered_at: Option<Millis>,
-    /// What the client got.
+    /// The result for the client.
     pub result: Option<ClientResult>,
-    /// How many answers the machine gave.
+    /// The number of replies of the machine.
     pub answers: u32,
 }
 
-/// What a client got.
+/// The result for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientResult {
-    /// An answer.
+    /// A complete answer.
     Served,
     /// An answer that broke off.
     Broken,
-    /// The failure of the last deployment that was tried.
+    /// The failure of the last attempt.
     Exhausted,
-    /// The word that no deployment may be tried.
+    /// The error that no deployment may be tried.
     NoneEligible,
-    /// The word that it took too long.
+    /// The error that the deadline passed.
     DeadlineExceeded,
-    /// Nothing: it left.
+    /// Nothing: the client left.
     Left,
 }
 
 impl ClientResult {
-    /// Whether the client will complain.
+    /// Whether this is a failure for the client.
     pub fn is_failure(self) -> bool {
         !matches!(self, Self::Served | Self::Left)
     }
 }
 
-/// An attempt.
+/// An attempt of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoggedCall {
-    /// Of which request, by its place in [`Log::requests`].
+    /// The index of its request in [`Log::requests`].
     pub request: usize,
     /// When it was sent.
     pub at: Millis,
-    /// From where.
+    /// The region that sent it.
     pub region: usize,
-    /// By which isolate.
+    /// The isolate that sent it.
     pub isolate: usize,
-    /// To whom.
+    /// The deployment that got it.
     pub deployment: usize,
-    /// Whether it is a probe: the isolate knows that the deployment is ejected, and this attempt is to find out whether it still is.
+    /// Whether it is a probe: the isolate knows that the deployment is ejected, and the attempt
+    /// checks whether it has recovered.
     pub is_probe: bool,
-    /// When it came to its commit point, failed, or was given up.
+    /// When it reached its commit point, failed, or was abandoned.
     pub ended_at: Option<Millis>,
-    /// What came of it; `None`: it was given up.
+    /// Its outcome; `None` if it was abandoned.
     pub outcome: Option<CallOutcome>,
 }
 
-/// What came of a call.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallOutcome {
     /// It reached its commit point.
@@ -88,13 +89,13 @@ pub enum CallOutcome {
     Failed(ErrorClass),
 }
 
-/// A report that arrived.
+/// A report at a shard or at the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoggedReport {
-    /// When.
+    /// When it arrived.
     pub at: Millis,
-    /// At the shard of which region; `None`: at the hub.
+    /// The region of the shard that got it; `None` for the hub.
     pub region: Option<usize>,
-    /// Whether it is the first of its isolate.
+    /// Whether it is the first report of its isolate.
     pub is_first: bool,
 }

@@ -1,4 +1,4 @@
-//! What can be counted in a log.
+//! Measurements that are computed from a log.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,14 +6,14 @@ use std::ops::Range;
 use super::log::{CallOutcome, Log, LoggedCall};
 use crate::vocabulary::time::Millis;
 
-/// Of deployments, regions and requests.
+/// Measurements of deployments, regions and requests.
 impl Log {
-    /// Requests that arrived within that time.
+    /// The number of requests that arrived within this time.
     pub fn arrived(&self, within: &Range<Millis>) -> usize {
         self.requests.iter().filter(|request| within.contains(&request.at)).count()
     }
 
-    /// How many of them their clients will complain about.
+    /// The number of requests that arrived within this time and failed for their clients.
     pub fn client_failures(&self, within: &Range<Millis>) -> usize {
         let failed = |request: &&super::log::LoggedRequest| {
             within.contains(&request.at) && request.result.is_none_or(super::log::ClientResult::is_failure)
@@ -21,25 +21,25 @@ impl Log {
         self.requests.iter().filter(failed).count()
     }
 
-    /// Calls that were made within that time for each request that arrived.
+    /// The attempts within this time, divided by the requests that arrived within it.
     pub fn calls_per_request(&self, within: &Range<Millis>) -> f64 {
         part(self.calls.iter().filter(|call| within.contains(&call.at)).count(), self.arrived(within))
     }
 
-    /// Calls to a deployment within that time.
+    /// The attempts at a deployment within this time.
     pub fn calls_to(&self, deployment: usize, within: Range<Millis>) -> impl Iterator<Item = &LoggedCall> {
         let is_it = move |call: &&LoggedCall| call.deployment == deployment && within.contains(&call.at);
         self.calls.iter().filter(is_it)
     }
 
-    /// The part of the calls sent from a region, or from all, within that time that went to a deployment.
+    /// The share of a deployment in the attempts within this time, for one region or for all.
     pub fn sent_share(&self, deployment: usize, within: &Range<Millis>, region: Option<usize>) -> f64 {
         let is_from = |call: &&LoggedCall| region.is_none_or(|region| region == call.region);
         let sent = self.calls.iter().filter(is_from).filter(|call| within.contains(&call.at)).count();
         part(self.calls_to(deployment, within.clone()).filter(is_from).count(), sent)
     }
 
-    /// When the first call of a region to a deployment failed within that time.
+    /// The time of the first failed attempt at a deployment, from this region and within this time.
     pub fn first_failure(&self, deployment: usize, region: usize, within: &Range<Millis>) -> Option<Millis> {
         let failed = |call: &&LoggedCall| {
             call.region == region && matches!(call.outcome, Some(CallOutcome::Failed(_)))
@@ -48,8 +48,8 @@ impl Log {
         ends.filter(|at| within.contains(at)).min()
     }
 
-    /// For each isolate that sent to a deployment after the first failure of its region: how long after that it did so the last
-    /// time, other than to probe, in ascending order.
+    /// For each isolate that sent to a deployment after the first failure in its region: the time
+    /// from that failure to its last attempt, without probes. In ascending order.
     pub fn times_to_eject(&self, deployment: usize, within: &Range<Millis>) -> Vec<Millis> {
         let mut latest: BTreeMap<usize, Millis> = BTreeMap::new();
         let mut first: BTreeMap<usize, Option<Millis>> = BTreeMap::new();
@@ -66,8 +66,9 @@ impl Log {
         times
     }
 
-    /// Calls other than probes to a deployment later than `grace_ms` after the first failure of their region, by isolates that had
-    /// served another request within `grace_ms` before: those had their chance to hear of it.
+    /// The attempts (without probes) at a deployment that are later than `grace_ms` after the first
+    /// failure in their region. Only isolates count that had served another request within
+    /// `grace_ms` before, because only these could have received the ejection.
     pub fn strays(&self, deployment: usize, within: &Range<Millis>, grace_ms: Millis) -> usize {
         let mut arrivals: BTreeMap<usize, Vec<Millis>> = BTreeMap::new();
         for request in &self.requests {
@@ -86,7 +87,7 @@ impl Log {
         calls.filter(is_late).filter(was_awake).count()
     }
 
-    /// Most probes of a deployment that were under way at once from one region, or from one isolate.
+    /// The most probes of a deployment at the same time, from one region or from one isolate.
     pub fn most_probes_at_once(&self, deployment: usize, within: &Range<Millis>, by: CountedBy) -> usize {
         let mut places: BTreeMap<usize, Vec<(Millis, bool)>> = BTreeMap::new();
         for call in self.calls_to(deployment, within.clone()).filter(|call| call.is_probe) {
@@ -101,7 +102,7 @@ impl Log {
         places.into_values().map(most_at_once).max().unwrap_or(0)
     }
 
-    /// When the first probe of a deployment passed in a region within that time.
+    /// The time of the first passed probe of a deployment, from this region and within this time.
     pub fn first_passed_probe(
         &self,
         deployment: usize,
@@ -115,7 +116,7 @@ impl Log {
         ends.min()
     }
 
-    /// Most reports that one object got in one second. Those are left out that are the first of their isolates.
+    /// The most reports at one Durable Object in one second, without the first reports of isolates.
     pub fn most_reports_in_a_second(&self, within: &Range<Millis>) -> usize {
         let mut seconds: BTreeMap<(Option<usize>, Millis), usize> = BTreeMap::new();
         for report in self.reports.iter().filter(|report| !report.is_first && within.contains(&report.at)) {
@@ -125,17 +126,17 @@ impl Log {
     }
 }
 
-/// Where probes are counted.
+/// The scope in which probes are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CountedBy {
-    /// In each region.
+    /// Per region.
     Region,
-    /// In each isolate.
+    /// Per isolate.
     Isolate,
 }
 
 fn most_at_once(mut moves: Vec<(Millis, bool)>) -> usize {
-    // Of one time the ends come first.
+    // At equal times, ends come before starts.
     moves.sort_unstable();
     let (mut now, mut most) = (0_usize, 0_usize);
     for (_, begins) in moves {
@@ -145,12 +146,12 @@ fn most_at_once(mut moves: Vec<(Millis, bool)>) -> usize {
     most
 }
 
-/// `of / all`; 0 of nothing.
+/// `of / all`; 0 if `all` is 0.
 pub fn part(of: usize, all: usize) -> f64 {
     if all == 0 { 0.0 } else { of as f64 / all as f64 }
 }
 
-/// The number below which that part of a sorted list lies; 0 of none.
+/// The quantile `part` of a sorted list; 0 if the list is empty.
 pub fn quantile(sorted: &[Millis], part: f64) -> Millis {
     let at = (sorted.len() as f64 * part) as usize;
     sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(Millis::ZERO)

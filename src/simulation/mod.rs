@@ -1,9 +1,12 @@
 //! A simulation of the whole system on a virtual clock.
 //!
-//! Hundreds of isolates in several regions serve requests for minutes of virtual time, in whatever weather: the [`world`]. What happened
-//! is a [`log`], from which everything is counted ([`measure`]); a [`scenario`] says what is simulated and what is promised of it.
+//! Hundreds of isolates in several regions serve requests for minutes of virtual time, under any
+//! conditions: this is the [`world`]. Its events are in a [`log`], and all measurements come from
+//! the log ([`measure`]). A [`scenario`] defines what is simulated and which bounds the
+//! measurements should respect.
 //!
-//! Nothing here reads a clock or makes entropy: a run is repeated exactly by its seed. It exists natively alone.
+//! Nothing here reads a clock or uses entropy, so a seed repeats a run exactly. The simulation is
+//! built only for native targets.
 
 #![allow(
     clippy::cast_precision_loss,

@@ -1,4 +1,4 @@
-//! A run as text: what was promised, and where the traffic went over time.
+//! A run as text: its promises, and the traffic over time.
 
 use std::fmt::Write;
 
@@ -10,12 +10,12 @@ use super::scenario::{Scenario, ScenarioRun};
 use super::setup::Setup;
 use crate::vocabulary::time::Millis;
 
-/// Columns of a plot.
+/// The width of a plot, in columns.
 const COLUMNS: u64 = 80;
-/// From nothing to everything.
+/// The levels of a plot, from 0 to 100 %.
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// A run in lines: its promises, and a plot. `coloured`: for a terminal.
+/// A run as text: its promises, and a plot. `coloured`: with colour codes for a terminal.
 pub fn text(scenario: &Scenario, run: &ScenarioRun, seed: u64, coloured: bool) -> String {
     let mut text = String::new();
     let paint = |code: &str, word: &str| {
@@ -42,7 +42,7 @@ pub fn text(scenario: &Scenario, run: &ScenarioRun, seed: u64, coloured: bool) -
     text
 }
 
-/// The share of each deployment in the calls of each moment.
+/// Plots the share of each deployment in the attempts over time.
 fn plot(run: &ScenarioRun, paint: &dyn Fn(&str, &str) -> String, text: &mut String) {
     let setup = &run.setup;
     let column_ms = Millis::new(setup.length_ms.get().div_ceil(COLUMNS)).max(Millis::new(1));
@@ -87,13 +87,13 @@ fn is_in_weather(setup: &Setup, deployment: usize, within: std::ops::Range<Milli
     })
 }
 
-/// A block as high as the part is large. What is there at all is seen.
+/// A block whose height is the share. A share above 0 is always visible.
 fn block(count: u32, total: u32) -> char {
     let height = if total == 0 { 0 } else { (u64::from(count) * 8).div_ceil(u64::from(total)) };
     BLOCKS.get(height as usize).copied().unwrap_or('█')
 }
 
-/// A run as JSON: the promises, and the calls in each second.
+/// A run as JSON: its promises, and the attempts in each second.
 pub fn value(scenario: &Scenario, run: &ScenarioRun, seed: u64) -> Value {
     let seconds = run.setup.length_ms.seconds_rounded_up() as usize;
     let mut calls = vec![vec![0_u32; seconds]; run.setup.graph.deployments.len()];

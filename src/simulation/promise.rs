@@ -1,19 +1,19 @@
-//! What is promised of a run, and whether it was kept.
+//! The promises of a run: bounds for measured numbers, and whether the numbers respect them.
 
 use std::fmt::{Display, Formatter};
 
-/// A number that a run should keep to.
+/// A measured number and its bound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Promise {
-    /// What the number is.
+    /// The description of the number.
     pub what: String,
-    /// The number.
+    /// The measured number.
     pub measured: f64,
-    /// What it should keep to.
+    /// The bound that it should respect.
     pub bound: Bound,
 }
 
-/// What a number should keep to.
+/// A bound of a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
     /// No more than this.
@@ -23,7 +23,7 @@ pub enum Bound {
 }
 
 impl Promise {
-    /// Whether the number keeps to it. What is no number keeps to nothing.
+    /// Whether the number respects its bound. NaN respects no bound.
     pub fn is_kept(&self) -> bool {
         match self.bound {
             Bound::AtMost(most) => self.measured <= most,
@@ -48,28 +48,28 @@ impl Display for Bound {
     }
 }
 
-/// Three digits behind the point, and no zeros at the end.
+/// A number with at most three decimal places, without zeros at the end.
 pub fn short(number: f64) -> String {
     let text = format!("{number:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Promises in the making.
+/// A list of promises that is built step by step.
 #[derive(Debug, Default)]
 pub struct Promises(Vec<Promise>);
 
 impl Promises {
-    /// The number is to be no more than that.
+    /// Adds the promise that the number is at most `most`.
     pub fn at_most(&mut self, what: impl Into<String>, measured: f64, most: f64) {
         self.0.push(Promise { what: what.into(), measured, bound: Bound::AtMost(most) });
     }
 
-    /// The number is to be no less than that.
+    /// Adds the promise that the number is at least `least`.
     pub fn at_least(&mut self, what: impl Into<String>, measured: f64, least: f64) {
         self.0.push(Promise { what: what.into(), measured, bound: Bound::AtLeast(least) });
     }
 
-    /// All of them.
+    /// All promises.
     pub fn all(self) -> Vec<Promise> {
         self.0
     }

@@ -1,4 +1,4 @@
-//! Scenarios: what is simulated under a name, and what is promised of it.
+//! Scenarios: what is simulated under a name, and its promises.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -13,47 +13,48 @@ use crate::routes::Issue;
 use crate::routes::graph::Graph;
 use crate::vocabulary::time::Millis;
 
-/// How long a document that is not ours is watched in fair weather, to see which of its deployments have most traffic.
+/// How long an external document is run under normal conditions, to find the deployments with the
+/// most traffic.
 const WATCHED_MS: Millis = Millis::new(10_000);
 
-/// Something to simulate.
+/// A scenario that can be run.
 #[derive(Debug)]
 pub struct Scenario {
     /// Its name.
     pub name: &'static str,
-    /// What happens, in a sentence.
+    /// A description in one sentence.
     pub about: &'static str,
-    /// The routes, unless others are given.
+    /// The routes document, unless another one is given.
     pub(super) document: &'static str,
-    /// Makes fair weather bad, and says how long it all takes.
+    /// Adds conditions to the normal setup, and sets the length of the run.
     pub(super) shape: fn(&mut Setup),
-    /// What is promised.
+    /// Adds the promises.
     pub(super) promise: fn(&RunEvidence<'_>, &mut Promises),
 }
 
-/// What may be chosen otherwise than the scenario has it.
+/// Options that replace parts of a scenario.
 #[derive(Debug, Clone, Default)]
 pub struct ScenarioOptions {
     /// Another routes document, compiled.
     pub graph: Option<Rc<Graph>>,
     /// Another number of isolates.
     pub isolates: Option<usize>,
-    /// The seed of all chance.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 
-/// A run, and what is to be said of it.
+/// A run and its results.
 #[derive(Debug)]
 pub struct ScenarioRun {
-    /// What was simulated.
+    /// The setup that was simulated.
     pub setup: Setup,
-    /// What happened.
+    /// The events.
     pub log: Log,
-    /// What was promised.
+    /// The promises, with their measured numbers.
     pub promises: Vec<Promise>,
 }
 
-/// What promises are judged by.
+/// The data that the promises are checked against.
 #[derive(Debug)]
 pub struct RunEvidence<'a> {
     pub(super) setup: &'a Setup,
@@ -61,10 +62,10 @@ pub struct RunEvidence<'a> {
 }
 
 impl Scenario {
-    /// Simulates it.
+    /// Runs the scenario.
     ///
     /// # Errors
-    /// Where the document of the scenario does not compile, which a test rules out.
+    /// If the document of the scenario does not compile. A test excludes this.
     pub fn run(&self, choices: &ScenarioOptions) -> Result<ScenarioRun, Vec<Issue>> {
         let setup = self.setup(choices)?;
         let log = world::run(setup.clone(), choices.seed);
@@ -90,7 +91,7 @@ impl Scenario {
     }
 }
 
-/// The deployments of a document, those with most traffic first.
+/// The deployments of a document, in the order of their traffic, most traffic first.
 fn ranking(setup: &Setup, seed: u64) -> Vec<usize> {
     let fair = Setup::fair(Rc::clone(&setup.graph), setup.traffic.clone(), WATCHED_MS);
     let log = world::run(fair, seed);
@@ -100,7 +101,7 @@ fn ranking(setup: &Setup, seed: u64) -> Vec<usize> {
 }
 
 impl RunEvidence<'_> {
-    /// The deployment of that rank.
+    /// The deployment with this rank.
     pub(super) fn nth(&self, rank: usize) -> usize {
         self.setup.nth(rank)
     }
@@ -113,12 +114,12 @@ impl RunEvidence<'_> {
         Millis::ZERO..self.setup.length_ms
     }
 
-    /// When the first spell of weather lasts.
+    /// The time of the first condition.
     pub(super) fn spell(&self) -> Range<Millis> {
         self.setup.weather.first().map_or(Millis::ZERO..Millis::ZERO, |spell| spell.from..spell.until)
     }
 
-    /// What holds in any weather.
+    /// The promises that hold in every scenario.
     fn promise_always(&self, promises: &mut Promises) {
         let log = self.log;
         let twice = log.requests.iter().filter(|request| request.answers > 1).count();
@@ -136,7 +137,8 @@ impl RunEvidence<'_> {
         promises.at_most("client-visible failures", failures as f64, 0.0);
     }
 
-    /// How a deployment comes back after its spell, in each region: when, and that its traffic grows slowly.
+    /// Promises how a deployment comes back after its condition ends, in each region: when it comes
+    /// back, and that its traffic grows slowly.
     pub(super) fn promise_return(&self, rank: usize, longest_ms: Millis, promises: &mut Promises) {
         let (id, spell) = (self.nth(rank), self.spell());
         let usual = self.log.sent_share(id, &(spell.start - Millis::new(15_000)..spell.start), None);
@@ -165,7 +167,7 @@ impl RunEvidence<'_> {
         promises.at_least("part of the usual share after 12 s", last, 0.8);
     }
 
-    /// How soon the isolates of each region leave a deployment alone.
+    /// Promises how soon the isolates of each region stop using a deployment.
     pub(super) fn promise_ejection(&self, rank: usize, median_ms: f64, promises: &mut Promises) {
         let (id, spell) = (self.nth(rank), self.spell());
         let times = self.log.times_to_eject(id, &spell);
@@ -181,7 +183,8 @@ impl RunEvidence<'_> {
         promises.at_most("requests 2 s after that, of isolates that were awake", strays, 0.0);
     }
 
-    /// From so long after the beginning of its spell to the end of it, a deployment is left alone by all regions.
+    /// Promises that no region sends to a deployment, from `grace_ms` after the start of its
+    /// condition to its end.
     pub(super) fn promise_silence(&self, rank: usize, grace_ms: Millis, promises: &mut Promises) {
         let spell = self.spell();
         let late = self.log.calls_to(self.nth(rank), spell.start + grace_ms..spell.end).count() as f64;
@@ -199,13 +202,13 @@ impl RunEvidence<'_> {
 }
 
 impl Setup {
-    /// Weather for a deployment, from one second to another.
+    /// Adds a condition for a deployment, from one second to another.
     pub(super) fn with(&mut self, weather: Weather, who: DeploymentSelector, seconds: Range<u64>) {
         let (from, until) = (Millis::new(seconds.start * 1_000), Millis::new(seconds.end * 1_000));
         self.weather.push(WeatherSpell { weather, who, region: None, from, until });
     }
 
-    /// The same in the eyes of one region alone.
+    /// The same, but only one region sees the condition.
     pub(super) fn with_in(
         &mut self,
         region: usize,

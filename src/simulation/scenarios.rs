@@ -1,4 +1,4 @@
-//! The scenarios.
+//! The list of scenarios and their promises.
 
 use super::scenario::{RunEvidence, Scenario};
 use crate::routes::graph::Destination;
@@ -9,25 +9,25 @@ use crate::simulation::setup::{DeploymentSelector, ObjectFault, ObjectFaultKind,
 use crate::simulation::simulated_upstream::{UpstreamProfile, Weather};
 use crate::vocabulary::time::Millis;
 
-/// Three equals, drawn by weight.
+/// Three equal deployments with weighted selection.
 const EVEN: &str = include_str!("scenarios/even.json");
-/// Four strategies, each over deployments of its own.
+/// Four strategies, each with its own deployments.
 const FAIR: &str = include_str!("scenarios/fair.json");
-/// The faster of three.
+/// Three deployments; the fastest is preferred.
 const LATENCY: &str = include_str!("scenarios/latency.json");
-/// What is paid for first, what is paid by use behind it.
+/// A provisioned deployment first, and a pay-as-you-go deployment for the spillover.
 const SPILL: &str = include_str!("scenarios/spill.json");
-/// Thirty deployments below five models.
+/// Thirty deployments in five models.
 const MANY: &str = include_str!("scenarios/many.json");
-/// As [`EVEN`], with two seconds for the first token.
+/// Like [`EVEN`], with a first-token limit of two seconds.
 const TIMED: &str = include_str!("scenarios/timed.json");
 
-/// The scenario of that name.
+/// The scenario with this name.
 pub fn named(name: &str) -> Option<&'static Scenario> {
     SCENARIOS.iter().find(|scenario| scenario.name == name)
 }
 
-/// Every scenario.
+/// All scenarios.
 pub static SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "fair",
@@ -261,7 +261,7 @@ pub static SCENARIOS: &[Scenario] = &[
                 (Weather::QuotaGone, 20..60),
                 (Weather::Unreachable, 30..45),
             ];
-            // Every third deployment: each model keeps some that are well.
+            // Only every third deployment is affected, so each model has some healthy ones.
             for (number, (weather, seconds)) in weathers.into_iter().enumerate() {
                 setup.with(weather, DeploymentSelector::Nth(number * 3), seconds);
             }
@@ -276,7 +276,8 @@ pub static SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// Objects in trouble from before an outage of twenty seconds until after it.
+/// Sets a fault of the Durable Objects that starts before an outage of twenty seconds and ends
+/// after it.
 fn without_objects(setup: &mut Setup, kind: ObjectFaultKind) {
     setup.length_ms = Millis::new(120_000);
     setup.with(Weather::Down, DeploymentSelector::Nth(0), 25..45);
@@ -288,7 +289,8 @@ fn without_objects(setup: &mut Setup, kind: ObjectFaultKind) {
     });
 }
 
-/// Without objects every isolate sees to itself; afterwards they share again.
+/// Promises that every isolate copes alone while the Durable Objects fail, and that the isolates
+/// share their health again afterwards.
 fn alone(evidence: &RunEvidence<'_>, promises: &mut Promises) {
     evidence.promise_no_failure(promises);
     evidence.promise_probes(0, CountedBy::Isolate, promises);

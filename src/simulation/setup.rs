@@ -1,4 +1,5 @@
-//! What is simulated: a routes document, traffic, and what befalls whom.
+//! What is simulated: a routes document, traffic, and the conditions of deployments and Durable
+//! Objects.
 
 use std::rc::Rc;
 
@@ -7,39 +8,39 @@ use crate::routes::graph::Graph;
 use crate::routes::{Issue, compile};
 use crate::vocabulary::time::Millis;
 
-/// A world to be run.
+/// The setup of a run.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The routes.
     pub graph: Rc<Graph>,
-    /// Deployments as [`DeploymentSelector`] counts them.
+    /// The deployments in the order that [`DeploymentSelector`] uses.
     pub ranking: Vec<usize>,
-    /// Who asks, where and how often.
+    /// The traffic.
     pub traffic: Traffic,
-    /// Deployments that are not as others are.
+    /// Profiles of deployments that differ from the default.
     pub profiles: Vec<(DeploymentSelector, UpstreamProfile)>,
-    /// What befalls deployments.
+    /// The conditions of deployments.
     pub weather: Vec<WeatherSpell>,
-    /// What befalls shards and the hub.
+    /// The faults of shards and of the hub.
     pub object_faults: Vec<ObjectFault>,
-    /// For how long requests arrive.
+    /// How long requests arrive.
     pub length_ms: Millis,
 }
 
-/// Who asks, where and how often.
+/// Where requests arrive, how many, and of which kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traffic {
-    /// How many regions there are.
+    /// The number of regions.
     pub regions: usize,
-    /// Isolates in all of them.
+    /// The number of isolates in all regions.
     pub isolates: usize,
-    /// Requests in a second at each isolate.
+    /// Requests per second at each isolate.
     pub rate: f64,
-    /// The part of the requests that is to be streamed.
+    /// The fraction of the requests that ask for a stream.
     pub streamed: f64,
-    /// The part of the clients that leave within two seconds.
+    /// The fraction of the clients that leave within two seconds.
     pub impatient: f64,
-    /// How long isolates live on average; `None`: as long as the world.
+    /// The average lifetime of an isolate; `None`: as long as the run.
     pub lifetime_ms: Option<Millis>,
 }
 
@@ -49,57 +50,58 @@ impl Default for Traffic {
     }
 }
 
-/// Deployments, in an order that is the document's, or of a document that is not ours that of their traffic in fair weather.
+/// Selects deployments. They have the order of the document, or for an external document the order
+/// of their traffic under normal conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeploymentSelector {
-    /// One of them.
+    /// The deployment with this rank.
     Nth(usize),
-    /// All of them.
+    /// All deployments.
     All,
 }
 
-/// Weather for some time.
+/// A condition for a limited time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WeatherSpell {
-    /// What.
+    /// The condition.
     pub weather: Weather,
-    /// Whom it befalls.
+    /// The deployments that it affects.
     pub who: DeploymentSelector,
-    /// In the eyes of which region; `None`: of all.
+    /// The only region that sees it; `None`: all regions see it.
     pub region: Option<usize>,
-    /// From when.
+    /// Its start.
     pub from: Millis,
-    /// Until when, exclusive.
+    /// Its end, exclusive.
     pub until: Millis,
 }
 
-/// A time in which something befalls an object.
+/// A fault of a Durable Object for a limited time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectFault {
-    /// What.
+    /// The kind of the fault.
     pub kind: ObjectFaultKind,
-    /// The shard of which region; `None`: all shards and the hub.
+    /// The region of the shard; `None`: all shards and the hub.
     pub region: Option<usize>,
-    /// From when.
+    /// Its start.
     pub from: Millis,
-    /// Until when, exclusive. Of what happens at once, it says nothing.
+    /// Its end, exclusive. Not used for a fault that happens at one moment.
     pub until: Millis,
 }
 
-/// What befalls an object.
+/// The kind of a fault of a Durable Object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectFaultKind {
-    /// It answers so much later.
+    /// It answers this much later.
     Late(Millis),
     /// It refuses reports.
     Overloaded,
-    /// It takes reports and never answers.
+    /// It accepts reports and never answers.
     Lost,
-    /// It is started anew and goes on with what it has stored.
+    /// It restarts from its stored state.
     Evicted,
 }
 
-/// The graph of a document, with made-up values for its variables.
+/// The graph of a document, with generated values for its variables.
 ///
 /// # Errors
 /// Every problem of the document.
@@ -117,7 +119,7 @@ pub fn graph_of(document: &str) -> Result<Rc<Graph>, Vec<Issue>> {
 }
 
 impl Setup {
-    /// Fair weather for the routes of this graph.
+    /// Normal conditions for the routes of this graph.
     pub fn fair(graph: Rc<Graph>, traffic: Traffic, length_ms: Millis) -> Self {
         let ranking = (0..graph.deployments.len()).collect();
         Self {
@@ -131,12 +133,12 @@ impl Setup {
         }
     }
 
-    /// The deployment of that rank. With fewer of them than that, the last one.
+    /// The deployment with this rank. If there are fewer deployments, the last one.
     pub fn nth(&self, rank: usize) -> usize {
         self.ranking.get(rank).or(self.ranking.last()).copied().unwrap_or(0)
     }
 
-    /// Whether a deployment is meant.
+    /// Whether the selector includes this deployment.
     pub fn is_selected(&self, who: DeploymentSelector, deployment: usize) -> bool {
         match who {
             DeploymentSelector::All => true,

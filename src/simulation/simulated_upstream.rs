@@ -1,4 +1,4 @@
-//! Upstreams: how a deployment behaves, by itself and in the weather of the active.
+//! Upstreams: how a deployment behaves, by its profile and under the conditions that are active.
 
 use super::chance::scattered;
 use crate::attempt::failure::Failure;
@@ -11,16 +11,17 @@ use crate::vocabulary::headers::Headers;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// What a deployment is like in fair weather.
+/// How a deployment behaves under normal conditions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UpstreamProfile {
-    /// Median time to the first token.
+    /// The median time to the first token.
     pub first_token_ms: f64,
-    /// How fast it writes.
+    /// The output rate.
     pub tokens_per_second: f64,
-    /// Most calls in a second; more get 429.
+    /// The most attempts per second; further ones get a 429.
     pub capacity: Option<f64>,
-    /// It is a provisioned one (PTU): it tells its utilisation, and when it is full it asks for milliseconds of patience.
+    /// Whether it is provisioned (PTU). Such a deployment reports its utilisation, and when it is
+    /// full its hint is some milliseconds.
     pub is_provisioned: bool,
 }
 
@@ -30,52 +31,53 @@ impl Default for UpstreamProfile {
     }
 }
 
-/// What befalls a deployment.
+/// A condition that affects a deployment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Weather {
-    /// It answers every call with 503, soon.
+    /// It answers every attempt quickly with a 503.
     Down,
-    /// It accepts calls and says nothing.
+    /// It accepts attempts and does not answer.
     Silent,
-    /// Nobody answers at all.
+    /// Every connection fails.
     Unreachable,
-    /// That part of the calls gets 500.
+    /// This fraction of the attempts gets a 500.
     BrownOut(f64),
-    /// It answers every call with 429. `hint`: it says how long that will last.
+    /// It answers every attempt with a 429. With `has_hint`, the answer states how long that will
+    /// last.
     RateLimited {
-        /// With `retry-after`.
+        /// Whether the answer has a `retry-after` header.
         has_hint: bool,
     },
-    /// Everything takes so many times as long.
+    /// Everything takes this many times as long.
     Slow(f64),
-    /// Down and up by turns.
+    /// It alternates between down and up.
     Flapping {
-        /// How long it is down, then up.
+        /// How long each down period takes.
         down_ms: Millis,
-        /// How long it is up, then down.
+        /// How long each up period takes.
         up_ms: Millis,
     },
-    /// There is no money on the account.
+    /// The quota of the account is used up.
     QuotaGone,
-    /// That part of the answers ends in the middle.
+    /// This fraction of the answers breaks off in the middle.
     Breaking(f64),
 }
 
-/// Weather that holds at the time of a call, with its beginning and its end.
+/// A condition that is active at the time of an attempt, with its start and its end.
 #[derive(Debug, Clone, Copy)]
 pub struct ActiveWeather {
-    /// What it is.
+    /// The condition.
     pub weather: Weather,
-    /// For how long it has been so.
+    /// How long it has been active.
     pub since_ms: Millis,
-    /// For how much longer.
+    /// How long it will remain active.
     pub remaining_ms: Millis,
 }
 
-/// What becomes of a call, as far as the upstream decides.
+/// The result of an attempt, as far as the upstream decides it.
 #[derive(Debug, Clone)]
 pub struct CallCourse {
-    /// Headers of the answer that say how much more the deployment can take.
+    /// Headers of the answer that report how much more load the deployment can take.
     pub headers: Headers,
     headers_ms: Millis,
     first_token_ms: Millis,
@@ -92,41 +94,41 @@ enum CallEnd {
     Silent,
 }
 
-/// An answer that has reached its commit point, and what will come of it.
+/// An answer that has reached its commit point, and how it will end.
 #[derive(Debug, Clone, Copy)]
 pub struct SimulatedAnswer {
     /// When it ends.
     pub ends_at: Instant,
-    /// How.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// Where it is streamed.
+    /// The time to the first token, if it is streamed.
     pub first_token_ms: Option<Millis>,
-    /// How much it says.
+    /// The number of output tokens.
     pub output_tokens: u64,
 }
 
-/// One deployment.
+/// One simulated deployment.
 #[derive(Debug, Clone)]
 pub struct SimulatedUpstream {
     profile: UpstreamProfile,
-    /// Calls that it would take at once.
+    /// How many attempts it would accept at once (the level of a token bucket).
     room: f64,
     filled_at: Instant,
 }
 
-/// How long an answer that says no takes.
+/// The time that an error response takes.
 const REFUSAL_MS: f64 = 40.0;
 
-/// Tokens of an answer.
+/// The median number of tokens of an answer.
 const OUTPUT_TOKENS: f64 = 120.0;
 
 impl SimulatedUpstream {
-    /// One that is idle.
+    /// A deployment without load.
     pub fn new(profile: UpstreamProfile) -> Self {
         Self { profile, room: 0.0, filled_at: Instant::EPOCH }
     }
 
-    /// Takes a call.
+    /// Simulates one attempt.
     pub fn call(&mut self, weather: &[ActiveWeather], now: Instant, rng: &mut dyn Rng) -> CallCourse {
         let slow = weather.iter().fold(1.0, |slow, active| match active.weather {
             Weather::Slow(times) => slow * times,
@@ -175,12 +177,12 @@ impl SimulatedUpstream {
     }
 }
 
-/// A quarter of a second's calls may come at once.
+/// The size of a burst: the attempts of a quarter of a second may come at once.
 fn burst(capacity: f64) -> f64 {
     (capacity / 4.0).max(1.0)
 }
 
-/// The end that the weather makes of a call, if it does.
+/// How an active condition ends an attempt, if it does.
 fn weather_end(active: ActiveWeather, rng: &mut dyn Rng) -> Option<CallEnd> {
     let refused = |class, status, hint_ms| Some(CallEnd::Refused { class, status, hint_ms });
     let down = refused(ErrorClass::Unavailable, 503, None);
@@ -191,7 +193,7 @@ fn weather_end(active: ActiveWeather, rng: &mut dyn Rng) -> Option<CallEnd> {
         Weather::BrownOut(part) if rng.unit() < part => refused(ErrorClass::Unavailable, 500, None),
         Weather::Breaking(part) if rng.unit() < part => Some(CallEnd::Broken),
         Weather::RateLimited { has_hint } => {
-            // Whole seconds, as the header has them.
+            // Whole seconds, as in the header.
             let hint_ms = has_hint.then(|| Millis::new(1_000) * active.remaining_ms.seconds_rounded_up());
             refused(ErrorClass::RateLimit, 429, hint_ms)
         }
@@ -204,8 +206,8 @@ fn weather_end(active: ActiveWeather, rng: &mut dyn Rng) -> Option<CallEnd> {
 }
 
 impl CallCourse {
-    /// What the gateway sees of it, and when: the answer at its commit point, or a failure, of which its own limits are one.
-    /// `now`: when the call began.
+    /// What the gateway sees of the attempt, and when: the answer at its commit point, or a
+    /// failure. A limit of the gateway is also a failure. `now` is the start of the attempt.
     pub fn seen(
         &self,
         dispatch: &Dispatch,
@@ -217,7 +219,7 @@ impl CallCourse {
         let (headers_at, first_at, ends_at) = match self.end {
             CallEnd::Silent => (never, never, never),
             _ if streamed => (at(self.headers_ms), at(self.first_token_ms), at(self.total_ms)),
-            // An answer in one piece sends its headers when it is finished.
+            // An answer in one piece sends its headers when it is complete.
             CallEnd::Served | CallEnd::Broken => (at(self.total_ms), at(self.total_ms), at(self.total_ms)),
             _ => (at(self.headers_ms), never, never),
         };

@@ -1,8 +1,9 @@
-//! The world: isolates that serve requests, objects that they report to, upstreams, and a clock.
+//! The simulated world: isolates that serve requests, Durable Objects that get their reports,
+//! upstreams, and a clock.
 //!
-//! Every request is run by the machine that runs it in the Worker, every isolate has the health and the reporter that the Worker
-//! has, every region and the hub the shard that the Durable Object has. Modelled are upstreams, the network and the arrival of
-//! requests alone.
+//! The world runs the code of the Worker: every request has its machine, every isolate its health
+//! and its reporter, every region and the hub its shard. Only upstreams, the network and the
+//! arrival of requests are models.
 
 mod network;
 mod simulated_isolate;
@@ -30,13 +31,13 @@ use crate::vocabulary::time::{Instant, Millis};
 use simulated_isolate::{FirstSnapshot, SimulatedIsolate};
 use simulated_object::SimulatedObject;
 
-/// When every run starts, on its own clock.
+/// The start of every run, on its virtual clock.
 const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
 
-/// A client that is impatient leaves within that time.
+/// An impatient client leaves within this time, in milliseconds.
 const PATIENCE_MS: f64 = 2_000.0;
 
-/// A world at work.
+/// The state of a run.
 #[derive(Debug)]
 pub struct World {
     setup: Setup,
@@ -44,12 +45,12 @@ pub struct World {
     queue: Queue<WorldEvent>,
     rng: SplitMix64,
     isolates: Vec<SimulatedIsolate>,
-    /// The isolate that serves at each place.
+    /// The isolate that serves in each slot.
     serving: Vec<usize>,
     shards: Vec<SimulatedObject>,
     hub: SimulatedObject,
     upstreams: Vec<SimulatedUpstream>,
-    /// Requests that something will still happen to.
+    /// Requests with pending events.
     requests: BTreeMap<usize, SimulatedRequest>,
     client: Client,
     models: Vec<String>,
@@ -61,10 +62,10 @@ struct SimulatedRequest {
     facts: Rc<Facts>,
     entry: Rc<Node>,
     machine: Option<Machine>,
-    /// Its calls, by number, in the log.
+    /// The indices of its attempts in the log, by attempt number.
     calls: Vec<usize>,
     committed: Option<SimulatedAnswer>,
-    /// Events of it that are still to come.
+    /// How many of its events are pending.
     to_come: u32,
     has_left: bool,
 }
@@ -92,8 +93,8 @@ impl std::fmt::Debug for SimulatedRequest {
     }
 }
 
-/// Runs a world to its end: requests arrive for as long as the setup says, and then everything is waited for. The same seed gives the
-/// same log.
+/// Runs a world to its end: requests arrive for the length in the setup, and then all pending
+/// events are processed. The same seed gives the same log.
 pub fn run(setup: Setup, seed: u64) -> Log {
     let mut world = World::new(setup, seed);
     while let Some((at, event)) = world.queue.take() {
@@ -212,7 +213,7 @@ impl World {
         }
     }
 
-    /// A new isolate takes the place of another, which only finishes what it began.
+    /// Replaces an isolate by a new one. The old one only finishes the requests that it has begun.
     fn replace(&mut self, slot: usize) {
         let Some(place) = self.serving.get_mut(slot) else { return };
         let Some(region) = self.isolates.get(*place).map(|isolate| isolate.region) else { return };
@@ -256,7 +257,7 @@ impl World {
         self.begin_or_wait(id, isolate);
     }
 
-    /// The first requests of an isolate wait for what the others know, for a moment.
+    /// The first requests of an isolate wait a short time for the first snapshot of the shard.
     fn begin_or_wait(&mut self, id: usize, isolate: usize) {
         let now = self.now;
         let longest_ms = self.setup.graph.settings.health.first_snapshot_ms;
@@ -302,7 +303,7 @@ impl World {
         }
     }
 
-    /// The machine starts, if it has not.
+    /// Starts the machine, if it has not started.
     fn begin(&mut self, id: usize) {
         let now = self.now;
         let Some(request) = self.requests.get_mut(&id).filter(|request| request.machine.is_none()) else {
@@ -318,7 +319,7 @@ impl World {
         self.obey(id, action);
     }
 
-    /// The machine takes a step.
+    /// Passes an event to the machine and executes its action.
     fn step(&mut self, id: usize, event: MachineEvent) {
         let now = self.now;
         let Some(request) = self.requests.get_mut(&id) else { return };
@@ -328,7 +329,7 @@ impl World {
         self.obey(id, action);
     }
 
-    /// Does what the machine says.
+    /// Executes an action of the machine.
     fn obey(&mut self, id: usize, action: Action) {
         match action {
             Action::Dispatch(dispatch) => self.dispatch(id, &dispatch),
@@ -343,7 +344,7 @@ impl World {
         self.forget(id);
     }
 
-    /// A request has made a step: a report may be due.
+    /// Runs after each step of a request: a report may be due.
     fn learned(&mut self, isolate: usize) {
         if let Some(found) = self.isolates.get_mut(isolate) {
             found.changes.clear();
@@ -436,7 +437,7 @@ impl World {
         }
     }
 
-    /// An answer has come to its end.
+    /// Records the outcome of an answer that has ended.
     fn on_answer_ended(&mut self, id: usize, isolate: usize, ticket: Ticket, mut sample: Sample) {
         self.happened(id);
         let has_left = self.requests.get(&id).is_some_and(|request| request.has_left);
@@ -454,7 +455,7 @@ impl World {
         self.forget(id);
     }
 
-    /// A client leaves, if it is still there.
+    /// A client leaves. If it has no answer yet, the machine is informed.
     fn on_client_left(&mut self, id: usize) {
         self.happened(id);
         let at = relative(self.now);
@@ -478,7 +479,7 @@ impl World {
         }
     }
 
-    /// Calls of a request that nobody waits for any more.
+    /// Ends the attempts of a request that no longer waits for them.
     fn give_up_calls(&mut self, id: usize) {
         let at = relative(self.now);
         let calls = self.requests.get(&id).map(|request| request.calls.as_slice()).unwrap_or_default();
@@ -494,9 +495,9 @@ impl World {
         self.log.calls.get_mut(*call)
     }
 
-    /// Something will happen to a request.
+    /// Schedules an event of a request.
     fn expect(&mut self, id: usize, at: Instant, event: WorldEvent) {
-        // What would only happen at the end of time does not happen.
+        // An event at `Millis::MAX` never happens.
         if at == Instant::MAX {
             return;
         }
@@ -506,14 +507,14 @@ impl World {
         self.queue.add(at, event);
     }
 
-    /// It has happened.
+    /// Counts an event of a request as processed.
     fn happened(&mut self, id: usize) {
         if let Some(request) = self.requests.get_mut(&id) {
             request.to_come = request.to_come.saturating_sub(1);
         }
     }
 
-    /// Forgets a request that nothing will happen to any more.
+    /// Removes a request that has no pending events.
     fn forget(&mut self, id: usize) {
         if self.requests.get(&id).is_some_and(|request| request.to_come == 0) {
             self.requests.remove(&id);

@@ -1,4 +1,4 @@
-//! Hedges: a second attempt beside the first.
+//! Hedges: a second attempt that runs beside the first.
 
 use switchyard::attempt::machine::{Action, MachineEvent, Reply};
 use switchyard::routes::graph::{Destination, Hedge, HedgeAfter, Node, Strategy as Order};
@@ -33,7 +33,7 @@ fn a_hedge_starts_when_the_first_attempt_is_late_and_the_first_answer_counts() {
             if winner == 1 { "slow=200;350, quick=abandoned;50" } else { "slow=abandoned;350, quick=200;50" };
         assert_eq!(machine.trail().to_string(), served);
         assert_eq!(machine.trail().upstream_ms(), ms(350), "the time of both counts once");
-        // The loser's place is free at once, and nothing is held against it.
+        // The attempt that loses ends at once, and it does not count as a failure.
         assert_eq!(here.in_flight(), 1);
         assert!(
             here.isolate
@@ -53,7 +53,7 @@ fn where_one_of_the_two_fails_the_other_is_waited_for() {
         here.on(&mut machine, MachineEvent::HedgeDelayElapsed);
         let action = here.fails(&mut machine, fails, ErrorClass::Unavailable);
         assert!(matches!(action, Action::Wait), "{action:?}");
-        // Where that fails too, the request goes on to what was not tried yet.
+        // If the other attempt fails too, the request tries the target that is left.
         let third = dispatched(here.fails(&mut machine, then, ErrorClass::Unavailable));
         assert_eq!((third.deployment.name.as_str(), third.hedge_after_ms), ("third", None));
         here.on(&mut machine, MachineEvent::Committed { number: third.number, status: 200 });
@@ -99,7 +99,7 @@ fn a_percentile_needs_samples_and_then_follows_them() {
         here.on(&mut machine, MachineEvent::Committed { number, status: 200 });
     }
     let (_, action) = here.start(facts());
-    // Of the last 64, which took 37 to 100 ms.
+    // The percentile covers the last 64 samples, which took 37 to 100 ms.
     let after_ms = dispatched(action).hedge_after_ms.unwrap();
     assert!((ms(95)..=ms(98)).contains(&after_ms), "{after_ms}");
 }
@@ -125,7 +125,7 @@ fn a_hedge_stays_below_its_node_and_within_every_limit() {
     };
     assert_eq!(hedge(&mut outside(&|_| {})).as_deref(), Some("b"));
     assert_eq!(hedge(&mut outside(&|node| node.max_attempts = Some(1))), None);
-    // Nor does it go to another node that stands beside it.
+    // A hedge does not go to another node beside its own node.
     let mut build = Builder::new(&["a", "b"]);
     let [one, two] = ["a", "b"].map(|name| {
         build.node_with(Order::Priority, &[name], |node| {

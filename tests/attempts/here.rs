@@ -1,4 +1,4 @@
-//! One isolate, its graph, and a clock that tests move.
+//! One isolate, its graph, and a clock that the tests move.
 
 use std::rc::Rc;
 
@@ -13,10 +13,10 @@ use switchyard::vocabulary::time::{Instant, Millis};
 
 use crate::graphs::{Builder, Isolate, facts};
 
-/// When every story begins.
+/// The start time of every test.
 pub const NOW: Instant = Instant::from_epoch_ms(1_000_000_000);
 
-/// One isolate with its graph.
+/// One isolate with its graph and the current time.
 pub struct Here {
     pub graph: Rc<Graph>,
     pub entry: Rc<Node>,
@@ -31,7 +31,7 @@ impl Here {
         Self { graph, entry, isolate, now: NOW }
     }
 
-    /// Deployments of these names in the order of preference.
+    /// Deployments with these names, in priority order.
     pub fn of(names: &[&str], change: impl FnOnce(&mut Node)) -> Self {
         let mut build = Builder::new(names);
         let entry = build.node_with(Order::Priority, names, change);
@@ -51,7 +51,8 @@ impl Here {
         self.on(machine, MachineEvent::Failed { number, failure: Failure::silent(class, "") })
     }
 
-    /// A request whose attempts all end as `does` says of their deployments; the names that were asked, and how it ended.
+    /// Runs one request. Every attempt ends as `does` says for its deployment. Returns the names of
+    /// the deployments that were tried, and the reply.
     pub fn request(&mut self, does: impl Fn(&str) -> Option<ErrorClass>) -> (Vec<String>, Reply) {
         let (mut machine, mut action) = self.start(facts());
         let mut asked = Vec::new();

@@ -1,5 +1,5 @@
-//! What a request does about the health of deployments: whom it passes over, what it does when all are ejected, how many further
-//! attempts it may make, and, in [`hedges`], when it hedges.
+//! How a request uses the health of deployments: which ones it skips, what it does when all are
+//! ejected, how many further attempts it may make, and, in [`hedges`], when it hedges.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -40,7 +40,7 @@ fn after_five_failures_requests_go_straight_to_the_next_one() {
     for _ in 0..50 {
         assert_eq!(here.request(down), (vec!["up".to_owned()], Reply::Pass));
     }
-    // Its time is up: one request finds out for all the others.
+    // The ejection has ended. One request probes the deployment for all other requests.
     here.now += ms(10_000);
     assert_eq!(here.request(down).0, ["down", "up"]);
     assert_eq!(here.request(down).0, ["up"]);
@@ -80,7 +80,7 @@ fn where_all_are_ejected_the_soonest_to_return_is_probed_by_one_request_at_a_tim
     here.eject(1, ErrorClass::RateLimit, Some(ms(20_000)));
     let (mut first, action) = here.start(facts());
     assert_eq!(dispatched(action).deployment.name, "soon");
-    // The next one is not left out, while one of them is not being probed.
+    // The next request probes the other deployment, because no probe is under way there.
     let (mut second, action) = here.start(facts());
     assert_eq!(dispatched(action).deployment.name, "late");
     assert_eq!(here.request(|_| None), (Vec::new(), Reply::NoneEligible));
@@ -158,7 +158,7 @@ fn an_ejected_deployment_is_a_last_resort_after_failures_as_well() {
     let mut here = Here::of(&["a", "b"], |_| {});
     here.eject(1, ErrorClass::RateLimit, Some(ms(60_000)));
     let down = |name: &str| (name == "a").then_some(ErrorClass::Unavailable);
-    // The second try of the last one comes first.
+    // The retry of the last target comes first.
     assert_eq!(here.request(down), (vec!["a".into(), "a".into(), "b".into()], Reply::Pass));
 }
 
@@ -188,7 +188,8 @@ fn a_missing_operation_ejects_that_operation_alone() {
     assert_eq!(dispatched(action).deployment.name, "a");
 }
 
-/// The calls and client-visible failures of `count` requests, ten a second.
+/// Runs `count` requests, ten a second. Returns the number of attempts and the number of failures
+/// that clients see.
 fn outage(here: &mut Here, count: u32, does: impl Fn(&str) -> Option<ErrorClass> + Copy) -> (usize, u32) {
     let (mut calls, mut failed) = (0, 0);
     for _ in 0..count {
@@ -221,7 +222,7 @@ fn a_spent_retry_budget_ends_a_request_before_another_deployment_that_fails_and_
         let a_fails = |name: &str| (name == "a").then_some(ErrorClass::Unavailable);
         assert_eq!(here.request(a_fails).0, asked, "{fails_too}");
     }
-    // The same for a second try of the same deployment.
+    // The same holds for a retry of the same deployment.
     let mut here = Here::of(&["a"], |node| {
         node.policy.retry = Some(Retry { attempts: 3, ..Retry::default() });
     });
@@ -231,7 +232,8 @@ fn a_spent_retry_budget_ends_a_request_before_another_deployment_that_fails_and_
 
 #[test]
 fn a_spent_retry_budget_keeps_nobody_from_a_deployment_that_works() {
-    // Behind a second try of the same one, and behind another that fails.
+    // The deployment that works comes after a retry of the same deployment, or after another
+    // deployment that fails.
     let retry = || Some(Retry { attempts: 1, ..Retry::default() });
     for (names, failing, retry) in [
         (vec!["a", "c"], vec![], retry()),
@@ -283,7 +285,7 @@ fn what_is_left_of_an_ejection_is_told_of_those_that_could_serve() {
 #[test]
 fn one_healthy_deployment_serves_everybody_however_many_fail_over_at_once() {
     let mut here = Here::of(&["down", "up"], |_| {});
-    // A new isolate gets a thousand requests at once, before anything is known of anybody.
+    // A new isolate gets a thousand requests at once, before it knows anything about a deployment.
     let mut machines: Vec<(Machine, Dispatch)> = (0..1_000)
         .map(|_| {
             let (machine, action) = here.start(facts());
@@ -301,14 +303,14 @@ fn one_healthy_deployment_serves_everybody_however_many_fail_over_at_once() {
     }
 }
 
-/// What may happen next to requests of an isolate that come and go.
+/// One step of several requests that run in the same isolate.
 #[derive(Debug, Clone)]
 enum Step {
     Wait(Millis),
     Start {
         has_side_effects: bool,
     },
-    /// The numbers choose a request, and one of its attempts.
+    /// The first number selects a request, the second number selects one of its attempts.
     Answer(usize, usize),
     Fail(usize, usize, ErrorClass, Option<Millis>),
     Late(usize),
@@ -333,10 +335,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..120)
 }
 
-/// A request on its way, as whoever drives it sees it.
+/// A request in progress, as its driver sees it.
 struct Driven {
     machine: Machine,
-    /// Numbers of the attempts that it was told to make and that have not ended.
+    /// The numbers of the attempts that were dispatched and have not ended.
     open: Vec<u32>,
     wakes_at: Option<Instant>,
     has_side_effects: bool,
@@ -420,7 +422,7 @@ proptest! {
     }
 }
 
-/// Does what the machine says; whether that was the last thing.
+/// Does what the action says. Returns whether it was the last action of the request.
 fn obey(request: &mut Driven, action: Action, here: &Here) -> Result<bool, TestCaseError> {
     match action {
         Action::Dispatch(dispatch) => {

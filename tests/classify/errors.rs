@@ -1,4 +1,4 @@
-//! Errors with a status.
+//! Error responses with a status.
 
 use super::*;
 use crate::times::ms;
@@ -6,16 +6,16 @@ use crate::times::ms;
 #[test]
 fn what_openai_says_of_a_bad_request_is_told_apart() {
     check(&[
-        // What the caller got wrong stays with the caller, whatever the code.
+        // An error of the caller is classified as such, with any code.
         (400, invalid(None, "Missing body"), BadRequest),
         (400, invalid("invalid_value", "Invalid value: 'foo'."), BadRequest),
         (400, invalid("unsupported_parameter", "'max_tokens' is not supported with this model."), BadRequest),
         (400, invalid("unsupported_value", "'temperature' does not support 0."), BadRequest),
         (400, invalid("invalid_encrypted_content", "The content could not be verified."), BadRequest),
         (400, invalid("previous_response_not_found", "Previous response not found."), BadRequest),
-        // A field that is too long is no context that is too long.
+        // A field that is too long does not mean that the context is too long.
         (400, invalid("string_above_max_length", "Invalid 'user': string too long."), BadRequest),
-        // A prompt that may be refused, or may just be malformed: the text decides.
+        // The prompt may be refused, or only malformed: the text decides.
         (
             400,
             invalid(
@@ -26,9 +26,9 @@ fn what_openai_says_of_a_bad_request_is_told_apart() {
         ),
         (400, invalid("invalid_prompt", "Invalid prompt: it must not be empty."), BadRequest),
         (400, invalid("content_policy_violation", "Your request was rejected."), ContentPolicy),
-        // A filter that has a name of its own.
+        // A filter with its own code.
         (400, invalid("cyber_policy", "Flagged."), ContentPolicy),
-        // Image generation names its filter so.
+        // The code that image generation uses for its filter.
         (400, openai("image_generation_user_error", "moderation_blocked", "Rejected."), ContentPolicy),
         // Image generation reports an exhausted budget with a 400.
         (400, invalid("billing_hard_limit_reached", "Billing hard limit has been reached"), Quota),
@@ -52,10 +52,10 @@ fn openais_refusals_of_a_credential_a_model_or_a_request_are_told_apart() {
             openai("request_forbidden", "unsupported_country_region_territory", "Country not supported"),
             Auth,
         ),
-        // The project lacks this model; its key is good for others.
+        // The project has no access to this model. Its key works for other models.
         (403, invalid("model_not_found", "Project does not have access to model `gpt-x`"), NotFound),
         (404, invalid("model_not_found", "The model `gpt-x` does not exist."), NotFound),
-        // A route that this upstream does not have.
+        // The upstream does not have this route.
         (404, invalid(None, "Invalid URL (POST /v1/foo)"), NotFound),
         (408, openai("timeout", Value::Null, "Request timed out."), Timeout),
         (409, openai("conflict", Value::Null, "The resource was updated by another request."), Unavailable),
@@ -68,18 +68,18 @@ fn openais_refusals_of_a_credential_a_model_or_a_request_are_told_apart() {
 #[test]
 fn openais_limits_and_outages_are_told_apart() {
     check(&[
-        // 429 that time cures.
+        // A 429 that ends after some time.
         (429, openai("requests", "rate_limit_exceeded", "Rate limit reached"), RateLimit),
         (429, openai("tokens", "rate_limit_exceeded", "Rate limit reached"), RateLimit),
         (429, openai("requests", "slow_down", "Slow down"), RateLimit),
-        // 429 for billing.
+        // A 429 about billing.
         (429, openai("insufficient_quota", "insufficient_quota", "You exceeded your current quota."), Quota),
         (429, openai("insufficient_quota", Value::Null, "No credit."), Quota), // the type alone
         (429, openai("billing", "credit_balance_exhausted", "Exhausted"), Quota),
         (429, openai("billing", "organization_spend_limit_exceeded", "Spent"), Quota),
         (429, openai("billing", "project_spend_limit_exceeded", "Spent"), Quota),
         (429, openai("billing", "organization_usage_limit_exceeded", "Used"), Quota),
-        // Compatible servers copy the text and forget the code.
+        // Compatible servers copy the text but not the code.
         (
             429,
             json!({ "error": "You exceeded your current quota, please check your plan and billing details." }),
@@ -88,7 +88,7 @@ fn openais_limits_and_outages_are_told_apart() {
         (500, openai("server_error", Value::Null, "The server had an error."), Unavailable),
         (502, json!({}), Unavailable),
         (503, openai("service_unavailable_error", "server_is_overloaded", "Overloaded"), Unavailable),
-        // A gateway's timeout tells nothing of its cause, unless the body does.
+        // The timeout of a gateway does not show its cause, unless the body names it.
         (504, json!({}), Unavailable),
         (504, azure("Timeout", "The operation was timeout."), Timeout),
         (529, json!({ "error": { "type": "overloaded_error" } }), Unavailable),
@@ -100,14 +100,14 @@ fn what_azure_says_of_a_bad_request_is_told_apart() {
     let filtered = "The response was filtered due to the prompt triggering Azure OpenAI\u{2019}s content management policy.";
     let verdicts = json!({ "jailbreak": { "filtered": true, "detected": true } });
     check(&[
-        // The prompt was filtered; the inner code agrees.
+        // The prompt was filtered, and the inner code says the same.
         (
             400,
             json!({ "error": { "message": filtered, "type": null, "param": "prompt", "code": "content_filter", "status": 400,
                 "innererror": { "code": "ResponsibleAIPolicyViolation", "content_filter_result": verdicts } } }),
             ContentPolicy,
         ),
-        // The other spelling of the inner error, under a code that says nothing.
+        // The other spelling of the inner error, below a code that says nothing.
         (
             400,
             json!({ "error": { "code": "BadRequest", "inner_error": { "code": "ResponsibleAIPolicyViolation" } } }),
@@ -118,16 +118,17 @@ fn what_azure_says_of_a_bad_request_is_told_apart() {
             json!({ "error": { "code": "content_filter", "innererror": { "code": "ContentFiltered" } } }),
             ContentPolicy,
         ),
-        // Without the wrapper, as the Responses API has been seen to answer.
+        // Without the wrapper. The Responses API has answered in this form.
         (
             400,
             json!({ "message": filtered, "type": "invalid_request_error", "param": "prompt", "code": "content_filter",
                 "content_filters": [{ "blocked": true, "source_type": "prompt" }] }),
             ContentPolicy,
         ),
-        // No code at all, and the typographic apostrophe.
+        // Without a code, and with the typographic apostrophe.
         (400, json!({ "error": { "message": filtered } }), ContentPolicy),
-        // The deployment cannot do this operation, in both spellings, and in the words of the v1 API.
+        // The deployment does not support this operation: both spellings of the code, and the text
+        // of the v1 API.
         (
             400,
             azure(
@@ -142,7 +143,7 @@ fn what_azure_says_of_a_bad_request_is_told_apart() {
             NotFound,
         ),
         (400, azure("BadRequest", "Model not supported"), NotFound),
-        // The model behind Azure answers in OpenAI's form.
+        // The model behind Azure answers in the error format of OpenAI.
         (400, invalid("context_length_exceeded", "Too long"), ContextWindow),
         (400, invalid("unsupported_parameter", "No"), BadRequest),
         (400, azure("BadRequest", "Unrecognized request argument supplied: stream_options"), BadRequest),
@@ -154,13 +155,13 @@ fn azures_refusals_limits_and_outages_are_told_apart() {
     check(&[
         (401, azure("401", "Access denied due to invalid subscription key or wrong API endpoint."), Auth),
         (401, azure("PermissionDenied", "Principal does not have access to API/Operation."), Auth),
-        // No wrapper, and `statusCode` where others have `code`.
+        // Without the wrapper, and with `statusCode` instead of `code`.
         (
             401,
             json!({ "statusCode": 401, "message": "Unauthorized. Access token is missing, invalid or has expired." }),
             Auth,
         ),
-        // Network rules, public access switched off, a blocked resource.
+        // Network rules, disabled public access, a blocked resource.
         (403, azure("403", "Access denied due to Virtual Network/Firewall rules."), Auth),
         (403, azure("Forbidden", "Public access is disabled."), Auth),
         (403, json!({ "message": "Your resource has been temporarily blocked" }), Auth),
@@ -168,7 +169,7 @@ fn azures_refusals_limits_and_outages_are_told_apart() {
         (404, invalid("DeploymentNotFound", "The API deployment does not exist."), NotFound),
         // A wrong path, host or api-version.
         (404, azure("404", "Resource not found"), NotFound),
-        // A model that has been retired.
+        // A retired model.
         (410, azure("ModelDeprecated", "The model has been retired."), NotFound),
         (408, azure("Timeout", "The operation was timeout."), Timeout),
         // A model container that failed.
@@ -180,7 +181,7 @@ fn azures_refusals_limits_and_outages_are_told_apart() {
         ),
         (429, azure("RateLimitReached", "Rate limit reached"), RateLimit),
         (429, azure("too_many_requests", "Too many requests"), RateLimit),
-        // Out of capacity, not over quota.
+        // The service has no capacity. The quota is not used up.
         (
             429,
             json!({ "error": { "message": "The service is temporarily unable to process your request." } }),
@@ -208,19 +209,19 @@ fn ai_gateways_own_errors_are_told_apart() {
     let gateway = |code: i32| json!({ "success": false, "result": [], "messages": [], "error": [{ "code": code, "message": "No" }] });
     check(&[
         (401, gateway(2009), Auth),
-        // Guardrails: the prompt, and the answer.
+        // Guardrails, for the prompt and for the answer.
         (424, gateway(2016), ContentPolicy),
         (424, gateway(2017), ContentPolicy),
-        // DLP: the prompt, and the answer.
+        // DLP, for the prompt and for the answer.
         (400, gateway(2029), ContentPolicy),
         (400, gateway(2030), ContentPolicy),
-        // Something has to be paid for, at AI Gateway itself.
+        // AI Gateway itself requires a payment.
         (402, gateway(2021), Quota),
         (403, json!({ "success": false, "error": { "message": "Access denied by policy" } }), Auth),
-        // Its own rate and spend limits.
+        // The rate and spend limits of AI Gateway.
         (429, gateway(2003), RateLimit),
         (503, gateway(7013), Unavailable),
-        // The form of Cloudflare's REST API.
+        // The error format of Cloudflare's REST API.
         (
             401,
             json!({ "success": false, "errors": [{ "code": 10000, "message": "Authentication error" }] }),
@@ -240,7 +241,7 @@ fn a_prompt_that_is_too_long_is_known_by_its_many_wordings() {
         "Prompt is too long: 210000 tokens > 200000 maximum",
     ];
     for message in wordings {
-        // Without a code, and under codes that say no more than the status.
+        // Without a code, and with codes that say no more than the status.
         check(&[
             (400, json!({ "error": { "message": message, "code": null } }), ContextWindow),
             (400, invalid("BadRequest", message), ContextWindow),
@@ -258,7 +259,7 @@ fn a_prompt_that_is_too_long_is_known_by_its_many_wordings() {
 #[test]
 fn text_speaks_only_within_its_status() {
     check(&[
-        // A prompt that is quoted in the error cannot choose the class.
+        // A prompt that is quoted in the error does not choose the class.
         (400, invalid(None, "Invalid input: 'rate limit 429 too many requests'"), BadRequest),
         (400, invalid(None, "Invalid input: 'DeploymentNotFound'"), BadRequest),
         (
@@ -273,10 +274,10 @@ fn text_speaks_only_within_its_status() {
         (429, openai("tokens", "rate_limit_exceeded", "maximum context length"), RateLimit),
         (500, azure("500", "DeploymentNotFound: Internal server error"), Unavailable),
         (500, openai("server_error", Value::Null, "maximum context length"), Unavailable),
-        // "The model produced invalid content" is an accident of the model, not a decision of a filter.
+        // "The model produced invalid content" is a fault of the model, not a decision of a filter.
         (500, openai("model_error", Value::Null, "The model produced invalid content."), Unavailable),
         (401, invalid(None, "check your plan and billing, rate limit"), Auth),
-        // The completion was cut by `max_tokens`: the context had room.
+        // `max_tokens` cut the completion. The context window was not full.
         (
             400,
             openai(
@@ -296,7 +297,7 @@ fn a_404_for_what_the_caller_named_is_the_callers() {
         (404, invalid(None, "Item with id 'rs_1' not found."), BadRequest),
         (404, invalid(None, "No such File object: file-1"), BadRequest),
         (404, json!({ "error": { "message": "Not found", "param": "file_id", "code": null } }), BadRequest),
-        // The model is not an object of the caller's.
+        // The model is not an object of the caller.
         (404, json!({ "error": { "message": "Not found", "param": "model", "code": null } }), NotFound),
         (
             404,
@@ -315,7 +316,8 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
         } })
     };
     for (status, body, is_unknown_object) in [
-        // Responses that went on from one, and requests for one; OpenAI and Azure use the same words.
+        // Requests that continue a response, and requests for a response. OpenAI and Azure use the
+        // same texts.
         (
             400,
             of(
@@ -334,7 +336,7 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
         ),
         (404, invalid(None, "Conversation with id 'conv_1' not found."), true),
         (404, invalid(None, "No such File object: file-1"), true),
-        // An id of another upstream's form.
+        // An id in the format of another upstream.
         (
             400,
             of("previous_response_id", Some("invalid_value"), "Invalid 'previous_response_id': 'x'."),
@@ -363,7 +365,7 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
             true,
         ),
         (400, invalid(None, "The encrypted content for item rs_1 could not be verified. Reason: …"), true),
-        // What is wrong wherever it is asked for.
+        // These errors are the same at every account.
         (400, invalid(None, "Cannot cancel a synchronous response."), false),
         (400, of("temperature", Some("invalid_value"), "Invalid 'temperature'."), false),
         (422, of("response_id", None, "Unprocessable"), false),
@@ -376,7 +378,7 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
             "{status} {body}"
         );
     }
-    // The deployment itself is not there: that is its failure.
+    // The deployment itself does not exist: this is a failure of the deployment.
     for (status, body) in [
         (404, invalid("model_not_found", "The model `gpt-x` does not exist.")),
         (404, azure("404", "Resource not found")),
@@ -384,7 +386,7 @@ fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
         let failure = answer(status, &[], body.to_string().as_bytes());
         assert_eq!((failure.class, failure.is_unknown_object), (NotFound, false), "{status} {body}");
     }
-    // The same behind a success.
+    // The same error after a success, as an event of a stream.
     let event = json!({ "code": "previous_response_not_found", "message": "Previous response with id 'resp_1' not found." });
     let failure = classify_event_error(&event);
     assert_eq!((failure.class, failure.is_unknown_object), (BadRequest, true));
@@ -429,10 +431,10 @@ fn the_hint_comes_from_the_headers_and_from_the_text_last() {
     assert_eq!(hint(429, &[("retry-after-ms", "850")], &throttled), Some(ms(850)));
     assert_eq!(hint(429, &[], &throttled), Some(ms(22_000)));
     assert_eq!(hint(503, &[("retry-after", "3")], ""), Some(ms(3_000)));
-    // Azure API Management writes no `error` wrapper.
+    // The errors of Azure API Management have no `error` wrapper.
     let throttled = r#"{ "statusCode": 429, "message": "Rate limit is exceeded. Try again in 12 seconds." }"#;
     assert_eq!(hint(429, &[], throttled), Some(ms(12_000)));
-    // Text that is not about waiting has no say, even if it reads like it.
+    // A text that is not about waiting gives no hint, even if it reads like one.
     assert_eq!(hint(400, &[], r#"{ "error": "Invalid: 'retry after 22 seconds'" }"#), None);
 }
 

@@ -19,7 +19,7 @@ fn an_error_of_a_stream_finds_the_status_that_it_stands_for() {
         (json!({ "code": "unsupported_image_media_type" }), BadRequest),
         (json!({ "code": "failed_to_download_image" }), BadRequest),
         (json!({ "code": "image_file_not_found" }), BadRequest),
-        // The others.
+        // Other codes and types.
         (json!({ "code": "insufficient_quota" }), Quota),
         (json!({ "code": "content_filter", "status": 400 }), ContentPolicy),
         (json!({ "code": "DeploymentNotFound" }), NotFound),
@@ -28,10 +28,11 @@ fn an_error_of_a_stream_finds_the_status_that_it_stands_for() {
         (json!({ "type": "overloaded_error" }), Unavailable),
         (json!({ "type": "image_generation_server_error" }), Unavailable), // not the image's fault
         (json!({ "code": 503 }), Unavailable),
-        // The code goes before the type.
+        // The code has priority over the type.
         (json!({ "code": "server_error", "type": "invalid_request_error" }), Unavailable),
         (json!({ "code": "news_to_us", "type": "invalid_request_error" }), BadRequest),
-        // It had been accepted, so what nobody knows is not the caller's.
+        // The upstream had accepted the request, so an unknown error is not the fault of the
+        // caller.
         (json!({ "code": "news_to_us" }), Unavailable),
         (json!("Oops"), Unavailable),
         (Value::Null, Unavailable),

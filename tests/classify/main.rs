@@ -1,4 +1,4 @@
-//! Classification against the payloads that OpenAI, Azure OpenAI and AI Gateway are known to send.
+//! Classification of the payloads that OpenAI, Azure OpenAI and AI Gateway are known to send.
 
 #![allow(
     clippy::unwrap_used,
@@ -41,7 +41,7 @@ fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Failure {
     })
 }
 
-/// What is wrong with a whole body that came with a 200.
+/// The failure in a complete body that came with a 200.
 fn fault(operation: Operation, content_type: &str, body: &[u8]) -> Option<Failure> {
     fault_behind_success(&Success { operation, status: 200, content_type, body, is_whole: true })
 }
@@ -55,17 +55,17 @@ fn check(rows: &[(u16, Value, ErrorClass)]) {
     }
 }
 
-/// OpenAI's form of an error.
+/// An error in the format of OpenAI.
 fn openai(kind: &str, code: impl Into<Value>, message: &str) -> Value {
     json!({ "error": { "message": message, "type": kind, "param": null, "code": code.into() } })
 }
 
-/// OpenAI's form of a request that is refused.
+/// The error of a refused request in the format of OpenAI.
 fn invalid<'a>(code: impl Into<Option<&'a str>>, message: &str) -> Value {
     openai("invalid_request_error", code.into(), message)
 }
 
-/// Azure's front door: a code and a message, nothing else.
+/// An error of Azure's front end: it has only a code and a message.
 fn azure(code: &str, message: &str) -> Value {
     json!({ "error": { "code": code, "message": message } })
 }

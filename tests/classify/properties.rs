@@ -1,8 +1,8 @@
-//! What holds for any answer.
+//! Properties that hold for every answer.
 
 use super::*;
 
-/// Any JSON, with the names that classification reads made likely.
+/// Any JSON. The names that classification reads are frequent in it.
 fn any_json() -> impl Strategy<Value = Value> {
     let key = prop_oneof!["error|errors|code|type|message|param|innererror|status|choices|output", ".*"];
     let leaf = prop_oneof![
@@ -41,7 +41,7 @@ proptest! {
         let body = json!({ "choices": [json] }).to_string().into_bytes();
         prop_assert_eq!(fault(Operation::ChatCompletions, JSON, &body), None);
         let fault = fault(Operation::ChatCompletions, JSON, &body[..at.index(body.len())]);
-        // Within a number it reads like a mistake.
+        // A body that is cut within a number looks like a syntax error.
         prop_assert!(matches!(fault.map(|fault| fault.class), Some(Truncated | Unavailable)));
     }
 

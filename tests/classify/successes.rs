@@ -1,4 +1,4 @@
-//! Successes, and what only looks like one.
+//! Successes, and failures that look like one.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn an_error_behind_a_success_is_a_failure() {
             json!({ "id": "resp_1", "status": "failed", "output": [], "error": { "code": "server_error" } }),
             Unavailable,
         ),
-        // A response that failed after some output has failed.
+        // A response that failed after some output is a failure.
         (
             json!({ "status": "failed", "output": [{}], "error": { "code": "rate_limit_exceeded" } }),
             RateLimit,
@@ -43,7 +43,7 @@ fn a_success_is_no_failure() {
         Moderations, Responses, ResponsesCompact, ResponsesInputTokens,
     };
     let rows = [
-        // It only talks about errors.
+        // The text only mentions an error.
         (
             ChatCompletions,
             json!({ "choices": [{ "message": { "content": "the \"error\": {\"code\": 500}" } }] }),
@@ -57,12 +57,12 @@ fn a_success_is_no_failure() {
             json!({ "status": "completed", "output": [{ "error": { "code": "x" } }], "error": null }),
         ),
         (Responses, json!({ "status": "incomplete", "output": [{}], "error": null })),
-        // Deeper down.
+        // The error is below the top level.
         (
             ChatCompletions,
             json!({ "choices": [{ "content_filter_results": { "error": { "code": "content_filter_error" } } }] }),
         ),
-        // One member is enough, even an empty one.
+        // One known member is enough, even an empty one.
         (Completions, json!({ "choices": [] })),
         (Responses, json!({ "id": "resp_1", "status": "queued" })),
         (ResponsesInputTokens, json!({ "object": "response.input_tokens", "input_tokens": 11 })),
@@ -104,7 +104,7 @@ fn a_success_that_is_no_answer_is_a_failure() {
     let not_json = Some((Unavailable, "not_json"));
     let no_answer = Some((Unavailable, "no_answer"));
     let rows: &[Row<'_>] = &[
-        // Nothing.
+        // An empty body.
         (ChatCompletions, JSON, b"", empty),
         (ChatCompletions, "", b"", empty),
         (ChatCompletions, JSON, b" \n", empty),
@@ -112,18 +112,18 @@ fn a_success_that_is_no_answer_is_a_failure() {
         (AudioSpeech, "audio/mpeg", b"", empty),
         (AudioTranscriptions, "text/plain", b"", empty),
         (AudioTranscriptions, "text/plain", b"\n", None), // the text of silence
-        // A page for people: no operation answers so, not even with a body that is JSON.
+        // An HTML page for people. No operation answers with one, even if the body is JSON.
         (ChatCompletions, "text/html", PAGE, not_json),
         (ChatCompletions, "Text/HTML; charset=utf-8", br#"{"choices":[{}]}"#, not_json),
         (AudioSpeech, "text/html", PAGE, not_json),
         (AudioTranscriptions, "application/xhtml+xml", PAGE, not_json),
-        // Of no use to a client that asked for JSON: the SDKs go by the header.
+        // A client that asked for JSON cannot use this, because the SDKs read the header.
         (ChatCompletions, "text/plain", b"Bad gateway", not_json),
-        // A careless server's name for it, and its byte order mark.
+        // Some servers send another media type, or a byte order mark.
         (ChatCompletions, "text/plain", br#"{"choices":[{}]}"#, None),
         (ChatCompletions, JSON, b"\xEF\xBB\xBF{\"choices\":[{}]}", None),
         (Embeddings, "application/octet-stream", br#"{"data":[1]}"#, None),
-        // Without the header the body is asked.
+        // Without the header, the body decides.
         (ChatCompletions, "", PAGE, not_json),
         (ChatCompletions, "", br#"{"choices":[{}]}"#, None),
         // Not JSON, or not one object.
@@ -135,12 +135,12 @@ fn a_success_that_is_no_answer_is_a_failure() {
         (ChatCompletions, JSON, br#"{"choices":[{}],}"#, not_json),
         (ChatCompletions, JSON, b"{\"choices\":[\"\xff\"]}", not_json),
         (ChatCompletions, JSON, b"data: {}\n\n", not_json), // a stream that says that it is none
-        // It breaks off, within a word or a character too.
+        // The body breaks off, also within a word or a character.
         (ChatCompletions, JSON, b"{", early),
         (ChatCompletions, JSON, br#"{"choices":[{"message":{"content":"Z"#, early),
         (ChatCompletions, JSON, b"{\"choices\":[{\"message\":{\"content\":\"Z\xc3", early),
         (ChatCompletions, "", br#"{"error":{"code":500}"#, early),
-        // Something else answered.
+        // JSON that is not an answer of this operation.
         (ChatCompletions, JSON, DETAIL, no_answer),
         (ChatCompletions, JSON, b"{}", no_answer),
         (ChatCompletions, JSON, br#"{"choices":null}"#, no_answer),
@@ -158,13 +158,13 @@ fn a_success_that_is_no_answer_is_a_failure() {
         (AudioSpeech, JSON, DETAIL, no_answer),
         (AudioTranscriptions, JSON, DETAIL, no_answer),
         (AudioTranslations, JSON, DETAIL, no_answer),
-        // Audio says by its header what it is, and only JSON is read.
+        // The header says that the body is audio. Only JSON bodies are read.
         (AudioSpeech, "audio/mpeg", b"\xff\xfb\x90 \"error\": {", None),
         (AudioSpeech, "", DETAIL, None),
         (AudioTranscriptions, "text/plain", b"Hi", None),
         (AudioTranscriptions, JSON, b"\"Hi\"", not_json),
         (AudioSpeech, JSON, br#"{"error":{"code":"server_error"}}"#, Some((Unavailable, "server_error"))),
-        // Events are judged where they are read.
+        // The code that reads an event stream judges its events.
         (ChatCompletions, EVENTS, b"data: [DONE]\n\n", None),
         (ChatCompletions, "Text/Event-Stream;charset=utf-8", b"data: {", None),
     ];
@@ -229,9 +229,9 @@ fn a_stored_response_is_an_answer_however_it_ended() {
         let body = answer.to_string();
         assert_eq!(fault(Operation::StoredResponses, JSON, body.as_bytes()), None, "{answer}");
     }
-    // What has just failed is a failure.
+    // In a request that creates a response, the same body is a failure.
     assert!(fault(Operation::Responses, JSON, failed.to_string().as_bytes()).is_some());
-    // An error that is no response, and nothing.
+    // An error that is not a response, an empty body, and other content.
     for body in [r#"{"error":{"message":"overloaded"}}"#, "", "<html>", r#"{"ok":true}"#] {
         assert!(fault(Operation::StoredResponses, JSON, body.as_bytes()).is_some(), "{body}");
     }

@@ -47,7 +47,7 @@ pub fn facts() -> Facts {
     }
 }
 
-/// What surrounds the machines of one isolate.
+/// What the machines of one isolate share.
 pub struct Isolate {
     pub rng: SplitMix64,
     pub cursors: Cursors,
@@ -57,7 +57,7 @@ pub struct Isolate {
 }
 
 impl Isolate {
-    /// One that knows nothing yet.
+    /// A new isolate, which knows nothing about its deployments.
     pub fn new(graph: &Graph, seed: u64) -> Self {
         let mut rng = SplitMix64::new(seed);
         let cursors = Cursors::new(graph.node_count, &mut rng);
@@ -72,7 +72,7 @@ impl Isolate {
     }
 }
 
-/// A graph in the making.
+/// Builds a graph.
 pub struct Builder {
     deployments: Vec<Rc<Deployment>>,
     nodes: usize,
@@ -80,7 +80,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// With OpenAI deployments of these names, each in an account of its own.
+    /// Starts with OpenAI deployments of these names. Each of them has its own account.
     pub fn new(names: &[&str]) -> Self {
         let deployments = names.iter().enumerate().map(|(id, name)| Rc::new(deployment(id, name))).collect();
         let settings = Settings {
@@ -99,7 +99,7 @@ impl Builder {
         Self { deployments, nodes: 0, settings }
     }
 
-    /// Changes a deployment; to be called before any node points to it.
+    /// Changes a deployment. The call must come before any node points to the deployment.
     pub fn edit(&mut self, name: &str, change: impl FnOnce(&mut Deployment)) {
         let deployment = self.deployments.iter_mut().find(|deployment| deployment.name == name).unwrap();
         change(Rc::get_mut(deployment).unwrap());
@@ -192,11 +192,11 @@ fn deployment(id: usize, name: &str) -> Deployment {
     }
 }
 
-/// A graph at random, as plain data that proptest can shrink.
+/// A random graph, as plain data that proptest can shrink.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     deployments: Vec<(u32, bool, bool)>,
-    /// Each node points to deployments and to nodes before it; the last one is the entry.
+    /// Each node points to deployments and to earlier nodes. The last node is the entry node.
     nodes: Vec<NodeRecipe>,
     max_attempts: u32,
     deadline_ms: u64,
@@ -214,7 +214,7 @@ struct NodeRecipe {
     deadline_ms: Option<u64>,
     min_quality: u32,
     tagged: bool,
-    /// Milliseconds until a hedge.
+    /// The delay of the hedge in milliseconds.
     hedge: Option<u64>,
     fails_when_all_ejected: bool,
 }
@@ -275,7 +275,7 @@ pub fn recipe() -> impl Strategy<Value = Recipe> {
 }
 
 impl Recipe {
-    /// The graph and its entry.
+    /// The graph and its entry node.
     pub fn build(&self) -> (Rc<Graph>, Rc<Node>) {
         let names: Vec<String> = (0..self.deployments.len()).map(|index| format!("d{index}")).collect();
         let mut build = Builder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());

@@ -1,4 +1,5 @@
-//! What an isolate keeps of its attempts: how they end, how long they take, and over a change of the graph.
+//! What an isolate records about its attempts: how they end, how long they take, and what stays
+//! when the graph changes.
 
 use switchyard::health::gate::Admission;
 use switchyard::health::{Health, Outcome, Sample};
@@ -23,11 +24,11 @@ fn a_new_document_takes_over_what_is_known_of_its_deployments() {
     assert_eq!(member.health.admission(0, Chat, now), Admission::Open);
     assert!(matches!(member.health.admission(1, Chat, now), Admission::Refused(_)));
     assert_eq!(member.health.limits(1).rpm, Some(5));
-    // What was under way ends where it began.
+    // An attempt in flight ends in the state in which it started.
     assert_eq!((member.health.in_flight(0, now), member.health.in_flight(1, now)), (0, 0));
     before.record(late, &Sample::of(failed(Quota)), now, &mut member.rng);
     assert_eq!((before.in_flight(1, now), member.health.admission(0, Chat, now)), (0, Admission::Open));
-    // The next report asks for everything, for there is one that nobody asked about.
+    // The next report asks for everything, because one deployment is new to this isolate.
     region.members[1].fail(Quota, now);
     let mut other = Health::new([("north", RateLimits::default())]);
     std::mem::swap(&mut other, &mut region.members[1].health);
@@ -81,7 +82,7 @@ fn an_attempt_cut_short_says_how_slow_it_is_at_least() {
         #[expect(clippy::cast_precision_loss)]
         let least = first_token_ms.unwrap_or(after_ms) as f64;
         assert_eq!(member.health.score(0, now), Some(least));
-        // A shorter one says nothing against what is known already.
+        // A shorter attempt does not lower the latency that is already known.
         let ticket = member.begin(now);
         member.health.record(ticket, &Sample::of(Outcome::CutShort), now + ms(1), &mut member.rng);
         assert!(member.health.score(0, now + ms(1)).unwrap() > least * 0.999);

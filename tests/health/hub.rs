@@ -1,4 +1,4 @@
-//! What travels between regions, and what does not.
+//! What the hub passes from one region to another, and what it does not.
 
 use switchyard::health::gate::Admission;
 use switchyard::health::reason::Reason;
@@ -89,7 +89,7 @@ fn a_region_that_recovered_early_is_not_ejected_again_by_the_same_fact() {
     }
     west.settle();
     assert_eq!(west.open(), 1);
-    // Nor when something else about it changes.
+    // A change of another fact about the deployment does not eject it again either.
     east.now = west.now;
     east.members[0].attempt_at(0, Responses, failed(NotFound), east.now);
     east.settle();
@@ -98,7 +98,7 @@ fn a_region_that_recovered_early_is_not_ejected_again_by_the_same_fact() {
     west.wait(ms(1_000)).settle();
     assert_eq!(west.members[0].health.snapshot(west.now)[0].missing.len(), 1);
     assert_eq!(west.open(), 1);
-    // A new fact is another matter.
+    // A new fact ejects it.
     east.wait(ms(20_000));
     east.members[0].attempt(rate_limited(ms(90_000)), east.now);
     east.settle();
@@ -153,7 +153,7 @@ fn an_administrators_word_reaches_everybody_by_way_of_the_hub() {
     assert_eq!(spread(&mut hub), (4, [false; 2]));
     hub.drain(NAMES[0], START);
     assert_eq!(spread(&mut hub), (0, [true; 2]));
-    // To forget is not to enable, and to enable is not to forget.
+    // A reset does not enable a deployment, and enabling does not reset it.
     hub.reset(NAMES[0], START);
     assert_eq!(spread(&mut hub), (0, [true; 2]));
     hub.enable(NAMES[0], START);
@@ -162,6 +162,6 @@ fn an_administrators_word_reaches_everybody_by_way_of_the_hub() {
     assert_eq!(spread(&mut hub), (4, [false; 2]));
     hub.reset_all();
     assert_eq!(spread(&mut hub), (4, [false; 2]));
-    // Nothing of it is done twice.
+    // No command is applied twice.
     assert_eq!(spread(&mut hub), (0, [false; 2]));
 }

@@ -1,4 +1,4 @@
-//! One isolate on a clock that tests move.
+//! One isolate with a clock that the tests move.
 
 use switchyard::health::gate::{Admission, Refusal};
 use switchyard::health::{GateChange, Health, Outcome, Sample, Ticket};
@@ -8,7 +8,7 @@ use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat
 use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::{Instant, Millis};
 
-/// When every story begins.
+/// The start time of every test.
 pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
 
 /// An isolate with a few deployments, and its clock.
@@ -42,7 +42,7 @@ impl Isolate {
         self.health.record(ticket, &Sample::of(outcome), self.now, &mut self.rng)
     }
 
-    /// A whole attempt within this millisecond.
+    /// Starts and ends an attempt in the same millisecond.
     pub fn try_with(&mut self, operation: Operation, sample: &Sample) -> Vec<GateChange> {
         let ticket = self.health.begin(0, operation, 0, self.now);
         self.health.record(ticket, sample, self.now, &mut self.rng)
@@ -60,7 +60,7 @@ impl Isolate {
         self.attempt(Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) })
     }
 
-    /// Five failures.
+    /// Ejects the deployment by five failures.
     pub fn trip(&mut self) -> &mut Self {
         for _ in 0..5 {
             self.fail(Unavailable);
@@ -79,12 +79,12 @@ impl Isolate {
         }
     }
 
-    /// How long it is still ejected.
+    /// The time that is left of the ejection.
     pub fn ejected_ms(&self) -> Millis {
         self.refusal().until.unwrap() - self.now
     }
 
-    /// To the end of the ejection.
+    /// Moves the clock to the end of the ejection.
     pub fn sit_out(&mut self) -> &mut Self {
         self.now = self.refusal().until.unwrap();
         self

@@ -1,4 +1,4 @@
-//! Who probes, and when.
+//! Which isolate probes, and when.
 
 use switchyard::health::gate::{Admission, GatePosition, Transition};
 use switchyard::health::wire::{Batch, HealthReport, PeerId, Probe, ProbeUrgency};
@@ -14,7 +14,7 @@ fn of_a_hundred_isolates_one_probes_at_a_time_until_it_is_back() {
     let mut region = tripped(100);
     let mut probes_seen = 0;
     let mut under_way = Vec::new();
-    // A probe takes two seconds; the first two fail, the third passes.
+    // A probe takes two seconds. The first two probes fail, and the third one passes.
     for tick in 0..1_200 {
         for (nth, ticket) in region.probes() {
             probes_seen += 1;
@@ -58,7 +58,7 @@ fn a_lease_that_is_not_used_goes_to_the_next_who_wants_it() {
     region.sit_out();
     let first = leased(&mut region);
     let other = 1 - first;
-    // Its isolate gets no request any more.
+    // The isolate with the lease gets no more requests.
     region.wait(ms(4_000));
     assert_eq!(region.members[other].request(region.now).map(|probe| probe.is_probe()), None);
     region.report(other);
@@ -128,7 +128,7 @@ fn when_everything_is_ejected_one_probe_a_second_goes_out_before_the_time_is_up(
     }
     assert!((4..=5).contains(&probes), "{probes} in five seconds");
     assert!(region.members[0].ejected_ms(region.now) > ms(50_000), "they leave the ejection as it was");
-    // One that passes ends it.
+    // A probe that passes ends the ejection.
     region.wait(ms(1_000));
     region.members[0].health.request_probe(0, true, region.now);
     region.settle();
@@ -146,7 +146,7 @@ fn while_the_object_is_gone_isolates_serve_and_probe_by_themselves() {
     region.report_all();
     region.sit_out();
     assert_eq!(region.probes().len(), 3, "each for itself");
-    // The reports that fail become rare, and none is lost.
+    // While reports fail, they become less frequent. Their content is not lost.
     let mut reports = 0;
     for _ in 0..300 {
         region.wait(ms(1_000));
@@ -183,7 +183,7 @@ fn an_ejection_that_nobody_saw_to_is_overdue() {
     region.wait(ms(1));
     assert_eq!(region.members[0].admission(region.now), Admission::Probe);
     assert!(region.members[0].health.snapshot(region.now)[0].overdue);
-    // The shard takes it as well as if it had given a lease.
+    // The shard accepts this probe as if it had given a lease.
     let probe = region.members[0].request(region.now).unwrap();
     region.settle();
     assert!(region.shard.view(region.now)[0].lease.unwrap().begun);

@@ -1,4 +1,4 @@
-//! What holds for every history.
+//! Properties that hold for every history of one isolate.
 
 use proptest::prelude::*;
 use switchyard::health::gate::{Admission, GatePosition, Transition};
@@ -16,12 +16,12 @@ use crate::times::{at, ms};
 enum Step {
     Wait(Millis),
     Begin,
-    /// Ends the nth attempt under way.
+    /// Ends the nth attempt in flight.
     End(usize, Outcome),
     Commit(usize),
 }
 
-/// All that concern the gate of a whole deployment.
+/// All classes that concern the gate of a whole deployment.
 const CLASSES: [ErrorClass; 10] = [
     RateLimit,
     Quota,
@@ -47,7 +47,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        // Not longer in all than a probe may take.
+        // The sum of all waits is shorter than the longest time of a probe.
         2 => (0u64..590).prop_map(|wait| Step::Wait(ms(wait))),
         3 => Just(Step::Begin),
         4 => (0usize..8, outcomes()).prop_map(|(nth, outcome)| Step::End(nth, outcome)),
@@ -63,7 +63,7 @@ proptest! {
         isolate.rng = SplitMix64::new(seed);
         let mut under_way: Vec<Ticket> = Vec::new();
         let mut began: Vec<Instant> = Vec::new();
-        // Which of them is the probe.
+        // The index of the attempt that is the probe.
         let mut probing: Option<usize> = None;
         let mut ejected_until = at(0);
         for step in steps {
@@ -109,7 +109,7 @@ proptest! {
         }
     }
 
-    // First the commit of each, then its break, whatever else happens in between.
+    // Each attempt commits first and breaks later. Other attempts may do anything in between.
     #[test]
     fn five_answers_that_break_after_their_commit_eject_in_whatever_order_they_do(
         order in Just([0, 0, 1, 1, 2, 2, 3, 3, 4, 4].to_vec()).prop_shuffle(),

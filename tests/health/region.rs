@@ -1,4 +1,4 @@
-//! Isolates that share a shard, and shards that share a hub, on one clock that tests move.
+//! Isolates that share a shard, and shards that share a hub, on one clock that the tests move.
 
 use switchyard::health::gate::Admission;
 use switchyard::health::reporter::Reporter;
@@ -17,23 +17,24 @@ use crate::times::ms;
 /// The deployments of every isolate here, by id.
 pub const NAMES: [&str; 2] = ["east", "west"];
 
-/// Reports a second: so many that everybody is told to come again in a second. What comes of fewer, `slots` shows.
+/// The limit of reports a second. It is so high that every isolate is asked to report again after a
+/// second. `slots` tests lower limits.
 pub const RATE: u32 = 1_000_000;
 
-/// One isolate with its end of sharing.
+/// One isolate with its reporter.
 pub struct Member {
     pub health: Health,
     pub reporter: Reporter,
     pub rng: SplitMix64,
 }
 
-/// A region.
+/// The isolates of a region and their shard.
 pub struct Region {
     pub members: Vec<Member>,
     pub shard: Shard,
     pub now: Instant,
     pub rng: SplitMix64,
-    /// Whether reports arrive.
+    /// Whether reports reach the shard.
     pub is_up: bool,
 }
 
@@ -87,12 +88,15 @@ impl Member {
         self.admission(now) == Admission::Open
     }
 
-    /// How long it is still ejected; 0 where it is not, or waits for its probe.
+    /// The time that is left of the ejection. It is 0 if the deployment is not ejected, or waits
+    /// for its probe.
     pub fn ejected_ms(&self, now: Instant) -> Millis {
         self.health.snapshot(now)[0].gate.until.map_or(ms(0), |until| until - now)
     }
 
-    /// As the walk does: sends a request there if it may, or wants to. The ticket if it is a probe; others are answered.
+    /// Sends a request to the deployment if the gate admits it, and else asks for a probe, as the
+    /// walk does. Returns the ticket if the request is a probe. Other requests are answered at
+    /// once.
     pub fn request(&mut self, now: Instant) -> Option<Ticket> {
         match self.admission(now) {
             Admission::Open => {
@@ -120,7 +124,7 @@ impl Region {
         }
     }
 
-    /// A region in which everybody has reported once.
+    /// A region in which every isolate has reported once.
     pub fn acquainted(members: u64) -> Self {
         let mut region = Self::new(members);
         region.report_all();
@@ -133,7 +137,7 @@ impl Region {
         self
     }
 
-    /// One isolate reports, due or not, over the wire.
+    /// One isolate reports over the wire, whether it is due or not.
     pub fn report(&mut self, nth: usize) -> Vec<GateChange> {
         let member = &mut self.members[nth];
         let report = member.reporter.report(&mut member.health, RATE, self.now, &mut member.rng);
@@ -148,7 +152,7 @@ impl Region {
         member.reporter.on_answer(&mut member.health, &answer, self.now, &mut member.rng)
     }
 
-    /// Everybody who is due reports, until nobody is. How many reports that took.
+    /// Every isolate that is due reports, until none is due. Returns the number of reports.
     pub fn settle(&mut self) -> usize {
         let mut reports = 0;
         while let Some(nth) =
@@ -166,7 +170,7 @@ impl Region {
         }
     }
 
-    /// The object is evicted and comes back with what was stored.
+    /// The object is evicted and restored from what it stored.
     pub fn evict(&mut self) {
         let head = self.shard.head().to_json();
         let saved: Vec<(String, String)> = self
@@ -179,12 +183,12 @@ impl Region {
         self.shard = Shard::restore(ShardHead::parse(&head).unwrap(), saved, self.now);
     }
 
-    /// The object loses what was stored.
+    /// The object loses what it stored.
     pub fn lose(&mut self) {
         self.shard = Shard::new(&mut self.rng);
     }
 
-    /// Asks the hub.
+    /// Sends a report to the hub and merges its answer.
     pub fn poll(&mut self, hub: &mut Shard) {
         let report = self.shard.report_to_hub(self.now);
         let report = HealthReport::parse(report.to_json().as_bytes()).unwrap();
@@ -193,18 +197,19 @@ impl Region {
         self.shard.merge_hub_answer(&answer, self.now);
     }
 
-    /// How many let traffic through.
+    /// The number of isolates that let traffic through.
     pub fn open(&self) -> usize {
         self.members.iter().filter(|member| member.is_open(self.now)).count()
     }
 
-    /// To the end of the longest ejection.
+    /// Moves the clock to the end of the longest ejection.
     pub fn sit_out(&mut self) -> &mut Self {
         let longest = self.members.iter().map(|member| member.ejected_ms(self.now)).max().unwrap();
         self.wait(longest)
     }
 
-    /// All that were told to probe, which is one at most.
+    /// Every isolate sends a request. Returns those that are probes: at most one while leases are
+    /// in use.
     pub fn probes(&mut self) -> Vec<(usize, Ticket)> {
         let now = self.now;
         let members = self.members.iter_mut().enumerate();
@@ -212,20 +217,21 @@ impl Region {
     }
 }
 
-/// A request that is served.
+/// The outcome of a request that is served.
 pub const ALIVE: Outcome = Outcome::Served;
 
-/// One that fails so.
+/// The outcome of a request that fails with this class.
 pub fn failed(class: ErrorClass) -> Outcome {
     Outcome::Failed { class, hint_ms: None }
 }
 
-/// One that is refused for so long.
+/// The outcome of a request that is refused, with this hint.
 pub fn rate_limited(hint_ms: Millis) -> Outcome {
     Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) }
 }
 
-/// A region of that many isolates in which the first has tripped, and all know.
+/// A region with this number of isolates. The first one has ejected the deployment, and all others
+/// know it.
 pub fn tripped(members: u64) -> Region {
     let mut region = Region::acquainted(members);
     region.members[0].trip(region.now);
@@ -235,7 +241,7 @@ pub fn tripped(members: u64) -> Region {
     region
 }
 
-/// The isolate that holds the lease, after everybody wanted it.
+/// The isolate that holds the lease after every isolate asked for it.
 pub fn leased(region: &mut Region) -> usize {
     assert!(region.probes().is_empty());
     region.wait(ms(1_000)).settle();

@@ -1,4 +1,4 @@
-//! What holds for every history of isolates that share a shard.
+//! Properties that hold for every history of isolates that share a shard.
 
 use proptest::prelude::*;
 use switchyard::health::gate::Transition;
@@ -20,7 +20,7 @@ use crate::times::{at, ms};
 #[derive(Debug, Clone)]
 enum Step {
     Wait(Millis),
-    /// A request of the nth isolate, as the walk sends them; a probe stays under way.
+    /// A request of the nth isolate, sent as the walk does. A probe stays in flight.
     Request(usize),
     ProbeUrgency(usize, bool),
     Fail(usize, ErrorClass, Option<Millis>),
@@ -68,9 +68,10 @@ proptest! {
                 }
                 Step::ProbeUrgency(nth, early) => region.members[nth].health.request_probe(0, early, region.now),
                 Step::Fail(nth, class, hint_ms) => {
-                    // Whatever the gate says: some requests can go nowhere else.
+                    // The request does not respect the gate: some requests have no other target.
                     let changes = region.members[nth].attempt(Outcome::Failed { class, hint_ms }, region.now);
-                    // It may have been a probe, and one that is refused for the caller's fault has passed.
+                    // The request may have been a probe. A probe that is refused for an error of
+                    // the caller has passed.
                     has_ended |= changes.iter().any(|change| change.transition == Transition::Recovered);
                 }
                 Step::End(nth, passes) => {

@@ -1,4 +1,4 @@
-//! A story for each rule of sharing within a region.
+//! A test for each rule of sharing within a region.
 
 use switchyard::health::gate::{Admission, GatePosition, Transition};
 use switchyard::health::reason::Reason;
@@ -116,7 +116,7 @@ fn requests_that_hung_in_the_outage_do_not_eject_the_region_again() {
     let mut region = Region::acquainted(3);
     let hanging: Vec<_> = (0..10).map(|_| region.members[2].begin(region.now)).collect();
     region.members[0].trip(region.now);
-    // The third isolate hears of nothing: neither of the ejection nor of its end.
+    // The third isolate does not report, so it learns neither of the ejection nor of its end.
     region.report(0);
     region.wait(ms(1_000));
     region.report(1);
@@ -136,7 +136,8 @@ fn requests_that_hung_in_the_outage_do_not_eject_the_region_again() {
     assert!(region.members[2].is_open(region.now), "its failures are from before the recovery");
     region.wait(ms(1_000)).settle();
     assert_eq!(region.open(), 3);
-    // What begins after it counts, though it has not heard of later changes.
+    // Attempts that start after the recovery count, although the isolate does not know later
+    // changes.
     region.members[2].trip(region.now);
     region.report(2);
     assert!(!region.members[2].is_open(region.now));
@@ -147,7 +148,7 @@ fn an_ejection_that_was_not_told_yet_is_closed_by_no_answer() {
     let mut region = Region::acquainted(2);
     region.members[0].attempt(rate_limited(ms(20_000)), region.now);
     region.report(0);
-    // A report is on its way that says nothing of what happens meanwhile.
+    // A report is in flight. It does not contain what happens meanwhile.
     let member = &mut region.members[1];
     member.health.request_probe(0, false, region.now);
     let report = member.reporter.report(&mut member.health, RATE, region.now, &mut member.rng);
@@ -195,7 +196,7 @@ fn open_gates_and_numbers_survive_an_eviction_of_the_object() {
         assert_eq!((&before.gate, &before.missing), (&after.gate, &after.missing));
     }
     assert_eq!(region.shard.head(), head);
-    // Isolates go on where they were: what they know is not told again, and what is new is.
+    // Isolates continue where they were: known changes are not sent again, new changes are sent.
     region.wait(ms(1_000)).settle();
     assert!(
         region.members.iter().all(|member| member.health.admission(1, Chat, region.now) != Admission::Open)
@@ -259,7 +260,7 @@ fn what_nobody_mentions_for_an_hour_is_forgotten_unless_it_says_something() {
     assert_eq!(region.shard.forget(now + ms(4_000_000)), [NAMES[0]], "what is drained stays");
     region.shard.enable(NAMES[1], now);
     assert_eq!(region.shard.forget(now + ms(4_000_000)), [NAMES[1]]);
-    // An isolate that slept through it hears the end of it all the same.
+    // An isolate that missed all changes still learns their end.
     region.now = now + ms(4_000_000);
     assert_eq!(region.members[0].health.snapshot(region.now)[1].gate.state, GatePosition::Closed);
     region.members[0].health.drain(1);
@@ -398,7 +399,7 @@ fn what_one_isolate_alone_has_to_suffer_is_its_own_affair() {
     assert!(ejected(&region), "half of its ten failed, and the region does not end that");
     region.report(0);
     assert_eq!(region.members[0].admission(region.now), Admission::Open, "but it does not take part in it");
-    // Nobody gives it a lease for what nobody else has ejected.
+    // The shard gives no lease to an isolate for an ejection that no other isolate has.
     region.wait(ms(10_000));
     assert_eq!(region.members[1].admission(region.now), Admission::Probe);
     region.members[1].attempt(failed(Unavailable), region.now);

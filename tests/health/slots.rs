@@ -1,4 +1,4 @@
-//! Reports a second, from ten isolates to a hundred thousand.
+//! The rate of reports, from ten isolates to a hundred thousand.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -15,7 +15,8 @@ use crate::times::ms;
 
 const RATE: u32 = 400;
 
-/// Isolates of which only the reporters matter: all of them share one health, which has nothing to say.
+/// Isolates of which only the reporters matter. All of them share one health that has nothing to
+/// report.
 struct Crowd {
     shard: Shard,
     reporters: Vec<Reporter>,
@@ -38,7 +39,7 @@ impl Crowd {
         }
     }
 
-    /// The reports of each second from now on, for so long.
+    /// Runs for `ms` milliseconds. Returns the number of reports in each second.
     fn run(&mut self, ms: Millis) -> BTreeMap<u64, u32> {
         let mut reports = BTreeMap::new();
         let (begin, end) = (self.now, self.now + ms);
@@ -59,7 +60,7 @@ impl Crowd {
         reports
     }
 
-    /// Something trips in all of them.
+    /// Ejects a deployment in all isolates at once.
     fn trip(&mut self) {
         let mut tripped = Member::new(1);
         tripped.trip(self.now);
@@ -78,7 +79,7 @@ fn reports_keep_to_the_rate_however_many_isolates_there_are_and_while_all_of_the
         let scheduled = crowd.run(ms(2 * round_ms));
         let most = *scheduled.values().max().unwrap();
         assert!(most <= RATE / 2 + 1, "{isolates} isolates: {most} a second");
-        // And nobody waits longer than the rate needs.
+        // No isolate waits longer than the rate requires.
         let all: u32 = scheduled.values().sum();
         assert!(all as usize * 10 >= isolates * 15, "{isolates} isolates: {all} reports");
         crowd.trip();

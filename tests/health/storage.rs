@@ -32,7 +32,7 @@ fn of_the_head_only_the_epoch_is_needed() {
     for text in [
         r#"{"epoch":"0a"}"#,
         r#"{"epoch":"0a","mood":"fine","hub":null}"#,
-        // A hub that is not understood is asked for everything.
+        // If the stored state of the hub is not understood, the shard asks the hub for everything.
         r#"{"epoch":"0a","hub":{"epoch":"not hex","change":1}}"#,
         r#"{"epoch":"0a","hub":["0a",1]}"#,
     ] {
@@ -51,7 +51,7 @@ fn what_is_not_understood_of_a_stored_deployment_costs_no_more_than_it_must() {
         assert_eq!(SavedDeployment::parse(text), Some(SavedDeployment::parse(expected).unwrap()), "{text}");
     };
     is_same(r#"{"missing":[]}"#, &SavedDeployment::default().to_json());
-    // Of a gate.
+    // Unknown content of a gate.
     let gate = |gate: &str| format!(r#"{{"gate":{gate},"missing":[]}}"#);
     is_same(&gate("{}"), r#"{"missing":[]}"#);
     is_same(&gate(r#"{"state":{"closed":{"since":"then","for":"good"}}}"#), r#"{"missing":[]}"#);
@@ -62,7 +62,7 @@ fn what_is_not_understood_of_a_stored_deployment_costs_no_more_than_it_must() {
     {
         is_same(&gate(&format!(r#"{{"state":{{"open":{{"until":7,"reason":{reason}}}}}}}"#)), &other);
     }
-    // Of operations that it does not offer.
+    // Unknown content of the operations that the deployment does not offer.
     let open = r#"{"state":{"open":{"until":7,"reason":{"kind":"quota"}}}}"#;
     is_same(
         &format!(

@@ -1,4 +1,4 @@
-//! A story for each rule.
+//! A test for each rule.
 
 use switchyard::health::gate::{Admission, GatePosition, Refusal, Transition};
 use switchyard::health::headroom::Headroom;
@@ -78,7 +78,7 @@ fn a_bad_request_ends_a_run_and_a_client_that_leaves_does_not() {
         (Outcome::Failed { class: BadRequest, hint_ms: None }, false),
         (Outcome::Served, false),
         (Outcome::Abandoned, true),
-        // It answers, but is no sign that it serves.
+        // A rate limit is an answer, but it does not show that the deployment serves.
         (Outcome::Failed { class: RateLimit, hint_ms: Some(ms(10)) }, true),
     ] {
         let mut isolate = Isolate::new(1);
@@ -117,7 +117,7 @@ fn a_probe_has_passed_at_its_commit_point() {
     let changes = isolate.health.on_commit(&mut probe, isolate.now);
     assert_eq!(changes.len(), 1);
     assert_eq!(isolate.admission(), Admission::Open);
-    // Its stream goes on, and breaks: one failure like any other.
+    // The stream continues after the commit and then breaks: this is one failure like any other.
     isolate.wait(ms(3_000));
     assert_eq!(isolate.end(probe, Outcome::Failed { class: Truncated, hint_ms: None }), []);
     assert_eq!(isolate.health.snapshot(isolate.now)[0].consecutive_failures, 1);
@@ -187,7 +187,7 @@ fn a_probe_that_never_comes_back_is_given_up() {
     assert_eq!(isolate.admission(), Admission::Probe);
     let next = isolate.begin();
     assert!(next.is_probe());
-    // The lost one turns up after all: it does not speak for the new one.
+    // The lost probe ends after all. It does not decide about the new probe.
     assert_eq!(isolate.end(lost, Outcome::Failed { class: Timeout, hint_ms: None }), []);
     assert!(isolate.refusal().is_probing);
     assert_eq!(isolate.end(next, Outcome::Served)[0].transition, Transition::Recovered);
@@ -301,11 +301,11 @@ fn a_provisioned_deployment_that_is_full_spills_and_keeps_its_traffic() {
         assert_eq!(isolate.rate_limit(ms(hint_ms)), [], "{hint_ms}");
     }
     assert_eq!(isolate.admission(), Admission::Open);
-    // Once known as provisioned it need not say so again.
+    // A deployment that is known as provisioned does not have to say so again.
     assert_eq!(isolate.rate_limit(ms(4_000)), []);
-    // What takes longer is an ejection as any other.
+    // A longer time ejects it like any other deployment.
     assert_eq!(isolate.rate_limit(ms(10_000)).len(), 1);
-    // And in milliseconds nobody is ejected, whoever it is.
+    // A hint of less than a second ejects no deployment.
     assert_eq!(Isolate::new(1).rate_limit(ms(999)), []);
 }
 
@@ -332,7 +332,7 @@ fn a_missing_operation_ejects_that_operation_alone() {
     assert_eq!(changes, [GateChange { deployment: 0, operation: Some(Responses), transition }]);
     assert_eq!(isolate.admission(), Admission::Open);
     assert!(matches!(isolate.health.admission(0, Responses, isolate.now), Admission::Refused(_)));
-    // Successes of other operations do not bring it back; its own probe does.
+    // Successes of other operations do not end the ejection. A probe of this operation does.
     isolate.attempt(Outcome::Served);
     isolate.wait(ms(300_000));
     assert_eq!(isolate.health.admission(0, Responses, isolate.now), Admission::Probe);
@@ -410,7 +410,7 @@ fn the_score_is_the_latency_for_one_more_request() {
     isolate.end(one, Outcome::Abandoned);
     isolate.end(two, Outcome::Abandoned);
     assert_eq!(isolate.health.score(0, isolate.now), Some(400.0));
-    // An answer in one piece counts as a whole, and a timeout as the time that was lost.
+    // An answer in one piece counts with its whole time, and a timeout with the time that was lost.
     let whole = isolate.begin();
     isolate.wait(ms(700));
     isolate.end(whole, Outcome::Served);

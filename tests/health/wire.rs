@@ -1,4 +1,4 @@
-//! What goes over the wire, to the letter: other versions read it.
+//! The exact text on the wire. Other versions read it.
 
 use proptest::prelude::*;
 use switchyard::health::reason::Reason;
@@ -145,7 +145,7 @@ fn a_list_is_not_taken_for_an_object_with_its_fields_in_order() {
     let deployments = [("a", Batch::default()), ("c", Batch { ejected, ..Batch::default() })];
     let deployments = deployments.map(|(name, batch)| (name.to_owned(), batch)).into();
     assert_eq!(read, HealthReport { v: 1, deployments, ..HealthReport::default() });
-    // An ejection that is not understood is not to close anything.
+    // A record with an ejection that is not understood must not close the gate.
     let text = br#"{"v":1,"deployments":{
         "a":{"change":3,"ejected":[5,{"kind":"quota"}]},
         "b":{"change":3,"ejected":null,"lease":[0,5],"latency_ms":null}}}"#;

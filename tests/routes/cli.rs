@@ -20,7 +20,7 @@ fn a_good_document_is_called_good() {
 
 #[test]
 fn a_bad_document_fails_with_all_its_issues() {
-    // The schema of the document is JSON, and no document.
+    // The schema of the document is JSON, but it is not a routes document.
     let output = switchyard(&["check", "routes.schema.json"]);
     assert_eq!(output.status.code(), Some(1));
     let said = stdout(&output);
@@ -66,7 +66,7 @@ fn a_simulation_is_printed_with_its_seed() {
 
 #[test]
 fn a_broken_promise_fails_the_simulation() {
-    // Its models have nothing behind their only deployments.
+    // Each model of this document has only one deployment and no fallback.
     let document = "examples/path-dispatch.json";
     let arguments = ["simulate", document, "--scenario", "quota", "--isolates", "6", "--seed", "5"];
     let output = switchyard(&arguments);

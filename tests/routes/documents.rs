@@ -1,9 +1,9 @@
-//! Documents to start from, and an environment for them.
+//! Routes documents for tests, and an environment for them.
 
 use serde_json::{Value, json};
 use switchyard::routes::{Compiled, Issue, compile};
 
-/// A small document without any fault.
+/// A small document without errors.
 pub fn base() -> Value {
     json!({
         "version": 1,
@@ -22,7 +22,8 @@ pub fn base() -> Value {
     })
 }
 
-/// Lays `patch` over `document` as RFC 7396 has it: objects are merged, null takes a key out, all else replaces.
+/// Applies `patch` to `document` as in RFC 7396: objects are merged, null removes a key, and every
+/// other value replaces the old one.
 pub fn patched(mut document: Value, patch: &Value) -> Value {
     merge(&mut document, patch);
     document
@@ -46,7 +47,8 @@ fn merge(document: &mut Value, patch: &Value) {
     }
 }
 
-/// Every variable has a value of a form that suits its name, except those that begin with `MISSING`.
+/// Every variable has a value whose form suits its name. Variables that begin with `MISSING` have
+/// no value.
 pub fn env(name: &str) -> Option<String> {
     if name.starts_with("MISSING") {
         return None;
@@ -67,7 +69,7 @@ pub fn compile_value(document: &Value) -> Result<Compiled, Vec<Issue>> {
     compile(&document.to_string(), &env)
 }
 
-/// The base with a patch, which must compile.
+/// Compiles the base document with a patch. The result must be valid.
 pub fn compiled(patch: &Value) -> Compiled {
     compile_value(&patched(base(), patch)).unwrap_or_else(|issues| {
         let lines: Vec<_> = issues.iter().map(ToString::to_string).collect();

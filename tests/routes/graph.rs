@@ -1,4 +1,4 @@
-//! Into what a document compiles.
+//! The graph that a routes document compiles into.
 
 use serde_json::json;
 use switchyard::request::credentials::client;
@@ -13,7 +13,7 @@ use switchyard::vocabulary::operation::Operation;
 use crate::documents::{base, compiled, env, patched};
 use crate::times::ms;
 
-/// Where the targets of a node lead, by name.
+/// The names of the destinations of a node's targets.
 fn targets(node: &Node) -> Vec<&str> {
     node.targets.iter().map(|target| name_of(&target.to)).collect()
 }
@@ -35,7 +35,7 @@ fn settings_have_their_defaults_filled_in() {
     );
     let Expose { request_id, model, deployment, attempts, trail, routes, timing } = settings.expose;
     assert!(request_id && model && deployment && attempts && trail && routes && timing, "all are shown");
-    // What the document leaves open is left to the machine.
+    // The machine decides what the document does not set.
     let policy = settings.policy;
     assert!(policy.fallback_on.is_none() && policy.retry.is_none() && policy.commit.is_none());
     assert_eq!(policy.timeout, Timeouts::default());
@@ -82,7 +82,7 @@ fn endpoints_are_understood_in_each_of_their_forms() {
         (json!({ "endpoint": "https://name.openai.azure.com/openai/" }), "https://name.openai.azure.com"),
         (json!({ "endpoint": "https://name.openai.azure.com/openai/v1" }), "https://name.openai.azure.com"),
         (json!({ "endpoint": "https://name.openai.azure.com/openai/v1/" }), "https://name.openai.azure.com"),
-        // A gateway in front of Azure has paths of its own.
+        // A gateway in front of Azure has its own paths.
         (json!({ "endpoint": "https://apim.example.com/azure/v1" }), "https://apim.example.com/azure/v1"),
         (json!({ "endpoint": "${AZURE_ENDPOINT}" }), "https://name.openai.azure.com"),
     ] {
@@ -109,7 +109,7 @@ fn versions_without_a_date_mean_the_v1_api() {
         (json!(null), v1(false), ""),
         (json!("v1"), v1(false), ""),
         (json!("latest"), v1(false), ""),
-        // Only with this in the query does Azure offer what is in preview.
+        // Azure offers preview features only with this query parameter.
         (json!("preview"), v1(true), "?api-version=preview"),
         (json!("2024-10-21"), dated("2024-10-21"), "?api-version=2024-10-21"),
         (json!("2025-04-01-preview"), dated("2025-04-01-preview"), "?api-version=2025-04-01-preview"),
@@ -218,16 +218,16 @@ fn a_key_opens_the_door_to_the_first_client_that_has_it() {
 fn a_value_that_is_of_no_use_disables_what_it_stands_in_alone() {
     let via = json!({ "account": "${BAD}", "gateway": "g" });
     let name = "https://name.openai.azure.com";
-    // (what is written, where, the value of the variable)
+    // The patch, the path of the warning, and the value of the variable.
     for (patch, path, value) in [
-        // Secrets are sent in headers.
+        // Secrets are sent in headers, which do not allow every character.
         (json!({ "deployments": { "azure": { "api_key": "${BAD}" } } }), "api_key", "zq zq"),
         (json!({ "deployments": { "azure": { "api_key": "${BAD}" } } }), "api_key", "zqzq\nzqzq"),
         (json!({ "deployments": { "azure": { "endpoint": "${BAD}" } } }), "endpoint", "zqzq"),
         (json!({ "deployments": { "azure": { "endpoint": "https://${BAD}" } } }), "endpoint", "zq@zq"),
         (json!({ "deployments": { "azure": { "api_version": "${BAD}" } } }), "api_version", "zqzq"),
         (json!({ "deployments": { "azure": { "via": via } } }), "via.account", "zq/zq"),
-        // Of use, but not through AI Gateway.
+        // The value is valid, but not for AI Gateway.
         (
             json!({ "deployments": { "azure": { "api_version": "${BAD}", "via": { "account": "a", "gateway": "g" } } } }),
             "api_version",
@@ -265,11 +265,11 @@ fn a_value_that_is_of_no_use_disables_what_it_stands_in_alone() {
         assert_eq!(warning.path, format!("deployments.azure.{path}"));
         assert!(warning.to_string().contains("BAD"), "{warning}");
         assert!(!warning.to_string().contains("zq"), "a value leaks: {warning}");
-        // The same value, written out, is the author's fault.
+        // The same value, written into the document, is an error of the author.
         let written = document.replace("${BAD}", &value.replace('\n', "\\n"));
         assert!(compile(&written, &env).is_err(), "{written}");
     }
-    // A good value of the same variable disables nothing.
+    // A valid value of the same variable disables nothing.
     let patch = json!({ "deployments": { "azure": { "endpoint": "${BAD}" } } });
     let compiled = compile(&patched(base(), &patch).to_string(), &|_| Some(name.to_owned())).unwrap();
     assert!(compiled.graph.deployments.iter().all(|deployment| deployment.disabled.is_none()));
@@ -282,7 +282,7 @@ fn a_client_with_a_value_that_is_of_no_use_is_nobody() {
         (json!({ "key": "${BAD}" }), "key", "zqzq\nzqzq"),
         (json!({ "key": "${BAD}" }), "key", "zq zq"),
         (json!({ "key": "${APP_KEY}", "models": ["${BAD}"] }), "models[0]", "zqzq"),
-        // What is missing elsewhere than in the key closes it too.
+        // A missing variable outside the key also disables the client.
         (json!({ "key": "${APP_KEY}", "models": ["${BAD}"] }), "models[0]", ""),
     ] {
         let patch = json!({ "clients": { "app": client, "web": good } });
@@ -341,7 +341,7 @@ fn targets_are_names_arrows_and_nodes_in_place() {
     assert_eq!(targets(chat), ["mini", "openai", "models.chat.targets[2].use", "models.chat.targets[3]"]);
     let Destination::Node(inline) = &chat.targets[3].to else { panic!("a node") };
     assert_eq!(targets(inline), ["azure", "chat-2"]);
-    // Without numbers the order of the list is the priority.
+    // Without numbers, the order of the list is the priority.
     assert_eq!(chat.targets.iter().map(|target| target.priority).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert!(chat.targets.iter().all(|target| (target.weight - 1.0).abs() < f64::EPSILON));
 }
@@ -376,7 +376,7 @@ fn ids_are_dense_and_nodes_of_one_name_are_one_node() {
         "a": { "targets": ["mini", { "targets": ["mini"] }], "on": { "timeout": "mini" } },
     } }))
     .graph;
-    // a, its inline node, chat, mini.
+    // The nodes are `a`, its inline node, `chat` and `mini`.
     assert_eq!(graph.node_count, 4);
     let a = &graph.models["a"];
     let Destination::Node(first) = &a.targets[0].to else { panic!("a node") };
@@ -402,7 +402,7 @@ fn the_graph_knows_what_its_conditions_read() {
             { "when": { "not": { "header": { "x-d": { "exists": true } }, "path": "/never/*" } }, "use": "chat" },
             { "when": { "path": ["/ai/azure/*", "/ai/*/x/*", "/exact", "/ai/prod-eu/*"] }, "use": "chat" },
             { "when": { "path": { "prefix": "/pre/" } }, "use": "chat" },
-            // The API's own paths are no prefixes to be cut off.
+            // The paths of the API itself are not prefixes that are cut off.
             { "when": { "path": ["/v1/*", "/openai/deployments/*", "/images/*", "/*", "/models/*"] }, "use": "chat" },
         ],
     }))
@@ -415,7 +415,8 @@ fn the_graph_knows_what_its_conditions_read() {
 
 #[test]
 fn the_deepest_nesting_that_is_allowed_compiles() {
-    // Two levels of JSON a node, of the 64 that a document may have; a test thread has twice the stack of a Worker.
+    // Each node takes two levels of JSON, of the 64 that a document may have. A test thread has
+    // twice the stack of a Worker.
     let inline = (0..30).fold(json!({ "targets": ["openai"] }), |inner, _| json!({ "targets": [inner] }));
     let graph = compiled(&json!({ "models": { "chat": inline } })).graph;
     assert_eq!(graph.node_count, 32);

@@ -1,4 +1,5 @@
-//! The routes document from the outside: what compiles, into what, and what is said of the rest.
+//! The routes document from the outside: what compiles, into which graph, and which messages
+//! describe the rest.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Every message that a document can cause, word for word.
+//! The exact text of every message that a document can cause.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ fn lines(issues: &[Issue]) -> String {
     })
 }
 
-/// What is said of each patched base document, under the name of the case.
+/// The messages about each patched base document, below the name of the case.
 fn transcript(cases: &[(&str, Value)]) -> String {
     let mut transcript = String::new();
     for (name, patch) in cases {
@@ -197,7 +197,7 @@ fn faults_of_meaning() {
             json!({
                 "deployments": {
                     "openai": { "deployment": "d", "api_version": "2024-10-21" },
-                    // The key is wrong, whatever the variable is.
+                    // The key is wrong, with any value of the variable.
                     "azure": { "organization": "${ORGANIZATION}", "project": "p" },
                 },
             }),
@@ -338,7 +338,7 @@ fn warnings() {
                     "mini": { "hedge": { "after": "p95" }, "sticky": { "by": "user" } },
                     "pick": { "strategy": "match", "cases": [{ "when": {}, "use": "openai" }], "else": "mini", "hedge": { "after": 500 }, "sticky": { "by": "user" } },
                     "over": { "targets": [{ "targets": ["mini"], "sticky": { "by": "client" } }] },
-                    // These have one: below them, or after a failure.
+                    // These have a choice: below them, or after a failure.
                     "pick-fine": { "strategy": "match", "cases": [{ "when": {}, "use": "chat" }], "hedge": { "after": 500 }, "sticky": { "by": "user" } },
                     "over-fine": { "targets": ["chat"], "hedge": { "after": 500 }, "sticky": { "by": "user" } },
                     "edge-fine": { "targets": ["openai"], "on": { "quota": "chat" }, "sticky": { "by": "user" } },
@@ -407,7 +407,7 @@ fn graphs_that_are_too_large_are_refused() {
         };
         json!({ "models": (0..length).map(node).collect::<serde_json::Map<_, _>>() })
     };
-    // Each level has two ways to the one below.
+    // Each level has two paths to the level below it.
     let diamonds = |levels: usize| {
         let node = |n: usize| {
             let below = if n == 0 { "openai".to_owned() } else { format!("n{}", n - 1) };

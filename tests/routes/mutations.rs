@@ -1,4 +1,4 @@
-//! Whatever happens to a document: it compiles, or its faults are named with places that exist.
+//! A changed document compiles, or its issues have paths that exist.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -7,7 +7,7 @@ use switchyard::routes::compile;
 
 use crate::documents::env;
 
-/// Every place of a document, as JSON pointers, in the order in which they are met.
+/// Every place in a document as a JSON pointer, in the order of the document.
 fn places(value: &Value, here: &str, found: &mut Vec<String>) {
     found.push(here.to_owned());
     match value {
@@ -25,7 +25,8 @@ fn places(value: &Value, here: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The paths of issues, of every place of a document and of every key that an object there may lack.
+/// The paths of every place in a document, in the form that issues use. An issue about a missing
+/// key has such a path as its parent.
 fn known(value: &Value, here: &str, found: &mut Vec<String>) {
     found.push(here.to_owned());
     let step = |key: &str| {
@@ -48,7 +49,7 @@ fn known(value: &Value, here: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The path of what holds the thing at `path`.
+/// The path of the object or list that contains the value at `path`.
 fn parent(path: &str) -> &str {
     path.rfind(['.', '[']).and_then(|end| path.get(..end)).unwrap_or("$")
 }
@@ -87,9 +88,10 @@ fn replacement() -> impl Strategy<Value = Value> {
 enum Mutation {
     Replace(Index, Value),
     Remove(Index),
-    /// What stands at the first place is put over the second: cycles, diamonds, inline nodes in odd places.
+    /// Copies the value at the first place over the second one. This makes cycles, diamonds, and
+    /// inline nodes in unusual places.
     Copy(Index, Index),
-    /// A key is spelt otherwise.
+    /// Renames a key.
     Rename(Index, String),
 }
 
@@ -150,7 +152,7 @@ proptest! {
             known(&document, "$", &mut paths);
             for issue in issues {
                 let is_known = |path: &str| paths.iter().any(|known| known == path);
-                // A key that a required object of the top level lacks stands alone.
+                // A missing required key at the top level has a path without a parent.
                 prop_assert!(is_known(&issue.path) || is_known(parent(&issue.path)), "{issue}");
                 prop_assert!(!issue.found.contains("its types do not"), "{issue}");
                 prop_assert!(!issue.to_string().contains("top-secret"), "{issue}");

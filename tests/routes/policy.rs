@@ -1,4 +1,4 @@
-//! What nodes and `settings` say of hedges, stickiness, ejection and the sharing of health.
+//! What nodes and `settings` define for hedges, stickiness, ejection and the sharing of health.
 
 use serde_json::{Value, json};
 use switchyard::routes::affinity_key::AffinityKey;
@@ -84,7 +84,7 @@ fn to_owned(names: &[&str]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
-/// A request with one body field, and nothing else that tells it apart.
+/// A request with one body field. All other facts are always the same.
 fn with_field(name: &str, value: Value) -> Facts {
     Facts {
         method: "POST".to_owned(),

@@ -1,4 +1,4 @@
-//! Conditions: what holds for which request.
+//! Conditions: which condition holds for which request.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::compiled;
 
-/// A condition as it stands in a rule.
+/// A condition, compiled as part of a rule.
 fn condition(when: &Value) -> Condition {
     compiled(&json!({ "rules": [{ "when": when, "use": "chat" }] })).graph.rules[0].when.clone()
 }
@@ -19,7 +19,7 @@ fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
     entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-/// A request of which most is known.
+/// A request about which most facts are known.
 fn facts() -> Facts {
     let values = |value: Value| value.as_object().unwrap().clone().into_iter().collect::<BTreeMap<_, _>>();
     Facts {
@@ -53,7 +53,7 @@ fn facts() -> Facts {
     }
 }
 
-/// A request of which next to nothing is known.
+/// A request about which almost no facts are known.
 fn nobody() -> Facts {
     Facts {
         path: "/v1/embeddings".to_owned(),
@@ -90,7 +90,7 @@ fn each_fact_is_looked_at() {
             (json!({ "operation": "chat/completions" }), true),
             (json!({ "operation": "Chat/*" }), true),
             (json!({ "operation": "embeddings" }), false),
-            // Names of headers ignore case, their values do not.
+            // Header names ignore case. Header values do not.
             (json!({ "header": { "X-Tier": "gold" } }), true),
             (json!({ "header": { "x-tier": "Gold" } }), false),
             (json!({ "query": { "api-version": "2024-*" } }), true),
@@ -120,21 +120,21 @@ fn each_fact_is_looked_at() {
 fn each_matcher_matches_values_of_each_type() {
     check(
         &[
-            // Texts are globs, and compare with the written form of numbers and booleans.
+            // Texts are globs. They are compared with the written form of numbers and booleans.
             (json!({ "metadata": { "seats": "4*" } }), true),
             (json!({ "body": { "stream": "true" } }), true),
-            // Numbers compare with texts that are numbers.
+            // Numbers are compared with texts that are numbers.
             (json!({ "header": { "x-level": 5 } }), true),
             (json!({ "header": { "x-level": 5.5 } }), false),
             (json!({ "header": { "x-tier": 5 } }), false),
             (json!({ "body": { "temperature": 0.5 } }), true),
             (json!({ "body": { "stream": 1 } }), false),
-            // Booleans compare with texts that are booleans.
+            // Booleans are compared with texts that are booleans.
             (json!({ "header": { "x-beta": true } }), true),
             (json!({ "header": { "x-level": true } }), false),
             (json!({ "metadata": { "trial": false } }), true),
             (json!({ "body": { "stream": false } }), false),
-            // A list is `in`, of globs and of other types.
+            // A list means `in`. It may contain globs and other types.
             (json!({ "header": { "x-tier": ["silver", "g*"] } }), true),
             (json!({ "metadata": { "seats": ["x", 40] } }), true),
             (json!({ "metadata": { "seats": { "in": [1, 2] } } }), false),
@@ -142,12 +142,12 @@ fn each_matcher_matches_values_of_each_type() {
             (json!({ "header": { "x-tier": { "not": "gold" } } }), false),
             (json!({ "header": { "x-tier": { "not": ["silver", "bronze"] } } }), true),
             (json!({ "header": { "x-tier": { "not": { "prefix": "g" } } } }), false),
-            // In a prefix a star is a star.
+            // In a prefix, a star is an ordinary character.
             (json!({ "header": { "x-tier": { "prefix": "go" } } }), true),
             (json!({ "header": { "x-tier": { "prefix": "g*" } } }), false),
             (json!({ "header": { "x-tier": { "exists": true } } }), true),
             (json!({ "header": { "x-tier": { "exists": false } } }), false),
-            // An empty header is there.
+            // An empty header exists.
             (json!({ "header": { "x-empty": "" } }), true),
             (json!({ "header": { "x-empty": { "exists": true } } }), true),
             (json!({ "header": { "x-level": { "gt": 4, "lt": 6 } } }), true),
@@ -158,7 +158,8 @@ fn each_matcher_matches_values_of_each_type() {
             (json!({ "header": { "x-empty": { "lt": 5 } } }), false),
             // All keys of a test must hold.
             (json!({ "header": { "x-tier": { "prefix": "g", "not": "gold" } } }), false),
-            // Of a list in the request one element is enough; an object is only there.
+            // For a list in the request, one matching element is enough. An object can only exist
+            // or not.
             (json!({ "body": { "modalities": "audio" } }), true),
             (json!({ "body": { "modalities": "video" } }), false),
             (json!({ "body": { "modalities": { "not": "audio" } } }), false),
@@ -200,7 +201,7 @@ fn a_missing_value_matches_only_its_absence() {
             assert_eq!(condition(&when).holds(&nobody()), expected, "{when}");
         }
     }
-    // What is null is missing.
+    // A null value counts as missing.
     check(
         &[
             (json!({ "metadata": { "gone": { "exists": false } } }), true),
@@ -239,7 +240,7 @@ fn a_share_needs_its_key() {
         assert!(!everyone.holds(&nobody()), "{by}");
         assert!(!condition(&json!({ "percent": 0, "by": by })).holds(&facts()), "{by}");
     }
-    // OpenAI's newer field for the same thing.
+    // OpenAI's newer field with the same meaning.
     let mut newer = nobody();
     newer.body.insert("safety_identifier".to_owned(), json!("u-1"));
     let by_user = condition(&json!({ "percent": 50, "by": "user" }));
@@ -266,7 +267,7 @@ fn a_share_takes_as_many_keys_as_it_says() {
             });
             #[expect(clippy::cast_precision_loss, reason = "a small count")]
             let taken = taken.count() as f64 * 100.0 / f64::from(count);
-            // Five standard deviations of a fair draw, at most.
+            // At most five standard deviations of a fair draw.
             assert!((taken - percent).abs() < 1.8, "{percent} by {by:?}: {taken}");
         }
     }
@@ -274,7 +275,7 @@ fn a_share_takes_as_many_keys_as_it_says() {
 
 #[test]
 fn the_shares_of_two_rules_take_different_requests() {
-    // Were they the same, the second rule of a pair would get nothing.
+    // If the two shares were the same, the second rule of a pair would get no requests.
     for when in [json!({ "percent": 50 }), json!({ "percent": 50, "by": "header:x-tier" })] {
         let rules = json!({ "rules": [{ "when": when, "use": "chat" }, { "when": when, "use": "mini" }] });
         let rules = compiled(&rules).graph.rules;

@@ -1,4 +1,4 @@
-//! One attempt, up to its commit point, and what follows where it fails.
+//! One attempt, up to its commit point, and the next step after a failure.
 
 use super::fake::{Bench, Body, Script, Step, sent_body};
 use super::{ANSWER, CHAT, FIRST, LAST, OVERLOADED, STREAM, routes};

@@ -1,16 +1,16 @@
-//! Which routes document serves, whatever the store holds and however it fails.
+//! Which routes document serves, for each content and each failure of the store.
 
 use super::fake::{Bench, Script};
 use super::{ANSWER, CHAT, routes};
 use crate::times::ms;
 
-/// Serves one request, and gives the status.
+/// Serves one request, and returns the status.
 fn ask(bench: &mut Bench) -> u16 {
     bench.script([Script::json(200, ANSWER)]);
     bench.chat(CHAT).status
 }
 
-/// Lets so much time pass that the store is looked at again.
+/// Advances the clock until the store is read again, and serves one request.
 fn refresh(bench: &mut Bench) -> u16 {
     bench.pass(ms(120_000));
     ask(bench);

@@ -1,7 +1,7 @@
-//! A platform of fakes in virtual time: upstreams that follow a script, a client that may leave or not read, a clock that jumps to
-//! the next timer.
+//! A fake platform in virtual time: upstreams that follow a script, a client that may leave or not
+//! read, and a clock that jumps to the next timer.
 //!
-//! Everything that is waited for is counted, so that a test can state that nothing is left of a request.
+//! Every wait is counted, so a test can assert that a request leaves nothing behind.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -31,13 +31,13 @@ pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
 /// How an upstream answers one call.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// When the headers arrive, after the call; `None`: never.
+    /// The delay of the headers after the call; `None`: they never arrive.
     pub head_after: Option<Millis>,
     pub status: u16,
     pub content_type: &'static str,
-    /// What follows the headers.
+    /// The body, after the headers.
     pub steps: Vec<Step>,
-    /// Whether the response says how long its body is.
+    /// Whether the response states the length of its body.
     pub says_length: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct Script {
 pub enum Step {
     Bytes(String),
     Pause(Millis),
-    /// Nothing more comes, and the connection stays open.
+    /// No more bytes arrive, and the connection stays open.
     Hang,
     /// The connection breaks.
     Break,
@@ -73,7 +73,7 @@ impl Script {
     }
 }
 
-/// The world of one test.
+/// The state of one test.
 #[derive(Default)]
 struct World {
     now: Cell<Instant>,
@@ -104,7 +104,7 @@ pub struct CallState {
     body: RefCell<Option<FakeStream>>,
 }
 
-/// A platform over a world.
+/// The platform for one test.
 #[derive(Clone)]
 pub struct Fake {
     world: Rc<World>,
@@ -112,13 +112,13 @@ pub struct Fake {
     spawner: LocalSpawner,
 }
 
-/// A test's hold on all of it.
+/// The controls of a test.
 pub struct Bench {
     pub fake: Fake,
     pool: LocalPool,
 }
 
-/// What the client got.
+/// What the client received.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -186,7 +186,7 @@ impl Bench {
         self.fake.world.documents.borrow().get(key)?.clone().ok()
     }
 
-    /// How the next calls of upstreams are answered, in this order.
+    /// The scripts of the next upstream calls, in this order.
     pub fn script(&self, scripts: impl IntoIterator<Item = Script>) {
         self.fake.world.scripts.borrow_mut().extend(scripts);
     }
@@ -201,24 +201,25 @@ impl Bench {
         self.fake.world.body.borrow_mut().breaks = true;
     }
 
-    /// A request whose answer is waited for, with all that goes on after it.
+    /// Sends a request, waits for its answer, and runs all background work to its end.
     pub fn request(&mut self, method: &str, path: &str, body: &str) -> Answer {
         let answer = self.request_until(method, path, body, Millis::MAX).expect("an answer");
         self.finish();
         answer
     }
 
-    /// The same, of a chat.
+    /// Sends a chat request, as [`Self::request`] does.
     pub fn chat(&mut self, body: &str) -> Answer {
         self.request("POST", "/v1/chat/completions", body)
     }
 
-    /// A chat whose answer begins; what goes on after it is not waited for.
+    /// Sends a chat request, and waits until its answer begins. Background work is not awaited.
     pub fn begin_chat(&mut self, body: &str) -> Answer {
         self.request_until("POST", "/v1/chat/completions", body, Millis::MAX).expect("an answer")
     }
 
-    /// A chat whose client leaves after so long: the answer, if it came before.
+    /// Sends a chat request whose client leaves after this time. Returns the answer if it came
+    /// before.
     pub fn chat_until(&mut self, body: &str, leaves_after: Millis) -> Option<Answer> {
         self.request_until("POST", "/v1/chat/completions", body, leaves_after)
     }
@@ -254,7 +255,7 @@ impl Bench {
         }
     }
 
-    /// Lets go on what goes on, until nothing does.
+    /// Runs until no work is left.
     pub fn finish(&mut self) {
         loop {
             self.pool.run_until_stalled();
@@ -264,7 +265,7 @@ impl Bench {
         }
     }
 
-    /// Lets so much time pass.
+    /// Advances the clock by `ms` milliseconds.
     pub fn pass(&mut self, ms: Millis) {
         let end = self.now() + ms;
         loop {
@@ -278,7 +279,7 @@ impl Bench {
         self.pool.run_until_stalled();
     }
 
-    /// Moves the clock to the next timer. Whether there was one.
+    /// Moves the clock to the next timer. Returns whether there was one.
     fn jump(&self) -> bool {
         let world = &self.fake.world;
         let Some(next) = self.next_timer() else { return false };
@@ -294,7 +295,7 @@ impl Bench {
 
     fn next_timer(&self) -> Option<Instant> {
         let timers = self.fake.world.timers.borrow();
-        // A client that never leaves is no reason to go on.
+        // The timer at `Millis::MAX` belongs to a client that never leaves. It does not count.
         timers.keys().map(|(at, _)| *at).next().filter(|at| *at < Instant::MAX)
     }
 
@@ -314,18 +315,18 @@ impl Bench {
         self.fake.world.calls.borrow().clone()
     }
 
-    /// Waits that somebody still waits for.
+    /// The number of waits that are still awaited.
     pub fn open_waits(&self) -> usize {
         self.fake.world.open.get()
     }
 
-    /// What the isolate knows of its deployments.
+    /// The health of the deployments in this isolate.
     pub fn health(&self) -> Vec<switchyard::health::Snapshot> {
         let routes = self.fake.isolate.current().expect("routes");
         routes.health.borrow().snapshot(self.now())
     }
 
-    /// How many attempts count as in flight.
+    /// The number of attempts in flight.
     pub fn in_flight(&self) -> u32 {
         let routes = self.fake.isolate.current().expect("routes");
         let health = routes.health.borrow();
@@ -354,7 +355,7 @@ fn answer(reply: ClientReply<Fake>) -> Answer {
     }
 }
 
-/// Counts a wait while it lives.
+/// Counts a wait until it is dropped.
 struct OpenWait(Rc<World>);
 
 impl Fake {
@@ -384,7 +385,7 @@ impl Fake {
     }
 }
 
-/// A timer, which does not ring once it is dropped.
+/// A timer. Dropping it cancels it.
 struct Timer<'a> {
     world: &'a World,
     key: (Instant, usize),
@@ -510,10 +511,10 @@ impl Platform for Fake {
     }
 }
 
-/// What a call that was sent is answered with.
+/// An upstream call that was sent, and the script of its answer.
 type SentCall = (Rc<CallState>, Script);
 
-/// A call of an upstream.
+/// An upstream call.
 #[derive(Clone)]
 pub struct FakeCall {
     fake: Fake,
@@ -592,7 +593,7 @@ impl PlatformCall for FakeCall {
     }
 }
 
-/// The body of a response: what comes when.
+/// The body of a response: its steps and their times.
 #[derive(Clone)]
 pub struct FakeStream {
     fake: Fake,
@@ -741,7 +742,7 @@ impl Pipe for FakePipe {
     }
 }
 
-/// A client's end of a stream.
+/// The client's end of a stream.
 #[derive(Clone)]
 pub struct FakeClient(Rc<ClientState>);
 
@@ -807,7 +808,7 @@ impl ClientStream for FakeClient {
     }
 }
 
-/// The text of what was sent as a body.
+/// The text of the body that a call has sent.
 pub fn sent_body(call: &CallState, received: &str) -> String {
     match &call.request.body {
         OutgoingBody::Empty => String::new(),

@@ -1,4 +1,4 @@
-//! A committed stream on its way: how it ends, and what the client and health are told.
+//! A committed stream that flows: how it ends, and what the client and health learn.
 
 use super::fake::{Bench, Script, Step};
 use super::{FIRST, LAST, NEXT, OVERLOADED, STREAM, routes};
@@ -8,7 +8,7 @@ fn bytes(text: &str) -> Step {
     Step::Bytes(text.to_owned())
 }
 
-/// A stream with these steps behind its first event, served to its end.
+/// Serves a stream with these steps after its first event, up to its end.
 fn served(settings: &str, model: &str, steps: Vec<Step>) -> (Bench, super::fake::Answer) {
     let mut bench = Bench::new(&routes(settings, model));
     let steps = [bytes(FIRST), Step::Pause(ms(100))].into_iter().chain(steps).collect();

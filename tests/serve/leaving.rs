@@ -1,4 +1,5 @@
-//! A client that leaves ends all that is done for it, in every phase; nothing of it stays, and nothing is learned from it.
+//! A client that leaves ends all work for its request, in every phase. Nothing of the request
+//! remains, and health records nothing about the deployment.
 
 use super::fake::{Bench, Script, Step};
 use super::{ANSWER, CHAT, FIRST, NEXT, OVERLOADED, STREAM, routes};

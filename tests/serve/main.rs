@@ -1,5 +1,5 @@
-//! Serving, natively: attempts and flows against upstreams that follow a script, with a client that may leave at any time, in
-//! virtual time.
+//! Native tests of serving, in virtual time: attempts and flows against upstreams that follow a
+//! script, with a client that may leave at any time.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -12,7 +12,7 @@ mod leaving;
 #[path = "../times/mod.rs"]
 mod times;
 
-/// Two deployments, one after the other, with settings that are added to these.
+/// Two deployments, one after the other. The given settings are added to those here.
 fn routes(settings: &str, model: &str) -> String {
     let deployment = |name: &str| {
         format!(
@@ -32,15 +32,15 @@ fn routes(settings: &str, model: &str) -> String {
 
 /// A chat request.
 const CHAT: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
-/// The same, streamed.
+/// A streamed chat request.
 const STREAM: &str = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
 /// A chat answer.
 const ANSWER: &str = r#"{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}],"usage":{"completion_tokens":3}}"#;
-/// Its error, as a provider writes it.
+/// An error of a provider.
 const OVERLOADED: &str = r#"{"error":{"message":"overloaded","type":"server_error","code":null}}"#;
 /// The first event of a chat stream.
 const FIRST: &str = "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"o\"}}]}\n\n";
-/// The next one.
+/// The next event.
 const NEXT: &str = "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"k\"}}]}\n\n";
-/// The last ones.
+/// The last events.
 const LAST: &str = "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";

@@ -47,7 +47,7 @@ fn an_event_beyond_the_limit_is_reported_without_its_data() {
         |data: usize| [&b"event: n\ndata: "[..], &vec![b'x'; data], b"\ndata: y\n\ndata: z\n\n"].concat();
     let z = (Vec::new(), b"z".to_vec(), false);
     let too_much = [(b"n".to_vec(), Vec::new(), true), z.clone()];
-    // The most that fits a line, one more, and the most that fits an event in two lines.
+    // The longest data that fits in a line, one byte more, and three times the limit.
     for (data, fits) in [(EVENT_LIMIT - 6, true), (EVENT_LIMIT - 5, false), (EVENT_LIMIT * 3, false)] {
         let bytes = event(data);
         for size in [bytes.len(), 1000, 65_536] {
@@ -67,7 +67,7 @@ fn an_event_beyond_the_limit_is_reported_without_its_data() {
     ]
     .concat();
     assert_eq!(parse([&*many_lines]), too_much);
-    // The name says what the data cannot.
+    // The name of an oversized event gives the meaning without the data.
     let oversized = |name| SseEvent { name, data: b"", is_oversized: true };
     assert_eq!(Responses.meaning(&oversized(b"response.completed")), Meaning::Done);
     assert!(matches!(Responses.meaning(&oversized(b"response.failed")), Meaning::Error(_)));
@@ -78,15 +78,16 @@ fn an_event_beyond_the_limit_is_reported_without_its_data() {
 fn with_first_token_a_failure_before_content_goes_unseen() {
     use Fate::{CutOff, FailedUnseen, FailedVisibly, Finished};
     let rows: &[(Protocol, &[&str], Fate)] = &[
-        // The usual course, at OpenAI and at Azure.
+        // The usual streams of OpenAI and Azure.
         (Chat, &[ROLE, TEXT, FINISH, USAGE, DONE], Finished),
         (Chat, &[AZURE_FIRST, ROLE, TEXT, FINISH, DONE], Finished),
         (Chat, &[LEGACY_EMPTY, LEGACY, FINISH, DONE], Finished),
         (Chat, &[ROLE, FILTERED, DONE], Finished), // a filter that cuts the answer is a result
-        // A missing `[DONE]` after a finish is no fault; a missing finish before `[DONE]` is none either.
+        // A missing `[DONE]` after a finish is not an error. A missing finish before `[DONE]` is
+        // not an error either.
         (Chat, &[ROLE, TEXT, FINISH], Finished),
         (Chat, &[ROLE, TEXT, DONE], Finished),
-        // The error comes first, after comments, after each kind of prelude.
+        // The error comes first, after comments, or after each kind of prelude.
         (Chat, &[ERROR], FailedUnseen(RateLimit)),
         (Chat, &[COMMENT, ERROR], FailedUnseen(RateLimit)),
         (Chat, &[AZURE_FIRST, ERROR], FailedUnseen(RateLimit)),
@@ -95,11 +96,11 @@ fn with_first_token_a_failure_before_content_goes_unseen() {
         (Chat, &["event: error\ndata: Oops"], FailedUnseen(Unavailable)),
         (Chat, &[ROLE, MALFORMED], FailedUnseen(Unavailable)),
         (Chat, &["data:"], FailedUnseen(Unavailable)), // what the SDKs cannot read either
-        // It ends before anything came.
+        // The stream ends before any content.
         (Chat, &[], FailedUnseen(Truncated)),
         (Chat, &[COMMENT], FailedUnseen(Truncated)),
         (Chat, &[AZURE_FIRST, ROLE], FailedUnseen(Truncated)),
-        // Each kind of content commits, and so does what is not recognised.
+        // Each kind of content reaches the commit point. An unknown event does too.
         (Chat, &[ROLE, TEXT, ERROR], FailedVisibly(RateLimit)),
         (Chat, &[ROLE, TOOL, ERROR], FailedVisibly(RateLimit)),
         (Chat, &[ROLE, REASONING, ERROR], FailedVisibly(RateLimit)),
@@ -108,11 +109,12 @@ fn with_first_token_a_failure_before_content_goes_unseen() {
         (Chat, &["data: 5", ERROR], FailedVisibly(RateLimit)),
         (Chat, &[FILTER_ERROR, FINISH], Finished), // an error below the top level is none of the stream's
         (Chat, &[ROLE, FINISH, ERROR], FailedVisibly(RateLimit)), // an error after the finish still tells the client so
-        // Cut off, whatever the text says, and even if an event was malformed on the way.
+        // The stream is cut off. Its text does not change that, and a malformed event on the way
+        // does not either.
         (Chat, &[ROLE, TEXT], CutOff),
         (Chat, &[ROLE, LIAR], CutOff),
         (Chat, &[TEXT, MALFORMED], CutOff),
-        // Every choice that began must have finished, in whatever order, alone or together.
+        // Every choice that began must finish, in any order, alone or together.
         (Chat, &[ROLE, TEXT, SECOND, FINISH, SECOND_FINISH], Finished),
         (Chat, &[ROLE, TEXT, SECOND, FINISH], CutOff),
         (Chat, &[SECOND, TEXT, SECOND_FINISH], CutOff),
@@ -127,7 +129,7 @@ fn with_first_token_a_failure_before_content_goes_unseen() {
         (Chat, &[EMPTY_REASON], CutOff),
         (Chat, &[LAST_INDEX, LAST_INDEX_FINISH], Finished),
         (Chat, &[LAST_INDEX, TEXT, FINISH], CutOff),
-        // Beyond what is told apart only `[DONE]` is believed.
+        // Beyond the last index that is tracked, only `[DONE]` counts.
         (Chat, &[TEXT, BEYOND, FINISH, BEYOND_FINISH], CutOff),
         (Chat, &[TEXT, BEYOND, FINISH, BEYOND_FINISH, DONE], Finished),
         (Responses, &[CREATED, IN_PROGRESS, MESSAGE_OPENS, PART_OPENS, DELTA, COMPLETED], Finished),
@@ -151,7 +153,7 @@ fn with_first_token_a_failure_before_content_goes_unseen() {
         (Responses, &[CREATED, NAMELESS_DELTA, NAMELESS_FAILED], FailedVisibly(RateLimit)),
         (Responses, &[CREATED, DELTA], CutOff),
         (Responses, &[CREATED, NAMELESS_DELTA, LIAR], CutOff),
-        // Others have no ending that a clean close could miss.
+        // Other protocols have no ending that is missing after a clean close.
         (Other, &[PARTIAL_IMAGE], Finished),
         (Other, &["data: no JSON"], Finished),
         (Other, &[PING, ERROR], FailedUnseen(RateLimit)),
@@ -192,7 +194,8 @@ fn with_complete_any_failure_goes_unseen() {
 
 #[test]
 fn after_a_break_only_the_last_word_tells_that_a_stream_is_whole() {
-    // After the events the upstream closes the stream, or it breaks: whether it is whole then.
+    // Whether the stream is complete if the upstream closes it after these events, and if it
+    // breaks.
     let rows: &[(Protocol, &[&str], bool, bool)] = &[
         (Chat, &[TEXT, FINISH, USAGE, DONE], true, true),
         (Chat, &[TEXT, DONE], true, true),
@@ -223,7 +226,7 @@ fn after_a_break_only_the_last_word_tells_that_a_stream_is_whole() {
         let is_whole = |broke| tail.ending(broke) == Ending::Finished;
         assert_eq!((is_whole(false), is_whole(true)), (*closed, *broke), "{protocol:?} {events:#?}");
     }
-    // The upstream's own error is told already, break or not.
+    // The upstream's own error has already been passed on, with or without a break.
     for (protocol, events) in
         [(Chat, [TEXT, ERROR]), (Responses, [DELTA, RESPONSE_FAILED]), (Other, [IMAGE, ERROR])]
     {

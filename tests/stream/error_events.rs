@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn the_error_event_is_written_in_the_protocol() {
-    // Compared as bytes and not as snapshots, which forget the line ends that matter here.
+    // The test compares bytes. Snapshots do not preserve the line ends, which matter here.
     let broken = broken_stream("broke", "It \"broke\"\nin the middle");
     let text = |protocol| String::from_utf8(error_event(protocol, &broken)).unwrap();
     let error =
@@ -21,7 +21,7 @@ fn the_error_event_is_written_in_the_protocol() {
 fn an_upstreams_error_is_told_as_it_is_and_lacks_nothing() {
     let unknown = "The request failed while its answer was streamed.";
     let rows = [
-        // What is there stays: names, numbers as codes, members of the upstream's own.
+        // Existing members stay: names, numbers as codes, and members that only this upstream has.
         (
             json!({ "message": "Slow down", "type": "tokens", "param": "n", "code": "rate_limit_exceeded" }),
             json!({ "message": "Slow down", "type": "tokens", "param": "n", "code": "rate_limit_exceeded" }),
@@ -30,7 +30,7 @@ fn an_upstreams_error_is_told_as_it_is_and_lacks_nothing() {
             json!({ "message": "Oops", "code": 500, "innererror": { "code": "x" } }),
             json!({ "message": "Oops", "type": null, "param": null, "code": 500, "innererror": { "code": "x" } }),
         ),
-        // Without a message, or with one that none can read.
+        // Without a message, or with a message that is not a readable text.
         (
             json!({ "code": "x", "message": null }),
             json!({ "message": unknown, "type": null, "param": null, "code": "x" }),
@@ -43,7 +43,7 @@ fn an_upstreams_error_is_told_as_it_is_and_lacks_nothing() {
             json!({ "message": ["Oops"] }),
             json!({ "message": unknown, "type": null, "param": null, "code": null }),
         ),
-        // No object at all.
+        // The error is not an object.
         (json!("Oops"), json!({ "message": "Oops", "type": null, "param": null, "code": null })),
         (Value::Null, json!({ "message": unknown, "type": null, "param": null, "code": null })),
     ];

@@ -1,4 +1,4 @@
-//! Streams: parsing, the commit point, and the ending, on the forms that OpenAI and Azure OpenAI send.
+//! Streams in the formats of OpenAI and Azure OpenAI: parsing, the commit point, and the ending.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +23,7 @@ use switchyard::stream::sse::{EVENT_LIMIT, Parser, SseEvent};
 use switchyard::stream::tail::{Ending, Tail};
 use switchyard::vocabulary::error_class::ErrorClass;
 
-// Chat.
+// Chat completions.
 const AZURE_FIRST: &str = r#"data: {"id":"","object":"","created":0,"model":"","choices":[],"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}]}"#;
 const ROLE: &str = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null}"#;
 const EMPTY: &str =
@@ -39,17 +39,17 @@ const FILTERED: &str = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason
 /// The second of two choices.
 const SECOND: &str = r#"data: {"choices":[{"index":1,"delta":{"content":"Basel"},"finish_reason":null}]}"#;
 const SECOND_FINISH: &str = r#"data: {"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}"#;
-/// Both in one chunk, with the members in Azure's order.
+/// Both choices in one chunk, with the members in Azure's order.
 const BOTH: &str = r#"data: {"choices":[{"delta":{"content":"A"},"finish_reason":null,"index":0},{"delta":{"content":"B"},"finish_reason":null,"index":1}]}"#;
 const BOTH_FINISH: &str = r#"data: {"choices":[{"delta":{},"finish_reason":"stop","index":0},{"delta":{},"finish_reason":"length","index":1}]}"#;
-/// The second of two calls: no choice of its own.
+/// The second of two tool calls. It is not a choice of its own.
 const SECOND_TOOL: &str = r#"data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"function":{"arguments":"{"}}]},"finish_reason":null}]}"#;
-/// Of a server that knows of one choice only.
+/// From a server that supports only one choice.
 const UNNUMBERED: &str = r#"data: {"choices":[{"delta":{"content":"Hi"}}]}"#;
 const UNNUMBERED_FINISH: &str = r#"data: {"choices":[{"delta":{"content":""},"finish_reason":"stop"}]}"#;
-/// Some servers write an empty text for no reason.
+/// Some servers write an empty text if there is no reason.
 const EMPTY_REASON: &str = r#"data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":""}]}"#;
-/// The last index that is told apart, and one beyond.
+/// The last choice index that is tracked. `BEYOND` has the next index.
 const LAST_INDEX: &str = r#"data: {"choices":[{"index":127,"text":"Hi","finish_reason":null}]}"#;
 const LAST_INDEX_FINISH: &str = r#"data: {"choices":[{"index":127,"text":"","finish_reason":"stop"}]}"#;
 const BEYOND: &str = r#"data: {"choices":[{"index":128,"text":"Hi","finish_reason":null}]}"#;
@@ -62,9 +62,10 @@ const DONE: &str = "data: [DONE]";
 const ERROR: &str =
     r#"data: {"error":{"message":"Slow down","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#;
 const MALFORMED: &str = r#"data: {"choices":[{"index":0,"#;
-/// Text that looks like the end of a stream, and quotes what an error looks like.
+/// Text that looks like the end of a stream and like an error.
 const LIAR: &str = r#"data: {"choices":[{"index":0,"delta":{"content":"\"finish_reason\":\"stop\" [DONE] {\"error\":{\"code\":500}} \"response.completed\""},"finish_reason":null}]}"#;
-/// A filter that failed reports an error below the top level: the text flows unfiltered.
+/// A filter that failed reports an error below the top level. The text continues without the
+/// filter.
 const FILTER_ERROR: &str = r#"data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null,"content_filter_results":{"error":{"code":"content_filter_error","message":"down"}}}]}"#;
 const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}";
 const COMMENT: &str = ": keep-alive";
@@ -90,7 +91,7 @@ const NAMELESS_FAILED: &str =
 const NAMELESS_ERROR: &str =
     r#"data: {"type":"error","error":{"code":"rate_limit_exceeded"},"sequence_number":2}"#;
 
-// Others.
+// Other protocols.
 const PARTIAL_IMAGE: &str = "event: image_generation.partial_image\ndata: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"AAAA\"}";
 
 const IMAGE: &str = "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"AAAA\"}";
@@ -104,12 +105,12 @@ const SPEECH: &str = r#"data: {"type":"speech.audio.done","usage":{"total_tokens
 use ErrorClass::{RateLimit, Truncated, Unavailable};
 use Protocol::{Chat, Other, Responses};
 
-/// A stream of whole events.
+/// The bytes of a stream of whole events.
 fn stream(events: &[&str]) -> Vec<u8> {
     events.iter().flat_map(|event| [event.as_bytes(), b"\n\n"].concat()).collect()
 }
 
-/// Every event of `chunks`: name, data, whether it was too long.
+/// All events in `chunks`: the name, the data, and whether the event was too long.
 fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, Vec<u8>, bool)> {
     let mut parser = Parser::default();
     let mut events = Vec::new();
@@ -120,8 +121,8 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, Vec<u8
     events
 }
 
-/// What is known of a stream that was held and then watched: what was sent or thrown away, and how it ended, or why it was
-/// not committed to.
+/// The result of a stream that was held and then watched: the bytes that were sent or dropped, and
+/// how the stream ended. The error is the reason why it did not commit.
 #[derive(Debug, PartialEq)]
 struct Course {
     bytes: Vec<u8>,
@@ -153,8 +154,8 @@ fn run<'a>(
     Course { bytes, ending }
 }
 
-/// What became of a stream: the class of a failure before the commit, or whether it was whole, or the class of the error that
-/// the upstream sent afterwards.
+/// How a stream ended: with a failure before the commit point, complete, cut off, or with an error
+/// that the upstream sent after the commit point.
 #[derive(Debug, PartialEq)]
 enum Fate {
     FailedUnseen(ErrorClass),

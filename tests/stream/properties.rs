@@ -1,8 +1,8 @@
-//! What holds for any stream and any chunking.
+//! Properties that hold for every stream and every division into chunks.
 
 use super::*;
 
-/// Events of every kind, comments, and rubbish, each with any line end.
+/// Events of every kind, comments, and random bytes, each with any line end.
 fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![
         AZURE_FIRST,

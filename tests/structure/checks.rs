@@ -1,10 +1,11 @@
-//! The checks: each lists what breaks its rule, in words.
+//! The checks. Each one lists the violations of its rule as text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crate_tree::{CrateTree, Module};
 
-/// Imports that do not lead to a lower floor, and top-level modules that are on no floor or on a floor without being there.
+/// Imports that do not lead to a lower floor. Also lists top-level modules that are on no floor,
+/// and names on a floor without a module.
 pub fn import_violations(tree: &CrateTree, floors: &[&[&str]]) -> Vec<String> {
     let floor_of = |module: &str| floors.iter().position(|floor| floor.contains(&module));
     let mut found = Vec::new();
@@ -32,7 +33,7 @@ pub fn import_violations(tree: &CrateTree, floors: &[&[&str]]) -> Vec<String> {
     found
 }
 
-/// Files that import each other, directly or through others.
+/// Files that import each other, directly or through other files.
 pub fn circles(tree: &CrateTree) -> Vec<String> {
     let reached: BTreeMap<&Module, BTreeSet<&Module>> =
         tree.files.keys().map(|module| (module, reached_from(tree, module))).collect();
@@ -50,7 +51,7 @@ pub fn circles(tree: &CrateTree) -> Vec<String> {
     found.into_iter().collect()
 }
 
-/// Every module whose file a file imports from, directly or through others.
+/// Every module that a file imports from, directly or through other files.
 fn reached_from<'t>(tree: &'t CrateTree, start: &Module) -> BTreeSet<&'t Module> {
     let mut reached = BTreeSet::new();
     let mut pending: Vec<&Module> =
@@ -75,7 +76,7 @@ pub fn duplicate_types(tree: &CrateTree) -> Vec<String> {
     duplicates.map(|(name, places)| format!("{name} in {}", places.join(", "))).collect()
 }
 
-/// Files of which two have the same name. A `mod.rs` counts by the name of its folder.
+/// Files with the same name. A `mod.rs` counts with the name of its folder.
 pub fn colliding_file_names(tree: &CrateTree, allowed: &[&str]) -> Vec<String> {
     let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (module, file) in &tree.files {
@@ -87,7 +88,7 @@ pub fn colliding_file_names(tree: &CrateTree, allowed: &[&str]) -> Vec<String> {
     colliding.map(|(name, places)| format!("{name}: {}", places.join(", "))).collect()
 }
 
-/// Files with more lines than that.
+/// Files with more than `most_lines` lines.
 pub fn long_files(tree: &CrateTree, most_lines: usize) -> Vec<String> {
     let long = tree.files.values().filter(|file| file.lines > most_lines);
     long.map(|file| format!("{} has {} lines", file.path, file.lines)).collect()

@@ -1,4 +1,4 @@
-//! A crate as its files, their types and their imports.
+//! A crate as its files, with their types and imports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree};
 
-/// A module, as its names from the root of the crate: `["health", "gate"]`. The root itself is empty.
+/// A module as the names from the root of the crate: `["health", "gate"]`. The root is empty.
 pub type Module = Vec<String>;
 
 /// The files of a crate that are not tests, by module.
@@ -15,7 +15,6 @@ pub struct CrateTree {
     pub files: BTreeMap<Module, SourceFile>,
 }
 
-/// One file.
 #[derive(Debug, Clone, Default)]
 pub struct SourceFile {
     /// The path below `src`.
@@ -25,19 +24,19 @@ pub struct SourceFile {
     pub types: Vec<String>,
     /// The modules of the files that it imports from.
     pub imports: BTreeSet<Module>,
-    /// Paths that it names, before they are resolved: from the root, or from the file's own module.
+    /// Paths in the file before they are resolved: from the root, or from the module of the file.
     paths: Vec<Vec<String>>,
     documentation: String,
 }
 
 impl CrateTree {
-    /// Reads the library in a folder: `lib.rs` and every module that it declares outside of tests.
+    /// Reads the library in `folder`: `lib.rs` and every module that it declares outside of tests.
     pub fn read(folder: &Path) -> Result<Self, String> {
         let load = |path: &Path| std::fs::read_to_string(folder.join(path)).ok();
         Self::load(&load)
     }
 
-    /// The same with files that `load` gives, by their paths below `src`.
+    /// Does the same with `load`, which returns a file by its path below `src`.
     pub fn load(load: &dyn Fn(&Path) -> Option<String>) -> Result<Self, String> {
         let mut tree = Self::default();
         tree.add(&Vec::new(), Path::new("lib.rs"), load)?;
@@ -81,7 +80,7 @@ impl CrateTree {
         Ok(())
     }
 
-    /// Finds out for each path which file it leads to.
+    /// Finds the file that each path leads to.
     fn resolve(&mut self) {
         let modules: BTreeSet<Module> = self.files.keys().cloned().collect();
         for (module, file) in &mut self.files {
@@ -91,7 +90,8 @@ impl CrateTree {
     }
 }
 
-/// The module of the file that a path leads to, if it stays in the crate: the longest beginning of it that is a module.
+/// The module of the file that a path leads to, if the path stays in the crate. It is the longest
+/// beginning of the path that is a module.
 fn target(path: &[String], from: &Module, modules: &BTreeSet<Module>) -> Option<Module> {
     let first = path.first()?;
     let mut at = match first.as_str() {
@@ -99,7 +99,8 @@ fn target(path: &[String], from: &Module, modules: &BTreeSet<Module>) -> Option<
         "self" => from.clone(),
         "super" => from.split_last()?.1.to_vec(),
         name => {
-            // A path may begin with a module that this one declares. All else is a name in scope, imported elsewhere.
+            // A path may begin with a module that this module declares. Every other name is in
+            // scope through an import elsewhere.
             let child: Module = from.iter().cloned().chain([name.to_owned()]).collect();
             if !modules.contains(&child) {
                 return None;
@@ -124,17 +125,17 @@ fn target(path: &[String], from: &Module, modules: &BTreeSet<Module>) -> Option<
     Some(at)
 }
 
-/// Reads one file.
+/// Visits the syntax tree of one file.
 struct Reader {
-    /// The modules of this file that are open.
+    /// The inline modules around the current item.
     nesting: Vec<String>,
     file: SourceFile,
-    /// Modules that have files of their own.
+    /// Declared modules that have their own file.
     children: Vec<String>,
 }
 
 impl Reader {
-    /// Notes a path as it is written. Within a module of the file, `super` leads to the file.
+    /// Records a path as it is written. Within an inline module, `super` leads to the file.
     fn note_path(&mut self, mut path: Vec<String>) {
         for _ in 0..self.nesting.len() {
             match path.first().map(String::as_str) {
@@ -195,12 +196,12 @@ impl<'ast> Visit<'ast> for Reader {
         visit::visit_path(self, path);
     }
 
-    /// A macro's input is read as items where it is some, and else for the paths in it.
+    /// Reads the input of a macro as items if possible, and else only for the paths in it.
     fn visit_macro(&mut self, invocation: &'ast syn::Macro) {
         let text = invocation.tokens.to_string();
         match syn::parse_str::<syn::File>(&text) {
             Ok(file) => file.items.iter().for_each(|item| {
-                // Parsed from a text of its own, it does not live as long as the file.
+                // The items come from another parsed text, so they do not live as long as the file.
                 let mut inner = Reader {
                     nesting: self.nesting.clone(),
                     file: SourceFile::default(),
@@ -215,7 +216,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 }
 
-/// The paths in tokens, which stand with a space between any two.
+/// The paths in tokens. There is a space between two tokens.
 fn paths_in(tokens: &str) -> Vec<Vec<String>> {
     let tokens: Vec<&str> = tokens.split_whitespace().collect();
     let is_name = |token: &&str| {

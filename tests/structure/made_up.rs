@@ -1,4 +1,4 @@
-//! Made-up crates on which each check is seen to fail, and to pass.
+//! Small invented crates on which each check fails and passes.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ fn crate_of(files: &[(&str, &str)]) -> CrateTree {
     CrateTree::load(&|path| files.get(path.to_str()?).map(|text| (*text).to_owned())).unwrap()
 }
 
-/// A crate with `low`, `beside` and `high`, of these texts.
+/// A crate with the modules `low`, `beside` and `high`, which have these texts.
 fn three(low: &str, beside: &str, high: &str) -> CrateTree {
     crate_of(&[
         ("lib.rs", "mod low; mod beside; mod high;"),
@@ -111,7 +111,7 @@ fn a_parent_and_its_child_that_need_each_other_are_found() {
     assert_eq!(of("mod child; use child::Part;", "use super::Whole;"), both);
     assert_eq!(of("mod child; fn f() { child::g() }", "fn f(whole: super::Whole) {}"), both);
     assert_eq!(of("mod child; pub use self::child::Part;", "use crate::parent::Whole;"), both);
-    // To declare a module is not to need it.
+    // A module that only declares another one does not depend on it.
     assert!(of("mod child;", "use super::Whole;").is_empty());
     assert!(of("mod child; use child::Part;", "").is_empty());
 }

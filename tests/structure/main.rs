@@ -1,6 +1,7 @@
-//! The structure of `src`: which module may import which, and what a file and a type may be called.
+//! The structure of `src`: which module may import which, and how files and types may be named.
 //!
-//! The checks read the source files with `syn`. Each has a test on a small made-up crate, so that it is known to fail.
+//! The checks read the source files with `syn`. Each check has a test on a small invented crate,
+//! which shows that the check can fail.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -14,8 +15,8 @@ use std::sync::OnceLock;
 use checks::{circles, colliding_file_names, duplicate_types, import_violations, long_files};
 use crate_tree::CrateTree;
 
-/// The floors of the crate from the ground up, in the reading order of `lib.rs`. A module may import modules of the floors
-/// below its own. Modules of one floor do not know each other.
+/// The floors of the crate from the lowest to the highest, in the reading order of `lib.rs`. A
+/// module may import modules of lower floors. Modules of one floor do not import each other.
 const FLOORS: &[&[&str]] = &[
     &["scan"],
     &["vocabulary"],
@@ -29,10 +30,10 @@ const FLOORS: &[&[&str]] = &[
     &["simulation", "edge"],
 ];
 
-/// Most lines of a file.
+/// The most lines that a file may have.
 const MOST_LINES: usize = 600;
 
-/// File names that two files may share. None does.
+/// File names that two files may share. There are none.
 const SHARED_FILE_NAMES: &[&str] = &[];
 
 fn source() -> &'static CrateTree {

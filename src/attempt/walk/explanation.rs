@@ -1,4 +1,4 @@
-//! Why nothing may be tried, for the client whose request found no deployment.
+//! Why no deployment may be tried: the explanation for the client.
 
 use std::rc::Rc;
 
@@ -10,8 +10,8 @@ use crate::routes::graph::{Destination, Graph, Node, Strategy, Target};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::time::Instant;
 
-/// Why nothing below `entry` may be tried: the different reasons, for the error message of a request that found no deployment.
-/// It follows every path, and no request that is served comes here.
+/// The distinct reasons why no deployment below `entry` may be tried, for the error message. It
+/// follows every path. Only requests that find no deployment run it.
 pub fn obstacles(
     graph: &Rc<Graph>,
     facts: &Rc<Facts>,

@@ -1,4 +1,4 @@
-//! Why a deployment may not be tried: the document forbids it, or its health does.
+//! Why a deployment may not be tried: the document forbids it, or its health forbids it.
 
 use crate::health::reason::Reason;
 use crate::vocabulary::time::{Instant, Millis};
@@ -6,33 +6,33 @@ use crate::vocabulary::time::{Instant, Millis};
 /// Why a deployment may not be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
-    /// A variable that it needs is missing or of no use.
+    /// A variable that it needs is missing or invalid.
     Disabled,
     /// Its provider does not offer the operation.
     Unsupported,
     /// Its `quality` is too low.
     Quality {
-        /// What is asked for.
+        /// The quality that the document requires.
         required: u32,
     },
     /// It lacks a tag.
     Tag {
-        /// The tag that is asked for.
+        /// The tag that the document requires.
         required: String,
     },
-    /// It failed in this request already.
+    /// It has already failed in this request.
     Tried,
     /// Its gate is open.
     Ejected {
-        /// When it may be back; `None` where only an administrator can tell.
+        /// When it may come back; `None` if only an administrator can bring it back.
         until: Option<Instant>,
-        /// Why.
+        /// The reason of the ejection.
         reason: Reason,
     },
 }
 
 impl Obstacle {
-    /// For how long it stays, where time takes it away.
+    /// How long the obstacle lasts; `None` if it does not end with time.
     pub fn ends_in_ms(&self, now: Instant) -> Option<Millis> {
         match self {
             Self::Ejected { until, .. } => until.map(|until| until - now),
@@ -42,7 +42,7 @@ impl Obstacle {
 }
 
 impl std::fmt::Display for Obstacle {
-    /// For a client: what is missing, and no name of a deployment or a variable.
+    /// The text for a client: what is missing, without the name of a deployment or a variable.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Disabled => formatter.write_str("a variable is not set, or its value is of no use"),

@@ -14,7 +14,7 @@ use crate::vocabulary::error_class::{ErrorClass, Triggers};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::time::Instant;
 
-/// Room for so many frames at first: for `settings`, the entry, and two nodes below it.
+/// The initial capacity for frames: `settings`, the entry, and two nodes below it.
 const USUAL_DEPTH: usize = 4;
 
 /// A position in the graph.
@@ -24,36 +24,39 @@ pub struct Walk {
     pub(super) facts: Rc<Facts>,
     pub(super) frames: Vec<Frame>,
     pub(super) tried: Vec<usize>,
-    /// The last resort was taken: one attempt at what is ejected is enough for a request.
+    /// The last resort was used: a request makes at most one such attempt at an ejected deployment.
     pub(super) has_used_last_resort: bool,
-    /// Somebody was passed over for being ejected.
+    /// A deployment was skipped because it is ejected.
     pub(super) has_skipped_ejected: bool,
 }
 
-/// One node on the way to the current target. The outermost frame stands for `settings` and has no node.
+/// One node on the path to the current target. The outermost frame is for `settings` and has no
+/// node.
 #[derive(Clone)]
 pub(super) struct Frame {
     pub(super) node: Option<Rc<Node>>,
-    /// To be tried before `order`, the last one first: the entry of the walk, or the ends of edges.
+    /// Destinations to try before `order`, the last one first: the entry of the walk, or the
+    /// targets of edges.
     pub(super) ahead: Vec<Destination>,
-    /// Indices of targets that are left, in order.
+    /// The indices of the remaining targets, in order.
     pub(super) order: std::vec::IntoIter<usize>,
     pub(super) has_taken_edge: bool,
     pub(super) attempts_left: u32,
     pub(super) deadline: Instant,
 }
 
-/// What decides on the way: which target of a node comes first, and whether the health of a deployment admits an attempt.
+/// The decisions of a walk: which target of a node comes first, and whether the health of a
+/// deployment admits an attempt.
 pub(super) trait Selector {
-    /// The order of the targets of a node that was just entered.
+    /// The order of the targets of a node that the walk has just entered.
     fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize>;
     /// Whether a deployment without an obstacle may be tried.
     fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool;
 }
 
 impl Walk {
-    /// Stands before `entry`. The limits of the whole request are those of `entry`, or else of `settings`; the client's own
-    /// patience shortens the deadline.
+    /// A walk that starts before `entry`. The limits of the whole request come from `entry`, or
+    /// else from `settings`. The time limit of the client can only make the deadline earlier.
     pub fn new(graph: Rc<Graph>, facts: Rc<Facts>, entry: &Rc<Node>, now: Instant) -> Self {
         let allowed_ms = entry.deadline_ms.unwrap_or(graph.settings.deadline_ms);
         let patient_ms = facts.patience_ms.map_or(allowed_ms, |patience_ms| patience_ms.min(allowed_ms));
@@ -80,7 +83,7 @@ impl Walk {
         }
     }
 
-    /// Whether a deployment was passed over for being ejected.
+    /// Whether a deployment was skipped because it is ejected.
     pub fn has_skipped_ejected(&self) -> bool {
         self.has_skipped_ejected
     }
@@ -108,7 +111,7 @@ impl Walk {
         self.tried.contains(&deployment.id).then_some(Obstacle::Tried)
     }
 
-    /// Why the health of this deployment admits no attempt now; `None` if it does.
+    /// Why the health of this deployment admits no attempt now; `None` if it admits one.
     pub(super) fn refusal(&self, deployment: &Deployment, health: &Health, now: Instant) -> Option<Refusal> {
         match health.admission(deployment.id, self.facts.operation, now) {
             Admission::Refused(refusal) => Some(refusal),
@@ -116,7 +119,7 @@ impl Walk {
         }
     }
 
-    /// Goes on until a deployment that may be tried.
+    /// Moves to the next deployment that may be tried.
     pub(super) fn seek(
         &mut self,
         failed: Option<&Failure>,
@@ -125,7 +128,7 @@ impl Walk {
     ) -> Option<Rc<Deployment>> {
         self.apply_failure(failed);
         loop {
-            // A limit that is reached, at whatever depth, ends everything inside it.
+            // When a limit is reached, at any depth, everything inside its frame ends.
             let exhausted = !self.may_attempt(now);
             let frame = self.frames.last_mut()?;
             match if exhausted { None } else { frame.next() } {
@@ -149,30 +152,30 @@ impl Walk {
         }
     }
 
-    /// Counts an attempt against every limit on the way.
+    /// Counts an attempt against the limits of all frames.
     pub fn count_attempt(&mut self) {
         for frame in &mut self.frames {
             frame.attempts_left = frame.attempts_left.saturating_sub(1);
         }
     }
 
-    /// Never offers this deployment again.
+    /// Excludes this deployment from the rest of the walk.
     pub fn forbid(&mut self, deployment: &Deployment) {
         self.tried.push(deployment.id);
     }
 
-    /// Never offers a deployment that stores where this one does.
+    /// Excludes every deployment that shares its storage with this one.
     pub fn forbid_storage_of(&mut self, deployment: &Deployment) {
         let sharing = self.graph.deployments.iter().filter(|other| other.shares_storage_with(deployment));
         self.tried.extend(sharing.map(|other| other.id));
     }
 
-    /// Whether every limit on the way leaves room for one more attempt at `at`.
+    /// Whether the limits of all frames allow one more attempt at time `at`.
     pub fn may_attempt(&self, at: Instant) -> bool {
         self.frames.iter().all(|frame| frame.attempts_left > 0) && at < self.deadline()
     }
 
-    /// The nearest deadline on the way.
+    /// The earliest deadline of all frames.
     pub fn deadline(&self) -> Instant {
         self.frames.iter().map(|frame| frame.deadline).min().unwrap_or_default()
     }
@@ -192,8 +195,8 @@ impl Walk {
             .unwrap_or(Commit::FirstToken)
     }
 
-    /// `hedge` of the nearest node that has one, or of `settings` for the innermost node, with that node and its place among the
-    /// frames.
+    /// `hedge` of the nearest node that has one, with that node and its index in `frames`. If no
+    /// node has one, `hedge` of `settings`, for the innermost node.
     pub fn hedging(&self) -> Option<(usize, &Rc<Node>, Hedge)> {
         let of_node = |(depth, frame): (usize, &Frame)| Some((depth, frame.node.as_ref()?.policy.hedge?));
         let innermost = || Some((self.frames.len().checked_sub(1)?, self.graph.settings.policy.hedge?));
@@ -213,7 +216,8 @@ impl Walk {
         nearest.or(self.graph.settings.policy.when_all_ejected).unwrap_or_default()
     }
 
-    /// For each phase: the limit of the nearest node that has one, or of the deployment, or of `settings`.
+    /// For each phase: the limit of the nearest node that has one, or of the deployment, or of
+    /// `settings`.
     pub fn timeouts(&self, deployment: &Deployment) -> Timeouts {
         self.nodes()
             .fold(Timeouts::default(), |nearest, node| nearest.or(node.policy.timeout))
@@ -221,7 +225,7 @@ impl Walk {
             .or(self.graph.settings.policy.timeout)
     }
 
-    /// The same order, with those targets first that lead to the owner of the request's object.
+    /// The same order, but targets that lead to the owner of the stored object come first.
     pub(super) fn owner_first(&self, node: &Node, order: Vec<usize>) -> Vec<usize> {
         let Some(owner) = self.facts.owner.and_then(|id| self.graph.deployments.get(id)) else {
             return order;
@@ -234,20 +238,21 @@ impl Walk {
         first
     }
 
-    /// The nodes on the way, innermost first.
+    /// The nodes of the frames, innermost first.
     fn nodes(&self) -> impl Iterator<Item = &Rc<Node>> {
         self.frames.iter().rev().filter_map(|frame| frame.node.as_ref())
     }
 
-    /// Puts a failure to the frames, innermost first, and leaves those that cannot do anything about it.
+    /// Applies a failure to the frames, innermost first. Leaves the frames that cannot handle it.
     pub(super) fn apply_failure(&mut self, failed: Option<&Failure>) {
         let Some(failure) = failed else { return };
         let Failure { class, status, is_unknown_object, .. } = *failure;
         while let Some(frame) = self.frames.last_mut() {
             let edges = frame.node.as_ref().map_or(&self.graph.settings.on, |node| &node.on);
             if is_unknown_object {
-                // Not a failure of the target but the wrong address: the object is looked for at the other targets, then behind
-                // the edges, whatever they are for.
+                // This is not a failure of the target: the deployment does not own the stored
+                // object. The walk searches for it at the other targets first, then at the targets
+                // of all edges, for any error class.
                 if frame.ahead.is_empty() && frame.order.len() == 0 && !frame.has_taken_edge {
                     frame.has_taken_edge = true;
                     frame.ahead = edges.iter().rev().map(|(_, to)| to.clone()).collect();
@@ -271,7 +276,8 @@ impl Walk {
         }
     }
 
-    /// Whether the innermost frame may try its next target after such a failure: the nearest `fallback_on` decides.
+    /// Whether the innermost frame may try its next target after this failure: the nearest
+    /// `fallback_on` decides.
     pub(super) fn falls_back_on(&self, class: ErrorClass, status: Option<u16>) -> bool {
         let nearest = self.nodes().find_map(|node| node.policy.fallback_on.as_ref());
         nearest.or(self.graph.settings.policy.fallback_on.as_ref()).map_or_else(
@@ -293,7 +299,7 @@ impl Frame {
         }
     }
 
-    /// A node that is entered now, before its targets are put in order.
+    /// The frame of a node that is entered now. Its targets are not in order yet.
     pub(super) fn of(node: Rc<Node>, now: Instant) -> Self {
         Self {
             attempts_left: node.max_attempts.unwrap_or(u32::MAX),

@@ -1,5 +1,5 @@
-//! What decides on the way of a walk: chance, health and the strategies for a request that goes it, and nothing but the document for
-//! one that only asks where it could go.
+//! How a walk selects targets. For a real request, randomness, health and the strategies decide.
+//! For a preview (which targets are possible?), only the document and the health decide.
 
 use std::rc::Rc;
 
@@ -10,18 +10,18 @@ use crate::health::Health;
 use crate::routes::graph::{Deployment, Destination, Node, Strategy, Target, WhenAllEjected};
 use crate::vocabulary::time::Instant;
 
-/// Goes where the request will go.
+/// Selects the targets that the request goes to.
 pub(super) struct LiveSelector<'a, 'b> {
     pub(super) context: &'a mut Context<'b>,
-    /// Ejected deployments that would have come before any other.
+    /// Ejected deployments at the start of an order: without the ejection they would come first.
     pub(super) probe_candidates: Vec<usize>,
-    /// Ejected deployments that were passed over and that `when_all_ejected` lets be probed.
+    /// Ejected deployments that were skipped, and that `when_all_ejected` allows to probe.
     pub(super) refused: Vec<usize>,
     pub(super) has_skipped_ejected: bool,
     pub(super) last_resort: Option<LastResort>,
 }
 
-/// Where to go back to where nothing else is left.
+/// The position to return to when nothing else is left.
 pub(super) struct LastResort {
     pub(super) until: Instant,
     pub(super) frames: Vec<Frame>,
@@ -42,7 +42,8 @@ impl<'a, 'b> LiveSelector<'a, 'b> {
 
 impl Selector for LiveSelector<'_, '_> {
     fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize> {
-        // A node as a target is always worth entering: where nothing in it may be tried, the walk comes straight back.
+        // A node as a target is always usable: when nothing inside it may be tried, the walk comes
+        // back.
         let usable = |target: &Target| match &target.to {
             Destination::Deployment(deployment) => walk.obstacle(deployment).is_none(),
             Destination::Node(_) => true,
@@ -77,11 +78,11 @@ impl Selector for LiveSelector<'_, '_> {
     }
 }
 
-/// Sees where a request could go, in the order of the document.
+/// Finds the possible targets of a request, in the order of the document.
 pub(super) struct PreviewSelector<'a> {
     pub(super) health: &'a Health,
     pub(super) now: Instant,
-    /// Of the frames at the start, how many were never left.
+    /// How many of the initial frames the walk never left.
     pub(super) enclosing: usize,
 }
 

@@ -1,8 +1,8 @@
-//! A shard's way to the hub and back.
+//! How a shard reports to the hub and merges its answers.
 //!
-//! The hub is a [`Shard`] like any other; it hears of ejections that hold everywhere and of missing operations, never of
-//! latency, runs or rates. Each of its changes is merged once: a region whose probe has passed is not ejected again by what was
-//! known before.
+//! The hub is a [`Shard`] like any other. It receives ejections that hold everywhere and missing
+//! operations, never latency, runs or rates. Each of its changes is merged once: a region whose
+//! probe has passed is not ejected again because of older knowledge.
 
 use super::Shard;
 use super::shard_entry::ShardEntry;
@@ -11,11 +11,13 @@ use crate::health::sharing::UNANSWERED_MS;
 use crate::health::wire::{Batch, HealthReport, KnownHistory, ShardAnswer, VERSION, WireEjection};
 use crate::vocabulary::time::{Instant, Millis};
 
-/// While isolates report, the hub is asked this often, and not more often while it fails. A dozen regions ask.
+/// The time between two reports to the hub while isolates report; also the wait after a failed one.
+/// A dozen regions report.
 const POLL_MS: Millis = Millis::new(2_000);
 
 impl Shard {
-    /// When it wants to report to the hub: at once with facts, else every two seconds while isolates report; `None`: not at all.
+    /// When the shard wants to report to the hub: at once if there are facts, otherwise every two
+    /// seconds while isolates report. `None`: no report is needed.
     pub fn hub_at(&self) -> Option<Instant> {
         let uplink = &self.uplink;
         if let Some(sent_at) = uplink.sent_at {
@@ -27,8 +29,8 @@ impl Shard {
         uplink.has_new_reports.then_some(uplink.poll_at)
     }
 
-    /// The report to send. It is under way until [`Self::merge_hub_answer`] or [`Self::on_hub_failure`]; an earlier one that still is
-    /// has failed.
+    /// The report to send. It is under way until [`Self::merge_hub_answer`] or
+    /// [`Self::on_hub_failure`]. An earlier report that is still under way counts as failed.
     pub fn report_to_hub(&mut self, now: Instant) -> HealthReport {
         self.restore_unsent();
         self.uplink.n += 1;
@@ -44,13 +46,13 @@ impl Shard {
             n: self.uplink.n,
             reporter: self.head.epoch,
             known: self.head.hub,
-            // Shards poll at their own pace; this is for the isolates of a shard.
+            // Shards report at their own pace. This rate is for the isolates of a shard.
             reports_per_second: 1_000,
             deployments: batches.collect(),
         }
     }
 
-    /// The hub has answered. [`Self::head`] has changed with it.
+    /// The hub has answered. [`Self::head`] changes too.
     pub fn merge_hub_answer(&mut self, answer: &ShardAnswer, now: Instant) {
         if self.uplink.sent_at.is_none() || answer.n != self.uplink.n {
             return;
@@ -58,7 +60,8 @@ impl Shard {
         self.uplink.sent_at = None;
         self.uplink.not_before = Instant::EPOCH;
         let known = self.head.hub.filter(|known| known.epoch == answer.epoch);
-        // Of a history that has only begun for us, resets are in our past, and the rest is news.
+        // In a history that is new to this shard, all resets lie in the past, and everything else
+        // is new.
         let (resets_after, changes_after) = known.map_or((u64::MAX, 0), |known| (known.change, known.change));
         for entry in self.entries.values_mut() {
             entry.facts_sent = None;
@@ -100,7 +103,7 @@ impl Shard {
         self.head.hub = Some(KnownHistory { epoch: answer.epoch, change: answer.change });
     }
 
-    /// The hub could not be reached. What it was to hear is kept.
+    /// The hub could not be reached. The next report repeats the facts.
     pub fn on_hub_failure(&mut self, now: Instant) {
         self.restore_unsent();
         self.uplink.not_before = now + POLL_MS;
@@ -121,7 +124,7 @@ impl Shard {
 }
 
 impl ShardEntry {
-    /// What the hub is to hear. It is under way from now on.
+    /// The facts to report to the hub. They are under way from now on.
     fn facts(&mut self, now: Instant) -> Option<Batch> {
         if self.facts == Pending::default() {
             return None;

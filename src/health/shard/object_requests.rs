@@ -1,4 +1,5 @@
-//! The requests that the object of a shard answers: reports of isolates and shards, switches of administrators, and a view.
+//! The requests that the object of a shard answers: reports of isolates and shards, switches of
+//! administrators, and a view.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +9,13 @@ use crate::vocabulary::rng::Rng;
 use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::Instant;
 
-/// What an administrator wants done.
+/// An order of an administrator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
-    /// What.
+    /// The action.
     #[serde(rename = "action")]
     pub switch: Switch,
-    /// With which deployments, by identity; `None`: with all.
+    /// The deployments, by identity; `None`: all of them.
     pub deployments: Option<Vec<String>>,
 }
 
@@ -23,9 +24,9 @@ pub struct Order {
 pub struct ObjectAnswer {
     /// HTTP status.
     pub status: u16,
-    /// JSON, or what is wrong.
+    /// JSON, or an error message.
     pub text: String,
-    /// Whether the shard is to report to its hub now.
+    /// Whether the shard should report to its hub now.
     pub is_hub_due: bool,
 }
 
@@ -36,7 +37,7 @@ impl ObjectAnswer {
 }
 
 impl Shard {
-    /// Answers a request for a path, without the `/` before it.
+    /// Answers a request for a path. The path has no leading `/`.
     pub fn on_request(&mut self, path: &str, body: &str, now: Instant, rng: &mut dyn Rng) -> ObjectAnswer {
         match path {
             "report" => match HealthReport::parse(body.as_bytes()) {
@@ -57,7 +58,7 @@ impl Shard {
         }
     }
 
-    /// Does what an administrator wants. Whether all of it could be done.
+    /// Executes an order. Returns whether all of it was possible.
     fn apply(&mut self, order: &Order, now: Instant) -> bool {
         match (&order.deployments, order.switch) {
             (None, Switch::Reset) => {

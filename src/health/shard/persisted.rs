@@ -7,26 +7,26 @@ use crate::health::tolerant;
 use crate::health::wire::{KnownHistory, PeerId};
 use crate::vocabulary::operation::Operation;
 
-/// What has to be stored of the shard as a whole, whenever it has changed.
+/// What is stored for the shard as a whole, after every change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardHead {
-    /// Which history it is.
+    /// The identity of the history.
     pub epoch: PeerId,
     /// The latest change.
     #[serde(default)]
     pub change: u64,
-    /// The change with which everything was reset the last time; 0: never.
+    /// The latest change that reset everything; 0: none.
     #[serde(default)]
     pub reset: u64,
-    /// The latest change of a record that was forgotten; 0: none was.
+    /// The latest change of a forgotten record; 0: none.
     #[serde(default)]
     pub forgotten: u64,
-    /// What is known of the hub.
+    /// What is known of the hub's history.
     #[serde(default, deserialize_with = "tolerant::lenient")]
     pub hub: Option<KnownHistory>,
 }
 
-/// What has to be stored of a deployment. Times are those of the shard's clock.
+/// What is stored for a deployment. Times are those of the shard's clock.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SavedDeployment {
     /// The number of its latest change.
@@ -45,24 +45,24 @@ pub struct SavedDeployment {
 }
 
 impl ShardHead {
-    /// Reads one that was stored; `None`: it is none.
+    /// Reads a stored value; `None`: the text is not valid.
     pub fn parse(text: &str) -> Option<Self> {
         tolerant::read(serde_json::from_str(text).ok()?)
     }
 
-    /// Writes it.
+    /// Writes it as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
 impl SavedDeployment {
-    /// Reads one that was stored; `None`: it is none.
+    /// Reads a stored value; `None`: the text is not valid.
     pub fn parse(text: &str) -> Option<Self> {
         tolerant::read(serde_json::from_str(text).ok()?)
     }
 
-    /// Writes it.
+    /// Writes it as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

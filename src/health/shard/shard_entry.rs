@@ -18,30 +18,31 @@ use crate::vocabulary::time::{Instant, Millis};
 /// A lease has to be used within this time.
 const LEASE_MS: Millis = Millis::new(5_000);
 
-/// For so long nobody else gets a lease, once the probe has begun: the isolate that sent it may be gone.
+/// After a probe has begun, no other isolate gets a lease for this long. The isolate that sent the
+/// probe may have ended.
 const BEGUN_MS: Millis = Millis::new(30_000);
 
-/// How long the word that a lease was used may be on its way.
+/// The longest time that the report about the use of a lease may take to arrive.
 const ON_ITS_WAY_MS: Millis = Millis::new(1_000);
 
-/// When a lease that was not used has run out for certain.
+/// The time after which an unused lease has certainly expired.
 pub(super) const UNUSED_MS: Millis = Millis::new(LEASE_MS.get() + ON_ITS_WAY_MS.get());
 
-/// Probes before their time: at most one in this time.
+/// At most one probe before the end of an ejection in this time.
 const EARLY_MS: Millis = Millis::new(1_000);
 
-/// The right to probe, given away.
+/// A lease that an isolate holds: the right to probe.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GrantedLease {
     pub(super) holder: PeerId,
     pub(super) from: Instant,
-    /// When it is given to the next.
+    /// When another isolate may get it.
     pub(super) until: Instant,
     /// The probe is under way.
     pub(super) has_begun: bool,
 }
 
-/// Who wants a lease, and when it can ask again.
+/// The isolate that wants a lease, and when it reports again.
 pub(super) struct LeaseRequest {
     pub(super) reporter: PeerId,
     pub(super) next_ms: Millis,
@@ -56,21 +57,21 @@ pub(super) struct ShardEntry {
     pub(super) headroom: Option<f64>,
     pub(super) last_error: Option<LastError>,
     lease: Option<GrantedLease>,
-    /// No lease before.
+    /// No lease is granted before this time.
     no_lease_before: Instant,
-    /// The latest lease before its time.
+    /// When the latest lease before the end of an ejection was granted.
     early_at: Option<Instant>,
-    /// The latest report that mentioned it.
+    /// When a report last mentioned the deployment.
     pub(super) used_at: Instant,
-    /// The end of the ejection as everybody was told; 0: closed.
+    /// The end of the ejection in the latest numbered change; 0: closed.
     announced_until: Instant,
-    /// What the hub is to hear.
+    /// The facts to report to the hub.
     pub(super) facts: Pending,
-    /// What is under way to it.
+    /// The facts in the report to the hub that is under way.
     pub(super) facts_sent: Option<Pending>,
 }
 
-/// Whether a batch wants to know where the deployment stands.
+/// Whether a batch asks for the state of the deployment.
 pub(super) fn is_question(batch: &Batch) -> bool {
     batch.ejected.is_some() || !batch.missing.is_empty() || batch.probe.is_some() || batch.wants.is_some()
 }
@@ -96,7 +97,7 @@ impl ShardEntry {
 
     pub(super) fn restore(saved: SavedDeployment, now: Instant) -> Self {
         let announced_until = saved.gate.ejected_until().unwrap_or(Instant::EPOCH);
-        // Whether the hub has heard it, nobody knows: it does not mind to hear it again.
+        // It is not known whether the hub has these facts. Reporting them again does no harm.
         let facts = Pending {
             has_ejected: saved.gate.reason().is_some_and(Reason::holds_everywhere),
             operations: saved.missing.iter().map(|(operation, _)| *operation).collect(),
@@ -117,12 +118,12 @@ impl ShardEntry {
         self.latency_ms.value(now).is_some()
     }
 
-    /// The lease that is out.
+    /// The lease that is in use or can still be used.
     pub(super) fn live_lease(&self, now: Instant) -> Option<GrantedLease> {
         self.lease.filter(|lease| now < lease.until)
     }
 
-    /// Whether it says nothing, and nobody mentioned it for so long.
+    /// Whether there is no state to report, and no report mentioned the deployment for this long.
     pub(super) fn is_idle(&self, now: Instant, idle_ms: Millis) -> bool {
         let is_over = |gate: &Gate| gate.ejected_until().is_none_or(|until| now >= until + idle_ms);
         let saved = &self.saved;
@@ -132,7 +133,8 @@ impl ShardEntry {
             && saved.missing.iter().all(|(_, gate)| is_over(gate))
     }
 
-    /// Takes what a reporter saw. `seen`: the latest change of this history that it had learned then.
+    /// Merges what a reporter saw. `seen`: the latest change of this history that the reporter knew
+    /// at that time.
     pub(super) fn merge_batch(
         &mut self,
         reporter: PeerId,
@@ -145,7 +147,7 @@ impl ShardEntry {
         self.used_at = now;
         self.measure(batch, now);
         let has_passed = batch.probe.is_some_and(|probe| self.on_probe(reporter, probe, change, now, rng));
-        // Failures of requests that began before the latest recovery tell of the time before it.
+        // Failures of requests that began before the latest recovery show the state before it.
         let began_at = now - batch.age_ms;
         let is_present = has_passed
             || seen >= self.saved.closed
@@ -166,10 +168,11 @@ impl ShardEntry {
         }
         if let Some(WireEjection { remaining_ms, reason }) = batch.ejected
             && (is_present || reason.holds_everywhere())
-            // What one of many isolates takes for an outage may be chance: five of ten requests, say, where three of ten fail.
+            // One of many isolates may mistake chance for an outage: for example five failures of
+            // ten requests, where three of ten fail.
             && !(reason.is_trip() && self.accrual.is_serving(self.latency_ms.value(now), now))
         {
-            // A trip there is one here, so that ejections grow here as well.
+            // A trip of the isolate counts as a trip of the shard, so that ejections grow here too.
             if self.saved.gate.ejected_until().is_none() && reason.is_trip() {
                 self.saved.gate.trip(reason, now, rng);
             }
@@ -192,7 +195,7 @@ impl ShardEntry {
         }
     }
 
-    /// Operations that turned out to be missing, or not to be. Whether anything changed.
+    /// Merges operations that are missing, or available again. Returns whether anything changed.
     fn merge_missing(&mut self, batch: &Batch, now: Instant) -> bool {
         let mut has_moved = false;
         for (operation, remaining_ms) in &batch.missing {
@@ -208,7 +211,7 @@ impl ShardEntry {
         has_moved
     }
 
-    /// Whether that is news.
+    /// Ejects an operation. Returns whether this is a change.
     pub(super) fn eject_operation(&mut self, operation: Operation, length_ms: Millis, now: Instant) -> bool {
         let missing = &mut self.saved.missing;
         if !missing.iter().any(|(known, _)| *known == operation) {
@@ -218,8 +221,9 @@ impl ShardEntry {
         gate.and_then(|gate| gate.eject(Reason::NotFound { operation }, length_ms, now)).is_some()
     }
 
-    /// What has become of a probe. It counts from whoever holds the lease; and from anybody, where nobody does and the time is
-    /// up, for isolates that lost the contact probe by themselves. Whether it ended the ejection.
+    /// Takes the state of a probe. It counts if it comes from the holder of the lease. If nobody
+    /// holds a lease and the ejection has ended, it counts from any isolate: isolates that lost the
+    /// contact probe by themselves. Returns whether the probe ended the ejection.
     fn on_probe(
         &mut self,
         reporter: PeerId,
@@ -247,7 +251,7 @@ impl ShardEntry {
                 self.saved.gate.close(Some(now));
                 return true;
             }
-            // Before its time it leaves things as they were.
+            // A failure before the end of the ejection changes nothing.
             Probe::Failed { class: Some(class) } if now >= until => {
                 self.saved.gate.trip(Reason::ProbeFailed { class }, now, rng);
             }
@@ -256,7 +260,7 @@ impl ShardEntry {
         false
     }
 
-    /// It is closed with a change of its own.
+    /// Closes the deployment, as a new change.
     fn close(&mut self, change: &mut u64) {
         self.number(change);
         self.saved.closed = self.saved.change;
@@ -265,13 +269,14 @@ impl ShardEntry {
         self.announced_until = Instant::EPOCH;
     }
 
-    /// What follows is a change of its own.
+    /// Gives the next change number to the deployment.
     fn number(&mut self, change: &mut u64) {
         *change = change.saturating_add(1);
         self.saved.change = *change;
     }
 
-    /// Numbers the change, if there was one worth telling. `is_own`: whether it was learned in this region.
+    /// Numbers the change, if it is large enough to report. `is_own`: whether it was learned in
+    /// this region.
     pub(super) fn settle(&mut self, has_moved: bool, is_own: bool, change: &mut u64) {
         let until = self.saved.gate.ejected_until().unwrap_or(Instant::EPOCH);
         let is_longer = until > Instant::EPOCH
@@ -289,7 +294,7 @@ impl ShardEntry {
         }
     }
 
-    /// Gives the lease away, if it is free and the reporter is to have it.
+    /// Grants the lease, if it is free and the reporter is the one to get it.
     pub(super) fn grant(&mut self, request: &LeaseRequest, urgency: Option<ProbeUrgency>, now: Instant) {
         let (Some(urgency), Some(until)) = (urgency, self.saved.gate.ejected_until()) else { return };
         if self.saved.gate.is_drained() || self.live_lease(now).is_some() || now < self.no_lease_before {
@@ -351,7 +356,7 @@ impl ShardEntry {
     }
 
     pub(super) fn reset(&mut self, change: &mut u64) {
-        // A lease that is out stays out until it has run out, or is used.
+        // A lease that was granted and not used may still be used: no other one before it expires.
         let out = self.lease.filter(|lease| !lease.has_begun).map_or(Instant::EPOCH, |lease| lease.until);
         let (no_lease_before, used_at) = (self.no_lease_before.max(out), self.used_at);
         self.close(change);

@@ -1,16 +1,16 @@
-//! Where a shard stands with the hub.
+//! The state of a shard's reports to the hub.
 
 use crate::vocabulary::time::Instant;
 
-/// Where the shard stands with the hub.
+/// The state of the shard's reports to the hub.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Uplink {
     pub(super) n: u64,
-    /// A report is under way since.
+    /// When the report under way was sent.
     pub(super) sent_at: Option<Instant>,
-    /// When the next one is due that brings no news.
+    /// When the next report without facts is due.
     pub(super) poll_at: Instant,
-    /// When one may go that brings news.
+    /// The earliest time of the next report with facts.
     pub(super) not_before: Instant,
     /// An isolate has reported since the latest poll.
     pub(super) has_new_reports: bool,

@@ -1,4 +1,4 @@
-//! A shard as people see it.
+//! The state of a shard, as shown to people.
 
 use serde::Serialize;
 
@@ -10,43 +10,44 @@ use crate::health::wire::PeerId;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Instant;
 
-/// A deployment as a shard sees it. Points in time are those of its clock.
+/// A deployment as a shard sees it. Points in time are those of the shard's clock.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShardView {
-    /// Whose.
+    /// The identity of the deployment.
     pub identity: String,
     /// Its gate.
     pub gate: GateView,
     /// Gates of operations that it does not offer.
     pub missing: Vec<(Operation, GateView)>,
-    /// Who may probe it, or does.
+    /// The lease of the isolate that may probe the deployment, or does.
     pub lease: Option<LeaseView>,
-    /// Failures since its last answer, over all isolates.
+    /// Failures since the last answer, over all isolates.
     pub consecutive_failures: u32,
     /// Requests served, as reported within the last ten seconds.
     pub successes: u32,
-    /// Requests that failed by its fault, likewise.
+    /// Requests that failed by the deployment's fault, as reported within the last ten seconds.
     pub failures: u32,
     /// Peak EWMA of the time to the first token, or to the answer where it is not streamed.
     pub latency_ms: Option<f64>,
-    /// EWMA of the speed of writing.
+    /// EWMA of the speed of generation.
     pub tokens_per_second: Option<f64>,
-    /// The part of its limits that is left by its own word, `0.0..=1.0`, as last reported.
+    /// The part of its limits that is left, as the deployment stated, `0.0..=1.0`; the latest
+    /// report.
     pub headroom: Option<f64>,
     /// The latest failure.
     pub last_error: Option<LastError>,
-    /// When it was last mentioned.
+    /// When a report last mentioned it.
     pub mentioned_at: Instant,
 }
 
-/// A lease as people see it.
+/// A lease, as shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LeaseView {
     /// The isolate that holds it.
     pub holder: PeerId,
-    /// From when it may be used.
+    /// From when the lease may be used.
     pub from: Instant,
-    /// When it goes to another.
+    /// When another isolate may get the lease.
     pub until: Instant,
     /// Whether the probe is under way.
     pub begun: bool,

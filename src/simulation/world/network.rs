@@ -1,4 +1,4 @@
-//! The network between isolates, shards and the hub. Messages cross it as the texts that they are.
+//! The network between isolates, shards and the hub. Messages are transferred in their wire format.
 
 use super::simulated_isolate::FirstSnapshot;
 use super::simulated_object::ObjectReaction;
@@ -10,13 +10,14 @@ use crate::simulation::log;
 use crate::simulation::setup::ObjectFaultKind;
 use crate::vocabulary::time::Millis;
 
-/// From an isolate to the object of its region.
+/// The median time from an isolate to the shard of its region.
 const NEAR_MS: f64 = 8.0;
-/// From an object to the hub.
+/// The median time from a shard to the hub.
 const FAR_MS: f64 = 70.0;
 
 impl World {
-    /// Sends a report if one is due. The Worker asks whenever a request has made a step.
+    /// Sends a report if one is due. Like the Worker, the simulation checks this after each step of
+    /// a request.
     pub(super) fn report_if_due(&mut self, at: usize) {
         let now = self.now;
         let reports_per_second = self.setup.graph.settings.health.reports_per_second;
@@ -33,7 +34,7 @@ impl World {
         );
     }
 
-    /// A report arrives at the object of a region.
+    /// A report arrives at the shard of a region.
     pub(super) fn on_report_at_shard(&mut self, isolate: usize, n: u64, text: &str) {
         let now = self.now;
         let Some(region) = self.isolates.get(isolate).map(|isolate| isolate.region) else { return };
@@ -60,7 +61,7 @@ impl World {
         }
     }
 
-    /// An answer arrives, or the word that there will be none.
+    /// The answer to a report arrives; without `text`, the report failed.
     pub(super) fn on_answer_at_isolate(&mut self, at: usize, n: u64, text: Option<&str>) {
         let now = self.now;
         let Some(isolate) = self.isolates.get_mut(at) else { return };
@@ -82,7 +83,7 @@ impl World {
         }
     }
 
-    /// An object that was reported to tells the hub, if that is due.
+    /// Sends a report of the shard to the hub, if one is due.
     fn tell_hub(&mut self, region: usize) {
         let now = self.now;
         let Some(object) = self.shards.get_mut(region) else { return };
@@ -115,7 +116,7 @@ impl World {
         }
     }
 
-    /// The hub's answer arrives at a shard.
+    /// The answer of the hub arrives at a shard.
     pub(super) fn on_answer_at_shard(&mut self, region: usize, text: Option<&str>) {
         let now = self.now;
         let Some(object) = self.shards.get_mut(region) else { return };
@@ -125,7 +126,7 @@ impl World {
         }
     }
 
-    /// An object is started anew.
+    /// Restarts a Durable Object.
     pub(super) fn restart(&mut self, region: Option<usize>) {
         let now = self.now;
         let all = self.shards.iter_mut().enumerate();

@@ -1,4 +1,4 @@
-//! One isolate: what the Worker keeps between requests.
+//! One isolate: the state that the Worker has between requests.
 
 use crate::attempt::attempt_budgets::AttemptBudgets;
 use crate::attempt::context::Context;
@@ -11,7 +11,7 @@ use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Instant;
 
-/// What the Worker keeps between requests.
+/// The state that the Worker has between requests.
 #[derive(Debug)]
 pub(super) struct SimulatedIsolate {
     pub(super) region: usize,
@@ -19,21 +19,21 @@ pub(super) struct SimulatedIsolate {
     pub(super) reporter: Reporter,
     pub(super) rng: SplitMix64,
     pub(super) changes: Vec<GateChange>,
-    /// The number of the latest report; 0: none yet.
+    /// The number of the latest report; 0 if there is none yet.
     pub(super) reported: u64,
     pub(super) first: FirstSnapshot,
     cursors: Cursors,
     budgets: AttemptBudgets,
 }
 
-/// Where an isolate stands with its first snapshot.
+/// The state of the first snapshot of an isolate.
 #[derive(Debug)]
 pub(super) enum FirstSnapshot {
-    /// No report has gone out.
+    /// The isolate has not sent a report.
     Unasked,
-    /// These requests wait for it, until then.
+    /// The requests in `waiting` wait for the snapshot, at most until `until`.
     Awaited { until: Instant, waiting: Vec<usize> },
-    /// It is there, or is not waited for any more.
+    /// The snapshot has arrived, or the wait is over.
     Over,
 }
 
@@ -54,9 +54,9 @@ impl SimulatedIsolate {
         }
     }
 
-    /// Whether a probe of that deployment is under way.
+    /// Whether a probe of this deployment is pending.
     pub(super) fn probes(&self, deployment: usize, operation: Operation, now: Instant) -> bool {
-        // To ask for the whole snapshot is slow, and seldom needed.
+        // A whole snapshot is slow and rarely necessary, so the cheap check comes first.
         self.health.ejected_until(deployment, operation).is_some()
             && self.health.snapshot(now).get(deployment).is_some_and(|found| {
                 let of_operation = found.missing.iter().find(|(missing, _)| *missing == operation);

@@ -1,4 +1,4 @@
-//! A Durable Object in its trouble: the shard of a region, or the hub.
+//! A Durable Object and its faults: the shard of a region, or the hub.
 
 use crate::health::shard::Shard;
 use crate::health::wire::{HealthReport, ShardAnswer};
@@ -6,21 +6,21 @@ use crate::simulation::setup::ObjectFaultKind;
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// A shard in the place where it lives.
+/// A shard in its Durable Object.
 #[derive(Debug)]
 pub(super) struct SimulatedObject {
     pub(super) shard: Shard,
     rng: SplitMix64,
 }
 
-/// What becomes of a message.
+/// How the object reacts to a report.
 #[derive(Debug)]
 pub(super) enum ObjectReaction {
-    /// An answer, after so long.
+    /// It answers, with this extra delay.
     Answers(String, Millis),
-    /// An error.
+    /// It answers with an error.
     Refuses,
-    /// Nothing at all.
+    /// It does not answer.
     Silence,
 }
 
@@ -30,7 +30,7 @@ impl SimulatedObject {
         Self { shard: Shard::new(&mut rng), rng }
     }
 
-    /// Takes a report as it came over the network.
+    /// Handles a report in its wire format.
     pub(super) fn on_report(
         &mut self,
         text: &str,
@@ -48,7 +48,7 @@ impl SimulatedObject {
         ObjectReaction::Answers(answer.to_json(), late_ms)
     }
 
-    /// Goes on with what was stored, as after an eviction.
+    /// Restores the shard from its stored state, as after an eviction.
     pub(super) fn restart(&mut self, now: Instant) {
         let saved = self.shard.changed_since(0).map(|(identity, saved)| (identity.to_owned(), saved.clone()));
         let saved: Vec<_> = saved.collect();

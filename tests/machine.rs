@@ -246,7 +246,7 @@ fn patience_of_the_first_attempt(graph: &Rc<Graph>, entry: &Rc<Node>) -> (Millis
         Machine::start(Rc::clone(graph), Rc::new(facts()), entry, &mut isolate.context(at(1_000)));
     let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
     let limit = dispatch.limits.of(Phase::Headers, at(1_000));
-    (limit.at - at(1_000), limit.reason)
+    (limit.at - at(1_000), limit.kind.name())
 }
 
 #[test]

@@ -41,19 +41,50 @@ pub struct PhaseLimits {
     share_until: Option<Instant>,
 }
 
-/// When to stop waiting, and the name of the limit that applies.
+/// When to stop waiting, and which limit applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhaseLimit {
     /// The time to stop.
     pub at: Instant,
-    /// `headers`, `first_token`, `idle`, `total`, `deadline`, or `share` (of the deadline).
-    pub reason: &'static str,
+    /// The limit.
+    pub kind: LimitKind,
 }
 
-/// Whether a limit of this name belongs to the request. Such a limit does not prove a failure of
-/// the deployment: it may only be slow.
-pub fn is_of_request(reason: &str) -> bool {
-    matches!(reason, "deadline" | "share")
+/// Which limit ends a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKind {
+    /// Until status and headers.
+    Headers,
+    /// Until the first content of a streamed answer.
+    FirstToken,
+    /// Between two pieces of a streamed answer.
+    Idle,
+    /// For the whole attempt.
+    Total,
+    /// The deadline of the request.
+    Deadline,
+    /// The share of the deadline that leaves time for the next attempt.
+    Share,
+}
+
+impl LimitKind {
+    /// Its name in failures and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Headers => "headers",
+            Self::FirstToken => "first_token",
+            Self::Idle => "idle",
+            Self::Total => "total",
+            Self::Deadline => "deadline",
+            Self::Share => "share",
+        }
+    }
+}
+
+/// Whether the limit with this name belongs to the request. Such a limit does not prove a failure
+/// of the deployment: it may only be slow.
+pub fn is_of_request(name: &str) -> bool {
+    [LimitKind::Deadline, LimitKind::Share].iter().any(|kind| kind.name() == name)
 }
 
 impl PhaseLimits {
@@ -85,7 +116,7 @@ impl PhaseLimits {
     /// The limit for the whole attempt.
     pub fn total(&self) -> PhaseLimit {
         let total_ms = self.timeouts.total_ms.unwrap_or(Millis::MAX);
-        PhaseLimit { at: self.started_at + total_ms, reason: "total" }
+        PhaseLimit { at: self.started_at + total_ms, kind: LimitKind::Total }
     }
 
     /// The limit for a wait in this phase that starts now: the earliest of all that apply.
@@ -93,31 +124,35 @@ impl PhaseLimits {
         let since_start = |ms: Option<Millis>| ms.map(|ms| self.started_at + ms);
         let streamed = |ms: Option<Millis>| if self.is_streamed { ms } else { None };
         let timeouts = &self.timeouts;
-        let no_limit = (None, "");
+        let no_limit = (None, LimitKind::Total);
         let own = match phase {
             Phase::Headers => {
                 let streamed =
                     [streamed(timeouts.connect_ms), timeouts.headers_ms].into_iter().flatten().min();
-                [(since_start(streamed), "headers"), self.first_token(), (self.share_until, "share")]
+                [
+                    (since_start(streamed), LimitKind::Headers),
+                    self.first_token(),
+                    (self.share_until, LimitKind::Share),
+                ]
             }
-            Phase::FirstToken => [self.first_token(), (self.share_until, "share"), no_limit],
+            Phase::FirstToken => [self.first_token(), (self.share_until, LimitKind::Share), no_limit],
             Phase::Rest | Phase::Flowing => {
                 let idle = streamed(timeouts.idle_ms).map(|ms| now + ms);
-                [(idle, "idle"), no_limit, no_limit]
+                [(idle, LimitKind::Idle), no_limit, no_limit]
             }
         };
-        let deadline = PhaseLimit { at: self.deadline, reason: "deadline" };
+        let deadline = PhaseLimit { at: self.deadline, kind: LimitKind::Deadline };
         let of_request = if phase == Phase::Flowing { self.total() } else { deadline };
         own.into_iter()
-            .filter_map(|(at, reason)| at.map(|at| PhaseLimit { at, reason }))
+            .filter_map(|(at, kind)| at.map(|at| PhaseLimit { at, kind }))
             .chain([self.total()])
             .fold(of_request, |soonest, limit| if limit.at < soonest.at { limit } else { soonest })
     }
 
     /// The first-token limit; only a streamed answer has one.
-    fn first_token(&self) -> (Option<Instant>, &'static str) {
+    fn first_token(&self) -> (Option<Instant>, LimitKind) {
         let ms = if self.is_streamed { self.timeouts.first_token_ms } else { None };
-        (ms.map(|ms| self.started_at + ms), "first_token")
+        (ms.map(|ms| self.started_at + ms), LimitKind::FirstToken)
     }
 }
 
@@ -136,33 +171,49 @@ mod tests {
 
     #[test]
     fn each_phase_has_its_own_limit() {
-        for (timeouts, streamed, phase, now, deadline, ends_at, reason) in [
+        for (timeouts, streamed, phase, now, deadline, ends_at, kind) in [
             // A streamed answer sends its headers before it generates, so the connect limit
             // applies.
-            (CONFIGURED, true, Phase::Headers, 0, 1000, 5, "headers"),
+            (CONFIGURED, true, Phase::Headers, 0, 1000, 5, LimitKind::Headers),
             // Any other answer sends its headers after it generates.
-            (CONFIGURED, false, Phase::Headers, 0, 1000, 40, "headers"),
+            (CONFIGURED, false, Phase::Headers, 0, 1000, 40, LimitKind::Headers),
             // Late headers do not extend the time for the first token.
-            (Timeouts { connect_ms: None, ..CONFIGURED }, true, Phase::Headers, 0, 1000, 10, "first_token"),
-            (CONFIGURED, true, Phase::FirstToken, 7, 1000, 10, "first_token"),
-            (CONFIGURED, true, Phase::Rest, 50, 1000, 80, "idle"),
-            (CONFIGURED, true, Phase::Rest, 80, 1000, 100, "total"),
+            (
+                Timeouts { connect_ms: None, ..CONFIGURED },
+                true,
+                Phase::Headers,
+                0,
+                1000,
+                10,
+                LimitKind::FirstToken,
+            ),
+            (CONFIGURED, true, Phase::FirstToken, 7, 1000, 10, LimitKind::FirstToken),
+            (CONFIGURED, true, Phase::Rest, 50, 1000, 80, LimitKind::Idle),
+            (CONFIGURED, true, Phase::Rest, 80, 1000, 100, LimitKind::Total),
             // For an answer in one piece, gaps between pieces have no meaning.
-            (CONFIGURED, false, Phase::Rest, 50, 1000, 100, "total"),
-            (CONFIGURED, true, Phase::FirstToken, 0, 3, 3, "deadline"),
+            (CONFIGURED, false, Phase::Rest, 50, 1000, 100, LimitKind::Total),
+            (CONFIGURED, true, Phase::FirstToken, 0, 3, 3, LimitKind::Deadline),
             // The deadline of the request does not cut a stream after its commit point.
-            (CONFIGURED, true, Phase::Flowing, 50, 60, 80, "idle"),
+            (CONFIGURED, true, Phase::Flowing, 50, 60, 80, LimitKind::Idle),
             // An answer in one piece has no first token.
-            (CONFIGURED, false, Phase::FirstToken, 7, 1000, 100, "total"),
+            (CONFIGURED, false, Phase::FirstToken, 7, 1000, 100, LimitKind::Total),
             // The defaults: limits for the first token and for gaps in a stream, and no total.
-            (Timeouts::default(), true, Phase::Headers, 0, 1_000_000, FIRST_TOKEN_MS.get(), "first_token"),
-            (Timeouts::default(), false, Phase::Headers, 0, 1_000_000, 1_000_000, "deadline"),
-            (Timeouts::default(), true, Phase::Flowing, 5, 10, 5 + IDLE_MS.get(), "idle"),
+            (
+                Timeouts::default(),
+                true,
+                Phase::Headers,
+                0,
+                1_000_000,
+                FIRST_TOKEN_MS.get(),
+                LimitKind::FirstToken,
+            ),
+            (Timeouts::default(), false, Phase::Headers, 0, 1_000_000, 1_000_000, LimitKind::Deadline),
+            (Timeouts::default(), true, Phase::Flowing, 5, 10, 5 + IDLE_MS.get(), LimitKind::Idle),
         ] {
             let limits = PhaseLimits::new(timeouts, streamed, at(0), at(deadline), || None);
             assert_eq!(
                 limits.of(phase, at(now)),
-                PhaseLimit { at: at(ends_at), reason },
+                PhaseLimit { at: at(ends_at), kind },
                 "{phase:?}, streamed: {streamed}, now: {now}"
             );
         }
@@ -172,30 +223,33 @@ mod tests {
     fn a_silent_upstream_leaves_time_for_another_target() {
         let default = Timeouts::default();
         let next = Some(1_100);
-        for (timeouts, streamed, alternative, ends_at, reason) in [
-            (default, false, next, 1_050, "share"),
-            (default, false, None, 1_100, "deadline"),
+        for (timeouts, streamed, alternative, ends_at, kind) in [
+            (default, false, next, 1_050, LimitKind::Share),
+            (default, false, None, 1_100, LimitKind::Deadline),
             // Half of the deadline comes before the default of a stream.
-            (default, true, next, 1_050, "share"),
+            (default, true, next, 1_050, LimitKind::Share),
             // The other target has more time than this one: the inner deadline applies to this one
             // only.
-            (default, false, Some(2_000), 1_100, "deadline"),
+            (default, false, Some(2_000), 1_100, LimitKind::Deadline),
             // A configured limit replaces the share.
-            (Timeouts { total_ms: Some(ms(90)), ..default }, false, next, 1_090, "total"),
-            (Timeouts { headers_ms: Some(ms(80)), ..default }, false, next, 1_080, "headers"),
-            (Timeouts { first_token_ms: Some(ms(70)), ..default }, true, next, 1_070, "first_token"),
+            (Timeouts { total_ms: Some(ms(90)), ..default }, false, next, 1_090, LimitKind::Total),
+            (Timeouts { headers_ms: Some(ms(80)), ..default }, false, next, 1_080, LimitKind::Headers),
+            (Timeouts { first_token_ms: Some(ms(70)), ..default }, true, next, 1_070, LimitKind::FirstToken),
             // A limit for streams does not apply to an answer in one piece.
-            (Timeouts { first_token_ms: Some(ms(70)), ..default }, false, next, 1_050, "share"),
+            (Timeouts { first_token_ms: Some(ms(70)), ..default }, false, next, 1_050, LimitKind::Share),
         ] {
             let limits = PhaseLimits::new(timeouts, streamed, at(1_000), at(1_100), || alternative.map(at));
             let limit = limits.of(Phase::Headers, at(1_000));
-            assert_eq!(limit, PhaseLimit { at: at(ends_at), reason }, "{timeouts:?}, streamed: {streamed}");
+            assert_eq!(limit, PhaseLimit { at: at(ends_at), kind }, "{timeouts:?}, streamed: {streamed}");
         }
     }
 
     #[test]
     fn an_answer_that_is_arriving_is_not_cut_for_the_sake_of_another() {
         let limits = PhaseLimits::new(Timeouts::default(), false, at(1_000), at(1_100), || Some(at(1_100)));
-        assert_eq!(limits.of(Phase::Rest, at(1_060)), PhaseLimit { at: at(1_100), reason: "deadline" });
+        assert_eq!(
+            limits.of(Phase::Rest, at(1_060)),
+            PhaseLimit { at: at(1_100), kind: LimitKind::Deadline }
+        );
     }
 }

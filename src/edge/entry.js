@@ -16,7 +16,7 @@ addEventListener("error", ({ error }) => {
   inFlight.clear();
 });
 
-/** A promise of what `call` promises. It is rejected when the Wasm traps. */
+/** A promise with the result of `call`. It is rejected when the Wasm traps. */
 function settling(call) {
   return new Promise((resolve, reject) => {
     const ended = (settle) => (value) => {

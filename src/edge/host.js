@@ -8,24 +8,29 @@
 
 const FAILED = -1;
 
-/** From so many bytes on a body is long. For a shorter one a reader costs more than a copy. */
+/** A body of this length or more is long. For a shorter one, a reader costs more than a copy. */
 const LONG = 64 * 1024;
 
-/** What an edit may add before a long body, and behind it, in place: far more than the names of models. */
+/**
+ * How many bytes an edit may add in place at each end of a long body: far more than a model name.
+ */
 const ROOM = 4 * 1024;
 
-const nobody = () => false;
-let settle = nobody;
+const unconnected = () => false;
+let settle = unconnected;
 
-/** Called by a new instance of the Wasm. `closure(wait, code, text, bytes)` says whether that was waited for. */
+/**
+ * Called by a new instance of the Wasm. `closure(wait, code, text, bytes)` returns whether that
+ * wait exists.
+ */
 export function connect(closure) {
   settle = closure;
   // The trap of an earlier instance no longer matters. This state belongs to the `worker` crate.
   globalThis.__worker_init_state.criticalError = false;
 }
 
-/** Tells the end of a wait. */
-function tell(wait, code, text, bytes) {
+/** Ends a wait with its result. Returns whether the wait exists. */
+function endWait(wait, code, text, bytes) {
   try {
     return settle(wait, code, text, bytes);
   } catch (error) {
@@ -34,11 +39,11 @@ function tell(wait, code, text, bytes) {
   }
 }
 
-function fail(wait, error) {
-  return tell(wait, FAILED, String(error?.message ?? error), undefined);
+function failWait(wait, error) {
+  return endWait(wait, FAILED, String(error?.message ?? error), undefined);
 }
 
-/** Reports a trap: this module and the entry hear of it as an error event. */
+/** Reports a trap as an error event. This module and the entry listen for it. */
 function trapped(error) {
   if (!(error instanceof WebAssembly.RuntimeError)) throw error;
   reportError(error);
@@ -46,7 +51,7 @@ function trapped(error) {
 
 // After a trap that instance is not called any more.
 addEventListener("error", ({ error }) => {
-  if (error instanceof WebAssembly.RuntimeError) settle = nobody;
+  if (error instanceof WebAssembly.RuntimeError) settle = unconnected;
 });
 
 // The tasks of wasm-bindgen-futures run in microtasks. The runtime's own `queueMicrotask` costs
@@ -75,7 +80,7 @@ const timers = new Map();
 export function arm(wait, ms) {
   const ring = () => {
     timers.delete(wait);
-    tell(wait, 0, undefined, undefined);
+    endWait(wait, 0, undefined, undefined);
   };
   timers.set(wait, setTimeout(ring, ms));
 }
@@ -106,19 +111,22 @@ export class Exchange {
     return [continent, country, colo, latitude, longitude].map((part) => part ?? "").join("\n");
   }
 
-  /** Ends the wait when the client leaves before its answer. Needs the flag `enable_request_signal`. */
+  /** Ends the wait when the client leaves. Needs the compatibility flag `enable_request_signal`. */
   left(wait) {
-    this.#request.signal.onabort = () => tell(wait, 0, undefined, undefined);
+    this.#request.signal.onabort = () => endWait(wait, 0, undefined, undefined);
   }
 
-  /** Reads the body, of `length` bytes as its header says, and keeps it. Tells its length, and the bytes of a short one. */
+  /**
+   * Reads the body and stores it. `length` is what its header says, in bytes. The wait ends with
+   * the length, and with the bytes of a short body.
+   */
   read(length, wait) {
     this.#readAll(length).then(
       (bytes) => {
         this.#bytes = bytes;
-        tell(wait, bytes.length, undefined, bytes.length >= LONG ? undefined : bytes);
+        endWait(wait, bytes.length, undefined, bytes.length >= LONG ? undefined : bytes);
       },
-      (error) => fail(wait, error),
+      (error) => failWait(wait, error),
     );
   }
 
@@ -129,13 +137,13 @@ export class Exchange {
   }
 
   /**
-   * Reads the body until it ends or is longer than `limit`. Tells the bytes, and 1 where more follow, which are kept for one
-   * call.
+   * Reads the body until it ends or is longer than `limit`. The wait ends with the bytes, and with
+   * 1 if more bytes follow. Those can be sent with one call.
    */
   readStart(limit, wait) {
     this.#readUpTo(limit).then(
-      ([bytes, isLonger]) => tell(wait, isLonger ? 1 : 0, undefined, bytes),
-      (error) => fail(wait, error),
+      ([bytes, isLonger]) => endWait(wait, isLonger ? 1 : 0, undefined, bytes),
+      (error) => failWait(wait, error),
     );
   }
 
@@ -161,10 +169,13 @@ export class Exchange {
 
   /** The body with an edit, for `send`. */
   edited(pieces, inserted, send) {
-    return edited(this.#bytes, pieces, inserted, send);
+    return withEdit(this.#bytes, pieces, inserted, send);
   }
 
-  /** A stream of `first` and then what `readStart` left, of `length` bytes where that is known. */
+  /**
+   * A stream of `first` and of the bytes that `readStart` did not read. `length` is the total in
+   * bytes; it is negative if it is not known.
+   */
   once(first, length) {
     const { readable, writable } = length < 0 ? new IdentityTransformStream() : new FixedLengthStream(length);
     const rest = this.#rest;
@@ -199,18 +210,19 @@ class Call {
   }
 
   /**
-   * Sends the request, and tells status and headers of the response. `text`: URL, method, and what is done to the headers
-   * (`change`). `hasBody`: whether the client's body is sent, with the edit of `pieces` and `inserted` (`edited`). JSON that says
-   * that it is not longer than `most` bytes is read at once, and told as well.
+   * Sends the request. The wait ends with status and headers of the response. `text`: URL, method,
+   * and the changes of the headers (`change`). `hasBody`: whether the client's body is sent, with
+   * the edit of `pieces` and `inserted` (`withEdit`). A JSON body of at most `most` bytes, as its
+   * header says, is read at once and is part of the result.
    */
   send(text, hasBody, pieces, inserted, most, wait) {
     const send = this.#sender(text);
-    this.#tell(hasBody ? this.#exchange.edited(pieces, inserted, send) : send(null), most, wait);
+    this.#whenSent(hasBody ? this.#exchange.edited(pieces, inserted, send) : send(null), most, wait);
   }
 
-  /** The same with a body that is sent once: `first`, and what follows it. */
+  /** The same with a body that can be sent once: `first`, and the bytes after it. */
   sendOnce(text, first, length, most, wait) {
-    this.#tell(this.#sender(text)(this.#exchange.once(first.slice(), length)), most, wait);
+    this.#whenSent(this.#sender(text)(this.#exchange.once(first.slice(), length)), most, wait);
   }
 
   #sender(text) {
@@ -222,27 +234,27 @@ class Call {
     return (body) => fetch(url, { method, headers, body, redirect: "manual", signal });
   }
 
-  #tell(sent, most, wait) {
+  #whenSent(sent, most, wait) {
     sent.then(
-      (response) => this.#answered(response, most, wait),
-      (error) => fail(wait, error),
+      (response) => this.#onResponse(response, most, wait),
+      (error) => failWait(wait, error),
     );
   }
 
-  #answered(response, most, wait) {
+  #onResponse(response, most, wait) {
     this.#response = response;
     const text = textOf(response.headers);
-    if (!isShort(response, most)) return tell(wait, response.status, text, undefined);
+    if (!isShort(response, most)) return endWait(wait, response.status, text, undefined);
     response.arrayBuffer().then(
       (buffer) => {
         this.#body = buffer;
-        tell(wait, response.status, text, new Uint8Array(buffer));
+        endWait(wait, response.status, text, new Uint8Array(buffer));
       },
-      (error) => fail(wait, error),
+      (error) => failWait(wait, error),
     );
   }
 
-  /** Whether there is a response, of which some may be on its way. */
+  /** Whether the response has arrived. Its body may still be on its way. */
   isAnswered() {
     return this.#response !== undefined;
   }
@@ -252,7 +264,10 @@ class Call {
     return this.#response.body;
   }
 
-  /** The response for the client, with another body, or with what was read at once. `text`: what is done to the headers. */
+  /**
+   * The response for the client, with this body, or with the body that was read at once. `text`:
+   * the changes of the headers.
+   */
   pass(text, body) {
     const { status, headers } = this.#response;
     const response = new Response(body ?? this.#body, { status, headers });
@@ -292,13 +307,18 @@ function textOf(headers) {
   return text;
 }
 
-/** Deletes the headers that the parts from `at` on name, up to an empty one, and sets those behind it. */
+/**
+ * Deletes the headers named by the parts from `at` to an empty part, and sets the headers after it.
+ */
 function change(headers, parts, at) {
   for (; parts[at]; at += 1) headers.delete(parts[at]);
   set(headers, parts, at + 1);
 }
 
-/** Sets headers: name, value, name, value, …, from `at` on. One that HTTP does not allow is left out. */
+/**
+ * Sets headers: name, value, name, value, …, from `at` on. One that HTTP does not allow is left
+ * out.
+ */
 function set(headers, parts, at) {
   for (; at + 1 < parts.length; at += 2) {
     try {
@@ -334,58 +354,59 @@ export class Streams {
   }
 }
 
-/** Tells the next chunk, or nothing at the end. */
+/** Reads the next chunk. The wait ends without bytes at the end of the stream. */
 export function readChunk(reader, wait) {
-  tellPiece(reader.read(), wait);
+  endWithPiece(reader.read(), wait);
 }
 
-/** Tells up to `most` bytes that have arrived, in one piece however many chunks they came in, or nothing at the end. */
+/** Reads up to `most` bytes that have arrived, in one piece. The same at the end of the stream. */
 export function readGathered(reader, most, wait) {
-  tellPiece(reader.read(new Uint8Array(most)), wait);
+  endWithPiece(reader.read(new Uint8Array(most)), wait);
 }
 
-function tellPiece(read, wait) {
+function endWithPiece(read, wait) {
   read.then(
-    ({ done, value }) => tell(wait, 0, undefined, done ? undefined : value),
-    (error) => fail(wait, error),
+    ({ done, value }) => endWait(wait, 0, undefined, done ? undefined : value),
+    (error) => failWait(wait, error),
   );
 }
 
 /**
- * Pipes a stream to the client, whose side stays open at the end where it is `kept`. What comes back ends the pipe. Where nobody
- * waits for its end any more (the Wasm has trapped), the client's side is ended here.
+ * Pipes a stream to the client. `leftOpen`: the client's side stays open at the end. Returns what
+ * ends the pipe. If nobody waits for the end of the pipe any more (after a trap), the client's side
+ * is ended here.
  */
-export function pipe(stream, client, kept, wait) {
+export function pipe(stream, client, leftOpen, wait) {
   const controller = new AbortController();
-  const options = { preventClose: kept, preventAbort: kept, signal: controller.signal };
-  const abandoned = (end) => kept && end().catch(() => {});
+  const options = { preventClose: leftOpen, preventAbort: leftOpen, signal: controller.signal };
+  const abandoned = (end) => leftOpen && end().catch(() => {});
   stream.pipeTo(client, options).then(
-    () => tell(wait, 0, undefined, undefined) || abandoned(() => client.close()),
-    (error) => fail(wait, error) || abandoned(() => client.abort(error)),
+    () => endWait(wait, 0, undefined, undefined) || abandoned(() => client.close()),
+    (error) => failWait(wait, error) || abandoned(() => client.abort(error)),
   );
   return controller;
 }
 
-/** Writes bytes to the client, tells when they are on their way, and gives the stream free again. */
+/** Writes bytes to the client, ends the wait when they are on their way, and unlocks the stream. */
 export function write(client, bytes, wait) {
   const copy = bytes.slice();
   const send = async () => {
     const writer = client.getWriter();
     await writer.write(copy).finally(() => writer.releaseLock());
   };
-  tellDone(send(), wait);
+  endWhenDone(send(), wait);
 }
 
 /** Ends a stream to the client cleanly. */
 export function close(client, wait) {
   const end = async () => client.getWriter().close();
-  tellDone(end(), wait);
+  endWhenDone(end(), wait);
 }
 
-function tellDone(promise, wait) {
+function endWhenDone(promise, wait) {
   promise.then(
-    () => tell(wait, 0, undefined, undefined),
-    (error) => fail(wait, error),
+    () => endWait(wait, 0, undefined, undefined),
+    (error) => failWait(wait, error),
   );
 }
 
@@ -410,11 +431,12 @@ async function readLong(reader, length) {
 }
 
 /**
- * Calls `send` with the body in pieces: three numbers each, 0 for the body that was received and 1 for `inserted`, and where the
- * piece begins and ends. No pieces are the body as it was received. `send` takes a copy at once, as `fetch` does
+ * Calls `send` with the body in pieces: three numbers each, 0 for the body that was received and 1
+ * for `inserted`, and where the piece begins and ends. No pieces are the body as it was received.
+ * `send` takes a copy at once, as `fetch` does
  * (<https://fetch.spec.whatwg.org/#concept-bodyinit-extract>).
  */
-function edited(bytes, pieces, inserted, send) {
+function withEdit(bytes, pieces, inserted, send) {
   if (pieces.length === 0) return send(bytes);
   const parts = [];
   let middle = -1;
@@ -427,7 +449,10 @@ function edited(bytes, pieces, inserted, send) {
   return around(parts[middle], joined(parts.slice(0, middle)), joined(parts.slice(middle + 1)), send) ?? send(joined(parts));
 }
 
-/** Calls `send` with `middle` where it stands, and the others around it. Nothing where there is no room for them. */
+/**
+ * Calls `send` with `middle` where it stands, and the others around it. Nothing where there is no
+ * room for them.
+ */
 function around(middle, before, after, send) {
   const begin = middle.byteOffset;
   const end = begin + middle.length;

@@ -102,7 +102,12 @@ extern "C" {
     #[wasm_bindgen(static_method_of = Streams, js_name = cancel)]
     fn cancel_reader(reader: &Reader);
     #[wasm_bindgen(js_name = pipe)]
-    fn pipe_wait(stream: &ReadableStream, client: &WritableStream, kept: bool, wait: u32) -> AbortController;
+    fn pipe_wait(
+        stream: &ReadableStream,
+        client: &WritableStream,
+        left_open: bool,
+        wait: u32,
+    ) -> AbortController;
     #[wasm_bindgen(js_name = write)]
     fn write_wait(client: &WritableStream, bytes: &[u8], wait: u32);
     #[wasm_bindgen(js_name = close)]
@@ -254,7 +259,7 @@ impl ByteStream for ReadableStream {
     fn pipe(&self, client: &WritableStream, end: PipeEnd) -> StreamPipe {
         let mut controller = None;
         let wait = Wait::begin(|wait| {
-            controller = Some(pipe_wait(self, client, end == PipeEnd::Kept, wait));
+            controller = Some(pipe_wait(self, client, end == PipeEnd::LeftOpen, wait));
         });
         StreamPipe { wait, controller }
     }

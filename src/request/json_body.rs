@@ -306,7 +306,7 @@ struct Item<'a> {
 
 enum Part {
     /// A span of the original.
-    Kept(Range<usize>),
+    Original(Range<usize>),
     New(Vec<u8>),
 }
 
@@ -314,10 +314,10 @@ impl<'a> Item<'a> {
     fn unchanged(body: &'a [u8], member: &'a BodyMember) -> Self {
         Self {
             name: member.name(body),
-            gap: Part::Kept(member.gap.clone()),
-            key: Part::Kept(member.key.clone()),
-            colon: Part::Kept(member.key.end..member.value.start),
-            value: Part::Kept(member.value.clone()),
+            gap: Part::Original(member.gap.clone()),
+            key: Part::Original(member.key.clone()),
+            colon: Part::Original(member.key.end..member.value.start),
+            value: Part::Original(member.value.clone()),
         }
     }
 }
@@ -328,7 +328,7 @@ fn set<'a>(body: &[u8], items: &mut Vec<Item<'a>>, name: &'a str, value: Vec<u8>
     for item in items.iter_mut().filter(|item| item.name == name) {
         is_there = true;
         let known = match &item.value {
-            Part::Kept(span) => bytes(body, span),
+            Part::Original(span) => bytes(body, span),
             Part::New(new) => new,
         };
         if known != value {
@@ -352,7 +352,7 @@ fn spliced(length: usize, peek: &Peek, items: &[Item<'_>]) -> Splice {
         let gap = if index > 0 { Some(&item.gap) } else { None };
         for part in gap.into_iter().chain([&item.key, &item.colon, &item.value]) {
             match part {
-                Part::Kept(span) => splice.keep(span.clone()),
+                Part::Original(span) => splice.keep(span.clone()),
                 Part::New(bytes) => splice.insert(bytes),
             }
         }

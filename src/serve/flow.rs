@@ -18,7 +18,7 @@ use super::committed::{AbortOnDrop, Flow, OpenCall, READ_BYTES};
 use super::completion::Completion;
 use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform};
 use super::timing::{sleep, until};
-use crate::attempt::phase::{Phase, PhaseLimit};
+use crate::attempt::phase::{LimitKind, Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
@@ -64,7 +64,7 @@ impl Break {
     /// The break for a limit that ended a stream. A stream has only two limits: the pause between
     /// two pieces, and the whole answer.
     fn of(limit: PhaseLimit) -> Self {
-        if limit.reason == "idle" { Self::Idle } else { Self::Total }
+        if limit.kind == LimitKind::Idle { Self::Idle } else { Self::Total }
     }
 
     /// The name in the log.
@@ -151,7 +151,7 @@ async fn to_the_end<P: Platform>(
         let (rest, branch) = rest.tee();
         (rest, branch.reader())
     };
-    let pipe = rest.pipe(client, PipeEnd::Kept);
+    let pipe = rest.pipe(client, PipeEnd::LeftOpen);
     let seen_bytes = held.len();
     observed(platform, pipe, Observed { observer, tail, seen_bytes }, client, call, output_tokens).await
 }

@@ -213,8 +213,8 @@ pub trait ByteStream: Sized + 'static {
     fn chunks(&self) -> Self::Reader;
     /// A reader that returns the bytes that have arrived in a few large pieces.
     fn reader(&self) -> Self::Reader;
-    /// Pipes the bytes to the client. With [`PipeEnd::Kept`] the client's side stays open at the
-    /// end.
+    /// Pipes the bytes to the client. With [`PipeEnd::LeftOpen`] the client's side stays open at
+    /// the end.
     fn pipe(&self, client: &Self::Client, end: PipeEnd) -> Self::Pipe;
 }
 
@@ -224,7 +224,7 @@ pub enum PipeEnd {
     /// Closes it. If the stream broke, breaks it off.
     Passed,
     /// Leaves it open.
-    Kept,
+    LeftOpen,
 }
 
 /// A running pipe. It ends when the stream ends, or with an error when either side breaks.

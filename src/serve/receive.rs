@@ -1,5 +1,6 @@
 //! Receives a request: reads its body, gathers its facts, and chooses its entry node.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::platform::Platform;
@@ -183,6 +184,9 @@ pub async fn receive<P: Platform>(
         .chain(previous_response_id.as_deref())
         .chain(ids_in_request(text))
         .find_map(|id| platform.isolate().owner_of(id, graph));
+    let read_by_rules = graph.reads.headers.iter();
+    let mut headers = BTreeMap::new();
+    headers.extend(read_by_rules.filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned()))));
     let mut facts = Facts {
         method: arrival.method.clone(),
         path: arrival.path.clone(),
@@ -190,12 +194,7 @@ pub async fn receive<P: Platform>(
         operation,
         model: model_in_path.or_else(|| body.model().map(str::to_owned)).unwrap_or_default(),
         client: client.name.clone(),
-        headers: graph
-            .reads
-            .headers
-            .iter()
-            .filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned())))
-            .collect(),
+        headers,
         metadata,
         place: if graph.reads.place { arrival.place(platform, hint.clone()) } else { Place::default() },
         body: body.fields(platform, &graph.reads.body),

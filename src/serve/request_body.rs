@@ -96,12 +96,12 @@ impl RequestBody {
         let broken = |error: PlatformError| ClientError::InvalidJson(format!("The body broke off: {error}"));
         if length.is_some_and(|length| length <= limit) {
             let received = platform.read_body(length.unwrap_or_default()).await.map_err(broken)?;
-            return Self::kept(platform, reading, received.length, received.bytes);
+            return Self::repeatable(platform, reading, received.length, received.bytes);
         }
         // Without a length the body may still be small enough to buffer. With a length it is too
         // large. Then the first `limit` bytes are searched for the model.
         match platform.read_body_start(limit).await.map_err(broken)? {
-            BodyStart::Whole(bytes) => Self::kept(platform, reading, bytes.len(), Some(bytes)),
+            BodyStart::Whole(bytes) => Self::repeatable(platform, reading, bytes.len(), Some(bytes)),
             BodyStart::Long(bytes) => Self::sent_once(reading, bytes, length, limit),
         }
     }
@@ -124,7 +124,7 @@ impl RequestBody {
 
     /// A body that the platform buffers. `bytes`: the whole body, or `None` if it must be requested
     /// from the platform.
-    fn kept<P: Platform>(
+    fn repeatable<P: Platform>(
         platform: &P,
         reading: &Reading,
         length: usize,

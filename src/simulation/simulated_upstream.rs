@@ -224,7 +224,8 @@ impl CallCourse {
             _ => (at(self.headers_ms), never, never),
         };
         let limits = &dispatch.limits;
-        let late = |limit: PhaseLimit| (limit.at, Err(Failure::silent(ErrorClass::Timeout, limit.reason)));
+        let late =
+            |limit: PhaseLimit| (limit.at, Err(Failure::silent(ErrorClass::Timeout, limit.kind.name())));
         let limit = limits.of(Phase::Headers, now);
         if headers_at >= limit.at {
             return late(limit);

@@ -84,7 +84,9 @@ pub struct Place {
 /// not a JSON object is ignored.
 pub fn metadata(gateway: Option<&str>, own: Option<&str>) -> BTreeMap<String, Value> {
     let texts = [gateway, own].into_iter().flatten();
-    texts.filter_map(|text| serde_json::from_str::<Map<String, Value>>(text).ok()).flatten().collect()
+    let mut metadata = BTreeMap::new();
+    metadata.extend(texts.filter_map(|text| serde_json::from_str::<Map<String, Value>>(text).ok()).flatten());
+    metadata
 }
 
 /// How long the client waits: the shortest time that it states. The official SDKs state seconds

@@ -46,7 +46,8 @@ impl Instant {
         Millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// How many whole periods of that length have passed since the epoch. A length of 0 counts as 1.
+    /// How many whole periods of this length have passed since the epoch. A length of 0 counts as
+    /// 1.
     pub const fn period(self, length: Millis) -> u64 {
         match self.0.checked_div(length.0) {
             Some(periods) => periods,

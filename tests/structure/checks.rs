@@ -1,6 +1,7 @@
 //! The checks. Each one lists the violations of its rule as text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::crate_tree::{CrateTree, Module};
 
@@ -92,4 +93,44 @@ pub fn colliding_file_names(tree: &CrateTree, allowed: &[&str]) -> Vec<String> {
 pub fn long_files(tree: &CrateTree, most_lines: usize) -> Vec<String> {
     let long = tree.files.values().filter(|file| file.lines > most_lines);
     long.map(|file| format!("{} has {} lines", file.path, file.lines)).collect()
+}
+
+/// Lines of comments that are wider than that, in the Rust files below these folders.
+pub fn wide_comments(folders: &[PathBuf], most_columns: usize) -> Vec<String> {
+    let files = folders.iter().flat_map(|folder| rust_files(folder));
+    files
+        .flat_map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            wide_comments_of(&path.display().to_string(), &text, most_columns)
+        })
+        .collect()
+}
+
+/// Lines of comments in this text that are wider than that. Code within comments is not wrapped.
+pub fn wide_comments_of(name: &str, text: &str, most_columns: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut is_code = false;
+    for (number, line) in text.lines().enumerate() {
+        let Some(comment) = line.trim_start().strip_prefix("//") else { continue };
+        let is_fence = comment.trim_start_matches(['/', '!']).trim_start().starts_with("```");
+        is_code ^= is_fence;
+        let columns = line.chars().count();
+        if columns > most_columns && !is_code {
+            found.push(format!("{name}:{}: {columns} columns", number + 1));
+        }
+    }
+    found
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
 }

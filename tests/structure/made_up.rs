@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::{circles, colliding_file_names, duplicate_types, import_violations, long_files};
+use crate::checks::{
+    circles, colliding_file_names, duplicate_types, import_violations, long_files, wide_comments_of,
+};
 use crate::crate_tree::CrateTree;
 
 const FLOORS: &[&[&str]] = &[&["low", "beside"], &["high"]];
@@ -157,4 +159,10 @@ fn two_files_of_the_same_name_are_found() {
 fn a_long_file_is_found() {
     let tree = three("\n\n\n", "\n\n", "");
     assert_eq!(long_files(&tree, 2), ["low.rs has 3 lines"]);
+}
+
+#[test]
+fn a_wide_comment_is_found() {
+    let text = "// short\nlet a_long_line_of_code = 1;\n    /// a comment of 26 columns\n//! ```\n//! let code = \"is not wrapped\";\n//! ```\n";
+    assert_eq!(wide_comments_of("low.rs", text, 20), ["low.rs:3: 31 columns"]);
 }

@@ -12,7 +12,7 @@ mod made_up;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use checks::{circles, colliding_file_names, duplicate_types, import_violations, long_files};
+use checks::{circles, colliding_file_names, duplicate_types, import_violations, long_files, wide_comments};
 use crate_tree::CrateTree;
 
 /// The floors of the crate from the lowest to the highest, in the reading order of `lib.rs`. A
@@ -32,6 +32,9 @@ const FLOORS: &[&[&str]] = &[
 
 /// The most lines that a file may have.
 const MOST_LINES: usize = 600;
+
+/// The most columns that a line of a comment may have.
+const MOST_COLUMNS: usize = 100;
 
 /// File names that two files may share. There are none.
 const SHARED_FILE_NAMES: &[&str] = &[];
@@ -70,6 +73,13 @@ fn file_names_are_unique() {
 #[test]
 fn files_are_short() {
     assert_none(&long_files(source(), MOST_LINES), "files that are too long");
+}
+
+#[test]
+fn comments_are_narrow() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src", "tests", "benches"].map(|folder| root.join(folder));
+    assert_none(&wide_comments(&folders, MOST_COLUMNS), "comments that are too wide");
 }
 
 #[test]

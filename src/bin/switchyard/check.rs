@@ -64,8 +64,8 @@ fn print_all(kind: &str, issues: &[Issue]) {
     }
 }
 
-/// The variables of a `.dev.vars` file, and how many lines are not understood. Those are not quoted:
-/// they may hold a secret.
+/// The variables of a `.dev.vars` file, and the number of lines that cannot be read. Those lines
+/// are not quoted, because they may hold a secret.
 ///
 /// wrangler differs in three ways. It does not replace `$NAME` outside single quotes, a `#` without
 /// a space before it begins a comment, and spaces need no quotes.

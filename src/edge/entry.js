@@ -9,14 +9,28 @@ import Worker, { DeploymentHealth } from "../../build/index.js";
 
 const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
 const inFlight = new Set();
+const handled = new WeakSet();
 
 addEventListener("error", ({ error }) => {
-  if (!isTrap(error)) return;
-  for (const fail of inFlight) fail(error);
+  if (!isTrap(error) || handled.has(error)) return;
+  handled.add(error);
+  const failing = [...inFlight];
   inFlight.clear();
+  for (const fail of failing) fail(error);
+  // Any call gets a new instance. It is made at once: until then, callbacks of the old instance would
+  // run in the memory of the new one.
+  Worker.prototype.start();
 });
 
-/** A promise with the result of `call`. It is rejected when the Wasm traps. */
+// A trap in a callback of the `worker` crate is a rejection that nobody handles.
+addEventListener("unhandledrejection", ({ reason }) => {
+  if (isTrap(reason) && !handled.has(reason)) reportError(reason);
+});
+
+/**
+ * A promise with the result of `call`. It is rejected when the Wasm traps. A request that the runtime
+ * ends (its limit of CPU time) stays in the set until the next trap.
+ */
 function settling(call) {
   return new Promise((resolve, reject) => {
     const ended = (settle) => (value) => {

@@ -49,30 +49,46 @@ function trapped(error) {
   reportError(error);
 }
 
-// After a trap that instance is not called any more.
+// After a trap that instance is not called any more, and its streams to clients are ended.
 addEventListener("error", ({ error }) => {
-  if (error instanceof WebAssembly.RuntimeError) settle = unconnected;
+  if (!(error instanceof WebAssembly.RuntimeError)) return;
+  settle = unconnected;
+  taskQueue = undefined;
+  for (const end of openStreams.values()) end();
+  openStreams.clear();
 });
+
+/**
+ * The streams to clients, each with a function that breaks it off. The function resolves a promise of
+ * the stream's own request, because a request may not use the streams of another one.
+ */
+const openStreams = new Map();
 
 // The tasks of wasm-bindgen-futures run in microtasks. The runtime's own `queueMicrotask` costs
 // several times as much as a resolved promise (docs/benchmarks.md), and a trap in it cannot be
 // caught.
 const resolved = Promise.resolve();
-let known;
-let guarded;
+let taskQueue;
 globalThis.queueMicrotask = (run) => {
-  if (run !== known) {
-    known = run;
-    guarded = () => {
+  if (taskQueue?.run !== run) taskQueue = guarded(run);
+  resolved.then(taskQueue.step);
+};
+
+/** `run` with its traps reported. It does nothing after a trap. */
+function guarded(run) {
+  const queue = {
+    run,
+    step() {
+      if (queue !== taskQueue) return;
       try {
         run();
       } catch (error) {
         trapped(error);
       }
-    };
-  }
-  resolved.then(guarded);
-};
+    },
+  };
+  return queue;
+}
 
 const timers = new Map();
 
@@ -112,8 +128,10 @@ export class Exchange {
   }
 
   /** Ends the wait when the client leaves. Needs the compatibility flag `enable_request_signal`. */
-  left(wait) {
-    this.#request.signal.onabort = () => endWait(wait, 0, undefined, undefined);
+  clientLeft(wait) {
+    const { signal } = this.#request;
+    if (signal.aborted) return endWait(wait, 0, undefined, undefined);
+    signal.onabort = () => endWait(wait, 0, undefined, undefined);
   }
 
   /**
@@ -160,6 +178,11 @@ export class Exchange {
     reader.releaseLock();
     this.#rest = body;
     return [joined(parts), true];
+  }
+
+  /** Frees the bytes of the body: no further call sends them. */
+  release() {
+    this.#bytes = undefined;
   }
 
   /** The bytes of the body from `start` to `end`. */
@@ -335,7 +358,16 @@ function set(headers, parts, at) {
 export class Streams {
   /** A stream from here to the client, without JavaScript for a chunk. */
   static toClient() {
-    return new IdentityTransformStream();
+    const stream = new IdentityTransformStream();
+    const { writable } = stream;
+    // A pipe that is at work holds the stream, and ends it itself.
+    new Promise((end) => openStreams.set(writable, end)).then(() => writable.abort().catch(() => {}));
+    return stream;
+  }
+
+  /** The stream to the client is no longer used. */
+  static forget(writable) {
+    openStreams.delete(writable);
   }
 
   /** Reads chunks as they come. */

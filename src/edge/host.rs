@@ -36,8 +36,11 @@ extern "C" {
     pub fn head(this: &Exchange) -> String;
     #[wasm_bindgen(method, js_name = place)]
     fn place_text(this: &Exchange) -> String;
-    #[wasm_bindgen(method, js_name = left)]
-    fn left_wait(this: &Exchange, wait: u32);
+    #[wasm_bindgen(method, js_name = clientLeft)]
+    fn client_left_wait(this: &Exchange, wait: u32);
+    /// Frees the bytes of the body.
+    #[wasm_bindgen(method)]
+    pub fn release(this: &Exchange);
     #[wasm_bindgen(method, js_name = read)]
     fn read_wait(this: &Exchange, length: u32, wait: u32);
     #[wasm_bindgen(method, js_name = readStart)]
@@ -89,6 +92,8 @@ extern "C" {
     pub fn writable(this: &IdentityTransformStream) -> WritableStream;
 
     type Reader;
+    #[wasm_bindgen(static_method_of = Streams)]
+    fn forget(writable: &WritableStream);
     #[wasm_bindgen(static_method_of = Streams, js_name = chunks)]
     fn chunk_reader(stream: &ReadableStream) -> Reader;
     #[wasm_bindgen(static_method_of = Streams, js_name = gathering)]
@@ -143,9 +148,9 @@ impl Exchange {
     }
 
     /// Ends when the client leaves before its answer.
-    pub async fn left(&self) {
+    pub async fn client_left(&self) {
         // This wait cannot fail.
-        let _ = Wait::begin(|wait| self.left_wait(wait)).await;
+        let _ = Wait::begin(|wait| self.client_left_wait(wait)).await;
     }
 
     /// Reads the whole body and buffers it. `length`: its `content-length` in bytes.
@@ -172,9 +177,18 @@ impl HostCall {
 }
 
 /// A stream to the client: its writable and its readable end.
-pub fn client_stream() -> (WritableStream, ReadableStream) {
+pub fn client_stream() -> (ClientEnd, ReadableStream) {
     let stream = Streams::to_client();
-    (stream.writable(), stream.readable())
+    (ClientEnd(stream.writable()), stream.readable())
+}
+
+/// The writable end of a stream to the client.
+pub struct ClientEnd(WritableStream);
+
+impl Drop for ClientEnd {
+    fn drop(&mut self) {
+        Streams::forget(&self.0);
+    }
 }
 
 /// A response of the gateway. `body`: bytes, a stream, or `null`.
@@ -239,7 +253,7 @@ fn numbers(splice: Splice) -> (Vec<u32>, Vec<u8>) {
 }
 
 impl ByteStream for ReadableStream {
-    type Client = WritableStream;
+    type Client = ClientEnd;
     type Reader = StreamReader;
     type Pipe = StreamPipe;
 
@@ -256,10 +270,10 @@ impl ByteStream for ReadableStream {
         StreamReader { reader: Streams::gathering_reader(self), is_gathering: true }
     }
 
-    fn pipe(&self, client: &WritableStream, end: PipeEnd) -> StreamPipe {
+    fn pipe(&self, client: &ClientEnd, end: PipeEnd) -> StreamPipe {
         let mut controller = None;
         let wait = Wait::begin(|wait| {
-            controller = Some(pipe_wait(self, client, end == PipeEnd::LeftOpen, wait));
+            controller = Some(pipe_wait(self, &client.0, end == PipeEnd::LeftOpen, wait));
         });
         StreamPipe { wait, controller }
     }
@@ -317,12 +331,12 @@ impl Pipe for StreamPipe {
     }
 }
 
-impl ClientStream for WritableStream {
+impl ClientStream for ClientEnd {
     async fn send(&self, bytes: &[u8]) -> Result<(), PlatformError> {
-        Wait::begin(|wait| write_wait(self, bytes, wait)).await.map(drop)
+        Wait::begin(|wait| write_wait(&self.0, bytes, wait)).await.map(drop)
     }
 
     async fn close(&self) -> Result<(), PlatformError> {
-        Wait::begin(|wait| close_wait(self, wait)).await.map(drop)
+        Wait::begin(|wait| close_wait(&self.0, wait)).await.map(drop)
     }
 }

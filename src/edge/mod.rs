@@ -18,22 +18,12 @@ mod timer;
 mod wait;
 mod worker_request;
 
-use std::pin::pin;
-
-use futures::future::{Either, select};
-use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, event};
 
-use crate::serve::front::serve;
-use crate::serve::platform::Platform;
+use crate::serve::front::serve_while_connected;
 use crate::vocabulary::client_error::ClientError;
-use crate::vocabulary::headers::Headers;
 use worker_request::WorkerRequest;
-
-/// The status for a client that has left, in the log of the platform. No client gets it. nginx
-/// introduced this status.
-const CLIENT_LEFT: u16 = 499;
 
 /// The runtime calls it once for each instance of the Wasm.
 #[event(start)]
@@ -52,12 +42,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
 
 async fn answer(request: &WorkerRequest) -> worker::Result<Response> {
     let head = request.exchange().head();
-    let serving = pin!(serve(request, &head));
-    let response = match select(serving, pin!(request.client_left())).await {
-        Either::Left((reply, _)) => respond::response(reply),
-        Either::Right(((), _)) => host::response(CLIENT_LEFT, &Headers::default(), &JsValue::NULL),
-    };
-    response
+    respond::response(serve_while_connected(request, &head).await)
         .or_else(|error| {
             worker::console_warn!("internal error: {error}");
             respond::error(&(&ClientError::Internal).into())

@@ -12,7 +12,7 @@ const LONGEST_TIMER_MS: Millis = Millis::new(86_400_000);
 pub async fn sleep_until(at: Instant) {
     while now() < at {
         let after_ms = (at - now()).min(LONGEST_TIMER_MS);
-        Timer::start(u32::try_from(after_ms.get()).unwrap_or(u32::MAX)).ring().await;
+        Timer::start(u32::try_from(after_ms.get()).unwrap_or(u32::MAX)).elapse().await;
     }
 }
 
@@ -24,7 +24,7 @@ impl Timer {
         Self(Wait::begin(|wait| host::arm(wait, ms)))
     }
 
-    async fn ring(mut self) {
+    async fn elapse(mut self) {
         // A timer cannot fail.
         let _ = (&mut self.0).await;
     }

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use worker::web_sys::{ReadableStream, Request, WritableStream};
+use worker::web_sys::{ReadableStream, Request};
 use worker::{Context, Env};
 
 use super::tasks::background;
@@ -77,7 +77,7 @@ impl Objects for WorkerRequest {
 impl Platform for WorkerRequest {
     type Call = host::HostCall;
     type Stream = ReadableStream;
-    type Client = WritableStream;
+    type Client = host::ClientEnd;
     type ClientBody = ReadableStream;
 
     fn isolate(&self) -> &Isolate {
@@ -137,15 +137,19 @@ impl Platform for WorkerRequest {
         self.0.exchange.part(start, end)
     }
 
+    fn release_body(&self) {
+        self.0.exchange.release();
+    }
+
     async fn client_left(&self) {
-        self.0.exchange.left().await;
+        self.0.exchange.client_left().await;
     }
 
     fn call(&self) -> host::HostCall {
         self.0.exchange.call()
     }
 
-    fn client_stream(&self) -> (WritableStream, ReadableStream) {
+    fn client_stream(&self) -> (host::ClientEnd, ReadableStream) {
         host::client_stream()
     }
 }

@@ -137,6 +137,8 @@ impl<P: Platform> Driver<P> {
 impl<P: Platform> Drop for Driver<P> {
     fn drop(&mut self) {
         self.on(MachineEvent::ClientLeft);
+        // Reports beside the request may outlive it. They need no body.
+        self.platform.release_body();
     }
 }
 

@@ -1,7 +1,10 @@
 //! The entry point of serving: it chooses the reply by the path. A reply is a model's answer, a
 //! list, a state, or an error.
 
+use std::pin::pin;
 use std::rc::Rc;
+
+use futures::future::{Either, select};
 
 use super::admin;
 use super::client_reply::ClientReply;
@@ -14,6 +17,17 @@ use crate::reply::{cors, models};
 use crate::request::api_path::{self, ApiPath};
 use crate::vocabulary::client_error::ClientError;
 use crate::{entry::entry_node, request::credentials};
+
+/// The status of an answer that no client receives, for the log of the platform. nginx uses it too.
+const CLIENT_LEFT: u16 = 499;
+
+/// Serves a request. If the client leaves before its answer, all work for the request ends.
+pub async fn serve_while_connected<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
+    match select(pin!(serve(platform, head)), pin!(platform.client_left())).await {
+        Either::Left((reply, _)) => reply,
+        Either::Right(((), _)) => ClientReply::empty(CLIENT_LEFT, Vec::new()),
+    }
+}
 
 /// Serves a request. `head`: method, URL and headers, as for [`Arrival::of`].
 pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {

@@ -133,7 +133,15 @@ impl Isolate {
     pub fn report_if_due<P: Platform>(&self, platform: &P) {
         if self.is_report_due(platform.now()) {
             let background = platform.clone();
-            platform.in_background(async move { background.isolate().report(&background).await });
+            platform
+                .in_background(async move { background.isolate().report_if_still_due(&background).await });
+        }
+    }
+
+    /// Reports, unless another task of this isolate has reported since this one was created.
+    async fn report_if_still_due<P: Platform>(&self, platform: &P) {
+        if self.is_report_due(platform.now()) {
+            self.report(platform).await;
         }
     }
 

@@ -105,6 +105,8 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// Ends when the client leaves. The platform always notices this before the answer. During a
     /// streamed answer it notices at the latest with the next write.
     fn client_left(&self) -> impl Future<Output = ()>;
+    /// Frees the bytes of the body. No call is sent afterwards.
+    fn release_body(&self);
     /// A new upstream call.
     fn call(&self) -> Self::Call;
     /// A stream to the client.

@@ -6,15 +6,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use futures::executor::{LocalPool, LocalSpawner};
-use futures::future::{Either, select};
 use futures::task::LocalSpawnExt;
 use switchyard::serve::client_reply::{ClientReply, ReplyBody};
-use switchyard::serve::front::serve;
+use switchyard::serve::front::serve_while_connected;
 use switchyard::serve::isolate_memory::Isolate;
 use switchyard::serve::platform::{
     BodyStart, ByteReader, ByteStream, ClientStream, Clock, Objects, OutgoingBody, OutgoingRequest, Pipe,
@@ -87,6 +86,7 @@ struct World {
     variables: BTreeMap<String, String>,
     body: RefCell<RequestScript>,
     clients: RefCell<Vec<FakeClient>>,
+    client_leaves_at: Cell<Option<Instant>>,
 }
 
 #[derive(Default, Clone)]
@@ -94,6 +94,7 @@ struct RequestScript {
     bytes: Vec<u8>,
     hangs: bool,
     breaks: bool,
+    is_released: bool,
 }
 
 #[derive(Debug)]
@@ -231,18 +232,14 @@ impl Bench {
         let head = format!(
             "{method}\nhttps://gateway{path}\nauthorization\nBearer sk-app\ncontent-type\napplication/json\n{length}"
         );
-        let leaves_at = self.now() + leaves;
+        self.fake.world.client_leaves_at.set((leaves < Millis::MAX).then(|| self.now() + leaves));
         let fake = self.fake.clone();
         let done = Rc::new(RefCell::new(None));
         let task = {
             let done = Rc::clone(&done);
             async move {
-                let outcome = match select(pin!(serve(&fake, &head)), pin!(fake.sleep_until(leaves_at))).await
-                {
-                    Either::Left((reply, _)) => Some(answer(reply)),
-                    Either::Right(_) => None,
-                };
-                done.replace(Some(outcome));
+                let answer = answer(serve_while_connected(&fake, &head).await);
+                done.replace(Some((answer.status != 499).then_some(answer)));
             }
         };
         self.fake.spawner.spawn_local(task).unwrap();
@@ -313,6 +310,11 @@ impl Bench {
 
     pub fn calls(&self) -> Vec<Rc<CallState>> {
         self.fake.world.calls.borrow().clone()
+    }
+
+    /// Whether the bytes of the request were freed.
+    pub fn is_body_released(&self) -> bool {
+        self.fake.world.body.borrow().is_released
     }
 
     /// The number of waits that are still awaited.
@@ -473,7 +475,7 @@ impl Platform for Fake {
     }
 
     async fn read_body(&self, _: usize) -> Result<ReceivedBody, PlatformError> {
-        let RequestScript { bytes, hangs, breaks } = self.world.body.borrow().clone();
+        let RequestScript { bytes, hangs, breaks, .. } = self.world.body.borrow().clone();
         if hangs {
             return self.never().await;
         }
@@ -496,8 +498,15 @@ impl Platform for Fake {
         self.world.body.borrow().bytes[start..end].to_vec()
     }
 
+    fn release_body(&self) {
+        self.world.body.borrow_mut().is_released = true;
+    }
+
     async fn client_left(&self) {
-        self.never::<()>().await;
+        match self.world.client_leaves_at.get() {
+            None => self.never().await,
+            Some(at) => self.at(at).await,
+        }
     }
 
     fn call(&self) -> FakeCall {

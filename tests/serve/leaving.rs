@@ -105,3 +105,23 @@ fn while_it_gets_comments() {
     bench.pass(ms(3_000));
     assert_nothing_left(&bench, "while it gets comments");
 }
+
+#[test]
+fn in_the_middle_of_a_stream_while_the_upstream_is_silent() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::events(vec![bytes(FIRST), Step::Hang])]);
+    let answer = bench.chat_until(STREAM, ms(500)).unwrap();
+    bench.pass(ms(489));
+    assert_eq!(bench.in_flight(), 1);
+    bench.pass(ms(1));
+    assert!(!answer.client().is_closed());
+    assert_nothing_left(&bench, "while the upstream is silent");
+}
+
+#[test]
+fn the_bytes_of_a_request_are_freed_with_its_last_attempt() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::events(vec![bytes(FIRST), Step::Hang])]);
+    bench.begin_chat(STREAM);
+    assert!(bench.is_body_released(), "while the stream goes on");
+}

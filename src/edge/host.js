@@ -406,7 +406,7 @@ function endWithPiece(read, wait) {
 /**
  * Pipes a stream to the client. `leftOpen`: the client's side stays open at the end. Returns what
  * ends the pipe. If nobody waits for the end of the pipe any more (after a trap), the client's side
- * is ended here.
+ * is ended here: cleanly where the stream ended so, whatever its last event was.
  */
 export function pipe(stream, client, leftOpen, wait) {
   const controller = new AbortController();

@@ -16,11 +16,11 @@ import { keep, onTerminal } from "./terminal.mjs";
 export async function runAgainst(experiments, { rounds, seconds, load }) {
   const builds = await Promise.all(experiments[0].candidates.filter(({ name }) => name !== "copy").map(describe));
   const facts = machine({ load, isPlaced: leaveGatewayCore(), rounds, seconds });
-  const told = onTerminal(experiments, (experiment, results) => {
+  const progress = onTerminal(experiments, (experiment, results) => {
     const lines = compare([experiment], { [experiment.name]: results });
     return `\n${aligned(comparisonCells(lines))}${disturbance(results)}\n`;
   });
-  const measured = await run(experiments, { rounds, seconds, told });
+  const measured = await run(experiments, { rounds, seconds, progress });
   const lines = compare(experiments, measured);
   const cells = comparisonCells(lines);
   const note = disturbance(Object.values(measured).flat());

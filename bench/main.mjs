@@ -93,11 +93,11 @@ async function measure(chosen, { values, rounds, seconds, load }) {
   );
   const isPlaced = leaveGatewayCore();
   const facts = machine({ load, isPlaced, rounds, seconds });
-  const told = terminal.onTerminal(chosen, (experiment, results) => {
+  const progress = terminal.onTerminal(chosen, (experiment, results) => {
     const summary = summarise(experiment, results);
     return `\n${tables.aligned(tables.experimentCells(summary))}\n${summary.note ? `${summary.note}\n\n` : ""}`;
   });
-  const measured = await measureAll(chosen, { rounds, seconds, isQuick: values.quick, told });
+  const measured = await measureAll(chosen, { rounds, seconds, isQuick: values.quick, progress });
 
   const summaries = chosen.map((experiment) => summarise(experiment, measured[experiment.name]));
   const judged = judge(measured);

@@ -14,14 +14,14 @@ const WARM_UP = 0.2;
 
 /**
  * Returns the measurements: for each experiment a list of rounds, each with the figures of every
- * candidate by its name. The functions of `told` are called at the start of an experiment, for each
+ * candidate by its name. The functions of `progress` are called at the start of an experiment, for each
  * turn, with the rounds of an experiment, and with the log output of gateways for which no failure
  * is expected.
  *
  * An experiment with `roundsPerStart` begins with fresh processes, and has fresh ones again after so
  * many rounds. Otherwise each candidate has one process for the whole run.
  */
-export async function run(experiments, { rounds, seconds, isQuick, told }) {
+export async function run(experiments, { rounds, seconds, isQuick, progress }) {
   const upstream = await startUpstream();
   const running = new Map();
   const started = async (candidate) => {
@@ -31,7 +31,7 @@ export async function run(experiments, { rounds, seconds, isQuick, told }) {
   const listen = ({ candidates }) => {
     for (const candidate of candidates) {
       const complaints = running.get(candidate.name)?.complaints?.();
-      if (complaints && !candidate.answerWith) told.complains(candidate, complaints);
+      if (complaints && !candidate.answerWith) progress.complains(candidate, complaints);
     }
   };
   const stopAll = async () => {
@@ -41,7 +41,7 @@ export async function run(experiments, { rounds, seconds, isQuick, told }) {
   const measured = {};
   try {
     for (const experiment of experiments) {
-      told.begins(experiment);
+      progress.begins(experiment);
       const results = (measured[experiment.name] = []);
       // Where an answer takes long, a short turn would measure its beginning and its end.
       const { stretch = 1, rounds: most = rounds, roundsPerStart } = experiment;
@@ -57,7 +57,7 @@ export async function run(experiments, { rounds, seconds, isQuick, told }) {
         const warmUpSeconds = round === 0 || startsAnew ? firstWarmUpSeconds : turn * WARM_UP;
         const result = {};
         for (const candidate of turnsOf(experiment.candidates, round)) {
-          told.turn(candidate, round, count);
+          progress.turn(candidate, round, count);
           const options = { upstream, gateway: () => started(candidate), seconds: turn, warmUpSeconds, isQuick };
           const waited = waiting(running.get(candidate.name));
           const figures = await named(candidate, experiment.measure(candidate, options));
@@ -65,7 +65,7 @@ export async function run(experiments, { rounds, seconds, isQuick, told }) {
         }
         results.push(result);
       }
-      told.ends(experiment, results);
+      progress.ends(experiment, results);
       listen(experiment);
     }
   } finally {

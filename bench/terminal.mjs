@@ -34,5 +34,5 @@ export function keep(prefix, { machine, ...figures }, markdown) {
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(`${file}.json`, `${JSON.stringify({ machine, ...figures }, null, 2)}\n`);
   writeFileSync(`${file}.md`, markdown);
-  say(`kept in ${file}.json and ${file}.md`);
+  say(`saved in ${file}.json and ${file}.md`);
 }

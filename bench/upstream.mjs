@@ -8,29 +8,29 @@ const STUB = join(dirname(fileURLToPath(import.meta.url)), "stub.mjs");
 
 export async function startUpstream() {
   const child = start([process.execPath, [STUB]], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-  const told = (key) =>
+  const received = (key) =>
     new Promise((resolve, reject) => {
-      const heard = (message) => {
+      const onMessage = (message) => {
         if (!(key in message)) return;
-        child.off("message", heard);
+        child.off("message", onMessage);
         resolve(message[key]);
       };
-      child.on("message", heard);
+      child.on("message", onMessage);
       child.ended.then((how) => reject(new Error(`the stub upstream is gone: ${how}`)));
     });
-  const port = await told("port");
+  const port = await received("port");
   return {
     url: `http://127.0.0.1:${port}`,
     pid: child.pid,
     /** Sets the answer: completions, failures, burst, paced (an event every `pauseMs`) or held. */
     async answerWith(kind, { pauseMs } = {}) {
       child.send({ kind, pauseMs });
-      await told("kind");
+      await received("kind");
     },
     /** The number of calls since the answer was set. */
     async calls() {
       child.send({});
-      return told("calls");
+      return received("calls");
     },
     stop: () => stop(child),
   };

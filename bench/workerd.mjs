@@ -59,10 +59,10 @@ async function listening(child) {
   const stderr = [];
   child.stderr.setEncoding("utf8").on("data", (text) => stderr.push(text));
   const port = new Promise((resolve) => {
-    let told = "";
+    let output = "";
     child.stdio[3].setEncoding("utf8").on("data", (text) => {
-      told += text;
-      const match = /"socket":"http","port":(\d+)/.exec(told);
+      output += text;
+      const match = /"socket":"http","port":(\d+)/.exec(output);
       if (match) resolve(Number(match[1]));
     });
   });

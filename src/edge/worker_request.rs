@@ -113,8 +113,8 @@ impl Platform for WorkerRequest {
 
     async fn write_document(&self, key: &str, text: &str) -> Result<(), PlatformError> {
         let Some(store) = self.store() else { return Ok(()) };
-        let put = store.put(key, text).map_err(|error| failed(&error.into()))?;
-        put.execute().await.map_err(|error| failed(&error.into()))
+        let write = store.put(key, text).map_err(|error| failed(&error.into()))?;
+        write.execute().await.map_err(|error| failed(&error.into()))
     }
 
     fn has_objects(&self) -> bool {

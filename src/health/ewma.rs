@@ -195,7 +195,7 @@ mod tests {
                 worst = worst.max(sample);
                 let value = peak.value(at(now)).unwrap();
                 prop_assert!(value >= sample * 0.999_999 && value <= worst * 1.000_001);
-                prop_assert!(value <= before.max(sample) * 1.000_001, "good news never raises it");
+                prop_assert!(value <= before.max(sample) * 1.000_001, "a better sample never raises it");
             }
         }
     }

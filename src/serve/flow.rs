@@ -8,8 +8,8 @@
 //!
 //! Invariants: a break, a stall or an early end never looks like a clean end, because an error
 //! event in the protocol follows the last byte. A client that leaves ends the upstream call. There
-//! are two exceptions: a stream that is too long to be observed, and a trap of the Wasm, after which
-//! the platform alone completes the stream.
+//! are two exceptions: a stream that is too long to be observed, and a trap of the Wasm, after
+//! which the platform alone completes the stream.
 
 use std::pin::pin;
 use std::rc::Rc;

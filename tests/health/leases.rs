@@ -238,7 +238,7 @@ fn probes_before_their_time_are_a_second_apart_whoever_sends_them() {
         answer.deployments[NAMES[0]].lease.is_some()
     };
     assert!(ask(1, None, ms(0)));
-    assert!(ask(1, None, ms(400)), "it is told again to the one that has it");
+    assert!(ask(1, None, ms(400)), "the holder gets it again");
     assert!(!ask(2, None, ms(400)));
     assert!(!ask(1, Some(Probe::Abandoned), ms(999)));
     assert!(ask(2, None, ms(1_000)));

@@ -161,7 +161,7 @@ fn an_ejection_that_was_not_told_yet_is_closed_by_no_answer() {
     let member = &mut region.members[1];
     member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
     assert_eq!(member.ejected_ms(now), ms(300_000));
-    assert!(member.reporter.is_due(&member.health, now), "and it is told next");
+    assert!(member.reporter.is_due(&member.health, now), "and it is reported next");
     region.report(1);
     region.wait(ms(1_000)).settle();
     assert_eq!(region.members[0].ejected_ms(region.now), ms(299_000));

@@ -269,15 +269,15 @@ fn a_rate_limit_never_shortens_an_ejection_and_a_longer_one_extends_it() {
 }
 
 #[test]
-fn a_hundred_rate_limits_within_a_second_are_one_piece_of_news() {
+fn a_hundred_rate_limits_within_a_second_are_one_change() {
     let mut isolate = Isolate::new(1);
     let tickets: Vec<Ticket> = (0..100).map(|_| isolate.begin()).collect();
-    let mut news = 0;
+    let mut changes = 0;
     for ticket in tickets {
         isolate.wait(ms(9));
-        news += isolate.end(ticket, Outcome::Failed { class: RateLimit, hint_ms: Some(ms(20_000)) }).len();
+        changes += isolate.end(ticket, Outcome::Failed { class: RateLimit, hint_ms: Some(ms(20_000)) }).len();
     }
-    assert_eq!(news, 1);
+    assert_eq!(changes, 1);
     assert_eq!(isolate.ejected_ms(), ms(20_000), "each of them extends it all the same");
 }
 

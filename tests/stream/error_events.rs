@@ -47,13 +47,13 @@ fn an_upstreams_error_is_told_as_it_is_and_lacks_nothing() {
         (json!("Oops"), json!({ "message": "Oops", "type": null, "param": null, "code": null })),
         (Value::Null, json!({ "message": unknown, "type": null, "param": null, "code": null })),
     ];
-    let told = |protocol, error: &Value| -> Value {
+    let event_json = |protocol, error: &Value| -> Value {
         let events = parse([&*error_event(protocol, error)]);
         serde_json::from_slice(&events[0].1).unwrap()
     };
     for (error, expected) in rows {
-        assert_eq!(told(Chat, &error), json!({ "error": expected }), "{error}");
-        let event = told(Responses, &error);
+        assert_eq!(event_json(Chat, &error), json!({ "error": expected }), "{error}");
+        let event = event_json(Responses, &error);
         assert_eq!((&event["type"], &event["error"]), (&json!("error"), &expected), "{error}");
         for member in ["code", "message", "param"] {
             assert_eq!(event[member], expected[member], "{error}");
@@ -62,18 +62,18 @@ fn an_upstreams_error_is_told_as_it_is_and_lacks_nothing() {
 }
 
 #[test]
-fn the_error_event_is_heard_wherever_the_stream_was_cut() {
+fn the_error_event_is_recognised_wherever_the_stream_was_cut() {
     for (protocol, events) in [(Chat, [ROLE, TEXT]), (Responses, [CREATED, DELTA])] {
         for line_end in ["\n", "\r\n", "\r"] {
             let bytes = String::from_utf8(stream(&events)).unwrap().replace('\n', line_end).into_bytes();
             for cut in 0..=bytes.len() {
                 let closing = error_event(protocol, &broken_stream("upstream_broke", "It broke"));
-                let heard = parse([&bytes[..cut], &closing]);
-                let (name, data, _) = heard.last().unwrap();
+                let events = parse([&bytes[..cut], &closing]);
+                let (name, data, _) = events.last().unwrap();
                 let meaning = protocol.meaning(&SseEvent { name, data, is_oversized: false });
                 let Meaning::Error(failure) = meaning else { panic!("cut at {cut}: {meaning:?}") };
                 assert_eq!(failure.reason, "upstream_broke");
-                assert!(heard.len() <= 3, "it comes alone");
+                assert!(events.len() <= 3, "it comes alone");
             }
         }
     }

@@ -17,14 +17,12 @@ use std::rc::Rc;
 use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
-use super::object_calls::ORIGIN;
+use super::object_calls::{ORIGIN, WithBindings};
 use super::tasks::background;
-use super::{clock, object_calls, tasks, timer};
+use super::{clock, tasks};
 use crate::health::shard::{SavedDeployment, Shard, ShardHead};
-use crate::health::wire::ShardAnswer;
 use crate::serve::object_link::{hub_of, pool_of_shard};
-use crate::serve::object_reports::{AskError, ask};
-use crate::serve::platform::{Clock, Objects, PlatformError};
+use crate::serve::object_reports::{AskError, ask_report};
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -174,12 +172,8 @@ impl Memory {
     /// Reports to the hub what holds in all regions, and merges what the other regions have
     /// reported.
     async fn ask_hub(&self, pool: &str) -> Result<(), AskError> {
-        let failed = |error: worker::Error| AskError::Unreachable(PlatformError::new(error.to_string()));
         let report = self.with(|shard, now, _| shard.report_to_hub(now)).map_err(failed)?;
-        let answer = ask(self, &hub_of(pool), None, "report", Some(report.to_json())).await;
-        let answer = answer.and_then(|text| {
-            ShardAnswer::parse(text.as_bytes()).map_err(|error| AskError::Malformed(error.to_string()))
-        });
+        let answer = ask_report(self, &hub_of(pool), None, &report).await;
         self.with(|shard, now, _| match &answer {
             Ok(answer) => shard.merge_hub_answer(answer, now),
             Err(_) => shard.on_hub_failure(now),
@@ -189,24 +183,13 @@ impl Memory {
     }
 }
 
-impl Clock for Memory {
-    fn now(&self) -> Instant {
-        clock::now()
-    }
-
-    async fn sleep_until(&self, at: Instant) {
-        timer::sleep_until(at).await;
-    }
+/// An error of the object's storage.
+fn failed(error: worker::Error) -> AskError {
+    AskError::Unreachable(error.into())
 }
 
-impl Objects for Memory {
-    async fn ask_object(
-        &self,
-        object: &str,
-        near: Option<&str>,
-        path: &str,
-        body: Option<String>,
-    ) -> Result<(u16, String), PlatformError> {
-        object_calls::ask(&self.env, object, near, path, body).await
+impl WithBindings for Memory {
+    fn env(&self) -> &Env {
+        &self.env
     }
 }

@@ -43,15 +43,17 @@ function failWait(wait, error) {
   return endWait(wait, FAILED, String(error?.message ?? error), undefined);
 }
 
+const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
+
 /** Reports a trap as an error event. This module and the entry listen for it. */
 function trapped(error) {
-  if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+  if (!isTrap(error)) throw error;
   reportError(error);
 }
 
 // After a trap that instance is not called any more, and its streams to clients are ended.
 addEventListener("error", ({ error }) => {
-  if (!(error instanceof WebAssembly.RuntimeError)) return;
+  if (!isTrap(error)) return;
   settle = unconnected;
   taskQueue = undefined;
   for (const end of openStreams.values()) end();

@@ -1,8 +1,11 @@
-//! Calls of the Durable Objects that share health.
+//! Calls of the Durable Objects that share health, with the clock that limits them. Requests and
+//! the Durable Object make these calls in the same way.
 
 use worker::{Env, Method, ObjectNamespace, RequestInit};
 
-use crate::serve::platform::PlatformError;
+use super::{clock, timer};
+use crate::serve::platform::{Clock, Objects, PlatformError};
+use crate::vocabulary::time::Instant;
 
 /// The binding of the Durable Object.
 const BINDING: &str = "HEALTH";
@@ -18,17 +21,31 @@ fn namespace(env: &Env) -> worker::Result<ObjectNamespace> {
     env.durable_object(BINDING)
 }
 
-/// The answer of the Durable Object with this name: status and text. With a `body` the request is a
-/// POST, without one a GET.
-pub async fn ask(
-    env: &Env,
-    object: &str,
-    near: Option<&str>,
-    path: &str,
-    body: Option<String>,
-) -> Result<(u16, String), PlatformError> {
-    let answer = async {
-        let namespace = namespace(env)?;
+/// Code that the runtime runs with bindings: a request, or the Durable Object.
+pub trait WithBindings {
+    /// The bindings.
+    fn env(&self) -> &Env;
+}
+
+impl<T: WithBindings> Clock for T {
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        timer::sleep_until(at).await;
+    }
+}
+
+impl<T: WithBindings> Objects for T {
+    async fn ask_object(
+        &self,
+        object: &str,
+        near: Option<&str>,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<(u16, String), PlatformError> {
+        let namespace = namespace(self.env())?;
         let stub = match near {
             Some(hint) => namespace.get_by_name_with_location_hint(object, hint)?,
             None => namespace.get_by_name(object)?,
@@ -40,6 +57,11 @@ pub async fn ask(
         let request = worker::Request::new_with_init(&format!("{ORIGIN}{path}"), &init)?;
         let mut response = stub.fetch_with_request(request).await?;
         Ok((response.status_code(), response.text().await?))
-    };
-    answer.await.map_err(|error: worker::Error| PlatformError::new(error.to_string()))
+    }
+}
+
+impl From<worker::Error> for PlatformError {
+    fn from(error: worker::Error) -> Self {
+        Self::new(error.to_string())
+    }
 }

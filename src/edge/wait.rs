@@ -23,9 +23,6 @@ thread_local! {
     static LATEST: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// The code with which the host reports a failure.
-const FAILED: i32 = -1;
-
 /// The result that the host reports at the end of a wait.
 #[derive(Debug, Default)]
 pub struct Settled {
@@ -42,13 +39,13 @@ enum State {
     Settled(Result<Settled, PlatformError>),
 }
 
-/// Ends a wait. Returns whether a wait with this number was open.
+/// Ends a wait. A negative code is a failure with a text. Returns whether a wait with this number
+/// was open.
 pub fn settle(wait: u32, code: i32, text: Option<String>, bytes: Option<Vec<u8>>) -> bool {
     let result = match u32::try_from(code) {
         Ok(code) => Ok(Settled { code, text, bytes }),
         Err(_) => Err(PlatformError::new(text.unwrap_or_default())),
     };
-    debug_assert!(result.is_ok() || code == FAILED);
     let waker = WAITS.with_borrow_mut(|waits| {
         let state = waits.get_mut(&wait)?;
         let State::Pending(waker) = state else { return None };
@@ -96,13 +93,15 @@ impl Future for Wait {
     type Output = Result<Settled, PlatformError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        WAITS.with_borrow_mut(|waits| match waits.remove(&self.number) {
-            Some(State::Settled(result)) => Poll::Ready(result),
-            Some(State::Pending(_)) => {
-                waits.insert(self.number, State::Pending(Some(context.waker().clone())));
-                Poll::Pending
+        WAITS.with_borrow_mut(|waits| {
+            if let Some(State::Pending(waker)) = waits.get_mut(&self.number) {
+                *waker = Some(context.waker().clone());
+                return Poll::Pending;
             }
-            None => Poll::Pending,
+            match waits.remove(&self.number) {
+                Some(State::Settled(result)) => Poll::Ready(result),
+                _ => Poll::Pending,
+            }
         })
     }
 }

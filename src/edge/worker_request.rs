@@ -6,12 +6,12 @@ use std::rc::Rc;
 use worker::web_sys::{ReadableStream, Request};
 use worker::{Context, Env};
 
+use super::object_calls::{self, WithBindings};
 use super::tasks::background;
-use super::{clock, host, object_calls, tasks, timer, wait};
+use super::{clock, host, tasks, wait};
 use crate::serve::isolate_memory::Isolate;
-use crate::serve::platform::{BodyStart, Clock, Objects, Platform, PlatformError, ReceivedBody, Work};
+use crate::serve::platform::{BodyStart, Platform, PlatformError, ReceivedBody, Work};
 use crate::vocabulary::facts::Place;
-use crate::vocabulary::time::Instant;
 
 /// The binding of the KV namespace.
 const NAMESPACE: &str = "ROUTES";
@@ -52,25 +52,9 @@ impl WorkerRequest {
     }
 }
 
-impl Clock for WorkerRequest {
-    fn now(&self) -> Instant {
-        clock::now()
-    }
-
-    async fn sleep_until(&self, at: Instant) {
-        timer::sleep_until(at).await;
-    }
-}
-
-impl Objects for WorkerRequest {
-    async fn ask_object(
-        &self,
-        object: &str,
-        near: Option<&str>,
-        path: &str,
-        body: Option<String>,
-    ) -> Result<(u16, String), PlatformError> {
-        object_calls::ask(&self.0.env, object, near, path, body).await
+impl WithBindings for WorkerRequest {
+    fn env(&self) -> &Env {
+        &self.0.env
     }
 }
 
@@ -108,13 +92,13 @@ impl Platform for WorkerRequest {
 
     async fn read_document(&self, key: &str) -> Result<Option<String>, PlatformError> {
         let Some(store) = self.store() else { return Ok(None) };
-        store.get(key).cache_ttl(KV_CACHE_SECONDS).text().await.map_err(|error| failed(&error.into()))
+        Ok(store.get(key).cache_ttl(KV_CACHE_SECONDS).text().await.map_err(worker::Error::from)?)
     }
 
     async fn write_document(&self, key: &str, text: &str) -> Result<(), PlatformError> {
         let Some(store) = self.store() else { return Ok(()) };
-        let write = store.put(key, text).map_err(|error| failed(&error.into()))?;
-        write.execute().await.map_err(|error| failed(&error.into()))
+        let write = store.put(key, text).map_err(worker::Error::from)?;
+        Ok(write.execute().await.map_err(worker::Error::from)?)
     }
 
     fn has_objects(&self) -> bool {
@@ -152,9 +136,4 @@ impl Platform for WorkerRequest {
     fn client_stream(&self) -> (host::ClientEnd, ReadableStream) {
         host::client_stream()
     }
-}
-
-/// An error of the `worker` crate.
-fn failed(error: &worker::Error) -> PlatformError {
-    PlatformError::new(error.to_string())
 }

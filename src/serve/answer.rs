@@ -100,20 +100,14 @@ impl Question<'_> {
         Failure { response, is_unknown_object: failure.is_unknown_object || is_elsewhere, ..failure }
     }
 
-    /// Checks a successful answer that is complete. An error body is small, so the content of a
-    /// long answer is not checked: it is enough that it is complete.
+    /// Checks a successful answer by the bytes that are known so far. `has_ended`: these are all of
+    /// them. An error body is small, so the content of a long answer is not checked: it is enough
+    /// that it has ended.
     ///
     /// # Errors
     /// The failure, if the answer is not a success.
-    pub fn judge_whole(&self, status: u16, headers: &Headers, body: &[u8]) -> Result<(), Failure> {
-        self.judge(status, headers, body, body.len() <= ERROR_BODY_BYTES)
-    }
-
-    /// Checks a successful answer by the bytes that are known so far.
-    ///
-    /// # Errors
-    /// The failure, if the answer is not a success.
-    pub fn judge(&self, status: u16, headers: &Headers, body: &[u8], is_whole: bool) -> Result<(), Failure> {
+    pub fn judge(&self, status: u16, headers: &Headers, body: &[u8], has_ended: bool) -> Result<(), Failure> {
+        let is_whole = has_ended && body.len() <= ERROR_BODY_BYTES;
         let content_type = headers.get("content-type").unwrap_or_default();
         let success = Success { operation: self.operation, status, content_type, body, is_whole };
         let Some(failure) = success::fault_behind_success(&success) else { return Ok(()) };

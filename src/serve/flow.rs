@@ -130,9 +130,7 @@ pub async fn carry<P: Platform>(
     }
     if let Some(completion) = completion {
         completion.record(end.outcome(), output_tokens);
-        if platform.isolate().is_report_due(platform.now()) {
-            platform.isolate().report(&platform).await;
-        }
+        platform.isolate().report_and_wait(&platform).await;
     }
 }
 

@@ -14,15 +14,22 @@ use super::serving::Serving;
 use super::timing::{sleep, until};
 use crate::health::GateChange;
 use crate::health::reporter::{Reporter, UNANSWERED_MS};
-use crate::health::wire::ShardAnswer;
+use crate::health::wire::{HealthReport, ShardAnswer};
 use crate::vocabulary::rng::SplitMix64;
-use crate::vocabulary::time::{Instant, Millis};
+use crate::vocabulary::time::Millis;
 
 /// The variable with the name of the pool. Workers can share the Durable Object's namespace without
 /// sharing health: they then have different pools.
 const POOL: &str = "HEALTH_POOL";
 /// How often a new isolate checks whether its first snapshot has arrived, in milliseconds.
 const LOOK_MS: Millis = Millis::new(2);
+
+/// A report that counts as sent.
+struct DueReport {
+    objects: RegionObjects,
+    report: HealthReport,
+    rng: SplitMix64,
+}
 
 /// Why a Durable Object did not answer as expected, for logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +91,7 @@ impl RegionObjects {
 ///
 /// # Errors
 /// If there is no answer with status 200.
-pub async fn ask<O: Clock + Objects>(
+async fn ask<O: Clock + Objects>(
     platform: &O,
     object: &str,
     near: Option<&str>,
@@ -98,6 +105,20 @@ pub async fn ask<O: Clock + Objects>(
         Some(Err(error)) => Err(AskError::Unreachable(error)),
         None => Err(AskError::Late),
     }
+}
+
+/// Sends a report to the Durable Object with this name, and reads its answer.
+///
+/// # Errors
+/// If there is no valid answer.
+pub async fn ask_report<O: Clock + Objects>(
+    platform: &O,
+    object: &str,
+    near: Option<&str>,
+    report: &HealthReport,
+) -> Result<ShardAnswer, AskError> {
+    let text = ask(platform, object, near, "report", Some(report.to_json())).await?;
+    ShardAnswer::parse(text.as_bytes()).map_err(|error| AskError::Malformed(error.to_string()))
 }
 
 impl Isolate {
@@ -131,43 +152,43 @@ impl Isolate {
 
     /// Reports in the background, if a report is due.
     pub fn report_if_due<P: Platform>(&self, platform: &P) {
-        if self.is_report_due(platform.now()) {
+        if let Some(due) = self.take_due_report(platform) {
             let background = platform.clone();
-            platform
-                .in_background(async move { background.isolate().report_if_still_due(&background).await });
+            platform.in_background(async move { background.isolate().send(&background, due).await });
         }
     }
 
-    /// Reports, unless another task of this isolate has reported since this one was created.
-    async fn report_if_still_due<P: Platform>(&self, platform: &P) {
-        if self.is_report_due(platform.now()) {
-            self.report(platform).await;
+    /// Reports, if a report is due, and waits for the answer.
+    pub async fn report_and_wait<P: Platform>(&self, platform: &P) {
+        if let Some(due) = self.take_due_report(platform) {
+            self.send(platform, due).await;
         }
     }
 
-    /// Whether a report is due.
-    pub fn is_report_due(&self, now: Instant) -> bool {
-        let Some(routes) = self.current() else { return false };
-        self.link.borrow().as_ref().is_some_and(|link| link.reporter.is_due(&routes.health.borrow(), now))
-    }
-
-    /// Reports, and merges the answer. The report is always about the routes that serve new
-    /// requests, even if the request that triggers it still uses older routes.
-    pub async fn report<P: Platform>(&self, platform: &P) {
-        let Some(routes) = self.current() else { return };
+    /// The report to send, if one is due. From then on it counts as sent.
+    ///
+    /// The report is always about the routes that serve new requests, even if the request that
+    /// triggers it still uses older routes.
+    fn take_due_report<P: Platform>(&self, platform: &P) -> Option<DueReport> {
+        let (routes, now) = (self.current()?, platform.now());
+        let mut link = self.link.borrow_mut();
+        let link = link.as_mut()?;
+        let health = &mut routes.health.borrow_mut();
+        if !link.reporter.is_due(health, now) {
+            return None;
+        }
         let mut rng = SplitMix64::new(platform.random());
         let rate = routes.graph.settings.health.reports_per_second;
-        let report = self.link.borrow_mut().as_mut().map(|link| {
-            let health = &mut routes.health.borrow_mut();
-            let report = link.reporter.report(health, rate, platform.now(), &mut rng);
-            (link.objects.clone(), report.to_json())
-        });
-        let Some((objects, report)) = report else { return };
-        let answer = objects.ask_shard(platform, "report", Some(report)).await.and_then(|text| {
-            ShardAnswer::parse(text.as_bytes()).map_err(|error| AskError::Malformed(error.to_string()))
-        });
-        // Another document may serve now. It has taken over the known health.
-        let routes = self.current().unwrap_or(routes);
+        let report = link.reporter.report(health, rate, now, &mut rng);
+        Some(DueReport { objects: link.objects.clone(), report, rng })
+    }
+
+    /// Sends a report, and merges the answer.
+    async fn send<P: Platform>(&self, platform: &P, due: DueReport) {
+        let DueReport { objects, report, mut rng } = due;
+        let answer = ask_report(platform, &objects.shard(), Some(objects.region), &report).await;
+        // The routes that serve now. They have taken over the health of those that served before.
+        let Some(routes) = self.current() else { return };
         let changes = self.on_report_answer(platform, &routes, answer, &mut rng);
         routes.log(platform, changes);
     }

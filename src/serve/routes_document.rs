@@ -6,7 +6,7 @@
 //! document continues to serve. A running isolate has it in memory. A new isolate reads its copy in
 //! KV, under `routes.last-good`.
 //!
-//! Invariant: only the first request of an isolate waits for KV.
+//! Invariant: only requests that arrive before the first document is loaded wait for KV.
 
 use std::rc::Rc;
 

@@ -65,7 +65,7 @@ pub async fn attempt<P: Platform>(
     }
     let body = match body {
         Some(bytes) => {
-            question.judge_whole(status, &headers, &bytes)?;
+            question.judge(status, &headers, &bytes, true)?;
             call.abort.disarm();
             CommittedBody::Whole { bytes, is_in_call: true }
         }
@@ -125,13 +125,7 @@ async fn up_to_commit<P: Platform>(
         }
         (Some(rest), Handling::Events { until, most }) => hold(platform, rest, until, most, call).await,
         (Some(rest), Handling::Whole { most }) => {
-            let judge = |body: &[u8], is_whole| {
-                if is_whole {
-                    question.judge_whole(status, headers, body)
-                } else {
-                    question.judge(status, headers, body, false)
-                }
-            };
+            let judge = |body: &[u8], has_ended| question.judge(status, headers, body, has_ended);
             whole(platform, rest, judge, most, call).await
         }
         (None, _) if question.is_record(content_type) => Ok(CommittedBody::empty()),

@@ -1,0 +1,263 @@
+//! The controls of a test, and what its client receives.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use futures::executor::LocalPool;
+use futures::task::LocalSpawnExt;
+use switchyard::serve::client_reply::{ClientReply, ReplyBody};
+use switchyard::serve::front::serve_while_connected;
+use switchyard::serve::isolate_memory::Isolate;
+use switchyard::serve::platform::PlatformError;
+use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::time::{Instant, Millis};
+
+use super::upstream::{CallState, Script};
+use super::{Fake, FakeClient, World};
+use crate::times::ms;
+
+pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
+
+/// The controls of a test.
+pub struct Bench {
+    pub fake: Fake,
+    pool: LocalPool,
+}
+
+/// What the client received.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Headers,
+    pub body: Body,
+}
+
+#[derive(Debug)]
+pub enum Body {
+    Bytes(Vec<u8>),
+    Stream(FakeClient),
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        let bytes = match &self.body {
+            Body::Bytes(bytes) => bytes.clone(),
+            Body::Stream(client) => client.written(),
+        };
+        String::from_utf8(bytes).unwrap()
+    }
+
+    pub fn client(&self) -> &FakeClient {
+        let Body::Stream(client) = &self.body else { panic!("not a stream: {self:?}") };
+        client
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_default()
+    }
+}
+
+impl Bench {
+    /// A gateway with these routes in its store.
+    pub fn new(routes: &str) -> Self {
+        let bench = Self::without_documents();
+        bench.put("routes", routes);
+        bench
+    }
+
+    pub fn without_documents() -> Self {
+        let pool = LocalPool::new();
+        let variables = [("SWITCHYARD_KEY", "sk-app"), ("KEY", "sk-up"), ("ADMIN_TOKEN", "admin")];
+        let variables =
+            variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let world = World { now: Cell::new(START), variables, ..World::default() };
+        let fake = Fake { world: Rc::new(world), isolate: Rc::default(), spawner: pool.spawner() };
+        Self { fake, pool }
+    }
+
+    pub fn put(&self, key: &str, text: &str) {
+        self.fake.world.documents.borrow_mut().insert(key.to_owned(), Ok(text.to_owned()));
+    }
+
+    pub fn remove(&self, key: &str) {
+        self.fake.world.documents.borrow_mut().remove(key);
+    }
+
+    pub fn break_store(&self, key: &str) {
+        let error = Err(PlatformError::new("KV is overloaded"));
+        self.fake.world.documents.borrow_mut().insert(key.to_owned(), error);
+    }
+
+    pub fn document(&self, key: &str) -> Option<String> {
+        self.fake.world.documents.borrow().get(key)?.clone().ok()
+    }
+
+    /// The scripts of the next upstream calls, in this order.
+    pub fn script(&self, scripts: impl IntoIterator<Item = Script>) {
+        self.fake.world.scripts.borrow_mut().extend(scripts);
+    }
+
+    /// The request's body never ends.
+    pub fn hang_upload(&self) {
+        self.fake.world.body.borrow_mut().hangs = true;
+    }
+
+    /// The request's body breaks off.
+    pub fn break_upload(&self) {
+        self.fake.world.body.borrow_mut().breaks = true;
+    }
+
+    /// Sends a request, waits for its answer, and runs all background work to its end.
+    pub fn request(&mut self, method: &str, path: &str, body: &str) -> Answer {
+        let answer = self.request_until(method, path, body, Millis::MAX).expect("an answer");
+        self.finish();
+        answer
+    }
+
+    /// Sends a chat request, as [`Self::request`] does.
+    pub fn chat(&mut self, body: &str) -> Answer {
+        self.request("POST", "/v1/chat/completions", body)
+    }
+
+    /// Sends a chat request, and waits until its answer begins. Background work is not awaited.
+    pub fn begin_chat(&mut self, body: &str) -> Answer {
+        self.request_until("POST", "/v1/chat/completions", body, Millis::MAX).expect("an answer")
+    }
+
+    /// Sends a chat request whose client leaves after this time. Returns the answer if it came
+    /// before.
+    pub fn chat_until(&mut self, body: &str, leaves_after: Millis) -> Option<Answer> {
+        self.request_until("POST", "/v1/chat/completions", body, leaves_after)
+    }
+
+    fn request_until(&mut self, method: &str, path: &str, body: &str, leaves: Millis) -> Option<Answer> {
+        self.fake.world.body.borrow_mut().bytes = body.into();
+        let length = format!("content-length\n{}\n", body.len());
+        let length = if body.is_empty() { "" } else { &length };
+        let head = format!(
+            "{method}\nhttps://gateway{path}\nauthorization\nBearer sk-app\ncontent-type\napplication/json\n{length}"
+        );
+        self.fake.world.client_leaves_at.set((leaves < Millis::MAX).then(|| self.now() + leaves));
+        let fake = self.fake.clone();
+        let done = Rc::new(RefCell::new(None));
+        let task = {
+            let done = Rc::clone(&done);
+            async move {
+                let answer = answer(serve_while_connected(&fake, &head).await);
+                done.replace(Some((answer.status != 499).then_some(answer)));
+            }
+        };
+        self.fake.spawner.spawn_local(task).unwrap();
+        loop {
+            self.pool.run_until_stalled();
+            if let Some(outcome) = done.take() {
+                return outcome;
+            }
+            assert!(self.jump(), "nothing goes on; log: {:?}", self.log());
+        }
+    }
+
+    /// Runs until no work is left.
+    pub fn finish(&mut self) {
+        loop {
+            self.pool.run_until_stalled();
+            if !self.jump() {
+                return;
+            }
+        }
+    }
+
+    /// Advances the clock by `ms` milliseconds.
+    pub fn pass(&mut self, ms: Millis) {
+        let end = self.now() + ms;
+        loop {
+            self.pool.run_until_stalled();
+            match self.next_timer().filter(|at| *at <= end) {
+                Some(_) => assert!(self.jump()),
+                None => break,
+            }
+        }
+        self.fake.world.now.set(end);
+        self.pool.run_until_stalled();
+    }
+
+    /// Moves the clock to the next timer. Returns whether there was one.
+    fn jump(&self) -> bool {
+        let world = &self.fake.world;
+        let Some(next) = self.next_timer() else { return false };
+        world.now.set(world.now.get().max(next));
+        let now = world.now.get();
+        let later = world.timers.borrow_mut().split_off(&(now + ms(1), 0));
+        let due = world.timers.replace(later);
+        for waker in due.into_values() {
+            waker.wake();
+        }
+        true
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let timers = self.fake.world.timers.borrow();
+        // The timer at `Millis::MAX` belongs to a client that never leaves. It does not count.
+        timers.keys().map(|(at, _)| *at).next().filter(|at| *at < Instant::MAX)
+    }
+
+    pub fn now(&self) -> Instant {
+        self.fake.world.now.get()
+    }
+
+    pub fn elapsed(&self) -> Millis {
+        self.now() - START
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.fake.world.log.borrow().clone()
+    }
+
+    pub fn calls(&self) -> Vec<Rc<CallState>> {
+        self.fake.world.calls.borrow().clone()
+    }
+
+    /// Whether the bytes of the request were freed.
+    pub fn is_body_released(&self) -> bool {
+        self.fake.world.body.borrow().is_released
+    }
+
+    /// The number of waits that are still awaited.
+    pub fn open_waits(&self) -> usize {
+        self.fake.world.open.get()
+    }
+
+    /// The health of the deployments in this isolate.
+    pub fn health(&self) -> Vec<switchyard::health::Snapshot> {
+        let routes = self.fake.isolate.current().expect("routes");
+        routes.health.borrow().snapshot(self.now())
+    }
+
+    /// The number of attempts in flight.
+    pub fn in_flight(&self) -> u32 {
+        let routes = self.fake.isolate.current().expect("routes");
+        let health = routes.health.borrow();
+        (0..routes.graph.deployments.len()).map(|id| health.in_flight(id, self.now())).sum()
+    }
+
+    pub fn isolate(&self) -> &Isolate {
+        &self.fake.isolate
+    }
+}
+
+fn answer(reply: ClientReply<Fake>) -> Answer {
+    match reply {
+        ClientReply::Own { status, headers, body } => {
+            Answer { status, headers, body: Body::Bytes(body.unwrap_or_default()) }
+        }
+        ClientReply::OwnStream { headers, body } => Answer { status: 200, headers, body: Body::Stream(body) },
+        ClientReply::Upstream { call, headers, body, .. } => {
+            let body = match body {
+                ReplyBody::AsRead => Body::Bytes(call.read_at_once()),
+                ReplyBody::Bytes(bytes) => Body::Bytes(bytes),
+                ReplyBody::Stream(client) => Body::Stream(client),
+            };
+            Answer { status: call.status(), headers, body }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A fake platform in virtual time: upstreams that follow a script, a client that may leave or not
+//! read, and a clock that jumps to the next timer.
+//!
+//! Every wait is counted, so a test can assert that a request leaves nothing behind.
+
+mod bench;
+mod client;
+mod upstream;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use futures::executor::LocalSpawner;
+use futures::task::LocalSpawnExt;
+use switchyard::serve::isolate_memory::Isolate;
+use switchyard::serve::platform::{BodyStart, Clock, Objects, Platform, PlatformError, ReceivedBody, Work};
+use switchyard::vocabulary::facts::Place;
+use switchyard::vocabulary::time::Instant;
+
+pub use bench::{Answer, Bench, Body};
+use client::FakeClient;
+use upstream::{CallState, FakeCall, FakeStream};
+pub use upstream::{Script, Step, sent_body};
+
+/// The state of one test.
+#[derive(Default)]
+struct World {
+    now: Cell<Instant>,
+    timers: RefCell<BTreeMap<(Instant, usize), Waker>>,
+    timer_count: Cell<usize>,
+    open: Cell<usize>,
+    log: RefCell<Vec<String>>,
+    scripts: RefCell<VecDeque<Script>>,
+    calls: RefCell<Vec<Rc<CallState>>>,
+    documents: RefCell<BTreeMap<String, Result<String, PlatformError>>>,
+    variables: BTreeMap<String, String>,
+    body: RefCell<RequestScript>,
+    client_leaves_at: Cell<Option<Instant>>,
+}
+
+#[derive(Default, Clone)]
+struct RequestScript {
+    bytes: Vec<u8>,
+    hangs: bool,
+    breaks: bool,
+    is_released: bool,
+}
+
+/// The platform for one test.
+#[derive(Clone)]
+pub struct Fake {
+    world: Rc<World>,
+    isolate: Rc<Isolate>,
+    spawner: LocalSpawner,
+}
+
+/// Counts a wait until it is dropped.
+struct OpenWait(Rc<World>);
+
+impl Fake {
+    fn wait(&self) -> OpenWait {
+        self.world.open.set(self.world.open.get() + 1);
+        OpenWait(Rc::clone(&self.world))
+    }
+
+    async fn at(&self, at: Instant) {
+        let _open = self.wait();
+        let number = self.world.timer_count.get() + 1;
+        self.world.timer_count.set(number);
+        let timer = Timer { world: &self.world, key: (at, number) };
+        poll_fn(|context| {
+            if self.world.now.get() >= at {
+                return Poll::Ready(());
+            }
+            self.world.timers.borrow_mut().insert(timer.key, context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    async fn never<T>(&self) -> T {
+        let _open = self.wait();
+        std::future::pending().await
+    }
+}
+
+/// A timer. Dropping it cancels it.
+struct Timer<'a> {
+    world: &'a World,
+    key: (Instant, usize),
+}
+
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        self.world.timers.borrow_mut().remove(&self.key);
+    }
+}
+
+impl Drop for OpenWait {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+    }
+}
+
+impl Clock for Fake {
+    fn now(&self) -> Instant {
+        self.world.now.get()
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        self.at(at).await;
+    }
+}
+
+impl Objects for Fake {
+    async fn ask_object(
+        &self,
+        _: &str,
+        _: Option<&str>,
+        _: &str,
+        _: Option<String>,
+    ) -> Result<(u16, String), PlatformError> {
+        Err(PlatformError::new("there is no object here"))
+    }
+}
+
+impl Platform for Fake {
+    type Call = FakeCall;
+    type Stream = FakeStream;
+    type Client = FakeClient;
+    type ClientBody = FakeClient;
+
+    fn isolate(&self) -> &Isolate {
+        &self.isolate
+    }
+
+    fn seed(&self) -> u64 {
+        7
+    }
+
+    fn warn(&self, line: &str) {
+        self.world.log.borrow_mut().push(line.to_owned());
+    }
+
+    fn in_background(&self, work: impl Future<Output = ()> + 'static) {
+        self.spawner.spawn_local(work).unwrap();
+    }
+
+    fn work(&self) -> Work {
+        Work { tasks: 0, waits: self.world.open.get() }
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.world.variables.get(name).cloned()
+    }
+
+    async fn read_document(&self, key: &str) -> Result<Option<String>, PlatformError> {
+        self.world.documents.borrow().get(key).cloned().transpose()
+    }
+
+    async fn write_document(&self, key: &str, text: &str) -> Result<(), PlatformError> {
+        self.world.documents.borrow_mut().insert(key.to_owned(), Ok(text.to_owned()));
+        Ok(())
+    }
+
+    fn has_objects(&self) -> bool {
+        false
+    }
+
+    fn place(&self) -> Place {
+        Place::default()
+    }
+
+    async fn read_body(&self, _: usize) -> Result<ReceivedBody, PlatformError> {
+        let RequestScript { bytes, hangs, breaks, .. } = self.world.body.borrow().clone();
+        if hangs {
+            return self.never().await;
+        }
+        if breaks {
+            return Err(PlatformError::new("the connection was lost"));
+        }
+        Ok(ReceivedBody { length: bytes.len(), bytes: Some(bytes) })
+    }
+
+    async fn read_body_start(&self, limit: usize) -> Result<BodyStart, PlatformError> {
+        let bytes = self.world.body.borrow().bytes.clone();
+        Ok(if bytes.len() <= limit {
+            BodyStart::Whole(bytes)
+        } else {
+            BodyStart::Long(bytes[..=limit].to_vec())
+        })
+    }
+
+    fn body_part(&self, start: usize, end: usize) -> Vec<u8> {
+        self.world.body.borrow().bytes[start..end].to_vec()
+    }
+
+    fn release_body(&self) {
+        self.world.body.borrow_mut().is_released = true;
+    }
+
+    async fn client_left(&self) {
+        match self.world.client_leaves_at.get() {
+            None => self.never().await,
+            Some(at) => self.at(at).await,
+        }
+    }
+
+    fn call(&self) -> FakeCall {
+        FakeCall::of(self)
+    }
+
+    fn client_stream(&self) -> (FakeClient, FakeClient) {
+        let client = FakeClient::of(self);
+        (client.clone(), client)
+    }
+}

@@ -1,0 +1,315 @@
+//! Upstreams that follow a script: their calls, their streams and their pipes.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use switchyard::serve::platform::Clock;
+use switchyard::serve::platform::{
+    ByteReader, ByteStream, ClientStream, OutgoingBody, OutgoingRequest, Pipe, PipeEnd, PlatformCall,
+    PlatformError, ResponseHead,
+};
+use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::time::{Instant, Millis};
+
+use super::{Fake, FakeClient};
+use crate::times::ms;
+
+/// How an upstream answers one call.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// The delay of the headers after the call; `None`: they never arrive.
+    pub head_after: Option<Millis>,
+    pub status: u16,
+    pub content_type: &'static str,
+    /// The body, after the headers.
+    pub steps: Vec<Step>,
+    /// Whether the response states the length of its body.
+    pub says_length: bool,
+}
+
+/// A step of an upstream's body.
+#[derive(Debug, Clone)]
+pub enum Step {
+    Bytes(String),
+    Pause(Millis),
+    /// No more bytes arrive, and the connection stays open.
+    Hang,
+    /// The connection breaks.
+    Break,
+}
+
+impl Script {
+    pub fn json(status: u16, body: &str) -> Self {
+        let steps = vec![Step::Bytes(body.to_owned())];
+        Self { head_after: Some(ms(10)), status, content_type: "application/json", steps, says_length: true }
+    }
+
+    pub fn events(steps: Vec<Step>) -> Self {
+        Self {
+            head_after: Some(ms(10)),
+            status: 200,
+            content_type: "text/event-stream",
+            steps,
+            says_length: false,
+        }
+    }
+
+    pub fn silence() -> Self {
+        Self { head_after: None, ..Self::json(200, "") }
+    }
+}
+
+#[derive(Debug)]
+pub struct CallState {
+    pub request: OutgoingRequest,
+    pub is_aborted: Cell<bool>,
+    is_answered: Cell<bool>,
+    body: RefCell<Option<FakeStream>>,
+}
+
+/// An upstream call that was sent, and the script of its answer.
+type SentCall = (Rc<CallState>, Script);
+
+/// An upstream call.
+#[derive(Clone)]
+pub struct FakeCall {
+    fake: Fake,
+    state: Rc<RefCell<Option<SentCall>>>,
+}
+
+impl FakeCall {
+    pub(super) fn of(fake: &Fake) -> Self {
+        Self { fake: fake.clone(), state: Rc::default() }
+    }
+
+    fn script(&self) -> Script {
+        self.state.borrow().as_ref().expect("a call that was sent").1.clone()
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.script().status
+    }
+
+    pub(super) fn read_at_once(&self) -> Vec<u8> {
+        let bytes = self.script().steps.into_iter().map(|step| match step {
+            Step::Bytes(text) => text.into_bytes(),
+            _ => Vec::new(),
+        });
+        bytes.flatten().collect()
+    }
+}
+
+impl PlatformCall for FakeCall {
+    type Stream = FakeStream;
+
+    async fn send(&self, request: OutgoingRequest) -> Result<ResponseHead, PlatformError> {
+        let world = &self.fake.world;
+        let script = world.scripts.borrow_mut().pop_front().expect("a script for each call");
+        let most = request.read_up_to;
+        let call = CallState {
+            request,
+            is_aborted: Cell::new(false),
+            is_answered: Cell::new(false),
+            body: RefCell::new(None),
+        };
+        let call = Rc::new(call);
+        world.calls.borrow_mut().push(Rc::clone(&call));
+        self.state.replace(Some((Rc::clone(&call), script.clone())));
+        let Some(after) = script.head_after else { return self.fake.never().await };
+        self.fake.at(self.fake.now() + after).await;
+        call.is_answered.set(true);
+        let mut headers = Headers::of([("content-type", script.content_type)]);
+        let stream = FakeStream::new(&self.fake, &call, &script.steps);
+        let length = self.read_at_once().len();
+        if script.says_length {
+            headers.push("content-length", &length.to_string());
+        }
+        let body = if script.says_length && script.status < 300 && length > 0 && length <= most {
+            let reader = stream.chunks();
+            let mut bytes = Vec::new();
+            while let Some(piece) = reader.read(usize::MAX).await? {
+                bytes.extend_from_slice(&piece);
+            }
+            Some(bytes)
+        } else {
+            call.body.replace(Some(stream));
+            None
+        };
+        Ok(ResponseHead { status: script.status, headers, body })
+    }
+
+    fn is_answered(&self) -> bool {
+        self.state.borrow().as_ref().is_some_and(|(call, _)| call.is_answered.get())
+    }
+
+    fn stream(&self) -> Option<FakeStream> {
+        self.state.borrow().as_ref()?.0.body.borrow().clone()
+    }
+
+    fn abort(&self) {
+        if let Some((call, _)) = &*self.state.borrow() {
+            call.is_aborted.set(true);
+        }
+    }
+}
+
+/// The body of a response: its steps and their times.
+#[derive(Clone)]
+pub struct FakeStream {
+    fake: Fake,
+    call: Rc<CallState>,
+    timeline: Rc<Vec<(Instant, Event)>>,
+    at: Rc<Cell<usize>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Event {
+    Bytes(Vec<u8>),
+    Break,
+    Hang,
+    End,
+}
+
+impl std::fmt::Debug for FakeStream {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:?}", self.timeline)
+    }
+}
+
+impl FakeStream {
+    fn new(fake: &Fake, call: &Rc<CallState>, steps: &[Step]) -> Self {
+        let mut at = fake.now();
+        let mut timeline = Vec::new();
+        for step in steps {
+            match step {
+                Step::Bytes(text) => timeline.push((at, Event::Bytes(text.clone().into_bytes()))),
+                Step::Pause(ms) => at += *ms,
+                Step::Hang => timeline.push((at, Event::Hang)),
+                Step::Break => timeline.push((at, Event::Break)),
+            }
+        }
+        timeline.push((at, Event::End));
+        Self { fake: fake.clone(), call: Rc::clone(call), timeline: Rc::new(timeline), at: Rc::default() }
+    }
+
+    async fn next(&self) -> Result<Option<Vec<u8>>, PlatformError> {
+        let (at, event) = self.timeline[self.at.get().min(self.timeline.len() - 1)].clone();
+        self.fake.at(at).await;
+        if self.call.is_aborted.get() {
+            return Err(PlatformError::new("aborted"));
+        }
+        if event != Event::End {
+            self.at.set(self.at.get() + 1);
+        }
+        match event {
+            Event::Bytes(bytes) => Ok(Some(bytes)),
+            Event::Break => Err(PlatformError::new("the connection was lost")),
+            Event::Hang => self.fake.never().await,
+            Event::End => Ok(None),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let next = self.timeline.get(self.at.get());
+        next.is_some_and(|(at, event)| *at <= self.fake.now() && matches!(event, Event::Bytes(_)))
+    }
+}
+
+impl ByteStream for FakeStream {
+    type Client = FakeClient;
+    type Reader = FakeReader;
+    type Pipe = FakePipe;
+
+    fn tee(self) -> (Self, Self) {
+        let other = Self { at: Rc::new(Cell::new(self.at.get())), ..self.clone() };
+        (self, other)
+    }
+
+    fn chunks(&self) -> FakeReader {
+        FakeReader { stream: self.clone(), gathers: false }
+    }
+
+    fn reader(&self) -> FakeReader {
+        FakeReader { stream: self.clone(), gathers: true }
+    }
+
+    fn pipe(&self, client: &FakeClient, end: PipeEnd) -> FakePipe {
+        let cut = Rc::new(Cell::new(None::<Waker>));
+        let is_cut = Rc::new(Cell::new(false));
+        let (stream, client) = (self.clone(), client.clone());
+        let work = async move {
+            loop {
+                match stream.next().await {
+                    Ok(Some(bytes)) => client.send(&bytes).await?,
+                    Ok(None) if end == PipeEnd::Passed => return client.close().await,
+                    Ok(None) => return Ok(()),
+                    Err(error) => {
+                        if end == PipeEnd::Passed {
+                            client.break_off();
+                        }
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        FakePipe { work: Box::pin(work), cut, is_cut }
+    }
+}
+
+pub struct FakeReader {
+    stream: FakeStream,
+    gathers: bool,
+}
+
+impl ByteReader for FakeReader {
+    async fn read(&self, most: usize) -> Result<Option<Vec<u8>>, PlatformError> {
+        let Some(mut bytes) = self.stream.next().await? else { return Ok(None) };
+        while self.gathers && bytes.len() < most && self.stream.is_ready() {
+            bytes.extend(self.stream.next().await?.unwrap_or_default());
+        }
+        Ok(Some(bytes))
+    }
+
+    fn release(&self) {}
+
+    fn cancel(&self) {}
+}
+
+pub struct FakePipe {
+    work: Pin<Box<dyn Future<Output = Result<(), PlatformError>>>>,
+    cut: Rc<Cell<Option<Waker>>>,
+    is_cut: Rc<Cell<bool>>,
+}
+
+impl Future for FakePipe {
+    type Output = Result<(), PlatformError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.is_cut.get() {
+            return Poll::Ready(Err(PlatformError::new("cut")));
+        }
+        self.cut.set(Some(context.waker().clone()));
+        self.work.as_mut().poll(context)
+    }
+}
+
+impl Pipe for FakePipe {
+    fn cut(&self) {
+        self.is_cut.set(true);
+        if let Some(waker) = self.cut.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// The text of the body that a call has sent.
+pub fn sent_body(call: &CallState, received: &str) -> String {
+    match &call.request.body {
+        OutgoingBody::Empty => String::new(),
+        OutgoingBody::AsReceived => received.to_owned(),
+        OutgoingBody::Edited(splice) => String::from_utf8(splice.apply(received.as_bytes())).unwrap(),
+        OutgoingBody::Once { first, .. } => String::from_utf8(first.clone()).unwrap(),
+    }
+}

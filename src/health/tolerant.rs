@@ -10,6 +10,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 /// Reads a value. `None`: it is not understood.
+///
+/// Not inlined: the first messages of an isolate hold no entries, and V8 then does not compile the
+/// readers of entries.
+#[inline(never)]
 pub(super) fn read<T: DeserializeOwned>(json: Value) -> Option<T> {
     object(json).ok()
 }

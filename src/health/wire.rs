@@ -260,7 +260,7 @@ impl HealthReport {
     ///
     /// # Errors
     /// See [`WireError`].
-    pub fn parse(text: &[u8]) -> Result<Self, WireError> {
+    pub fn parse(text: &str) -> Result<Self, WireError> {
         parse(text)
     }
 
@@ -275,7 +275,7 @@ impl ShardAnswer {
     ///
     /// # Errors
     /// See [`WireError`].
-    pub fn parse(text: &[u8]) -> Result<Self, WireError> {
+    pub fn parse(text: &str) -> Result<Self, WireError> {
         parse(text)
     }
 
@@ -292,12 +292,11 @@ impl Batch {
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, WireError> {
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, WireError> {
     if text.len() > MAX_BYTES {
         return Err(WireError::TooLong(text.len()));
     }
-    let json: Value =
-        serde_json::from_slice(text).map_err(|error| WireError::Malformed(error.to_string()))?;
+    let json: Value = serde_json::from_str(text).map_err(|error| WireError::Malformed(error.to_string()))?;
     match json.get("v").and_then(Value::as_u64) {
         Some(VERSION) => tolerant::read(json)
             .ok_or_else(|| WireError::Malformed("a member of it is of another type".to_owned())),

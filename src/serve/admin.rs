@@ -2,6 +2,7 @@
 //! switches. Every request needs `ADMIN_TOKEN`. Without a configured token the API rejects all
 //! requests.
 
+use std::pin::Pin;
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -22,34 +23,43 @@ use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::Instant;
 
+/// The future is behind a pointer, so that V8 compiles it only when such a request comes.
+type AdminAnswer<'a> = Pin<Box<dyn Future<Output = Result<String, ClientError>> + 'a>>;
+
 /// The answer to a request below `/admin`; `None` for any other path.
-pub async fn answer<P: Platform>(
+pub fn answer<'a, P: Platform>(
+    platform: &'a P,
+    arrival: &'a Arrival,
+    routes: &'a Serving,
+) -> Option<AdminAnswer<'a>> {
+    let path = arrival.path.strip_prefix("/admin/")?;
+    Some(Box::pin(answer_below(path, platform, arrival, routes)))
+}
+
+async fn answer_below<P: Platform>(
+    path: &str,
     platform: &P,
     arrival: &Arrival,
     routes: &Serving,
-) -> Option<Result<String, ClientError>> {
-    let path = arrival.path.strip_prefix("/admin/")?;
+) -> Result<String, ClientError> {
     let token = platform.variable("ADMIN_TOKEN");
     let is_admitted =
         token.zip(arrival.key()).is_some_and(|(known, given)| credentials::matches(&known, given));
     if !is_admitted {
-        return Some(Err(ClientError::InvalidAdminToken));
+        return Err(ClientError::InvalidAdminToken);
     }
     let Some(path) = parse(path) else {
-        return Some(Err(ClientError::UnknownPath {
-            method: arrival.method.clone(),
-            path: arrival.path.clone(),
-        }));
+        return Err(ClientError::UnknownPath { method: arrival.method.clone(), path: arrival.path.clone() });
     };
     let allow = path.allow();
     if arrival.method != allow {
-        return Some(Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow }));
+        return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
     }
-    Some(match path {
+    match path {
         AdminPath::Routes => Ok(document_status(platform, routes)),
         AdminPath::Health => Ok(health(platform, routes).await),
         AdminPath::Switch(switch, name) => turn(platform, switch, name, routes).await,
-    })
+    }
 }
 
 #[derive(Serialize)]

@@ -80,8 +80,8 @@ async fn find<P: Platform>(
     if arrival.path == "/healthz" {
         return Ok(AnswerSource::Json(r#"{"status":"ok"}"#.to_owned()));
     }
-    if let Some(answer) = admin::answer(platform, arrival, routes).await {
-        return answer.map(AnswerSource::Json);
+    if let Some(answer) = admin::answer(platform, arrival, routes) {
+        return answer.await.map(AnswerSource::Json);
     }
     let path = api_path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
     let is_allowed = |allow: &&str| allow.split(", ").any(|method| method == arrival.method);

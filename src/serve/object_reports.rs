@@ -118,7 +118,7 @@ pub async fn ask_report<O: Clock + Objects>(
     report: &HealthReport,
 ) -> Result<ShardAnswer, AskError> {
     let text = ask(platform, object, near, "report", Some(report.to_json())).await?;
-    ShardAnswer::parse(text.as_bytes()).map_err(|error| AskError::Malformed(error.to_string()))
+    ShardAnswer::parse(&text).map_err(|error| AskError::Malformed(error.to_string()))
 }
 
 impl Isolate {

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use super::isolate_memory::{DocumentProblem, Isolate};
 use super::platform::{Platform, PlatformError};
 use super::serving::{Serving, Source};
+use super::timing::sleep;
 use crate::routes::compile;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::{SplitMix64, stable_hash};
@@ -24,6 +25,8 @@ const CURRENT: &str = "routes";
 const LAST_GOOD: &str = "routes.last-good";
 /// How long an isolate without routes waits before it reads the store again.
 const RETRY_MS: Millis = Millis::new(2_000);
+/// How long after its start an isolate makes the copy. Its first requests do not wait beside it.
+const REMEMBER_AFTER_MS: Millis = Millis::new(1_000);
 /// The document that serves if the store has none and had none before.
 const COMPILED_IN: &str = include_str!("../../routes.json");
 
@@ -59,7 +62,10 @@ impl Isolate {
             && let Some(routes) = self.adopt(platform, document, Source::Kv)
         {
             let (background, document) = (platform.clone(), document.clone());
-            platform.in_background(async move { remember(&background, &document).await });
+            platform.in_background(async move {
+                sleep(&background, REMEMBER_AFTER_MS).await;
+                remember(&background, &document).await;
+            });
             return Ok(routes);
         }
         let last_good = read(platform, LAST_GOOD).await?;

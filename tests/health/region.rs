@@ -145,9 +145,9 @@ impl Region {
             member.reporter.on_failure(&mut member.health, self.now, &mut member.rng);
             return Vec::new();
         }
-        let report = HealthReport::parse(report.to_json().as_bytes()).unwrap();
+        let report = HealthReport::parse(&report.to_json()).unwrap();
         let answer = self.shard.report(&report, self.now, &mut self.rng);
-        let answer = ShardAnswer::parse(answer.to_json().as_bytes()).unwrap();
+        let answer = ShardAnswer::parse(&answer.to_json()).unwrap();
         let member = &mut self.members[nth];
         member.reporter.on_answer(&mut member.health, &answer, self.now, &mut member.rng)
     }
@@ -191,9 +191,9 @@ impl Region {
     /// Sends a report to the hub and merges its answer.
     pub fn poll(&mut self, hub: &mut Shard) {
         let report = self.shard.report_to_hub(self.now);
-        let report = HealthReport::parse(report.to_json().as_bytes()).unwrap();
+        let report = HealthReport::parse(&report.to_json()).unwrap();
         let answer = hub.report(&report, self.now, &mut self.rng);
-        let answer = ShardAnswer::parse(answer.to_json().as_bytes()).unwrap();
+        let answer = ShardAnswer::parse(&answer.to_json()).unwrap();
         self.shard.merge_hub_answer(&answer, self.now);
     }
 

@@ -193,7 +193,7 @@ proptest! {
             let report = HealthReport { v: 1, n: 1, reporter: PeerId(now.epoch_ms() % 3), known, reports_per_second, deployments };
             let answer = shard.report(&report, now, &mut rng);
             prop_assert!(answer.next_ms >= ms(250));
-            prop_assert!(ShardAnswer::parse(answer.to_json().as_bytes()).is_ok());
+            prop_assert!(ShardAnswer::parse(&answer.to_json()).is_ok());
             let to_hub = shard.report_to_hub(now);
             let answer = hub.report(&to_hub, now, &mut rng);
             shard.merge_hub_answer(&answer, now);

@@ -123,7 +123,7 @@ fn an_upload_that_breaks_off_is_the_clients_error() {
 
 #[test]
 fn of_a_hedge_and_its_original_the_slower_one_is_ended() {
-    let mut bench = Bench::new(&routes("", r#", "hedge": {"after": 500, "max_share": 1}"#));
+    let mut bench = Bench::started(&routes("", r#", "hedge": {"after": 500, "max_share": 1}"#));
     let mut slow = Script::json(200, ANSWER);
     slow.head_after = Some(ms(5_000));
     bench.script([slow, Script::json(200, ANSWER)]);

@@ -25,8 +25,11 @@ fn source(bench: &Bench) -> &'static str {
 fn the_document_in_the_store_serves_and_is_remembered_as_the_last_good_one() {
     let document = routes("", "");
     let mut bench = Bench::new(&document);
-    assert_eq!(ask(&mut bench), 200);
+    bench.script([Script::json(200, ANSWER)]);
+    bench.begin_chat(CHAT);
     assert_eq!(source(&bench), "kv");
+    assert_eq!(bench.document("routes.last-good"), None, "the first request does not wait beside this");
+    bench.finish();
     assert_eq!(bench.document("routes.last-good"), Some(document));
 }
 

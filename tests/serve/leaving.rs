@@ -58,7 +58,7 @@ fn before_its_answer_in_every_phase() {
 
 #[test]
 fn while_it_uploads() {
-    let mut bench = Bench::new(&routes("", ""));
+    let mut bench = Bench::started(&routes("", ""));
     bench.hang_upload();
     assert!(bench.chat_until(CHAT, ms(500)).is_none());
     assert!(bench.calls().is_empty());
@@ -108,7 +108,7 @@ fn while_it_gets_comments() {
 
 #[test]
 fn in_the_middle_of_a_stream_while_the_upstream_is_silent() {
-    let mut bench = Bench::new(&routes("", ""));
+    let mut bench = Bench::started(&routes("", ""));
     bench.script([Script::events(vec![bytes(FIRST), Step::Hang])]);
     let answer = bench.chat_until(STREAM, ms(500)).unwrap();
     bench.pass(ms(489));

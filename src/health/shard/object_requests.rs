@@ -40,7 +40,7 @@ impl Shard {
     /// Answers a request for a path. The path has no leading `/`.
     pub fn on_request(&mut self, path: &str, body: &str, now: Instant, rng: &mut dyn Rng) -> ObjectAnswer {
         match path {
-            "report" => match HealthReport::parse(body.as_bytes()) {
+            "report" => match HealthReport::parse(body) {
                 Ok(report) => {
                     let text = self.report(&report, now, rng).to_json();
                     let is_hub_due = self.hub_at().is_some_and(|at| at <= now);

@@ -65,7 +65,7 @@ impl World {
     pub(super) fn on_answer_at_isolate(&mut self, at: usize, n: u64, text: Option<&str>) {
         let now = self.now;
         let Some(isolate) = self.isolates.get_mut(at) else { return };
-        let answer = text.and_then(|text| ShardAnswer::parse(text.as_bytes()).ok());
+        let answer = text.and_then(|text| ShardAnswer::parse(text).ok());
         let mut waiting = Vec::new();
         if let Some(answer) = answer {
             isolate.reporter.on_answer(&mut isolate.health, &answer, now, &mut isolate.rng);
@@ -120,7 +120,7 @@ impl World {
     pub(super) fn on_answer_at_shard(&mut self, region: usize, text: Option<&str>) {
         let now = self.now;
         let Some(object) = self.shards.get_mut(region) else { return };
-        match text.and_then(|text| ShardAnswer::parse(text.as_bytes()).ok()) {
+        match text.and_then(|text| ShardAnswer::parse(text).ok()) {
             Some(answer) => object.shard.merge_hub_answer(&answer, now),
             None => object.shard.on_hub_failure(now),
         }

@@ -43,7 +43,7 @@ impl SimulatedObject {
             Some(ObjectFaultKind::Late(ms)) => ms,
             Some(ObjectFaultKind::Evicted) | None => Millis::ZERO,
         };
-        let Ok(report) = HealthReport::parse(text.as_bytes()) else { return ObjectReaction::Refuses };
+        let Ok(report) = HealthReport::parse(text) else { return ObjectReaction::Refuses };
         let answer: ShardAnswer = self.shard.report(&report, now, &mut self.rng);
         ObjectReaction::Answers(answer.to_json(), late_ms)
     }

@@ -142,7 +142,7 @@ fn rules_get_the_fields_that_they_name() {
 }
 
 #[test]
-fn what_is_no_json_object_is_told_clearly() {
+fn what_is_no_json_object_gets_a_clear_error() {
     let message = |body: &[u8]| Peek::of(body).unwrap_err().to_string();
     insta::assert_snapshot!(message(b" \n"), @"The request body is empty; a JSON object was expected.");
     insta::assert_snapshot!(message(b"hello"), @"The request body is not valid JSON: expected value at line 1 column 1.");

@@ -135,7 +135,7 @@ fn the_model_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn what_is_no_form_is_told_clearly() {
+fn what_is_no_form_gets_a_clear_error() {
     for (body, expected) in [
         (&b""[..], FormError::NoDelimiter),
         (b"{\"model\":\"x\"}", FormError::NoDelimiter),

@@ -34,7 +34,7 @@ fn agree(body: &[u8]) -> bool {
 }
 
 #[test]
-fn what_is_json_is_told_from_what_is_not() {
+fn json_is_distinguished_from_what_is_not_json() {
     for (value, is_json) in [
         ("0", true),
         ("-0", true),

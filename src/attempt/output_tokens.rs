@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_size_of_the_output_is_found_where_it_is_told() {
+    fn the_size_of_the_output_is_found_in_each_protocol() {
         for (json, tokens) in [
             (
                 r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21}}"#,

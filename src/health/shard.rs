@@ -19,6 +19,7 @@ mod hub;
 pub mod object_requests;
 mod persisted;
 mod shard_entry;
+pub mod shard_store;
 mod uplink;
 pub mod view;
 

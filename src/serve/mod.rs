@@ -11,7 +11,8 @@
 //!   handled;
 //! - [`flow`]: a committed stream that flows to the client;
 //! - [`isolate_memory`], [`serving`]: the state between requests;
-//! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health.
+//! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
+//!   [`health_object`]: the Durable Object through which they do.
 
 pub mod admin;
 pub mod answer;
@@ -21,6 +22,7 @@ pub mod completion;
 pub mod drive;
 pub mod flow;
 pub mod front;
+pub mod health_object;
 mod hedging;
 pub mod isolate_memory;
 pub mod object_link;

@@ -265,7 +265,7 @@ fn who_wakes_to_find_the_deployment_taken_out_goes_to_what_has_come_back() {
 }
 
 #[test]
-fn what_is_left_of_an_ejection_is_told_of_those_that_could_serve() {
+fn the_rest_of_an_ejection_is_reported_for_those_that_could_serve() {
     let mut build = Builder::new(&["other-case", "case", "off"]);
     let (other, case) = (build.deployment("other-case"), build.deployment("case"));
     let off = build.deployment("off");

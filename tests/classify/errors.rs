@@ -4,7 +4,7 @@ use super::*;
 use crate::times::ms;
 
 #[test]
-fn what_openai_says_of_a_bad_request_is_told_apart() {
+fn openais_kinds_of_bad_request_are_distinguished() {
     check(&[
         // An error of the caller is classified as such, with any code.
         (400, invalid(None, "Missing body"), BadRequest),
@@ -41,7 +41,7 @@ fn what_openai_says_of_a_bad_request_is_told_apart() {
 }
 
 #[test]
-fn openais_refusals_of_a_credential_a_model_or_a_request_are_told_apart() {
+fn openais_refusals_of_a_credential_a_model_or_a_request_are_distinguished() {
     check(&[
         // Credentials, membership and addresses.
         (401, invalid("invalid_api_key", "Incorrect API key provided: sk-x."), Auth),
@@ -66,7 +66,7 @@ fn openais_refusals_of_a_credential_a_model_or_a_request_are_told_apart() {
 }
 
 #[test]
-fn openais_limits_and_outages_are_told_apart() {
+fn openais_limits_and_outages_are_distinguished() {
     check(&[
         // A 429 that ends after some time.
         (429, openai("requests", "rate_limit_exceeded", "Rate limit reached"), RateLimit),
@@ -96,7 +96,7 @@ fn openais_limits_and_outages_are_told_apart() {
 }
 
 #[test]
-fn what_azure_says_of_a_bad_request_is_told_apart() {
+fn azures_kinds_of_bad_request_are_distinguished() {
     let filtered = "The response was filtered due to the prompt triggering Azure OpenAI\u{2019}s content management policy.";
     let verdicts = json!({ "jailbreak": { "filtered": true, "detected": true } });
     check(&[
@@ -151,7 +151,7 @@ fn what_azure_says_of_a_bad_request_is_told_apart() {
 }
 
 #[test]
-fn azures_refusals_limits_and_outages_are_told_apart() {
+fn azures_refusals_limits_and_outages_are_distinguished() {
     check(&[
         (401, azure("401", "Access denied due to invalid subscription key or wrong API endpoint."), Auth),
         (401, azure("PermissionDenied", "Principal does not have access to API/Operation."), Auth),
@@ -205,7 +205,7 @@ fn azures_refusals_limits_and_outages_are_told_apart() {
 }
 
 #[test]
-fn ai_gateways_own_errors_are_told_apart() {
+fn ai_gateways_own_errors_are_distinguished() {
     let gateway = |code: i32| json!({ "success": false, "result": [], "messages": [], "error": [{ "code": code, "message": "No" }] });
     check(&[
         (401, gateway(2009), Auth),
@@ -309,7 +309,7 @@ fn a_404_for_what_the_caller_named_is_the_callers() {
 }
 
 #[test]
-fn what_another_account_may_have_is_told_from_what_nobody_could_do() {
+fn what_another_account_may_have_is_distinguished_from_what_nobody_could_do() {
     let of = |param: &str, code: Option<&str>, message: &str| {
         json!({ "error": {
             "message": message, "type": "invalid_request_error", "param": param, "code": code,

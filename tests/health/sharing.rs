@@ -144,7 +144,7 @@ fn requests_that_hung_in_the_outage_do_not_eject_the_region_again() {
 }
 
 #[test]
-fn an_ejection_that_was_not_told_yet_is_closed_by_no_answer() {
+fn an_ejection_that_was_not_reported_yet_is_closed_by_no_answer() {
     let mut region = Region::acquainted(2);
     region.members[0].attempt(rate_limited(ms(20_000)), region.now);
     region.report(0);
@@ -209,7 +209,7 @@ fn open_gates_and_numbers_survive_an_eviction_of_the_object() {
 }
 
 #[test]
-fn an_object_that_lost_everything_is_told_again() {
+fn an_object_that_lost_everything_gets_all_reports_again() {
     let mut region = tripped(3);
     region.lose();
     region.members[1].health.request_probe(0, false, region.now);

@@ -1,8 +1,15 @@
 //! What a shard stores, to the letter: after a deployment of the gateway the next version reads it,
 //! and after a rollback the one before.
 
-use switchyard::health::shard::{SavedDeployment, ShardHead};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use switchyard::health::shard::shard_store::{ShardStorage, StoredShard};
+use switchyard::health::shard::{SavedDeployment, Shard, ShardHead};
 use switchyard::health::wire::{KnownHistory, PeerId};
+use switchyard::vocabulary::rng::SplitMix64;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 const HEAD: &str = r#"{"epoch":"000000000000beef","change":9,"reset":4,"forgotten":2,"hub":{"epoch":"ffffffffffffffff","change":7}}"#;
 
@@ -90,4 +97,92 @@ fn what_is_not_understood_of_a_stored_deployment_costs_no_more_than_it_must() {
     ] {
         assert_eq!(SavedDeployment::parse(text), None, "{text}");
     }
+}
+
+/// The rows of an object, which outlive its memory, and the number of writes.
+#[derive(Debug, Default)]
+struct Rows {
+    head: Option<String>,
+    deployments: BTreeMap<String, String>,
+    writes: usize,
+}
+
+/// The storage of an object. A clone is the same storage.
+#[derive(Debug, Default, Clone)]
+struct Storage(Rc<RefCell<Rows>>);
+
+impl Storage {
+    fn writes(&self) -> usize {
+        self.0.borrow().writes
+    }
+}
+
+impl ShardStorage for Storage {
+    type Error = &'static str;
+
+    fn open(&self) -> Result<Option<String>, Self::Error> {
+        Ok(self.0.borrow().head.clone())
+    }
+
+    fn deployments(&self) -> Result<Vec<(String, String)>, Self::Error> {
+        Ok(self.0.borrow().deployments.clone().into_iter().collect())
+    }
+
+    fn save_head(&self, json: String) -> Result<(), Self::Error> {
+        let rows = &mut *self.0.borrow_mut();
+        rows.head = Some(json);
+        rows.writes += 1;
+        Ok(())
+    }
+
+    fn save_deployment(&self, identity: &str, json: String) -> Result<(), Self::Error> {
+        let rows = &mut *self.0.borrow_mut();
+        rows.deployments.insert(identity.to_owned(), json);
+        rows.writes += 1;
+        Ok(())
+    }
+
+    fn remove_deployment(&self, identity: &str) -> Result<(), Self::Error> {
+        self.0.borrow_mut().deployments.remove(identity);
+        Ok(())
+    }
+}
+
+fn with<T>(shard: &StoredShard<Storage>, now: Instant, work: impl FnOnce(&mut Shard) -> T) -> T {
+    shard.with(now, &mut SplitMix64::new(7), |shard, _| work(shard)).unwrap()
+}
+
+#[test]
+fn a_switch_and_the_history_survive_an_eviction_and_reading_alone_writes_nothing() {
+    let (rows, now) = (Storage::default(), Instant::EPOCH + Millis::new(1_000));
+    let shard = StoredShard::new(rows.clone());
+    let epoch = with(&shard, now, |shard| shard.head().epoch);
+    assert_eq!(rows.writes(), 1, "the name of the history is stored at once");
+    assert!(with(&shard, now, |shard| shard.drain("a", now)));
+    let (head, writes) = (with(&shard, now, |shard| shard.head()), rows.writes());
+
+    let restored = StoredShard::new(rows.clone());
+    let view = with(&restored, now, |shard| serde_json::to_value(shard.view(now)).unwrap());
+    assert_eq!(view[0]["identity"], "a");
+    assert_eq!(view[0], with(&shard, now, |shard| serde_json::to_value(shard.view(now)).unwrap())[0]);
+    assert_eq!(with(&restored, now, |shard| shard.head()), head);
+    assert_eq!((head.epoch, rows.writes()), (epoch, writes));
+}
+
+#[test]
+fn what_nobody_mentions_any_more_is_removed_from_the_storage_too() {
+    let (rows, now) = (Storage::default(), Instant::EPOCH + Millis::new(1_000));
+    let shard = StoredShard::new(rows.clone());
+    assert!(with(&shard, now, |shard| shard.drain("a", now) && shard.enable("a", now)));
+    assert!(rows.0.borrow().deployments.contains_key("a"));
+    with(&shard, now + Millis::new(3_600_001), |_| ());
+    assert!(rows.0.borrow().deployments.is_empty());
+}
+
+#[test]
+fn a_storage_with_an_unreadable_head_begins_a_new_history() {
+    let rows = Storage::default();
+    rows.0.borrow_mut().head = Some("{".to_owned());
+    let head = with(&StoredShard::new(rows.clone()), Instant::EPOCH, |shard| shard.head());
+    assert_eq!(rows.0.borrow().head, Some(head.to_json()));
 }

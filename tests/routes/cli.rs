@@ -148,7 +148,7 @@ fn of_an_option_that_stands_twice_the_last_counts() {
 }
 
 #[test]
-fn variables_are_taken_from_dev_vars_and_a_bad_line_is_told_but_not_quoted() {
+fn variables_are_taken_from_dev_vars_and_a_bad_line_is_reported_but_not_quoted() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("dev-vars");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("routes.json"), include_str!("../../examples/simple-router.json")).unwrap();

@@ -18,7 +18,7 @@ fn the_error_event_is_written_in_the_protocol() {
 }
 
 #[test]
-fn an_upstreams_error_is_told_as_it_is_and_lacks_nothing() {
+fn an_upstreams_error_is_passed_on_complete_and_unchanged() {
     let unknown = "The request failed while its answer was streamed.";
     let rows = [
         // Existing members stay: names, numbers as codes, and members that only this upstream has.

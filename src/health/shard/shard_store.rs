@@ -1,0 +1,127 @@
+//! A shard with its copy in storage: when it is read, what is written, and when what nobody reports
+//! any more is removed.
+//!
+//! Invariant: gates, switches and the numbers of changes are in the storage before an answer leaves
+//! the object. Averages and leases are not stored: they are learned again after an eviction.
+
+use std::cell::{Cell, RefCell};
+
+use super::{SavedDeployment, Shard, ShardHead};
+use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::{Instant, Millis};
+
+/// How often to remove deployments that no report mentions any more.
+const FORGET_EVERY_MS: Millis = Millis::new(600_000);
+
+/// The storage of an object: one text for the shard, and one for each deployment.
+pub trait ShardStorage {
+    /// Why the storage failed.
+    type Error;
+
+    /// Prepares the storage, and returns the text of the shard, if there is one.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn open(&self) -> Result<Option<String>, Self::Error>;
+    /// The identities of all stored deployments, with their texts.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn deployments(&self) -> Result<Vec<(String, String)>, Self::Error>;
+    /// Stores the text of the shard.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn save_head(&self, json: String) -> Result<(), Self::Error>;
+    /// Stores the text of a deployment.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn save_deployment(&self, identity: &str, json: String) -> Result<(), Self::Error>;
+    /// Removes a deployment.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn remove_deployment(&self, identity: &str) -> Result<(), Self::Error>;
+}
+
+/// A shard, and its copy in storage.
+#[derive(Debug)]
+pub struct StoredShard<S> {
+    storage: S,
+    shard: RefCell<Option<Shard>>,
+    saved: Cell<ShardHead>,
+    forget_at: Cell<Instant>,
+}
+
+impl<S: ShardStorage> StoredShard<S> {
+    /// The shard in this storage. It is read with the first use.
+    pub fn new(storage: S) -> Self {
+        Self {
+            storage,
+            shard: RefCell::new(None),
+            saved: Cell::default(),
+            forget_at: Cell::new(Instant::EPOCH),
+        }
+    }
+
+    /// The storage.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// Runs `work` on the shard, and stores the changes.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn with<T>(
+        &self,
+        now: Instant,
+        rng: &mut dyn Rng,
+        work: impl FnOnce(&mut Shard, &mut dyn Rng) -> T,
+    ) -> Result<T, S::Error> {
+        let mut shard = self.shard.borrow_mut();
+        let shard = match &mut *shard {
+            Some(shard) => shard,
+            none => none.insert(self.load(now, rng)?),
+        };
+        let result = work(shard, rng);
+        self.save(shard, now)?;
+        Ok(result)
+    }
+
+    fn load(&self, now: Instant, rng: &mut dyn Rng) -> Result<Shard, S::Error> {
+        let Some(head) = self.storage.open()?.and_then(|json| ShardHead::parse(&json)) else {
+            let shard = Shard::new(rng);
+            // The head is stored at once, because the name of the shard's history must survive an
+            // eviction.
+            self.save_head(shard.head())?;
+            return Ok(shard);
+        };
+        self.saved.set(head);
+        let saved = self.storage.deployments()?.into_iter();
+        let saved = saved.filter_map(|(identity, json)| Some((identity, SavedDeployment::parse(&json)?)));
+        Ok(Shard::restore(head, saved, now))
+    }
+
+    /// Stores the changes. Usually there are none, and nothing is written.
+    fn save(&self, shard: &mut Shard, now: Instant) -> Result<(), S::Error> {
+        if now >= self.forget_at.get() {
+            self.forget_at.set(now + FORGET_EVERY_MS);
+            for identity in shard.forget(now) {
+                self.storage.remove_deployment(&identity)?;
+            }
+        }
+        let saved = self.saved.get();
+        for (identity, record) in shard.changed_since(saved.change) {
+            self.storage.save_deployment(identity, record.to_json())?;
+        }
+        if shard.head() == saved { Ok(()) } else { self.save_head(shard.head()) }
+    }
+
+    fn save_head(&self, head: ShardHead) -> Result<(), S::Error> {
+        self.storage.save_head(head.to_json())?;
+        self.saved.set(head);
+        Ok(())
+    }
+}

@@ -73,7 +73,7 @@ fn took(isolate: &mut Isolate, id: usize, ms: Millis) {
 
 fn fails(isolate: &mut Isolate, id: usize, class: ErrorClass, hint_ms: Option<Millis>, now: Instant) {
     let ticket = isolate.health.begin(id, ChatCompletions, 0, now);
-    let sample = Sample::of(Outcome::Failed { class, hint_ms });
+    let sample = Sample::of(Outcome::failed(class, hint_ms));
     isolate.health.record(ticket, &sample, now, &mut isolate.rng);
 }
 

@@ -25,7 +25,7 @@ const BUDGET: [(&str, u64, u64); 8] = [
     ("facts", 5, 40),
     ("choose", 0, 0),
     // The walk, the order of the targets of a node, and the trail.
-    ("start", 5, 1_360),
+    ("start", 5, 1_400),
     // The URL, the headers, and the pieces of the edited body.
     ("call", 13, 1_160),
     ("answered", 2, 20),

@@ -22,6 +22,7 @@ use super::failure::Failure;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::retry_after;
+use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// An answer with a status that is not 2xx, as it arrived.
@@ -52,15 +53,16 @@ pub fn classify(answer: &UnclassifiedResponse<'_>) -> Failure {
     // itself, there is a request id.
     let unreached = matches!(answer.status, 520..=526 | 530)
         && !answer.headers.iter().any(|(name, _)| REQUEST_ID_HEADERS.contains(&name));
-    let class = if unreached { ErrorClass::Connection } else { class_of(answer.status, &fields) };
-    Failure {
-        class,
-        status: Some(answer.status),
-        is_unknown_object: fields.is_of_unknown_object(answer.status, class),
-        hint_ms: retry_after::retry_after(answer.headers, answer.now).or_else(|| fields.hint_of(class)),
-        reason: fields.reason(class),
-        response: None,
-    }
+    let hint_ms = retry_after::retry_after(answer.headers, answer.now);
+    let class = if unreached {
+        ErrorClass::Connection
+    } else if answer.status == 403 && (hint_ms.is_some() || fields.mentions(&LIMIT_TEXTS)) {
+        // Azure API Management refuses with a 403 what is over a quota for a time.
+        ErrorClass::RateLimit
+    } else {
+        class_of(answer.status, &fields)
+    };
+    Failure { hint_ms: hint_ms.or_else(|| fields.hint_of(class)), ..fields.failure(answer.status, class) }
 }
 
 /// Classifies an error without a status: the `error` object of an event of a stream, or of a 2xx
@@ -68,15 +70,8 @@ pub fn classify(answer: &UnclassifiedResponse<'_>) -> Failure {
 pub fn classify_event_error(error: &Value) -> Failure {
     let fields = ErrorFields::in_error(error);
     let status = fields.implied_status();
-    let class = class_of(status, &fields);
-    Failure {
-        class,
-        status: Some(200),
-        is_unknown_object: fields.is_of_unknown_object(status, class),
-        hint_ms: fields.hint_of(class),
-        reason: fields.reason(class),
-        response: None,
-    }
+    let failure = fields.failure(status, class_of(status, &fields));
+    Failure { status: Some(200), hint_ms: fields.hint_of(failure.class), ..failure }
 }
 
 /// Whether the value of an `error` field is an error. Many successful answers have an empty one.
@@ -113,6 +108,46 @@ const NOT_FOUND_CODES: [&str; 6] = [
     "model_not_found",
     "deployment_not_found",
     "data_residency_mismatch",
+];
+
+/// The error of a tool server that the client named, as the Responses API reports it.
+const TOOL_SERVER_CODES: [&str; 1] = ["external_connector_error"];
+
+/// The credential is valid, and lacks the permission for this operation.
+const PERMISSION_CODES: [&str; 2] = ["missing_scope", "insufficient_permissions"];
+const PERMISSION_TEXTS: [&str; 2] = ["missing scopes", "insufficient permissions"];
+
+/// The credential itself is refused, whatever the status.
+const CREDENTIAL_CODES: [&str; 4] =
+    ["invalid_api_key", "account_deactivated", "invalid_organization", "invalid_issuer"];
+
+/// Calls from this country or network are refused, by the provider, by Azure's firewall or by a
+/// network in between.
+const PLACE_CODES: [&str; 2] = ["unsupported_country_region_territory", "ip_not_authorized"];
+const PLACE_TEXTS: [&str; 5] = [
+    "country, region, or territory",
+    "virtual network/firewall rules",
+    "public access is disabled",
+    "<html",
+    "error code: 10",
+];
+
+/// Texts of a limit that comes with a 403 (the policies `quota` and `quota-by-key` of Azure API
+/// Management).
+const LIMIT_TEXTS: [&str; 3] = ["quota exceeded", "out of call volume quota", "out of bandwidth quota"];
+
+/// A tier without resources at this moment: OpenAI's flex processing.
+const TIER_CODES: [&str; 1] = ["resource_unavailable"];
+
+/// Texts of a 400 about what the gateway itself chose, not the client: the API version, the
+/// account.
+const SETTING_TEXTS: [&str; 6] = [
+    "enabled only for api version",
+    "api version not supported",
+    "not supported for this api version",
+    "unsupported api version",
+    "must be verified to",
+    "organization is not verified",
 ];
 
 /// The prompt is too long.
@@ -181,12 +216,11 @@ const REFUSED_OBJECT_TEXTS: [&str; 2] = ["previous response with id '", "no such
 /// The error class for a real or implied status.
 fn class_of(status: u16, fields: &ErrorFields<'_>) -> ErrorClass {
     match status {
+        _ if fields.is_any(&TOOL_SERVER_CODES) => ErrorClass::BadRequest,
         402 => ErrorClass::Quota,
         403 if fields.is_any(&QUOTA_CODES) => ErrorClass::Quota,
         // If a project lacks one model, its key is still valid.
         403 if fields.is_any(&NOT_FOUND_CODES) => ErrorClass::NotFound,
-        // Blocked regions and network rules refuse every request with this credential from this
-        // place.
         401 | 403 => ErrorClass::Auth,
         404 if fields.is_about_an_object() => ErrorClass::BadRequest,
         // 410: the model is retired.
@@ -195,9 +229,15 @@ fn class_of(status: u16, fields: &ErrorFields<'_>) -> ErrorClass {
         429 if fields.is_any(&QUOTA_CODES) || fields.mentions(&["check your plan and billing"]) => {
             ErrorClass::Quota
         }
-        429 => ErrorClass::RateLimit,
+        // 498: Groq's flex tier has no capacity.
+        429 | 498 => ErrorClass::RateLimit,
+        413 if fields.is_any(&["rate_limit_exceeded", "tokens"]) => ErrorClass::RateLimit,
         424 if fields.is_any(&POLICY_CODES) => ErrorClass::ContentPolicy,
-        409 | 424 => ErrorClass::Unavailable,
+        // The state of the object that the client named.
+        409 => ErrorClass::BadRequest,
+        424 if fields.param == Some("tools") => ErrorClass::BadRequest,
+        // The container of a model has failed.
+        424 => ErrorClass::Unavailable,
         400..=499 => class_of_refusal(fields),
         500..=599 if fields.is_any(&TIMEOUT_CODES) => ErrorClass::Timeout,
         // 5xx and 529; redirects, which are not followed; numbers that are not an HTTP status.
@@ -220,6 +260,9 @@ fn class_of_refusal(fields: &ErrorFields<'_>) -> ErrorClass {
         ErrorClass::ContextWindow
     } else if fields.mentions(&POLICY_TEXTS) {
         ErrorClass::ContentPolicy
+    } else if fields.mentions(&SETTING_TEXTS) {
+        // Another deployment may have another version or account.
+        ErrorClass::NotFound
     } else if fields.mentions(&["model not supported"]) {
         // In the v1 API of Azure: the deployment does not support Responses.
         ErrorClass::NotFound
@@ -266,6 +309,50 @@ impl<'a> ErrorFields<'a> {
             param: error.get("param").and_then(Value::as_str),
             message: message.to_lowercase(),
         }
+    }
+
+    /// The failure for this class. `status`: the real or the implied one.
+    fn failure(&self, status: u16, class: ErrorClass) -> Failure {
+        let is_unknown_object = self.is_of_unknown_object(status, class);
+        Failure {
+            status: Some(status),
+            scope: self.scope_of(status, class),
+            is_permanent: class == ErrorClass::RateLimit && self.is_over_whole_limit(status),
+            is_unknown_object,
+            ..Failure::silent(class, self.reason(class))
+        }
+    }
+
+    /// What an error of this class is about.
+    fn scope_of(&self, status: u16, class: ErrorClass) -> Scope {
+        match class {
+            ErrorClass::Auth if self.is_any(&CREDENTIAL_CODES) => Scope::Account,
+            ErrorClass::Auth if self.is_any(&PLACE_CODES) || self.mentions(&PLACE_TEXTS) => Scope::Place,
+            ErrorClass::Auth
+                if status == 403 || self.is_any(&PERMISSION_CODES) || self.mentions(&PERMISSION_TEXTS) =>
+            {
+                Scope::Operation
+            }
+            ErrorClass::NotFound if self.mentions(&SETTING_TEXTS) => Scope::Request,
+            ErrorClass::RateLimit
+                if status == 498 || self.is_any(&TIER_CODES) || self.is_over_whole_limit(status) =>
+            {
+                Scope::Request
+            }
+            class => Scope::usual(class),
+        }
+    }
+
+    /// Whether the request needs more than the whole limit, so that no wait helps: "Request too
+    /// large for … Limit 30000, Requested 61337".
+    fn is_over_whole_limit(&self, status: u16) -> bool {
+        let number_after = |name: &str| {
+            let (_, rest) = self.message.split_once(name)?;
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse::<u64>().ok()
+        };
+        let exceeds = || Some(number_after("requested ")? > number_after("limit ")?);
+        status == 413 || self.mentions(&["request too large"]) || exceeds().unwrap_or(false)
     }
 
     /// The names of the error, the most reliable first.
@@ -377,6 +464,10 @@ fn status_of_name(name: &str) -> Option<u16> {
         "invalid_api_key" | "authentication_error" | "PermissionDenied" | "permission_error" => 401,
         "invalid_request_error" | "BadRequest" | "empty_image_file" | "failed_to_download_image" => 400,
         _ if name.ends_with("server_error") => 500,
+        "external_connector_error" => 424,
+        "missing_scope" => 401,
+        "unsupported_country_region_territory" => 403,
+        "resource_unavailable" => 429,
         _ if is_any(&QUOTA_CODES) => 429,
         _ if is_any(&TIMEOUT_CODES) => 408,
         _ if is_any(&NOT_FOUND_CODES) || is_any(&CONTEXT_CODES) || is_any(&POLICY_CODES) => 400,

@@ -1,7 +1,10 @@
 //! The result of an attempt that did not serve: a value with an error class, never an exception.
 
+use super::phase::LimitKind;
+use crate::health::Outcome;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
+use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
 
 /// Why one attempt failed, and what the upstream answered.
@@ -9,6 +12,12 @@ use crate::vocabulary::time::Millis;
 pub struct Failure {
     /// The error class.
     pub class: ErrorClass,
+    /// What the failure is about.
+    pub scope: Scope,
+    /// No wait cures it: the request is larger than the limit of the deployment.
+    pub is_permanent: bool,
+    /// The limit that ended the attempt, if one did.
+    pub limit: Option<LimitKind>,
     /// The status of the upstream, if one arrived. 200 if the error was in a 200 answer.
     pub status: Option<u16>,
     /// The failure is about an object that the client named (an earlier response, a file, an
@@ -25,10 +34,30 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What health records of it.
+    pub fn outcome(&self) -> Outcome {
+        match self.limit {
+            Some(LimitKind::Patience) => Outcome::Abandoned,
+            Some(LimitKind::Deadline | LimitKind::Share) => Outcome::CutShort,
+            // The account works, it only does not have the object. The class does not matter: a
+            // path below an unknown object is also "not found".
+            _ if self.is_unknown_object => Outcome::failed(ErrorClass::BadRequest, None),
+            _ => Outcome::Failed { class: self.class, scope: self.scope, hint_ms: self.hint_ms },
+        }
+    }
+
+    /// The failure of an attempt that this limit ended.
+    pub fn late(limit: LimitKind) -> Self {
+        Self { limit: Some(limit), ..Self::silent(ErrorClass::Timeout, limit.name()) }
+    }
+
     /// A failure without an answer: a connection error, a timeout, a broken stream.
     pub fn silent(class: ErrorClass, reason: impl Into<String>) -> Self {
         Self {
             class,
+            scope: Scope::usual(class),
+            is_permanent: false,
+            limit: None,
             status: None,
             is_unknown_object: false,
             hint_ms: None,

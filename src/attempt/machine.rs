@@ -19,13 +19,14 @@ use std::rc::Rc;
 use super::backoff;
 use super::context::Context;
 use super::failure::Failure;
-use super::phase::{self, PhaseLimits};
+use super::phase::PhaseLimits;
 use super::trail::{AttemptOutcome, Trail};
 use super::walk::Walk;
 use crate::health::{self, Sample, Ticket};
 use crate::routes::graph::{Commit, Deployment, Graph, HedgeAfter, Node, Retry};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::facts::Facts;
+use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// What happened. [`Dispatch::number`] identifies an attempt.
@@ -269,8 +270,8 @@ impl Machine {
         }
         // A deployment that is full for moments is not failing: spillover to the next one is the
         // intended behaviour.
-        let is_spill =
-            failure.class == ErrorClass::RateLimit && context.health.is_spill(deployment.id, failure.hint_ms);
+        let is_spill = failure.class == ErrorClass::RateLimit
+            && (failure.scope == Scope::Request || context.health.is_spill(deployment.id, failure.hint_ms));
         while let Some(next) = self.walk.advance(Some(failure), context) {
             if self.may_continue(&next, is_spill, context) {
                 self.retries = 0;
@@ -297,7 +298,7 @@ impl Machine {
         failure: &Failure,
         context: &mut Context<'_>,
     ) -> Option<Millis> {
-        if failure.is_unknown_object {
+        if failure.is_unknown_object || failure.is_permanent {
             return None;
         }
         let has_alternative =
@@ -338,6 +339,7 @@ impl Machine {
             self.walk.timeouts(&deployment),
             self.facts.is_streamed,
             now,
+            self.walk.patience(),
             self.walk.deadline(),
             alternative,
         );
@@ -419,14 +421,6 @@ impl Machine {
 
 /// Records a failure with health.
 fn record_failure(ticket: Ticket, failure: &Failure, context: &mut Context<'_>) {
-    let outcome = if failure.class == ErrorClass::Timeout && phase::is_of_request(&failure.reason) {
-        health::Outcome::CutShort
-    } else if failure.is_unknown_object {
-        // The deployment does not own the object. The class does not matter: a path below an
-        // unknown object is also "not found".
-        health::Outcome::Failed { class: ErrorClass::BadRequest, hint_ms: None }
-    } else {
-        health::Outcome::Failed { class: failure.class, hint_ms: failure.hint_ms }
-    };
-    context.changes.extend(context.health.record(ticket, &Sample::of(outcome), context.now, context.rng));
+    let sample = Sample::of(failure.outcome());
+    context.changes.extend(context.health.record(ticket, &sample, context.now, context.rng));
 }

@@ -11,9 +11,10 @@
 use crate::routes::graph::Timeouts;
 use crate::vocabulary::time::{Instant, Millis};
 
-/// Default limit until the first content of a streamed answer. Long enough for reasoning models.
+/// Default limit until the first content of a streamed answer, for clients that do not say how long
+/// they wait. For others it is their time, if that is longer: a model that thinks may be silent.
 const FIRST_TOKEN_MS: Millis = Millis::new(60_000);
-/// Default limit between two pieces of a streamed answer.
+/// Default limit between two pieces of a streamed answer, extended in the same way.
 const IDLE_MS: Millis = Millis::new(60_000);
 
 /// What an attempt waits for.
@@ -35,10 +36,10 @@ pub struct PhaseLimits {
     timeouts: Timeouts,
     is_streamed: bool,
     started_at: Instant,
-    deadline: Instant,
+    deadline: PhaseLimit,
     /// Until when the attempt may delay the next one. `None` if there is no next one, or if limits
     /// are configured.
-    share_until: Option<Instant>,
+    share_until: Option<PhaseLimit>,
 }
 
 /// When to stop waiting, and which limit applies.
@@ -61,8 +62,10 @@ pub enum LimitKind {
     Idle,
     /// For the whole attempt.
     Total,
-    /// The deadline of the request.
+    /// The deadline of the request, which the document sets.
     Deadline,
+    /// The time that the client allows, or the share of it that leaves time for the next attempt.
+    Patience,
     /// The share of the deadline that leaves time for the next attempt.
     Share,
 }
@@ -76,25 +79,31 @@ impl LimitKind {
             Self::Idle => "idle",
             Self::Total => "total",
             Self::Deadline => "deadline",
+            Self::Patience => "patience",
             Self::Share => "share",
         }
     }
 }
 
-/// Whether the limit with this name belongs to the request. Such a limit does not prove a failure
-/// of the deployment: it may only be slow.
-pub fn is_of_request(name: &str) -> bool {
-    [LimitKind::Deadline, LimitKind::Share].iter().any(|kind| kind.name() == name)
+/// How long a client waits, as it says itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The whole time, in milliseconds.
+    pub ms: Millis,
+    /// When it ends.
+    pub ends_at: Instant,
 }
 
 impl PhaseLimits {
-    /// The limits of an attempt that starts now. `timeouts` are the configured ones. `deadline` is
-    /// for this attempt. `alternative` is the deadline of the attempt that would follow after a
-    /// timeout, if there is one.
+    /// The limits of an attempt that starts now. `timeouts` are the configured ones. `patience` is
+    /// the time of the client, if it says so. `deadline` is for this attempt, and never later.
+    /// `alternative` is the deadline of the attempt that would follow after a timeout, if there is
+    /// one.
     pub fn new(
         timeouts: Timeouts,
         is_streamed: bool,
         started_at: Instant,
+        patience: Option<Patience>,
         deadline: Instant,
         alternative: impl FnOnce() -> Option<Instant>,
     ) -> Self {
@@ -102,14 +111,24 @@ impl PhaseLimits {
         let own_ms =
             if is_streamed { timeouts.first_token_ms } else { timeouts.headers_ms }.or(timeouts.total_ms);
         let half = |deadline: Instant| started_at + (deadline - started_at) / 2;
-        let defaults =
-            Timeouts { first_token_ms: Some(FIRST_TOKEN_MS), idle_ms: Some(IDLE_MS), ..Timeouts::default() };
+        let patience_ms = patience.map_or(Millis::ZERO, |patience| patience.ms);
+        let defaults = Timeouts {
+            first_token_ms: Some(FIRST_TOKEN_MS.max(patience_ms)),
+            idle_ms: Some(IDLE_MS.max(patience_ms)),
+            ..Timeouts::default()
+        };
+        let is_of_client = |deadline: Instant| patience.is_some_and(|patience| patience.ends_at <= deadline);
+        let kind_of = |deadline, of_document| {
+            if is_of_client(deadline) { LimitKind::Patience } else { of_document }
+        };
+        let share =
+            |deadline: Instant| PhaseLimit { at: half(deadline), kind: kind_of(deadline, LimitKind::Share) };
         Self {
             timeouts: timeouts.or(defaults),
             is_streamed,
             started_at,
-            deadline,
-            share_until: if own_ms.is_none() { alternative().map(half) } else { None },
+            deadline: PhaseLimit { at: deadline, kind: kind_of(deadline, LimitKind::Deadline) },
+            share_until: if own_ms.is_none() { alternative().map(share) } else { None },
         }
     }
 
@@ -124,35 +143,30 @@ impl PhaseLimits {
         let since_start = |ms: Option<Millis>| ms.map(|ms| self.started_at + ms);
         let streamed = |ms: Option<Millis>| if self.is_streamed { ms } else { None };
         let timeouts = &self.timeouts;
-        let no_limit = (None, LimitKind::Total);
+        let limit = |at: Option<Instant>, kind| at.map(|at| PhaseLimit { at, kind });
         let own = match phase {
             Phase::Headers => {
                 let streamed =
                     [streamed(timeouts.connect_ms), timeouts.headers_ms].into_iter().flatten().min();
-                [
-                    (since_start(streamed), LimitKind::Headers),
-                    self.first_token(),
-                    (self.share_until, LimitKind::Share),
-                ]
+                [limit(since_start(streamed), LimitKind::Headers), self.first_token(), self.share_until]
             }
-            Phase::FirstToken => [self.first_token(), (self.share_until, LimitKind::Share), no_limit],
+            Phase::FirstToken => [self.first_token(), self.share_until, None],
             Phase::Rest | Phase::Flowing => {
                 let idle = streamed(timeouts.idle_ms).map(|ms| now + ms);
-                [(idle, LimitKind::Idle), no_limit, no_limit]
+                [limit(idle, LimitKind::Idle), None, None]
             }
         };
-        let deadline = PhaseLimit { at: self.deadline, kind: LimitKind::Deadline };
-        let of_request = if phase == Phase::Flowing { self.total() } else { deadline };
+        let of_request = if phase == Phase::Flowing { self.total() } else { self.deadline };
         own.into_iter()
-            .filter_map(|(at, kind)| at.map(|at| PhaseLimit { at, kind }))
+            .flatten()
             .chain([self.total()])
             .fold(of_request, |soonest, limit| if limit.at < soonest.at { limit } else { soonest })
     }
 
     /// The first-token limit; only a streamed answer has one.
-    fn first_token(&self) -> (Option<Instant>, LimitKind) {
+    fn first_token(&self) -> Option<PhaseLimit> {
         let ms = if self.is_streamed { self.timeouts.first_token_ms } else { None };
-        (ms.map(|ms| self.started_at + ms), LimitKind::FirstToken)
+        ms.map(|ms| PhaseLimit { at: self.started_at + ms, kind: LimitKind::FirstToken })
     }
 }
 
@@ -210,7 +224,7 @@ mod tests {
             (Timeouts::default(), false, Phase::Headers, 0, 1_000_000, 1_000_000, LimitKind::Deadline),
             (Timeouts::default(), true, Phase::Flowing, 5, 10, 5 + IDLE_MS.get(), LimitKind::Idle),
         ] {
-            let limits = PhaseLimits::new(timeouts, streamed, at(0), at(deadline), || None);
+            let limits = PhaseLimits::new(timeouts, streamed, at(0), None, at(deadline), || None);
             assert_eq!(
                 limits.of(phase, at(now)),
                 PhaseLimit { at: at(ends_at), kind },
@@ -238,15 +252,40 @@ mod tests {
             // A limit for streams does not apply to an answer in one piece.
             (Timeouts { first_token_ms: Some(ms(70)), ..default }, false, next, 1_050, LimitKind::Share),
         ] {
-            let limits = PhaseLimits::new(timeouts, streamed, at(1_000), at(1_100), || alternative.map(at));
+            let limits =
+                PhaseLimits::new(timeouts, streamed, at(1_000), None, at(1_100), || alternative.map(at));
             let limit = limits.of(Phase::Headers, at(1_000));
             assert_eq!(limit, PhaseLimit { at: at(ends_at), kind }, "{timeouts:?}, streamed: {streamed}");
         }
     }
 
     #[test]
+    fn the_time_of_the_client_extends_the_defaults_and_is_a_limit_of_its_own() {
+        let patience = |ms_: u64| Some(Patience { ms: ms(ms_), ends_at: at(ms_) });
+        let configured = Timeouts { first_token_ms: Some(ms(70)), ..Timeouts::default() };
+        for (timeouts, patient, deadline, alternative, ends_at, kind) in [
+            // A client that waits longer than the default: a model may think for so long.
+            (Timeouts::default(), 600_000, 600_000, None, 600_000, LimitKind::Patience),
+            (Timeouts::default(), 600_000, 90_000, None, 90_000, LimitKind::Deadline),
+            (Timeouts::default(), 600_000, 600_000, Some(600_000), 300_000, LimitKind::Patience),
+            // A client that waits shorter.
+            (Timeouts::default(), 5_000, 5_000, None, 5_000, LimitKind::Patience),
+            (Timeouts::default(), 5_000, 5_000, Some(5_000), 2_500, LimitKind::Patience),
+            // What is configured holds.
+            (configured, 600_000, 600_000, None, 70, LimitKind::FirstToken),
+        ] {
+            let limits = PhaseLimits::new(timeouts, true, at(0), patience(patient), at(deadline), || {
+                alternative.map(at)
+            });
+            let found = limits.of(Phase::FirstToken, at(0));
+            assert_eq!(found, PhaseLimit { at: at(ends_at), kind }, "{timeouts:?} {patient} {deadline}");
+        }
+    }
+
+    #[test]
     fn an_answer_that_is_arriving_is_not_cut_for_the_sake_of_another() {
-        let limits = PhaseLimits::new(Timeouts::default(), false, at(1_000), at(1_100), || Some(at(1_100)));
+        let limits =
+            PhaseLimits::new(Timeouts::default(), false, at(1_000), None, at(1_100), || Some(at(1_100)));
         assert_eq!(
             limits.of(Phase::Rest, at(1_060)),
             PhaseLimit { at: at(1_100), kind: LimitKind::Deadline }

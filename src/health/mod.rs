@@ -2,8 +2,8 @@
 //!
 //! [`Health`] has, for each deployment of a graph: a [`gate`] that ejects it and readmits it; the
 //! signals that trip the gate ([`accrual`]); averages of its speed ([`ewma`]); and how much more it
-//! can take ([`headroom`]). An attempt asks for [`Health::admission`], starts with
-//! [`Health::begin`], and ends with [`Health::record`]:
+//! can take ([`headroom`]). [`judgement`] decides what an outcome means. An attempt asks for
+//! [`Health::admission`], starts with [`Health::begin`], and ends with [`Health::record`]:
 //!
 //! ```
 //! use switchyard::vocabulary::error_class::ErrorClass;
@@ -19,7 +19,7 @@
 //! assert_eq!(health.admission(0, ChatCompletions, now), Admission::Open);
 //! let ticket = health.begin(0, ChatCompletions, 1_200, now);
 //! let hint_ms = Some(Millis::new(20_000));
-//! let outcome = Outcome::Failed { class: ErrorClass::RateLimit, hint_ms };
+//! let outcome = Outcome::failed(ErrorClass::RateLimit, hint_ms);
 //! let later = now + Millis::new(80);
 //! let changes = health.record(ticket, &Sample::of(outcome), later, &mut rng);
 //! assert_eq!(changes[0].to_string(), "0 is out: rate limited; it asked to be left alone for 20000 ms");
@@ -42,6 +42,7 @@ pub mod gate;
 pub mod headroom;
 pub mod in_flight;
 mod isolate_health;
+pub mod judgement;
 pub mod local_usage;
 mod pending;
 pub mod reason;

@@ -48,6 +48,13 @@ pub enum Reason {
         /// The operation of the request.
         operation: Operation,
     },
+    /// The credential is not allowed to use this operation.
+    Forbidden {
+        /// The operation of the request.
+        operation: Operation,
+    },
+    /// The upstream refuses calls from this place: its country or its network.
+    Blocked,
     /// An administrator drained the deployment.
     Drained,
     /// Another version of the gateway ejected it, for a reason that this version does not know.
@@ -59,7 +66,14 @@ impl Reason {
     /// Whether the reason holds for calls from everywhere: the deployment stated it about the
     /// account, so it does not depend on the network path.
     pub fn holds_everywhere(self) -> bool {
-        matches!(self, Self::RateLimited { .. } | Self::Quota | Self::Auth | Self::NotFound { .. })
+        matches!(
+            self,
+            Self::RateLimited { .. }
+                | Self::Quota
+                | Self::Auth
+                | Self::NotFound { .. }
+                | Self::Forbidden { .. }
+        )
     }
 
     /// Whether counting led to the ejection. The next ejection is then longer.
@@ -91,6 +105,10 @@ impl Display for Reason {
             Self::NotFound { operation } => {
                 write!(formatter, "the deployment is not there or does not offer {}", operation.path())
             }
+            Self::Forbidden { operation } => {
+                write!(formatter, "the credential may not use {}", operation.path())
+            }
+            Self::Blocked => formatter.write_str("the upstream refuses calls from this place"),
             Self::Drained => formatter.write_str("drained by an administrator"),
             Self::Other => formatter.write_str("ejected for a reason that this version does not know"),
         }
@@ -114,6 +132,8 @@ mod tests {
             Reason::Quota,
             Reason::Auth,
             Reason::NotFound { operation: Operation::Responses },
+            Reason::Forbidden { operation: Operation::Responses },
+            Reason::Blocked,
             Reason::Drained,
             Reason::Other,
         ]
@@ -136,6 +156,10 @@ mod tests {
             {"kind":"auth"}
         the deployment is not there or does not offer responses
             {"kind":"not_found","operation":"responses"}
+        the credential may not use responses
+            {"kind":"forbidden","operation":"responses"}
+        the upstream refuses calls from this place
+            {"kind":"blocked"}
         drained by an administrator
             {"kind":"drained"}
         ejected for a reason that this version does not know

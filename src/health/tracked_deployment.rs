@@ -7,6 +7,7 @@ use super::ewma::{Ewma, PeakEwma};
 use super::gate::{Admission, Gate, GateView, LONGEST_EJECTION_MS, Probes, Transition, jittered};
 use super::headroom::{self, Headroom};
 use super::in_flight::InFlight;
+use super::judgement::{Effect, effect};
 use super::local_usage::LocalUsage;
 use super::pending::Pending;
 use super::reason::Reason;
@@ -231,35 +232,57 @@ impl TrackedDeployment {
         self.in_flight.end(ticket.at);
         let was_probe = self.gate.is_probed_by(ticket.probe);
         let total_ms = now - ticket.at;
-        let failure = match sample.outcome {
-            Outcome::Failed { class, hint_ms } => Some((class, hint_ms)),
-            Outcome::CutShort if sample.first_token_ms.is_none() && total_ms >= self.silence_ms() => {
-                Some((ErrorClass::Timeout, None))
-            }
-            Outcome::CutShort => {
+        let mut effect = effect(ticket.operation, ticket.is_committed, sample.outcome);
+        if effect == Effect::Slow && sample.first_token_ms.is_none() && total_ms >= self.silence_ms() {
+            effect = Effect::Counts(ErrorClass::Timeout);
+        }
+        if let Outcome::Failed { class, .. } = sample.outcome {
+            self.last_error = Some(LastError { class, at: now });
+        }
+        let changes = match effect {
+            Effect::Nothing => GateTransitions::default(),
+            Effect::Serves => self.on_served(ticket, sample, now),
+            Effect::Answers => self.on_answered(ticket, now),
+            Effect::Slow => {
                 // The full time is not known, but it is at least this.
                 let least_ms = sample.first_token_ms.unwrap_or(total_ms).min(total_ms).as_f64();
                 self.record_latency(
                     self.latency_ms.value(now).map_or(least_ms, |known_ms| known_ms.max(least_ms)),
                     now,
                 );
-                None
+                GateTransitions::default()
             }
-            Outcome::Served | Outcome::Abandoned => None,
-        };
-        let changes = match (sample.outcome, failure) {
-            (_, Some((class, hint_ms))) => {
+            Effect::Counts(class) => {
                 self.last_error = Some(LastError { class, at: now });
-                self.on_failure(ticket, class, hint_ms, now, rng)
+                GateTransitions::of_deployment(self.on_counted_failure(ticket, class, now, rng))
             }
-            (Outcome::Served, None) => self.on_served(ticket, sample, now),
-            (_, None) => GateTransitions::default(),
+            Effect::Limits(hint_ms) => {
+                let length_ms = self.limited_for(hint_ms, rng);
+                let reason = Reason::RateLimited { hint_ms };
+                GateTransitions::of_deployment(
+                    length_ms.and_then(|length_ms| self.gate.eject(reason, length_ms, now)),
+                )
+            }
+            Effect::LimitsOperation(hint_ms) => {
+                let length_ms = self.limited_for(hint_ms, rng);
+                let reason = Reason::RateLimited { hint_ms };
+                length_ms.map_or_else(GateTransitions::default, |length_ms| {
+                    self.eject_operation(ticket.operation, reason, length_ms, now)
+                })
+            }
+            Effect::Ejects(reason) => {
+                GateTransitions::of_deployment(self.gate.eject(reason, MENDING_MS, now))
+            }
+            Effect::EjectsOperation(reason) => {
+                self.eject_operation(ticket.operation, reason, MENDING_MS, now)
+            }
         };
         self.note(changes, ticket.operation);
         if was_probe && !self.pending.has_recovered() {
-            let class = failure.map(|(class, _)| class).filter(|class| is_counted(*class));
-            self.pending.probe =
-                Some(class.map_or(Probe::Abandoned, |class| Probe::Failed { class: Some(class) }));
+            self.pending.probe = Some(match effect {
+                Effect::Counts(class) => Probe::Failed { class: Some(class) },
+                _ => Probe::Abandoned,
+            });
         }
         // The probe is not under way any more, for any outcome.
         self.gate.release_probe(ticket.probe);
@@ -311,65 +334,57 @@ impl TrackedDeployment {
         changes
     }
 
-    fn on_failure(
+    /// The deployment works, and the request was at fault. A probe with this answer has passed.
+    fn on_answered(&mut self, ticket: &Ticket, now: Instant) -> GateTransitions {
+        if self.gate.is_current(ticket.at, ticket.probe) {
+            self.accrual.on_response(now);
+            self.pending.on_response(ticket.at);
+        }
+        self.on_response(ticket, now)
+    }
+
+    fn on_counted_failure(
         &mut self,
         ticket: &Ticket,
         class: ErrorClass,
-        hint_ms: Option<Millis>,
-        now: Instant,
-        rng: &mut dyn Rng,
-    ) -> GateTransitions {
-        let of_deployment = match class {
-            class if is_counted(class) => {
-                if class == ErrorClass::Timeout {
-                    // The full time is longer than this: the worst latency so far.
-                    self.record_latency((now - ticket.at).as_f64(), now);
-                }
-                if self.gate.is_current(ticket.at, ticket.probe) {
-                    self.pending.on_failure(class, ticket.at);
-                    if let Some(ended) = ticket.ended_run {
-                        self.accrual.on_broken_answer(ended);
-                    }
-                    let reason = self.accrual.on_failure(class, self.latency_ms.value(now), now);
-                    reason.and_then(|reason| self.gate.trip(reason, now, rng))
-                } else {
-                    self.gate.on_probe_failure(ticket.probe, class, now, rng)
-                }
-            }
-            ErrorClass::RateLimit => self.rate_limited(hint_ms, now, rng),
-            ErrorClass::Quota => self.gate.eject(Reason::Quota, MENDING_MS, now),
-            ErrorClass::Auth => self.gate.eject(Reason::Auth, MENDING_MS, now),
-            ErrorClass::NotFound => {
-                let reason = Reason::NotFound { operation: ticket.operation };
-                let gate = self.missing_gate_or_new(ticket.operation);
-                let of_operation = gate.and_then(|gate| gate.eject(reason, MENDING_MS, now));
-                return GateTransitions { of_deployment: None, of_operation };
-            }
-            // The caller's fault: the deployment works, and a probe with this answer has passed.
-            _ => {
-                if self.gate.is_current(ticket.at, ticket.probe) {
-                    self.accrual.on_response(now);
-                    self.pending.on_response(ticket.at);
-                }
-                return self.on_response(ticket, now);
-            }
-        };
-        GateTransitions { of_deployment, of_operation: None }
-    }
-
-    fn rate_limited(
-        &mut self,
-        hint_ms: Option<Millis>,
         now: Instant,
         rng: &mut dyn Rng,
     ) -> Option<Transition> {
-        let reason = Reason::RateLimited { hint_ms };
+        if class == ErrorClass::Timeout {
+            // The full time is longer than this: the worst latency so far.
+            self.record_latency((now - ticket.at).as_f64(), now);
+        }
+        if !self.gate.is_current(ticket.at, ticket.probe) {
+            return self.gate.on_probe_failure(ticket.probe, class, now, rng);
+        }
+        self.pending.on_failure(class, ticket.at);
+        if let Some(ended) = ticket.ended_run {
+            self.accrual.on_broken_answer(ended);
+        }
+        let reason = self.accrual.on_failure(class, self.latency_ms.value(now), now);
+        reason.and_then(|reason| self.gate.trip(reason, now, rng))
+    }
+
+    fn eject_operation(
+        &mut self,
+        operation: Operation,
+        reason: Reason,
+        length_ms: Millis,
+        now: Instant,
+    ) -> GateTransitions {
+        let gate = self.missing_gate_or_new(operation);
+        let of_operation = gate.and_then(|gate| gate.eject(reason, length_ms, now));
+        GateTransitions { of_deployment: None, of_operation }
+    }
+
+    /// How long a rate limit with this hint ejects; `None`: not at all.
+    fn limited_for(&self, hint_ms: Option<Millis>, rng: &mut dyn Rng) -> Option<Millis> {
         match hint_ms {
             _ if self.is_spill(hint_ms) => None,
             // A hint of 0 from a deployment that has just refused is not usable: the deployment
             // would refuse every request.
-            None | Some(Millis::ZERO) => self.gate.eject(reason, jittered(RATE_LIMIT_MS, rng), now),
-            Some(hint_ms) => self.gate.eject(reason, hint_ms, now),
+            None | Some(Millis::ZERO) => Some(jittered(RATE_LIMIT_MS, rng)),
+            Some(hint_ms) => Some(hint_ms),
         }
     }
 
@@ -466,19 +481,17 @@ impl TrackedDeployment {
     }
 }
 
-/// Whether failures of this class are counted. Other classes are acted on one by one, or ignored.
-fn is_counted(class: ErrorClass) -> bool {
-    matches!(
-        class,
-        ErrorClass::Unavailable | ErrorClass::Timeout | ErrorClass::Connection | ErrorClass::Truncated
-    )
-}
-
 /// What an outcome did to the gates.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct GateTransitions {
     pub(super) of_deployment: Option<Transition>,
     pub(super) of_operation: Option<Transition>,
+}
+
+impl GateTransitions {
+    fn of_deployment(of_deployment: Option<Transition>) -> Self {
+        Self { of_deployment, of_operation: None }
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]

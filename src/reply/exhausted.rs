@@ -43,7 +43,7 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     };
     let mut reply = upstream_reply(chosen).unwrap_or_else(|| own_reply(chosen, attempts));
 
-    let may_retry = chosen.class.is_transient();
+    let may_retry = chosen.class.is_transient() && !chosen.is_permanent;
     let is_theirs = |name: &str| !matches!(name, "retry-after" | "retry-after-ms" | "x-should-retry");
     reply.headers = Headers::of(reply.headers.iter().filter(|(name, _)| is_theirs(name)));
     reply.headers.push("x-should-retry", if may_retry { "true" } else { "false" });
@@ -187,6 +187,8 @@ fn status(failure: &Failure) -> u16 {
         ErrorClass::Auth | ErrorClass::Unavailable | ErrorClass::Connection | ErrorClass::Truncated => 502,
     };
     match failure.class {
+        // A limit that came as a 403 (Azure API Management).
+        ErrorClass::RateLimit if upstreams == Some(403) => of_class,
         ErrorClass::Auth => of_class,
         // A status that is not an HTTP error status cannot be forwarded.
         _ => upstreams.filter(|status| (400..600).contains(status)).unwrap_or(of_class),
@@ -201,14 +203,7 @@ mod tests {
     fn answered(class: ErrorClass, status: u16, hint_ms: Option<Millis>, body: &str) -> Failure {
         let headers = Headers::of([("retry-after", "77"), ("x-request-id", "up-1")]);
         let response = Some(ErrorResponse { status, headers, body: body.as_bytes().to_vec() });
-        Failure {
-            class,
-            status: Some(status),
-            is_unknown_object: false,
-            hint_ms,
-            reason: String::new(),
-            response,
-        }
+        Failure { status: Some(status), hint_ms, response, ..Failure::silent(class, "") }
     }
 
     fn header<'r>(reply: &'r ErrorReply, name: &str) -> Option<&'r str> {

@@ -484,10 +484,11 @@ pub struct Retry {
 }
 
 impl Default for Retry {
-    /// One retry of transient failures, with the same waits as OpenAI's own SDKs.
+    /// One retry of transient failures, with the same waits as OpenAI's own SDKs. A timeout is not
+    /// retried at the same deployment: it has had its time.
     fn default() -> Self {
         Self {
-            on: Triggers::of(ErrorClass::is_transient),
+            on: Triggers::of(|class| class.is_transient() && class != ErrorClass::Timeout),
             attempts: 1,
             backoff_ms: Millis::new(500),
             max_backoff_ms: Millis::new(8_000),

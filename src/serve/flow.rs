@@ -20,11 +20,13 @@ use super::committed::{AbortOnDrop, Flow, OpenCall, READ_BYTES};
 use super::completion::Completion;
 use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform};
 use super::timing::{sleep, until};
+use crate::attempt::failure::Failure;
 use crate::attempt::phase::{LimitKind, Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
 use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
 
 /// How often the observer looks at a flowing stream.
@@ -36,13 +38,23 @@ const OBSERVED_BYTES: usize = 8 * 1024 * 1024;
 /// and the client may not read.
 const CUT_MS: Millis = Millis::new(1_000);
 
+/// How long after the break of a pipe the platform may take to say that the client has left.
+const LEFT_MS: Millis = Millis::new(100);
+
 /// How a flow ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlowEnd {
     /// The stream is complete.
     Complete,
-    /// The upstream sent an error event: its error class, and its hint in milliseconds.
-    UpstreamError(ErrorClass, Option<Millis>),
+    /// The upstream sent an error event.
+    UpstreamError {
+        /// Its error class.
+        class: ErrorClass,
+        /// What it is about.
+        scope: Scope,
+        /// Its hint, in milliseconds.
+        hint_ms: Option<Millis>,
+    },
     /// The client left.
     ClientLeft,
     /// The connection broke, or the upstream paused too long, took too long or stopped early.
@@ -56,6 +68,8 @@ pub enum Break {
     Idle,
     /// The answer took longer than the total limit.
     Total,
+    /// The same for an answer that the gateway does not read. The slow side may be the client.
+    UnreadTotal,
     /// The connection broke.
     Connection,
     /// The stream ended without its final event.
@@ -73,7 +87,7 @@ impl Break {
     fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
-            Self::Total => "total",
+            Self::Total | Self::UnreadTotal => "total",
             Self::Connection => "connection",
             Self::Truncated => "truncated",
         }
@@ -85,7 +99,7 @@ impl Break {
             Self::Idle => {
                 ("upstream_timeout", "The upstream stopped sending before the answer was finished.")
             }
-            Self::Total => {
+            Self::Total | Self::UnreadTotal => {
                 ("upstream_timeout", "The answer took longer than an answer may take, and was cut off.")
             }
             Self::Connection | Self::Truncated => {
@@ -98,13 +112,14 @@ impl Break {
 impl FlowEnd {
     /// The outcome that health records for the deployment.
     fn outcome(self) -> Outcome {
-        let failed = |class, hint_ms| Outcome::Failed { class, hint_ms };
         match self {
             Self::Complete => Outcome::Served,
-            Self::ClientLeft => Outcome::Abandoned,
-            Self::UpstreamError(class, hint_ms) => failed(class, hint_ms),
-            Self::Broken(Break::Idle | Break::Total) => failed(ErrorClass::Timeout, None),
-            Self::Broken(Break::Connection | Break::Truncated) => failed(ErrorClass::Truncated, None),
+            Self::ClientLeft | Self::Broken(Break::UnreadTotal) => Outcome::Abandoned,
+            Self::UpstreamError { class, scope, hint_ms } => Outcome::Failed { class, scope, hint_ms },
+            Self::Broken(Break::Idle | Break::Total) => Outcome::failed(ErrorClass::Timeout, None),
+            Self::Broken(Break::Connection | Break::Truncated) => {
+                Outcome::failed(ErrorClass::Truncated, None)
+            }
         }
     }
 }
@@ -168,13 +183,17 @@ async fn unread<P: Platform>(
     let mut pipe = rest.pipe(client, PipeEnd::Passed);
     match until(platform, limit.at, &mut pipe).await {
         Some(Ok(())) => FlowEnd::Complete,
-        Some(Err(_)) => FlowEnd::Broken(Break::Connection),
+        // Either end can break a pipe. A client that has left is known as such within moments.
+        Some(Err(_)) => match until(platform, platform.now() + LEFT_MS, platform.client_left()).await {
+            Some(()) => FlowEnd::ClientLeft,
+            None => FlowEnd::Broken(Break::Connection),
+        },
         None => {
             drop(call.abort);
             // The pipe must be awaited: the runtime reports a rejection that nobody awaits as an
             // uncaught exception.
             let _ = until(platform, platform.now() + CUT_MS, pipe).await;
-            FlowEnd::Broken(Break::of(limit))
+            FlowEnd::Broken(Break::UnreadTotal)
         }
     }
 }
@@ -258,7 +277,10 @@ async fn observed<P: Platform>(
         Ending::Finished => ends.finish(None).await,
         Ending::Truncated => ends.finish(Some(cause)).await,
         Ending::Failed(failure) => match ends.finish(None).await {
-            FlowEnd::Complete => FlowEnd::UpstreamError(failure.class, failure.hint_ms),
+            FlowEnd::Complete => {
+                let Failure { class, scope, hint_ms, .. } = failure;
+                FlowEnd::UpstreamError { class, scope, hint_ms }
+            }
             end => end,
         },
     }

@@ -239,7 +239,7 @@ async fn in_time<C: Clock, T>(
     wait: impl Future<Output = T>,
 ) -> Result<T, Failure> {
     let limit = limits.of(phase, clock.now());
-    until(clock, limit.at, wait).await.ok_or_else(|| Failure::silent(ErrorClass::Timeout, limit.kind.name()))
+    until(clock, limit.at, wait).await.ok_or_else(|| Failure::late(limit.kind))
 }
 
 /// The failure for a connection that could not be made, or that broke.

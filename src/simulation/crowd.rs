@@ -116,11 +116,7 @@ impl CrowdIsolate {
             self.health.request_probe(0, false, now);
             return;
         }
-        let outcome = if fails {
-            Outcome::Failed { class: ErrorClass::Unavailable, hint_ms: None }
-        } else {
-            Outcome::Served
-        };
+        let outcome = if fails { Outcome::failed(ErrorClass::Unavailable, None) } else { Outcome::Served };
         let ticket = self.health.begin(0, ChatCompletions, 0, now);
         self.health.record(ticket, &Sample::of(outcome), now, rng);
     }

@@ -254,11 +254,7 @@ impl CallCourse {
         if is_whole && is_broken {
             return (broken_at, Err(Failure::silent(ErrorClass::Truncated, "simulated")));
         }
-        let outcome = if is_broken {
-            Outcome::Failed { class: ErrorClass::Truncated, hint_ms: None }
-        } else {
-            Outcome::Served
-        };
+        let outcome = if is_broken { Outcome::failed(ErrorClass::Truncated, None) } else { Outcome::Served };
         let committed_at = match (streamed, dispatch.commit) {
             (true, Commit::Headers) => headers_at,
             (true, Commit::FirstToken) => first_at,

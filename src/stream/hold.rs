@@ -117,12 +117,5 @@ impl Hold {
 
 /// The failure for an event that no client could read.
 fn malformed() -> Failure {
-    Failure {
-        class: ErrorClass::Unavailable,
-        status: Some(200),
-        is_unknown_object: false,
-        hint_ms: None,
-        reason: "malformed_event".to_owned(),
-        response: None,
-    }
+    Failure { status: Some(200), ..Failure::silent(ErrorClass::Unavailable, "malformed_event") }
 }

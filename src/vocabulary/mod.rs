@@ -10,5 +10,6 @@ pub mod headers;
 pub mod operation;
 pub mod retry_after;
 pub mod rng;
+pub mod scope;
 pub mod switch;
 pub mod time;

@@ -26,10 +26,14 @@ pub fn retry_after(headers: &Headers, now: Instant) -> Option<Millis> {
 }
 
 /// The hint in the text of an error: "retry after 22 seconds" (Azure OpenAI), "try again in 12
-/// seconds" (Azure API Management), "try again in 1m2.5s" (OpenAI). It is the last resort, for
-/// answers without a hint in their headers.
+/// seconds" (Azure API Management), "try again in 1m2.5s" (OpenAI), "will be replenished in
+/// 00:00:03" (a quota of Azure API Management). It is the last resort, for answers without a hint
+/// in their headers.
 pub fn in_text(text: &str) -> Option<Millis> {
     let text = text.to_ascii_lowercase();
+    if let Some((_, rest)) = text.split_once("replenished in ") {
+        return clock_length(rest);
+    }
     let (_, rest) = text.split_once("retry after ").or_else(|| text.split_once("try again in "))?;
     length(rest.trim_start())
 }
@@ -49,6 +53,18 @@ pub fn length(text: &str) -> Option<Millis> {
         rest = after;
     }
     total
+}
+
+/// A duration as hours, minutes and seconds: `hh:mm:ss`.
+fn clock_length(text: &str) -> Option<Millis> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(text.len());
+    let mut seconds = 0_u64;
+    let mut parts = 0;
+    for part in text.get(..end)?.split(':') {
+        seconds = seconds.checked_mul(60)?.checked_add(part.parse().ok()?)?;
+        parts += 1;
+    }
+    (parts == 3).then(|| (Millis::new(1_000) * seconds).min(LONGEST_HINT_MS))
 }
 
 /// Splits a number and its unit off the front. The unit is given in milliseconds.

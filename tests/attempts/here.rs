@@ -86,7 +86,7 @@ impl Here {
 
     pub fn eject(&mut self, id: usize, class: ErrorClass, hint_ms: Option<Millis>) {
         let ticket = self.isolate.health.begin(id, ChatCompletions, 0, self.now);
-        let sample = Sample::of(Outcome::Failed { class, hint_ms });
+        let sample = Sample::of(Outcome::failed(class, hint_ms));
         self.isolate.health.record(ticket, &sample, self.now, &mut self.isolate.rng);
     }
 

@@ -1,6 +1,8 @@
 //! Error responses with a status.
 
 use super::*;
+use switchyard::vocabulary::scope::Scope::{Account, Deployment, Operation, Place, Request};
+
 use crate::times::ms;
 
 #[test]
@@ -58,7 +60,7 @@ fn openais_refusals_of_a_credential_a_model_or_a_request_are_distinguished() {
         // The upstream does not have this route.
         (404, invalid(None, "Invalid URL (POST /v1/foo)"), NotFound),
         (408, openai("timeout", Value::Null, "Request timed out."), Timeout),
-        (409, openai("conflict", Value::Null, "The resource was updated by another request."), Unavailable),
+        (409, openai("conflict", Value::Null, "The resource was updated by another request."), BadRequest),
         (413, invalid(None, "Too large"), BadRequest),
         (415, invalid("unsupported_content_type", "Use JSON"), BadRequest),
         (422, invalid(None, "Unprocessable"), BadRequest),
@@ -448,4 +450,111 @@ fn the_reason_is_a_word_and_never_prose() {
     for code in ["Incorrect API key sk-1", "", "line\nbreak", "ключ", &"x".repeat(65)] {
         assert_eq!(reason(openai("bad thing", code, "prose")), "bad_request", "{code:?}");
     }
+}
+
+/// An error of Azure without the wrapper `error`.
+fn azure_gateway(status: u16, message: &str) -> Value {
+    json!({ "statusCode": status, "message": message })
+}
+
+#[test]
+fn each_failure_is_about_one_part_of_the_upstream() {
+    let too_large = "Request too large for gpt-4o in organization org-A on tokens per min (TPM): Limit 30000, Requested 61337. The input or output tokens must be reduced";
+    let reached = "Rate limit reached for gpt-4o in organization org-A on tokens per min (TPM): Limit 30000, Used 29500, Requested 800. Please try again in 600ms.";
+    let connector =
+        "Error retrieving tool list from MCP server: 'crm'. Http status code: 424 (Failed Dependency)";
+    let unverified = "Your organization must be verified to stream this model.";
+    let page = "<!DOCTYPE html><html><head><title>403 Forbidden</title></head></html>";
+    for (status, body, class, scope) in [
+        // A refused key is refused everywhere.
+        (401, invalid("invalid_api_key", "Incorrect API key provided: sk-x."), Auth, Account),
+        (
+            401,
+            azure_gateway(401, "Access denied due to invalid subscription key or wrong API endpoint."),
+            Auth,
+            Account,
+        ),
+        (403, invalid("account_deactivated", "Your account is deactivated."), Auth, Account),
+        // A permission for one operation.
+        (
+            401,
+            invalid("missing_scope", "You have insufficient permissions for this operation."),
+            Auth,
+            Operation,
+        ),
+        (401, invalid(None, "Missing scopes: api.responses.write."), Auth, Operation),
+        (403, invalid(None, "You are not allowed to do this."), Auth, Operation),
+        // A country, a network, a page of a network in between.
+        (403, openai("request_forbidden", "unsupported_country_region_territory", "Country"), Auth, Place),
+        (403, openai("", "403", "Access denied due to Virtual Network/Firewall rules."), Auth, Place),
+        (403, json!(page), Auth, Place),
+        (403, json!("error code: 1020"), Auth, Place),
+        (401, invalid("ip_not_authorized", "Your IP is not authorized."), Auth, Place),
+        // What the request names.
+        (424, openai("external_connector_error", "http_error", connector), BadRequest, Request),
+        (409, invalid(None, "Cannot cancel a response that is completed."), BadRequest, Request),
+        (424, openai("server_error", Value::Null, "The model container failed."), Unavailable, Deployment),
+        // Its size, its tier.
+        (429, openai("tokens", "rate_limit_exceeded", too_large), RateLimit, Request),
+        (413, openai("tokens", "rate_limit_exceeded", too_large), RateLimit, Request),
+        (
+            429,
+            openai("resource_unavailable", "resource_unavailable", "Resource Unavailable"),
+            RateLimit,
+            Request,
+        ),
+        (498, openai("", "capacity_exceeded", "Flex tier capacity exceeded"), RateLimit, Request),
+        (429, openai("tokens", "rate_limit_exceeded", reached), RateLimit, Deployment),
+        // Limits of Azure API Management.
+        (
+            403,
+            azure_gateway(403, "Out of call volume quota. Quota will be replenished in 00:00:03."),
+            RateLimit,
+            Deployment,
+        ),
+        // What the gateway itself has set.
+        (
+            400,
+            openai(
+                "",
+                "BadRequest",
+                "Model o3-mini is enabled only for api versions 2024-12-01-preview and later",
+            ),
+            NotFound,
+            Request,
+        ),
+        (400, openai("", "BadRequest", "API version not supported"), NotFound, Request),
+        (
+            400,
+            openai("", "BadRequest", "Functions are not supported for this API version"),
+            NotFound,
+            Request,
+        ),
+        (400, openai("invalid_request_error", "unsupported_value", unverified), NotFound, Request),
+        (404, openai("", "DeploymentNotFound", "The API deployment does not exist."), NotFound, Operation),
+        (429, openai("insufficient_quota", "insufficient_quota", "You exceeded your quota"), Quota, Account),
+    ] {
+        let bytes = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
+        let failure = answer(status, &[], bytes.as_bytes());
+        assert_eq!((failure.class, failure.scope), (class, scope), "{status} {body}");
+        let is_permanent = bytes.contains("too large");
+        assert_eq!(failure.is_permanent, is_permanent, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_403_that_says_until_when_is_a_limit() {
+    let body = azure_gateway(403, "Quota exceeded.").to_string();
+    let failure = answer(403, &[("retry-after", "3")], body.as_bytes());
+    assert_eq!((failure.class, failure.hint_ms), (RateLimit, Some(ms(3_000))));
+    let body =
+        azure_gateway(403, "Out of call volume quota. Quota will be replenished in 01:02:03.").to_string();
+    assert_eq!(answer(403, &[], body.as_bytes()).hint_ms, Some(ms(3_723_000)));
+}
+
+#[test]
+fn the_error_of_a_tool_server_in_an_event_is_the_clients() {
+    let error = json!({ "type": "external_connector_error", "code": "http_error", "message": "MCP server: 'crm'", "param": "tools" });
+    let failure = classify_event_error(&error);
+    assert_eq!((failure.class, failure.scope), (BadRequest, Request));
 }

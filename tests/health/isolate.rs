@@ -53,11 +53,11 @@ impl Isolate {
     }
 
     pub fn fail(&mut self, class: ErrorClass) -> Vec<GateChange> {
-        self.attempt(Outcome::Failed { class, hint_ms: None })
+        self.attempt(Outcome::failed(class, None))
     }
 
     pub fn rate_limit(&mut self, hint_ms: Millis) -> Vec<GateChange> {
-        self.attempt(Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) })
+        self.attempt(Outcome::failed(RateLimit, Some(hint_ms)))
     }
 
     /// Ejects the deployment by five failures.

@@ -5,6 +5,7 @@
 mod attempts;
 mod hub;
 mod isolate;
+mod judgement;
 mod leases;
 mod properties;
 mod region;

@@ -41,7 +41,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         2 => Just(Outcome::Served),
         1 => Just(Outcome::Abandoned),
         5 => (prop::sample::select(CLASSES.to_vec()), hints)
-            .prop_map(|(class, hint_ms)| Outcome::Failed { class, hint_ms }),
+            .prop_map(|(class, hint_ms)| Outcome::failed(class, hint_ms)),
     ]
 }
 
@@ -123,7 +123,7 @@ proptest! {
             isolate.wait(ms(wait_ms));
             if has_committed[nth] {
                 prop_assert_eq!(isolate.admission(), Admission::Open);
-                let broken = Outcome::Failed { class: Truncated, hint_ms: None };
+                let broken = Outcome::failed(Truncated, None);
                 isolate.end(under_way[nth].take().unwrap(), broken);
             } else {
                 isolate.health.on_commit(under_way[nth].as_mut().unwrap(), isolate.now);

@@ -71,7 +71,7 @@ impl Member {
     }
 
     pub fn fail(&mut self, class: ErrorClass, now: Instant) -> Vec<GateChange> {
-        self.attempt(Outcome::Failed { class, hint_ms: None }, now)
+        self.attempt(Outcome::failed(class, None), now)
     }
 
     pub fn trip(&mut self, now: Instant) {
@@ -222,12 +222,12 @@ pub const ALIVE: Outcome = Outcome::Served;
 
 /// The outcome of a request that fails with this class.
 pub fn failed(class: ErrorClass) -> Outcome {
-    Outcome::Failed { class, hint_ms: None }
+    Outcome::failed(class, None)
 }
 
 /// The outcome of a request that is refused, with this hint.
 pub fn rate_limited(hint_ms: Millis) -> Outcome {
-    Outcome::Failed { class: RateLimit, hint_ms: Some(hint_ms) }
+    Outcome::failed(RateLimit, Some(hint_ms))
 }
 
 /// A region with this number of isolates. The first one has ejected the deployment, and all others

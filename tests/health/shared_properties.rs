@@ -69,13 +69,13 @@ proptest! {
                 Step::ProbeUrgency(nth, early) => region.members[nth].health.request_probe(0, early, region.now),
                 Step::Fail(nth, class, hint_ms) => {
                     // The request does not respect the gate: some requests have no other target.
-                    let changes = region.members[nth].attempt(Outcome::Failed { class, hint_ms }, region.now);
+                    let changes = region.members[nth].attempt(Outcome::failed(class, hint_ms), region.now);
                     // The request may have been a probe. A probe that is refused for an error of
                     // the caller has passed.
                     has_ended |= changes.iter().any(|change| change.transition == Transition::Recovered);
                 }
                 Step::End(nth, passes) => {
-                    let outcome = if passes { Outcome::Served } else { Outcome::Failed { class: Timeout, hint_ms: None } };
+                    let outcome = if passes { Outcome::Served } else { Outcome::failed(Timeout, None) };
                     if let Some(probe) = probes[nth].take() {
                         has_ended |= passes;
                         region.members[nth].end(probe, outcome, region.now);

@@ -57,9 +57,9 @@ fn a_brown_out_ejects_by_its_rate() {
 #[test]
 fn what_the_caller_did_never_counts() {
     for outcome in [
-        Outcome::Failed { class: BadRequest, hint_ms: None },
-        Outcome::Failed { class: ContentPolicy, hint_ms: None },
-        Outcome::Failed { class: ContextWindow, hint_ms: None },
+        Outcome::failed(BadRequest, None),
+        Outcome::failed(ContentPolicy, None),
+        Outcome::failed(ContextWindow, None),
         Outcome::Abandoned,
     ] {
         let mut isolate = Isolate::new(1);
@@ -75,11 +75,11 @@ fn what_the_caller_did_never_counts() {
 #[test]
 fn a_bad_request_ends_a_run_and_a_client_that_leaves_does_not() {
     for (between, ejected) in [
-        (Outcome::Failed { class: BadRequest, hint_ms: None }, false),
+        (Outcome::failed(BadRequest, None), false),
         (Outcome::Served, false),
         (Outcome::Abandoned, true),
         // A rate limit is an answer, but it does not show that the deployment serves.
-        (Outcome::Failed { class: RateLimit, hint_ms: Some(ms(10)) }, true),
+        (Outcome::failed(RateLimit, Some(ms(10))), true),
     ] {
         let mut isolate = Isolate::new(1);
         for _ in 0..4 {
@@ -119,7 +119,7 @@ fn a_probe_has_passed_at_its_commit_point() {
     assert_eq!(isolate.admission(), Admission::Open);
     // The stream continues after the commit and then breaks: this is one failure like any other.
     isolate.wait(ms(3_000));
-    assert_eq!(isolate.end(probe, Outcome::Failed { class: Truncated, hint_ms: None }), []);
+    assert_eq!(isolate.end(probe, Outcome::failed(Truncated, None)), []);
     assert_eq!(isolate.health.snapshot(isolate.now)[0].consecutive_failures, 1);
 }
 
@@ -188,7 +188,7 @@ fn a_probe_that_never_comes_back_is_given_up() {
     let next = isolate.begin();
     assert!(next.is_probe());
     // The lost probe ends after all. It does not decide about the new probe.
-    assert_eq!(isolate.end(lost, Outcome::Failed { class: Timeout, hint_ms: None }), []);
+    assert_eq!(isolate.end(lost, Outcome::failed(Timeout, None)), []);
     assert!(isolate.refusal().is_probing);
     assert_eq!(isolate.end(next, Outcome::Served)[0].transition, Transition::Recovered);
 }
@@ -200,7 +200,7 @@ fn what_was_sent_before_an_ejection_neither_ends_nor_prolongs_it() {
     isolate.trip();
     let until = isolate.refusal().until;
     assert_eq!(isolate.end(slow, Outcome::Served), []);
-    assert_eq!(isolate.end(slower, Outcome::Failed { class: Timeout, hint_ms: None }), []);
+    assert_eq!(isolate.end(slower, Outcome::failed(Timeout, None)), []);
     assert_eq!(isolate.refusal().until, until);
 }
 
@@ -211,7 +211,7 @@ fn requests_that_hung_in_the_outage_do_not_eject_again_when_they_time_out() {
     isolate.trip().sit_out().attempt(Outcome::Served);
     isolate.wait(ms(50_000));
     for ticket in hanging {
-        assert_eq!(isolate.end(ticket, Outcome::Failed { class: Timeout, hint_ms: None }), []);
+        assert_eq!(isolate.end(ticket, Outcome::failed(Timeout, None)), []);
     }
     assert_eq!(isolate.admission(), Admission::Open);
 }
@@ -248,7 +248,7 @@ fn a_rate_limit_ejects_exactly_as_long_as_it_says() {
 fn a_rate_limit_that_does_not_say_how_long_ejects_for_a_moment() {
     for hint_ms in [None, Some(0)] {
         let mut isolate = Isolate::new(1);
-        isolate.attempt(Outcome::Failed { class: RateLimit, hint_ms: hint_ms.map(ms) });
+        isolate.attempt(Outcome::failed(RateLimit, hint_ms.map(ms)));
         assert!(
             (ms(3_750)..=ms(5_000)).contains(&isolate.ejected_ms()),
             "{hint_ms:?}: {}",
@@ -275,7 +275,7 @@ fn a_hundred_rate_limits_within_a_second_are_one_change() {
     let mut changes = 0;
     for ticket in tickets {
         isolate.wait(ms(9));
-        changes += isolate.end(ticket, Outcome::Failed { class: RateLimit, hint_ms: Some(ms(20_000)) }).len();
+        changes += isolate.end(ticket, Outcome::failed(RateLimit, Some(ms(20_000)))).len();
     }
     assert_eq!(changes, 1);
     assert_eq!(isolate.ejected_ms(), ms(20_000), "each of them extends it all the same");
@@ -325,7 +325,7 @@ fn quota_and_credentials_eject_for_five_minutes_at_once() {
 #[test]
 fn a_missing_operation_ejects_that_operation_alone() {
     let mut isolate = Isolate::new(1);
-    let missing = Sample::of(Outcome::Failed { class: NotFound, hint_ms: None });
+    let missing = Sample::of(Outcome::failed(NotFound, None));
     let changes = isolate.try_with(Responses, &missing);
     let until = isolate.now + ms(300_000);
     let transition = Transition::Ejected { until, reason: Reason::NotFound { operation: Responses } };
@@ -346,7 +346,7 @@ fn a_missing_operation_ejects_that_operation_alone() {
 #[test]
 fn of_two_gates_in_a_row_the_stricter_counts() {
     let mut isolate = Isolate::new(1);
-    isolate.try_with(Responses, &Sample::of(Outcome::Failed { class: NotFound, hint_ms: None }));
+    isolate.try_with(Responses, &Sample::of(Outcome::failed(NotFound, None)));
     isolate.trip();
     assert!(isolate.ejected_ms() < ms(300_000));
     let Admission::Refused(refusal) = isolate.health.admission(0, Responses, isolate.now) else { panic!() };
@@ -417,7 +417,7 @@ fn the_score_is_the_latency_for_one_more_request() {
     assert_eq!(isolate.health.score(0, isolate.now), Some(700.0));
     let hung = isolate.begin();
     isolate.wait(ms(9_000));
-    isolate.end(hung, Outcome::Failed { class: Timeout, hint_ms: None });
+    isolate.end(hung, Outcome::failed(Timeout, None));
     assert_eq!(isolate.health.score(0, isolate.now), Some(9_000.0));
     assert_eq!(isolate.health.score(1, isolate.now), None, "cold");
 }
@@ -450,7 +450,7 @@ fn the_snapshot_tells_everything_and_survives_the_wire() {
     let mut isolate = Isolate::new(2);
     let positions = |isolate: &Isolate| isolate.health.snapshot(isolate.now)[0].gate.state;
     assert_eq!(positions(&isolate), GatePosition::Closed);
-    isolate.try_with(Responses, &Sample::of(Outcome::Failed { class: NotFound, hint_ms: None }));
+    isolate.try_with(Responses, &Sample::of(Outcome::failed(NotFound, None)));
     isolate.trip();
     assert_eq!(positions(&isolate), GatePosition::Open);
     isolate.sit_out();

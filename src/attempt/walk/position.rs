@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::obstacle::Obstacle;
 use crate::attempt::failure::Failure;
+use crate::attempt::phase::Patience;
 use crate::health::Health;
 use crate::health::gate::{Admission, Refusal};
 use crate::routes::graph::{
@@ -23,6 +24,7 @@ pub struct Walk {
     pub(super) graph: Rc<Graph>,
     pub(super) facts: Rc<Facts>,
     pub(super) frames: Vec<Frame>,
+    pub(super) started_at: Instant,
     pub(super) tried: Vec<usize>,
     /// The last resort was used: a request makes at most one such attempt at an ejected deployment.
     pub(super) has_used_last_resort: bool,
@@ -69,7 +71,7 @@ impl Walk {
         };
         let mut frames = Vec::with_capacity(USUAL_DEPTH);
         frames.push(settings);
-        Self::of(graph, facts, frames)
+        Self { started_at: now, ..Self::of(graph, facts, frames) }
     }
 
     pub(super) fn of(graph: Rc<Graph>, facts: Rc<Facts>, frames: Vec<Frame>) -> Self {
@@ -77,6 +79,7 @@ impl Walk {
             graph,
             facts,
             frames,
+            started_at: Instant::EPOCH,
             tried: Vec::new(),
             has_used_last_resort: false,
             has_skipped_ejected: false,
@@ -178,6 +181,12 @@ impl Walk {
     /// The earliest deadline of all frames.
     pub fn deadline(&self) -> Instant {
         self.frames.iter().map(|frame| frame.deadline).min().unwrap_or_default()
+    }
+
+    /// How long the client waits, and when that ends, if it says so.
+    pub fn patience(&self) -> Option<Patience> {
+        let ms = self.facts.patience_ms?;
+        Some(Patience { ms, ends_at: self.started_at + ms })
     }
 
     /// `retry` of the nearest node that has one, or of `settings`.

@@ -173,7 +173,9 @@ impl TrackedDeployment {
     /// The attempt reached its commit point. Returns the changes of the gates, and the run of
     /// failures that this ended.
     pub(super) fn on_commit(&mut self, ticket: &Ticket, now: Instant) -> (GateTransitions, Option<EndedRun>) {
+        // Up to here the time is the deployment's. Afterwards it may be that of a slow client.
         self.times.add(now - ticket.at);
+        self.record_latency((now - ticket.at).as_f64(), now);
         let changes = self.on_response(ticket, now);
         // The deployment answers. Whether the answer is complete is known later.
         let is_current = self.gate.is_current(ticket.at, ticket.probe);
@@ -317,8 +319,8 @@ impl TrackedDeployment {
     fn on_served(&mut self, ticket: &Ticket, sample: &Sample, now: Instant) -> GateTransitions {
         let total_ms = now - ticket.at;
         let first_token_ms = sample.first_token_ms.map(|ms| ms.min(total_ms));
-        self.record_latency(first_token_ms.unwrap_or(total_ms).as_f64(), now);
         if !ticket.is_committed {
+            self.record_latency(first_token_ms.unwrap_or(total_ms).as_f64(), now);
             self.times.add(first_token_ms.unwrap_or(total_ms));
         }
         let writing_ms = total_ms - first_token_ms.unwrap_or(Millis::ZERO);
@@ -350,7 +352,7 @@ impl TrackedDeployment {
         now: Instant,
         rng: &mut dyn Rng,
     ) -> Option<Transition> {
-        if class == ErrorClass::Timeout {
+        if class == ErrorClass::Timeout && !ticket.is_committed {
             // The full time is longer than this: the worst latency so far.
             self.record_latency((now - ticket.at).as_f64(), now);
         }

@@ -33,6 +33,7 @@ fn deployment(upstream: Upstream) -> Deployment {
         timeout: Timeouts::default(),
         params: Params::default(),
         limits: RateLimits::default(),
+        ejections: switchyard::routes::graph::Ejections::default(),
         identity: "test".to_owned(),
     }
 }

@@ -20,10 +20,6 @@ use super::window::{Counts, Window};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Instant;
 
-/// The smallest number of failures in a row that trips; heavy traffic needs more. Envoy and linkerd
-/// use similar numbers (5 and 7): one or two failures must not eject.
-pub const RUN: u32 = 5;
-
 /// The smallest number of requests in the window for which the failure rate is used.
 const MIN_REQUESTS: u32 = 10;
 
@@ -39,18 +35,27 @@ const LATENCY_MS: f64 = 2_000.0;
 /// The latency to assume where none is known.
 const USUAL_LATENCY_MS: f64 = 500.0;
 
-/// The number of failures in a row that trips at the given traffic: [`RUN`], plus the number of
-/// requests in 150 ms and a tenth of a latency.
+/// How many failures in a row trip.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RunRule {
+    /// The smallest number. Heavy traffic needs more.
+    pub least: u32,
+    /// How long requests take there, in milliseconds, where known.
+    pub latency_ms: Option<f64>,
+}
+
+/// The number of failures in a row that trips at the given traffic: the smallest one, plus the
+/// number of requests in 150 ms and a tenth of a latency.
 ///
 /// Where some requests fail, more traffic produces longer runs by chance. Also, failures become
 /// known earlier than the successes beside them, which take a full latency. The numbers are a
 /// balance that the simulation shows. With larger ones, an outage is found later. With smaller
 /// ones, a deployment that fails three of ten requests is treated as one that is down.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; `as` saturates")]
-fn least_run(counts: Counts, latency_ms: Option<f64>) -> u32 {
+fn least_run(counts: Counts, rule: RunRule) -> u32 {
     let per_ms = f64::from(counts.total()) / 10_000.0;
-    let extra = per_ms * (150.0 + 0.1 * latency_ms.unwrap_or(USUAL_LATENCY_MS).clamp(0.0, LATENCY_MS));
-    RUN.saturating_add(extra as u32)
+    let extra = per_ms * (150.0 + 0.1 * rule.latency_ms.unwrap_or(USUAL_LATENCY_MS).clamp(0.0, LATENCY_MS));
+    rule.least.saturating_add(extra as u32)
 }
 
 /// Failures that another isolate saw since the last answer, if there was one.
@@ -126,14 +131,14 @@ impl Accrual {
     }
 
     /// A request failed by the deployment's fault. Returns the reason to eject the deployment, if
-    /// there are now too many failures. `latency_ms`: how long requests take there, where known.
-    pub fn on_failure(&mut self, class: ErrorClass, latency_ms: Option<f64>, now: Instant) -> Option<Reason> {
+    /// there are now too many failures.
+    pub fn on_failure(&mut self, class: ErrorClass, rule: RunRule, now: Instant) -> Option<Reason> {
         if self.run == 0 {
             self.run_since = now;
         }
         self.run = self.run.saturating_add(1);
         self.window.add(Counts { successes: 0, failures: 1 }, now);
-        self.judge(class, latency_ms, now)
+        self.judge(class, rule, now)
     }
 
     /// Adds what another isolate saw. Returns the reason to eject, if there are now too many
@@ -143,7 +148,7 @@ impl Accrual {
         counts: Counts,
         run: FailureRun,
         class: ErrorClass,
-        latency_ms: Option<f64>,
+        rule: RunRule,
         now: Instant,
     ) -> Option<Reason> {
         if let Some(answered_at) = run.answered_at {
@@ -154,12 +159,12 @@ impl Accrual {
         }
         self.run = self.run.saturating_add(run.failures);
         self.window.add(counts, now);
-        if counts.failures == 0 { None } else { self.judge(class, latency_ms, now) }
+        if counts.failures == 0 { None } else { self.judge(class, rule, now) }
     }
 
-    fn judge(&self, class: ErrorClass, latency_ms: Option<f64>, now: Instant) -> Option<Reason> {
+    fn judge(&self, class: ErrorClass, rule: RunRule, now: Instant) -> Option<Reason> {
         let counts = self.window.counts(now);
-        if self.run >= least_run(counts, latency_ms) {
+        if self.run >= least_run(counts, rule) {
             Some(Reason::ConsecutiveFailures { failures: self.run, class })
         } else if is_too_many(counts) {
             Some(Reason::FailureRate { failures: counts.failures, requests: counts.total(), class })
@@ -169,9 +174,9 @@ impl Accrual {
     }
 
     /// Whether there are enough requests to conclude that most of them are served.
-    pub fn is_serving(&self, latency_ms: Option<f64>, now: Instant) -> bool {
+    pub fn is_serving(&self, rule: RunRule, now: Instant) -> bool {
         let counts = self.window.counts(now);
-        self.run < least_run(counts, latency_ms) && counts.total() >= MIN_REQUESTS && !is_too_many(counts)
+        self.run < least_run(counts, rule) && counts.total() >= MIN_REQUESTS && !is_too_many(counts)
     }
 
     /// Failures since the last answer.
@@ -191,26 +196,29 @@ mod tests {
     use crate::vocabulary::time::short::at;
     use ErrorClass::Unavailable;
 
+    const RUN: u32 = 5;
+    const USUAL: RunRule = RunRule { least: RUN, latency_ms: None };
+
     #[test]
     fn a_run_trips_at_its_fifth_failure() {
         let mut accrual = Accrual::default();
         for _ in 1..RUN {
-            assert_eq!(accrual.on_failure(Unavailable, None, at(0)), None);
+            assert_eq!(accrual.on_failure(Unavailable, USUAL, at(0)), None);
         }
         let reason = Reason::ConsecutiveFailures { failures: 5, class: ErrorClass::Timeout };
-        assert_eq!(accrual.on_failure(ErrorClass::Timeout, None, at(0)), Some(reason));
+        assert_eq!(accrual.on_failure(ErrorClass::Timeout, USUAL, at(0)), Some(reason));
     }
 
     #[test]
     fn an_answer_from_before_a_run_does_not_end_it() {
         let mut accrual = Accrual::default();
         for now in 100..104 {
-            accrual.on_failure(Unavailable, None, at(now));
+            accrual.on_failure(Unavailable, USUAL, at(now));
         }
         // A long answer that began before the run, and an earlier answer that another isolate saw.
         accrual.on_success(at(99), at(104));
         let run = FailureRun { failures: 0, since: at(0), answered_at: Some(at(99)) };
-        accrual.add(Counts { successes: 1, failures: 0 }, run, Unavailable, None, at(104));
+        accrual.add(Counts { successes: 1, failures: 0 }, run, Unavailable, USUAL, at(104));
         assert_eq!(accrual.run(), 4);
         accrual.on_response(at(100));
         assert_eq!(accrual.run(), 0);
@@ -223,7 +231,8 @@ mod tests {
             for _ in 0..successes {
                 accrual.on_success(at(0), at(0));
             }
-            let tripped = (1..=expected).position(|_| accrual.on_failure(Unavailable, None, at(0)).is_some());
+            let tripped =
+                (1..=expected).position(|_| accrual.on_failure(Unavailable, USUAL, at(0)).is_some());
             assert_eq!(tripped.map(|at| at + 1), Some(expected), "{successes} successes before");
         }
     }
@@ -232,7 +241,7 @@ mod tests {
     fn a_run_survives_a_quiet_hour() {
         let mut accrual = Accrual::default();
         let tripped =
-            (0..5).filter_map(|hour| accrual.on_failure(Unavailable, None, at(hour * 3_600_000))).count();
+            (0..5).filter_map(|hour| accrual.on_failure(Unavailable, USUAL, at(hour * 3_600_000))).count();
         assert_eq!(tripped, 1);
     }
 
@@ -243,12 +252,12 @@ mod tests {
             let ended = accrual.on_commit();
             assert_eq!(accrual.run(), 0, "until it breaks");
             accrual.on_broken_answer(ended);
-            assert_eq!(accrual.on_failure(Unavailable, None, at(0)).is_some(), nth == RUN);
+            assert_eq!(accrual.on_failure(Unavailable, USUAL, at(0)).is_some(), nth == RUN);
         }
         // An answer that was complete before the run began, at the same time, does not end the run.
         let mut accrual = Accrual::default();
         accrual.on_success(at(0), at(0));
-        accrual.on_failure(Unavailable, None, at(0));
+        accrual.on_failure(Unavailable, USUAL, at(0));
         let ended = accrual.on_commit();
         accrual.on_broken_answer(ended);
         assert_eq!(accrual.run(), 1);
@@ -259,7 +268,7 @@ mod tests {
         assert_eq!(accrual.run(), 0);
         // Another answer that was completed in the meantime counts as an answer.
         let mut accrual = Accrual::default();
-        accrual.on_failure(Unavailable, None, at(0));
+        accrual.on_failure(Unavailable, USUAL, at(0));
         let ended = accrual.on_commit();
         accrual.on_success(at(0), at(0));
         accrual.on_broken_answer(ended);
@@ -274,11 +283,11 @@ mod tests {
         ] {
             let mut accrual = Accrual::default();
             for _ in 0..4 {
-                accrual.on_failure(Unavailable, None, at(0));
+                accrual.on_failure(Unavailable, USUAL, at(0));
             }
             answer(&mut accrual);
             assert_eq!(accrual.run(), 0);
-            assert_eq!(accrual.on_failure(Unavailable, None, at(0)), None);
+            assert_eq!(accrual.on_failure(Unavailable, USUAL, at(0)), None);
         }
     }
 
@@ -288,7 +297,7 @@ mod tests {
         let mut reason = None;
         for step in script.chars() {
             if step == '-' {
-                reason = accrual.on_failure(Unavailable, None, at(0));
+                reason = accrual.on_failure(Unavailable, USUAL, at(0));
             } else {
                 accrual.on_success(at(0), at(0));
             }
@@ -316,7 +325,7 @@ mod tests {
         let mut tripped_at = None;
         for request in 1..=12 {
             accrual.on_response(at(0));
-            if accrual.on_failure(Unavailable, None, at(0)).is_some() {
+            if accrual.on_failure(Unavailable, USUAL, at(0)).is_some() {
                 tripped_at = tripped_at.or(Some(request));
             }
         }
@@ -332,11 +341,11 @@ mod tests {
         let mut accrual = Accrual::default();
         for _ in 0..9 {
             accrual.on_success(at(0), at(0));
-            accrual.on_failure(Unavailable, None, at(0));
+            accrual.on_failure(Unavailable, USUAL, at(0));
             accrual.on_success(at(0), at(0));
         }
         accrual.on_success(at(10_000), at(10_000));
-        assert_eq!(accrual.on_failure(Unavailable, None, at(10_000)), None);
+        assert_eq!(accrual.on_failure(Unavailable, USUAL, at(10_000)), None);
         assert_eq!(accrual.counts(at(10_000)), Counts { successes: 1, failures: 1 });
     }
 }

@@ -141,6 +141,7 @@ impl TrackedDeployment {
             missing: missing.collect(),
             probe: pending.probe,
             wants: pending.probe_urgency,
+            ejections: self.ejections,
         };
         self.sent = Some(pending);
         Some(batch)

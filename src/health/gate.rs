@@ -30,13 +30,10 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use super::tolerant;
+use crate::routes::graph::Ejections;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
-
-/// The length of the first ejection after a trip. It is short because most outages of a model's
-/// endpoint are short. A probe costs one client one second attempt.
-const FIRST_EJECTION_MS: Millis = Millis::new(10_000);
 
 /// The longest ejection of any kind, including hints. An upstream with a wrong hint loses its
 /// traffic for at most five minutes.
@@ -394,20 +391,31 @@ impl Gate {
         &mut self,
         probe: Option<u32>,
         class: ErrorClass,
+        ejections: Ejections,
         now: Instant,
         rng: &mut dyn Rng,
     ) -> Option<Transition> {
         let ejection = self.probed_ejection(probe)?;
         self.state = GateState::Open(ejection);
-        if now < ejection.until { None } else { self.trip(Reason::ProbeFailed { class }, now, rng) }
+        if now < ejection.until {
+            None
+        } else {
+            self.trip(Reason::ProbeFailed { class }, ejections, now, rng)
+        }
     }
 
     /// Ejects for a time that doubles with every trip.
-    pub fn trip(&mut self, reason: Reason, now: Instant, rng: &mut dyn Rng) -> Option<Transition> {
+    pub fn trip(
+        &mut self,
+        reason: Reason,
+        ejections: Ejections,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) -> Option<Transition> {
         if matches!(self.state, GateState::Closed { since: Some(since) } if now >= since + HEALTHY_SPELL_MS) {
             self.trips = 0;
         }
-        let length_ms = (FIRST_EJECTION_MS << self.trips.min(16)).min(LONGEST_EJECTION_MS);
+        let length_ms = (ejections.first_ms << self.trips.min(16)).min(ejections.longest_ms);
         self.trips = self.trips.saturating_add(1);
         self.eject(reason, jittered(length_ms, rng), now)
     }

@@ -1,5 +1,7 @@
 //! The health of all deployments, as one isolate sees it.
 
+use std::rc::Rc;
+
 use super::change::GateChange;
 use super::gate::{Admission, Probes};
 use super::headroom::Headroom;
@@ -8,7 +10,7 @@ use super::sharing::Sharing;
 use super::ticket::Ticket;
 use super::tracked_deployment::{GateTransitions, Snapshot, TrackedDeployment};
 use super::wire::ProbeUrgency;
-use crate::routes::graph::RateLimits;
+use crate::routes::graph::{Deployment, Ejections, RateLimits};
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
@@ -30,6 +32,22 @@ impl Health {
                 .map(|(identity, limits)| TrackedDeployment::new(identity.into(), limits))
                 .collect(),
             sharing: Sharing::default(),
+        }
+    }
+
+    /// The same for the deployments of a graph, with their settings.
+    pub fn of(deployments: &[Rc<Deployment>]) -> Self {
+        let mut health = Self::new(deployments.iter().map(|found| (found.identity.clone(), found.limits)));
+        for deployment in deployments {
+            health.set_ejections(deployment.id, deployment.ejections);
+        }
+        health
+    }
+
+    /// Sets when failures eject the deployment with this id. Without it, the defaults apply.
+    pub fn set_ejections(&mut self, id: usize, ejections: Ejections) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.ejections = ejections;
         }
     }
 

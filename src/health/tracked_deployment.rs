@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::accrual::{Accrual, EndedRun};
+use super::accrual::{Accrual, EndedRun, RunRule};
 use super::ewma::{Ewma, PeakEwma};
 use super::gate::{Admission, Gate, GateView, LONGEST_EJECTION_MS, Probes, Transition, jittered};
 use super::headroom::{self, Headroom};
@@ -16,7 +16,7 @@ use super::sharing::BASE_MS;
 use super::ticket::Ticket;
 use super::times::RecentTimes;
 use super::wire::{Latency, Probe, ProbeUrgency};
-use crate::routes::graph::RateLimits;
+use crate::routes::graph::{Ejections, RateLimits};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
@@ -66,6 +66,7 @@ pub(super) struct TrackedDeployment {
     headroom: Option<Headroom>,
     is_provisioned: bool,
     limits: RateLimits,
+    pub(super) ejections: Ejections,
     usage: LocalUsage,
     last_error: Option<LastError>,
     /// What the next report contains.
@@ -126,8 +127,8 @@ impl TrackedDeployment {
     /// Takes over the state of the same deployment in another graph. The outcomes of attempts under
     /// way are not recorded here.
     pub(super) fn adopt(&mut self, old: &Self) {
-        let (identity, limits) = (std::mem::take(&mut self.identity), self.limits);
-        *self = Self { identity, limits, in_flight: InFlight::default(), ..old.clone() };
+        let (identity, limits, ejections) = (std::mem::take(&mut self.identity), self.limits, self.ejections);
+        *self = Self { identity, limits, ejections, in_flight: InFlight::default(), ..old.clone() };
         if self.gate.lose_probe() {
             self.pending.probe = Some(Probe::Abandoned);
         }
@@ -357,14 +358,19 @@ impl TrackedDeployment {
             self.record_latency((now - ticket.at).as_f64(), now);
         }
         if !self.gate.is_current(ticket.at, ticket.probe) {
-            return self.gate.on_probe_failure(ticket.probe, class, now, rng);
+            return self.gate.on_probe_failure(ticket.probe, class, self.ejections, now, rng);
         }
         self.pending.on_failure(class, ticket.at);
         if let Some(ended) = ticket.ended_run {
             self.accrual.on_broken_answer(ended);
         }
-        let reason = self.accrual.on_failure(class, self.latency_ms.value(now), now);
-        reason.and_then(|reason| self.gate.trip(reason, now, rng))
+        let rule = self.run_rule(now);
+        let reason = self.accrual.on_failure(class, rule, now);
+        reason.and_then(|reason| self.gate.trip(reason, self.ejections, now, rng))
+    }
+
+    fn run_rule(&self, now: Instant) -> RunRule {
+        RunRule { least: self.ejections.failures_in_a_row, latency_ms: self.latency_ms.value(now) }
     }
 
     fn eject_operation(
@@ -446,6 +452,7 @@ impl TrackedDeployment {
             gate,
             in_flight,
             merged,
+            ejections: self.ejections,
             accrual: Accrual::starting_at(now),
             ..Self::new(identity, self.limits)
         };

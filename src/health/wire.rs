@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::reason::Reason;
 use super::tolerant;
+use crate::routes::graph::Ejections;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
@@ -118,6 +119,9 @@ pub struct Batch {
     /// A request would use the deployment if it were not ejected.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub wants: Option<ProbeUrgency>,
+    /// When failures eject it, as the routes document says. The object does not know the document.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub ejections: Ejections,
 }
 
 /// The times of several requests.

@@ -14,6 +14,8 @@ use super::cases::Cases;
 use super::prefix_map::PrefixMap;
 use super::reads::Reads;
 use super::when::Condition;
+use serde::{Deserialize, Serialize};
+
 use crate::routes::glob::Glob;
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
 use crate::vocabulary::rng::stable_hash;
@@ -83,6 +85,27 @@ pub struct HealthSharing {
 impl Default for HealthSharing {
     fn default() -> Self {
         Self { reports_per_second: 400, first_snapshot_ms: Millis::new(30) }
+    }
+}
+
+/// When failures eject a deployment, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ejections {
+    /// The length of the first ejection. It is short because most outages of a model's endpoint are
+    /// short. A probe costs one client one second attempt.
+    pub first_ms: Millis,
+    /// The longest ejection for failures. With one probe at a time, a long one costs minutes of a
+    /// healthy deployment, and a short one costs a hidden second attempt.
+    pub longest_ms: Millis,
+    /// The number of failures in a row that ejects; heavy traffic needs more.
+    pub failures_in_a_row: u32,
+}
+
+impl Default for Ejections {
+    /// One or two failures must not eject: Envoy and linkerd use similar numbers (5 and 7).
+    fn default() -> Self {
+        Self { first_ms: Millis::new(10_000), longest_ms: Millis::new(30_000), failures_in_a_row: 5 }
     }
 }
 
@@ -205,6 +228,8 @@ pub struct Deployment {
     pub params: Params,
     /// The rate limits of the provider.
     pub limits: RateLimits,
+    /// When failures eject it.
+    pub ejections: Ejections,
     /// The key under which its health is stored and shared: its name and a hash of its address. A
     /// deployment with a new address starts without health.
     pub identity: String,

@@ -66,8 +66,7 @@ impl Serving {
     ) -> Self {
         let cursors = Cursors::new(compiled.graph.node_count, rng);
         let graph = Rc::new(compiled.graph);
-        let known = graph.deployments.iter().map(|found| (found.identity.clone(), found.limits));
-        let mut health = Health::new(known);
+        let mut health = Health::of(&graph.deployments);
         if let Some(before) = before {
             health.adopt(&before.health.borrow());
         }

@@ -11,6 +11,8 @@ use crate::vocabulary::time::Millis;
 
 /// Three equal deployments with weighted selection.
 const EVEN: &str = include_str!("scenarios/even.json");
+/// Like [`EVEN`], with long ejections for a deployment that fails again and again.
+const FLAPPING: &str = include_str!("scenarios/flapping.json");
 /// Four strategies, each with its own deployments.
 const FAIR: &str = include_str!("scenarios/fair.json");
 /// Three deployments; the fastest is preferred.
@@ -165,7 +167,7 @@ pub static SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "flapping",
         about: "One of several is down for ten seconds and up for ten, for four minutes.",
-        document: EVEN,
+        document: FLAPPING,
         shape: |setup| {
             (setup.length_ms, setup.traffic.isolates) = (Millis::new(280_000), 60);
             setup.with(

@@ -188,6 +188,7 @@ fn deployment(id: usize, name: &str) -> Deployment {
         timeout: Timeouts::default(),
         params: Params::default(),
         limits: RateLimits::default(),
+        ejections: switchyard::routes::graph::Ejections::default(),
         identity: name.to_owned(),
     }
 }

@@ -9,6 +9,7 @@ use switchyard::health::wire::{
     WireEjection, WireLease,
 };
 use switchyard::health::{Outcome, Ticket};
+use switchyard::routes::graph::Ejections;
 use switchyard::vocabulary::error_class::ErrorClass::{self, *};
 use switchyard::vocabulary::operation::Operation::Responses;
 use switchyard::vocabulary::rng::SplitMix64;
@@ -149,6 +150,7 @@ fn batches() -> impl Strategy<Value = Batch> {
             missing: [(Responses, ms(run_ms))].into(),
             probe,
             wants,
+            ejections: Ejections::default(),
         },
     )
 }

@@ -98,7 +98,7 @@ fn the_longest_ejection_of_all_counts() {
 #[test]
 fn ejections_grow_with_every_trip_of_the_region_whoever_sees_it() {
     let mut region = tripped(2);
-    for longest_ms in [20_000_u64, 40_000] {
+    for longest_ms in [20_000_u64, 30_000] {
         region.sit_out();
         let holder = leased(&mut region);
         region.wait(ms(1));
@@ -408,4 +408,43 @@ fn what_one_isolate_alone_has_to_suffer_is_its_own_affair() {
     region.wait(ms(20_000));
     region.members[1].attempt(ALIVE, region.now);
     assert_eq!(region.members[1].admission(region.now), Admission::Open);
+}
+
+#[test]
+fn with_a_request_every_four_seconds_a_healthy_deployment_serves_again_within_forty() {
+    // With one isolate and with several, after an outage of any length.
+    for (members, outage_ms) in [(1, 20_000), (1, 60_000), (1, 600_000), (3, 60_000), (3, 600_000)] {
+        let mut region = Region::acquainted(members);
+        region.members[0].trip(region.now);
+        region.settle();
+        let healthy_at = region.now + ms(outage_ms);
+        let mut turn = 0;
+        let served_at = loop {
+            // Reports go when they are due, also between requests.
+            for _ in 0..4 {
+                region.wait(ms(1_000)).settle();
+            }
+            let now = region.now;
+            let nth = turn % region.members.len();
+            turn += 1;
+            let is_healthy = now >= healthy_at;
+            let member = &mut region.members[nth];
+            match member.admission(now) {
+                Admission::Open => break now,
+                Admission::Probe => {
+                    let probe = member.begin(now);
+                    let outcome =
+                        if is_healthy { switchyard::health::Outcome::Served } else { failed(Unavailable) };
+                    member.end(probe, outcome, now);
+                    if is_healthy {
+                        break now;
+                    }
+                }
+                Admission::Refused(_) => member.health.request_probe(0, false, now),
+            }
+            region.settle();
+        };
+        let waited_ms = served_at - healthy_at;
+        assert!(waited_ms <= ms(40_000), "{members} isolates, outage of {outage_ms} ms: {waited_ms} ms");
+    }
 }

@@ -4,7 +4,7 @@ use switchyard::health::gate::{Admission, GatePosition, Refusal, Transition};
 use switchyard::health::headroom::Headroom;
 use switchyard::health::reason::Reason;
 use switchyard::health::{GateChange, Health, Outcome, Sample, Ticket};
-use switchyard::routes::graph::RateLimits;
+use switchyard::routes::graph::{Ejections, RateLimits};
 use switchyard::vocabulary::error_class::ErrorClass::{self, *};
 use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat, Responses};
@@ -124,10 +124,21 @@ fn a_probe_has_passed_at_its_commit_point() {
 }
 
 #[test]
-fn a_probe_that_fails_doubles_the_ejection_up_to_five_minutes() {
+fn a_probe_that_fails_doubles_the_ejection_up_to_its_bound() {
+    let long = Ejections { longest_ms: ms(300_000), ..Ejections::default() };
+    let usual = (Ejections::default(), vec![10_000, 20_000, 30_000, 30_000]);
+    for (ejections, expected) in
+        [usual, (long, vec![10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000])]
+    {
+        ejections_double(ejections, &expected);
+    }
+}
+
+fn ejections_double(ejections: Ejections, expected: &[u64]) {
     let mut isolate = Isolate::new(1);
+    isolate.health.set_ejections(0, ejections);
     isolate.trip();
-    for expected_ms in [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000] {
+    for expected_ms in expected.iter().copied() {
         let ejected_ms = isolate.ejected_ms();
         assert!(
             (expected_ms * 3 / 4..=expected_ms).contains(&ejected_ms.get()),
@@ -138,6 +149,16 @@ fn a_probe_that_fails_doubles_the_ejection_up_to_five_minutes() {
         assert_eq!(changes.len(), 1);
         assert_eq!(isolate.refusal().reason, Reason::ProbeFailed { class: Connection });
     }
+}
+
+#[test]
+fn the_document_sets_how_many_failures_eject_and_for_how_long() {
+    let mut isolate = Isolate::new(1);
+    let ejections = Ejections { first_ms: ms(2_000), longest_ms: ms(3_000), failures_in_a_row: 2 };
+    isolate.health.set_ejections(0, ejections);
+    assert_eq!(isolate.fail(Unavailable).len(), 0);
+    assert_eq!(isolate.fail(Unavailable).len(), 1);
+    assert!((ms(1_500)..=ms(2_000)).contains(&isolate.ejected_ms()));
 }
 
 #[test]

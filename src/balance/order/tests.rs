@@ -64,6 +64,7 @@ fn deployment(cost: Option<(f64, f64)>, region: Option<&str>) -> Target {
         timeout: Timeouts::default(),
         params: Params::default(),
         limits: RateLimits::default(),
+        ejections: crate::routes::graph::Ejections::default(),
         identity: String::new(),
     };
     Target { to: Destination::Deployment(Rc::new(deployment)), weight: 1.0, priority: 0 }

@@ -1,7 +1,7 @@
 //! One deployment, as a region sees it.
 
 use super::persisted::SavedDeployment;
-use crate::health::accrual::{Accrual, FailureRun};
+use crate::health::accrual::{Accrual, FailureRun, RunRule};
 use crate::health::ewma::{Ewma, PeakEwma};
 use crate::health::gate::{Gate, LEAST_EXTENSION_MS};
 use crate::health::pending::Pending;
@@ -10,6 +10,7 @@ use crate::health::sharing::{BASE_MS, plausible};
 use crate::health::tracked_deployment::LastError;
 use crate::health::window::Counts;
 use crate::health::wire::{Batch, PeerId, Probe, ProbeUrgency, Record, WireEjection, WireLease};
+use crate::routes::graph::Ejections;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
@@ -56,6 +57,8 @@ pub(super) struct ShardEntry {
     pub(super) tokens_per_second: Ewma,
     pub(super) headroom: Option<f64>,
     pub(super) last_error: Option<LastError>,
+    /// As the latest report says: the document is known to the isolates only.
+    ejections: Ejections,
     lease: Option<GrantedLease>,
     /// No lease is granted before this time.
     no_lease_before: Instant,
@@ -85,6 +88,7 @@ impl ShardEntry {
             tokens_per_second: Ewma::default(),
             headroom: None,
             last_error: None,
+            ejections: Ejections::default(),
             lease: None,
             no_lease_before,
             early_at: None,
@@ -161,20 +165,20 @@ impl ShardEntry {
             };
             let class = batch.class.unwrap_or(ErrorClass::Unavailable);
             let counts = Counts { successes: batch.successes, failures };
-            let reason = self.accrual.add(counts, run, class, self.latency_ms.value(now), now);
+            let reason = self.accrual.add(counts, run, class, self.run_rule(now), now);
             if let Some(reason) = reason {
-                self.saved.gate.trip(reason, now, rng);
+                self.saved.gate.trip(reason, self.ejections, now, rng);
             }
         }
         if let Some(WireEjection { remaining_ms, reason }) = batch.ejected
             && (is_present || reason.holds_everywhere())
             // One of many isolates may mistake chance for an outage: for example five failures of
             // ten requests, where three of ten fail.
-            && !(reason.is_trip() && self.accrual.is_serving(self.latency_ms.value(now), now))
+            && !(reason.is_trip() && self.accrual.is_serving(self.run_rule(now), now))
         {
             // A trip of the isolate counts as a trip of the shard, so that ejections grow here too.
             if self.saved.gate.ejected_until().is_none() && reason.is_trip() {
-                self.saved.gate.trip(reason, now, rng);
+                self.saved.gate.trip(reason, self.ejections, now, rng);
             }
             self.saved.gate.eject(reason, remaining_ms, now);
         }
@@ -182,7 +186,12 @@ impl ShardEntry {
         self.settle(moved, true, change);
     }
 
+    fn run_rule(&self, now: Instant) -> RunRule {
+        RunRule { least: self.ejections.failures_in_a_row, latency_ms: self.latency_ms.value(now) }
+    }
+
     fn measure(&mut self, batch: &Batch, now: Instant) {
+        self.ejections = batch.ejections;
         if let Some(mean_ms) = plausible(batch.latency.map(|latency| latency.mean_ms)) {
             self.latency_ms.observe(mean_ms, now);
         }
@@ -253,7 +262,7 @@ impl ShardEntry {
             }
             // A failure before the end of the ejection changes nothing.
             Probe::Failed { class: Some(class) } if now >= until => {
-                self.saved.gate.trip(Reason::ProbeFailed { class }, now, rng);
+                self.saved.gate.trip(Reason::ProbeFailed { class }, self.ejections, now, rng);
             }
             Probe::Failed { .. } | Probe::Abandoned => {}
         }

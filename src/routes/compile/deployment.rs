@@ -2,10 +2,13 @@
 
 use super::compiler::Compiler;
 use super::policy::timeouts;
+use super::settings::ejections;
 use super::url;
 use crate::geography::distance::{is_region, regions};
 use crate::routes::at::At;
-use crate::routes::graph::{AzureApi, Cost, Deployment, Disabled, Params, RateLimits, Secret, Upstream, Via};
+use crate::routes::graph::{
+    AzureApi, Cost, Deployment, Disabled, Ejections, Params, RateLimits, Secret, Upstream, Via,
+};
 use crate::routes::issue::nearest;
 use crate::routes::raw::{RawDeployment, RawParams, RawProvider, RawVia};
 use crate::vocabulary::rng::stable_hash;
@@ -28,7 +31,7 @@ fn identity(name: &str, upstream: &Upstream) -> String {
 impl Compiler<'_> {
     /// Invalid parts are left out or empty. They are never used: either there is an issue and no
     /// graph, or the deployment is disabled.
-    pub(super) fn deployment(&mut self, name: &str, raw: &RawDeployment) -> Deployment {
+    pub(super) fn deployment(&mut self, name: &str, raw: &RawDeployment, usual: Ejections) -> Deployment {
         let section = At::Root.key("deployments");
         let at = section.key(name);
         let api_key = self.api_key(raw, at);
@@ -52,6 +55,7 @@ impl Compiler<'_> {
                 .as_ref()
                 .map(|limits| RateLimits { rpm: limits.rpm, tpm: limits.tpm })
                 .unwrap_or_default(),
+            ejections: raw.health.as_ref().map_or(usual, |own| ejections(own, usual)),
             id: self.deployments.len(),
             name: name.to_owned(),
             upstream,

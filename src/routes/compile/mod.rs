@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 use super::at::At;
 use super::cases::Cases;
-use super::graph::{Client, Destination, Graph, Node, Rule};
+use super::graph::{Client, Destination, Ejections, Graph, Node, Rule};
 use super::issue::{Issue, IssueCollector, quoted};
 use super::raw::RawDocument;
 use super::reads::Reads;
@@ -27,6 +27,7 @@ use super::variables;
 use super::{json, shape};
 use crate::vocabulary::rng::stable_hash;
 use compiler::Compiler;
+use settings::ejections;
 
 /// The largest document. A larger one is refused without parsing.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -90,8 +91,9 @@ impl Compiler<'_> {
     fn document(mut self, version: String) -> Result<Compiled, Vec<Issue>> {
         let raw = self.raw;
         self.names();
+        let usual = ejections(&(&raw.settings.health).into(), Ejections::default());
         for (name, deployment) in &raw.deployments {
-            let deployment = self.deployment(name, deployment);
+            let deployment = self.deployment(name, deployment, usual);
             self.deployments.insert(name, Rc::new(deployment));
         }
         for name in raw.models.keys() {

@@ -3,8 +3,8 @@
 use super::compiler::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
-use crate::routes::graph::{Expose, HealthSharing, Settings};
-use crate::routes::raw::{RawExpose, RawHealthSharing, RawSettings};
+use crate::routes::graph::{Ejections, Expose, HealthSharing, Settings};
+use crate::routes::raw::{RawEjections, RawExpose, RawHealthSharing, RawSettings};
 use crate::vocabulary::time::Millis;
 
 impl<'a> Compiler<'a> {
@@ -33,6 +33,29 @@ fn health(raw: &RawHealthSharing) -> HealthSharing {
         first_snapshot_ms: raw
             .first_snapshot_ms
             .map_or(default.first_snapshot_ms, |ms| Millis::new(u64::from(ms))),
+    }
+}
+
+impl From<&RawHealthSharing> for RawEjections {
+    fn from(raw: &RawHealthSharing) -> Self {
+        Self {
+            first_ejection_ms: raw.first_ejection_ms,
+            longest_ejection_ms: raw.longest_ejection_ms,
+            failures_in_a_row: raw.failures_in_a_row,
+        }
+    }
+}
+
+/// When failures eject a deployment: as written, or else as usual. A longest ejection that is
+/// shorter than the first one bounds it.
+pub(super) fn ejections(raw: &RawEjections, usual: Ejections) -> Ejections {
+    let ms = |ms: Option<u32>, usual_ms| ms.map_or(usual_ms, |ms| Millis::new(u64::from(ms)));
+    let first_ms = ms(raw.first_ejection_ms, usual.first_ms);
+    Ejections {
+        first_ms,
+        // Whoever writes only a long first ejection wants no shorter ones.
+        longest_ms: ms(raw.longest_ejection_ms, usual.longest_ms.max(first_ms)),
+        failures_in_a_row: raw.failures_in_a_row.unwrap_or(usual.failures_in_a_row),
     }
 }
 

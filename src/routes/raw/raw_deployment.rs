@@ -47,10 +47,25 @@ pub struct RawDeployment {
     pub cost: Option<RawCost>,
     /// The rate limits of the provider.
     pub limits: Option<RawLimits>,
+    /// When failures eject it. Overrides `settings.health`.
+    pub health: Option<RawEjections>,
     /// Limits for each phase of an attempt. Nodes override them.
     pub timeout: Option<RawTimeout>,
     /// Edits of JSON request bodies, in the order drop, rename, set.
     pub params: Option<RawParams>,
+}
+
+/// When failures eject the deployment.
+pub struct RawEjections {
+    /// The length of the first ejection, in milliseconds.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 100, max = 300_000)))]
+    pub first_ejection_ms: Option<u32>,
+    /// The longest ejection, in milliseconds.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 100, max = 300_000)))]
+    pub longest_ejection_ms: Option<u32>,
+    /// The number of failures in a row that ejects.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000)))]
+    pub failures_in_a_row: Option<u32>,
 }
 
 /// The Cloudflare AI Gateway through which the deployment is called.

@@ -92,12 +92,12 @@ pub struct RawSettings {
     /// Default: 10000.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 10, max = 600_000)))]
     pub keepalive_ms: Option<u32>,
-    /// How isolates share what they know about the health of deployments.
+    /// When failures eject deployments, and how isolates share what they know about them.
     #[serde(default)]
     pub health: RawHealthSharing,
 }
 
-/// How isolates share what they know about the health of deployments.
+/// When failures eject deployments, and how isolates share what they know about them.
 #[derive(Default)]
 pub struct RawHealthSharing {
     /// The most reports per second that the Durable Object of a region gets from all isolates
@@ -108,6 +108,16 @@ pub struct RawHealthSharing {
     /// milliseconds; 0: they do not wait. Default: 30.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 1_000)))]
     pub first_snapshot_ms: Option<u32>,
+    /// The length of the first ejection after failures, in milliseconds. Default: 10000.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 100, max = 300_000)))]
+    pub first_ejection_ms: Option<u32>,
+    /// The longest ejection after failures, in milliseconds. A limit that states its end has its
+    /// own bound of five minutes. Default: 30000.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 100, max = 300_000)))]
+    pub longest_ejection_ms: Option<u32>,
+    /// The number of failures in a row that ejects a deployment. Default: 5.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000)))]
+    pub failures_in_a_row: Option<u32>,
 }
 
 /// The response headers that clients get.

@@ -40,10 +40,9 @@ pub(super) enum FirstSnapshot {
 impl SimulatedIsolate {
     pub(super) fn new(graph: &Graph, region: usize, seed: u64) -> Self {
         let mut rng = SplitMix64::new(seed);
-        let known = graph.deployments.iter().map(|found| (found.identity.clone(), found.limits));
         Self {
             region,
-            health: Health::new(known),
+            health: Health::of(&graph.deployments),
             reporter: Reporter::new(rng.next_u64()),
             cursors: Cursors::new(graph.node_count, &mut rng),
             rng,

@@ -7,7 +7,8 @@
 //! observer stops when a stream becomes long. From then on only the pipe detects a break.
 //!
 //! Invariants: a break, a stall or an early end never looks like a clean end, because an error
-//! event in the protocol follows the last byte. A client that leaves ends the upstream call. There
+//! event in the protocol follows the last byte. After the protocol's last event a stream has ended,
+//! even if its connection stays open. A client that leaves ends the upstream call. There
 //! are two exceptions: a stream that is too long to be observed, and a trap of the Wasm, after
 //! which the platform alone completes the stream.
 
@@ -18,7 +19,7 @@ use futures::future::{Either, select};
 
 use super::committed::{AbortOnDrop, Flow, OpenCall, READ_BYTES};
 use super::completion::Completion;
-use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform};
+use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform, PlatformError};
 use super::timing::{sleep, until};
 use crate::attempt::failure::Failure;
 use crate::attempt::phase::{LimitKind, Phase, PhaseLimit};
@@ -34,8 +35,8 @@ const LOOK_MS: Millis = Millis::new(1_000);
 /// Streams are observed up to this length. It is far more than any text needs, and it bounds the
 /// share of an isolate's memory that a slow client can occupy.
 const OBSERVED_BYTES: usize = 8 * 1024 * 1024;
-/// How long to wait for a pipe to end after its source was cut off. The pipe waits for its client,
-/// and the client may not read.
+/// How long to wait for a pipe to end after its source was cut off (the pipe waits for its client,
+/// and the client may not read), or after the last event of the stream.
 const CUT_MS: Millis = Millis::new(1_000);
 
 /// How long after the break of a pipe the platform may take to say that the client has left.
@@ -221,6 +222,9 @@ async fn observed<P: Platform>(
     // The observer has just read the held bytes, so the first look can wait.
     let mut is_caught_up = seen_bytes > 0;
     let piped = loop {
+        if tail.has_ended() {
+            break ends.after_last_event(pipe, abort, &observer, &mut tail).await;
+        }
         if is_caught_up {
             let left_ms = limits.of(Phase::Flowing, platform.now()).at - platform.now();
             match select(pipe, pin!(sleep(platform, LOOK_MS.min(left_ms / 4)))).await {
@@ -237,6 +241,10 @@ async fn observed<P: Platform>(
             Either::Left((piped, look)) => {
                 looking = Some(look);
                 break piped;
+            }
+            // The connection of a finished stream may stay open. Nothing more is awaited then.
+            Either::Right((None, still_piping)) if tail.ending(true) == Ending::Finished => {
+                break ends.after_last_event(still_piping, abort, &observer, &mut tail).await;
             }
             Either::Right((None, still_piping)) => return ends.cut(still_piping, abort, limit).await,
             Either::Right((Some(Ok(Some(_))), still_piping)) if is_over => {
@@ -304,6 +312,38 @@ impl<P: Platform> Ends<'_, P> {
             Some(_) => self.finish(Some(Break::of(limit))).await,
             // The client does not read. It finds the connection closed.
             None => FlowEnd::Broken(Break::of(limit)),
+        }
+    }
+
+    /// Waits for the pipe of a stream whose last event has come. If the upstream keeps its
+    /// connection open, the call is aborted. The pipe then carries what has arrived, and ends. If
+    /// only the client is slow, nothing is aborted.
+    async fn after_last_event(
+        &self,
+        pipe: PipeOf<P>,
+        upstream: AbortOnDrop<P::Call>,
+        observer: &impl ByteReader,
+        tail: &mut Tail,
+    ) -> Result<(), PlatformError> {
+        let at = self.platform.now() + CUT_MS;
+        let is_closed = async {
+            loop {
+                match until(self.platform, at, observer.read(READ_BYTES)).await {
+                    Some(Ok(Some(bytes))) if self.platform.now() < at => tail.push(&bytes),
+                    Some(Ok(None) | Err(_)) => return true,
+                    Some(Ok(Some(_))) | None => return false,
+                }
+            }
+        };
+        match select(pipe, pin!(is_closed)).await {
+            Either::Left((piped, _)) => piped,
+            Either::Right((true, pipe)) => pipe.await,
+            Either::Right((false, pipe)) => {
+                drop(upstream);
+                // It ends with the error of the abort, which says nothing about the stream.
+                let _ = pipe.await;
+                Ok(())
+            }
         }
     }
 

@@ -37,7 +37,7 @@ pub enum Meaning {
     Prelude,
     /// Work of the model, or an event that is not recognised.
     Content,
-    /// An image, a transcript or the speech is complete. Another image may follow, or an error.
+    /// An image is complete. Another one may follow, or an error.
     /// (For the choices of a chat see [`ChatChoices`](super::choices::ChatChoices).)
     Finish,
     /// The stream is complete.
@@ -72,7 +72,8 @@ impl Protocol {
             b"response.failed" | b"error" if event.is_oversized => {
                 return Meaning::Error(classify_event_error(&Value::Null));
             }
-            name if self == Self::Other && is_completion(name) => return Meaning::Finish,
+            name if self == Self::Other && is_image(name) => return Meaning::Finish,
+            name if self == Self::Other && is_last_word(name) => return Meaning::Done,
             _ if event.is_oversized => return Meaning::Content,
             _ => {}
         }
@@ -97,7 +98,8 @@ impl Protocol {
                 meaning_of_response_event(&String::from_utf8_lossy(event.name), &data)
             }
             Self::Responses => meaning_of_response_event(kind, &data),
-            Self::Other if is_completion(kind.as_bytes()) => Meaning::Finish,
+            Self::Other if is_image(kind.as_bytes()) => Meaning::Finish,
+            Self::Other if is_last_word(kind.as_bytes()) => Meaning::Done,
             Self::Other => Meaning::Content,
         }
     }
@@ -120,9 +122,10 @@ impl Protocol {
                 ERROR.is_in(event.data) || LAST_RESPONSE_EVENTS.iter().any(|name| name.is_in(event.data))
             }
             Self::Other => {
-                is_completion(event.name)
+                is_image(event.name)
+                    || is_last_word(event.name)
                     || ERROR.is_in(event.data)
-                    || COMPLETIONS.iter().any(|name| name.is_in(event.data))
+                    || IMAGES.iter().chain(&LAST_WORDS).any(|name| name.is_in(event.data))
             }
         }
     }
@@ -137,17 +140,20 @@ static LAST_RESPONSE_EVENTS: [Needle; 3] = [
     Needle::of("\"response.failed\""),
 ];
 
-/// The last events of streams without an end marker: each completes an image, a transcript or the
-/// speech.
-static COMPLETIONS: [Needle; 4] = [
-    Needle::of("\"image_generation.completed\""),
-    Needle::of("\"image_edit.completed\""),
-    Needle::of("\"transcript.text.done\""),
-    Needle::of("\"speech.audio.done\""),
-];
+/// The events that complete an image.
+static IMAGES: [Needle; 2] =
+    [Needle::of("\"image_generation.completed\""), Needle::of("\"image_edit.completed\"")];
 
-fn is_completion(kind: &[u8]) -> bool {
-    COMPLETIONS.iter().any(|completion| completion.is_for(kind))
+/// The last events of the streams of a transcript and of speech.
+static LAST_WORDS: [Needle; 2] =
+    [Needle::of("\"transcript.text.done\""), Needle::of("\"speech.audio.done\"")];
+
+fn is_image(kind: &[u8]) -> bool {
+    IMAGES.iter().any(|image| image.is_for(kind))
+}
+
+fn is_last_word(kind: &[u8]) -> bool {
+    LAST_WORDS.iter().any(|last| last.is_for(kind))
 }
 
 /// Whether the name of an event gives its meaning. Some servers leave the name out; then the `type`

@@ -101,6 +101,12 @@ impl Tail {
         self.progress.output_tokens.unwrap_or(self.progress.events)
     }
 
+    /// Whether the last event of the protocol came. A connection that stays open after it delays
+    /// nothing: the stream has ended.
+    pub fn has_ended(&self) -> bool {
+        self.progress.final_event.is_some()
+    }
+
     /// How the stream ended, if it ends here: either it `broke` (a reset, a stall), or the upstream
     /// closed it.
     ///

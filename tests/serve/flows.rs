@@ -76,6 +76,41 @@ fn a_break_a_stall_and_an_early_end_are_error_events_and_failures() {
 }
 
 #[test]
+fn a_stream_that_stays_open_after_its_last_event_has_ended() {
+    for (model, steps) in [
+        ("", vec![bytes(NEXT), bytes(LAST), Step::Hang]),
+        // It is held until its last event.
+        (r#", "commit": "complete""#, vec![bytes(NEXT), bytes(LAST), Step::Hang]),
+        // Its connection sends comments.
+        ("", vec![bytes(LAST), Step::Pause(ms(300)), bytes(": ping\n\n"), Step::Hang]),
+    ] {
+        let sent: String = steps
+            .iter()
+            .filter_map(|step| if let Step::Bytes(text) = step { Some(text.as_str()) } else { None })
+            .collect();
+        let (bench, answer) = served(r#", "timeout": {"idle_ms": 30000}"#, model, steps);
+        assert_eq!(answer.text(), FIRST.to_owned() + &sent);
+        assert!(answer.client().is_closed());
+        assert!(bench.elapsed() < ms(5_000), "{:?}", bench.elapsed());
+        assert_eq!(last_error(&bench), "");
+        assert_eq!(bench.log(), Vec::<String>::new());
+        assert!(bench.calls()[0].is_aborted.get(), "the connection is closed");
+    }
+}
+
+#[test]
+fn an_image_stream_that_stays_open_after_an_image_ends_cleanly_at_the_idle_limit() {
+    let image = "data: {\"type\":\"image_generation.completed\",\"b64_json\":\"AAAA\"}\n\n";
+    let mut bench = Bench::new(&routes(r#", "timeout": {"idle_ms": 3000}"#, ""));
+    bench.script([Script::events(vec![bytes(image), Step::Hang])]);
+    let answer =
+        bench.request("POST", "/v1/images/generations", r#"{"model":"m","stream":true,"prompt":"hi"}"#);
+    assert_eq!(answer.text(), image, "another image may follow, so it is waited for");
+    assert!(answer.client().is_closed());
+    assert_eq!(last_error(&bench), "");
+}
+
+#[test]
 fn an_error_event_of_the_upstreams_own_is_passed_on_and_counts_as_its_failure() {
     let error = format!("data: {OVERLOADED}\n\n");
     let (bench, answer) = served("", "", vec![bytes(&error)]);

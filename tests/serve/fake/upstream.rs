@@ -1,10 +1,12 @@
 //! Upstreams that follow a script: their calls, their streams and their pipes.
 
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use futures::future::{Either, select};
 use switchyard::serve::platform::Clock;
 use switchyard::serve::platform::{
     ByteReader, ByteStream, ClientStream, OutgoingBody, OutgoingRequest, Pipe, PipeEnd, PlatformCall,
@@ -65,8 +67,24 @@ impl Script {
 pub struct CallState {
     pub request: OutgoingRequest,
     pub is_aborted: Cell<bool>,
+    aborted_at: Cell<Option<Instant>>,
+    waits_for_abort: RefCell<Vec<Waker>>,
     is_answered: Cell<bool>,
     body: RefCell<Option<FakeStream>>,
+}
+
+impl CallState {
+    /// Ends when the call is aborted.
+    async fn aborted(&self) {
+        poll_fn(|context| {
+            if self.is_aborted.get() {
+                return Poll::Ready(());
+            }
+            self.waits_for_abort.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
 }
 
 /// An upstream call that was sent, and the script of its answer.
@@ -111,6 +129,8 @@ impl PlatformCall for FakeCall {
         let call = CallState {
             request,
             is_aborted: Cell::new(false),
+            aborted_at: Cell::default(),
+            waits_for_abort: RefCell::default(),
             is_answered: Cell::new(false),
             body: RefCell::new(None),
         };
@@ -151,6 +171,10 @@ impl PlatformCall for FakeCall {
     fn abort(&self) {
         if let Some((call, _)) = &*self.state.borrow() {
             call.is_aborted.set(true);
+            call.aborted_at.set(call.aborted_at.get().or(Some(self.fake.now())));
+            for waker in call.waits_for_abort.take() {
+                waker.wake();
+            }
         }
     }
 }
@@ -196,8 +220,15 @@ impl FakeStream {
 
     async fn next(&self) -> Result<Option<Vec<u8>>, PlatformError> {
         let (at, event) = self.timeline[self.at.get().min(self.timeline.len() - 1)].clone();
-        self.fake.at(at).await;
-        if self.call.is_aborted.get() {
+        let arrives = async {
+            self.fake.at(at).await;
+            if event == Event::Hang {
+                self.fake.never::<()>().await;
+            }
+        };
+        // Bytes that have arrived are still read after the call was aborted.
+        let is_too_late = self.call.aborted_at.get().is_some_and(|aborted_at| at > aborted_at);
+        if is_too_late || matches!(select(pin!(arrives), pin!(self.call.aborted())).await, Either::Right(_)) {
             return Err(PlatformError::new("aborted"));
         }
         if event != Event::End {
@@ -206,8 +237,7 @@ impl FakeStream {
         match event {
             Event::Bytes(bytes) => Ok(Some(bytes)),
             Event::Break => Err(PlatformError::new("the connection was lost")),
-            Event::Hang => self.fake.never().await,
-            Event::End => Ok(None),
+            Event::Hang | Event::End => Ok(None),
         }
     }
 

@@ -7,6 +7,9 @@
 //!
 //! If another target is left, an attempt without configured limits may be silent for half of the
 //! remaining time. So there is time for the next target, for any deadline.
+//!
+//! An answer in one piece is silent while it is generated, before or after its headers. Once its
+//! first bytes have come, it is finished, and a pause is a stall.
 
 use crate::routes::graph::Timeouts;
 use crate::vocabulary::time::{Instant, Millis};
@@ -14,7 +17,7 @@ use crate::vocabulary::time::{Instant, Millis};
 /// Default limit until the first content of a streamed answer, for clients that do not say how long
 /// they wait. For others it is their time, if that is longer: a model that thinks may be silent.
 const FIRST_TOKEN_MS: Millis = Millis::new(60_000);
-/// Default limit between two pieces of a streamed answer, extended in the same way.
+/// Default limit between two pieces of an answer, extended in the same way.
 const IDLE_MS: Millis = Millis::new(60_000);
 
 /// What an attempt waits for.
@@ -22,9 +25,9 @@ const IDLE_MS: Millis = Millis::new(60_000);
 pub enum Phase {
     /// Status and headers.
     Headers,
-    /// The first content of a streamed answer.
+    /// The first content of a streamed answer, or the first bytes of the body of any other.
     FirstToken,
-    /// The rest of an answer that the gateway holds until it is complete.
+    /// The next piece of an answer that the gateway holds until it is complete.
     Rest,
     /// The next piece of a stream after its commit point.
     Flowing,
@@ -40,6 +43,8 @@ pub struct PhaseLimits {
     /// Until when the attempt may delay the next one. `None` if there is no next one, or if limits
     /// are configured.
     share_until: Option<PhaseLimit>,
+    /// How long an answer in one piece may pause, so that time is left for another attempt.
+    pause_share_ms: Option<Millis>,
 }
 
 /// When to stop waiting, and which limit applies.
@@ -58,7 +63,7 @@ pub enum LimitKind {
     Headers,
     /// Until the first content of a streamed answer.
     FirstToken,
-    /// Between two pieces of a streamed answer.
+    /// Between two pieces of an answer.
     Idle,
     /// For the whole attempt.
     Total,
@@ -108,9 +113,10 @@ impl PhaseLimits {
         alternative: impl FnOnce() -> Option<Instant>,
     ) -> Self {
         // There is no share if a limit is configured for the phase in which an attempt may hang.
-        let own_ms =
-            if is_streamed { timeouts.first_token_ms } else { timeouts.headers_ms }.or(timeouts.total_ms);
-        let half = |deadline: Instant| started_at + (deadline - started_at) / 2;
+        // `headers_ms` says nothing about the body that follows the headers.
+        let first_token_ms = if is_streamed { timeouts.first_token_ms } else { None };
+        let alternative = if first_token_ms.or(timeouts.total_ms).is_none() { alternative() } else { None };
+        let half_ms = |deadline: Instant| (deadline - started_at) / 2;
         let patience_ms = patience.map_or(Millis::ZERO, |patience| patience.ms);
         let defaults = Timeouts {
             first_token_ms: Some(FIRST_TOKEN_MS.max(patience_ms)),
@@ -121,14 +127,17 @@ impl PhaseLimits {
         let kind_of = |deadline, of_document| {
             if is_of_client(deadline) { LimitKind::Patience } else { of_document }
         };
-        let share =
-            |deadline: Instant| PhaseLimit { at: half(deadline), kind: kind_of(deadline, LimitKind::Share) };
+        let share = |deadline: Instant| PhaseLimit {
+            at: started_at + half_ms(deadline),
+            kind: kind_of(deadline, LimitKind::Share),
+        };
         Self {
             timeouts: timeouts.or(defaults),
             is_streamed,
             started_at,
             deadline: PhaseLimit { at: deadline, kind: kind_of(deadline, LimitKind::Deadline) },
-            share_until: if own_ms.is_none() { alternative().map(share) } else { None },
+            share_until: alternative.map(share),
+            pause_share_ms: alternative.map(half_ms).filter(|_| !is_streamed && timeouts.idle_ms.is_none()),
         }
     }
 
@@ -148,10 +157,18 @@ impl PhaseLimits {
             Phase::Headers => {
                 let streamed =
                     [streamed(timeouts.connect_ms), timeouts.headers_ms].into_iter().flatten().min();
-                [limit(since_start(streamed), LimitKind::Headers), self.first_token(), self.share_until]
+                let has_own = !self.is_streamed && timeouts.headers_ms.is_some();
+                let share = self.share_until.filter(|_| !has_own);
+                [limit(since_start(streamed), LimitKind::Headers), self.first_token(), share]
             }
             Phase::FirstToken => [self.first_token(), self.share_until, None],
-            Phase::Rest | Phase::Flowing => {
+            Phase::Rest => {
+                let after = |ms: Option<Millis>| ms.map(|ms| now + ms);
+                let share = self.share_until.map_or(LimitKind::Share, |share| share.kind);
+                let idle = limit(after(timeouts.idle_ms), LimitKind::Idle);
+                [idle, limit(after(self.pause_share_ms), share), None]
+            }
+            Phase::Flowing => {
                 let idle = streamed(timeouts.idle_ms).map(|ms| now + ms);
                 [limit(idle, LimitKind::Idle), None, None]
             }
@@ -161,6 +178,11 @@ impl PhaseLimits {
             .flatten()
             .chain([self.total()])
             .fold(of_request, |soonest, limit| if limit.at < soonest.at { limit } else { soonest })
+    }
+
+    /// When to look whether the headers have arrived, while the platform reads the body with them.
+    pub fn next_look(&self, now: Instant) -> Instant {
+        now + self.timeouts.idle_ms.unwrap_or(IDLE_MS)
     }
 
     /// The first-token limit; only a streamed answer has one.
@@ -204,12 +226,13 @@ mod tests {
             (CONFIGURED, true, Phase::FirstToken, 7, 1000, 10, LimitKind::FirstToken),
             (CONFIGURED, true, Phase::Rest, 50, 1000, 80, LimitKind::Idle),
             (CONFIGURED, true, Phase::Rest, 80, 1000, 100, LimitKind::Total),
-            // For an answer in one piece, gaps between pieces have no meaning.
-            (CONFIGURED, false, Phase::Rest, 50, 1000, 100, LimitKind::Total),
+            // An answer in one piece that has begun to arrive is finished. It does not pause.
+            (CONFIGURED, false, Phase::Rest, 50, 1000, 80, LimitKind::Idle),
+            (CONFIGURED, false, Phase::Rest, 80, 1000, 100, LimitKind::Total),
             (CONFIGURED, true, Phase::FirstToken, 0, 3, 3, LimitKind::Deadline),
             // The deadline of the request does not cut a stream after its commit point.
             (CONFIGURED, true, Phase::Flowing, 50, 60, 80, LimitKind::Idle),
-            // An answer in one piece has no first token.
+            // An answer in one piece has no first token: it may be generated after its headers.
             (CONFIGURED, false, Phase::FirstToken, 7, 1000, 100, LimitKind::Total),
             // The defaults: limits for the first token and for gaps in a stream, and no total.
             (
@@ -283,12 +306,28 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_arriving_is_not_cut_for_the_sake_of_another() {
-        let limits =
-            PhaseLimits::new(Timeouts::default(), false, at(1_000), None, at(1_100), || Some(at(1_100)));
-        assert_eq!(
-            limits.of(Phase::Rest, at(1_060)),
-            PhaseLimit { at: at(1_100), kind: LimitKind::Deadline }
-        );
+    fn an_answer_that_is_arriving_is_cut_only_if_it_stalls() {
+        let default = Timeouts::default();
+        for (timeouts, alternative, now, ends_at, kind) in [
+            (default, Some(1_100), 1_010, 1_060, LimitKind::Share),
+            (default, Some(1_100), 1_060, 1_100, LimitKind::Deadline),
+            (default, None, 1_010, 1_100, LimitKind::Deadline),
+            (Timeouts { idle_ms: Some(ms(60)), ..default }, Some(1_100), 1_010, 1_070, LimitKind::Idle),
+            (Timeouts { total_ms: Some(ms(95)), ..default }, Some(1_100), 1_010, 1_095, LimitKind::Total),
+            // The limit for the headers has done its work.
+            (Timeouts { headers_ms: Some(ms(5)), ..default }, Some(1_100), 1_010, 1_060, LimitKind::Share),
+        ] {
+            let limits =
+                PhaseLimits::new(timeouts, false, at(1_000), None, at(1_100), || alternative.map(at));
+            assert_eq!(limits.of(Phase::Rest, at(now)), PhaseLimit { at: at(ends_at), kind }, "{timeouts:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_never_begins_leaves_time_for_another_target_even_with_a_limit_for_its_headers() {
+        let timeouts = Timeouts { headers_ms: Some(ms(80)), ..Timeouts::default() };
+        let limits = PhaseLimits::new(timeouts, false, at(1_000), None, at(1_200), || Some(at(1_200)));
+        let limit = limits.of(Phase::FirstToken, at(1_080));
+        assert_eq!(limit, PhaseLimit { at: at(1_100), kind: LimitKind::Share });
     }
 }

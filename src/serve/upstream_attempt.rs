@@ -99,13 +99,19 @@ async fn send<P: Platform>(
         body,
         read_up_to: question.read_up_to(),
     });
-    let mut sent = pin!(sent);
-    let head = match in_time(platform, dispatch.limits, Phase::Headers, sent.as_mut()).await {
-        // The headers have arrived, and the platform reads the body.
-        Err(_) if call.is_answered() => in_time(platform, dispatch.limits, Phase::FirstToken, sent).await?,
-        head => head?,
-    };
-    head.map_err(|error| broken(platform, &error))
+    let (mut sent, limits) = (pin!(sent), dispatch.limits);
+    loop {
+        let limit = limits.of(Phase::Headers, platform.now());
+        let look_at = limit.at.min(limits.next_look(platform.now()));
+        let head = match until(platform, look_at, sent.as_mut()).await {
+            Some(head) => head,
+            // The platform reads the body, which has a known length: it is finished.
+            None if call.is_answered() => in_time(platform, limits, Phase::Rest, sent.as_mut()).await?,
+            None if look_at < limit.at => continue,
+            None => return Err(Failure::late(limit.kind)),
+        };
+        return head.map_err(|error| broken(platform, &error));
+    }
 }
 
 /// Waits for the commit point of a successful answer.

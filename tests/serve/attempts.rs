@@ -69,6 +69,40 @@ fn a_stream_that_breaks_before_its_first_token_is_never_seen() {
 }
 
 #[test]
+fn an_answer_in_one_piece_that_stalls_after_its_headers_is_replaced() {
+    let half = || vec![Step::Bytes(ANSWER.get(..100).unwrap().to_owned()), Step::Hang];
+    let stalled = |says_length, steps| Script { steps, says_length, ..Script::json(200, "") };
+    for (settings, script, least, most) in [
+        // The platform reads a body of a known length at once.
+        (r#", "timeout": {"headers_ms": 500}"#, stalled(true, half()), 30_000, 31_000),
+        (r#", "timeout": {"headers_ms": 500, "idle_ms": 2000}"#, stalled(true, half()), 2_000, 3_000),
+        (r#", "timeout": {"idle_ms": 2000}"#, stalled(true, half()), 2_000, 5_000),
+        (r#", "timeout": {"headers_ms": 500}"#, stalled(false, half()), 30_000, 31_000),
+        (r#", "timeout": {"headers_ms": 500, "idle_ms": 2000}"#, stalled(false, half()), 2_000, 3_000),
+        ("", stalled(false, half()), 30_000, 31_000),
+        // Nothing of the body comes.
+        (r#", "timeout": {"headers_ms": 500}"#, stalled(false, vec![Step::Hang]), 30_000, 31_000),
+    ] {
+        let mut bench = Bench::started(&routes(settings, ""));
+        bench.script([script, Script::json(200, ANSWER)]);
+        let answer = bench.chat(CHAT);
+        assert_eq!(answer.header("x-switchyard-deployment"), "second", "{settings}");
+        assert_eq!(answer.text(), ANSWER);
+        assert!((ms(least)..ms(most)).contains(&bench.elapsed()), "{settings}: {:?}", bench.elapsed());
+        assert!(bench.calls()[0].is_aborted.get());
+        assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+    }
+}
+
+#[test]
+fn an_answer_that_is_generated_for_long_is_not_cut_for_its_looks() {
+    let mut bench = Bench::started(&routes(r#", "timeout": {"idle_ms": 2000, "headers_ms": 25000}"#, ""));
+    let slow = Script { head_after: Some(ms(21_000)), ..Script::json(200, ANSWER) };
+    bench.script([slow]);
+    assert_eq!(bench.chat(CHAT).header("x-switchyard-deployment"), "first");
+}
+
+#[test]
 fn where_all_fail_the_client_gets_one_error() {
     let mut bench = Bench::new(&routes("", ""));
     bench.script([Script::json(503, OVERLOADED), Script::json(503, OVERLOADED)]);

@@ -4,8 +4,8 @@
 //!   stream.
 //! - Responses: named events; one of `response.completed`, `response.incomplete`, `response.failed`
 //!   or `error` ends the stream.
-//! - Other streams (images, speech, transcriptions): each event has a `type`. Only those that
-//!   complete the requested output are recognised.
+//! - Other streams (images, speech, transcriptions): each event has a `type`. Only those that carry
+//!   a part of the requested output, and those that complete it, are recognised.
 //!
 //! In all of them an error may come as an event after a status of 200.
 
@@ -131,6 +131,17 @@ impl Protocol {
     }
 }
 
+impl Protocol {
+    /// Whether an event carries a part of an image, of a transcript or of speech, so that the event
+    /// that completes it must follow. It only searches bytes.
+    pub(super) fn is_part(self, event: &SseEvent<'_>) -> bool {
+        self == Self::Other
+            && PARTS.iter().any(|part| {
+                if event.name.is_empty() { part.is_in(event.data) } else { part.is_for(event.name) }
+            })
+    }
+}
+
 static ERROR: Needle = Needle::of("\"error\"");
 
 /// The last events of a response.
@@ -138,6 +149,15 @@ static LAST_RESPONSE_EVENTS: [Needle; 3] = [
     Needle::of("\"response.completed\""),
     Needle::of("\"response.incomplete\""),
     Needle::of("\"response.failed\""),
+];
+
+/// The events that carry a part of the output. An event that completes it must follow.
+static PARTS: [Needle; 5] = [
+    Needle::of("\"image_generation.partial_image\""),
+    Needle::of("\"image_edit.partial_image\""),
+    Needle::of("\"transcript.text.delta\""),
+    Needle::of("\"transcript.text.segment\""),
+    Needle::of("\"speech.audio.delta\""),
 ];
 
 /// The events that complete an image.

@@ -38,6 +38,8 @@ pub(super) struct Progress {
     has_begun: bool,
     /// The requested output came, in a stream without an end marker.
     has_finished: bool,
+    /// A part of the output came, but not yet the event that completes it.
+    is_partial: bool,
     final_event: Option<FinalEvent>,
     events: u64,
     output_tokens: Option<u64>,
@@ -59,12 +61,13 @@ impl Progress {
         if protocol == Protocol::Chat {
             self.choices.watch(event.data);
         }
+        self.is_partial |= protocol.is_part(event);
     }
 
     pub(super) fn note(&mut self, meaning: Meaning) {
         match meaning {
             Meaning::Prelude | Meaning::Content | Meaning::Malformed => {}
-            Meaning::Finish => self.has_finished = true,
+            Meaning::Finish => (self.has_finished, self.is_partial) = (true, false),
             Meaning::Done => self.end(FinalEvent::Done),
             Meaning::Error(failure) => self.end(FinalEvent::Error(failure)),
         }
@@ -112,17 +115,18 @@ impl Tail {
     ///
     /// After a break only the protocol's end marker proves that nothing is missing: a choice may
     /// have finished, but the usage that follows it may be lost. After a clean close it is enough
-    /// that nothing which began is unfinished, because many servers leave the end marker out. An
+    /// that nothing which began (a choice, an image, a transcript) is unfinished, because many
+    /// servers leave the end marker out. An
     /// event without its empty line does not count: no client has seen it.
     pub fn ending(&self, broke: bool) -> Ending {
-        let Progress { choices, has_begun, has_finished, final_event, .. } = &self.progress;
+        let Progress { choices, has_begun, has_finished, is_partial, final_event, .. } = &self.progress;
         let is_whole = match (final_event, self.protocol) {
             (Some(FinalEvent::Error(failure)), _) => return Ending::Failed(failure.clone()),
             (Some(FinalEvent::Done), _) => true,
             (None, Protocol::Chat) => !broke && choices.are_finished(),
             (None, Protocol::Responses) => false,
-            (None, Protocol::Other) if broke => *has_finished,
-            (None, Protocol::Other) => *has_begun,
+            (None, Protocol::Other) if broke => *has_finished && !is_partial,
+            (None, Protocol::Other) => *has_begun && !is_partial,
         };
         if is_whole { Ending::Finished } else { Ending::Truncated }
     }

@@ -153,8 +153,17 @@ fn with_first_token_a_failure_before_content_goes_unseen() {
         (Responses, &[CREATED, NAMELESS_DELTA, NAMELESS_FAILED], FailedVisibly(RateLimit)),
         (Responses, &[CREATED, DELTA], CutOff),
         (Responses, &[CREATED, NAMELESS_DELTA, LIAR], CutOff),
-        // Other protocols have no ending that is missing after a clean close.
-        (Other, &[PARTIAL_IMAGE], Finished),
+        // Other protocols need an ending once a part of their output has come.
+        (Other, &[PARTIAL_IMAGE], CutOff),
+        (Other, &[PARTIAL_IMAGE, IMAGE], Finished),
+        (Other, &[IMAGE, PARTIAL_IMAGE], CutOff), // the second of two images
+        (Other, &[PARTIAL_EDIT], CutOff),
+        (Other, &[PARTIAL_EDIT, EDITED_IMAGE], Finished),
+        (Other, &[NAMELESS_PARTIAL_IMAGE], CutOff),
+        (Other, &[TRANSCRIPT_DELTA], CutOff),
+        (Other, &[SEGMENT], CutOff),
+        (Other, &[SPEECH_DELTA], CutOff),
+        (Other, &[SPEECH_DELTA, SPEECH], Finished),
         (Other, &["data: no JSON"], Finished),
         (Other, &[PING, ERROR], FailedUnseen(RateLimit)),
         (Other, &[PARTIAL_IMAGE, ERROR], FailedVisibly(RateLimit)),
@@ -181,7 +190,8 @@ fn with_complete_any_failure_goes_unseen() {
         (Responses, &[CREATED, DELTA, COMPLETED], Finished),
         (Responses, &[CREATED, DELTA, RESPONSE_FAILED], FailedUnseen(Unavailable)),
         (Responses, &[CREATED, DELTA], FailedUnseen(Truncated)),
-        (Other, &[PARTIAL_IMAGE], Finished),
+        (Other, &[PARTIAL_IMAGE], FailedUnseen(Truncated)),
+        (Other, &[TRANSCRIPT_DELTA], FailedUnseen(Truncated)),
         (Other, &[PARTIAL_IMAGE, ERROR], FailedUnseen(RateLimit)),
         (Other, &[IMAGE, ERROR], FailedUnseen(RateLimit)), // the second of two images failed
         (Other, &[IMAGE, IMAGE], Finished),
@@ -213,9 +223,10 @@ fn after_a_break_only_the_last_word_tells_that_a_stream_is_whole() {
         (Other, &[EDITED_IMAGE], true, true),
         (Other, &[TRANSCRIPT_DELTA, TRANSCRIPT], true, true),
         (Other, &[SPEECH_DELTA, SPEECH], true, true),
-        (Other, &[PARTIAL_IMAGE], true, false),
-        (Other, &[TRANSCRIPT_DELTA], true, false), // it only speaks of the end
-        (Other, &[SPEECH_DELTA], true, false),
+        (Other, &[PARTIAL_IMAGE], false, false),
+        (Other, &[IMAGE, PARTIAL_IMAGE], false, false),
+        (Other, &[TRANSCRIPT_DELTA], false, false), // it only speaks of the end
+        (Other, &[SPEECH_DELTA], false, false),
         (Other, &["data: no JSON"], true, false),
         (Other, &[COMMENT], false, false), // nothing came
         (Other, &[], false, false),

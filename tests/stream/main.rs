@@ -94,11 +94,14 @@ const NAMELESS_ERROR: &str =
 // Other protocols.
 const PARTIAL_IMAGE: &str = "event: image_generation.partial_image\ndata: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"AAAA\"}";
 
+const PARTIAL_EDIT: &str = "event: image_edit.partial_image\ndata: {\"type\":\"image_edit.partial_image\"}";
+const NAMELESS_PARTIAL_IMAGE: &str = r#"data: {"b64_json":"AAAA","type":"image_generation.partial_image"}"#;
 const IMAGE: &str = "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"AAAA\"}";
 const EDITED_IMAGE: &str = "event: image_edit.completed\ndata: {\"type\":\"image_edit.completed\"}";
 const TRANSCRIPT_DELTA: &str =
     r#"data: {"type":"transcript.text.delta","delta":"so \"transcript.text.done\" it is"}"#;
 const TRANSCRIPT: &str = r#"data: {"type":"transcript.text.done","text":"Hi"}"#;
+const SEGMENT: &str = r#"data: {"type":"transcript.text.segment","text":"Hi","speaker":"A"}"#;
 const SPEECH_DELTA: &str = r#"data: {"type":"speech.audio.delta","audio":"AAAA"}"#;
 const SPEECH: &str = r#"data: {"type":"speech.audio.done","usage":{"total_tokens":3}}"#;
 

@@ -44,6 +44,8 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
         NAMELESS_FAILED,
         NAMELESS_ERROR,
         PARTIAL_IMAGE,
+        NAMELESS_PARTIAL_IMAGE,
+        SEGMENT,
         IMAGE,
         TRANSCRIPT_DELTA,
         TRANSCRIPT,

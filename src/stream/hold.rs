@@ -6,7 +6,7 @@
 //!
 //! Invariants: the held bytes and those that follow are the stream byte for byte; the verdict does
 //! not depend on how the bytes are cut into chunks, and never changes once it is given; memory is
-//! bounded.
+//! bounded. The bytes of a stream that failed are not complete.
 
 use super::protocol::{Meaning, Protocol};
 use super::tail::{Ending, Tail};
@@ -60,11 +60,21 @@ impl Hold {
         let room = self.limit_bytes.saturating_sub(self.held.len());
         let (within, beyond) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         self.read(within);
+        self.held.extend_from_slice(within);
         if self.verdict == HoldVerdict::Wait && within.len() == room {
+            // A long error is awaited. None of its bytes are needed, and nothing of it is sent.
+            if self.tail.has_begun_to_fail() {
+                self.read(beyond);
+                let is_still_arriving = self.verdict == HoldVerdict::Wait && self.tail.has_begun_to_fail();
+                if !is_still_arriving && !matches!(self.verdict, HoldVerdict::Fail(_)) {
+                    self.verdict = HoldVerdict::Fail(malformed());
+                }
+                return self.verdict.clone();
+            }
             self.verdict = HoldVerdict::Commit;
         }
         self.tail.push(beyond);
-        self.held.extend_from_slice(bytes);
+        self.held.extend_from_slice(beyond);
         self.verdict.clone()
     }
 

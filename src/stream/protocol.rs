@@ -11,6 +11,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::cut_event;
 use super::sse::SseEvent;
 use crate::attempt::classify::{classify_event_error, is_error};
 use crate::attempt::failure::Failure;
@@ -61,20 +62,17 @@ impl Protocol {
     /// The meaning of an event. It parses the whole event; for many events, call [`Self::may_end`]
     /// first.
     pub fn meaning(self, event: &SseEvent<'_>) -> Meaning {
-        // These cases do not depend on the data, or the data is too long to parse. The name alone
-        // ends a response, because its last event repeats the whole answer.
+        // These cases do not depend on the data. The name alone ends a response, because its last
+        // event repeats the whole answer.
         match event.name {
             _ if event.data.starts_with(b"[DONE]") => return Meaning::Done,
             b"ping" | b"keepalive" => return Meaning::Prelude,
             b"response.completed" | b"response.incomplete" if self == Self::Responses => {
                 return Meaning::Done;
             }
-            b"response.failed" | b"error" if event.is_oversized => {
-                return Meaning::Error(classify_event_error(&Value::Null));
-            }
             name if self == Self::Other && is_image(name) => return Meaning::Finish,
             name if self == Self::Other && is_last_word(name) => return Meaning::Done,
-            _ if event.is_oversized => return Meaning::Content,
+            _ if event.is_oversized => return self.meaning_of_ends(event),
             _ => {}
         }
         let Ok(data) = serde_json::from_slice::<Value>(event.data) else {
@@ -102,6 +100,28 @@ impl Protocol {
             Self::Other if is_last_word(kind.as_bytes()) => Meaning::Done,
             Self::Other => Meaning::Content,
         }
+    }
+
+    /// The meaning of an event of which only both ends are known.
+    fn meaning_of_ends(self, event: &SseEvent<'_>) -> Meaning {
+        if self.has_failed(event) {
+            return Meaning::Error(classify_event_error(&cut_event::error(event)));
+        }
+        match self {
+            Self::Responses if cut_event::is_of_type(event, &LAST_RESPONSE_EVENTS) => Meaning::Done,
+            Self::Other if cut_event::is_of_type(event, &IMAGES) => Meaning::Finish,
+            Self::Other if cut_event::is_of_type(event, &LAST_WORDS) => Meaning::Done,
+            _ => Meaning::Content,
+        }
+    }
+
+    /// Whether an event of which the middle is missing, or which is still arriving, reports a
+    /// failure.
+    pub(super) fn has_failed(self, event: &SseEvent<'_>) -> bool {
+        let is_failure = self == Self::Responses
+            && (event.name == b"response.failed"
+                || cut_event::is_of_type(event, std::slice::from_ref(&RESPONSE_FAILED)));
+        event.name == b"error" || is_failure || cut_event::is_error(event)
     }
 
     /// Whether an event may mean [`Meaning::Finish`], [`Meaning::Done`] or [`Meaning::Error`]. It
@@ -136,13 +156,16 @@ impl Protocol {
     /// that completes it must follow. It only searches bytes.
     pub(super) fn is_part(self, event: &SseEvent<'_>) -> bool {
         self == Self::Other
-            && PARTS.iter().any(|part| {
-                if event.name.is_empty() { part.is_in(event.data) } else { part.is_for(event.name) }
+            && PARTS.iter().any(|part| match event.name {
+                b"" => part.is_in(event.data) || part.is_in(event.end),
+                name => part.is_for(name),
             })
     }
 }
 
 static ERROR: Needle = Needle::of("\"error\"");
+
+static RESPONSE_FAILED: Needle = Needle::of("\"response.failed\"");
 
 /// The last events of a response.
 static LAST_RESPONSE_EVENTS: [Needle; 3] = [

@@ -10,8 +10,11 @@
 
 use memchr::memchr2;
 
-/// Events whose lines or data are longer than this many bytes are reported without their data.
+/// Of events whose lines or data are longer than this many bytes, only both ends are reported.
 pub const EVENT_LIMIT: usize = 1024 * 1024;
+
+/// How much is reported of each end of the data that is longer than [`EVENT_LIMIT`].
+pub const KEPT_BYTES: usize = 4 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -20,9 +23,11 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub struct SseEvent<'a> {
     /// The `event` field; empty if there is none.
     pub name: &'a [u8],
-    /// The `data` lines, joined with LF; empty if `is_oversized`.
+    /// The `data` lines, joined with LF; if `is_oversized`, only their first [`KEPT_BYTES`].
     pub data: &'a [u8],
-    /// The event was longer than [`EVENT_LIMIT`], so its data is missing.
+    /// The last [`KEPT_BYTES`] of data that is too long; otherwise empty.
+    pub end: &'a [u8],
+    /// The event was longer than [`EVENT_LIMIT`], so the middle of its data is missing.
     pub is_oversized: bool,
 }
 
@@ -32,8 +37,13 @@ pub struct Parser {
     /// The beginning of a line whose end has not come yet. It holds at most one byte more than the
     /// limit, which shows that the line is too long.
     line: Vec<u8>,
+    /// The end of the part of the line that is not in `line`.
+    line_end: Vec<u8>,
     name: Vec<u8>,
+    /// The data, or the beginning of data that is too long.
     data: Vec<u8>,
+    /// The end of data that is too long.
+    data_end: Vec<u8>,
     seen: DataState,
     /// The last byte was CR: a LF that follows belongs to it.
     is_after_cr: bool,
@@ -49,7 +59,7 @@ enum DataState {
     Nothing,
     /// All of it is here.
     Whole,
-    /// It was too long and is dropped.
+    /// It is too long. Only its ends are here.
     Oversized,
 }
 
@@ -64,13 +74,15 @@ impl Parser {
         while let Some((line, end, after)) = memchr2(b'\n', b'\r', rest).and_then(|at| split_around(rest, at))
         {
             if self.line.is_empty() {
-                self.read_line(line, &mut on_event);
+                self.read_line(line, &[], &mut on_event);
             } else {
                 self.extend_line(line);
-                let mut whole = std::mem::take(&mut self.line);
-                self.read_line(&whole, &mut on_event);
+                let (mut whole, mut end) =
+                    (std::mem::take(&mut self.line), std::mem::take(&mut self.line_end));
+                self.read_line(&whole, &end, &mut on_event);
                 whole.clear();
-                self.line = whole; // reuses its capacity for the next line
+                end.clear();
+                (self.line, self.line_end) = (whole, end); // reuses their capacity for the next line
             }
             rest = after;
             if end == b'\r' {
@@ -81,15 +93,26 @@ impl Parser {
         self.extend_line(rest);
     }
 
-    /// Adds bytes to the unfinished line, up to the limit.
-    fn extend_line(&mut self, bytes: &[u8]) {
-        let room = (EVENT_LIMIT + 1).saturating_sub(self.line.len());
-        self.line.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    /// The event that is still arriving, as if it were too long: its name and the beginning of its
+    /// data.
+    pub(super) fn unfinished(&self) -> SseEvent<'_> {
+        let line = self.line.strip_prefix(b"data:").unwrap_or_default();
+        let data = if self.data.is_empty() { line.trim_ascii_start() } else { &self.data };
+        let data = data.get(..KEPT_BYTES).unwrap_or(data);
+        SseEvent { name: &self.name, data, end: b"", is_oversized: true }
     }
 
-    /// Reads one line without its end.
-    fn read_line(&mut self, line: &[u8], on_event: &mut impl FnMut(SseEvent<'_>)) {
-        // Only the beginning of a line that is too long may be here, so its value is ignored.
+    /// Adds bytes to the unfinished line: up to the limit to its beginning, and to its end.
+    fn extend_line(&mut self, bytes: &[u8]) {
+        let room = (EVENT_LIMIT + 1).saturating_sub(self.line.len());
+        let (within, beyond) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+        self.line.extend_from_slice(within);
+        extend_end(&mut self.line_end, beyond);
+    }
+
+    /// Reads one line without its line end. If the line is too long, `line` may be only its
+    /// beginning, and `end` the last bytes of the rest.
+    fn read_line(&mut self, line: &[u8], end: &[u8], on_event: &mut impl FnMut(SseEvent<'_>)) {
         let too_long = line.len() > EVENT_LIMIT;
         let line = if self.has_begun { line } else { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) };
         self.has_begun = true;
@@ -101,7 +124,7 @@ impl Parser {
             None => (line, &[][..]),
         };
         match field {
-            b"data" => self.add_data(value, too_long),
+            b"data" => self.add_data(value, end, too_long),
             b"event" => {
                 self.name.clear();
                 self.name.extend_from_slice(if too_long { b"" } else { value });
@@ -110,28 +133,53 @@ impl Parser {
         }
     }
 
-    fn add_data(&mut self, value: &[u8], too_long: bool) {
-        if too_long || self.seen == DataState::Oversized || self.data.len() + value.len() > EVENT_LIMIT {
-            self.data.clear();
-            self.seen = DataState::Oversized;
+    fn add_data(&mut self, value: &[u8], end: &[u8], too_long: bool) {
+        let separator: &[u8] = if self.seen == DataState::Nothing { b"" } else { b"\n" };
+        let length = self.data.len() + separator.len() + value.len();
+        if self.seen != DataState::Oversized && !too_long && length <= EVENT_LIMIT {
+            self.data.extend_from_slice(separator);
+            self.data.extend_from_slice(value);
+            self.seen = DataState::Whole;
             return;
         }
         if self.seen == DataState::Whole {
-            self.data.push(b'\n');
+            extend_end(&mut self.data_end, &self.data);
+            self.data.truncate(KEPT_BYTES);
         }
-        self.data.extend_from_slice(value);
-        self.seen = DataState::Whole;
+        self.seen = DataState::Oversized;
+        for part in [separator, value] {
+            let room = KEPT_BYTES.saturating_sub(self.data.len());
+            self.data.extend_from_slice(part.get(..room).unwrap_or(part));
+            extend_end(&mut self.data_end, part);
+        }
+        extend_end(&mut self.data_end, end);
     }
 
     fn dispatch(&mut self, on_event: &mut impl FnMut(SseEvent<'_>)) {
         if self.seen != DataState::Nothing {
             let is_oversized = self.seen == DataState::Oversized;
-            on_event(SseEvent { name: &self.name, data: &self.data, is_oversized });
+            let end = last_bytes(&self.data_end);
+            on_event(SseEvent { name: &self.name, data: &self.data, end, is_oversized });
         }
         self.name.clear();
         self.data.clear();
+        self.data_end.clear();
         self.seen = DataState::Nothing;
     }
+}
+
+/// Adds bytes to an end, of which only the last [`KEPT_BYTES`] are needed.
+fn extend_end(end: &mut Vec<u8>, bytes: &[u8]) {
+    if end.len() + bytes.len() > 2 * KEPT_BYTES {
+        let keep = KEPT_BYTES.saturating_sub(bytes.len());
+        end.drain(..end.len().saturating_sub(keep));
+    }
+    end.extend_from_slice(last_bytes(bytes));
+}
+
+/// The last [`KEPT_BYTES`] of `bytes`.
+fn last_bytes(bytes: &[u8]) -> &[u8] {
+    bytes.get(bytes.len().saturating_sub(KEPT_BYTES)..).unwrap_or_default()
 }
 
 /// The bytes before `at`, the byte at `at`, and the bytes after it.

@@ -57,7 +57,8 @@ impl Progress {
     pub(super) fn begin(&mut self, protocol: Protocol, event: &SseEvent<'_>) {
         self.has_begun = true;
         self.events += 1;
-        self.output_tokens = output_tokens(event.data).or(self.output_tokens);
+        let usage = if event.is_oversized { event.end } else { event.data };
+        self.output_tokens = output_tokens(usage).or(self.output_tokens);
         if protocol == Protocol::Chat {
             self.choices.watch(event.data);
         }
@@ -102,6 +103,12 @@ impl Tail {
     /// The tokens of the output: the number in the stream, or else one for each event.
     pub fn output_tokens(&self) -> u64 {
         self.progress.output_tokens.unwrap_or(self.progress.events)
+    }
+
+    /// Whether the event that is still arriving reports a failure.
+    pub(super) fn has_begun_to_fail(&self) -> bool {
+        let event = self.parser.unfinished();
+        !event.data.is_empty() && self.protocol.has_failed(&event)
     }
 
     /// Whether the last event of the protocol came. A connection that stays open after it delays

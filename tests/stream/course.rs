@@ -42,39 +42,6 @@ fn events_are_parsed_as_the_standard_says() {
 }
 
 #[test]
-fn an_event_beyond_the_limit_is_reported_without_its_data() {
-    let event =
-        |data: usize| [&b"event: n\ndata: "[..], &vec![b'x'; data], b"\ndata: y\n\ndata: z\n\n"].concat();
-    let z = (Vec::new(), b"z".to_vec(), false);
-    let too_much = [(b"n".to_vec(), Vec::new(), true), z.clone()];
-    // The longest data that fits in a line, one byte more, and three times the limit.
-    for (data, fits) in [(EVENT_LIMIT - 6, true), (EVENT_LIMIT - 5, false), (EVENT_LIMIT * 3, false)] {
-        let bytes = event(data);
-        for size in [bytes.len(), 1000, 65_536] {
-            let events = parse(bytes.chunks(size));
-            if fits {
-                assert_eq!((events[0].1.len(), events[0].2), (data + 2, false));
-            } else {
-                assert_eq!(events, too_much);
-            }
-            assert_eq!(events[1], z);
-        }
-    }
-    let many_lines = [
-        b"event: n\n".to_vec(),
-        b"data: xxxxxxxxxxxxxxx\n".repeat(EVENT_LIMIT / 15 + 1),
-        b"\ndata: z\n\n".to_vec(),
-    ]
-    .concat();
-    assert_eq!(parse([&*many_lines]), too_much);
-    // The name of an oversized event gives the meaning without the data.
-    let oversized = |name| SseEvent { name, data: b"", is_oversized: true };
-    assert_eq!(Responses.meaning(&oversized(b"response.completed")), Meaning::Done);
-    assert!(matches!(Responses.meaning(&oversized(b"response.failed")), Meaning::Error(_)));
-    assert_eq!(Chat.meaning(&oversized(b"")), Meaning::Content);
-}
-
-#[test]
 fn with_first_token_a_failure_before_content_goes_unseen() {
     use Fate::{CutOff, FailedUnseen, FailedVisibly, Finished};
     let rows: &[(Protocol, &[&str], Fate)] = &[

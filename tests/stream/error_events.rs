@@ -70,7 +70,7 @@ fn the_error_event_is_recognised_wherever_the_stream_was_cut() {
                 let closing = error_event(protocol, &broken_stream("upstream_broke", "It broke"));
                 let events = parse([&bytes[..cut], &closing]);
                 let (name, data, _) = events.last().unwrap();
-                let meaning = protocol.meaning(&SseEvent { name, data, is_oversized: false });
+                let meaning = protocol.meaning(&SseEvent { name, data, end: b"", is_oversized: false });
                 let Meaning::Error(failure) = meaning else { panic!("cut at {cut}: {meaning:?}") };
                 assert_eq!(failure.reason, "upstream_broke");
                 assert!(events.len() <= 3, "it comes alone");

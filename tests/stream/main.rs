@@ -10,6 +10,7 @@
 
 mod course;
 mod error_events;
+mod long_events;
 mod properties;
 
 use proptest::prelude::*;
@@ -19,7 +20,7 @@ use switchyard::routes::graph::Commit;
 use switchyard::stream::choices::ChatChoices;
 use switchyard::stream::hold::{FIRST_TOKEN_BYTES, FIRST_TOKEN_EVENTS, Hold, HoldVerdict};
 use switchyard::stream::protocol::{Meaning, Protocol, broken_stream, error_event};
-use switchyard::stream::sse::{EVENT_LIMIT, Parser, SseEvent};
+use switchyard::stream::sse::{EVENT_LIMIT, KEPT_BYTES, Parser, SseEvent};
 use switchyard::stream::tail::{Ending, Tail};
 use switchyard::vocabulary::error_class::ErrorClass;
 
@@ -124,8 +125,8 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, Vec<u8
     events
 }
 
-/// The result of a stream that was held and then watched: the bytes that were sent or dropped, and
-/// how the stream ended. The error is the reason why it did not commit.
+/// The result of a stream that was held and then watched: the bytes that were sent, and how the
+/// stream ended. The error is the reason why it did not commit.
 #[derive(Debug, PartialEq)]
 struct Course {
     bytes: Vec<u8>,
@@ -147,14 +148,16 @@ fn run<'a>(
             None => hold.end(),
         };
     }
+    if let HoldVerdict::Fail(failure) = verdict {
+        return Course { bytes: Vec::new(), ending: Err(failure) };
+    }
     let mut bytes = hold.take();
     let mut tail = hold.tail();
     for chunk in chunks {
         bytes.extend_from_slice(chunk);
         tail.push(chunk);
     }
-    let ending = if let HoldVerdict::Fail(failure) = verdict { Err(failure) } else { Ok(tail.ending(false)) };
-    Course { bytes, ending }
+    Course { bytes, ending: Ok(tail.ending(false)) }
 }
 
 /// How a stream ended: with a failure before the commit point, complete, cut off, or with an error

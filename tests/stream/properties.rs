@@ -94,7 +94,9 @@ proptest! {
         let whole = run(protocol, until, limit, [&*bytes]);
         let course = run(protocol, until, limit, chunks.iter().copied());
         prop_assert_eq!(&course, &whole);
-        prop_assert_eq!(&course.bytes, &bytes, "held bytes and the rest are the stream");
+        if course.ending.is_ok() {
+            prop_assert_eq!(&course.bytes, &bytes, "held bytes and the rest are the stream");
+        }
 
         let mut tail = Tail::new(protocol);
         for chunk in &chunks {

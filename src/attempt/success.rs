@@ -88,6 +88,17 @@ pub fn is_event_stream(content_type: &str) -> bool {
     essence(content_type).eq_ignore_ascii_case("text/event-stream")
 }
 
+/// Whether an answer with these first bytes is a stream of events, whatever its media type. `None`
+/// if they are too few to tell.
+pub fn begins_as_events(first: &[u8]) -> Option<bool> {
+    const FIELDS: [&[u8]; 5] = [b":", b"data:", b"event:", b"id:", b"retry:"];
+    let text = without_mark(first).trim_ascii_start();
+    if FIELDS.iter().any(|field| text.starts_with(field)) {
+        return Some(true);
+    }
+    if FIELDS.iter().any(|field| field.starts_with(text)) { None } else { Some(false) }
+}
+
 /// Whether a `content-type` header declares JSON, or is empty.
 pub fn is_json(content_type: &str) -> bool {
     matches!(Medium::of(content_type), Medium::Json | Medium::Unknown)

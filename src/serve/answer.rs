@@ -1,6 +1,8 @@
 //! How the answer of an upstream is handled: which part of it is read before it is passed on, and
 //! when a successful status is a failure. Pure.
 
+use serde_json::json;
+
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::{
     classify::{self, UnclassifiedResponse},
@@ -8,7 +10,10 @@ use crate::attempt::{
 };
 use crate::request::stored_object::StoredObject;
 use crate::routes::graph::Commit;
+use crate::stream::protocol::broken_stream;
 use crate::upstream::forwarding;
+use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::facts::Facts;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Instant;
@@ -26,10 +31,40 @@ pub struct Question<'a> {
     pub operation: Operation,
     /// The stored object that the request is about, if any.
     pub stored: Option<&'a StoredObject>,
+    /// What the client asked for.
+    pub asked: Asked,
     /// When an answer may be committed.
     pub commit: Commit,
     /// `settings.buffer_bytes`.
     pub buffer_bytes: usize,
+}
+
+/// The form of the answer that a request asks for. An answer in the other form is a failure: the
+/// client cannot read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A stream of events.
+    Events,
+    /// One piece.
+    Whole,
+    /// Either form may be right.
+    Unknown,
+}
+
+impl Asked {
+    /// The form that these facts ask for. It is not known for stored objects, for audio (some
+    /// models answer in one piece although a stream was requested, and speech has more than one
+    /// key for it), and for a body of which only the beginning was read.
+    pub fn of(facts: &Facts, is_stored: bool) -> Self {
+        use Operation::{AudioSpeech, AudioTranscriptions, AudioTranslations};
+        match facts.operation {
+            AudioSpeech | AudioTranscriptions | AudioTranslations => Self::Unknown,
+            _ if is_stored => Self::Unknown,
+            _ if facts.is_streamed => Self::Events,
+            _ if facts.is_replayable => Self::Whole,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// How a successful answer is handled.
@@ -46,6 +81,8 @@ pub enum Handling {
         until: Commit,
         /// The limit in bytes.
         most: usize,
+        /// Whether its media type says that it is a stream. If not, its first bytes decide.
+        is_declared: bool,
     },
     /// It is held until its end, or until more bytes are held than allowed.
     Whole {
@@ -57,7 +94,8 @@ pub enum Handling {
 impl Question<'_> {
     /// How many bytes the platform may read at once. This applies to JSON with a known length.
     pub fn read_up_to(&self) -> usize {
-        if self.commit == Commit::Headers || self.stored.is_some() { 0 } else { JSON_BYTES }
+        let is_decided_later = self.commit == Commit::Headers || self.stored.is_some();
+        if is_decided_later || self.asked == Asked::Events { 0 } else { JSON_BYTES }
     }
 
     /// Whether an answer with this content type is part of a stored object that is passed on
@@ -75,14 +113,44 @@ impl Question<'_> {
         if self.is_record(content_type) || self.commit == Commit::Headers {
             return Handling::Pass { is_watched: is_stream };
         }
+        // Servers that declare another type, or none, still send the stream that was asked for.
+        let may_be_stream = is_stream || self.asked == Asked::Events;
         let most = match self.commit {
-            Commit::FirstToken if is_stream => self.buffer_bytes,
+            Commit::FirstToken if may_be_stream => self.buffer_bytes,
             Commit::FirstToken if success::answers_in_json(self.operation, content_type) => JSON_BYTES,
             // The end of an answer that is not JSON does not show a failure, so it is not awaited.
             Commit::FirstToken => 0,
             Commit::Headers | Commit::Complete => self.buffer_bytes,
         };
-        if is_stream { Handling::Events { until: self.commit, most } } else { Handling::Whole { most } }
+        if may_be_stream {
+            Handling::Events { until: self.commit, most, is_declared: is_stream }
+        } else {
+            Handling::Whole { most }
+        }
+    }
+
+    /// The failure of a stream where an answer in one piece was asked for.
+    pub fn unasked_stream(&self, status: u16, content_type: &str) -> Option<Failure> {
+        let is_unasked = self.asked == Asked::Whole && success::is_event_stream(content_type);
+        is_unasked.then(|| wrong_form(status, "a_stream"))
+    }
+
+    /// The failure of an answer that is not the stream that was asked for: its own, if it contains
+    /// an error. `body`: the part that was read.
+    pub fn not_a_stream(&self, status: u16, headers: &Headers, body: &[u8], has_ended: bool) -> Failure {
+        match self.judge(status, headers, body, has_ended) {
+            Ok(()) => {
+                let message = "The upstream did not answer with a stream, as it was asked to.";
+                let body = json!({ "error": broken_stream("upstream_not_a_stream", message) });
+                let response = ErrorResponse {
+                    status,
+                    headers: Headers::of([("content-type", "application/json")]),
+                    body: body.to_string().into_bytes(),
+                };
+                Failure { response: Some(response), ..wrong_form(status, "not_a_stream") }
+            }
+            Err(failure) => failure,
+        }
     }
 
     /// The failure for a status that is not a success. `body`: the part of the error body that was
@@ -115,6 +183,10 @@ impl Question<'_> {
     }
 }
 
+fn wrong_form(status: u16, reason: &str) -> Failure {
+    Failure { status: Some(status), ..Failure::silent(ErrorClass::Unavailable, reason) }
+}
+
 /// An upstream's error with only the headers that may reach the client.
 fn error_response(status: u16, headers: &Headers, body: Vec<u8>) -> ErrorResponse {
     let headers = Headers::of(headers.iter().filter(|(name, _)| forwarding::is_returned(name)));
@@ -135,7 +207,7 @@ mod tests {
     }
 
     fn question(operation: Operation, stored: Option<&StoredObject>, commit: Commit) -> Question<'_> {
-        Question { operation, stored, commit, buffer_bytes: BUFFER }
+        Question { operation, stored, asked: Asked::Unknown, commit, buffer_bytes: BUFFER }
     }
 
     #[test]
@@ -148,13 +220,13 @@ mod tests {
                 ChatCompletions,
                 Commit::FirstToken,
                 EVENTS,
-                Handling::Events { until: Commit::FirstToken, most: BUFFER },
+                Handling::Events { until: Commit::FirstToken, most: BUFFER, is_declared: true },
             ),
             (
                 ChatCompletions,
                 Commit::Complete,
                 EVENTS,
-                Handling::Events { until: Commit::Complete, most: BUFFER },
+                Handling::Events { until: Commit::Complete, most: BUFFER, is_declared: true },
             ),
             (ChatCompletions, Commit::FirstToken, JSON, Handling::Whole { most: JSON_BYTES }),
             (ChatCompletions, Commit::Complete, JSON, Handling::Whole { most: BUFFER }),
@@ -164,6 +236,28 @@ mod tests {
         ] {
             let found = question(operation, None, commit).handling(content_type);
             assert_eq!(found, expected, "{operation:?} {commit:?} {content_type}");
+        }
+    }
+
+    #[test]
+    fn an_answer_in_the_wrong_form_is_noticed_by_its_media_type_or_its_first_bytes() {
+        let question = |asked| Question { asked, ..question(Operation::Responses, None, Commit::FirstToken) };
+        for content_type in [JSON, "text/plain", ""] {
+            let handling = question(Asked::Events).handling(content_type);
+            let expected = Handling::Events { until: Commit::FirstToken, most: BUFFER, is_declared: false };
+            assert_eq!(handling, expected, "{content_type}");
+            assert_eq!(question(Asked::Whole).unasked_stream(200, content_type), None);
+        }
+        assert_eq!(question(Asked::Events).read_up_to(), 0, "its first bytes decide first");
+        assert!(question(Asked::Whole).unasked_stream(200, EVENTS).is_some());
+        for asked in [Asked::Events, Asked::Unknown] {
+            assert_eq!(question(asked).unasked_stream(200, EVENTS), None);
+        }
+        let headers = Headers::of([("content-type", JSON)]);
+        let answer = br#"{"id":"resp_1","output":[]}"#;
+        let error = br#"{"error":{"message":"Slow down","code":"rate_limit_exceeded"}}"#;
+        for (body, reason) in [(&answer[..], "not_a_stream"), (&error[..], "rate_limit_exceeded")] {
+            assert_eq!(question(Asked::Events).not_a_stream(200, &headers, body, true).reason, reason);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::rc::Rc;
 
-use super::answer::{ERROR_BODY_BYTES, Handling, Question};
+use super::answer::{Asked, ERROR_BODY_BYTES, Handling, Question};
 use super::committed::{AbortOnDrop, Committed, CommittedBody, Flow, OpenCall, READ_BYTES};
 use super::platform::{
     ByteReader, ByteStream, Clock, OutgoingRequest, Platform, PlatformCall, PlatformError, ResponseHead,
@@ -14,6 +14,7 @@ use super::timing::until;
 use crate::attempt::failure::Failure;
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Phase, PhaseLimits};
+use crate::attempt::success;
 use crate::routes::graph::Commit;
 use crate::stream::hold::{Hold, HoldVerdict};
 use crate::stream::protocol::Protocol;
@@ -43,6 +44,7 @@ pub async fn attempt<P: Platform>(
     let question = Question {
         operation: inbound.facts.operation,
         stored: inbound.stored.as_ref(),
+        asked: Asked::of(&inbound.facts, inbound.stored.is_some()),
         commit: dispatch.commit,
         buffer_bytes: routes.graph.settings.buffer_bytes,
     };
@@ -124,12 +126,19 @@ async fn up_to_commit<P: Platform>(
     call: OpenCall<P>,
 ) -> Result<CommittedBody<P>, Failure> {
     let content_type = headers.get("content-type").unwrap_or_default();
+    if let Some(failure) = question.unasked_stream(status, content_type) {
+        return Err(failure);
+    }
     match (rest, question.handling(content_type)) {
         (Some(rest), Handling::Pass { is_watched }) => {
             let tail = is_watched.then(|| Tail::new(call.protocol));
             Ok(CommittedBody::Flowing(Box::new(Flow { held: Vec::new(), rest, observer: None, tail, call })))
         }
-        (Some(rest), Handling::Events { until, most }) => hold(platform, rest, until, most, call).await,
+        (Some(rest), Handling::Events { until, most, is_declared }) => {
+            let refuse = |body: &[u8], has_ended| question.not_a_stream(status, headers, body, has_ended);
+            let refuse = (!is_declared).then_some(refuse);
+            hold(platform, rest, (until, most), refuse, call).await
+        }
         (Some(rest), Handling::Whole { most }) => {
             let judge = |body: &[u8], has_ended| question.judge(status, headers, body, has_ended);
             whole(platform, rest, judge, most, call).await
@@ -141,27 +150,34 @@ async fn up_to_commit<P: Platform>(
 
 /// Reads an error body, up to a limit in bytes and in time.
 async fn error_body<P: Platform>(platform: &P, body: &P::Stream) -> Vec<u8> {
-    let end = platform.now() + ERROR_BODY_MS;
-    let reader = body.chunks();
     let mut bytes = Vec::new();
-    while bytes.len() < ERROR_BODY_BYTES {
-        match until(platform, end, reader.read(ERROR_BODY_BYTES)).await {
-            Some(Ok(Some(piece))) => bytes.extend_from_slice(&piece),
-            _ => break,
-        }
-    }
+    error_rest(platform, &body.chunks(), &mut bytes).await;
     bytes.truncate(ERROR_BODY_BYTES);
     bytes
 }
 
+/// Reads the rest of an error body. Returns whether its end was reached.
+async fn error_rest<P: Platform>(platform: &P, reader: &impl ByteReader, bytes: &mut Vec<u8>) -> bool {
+    let end = platform.now() + ERROR_BODY_MS;
+    while bytes.len() < ERROR_BODY_BYTES {
+        match until(platform, end, reader.read(ERROR_BODY_BYTES)).await {
+            Some(Ok(Some(piece))) => bytes.extend_from_slice(&piece),
+            Some(Ok(None)) => return true,
+            Some(Err(_)) | None => return false,
+        }
+    }
+    false
+}
+
 /// Holds a stream of events until its commit point. If the commit point is early, a separate branch
 /// is read, and the flow later observes the same branch. So the platform can pipe the whole stream
-/// to the client.
+/// to the client. `refuse`: the failure if it is not a stream, where its media type does not say
+/// that it is one.
 async fn hold<P: Platform>(
     platform: &P,
     rest: P::Stream,
-    commit: Commit,
-    most_held: usize,
+    (commit, most_held): (Commit, usize),
+    refuse: Option<impl Fn(&[u8], bool) -> Failure>,
     call: OpenCall<P>,
 ) -> Result<CommittedBody<P>, Failure> {
     let mut gathered = Hold::new(call.protocol, commit, most_held);
@@ -174,9 +190,17 @@ async fn hold<P: Platform>(
         (rest, branch.reader(), FIRST_READ_BYTES)
     };
     let mut phase = Phase::FirstToken;
+    let mut first = match refuse {
+        Some(refuse) => Some(first_of_events(platform, &observer, call.limits, refuse).await?),
+        None => None,
+    };
     loop {
-        let piece = in_time(platform, call.limits, phase, observer.read(most)).await?;
-        let piece = piece.map_err(|error| broken(platform, &error))?;
+        let piece = if first.is_some() {
+            first.take()
+        } else {
+            let piece = in_time(platform, call.limits, phase, observer.read(most)).await?;
+            piece.map_err(|error| broken(platform, &error))?
+        };
         let verdict = match &piece {
             Some(bytes) => gathered.push(bytes),
             None => gathered.end(),
@@ -200,6 +224,33 @@ async fn hold<P: Platform>(
         Some(observer)
     };
     Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer, tail: Some(gathered.tail()), call })))
+}
+
+/// The first bytes of a stream of events that does not declare that it is one.
+///
+/// # Errors
+/// If it is something else. `refuse` gets its first bytes, and whether these are all.
+async fn first_of_events<P: Platform>(
+    platform: &P,
+    reader: &impl ByteReader,
+    limits: PhaseLimits,
+    refuse: impl Fn(&[u8], bool) -> Failure,
+) -> Result<Vec<u8>, Failure> {
+    let mut first = Vec::new();
+    while first.len() < FIRST_READ_BYTES {
+        let piece = in_time(platform, limits, Phase::FirstToken, reader.read(FIRST_READ_BYTES)).await?;
+        let Some(piece) = piece.map_err(|error| broken(platform, &error))? else { break };
+        first.extend_from_slice(&piece);
+        match success::begins_as_events(&first) {
+            Some(true) => break,
+            Some(false) => {
+                let has_ended = error_rest(platform, reader, &mut first).await;
+                return Err(refuse(&first, has_ended));
+            }
+            None => {}
+        }
+    }
+    Ok(first)
 }
 
 /// Waits for a complete answer, and judges it. If the answer is longer than `most_held`, its first

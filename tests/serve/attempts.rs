@@ -1,7 +1,7 @@
 //! One attempt, up to its commit point, and the next step after a failure.
 
 use super::fake::{Bench, Body, Script, Step, sent_body};
-use super::{ANSWER, CHAT, FIRST, LAST, OVERLOADED, STREAM, routes};
+use super::{ANSWER, CHAT, FIRST, LAST, LIMITED, OVERLOADED, STREAM, routes};
 use crate::times::ms;
 use switchyard::serve::platform::OutgoingBody;
 
@@ -100,6 +100,67 @@ fn an_answer_that_is_generated_for_long_is_not_cut_for_its_looks() {
     let slow = Script { head_after: Some(ms(21_000)), ..Script::json(200, ANSWER) };
     bench.script([slow]);
     assert_eq!(bench.chat(CHAT).header("x-switchyard-deployment"), "first");
+}
+
+#[test]
+fn a_stream_is_a_stream_whatever_its_media_type() {
+    for content_type in ["application/json", "text/plain; charset=utf-8", "", "application/octet-stream"] {
+        for says_length in [false, true] {
+            for commit in ["first_token", "complete"] {
+                let mut bench = Bench::new(&routes("", &format!(r#", "commit": "{commit}""#)));
+                let steps = [": hi\n\nda", FIRST.get(2..).unwrap(), LAST]
+                    .map(|text| Step::Bytes(text.to_owned()))
+                    .to_vec();
+                bench.script([Script { content_type, says_length, ..Script::events(steps) }]);
+                let answer = bench.chat(STREAM);
+                assert_eq!(answer.header("x-switchyard-deployment"), "first", "{content_type}");
+                assert_eq!(answer.text(), format!(": hi\n\n{FIRST}{LAST}"), "{content_type}");
+                assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_in_another_form_than_the_client_asked_for_is_replaced() {
+    let whole = || Script::events(vec![Step::Bytes(FIRST.to_owned() + LAST)]);
+    let mislabelled = Script { content_type: "application/json", ..whole() };
+    let page = Script { content_type: "text/html", ..Script::json(200, "<html>") };
+    for (asked, wrong, right, class) in [
+        (CHAT, whole(), Script::json(200, ANSWER), "unavailable"),
+        (CHAT, mislabelled, Script::json(200, ANSWER), "unavailable"),
+        (STREAM, Script::json(200, ANSWER), whole(), "unavailable"),
+        (STREAM, Script { says_length: false, ..Script::json(200, ANSWER) }, whole(), "unavailable"),
+        (STREAM, Script::json(200, LIMITED), whole(), "rate_limit"),
+        (STREAM, page, whole(), "unavailable"),
+        (STREAM, Script { content_type: "", ..Script::json(200, "\n\n") }, whole(), "truncated"),
+    ] {
+        for commit in ["first_token", "complete"] {
+            let mut bench = Bench::new(&routes("", &format!(r#", "commit": "{commit}""#)));
+            bench.script([wrong.clone(), right.clone()]);
+            let answer = bench.chat(asked);
+            let trail = answer.header("x-switchyard-trail");
+            assert!(trail.starts_with(&format!("first={class};")), "{trail}: {wrong:?}");
+            assert_eq!(answer.header("x-switchyard-deployment"), "second");
+            assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn where_nobody_streams_the_client_is_told_so() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::json(200, ANSWER), Script::json(200, ANSWER)]);
+    let answer = bench.chat(STREAM);
+    assert_eq!((answer.status, answer.text().contains("upstream_not_a_stream")), (502, true));
+}
+
+#[test]
+fn a_transcript_in_one_piece_is_an_answer_even_if_a_stream_was_asked_for() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::json(200, r#"{"text":"hi"}"#)]);
+    let body = r#"{"model":"m","stream":true}"#;
+    assert_eq!(bench.request("POST", "/v1/audio/transcriptions", body).text(), r#"{"text":"hi"}"#);
 }
 
 #[test]

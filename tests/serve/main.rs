@@ -36,6 +36,8 @@ const CHAT: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"
 const STREAM: &str = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
 /// A chat answer.
 const ANSWER: &str = r#"{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}],"usage":{"completion_tokens":3}}"#;
+/// A limit of a provider.
+const LIMITED: &str = r#"{"error":{"message":"Slow down","type":"tokens","code":"rate_limit_exceeded"}}"#;
 /// An error of a provider.
 const OVERLOADED: &str = r#"{"error":{"message":"overloaded","type":"server_error","code":null}}"#;
 /// The first event of a chat stream.

@@ -43,6 +43,13 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     };
     let mut reply = upstream_reply(chosen).unwrap_or_else(|| own_reply(chosen, attempts));
 
+    if !reply.headers.iter().any(|(name, _)| is_about_range(name)) {
+        let headers = chosen.response.as_ref().map(|response| &response.headers);
+        let about_range =
+            headers.into_iter().flat_map(Headers::iter).filter(|(name, _)| is_about_range(name));
+        reply.headers.extend(about_range.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
     let may_retry = chosen.class.is_transient() && !chosen.is_permanent;
     let is_theirs = |name: &str| !matches!(name, "retry-after" | "retry-after-ms" | "x-should-retry");
     reply.headers = Headers::of(reply.headers.iter().filter(|(name, _)| is_theirs(name)));
@@ -57,6 +64,11 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
         reply.headers.extend(retry_after::headers(after_ms));
     }
     reply
+}
+
+/// Whether a header tells which ranges of a file can be read. A 416 has them, with any body.
+fn is_about_range(name: &str) -> bool {
+    matches!(name, "content-range" | "accept-ranges")
 }
 
 /// The failures that the client can do most about come first: those that it can fix in its request,

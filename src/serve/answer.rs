@@ -92,25 +92,39 @@ pub enum Handling {
 }
 
 impl Question<'_> {
+    /// Whether this status is an answer. 304 is one to `if-none-match`, which goes to the upstream.
+    pub fn is_answer(&self, status: u16) -> bool {
+        (200..300).contains(&status) || (status == 304 && self.stored.is_some())
+    }
+
+    /// Whether an answer with this status has no body.
+    pub fn is_empty(status: u16) -> bool {
+        status == 304
+    }
+
     /// How many bytes the platform may read at once. This applies to JSON with a known length.
     pub fn read_up_to(&self) -> usize {
         let is_decided_later = self.commit == Commit::Headers || self.stored.is_some();
         if is_decided_later || self.asked == Asked::Events { 0 } else { JSON_BYTES }
     }
 
-    /// Whether an answer with this content type is part of a stored object that is passed on
-    /// unchanged: bytes, or a replayed stream. An error inside such a stream belongs to the stored
-    /// object. The JSON of stored objects is read, because it contains ids.
-    pub fn is_record(&self, content_type: &str) -> bool {
+    /// Whether an answer with this status and content type is part of a stored object that is
+    /// passed on unchanged: bytes, a range of bytes, or a replayed stream. An error inside such a
+    /// stream belongs to the stored object. The JSON of stored objects is read, because it contains
+    /// ids.
+    pub fn is_record(&self, status: u16, content_type: &str) -> bool {
         self.stored.is_some_and(|stored| {
-            success::is_event_stream(content_type) || stored.is_content() || !success::is_json(content_type)
+            status == 206
+                || success::is_event_stream(content_type)
+                || stored.is_content()
+                || !success::is_json(content_type)
         })
     }
 
-    /// How an answer with this content type is handled.
-    pub fn handling(&self, content_type: &str) -> Handling {
+    /// How an answer with this status and content type is handled.
+    pub fn handling(&self, status: u16, content_type: &str) -> Handling {
         let is_stream = success::is_event_stream(content_type);
-        if self.is_record(content_type) || self.commit == Commit::Headers {
+        if self.is_record(status, content_type) || self.commit == Commit::Headers {
             return Handling::Pass { is_watched: is_stream };
         }
         // Servers that declare another type, or none, still send the stream that was asked for.
@@ -234,7 +248,7 @@ mod tests {
             (AudioSpeech, Commit::FirstToken, "audio/mpeg", Handling::Whole { most: 0 }),
             (AudioSpeech, Commit::Complete, "audio/mpeg", Handling::Whole { most: BUFFER }),
         ] {
-            let found = question(operation, None, commit).handling(content_type);
+            let found = question(operation, None, commit).handling(200, content_type);
             assert_eq!(found, expected, "{operation:?} {commit:?} {content_type}");
         }
     }
@@ -243,7 +257,7 @@ mod tests {
     fn an_answer_in_the_wrong_form_is_noticed_by_its_media_type_or_its_first_bytes() {
         let question = |asked| Question { asked, ..question(Operation::Responses, None, Commit::FirstToken) };
         for content_type in [JSON, "text/plain", ""] {
-            let handling = question(Asked::Events).handling(content_type);
+            let handling = question(Asked::Events).handling(200, content_type);
             let expected = Handling::Events { until: Commit::FirstToken, most: BUFFER, is_declared: false };
             assert_eq!(handling, expected, "{content_type}");
             assert_eq!(question(Asked::Whole).unasked_stream(200, content_type), None);
@@ -271,9 +285,19 @@ mod tests {
         ] {
             let stored = stored(path, Some("x"));
             let question = question(Operation::Files, Some(&stored), Commit::FirstToken);
-            assert_eq!(question.handling(content_type), expected, "{path} {content_type}");
+            assert_eq!(question.handling(200, content_type), expected, "{path} {content_type}");
             assert_eq!(question.read_up_to(), 0, "its headers decide first");
         }
+    }
+
+    #[test]
+    fn the_answers_to_a_range_and_to_a_condition_are_answers() {
+        let stored = stored("files/file-1", Some("file-1"));
+        let question = |stored| question(Operation::Files, stored, Commit::FirstToken);
+        let part = question(Some(&stored)).handling(206, JSON);
+        assert_eq!(part, Handling::Pass { is_watched: false }, "a part is not JSON by itself");
+        assert!(question(Some(&stored)).is_answer(304));
+        assert!(!question(None).is_answer(304), "nobody asked for it");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub async fn attempt<P: Platform>(
     let ResponseHead { status, headers, body } =
         send(platform, inbound, dispatch, &question, &handle).await?;
     routes.on_response(&dispatch.deployment, &headers, platform.now());
-    if !(200..300).contains(&status) {
+    if !question.is_answer(status) {
         let body = match handle.stream() {
             Some(stream) => error_body(platform, &stream).await,
             None => Vec::new(),
@@ -71,6 +71,7 @@ pub async fn attempt<P: Platform>(
             call.abort.disarm();
             CommittedBody::Whole { bytes, is_in_call: true }
         }
+        None if Question::is_empty(status) => CommittedBody::empty(),
         None => up_to_commit(platform, &question, status, &headers, handle.stream(), call).await?,
     };
     platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
@@ -129,7 +130,7 @@ async fn up_to_commit<P: Platform>(
     if let Some(failure) = question.unasked_stream(status, content_type) {
         return Err(failure);
     }
-    match (rest, question.handling(content_type)) {
+    match (rest, question.handling(status, content_type)) {
         (Some(rest), Handling::Pass { is_watched }) => {
             let tail = is_watched.then(|| Tail::new(call.protocol));
             Ok(CommittedBody::Flowing(Box::new(Flow { held: Vec::new(), rest, observer: None, tail, call })))
@@ -143,7 +144,7 @@ async fn up_to_commit<P: Platform>(
             let judge = |body: &[u8], has_ended| question.judge(status, headers, body, has_ended);
             whole(platform, rest, judge, most, call).await
         }
-        (None, _) if question.is_record(content_type) => Ok(CommittedBody::empty()),
+        (None, _) if question.is_record(status, content_type) => Ok(CommittedBody::empty()),
         (None, _) => question.judge(status, headers, &[], true).map(|()| CommittedBody::empty()),
     }
 }

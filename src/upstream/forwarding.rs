@@ -124,6 +124,11 @@ fn is_read_by_clients(name: &str) -> bool {
         "content-type"
             | "content-disposition"
             | "content-language"
+            // The answers to `range` and to `if-none-match`, which go to the upstream.
+            | "content-range"
+            | "accept-ranges"
+            | "etag"
+            | "last-modified"
             | "x-request-id"
             | "retry-after"
             | "retry-after-ms"
@@ -247,6 +252,10 @@ mod tests {
         for name in [
             "content-type",
             "content-disposition",
+            "content-range",
+            "accept-ranges",
+            "etag",
+            "last-modified",
             "x-request-id",
             "x-ratelimit-remaining-tokens",
             "x-ratelimit-reset-requests",

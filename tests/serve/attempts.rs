@@ -148,6 +148,35 @@ fn an_answer_in_another_form_than_the_client_asked_for_is_replaced() {
 }
 
 #[test]
+fn the_answers_to_a_range_and_to_a_condition_come_down() {
+    let range: &[_] = &[("content-range", "bytes 0-99/1000"), ("accept-ranges", "bytes"), ("etag", "\"a\"")];
+    let body = "{\"id\":";
+    let unsatisfiable: &[_] = &[("content-range", "bytes */1000")];
+    for (path, script, status, text, headers) in [
+        ("files/file-1", Script { headers: range, ..Script::json(206, body) }, 206, body, range),
+        ("files/file-1/content", Script { headers: range, ..Script::json(206, body) }, 206, body, range),
+        ("files/file-1", Script { headers: &range[2..], ..Script::json(304, "") }, 304, "", &range[2..]),
+        (
+            "files/file-1/content",
+            Script { headers: unsatisfiable, content_type: "text/plain", ..Script::json(416, "no") },
+            416,
+            "refused the request",
+            unsatisfiable,
+        ),
+    ] {
+        let mut bench = Bench::new(&routes("", ""));
+        bench.script([script]);
+        let answer = bench.request("GET", &format!("/v1/{path}"), "");
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(answer.text().contains(text), "{}", answer.text());
+        for (name, value) in headers {
+            assert_eq!(answer.header(name), *value, "{status} {path}");
+        }
+        assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+    }
+}
+
+#[test]
 fn where_nobody_streams_the_client_is_told_so() {
     let mut bench = Bench::new(&routes("", ""));
     bench.script([Script::json(200, ANSWER), Script::json(200, ANSWER)]);

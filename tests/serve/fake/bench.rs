@@ -260,7 +260,10 @@ fn answer(reply: ClientReply<Fake>) -> Answer {
             Answer { status, headers, body: Body::Bytes(body.unwrap_or_default()) }
         }
         ClientReply::OwnStream { headers, body } => Answer { status: 200, headers, body: Body::Stream(body) },
-        ClientReply::Upstream { call, headers, body, .. } => {
+        ClientReply::Upstream { call, withheld, headers: own, body } => {
+            let is_passed = |name: &str| !withheld.lines().any(|withheld| withheld == name);
+            let mut headers = Headers::of(call.headers().iter().filter(|(name, _)| is_passed(name)));
+            headers.extend(own.iter().map(|(name, value)| (name, value.to_owned())));
             let body = match body {
                 ReplyBody::AsRead => Body::Bytes(call.read_at_once()),
                 ReplyBody::Bytes(bytes) => Body::Bytes(bytes),

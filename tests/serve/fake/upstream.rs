@@ -25,6 +25,8 @@ pub struct Script {
     pub head_after: Option<Millis>,
     pub status: u16,
     pub content_type: &'static str,
+    /// Further headers.
+    pub headers: &'static [(&'static str, &'static str)],
     /// The body, after the headers.
     pub steps: Vec<Step>,
     /// Whether the response states the length of its body.
@@ -45,7 +47,7 @@ pub enum Step {
 impl Script {
     pub fn json(status: u16, body: &str) -> Self {
         let steps = vec![Step::Bytes(body.to_owned())];
-        Self { head_after: Some(ms(10)), status, content_type: "application/json", steps, says_length: true }
+        Self { status, content_type: "application/json", says_length: true, ..Self::events(steps) }
     }
 
     pub fn events(steps: Vec<Step>) -> Self {
@@ -53,9 +55,16 @@ impl Script {
             head_after: Some(ms(10)),
             status: 200,
             content_type: "text/event-stream",
+            headers: &[],
             steps,
             says_length: false,
         }
+    }
+
+    /// The headers, without the length.
+    fn head(&self) -> Headers {
+        let content_type = Some(("content-type", self.content_type)).filter(|(_, value)| !value.is_empty());
+        Headers::of(content_type.into_iter().chain(self.headers.iter().copied()))
     }
 
     pub fn silence() -> Self {
@@ -106,6 +115,11 @@ impl FakeCall {
         self.state.borrow().as_ref().expect("a call that was sent").1.clone()
     }
 
+    /// The headers of the response, without its length.
+    pub(super) fn headers(&self) -> Headers {
+        self.script().head()
+    }
+
     pub(super) fn status(&self) -> u16 {
         self.script().status
     }
@@ -140,7 +154,7 @@ impl PlatformCall for FakeCall {
         let Some(after) = script.head_after else { return self.fake.never().await };
         self.fake.at(self.fake.now() + after).await;
         call.is_answered.set(true);
-        let mut headers = Headers::of([("content-type", script.content_type)]);
+        let mut headers = script.head();
         let stream = FakeStream::new(&self.fake, &call, &script.steps);
         let length = self.read_at_once().len();
         if script.says_length {

@@ -35,10 +35,10 @@ pub struct Success<'a> {
     pub is_whole: bool,
 }
 
-/// The failure behind a 2xx answer, if it is one: an empty body; an HTML page; a body that should
-/// be JSON but is not, or is truncated; an `error` at the top level without a result; a Responses
-/// object that failed; or an object without any member that the operation answers with. A stream is
-/// checked event by event, not here.
+/// The failure behind a 2xx answer, if it is one: an empty body, except for the text of silence; an
+/// HTML page; a body that should be JSON but is not, or is truncated; an `error` at the top level
+/// without a result; a Responses object that failed; or an object without any member that the
+/// operation answers with. A stream is checked event by event, not here.
 pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     let fault =
         |class, reason| Some(Failure { status: Some(success.status), ..Failure::silent(class, reason) });
@@ -47,7 +47,11 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     let body = if answers_in_json { without_mark(success.body).trim_ascii_start() } else { success.body };
     // The answer to a deletion may be empty.
     let may_be_empty = success.operation.is_on_stored_objects() && success.status == 204;
-    if may_be_empty {
+    // So may a transcript of silence, as text or as subtitles.
+    let is_transcript =
+        matches!(success.operation, Operation::AudioTranscriptions | Operation::AudioTranslations);
+    let is_text = is_transcript && medium == Medium::Other;
+    if may_be_empty || (is_text && success.status == 200 && body.is_empty()) {
         return None;
     }
     if matches!(success.status, 204 | 205) || (body.is_empty() && success.is_whole) {
@@ -58,6 +62,14 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
         Medium::Page => return fault(ErrorClass::Unavailable, "not_json"),
         _ if !answers_in_json => return None,
         Medium::Json | Medium::Unknown | Medium::Other => {}
+    }
+    if is_transcript && body.starts_with(b"\"") {
+        // Some servers answer in this way if plain text was asked for.
+        return match serde_json::from_slice::<&RawValue>(body) {
+            Err(error) if success.is_whole && error.is_eof() => fault(ErrorClass::Truncated, "ended_early"),
+            Err(_) if success.is_whole => fault(ErrorClass::Unavailable, "not_json"),
+            _ => None,
+        };
     }
     if body.first().is_some_and(|first| *first != b'{') {
         return fault(ErrorClass::Unavailable, "not_json");

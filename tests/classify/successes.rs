@@ -110,8 +110,15 @@ fn a_success_that_is_no_answer_is_a_failure() {
         (ChatCompletions, JSON, b" \n", empty),
         (ChatCompletions, EVENTS, b"", empty),
         (AudioSpeech, "audio/mpeg", b"", empty),
-        (AudioTranscriptions, "text/plain", b"", empty),
-        (AudioTranscriptions, "text/plain", b"\n", None), // the text of silence
+        // The text of silence.
+        (AudioTranscriptions, "text/plain; charset=utf-8", b"", None),
+        (AudioTranslations, "application/x-subrip", b"", None),
+        (AudioTranscriptions, "text/vtt", b"", None),
+        (AudioTranscriptions, "text/plain", b"\n", None),
+        (AudioTranscriptions, JSON, b"", empty),
+        (AudioTranscriptions, "", b"", empty),
+        (AudioTranscriptions, "text/html", b"", empty),
+        (AudioTranscriptions, EVENTS, b"", empty),
         // An HTML page for people. No operation answers with one, even if the body is JSON.
         (ChatCompletions, "text/html", PAGE, not_json),
         (ChatCompletions, "Text/HTML; charset=utf-8", br#"{"choices":[{}]}"#, not_json),
@@ -162,7 +169,12 @@ fn a_success_that_is_no_answer_is_a_failure() {
         (AudioSpeech, "audio/mpeg", b"\xff\xfb\x90 \"error\": {", None),
         (AudioSpeech, "", DETAIL, None),
         (AudioTranscriptions, "text/plain", b"Hi", None),
-        (AudioTranscriptions, JSON, b"\"Hi\"", not_json),
+        // Text as JSON.
+        (AudioTranscriptions, JSON, b"\"Hi\"", None),
+        (AudioTranslations, JSON, b"\"\"\n", None),
+        (AudioTranscriptions, JSON, b"\"Hi", early),
+        (AudioTranscriptions, JSON, b"\"Hi\" x", not_json),
+        (ChatCompletions, JSON, b"\"Hi\"", not_json),
         (AudioSpeech, JSON, br#"{"error":{"code":"server_error"}}"#, Some((Unavailable, "server_error"))),
         // The code that reads an event stream judges its events.
         (ChatCompletions, EVENTS, b"data: [DONE]\n\n", None),

@@ -177,6 +177,17 @@ fn the_answers_to_a_range_and_to_a_condition_come_down() {
 }
 
 #[test]
+fn the_transcript_of_silence_is_an_answer() {
+    for says_length in [false, true] {
+        let mut bench = Bench::new(&routes("", ""));
+        bench.script([Script { content_type: "text/plain", says_length, ..Script::json(200, "") }]);
+        let answer = bench.request("POST", "/v1/audio/transcriptions", r#"{"model":"m"}"#);
+        assert_eq!((answer.status, answer.text().as_str()), (200, ""));
+        assert_eq!(answer.header("x-switchyard-deployment"), "first");
+    }
+}
+
+#[test]
 fn where_nobody_streams_the_client_is_told_so() {
     let mut bench = Bench::new(&routes("", ""));
     bench.script([Script::json(200, ANSWER), Script::json(200, ANSWER)]);

@@ -336,7 +336,10 @@ impl<P: Platform> Ends<'_, P> {
             }
         };
         match select(pipe, pin!(is_closed)).await {
-            Either::Left((piped, _)) => piped,
+            Either::Left((piped, is_closed)) => {
+                is_closed.await;
+                piped
+            }
             Either::Right((true, pipe)) => pipe.await,
             Either::Right((false, pipe)) => {
                 drop(upstream);

@@ -27,6 +27,8 @@ use crate::vocabulary::time::Millis;
 /// The largest read of a stream whose commit point is the first token. Only its first event matters
 /// here.
 const FIRST_READ_BYTES: usize = 4 * 1024;
+/// How long to wait for the reason of a failure, after an event that reports a failure without one.
+const REASON_MS: Millis = Millis::new(500);
 /// How long an error body is read. The status already makes the attempt a failure, and the next
 /// attempt waits for this read.
 const ERROR_BODY_MS: Millis = Millis::new(1_000);
@@ -195,9 +197,13 @@ async fn hold<P: Platform>(
         Some(refuse) => Some(first_of_events(platform, &observer, call.limits, refuse).await?),
         None => None,
     };
+    let mut reason_by = None;
     loop {
         let piece = if first.is_some() {
             first.take()
+        } else if gathered.is_unexplained() {
+            let at = *reason_by.get_or_insert(platform.now() + REASON_MS);
+            until(platform, at, observer.read(most)).await.and_then(Result::ok).flatten()
         } else {
             let piece = in_time(platform, call.limits, phase, observer.read(most)).await?;
             piece.map_err(|error| broken(platform, &error))?

@@ -29,6 +29,8 @@ pub struct Hold {
     held: Vec<u8>,
     held_events: usize,
     verdict: HoldVerdict,
+    /// A failure without a reason, which the next event may give.
+    unexplained: Option<Failure>,
     tail: Tail,
 }
 
@@ -52,7 +54,15 @@ impl Hold {
             Commit::FirstToken => (FIRST_TOKEN_BYTES, HoldVerdict::Wait),
             Commit::Complete => (complete_bytes, HoldVerdict::Wait),
         };
-        Self { until, limit_bytes, held: Vec::new(), held_events: 0, verdict, tail: Tail::new(protocol) }
+        Self {
+            until,
+            limit_bytes,
+            held: Vec::new(),
+            held_events: 0,
+            verdict,
+            unexplained: None,
+            tail: Tail::new(protocol),
+        }
     }
 
     /// Takes the next bytes of the stream.
@@ -62,6 +72,10 @@ impl Hold {
         self.read(within);
         self.held.extend_from_slice(within);
         if self.verdict == HoldVerdict::Wait && within.len() == room {
+            if let Some(failure) = self.unexplained.take() {
+                self.verdict = HoldVerdict::Fail(failure);
+                return self.verdict.clone();
+            }
             // A long error is awaited. None of its bytes are needed, and nothing of it is sent.
             if self.tail.has_begun_to_fail() {
                 self.read(beyond);
@@ -82,13 +96,21 @@ impl Hold {
     /// is always a failed attempt.)
     pub fn end(&mut self) -> HoldVerdict {
         if self.verdict == HoldVerdict::Wait {
-            self.verdict = if self.until == Commit::Complete && self.tail.ending(false) == Ending::Finished {
+            self.verdict = if let Some(failure) = self.unexplained.take() {
+                HoldVerdict::Fail(failure)
+            } else if self.until == Commit::Complete && self.tail.ending(false) == Ending::Finished {
                 HoldVerdict::Commit
             } else {
                 HoldVerdict::Fail(Failure::silent(ErrorClass::Truncated, "ended_early"))
             };
         }
         self.verdict.clone()
+    }
+
+    /// Whether the upstream has failed without a reason. The reason may follow at once. If it does
+    /// not, the stream is treated as if it had ended here.
+    pub fn is_unexplained(&self) -> bool {
+        self.unexplained.is_some()
     }
 
     /// The held bytes, exactly as they came. The caller sends them before anything else. They are
@@ -103,7 +125,8 @@ impl Hold {
     }
 
     fn read(&mut self, bytes: &[u8]) {
-        let Self { until, held_events, verdict, tail: Tail { protocol, parser, progress }, .. } = self;
+        let Self { until, held_events, verdict, unexplained, tail, .. } = self;
+        let Tail { protocol, parser, progress } = tail;
         parser.push(bytes, |event| {
             if *verdict != HoldVerdict::Wait {
                 return progress.watch(*protocol, &event);
@@ -111,7 +134,19 @@ impl Hold {
             let meaning = protocol.meaning(&event);
             progress.begin(*protocol, &event);
             *held_events += 1;
+            if let Some(failure) = unexplained {
+                *verdict = match meaning {
+                    Meaning::Error(reason) => HoldVerdict::Fail(reason),
+                    Meaning::Done => HoldVerdict::Fail(failure.clone()),
+                    _ => HoldVerdict::Wait,
+                };
+                return;
+            }
             *verdict = match &meaning {
+                Meaning::Unexplained(failure) => {
+                    *unexplained = Some(failure.clone());
+                    HoldVerdict::Wait
+                }
                 Meaning::Error(failure) => HoldVerdict::Fail(failure.clone()),
                 Meaning::Malformed => HoldVerdict::Fail(malformed()),
                 Meaning::Done => HoldVerdict::Commit,

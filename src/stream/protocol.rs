@@ -45,6 +45,9 @@ pub enum Meaning {
     Done,
     /// The upstream reports a failure.
     Error(Failure),
+    /// The upstream reports a failure without a reason. Azure's `response.failed` has an empty
+    /// error where an `error` event with the decision of a content filter follows.
+    Unexplained(Failure),
     /// The data should be JSON but is not.
     Malformed,
 }
@@ -229,7 +232,11 @@ fn meaning_of_response_event(kind: &str, data: &Value) -> Meaning {
     let field = |pointer| data.pointer(pointer).unwrap_or(&Value::Null);
     match kind {
         "response.completed" | "response.incomplete" => Meaning::Done,
-        "response.failed" => Meaning::Error(classify_event_error(field("/response/error"))),
+        "response.failed" => {
+            let error = field("/response/error");
+            let failure = classify_event_error(error);
+            if has_reason(error) { Meaning::Error(failure) } else { Meaning::Unexplained(failure) }
+        }
         "response.created" | "response.in_progress" | "response.queued" => Meaning::Prelude,
         // Only a message opens before it has content. A reasoning or tool item shows that the model
         // works.
@@ -247,6 +254,13 @@ fn meaning_of_response_event(kind: &str, data: &Value) -> Meaning {
         }
         _ => Meaning::Content,
     }
+}
+
+/// Whether an error says what happened.
+fn has_reason(error: &Value) -> bool {
+    let is_said = |member| error.get(member).is_some_and(|value| !is_empty(value));
+    ["code", "message", "type", "innererror"].into_iter().any(is_said)
+        || error.as_str().is_some_and(|text| !text.is_empty())
 }
 
 fn is_empty(value: &Value) -> bool {

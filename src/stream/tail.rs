@@ -50,6 +50,8 @@ pub(super) struct Progress {
 enum FinalEvent {
     Done,
     Error(Failure),
+    /// A failure without a reason. An error event may follow.
+    Unexplained(Failure),
 }
 
 impl Progress {
@@ -71,6 +73,7 @@ impl Progress {
             Meaning::Finish => (self.has_finished, self.is_partial) = (true, false),
             Meaning::Done => self.end(FinalEvent::Done),
             Meaning::Error(failure) => self.end(FinalEvent::Error(failure)),
+            Meaning::Unexplained(failure) => self.end(FinalEvent::Unexplained(failure)),
         }
     }
 
@@ -82,7 +85,14 @@ impl Progress {
     }
 
     fn end(&mut self, event: FinalEvent) {
-        self.final_event.get_or_insert(event);
+        let is_reason = matches!(event, FinalEvent::Error(_)) && self.is_unexplained();
+        if is_reason || self.final_event.is_none() {
+            self.final_event = Some(event);
+        }
+    }
+
+    fn is_unexplained(&self) -> bool {
+        matches!(self.final_event, Some(FinalEvent::Unexplained(_)))
     }
 }
 
@@ -95,7 +105,7 @@ impl Tail {
     /// Reads the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         let Self { protocol, parser, progress } = self;
-        if progress.final_event.is_none() {
+        if progress.final_event.is_none() || progress.is_unexplained() {
             parser.push(bytes, |event| progress.watch(*protocol, &event));
         }
     }
@@ -128,7 +138,9 @@ impl Tail {
     pub fn ending(&self, broke: bool) -> Ending {
         let Progress { choices, has_begun, has_finished, is_partial, final_event, .. } = &self.progress;
         let is_whole = match (final_event, self.protocol) {
-            (Some(FinalEvent::Error(failure)), _) => return Ending::Failed(failure.clone()),
+            (Some(FinalEvent::Error(failure) | FinalEvent::Unexplained(failure)), _) => {
+                return Ending::Failed(failure.clone());
+            }
             (Some(FinalEvent::Done), _) => true,
             (None, Protocol::Chat) => !broke && choices.are_finished(),
             (None, Protocol::Responses) => false,

@@ -119,6 +119,42 @@ fn an_error_event_of_the_upstreams_own_is_passed_on_and_counts_as_its_failure() 
 }
 
 #[test]
+fn the_reason_of_a_failure_may_come_in_an_event_after_it() {
+    let created =
+        "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\"}}\n\n";
+    let failed =
+        "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":null}}\n\n";
+    let reason = "event: error\ndata: {\"type\":\"error\",\"code\":\"content_policy_violation\",\"message\":\"The response was filtered\"}\n\n";
+    let delta = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
+    let body = r#"{"model":"m","stream":true,"input":"hi"}"#;
+    let filtered = |after: Step| {
+        Script::events(vec![bytes(created), bytes(failed), Step::Pause(ms(40)), bytes(reason), after])
+    };
+    for after in [Step::Pause(ms(0)), Step::Hang, Step::Break] {
+        let mut bench = Bench::started(&routes("", ""));
+        bench.script([filtered(after)]);
+        let answer = bench.request("POST", "/v1/responses", body);
+        assert_eq!((answer.status, answer.header("x-switchyard-attempts")), (400, "1"), "{}", answer.text());
+        assert_eq!(last_error(&bench), "content_policy", "which does not count");
+    }
+    // No reason follows: the next target does not wait long for it.
+    let mut bench = Bench::started(&routes("", ""));
+    let done = "event: response.completed\ndata: {}\n\n";
+    let silent = Script::events(vec![bytes(created), bytes(failed), Step::Hang]);
+    bench.script([silent, Script::events(vec![bytes(delta), bytes(done)])]);
+    let answer = bench.request("POST", "/v1/responses", body);
+    assert_eq!(answer.header("x-switchyard-deployment"), "second");
+    assert!(bench.elapsed() < ms(1_000), "{:?}", bench.elapsed());
+    // After the commit point the client has both events.
+    let mut bench = Bench::started(&routes("", ""));
+    let steps = vec![bytes(delta), bytes(failed), Step::Pause(ms(40)), bytes(reason)];
+    bench.script([Script::events(steps)]);
+    let answer = bench.request("POST", "/v1/responses", body);
+    assert_eq!(answer.text(), format!("{delta}{failed}{reason}"));
+    assert_eq!(last_error(&bench), "content_policy", "which does not count");
+}
+
+#[test]
 fn bytes_that_mean_nothing_to_the_gateway_break_off_where_they_break() {
     for (end, is_closed) in [(None, true), (Some(Step::Break), false)] {
         let mut bench = Bench::new(&routes("", r#", "commit": "headers""#));

@@ -113,6 +113,15 @@ fn with_first_token_a_failure_before_content_goes_unseen() {
         (Responses, &[NAMELESS_CREATED, NAMELESS_FAILED], FailedUnseen(RateLimit)),
         (Responses, &[NAMELESS_CREATED, NAMELESS_ERROR], FailedUnseen(RateLimit)),
         (Responses, &[CREATED, ERROR], FailedUnseen(RateLimit)), // chat's form, from a proxy
+        // A failure without a reason. Azure sends the reason in an event after it.
+        (Responses, &[CREATED, UNEXPLAINED, FILTER_EVENT], FailedUnseen(ContentPolicy)),
+        (Responses, &[CREATED, EMPTY_ERROR, PING, FILTER_EVENT], FailedUnseen(ContentPolicy)),
+        (Responses, &[CREATED, UNEXPLAINED], FailedUnseen(Unavailable)),
+        (Responses, &[CREATED, UNEXPLAINED, DONE, FILTER_EVENT], FailedUnseen(Unavailable)),
+        (Responses, &[CREATED, RESPONSE_FAILED, FILTER_EVENT], FailedUnseen(Unavailable)),
+        (Responses, &[CREATED, DELTA, UNEXPLAINED, FILTER_EVENT], FailedVisibly(ContentPolicy)),
+        (Responses, &[CREATED, DELTA, UNEXPLAINED], FailedVisibly(Unavailable)),
+        (Responses, &[CREATED, DELTA, UNEXPLAINED, COMPLETED], FailedVisibly(Unavailable)),
         (Responses, &[CREATED, IN_PROGRESS], FailedUnseen(Truncated)),
         (Responses, &["event: response.created\ndata: {"], FailedUnseen(Unavailable)),
         (Responses, &[CREATED, REASONING_OPENS, ERROR_EVENT], FailedVisibly(RateLimit)), // the model works
@@ -156,6 +165,7 @@ fn with_complete_any_failure_goes_unseen() {
         (Chat, &[TEXT, SECOND, FINISH, SECOND_FINISH], Finished),
         (Responses, &[CREATED, DELTA, COMPLETED], Finished),
         (Responses, &[CREATED, DELTA, RESPONSE_FAILED], FailedUnseen(Unavailable)),
+        (Responses, &[CREATED, DELTA, UNEXPLAINED, FILTER_EVENT], FailedUnseen(ContentPolicy)),
         (Responses, &[CREATED, DELTA], FailedUnseen(Truncated)),
         (Other, &[PARTIAL_IMAGE], FailedUnseen(Truncated)),
         (Other, &[TRANSCRIPT_DELTA], FailedUnseen(Truncated)),

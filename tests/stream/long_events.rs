@@ -94,7 +94,7 @@ fn the_ends_give_the_type() {
 
 #[test]
 fn a_long_error_is_classified_by_its_ends() {
-    use ErrorClass::{BadRequest, ContentPolicy};
+    use ErrorClass::BadRequest;
     let code = r#"","type":"invalid_request_error","param":"input","code":"invalid_image"}"#;
     let rows: &[(Protocol, &str, String, ErrorClass)] = &[
         (Chat, "", long(r#"{"error":{"message":""#, &format!("{code}}}")), BadRequest),

@@ -83,6 +83,10 @@ const DELTA: &str = "event: response.output_text.delta\ndata: {\"type\":\"respon
 const COMPLETED: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"error\":null}}";
 const INCOMPLETE: &str = "event: response.incomplete\ndata: {\"type\":\"response.incomplete\",\"response\":{\"status\":\"incomplete\"}}";
 const RESPONSE_FAILED: &str = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"server_error\",\"message\":\"Oops\"}}}";
+const UNEXPLAINED: &str = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":null}}";
+const EMPTY_ERROR: &str =
+    r#"data: {"type":"response.failed","response":{"error":{"code":null,"message":""}}}"#;
+const FILTER_EVENT: &str = "event: error\ndata: {\"type\":\"error\",\"code\":\"content_policy_violation\",\"message\":\"The response was filtered\"}";
 const ERROR_EVENT: &str = "event: error\ndata: {\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":\"Slow down\",\"param\":null,\"sequence_number\":1}";
 const NAMELESS_CREATED: &str = r#"data: {"type":"response.created","response":{}}"#;
 const NAMELESS_DELTA: &str = r#"data: {"type":"response.output_text.delta","delta":"Hi"}"#;
@@ -106,7 +110,7 @@ const SEGMENT: &str = r#"data: {"type":"transcript.text.segment","text":"Hi","sp
 const SPEECH_DELTA: &str = r#"data: {"type":"speech.audio.delta","audio":"AAAA"}"#;
 const SPEECH: &str = r#"data: {"type":"speech.audio.done","usage":{"total_tokens":3}}"#;
 
-use ErrorClass::{RateLimit, Truncated, Unavailable};
+use ErrorClass::{ContentPolicy, RateLimit, Truncated, Unavailable};
 use Protocol::{Chat, Other, Responses};
 
 /// The bytes of a stream of whole events.

@@ -38,6 +38,9 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
         COMPLETED,
         INCOMPLETE,
         RESPONSE_FAILED,
+        UNEXPLAINED,
+        EMPTY_ERROR,
+        FILTER_EVENT,
         ERROR_EVENT,
         NAMELESS_DELTA,
         NAMELESS_COMPLETED,
@@ -127,7 +130,9 @@ proptest! {
     #[test]
     fn what_may_not_end_a_stream_does_not(bytes in any_stream(), protocol in any_protocol()) {
         Parser::default().push(&bytes, |event| {
-            let ends = matches!(protocol.meaning(&event), Meaning::Finish | Meaning::Done | Meaning::Error(_));
+            let meaning = protocol.meaning(&event);
+            let ends =
+                matches!(meaning, Meaning::Finish | Meaning::Done | Meaning::Error(_) | Meaning::Unexplained(_));
             assert!(protocol.may_end(&event) || !ends, "{event:?}");
         });
     }

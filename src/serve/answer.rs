@@ -182,6 +182,21 @@ impl Question<'_> {
         Failure { response, is_unknown_object: failure.is_unknown_object || is_elsewhere, ..failure }
     }
 
+    /// A failure that an event told, with the headers of its stream that an error may have.
+    pub fn told_by_event(failure: Failure, headers: &Headers) -> Failure {
+        let is_of_stream =
+            |name: &str| matches!(name, "content-type" | "cache-control" | "x-accel-buffering");
+        let response = failure.response.map(|response| {
+            if response.headers.iter().next().is_some() {
+                return response;
+            }
+            let all = headers.iter().filter(|(name, _)| forwarding::is_returned(name) && !is_of_stream(name));
+            let json = [("content-type", "application/json")];
+            ErrorResponse { headers: Headers::of(json.into_iter().chain(all)), ..response }
+        });
+        Failure { response, ..failure }
+    }
+
     /// Checks a successful answer by the bytes that are known so far. `has_ended`: these are all of
     /// them. An error body is small, so the content of a long answer is not checked: it is enough
     /// that it has ended.

@@ -140,7 +140,8 @@ async fn up_to_commit<P: Platform>(
         (Some(rest), Handling::Events { until, most, is_declared }) => {
             let refuse = |body: &[u8], has_ended| question.not_a_stream(status, headers, body, has_ended);
             let refuse = (!is_declared).then_some(refuse);
-            hold(platform, rest, (until, most), refuse, call).await
+            let held = hold(platform, rest, (until, most), refuse, call).await;
+            held.map_err(|failure| Question::told_by_event(failure, headers))
         }
         (Some(rest), Handling::Whole { most }) => {
             let judge = |body: &[u8], has_ended| question.judge(status, headers, body, has_ended);

@@ -14,8 +14,9 @@ use serde_json::{Map, Value, json};
 use super::cut_event;
 use super::sse::SseEvent;
 use crate::attempt::classify::{classify_event_error, is_error};
-use crate::attempt::failure::Failure;
+use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::scan::needle::Needle;
+use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
 
 /// The protocol of a stream.
@@ -80,17 +81,17 @@ impl Protocol {
         }
         let Ok(data) = serde_json::from_slice::<Value>(event.data) else {
             return match self {
-                _ if event.name == b"error" => Meaning::Error(classify_event_error(&Value::Null)),
+                _ if event.name == b"error" => Meaning::Error(failure_of(&Value::Null)),
                 Self::Chat | Self::Responses => Meaning::Malformed,
                 Self::Other => Meaning::Content,
             };
         };
         if let Some(error) = data.get("error").filter(|error| is_error(error)) {
-            return Meaning::Error(classify_event_error(error));
+            return Meaning::Error(failure_of(error));
         }
         let kind = data.get("type").and_then(Value::as_str).unwrap_or_default();
         if event.name == b"error" || kind == "error" {
-            return Meaning::Error(classify_event_error(&data));
+            return Meaning::Error(failure_of(&data));
         }
         match self {
             _ if matches!(kind, "ping" | "keepalive") => Meaning::Prelude,
@@ -108,7 +109,7 @@ impl Protocol {
     /// The meaning of an event of which only both ends are known.
     fn meaning_of_ends(self, event: &SseEvent<'_>) -> Meaning {
         if self.has_failed(event) {
-            return Meaning::Error(classify_event_error(&cut_event::error(event)));
+            return Meaning::Error(failure_of(&cut_event::error(event)));
         }
         match self {
             Self::Responses if cut_event::is_of_type(event, &LAST_RESPONSE_EVENTS) => Meaning::Done,
@@ -234,7 +235,7 @@ fn meaning_of_response_event(kind: &str, data: &Value) -> Meaning {
         "response.completed" | "response.incomplete" => Meaning::Done,
         "response.failed" => {
             let error = field("/response/error");
-            let failure = classify_event_error(error);
+            let failure = failure_of(error);
             if has_reason(error) { Meaning::Error(failure) } else { Meaning::Unexplained(failure) }
         }
         "response.created" | "response.in_progress" | "response.queued" => Meaning::Prelude,
@@ -254,6 +255,24 @@ fn meaning_of_response_event(kind: &str, data: &Value) -> Meaning {
         }
         _ => Meaning::Content,
     }
+}
+
+/// The failure that an error in an event reports. If the error has a message, the client can get it
+/// as if it were the body of a response. The headers are not known here.
+fn failure_of(error: &Value) -> Failure {
+    let told = error.get(0).unwrap_or(error);
+    let has_message = told.get("message").unwrap_or(told).as_str().is_some_and(|text| !text.is_empty());
+    let response = has_message.then(|| {
+        let mut error = completed(told);
+        // In a flat error these two describe the event.
+        error.remove("sequence_number");
+        if error.get("type").and_then(Value::as_str) == Some("error") {
+            error.insert("type".to_owned(), Value::Null);
+        }
+        let body = json!({ "error": error }).to_string().into_bytes();
+        ErrorResponse { status: 200, headers: Headers::default(), body }
+    });
+    Failure { response, ..classify_event_error(error) }
 }
 
 /// Whether an error says what happened.

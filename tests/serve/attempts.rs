@@ -188,6 +188,32 @@ fn the_transcript_of_silence_is_an_answer() {
 }
 
 #[test]
+fn an_error_told_as_an_event_reaches_the_client_as_one_in_a_body_does() {
+    let error = r#"{"error":{"message":"Invalid 'messages[3]'","type":"invalid_request_error","param":"messages[3]","code":"invalid_image_url"}}"#;
+    let role =
+        r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
+    for events in [format!("data: {error}\n\n"), format!("{role}\n\ndata: {error}\n\n")] {
+        for commit in ["first_token", "complete"] {
+            let mut bench = Bench::new(&routes("", &format!(r#", "commit": "{commit}""#)));
+            let headers = &[("x-request-id", "up-1"), ("cache-control", "no-cache"), ("server", "x")];
+            bench.script([Script { headers, ..Script::events(vec![Step::Bytes(events.clone())]) }]);
+            let answer = bench.chat(STREAM);
+            let body = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            assert_eq!((answer.status, body(&answer.text())), (400, body(error)));
+            for (name, value) in [
+                ("content-type", "application/json"),
+                ("x-request-id", "up-1"),
+                ("cache-control", ""),
+                ("server", ""),
+                ("x-should-retry", "false"),
+            ] {
+                assert_eq!(answer.header(name), value, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn where_nobody_streams_the_client_is_told_so() {
     let mut bench = Bench::new(&routes("", ""));
     bench.script([Script::json(200, ANSWER), Script::json(200, ANSWER)]);

@@ -62,6 +62,42 @@ fn an_upstreams_error_is_passed_on_complete_and_unchanged() {
 }
 
 #[test]
+fn an_error_in_an_event_can_be_told_as_the_body_of_a_response() {
+    let error = json!({ "message": "Invalid image", "type": "invalid_request_error", "param": "a[0]", "code": "invalid_image_url" });
+    let failed =
+        json!({ "message": "Invalid image", "type": null, "param": null, "code": "invalid_image_url" });
+    let flat =
+        json!({ "message": "Invalid image", "type": null, "param": "a[0]", "code": "invalid_image_url" });
+    let code = json!("invalid_image_url");
+    let rows = [
+        (Chat, "", json!({ "error": error }), Some(&error)),
+        (Chat, "", json!({ "error": [error] }), Some(&error)),
+        (Responses, "error", json!({ "type": "error", "error": error, "sequence_number": 1 }), Some(&error)),
+        (
+            Responses,
+            "",
+            json!({ "type": "error", "code": code, "message": "Invalid image", "param": "a[0]", "sequence_number": 1 }),
+            Some(&flat),
+        ),
+        (
+            Responses,
+            "response.failed",
+            json!({ "response": { "error": { "code": code, "message": "Invalid image" } } }),
+            Some(&failed),
+        ),
+        (Chat, "", json!({ "error": { "code": code } }), None),
+        (Chat, "", json!({ "error": { "code": code, "message": "" } }), None),
+    ];
+    for (protocol, name, data, expected) in rows {
+        let bytes = data.to_string();
+        let event = SseEvent { name: name.as_bytes(), data: bytes.as_bytes(), end: b"", is_oversized: false };
+        let Meaning::Error(failure) = protocol.meaning(&event) else { panic!("{data}") };
+        let body = failure.response.map(|response| serde_json::from_slice::<Value>(&response.body).unwrap());
+        assert_eq!(body, expected.map(|error| json!({ "error": error })), "{data}");
+    }
+}
+
+#[test]
 fn the_error_event_is_recognised_wherever_the_stream_was_cut() {
     for (protocol, events) in [(Chat, [ROLE, TEXT]), (Responses, [CREATED, DELTA])] {
         for line_end in ["\n", "\r\n", "\r"] {

@@ -49,6 +49,11 @@ impl ChatChoices {
         }
     }
 
+    /// Whether a choice began.
+    pub fn have_begun(&self) -> bool {
+        self.begun != 0 || self.has_beyond
+    }
+
     /// Whether at least one choice began, and all that began have finished.
     pub fn are_finished(&self) -> bool {
         self.begun != 0 && self.begun == self.finished && !self.has_beyond

@@ -8,7 +8,7 @@
 //! not depend on how the bytes are cut into chunks, and never changes once it is given; memory is
 //! bounded. The bytes of a stream that failed are not complete.
 
-use super::protocol::{Meaning, Protocol};
+use super::protocol::{Meaning, Protocol, is_end_marker};
 use super::tail::{Ending, Tail};
 use crate::attempt::failure::Failure;
 use crate::routes::graph::Commit;
@@ -28,6 +28,8 @@ pub struct Hold {
     limit_bytes: usize,
     held: Vec<u8>,
     held_events: usize,
+    /// An event with content came.
+    has_content: bool,
     verdict: HoldVerdict,
     /// A failure without a reason, which the next event may give.
     unexplained: Option<Failure>,
@@ -59,6 +61,7 @@ impl Hold {
             limit_bytes,
             held: Vec::new(),
             held_events: 0,
+            has_content: false,
             verdict,
             unexplained: None,
             tail: Tail::new(protocol),
@@ -125,7 +128,7 @@ impl Hold {
     }
 
     fn read(&mut self, bytes: &[u8]) {
-        let Self { until, held_events, verdict, unexplained, tail, .. } = self;
+        let Self { until, held_events, has_content, verdict, unexplained, tail, .. } = self;
         let Tail { protocol, parser, progress } = tail;
         parser.push(bytes, |event| {
             if *verdict != HoldVerdict::Wait {
@@ -142,6 +145,7 @@ impl Hold {
                 };
                 return;
             }
+            *has_content |= matches!(meaning, Meaning::Content | Meaning::Finish);
             *verdict = match &meaning {
                 Meaning::Unexplained(failure) => {
                     *unexplained = Some(failure.clone());
@@ -149,6 +153,9 @@ impl Hold {
                 }
                 Meaning::Error(failure) => HoldVerdict::Fail(failure.clone()),
                 Meaning::Malformed => HoldVerdict::Fail(malformed()),
+                Meaning::Done if is_end_marker(&event) && !*has_content && !progress.choices.have_begun() => {
+                    HoldVerdict::Fail(Failure::silent(ErrorClass::Truncated, "empty"))
+                }
                 Meaning::Done => HoldVerdict::Commit,
                 _ if *until != Commit::FirstToken => HoldVerdict::Wait,
                 Meaning::Finish | Meaning::Content => HoldVerdict::Commit,

@@ -69,8 +69,8 @@ impl Protocol {
         // These cases do not depend on the data. The name alone ends a response, because its last
         // event repeats the whole answer.
         match event.name {
-            _ if event.data.starts_with(b"[DONE]") => return Meaning::Done,
-            b"ping" | b"keepalive" => return Meaning::Prelude,
+            _ if is_end_marker(event) => return Meaning::Done,
+            name if is_ping(name) => return Meaning::Prelude,
             b"response.completed" | b"response.incomplete" if self == Self::Responses => {
                 return Meaning::Done;
             }
@@ -133,7 +133,7 @@ impl Protocol {
     /// contain anything. `false` is right unless an upstream writes ASCII letters of its keys as
     /// escapes.
     pub fn may_end(self, event: &SseEvent<'_>) -> bool {
-        if event.is_oversized || event.name == b"error" || event.data.starts_with(b"[DONE]") {
+        if event.is_oversized || event.name == b"error" || is_end_marker(event) {
             return true;
         }
         match self {
@@ -207,6 +207,16 @@ fn is_last_word(kind: &[u8]) -> bool {
 /// in the data is the same.
 fn is_response_event(name: &[u8]) -> bool {
     name.starts_with(b"response.")
+}
+
+/// Whether an event is `[DONE]`, which ends a stream and carries nothing.
+pub(super) fn is_end_marker(event: &SseEvent<'_>) -> bool {
+    event.data.starts_with(b"[DONE]")
+}
+
+/// Whether an event with this name only keeps the connection open.
+pub(super) fn is_ping(name: &[u8]) -> bool {
+    matches!(name, b"ping" | b"keepalive")
 }
 
 fn meaning_of_chunk(chunk: &Value) -> Meaning {

@@ -4,7 +4,7 @@
 //! watched in large and rare pieces, and only events that may end the stream are parsed.
 
 use super::choices::ChatChoices;
-use super::protocol::{Meaning, Protocol};
+use super::protocol::{Meaning, Protocol, is_end_marker, is_ping};
 use super::sse::{Parser, SseEvent};
 use crate::attempt::failure::Failure;
 use crate::attempt::output_tokens::output_tokens;
@@ -33,9 +33,9 @@ pub enum Ending {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// The choices of a chat stream.
-    choices: ChatChoices,
-    /// An event of any kind came.
-    has_begun: bool,
+    pub(super) choices: ChatChoices,
+    /// An event came that is neither a ping nor the end marker.
+    has_data: bool,
     /// The requested output came, in a stream without an end marker.
     has_finished: bool,
     /// A part of the output came, but not yet the event that completes it.
@@ -57,7 +57,11 @@ enum FinalEvent {
 impl Progress {
     /// Notes an event, before [`Self::note`] notes its meaning.
     pub(super) fn begin(&mut self, protocol: Protocol, event: &SseEvent<'_>) {
-        self.has_begun = true;
+        // What follows the last event in the same chunk is not part of the answer.
+        if self.is_over() {
+            return;
+        }
+        self.has_data |= !is_end_marker(event) && !is_ping(event.name);
         self.events += 1;
         let usage = if event.is_oversized { event.end } else { event.data };
         self.output_tokens = output_tokens(usage).or(self.output_tokens);
@@ -91,6 +95,11 @@ impl Progress {
         }
     }
 
+    /// Whether the last event came, and no further one can change what it means.
+    fn is_over(&self) -> bool {
+        self.final_event.is_some() && !self.is_unexplained()
+    }
+
     fn is_unexplained(&self) -> bool {
         matches!(self.final_event, Some(FinalEvent::Unexplained(_)))
     }
@@ -105,7 +114,7 @@ impl Tail {
     /// Reads the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         let Self { protocol, parser, progress } = self;
-        if progress.final_event.is_none() || progress.is_unexplained() {
+        if !progress.is_over() {
             parser.push(bytes, |event| progress.watch(*protocol, &event));
         }
     }
@@ -136,16 +145,17 @@ impl Tail {
     /// servers leave the end marker out. An
     /// event without its empty line does not count: no client has seen it.
     pub fn ending(&self, broke: bool) -> Ending {
-        let Progress { choices, has_begun, has_finished, is_partial, final_event, .. } = &self.progress;
+        let Progress { choices, has_data, has_finished, is_partial, final_event, .. } = &self.progress;
         let is_whole = match (final_event, self.protocol) {
             (Some(FinalEvent::Error(failure) | FinalEvent::Unexplained(failure)), _) => {
                 return Ending::Failed(failure.clone());
             }
-            (Some(FinalEvent::Done), _) => true,
+            // An end without a beginning ends nothing.
+            (Some(FinalEvent::Done), _) => *has_data,
             (None, Protocol::Chat) => !broke && choices.are_finished(),
             (None, Protocol::Responses) => false,
             (None, Protocol::Other) if broke => *has_finished && !is_partial,
-            (None, Protocol::Other) => *has_begun && !is_partial,
+            (None, Protocol::Other) => *has_data && !is_partial,
         };
         if is_whole { Ending::Finished } else { Ending::Truncated }
     }

@@ -151,11 +151,34 @@ fn with_first_token_a_failure_before_content_goes_unseen() {
 }
 
 #[test]
+fn an_end_marker_without_an_answer_before_it_is_no_answer() {
+    use Fate::{FailedUnseen, Finished};
+    let rows: &[(Protocol, &[&str], Fate)] = &[
+        (Chat, &[DONE], FailedUnseen(Truncated)),
+        (Chat, &[PING, DONE], FailedUnseen(Truncated)),
+        (Chat, &[AZURE_FIRST, DONE], FailedUnseen(Truncated)),
+        (Chat, &[USAGE, DONE], FailedUnseen(Truncated)),
+        (Chat, &[ROLE, DONE], Finished), // an empty answer is one
+        (Responses, &[DONE], FailedUnseen(Truncated)),
+        (Responses, &[CREATED, DONE], FailedUnseen(Truncated)),
+        (Responses, &[COMPLETED], Finished),
+        (Other, &[DONE], FailedUnseen(Truncated)),
+    ];
+    for (protocol, events, expected) in rows {
+        for until in [Commit::FirstToken, Commit::Complete] {
+            assert_eq!(fate(*protocol, until, events), *expected, "{protocol:?} {events:#?}");
+        }
+    }
+}
+
+#[test]
 fn with_complete_any_failure_goes_unseen() {
     use Fate::{FailedUnseen, Finished};
     let rows: &[(Protocol, &[&str], Fate)] = &[
         (Chat, &[ROLE, TEXT, FINISH, USAGE, DONE], Finished),
         (Chat, &[ROLE, TEXT, FINISH, USAGE], Finished),
+        (Chat, &[DONE], FailedUnseen(Truncated)),
+        (Responses, &[CREATED, DELTA, DONE], Finished),
         (Chat, &[ROLE, TEXT, ERROR], FailedUnseen(RateLimit)),
         (Chat, &[ROLE, TEXT, FINISH, ERROR], FailedUnseen(RateLimit)),
         (Chat, &[ROLE, TEXT, MALFORMED, FINISH, DONE], FailedUnseen(Unavailable)),
@@ -230,6 +253,7 @@ fn with_headers_nothing_is_held() {
     assert_eq!(Hold::new(Chat, Commit::Headers, 0).push(b""), HoldVerdict::Commit);
     assert_eq!(Hold::new(Chat, Commit::Headers, 0).end(), HoldVerdict::Commit);
     assert_eq!(fate(Chat, Commit::Headers, &[ERROR]), Fate::FailedVisibly(RateLimit));
+    assert_eq!(fate(Chat, Commit::Headers, &[PING, DONE]), Fate::CutOff);
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub struct Peek {
     /// conversation.
     has_conversation: bool,
     members: Vec<BodyMember>,
+    /// Where the JSON begins: after a byte order mark.
+    start: usize,
     /// Where the first member begins, or would begin.
     head: usize,
     is_whole: bool,
@@ -127,20 +129,22 @@ impl Peek {
     /// # Errors
     /// The body is not one JSON object in UTF-8, or its `model` is neither a string nor `null`.
     pub fn of(body: &[u8]) -> Result<Self, BodyError> {
-        let not_unicode = |error: std::str::Utf8Error| BodyError::NotUnicode { at: error.valid_up_to() };
-        if let Some(object) = top_level::members(body) {
+        let (start, json) = after_mark(body);
+        let not_unicode =
+            |error: std::str::Utf8Error| BodyError::NotUnicode { at: start + error.valid_up_to() };
+        if let Some(object) = top_level::members(json) {
             if !object.is_ascii {
-                std::str::from_utf8(body).map_err(not_unicode)?;
+                std::str::from_utf8(json).map_err(not_unicode)?;
             }
-            return Self::from_members(body, &object.members);
+            return Self::from_members(body, start, &object.members);
         }
-        let text = std::str::from_utf8(body).map_err(not_unicode)?;
-        if body.trim_ascii().is_empty() {
+        let text = std::str::from_utf8(json).map_err(not_unicode)?;
+        if json.trim_ascii().is_empty() {
             return Err(BodyError::Empty);
         }
         let (found, ended) = top_level::parse(text);
         match ended {
-            Ok(()) => Self::from_members(body, &found),
+            Ok(()) => Self::from_members(body, start, &found),
             Err(_) if found.len() > MAX_FIELDS => Err(BodyError::TooManyFields),
             Err(error) if error.is_data() => Err(BodyError::NotAnObject),
             Err(error) => Err(BodyError::NotJson {
@@ -154,7 +158,8 @@ impl Peek {
     /// Reads the first bytes of a body that is too large to buffer; the rest is unknown. `None` if
     /// they do not contain the whole `model`, or do not begin a JSON object.
     pub fn of_prefix(prefix: &[u8]) -> Option<Self> {
-        let text = prefix.utf8_chunks().next()?.valid();
+        let (start, json) = after_mark(prefix);
+        let text = json.utf8_chunks().next()?.valid();
         let (mut found, ended) = top_level::parse(text);
         if ended.is_err_and(|error| !error.is_eof()) {
             return None;
@@ -162,7 +167,7 @@ impl Peek {
         // A number at the end may continue in the rest of the body.
         let goes_on = text.ends_with(|last: char| last.is_ascii_digit());
         found.pop_if(|last| goes_on && last.value.end == text.len());
-        let peek = Self::from_members(text.as_bytes(), &found).ok()?;
+        let peek = Self::from_members(prefix, start, &found).ok()?;
         peek.model.is_some().then_some(Self { is_whole: false, ..peek })
     }
 
@@ -207,10 +212,10 @@ impl Peek {
         fields
     }
 
-    /// `body` must be UTF-8.
-    fn from_members(body: &[u8], found: &[MemberSpan]) -> Result<Self, BodyError> {
+    /// The positions of `found` are relative to `start`. All of them must be UTF-8.
+    fn from_members(body: &[u8], start: usize, found: &[MemberSpan]) -> Result<Self, BodyError> {
         let open = body.iter().position(|byte| *byte == b'{').map_or(0, |open| open + 1);
-        let head = found.first().map_or(open, |first| first.key.start);
+        let head = found.first().map_or(open, |first| start + first.key.start);
         let mut peek = Self {
             model: None,
             is_streamed: false,
@@ -220,15 +225,18 @@ impl Peek {
             previous_response_id: None,
             has_conversation: false,
             members: Vec::with_capacity(found.len()),
+            start,
             head,
             is_whole: true,
         };
         let mut end = head;
+        let in_body = |span: &Range<usize>| start + span.start..start + span.end;
         for MemberSpan { key, value } in found {
-            let text = bytes(body, value);
-            let name = decode(body, key)?;
+            let (key, value) = (in_body(key), in_body(value));
+            let text = bytes(body, &value);
+            let name = decode(body, &key)?;
             match &*name {
-                "model" => peek.model = read_model(body, value)?,
+                "model" => peek.model = read_model(body, &value)?,
                 "stream" => peek.is_streamed = text == b"true",
                 "store" => peek.store = read(text),
                 "background" => peek.is_background = text == b"true",
@@ -239,7 +247,6 @@ impl Peek {
                 }
                 _ => {}
             }
-            let (key, value) = (key.clone(), value.clone());
             let gap = end..key.start;
             end = value.end;
             let decoded = match name {
@@ -267,7 +274,7 @@ pub struct Edit<'a> {
 }
 
 /// The edit of a body; `None` if nothing changes, so that the caller can send the original. `peek`
-/// must be of this `body`.
+/// must be of this `body`. A byte order mark is left out, because not every parser accepts one.
 ///
 /// A field is renamed only if no field has the new name. A field that is set replaces all fields of
 /// the same name, or is added at the end.
@@ -275,7 +282,7 @@ pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Splice> {
     let params = edit.params;
     let mut items: Vec<Item<'_>> = peek.members.iter().map(|member| Item::unchanged(body, member)).collect();
     items.retain(|item| item.name == "model" || !params.drop.iter().any(|name| name == item.name));
-    let mut is_changed = items.len() < peek.members.len();
+    let mut is_changed = items.len() < peek.members.len() || peek.start > 0;
     for (from, to) in &params.rename {
         if from == "model" || to == "model" || items.iter().any(|item| item.name == to) {
             continue;
@@ -346,7 +353,7 @@ fn set<'a>(body: &[u8], items: &mut Vec<Item<'a>>, name: &'a str, value: Vec<u8>
 
 fn spliced(length: usize, peek: &Peek, items: &[Item<'_>]) -> Splice {
     let mut splice = Splice::default();
-    splice.keep(0..peek.head);
+    splice.keep(peek.start..peek.head);
     for (index, item) in items.iter().enumerate() {
         // A gap comes before every member except the first remaining one.
         let gap = if index > 0 { Some(&item.gap) } else { None };
@@ -364,6 +371,12 @@ fn spliced(length: usize, peek: &Peek, items: &[Item<'_>]) -> Splice {
 fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     // Strings and JSON values can always be serialized.
     serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// A body after its byte order mark, and the length of that mark. Some clients send one (RFC 8259
+/// §8.1: a parser may ignore it).
+fn after_mark(body: &[u8]) -> (usize, &[u8]) {
+    body.strip_prefix(b"\xEF\xBB\xBF").map_or((0, body), |json| (body.len() - json.len(), json))
 }
 
 /// The bytes of a span. A span must come from a peek of the same body; any other span yields

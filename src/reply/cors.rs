@@ -17,15 +17,16 @@ pub fn headers(allowed: &[Glob], origin: Option<&str>) -> Vec<(&'static str, Str
 }
 
 /// Headers for the answer to a preflight that asks for `requested` headers; empty if the origin may
-/// not call.
+/// not call. `methods`: those that the path accepts.
 pub fn preflight(
     allowed: &[Glob],
     origin: Option<&str>,
     requested: Option<&str>,
+    methods: &str,
 ) -> Vec<(&'static str, String)> {
     let mut headers = headers(allowed, origin);
     if !headers.is_empty() {
-        headers.push(("access-control-allow-methods", "GET, POST".to_owned()));
+        headers.push(("access-control-allow-methods", methods.to_owned()));
         headers.push((
             "access-control-allow-headers",
             requested.unwrap_or("authorization, content-type").to_owned(),
@@ -51,15 +52,16 @@ mod tests {
             (None, false),
         ] {
             assert_eq!(!headers(&allowed, origin).is_empty(), expected, "{origin:?}");
-            assert_eq!(!preflight(&allowed, origin, None).is_empty(), expected, "{origin:?}");
+            assert_eq!(!preflight(&allowed, origin, None, "GET").is_empty(), expected, "{origin:?}");
         }
         assert!(headers(&[], Some("https://app.example.com")).is_empty(), "off by default");
     }
 
     #[test]
-    fn a_preflight_allows_the_headers_that_it_asks_for() {
+    fn a_preflight_allows_the_headers_that_it_asks_for_and_the_methods_of_the_path() {
         let allowed = [Glob::new("*")];
-        let headers = preflight(&allowed, Some("https://a"), Some("x-stainless-lang"));
+        let headers = preflight(&allowed, Some("https://a"), Some("x-stainless-lang"), "GET, DELETE");
         assert!(headers.contains(&("access-control-allow-headers", "x-stainless-lang".to_owned())));
+        assert!(headers.contains(&("access-control-allow-methods", "GET, DELETE".to_owned())));
     }
 }

@@ -1,5 +1,6 @@
 //! The paths of the admin API.
 
+use super::api_path::GET;
 use super::percent::decode;
 use crate::vocabulary::switch::Switch;
 
@@ -16,10 +17,10 @@ pub enum AdminPath {
 }
 
 impl AdminPath {
-    /// The method that the path accepts.
+    /// The methods that the path accepts, as the value of an `allow` header.
     pub fn allow(&self) -> &'static str {
         match self {
-            Self::Routes | Self::Health => "GET",
+            Self::Routes | Self::Health => GET,
             Self::Switch(..) => "POST",
         }
     }
@@ -48,8 +49,8 @@ mod tests {
     fn each_path_has_its_meaning_and_method() {
         let owned = |name: &str| Some(name.to_owned());
         for (path, expected, method) in [
-            ("api/routes", Some(AdminPath::Routes), "GET"),
-            ("api/health", Some(AdminPath::Health), "GET"),
+            ("api/routes", Some(AdminPath::Routes), "GET, HEAD"),
+            ("api/health", Some(AdminPath::Health), "GET, HEAD"),
             ("api/deployments/reset", Some(AdminPath::Switch(Reset, None)), "POST"),
             (
                 "api/deployments/azure-eastus/drain",

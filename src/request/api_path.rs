@@ -34,16 +34,21 @@ pub enum ApiPath {
     Unknown,
 }
 
+/// The methods of what can only be read.
+pub const GET: &str = "GET, HEAD";
+/// All methods that any path accepts.
+pub const ALL: &str = "GET, HEAD, POST, DELETE";
+
 impl ApiPath {
     /// The methods that the path accepts, as the value of an `allow` header; `None` where there is
     /// nothing to call.
     pub fn allow(&self) -> Option<&'static str> {
         match self {
-            Self::Operation { operation: Operation::ChatCompletions, model: None } => Some("GET, POST"),
+            Self::Operation { operation: Operation::ChatCompletions, model: None } => Some("GET, HEAD, POST"),
             Self::Operation { .. } => Some("POST"),
-            Self::Models | Self::Model(_) => Some("GET"),
+            Self::Models | Self::Model(_) => Some(GET),
             // Only the account knows which of them each path accepts.
-            Self::StoredObject(_) => Some("GET, POST, DELETE"),
+            Self::StoredObject(_) => Some(ALL),
             Self::Stateful | Self::Unknown => None,
         }
     }
@@ -248,7 +253,11 @@ mod tests {
             ] {
                 let path = format!("{start}/{}", parts.join("/"));
                 let read = parse(&path, &prefixes());
-                assert_eq!((&read, read.allow()), (&stored(parts), Some("GET, POST, DELETE")), "{path}");
+                assert_eq!(
+                    (&read, read.allow()),
+                    (&stored(parts), Some("GET, HEAD, POST, DELETE")),
+                    "{path}"
+                );
             }
         }
         // Nothing is decoded here: an invalid id is refused later.
@@ -310,10 +319,10 @@ mod tests {
 
     #[test]
     fn each_path_takes_its_methods() {
-        assert_eq!(chat(None).allow(), Some("GET, POST"));
+        assert_eq!(chat(None).allow(), Some("GET, HEAD, POST"));
         assert_eq!(chat(Some("m")).allow(), Some("POST"));
-        assert_eq!(ApiPath::Models.allow(), Some("GET"));
-        assert_eq!(ApiPath::Model("m".to_owned()).allow(), Some("GET"));
+        assert_eq!(ApiPath::Models.allow(), Some("GET, HEAD"));
+        assert_eq!(ApiPath::Model("m".to_owned()).allow(), Some("GET, HEAD"));
         assert_eq!(ApiPath::Stateful.allow(), None);
         assert_eq!(ApiPath::Unknown.allow(), None);
     }

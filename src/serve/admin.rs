@@ -51,10 +51,7 @@ async fn answer_below<P: Platform>(
     let Some(path) = parse(path) else {
         return Err(ClientError::UnknownPath { method: arrival.method.clone(), path: arrival.path.clone() });
     };
-    let allow = path.allow();
-    if arrival.method != allow {
-        return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
-    }
+    arrival.check_method(path.allow())?;
     match path {
         AdminPath::Routes => Ok(document_status(platform, routes)),
         AdminPath::Health => Ok(health(platform, routes).await),

@@ -87,21 +87,25 @@ pub async fn run<P: Platform>(
     own.extend(cors);
     match driven.answer {
         Err(error) => ClientReply::error(error, own),
-        Ok((committed, completion)) => pass(platform, committed, completion, own),
+        Ok((committed, completion)) => pass(platform, committed, completion, own, inbound.is_head),
     }
 }
 
 /// The reply with the upstream's answer. A stream continues to flow after the response is returned.
+/// `is_head`: only the headers are sent, and what flows ends here.
 fn pass<P: Platform>(
     platform: &P,
     committed: Committed<P>,
     completion: Option<Completion<P>>,
     own: OwnHeaders,
+    is_head: bool,
 ) -> ClientReply<P> {
     let Committed { call, withheld, body, .. } = committed;
     let body = match body {
         CommittedBody::Whole { is_in_call: true, .. } => ReplyBody::AsRead,
         CommittedBody::Whole { bytes, .. } | CommittedBody::Held(bytes) => ReplyBody::Bytes(bytes),
+        // The call and its completion are dropped: nothing is learned from an answer that is cut.
+        CommittedBody::Flowing(_) if is_head => ReplyBody::Bytes(Vec::new()),
         CommittedBody::Flowing(flow) => {
             let (client, body) = platform.client_stream();
             platform.in_background(flow::carry(platform.clone(), flow, completion, client));

@@ -14,12 +14,16 @@ use super::receive::{Arrival, Inbound, Subject, receive};
 use super::serving::Serving;
 use crate::reply::response_headers::{self, ServedRequest};
 use crate::reply::{cors, models};
-use crate::request::api_path::{self, ApiPath};
+use crate::request::api_path::{self, ALL, ApiPath, GET};
+use crate::routes::graph::Graph;
 use crate::vocabulary::client_error::ClientError;
 use crate::{entry::entry_node, request::credentials};
 
 /// The status of an answer that no client receives, for the log of the platform. nginx uses it too.
 const CLIENT_LEFT: u16 = 499;
+
+/// The path that says whether the gateway runs.
+const HEALTHZ: &str = "/healthz";
 
 /// Serves a request. If the client leaves before its answer, all work for the request ends.
 pub async fn serve_while_connected<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
@@ -41,7 +45,8 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     let cors = cors::headers(&settings.cors_origins, origin);
     if arrival.method == "OPTIONS" {
         let requested = arrival.header("access-control-request-headers");
-        let preflight = cors::preflight(&settings.cors_origins, origin, requested);
+        let allow = allowed_methods(&arrival.path, &routes.graph);
+        let preflight = cors::preflight(&settings.cors_origins, origin, requested, allow);
         if !preflight.is_empty() {
             return ClientReply::empty(204, preflight);
         }
@@ -63,6 +68,12 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     }
 }
 
+/// The methods that a path accepts, for a preflight. A path that does not exist accepts all, so
+/// that the page gets the error of the request itself.
+fn allowed_methods(path: &str, graph: &Graph) -> &'static str {
+    if path == HEALTHZ { Some(GET) } else { api_path::parse(path, &graph.prefixes).allow() }.unwrap_or(ALL)
+}
+
 /// The source of an answer.
 enum AnswerSource {
     /// The gateway itself answers with this JSON.
@@ -77,16 +88,20 @@ async fn find<P: Platform>(
     routes: &Rc<Serving>,
 ) -> Result<AnswerSource, ClientError> {
     let graph = &routes.graph;
-    if arrival.path == "/healthz" {
+    if arrival.path == HEALTHZ {
+        arrival.check_method(GET)?;
         return Ok(AnswerSource::Json(r#"{"status":"ok"}"#.to_owned()));
     }
     if let Some(answer) = admin::answer(platform, arrival, routes) {
         return answer.await.map(AnswerSource::Json);
     }
-    let path = api_path::parse(&arrival.path, &graph.prefixes).with_method(&arrival.method);
-    let is_allowed = |allow: &&str| allow.split(", ").any(|method| method == arrival.method);
-    if let Some(allow) = path.allow().filter(|allow| !is_allowed(allow)) {
-        return Err(ClientError::MethodNotAllowed { method: arrival.method.clone(), allow });
+    let path = api_path::parse(&arrival.path, &graph.prefixes);
+    if matches!(path, ApiPath::Operation { .. }) && arrival.asks_for_websocket() {
+        return Err(ClientError::WebSocketNotSupported { path: arrival.path.clone() });
+    }
+    let path = path.with_method(arrival.acting_method());
+    if let Some(allow) = path.allow() {
+        arrival.check_method(allow)?;
     }
     let client = || credentials::client(graph, arrival.key());
     let subject = match path {

@@ -68,6 +68,34 @@ impl Arrival {
         self.headers.get(name)
     }
 
+    /// The method that decides what is done: a `HEAD` is served like a `GET`, without the body.
+    pub fn acting_method(&self) -> &str {
+        if self.is_head() { "GET" } else { &self.method }
+    }
+
+    /// Whether the client wants only the headers of the answer.
+    pub fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// Checks the method against those that a path accepts, in the form of an `allow` header.
+    ///
+    /// # Errors
+    /// If the path does not accept the method.
+    pub fn check_method(&self, allow: &'static str) -> Result<(), ClientError> {
+        if allow.split(", ").any(|method| method == self.method) {
+            return Ok(());
+        }
+        Err(ClientError::MethodNotAllowed { method: self.method.clone(), allow })
+    }
+
+    /// Whether the client wants to continue with a WebSocket on this connection (RFC 9110 §7.8).
+    pub fn asks_for_websocket(&self) -> bool {
+        let is_websocket = |protocol: &str| protocol.trim().eq_ignore_ascii_case("websocket");
+        self.method == "GET"
+            && self.header("upgrade").is_some_and(|protocols| protocols.split(',').any(is_websocket))
+    }
+
     /// The API key in the headers.
     pub fn key(&self) -> Option<&str> {
         credentials::key(self.header("authorization"), self.header("api-key"))
@@ -93,6 +121,8 @@ pub struct Inbound {
     /// Whether the `content-type` is replaced by JSON: the body is JSON, and the client's
     /// `content-type` is another one.
     pub becomes_json: bool,
+    /// Whether the client wants only the headers of the answer.
+    pub is_head: bool,
     /// The raw query.
     pub query: String,
     /// The entry node.
@@ -143,7 +173,7 @@ pub async fn receive<P: Platform>(
     subject: Subject,
 ) -> Result<Inbound, ClientError> {
     let graph = &routes.graph;
-    if let Some(encoding) = arrival.header("content-encoding").filter(|encoding| *encoding != "identity") {
+    if let Some(encoding) = arrival.header("content-encoding").filter(|encoding| !is_identity(encoding)) {
         return Err(ClientError::UnsupportedEncoding { encoding: encoding.to_owned() });
     }
     let content_type = arrival.header("content-type").unwrap_or_default();
@@ -188,7 +218,7 @@ pub async fn receive<P: Platform>(
     let mut headers = BTreeMap::new();
     headers.extend(read_by_rules.filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned()))));
     let mut facts = Facts {
-        method: arrival.method.clone(),
+        method: arrival.acting_method().to_owned(),
         path: arrival.path.clone(),
         query,
         operation,
@@ -224,9 +254,16 @@ pub async fn receive<P: Platform>(
         becomes_json: body.json().is_some() && content_type != "application/json",
         body,
         withheld: forwarding::not_forwarded(&arrival.headers),
+        is_head: arrival.is_head(),
         query: arrival.query.clone(),
         node,
         request_id: arrival.id.clone(),
         arrived_at: arrival.at,
     })
+}
+
+/// Whether a `content-encoding` leaves the body as it is. Names of encodings have no case (RFC 9110
+/// §8.4.1).
+fn is_identity(encoding: &str) -> bool {
+    encoding.split(',').map(str::trim).all(|name| name.is_empty() || name.eq_ignore_ascii_case("identity"))
 }

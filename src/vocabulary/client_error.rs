@@ -113,6 +113,11 @@ pub enum ClientError {
         /// (RFC 9110, 15.5.6).
         allow: &'static str,
     },
+    /// The client asked for a WebSocket. The same path takes requests over HTTP.
+    WebSocketNotSupported {
+        /// As it arrived.
+        path: String,
+    },
     /// The path cannot be the path of a stored object.
     InvalidObjectPath {
         /// Below `/v1/`, as it arrived.
@@ -149,6 +154,7 @@ impl ClientError {
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTooLarge { .. } => 413,
             Self::UnsupportedEncoding { .. } => 415,
+            Self::WebSocketNotSupported { .. } => 426,
             Self::Internal => 500,
             Self::UpstreamUnreachable { .. } => 502,
             Self::NoEligibleDeployment { .. } | Self::RoutesUnavailable | Self::SwitchNotShared => 503,
@@ -179,6 +185,7 @@ impl ClientError {
             Self::RoutesUnavailable => "routes_unavailable",
             Self::UnknownPath { .. } => "unknown_url",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::WebSocketNotSupported { .. } => "websocket_not_supported",
             Self::InvalidObjectPath { .. } => "invalid_object_path",
             Self::ObjectNotFound { .. } => "object_not_found",
             Self::StatefulOperation { .. } => "operation_not_supported",
@@ -265,16 +272,9 @@ impl ClientError {
             Self::Internal => "The gateway could not answer. Try again; if it stays, tell its operator the request \
                 id in x-switchyard-request-id."
                 .into(),
-            Self::NoEligibleDeployment { model, reasons, returns_in_ms } => format!(
-                "No deployment may serve model '{}' right now.{} {}",
-                quoted(model),
-                ruled_out(reasons),
-                returns_in_ms.map_or_else(
-                    || "Use another model, or have the gateway's operator check its requirements and deployments."
-                        .to_owned(),
-                    |ms| format!("Try again in {} s.", ms.seconds_rounded_up().max(1))
-                )
-            ),
+            Self::NoEligibleDeployment { model, reasons, returns_in_ms } => {
+                none_eligible(model, reasons, *returns_in_ms)
+            }
             Self::UpstreamUnreachable { attempts } => {
                 format!("No upstream could be reached ({}). Try again in a moment.", counted(*attempts))
             }
@@ -298,6 +298,11 @@ impl ClientError {
             Self::MethodNotAllowed { method, allow } => {
                 format!("Method {} is not allowed here. Use {allow}.", quoted(method))
             }
+            Self::WebSocketNotSupported { path } => format!(
+                "This gateway does not serve WebSockets. Use POST {} over HTTP; with \"stream\": true the answer comes as \
+                 server-sent events.",
+                quoted(path)
+            ),
             Self::InvalidObjectPath { path } => format!(
                 "'{}' cannot be the path of an object. Use ids as the gateway's answers had them, such as file-abc123: up to \
                  128 letters, digits, '_', '-' and '.', and at most 8 parts between slashes.",
@@ -343,6 +348,17 @@ fn cut(words: &str, most: usize) -> String {
         cut.push('…');
     }
     cut
+}
+
+fn none_eligible(model: &str, reasons: &[String], returns_in_ms: Option<Millis>) -> String {
+    let advice = returns_in_ms.map_or_else(
+        || {
+            "Use another model, or have the gateway's operator check its requirements and deployments."
+                .to_owned()
+        },
+        |ms| format!("Try again in {} s.", ms.seconds_rounded_up().max(1)),
+    );
+    format!("No deployment may serve model '{}' right now.{} {advice}", quoted(model), ruled_out(reasons))
 }
 
 fn ruled_out(reasons: &[String]) -> String {
@@ -408,6 +424,7 @@ mod tests {
             ClientError::RoutesUnavailable,
             ClientError::UnknownPath { method: "POST".into(), path: "/v1/chat/completion".into() },
             ClientError::MethodNotAllowed { method: "DELETE".into(), allow: "POST" },
+            ClientError::WebSocketNotSupported { path: "/v1/responses".into() },
             ClientError::StatefulOperation { path: "/v1/realtime".into() },
             ClientError::InvalidObjectPath { path: "files/..".into() },
             ClientError::ObjectNotFound { path: "files/file-1".into() },
@@ -482,6 +499,7 @@ mod tests {
                 ClientError::UnknownPath { method: words.clone(), path: more.clone() },
                 ClientError::MethodNotAllowed { method: words.clone(), allow: "POST" },
                 ClientError::StatefulOperation { path: words.clone() },
+                ClientError::WebSocketNotSupported { path: words.clone() },
                 ClientError::InvalidObjectPath { path: words.clone() },
                 ClientError::ObjectNotFound { path: words.clone() },
             ] {

@@ -1,6 +1,7 @@
 // The HTTP interface: forms of paths, the gateway's own endpoints, errors, headers, CORS.
 
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { startSimulator } from "../../simulator/simulator.mjs";
 import { APP_KEY, assertError, assertServedBy, assertTrail, chat, fleet, HI } from "./document.mjs";
@@ -85,6 +86,42 @@ describe("the gateway's own endpoints", () => {
     assert.equal(response.status, 200);
     assert.equal((await response.json()).id, "embed");
     await assertError(await get("/v1/models/none"), 404, "model_not_found");
+  });
+});
+
+describe("HEAD and WebSockets", () => {
+  const ask = (method, path, headers = {}) =>
+    new Promise((resolve, reject) => {
+      const options = { method, headers: { authorization: `Bearer ${APP_KEY}`, ...headers } };
+      const sent = request(new URL(path, gateway.url), options, (response) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (piece) => (text += piece));
+        response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, text }));
+      });
+      sent.on("error", reject);
+      sent.end();
+    });
+
+  test("HEAD has the status and the headers of GET, and no body", async () => {
+    for (const path of ["/healthz", "/v1/models", "/v1/models/none"]) {
+      const [head, get] = [await ask("HEAD", path), await ask("GET", path)];
+      assert.equal(head.status, get.status, path);
+      assert.equal(head.headers["content-type"], get.headers["content-type"], path);
+      assert.equal(head.text, "", path);
+    }
+  });
+
+  test("a WebSocket for responses is refused with 426", async () => {
+    const upgrade = {
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    };
+    const refused = await ask("GET", "/v1/responses", upgrade);
+    assert.equal(refused.status, 426);
+    assert.equal(JSON.parse(refused.text).error.code, "websocket_not_supported");
   });
 });
 

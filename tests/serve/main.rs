@@ -8,6 +8,7 @@ mod documents;
 mod fake;
 mod flows;
 mod leaving;
+mod surface;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]
 mod times;

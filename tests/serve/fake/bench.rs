@@ -23,6 +23,8 @@ pub struct Bench {
     pub fake: Fake,
     pool: LocalPool,
     started_at: Instant,
+    /// Headers of the next requests, beside the usual ones.
+    more_headers: String,
 }
 
 /// What the client received.
@@ -81,7 +83,7 @@ impl Bench {
             variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let world = World { now: Cell::new(START), variables, ..World::default() };
         let fake = Fake { world: Rc::new(world), isolate: Rc::default(), spawner: pool.spawner() };
-        Self { fake, pool, started_at: START }
+        Self { fake, pool, started_at: START, more_headers: String::new() }
     }
 
     pub fn put(&self, key: &str, text: &str) {
@@ -104,6 +106,11 @@ impl Bench {
     /// The scripts of the next upstream calls, in this order.
     pub fn script(&self, scripts: impl IntoIterator<Item = Script>) {
         self.fake.world.scripts.borrow_mut().extend(scripts);
+    }
+
+    /// Adds a header to the next requests.
+    pub fn add_header(&mut self, name: &str, value: &str) {
+        self.more_headers.extend([name, "\n", value, "\n"]);
     }
 
     /// The request's body never ends.
@@ -144,7 +151,8 @@ impl Bench {
         let length = format!("content-length\n{}\n", body.len());
         let length = if body.is_empty() { "" } else { &length };
         let head = format!(
-            "{method}\nhttps://gateway{path}\nauthorization\nBearer sk-app\ncontent-type\napplication/json\n{length}"
+            "{method}\nhttps://gateway{path}\nauthorization\nBearer sk-app\ncontent-type\napplication/json\n{length}{}",
+            self.more_headers
         );
         self.fake.world.client_leaves_at.set((leaves < Millis::MAX).then(|| self.now() + leaves));
         let fake = self.fake.clone();

@@ -1,0 +1,121 @@
+//! What the paths of the gateway accept: methods, preflights, encodings.
+
+use super::fake::{Bench, Script, Step, sent_body};
+use super::{ANSWER, CHAT, routes};
+use crate::times::ms;
+
+/// Settings that let the pages of one origin call.
+const CORS: &str = r#", "cors": {"origins": ["https://app.example.com"]}"#;
+
+#[test]
+fn a_head_is_served_like_a_get() {
+    let mut bench = Bench::new(&routes("", ""));
+    for (path, status) in
+        [("/healthz", 200), ("/v1/models", 200), ("/v1/models/m", 200), ("/v1/models/x", 404)]
+    {
+        let (head, get) = (bench.request("HEAD", path, ""), bench.request("GET", path, ""));
+        assert_eq!((head.status, get.status), (status, status), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+    }
+    assert_eq!(bench.request("HEAD", "/v1/embeddings", "").status, 405, "it cannot be read with GET either");
+    assert_eq!(bench.request("HEAD", "/admin/api/routes", "").status, 401);
+}
+
+#[test]
+fn a_head_for_a_stored_object_asks_its_account_with_get_and_ends_the_call_at_the_headers() {
+    let mut bench = Bench::new(&routes("", ""));
+    let steps = vec![Step::Bytes("text".into()), Step::Pause(ms(1_000)), Step::Bytes("more".into())];
+    let content = Script { content_type: "text/plain", says_length: false, ..Script::json(200, "") };
+    bench.script([Script { steps, ..content }]);
+    let answer = bench.request("HEAD", "/v1/files/file-1/content", "");
+    assert_eq!((answer.status, answer.text().as_str()), (200, ""));
+    let calls = bench.calls();
+    assert_eq!(calls[0].request.method, "GET");
+    assert!(calls[0].is_aborted.get(), "nobody reads the rest");
+    assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_path_refuses_other_methods_and_names_its_own() {
+    let mut bench = Bench::new(&routes("", ""));
+    for (method, path, allow) in [
+        ("POST", "/healthz", "GET, HEAD"),
+        ("DELETE", "/healthz", "GET, HEAD"),
+        ("OPTIONS", "/healthz", "GET, HEAD"),
+        ("POST", "/v1/models", "GET, HEAD"),
+        ("GET", "/v1/embeddings", "POST"),
+        ("DELETE", "/v1/chat/completions", "GET, HEAD, POST"),
+        ("PUT", "/v1/files/file-1", "GET, HEAD, POST, DELETE"),
+    ] {
+        let answer = bench.request(method, path, "");
+        assert_eq!((answer.status, answer.header("allow")), (405, allow), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_preflight_allows_the_methods_of_its_path() {
+    let mut bench = Bench::new(&routes(CORS, ""));
+    bench.add_header("origin", "https://app.example.com");
+    bench.add_header("access-control-request-method", "DELETE");
+    for (path, allow) in [
+        ("/v1/chat/completions", "GET, HEAD, POST"),
+        ("/v1/embeddings", "POST"),
+        ("/v1/responses/resp_1", "GET, HEAD, POST, DELETE"),
+        ("/v1/files", "GET, HEAD, POST, DELETE"),
+        ("/v1/models", "GET, HEAD"),
+        ("/healthz", "GET, HEAD"),
+        // The request itself gets the error.
+        ("/v1/nothing", "GET, HEAD, POST, DELETE"),
+    ] {
+        let answer = bench.request("OPTIONS", path, "");
+        assert_eq!((answer.status, answer.header("access-control-allow-methods")), (204, allow), "{path}");
+    }
+}
+
+#[test]
+fn a_websocket_is_refused_so_that_the_client_uses_http() {
+    for (method, path, upgrade, status) in [
+        ("GET", "/v1/responses", "websocket", 426),
+        ("GET", "/openai/v1/responses", "h2c, WebSocket", 426),
+        ("GET", "/v1/chat/completions", "websocket", 426),
+        // Another protocol is not asked for by any client, and HTTP lets a server ignore it.
+        ("GET", "/v1/responses", "h2c", 405),
+        ("GET", "/v1/realtime", "websocket", 404),
+        ("GET", "/v1/models", "websocket", 200),
+    ] {
+        let mut bench = Bench::new(&routes("", ""));
+        bench.add_header("upgrade", upgrade);
+        let answer = bench.request(method, path, "");
+        assert_eq!(answer.status, status, "{method} {path} {upgrade}");
+        if status == 426 {
+            assert!(answer.text().contains("websocket_not_supported"), "{}", answer.text());
+            assert_eq!(answer.header("x-should-retry"), "false");
+        }
+    }
+}
+
+#[test]
+fn only_a_body_without_an_encoding_is_read() {
+    for (encoding, status) in [
+        ("identity", 200),
+        ("Identity", 200),
+        ("IDENTITY, identity", 200),
+        ("", 200),
+        ("gzip", 415),
+        ("identity, br", 415),
+    ] {
+        let mut bench = Bench::new(&routes("", ""));
+        bench.script([Script::json(200, ANSWER)]);
+        bench.add_header("content-encoding", encoding);
+        assert_eq!(bench.chat(CHAT).status, status, "{encoding}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_a_body_is_skipped() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::json(200, ANSWER)]);
+    let marked = format!("\u{feff}{CHAT}");
+    assert_eq!(bench.chat(&marked).status, 200);
+    assert_eq!(sent_body(&bench.calls()[0], &marked), CHAT.replace("\"m\"", "\"up-first\""));
+}

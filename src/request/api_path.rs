@@ -27,8 +27,8 @@ pub enum ApiPath {
     Model(String),
     /// An operation on a stored object. Its path is not checked yet.
     StoredObject(StoredObject),
-    /// Another part of OpenAI's API that is bound to an account, such as a realtime session. It is
-    /// not routed. The client should learn this and not doubt its URL.
+    /// Another part of OpenAI's API, such as a realtime session or the administration of an
+    /// organization. It is not routed. The client should learn this and not doubt its URL.
     Stateful,
     /// A path that the gateway does not know.
     Unknown,
@@ -46,6 +46,7 @@ impl ApiPath {
         match self {
             Self::Operation { operation: Operation::ChatCompletions, model: None } => Some("GET, HEAD, POST"),
             Self::Operation { .. } => Some("POST"),
+            Self::Model(name) if StoredObject::fine_tuned_model(name).is_some() => Some("GET, HEAD, DELETE"),
             Self::Models | Self::Model(_) => Some(GET),
             // Only the account knows which of them each path accepts.
             Self::StoredObject(_) => Some(ALL),
@@ -54,25 +55,38 @@ impl ApiPath {
     }
 
     /// The meaning of the path with this method: a `POST` creates chat completions, a `GET` lists
-    /// the stored ones.
+    /// the stored ones. A `GET` of a model shows a node, a `DELETE` of a fine-tuned one is for the
+    /// account that has it.
     #[must_use]
     pub fn with_method(self, method: &str) -> Self {
         match self {
             Self::Operation { operation: Operation::ChatCompletions, model: None } if method == "GET" => {
                 Self::StoredObject(StoredObject::completions())
             }
+            Self::Model(name) if method == "DELETE" => {
+                StoredObject::fine_tuned_model(&name).map_or(Self::Model(name), Self::StoredObject)
+            }
             path => path,
         }
     }
 }
 
-/// Whether a path is bound to one account or resource and is not routed (OpenAI's OpenAPI document,
+/// Whether a path belongs to a part of OpenAI's API that is not routed (its OpenAPI document,
 /// 2.3.0).
 fn is_stateful(segments: &[&str]) -> bool {
     matches!(
         segments,
-        ["chatkit" | "fine_tuning" | "live" | "realtime" | "skills", ..]
-            | ["audio", "voices" | "voice_consents", ..]
+        [
+            "chatkit"
+                | "content_provenance_checks"
+                | "fine_tuning"
+                | "live"
+                | "organization"
+                | "projects"
+                | "realtime"
+                | "skills",
+            ..
+        ] | ["audio", "voices" | "voice_consents", ..]
     )
 }
 
@@ -266,6 +280,13 @@ mod tests {
         let batches = stored(&["batches"]);
         assert_eq!(parse("/openai/deployments/gpt-4o/batches", &of_rules(&[])), batches);
         assert_eq!(parse("/batches", &of_rules(&["/batches"])), batches);
+        // A `DELETE` of a fine-tuned model is for its account. Other models are nodes.
+        let model = |path, method| parse(path, &of_rules(&[])).with_method(method);
+        let tuned = ApiPath::StoredObject(StoredObject::fine_tuned_model("ft:m:o::1").unwrap());
+        assert_eq!(model("/v1/models/ft:m:o::1", "DELETE"), tuned);
+        assert_eq!(model("/openai/v1/models/ft%3Am:o::1", "DELETE"), tuned);
+        assert_eq!(model("/v1/models/ft:m:o::1", "GET"), ApiPath::Model("ft:m:o::1".to_owned()));
+        assert_eq!(model("/v1/models/gpt-4o", "DELETE"), ApiPath::Model("gpt-4o".to_owned()));
         // A `GET` lists chat completions at the path where a `POST` creates them.
         let completions = ApiPath::StoredObject(StoredObject::completions());
         assert_eq!(parse("/v1/chat/completions", &of_rules(&[])).with_method("GET"), completions);
@@ -293,12 +314,14 @@ mod tests {
             ("/v1/fine_tuning/else", ApiPath::Stateful),
             ("/v1/skills", ApiPath::Stateful),
             ("/v1/audio/voices", ApiPath::Stateful),
+            ("/v1/organization/users", ApiPath::Stateful),
+            ("/v1/projects/proj_1/groups", ApiPath::Stateful),
+            ("/v1/content_provenance_checks", ApiPath::Stateful),
             // Not known.
             ("/", ApiPath::Unknown),
             ("", ApiPath::Unknown),
             ("/v1", ApiPath::Unknown),
             ("/v1/audio", ApiPath::Unknown),
-            ("/v1/organization/users", ApiPath::Unknown),
             ("/openai/deployments/gpt-4o", ApiPath::Unknown),
             // The first segment is always part of the name, so this is a legacy completion by a
             // model named `chat`.
@@ -323,6 +346,7 @@ mod tests {
         assert_eq!(chat(Some("m")).allow(), Some("POST"));
         assert_eq!(ApiPath::Models.allow(), Some("GET, HEAD"));
         assert_eq!(ApiPath::Model("m".to_owned()).allow(), Some("GET, HEAD"));
+        assert_eq!(ApiPath::Model("ft:m:o::1".to_owned()).allow(), Some("GET, HEAD, DELETE"));
         assert_eq!(ApiPath::Stateful.allow(), None);
         assert_eq!(ApiPath::Unknown.allow(), None);
     }

@@ -1,5 +1,8 @@
 //! The paths of stored objects (a response, a file, a batch, …), and which ids are forwarded.
 
+use std::borrow::Cow;
+
+use super::percent;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::operation::Operation;
 
@@ -14,7 +17,7 @@ const MOST_PARTS: usize = 8;
 pub struct StoredObject {
     /// The kind of object.
     pub operation: Operation,
-    /// The path below `/v1/`, as the client wrote it.
+    /// The path below `/v1/`, as the client wrote it; decoded once it is checked.
     pub path: String,
     /// The id of the first object in the path; `None` where the path is for all objects of its
     /// kind: to create one, or to list them.
@@ -26,6 +29,17 @@ impl StoredObject {
     pub fn completions() -> Self {
         let operation = Operation::StoredCompletions;
         Self { operation, path: Operation::ChatCompletions.path().to_owned(), id: None }
+    }
+
+    /// The fine-tuned model with this name, which only its account can delete. `None` if the name
+    /// does not have the form of one: `ft:…` at OpenAI, `….ft-…` on Azure.
+    pub fn fine_tuned_model(name: &str) -> Option<Self> {
+        let is_fine_tuned = is_id(name) && (name.starts_with("ft:") || name.contains(".ft-"));
+        is_fine_tuned.then(|| Self {
+            operation: Operation::FineTuning,
+            path: format!("models/{name}"),
+            id: Some(name.to_owned()),
+        })
     }
 
     /// The stored object at these path parts (OpenAI's OpenAPI document, 2.3.0). Anything may
@@ -51,18 +65,20 @@ impl StoredObject {
         Some(Self { operation, path: parts.join("/"), id: id.map(|id| (*id).to_owned()) })
     }
 
-    /// Checks that the path consists of plain ids. Only those may become part of a path at an
-    /// upstream.
+    /// Checks that the path consists of plain ids, after decoding (`%3A`). Only those may become
+    /// part of a path at an upstream.
     ///
     /// # Errors
     /// A part is not a plain id, or there are too many parts.
     pub fn checked(self) -> Result<Self, ClientError> {
-        let mut parts = self.path.split('/');
-        if parts.by_ref().take(MOST_PARTS).all(is_id) && parts.next().is_none() {
-            Ok(self)
-        } else {
-            Err(ClientError::InvalidObjectPath { path: self.path })
+        // Each part is decoded by itself, so that an encoded slash does not divide one.
+        let parts: Vec<Cow<'_, str>> =
+            self.path.split('/').take(MOST_PARTS + 1).map(percent::decode).collect();
+        if parts.len() > MOST_PARTS || !parts.iter().all(|part| is_id(part)) {
+            return Err(ClientError::InvalidObjectPath { path: self.path });
         }
+        let id = self.id.as_deref().map(|id| percent::decode(id).into_owned());
+        Ok(Self { operation: self.operation, path: parts.join("/"), id })
     }
 
     /// Whether the answer is the object's own bytes, of any type: the content of a file.
@@ -71,10 +87,11 @@ impl StoredObject {
     }
 }
 
-/// Whether `text` can be an id: 1 to 128 letters, digits, `_`, `-` and `.`, and not only dots.
+/// Whether `text` can be an id: 1 to 128 letters, digits, `_`, `-`, `.` and `:`, and not only dots.
+/// The id of a fine-tuned model has colons: `ft:gpt-4o-mini:acme::7qTVM5AR`.
 pub fn is_id(text: &str) -> bool {
     (1..=MOST_ID_BYTES).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte))
         && text.bytes().any(|byte| byte != b'.')
 }
 
@@ -86,7 +103,7 @@ mod tests {
     #[test]
     fn an_id_is_one_plain_word() {
         let longest = "x".repeat(128);
-        for id in ["resp_0f09a275", "resp-1", "a", "run.1", "..x", longest.as_str()] {
+        for id in ["resp_0f09a275", "resp-1", "a", "run.1", "..x", "ft:gpt-4o:acme::7q", longest.as_str()] {
             assert!(is_id(id), "{id}");
         }
         let too_long = "x".repeat(129);
@@ -114,6 +131,7 @@ mod tests {
             ("fine_tuning/jobs", Some((FineTuning, None))),
             ("fine_tuning/jobs/ftjob-1/events", Some((FineTuning, Some("ftjob-1")))),
             ("fine_tuning/alpha/graders/run", Some((FineTuning, None))),
+            ("fine_tuning/checkpoints/ft:m:o::1/permissions", Some((FineTuning, Some("ft:m:o::1")))),
             ("evals/eval_1/runs/run_1", Some((Evals, Some("eval_1")))),
             ("assistants", Some((Assistants, None))),
             ("threads", Some((Threads, None))),
@@ -137,12 +155,47 @@ mod tests {
     }
 
     #[test]
+    fn an_encoded_id_means_the_same_as_the_plain_one() {
+        let at = |path: &str| StoredObject::at(&path.split('/').collect::<Vec<_>>()).unwrap();
+        let plain = at("fine_tuning/checkpoints/ft:m:o::1:ckpt-step-80/permissions").checked().unwrap();
+        let encoded = at("fine_tuning/checkpoints/ft%3Am%3ao%3A%3A1%3Ackpt%2Dstep-80/permissions").checked();
+        assert_eq!(encoded.unwrap(), plain);
+        assert_eq!(plain.id.as_deref(), Some("ft:m:o::1:ckpt-step-80"));
+    }
+
+    #[test]
+    fn the_name_of_a_fine_tuned_model_is_known_by_its_form() {
+        for (name, expected) in [
+            ("ft:gpt-4o-mini-2024-07-18:acme::7qTVM5AR", true),
+            ("gpt-4o-mini-2024-07-18.ft-0ab3f80e4f22", true),
+            ("gpt-4o", false),
+            ("ft", false),
+            ("ft:a/b", false),
+            ("ft:a b", false),
+        ] {
+            let model = StoredObject::fine_tuned_model(name);
+            assert_eq!(model.is_some(), expected, "{name}");
+            assert!(model.is_none_or(|model| model.path == format!("models/{name}")
+                && model.clone().checked().is_ok_and(|checked| checked == model)));
+        }
+    }
+
+    #[test]
     fn only_plain_words_become_part_of_a_path() {
         let checked =
             |path: &str| StoredObject::at(&path.split('/').collect::<Vec<_>>()).map(StoredObject::checked);
         assert!(checked("files/a/b/c/d/e/f/g").is_some_and(|checked| checked.is_ok()));
-        for path in ["files/a/b/c/d/e/f/g/h", "files/..", "files/%2e%2e/x", "files/a b", "batches/b/ca?ncel"]
-        {
+        for path in [
+            "files/a/b/c/d/e/f/g/h",
+            "files/..",
+            "files/%2e%2e/x",
+            "files/%2E./x",
+            "files/a%2Fb",
+            "files/a%252Fb",
+            "files/a%00",
+            "files/a b",
+            "batches/b/ca?ncel",
+        ] {
             assert!(checked(path).is_some_and(|checked| checked.is_err()), "{path}");
         }
     }

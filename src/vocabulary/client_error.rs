@@ -128,8 +128,8 @@ pub enum ClientError {
         /// Below `/v1/`, as it arrived.
         path: String,
     },
-    /// An operation that is bound to one upstream account, or needs a connection of another kind
-    /// (realtime). The gateway does not route it.
+    /// A part of the provider's API that the gateway does not route: it is bound to one account, or
+    /// needs a connection of another kind (realtime).
     StatefulOperation {
         /// As it arrived.
         path: String,
@@ -305,7 +305,7 @@ impl ClientError {
             ),
             Self::InvalidObjectPath { path } => format!(
                 "'{}' cannot be the path of an object. Use ids as the gateway's answers had them, such as file-abc123: up to \
-                 128 letters, digits, '_', '-' and '.', and at most 8 parts between slashes.",
+                 128 letters, digits, '_', '-', '.' and ':', and at most 8 parts between slashes.",
                 quoted(path)
             ),
             Self::ObjectNotFound { path } => format!(
@@ -314,9 +314,10 @@ impl ClientError {
                 quoted(path)
             ),
             Self::StatefulOperation { path } => format!(
-                "{} is bound to one provider's account in a way that this gateway does not route. It routes files, uploads, \
-                 batches, vector_stores, conversations, containers, fine_tuning, evals, assistants, threads, videos, and \
-                 stored responses and chat completions. Call the provider directly for realtime and others.",
+                "{} belongs to a part of the provider's API that this gateway does not route. Besides models, it routes files, \
+                 uploads, batches, vector_stores, conversations, containers, fine_tuning, evals, assistants, threads, videos, \
+                 and stored responses and chat completions. Call the provider directly for realtime, for the administration \
+                 of an organization and for others.",
                 quoted(path)
             ),
         }

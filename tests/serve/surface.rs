@@ -119,3 +119,21 @@ fn a_byte_order_mark_before_a_body_is_skipped() {
     assert_eq!(bench.chat(&marked).status, 200);
     assert_eq!(sent_body(&bench.calls()[0], &marked), CHAT.replace("\"m\"", "\"up-first\""));
 }
+
+#[test]
+fn a_fine_tuned_model_is_deleted_by_the_account_that_has_it() {
+    let mut bench = Bench::new(&routes("", ""));
+    let unknown = r#"{"error":{"message":"The model 'ft:m:o::1' does not exist","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#;
+    let deleted = r#"{"id":"ft:m:o::1","object":"model","deleted":true}"#;
+    bench.script([Script::json(404, unknown), Script::json(200, deleted)]);
+    let answer = bench.request("DELETE", "/v1/models/ft%3Am:o::1", "");
+    assert_eq!((answer.status, answer.text().as_str()), (200, deleted));
+    let calls = bench.calls();
+    let sent: Vec<_> = calls.iter().map(|call| (&*call.request.method, &*call.request.url)).collect();
+    assert_eq!(
+        sent,
+        [("DELETE", "https://first/v1/models/ft:m:o::1"), ("DELETE", "https://second/v1/models/ft:m:o::1")]
+    );
+    // A node cannot be deleted.
+    assert_eq!(bench.request("DELETE", "/v1/models/m", "").status, 405);
+}

@@ -27,17 +27,35 @@ pub fn key<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>) -> Opti
 pub fn client<'g>(graph: &'g Graph, key: Option<&str>) -> Result<&'g Client, ClientError> {
     let clients = graph.clients.as_ref().ok_or(ClientError::NoClients)?;
     let key = key.ok_or(ClientError::InvalidApiKey)?;
-    let fingerprint = Secret::fingerprint_of(key);
-    let has_key = |client: &&Client| {
-        let known = client.key.as_ref();
-        known.is_some_and(|known| known.fingerprint() == fingerprint && matches(known.reveal(), key))
+    let client_of = |key: &str| {
+        let fingerprint = Secret::fingerprint_of(key);
+        clients.iter().find(|client| {
+            let known = client.key.as_ref();
+            known.is_some_and(|known| known.fingerprint() == fingerprint && is_equal(known.reveal(), key))
+        })
     };
-    clients.iter().find(has_key).ok_or(ClientError::InvalidApiKey)
+    client_of(key).or_else(|| client_of(&from_latin1(key)?)).ok_or(ClientError::InvalidApiKey)
 }
 
-/// Whether two secrets are equal. The time taken depends only on their lengths.
+/// Whether a secret of a request is the known one. The time taken depends only on their lengths and
+/// on which characters the given one has.
 pub fn matches(known: &str, given: &str) -> bool {
+    is_equal(known, given) || from_latin1(given).is_some_and(|given| is_equal(known, &given))
+}
+
+fn is_equal(known: &str, given: &str) -> bool {
     known.as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+/// The text that was sent as UTF-8, if `value` is what a runtime made of it that reads each byte of
+/// a header as one character (the Fetch standard). `None` if no character is beyond ASCII, or if it
+/// was no UTF-8.
+fn from_latin1(value: &str) -> Option<String> {
+    if value.is_ascii() {
+        return None;
+    }
+    let bytes: Result<Vec<u8>, _> = value.chars().map(u8::try_from).collect();
+    String::from_utf8(bytes.ok()?).ok()
 }
 
 #[cfg(test)]
@@ -57,6 +75,7 @@ mod tests {
             (Some("Basic k1"), Some("k2"), Some("k2")),
             (Some("k1"), None, None),
             (None, Some(""), None),
+            (Some("Bearer two words ü"), None, Some("two words ü")),
             (None, None, None),
         ] {
             assert_eq!(key(authorization, api_key), expected, "{authorization:?} {api_key:?}");
@@ -68,6 +87,20 @@ mod tests {
         assert!(matches("secret", "secret"));
         for other in ["secre", "secrets", "Secret", ""] {
             assert!(!matches("secret", other));
+        }
+    }
+
+    #[test]
+    fn a_secret_beyond_ascii_matches_however_the_runtime_reads_its_bytes() {
+        for (known, given, expected) in [
+            ("schlüssel 1", "schlüssel 1", true),
+            ("schlüssel 1", "schl\u{c3}\u{bc}ssel 1", true),
+            ("ключ", "\u{d0}\u{ba}\u{d0}\u{bb}\u{d1}\u{8e}\u{d1}\u{87}", true),
+            ("schlüssel 1", "schlussel 1", false),
+            ("ü", "\u{c3}", false),
+            ("ü", "\u{fffd}", false),
+        ] {
+            assert_eq!(matches(known, given), expected, "{known} {given}");
         }
     }
 }

@@ -55,6 +55,8 @@ pub fn env(name: &str) -> Option<String> {
     }
     Some(match name {
         "SPACED" => "sk-top secret".to_owned(),
+        "TABBED" => "sk-top\tsecret".to_owned(),
+        "PASSPHRASE" => "geheimer Schlüssel §1".to_owned(),
         "SHARED_A" | "SHARED_B" => "the-same-key".to_owned(),
         "TO_CHAT" => "chat".to_owned(),
         "TO_NOWHERE" => "top-secret-name".to_owned(),

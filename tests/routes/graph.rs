@@ -215,6 +215,22 @@ fn a_key_opens_the_door_to_the_first_client_that_has_it() {
 }
 
 #[test]
+fn the_key_of_a_client_may_have_any_printable_character() {
+    let document = json!({ "clients": { "app": { "key": "${PASSPHRASE}" } } });
+    let compiled = compiled(&document);
+    assert_eq!(compiled.warnings, []);
+    for (key, expected) in [
+        ("geheimer Schlüssel §1", true),
+        // As a runtime reads it that takes each byte of a header as a character.
+        ("geheimer Schl\u{c3}\u{bc}ssel \u{c2}\u{a7}1", true),
+        ("geheimer Schlussel §1", false),
+        ("geheimer", false),
+    ] {
+        assert_eq!(client(&compiled.graph, Some(key)).is_ok(), expected, "{key}");
+    }
+}
+
+#[test]
 fn a_value_that_is_of_no_use_disables_what_it_stands_in_alone() {
     let via = json!({ "account": "${BAD}", "gateway": "g" });
     let name = "https://name.openai.azure.com";
@@ -280,7 +296,7 @@ fn a_client_with_a_value_that_is_of_no_use_is_nobody() {
     let good = json!({ "key": "${WEB_KEY}" });
     for (client, path, value) in [
         (json!({ "key": "${BAD}" }), "key", "zqzq\nzqzq"),
-        (json!({ "key": "${BAD}" }), "key", "zq zq"),
+        (json!({ "key": "${BAD}" }), "key", "zq\tzq"),
         (json!({ "key": "${APP_KEY}", "models": ["${BAD}"] }), "models[0]", "zqzq"),
         // A missing variable outside the key also disables the client.
         (json!({ "key": "${APP_KEY}", "models": ["${BAD}"] }), "models[0]", ""),

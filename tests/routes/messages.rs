@@ -307,7 +307,7 @@ fn warnings() {
             json!({ "deployments": {
                 "openai": { "api_key": "${SPACED}", "endpoint": "${OTHER_KEY}" },
                 "azure": { "api_version": "${GARBAGE}", "via": { "account": "${SPACED}", "gateway": "g" } },
-            }, "clients": { "app": { "key": "${SPACED}", "models": ["${TO_NOWHERE}"] } } }),
+            }, "clients": { "app": { "key": "${TABBED}", "models": ["${TO_NOWHERE}"] } } }),
         ),
         ("a region that is nowhere", json!({ "deployments": { "azure": { "region": "westeuropa" } } })),
         (

@@ -44,9 +44,28 @@ impl<'a> Compiler<'a> {
         self.report.written().get(section).is_some_and(|entries| entries.get(name).is_some())
     }
 
-    /// The value of a secret. `None` if its variable is missing or invalid, or if the text is not
-    /// exactly one variable.
+    /// The value of a secret for an upstream. `None` if its variable is missing or invalid, or if
+    /// the text is not exactly one variable.
     pub(super) fn secret(&mut self, expanded: &str, at: At<'_>) -> Option<Secret> {
+        self.checked_secret(expanded, at, Self::header_value)
+    }
+
+    /// The same for the key of a client. People choose such keys, so any printable character may be
+    /// in one. Values of variables have no space at either end, which a header would lose.
+    pub(super) fn client_key(&mut self, expanded: &str, at: At<'_>) -> Option<Secret> {
+        self.checked_secret(expanded, at, |compiler, key, at| {
+            if key.chars().any(char::is_control) {
+                compiler.report.refuse(at, "printable characters alone");
+            }
+        })
+    }
+
+    fn checked_secret(
+        &mut self,
+        expanded: &str,
+        at: At<'_>,
+        check: impl FnOnce(&mut Self, &str, At<'_>),
+    ) -> Option<Secret> {
         let written = at.find(self.report.written()).and_then(serde_json::Value::as_str).unwrap_or_default();
         if sole_variable(written).is_none() {
             let expected =
@@ -54,7 +73,7 @@ impl<'a> Compiler<'a> {
             self.report.refuse_found(at, self.report.found(at), expected, None);
             return None;
         }
-        self.header_value(expanded, at);
+        check(self, expanded, at);
         (!self.report.is_unusable(at)).then(|| Secret::new(expanded))
     }
 

@@ -155,7 +155,7 @@ impl Compiler<'_> {
         let mut clients: Vec<Client> = Vec::new();
         for (name, client) in self.raw.clients.as_ref()? {
             let at = section.key(name);
-            let key = self.secret(&client.key, at.key("key"));
+            let key = self.client_key(&client.key, at.key("key"));
             if let Some(other) =
                 key.as_ref().and_then(|key| clients.iter().find(|other| other.key.as_ref() == Some(key)))
             {

@@ -122,6 +122,10 @@ pub enum Transition {
         until: Instant,
         /// Why.
         reason: Reason,
+        /// Whether it says more than an ejection under way: there was none, or it had another kind
+        /// of reason. The log has such a line once for each ejection.
+        #[serde(skip)]
+        is_news: bool,
     },
     /// It closed: traffic returns slowly.
     Recovered,
@@ -131,7 +135,9 @@ impl Display for Transition {
     /// The text follows the name of the deployment.
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Ejected { reason, .. } => write!(formatter, "is out: {reason}"),
+            Self::Ejected { until, reason, .. } => {
+                write!(formatter, "is out until {}: {reason}", until.utc())
+            }
             Self::Recovered => formatter.write_str("is back"),
         }
     }
@@ -142,7 +148,8 @@ impl Display for Transition {
 pub struct GateView {
     /// The position of the gate.
     pub state: GatePosition,
-    /// When the probe is due, or was due; `None` if there is no ejection.
+    /// When the probe is due; `None` if there is no ejection, or if it has ended and the next
+    /// request is the probe.
     pub until: Option<Instant>,
     /// Why it is not closed.
     pub reason: Option<Reason>,
@@ -425,7 +432,8 @@ impl Gate {
     /// continues.
     pub fn eject(&mut self, reason: Reason, length_ms: Millis, now: Instant) -> Option<Transition> {
         let until = now + length_ms.min(LONGEST_EJECTION_MS);
-        let running_until = self.ejection().map_or(Instant::EPOCH, |running| running.until);
+        let running = self.ejection();
+        let running_until = running.map_or(Instant::EPOCH, |running| running.until);
         if until <= running_until {
             return None;
         }
@@ -436,7 +444,8 @@ impl Gate {
         };
         self.is_local = false;
         let is_notable = running_until <= now || until - running_until >= LEAST_EXTENSION_MS;
-        is_notable.then_some(Transition::Ejected { until, reason })
+        let is_news = running_until <= now || running.is_none_or(|running| !reason.is_like(running.reason));
+        is_notable.then_some(Transition::Ejected { until, reason, is_news })
     }
 
     /// The part of its usual traffic that the deployment should get, `0.0..=1.0`. A gate that waits
@@ -515,7 +524,7 @@ impl Gate {
             if self.drained { Some(Reason::Drained) } else { ejection.map(|ejection| ejection.reason) };
         GateView {
             state,
-            until: ejection.map(|ejection| ejection.until),
+            until: ejection.map(|ejection| ejection.until).filter(|until| *until > now),
             reason,
             why: reason.map(|reason| reason.to_string()),
         }

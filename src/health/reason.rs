@@ -76,6 +76,11 @@ impl Reason {
         )
     }
 
+    /// Whether both are of one kind: two rate limits, or two ways to count the same failures.
+    pub fn is_like(self, other: Self) -> bool {
+        (self.is_trip() && other.is_trip()) || std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
     /// Whether counting led to the ejection. The next ejection is then longer.
     pub fn is_trip(self) -> bool {
         matches!(self, Self::ConsecutiveFailures { .. } | Self::FailureRate { .. } | Self::ProbeFailed { .. })

@@ -179,7 +179,9 @@ impl Question<'_> {
             self.stored.is_some_and(|stored| status == 405 || (status == 404 && stored.id.is_some()));
         // A redirect is not passed on, because its target is internal.
         let response = (status >= 400).then(|| error_response(status, headers, body));
-        Failure { response, is_unknown_object: failure.is_unknown_object || is_elsewhere, ..failure }
+        let reason = if (300..400).contains(&status) { "redirect".to_owned() } else { failure.reason };
+        let is_unknown_object = failure.is_unknown_object || is_elsewhere;
+        Failure { is_unknown_object, reason, response, ..failure }
     }
 
     /// A failure that an event told, with the headers of its stream that an error may have.
@@ -334,7 +336,8 @@ mod tests {
         let question = question(Operation::ChatCompletions, None, Commit::FirstToken);
         let headers =
             Headers::of([("location", "https://internal"), ("set-cookie", "a=1"), ("x-request-id", "r")]);
-        assert_eq!(question.refusal(302, &headers, Vec::new(), at(0)).response, None);
+        let redirect = question.refusal(302, &headers, Vec::new(), at(0));
+        assert_eq!((redirect.response, redirect.reason.as_str()), (None, "redirect"));
         let response = question.refusal(500, &headers, b"{}".to_vec(), at(0)).response.unwrap();
         assert_eq!(response.headers, Headers::of([("x-request-id", "r")]));
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::platform::Platform;
 use super::serving::Serving;
 use crate::attempt::context::Context;
+use crate::health::gate::Transition;
 use crate::health::{GateChange, Outcome, Sample, Ticket};
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Millis;
@@ -31,9 +32,12 @@ impl Serving {
         result
     }
 
-    /// Logs gates that changed.
+    /// Logs gates that changed. Of an ejection that only becomes longer nothing is logged.
     pub fn log<P: Platform>(&self, platform: &P, changes: Vec<GateChange>) {
         for change in changes {
+            if matches!(change.transition, Transition::Ejected { is_news: false, .. }) {
+                continue;
+            }
             let name = self.graph.deployments.get(change.deployment).map_or("?", |found| &found.name);
             let operation = change.operation.map(|operation| format!(" for {}", operation.path()));
             platform.warn(&format!("health: {name} {}{}", change.transition, operation.unwrap_or_default()));

@@ -46,6 +46,25 @@ impl Instant {
         Millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// As people write it: `2026-01-31T23:59:59Z`, without the milliseconds.
+    pub fn utc(self) -> impl Display {
+        const DAY_MS: u64 = 86_400_000;
+        let (days, seconds) = (self.0 / DAY_MS, self.0 % DAY_MS / 1_000);
+        // Years that begin in March, so that a leap day is the last day of one (Howard Hinnant,
+        // "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
+        let days = days + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = era * 400 + year_of_era + u64::from(month <= 2);
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// How many whole periods of this length have passed since the epoch. A length of 0 counts as
     /// 1.
     pub const fn period(self, length: Millis) -> u64 {
@@ -238,6 +257,22 @@ mod tests {
     fn a_period_of_no_length_is_a_millisecond() {
         let at = Instant::from_epoch_ms(2_999);
         assert_eq!((at.period(Millis::new(1_000)), at.period(Millis::ZERO)), (2, 2_999));
+    }
+
+    #[test]
+    fn a_point_in_time_is_written_for_people() {
+        for (at, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399_999, "2000-02-28T23:59:59Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (951_868_800_000, "2000-03-01T00:00:00Z"),
+            (1_767_225_599_000, "2025-12-31T23:59:59Z"),
+            (1_767_225_610_000, "2026-01-01T00:00:10Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(Instant::from_epoch_ms(at).utc().to_string(), expected, "{at}");
+        }
+        assert!(Instant::MAX.utc().to_string().ends_with('Z'));
     }
 
     #[test]

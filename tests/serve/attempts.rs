@@ -294,3 +294,27 @@ fn of_a_hedge_and_its_original_the_slower_one_is_ended() {
     assert!(bench.calls()[0].is_aborted.get() && !bench.calls()[1].is_aborted.get());
     assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
 }
+
+#[test]
+fn an_ejection_is_logged_once_with_its_end() {
+    let mut bench = Bench::new(&routes("", ""));
+    let spent = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+    bench.script([Script::json(429, spent), Script::json(200, ANSWER), Script::json(200, ANSWER)]);
+    for _ in 0..2 {
+        assert_eq!(bench.chat(CHAT).status, 200);
+    }
+    let lines: Vec<_> = bench.log().into_iter().filter(|line| line.starts_with("health: ")).collect();
+    assert_eq!(lines, ["health: first is out until 2026-01-01T00:05:00Z: the account's quota is used up"]);
+}
+
+#[test]
+fn a_redirect_is_called_one_and_not_followed() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::json(307, ""), Script::json(200, ANSWER)]);
+    assert_eq!(bench.chat(CHAT).header("x-switchyard-deployment"), "second");
+    assert!(
+        bench.log().iter().any(|line| line.ends_with("first failed: unavailable (redirect)")),
+        "{:?}",
+        bench.log()
+    );
+}

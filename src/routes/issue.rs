@@ -288,8 +288,10 @@ pub fn nearest<'n>(word: &str, valid: impl IntoIterator<Item = &'n str>) -> Opti
         }
         let (shorter, longer) =
             if word.len() < candidate.len() { (&word, &candidate) } else { (&candidate, &word) };
-        // Ranks after every typing error. A longer common part ranks first.
-        (shorter.len() >= 4 && longer.contains(shorter.as_str())).then(|| (2 * LONGEST - shorter.len(), name))
+        // Ranks after every typing error. A common beginning ranks first (`azure-openai` means
+        // `azure`), then a longer common part.
+        let far = if longer.starts_with(shorter.as_str()) { 2 * LONGEST } else { 3 * LONGEST };
+        (shorter.len() >= 4 && longer.contains(shorter.as_str())).then(|| (far - shorter.len(), name))
     };
     valid
         .into_iter()
@@ -306,6 +308,7 @@ mod tests {
     #[test]
     fn the_nearest_name_is_near_or_none() {
         let keys = ["api_key", "api_version", "deployment", "endpoint", "model"];
+        assert_eq!(nearest("azure-openai", ["openai", "azure"]).as_deref(), Some("azure"));
         for (word, expected) in [
             ("api-key", Some("api_key")),
             ("modle", Some("model")),

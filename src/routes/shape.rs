@@ -189,7 +189,10 @@ impl<'s> Checker<'s, '_, '_> {
                 self.report.refuse(at.key(key), expected.unwrap_or_default());
             }
         }
-        schema.required().all(|key| sound.contains_key(key)).then_some(sound)
+        // Without its provider, a deployment is still checked: an enumeration that is required but
+        // not valid is absent in the raw type.
+        let is_word = |key: &str| schema.property(key).is_some_and(|key| self.target(key).has("oneOf"));
+        schema.required().all(|key| sound.contains_key(key) || is_word(key)).then_some(sound)
     }
 
     /// A list is used completely or not at all: without one element, the others would have other

@@ -58,6 +58,7 @@ pub fn env(name: &str) -> Option<String> {
         "TABBED" => "sk-top\tsecret".to_owned(),
         "PASSPHRASE" => "geheimer Schlüssel §1".to_owned(),
         "SHARED_A" | "SHARED_B" => "the-same-key".to_owned(),
+        "OPERATION_ADDRESS" => "https://top-secret.openai.azure.com/openai/v1/responses".to_owned(),
         "TO_CHAT" => "chat".to_owned(),
         "TO_NOWHERE" => "top-secret-name".to_owned(),
         _ if name.ends_with("ENDPOINT") => "https://name.openai.azure.com/".to_owned(),

@@ -69,6 +69,17 @@ fn faults_of_shape() {
             json!({ "models": { "chat": { "strategy": "weighted", "targets": [{ "use": "openai", "weight": -1 }] } } }),
         ),
         ("unknown provider", json!({ "deployments": { "openai": { "provider": "openia" } } })),
+        (
+            "a provider of another name, and what is wrong beside it",
+            json!({ "deployments": { "azure": {
+                "provider": "azure-openai", "endpoint": "http://name.openai.azure.com", "api_key": "zq-literal",
+                "api_version": "2024", "via": { "account": "a b", "gateway": "g" },
+            } } }),
+        ),
+        (
+            "no provider, and what is wrong beside it",
+            json!({ "deployments": { "openai": { "provider": null, "endpoint": "ftp://x", "quality": 101 } } }),
+        ),
         ("unknown strategy", json!({ "models": { "chat": { "strategy": "latencey" } } })),
         ("unknown strategy, far", json!({ "models": { "chat": { "strategy": "vibes" } } })),
         ("unknown commit", json!({ "models": { "chat": { "commit": "header" } } })),
@@ -182,6 +193,15 @@ fn faults_of_meaning() {
                     "third": { "provider": "openai", "model": "m", "api_key": "${K}", "endpoint": "https://host/v1?key=sk-1234" },
                 },
             }),
+        ),
+        (
+            "the URL of an operation",
+            json!({ "deployments": {
+                "openai": { "endpoint": "https://api.openai.com/v1/responses" },
+                "azure": { "endpoint": "https://x.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21" },
+                "foundry": { "provider": "azure", "deployment": "d", "api_key": "${K}", "endpoint": "https://x.services.ai.azure.com/models" },
+                "other": { "provider": "openai", "model": "m", "api_key": "${K}", "endpoint": "https://x.openai.azure.com/openai/deployments/d/embeddings" },
+            } }),
         ),
         (
             "what a provider needs",
@@ -308,6 +328,10 @@ fn warnings() {
                 "openai": { "api_key": "${SPACED}", "endpoint": "${OTHER_KEY}" },
                 "azure": { "api_version": "${GARBAGE}", "via": { "account": "${SPACED}", "gateway": "g" } },
             }, "clients": { "app": { "key": "${TABBED}", "models": ["${TO_NOWHERE}"] } } }),
+        ),
+        (
+            "a variable with the URL of an operation",
+            json!({ "deployments": { "azure": { "endpoint": "${OPERATION_ADDRESS}" } } }),
         ),
         ("a region that is nowhere", json!({ "deployments": { "azure": { "region": "westeuropa" } } })),
         (

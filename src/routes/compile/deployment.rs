@@ -1,6 +1,7 @@
 //! Compiles deployments: addresses, credentials, edits of the body.
 
 use super::compiler::Compiler;
+use super::operation_url::{MeantEndpoint, expected_of_variable};
 use super::policy::timeouts;
 use super::settings::ejections;
 use super::url;
@@ -41,8 +42,9 @@ impl Compiler<'_> {
             self.report.warn(at.key("region"), "the name of an Azure region, such as \"westeurope\"", note);
         }
         let upstream = match raw.provider {
-            RawProvider::OpenAi => self.openai(raw, at),
-            RawProvider::Azure => self.azure(raw, at),
+            Some(RawProvider::OpenAi) => self.openai(raw, at),
+            Some(RawProvider::Azure) => self.azure(raw, at),
+            None => self.without_provider(raw, at),
         };
         let via = raw.via.as_ref().map(|via| self.via(via, raw, at));
         let params =
@@ -76,8 +78,12 @@ impl Compiler<'_> {
 
     fn api_key(&mut self, raw: &RawDeployment, at: At<'_>) -> Option<Secret> {
         let at = at.key("api_key");
-        let may_lack_one =
-            raw.via.is_some() || (raw.provider == RawProvider::OpenAi && raw.endpoint.is_some());
+        let may_lack_one = raw.via.is_some()
+            || match raw.provider {
+                Some(RawProvider::OpenAi) => raw.endpoint.is_some(),
+                Some(RawProvider::Azure) => false,
+                None => true,
+            };
         match &raw.api_key {
             Some(api_key) => self.secret(api_key, at),
             None if may_lack_one => None,
@@ -101,7 +107,8 @@ impl Compiler<'_> {
             }
         }
         let endpoint = at.key("endpoint");
-        let base = self.endpoint(raw.endpoint.as_deref().unwrap_or(OPENAI), endpoint);
+        let base = raw.endpoint.as_deref().unwrap_or(OPENAI);
+        let base = self.endpoint_of(RawProvider::OpenAi, base, endpoint);
         if raw.endpoint.is_some() && raw.via.is_some() {
             self.report.warn(endpoint, "no endpoint beside `via`", "AI Gateway itself knows where OpenAI is");
         } else if url::parse(&base).is_some_and(|url| url.path.is_empty()) {
@@ -125,24 +132,38 @@ impl Compiler<'_> {
         }
         let expected = "the URL of the resource, such as \"https://NAME.openai.azure.com\"";
         let resource = match raw.endpoint.as_deref() {
-            Some(endpoint) => self.endpoint(endpoint, at.key("endpoint")),
+            Some(endpoint) => self.endpoint_of(RawProvider::Azure, endpoint, at.key("endpoint")),
             None => self.required(None, expected, at.key("endpoint")),
         };
         let expected = "the name of the deployment in the resource";
         let deployment = self.required(raw.deployment.as_deref(), expected, at.key("deployment"));
+        let api = self.api_version(raw, at);
+        let bare = resource.strip_suffix("/v1").filter(|rest| rest.ends_with("/openai")).unwrap_or(&resource);
+        let bare = bare.strip_suffix("/openai").unwrap_or(bare);
+        Upstream::Azure { resource: bare.to_owned(), deployment, api }
+    }
+
+    fn api_version(&mut self, raw: &RawDeployment, at: At<'_>) -> AzureApi {
         let api = azure_api(raw);
         if api.is_none() {
             let expected = "a dated version such as \"2024-10-21\", or \"v1\" or \"preview\"";
             self.report.refuse(at.key("api_version"), expected);
         }
-        let bare = resource.strip_suffix("/v1").filter(|rest| rest.ends_with("/openai")).unwrap_or(&resource);
-        let bare = bare.strip_suffix("/openai").unwrap_or(bare);
-        Upstream::Azure { resource: bare.to_owned(), deployment, api: api.unwrap_or_default() }
+        api.unwrap_or_default()
+    }
+
+    /// Checks what has one meaning for all providers. That there is no valid provider is an issue
+    /// already.
+    fn without_provider(&mut self, raw: &RawDeployment, at: At<'_>) -> Upstream {
+        let endpoint = raw.endpoint.as_deref().map(|endpoint| self.endpoint(endpoint, at.key("endpoint")));
+        self.api_version(raw, at);
+        let base = endpoint.unwrap_or_default();
+        Upstream::OpenAi { base, model: String::new(), organization: None, project: None }
     }
 
     fn via(&mut self, raw: &RawVia, deployment: &RawDeployment, at: At<'_>) -> Via {
         let via = at.key("via");
-        if deployment.provider == RawProvider::Azure {
+        if deployment.provider == Some(RawProvider::Azure) {
             if matches!(azure_api(deployment), Some(AzureApi::V1 { .. })) {
                 self.report.refuse(
                     at.key("api_version"),
@@ -173,6 +194,15 @@ impl Compiler<'_> {
             base: format!("{host}/v1/{}/{}", raw.account, raw.gateway),
             token: raw.token.as_deref().and_then(|token| self.secret(token, via.key("token"))),
         }
+    }
+
+    /// The endpoint of a provider, which must not be the URL of an operation.
+    fn endpoint_of(&mut self, provider: RawProvider, text: &str, at: At<'_>) -> String {
+        let Some(meant) = MeantEndpoint::of(text, provider) else { return self.endpoint(text, at) };
+        let is_written = at.find(self.report.written()).and_then(serde_json::Value::as_str) == Some(text);
+        let expected = if is_written { meant.expected() } else { expected_of_variable(provider) };
+        self.report.refuse(at, expected);
+        String::new()
     }
 
     /// An endpoint without its trailing slash. It is empty, with an issue, if `text` is not a valid

@@ -9,6 +9,7 @@ mod compiler;
 mod condition;
 mod deployment;
 mod node;
+mod operation_url;
 mod policy;
 mod settings;
 mod size;

@@ -12,7 +12,9 @@ raw! {
 /// One (resource, model, key) that can serve a request.
 pub struct RawDeployment {
     /// The API dialect of the upstream.
-    pub provider: RawProvider,
+    // Required. Without a valid one the other keys are still checked.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "RawProvider"))]
+    pub provider: Option<RawProvider>,
     /// For `openai`: the base URL with its `/v1`, by default `https://api.openai.com/v1`. For
     /// `azure`: the URL of the resource, `https://NAME.openai.azure.com`. https, or http to
     /// loopback.

@@ -49,6 +49,8 @@ pub struct Peek {
     /// Whether `conversation` is present and not `null`. Then the request adds items to that
     /// conversation.
     has_conversation: bool,
+    /// Whether `prompt` is an object: a stored prompt, which may name the model.
+    has_stored_prompt: bool,
     members: Vec<BodyMember>,
     /// Where the JSON begins: after a byte order mark.
     start: usize,
@@ -184,6 +186,16 @@ impl Peek {
         }
     }
 
+    /// Whether the upstream takes the model from a stored prompt (`prompt: {id}`), because the body
+    /// names none. Only Responses have such prompts.
+    pub fn takes_model_of_prompt(&self, operation: Operation) -> bool {
+        let has_prompts = matches!(
+            operation,
+            Operation::Responses | Operation::ResponsesInputTokens | Operation::ResponsesCompact
+        );
+        has_prompts && self.has_stored_prompt && self.model.is_none()
+    }
+
     /// Whether this is the whole body. If not, [`edit`] takes and returns only the first bytes.
     /// `model` is right in them. But fields in the rest are neither dropped nor renamed, and come
     /// after the fields that are set.
@@ -224,6 +236,7 @@ impl Peek {
             is_background: false,
             previous_response_id: None,
             has_conversation: false,
+            has_stored_prompt: false,
             members: Vec::with_capacity(found.len()),
             start,
             head,
@@ -240,6 +253,7 @@ impl Peek {
                 "stream" => peek.is_streamed = text == b"true",
                 "store" => peek.store = read(text),
                 "background" => peek.is_background = text == b"true",
+                "prompt" => peek.has_stored_prompt = text.first() == Some(&b'{'),
                 "conversation" => peek.has_conversation = text != b"null",
                 "previous_response_id" => peek.previous_response_id = serde_json::from_slice(text).ok(),
                 name if OUTPUT_LIMITS.contains(&name) => {

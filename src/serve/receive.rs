@@ -123,6 +123,9 @@ pub struct Inbound {
     pub becomes_json: bool,
     /// Whether the client wants only the headers of the answer.
     pub is_head: bool,
+    /// Whether the body stays without a model: a rule chose the node, and a stored prompt names the
+    /// model.
+    pub takes_model_of_prompt: bool,
     /// The raw query.
     pub query: String,
     /// The entry node.
@@ -248,6 +251,8 @@ pub async fn receive<P: Platform>(
     if node.reads_place && !graph.reads.place {
         facts.place = arrival.place(platform, hint);
     }
+    let takes_model_of_prompt =
+        facts.model.is_empty() && body.json().is_some_and(|peek| peek.takes_model_of_prompt(operation));
     Ok(Inbound {
         facts: Rc::new(facts),
         stored,
@@ -255,6 +260,7 @@ pub async fn receive<P: Platform>(
         body,
         withheld: forwarding::not_forwarded(&arrival.headers),
         is_head: arrival.is_head(),
+        takes_model_of_prompt,
         query: arrival.query.clone(),
         node,
         request_id: arrival.id.clone(),

@@ -94,7 +94,8 @@ async fn send<P: Platform>(
         headers.push("content-type", "application/json");
     }
     headers.extend(outgoing.headers);
-    let body = inbound.body.for_attempt(outgoing.model.as_deref(), &deployment.params);
+    let model = outgoing.model.as_deref().filter(|_| !inbound.takes_model_of_prompt);
+    let body = inbound.body.for_attempt(model, &deployment.params);
     let body = body.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
     let sent = call.send(OutgoingRequest {
         url: outgoing.url,

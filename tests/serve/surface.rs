@@ -137,3 +137,38 @@ fn a_fine_tuned_model_is_deleted_by_the_account_that_has_it() {
     // A node cannot be deleted.
     assert_eq!(bench.request("DELETE", "/v1/models/m", "").status, 405);
 }
+
+/// A Responses answer.
+const RESPONSE: &str = r#"{"id":"resp_1","object":"response","status":"completed","output":[]}"#;
+
+#[test]
+fn a_stored_prompt_names_the_model_where_a_rule_chose_the_node() {
+    let document = routes("", "").replacen(
+        r#""clients":"#,
+        r#""rules": [{"when": {"operation": {"in": ["responses", "completions"]}}, "use": "m"}], "clients":"#,
+        1,
+    );
+    for (path, body, sent) in [
+        ("/v1/responses", r#"{"prompt":{"id":"pmpt_1"}}"#, r#"{"prompt":{"id":"pmpt_1"}}"#),
+        ("/v1/responses", r#"{"prompt":{"id":"p"},"model":null}"#, r#"{"prompt":{"id":"p"},"model":null}"#),
+        // The client names a model, or nothing else does.
+        (
+            "/v1/responses",
+            r#"{"prompt":{"id":"p"},"model":"x"}"#,
+            r#"{"prompt":{"id":"p"},"model":"up-first"}"#,
+        ),
+        ("/v1/responses", r#"{"input":"hi"}"#, r#"{"input":"hi","model":"up-first"}"#),
+        ("/v1/responses", r#"{"prompt":null}"#, r#"{"prompt":null,"model":"up-first"}"#),
+        // The prompt of a legacy completion is a text.
+        ("/v1/completions", r#"{"prompt":"hi"}"#, r#"{"prompt":"hi","model":"up-first"}"#),
+    ] {
+        let mut bench = Bench::new(&document);
+        bench.script([Script::json(200, if path.ends_with("responses") { RESPONSE } else { ANSWER })]);
+        let answer = bench.request("POST", path, body);
+        assert_eq!(answer.status, 200, "{body} {}", answer.text());
+        assert_eq!(sent_body(&bench.calls()[0], body), sent);
+    }
+    // Without a rule, nothing says where the request goes.
+    let mut bench = Bench::new(&routes("", ""));
+    assert_eq!(bench.request("POST", "/v1/responses", r#"{"prompt":{"id":"p"}}"#).status, 400);
+}

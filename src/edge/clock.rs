@@ -22,10 +22,3 @@ pub fn now() -> Instant {
 pub fn read() {
     NOW.set(Instant::from_epoch_ms(js_sys::Date::now() as u64));
 }
-
-/// 64 random bits, as a seed for a generator.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bits will do")]
-pub fn seed() -> u64 {
-    let half = || (js_sys::Math::random() * 4_294_967_296.0) as u64;
-    (half() << 32) ^ half() ^ now().epoch_ms()
-}

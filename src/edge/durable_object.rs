@@ -18,7 +18,7 @@ use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_o
 
 use super::object_calls::{ORIGIN, WithBindings};
 use super::tasks::background;
-use super::{clock, tasks};
+use super::{randomness, tasks};
 use crate::health::shard::shard_store::{ShardStorage, StoredShard};
 use crate::serve::health_object::{answer, report_to_hub};
 use crate::serve::object_link::pool_of_shard;
@@ -87,7 +87,7 @@ impl DeploymentHealth {
 }
 
 fn rng() -> SplitMix64 {
-    SplitMix64::new(clock::seed())
+    SplitMix64::new(u64::from_le_bytes(randomness::seed()))
 }
 
 #[derive(Deserialize)]

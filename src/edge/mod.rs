@@ -6,12 +6,13 @@
 //!   module;
 //! - [`host`], with `host.js`: coarse calls of the runtime that every request makes; [`wait`]: how
 //!   they are awaited;
-//! - [`tasks`]: what is polled; [`clock`] and [`timer`]: time.
+//! - [`tasks`]: what is polled; [`clock`] and [`timer`]: time; [`randomness`]: seeds.
 
 mod clock;
 mod durable_object;
 mod host;
 mod object_calls;
+mod randomness;
 mod respond;
 mod tasks;
 mod timer;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::clock;
+use super::randomness;
 use crate::serve::platform::PlatformError;
 
 thread_local! {
@@ -74,8 +74,7 @@ pub struct Wait {
 impl Wait {
     /// Begins a wait. `ask` passes its number to the host.
     pub fn begin(ask: impl FnOnce(u32)) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let number = LATEST.get().unwrap_or_else(|| clock::seed() as u32).wrapping_add(1);
+        let number = LATEST.get().unwrap_or_else(|| u32::from_le_bytes(randomness::seed())).wrapping_add(1);
         LATEST.set(Some(number));
         WAITS.with_borrow_mut(|waits| waits.insert(number, State::Pending(None)));
         let wait = Self { number };

@@ -8,7 +8,7 @@ use worker::{Context, Env};
 
 use super::object_calls::{self, WithBindings};
 use super::tasks::background;
-use super::{clock, host, tasks, wait};
+use super::{host, randomness, tasks, wait};
 use crate::serve::isolate_memory::Isolate;
 use crate::serve::platform::{BodyStart, Platform, PlatformError, ReceivedBody, Work};
 use crate::vocabulary::facts::Place;
@@ -68,8 +68,8 @@ impl Platform for WorkerRequest {
         &self.0.isolate
     }
 
-    fn seed(&self) -> u64 {
-        clock::seed()
+    fn seed(&self) -> [u8; 32] {
+        randomness::seed()
     }
 
     fn warn(&self, line: &str) {

@@ -9,7 +9,7 @@ use super::object_link::ObjectLink;
 use super::serving::Serving;
 use crate::entry::object_affinity::ObjectAffinity;
 use crate::routes::Issue;
-use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::rng::{Rng, SecureRng};
 use crate::vocabulary::time::Instant;
 
 /// The state of one isolate between requests.
@@ -19,7 +19,7 @@ pub struct Isolate {
     pub(super) checked_at: Cell<Instant>,
     pub(super) failed_at: Cell<Option<Instant>>,
     pub(super) problem: RefCell<Option<DocumentProblem>>,
-    rng: RefCell<Option<SplitMix64>>,
+    rng: RefCell<Option<SecureRng>>,
     /// The owner of each known stored object.
     pub(super) owners: RefCell<ObjectAffinity>,
     pub(super) link: RefCell<Option<ObjectLink>>,
@@ -58,7 +58,7 @@ impl Isolate {
     }
 
     /// 64 random bits. The first call seeds the generator with `seed`.
-    pub fn random(&self, seed: impl FnOnce() -> u64) -> u64 {
-        self.rng.borrow_mut().get_or_insert_with(|| SplitMix64::new(seed())).next_u64()
+    pub fn random(&self, seed: impl FnOnce() -> [u8; 32]) -> u64 {
+        self.rng.borrow_mut().get_or_insert_with(|| SecureRng::new(seed())).next_u64()
     }
 }

@@ -68,9 +68,9 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// The state of the isolate between requests.
     fn isolate(&self) -> &Isolate;
 
-    /// 64 random bits, as a seed for a generator.
-    fn seed(&self) -> u64;
-    /// 64 random bits from the isolate's generator.
+    /// Random bytes from the platform's secure source, as a seed for a generator.
+    fn seed(&self) -> [u8; 32];
+    /// 64 random bits from the isolate's generator, which is a secure one.
     fn random(&self) -> u64 {
         self.isolate().random(|| self.seed())
     }

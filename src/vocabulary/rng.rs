@@ -1,5 +1,8 @@
 //! Randomness as an argument. Only `src/edge` produces entropy.
 
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::{Rng as _, SeedableRng};
+
 /// A source of random numbers, seeded by its owner.
 pub trait Rng {
     /// The next 64 random bits.
@@ -21,8 +24,26 @@ pub trait Rng {
     }
 }
 
+/// A cryptographic generator (ChaCha with 12 rounds). Whoever knows some of its numbers, such as
+/// the id of a request, cannot compute any other.
+#[derive(Debug)]
+pub struct SecureRng(ChaCha12Rng);
+
+impl SecureRng {
+    /// A generator with a seed from the platform's secure source.
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self(ChaCha12Rng::from_seed(seed))
+    }
+}
+
+impl Rng for SecureRng {
+    fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+}
+
 /// SplitMix64 (Steele, Lea and Flood 2014): eight bytes of state, and good enough to spread load.
-/// It must not be used for secrets.
+/// One of its numbers gives all others away, so none may be published.
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
@@ -54,4 +75,25 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     mix(fnv)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rng, SecureRng};
+
+    #[test]
+    fn a_seed_determines_the_numbers_and_every_bit_of_it_counts() {
+        let numbers = |seed| {
+            let mut rng = SecureRng::new(seed);
+            [(); 40].map(|()| rng.next_u64())
+        };
+        let known = numbers([7; 32]);
+        assert_eq!(numbers([7; 32]), known);
+        for byte in 0..32 {
+            let mut seed = [7; 32];
+            seed[byte] ^= 1;
+            let other = numbers(seed);
+            assert!(known.iter().zip(other).all(|(known, other)| *known != other), "{byte}");
+        }
+    }
 }

@@ -172,3 +172,28 @@ fn a_stored_prompt_names_the_model_where_a_rule_chose_the_node() {
     let mut bench = Bench::new(&routes("", ""));
     assert_eq!(bench.request("POST", "/v1/responses", r#"{"prompt":{"id":"p"}}"#).status, 400);
 }
+
+/// Undoes the finaliser of SplitMix64.
+fn unmixed(x: u64) -> u64 {
+    let x = (x ^ (x >> 31) ^ (x >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);
+    let x = (x ^ (x >> 27) ^ (x >> 54)).wrapping_mul(0x96de_1b17_3f11_9089);
+    x ^ (x >> 30) ^ (x >> 60)
+}
+
+#[test]
+fn a_request_id_does_not_foretell_others() {
+    let mut bench = Bench::new(&routes("", ""));
+    let mut numbers = Vec::new();
+    for _ in 0..8 {
+        let answer = bench.request("GET", "/v1/models", "");
+        let id = answer.header("x-switchyard-request-id").strip_prefix("req_").unwrap();
+        let (first, second) = id.split_at(16);
+        numbers.extend([first, second].map(|half| u64::from_str_radix(half, 16).unwrap()));
+    }
+    assert_eq!(unmixed(switchyard::vocabulary::rng::mix(5)), 5);
+    for pair in numbers.windows(2) {
+        let step = unmixed(pair[1]).wrapping_sub(unmixed(pair[0]));
+        // The generator that was here adds this constant for each number.
+        assert!((0..8).all(|times| step != 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(times)), "{pair:x?}");
+    }
+}

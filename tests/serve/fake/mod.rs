@@ -137,8 +137,8 @@ impl Platform for Fake {
         &self.isolate
     }
 
-    fn seed(&self) -> u64 {
-        7
+    fn seed(&self) -> [u8; 32] {
+        [7; 32]
     }
 
     fn warn(&self, line: &str) {

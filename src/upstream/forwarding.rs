@@ -32,7 +32,11 @@ fn names(all: &Headers, pass: impl Fn(&str) -> bool) -> String {
 /// Whether a request header passes to the upstream, unless `connection` names it (see
 /// [`is_listed`]).
 fn is_forwarded(name: &str) -> bool {
-    !(is_credential(name) || is_about_the_client(name) || is_hop_by_hop(name) || is_about_the_message(name))
+    !(is_credential(name)
+        || is_about_the_client(name)
+        || is_hop_by_hop(name)
+        || is_about_the_message(name)
+        || is_override(name))
 }
 
 /// Credentials. The gateway has read the client's, and the upstream has its own. The headers that
@@ -99,6 +103,21 @@ fn is_about_the_message(name: &str) -> bool {
             | "repr-digest"
             | "digest"
             | "accept-encoding"
+    )
+}
+
+/// Asks a server to act on another method or URL than those of the request. Routing, retries and
+/// the checks of paths go by the real ones, so an upstream must not see others.
+fn is_override(name: &str) -> bool {
+    matches!(
+        name,
+        "x-http-method-override"
+            | "x-http-method"
+            | "x-method-override"
+            | "x-original-method"
+            | "x-original-url"
+            | "x-original-uri"
+            | "x-rewrite-url"
     )
 }
 
@@ -228,6 +247,12 @@ mod tests {
             "content-length",
             "content-digest",
             "accept-encoding",
+            // Another method or URL than those of the request.
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+            "x-original-url",
+            "x-rewrite-url",
         ] {
             assert!(!is_forwarded(name), "{name}");
         }

@@ -64,9 +64,9 @@ pub fn supports(deployment: &Deployment, operation: Operation) -> bool {
 }
 
 /// Query parameters of the client that are not forwarded: the deployment decides on the API
-/// version, and the keys are the client's own (`subscription-key` is the name in Azure API
-/// Management).
-const DROPPED_PARAMETERS: [&str; 3] = ["api-version", "api-key", "subscription-key"];
+/// version, the keys are the client's own (`subscription-key` is the name in Azure API Management),
+/// and `_method` asks some servers to act on another method.
+const DROPPED_PARAMETERS: [&str; 4] = ["api-version", "api-key", "subscription-key", "_method"];
 
 /// The client's query without [`DROPPED_PARAMETERS`], then `api_version`. It begins with a `?`
 /// unless it is empty.

@@ -173,6 +173,25 @@ fn a_stored_prompt_names_the_model_where_a_rule_chose_the_node() {
     assert_eq!(bench.request("POST", "/v1/responses", r#"{"prompt":{"id":"p"}}"#).status, 400);
 }
 
+#[test]
+fn another_method_in_a_header_is_neither_obeyed_nor_sent_on() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.script([Script::json(200, r#"{"id":"file-1","object":"file"}"#)]);
+    bench.add_header("x-http-method-override", "DELETE");
+    bench.add_header("x-rewrite-url", "/v1/organization/users");
+    assert_eq!(bench.request("GET", "/v1/files/file-1?_method=DELETE&limit=2", "").status, 200);
+    let request = &bench.calls()[0].request;
+    assert_eq!(
+        (request.method.as_str(), request.url.as_str()),
+        ("GET", "https://first/v1/files/file-1?limit=2")
+    );
+    let withheld: Vec<&str> = request.withheld.lines().collect();
+    assert!(
+        withheld.contains(&"x-http-method-override") && withheld.contains(&"x-rewrite-url"),
+        "{withheld:?}"
+    );
+}
+
 /// Undoes the finaliser of SplitMix64.
 fn unmixed(x: u64) -> u64 {
     let x = (x ^ (x >> 31) ^ (x >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);

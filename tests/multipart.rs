@@ -30,6 +30,8 @@ fn the_boundary_is_read_as_senders_write_it() {
         // A quoted value that looks like the parameter `boundary`.
         ("multipart/form-data; x=\"; boundary=no\"; boundary=yes", Some("yes")),
         ("multipart/form-data; flag; boundary=abc", Some("abc")),
+        ("multipart/form-data; boundary=abc; boundary=def", None),
+        ("multipart/form-data; boundary=\"abc\"def", None),
         ("multipart/form-data", None),
         ("multipart/form-data; boundary=", None),
         ("multipart/form-data; boundary=\"\"", None),
@@ -159,6 +161,53 @@ fn what_is_no_form_gets_a_clear_error() {
     ] {
         assert_eq!(Form::of(body, BOUNDARY), Err(expected), "{}", String::from_utf8_lossy(body));
     }
+}
+
+#[test]
+fn a_part_whose_name_can_be_read_in_two_ways_is_refused() {
+    let named = "Content-Disposition: form-data; name=\"model\"";
+    for (headers, expected) in [
+        (&[named][..], Ok(Some("x"))),
+        (&["Content-Disposition: form-data; name=\"model\"; filename=\"C:\\dir\\a\""], Ok(Some("x"))),
+        (&["Content-Disposition: form-data; filename=\"a\\\"b\"; name=model ; x=y"], Ok(Some("x"))),
+        (&["Content-Disposition: form-data; flag; name=\"file\""], Ok(None)),
+        (&["Content-Disposition: form-data; filename*=utf-8''model; name=\"file\""], Ok(None)),
+        (&["Content-Disposition: form-data"], Ok(None)),
+        // Two names, in one header or in two.
+        (&["Content-Disposition: form-data; name=\"x\"; name=\"model\""], Err(())),
+        (&["Content-Disposition: form-data; name=\"model\"; NAME=x"], Err(())),
+        (&["Content-Disposition: form-data; name=\"x\"", named], Err(())),
+        (&[named, "content-disposition: form-data"], Err(())),
+        (&[named, named], Err(())),
+        // Folded lines, and line ends that only some readers see.
+        (&["Content-Disposition: form-data;", " name=\"model\""], Err(())),
+        (&["X: y\nContent-Disposition: form-data; name=\"model\""], Err(())),
+        (&["X: y\rContent-Disposition: form-data; name=\"model\""], Err(())),
+        (&["Content-Disposition: form-data; name=\"model\0\""], Err(())),
+        // Encodings that few readers know, and quotes that end in different places.
+        (&["Content-Disposition: form-data; name*=utf-8''model"], Err(())),
+        (&["Content-Disposition: form-data; name=\"x\"; name*0=\"model\""], Err(())),
+        (&["Content-Disposition: form-data; name=\"mo\\del\""], Err(())),
+        (&["Content-Disposition: form-data; name=mo\\del"], Err(())),
+        (&["Content-Disposition: form-data; name=\"mod\"el"], Err(())),
+        (&["Content-Disposition: form-data; name=mod\"el\""], Err(())),
+        (&["Content-Disposition: form-data; filename=\"a\\\"; name=\"model\""], Err(())),
+        (&["Content-Disposition: form-data; name=\"model"], Err(())),
+        (&["Content-Disposition: form-data; x name=\"model\""], Err(())),
+    ] {
+        let lines = [&["--Ab=3?"], headers, &["", "x", "--Ab=3?--"]].concat();
+        let expected = expected.map(|model| model.map(str::to_owned)).map_err(|()| FormError::AmbiguousName);
+        assert_eq!(model_of(&lines), expected, "{headers:?}");
+        let beginning = form(&[lines.as_slice(), &["more"]].concat());
+        assert_eq!(Form::of_prefix(&beginning, BOUNDARY).is_some(), expected == Ok(Some("x".to_owned())));
+    }
+}
+
+#[test]
+fn a_part_may_be_empty() {
+    assert_eq!(model_of(&["--Ab=3?", "", "--Ab=3?--"]), Ok(None));
+    let named = "Content-Disposition: form-data; name=\"model\"";
+    assert_eq!(model_of(&["--Ab=3?", "", "--Ab=3?", named, "", "m", "--Ab=3?--"]), Ok(Some("m".to_owned())));
 }
 
 #[test]

@@ -202,7 +202,7 @@ export class Exchange {
    * bytes; it is negative if it is not known.
    */
   once(first, length) {
-    const { readable, writable } = length < 0 ? new IdentityTransformStream() : new FixedLengthStream(length);
+    const { readable, writable } = uploadStream(length);
     const rest = this.#rest;
     const carry = async () => {
       const writer = writable.getWriter();
@@ -215,10 +215,20 @@ export class Exchange {
     return readable;
   }
 
+  /** The stream of the bytes that `readStart` did not read. */
+  rest() {
+    return this.#rest;
+  }
+
   /** A call of an upstream. */
   call() {
     return new Call(this, this.#request.headers);
   }
+}
+
+/** A stream to an upstream. `length` is in bytes; it is negative if it is not known. */
+function uploadStream(length) {
+  return length < 0 ? new IdentityTransformStream() : new FixedLengthStream(length);
 }
 
 /** A call of an upstream. */
@@ -228,6 +238,7 @@ class Call {
   #controller = new AbortController();
   #response;
   #body = null;
+  #upload;
 
   constructor(exchange, clientHeaders) {
     this.#exchange = exchange;
@@ -248,6 +259,18 @@ class Call {
   /** The same with a body that can be sent once: `first`, and the bytes after it. */
   sendOnce(text, first, length, most, wait) {
     this.#whenSent(this.#sender(text)(this.#exchange.once(first.slice(), length)), most, wait);
+  }
+
+  /** A stream for `sendUpload`. `length` is as in `once`. Returns its writable end. */
+  upload(length) {
+    const { readable, writable } = uploadStream(length);
+    this.#upload = readable;
+    return writable;
+  }
+
+  /** The same with a body that is written to `upload`. */
+  sendUpload(text, most, wait) {
+    this.#whenSent(this.#sender(text)(this.#upload), most, wait);
   }
 
   #sender(text) {

@@ -45,6 +45,9 @@ extern "C" {
     fn read_wait(this: &Exchange, length: u32, wait: u32);
     #[wasm_bindgen(method, js_name = readStart)]
     fn read_start_wait(this: &Exchange, limit: u32, wait: u32);
+    /// The stream of the bytes that `readStart` did not read.
+    #[wasm_bindgen(method)]
+    pub fn rest(this: &Exchange) -> ReadableStream;
     /// The bytes of the body from `start` to `end`.
     #[wasm_bindgen(method)]
     pub fn part(this: &Exchange, start: usize, end: usize) -> Vec<u8>;
@@ -67,6 +70,10 @@ extern "C" {
     );
     #[wasm_bindgen(method, js_name = sendOnce)]
     fn send_once_wait(this: &HostCall, text: &str, first: &[u8], length: f64, most: u32, wait: u32);
+    #[wasm_bindgen(method, js_name = upload)]
+    fn upload_stream(this: &HostCall, length: f64) -> WritableStream;
+    #[wasm_bindgen(method, js_name = sendUpload)]
+    fn send_upload_wait(this: &HostCall, text: &str, most: u32, wait: u32);
     #[wasm_bindgen(method, js_name = isAnswered)]
     fn has_response(this: &HostCall) -> bool;
     #[wasm_bindgen(method, js_name = stream)]
@@ -135,6 +142,11 @@ fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
+/// A length as it crosses: negative if it is not known.
+fn length_or_none(length: Option<usize>) -> f64 {
+    length.map_or(-1.0, |length| f64::from(number(length)))
+}
+
 impl Exchange {
     /// Where the request comes from (`request.cf`).
     pub fn place(&self) -> Place {
@@ -182,7 +194,7 @@ pub fn client_stream() -> (ClientEnd, ReadableStream) {
     (ClientEnd(stream.writable()), stream.readable())
 }
 
-/// The writable end of a stream to the client.
+/// The writable end of a stream to the client or to an upstream.
 pub struct ClientEnd(WritableStream);
 
 impl Drop for ClientEnd {
@@ -204,6 +216,11 @@ pub fn thrown(error: &JsValue) -> PlatformError {
 
 impl PlatformCall for HostCall {
     type Stream = ReadableStream;
+    type Upload = ClientEnd;
+
+    fn upload(&self, length: Option<usize>) -> ClientEnd {
+        ClientEnd(self.upload_stream(length_or_none(length)))
+    }
 
     async fn send(&self, request: OutgoingRequest) -> Result<ResponseHead, PlatformError> {
         let OutgoingRequest { url, method, withheld, headers, body, read_up_to } = request;
@@ -217,9 +234,9 @@ impl PlatformCall for HostCall {
                 self.send_wait(&text, true, &pieces, &inserted, most, wait);
             }
             OutgoingBody::Once { first, length } => {
-                let length = length.map_or(-1.0, |length| f64::from(number(length)));
-                self.send_once_wait(&text, &first, length, most, wait);
+                self.send_once_wait(&text, &first, length_or_none(length), most, wait);
             }
+            OutgoingBody::Upload => self.send_upload_wait(&text, most, wait),
         });
         let settled = sent.await?;
         Ok(ResponseHead {

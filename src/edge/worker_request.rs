@@ -10,7 +10,7 @@ use super::object_calls::{self, WithBindings};
 use super::tasks::background;
 use super::{host, randomness, tasks, wait};
 use crate::serve::isolate_memory::Isolate;
-use crate::serve::platform::{BodyStart, Platform, PlatformError, ReceivedBody, Work};
+use crate::serve::platform::{BodyStart, ByteStream, Platform, PlatformError, ReceivedBody, Work};
 use crate::vocabulary::facts::Place;
 
 /// The binding of the KV namespace.
@@ -115,6 +115,10 @@ impl Platform for WorkerRequest {
 
     async fn read_body_start(&self, limit: usize) -> Result<BodyStart, PlatformError> {
         self.0.exchange.read_start(limit).await
+    }
+
+    fn body_rest(&self) -> <ReadableStream as ByteStream>::Reader {
+        self.0.exchange.rest().chunks()
     }
 
     fn body_part(&self, start: usize, end: usize) -> Vec<u8> {

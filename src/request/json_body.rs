@@ -203,6 +203,11 @@ impl Peek {
         self.is_whole
     }
 
+    /// How many members are named `model`. `body` must be the body of this peek.
+    pub fn model_count(&self, body: &[u8]) -> usize {
+        self.members.iter().filter(|member| member.name(body) == "model").count()
+    }
+
     /// The values of the named top-level fields of `body`, for rules. Values nested deeper than 128
     /// levels are left out. If `body` is an excerpt, `original` returns the full text of a span
     /// that the excerpt shortens.

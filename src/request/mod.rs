@@ -2,8 +2,10 @@
 
 pub mod admin_path;
 pub mod api_path;
+pub mod body_watch;
 pub mod credentials;
 pub mod excerpt;
+pub mod form_watch;
 pub mod json_body;
 pub mod multipart;
 pub mod percent;

@@ -40,6 +40,11 @@ pub enum FormError {
     Unterminated,
     /// `model` is not UTF-8.
     ModelNotText,
+    /// Readers differ in which name a part has: it has two, or one that is written in a way that
+    /// not all of them understand.
+    AmbiguousName,
+    /// The headers of a part, in a form that is too large to buffer, are too long.
+    HeadersTooLong,
 }
 
 impl fmt::Display for FormError {
@@ -49,18 +54,23 @@ impl fmt::Display for FormError {
             Self::BareLineFeed => "The lines of the multipart body end in LF; CRLF was expected.",
             Self::Unterminated => "The multipart body, or one of its parts, is cut short.",
             Self::ModelNotText => "The `model` part of the multipart body is not UTF-8 text.",
+            Self::AmbiguousName => {
+                "The headers of a part of the multipart body can be read in two ways. Send one content-disposition \
+                 for each part, on one line, with one quoted name."
+            }
+            Self::HeadersTooLong => "The headers of a part of the multipart body are too long.",
         })
     }
 }
 
 /// The boundary in a `content-type` of `multipart/form-data`. `None` for any other type, and if
-/// there is no boundary of 1 to 70 printable ASCII characters.
+/// there is not exactly one boundary of 1 to 70 printable ASCII characters.
 pub fn boundary(content_type: &str) -> Option<String> {
     let (media_type, parameters) = content_type.split_once(';')?;
     if !media_type.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    let boundary = parameter(parameters, "boundary")?;
+    let Parameter { value: boundary, .. } = parameter(parameters, "boundary").ok()??;
     let is_fit =
         (1..=70).contains(&boundary.len()) && boundary.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     is_fit.then_some(boundary)
@@ -82,6 +92,11 @@ impl Form {
         let mut form = Self::new(boundary);
         let ended = form.read(prefix);
         (form.model.is_some() && matches!(ended, Ok(()) | Err(FormError::Unterminated))).then_some(form)
+    }
+
+    /// How many parts are named `model`.
+    pub fn model_count(&self) -> usize {
+        self.models.len()
     }
 
     /// The same form with this model. `length` is the length of the form. The model must not
@@ -117,9 +132,9 @@ impl Form {
         while let NextPart::Part(start) = next {
             // An empty part shares the line end of the delimiter before it.
             let (end, after) = delimiter.find(body, start - 2).ok_or(FormError::Unterminated)?;
-            let part = body.get(start..end).unwrap_or_default();
-            let (headers, value) = split_part(part).ok_or(FormError::Unterminated)?;
-            match name(headers).as_deref() {
+            let (headers, value) =
+                body.get(start..end).and_then(split_part).ok_or(FormError::Unterminated)?;
+            match part_name(headers)?.as_deref() {
                 Some("model") => {
                     let model = std::str::from_utf8(value).map_err(|_| FormError::ModelNotText)?;
                     self.model = Some(model.to_owned());
@@ -195,6 +210,10 @@ impl Delimiter {
 
 /// Headers and value of a part.
 fn split_part(part: &[u8]) -> Option<(&[u8], &[u8])> {
+    if part.is_empty() {
+        // The empty line is that of the delimiter after it (RFC 2046, `body-part`).
+        return Some((&[], part));
+    }
     if let Some(value) = part.strip_prefix(b"\r\n") {
         return Some((&[], value));
     }
@@ -203,44 +222,103 @@ fn split_part(part: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The `name` of a part, from its `content-disposition`.
-fn name(headers: &[u8]) -> Option<String> {
-    String::from_utf8_lossy(headers).split("\r\n").find_map(|line| {
-        let (header, value) = line.split_once(':')?;
-        let (_, parameters) = value.split_once(';')?;
-        header.trim().eq_ignore_ascii_case("content-disposition").then(|| parameter(parameters, "name"))?
-    })
+///
+/// # Errors
+/// Other readers may find another name: two of them or two headers, a folded line, a bare CR or LF,
+/// `name*`, or a backslash in the name.
+pub fn part_name(headers: &[u8]) -> Result<Option<String>, FormError> {
+    let mut found = None;
+    for line in String::from_utf8_lossy(headers).split("\r\n") {
+        if line.starts_with([' ', '\t']) || line.contains(['\r', '\n', '\0']) {
+            return Err(FormError::AmbiguousName);
+        }
+        let Some((header, value)) = line.split_once(':') else { continue };
+        if !header.trim().eq_ignore_ascii_case("content-disposition") {
+            continue;
+        }
+        let parameters = value.split_once(';').map_or("", |(_, parameters)| parameters);
+        let name = match parameter(parameters, "name").map_err(|_| FormError::AmbiguousName)? {
+            Some(Parameter { is_escaped: true, .. }) => return Err(FormError::AmbiguousName),
+            name => name.map(|name| name.value),
+        };
+        if found.replace(name).is_some() {
+            return Err(FormError::AmbiguousName);
+        }
+    }
+    Ok(found.flatten())
 }
 
-/// The value of a parameter in `a=b; c="d"`.
-fn parameter(mut parameters: &str, wanted: &str) -> Option<String> {
-    loop {
-        let (name, after) = parameters.split_once('=')?;
-        let (value, rest) = if let Some(quoted) = after.trim_start().strip_prefix('"') {
-            unquote(quoted)
-        } else {
-            let (value, rest) = after.split_once(';').unwrap_or((after, ""));
-            (value.trim().to_owned(), rest)
+/// The value of a parameter.
+struct Parameter {
+    value: String,
+    /// Whether a backslash is in the value as it was written.
+    is_escaped: bool,
+}
+
+/// Parameters that readers understand in different ways.
+struct Ambiguous;
+
+/// The value of a parameter in `a=b; c="d"`. Text without a `=` is skipped.
+fn parameter(mut parameters: &str, wanted: &str) -> Result<Option<Parameter>, Ambiguous> {
+    let mut found = None;
+    while let Some(end) = parameters.find(['=', ';', '"']) {
+        let (name, rest) = parameters.split_at(end);
+        let name = name.trim();
+        let Some(after) = rest.strip_prefix('=') else {
+            parameters = rest.strip_prefix(';').ok_or(Ambiguous)?;
+            continue;
         };
-        // Text without a `=` is skipped.
-        let name = name.rsplit(';').next().unwrap_or(name);
-        if name.trim().eq_ignore_ascii_case(wanted) {
-            return Some(value);
+        let (parameter, rest) = value(after)?;
+        if name.contains(char::is_whitespace) || is_extended(name, wanted) {
+            return Err(Ambiguous);
+        }
+        if name.eq_ignore_ascii_case(wanted) && found.replace(parameter).is_some() {
+            return Err(Ambiguous);
         }
         parameters = rest;
+    }
+    Ok(found)
+}
+
+/// Whether `name` is `wanted*`, in an encoding that few readers know (RFC 5987).
+fn is_extended(name: &str, wanted: &str) -> bool {
+    name.split_once('*').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// The value after a `=`, and the text after it and its semicolon.
+fn value(after: &str) -> Result<(Parameter, &str), Ambiguous> {
+    let Some(quoted) = after.trim_start().strip_prefix('"') else {
+        let (value, rest) = after.split_once(';').unwrap_or((after, ""));
+        let is_escaped = value.contains('\\');
+        let value = value.trim().to_owned();
+        return if value.contains('"') {
+            Err(Ambiguous)
+        } else {
+            Ok((Parameter { value, is_escaped }, rest))
+        };
+    };
+    let (parameter, rest) = unquote(quoted).ok_or(Ambiguous)?;
+    // Readers for which a backslash escapes nothing find the end of the text elsewhere.
+    match rest.trim_start() {
+        "" => Ok((parameter, "")),
+        rest => Ok((parameter, rest.strip_prefix(';').ok_or(Ambiguous)?)),
     }
 }
 
 /// The text up to the closing quote, and what follows. A backslash escapes only quotes and
 /// backslashes, because browsers used to send Windows paths unescaped.
-fn unquote(quoted: &str) -> (String, &str) {
-    let mut text = String::new();
+fn unquote(quoted: &str) -> Option<(Parameter, &str)> {
+    let mut parameter = Parameter { value: String::new(), is_escaped: false };
     let mut rest = quoted.chars();
-    while let Some(character) = rest.next() {
-        match character {
-            '"' => break,
-            '\\' if rest.as_str().starts_with(['"', '\\']) => text.extend(rest.next()),
-            _ => text.push(character),
+    loop {
+        match rest.next()? {
+            '"' => return Some((parameter, rest.as_str())),
+            '\\' => {
+                parameter.is_escaped = true;
+                let is_escape = rest.as_str().starts_with(['"', '\\']);
+                parameter.value.extend(if is_escape { rest.next() } else { Some('\\') });
+            }
+            character => parameter.value.push(character),
         }
     }
-    (text, rest.as_str())
 }

@@ -205,7 +205,7 @@ pub fn escape(rest: &[u8]) -> Option<&[u8]> {
 
 /// The containers around a value: one bit for each level, set if it is an object.
 #[derive(Debug, Default)]
-struct OpenContainers {
+pub(super) struct OpenContainers {
     depth: usize,
     /// The innermost levels; the lowest bit is the innermost one.
     top: u64,
@@ -215,7 +215,8 @@ struct OpenContainers {
 }
 
 impl OpenContainers {
-    fn push(&mut self, is_object: bool) {
+    /// Opens a container.
+    pub(super) fn push(&mut self, is_object: bool) {
         if self.depth > 0 && self.depth.is_multiple_of(64) {
             self.below.push(self.top);
         }
@@ -223,11 +224,18 @@ impl OpenContainers {
         self.depth += 1;
     }
 
-    fn last(&self) -> Option<bool> {
+    /// Whether the innermost container is an object; `None` outside of all containers.
+    pub(super) fn last(&self) -> Option<bool> {
         (self.depth > 0).then_some(self.top & 1 == 1)
     }
 
-    fn pop(&mut self) {
+    /// Whether exactly one container is open.
+    pub(super) fn is_outermost(&self) -> bool {
+        self.depth == 1
+    }
+
+    /// Closes the innermost container.
+    pub(super) fn pop(&mut self) {
         self.top >>= 1;
         self.depth = self.depth.saturating_sub(1);
         if self.depth > 0 && self.depth.is_multiple_of(64) {

@@ -8,7 +8,7 @@
 //! - [`drive`]: the loop that executes the machine's actions, with `hedging` for two attempts at
 //!   once;
 //! - [`upstream_attempt`]: one attempt, up to its commit point; [`answer`]: how its answer is
-//!   handled;
+//!   handled; `watched_upload`: a body that is read while it is sent;
 //! - [`flow`]: a committed stream that flows to the client;
 //! - [`isolate_memory`], [`serving`]: the state between requests;
 //! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
@@ -35,3 +35,4 @@ pub mod routes_document;
 pub mod serving;
 mod timing;
 pub mod upstream_attempt;
+mod watched_upload;

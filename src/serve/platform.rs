@@ -99,6 +99,8 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// Reads the body until it ends or exceeds `limit` bytes. Buffers the whole body, or holds the
     /// unread rest of a longer one.
     fn read_body_start(&self, limit: usize) -> impl Future<Output = Result<BodyStart, PlatformError>>;
+    /// A reader of the bytes that follow [`BodyStart::Long`].
+    fn body_rest(&self) -> <Self::Stream as ByteStream>::Reader;
     /// The bytes `start..end` of the buffered body.
     fn body_part(&self, start: usize, end: usize) -> Vec<u8>;
 
@@ -174,6 +176,8 @@ pub enum OutgoingBody {
         /// The length of both parts in bytes, if it is known.
         length: Option<usize>,
     },
+    /// What is written to [`PlatformCall::upload`].
+    Upload,
 }
 
 /// Status and headers of an upstream's response.
@@ -191,6 +195,11 @@ pub struct ResponseHead {
 pub trait PlatformCall: Clone + 'static {
     /// The body of its response.
     type Stream;
+    /// The writable end of a stream that the call sends.
+    type Upload: ClientStream;
+    /// A stream for [`OutgoingBody::Upload`], made before [`Self::send`]. `length`: its length in
+    /// bytes, if it is known.
+    fn upload(&self, length: Option<usize>) -> Self::Upload;
     /// Sends the request, and waits for the response. Dropping the future does not end the call.
     fn send(&self, request: OutgoingRequest) -> impl Future<Output = Result<ResponseHead, PlatformError>>;
     /// Whether the headers have arrived. At that time [`Self::send`] may still read the body.
@@ -246,7 +255,8 @@ pub trait ByteReader: 'static {
     fn cancel(&self);
 }
 
-/// The writable end of a stream to the client. An error means that the client has left.
+/// The writable end of a stream, to the client or to an upstream. An error means that nobody reads
+/// it any more.
 pub trait ClientStream: 'static {
     /// Writes bytes, and waits until the platform accepts them.
     fn send(&self, bytes: &[u8]) -> impl Future<Output = Result<(), PlatformError>>;

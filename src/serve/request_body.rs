@@ -2,14 +2,17 @@
 //!
 //! The platform buffers the bytes. The core reads a short body completely, and an excerpt of a long
 //! JSON body. An edit is a splice: the platform assembles the body of an attempt, and does not copy
-//! a body without an edit. A body that is too large for the buffer is sent once, as it arrives.
+//! a body without an edit. A body that is too large for the buffer is sent once, as it arrives. If
+//! its model was read, the rest is watched for another one.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::platform::{BodyStart, OutgoingBody, Platform, PlatformError};
+use crate::request::body_watch::BodyWatch;
 use crate::request::excerpt::{Excerpt, LEFT_OUT};
 use crate::request::json_body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
@@ -73,8 +76,12 @@ enum Sending {
     Empty,
     /// The body can be sent many times, because the platform buffers it.
     Repeatable,
-    /// The body can be sent once. The value says whether it was sent.
-    Once(Cell<bool>),
+    /// The body can be sent once.
+    Once {
+        is_sent: Cell<bool>,
+        /// Reads the rest, if the first bytes name a model.
+        watch: Option<Rc<BodyWatch>>,
+    },
 }
 
 /// The error for a body that can be sent once and was already sent.
@@ -113,13 +120,22 @@ impl RequestBody {
         length: Option<usize>,
         limit: usize,
     ) -> Result<Self, ClientError> {
-        let meaning = match reading {
-            Reading::Form(boundary) => Form::of_prefix(&bytes, boundary).map(BodyMeaning::Form),
-            Reading::Json => Peek::of_prefix(&bytes).map(BodyMeaning::Json),
-            Reading::Bytes | Reading::Opaque => Some(BodyMeaning::Unread),
+        let too_large = ClientError::RequestTooLarge { limit: limit as u64 };
+        let (meaning, watch) = match reading {
+            Reading::Form(boundary) => {
+                let form = Form::of_prefix(&bytes, boundary).ok_or(too_large)?;
+                let watch = BodyWatch::form(&bytes, form.model_count(), boundary);
+                (BodyMeaning::Form(form), Some(watch.map_err(|fault| fault.error(true))?))
+            }
+            Reading::Json => {
+                let peek = Peek::of_prefix(&bytes).ok_or(too_large)?;
+                let watch = BodyWatch::json(&bytes, peek.model_count(&bytes));
+                (BodyMeaning::Json(peek), Some(watch.map_err(|fault| fault.error(false))?))
+            }
+            Reading::Bytes | Reading::Opaque => (BodyMeaning::Unread, None),
         };
-        let meaning = meaning.ok_or(ClientError::RequestTooLarge { limit: limit as u64 })?;
-        Ok(Self { known: bytes.into(), meaning, sending: Sending::Once(Cell::new(false)), length })
+        let sending = Sending::Once { is_sent: Cell::new(false), watch: watch.map(Rc::new) };
+        Ok(Self { known: bytes.into(), meaning, sending, length })
     }
 
     /// A body that the platform buffers. `bytes`: the whole body, or `None` if it must be requested
@@ -194,7 +210,15 @@ impl RequestBody {
 
     /// Whether the body can be sent again.
     pub fn is_replayable(&self) -> bool {
-        !matches!(self.sending, Sending::Once(_))
+        !matches!(self.sending, Sending::Once { .. })
+    }
+
+    /// What reads the rest of a body on its way.
+    pub fn watch(&self) -> Option<&Rc<BodyWatch>> {
+        match &self.sending {
+            Sending::Once { watch, .. } => watch.as_ref(),
+            Sending::Empty | Sending::Repeatable => None,
+        }
     }
 
     /// The bytes that the core has.
@@ -232,8 +256,8 @@ impl RequestBody {
             Sending::Repeatable => Ok(splice.map_or(OutgoingBody::AsReceived, |splice| {
                 OutgoingBody::Edited(splice.moved(|at| self.known.original(at)))
             })),
-            Sending::Once(is_sent) if is_sent.replace(true) => Err(AlreadySent),
-            Sending::Once(_) => {
+            Sending::Once { is_sent, .. } if is_sent.replace(true) => Err(AlreadySent),
+            Sending::Once { .. } => {
                 let first = splice.map_or_else(|| known.to_vec(), |splice| splice.apply(known));
                 let length =
                     self.length.map(|length| length.saturating_sub(known.len()).saturating_add(first.len()));

@@ -6,12 +6,14 @@ use std::rc::Rc;
 use super::answer::{Asked, ERROR_BODY_BYTES, Handling, Question};
 use super::committed::{AbortOnDrop, Committed, CommittedBody, Flow, OpenCall, READ_BYTES};
 use super::platform::{
-    ByteReader, ByteStream, Clock, OutgoingRequest, Platform, PlatformCall, PlatformError, ResponseHead,
+    ByteReader, ByteStream, Clock, OutgoingBody, OutgoingRequest, Platform, PlatformCall, PlatformError,
+    ResponseHead,
 };
 use super::receive::Inbound;
 use super::serving::Serving;
 use super::timing::until;
-use crate::attempt::failure::Failure;
+use super::watched_upload;
+use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Phase, PhaseLimits};
 use crate::attempt::success;
@@ -21,6 +23,7 @@ use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
 use crate::upstream::{self, forwarding};
 use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::error_reply::ErrorReply;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Millis;
 
@@ -97,6 +100,16 @@ async fn send<P: Platform>(
     let model = outgoing.model.as_deref().filter(|_| !inbound.takes_model_of_prompt);
     let body = inbound.body.for_attempt(model, &deployment.params);
     let body = body.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
+    let watch = inbound.body.watch();
+    let body = match (body, watch) {
+        (OutgoingBody::Once { first, length }, Some(watch)) => {
+            let (upload, rest) = (call.upload(length), platform.body_rest());
+            let carried = watched_upload::carry(call.clone(), upload, first, rest, Rc::clone(watch));
+            platform.in_background(carried);
+            OutgoingBody::Upload
+        }
+        (body, _) => body,
+    };
     let sent = call.send(OutgoingRequest {
         url: outgoing.url,
         method: inbound.facts.method.clone(),
@@ -106,17 +119,33 @@ async fn send<P: Platform>(
         read_up_to: question.read_up_to(),
     });
     let (mut sent, limits) = (pin!(sent), dispatch.limits);
-    loop {
+    let head = loop {
         let limit = limits.of(Phase::Headers, platform.now());
         let look_at = limit.at.min(limits.next_look(platform.now()));
-        let head = match until(platform, look_at, sent.as_mut()).await {
-            Some(head) => head,
+        match until(platform, look_at, sent.as_mut()).await {
+            Some(head) => break head,
             // The platform reads the body, which has a known length: it is finished.
-            None if call.is_answered() => in_time(platform, limits, Phase::Rest, sent.as_mut()).await?,
-            None if look_at < limit.at => continue,
+            None if call.is_answered() => {
+                break in_time(platform, limits, Phase::Rest, sent.as_mut()).await?;
+            }
+            None if look_at < limit.at => {}
             None => return Err(Failure::late(limit.kind)),
-        };
-        return head.map_err(|error| broken(platform, &error));
+        }
+    };
+    match watch.and_then(|watch| watch.error()) {
+        Some(error) => Err(refused_body(&(&error).into())),
+        None => head.map_err(|error| broken(platform, &error)),
+    }
+}
+
+/// The failure for a body that must not be sent to its end. It is the client's, and the reply tells
+/// it.
+fn refused_body(reply: &ErrorReply) -> Failure {
+    let ErrorReply { status, headers, body } = reply.clone();
+    Failure {
+        status: Some(status),
+        response: Some(ErrorResponse { status, headers, body }),
+        ..Failure::silent(ErrorClass::BadRequest, "request_body")
     }
 }
 

@@ -169,6 +169,17 @@ describe("requests that cannot be served", () => {
       assert.ok(simulator.calls("openai")[0].body_bytes > 600_000);
     });
   });
+
+  test("a second model beyond the buffer ends the call before it is sent", async () => {
+    await withGateway(fleet(simulator, { settings: { buffer_bytes: 65_536 } }), async (small) => {
+      const content = "x".repeat(600_000);
+      const messages = [{ role: "user", content }];
+      const body = JSON.stringify({ model: "chat", messages }).replace(/}$/, ',"model":"embed"}');
+      await assertError(await chat(small, {}, { body }), 400, "invalid_json");
+      assert.equal(simulator.calls("openai").filter((call) => call.body_bytes > 600_000).length, 0);
+      await assertServedBy(await chat(small), "openai/gpt-4o");
+    });
+  });
 });
 
 describe("headers to the client", () => {

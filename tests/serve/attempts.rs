@@ -267,9 +267,47 @@ fn a_body_that_is_too_long_to_keep_is_sent_once() {
     assert_eq!(answer.status, 503);
     assert_eq!(answer.header("x-switchyard-attempts"), "1", "nobody can send it again");
     let calls = bench.calls();
-    let OutgoingBody::Once { first, length } = &calls[0].request.body else { panic!("sent once") };
-    assert!(first.starts_with(br#"{"model":"up-first""#));
-    assert_eq!(*length, Some(body.len() + "up-first".len() - "m".len()));
+    assert_eq!(calls[0].request.body, OutgoingBody::Upload);
+    assert_eq!(sent_body(&calls[0], &body), body.replace(r#""m""#, r#""up-first""#));
+}
+
+#[test]
+fn a_second_model_beyond_what_is_kept_ends_the_call_and_teaches_nothing() {
+    let long = "x".repeat(100_000);
+    for (rest, why) in [
+        (format!(r#""input":"{long}","model":"dear"}}"#), "the second model is beyond"),
+        (format!(r#""input":"{long}","mod\u0065l":"dear"}}"#), "with an escape"),
+        (format!(r#""model":"{long}"}}"#), "its value is cut"),
+        (format!(r#""input":"{long}"}} {{"model":"dear"}}"#), "after the object"),
+        (format!(r#""input":"{long}",model:"dear"}}"#), "without quotes"),
+        (format!(r#""input":"{long}""#), "not complete"),
+    ] {
+        let mut bench = Bench::started(&routes(r#", "buffer_bytes": 65536"#, ""));
+        for _ in 0..8 {
+            bench.script([Script::json(200, ANSWER)]);
+            let answer = bench.chat(&format!(r#"{{"model":"m",{rest}"#));
+            assert_eq!(answer.status, 400, "{why}");
+            bench.drop_scripts();
+        }
+        for call in bench.calls() {
+            let upload = call.upload.clone().unwrap();
+            assert!(call.is_aborted.get() && !upload.is_closed(), "{why}");
+        }
+        bench.script([Script::json(200, ANSWER)]);
+        assert_eq!(bench.chat(CHAT).header("x-switchyard-deployment"), "first", "{why}");
+        assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+    }
+}
+
+#[test]
+fn an_upload_that_breaks_off_beyond_what_is_kept_is_the_clients_error() {
+    let mut bench = Bench::started(&routes(r#", "buffer_bytes": 65536"#, ""));
+    bench.break_rest(3);
+    bench.script([Script::json(200, ANSWER)]);
+    let answer = bench.chat(&CHAT.replace("hi", &"x".repeat(100_000)));
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("The body broke off"), "{}", answer.text());
+    assert!(bench.calls()[0].is_aborted.get());
 }
 
 #[test]

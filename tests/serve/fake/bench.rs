@@ -113,6 +113,11 @@ impl Bench {
         self.more_headers.extend([name, "\n", value, "\n"]);
     }
 
+    /// Forgets the scripts that no call has taken.
+    pub fn drop_scripts(&self) {
+        self.fake.world.scripts.borrow_mut().clear();
+    }
+
     /// The request's body never ends.
     pub fn hang_upload(&self) {
         self.fake.world.body.borrow_mut().hangs = true;
@@ -121,6 +126,11 @@ impl Bench {
     /// The request's body breaks off.
     pub fn break_upload(&self) {
         self.fake.world.body.borrow_mut().breaks = true;
+    }
+
+    /// The request's body breaks off after this many pieces beyond those that are kept.
+    pub fn break_rest(&self, pieces: usize) {
+        self.fake.world.body.borrow_mut().rest_breaks_after = Some(pieces);
     }
 
     /// Sends a request, waits for its answer, and runs all background work to its end.

@@ -16,13 +16,15 @@ use std::task::{Poll, Waker};
 use futures::executor::LocalSpawner;
 use futures::task::LocalSpawnExt;
 use switchyard::serve::isolate_memory::Isolate;
-use switchyard::serve::platform::{BodyStart, Clock, Objects, Platform, PlatformError, ReceivedBody, Work};
+use switchyard::serve::platform::{
+    BodyStart, ByteStream, Clock, Objects, Platform, PlatformError, ReceivedBody, Work,
+};
 use switchyard::vocabulary::facts::Place;
 use switchyard::vocabulary::time::Instant;
 
 pub use bench::{Answer, Bench, Body};
 use client::FakeClient;
-use upstream::{CallState, FakeCall, FakeStream};
+use upstream::{CallState, FakeCall, FakeReader, FakeStream};
 pub use upstream::{Script, Step, sent_body};
 
 /// The state of one test.
@@ -47,6 +49,10 @@ struct RequestScript {
     hangs: bool,
     breaks: bool,
     is_released: bool,
+    /// Where [`BodyStart::Long`] ended.
+    rest_from: usize,
+    /// The bytes after which the rest breaks off.
+    rest_breaks_after: Option<usize>,
 }
 
 /// The platform for one test.
@@ -187,11 +193,24 @@ impl Platform for Fake {
 
     async fn read_body_start(&self, limit: usize) -> Result<BodyStart, PlatformError> {
         let bytes = self.world.body.borrow().bytes.clone();
+        self.world.body.borrow_mut().rest_from = limit + 1;
         Ok(if bytes.len() <= limit {
             BodyStart::Whole(bytes)
         } else {
             BodyStart::Long(bytes[..=limit].to_vec())
         })
+    }
+
+    fn body_rest(&self) -> FakeReader {
+        let RequestScript { bytes, rest_from, rest_breaks_after, .. } = self.world.body.borrow().clone();
+        let rest = bytes.get(rest_from..).unwrap_or_default();
+        let mut steps: Vec<_> =
+            rest.chunks(1_000).map(|piece| Step::Bytes(String::from_utf8(piece.to_vec()).unwrap())).collect();
+        if let Some(pieces) = rest_breaks_after {
+            steps.truncate(pieces);
+            steps.push(Step::Break);
+        }
+        FakeStream::upload(self, &steps).chunks()
     }
 
     fn body_part(&self, start: usize, end: usize) -> Vec<u8> {

@@ -75,21 +75,39 @@ impl Script {
 #[derive(Debug)]
 pub struct CallState {
     pub request: OutgoingRequest,
-    pub is_aborted: Cell<bool>,
-    aborted_at: Cell<Option<Instant>>,
-    waits_for_abort: RefCell<Vec<Waker>>,
+    pub is_aborted: Rc<Abortion>,
+    /// What was written to the stream of the upload.
+    pub upload: Option<FakeClient>,
     is_answered: Cell<bool>,
     body: RefCell<Option<FakeStream>>,
 }
 
-impl CallState {
+/// Whether and when a call was aborted.
+#[derive(Debug, Default)]
+pub struct Abortion {
+    at: Cell<Option<Instant>>,
+    wakers: RefCell<Vec<Waker>>,
+}
+
+impl Abortion {
+    pub fn get(&self) -> bool {
+        self.at.get().is_some()
+    }
+
+    fn set(&self, now: Instant) {
+        self.at.set(self.at.get().or(Some(now)));
+        for waker in self.wakers.take() {
+            waker.wake();
+        }
+    }
+
     /// Ends when the call is aborted.
-    async fn aborted(&self) {
+    async fn wait(&self) {
         poll_fn(|context| {
-            if self.is_aborted.get() {
+            if self.get() {
                 return Poll::Ready(());
             }
-            self.waits_for_abort.borrow_mut().push(context.waker().clone());
+            self.wakers.borrow_mut().push(context.waker().clone());
             Poll::Pending
         })
         .await;
@@ -104,11 +122,12 @@ type SentCall = (Rc<CallState>, Script);
 pub struct FakeCall {
     fake: Fake,
     state: Rc<RefCell<Option<SentCall>>>,
+    upload: Rc<RefCell<Option<FakeClient>>>,
 }
 
 impl FakeCall {
     pub(super) fn of(fake: &Fake) -> Self {
-        Self { fake: fake.clone(), state: Rc::default() }
+        Self { fake: fake.clone(), state: Rc::default(), upload: Rc::default() }
     }
 
     fn script(&self) -> Script {
@@ -135,6 +154,13 @@ impl FakeCall {
 
 impl PlatformCall for FakeCall {
     type Stream = FakeStream;
+    type Upload = FakeClient;
+
+    fn upload(&self, _: Option<usize>) -> FakeClient {
+        let upload = FakeClient::of(&self.fake);
+        self.upload.replace(Some(upload.clone()));
+        upload
+    }
 
     async fn send(&self, request: OutgoingRequest) -> Result<ResponseHead, PlatformError> {
         let world = &self.fake.world;
@@ -142,20 +168,26 @@ impl PlatformCall for FakeCall {
         let most = request.read_up_to;
         let call = CallState {
             request,
-            is_aborted: Cell::new(false),
-            aborted_at: Cell::default(),
-            waits_for_abort: RefCell::default(),
+            is_aborted: Rc::default(),
+            upload: self.upload.borrow().clone(),
             is_answered: Cell::new(false),
             body: RefCell::new(None),
         };
         let call = Rc::new(call);
         world.calls.borrow_mut().push(Rc::clone(&call));
         self.state.replace(Some((Rc::clone(&call), script.clone())));
+        // An upstream answers when it has the whole body.
+        while call.upload.as_ref().is_some_and(|upload| !upload.is_closed()) {
+            if call.is_aborted.get() {
+                return Err(PlatformError::new("aborted"));
+            }
+            self.fake.at(self.fake.now() + ms(1)).await;
+        }
         let Some(after) = script.head_after else { return self.fake.never().await };
         self.fake.at(self.fake.now() + after).await;
         call.is_answered.set(true);
         let mut headers = script.head();
-        let stream = FakeStream::new(&self.fake, &call, &script.steps);
+        let stream = FakeStream::new(&self.fake, &call.is_aborted, &script.steps);
         let length = self.read_at_once().len();
         if script.says_length {
             headers.push("content-length", &length.to_string());
@@ -184,11 +216,10 @@ impl PlatformCall for FakeCall {
 
     fn abort(&self) {
         if let Some((call, _)) = &*self.state.borrow() {
-            call.is_aborted.set(true);
-            call.aborted_at.set(call.aborted_at.get().or(Some(self.fake.now())));
-            for waker in call.waits_for_abort.take() {
-                waker.wake();
-            }
+            call.is_aborted.set(self.fake.now());
+        }
+        if let Some(upload) = &*self.upload.borrow() {
+            upload.leave();
         }
     }
 }
@@ -197,7 +228,7 @@ impl PlatformCall for FakeCall {
 #[derive(Clone)]
 pub struct FakeStream {
     fake: Fake,
-    call: Rc<CallState>,
+    is_aborted: Rc<Abortion>,
     timeline: Rc<Vec<(Instant, Event)>>,
     at: Rc<Cell<usize>>,
 }
@@ -217,7 +248,12 @@ impl std::fmt::Debug for FakeStream {
 }
 
 impl FakeStream {
-    fn new(fake: &Fake, call: &Rc<CallState>, steps: &[Step]) -> Self {
+    /// The steps of a body that is uploaded.
+    pub(super) fn upload(fake: &Fake, steps: &[Step]) -> Self {
+        Self::new(fake, &Rc::default(), steps)
+    }
+
+    fn new(fake: &Fake, is_aborted: &Rc<Abortion>, steps: &[Step]) -> Self {
         let mut at = fake.now();
         let mut timeline = Vec::new();
         for step in steps {
@@ -229,7 +265,12 @@ impl FakeStream {
             }
         }
         timeline.push((at, Event::End));
-        Self { fake: fake.clone(), call: Rc::clone(call), timeline: Rc::new(timeline), at: Rc::default() }
+        Self {
+            fake: fake.clone(),
+            is_aborted: Rc::clone(is_aborted),
+            timeline: Rc::new(timeline),
+            at: Rc::default(),
+        }
     }
 
     async fn next(&self) -> Result<Option<Vec<u8>>, PlatformError> {
@@ -241,8 +282,9 @@ impl FakeStream {
             }
         };
         // Bytes that have arrived are still read after the call was aborted.
-        let is_too_late = self.call.aborted_at.get().is_some_and(|aborted_at| at > aborted_at);
-        if is_too_late || matches!(select(pin!(arrives), pin!(self.call.aborted())).await, Either::Right(_)) {
+        let is_too_late = self.is_aborted.at.get().is_some_and(|aborted_at| at > aborted_at);
+        let aborted = self.is_aborted.wait();
+        if is_too_late || matches!(select(pin!(arrives), pin!(aborted)).await, Either::Right(_)) {
             return Err(PlatformError::new("aborted"));
         }
         if event != Event::End {
@@ -355,5 +397,6 @@ pub fn sent_body(call: &CallState, received: &str) -> String {
         OutgoingBody::AsReceived => received.to_owned(),
         OutgoingBody::Edited(splice) => String::from_utf8(splice.apply(received.as_bytes())).unwrap(),
         OutgoingBody::Once { first, .. } => String::from_utf8(first.clone()).unwrap(),
+        OutgoingBody::Upload => String::from_utf8(call.upload.as_ref().unwrap().written()).unwrap(),
     }
 }

@@ -63,6 +63,9 @@ fn stream_and_the_output_limit_are_read() {
         (r#"{"max_tokens":1.5}"#, false, None),
         // Some clients send both members to be safe. The larger value counts.
         (r#"{"max_tokens":9,"max_completion_tokens":5}"#, false, Some(9)),
+        // The last of several members counts.
+        (r#"{"max_tokens":9,"max_tokens":5,"stream":true,"stream":1}"#, false, Some(5)),
+        (r#"{"max_tokens":9,"max_tokens":"x"}"#, false, None),
     ] {
         let peek = peek(body);
         assert_eq!((peek.is_streamed, peek.max_output_tokens), (stream, limit), "{body}");
@@ -139,6 +142,19 @@ fn rules_get_the_fields_that_they_name() {
     let expected =
         BTreeMap::from([("user".to_owned(), json!({"id": [1]})), ("temperature".to_owned(), json!(0.5))]);
     assert_eq!(peek(&body).fields(body.as_bytes(), &names, |_| None), expected);
+}
+
+#[test]
+fn a_field_whose_last_value_cannot_be_read_is_absent() {
+    for last in
+        [r#""\ud800""#.to_owned(), "1e999".to_owned(), format!("{}1{}", "[".repeat(128), "]".repeat(128))]
+    {
+        let body = format!(r#"{{"user":"good","us\u0065r":{last}}}"#);
+        let fields = |body: &str| peek(body).fields(body.as_bytes(), &["user".to_owned()], |_| None);
+        assert_eq!(fields(&body), BTreeMap::new(), "{last}");
+        let body = body.replace('}', r#","user":"better"}"#);
+        assert_eq!(fields(&body), BTreeMap::from([("user".to_owned(), json!("better"))]));
+    }
 }
 
 #[test]

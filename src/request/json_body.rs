@@ -208,9 +208,10 @@ impl Peek {
         self.members.iter().filter(|member| member.name(body) == "model").count()
     }
 
-    /// The values of the named top-level fields of `body`, for rules. Values nested deeper than 128
-    /// levels are left out. If `body` is an excerpt, `original` returns the full text of a span
-    /// that the excerpt shortens.
+    /// The values of the named top-level fields of `body`, for rules. A value that cannot be read
+    /// is left out: one nested deeper than 127 levels, half a surrogate pair, a number beyond all
+    /// limits. Earlier values of the same name do not count then either. If `body` is an excerpt,
+    /// `original` returns the full text of a span that the excerpt shortens.
     pub fn fields(
         &self,
         body: &[u8],
@@ -219,13 +220,15 @@ impl Peek {
     ) -> BTreeMap<String, Value> {
         let members = if names.is_empty() { &[] } else { self.members.as_slice() };
         let mut fields = BTreeMap::new();
-        // `collect` would allocate a list of them first.
-        fields.extend(members.iter().filter_map(|member| {
+        for member in members {
             let name = member.name(body);
-            let name = names.iter().find(|wanted| *wanted == name)?;
+            let Some(name) = names.iter().find(|wanted| *wanted == name) else { continue };
             let value = original(&member.value).map_or(Cow::Borrowed(bytes(body, &member.value)), Cow::Owned);
-            Some((name.clone(), serde_json::from_slice(&value).ok()?))
-        }));
+            match serde_json::from_slice(&value) {
+                Ok(value) => fields.insert(name.clone(), value),
+                Err(_) => fields.remove(name),
+            };
+        }
         fields
     }
 
@@ -247,6 +250,7 @@ impl Peek {
             head,
             is_whole: true,
         };
+        let mut output_limits = [None; OUTPUT_LIMITS.len()];
         let mut end = head;
         let in_body = |span: &Range<usize>| start + span.start..start + span.end;
         for MemberSpan { key, value } in found {
@@ -261,10 +265,12 @@ impl Peek {
                 "prompt" => peek.has_stored_prompt = text.first() == Some(&b'{'),
                 "conversation" => peek.has_conversation = text != b"null",
                 "previous_response_id" => peek.previous_response_id = serde_json::from_slice(text).ok(),
-                name if OUTPUT_LIMITS.contains(&name) => {
-                    peek.max_output_tokens = peek.max_output_tokens.max(read(text));
+                name => {
+                    let limits = OUTPUT_LIMITS.iter().zip(&mut output_limits);
+                    for (_, limit) in limits.filter(|(known, _)| **known == name) {
+                        *limit = read(text);
+                    }
                 }
-                _ => {}
             }
             let gap = end..key.start;
             end = value.end;
@@ -274,6 +280,7 @@ impl Peek {
             };
             peek.members.push(BodyMember { decoded, gap, key, value });
         }
+        peek.max_output_tokens = output_limits.into_iter().flatten().max();
         Ok(peek)
     }
 

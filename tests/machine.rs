@@ -180,6 +180,21 @@ fn an_edge_of_the_settings_catches_what_no_node_caught() {
 }
 
 #[test]
+fn an_edge_of_the_settings_does_not_lead_past_what_the_entry_requires() {
+    for (quality, expected) in [(2, &["a"][..]), (3, &["a", "long"][..])] {
+        let mut build = Builder::new(&["a", "long"]);
+        build.edit("a", |deployment| deployment.quality = 3);
+        build.edit("long", |deployment| deployment.quality = quality);
+        let entry = build.node_with(Order::Priority, &["a"], |node| node.requirements.min_quality = 3);
+        let long = build.deployment("long");
+        build.settings.on = vec![(ErrorClass::ContextWindow, long)];
+        let graph = build.graph();
+        let twice = [fails(ErrorClass::ContextWindow), fails(ErrorClass::ContextWindow)];
+        assert_eq!(run(&graph, &entry, facts(), &twice, ms(1), 1).names(), expected);
+    }
+}
+
+#[test]
 fn a_deployment_that_failed_is_not_tried_again_by_another_path() {
     let mut build = Builder::new(&["a", "b"]);
     let first = build.node(Order::Priority, &["a", "b"]);

@@ -10,7 +10,8 @@
 //! the walk returns to the deployment whose ejection ends first.
 //!
 //! Invariants: a deployment that was tried is never offered again, by any path; the requirements,
-//! attempt limits and deadlines of all frames on the stack apply; the walk ends, because the nodes
+//! attempt limits and deadlines of all frames on the stack apply, and the requirements of the entry
+//! always; the walk ends, because the nodes
 //! form a finite tree of paths and each path is used once.
 
 mod explanation;

@@ -335,6 +335,12 @@ impl Recipe {
             nodes.push(node);
         }
         let entry = Rc::clone(nodes.last().unwrap());
+        // The first edge is one of the settings too.
+        if let Some((class, choice)) = self.nodes.iter().find_map(|recipe| recipe.edge) {
+            let deployment = build.deployment(&names[choice % names.len()]);
+            let first = Destination::Node(Rc::clone(&nodes[0]));
+            build.settings.on = vec![(class, if choice % 2 == 0 { deployment } else { first })];
+        }
         (build.graph(), entry)
     }
 }

@@ -25,6 +25,9 @@ pub struct Walk {
     pub(super) facts: Rc<Facts>,
     pub(super) frames: Vec<Frame>,
     pub(super) started_at: Instant,
+    /// The node at which the walk starts. What it requires also holds for the edges of `settings`,
+    /// which are taken after its frame is left.
+    entry: Option<Rc<Node>>,
     pub(super) tried: Vec<usize>,
     /// The last resort was used: a request makes at most one such attempt at an ejected deployment.
     pub(super) has_used_last_resort: bool,
@@ -71,7 +74,7 @@ impl Walk {
         };
         let mut frames = Vec::with_capacity(USUAL_DEPTH);
         frames.push(settings);
-        Self { started_at: now, ..Self::of(graph, facts, frames) }
+        Self { started_at: now, entry: Some(Rc::clone(entry)), ..Self::of(graph, facts, frames) }
     }
 
     pub(super) fn of(graph: Rc<Graph>, facts: Rc<Facts>, frames: Vec<Frame>) -> Self {
@@ -80,6 +83,7 @@ impl Walk {
             facts,
             frames,
             started_at: Instant::EPOCH,
+            entry: None,
             tried: Vec::new(),
             has_used_last_resort: false,
             has_skipped_ejected: false,
@@ -101,6 +105,7 @@ impl Walk {
         }
         let requirements = self
             .nodes()
+            .chain(&self.entry)
             .map(|node| &node.requirements)
             .chain(std::iter::once(&self.graph.settings.requirements));
         for required in requirements {

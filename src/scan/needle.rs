@@ -51,6 +51,15 @@ impl Needle {
     pub fn has_value_in(&self, json: &[u8]) -> bool {
         self.values_in(json).any(|value| !value.starts_with(b"null"))
     }
+
+    /// Whether `json` contains the quoted name with a meaning: as a value, or as the name of a
+    /// member with a value other than `null`. `true` may be wrong, as for [`Self::has_value_in`].
+    pub fn says_something_in(&self, json: &[u8]) -> bool {
+        self.finder().find_iter(json).any(|at| {
+            let after = json.get(at + self.quoted.len()..).unwrap_or_default().trim_ascii_start();
+            after.strip_prefix(b":").is_none_or(|value| !value.trim_ascii_start().starts_with(b"null"))
+        })
+    }
 }
 
 #[cfg(test)]
@@ -60,20 +69,26 @@ mod tests {
     #[test]
     fn members_are_found_at_any_depth_and_not_in_texts() {
         let needle = Needle::of("\"error\"");
-        for (json, values, has_value, is_in) in [
-            (r#"{"error":{"code":1}}"#, vec![r#"{"code":1}}"#], true, true),
-            (r#"{"a":[{"error" : null}]}"#, vec!["null}]}"], false, true),
-            (r#"{"error":null,"a":{"error":0}}"#, vec![r#"null,"a":{"error":0}}"#, "0}}"], true, true),
+        for (json, values, [has_value, says_something], is_in) in [
+            (r#"{"error":{"code":1}}"#, vec![r#"{"code":1}}"#], [true, true], true),
+            (r#"{"a":[{"error" : null}]}"#, vec!["null}]}"], [false, false], true),
+            (
+                r#"{"error":null,"a":{"error":0}}"#,
+                vec![r#"null,"a":{"error":0}}"#, "0}}"],
+                [true, true],
+                true,
+            ),
             // A value of that name, and a string that mentions it.
-            (r#"{"type":"error"}"#, vec![], false, true),
-            (r#"{"text":"say \"error\": 1"}"#, vec![], false, false),
-            (r#"{"errors":1}"#, vec![], false, false),
-            (r#"{"error":"#, vec![""], true, true),
-            ("", vec![], false, false),
+            (r#"{"type":"error"}"#, vec![], [false, true], true),
+            (r#"{"text":"say \"error\": 1"}"#, vec![], [false, false], false),
+            (r#"{"errors":1}"#, vec![], [false, false], false),
+            (r#"{"error":"#, vec![""], [true, true], true),
+            ("", vec![], [false, false], false),
         ] {
             let found: Vec<_> = needle.values_in(json.as_bytes()).map(String::from_utf8_lossy).collect();
             assert_eq!(found, values, "{json}");
             assert_eq!(needle.has_value_in(json.as_bytes()), has_value, "{json}");
+            assert_eq!(needle.says_something_in(json.as_bytes()), says_something, "{json}");
             assert_eq!(needle.is_in(json.as_bytes()), is_in, "{json}");
         }
     }

@@ -62,12 +62,11 @@ impl ChatChoices {
     /// Whether parsing a chunk may change anything. `true` may be wrong, because tool calls also
     /// have an `index`.
     fn may_learn_from(&self, data: &[u8]) -> bool {
-        let mut indices = INDEX.values_in(data).map(leading_number).peekable();
-        let is_new = match indices.peek() {
-            Some(_) => indices.any(|index| index.is_none_or(|index| !self.knows(index))),
-            None => !self.knows(0),
-        };
-        is_new || FINISH_REASON.has_value_in(data)
+        // A choice without an index is the first one. It may stand beside one that has an index.
+        let mut indices = INDEX.values_in(data).map(leading_number);
+        !self.knows(0)
+            || indices.any(|index| index.is_none_or(|index| !self.knows(index)))
+            || FINISH_REASON.has_value_in(data)
     }
 
     fn knows(&self, index: u64) -> bool {

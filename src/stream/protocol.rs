@@ -140,7 +140,7 @@ impl Protocol {
             Self::Chat => ERROR.is_in(event.data),
             Self::Responses if is_response_event(event.name) => {
                 LAST_RESPONSE_EVENTS.iter().any(|last| last.is_for(event.name))
-                    || ERROR.has_value_in(event.data)
+                    || ERROR.says_something_in(event.data)
             }
             Self::Responses => {
                 ERROR.is_in(event.data) || LAST_RESPONSE_EVENTS.iter().any(|name| name.is_in(event.data))

@@ -55,9 +55,9 @@ enum FinalEvent {
 }
 
 impl Progress {
-    /// Notes an event, before [`Self::note`] notes its meaning.
+    /// Notes an event, before [`Self::note`] notes its meaning. What follows the end of the stream
+    /// counts for nothing, in the same piece of bytes or in a later one.
     pub(super) fn begin(&mut self, protocol: Protocol, event: &SseEvent<'_>) {
-        // What follows the last event in the same chunk is not part of the answer.
         if self.is_over() {
             return;
         }

@@ -285,6 +285,28 @@ fn a_hold_is_bounded_in_events_and_in_bytes() {
 }
 
 #[test]
+fn joined_lines_are_as_long_as_their_event() {
+    let first = EVENT_LIMIT / 2;
+    for (second, fits) in [(first - 1, true), (first, false)] {
+        let text = format!("data: {}\ndata: {}\n\n", "x".repeat(first), "y".repeat(second));
+        let events = parse([text.as_bytes()]);
+        let (_, data, is_oversized) = &events[0];
+        assert_eq!((data.len(), *is_oversized), if fits { (EVENT_LIMIT, false) } else { (0, true) });
+    }
+}
+
+#[test]
+fn what_follows_the_last_word_counts_no_tokens() {
+    let usage = USAGE.replace("\"completion_tokens\":2", "\"completion_tokens\":99");
+    let events = stream(&[TEXT, FINISH, USAGE, DONE, &usage]);
+    for piece in 1..=events.len() {
+        let mut tail = Tail::new(Chat);
+        events.chunks(piece).for_each(|piece| tail.push(piece));
+        assert_eq!(tail.output_tokens(), 2, "in pieces of {piece}");
+    }
+}
+
+#[test]
 fn an_event_without_its_empty_line_ends_nothing() {
     let mut tail = Tail::new(Chat);
     tail.push(format!("{TEXT}\n\n{FINISH}\n").as_bytes());

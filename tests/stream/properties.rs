@@ -1,6 +1,7 @@
 //! Properties that hold for every stream and every division into chunks.
 
 use super::*;
+use proptest::sample::select;
 
 /// Events of every kind, comments, and random bytes, each with any line end.
 fn any_stream() -> impl Strategy<Value = Vec<u8>> {
@@ -78,6 +79,42 @@ fn cut<'a>(bytes: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     places.windows(2).filter_map(|pair| bytes.get(*pair.first()?..*pair.last()?)).collect()
 }
 
+/// A chat chunk with any choices.
+fn chunk() -> impl Strategy<Value = String> {
+    let index = select(vec![
+        "",
+        r#""index":0,"#,
+        r#""index":1,"#,
+        r#""index":127,"#,
+        r#""index":128,"#,
+        r#""index":null,"#,
+    ]);
+    let reason =
+        select(vec!["", r#","finish_reason":null"#, r#","finish_reason":"""#, r#","finish_reason":"stop""#]);
+    let delta = select(vec!["{}", r#"{"tool_calls":[{"index":1}]}"#]);
+    let choice = (index, delta, reason)
+        .prop_map(|(index, delta, reason)| format!(r#"{{{index}"delta":{delta}{reason}}}"#));
+    prop::collection::vec(choice, 0..4)
+        .prop_map(|choices| format!(r#"{{"choices":[{}]}}"#, choices.join(",")))
+}
+
+/// The name or the type of an event.
+fn kind() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "",
+        "error",
+        "ping",
+        "response.created",
+        "response.output_text.delta",
+        "response.completed",
+        "response.failed",
+        "response.incomplete",
+        "image_generation.completed",
+        "speech.audio.done",
+        "speech.audio.delta",
+    ])
+}
+
 fn any_protocol() -> impl Strategy<Value = Protocol> {
     prop::sample::select(vec![Chat, Responses, Other])
 }
@@ -126,6 +163,29 @@ proptest! {
             read.read(event.data);
             assert_eq!(watched, read, "{event:?}");
         });
+    }
+
+    #[test]
+    fn choices_of_any_chunks_are_known(chunks in prop::collection::vec(chunk(), 0..8)) {
+        let (mut watched, mut read) = (ChatChoices::default(), ChatChoices::default());
+        for chunk in &chunks {
+            watched.watch(chunk.as_bytes());
+            read.read(chunk.as_bytes());
+            prop_assert_eq!(&watched, &read, "{}", chunk);
+        }
+    }
+
+    #[test]
+    fn an_event_may_have_one_name_and_another_type(
+        name in kind(),
+        kind in kind(),
+        error in select(vec!["", r#","error":null"#, r#","error":{"code":"x"}"#, r#","response":{"error":null}"#]),
+        protocol in any_protocol(),
+    ) {
+        let data = format!(r#"{{"type":"{kind}"{error}}}"#);
+        let event = SseEvent { name: name.as_bytes(), data: data.as_bytes(), is_oversized: false };
+        let ends = matches!(protocol.meaning(&event), Meaning::Finish | Meaning::Done | Meaning::Error(_));
+        prop_assert!(protocol.may_end(&event) || !ends, "{:?}", event);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::gate::{Gate, ProbeLease, Transition};
 use super::isolate_health::Health;
 use super::pending::Pending;
 use super::reason::Reason;
-use super::sharing::{Urgent, plausible};
+use super::sharing::{Urgent, plausible, until_next_report};
 use super::tracked_deployment::TrackedDeployment;
 use super::wire::{Batch, KnownHistory, Record, ShardAnswer, WireEjection};
 use crate::vocabulary::operation::Operation;
@@ -67,7 +67,7 @@ impl Health {
         let sharing = &mut self.sharing;
         sharing.is_in_contact = true;
         sharing.is_complete |= sharing.asks_for_all;
-        (sharing.asked_at, sharing.next_ms) = (None, answer.next_ms);
+        (sharing.asked_at, sharing.next_ms) = (None, until_next_report(answer.next_ms));
         let is_lost = known.is_some_and(|known| known.epoch != answer.epoch);
         // In a history that is new to this isolate, all resets lie in the past.
         let known = known.filter(|_| !is_lost);

@@ -20,7 +20,7 @@ use super::change::GateChange;
 use super::gate::jittered;
 use super::isolate_health::Health;
 pub use super::sharing::UNANSWERED_MS;
-use super::sharing::{AFTER_FAILURE_MS, BASE_MS};
+use super::sharing::{BASE_MS, until_next_report};
 use super::wire::{HealthReport, KnownHistory, PeerId, ShardAnswer, VERSION};
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
@@ -140,7 +140,7 @@ impl Reporter {
         let Some(asked_at) = self.sent_at.filter(|_| answer.n == self.n) else { return Vec::new() };
         self.sent_at = None;
         self.failures = 0;
-        let next_ms = answer.next_ms.max(AFTER_FAILURE_MS);
+        let next_ms = until_next_report(answer.next_ms);
         self.next_at = now + next_ms;
         self.next_ms = next_ms;
         // Twice the time until the next report, so that half of the urgent events go with that

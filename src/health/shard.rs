@@ -25,7 +25,7 @@ pub mod view;
 
 use std::collections::BTreeMap;
 
-use super::sharing::{AFTER_FAILURE_MS, BASE_MS};
+use super::sharing::{AFTER_FAILURE_MS, BASE_MS, LATEST_MS};
 use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
@@ -41,9 +41,6 @@ pub const MAX_IDENTITY: usize = 512;
 
 /// A deployment without any state that was not mentioned for this long is forgotten.
 const FORGOTTEN_MS: Millis = Millis::new(3_600_000);
-
-/// The longest time until the next report, for any rate.
-const LATEST_MS: Millis = Millis::new(3_600_000);
 
 /// The shard of a region, or the hub of all regions.
 #[derive(Debug, Clone)]

@@ -10,6 +10,15 @@ pub const BASE_MS: Millis = Millis::new(1_000);
 /// isolates saw.
 pub const AFTER_FAILURE_MS: Millis = Millis::new(250);
 
+/// The longest time until the next report, for any rate.
+pub(super) const LATEST_MS: Millis = Millis::new(3_600_000);
+
+/// The time until the next report, from the answer of a shard. A senseless one must not silence the
+/// reporter.
+pub(super) fn until_next_report(next_ms: Millis) -> Millis {
+    next_ms.clamp(AFTER_FAILURE_MS, LATEST_MS)
+}
+
 /// A report without an answer for this long is lost, and so is the contact with the shard.
 pub const UNANSWERED_MS: Millis = Millis::new(5_000);
 

@@ -225,7 +225,8 @@ proptest! {
             member.health.request_probe(0, true, now);
             prop_assert!((0.0..=1.0).contains(&member.health.share(0, now)));
             prop_assert!(member.health.score(0, now).is_none_or(|score| score.is_finite() && score >= 0.0));
-            member.reporter.is_due(&member.health, now);
+            let latest = now.max(member.reporter.due_at(&member.health));
+            prop_assert!(latest - now <= ms(3_600_000), "an answer does not silence it");
         }
     }
 }

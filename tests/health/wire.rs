@@ -186,6 +186,18 @@ fn what_is_no_message_of_this_version_is_refused_with_a_reason() {
 
 proptest! {
     #[test]
+    fn numbers_come_back_as_they_were_sent(number in any::<f64>().prop_filter("JSON has no others", |number| number.is_finite())) {
+        let mut report = report();
+        let batch = report.deployments.get_mut("east@1").unwrap();
+        batch.latency = Some(Latency { mean_ms: number, count: 1 });
+        batch.headroom = Some(number);
+        prop_assert_eq!(HealthReport::parse(&report.to_json()), Ok(report));
+        let mut answer = answer();
+        answer.deployments.get_mut("east@1").unwrap().latency_ms = Some(number);
+        prop_assert_eq!(ShardAnswer::parse(&answer.to_json()), Ok(answer));
+    }
+
+    #[test]
     fn no_text_is_too_strange(text in ".{0,200}") {
         let _ = HealthReport::parse(&text);
         let _ = ShardAnswer::parse(&text);

@@ -18,6 +18,10 @@ use serde_json::Value;
 use super::at::At;
 use super::placeholder;
 
+/// The most names that are suggested for one document. A document with more misspelt names is
+/// broken in another way, and each suggestion compares the name with all others.
+const MAX_SUGGESTIONS: usize = 100;
+
 /// One issue of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Issue {
@@ -61,13 +65,44 @@ pub struct IssueCollector<'a> {
     written: &'a Value,
     issues: Vec<Issue>,
     warnings: Vec<Issue>,
-    /// The number of issues when [`Self::settle`] was called. `None` before.
-    settled: Option<usize>,
+    /// The places of the issues when [`Self::settle`] was called. `None` before.
+    settled: Option<SettledPlaces>,
+    /// How many more names may be suggested.
+    suggestions_left: usize,
     /// Paths of the strings that have a missing or invalid variable and therefore disable a
     /// deployment or a client.
     unusable: BTreeSet<String>,
     /// The first variable that disables a deployment or a client, by section and name.
     disabled: BTreeMap<(String, String), String>,
+}
+
+/// The places of issues. A document may have thousands, and each later issue is compared with them.
+#[derive(Debug, Default)]
+struct SettledPlaces {
+    /// The paths of the issues.
+    paths: BTreeSet<String>,
+    /// For misspelt keys: the paths of the keys that were meant.
+    meant: BTreeSet<String>,
+}
+
+impl SettledPlaces {
+    fn of(issues: &[Issue]) -> Self {
+        let meant = issues.iter().filter_map(|issue| {
+            let (parent, _) = issue.path.rsplit_once('.')?;
+            Some(format!("{parent}.{}", issue.nearest.as_ref()?))
+        });
+        Self { paths: issues.iter().map(|issue| issue.path.clone()).collect(), meant: meant.collect() }
+    }
+
+    /// Whether there is an issue with this place, with what it is in, or with an element of this
+    /// list.
+    fn cover(&self, path: &str) -> bool {
+        let outer = path.match_indices(['.', '[']).filter_map(|(end, _)| path.get(..end));
+        let elements = format!("{path}[");
+        self.meant.contains(path)
+            || outer.chain([path]).any(|path| self.paths.contains(path))
+            || self.paths.range(elements.clone()..).next().is_some_and(|first| first.starts_with(&elements))
+    }
 }
 
 impl<'a> IssueCollector<'a> {
@@ -78,6 +113,7 @@ impl<'a> IssueCollector<'a> {
             issues: Vec::new(),
             warnings: Vec::new(),
             settled: None,
+            suggestions_left: MAX_SUGGESTIONS,
             unusable: BTreeSet::new(),
             disabled: BTreeMap::new(),
         }
@@ -103,7 +139,14 @@ impl<'a> IssueCollector<'a> {
         expected: impl Into<String>,
         valid: impl IntoIterator<Item = &'n str>,
     ) {
-        self.refuse_value(at, expected, nearest(name, valid));
+        let nearest = self.nearest(name, valid);
+        self.refuse_value(at, expected, nearest);
+    }
+
+    /// The name in `valid` that was probably meant; `None` after many suggestions.
+    pub fn nearest<'n>(&mut self, word: &str, valid: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        self.suggestions_left = self.suggestions_left.checked_sub(1)?;
+        nearest(word, valid)
     }
 
     fn refuse_value(&mut self, at: At<'_>, expected: impl Into<String>, nearest: Option<String>) {
@@ -118,7 +161,7 @@ impl<'a> IssueCollector<'a> {
     /// The variable from which the value at a place comes. `None` before [`Self::settle`]: until
     /// then the values are those of the document as it is written.
     fn variable(&self, at: At<'_>) -> Option<&'a str> {
-        self.settled?;
+        self.settled.as_ref()?;
         placeholder::first_variable(at.find(self.written)?.as_str()?)
     }
 
@@ -195,24 +238,13 @@ impl<'a> IssueCollector<'a> {
     /// those of the variables. A later issue at a place that already has one is only its
     /// consequence and is dropped.
     pub fn settle(&mut self) {
-        self.settled = Some(self.issues.len());
+        self.settled = Some(SettledPlaces::of(&self.issues));
     }
 
     /// Whether this place, or an element of this list, had an issue when [`Self::settle`] was
     /// called.
     pub fn is_settled(&self, path: &str) -> bool {
-        self.issues.iter().take(self.settled.unwrap_or_default()).any(|issue| {
-            let is_same_or_in = |inner: &str, outer: &str, steps: &[char]| {
-                inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(steps))
-            };
-            // An issue with a misspelt key also covers the key that was meant.
-            let is_what_was_meant = issue.nearest.as_ref().is_some_and(|nearest| {
-                issue.path.rsplit_once('.').is_some_and(|(parent, _)| path == format!("{parent}.{nearest}"))
-            });
-            is_what_was_meant
-                || is_same_or_in(path, &issue.path, &['.', '['])
-                || is_same_or_in(&issue.path, path, &['['])
-        })
+        self.settled.as_ref().is_some_and(|settled| settled.cover(path))
     }
 
     /// Returns the warnings.
@@ -275,9 +307,12 @@ pub fn nearest<'n>(word: &str, valid: impl IntoIterator<Item = &'n str>) -> Opti
     // Valid names are shorter. The limit is needed because the time for the distance grows with the
     // product of the lengths.
     const LONGEST: usize = 128;
+    // The sum of these products for all names. Clients can cause this search too.
+    const MOST_STEPS: usize = 1_000_000;
     if word.len() > LONGEST {
         return None;
     }
+    let mut steps = 0;
     let plain = |name: &str| name.to_ascii_lowercase().replace(['-', ' '], "_");
     let word = plain(word);
     let rank = |name: &'n str| {
@@ -296,6 +331,10 @@ pub fn nearest<'n>(word: &str, valid: impl IntoIterator<Item = &'n str>) -> Opti
     valid
         .into_iter()
         .filter(|name| name.len() <= LONGEST)
+        .take_while(|name| {
+            steps += (word.len() + 1) * (name.len() + 1);
+            steps <= MOST_STEPS
+        })
         .filter_map(rank)
         .min()
         .map(|(_, name)| name.to_owned())

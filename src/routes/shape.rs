@@ -15,7 +15,7 @@ pub mod generate;
 use serde_json::{Map, Value};
 
 use super::at::At;
-use super::issue::{IssueCollector, nearest, quoted};
+use super::issue::{IssueCollector, quoted};
 
 /// The JSON Schema (draft 2020-12) of the routes document, from `generate::bare_schema`.
 const SCHEMA: &str = include_str!("shape.json");
@@ -214,7 +214,7 @@ impl<'s> Checker<'s, '_, '_> {
 
     /// Returns the key that was probably meant.
     fn refuse_key(&mut self, schema: Schema<'s>, key: &str, at: At<'_>) -> Option<String> {
-        let nearest = nearest(key, schema.keys());
+        let nearest = self.report.nearest(key, schema.keys());
         let expected = match nearest {
             Some(_) => "a key that exists here".to_owned(),
             None => format!("one of the keys {}", join(schema.keys().map(str::to_owned).collect(), "and")),

@@ -453,6 +453,44 @@ fn graphs_that_are_too_large_are_refused() {
 }
 
 #[test]
+fn a_document_with_thousands_of_mistakes_is_answered_with_all_of_them_and_few_suggestions() {
+    const MANY: usize = 2_000;
+    let many = |entry: fn(usize) -> (String, Value)| (0..MANY).map(entry).collect::<serde_json::Map<_, _>>();
+    let names = many(|n| (format!("node-{n}-of-many"), json!({ "targets": [format!("noed-{n}-of-many")] })));
+    let keys = many(|n| (format!("n{n}"), json!({ "targest": ["openai"] })));
+    let strategies = many(|n| (format!("n{n}"), json!({ "targets": ["openai"], "strategy": "randon" })));
+    let classes =
+        many(|n| (format!("n{n}"), json!({ "targets": ["openai"], "on": { "rate_limt": "openai" } })));
+    for (models, at_least) in [(names, 100), (keys, 100), (strategies, 0), (classes, 100)] {
+        let issues = compile_value(&patched(base(), &json!({ "models": models }))).map(drop).unwrap_err();
+        let suggestions = issues.iter().filter(|issue| issue.nearest.is_some()).count();
+        assert!(issues.len() >= MANY, "{} issues", issues.len());
+        assert!((at_least..=100).contains(&suggestions), "{suggestions} suggestions");
+    }
+}
+
+#[test]
+fn an_issue_covers_what_follows_from_it_and_nothing_else() {
+    let patch = json!({ "models": {
+        // The list is covered by its element, and the misspelt key by the one that was meant.
+        "chat": { "targets": ["openai", 7] },
+        "mini": { "targest": ["openai"] },
+        // Names with dots and with the same beginning are places of their own.
+        "chat.targets": { "targets": ["nobody"] },
+        "chatter": { "targets": [] },
+    } });
+    let issues = compile_value(&patched(base(), &patch)).map(drop).unwrap_err();
+    let mut paths: Vec<_> = issues.into_iter().map(|issue| issue.path).collect();
+    paths.sort_unstable();
+    insta::assert_snapshot!(paths.join("\n"), @r#"
+    models.chat.targets[1]
+    models.chatter.targets
+    models.mini.targest
+    models["chat.targets"].targets[0]
+    "#);
+}
+
+#[test]
 fn issues_are_data_too() {
     let patch = json!({ "models": { "chat": { "strategi": "random" } } });
     let issues = compile_value(&patched(base(), &patch)).map(drop).unwrap_err();

@@ -10,7 +10,6 @@ use crate::routes::at::At;
 use crate::routes::graph::{
     AzureApi, Cost, Deployment, Disabled, Ejections, Params, RateLimits, Secret, Upstream, Via,
 };
-use crate::routes::issue::nearest;
 use crate::routes::raw::{RawDeployment, RawParams, RawProvider, RawVia};
 use crate::vocabulary::rng::stable_hash;
 
@@ -37,7 +36,8 @@ impl Compiler<'_> {
         let at = section.key(name);
         let api_key = self.api_key(raw, at);
         if let Some(region) = raw.region.as_deref().filter(|region| !is_region(region)) {
-            let meant = nearest(region, regions()).map(|name| format!("; did you mean {name:?}?"));
+            let meant =
+                self.report.nearest(region, regions()).map(|name| format!("; did you mean {name:?}?"));
             let note = format!("to `nearest` it is nowhere{}", meant.unwrap_or_default());
             self.report.warn(at.key("region"), "the name of an Azure region, such as \"westeurope\"", note);
         }

@@ -9,7 +9,7 @@ use crate::routes::at::At;
 use crate::routes::graph::{
     Commit, Destination, Hedge, HedgeAfter, Policy, Requirements, Retry, Sticky, Timeouts, WhenAllEjected,
 };
-use crate::routes::issue::{nearest, quoted};
+use crate::routes::issue::quoted;
 use crate::routes::raw::{
     RawCommit, RawDeployment, RawDestination, RawHedge, RawHedgeAfter, RawNode, RawRetry, RawSettings,
     RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
@@ -184,7 +184,7 @@ impl<'a> Compiler<'a> {
 
     fn refuse_class(&mut self, word: &str, expected: &str, at: At<'_>) {
         let classes = ErrorClass::ALL.map(ErrorClass::name);
-        let nearest = nearest(word, classes);
+        let nearest = self.report.nearest(word, classes);
         let expected = match nearest {
             Some(_) => expected.to_owned(),
             None => format!("{expected}; the classes are {}", classes.join(", ")),

@@ -273,6 +273,21 @@ fn what_has_no_id_yet_stays_in_the_first_account_as_long_as_it_can() {
 }
 
 #[test]
+fn among_thousands_of_accounts_the_owner_comes_first_and_the_others_keep_their_order() {
+    let names: Vec<String> = (0..4_000).map(|n| format!("d{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut build = Builder::new(&names);
+    let node = build.node(Order::Priority, &names);
+    let mut graph = build.graph();
+    Rc::get_mut(&mut graph).unwrap().models.insert("m".to_owned(), node);
+    let found = candidates(&graph, &["*"], Some(2_500)).unwrap();
+    let found: Vec<&str> = found.split(' ').collect();
+    let expected: Vec<&str> =
+        std::iter::once("d2500").chain(names.iter().copied().filter(|name| *name != "d2500")).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn nothing_is_made_twice() {
     let mut build = builder(&["a", "b"]);
     let all = build.node(Order::Priority, &["a", "b"]);

@@ -6,6 +6,7 @@
 //! not know the id passes the request on to the next one. A request without an id (a creation or a
 //! list) goes to the first of these accounts: the client's objects are created there.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::request::stored_object::StoredObject;
@@ -63,18 +64,19 @@ pub fn entry_node(
         deployment.disabled.is_none() && upstream::supports(deployment, facts.operation)
     });
     let owner = facts.owner.and_then(|id| graph.deployments.get(id));
-    // The deployments, grouped by account.
+    // The deployments, grouped by account. A document may have thousands of them.
     let mut accounts: Vec<Vec<&Rc<Deployment>>> = Vec::new();
+    let mut places = BTreeMap::new();
     for deployment in deployments {
-        let stores_there = |account: &&mut Vec<&Rc<Deployment>>| {
-            account.first().is_some_and(|first| first.shares_storage_with(deployment))
-        };
-        if let Some(account) = accounts.iter_mut().find(stores_there) {
-            account.push(deployment);
-        } else {
-            let is_owner = owner.is_some_and(|owner| owner.shares_storage_with(deployment));
-            accounts.insert(if is_owner { 0 } else { accounts.len() }, vec![deployment]);
+        let place = *places.entry(deployment.account()).or_insert(accounts.len());
+        match accounts.get_mut(place) {
+            Some(account) => account.push(deployment),
+            None => accounts.push(vec![deployment]),
         }
+    }
+    let place_of_owner = owner.and_then(|owner| places.get(&owner.account()));
+    if let Some(first) = place_of_owner.and_then(|place| accounts.get_mut(..=*place)) {
+        first.rotate_right(1);
     }
     let mut targets: Vec<Target> = Vec::new();
     for is_first in [true, false] {

@@ -163,7 +163,7 @@ impl Client {
 }
 
 /// A string that is never printed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Secret {
     text: String,
     fingerprint: u64,
@@ -239,18 +239,42 @@ impl Deployment {
     /// Whether both deployments have the same stored objects. Stored objects belong to the account:
     /// at OpenAI to the project, at Azure to the resource.
     pub fn shares_storage_with(&self, other: &Self) -> bool {
-        match (&self.upstream, &other.upstream) {
-            (
-                Upstream::OpenAi { base, organization, project, .. },
-                Upstream::OpenAi { base: base2, organization: organization2, project: project2, .. },
-            ) => {
-                (base, organization, project, &self.api_key)
-                    == (base2, organization2, project2, &other.api_key)
-            }
-            (Upstream::Azure { resource, .. }, Upstream::Azure { resource: other, .. }) => resource == other,
-            _ => false,
+        self.account() == other.account()
+    }
+
+    /// The account whose stored objects it has.
+    pub fn account(&self) -> Account<'_> {
+        match &self.upstream {
+            Upstream::OpenAi { base, organization, project, .. } => Account::OpenAi {
+                base,
+                organization: organization.as_deref(),
+                project: project.as_deref(),
+                api_key: &self.api_key,
+            },
+            Upstream::Azure { resource, .. } => Account::Azure { resource },
         }
     }
+}
+
+/// What tells two accounts apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Account<'a> {
+    /// A project at OpenAI, or at a compatible API.
+    OpenAi {
+        /// The base URL.
+        base: &'a str,
+        /// `OpenAI-Organization`, if any.
+        organization: Option<&'a str>,
+        /// `OpenAI-Project`, if any.
+        project: Option<&'a str>,
+        /// The key. It belongs to one project.
+        api_key: &'a Secret,
+    },
+    /// A resource at Azure.
+    Azure {
+        /// The URL of the resource.
+        resource: &'a str,
+    },
 }
 
 /// Why a deployment cannot be used: the environment has no value, or an invalid value, for this

@@ -183,7 +183,7 @@ proptest! {
         protocol in any_protocol(),
     ) {
         let data = format!(r#"{{"type":"{kind}"{error}}}"#);
-        let event = SseEvent { name: name.as_bytes(), data: data.as_bytes(), is_oversized: false };
+        let event = SseEvent { name: name.as_bytes(), data: data.as_bytes(), end: b"", is_oversized: false };
         let ends = matches!(protocol.meaning(&event), Meaning::Finish | Meaning::Done | Meaning::Error(_));
         prop_assert!(protocol.may_end(&event) || !ends, "{:?}", event);
     }

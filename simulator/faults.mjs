@@ -36,6 +36,7 @@ const KEYS = {
   cut_after: "destroy the connection after n chunks",
   end_after: "end the response normally after n chunks, without a terminal event",
   stall_after: "stop sending after n chunks, with the connection open",
+  stay_open: "keep the connection of a stream open after its last event",
   malformed_after: "send a chunk of invalid JSON after n chunks",
   error_after: "send an error event after n chunks, then end; 0: the first event is the error",
   error_body: "answer with status 200 and an error as JSON body",

@@ -63,6 +63,7 @@ async function sendEvents(response, answer, fault, signal) {
   }
   if (fault.error_after !== undefined) await write(response, frame(fault, ...errorEvent(answer, last)), fault);
   if (fault.cut_after !== undefined || fault.stall_after !== undefined) return stop(fault, signal);
+  if (fault.stay_open) await untilCallerLeaves(signal);
   response.end();
   return "finished";
 }

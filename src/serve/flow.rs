@@ -218,11 +218,12 @@ async fn observed<P: Platform>(
     let Observed { observer, mut tail, mut seen_bytes } = watch;
     let OpenCall { limits, protocol, abort, .. } = call;
     let ends = Ends { platform, client, protocol };
-    let mut looking = None;
+    let (mut looking, mut is_read) = (None, false);
     // The observer has just read the held bytes, so the first look can wait.
     let mut is_caught_up = seen_bytes > 0;
     let piped = loop {
         if tail.has_ended() {
+            is_read = true;
             break ends.after_last_event(pipe, abort, &observer, &mut tail).await;
         }
         if is_caught_up {
@@ -244,6 +245,7 @@ async fn observed<P: Platform>(
             }
             // The connection of a finished stream may stay open. Nothing more is awaited then.
             Either::Right((None, still_piping)) if tail.ending(true) == Ending::Finished => {
+                is_read = true;
                 break ends.after_last_event(still_piping, abort, &observer, &mut tail).await;
             }
             Either::Right((None, still_piping)) => return ends.cut(still_piping, abort, limit).await,
@@ -276,7 +278,7 @@ async fn observed<P: Platform>(
     if let Some(Ok(Some(bytes))) = last_look {
         tail.push(&bytes);
     }
-    while let Ok(Some(bytes)) = observer.read(READ_BYTES).await {
+    while !is_read && let Ok(Some(bytes)) = observer.read(READ_BYTES).await {
         tail.push(&bytes);
     }
     *output_tokens = Some(tail.output_tokens());

@@ -100,6 +100,30 @@ describe("a stream that breaks after its first content ends with an error and no
   }
 });
 
+describe("a stream whose connection stays open after its last event ends like any other", () => {
+  for (const model of ["headers", "first", "whole", "patient"]) {
+    test(`with the limits of \`${model}\``, () =>
+      inGateway(async (gateway) => {
+        await simulator.fault("openai", { fault: { stay_open: true } });
+        const { text, done, errors } = readChatStream(await (await chat(gateway, { model, stream: true })).text());
+        assert.deepEqual({ text, done, errors }, { text: "hello from openai/gpt-4o", done: true, errors: [] });
+        await simulator.seen("openai", ({ outcome }) => outcome === "aborted");
+        assert.deepEqual(callsOf("openai", "eastus"), [1, 0]);
+      }));
+  }
+
+  test("a client that reads late gets all of it", () =>
+    inGateway(async (gateway) => {
+      await simulator.fault("openai", { fault: { stay_open: true } });
+      const words = "word ".repeat(20_000);
+      const messages = [{ role: "user", content: `echo ${words}` }];
+      const response = await chat(gateway, { model: "patient", stream: true, messages });
+      await new Promise((resolve) => setTimeout(resolve, 4_000));
+      const { text, done, errors } = readChatStream(await response.text());
+      assert.deepEqual([text.trim().length, done, errors], [words.trim().length, true, []]);
+    }));
+});
+
 describe("commit: headers", () => {
   test("the answer starts before the first content", () =>
     inGateway(async (gateway) => {

@@ -121,8 +121,9 @@ async fn send<P: Platform>(
     let (mut sent, limits) = (pin!(sent), dispatch.limits);
     let head = loop {
         let limit = limits.of(Phase::Headers, platform.now());
-        let look_at = limit.at.min(limits.next_look(platform.now()));
-        match until(platform, look_at, sent.as_mut()).await {
+        // Only a body that the platform reads at once hides that the headers have arrived.
+        let look_at = if question.read_up_to() == 0 { limit.at } else { limits.next_look(platform.now()) };
+        match until(platform, look_at.min(limit.at), sent.as_mut()).await {
             Some(head) => break head,
             // The platform reads the body, which has a known length: it is finished.
             None if call.is_answered() => {

@@ -172,3 +172,20 @@ fn a_long_part_of_an_image_asks_for_the_whole_image() {
         assert_eq!(tail.ending(false), Ending::Finished);
     }
 }
+
+proptest! {
+    #[test]
+    fn no_ends_make_it_panic(
+        data in prop_oneof![any::<Vec<u8>>().boxed(), "[{}\\[\\]\":,a\\\\u]{0,60}|\\{\"(error|type|message)\":[{\\[\"na]{0,3}.*".prop_map(String::into_bytes).boxed()],
+        end in any::<Vec<u8>>(),
+        name in prop::sample::select(vec!["", "error", "response.failed", "response.completed"]),
+    ) {
+        let event = SseEvent { name: name.as_bytes(), data: &data, end: &end, is_oversized: true };
+        for protocol in [Chat, Responses, Other] {
+            prop_assert!(protocol.may_end(&event));
+            if let Meaning::Error(failure) = protocol.meaning(&event) {
+                prop_assert_eq!(failure.status, Some(200));
+            }
+        }
+    }
+}

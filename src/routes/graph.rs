@@ -62,6 +62,9 @@ pub struct Settings {
     pub buffer_bytes: usize,
     /// The age at which the routes document is fetched again, in the background.
     pub refresh_ms: Millis,
+    /// The age at which the routes document is fetched again before a request is let in. At least
+    /// twice [`Self::refresh_ms`].
+    pub max_stale_ms: Millis,
     /// The `x-switchyard-*` and `server-timing` headers that clients get.
     pub expose: Expose,
     /// Origins from which browsers may call. Empty: no CORS.

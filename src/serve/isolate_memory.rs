@@ -16,8 +16,16 @@ use crate::vocabulary::time::Instant;
 #[derive(Default)]
 pub struct Isolate {
     pub(super) routes: RefCell<Option<Rc<Serving>>>,
+    /// When the latest check of the document in KV began.
     pub(super) checked_at: Cell<Instant>,
+    /// When the latest check began to which KV has answered.
+    pub(super) confirmed_at: Cell<Instant>,
+    /// When the latest check failed, if it did.
     pub(super) failed_at: Cell<Option<Instant>>,
+    /// When the check that is under way began.
+    pub(super) reading_since: Cell<Option<Instant>>,
+    /// When the latest check began that was too late for a stale document. It is logged once.
+    pub(super) stale_check: Cell<Instant>,
     pub(super) problem: RefCell<Option<DocumentProblem>>,
     rng: RefCell<Option<SecureRng>>,
     /// The owner of each known stored object.

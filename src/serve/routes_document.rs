@@ -6,18 +6,23 @@
 //! document continues to serve. A running isolate has it in memory. A new isolate reads its copy in
 //! KV, under `routes.last-good`.
 //!
-//! Invariant: only requests that arrive before the first document is loaded wait for KV.
+//! A document is read by one request at a time, and all others that need it wait for that read.
+//!
+//! Invariant: only two kinds of requests wait for KV. Those that arrive before the first document
+//! is loaded wait until it is. Those that arrive when the document was not confirmed for
+//! `settings.max_stale_seconds` wait at most [`STALE_WAIT_MS`]: a key that was taken out of the
+//! document must not open an isolate that was idle.
 
 use std::rc::Rc;
 
 use super::isolate_memory::{DocumentProblem, Isolate};
 use super::platform::{Platform, PlatformError};
 use super::serving::{Serving, Source};
-use super::timing::sleep;
+use super::timing::{sleep, until};
 use crate::routes::compile;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::{SplitMix64, stable_hash};
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// The key of the routes document in the store.
 const CURRENT: &str = "routes";
@@ -25,6 +30,15 @@ const CURRENT: &str = "routes";
 const LAST_GOOD: &str = "routes.last-good";
 /// How long an isolate without routes waits before it reads the store again.
 const RETRY_MS: Millis = Millis::new(2_000);
+/// How long one read or write of the store may take. Reads take tens of milliseconds.
+const STORE_MS: Millis = Millis::new(3_000);
+/// A read that has not ended after this time has died with its request. Another one may begin.
+const DEAD_AFTER_MS: Millis = Millis::new(15_000);
+/// The longest time that requests wait for the check of a stale document, from its begin.
+const STALE_WAIT_MS: Millis = Millis::new(500);
+/// How often a request looks whether the read of another request has ended: at first, and at last.
+/// No request can be woken by another one, so each has a timer of its own.
+const LOOK_MS: (Millis, Millis) = (Millis::new(2), Millis::new(50));
 /// How long after its start an isolate makes the copy. Its first requests do not wait beside it.
 const REMEMBER_AFTER_MS: Millis = Millis::new(1_000);
 /// The document that serves if the store has none and had none before.
@@ -37,27 +51,82 @@ impl Isolate {
     /// If there are no routes yet, and the store does not answer.
     pub async fn routes<P: Platform>(&self, platform: &P) -> Result<Rc<Serving>, ClientError> {
         let now = platform.now();
-        let Some(routes) = self.current() else {
-            if self.failed_at.get().is_some_and(|failed_at| now - failed_at < RETRY_MS) {
-                return Err(ClientError::RoutesUnavailable);
-            }
-            let loaded = self.load(platform).await;
-            self.failed_at.set(loaded.is_err().then(|| platform.now()));
-            return loaded.map_err(|_| ClientError::RoutesUnavailable);
-        };
-        if now - self.checked_at.get() >= routes.graph.settings.refresh_ms {
+        let Some(routes) = self.current() else { return self.first_routes(platform).await };
+        let (refresh_ms, max_stale_ms) =
+            (routes.graph.settings.refresh_ms, routes.graph.settings.max_stale_ms);
+        if now - self.checked_at.get() >= refresh_ms
+            && !self.has_just_failed(now)
+            && let Some(under_way) = StoreRead::begin(platform)
+        {
             self.checked_at.set(now);
             let background = platform.clone();
-            platform.in_background(async move { background.isolate().refresh(&background).await });
+            platform.in_background(async move {
+                background.isolate().refresh(&background, under_way).await;
+            });
         }
-        Ok(routes)
+        if now - self.confirmed_at.get() < max_stale_ms {
+            return Ok(routes);
+        }
+        drop(routes);
+        self.confirmed_routes(platform).await
+    }
+
+    /// The first routes of a new isolate. One request loads them, the others wait for it.
+    async fn first_routes<P: Platform>(&self, platform: &P) -> Result<Rc<Serving>, ClientError> {
+        let began_at = platform.now();
+        loop {
+            if let Some(routes) = self.current() {
+                return Ok(routes);
+            }
+            if self.has_just_failed(platform.now()) {
+                return Err(ClientError::RoutesUnavailable);
+            }
+            if let Some(_under_way) = StoreRead::begin(platform) {
+                let loaded = self.load(platform).await;
+                self.failed_at.set(loaded.is_err().then(|| platform.now()));
+                return loaded.map_err(|_| ClientError::RoutesUnavailable);
+            }
+            look_again(platform, began_at).await;
+        }
+    }
+
+    /// The routes after the check of a stale document, if there is one. If the store does not
+    /// answer in time, the known document goes on.
+    async fn confirmed_routes<P: Platform>(&self, platform: &P) -> Result<Rc<Serving>, ClientError> {
+        let (began_at, checked_at) = (platform.now(), self.checked_at.get());
+        let is_confirmed = || self.confirmed_at.get() >= checked_at;
+        while !is_confirmed()
+            && self.is_reading(platform.now())
+            && platform.now() < checked_at + STALE_WAIT_MS
+        {
+            look_again(platform, began_at).await;
+        }
+        if !is_confirmed() && self.stale_check.replace(checked_at) != checked_at {
+            let seconds = (platform.now() - self.confirmed_at.get()).seconds_rounded_up();
+            platform.warn(&format!(
+                "routes: KV does not answer; the document that it had {seconds} s ago goes on"
+            ));
+        }
+        self.current().ok_or(ClientError::RoutesUnavailable)
+    }
+
+    /// Whether the latest read failed less than [`RETRY_MS`] ago.
+    fn has_just_failed(&self, now: Instant) -> bool {
+        self.failed_at.get().is_some_and(|failed_at| now - failed_at < RETRY_MS)
+    }
+
+    /// Whether a read of the document is under way.
+    fn is_reading(&self, now: Instant) -> bool {
+        self.reading_since.get().is_some_and(|since| now - since < DEAD_AFTER_MS)
     }
 
     /// Loads the first routes of a new isolate. If the store does not answer, there are none: the
     /// compiled-in document may be long outdated, and no routes are better than wrong routes.
     async fn load<P: Platform>(&self, platform: &P) -> Result<Rc<Serving>, PlatformError> {
+        let asked_at = platform.now();
         let current = read(platform, CURRENT).await?;
-        self.checked_at.set(platform.now());
+        self.checked_at.set(asked_at);
+        self.confirmed_at.set(asked_at);
         if let Some(document) = &current
             && let Some(routes) = self.adopt(platform, document, Source::Kv)
         {
@@ -81,9 +150,12 @@ impl Isolate {
     }
 
     /// Checks whether the store has another document.
-    async fn refresh<P: Platform>(&self, platform: &P) {
-        let Some(serving) = self.current() else { return };
-        let Ok(current) = read(platform, CURRENT).await else { return };
+    async fn refresh<P: Platform>(&self, platform: &P, under_way: StoreRead<P>) {
+        let asked_at = platform.now();
+        let current = read(platform, CURRENT).await;
+        self.failed_at.set(current.is_err().then(|| platform.now()));
+        let (Some(serving), Ok(current)) = (self.current(), current) else { return };
+        self.confirmed_at.set(asked_at);
         let Some(document) = current else {
             if serving.source != Source::CompiledIn {
                 self.note(platform, DocumentProblem::Missing);
@@ -96,6 +168,7 @@ impl Isolate {
         } else if !self.problem().is_some_and(|problem| problem.is_refusal_of(hash))
             && self.adopt(platform, &document, Source::Kv).is_some()
         {
+            drop(under_way);
             remember(platform, &document).await;
         }
     }
@@ -156,11 +229,45 @@ impl Isolate {
     }
 }
 
+/// The one read of the document that is under way in an isolate. If its request ends early, another
+/// request may begin one.
+struct StoreRead<P: Platform> {
+    platform: P,
+    since: Instant,
+}
+
+impl<P: Platform> StoreRead<P> {
+    /// Begins a read; `None` if one is under way.
+    fn begin(platform: &P) -> Option<Self> {
+        let (isolate, since) = (platform.isolate(), platform.now());
+        if isolate.is_reading(since) {
+            return None;
+        }
+        isolate.reading_since.set(Some(since));
+        Some(Self { platform: platform.clone(), since })
+    }
+}
+
+impl<P: Platform> Drop for StoreRead<P> {
+    fn drop(&mut self) {
+        let reading_since = &self.platform.isolate().reading_since;
+        if reading_since.get() == Some(self.since) {
+            reading_since.set(None);
+        }
+    }
+}
+
+/// Waits before the next look at the read of another request. A long wait has rarer looks.
+async fn look_again<P: Platform>(platform: &P, began_at: Instant) {
+    let (first, last) = LOOK_MS;
+    sleep(platform, ((platform.now() - began_at) / 8).clamp(first, last)).await;
+}
+
 /// Reads a document. If the store does not answer, tries once more.
 async fn read<P: Platform>(platform: &P, key: &str) -> Result<Option<String>, PlatformError> {
     let mut tries = 0;
     loop {
-        let result = platform.read_document(key).await;
+        let result = in_time(platform, platform.read_document(key)).await;
         let Err(error) = &result else { return result };
         platform.warn(&format!("routes: KV does not answer: {error}"));
         tries += 1;
@@ -178,5 +285,14 @@ async fn remember<P: Platform>(platform: &P, document: &str) {
         return;
     }
     // If this write fails, the next isolate writes the copy.
-    let _ = platform.write_document(LAST_GOOD, document).await;
+    let _ = in_time(platform, platform.write_document(LAST_GOOD, document)).await;
+}
+
+/// The answer of the store, if it comes within [`STORE_MS`].
+async fn in_time<P: Platform, T>(
+    platform: &P,
+    asked: impl Future<Output = Result<T, PlatformError>>,
+) -> Result<T, PlatformError> {
+    let late = || Err(PlatformError::new(format!("no answer within {STORE_MS} ms")));
+    until(platform, platform.now() + STORE_MS, asked).await.unwrap_or_else(late)
 }

@@ -91,6 +91,7 @@ impl Builder {
             on: Vec::new(),
             buffer_bytes: 1 << 20,
             refresh_ms: Millis::new(30_000),
+            max_stale_ms: Millis::new(120_000),
             expose: Expose::default(),
             cors_origins: Vec::new(),
             keepalive_ms: Millis::new(10_000),

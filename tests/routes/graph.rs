@@ -33,6 +33,7 @@ fn settings_have_their_defaults_filled_in() {
         (settings.buffer_bytes, settings.refresh_ms, settings.keepalive_ms),
         (16 << 20, ms(30_000), ms(10_000))
     );
+    assert_eq!(settings.max_stale_ms, ms(120_000));
     let Expose { request_id, model, deployment, attempts, trail, routes, timing } = settings.expose;
     assert!(request_id && model && deployment && attempts && trail && routes && timing, "all are shown");
     // The machine decides what the document does not set.
@@ -40,6 +41,19 @@ fn settings_have_their_defaults_filled_in() {
     assert!(policy.fallback_on.is_none() && policy.retry.is_none() && policy.commit.is_none());
     assert_eq!(policy.timeout, Timeouts::default());
     assert!(settings.on.is_empty() && settings.cors_origins.is_empty());
+}
+
+#[test]
+fn a_document_is_refreshed_in_the_background_before_it_is_stale() {
+    for (settings, refresh_ms, max_stale_ms) in [
+        (json!({ "refresh_seconds": 3600 }), 60_000, 120_000),
+        (json!({ "max_stale_seconds": 20 }), 10_000, 20_000),
+        (json!({ "refresh_seconds": 3600, "max_stale_seconds": 86_400 }), 3_600_000, 86_400_000),
+        (json!({ "refresh_seconds": 1, "max_stale_seconds": 1 }), 500, 1_000),
+    ] {
+        let found = compiled(&json!({ "settings": settings })).graph.settings;
+        assert_eq!((found.refresh_ms, found.max_stale_ms), (ms(refresh_ms), ms(max_stale_ms)), "{settings}");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn faults_of_shape() {
         (
             "out of range",
             json!({
-                "settings": { "buffer_bytes": 70_000_000, "refresh_seconds": 0 },
+                "settings": { "buffer_bytes": 70_000_000, "refresh_seconds": 0, "max_stale_seconds": 0 },
                 "deployments": { "openai": { "quality": 101, "limits": { "rpm": 0 }, "cost": { "input": -1 } } },
                 "rules": [{ "when": { "percent": 101 }, "use": "chat" }],
             }),

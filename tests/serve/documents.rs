@@ -84,3 +84,93 @@ fn a_store_that_does_not_answer_is_asked_twice_and_then_not_for_two_seconds() {
     bench.pass(ms(2_000));
     assert_eq!(ask(&mut bench), 200);
 }
+
+#[test]
+fn the_first_requests_of_an_isolate_share_one_load_and_none_of_their_outcomes_is_lost() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.delay_store(Some(ms(20)));
+    bench.script((0..50).map(|_| Script::json(200, ANSWER)));
+    let answers = bench.chats_at_once(50, CHAT);
+    assert_eq!(answers.len(), 50);
+    assert_eq!(bench.reads("routes"), 1);
+    assert_eq!(bench.health()[0].successes, 50);
+}
+
+#[test]
+fn when_the_request_that_loads_leaves_another_one_loads() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.delay_store(Some(ms(1_000)));
+    bench.script([Script::json(200, ANSWER)]);
+    assert!(bench.chat_until(CHAT, ms(400)).is_none());
+    assert_eq!(ask(&mut bench), 200);
+    assert_eq!(bench.reads("routes"), 2);
+}
+
+#[test]
+fn a_store_that_hangs_ends_the_wait_of_all_first_requests() {
+    let mut bench = Bench::new(&routes("", ""));
+    bench.delay_store(None);
+    for (answer, after_ms) in bench.chats_at_once(20, CHAT) {
+        assert_eq!(answer.status, 503);
+        assert!((ms(6_000)..ms(6_100)).contains(&after_ms), "{after_ms}");
+    }
+    assert_eq!(bench.reads("routes"), 2, "one load, which tries twice");
+    bench.delay_store(Some(ms(0)));
+    bench.pass(ms(2_000));
+    assert_eq!(ask(&mut bench), 200);
+}
+
+/// Routes that are looked for often, with another name for the model.
+fn refreshed(model: &str) -> String {
+    routes(r#", "refresh_seconds": 1, "max_stale_seconds": 40"#, "").replace("\"m\"", &format!("\"{model}\""))
+}
+
+#[test]
+fn a_stale_document_is_read_once_before_anybody_is_let_in() {
+    let mut bench = Bench::started(&refreshed("m"));
+    bench.finish();
+    bench.put("routes", &refreshed("renamed"));
+    bench.delay_store(Some(ms(300)));
+    bench.script((0..10).map(|_| Script::json(200, ANSWER)));
+    bench.pass(ms(30_000));
+    assert_eq!(bench.begin_chat(CHAT).status, 200, "not stale yet: the check runs beside it");
+    bench.finish();
+    bench.put("routes", &refreshed("other"));
+    bench.pass(ms(100_000));
+    let reads = bench.reads("routes");
+    let answers = bench.chats_at_once(10, &CHAT.replace("\"m\"", "\"renamed\""));
+    for (answer, after_ms) in answers {
+        assert_eq!(answer.status, 404, "the model is gone");
+        assert!((ms(300)..=ms(350)).contains(&after_ms), "{after_ms}");
+    }
+    assert_eq!(bench.reads("routes"), reads + 1);
+}
+
+#[test]
+fn a_stale_document_goes_on_after_half_a_second_if_the_store_does_not_answer() {
+    let mut bench = Bench::started(&refreshed("m"));
+    bench.finish();
+    bench.delay_store(None);
+    bench.pass(ms(100_000));
+    bench.script((0..20).map(|_| Script::json(200, ANSWER)));
+    let early = bench.send_chat(CHAT);
+    bench.pass(ms(700));
+    let late = bench.send_chat(CHAT);
+    bench.pass(ms(100));
+    let (answer, after_ms) = early.take().unwrap();
+    assert_eq!(answer.status, 200);
+    assert!((ms(500)..ms(600)).contains(&after_ms), "{after_ms}");
+    let (answer, after_ms) = late.take().unwrap();
+    assert_eq!((answer.status, after_ms), (200, ms(10)), "nobody waits for a check that hangs");
+    let logged = |bench: &Bench| bench.log().iter().filter(|line| line.contains("goes on")).count();
+    assert_eq!(logged(&bench), 1, "{:?}", bench.log());
+    // A store that fails at once is not waited for either.
+    bench.finish();
+    bench.delay_store(Some(ms(0)));
+    bench.break_store("routes");
+    bench.pass(ms(10_000));
+    let (answer, after_ms) = bench.chats_at_once(1, CHAT).remove(0);
+    assert_eq!(answer.status, 200);
+    assert!(after_ms < ms(20), "{after_ms}");
+    assert_eq!(logged(&bench), 2);
+}

@@ -10,6 +10,9 @@ use crate::vocabulary::time::Millis;
 impl<'a> Compiler<'a> {
     pub(super) fn settings(&mut self, raw: &'a RawSettings, at: At<'_>) -> Settings {
         let policy = self.policy(&raw.into(), at);
+        let seconds =
+            |seconds: Option<u32>, default| Millis::new(1000) * u64::from(seconds.unwrap_or(default));
+        let max_stale_ms = seconds(raw.max_stale_seconds, 120);
         Settings {
             deadline_ms: raw.deadline_ms.map_or(Millis::new(600_000), Millis::from),
             max_attempts: raw.max_attempts.unwrap_or(4),
@@ -17,7 +20,9 @@ impl<'a> Compiler<'a> {
             requirements: self.requirements(raw.min_quality, &raw.require_tags, at),
             on: self.edges(raw.on.as_ref(), at.key("on")).unwrap_or_default(),
             buffer_bytes: raw.buffer_bytes.map_or(16 * 1024 * 1024, |bytes| bytes as usize),
-            refresh_ms: Millis::new(1000) * u64::from(raw.refresh_seconds.unwrap_or(30)),
+            // An isolate with traffic refreshes in the background before the document is stale.
+            refresh_ms: seconds(raw.refresh_seconds, 30).min(max_stale_ms / 2),
+            max_stale_ms,
             expose: expose(&raw.expose),
             cors_origins: raw.cors.iter().flat_map(|cors| &cors.origins).map(Glob::new).collect(),
             keepalive_ms: Millis::new(u64::from(raw.keepalive_ms.unwrap_or(10_000))),

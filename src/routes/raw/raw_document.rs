@@ -83,6 +83,12 @@ pub struct RawSettings {
     /// locally. Default: 30.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]
     pub refresh_seconds: Option<u32>,
+    /// The age at which the Worker reads this document again before it lets a request in. So an
+    /// isolate that was idle does not serve an old document. The request waits half a second at
+    /// most; if KV does not answer, the known document goes on. From half of this age on, the
+    /// Worker fetches the document in the background, whatever `refresh_seconds` is. Default: 120.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]
+    pub max_stale_seconds: Option<u32>,
     /// The response headers that clients get. Default: all.
     #[serde(default)]
     pub expose: RawExpose,

@@ -81,7 +81,8 @@ impl Bench {
         let variables = [("SWITCHYARD_KEY", "sk-app"), ("KEY", "sk-up"), ("ADMIN_TOKEN", "admin")];
         let variables =
             variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let world = World { now: Cell::new(START), variables, ..World::default() };
+        let store_delay = Cell::new(Some(Millis::ZERO));
+        let world = World { now: Cell::new(START), variables, store_delay, ..World::default() };
         let fake = Fake { world: Rc::new(world), isolate: Rc::default(), spawner: pool.spawner() };
         Self { fake, pool, started_at: START, more_headers: String::new() }
     }
@@ -97,6 +98,16 @@ impl Bench {
     pub fn break_store(&self, key: &str) {
         let error = Err(PlatformError::new("KV is overloaded"));
         self.fake.world.documents.borrow_mut().insert(key.to_owned(), error);
+    }
+
+    /// From now on, a read of the store takes this long; `None`: it never ends.
+    pub fn delay_store(&self, delay: Option<Millis>) {
+        self.fake.world.store_delay.set(delay);
+    }
+
+    /// How often the document with this key was read.
+    pub fn reads(&self, key: &str) -> usize {
+        self.fake.world.reads.borrow().iter().filter(|read| *read == key).count()
     }
 
     pub fn document(&self, key: &str) -> Option<String> {
@@ -156,14 +167,43 @@ impl Bench {
         self.request_until("POST", "/v1/chat/completions", body, leaves_after)
     }
 
-    fn request_until(&mut self, method: &str, path: &str, body: &str, leaves: Millis) -> Option<Answer> {
+    /// Sends so many chat requests at the same time, waits for their answers, and returns them with
+    /// the time of each.
+    pub fn chats_at_once(&mut self, count: usize, body: &str) -> Vec<(Answer, Millis)> {
+        let sent: Vec<_> = (0..count).map(|_| self.send_chat(body)).collect();
+        self.finish();
+        sent.into_iter().map(|answer| answer.take().expect("an answer")).collect()
+    }
+
+    /// Sends a chat request without waiting for its answer, which comes with its time.
+    pub fn send_chat(&mut self, body: &str) -> Rc<RefCell<Option<(Answer, Millis)>>> {
+        let done = Rc::new(RefCell::new(None));
+        let sent_at = self.now();
+        let fake = self.fake.clone();
+        let head = self.head("POST", "/v1/chat/completions", body);
+        let answered = Rc::clone(&done);
+        let task = async move {
+            let answer = answer(serve_while_connected(&fake, &head).await);
+            answered.replace(Some((answer, fake.world.now.get() - sent_at)));
+        };
+        self.fake.spawner.spawn_local(task).unwrap();
+        done
+    }
+
+    /// The text of a request that is about to be sent. Its body is that of all requests from now
+    /// on.
+    fn head(&self, method: &str, path: &str, body: &str) -> String {
         self.fake.world.body.borrow_mut().bytes = body.into();
         let length = format!("content-length\n{}\n", body.len());
         let length = if body.is_empty() { "" } else { &length };
-        let head = format!(
+        format!(
             "{method}\nhttps://gateway{path}\nauthorization\nBearer sk-app\ncontent-type\napplication/json\n{length}{}",
             self.more_headers
-        );
+        )
+    }
+
+    fn request_until(&mut self, method: &str, path: &str, body: &str, leaves: Millis) -> Option<Answer> {
+        let head = self.head(method, path, body);
         self.fake.world.client_leaves_at.set((leaves < Millis::MAX).then(|| self.now() + leaves));
         let fake = self.fake.clone();
         let done = Rc::new(RefCell::new(None));

@@ -20,7 +20,7 @@ use switchyard::serve::platform::{
     BodyStart, ByteStream, Clock, Objects, Platform, PlatformError, ReceivedBody, Work,
 };
 use switchyard::vocabulary::facts::Place;
-use switchyard::vocabulary::time::Instant;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 pub use bench::{Answer, Bench, Body};
 use client::FakeClient;
@@ -38,6 +38,10 @@ struct World {
     scripts: RefCell<VecDeque<Script>>,
     calls: RefCell<Vec<Rc<CallState>>>,
     documents: RefCell<BTreeMap<String, Result<String, PlatformError>>>,
+    /// How long a read of a document takes; `None`: it never ends.
+    store_delay: Cell<Option<Millis>>,
+    /// The documents that were read, in order.
+    reads: RefCell<Vec<String>>,
     variables: BTreeMap<String, String>,
     body: RefCell<RequestScript>,
     client_leaves_at: Cell<Option<Instant>>,
@@ -164,6 +168,12 @@ impl Platform for Fake {
     }
 
     async fn read_document(&self, key: &str) -> Result<Option<String>, PlatformError> {
+        self.world.reads.borrow_mut().push(key.to_owned());
+        match self.world.store_delay.get() {
+            Some(Millis::ZERO) => {}
+            Some(delay) => self.at(self.now() + delay).await,
+            None => return self.never().await,
+        }
         self.world.documents.borrow().get(key).cloned().transpose()
     }
 

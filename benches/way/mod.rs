@@ -171,6 +171,7 @@ impl Way {
             previous_response_id: None,
             owner: None,
             patience_ms: None,
+            upload_ms: Millis::ZERO,
             draw: self.rng.unit(),
         }
     }

@@ -202,7 +202,7 @@ impl Machine {
 
     /// How long the whole request may take.
     pub fn allowed_ms(&self) -> Millis {
-        self.deadline - self.started_at
+        self.deadline - self.started_at + self.facts.upload_ms
     }
 
     /// What was tried so far.

@@ -56,6 +56,7 @@ addEventListener("error", ({ error }) => {
   if (!isTrap(error)) return;
   settle = unconnected;
   taskQueue = undefined;
+  bodies = { held: 0 };
   for (const end of openStreams.values()) end();
   openStreams.clear();
 });
@@ -108,11 +109,22 @@ export function disarm(wait) {
   timers.delete(wait);
 }
 
+/** The bytes that the bodies of all requests hold. A trap ends these requests, and their count. */
+let bodies = { held: 0 };
+
+/** Thrown when bodies hold too much. */
+const FULL = new Error("the bodies hold too much");
+
 /** A request that has arrived. */
 export class Exchange {
   #request;
   #bytes;
   #rest;
+  #bodies = bodies;
+  #held = 0;
+  #reader;
+  #timer;
+  #isReleased = false;
 
   constructor(request) {
     this.#request = request;
@@ -138,53 +150,92 @@ export class Exchange {
 
   /**
    * Reads the body and stores it. `length` is what its header says, in bytes. The wait ends with
-   * the length, and with the bytes of a short body.
+   * the length, and with the bytes of a short body. `most` and `ms` are limits: the bytes that all
+   * bodies hold together, and the time. The wait ends with the text "full" or "late" at one of them.
    */
-  read(length, wait) {
-    this.#readAll(length).then(
-      (bytes) => {
-        this.#bytes = bytes;
-        endWait(wait, bytes.length, undefined, bytes.length >= LONG ? undefined : bytes);
-      },
-      (error) => failWait(wait, error),
-    );
+  read(length, most, ms, wait) {
+    this.#within(ms, wait, this.#readAll(length, most), (bytes) => {
+      this.#bytes = bytes;
+      endWait(wait, bytes.length, undefined, bytes.length >= LONG ? undefined : bytes);
+    });
   }
 
-  #readAll(length) {
-    const { body } = this.#request;
-    if (length < LONG || body === null) return this.#request.arrayBuffer().then((buffer) => new Uint8Array(buffer));
-    return readLong(body.getReader({ mode: "byob" }), length);
+  async #readAll(length, most) {
+    const body = length < LONG ? null : this.#request.body;
+    if (body !== null) {
+      this.#reader = body.getReader({ mode: "byob" });
+      return readLong(this.#reader, length, (held) => this.#hold(held, most));
+    }
+    const buffer = await this.#request.arrayBuffer();
+    this.#hold(buffer.byteLength, most);
+    return new Uint8Array(buffer);
   }
 
   /**
    * Reads the body until it ends or is longer than `limit`. The wait ends with the bytes, and with
-   * 1 if more bytes follow. Those can be sent with one call.
+   * 1 if more bytes follow. Those can be sent with one call. `most` and `ms` are as for `read`.
    */
-  readStart(limit, wait) {
-    this.#readUpTo(limit).then(
-      ([bytes, isLonger]) => endWait(wait, isLonger ? 1 : 0, undefined, bytes),
-      (error) => failWait(wait, error),
+  readStart(limit, most, ms, wait) {
+    this.#within(ms, wait, this.#readUpTo(limit, most), ([bytes, isLonger]) =>
+      endWait(wait, isLonger ? 1 : 0, undefined, bytes),
     );
   }
 
-  async #readUpTo(limit) {
+  async #readUpTo(limit, most) {
     const { body } = this.#request;
     if (body === null) return [(this.#bytes = new Uint8Array()), false];
     const reader = body.getReader();
+    this.#reader = reader;
     const parts = [];
     for (let length = 0; length <= limit; length += parts.at(-1).length) {
+      this.#hold(length, most);
       const { done, value } = await reader.read();
       if (done) return [(this.#bytes = joined(parts)), false];
       parts.push(value);
     }
     reader.releaseLock();
+    this.#reader = undefined;
     this.#rest = body;
     return [joined(parts), true];
   }
 
-  /** Frees the bytes of the body: no further call sends them. */
+  /** Ends the wait of a read with its result, or with the limit that was reached. */
+  #within(ms, wait, read, end) {
+    const limited = (text) => {
+      this.release();
+      endWait(wait, 0, text, undefined);
+    };
+    this.#timer = setTimeout(limited, ms, "late");
+    read.then(
+      (result) => {
+        clearTimeout(this.#timer);
+        if (!this.#isReleased) end(result);
+      },
+      (error) => {
+        clearTimeout(this.#timer);
+        if (error === FULL) limited("full");
+        else failWait(wait, error);
+      },
+    );
+  }
+
+  /** Counts so many bytes for this body. Throws if all bodies together then hold more than `most`. */
+  #hold(bytes, most) {
+    if (this.#isReleased) return;
+    this.#bodies.held += bytes - this.#held;
+    this.#held = bytes;
+    if (this.#bodies.held > most) throw FULL;
+  }
+
+  /** Frees the bytes of the body, and reads no more of it: no further call sends them. */
   release() {
+    if (this.#isReleased) return;
+    this.#hold(0, Infinity);
+    this.#isReleased = true;
     this.#bytes = undefined;
+    clearTimeout(this.#timer);
+    this.#reader?.cancel().catch(() => {});
+    this.#reader = undefined;
   }
 
   /** The bytes of the body from `start` to `end`. */
@@ -474,16 +525,30 @@ function endWhenDone(promise, wait) {
 // the body, so it moves only the bytes on the shorter side. Between two calls of `edited` the bytes
 // are as received.
 
-async function readLong(reader, length) {
-  const into = new Uint8Array(new ArrayBuffer(ROOM + length + ROOM), ROOM, length + ROOM);
-  const parts = [];
+/** The size of the first buffer of a long body. Each further one is four times as large. */
+const FIRST = 256 * 1024;
+
+/**
+ * Reads a long body. The buffer grows with the bytes that arrive, because the stated length may never
+ * come. `hold(bytes)` counts the bytes of the buffer, and may refuse them.
+ */
+async function readLong(reader, length, hold) {
   // One byte more than the stated length, so that the read reaches the end of the body. A Worker in
   // front may state another length than that of the bytes that it sends.
-  for (let space = into, least = length + 1; ; space = new Uint8Array(LONG), least = LONG) {
-    const size = space.length;
-    const { value } = await reader.readAtLeast(least, space);
-    parts.push(value);
-    if (value.length < size) return parts.length === 1 ? value : joined(parts);
+  const stated = length + 1;
+  let size = Math.min(FIRST, stated);
+  let end = 0;
+  hold(ROOM + size + ROOM);
+  let buffer = new ArrayBuffer(ROOM + size + ROOM);
+  for (;;) {
+    const space = size - end;
+    const { value } = await reader.readAtLeast(space, new Uint8Array(buffer, ROOM + end, space));
+    end += value.length;
+    if (value.length < space) return new Uint8Array(value.buffer, ROOM, end);
+    size = size < stated ? Math.min(size * 4, stated) : size * 2;
+    hold(ROOM + size + ROOM);
+    buffer = new ArrayBuffer(ROOM + size + ROOM);
+    new Uint8Array(buffer, ROOM, end).set(new Uint8Array(value.buffer, ROOM, end));
   }
 }
 

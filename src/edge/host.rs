@@ -8,11 +8,12 @@
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortController, ReadableStream, Request, Response, WritableStream};
 
-use super::wait::{self, Wait};
+use super::clock;
+use super::wait::{self, Settled, Wait};
 use crate::request::splice::{Piece, Splice};
 use crate::serve::platform::{
-    BodyStart, ByteReader, ByteStream, ClientStream, OutgoingBody, OutgoingRequest, Pipe, PipeEnd,
-    PlatformCall, PlatformError, ReceivedBody, ResponseHead,
+    BodyLimits, BodyStart, ByteReader, ByteStream, ClientStream, OutgoingBody, OutgoingRequest, Pipe,
+    PipeEnd, PlatformCall, PlatformError, ReceivedBody, ResponseHead, UploadError,
 };
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
@@ -42,9 +43,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn release(this: &Exchange);
     #[wasm_bindgen(method, js_name = read)]
-    fn read_wait(this: &Exchange, length: u32, wait: u32);
+    fn read_wait(this: &Exchange, length: u32, held: u32, ms: u32, wait: u32);
     #[wasm_bindgen(method, js_name = readStart)]
-    fn read_start_wait(this: &Exchange, limit: u32, wait: u32);
+    fn read_start_wait(this: &Exchange, most: u32, held: u32, ms: u32, wait: u32);
     /// The stream of the bytes that `readStart` did not read.
     #[wasm_bindgen(method)]
     pub fn rest(this: &Exchange) -> ReadableStream;
@@ -166,16 +167,34 @@ impl Exchange {
     }
 
     /// Reads the whole body and buffers it. `length`: its `content-length` in bytes.
-    pub async fn read(&self, length: usize) -> Result<ReceivedBody, PlatformError> {
-        let settled = Wait::begin(|wait| self.read_wait(number(length), wait)).await?;
+    pub async fn read(&self, length: usize, limits: BodyLimits) -> Result<ReceivedBody, UploadError> {
+        let (held, ms) = limit_numbers(limits);
+        let settled = read(Wait::begin(|wait| self.read_wait(number(length), held, ms, wait))).await?;
         Ok(ReceivedBody { length: settled.code as usize, bytes: settled.bytes })
     }
 
-    /// Reads the body until it ends or exceeds `limit` bytes.
-    pub async fn read_start(&self, limit: usize) -> Result<BodyStart, PlatformError> {
-        let settled = Wait::begin(|wait| self.read_start_wait(number(limit), wait)).await?;
+    /// Reads the body until it ends or exceeds `most` bytes.
+    pub async fn read_start(&self, most: usize, limits: BodyLimits) -> Result<BodyStart, UploadError> {
+        let (held, ms) = limit_numbers(limits);
+        let settled = read(Wait::begin(|wait| self.read_start_wait(number(most), held, ms, wait))).await?;
         let bytes = settled.bytes.unwrap_or_default();
         Ok(if settled.code == 0 { BodyStart::Whole(bytes) } else { BodyStart::Long(bytes) })
+    }
+}
+
+/// The limits of a body in the form in which they cross: the bytes, and the milliseconds from now.
+fn limit_numbers(limits: BodyLimits) -> (u32, u32) {
+    let ms = u32::try_from((limits.until - clock::now()).get()).unwrap_or(u32::MAX);
+    (number(limits.held_bytes), ms)
+}
+
+/// The result of a read of a body. A text says which of its limits ended it.
+async fn read(wait: Wait) -> Result<Settled, UploadError> {
+    let settled = wait.await.map_err(UploadError::Broken)?;
+    match settled.text.as_deref() {
+        None => Ok(settled),
+        Some("late") => Err(UploadError::Late),
+        Some(_) => Err(UploadError::NoRoom),
     }
 }
 

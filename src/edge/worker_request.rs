@@ -10,7 +10,9 @@ use super::object_calls::{self, WithBindings};
 use super::tasks::background;
 use super::{host, randomness, tasks, wait};
 use crate::serve::isolate_memory::Isolate;
-use crate::serve::platform::{BodyStart, ByteStream, Platform, PlatformError, ReceivedBody, Work};
+use crate::serve::platform::{
+    BodyLimits, BodyStart, ByteStream, Platform, PlatformError, ReceivedBody, UploadError, Work,
+};
 use crate::vocabulary::facts::Place;
 
 /// The binding of the KV namespace.
@@ -109,12 +111,12 @@ impl Platform for WorkerRequest {
         self.0.exchange.place()
     }
 
-    async fn read_body(&self, length: usize) -> Result<ReceivedBody, PlatformError> {
-        self.0.exchange.read(length).await
+    async fn read_body(&self, length: usize, limits: BodyLimits) -> Result<ReceivedBody, UploadError> {
+        self.0.exchange.read(length, limits).await
     }
 
-    async fn read_body_start(&self, limit: usize) -> Result<BodyStart, PlatformError> {
-        self.0.exchange.read_start(limit).await
+    async fn read_body_start(&self, most: usize, limits: BodyLimits) -> Result<BodyStart, UploadError> {
+        self.0.exchange.read_start(most, limits).await
     }
 
     fn body_rest(&self) -> <ReadableStream as ByteStream>::Reader {

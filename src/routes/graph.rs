@@ -42,6 +42,26 @@ pub struct Graph {
     pub prefixes: PrefixMap,
     /// The number of nodes, inline ones included. Every `Node::id` is less.
     pub node_count: usize,
+    /// The longest deadline of a request, whatever node it enters.
+    pub longest_deadline_ms: Millis,
+}
+
+impl Graph {
+    /// How long a request that enters at `entry` may take: the node's deadline, or the client's
+    /// patience if that is shorter.
+    pub fn allowed_ms(&self, entry: &Node, patience_ms: Option<Millis>) -> Millis {
+        let deadline_ms = entry.deadline_ms.unwrap_or(self.settings.deadline_ms);
+        patience_ms.map_or(deadline_ms, |patience_ms| patience_ms.min(deadline_ms))
+    }
+
+    /// The longest deadline of a request that enters at one of these nodes, or at one without a
+    /// deadline.
+    pub fn longest_deadline<'a>(
+        settings: &Settings,
+        nodes: impl IntoIterator<Item = &'a Rc<Node>>,
+    ) -> Millis {
+        nodes.into_iter().filter_map(|node| node.deadline_ms).fold(settings.deadline_ms, Millis::max)
+    }
 }
 
 /// Gateway-wide settings, with all defaults filled in.

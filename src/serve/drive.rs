@@ -12,6 +12,7 @@ use super::committed::{Committed, CommittedBody};
 use super::completion::Completion;
 use super::flow;
 use super::hedging::{Attempts, FirstEvent};
+use super::held_body::HeldBody;
 use super::platform::{ClientStream, Platform};
 use super::receive::Inbound;
 use super::serving::Serving;
@@ -41,6 +42,7 @@ struct Driven<P: Platform> {
 pub async fn run<P: Platform>(
     platform: &P,
     inbound: Rc<Inbound>,
+    held: HeldBody<P>,
     routes: Rc<Serving>,
     cors: OwnHeaders,
 ) -> ClientReply<P> {
@@ -55,8 +57,13 @@ pub async fn run<P: Platform>(
         node: Some(&inbound.node.name),
         tried: None,
     };
-    let mut driving =
-        Box::pin(drive(platform.clone(), Rc::clone(&inbound), Rc::clone(&routes), Rc::clone(&is_holding)));
+    let mut driving = Box::pin(drive(
+        platform.clone(),
+        Rc::clone(&inbound),
+        held,
+        Rc::clone(&routes),
+        Rc::clone(&is_holding),
+    ));
     let driven = loop {
         if !inbound.facts.is_streamed {
             break driving.await;
@@ -122,15 +129,17 @@ struct Driver<P: Platform> {
     machine: Machine,
     routes: Rc<Serving>,
     rng: SplitMix64,
+    /// Reports beside the request may outlive it. They need no body.
+    _held: HeldBody<P>,
 }
 
 impl<P: Platform> Driver<P> {
-    fn start(platform: P, inbound: &Inbound, routes: Rc<Serving>) -> (Self, Action) {
+    fn start(platform: P, inbound: &Inbound, held: HeldBody<P>, routes: Rc<Serving>) -> (Self, Action) {
         let mut rng = SplitMix64::new(platform.random());
         let (graph, facts) = (Rc::clone(&routes.graph), Rc::clone(&inbound.facts));
         let (machine, action) =
             routes.step(&platform, &mut rng, |context| Machine::start(graph, facts, &inbound.node, context));
-        (Self { platform, machine, routes, rng }, action)
+        (Self { platform, machine, routes, rng, _held: held }, action)
     }
 
     fn on(&mut self, event: MachineEvent) -> Action {
@@ -141,8 +150,6 @@ impl<P: Platform> Driver<P> {
 impl<P: Platform> Drop for Driver<P> {
     fn drop(&mut self) {
         self.on(MachineEvent::ClientLeft);
-        // Reports beside the request may outlive it. They need no body.
-        self.platform.release_body();
     }
 }
 
@@ -150,13 +157,14 @@ impl<P: Platform> Drop for Driver<P> {
 async fn drive<P: Platform>(
     platform: P,
     inbound: Rc<Inbound>,
+    held: HeldBody<P>,
     routes: Rc<Serving>,
     is_holding: Rc<Cell<bool>>,
 ) -> Driven<P> {
     platform.isolate().first_snapshot(&platform, &routes).await;
     let mut attempts = Attempts::new();
     let mut committed = None;
-    let (mut driver, mut action) = Driver::start(platform.clone(), &inbound, Rc::clone(&routes));
+    let (mut driver, mut action) = Driver::start(platform.clone(), &inbound, held, Rc::clone(&routes));
     let reply = loop {
         platform.isolate().report_if_due(&platform);
         let event = match action {

@@ -9,6 +9,7 @@ use futures::future::{Either, select};
 use super::admin;
 use super::client_reply::ClientReply;
 use super::drive;
+use super::held_body::HeldBody;
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound, Subject, receive};
 use super::serving::Serving;
@@ -52,8 +53,8 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
         }
     }
     let found = match find(platform, &arrival, &routes).await {
-        Ok(AnswerSource::Deployments(inbound)) => {
-            return drive::run(platform, Rc::new(*inbound), Rc::clone(&routes), cors).await;
+        Ok(AnswerSource::Deployments(inbound, body)) => {
+            return drive::run(platform, Rc::new(*inbound), body, Rc::clone(&routes), cors).await;
         }
         Ok(AnswerSource::Json(text)) => Ok(text),
         Err(error) => Err(error),
@@ -75,18 +76,18 @@ fn allowed_methods(path: &str, graph: &Graph) -> &'static str {
 }
 
 /// The source of an answer.
-enum AnswerSource {
+enum AnswerSource<P: Platform> {
     /// The gateway itself answers with this JSON.
     Json(String),
     /// A deployment answers.
-    Deployments(Box<Inbound>),
+    Deployments(Box<Inbound>, HeldBody<P>),
 }
 
 async fn find<P: Platform>(
     platform: &P,
     arrival: &Arrival,
     routes: &Rc<Serving>,
-) -> Result<AnswerSource, ClientError> {
+) -> Result<AnswerSource<P>, ClientError> {
     let graph = &routes.graph;
     if arrival.path == HEALTHZ {
         arrival.check_method(GET)?;
@@ -124,6 +125,7 @@ async fn find<P: Platform>(
     // This precedes the reading of the body, so that a new isolate gets its first snapshot
     // meanwhile.
     platform.isolate().begin_sharing(platform);
+    let held = HeldBody::of(platform);
     let inbound = receive(platform, arrival, routes, client, subject).await?;
-    Ok(AnswerSource::Deployments(Box::new(inbound)))
+    Ok(AnswerSource::Deployments(Box::new(inbound), held))
 }

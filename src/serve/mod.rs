@@ -24,6 +24,7 @@ pub mod flow;
 pub mod front;
 pub mod health_object;
 mod hedging;
+mod held_body;
 pub mod isolate_memory;
 pub mod object_link;
 pub mod object_reports;

@@ -95,10 +95,19 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// Where the request comes from, according to the platform: country, data centre, coordinates.
     fn place(&self) -> Place;
     /// Reads the whole body and buffers it. `length`: its `content-length` in bytes (0: unknown).
-    fn read_body(&self, length: usize) -> impl Future<Output = Result<ReceivedBody, PlatformError>>;
-    /// Reads the body until it ends or exceeds `limit` bytes. Buffers the whole body, or holds the
+    /// The buffer grows with the bytes that arrive, because a stated length may never come.
+    fn read_body(
+        &self,
+        length: usize,
+        limits: BodyLimits,
+    ) -> impl Future<Output = Result<ReceivedBody, UploadError>>;
+    /// Reads the body until it ends or exceeds `most` bytes. Buffers the whole body, or holds the
     /// unread rest of a longer one.
-    fn read_body_start(&self, limit: usize) -> impl Future<Output = Result<BodyStart, PlatformError>>;
+    fn read_body_start(
+        &self,
+        most: usize,
+        limits: BodyLimits,
+    ) -> impl Future<Output = Result<BodyStart, UploadError>>;
     /// A reader of the bytes that follow [`BodyStart::Long`].
     fn body_rest(&self) -> <Self::Stream as ByteStream>::Reader;
     /// The bytes `start..end` of the buffered body.
@@ -107,7 +116,7 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// Ends when the client leaves. The platform always notices this before the answer. During a
     /// streamed answer it notices at the latest with the next write.
     fn client_left(&self) -> impl Future<Output = ()>;
-    /// Frees the bytes of the body. No call is sent afterwards.
+    /// Frees the bytes of the body, and stops reading it. No call is sent afterwards.
     fn release_body(&self);
     /// A new upstream call.
     fn call(&self) -> Self::Call;
@@ -122,6 +131,26 @@ pub struct Work {
     pub tasks: usize,
     /// Waits for the platform that have not ended.
     pub waits: usize,
+}
+
+/// The limits within which a request body is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// When reading ends.
+    pub until: Instant,
+    /// The most bytes that the bodies of all requests of this isolate hold together.
+    pub held_bytes: usize,
+}
+
+/// Why a request body was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadError {
+    /// It broke off.
+    Broken(PlatformError),
+    /// It did not arrive in time.
+    Late,
+    /// The bodies of the isolate hold too many bytes together.
+    NoRoom,
 }
 
 /// A request body that was read to its end.

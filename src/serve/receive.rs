@@ -17,7 +17,7 @@ use crate::vocabulary::facts::{self, Facts, Place};
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
-use crate::vocabulary::time::Instant;
+use crate::vocabulary::time::{Instant, Millis};
 use crate::{
     entry::{entry_node, stored_objects},
     request::query,
@@ -186,6 +186,12 @@ pub async fn receive<P: Platform>(
         Subject::StoredObject(stored) => (stored.operation, None, Some(stored)),
     };
     let is_json = content_type.contains("json");
+    let patience_ms = facts::patience_ms(
+        [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
+        arrival.header("cf-aig-request-timeout"),
+    );
+    // The node is not known before the body. Until then its deadline may be any of all nodes.
+    let longest_ms = graph.longest_deadline_ms.min(patience_ms.unwrap_or(Millis::MAX));
     let body = match &stored {
         Some(_) if arrival.method != "POST" => RequestBody::empty(),
         stored => {
@@ -195,7 +201,7 @@ pub async fn receive<P: Platform>(
                 Some(_) => Reading::Opaque,
                 None => Reading::of(content_type)?,
             };
-            RequestBody::read(platform, &reading, length, graph.settings.buffer_bytes).await?
+            RequestBody::read(platform, &reading, length, graph.settings.buffer_bytes, longest_ms).await?
         }
     };
 
@@ -238,16 +244,18 @@ pub async fn receive<P: Platform>(
         has_side_effects: stored.is_some() || json.is_some_and(|peek| peek.has_side_effects(operation)),
         owner,
         previous_response_id,
-        patience_ms: facts::patience_ms(
-            [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
-            arrival.header("cf-aig-request-timeout"),
-        ),
+        patience_ms,
+        upload_ms: platform.now() - arrival.at,
         draw: SplitMix64::new(platform.random()).unit(),
     };
     let node = match &stored {
         None => entry_node::choose(graph, &facts, client)?,
         Some(stored) => stored_objects::entry_node(graph, &facts, client, stored)?,
     };
+    let allowed_ms = graph.allowed_ms(&node, patience_ms);
+    if facts.upload_ms >= allowed_ms {
+        return Err(ClientError::RequestTimeout { after_ms: allowed_ms });
+    }
     if node.reads_place && !graph.reads.place {
         facts.place = arrival.place(platform, hint);
     }

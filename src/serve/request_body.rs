@@ -11,16 +11,21 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::platform::{BodyStart, OutgoingBody, Platform, PlatformError};
+use super::platform::{BodyLimits, BodyStart, OutgoingBody, Platform, UploadError};
 use crate::request::body_watch::BodyWatch;
 use crate::request::excerpt::{Excerpt, LEFT_OUT};
 use crate::request::json_body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
 use crate::routes::graph::Params;
 use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::time::Millis;
 
 /// How much of a long body is read at a time. This size fits into the cache of a processor.
 const WINDOW_BYTES: usize = 64 * 1024;
+
+/// The most bytes that the bodies of all requests of an isolate hold together. The memory of an
+/// isolate ends at 128 MiB, and a body that is sent is copied once more.
+const HELD_BYTES: usize = 65 * 1024 * 1024;
 
 /// The body of a request.
 pub struct RequestBody {
@@ -90,24 +95,31 @@ pub struct AlreadySent;
 
 impl RequestBody {
     /// Reads a body. `length`: its `content-length`. `limit`: the size of the largest body that is
-    /// buffered.
+    /// buffered. `within_ms`: how long the body may take to arrive.
     ///
     /// # Errors
-    /// If the body breaks off, is not valid, or is too large to find the model in it.
+    /// If the body breaks off, is late, is not valid, or is too large to find the model in it, or
+    /// if the isolate has no room for it.
     pub async fn read<P: Platform>(
         platform: &P,
         reading: &Reading,
         length: Option<usize>,
         limit: usize,
+        within_ms: Millis,
     ) -> Result<Self, ClientError> {
-        let broken = |error: PlatformError| ClientError::InvalidJson(format!("The body broke off: {error}"));
-        if length.is_some_and(|length| length <= limit) {
-            let received = platform.read_body(length.unwrap_or_default()).await.map_err(broken)?;
+        let failed = |error| match error {
+            UploadError::Broken(error) => ClientError::InvalidJson(format!("The body broke off: {error}")),
+            UploadError::Late => ClientError::RequestTimeout { after_ms: within_ms },
+            UploadError::NoRoom => ClientError::TooManyBodies,
+        };
+        let limits = BodyLimits { until: platform.now() + within_ms, held_bytes: HELD_BYTES };
+        if let Some(length) = length.filter(|length| *length <= limit) {
+            let received = platform.read_body(length, limits).await.map_err(failed)?;
             return Self::repeatable(platform, reading, received.length, received.bytes);
         }
         // Without a length the body may still be small enough to buffer. With a length it is too
         // large. Then the first `limit` bytes are searched for the model.
-        match platform.read_body_start(limit).await.map_err(broken)? {
+        match platform.read_body_start(limit, limits).await.map_err(failed)? {
             BodyStart::Whole(bytes) => Self::repeatable(platform, reading, bytes.len(), Some(bytes)),
             BodyStart::Long(bytes) => Self::sent_once(reading, bytes, length, limit),
         }

@@ -299,6 +299,7 @@ impl World {
             previous_response_id: None,
             owner: None,
             patience_ms: None,
+            upload_ms: Millis::ZERO,
             draw: self.rng.unit(),
         }
     }

@@ -63,6 +63,14 @@ pub enum ClientError {
         /// How much is buffered, in bytes.
         limit: u64,
     },
+    /// The body did not arrive within the deadline of the request, or within the time for which its
+    /// client waits.
+    RequestTimeout {
+        /// How long the request was allowed to take.
+        after_ms: Millis,
+    },
+    /// The bodies of other requests take all the room that this isolate has for bodies.
+    TooManyBodies,
     /// The body is compressed.
     UnsupportedEncoding {
         /// Its `content-encoding`.
@@ -152,12 +160,16 @@ impl ClientError {
             | Self::ObjectNotFound { .. }
             | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
+            Self::RequestTimeout { .. } => 408,
             Self::RequestTooLarge { .. } => 413,
             Self::UnsupportedEncoding { .. } => 415,
             Self::WebSocketNotSupported { .. } => 426,
             Self::Internal => 500,
             Self::UpstreamUnreachable { .. } => 502,
-            Self::NoEligibleDeployment { .. } | Self::RoutesUnavailable | Self::SwitchNotShared => 503,
+            Self::NoEligibleDeployment { .. }
+            | Self::RoutesUnavailable
+            | Self::SwitchNotShared
+            | Self::TooManyBodies => 503,
             Self::UpstreamTimeout { .. } | Self::DeadlineExceeded { .. } => 504,
         }
     }
@@ -176,6 +188,8 @@ impl ClientError {
             Self::InvalidForm(_) => "invalid_form",
             Self::MissingModel => "missing_model",
             Self::RequestTooLarge { .. } => "request_too_large",
+            Self::RequestTimeout { .. } => "request_timeout",
+            Self::TooManyBodies => "too_many_bodies",
             Self::UnsupportedEncoding { .. } => "unsupported_encoding",
             Self::Internal => "internal_error",
             Self::NoEligibleDeployment { .. } => "no_eligible_deployment",
@@ -210,8 +224,8 @@ impl ClientError {
     /// SDKs obey.
     ///
     /// After a missed deadline a retry is not worth it: it would take as long again, from slow
-    /// deployments. The same holds if no deployment is eligible, unless one is ejected for a time:
-    /// requirements and missing keys do not change by waiting.
+    /// deployments or with a slow upload. The same holds if no deployment is eligible, unless one
+    /// is ejected for a time: requirements and missing keys do not change by waiting.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
@@ -219,11 +233,13 @@ impl ClientError {
                 | Self::UpstreamTimeout { .. }
                 | Self::RoutesUnavailable
                 | Self::SwitchNotShared
+                | Self::TooManyBodies
                 | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
         )
     }
 
     /// What happened and how to fix it, for people.
+    #[expect(clippy::too_many_lines, reason = "one arm for each error")]
     pub fn message(&self) -> String {
         match self {
             Self::InvalidApiKey => "Incorrect or missing API key. Send the key that this gateway gave you, as \
@@ -265,6 +281,13 @@ impl ClientError {
                  \"model\". Put \"model\" before the long fields, send a smaller body, or have the gateway's operator \
                  raise settings.buffer_bytes."
             ),
+            Self::RequestTimeout { after_ms } => format!(
+                "The request body did not arrive within {after_ms} ms, the time for the whole request. Send a smaller \
+                 body, let your client wait longer, or have the gateway's operator raise \"deadline_ms\"."
+            ),
+            Self::TooManyBodies => "The gateway holds too many large request bodies at this moment. Try again in a \
+                second."
+                .into(),
             Self::UnsupportedEncoding { encoding } => format!(
                 "The request body has the content-encoding '{}'. Send it without one: the gateway has to read it.",
                 quoted(encoding)
@@ -395,6 +418,8 @@ mod tests {
             },
             ClientError::SwitchNotShared,
             ClientError::UnsupportedEncoding { encoding: "gzip".into() },
+            ClientError::RequestTimeout { after_ms: ms(120_000) },
+            ClientError::TooManyBodies,
             ClientError::Internal,
             ClientError::ModelNotAllowed { client: "web-app".into(), model: "chat-gold".into() },
             ClientError::ModelNotFound { model: "chat-prd".into(), nearest: Some("chat-prod".into()) },

@@ -3,6 +3,10 @@
 use super::client_error::ClientError;
 use super::headers::Headers;
 use super::retry_after;
+use super::time::Millis;
+
+/// When a client may try again that found no room for its body.
+const BODIES_END_MS: Millis = Millis::new(1_000);
 
 /// An error response to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,7 @@ impl From<&ClientError> for ErrorReply {
             ClientError::NoEligibleDeployment { returns_in_ms: Some(ms), .. } => {
                 headers.extend(retry_after::headers(*ms));
             }
+            ClientError::TooManyBodies => headers.extend(retry_after::headers(BODIES_END_MS)),
             ClientError::InvalidApiKey | ClientError::NoClients | ClientError::InvalidAdminToken => {
                 headers.push("www-authenticate", "Bearer");
             }

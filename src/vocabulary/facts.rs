@@ -54,6 +54,8 @@ pub struct Facts {
     /// How long the client itself waits, if it says so (`x-stainless-read-timeout`,
     /// `cf-aig-request-timeout`).
     pub patience_ms: Option<Millis>,
+    /// How long the body took to arrive. It counts against the deadline and the patience.
+    pub upload_ms: Millis,
     /// One random number per request in `0.0..1.0`, for `percent` without a sticky key.
     pub draw: f64,
 }

@@ -1,7 +1,7 @@
 // Long request bodies: the edited body that each upstream receives, and fields at any position.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
+import { createServer, request } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
 import { startSimulator } from "../../simulator/simulator.mjs";
 import { APP_KEY, assertError, assertServedBy, assertTrail, fleet } from "./document.mjs";
@@ -146,6 +146,44 @@ describe("in a long body", () => {
     }
     const numbered = await assertError(await send(`{"a":"${long}","model":1}`), 400);
     assert.match(numbered.message, /`model` must be a string/);
+  });
+});
+
+describe("bodies that do not arrive", () => {
+  const MIB = KIB * KIB;
+  const beginning = Buffer.from('{"model":"as-it-is","pad":"');
+
+  // Sends the beginning of a body of 16 MiB, and waits. `status` is that of the answer, if there is one.
+  function upload(bytes) {
+    const { hostname, port } = new URL(gateway.url);
+    const headers = { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json", "content-length": 16 * MIB };
+    const sent = request({ hostname, port, path: "/v1/chat/completions", method: "POST", headers });
+    sent.on("error", () => {});
+    sent.write(Buffer.concat([beginning, Buffer.alloc(bytes - beginning.length, "x")]));
+    const answer = new Promise((received) => sent.on("response", received));
+    return { answer, end: () => sent.destroy() };
+  }
+
+  test("take no room for what they only state", async () => {
+    const uploads = Array.from({ length: 16 }, () => upload(KIB));
+    await new Promise((passed) => setTimeout(passed, 200));
+    assert.equal((await send(`{"model":"as-it-is","messages":[],"pad":"${"x".repeat(5 * MIB)}"}`)).status, 200);
+    for (const { end } of uploads) end();
+  });
+
+  test("hold a limited number of bytes together, and free them when their clients leave", async () => {
+    const uploads = Array.from({ length: 8 }, () => upload(6 * MIB));
+    const refused = await Promise.race(uploads.map(({ answer }) => answer));
+    assert.equal(refused.statusCode, 503);
+    assert.equal(refused.headers["retry-after"], "1");
+    for (const { end } of uploads) end();
+    const body = `{"model":"as-it-is","messages":[],"pad":"${"x".repeat(15 * MIB)}"}`;
+    for (let tries = 0; ; tries += 1) {
+      const { status } = await send(body);
+      if (status === 200) break;
+      assert.ok(status === 503 && tries < 50, `status ${status}`);
+      await new Promise((passed) => setTimeout(passed, 100));
+    }
   });
 });
 

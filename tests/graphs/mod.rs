@@ -43,6 +43,7 @@ pub fn facts() -> Facts {
         previous_response_id: None,
         owner: None,
         patience_ms: None,
+        upload_ms: Millis::ZERO,
         draw: 0.5,
     }
 }
@@ -156,6 +157,7 @@ impl Builder {
 
     pub fn graph(self) -> Rc<Graph> {
         Rc::new(Graph {
+            longest_deadline_ms: self.settings.deadline_ms,
             version: "test".to_owned(),
             settings: self.settings,
             clients: None,

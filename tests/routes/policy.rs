@@ -105,6 +105,7 @@ fn with_field(name: &str, value: Value) -> Facts {
         previous_response_id: None,
         owner: None,
         patience_ms: None,
+        upload_ms: ms(0),
         draw: 0.5,
     }
 }

@@ -49,6 +49,7 @@ fn facts() -> Facts {
         previous_response_id: None,
         owner: None,
         patience_ms: None,
+        upload_ms: switchyard::vocabulary::time::Millis::ZERO,
         draw: 0.5,
     }
 }

@@ -62,6 +62,7 @@ fn while_it_uploads() {
     bench.hang_upload();
     assert!(bench.chat_until(CHAT, ms(500)).is_none());
     assert!(bench.calls().is_empty());
+    assert!(bench.is_body_released());
     assert_nothing_left(&bench, "while it uploads");
 }
 

@@ -12,6 +12,7 @@ mod surface;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]
 mod times;
+mod uploads;
 
 /// Two deployments, one after the other. The given settings are added to those here.
 fn routes(settings: &str, model: &str) -> String {

@@ -62,14 +62,14 @@ pub(super) trait Selector {
 impl Walk {
     /// A walk that starts before `entry`. The limits of the whole request come from `entry`, or
     /// else from `settings`. The time limit of the client can only make the deadline earlier.
+    /// Both begin with the arrival of the request.
     pub fn new(graph: Rc<Graph>, facts: Rc<Facts>, entry: &Rc<Node>, now: Instant) -> Self {
-        let allowed_ms = entry.deadline_ms.unwrap_or(graph.settings.deadline_ms);
-        let patient_ms = facts.patience_ms.map_or(allowed_ms, |patience_ms| patience_ms.min(allowed_ms));
+        let left_ms = graph.allowed_ms(entry, facts.patience_ms) - facts.upload_ms;
         let allowed_attempts = entry.max_attempts.unwrap_or(graph.settings.max_attempts);
         let settings = Frame {
             ahead: vec![Destination::Node(Rc::clone(entry))],
             attempts_left: if facts.is_replayable { allowed_attempts } else { allowed_attempts.min(1) },
-            deadline: now + patient_ms,
+            deadline: now + left_ms,
             ..Frame::of_settings()
         };
         let mut frames = Vec::with_capacity(USUAL_DEPTH);

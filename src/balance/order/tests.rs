@@ -39,6 +39,7 @@ fn facts() -> Facts {
         previous_response_id: None,
         owner: None,
         patience_ms: None,
+        upload_ms: crate::vocabulary::time::Millis::ZERO,
         draw: 0.0,
     }
 }

@@ -31,6 +31,7 @@ fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_to
         previous_response_id: None,
         owner: None,
         patience_ms: None,
+        upload_ms: crate::vocabulary::time::Millis::ZERO,
         draw: 0.5,
     }
 }

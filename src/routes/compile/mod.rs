@@ -103,19 +103,30 @@ impl Compiler<'_> {
         let settings = self.settings(&raw.settings, At::Root.key("settings"));
         let clients = self.clients();
         let rules = self.rules();
-        let models =
+        let models: BTreeMap<String, Rc<Node>> =
             self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))).collect();
         let prefixes = self.prefixes.into_iter().collect();
         // In order of their names, which is also the order of their ids.
         let deployments = self.deployments.into_values().collect();
         let warnings = self.report.finish()?;
         let node_count = self.sizes.len();
+        let longest_deadline_ms = Graph::longest_deadline(&settings, models.values());
         let leads_to_nearest =
             |(_, to): &(_, Destination)| matches!(to, Destination::Node(node) if node.reads_place);
         let mut reads = self.reads;
         reads.place |= settings.on.iter().any(leads_to_nearest);
-        let graph =
-            Graph { version, settings, clients, deployments, models, rules, reads, prefixes, node_count };
+        let graph = Graph {
+            version,
+            settings,
+            clients,
+            deployments,
+            models,
+            rules,
+            reads,
+            prefixes,
+            node_count,
+            longest_deadline_ms,
+        };
         Ok(Compiled { graph, warnings })
     }
 

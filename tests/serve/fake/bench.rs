@@ -24,7 +24,6 @@ pub struct Bench {
     pool: LocalPool,
     started_at: Instant,
     /// Headers of the next requests, beside the usual ones.
-    more_headers: String,
 }
 
 /// What the client received.
@@ -84,7 +83,7 @@ impl Bench {
         let store_delay = Cell::new(Some(Millis::ZERO));
         let world = World { now: Cell::new(START), variables, store_delay, ..World::default() };
         let fake = Fake { world: Rc::new(world), isolate: Rc::default(), spawner: pool.spawner() };
-        Self { fake, pool, started_at: START, more_headers: String::new() }
+        Self { fake, pool, started_at: START }
     }
 
     pub fn put(&self, key: &str, text: &str) {
@@ -119,11 +118,6 @@ impl Bench {
         self.fake.world.scripts.borrow_mut().extend(scripts);
     }
 
-    /// Adds a header to the next requests.
-    pub fn add_header(&mut self, name: &str, value: &str) {
-        self.more_headers.extend([name, "\n", value, "\n"]);
-    }
-
     /// Forgets the scripts that no call has taken.
     pub fn drop_scripts(&self) {
         self.fake.world.scripts.borrow_mut().clear();
@@ -132,6 +126,21 @@ impl Bench {
     /// The request's body never ends.
     pub fn hang_upload(&self) {
         self.fake.world.body.borrow_mut().hangs = true;
+    }
+
+    /// Adds a header to all requests from now on.
+    pub fn add_header(&self, name: &str, value: &str) {
+        self.fake.world.body.borrow_mut().headers.push_str(&[name, "\n", value, "\n"].concat());
+    }
+
+    /// The request's body takes this long to arrive.
+    pub fn slow_upload(&self, takes: Millis) {
+        self.fake.world.body.borrow_mut().takes = takes;
+    }
+
+    /// The bodies of other requests hold so many bytes.
+    pub fn hold_elsewhere(&self, bytes: usize) {
+        self.fake.world.body.borrow_mut().held_by_others = bytes;
     }
 
     /// The request's body breaks off.
@@ -193,12 +202,13 @@ impl Bench {
     /// The text of a request that is about to be sent. Its body is that of all requests from now
     /// on.
     fn head(&self, method: &str, path: &str, body: &str) -> String {
-        self.fake.world.body.borrow_mut().bytes = body.into();
+        let mut request = self.fake.world.body.borrow_mut();
+        (request.bytes, request.is_released) = (body.into(), false);
+        let more = &request.headers;
         let length = format!("content-length\n{}\n", body.len());
         let length = if body.is_empty() { "" } else { &length };
         format!(
-            "{method}\nhttps://gateway{path}\nauthorization\nBearer sk-app\ncontent-type\napplication/json\n{length}{}",
-            self.more_headers
+            "{method}\nhttps://gateway{path}\nauthorization\nBearer sk-app\ncontent-type\napplication/json\n{length}{more}"
         )
     }
 

@@ -17,7 +17,8 @@ use futures::executor::LocalSpawner;
 use futures::task::LocalSpawnExt;
 use switchyard::serve::isolate_memory::Isolate;
 use switchyard::serve::platform::{
-    BodyStart, ByteStream, Clock, Objects, Platform, PlatformError, ReceivedBody, Work,
+    BodyLimits, BodyStart, ByteStream, Clock, Objects, Platform, PlatformError, ReceivedBody, UploadError,
+    Work,
 };
 use switchyard::vocabulary::facts::Place;
 use switchyard::vocabulary::time::{Instant, Millis};
@@ -49,9 +50,15 @@ struct World {
 
 #[derive(Default, Clone)]
 struct RequestScript {
+    /// Headers that are added.
+    headers: String,
     bytes: Vec<u8>,
     hangs: bool,
     breaks: bool,
+    /// How long it takes to arrive.
+    takes: Millis,
+    /// The bytes that the bodies of other requests hold.
+    held_by_others: usize,
     is_released: bool,
     /// Where [`BodyStart::Long`] ended.
     rest_from: usize,
@@ -89,6 +96,25 @@ impl Fake {
             Poll::Pending
         })
         .await;
+    }
+
+    /// The body, as its script says.
+    async fn upload(&self, limits: BodyLimits) -> Result<Vec<u8>, UploadError> {
+        let RequestScript { bytes, hangs, breaks, takes, held_by_others, .. } =
+            self.world.body.borrow().clone();
+        let ends_at = if hangs { Instant::MAX } else { self.now() + takes };
+        if ends_at > limits.until {
+            self.at(limits.until).await;
+            return Err(UploadError::Late);
+        }
+        self.at(ends_at).await;
+        if breaks {
+            return Err(UploadError::Broken(PlatformError::new("the connection was lost")));
+        }
+        if held_by_others + bytes.len() > limits.held_bytes {
+            return Err(UploadError::NoRoom);
+        }
+        Ok(bytes)
     }
 
     async fn never<T>(&self) -> T {
@@ -190,24 +216,18 @@ impl Platform for Fake {
         Place::default()
     }
 
-    async fn read_body(&self, _: usize) -> Result<ReceivedBody, PlatformError> {
-        let RequestScript { bytes, hangs, breaks, .. } = self.world.body.borrow().clone();
-        if hangs {
-            return self.never().await;
-        }
-        if breaks {
-            return Err(PlatformError::new("the connection was lost"));
-        }
+    async fn read_body(&self, _: usize, limits: BodyLimits) -> Result<ReceivedBody, UploadError> {
+        let bytes = self.upload(limits).await?;
         Ok(ReceivedBody { length: bytes.len(), bytes: Some(bytes) })
     }
 
-    async fn read_body_start(&self, limit: usize) -> Result<BodyStart, PlatformError> {
-        let bytes = self.world.body.borrow().bytes.clone();
-        self.world.body.borrow_mut().rest_from = limit + 1;
-        Ok(if bytes.len() <= limit {
+    async fn read_body_start(&self, most: usize, limits: BodyLimits) -> Result<BodyStart, UploadError> {
+        let bytes = self.upload(limits).await?;
+        self.world.body.borrow_mut().rest_from = most + 1;
+        Ok(if bytes.len() <= most {
             BodyStart::Whole(bytes)
         } else {
-            BodyStart::Long(bytes[..=limit].to_vec())
+            BodyStart::Long(bytes[..=most].to_vec())
         })
     }
 

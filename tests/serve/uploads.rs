@@ -1,0 +1,88 @@
+//! Request bodies that arrive slowly, or for which the isolate has no room.
+
+use super::fake::{Bench, Script, Step};
+use super::{ANSWER, CHAT, FIRST, LAST, STREAM, routes};
+use crate::times::ms;
+
+const MIB: usize = 1 << 20;
+
+#[test]
+fn a_body_that_does_not_arrive_ends_at_the_deadline() {
+    let short = |settings| routes(settings, "").replace("60000", "5000");
+    let with_deadlines = short("")
+        .replace(r#""models": {"#, r#""models": {"patient": {"targets": ["first"], "deadline_ms": 20000}, "#);
+    for (routes, body, after_ms) in [
+        (&short(""), CHAT, 5_000),
+        // The node is known only with the body, so the longest deadline of all nodes counts.
+        (&with_deadlines, CHAT, 20_000),
+        // A body that is too long to buffer, too.
+        (&short(r#", "buffer_bytes": 0"#), CHAT, 5_000),
+    ] {
+        let mut bench = Bench::started(routes);
+        bench.hang_upload();
+        let (answer, waited_ms) = bench.chats_at_once(1, body).remove(0);
+        assert_eq!((answer.status, waited_ms), (408, ms(after_ms)), "{}", answer.text());
+        assert!(answer.text().contains(r#""code":"request_timeout""#), "{}", answer.text());
+        assert_eq!(answer.header("x-should-retry"), "false");
+        assert!(bench.is_body_released() && bench.calls().is_empty());
+        assert_eq!(bench.open_waits(), 0);
+    }
+}
+
+#[test]
+fn a_body_that_does_not_arrive_ends_with_the_patience_of_its_client() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.hang_upload();
+    bench.add_header("x-stainless-timeout", "2");
+    let (answer, waited_ms) = bench.chats_at_once(1, CHAT).remove(0);
+    assert_eq!((answer.status, waited_ms), (408, ms(2_000)));
+}
+
+#[test]
+fn the_time_of_the_upload_counts_against_the_deadline_of_the_node() {
+    let node = r#", "deadline_ms": 4000"#;
+    let mut bench = Bench::started(&routes("", node));
+    bench.slow_upload(ms(3_000));
+    bench.script([Script::silence(), Script::silence()]);
+    let (answer, waited_ms) = bench.chats_at_once(1, CHAT).remove(0);
+    assert_eq!((answer.status, waited_ms), (504, ms(4_000)), "{}", answer.text());
+    assert!(answer.text().contains("deadline of 4000 ms"), "{}", answer.text());
+
+    let mut bench = Bench::started(&routes("", node));
+    bench.slow_upload(ms(4_000));
+    let (answer, waited_ms) = bench.chats_at_once(1, CHAT).remove(0);
+    assert_eq!((answer.status, waited_ms), (408, ms(4_000)), "{}", answer.text());
+    assert!(bench.calls().is_empty(), "nobody is asked");
+    assert!(bench.is_body_released());
+}
+
+#[test]
+fn a_body_for_which_there_is_no_room_may_come_again_in_a_second() {
+    for settings in ["", r#", "buffer_bytes": 0"#] {
+        let mut bench = Bench::started(&routes(settings, ""));
+        bench.hold_elsewhere(65 * MIB);
+        let answer = bench.chat(CHAT);
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert!(answer.text().contains(r#""code":"too_many_bodies""#), "{}", answer.text());
+        let again = ["retry-after", "retry-after-ms", "x-should-retry"].map(|name| answer.header(name));
+        assert_eq!(again, ["1", "1000", "true"]);
+        assert!(bench.is_body_released() && bench.calls().is_empty());
+        if !settings.is_empty() {
+            continue;
+        }
+        bench.hold_elsewhere(64 * MIB);
+        bench.script([Script::json(200, ANSWER)]);
+        assert_eq!(bench.chat(CHAT).status, 200);
+    }
+}
+
+#[test]
+fn the_bytes_of_a_body_that_is_refused_are_freed() {
+    let mut bench = Bench::started(&routes("", ""));
+    for body in ["{", r#"{"model":"other"}"#, "{}"] {
+        assert!((400..500).contains(&bench.chat(body).status));
+        assert!(bench.is_body_released(), "{body}");
+    }
+    bench.script([Script::events(vec![Step::Bytes(FIRST.to_owned() + LAST)])]);
+    assert_eq!(bench.chat(STREAM).status, 200);
+}

@@ -15,16 +15,18 @@ use switchyard::attempt::machine::{Action, Machine, MachineEvent, Reply};
 use switchyard::entry::object_affinity::{MOST, ObjectAffinity};
 use switchyard::entry::stored_objects;
 use switchyard::request::stored_object::StoredObject;
+use switchyard::routes::compile;
 use switchyard::routes::glob::Glob;
 use switchyard::routes::graph::{
     AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Rule, Secret, Strategy as Order, Upstream,
+    Via,
 };
 use switchyard::routes::when::{BUCKETS, Condition, Fact, ValueTest};
 use switchyard::vocabulary::client_error::ClientError;
 use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
 use switchyard::vocabulary::facts::Facts;
 use switchyard::vocabulary::operation::Operation;
-use switchyard::vocabulary::time::Instant;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 const NOW: Instant = Instant::from_epoch_ms(1_000);
 
@@ -394,6 +396,125 @@ fn a_rule_for_the_path_or_the_operation_chooses_who_is_asked() {
             let refused = candidates(&graph, &["all"], None);
             assert!(matches!(refused, Err(ClientError::ModelNotAllowed { .. })), "{shown}: {refused:?}");
         }
+    }
+}
+
+#[test]
+fn a_search_crosses_nothing_that_a_request_for_a_model_may_not_cross() {
+    let mut build = builder(&["a", "b", "c", "d"]);
+    build.edit("a", |deployment| deployment.quality = 3);
+    build.edit("b", |deployment| deployment.tags = vec!["eu".to_owned()]);
+    let all = build.node(Order::Priority, &["a", "b", "c", "d"]);
+    let precise = build.over(Order::Priority, vec![Destination::Node(Rc::clone(&all))], |node| {
+        node.requirements.min_quality = 3;
+    });
+    let eu = build.over(Order::Priority, vec![Destination::Node(Rc::clone(&all))], |node| {
+        node.requirements.require_tags = vec!["eu".to_owned()];
+    });
+    let both = build.over(Order::Priority, vec![Destination::Node(Rc::clone(&precise))], |node| {
+        node.requirements.require_tags = vec!["eu".to_owned()];
+    });
+    let d = build.deployment("d");
+    let resting = build.node_with(Order::Weighted, &["c", "d"], |node| {
+        node.targets[0].weight = 0.0;
+        node.on = vec![(ErrorClass::RateLimit, d)];
+    });
+    let client_is = |name| Condition::Fact(Fact::Client, ValueTest::Text(Glob::new(name)));
+    let cases = |first, second| Order::Match(vec![client_is(first), client_is(second)].into());
+    let matched = build.node(cases("someone", "test"), &["c", "d"]);
+    let unmatched = build.node(cases("someone", "else"), &["c", "d"]);
+    // Two ways, and nothing is required before them. So the edge of the settings counts as well.
+    let targets = [&precise, &eu].map(|node| Destination::Node(Rc::clone(node))).to_vec();
+    let either = build.over(Order::Priority, targets, |_| {});
+    let c = build.deployment("c");
+    build.settings.on = vec![(ErrorClass::Auth, c)];
+    let mut graph = Rc::into_inner(build.graph()).unwrap();
+    let names = ["all", "precise", "eu", "both", "resting", "matched", "unmatched", "either"];
+    let nodes = [all, precise, eu, both, resting, matched, unmatched, either];
+    graph.models = names.into_iter().map(str::to_owned).zip(nodes).collect();
+    for (models, expected) in [
+        (&["all"][..], Some("a b c d")),
+        (&["precise"], Some("a")),
+        (&["eu"], Some("b")),
+        (&["both"], None),
+        (&["either"], Some("a b c")),
+        (&["precise", "eu"], Some("a b")),
+        (&["resting"], Some("d c")),
+        (&["matched"], Some("d c")),
+        (&["unmatched"], None),
+    ] {
+        for path in ["files", "files/file-1", "responses/resp_1"] {
+            let found = candidates_for(path, &graph, models, None).ok();
+            assert_eq!(found.as_deref(), expected, "{models:?} {path}");
+        }
+    }
+    let operation = Condition::Fact(Fact::Operation, ValueTest::Text(Glob::new("files")));
+    graph.rules = vec![Rule { when: operation, node: Rc::clone(&graph.models["eu"]) }].into();
+    assert_eq!(candidates_for("files", &graph, &["*"], None).as_deref(), Ok("b"), "a rule leads there");
+}
+
+#[test]
+fn an_edge_of_the_settings_does_not_lead_a_search_past_the_clients_nodes() {
+    let mut build = builder(&["a", "b"]);
+    build.edit("a", |deployment| deployment.quality = 3);
+    let precise = build.node_with(Order::Priority, &["a"], |node| node.requirements.min_quality = 3);
+    let b = build.deployment("b");
+    build.settings.on = vec![(ErrorClass::Unavailable, Destination::clone(&b)), (ErrorClass::RateLimit, b)];
+    let mut graph = Rc::into_inner(build.graph()).unwrap();
+    graph.models = [("precise".to_owned(), precise)].into_iter().collect();
+    let graph = Rc::new(graph);
+    let stored = at("files");
+    let facts = Facts { operation: stored.operation, ..facts() };
+    let entry = stored_objects::entry_node(&graph, &facts, &client(&["*"]), &stored).unwrap();
+    for class in [ErrorClass::Unavailable, ErrorClass::RateLimit] {
+        let mut isolate = Isolate::new(&graph, 1);
+        let mut context = isolate.context(NOW);
+        let (mut machine, action) =
+            Machine::start(Rc::clone(&graph), Rc::new(facts.clone()), &entry, &mut context);
+        let Action::Dispatch(dispatch) = action else { panic!("{action:?}") };
+        let failure = Failure { hint_ms: Some(Millis::new(300_000)), ..Failure::silent(class, "") };
+        let next = machine.on(MachineEvent::Failed { number: dispatch.number, failure }, &mut context);
+        assert!(!matches!(next, Action::Dispatch(_)), "{class:?}: {next:?}");
+    }
+}
+
+#[test]
+fn with_a_key_for_the_eu_alone_a_file_stays_there() {
+    let document = include_str!("../examples/use-cases.json");
+    let graph = compile(document, &|name: &str| {
+        Some(if name.ends_with("ENDPOINT") {
+            format!("https://{name}.openai.azure.com").replace('_', "-")
+        } else {
+            "2025-04-01-preview".to_owned()
+        })
+    });
+    let graph = graph.unwrap().graph;
+    assert_eq!(candidates_for("files", &graph, &["chat-eu"], None).as_deref(), Ok("azure-gpt4o-westeurope"));
+    let precise = candidates_for("files", &graph, &["chat-precise"], None).unwrap();
+    assert!(!precise.contains("mini"), "{precise}");
+}
+
+#[test]
+fn each_gateway_that_has_the_key_is_an_account_of_its_own() {
+    let mut build = Builder::new(&["a", "b"]);
+    for (name, gateway, key, expected) in [
+        ("b", "one", "", true),
+        ("b", "two", "", false),
+        // With a key of the document, the way does not matter.
+        ("b", "two", "k", true),
+    ] {
+        for (name, gateway) in [("a", "one"), (name, gateway)] {
+            build.edit(name, |deployment| {
+                deployment.api_key = Secret::new(key);
+                let base = format!("https://gateway.ai.cloudflare.com/v1/account/{gateway}");
+                deployment.via = Some(Via { base, token: None });
+            });
+        }
+        let pair = ["a", "b"].map(|name| match build.deployment(name) {
+            Destination::Deployment(deployment) => deployment,
+            Destination::Node(node) => panic!("{node:?}"),
+        });
+        assert_eq!(pair[0].shares_storage_with(&pair[1]), expected, "{gateway} {key}");
     }
 }
 

@@ -6,4 +6,5 @@
 
 pub mod entry_node;
 pub mod object_affinity;
+mod reach;
 pub mod stored_objects;

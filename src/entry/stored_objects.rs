@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::reach::reach;
 use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{
     Client, Deployment, Destination, Graph, Node, Policy, Requirements, Retry, Strategy, Target,
@@ -21,7 +22,8 @@ use crate::vocabulary::facts::Facts;
 
 /// Makes the entry node. If a rule for this path or operation holds, its targets are the
 /// deployments that the rule's node leads to, in the order of that node. Otherwise they are the
-/// deployments of all nodes that the client may use, in the order of their names.
+/// deployments of all nodes that the client may use, in the order of their names. Each of them is
+/// one that a request for a model could get there: see [`reach`].
 ///
 /// A search tries one deployment of each account first, the owner's account before the others. Then
 /// it tries the other deployments, in case the first one of an account cannot do the operation now.
@@ -38,28 +40,20 @@ pub fn entry_node(
 ) -> Result<Rc<Node>, ClientError> {
     let by_rule =
         graph.rules.first_of(facts, &reads_path_or_operation).and_then(|place| graph.rules.get(place));
-    let mut reached = Vec::new();
-    let mut seen = Vec::new();
-    match by_rule.map(|rule| &rule.node) {
+    let entries: Vec<&Rc<Node>> = match by_rule.map(|rule| &rule.node) {
         Some(node) if !client.may_use(&node.name) => {
             return Err(ClientError::ModelNotAllowed {
                 client: client.name.clone(),
                 model: node.name.clone(),
             });
         }
-        Some(node) => reach(node, &mut reached, &mut seen),
+        Some(node) => vec![node],
         None => {
-            for (_, node) in graph.models.iter().filter(|(name, _)| client.may_use(name)) {
-                reach(node, &mut reached, &mut seen);
-            }
-            reached.sort_unstable();
+            let usable = graph.models.iter().filter(|(name, _)| client.may_use(name));
+            usable.map(|(_, node)| node).collect()
         }
-    }
-    if !reached.is_empty() {
-        for (_, to) in &graph.settings.on {
-            follow(to, &mut reached, &mut seen);
-        }
-    }
+    };
+    let reached = reach(graph, facts, &entries, by_rule.is_some());
     let deployments = reached.iter().filter_map(|id| graph.deployments.get(*id)).filter(|deployment| {
         deployment.disabled.is_none() && upstream::supports(deployment, facts.operation)
     });
@@ -127,24 +121,5 @@ fn reads_path_or_operation(when: &Condition) -> bool {
             conditions.iter().any(reads_path_or_operation)
         }
         Condition::Not(condition) => reads_path_or_operation(condition),
-    }
-}
-
-/// Collects every deployment below a node, also behind its edges.
-fn reach(node: &Node, reached: &mut Vec<usize>, seen: &mut Vec<usize>) {
-    if !seen.contains(&node.id) {
-        seen.push(node.id);
-        let ends = node.targets.iter().map(|target| &target.to).chain(node.on.iter().map(|(_, to)| to));
-        for to in ends {
-            follow(to, reached, seen);
-        }
-    }
-}
-
-fn follow(to: &Destination, reached: &mut Vec<usize>, seen: &mut Vec<usize>) {
-    match to {
-        Destination::Deployment(deployment) if reached.contains(&deployment.id) => {}
-        Destination::Deployment(deployment) => reached.push(deployment.id),
-        Destination::Node(node) => reach(node, reached, seen),
     }
 }

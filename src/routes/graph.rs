@@ -260,7 +260,8 @@ pub struct Deployment {
 
 impl Deployment {
     /// Whether both deployments have the same stored objects. Stored objects belong to the account:
-    /// at OpenAI to the project, at Azure to the resource.
+    /// at OpenAI to the project, at Azure to the resource. If AI Gateway has the key, each gateway
+    /// stands for an account of its own.
     pub fn shares_storage_with(&self, other: &Self) -> bool {
         self.account() == other.account()
     }
@@ -273,9 +274,16 @@ impl Deployment {
                 organization: organization.as_deref(),
                 project: project.as_deref(),
                 api_key: &self.api_key,
+                key_holder: self.key_holder(),
             },
             Upstream::Azure { resource, .. } => Account::Azure { resource },
         }
+    }
+
+    /// The AI Gateway that has the key of this deployment, if the document has none.
+    fn key_holder(&self) -> Option<&str> {
+        let via = self.via.as_ref().filter(|_| self.api_key.reveal().is_empty());
+        via.map(|via| via.base.as_str())
     }
 }
 
@@ -292,6 +300,8 @@ pub enum Account<'a> {
         project: Option<&'a str>,
         /// The key. It belongs to one project.
         api_key: &'a Secret,
+        /// The AI Gateway that has the key, if the document has none.
+        key_holder: Option<&'a str>,
     },
     /// A resource at Azure.
     Azure {

@@ -70,6 +70,9 @@ impl Walk {
             ahead: vec![Destination::Node(Rc::clone(entry))],
             attempts_left: if facts.is_replayable { allowed_attempts } else { allowed_attempts.min(1) },
             deadline: now + left_ms,
+            // The node of a request for a stored object leads everywhere that the request may go.
+            // An edge of the settings would lead past the requirements of the nodes of the client.
+            has_taken_edge: entry.id >= graph.node_count,
             ..Frame::of_settings()
         };
         let mut frames = Vec::with_capacity(USUAL_DEPTH);

@@ -23,7 +23,6 @@ pub struct Bench {
     pub fake: Fake,
     pool: LocalPool,
     started_at: Instant,
-    /// Headers of the next requests, beside the usual ones.
 }
 
 /// What the client received.

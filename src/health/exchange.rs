@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use super::accrual::Accrual;
 use super::change::GateChange;
+use super::drains::{Drains, name_key};
 use super::gate::{Gate, ProbeLease, Transition};
 use super::isolate_health::Health;
 use super::pending::Pending;
@@ -90,6 +91,13 @@ impl Health {
                 }
                 deployment.reset(now);
             }
+            let (knows_all, name) =
+                (answer.full && known.is_some(), answer.deployments.get(&name_key(&deployment.identity)));
+            match name {
+                Some(name) => deployment.set_drains(|drains| drains.merge_name(name.change, name.drained)),
+                None if knows_all => deployment.set_drains(Drains::forget_name),
+                None => {}
+            }
             if let Some(record) = record {
                 let moved = deployment.merge(record, asked_at, now).into_iter();
                 changes.extend(moved.map(|(operation, transition)| GateChange {
@@ -97,8 +105,8 @@ impl Health {
                     operation,
                     transition,
                 }));
-            } else if answer.full && known.is_some() {
-                deployment.gate.set_drained(false);
+            } else if knows_all {
+                deployment.set_drains(|drains| drains.merge_identity(false));
             }
             if deployment.pending.is_urgent() {
                 self.sharing.urgent.tripped_at.get_or_insert(now);
@@ -151,6 +159,7 @@ impl TrackedDeployment {
     /// reported again.
     fn start_over(&mut self) {
         self.merged = 0;
+        self.drains.start_over();
         if self.gate.ejected_until().is_some() {
             self.pending.has_ejected = true;
         }
@@ -170,7 +179,7 @@ impl TrackedDeployment {
         self.merged = self.merged.max(record.change);
         let mut changes = Vec::new();
         if is_newer {
-            self.gate.set_drained(record.drained);
+            self.set_drains(|drains| drains.merge_identity(record.drained));
             self.merge_missing(record, now, &mut changes);
         }
         match record.ejected {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::change::GateChange;
+use super::drains::is_same_name;
 use super::gate::{Admission, Probes};
 use super::headroom::Headroom;
 use super::sample::Sample;
@@ -52,14 +53,22 @@ impl Health {
     }
 
     /// Takes over the state of deployments that were in an earlier graph, and the contact with the
-    /// shard. Requests under way continue with the earlier graph and its health; their outcomes are
-    /// not recorded here.
+    /// shard. A drain stays with the name of a deployment, also if its address changes. Requests
+    /// under way continue with the earlier graph and its health; their outcomes are not recorded
+    /// here.
     pub fn adopt(&mut self, old: &Self) {
         let mut is_any_new = false;
         for deployment in &mut self.deployments {
-            match old.deployments.iter().find(|old| old.identity == deployment.identity) {
-                Some(known) => deployment.adopt(known),
-                None => is_any_new = true,
+            let mut before = old.deployments.iter();
+            // Names are unique in a document.
+            match before.find(|old| is_same_name(&old.identity, &deployment.identity)) {
+                Some(known) if known.identity == deployment.identity => deployment.adopt(known),
+                namesake => {
+                    is_any_new = true;
+                    if let Some(namesake) = namesake {
+                        deployment.inherit_drain(namesake);
+                    }
+                }
             }
         }
         self.sharing = old.sharing.clone();
@@ -229,14 +238,19 @@ impl Health {
     /// Removes all traffic from the deployment until [`Self::enable`].
     pub fn drain(&mut self, id: usize) {
         if let Some(deployment) = self.deployments.get_mut(id) {
-            deployment.gate.set_drained(true);
+            deployment.set_drains(|drains| drains.set(true));
         }
+    }
+
+    /// Whether an administrator has drained the deployment.
+    pub fn is_drained(&self, id: usize) -> bool {
+        self.deployments.get(id).is_some_and(|deployment| deployment.gate.is_drained())
     }
 
     /// Ends [`Self::drain`].
     pub fn enable(&mut self, id: usize) {
         if let Some(deployment) = self.deployments.get_mut(id) {
-            deployment.gate.set_drained(false);
+            deployment.set_drains(|drains| drains.set(false));
         }
     }
 

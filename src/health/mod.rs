@@ -36,6 +36,7 @@
 
 pub mod accrual;
 mod change;
+pub mod drains;
 pub mod ewma;
 mod exchange;
 pub mod gate;

@@ -25,6 +25,7 @@ pub mod view;
 
 use std::collections::BTreeMap;
 
+use super::drains::is_same_name;
 use super::sharing::{AFTER_FAILURE_MS, BASE_MS, LATEST_MS};
 use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
 use crate::vocabulary::rng::Rng;
@@ -175,8 +176,12 @@ impl Shard {
         self.administer(identity, now, |entry, change| entry.set_drained(true, change))
     }
 
-    /// Ends [`Self::drain`].
+    /// Ends [`Self::drain`], for all identities of the same name.
     pub fn enable(&mut self, identity: &str, now: Instant) -> bool {
+        let namesakes = self.entries.iter_mut().filter(|(known, _)| is_same_name(known, identity));
+        for (_, entry) in namesakes {
+            entry.set_drained(false, &mut self.head.change);
+        }
         self.administer(identity, now, |entry, change| entry.set_drained(false, change))
     }
 

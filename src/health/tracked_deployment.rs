@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::accrual::{Accrual, EndedRun, RunRule};
+use super::drains::Drains;
 use super::ewma::{Ewma, PeakEwma};
 use super::gate::{Admission, Gate, GateView, LONGEST_EJECTION_MS, Probes, Transition, jittered};
 use super::headroom::{self, Headroom};
@@ -54,6 +55,7 @@ const LEAST_SILENCE_MS: Millis = Millis::new(5_000);
 pub(super) struct TrackedDeployment {
     pub(super) identity: String,
     pub(super) gate: Gate,
+    pub(super) drains: Drains,
     /// Operations that the deployment stated not to offer, each with the time to ask again.
     pub(super) missing: Vec<(Operation, Gate)>,
     pub(super) accrual: Accrual,
@@ -135,6 +137,17 @@ impl TrackedDeployment {
         for (_, gate) in &mut self.missing {
             gate.lose_probe();
         }
+    }
+
+    /// Takes over the drain of a deployment of the same name with another address.
+    pub(super) fn inherit_drain(&mut self, old: &Self) {
+        self.set_drains(|drains| *drains = old.drains.inherited());
+    }
+
+    /// Changes what is known about drains.
+    pub(super) fn set_drains(&mut self, change: impl FnOnce(&mut Drains)) {
+        change(&mut self.drains);
+        self.gate.set_drained(self.drains.hold());
     }
 
     pub(super) fn admission(&self, operation: Operation, probes: Probes, now: Instant) -> Admission {
@@ -447,9 +460,10 @@ impl TrackedDeployment {
         gate.reset();
         let identity = std::mem::take(&mut self.identity);
         let in_flight = std::mem::take(&mut self.in_flight);
-        let merged = self.merged;
+        let (merged, drains) = (self.merged, self.drains);
         *self = Self {
             gate,
+            drains,
             in_flight,
             merged,
             ejections: self.ejections,

@@ -9,11 +9,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::isolate_memory::DocumentProblem;
-use super::object_reports::AskError;
+use super::object_reports::{AskError, share};
 use super::platform::{Platform, Work};
 use super::receive::Arrival;
 use super::serving::Serving;
 use crate::health::Snapshot;
+use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
 use crate::request::admin_path::{AdminPath, parse};
 use crate::request::credentials;
@@ -179,8 +180,13 @@ async fn turn<P: Platform>(
             }
         }
     }
-    let deployments =
-        name.as_ref().map(|_| chosen.iter().map(|deployment| deployment.identity.clone()).collect());
+    let keys = |deployment: &&Rc<Deployment>| {
+        let identity = deployment.identity.clone();
+        // A drain belongs to the name. The object shows it for the identity, too.
+        let of_name = (switch != Switch::Reset).then(|| name_key(&identity));
+        of_name.into_iter().chain([identity])
+    };
+    let deployments = name.as_ref().map(|_| chosen.iter().flat_map(keys).collect());
     let shared = share(platform, &Order { switch, deployments }).await;
     shared.map_err(|error| {
         platform.warn(&format!("health: a switch was not shared: {error}"));
@@ -188,15 +194,6 @@ async fn turn<P: Platform>(
     })?;
     let names = chosen.iter().map(|deployment| deployment.name.clone()).collect();
     Ok(to_json(&Order { switch, deployments: Some(names) }))
-}
-
-/// Sends the switch to the hub, which stores it for all regions, and to the shard of this region,
-/// which otherwise learns it only with its next report to the hub.
-async fn share<P: Platform>(platform: &P, order: &Order) -> Result<(), AskError> {
-    let objects = platform.isolate().objects(platform).ok_or(AskError::Unbound)?;
-    let order = to_json(order);
-    objects.ask_hub(platform, "switch", Some(order.clone())).await?;
-    objects.ask_shard(platform, "switch", Some(order)).await.map(drop)
 }
 
 fn to_json(value: &impl Serialize) -> String {

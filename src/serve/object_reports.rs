@@ -14,6 +14,7 @@ use super::serving::Serving;
 use super::timing::{sleep, until};
 use crate::health::GateChange;
 use crate::health::reporter::{Reporter, UNANSWERED_MS};
+use crate::health::shard::object_requests::Order;
 use crate::health::wire::{HealthReport, ShardAnswer};
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::Millis;
@@ -119,6 +120,18 @@ pub async fn ask_report<O: Clock + Objects>(
 ) -> Result<ShardAnswer, AskError> {
     let text = ask(platform, object, near, "report", Some(report.to_json())).await?;
     ShardAnswer::parse(&text).map_err(|error| AskError::Malformed(error.to_string()))
+}
+
+/// Sends a switch to the hub, which stores it for all regions, and to the shard of this region,
+/// which otherwise learns it only with its next report to the hub.
+///
+/// # Errors
+/// If one of them does not take it.
+pub async fn share<P: Platform>(platform: &P, order: &Order) -> Result<(), AskError> {
+    let objects = platform.isolate().objects(platform).ok_or(AskError::Unbound)?;
+    let order = serde_json::to_string(order).unwrap_or_default();
+    objects.ask_hub(platform, "switch", Some(order.clone())).await?;
+    objects.ask_shard(platform, "switch", Some(order)).await.map(drop)
 }
 
 impl Isolate {

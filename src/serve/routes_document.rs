@@ -16,12 +16,16 @@
 use std::rc::Rc;
 
 use super::isolate_memory::{DocumentProblem, Isolate};
+use super::object_reports::share;
 use super::platform::{Platform, PlatformError};
 use super::serving::{Serving, Source};
 use super::timing::{sleep, until};
+use crate::health::drains::name_key;
+use crate::health::shard::object_requests::Order;
 use crate::routes::compile;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::{SplitMix64, stable_hash};
+use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The key of the routes document in the store.
@@ -41,6 +45,9 @@ const STALE_WAIT_MS: Millis = Millis::new(500);
 const LOOK_MS: (Millis, Millis) = (Millis::new(2), Millis::new(50));
 /// How long after its start an isolate makes the copy. Its first requests do not wait beside it.
 const REMEMBER_AFTER_MS: Millis = Millis::new(1_000);
+/// How long after the name of a drained deployment has gone the drain ends in the objects. Work
+/// beside a request may take half a minute.
+const END_DRAIN_AFTER_MS: Millis = Millis::new(20_000);
 /// The document that serves if the store has none and had none before.
 const COMPILED_IN: &str = include_str!("../../routes.json");
 
@@ -184,7 +191,10 @@ impl Isolate {
                 let mut rng = SplitMix64::new(platform.random());
                 let routes =
                     Rc::new(Serving::new(compiled, source, hash, self.current().as_deref(), &mut rng));
-                self.routes.replace(Some(Rc::clone(&routes)));
+                let before = self.routes.replace(Some(Rc::clone(&routes)));
+                if let Some(before) = before {
+                    end_drains(platform, &before, &routes);
+                }
                 if source == Source::Kv {
                     self.problem.replace(None);
                 }
@@ -226,6 +236,29 @@ impl Isolate {
             }
         }
         self.problem.replace(Some(problem));
+    }
+}
+
+/// A drain ends when the document no longer has the name of its deployment. It ends in the objects
+/// only after a while: an old copy of the document may have come back for a moment.
+fn end_drains<P: Platform>(platform: &P, before: &Serving, now: &Serving) {
+    for gone in &before.graph.deployments {
+        let name = &gone.name;
+        if !before.health.borrow().is_drained(gone.id) || now.has_deployment(name) {
+            continue;
+        }
+        platform.warn(&format!("health: the drain of {name} ends: the routes document no longer has it"));
+        let (background, name, key) = (platform.clone(), name.clone(), name_key(&gone.identity));
+        platform.in_background(async move {
+            sleep(&background, END_DRAIN_AFTER_MS).await;
+            if background.isolate().current().is_some_and(|routes| routes.has_deployment(&name)) {
+                return;
+            }
+            let order = Order { switch: Switch::Enable, deployments: Some(vec![key]) };
+            if let Err(error) = share(&background, &order).await {
+                background.warn(&format!("health: the end of the drain of {name} was not shared: {error}"));
+            }
+        });
     }
 }
 

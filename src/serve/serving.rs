@@ -81,6 +81,11 @@ impl Serving {
         }
     }
 
+    /// Whether the document has a deployment of this name.
+    pub(super) fn has_deployment(&self, name: &str) -> bool {
+        self.graph.deployments.iter().any(|deployment| deployment.name == name)
+    }
+
     /// Records the headroom of the deployment from the headers of a response.
     pub fn on_response(&self, deployment: &Deployment, headers: &Headers, now: Instant) {
         if let Some(headroom) = Headroom::of(headers, &deployment.limits, now) {

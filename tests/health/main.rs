@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod attempts;
+mod drains;
 mod hub;
 mod isolate;
 mod judgement;

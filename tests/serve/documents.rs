@@ -174,3 +174,26 @@ fn a_stale_document_goes_on_after_half_a_second_if_the_store_does_not_answer() {
     assert!(after_ms < ms(20), "{after_ms}");
     assert_eq!(logged(&bench), 2);
 }
+
+#[test]
+fn a_drain_stays_with_a_name_whose_address_changes_and_ends_with_the_name() {
+    let mut bench = Bench::new(&routes("", ""));
+    assert_eq!(ask(&mut bench), 200);
+    bench.isolate().current().unwrap().health.borrow_mut().drain(0);
+    let served_by = |bench: &mut Bench| {
+        bench.pass(ms(120_000));
+        bench.script([Script::json(200, ANSWER)]);
+        let answer = bench.chat(CHAT);
+        answer.header("x-switchyard-deployment").to_owned()
+    };
+    assert_eq!(served_by(&mut bench), "second");
+    bench.put("routes", &routes("", "").replace("https://first/v1", "https://moved/v1"));
+    assert_eq!(served_by(&mut bench), "second");
+    let ended = |bench: &Bench| bench.log().iter().any(|line| line.contains("the drain of first ends"));
+    assert!(!ended(&bench));
+    bench.put("routes", &routes("", "").replace("\"first\"", "\"third\""));
+    assert_eq!(served_by(&mut bench), "third");
+    assert!(ended(&bench), "{:?}", bench.log());
+    bench.put("routes", &routes("", ""));
+    assert_eq!(served_by(&mut bench), "first");
+}

@@ -27,6 +27,11 @@ use crate::vocabulary::time::Instant;
 /// The future is behind a pointer, so that V8 compiles it only when such a request comes.
 type AdminAnswer<'a> = Pin<Box<dyn Future<Output = Result<String, ClientError>> + 'a>>;
 
+/// Whether a path is the admin API, or a part of it.
+pub fn is_admin(path: &str) -> bool {
+    path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The answer to a request below `/admin`; `None` for any other path.
 pub fn answer<'a, P: Platform>(
     platform: &'a P,

@@ -170,7 +170,7 @@ describe("ejection of all deployments, and manual switches", { concurrency: 2 },
         assert.equal(wrongMethod.headers.get("allow"), "POST");
         await assertError(wrongMethod, 405);
         const posted = await admin(gateway, "health");
-        assert.equal(posted.headers.get("allow"), "GET");
+        assert.equal(posted.headers.get("allow"), "GET, HEAD");
         await assertError(posted, 405);
         await assertError(await admin(gateway, "deployments/openai/drain", { token: "wrong" }), 401, "invalid_admin_token");
         await assertError(await admin(gateway, "deployments/openai/pause"), 404);

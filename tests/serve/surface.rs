@@ -73,6 +73,29 @@ fn a_preflight_allows_the_methods_of_its_path() {
 }
 
 #[test]
+fn the_origins_of_pages_do_not_open_the_admin_api() {
+    let mut bench = Bench::new(&routes(CORS, ""));
+    bench.add_header("origin", "https://app.example.com");
+    bench.add_header("access-control-request-method", "GET");
+    for (path, is_open) in [
+        ("/v1/models", true),
+        ("/administration", true),
+        ("/admin", false),
+        ("/admin/api/health", false),
+        ("/admin/api/deployments/reset", false),
+        ("/admin/nothing", false),
+    ] {
+        for method in ["OPTIONS", "GET", "POST"] {
+            let answer = bench.request(method, path, "");
+            let names = answer.headers.iter().map(|(name, _)| name.to_owned());
+            let cors: Vec<_> = names.filter(|name| name.starts_with("access-control-")).collect();
+            assert_eq!(!cors.is_empty(), is_open, "{method} {path} {cors:?}");
+            assert!(is_open || answer.status >= 400, "{method} {path} {}", answer.status);
+        }
+    }
+}
+
+#[test]
 fn a_websocket_is_refused_so_that_the_client_uses_http() {
     for (method, path, upgrade, status) in [
         ("GET", "/v1/responses", "websocket", 426),

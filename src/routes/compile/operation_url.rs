@@ -27,7 +27,10 @@ impl MeantEndpoint {
         let origin = url.text.strip_suffix(url.path)?;
         let segments: Vec<&str> = url.path.split('/').filter(|segment| !segment.is_empty()).collect();
         let is_azure = provider == RawProvider::Azure;
-        let is_foundry = url.host.to_ascii_lowercase().ends_with(".services.ai.azure.com");
+        let host = url.host.to_ascii_lowercase();
+        let is_foundry = host.ends_with(".services.ai.azure.com");
+        // Whoever serves there has no paths of its own.
+        let is_of_provider = host == "api.openai.com" || host.ends_with(".azure.com");
         let address = |before: &[&str]| before.iter().fold(origin.to_owned(), |url, part| url + "/" + part);
         let (before, after) = around_openai(&segments);
         let mut meant = Self { provider: None, endpoint: String::new(), deployment: None, api_version: None };
@@ -42,13 +45,16 @@ impl MeantEndpoint {
                 meant.endpoint = address(if is_azure { &[] } else { &["openai", "v1"] });
             }
             (after, _) if is_azure && !after.is_empty() => {
-                before_operation(after)?;
+                before_operation(&segments, is_of_provider)?;
                 meant.endpoint = address(before);
             }
             _ => {
-                let base = before_operation(&segments)?;
-                meant.endpoint =
-                    address(if is_azure { base.strip_suffix(&["v1"]).unwrap_or(base) } else { base });
+                let base = before_operation(&segments, is_of_provider)?;
+                meant.endpoint = address(match base {
+                    [before @ .., "v1"] if is_azure => before,
+                    [] if host == "api.openai.com" => &["v1"],
+                    base => base,
+                });
             }
         }
         if is_azure || meant.provider.is_some() {
@@ -96,14 +102,15 @@ fn around_openai<'s, 'p>(segments: &'s [&'p str]) -> (&'s [&'p str], &'s [&'p st
 }
 
 /// The segments before the operation at the end; `None` if there is no operation. A single word
-/// such as `embeddings` may be the path of a proxy, unless it stands directly after a version or is
-/// all that there is.
-fn before_operation<'s, 'p>(segments: &'s [&'p str]) -> Option<&'s [&'p str]> {
+/// such as `embeddings` may be the path of a proxy, unless it stands after `v1` or `openai`, or at
+/// a host of the provider.
+fn before_operation<'s, 'p>(segments: &'s [&'p str], is_of_provider: bool) -> Option<&'s [&'p str]> {
     let operations = Operation::ALL.into_iter().map(Operation::path).chain(["models"]);
     let before = operations.filter_map(|path| {
         let parts: Vec<&str> = path.split('/').collect();
         let before = segments.strip_suffix(parts.as_slice())?;
-        let is_sure = parts.len() > 1 || before.last().is_none_or(|last| matches!(*last, "v1" | "openai"));
+        let is_after_version = before.last().is_some_and(|last| matches!(*last, "v1" | "openai"));
+        let is_sure = parts.len() > 1 || is_after_version || is_of_provider;
         is_sure.then_some(before)
     });
     before.min_by_key(|before| before.len())
@@ -178,6 +185,11 @@ mod tests {
                 "https://host/base/v1/responses/compact",
                 Some((None, "https://host/base/v1", None, None)),
             ),
+            (
+                RawProvider::OpenAi,
+                "https://api.openai.com/responses",
+                Some((None, "https://api.openai.com/v1", None, None)),
+            ),
             (RawProvider::OpenAi, "https://host/v1/models", Some((None, "https://host/v1", None, None))),
             (
                 RawProvider::OpenAi,
@@ -188,6 +200,8 @@ mod tests {
             (RawProvider::OpenAi, "https://api.openai.com/v1", None),
             (RawProvider::OpenAi, "https://x.openai.azure.com/openai/v1", None),
             (RawProvider::OpenAi, "https://host/proxy/embeddings", None),
+            (RawProvider::OpenAi, "https://host/embeddings", None),
+            (RawProvider::Azure, "https://apim.example.com/openai/team/embeddings", None),
             (RawProvider::OpenAi, "https://host", None),
             (RawProvider::Azure, "https://x.openai.azure.com", None),
             (RawProvider::Azure, "https://x.openai.azure.com/openai", None),

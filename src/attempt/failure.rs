@@ -37,7 +37,6 @@ impl Failure {
     /// What health records of it.
     pub fn outcome(&self) -> Outcome {
         match self.limit {
-            Some(LimitKind::Patience) => Outcome::Abandoned,
             Some(LimitKind::Deadline | LimitKind::Share) => Outcome::CutShort,
             // The account works, it only does not have the object. The class does not matter: a
             // path below an unknown object is also "not found".
@@ -48,7 +47,8 @@ impl Failure {
 
     /// The failure of an attempt that this limit ended.
     pub fn late(limit: LimitKind) -> Self {
-        Self { limit: Some(limit), ..Self::silent(ErrorClass::Timeout, limit.name()) }
+        let scope = if limit == LimitKind::Patience { Scope::Client } else { Scope::Deployment };
+        Self { limit: Some(limit), scope, ..Self::silent(ErrorClass::Timeout, limit.name()) }
     }
 
     /// A failure without an answer: a connection error, a timeout, a broken stream.

@@ -68,7 +68,7 @@ fn of_failure(operation: Operation, class: ErrorClass, scope: Scope, hint_ms: Op
         (Scope::Request, ErrorClass::BadRequest | ErrorClass::ContextWindow | ErrorClass::ContentPolicy) => {
             Effect::Answers
         }
-        (Scope::Request, _) => Effect::Nothing,
+        (Scope::Request | Scope::Client, _) => Effect::Nothing,
         (Scope::Place, _) => Effect::Ejects(Reason::Blocked),
         (Scope::Operation, ErrorClass::Auth) => Effect::EjectsOperation(Reason::Forbidden { operation }),
         (Scope::Operation, ErrorClass::RateLimit) => Effect::LimitsOperation(hint_ms),

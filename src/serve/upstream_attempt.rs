@@ -25,6 +25,7 @@ use crate::upstream::{self, forwarding};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::error_reply::ErrorReply;
 use crate::vocabulary::headers::Headers;
+use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
 
 /// The largest read of a stream whose commit point is the first token. Only its first event matters
@@ -146,6 +147,7 @@ fn refused_body(reply: &ErrorReply) -> Failure {
     Failure {
         status: Some(status),
         response: Some(ErrorResponse { status, headers, body }),
+        scope: Scope::Client,
         ..Failure::silent(ErrorClass::BadRequest, "request_body")
     }
 }

@@ -14,9 +14,12 @@ pub enum Scope {
     Place,
     /// One operation. The others may be served.
     Operation,
-    /// This request alone: its size, its tier, the objects and tools that it names, or the time
-    /// that its client allows. It shows nothing about other requests.
+    /// This request alone: its size, its tier, the objects and tools that it names. It shows
+    /// nothing about other requests.
     Request,
+    /// What the client did: it broke off its upload, or allowed too little time. Perhaps the
+    /// upstream has not even seen the request.
+    Client,
 }
 
 impl Scope {

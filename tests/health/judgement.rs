@@ -70,6 +70,8 @@ fn nothing_that_concerns_one_request_changes_what_another_one_gets() {
             for is_committed in [false, true] {
                 let found = effect(operation, is_committed, failed(class, Scope::Request));
                 assert!(matches!(found, Effect::Nothing | Effect::Answers), "{operation:?} {class:?}");
+                let found = effect(operation, is_committed, failed(class, Scope::Client));
+                assert_eq!(found, Effect::Nothing, "{operation:?} {class:?}");
             }
         }
     }

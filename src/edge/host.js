@@ -209,6 +209,7 @@ export class Exchange {
     read.then(
       (result) => {
         clearTimeout(this.#timer);
+        this.#reader = undefined;
         if (!this.#isReleased) end(result);
       },
       (error) => {
@@ -234,8 +235,10 @@ export class Exchange {
     this.#isReleased = true;
     this.#bytes = undefined;
     clearTimeout(this.#timer);
-    this.#reader?.cancel().catch(() => {});
+    const reader = this.#reader;
     this.#reader = undefined;
+    // The wait of the read ends whatever comes of this.
+    if (reader !== undefined) resolved.then(() => reader.cancel()).catch(() => {});
   }
 
   /** The bytes of the body from `start` to `end`. */

@@ -23,7 +23,7 @@ use crate::vocabulary::facts::Facts;
 /// Makes the entry node. If a rule for this path or operation holds, its targets are the
 /// deployments that the rule's node leads to, in the order of that node. Otherwise they are the
 /// deployments of all nodes that the client may use, in the order of their names. Each of them is
-/// one that a request for a model could get there: see [`reach`].
+/// one that a request for a model could get there: requirements and weights hold on the way.
 ///
 /// A search tries one deployment of each account first, the owner's account before the others. Then
 /// it tries the other deployments, in case the first one of an account cannot do the operation now.

@@ -22,7 +22,8 @@
 //! let outcome = Outcome::failed(ErrorClass::RateLimit, hint_ms);
 //! let later = now + Millis::new(80);
 //! let changes = health.record(ticket, &Sample::of(outcome), later, &mut rng);
-//! assert_eq!(changes[0].to_string(), "0 is out: rate limited; it asked to be left alone for 20000 ms");
+//! let reason = "rate limited; it asked to be left alone for 20000 ms";
+//! assert_eq!(changes[0].to_string(), format!("0 is out until 2026-01-01T00:00:20Z: {reason}"));
 //! assert!(matches!(health.admission(0, ChatCompletions, later), Admission::Refused(_)));
 //! ```
 //!

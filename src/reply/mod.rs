@@ -2,5 +2,6 @@
 
 pub mod cors;
 pub mod exhausted;
+pub mod masks;
 pub mod models;
 pub mod response_headers;

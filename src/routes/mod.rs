@@ -17,6 +17,7 @@ mod placeholder;
 pub mod prefix_map;
 mod raw;
 pub mod reads;
+mod setting_groups;
 mod shape;
 mod variables;
 pub mod when;

@@ -23,6 +23,7 @@ use crate::attempt::machine::{self, Action, Machine, MachineEvent};
 use crate::attempt::trail::Trail;
 use crate::attempt::{output_tokens, walk};
 use crate::health;
+use crate::reply::masks::without_secrets;
 use crate::reply::response_headers::{self, ServedRequest};
 use crate::routes::graph::Commit;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
@@ -218,7 +219,8 @@ async fn drive<P: Platform>(
         (reply, _) => {
             let failures: Vec<_> = trail.failures().collect();
             let late_ms = (reply == machine::Reply::DeadlineExceeded).then(|| driver.machine.allowed_ms());
-            Err(exhausted::reply(&failures, late_ms))
+            let error = exhausted::reply(&failures, late_ms);
+            Err(ErrorReply { body: without_secrets(&routes.graph, error.body), ..error })
         }
     };
     Driven { answer, trail }
@@ -246,7 +248,8 @@ fn log_failure<P: Platform>(
     let attempt = machine.trail().attempts().get((number as usize).saturating_sub(1));
     let name = attempt.map_or("?", |attempt| &attempt.deployment.name);
     let (class, reason) = (failure.class.name(), &failure.reason);
-    platform.warn(&format!("{}: {name} failed: {class} ({reason})", inbound.request_id));
+    let line = format!("{}: {name} failed: {class} ({reason})", inbound.request_id);
+    platform.warn(&platform.isolate().without_secrets(line));
 }
 
 /// The error that says why no deployment is eligible, and when to retry.

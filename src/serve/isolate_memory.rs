@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::object_link::ObjectLink;
 use super::serving::Serving;
 use crate::entry::object_affinity::ObjectAffinity;
+use crate::reply::masks::without_secrets;
 use crate::routes::Issue;
 use crate::vocabulary::rng::{Rng, SecureRng};
 use crate::vocabulary::time::Instant;
@@ -63,6 +64,17 @@ impl Isolate {
     /// The problem of the document in KV, if there is one.
     pub fn problem(&self) -> Option<DocumentProblem> {
         self.problem.borrow().clone()
+    }
+
+    /// A line for the log that contains text of an upstream, without secrets and hosts.
+    pub fn without_secrets(&self, line: String) -> String {
+        match self.current() {
+            Some(routes) => {
+                let masked = without_secrets(&routes.graph, line.into_bytes());
+                String::from_utf8(masked).unwrap_or_default()
+            }
+            None => line,
+        }
     }
 
     /// 64 random bits. The first call seeds the generator with `seed`.

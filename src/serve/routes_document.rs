@@ -10,7 +10,7 @@
 //!
 //! Invariant: only two kinds of requests wait for KV. Those that arrive before the first document
 //! is loaded wait until it is. Those that arrive when the document was not confirmed for
-//! `settings.max_stale_seconds` wait at most [`STALE_WAIT_MS`]: a key that was taken out of the
+//! `settings.max_stale_seconds` wait for half a second at most: a key that was taken out of the
 //! document must not open an isolate that was idle.
 
 use std::rc::Rc;

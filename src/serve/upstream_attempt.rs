@@ -17,6 +17,7 @@ use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Phase, PhaseLimits};
 use crate::attempt::success;
+use crate::reply::masks::without_secrets_of;
 use crate::routes::graph::Commit;
 use crate::stream::hold::{Hold, HoldVerdict};
 use crate::stream::protocol::Protocol;
@@ -251,18 +252,18 @@ async fn hold<P: Platform>(
             (HoldVerdict::Commit, Some(_)) => break,
             (_, None) => {
                 call.abort.disarm();
-                return Ok(CommittedBody::Held(gathered.take()));
+                return Ok(CommittedBody::Held(without_secrets_of(&call.deployment, gathered.take())));
             }
             (HoldVerdict::Wait, Some(_)) if is_complete => phase = Phase::Rest,
             (HoldVerdict::Wait, Some(_)) => {}
         }
     }
     let held = gathered.take();
-    let observer = if is_complete {
+    let (held, observer) = if is_complete {
         observer.release();
-        None
+        (without_secrets_of(&call.deployment, held), None)
     } else {
-        Some(observer)
+        (held, Some(observer))
     };
     Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer, tail: Some(gathered.tail()), call })))
 }
@@ -342,6 +343,6 @@ async fn in_time<C: Clock, T>(
 
 /// The failure for a connection that could not be made, or that broke.
 fn broken<P: Platform>(platform: &P, error: &PlatformError) -> Failure {
-    platform.warn(&format!("upstream connection: {error}"));
+    platform.warn(&platform.isolate().without_secrets(format!("upstream connection: {error}")));
     Failure::silent(ErrorClass::Connection, "connection")
 }

@@ -356,3 +356,27 @@ fn a_redirect_is_called_one_and_not_followed() {
         bench.log()
     );
 }
+
+#[test]
+fn no_host_or_key_of_the_document_reaches_a_client_or_the_log() {
+    let host = "first.internal.example";
+    let document = |more: &str| {
+        let routes = routes("", more).replace("https://first/v1", &format!("https://{host}/v1"));
+        routes.replace(r#""targets": ["first", "second"]"#, r#""targets": ["first"]"#)
+    };
+    let error =
+        format!(r#"{{"error":{{"message":"no route to {host}","type":"server_error","code":"{host}"}}}}"#);
+    let mut bench = Bench::new(&document(""));
+    bench.script([Script::json(503, &error)]);
+    let answer = bench.chat(CHAT);
+    assert!(answer.text().contains(r#""message":"no route to ***""#), "{}", answer.text());
+    assert!(bench.log().iter().all(|line| !line.contains(host)), "{:?}", bench.log());
+    let line = bench.isolate().without_secrets(format!("upstream connection: {host} refused"));
+    assert_eq!(line, "upstream connection: *** refused");
+
+    // A stream that is held until its end.
+    let mut bench = Bench::new(&document(r#", "commit": "complete""#));
+    let events = format!(": {host}\n\n{FIRST}{LAST}");
+    bench.script([Script::events(vec![Step::Bytes(events.clone())])]);
+    assert_eq!(bench.chat(STREAM).text(), events.replace(host, "***"));
+}

@@ -1,0 +1,89 @@
+//! Which texts of an upstream are masked before a client or a log gets them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use serde_json::json;
+use switchyard::reply::masks::{without_secrets, without_secrets_of};
+use switchyard::routes::compile;
+use switchyard::routes::graph::Graph;
+
+fn graph() -> Graph {
+    let document = json!({
+        "version": 1,
+        "clients": { "app": { "key": "${APP_KEY}" } },
+        "deployments": {
+            "a": { "provider": "azure", "endpoint": "https://My-Team.openai.azure.com", "api_key": "${AZURE}",
+                   "deployment": "gpt", "model": "gpt-4o" },
+            "b": { "provider": "openai", "endpoint": "https://10.0.0.7:8080/v1", "api_key": "${SHORT}", "model": "m" },
+            "c": { "provider": "openai", "api_key": "${SLASH}", "model": "m",
+                   "via": { "gateway": "main", "account": "acc0123456789", "token": "${TOKEN}" } },
+            "d": { "provider": "openai", "endpoint": "http://localhost:9/v1", "api_key": "${QUOTE}", "model": "m" },
+        },
+        "models": { "chat": { "targets": ["a", "b", "c", "d"] } },
+    });
+    let variable = |name: &str| {
+        let value = match name {
+            "APP_KEY" => "app-key-0123456789",
+            "AZURE" => "0123456789abcdef0123456789abcdef",
+            "SHORT" => "dummy",
+            "SLASH" => "key/with/slashes==",
+            "TOKEN" => "cf-token-0123456789",
+            "QUOTE" => "a'key\\with-a-backslash",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    };
+    compile(&document.to_string(), &variable).unwrap_or_else(|issues| panic!("{issues:#?}")).graph
+}
+
+fn masked(text: &str) -> String {
+    String::from_utf8(without_secrets(&graph(), text.as_bytes().to_vec())).unwrap()
+}
+
+#[test]
+fn the_exact_secrets_and_hosts_of_the_document_are_masked_and_nothing_else() {
+    for (text, expected) in [
+        ("Incorrect API key provided: 0123456789abcdef0123456789abcdef.", "Incorrect API key provided: ***."),
+        ("0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcde"),
+        // Of clients and of AI Gateway, too.
+        ("app-key-0123456789 and cf-token-0123456789", "*** and ***"),
+        // As they stand in JSON.
+        (r#"{"k":"key/with/slashes==","l":"key\/with\/slashes=="}"#, r#"{"k":"***","l":"***"}"#),
+        (r#"{"k":"a'key\\with-a-backslash"}"#, r#"{"k":"***"}"#),
+        // A short value may be part of any word.
+        ("dummy", "dummy"),
+        ("no route to https://my-team.openai.azure.com/openai/v1", "no route to https://***/openai/v1"),
+        ("MY-TEAM.OPENAI.AZURE.COM:443", "***:443"),
+        ("connect to 10.0.0.7:8080 failed", "connect to ***:8080 failed"),
+        // Other hosts, also such that contain the name of one.
+        ("not-my-team.openai.azure.com", "not-my-team.openai.azure.com"),
+        ("x.my-team.openai.azure.com", "x.my-team.openai.azure.com"),
+        ("10.0.0.77", "10.0.0.77"),
+        // Hosts that everybody knows, and local ones.
+        (
+            "https://api.openai.com and https://gateway.ai.cloudflare.com",
+            "https://api.openai.com and https://gateway.ai.cloudflare.com",
+        ),
+        ("localhost:9", "localhost:9"),
+        ("grüße, 10.0.0.7 ende", "grüße, *** ende"),
+        ("", ""),
+    ] {
+        assert_eq!(masked(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn texts_that_overlap_are_one_mask() {
+    let twice = "0123456789abcdef0123456789abcdef0123456789abcdef";
+    assert_eq!(masked(twice), "***0123456789abcdef");
+    assert_eq!(masked(&"app-key-0123456789".repeat(2)), "******");
+}
+
+#[test]
+fn of_one_deployment_only_its_own_are_masked() {
+    let graph = graph();
+    let [a, ..] = graph.deployments.as_slice() else { panic!("there are four") };
+    let text = "my-team.openai.azure.com 0123456789abcdef0123456789abcdef app-key-0123456789 10.0.0.7";
+    let masked = without_secrets_of(a, text.as_bytes().to_vec());
+    assert_eq!(String::from_utf8(masked).unwrap(), "*** *** app-key-0123456789 10.0.0.7");
+}

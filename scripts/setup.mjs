@@ -30,6 +30,8 @@ const deny = {
     ],
   },
 };
+// Only for `npm run fuzz`.
+const cargoFuzz = { crate: "cargo-fuzz", binary: "cargo-fuzz", version: "0.13.2" };
 // Only for `npm run bench`; see bench/load.mjs.
 const loadTool = { crate: "oha", binary: "oha", version: "1.16.0", optimised: true };
 
@@ -133,6 +135,14 @@ export async function ensureLoadTool() {
 
 /** Installs cargo-deny. Returns its path. */
 export const ensureDeny = () => ensureTool(deny);
+
+/** Installs cargo-fuzz and a nightly compiler, which it needs. Returns the path of cargo-fuzz. */
+export async function ensureFuzz() {
+  if (spawnSync("rustc", ["+nightly", "--version"], { cwd: root }).status !== 0) {
+    await runReported("adding a nightly Rust", "rustup", ["toolchain", "install", "nightly", "--profile", "minimal"]);
+  }
+  return ensureTool(cargoFuzz);
+}
 
 async function ensureTool(tool) {
   if (!find(tool)) await installAll([tool]);

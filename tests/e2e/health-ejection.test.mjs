@@ -118,7 +118,7 @@ describe("ejection", { concurrency: 3 }, () => {
   });
 
   describe("an error about the deployment itself is known everywhere within seconds:", { concurrency: 2 }, () => {
-    for (const [error, kind] of [["quota", "quota"], ["bad_key", "auth"], ["forbidden", "auth"]]) {
+    for (const [error, kind] of [["quota", "quota"], ["bad_key", "auth"], ["forbidden", "blocked"]]) {
       test(error, () =>
         withIsolates({ isolates: 3 }, async ({ simulator, gateway }) => {
           const [first, ...others] = gateway.isolates;

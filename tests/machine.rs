@@ -226,6 +226,7 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
     let mut build = Builder::new(&["a", "b"]);
     let entry = build.node_with(Order::Priority, &["a", "b"], |node| {
         node.policy.retry = Some(Retry {
+            states_on: true,
             on: Triggers { classes: vec![ErrorClass::Unavailable], statuses: Vec::new() },
             attempts: 1,
             backoff_ms: ms(100),

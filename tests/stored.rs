@@ -316,6 +316,7 @@ fn nothing_is_made_twice() {
             operation: stored.operation,
             method: method.to_owned(),
             has_side_effects: true,
+            is_done_once: false,
             ..facts()
         };
         let node = stored_objects::entry_node(&graph, &facts, &client(&["*"]), &stored).unwrap();

@@ -168,6 +168,7 @@ impl Way {
             is_streamed: peek.is_streamed,
             is_replayable: true,
             has_side_effects: peek.has_side_effects(operation),
+            is_done_once: false,
             previous_response_id: None,
             owner: None,
             patience_ms: None,

@@ -28,6 +28,7 @@ mod tests {
     use crate::vocabulary::time::short::ms;
 
     const RETRY: Retry = Retry {
+        states_on: false,
         on: Triggers { classes: Vec::new(), statuses: Vec::new() },
         attempts: 9,
         backoff_ms: ms(100),

@@ -16,6 +16,9 @@ pub struct Failure {
     pub scope: Scope,
     /// No wait cures it: the request is larger than the limit of the deployment.
     pub is_permanent: bool,
+    /// The upstream may have done what was asked, and doing it twice harms. So the request was not
+    /// repeated.
+    pub is_unclear: bool,
     /// The limit that ended the attempt, if one did.
     pub limit: Option<LimitKind>,
     /// The status of the upstream, if one arrived. 200 if the error was in a 200 answer.
@@ -45,6 +48,20 @@ impl Failure {
         }
     }
 
+    /// Whether the upstream may have done what was asked, although no answer says so.
+    ///
+    /// It certainly has not if Cloudflare did not reach it (52x, 530), and if it says itself that
+    /// it failed.
+    pub fn may_be_done(&self) -> bool {
+        match (self.class, self.status) {
+            (ErrorClass::Connection, Some(521..=523 | 525 | 526 | 530)) => false,
+            // A proxy lost the upstream, or a success has no usable answer.
+            (ErrorClass::Connection | ErrorClass::Timeout | ErrorClass::Truncated, _)
+            | (ErrorClass::Unavailable, Some(200..=299 | 502 | 504)) => true,
+            _ => false,
+        }
+    }
+
     /// The failure of an attempt that this limit ended.
     pub fn late(limit: LimitKind) -> Self {
         let scope = if limit == LimitKind::Patience { Scope::Client } else { Scope::Deployment };
@@ -57,6 +74,7 @@ impl Failure {
             class,
             scope: Scope::usual(class),
             is_permanent: false,
+            is_unclear: false,
             limit: None,
             status: None,
             is_unknown_object: false,

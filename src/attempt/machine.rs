@@ -234,6 +234,11 @@ impl Machine {
     ) -> Action {
         let PendingAttempt { number, deployment, ticket } = attempt;
         record_failure(ticket, failure, context);
+        if self.facts.is_done_once && failure.may_be_done() && !self.walk.may_repeat(failure) {
+            let failure = Failure { is_unclear: true, ..failure.clone() };
+            self.trail.end(number, AttemptOutcome::Failed(failure), context.now);
+            return self.reply(Reply::Exhausted, context);
+        }
         let wait_ms = if self.pending_attempts.is_empty() {
             self.wait_before_retry(&deployment, failure, context)
         } else {

@@ -41,6 +41,10 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     else {
         return (&ClientError::DeadlineExceeded { after_ms: late_ms.unwrap_or_default() }).into();
     };
+    if let Some(unclear) = failures.iter().find(|failure| failure.is_unclear) {
+        let is_late = unclear.class == ErrorClass::Timeout;
+        return (&ClientError::OutcomeUnknown { is_late }).into();
+    }
     let mut reply = upstream_reply(chosen).unwrap_or_else(|| own_reply(chosen, attempts));
 
     if !reply.headers.iter().any(|(name, _)| is_about_range(name)) {

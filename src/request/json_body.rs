@@ -186,6 +186,13 @@ impl Peek {
         }
     }
 
+    /// Whether it harms if a request with this body is done twice: a background response goes on by
+    /// itself, and a conversation would have each entry twice. A response that is only stored twice
+    /// harms nobody.
+    pub fn is_done_once(&self, operation: Operation) -> bool {
+        operation == Operation::Responses && (self.is_background || self.has_conversation)
+    }
+
     /// Whether the upstream takes the model from a stored prompt (`prompt: {id}`), because the body
     /// names none. Only Responses have such prompts.
     pub fn takes_model_of_prompt(&self, operation: Operation) -> bool {

@@ -480,6 +480,8 @@ pub enum WhenAllEjected {
 /// Retries of the same target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
+    /// Whether the document states `on`, so that it is more than the default.
+    pub states_on: bool,
     /// Failures to retry.
     pub on: Triggers,
     /// The number of retries of one target. 0 disables retries.
@@ -497,6 +499,7 @@ impl Default for Retry {
     /// retried at the same deployment: it has had its time.
     fn default() -> Self {
         Self {
+            states_on: false,
             on: Triggers::of(|class| class.is_transient() && class != ErrorClass::Timeout),
             attempts: 1,
             backoff_ms: Millis::new(500),

@@ -31,6 +31,8 @@ pub struct Question<'a> {
     pub operation: Operation,
     /// The stored object that the request is about, if any.
     pub stored: Option<&'a StoredObject>,
+    /// Whether the request deletes the stored object.
+    pub is_deletion: bool,
     /// What the client asked for.
     pub asked: Asked,
     /// When an answer may be committed.
@@ -208,6 +210,10 @@ impl Question<'_> {
     pub fn judge(&self, status: u16, headers: &Headers, body: &[u8], has_ended: bool) -> Result<(), Failure> {
         let is_whole = has_ended && body.len() <= ERROR_BODY_BYTES;
         let content_type = headers.get("content-type").unwrap_or_default();
+        if self.is_deletion {
+            // The status says that it is done, whatever the body is.
+            return Ok(());
+        }
         let success = Success { operation: self.operation, status, content_type, body, is_whole };
         let Some(failure) = success::fault_behind_success(&success) else { return Ok(()) };
         Err(Failure { response: Some(error_response(status, headers, body.to_vec())), ..failure })
@@ -238,7 +244,14 @@ mod tests {
     }
 
     fn question(operation: Operation, stored: Option<&StoredObject>, commit: Commit) -> Question<'_> {
-        Question { operation, stored, asked: Asked::Unknown, commit, buffer_bytes: BUFFER }
+        Question {
+            operation,
+            stored,
+            is_deletion: false,
+            asked: Asked::Unknown,
+            commit,
+            buffer_bytes: BUFFER,
+        }
     }
 
     #[test]

@@ -242,6 +242,8 @@ pub async fn receive<P: Platform>(
         is_streamed: body.stream() || is_replay || is_streamed_run,
         is_replayable: body.is_replayable(),
         has_side_effects: stored.is_some() || json.is_some_and(|peek| peek.has_side_effects(operation)),
+        is_done_once: (stored.is_some() && arrival.acting_method() == "POST")
+            || json.is_some_and(|peek| peek.is_done_once(operation)),
         owner,
         previous_response_id,
         patience_ms,

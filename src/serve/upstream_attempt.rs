@@ -51,6 +51,7 @@ pub async fn attempt<P: Platform>(
     let question = Question {
         operation: inbound.facts.operation,
         stored: inbound.stored.as_ref(),
+        is_deletion: inbound.stored.is_some() && inbound.facts.method == "DELETE",
         asked: Asked::of(&inbound.facts, inbound.stored.is_some()),
         commit: dispatch.commit,
         buffer_bytes: routes.graph.settings.buffer_bytes,

@@ -296,6 +296,7 @@ impl World {
             is_streamed: self.rng.unit() < self.setup.traffic.streamed,
             is_replayable: true,
             has_side_effects: false,
+            is_done_once: false,
             previous_response_id: None,
             owner: None,
             patience_ms: None,

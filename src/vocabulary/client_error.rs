@@ -99,6 +99,11 @@ pub enum ClientError {
         /// The number of attempts.
         attempts: u32,
     },
+    /// No answer says whether the upstream did what was asked, and doing it twice harms.
+    OutcomeUnknown {
+        /// Whether a time limit ended the attempt, and not a broken connection.
+        is_late: bool,
+    },
     /// The deadline of the whole request has passed.
     DeadlineExceeded {
         /// How long the request was allowed to take.
@@ -165,12 +170,14 @@ impl ClientError {
             Self::UnsupportedEncoding { .. } => 415,
             Self::WebSocketNotSupported { .. } => 426,
             Self::Internal => 500,
-            Self::UpstreamUnreachable { .. } => 502,
+            Self::UpstreamUnreachable { .. } | Self::OutcomeUnknown { is_late: false } => 502,
             Self::NoEligibleDeployment { .. }
             | Self::RoutesUnavailable
             | Self::SwitchNotShared
             | Self::TooManyBodies => 503,
-            Self::UpstreamTimeout { .. } | Self::DeadlineExceeded { .. } => 504,
+            Self::UpstreamTimeout { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::OutcomeUnknown { is_late: true } => 504,
         }
     }
 
@@ -195,6 +202,7 @@ impl ClientError {
             Self::NoEligibleDeployment { .. } => "no_eligible_deployment",
             Self::UpstreamUnreachable { .. } => "upstream_unreachable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
+            Self::OutcomeUnknown { .. } => "upstream_outcome_unknown",
             Self::DeadlineExceeded { .. } => "deadline_exceeded",
             Self::RoutesUnavailable => "routes_unavailable",
             Self::UnknownPath { .. } => "unknown_url",
@@ -305,6 +313,9 @@ impl ClientError {
                 "No upstream answered in time ({}). Try again in a moment, or ask for a shorter answer.",
                 counted(*attempts)
             ),
+            Self::OutcomeUnknown { .. } => "The upstream did not say whether it did this: it may have done it. \
+                 The gateway does not repeat it. Look whether it was done before you send it again."
+                .to_owned(),
             Self::DeadlineExceeded { after_ms } => format!(
                 "The request was not finished within its deadline of {after_ms} ms. Ask for a shorter answer or \
                  have the gateway's operator raise \"deadline_ms\"; your client's own timeout counts too."
@@ -446,6 +457,7 @@ mod tests {
             ClientError::UpstreamUnreachable { attempts: 1 },
             ClientError::UpstreamUnreachable { attempts: 3 },
             ClientError::UpstreamTimeout { attempts: 2 },
+            ClientError::OutcomeUnknown { is_late: false },
             ClientError::DeadlineExceeded { after_ms: ms(120_000) },
             ClientError::RoutesUnavailable,
             ClientError::UnknownPath { method: "POST".into(), path: "/v1/chat/completion".into() },

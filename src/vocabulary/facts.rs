@@ -11,6 +11,7 @@ use super::time::Millis;
 /// What is known of a request before the first attempt. Rules, strategies and the state machine
 /// read only this.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Facts {
     /// The HTTP method in capitals, such as `POST`.
     pub method: String,
@@ -45,6 +46,9 @@ pub struct Facts {
     /// Whether the request leaves something at the upstream (a stored response, a background job).
     /// Then it must not be sent to two deployments at once.
     pub has_side_effects: bool,
+    /// Whether it harms if the request is done twice: an upload, a batch, a background response, an
+    /// entry of a conversation. After an outcome that is unclear it is not repeated.
+    pub is_done_once: bool,
     /// The response that this request continues. Only its owner, the deployment that created it,
     /// knows it.
     pub previous_response_id: Option<String>,

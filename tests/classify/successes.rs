@@ -244,8 +244,13 @@ fn a_stored_response_is_an_answer_however_it_ended() {
     // In a request that creates a response, the same body is a failure.
     assert!(fault(Operation::Responses, JSON, failed.to_string().as_bytes()).is_some());
     // An error that is not a response, an empty body, and other content.
-    for body in [r#"{"error":{"message":"overloaded"}}"#, "", "<html>", r#"{"ok":true}"#] {
+    for body in [r#"{"error":{"message":"overloaded"}}"#, "", "<html>"] {
         assert!(fault(Operation::StoredResponses, JSON, body.as_bytes()).is_some(), "{body}");
+    }
+    // Objects of any kind: new ones come, and graders answer with a reward.
+    let reward = r#"{"reward":1.0,"metadata":{},"sub_rewards":{},"model_grader_token_usage_per_model":{}}"#;
+    for (operation, body) in [(Operation::FineTuning, reward), (Operation::Evals, r#"{"ok":true}"#)] {
+        assert_eq!(fault(operation, JSON, body.as_bytes()), None, "{body}");
     }
     let deleted = Success {
         operation: Operation::StoredResponses,

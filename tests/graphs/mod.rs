@@ -40,6 +40,7 @@ pub fn facts() -> Facts {
         is_streamed: false,
         is_replayable: true,
         has_side_effects: false,
+        is_done_once: false,
         previous_response_id: None,
         owner: None,
         patience_ms: None,
@@ -319,6 +320,7 @@ impl Recipe {
             let node = build.over(strategy, targets, |node| {
                 node.policy.fallback_on = recipe.fallback_on.as_ref().map(triggers);
                 node.policy.retry = recipe.retry.as_ref().map(|(classes, attempts)| Retry {
+                    states_on: true,
                     on: triggers(classes),
                     attempts: *attempts,
                     backoff_ms: Millis::new(100),

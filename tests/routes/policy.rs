@@ -102,6 +102,7 @@ fn with_field(name: &str, value: Value) -> Facts {
         is_streamed: false,
         is_replayable: true,
         has_side_effects: false,
+        is_done_once: false,
         previous_response_id: None,
         owner: None,
         patience_ms: None,

@@ -46,6 +46,7 @@ fn facts() -> Facts {
         is_streamed: true,
         is_replayable: true,
         has_side_effects: false,
+        is_done_once: false,
         previous_response_id: None,
         owner: None,
         patience_ms: None,

@@ -380,3 +380,67 @@ fn no_host_or_key_of_the_document_reaches_a_client_or_the_log() {
     bench.script([Script::events(vec![Step::Bytes(events.clone())])]);
     assert_eq!(bench.chat(STREAM).text(), events.replace(host, "***"));
 }
+
+#[test]
+fn what_harms_if_it_is_done_twice_is_not_repeated_after_an_unclear_outcome() {
+    let background = r#"{"model":"m","background":true,"input":"hi"}"#;
+    let conversation = r#"{"model":"m","conversation":"conv_1","input":"hi"}"#;
+    let stored = r#"{"model":"m","input":"hi"}"#;
+    let response =
+        r#"{"id":"resp_1","object":"response","status":"completed","output":[{"type":"message"}]}"#;
+    for (path, body, is_repeated) in [
+        ("/v1/batches", r#"{"input_file_id":"file-1"}"#, false),
+        ("/v1/responses", background, false),
+        ("/v1/responses", conversation, false),
+        // A response that is only stored is an orphan that harms nobody.
+        ("/v1/responses", stored, true),
+        ("/v1/chat/completions", CHAT, true),
+    ] {
+        let mut bench = Bench::new(&routes("", ""));
+        let answer = if path.ends_with("completions") { ANSWER } else { response };
+        let broken =
+            Script { steps: vec![Step::Bytes("{".to_owned()), Step::Break], ..Script::json(200, "") };
+        bench.script([broken, Script::json(200, answer)]);
+        let answer = bench.request("POST", path, body);
+        assert_eq!(bench.calls().len(), if is_repeated { 2 } else { 1 }, "{path} {body}");
+        if is_repeated {
+            assert_eq!(answer.status, 200, "{path} {body}");
+            continue;
+        }
+        assert_eq!((answer.status, answer.header("x-should-retry")), (502, "false"), "{path} {body}");
+        assert!(answer.text().contains("upstream_outcome_unknown"), "{}", answer.text());
+    }
+}
+
+#[test]
+fn an_error_that_says_that_nothing_was_done_is_no_unclear_outcome() {
+    let background = r#"{"model":"m","background":true,"input":"hi"}"#;
+    let response = r#"{"id":"resp_1","object":"response","status":"queued","output":[]}"#;
+    for status in [429, 500, 503] {
+        let mut bench = Bench::new(&routes("", ""));
+        bench.script([Script::json(status, OVERLOADED), Script::json(200, response)]);
+        assert_eq!(bench.request("POST", "/v1/responses", background).status, 200, "{status}");
+        assert_eq!(bench.calls().len(), 2, "{status}");
+    }
+}
+
+#[test]
+fn the_document_may_ask_to_repeat_what_is_done_once() {
+    let background = r#"{"model":"m","background":true,"input":"hi"}"#;
+    let response = r#"{"id":"resp_1","object":"response","status":"queued","output":[]}"#;
+    let mut bench = Bench::new(&routes("", r#", "on": {"connection": "second"}"#));
+    bench.script([Script { steps: vec![Step::Break], ..Script::json(200, "") }, Script::json(200, response)]);
+    assert_eq!(bench.request("POST", "/v1/responses", background).status, 200);
+    assert_eq!(bench.calls().len(), 2);
+}
+
+#[test]
+fn any_success_of_a_deletion_is_done_and_not_repeated() {
+    for body in ["", "OK", "{}", r#"{"id":"file-1","deleted":true}"#] {
+        let mut bench = Bench::new(&routes("", ""));
+        bench.script([Script::json(200, body)]);
+        let answer = bench.request("DELETE", "/v1/files/file-1", "");
+        assert_eq!((answer.status, answer.text().as_str()), (200, body));
+        assert_eq!(bench.calls().len(), 1);
+    }
+}

@@ -191,6 +191,16 @@ impl Walk {
         self.frames.iter().map(|frame| frame.deadline).min().unwrap_or_default()
     }
 
+    /// Whether the document itself asks to repeat a request after this failure: with an edge for
+    /// its class, or with `retry.on`.
+    pub fn may_repeat(&self, failure: &Failure) -> bool {
+        let settings = &self.graph.settings;
+        let mut edges = self.nodes().map(|node| &node.on).chain([&settings.on]).flatten();
+        let retry = self.retry().filter(|retry| retry.states_on);
+        edges.any(|(on, _)| *on == failure.class)
+            || retry.is_some_and(|retry| retry.on.contains(failure.class, failure.status))
+    }
+
     /// How long the client waits, and when that ends, if it says so.
     pub fn patience(&self) -> Option<Patience> {
         let ms = self.facts.patience_ms?;

@@ -28,6 +28,7 @@ fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_to
         is_streamed: false,
         is_replayable: true,
         has_side_effects: false,
+        is_done_once: false,
         previous_response_id: None,
         owner: None,
         patience_ms: None,

@@ -146,6 +146,7 @@ impl<'a> Compiler<'a> {
         let default = Retry::default();
         let on = raw.on.as_deref().map(|list| self.triggers(list, at.key("on")));
         Retry {
+            states_on: on.is_some(),
             on: on.unwrap_or(default.on),
             attempts: raw.attempts.unwrap_or(default.attempts),
             backoff_ms: raw.backoff_ms.map_or(default.backoff_ms, Millis::from),

@@ -232,6 +232,7 @@ fn a_configured_retry_stays_on_its_target_as_often_as_it_says() {
             backoff_ms: ms(100),
             max_backoff_ms: ms(100),
             max_wait_ms: ms(500),
+            before_fallback_ms: Millis::ZERO,
         });
     });
     let graph = build.graph();

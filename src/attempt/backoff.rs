@@ -34,6 +34,7 @@ mod tests {
         backoff_ms: ms(100),
         max_backoff_ms: ms(1000),
         max_wait_ms: ms(5000),
+        before_fallback_ms: Millis::ZERO,
     };
 
     fn failure(hint_ms: Option<Millis>) -> Failure {

@@ -313,10 +313,12 @@ impl Machine {
             return None;
         }
         let ms = if has_alternative {
-            // A deployment that asks for time (hint) or has used up its time (timeout) is not
-            // retried at once.
-            let is_quick = failure.hint_ms.is_none() && failure.class != ErrorClass::Timeout;
-            is_quick.then_some(Millis::ZERO)?
+            match failure.hint_ms {
+                Some(hint_ms) => Some(hint_ms).filter(|hint_ms| *hint_ms <= retry.before_fallback_ms)?,
+                // A deployment that has used up its time is not retried at once.
+                None if failure.class == ErrorClass::Timeout => return None,
+                None => Millis::ZERO,
+            }
         } else {
             backoff::wait_ms(failure, &retry, self.retries.saturating_add(1), context.rng)?
         };

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::accrual::Accrual;
 use super::change::GateChange;
 use super::drains::{Drains, name_key};
-use super::gate::{Gate, ProbeLease, Transition};
+use super::gate::{Gate, LEAST_EXTENSION_MS, ProbeLease, Transition};
 use super::isolate_health::Health;
 use super::pending::Pending;
 use super::reason::Reason;
@@ -191,7 +191,14 @@ impl TrackedDeployment {
                         self.close(None);
                     }
                     self.gate.set_trips(record.trips);
-                    let ejected = self.gate.eject(reason, remaining_ms, now);
+                    // The answer to the isolate's own report comes later, by the time of its
+                    // way. That does not extend a limit: a request may sleep until its end.
+                    let is_own = matches!(reason, Reason::RateLimited { .. })
+                        && self.gate.reason() == Some(reason)
+                        && self.gate.ejected_until().is_some_and(|until| {
+                            until > now && now + remaining_ms < until + LEAST_EXTENSION_MS
+                        });
+                    let ejected = if is_own { None } else { self.gate.eject(reason, remaining_ms, now) };
                     changes.extend(ejected.map(|transition| (None, transition)));
                 }
                 self.gate.await_other_probe(record.probing_ms.map_or(Instant::EPOCH, |ms| now + ms));

@@ -492,6 +492,8 @@ pub struct Retry {
     pub max_backoff_ms: Millis,
     /// The longest `Retry-After` that the gateway waits for.
     pub max_wait_ms: Millis,
+    /// The longest hint to wait for at the same target while another target is left.
+    pub before_fallback_ms: Millis,
 }
 
 impl Default for Retry {
@@ -505,6 +507,7 @@ impl Default for Retry {
             backoff_ms: Millis::new(500),
             max_backoff_ms: Millis::new(8_000),
             max_wait_ms: Millis::new(5_000),
+            before_fallback_ms: Millis::ZERO,
         }
     }
 }

@@ -326,6 +326,7 @@ impl Recipe {
                     backoff_ms: Millis::new(100),
                     max_backoff_ms: Millis::new(1_000),
                     max_wait_ms: Millis::new(5_000),
+                    before_fallback_ms: Millis::ZERO,
                 });
                 node.policy.hedge =
                     recipe.hedge.map(|ms| Hedge { after: HedgeAfter::Ms(Millis::new(ms)), max_share: 1.0 });

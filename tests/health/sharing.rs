@@ -448,3 +448,22 @@ fn with_a_request_every_four_seconds_a_healthy_deployment_serves_again_within_fo
         assert!(waited_ms <= ms(40_000), "{members} isolates, outage of {outage_ms} ms: {waited_ms} ms");
     }
 }
+
+#[test]
+fn the_way_to_the_object_and_back_does_not_make_an_isolates_own_ejection_longer() {
+    let mut region = Region::acquainted(2);
+    let began_at = region.now;
+    region.members[0].attempt(rate_limited(ms(3_000)), began_at);
+    // The report takes 20 ms to the object, and so does the answer.
+    let member = &mut region.members[0];
+    let report = member.reporter.report(&mut member.health, RATE, began_at, &mut member.rng);
+    let answer = region.shard.report(&report, began_at + ms(20), &mut region.rng);
+    let member = &mut region.members[0];
+    member.reporter.on_answer(&mut member.health, &answer, began_at + ms(40), &mut member.rng);
+    assert_eq!(member.ejected_ms(began_at), ms(3_000));
+    // What another isolate reported, and what lasts much longer, counts.
+    region.members[1].attempt(rate_limited(ms(9_000)), began_at + ms(50));
+    region.wait(ms(50)).report(1);
+    region.report(0);
+    assert_eq!(region.members[0].ejected_ms(region.now), ms(9_000));
+}

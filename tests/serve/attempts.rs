@@ -444,3 +444,20 @@ fn any_success_of_a_deletion_is_done_and_not_repeated() {
         assert_eq!(bench.calls().len(), 1);
     }
 }
+
+#[test]
+fn a_short_hint_is_waited_for_before_a_fallback_if_the_document_says_so() {
+    let short: &[(&str, &str)] = &[("retry-after-ms", "1500")];
+    let long: &[(&str, &str)] = &[("retry-after-ms", "1600")];
+    let retry = r#", "retry": {"attempts": 1, "before_fallback_ms": 1500}"#;
+    for (headers, deployment, elapsed) in [(short, "first", ms(1_520)), (long, "second", ms(20))] {
+        let model = format!(r#""targets": ["first", "second"]{retry}"#);
+        let document =
+            routes("", "").replace(r#""targets": ["first", "second"], "retry": {"attempts": 0}"#, &model);
+        let mut bench = Bench::started(&document);
+        bench.script([Script { headers, ..Script::json(429, OVERLOADED) }, Script::json(200, ANSWER)]);
+        let answer = bench.chat(CHAT);
+        assert_eq!(answer.header("x-switchyard-deployment"), deployment, "{headers:?}");
+        assert_eq!(bench.elapsed(), elapsed, "{headers:?}");
+    }
+}

@@ -151,6 +151,9 @@ impl<'a> Compiler<'a> {
             attempts: raw.attempts.unwrap_or(default.attempts),
             backoff_ms: raw.backoff_ms.map_or(default.backoff_ms, Millis::from),
             max_backoff_ms: raw.max_backoff_ms.map_or(default.max_backoff_ms, Millis::from),
+            before_fallback_ms: raw
+                .before_fallback_ms
+                .map_or(default.before_fallback_ms, |ms| Millis::new(u64::from(ms))),
             max_wait_ms: raw.max_wait_ms.map_or(default.max_wait_ms, |ms| Millis::new(u64::from(ms))),
         }
     }

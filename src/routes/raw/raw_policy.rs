@@ -23,6 +23,10 @@ pub struct RawRetry {
     /// Default: 5000.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 3_600_000)))]
     pub max_wait_ms: Option<u32>,
+    /// The longest `Retry-After` that the gateway waits for at the same target even while another
+    /// target is left. Default: 0.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0, max = 3_600_000)))]
+    pub before_fallback_ms: Option<u32>,
 }
 
 /// A second attempt before the first has failed.

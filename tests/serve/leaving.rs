@@ -126,3 +126,23 @@ fn the_bytes_of_a_request_are_freed_with_its_last_attempt() {
     bench.begin_chat(STREAM);
     assert!(bench.is_body_released(), "while the stream goes on");
 }
+
+/// Answers that the gateway passes on unread: a client that leaves in the middle of one, and one
+/// that reads more slowly than the whole answer may take, show nothing of the deployment.
+#[test]
+fn in_the_middle_of_an_answer_that_is_not_read() {
+    let json = vec![bytes(ANSWER.split_at(20).0), Step::Hang];
+    for leaves_after in [ms(500), ms(5_000)] {
+        let mut bench =
+            Bench::started(&routes(r#", "timeout": {"total_ms": 2000}"#, r#", "commit": "headers""#));
+        for _ in 0..6 {
+            bench.script([Script { steps: json.clone(), says_length: false, ..Script::json(200, "") }]);
+            let answer = bench.chat_until(CHAT, leaves_after).unwrap();
+            assert_eq!(answer.status, 200);
+            bench.finish();
+        }
+        let health = serde_json::to_value(&bench.health()[0]).unwrap();
+        assert!(health["last_error"].is_null() && health["gate"]["state"] == "closed", "{health}");
+        assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
+    }
+}

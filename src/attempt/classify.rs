@@ -313,12 +313,12 @@ impl<'a> ErrorFields<'a> {
 
     /// The failure for this class. `status`: the real or the implied one.
     fn failure(&self, status: u16, class: ErrorClass) -> Failure {
-        let is_unknown_object = self.is_of_unknown_object(status, class);
+        let is_permanent = class == ErrorClass::RateLimit && self.is_over_whole_limit(status);
         Failure {
             status: Some(status),
-            scope: self.scope_of(status, class),
-            is_permanent: class == ErrorClass::RateLimit && self.is_over_whole_limit(status),
-            is_unknown_object,
+            scope: if is_permanent { Scope::Request } else { self.scope_of(status, class) },
+            is_permanent,
+            is_unknown_object: self.is_of_unknown_object(status, class),
             ..Failure::silent(class, self.reason(class))
         }
     }
@@ -334,11 +334,7 @@ impl<'a> ErrorFields<'a> {
                 Scope::Operation
             }
             ErrorClass::NotFound if self.mentions(&SETTING_TEXTS) => Scope::Request,
-            ErrorClass::RateLimit
-                if status == 498 || self.is_any(&TIER_CODES) || self.is_over_whole_limit(status) =>
-            {
-                Scope::Request
-            }
+            ErrorClass::RateLimit if status == 498 || self.is_any(&TIER_CODES) => Scope::Request,
             class => Scope::usual(class),
         }
     }

@@ -314,7 +314,8 @@ impl Machine {
         }
         let ms = if has_alternative {
             match failure.hint_ms {
-                Some(hint_ms) => Some(hint_ms).filter(|hint_ms| *hint_ms <= retry.before_fallback_ms)?,
+                Some(hint_ms) if hint_ms > Millis::ZERO && hint_ms <= retry.before_fallback_ms => hint_ms,
+                Some(_) => return None,
                 // A deployment that has used up its time is not retried at once.
                 None if failure.class == ErrorClass::Timeout => return None,
                 None => Millis::ZERO,

@@ -26,8 +26,8 @@ use crate::serve::front::serve_while_connected;
 use crate::vocabulary::client_error::ClientError;
 use worker_request::WorkerRequest;
 
-/// A cold start makes thousands of allocations, and V8 first compiles the allocator for them. This
-/// one is a small part of the default one, and faster.
+/// A cold start makes thousands of allocations. V8 compiles the default allocator for them, and
+/// then optimises it. This one is smaller.
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 

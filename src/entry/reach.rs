@@ -19,7 +19,7 @@ pub(super) fn reach(graph: &Graph, facts: &Facts, entries: &[&Rc<Node>], in_orde
         way.enter(entry, &nothing);
     }
     if !in_order {
-        way.ids.sort_unstable();
+        way.ids = way.known.iter().copied().collect();
     }
     if !way.ids.is_empty() {
         // An edge of the settings does not lead past the entry node.

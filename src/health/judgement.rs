@@ -35,14 +35,29 @@ pub enum Effect {
     EjectsOperation(Reason),
 }
 
-/// The effect of an outcome. `is_committed`: the attempt had reached its commit point before.
-pub fn effect(operation: Operation, is_committed: bool, outcome: Outcome) -> Effect {
+/// An attempt that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct EndedAttempt {
+    /// The operation of the request.
+    pub operation: Operation,
+    /// Whether it had reached its commit point before.
+    pub is_committed: bool,
+    /// Whether it had no content yet, for much longer than usual.
+    pub was_silent: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// The effect of an attempt.
+pub fn effect(attempt: &EndedAttempt) -> Effect {
+    let EndedAttempt { operation, is_committed, was_silent, outcome } = *attempt;
     if operation.is_on_stored_objects() {
         return on_stored_object(operation, is_committed, outcome);
     }
     match outcome {
         Outcome::Served => Effect::Serves,
         Outcome::Abandoned => Effect::Nothing,
+        Outcome::CutShort if was_silent => Effect::Counts(ErrorClass::Timeout),
         Outcome::CutShort => Effect::Slow,
         Outcome::Failed { class, scope, hint_ms } => of_failure(operation, class, scope, hint_ms),
     }

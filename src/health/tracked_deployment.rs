@@ -8,7 +8,7 @@ use super::ewma::{Ewma, PeakEwma};
 use super::gate::{Admission, Gate, GateView, LONGEST_EJECTION_MS, Probes, Transition, jittered};
 use super::headroom::{self, Headroom};
 use super::in_flight::InFlight;
-use super::judgement::{Effect, effect};
+use super::judgement::{Effect, EndedAttempt, effect};
 use super::local_usage::LocalUsage;
 use super::pending::Pending;
 use super::reason::Reason;
@@ -21,6 +21,7 @@ use crate::routes::graph::{Ejections, RateLimits};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
+use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// A rate limit that ends sooner does not eject: the request goes elsewhere, and the deployment may
@@ -248,11 +249,18 @@ impl TrackedDeployment {
         self.in_flight.end(ticket.at);
         let was_probe = self.gate.is_probed_by(ticket.probe);
         let total_ms = now - ticket.at;
-        let mut effect = effect(ticket.operation, ticket.is_committed, sample.outcome);
-        if effect == Effect::Slow && sample.first_token_ms.is_none() && total_ms >= self.silence_ms() {
-            effect = Effect::Counts(ErrorClass::Timeout);
-        }
-        if let Outcome::Failed { class, .. } = sample.outcome {
+        let effect = effect(&EndedAttempt {
+            operation: ticket.operation,
+            is_committed: ticket.is_committed,
+            // The usual time is looked up only where it matters.
+            was_silent: sample.outcome == Outcome::CutShort
+                && sample.first_token_ms.is_none()
+                && total_ms >= self.silence_ms(),
+            outcome: sample.outcome,
+        });
+        if let Outcome::Failed { class, scope, .. } = sample.outcome
+            && scope != Scope::Client
+        {
             self.last_error = Some(LastError { class, at: now });
         }
         let changes = match effect {

@@ -21,13 +21,11 @@ use super::committed::{AbortOnDrop, Flow, OpenCall, READ_BYTES};
 use super::completion::Completion;
 use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform, PlatformError};
 use super::timing::{sleep, until};
-use crate::attempt::failure::Failure;
 use crate::attempt::phase::{LimitKind, Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
 use crate::vocabulary::error_class::ErrorClass;
-use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
 
 /// How often the observer looks at a flowing stream.
@@ -47,15 +45,8 @@ const LEFT_MS: Millis = Millis::new(100);
 pub enum FlowEnd {
     /// The stream is complete.
     Complete,
-    /// The upstream sent an error event.
-    UpstreamError {
-        /// Its error class.
-        class: ErrorClass,
-        /// What it is about.
-        scope: Scope,
-        /// Its hint, in milliseconds.
-        hint_ms: Option<Millis>,
-    },
+    /// The upstream sent an error event, with this outcome.
+    UpstreamError(Outcome),
     /// The client left.
     ClientLeft,
     /// The connection broke, or the upstream paused too long, took too long or stopped early.
@@ -116,7 +107,7 @@ impl FlowEnd {
         match self {
             Self::Complete => Outcome::Served,
             Self::ClientLeft | Self::Broken(Break::UnreadTotal) => Outcome::Abandoned,
-            Self::UpstreamError { class, scope, hint_ms } => Outcome::Failed { class, scope, hint_ms },
+            Self::UpstreamError(outcome) => outcome,
             Self::Broken(Break::Idle | Break::Total) => Outcome::failed(ErrorClass::Timeout, None),
             Self::Broken(Break::Connection | Break::Truncated) => {
                 Outcome::failed(ErrorClass::Truncated, None)
@@ -287,10 +278,7 @@ async fn observed<P: Platform>(
         Ending::Finished => ends.finish(None).await,
         Ending::Truncated => ends.finish(Some(cause)).await,
         Ending::Failed(failure) => match ends.finish(None).await {
-            FlowEnd::Complete => {
-                let Failure { class, scope, hint_ms, .. } = failure;
-                FlowEnd::UpstreamError { class, scope, hint_ms }
-            }
+            FlowEnd::Complete => FlowEnd::UpstreamError(failure.outcome()),
             end => end,
         },
     }

@@ -38,15 +38,16 @@ const RETRY_MS: Millis = Millis::new(2_000);
 const STORE_MS: Millis = Millis::new(3_000);
 /// A read that has not ended after this time has died with its request. Another one may begin.
 const DEAD_AFTER_MS: Millis = Millis::new(15_000);
-/// The longest time that requests wait for the check of a stale document, from its begin.
+/// The longest time that requests wait for the check of a stale document, since it began.
 const STALE_WAIT_MS: Millis = Millis::new(500);
 /// How often a request looks whether the read of another request has ended: at first, and at last.
 /// No request can be woken by another one, so each has a timer of its own.
 const LOOK_MS: (Millis, Millis) = (Millis::new(2), Millis::new(50));
-/// How long after its start an isolate makes the copy. Its first requests do not wait beside it.
+/// How long after its start an isolate makes the copy, so that this work does not delay its first
+/// requests.
 const REMEMBER_AFTER_MS: Millis = Millis::new(1_000);
-/// How long after the name of a drained deployment has gone the drain ends in the objects. Work
-/// beside a request may take half a minute.
+/// How long the objects keep a drain after the document has lost the name of the deployment. It is
+/// less than the half minute that the platform allows for work after a request.
 const END_DRAIN_AFTER_MS: Millis = Millis::new(20_000);
 /// The document that serves if the store has none and had none before.
 const COMPILED_IN: &str = include_str!("../../routes.json");

@@ -142,8 +142,8 @@ async fn send<P: Platform>(
     }
 }
 
-/// The failure for a body that must not be sent to its end. It is the client's, and the reply tells
-/// it.
+/// The failure for a body that must not be sent to its end. The client is at fault, and gets this
+/// reply.
 fn refused_body(reply: &ErrorReply) -> Failure {
     let ErrorReply { status, headers, body } = reply.clone();
     Failure {

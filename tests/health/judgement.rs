@@ -1,7 +1,7 @@
 //! What outcomes mean for a deployment: the whole table, and that nothing else of it is affected.
 
 use switchyard::health::Outcome::{self, Abandoned, CutShort, Served};
-use switchyard::health::judgement::{Effect, effect};
+use switchyard::health::judgement::{self, Effect, EndedAttempt};
 use switchyard::health::reason::Reason;
 use switchyard::vocabulary::error_class::ErrorClass::{
     self, Auth, BadRequest, Connection, NotFound, Quota, RateLimit, Timeout, Truncated, Unavailable,
@@ -13,6 +13,10 @@ use crate::times::ms;
 
 fn failed(class: ErrorClass, scope: Scope) -> Outcome {
     Outcome::Failed { class, scope, hint_ms: None }
+}
+
+fn effect(operation: Operation, is_committed: bool, outcome: Outcome) -> Effect {
+    judgement::effect(&EndedAttempt { operation, is_committed, was_silent: false, outcome })
 }
 
 #[test]
@@ -82,4 +86,12 @@ fn only_reasons_of_an_account_or_an_operation_hold_everywhere() {
     assert!(!Reason::Blocked.holds_everywhere());
     assert!(Reason::Auth.holds_everywhere());
     assert!(Reason::Forbidden { operation: Files }.holds_everywhere());
+}
+
+#[test]
+fn an_attempt_that_was_cut_short_counts_only_after_a_long_silence_and_never_for_stored_objects() {
+    for (operation, expected) in [(ChatCompletions, Effect::Counts(Timeout)), (Files, Effect::Nothing)] {
+        let attempt = EndedAttempt { operation, is_committed: false, was_silent: true, outcome: CutShort };
+        assert_eq!(judgement::effect(&attempt), expected, "{operation:?}");
+    }
 }

@@ -146,3 +146,17 @@ fn in_the_middle_of_an_answer_that_is_not_read() {
         assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
     }
 }
+
+#[test]
+fn the_time_of_an_impatient_client_is_no_failure_of_the_deployment() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.add_header("x-stainless-timeout", "2");
+    for _ in 0..8 {
+        bench.script([Script::silence(), Script::silence()]);
+        assert_eq!(bench.chat(CHAT).status, 504);
+    }
+    for health in bench.health() {
+        let health = serde_json::to_value(&health).unwrap();
+        assert!(health["last_error"].is_null() && health["gate"]["state"] == "closed", "{health}");
+    }
+}

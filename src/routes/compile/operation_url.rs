@@ -29,7 +29,7 @@ impl MeantEndpoint {
         let is_azure = provider == RawProvider::Azure;
         let host = url.host.to_ascii_lowercase();
         let is_foundry = host.ends_with(".services.ai.azure.com");
-        // Whoever serves there has no paths of its own.
+        // On these hosts there are no paths but those of the API.
         let is_of_provider = host == "api.openai.com" || host.ends_with(".azure.com");
         let address = |before: &[&str]| before.iter().fold(origin.to_owned(), |url, part| url + "/" + part);
         let (before, after) = around_openai(&segments);

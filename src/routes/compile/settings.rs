@@ -58,7 +58,7 @@ pub(super) fn ejections(raw: &RawEjections, usual: Ejections) -> Ejections {
     let first_ms = ms(raw.first_ejection_ms, usual.first_ms);
     Ejections {
         first_ms,
-        // Whoever writes only a long first ejection wants no shorter ones.
+        // If only a long first ejection is stated, later ones are not shorter.
         longest_ms: ms(raw.longest_ejection_ms, usual.longest_ms.max(first_ms)),
         failures_in_a_row: raw.failures_in_a_row.unwrap_or(usual.failures_in_a_row),
     }

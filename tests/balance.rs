@@ -21,9 +21,9 @@ use times::ms;
 use graphs::{Builder, Isolate, facts};
 use switchyard::attempt::machine::{Action, Machine, MachineEvent};
 use switchyard::health::headroom::Headroom;
-use switchyard::health::{Outcome, Sample};
+use switchyard::health::{AnswerKind, Outcome, Sample};
 use switchyard::routes::affinity_key::AffinityKey;
-use switchyard::routes::graph::{Destination, Graph, Node, Sticky, Strategy as Order};
+use switchyard::routes::graph::{Commit, Destination, Graph, Node, Sticky, Strategy as Order};
 use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::facts::Facts;
 use switchyard::vocabulary::headers::Headers;
@@ -67,12 +67,12 @@ fn firsts(
 
 /// Records that a request at the deployment `id` took `ms` milliseconds.
 fn took(isolate: &mut Isolate, id: usize, ms: Millis) {
-    let ticket = isolate.health.begin(id, ChatCompletions, 0, NOW - ms);
+    let ticket = isolate.health.begin(id, ChatCompletions, AnswerKind::Whole, 0, NOW - ms);
     isolate.health.record(ticket, &Sample::of(Outcome::Served), NOW, &mut isolate.rng);
 }
 
 fn fails(isolate: &mut Isolate, id: usize, class: ErrorClass, hint_ms: Option<Millis>, now: Instant) {
-    let ticket = isolate.health.begin(id, ChatCompletions, 0, now);
+    let ticket = isolate.health.begin(id, ChatCompletions, AnswerKind::Whole, 0, now);
     let sample = Sample::of(Outcome::failed(class, hint_ms));
     isolate.health.record(ticket, &sample, now, &mut isolate.rng);
 }
@@ -258,7 +258,7 @@ fn after_a_passed_probe_traffic_grows_over_seconds() {
     let mut isolate = Isolate::new(&graph, 1);
     fails(&mut isolate, 0, ErrorClass::RateLimit, Some(ms(2_000)), NOW);
     let back = NOW + ms(2_000);
-    let ticket = isolate.health.begin(0, ChatCompletions, 0, back);
+    let ticket = isolate.health.begin(0, ChatCompletions, AnswerKind::Whole, 0, back);
     isolate.health.record(ticket, &Sample::of(Outcome::Served), back, &mut isolate.rng);
     let mut shares = Vec::new();
     for after_ms in [0, 2_500, 5_000, 7_500, 10_000] {
@@ -339,7 +339,7 @@ fn while_a_favourite_is_out_only_its_keys_move_and_then_come_back() {
     }
     assert!(spilled["b"] > 100 && spilled["c"] > 100 && !spilled.contains_key("a"), "{spilled:?}");
     let back = NOW + ms(2_000);
-    let ticket = isolate.health.begin(0, ChatCompletions, 0, back);
+    let ticket = isolate.health.begin(0, ChatCompletions, AnswerKind::Whole, 0, back);
     isolate.health.record(ticket, &Sample::of(Outcome::Served), back, &mut isolate.rng);
     // The keys return one after the other, and then stay.
     let mut home = 0;
@@ -395,5 +395,55 @@ fn stickiness_keeps_to_the_tiers_and_leaves_price_and_distance_alone() {
 fn a_request_without_the_key_is_drawn_as_any_other() {
     let (graph, entry) = sticky(Order::Weighted, &[("a", 1.0), ("b", 1.0)]);
     let found = firsts(&graph, &entry, &mut Isolate::new(&graph, 1), NOW, 2_000);
+    assert!(near(found.get("a"), 2_000, 0.5), "{found:?}");
+}
+
+#[test]
+fn what_one_kind_of_answer_takes_does_not_move_the_other_one() {
+    let of_kind = |is_streamed| Facts { is_streamed, ..facts() };
+    for (is_streamed, commit, prefers_a) in [
+        (false, Commit::FirstToken, false),
+        (true, Commit::FirstToken, true),
+        (true, Commit::Headers, true),
+        // A stream that is held until its end takes as long as an answer in one piece.
+        (true, Commit::Complete, false),
+    ] {
+        let mut build = Builder::new(&["a", "b"]);
+        let entry = build.node_with(Order::Latency, &["a", "b"], |node| node.policy.commit = Some(commit));
+        let graph = build.graph();
+        let mut isolate = Isolate::new(&graph, 1);
+        for (id, kind, took_ms) in [
+            (0, AnswerKind::Whole, 3_000),
+            (0, AnswerKind::Stream, 200),
+            (1, AnswerKind::Whole, 1_000),
+            (1, AnswerKind::Stream, 400),
+        ] {
+            let ticket = isolate.health.begin(id, ChatCompletions, kind, 0, NOW - ms(took_ms));
+            isolate.health.record(ticket, &Sample::of(Outcome::Served), NOW, &mut isolate.rng);
+        }
+        for _ in 0..20 {
+            let (name, mut machine) = first(&graph, &entry, of_kind(is_streamed), &mut isolate, NOW);
+            machine.on(MachineEvent::ClientLeft, &mut isolate.context(NOW));
+            assert_eq!(name == "a", prefers_a, "streamed: {is_streamed}, {commit:?}");
+        }
+    }
+}
+
+#[test]
+fn a_deployment_that_has_answered_the_other_kind_alone_gets_a_fair_start() {
+    let mut build = Builder::new(&["a", "b"]);
+    let entry = build.node(Order::Latency, &["a", "b"]);
+    let graph = build.graph();
+    let mut isolate = Isolate::new(&graph, 1);
+    took(&mut isolate, 0, ms(3_000));
+    let ticket = isolate.health.begin(1, ChatCompletions, AnswerKind::Stream, 0, NOW - ms(400));
+    isolate.health.record(ticket, &Sample::of(Outcome::Served), NOW, &mut isolate.rng);
+    let mut found = BTreeMap::new();
+    for _ in 0..2_000 {
+        let facts = Facts { is_streamed: true, ..facts() };
+        let (name, mut machine) = first(&graph, &entry, facts, &mut isolate, NOW);
+        machine.on(MachineEvent::ClientLeft, &mut isolate.context(NOW));
+        *found.entry(name).or_default() += 1;
+    }
     assert!(near(found.get("a"), 2_000, 0.5), "{found:?}");
 }

@@ -4,7 +4,7 @@
 use super::attempt_budgets::AttemptBudgets;
 use crate::balance::cursors::Cursors;
 use crate::balance::order::OrderInputs;
-use crate::health::{GateChange, Health};
+use crate::health::{AnswerKind, GateChange, Health};
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Instant;
 
@@ -25,8 +25,8 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The inputs of a strategy in this step.
-    pub fn order_inputs(&mut self) -> OrderInputs<'_> {
-        OrderInputs { now: self.now, rng: &mut *self.rng, cursors: self.cursors, health: self.health }
+    /// The inputs of a strategy in this step, for a request that waits for this kind of answer.
+    pub fn order_inputs(&mut self, kind: AnswerKind) -> OrderInputs<'_> {
+        OrderInputs { now: self.now, kind, rng: &mut *self.rng, cursors: self.cursors, health: self.health }
     }
 }

@@ -336,8 +336,9 @@ impl Machine {
         let now = context.now;
         self.walk.count_attempt();
         let number = self.trail.begin(Rc::clone(&deployment), now);
+        let kind = self.walk.answer_kind();
         let tokens = self.facts.input_tokens.saturating_add(self.facts.max_output_tokens.unwrap_or(0));
-        let ticket = context.health.begin(deployment.id, self.facts.operation, tokens, now);
+        let ticket = context.health.begin(deployment.id, self.facts.operation, kind, tokens, now);
         let hedge_after_ms = self.hedge_after_ms(&deployment, context);
         let alternative = || {
             let timed_out = Failure::silent(ErrorClass::Timeout, "");
@@ -371,7 +372,8 @@ impl Machine {
         match hedge.after {
             HedgeAfter::Ms(ms) => Some(ms),
             HedgeAfter::Percentile(percentile) => {
-                context.health.percentile(deployment.id, f64::from(percentile) / 100.0)
+                let kind = self.walk.answer_kind();
+                context.health.percentile(deployment.id, kind, f64::from(percentile) / 100.0)
             }
         }
     }

@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 use super::affinity::Chance;
 use super::cursors::Cursors;
 use crate::geography::distance::distance_km;
-use crate::health::Health;
 use crate::health::gate::Admission;
+use crate::health::{AnswerKind, Health};
 use crate::routes::graph::{Deployment, Destination, Node, Sticky, Strategy, Target};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::rng::Rng;
@@ -29,6 +29,8 @@ const USUAL_OUTPUT_TOKENS: u64 = 500;
 pub struct OrderInputs<'a> {
     /// The time of the request.
     pub now: Instant,
+    /// The kind of answer that the request waits for.
+    pub kind: AnswerKind,
     /// Randomness for draws.
     pub rng: &'a mut dyn Rng,
     /// The next turns of round-robin nodes.
@@ -56,8 +58,9 @@ const STEP_BACK: u64 = 2;
 /// - `round_robin`: starts at the target whose turn it is.
 /// - `random`: every order is equally likely.
 /// - `latency`: two targets are picked at random, and the one with the shorter wait
-///   ([`Health::score`]) comes first; then the others, shortest wait first. A deployment without
-///   measurements counts as fast as the fastest, and one that is due for a probe as faster.
+///   ([`Health::score`], for this kind of answer) comes first; then the others, shortest wait
+///   first. A deployment without measurements of this kind counts as fast as the fastest, and one
+///   that is due for a probe as faster.
 /// - `least_busy`: fewest requests in flight first; equal ones by weighted draws.
 /// - `match`: only the target of the first condition that holds; nothing if that target is not
 ///   usable.
@@ -79,7 +82,7 @@ pub fn order(
     usable: &dyn Fn(&Target) -> bool,
     inputs: &mut OrderInputs<'_>,
 ) -> Vec<usize> {
-    let view = CandidateView { health: inputs.health, facts, usable, now: inputs.now };
+    let view = CandidateView { health: inputs.health, facts, usable, kind: inputs.kind, now: inputs.now };
     let eligible = match &node.strategy {
         Strategy::Match(cases) => cases.first(facts).map_or(0..0, |case| case..case + 1),
         _ => 0..node.targets.len(),
@@ -142,6 +145,7 @@ struct CandidateView<'a> {
     health: &'a Health,
     facts: &'a Facts,
     usable: &'a dyn Fn(&Target) -> bool,
+    kind: AnswerKind,
     now: Instant,
 }
 
@@ -175,7 +179,7 @@ impl CandidateView<'_> {
             return 0.0;
         }
         let in_flight = f64::from(self.health.in_flight(deployment.id, self.now));
-        self.health.score(deployment.id, self.now).unwrap_or(unknown_ms * (in_flight + 1.0))
+        self.health.score(deployment.id, self.kind, self.now).unwrap_or(unknown_ms * (in_flight + 1.0))
     }
 
     /// The shortest known latency of the candidates; 1 if none is known.
@@ -183,7 +187,7 @@ impl CandidateView<'_> {
         let mut shortest = f64::INFINITY;
         for (_, target) in candidates {
             self.visit(target, &mut |leaf| {
-                if let Some(score) = self.health.score(leaf.id, self.now) {
+                if let Some(score) = self.health.score(leaf.id, self.kind, self.now) {
                     shortest =
                         shortest.min(score / (f64::from(self.health.in_flight(leaf.id, self.now)) + 1.0));
                 }

@@ -40,7 +40,8 @@ const USUAL_LATENCY_MS: f64 = 500.0;
 pub struct RunRule {
     /// The smallest number. Heavy traffic needs more.
     pub least: u32,
-    /// How long requests take there, in milliseconds, where known.
+    /// How long requests take there, in milliseconds, where known. The slower kind of
+    /// answers counts.
     pub latency_ms: Option<f64>,
 }
 

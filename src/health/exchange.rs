@@ -141,7 +141,8 @@ impl TrackedDeployment {
             run_ms: pending.run_since.map_or(Millis::ZERO, |since| now - since),
             class: pending.class,
             age_ms: pending.began_at.map_or(Millis::ZERO, |began_at| now - began_at),
-            latency: pending.latency,
+            latency: pending.latency.whole,
+            first_token: pending.latency.stream,
             tokens_per_second: self.tokens_per_second(),
             headroom: self.headroom(now),
             ejected: ejected
@@ -213,7 +214,10 @@ impl TrackedDeployment {
             None => self.gate.set_local(!self.pending.has_ejected),
         }
         if let Some(latency_ms) = plausible(record.latency_ms) {
-            self.regional_ms.observe(latency_ms, now);
+            self.regional_ms.whole.observe(latency_ms, now);
+        }
+        if let Some(first_token_ms) = plausible(record.first_token_ms) {
+            self.regional_ms.stream.observe(first_token_ms, now);
         }
         if let Some(lease) = record.lease {
             // The lease is shortened by the time of the round trip, so that no two leases overlap.

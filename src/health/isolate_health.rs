@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::answer_kind::AnswerKind;
 use super::change::GateChange;
 use super::drains::is_same_name;
 use super::gate::{Admission, Probes};
@@ -102,17 +103,25 @@ impl Health {
         }
     }
 
-    /// An attempt begins. `tokens`: those of the prompt plus the longest answer that the request
-    /// allows, as far as known.
+    /// An attempt begins. `kind`: what it waits for. `tokens`: those of the prompt plus the longest
+    /// answer that the request allows, as far as known.
     ///
     /// This does not check admission again: an attempt at an ejected deployment becomes its probe,
     /// if none is under way.
-    pub fn begin(&mut self, id: usize, operation: Operation, tokens: u64, now: Instant) -> Ticket {
+    pub fn begin(
+        &mut self,
+        id: usize,
+        operation: Operation,
+        kind: AnswerKind,
+        tokens: u64,
+        now: Instant,
+    ) -> Ticket {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         let probes = self.probes(now);
         let mut ticket = Ticket {
             deployment: id,
             operation,
+            kind,
             at: now,
             is_committed: false,
             ended_run: None,
@@ -189,11 +198,11 @@ impl Health {
         }
     }
 
-    /// The expected wait of a request at this deployment, in milliseconds, for comparison: the peak
-    /// EWMA of the latency, times the number of attempts under way plus one. `None` before the
-    /// first answer.
-    pub fn score(&self, id: usize, now: Instant) -> Option<f64> {
-        self.deployments.get(id)?.score(now)
+    /// The expected wait for an answer of this kind at this deployment, in milliseconds, for
+    /// comparison: the peak EWMA of the latency, times the number of attempts under way plus one.
+    /// `None` before the first answer of this kind.
+    pub fn score(&self, id: usize, kind: AnswerKind, now: Instant) -> Option<f64> {
+        self.deployments.get(id)?.score(kind, now)
     }
 
     /// Whether the latest outcome was a failure by the deployment's fault, or the deployment is
@@ -208,10 +217,10 @@ impl Health {
         self.deployments.get(id)?.ejected_until(operation)
     }
 
-    /// The time to the commit point that the part `p` (`0.0..=1.0`) of the latest attempts did not
-    /// exceed; `None` with fewer than twenty attempts.
-    pub fn percentile(&self, id: usize, p: f64) -> Option<Millis> {
-        self.deployments.get(id)?.percentile(p)
+    /// The time to the commit point that the part `p` (`0.0..=1.0`) of the latest attempts of this
+    /// kind did not exceed; `None` with fewer than twenty of them.
+    pub fn percentile(&self, id: usize, kind: AnswerKind, p: f64) -> Option<Millis> {
+        self.deployments.get(id)?.percentile(kind, p)
     }
 
     /// Whether this isolate, and no other one, may probe the deployment now.

@@ -9,7 +9,7 @@
 //! use switchyard::vocabulary::error_class::ErrorClass;
 //! use switchyard::health::gate::Admission;
 //! use switchyard::routes::graph::RateLimits;
-//! use switchyard::health::{Health, Outcome, Sample};
+//! use switchyard::health::{AnswerKind, Health, Outcome, Sample};
 //! use switchyard::vocabulary::operation::Operation::ChatCompletions;
 //! use switchyard::vocabulary::rng::SplitMix64;
 //! use switchyard::vocabulary::time::{Instant, Millis};
@@ -17,7 +17,7 @@
 //! let mut health = Health::new([("openai@1", RateLimits::default())]);
 //! let (mut rng, now) = (SplitMix64::new(1), Instant::from_epoch_ms(1_767_225_600_000));
 //! assert_eq!(health.admission(0, ChatCompletions, now), Admission::Open);
-//! let ticket = health.begin(0, ChatCompletions, 1_200, now);
+//! let ticket = health.begin(0, ChatCompletions, AnswerKind::Stream, 1_200, now);
 //! let hint_ms = Some(Millis::new(20_000));
 //! let outcome = Outcome::failed(ErrorClass::RateLimit, hint_ms);
 //! let later = now + Millis::new(80);
@@ -36,6 +36,7 @@
 //! (an `id` of another graph) are open and have no signals.
 
 pub mod accrual;
+pub mod answer_kind;
 mod change;
 pub mod drains;
 pub mod ewma;
@@ -61,6 +62,7 @@ mod tracked_deployment;
 pub mod window;
 pub mod wire;
 
+pub use answer_kind::AnswerKind;
 pub use change::GateChange;
 pub use isolate_health::Health;
 pub use sample::{Outcome, Sample};

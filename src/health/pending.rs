@@ -4,6 +4,7 @@
 //! content of a report under way is stored until the answer arrives, and is restored if none
 //! arrives.
 
+use super::answer_kind::{AnswerKind, ByKind};
 use super::wire::{Latency, Probe, ProbeUrgency};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
@@ -23,7 +24,7 @@ pub(super) struct Pending {
     pub(super) class: Option<ErrorClass>,
     /// When the first of the failed attempts began.
     pub(super) began_at: Option<Instant>,
-    pub(super) latency: Option<Latency>,
+    pub(super) latency: ByKind<Option<Latency>>,
     /// The isolate ejected it, or extended the ejection.
     pub(super) has_ejected: bool,
     /// Operations whose gates moved.
@@ -56,8 +57,9 @@ impl Pending {
         self.began_at = Some(self.began_at.map_or(began_at, |first| first.min(began_at)));
     }
 
-    pub(super) fn record_latency(&mut self, more: Latency) {
-        self.latency = Some(match self.latency {
+    pub(super) fn record_latency(&mut self, kind: AnswerKind, more: Latency) {
+        let latency = self.latency.of_mut(kind);
+        *latency = Some(match *latency {
             None => more,
             Some(Latency { mean_ms, count }) => {
                 let total = count.saturating_add(more.count).max(1);
@@ -113,8 +115,10 @@ impl Pending {
             (Some(one), Some(two)) => Some(one.min(two)),
             (one, two) => one.or(two),
         };
-        if let Some(latency) = later.latency {
-            self.record_latency(latency);
+        for kind in [AnswerKind::Whole, AnswerKind::Stream] {
+            if let Some(latency) = *later.latency.of(kind) {
+                self.record_latency(kind, latency);
+            }
         }
         self.has_ejected |= later.has_ejected;
         for operation in later.operations {

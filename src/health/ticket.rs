@@ -1,6 +1,7 @@
 //! A ticket: an attempt under way, in the health of its deployment.
 
 use super::accrual::EndedRun;
+use super::answer_kind::AnswerKind;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Instant;
 
@@ -10,6 +11,7 @@ use crate::vocabulary::time::Instant;
 pub struct Ticket {
     pub(super) deployment: usize,
     pub(super) operation: Operation,
+    pub(super) kind: AnswerKind,
     pub(super) at: Instant,
     pub(super) is_committed: bool,
     /// The run of failures that its commit ended.

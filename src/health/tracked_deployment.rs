@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::accrual::{Accrual, EndedRun, RunRule};
+use super::answer_kind::{AnswerKind, ByKind};
 use super::drains::Drains;
 use super::ewma::{Ewma, PeakEwma};
 use super::gate::{Admission, Gate, GateView, LONGEST_EJECTION_MS, Probes, Transition, jittered};
@@ -60,10 +61,10 @@ pub(super) struct TrackedDeployment {
     /// Operations that the deployment stated not to offer, each with the time to ask again.
     pub(super) missing: Vec<(Operation, Gate)>,
     pub(super) accrual: Accrual,
-    latency_ms: PeakEwma,
+    latency_ms: ByKind<PeakEwma>,
     /// The same over all isolates of the region, as received from the shard.
-    pub(super) regional_ms: PeakEwma,
-    times: RecentTimes,
+    pub(super) regional_ms: ByKind<PeakEwma>,
+    times: ByKind<RecentTimes>,
     tokens_per_second: Ewma,
     in_flight: InFlight,
     headroom: Option<Headroom>,
@@ -106,8 +107,10 @@ pub struct Snapshot {
     pub successes: u32,
     /// Requests that failed by the deployment's fault within the last ten seconds.
     pub failures: u32,
-    /// Peak EWMA of the time to the first token, or to the answer where it is not streamed.
+    /// Peak EWMA of the time to answers in one piece.
     pub latency_ms: Option<f64>,
+    /// Peak EWMA of the time to the first token of streams.
+    pub first_token_ms: Option<f64>,
     /// EWMA of the speed of generation.
     pub tokens_per_second: Option<f64>,
     /// The part of its limits that is left, `0.0..=1.0`, where known.
@@ -189,8 +192,9 @@ impl TrackedDeployment {
     /// failures that this ended.
     pub(super) fn on_commit(&mut self, ticket: &Ticket, now: Instant) -> (GateTransitions, Option<EndedRun>) {
         // Up to here the time is the deployment's. Afterwards it may be that of a slow client.
-        self.times.add(now - ticket.at);
-        self.record_latency((now - ticket.at).as_f64(), now);
+        let took_ms = now - ticket.at;
+        self.times.of_mut(ticket.kind).add(took_ms);
+        self.record_latency(ticket.kind, took_ms.as_f64(), now);
         let changes = self.on_response(ticket, now);
         // The deployment answers. Whether the answer is complete is known later.
         let is_current = self.gate.is_current(ticket.at, ticket.probe);
@@ -255,7 +259,7 @@ impl TrackedDeployment {
             // The usual time is looked up only where it matters.
             was_silent: sample.outcome == Outcome::CutShort
                 && sample.first_token_ms.is_none()
-                && total_ms >= self.silence_ms(),
+                && total_ms >= self.silence_ms(ticket.kind),
             outcome: sample.outcome,
         });
         if let Outcome::Failed { class, scope, .. } = sample.outcome
@@ -270,10 +274,9 @@ impl TrackedDeployment {
             Effect::Slow => {
                 // The full time is not known, but it is at least this.
                 let least_ms = sample.first_token_ms.unwrap_or(total_ms).min(total_ms).as_f64();
-                self.record_latency(
-                    self.latency_ms.value(now).map_or(least_ms, |known_ms| known_ms.max(least_ms)),
-                    now,
-                );
+                let known_ms = self.latency_ms.of(ticket.kind).value(now);
+                let latency_ms = known_ms.map_or(least_ms, |known_ms| known_ms.max(least_ms));
+                self.record_latency(ticket.kind, latency_ms, now);
                 GateTransitions::default()
             }
             Effect::Counts(class) => {
@@ -317,9 +320,8 @@ impl TrackedDeployment {
     }
 
     /// How long a healthy deployment may be silent.
-    fn silence_ms(&self) -> Millis {
-        self.times
-            .percentile(0.95)
+    fn silence_ms(&self, kind: AnswerKind) -> Millis {
+        self.percentile(kind, 0.95)
             .map_or(SILENCE_MS, |usual_ms| (usual_ms * USUAL_SILENCES).max(LEAST_SILENCE_MS))
     }
 
@@ -333,17 +335,18 @@ impl TrackedDeployment {
         }
     }
 
-    fn record_latency(&mut self, ms: f64, now: Instant) {
-        self.latency_ms.observe(ms, now);
-        self.pending.record_latency(Latency { mean_ms: ms, count: 1 });
+    fn record_latency(&mut self, kind: AnswerKind, ms: f64, now: Instant) {
+        self.latency_ms.of_mut(kind).observe(ms, now);
+        self.pending.record_latency(kind, Latency { mean_ms: ms, count: 1 });
     }
 
     fn on_served(&mut self, ticket: &Ticket, sample: &Sample, now: Instant) -> GateTransitions {
         let total_ms = now - ticket.at;
         let first_token_ms = sample.first_token_ms.map(|ms| ms.min(total_ms));
         if !ticket.is_committed {
-            self.record_latency(first_token_ms.unwrap_or(total_ms).as_f64(), now);
-            self.times.add(first_token_ms.unwrap_or(total_ms));
+            let took_ms = first_token_ms.unwrap_or(total_ms);
+            self.record_latency(ticket.kind, took_ms.as_f64(), now);
+            self.times.of_mut(ticket.kind).add(took_ms);
         }
         let writing_ms = total_ms - first_token_ms.unwrap_or(Millis::ZERO);
         if let Some(tokens) = sample.output_tokens.filter(|_| writing_ms > Millis::ZERO) {
@@ -376,7 +379,7 @@ impl TrackedDeployment {
     ) -> Option<Transition> {
         if class == ErrorClass::Timeout && !ticket.is_committed {
             // The full time is longer than this: the worst latency so far.
-            self.record_latency((now - ticket.at).as_f64(), now);
+            self.record_latency(ticket.kind, (now - ticket.at).as_f64(), now);
         }
         if !self.gate.is_current(ticket.at, ticket.probe) {
             return self.gate.on_probe_failure(ticket.probe, class, self.ejections, now, rng);
@@ -391,7 +394,7 @@ impl TrackedDeployment {
     }
 
     fn run_rule(&self, now: Instant) -> RunRule {
-        RunRule { least: self.ejections.failures_in_a_row, latency_ms: self.latency_ms.value(now) }
+        RunRule { least: self.ejections.failures_in_a_row, latency_ms: self.latency_ms.longest(now) }
     }
 
     fn eject_operation(
@@ -425,8 +428,9 @@ impl TrackedDeployment {
             .is_some_and(|hint_ms| (hint_ms > Millis::ZERO || self.is_provisioned) && hint_ms < shortest_ms)
     }
 
-    pub(super) fn score(&self, now: Instant) -> Option<f64> {
-        let latency_ms = self.latency_ms.value(now).or_else(|| self.regional_ms.value(now))?;
+    pub(super) fn score(&self, kind: AnswerKind, now: Instant) -> Option<f64> {
+        let value = |latency_ms: &ByKind<PeakEwma>| latency_ms.of(kind).value(now);
+        let latency_ms = value(&self.latency_ms).or_else(|| value(&self.regional_ms))?;
         Some(latency_ms * f64::from(self.in_flight(now).saturating_add(1)))
     }
 
@@ -434,8 +438,8 @@ impl TrackedDeployment {
         self.in_flight.count(now)
     }
 
-    pub(super) fn percentile(&self, p: f64) -> Option<Millis> {
-        self.times.percentile(p)
+    pub(super) fn percentile(&self, kind: AnswerKind, p: f64) -> Option<Millis> {
+        self.times.of(kind).percentile(p)
     }
 
     pub(super) fn tokens_per_second(&self) -> Option<f64> {
@@ -490,7 +494,8 @@ impl TrackedDeployment {
             consecutive_failures: self.accrual.run(),
             successes: counts.successes,
             failures: counts.failures,
-            latency_ms: self.latency_ms.value(now),
+            latency_ms: self.latency_ms.whole.value(now),
+            first_token_ms: self.latency_ms.stream.value(now),
             tokens_per_second: self.tokens_per_second.value(),
             headroom: self.remaining(now),
             last_error: self.last_error,

@@ -97,9 +97,13 @@ pub struct Batch {
     /// How long ago the first of the failed attempts began.
     #[serde(skip_serializing_if = "is_default")]
     pub age_ms: Millis,
-    /// Times to the first token, or to the answer where it was not streamed.
+    /// Times to answers in one piece. Older versions of the gateway add the times to the first
+    /// token of streams.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub latency: Option<Latency>,
+    /// Times to the first token of streams.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub first_token: Option<Latency>,
     /// The speed of generation.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub tokens_per_second: Option<f64>,
@@ -231,9 +235,13 @@ pub struct Record {
     /// Whether an administrator drained it.
     #[serde(skip_serializing_if = "is_default")]
     pub drained: bool,
-    /// Latency over all isolates of the region, for a reporter that has no latency yet.
+    /// Latency of answers in one piece over all isolates of the region, for a reporter that has no
+    /// latency yet.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub latency_ms: Option<f64>,
+    /// The same for the first token of streams.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub first_token_ms: Option<f64>,
     /// The lease to probe it, for this reporter only.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub lease: Option<WireLease>,

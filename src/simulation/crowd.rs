@@ -8,7 +8,7 @@ use super::event_queue::Queue;
 use crate::health::reporter::Reporter;
 use crate::health::shard::Shard;
 use crate::health::wire::{HealthReport, ShardAnswer};
-use crate::health::{Health, Outcome, Sample};
+use crate::health::{AnswerKind, Health, Outcome, Sample};
 use crate::routes::graph::RateLimits;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation::ChatCompletions;
@@ -117,7 +117,7 @@ impl CrowdIsolate {
             return;
         }
         let outcome = if fails { Outcome::failed(ErrorClass::Unavailable, None) } else { Outcome::Served };
-        let ticket = self.health.begin(0, ChatCompletions, 0, now);
+        let ticket = self.health.begin(0, ChatCompletions, AnswerKind::Whole, 0, now);
         self.health.record(ticket, &Sample::of(outcome), now, rng);
     }
 }

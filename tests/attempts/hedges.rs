@@ -105,6 +105,29 @@ fn a_percentile_needs_samples_and_then_follows_them() {
 }
 
 #[test]
+fn a_hedge_waits_for_the_usual_time_of_its_kind_of_answer() {
+    let mut here = hedged(HedgeAfter::Percentile(95), 1.0);
+    let of_kind = |is_streamed| Facts { is_streamed, ..facts() };
+    let after_ms = |here: &mut Here, is_streamed| {
+        let (mut machine, action) = here.start(of_kind(is_streamed));
+        here.on(&mut machine, MachineEvent::ClientLeft);
+        dispatched(action).hedge_after_ms
+    };
+    let serve = |here: &mut Here, is_streamed, took_ms| {
+        for _ in 0..20 {
+            let (mut machine, action) = here.start(of_kind(is_streamed));
+            here.now += took_ms;
+            let number = dispatched(action).number;
+            here.on(&mut machine, MachineEvent::Committed { number, status: 200 });
+        }
+    };
+    serve(&mut here, false, ms(3_000));
+    assert_eq!([after_ms(&mut here, false), after_ms(&mut here, true)], [Some(ms(3_000)), None]);
+    serve(&mut here, true, ms(200));
+    assert_eq!([after_ms(&mut here, false), after_ms(&mut here, true)], [Some(ms(3_000)), Some(ms(200))]);
+}
+
+#[test]
 fn a_hedge_stays_below_its_node_and_within_every_limit() {
     let outside = |change: &dyn Fn(&mut Node)| {
         let mut build = Builder::new(&["a", "b", "outside"]);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Dispatch, Machine, MachineEvent, Reply};
-use switchyard::health::{Outcome, Sample};
+use switchyard::health::{AnswerKind, Outcome, Sample};
 use switchyard::routes::graph::{Graph, Node, Strategy as Order};
 use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::facts::Facts;
@@ -85,7 +85,7 @@ impl Here {
     }
 
     pub fn eject(&mut self, id: usize, class: ErrorClass, hint_ms: Option<Millis>) {
-        let ticket = self.isolate.health.begin(id, ChatCompletions, 0, self.now);
+        let ticket = self.isolate.health.begin(id, ChatCompletions, AnswerKind::Whole, 0, self.now);
         let sample = Sample::of(Outcome::failed(class, hint_ms));
         self.isolate.health.record(ticket, &sample, self.now, &mut self.isolate.rng);
     }

@@ -2,7 +2,7 @@
 //! when the graph changes.
 
 use switchyard::health::gate::Admission;
-use switchyard::health::{Health, Outcome, Sample};
+use switchyard::health::{AnswerKind, Health, Outcome, Sample};
 use switchyard::routes::graph::RateLimits;
 use switchyard::vocabulary::error_class::ErrorClass::{BadRequest, Connection, Quota, Timeout};
 use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
@@ -16,7 +16,7 @@ fn a_new_document_takes_over_what_is_known_of_its_deployments() {
     let mut region = tripped(2);
     let now = region.now;
     let member = &mut region.members[0];
-    let late = member.health.begin(1, Chat, 0, now);
+    let late = member.health.begin(1, Chat, AnswerKind::Whole, 0, now);
     let mut fresh =
         Health::new(["north", NAMES[0]].map(|name| (name, RateLimits { rpm: Some(5), tpm: None })));
     fresh.adopt(&member.health);
@@ -81,11 +81,11 @@ fn an_attempt_cut_short_says_how_slow_it_is_at_least() {
         assert_eq!(member.health.is_failing(0), counts, "{after_ms}");
         #[expect(clippy::cast_precision_loss)]
         let least = first_token_ms.unwrap_or(after_ms) as f64;
-        assert_eq!(member.health.score(0, now), Some(least));
+        assert_eq!(member.health.score(0, AnswerKind::Whole, now), Some(least));
         // A shorter attempt does not lower the latency that is already known.
         let ticket = member.begin(now);
         member.health.record(ticket, &Sample::of(Outcome::CutShort), now + ms(1), &mut member.rng);
-        assert!(member.health.score(0, now + ms(1)).unwrap() > least * 0.999);
+        assert!(member.health.score(0, AnswerKind::Whole, now + ms(1)).unwrap() > least * 0.999);
         assert_eq!(member.health.in_flight(0, now), 0);
     }
 }
@@ -137,11 +137,56 @@ fn percentiles_are_of_the_times_to_the_commit_point() {
             member.health.on_commit(&mut ticket, now + ms(nth * 10));
             member.end(ticket, ALIVE, now + ms(90_000));
         } else {
-            assert_eq!(member.health.percentile(0, 0.5), None);
+            assert_eq!(member.health.percentile(0, AnswerKind::Whole, 0.5), None);
             member.end(ticket, ALIVE, now + ms(nth * 10));
         }
     }
-    assert_eq!(member.health.percentile(0, 0.95), Some(ms(190)));
-    assert_eq!(member.health.percentile(0, 0.5), Some(ms(100)));
-    assert_eq!(member.health.percentile(7, 0.5), None);
+    assert_eq!(member.health.percentile(0, AnswerKind::Whole, 0.95), Some(ms(190)));
+    assert_eq!(member.health.percentile(0, AnswerKind::Whole, 0.5), Some(ms(100)));
+    assert_eq!(member.health.percentile(7, AnswerKind::Whole, 0.5), None);
+}
+
+/// A deployment whose answers of one kind take 3 s, and whose answers of the other kind take 300
+/// ms.
+fn slow_for(slow: AnswerKind) -> Isolate {
+    let mut isolate = Isolate::new(1);
+    let quick = if slow == AnswerKind::Whole { AnswerKind::Stream } else { AnswerKind::Whole };
+    for _ in 0..20 {
+        for (kind, took_ms) in [(quick, 300), (slow, 3_000)] {
+            let mut ticket = isolate.health.begin(0, Chat, kind, 0, isolate.now);
+            isolate.wait(ms(took_ms));
+            isolate.health.on_commit(&mut ticket, isolate.now);
+            isolate.end(ticket, ALIVE);
+        }
+    }
+    isolate
+}
+
+#[test]
+fn each_kind_of_answer_has_its_own_times() {
+    for (slow, quick) in [(AnswerKind::Whole, AnswerKind::Stream), (AnswerKind::Stream, AnswerKind::Whole)] {
+        let isolate = slow_for(slow);
+        let usual_ms = |kind| isolate.health.percentile(0, kind, 0.95);
+        assert_eq!([usual_ms(slow), usual_ms(quick)], [Some(ms(3_000)), Some(ms(300))]);
+        let score = |kind| isolate.health.score(0, kind, isolate.now).unwrap().round();
+        assert!((2_990.0..=3_000.0).contains(&score(slow)), "{}", score(slow));
+        assert!((250.0..=300.0).contains(&score(quick)), "{}", score(quick));
+        let snapshot = &isolate.health.snapshot(isolate.now)[0];
+        let latencies = [snapshot.latency_ms, snapshot.first_token_ms].map(|found| found.unwrap() > 2_000.0);
+        assert_eq!(latencies, [slow == AnswerKind::Whole, slow == AnswerKind::Stream]);
+    }
+    let isolate = &mut Isolate::new(1);
+    isolate.attempt(ALIVE);
+    assert_eq!(isolate.health.score(0, AnswerKind::Stream, isolate.now), None, "the other kind is unknown");
+}
+
+#[test]
+fn a_silence_is_long_by_the_usual_time_of_its_kind() {
+    for (kind, counts) in [(AnswerKind::Whole, false), (AnswerKind::Stream, true)] {
+        let mut isolate = slow_for(AnswerKind::Whole);
+        let ticket = isolate.health.begin(0, Chat, kind, 0, isolate.now);
+        isolate.wait(ms(8_000));
+        isolate.end(ticket, Outcome::CutShort);
+        assert_eq!(isolate.health.is_failing(0), counts, "{kind:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! One isolate with a clock that the tests move.
 
 use switchyard::health::gate::{Admission, Refusal};
-use switchyard::health::{GateChange, Health, Outcome, Sample, Ticket};
+use switchyard::health::{AnswerKind, GateChange, Health, Outcome, Sample, Ticket};
 use switchyard::routes::graph::RateLimits;
 use switchyard::vocabulary::error_class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat};
@@ -35,7 +35,7 @@ impl Isolate {
     }
 
     pub fn begin(&mut self) -> Ticket {
-        self.health.begin(0, Chat, 0, self.now)
+        self.health.begin(0, Chat, AnswerKind::Whole, 0, self.now)
     }
 
     pub fn end(&mut self, ticket: Ticket, outcome: Outcome) -> Vec<GateChange> {
@@ -44,7 +44,7 @@ impl Isolate {
 
     /// Starts and ends an attempt in the same millisecond.
     pub fn try_with(&mut self, operation: Operation, sample: &Sample) -> Vec<GateChange> {
-        let ticket = self.health.begin(0, operation, 0, self.now);
+        let ticket = self.health.begin(0, operation, AnswerKind::Whole, 0, self.now);
         self.health.record(ticket, sample, self.now, &mut self.rng)
     }
 

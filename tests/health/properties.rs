@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use switchyard::health::gate::{Admission, GatePosition, Transition};
-use switchyard::health::{Outcome, Sample, Ticket};
+use switchyard::health::{AnswerKind, Outcome, Sample, Ticket};
 use switchyard::vocabulary::error_class::ErrorClass::{self, *};
 use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
 use switchyard::vocabulary::rng::SplitMix64;
@@ -153,11 +153,11 @@ proptest! {
     ) {
         let mut isolate = Isolate::new(1);
         for (now, outcome, first_token_ms, output_tokens) in times {
-            let ticket = isolate.health.begin(0, Chat, now, isolate.now);
+            let ticket = isolate.health.begin(0, Chat, AnswerKind::Whole, now, isolate.now);
             isolate.now = at(now);
             let sample = Sample { first_token_ms: first_token_ms.map(ms), output_tokens, ..Sample::of(outcome) };
             isolate.health.record(ticket, &sample, at(now), &mut isolate.rng);
-            prop_assert!(isolate.health.score(0, at(now)).is_none_or(|score| score.is_finite() && score >= 0.0));
+            prop_assert!(isolate.health.score(0, AnswerKind::Whole, at(now)).is_none_or(|score| score.is_finite() && score >= 0.0));
             prop_assert!((0.0..=1.0).contains(&isolate.share()));
             isolate.health.snapshot(at(now));
         }

@@ -4,7 +4,7 @@ use switchyard::health::gate::Admission;
 use switchyard::health::reporter::Reporter;
 use switchyard::health::shard::{SavedDeployment, Shard, ShardHead};
 use switchyard::health::wire::{HealthReport, ShardAnswer};
-use switchyard::health::{GateChange, Health, Outcome, Sample, Ticket};
+use switchyard::health::{AnswerKind, GateChange, Health, Outcome, Sample, Ticket};
 use switchyard::routes::graph::RateLimits;
 use switchyard::vocabulary::error_class::ErrorClass::{self, RateLimit, Unavailable};
 use switchyard::vocabulary::operation::Operation::{self, ChatCompletions as Chat};
@@ -48,7 +48,7 @@ impl Member {
     }
 
     pub fn begin(&mut self, now: Instant) -> Ticket {
-        self.health.begin(0, Chat, 0, now)
+        self.health.begin(0, Chat, AnswerKind::Whole, 0, now)
     }
 
     pub fn end(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) -> Vec<GateChange> {
@@ -66,7 +66,7 @@ impl Member {
         outcome: Outcome,
         now: Instant,
     ) -> Vec<GateChange> {
-        let ticket = self.health.begin(id, operation, 0, now);
+        let ticket = self.health.begin(id, operation, AnswerKind::Whole, 0, now);
         self.end(ticket, outcome, now)
     }
 

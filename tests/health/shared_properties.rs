@@ -8,7 +8,7 @@ use switchyard::health::wire::{
     Batch, HealthReport, KnownHistory, Latency, PeerId, Probe, ProbeUrgency, Record, ShardAnswer,
     WireEjection, WireLease,
 };
-use switchyard::health::{Outcome, Ticket};
+use switchyard::health::{AnswerKind, Outcome, Ticket};
 use switchyard::routes::graph::Ejections;
 use switchyard::vocabulary::error_class::ErrorClass::{self, *};
 use switchyard::vocabulary::operation::Operation::Responses;
@@ -145,6 +145,7 @@ fn batches() -> impl Strategy<Value = Batch> {
             class: Some(Timeout),
             age_ms: ms(age_ms),
             latency: Some(Latency { mean_ms: float, count: run }),
+            first_token: Some(Latency { mean_ms: float, count: run }),
             tokens_per_second: Some(float),
             headroom: Some(float),
             ejected,
@@ -174,6 +175,7 @@ fn records() -> impl Strategy<Value = Record> {
                     missing: [(Responses, ms(change))].into(),
                     drained,
                     latency_ms: Some(float),
+                    first_token_ms: Some(float),
                     lease: lease.map(|(from_ms, until_ms)| WireLease {
                         from_ms: ms(from_ms),
                         until_ms: ms(until_ms),
@@ -224,7 +226,7 @@ proptest! {
             member.request(now);
             member.health.request_probe(0, true, now);
             prop_assert!((0.0..=1.0).contains(&member.health.share(0, now)));
-            prop_assert!(member.health.score(0, now).is_none_or(|score| score.is_finite() && score >= 0.0));
+            prop_assert!(member.health.score(0, AnswerKind::Whole, now).is_none_or(|score| score.is_finite() && score >= 0.0));
             let latest = now.max(member.reporter.due_at(&member.health));
             prop_assert!(latest - now <= ms(3_600_000), "an answer does not silence it");
         }

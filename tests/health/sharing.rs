@@ -1,5 +1,6 @@
 //! A test for each rule of sharing within a region.
 
+use switchyard::health::AnswerKind;
 use switchyard::health::gate::{Admission, GatePosition, Transition};
 use switchyard::health::reason::Reason;
 use switchyard::health::reporter::Reporter;
@@ -242,12 +243,37 @@ fn the_latency_of_the_region_stands_in_for_an_isolate_without_samples() {
     region.report(0);
     region.members.push(Member::new(5));
     region.report(1);
-    let score = |region: &Region, nth: usize| region.members[nth].health.score(0, region.now);
+    let score =
+        |region: &Region, nth: usize| region.members[nth].health.score(0, AnswerKind::Whole, region.now);
     assert_eq!(score(&region, 1), Some(700.0));
     let ticket = region.members[1].begin(region.now);
     region.wait(ms(20));
     region.members[1].end(ticket, ALIVE, region.now);
     assert_eq!(score(&region, 1), Some(20.0), "its own counts for more");
+}
+
+#[test]
+fn the_region_tells_the_latency_of_each_kind_of_answer() {
+    let mut region = Region::acquainted(1);
+    let now = region.now;
+    let member = &mut region.members[0];
+    for (kind, took_ms) in [(AnswerKind::Whole, 3_000), (AnswerKind::Stream, 300)] {
+        let ticket = member.health.begin(0, Chat, kind, 0, now);
+        member.end(ticket, ALIVE, now + ms(took_ms));
+    }
+    region.wait(ms(3_000));
+    region.report(0);
+    // A report of an older version of the gateway counts as one about answers in one piece.
+    let older = r#"{"v":1,"deployments":{"west@1":{"latency":{"mean_ms":900,"count":2}}}}"#;
+    let older = older.replace("west@1", NAMES[1]);
+    region.shard.report(&HealthReport::parse(&older).unwrap(), region.now, &mut region.rng);
+    region.members.push(Member::new(5));
+    region.report(1);
+    let score = |id, kind| region.members[1].health.score(id, kind, region.now);
+    assert_eq!([score(0, AnswerKind::Whole), score(0, AnswerKind::Stream)], [Some(3_000.0), Some(300.0)]);
+    assert_eq!([score(1, AnswerKind::Whole), score(1, AnswerKind::Stream)], [Some(900.0), None]);
+    let view = &region.shard.view(region.now)[0];
+    assert_eq!((view.latency_ms, view.first_token_ms), (Some(3_000.0), Some(300.0)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use switchyard::health::gate::{Admission, GatePosition, Refusal, Transition};
 use switchyard::health::headroom::Headroom;
 use switchyard::health::reason::Reason;
-use switchyard::health::{GateChange, Health, Outcome, Sample, Ticket};
+use switchyard::health::{AnswerKind, GateChange, Health, Outcome, Sample, Ticket};
 use switchyard::routes::graph::{Ejections, RateLimits};
 use switchyard::vocabulary::error_class::ErrorClass::{self, *};
 use switchyard::vocabulary::headers::Headers;
@@ -19,7 +19,7 @@ fn an_unknown_deployment_gets_its_chance() {
     let isolate = Isolate::new(1);
     assert_eq!(isolate.admission(), Admission::Open);
     assert!((isolate.share() - 1.0).abs() < 1e-9);
-    assert_eq!(isolate.health.score(0, START), None);
+    assert_eq!(isolate.health.score(0, AnswerKind::Whole, START), None);
 }
 
 #[test]
@@ -67,7 +67,11 @@ fn what_the_caller_did_never_counts() {
             assert_eq!(isolate.attempt(outcome), [], "{outcome:?}");
         }
         assert_eq!(isolate.admission(), Admission::Open, "{outcome:?}");
-        assert_eq!(isolate.health.score(0, isolate.now), None, "a refusal says nothing about speed");
+        assert_eq!(
+            isolate.health.score(0, AnswerKind::Whole, isolate.now),
+            None,
+            "a refusal says nothing about speed"
+        );
         assert_eq!(isolate.health.in_flight(0, isolate.now), 0);
     }
 }
@@ -404,7 +408,7 @@ fn of_its_own_word_and_the_configured_limits_the_scarcer_counts() {
         let pairs = [("x-ratelimit-limit-requests", "100"), ("x-ratelimit-remaining-requests", remaining)];
         health.record_headroom(0, Headroom::of(&Headers::of(pairs), &RateLimits::default(), START).unwrap());
         for _ in 0..requests {
-            let _under_way = health.begin(0, Chat, 0, START);
+            let _under_way = health.begin(0, Chat, AnswerKind::Whole, 0, START);
         }
         let found = health.snapshot(START)[0].headroom.unwrap();
         assert!((found - left).abs() < 1e-9, "{remaining} {requests}: {found}");
@@ -429,7 +433,7 @@ fn scarce_headroom_takes_traffic_away_before_the_first_refusal() {
 fn configured_limits_do_the_same_without_headers() {
     let mut health = Health::new([("one", RateLimits { rpm: Some(600), tpm: None })]);
     for _ in 0..9 {
-        let _ = health.begin(0, Chat, 500, START);
+        let _ = health.begin(0, Chat, AnswerKind::Whole, 500, START);
     }
     assert!((health.share(0, START) - 0.525).abs() < 1e-9, "one request of ten is left in this second");
     assert!((health.share(0, START + ms(1_000)) - 1.0).abs() < 1e-9);
@@ -443,24 +447,26 @@ fn the_score_is_the_latency_for_one_more_request() {
     let sample =
         Sample { first_token_ms: Some(ms(400)), output_tokens: Some(80), ..Sample::of(Outcome::Served) };
     isolate.health.record(streamed, &sample, isolate.now, &mut isolate.rng);
-    assert_eq!(isolate.health.score(0, isolate.now), Some(400.0));
+    assert_eq!(isolate.health.score(0, AnswerKind::Whole, isolate.now), Some(400.0));
     let snapshot = &isolate.health.snapshot(isolate.now)[0];
     assert_eq!(snapshot.tokens_per_second, Some(50.0), "80 tokens in the 1.6 s after the first");
     let (one, two) = (isolate.begin(), isolate.begin());
-    assert_eq!(isolate.health.score(0, isolate.now), Some(1_200.0));
+    assert_eq!(isolate.health.score(0, AnswerKind::Whole, isolate.now), Some(1_200.0));
     isolate.end(one, Outcome::Abandoned);
     isolate.end(two, Outcome::Abandoned);
-    assert_eq!(isolate.health.score(0, isolate.now), Some(400.0));
+    assert_eq!(isolate.health.score(0, AnswerKind::Whole, isolate.now), Some(400.0));
     // An answer in one piece counts with its whole time, and a timeout with the time that was lost.
     let whole = isolate.begin();
     isolate.wait(ms(700));
     isolate.end(whole, Outcome::Served);
-    assert_eq!(isolate.health.score(0, isolate.now), Some(700.0));
+    assert_eq!(isolate.health.score(0, AnswerKind::Whole, isolate.now), Some(700.0));
     let hung = isolate.begin();
     isolate.wait(ms(9_000));
     isolate.end(hung, Outcome::failed(Timeout, None));
-    assert_eq!(isolate.health.score(0, isolate.now), Some(9_000.0));
-    assert_eq!(isolate.health.score(1, isolate.now), None, "cold");
+    assert_eq!(isolate.health.score(0, AnswerKind::Whole, isolate.now), Some(9_000.0));
+    assert_eq!(isolate.health.score(1, AnswerKind::Whole, isolate.now), None, "cold");
+    let snapshot = &isolate.health.snapshot(isolate.now)[0];
+    assert_eq!((snapshot.latency_ms, snapshot.first_token_ms), (Some(9_000.0), None));
 }
 
 #[test]
@@ -533,6 +539,7 @@ fn the_snapshot_tells_everything_and_survives_the_wire() {
       "successes": 0,
       "failures": 5,
       "latency_ms": null,
+      "first_token_ms": null,
       "tokens_per_second": null,
       "headroom": null,
       "last_error": {

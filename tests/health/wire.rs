@@ -23,7 +23,8 @@ fn report() -> HealthReport {
         run_ms: ms(2_100),
         class: Some(Unavailable),
         age_ms: ms(3_200),
-        latency: Some(Latency { mean_ms: 412.5, count: 12 }),
+        latency: Some(Latency { mean_ms: 3_100.5, count: 4 }),
+        first_token: Some(Latency { mean_ms: 412.5, count: 12 }),
         tokens_per_second: Some(61.0),
         headroom: Some(0.25),
         ejected: Some(WireEjection {
@@ -60,7 +61,8 @@ fn answer() -> ShardAnswer {
         probing_ms: Some(ms(1_500)),
         missing: [(Operation::Responses, ms(299_000))].into(),
         drained: true,
-        latency_ms: Some(412.5),
+        latency_ms: Some(3_100.5),
+        first_token_ms: Some(412.5),
         lease: Some(WireLease { from_ms: ms(0), until_ms: ms(5_000) }),
     };
     let closed = Record { change: 43, closed: 43, closed_for_ms: Some(ms(700)), ..Record::default() };
@@ -80,8 +82,8 @@ fn answer() -> ShardAnswer {
 fn version_one_is_written_and_read_like_this() {
     let texts = [report().to_json(), answer().to_json()];
     insta::assert_snapshot!(texts.join("\n"), @r#"
-    {"v":1,"n":7,"reporter":"000000000000beef","known":{"epoch":"ffffffffffffffff","change":42},"reports_per_second":200,"deployments":{"east@1":{"seen":41,"successes":12,"failures":6,"answered":true,"answered_ms":2800,"run":5,"run_ms":2100,"class":"unavailable","age_ms":3200,"latency":{"mean_ms":412.5,"count":12},"tokens_per_second":61.0,"headroom":0.25,"ejected":{"remaining_ms":9100,"reason":{"kind":"consecutive_failures","failures":5,"class":"unavailable"}},"missing":{"responses":300000},"probe":{"is":"failed","class":"timeout"},"wants":"early","ejections":{"first_ms":10000,"longest_ms":30000,"failures_in_a_row":3}}}}
-    {"v":1,"n":7,"epoch":"ffffffffffffffff","change":44,"next_ms":1000,"full":true,"reset":12,"deployments":{"east@1":{"change":44,"opened":44,"closed":40,"reset":12,"ejected":{"remaining_ms":20000,"reason":{"kind":"rate_limited","hint_ms":20000}},"trips":2,"probing_ms":1500,"missing":{"responses":299000},"drained":true,"latency_ms":412.5,"lease":{"from_ms":0,"until_ms":5000}},"west@2":{"change":43,"closed":43,"closed_for_ms":700}}}
+    {"v":1,"n":7,"reporter":"000000000000beef","known":{"epoch":"ffffffffffffffff","change":42},"reports_per_second":200,"deployments":{"east@1":{"seen":41,"successes":12,"failures":6,"answered":true,"answered_ms":2800,"run":5,"run_ms":2100,"class":"unavailable","age_ms":3200,"latency":{"mean_ms":3100.5,"count":4},"first_token":{"mean_ms":412.5,"count":12},"tokens_per_second":61.0,"headroom":0.25,"ejected":{"remaining_ms":9100,"reason":{"kind":"consecutive_failures","failures":5,"class":"unavailable"}},"missing":{"responses":300000},"probe":{"is":"failed","class":"timeout"},"wants":"early","ejections":{"first_ms":10000,"longest_ms":30000,"failures_in_a_row":3}}}}
+    {"v":1,"n":7,"epoch":"ffffffffffffffff","change":44,"next_ms":1000,"full":true,"reset":12,"deployments":{"east@1":{"change":44,"opened":44,"closed":40,"reset":12,"ejected":{"remaining_ms":20000,"reason":{"kind":"rate_limited","hint_ms":20000}},"trips":2,"probing_ms":1500,"missing":{"responses":299000},"drained":true,"latency_ms":3100.5,"first_token_ms":412.5,"lease":{"from_ms":0,"until_ms":5000}},"west@2":{"change":43,"closed":43,"closed_for_ms":700}}}
     "#);
     assert_eq!(HealthReport::parse(&texts[0]), Ok(report()));
     assert_eq!(ShardAnswer::parse(&texts[1]), Ok(answer()));

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::obstacle::Obstacle;
 use crate::attempt::failure::Failure;
 use crate::attempt::phase::Patience;
-use crate::health::Health;
 use crate::health::gate::{Admission, Refusal};
+use crate::health::{AnswerKind, Health};
 use crate::routes::graph::{
     Commit, Deployment, Destination, Graph, Hedge, Node, Retry, Sticky, Timeouts, WhenAllEjected,
 };
@@ -220,6 +220,12 @@ impl Walk {
             .find_map(|node| node.policy.commit)
             .or(self.graph.settings.policy.commit)
             .unwrap_or(Commit::FirstToken)
+    }
+
+    /// The kind of answer that an attempt waits for until its commit point.
+    pub fn answer_kind(&self) -> AnswerKind {
+        let is_begun_early = self.facts.is_streamed && self.commit() != Commit::Complete;
+        if is_begun_early { AnswerKind::Stream } else { AnswerKind::Whole }
     }
 
     /// `hedge` of the nearest node that has one, with that node and its index in `frames`. If no

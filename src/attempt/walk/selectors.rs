@@ -48,7 +48,8 @@ impl Selector for LiveSelector<'_, '_> {
             Destination::Deployment(deployment) => walk.obstacle(deployment).is_none(),
             Destination::Node(_) => true,
         };
-        let order = order(node, &walk.facts, walk.sticky(), &usable, &mut self.context.order_inputs());
+        let mut inputs = self.context.order_inputs(walk.answer_kind());
+        let order = order(node, &walk.facts, walk.sticky(), &usable, &mut inputs);
         let order = walk.owner_first(node, order);
         let ejected = |index: &usize| match &node.targets.get(*index)?.to {
             Destination::Deployment(deployment) => {

@@ -141,7 +141,8 @@ fn order_by(
     cursors: &Cursors,
     rng: &mut SplitMix64,
 ) -> Vec<usize> {
-    let mut inputs = OrderInputs { now: NOW, rng, cursors, health: &Health::default() };
+    let mut inputs =
+        OrderInputs { now: NOW, kind: AnswerKind::Whole, rng, cursors, health: &Health::default() };
     order(node, facts, None, usable, &mut inputs)
 }
 

@@ -2,6 +2,7 @@
 
 use super::persisted::SavedDeployment;
 use crate::health::accrual::{Accrual, FailureRun, RunRule};
+use crate::health::answer_kind::ByKind;
 use crate::health::ewma::{Ewma, PeakEwma};
 use crate::health::gate::{Gate, LEAST_EXTENSION_MS};
 use crate::health::pending::Pending;
@@ -9,7 +10,7 @@ use crate::health::reason::Reason;
 use crate::health::sharing::{BASE_MS, plausible};
 use crate::health::tracked_deployment::LastError;
 use crate::health::window::Counts;
-use crate::health::wire::{Batch, PeerId, Probe, ProbeUrgency, Record, WireEjection, WireLease};
+use crate::health::wire::{Batch, Latency, PeerId, Probe, ProbeUrgency, Record, WireEjection, WireLease};
 use crate::routes::graph::Ejections;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
@@ -53,7 +54,7 @@ pub(super) struct LeaseRequest {
 pub(super) struct ShardEntry {
     pub(super) saved: SavedDeployment,
     pub(super) accrual: Accrual,
-    pub(super) latency_ms: PeakEwma,
+    pub(super) latency_ms: ByKind<PeakEwma>,
     pub(super) tokens_per_second: Ewma,
     pub(super) headroom: Option<f64>,
     pub(super) last_error: Option<LastError>,
@@ -84,7 +85,7 @@ impl ShardEntry {
         Self {
             saved: SavedDeployment::default(),
             accrual: Accrual::default(),
-            latency_ms: PeakEwma::default(),
+            latency_ms: ByKind::default(),
             tokens_per_second: Ewma::default(),
             headroom: None,
             last_error: None,
@@ -119,7 +120,7 @@ impl ShardEntry {
     }
 
     pub(super) fn has_latency(&self, now: Instant) -> bool {
-        self.latency_ms.value(now).is_some()
+        self.latency_ms.longest(now).is_some()
     }
 
     /// The lease that is in use or can still be used.
@@ -187,13 +188,17 @@ impl ShardEntry {
     }
 
     fn run_rule(&self, now: Instant) -> RunRule {
-        RunRule { least: self.ejections.failures_in_a_row, latency_ms: self.latency_ms.value(now) }
+        RunRule { least: self.ejections.failures_in_a_row, latency_ms: self.latency_ms.longest(now) }
     }
 
     fn measure(&mut self, batch: &Batch, now: Instant) {
         self.ejections = batch.ejections;
-        if let Some(mean_ms) = plausible(batch.latency.map(|latency| latency.mean_ms)) {
-            self.latency_ms.observe(mean_ms, now);
+        let mean_ms = |latency: Option<Latency>| plausible(latency.map(|latency| latency.mean_ms));
+        if let Some(mean_ms) = mean_ms(batch.latency) {
+            self.latency_ms.whole.observe(mean_ms, now);
+        }
+        if let Some(mean_ms) = mean_ms(batch.first_token) {
+            self.latency_ms.stream.observe(mean_ms, now);
         }
         if let Some(speed) = plausible(batch.tokens_per_second) {
             self.tokens_per_second.observe(speed, now);
@@ -348,7 +353,8 @@ impl ShardEntry {
             probing_ms: others.map(|lease| remaining_ms(lease.until)),
             missing: missing.collect(),
             drained: gate.is_drained(),
-            latency_ms: self.latency_ms.value(now).filter(|_| is_new),
+            latency_ms: self.latency_ms.whole.value(now).filter(|_| is_new),
+            first_token_ms: self.latency_ms.stream.value(now).filter(|_| is_new),
             lease: own.filter(|lease| !lease.has_begun).map(|lease| WireLease {
                 from_ms: remaining_ms(lease.from),
                 until_ms: remaining_ms(lease.until - ON_ITS_WAY_MS),

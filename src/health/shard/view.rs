@@ -27,8 +27,10 @@ pub struct ShardView {
     pub successes: u32,
     /// Requests that failed by the deployment's fault, as reported within the last ten seconds.
     pub failures: u32,
-    /// Peak EWMA of the time to the first token, or to the answer where it is not streamed.
+    /// Peak EWMA of the time to answers in one piece.
     pub latency_ms: Option<f64>,
+    /// Peak EWMA of the time to the first token of streams.
+    pub first_token_ms: Option<f64>,
     /// EWMA of the speed of generation.
     pub tokens_per_second: Option<f64>,
     /// The part of its limits that is left, as the deployment stated, `0.0..=1.0`; the latest
@@ -77,7 +79,8 @@ impl ShardEntry {
             consecutive_failures: self.accrual.run(),
             successes: counts.successes,
             failures: counts.failures,
-            latency_ms: self.latency_ms.value(now),
+            latency_ms: self.latency_ms.whole.value(now),
+            first_token_ms: self.latency_ms.stream.value(now),
             tokens_per_second: self.tokens_per_second.value(),
             headroom: self.headroom,
             last_error: self.last_error,

@@ -29,6 +29,9 @@ use crate::vocabulary::facts::Facts;
 use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::{Instant, Millis};
 
+/// The most attempts at once.
+const MOST_PENDING: usize = 2;
+
 /// What happened. [`Dispatch::number`] identifies an attempt.
 #[derive(Debug)]
 pub enum MachineEvent {
@@ -145,7 +148,7 @@ impl Machine {
             entry: Rc::clone(entry),
             walk,
             trail: Trail::default(),
-            pending_attempts: Vec::new(),
+            pending_attempts: Vec::with_capacity(MOST_PENDING),
             awaiting_retry: None,
             retries: 0,
             is_hedged: false,
@@ -219,6 +222,14 @@ impl Machine {
     /// driver records it when the answer has ended.
     pub fn take_ticket(&mut self) -> Option<Ticket> {
         self.ticket.take()
+    }
+
+    /// The client had uploaded all of a body that is sent once at this time. What is learned about
+    /// the time of the attempt begins here.
+    pub fn on_upload_end(&mut self, at: Instant) {
+        for attempt in &mut self.pending_attempts {
+            attempt.ticket.on_upload_end(at);
+        }
     }
 
     fn take_pending(&mut self, number: u32) -> Option<PendingAttempt> {

@@ -141,6 +141,19 @@ impl PhaseLimits {
         }
     }
 
+    /// The limit while the client uploads. How fast the body comes is not up to the deployment, so
+    /// none of its own limits applies.
+    pub fn of_upload(&self) -> PhaseLimit {
+        self.deadline
+    }
+
+    /// The limits after an upload that has ended now. No other target follows, because the body was
+    /// sent once.
+    #[must_use]
+    pub fn from_upload_end(self, now: Instant) -> Self {
+        Self { started_at: now, share_until: None, pause_share_ms: None, ..self }
+    }
+
     /// The limit for the whole attempt.
     pub fn total(&self) -> PhaseLimit {
         let total_ms = self.timeouts.total_ms.unwrap_or(Millis::MAX);
@@ -279,6 +292,21 @@ mod tests {
                 PhaseLimits::new(timeouts, streamed, at(1_000), None, at(1_100), || alternative.map(at));
             let limit = limits.of(Phase::Headers, at(1_000));
             assert_eq!(limit, PhaseLimit { at: at(ends_at), kind }, "{timeouts:?}, streamed: {streamed}");
+        }
+    }
+
+    #[test]
+    fn during_an_upload_only_the_time_of_the_request_counts_and_the_rest_begins_after_it() {
+        for (patience, kind) in [(None, LimitKind::Deadline), (Some(1_000), LimitKind::Patience)] {
+            let patience = patience.map(|ends_at| Patience { ms: ms(ends_at), ends_at: at(ends_at) });
+            let limits = PhaseLimits::new(CONFIGURED, true, at(0), patience, at(1_000), || None);
+            assert_eq!(limits.of_upload(), PhaseLimit { at: at(1_000), kind });
+            let limits = limits.from_upload_end(at(900));
+            let of = |phase| limits.of(phase, at(902));
+            assert_eq!(of(Phase::Headers), PhaseLimit { at: at(905), kind: LimitKind::Headers });
+            assert_eq!(of(Phase::FirstToken), PhaseLimit { at: at(910), kind: LimitKind::FirstToken });
+            assert_eq!(of(Phase::Rest), PhaseLimit { at: at(932), kind: LimitKind::Idle });
+            assert_eq!(limits.total(), PhaseLimit { at: at(1_000), kind: LimitKind::Total });
         }
     }
 

@@ -253,7 +253,7 @@ export class Exchange {
 
   /**
    * A stream of `first` and of the bytes that `readStart` did not read. `length` is the total in
-   * bytes; it is negative if it is not known.
+   * bytes; it is negative if it is not known. `carried` ends when all of it was sent, or cannot be.
    */
   once(first, length) {
     const { readable, writable } = uploadStream(length);
@@ -265,8 +265,7 @@ export class Exchange {
       await rest.pipeTo(writable);
     };
     // A failure here also fails the upstream call, and that call reports it.
-    carry().catch(() => {});
-    return readable;
+    return { readable, carried: carry().catch(() => {}) };
   }
 
   /** The stream of the bytes that `readStart` did not read. */
@@ -293,6 +292,7 @@ class Call {
   #response;
   #body = null;
   #upload;
+  #carried = resolved;
 
   constructor(exchange, clientHeaders) {
     this.#exchange = exchange;
@@ -312,7 +312,14 @@ class Call {
 
   /** The same with a body that can be sent once: `first`, and the bytes after it. */
   sendOnce(text, first, length, most, wait) {
-    this.#whenSent(this.#sender(text)(this.#exchange.once(first.slice(), length)), most, wait);
+    const { readable, carried } = this.#exchange.once(first.slice(), length);
+    this.#carried = carried;
+    this.#whenSent(this.#sender(text)(readable), most, wait);
+  }
+
+  /** Ends the wait when the body of `sendOnce` was sent, or cannot be sent to its end. */
+  uploadEnd(wait) {
+    this.#carried.then(() => endWait(wait, 0, undefined, undefined));
   }
 
   /** A stream for `sendUpload`. `length` is as in `once`. Returns its writable end. */

@@ -71,6 +71,8 @@ extern "C" {
     );
     #[wasm_bindgen(method, js_name = sendOnce)]
     fn send_once_wait(this: &HostCall, text: &str, first: &[u8], length: f64, most: u32, wait: u32);
+    #[wasm_bindgen(method, js_name = uploadEnd)]
+    fn upload_end_wait(this: &HostCall, wait: u32);
     #[wasm_bindgen(method, js_name = upload)]
     fn upload_stream(this: &HostCall, length: f64) -> WritableStream;
     #[wasm_bindgen(method, js_name = sendUpload)]
@@ -263,6 +265,11 @@ impl PlatformCall for HostCall {
             headers: Headers::parse(settled.text.unwrap_or_default()),
             body: settled.bytes,
         })
+    }
+
+    async fn upload_end(self) {
+        // This wait cannot fail.
+        let _ = Wait::begin(|wait| self.upload_end_wait(wait)).await;
     }
 
     fn is_answered(&self) -> bool {

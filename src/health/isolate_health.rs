@@ -123,6 +123,7 @@ impl Health {
             operation,
             kind,
             at: now,
+            uploaded_at: None,
             is_committed: false,
             ended_run: None,
             probe: None,

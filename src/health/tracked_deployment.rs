@@ -192,7 +192,7 @@ impl TrackedDeployment {
     /// failures that this ended.
     pub(super) fn on_commit(&mut self, ticket: &Ticket, now: Instant) -> (GateTransitions, Option<EndedRun>) {
         // Up to here the time is the deployment's. Afterwards it may be that of a slow client.
-        let took_ms = now - ticket.at;
+        let took_ms = ticket.taken_ms(now);
         self.times.of_mut(ticket.kind).add(took_ms);
         self.record_latency(ticket.kind, took_ms.as_f64(), now);
         let changes = self.on_response(ticket, now);
@@ -252,14 +252,14 @@ impl TrackedDeployment {
     ) -> GateTransitions {
         self.in_flight.end(ticket.at);
         let was_probe = self.gate.is_probed_by(ticket.probe);
-        let total_ms = now - ticket.at;
+        let taken_ms = ticket.taken_ms(now);
         let effect = effect(&EndedAttempt {
             operation: ticket.operation,
             is_committed: ticket.is_committed,
             // The usual time is looked up only where it matters.
             was_silent: sample.outcome == Outcome::CutShort
                 && sample.first_token_ms.is_none()
-                && total_ms >= self.silence_ms(ticket.kind),
+                && taken_ms >= self.silence_ms(ticket.kind),
             outcome: sample.outcome,
         });
         if let Outcome::Failed { class, scope, .. } = sample.outcome
@@ -273,7 +273,7 @@ impl TrackedDeployment {
             Effect::Answers => self.on_answered(ticket, now),
             Effect::Slow => {
                 // The full time is not known, but it is at least this.
-                let least_ms = sample.first_token_ms.unwrap_or(total_ms).min(total_ms).as_f64();
+                let least_ms = sample.first_token_ms.unwrap_or(taken_ms).min(taken_ms).as_f64();
                 let known_ms = self.latency_ms.of(ticket.kind).value(now);
                 let latency_ms = known_ms.map_or(least_ms, |known_ms| known_ms.max(least_ms));
                 self.record_latency(ticket.kind, latency_ms, now);
@@ -344,7 +344,7 @@ impl TrackedDeployment {
         let total_ms = now - ticket.at;
         let first_token_ms = sample.first_token_ms.map(|ms| ms.min(total_ms));
         if !ticket.is_committed {
-            let took_ms = first_token_ms.unwrap_or(total_ms);
+            let took_ms = ticket.taken_ms(ticket.at + first_token_ms.unwrap_or(total_ms));
             self.record_latency(ticket.kind, took_ms.as_f64(), now);
             self.times.of_mut(ticket.kind).add(took_ms);
         }
@@ -379,7 +379,7 @@ impl TrackedDeployment {
     ) -> Option<Transition> {
         if class == ErrorClass::Timeout && !ticket.is_committed {
             // The full time is longer than this: the worst latency so far.
-            self.record_latency(ticket.kind, (now - ticket.at).as_f64(), now);
+            self.record_latency(ticket.kind, ticket.taken_ms(now).as_f64(), now);
         }
         if !self.gate.is_current(ticket.at, ticket.probe) {
             return self.gate.on_probe_failure(ticket.probe, class, self.ejections, now, rng);

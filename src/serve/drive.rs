@@ -203,6 +203,9 @@ async fn drive<P: Platform>(
                 FirstEvent::HedgeDue => MachineEvent::HedgeDelayElapsed,
             },
         };
+        if let Some(at) = inbound.body.sent_at() {
+            driver.machine.on_upload_end(at);
+        }
         action = driver.on(event);
     };
     drop(attempts);

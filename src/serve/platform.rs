@@ -231,6 +231,9 @@ pub trait PlatformCall: Clone + 'static {
     fn upload(&self, length: Option<usize>) -> Self::Upload;
     /// Sends the request, and waits for the response. Dropping the future does not end the call.
     fn send(&self, request: OutgoingRequest) -> impl Future<Output = Result<ResponseHead, PlatformError>>;
+    /// Ends when the body of [`OutgoingBody::Once`] was sent, or cannot be sent to its end. It is
+    /// awaited after [`Self::send`] has begun.
+    fn upload_end(self) -> impl Future<Output = ()> + 'static;
     /// Whether the headers have arrived. At that time [`Self::send`] may still read the body.
     fn is_answered(&self) -> bool;
     /// The body of the response, if it has one.

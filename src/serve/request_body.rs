@@ -18,7 +18,7 @@ use crate::request::json_body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
 use crate::routes::graph::Params;
 use crate::vocabulary::client_error::ClientError;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// How much of a long body is read at a time. This size fits into the cache of a processor.
 const WINDOW_BYTES: usize = 64 * 1024;
@@ -84,6 +84,8 @@ enum Sending {
     /// The body can be sent once.
     Once {
         is_sent: Cell<bool>,
+        /// When all of it was sent.
+        sent_at: Cell<Option<Instant>>,
         /// Reads the rest, if the first bytes name a model.
         watch: Option<Rc<BodyWatch>>,
     },
@@ -146,7 +148,8 @@ impl RequestBody {
             }
             Reading::Bytes | Reading::Opaque => (BodyMeaning::Unread, None),
         };
-        let sending = Sending::Once { is_sent: Cell::new(false), watch: watch.map(Rc::new) };
+        let sending =
+            Sending::Once { is_sent: Cell::new(false), sent_at: Cell::new(None), watch: watch.map(Rc::new) };
         Ok(Self { known: bytes.into(), meaning, sending, length })
     }
 
@@ -229,6 +232,21 @@ impl RequestBody {
     pub fn watch(&self) -> Option<&Rc<BodyWatch>> {
         match &self.sending {
             Sending::Once { watch, .. } => watch.as_ref(),
+            Sending::Empty | Sending::Repeatable => None,
+        }
+    }
+
+    /// Notes that a body that is sent once has been sent.
+    pub fn on_upload_end(&self, now: Instant) {
+        if let Sending::Once { sent_at, .. } = &self.sending {
+            sent_at.set(Some(now));
+        }
+    }
+
+    /// When a body that is sent once had been sent. `None` for all other bodies.
+    pub fn sent_at(&self) -> Option<Instant> {
+        match &self.sending {
+            Sending::Once { sent_at, .. } => sent_at.get(),
             Sending::Empty | Sending::Repeatable => None,
         }
     }

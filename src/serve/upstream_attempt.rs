@@ -1,7 +1,9 @@
 //! One attempt: the request to an upstream, up to the commit point.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+
+use futures::future::{Either, select};
 
 use super::answer::{Asked, ERROR_BODY_BYTES, Handling, Question};
 use super::committed::{AbortOnDrop, Committed, CommittedBody, Flow, OpenCall, READ_BYTES};
@@ -23,6 +25,7 @@ use crate::stream::hold::{Hold, HoldVerdict};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
 use crate::upstream::{self, forwarding};
+use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::error_reply::ErrorReply;
 use crate::vocabulary::headers::Headers;
@@ -37,6 +40,9 @@ const REASON_MS: Millis = Millis::new(500);
 /// How long an error body is read. The status already makes the attempt a failure, and the next
 /// attempt waits for this read.
 const ERROR_BODY_MS: Millis = Millis::new(1_000);
+
+/// A body that is sent once, until its end.
+type Upload = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Sends the request to the deployment, and waits for the commit point.
 ///
@@ -57,14 +63,15 @@ pub async fn attempt<P: Platform>(
         buffer_bytes: routes.graph.settings.buffer_bytes,
     };
     let handle = platform.call();
+    let abort = AbortOnDrop::new(handle.clone());
+    let (ResponseHead { status, headers, body }, limits) =
+        send(platform, inbound, dispatch, &question, &handle).await?;
     let call = OpenCall {
         deployment: Rc::clone(&dispatch.deployment),
         protocol: Protocol::of(inbound.facts.operation),
-        limits: dispatch.limits,
-        abort: AbortOnDrop::new(handle.clone()),
+        limits,
+        abort,
     };
-    let ResponseHead { status, headers, body } =
-        send(platform, inbound, dispatch, &question, &handle).await?;
     routes.on_response(&dispatch.deployment, &headers, platform.now());
     if !question.is_answer(status) {
         let body = match handle.stream() {
@@ -86,13 +93,15 @@ pub async fn attempt<P: Platform>(
     Ok(Committed { status, call: handle, withheld: forwarding::not_returned(&headers), body })
 }
 
+/// Sends the request, and waits for the headers of the answer. Returns the limits of what follows,
+/// too.
 async fn send<P: Platform>(
     platform: &P,
     inbound: &Inbound,
     dispatch: &Dispatch,
     question: &Question<'_>,
     call: &P::Call,
-) -> Result<ResponseHead, Failure> {
+) -> Result<(ResponseHead, PhaseLimits), Failure> {
     let deployment = &dispatch.deployment;
     let outgoing = upstream::prepare(deployment, &inbound.call(dispatch.number));
     let mut headers = Headers::default();
@@ -104,14 +113,14 @@ async fn send<P: Platform>(
     let body = inbound.body.for_attempt(model, &deployment.params);
     let body = body.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
     let watch = inbound.body.watch();
-    let body = match (body, watch) {
+    let (body, upload): (_, Option<Upload>) = match (body, watch) {
         (OutgoingBody::Once { first, length }, Some(watch)) => {
             let (upload, rest) = (call.upload(length), platform.body_rest());
             let carried = watched_upload::carry(call.clone(), upload, first, rest, Rc::clone(watch));
-            platform.in_background(carried);
-            OutgoingBody::Upload
+            (OutgoingBody::Upload, Some(Box::pin(carried)))
         }
-        (body, _) => body,
+        (body @ OutgoingBody::Once { .. }, None) => (body, Some(Box::pin(call.clone().upload_end()))),
+        (body, _) => (body, None),
     };
     let sent = call.send(OutgoingRequest {
         url: outgoing.url,
@@ -121,25 +130,62 @@ async fn send<P: Platform>(
         body,
         read_up_to: question.read_up_to(),
     });
-    let (mut sent, limits) = (pin!(sent), dispatch.limits);
-    let head = loop {
+    let (mut sent, mut limits) = (pin!(sent), dispatch.limits);
+    let mut head = None;
+    if let Some(upload) = upload {
+        let limit = limits.of_upload();
+        head = match until(platform, limit.at, select(sent.as_mut(), upload)).await {
+            None => return Err(late_body(limit.at - inbound.arrived_at)),
+            Some(Either::Right(((), _))) => None,
+            // An upstream may answer before it has the whole body. It still gets the rest.
+            Some(Either::Left((head, upload))) => {
+                if watch.is_some() {
+                    platform.in_background(upload);
+                }
+                Some(head)
+            }
+        };
+        let now = platform.now();
+        inbound.body.on_upload_end(now);
+        limits = limits.from_upload_end(now);
+    }
+    let head = match head {
+        Some(head) => head,
+        None => head_in_time(platform, call, sent, limits, question).await?,
+    };
+    match watch.and_then(|watch| watch.error()) {
+        Some(error) => Err(refused_body(&(&error).into())),
+        None => Ok((head.map_err(|error| broken(platform, &error))?, limits)),
+    }
+}
+
+/// Waits for the headers of an answer, and for a body that the platform reads with them.
+async fn head_in_time<P: Platform, T>(
+    platform: &P,
+    call: &P::Call,
+    mut sent: Pin<&mut impl Future<Output = T>>,
+    limits: PhaseLimits,
+    question: &Question<'_>,
+) -> Result<T, Failure> {
+    loop {
         let limit = limits.of(Phase::Headers, platform.now());
         // Only a body that the platform reads at once hides that the headers have arrived.
         let look_at = if question.read_up_to() == 0 { limit.at } else { limits.next_look(platform.now()) };
         match until(platform, look_at.min(limit.at), sent.as_mut()).await {
-            Some(head) => break head,
+            Some(head) => return Ok(head),
             // The platform reads the body, which has a known length: it is finished.
             None if call.is_answered() => {
-                break in_time(platform, limits, Phase::Rest, sent.as_mut()).await?;
+                return in_time(platform, limits, Phase::Rest, sent.as_mut()).await;
             }
             None if look_at < limit.at => {}
             None => return Err(Failure::late(limit.kind)),
         }
-    };
-    match watch.and_then(|watch| watch.error()) {
-        Some(error) => Err(refused_body(&(&error).into())),
-        None => head.map_err(|error| broken(platform, &error)),
     }
+}
+
+/// The failure for a body that the client did not upload within the time of its request.
+fn late_body(after_ms: Millis) -> Failure {
+    refused_body(&(&ClientError::RequestTimeout { after_ms }).into())
 }
 
 /// The failure for a body that must not be sent to its end. The client is at fault, and gets this

@@ -1,4 +1,7 @@
 //! Sends a body that is too large to buffer, and reads it on its way.
+//!
+//! How fast the body comes is not up to the deployment. So the limits of an attempt, and what is
+//! learned about the deployment, begin at the end of the upload.
 
 use std::rc::Rc;
 
@@ -7,7 +10,8 @@ use super::platform::{ByteReader, ClientStream, PlatformCall};
 use crate::request::body_watch::{BodyFault, BodyWatch};
 
 /// Writes the first bytes and then the rest. Ends the call before a piece that must not be sent:
-/// the upstream does not get a complete body then. [`BodyWatch::error`] says why.
+/// the upstream does not get a complete body then. [`BodyWatch::error`] says why. If it is dropped,
+/// no more of the body is read.
 pub async fn carry<C: PlatformCall>(
     call: C,
     upload: C::Upload,
@@ -15,13 +19,18 @@ pub async fn carry<C: PlatformCall>(
     rest: impl ByteReader,
     watch: Rc<BodyWatch>,
 ) {
-    match send(&upload, first, &rest, &watch).await {
-        Ok(()) => {}
-        Err(UploadEnd::Refused) => {
-            call.abort();
-            rest.cancel();
-        }
-        Err(UploadEnd::CallEnded) => rest.cancel(),
+    let rest = CancelOnDrop(rest);
+    if let Err(UploadEnd::Refused) = send(&upload, first, &rest.0, &watch).await {
+        call.abort();
+    }
+}
+
+/// The unread rest of a body. Nobody reads it after this is dropped.
+struct CancelOnDrop<R: ByteReader>(R);
+
+impl<R: ByteReader> Drop for CancelOnDrop<R> {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

@@ -9,6 +9,7 @@ mod documents;
 mod fake;
 mod flows;
 mod leaving;
+mod slow_uploads;
 mod surface;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]

@@ -152,6 +152,11 @@ impl Bench {
         self.fake.world.body.borrow_mut().rest_breaks_after = Some(pieces);
     }
 
+    /// Each piece of 1000 bytes beyond those that are kept takes this long to arrive.
+    pub fn slow_rest(&self, pause: Millis) {
+        self.fake.world.body.borrow_mut().rest_pause = pause;
+    }
+
     /// Sends a request, waits for its answer, and runs all background work to its end.
     pub fn request(&mut self, method: &str, path: &str, body: &str) -> Answer {
         let answer = self.request_until(method, path, body, Millis::MAX).expect("an answer");
@@ -211,7 +216,8 @@ impl Bench {
         )
     }
 
-    fn request_until(&mut self, method: &str, path: &str, body: &str, leaves: Millis) -> Option<Answer> {
+    /// Sends a request whose client leaves after this time. Returns the answer if it came before.
+    pub fn request_until(&mut self, method: &str, path: &str, body: &str, leaves: Millis) -> Option<Answer> {
         let head = self.head(method, path, body);
         self.fake.world.client_leaves_at.set((leaves < Millis::MAX).then(|| self.now() + leaves));
         let fake = self.fake.clone();

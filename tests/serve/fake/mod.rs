@@ -48,6 +48,9 @@ struct World {
     client_leaves_at: Cell<Option<Instant>>,
 }
 
+/// The length of a piece of the rest of a body, in bytes.
+const REST_PIECE: usize = 1_000;
+
 #[derive(Default, Clone)]
 struct RequestScript {
     /// Headers that are added.
@@ -64,6 +67,8 @@ struct RequestScript {
     rest_from: usize,
     /// The bytes after which the rest breaks off.
     rest_breaks_after: Option<usize>,
+    /// How long each piece of the rest takes to arrive.
+    rest_pause: Millis,
 }
 
 /// The platform for one test.
@@ -115,6 +120,13 @@ impl Fake {
             return Err(UploadError::NoRoom);
         }
         Ok(bytes)
+    }
+
+    /// When the platform has read the rest of the body, if it begins now.
+    fn rest_ends_at(&self) -> Instant {
+        let body = self.world.body.borrow();
+        let rest = body.bytes.len().saturating_sub(body.rest_from);
+        self.now() + body.rest_pause * (rest.div_ceil(REST_PIECE) as u64)
     }
 
     async fn never<T>(&self) -> T {
@@ -232,12 +244,14 @@ impl Platform for Fake {
     }
 
     fn body_rest(&self) -> FakeReader {
-        let RequestScript { bytes, rest_from, rest_breaks_after, .. } = self.world.body.borrow().clone();
+        let RequestScript { bytes, rest_from, rest_breaks_after, rest_pause, .. } =
+            self.world.body.borrow().clone();
         let rest = bytes.get(rest_from..).unwrap_or_default();
+        let text = |piece: &[u8]| String::from_utf8(piece.to_vec()).unwrap();
+        let pieces = rest.chunks(REST_PIECE).take(rest_breaks_after.unwrap_or(usize::MAX));
         let mut steps: Vec<_> =
-            rest.chunks(1_000).map(|piece| Step::Bytes(String::from_utf8(piece.to_vec()).unwrap())).collect();
-        if let Some(pieces) = rest_breaks_after {
-            steps.truncate(pieces);
+            pieces.flat_map(|piece| [Step::Pause(rest_pause), Step::Bytes(text(piece))]).collect();
+        if rest_breaks_after.is_some() {
             steps.push(Step::Break);
         }
         FakeStream::upload(self, &steps).chunks()

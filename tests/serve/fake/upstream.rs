@@ -31,6 +31,8 @@ pub struct Script {
     pub steps: Vec<Step>,
     /// Whether the response states the length of its body.
     pub says_length: bool,
+    /// Whether it answers without waiting for the whole body.
+    pub is_early: bool,
 }
 
 /// A step of an upstream's body.
@@ -58,6 +60,7 @@ impl Script {
             headers: &[],
             steps,
             says_length: false,
+            is_early: false,
         }
     }
 
@@ -123,11 +126,13 @@ pub struct FakeCall {
     fake: Fake,
     state: Rc<RefCell<Option<SentCall>>>,
     upload: Rc<RefCell<Option<FakeClient>>>,
+    /// When the platform has sent the body that it sends once.
+    sent_at: Rc<Cell<Instant>>,
 }
 
 impl FakeCall {
     pub(super) fn of(fake: &Fake) -> Self {
-        Self { fake: fake.clone(), state: Rc::default(), upload: Rc::default() }
+        Self { fake: fake.clone(), state: Rc::default(), upload: Rc::default(), sent_at: Rc::default() }
     }
 
     fn script(&self) -> Script {
@@ -177,7 +182,13 @@ impl PlatformCall for FakeCall {
         world.calls.borrow_mut().push(Rc::clone(&call));
         self.state.replace(Some((Rc::clone(&call), script.clone())));
         // An upstream answers when it has the whole body.
-        while call.upload.as_ref().is_some_and(|upload| !upload.is_closed()) {
+        if matches!(call.request.body, OutgoingBody::Once { .. }) {
+            self.sent_at.set(self.fake.rest_ends_at());
+            if !script.is_early {
+                self.fake.at(self.sent_at.get()).await;
+            }
+        }
+        while !script.is_early && call.upload.as_ref().is_some_and(|upload| !upload.is_closed()) {
             if call.is_aborted.get() {
                 return Err(PlatformError::new("aborted"));
             }
@@ -204,6 +215,10 @@ impl PlatformCall for FakeCall {
             None
         };
         Ok(ResponseHead { status: script.status, headers, body })
+    }
+
+    async fn upload_end(self) {
+        self.fake.at(self.sent_at.get()).await;
     }
 
     fn is_answered(&self) -> bool {

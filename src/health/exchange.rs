@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::accrual::Accrual;
 use super::change::GateChange;
 use super::drains::{Drains, name_key};
-use super::gate::{Gate, LEAST_EXTENSION_MS, ProbeLease, Transition};
+use super::gate::{Gate, ProbeLease, Transition};
 use super::isolate_health::Health;
 use super::pending::Pending;
 use super::reason::Reason;
@@ -124,9 +124,15 @@ impl TrackedDeployment {
         let pending = std::mem::take(&mut self.pending);
         let remaining_ms = |until: Instant| until - now;
         let ejected = self.gate.ejected_until().zip(self.gate.reason()).filter(|_| pending.has_ejected);
+        let gate_of = |operation: &Operation| {
+            self.missing.iter().find(|(missing, _)| missing == operation).map(|(_, gate)| gate)
+        };
+        // Not collected: that would add its own sort to the Wasm.
+        let mut reasons = BTreeMap::new();
+        reasons
+            .extend(pending.operations.iter().filter_map(|found| Some((*found, gate_of(found)?.reason()?))));
         let missing = pending.operations.iter().map(|operation| {
-            let gate = self.missing.iter().find(|(missing, _)| missing == operation).map(|(_, gate)| gate);
-            let until = gate.and_then(Gate::ejected_until);
+            let until = gate_of(operation).and_then(Gate::ejected_until);
             // An operation whose time has passed is not available again, it is only tried again. So
             // the value is at least 1: 0 means that the operation is available.
             (*operation, until.map_or(Millis::ZERO, |until| remaining_ms(until).max(Millis::new(1))))
@@ -148,6 +154,7 @@ impl TrackedDeployment {
             ejected: ejected
                 .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
             missing: missing.collect(),
+            reasons,
             probe: pending.probe,
             wants: pending.probe_urgency,
             ejections: self.ejections,
@@ -192,14 +199,7 @@ impl TrackedDeployment {
                         self.close(None);
                     }
                     self.gate.set_trips(record.trips);
-                    // The answer to the isolate's own report comes later, by the time of its
-                    // way. That does not extend a limit: a request may sleep until its end.
-                    let is_own = matches!(reason, Reason::RateLimited { .. })
-                        && self.gate.reason() == Some(reason)
-                        && self.gate.ejected_until().is_some_and(|until| {
-                            until > now && now + remaining_ms < until + LEAST_EXTENSION_MS
-                        });
-                    let ejected = if is_own { None } else { self.gate.eject(reason, remaining_ms, now) };
+                    let ejected = self.gate.eject_as_shared(reason, remaining_ms, now);
                     changes.extend(ejected.map(|transition| (None, transition)));
                 }
                 self.gate.await_other_probe(record.probing_ms.map_or(Instant::EPOCH, |ms| now + ms));
@@ -240,9 +240,9 @@ impl TrackedDeployment {
         changes: &mut Vec<(Option<Operation>, Transition)>,
     ) {
         for (operation, remaining_ms) in &record.missing {
-            let reason = Reason::NotFound { operation: *operation };
-            let gate = self.missing_gate_or_new(*operation);
-            let ejected = gate.and_then(|gate| gate.eject(reason, *remaining_ms, now));
+            let Some(gate) = self.missing_gate_or_new(*operation) else { continue };
+            let reason = Reason::of_operation(*operation, &record.reasons, gate.reason());
+            let ejected = gate.eject_as_shared(reason, *remaining_ms, now);
             changes.extend(ejected.map(|transition| (Some(*operation), transition)));
         }
         let unsent = &self.pending.operations;

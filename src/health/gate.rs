@@ -448,6 +448,23 @@ impl Gate {
         is_notable.then_some(Transition::Ejected { until, reason, is_news })
     }
 
+    /// Does the same as the shard says. The answer to the isolate's own report comes later, by the
+    /// time of its way. That does not extend a limit: a request may sleep until its end.
+    pub fn eject_as_shared(
+        &mut self,
+        reason: Reason,
+        remaining_ms: Millis,
+        now: Instant,
+    ) -> Option<Transition> {
+        let is_own = matches!(reason, Reason::RateLimited { .. })
+            && self.ejection().is_some_and(|running| {
+                running.reason == reason
+                    && running.until > now
+                    && now + remaining_ms < running.until + LEAST_EXTENSION_MS
+            });
+        if is_own { None } else { self.eject(reason, remaining_ms, now) }
+    }
+
     /// The part of its usual traffic that the deployment should get, `0.0..=1.0`. A gate that waits
     /// for its probe gets enough to be chosen for one.
     pub fn share(&self, probes: Probes, now: Instant) -> f64 {

@@ -1,5 +1,6 @@
 //! Why a deployment gets no traffic: a value for programs, and a sentence for people.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result};
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +9,8 @@ use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
 
-/// Why a gate is not open to all. A reason of another version is read with `tolerant::lenient`: one
-/// that is not understood is [`Reason::Other`].
+/// Why a gate is not open to all. A reason of another version that is not understood is
+/// [`Reason::Other`]. `tolerant::lenient` does the same for fields that are not understood.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
@@ -59,6 +60,7 @@ pub enum Reason {
     Drained,
     /// Another version of the gateway ejected it, for a reason that this version does not know.
     #[default]
+    #[serde(other)]
     Other,
 }
 
@@ -74,6 +76,12 @@ impl Reason {
                 | Self::NotFound { .. }
                 | Self::Forbidden { .. }
         )
+    }
+
+    /// Why an operation is ejected, as another isolate or shard says it. If it does not say it,
+    /// what is `known` counts. Older versions of the gateway say it of no operation.
+    pub fn of_operation(operation: Operation, said: &BTreeMap<Operation, Self>, known: Option<Self>) -> Self {
+        said.get(&operation).copied().or(known).unwrap_or(Self::NotFound { operation })
     }
 
     /// Whether both are of one kind: two rate limits, or two ways to count the same failures.

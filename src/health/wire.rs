@@ -113,10 +113,13 @@ pub struct Batch {
     /// The ejection, if the reporter has ejected the deployment.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub ejected: Option<WireEjection>,
-    /// Operations that it does not offer, each with the time until it is asked again; 0: it does
-    /// offer the operation.
+    /// Operations that it does not serve, each with the time until it is asked again; 0: it does
+    /// serve the operation.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
     pub missing: BTreeMap<Operation, Millis>,
+    /// Why. Older versions of the gateway do not say it.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
+    pub reasons: BTreeMap<Operation, Reason>,
     /// The state of a probe.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub probe: Option<Probe>,
@@ -229,9 +232,12 @@ pub struct Record {
     /// The longest time for which another reporter holds the lease.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub probing_ms: Option<Millis>,
-    /// Operations that it does not offer, each with the time until it is asked again.
+    /// Operations that it does not serve, each with the time until it is asked again.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
     pub missing: BTreeMap<Operation, Millis>,
+    /// Why. Older versions of the gateway do not say it.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
+    pub reasons: BTreeMap<Operation, Reason>,
     /// Whether an administrator drained it.
     #[serde(skip_serializing_if = "is_default")]
     pub drained: bool,

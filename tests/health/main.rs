@@ -10,6 +10,7 @@ mod judgement;
 mod leases;
 mod properties;
 mod region;
+mod shared_operations;
 mod shared_properties;
 mod sharing;
 mod slots;

@@ -32,6 +32,7 @@ fn report() -> HealthReport {
             reason: Reason::ConsecutiveFailures { failures: 5, class: Unavailable },
         }),
         missing: [(Operation::Responses, ms(300_000))].into(),
+        reasons: [(Operation::Responses, Reason::Forbidden { operation: Operation::Responses })].into(),
         probe: Some(Probe::Failed { class: Some(Timeout) }),
         wants: Some(ProbeUrgency::Early),
         ejections: Ejections { failures_in_a_row: 3, ..Ejections::default() },
@@ -60,6 +61,7 @@ fn answer() -> ShardAnswer {
         trips: 2,
         probing_ms: Some(ms(1_500)),
         missing: [(Operation::Responses, ms(299_000))].into(),
+        reasons: [(Operation::Responses, Reason::RateLimited { hint_ms: None })].into(),
         drained: true,
         latency_ms: Some(3_100.5),
         first_token_ms: Some(412.5),
@@ -82,8 +84,8 @@ fn answer() -> ShardAnswer {
 fn version_one_is_written_and_read_like_this() {
     let texts = [report().to_json(), answer().to_json()];
     insta::assert_snapshot!(texts.join("\n"), @r#"
-    {"v":1,"n":7,"reporter":"000000000000beef","known":{"epoch":"ffffffffffffffff","change":42},"reports_per_second":200,"deployments":{"east@1":{"seen":41,"successes":12,"failures":6,"answered":true,"answered_ms":2800,"run":5,"run_ms":2100,"class":"unavailable","age_ms":3200,"latency":{"mean_ms":3100.5,"count":4},"first_token":{"mean_ms":412.5,"count":12},"tokens_per_second":61.0,"headroom":0.25,"ejected":{"remaining_ms":9100,"reason":{"kind":"consecutive_failures","failures":5,"class":"unavailable"}},"missing":{"responses":300000},"probe":{"is":"failed","class":"timeout"},"wants":"early","ejections":{"first_ms":10000,"longest_ms":30000,"failures_in_a_row":3}}}}
-    {"v":1,"n":7,"epoch":"ffffffffffffffff","change":44,"next_ms":1000,"full":true,"reset":12,"deployments":{"east@1":{"change":44,"opened":44,"closed":40,"reset":12,"ejected":{"remaining_ms":20000,"reason":{"kind":"rate_limited","hint_ms":20000}},"trips":2,"probing_ms":1500,"missing":{"responses":299000},"drained":true,"latency_ms":3100.5,"first_token_ms":412.5,"lease":{"from_ms":0,"until_ms":5000}},"west@2":{"change":43,"closed":43,"closed_for_ms":700}}}
+    {"v":1,"n":7,"reporter":"000000000000beef","known":{"epoch":"ffffffffffffffff","change":42},"reports_per_second":200,"deployments":{"east@1":{"seen":41,"successes":12,"failures":6,"answered":true,"answered_ms":2800,"run":5,"run_ms":2100,"class":"unavailable","age_ms":3200,"latency":{"mean_ms":3100.5,"count":4},"first_token":{"mean_ms":412.5,"count":12},"tokens_per_second":61.0,"headroom":0.25,"ejected":{"remaining_ms":9100,"reason":{"kind":"consecutive_failures","failures":5,"class":"unavailable"}},"missing":{"responses":300000},"reasons":{"responses":{"kind":"forbidden","operation":"responses"}},"probe":{"is":"failed","class":"timeout"},"wants":"early","ejections":{"first_ms":10000,"longest_ms":30000,"failures_in_a_row":3}}}}
+    {"v":1,"n":7,"epoch":"ffffffffffffffff","change":44,"next_ms":1000,"full":true,"reset":12,"deployments":{"east@1":{"change":44,"opened":44,"closed":40,"reset":12,"ejected":{"remaining_ms":20000,"reason":{"kind":"rate_limited","hint_ms":20000}},"trips":2,"probing_ms":1500,"missing":{"responses":299000},"reasons":{"responses":{"kind":"rate_limited","hint_ms":null}},"drained":true,"latency_ms":3100.5,"first_token_ms":412.5,"lease":{"from_ms":0,"until_ms":5000}},"west@2":{"change":43,"closed":43,"closed_for_ms":700}}}
     "#);
     assert_eq!(HealthReport::parse(&texts[0]), Ok(report()));
     assert_eq!(ShardAnswer::parse(&texts[1]), Ok(answer()));
@@ -101,7 +103,8 @@ fn a_report_that_says_nothing_is_short() {
 fn what_a_later_version_adds_costs_nothing_but_itself() {
     let text = r#"{"v":1,"n":3,"reporter":"0a","mood":"fine","known":{"epoch":"not hex","change":1},"deployments":{
         "a":{"successes":2,"class":"haunted","wants":"desperately","probe":{"is":"postponed"},"headroom":"much",
-             "missing":{"telepathy":5,"responses":7,"embeddings":"long"},"ejected":{"remaining_ms":5,"reason":{"kind":"haunted","by":3}}},
+             "missing":{"telepathy":5,"responses":7,"embeddings":"long"},
+             "reasons":{"telepathy":{"kind":"quota"},"responses":{"kind":"haunted","by":3},"embeddings":"why"},"ejected":{"remaining_ms":5,"reason":{"kind":"haunted","by":3}}},
         "b":{"successes":"many"},
         "c":{"failures":1,"probe":{"is":"failed","class":"haunted"},"ejected":{"remaining_ms":6,"reason":{"kind":"probe_failed","class":"haunted"}}},
         "d":{"ejected":{"remaining_ms":-1}}}}"#;
@@ -111,6 +114,7 @@ fn what_a_later_version_adds_costs_nothing_but_itself() {
         successes: 2,
         ejected: ejected(ms(5)),
         missing: [(Operation::Responses, ms(7))].into(),
+        reasons: [(Operation::Responses, Reason::Other)].into(),
         ..Batch::default()
     };
     let c = Batch {

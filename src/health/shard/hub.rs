@@ -4,6 +4,8 @@
 //! operations, never latency, runs or rates. Each of its changes is merged once: a region whose
 //! probe has passed is not ejected again because of older knowledge.
 
+use std::collections::BTreeMap;
+
 use super::Shard;
 use super::shard_entry::ShardEntry;
 use crate::health::pending::Pending;
@@ -95,7 +97,7 @@ impl Shard {
             }
             let mut has_moved = false;
             for (operation, remaining_ms) in record.missing.iter().filter(|(_, ms)| **ms > Millis::ZERO) {
-                has_moved |= entry.eject_operation(*operation, *remaining_ms, now);
+                has_moved |= entry.eject_operation(*operation, &record.reasons, *remaining_ms, now);
             }
             entry.settle(has_moved, false, &mut change);
             self.head.change = change;
@@ -136,14 +138,21 @@ impl ShardEntry {
             .ejected_until()
             .zip(gate.reason())
             .filter(|(until, reason)| facts.has_ejected && *until > now && reason.holds_everywhere());
-        let missing = self.saved.missing.iter().filter_map(|(operation, gate)| {
-            let until = gate.ejected_until().filter(|until| *until > now)?;
-            facts.operations.contains(operation).then_some((*operation, remaining_ms(until)))
-        });
+        let (mut missing, mut reasons) = (BTreeMap::new(), BTreeMap::new());
+        for (operation, gate) in &self.saved.missing {
+            if let Some((until, reason)) = gate.ejected_until().zip(gate.reason())
+                && until > now
+                && facts.operations.contains(operation)
+            {
+                missing.insert(*operation, remaining_ms(until));
+                reasons.insert(*operation, reason);
+            }
+        }
         let batch = Batch {
             ejected: ejected
                 .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
-            missing: missing.collect(),
+            missing,
+            reasons,
             ..Batch::default()
         };
         self.facts_sent = Some(facts);

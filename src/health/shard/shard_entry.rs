@@ -1,5 +1,7 @@
 //! One deployment, as a region sees it.
 
+use std::collections::BTreeMap;
+
 use super::persisted::SavedDeployment;
 use crate::health::accrual::{Accrual, FailureRun, RunRule};
 use crate::health::answer_kind::ByKind;
@@ -217,7 +219,7 @@ impl ShardEntry {
                 let before = self.saved.missing.len();
                 self.saved.missing.retain(|(missing, _)| missing != operation);
                 has_moved |= self.saved.missing.len() < before;
-            } else if self.eject_operation(*operation, *remaining_ms, now) {
+            } else if self.eject_operation(*operation, &batch.reasons, *remaining_ms, now) {
                 self.facts.on_operation_moved(*operation);
                 has_moved = true;
             }
@@ -225,14 +227,23 @@ impl ShardEntry {
         has_moved
     }
 
-    /// Ejects an operation. Returns whether this is a change.
-    pub(super) fn eject_operation(&mut self, operation: Operation, length_ms: Millis, now: Instant) -> bool {
+    /// Ejects an operation, for the reason that a message says. Returns whether this is a change.
+    pub(super) fn eject_operation(
+        &mut self,
+        operation: Operation,
+        reasons: &BTreeMap<Operation, Reason>,
+        length_ms: Millis,
+        now: Instant,
+    ) -> bool {
         let missing = &mut self.saved.missing;
         if !missing.iter().any(|(known, _)| *known == operation) {
             missing.push((operation, Gate::default()));
         }
         let gate = missing.iter_mut().find(|(known, _)| *known == operation).map(|(_, gate)| gate);
-        gate.and_then(|gate| gate.eject(Reason::NotFound { operation }, length_ms, now)).is_some()
+        gate.is_some_and(|gate| {
+            let reason = Reason::of_operation(operation, reasons, gate.reason());
+            gate.eject(reason, length_ms, now).is_some()
+        })
     }
 
     /// Takes the state of a probe. It counts if it comes from the holder of the lease. If nobody
@@ -336,11 +347,13 @@ impl ShardEntry {
             Some(lease) if lease.holder == reporter => (Some(lease), None),
             lease => (None, lease),
         };
-        let missing = self
-            .saved
-            .missing
-            .iter()
+        let operations = self.saved.missing.iter();
+        let missing = operations
+            .clone()
             .filter_map(|(operation, gate)| Some((*operation, remaining_ms(gate.ejected_until()?))));
+        // Not collected: that would add its own sort to the Wasm.
+        let mut reasons = BTreeMap::new();
+        reasons.extend(operations.filter_map(|(operation, gate)| Some((*operation, gate.reason()?))));
         Record {
             change: self.saved.change,
             opened: self.saved.opened,
@@ -352,6 +365,7 @@ impl ShardEntry {
             trips: gate.trips(),
             probing_ms: others.map(|lease| remaining_ms(lease.until)),
             missing: missing.collect(),
+            reasons,
             drained: gate.is_drained(),
             latency_ms: self.latency_ms.whole.value(now).filter(|_| is_new),
             first_token_ms: self.latency_ms.stream.value(now).filter(|_| is_new),

@@ -192,9 +192,12 @@ impl TrackedDeployment {
     /// failures that this ended.
     pub(super) fn on_commit(&mut self, ticket: &Ticket, now: Instant) -> (GateTransitions, Option<EndedRun>) {
         // Up to here the time is the deployment's. Afterwards it may be that of a slow client.
-        let took_ms = ticket.taken_ms(now);
-        self.times.of_mut(ticket.kind).add(took_ms);
-        self.record_latency(ticket.kind, took_ms.as_f64(), now);
+        // A file or a list comes from another part of the upstream than an answer of a model.
+        if !ticket.operation.is_on_stored_objects() {
+            let took_ms = ticket.taken_ms(now);
+            self.times.of_mut(ticket.kind).add(took_ms);
+            self.record_latency(ticket.kind, took_ms.as_f64(), now);
+        }
         let changes = self.on_response(ticket, now);
         // The deployment answers. Whether the answer is complete is known later.
         let is_current = self.gate.is_current(ticket.at, ticket.probe);

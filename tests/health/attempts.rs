@@ -5,7 +5,7 @@ use switchyard::health::gate::Admission;
 use switchyard::health::{AnswerKind, Health, Outcome, Sample};
 use switchyard::routes::graph::RateLimits;
 use switchyard::vocabulary::error_class::ErrorClass::{BadRequest, Connection, Quota, Timeout};
-use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
+use switchyard::vocabulary::operation::Operation::{ChatCompletions as Chat, Files, StoredResponses};
 
 use crate::isolate::Isolate;
 use crate::region::{ALIVE, NAMES, Region, failed, tripped};
@@ -178,6 +178,23 @@ fn each_kind_of_answer_has_its_own_times() {
     let isolate = &mut Isolate::new(1);
     isolate.attempt(ALIVE);
     assert_eq!(isolate.health.score(0, AnswerKind::Stream, isolate.now), None, "the other kind is unknown");
+}
+
+#[test]
+fn how_soon_stored_objects_come_says_nothing_about_models() {
+    let mut isolate = Isolate::new(1);
+    for operation in [Files, StoredResponses] {
+        for kind in [AnswerKind::Whole, AnswerKind::Stream] {
+            for _ in 0..20 {
+                let mut ticket = isolate.health.begin(0, operation, kind, 0, isolate.now);
+                isolate.wait(ms(20));
+                isolate.health.on_commit(&mut ticket, isolate.now);
+                isolate.end(ticket, ALIVE);
+            }
+            assert_eq!(isolate.health.score(0, kind, isolate.now), None, "{operation:?}");
+            assert_eq!(isolate.health.percentile(0, kind, 0.95), None, "{operation:?}");
+        }
+    }
 }
 
 #[test]

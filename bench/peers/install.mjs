@@ -4,8 +4,8 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { spawnSync } from "node:child_process";
 import { root, run, say } from "../../scripts/setup.mjs";
+import { ensureVenv } from "../../scripts/venv.mjs";
 import { bundlePortkey } from "./portkey-in-workerd.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -25,12 +25,12 @@ export async function ensurePeers() {
     await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: INSTALLED });
   });
   await bundlePortkey(INSTALLED);
-  await ensure("LiteLLM", ["requirements.txt"], async () => {
-    const venv = join(INSTALLED, "litellm");
-    rmSync(venv, { recursive: true, force: true });
-    await run(python(), ["-m", "venv", venv]);
-    const pip = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"];
-    await run(join(venv, "bin/pip"), [...pip, join(INSTALLED, "requirements.txt")]);
+  await ensureVenv({
+    title: "LiteLLM",
+    folder: join(INSTALLED, "litellm"),
+    requirements: join(HERE, "requirements.txt"),
+    oldest: "3.11",
+    pythons: PYTHONS,
   });
 }
 
@@ -44,10 +44,4 @@ async function ensure(name, pins, install) {
   rmSync(mark, { force: true });
   await install();
   writeFileSync(mark, wanted);
-}
-
-function python() {
-  const found = PYTHONS.find((name) => spawnSync(name, ["-c", "import venv, ensurepip"]).status === 0);
-  if (!found) throw new Error("Python 3.11 or newer with venv is missing; on Debian: apt-get install python3-venv");
-  return found;
 }

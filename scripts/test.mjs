@@ -4,10 +4,11 @@
 //   npm test -- lint rust    these steps
 
 import { bin, ensureAll, ensureDeny, main, restartOnOwnNode, run, say, triple, wranglerEnv } from "./setup.mjs";
+import { ensurePythonSdk } from "./venv.mjs";
 
 const wasm = ["--target", triple];
 
-/** The steps: a name, what it checks, and its commands. */
+/** The steps: a name, what it checks, its commands, and what `prepare` installs for it. */
 const steps = [
   {
     name: "lint",
@@ -47,6 +48,7 @@ const steps = [
   {
     name: "e2e",
     checks: "the behaviour of the gateway, in workerd and with the official SDKs",
+    prepare: ensurePythonSdk,
     commands: [["node", "--test", "--test-reporter=spec", "--test-timeout=60000", "tests/e2e/*.test.mjs"]],
   },
 ];
@@ -59,8 +61,9 @@ main(async () => {
   }
   await ensureAll();
   await restartOnOwnNode("scripts/test.mjs");
-  for (const { name, checks, commands, env } of steps) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const chosen = steps.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+  for (const { prepare } of chosen) await prepare?.();
+  for (const { name, checks, commands, env } of chosen) {
     say(`${name}: ${checks}`);
     for (const [command, ...args] of commands) {
       const path = await pinned(command);

@@ -9,6 +9,16 @@ import { root, run, say } from "./setup.mjs";
 /** The names of Python, in order of preference. */
 const PYTHONS = ["python3", "python3.13", "python3.12", "python3.11", "python3.10"];
 
+/** The official SDK for Python, which the end-to-end tests drive. Resolves with its Python. */
+export function ensurePythonSdk() {
+  return ensureVenv({
+    title: "the official SDK for Python",
+    folder: join(root, ".tools/python-sdk"),
+    requirements: join(root, "tests/e2e/python/requirements.txt"),
+    oldest: "3.10",
+  });
+}
+
 /**
  * Makes a virtual environment with the packages of a requirements file, unless there is one with
  * the same file. An incomplete one is made again. Resolves with the path of its Python.

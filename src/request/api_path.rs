@@ -123,7 +123,7 @@ fn read(path: &str) -> ApiPath {
     let rest = after_v1(&segments);
     let rest = after_v1(rest.strip_prefix(&["openai"]).unwrap_or(rest));
     match rest {
-        ["deployments", first, after @ ..] => read_deployment(first, after),
+        ["deployments", after @ ..] => read_deployment(after, has_empty_model(path)),
         ["models"] => ApiPath::Models,
         ["models", name @ ..] => ApiPath::Model(percent::decode(&name.join("/")).into_owned()),
         _ => match operation_at_end_of(rest) {
@@ -137,18 +137,27 @@ fn read(path: &str) -> ApiPath {
     }
 }
 
+/// Whether nothing stands where Azure's form has the model: a client with an empty name.
+fn has_empty_model(path: &str) -> bool {
+    path.split('/').skip_while(|segment| *segment != "deployments").nth(1) == Some("")
+}
+
 /// Reads what follows `deployments/`. Clients do not encode the model (openai-python does not), and
 /// `vendor/name` is a common form of model names. So the operation is read from the end, and
 /// everything before it is the model. Stored objects belong to no model, but Microsoft's clients
-/// write one before `batches`.
-fn read_deployment(first: &str, after: &[&str]) -> ApiPath {
+/// write one before `batches`. Without a model, a part of the operation must not become the model.
+fn read_deployment(segments: &[&str], has_empty_model: bool) -> ApiPath {
+    if has_empty_model && let Some((operation, [])) = operation_at_end_of(segments) {
+        return ApiPath::Operation { operation, model: None };
+    }
+    let [first, after @ ..] = segments else { return ApiPath::Unknown };
     let Some((operation, mut more)) = operation_at_end_of(after) else {
         return StoredObject::at(after).map_or(ApiPath::Unknown, ApiPath::StoredObject);
     };
     while let [name @ .., "v1"] = more {
         more = name;
     }
-    let model = more.iter().fold(first.to_owned(), |model, segment| model + "/" + segment);
+    let model = more.iter().fold((*first).to_owned(), |model, segment| model + "/" + segment);
     ApiPath::Operation { operation, model: Some(percent::decode(&model).into_owned()) }
 }
 
@@ -207,6 +216,8 @@ mod tests {
             // A base URL that ends in a slash.
             "/v1/chat/completions/",
             "/v1//chat/completions",
+            // AzureOpenAI with an empty model.
+            "/openai/deployments//chat/completions",
             // After a rule's prefix, each form again.
             "/ai/azure/chat/completions",
             "/ai/azure/v1/chat/completions",
@@ -223,6 +234,7 @@ mod tests {
     fn azure_paths_carry_the_model() {
         for (path, model) in [
             ("/openai/deployments/gpt-4o/chat/completions", "gpt-4o"),
+            ("/openai/deployments//gpt-4o/chat/completions", "gpt-4o"),
             ("/v1/openai/deployments/gpt-4o/chat/completions", "gpt-4o"),
             // AzureOpenAI with `base_url` instead of `azure_endpoint`.
             ("/v1/deployments/gpt-4o/chat/completions", "gpt-4o"),

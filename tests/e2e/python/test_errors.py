@@ -83,6 +83,11 @@ class Errors(Attributes, ClientTest):
         self.assert_error(error, openai.NotFoundError, (404, "model_not_found", "model", "invalid_request_error"))
         self.assertIn("'single'", error.message)
 
+    def test_empty_model(self):
+        """an empty model is a BadRequestError, also in the path of an Azure deployment"""
+        error = self.error(openai.BadRequestError, model="")
+        self.assertEqual((error.code, error.param), ("missing_model", "model"))
+
     def test_no_shape(self):
         """an error of the upstream without a shape has one here"""
         for name in ["bad_gateway", "empty_error"]:

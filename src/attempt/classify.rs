@@ -45,7 +45,7 @@ pub fn classify(answer: &UnclassifiedResponse<'_>) -> Failure {
     let fields = match &body {
         Some(body) => ErrorFields::in_body(body),
         None => ErrorFields {
-            message: String::from_utf8_lossy(answer.body).to_lowercase(),
+            message: String::from_utf8_lossy(answer.body).to_ascii_lowercase(),
             ..ErrorFields::default()
         },
     };
@@ -307,7 +307,7 @@ impl<'a> ErrorFields<'a> {
             inner: inner.and_then(|inner| name_of(inner.get("code")?)),
             kind: error.get("type").and_then(name_of),
             param: error.get("param").and_then(Value::as_str),
-            message: message.to_lowercase(),
+            message: message.to_ascii_lowercase(),
         }
     }
 

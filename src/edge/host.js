@@ -113,7 +113,7 @@ export function disarm(wait) {
 let bodies = { held: 0 };
 
 /** Thrown when bodies hold too much. */
-const FULL = new Error("the bodies hold too much");
+const FULL = Symbol("the bodies hold too much");
 
 /** A request that has arrived. */
 export class Exchange {

@@ -21,6 +21,7 @@ use super::sharing::{Urgent, plausible, until_next_report};
 use super::tracked_deployment::TrackedDeployment;
 use super::wire::{Batch, KnownHistory, Record, ShardAnswer, WireEjection};
 use crate::vocabulary::operation::Operation;
+use crate::vocabulary::sorted;
 use crate::vocabulary::time::{Instant, Millis};
 
 impl Health {
@@ -42,7 +43,7 @@ impl Health {
             let batch = deployment.batch(now)?;
             Some((deployment.identity.clone(), batch))
         });
-        batches.collect()
+        sorted::map(batches)
     }
 
     /// The report probably did not arrive: its content is to be sent again.
@@ -127,10 +128,7 @@ impl TrackedDeployment {
         let gate_of = |operation: &Operation| {
             self.missing.iter().find(|(missing, _)| missing == operation).map(|(_, gate)| gate)
         };
-        // Not collected: that would add its own sort to the Wasm.
-        let mut reasons = BTreeMap::new();
-        reasons
-            .extend(pending.operations.iter().filter_map(|found| Some((*found, gate_of(found)?.reason()?))));
+        let reasons = pending.operations.iter().filter_map(|found| Some((*found, gate_of(found)?.reason()?)));
         let missing = pending.operations.iter().map(|operation| {
             let until = gate_of(operation).and_then(Gate::ejected_until);
             // An operation whose time has passed is not available again, it is only tried again. So
@@ -153,8 +151,8 @@ impl TrackedDeployment {
             headroom: self.headroom(now),
             ejected: ejected
                 .map(|(until, reason)| WireEjection { remaining_ms: remaining_ms(until), reason }),
-            missing: missing.collect(),
-            reasons,
+            missing: sorted::map(missing),
+            reasons: sorted::map(reasons),
             probe: pending.probe,
             wants: pending.probe_urgency,
             ejections: self.ejections,

@@ -175,7 +175,6 @@ pub enum GatePosition {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Gate {
-    #[serde(deserialize_with = "tolerant::variant")]
     state: GateState,
     /// Trips since the last healthy spell. They make ejections longer.
     trips: u32,
@@ -202,7 +201,6 @@ enum GateState {
     },
     Open(Ejection),
     Probation {
-        #[serde(deserialize_with = "tolerant::object")]
         ejection: Ejection,
         lost_at: Instant,
     },

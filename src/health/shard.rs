@@ -29,6 +29,7 @@ use super::drains::is_same_name;
 use super::sharing::{AFTER_FAILURE_MS, BASE_MS, LATEST_MS};
 use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
 use crate::vocabulary::rng::Rng;
+use crate::vocabulary::sorted;
 use crate::vocabulary::time::{Instant, Millis};
 pub use persisted::{SavedDeployment, ShardHead};
 use shard_entry::{LeaseRequest, ShardEntry, UNUSED_MS, is_question};
@@ -71,8 +72,7 @@ impl Shard {
     ) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
         let saved = saved.take(MAX_DEPLOYMENTS);
-        let entries: BTreeMap<_, _> =
-            saved.map(|(identity, saved)| (identity, ShardEntry::restore(saved, now))).collect();
+        let entries = sorted::map(saved.map(|(identity, saved)| (identity, ShardEntry::restore(saved, now))));
         let change = entries.values().map(ShardEntry::change).max().unwrap_or(0).max(head.change);
         let is_first = head.change == 0 && entries.is_empty();
         Self {
@@ -143,7 +143,7 @@ impl Shard {
             next_ms,
             full,
             reset: self.head.reset,
-            deployments: deployments.collect(),
+            deployments: sorted::map(deployments),
         }
     }
 

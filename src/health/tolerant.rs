@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::{DeserializeOwned, Error};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+
+use crate::scan::json_value;
+use crate::vocabulary::sorted;
 
 /// Reads a value. `None`: it is not understood.
 ///
@@ -15,27 +18,7 @@ use serde_json::{Map, Value};
 /// readers of entries.
 #[inline(never)]
 pub(super) fn read<T: DeserializeOwned>(json: Value) -> Option<T> {
-    object(json).ok()
-}
-
-/// A part that is an object. Derived readers also accept a list of its fields; this one does not.
-///
-/// # Errors
-/// It is not understood.
-pub(super) fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
-    match Value::deserialize(json)? {
-        Value::Array(_) => Err(D::Error::custom("a list where an object is expected")),
-        json => T::deserialize(json).map_err(D::Error::custom),
-    }
-}
-
-/// A variant with its fields, `{"open": {…}}`. Further members are ignored.
-///
-/// # Errors
-/// The part is not understood.
-pub(super) fn variant<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
-    let first = Map::deserialize(json)?.into_iter().next().filter(|(_, fields)| fields.is_object());
-    T::deserialize(Value::Object(first.into_iter().collect())).map_err(D::Error::custom)
+    json_value::read(json).ok()
 }
 
 /// A part that counts as missing if it is not understood.
@@ -61,10 +44,7 @@ where
     D: Deserializer<'de>,
 {
     let entries = Map::deserialize(json)?.into_iter();
-    // Not collected: each type of entries would add its own sort to the Wasm, 2 to 3 KB compressed.
-    let mut known = BTreeMap::new();
-    known.extend(entries.filter_map(|(key, json)| Some((read(Value::String(key))?, read(json)?))));
-    Ok(known)
+    Ok(sorted::map(entries.filter_map(|(key, json)| Some((read(Value::String(key))?, read(json)?)))))
 }
 
 /// The same; the result is empty if the part is not an object.

@@ -152,7 +152,7 @@ pub struct WireEjection {
 
 /// The state of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
+#[serde(tag = "is", rename_all = "snake_case", try_from = "ProbeMembers")]
 pub enum Probe {
     /// It is under way.
     Begun,
@@ -161,11 +161,32 @@ pub enum Probe {
     /// It failed by the deployment's fault.
     Failed {
         /// The class, if it is understood.
-        #[serde(default, deserialize_with = "tolerant::lenient")]
         class: Option<ErrorClass>,
     },
     /// It ended without a result about the deployment.
     Abandoned,
+}
+
+/// The members of a probe's state of any kind, as in `ReasonMembers`.
+#[derive(Deserialize)]
+struct ProbeMembers {
+    is: String,
+    #[serde(default, deserialize_with = "tolerant::lenient")]
+    class: Option<ErrorClass>,
+}
+
+impl TryFrom<ProbeMembers> for Probe {
+    type Error = &'static str;
+
+    fn try_from(members: ProbeMembers) -> Result<Self, Self::Error> {
+        Ok(match members.is.as_str() {
+            "begun" => Self::Begun,
+            "passed" => Self::Passed,
+            "failed" => Self::Failed { class: members.class },
+            "abandoned" => Self::Abandoned,
+            _ => return Err("a state that this version does not know"),
+        })
+    }
 }
 
 /// How urgently a probe is wanted.
@@ -221,7 +242,7 @@ pub struct Record {
     pub reset: u64,
     /// The ejection; `None`: closed. If the ejection is not understood, the whole record is left
     /// out: it must not close anything.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::object")]
+    #[serde(skip_serializing_if = "is_default")]
     pub ejected: Option<WireEjection>,
     /// If it is closed: for how long. `None`: it was never open, as far as the shard knows.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::at::At;
 use super::placeholder;
+use crate::vocabulary::sorted;
 
 /// The most names that are suggested for one document. A document with more misspelt names is
 /// broken in another way, and each suggestion compares the name with all others.
@@ -91,7 +92,7 @@ impl SettledPlaces {
             let (parent, _) = issue.path.rsplit_once('.')?;
             Some(format!("{parent}.{}", issue.nearest.as_ref()?))
         });
-        Self { paths: issues.iter().map(|issue| issue.path.clone()).collect(), meant: meant.collect() }
+        Self { paths: sorted::set(issues.iter().map(|issue| issue.path.clone())), meant: sorted::set(meant) }
     }
 
     /// Whether there is an issue with this place, with what it is in, or with an element of this

@@ -3,6 +3,7 @@
 //! This is the ground floor. Every request and every byte of a body passes through it, so its speed
 //! is measured.
 
+pub mod json_value;
 pub mod member_watch;
 pub mod needle;
 pub mod plain;

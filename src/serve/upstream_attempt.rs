@@ -87,7 +87,11 @@ pub async fn attempt<P: Platform>(
             CommittedBody::Whole { bytes, is_in_call: true }
         }
         None if Question::is_empty(status) => CommittedBody::empty(),
-        None => up_to_commit(platform, &question, status, &headers, handle.stream(), call).await?,
+        None => {
+            // `dyn`: V8 compiles this code when the first such answer comes.
+            let body = pin!(up_to_commit(platform, &question, status, &headers, handle.stream(), call));
+            (body as Pin<&mut dyn Future<Output = _>>).await?
+        }
     };
     platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
     Ok(Committed { status, call: handle, withheld: forwarding::not_returned(&headers), body })

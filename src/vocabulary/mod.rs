@@ -11,5 +11,6 @@ pub mod operation;
 pub mod retry_after;
 pub mod rng;
 pub mod scope;
+pub mod sorted;
 pub mod switch;
 pub mod time;

@@ -11,6 +11,7 @@ use super::shard_entry::ShardEntry;
 use crate::health::pending::Pending;
 use crate::health::sharing::UNANSWERED_MS;
 use crate::health::wire::{Batch, HealthReport, KnownHistory, ShardAnswer, VERSION, WireEjection};
+use crate::vocabulary::sorted;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The time between two reports to the hub while isolates report; also the wait after a failed one.
@@ -50,7 +51,7 @@ impl Shard {
             known: self.head.hub,
             // Shards report at their own pace. This rate is for the isolates of a shard.
             reports_per_second: 1_000,
-            deployments: batches.collect(),
+            deployments: sorted::map(batches),
         }
     }
 

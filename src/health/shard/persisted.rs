@@ -38,7 +38,7 @@ pub struct SavedDeployment {
     pub(super) closed: u64,
     #[serde(default)]
     pub(super) reset: u64,
-    #[serde(default, deserialize_with = "tolerant::object")]
+    #[serde(default)]
     pub(super) gate: Gate,
     #[serde(deserialize_with = "tolerant::pairs")]
     pub(super) missing: Vec<(Operation, Gate)>,

@@ -17,6 +17,7 @@ use crate::routes::graph::Ejections;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
+use crate::vocabulary::sorted;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// A lease has to be used within this time.
@@ -351,9 +352,7 @@ impl ShardEntry {
         let missing = operations
             .clone()
             .filter_map(|(operation, gate)| Some((*operation, remaining_ms(gate.ejected_until()?))));
-        // Not collected: that would add its own sort to the Wasm.
-        let mut reasons = BTreeMap::new();
-        reasons.extend(operations.filter_map(|(operation, gate)| Some((*operation, gate.reason()?))));
+        let reasons = operations.filter_map(|(operation, gate)| Some((*operation, gate.reason()?)));
         Record {
             change: self.saved.change,
             opened: self.saved.opened,
@@ -364,8 +363,8 @@ impl ShardEntry {
             closed_for_ms: gate.closed_since().map(|since| now - since),
             trips: gate.trips(),
             probing_ms: others.map(|lease| remaining_ms(lease.until)),
-            missing: missing.collect(),
-            reasons,
+            missing: sorted::map(missing),
+            reasons: sorted::map(reasons),
             drained: gate.is_drained(),
             latency_ms: self.latency_ms.whole.value(now).filter(|_| is_new),
             first_token_ms: self.latency_ms.stream.value(now).filter(|_| is_new),

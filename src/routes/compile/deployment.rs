@@ -1,4 +1,6 @@
 //! Compiles deployments: addresses, credentials, edits of the body.
+//!
+//! What not every document has is not inlined: V8 then compiles it only where it is used.
 
 use super::compiler::Compiler;
 use super::operation_url::{MeantEndpoint, expected_of_variable};
@@ -123,6 +125,7 @@ impl Compiler<'_> {
         Upstream::OpenAi { base, model, organization: raw.organization.clone(), project: raw.project.clone() }
     }
 
+    #[inline(never)]
     fn azure(&mut self, raw: &RawDeployment, at: At<'_>) -> Upstream {
         for (key, given) in [("organization", &raw.organization), ("project", &raw.project)] {
             if given.is_some() {
@@ -154,6 +157,7 @@ impl Compiler<'_> {
 
     /// Checks what has one meaning for all providers. That there is no valid provider is an issue
     /// already.
+    #[inline(never)]
     fn without_provider(&mut self, raw: &RawDeployment, at: At<'_>) -> Upstream {
         let endpoint = raw.endpoint.as_deref().map(|endpoint| self.endpoint(endpoint, at.key("endpoint")));
         self.api_version(raw, at);
@@ -161,6 +165,7 @@ impl Compiler<'_> {
         Upstream::OpenAi { base, model: String::new(), organization: None, project: None }
     }
 
+    #[inline(never)]
     fn via(&mut self, raw: &RawVia, deployment: &RawDeployment, at: At<'_>) -> Via {
         let via = at.key("via");
         if deployment.provider == Some(RawProvider::Azure) {
@@ -223,6 +228,7 @@ impl Compiler<'_> {
         given.to_owned()
     }
 
+    #[inline(never)]
     fn params(&mut self, raw: &RawParams, at: At<'_>) -> Params {
         let (set, drop, rename) = (at.key("set"), at.key("drop"), at.key("rename"));
         let is_own = |name: &str| matches!(name, "model" | "stream");

@@ -26,7 +26,9 @@ use super::raw::RawDocument;
 use super::reads::Reads;
 use super::variables;
 use super::{json, shape};
+use crate::scan::json_value;
 use crate::vocabulary::rng::stable_hash;
+use crate::vocabulary::sorted;
 use compiler::Compiler;
 use settings::ejections;
 
@@ -63,7 +65,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     report.settle();
     // A document that passes the schema always decodes, so this error is a bug of Switchyard. Its
     // text is not shown because it may quote a value.
-    let Ok(raw) = serde_json::from_value::<RawDocument>(sound) else {
+    let Ok(raw) = json_value::read::<RawDocument>(sound) else {
         report.refuse_found(
             At::Root,
             "a document that its schema accepts and its types do not",
@@ -103,8 +105,8 @@ impl Compiler<'_> {
         let settings = self.settings(&raw.settings, At::Root.key("settings"));
         let clients = self.clients();
         let rules = self.rules();
-        let models: BTreeMap<String, Rc<Node>> =
-            self.nodes.into_iter().filter_map(|(name, node)| Some((name.to_owned(), node?))).collect();
+        let nodes = self.nodes.into_iter();
+        let models = sorted::map(nodes.filter_map(|(name, node)| Some((name.to_owned(), node?))));
         let prefixes = self.prefixes.into_iter().collect();
         // In order of their names, which is also the order of their ids.
         let deployments = self.deployments.into_values().collect();

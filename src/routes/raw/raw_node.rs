@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Error, Value, from_value};
+use serde_json::Value;
 
 use super::raw_policy::{
     RawCommit, RawDurationMs, RawHedge, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
 };
 use super::raw_when::RawWhen;
+use crate::scan::json_value::{self, Mismatch};
 
 raw! {
 
@@ -126,12 +127,12 @@ pub enum RawDestination {
 }
 
 impl TryFrom<Value> for RawDestination {
-    type Error = Error;
+    type Error = Mismatch;
 
-    fn try_from(json: Value) -> Result<Self, Error> {
+    fn try_from(json: Value) -> Result<Self, Mismatch> {
         match json {
             Value::String(name) => Ok(Self::Name(name)),
-            node => from_value(node).map(Self::Node),
+            node => json_value::read(node).map(Self::Node),
         }
     }
 }
@@ -150,13 +151,13 @@ pub enum RawTarget {
 }
 
 impl TryFrom<Value> for RawTarget {
-    type Error = Error;
+    type Error = Mismatch;
 
-    fn try_from(json: Value) -> Result<Self, Error> {
+    fn try_from(json: Value) -> Result<Self, Mismatch> {
         match json {
             Value::String(name) => Ok(Self::Name(name)),
-            arrow if arrow.get("use").is_some() => from_value(arrow).map(Self::Arrow),
-            node => from_value(node).map(Self::Node),
+            arrow if arrow.get("use").is_some() => json_value::read(arrow).map(Self::Arrow),
+            node => json_value::read(node).map(Self::Node),
         }
     }
 }

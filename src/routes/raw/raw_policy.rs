@@ -1,8 +1,9 @@
 //! The keys that nodes and `settings` share: failures, limits, further attempts.
 
 use serde::Deserialize;
-use serde_json::{Error, Value, from_value};
+use serde_json::Value;
 
+use crate::scan::json_value::{self, Mismatch};
 use crate::vocabulary::time::Millis;
 
 raw! {
@@ -111,12 +112,12 @@ pub enum RawTrigger {
 }
 
 impl TryFrom<Value> for RawTrigger {
-    type Error = Error;
+    type Error = Mismatch;
 
-    fn try_from(json: Value) -> Result<Self, Error> {
+    fn try_from(json: Value) -> Result<Self, Mismatch> {
         match json {
             Value::String(word) => Ok(Self::Word(word)),
-            status => from_value(status).map(Self::Status),
+            status => json_value::read(status).map(Self::Status),
         }
     }
 }
@@ -133,12 +134,12 @@ pub enum RawHedgeAfter {
 }
 
 impl TryFrom<Value> for RawHedgeAfter {
-    type Error = Error;
+    type Error = Mismatch;
 
-    fn try_from(json: Value) -> Result<Self, Error> {
+    fn try_from(json: Value) -> Result<Self, Mismatch> {
         match json {
             Value::String(percentile) => Ok(Self::Percentile(percentile)),
-            ms => from_value(ms).map(Self::Ms),
+            ms => json_value::read(ms).map(Self::Ms),
         }
     }
 }

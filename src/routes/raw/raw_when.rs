@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::scan::json_value::{self, Mismatch};
 use serde::Deserialize;
-use serde_json::{Error, Value, from_value};
+use serde_json::Value;
 
 raw! {
 
@@ -95,12 +96,12 @@ pub enum RawMatcher {
 }
 
 impl TryFrom<Value> for RawMatcher {
-    type Error = Error;
+    type Error = Mismatch;
 
-    fn try_from(json: Value) -> Result<Self, Error> {
+    fn try_from(json: Value) -> Result<Self, Mismatch> {
         match json {
-            Value::Array(_) => from_value(json).map(Self::List),
-            Value::Object(_) => from_value(json).map(Self::Test),
+            Value::Array(_) => json_value::read(json).map(Self::List),
+            Value::Object(_) => json_value::read(json).map(Self::Test),
             _ => RawScalar::try_from(json).map(Self::Scalar),
         }
     }
@@ -120,13 +121,13 @@ pub enum RawScalar {
 }
 
 impl TryFrom<Value> for RawScalar {
-    type Error = Error;
+    type Error = Mismatch;
 
-    fn try_from(json: Value) -> Result<Self, Error> {
+    fn try_from(json: Value) -> Result<Self, Mismatch> {
         match json {
             Value::String(text) => Ok(Self::Text(text)),
             Value::Bool(boolean) => Ok(Self::Bool(boolean)),
-            number => from_value(number).map(Self::Number),
+            number => json_value::read(number).map(Self::Number),
         }
     }
 }

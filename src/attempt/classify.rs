@@ -46,6 +46,7 @@ pub fn classify(answer: &UnclassifiedResponse<'_>) -> Failure {
         Some(body) => ErrorFields::in_body(body),
         None => ErrorFields {
             message: String::from_utf8_lossy(answer.body).to_ascii_lowercase(),
+            is_page: answer.headers.get("content-type").is_some_and(is_page),
             ..ErrorFields::default()
         },
     };
@@ -54,13 +55,15 @@ pub fn classify(answer: &UnclassifiedResponse<'_>) -> Failure {
     let unreached = matches!(answer.status, 520..=526 | 530)
         && !answer.headers.iter().any(|(name, _)| REQUEST_ID_HEADERS.contains(&name));
     let hint_ms = retry_after::retry_after(answer.headers, answer.now);
-    let class = if unreached {
-        ErrorClass::Connection
-    } else if answer.status == 403 && (hint_ms.is_some() || fields.mentions(&LIMIT_TEXTS)) {
-        // Azure API Management refuses with a 403 what is over a quota for a time.
-        ErrorClass::RateLimit
-    } else {
-        class_of(answer.status, &fields)
+    let class = match class_of(answer.status, &fields) {
+        _ if unreached => ErrorClass::Connection,
+        // A 403 that ends is a limit, unless it has a reason that does not.
+        ErrorClass::Auth
+            if answer.status == 403 && hint_ms.is_some() && !fields.is_of_credential_or_place() =>
+        {
+            ErrorClass::RateLimit
+        }
+        class => class,
     };
     Failure { hint_ms: hint_ms.or_else(|| fields.hint_of(class)), ..fields.failure(answer.status, class) }
 }
@@ -110,12 +113,18 @@ const NOT_FOUND_CODES: [&str; 6] = [
     "data_residency_mismatch",
 ];
 
-/// The error of a tool server that the client named, as the Responses API reports it.
-const TOOL_SERVER_CODES: [&str; 1] = ["external_connector_error"];
+/// The error of a tool server that the client named, as the Responses API reports it. Of a failed
+/// response, only the code and the message are told.
+const TOOL_SERVER_CODES: [&str; 2] = ["external_connector_error", "tool_user_error"];
+const TOOL_SERVER_TEXTS: [&str; 1] = ["tool list from mcp server"];
+
+/// The state of an object that the client named does not allow the request.
+const STATE_CODES: [&str; 3] = ["conflict", "Conflict", "conversation_locked"];
 
 /// The credential is valid, and lacks the permission for this operation.
 const PERMISSION_CODES: [&str; 2] = ["missing_scope", "insufficient_permissions"];
-const PERMISSION_TEXTS: [&str; 2] = ["missing scopes", "insufficient permissions"];
+const PERMISSION_TEXTS: [&str; 3] =
+    ["missing scopes", "insufficient permissions", "lacks the required data action"];
 
 /// The credential itself is refused, whatever the status.
 const CREDENTIAL_CODES: [&str; 4] =
@@ -124,31 +133,28 @@ const CREDENTIAL_CODES: [&str; 4] =
 /// Calls from this country or network are refused, by the provider, by Azure's firewall or by a
 /// network in between.
 const PLACE_CODES: [&str; 2] = ["unsupported_country_region_territory", "ip_not_authorized"];
-const PLACE_TEXTS: [&str; 5] = [
-    "country, region, or territory",
-    "virtual network/firewall rules",
+const PLACE_TEXTS: [&str; 11] = [
+    "country",
+    "ip address",
+    "virtual network",
+    "firewall",
     "public access is disabled",
+    "private endpoint",
+    "network security perimeter",
+    "the request is blocked",
     "<html",
+    "<!doctype html",
     "error code: 10",
 ];
 
-/// Texts of a limit that comes with a 403 (the policies `quota` and `quota-by-key` of Azure API
-/// Management).
-const LIMIT_TEXTS: [&str; 3] = ["quota exceeded", "out of call volume quota", "out of bandwidth quota"];
+/// A tier without resources at this moment: OpenAI's flex processing, and the tiers of compatible
+/// servers.
+const TIER_CODES: [&str; 3] = ["resource_unavailable", "capacity_exceeded", "service_tier_capacity_exceeded"];
 
-/// A tier without resources at this moment: OpenAI's flex processing.
-const TIER_CODES: [&str; 1] = ["resource_unavailable"];
-
-/// Texts of a 400 about what the gateway itself chose, not the client: the API version, the
-/// account.
-const SETTING_TEXTS: [&str; 6] = [
-    "enabled only for api version",
-    "api version not supported",
-    "not supported for this api version",
-    "unsupported api version",
-    "must be verified to",
-    "organization is not verified",
-];
+/// Texts about what the gateway itself chose, not the client: the API version (also written
+/// `api-version`), the account.
+const SETTING_TEXTS: [&str; 4] =
+    ["api version", "api-version", "must be verified to", "organization is not verified"];
 
 /// The prompt is too long.
 const CONTEXT_CODES: [&str; 1] = ["context_length_exceeded"];
@@ -216,26 +222,28 @@ const REFUSED_OBJECT_TEXTS: [&str; 2] = ["previous response with id '", "no such
 /// The error class for a real or implied status.
 fn class_of(status: u16, fields: &ErrorFields<'_>) -> ErrorClass {
     match status {
-        _ if fields.is_any(&TOOL_SERVER_CODES) => ErrorClass::BadRequest,
+        _ if fields.is_of_tool_server(status) => ErrorClass::BadRequest,
         402 => ErrorClass::Quota,
-        403 if fields.is_any(&QUOTA_CODES) => ErrorClass::Quota,
-        // If a project lacks one model, its key is still valid.
-        403 if fields.is_any(&NOT_FOUND_CODES) => ErrorClass::NotFound,
-        401 | 403 => ErrorClass::Auth,
+        403 | 429 if fields.is_any(&QUOTA_CODES) || fields.mentions(&["check your plan and billing"]) => {
+            ErrorClass::Quota
+        }
+        // If a project lacks one model, or an account is not verified for it, its key is still
+        // valid.
+        403 if fields.is_any(&NOT_FOUND_CODES) || fields.mentions(&SETTING_TEXTS) => ErrorClass::NotFound,
+        // Azure API Management refuses in this way what is over a quota for a time.
+        403 if fields.mentions(&["quota"]) => ErrorClass::RateLimit,
+        // 451: refused in this country.
+        401 | 403 | 451 => ErrorClass::Auth,
         404 if fields.is_about_an_object() => ErrorClass::BadRequest,
         // 410: the model is retired.
         404 | 410 => ErrorClass::NotFound,
         408 => ErrorClass::Timeout,
-        429 if fields.is_any(&QUOTA_CODES) || fields.mentions(&["check your plan and billing"]) => {
-            ErrorClass::Quota
-        }
         // 498: Groq's flex tier has no capacity.
         429 | 498 => ErrorClass::RateLimit,
         413 if fields.is_any(&["rate_limit_exceeded", "tokens"]) => ErrorClass::RateLimit,
         424 if fields.is_any(&POLICY_CODES) => ErrorClass::ContentPolicy,
         // The state of the object that the client named.
         409 => ErrorClass::BadRequest,
-        424 if fields.param == Some("tools") => ErrorClass::BadRequest,
         // The container of a model has failed.
         424 => ErrorClass::Unavailable,
         400..=499 => class_of_refusal(fields),
@@ -284,6 +292,8 @@ struct ErrorFields<'a> {
     param: Option<&'a str>,
     /// The message, in lower case.
     message: String,
+    /// It is a page, not an error of the API: a network in between has answered.
+    is_page: bool,
 }
 
 impl<'a> ErrorFields<'a> {
@@ -308,6 +318,8 @@ impl<'a> ErrorFields<'a> {
             kind: error.get("type").and_then(name_of),
             param: error.get("param").and_then(Value::as_str),
             message: message.to_ascii_lowercase(),
+            // The page of Cloudflare for clients that accept JSON.
+            is_page: error.get("cloudflare_error").is_some(),
         }
     }
 
@@ -327,7 +339,7 @@ impl<'a> ErrorFields<'a> {
     fn scope_of(&self, status: u16, class: ErrorClass) -> Scope {
         match class {
             ErrorClass::Auth if self.is_any(&CREDENTIAL_CODES) => Scope::Account,
-            ErrorClass::Auth if self.is_any(&PLACE_CODES) || self.mentions(&PLACE_TEXTS) => Scope::Place,
+            ErrorClass::Auth if status == 451 || self.is_of_place() => Scope::Place,
             ErrorClass::Auth
                 if status == 403 || self.is_any(&PERMISSION_CODES) || self.mentions(&PERMISSION_TEXTS) =>
             {
@@ -339,15 +351,36 @@ impl<'a> ErrorFields<'a> {
         }
     }
 
+    fn is_of_place(&self) -> bool {
+        self.is_page || self.is_any(&PLACE_CODES) || self.mentions(&PLACE_TEXTS)
+    }
+
+    /// Whether a refusal has a reason that no wait cures.
+    fn is_of_credential_or_place(&self) -> bool {
+        self.is_any(&CREDENTIAL_CODES) || self.is_any(&PERMISSION_CODES) || self.is_any(&PLACE_CODES)
+    }
+
+    /// Whether a tool server failed that the client named.
+    fn is_of_tool_server(&self, status: u16) -> bool {
+        // The failed dependency of a field of the request is what that field names.
+        let is_named = |param: &str| !param.is_empty() && param != "model";
+        self.is_any(&TOOL_SERVER_CODES)
+            || self.names().any(|name| name.starts_with("mcp_"))
+            || self.mentions(&TOOL_SERVER_TEXTS)
+            || (status == 424 && (self.param.is_some_and(is_named) || self.mentions(&["mcp server"])))
+    }
+
     /// Whether the request needs more than the whole limit, so that no wait helps: "Request too
     /// large for … Limit 30000, Requested 61337".
     fn is_over_whole_limit(&self, status: u16) -> bool {
         let number_after = |name: &str| {
-            let (_, rest) = self.message.split_once(name)?;
-            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-            digits.parse::<u64>().ok()
+            self.message.split(name).skip(1).find_map(|rest| {
+                let digits =
+                    rest.trim_start_matches([':', ' ']).split(|c: char| !c.is_ascii_digit() && c != ',');
+                digits.take(1).find_map(|digits| digits.replace(',', "").parse::<u64>().ok())
+            })
         };
-        let exceeds = || Some(number_after("requested ")? > number_after("limit ")?);
+        let exceeds = || Some(number_after("requested")? > number_after("limit")?);
         status == 413 || self.mentions(&["request too large"]) || exceeds().unwrap_or(false)
     }
 
@@ -425,6 +458,10 @@ impl<'a> ErrorFields<'a> {
     }
 }
 
+fn is_page(content_type: &str) -> bool {
+    content_type.as_bytes().get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
+}
+
 /// A string or a number as a name; a code may be either.
 fn name_of(value: &Value) -> Option<Cow<'_, str>> {
     match value {
@@ -457,13 +494,14 @@ fn status_of_name(name: &str) -> Option<u16> {
         | "server_is_overloaded"
         | "overloaded_error"
         | "engine_overloaded" => 500,
-        "invalid_api_key" | "authentication_error" | "PermissionDenied" | "permission_error" => 401,
+        "authentication_error" | "PermissionDenied" | "permission_error" => 401,
         "invalid_request_error" | "BadRequest" | "empty_image_file" | "failed_to_download_image" => 400,
         _ if name.ends_with("server_error") => 500,
-        "external_connector_error" => 424,
-        "missing_scope" => 401,
-        "unsupported_country_region_territory" => 403,
-        "resource_unavailable" => 429,
+        _ if is_any(&TOOL_SERVER_CODES) || name.starts_with("mcp_") => 424,
+        _ if is_any(&PERMISSION_CODES) || is_any(&CREDENTIAL_CODES) => 401,
+        _ if is_any(&PLACE_CODES) => 403,
+        _ if is_any(&STATE_CODES) => 409,
+        _ if is_any(&TIER_CODES) => 429,
         _ if is_any(&QUOTA_CODES) => 429,
         _ if is_any(&TIMEOUT_CODES) => 408,
         _ if is_any(&NOT_FOUND_CODES) || is_any(&CONTEXT_CODES) || is_any(&POLICY_CODES) => 400,

@@ -36,8 +36,7 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     if let Some(after_ms) = late_ms.filter(|_| only_late) {
         return (&ClientError::DeadlineExceeded { after_ms }).into();
     }
-    let Some((_, chosen)) =
-        relevant().min_by_key(|(_, failure)| (failure.is_unknown_object, rank(failure.class)))
+    let Some((_, chosen)) = relevant().min_by_key(|(_, failure)| (failure.is_unknown_object, rank(failure)))
     else {
         return (&ClientError::DeadlineExceeded { after_ms: late_ms.unwrap_or_default() }).into();
     };
@@ -61,7 +60,7 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     if may_retry {
         let after_ms = failures
             .iter()
-            .filter(|failure| failure.class.is_transient())
+            .filter(|failure| failure.class.is_transient() && !failure.is_permanent)
             .map(|failure| failure.hint_ms.unwrap_or(DEFAULT_RETRY_AFTER_MS))
             .min()
             .unwrap_or(DEFAULT_RETRY_AFTER_MS);
@@ -77,8 +76,10 @@ fn is_about_range(name: &str) -> bool {
 
 /// The failures that the client can do most about come first: those that it can fix in its request,
 /// then those that pass with time. Those that only the operator can fix come last.
-fn rank(class: ErrorClass) -> u8 {
-    match class {
+fn rank(failure: &Failure) -> u8 {
+    match failure.class {
+        // Too large for one deployment: another one may serve it, if its failure passes.
+        ErrorClass::RateLimit if failure.is_permanent => 8,
         ErrorClass::BadRequest => 0,
         ErrorClass::ContextWindow => 1,
         ErrorClass::ContentPolicy => 2,
@@ -87,9 +88,9 @@ fn rank(class: ErrorClass) -> u8 {
         ErrorClass::Truncated => 5,
         ErrorClass::Timeout => 6,
         ErrorClass::Connection => 7,
-        ErrorClass::Quota => 8,
-        ErrorClass::NotFound => 9,
-        ErrorClass::Auth => 10,
+        ErrorClass::Quota => 9,
+        ErrorClass::NotFound => 10,
+        ErrorClass::Auth => 11,
     }
 }
 
@@ -259,6 +260,25 @@ mod tests {
         ];
         let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
         assert_eq!((reply.status, header(&reply, "x-should-retry")), (429, Some("true")));
+    }
+
+    #[test]
+    fn what_is_too_large_for_one_deployment_may_be_retried_if_another_one_was_busy() {
+        let too_large =
+            || Failure { is_permanent: true, ..answered(ErrorClass::RateLimit, 429, None, LIMITED) };
+        let busy = || answered(ErrorClass::RateLimit, 429, Some(ms(7_000)), LIMITED);
+        let refused = || answered(ErrorClass::Auth, 401, None, LIMITED);
+        for (failures, should_retry, retry_after) in [
+            (vec![too_large(), busy()], "true", Some("7")),
+            (vec![busy(), too_large()], "true", Some("7")),
+            (vec![too_large(), answered(ErrorClass::Unavailable, 503, None, LIMITED)], "true", Some("1")),
+            (vec![too_large(), too_large()], "false", None),
+            (vec![too_large(), refused()], "false", None),
+        ] {
+            let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
+            let found = (header(&reply, "x-should-retry"), header(&reply, "retry-after"));
+            assert_eq!(found, (Some(should_retry), retry_after), "{failures:?}");
+        }
     }
 
     #[test]

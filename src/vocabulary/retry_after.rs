@@ -55,16 +55,19 @@ pub fn length(text: &str) -> Option<Millis> {
     total
 }
 
-/// A duration as hours, minutes and seconds: `hh:mm:ss`.
+/// A duration as days, hours, minutes and seconds: `d.hh:mm:ss`. The days may be missing.
 fn clock_length(text: &str) -> Option<Millis> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(text.len());
-    let mut seconds = 0_u64;
-    let mut parts = 0;
-    for part in text.get(..end)?.split(':') {
-        seconds = seconds.checked_mul(60)?.checked_add(part.parse().ok()?)?;
-        parts += 1;
+    let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.')).unwrap_or(text.len());
+    let (hours, rest) = text.get(..end)?.split_once(':')?;
+    let (minutes, seconds) = rest.split_once(':')?;
+    let (days, hours) = hours.split_once('.').unwrap_or(("0", hours));
+    // A full stop or a fraction may follow the seconds.
+    let seconds = seconds.split('.').next()?;
+    let mut total = 0_u64;
+    for (part, in_next) in [(days, 24), (hours, 60), (minutes, 60), (seconds, 1)] {
+        total = total.checked_add(part.parse().ok()?)?.checked_mul(in_next)?;
     }
-    (parts == 3).then(|| (Millis::new(1_000) * seconds).min(LONGEST_HINT_MS))
+    Some((Millis::new(1_000) * total).min(LONGEST_HINT_MS))
 }
 
 /// Splits a number and its unit off the front. The unit is given in milliseconds.

@@ -15,6 +15,7 @@ mod successes;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]
 mod times;
+mod variants;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -89,6 +89,10 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     if let Some(error) = envelope.error.filter(|_| is_fault) {
         return Some(Failure { status: Some(success.status), ..classify_event_error(&error) });
     }
+    if is_fault && envelope.has_failed {
+        // It may have failed without a reason (Azure, where a content filter decided).
+        return fault(ErrorClass::Unavailable, "failed");
+    }
     // About stored objects there are answers of many kinds, and new ones come: graders answer with
     // a reward.
     let has_answer =
@@ -104,11 +108,14 @@ pub fn is_event_stream(content_type: &str) -> bool {
     essence(content_type).eq_ignore_ascii_case("text/event-stream")
 }
 
-/// Whether an answer with these first bytes is a stream of events, whatever its media type. `None`
-/// if they are too few to tell.
-pub fn begins_as_events(first: &[u8]) -> Option<bool> {
+/// Whether an answer with these first bytes is a stream of events. If it declares that it is one,
+/// only JSON or a page shows that it is not. `None` if they are too few to tell.
+pub fn begins_as_events(first: &[u8], is_declared: bool) -> Option<bool> {
     const FIELDS: [&[u8]; 5] = [b":", b"data:", b"event:", b"id:", b"retry:"];
     let text = without_mark(first).trim_ascii_start();
+    if is_declared {
+        return Some(!matches!(text.first(), Some(b'{' | b'[' | b'<')));
+    }
     if FIELDS.iter().any(|field| text.starts_with(field)) {
         return Some(true);
     }

@@ -154,7 +154,9 @@ impl Question<'_> {
     /// The failure of an answer that is not the stream that was asked for: its own, if it contains
     /// an error. `body`: the part that was read.
     pub fn not_a_stream(&self, status: u16, headers: &Headers, body: &[u8], has_ended: bool) -> Failure {
-        match self.judge(status, headers, body, has_ended) {
+        // It may declare that it is a stream. Then its bytes decide.
+        let declared = headers.get("content-type").filter(|declared| !success::is_event_stream(declared));
+        match self.judge_as(declared.unwrap_or_default(), status, headers, body, has_ended) {
             Ok(()) => {
                 let message = "The upstream did not answer with a stream, as it was asked to.";
                 let body = json!({ "error": broken_stream("upstream_not_a_stream", message) });
@@ -165,7 +167,7 @@ impl Question<'_> {
                 };
                 Failure { response: Some(response), ..wrong_form(status, "not_a_stream") }
             }
-            Err(failure) => failure,
+            Err(failure) => Self::told_by_event(failure, &Headers::default()),
         }
     }
 
@@ -186,15 +188,14 @@ impl Question<'_> {
         Failure { is_unknown_object, reason, response, ..failure }
     }
 
-    /// A failure that an event told, with the headers of its stream that an error may have.
+    /// A failure that an event told, with the headers that an error may have: its own, or else
+    /// those of its stream.
     pub fn told_by_event(failure: Failure, headers: &Headers) -> Failure {
         let is_of_stream =
             |name: &str| matches!(name, "content-type" | "cache-control" | "x-accel-buffering");
         let response = failure.response.map(|response| {
-            if response.headers.iter().next().is_some() {
-                return response;
-            }
-            let all = headers.iter().filter(|(name, _)| forwarding::is_returned(name) && !is_of_stream(name));
+            let known = if response.headers.iter().next().is_some() { &response.headers } else { headers };
+            let all = known.iter().filter(|(name, _)| forwarding::is_returned(name) && !is_of_stream(name));
             let json = [("content-type", "application/json")];
             ErrorResponse { headers: Headers::of(json.into_iter().chain(all)), ..response }
         });
@@ -208,8 +209,19 @@ impl Question<'_> {
     /// # Errors
     /// The failure, if the answer is not a success.
     pub fn judge(&self, status: u16, headers: &Headers, body: &[u8], has_ended: bool) -> Result<(), Failure> {
-        let is_whole = has_ended && body.len() <= ERROR_BODY_BYTES;
         let content_type = headers.get("content-type").unwrap_or_default();
+        self.judge_as(content_type, status, headers, body, has_ended)
+    }
+
+    fn judge_as(
+        &self,
+        content_type: &str,
+        status: u16,
+        headers: &Headers,
+        body: &[u8],
+        has_ended: bool,
+    ) -> Result<(), Failure> {
+        let is_whole = has_ended && body.len() <= ERROR_BODY_BYTES;
         if self.is_deletion {
             // The status says that it is done, whatever the body is.
             return Ok(());

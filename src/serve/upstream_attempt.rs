@@ -224,8 +224,7 @@ async fn up_to_commit<P: Platform>(
         }
         (Some(rest), Handling::Events { until, most, is_declared }) => {
             let refuse = |body: &[u8], has_ended| question.not_a_stream(status, headers, body, has_ended);
-            let refuse = (!is_declared).then_some(refuse);
-            let held = hold(platform, rest, (until, most), refuse, call).await;
+            let held = hold(platform, rest, (until, most), (is_declared, refuse), call).await;
             held.map_err(|failure| Question::told_by_event(failure, headers))
         }
         (Some(rest), Handling::Whole { most }) => {
@@ -260,13 +259,13 @@ async fn error_rest<P: Platform>(platform: &P, reader: &impl ByteReader, bytes: 
 
 /// Holds a stream of events until its commit point. If the commit point is early, a separate branch
 /// is read, and the flow later observes the same branch. So the platform can pipe the whole stream
-/// to the client. `refuse`: the failure if it is not a stream, where its media type does not say
-/// that it is one.
+/// to the client. `is_declared`: whether its media type says that it is a stream. `refuse`: the
+/// failure if it is not one.
 async fn hold<P: Platform>(
     platform: &P,
     rest: P::Stream,
     (commit, most_held): (Commit, usize),
-    refuse: Option<impl Fn(&[u8], bool) -> Failure>,
+    (is_declared, refuse): (bool, impl Fn(&[u8], bool) -> Failure),
     call: OpenCall<P>,
 ) -> Result<CommittedBody<P>, Failure> {
     let mut gathered = Hold::new(call.protocol, commit, most_held);
@@ -279,10 +278,7 @@ async fn hold<P: Platform>(
         (rest, branch.reader(), FIRST_READ_BYTES)
     };
     let mut phase = Phase::FirstToken;
-    let mut first = match refuse {
-        Some(refuse) => Some(first_of_events(platform, &observer, call.limits, refuse).await?),
-        None => None,
-    };
+    let mut first = Some(first_of_events(platform, &observer, call.limits, is_declared, refuse).await?);
     let mut reason_by = None;
     loop {
         let piece = if first.is_some() {
@@ -291,8 +287,13 @@ async fn hold<P: Platform>(
             let at = *reason_by.get_or_insert(platform.now() + REASON_MS);
             until(platform, at, observer.read(most)).await.and_then(Result::ok).flatten()
         } else {
-            let piece = in_time(platform, call.limits, phase, observer.read(most)).await?;
-            piece.map_err(|error| broken(platform, &error))?
+            match in_time(platform, call.limits, phase, observer.read(most)).await {
+                // The connection of a finished stream may stay open.
+                Err(_) if gathered.is_finished() => {
+                    return Ok(CommittedBody::Held(without_secrets_of(&call.deployment, gathered.take())));
+                }
+                piece => piece?.map_err(|error| broken(platform, &error))?,
+            }
         };
         let verdict = match &piece {
             Some(bytes) => gathered.push(bytes),
@@ -319,7 +320,7 @@ async fn hold<P: Platform>(
     Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer, tail: Some(gathered.tail()), call })))
 }
 
-/// The first bytes of a stream of events that does not declare that it is one.
+/// The first bytes of a stream of events.
 ///
 /// # Errors
 /// If it is something else. `refuse` gets its first bytes, and whether these are all.
@@ -327,14 +328,19 @@ async fn first_of_events<P: Platform>(
     platform: &P,
     reader: &impl ByteReader,
     limits: PhaseLimits,
+    is_declared: bool,
     refuse: impl Fn(&[u8], bool) -> Failure,
 ) -> Result<Vec<u8>, Failure> {
     let mut first = Vec::new();
     while first.len() < FIRST_READ_BYTES {
         let piece = in_time(platform, limits, Phase::FirstToken, reader.read(FIRST_READ_BYTES)).await?;
         let Some(piece) = piece.map_err(|error| broken(platform, &error))? else { break };
-        first.extend_from_slice(&piece);
-        match success::begins_as_events(&first) {
+        if first.is_empty() {
+            first = piece;
+        } else {
+            first.extend_from_slice(&piece);
+        }
+        match success::begins_as_events(&first, is_declared) {
             Some(true) => break,
             Some(false) => {
                 let has_ended = error_rest(platform, reader, &mut first).await;

@@ -116,6 +116,11 @@ impl Hold {
         self.unexplained.is_some()
     }
 
+    /// Whether everything that began is complete, so that nothing is missing if no more comes.
+    pub fn is_finished(&self) -> bool {
+        self.until == Commit::Complete && self.tail.ending(true) == Ending::Finished
+    }
+
     /// The held bytes, exactly as they came. The caller sends them before anything else. They are
     /// removed here.
     pub fn take(&mut self) -> Vec<u8> {
@@ -136,6 +141,7 @@ impl Hold {
             }
             let meaning = protocol.meaning(&event);
             progress.begin(*protocol, &event);
+            let is_end_marker = is_end_marker(&event);
             *held_events += 1;
             if let Some(failure) = unexplained {
                 *verdict = match meaning {
@@ -153,8 +159,11 @@ impl Hold {
                 }
                 Meaning::Error(failure) => HoldVerdict::Fail(failure.clone()),
                 Meaning::Malformed => HoldVerdict::Fail(malformed()),
-                Meaning::Done if is_end_marker(&event) && !*has_content && !progress.choices.have_begun() => {
+                Meaning::Done if is_end_marker && !*has_content && !progress.choices.have_begun() => {
                     HoldVerdict::Fail(Failure::silent(ErrorClass::Truncated, "empty"))
+                }
+                Meaning::Done if is_end_marker && progress.is_partial => {
+                    HoldVerdict::Fail(Failure::silent(ErrorClass::Truncated, "ended_early"))
                 }
                 Meaning::Done => HoldVerdict::Commit,
                 _ if *until != Commit::FirstToken => HoldVerdict::Wait,
@@ -162,7 +171,7 @@ impl Hold {
                 Meaning::Prelude if *held_events >= FIRST_TOKEN_EVENTS => HoldVerdict::Commit,
                 Meaning::Prelude => HoldVerdict::Wait,
             };
-            progress.note(meaning);
+            progress.note(meaning, is_end_marker);
         });
     }
 }

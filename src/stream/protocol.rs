@@ -90,7 +90,8 @@ impl Protocol {
             return Meaning::Error(failure_of(error));
         }
         let kind = data.get("type").and_then(Value::as_str).unwrap_or_default();
-        if event.name == b"error" || kind == "error" {
+        // The second is the form of vLLM.
+        if event.name == b"error" || kind == "error" || data.get("object").is_some_and(|is| is == "error") {
             return Meaning::Error(failure_of(&data));
         }
         match self {
@@ -274,8 +275,9 @@ fn failure_of(error: &Value) -> Failure {
     let has_message = told.get("message").unwrap_or(told).as_str().is_some_and(|text| !text.is_empty());
     let response = has_message.then(|| {
         let mut error = completed(told);
-        // In a flat error these two describe the event.
+        // In a flat error these describe the event.
         error.remove("sequence_number");
+        error.remove("object");
         if error.get("type").and_then(Value::as_str) == Some("error") {
             error.insert("type".to_owned(), Value::Null);
         }

@@ -39,7 +39,7 @@ pub(super) struct Progress {
     /// The requested output came, in a stream without an end marker.
     has_finished: bool,
     /// A part of the output came, but not yet the event that completes it.
-    is_partial: bool,
+    pub(super) is_partial: bool,
     final_event: Option<FinalEvent>,
     events: u64,
     output_tokens: Option<u64>,
@@ -71,11 +71,18 @@ impl Progress {
         self.is_partial |= protocol.is_part(event);
     }
 
-    pub(super) fn note(&mut self, meaning: Meaning) {
+    pub(super) fn note(&mut self, meaning: Meaning, is_end_marker: bool) {
+        if self.is_over() {
+            return;
+        }
         match meaning {
             Meaning::Prelude | Meaning::Content | Meaning::Malformed => {}
             Meaning::Finish => (self.has_finished, self.is_partial) = (true, false),
-            Meaning::Done => self.end(FinalEvent::Done),
+            Meaning::Done => {
+                // An end marker completes no image.
+                self.is_partial &= is_end_marker;
+                self.end(FinalEvent::Done);
+            }
             Meaning::Error(failure) => self.end(FinalEvent::Error(failure)),
             Meaning::Unexplained(failure) => self.end(FinalEvent::Unexplained(failure)),
         }
@@ -84,7 +91,7 @@ impl Progress {
     pub(super) fn watch(&mut self, protocol: Protocol, event: &SseEvent<'_>) {
         self.begin(protocol, event);
         if protocol.may_end(event) {
-            self.note(protocol.meaning(event));
+            self.note(protocol.meaning(event), is_end_marker(event));
         }
     }
 
@@ -142,20 +149,19 @@ impl Tail {
     /// After a break only the protocol's end marker proves that nothing is missing: a choice may
     /// have finished, but the usage that follows it may be lost. After a clean close it is enough
     /// that nothing which began (a choice, an image, a transcript) is unfinished, because many
-    /// servers leave the end marker out. An
-    /// event without its empty line does not count: no client has seen it.
+    /// servers leave the end marker out. An event without its empty line does not count: no client
+    /// has seen it.
     pub fn ending(&self, broke: bool) -> Ending {
         let Progress { choices, has_data, has_finished, is_partial, final_event, .. } = &self.progress;
         let is_whole = match (final_event, self.protocol) {
             (Some(FinalEvent::Error(failure) | FinalEvent::Unexplained(failure)), _) => {
                 return Ending::Failed(failure.clone());
             }
-            // An end without a beginning ends nothing.
-            (Some(FinalEvent::Done), _) => *has_data,
             (None, Protocol::Chat) => !broke && choices.are_finished(),
             (None, Protocol::Responses) => false,
             (None, Protocol::Other) if broke => *has_finished && !is_partial,
-            (None, Protocol::Other) => *has_data && !is_partial,
+            // An end without a beginning ends nothing, and completes nothing that is partial.
+            (Some(FinalEvent::Done), _) | (None, Protocol::Other) => *has_data && !is_partial,
         };
         if is_whole { Ending::Finished } else { Ending::Truncated }
     }

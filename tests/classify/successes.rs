@@ -23,6 +23,11 @@ fn an_error_behind_a_success_is_a_failure() {
             json!({ "id": "resp_1", "status": "failed", "output": [], "error": { "code": "server_error" } }),
             Unavailable,
         ),
+        // A response that failed without a reason.
+        (
+            json!({ "id": "resp_1", "object": "response", "status": "failed", "output": [], "error": null }),
+            Unavailable,
+        ),
         // A response that failed after some output is a failure.
         (
             json!({ "status": "failed", "output": [{}], "error": { "code": "rate_limit_exceeded" } }),

@@ -8,6 +8,7 @@ mod attempts;
 mod documents;
 mod fake;
 mod flows;
+mod forms;
 mod leaving;
 mod slow_uploads;
 mod surface;

@@ -84,7 +84,8 @@ pub fn fault_behind_success(success: &Success<'_>) -> Option<Failure> {
     };
     // A stored object (a response or a batch) may have failed, and still be what the client asked
     // for.
-    let is_record = success.operation.is_on_stored_objects() && envelope.members.contains(&Member::Object);
+    let is_object = |member: &Member| matches!(member, Member::Object | Member::Id | Member::Status);
+    let is_record = success.operation.is_on_stored_objects() && envelope.members.iter().any(is_object);
     let is_fault = !is_record && (envelope.has_failed || !envelope.has_result);
     if let Some(error) = envelope.error.filter(|_| is_fault) {
         return Some(Failure { status: Some(success.status), ..classify_event_error(&error) });
@@ -122,9 +123,10 @@ pub fn begins_as_events(first: &[u8], is_declared: bool) -> Option<bool> {
     if FIELDS.iter().any(|field| field.starts_with(text)) { None } else { Some(false) }
 }
 
-/// Whether a `content-type` header declares JSON, or is empty.
-pub fn is_json(content_type: &str) -> bool {
-    matches!(Medium::of(content_type), Medium::Json | Medium::Unknown)
+/// Whether an answer of this media type can be the bytes of a stored object. JSON is read, and a
+/// page is no answer of the API.
+pub fn may_be_bytes(content_type: &str) -> bool {
+    matches!(Medium::of(content_type), Medium::Events | Medium::Other)
 }
 
 /// A media type without its parameters.

@@ -88,9 +88,17 @@ pub fn entry_node(
     if targets.is_empty() {
         return Err(ClientError::ObjectNotFound { path: stored.path.clone() });
     }
-    // A POST may have taken effect although its answer is lost. A second try would do it twice.
+    // A POST may have taken effect although its answer is lost. A second try would do it twice,
+    // which only the document can ask for. An edge asks for it, but leads nowhere else: the targets
+    // are already all that the request may use.
     let is_post = facts.method == "POST";
-    let may_be_done = |class| is_post && matches!(class, ErrorClass::Timeout | ErrorClass::Truncated);
+    let settings = &graph.settings;
+    let retry = settings.policy.retry.as_ref().filter(|retry| retry.states_on);
+    let may_be_done = |class| {
+        let is_asked_for = settings.on.iter().any(|(on, _)| *on == class)
+            || retry.is_some_and(|retry| retry.on.classes.contains(&class));
+        is_post && matches!(class, ErrorClass::Timeout | ErrorClass::Truncated) && !is_asked_for
+    };
     Ok(Rc::new(Node {
         id: graph.node_count,
         name: stored.operation.path().to_owned(),
@@ -99,7 +107,7 @@ pub fn entry_node(
         // The owner is not known, so a deployment that cannot answer is passed over.
         policy: Policy {
             fallback_on: Some(Triggers::of(|class| class.is_curable_elsewhere() && !may_be_done(class))),
-            retry: is_post.then(|| Retry { attempts: 0, ..Retry::default() }),
+            retry: is_post.then(|| Retry { attempts: 0, ..retry.cloned().unwrap_or_default() }),
             ..Policy::default()
         },
         max_attempts: None,

@@ -113,13 +113,13 @@ impl Question<'_> {
     /// Whether an answer with this status and content type is part of a stored object that is
     /// passed on unchanged: bytes, a range of bytes, or a replayed stream. An error inside such a
     /// stream belongs to the stored object. The JSON of stored objects is read, because it contains
-    /// ids.
+    /// ids. A page is one of a network in between, unless it is the content of a file.
     pub fn is_record(&self, status: u16, content_type: &str) -> bool {
         self.stored.is_some_and(|stored| {
             status == 206
                 || success::is_event_stream(content_type)
                 || stored.is_content()
-                || !success::is_json(content_type)
+                || success::may_be_bytes(content_type)
         })
     }
 
@@ -323,6 +323,8 @@ mod tests {
             ("files/file-1", JSON, Handling::Whole { most: JSON_BYTES }),
             ("files/file-1/content", JSON, Handling::Pass { is_watched: false }),
             ("files/file-1", "application/octet-stream", Handling::Pass { is_watched: false }),
+            ("files/file-1", "text/html", Handling::Whole { most: JSON_BYTES }),
+            ("files/file-1/content", "text/html", Handling::Pass { is_watched: false }),
             ("responses/resp_1", EVENTS, Handling::Pass { is_watched: true }),
         ] {
             let stored = stored(path, Some("x"));

@@ -242,6 +242,8 @@ fn a_stored_response_is_an_answer_however_it_ended() {
         record("cancelled", Value::Null),
         json!({ "id": "resp_1", "object": "response", "deleted": true }),
         json!({ "object": "list", "data": [], "has_more": false }),
+        // Servers that leave `object` out.
+        json!({ "id": "resp_1", "status": "failed", "error": { "code": "insufficient_quota" } }),
     ] {
         let body = answer.to_string();
         assert_eq!(fault(Operation::StoredResponses, JSON, body.as_bytes()), None, "{answer}");

@@ -11,6 +11,7 @@ mod flows;
 mod forms;
 mod leaving;
 mod slow_uploads;
+mod once;
 mod surface;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]

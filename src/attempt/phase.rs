@@ -43,8 +43,9 @@ pub struct PhaseLimits {
     /// Until when the attempt may delay the next one. `None` if there is no next one, or if limits
     /// are configured.
     share_until: Option<PhaseLimit>,
-    /// How long an answer in one piece may pause, so that time is left for another attempt.
-    pause_share_ms: Option<Millis>,
+    /// The deadline of the attempt that would follow, if an answer in one piece may pause only so
+    /// long that time is left for it.
+    pauses_before: Option<Instant>,
 }
 
 /// When to stop waiting, and which limit applies.
@@ -116,7 +117,6 @@ impl PhaseLimits {
         // `headers_ms` says nothing about the body that follows the headers.
         let first_token_ms = if is_streamed { timeouts.first_token_ms } else { None };
         let alternative = if first_token_ms.or(timeouts.total_ms).is_none() { alternative() } else { None };
-        let half_ms = |deadline: Instant| (deadline - started_at) / 2;
         let patience_ms = patience.map_or(Millis::ZERO, |patience| patience.ms);
         let defaults = Timeouts {
             first_token_ms: Some(FIRST_TOKEN_MS.max(patience_ms)),
@@ -128,7 +128,7 @@ impl PhaseLimits {
             if is_of_client(deadline) { LimitKind::Patience } else { of_document }
         };
         let share = |deadline: Instant| PhaseLimit {
-            at: started_at + half_ms(deadline),
+            at: half_way(started_at, deadline),
             kind: kind_of(deadline, LimitKind::Share),
         };
         Self {
@@ -137,7 +137,7 @@ impl PhaseLimits {
             started_at,
             deadline: PhaseLimit { at: deadline, kind: kind_of(deadline, LimitKind::Deadline) },
             share_until: alternative.map(share),
-            pause_share_ms: alternative.map(half_ms).filter(|_| !is_streamed && timeouts.idle_ms.is_none()),
+            pauses_before: alternative.filter(|_| !is_streamed && timeouts.idle_ms.is_none()),
         }
     }
 
@@ -151,7 +151,7 @@ impl PhaseLimits {
     /// sent once.
     #[must_use]
     pub fn from_upload_end(self, now: Instant) -> Self {
-        Self { started_at: now, share_until: None, pause_share_ms: None, ..self }
+        Self { started_at: now, share_until: None, pauses_before: None, ..self }
     }
 
     /// The limit for the whole attempt.
@@ -179,7 +179,8 @@ impl PhaseLimits {
                 let after = |ms: Option<Millis>| ms.map(|ms| now + ms);
                 let share = self.share_until.map_or(LimitKind::Share, |share| share.kind);
                 let idle = limit(after(timeouts.idle_ms), LimitKind::Idle);
-                [idle, limit(after(self.pause_share_ms), share), None]
+                let pause = self.pauses_before.map(|deadline| half_way(now, deadline));
+                [idle, limit(pause, share), None]
             }
             Phase::Flowing => {
                 let idle = streamed(timeouts.idle_ms).map(|ms| now + ms);
@@ -195,7 +196,7 @@ impl PhaseLimits {
 
     /// When to look whether the headers have arrived, while the platform reads the body with them.
     pub fn next_look(&self, now: Instant) -> Instant {
-        now + self.timeouts.idle_ms.unwrap_or(IDLE_MS)
+        now + self.timeouts.idle_ms.unwrap_or(IDLE_MS).min(IDLE_MS)
     }
 
     /// The first-token limit; only a streamed answer has one.
@@ -203,6 +204,11 @@ impl PhaseLimits {
         let ms = if self.is_streamed { self.timeouts.first_token_ms } else { None };
         ms.map(|ms| PhaseLimit { at: self.started_at + ms, kind: LimitKind::FirstToken })
     }
+}
+
+/// The time half-way to a deadline. The other half is for the attempt that follows.
+fn half_way(now: Instant, deadline: Instant) -> Instant {
+    now + (deadline - now) / 2
 }
 
 #[cfg(test)]
@@ -337,13 +343,14 @@ mod tests {
     fn an_answer_that_is_arriving_is_cut_only_if_it_stalls() {
         let default = Timeouts::default();
         for (timeouts, alternative, now, ends_at, kind) in [
-            (default, Some(1_100), 1_010, 1_060, LimitKind::Share),
-            (default, Some(1_100), 1_060, 1_100, LimitKind::Deadline),
+            (default, Some(1_100), 1_010, 1_055, LimitKind::Share),
+            // Half of what is left, so that there is always time for another target.
+            (default, Some(1_100), 1_060, 1_080, LimitKind::Share),
             (default, None, 1_010, 1_100, LimitKind::Deadline),
             (Timeouts { idle_ms: Some(ms(60)), ..default }, Some(1_100), 1_010, 1_070, LimitKind::Idle),
             (Timeouts { total_ms: Some(ms(95)), ..default }, Some(1_100), 1_010, 1_095, LimitKind::Total),
             // The limit for the headers has done its work.
-            (Timeouts { headers_ms: Some(ms(5)), ..default }, Some(1_100), 1_010, 1_060, LimitKind::Share),
+            (Timeouts { headers_ms: Some(ms(5)), ..default }, Some(1_100), 1_010, 1_055, LimitKind::Share),
         ] {
             let limits =
                 PhaseLimits::new(timeouts, false, at(1_000), None, at(1_100), || alternative.map(at));

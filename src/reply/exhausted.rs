@@ -69,9 +69,10 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     reply
 }
 
-/// Whether a header tells which ranges of a file can be read. A 416 has them, with any body.
+/// Whether a header tells which ranges of which version of a file can be read. A 416 has them, with
+/// any body.
 fn is_about_range(name: &str) -> bool {
-    matches!(name, "content-range" | "accept-ranges")
+    matches!(name, "content-range" | "accept-ranges" | "etag" | "last-modified")
 }
 
 /// The failures that the client can do most about come first: those that it can fix in its request,

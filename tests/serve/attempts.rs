@@ -80,6 +80,8 @@ fn an_answer_in_one_piece_that_stalls_after_its_headers_is_replaced() {
         (r#", "timeout": {"headers_ms": 500}"#, stalled(false, half()), 30_000, 31_000),
         (r#", "timeout": {"headers_ms": 500, "idle_ms": 2000}"#, stalled(false, half()), 2_000, 3_000),
         ("", stalled(false, half()), 30_000, 31_000),
+        // The platform reads the body: the pause is noticed at a look; half of the rest is left.
+        ("", stalled(true, half()), 45_000, 46_000),
         // Nothing of the body comes.
         (r#", "timeout": {"headers_ms": 500}"#, stalled(false, vec![Step::Hang]), 30_000, 31_000),
     ] {
@@ -151,7 +153,7 @@ fn an_answer_in_another_form_than_the_client_asked_for_is_replaced() {
 fn the_answers_to_a_range_and_to_a_condition_come_down() {
     let range: &[_] = &[("content-range", "bytes 0-99/1000"), ("accept-ranges", "bytes"), ("etag", "\"a\"")];
     let body = "{\"id\":";
-    let unsatisfiable: &[_] = &[("content-range", "bytes */1000")];
+    let unsatisfiable: &[_] = &[("content-range", "bytes */1000"), ("etag", "\"a\""), ("last-modified", "x")];
     for (path, script, status, text, headers) in [
         ("files/file-1", Script { headers: range, ..Script::json(206, body) }, 206, body, range),
         ("files/file-1/content", Script { headers: range, ..Script::json(206, body) }, 206, body, range),

@@ -350,7 +350,11 @@ impl<P: Platform> Ends<'_, P> {
         match until(self.platform, limit.at, &mut pipe).await {
             Some(Ok(())) => self.finish(None).await,
             Some(Err(_)) => self.finish(Some(Break::Connection)).await,
-            None => self.cut(pipe, upstream, limit).await,
+            None => match self.cut(pipe, upstream, limit).await {
+                // Nothing tells whether the upstream or the client was slow.
+                FlowEnd::Broken(_) => FlowEnd::Broken(Break::UnreadTotal),
+                end => end,
+            },
         }
     }
 

@@ -171,6 +171,18 @@ fn bytes_that_mean_nothing_to_the_gateway_break_off_where_they_break() {
 }
 
 #[test]
+fn the_total_limit_of_a_stream_too_long_to_be_read_is_no_failure_of_the_deployment() {
+    let settings = r#", "timeout": {"total_ms": 2000}"#;
+    for (length, class) in [(9 << 20, ""), (1 << 20, "timeout")] {
+        let long = format!("data: {{\"choices\":[],\"x\":\"{}\"}}\n\n", "x".repeat(64 * 1024));
+        let steps = (0..length / long.len()).map(|_| bytes(&long)).chain([Step::Hang]).collect();
+        let (bench, answer) = served(settings, "", steps);
+        assert!(answer.text().contains("upstream_timeout"), "the client learns that it was cut");
+        assert_eq!(last_error(&bench), class, "{length}: the client may be the slow side");
+    }
+}
+
+#[test]
 fn an_answer_that_is_held_to_its_end_keeps_its_client_waiting_with_comments() {
     let steps = vec![bytes(NEXT), Step::Pause(ms(25_000)), bytes(LAST)];
     let (_, answer) = served(r#", "keepalive_ms": 10000"#, r#", "commit": "complete""#, steps);

@@ -77,6 +77,13 @@ fn faults_of_shape() {
             } } }),
         ),
         (
+            "a provider of another name, with the URL of an operation",
+            json!({ "deployments": { "openai": {
+                "provider": "azure-openai", "api_key": "${K}", "deployment": "d",
+                "endpoint": "https://x.openai.azure.com/openai/deployments/d/chat/completions",
+            } } }),
+        ),
+        (
             "no provider, and what is wrong beside it",
             json!({ "deployments": { "openai": { "provider": null, "endpoint": "ftp://x", "quality": 101 } } }),
         ),

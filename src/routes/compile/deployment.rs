@@ -156,10 +156,13 @@ impl Compiler<'_> {
     }
 
     /// Checks what has one meaning for all providers. That there is no valid provider is an issue
-    /// already.
+    /// already. Keys that only Azure reads show which one is meant.
     #[inline(never)]
     fn without_provider(&mut self, raw: &RawDeployment, at: At<'_>) -> Upstream {
-        let endpoint = raw.endpoint.as_deref().map(|endpoint| self.endpoint(endpoint, at.key("endpoint")));
+        let is_azure = raw.deployment.is_some() || raw.api_version.is_some();
+        let meant = if is_azure { RawProvider::Azure } else { RawProvider::OpenAi };
+        let endpoint = raw.endpoint.as_deref();
+        let endpoint = endpoint.map(|endpoint| self.endpoint_of(meant, endpoint, at.key("endpoint")));
         self.api_version(raw, at);
         let base = endpoint.unwrap_or_default();
         Upstream::OpenAi { base, model: String::new(), organization: None, project: None }

@@ -105,7 +105,7 @@ fn around_openai<'s, 'p>(segments: &'s [&'p str]) -> (&'s [&'p str], &'s [&'p st
 /// such as `embeddings` may be the path of a proxy, unless it stands after `v1` or `openai`, or at
 /// a host of the provider.
 fn before_operation<'s, 'p>(segments: &'s [&'p str], is_of_provider: bool) -> Option<&'s [&'p str]> {
-    let operations = Operation::ALL.into_iter().map(Operation::path).chain(["models"]);
+    let operations = Operation::ALL.into_iter().map(Operation::path).chain(["models", "realtime"]);
     let before = operations.filter_map(|path| {
         let parts: Vec<&str> = path.split('/').collect();
         let before = segments.strip_suffix(parts.as_slice())?;
@@ -143,6 +143,11 @@ mod tests {
                 RawProvider::Azure,
                 "https://x.openai.azure.com/openai/responses?api-version=2025-04-01-preview",
                 Some((None, azure, None, Some("2025-04-01-preview"))),
+            ),
+            (
+                RawProvider::Azure,
+                "https://x.openai.azure.com/openai/realtime?deployment=d",
+                Some((None, azure, None, None)),
             ),
             (
                 RawProvider::Azure,

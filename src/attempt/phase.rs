@@ -43,7 +43,7 @@ pub struct PhaseLimits {
     /// Until when the attempt may delay the next one. `None` if there is no next one, or if limits
     /// are configured.
     share_until: Option<PhaseLimit>,
-    /// The deadline of the attempt that would follow, if an answer in one piece may pause only so
+    /// The deadline of the attempt that would follow, if an answer that is held may pause only so
     /// long that time is left for it.
     pauses_before: Option<Instant>,
 }
@@ -137,7 +137,7 @@ impl PhaseLimits {
             started_at,
             deadline: PhaseLimit { at: deadline, kind: kind_of(deadline, LimitKind::Deadline) },
             share_until: alternative.map(share),
-            pauses_before: alternative.filter(|_| !is_streamed && timeouts.idle_ms.is_none()),
+            pauses_before: alternative.filter(|_| timeouts.idle_ms.is_none()),
         }
     }
 
@@ -356,6 +356,17 @@ mod tests {
                 PhaseLimits::new(timeouts, false, at(1_000), None, at(1_100), || alternative.map(at));
             assert_eq!(limits.of(Phase::Rest, at(now)), PhaseLimit { at: at(ends_at), kind }, "{timeouts:?}");
         }
+    }
+
+    #[test]
+    fn a_held_stream_of_a_patient_client_pauses_no_longer_than_half_of_what_is_left() {
+        let patience = Some(Patience { ms: ms(600_000), ends_at: at(600_000) });
+        let limits =
+            PhaseLimits::new(Timeouts::default(), true, at(0), patience, at(600_000), || Some(at(600_000)));
+        let limit = limits.of(Phase::Rest, at(100_000));
+        assert_eq!(limit, PhaseLimit { at: at(350_000), kind: LimitKind::Patience });
+        let limit = limits.of(Phase::Flowing, at(100_000));
+        assert_eq!(limit, PhaseLimit { at: at(700_000), kind: LimitKind::Idle }, "nobody else can serve it");
     }
 
     #[test]

@@ -72,7 +72,10 @@ pub async fn attempt<P: Platform>(
         limits,
         abort,
     };
-    routes.on_response(&dispatch.deployment, &headers, platform.now());
+    if inbound.stored.is_none() {
+        // The limits for stored objects are others than those for models.
+        routes.on_response(&dispatch.deployment, &headers, platform.now());
+    }
     if !question.is_answer(status) {
         let body = match handle.stream() {
             Some(stream) => error_body(platform, &stream).await,

@@ -463,3 +463,16 @@ fn a_short_hint_is_waited_for_before_a_fallback_if_the_document_says_so() {
         assert_eq!(bench.elapsed(), elapsed, "{headers:?}");
     }
 }
+
+#[test]
+fn the_limits_for_stored_objects_are_not_those_for_models() {
+    let limits: &[_] = &[("x-ratelimit-limit-requests", "10"), ("x-ratelimit-remaining-requests", "0")];
+    let headroom = |bench: &Bench| serde_json::to_value(&bench.health()[0]).unwrap()["headroom"].clone();
+    let mut bench = Bench::started(&routes("", ""));
+    bench.script([Script { headers: limits, ..Script::json(200, r#"{"object":"list","data":[]}"#) }]);
+    assert_eq!(bench.request("GET", "/v1/files", "").status, 200);
+    assert!(headroom(&bench).is_null(), "{}", headroom(&bench));
+    bench.script([Script { headers: limits, ..Script::json(200, ANSWER) }]);
+    assert_eq!(bench.chat(CHAT).status, 200);
+    assert_eq!(headroom(&bench), 0.0);
+}

@@ -180,7 +180,9 @@ impl TrackedDeployment {
         now: Instant,
     ) -> (Option<u32>, Option<u32>) {
         self.in_flight.begin(now);
-        self.usage.add(tokens, now);
+        if !operation.is_on_stored_objects() {
+            self.usage.add(tokens, now);
+        }
         let probe = self.gate.admit(probes, now);
         if probe.is_some() {
             self.pending.probe = Some(Probe::Begun);

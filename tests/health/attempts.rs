@@ -207,3 +207,15 @@ fn a_silence_is_long_by_the_usual_time_of_its_kind() {
         assert_eq!(isolate.health.is_failing(0), counts, "{kind:?}");
     }
 }
+
+#[test]
+fn requests_about_stored_objects_use_up_no_limit_of_the_models() {
+    for (operation, has_room) in [(Files, true), (Chat, false)] {
+        let mut health = Health::new([("north", RateLimits { rpm: Some(20), tpm: None })]);
+        let now = Isolate::new(1).now;
+        for _ in 0..20 {
+            let _ = health.begin(0, operation, AnswerKind::Whole, 0, now);
+        }
+        assert_eq!(health.share(0, now) >= 1.0, has_room, "{operation:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! The result of an attempt that did not serve: a value with an error class, never an exception.
 
+use serde_json::Value;
+
 use super::phase::LimitKind;
 use crate::health::Outcome;
 use crate::vocabulary::error_class::ErrorClass;
@@ -57,9 +59,16 @@ impl Failure {
             (ErrorClass::Connection, Some(521..=523 | 525 | 526 | 530)) => false,
             // A proxy lost the upstream, or a success has no usable answer.
             (ErrorClass::Connection | ErrorClass::Timeout | ErrorClass::Truncated, _)
-            | (ErrorClass::Unavailable, Some(200..=299 | 502 | 504)) => true,
+            | (ErrorClass::Unavailable, Some(502 | 504)) => true,
+            (ErrorClass::Unavailable, Some(200..=299)) => !self.tells_an_error(),
             _ => false,
         }
+    }
+
+    /// Whether the answer contains the error of the upstream.
+    fn tells_an_error(&self) -> bool {
+        let body = self.response.as_ref().and_then(|response| serde_json::from_slice(&response.body).ok());
+        body.is_some_and(|body: Value| body.get("error").is_some_and(|error| !error.is_null()))
     }
 
     /// The failure of an attempt that this limit ended.

@@ -38,3 +38,29 @@ fn an_unclear_outcome_is_repeated_only_if_the_document_asks_for_it() {
         }
     }
 }
+
+#[test]
+fn an_upstream_that_says_that_it_failed_has_not_done_it() {
+    let failed = r#"{"code":"server_error","message":"The model failed."}"#;
+    let body = |stream| format!(r#"{{"model":"m","input":"hi","background":true{stream}}}"#);
+    let event = format!(
+        "event: response.failed\ndata: {{\"type\":\"response.failed\",\"response\":{{\"error\":{failed}}}}}\n\n"
+    );
+    let json = format!(r#"{{"id":"resp_1","object":"response","status":"failed","error":{failed}}}"#);
+    for (body, script) in [
+        (body(""), Script::json(200, &json)),
+        (body(r#","stream":true"#), Script::events(vec![Step::Bytes(event)])),
+    ] {
+        let mut bench = Bench::started(&routes("", ""));
+        bench.script([script.clone(), script]);
+        let answer = bench.request("POST", "/v1/responses", &body);
+        assert_eq!((answer.status, bench.calls().len()), (502, 2), "{}", answer.text());
+        assert!(answer.text().contains("The model failed."), "{}", answer.text());
+    }
+    // It does not say why, so perhaps it goes on.
+    let mut bench = Bench::started(&routes("", ""));
+    bench
+        .script([Script::json(200, r#"{"id":"resp_1","object":"response","status":"failed","error":null}"#)]);
+    let answer = bench.request("POST", "/v1/responses", &body(""));
+    assert!(answer.text().contains("upstream_outcome_unknown"), "{}", answer.text());
+}

@@ -77,6 +77,25 @@ fn on_stored_object(operation: Operation, is_committed: bool, outcome: Outcome) 
     }
 }
 
+/// Whether an answer to this operation disproves the reason of an ejection, so that an attempt of
+/// it can be the probe. An object that could be read shows that the account is reached and open,
+/// and nothing about limits or models.
+pub fn disproves(operation: Operation, reason: Reason) -> bool {
+    !operation.is_on_stored_objects()
+        || match reason {
+            Reason::Auth | Reason::Blocked => true,
+            Reason::ConsecutiveFailures { class, .. }
+            | Reason::FailureRate { class, .. }
+            | Reason::ProbeFailed { class } => class == ErrorClass::Connection,
+            Reason::RateLimited { .. }
+            | Reason::Quota
+            | Reason::NotFound { .. }
+            | Reason::Forbidden { .. }
+            | Reason::Drained
+            | Reason::Other => false,
+        }
+}
+
 fn of_failure(operation: Operation, class: ErrorClass, scope: Scope, hint_ms: Option<Millis>) -> Effect {
     match (scope, class) {
         // The upstream has read the request, and it works.

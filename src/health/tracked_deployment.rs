@@ -9,7 +9,7 @@ use super::ewma::{Ewma, PeakEwma};
 use super::gate::{Admission, Gate, GateView, LONGEST_EJECTION_MS, Probes, Transition, jittered};
 use super::headroom::{self, Headroom};
 use super::in_flight::InFlight;
-use super::judgement::{Effect, EndedAttempt, effect};
+use super::judgement::{Effect, EndedAttempt, disproves, effect};
 use super::local_usage::LocalUsage;
 use super::pending::Pending;
 use super::reason::Reason;
@@ -183,7 +183,8 @@ impl TrackedDeployment {
         if !operation.is_on_stored_objects() {
             self.usage.add(tokens, now);
         }
-        let probe = self.gate.admit(probes, now);
+        let is_proof = self.gate.reason().is_none_or(|reason| disproves(operation, reason));
+        let probe = if is_proof { self.gate.admit(probes, now) } else { None };
         if probe.is_some() {
             self.pending.probe = Some(Probe::Begun);
         }
@@ -202,8 +203,11 @@ impl TrackedDeployment {
         }
         let changes = self.on_response(ticket, now);
         // The deployment answers. Whether the answer is complete is known later.
+        let is_proof = self
+            .last_error
+            .is_none_or(|last| disproves(ticket.operation, Reason::ProbeFailed { class: last.class }));
         let is_current = self.gate.is_current(ticket.at, ticket.probe);
-        let ended = is_current.then(|| {
+        let ended = (is_current && is_proof).then(|| {
             self.pending.on_response(ticket.at);
             self.accrual.on_commit()
         });

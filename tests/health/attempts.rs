@@ -4,7 +4,9 @@
 use switchyard::health::gate::Admission;
 use switchyard::health::{AnswerKind, Health, Outcome, Sample};
 use switchyard::routes::graph::RateLimits;
-use switchyard::vocabulary::error_class::ErrorClass::{BadRequest, Connection, Quota, Timeout};
+use switchyard::vocabulary::error_class::ErrorClass::{
+    Auth, BadRequest, Connection, Quota, RateLimit, Timeout, Unavailable,
+};
 use switchyard::vocabulary::operation::Operation::{ChatCompletions as Chat, Files, StoredResponses};
 
 use crate::isolate::Isolate;
@@ -217,5 +219,38 @@ fn requests_about_stored_objects_use_up_no_limit_of_the_models() {
             let _ = health.begin(0, operation, AnswerKind::Whole, 0, now);
         }
         assert_eq!(health.share(0, now) >= 1.0, has_room, "{operation:?}");
+    }
+}
+
+#[test]
+fn a_stored_object_that_is_read_ends_no_ejection_that_it_does_not_disprove() {
+    for (class, is_disproved) in [(Auth, true), (RateLimit, false), (Quota, false), (Unavailable, false)] {
+        let mut isolate = Isolate::new(1);
+        for _ in 0..5 {
+            let ticket = isolate.health.begin(0, Chat, AnswerKind::Whole, 0, isolate.now);
+            isolate.health.record(ticket, &Sample::of(failed(class)), isolate.now, &mut isolate.rng);
+        }
+        let admission = |isolate: &Isolate| isolate.health.admission(0, Chat, isolate.now);
+        assert!(matches!(admission(&isolate), Admission::Refused(_)), "{class:?}");
+        let mut ticket = isolate.health.begin(0, Files, AnswerKind::Whole, 0, isolate.now);
+        isolate.health.on_commit(&mut ticket, isolate.now);
+        isolate.health.record(ticket, &Sample::of(Outcome::Served), isolate.now, &mut isolate.rng);
+        assert_eq!(admission(&isolate) == Admission::Open, is_disproved, "{class:?}");
+    }
+}
+
+#[test]
+fn a_stored_object_that_is_read_does_not_hide_that_a_model_fails() {
+    for (class, is_hidden) in [(Unavailable, false), (Timeout, false), (Connection, true)] {
+        let mut isolate = Isolate::new(1);
+        for _ in 0..8 {
+            let ticket = isolate.health.begin(0, Chat, AnswerKind::Whole, 0, isolate.now);
+            isolate.health.record(ticket, &Sample::of(failed(class)), isolate.now, &mut isolate.rng);
+            let mut ticket = isolate.health.begin(0, Files, AnswerKind::Whole, 0, isolate.now);
+            isolate.health.on_commit(&mut ticket, isolate.now);
+            isolate.health.record(ticket, &Sample::of(Outcome::Served), isolate.now, &mut isolate.rng);
+        }
+        let admission = isolate.health.admission(0, Chat, isolate.now);
+        assert_eq!(admission == Admission::Open, is_hidden, "{class:?}");
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use serde_json::Value;
 
+use super::answer::Asked;
 use super::client_reply::{ClientReply, OwnHeaders, ReplyBody};
 use super::committed::{Committed, CommittedBody};
 use super::completion::Completion;
@@ -163,6 +164,8 @@ async fn drive<P: Platform>(
     is_holding: Rc<Cell<bool>>,
 ) -> Driven<P> {
     platform.isolate().first_snapshot(&platform, &routes).await;
+    // Comments make a stream of the answer, so they need a request that can have no other one.
+    let is_stream = Asked::of(&inbound.facts, inbound.stored.is_some()) == Asked::Events;
     let mut attempts = Attempts::new();
     let mut committed = None;
     let (mut driver, mut action) = Driver::start(platform.clone(), &inbound, held, Rc::clone(&routes));
@@ -170,7 +173,7 @@ async fn drive<P: Platform>(
         platform.isolate().report_if_due(&platform);
         let event = match action {
             Action::Dispatch(dispatch) => {
-                is_holding.set(dispatch.commit == Commit::Complete);
+                is_holding.set(is_stream && dispatch.commit == Commit::Complete);
                 let (platform, inbound, routes) = (&platform, &inbound, &routes);
                 let hedge_timer = dispatch.hedge_after_ms.map(|ms| sleep(platform, ms));
                 attempts.begin(

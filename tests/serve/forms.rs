@@ -2,6 +2,7 @@
 
 use super::fake::{Answer, Bench, Script, Step};
 use super::{ANSWER, FIRST, LAST, NEXT, STREAM, routes};
+use crate::times::ms;
 
 const IMAGE: &str = r#"{"model":"m","stream":true,"partial_images":2,"prompt":"hi"}"#;
 const REFUSED: &str = r#"{"message":"Bad image","type":"invalid_request_error","param":"messages[0]","code":"invalid_image_url"}"#;
@@ -80,4 +81,20 @@ fn a_held_image_is_served_although_its_connection_stays_open() {
     assert!(answer.text().ends_with(&completed), "{}", answer.text());
     assert_eq!((last_error(&bench).as_str(), bench.calls().len()), ("", 1));
     assert!(bench.calls()[0].is_aborted.get(), "the connection is closed");
+}
+
+#[test]
+fn an_answer_that_may_be_no_stream_is_held_without_comments() {
+    let transcript = r#"{"text":"hi"}"#;
+    let late = |script| Script { head_after: Some(ms(3_000)), ..script };
+    let lost = r#"{"error":{"message":"Response with id 'resp_1' not found.","type":"invalid_request_error","param":null,"code":null}}"#;
+    let mut bench = Bench::started(&routes(r#", "keepalive_ms": 1000, "commit": "complete""#, COMPLETE));
+    bench.script([
+        late(Script::json(200, transcript)),
+        late(Script::json(404, lost)),
+        Script::json(404, lost),
+    ]);
+    let answer = bench.request("POST", "/v1/audio/transcriptions", r#"{"model":"m","stream":true}"#);
+    assert_eq!((answer.status, answer.text().as_str()), (200, transcript));
+    assert_eq!(bench.request("GET", "/v1/responses/resp_1?stream=true", "").status, 404);
 }

@@ -108,19 +108,14 @@ fn is_about_the_message(name: &str) -> bool {
     )
 }
 
-/// Asks a server to act on another method or URL than those of the request. Routing, retries and
-/// the checks of paths go by the real ones, so an upstream must not see others.
+/// Asks a server to act on another method, host or URL than those of the request. Routing, retries
+/// and the checks of paths go by the real ones, so an upstream must not see others.
 fn is_override(name: &str) -> bool {
-    matches!(
-        name,
-        "x-http-method-override"
-            | "x-http-method"
-            | "x-method-override"
-            | "x-original-method"
-            | "x-original-url"
-            | "x-original-uri"
-            | "x-rewrite-url"
-    )
+    name.strip_prefix("x-").is_some_and(|rest| {
+        ["original-", "rewrite-", "override-", "envoy-original-"].iter().any(|start| rest.starts_with(start))
+            || rest.ends_with("-override")
+            || matches!(rest, "http-method" | "method" | "host")
+    })
 }
 
 /// The headers that the value of `connection` names. They are valid for this connection only and do
@@ -279,6 +274,11 @@ mod tests {
             "x-method-override",
             "x-original-url",
             "x-rewrite-url",
+            "x-http-host-override",
+            "x-original-host",
+            "x-override-url",
+            "x-envoy-original-path",
+            "x-host",
         ] {
             assert!(!is_forwarded(name), "{name}");
         }

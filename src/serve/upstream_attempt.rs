@@ -160,9 +160,15 @@ async fn send<P: Platform>(
         Some(head) => head,
         None => head_in_time(platform, call, sent, limits, question).await?,
     };
+    let cut = |error| {
+        let failure = broken(platform, &error);
+        // Of an upload that nobody watches on its way, the client may have broken off its end.
+        let is_watched = inbound.facts.is_replayable || watch.is_some();
+        if is_watched { failure } else { Failure { scope: Scope::Client, ..failure } }
+    };
     match watch.and_then(|watch| watch.error()) {
         Some(error) => Err(refused_body(&(&error).into())),
-        None => Ok((head.map_err(|error| broken(platform, &error))?, limits)),
+        None => Ok((head.map_err(cut)?, limits)),
     }
 }
 

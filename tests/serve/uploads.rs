@@ -86,3 +86,19 @@ fn the_bytes_of_a_body_that_is_refused_are_freed() {
     bench.script([Script::events(vec![Step::Bytes(FIRST.to_owned() + LAST)])]);
     assert_eq!(bench.chat(STREAM).status, 200);
 }
+
+#[test]
+fn an_upload_that_nobody_watches_and_that_breaks_off_is_no_failure_of_the_deployment() {
+    let long = format!(r#"{{"purpose":"{}"}}"#, "x".repeat(100));
+    for (body, class) in [(long.as_str(), ""), ("{}", "connection")] {
+        let mut bench = Bench::started(&routes(r#", "buffer_bytes": 50"#, ""));
+        for _ in 0..5 {
+            bench.script([Script::reset()]);
+            let answer = bench.request("POST", "/v1/files", body);
+            assert!(answer.text().contains("upstream_outcome_unknown"), "{}", answer.text());
+        }
+        let health = serde_json::to_value(&bench.health()[0]).unwrap();
+        let found = health["last_error"]["class"].as_str().unwrap_or_default();
+        assert_eq!((found, health["gate"]["state"] == "closed"), (class, class.is_empty()), "{health}");
+    }
+}

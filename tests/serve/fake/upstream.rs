@@ -70,6 +70,11 @@ impl Script {
         Headers::of(content_type.into_iter().chain(self.headers.iter().copied()))
     }
 
+    /// The connection is lost before the headers.
+    pub fn reset() -> Self {
+        Self { steps: vec![Step::Break], ..Self::silence() }
+    }
+
     pub fn silence() -> Self {
         Self { head_after: None, ..Self::json(200, "") }
     }
@@ -194,7 +199,12 @@ impl PlatformCall for FakeCall {
             }
             self.fake.at(self.fake.now() + ms(1)).await;
         }
-        let Some(after) = script.head_after else { return self.fake.never().await };
+        let Some(after) = script.head_after else {
+            if let Some(Step::Break) = script.steps.first() {
+                return Err(PlatformError::new("the connection was lost"));
+            }
+            return self.fake.never().await;
+        };
         self.fake.at(self.fake.now() + after).await;
         call.is_answered.set(true);
         let mut headers = script.head();

@@ -127,8 +127,15 @@ const PERMISSION_TEXTS: [&str; 3] =
     ["missing scopes", "insufficient permissions", "lacks the required data action"];
 
 /// The credential itself is refused, whatever the status.
-const CREDENTIAL_CODES: [&str; 4] =
-    ["invalid_api_key", "account_deactivated", "invalid_organization", "invalid_issuer"];
+const CREDENTIAL_CODES: [&str; 6] = [
+    "invalid_api_key",
+    "account_deactivated",
+    "access_terminated",
+    "invalid_organization",
+    "invalid_issuer",
+    // Azure: this resource accepts no keys.
+    "AuthenticationTypeDisabled",
+];
 
 /// Calls from this country or network are refused, by the provider, by Azure's firewall or by a
 /// network in between.

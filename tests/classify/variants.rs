@@ -42,7 +42,11 @@ fn a_blocked_place_is_known_by_the_many_answers_of_networks() {
 #[test]
 fn a_missing_permission_is_about_one_operation_however_it_is_told() {
     let role = "The principal `x` lacks the required data action `Microsoft.CognitiveServices/accounts/OpenAI/responses/write` to perform `POST /openai/responses` operation.";
-    check_scopes(&[(401, azure("PermissionDenied", role), Auth, Operation)]);
+    check_scopes(&[
+        (401, azure("PermissionDenied", role), Auth, Operation),
+        (403, azure("AuthenticationTypeDisabled", "Key based authentication is disabled."), Auth, Account),
+        (403, invalid("access_terminated", "Your access was terminated."), Auth, Account),
+    ]);
     let failure = classify_event_error(&json!({ "code": "insufficient_permissions", "message": "No" }));
     assert_eq!((failure.class, failure.scope), (Auth, Operation));
 }

@@ -115,7 +115,7 @@ pub fn begins_as_events(first: &[u8], is_declared: bool) -> Option<bool> {
     const FIELDS: [&[u8]; 5] = [b":", b"data:", b"event:", b"id:", b"retry:"];
     let text = without_mark(first).trim_ascii_start();
     if is_declared {
-        return Some(!matches!(text.first(), Some(b'{' | b'[' | b'<')));
+        return text.first().map(|first| !matches!(first, b'{' | b'[' | b'<'));
     }
     if FIELDS.iter().any(|field| text.starts_with(field)) {
         return Some(true);

@@ -38,7 +38,11 @@ fn json_that_is_labelled_as_a_stream_is_read_as_what_it_is() {
         assert_eq!(answer.text(), format!(r#"{{"error":{REFUSED}}}"#));
         assert_eq!(last_error(&bench), "bad_request");
         for body in [ANSWER, "<html>Log in</html>"] {
-            let scripts = vec![labelled(body), events(&[FIRST, NEXT, LAST])];
+            // Some servers keep a connection alive with empty lines.
+            let mut late = labelled(body);
+            late.steps.insert(0, Step::Bytes("\n".to_owned()));
+            late.steps.insert(1, Step::Pause(ms(100)));
+            let scripts = vec![late, events(&[FIRST, NEXT, LAST])];
             let (bench, answer) = served(model, "/v1/chat/completions", STREAM, scripts);
             assert_eq!(answer.text(), FIRST.to_owned() + NEXT + LAST);
             assert_eq!(last_error(&bench), "unavailable", "{body}");

@@ -81,7 +81,10 @@ impl Protocol {
         }
         let Ok(data) = serde_json::from_slice::<Value>(event.data) else {
             return match self {
-                _ if event.name == b"error" => Meaning::Error(failure_of(&Value::Null)),
+                // Some servers send the message alone.
+                _ if event.name == b"error" => {
+                    Meaning::Error(failure_of(&String::from_utf8_lossy(event.data).into()))
+                }
                 Self::Chat | Self::Responses => Meaning::Malformed,
                 Self::Other => Meaning::Content,
             };

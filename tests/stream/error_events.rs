@@ -114,3 +114,13 @@ fn the_error_event_is_recognised_wherever_the_stream_was_cut() {
         }
     }
 }
+
+#[test]
+fn an_error_event_that_is_plain_text_keeps_it_as_its_message() {
+    for protocol in [Chat, Responses, Other] {
+        let event = SseEvent { name: b"error", data: b"Model is loading", end: b"", is_oversized: false };
+        let Meaning::Error(failure) = protocol.meaning(&event) else { panic!("{protocol:?}") };
+        let body: Value = serde_json::from_slice(&failure.response.unwrap().body).unwrap();
+        assert_eq!(body["error"]["message"], "Model is loading", "{protocol:?}");
+    }
+}

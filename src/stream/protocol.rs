@@ -164,9 +164,10 @@ impl Protocol {
     /// that completes it must follow. It only searches bytes.
     pub(super) fn is_part(self, event: &SseEvent<'_>) -> bool {
         self == Self::Other
-            && PARTS.iter().any(|part| match event.name {
-                b"" => part.is_in(event.data) || part.is_in(event.end),
-                name => part.is_for(name),
+            && PARTS.iter().any(|part| {
+                // A name such as `message` does not give the meaning.
+                let is_telling = event.name.contains(&b'.');
+                part.is_for(event.name) || (!is_telling && (part.is_in(event.data) || part.is_in(event.end)))
             })
     }
 }

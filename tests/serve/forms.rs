@@ -68,9 +68,13 @@ fn an_error_event_without_a_wrapper_is_the_error_of_the_request() {
 fn an_end_marker_does_not_complete_an_image() {
     let (partial, completed) = (image_event("partial_image"), image_event("completed"));
     let partial = || events(&[&partial, "data: [DONE]\n\n"]);
-    let (bench, answer) = served("", "/v1/images/generations", IMAGE, vec![partial()]);
-    assert!(answer.text().contains("upstream_truncated"), "{}", answer.text());
-    assert_eq!(last_error(&bench), "truncated");
+    let mut named = partial();
+    named.steps.insert(0, Step::Bytes("event: message\n".to_owned()));
+    for script in [partial(), named] {
+        let (bench, answer) = served("", "/v1/images/generations", IMAGE, vec![script]);
+        assert!(answer.text().contains("upstream_truncated"), "{}", answer.text());
+        assert_eq!(last_error(&bench), "truncated");
+    }
     let scripts = vec![partial(), events(&[&completed])];
     let (_, answer) = served(COMPLETE, "/v1/images/generations", IMAGE, scripts);
     assert_eq!(answer.text(), completed, "of a held stream nothing was sent");

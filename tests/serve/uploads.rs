@@ -102,3 +102,20 @@ fn an_upload_that_nobody_watches_and_that_breaks_off_is_no_failure_of_the_deploy
         assert_eq!((found, health["gate"]["state"] == "closed"), (class, class.is_empty()), "{health}");
     }
 }
+
+/// What health knows of the first deployment.
+fn first(bench: &Bench) -> serde_json::Value {
+    serde_json::to_value(&bench.health()[0]).unwrap()
+}
+
+#[test]
+fn the_time_of_an_upload_leaves_the_patience_of_the_client_its_own() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.add_header("x-stainless-timeout", "20");
+    bench.slow_upload(ms(3));
+    bench.script([Script::silence(), Script::silence()]);
+    let (answer, waited_ms) = bench.chats_at_once(1, CHAT).remove(0);
+    assert_eq!((answer.status, waited_ms), (504, ms(20_000)), "{}", answer.text());
+    let health = first(&bench);
+    assert!(health["last_error"].is_null() && health["latency_ms"].is_null(), "{health}");
+}

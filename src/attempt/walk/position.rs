@@ -201,10 +201,11 @@ impl Walk {
             || retry.is_some_and(|retry| retry.on.contains(failure.class, failure.status))
     }
 
-    /// How long the client waits, and when that ends, if it says so.
+    /// How long the client waits, and when that ends, if it says so. Like the deadline, it begins
+    /// with the arrival of the request.
     pub fn patience(&self) -> Option<Patience> {
         let ms = self.facts.patience_ms?;
-        Some(Patience { ms, ends_at: self.started_at + ms })
+        Some(Patience { ms, ends_at: self.started_at + (ms - self.facts.upload_ms) })
     }
 
     /// `retry` of the nearest node that has one, or of `settings`.

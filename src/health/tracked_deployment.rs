@@ -181,7 +181,9 @@ impl TrackedDeployment {
     ) -> (Option<u32>, Option<u32>) {
         self.in_flight.begin(now);
         if !operation.is_on_stored_objects() {
-            self.usage.add(tokens, now);
+            // A request that is larger than the whole limit is refused, and uses nothing of it.
+            let is_over = self.limits.tpm.is_some_and(|tpm| tokens > tpm);
+            self.usage.add(if is_over { 0 } else { tokens }, now);
         }
         let is_proof = self.gate.reason().is_none_or(|reason| disproves(operation, reason));
         let probe = if is_proof { self.gate.admit(probes, now) } else { None };

@@ -60,7 +60,8 @@ pub enum Break {
     Idle,
     /// The answer took longer than the total limit.
     Total,
-    /// The same for an answer that the gateway does not read. The slow side may be the client.
+    /// The same for an answer that the gateway does not read, or no longer. The slow side may be
+    /// the client.
     UnreadTotal,
     /// The connection broke.
     Connection,
@@ -239,9 +240,11 @@ async fn observed<P: Platform>(
                 is_read = true;
                 break ends.after_last_event(still_piping, abort, &observer, &mut tail).await;
             }
-            Either::Right((None, still_piping)) => return ends.cut(still_piping, abort, limit).await,
+            Either::Right((None, still_piping)) => {
+                return ends.cut(still_piping, abort, Break::of(limit)).await;
+            }
             Either::Right((Some(Ok(Some(_))), still_piping)) if is_over => {
-                return ends.cut(still_piping, abort, limits.total()).await;
+                return ends.cut(still_piping, abort, Break::Total).await;
             }
             // The observer has no more bytes. The result of the pipe says how the stream ended.
             Either::Right((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
@@ -295,13 +298,13 @@ struct Ends<'a, P: Platform> {
 
 impl<P: Platform> Ends<'_, P> {
     /// Ends a stream that has exceeded a limit.
-    async fn cut(&self, pipe: PipeOf<P>, upstream: AbortOnDrop<P::Call>, limit: PhaseLimit) -> FlowEnd {
+    async fn cut(&self, pipe: PipeOf<P>, upstream: AbortOnDrop<P::Call>, cause: Break) -> FlowEnd {
         drop(upstream);
         pipe.cut();
         match until(self.platform, self.platform.now() + CUT_MS, pipe).await {
-            Some(_) => self.finish(Some(Break::of(limit))).await,
+            Some(_) => self.finish(Some(cause)).await,
             // The client does not read. It finds the connection closed.
-            None => FlowEnd::Broken(Break::of(limit)),
+            None => FlowEnd::Broken(cause),
         }
     }
 
@@ -350,11 +353,8 @@ impl<P: Platform> Ends<'_, P> {
         match until(self.platform, limit.at, &mut pipe).await {
             Some(Ok(())) => self.finish(None).await,
             Some(Err(_)) => self.finish(Some(Break::Connection)).await,
-            None => match self.cut(pipe, upstream, limit).await {
-                // Nothing tells whether the upstream or the client was slow.
-                FlowEnd::Broken(_) => FlowEnd::Broken(Break::UnreadTotal),
-                end => end,
-            },
+            // The slow side may be the client.
+            None => self.cut(pipe, upstream, Break::UnreadTotal).await,
         }
     }
 

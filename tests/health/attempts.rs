@@ -9,7 +9,7 @@ use switchyard::vocabulary::error_class::ErrorClass::{
 };
 use switchyard::vocabulary::operation::Operation::{ChatCompletions as Chat, Files, StoredResponses};
 
-use crate::isolate::Isolate;
+use crate::isolate::{Isolate, START};
 use crate::region::{ALIVE, NAMES, Region, failed, tripped};
 use crate::times::ms;
 
@@ -252,5 +252,59 @@ fn a_stored_object_that_is_read_does_not_hide_that_a_model_fails() {
         }
         let admission = isolate.health.admission(0, Chat, isolate.now);
         assert_eq!(admission == Admission::Open, is_hidden, "{class:?}");
+    }
+}
+
+/// Serves twenty requests about stored objects.
+fn serve_files(isolate: &mut Isolate) {
+    for _ in 0..20 {
+        let mut ticket = isolate.health.begin(0, Files, AnswerKind::Whole, 0, isolate.now);
+        isolate.wait(ms(3_000));
+        isolate.health.on_commit(&mut ticket, isolate.now);
+        isolate.end(ticket, ALIVE);
+    }
+}
+
+#[test]
+fn an_answer_about_a_stored_object_neither_ends_a_run_of_failures_nor_an_ejection_of_models() {
+    let mut isolate = Isolate::new(1);
+    for _ in 0..4 {
+        isolate.fail(Unavailable);
+    }
+    serve_files(&mut isolate);
+    assert!(isolate.health.is_failing(0));
+    for (class, is_ended) in [(Unavailable, false), (Quota, false), (Auth, true)] {
+        let mut isolate = Isolate::new(1);
+        for _ in 0..5 {
+            isolate.fail(class);
+        }
+        isolate.sit_out();
+        let mut ticket = isolate.health.begin(0, Files, AnswerKind::Whole, 0, isolate.now);
+        if !is_ended {
+            assert_eq!(isolate.admission(), Admission::Probe, "it is not the probe: {class:?}");
+        }
+        isolate.health.on_commit(&mut ticket, isolate.now);
+        isolate.end(ticket, ALIVE);
+        let expected = if is_ended { Admission::Open } else { Admission::Probe };
+        assert_eq!(isolate.admission(), expected, "{class:?}");
+    }
+}
+
+#[test]
+fn only_what_a_model_may_take_counts_against_its_limits() {
+    let limits = RateLimits { rpm: Some(60), tpm: Some(30_000) };
+    for (operation, requests, tokens, after_ms, is_full) in [
+        (Chat, 9, 0, 0, true),
+        (Files, 9, 0, 0, false),
+        (Chat, 1, 29_000, 11_000, true),
+        (Files, 1, 29_000, 11_000, false),
+        // It is refused, because it is larger than the whole limit.
+        (Chat, 1, 61_337, 11_000, false),
+    ] {
+        let mut health = Health::new([("a", limits)]);
+        let _tickets: Vec<_> =
+            (0..requests).map(|_| health.begin(0, operation, AnswerKind::Whole, tokens, START)).collect();
+        let share = health.share(0, START + ms(after_ms));
+        assert_eq!(share < 1.0, is_full, "{operation:?} {requests} {tokens}: {share}");
     }
 }

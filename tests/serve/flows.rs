@@ -207,3 +207,14 @@ fn an_error_after_comments_is_an_event() {
     assert!(answer.client().is_closed());
     assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
 }
+
+#[test]
+fn a_client_that_reads_a_very_long_stream_slowly_shows_nothing_of_the_deployment() {
+    let mut bench = Bench::started(&routes(r#", "timeout": {"total_ms": 60000}"#, ""));
+    bench.slow_reading(ms(90_000));
+    let long = FIRST.replace("\"o\"", &format!("\"{}\"", "o".repeat(9 << 20)));
+    bench.script([Script::events(vec![bytes(FIRST), Step::Pause(ms(2_000)), bytes(&long), bytes(LAST)])]);
+    let answer = bench.chat(STREAM);
+    assert!(answer.text().contains("upstream_timeout"), "it is cut at the total limit");
+    assert_eq!(last_error(&bench), "");
+}

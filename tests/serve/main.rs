@@ -10,8 +10,8 @@ mod fake;
 mod flows;
 mod forms;
 mod leaving;
-mod slow_uploads;
 mod once;
+mod slow_uploads;
 mod surface;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]

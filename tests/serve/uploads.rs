@@ -119,3 +119,15 @@ fn the_time_of_an_upload_leaves_the_patience_of_the_client_its_own() {
     let health = first(&bench);
     assert!(health["last_error"].is_null() && health["latency_ms"].is_null(), "{health}");
 }
+
+#[test]
+fn limits_of_the_paths_of_stored_objects_take_no_traffic_from_models() {
+    let mut bench = Bench::started(&routes("", ""));
+    let headers = &[("x-ratelimit-limit-requests", "100"), ("x-ratelimit-remaining-requests", "0")];
+    let list = Script { headers, ..Script::json(200, r#"{"object":"list","data":[]}"#) };
+    bench.script([list.clone(), Script { headers, ..Script::json(200, ANSWER) }]);
+    assert_eq!(bench.request("GET", "/v1/files", "").status, 200);
+    assert_eq!(first(&bench)["share"], 1.0);
+    assert_eq!(bench.chat(CHAT).status, 200);
+    assert_eq!(first(&bench)["share"], 0.05);
+}

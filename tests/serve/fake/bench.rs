@@ -157,6 +157,11 @@ impl Bench {
         self.fake.world.body.borrow_mut().rest_pause = pause;
     }
 
+    /// Clients take this long to read each piece of a streamed answer.
+    pub fn slow_reading(&self, takes: Millis) {
+        self.fake.world.client_reads_for.set(takes);
+    }
+
     /// Sends a request, waits for its answer, and runs all background work to its end.
     pub fn request(&mut self, method: &str, path: &str, body: &str) -> Answer {
         let answer = self.request_until(method, path, body, Millis::MAX).expect("an answer");

@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use switchyard::serve::platform::{ClientStream, PlatformError};
+use switchyard::serve::platform::{ClientStream, Clock, PlatformError};
+use switchyard::vocabulary::time::Millis;
 
 use super::Fake;
 
@@ -17,18 +18,8 @@ struct ClientState {
     has_left: Cell<bool>,
     is_closed: Cell<bool>,
     is_broken: Cell<bool>,
-}
-
-impl ClientState {
-    fn of(fake: &Fake) -> Self {
-        Self {
-            fake: fake.clone(),
-            written: RefCell::default(),
-            has_left: Cell::default(),
-            is_closed: Cell::default(),
-            is_broken: Cell::default(),
-        }
-    }
+    /// How long it takes to read a piece.
+    reads_for: Millis,
 }
 
 impl std::fmt::Debug for FakeClient {
@@ -39,7 +30,18 @@ impl std::fmt::Debug for FakeClient {
 
 impl FakeClient {
     pub(super) fn of(fake: &Fake) -> Self {
-        Self(Rc::new(ClientState::of(fake)))
+        Self::that_reads_for(fake, Millis::ZERO)
+    }
+
+    pub(super) fn that_reads_for(fake: &Fake, reads_for: Millis) -> Self {
+        Self(Rc::new(ClientState {
+            fake: fake.clone(),
+            written: RefCell::default(),
+            has_left: Cell::default(),
+            is_closed: Cell::default(),
+            is_broken: Cell::default(),
+            reads_for,
+        }))
     }
 
     pub(super) fn written(&self) -> Vec<u8> {
@@ -71,6 +73,9 @@ impl ClientStream for FakeClient {
         let _open = self.0.fake.wait();
         if self.0.has_left.get() {
             return Err(PlatformError::new("the client has left"));
+        }
+        if self.0.reads_for > Millis::ZERO {
+            self.0.fake.at(self.0.fake.now() + self.0.reads_for).await;
         }
         self.0.written.borrow_mut().extend_from_slice(bytes);
         Ok(())

@@ -46,6 +46,8 @@ struct World {
     variables: BTreeMap<String, String>,
     body: RefCell<RequestScript>,
     client_leaves_at: Cell<Option<Instant>>,
+    /// How long a client takes to read each piece of an answer.
+    client_reads_for: Cell<Millis>,
 }
 
 /// The length of a piece of the rest of a body, in bytes.
@@ -65,7 +67,7 @@ struct RequestScript {
     is_released: bool,
     /// Where [`BodyStart::Long`] ended.
     rest_from: usize,
-    /// The bytes after which the rest breaks off.
+    /// The pieces after which the rest breaks off.
     rest_breaks_after: Option<usize>,
     /// How long each piece of the rest takes to arrive.
     rest_pause: Millis,
@@ -277,7 +279,7 @@ impl Platform for Fake {
     }
 
     fn client_stream(&self) -> (FakeClient, FakeClient) {
-        let client = FakeClient::of(self);
+        let client = FakeClient::that_reads_for(self, self.world.client_reads_for.get());
         (client.clone(), client)
     }
 }

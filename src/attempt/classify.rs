@@ -158,6 +158,9 @@ const PLACE_TEXTS: [&str; 11] = [
 /// servers.
 const TIER_CODES: [&str; 3] = ["resource_unavailable", "capacity_exceeded", "service_tier_capacity_exceeded"];
 
+/// Cloudflare refuses the headers that the client itself chose, such as its `user-agent`.
+const SIGNATURE_TEXTS: [&str; 1] = ["error code: 1010"];
+
 /// Texts about what the gateway itself chose, not the client: the API version (also written
 /// `api-version`), the account.
 const SETTING_TEXTS: [&str; 4] =
@@ -239,6 +242,7 @@ fn class_of(status: u16, fields: &ErrorFields<'_>) -> ErrorClass {
         403 if fields.is_any(&NOT_FOUND_CODES) || fields.mentions(&SETTING_TEXTS) => ErrorClass::NotFound,
         // Azure API Management refuses in this way what is over a quota for a time.
         403 if fields.mentions(&["quota"]) => ErrorClass::RateLimit,
+        403 | 424 if fields.is_any(&POLICY_CODES) => ErrorClass::ContentPolicy,
         // 451: refused in this country.
         401 | 403 | 451 => ErrorClass::Auth,
         404 if fields.is_about_an_object() => ErrorClass::BadRequest,
@@ -248,7 +252,6 @@ fn class_of(status: u16, fields: &ErrorFields<'_>) -> ErrorClass {
         // 498: Groq's flex tier has no capacity.
         429 | 498 => ErrorClass::RateLimit,
         413 if fields.is_any(&["rate_limit_exceeded", "tokens"]) => ErrorClass::RateLimit,
-        424 if fields.is_any(&POLICY_CODES) => ErrorClass::ContentPolicy,
         // The state of the object that the client named.
         409 => ErrorClass::BadRequest,
         // The container of a model has failed.
@@ -346,6 +349,7 @@ impl<'a> ErrorFields<'a> {
     fn scope_of(&self, status: u16, class: ErrorClass) -> Scope {
         match class {
             ErrorClass::Auth if self.is_any(&CREDENTIAL_CODES) => Scope::Account,
+            ErrorClass::Auth if self.mentions(&SIGNATURE_TEXTS) => Scope::Request,
             ErrorClass::Auth if status == 451 || self.is_of_place() => Scope::Place,
             ErrorClass::Auth
                 if status == 403 || self.is_any(&PERMISSION_CODES) || self.mentions(&PERMISSION_TEXTS) =>

@@ -56,10 +56,20 @@ pub enum Asked {
 impl Asked {
     /// The form that these facts ask for. It is not known for stored objects, for audio (some
     /// models answer in one piece although a stream was requested, and speech has more than one
-    /// key for it), and for a body of which only the beginning was read.
+    /// key for it), for a stream of an operation that has none, and for a body of which only the
+    /// beginning was read.
     pub fn of(facts: &Facts, is_stored: bool) -> Self {
-        use Operation::{AudioSpeech, AudioTranscriptions, AudioTranslations};
+        use Operation::{
+            AudioSpeech, AudioTranscriptions, AudioTranslations, Embeddings, ImagesVariations, Moderations,
+            ResponsesCompact, ResponsesInputTokens,
+        };
         match facts.operation {
+            // They do not stream. An upstream may ignore a client that asks for it.
+            Embeddings | Moderations | ResponsesInputTokens | ResponsesCompact | ImagesVariations
+                if facts.is_streamed =>
+            {
+                Self::Unknown
+            }
             AudioSpeech | AudioTranscriptions | AudioTranslations => Self::Unknown,
             _ if is_stored => Self::Unknown,
             _ if facts.is_streamed => Self::Events,

@@ -490,6 +490,10 @@ fn each_failure_is_about_one_part_of_the_upstream() {
         (403, json!(page), Auth, Place),
         (403, json!("error code: 1020"), Auth, Place),
         (401, invalid("ip_not_authorized", "Your IP is not authorized."), Auth, Place),
+        // The headers that the client chose, and what it asked for.
+        (403, json!("error code: 1010"), Auth, Request),
+        (403, invalid("cyber_policy", "This request was flagged."), ContentPolicy, Request),
+        (403, openai("", "content_filter", "The response was filtered."), ContentPolicy, Request),
         // What the request names.
         (424, openai("external_connector_error", "http_error", connector), BadRequest, Request),
         (409, invalid(None, "Cannot cancel a response that is completed."), BadRequest, Request),

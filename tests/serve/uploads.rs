@@ -131,3 +131,22 @@ fn limits_of_the_paths_of_stored_objects_take_no_traffic_from_models() {
     assert_eq!(bench.chat(CHAT).status, 200);
     assert_eq!(first(&bench)["share"], 0.05);
 }
+
+#[test]
+fn a_stream_that_an_operation_does_not_have_may_be_answered_in_one_piece() {
+    let mut bench = Bench::started(&routes("", ""));
+    for (path, body, answer) in [
+        ("/v1/embeddings", r#"{"model":"m","stream":true,"input":"x"}"#, r#"{"object":"list","data":[{}]}"#),
+        ("/v1/moderations", r#"{"model":"m","stream":true,"input":"x"}"#, r#"{"id":"x","results":[{}]}"#),
+        (
+            "/v1/responses/input_tokens",
+            r#"{"model":"m","stream":true,"input":"x"}"#,
+            r#"{"object":"response.input_tokens","input_tokens":3}"#,
+        ),
+    ] {
+        bench.script([Script::json(200, answer)]);
+        let got = bench.request("POST", path, body);
+        assert_eq!((got.status, got.text().as_str()), (200, answer), "{path}");
+    }
+    assert!(first(&bench)["last_error"].is_null());
+}

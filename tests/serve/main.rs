@@ -9,6 +9,7 @@ mod documents;
 mod fake;
 mod flows;
 mod forms;
+mod isolation;
 mod leaving;
 mod once;
 mod slow_uploads;

@@ -162,6 +162,13 @@ impl Bench {
         self.fake.world.client_reads_for.set(takes);
     }
 
+    /// Requests arrive in the usual way again, and their clients stay and read.
+    pub fn usual_clients(&self) {
+        self.fake.world.body.take();
+        self.fake.world.client_leaves_at.set(None);
+        self.slow_reading(Millis::ZERO);
+    }
+
     /// Sends a request, waits for its answer, and runs all background work to its end.
     pub fn request(&mut self, method: &str, path: &str, body: &str) -> Answer {
         let answer = self.request_until(method, path, body, Millis::MAX).expect("an answer");

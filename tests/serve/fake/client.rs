@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use switchyard::serve::platform::{ClientStream, Clock, PlatformError};
-use switchyard::vocabulary::time::Millis;
+use switchyard::vocabulary::time::{Instant, Millis};
 
 use super::Fake;
 
@@ -16,7 +16,7 @@ struct ClientState {
     fake: Fake,
     written: RefCell<Vec<u8>>,
     has_left: Cell<bool>,
-    is_closed: Cell<bool>,
+    closed_at: Cell<Option<Instant>>,
     is_broken: Cell<bool>,
     /// How long it takes to read a piece.
     reads_for: Millis,
@@ -38,7 +38,7 @@ impl FakeClient {
             fake: fake.clone(),
             written: RefCell::default(),
             has_left: Cell::default(),
-            is_closed: Cell::default(),
+            closed_at: Cell::default(),
             is_broken: Cell::default(),
             reads_for,
         }))
@@ -59,7 +59,12 @@ impl FakeClient {
 
     /// Whether the stream ended cleanly.
     pub fn is_closed(&self) -> bool {
-        self.0.is_closed.get()
+        self.closed_at().is_some()
+    }
+
+    /// When the stream ended cleanly.
+    pub(super) fn closed_at(&self) -> Option<Instant> {
+        self.0.closed_at.get()
     }
 
     /// Whether the stream was broken off.
@@ -85,7 +90,7 @@ impl ClientStream for FakeClient {
         if self.0.has_left.get() {
             return Err(PlatformError::new("the client has left"));
         }
-        self.0.is_closed.set(true);
+        self.0.closed_at.set(Some(self.0.fake.now()));
         Ok(())
     }
 }

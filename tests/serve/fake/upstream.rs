@@ -205,7 +205,8 @@ impl PlatformCall for FakeCall {
             }
             return self.fake.never().await;
         };
-        self.fake.at(self.fake.now() + after).await;
+        let has_body_since = call.upload.as_ref().and_then(FakeClient::closed_at);
+        self.fake.at(has_body_since.unwrap_or(self.fake.now()) + after).await;
         call.is_answered.set(true);
         let mut headers = script.head();
         let stream = FakeStream::new(&self.fake, &call.is_aborted, &script.steps);

@@ -8,6 +8,10 @@
 import { parseArgs } from "node:util";
 import { ensureAll, main, restartOnOwnNode, say } from "./setup.mjs";
 
+// The part without faults comes first. Its length: a share of the duration, up to a limit.
+const QUIET_SHARE = 0.2;
+const QUIET_MS = 20_000;
+
 const USAGE = `Puts three isolates under load while their dependencies fail at random, and checks every answer.
 
 npm run chaos [-- --minutes N] [--seed N]
@@ -22,6 +26,9 @@ A run checks that
 - every answer is complete and comes exactly once;
 - every error has OpenAI's shape;
 - every stream ends with a finish or an error event;
+- clients that leave, read slowly, do not wait, ask for too much or use stored objects eject nobody:
+  in a first part without faults no deployment is ejected and the first target serves, and later
+  every ejection is explained by a fault of its upstream;
 - no exception is uncaught, no request stays in flight, and memory does not grow.
 
 The exit code is 1 if any check fails.
@@ -42,9 +49,15 @@ main(async () => {
   await ensureAll();
   await restartOnOwnNode("scripts/chaos.mjs");
   const { runChaos } = await import("../tests/e2e/chaos/run.mjs");
+  const { runQuiet } = await import("../tests/e2e/chaos/quiet.mjs");
 
+  const ms = minutes * 60_000;
   say(`chaos for ${minutes} min, seed ${seed}`);
-  const report = await runChaos({ seed, ms: minutes * 60_000, onProgress: printProgress });
+  const quietMs = Math.min(ms * QUIET_SHARE, QUIET_MS);
+  const quiet = await runQuiet({ seed, ms: quietMs });
+  say(`without faults: ${quiet.served} requests beside ${sumOf(quiet.disturbers)} of clients that disturb`);
+  const report = await runChaos({ seed, ms, onProgress: printProgress });
+  report.violations.unshift(...quiet.violations);
   if (process.stdout.isTTY) process.stdout.write("\r\u001b[K");
   process.stdout.write(summary(report));
   if (report.violations.length === 0) return say("no violations");
@@ -59,7 +72,9 @@ function printProgress({ seconds, requests, violations, rssMb }) {
   process.stdout.write(`\r\u001b[K${line}`);
 }
 
-function summary({ disruptions, clients, memory }) {
+const sumOf = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
+
+function summary({ disruptions, clients, disturbers, memory }) {
   const heads = ["", "requests", "promised", "answers", "errors", "broken", "p50 ms", "p99 ms"];
   const rows = Object.entries(clients).map(([kind, { requests, promised, answers, errors, broken, ms }]) => {
     const sorted = ms.sort((a, b) => a - b);
@@ -72,6 +87,6 @@ function summary({ disruptions, clients, memory }) {
   const line = (cells) => cells.map((cell, column) => String(cell)[column ? "padStart" : "padEnd"](widths[column])).join("  ");
   const third = Math.floor(memory.length / 3);
   const at = [third, 2 * third, memory.length - 1].map((index) => memory[index]?.mb ?? 0);
-  const counts = Object.entries(disruptions).map(([what, count]) => `${count} ${what}`);
+  const counts = Object.entries({ ...disruptions, ...disturbers }).map(([what, count]) => `${count} ${what}`);
   return `\n${[heads, ...rows].map(line).join("\n")}\n\n${counts.join(", ")}\nworkerd: ${at.join(", ")} MiB after one third, two thirds and the whole run\n\n`;
 }

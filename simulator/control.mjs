@@ -68,7 +68,7 @@ function help(upstreams) {
   return `Upstreams: ${Object.keys(upstreams).join(", ")}
 
 POST   /faults           {"upstream": "openai", "fault": …, "times"?: n, "for_ms"?: n, "probability"?: 0..1,
-                          "when"?: {"operation"?: "chat/completions", "stream"?: true}}
+                          "when"?: {"operation"?: "chat/completions", "stream"?: true, "contains"?: "part of the body"}}
 GET    /faults?upstream=  DELETE /faults?upstream=   (all upstreams without the query)
 GET    /calls?upstream=   DELETE /calls?upstream=
 

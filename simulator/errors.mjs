@@ -171,7 +171,16 @@ export function azureError(name, { operation, apiVersion = "v1" }) {
 }
 
 function anyError(name) {
+  const limited = (type, code, message) => ({ status: 429, headers: {}, json: { error: { message, type, param: null, code } } });
   switch (name) {
+    case "too_large":
+      return limited(
+        "tokens",
+        "rate_limit_exceeded",
+        "Request too large for the model in organization org-simulated on tokens per min (TPM): Limit 30000, Requested 61337. The input or output tokens must be reduced in order to run successfully.",
+      );
+    case "no_capacity":
+      return limited("resource_unavailable", "resource_unavailable", "Resource Unavailable: the system does not have enough resources for this tier.");
     case "bad_gateway":
       return {
         status: 502,

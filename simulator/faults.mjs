@@ -7,6 +7,8 @@
 export const ERRORS = [
   "rate_limit", // 429 that ends after a time
   "quota", // 429 for billing
+  "too_large", // 429 for a request that needs more than the whole limit
+  "no_capacity", // 429 for a tier without resources
   "slow_down", // 429 for traffic that rises too fast; on Azure the "high demand" 429
   "overloaded", // 503
   "server_error", // 500
@@ -49,7 +51,7 @@ const KEYS = {
 };
 
 const SPEC_KEYS = ["fault", "times", "for_ms", "probability", "when"];
-const WHEN_KEYS = ["operation", "stream"];
+const WHEN_KEYS = ["operation", "stream", "contains"];
 
 export class Faults {
   #entries = [];
@@ -82,7 +84,7 @@ export class Faults {
   }
 
   // The fault that applies to a call, {} if none does. Uses up one of its `times`.
-  take({ operation, stream }) {
+  take({ operation, stream, raw = "" }) {
     const now = this.#now();
     this.#entries = this.#entries.filter((entry) => now < entry.until && (entry.times ?? 1) > 0);
     const entry = this.#entries.find(
@@ -90,6 +92,7 @@ export class Faults {
         !fault.refuse &&
         (when.operation === undefined || when.operation === operation) &&
         (when.stream === undefined || when.stream === stream) &&
+        (when.contains === undefined || raw.includes(when.contains)) &&
         this.#random() < probability,
     );
     if (entry?.times !== undefined) entry.times -= 1;

@@ -1,39 +1,15 @@
 // Thousands of clients that leave in every phase of a request: no state of them remains.
 
 import assert from "node:assert/strict";
-import { connect } from "node:net";
 import { test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
-import { APP_KEY, HI } from "./document.mjs";
+import { HI } from "./document.mjs";
 import { ADMIN_TOKEN, eventually, withIsolates, served } from "./isolates.mjs";
+import { leave, requestOf } from "./raw-client.mjs";
 
 const CLIENTS = 10_000;
 const AT_ONCE = 40;
 
-// An HTTP/1.1 request. `part` is the share of the body that is included.
-function requestOf(host, body, part = 1) {
-  const text = JSON.stringify({ model: "chat", messages: HI, ...body });
-  const head = [
-    "POST /v1/chat/completions HTTP/1.1",
-    `host: ${host}`,
-    `authorization: Bearer ${APP_KEY}`,
-    "content-type: application/json",
-    `content-length: ${text.length}`,
-  ];
-  return `${head.join("\r\n")}\r\n\r\n${text.slice(0, text.length * part)}`;
-}
-
-// Sends a request, waits for `ms` milliseconds or for the first bytes of the answer, and resets the
-// connection.
-async function leave({ hostname, port }, text, { ms, answered = false }) {
-  const socket = connect(Number(port), hostname);
-  const closed = new Promise((resolve) => socket.on("close", resolve).on("error", resolve));
-  socket.write(text);
-  const answer = new Promise((resolve) => socket.once("data", resolve));
-  await Promise.race([wait(ms), ...(answered ? [answer] : []), closed]);
-  socket.resetAndDestroy();
-  await closed;
-}
+const textOf = (body) => JSON.stringify({ model: "chat", messages: HI, ...body });
 
 async function stateOf(isolate) {
   const response = await isolate.fetch("/admin/api/health", { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
@@ -64,7 +40,7 @@ test(`no task, wait or attempt remains of ${CLIENTS} clients that left in every 
     const client = async () => {
       for (let number = next++; number < CLIENTS; number = next++) {
         const { body, part, ...until } = phases[number % phases.length];
-        await leave(at, requestOf(at.host, body, part), until);
+        await leave(at, requestOf(at.host, textOf(body), { part }), until);
         if (number === CLIENTS / 2) memory = (await isolate.intercept()).memory_bytes;
       }
     };

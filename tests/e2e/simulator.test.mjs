@@ -125,6 +125,10 @@ describe("faults", () => {
     assert.equal(limited.headers.get("retry-after"), "20");
     assert.equal((await openaiCall()).status, 200);
     assert.equal((await openaiCall({ ...CHAT, stream: true })).status, 503);
+    await simulator.fault("openai", { fault: "too_large", when: { contains: "this one" } });
+    const marked = { ...CHAT, messages: [{ role: "user", content: "only this one" }] };
+    assert.match((await (await openaiCall(marked)).json()).error.message, /Request too large/);
+    assert.equal((await openaiCall()).status, 200);
   });
 
   test("a refused connection is refused by the system, and the port can be opened again", async () => {

@@ -161,6 +161,8 @@ function answerFault(response, text, spec, id) {
     if (!isFinished) return "a stream that ends without a finish or an error";
     return contentFault(content, label, id);
   } catch (error) {
+    // A stream that breaks within an event: what came of the event cannot be read.
+    if (spec.stream && /"code":"upstream_(truncated|timeout)"/.test(text)) return "broken";
     return `an answer that cannot be read: ${error.message}`;
   }
 }

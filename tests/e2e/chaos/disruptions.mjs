@@ -8,6 +8,7 @@
 
 import { setTimeout as wait } from "node:timers/promises";
 import { admin, UPSTREAMS } from "../isolates.mjs";
+import { answerDisturbers } from "./disturbers.mjs";
 
 const OBJECTS = ["default/enam", "default/hub"];
 const UNSTABLE_SHARE = 0.2; // of the epochs
@@ -17,6 +18,18 @@ const ERRORS = [
 ];
 // Faults in the middle of a stream. After the commit point the client sees them as an error event.
 const LATE_FAULTS = ["cut_after", "end_after", "stall_after", "error_after"];
+
+// The reasons for an ejection that an error explains, besides the count of its failures.
+const REASONS = {
+  rate_limit: ["rate_limited"],
+  slow_down: ["rate_limited"],
+  quota: ["quota"],
+  bad_key: ["auth"],
+  forbidden: ["auth", "blocked", "forbidden"],
+  deployment_not_found: ["not_found"],
+  unsupported_operation: ["not_found"],
+};
+const COUNTED = ["consecutive_failures", "failure_rate", "probe_failed"];
 
 export const isLate = (fault = {}) => LATE_FAULTS.some((key) => fault[key] >= 2);
 
@@ -35,6 +48,16 @@ export class Disruptions {
     this.#gateway = gateway;
     this.#routes = routes;
     this.#until = until;
+  }
+
+  // Whether the faults of an upstream in the epoch that began at `startedAt` explain an ejection for
+  // this reason. Undefined if that epoch is over.
+  explains(startedAt, upstream, { kind }) {
+    const epoch = this.epochs.at(-1);
+    if (epoch?.startedAt !== startedAt || epoch.endedAt !== undefined) return undefined;
+    const faults = epoch.faults.filter(({ name }) => name === upstream).map(({ fault }) => fault);
+    const reasons = faults.flatMap(({ error, status }) => [...COUNTED, ...(REASONS[error] ?? []), ...(status === 429 ? ["rate_limited"] : [])]);
+    return reasons.includes(kind);
   }
 
   // The upstream that has had no fault since `from`, if there is one.
@@ -59,22 +82,26 @@ export class Disruptions {
     await this.#reset();
     const stable = random.chance(UNSTABLE_SHARE) ? undefined : random.of(UPSTREAMS);
     const failing = UPSTREAMS.filter((name) => name !== stable);
-    const epoch = { stable, startedAt: Date.now(), endedAt: undefined };
+    const epoch = { stable, startedAt: Date.now(), endedAt: undefined, faults: [] };
     this.epochs.push(epoch);
     this.counts.epochs += 1;
     if (!stable) this.counts["unstable epochs"] += 1;
     const until = Math.min(this.#until, Date.now() + random.between(4000, 10_000));
     while (Date.now() < until) {
-      await this.#simulator.fault(random.of(failing), faultOf(random));
+      const [name, spec] = [random.of(failing), faultOf(random)];
+      epoch.faults.push({ name, fault: spec.fault });
+      await this.#simulator.fault(name, spec);
       this.counts.faults += 1;
       await wait(random.between(50, 800));
     }
     epoch.endedAt = Date.now();
   }
 
-  // Clears all faults, and resets the health of all deployments in every isolate.
+  // Clears all faults but the answers to disturbers, and resets the health of all deployments in
+  // every isolate.
   async #reset() {
     await this.#simulator.reset();
+    await answerDisturbers(this.#simulator);
     for (const isolate of this.#gateway.isolates) {
       await isolate.intercept({ object: null });
       await (await admin(isolate, "deployments/reset")).text();

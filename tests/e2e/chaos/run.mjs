@@ -5,12 +5,15 @@ import { setTimeout as wait } from "node:timers/promises";
 import { startSimulator } from "../../../simulator/simulator.mjs";
 import { fleet } from "../document.mjs";
 import { startGateway } from "../gateway.mjs";
-import { ADMIN_TOKEN, NAMES } from "../isolates.mjs";
+import { ADMIN_TOKEN, NAMES, UPSTREAMS } from "../isolates.mjs";
 import { Clients, MODELS } from "./clients.mjs";
 import { Disruptions } from "./disruptions.mjs";
+import { BUFFER_BYTES, Disturbers, IS_OF_DISTURBERS } from "./disturbers.mjs";
+import { healthOf, openGates } from "./gates.mjs";
 import { Random } from "./random.mjs";
 
 const CLIENTS_PER_ISOLATE = 5;
+const DISTURBERS_PER_ISOLATE = 2;
 const SAMPLE_MS = 1000;
 // Log lines that the Worker must never write.
 const FORBIDDEN_LOG = /^uncaught|^error|internal error|panic|RuntimeError|code had hung/;
@@ -25,13 +28,15 @@ export async function runChaos({ seed, ms, isolates = 3, onProgress = () => {} }
   const timeout = { headers_ms: 1500, first_token_ms: 1500, idle_ms: 1000 };
   const { routes, vars } = fleet(simulator, {
     models: MODELS(NAMES),
-    settings: { timeout },
+    settings: { timeout, buffer_bytes: BUFFER_BYTES },
     vars: { ADMIN_TOKEN },
   });
   const gateway = await startGateway({ routes, vars, isolates, intercept: true });
   try {
     const disruptions = new Disruptions(random.fork(), { simulator, gateway, routes, until: began + ms });
     const clients = new Clients({ simulator, gateway, disruptions, isOver });
+    const onViolation = (what, details) => clients.violation(what, details);
+    const disturbers = new Disturbers({ gateway, isOver, onViolation });
     const memory = [];
     const watch = async () => {
       while (!isOver()) {
@@ -39,18 +44,35 @@ export async function runChaos({ seed, ms, isolates = 3, onProgress = () => {} }
         for (const line of gateway.logs.splice(0)) {
           if (FORBIDDEN_LOG.test(line)) clients.violation("the Worker's log", { line });
         }
+        await checkEjections(gateway, disruptions, clients);
         memory.push({ seconds: (Date.now() - began) / 1000, mb: workerdMb() });
         const requests = Object.values(clients.counts).reduce((sum, count) => sum + count.requests, 0);
         onProgress({ seconds: memory.at(-1).seconds, requests, violations: clients.violations.length, rssMb: memory.at(-1).mb });
       }
     };
-    await Promise.all([clients.run(random.fork(), CLIENTS_PER_ISOLATE), disruptions.run(), watch()]);
+    await Promise.all([
+      clients.run(random.fork(), CLIENTS_PER_ISOLATE),
+      disturbers.run(random.fork(), DISTURBERS_PER_ISOLATE),
+      disruptions.run(),
+      watch(),
+    ]);
     await checkInFlight(gateway, clients);
     checkMemory(memory, clients);
-    return { seed, ms, disruptions: disruptions.counts, clients: clients.counts, memory, violations: clients.violations };
+    return { seed, ms, disruptions: disruptions.counts, clients: clients.counts, disturbers: disturbers.counts, memory, violations: clients.violations };
   } finally {
     await gateway.close();
     await simulator.close();
+  }
+}
+
+// Each ejection must have a reason that the faults of its upstream explain: what clients do ejects
+// nobody.
+async function checkEjections(gateway, disruptions, clients) {
+  const startedAt = disruptions.epochs.at(-1)?.startedAt;
+  for (const gate of await openGates(gateway)) {
+    if (IS_OF_DISTURBERS.test(gate.operation)) continue;
+    const upstream = UPSTREAMS.find((name) => gate.deployment.includes(name));
+    if (disruptions.explains(startedAt, upstream, gate.reason) === false) clients.violation("an ejection that no fault explains", gate);
   }
 }
 
@@ -58,15 +80,8 @@ export async function runChaos({ seed, ms, isolates = 3, onProgress = () => {} }
 // zero.
 async function checkInFlight(gateway, clients) {
   const busy = async () => {
-    const found = [];
-    for (const [index, isolate] of gateway.isolates.entries()) {
-      const response = await isolate.fetch("/admin/api/health", { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
-      const { deployments } = await response.json();
-      for (const { deployment, isolate: known } of deployments) {
-        if (known.in_flight > 0) found.push(`${deployment} in isolate ${index}: ${known.in_flight}`);
-      }
-    }
-    return found;
+    const entries = (await healthOf(gateway)).filter(([, { isolate: known }]) => known.in_flight > 0);
+    return entries.map(([index, { deployment, isolate: known }]) => `${deployment} in isolate ${index}: ${known.in_flight}`);
   };
   const until = Date.now() + 8000;
   let found = await busy();

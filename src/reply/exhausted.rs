@@ -53,6 +53,11 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
         reply.headers.extend(about_range.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
+    if reply.status == 409 {
+        // A lock ends soon, what is finished stays so. Only the upstream knows which one it is, and
+        // SDKs try again by themselves.
+        return reply;
+    }
     let may_retry = chosen.class.is_transient() && !chosen.is_permanent;
     let is_theirs = |name: &str| !matches!(name, "retry-after" | "retry-after-ms" | "x-should-retry");
     reply.headers = Headers::of(reply.headers.iter().filter(|(name, _)| is_theirs(name)));
@@ -261,6 +266,14 @@ mod tests {
         ];
         let reply = reply(&failures.iter().collect::<Vec<_>>(), None);
         assert_eq!((reply.status, header(&reply, "x-should-retry")), (429, Some("true")));
+    }
+
+    #[test]
+    fn whether_a_conflict_is_tried_again_is_left_to_the_upstream_and_the_sdk() {
+        const LOCKED: &str = r#"{"error":{"message":"locked","code":"conversation_locked"}}"#;
+        let locked = answered(ErrorClass::BadRequest, 409, None, LOCKED);
+        let reply = reply(&[&locked], None);
+        assert_eq!((reply.status, header(&reply, "x-should-retry")), (409, None));
     }
 
     #[test]

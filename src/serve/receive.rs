@@ -185,7 +185,7 @@ pub async fn receive<P: Platform>(
         Subject::Model { operation, model } => (operation, model, None),
         Subject::StoredObject(stored) => (stored.operation, None, Some(stored)),
     };
-    let is_json = content_type.contains("json");
+    let is_json = stored.is_some() && content_type.to_ascii_lowercase().contains("json");
     let patience_ms = facts::patience_ms(
         [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
         arrival.header("cf-aig-request-timeout"),
@@ -213,7 +213,7 @@ pub async fn receive<P: Platform>(
     let query = query::parse(&arrival.query);
     // For a stored object the answer is a stream if the query or the body asks for one.
     let is_replay = stored.is_some() && query.get("stream").is_some_and(|stream| stream == "true");
-    let text = if stored.is_some() && is_json { body.known_bytes() } else { &[] };
+    let text = if is_json { body.known_bytes() } else { &[] };
     let is_streamed_run = STREAM.values_in(text).any(|value| value.starts_with(b"true"));
     let previous_response_id = json.and_then(|peek| peek.previous_response_id.clone());
     let owner = stored

@@ -144,6 +144,10 @@ async fn send<P: Platform>(
         head = match until(platform, limit.at, select(sent.as_mut(), upload)).await {
             None => return Err(late_body(limit.at - inbound.arrived_at)),
             Some(Either::Right(((), _))) => None,
+            // The upstream waits no longer for what the client uploads.
+            Some(Either::Left((Ok(ResponseHead { status: 408, .. }), _))) => {
+                return Err(late_body(platform.now() - inbound.arrived_at));
+            }
             // An upstream may answer before it has the whole body. It still gets the rest.
             Some(Either::Left((head, upload))) => {
                 if watch.is_some() {

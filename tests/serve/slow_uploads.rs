@@ -113,3 +113,16 @@ fn an_answer_before_the_end_of_the_upload_counts_at_once() {
         }
     }
 }
+
+#[test]
+fn an_upstream_that_waits_no_longer_for_the_upload_shows_nothing_of_itself() {
+    for (path, body) in requests() {
+        let mut bench = bench(ms(100));
+        let gives_up = Script::json(408, r#"{"error":{"message":"Timed out reading the request body."}}"#);
+        bench.script([Script { is_early: true, head_after: Some(ms(3_000)), ..gives_up }]);
+        let (answer, took) = send(&mut bench, path, &body);
+        assert_eq!((answer.status, took), (408, ms(3_000)), "{path} {}", answer.text());
+        assert!(answer.text().contains(r#""code":"request_timeout""#), "{path} {}", answer.text());
+        nothing_is_learned(&bench, path);
+    }
+}

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shard;
 use crate::health::wire::HealthReport;
+use crate::scan::json_value;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::Instant;
@@ -48,14 +49,26 @@ impl Shard {
                 }
                 Err(error) => ObjectAnswer::of(400, error.to_string()),
             },
-            "switch" => match serde_json::from_str(body) {
-                Ok(order) if self.apply(&order, now) => ObjectAnswer::of(200, "{}"),
-                Ok(_) => ObjectAnswer::of(400, "there is no room for it"),
-                Err(error) => ObjectAnswer::of(400, error.to_string()),
-            },
-            "view" => ObjectAnswer::of(200, serde_json::to_string(&self.view(now)).unwrap_or_default()),
+            "switch" => self.on_order(body, now),
+            "view" => self.on_view(now),
             _ => ObjectAnswer::of(404, "not found"),
         }
+    }
+
+    /// Not inlined, as the view is not: only people send these requests.
+    #[inline(never)]
+    fn on_order(&mut self, body: &str, now: Instant) -> ObjectAnswer {
+        let order = serde_json::from_str(body).ok().and_then(|json| json_value::read(json).ok());
+        match order {
+            Some(order) if self.apply(&order, now) => ObjectAnswer::of(200, "{}"),
+            Some(_) => ObjectAnswer::of(400, "there is no room for it"),
+            None => ObjectAnswer::of(400, "not an order"),
+        }
+    }
+
+    #[inline(never)]
+    fn on_view(&self, now: Instant) -> ObjectAnswer {
+        ObjectAnswer::of(200, serde_json::to_string(&self.view(now)).unwrap_or_default())
     }
 
     /// Executes an order. Returns whether all of it was possible.

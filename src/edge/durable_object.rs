@@ -16,6 +16,7 @@ use std::rc::Rc;
 use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
+use super::host::Timers;
 use super::object_calls::{ORIGIN, WithBindings};
 use super::tasks::background;
 use super::{randomness, tasks};
@@ -36,12 +37,13 @@ pub struct DeploymentHealth {
 struct ObjectStorage {
     env: Env,
     sql: SqlStorage,
+    timers: Timers,
 }
 
 impl DurableObject for DeploymentHealth {
     fn new(state: State, env: Env) -> Self {
         let sql = state.storage().sql();
-        Self { state, shard: Rc::new(StoredShard::new(ObjectStorage { env, sql })) }
+        Self { state, shard: Rc::new(StoredShard::new(ObjectStorage { env, sql, timers: Timers::new() })) }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -139,5 +141,9 @@ impl ShardStorage for ObjectStorage {
 impl WithBindings for ObjectStorage {
     fn env(&self) -> &Env {
         &self.env
+    }
+
+    fn timers(&self) -> &Timers {
+        &self.timers
     }
 }

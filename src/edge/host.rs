@@ -8,7 +8,6 @@
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortController, ReadableStream, Request, Response, WritableStream};
 
-use super::clock;
 use super::wait::{self, Settled, Wait};
 use crate::request::splice::{Piece, Splice};
 use crate::serve::platform::{
@@ -17,17 +16,27 @@ use crate::serve::platform::{
 };
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Instant;
 
 #[wasm_bindgen(module = "/src/edge/host.js")]
 extern "C" {
     /// Registers the function that the host calls at the end of each wait.
     fn connect(callback: &Callback);
-    /// Ends the wait after `ms` milliseconds.
-    pub fn arm(wait: u32, ms: u32);
-    /// Cancels a timer of [`arm`].
-    pub fn disarm(wait: u32);
+
+    /// The times for which a request or an object waits.
+    #[derive(Debug)]
+    pub type Timers;
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Timers;
+    /// Ends the wait at this time, in milliseconds since 1970.
+    #[wasm_bindgen(method)]
+    pub fn arm(this: &Timers, wait: u32, at: f64);
+    /// Cancels [`Timers::arm`].
+    #[wasm_bindgen(method)]
+    pub fn disarm(this: &Timers, wait: u32);
 
     /// A received request.
+    #[wasm_bindgen(extends = Timers)]
     #[derive(Debug)]
     pub type Exchange;
     #[wasm_bindgen(constructor)]
@@ -43,9 +52,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn release(this: &Exchange);
     #[wasm_bindgen(method, js_name = read)]
-    fn read_wait(this: &Exchange, length: u32, held: u32, ms: u32, wait: u32);
+    fn read_wait(this: &Exchange, length: u32, held: u32, late: f64, wait: u32);
     #[wasm_bindgen(method, js_name = readStart)]
-    fn read_start_wait(this: &Exchange, most: u32, held: u32, ms: u32, wait: u32);
+    fn read_start_wait(this: &Exchange, most: u32, held: u32, late: f64, wait: u32);
     /// The stream of the bytes that `readStart` did not read.
     #[wasm_bindgen(method)]
     pub fn rest(this: &Exchange) -> ReadableStream;
@@ -170,24 +179,23 @@ impl Exchange {
 
     /// Reads the whole body and buffers it. `length`: its `content-length` in bytes.
     pub async fn read(&self, length: usize, limits: BodyLimits) -> Result<ReceivedBody, UploadError> {
-        let (held, ms) = limit_numbers(limits);
-        let settled = read(Wait::begin(|wait| self.read_wait(number(length), held, ms, wait))).await?;
+        let (held, late) = (number(limits.held_bytes), since_epoch(limits.until));
+        let settled = read(Wait::begin(|wait| self.read_wait(number(length), held, late, wait))).await?;
         Ok(ReceivedBody { length: settled.code as usize, bytes: settled.bytes })
     }
 
     /// Reads the body until it ends or exceeds `most` bytes.
     pub async fn read_start(&self, most: usize, limits: BodyLimits) -> Result<BodyStart, UploadError> {
-        let (held, ms) = limit_numbers(limits);
-        let settled = read(Wait::begin(|wait| self.read_start_wait(number(most), held, ms, wait))).await?;
+        let (held, late) = (number(limits.held_bytes), since_epoch(limits.until));
+        let settled = read(Wait::begin(|wait| self.read_start_wait(number(most), held, late, wait))).await?;
         let bytes = settled.bytes.unwrap_or_default();
         Ok(if settled.code == 0 { BodyStart::Whole(bytes) } else { BodyStart::Long(bytes) })
     }
 }
 
-/// The limits of a body in the form in which they cross: the bytes, and the milliseconds from now.
-fn limit_numbers(limits: BodyLimits) -> (u32, u32) {
-    let ms = u32::try_from((limits.until - clock::now()).get()).unwrap_or(u32::MAX);
-    (number(limits.held_bytes), ms)
+/// Milliseconds since 1970.
+pub fn since_epoch(at: Instant) -> f64 {
+    (at - Instant::EPOCH).as_f64()
 }
 
 /// The result of a read of a body. A text says which of its limits ended it.

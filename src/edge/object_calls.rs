@@ -3,6 +3,7 @@
 
 use worker::{Env, Method, ObjectNamespace, RequestInit};
 
+use super::host::Timers;
 use super::{clock, timer};
 use crate::serve::platform::{Clock, Objects, PlatformError};
 use crate::vocabulary::time::Instant;
@@ -25,6 +26,8 @@ fn namespace(env: &Env) -> worker::Result<ObjectNamespace> {
 pub trait WithBindings {
     /// The bindings.
     fn env(&self) -> &Env;
+    /// What it waits for.
+    fn timers(&self) -> &Timers;
 }
 
 impl<T: WithBindings> Clock for T {
@@ -33,7 +36,7 @@ impl<T: WithBindings> Clock for T {
     }
 
     async fn sleep_until(&self, at: Instant) {
-        timer::sleep_until(at).await;
+        timer::sleep_until(self.timers(), at).await;
     }
 }
 

@@ -1,37 +1,32 @@
 //! Waits for a time.
 
 use super::clock::now;
-use super::host;
+use super::host::{Timers, since_epoch};
 use super::wait::Wait;
-use crate::vocabulary::time::{Instant, Millis};
-
-/// Timers of the runtime count in 32 bits. No wait here is longer than a day.
-const LONGEST_TIMER_MS: Millis = Millis::new(86_400_000);
+use crate::vocabulary::time::Instant;
 
 /// Waits until this time.
-pub async fn sleep_until(at: Instant) {
-    while now() < at {
-        let after_ms = (at - now()).min(LONGEST_TIMER_MS);
-        Timer::start(u32::try_from(after_ms.get()).unwrap_or(u32::MAX)).elapse().await;
+pub async fn sleep_until(timers: &Timers, at: Instant) {
+    if now() < at {
+        Timer { timers, wait: Wait::begin(|wait| timers.arm(wait, since_epoch(at))) }.elapse().await;
     }
 }
 
-/// A timer of the runtime. Dropping it cancels it.
-struct Timer(Wait);
+/// A wait for a time. Dropping it cancels it.
+struct Timer<'a> {
+    timers: &'a Timers,
+    wait: Wait,
+}
 
-impl Timer {
-    fn start(ms: u32) -> Self {
-        Self(Wait::begin(|wait| host::arm(wait, ms)))
-    }
-
+impl Timer<'_> {
     async fn elapse(mut self) {
         // A timer cannot fail.
-        let _ = (&mut self.0).await;
+        let _ = (&mut self.wait).await;
     }
 }
 
-impl Drop for Timer {
+impl Drop for Timer<'_> {
     fn drop(&mut self) {
-        host::disarm(self.0.number());
+        self.timers.disarm(self.wait.number());
     }
 }

@@ -58,6 +58,10 @@ impl WithBindings for WorkerRequest {
     fn env(&self) -> &Env {
         &self.0.env
     }
+
+    fn timers(&self) -> &host::Timers {
+        &self.0.exchange
+    }
 }
 
 impl Platform for WorkerRequest {

@@ -580,8 +580,8 @@ function endWhenDone(promise, wait) {
 // the body, so it moves only the bytes on the shorter side. Between two calls of `edited` the bytes
 // are as received.
 
-/** The size of the first buffer of a long body. Each further one is four times as large. */
-const FIRST = 256 * 1024;
+/** The size of the first buffer of a long body. */
+const FIRST = 64 * 1024;
 
 /**
  * Reads a long body. The buffer grows with the bytes that arrive, because the stated length may never
@@ -600,7 +600,9 @@ async function readLong(reader, length, hold) {
     const { value } = await reader.readAtLeast(space, new Uint8Array(buffer, ROOM + end, space));
     end += value.length;
     if (value.length < space) return new Uint8Array(value.buffer, ROOM, end);
-    size = size < stated ? Math.min(size * 4, stated) : size * 2;
+    // Few steps, and none that ends shortly before the stated length: each one costs a copy.
+    if (size >= stated) size *= 2;
+    else size = size * 32 < stated ? size * 16 : stated;
     hold(ROOM + size + ROOM);
     buffer = new ArrayBuffer(ROOM + size + ROOM);
     new Uint8Array(buffer, ROOM, end).set(new Uint8Array(value.buffer, ROOM, end));

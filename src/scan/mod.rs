@@ -1,4 +1,5 @@
-//! JSON readers that work on bytes. They find positions and never build values.
+//! JSON readers that work on bytes. They find positions and never build values. For what is read
+//! rarely, there is a reader of values beside them ([`json_value`]).
 //!
 //! This is the ground floor. Every request and every byte of a body passes through it, so its speed
 //! is measured.

@@ -11,7 +11,7 @@ use std::fmt::{Display, Formatter};
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Reads a value.
 ///
@@ -49,6 +49,12 @@ impl IntoDeserializer<'_, Mismatch> for JsonValue {
     }
 }
 
+fn read_members<'de>(
+    members: Map<String, Value>,
+) -> MapDeserializer<'de, impl Iterator<Item = (String, JsonValue)>, Mismatch> {
+    MapDeserializer::new(members.into_iter().map(|(name, json)| (name, JsonValue(json))))
+}
+
 impl<'de> Deserializer<'de> for JsonValue {
     type Error = Mismatch;
 
@@ -65,8 +71,7 @@ impl<'de> Deserializer<'de> for JsonValue {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         let Value::Object(members) = self.0 else { return Err(Mismatch) };
-        let members = members.into_iter().map(|(name, json)| (name, Self(json)));
-        visitor.visit_map(MapDeserializer::new(members))
+        visitor.visit_map(read_members(members))
     }
 
     /// Not inlined: V8 then compiles no readers of what the JSON does not hold.
@@ -90,9 +95,7 @@ impl<'de> Deserializer<'de> for JsonValue {
         match self.0 {
             Value::String(variant) => visitor.visit_enum(variant.into_deserializer()),
             Value::Object(members) => {
-                let members = members.into_iter().map(|(name, json)| (name, Self(json)));
-                MapAccessDeserializer::new(MapDeserializer::new(members))
-                    .deserialize_enum(name, variants, visitor)
+                MapAccessDeserializer::new(read_members(members)).deserialize_enum(name, variants, visitor)
             }
             _ => Err(Mismatch),
         }

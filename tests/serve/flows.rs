@@ -18,18 +18,12 @@ fn served(settings: &str, model: &str, steps: Vec<Step>) -> (Bench, super::fake:
     (bench, answer)
 }
 
-/// The failure that health has recorded for the first deployment.
-fn last_error(bench: &Bench) -> String {
-    let health = serde_json::to_value(&bench.health()[0]).unwrap();
-    health["last_error"]["class"].as_str().unwrap_or_default().to_owned()
-}
-
 #[test]
 fn a_stream_that_ends_well_is_passed_on_byte_for_byte() {
     let (bench, answer) = served("", "", vec![bytes(NEXT), Step::Pause(ms(2_500)), bytes(LAST)]);
     assert_eq!(answer.text(), FIRST.to_owned() + NEXT + LAST);
     assert!(answer.client().is_closed());
-    assert_eq!(last_error(&bench), "");
+    assert_eq!(bench.last_error(), "");
     assert_eq!(bench.log(), Vec::<String>::new());
 }
 
@@ -68,7 +62,7 @@ fn a_break_a_stall_and_an_early_end_are_error_events_and_failures() {
         assert_eq!(error["error"]["code"], code, "{logged}");
         assert!(text.starts_with(&(FIRST.to_owned() + NEXT)), "{logged}");
         assert!(answer.client().is_closed(), "{logged}: the error event ends it");
-        assert_eq!(last_error(&bench), class, "{logged}");
+        assert_eq!(bench.last_error(), class, "{logged}");
         let line = format!("stream from first broke after the commit point: {logged}");
         assert!(bench.log().contains(&line), "{:?}", bench.log());
         assert!(bench.calls()[0].is_aborted.get(), "{logged}");
@@ -92,7 +86,7 @@ fn a_stream_that_stays_open_after_its_last_event_has_ended() {
         assert_eq!(answer.text(), FIRST.to_owned() + &sent);
         assert!(answer.client().is_closed());
         assert!(bench.elapsed() < ms(5_000), "{:?}", bench.elapsed());
-        assert_eq!(last_error(&bench), "");
+        assert_eq!(bench.last_error(), "");
         assert_eq!(bench.log(), Vec::<String>::new());
         assert!(bench.calls()[0].is_aborted.get(), "the connection is closed");
     }
@@ -107,7 +101,7 @@ fn an_image_stream_that_stays_open_after_an_image_ends_cleanly_at_the_idle_limit
         bench.request("POST", "/v1/images/generations", r#"{"model":"m","stream":true,"prompt":"hi"}"#);
     assert_eq!(answer.text(), image, "another image may follow, so it is waited for");
     assert!(answer.client().is_closed());
-    assert_eq!(last_error(&bench), "");
+    assert_eq!(bench.last_error(), "");
 }
 
 #[test]
@@ -115,7 +109,7 @@ fn an_error_event_of_the_upstreams_own_is_passed_on_and_counts_as_its_failure() 
     let error = format!("data: {OVERLOADED}\n\n");
     let (bench, answer) = served("", "", vec![bytes(&error)]);
     assert_eq!(answer.text(), FIRST.to_owned() + &error);
-    assert_eq!(last_error(&bench), "unavailable");
+    assert_eq!(bench.last_error(), "unavailable");
 }
 
 #[test]
@@ -135,7 +129,7 @@ fn the_reason_of_a_failure_may_come_in_an_event_after_it() {
         bench.script([filtered(after)]);
         let answer = bench.request("POST", "/v1/responses", body);
         assert_eq!((answer.status, answer.header("x-switchyard-attempts")), (400, "1"), "{}", answer.text());
-        assert_eq!(last_error(&bench), "content_policy", "which does not count");
+        assert_eq!(bench.last_error(), "content_policy", "which does not count");
     }
     // No reason follows: the next target does not wait long for it.
     let mut bench = Bench::started(&routes("", ""));
@@ -151,7 +145,7 @@ fn the_reason_of_a_failure_may_come_in_an_event_after_it() {
     bench.script([Script::events(steps)]);
     let answer = bench.request("POST", "/v1/responses", body);
     assert_eq!(answer.text(), format!("{delta}{failed}{reason}"));
-    assert_eq!(last_error(&bench), "content_policy", "which does not count");
+    assert_eq!(bench.last_error(), "content_policy", "which does not count");
 }
 
 #[test]
@@ -178,7 +172,7 @@ fn the_total_limit_of_a_stream_too_long_to_be_read_is_no_failure_of_the_deployme
         let steps = (0..length / long.len()).map(|_| bytes(&long)).chain([Step::Hang]).collect();
         let (bench, answer) = served(settings, "", steps);
         assert!(answer.text().contains("upstream_timeout"), "the client learns that it was cut");
-        assert_eq!(last_error(&bench), class, "{length}: the client may be the slow side");
+        assert_eq!(bench.last_error(), class, "{length}: the client may be the slow side");
     }
 }
 
@@ -216,5 +210,5 @@ fn a_client_that_reads_a_very_long_stream_slowly_shows_nothing_of_the_deployment
     bench.script([Script::events(vec![bytes(FIRST), Step::Pause(ms(2_000)), bytes(&long), bytes(LAST)])]);
     let answer = bench.chat(STREAM);
     assert!(answer.text().contains("upstream_timeout"), "it is cut at the total limit");
-    assert_eq!(last_error(&bench), "");
+    assert_eq!(bench.last_error(), "");
 }

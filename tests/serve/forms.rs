@@ -23,11 +23,6 @@ fn served(model: &str, path: &str, body: &str, scripts: Vec<Script>) -> (Bench, 
     (bench, answer)
 }
 
-fn last_error(bench: &Bench) -> String {
-    let health = serde_json::to_value(&bench.health()[0]).unwrap();
-    health["last_error"]["class"].as_str().unwrap_or_default().to_owned()
-}
-
 #[test]
 fn json_that_is_labelled_as_a_stream_is_read_as_what_it_is() {
     let labelled = |body: &str| Script { content_type: "text/event-stream", ..Script::json(200, body) };
@@ -36,7 +31,7 @@ fn json_that_is_labelled_as_a_stream_is_read_as_what_it_is() {
         let (bench, answer) = served(model, "/v1/chat/completions", STREAM, vec![refused]);
         assert_eq!((answer.status, answer.header("content-type")), (400, "application/json"));
         assert_eq!(answer.text(), format!(r#"{{"error":{REFUSED}}}"#));
-        assert_eq!(last_error(&bench), "bad_request");
+        assert_eq!(bench.last_error(), "bad_request");
         for body in [ANSWER, "<html>Log in</html>"] {
             // Some servers keep a connection alive with empty lines.
             let mut late = labelled(body);
@@ -45,7 +40,7 @@ fn json_that_is_labelled_as_a_stream_is_read_as_what_it_is() {
             let scripts = vec![late, events(&[FIRST, NEXT, LAST])];
             let (bench, answer) = served(model, "/v1/chat/completions", STREAM, scripts);
             assert_eq!(answer.text(), FIRST.to_owned() + NEXT + LAST);
-            assert_eq!(last_error(&bench), "unavailable", "{body}");
+            assert_eq!(bench.last_error(), "unavailable", "{body}");
         }
     }
 }
@@ -73,7 +68,7 @@ fn an_end_marker_does_not_complete_an_image() {
     for script in [partial(), named] {
         let (bench, answer) = served("", "/v1/images/generations", IMAGE, vec![script]);
         assert!(answer.text().contains("upstream_truncated"), "{}", answer.text());
-        assert_eq!(last_error(&bench), "truncated");
+        assert_eq!(bench.last_error(), "truncated");
     }
     let scripts = vec![partial(), events(&[&completed])];
     let (_, answer) = served(COMPLETE, "/v1/images/generations", IMAGE, scripts);
@@ -87,7 +82,7 @@ fn a_held_image_is_served_although_its_connection_stays_open() {
     script.steps.push(Step::Hang);
     let (bench, answer) = served(COMPLETE, "/v1/images/generations", IMAGE, vec![script]);
     assert!(answer.text().ends_with(&completed), "{}", answer.text());
-    assert_eq!((last_error(&bench).as_str(), bench.calls().len()), ("", 1));
+    assert_eq!((bench.last_error().as_str(), bench.calls().len()), ("", 1));
     assert!(bench.calls()[0].is_aborted.get(), "the connection is closed");
 }
 

@@ -327,6 +327,12 @@ impl Bench {
         routes.health.borrow().snapshot(self.now())
     }
 
+    /// The class of the failure that health has recorded for the first deployment; empty: none.
+    pub fn last_error(&self) -> String {
+        let health = serde_json::to_value(&self.health()[0]).unwrap();
+        health["last_error"]["class"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The number of attempts in flight.
     pub fn in_flight(&self) -> u32 {
         let routes = self.fake.isolate.current().expect("routes");

@@ -114,7 +114,7 @@ const NOT_FOUND_CODES: [&str; 6] = [
 ];
 
 /// The error of a tool server that the client named, as the Responses API reports it. Of a failed
-/// response, only the code and the message are told.
+/// response, only the code and the message are known.
 const TOOL_SERVER_CODES: [&str; 2] = ["external_connector_error", "tool_user_error"];
 const TOOL_SERVER_TEXTS: [&str; 1] = ["tool list from mcp server"];
 

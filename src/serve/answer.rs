@@ -198,7 +198,7 @@ impl Question<'_> {
         Failure { is_unknown_object, reason, response, ..failure }
     }
 
-    /// A failure that an event told, with the headers that an error may have: its own, or else
+    /// A failure that an event reports, with the headers that an error may have: its own, or else
     /// those of its stream.
     pub fn told_by_event(failure: Failure, headers: &Headers) -> Failure {
         let is_of_stream =

@@ -275,10 +275,10 @@ fn meaning_of_response_event(kind: &str, data: &Value) -> Meaning {
 /// The failure that an error in an event reports. If the error has a message, the client can get it
 /// as if it were the body of a response. The headers are not known here.
 fn failure_of(error: &Value) -> Failure {
-    let told = error.get(0).unwrap_or(error);
-    let has_message = told.get("message").unwrap_or(told).as_str().is_some_and(|text| !text.is_empty());
+    let stated = error.get(0).unwrap_or(error);
+    let has_message = stated.get("message").unwrap_or(stated).as_str().is_some_and(|text| !text.is_empty());
     let response = has_message.then(|| {
-        let mut error = completed(told);
+        let mut error = completed(stated);
         // In a flat error these describe the event.
         error.remove("sequence_number");
         error.remove("object");

@@ -53,17 +53,18 @@ fn a_missing_permission_is_about_one_operation_however_it_is_told() {
 
 #[test]
 fn a_tool_server_that_fails_is_the_clients_in_every_form() {
-    let told = "Error retrieving tool list from MCP server: 'crm'. Http status code: 424 (Failed Dependency)";
+    let of_server =
+        "Error retrieving tool list from MCP server: 'crm'. Http status code: 424 (Failed Dependency)";
     let of_tool = json!({ "error": { "message": "Failed", "type": "invalid_request_error",
         "param": "tools[0].server_url", "code": "http_error" } });
     check_scopes(&[
         (424, of_tool, BadRequest, Request),
-        (424, azure("424", told), BadRequest, Request),
+        (424, azure("424", of_server), BadRequest, Request),
         (424, azure("tool_user_error", "The tool failed."), BadRequest, Request),
         (424, azure("424", "Model container failed"), Unavailable, Deployment),
     ]);
     for code in ["http_error", "server_error", "external_connector_error"] {
-        let failure = classify_event_error(&json!({ "code": code, "message": told }));
+        let failure = classify_event_error(&json!({ "code": code, "message": of_server }));
         assert_eq!((failure.class, failure.scope), (BadRequest, Request), "{code}");
     }
     for code in ["mcp_protocol_error", "conflict", "conversation_locked"] {
@@ -105,9 +106,9 @@ fn a_403_about_a_quota_is_a_limit_unless_the_quota_is_paid_for() {
         let failure = answer(403, &[], management(message).to_string().as_bytes());
         assert_eq!((failure.class, failure.hint_ms), (RateLimit, hint_ms.map(ms)), "{message}");
     }
-    let told =
+    let failure =
         classify_event_error(&management("Out of call volume quota. Quota will be replenished in 00:00:03."));
-    assert_eq!((told.class, told.hint_ms), (RateLimit, Some(ms(3_000))));
+    assert_eq!((failure.class, failure.hint_ms), (RateLimit, Some(ms(3_000))));
     let paid = "You exceeded your current quota, please check your plan and billing details.";
     for (body, class, scope) in [
         (openai("insufficient_quota", "insufficient_quota", paid), Quota, Account),

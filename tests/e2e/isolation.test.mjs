@@ -15,7 +15,7 @@ describe("clients that leave, read slowly, do not wait, ask for too much or use 
     assert.ok(served > 0 && least(disturbers) > 0, JSON.stringify({ served, disturbers }));
   });
 
-  test("are told from a deployment that fails", async () => {
+  test("are distinguished from a deployment that fails", async () => {
     const kindsOf = (violations) => [...new Set(violations.map(({ what }) => what))].sort();
     const isEnough = (violations) => kindsOf(violations).length === 3;
     const { violations } = await runQuiet({ seed: 2, ms: 20_000, fault: { error: "overloaded" }, isEnough });

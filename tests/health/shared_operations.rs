@@ -39,7 +39,7 @@ fn shown(region: &Region, nth: usize) -> Option<Reason> {
     region.members[nth].health.snapshot(region.now)[0].missing.first()?.1.reason
 }
 
-fn told(changes: &[GateChange]) -> Vec<(Option<Reason>, String)> {
+fn logged(changes: &[GateChange]) -> Vec<(Option<Reason>, String)> {
     let reason = |change: &GateChange| match change.transition {
         Transition::Ejected { reason, .. } => Some(reason),
         Transition::Recovered => None,
@@ -60,10 +60,10 @@ fn an_isolate_that_learns_of_an_ejected_operation_shows_and_logs_why() {
                 region.members.push(Member::new(9));
             }
             let learns = region.members.len() - 1;
-            let told = told(&region.report(learns));
-            assert_eq!(told.len(), 1, "{outcome:?}");
-            assert_eq!(told[0].0, Some(reason));
-            assert!(told[0].1.ends_with(sentence), "{told:?}");
+            let logged = logged(&region.report(learns));
+            assert_eq!(logged.len(), 1, "{outcome:?}");
+            assert_eq!(logged[0].0, Some(reason));
+            assert!(logged[0].1.ends_with(sentence), "{logged:?}");
             region.report(0);
             assert_eq!([shown(&region, 0), shown(&region, learns)], [Some(reason); 2]);
             assert_eq!(region.shard.view(region.now)[0].missing[0].1.reason, Some(reason));

@@ -4,7 +4,7 @@
 //! A random script of such requests runs against fakes, in rounds. Each round ends with the
 //! requests of the bystander. Then these are repeated alone, at the same times.
 
-mod deeds;
+mod disturbances;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use switchyard::vocabulary::time::Millis;
 use super::fake::{Answer, Bench, Script, Step};
 use super::{ANSWER, CHAT, FIRST, LAST, LIMITED, OVERLOADED, STREAM, routes};
 use crate::times::ms;
-use deeds::{Conduct, Deed, any_deed};
+use disturbances::{Conduct, Disturbance, any_disturbance};
 
 /// A request for vectors, and its answer.
 const EMBED: &str = r#"{"model":"m","input":"hi"}"#;
@@ -82,11 +82,11 @@ fn known(bench: &Bench) -> Vec<Value> {
 }
 
 /// What the next report would tell other isolates, in the same way.
-fn told(bench: &Bench) -> Vec<(String, Value)> {
+fn reported(bench: &Bench) -> Vec<(String, Value)> {
     let routes = bench.isolate().current().unwrap();
     let health = &mut routes.health.borrow_mut();
     let report = Reporter::new(1).report(health, 1, bench.now(), &mut SplitMix64::new(1));
-    let told = report.deployments.into_iter().map(|(identity, batch)| {
+    let reported = report.deployments.into_iter().map(|(identity, batch)| {
         let mut batch = serde_json::to_value(batch).unwrap();
         let fields = batch.as_object_mut().unwrap();
         for name in ["successes", "answered", "answered_ms", "tokens_per_second"] {
@@ -106,7 +106,7 @@ fn told(bench: &Bench) -> Vec<(String, Value)> {
         (identity, batch)
     });
     // An answer without anything else is not reported here.
-    told.filter(|(_, batch)| batch.as_object().is_some_and(|fields| !fields.is_empty())).collect()
+    reported.filter(|(_, batch)| batch.as_object().is_some_and(|fields| !fields.is_empty())).collect()
 }
 
 /// The usual answer to a chat request.
@@ -134,14 +134,14 @@ fn bystand(bench: &mut Bench) -> Vec<Got> {
     .to_vec()
 }
 
-/// What health knew after a round of deeds, and what the bystander got then.
+/// What health knew after a round of disturbances, and what the bystander got then.
 #[derive(Debug, PartialEq)]
 struct Round {
     known: Vec<Value>,
     answers: Vec<Got>,
 }
 
-/// A round for each of the given steps, and what would be told at the end.
+/// A round for each of the given steps, and what would be reported at the end.
 type Seen = (Vec<Round>, Vec<(String, Value)>);
 
 fn seen<T>(steps: &[T], mut step: impl FnMut(&mut Bench, &T)) -> Seen {
@@ -151,16 +151,16 @@ fn seen<T>(steps: &[T], mut step: impl FnMut(&mut Bench, &T)) -> Seen {
         Round { known: known(&bench), answers: bystand(&mut bench) }
     };
     let rounds = steps.iter().map(&mut round).collect();
-    (rounds, told(&bench))
+    (rounds, reported(&bench))
 }
 
-/// Runs a script of rounds, with the deeds and without. Both times each round ends at the same
-/// time.
-fn with_and_without(script: &[Vec<Deed>]) -> (Seen, Seen) {
+/// Runs a script of rounds, with the disturbances and without. Both times each round ends at the
+/// same time.
+fn with_and_without(script: &[Vec<Disturbance>]) -> (Seen, Seen) {
     let mut ends = Vec::new();
-    let with = seen(script, |bench, deeds| {
-        for deed in deeds {
-            act(bench, deed);
+    let with = seen(script, |bench, disturbances| {
+        for disturbance in disturbances {
+            act(bench, disturbance);
         }
         ends.push(bench.now());
     });
@@ -168,16 +168,16 @@ fn with_and_without(script: &[Vec<Deed>]) -> (Seen, Seen) {
     (with, without)
 }
 
-/// Does one deed, to its end.
-fn act(bench: &mut Bench, deed: &Deed) {
-    let next = deed.elsewhere.as_ref().unwrap_or(&deed.upstream);
-    bench.script([deed.upstream.clone()]);
+/// Does one disturbance, to its end.
+fn act(bench: &mut Bench, disturbance: &Disturbance) {
+    let next = disturbance.elsewhere.as_ref().unwrap_or(&disturbance.upstream);
+    bench.script([disturbance.upstream.clone()]);
     bench.script(std::iter::repeat_n(next.clone(), MOST_ATTEMPTS));
-    if let Some((name, value)) = &deed.header {
+    if let Some((name, value)) = &disturbance.header {
         bench.add_header(name, value);
     }
     let mut leaves = Millis::MAX;
-    match deed.conduct {
+    match disturbance.conduct {
         Conduct::Waits => {}
         Conduct::Leaves(after) => leaves = after,
         Conduct::ReadsSlowly(takes) => bench.slow_reading(takes),
@@ -187,22 +187,22 @@ fn act(bench: &mut Bench, deed: &Deed) {
         Conduct::BreaksRest(pieces) => bench.break_rest(pieces),
         Conduct::NeverUploads => bench.hang_upload(),
     }
-    bench.request_until(deed.method, deed.path, &deed.body, leaves);
+    bench.request_until(disturbance.method, disturbance.path, &disturbance.body, leaves);
     bench.finish();
-    assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0), "{deed:?}");
+    assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0), "{disturbance:?}");
     bench.drop_scripts();
     bench.usual_clients();
 }
 
 #[test]
-fn each_deed_changes_nothing_for_others_however_often_it_is_done() {
-    for deeds in deeds::all().chunks(10) {
-        let script: Vec<_> = deeds.iter().map(|deed| vec![deed.clone(); 6]).collect();
-        let ((with, told_with), (without, told)) = with_and_without(&script);
-        for (deed, (with, without)) in deeds.iter().zip(with.iter().zip(&without)) {
-            assert_eq!(with, without, "{deed:?}");
+fn each_disturbance_changes_nothing_for_others_however_often_it_is_done() {
+    for disturbances in disturbances::all().chunks(10) {
+        let script: Vec<_> = disturbances.iter().map(|disturbance| vec![disturbance.clone(); 6]).collect();
+        let ((with, reported_with), (without, reported)) = with_and_without(&script);
+        for (disturbance, (with, without)) in disturbances.iter().zip(with.iter().zip(&without)) {
+            assert_eq!(with, without, "{disturbance:?}");
         }
-        assert_eq!(told_with, told, "{deeds:?}");
+        assert_eq!(reported_with, reported, "{disturbances:?}");
     }
 }
 
@@ -211,7 +211,7 @@ proptest! {
 
     #[test]
     fn what_a_client_causes_changes_nothing_for_others(
-        script in prop::collection::vec(prop::collection::vec(any_deed(), 1..8), 1..4)
+        script in prop::collection::vec(prop::collection::vec(any_disturbance(), 1..8), 1..4)
     ) {
         let (with, without) = with_and_without(&script);
         prop_assert_eq!(with, without);
@@ -234,10 +234,11 @@ fn what_a_deployment_does_itself_changes_what_others_get() {
         (5, STREAM, Script::events(cut)),
         (5, STREAM, Script::events(Vec::new())),
     ] {
-        let deed = Deed { upstream, elsewhere: Some(served(body)), ..Deed::chat(body) };
-        let ((with, told_with), (without, told)) = with_and_without(&[vec![deed.clone(); times]]);
-        assert_ne!(with[0].answers, without[0].answers, "{deed:?}");
-        assert_ne!(with[0].known, without[0].known, "{deed:?}");
-        assert_ne!(told_with, told, "{deed:?}");
+        let disturbance = Disturbance { upstream, elsewhere: Some(served(body)), ..Disturbance::chat(body) };
+        let ((with, reported_with), (without, reported)) =
+            with_and_without(&[vec![disturbance.clone(); times]]);
+        assert_ne!(with[0].answers, without[0].answers, "{disturbance:?}");
+        assert_ne!(with[0].known, without[0].known, "{disturbance:?}");
+        assert_ne!(reported_with, reported, "{disturbance:?}");
     }
 }

@@ -213,7 +213,7 @@ mod tests {
             (RawProvider::Azure, "https://x.openai.azure.com/openai/v1/", None),
             (RawProvider::Azure, "https://apim.example.com/openai/team", None),
             (RawProvider::Azure, "https://x.services.ai.azure.com/api/projects/p", None),
-            // What is no endpoint at all is told elsewhere.
+            // What is no endpoint at all is reported elsewhere.
             (RawProvider::OpenAi, "http://host/v1/responses", None),
             (RawProvider::OpenAi, "https://user:secret@host/v1/responses", None),
             (RawProvider::OpenAi, "", None),

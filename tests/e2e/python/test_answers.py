@@ -129,8 +129,8 @@ class Answers(ClientTest):
             path = Path(folder, "speech.mp3")
             path.write_bytes(BINARY)
             expected = "hello from openai/whisper-1, speech.mp3 3000 bytes"
-            heard = self.client.audio.transcriptions.create(model="listen", file=path)
-            self.assertEqual(heard.text, expected)
+            transcript = self.client.audio.transcriptions.create(model="listen", file=path)
+            self.assertEqual(transcript.text, expected)
             text = self.client.audio.transcriptions.create(model="listen", file=path, response_format="text")
             self.assertEqual(text, f"{expected}\n")
             with path.open("rb") as file:
@@ -140,14 +140,14 @@ class Answers(ClientTest):
     def test_forms(self):
         """forms with lists, with several files, and with names that need escapes"""
         name = 'grüße; "世界" %22\\.mp3'
-        heard = self.client.audio.transcriptions.create(
+        transcript = self.client.audio.transcriptions.create(
             model="listen",
             file=(name, BINARY, "audio/mpeg"),
             response_format="verbose_json",
             timestamp_granularities=["word", "segment"],
             prompt="näme",
         )
-        self.assertIn("3000 bytes", heard.text)
+        self.assertIn("3000 bytes", transcript.text)
         images = [("a.png", BINARY, "image/png"), ("b.png", BINARY, "image/png")]
         edited = self.client.images.edit(model="draw", image=images, mask=images[0], prompt="a dog")
         self.assertTrue(edited.data[0].revised_prompt.startswith("hello from openai/gpt-image-1"))

@@ -44,7 +44,7 @@ class Retries(ClientTest):
         self.assertLessEqual(int(headers["retry-after-ms"]), 20_000)
 
     def test_server_error(self):
-        """the SDK repeats what may succeed in a moment, and no more often than it is told"""
+        """the SDK repeats what may succeed in a moment, and no more often than the header allows"""
         fault("openai", {"error": "overloaded", "headers": SOON}, times=2)
         self.assertEqual(self.create().retries_taken, 2)
         fault("openai", {"error": "overloaded", "headers": SOON})

@@ -50,7 +50,7 @@ pub fn stream(data: &[u8]) {
     assert_eq!(run(piece + 1), run(usize::MAX));
 }
 
-/// An event that may not end a stream does not, and an error can be told to a client.
+/// An event that may not end a stream does not, and an error can be reported to a client.
 pub fn event(data: &[u8]) {
     let (kind, _, rest) = controls(data);
     let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or_default();

@@ -10,7 +10,7 @@ use switchyard::vocabulary::time::Millis;
 
 /// A request of a client, and everything about it that is unusual.
 #[derive(Debug, Clone)]
-pub struct Deed {
+pub struct Disturbance {
     pub method: &'static str,
     pub path: &'static str,
     pub body: String,
@@ -37,7 +37,7 @@ pub enum Conduct {
     NeverUploads,
 }
 
-impl Deed {
+impl Disturbance {
     /// A chat request that is served as usual.
     pub fn chat(body: &str) -> Self {
         Self::of("POST", "/v1/chat/completions", body, Script::json(200, ANSWER))
@@ -98,46 +98,46 @@ fn after_their_commit_point() -> Vec<(String, Script)> {
     ]
 }
 
-fn leaving() -> Vec<Deed> {
+fn leaving() -> Vec<Disturbance> {
     let answers = before_their_commit_point().into_iter().chain(after_their_commit_point());
     answers
         .flat_map(|(body, upstream)| {
-            [0, 5, 10, 11, 500, 2_000].map(|after| Deed {
+            [0, 5, 10, 11, 500, 2_000].map(|after| Disturbance {
                 conduct: Conduct::Leaves(ms(after)),
                 upstream: upstream.clone(),
-                ..Deed::chat(&body)
+                ..Disturbance::chat(&body)
             })
         })
         .collect()
 }
 
 /// A client that says how long it waits. Its own upload counts towards that time.
-fn impatient() -> Vec<Deed> {
+fn impatient() -> Vec<Disturbance> {
     let headers =
         [("x-stainless-timeout", "2"), ("x-stainless-read-timeout", "1"), ("cf-aig-request-timeout", "700")];
     let answers = before_their_commit_point().into_iter();
     answers
         .flat_map(|(body, upstream)| {
-            headers.map(|(name, value)| Deed {
+            headers.map(|(name, value)| Disturbance {
                 header: Some((name, value.to_owned())),
                 upstream: upstream.clone(),
                 conduct: Conduct::UploadsSlowly(ms(3)),
-                ..Deed::chat(&body)
+                ..Disturbance::chat(&body)
             })
         })
         .collect()
 }
 
-fn slow_reading() -> Vec<Deed> {
+fn slow_reading() -> Vec<Disturbance> {
     let stream = || Script::events(vec![bytes(FIRST), Step::Pause(ms(20)), bytes(NEXT), bytes(LAST)]);
     let json = || json_of(vec![bytes(ANSWER.split_at(20).0), bytes(ANSWER.split_at(20).1)]);
     [(STREAM.to_owned(), stream()), (to("early", STREAM), stream()), (to("early", CHAT), json())]
         .into_iter()
         .flat_map(|(body, upstream)| {
-            [ms(2_000), ms(70_000), ms(150_000)].map(|takes| Deed {
+            [ms(2_000), ms(70_000), ms(150_000)].map(|takes| Disturbance {
                 conduct: Conduct::ReadsSlowly(takes),
                 upstream: upstream.clone(),
-                ..Deed::chat(&body)
+                ..Disturbance::chat(&body)
             })
         })
         .collect()
@@ -146,30 +146,38 @@ fn slow_reading() -> Vec<Deed> {
 /// Requests whose body is too large for the buffer begin like this.
 const LARGE: &str = r#"{"model":"m","messages":[{"role":"user","content":""#;
 
-fn uploading() -> Vec<Deed> {
+fn uploading() -> Vec<Disturbance> {
     let large = format!("{LARGE}{}\"}}]}}", "x".repeat(6_000));
     let two_models = format!("{LARGE}{}\"}}],\"model\":\"other\"}}", "x".repeat(6_000));
-    let deed = |body: &str, conduct| Deed { conduct, ..Deed::chat(body) };
-    let rest_of_file = |conduct| Deed {
+    let disturbance = |body: &str, conduct| Disturbance { conduct, ..Disturbance::chat(body) };
+    let rest_of_file = |conduct| Disturbance {
         conduct,
-        ..Deed::of("POST", "/v1/files", &large, Script::json(200, r#"{"id":"file-1","object":"file"}"#))
+        ..Disturbance::of(
+            "POST",
+            "/v1/files",
+            &large,
+            Script::json(200, r#"{"id":"file-1","object":"file"}"#),
+        )
     };
     vec![
-        deed(CHAT, Conduct::BreaksUpload),
-        deed(CHAT, Conduct::UploadsSlowly(ms(20_000))),
-        deed(CHAT, Conduct::NeverUploads),
-        Deed { header: Some(("x-stainless-timeout", "3".to_owned())), ..deed(CHAT, Conduct::NeverUploads) },
-        deed(&large, Conduct::BreaksRest(0)),
-        deed(&large, Conduct::BreaksRest(2)),
-        deed(&large, Conduct::UploadsRestSlowly(ms(3_000))),
-        deed(&large, Conduct::UploadsRestSlowly(ms(29_995))),
-        deed(&large, Conduct::UploadsRestSlowly(ms(50_000))),
-        deed(&large, Conduct::Leaves(ms(2))),
-        Deed {
+        disturbance(CHAT, Conduct::BreaksUpload),
+        disturbance(CHAT, Conduct::UploadsSlowly(ms(20_000))),
+        disturbance(CHAT, Conduct::NeverUploads),
+        Disturbance {
             header: Some(("x-stainless-timeout", "3".to_owned())),
-            ..deed(&large, Conduct::UploadsRestSlowly(ms(9_000)))
+            ..disturbance(CHAT, Conduct::NeverUploads)
         },
-        deed(&two_models, Conduct::Waits),
+        disturbance(&large, Conduct::BreaksRest(0)),
+        disturbance(&large, Conduct::BreaksRest(2)),
+        disturbance(&large, Conduct::UploadsRestSlowly(ms(3_000))),
+        disturbance(&large, Conduct::UploadsRestSlowly(ms(29_995))),
+        disturbance(&large, Conduct::UploadsRestSlowly(ms(50_000))),
+        disturbance(&large, Conduct::Leaves(ms(2))),
+        Disturbance {
+            header: Some(("x-stainless-timeout", "3".to_owned())),
+            ..disturbance(&large, Conduct::UploadsRestSlowly(ms(9_000)))
+        },
+        disturbance(&two_models, Conduct::Waits),
         rest_of_file(Conduct::UploadsRestSlowly(ms(50_000))),
         rest_of_file(Conduct::BreaksRest(2)),
     ]
@@ -277,10 +285,10 @@ const REFUSALS: &[(u16, &str)] = &[
 
 const RESPONSES: &str = r#"{"model":"m","input":"hi"}"#;
 
-fn refused() -> Vec<Deed> {
-    let chats = REFUSALS.iter().map(|(status, error)| Deed {
+fn refused() -> Vec<Disturbance> {
+    let chats = REFUSALS.iter().map(|(status, error)| Disturbance {
         upstream: Script::json(*status, error),
-        ..Deed::chat(if status % 2 == 0 { CHAT } else { STREAM })
+        ..Disturbance::chat(if status % 2 == 0 { CHAT } else { STREAM })
     });
     let others = [
         ("/v1/embeddings", r#"{"model":"m","input":""}"#),
@@ -289,14 +297,16 @@ fn refused() -> Vec<Deed> {
         ("/v1/images/generations", r#"{"model":"m","prompt":""}"#),
     ];
     let others = others.into_iter().flat_map(|(path, body)| {
-        REFUSALS.iter().map(move |(status, error)| Deed::of("POST", path, body, Script::json(*status, error)))
+        REFUSALS
+            .iter()
+            .map(move |(status, error)| Disturbance::of("POST", path, body, Script::json(*status, error)))
     });
     chats.chain(others).chain(answered_with_an_error()).collect()
 }
 
 /// Errors behind a success, an operation without permission, bodies that are no requests, and a
 /// stream where none exists.
-fn answered_with_an_error() -> Vec<Deed> {
+fn answered_with_an_error() -> Vec<Disturbance> {
     let image = r#"{"error":{"message":"Invalid 'messages[3].content[0].image_url'.","type":"invalid_request_error","param":"messages[3].content[0].image_url","code":"invalid_image_url"}}"#;
     let policy = r#"{"error":{"message":"The response was filtered.","code":"content_filter"}}"#;
     let events =
@@ -304,7 +314,7 @@ fn answered_with_an_error() -> Vec<Deed> {
     let failed =
         "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":null}}\n\n";
     let reason = "event: error\ndata: {\"type\":\"error\",\"code\":\"content_policy_violation\",\"message\":\"The response was filtered\"}\n\n";
-    let streamed = |upstream| Deed { upstream, ..Deed::chat(STREAM) };
+    let streamed = |upstream| Disturbance { upstream, ..Disturbance::chat(STREAM) };
     let scope = r#"{"error":{"message":"Missing scopes: api.responses.write.","type":"invalid_request_error","code":"missing_scope"}}"#;
     let vectors = r#"{"object":"list","data":[{"index":0,"embedding":[1]}]}"#;
     let tokens = r#"{"object":"response.input_tokens","input_tokens":3}"#;
@@ -318,24 +328,29 @@ fn answered_with_an_error() -> Vec<Deed> {
         r#"{"model":"none"}"#,
         r#"{"model":"m","model":"x"}"#,
     ];
-    let mut deeds = vec![
+    let mut disturbances = vec![
         streamed(events("", image)),
         streamed(events(FIRST, image)),
         streamed(events("", policy)),
         streamed(events(FIRST, policy)),
-        Deed { upstream: Script::json(200, policy), ..Deed::chat(CHAT) },
-        Deed::of(
+        Disturbance { upstream: Script::json(200, policy), ..Disturbance::chat(CHAT) },
+        Disturbance::of(
             "POST",
             "/v1/responses",
             &with_stream(RESPONSES),
             Script::events(vec![bytes(failed), Step::Pause(ms(40)), bytes(reason)]),
         ),
-        Deed::of("POST", "/v1/responses", RESPONSES, Script::json(401, scope)),
-        Deed::of("POST", "/v1/embeddings", &with_stream(super::EMBED), Script::json(200, vectors)),
-        Deed::of("POST", "/v1/responses/input_tokens", &with_stream(RESPONSES), Script::json(200, tokens)),
+        Disturbance::of("POST", "/v1/responses", RESPONSES, Script::json(401, scope)),
+        Disturbance::of("POST", "/v1/embeddings", &with_stream(super::EMBED), Script::json(200, vectors)),
+        Disturbance::of(
+            "POST",
+            "/v1/responses/input_tokens",
+            &with_stream(RESPONSES),
+            Script::json(200, tokens),
+        ),
     ];
-    deeds.extend(bad.map(Deed::chat));
-    deeds
+    disturbances.extend(bad.map(Disturbance::chat));
+    disturbances
 }
 
 /// A limit of the paths of stored objects.
@@ -346,7 +361,7 @@ const NONE_LEFT: &[(&str, &str)] = &[
     ("retry-after", "30"),
 ];
 
-fn on_stored_objects() -> Vec<Deed> {
+fn on_stored_objects() -> Vec<Disturbance> {
     let limited = || Script { headers: NONE_LEFT, ..Script::json(429, super::LIMITED) };
     let failing = |status| Script::json(status, super::OVERLOADED);
     let slow = |after| Script {
@@ -370,7 +385,7 @@ fn on_stored_objects() -> Vec<Deed> {
         ..Script::json(200, "")
     };
     let cut = || content(vec![bytes("text"), Step::Pause(ms(300)), Step::Break]);
-    let mut deeds = Vec::new();
+    let mut disturbances = Vec::new();
     for (method, path, body) in [
         ("GET", "/v1/files/file-1", ""),
         ("GET", "/v1/batches", ""),
@@ -381,43 +396,51 @@ fn on_stored_objects() -> Vec<Deed> {
     ] {
         let answers =
             [limited(), failing(500), failing(502), failing(404), failing(408), slow(10), slow(4_000)];
-        deeds.extend(answers.map(|upstream| Deed::of(method, path, body, upstream)));
-        deeds.push(Deed {
+        disturbances.extend(answers.map(|upstream| Disturbance::of(method, path, body, upstream)));
+        disturbances.push(Disturbance {
             conduct: Conduct::Leaves(ms(400)),
-            ..Deed::of(method, path, body, Script::silence())
+            ..Disturbance::of(method, path, body, Script::silence())
         });
     }
     for error in
         [r#"{"code":"insufficient_quota","message":"x"}"#, r#"{"code":"server_error","message":"x"}"#, "null"]
     {
-        deeds.push(Deed::of("GET", "/v1/responses/resp_1?stream=true", "", replay(error)));
+        disturbances.push(Disturbance::of("GET", "/v1/responses/resp_1?stream=true", "", replay(error)));
     }
     let hanging = || content(vec![bytes("text"), Step::Hang]);
-    let file =
-        |upstream, conduct| Deed { conduct, ..Deed::of("GET", "/v1/files/file-1/content", "", upstream) };
-    deeds.extend([
+    let file = |upstream, conduct| Disturbance {
+        conduct,
+        ..Disturbance::of("GET", "/v1/files/file-1/content", "", upstream)
+    };
+    disturbances.extend([
         file(cut(), Conduct::Waits),
         file(hanging(), Conduct::Leaves(ms(900))),
         file(hanging(), Conduct::Waits),
         file(content(vec![bytes("text"), bytes("more")]), Conduct::ReadsSlowly(ms(90_000))),
     ]);
-    deeds
+    disturbances
 }
 
-/// Every deed once.
-pub fn all() -> Vec<Deed> {
+/// Every disturbance once.
+pub fn all() -> Vec<Disturbance> {
     [leaving(), impatient(), slow_reading(), uploading(), refused(), on_stored_objects()].concat()
 }
 
-/// A random deed. Each kind is equally frequent, and the times are random.
-pub fn any_deed() -> impl Strategy<Value = Deed> {
+/// A random disturbance. Each kind is equally frequent, and the times are random.
+pub fn any_disturbance() -> impl Strategy<Value = Disturbance> {
     let kinds = [leaving(), impatient(), slow_reading(), uploading(), refused(), on_stored_objects()];
-    let deed = prop::sample::select(kinds.to_vec()).prop_flat_map(prop::sample::select);
-    (deed, 0..4_000_u64).prop_map(|(deed, after)| match deed.conduct {
-        Conduct::Leaves(_) => Deed { conduct: Conduct::Leaves(ms(after)), ..deed },
-        Conduct::ReadsSlowly(_) => Deed { conduct: Conduct::ReadsSlowly(ms(after * 40)), ..deed },
-        Conduct::UploadsSlowly(_) => Deed { conduct: Conduct::UploadsSlowly(ms(after / 8)), ..deed },
-        Conduct::UploadsRestSlowly(_) => Deed { conduct: Conduct::UploadsRestSlowly(ms(after * 15)), ..deed },
-        _ => deed,
+    let disturbance = prop::sample::select(kinds.to_vec()).prop_flat_map(prop::sample::select);
+    (disturbance, 0..4_000_u64).prop_map(|(disturbance, after)| match disturbance.conduct {
+        Conduct::Leaves(_) => Disturbance { conduct: Conduct::Leaves(ms(after)), ..disturbance },
+        Conduct::ReadsSlowly(_) => {
+            Disturbance { conduct: Conduct::ReadsSlowly(ms(after * 40)), ..disturbance }
+        }
+        Conduct::UploadsSlowly(_) => {
+            Disturbance { conduct: Conduct::UploadsSlowly(ms(after / 8)), ..disturbance }
+        }
+        Conduct::UploadsRestSlowly(_) => {
+            Disturbance { conduct: Conduct::UploadsRestSlowly(ms(after * 15)), ..disturbance }
+        }
+        _ => disturbance,
     })
 }

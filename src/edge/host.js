@@ -56,7 +56,7 @@ addEventListener("error", ({ error }) => {
   if (!isTrap(error)) return;
   settle = unconnected;
   taskQueue = undefined;
-  bodies = { held: 0 };
+  bodies = { held: 0, reserved: 0 };
   for (const end of openStreams.values()) end();
   openStreams.clear();
 });
@@ -152,8 +152,17 @@ export class Timers {
   }
 }
 
-/** The bytes that the bodies of all requests hold. A trap ends these requests, and their count. */
-let bodies = { held: 0 };
+/**
+ * How many bytes all bodies may reserve together. A buffer that grows costs copies, and a buffer of
+ * the stated length may wait in vain, so only some have one.
+ */
+const RESERVED = 32 * 1024 * 1024;
+
+/**
+ * The bytes that the bodies of all requests hold, and those that they have reserved. A trap ends
+ * these requests, and their counts.
+ */
+let bodies = { held: 0, reserved: 0 };
 
 /** Thrown when bodies hold too much. */
 const FULL = Symbol("the bodies hold too much");
@@ -165,6 +174,7 @@ export class Exchange extends Timers {
   #rest;
   #bodies = bodies;
   #held = 0;
+  #reserved = 0;
   #reader;
   #isReleased = false;
 
@@ -208,7 +218,7 @@ export class Exchange extends Timers {
     const body = length < LONG ? null : this.#request.body;
     if (body !== null) {
       this.#reader = body.getReader({ mode: "byob" });
-      return readLong(this.#reader, length, (held) => this.#hold(held, most));
+      return readLong(this.#reader, length, this.#reserve(length), (held) => this.#hold(held, most));
     }
     const buffer = await this.#request.arrayBuffer();
     this.#hold(buffer.byteLength, most);
@@ -272,10 +282,19 @@ export class Exchange extends Timers {
     if (this.#bodies.held > most) throw FULL;
   }
 
+  /** Reserves so many bytes for this body, if there is room. */
+  #reserve(bytes) {
+    if (this.#bodies.reserved + bytes > RESERVED) return false;
+    this.#bodies.reserved += bytes;
+    this.#reserved = bytes;
+    return true;
+  }
+
   /** Frees the bytes of the body, and reads no more of it: no further call sends them. */
   release() {
     if (this.#isReleased) return;
     this.#hold(0, Infinity);
+    this.#bodies.reserved -= this.#reserved;
     this.#isReleased = true;
     this.#bytes = undefined;
     this.isKept = false;
@@ -580,32 +599,36 @@ function endWhenDone(promise, wait) {
 // the body, so it moves only the bytes on the shorter side. Between two calls of `edited` the bytes
 // are as received.
 
-/** The size of the first buffer of a long body. */
+/** How much of a long body is read first. */
 const FIRST = 64 * 1024;
 
 /**
- * Reads a long body. The buffer grows with the bytes that arrive, because the stated length may never
- * come. `hold(bytes)` counts the bytes of the buffer, and may refuse them.
+ * Reads a long body. `hold(bytes)` counts the bytes that have room, and may refuse them: it grows
+ * with the bytes that arrive, because the stated length may never come. If the body `isReserved`,
+ * its buffer has the stated length from the beginning. If not, the buffer grows, too.
  */
-async function readLong(reader, length, hold) {
+async function readLong(reader, length, isReserved, hold) {
   // One byte more than the stated length, so that the read reaches the end of the body. A Worker in
   // front may state another length than that of the bytes that it sends.
   const stated = length + 1;
   let size = Math.min(FIRST, stated);
   let end = 0;
   hold(ROOM + size + ROOM);
-  let buffer = new ArrayBuffer(ROOM + size + ROOM);
+  let buffer = new ArrayBuffer(ROOM + (isReserved ? stated : size) + ROOM);
   for (;;) {
     const space = size - end;
     const { value } = await reader.readAtLeast(space, new Uint8Array(buffer, ROOM + end, space));
     end += value.length;
-    if (value.length < space) return new Uint8Array(value.buffer, ROOM, end);
-    // Few steps, and none that ends shortly before the stated length: each one costs a copy.
+    buffer = value.buffer;
+    if (value.length < space) return new Uint8Array(buffer, ROOM, end);
+    // Few steps, and none that ends shortly before the stated length: each one may cost a copy.
     if (size >= stated) size *= 2;
     else size = size * 32 < stated ? size * 16 : stated;
     hold(ROOM + size + ROOM);
-    buffer = new ArrayBuffer(ROOM + size + ROOM);
-    new Uint8Array(buffer, ROOM, end).set(new Uint8Array(value.buffer, ROOM, end));
+    if (ROOM + size + ROOM <= buffer.byteLength) continue;
+    const larger = new ArrayBuffer(ROOM + size + ROOM);
+    new Uint8Array(larger, ROOM, end).set(new Uint8Array(buffer, ROOM, end));
+    buffer = larger;
   }
 }
 

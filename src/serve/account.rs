@@ -1,0 +1,190 @@
+//! The account of one request. It is opened when the request arrives, and closed once, when its
+//! answer has ended. Closing it makes the record, and gives it to everybody who wants to know.
+//!
+//! Nothing here waits. If an account is dropped before it is closed, the client has left.
+
+use std::rc::Rc;
+
+use super::platform::Platform;
+use super::receive::{Arrival, Inbound};
+use super::serving::Serving;
+use crate::attempt::trail::Trail;
+use crate::health::GateChange;
+use crate::health::gate::Transition;
+use crate::request::credentials;
+use crate::routes::graph::Node;
+use crate::telemetry::data_point::data_point;
+use crate::telemetry::log_line::log_line;
+use crate::telemetry::request_record::{CLIENT_LEFT, RequestOrigin, RequestRecord, UpstreamIds};
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::time::{Instant, Millis};
+use crate::vocabulary::usage::Usage;
+
+/// The status of an answer that no client receives, for the log. nginx uses it too.
+pub const CLIENT_LEFT_STATUS: u16 = 499;
+
+/// The account of a request.
+pub struct RequestAccount<P: Platform>(Option<Box<OpenAccount<P>>>);
+
+/// What is known of a request before its end.
+struct OpenAccount<P: Platform> {
+    platform: P,
+    arrival: Rc<Arrival>,
+    routes: Option<Rc<Serving>>,
+    /// The facts and the entry node. The body of the request does not stay here.
+    received: Option<(Rc<Facts>, Rc<Node>)>,
+    replied_at: Option<Instant>,
+    /// The deployments that this isolate ejected because of the request.
+    ejected: Vec<usize>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountEnd<'a> {
+    /// See [`RequestRecord::outcome`].
+    pub outcome: &'a str,
+    /// See [`RequestRecord::reason`].
+    pub reason: &'a str,
+    /// The status for the client.
+    pub status: u16,
+    /// The attempts.
+    pub trail: &'a Trail,
+    /// The time to the commit point, if the answer is a stream.
+    pub first_token_ms: Option<Millis>,
+    /// What the answer used.
+    pub usage: Usage,
+    /// The ids of the answer at the upstream.
+    pub upstream_ids: &'a UpstreamIds,
+}
+
+impl<'a> AccountEnd<'a> {
+    /// An end without an answer of an upstream.
+    pub fn without_answer(outcome: &'a str, status: u16, trail: &'a Trail) -> Self {
+        static NO_IDS: UpstreamIds = UpstreamIds { request_id: String::new(), aig_log_id: String::new() };
+        Self {
+            outcome,
+            reason: trail.failures().last().map_or("", |failure| &failure.reason),
+            status,
+            trail,
+            first_token_ms: None,
+            usage: Usage::default(),
+            upstream_ids: &NO_IDS,
+        }
+    }
+}
+
+impl<P: Platform> RequestAccount<P> {
+    /// Opens the account of a request.
+    pub fn open(platform: &P, arrival: &Rc<Arrival>) -> Self {
+        Self(Some(Box::new(OpenAccount {
+            platform: platform.clone(),
+            arrival: Rc::clone(arrival),
+            routes: None,
+            received: None,
+            replied_at: None,
+            ejected: Vec::new(),
+        })))
+    }
+
+    /// The routes that serve the request are known.
+    pub fn on_routes(&mut self, routes: &Rc<Serving>) {
+        if let Some(open) = &mut self.0 {
+            open.routes = Some(Rc::clone(routes));
+        }
+    }
+
+    /// The request was received.
+    pub fn on_inbound(&mut self, inbound: &Inbound) {
+        if let Some(open) = &mut self.0 {
+            open.received = Some((Rc::clone(&inbound.facts), Rc::clone(&inbound.node)));
+        }
+    }
+
+    /// Gates moved because of the request.
+    pub fn on_changes(&mut self, changes: &[GateChange]) {
+        let Some(open) = &mut self.0 else { return };
+        let is_ejection =
+            |change: &&GateChange| matches!(change.transition, Transition::Ejected { is_news: true, .. });
+        open.ejected.extend(changes.iter().filter(is_ejection).map(|change| change.deployment));
+    }
+
+    /// The reply begins.
+    pub fn on_reply(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.replied_at = Some(open.platform.now());
+        }
+    }
+
+    /// Ends an account of which there is no record: the gateway has told something of itself.
+    pub fn dismiss(mut self) {
+        self.0 = None;
+    }
+
+    /// Closes the account.
+    pub fn close(mut self, end: &AccountEnd<'_>) {
+        if let Some(open) = self.0.take() {
+            open.close(end);
+        }
+    }
+}
+
+impl<P: Platform> Drop for RequestAccount<P> {
+    fn drop(&mut self) {
+        if let Some(open) = self.0.take() {
+            open.close(&AccountEnd::without_answer(CLIENT_LEFT, CLIENT_LEFT_STATUS, &Trail::default()));
+        }
+    }
+}
+
+impl<P: Platform> OpenAccount<P> {
+    fn close(&self, end: &AccountEnd<'_>) {
+        let Self { platform, arrival, routes, received, replied_at, ejected } = self;
+        let graph = routes.as_ref().map(|routes| &routes.graph);
+        let now = platform.now();
+        let (facts, node) = received.as_ref().map(|(facts, node)| (&**facts, &**node)).unzip();
+        // A request that was refused early may still have a key.
+        let identified = || credentials::client(graph?, arrival.key()).ok();
+        let client = match facts {
+            Some(facts) => &facts.client,
+            None => identified().map_or("", |client| &client.name),
+        };
+        let names = ejected.iter().filter_map(|id| Some(graph?.deployments.get(*id)?.name.as_str()));
+        let record = RequestRecord {
+            request_id: &arrival.id,
+            trace_id: arrival.trace.trace_id(),
+            arrived_at: arrival.at,
+            replied_at: replied_at.unwrap_or(now),
+            ended_at: now,
+            client,
+            operation: facts.map(|facts| facts.operation),
+            model: node.map_or("", |node| &node.name),
+            is_streamed: facts.is_some_and(|facts| facts.is_streamed),
+            outcome: end.outcome,
+            reason: end.reason,
+            status: end.status,
+            trail: end.trail,
+            first_token_ms: end.first_token_ms,
+            usage: end.usage,
+            micro_usd: None,
+            routes: graph.map_or("", |graph| &graph.version),
+            ejected: &names.collect::<Vec<_>>().join(","),
+            origin: RequestOrigin::of(&arrival.headers),
+            upstream_ids: end.upstream_ids,
+        };
+        self.publish(&record);
+    }
+
+    fn publish(&self, record: &RequestRecord<'_>) {
+        let (platform, isolate) = (&self.platform, self.platform.isolate());
+        let share = self.routes.as_ref().map_or(1.0, |routes| routes.graph.settings.log_sample);
+        if record.is_failure() || record.is_sampled(share) {
+            let line = log_line(record);
+            // The reasons of failures are texts of upstreams.
+            let has_reasons = record.trail.failures().next().is_some();
+            platform.log(&if has_reasons { isolate.without_secrets(line) } else { line });
+        }
+        if isolate.has_metrics(|| platform.has_metrics()) {
+            platform.write_data_point(&data_point(record));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The data point of a request for Workers Analytics Engine. Its columns are documented in
+//! docs/telemetry.md, and the queries in `examples/analytics` read them.
+//!
+//! Limits: 20 blobs with 16 KB together, 20 doubles, an index of 96 bytes
+//! (<https://developers.cloudflare.com/analytics/analytics-engine/limits/>). A point beyond them is
+//! dropped, so long texts are cut.
+
+use std::fmt::Write;
+
+use super::request_record::{RequestRecord, provider};
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::Millis;
+
+/// The version of the schema, the last double. A new column does not change it.
+const VERSION: u32 = 1;
+/// The longest index, in bytes.
+const INDEX_BYTES: usize = 96;
+/// The longest blob, in bytes.
+const BLOB_BYTES: usize = 900;
+
+/// The point as one text for the platform: the index, the blobs and the doubles, each with a line
+/// break. The doubles are in one line, with spaces between them.
+pub fn data_point(record: &RequestRecord<'_>) -> String {
+    let deployment = record.deployment();
+    let (provider, upstream_model) = deployment.map_or(("", ""), provider);
+    let first_failure = record.trail.failures().next().map_or("", |failure| failure.class.name());
+    let mut text = String::with_capacity(512);
+    let mut blob = |blob: &str, most: usize| push(&mut text, blob, most);
+    blob(record.client, INDEX_BYTES);
+    for value in [
+        record.request_id,
+        record.client,
+        record.model,
+        deployment.map_or("", |deployment| &deployment.name),
+        provider,
+        upstream_model,
+        record.operation.map_or("", Operation::path),
+        record.outcome,
+    ] {
+        blob(value, BLOB_BYTES);
+    }
+    blob(&record.trail.to_string(), BLOB_BYTES);
+    for value in [
+        record.routes,
+        record.origin.colo,
+        record.origin.country,
+        &record.upstream_ids.aig_log_id,
+        first_failure,
+        if record.is_streamed { "stream" } else { "whole" },
+        record.ejected,
+    ] {
+        blob(value, BLOB_BYTES);
+    }
+    let times = record.times();
+    let usage = &record.usage;
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "{} {} {} {} {} {} {} {} {} {} {} {} {} {}.{:03} {} {} {} {VERSION}",
+        record.status,
+        record.trail.attempts().len(),
+        u8::from(record.is_fallback()),
+        times.total_ms,
+        record.first_token_ms.unwrap_or(Millis::ZERO),
+        times.upstream_ms,
+        times.backoff_ms,
+        times.own_ms,
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        usage.images,
+        usage.audio_ms / 1_000,
+        usage.audio_ms % 1_000,
+        usage.characters,
+        record.micro_usd.unwrap_or(0),
+        u8::from(usage.is_estimated),
+    );
+    text
+}
+
+/// Adds a blob with at most `most` bytes. A line break in a name becomes a space.
+fn push(text: &mut String, blob: &str, most: usize) {
+    let end = blob.floor_char_boundary(most);
+    let blob = blob.get(..end).unwrap_or_default();
+    if blob.contains('\n') {
+        text.push_str(&blob.replace('\n', " "));
+    } else {
+        text.push_str(blob);
+    }
+    text.push('\n');
+}

@@ -1,0 +1,182 @@
+//! The record of one request: what is written down when it ends.
+
+use crate::attempt::trail::{AttemptOutcome, Trail};
+use crate::routes::graph::Deployment;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::time::{Instant, Millis};
+use crate::vocabulary::usage::Usage;
+
+/// The outcome of a request that was served to its end.
+pub const OK: &str = "ok";
+/// The outcome of a request whose client left before the end of its answer.
+pub const CLIENT_LEFT: &str = "client_left";
+
+/// What is known of a request at its end.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestRecord<'a> {
+    /// The gateway's id of the request.
+    pub request_id: &'a str,
+    /// The id of the trace that it belongs to.
+    pub trace_id: &'a str,
+    /// When it arrived.
+    pub arrived_at: Instant,
+    /// When its reply began: an error, or the headers of the answer.
+    pub replied_at: Instant,
+    /// When it ended.
+    pub ended_at: Instant,
+    /// The name of the client in the routes document; empty if no client was identified.
+    pub client: &'a str,
+    /// The operation, if the path names one.
+    pub operation: Option<Operation>,
+    /// The entry node; empty if none was chosen.
+    pub model: &'a str,
+    /// Whether the client asked for a stream.
+    pub is_streamed: bool,
+    /// [`OK`], [`CLIENT_LEFT`], the class of the failure, or the code of the gateway's own error.
+    pub outcome: &'a str,
+    /// Why it failed, in a short name: that of the last failure, or what cut the stream. Empty if
+    /// there is nothing to add.
+    pub reason: &'a str,
+    /// The HTTP status that the client got.
+    pub status: u16,
+    /// The attempts.
+    pub trail: &'a Trail,
+    /// The time to the commit point, if the answer is a stream.
+    pub first_token_ms: Option<Millis>,
+    /// What the answer used.
+    pub usage: Usage,
+    /// What it cost in millionths of a US dollar; `None` if the deployment has no price.
+    pub micro_usd: Option<u64>,
+    /// The version of the routes document.
+    pub routes: &'a str,
+    /// The names of the deployments that this isolate ejected with it, with commas between them.
+    pub ejected: &'a str,
+    /// Where the request came from.
+    pub origin: RequestOrigin<'a>,
+    /// The ids of the answer at the upstream.
+    pub upstream_ids: &'a UpstreamIds,
+}
+
+/// Where a request came from, as the headers of Cloudflare say. They name no single client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestOrigin<'a> {
+    /// The id of the request at Cloudflare, with the data centre at its end.
+    pub cf_ray: &'a str,
+    /// The IATA code of the data centre.
+    pub colo: &'a str,
+    /// The country of the client, ISO 3166-1 alpha-2.
+    pub country: &'a str,
+}
+
+impl<'a> RequestOrigin<'a> {
+    /// Reads `cf-ray` and `cf-ipcountry`
+    /// (<https://developers.cloudflare.com/fundamentals/reference/http-headers/>).
+    pub fn of(headers: &'a Headers) -> Self {
+        let cf_ray = headers.get("cf-ray").filter(|ray| is_id(ray)).unwrap_or_default();
+        let colo = cf_ray.rsplit_once('-').map_or("", |(_, colo)| colo);
+        let country = headers.get("cf-ipcountry").filter(|country| country.len() == 2 && is_id(country));
+        Self { cf_ray, colo, country: country.unwrap_or_default() }
+    }
+}
+
+/// The ids by which others know an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamIds {
+    /// `x-request-id`, or Azure's `apim-request-id`.
+    pub request_id: String,
+    /// `cf-aig-log-id`: the entry in the log of AI Gateway.
+    pub aig_log_id: String,
+}
+
+impl UpstreamIds {
+    /// Reads the headers of an upstream's response.
+    pub fn of(headers: &Headers) -> Self {
+        let id = |name| headers.get(name).filter(|id| is_id(id));
+        let owned = |id: Option<&str>| id.unwrap_or_default().to_owned();
+        Self {
+            request_id: owned(id("x-request-id").or_else(|| id("apim-request-id"))),
+            aig_log_id: owned(id("cf-aig-log-id")),
+        }
+    }
+}
+
+/// Whether a header of somebody else is short and plain enough for a log.
+fn is_id(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    !text.is_empty() && text.len() <= 128 && text.bytes().all(is_plain)
+}
+
+impl<'a> RequestRecord<'a> {
+    /// The deployment that served, or else the one that was tried last.
+    pub fn deployment(&self) -> Option<&'a Deployment> {
+        let attempt = self.trail.serving().or_else(|| self.trail.attempts().last())?;
+        Some(&attempt.deployment)
+    }
+
+    /// Whether the log has the record whatever its sample is: the request failed, or an attempt
+    /// did.
+    pub fn is_failure(&self) -> bool {
+        self.outcome != OK || self.trail.failures().next().is_some()
+    }
+
+    /// Whether another deployment served than the one that was tried first.
+    pub fn is_fallback(&self) -> bool {
+        let first = self.trail.attempts().first();
+        first
+            .zip(self.trail.serving())
+            .is_some_and(|(first, serving)| first.deployment.id != serving.deployment.id)
+    }
+
+    /// Whether a sample has the record. `share`: the part of all requests, `0.0..=1.0`. The id
+    /// decides, so that every view of a request has it, or none.
+    pub fn is_sampled(&self, share: f64) -> bool {
+        let digits = self.request_id.get(4..12).unwrap_or_default();
+        let draw = u32::from_str_radix(digits, 16).unwrap_or(0);
+        f64::from(draw) < share * 4_294_967_296.0
+    }
+
+    /// The times of the request.
+    pub fn times(&self) -> RecordTimes {
+        let (upstream_ms, backoff_ms) = (self.trail.upstream_ms(), self.trail.backoff_ms());
+        RecordTimes {
+            total_ms: self.ended_at - self.arrived_at,
+            upstream_ms,
+            backoff_ms,
+            own_ms: self.replied_at - self.arrived_at - upstream_ms - backoff_ms,
+        }
+    }
+}
+
+/// The times of a request, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordTimes {
+    /// From its arrival to the end of its answer.
+    pub total_ms: Millis,
+    /// Waits for upstreams, up to the commit point.
+    pub upstream_ms: Millis,
+    /// Waits between attempts.
+    pub backoff_ms: Millis,
+    /// The rest of the time to the reply: the upload of the body, and the gateway's own work.
+    pub own_ms: Millis,
+}
+
+/// The outcome of an attempt as every view names it: `served`, the class of the failure,
+/// `abandoned`, or `pending`.
+pub fn outcome_name(outcome: Option<&AttemptOutcome>) -> &'static str {
+    match outcome {
+        None => "pending",
+        Some(AttemptOutcome::Served(_)) => "served",
+        Some(AttemptOutcome::Failed(failure)) => failure.class.name(),
+        Some(AttemptOutcome::Abandoned) => "abandoned",
+    }
+}
+
+/// The name of the provider, and the model or deployment there.
+pub fn provider(deployment: &Deployment) -> (&'static str, &str) {
+    use crate::routes::graph::Upstream::{Azure, OpenAi};
+    match &deployment.upstream {
+        OpenAi { model, .. } => ("openai", model),
+        Azure { deployment, .. } => ("azure", deployment),
+    }
+}

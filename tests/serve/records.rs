@@ -1,0 +1,196 @@
+//! Every request ends in one record, whatever becomes of it.
+
+use serde_json::{Value, json};
+
+use crate::fake::{Bench, Script, Step};
+use crate::times::ms;
+use crate::{ANSWER, CHAT, FIRST, LAST, NEXT, OVERLOADED, STREAM, routes};
+
+fn bytes(text: &str) -> Step {
+    Step::Bytes(text.to_owned())
+}
+
+/// A stream that begins, and continues with these steps.
+fn stream(steps: impl IntoIterator<Item = Step>) -> Script {
+    Script::events([bytes(FIRST)].into_iter().chain(steps).collect())
+}
+
+#[test]
+fn a_record_says_who_served_what_and_how() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.add_header("cf-ray", "8f2b1c-FRA");
+    bench.add_header("cf-ipcountry", "DE");
+    bench.add_header("traceparent", "00-11111111111111112222222222222222-00f067aa0ba902b7-01");
+    let headers: &'static [_] = &[("x-request-id", "req-up"), ("cf-aig-log-id", "01LOG")];
+    bench.script([Script::json(503, OVERLOADED), Script { headers, ..Script::json(200, ANSWER) }]);
+    let answer = bench.chat(CHAT);
+    let mut record = bench.record();
+    let routes = answer.header("x-switchyard-routes");
+    assert_eq!(record["request_id"].take(), answer.header("x-switchyard-request-id"));
+    assert_eq!(
+        record,
+        json!({
+            "v": 1, "event": "request", "time": "2026-01-01T00:00:01.000Z",
+            "request_id": null, "trace_id": "11111111111111112222222222222222",
+            "outcome": "ok", "status": 200,
+            "client": "app", "operation": "chat/completions", "model": "m", "stream": false,
+            "deployment": "second", "provider": "openai", "upstream_model": "up-second", "fallback": true,
+            "attempts": [
+                {"deployment": "first", "outcome": "unavailable", "reason": "server_error", "status": 503, "ms": 10},
+                {"deployment": "second", "outcome": "served", "status": 200, "ms": 10},
+            ],
+            "ms": {"total": 20, "upstream": 20, "backoff": 0, "own": 0},
+            "usage": {"input_tokens": 0, "output_tokens": 3, "estimated": false},
+            "routes": routes, "colo": "FRA", "country": "DE", "cf_ray": "8f2b1c-FRA",
+            "cf_aig_log_id": "01LOG", "upstream_request_id": "req-up",
+        })
+    );
+    assert_eq!(bench.points().len(), 1);
+    let point = bench.points().remove(0);
+    let lines: Vec<_> = point.split('\n').collect();
+    assert_eq!(lines.len(), 18, "an index, 16 blobs, and the doubles");
+    let blobs = [
+        "app",
+        "m",
+        "second",
+        "openai",
+        "up-second",
+        "chat/completions",
+        "ok",
+        "first=unavailable;10, second=200;10",
+        routes,
+        "FRA",
+        "DE",
+        "01LOG",
+        "unavailable",
+        "whole",
+        "",
+    ];
+    assert_eq!(lines[0], "app");
+    assert_eq!(lines[1], answer.header("x-switchyard-request-id"));
+    assert_eq!(lines[2..17], blobs);
+    assert_eq!(lines[17], "200 2 1 20 0 20 0 0 0 0 3 0 0 0.000 0 0 0 1");
+}
+
+#[test]
+fn each_end_of_a_request_has_its_outcome() {
+    let wrong_key = || Bench::started(&routes("", "").replace("SWITCHYARD_KEY", "OTHER_KEY"));
+    let usual = || Bench::started(&routes("", ""));
+    let overloaded = || vec![Script::json(503, OVERLOADED), Script::json(503, OVERLOADED)];
+    let unknown = CHAT.replace("\"m\"", "\"n\"");
+    for (bench, body, scripts, expected) in [
+        (usual(), CHAT, vec![Script::json(200, ANSWER)], ["ok", "", "200", "app", "m", "first"]),
+        (usual(), CHAT, overloaded(), ["unavailable", "server_error", "503", "app", "m", "second"]),
+        (wrong_key(), CHAT, vec![], ["invalid_api_key", "", "401", "", "", ""]),
+        (usual(), &unknown, vec![], ["model_not_found", "", "404", "app", "", ""]),
+        (usual(), "{", vec![], ["invalid_json", "", "400", "app", "", ""]),
+        (usual(), STREAM, vec![stream([bytes(LAST)])], ["ok", "", "200", "app", "m", "first"]),
+        (
+            usual(),
+            STREAM,
+            vec![stream([Step::Break])],
+            ["truncated", "connection", "200", "app", "m", "first"],
+        ),
+        (
+            usual(),
+            STREAM,
+            vec![stream([bytes(NEXT)])],
+            ["truncated", "truncated", "200", "app", "m", "first"],
+        ),
+    ] {
+        let mut bench = bench;
+        bench.script(scripts);
+        bench.chat(body);
+        assert_eq!(of(&bench), [expected], "{body}");
+        assert_eq!(bench.points().len(), 1);
+    }
+}
+
+/// Outcome, reason, status, client, model and deployment of each record.
+fn of(bench: &Bench) -> Vec<[String; 6]> {
+    let text =
+        |value: &Value| value.as_str().map_or_else(|| value.to_string().replace("null", ""), str::to_owned);
+    let names = ["outcome", "reason", "status", "client", "model", "deployment"];
+    bench.records().iter().map(|record| names.map(|name| text(&record[name]))).collect()
+}
+
+#[test]
+fn a_client_that_leaves_is_recorded_in_each_phase() {
+    let silence = || vec![Script::silence()];
+    let flowing = || vec![stream([bytes(NEXT), Step::Hang])];
+    for (body, scripts, uploads, expected) in [
+        (CHAT, silence(), false, ["client_left", "", "499", "app", "m", "first"]),
+        (STREAM, silence(), false, ["client_left", "", "499", "app", "m", "first"]),
+        (STREAM, flowing(), false, ["client_left", "", "200", "app", "m", "first"]),
+        (CHAT, silence(), true, ["client_left", "", "499", "app", "", ""]),
+    ] {
+        let mut bench = Bench::started(&routes("", ""));
+        bench.script(scripts);
+        if uploads {
+            bench.hang_upload();
+        }
+        drop(bench.chat_until(body, ms(5_000)));
+        bench.finish();
+        assert_eq!(of(&bench), [expected], "{body}");
+    }
+}
+
+#[test]
+fn a_sample_leaves_out_requests_without_a_failure_alone() {
+    let log = |sample: &str| format!(r#", "log": {{"sample": {sample}}}"#);
+    let count = |sample: &str, scripts: [Script; 1], requests: usize| {
+        let mut bench = Bench::started(&routes(&log(sample), ""));
+        for _ in 0..requests {
+            bench.script(scripts.clone());
+            bench.chat(CHAT);
+            bench.drop_scripts();
+        }
+        assert_eq!(bench.points().len(), requests, "a data point has no sample");
+        bench.records().len()
+    };
+    assert_eq!(count("0", [Script::json(200, ANSWER)], 20), 0);
+    assert_eq!(count("1", [Script::json(200, ANSWER)], 20), 20);
+    let half = count("0.5", [Script::json(200, ANSWER)], 200);
+    assert!((60..140).contains(&half), "{half}");
+    assert_eq!(count("0", [Script::json(400, OVERLOADED)], 2), 2);
+}
+
+#[test]
+fn what_the_gateway_tells_of_itself_makes_no_record() {
+    let mut bench = Bench::started(&routes("", ""));
+    for path in ["/healthz", "/v1/models", "/v1/models/m"] {
+        assert_eq!(bench.request("GET", path, "").status, 200, "{path}");
+    }
+    assert_eq!((bench.records().len(), bench.points().len()), (0, 0));
+    assert_eq!(bench.request("GET", "/admin/api/health", "").status, 401);
+    assert_eq!(bench.record()["outcome"], "invalid_admin_token");
+}
+
+#[test]
+fn each_call_continues_the_trace() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.add_header("traceparent", "00-11111111111111112222222222222222-00f067aa0ba902b7-01");
+    bench.add_header("tracestate", "vendor=1");
+    bench.script([Script::json(503, OVERLOADED), Script::json(200, ANSWER)]);
+    bench.chat(CHAT);
+    let sent: Vec<_> = bench
+        .calls()
+        .iter()
+        .map(|call| call.request.headers.get("traceparent").unwrap().to_owned())
+        .collect();
+    assert!(sent.iter().all(|parent| parent.starts_with("00-11111111111111112222222222222222-")), "{sent:?}");
+    assert!(sent[0] != sent[1], "each call is a span of its own");
+    assert!(!bench.calls()[0].request.withheld.contains("tracestate"));
+}
+
+#[test]
+fn a_trace_that_is_not_valid_is_replaced_with_its_state() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.add_header("traceparent", "00-0-0-0");
+    bench.add_header("tracestate", "vendor=1");
+    bench.script([Script::json(200, ANSWER)]);
+    let id = bench.chat(CHAT).header("x-switchyard-request-id").replace("req_", "00-");
+    let request = &bench.calls()[0].request;
+    assert!(request.headers.get("traceparent").unwrap().starts_with(&id));
+    assert!(request.withheld.contains("tracestate\n"));
+}

@@ -27,6 +27,7 @@
 //! - [`attempt`]: the state machine that runs its attempts, and the classification of failures;
 //! - [`stream`]: server-sent events: when an answer may be sent, and whether it ended well;
 //! - [`reply`]: what the client receives: headers, errors, the list of models;
+//! - [`telemetry`]: the record of a request, and its views;
 //!
 //! Serving:
 //! - [`serve`]: the path of a request from its arrival to the last byte of its answer, on any
@@ -52,5 +53,6 @@ pub mod serve;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod simulation;
 pub mod stream;
+pub mod telemetry;
 pub mod upstream;
 pub mod vocabulary;

@@ -465,6 +465,20 @@ function isShort({ ok, headers }, most) {
   );
 }
 
+/**
+ * Writes a data point of Analytics Engine: in `point`, each on a line, the index, the blobs, and the
+ * doubles with spaces between them. One that is not accepted is lost, and harms nothing.
+ */
+export function writeDataPoint(env, binding, point) {
+  const [index, ...blobs] = point.split("\n");
+  const doubles = blobs.pop().split(" ").map(Number);
+  try {
+    env[binding].writeDataPoint({ indexes: [index], blobs, doubles });
+  } catch (error) {
+    console.warn(`a data point was not written: ${error.message}`);
+  }
+}
+
 /** A response of our own. */
 export function response(status, text, body) {
   const response = new Response(body, { status });

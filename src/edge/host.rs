@@ -5,6 +5,7 @@
 //! says what each difference saves. The rest of the platform (bindings, variables, the Durable
 //! Object, the console) uses the crate.
 
+use worker::Env;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortController, ReadableStream, Request, Response, WritableStream};
 
@@ -22,6 +23,11 @@ use crate::vocabulary::time::Instant;
 extern "C" {
     /// Registers the function that the host calls at the end of each wait.
     fn connect(callback: &Callback);
+
+    /// Writes a data point of Analytics Engine, in the form of
+    /// [`data_point`](crate::telemetry::data_point::data_point).
+    #[wasm_bindgen(js_name = writeDataPoint)]
+    pub fn write_data_point(env: &Env, binding: &str, point: &str);
 
     /// The times for which a request or an object waits.
     #[derive(Debug)]

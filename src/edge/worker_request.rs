@@ -17,6 +17,8 @@ use crate::vocabulary::facts::Place;
 
 /// The binding of the KV namespace.
 const NAMESPACE: &str = "ROUTES";
+/// The binding of the Analytics Engine dataset.
+const METRICS: &str = "METRICS";
 /// The shortest time for which KV can cache a read near the Worker:
 /// <https://developers.cloudflare.com/kv/api/read-key-value-pairs/>
 const KV_CACHE_SECONDS: u64 = 30;
@@ -80,6 +82,18 @@ impl Platform for WorkerRequest {
 
     fn warn(&self, line: &str) {
         worker::console_warn!("{line}");
+    }
+
+    fn log(&self, line: &str) {
+        worker::console_log!("{line}");
+    }
+
+    fn has_metrics(&self) -> bool {
+        self.0.env.get_binding::<worker::AnalyticsEngineDataset>(METRICS).is_ok()
+    }
+
+    fn write_data_point(&self, point: &str) {
+        host::write_data_point(&self.0.env, METRICS, point);
     }
 
     fn work(&self) -> Work {

@@ -92,6 +92,8 @@ pub struct Settings {
     pub keepalive_ms: Millis,
     /// How isolates share health.
     pub health: HealthSharing,
+    /// The part of the requests without a failure that the log has, `0.0..=1.0`.
+    pub log_sample: f64,
 }
 
 /// A client that may call.

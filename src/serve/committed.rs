@@ -7,6 +7,7 @@ use crate::attempt::phase::PhaseLimits;
 use crate::routes::graph::Deployment;
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
+use crate::telemetry::request_record::UpstreamIds;
 
 /// The largest single read of a long body. Each open stream has one such buffer.
 pub const READ_BYTES: usize = 32 * 1024;
@@ -19,6 +20,8 @@ pub struct Committed<P: Platform> {
     pub call: P::Call,
     /// The names of the headers that are not passed on, each followed by a line break.
     pub withheld: String,
+    /// The ids of the answer at the upstream.
+    pub upstream_ids: UpstreamIds,
     /// The body to send.
     pub body: CommittedBody<P>,
 }

@@ -1,24 +1,29 @@
 //! Runs steps of the core with the platform's clock, and records the completion of a committed
-//! answer.
+//! answer: in health, and in the account of the request.
 
 use std::rc::Rc;
 
+use super::account::{AccountEnd, RequestAccount};
 use super::platform::Platform;
 use super::serving::Serving;
 use crate::attempt::context::Context;
+use crate::attempt::trail::Trail;
 use crate::health::gate::Transition;
 use crate::health::{GateChange, Outcome, Sample, Ticket};
+use crate::telemetry::request_record::{CLIENT_LEFT, UpstreamIds};
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Millis;
+use crate::vocabulary::usage::Usage;
 
 impl Serving {
-    /// Runs one step of the core in its context, and logs the gates that changed.
+    /// Runs one step of the core in its context. Returns the gates that changed, too, after it has
+    /// logged them.
     pub fn step<P: Platform, T>(
         &self,
         platform: &P,
         rng: &mut dyn Rng,
         step: impl FnOnce(&mut Context<'_>) -> T,
-    ) -> T {
+    ) -> (T, Vec<GateChange>) {
         let mut changes = Vec::new();
         let result = step(&mut Context {
             now: platform.now(),
@@ -28,12 +33,12 @@ impl Serving {
             budgets: &mut self.budgets.borrow_mut(),
             changes: &mut changes,
         });
-        self.log(platform, changes);
-        result
+        self.log(platform, &changes);
+        (result, changes)
     }
 
     /// Logs gates that changed. Of an ejection that only becomes longer nothing is logged.
-    pub fn log<P: Platform>(&self, platform: &P, changes: Vec<GateChange>) {
+    pub fn log<P: Platform>(&self, platform: &P, changes: &[GateChange]) {
         for change in changes {
             if matches!(change.transition, Transition::Ejected { is_news: false, .. }) {
                 continue;
@@ -45,44 +50,88 @@ impl Serving {
     }
 }
 
-/// Records in health how a committed answer ends. If it is dropped before that (the client left),
-/// it records nothing about the deployment; it only ends the attempt's count as in flight.
-pub struct Completion<P: Platform> {
-    platform: P,
-    serving: Rc<Serving>,
-    ticket: Option<Ticket>,
-    first_token_ms: Option<Millis>,
+/// Records how a committed answer ends. If it is dropped before that, the client has left: nothing
+/// is recorded about the deployment, only the attempt's count as in flight ends.
+pub struct Completion<P: Platform>(Option<CommittedAnswer<P>>);
+
+/// An answer that has been committed, and has not ended.
+pub struct CommittedAnswer<P: Platform> {
+    /// The platform.
+    pub platform: P,
+    /// The routes of the request.
+    pub serving: Rc<Serving>,
+    /// The ticket of the attempt.
+    pub ticket: Option<Ticket>,
+    /// The account of the request.
+    pub account: RequestAccount<P>,
+    /// The attempts.
+    pub trail: Rc<Trail>,
+    /// The status of the answer.
+    pub status: u16,
+    /// The time to the commit point, if the answer is a stream.
+    pub first_token_ms: Option<Millis>,
+    /// The ids of the answer at the upstream.
+    pub upstream_ids: UpstreamIds,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerEnd {
+    /// What health records.
+    pub learned: Outcome,
+    /// The outcome in the record of the request.
+    pub outcome: &'static str,
+    /// What cut the answer; empty if nothing did.
+    pub reason: &'static str,
+    /// What it used.
+    pub usage: Usage,
 }
 
 impl<P: Platform> Completion<P> {
-    /// The completion of an answer that has just reached its commit point. `first_token_ms`: how
-    /// long that took, if the answer is streamed.
-    pub fn new(
-        platform: P,
-        serving: Rc<Serving>,
-        ticket: Option<Ticket>,
-        first_token_ms: Option<Millis>,
-    ) -> Self {
-        Self { platform, serving, ticket, first_token_ms }
+    /// The completion of an answer that has just reached its commit point.
+    pub fn of(answer: CommittedAnswer<P>) -> Self {
+        Self(Some(answer))
     }
 
-    /// Records that the answer has ended. `output_tokens`: the number that the answer reports.
-    pub fn record(mut self, outcome: Outcome, output_tokens: Option<u64>) {
-        self.record_once(outcome, output_tokens);
+    /// Records that the answer has ended.
+    pub fn record(mut self, end: &AnswerEnd) {
+        self.record_once(end);
     }
 
-    fn record_once(&mut self, outcome: Outcome, output_tokens: Option<u64>) {
-        let Some(ticket) = self.ticket.take() else { return };
-        let sample = Sample { outcome, first_token_ms: self.first_token_ms, output_tokens };
-        let mut rng = SplitMix64::new(self.platform.random());
-        self.serving.step(&self.platform, &mut rng, |context| {
-            context.changes.extend(context.health.record(ticket, &sample, context.now, context.rng));
+    fn record_once(&mut self, end: &AnswerEnd) {
+        let Some(answer) = self.0.take() else { return };
+        let CommittedAnswer { platform, serving, ticket, mut account, trail, status, first_token_ms, .. } =
+            answer;
+        let AnswerEnd { learned, outcome, reason, usage } = *end;
+        if let Some(ticket) = ticket {
+            let output_tokens = Some(usage.output_tokens).filter(|tokens| *tokens > 0);
+            let sample = Sample { outcome: learned, first_token_ms, output_tokens };
+            let mut rng = SplitMix64::new(platform.random());
+            let ((), changes) = serving.step(&platform, &mut rng, |context| {
+                context.changes.extend(context.health.record(ticket, &sample, context.now, context.rng));
+            });
+            account.on_changes(&changes);
+        }
+        let upstream_ids = &answer.upstream_ids;
+        account.close(&AccountEnd {
+            outcome,
+            reason,
+            status,
+            trail: &trail,
+            first_token_ms,
+            usage,
+            upstream_ids,
         });
     }
 }
 
 impl<P: Platform> Drop for Completion<P> {
     fn drop(&mut self) {
-        self.record_once(Outcome::Abandoned, None);
+        self.record_once(&AnswerEnd {
+            learned: Outcome::Abandoned,
+            outcome: CLIENT_LEFT,
+            reason: "",
+            usage: Usage::default(),
+        });
     }
 }

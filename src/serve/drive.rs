@@ -7,10 +7,11 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use serde_json::Value;
 
+use super::account::{AccountEnd, CLIENT_LEFT_STATUS, RequestAccount};
 use super::answer::Asked;
 use super::client_reply::{ClientReply, OwnHeaders, ReplyBody};
 use super::committed::{Committed, CommittedBody};
-use super::completion::Completion;
+use super::completion::{AnswerEnd, CommittedAnswer, Completion};
 use super::flow;
 use super::hedging::{Attempts, FirstEvent};
 use super::held_body::HeldBody;
@@ -19,25 +20,27 @@ use super::receive::Inbound;
 use super::serving::Serving;
 use super::timing::sleep;
 use super::upstream_attempt;
-use crate::attempt::failure::Failure;
 use crate::attempt::machine::{self, Action, Machine, MachineEvent};
 use crate::attempt::trail::Trail;
 use crate::attempt::{output_tokens, walk};
-use crate::health;
+use crate::health::Outcome;
 use crate::reply::masks::without_secrets;
 use crate::reply::response_headers::{self, ServedRequest};
 use crate::routes::graph::Commit;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
+use crate::telemetry::request_record::{CLIENT_LEFT, OK};
 use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::Millis;
+use crate::vocabulary::usage::Usage;
 use crate::{reply::exhausted, vocabulary::error_reply::ErrorReply};
 
 /// The result of a request.
 struct Driven<P: Platform> {
     answer: Result<(Committed<P>, Option<Completion<P>>), ErrorReply>,
-    trail: Trail,
+    trail: Rc<Trail>,
 }
 
 /// Runs a request through the graph, and replies to it. `cors`: headers that every response gets.
@@ -46,8 +49,10 @@ pub async fn run<P: Platform>(
     inbound: Rc<Inbound>,
     held: HeldBody<P>,
     routes: Rc<Serving>,
+    mut account: RequestAccount<P>,
     cors: OwnHeaders,
 ) -> ClientReply<P> {
+    account.on_inbound(&inbound);
     let settings = &routes.graph.settings;
     // An answer that is held until it is complete may take long. Meanwhile the client gets
     // comments.
@@ -64,6 +69,7 @@ pub async fn run<P: Platform>(
         Rc::clone(&inbound),
         held,
         Rc::clone(&routes),
+        account,
         Rc::clone(&is_holding),
     ));
     let driven = loop {
@@ -110,15 +116,25 @@ fn pass<P: Platform>(
     is_head: bool,
 ) -> ClientReply<P> {
     let Committed { call, withheld, body, .. } = committed;
-    let body = match body {
-        CommittedBody::Whole { is_in_call: true, .. } => ReplyBody::AsRead,
-        CommittedBody::Whole { bytes, .. } | CommittedBody::Held(bytes) => ReplyBody::Bytes(bytes),
-        // The call and its completion are dropped: nothing is learned from an answer that is cut.
-        CommittedBody::Flowing(_) if is_head => ReplyBody::Bytes(Vec::new()),
-        CommittedBody::Flowing(flow) => {
+    let body = match (body, completion) {
+        (CommittedBody::Whole { is_in_call: true, .. }, _) => ReplyBody::AsRead,
+        (CommittedBody::Whole { bytes, .. } | CommittedBody::Held(bytes), _) => ReplyBody::Bytes(bytes),
+        (CommittedBody::Flowing(flow), Some(completion)) if !is_head => {
             let (client, body) = platform.client_stream();
             platform.in_background(flow::carry(platform.clone(), flow, completion, client));
             ReplyBody::Stream(body)
+        }
+        (CommittedBody::Flowing(_), completion) => {
+            // The call ends here. Health learns nothing from an answer that is cut.
+            if let Some(completion) = completion {
+                completion.record(&AnswerEnd {
+                    learned: Outcome::Abandoned,
+                    outcome: OK,
+                    reason: "",
+                    usage: Usage::default(),
+                });
+            }
+            ReplyBody::Bytes(Vec::new())
         }
     };
     ClientReply::Upstream { call, withheld, headers: Headers::of(own), body }
@@ -131,27 +147,44 @@ struct Driver<P: Platform> {
     machine: Machine,
     routes: Rc<Serving>,
     rng: SplitMix64,
+    /// The account of the request, until there is a reply.
+    account: Option<RequestAccount<P>>,
     /// Reports beside the request may outlive it. They need no body.
     _held: HeldBody<P>,
 }
 
 impl<P: Platform> Driver<P> {
-    fn start(platform: P, inbound: &Inbound, held: HeldBody<P>, routes: Rc<Serving>) -> (Self, Action) {
+    fn start(
+        platform: P,
+        inbound: &Inbound,
+        held: HeldBody<P>,
+        routes: Rc<Serving>,
+        account: RequestAccount<P>,
+    ) -> (Self, Action) {
         let mut rng = SplitMix64::new(platform.random());
         let (graph, facts) = (Rc::clone(&routes.graph), Rc::clone(&inbound.facts));
-        let (machine, action) =
+        let ((machine, action), _) =
             routes.step(&platform, &mut rng, |context| Machine::start(graph, facts, &inbound.node, context));
-        (Self { platform, machine, routes, rng, _held: held }, action)
+        (Self { platform, machine, routes, rng, account: Some(account), _held: held }, action)
     }
 
     fn on(&mut self, event: MachineEvent) -> Action {
-        self.routes.step(&self.platform, &mut self.rng, |context| self.machine.on(event, context))
+        let (action, changes) =
+            self.routes.step(&self.platform, &mut self.rng, |context| self.machine.on(event, context));
+        if let Some(account) = &mut self.account {
+            account.on_changes(&changes);
+        }
+        action
     }
 }
 
 impl<P: Platform> Drop for Driver<P> {
     fn drop(&mut self) {
         self.on(MachineEvent::ClientLeft);
+        if let Some(account) = self.account.take() {
+            let trail = self.machine.take_trail();
+            account.close(&AccountEnd::without_answer(CLIENT_LEFT, CLIENT_LEFT_STATUS, &trail));
+        }
     }
 }
 
@@ -161,6 +194,7 @@ async fn drive<P: Platform>(
     inbound: Rc<Inbound>,
     held: HeldBody<P>,
     routes: Rc<Serving>,
+    account: RequestAccount<P>,
     is_holding: Rc<Cell<bool>>,
 ) -> Driven<P> {
     platform.isolate().first_snapshot(&platform, &routes).await;
@@ -168,7 +202,8 @@ async fn drive<P: Platform>(
     let is_stream = Asked::of(&inbound.facts, inbound.stored.is_some()) == Asked::Events;
     let mut attempts = Attempts::new();
     let mut committed = None;
-    let (mut driver, mut action) = Driver::start(platform.clone(), &inbound, held, Rc::clone(&routes));
+    let (mut driver, mut action) =
+        Driver::start(platform.clone(), &inbound, held, Rc::clone(&routes), account);
     let reply = loop {
         platform.isolate().report_if_due(&platform);
         let event = match action {
@@ -199,10 +234,7 @@ async fn drive<P: Platform>(
                     committed = Some(answer);
                     MachineEvent::Committed { number, status }
                 }
-                FirstEvent::Failed(number, failure) => {
-                    log_failure(&platform, &inbound, &driver.machine, number, &failure);
-                    MachineEvent::Failed { number, failure }
-                }
+                FirstEvent::Failed(number, failure) => MachineEvent::Failed { number, failure },
                 FirstEvent::HedgeDue => MachineEvent::HedgeDelayElapsed,
             },
         };
@@ -212,21 +244,33 @@ async fn drive<P: Platform>(
         action = driver.on(event);
     };
     drop(attempts);
-    let trail = driver.machine.take_trail();
-    let answer = match (reply, committed) {
-        (machine::Reply::Pass, Some(committed)) => {
-            let ticket = driver.machine.take_ticket();
-            let first_token_ms = trail.served_after_ms().filter(|_| inbound.facts.is_streamed);
-            let end = Completion::new(platform.clone(), Rc::clone(&routes), ticket, first_token_ms);
-            let completion = completion(end, &committed.body);
+    let trail = Rc::new(driver.machine.take_trail());
+    let mut account = driver.account.take();
+    if let Some(account) = &mut account {
+        account.on_reply();
+    }
+    let answer = match (reply, committed, account) {
+        (machine::Reply::Pass, Some(mut committed), Some(account)) => {
+            let completion = Completion::of(CommittedAnswer {
+                platform: platform.clone(),
+                serving: Rc::clone(&routes),
+                ticket: driver.machine.take_ticket(),
+                account,
+                trail: Rc::clone(&trail),
+                status: committed.status,
+                first_token_ms: trail.served_after_ms().filter(|_| inbound.facts.is_streamed),
+                upstream_ids: std::mem::take(&mut committed.upstream_ids),
+            });
+            let completion = completion_of(completion, &committed.body);
             Ok((committed, completion))
         }
-        (machine::Reply::NoneEligible, _) => Err(none_eligible(&platform, &inbound, &routes)),
-        (reply, _) => {
-            let failures: Vec<_> = trail.failures().collect();
-            let late_ms = (reply == machine::Reply::DeadlineExceeded).then(|| driver.machine.allowed_ms());
-            let error = exhausted::reply(&failures, late_ms);
-            Err(ErrorReply { body: without_secrets(&routes.graph, error.body), ..error })
+        (reply, _, account) => {
+            let (outcome, error) =
+                failed(&platform, &inbound, &routes, reply, &trail, driver.machine.allowed_ms());
+            if let Some(account) = account {
+                account.close(&AccountEnd::without_answer(outcome, error.status, &trail));
+            }
+            Err(error)
         }
     };
     Driven { answer, trail }
@@ -234,41 +278,50 @@ async fn drive<P: Platform>(
 
 /// The completion of a committed answer. A complete answer is recorded now. For a flowing answer
 /// the completion is returned, and the flow records it.
-fn completion<P: Platform>(completion: Completion<P>, body: &CommittedBody<P>) -> Option<Completion<P>> {
+fn completion_of<P: Platform>(completion: Completion<P>, body: &CommittedBody<P>) -> Option<Completion<P>> {
     match body {
         CommittedBody::Flowing(_) => Some(completion),
         CommittedBody::Whole { bytes, .. } | CommittedBody::Held(bytes) => {
-            completion.record(health::Outcome::Served, output_tokens::output_tokens(bytes));
+            let usage = Usage::of_output(output_tokens::output_tokens(bytes).unwrap_or_default());
+            completion.record(&AnswerEnd { learned: Outcome::Served, outcome: OK, reason: "", usage });
             None
         }
     }
 }
 
-fn log_failure<P: Platform>(
+/// The outcome of a request without an answer, and the reply that says why.
+fn failed<P: Platform>(
     platform: &P,
     inbound: &Inbound,
-    machine: &Machine,
-    number: u32,
-    failure: &Failure,
-) {
-    let attempt = machine.trail().attempts().get((number as usize).saturating_sub(1));
-    let name = attempt.map_or("?", |attempt| &attempt.deployment.name);
-    let (class, reason) = (failure.class.name(), &failure.reason);
-    let line = format!("{}: {name} failed: {class} ({reason})", inbound.request_id);
-    platform.warn(&platform.isolate().without_secrets(line));
+    routes: &Serving,
+    reply: machine::Reply,
+    trail: &Trail,
+    allowed_ms: Millis,
+) -> (&'static str, ErrorReply) {
+    if reply == machine::Reply::NoneEligible {
+        let error = none_eligible(platform, inbound, routes);
+        return (error.code(), (&error).into());
+    }
+    let failures: Vec<_> = trail.failures().collect();
+    let late_ms = (reply == machine::Reply::DeadlineExceeded).then_some(allowed_ms);
+    let error = exhausted::reply(&failures, late_ms);
+    let outcome = match (failures.last(), late_ms) {
+        (Some(failure), None) => failure.class.name(),
+        _ => ErrorClass::Timeout.name(),
+    };
+    (outcome, ErrorReply { body: without_secrets(&routes.graph, error.body), ..error })
 }
 
 /// The error that says why no deployment is eligible, and when to retry.
-fn none_eligible<P: Platform>(platform: &P, inbound: &Inbound, routes: &Serving) -> ErrorReply {
+fn none_eligible<P: Platform>(platform: &P, inbound: &Inbound, routes: &Serving) -> ClientError {
     let now = platform.now();
     let (node, health) = (&inbound.node, routes.health.borrow());
     let obstacles = walk::obstacles(&routes.graph, &inbound.facts, node, &health, now);
-    (&ClientError::NoEligibleDeployment {
+    ClientError::NoEligibleDeployment {
         model: node.name.clone(),
         reasons: obstacles.iter().map(ToString::to_string).collect(),
         returns_in_ms: obstacles.iter().filter_map(|obstacle| obstacle.ends_in_ms(now)).min(),
-    })
-        .into()
+    }
 }
 
 /// Sends comments until the held answer is complete, then sends the answer. The status is already
@@ -286,11 +339,21 @@ async fn keep_alive<P: Platform>(
         return;
     };
     let bytes = match driven.answer {
-        Ok((Committed { body: CommittedBody::Flowing(flow), .. }, completion)) if flow.tail.is_some() => {
+        Ok((Committed { body: CommittedBody::Flowing(flow), .. }, Some(completion)))
+            if flow.tail.is_some() =>
+        {
             return flow::carry(platform, flow, completion, client).await;
         }
         Ok((Committed { body: CommittedBody::Held(bytes), .. }, _)) => bytes,
-        Ok(_) => {
+        Ok((_, completion)) => {
+            if let Some(completion) = completion {
+                completion.record(&AnswerEnd {
+                    learned: Outcome::Abandoned,
+                    outcome: ErrorClass::Unavailable.name(),
+                    reason: "not_a_stream",
+                    usage: Usage::default(),
+                });
+            }
             let message = "The upstream did not answer with a stream, as it was asked to.";
             error_event(protocol, &broken_stream("upstream_not_a_stream", message))
         }

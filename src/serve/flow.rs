@@ -13,20 +13,21 @@
 //! which the platform alone completes the stream.
 
 use std::pin::pin;
-use std::rc::Rc;
 
 use futures::future::{Either, select};
 
 use super::committed::{AbortOnDrop, Flow, OpenCall, READ_BYTES};
-use super::completion::Completion;
+use super::completion::{AnswerEnd, Completion};
 use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform, PlatformError};
 use super::timing::{sleep, until};
 use crate::attempt::phase::{LimitKind, Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
+use crate::telemetry::request_record::{CLIENT_LEFT, OK};
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
+use crate::vocabulary::usage::Usage;
 
 /// How often the observer looks at a flowing stream.
 const LOOK_MS: Millis = Millis::new(1_000);
@@ -76,7 +77,7 @@ impl Break {
         if limit.kind == LimitKind::Idle { Self::Idle } else { Self::Total }
     }
 
-    /// The name in the log.
+    /// The reason in the record of the request.
     fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -115,16 +116,29 @@ impl FlowEnd {
             }
         }
     }
+
+    /// The outcome and its reason in the record of the request.
+    fn names(self) -> (&'static str, &'static str) {
+        let class = |outcome| match outcome {
+            Outcome::Failed { class, .. } => class,
+            _ => ErrorClass::Timeout,
+        };
+        match self {
+            Self::Complete => (OK, ""),
+            Self::ClientLeft => (CLIENT_LEFT, ""),
+            Self::UpstreamError(outcome) => (class(outcome).name(), "error_event"),
+            Self::Broken(cause) => (class(self.outcome()).name(), cause.name()),
+        }
+    }
 }
 
 /// Carries the stream to `client` until either side ends it, and records how it ended.
 pub async fn carry<P: Platform>(
     platform: P,
     flow: Box<Flow<P>>,
-    completion: Option<Completion<P>>,
+    completion: Completion<P>,
     client: P::Client,
 ) {
-    let deployment = Rc::clone(&flow.call.deployment);
     let mut output_tokens = None;
     let flowing = to_the_end(&platform, *flow, &client, &mut output_tokens);
     let end = match select(pin!(flowing), pin!(platform.client_left())).await {
@@ -132,14 +146,10 @@ pub async fn carry<P: Platform>(
         // The flow is dropped, which ends the upstream call.
         Either::Right(((), _)) => FlowEnd::ClientLeft,
     };
-    if let FlowEnd::Broken(cause) = end {
-        let (name, cause) = (&deployment.name, cause.name());
-        platform.warn(&format!("stream from {name} broke after the commit point: {cause}"));
-    }
-    if let Some(completion) = completion {
-        completion.record(end.outcome(), output_tokens);
-        platform.isolate().report_and_wait(&platform).await;
-    }
+    let (outcome, reason) = end.names();
+    let usage = Usage::of_output(output_tokens.unwrap_or_default());
+    completion.record(&AnswerEnd { learned: end.outcome(), outcome, reason, usage });
+    platform.isolate().report_and_wait(&platform).await;
 }
 
 async fn to_the_end<P: Platform>(

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use futures::future::{Either, select};
 
+use super::account::{AccountEnd, CLIENT_LEFT_STATUS, RequestAccount};
 use super::admin;
 use super::client_reply::ClientReply;
 use super::drive;
@@ -13,15 +14,14 @@ use super::held_body::HeldBody;
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound, Subject, receive};
 use super::serving::Serving;
+use crate::attempt::trail::Trail;
 use crate::reply::response_headers::{self, ServedRequest};
 use crate::reply::{cors, models};
 use crate::request::api_path::{self, ALL, ApiPath, GET};
 use crate::routes::graph::Graph;
 use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::error_reply::ErrorReply;
 use crate::{entry::entry_node, request::credentials};
-
-/// The status of an answer that no client receives, for the log of the platform. nginx uses it too.
-const CLIENT_LEFT: u16 = 499;
 
 /// The path that says whether the gateway runs.
 const HEALTHZ: &str = "/healthz";
@@ -30,17 +30,19 @@ const HEALTHZ: &str = "/healthz";
 pub async fn serve_while_connected<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     match select(pin!(serve(platform, head)), pin!(platform.client_left())).await {
         Either::Left((reply, _)) => reply,
-        Either::Right(((), _)) => ClientReply::empty(CLIENT_LEFT, Vec::new()),
+        Either::Right(((), _)) => ClientReply::empty(CLIENT_LEFT_STATUS, Vec::new()),
     }
 }
 
 /// Serves a request. `head`: method, URL and headers, as for [`Arrival::of`].
 pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
-    let arrival = Arrival::of(platform, head);
+    let arrival = Rc::new(Arrival::of(platform, head));
+    let mut account = RequestAccount::open(platform, &arrival);
     let routes = match platform.isolate().routes(platform).await {
         Ok(routes) => routes,
-        Err(error) => return ClientReply::error((&error).into(), Vec::new()),
+        Err(error) => return ClientReply::error(refused(account, &error), Vec::new()),
     };
+    account.on_routes(&routes);
     let settings = &routes.graph.settings;
     // The pages of an origin call models. The admin API is not theirs.
     let origin = arrival.header("origin").filter(|_| !admin::is_admin(&arrival.path));
@@ -50,12 +52,13 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
         let allow = allowed_methods(&arrival.path, &routes.graph);
         let preflight = cors::preflight(&settings.cors_origins, origin, requested, allow);
         if !preflight.is_empty() {
+            account.dismiss();
             return ClientReply::empty(204, preflight);
         }
     }
     let found = match find(platform, &arrival, &routes).await {
         Ok(AnswerSource::Deployments(inbound, body)) => {
-            return drive::run(platform, Rc::new(*inbound), body, Rc::clone(&routes), cors).await;
+            return drive::run(platform, Rc::new(*inbound), body, Rc::clone(&routes), account, cors).await;
         }
         Ok(AnswerSource::Json(text)) => Ok(text),
         Err(error) => Err(error),
@@ -65,9 +68,19 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     let mut headers = response_headers::own(&served, settings.expose);
     headers.extend(cors);
     match found {
-        Ok(text) => ClientReply::json(text, headers),
-        Err(error) => ClientReply::error((&error).into(), headers),
+        Ok(text) => {
+            account.dismiss();
+            ClientReply::json(text, headers)
+        }
+        Err(error) => ClientReply::error(refused(account, &error), headers),
     }
+}
+
+/// The reply to a request that the gateway itself refuses. Closes its account.
+fn refused<P: Platform>(account: RequestAccount<P>, error: &ClientError) -> ErrorReply {
+    let reply = ErrorReply::from(error);
+    account.close(&AccountEnd::without_answer(error.code(), reply.status, &Trail::default()));
+    reply
 }
 
 /// The methods that a path accepts, for a preflight. A path that does not exist accepts all, so

@@ -32,6 +32,8 @@ pub struct Isolate {
     /// The owner of each known stored object.
     pub(super) owners: RefCell<ObjectAffinity>,
     pub(super) link: RefCell<Option<ObjectLink>>,
+    /// Whether there is a binding for data points, once that is known.
+    has_metrics: Cell<Option<bool>>,
 }
 
 /// A problem of the document in KV, while another document serves.
@@ -64,6 +66,13 @@ impl Isolate {
     /// The problem of the document in KV, if there is one.
     pub fn problem(&self) -> Option<DocumentProblem> {
         self.problem.borrow().clone()
+    }
+
+    /// Whether there is a binding for data points.
+    pub(super) fn has_metrics(&self, find_out: impl FnOnce() -> bool) -> bool {
+        let has_metrics = self.has_metrics.get().unwrap_or_else(find_out);
+        self.has_metrics.set(Some(has_metrics));
+        has_metrics
     }
 
     /// A line for the log that contains text of an upstream, without secrets and hosts.

@@ -14,6 +14,7 @@
 //! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
 //!   [`health_object`]: the Durable Object through which they do.
 
+pub mod account;
 pub mod admin;
 pub mod answer;
 pub mod client_reply;

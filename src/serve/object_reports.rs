@@ -203,7 +203,7 @@ impl Isolate {
         // The routes that serve now. They have taken over the health of those that served before.
         let Some(routes) = self.current() else { return };
         let changes = self.on_report_answer(platform, &routes, answer, &mut rng);
-        routes.log(platform, changes);
+        routes.log(platform, &changes);
     }
 
     fn on_report_answer<P: Platform>(

@@ -74,8 +74,14 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     fn random(&self) -> u64 {
         self.isolate().random(|| self.seed())
     }
-    /// Writes a line to the log.
+    /// Writes a warning to the log.
     fn warn(&self, line: &str);
+    /// Writes a line to the log.
+    fn log(&self, line: &str);
+    /// Whether there is a binding for data points.
+    fn has_metrics(&self) -> bool;
+    /// Writes a data point in the form of [`data_point`](crate::telemetry::data_point::data_point).
+    fn write_data_point(&self, point: &str);
     /// The number of running tasks and open waits of this isolate.
     fn work(&self) -> Work;
     /// Runs `work` beside the request. It can continue after the request has ended.

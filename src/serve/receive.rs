@@ -11,6 +11,7 @@ use crate::request::credentials;
 use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{Client, Node};
 use crate::scan::needle::Needle;
+use crate::telemetry::trace_context::TraceContext;
 use crate::upstream::{UpstreamCall, forwarding};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::{self, Facts, Place};
@@ -40,6 +41,8 @@ pub struct Arrival {
     pub at: Instant,
     /// The gateway's id for the request.
     pub id: String,
+    /// The trace that the request belongs to.
+    pub trace: TraceContext,
 }
 
 impl Arrival {
@@ -53,13 +56,17 @@ impl Arrival {
         let target = after_scheme.split_once('/').map_or("", |(_, rest)| rest);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let random = || platform.random();
+        let id = format!("req_{:016x}{:016x}", random(), random());
+        let headers = Headers::parse(headers.to_owned());
+        let trace = TraceContext::of(headers.get("traceparent"), &id);
         Self {
             method: method.to_owned(),
             path: format!("/{path}"),
             query: query.to_owned(),
-            headers: Headers::parse(headers.to_owned()),
+            headers,
             at: platform.now(),
-            id: format!("req_{:016x}{:016x}", random(), random()),
+            id,
+            trace,
         }
     }
 
@@ -132,6 +139,8 @@ pub struct Inbound {
     pub node: Rc<Node>,
     /// The gateway's id for the request.
     pub request_id: String,
+    /// The trace that it belongs to.
+    pub trace: TraceContext,
     /// When it arrived.
     pub arrived_at: Instant,
 }
@@ -268,14 +277,25 @@ pub async fn receive<P: Platform>(
         stored,
         becomes_json: body.json().is_some() && content_type != "application/json",
         body,
-        withheld: forwarding::not_forwarded(&arrival.headers),
+        withheld: withheld(arrival),
         is_head: arrival.is_head(),
         takes_model_of_prompt,
         query: arrival.query.clone(),
         node,
         request_id: arrival.id.clone(),
+        trace: arrival.trace.clone(),
         arrived_at: arrival.at,
     })
+}
+
+/// The names of the headers that are not forwarded. The `tracestate` of a context that is not
+/// valid belongs to no trace.
+fn withheld(arrival: &Arrival) -> String {
+    let mut withheld = forwarding::not_forwarded(&arrival.headers);
+    if !arrival.trace.is_continued() && arrival.header("tracestate").is_some() {
+        withheld.push_str("tracestate\n");
+    }
+    withheld
 }
 
 /// Whether a `content-encoding` leaves the body as it is. Names of encodings have no case (RFC 9110

@@ -24,6 +24,7 @@ use crate::routes::graph::Commit;
 use crate::stream::hold::{Hold, HoldVerdict};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
+use crate::telemetry::request_record::UpstreamIds;
 use crate::upstream::{self, forwarding};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
@@ -97,7 +98,8 @@ pub async fn attempt<P: Platform>(
         }
     };
     platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
-    Ok(Committed { status, call: handle, withheld: forwarding::not_returned(&headers), body })
+    let upstream_ids = UpstreamIds::of(&headers);
+    Ok(Committed { status, call: handle, withheld: forwarding::not_returned(&headers), upstream_ids, body })
 }
 
 /// Sends the request, and waits for the headers of the answer. Returns the limits of what follows,
@@ -116,6 +118,7 @@ async fn send<P: Platform>(
         headers.push("content-type", "application/json");
     }
     headers.extend(outgoing.headers);
+    headers.push("traceparent", &inbound.trace.parent(platform.random()).to_string());
     let model = outgoing.model.as_deref().filter(|_| !inbound.takes_model_of_prompt);
     let body = inbound.body.for_attempt(model, &deployment.params);
     let body = body.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;

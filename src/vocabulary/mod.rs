@@ -14,3 +14,4 @@ pub mod scope;
 pub mod sorted;
 pub mod switch;
 pub mod time;
+pub mod usage;

@@ -98,6 +98,7 @@ impl Builder {
             cors_origins: Vec::new(),
             keepalive_ms: Millis::new(10_000),
             health: HealthSharing::default(),
+            log_sample: 1.0,
         };
         Self { deployments, nodes: 0, settings }
     }

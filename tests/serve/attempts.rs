@@ -28,7 +28,7 @@ fn a_refusal_is_classified_and_the_next_deployment_serves() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("x-switchyard-deployment"), "second");
     assert!(answer.header("x-switchyard-trail").starts_with("first=unavailable;10"));
-    assert!(bench.log().iter().any(|line| line.contains("first failed: unavailable")));
+    assert_eq!(bench.record()["attempts"][0]["outcome"], "unavailable");
 }
 
 #[test]
@@ -352,11 +352,8 @@ fn a_redirect_is_called_one_and_not_followed() {
     let mut bench = Bench::new(&routes("", ""));
     bench.script([Script::json(307, ""), Script::json(200, ANSWER)]);
     assert_eq!(bench.chat(CHAT).header("x-switchyard-deployment"), "second");
-    assert!(
-        bench.log().iter().any(|line| line.ends_with("first failed: unavailable (redirect)")),
-        "{:?}",
-        bench.log()
-    );
+    let attempt = &bench.record()["attempts"][0];
+    assert_eq!((&attempt["outcome"], &attempt["reason"]), (&"unavailable".into(), &"redirect".into()));
 }
 
 #[test]

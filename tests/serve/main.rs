@@ -12,6 +12,7 @@ mod forms;
 mod isolation;
 mod leaving;
 mod once;
+mod records;
 mod slow_uploads;
 mod surface;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]

@@ -27,6 +27,7 @@ impl<'a> Compiler<'a> {
             cors_origins: raw.cors.iter().flat_map(|cors| &cors.origins).map(Glob::new).collect(),
             keepalive_ms: Millis::new(u64::from(raw.keepalive_ms.unwrap_or(10_000))),
             health: health(&raw.health),
+            log_sample: raw.log.as_ref().and_then(|log| log.sample).unwrap_or(1.0),
         }
     }
 }

@@ -101,6 +101,16 @@ pub struct RawSettings {
     /// When failures eject deployments, and how isolates share what they know about them.
     #[serde(default)]
     pub health: RawHealthSharing,
+    /// The log: one line for each request.
+    pub log: Option<RawLog>,
+}
+
+/// The log: one line for each request.
+pub struct RawLog {
+    /// The part of the requests without a failure that have a line, from 0 to 1. Requests that
+    /// failed, or in which an attempt failed, always have one. Default: 1.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1.0)))]
+    pub sample: Option<f64>,
 }
 
 /// When failures eject deployments, and how isolates share what they know about them.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
+use serde_json::Value;
 use switchyard::serve::client_reply::{ClientReply, ReplyBody};
 use switchyard::serve::front::serve_while_connected;
 use switchyard::serve::isolate_memory::Isolate;
@@ -305,6 +306,21 @@ impl Bench {
 
     pub fn log(&self) -> Vec<String> {
         self.fake.world.log.borrow().clone()
+    }
+
+    /// The records of all requests, as the log has them.
+    pub fn records(&self) -> Vec<Value> {
+        self.fake.world.records.borrow().clone()
+    }
+
+    /// The record of the last request.
+    pub fn record(&self) -> Value {
+        self.records().pop().expect("a record")
+    }
+
+    /// The data points of all requests.
+    pub fn points(&self) -> Vec<String> {
+        self.fake.world.points.borrow().clone()
     }
 
     pub fn calls(&self) -> Vec<Rc<CallState>> {

@@ -15,6 +15,7 @@ use std::task::{Poll, Waker};
 
 use futures::executor::LocalSpawner;
 use futures::task::LocalSpawnExt;
+use serde_json::Value;
 use switchyard::serve::isolate_memory::Isolate;
 use switchyard::serve::platform::{
     BodyLimits, BodyStart, ByteStream, Clock, Objects, Platform, PlatformError, ReceivedBody, UploadError,
@@ -36,6 +37,9 @@ struct World {
     timer_count: Cell<usize>,
     open: Cell<usize>,
     log: RefCell<Vec<String>>,
+    /// The records of the requests, as the log has them.
+    records: RefCell<Vec<Value>>,
+    points: RefCell<Vec<String>>,
     scripts: RefCell<VecDeque<Script>>,
     calls: RefCell<Vec<Rc<CallState>>>,
     documents: RefCell<BTreeMap<String, Result<String, PlatformError>>>,
@@ -193,6 +197,18 @@ impl Platform for Fake {
 
     fn warn(&self, line: &str) {
         self.world.log.borrow_mut().push(line.to_owned());
+    }
+
+    fn log(&self, line: &str) {
+        self.world.records.borrow_mut().push(serde_json::from_str(line).unwrap());
+    }
+
+    fn has_metrics(&self) -> bool {
+        true
+    }
+
+    fn write_data_point(&self, point: &str) {
+        self.world.points.borrow_mut().push(point.to_owned());
     }
 
     fn in_background(&self, work: impl Future<Output = ()> + 'static) {

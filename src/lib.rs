@@ -11,8 +11,9 @@
 //! - [`scan`]: JSON readers that work on bytes;
 //!
 //! The terms that all other modules use:
-//! - [`vocabulary`]: time, headers, operation, facts, error class, client error;
+//! - [`vocabulary`]: time, headers, operation, facts, usage, error class, client error;
 //! - [`geography`]: regions, data centres, distances;
+//! - [`usage`]: what answers used, reported or estimated, and what that costs;
 //!
 //! Configuration and incoming requests:
 //! - [`routes`]: the routes document, parsed and compiled into a graph;
@@ -55,4 +56,5 @@ pub mod simulation;
 pub mod stream;
 pub mod telemetry;
 pub mod upstream;
+pub mod usage;
 pub mod vocabulary;

@@ -7,7 +7,6 @@ pub mod classify;
 pub mod context;
 pub mod failure;
 pub mod machine;
-pub mod output_tokens;
 pub mod phase;
 pub mod success;
 pub mod trail;

@@ -71,6 +71,69 @@ pub fn members(body: &[u8]) -> Option<ScannedObject> {
     space(rest).is_empty().then_some(ScannedObject { members, is_ascii: seen & TOP == 0 })
 }
 
+/// Calls `on_member` with the name and the value of each member of the object in `json`, in order.
+/// The name is between its quotes, as it is written. `None` if `json` is not one JSON object; the
+/// members before the fault are reported.
+pub fn each_member<'a>(json: &'a [u8], mut on_member: impl FnMut(&'a [u8], &'a [u8])) -> Option<()> {
+    let mut rest = space(take(space(json), b'{')?);
+    if let Some(end) = take(rest, b'}') {
+        return space(end).is_empty().then_some(());
+    }
+    loop {
+        let (name, value, end) = member(rest)?;
+        on_member(name, value);
+        rest = space(end);
+        let Some(next) = take(rest, b',') else { break };
+        rest = space(next);
+    }
+    space(take(rest, b'}')?).is_empty().then_some(())
+}
+
+/// The value at the start of `rest`, if it is a member of an object at this depth (1: the outermost
+/// one). `rest` is the end of a JSON text. All levels of the depth must be objects.
+pub fn value_at_depth(rest: &[u8], depth: usize) -> Option<&[u8]> {
+    let end = value(rest, &mut 0)?;
+    let found = before(rest, end);
+    let mut rest = space(end);
+    for _ in 0..depth {
+        while let Some(next) = take(rest, b',') {
+            let (_, _, end) = member(space(next))?;
+            rest = space(end);
+        }
+        rest = space(take(rest, b'}')?);
+    }
+    rest.is_empty().then_some(found)
+}
+
+/// The number of elements of the list in `json`. `None` if `json` is not one JSON list.
+pub fn element_count(json: &[u8]) -> Option<u64> {
+    let mut rest = space(take(json, b'[')?);
+    let mut count = 0;
+    if take(rest, b']').is_none() {
+        loop {
+            rest = space(value(rest, &mut 0)?);
+            count += 1;
+            let Some(next) = take(rest, b',') else { break };
+            rest = space(next);
+        }
+    }
+    space(take(rest, b']')?).is_empty().then_some(count)
+}
+
+/// The name of a member without its quotes, its value, and what follows.
+fn member(rest: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let name_end = string(rest, &mut 0)?;
+    let start = colon(name_end)?;
+    let end = value(start, &mut 0)?;
+    let name = before(rest, name_end).strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    Some((name, before(start, end), end))
+}
+
+/// The part of `rest` before `end`, which is what follows it.
+fn before<'a>(rest: &'a [u8], end: &[u8]) -> &'a [u8] {
+    rest.get(..rest.len().saturating_sub(end.len())).unwrap_or_default()
+}
+
 // Each step takes the rest of the body and returns what it leaves of it, or `None` if that is not
 // JSON. So the rest stays in registers; in a struct, it would go through memory between any two
 // bytes. `seen` is the bitwise or of all words of text so far.

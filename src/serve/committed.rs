@@ -8,6 +8,8 @@ use crate::routes::graph::Deployment;
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
 use crate::telemetry::request_record::UpstreamIds;
+use crate::usage::basis::UsageBasis;
+use crate::vocabulary::usage::Usage;
 
 /// The largest single read of a long body. Each open stream has one such buffer.
 pub const READ_BYTES: usize = 32 * 1024;
@@ -35,9 +37,16 @@ pub enum CommittedBody<P: Platform> {
         /// Whether the call also has the bytes. If so, they do not have to cross to JavaScript
         /// again.
         is_in_call: bool,
+        /// What it used.
+        usage: Usage,
     },
     /// A complete stream of events: it was held until its end.
-    Held(Vec<u8>),
+    Held {
+        /// The whole body.
+        bytes: Vec<u8>,
+        /// What it used.
+        usage: Usage,
+    },
     /// The held bytes, and a stream with the rest.
     Flowing(Box<Flow<P>>),
 }
@@ -46,13 +55,13 @@ impl<P: Platform> CommittedBody<P> {
     /// The bytes that are known so far.
     pub(super) fn first_bytes(&self) -> &[u8] {
         match self {
-            Self::Whole { bytes, .. } | Self::Held(bytes) => bytes,
+            Self::Whole { bytes, .. } | Self::Held { bytes, .. } => bytes,
             Self::Flowing(flow) => &flow.held,
         }
     }
 
     pub(super) fn empty() -> Self {
-        Self::Whole { bytes: Vec::new(), is_in_call: true }
+        Self::Whole { bytes: Vec::new(), is_in_call: true, usage: Usage::default() }
     }
 }
 
@@ -68,6 +77,8 @@ pub struct Flow<P: Platform> {
     /// Knows the held bytes, and how the stream should end. `None` if the gateway does not
     /// interpret the bytes.
     pub tail: Option<Tail>,
+    /// The length of the body in bytes, as far as it is known.
+    pub length: usize,
     /// The upstream call.
     pub call: OpenCall<P>,
 }
@@ -78,6 +89,8 @@ pub struct OpenCall<P: Platform> {
     pub deployment: Rc<Deployment>,
     /// The protocol of its events.
     pub protocol: Protocol,
+    /// What is known about the usage before the answer.
+    pub basis: UsageBasis,
     /// The time limits of its phases.
     pub limits: PhaseLimits,
     /// Ends the call when dropped.

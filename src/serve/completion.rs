@@ -104,7 +104,9 @@ impl<P: Platform> Completion<P> {
             answer;
         let AnswerEnd { learned, outcome, reason, usage } = *end;
         if let Some(ticket) = ticket {
-            let output_tokens = Some(usage.output_tokens).filter(|tokens| *tokens > 0);
+            // The length of an answer in one piece says too little about how fast it was written.
+            let is_known = !usage.is_estimated || first_token_ms.is_some();
+            let output_tokens = Some(usage.output_tokens).filter(|tokens| is_known && *tokens > 0);
             let sample = Sample { outcome: learned, first_token_ms, output_tokens };
             let mut rng = SplitMix64::new(platform.random());
             let ((), changes) = serving.step(&platform, &mut rng, |context| {

@@ -22,7 +22,7 @@ use super::timing::sleep;
 use super::upstream_attempt;
 use crate::attempt::machine::{self, Action, Machine, MachineEvent};
 use crate::attempt::trail::Trail;
-use crate::attempt::{output_tokens, walk};
+use crate::attempt::walk;
 use crate::health::Outcome;
 use crate::reply::masks::without_secrets;
 use crate::reply::response_headers::{self, ServedRequest};
@@ -118,7 +118,9 @@ fn pass<P: Platform>(
     let Committed { call, withheld, body, .. } = committed;
     let body = match (body, completion) {
         (CommittedBody::Whole { is_in_call: true, .. }, _) => ReplyBody::AsRead,
-        (CommittedBody::Whole { bytes, .. } | CommittedBody::Held(bytes), _) => ReplyBody::Bytes(bytes),
+        (CommittedBody::Whole { bytes, .. } | CommittedBody::Held { bytes, .. }, _) => {
+            ReplyBody::Bytes(bytes)
+        }
         (CommittedBody::Flowing(flow), Some(completion)) if !is_head => {
             let (client, body) = platform.client_stream();
             platform.in_background(flow::carry(platform.clone(), flow, completion, client));
@@ -281,8 +283,8 @@ async fn drive<P: Platform>(
 fn completion_of<P: Platform>(completion: Completion<P>, body: &CommittedBody<P>) -> Option<Completion<P>> {
     match body {
         CommittedBody::Flowing(_) => Some(completion),
-        CommittedBody::Whole { bytes, .. } | CommittedBody::Held(bytes) => {
-            let usage = Usage::of_output(output_tokens::output_tokens(bytes).unwrap_or_default());
+        CommittedBody::Whole { usage, .. } | CommittedBody::Held { usage, .. } => {
+            let usage = *usage;
             completion.record(&AnswerEnd { learned: Outcome::Served, outcome: OK, reason: "", usage });
             None
         }
@@ -344,7 +346,7 @@ async fn keep_alive<P: Platform>(
         {
             return flow::carry(platform, flow, completion, client).await;
         }
-        Ok((Committed { body: CommittedBody::Held(bytes), .. }, _)) => bytes,
+        Ok((Committed { body: CommittedBody::Held { bytes, .. }, .. }, _)) => bytes,
         Ok((_, completion)) => {
             if let Some(completion) = completion {
                 completion.record(&AnswerEnd {

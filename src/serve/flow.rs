@@ -12,6 +12,7 @@
 //! are two exceptions: a stream that is too long to be observed, and a trap of the Wasm, after
 //! which the platform alone completes the stream.
 
+use std::cell::Cell;
 use std::pin::pin;
 
 use futures::future::{Either, select};
@@ -25,9 +26,9 @@ use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
 use crate::telemetry::request_record::{CLIENT_LEFT, OK};
+use crate::usage::reported::Reported;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
-use crate::vocabulary::usage::Usage;
 
 /// How often the observer looks at a flowing stream.
 const LOOK_MS: Millis = Millis::new(1_000);
@@ -139,15 +140,20 @@ pub async fn carry<P: Platform>(
     completion: Completion<P>,
     client: P::Client,
 ) {
-    let mut output_tokens = None;
-    let flowing = to_the_end(&platform, *flow, &client, &mut output_tokens);
+    let basis = flow.call.basis;
+    // A stream that does not come to its end is counted as far as it was observed.
+    let used = Cell::new(match &flow.tail {
+        Some(tail) => tail.usage(&basis),
+        None => basis.of_length(flow.length).into(),
+    });
+    let flowing = to_the_end(&platform, *flow, &client, &used);
     let end = match select(pin!(flowing), pin!(platform.client_left())).await {
         Either::Left((end, _)) => end,
         // The flow is dropped, which ends the upstream call.
         Either::Right(((), _)) => FlowEnd::ClientLeft,
     };
     let (outcome, reason) = end.names();
-    let usage = Usage::of_output(output_tokens.unwrap_or_default());
+    let usage = platform.isolate().counted(used.get());
     completion.record(&AnswerEnd { learned: end.outcome(), outcome, reason, usage });
     platform.isolate().report_and_wait(&platform).await;
 }
@@ -156,9 +162,9 @@ async fn to_the_end<P: Platform>(
     platform: &P,
     flow: Flow<P>,
     client: &P::Client,
-    output_tokens: &mut Option<u64>,
+    used: &Cell<Reported>,
 ) -> FlowEnd {
-    let Flow { held, rest, observer, tail, call } = flow;
+    let Flow { held, rest, observer, tail, call, .. } = flow;
     if observer.is_none() && !held.is_empty() && client.send(&held).await.is_err() {
         return FlowEnd::ClientLeft;
     }
@@ -171,7 +177,7 @@ async fn to_the_end<P: Platform>(
     };
     let pipe = rest.pipe(client, PipeEnd::LeftOpen);
     let seen_bytes = held.len();
-    observed(platform, pipe, Observed { observer, tail, seen_bytes }, client, call, output_tokens).await
+    observed(platform, pipe, Observed { observer, tail, seen_bytes }, client, call, used).await
 }
 
 /// Carries a stream of bytes that the gateway does not interpret. No error event is possible in
@@ -215,10 +221,10 @@ async fn observed<P: Platform>(
     watch: Observed<<P::Stream as ByteStream>::Reader>,
     client: &P::Client,
     call: OpenCall<P>,
-    output_tokens: &mut Option<u64>,
+    used: &Cell<Reported>,
 ) -> FlowEnd {
     let Observed { observer, mut tail, mut seen_bytes } = watch;
-    let OpenCall { limits, protocol, abort, .. } = call;
+    let OpenCall { limits, protocol, basis, abort, .. } = call;
     let ends = Ends { platform, client, protocol };
     let (mut looking, mut is_read) = (None, false);
     // The observer has just read the held bytes, so the first look can wait.
@@ -260,6 +266,7 @@ async fn observed<P: Platform>(
             Either::Right((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
             Either::Right((Some(Ok(Some(bytes))), still_piping)) => {
                 tail.push(&bytes);
+                used.set(tail.usage(&basis));
                 seen_bytes += bytes.len();
                 if seen_bytes > OBSERVED_BYTES {
                     observer.cancel();
@@ -285,7 +292,7 @@ async fn observed<P: Platform>(
     while !is_read && let Ok(Some(bytes)) = observer.read(READ_BYTES).await {
         tail.push(&bytes);
     }
-    *output_tokens = Some(tail.output_tokens());
+    used.set(tail.usage(&basis));
     let cause = if piped.is_err() { Break::Connection } else { Break::Truncated };
     match tail.ending(piped.is_err()) {
         Ending::Finished => ends.finish(None).await,

@@ -3,6 +3,7 @@
 //! Invariant: nothing here belongs to a single request.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::object_link::ObjectLink;
@@ -31,6 +32,8 @@ pub struct Isolate {
     rng: RefCell<Option<SecureRng>>,
     /// The owner of each known stored object.
     pub(super) owners: RefCell<ObjectAffinity>,
+    /// Hashes of the responses of the background whose usage was counted, oldest first.
+    pub(super) counted: RefCell<VecDeque<u64>>,
     pub(super) link: RefCell<Option<ObjectLink>>,
     /// Whether there is a binding for data points, once that is known.
     has_metrics: Cell<Option<bool>>,

@@ -27,6 +27,7 @@ pub mod health_object;
 mod hedging;
 mod held_body;
 pub mod isolate_memory;
+mod metering;
 pub mod object_link;
 pub mod object_reports;
 mod owners;

@@ -7,6 +7,7 @@ use futures::future::{Either, select};
 
 use super::answer::{Asked, ERROR_BODY_BYTES, Handling, Question};
 use super::committed::{AbortOnDrop, Committed, CommittedBody, Flow, OpenCall, READ_BYTES};
+use super::metering;
 use super::platform::{
     ByteReader, ByteStream, Clock, OutgoingBody, OutgoingRequest, Platform, PlatformCall, PlatformError,
     ResponseHead,
@@ -63,6 +64,7 @@ pub async fn attempt<P: Platform>(
         commit: dispatch.commit,
         buffer_bytes: routes.graph.settings.buffer_bytes,
     };
+    let basis = metering::basis(platform, inbound);
     let handle = platform.call();
     let abort = AbortOnDrop::new(handle.clone());
     let (ResponseHead { status, headers, body }, limits) =
@@ -70,6 +72,7 @@ pub async fn attempt<P: Platform>(
     let call = OpenCall {
         deployment: Rc::clone(&dispatch.deployment),
         protocol: Protocol::of(inbound.facts.operation),
+        basis,
         limits,
         abort,
     };
@@ -88,7 +91,8 @@ pub async fn attempt<P: Platform>(
         Some(bytes) => {
             question.judge(status, &headers, &bytes, true)?;
             call.abort.disarm();
-            CommittedBody::Whole { bytes, is_in_call: true }
+            let usage = platform.isolate().counted(basis.of_answer(&bytes));
+            CommittedBody::Whole { bytes, is_in_call: true, usage }
         }
         None if Question::is_empty(status) => CommittedBody::empty(),
         None => {
@@ -236,7 +240,8 @@ async fn up_to_commit<P: Platform>(
     match (rest, question.handling(status, content_type)) {
         (Some(rest), Handling::Pass { is_watched }) => {
             let tail = is_watched.then(|| Tail::new(call.protocol));
-            Ok(CommittedBody::Flowing(Box::new(Flow { held: Vec::new(), rest, observer: None, tail, call })))
+            let (held, length) = (Vec::new(), stated_length(headers).unwrap_or_default());
+            Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer: None, tail, length, call })))
         }
         (Some(rest), Handling::Events { until, most, is_declared }) => {
             let refuse = |body: &[u8], has_ended| question.not_a_stream(status, headers, body, has_ended);
@@ -245,7 +250,7 @@ async fn up_to_commit<P: Platform>(
         }
         (Some(rest), Handling::Whole { most }) => {
             let judge = |body: &[u8], has_ended| question.judge(status, headers, body, has_ended);
-            whole(platform, rest, judge, most, call).await
+            whole(platform, rest, judge, (most, stated_length(headers)), call).await
         }
         (None, _) if question.is_record(status, content_type) => Ok(CommittedBody::empty()),
         (None, _) => question.judge(status, headers, &[], true).map(|()| CommittedBody::empty()),
@@ -306,7 +311,7 @@ async fn hold<P: Platform>(
             match in_time(platform, call.limits, phase, observer.read(most)).await {
                 // The connection of a finished stream may stay open.
                 Err(_) if gathered.is_finished() => {
-                    return Ok(CommittedBody::Held(without_secrets_of(&call.deployment, gathered.take())));
+                    return Ok(held_whole(platform, gathered, &call));
                 }
                 piece => piece?.map_err(|error| broken(platform, &error))?,
             }
@@ -319,8 +324,9 @@ async fn hold<P: Platform>(
             (HoldVerdict::Fail(failure), _) => return Err(failure),
             (HoldVerdict::Commit, Some(_)) => break,
             (_, None) => {
+                let held = held_whole(platform, gathered, &call);
                 call.abort.disarm();
-                return Ok(CommittedBody::Held(without_secrets_of(&call.deployment, gathered.take())));
+                return Ok(held);
             }
             (HoldVerdict::Wait, Some(_)) if is_complete => phase = Phase::Rest,
             (HoldVerdict::Wait, Some(_)) => {}
@@ -333,7 +339,20 @@ async fn hold<P: Platform>(
     } else {
         (held, Some(observer))
     };
-    Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer, tail: Some(gathered.tail()), call })))
+    let (tail, length) = (Some(gathered.tail()), 0);
+    Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer, tail, length, call })))
+}
+
+/// A stream of events that was held until its end.
+fn held_whole<P: Platform>(platform: &P, mut gathered: Hold, call: &OpenCall<P>) -> CommittedBody<P> {
+    let bytes = without_secrets_of(&call.deployment, gathered.take());
+    let usage = platform.isolate().counted(gathered.tail().usage(&call.basis));
+    CommittedBody::Held { bytes, usage }
+}
+
+/// The length of a body that its headers state.
+fn stated_length(headers: &Headers) -> Option<usize> {
+    headers.get("content-length")?.parse().ok()
 }
 
 /// The first bytes of a stream of events.
@@ -374,7 +393,7 @@ async fn whole<P: Platform>(
     platform: &P,
     rest: P::Stream,
     judge: impl Fn(&[u8], bool) -> Result<(), Failure>,
-    most_held: usize,
+    (most_held, length): (usize, Option<usize>),
     call: OpenCall<P>,
 ) -> Result<CommittedBody<P>, Failure> {
     let reader = rest.chunks();
@@ -387,12 +406,14 @@ async fn whole<P: Platform>(
         if piece.is_none() {
             judge(&held, true)?;
             call.abort.disarm();
-            return Ok(CommittedBody::Whole { is_in_call: held.is_empty(), bytes: held });
+            let usage = platform.isolate().counted(call.basis.of_answer(&held));
+            return Ok(CommittedBody::Whole { is_in_call: held.is_empty(), bytes: held, usage });
         }
         if held.len() > most_held {
             judge(&held, false)?;
             reader.release();
             return Ok(CommittedBody::Flowing(Box::new(Flow {
+                length: length.unwrap_or(held.len()),
                 held,
                 rest,
                 observer: None,

@@ -16,6 +16,7 @@ use super::sse::SseEvent;
 use crate::attempt::classify::{classify_event_error, is_error};
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::scan::needle::Needle;
+use crate::usage::reported::Reported;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
 
@@ -160,6 +161,27 @@ impl Protocol {
 }
 
 impl Protocol {
+    /// What an event reports about the usage of the stream. It only searches bytes, unless the
+    /// event reports something.
+    pub(super) fn reported(self, event: &SseEvent<'_>) -> Option<Reported> {
+        match self {
+            Self::Chat | Self::Other if event.is_oversized => Reported::in_event(event.end),
+            Self::Chat | Self::Other => Reported::in_event(event.data),
+            Self::Responses if Self::is_last(event) => {
+                Reported::in_last_event_of_response(event.data, event.end)
+            }
+            Self::Responses => None,
+        }
+    }
+
+    /// Whether an event is the last one of a response, by its name or its type.
+    fn is_last(event: &SseEvent<'_>) -> bool {
+        if is_response_event(event.name) {
+            return LAST_RESPONSE_EVENTS.iter().any(|last| last.is_for(event.name));
+        }
+        cut_event::is_of_type(event, &LAST_RESPONSE_EVENTS)
+    }
+
     /// Whether an event carries a part of an image, of a transcript or of speech, so that the event
     /// that completes it must follow. It only searches bytes.
     pub(super) fn is_part(self, event: &SseEvent<'_>) -> bool {

@@ -7,7 +7,9 @@ use super::choices::ChatChoices;
 use super::protocol::{Meaning, Protocol, is_end_marker, is_ping};
 use super::sse::{Parser, SseEvent};
 use crate::attempt::failure::Failure;
-use crate::attempt::output_tokens::output_tokens;
+use crate::usage::basis::UsageBasis;
+use crate::usage::reported::Reported;
+use crate::vocabulary::usage::Usage;
 
 /// Watches a stream.
 #[derive(Debug)]
@@ -42,7 +44,9 @@ pub(super) struct Progress {
     pub(super) is_partial: bool,
     final_event: Option<FinalEvent>,
     events: u64,
-    output_tokens: Option<u64>,
+    /// The events that completed an image.
+    images: u64,
+    reported: Option<Reported>,
 }
 
 /// The event that ends the stream. Events after it are ignored.
@@ -63,8 +67,13 @@ impl Progress {
         }
         self.has_data |= !is_end_marker(event) && !is_ping(event.name);
         self.events += 1;
-        let usage = if event.is_oversized { event.end } else { event.data };
-        self.output_tokens = output_tokens(usage).or(self.output_tokens);
+        self.reported = match (protocol.reported(event), self.reported) {
+            // Each image reports its own usage. All other protocols report the whole.
+            (Some(more), Some(known)) if protocol == Protocol::Other => {
+                Some(sum(known.usage, more.usage).into())
+            }
+            (more, known) => more.or(known),
+        };
         if protocol == Protocol::Chat {
             self.choices.watch(event.data);
         }
@@ -77,7 +86,10 @@ impl Progress {
         }
         match meaning {
             Meaning::Prelude | Meaning::Content | Meaning::Malformed => {}
-            Meaning::Finish => (self.has_finished, self.is_partial) = (true, false),
+            Meaning::Finish => {
+                (self.has_finished, self.is_partial) = (true, false);
+                self.images += 1;
+            }
             Meaning::Done => {
                 // An end marker completes no image.
                 self.is_partial &= is_end_marker;
@@ -112,6 +124,16 @@ impl Progress {
     }
 }
 
+fn sum(one: Usage, other: Usage) -> Usage {
+    Usage {
+        input_tokens: one.input_tokens.saturating_add(other.input_tokens),
+        cached_input_tokens: one.cached_input_tokens.saturating_add(other.cached_input_tokens),
+        output_tokens: one.output_tokens.saturating_add(other.output_tokens),
+        reasoning_tokens: one.reasoning_tokens.saturating_add(other.reasoning_tokens),
+        ..other
+    }
+}
+
 impl Tail {
     /// Watches a stream from its first byte.
     pub fn new(protocol: Protocol) -> Self {
@@ -126,9 +148,10 @@ impl Tail {
         }
     }
 
-    /// The tokens of the output: the number in the stream, or else one for each event.
-    pub fn output_tokens(&self) -> u64 {
-        self.progress.output_tokens.unwrap_or(self.progress.events)
+    /// What the stream has used so far: what it reports, or else an estimate.
+    pub fn usage(&self, basis: &UsageBasis) -> Reported {
+        let Progress { reported, events, images, .. } = self.progress;
+        basis.of_stream(reported, events, images)
     }
 
     /// Whether the event that is still arriving reports a failure.

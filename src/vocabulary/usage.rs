@@ -1,31 +1,22 @@
-//! What an answer used.
+//! What an answer used: the quantities that providers charge for.
 
-use serde::Serialize;
-
-/// What an answer used, in the units in which providers bill.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// What an answer used. Quantities that do not apply to its operation are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Tokens of the input, cached ones included.
+    /// Tokens of the input, with those that came from the provider's cache.
     pub input_tokens: u64,
-    /// Those of them that the provider had in its cache.
+    /// Tokens of the input that came from the provider's cache.
     pub cached_input_tokens: u64,
-    /// Tokens of the output, those of reasoning included.
+    /// Tokens of the output, with those of reasoning.
     pub output_tokens: u64,
-    /// Those of them that were spent on reasoning.
+    /// Tokens of the output that the model used to reason.
     pub reasoning_tokens: u64,
-    /// Generated images.
+    /// Images in the answer.
     pub images: u64,
-    /// The length of transcribed audio in milliseconds.
+    /// Milliseconds of audio that were transcribed or translated.
     pub audio_ms: u64,
-    /// Characters of text that became speech.
+    /// Characters that were spoken.
     pub characters: u64,
-    /// Whether tokens are estimated: the provider did not report them.
+    /// Whether a quantity is an estimate, because the provider did not report it.
     pub is_estimated: bool,
-}
-
-impl Usage {
-    /// So many tokens of output.
-    pub fn of_output(output_tokens: u64) -> Self {
-        Self { output_tokens, ..Self::default() }
-    }
 }

@@ -302,7 +302,7 @@ fn what_follows_the_last_word_counts_no_tokens() {
     for piece in 1..=events.len() {
         let mut tail = Tail::new(Chat);
         events.chunks(piece).for_each(|piece| tail.push(piece));
-        assert_eq!(tail.output_tokens(), 2, "in pieces of {piece}");
+        assert_eq!(tail.usage(&BASIS).usage.output_tokens, 2, "in pieces of {piece}");
     }
 }
 

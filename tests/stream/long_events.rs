@@ -156,7 +156,7 @@ fn a_long_last_event_without_a_name_ends_a_stream() {
     for chunk in stream(&[NAMELESS_CREATED, NAMELESS_DELTA, &last]).chunks(32 * 1024) {
         tail.push(chunk);
     }
-    assert_eq!((tail.ending(true), tail.output_tokens()), (Ending::Finished, 7));
+    assert_eq!((tail.ending(true), tail.usage(&BASIS).usage.output_tokens), (Ending::Finished, 7));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod course;
 mod error_events;
 mod long_events;
 mod properties;
+mod used;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -22,7 +23,11 @@ use switchyard::stream::hold::{FIRST_TOKEN_BYTES, FIRST_TOKEN_EVENTS, Hold, Hold
 use switchyard::stream::protocol::{Meaning, Protocol, broken_stream, error_event};
 use switchyard::stream::sse::{EVENT_LIMIT, KEPT_BYTES, Parser, SseEvent};
 use switchyard::stream::tail::{Ending, Tail};
+use switchyard::usage::basis::UsageBasis;
+use switchyard::usage::reported::Reported;
 use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::operation::Operation;
+use switchyard::vocabulary::usage::Usage;
 
 // Chat completions.
 const AZURE_FIRST: &str = r#"data: {"id":"","object":"","created":0,"model":"","choices":[],"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}]}"#;
@@ -112,6 +117,15 @@ const SPEECH: &str = r#"data: {"type":"speech.audio.done","usage":{"total_tokens
 
 use ErrorClass::{ContentPolicy, RateLimit, Truncated, Unavailable};
 use Protocol::{Chat, Other, Responses};
+
+/// A chat request of some 40 bytes.
+const BASIS: UsageBasis = UsageBasis {
+    operation: Operation::ChatCompletions,
+    input_tokens: 10,
+    characters: 0,
+    images: 0,
+    is_background: false,
+};
 
 /// The bytes of a stream of whole events.
 fn stream(events: &[&str]) -> Vec<u8> {

@@ -149,7 +149,7 @@ proptest! {
         let mut at_once = Tail::new(protocol);
         at_once.push(&bytes);
         prop_assert_eq!(tail.ending(true), at_once.ending(true));
-        prop_assert_eq!(tail.output_tokens(), at_once.output_tokens());
+        prop_assert_eq!(tail.usage(&BASIS), at_once.usage(&BASIS));
         if tail.ending(true) == Ending::Finished {
             prop_assert_eq!(tail.ending(false), Ending::Finished, "a break makes nothing whole");
         }

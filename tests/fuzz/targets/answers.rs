@@ -1,7 +1,6 @@
 //! Answers of upstreams.
 
 use switchyard::attempt::classify::{UnclassifiedResponse, classify};
-use switchyard::attempt::output_tokens::output_tokens;
 use switchyard::attempt::success::{Success, fault_behind_success};
 use switchyard::reply::exhausted;
 use switchyard::routes::graph::Commit;
@@ -10,6 +9,7 @@ use switchyard::stream::hold::{Hold, HoldVerdict};
 use switchyard::stream::protocol::{Meaning, Protocol, error_event};
 use switchyard::stream::sse::{EVENT_LIMIT, Parser, SseEvent};
 use switchyard::stream::tail::{Ending, Tail};
+use switchyard::usage::basis::UsageBasis;
 use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::operation::Operation;
 use switchyard::vocabulary::time::Instant;
@@ -45,9 +45,13 @@ pub fn stream(data: &[u8]) {
         if endings[1] == Ending::Finished {
             assert_eq!(endings[0], Ending::Finished, "a break makes nothing whole");
         }
-        (events, endings, tail.output_tokens(), verdict)
+        (events, endings, tail.usage(&basis(Operation::ChatCompletions)), verdict)
     };
     assert_eq!(run(piece + 1), run(usize::MAX));
+}
+
+fn basis(operation: Operation) -> UsageBasis {
+    UsageBasis { operation, input_tokens: 1, characters: 0, images: 1, is_background: false }
 }
 
 /// An event that may not end a stream does not, and an error can be reported to a client.
@@ -94,8 +98,9 @@ pub fn answer(data: &[u8]) {
     let reply = exhausted::reply(&[&failure], None);
     assert!((400..600).contains(&reply.status));
     assert!(serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok());
-    let _ = output_tokens(body);
     for operation in Operation::ALL {
+        let used = basis(operation).of_answer(body).usage;
+        assert!(used.cached_input_tokens <= used.input_tokens && used.reasoning_tokens <= used.output_tokens);
         for is_whole in [true, false] {
             let success =
                 Success { operation, status: 200, content_type: "application/json", body, is_whole };

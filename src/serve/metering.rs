@@ -1,0 +1,54 @@
+//! What requests use: what is known before the answer, and what counts of the usage that an answer
+//! reports.
+
+use super::isolate_memory::Isolate;
+use super::platform::Platform;
+use super::receive::Inbound;
+use crate::usage::basis::UsageBasis;
+use crate::usage::reported::Reported;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::usage::Usage;
+
+/// How many responses of the background are remembered.
+const MOST_COUNTED: usize = 1024;
+
+/// What a request says about its usage.
+pub fn basis<P: Platform>(platform: &P, inbound: &Inbound) -> UsageBasis {
+    let operation = inbound.facts.operation;
+    let field = |name: &str| inbound.body.fields(platform, &[name.to_owned()]).remove(name);
+    UsageBasis {
+        operation,
+        input_tokens: inbound.facts.input_tokens,
+        characters: match operation {
+            Operation::AudioSpeech => {
+                let input = field("input");
+                input.as_ref().and_then(|text| text.as_str()).map_or(0, |text| text.chars().count() as u64)
+            }
+            _ => 0,
+        },
+        images: match operation {
+            Operation::ImagesGenerations | Operation::ImagesEdits | Operation::ImagesVariations => {
+                field("n").and_then(|count| count.as_u64()).unwrap_or(1)
+            }
+            _ => 0,
+        },
+        is_background: inbound.body.json().is_some_and(|peek| peek.is_background),
+    }
+}
+
+impl Isolate {
+    /// The usage that counts of what an answer reports. A response that was created in the
+    /// background reports the same usage whenever it is read; this isolate counts it once.
+    pub fn counted(&self, reported: Reported) -> Usage {
+        let Some(response) = reported.background else { return reported.usage };
+        let mut counted = self.counted.borrow_mut();
+        if counted.contains(&response) {
+            return Usage::default();
+        }
+        if counted.len() == MOST_COUNTED {
+            counted.pop_front();
+        }
+        counted.push_back(response);
+        reported.usage
+    }
+}

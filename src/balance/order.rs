@@ -19,8 +19,10 @@ use crate::health::gate::Admission;
 use crate::health::{AnswerKind, Health};
 use crate::routes::graph::{Deployment, Destination, Node, Sticky, Strategy, Target};
 use crate::vocabulary::facts::Facts;
+use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Instant;
+use crate::vocabulary::usage::Usage;
 
 /// Output tokens assumed for the price of a request that names no limit.
 const USUAL_OUTPUT_TOKENS: u64 = 500;
@@ -64,8 +66,8 @@ const STEP_BACK: u64 = 2;
 /// - `least_busy`: fewest requests in flight first; equal ones by weighted draws.
 /// - `match`: only the target of the first condition that holds; nothing if that target is not
 ///   usable.
-/// - `cost`: the price of this request (its input, and the output that it allows or 500 tokens),
-///   cheapest first.
+/// - `cost`: the price of this request (its input, and the output that it allows or 500 tokens; an
+///   image; a minute of audio), cheapest first.
 /// - `nearest`: the distance from the request to the deployment's region ([`distance_km`]), nearest
 ///   first.
 ///
@@ -314,11 +316,25 @@ fn ascending(candidates: &mut [Candidate<'_>], key: &mut dyn FnMut(&Target) -> f
     }
 }
 
-/// The price of this request there, in millionths of a dollar.
+/// The price of this request there. A quantity that its operation does not have is not charged.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn price(deployment: &Deployment, facts: &Facts) -> Option<f64> {
-    let output_tokens = facts.max_output_tokens.unwrap_or(USUAL_OUTPUT_TOKENS);
-    deployment.cost.map(|cost| facts.input_tokens as f64 * cost.input + output_tokens as f64 * cost.output)
+    use Operation::{
+        AudioTranscriptions, AudioTranslations, ImagesEdits, ImagesGenerations, ImagesVariations,
+    };
+    let (images, audio_ms) = match facts.operation {
+        ImagesGenerations | ImagesEdits | ImagesVariations => (1, 0),
+        AudioTranscriptions | AudioTranslations => (0, 60_000),
+        _ => (0, 0),
+    };
+    let expected = Usage {
+        input_tokens: facts.input_tokens,
+        output_tokens: facts.max_output_tokens.unwrap_or(USUAL_OUTPUT_TOKENS),
+        images,
+        audio_ms,
+        ..Usage::default()
+    };
+    deployment.cost.map(|price| price.exact(&expected) as f64)
 }
 
 #[cfg(test)]

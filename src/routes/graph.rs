@@ -16,6 +16,7 @@ use super::reads::Reads;
 pub use super::setting_groups::{Ejections, Expose, HealthSharing};
 use super::when::Condition;
 use crate::routes::glob::Glob;
+use crate::usage::price::Price;
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
 use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::time::Millis;
@@ -172,8 +173,8 @@ pub struct Deployment {
     pub quality: u32,
     /// Compared with `require_tags`.
     pub tags: Vec<String>,
-    /// US dollars per million tokens.
-    pub cost: Option<Cost>,
+    /// What it charges, if that is known.
+    pub cost: Option<Price>,
     /// The deployment's timeouts. Nodes override them.
     pub timeout: Timeouts,
     /// Edits of the request body.
@@ -299,15 +300,6 @@ pub struct Via {
     pub base: String,
     /// A token with the permission to run the gateway. `None` for a gateway without authentication.
     pub token: Option<Secret>,
-}
-
-/// US dollars per million tokens.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cost {
-    /// The price of the prompt.
-    pub input: f64,
-    /// The price of the completion.
-    pub output: f64,
 }
 
 /// The configured rate limits of a deployment.

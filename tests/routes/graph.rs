@@ -4,9 +4,10 @@ use serde_json::json;
 use switchyard::request::credentials::client;
 use switchyard::routes::compile;
 use switchyard::routes::graph::{
-    AzureApi, Commit, Cost, Destination, Disabled, Expose, Node, Params, Retry, Strategy, Timeouts, Upstream,
+    AzureApi, Commit, Destination, Disabled, Expose, Node, Params, Retry, Strategy, Timeouts, Upstream,
 };
 use switchyard::upstream::{UpstreamCall, prepare};
+use switchyard::usage::price::Price;
 use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::operation::Operation;
 
@@ -151,7 +152,7 @@ fn versions_without_a_date_mean_the_v1_api() {
 fn a_deployment_has_all_that_the_document_says_of_it() {
     let graph = compiled(&json!({ "deployments": { "openai": {
         "organization": "org", "project": "proj", "region": "eastus", "quality": 3, "tags": ["a", "b"],
-        "cost": { "input": 2.5 }, "timeout": { "connect_ms": 1, "headers_ms": 2, "first_token_ms": 3, "idle_ms": 4, "total_ms": 5 },
+        "cost": { "input": 2.5, "image": 0.04, "minute": 0.006, "request": 0.0001 }, "timeout": { "connect_ms": 1, "headers_ms": 2, "first_token_ms": 3, "idle_ms": 4, "total_ms": 5 },
         "params": { "drop": ["user"], "rename": { "max_tokens": "max_completion_tokens" }, "set": { "store": false } },
         "via": { "account": "acc", "gateway": "gw", "token": "${CF_AIG_TOKEN}" },
     } } }))
@@ -168,7 +169,15 @@ fn a_deployment_has_all_that_the_document_says_of_it() {
     assert_eq!(deployment.api_key.reveal(), "top-secret-OPENAI_API_KEY");
     assert_eq!((deployment.region.as_deref(), deployment.quality), (Some("eastus"), 3));
     assert_eq!(deployment.tags, ["a", "b"]);
-    assert_eq!(deployment.cost, Some(Cost { input: 2.5, output: 0.0 }));
+    let price = Price {
+        input: 2_500_000,
+        cached_input: 2_500_000,
+        output: 0,
+        image: 40_000_000_000,
+        minute: 6_000_000_000,
+        request: 100_000_000,
+    };
+    assert_eq!(deployment.cost, Some(price));
     let timeouts = Timeouts {
         connect_ms: Some(ms(1)),
         headers_ms: Some(ms(2)),

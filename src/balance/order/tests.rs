@@ -10,10 +10,10 @@ use proptest::strategy::Strategy as Generator;
 use super::*;
 use crate::routes::cases::Cases;
 use crate::routes::graph::RateLimits;
-use crate::routes::graph::{Cost, Params, Policy, Requirements, Secret, Timeouts, Upstream};
+use crate::routes::graph::{Params, Policy, Requirements, Secret, Timeouts, Upstream};
 use crate::routes::when::Condition;
+use crate::usage::price::Price;
 use crate::vocabulary::facts::Place;
-use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::SplitMix64;
 
 const DRAWS: u32 = 100_000;
@@ -62,7 +62,11 @@ fn deployment(cost: Option<(f64, f64)>, region: Option<&str>) -> Target {
         region: region.map(str::to_owned),
         quality: 0,
         tags: Vec::new(),
-        cost: cost.map(|(input, output)| Cost { input, output }),
+        cost: cost.map(|(input, output)| Price {
+            input: Price::per_million(input),
+            output: Price::per_million(output),
+            ..Price::default()
+        }),
         timeout: Timeouts::default(),
         params: Params::default(),
         limits: RateLimits::default(),
@@ -353,6 +357,30 @@ fn the_cheapest_for_this_request_comes_first() {
 }
 
 #[test]
+fn images_minutes_and_requests_count_where_they_are_charged() {
+    let with_price = |price| {
+        let Target { to: Destination::Deployment(deployment), .. } = deployment(None, None) else { panic!() };
+        let deployment = Deployment { cost: Some(price), ..Rc::into_inner(deployment).unwrap() };
+        Target { to: Destination::Deployment(Rc::new(deployment)), weight: 1.0, priority: 0 }
+    };
+    let each = |image, minute, request| Price {
+        image: Price::each(image),
+        minute: Price::each(minute),
+        request: Price::each(request),
+        ..Price::default()
+    };
+    let prices = [each(0.3, 0.1, 0.0), each(0.1, 0.2, 0.0), each(0.0, 0.0, 0.15)];
+    let node = node(0, Strategy::Cost, prices.map(with_price).into());
+    for (operation, expected) in [
+        (Operation::ChatCompletions, [0, 1, 2]),
+        (Operation::ImagesEdits, [1, 2, 0]),
+        (Operation::AudioTranslations, [0, 2, 1]),
+    ] {
+        assert_eq!(order_of(&node, &Facts { operation, ..facts() }), expected, "{operation:?}");
+    }
+}
+
+#[test]
 fn equal_prices_and_missing_ones_keep_the_order_of_the_list() {
     let unpriced = || deployment(None, None);
     let targets = vec![unpriced(), priced(2.0, 2.0), unpriced(), priced(2.0, 2.0), priced(1.0, 1.0)];
@@ -367,7 +395,7 @@ fn a_node_costs_what_its_cheapest_usable_deployment_costs() {
     let facts = facts();
     assert_eq!(order_of(&node, &facts), [1, 0]);
     let costs_over_one = |target: &Target| match &target.to {
-        Destination::Deployment(deployment) => deployment.cost.is_none_or(|cost| cost.input > 1.0),
+        Destination::Deployment(deployment) => deployment.cost.is_none_or(|cost| cost.input > 1_000_000),
         Destination::Node(_) => true,
     };
     let mut rng = SplitMix64::new(1);

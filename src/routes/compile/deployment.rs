@@ -10,9 +10,10 @@ use super::url;
 use crate::geography::distance::{is_region, regions};
 use crate::routes::at::At;
 use crate::routes::graph::{
-    AzureApi, Cost, Deployment, Disabled, Ejections, Params, RateLimits, Secret, Upstream, Via,
+    AzureApi, Deployment, Disabled, Ejections, Params, RateLimits, Secret, Upstream, Via,
 };
-use crate::routes::raw::{RawDeployment, RawParams, RawProvider, RawVia};
+use crate::routes::raw::{RawCost, RawDeployment, RawParams, RawProvider, RawVia};
+use crate::usage::price::Price;
 use crate::vocabulary::rng::stable_hash;
 
 /// The API of OpenAI itself.
@@ -72,7 +73,7 @@ impl Compiler<'_> {
             region: raw.region.clone(),
             quality: raw.quality.unwrap_or_default(),
             tags: raw.tags.clone(),
-            cost: raw.cost.as_ref().map(|cost| Cost { input: cost.input, output: cost.output }),
+            cost: raw.cost.as_ref().map(price),
             timeout: timeouts(raw.timeout.as_ref()),
             params,
         }
@@ -255,6 +256,18 @@ impl Compiler<'_> {
             drop: raw.drop.clone(),
             rename: raw.rename.iter().map(|(from, to)| (from.clone(), to.clone())).collect(),
         }
+    }
+}
+
+/// The prices in integers. Cached input without a price of its own costs as input.
+fn price(raw: &RawCost) -> Price {
+    Price {
+        input: Price::per_million(raw.input),
+        cached_input: Price::per_million(raw.cached_input.unwrap_or(raw.input)),
+        output: Price::per_million(raw.output),
+        image: Price::each(raw.image),
+        minute: Price::each(raw.minute),
+        request: Price::each(raw.request),
     }
 }
 

@@ -45,7 +45,7 @@ pub struct RawDeployment {
     /// Compared with `require_tags`.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Prices, for the strategy `cost`.
+    /// Prices, for the cost of requests and for the strategy `cost`.
     pub cost: Option<RawCost>,
     /// The rate limits of the provider.
     pub limits: Option<RawLimits>,
@@ -82,15 +82,31 @@ pub struct RawVia {
     pub endpoint: Option<String>,
 }
 
-/// Prices in US dollars per million tokens.
+/// Prices in US dollars.
 pub struct RawCost {
-    /// The price of the prompt.
+    /// A million tokens of the input. For speech, a million characters. Default: 0.
+    #[serde(default)]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
     pub input: f64,
-    /// The price of the completion. Default: 0.
+    /// A million tokens of the input that came from the provider's cache. Default: as `input`.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
+    pub cached_input: Option<f64>,
+    /// A million tokens of the output. Default: 0.
     #[serde(default)]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
     pub output: f64,
+    /// An image in an answer. Default: 0.
+    #[serde(default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
+    pub image: f64,
+    /// A minute of audio that is transcribed or translated. Default: 0.
+    #[serde(default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
+    pub minute: f64,
+    /// A request. Default: 0.
+    #[serde(default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
+    pub request: f64,
 }
 
 /// The rate limits of the provider.

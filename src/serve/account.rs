@@ -148,6 +148,8 @@ impl<P: Platform> OpenAccount<P> {
             Some(facts) => &facts.client,
             None => identified().map_or("", |client| &client.name),
         };
+        // What was tried last, and failed, costs nothing here.
+        let price = end.trail.serving().and_then(|attempt| attempt.deployment.cost);
         let names = ejected.iter().filter_map(|id| Some(graph?.deployments.get(*id)?.name.as_str()));
         let record = RequestRecord {
             request_id: &arrival.id,
@@ -165,7 +167,7 @@ impl<P: Platform> OpenAccount<P> {
             trail: end.trail,
             first_token_ms: end.first_token_ms,
             usage: end.usage,
-            micro_usd: None,
+            micro_usd: price.map(|price| price.micro_usd(&end.usage)),
             routes: graph.map_or("", |graph| &graph.version),
             ejected: &names.collect::<Vec<_>>().join(","),
             origin: RequestOrigin::of(&arrival.headers),

@@ -14,6 +14,7 @@
 //! - [`vocabulary`]: time, headers, operation, facts, usage, error class, client error;
 //! - [`geography`]: regions, data centres, distances;
 //! - [`usage`]: what answers used, reported or estimated, and what that costs;
+//! - [`counters`]: what is added up about finished requests;
 //!
 //! Configuration and incoming requests:
 //! - [`routes`]: the routes document, parsed and compiled into a graph;
@@ -41,6 +42,7 @@
 
 pub mod attempt;
 pub mod balance;
+pub mod counters;
 #[cfg(target_arch = "wasm32")]
 mod edge;
 pub mod entry;

@@ -1,0 +1,89 @@
+//! The number of the last batch that was counted of each reporter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::vocabulary::time::{Instant, Millis};
+
+/// For how long a reporter is remembered at least. An isolate repeats a batch for a shorter time.
+pub const REMEMBERED_MS: Millis = Millis::new(3_600_000);
+
+/// The most reporters. Beyond them, the batches of new reporters are not counted yet: they wait
+/// until an older one can be forgotten.
+const MOST_REPORTERS: usize = 16_384;
+
+/// With more reporters than this, those are forgotten that were not heard of for long. So a hub,
+/// which hears of some dozens of shards, forgets none.
+const MANY_REPORTERS: usize = 1_024;
+
+/// How many groups of reporters are stored apart, so that a batch writes a small row.
+const GROUPS: u64 = 64;
+
+/// The last batch that was counted of a reporter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LastBatch {
+    n: u64,
+    at: Instant,
+}
+
+/// The last batches of all reporters.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SeenBatches {
+    last: BTreeMap<u64, LastBatch>,
+    /// Groups that changed since they were stored.
+    unsaved: BTreeSet<u64>,
+    /// When reporters can be forgotten again.
+    forget_at: Instant,
+}
+
+impl SeenBatches {
+    /// The number of the last batch of this reporter; 0: none.
+    pub(super) fn last(&self, reporter: u64) -> u64 {
+        self.last.get(&reporter).map_or(0, |last| last.n)
+    }
+
+    /// Notes that a batch is counted. `false`: there is no room for the reporter.
+    pub(super) fn note(&mut self, reporter: u64, n: u64, now: Instant) -> bool {
+        self.forget(now);
+        if !self.last.contains_key(&reporter) && self.last.len() >= MOST_REPORTERS {
+            return false;
+        }
+        self.last.insert(reporter, LastBatch { n, at: now });
+        self.unsaved.insert(reporter % GROUPS);
+        true
+    }
+
+    /// Forgets reporters, at most once in a minute.
+    fn forget(&mut self, now: Instant) {
+        if self.last.len() <= MANY_REPORTERS || now < self.forget_at {
+            return;
+        }
+        self.forget_at = now + Millis::new(60_000);
+        let unsaved = &mut self.unsaved;
+        self.last.retain(|reporter, last| {
+            let stays = now < last.at + REMEMBERED_MS;
+            if !stays {
+                unsaved.insert(reporter % GROUPS);
+            }
+            stays
+        });
+    }
+
+    /// The groups that changed since they were stored, each with its reporters: identity, number
+    /// and time.
+    pub(super) fn unsaved(&self) -> impl Iterator<Item = (u64, Vec<(u64, u64, Instant)>)> {
+        self.unsaved.iter().map(|group| {
+            let of_group = self.last.iter().filter(|(reporter, _)| *reporter % GROUPS == *group);
+            (*group, of_group.map(|(reporter, last)| (*reporter, last.n, last.at)).collect())
+        })
+    }
+
+    /// All changes are stored.
+    pub(super) fn on_saved(&mut self) {
+        self.unsaved.clear();
+    }
+
+    /// A reporter that was stored.
+    pub(super) fn restore(&mut self, reporter: u64, n: u64, at: Instant) {
+        self.last.insert(reporter, LastBatch { n, at });
+    }
+}

@@ -9,20 +9,23 @@
 //! Staleness: an isolate can be wrong about a deployment until its next report, about a second
 //! while it has traffic. The cost is a second attempt at another deployment, nothing more. An
 //! evicted object loses averages and leases, which it learns again. It does not lose gates,
-//! switches and the numbers of changes: they are in its storage before an answer leaves it.
+//! switches, the numbers of changes and counters: they are in its storage before an answer leaves
+//! it.
 
 use std::rc::Rc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
 use super::host::Timers;
 use super::object_calls::{ORIGIN, WithBindings};
 use super::tasks::background;
 use super::{randomness, tasks};
+use crate::counters::CounterRow;
 use crate::health::shard::shard_store::{ShardStorage, StoredShard};
-use crate::serve::health_object::{answer, report_to_hub};
+use crate::serve::health_object::{answer, flush_to_hub, report_to_hub};
 use crate::serve::object_link::pool_of_shard;
+use crate::serve::object_reports::AskError;
 use crate::serve::platform::PlatformError;
 use crate::vocabulary::rng::SplitMix64;
 
@@ -59,13 +62,19 @@ impl DeploymentHealth {
         let answer = answer(&self.shard, path, &body, &mut rng())
             .map_err(|error| worker::Error::RustError(error.to_string()))?;
         if answer.is_hub_due {
-            self.ask_hub();
+            self.beside(async |shard, pool| report_to_hub(shard, pool, &mut rng()).await);
+        }
+        if let Some(until) = answer.flush_until {
+            self.beside(async move |shard, pool| flush_to_hub(shard, pool, until, &mut rng()).await);
         }
         Ok(Response::ok(answer.text)?.with_status(answer.status))
     }
 
-    /// Reports to the hub beside the request.
-    fn ask_hub(&self) {
+    /// Calls the hub of this pool beside the request. The hub itself calls nobody.
+    fn beside(
+        &self,
+        call: impl AsyncFnOnce(&StoredShard<ObjectStorage>, &str) -> Result<(), AskError> + 'static,
+    ) {
         let name = self.state.id().name().unwrap_or_default();
         let pool = match pool_of_shard(&name) {
             Ok(Some(pool)) => pool.to_owned(),
@@ -79,7 +88,7 @@ impl DeploymentHealth {
         };
         let shard = Rc::clone(&self.shard);
         let asked = background(async move {
-            if let Err(error) = report_to_hub(&shard, &pool, &mut rng()).await {
+            if let Err(error) = call(&shard, &pool).await {
                 worker::console_warn!("health: the hub of {pool} does not answer: {error}");
             }
         });
@@ -98,6 +107,16 @@ struct HeadRow {
 }
 
 #[derive(Deserialize)]
+struct StoredCounters {
+    id: String,
+    json: String,
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
 struct DeploymentRow {
     identity: String,
     json: String,
@@ -110,6 +129,9 @@ impl ShardStorage for ObjectStorage {
         let table = "CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, json TEXT NOT NULL)";
         self.sql.exec(table, None)?;
         let table = "CREATE TABLE IF NOT EXISTS deployments (identity TEXT PRIMARY KEY, json TEXT NOT NULL)";
+        self.sql.exec(table, None)?;
+        let table =
+            "CREATE TABLE IF NOT EXISTS counters (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID";
         self.sql.exec(table, None)?;
         let rows: Vec<HeadRow> = self.sql.exec("SELECT json FROM head", None)?.to_array()?;
         Ok(rows.into_iter().next().map(|row| row.json))
@@ -134,6 +156,25 @@ impl ShardStorage for ObjectStorage {
 
     fn remove_deployment(&self, identity: &str) -> Result<(), PlatformError> {
         self.sql.exec("DELETE FROM deployments WHERE identity = ?", vec![identity.into()])?;
+        Ok(())
+    }
+
+    fn counters(&self) -> Result<Vec<(String, String)>, PlatformError> {
+        let rows: Vec<StoredCounters> = self.sql.exec("SELECT id, json FROM counters", None)?.to_array()?;
+        Ok(rows.into_iter().map(|row| (row.id, row.json)).collect())
+    }
+
+    fn save_counters(&self, rows: &[CounterRow]) -> Result<(), PlatformError> {
+        // One statement stores all rows, or none of them.
+        let stored: Vec<_> =
+            rows.iter().filter(|row| row.json.is_some()).map(|row| (&row.id, &row.json)).collect();
+        let insert = "INSERT OR REPLACE INTO counters SELECT value ->> 0, value ->> 1 FROM json_each(?)";
+        self.sql.exec(insert, vec![json(&stored).into()])?;
+        let unused: Vec<_> = rows.iter().filter(|row| row.json.is_none()).map(|row| &row.id).collect();
+        if !unused.is_empty() {
+            let delete = "DELETE FROM counters WHERE id IN (SELECT value FROM json_each(?))";
+            self.sql.exec(delete, vec![json(&unused).into()])?;
+        }
         Ok(())
     }
 }

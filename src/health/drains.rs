@@ -15,7 +15,8 @@ pub(super) fn is_same_name(one: &str, other: &str) -> bool {
     name_of(one) == name_of(other)
 }
 
-fn name_of(identity: &str) -> &str {
+/// The name in an identity.
+pub(super) fn name_of(identity: &str) -> &str {
     identity.rsplit_once('@').map_or(identity, |(name, _)| name)
 }
 

@@ -103,6 +103,23 @@ impl ReasonMembers {
 }
 
 impl Reason {
+    /// The name of its kind, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures { .. } => "consecutive_failures",
+            Self::FailureRate { .. } => "failure_rate",
+            Self::ProbeFailed { .. } => "probe_failed",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Quota => "quota",
+            Self::Auth => "auth",
+            Self::NotFound { .. } => "not_found",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Blocked => "blocked",
+            Self::Drained => "drained",
+            Self::Other => "other",
+        }
+    }
+
     /// Whether the reason holds for calls from everywhere: the deployment stated it about the
     /// account, so it does not depend on the network path.
     pub fn holds_everywhere(self) -> bool {
@@ -191,6 +208,7 @@ mod tests {
         .map(|reason| {
             let json = serde_json::to_string(&reason).unwrap();
             assert_eq!(serde_json::from_str::<Reason>(&json).unwrap(), reason);
+            assert!(json.starts_with(&format!(r#"{{"kind":"{}""#, reason.name())), "{json}");
             format!("{reason}\n    {json}")
         })
         .to_vec();

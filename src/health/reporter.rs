@@ -126,6 +126,7 @@ impl Reporter {
             known: self.known.filter(|_| health.is_complete()),
             reports_per_second,
             deployments: health.batches(now),
+            ..HealthReport::default()
         }
     }
 

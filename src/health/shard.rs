@@ -25,9 +25,11 @@ pub mod view;
 
 use std::collections::BTreeMap;
 
-use super::drains::is_same_name;
+use super::drains::{is_same_name, name_of};
+use super::reason::Reason;
 use super::sharing::{AFTER_FAILURE_MS, BASE_MS, LATEST_MS};
 use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
+use crate::counters::CounterLedger;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::sorted;
 use crate::vocabulary::time::{Instant, Millis};
@@ -56,6 +58,7 @@ pub struct Shard {
     /// No lease is granted before this time: leases from before an eviction must expire first.
     no_lease_before: Instant,
     uplink: Uplink,
+    pub(super) counters: CounterLedger,
 }
 
 impl Shard {
@@ -82,7 +85,24 @@ impl Shard {
             failure_slot_us: 0,
             no_lease_before: if is_first { Instant::EPOCH } else { now + UNUSED_MS },
             uplink: Uplink::default(),
+            counters: CounterLedger::default(),
         }
+    }
+
+    /// Continues with the counters of a history.
+    #[must_use]
+    pub fn with_counters(self, counters: CounterLedger) -> Self {
+        Self { counters, ..self }
+    }
+
+    /// What isolates have counted, and the ejections of the region.
+    pub fn counters(&self) -> &CounterLedger {
+        &self.counters
+    }
+
+    /// The same, to take note of what was stored.
+    pub fn counters_mut(&mut self) -> &mut CounterLedger {
+        &mut self.counters
     }
 
     /// The part of the state that is stored for the shard as a whole.
@@ -117,15 +137,20 @@ impl Shard {
         let has_failures = report.deployments.values().any(|batch| batch.failures > 0);
         let next_ms = self.next_ms(report.reports_per_second, has_failures, now);
         for (identity, batch) in &report.deployments {
-            let mut change = self.head.change;
+            let (mut change, mut ejection) = (self.head.change, None);
             if let Some(entry) = self.entry(identity, now) {
+                let is_new = !report.is_shard && entry.ejection().is_none();
                 let seen = if known.is_some() { batch.seen } else { 0 };
                 entry.merge_batch(report.reporter, batch, seen, &mut change, now, rng);
+                ejection = entry.ejection().filter(|_| is_new);
                 let lease_request = LeaseRequest { reporter: report.reporter, next_ms };
                 entry.grant(&lease_request, batch.wants, now);
             }
             self.head.change = change;
+            self.count_ejection(identity, ejection, now);
         }
+        let batch = report.counters.as_ref();
+        let counted = batch.map_or(0, |batch| self.counters.merge(report.reporter.0, batch, now));
         self.uplink.on_report();
         // A reporter that missed the removal of a record gets the full state.
         let full = known.is_none_or(|known| known.change < self.head.forgotten);
@@ -144,6 +169,14 @@ impl Shard {
             full,
             reset: self.head.reset,
             deployments: sorted::map(deployments),
+            counted,
+        }
+    }
+
+    /// Counts an ejection of this region, if there is one.
+    fn count_ejection(&mut self, identity: &str, ejection: Option<Reason>, now: Instant) {
+        if let Some(reason) = ejection {
+            self.counters.on_ejection(name_of(identity), reason.name(), now);
         }
     }
 

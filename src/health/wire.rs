@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::reason::Reason;
 use super::tolerant;
+use crate::counters::CounterBatch;
 use crate::routes::graph::Ejections;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
@@ -64,6 +65,13 @@ pub struct HealthReport {
     /// By identity. Deployments with nothing to report are left out.
     #[serde(deserialize_with = "tolerant::entries")]
     pub deployments: BTreeMap<String, Batch>,
+    /// A batch of counters. It is sent again with a later report until an answer says that it is
+    /// counted. Older versions of the gateway never say so.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub counters: Option<CounterBatch>,
+    /// Whether the reporter is a shard. What it reports as ejected is counted there.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub is_shard: bool,
 }
 
 /// What a reporter has seen of one deployment since its last report.
@@ -223,6 +231,9 @@ pub struct ShardAnswer {
     /// it asked about.
     #[serde(deserialize_with = "tolerant::entries")]
     pub deployments: BTreeMap<String, Record>,
+    /// The number of the last batch of counters of this reporter that is counted; 0: none.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub counted: u64,
 }
 
 /// What a shard knows about one deployment.

@@ -9,6 +9,7 @@ use super::platform::{Clock, Objects, PlatformError};
 use crate::health::shard::object_requests::ObjectAnswer;
 use crate::health::shard::shard_store::{ShardStorage, StoredShard};
 use crate::vocabulary::rng::Rng;
+use crate::vocabulary::time::Instant;
 
 /// The platform of the object.
 pub trait ObjectPlatform: ShardStorage<Error = PlatformError> + Clock + Objects {}
@@ -50,4 +51,29 @@ pub async fn report_to_hub<P: ObjectPlatform>(
     });
     merged.map_err(AskError::Unreachable)?;
     answer.map(drop)
+}
+
+/// Reports to the hub when a batch of counters should not wait any longer for the reports of
+/// isolates, which may not come. Runs beside the request that made the batch, at most `until` then.
+///
+/// # Errors
+/// The storage failed, or the hub gave no valid answer.
+pub async fn flush_to_hub<P: ObjectPlatform>(
+    shard: &StoredShard<P>,
+    pool: &str,
+    until: Instant,
+    rng: &mut dyn Rng,
+) -> Result<(), AskError> {
+    let platform = shard.storage();
+    loop {
+        let now = platform.now();
+        let at = shard.with(now, rng, |shard, _| shard.flush_at()).map_err(AskError::Unreachable)?;
+        match at.filter(|at| *at <= until) {
+            Some(at) if now < at => platform.sleep_until(at).await,
+            Some(_) => report_to_hub(shard, pool, rng).await?,
+            None => break,
+        }
+    }
+    let ended = shard.with(platform.now(), rng, |shard, _| shard.counters_mut().outbox().end_flush(until));
+    ended.map_err(AskError::Unreachable)
 }

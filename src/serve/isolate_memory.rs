@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::object_link::ObjectLink;
 use super::serving::Serving;
+use crate::counters::CounterOutbox;
 use crate::entry::object_affinity::ObjectAffinity;
 use crate::reply::masks::without_secrets;
 use crate::routes::Issue;
@@ -37,6 +38,8 @@ pub struct Isolate {
     pub(super) link: RefCell<Option<ObjectLink>>,
     /// Whether there is a binding for data points, once that is known.
     has_metrics: Cell<Option<bool>>,
+    /// What is counted of finished requests, until the shard has counted it.
+    pub(super) counters: RefCell<CounterOutbox>,
 }
 
 /// A problem of the document in KV, while another document serves.

@@ -12,7 +12,8 @@
 //! - [`flow`]: a committed stream that flows to the client;
 //! - [`isolate_memory`], [`serving`]: the state between requests;
 //! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
-//!   [`health_object`]: the Durable Object through which they do.
+//!   [`health_object`]: the Durable Object through which they do; `counting`: what is counted of
+//!   finished requests.
 
 pub mod account;
 pub mod admin;
@@ -20,6 +21,7 @@ pub mod answer;
 pub mod client_reply;
 pub mod committed;
 pub mod completion;
+mod counting;
 pub mod drive;
 pub mod flow;
 pub mod front;

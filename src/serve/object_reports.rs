@@ -192,7 +192,8 @@ impl Isolate {
         }
         let mut rng = SplitMix64::new(platform.random());
         let rate = routes.graph.settings.health.reports_per_second;
-        let report = link.reporter.report(health, rate, now, &mut rng);
+        let mut report = link.reporter.report(health, rate, now, &mut rng);
+        report.counters = self.counters.borrow_mut().batch(now);
         Some(DueReport { objects: link.objects.clone(), report, rng })
     }
 
@@ -220,6 +221,7 @@ impl Isolate {
         match answer {
             Ok(answer) => {
                 link.is_down = false;
+                self.counters.borrow_mut().on_counted(answer.counted);
                 link.reporter.on_answer(&mut health, &answer, now, rng)
             }
             Err(error) => {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod attempts;
+mod counting;
 mod drains;
 mod hub;
 mod isolate;
@@ -10,6 +11,7 @@ mod judgement;
 mod leases;
 mod properties;
 mod region;
+mod rows;
 mod shared_operations;
 mod shared_properties;
 mod sharing;

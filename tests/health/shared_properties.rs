@@ -197,7 +197,7 @@ proptest! {
         for (now, batch, reports_per_second, change) in reports {
             let known = change.map(|change| KnownHistory { epoch: shard.head().epoch, change });
             let deployments = [(NAMES[0].to_owned(), batch)].into();
-            let report = HealthReport { v: 1, n: 1, reporter: PeerId(now.epoch_ms() % 3), known, reports_per_second, deployments };
+            let report = HealthReport { v: 1, n: 1, reporter: PeerId(now.epoch_ms() % 3), known, reports_per_second, deployments, ..HealthReport::default() };
             let answer = shard.report(&report, now, &mut rng);
             prop_assert!(answer.next_ms >= ms(250));
             prop_assert!(ShardAnswer::parse(&answer.to_json()).is_ok());
@@ -220,7 +220,7 @@ proptest! {
             let report = member.reporter.report(&mut member.health, RATE, now, &mut member.rng);
             let deployments = [(NAMES[0].to_owned(), record)].into();
             let answer = ShardAnswer {
-                v: 1, n: report.n, epoch: PeerId(epoch % 2), change, next_ms: ms(next_ms), full: change % 2 == 0, reset, deployments,
+                v: 1, n: report.n, epoch: PeerId(epoch % 2), change, next_ms: ms(next_ms), full: change % 2 == 0, reset, deployments, counted: change,
             };
             member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
             let _ = shard.report_to_hub(now);

@@ -1,15 +1,13 @@
 //! What a shard stores, to the letter: after a deployment of the gateway the next version reads it,
 //! and after a rollback the one before.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
-
-use switchyard::health::shard::shard_store::{ShardStorage, StoredShard};
+use switchyard::health::shard::shard_store::StoredShard;
 use switchyard::health::shard::{SavedDeployment, Shard, ShardHead};
 use switchyard::health::wire::{KnownHistory, PeerId};
 use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::{Instant, Millis};
+
+use crate::rows::Storage;
 
 const HEAD: &str = r#"{"epoch":"000000000000beef","change":9,"reset":4,"forgotten":2,"hub":{"epoch":"ffffffffffffffff","change":7}}"#;
 
@@ -96,55 +94,6 @@ fn what_is_not_understood_of_a_stored_deployment_costs_no_more_than_it_must() {
         &gate(r#"{"trips":-1}"#),
     ] {
         assert_eq!(SavedDeployment::parse(text), None, "{text}");
-    }
-}
-
-/// The rows of an object, which outlive its memory, and the number of writes.
-#[derive(Debug, Default)]
-struct Rows {
-    head: Option<String>,
-    deployments: BTreeMap<String, String>,
-    writes: usize,
-}
-
-/// The storage of an object. A clone is the same storage.
-#[derive(Debug, Default, Clone)]
-struct Storage(Rc<RefCell<Rows>>);
-
-impl Storage {
-    fn writes(&self) -> usize {
-        self.0.borrow().writes
-    }
-}
-
-impl ShardStorage for Storage {
-    type Error = &'static str;
-
-    fn open(&self) -> Result<Option<String>, Self::Error> {
-        Ok(self.0.borrow().head.clone())
-    }
-
-    fn deployments(&self) -> Result<Vec<(String, String)>, Self::Error> {
-        Ok(self.0.borrow().deployments.clone().into_iter().collect())
-    }
-
-    fn save_head(&self, json: String) -> Result<(), Self::Error> {
-        let rows = &mut *self.0.borrow_mut();
-        rows.head = Some(json);
-        rows.writes += 1;
-        Ok(())
-    }
-
-    fn save_deployment(&self, identity: &str, json: String) -> Result<(), Self::Error> {
-        let rows = &mut *self.0.borrow_mut();
-        rows.deployments.insert(identity.to_owned(), json);
-        rows.writes += 1;
-        Ok(())
-    }
-
-    fn remove_deployment(&self, identity: &str) -> Result<(), Self::Error> {
-        self.0.borrow_mut().deployments.remove(identity);
-        Ok(())
     }
 }
 

@@ -20,7 +20,8 @@ const POLL_MS: Millis = Millis::new(2_000);
 
 impl Shard {
     /// When the shard wants to report to the hub: at once if there are facts, otherwise every two
-    /// seconds while isolates report. `None`: no report is needed.
+    /// seconds while isolates report. A batch of counters goes with one of these reports. `None`:
+    /// no report is needed.
     pub fn hub_at(&self) -> Option<Instant> {
         let uplink = &self.uplink;
         if let Some(sent_at) = uplink.sent_at {
@@ -30,6 +31,12 @@ impl Shard {
             return Some(uplink.not_before);
         }
         uplink.has_new_reports.then_some(uplink.poll_at)
+    }
+
+    /// When a batch of counters should go to the hub without waiting for the reports of isolates.
+    pub fn flush_at(&self) -> Option<Instant> {
+        let at = self.counters.flush_at()?.max(self.uplink.not_before);
+        Some(self.uplink.sent_at.map_or(at, |sent_at| at.max(sent_at + UNANSWERED_MS)))
     }
 
     /// The report to send. It is under way until [`Self::merge_hub_answer`] or
@@ -52,6 +59,8 @@ impl Shard {
             // Shards report at their own pace. This rate is for the isolates of a shard.
             reports_per_second: 1_000,
             deployments: sorted::map(batches),
+            counters: self.counters.batch(now),
+            is_shard: true,
         }
     }
 
@@ -62,6 +71,7 @@ impl Shard {
         }
         self.uplink.sent_at = None;
         self.uplink.not_before = Instant::EPOCH;
+        self.counters.on_counted(answer.counted);
         let known = self.head.hub.filter(|known| known.epoch == answer.epoch);
         // In a history that is new to this shard, all resets lie in the past, and everything else
         // is new.
@@ -89,12 +99,15 @@ impl Shard {
                 entry.reset(&mut change);
             }
             entry.set_drained(record.drained, &mut change);
+            let mut ejection = None;
             if let Some(WireEjection { remaining_ms, reason }) = record.ejected
                 && reason.holds_everywhere()
                 && remaining_ms > Millis::ZERO
                 && record.opened > changes_after
             {
+                let is_new = entry.ejection().is_none();
                 entry.saved.gate.eject(reason, remaining_ms, now);
+                ejection = entry.ejection().filter(|_| is_new);
             }
             let mut has_moved = false;
             for (operation, remaining_ms) in record.missing.iter().filter(|(_, ms)| **ms > Millis::ZERO) {
@@ -102,6 +115,7 @@ impl Shard {
             }
             entry.settle(has_moved, false, &mut change);
             self.head.change = change;
+            self.count_ejection(identity, ejection, now);
         }
         self.head.hub = Some(KnownHistory { epoch: answer.epoch, change: answer.change });
     }

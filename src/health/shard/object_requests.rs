@@ -1,9 +1,10 @@
 //! The requests that the object of a shard answers: reports of isolates and shards, switches of
-//! administrators, and a view.
+//! administrators, a view, and the counters.
 
 use serde::{Deserialize, Serialize};
 
 use super::Shard;
+use crate::counters::CounterBatch;
 use crate::health::wire::HealthReport;
 use crate::scan::json_value;
 use crate::vocabulary::rng::Rng;
@@ -29,11 +30,14 @@ pub struct ObjectAnswer {
     pub text: String,
     /// Whether the shard should report to its hub now.
     pub is_hub_due: bool,
+    /// Until when work in the background has to send counters to the hub that would wait for other
+    /// reports. `None`: nothing waits, or such work has begun.
+    pub flush_until: Option<Instant>,
 }
 
 impl ObjectAnswer {
     fn of(status: u16, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), is_hub_due: false }
+        Self { status, text: text.into(), is_hub_due: false, flush_until: None }
     }
 }
 
@@ -45,12 +49,14 @@ impl Shard {
                 Ok(report) => {
                     let text = self.report(&report, now, rng).to_json();
                     let is_hub_due = self.hub_at().is_some_and(|at| at <= now);
-                    ObjectAnswer { status: 200, text, is_hub_due }
+                    let flush_until = self.counters.outbox().begin_flush(now);
+                    ObjectAnswer { status: 200, text, is_hub_due, flush_until }
                 }
                 Err(error) => ObjectAnswer::of(400, error.to_string()),
             },
             "switch" => self.on_order(body, now),
             "view" => self.on_view(now),
+            "counters" => self.on_counters(),
             _ => ObjectAnswer::of(404, "not found"),
         }
     }
@@ -69,6 +75,12 @@ impl Shard {
     #[inline(never)]
     fn on_view(&self, now: Instant) -> ObjectAnswer {
         ObjectAnswer::of(200, serde_json::to_string(&self.view(now)).unwrap_or_default())
+    }
+
+    #[inline(never)]
+    fn on_counters(&self) -> ObjectAnswer {
+        let totals = CounterBatch::new(0, self.counters.gathered());
+        ObjectAnswer::of(200, serde_json::to_string(&totals).unwrap_or_default())
     }
 
     /// Executes an order. Returns whether all of it was possible.

@@ -114,6 +114,11 @@ impl ShardEntry {
         Self { saved, announced_until, facts, ..Self::new(now + UNUSED_MS, now) }
     }
 
+    /// Why it is ejected, if it is.
+    pub(super) fn ejection(&self) -> Option<Reason> {
+        self.saved.gate.reason()
+    }
+
     pub(super) fn saved(&self) -> &SavedDeployment {
         &self.saved
     }

@@ -2,11 +2,13 @@
 //! any more is removed.
 //!
 //! Invariant: gates, switches and the numbers of changes are in the storage before an answer leaves
-//! the object. Averages and leases are not stored: they are learned again after an eviction.
+//! the object, and so is what a report adds to the counters. Averages and leases are not stored:
+//! they are learned again after an eviction.
 
 use std::cell::{Cell, RefCell};
 
 use super::{SavedDeployment, Shard, ShardHead};
+use crate::counters::{CounterLedger, CounterRow};
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -43,6 +45,16 @@ pub trait ShardStorage {
     /// # Errors
     /// The storage failed.
     fn remove_deployment(&self, identity: &str) -> Result<(), Self::Error>;
+    /// The rows of counters: names with texts.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn counters(&self) -> Result<Vec<(String, String)>, Self::Error>;
+    /// Stores and removes rows of counters: either all of the stored ones are stored, or none.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn save_counters(&self, rows: &[CounterRow]) -> Result<(), Self::Error>;
 }
 
 /// A shard, and its copy in storage.
@@ -92,7 +104,7 @@ impl<S: ShardStorage> StoredShard<S> {
 
     fn load(&self, now: Instant, rng: &mut dyn Rng) -> Result<Shard, S::Error> {
         let Some(head) = self.storage.open()?.and_then(|json| ShardHead::parse(&json)) else {
-            let shard = Shard::new(rng);
+            let shard = Shard::new(rng).with_counters(self.load_counters()?);
             // The head is stored at once, because the name of the shard's history must survive an
             // eviction.
             self.save_head(shard.head())?;
@@ -101,7 +113,11 @@ impl<S: ShardStorage> StoredShard<S> {
         self.saved.set(head);
         let saved = self.storage.deployments()?.into_iter();
         let saved = saved.filter_map(|(identity, json)| Some((identity, SavedDeployment::parse(&json)?)));
-        Ok(Shard::restore(head, saved, now))
+        Ok(Shard::restore(head, saved, now).with_counters(self.load_counters()?))
+    }
+
+    fn load_counters(&self) -> Result<CounterLedger, S::Error> {
+        Ok(CounterLedger::restore(self.storage.counters()?))
     }
 
     /// Stores the changes. Usually there are none, and nothing is written.
@@ -111,6 +127,11 @@ impl<S: ShardStorage> StoredShard<S> {
             for identity in shard.forget(now) {
                 self.storage.remove_deployment(&identity)?;
             }
+        }
+        let rows = shard.counters().unsaved();
+        if !rows.is_empty() {
+            self.storage.save_counters(&rows)?;
+            shard.counters_mut().on_saved();
         }
         let saved = self.saved.get();
         for (identity, record) in shard.changed_since(saved.change) {

@@ -11,6 +11,8 @@ pub enum AdminPath {
     Routes,
     /// `GET api/health`
     Health,
+    /// `GET metrics`
+    Metrics,
     /// `POST api/deployments/{name}/{switch}`. `POST api/deployments/reset` has no name and resets
     /// all deployments.
     Switch(Switch, Option<String>),
@@ -20,7 +22,7 @@ impl AdminPath {
     /// The methods that the path accepts, as the value of an `allow` header.
     pub fn allow(&self) -> &'static str {
         match self {
-            Self::Routes | Self::Health => GET,
+            Self::Routes | Self::Health | Self::Metrics => GET,
             Self::Switch(..) => "POST",
         }
     }
@@ -32,6 +34,7 @@ pub fn parse(path: &str) -> Option<AdminPath> {
     match path {
         "api/routes" => return Some(AdminPath::Routes),
         "api/health" => return Some(AdminPath::Health),
+        "metrics" => return Some(AdminPath::Metrics),
         "api/deployments/reset" => return Some(AdminPath::Switch(Switch::Reset, None)),
         _ => {}
     }
@@ -51,6 +54,8 @@ mod tests {
         for (path, expected, method) in [
             ("api/routes", Some(AdminPath::Routes), "GET, HEAD"),
             ("api/health", Some(AdminPath::Health), "GET, HEAD"),
+            ("metrics", Some(AdminPath::Metrics), "GET, HEAD"),
+            ("api/metrics", None, ""),
             ("api/deployments/reset", Some(AdminPath::Switch(Reset, None)), "POST"),
             (
                 "api/deployments/azure-eastus/drain",

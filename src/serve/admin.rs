@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::isolate_memory::DocumentProblem;
+use super::metrics;
 use super::object_reports::{AskError, share};
 use super::platform::{Platform, Work};
 use super::receive::Arrival;
@@ -27,9 +28,17 @@ use crate::vocabulary::time::Instant;
 /// The future is behind a pointer, so that V8 compiles it only when such a request comes.
 type AdminAnswer<'a> = Pin<Box<dyn Future<Output = Result<String, ClientError>> + 'a>>;
 
+/// The type of most answers.
+pub const JSON: &str = "application/json";
+
 /// Whether a path is the admin API, or a part of it.
 pub fn is_admin(path: &str) -> bool {
     path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The type of the answer to a request below `/admin`.
+pub fn content_type(arrival: &Arrival) -> &'static str {
+    if arrival.path == metrics::PATH { metrics::format(arrival).content_type() } else { JSON }
 }
 
 /// The answer to a request below `/admin`; `None` for any other path.
@@ -61,6 +70,7 @@ async fn answer_below<P: Platform>(
     match path {
         AdminPath::Routes => Ok(document_status(platform, routes)),
         AdminPath::Health => Ok(health(platform, routes).await),
+        AdminPath::Metrics => metrics::page(platform, arrival, routes).await,
         AdminPath::Switch(switch, name) => turn(platform, switch, name, routes).await,
     }
 }

@@ -54,9 +54,9 @@ impl<P: Platform> ClientReply<P> {
         Self::Own { status, headers: Headers::of(headers), body: None }
     }
 
-    /// A reply with status 200 and JSON.
-    pub fn json(text: String, own: OwnHeaders) -> Self {
-        let mut headers = Headers::of([("content-type", "application/json")]);
+    /// A reply with status 200 and a text of this type.
+    pub fn text(content_type: &str, text: String, own: OwnHeaders) -> Self {
+        let mut headers = Headers::of([("content-type", content_type)]);
         headers.extend(own);
         Self::Own { status: 200, headers, body: Some(text.into_bytes()) }
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 
 use super::account::{AccountEnd, CLIENT_LEFT_STATUS, RequestAccount};
-use super::admin;
+use super::admin::{self, JSON};
 use super::client_reply::ClientReply;
 use super::drive;
 use super::held_body::HeldBody;
@@ -60,7 +60,7 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
         Ok(AnswerSource::Deployments(inbound, body)) => {
             return drive::run(platform, Rc::new(*inbound), body, Rc::clone(&routes), account, cors).await;
         }
-        Ok(AnswerSource::Json(text)) => Ok(text),
+        Ok(AnswerSource::Text(content_type, text)) => Ok((content_type, text)),
         Err(error) => Err(error),
     };
     let served =
@@ -68,9 +68,9 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     let mut headers = response_headers::own(&served, settings.expose);
     headers.extend(cors);
     match found {
-        Ok(text) => {
+        Ok((content_type, text)) => {
             account.dismiss();
-            ClientReply::json(text, headers)
+            ClientReply::text(content_type, text, headers)
         }
         Err(error) => ClientReply::error(refused(account, &error), headers),
     }
@@ -91,8 +91,8 @@ fn allowed_methods(path: &str, graph: &Graph) -> &'static str {
 
 /// The source of an answer.
 enum AnswerSource<P: Platform> {
-    /// The gateway itself answers with this JSON.
-    Json(String),
+    /// The gateway itself answers with a text of this type.
+    Text(&'static str, String),
     /// A deployment answers.
     Deployments(Box<Inbound>, HeldBody<P>),
 }
@@ -105,10 +105,10 @@ async fn find<P: Platform>(
     let graph = &routes.graph;
     if arrival.path == HEALTHZ {
         arrival.check_method(GET)?;
-        return Ok(AnswerSource::Json(r#"{"status":"ok"}"#.to_owned()));
+        return Ok(AnswerSource::Text(JSON, r#"{"status":"ok"}"#.to_owned()));
     }
     if let Some(answer) = admin::answer(platform, arrival, routes) {
-        return answer.await.map(AnswerSource::Json);
+        return answer.await.map(|text| AnswerSource::Text(admin::content_type(arrival), text));
     }
     let path = api_path::parse(&arrival.path, &graph.prefixes);
     if matches!(path, ApiPath::Operation { .. }) && arrival.asks_for_websocket() {
@@ -122,12 +122,12 @@ async fn find<P: Platform>(
     let subject = match path {
         ApiPath::Operation { operation, model } => Subject::Model { operation, model },
         ApiPath::StoredObject(stored) => Subject::StoredObject(stored.checked()?),
-        ApiPath::Models => return Ok(AnswerSource::Json(models::list(graph, client()?).to_string())),
+        ApiPath::Models => return Ok(AnswerSource::Text(JSON, models::list(graph, client()?).to_string())),
         ApiPath::Model(name) => {
             let client = client()?;
             let model = models::one(graph, client, &name);
             let model = model.ok_or_else(|| entry_node::unknown(graph, &name, client))?;
-            return Ok(AnswerSource::Json(model.to_string()));
+            return Ok(AnswerSource::Text(JSON, model.to_string()));
         }
         ApiPath::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
         ApiPath::Unknown => {

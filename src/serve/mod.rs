@@ -13,7 +13,7 @@
 //! - [`isolate_memory`], [`serving`]: the state between requests;
 //! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
 //!   [`health_object`]: the Durable Object through which they do; `counting`: what is counted of
-//!   finished requests.
+//!   finished requests, and `metrics`: how it is shown.
 
 pub mod account;
 pub mod admin;
@@ -30,6 +30,7 @@ mod hedging;
 mod held_body;
 pub mod isolate_memory;
 mod metering;
+mod metrics;
 pub mod object_link;
 pub mod object_reports;
 mod owners;

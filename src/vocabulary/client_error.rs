@@ -38,6 +38,8 @@ pub enum ClientError {
     },
     /// A switch of the admin API took effect in this isolate only.
     SwitchNotShared,
+    /// The Durable Object with the counters did not answer.
+    MetricsUnavailable,
     /// The client may not use this model.
     ModelNotAllowed {
         /// The client's name in the routes document.
@@ -174,6 +176,7 @@ impl ClientError {
             Self::NoEligibleDeployment { .. }
             | Self::RoutesUnavailable
             | Self::SwitchNotShared
+            | Self::MetricsUnavailable
             | Self::TooManyBodies => 503,
             Self::UpstreamTimeout { .. }
             | Self::DeadlineExceeded { .. }
@@ -189,6 +192,7 @@ impl ClientError {
             Self::InvalidAdminToken => "invalid_admin_token",
             Self::DeploymentNotFound { .. } => "deployment_not_found",
             Self::SwitchNotShared => "switch_not_shared",
+            Self::MetricsUnavailable => "metrics_unavailable",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::InvalidJson(_) => "invalid_json",
@@ -241,6 +245,7 @@ impl ClientError {
                 | Self::UpstreamTimeout { .. }
                 | Self::RoutesUnavailable
                 | Self::SwitchNotShared
+                | Self::MetricsUnavailable
                 | Self::TooManyBodies
                 | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
         )
@@ -268,6 +273,9 @@ impl ClientError {
             Self::SwitchNotShared => "The switch is at work in the isolate that took this call, and nowhere else: the \
                 Durable Object that tells the others could not be reached. Try again; if it stays, check the binding \
                 HEALTH in wrangler.toml."
+                .into(),
+            Self::MetricsUnavailable => "The Durable Object that has the counters could not be reached, so there are no \
+                metrics now. Counters are not lost. Try again; if it stays, check the binding HEALTH in wrangler.toml."
                 .into(),
             Self::ModelNotAllowed { client, model } => format!(
                 "Client '{}' may not use model '{}'. GET /v1/models lists what it may use; the \"models\" of the \
@@ -428,6 +436,7 @@ mod tests {
                 nearest: Some("azure-eastus".into()),
             },
             ClientError::SwitchNotShared,
+            ClientError::MetricsUnavailable,
             ClientError::UnsupportedEncoding { encoding: "gzip".into() },
             ClientError::RequestTimeout { after_ms: ms(120_000) },
             ClientError::TooManyBodies,

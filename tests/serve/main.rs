@@ -5,6 +5,7 @@
 
 mod answer_kinds;
 mod attempts;
+mod counting;
 mod documents;
 mod fake;
 mod flows;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 use serde_json::Value;
+use switchyard::counters::Counters;
 use switchyard::serve::client_reply::{ClientReply, ReplyBody};
 use switchyard::serve::front::serve_while_connected;
 use switchyard::serve::isolate_memory::Isolate;
@@ -14,7 +15,7 @@ use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::time::{Instant, Millis};
 
 use super::upstream::{CallState, Script};
-use super::{Fake, FakeClient, World};
+use super::{Fake, FakeClient, FakeObjects, World};
 use crate::times::ms;
 
 pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
@@ -354,6 +355,59 @@ impl Bench {
         let routes = self.fake.isolate.current().expect("routes");
         let health = routes.health.borrow();
         (0..routes.graph.deployments.len()).map(|id| health.in_flight(id, self.now())).sum()
+    }
+
+    /// From now on there are Durable Objects.
+    pub fn with_objects(&self) {
+        self.fake.world.objects.replace(Some(Rc::default()));
+    }
+
+    fn objects(&self) -> Rc<FakeObjects> {
+        self.fake.world.objects.borrow().clone().expect("objects")
+    }
+
+    /// Evicts all objects. Their rows stay.
+    pub fn evict_objects(&self) {
+        self.objects().evict();
+    }
+
+    /// The object cannot be reached.
+    pub fn lose_object(&self, name: &str) {
+        self.objects().lost.borrow_mut().push(name.to_owned());
+    }
+
+    /// All objects can be reached again.
+    pub fn find_objects(&self) {
+        self.objects().lost.borrow_mut().clear();
+    }
+
+    /// Whether the answers of objects are lost.
+    pub fn lose_answers(&self, loses: bool) {
+        self.objects().loses_answers.set(loses);
+    }
+
+    /// How often an object was asked for a path, for example `default/hub counters`.
+    pub fn asked(&self, what: &str) -> usize {
+        self.objects().asked(what)
+    }
+
+    /// The counters that an object has gathered.
+    pub fn gathered(&self, name: &str) -> Counters {
+        self.objects().gathered(&self.fake, name)
+    }
+
+    /// Sends a request with the admin token.
+    pub fn admin(&mut self, method: &str, path: &str, accept: &str) -> Answer {
+        let head =
+            format!("{method}\nhttps://gateway{path}\nauthorization\nBearer admin\naccept\n{accept}\n");
+        let (fake, done) = (self.fake.clone(), Rc::new(RefCell::new(None)));
+        let answered = Rc::clone(&done);
+        let task = async move {
+            answered.replace(Some(answer(serve_while_connected(&fake, &head).await)));
+        };
+        self.fake.spawner.spawn_local(task).unwrap();
+        self.finish();
+        done.take().expect("an answer")
     }
 
     pub fn isolate(&self) -> &Isolate {

@@ -5,6 +5,7 @@
 
 mod bench;
 mod client;
+mod objects;
 mod upstream;
 
 use std::cell::{Cell, RefCell};
@@ -26,6 +27,7 @@ use switchyard::vocabulary::time::{Instant, Millis};
 
 pub use bench::{Answer, Bench, Body};
 use client::FakeClient;
+use objects::FakeObjects;
 use upstream::{CallState, FakeCall, FakeReader, FakeStream};
 pub use upstream::{Script, Step, sent_body};
 
@@ -52,6 +54,8 @@ struct World {
     client_leaves_at: Cell<Option<Instant>>,
     /// How long a client takes to read each piece of an answer.
     client_reads_for: Cell<Millis>,
+    /// The Durable Objects, if there is a binding to them.
+    objects: RefCell<Option<Rc<FakeObjects>>>,
 }
 
 /// The length of a piece of the rest of a body, in bytes.
@@ -172,12 +176,14 @@ impl Clock for Fake {
 impl Objects for Fake {
     async fn ask_object(
         &self,
-        _: &str,
+        object: &str,
         _: Option<&str>,
-        _: &str,
-        _: Option<String>,
+        path: &str,
+        body: Option<String>,
     ) -> Result<(u16, String), PlatformError> {
-        Err(PlatformError::new("there is no object here"))
+        let objects = self.world.objects.borrow().clone();
+        let objects = objects.ok_or_else(|| PlatformError::new("there is no object here"))?;
+        objects.ask(self, object, path, body).await
     }
 }
 
@@ -239,7 +245,7 @@ impl Platform for Fake {
     }
 
     fn has_objects(&self) -> bool {
-        false
+        self.world.objects.borrow().is_some()
     }
 
     fn place(&self) -> Place {

@@ -8,14 +8,17 @@ use std::rc::Rc;
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound};
 use super::serving::Serving;
-use crate::attempt::trail::Trail;
+use crate::attempt::trail::{Attempt, Trail};
+use crate::counters::{FinishedAttempt, FinishedRequest};
 use crate::health::GateChange;
 use crate::health::gate::Transition;
 use crate::request::credentials;
 use crate::routes::graph::Node;
 use crate::telemetry::data_point::data_point;
 use crate::telemetry::log_line::log_line;
-use crate::telemetry::request_record::{CLIENT_LEFT, RequestOrigin, RequestRecord, UpstreamIds};
+use crate::telemetry::request_record::{
+    CLIENT_LEFT, RequestOrigin, RequestRecord, UpstreamIds, outcome_name,
+};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::time::{Instant, Millis};
 use crate::vocabulary::usage::Usage;
@@ -185,8 +188,29 @@ impl<P: Platform> OpenAccount<P> {
             let has_reasons = record.trail.failures().next().is_some();
             platform.log(&if has_reasons { isolate.without_secrets(line) } else { line });
         }
+        let finished = FinishedRequest {
+            client: record.client,
+            model: record.model,
+            outcome: record.outcome,
+            duration_ms: record.times().total_ms,
+            deployment: record.deployment().map(|deployment| deployment.name.as_str()),
+            first_token_ms: record.first_token_ms,
+            is_fallback: record.is_fallback(),
+            usage: record.usage,
+            micro_usd: record.micro_usd.unwrap_or(0),
+        };
+        isolate.count(platform, &finished, record.trail.attempts().iter().map(finished_attempt));
         if isolate.has_metrics(|| platform.has_metrics()) {
             platform.write_data_point(&data_point(record));
         }
+    }
+}
+
+fn finished_attempt(attempt: &Attempt) -> FinishedAttempt<'_> {
+    let ended = attempt.ended.as_ref();
+    FinishedAttempt {
+        deployment: &attempt.deployment.name,
+        outcome: outcome_name(ended.map(|ended| &ended.outcome)),
+        duration_ms: ended.map_or(Millis::ZERO, |ended| ended.after_ms),
     }
 }

@@ -161,12 +161,12 @@ pub struct RecordTimes {
     pub own_ms: Millis,
 }
 
-/// The outcome of an attempt as every view names it: `served`, the class of the failure,
+/// The outcome of an attempt as every view names it: [`OK`], the class of the failure,
 /// `abandoned`, or `pending`.
 pub fn outcome_name(outcome: Option<&AttemptOutcome>) -> &'static str {
     match outcome {
         None => "pending",
-        Some(AttemptOutcome::Served(_)) => "served",
+        Some(AttemptOutcome::Served(_)) => OK,
         Some(AttemptOutcome::Failed(failure)) => failure.class.name(),
         Some(AttemptOutcome::Abandoned) => "abandoned",
     }

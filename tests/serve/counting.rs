@@ -135,7 +135,7 @@ fn the_page_shows_the_counters_of_the_hub_and_the_states_of_the_region() {
     let text = page.text();
     for line in [
         r#"switchyard_requests_total{client="a",model="m",outcome="ok"} 1"#,
-        r#"switchyard_request_duration_seconds_sum{model="m"} 0.3"#,
+        r#"switchyard_request_duration_seconds_sum{model="m"} 0.41"#,
         r#"switchyard_tokens_total{client="a",model="m",deployment="first",type="input"} 7"#,
         r#"switchyard_cost_usd_total{client="a",model="m",deployment="first"} 0.000011"#,
         r#"switchyard_deployment_state{deployment="first",region="enam"} 2"#,

@@ -37,7 +37,7 @@ fn a_record_says_who_served_what_and_how() {
             "deployment": "second", "provider": "openai", "upstream_model": "up-second", "fallback": true,
             "attempts": [
                 {"deployment": "first", "outcome": "unavailable", "reason": "server_error", "status": 503, "ms": 10},
-                {"deployment": "second", "outcome": "served", "status": 200, "ms": 10},
+                {"deployment": "second", "outcome": "ok", "status": 200, "ms": 10},
             ],
             "ms": {"total": 20, "upstream": 20, "backoff": 0, "own": 0},
             "usage": {"input_tokens": 0, "output_tokens": 3, "estimated": false},

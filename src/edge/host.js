@@ -6,6 +6,8 @@
 // Every wait is a number (`wait.rs`). It ends with one call of one closure, which Wasm passes to
 // `connect` at its start.
 
+import { tracing } from "cloudflare:workers";
+
 const FAILED = -1;
 
 /** A body of this length or more is long. For a shorter one, a reader costs more than a copy. */
@@ -177,11 +179,39 @@ export class Exchange extends Timers {
   #reserved = 0;
   #reader;
   #isReleased = false;
+  /** The span of the invocation, which is the request. */
+  #span = tracing.getActiveSpan();
+  #attemptSpans = new Map();
 
   constructor(request) {
     super();
     this.#request = request;
     this.isKept = true;
+  }
+
+  /** Whether the runtime records the spans of this request. */
+  get isTraced() {
+    return this.#span.isTraced;
+  }
+
+  /** Begins the span of an attempt. `attributes`: JSON, with the `name` of the span. */
+  beginSpan(attempt, attributes) {
+    const { name, ...rest } = JSON.parse(attributes);
+    this.#attemptSpans.set(attempt, tracing.startSpan(name).setAttributes(rest));
+  }
+
+  /** Ends the span of an attempt, with further attributes. */
+  endSpan(attempt, attributes) {
+    const span = this.#attemptSpans.get(attempt);
+    this.#attemptSpans.delete(attempt);
+    span?.setAttributes(JSON.parse(attributes)).end();
+  }
+
+  /** Gives the span of the request attributes, and ends the spans of its attempts. */
+  endTrace(attributes) {
+    for (const span of this.#attemptSpans.values()) span.end();
+    this.#attemptSpans.clear();
+    this.#span.setAttributes(JSON.parse(attributes));
   }
 
   /** Method, URL and headers, as one text. */

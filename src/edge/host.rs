@@ -54,6 +54,18 @@ extern "C" {
     fn place_text(this: &Exchange) -> String;
     #[wasm_bindgen(method, js_name = clientLeft)]
     fn client_left_wait(this: &Exchange, wait: u32);
+    /// Whether the runtime records the spans of this request.
+    #[wasm_bindgen(method, getter, js_name = isTraced)]
+    pub fn is_traced(this: &Exchange) -> bool;
+    /// Begins the span of an attempt.
+    #[wasm_bindgen(method, js_name = beginSpan)]
+    pub fn begin_span(this: &Exchange, attempt: u32, attributes: &str);
+    /// Ends the span of an attempt.
+    #[wasm_bindgen(method, js_name = endSpan)]
+    pub fn end_span(this: &Exchange, attempt: u32, attributes: &str);
+    /// Gives the span of the request attributes, and ends the spans of its attempts.
+    #[wasm_bindgen(method, js_name = endTrace)]
+    pub fn end_trace(this: &Exchange, attributes: &str);
     /// Frees the bytes of the body.
     #[wasm_bindgen(method)]
     pub fn release(this: &Exchange);

@@ -96,6 +96,22 @@ impl Platform for WorkerRequest {
         host::write_data_point(&self.0.env, METRICS, point);
     }
 
+    fn is_traced(&self) -> bool {
+        self.0.exchange.is_traced()
+    }
+
+    fn begin_span(&self, attempt: u32, attributes: &str) {
+        self.0.exchange.begin_span(attempt, attributes);
+    }
+
+    fn end_span(&self, attempt: u32, attributes: &str) {
+        self.0.exchange.end_span(attempt, attributes);
+    }
+
+    fn end_trace(&self, attributes: &str) {
+        self.0.exchange.end_trace(attributes);
+    }
+
     fn work(&self) -> Work {
         Work { tasks: tasks::task_count(), waits: wait::count() }
     }

@@ -19,6 +19,7 @@ use crate::telemetry::log_line::log_line;
 use crate::telemetry::request_record::{
     CLIENT_LEFT, RequestOrigin, RequestRecord, UpstreamIds, outcome_name,
 };
+use crate::telemetry::span_attributes;
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::time::{Instant, Millis};
 use crate::vocabulary::usage::Usage;
@@ -37,6 +38,8 @@ struct OpenAccount<P: Platform> {
     /// The facts and the entry node. The body of the request does not stay here.
     received: Option<(Rc<Facts>, Rc<Node>)>,
     replied_at: Option<Instant>,
+    /// Whether the platform records the spans of the request.
+    is_traced: bool,
     /// The deployments that this isolate ejected because of the request.
     ejected: Vec<usize>,
 }
@@ -85,6 +88,7 @@ impl<P: Platform> RequestAccount<P> {
             routes: None,
             received: None,
             replied_at: None,
+            is_traced: platform.is_traced(),
             ejected: Vec::new(),
         })))
     }
@@ -101,6 +105,11 @@ impl<P: Platform> RequestAccount<P> {
         if let Some(open) = &mut self.0 {
             open.received = Some((Rc::clone(&inbound.facts), Rc::clone(&inbound.node)));
         }
+    }
+
+    /// Whether the platform records the spans of the request.
+    pub fn is_traced(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| open.is_traced)
     }
 
     /// Gates moved because of the request.
@@ -141,7 +150,7 @@ impl<P: Platform> Drop for RequestAccount<P> {
 
 impl<P: Platform> OpenAccount<P> {
     fn close(&self, end: &AccountEnd<'_>) {
-        let Self { platform, arrival, routes, received, replied_at, ejected } = self;
+        let Self { platform, arrival, routes, received, replied_at, ejected, .. } = self;
         let graph = routes.as_ref().map(|routes| &routes.graph);
         let now = platform.now();
         let (facts, node) = received.as_ref().map(|(facts, node)| (&**facts, &**node)).unzip();
@@ -199,6 +208,9 @@ impl<P: Platform> OpenAccount<P> {
             usage: record.usage,
             micro_usd: record.micro_usd.unwrap_or(0),
         };
+        if self.is_traced {
+            platform.end_trace(&span_attributes::of_request(record));
+        }
         isolate.count(platform, &finished, record.trail.attempts().iter().map(finished_attempt));
         if isolate.has_metrics(|| platform.has_metrics()) {
             platform.write_data_point(&data_point(record));

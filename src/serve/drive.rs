@@ -20,7 +20,7 @@ use super::receive::Inbound;
 use super::serving::Serving;
 use super::timing::sleep;
 use super::upstream_attempt;
-use crate::attempt::machine::{self, Action, Machine, MachineEvent};
+use crate::attempt::machine::{self, Action, Dispatch, Machine, MachineEvent};
 use crate::attempt::trail::Trail;
 use crate::attempt::walk;
 use crate::health::Outcome;
@@ -29,6 +29,7 @@ use crate::reply::response_headers::{self, ServedRequest};
 use crate::routes::graph::Commit;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::telemetry::request_record::{CLIENT_LEFT, OK};
+use crate::telemetry::span_attributes;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
@@ -204,6 +205,7 @@ async fn drive<P: Platform>(
     let is_stream = Asked::of(&inbound.facts, inbound.stored.is_some()) == Asked::Events;
     let mut attempts = Attempts::new();
     let mut committed = None;
+    let is_traced = account.is_traced();
     let (mut driver, mut action) =
         Driver::start(platform.clone(), &inbound, held, Rc::clone(&routes), account);
     let reply = loop {
@@ -211,6 +213,11 @@ async fn drive<P: Platform>(
         let event = match action {
             Action::Dispatch(dispatch) => {
                 is_holding.set(is_stream && dispatch.commit == Commit::Complete);
+                if is_traced {
+                    let Dispatch { deployment, number, .. } = &dispatch;
+                    let attributes = span_attributes::of_attempt(&inbound.facts, deployment, *number);
+                    platform.begin_span(*number, &attributes);
+                }
                 let (platform, inbound, routes) = (&platform, &inbound, &routes);
                 let hedge_timer = dispatch.hedge_after_ms.map(|ms| sleep(platform, ms));
                 attempts.begin(
@@ -236,7 +243,12 @@ async fn drive<P: Platform>(
                     committed = Some(answer);
                     MachineEvent::Committed { number, status }
                 }
-                FirstEvent::Failed(number, failure) => MachineEvent::Failed { number, failure },
+                FirstEvent::Failed(number, failure) => {
+                    if is_traced {
+                        platform.end_span(number, &span_attributes::of_failure(&failure));
+                    }
+                    MachineEvent::Failed { number, failure }
+                }
                 FirstEvent::HedgeDue => MachineEvent::HedgeDelayElapsed,
             },
         };

@@ -82,6 +82,14 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     fn has_metrics(&self) -> bool;
     /// Writes a data point in the form of [`data_point`](crate::telemetry::data_point::data_point).
     fn write_data_point(&self, point: &str);
+    /// Whether the platform records the spans of this request.
+    fn is_traced(&self) -> bool;
+    /// Begins the span of an attempt. `attributes`: a JSON object, with the `name` of the span.
+    fn begin_span(&self, attempt: u32, attributes: &str);
+    /// Ends the span of an attempt, with further attributes.
+    fn end_span(&self, attempt: u32, attributes: &str);
+    /// Gives the span of the request these attributes, and ends the spans of its attempts.
+    fn end_trace(&self, attributes: &str);
     /// The number of running tasks and open waits of this isolate.
     fn work(&self) -> Work;
     /// Runs `work` beside the request. It can continue after the request has ended.

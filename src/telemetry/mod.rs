@@ -6,4 +6,5 @@
 pub mod data_point;
 pub mod log_line;
 pub mod request_record;
+pub mod span_attributes;
 pub mod trace_context;

@@ -194,3 +194,45 @@ fn a_trace_that_is_not_valid_is_replaced_with_its_state() {
     assert!(request.headers.get("traceparent").unwrap().starts_with(&id));
     assert!(request.withheld.contains("tracestate\n"));
 }
+
+#[test]
+fn a_traced_request_has_spans_of_its_attempts_with_the_attributes_of_the_conventions() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.script([Script::json(503, OVERLOADED), Script::json(200, ANSWER)]);
+    bench.chat(CHAT);
+    assert_eq!(bench.spans(), Vec::<String>::new(), "nothing is made that nobody records");
+    bench.trace();
+    bench.script([Script::json(503, OVERLOADED), Script::json(200, ANSWER)]);
+    let id = bench.chat(CHAT).header("x-switchyard-request-id").to_owned();
+    let attributes = |number: u32, name: &str| {
+        json!({
+            "name": format!("chat up-{name}"), "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": format!("up-{name}"), "gen_ai.request.stream": false,
+            "server.address": name, "switchyard.deployment": name, "switchyard.attempt": number,
+        })
+    };
+    let failure = json!({"error.type": "unavailable", "http.response.status_code": 503, "switchyard.reason": "server_error"});
+    let spans = bench.spans();
+    let found: Vec<(&str, Value)> = spans
+        .iter()
+        .map(|span| span.split_at(span.find('{').unwrap()))
+        .map(|(what, attributes)| (what, serde_json::from_str(attributes).unwrap()))
+        .collect();
+    let of_request = json!({
+        "gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.request.stream": false,
+        "gen_ai.usage.input_tokens": 0, "gen_ai.usage.cache_read.input_tokens": 0,
+        "gen_ai.usage.output_tokens": 3, "gen_ai.usage.reasoning.output_tokens": 0,
+        "switchyard.request_id": id, "switchyard.client": "app", "switchyard.deployment": "second",
+        "switchyard.trail": "first=unavailable;10, second=200;10", "switchyard.usage.estimated": false,
+        "switchyard.routes": bench.record()["routes"],
+    });
+    assert_eq!(
+        found,
+        [
+            ("begin 1 ", attributes(1, "first")),
+            ("end 1 ", failure),
+            ("begin 2 ", attributes(2, "second")),
+            ("end ", of_request),
+        ]
+    );
+}

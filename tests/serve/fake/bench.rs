@@ -319,6 +319,16 @@ impl Bench {
         self.records().pop().expect("a record")
     }
 
+    /// From now on, the platform records spans.
+    pub fn trace(&self) {
+        self.fake.world.is_traced.set(true);
+    }
+
+    /// The beginnings and ends of spans, with their attributes.
+    pub fn spans(&self) -> Vec<String> {
+        self.fake.world.spans.borrow().clone()
+    }
+
     /// The data points of all requests.
     pub fn points(&self) -> Vec<String> {
         self.fake.world.points.borrow().clone()

@@ -42,6 +42,9 @@ struct World {
     /// The records of the requests, as the log has them.
     records: RefCell<Vec<Value>>,
     points: RefCell<Vec<String>>,
+    is_traced: Cell<bool>,
+    /// The beginnings and ends of spans, with their attributes.
+    spans: RefCell<Vec<String>>,
     scripts: RefCell<VecDeque<Script>>,
     calls: RefCell<Vec<Rc<CallState>>>,
     documents: RefCell<BTreeMap<String, Result<String, PlatformError>>>,
@@ -207,6 +210,22 @@ impl Platform for Fake {
 
     fn log(&self, line: &str) {
         self.world.records.borrow_mut().push(serde_json::from_str(line).unwrap());
+    }
+
+    fn is_traced(&self) -> bool {
+        self.world.is_traced.get()
+    }
+
+    fn begin_span(&self, attempt: u32, attributes: &str) {
+        self.world.spans.borrow_mut().push(format!("begin {attempt} {attributes}"));
+    }
+
+    fn end_span(&self, attempt: u32, attributes: &str) {
+        self.world.spans.borrow_mut().push(format!("end {attempt} {attributes}"));
+    }
+
+    fn end_trace(&self, attributes: &str) {
+        self.world.spans.borrow_mut().push(format!("end {attributes}"));
     }
 
     fn has_metrics(&self) -> bool {

@@ -1,0 +1,149 @@
+//! The attributes of spans, in the names of OpenTelemetry's conventions for generative AI
+//! (<https://github.com/open-telemetry/semantic-conventions-genai>, version 0.1.0), as JSON objects.
+//! What these have no name for is under `switchyard.`.
+
+use serde::Serialize;
+
+use super::request_record::{OK, RequestRecord, provider};
+use crate::attempt::failure::Failure;
+use crate::routes::graph::{Deployment, Upstream};
+use crate::vocabulary::facts::Facts;
+use crate::vocabulary::operation::Operation;
+
+#[derive(Serialize)]
+struct AttemptAttributes<'a> {
+    /// The name of the span. It is no attribute.
+    name: String,
+    #[serde(rename = "gen_ai.operation.name")]
+    operation: &'static str,
+    #[serde(rename = "gen_ai.provider.name")]
+    provider: &'static str,
+    #[serde(rename = "gen_ai.request.model")]
+    model: &'a str,
+    #[serde(rename = "gen_ai.request.stream")]
+    is_streamed: bool,
+    #[serde(rename = "server.address")]
+    address: &'a str,
+    #[serde(rename = "switchyard.deployment")]
+    deployment: &'a str,
+    #[serde(rename = "switchyard.attempt")]
+    number: u32,
+}
+
+/// The attributes of an attempt, at its beginning. `name` is the name of its span.
+pub fn of_attempt(facts: &Facts, deployment: &Deployment, number: u32) -> String {
+    let (_, model) = provider(deployment);
+    let operation = operation_name(facts.operation);
+    let (provider, url) = match &deployment.upstream {
+        Upstream::OpenAi { base, .. } => ("openai", base),
+        Upstream::Azure { resource, .. } => ("azure.ai.openai", resource),
+    };
+    to_json(&AttemptAttributes {
+        name: format!("{operation} {model}"),
+        operation,
+        provider,
+        model,
+        is_streamed: facts.is_streamed,
+        address: host_of(url),
+        deployment: &deployment.name,
+        number,
+    })
+}
+
+#[derive(Serialize)]
+struct FailureAttributes<'a> {
+    #[serde(rename = "error.type")]
+    class: &'static str,
+    #[serde(rename = "http.response.status_code", skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(rename = "switchyard.reason")]
+    reason: &'a str,
+}
+
+/// What a failure adds to the attributes of its attempt.
+pub fn of_failure(failure: &Failure) -> String {
+    to_json(&FailureAttributes {
+        class: failure.class.name(),
+        status: failure.status,
+        reason: &failure.reason,
+    })
+}
+
+#[derive(Serialize)]
+struct RequestAttributes<'a> {
+    #[serde(rename = "gen_ai.operation.name", skip_serializing_if = "str::is_empty")]
+    operation: &'static str,
+    #[serde(rename = "gen_ai.request.model", skip_serializing_if = "str::is_empty")]
+    model: &'a str,
+    #[serde(rename = "gen_ai.request.stream")]
+    is_streamed: bool,
+    /// In seconds.
+    #[serde(rename = "gen_ai.response.time_to_first_chunk", skip_serializing_if = "Option::is_none")]
+    first_chunk: Option<f64>,
+    #[serde(rename = "gen_ai.usage.input_tokens")]
+    input_tokens: u64,
+    #[serde(rename = "gen_ai.usage.cache_read.input_tokens")]
+    cached_input_tokens: u64,
+    #[serde(rename = "gen_ai.usage.output_tokens")]
+    output_tokens: u64,
+    #[serde(rename = "gen_ai.usage.reasoning.output_tokens")]
+    reasoning_tokens: u64,
+    #[serde(rename = "error.type", skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(rename = "switchyard.request_id")]
+    request_id: &'a str,
+    #[serde(rename = "switchyard.client", skip_serializing_if = "str::is_empty")]
+    client: &'a str,
+    #[serde(rename = "switchyard.deployment", skip_serializing_if = "str::is_empty")]
+    deployment: &'a str,
+    #[serde(rename = "switchyard.trail")]
+    trail: String,
+    #[serde(rename = "switchyard.usage.estimated")]
+    is_estimated: bool,
+    #[serde(rename = "switchyard.cost.micro_usd", skip_serializing_if = "Option::is_none")]
+    micro_usd: Option<u64>,
+    #[serde(rename = "switchyard.routes")]
+    routes: &'a str,
+}
+
+/// The attributes of a request, at its end.
+pub fn of_request(record: &RequestRecord<'_>) -> String {
+    to_json(&RequestAttributes {
+        operation: record.operation.map_or("", operation_name),
+        model: record.model,
+        is_streamed: record.is_streamed,
+        first_chunk: record.first_token_ms.map(|ms| ms.as_f64() / 1_000.0),
+        input_tokens: record.usage.input_tokens,
+        cached_input_tokens: record.usage.cached_input_tokens,
+        output_tokens: record.usage.output_tokens,
+        reasoning_tokens: record.usage.reasoning_tokens,
+        error: Some(record.outcome).filter(|outcome| *outcome != OK),
+        request_id: record.request_id,
+        client: record.client,
+        deployment: record.deployment().map_or("", |deployment| &deployment.name),
+        trail: record.trail.to_string(),
+        is_estimated: record.usage.is_estimated,
+        micro_usd: record.micro_usd,
+        routes: record.routes,
+    })
+}
+
+/// The name of an operation in the conventions, or else its path.
+fn operation_name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::ChatCompletions | Operation::Responses => "chat",
+        Operation::Completions => "text_completion",
+        Operation::Embeddings => "embeddings",
+        other => other.path(),
+    }
+}
+
+/// `NAME.openai.azure.com` of `https://NAME.openai.azure.com/path`.
+fn host_of(url: &str) -> &str {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    host.split(['/', '?']).next().unwrap_or(host)
+}
+
+fn to_json(attributes: &impl Serialize) -> String {
+    serde_json::to_string(attributes).unwrap_or_default()
+}

@@ -6,11 +6,13 @@
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 mod times;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use times::ms;
 
+use switchyard::counters::{BATCH_EVERY_MS, Family};
 use switchyard::simulation::crowd::{self, Crowd};
-use switchyard::simulation::log::{ClientResult, Log};
+use switchyard::simulation::log::{ClientResult, CountedRequest, Log};
 use switchyard::simulation::print;
 use switchyard::simulation::scenario::ScenarioOptions;
 use switchyard::simulation::scenarios::{self, SCENARIOS};
@@ -199,5 +201,111 @@ fn the_load_of_an_object_does_not_grow_with_its_isolates() {
         println!("{isolates}: at most {} reports a second, {} while all trip", most(before), most(after));
         assert!(most(before) <= RATE, "{isolates} isolates, seed {SEED}: {before:?}");
         assert!(most(after) <= RATE, "{isolates} isolates, seed {SEED}: {after:?}");
+    }
+}
+
+/// What happened, added up by a function of the requests.
+fn added_up<'a>(
+    counted: impl Iterator<Item = &'a CountedRequest>,
+    of: impl Fn(&CountedRequest) -> u64,
+) -> u64 {
+    counted.map(of).sum()
+}
+
+#[test]
+fn the_counters_of_the_hub_are_what_happened_but_for_the_last_seconds_of_killed_isolates() {
+    // Every deployment fails 5 % of the attempts. An isolate is killed after 20 seconds on average,
+    // and objects are evicted.
+    let traffic = Traffic {
+        isolates: 60,
+        rate: 10.0,
+        impatient: 0.02,
+        lifetime_ms: Some(ms(20_000)),
+        is_killed: true,
+        ..Traffic::default()
+    };
+    let mut setup = Setup::fair(graph_of(POOL).unwrap(), traffic, ms(175_000));
+    setup.weather.push(spell(Weather::BrownOut(0.05), DeploymentSelector::All, 0..175_000));
+    setup.weather.push(spell(Weather::Breaking(0.01), DeploymentSelector::Nth(4), 0..175_000));
+    for (from, region) in
+        [(20_000, None), (41_000, Some(0)), (63_500, None), (90_000, Some(1)), (140_000, None)]
+    {
+        let kind = ObjectFaultKind::Evicted;
+        setup.object_faults.push(ObjectFault { kind, region, from: ms(from), until: ms(from) });
+    }
+    let log = world::run(setup, SEED);
+    let killed: BTreeMap<_, _> = log.killed.iter().copied().collect();
+    assert!(log.requests.len() > 100_000, "{} requests", log.requests.len());
+    assert!(killed.len() > 300, "{} isolates were killed", killed.len());
+    assert_eq!(log.counted.len(), log.requests.len(), "every request ends, and is counted once");
+
+    // A killed isolate loses what it has not sent, and nothing else.
+    let is_lost = |request: &&CountedRequest| {
+        killed.contains_key(&request.isolate)
+            && request.batch > log.taken.get(&request.isolate).copied().unwrap_or(0)
+    };
+    let lost = log.counted.iter().filter(is_lost);
+    let kept = || log.counted.iter().filter(|request| !is_lost(request));
+    // Between two batches of an isolate lie ten seconds, or a little more until its next report.
+    let bound = BATCH_EVERY_MS + ms(2_000);
+    for request in lost.clone() {
+        assert!(request.at + bound >= killed[&request.isolate], "{request:?}");
+    }
+    println!("{} of {} requests were lost with {} isolates", lost.count(), log.counted.len(), killed.len());
+
+    let sum = |family, labels: &[(usize, &str)], cell| log.totals.sum(family, labels, cell);
+    assert_eq!(sum(Family::Requests, &[], 0), kept().count() as u64);
+    assert_eq!(sum(Family::Attempts, &[], 0), added_up(kept(), |request| request.attempts));
+    assert_eq!(sum(Family::Usage, &[], 0), added_up(kept(), |request| request.input_tokens));
+    assert_eq!(sum(Family::Usage, &[], 2), added_up(kept(), |request| request.output_tokens));
+    assert_eq!(sum(Family::Usage, &[], 7), added_up(kept(), |request| request.micro_usd));
+    let outcomes: BTreeSet<_> = log.counted.iter().map(|request| (&request.model, request.outcome)).collect();
+    assert!(outcomes.len() > 10, "{outcomes:?}");
+    for (model, outcome) in outcomes {
+        let of_these = kept().filter(|request| request.model == *model && request.outcome == outcome);
+        let counted = sum(Family::Requests, &[(1, model), (2, outcome)], 0);
+        assert_eq!(counted, of_these.count() as u64, "{model} {outcome}");
+    }
+    for deployment in ["a", "b", "c", "d", "e"] {
+        let of_it = || kept().filter(|request| request.deployment.as_deref() == Some(deployment));
+        for (cell, of) in [(2, output as fn(&CountedRequest) -> u64), (7, cost)] {
+            let counted = sum(Family::Usage, &[(2, deployment)], cell);
+            assert_eq!(counted, added_up(of_it(), of), "{deployment}, {cell}");
+        }
+    }
+}
+
+fn output(request: &CountedRequest) -> u64 {
+    request.output_tokens
+}
+
+fn cost(request: &CountedRequest) -> u64 {
+    request.micro_usd
+}
+
+#[test]
+fn counters_survive_whatever_befalls_the_objects() {
+    for seed in 0..12 {
+        let mut setup = any_weather(seed);
+        for region in [None, Some(0), None] {
+            let from = ms(3_000 + 1_300 * seed);
+            setup.object_faults.push(ObjectFault {
+                kind: ObjectFaultKind::Evicted,
+                region,
+                from,
+                until: from,
+            });
+        }
+        let log = world::run(setup, seed);
+        // What an isolate or a shard could not send, because no object answered, it still has.
+        let is_sent = |request: &&CountedRequest| {
+            request.batch <= log.taken.get(&request.isolate).copied().unwrap_or(0)
+        };
+        let sent = || log.counted.iter().filter(is_sent);
+        let sum = |family, cell| log.totals.sum(family, &[], cell) + log.waiting.sum(family, &[], cell);
+        assert_eq!(sum(Family::Requests, 0), sent().count() as u64, "seed {seed}");
+        assert_eq!(sum(Family::Usage, 7), added_up(sent(), cost), "seed {seed}");
+        let at_hub = log.totals.sum(Family::Requests, &[], 0);
+        assert!(at_hub > log.counted.len() as u64 * 4 / 5, "seed {seed}: {at_hub}");
     }
 }

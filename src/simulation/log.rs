@@ -1,6 +1,9 @@
 //! The events of a run. All measurements are computed from this log afterwards. Times are
 //! milliseconds since the start of the run.
 
+use std::collections::BTreeMap;
+
+use crate::counters::Counters;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
 
@@ -15,6 +18,42 @@ pub struct Log {
     pub reports: Vec<LoggedReport>,
     /// Attempts that still count as in flight at the end of the run. There should be none.
     pub left_in_flight: u32,
+    /// The requests that isolates have counted, in the order of their ends.
+    pub counted: Vec<CountedRequest>,
+    /// The number of the last batch of each isolate that a shard has taken.
+    pub taken: BTreeMap<usize, u64>,
+    /// The isolates that ended without warning, and when.
+    pub killed: Vec<(usize, Millis)>,
+    /// The counters of the hub at the end of the run.
+    pub totals: Counters,
+    /// The counters that wait in the shards at the end of the run, because the hub or the shard was
+    /// not reached. They go with the next report.
+    pub waiting: Counters,
+}
+
+/// A request as its isolate has counted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedRequest {
+    /// When it ended.
+    pub at: Millis,
+    /// The isolate.
+    pub isolate: usize,
+    /// The number of the batch in which it goes to the shard.
+    pub batch: u64,
+    /// Its entry node.
+    pub model: String,
+    /// What became of it.
+    pub outcome: &'static str,
+    /// The deployment that served it, or else the last one that was tried.
+    pub deployment: Option<String>,
+    /// The number of its attempts.
+    pub attempts: u64,
+    /// Tokens of the input that were charged.
+    pub input_tokens: u64,
+    /// Tokens of the output.
+    pub output_tokens: u64,
+    /// What they cost.
+    pub micro_usd: u64,
 }
 
 /// A request of a client.

@@ -42,11 +42,21 @@ pub struct Traffic {
     pub impatient: f64,
     /// The average lifetime of an isolate; `None`: as long as the run.
     pub lifetime_ms: Option<Millis>,
+    /// Whether an isolate at the end of its lifetime sends nothing any more.
+    pub is_killed: bool,
 }
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self { regions: 3, isolates: 120, rate: 3.0, streamed: 0.7, impatient: 0.0, lifetime_ms: None }
+        Self {
+            regions: 3,
+            isolates: 120,
+            rate: 3.0,
+            streamed: 0.7,
+            impatient: 0.0,
+            lifetime_ms: None,
+            is_killed: false,
+        }
     }
 }
 

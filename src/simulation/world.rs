@@ -6,6 +6,7 @@
 //! arrival of requests are models.
 
 mod network;
+mod simulated_counting;
 mod simulated_isolate;
 mod simulated_object;
 
@@ -68,6 +69,7 @@ struct SimulatedRequest {
     /// How many of its events are pending.
     to_come: u32,
     has_left: bool,
+    is_counted: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,8 @@ enum WorldEvent {
     AnswerReachedIsolate { isolate: usize, n: u64, text: Option<String> },
     ReportReachedHub { region: usize, text: String },
     AnswerReachedShard { region: usize, text: Option<String> },
+    CountersDue { isolate: usize, until: Instant },
+    ShardCountersDue { region: usize, until: Instant },
     IsolateReplaced { slot: usize },
     ObjectRestarted { region: Option<usize> },
 }
@@ -105,6 +109,11 @@ pub fn run(setup: Setup, seed: u64) -> Log {
         (0..world.setup.graph.deployments.len()).map(|id| isolate.health.in_flight(id, world.now)).sum()
     };
     world.log.left_in_flight = world.isolates.iter().map(in_flight).sum();
+    world.log.totals = world.hub.shard.counters().gathered().clone();
+    world.log.waiting = world.waiting();
+    let killed = world.isolates.iter().enumerate();
+    let killed = killed.filter_map(|(number, isolate)| Some((number, relative(isolate.killed_at?))));
+    world.log.killed = killed.collect();
     world.log
 }
 
@@ -190,6 +199,8 @@ impl World {
             WorldEvent::AnswerReachedShard { region, text } => {
                 self.on_answer_at_shard(region, text.as_deref());
             }
+            WorldEvent::CountersDue { isolate, until } => self.flush(isolate, until),
+            WorldEvent::ShardCountersDue { region, until } => self.flush_to_hub(region, until),
             WorldEvent::IsolateReplaced { slot } => {
                 self.replace(slot);
                 self.replace_later(slot);
@@ -214,10 +225,15 @@ impl World {
     }
 
     /// Replaces an isolate by a new one. The old one only finishes the requests that it has begun.
+    /// If isolates are killed, it also sends no more reports.
     fn replace(&mut self, slot: usize) {
         let Some(place) = self.serving.get_mut(slot) else { return };
-        let Some(region) = self.isolates.get(*place).map(|isolate| isolate.region) else { return };
+        let old = *place;
+        let Some(region) = self.isolates.get(old).map(|isolate| isolate.region) else { return };
         *place = self.isolates.len();
+        if self.setup.traffic.is_killed {
+            self.kill(old);
+        }
         self.isolates.push(SimulatedIsolate::new(&self.setup.graph, region, self.rng.next_u64()));
     }
 
@@ -247,6 +263,7 @@ impl World {
             committed: None,
             to_come: 0,
             has_left: false,
+            is_counted: false,
         };
         self.requests.insert(id, request);
         if self.rng.unit() < self.setup.traffic.impatient {
@@ -428,6 +445,7 @@ impl World {
         };
         self.on_reply(id, verdict);
         self.give_up_calls(id);
+        self.count_reply(id, reply);
         let Some(request) = self.requests.get_mut(&id) else { return };
         let ticket = request.machine.as_mut().and_then(Machine::take_ticket);
         if let (Some(committed), Some(ticket)) = (request.committed, ticket) {
@@ -444,7 +462,8 @@ impl World {
         self.happened(id);
         let has_left = self.requests.get(&id).is_some_and(|request| request.has_left);
         if has_left {
-            sample = Sample::of(Outcome::Abandoned);
+            let output_tokens = sample.output_tokens;
+            sample = Sample { output_tokens, ..Sample::of(Outcome::Abandoned) };
         } else if matches!(sample.outcome, Outcome::Failed { .. })
             && let Some(line) = self.log.requests.get_mut(id)
         {
@@ -453,6 +472,7 @@ impl World {
         let now = self.now;
         let Some(found) = self.isolates.get_mut(isolate) else { return };
         found.health.record(ticket, &sample, now, &mut found.rng);
+        self.count_answer(id, &sample);
         self.report_if_due(isolate);
         self.forget(id);
     }
@@ -470,6 +490,7 @@ impl World {
         if let Some(line) = self.log.requests.get_mut(id) {
             (line.answered_at, line.result) = (Some(at), Some(ClientResult::Left));
         }
+        self.count(id, "client_left", 0);
         self.step(id, MachineEvent::ClientLeft);
     }
 

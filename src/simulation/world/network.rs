@@ -4,7 +4,7 @@ use super::simulated_isolate::FirstSnapshot;
 use super::simulated_object::ObjectReaction;
 use super::{World, WorldEvent, relative};
 use crate::health::reporter::UNANSWERED_MS;
-use crate::health::wire::ShardAnswer;
+use crate::health::wire::{HealthReport, ShardAnswer};
 use crate::simulation::chance::scattered;
 use crate::simulation::log;
 use crate::simulation::setup::ObjectFaultKind;
@@ -22,10 +22,12 @@ impl World {
         let now = self.now;
         let reports_per_second = self.setup.graph.settings.health.reports_per_second;
         let Some(isolate) = self.isolates.get_mut(at) else { return };
-        if !isolate.reporter.is_due(&isolate.health, now) {
+        if isolate.killed_at.is_some() || !isolate.reporter.is_due(&isolate.health, now) {
             return;
         }
-        let report = isolate.reporter.report(&mut isolate.health, reports_per_second, now, &mut isolate.rng);
+        let mut report =
+            isolate.reporter.report(&mut isolate.health, reports_per_second, now, &mut isolate.rng);
+        report.counters = isolate.outbox.batch(now);
         isolate.reported = report.n;
         let arrives_at = now + self.way_ms(NEAR_MS);
         self.queue.add(
@@ -44,12 +46,20 @@ impl World {
         let back_ms = self.way_ms(NEAR_MS);
         let Some(object) = self.shards.get_mut(region) else { return };
         match object.on_report(text, fault, now) {
-            ObjectReaction::Answers(text, late_ms) => {
+            ObjectReaction::Answers(answer, late_ms) => {
                 self.queue.add(
                     now + back_ms + late_ms,
-                    WorldEvent::AnswerReachedIsolate { isolate, n, text: Some(text) },
+                    WorldEvent::AnswerReachedIsolate { isolate, n, text: Some(answer) },
                 );
+                if let Some(batch) = HealthReport::parse(text).ok().and_then(|report| report.counters) {
+                    let taken = self.log.taken.entry(isolate).or_default();
+                    *taken = batch.n.max(*taken);
+                }
+                let flush_until = object.shard.counters_mut().outbox().begin_flush(now);
                 self.tell_hub(region);
+                if let Some(until) = flush_until {
+                    self.flush_to_hub(region, until);
+                }
             }
             ObjectReaction::Refuses => {
                 self.queue.add(now + back_ms, WorldEvent::AnswerReachedIsolate { isolate, n, text: None });
@@ -68,6 +78,7 @@ impl World {
         let answer = text.and_then(|text| ShardAnswer::parse(text).ok());
         let mut waiting = Vec::new();
         if let Some(answer) = answer {
+            isolate.outbox.on_counted(answer.counted);
             isolate.reporter.on_answer(&mut isolate.health, &answer, now, &mut isolate.rng);
         } else if n == isolate.reported {
             isolate.reporter.on_failure(&mut isolate.health, now, &mut isolate.rng);
@@ -88,10 +99,18 @@ impl World {
         let now = self.now;
         let Some(object) = self.shards.get_mut(region) else { return };
         if object.shard.hub_at().is_some_and(|at| at <= now) {
-            let report = object.shard.report_to_hub(now);
-            let arrives_at = now + self.way_ms(FAR_MS);
-            self.queue.add(arrives_at, WorldEvent::ReportReachedHub { region, text: report.to_json() });
+            self.report_to_hub(region);
         }
+    }
+
+    /// Sends a report of the shard to the hub.
+    pub(super) fn report_to_hub(&mut self, region: usize) {
+        let now = self.now;
+        let Some(object) = self.shards.get_mut(region) else { return };
+        let report = object.shard.report_to_hub(now);
+        object.save();
+        let arrives_at = now + self.way_ms(FAR_MS);
+        self.queue.add(arrives_at, WorldEvent::ReportReachedHub { region, text: report.to_json() });
     }
 
     /// A shard's report arrives at the hub.
@@ -124,6 +143,7 @@ impl World {
             Some(answer) => object.shard.merge_hub_answer(&answer, now),
             None => object.shard.on_hub_failure(now),
         }
+        object.save();
     }
 
     /// Restarts a Durable Object.

@@ -3,6 +3,7 @@
 use crate::attempt::attempt_budgets::AttemptBudgets;
 use crate::attempt::context::Context;
 use crate::balance::cursors::Cursors;
+use crate::counters::CounterOutbox;
 use crate::health::gate::GatePosition;
 use crate::health::reporter::Reporter;
 use crate::health::{GateChange, Health};
@@ -22,6 +23,9 @@ pub(super) struct SimulatedIsolate {
     /// The number of the latest report; 0 if there is none yet.
     pub(super) reported: u64,
     pub(super) first: FirstSnapshot,
+    pub(super) outbox: CounterOutbox,
+    /// When it ended without warning, if it did.
+    pub(super) killed_at: Option<Instant>,
     cursors: Cursors,
     budgets: AttemptBudgets,
 }
@@ -49,6 +53,8 @@ impl SimulatedIsolate {
             changes: Vec::new(),
             reported: 0,
             first: FirstSnapshot::Unasked,
+            outbox: CounterOutbox::default(),
+            killed_at: None,
             budgets: AttemptBudgets::default(),
         }
     }

@@ -1,5 +1,8 @@
 //! A Durable Object and its faults: the shard of a region, or the hub.
 
+use std::collections::BTreeMap;
+
+use crate::counters::{CounterLedger, CounterRow};
 use crate::health::shard::Shard;
 use crate::health::wire::{HealthReport, ShardAnswer};
 use crate::simulation::setup::ObjectFaultKind;
@@ -10,6 +13,8 @@ use crate::vocabulary::time::{Instant, Millis};
 #[derive(Debug)]
 pub(super) struct SimulatedObject {
     pub(super) shard: Shard,
+    /// The rows of its counters.
+    rows: BTreeMap<String, String>,
     rng: SplitMix64,
 }
 
@@ -27,7 +32,7 @@ pub(super) enum ObjectReaction {
 impl SimulatedObject {
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = SplitMix64::new(seed);
-        Self { shard: Shard::new(&mut rng), rng }
+        Self { shard: Shard::new(&mut rng), rows: BTreeMap::new(), rng }
     }
 
     /// Handles a report in its wire format.
@@ -45,6 +50,7 @@ impl SimulatedObject {
         };
         let Ok(report) = HealthReport::parse(text) else { return ObjectReaction::Refuses };
         let answer: ShardAnswer = self.shard.report(&report, now, &mut self.rng);
+        self.save();
         ObjectReaction::Answers(answer.to_json(), late_ms)
     }
 
@@ -52,6 +58,18 @@ impl SimulatedObject {
     pub(super) fn restart(&mut self, now: Instant) {
         let saved = self.shard.changed_since(0).map(|(identity, saved)| (identity.to_owned(), saved.clone()));
         let saved: Vec<_> = saved.collect();
-        self.shard = Shard::restore(self.shard.head(), saved, now);
+        let counters = CounterLedger::restore(self.rows.clone());
+        self.shard = Shard::restore(self.shard.head(), saved, now).with_counters(counters);
+    }
+
+    /// Stores the counters, as the object does after each step.
+    pub(super) fn save(&mut self) {
+        for CounterRow { id, json } in self.shard.counters().unsaved() {
+            match json {
+                Some(json) => drop(self.rows.insert(id, json)),
+                None => drop(self.rows.remove(&id)),
+            }
+        }
+        self.shard.counters_mut().on_saved();
     }
 }

@@ -4,7 +4,7 @@
 //   npm test -- lint rust    these steps
 
 import { bin, ensureAll, ensureDeny, main, restartOnOwnNode, run, say, triple, wranglerEnv } from "./setup.mjs";
-import { ensurePythonSdk } from "./venv.mjs";
+import { ensureClickHouse, ensurePythonSdk } from "./venv.mjs";
 
 const wasm = ["--target", triple];
 
@@ -48,7 +48,10 @@ const steps = [
   {
     name: "e2e",
     checks: "the behaviour of the gateway, in workerd and with the official SDKs",
-    prepare: ensurePythonSdk,
+    prepare: async () => {
+      await ensurePythonSdk();
+      await ensureClickHouse();
+    },
     commands: [["node", "--test", "--test-reporter=spec", "--test-timeout=60000", "tests/e2e/*.test.mjs"]],
   },
 ];

@@ -20,6 +20,22 @@ export function ensurePythonSdk() {
 }
 
 /**
+ * ClickHouse as a Python package, which runs the queries of examples/analytics in the end-to-end
+ * tests. Resolves with its Python.
+ */
+export function ensureClickHouse() {
+  return ensureVenv({
+    title: "ClickHouse for the tests (50 MB)",
+    folder: join(root, ".tools/clickhouse"),
+    requirements: join(root, "tests/e2e/analytics/requirements.txt"),
+    oldest: "3.10",
+  });
+}
+
+/** There is no Python that is new enough. */
+export class MissingPython extends Error {}
+
+/**
  * Makes a virtual environment with the packages of a requirements file, unless there is one with
  * the same file. An incomplete one is made again. Resolves with the path of its Python.
  *
@@ -58,7 +74,7 @@ function findPython(title, oldest, pythons) {
   const isPipNew = "import pip; assert tuple(map(int, pip.__version__.split('.')[:2])) >= (22, 3)";
   const withPip = found.find((name) => can(name, "-c", isPipNew));
   if (withPip) return [withPip, false];
-  throw new Error(
+  throw new MissingPython(
     `Python ${oldest} or newer with venv is missing; ${title} needs it. ` +
       "Install it (Debian, Ubuntu: apt-get install python3-venv; macOS: brew install python3), then run this again.",
   );

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use switchyard::request::percent::decode;
 use switchyard::request::stored_object::StoredObject;
 use switchyard::routes::graph::RateLimits;
-use switchyard::routes::graph::{AzureApi, Deployment, Params, Secret, Timeouts, Upstream, Via};
+use switchyard::routes::graph::{
+    AzureApi, Capabilities, Deployment, Params, Secret, Timeouts, Upstream, Via,
+};
 use switchyard::upstream::{UpstreamCall, UpstreamRequest, prepare, supports};
 use switchyard::vocabulary::operation::Operation::{
     self, AudioSpeech, AudioTranscriptions, AudioTranslations, ChatCompletions, Completions, Embeddings,
@@ -30,6 +32,7 @@ fn deployment(upstream: Upstream) -> Deployment {
         quality: 0,
         tags: Vec::new(),
         cost: None,
+        capabilities: Capabilities::default(),
         timeout: Timeouts::default(),
         params: Params::default(),
         limits: RateLimits::default(),

@@ -23,6 +23,7 @@ use switchyard::routes::compile;
 use switchyard::routes::graph::{Client, Graph, Node};
 use switchyard::upstream::{UpstreamCall, UpstreamRequest, prepare};
 use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::needs::Needs;
 use switchyard::vocabulary::operation::Operation;
 use switchyard::vocabulary::rng::{Rng, SplitMix64, stable_hash};
 use switchyard::vocabulary::time::{Instant, Millis};
@@ -165,6 +166,7 @@ impl Way {
             body: peek.fields(&self.body, &self.graph.reads.body, |_| None),
             input_tokens: self.body.len() as u64 / 4,
             max_output_tokens: peek.max_output_tokens,
+            needs: Needs::default(),
             is_streamed: peek.is_streamed,
             is_replayable: true,
             has_side_effects: peek.has_side_effects(operation),

@@ -25,10 +25,8 @@ use serde_json::Value;
 use super::splice::Splice;
 use crate::routes::graph::Params;
 use crate::scan::top_level::{self, MAX_FIELDS, MemberSpan};
+use crate::vocabulary::needs::OUTPUT_LIMITS;
 use crate::vocabulary::operation::Operation;
-
-/// The fields that limit the output in OpenAI's operations.
-const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 
 /// The facts of a body that routing needs, and the positions of its top-level members.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,6 +211,21 @@ impl Peek {
     /// How many members are named `model`. `body` must be the body of this peek.
     pub fn model_count(&self, body: &[u8]) -> usize {
         self.members.iter().filter(|member| member.name(body) == "model").count()
+    }
+
+    /// The names and values of the top-level members. `body` must be the body of this peek.
+    pub fn members<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.members.iter().map(|member| (member.name(body), bytes(body, &member.value)))
+    }
+
+    /// The name of the field that states [`Self::max_output_tokens`]. `body` must be the body of
+    /// this peek.
+    pub fn output_limit(&self, body: &[u8]) -> Option<&'static str> {
+        let largest = self.max_output_tokens?;
+        let (name, _) = self
+            .members(body)
+            .find(|(name, value)| OUTPUT_LIMITS.contains(name) && read::<u64>(value) == Some(largest))?;
+        OUTPUT_LIMITS.into_iter().find(|known| *known == name)
     }
 
     /// The values of the named top-level fields of `body`, for rules. A value that cannot be read

@@ -2,6 +2,7 @@
 
 pub mod admin_path;
 pub mod api_path;
+pub mod body_needs;
 pub mod body_watch;
 pub mod credentials;
 pub mod excerpt;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::affinity_key::AffinityKey;
+pub use super::capabilities::Capabilities;
 use super::cases::Cases;
 use super::prefix_map::PrefixMap;
 use super::reads::Reads;
@@ -175,6 +176,8 @@ pub struct Deployment {
     pub tags: Vec<String>,
     /// What it charges, if that is known.
     pub cost: Option<Price>,
+    /// What its model can do.
+    pub capabilities: Capabilities,
     /// The deployment's timeouts. Nodes override them.
     pub timeout: Timeouts,
     /// Edits of the request body.

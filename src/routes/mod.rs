@@ -7,6 +7,7 @@
 
 pub mod affinity_key;
 mod at;
+mod capabilities;
 pub mod cases;
 mod compile;
 pub mod glob;

@@ -29,7 +29,9 @@ mod raw_node;
 mod raw_policy;
 mod raw_when;
 
-pub use raw_deployment::{RawCost, RawDeployment, RawEjections, RawParams, RawProvider, RawVia};
+pub use raw_deployment::{
+    RawCapabilities, RawCost, RawDeployment, RawEjections, RawParams, RawProvider, RawVia,
+};
 pub use raw_document::{RawDocument, RawExpose, RawHealthSharing, RawSettings};
 pub use raw_node::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
 pub use raw_policy::{

@@ -1,5 +1,7 @@
 //! The parts of a request that a document reads.
 
+use crate::vocabulary::needs::Features;
+
 /// The headers and body fields that the conditions and sticky nodes of a document read. Only these
 /// are extracted from a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +14,10 @@ pub struct Reads {
     /// of a node that any request can reach. For all other nodes, see
     /// [`super::graph::Node::reads_place`].
     pub place: bool,
+    /// The features that some deployment lacks.
+    pub features: Features,
+    /// The shortest context of a deployment, if any states one.
+    pub context_tokens: Option<u64>,
 }
 
 impl Reads {

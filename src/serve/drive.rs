@@ -22,7 +22,6 @@ use super::timing::sleep;
 use super::upstream_attempt;
 use crate::attempt::machine::{self, Action, Dispatch, Machine, MachineEvent};
 use crate::attempt::trail::Trail;
-use crate::attempt::walk;
 use crate::health::Outcome;
 use crate::reply::masks::without_secrets;
 use crate::reply::response_headers::{self, ServedRequest};
@@ -30,7 +29,6 @@ use crate::routes::graph::Commit;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::telemetry::request_record::{CLIENT_LEFT, OK};
 use crate::telemetry::span_attributes;
-use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::rng::SplitMix64;
@@ -60,7 +58,7 @@ pub async fn run<P: Platform>(
     let is_holding = Rc::new(Cell::new(false));
     let keepalive_ms = settings.keepalive_ms;
     let mut served = ServedRequest {
-        request_id: &inbound.request_id,
+        request_id: &inbound.arrival.id,
         routes: &routes.graph.version,
         node: Some(&inbound.node.name),
         tried: None,
@@ -98,7 +96,7 @@ pub async fn run<P: Platform>(
         }
     };
 
-    served.tried = Some((&driven.trail, platform.now() - inbound.arrived_at));
+    served.tried = Some((&driven.trail, platform.now() - inbound.arrival.at));
     let mut own = response_headers::own(&served, settings.expose);
     own.extend(cors);
     match driven.answer {
@@ -313,7 +311,7 @@ fn failed<P: Platform>(
     allowed_ms: Millis,
 ) -> (&'static str, ErrorReply) {
     if reply == machine::Reply::NoneEligible {
-        let error = none_eligible(platform, inbound, routes);
+        let error = inbound.none_eligible(&routes.graph, &routes.health.borrow(), platform.now());
         return (error.code(), (&error).into());
     }
     let failures: Vec<_> = trail.failures().collect();
@@ -324,18 +322,6 @@ fn failed<P: Platform>(
         _ => ErrorClass::Timeout.name(),
     };
     (outcome, ErrorReply { body: without_secrets(&routes.graph, error.body), ..error })
-}
-
-/// The error that says why no deployment is eligible, and when to retry.
-fn none_eligible<P: Platform>(platform: &P, inbound: &Inbound, routes: &Serving) -> ClientError {
-    let now = platform.now();
-    let (node, health) = (&inbound.node, routes.health.borrow());
-    let obstacles = walk::obstacles(&routes.graph, &inbound.facts, node, &health, now);
-    ClientError::NoEligibleDeployment {
-        model: node.name.clone(),
-        reasons: obstacles.iter().map(ToString::to_string).collect(),
-        returns_in_ms: obstacles.iter().filter_map(|obstacle| obstacle.ends_in_ms(now)).min(),
-    }
 }
 
 /// Sends comments until the held answer is complete, then sends the answer. The status is already

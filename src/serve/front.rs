@@ -99,7 +99,7 @@ enum AnswerSource<P: Platform> {
 
 async fn find<P: Platform>(
     platform: &P,
-    arrival: &Arrival,
+    arrival: &Rc<Arrival>,
     routes: &Rc<Serving>,
 ) -> Result<AnswerSource<P>, ClientError> {
     let graph = &routes.graph;

@@ -6,16 +6,19 @@ use std::rc::Rc;
 use super::platform::Platform;
 use super::request_body::{Reading, RequestBody};
 use super::serving::Serving;
+use crate::attempt::walk::{self, Obstacle};
 use crate::entry::object_affinity::ids_in_request;
+use crate::health::Health;
 use crate::request::credentials;
 use crate::request::stored_object::StoredObject;
-use crate::routes::graph::{Client, Node};
+use crate::routes::graph::{Client, Graph, Node};
 use crate::scan::needle::Needle;
 use crate::telemetry::trace_context::TraceContext;
 use crate::upstream::{UpstreamCall, forwarding};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::{self, Facts, Place};
 use crate::vocabulary::headers::Headers;
+use crate::vocabulary::needs::Lack;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::{Instant, Millis};
@@ -133,28 +136,46 @@ pub struct Inbound {
     /// Whether the body stays without a model: a rule chose the node, and a stored prompt names the
     /// model.
     pub takes_model_of_prompt: bool,
-    /// The raw query.
-    pub query: String,
     /// The entry node.
     pub node: Rc<Node>,
-    /// The gateway's id for the request.
-    pub request_id: String,
-    /// The trace that it belongs to.
-    pub trace: TraceContext,
-    /// When it arrived.
-    pub arrived_at: Instant,
+    /// The request as it arrived.
+    pub arrival: Rc<Arrival>,
 }
 
 impl Inbound {
+    /// The error that says why no deployment may be tried, and when to try again.
+    ///
+    /// If the models of all deployments that may be tried lack something, the client has to change
+    /// its request. While an ejected one is among the others, that is not known.
+    pub fn none_eligible(&self, graph: &Rc<Graph>, health: &Health, now: Instant) -> ClientError {
+        let obstacles = walk::obstacles(graph, &self.facts, &self.node, health, now);
+        let model = self.node.name.clone();
+        let is_ejected = obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Ejected { .. }));
+        let lacks = obstacles.iter().filter_map(|obstacle| match obstacle {
+            Obstacle::Lacks(lack) if !is_ejected => Some(*lack),
+            _ => None,
+        });
+        let lacks: Vec<Lack> = lacks.collect();
+        if lacks.is_empty() {
+            return ClientError::NoEligibleDeployment {
+                model,
+                reasons: obstacles.iter().map(ToString::to_string).collect(),
+                returns_in_ms: obstacles.iter().filter_map(|obstacle| obstacle.ends_in_ms(now)).min(),
+            };
+        }
+        let limit = self.body.json().and_then(|peek| peek.output_limit(self.body.known_bytes()));
+        ClientError::CapabilityMissing { model, lacks, limit: limit.unwrap_or("max_tokens") }
+    }
+
     /// The context of attempt `number` for the dialect of an upstream.
     pub fn call(&self, number: u32) -> UpstreamCall<'_> {
         UpstreamCall {
             operation: self.facts.operation,
             stored_object: self.stored.as_ref(),
-            query: &self.query,
+            query: &self.arrival.query,
             node: &self.node.name,
             client: &self.facts.client,
-            request_id: &self.request_id,
+            request_id: &self.arrival.id,
             attempt: number,
         }
     }
@@ -179,7 +200,7 @@ pub enum Subject {
 /// If the body is not valid, or no node fits it.
 pub async fn receive<P: Platform>(
     platform: &P,
-    arrival: &Arrival,
+    arrival: &Rc<Arrival>,
     routes: &Serving,
     client: &Client,
     subject: Subject,
@@ -246,8 +267,9 @@ pub async fn receive<P: Platform>(
         metadata,
         place: if graph.reads.place { arrival.place(platform, hint.clone()) } else { Place::default() },
         body: body.fields(platform, &graph.reads.body),
-        input_tokens: if stored.is_some() { 0 } else { (body.length() / 4) as u64 },
+        input_tokens: if stored.is_some() { 0 } else { body.tokens() },
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
+        needs: body.needs(&graph.reads),
         is_streamed: body.stream() || is_replay || is_streamed_run,
         is_replayable: body.is_replayable(),
         has_side_effects: stored.is_some() || json.is_some_and(|peek| peek.has_side_effects(operation)),
@@ -280,11 +302,8 @@ pub async fn receive<P: Platform>(
         withheld: withheld(arrival),
         is_head: arrival.is_head(),
         takes_model_of_prompt,
-        query: arrival.query.clone(),
         node,
-        request_id: arrival.id.clone(),
-        trace: arrival.trace.clone(),
-        arrived_at: arrival.at,
+        arrival: Rc::clone(arrival),
     })
 }
 

@@ -12,12 +12,15 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::platform::{BodyLimits, BodyStart, OutgoingBody, Platform, UploadError};
+use crate::request::body_needs;
 use crate::request::body_watch::BodyWatch;
 use crate::request::excerpt::{Excerpt, LEFT_OUT};
 use crate::request::json_body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
 use crate::routes::graph::Params;
+use crate::routes::reads::Reads;
 use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::needs::Needs;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// How much of a long body is read at a time. This size fits into the cache of a processor.
@@ -263,6 +266,17 @@ impl RequestBody {
             let (start, end) = (self.known.original(span.start), self.known.original(span.end));
             self.known.is_shortened(span).then(|| platform.body_part(start, end))
         })
+    }
+
+    /// What a JSON body needs of a model.
+    pub fn needs(&self, reads: &Reads) -> Needs {
+        let BodyMeaning::Json(peek) = &self.meaning else { return Needs::default() };
+        body_needs::needs(peek, self.known.text(), self.tokens(), reads)
+    }
+
+    /// The estimated tokens of the input: a quarter of the bytes.
+    pub fn tokens(&self) -> u64 {
+        (self.length() / 4) as u64
     }
 
     /// The whole length. If it is not known, the number of known bytes.

@@ -122,7 +122,7 @@ async fn send<P: Platform>(
         headers.push("content-type", "application/json");
     }
     headers.extend(outgoing.headers);
-    headers.push("traceparent", &inbound.trace.parent(platform.random()).to_string());
+    headers.push("traceparent", &inbound.arrival.trace.parent(platform.random()).to_string());
     let model = outgoing.model.as_deref().filter(|_| !inbound.takes_model_of_prompt);
     let body = inbound.body.for_attempt(model, &deployment.params);
     let body = body.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
@@ -149,11 +149,11 @@ async fn send<P: Platform>(
     if let Some(upload) = upload {
         let limit = limits.of_upload();
         head = match until(platform, limit.at, select(sent.as_mut(), upload)).await {
-            None => return Err(late_body(limit.at - inbound.arrived_at)),
+            None => return Err(late_body(limit.at - inbound.arrival.at)),
             Some(Either::Right(((), _))) => None,
             // The upstream waits no longer for what the client uploads.
             Some(Either::Left((Ok(ResponseHead { status: 408, .. }), _))) => {
-                return Err(late_body(platform.now() - inbound.arrived_at));
+                return Err(late_body(platform.now() - inbound.arrival.at));
             }
             // An upstream may answer before it has the whole body. It still gets the rest.
             Some(Either::Left((head, upload))) => {

@@ -26,6 +26,7 @@ use crate::health::{Outcome, Sample, Ticket};
 use crate::routes::glob::Glob;
 use crate::routes::graph::{Client, Node};
 use crate::vocabulary::facts::{Facts, Place};
+use crate::vocabulary::needs::Needs;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::{Instant, Millis};
@@ -310,6 +311,7 @@ impl World {
             body: BTreeMap::new(),
             input_tokens: 200,
             max_output_tokens: None,
+            needs: Needs::default(),
             is_streamed: self.rng.unit() < self.setup.traffic.streamed,
             is_replayable: true,
             has_side_effects: false,

@@ -1,5 +1,5 @@
-//! The attributes of spans, in the names of OpenTelemetry's conventions for generative AI
-//! (<https://github.com/open-telemetry/semantic-conventions-genai>, version 0.1.0), as JSON objects.
+//! The attributes of spans as JSON objects, in the names of OpenTelemetry's conventions for
+//! generative AI (<https://github.com/open-telemetry/semantic-conventions-genai>, version 0.1.0).
 //! What these have no name for is under `switchyard.`.
 
 use serde::Serialize;

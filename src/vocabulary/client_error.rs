@@ -8,6 +8,7 @@
 
 use serde_json::json;
 
+use super::needs::{Lack, missing};
 use super::time::Millis;
 
 /// Most characters that are quoted from a client's text.
@@ -91,6 +92,15 @@ pub enum ClientError {
         /// not help.
         returns_in_ms: Option<Millis>,
     },
+    /// No model of the node can do what the request needs.
+    CapabilityMissing {
+        /// The node.
+        model: String,
+        /// What the models lack, each of them the first that was found.
+        lacks: Vec<Lack>,
+        /// The name of the field that limits the output.
+        limit: &'static str,
+    },
     /// Every attempt failed before an answer arrived.
     UpstreamUnreachable {
         /// The number of attempts.
@@ -158,6 +168,7 @@ impl ClientError {
             Self::InvalidJson(_)
             | Self::InvalidForm(_)
             | Self::MissingModel
+            | Self::CapabilityMissing { .. }
             | Self::InvalidObjectPath { .. } => 400,
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
             Self::ModelNotAllowed { .. } => 403,
@@ -204,6 +215,10 @@ impl ClientError {
             Self::UnsupportedEncoding { .. } => "unsupported_encoding",
             Self::Internal => "internal_error",
             Self::NoEligibleDeployment { .. } => "no_eligible_deployment",
+            Self::CapabilityMissing { lacks, .. } if lacks.iter().all(is_about_context) => {
+                "context_length_exceeded"
+            }
+            Self::CapabilityMissing { .. } => "capability_missing",
             Self::UpstreamUnreachable { .. } => "upstream_unreachable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::OutcomeUnknown { .. } => "upstream_outcome_unknown",
@@ -228,6 +243,10 @@ impl ClientError {
         match self {
             Self::ModelNotAllowed { .. } | Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
             Self::InvalidObjectPath { .. } | Self::ObjectNotFound { .. } => Some("id"),
+            Self::CapabilityMissing { lacks, limit, .. } => {
+                let is_about_output = |lack: &Lack| matches!(lack, Lack::OutputTokens { .. });
+                lacks.iter().all(is_about_output).then_some(limit)
+            }
             _ => None,
         }
     }
@@ -314,6 +333,7 @@ impl ClientError {
             Self::NoEligibleDeployment { model, reasons, returns_in_ms } => {
                 none_eligible(model, reasons, *returns_in_ms)
             }
+            Self::CapabilityMissing { model, lacks, limit } => missing(&quoted(model), lacks, limit),
             Self::UpstreamUnreachable { attempts } => {
                 format!("No upstream could be reached ({}). Try again in a moment.", counted(*attempts))
             }
@@ -404,6 +424,10 @@ fn none_eligible(model: &str, reasons: &[String], returns_in_ms: Option<Millis>)
     format!("No deployment may serve model '{}' right now.{} {advice}", quoted(model), ruled_out(reasons))
 }
 
+fn is_about_context(lack: &Lack) -> bool {
+    matches!(lack, Lack::ContextTokens { .. })
+}
+
 fn ruled_out(reasons: &[String]) -> String {
     let listed: Vec<String> = reasons.iter().take(LISTED_REASONS).map(|reason| quoted(reason)).collect();
     if listed.is_empty() { String::new() } else { format!(" Ruled out: {}.", listed.join("; ")) }
@@ -421,7 +445,15 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::vocabulary::needs::Feature;
     use crate::vocabulary::time::short::ms;
+
+    const INPUT: Lack = Lack::ContextTokens { needed: 150_000, most: 128_000 };
+    const OUTPUT: Lack = Lack::OutputTokens { needed: 200_000, most: 16_384 };
+
+    fn lacking(lacks: &[Lack]) -> ClientError {
+        ClientError::CapabilityMissing { model: "chat".into(), lacks: lacks.to_vec(), limit: "max_tokens" }
+    }
 
     /// One of each variant, and more than one where messages differ.
     fn all() -> Vec<ClientError> {
@@ -463,6 +495,10 @@ mod tests {
                 reasons: vec!["5 failures in a row, the last: timeout".into()],
                 returns_in_ms: Some(ms(8_200)),
             },
+            lacking(&[OUTPUT]),
+            lacking(&[INPUT, Lack::ContextTokens { needed: 150_000, most: 8_192 }]),
+            lacking(&[Lack::Feature(Feature::Vision)]),
+            lacking(&[Lack::Feature(Feature::Tools), OUTPUT, INPUT, Lack::Feature(Feature::JsonSchema)]),
             ClientError::UpstreamUnreachable { attempts: 1 },
             ClientError::UpstreamUnreachable { attempts: 3 },
             ClientError::UpstreamTimeout { attempts: 2 },
@@ -549,6 +585,7 @@ mod tests {
                 ClientError::WebSocketNotSupported { path: words.clone() },
                 ClientError::InvalidObjectPath { path: words.clone() },
                 ClientError::ObjectNotFound { path: words.clone() },
+                ClientError::CapabilityMissing { model: words.clone(), lacks: vec![INPUT, OUTPUT], limit: "max_tokens" },
             ] {
                 let message = error.message();
                 prop_assert!(message.chars().count() < 1000);

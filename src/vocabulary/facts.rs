@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::needs::Needs;
 use super::operation::Operation;
 use super::time::Millis;
 
@@ -38,6 +39,8 @@ pub struct Facts {
     pub input_tokens: u64,
     /// `max_tokens`, `max_completion_tokens` or `max_output_tokens`, if given.
     pub max_output_tokens: Option<u64>,
+    /// What it needs of a model, of what the document's deployments may lack.
+    pub needs: Needs,
     /// Whether the client asked for a streamed answer.
     pub is_streamed: bool,
     /// Whether the body can be sent again. A body that is too large to buffer is sent once, to one

@@ -7,6 +7,7 @@ pub mod error_class;
 pub mod error_reply;
 pub mod facts;
 pub mod headers;
+pub mod needs;
 pub mod operation;
 pub mod retry_after;
 pub mod rng;

@@ -11,13 +11,15 @@ use switchyard::health::{GateChange, Health};
 use switchyard::routes::cases::Cases;
 use switchyard::routes::graph::RateLimits;
 use switchyard::routes::graph::{
-    Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Hedge, HedgeAfter, Node, Params, Policy,
-    Requirements, Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream, WhenAllEjected,
+    Capabilities, Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Hedge, HedgeAfter, Node,
+    Params, Policy, Requirements, Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream,
+    WhenAllEjected,
 };
 use switchyard::routes::prefix_map::PrefixMap;
 use switchyard::routes::reads::Reads;
 use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
 use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::needs::Needs;
 use switchyard::vocabulary::operation::Operation;
 use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::{Instant, Millis};
@@ -37,6 +39,7 @@ pub fn facts() -> Facts {
         body: BTreeMap::new(),
         input_tokens: 100,
         max_output_tokens: None,
+        needs: Needs::default(),
         is_streamed: false,
         is_replayable: true,
         has_side_effects: false,
@@ -190,6 +193,7 @@ fn deployment(id: usize, name: &str) -> Deployment {
         quality: 0,
         tags: Vec::new(),
         cost: None,
+        capabilities: Capabilities::default(),
         timeout: Timeouts::default(),
         params: Params::default(),
         limits: RateLimits::default(),

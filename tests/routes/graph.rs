@@ -1,6 +1,6 @@
 //! The graph that a routes document compiles into.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use switchyard::request::credentials::client;
 use switchyard::routes::compile;
 use switchyard::routes::graph::{
@@ -9,6 +9,7 @@ use switchyard::routes::graph::{
 use switchyard::upstream::{UpstreamCall, prepare};
 use switchyard::usage::price::Price;
 use switchyard::vocabulary::error_class::ErrorClass;
+use switchyard::vocabulary::needs::{Feature, Features};
 use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::{base, compiled, env, patched};
@@ -470,4 +471,32 @@ fn the_version_is_that_of_the_text() {
     assert_eq!(version(&document), version(&document));
     assert_ne!(version(&document), version(&format!("{document} ")));
     assert_eq!(version(&document).len(), 12);
+}
+
+#[test]
+fn capabilities_are_limits_and_only_what_some_model_lacks_is_read() {
+    let with = |capabilities: Value, params: Value| {
+        compiled(&json!({ "deployments": { "openai": { "capabilities": capabilities, "params": params } } }))
+            .graph
+    };
+    let names = |features: Features| features.iter().map(Feature::name).collect::<Vec<_>>();
+    let all = json!({
+        "tools": false, "vision": false, "json_schema": false, "audio": false, "context_tokens": 128_000, "output_tokens": 16_384,
+    });
+    let graph = with(all.clone(), json!({}));
+    assert_eq!(names(graph.reads.features), ["tools", "vision", "json_schema", "audio"]);
+    assert_eq!(graph.reads.context_tokens, Some(128_000));
+    let openai = graph.deployments.iter().find(|deployment| deployment.name == "openai").unwrap();
+    assert_eq!(openai.capabilities.output_tokens, Some(16_384));
+    // What is not stated, and what a model can do, limits nothing.
+    for stated in [json!({}), json!({ "tools": true, "vision": true, "json_schema": true, "audio": true })] {
+        let reads = with(stated, json!({})).reads;
+        assert!(reads.features.is_empty() && reads.context_tokens.is_none());
+    }
+    // A field that the deployment edits is not the client's any more.
+    let params = json!({ "drop": ["tools", "text"], "set": { "max_tokens": 100, "modalities": ["text"] } });
+    let graph = with(all, params);
+    assert_eq!(names(graph.reads.features), ["vision"]);
+    let openai = graph.deployments.iter().find(|deployment| deployment.name == "openai").unwrap();
+    assert_eq!(openai.capabilities.output_tokens, None);
 }

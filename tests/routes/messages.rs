@@ -68,6 +68,12 @@ fn faults_of_shape() {
             "negative weight",
             json!({ "models": { "chat": { "strategy": "weighted", "targets": [{ "use": "openai", "weight": -1 }] } } }),
         ),
+        (
+            "capabilities",
+            json!({ "deployments": { "openai": { "capabilities": {
+                "tools": "yes", "visoin": true, "context_tokens": 0, "output_tokens": 1.5,
+            } } } }),
+        ),
         ("unknown provider", json!({ "deployments": { "openai": { "provider": "openia" } } })),
         (
             "a provider of another name, and what is wrong beside it",

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use switchyard::routes::affinity_key::AffinityKey;
 use switchyard::routes::graph::{HealthSharing, Hedge, HedgeAfter, Policy, Sticky, WhenAllEjected};
 use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::needs::Needs;
 use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::compiled;
@@ -99,6 +100,7 @@ fn with_field(name: &str, value: Value) -> Facts {
         body: [(name.to_owned(), value)].into(),
         input_tokens: 0,
         max_output_tokens: None,
+        needs: Needs::default(),
         is_streamed: false,
         is_replayable: true,
         has_side_effects: false,

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use switchyard::routes::when::Condition;
 use switchyard::vocabulary::facts::{Facts, Place};
+use switchyard::vocabulary::needs::Needs;
 use switchyard::vocabulary::operation::Operation;
 
 use crate::documents::compiled;
@@ -43,6 +44,7 @@ fn facts() -> Facts {
         })),
         input_tokens: 1000,
         max_output_tokens: None,
+        needs: Needs::default(),
         is_streamed: true,
         is_replayable: true,
         has_side_effects: false,

@@ -5,6 +5,7 @@
 
 mod answer_kinds;
 mod attempts;
+mod capabilities;
 mod counting;
 mod documents;
 mod fake;

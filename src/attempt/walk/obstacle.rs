@@ -1,6 +1,7 @@
 //! Why a deployment may not be tried: the document forbids it, or its health forbids it.
 
 use crate::health::reason::Reason;
+use crate::vocabulary::needs::Lack;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// Why a deployment may not be tried.
@@ -20,6 +21,8 @@ pub enum Obstacle {
         /// The tag that the document requires.
         required: String,
     },
+    /// Its model cannot do what the request needs.
+    Lacks(Lack),
     /// It has already failed in this request.
     Tried,
     /// Its gate is open.
@@ -49,6 +52,7 @@ impl std::fmt::Display for Obstacle {
             Self::Unsupported => formatter.write_str("the provider does not offer the operation"),
             Self::Quality { required } => write!(formatter, "quality is below {required}"),
             Self::Tag { required } => write!(formatter, "the tag '{required}' is missing"),
+            Self::Lacks(lack) => lack.fmt(formatter),
             Self::Tried => formatter.write_str("tried already"),
             Self::Ejected { reason, .. } => reason.fmt(formatter),
         }

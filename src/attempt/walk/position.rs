@@ -13,6 +13,7 @@ use crate::routes::graph::{
 use crate::upstream;
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
 use crate::vocabulary::facts::Facts;
+use crate::vocabulary::needs::Lack;
 use crate::vocabulary::time::Instant;
 
 /// The initial capacity for frames: `settings`, the entry, and two nodes below it.
@@ -119,6 +120,9 @@ impl Walk {
                 return Some(Obstacle::Tag { required: tag.clone() });
             }
         }
+        if let Some(lack) = deployment.capabilities.lack(&self.facts) {
+            return Some(Obstacle::Lacks(lack));
+        }
         self.tried.contains(&deployment.id).then_some(Obstacle::Tried)
     }
 
@@ -155,12 +159,42 @@ impl Walk {
                         frame.order = order.into_iter();
                     }
                 }
+                None if !exhausted && self.takes_context_edge() => {}
                 None => {
                     self.frames.pop();
                     self.apply_failure(failed);
                 }
             }
         }
+    }
+
+    /// Takes the edge for inputs that are too long, if the innermost frame has one and has passed
+    /// over a deployment for that reason. No attempt has failed then, but the request goes where it
+    /// would go after such a failure.
+    fn takes_context_edge(&mut self) -> bool {
+        if self.facts.needs.context_tokens == 0 {
+            return false;
+        }
+        let to = self.context_edge().cloned();
+        match (to, self.frames.last_mut()) {
+            (Some(to), Some(frame)) => {
+                frame.has_taken_edge = true;
+                frame.ahead = vec![to];
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn context_edge(&self) -> Option<&Destination> {
+        let frame = self.frames.last().filter(|frame| !frame.has_taken_edge)?;
+        let edges = frame.node.as_ref().map_or(&self.graph.settings.on, |node| &node.on);
+        let (_, to) = edges.iter().find(|(on, _)| *on == ErrorClass::ContextWindow)?;
+        let is_too_short = |leaf: &Deployment| {
+            matches!(self.obstacle(leaf), Some(Obstacle::Lacks(Lack::ContextTokens { .. })))
+        };
+        let mut targets = frame.node.as_ref().or(self.entry.as_ref())?.targets.iter();
+        targets.any(|target| target.weight > 0.0 && target.leads_to(&is_too_short)).then_some(to)
     }
 
     /// Counts an attempt against the limits of all frames.

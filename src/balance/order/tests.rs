@@ -10,10 +10,12 @@ use proptest::strategy::Strategy as Generator;
 use super::*;
 use crate::routes::cases::Cases;
 use crate::routes::graph::RateLimits;
-use crate::routes::graph::{Params, Policy, Requirements, Secret, Timeouts, Upstream};
+use crate::routes::graph::{Capabilities, Params, Policy, Requirements, Secret, Timeouts, Upstream};
 use crate::routes::when::Condition;
 use crate::usage::price::Price;
 use crate::vocabulary::facts::Place;
+use crate::vocabulary::needs::Needs;
+use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::SplitMix64;
 
 const DRAWS: u32 = 100_000;
@@ -33,6 +35,7 @@ fn facts() -> Facts {
         body: BTreeMap::new(),
         input_tokens: 1000,
         max_output_tokens: None,
+        needs: Needs::default(),
         is_streamed: false,
         is_replayable: true,
         has_side_effects: false,
@@ -67,6 +70,7 @@ fn deployment(cost: Option<(f64, f64)>, region: Option<&str>) -> Target {
             output: Price::per_million(output),
             ..Price::default()
         }),
+        capabilities: Capabilities::default(),
         timeout: Timeouts::default(),
         params: Params::default(),
         limits: RateLimits::default(),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::routes::glob::Glob;
 use crate::vocabulary::facts::Place;
+use crate::vocabulary::needs::Needs;
 use crate::vocabulary::operation::Operation;
 
 fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_tokens: u64) -> Facts {
@@ -25,6 +26,7 @@ fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_to
         body: BTreeMap::new(),
         input_tokens,
         max_output_tokens: None,
+        needs: Needs::default(),
         is_streamed: false,
         is_replayable: true,
         has_side_effects: false,

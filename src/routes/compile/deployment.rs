@@ -10,10 +10,11 @@ use super::url;
 use crate::geography::distance::{is_region, regions};
 use crate::routes::at::At;
 use crate::routes::graph::{
-    AzureApi, Deployment, Disabled, Ejections, Params, RateLimits, Secret, Upstream, Via,
+    AzureApi, Capabilities, Deployment, Disabled, Ejections, Params, RateLimits, Secret, Upstream, Via,
 };
-use crate::routes::raw::{RawCost, RawDeployment, RawParams, RawProvider, RawVia};
+use crate::routes::raw::{RawCapabilities, RawCost, RawDeployment, RawParams, RawProvider, RawVia};
 use crate::usage::price::Price;
+use crate::vocabulary::needs::{Feature, Features, OUTPUT_LIMITS};
 use crate::vocabulary::rng::stable_hash;
 
 /// The API of OpenAI itself.
@@ -73,6 +74,7 @@ impl Compiler<'_> {
             region: raw.region.clone(),
             quality: raw.quality.unwrap_or_default(),
             tags: raw.tags.clone(),
+            capabilities: raw.capabilities.as_ref().map(|own| capabilities(own, &params)).unwrap_or_default(),
             cost: raw.cost.as_ref().map(price),
             timeout: timeouts(raw.timeout.as_ref()),
             params,
@@ -268,6 +270,28 @@ fn price(raw: &RawCost) -> Price {
         image: Price::each(raw.image),
         minute: Price::each(raw.minute),
         request: Price::each(raw.request),
+    }
+}
+
+/// The limits of a model. A limit does not hold for a field that `params` removes or replaces: what
+/// the client asks for does not reach the model.
+#[inline(never)]
+fn capabilities(raw: &RawCapabilities, params: &Params) -> Capabilities {
+    let is_edited = |names: &[&str]| {
+        let set = params.set.iter().map(|(name, _)| name);
+        params.drop.iter().chain(set).any(|name| names.contains(&name.as_str()))
+    };
+    let features = [
+        (raw.tools, Feature::Tools, &["tools", "functions"][..]),
+        (raw.vision, Feature::Vision, &[]),
+        (raw.json_schema, Feature::JsonSchema, &["response_format", "text"]),
+        (raw.audio, Feature::Audio, &["modalities", "output_modalities"]),
+    ];
+    let lacks = features.into_iter().filter(|(can, _, names)| *can == Some(false) && !is_edited(names));
+    Capabilities {
+        lacks: lacks.fold(Features::default(), |lacks, (_, feature, _)| lacks.with(feature)),
+        context_tokens: raw.context_tokens.map(u64::from),
+        output_tokens: raw.output_tokens.filter(|_| !is_edited(&OUTPUT_LIMITS)).map(u64::from),
     }
 }
 

@@ -109,13 +109,16 @@ impl Compiler<'_> {
         let models = sorted::map(nodes.filter_map(|(name, node)| Some((name.to_owned(), node?))));
         let prefixes = self.prefixes.into_iter().collect();
         // In order of their names, which is also the order of their ids.
-        let deployments = self.deployments.into_values().collect();
+        let deployments: Vec<_> = self.deployments.into_values().collect();
         let warnings = self.report.finish()?;
         let node_count = self.sizes.len();
         let longest_deadline_ms = Graph::longest_deadline(&settings, models.values());
         let leads_to_nearest =
             |(_, to): &(_, Destination)| matches!(to, Destination::Node(node) if node.reads_place);
         let mut reads = self.reads;
+        for deployment in &deployments {
+            deployment.capabilities.gather(&mut reads);
+        }
         reads.place |= settings.on.iter().any(leads_to_nearest);
         let graph = Graph {
             version,

@@ -47,6 +47,9 @@ pub struct RawDeployment {
     pub tags: Vec<String>,
     /// Prices, for the cost of requests and for the strategy `cost`.
     pub cost: Option<RawCost>,
+    /// What the model can do. A deployment that lacks what a request needs is not tried. What is
+    /// not stated is not limited.
+    pub capabilities: Option<RawCapabilities>,
     /// The rate limits of the provider.
     pub limits: Option<RawLimits>,
     /// When failures eject it. Overrides `settings.health`.
@@ -107,6 +110,24 @@ pub struct RawCost {
     #[serde(default)]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1_000_000.0)))]
     pub request: f64,
+}
+
+/// What the model can do.
+pub struct RawCapabilities {
+    /// Whether it calls tools.
+    pub tools: Option<bool>,
+    /// Whether it reads images.
+    pub vision: Option<bool>,
+    /// Whether its output can follow a JSON schema.
+    pub json_schema: Option<bool>,
+    /// Whether it hears or speaks.
+    pub audio: Option<bool>,
+    /// The longest input, in tokens.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000_000_000)))]
+    pub context_tokens: Option<u32>,
+    /// The longest output, in tokens.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000_000_000)))]
+    pub output_tokens: Option<u32>,
 }
 
 /// The rate limits of the provider.

@@ -1,6 +1,7 @@
 //! Bodies of requests.
 
 use switchyard::entry::object_affinity::{ids_in_answer, ids_in_request};
+use switchyard::request::body_needs::needs;
 use switchyard::request::body_watch::BodyWatch;
 use switchyard::request::excerpt::{Excerpt, LEFT_OUT};
 use switchyard::request::form_watch::FormWatch;
@@ -8,8 +9,10 @@ use switchyard::request::json_body::{Edit, Peek, edit};
 use switchyard::request::multipart::{Form, FormError};
 use switchyard::request::stored_object::is_id;
 use switchyard::routes::graph::Params;
+use switchyard::routes::reads::Reads;
 use switchyard::scan::member_watch::MemberWatch;
 use switchyard::scan::top_level;
+use switchyard::vocabulary::needs::{Feature, Features};
 use switchyard::vocabulary::operation::Operation;
 
 use super::controls;
@@ -72,7 +75,8 @@ pub fn json_rest(data: &[u8]) {
     }
 }
 
-/// An excerpt is an object if its body is one, and an edit of it is one of the body.
+/// An excerpt is an object if its body is one, and an edit of it is one of the body. It shows the
+/// same needs.
 pub fn excerpt(data: &[u8]) {
     let (window, repeat, rest) = controls(data);
     // The fuzzer makes no long texts, so one byte of the input stands for many.
@@ -87,6 +91,9 @@ pub fn excerpt(data: &[u8]) {
     if !shown.model.as_ref().is_some_and(|model| model.contains(LEFT_OUT)) {
         assert_eq!(shown.model, whole.model);
     }
+    let features = Feature::ALL.into_iter().fold(Features::default(), Features::with);
+    let reads = Reads { features, context_tokens: Some(0), ..Reads::default() };
+    assert_eq!(needs(&shown, excerpt.text(), 0, &reads).features, needs(&whole, &body, 0, &reads).features);
     let changes = Edit { model: Some("m"), params: &params() };
     let of_excerpt =
         edit(excerpt.text(), &shown, &changes).map(|splice| splice.moved(|at| excerpt.original(at)));

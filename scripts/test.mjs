@@ -4,6 +4,7 @@
 //   npm test -- lint rust    these steps
 
 import { bin, ensureAll, ensureDeny, main, restartOnOwnNode, run, say, triple, wranglerEnv } from "./setup.mjs";
+import { ensurePrometheus } from "./prometheus.mjs";
 import { ensureClickHouse, ensurePythonSdk } from "./venv.mjs";
 
 const wasm = ["--target", triple];
@@ -51,6 +52,7 @@ const steps = [
     prepare: async () => {
       await ensurePythonSdk();
       await ensureClickHouse();
+      ensurePrometheus();
     },
     commands: [["node", "--test", "--test-reporter=spec", "--test-timeout=60000", "tests/e2e/*.test.mjs"]],
   },

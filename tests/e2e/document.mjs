@@ -7,9 +7,10 @@ export const APP_KEY = "sk-switchyard-app";
 
 // One deployment for each operation on OpenAI. Chat and embeddings are also on Azure: East US has
 // dated paths, West Europe has v1 paths.
-function deploymentsOf(simulator) {
-  const openai = (model) => ({ provider: "openai", endpoint: simulator.openai.endpoint, api_key: "${OPENAI_API_KEY}", model });
+function deploymentsOf(simulator, cost) {
+  const openai = (model) => ({ cost, provider: "openai", endpoint: simulator.openai.endpoint, api_key: "${OPENAI_API_KEY}", model });
   const eastus = (base) => ({
+    cost,
     provider: "azure",
     endpoint: simulator.eastus.endpoint,
     api_key: "${AZURE_EASTUS_KEY}",
@@ -21,6 +22,7 @@ function deploymentsOf(simulator) {
     tags: ["us"],
   });
   const westeurope = (base) => ({
+    cost,
     provider: "azure",
     endpoint: simulator.westeurope.endpoint,
     api_key: "${AZURE_WESTEUROPE_KEY}",
@@ -57,14 +59,14 @@ const MODELS = {
 };
 
 // Options for `startGateway`. `models`, `settings` and `vars` are added; other sections replace
-// those here.
-export function fleet(simulator, { models = {}, settings = {}, vars = {}, ...sections } = {}) {
+// those here. All deployments have this `cost`.
+export function fleet(simulator, { models = {}, settings = {}, vars = {}, cost, ...sections } = {}) {
   return {
     routes: {
       version: 1,
       settings: { refresh_seconds: 1, deadline_ms: 10_000, ...settings },
       clients: { app: { key: "${APP_KEY}" } },
-      deployments: deploymentsOf(simulator),
+      deployments: deploymentsOf(simulator, cost),
       models: { ...MODELS, ...models },
       ...sections,
     },

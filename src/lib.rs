@@ -30,6 +30,7 @@
 //! - [`stream`]: server-sent events: when an answer may be sent, and whether it ended well;
 //! - [`reply`]: what the client receives: headers, errors, the list of models;
 //! - [`telemetry`]: the record of a request, and its views;
+//! - [`explain`]: what would happen to a request, and why;
 //!
 //! Serving:
 //! - [`serve`]: the path of a request from its arrival to the last byte of its answer, on any
@@ -46,6 +47,7 @@ pub mod counters;
 #[cfg(target_arch = "wasm32")]
 mod edge;
 pub mod entry;
+pub mod explain;
 pub mod geography;
 pub mod health;
 pub mod reply;

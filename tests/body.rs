@@ -25,6 +25,7 @@ fn params(drop: &[&str], rename: &[(&str, &str)], set: &[(&str, Value)]) -> Para
         drop: drop.iter().map(ToString::to_string).collect(),
         rename: rename.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect(),
         set: set.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        ..Params::default()
     }
 }
 
@@ -376,7 +377,7 @@ fn any_params() -> impl Strategy<Value = Params> {
         prop::collection::vec((field(), field()), 0..3),
         prop::collection::vec((field(), value()), 0..3),
     )
-        .prop_map(|(drop, rename, set)| Params { drop, rename, set })
+        .prop_map(|(drop, rename, set)| Params { drop, rename, set, ..Params::default() })
 }
 
 proptest! {

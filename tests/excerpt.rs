@@ -238,6 +238,7 @@ proptest! {
             drop: vec!["b".to_owned()],
             rename: vec![("c".to_owned(), "d".to_owned())],
             set: vec![("a".to_owned(), Value::from(value))],
+            ..Params::default()
         };
         let changes = Edit { model: Some("other"), params: &params };
         let excerpt = excerpt(body.as_bytes(), window).unwrap();

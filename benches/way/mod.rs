@@ -264,6 +264,6 @@ impl Way {
 
     fn context(&mut self) -> Context<'_> {
         let Self { rng, cursors, health, budgets, changes, now, .. } = self;
-        Context { now: *now, rng, cursors, health, budgets, changes }
+        Context { now: *now, rng, cursors, health, budgets, changes, notes: None }
     }
 }

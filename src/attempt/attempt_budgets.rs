@@ -16,10 +16,10 @@ const BUCKET_MS: Millis = Millis::new(6_000);
 
 /// The budgets of the nodes of a graph, by `Node::id`. An entry is created at its first use,
 /// because most nodes are inner nodes: no request enters the graph there, and they are not hedged.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct AttemptBudgets(BTreeMap<usize, NodeBudgets>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct NodeBudgets {
     retries: RetryBudget,
     hedgeable: Ring,

@@ -2,6 +2,7 @@
 //! isolate.
 
 use super::attempt_budgets::AttemptBudgets;
+use super::walk_notes::WalkNote;
 use crate::balance::cursors::Cursors;
 use crate::balance::order::OrderInputs;
 use crate::health::{AnswerKind, GateChange, Health};
@@ -22,11 +23,14 @@ pub struct Context<'a> {
     pub budgets: &'a mut AttemptBudgets,
     /// The gates that changed their state in this step, for the logs.
     pub changes: &'a mut Vec<GateChange>,
+    /// Where the walk notes its decisions, for an explanation.
+    pub notes: Option<&'a mut Vec<WalkNote>>,
 }
 
 impl Context<'_> {
     /// The inputs of a strategy in this step, for a request that waits for this kind of answer.
     pub fn order_inputs(&mut self, kind: AnswerKind) -> OrderInputs<'_> {
-        OrderInputs { now: self.now, kind, rng: &mut *self.rng, cursors: self.cursors, health: self.health }
+        let (cursors, health) = (self.cursors, &*self.health);
+        OrderInputs { now: self.now, kind, rng: &mut *self.rng, cursors, health, notes: None }
     }
 }

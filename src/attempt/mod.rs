@@ -11,3 +11,4 @@ pub mod phase;
 pub mod success;
 pub mod trail;
 pub mod walk;
+pub mod walk_notes;

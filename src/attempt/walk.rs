@@ -15,7 +15,7 @@
 //! form a finite tree of paths and each path is used once.
 
 mod explanation;
-mod obstacle;
+pub mod obstacle;
 mod position;
 mod selectors;
 
@@ -23,7 +23,9 @@ use std::rc::Rc;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::walk_notes::{ChosenBy, WalkNote};
 use crate::health::Health;
+use crate::health::gate::Admission;
 use crate::routes::graph::{Deployment, Destination};
 use crate::vocabulary::time::Instant;
 pub use explanation::obstacles;
@@ -44,7 +46,8 @@ impl Walk {
         for id in probe_candidates {
             context.health.request_probe(id, false, now);
         }
-        found.or_else(|| {
+        let is_usual = found.is_some();
+        let found = found.or_else(|| {
             // A probe may open a path for the next request.
             for id in refused {
                 context.health.request_probe(id, true, now);
@@ -53,7 +56,22 @@ impl Walk {
             self.has_used_last_resort = true;
             self.frames = frames;
             Some(deployment)
-        })
+        });
+        if let (Some(notes), Some(deployment)) = (context.notes.as_deref_mut(), &found) {
+            let is_edge = self.is_at_edge(self.frames.len());
+            notes.push(WalkNote::Chosen {
+                depth: self.depth(),
+                deployment: Rc::clone(deployment),
+                is_probe: context.health.admission(deployment.id, self.facts.operation, now)
+                    != Admission::Open,
+                by: match is_usual {
+                    false => ChosenBy::LastResort,
+                    true if is_edge => ChosenBy::Edge,
+                    true => ChosenBy::Order,
+                },
+            });
+        }
+        found
     }
 
     /// A deployment for a hedge of the attempt at `deployment`, and the walk at that position. It

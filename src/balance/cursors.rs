@@ -16,7 +16,7 @@ const START_BELOW: usize = 1 << 30;
 ///
 /// Each isolate counts for itself from a random start, so that isolates do not all choose the same
 /// target at once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Cursors(pub(super) Vec<Cell<usize>>);
 
 impl Cursors {

@@ -3,3 +3,4 @@
 pub mod affinity;
 pub mod cursors;
 pub mod order;
+pub mod order_notes;

@@ -11,13 +11,16 @@
 //! order, so that the walk sees which would have been used.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::affinity::Chance;
 use super::cursors::Cursors;
+use super::order_notes::{LeftOut, Measure, NoteSink, OrderNotes};
 use crate::geography::distance::distance_km;
 use crate::health::gate::Admission;
 use crate::health::{AnswerKind, Health};
 use crate::routes::graph::{Deployment, Destination, Node, Sticky, Strategy, Target};
+use crate::usage::price::EXACT_IN_MICRO;
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::Rng;
@@ -39,6 +42,8 @@ pub struct OrderInputs<'a> {
     pub cursors: &'a Cursors,
     /// What is known of the deployments.
     pub health: &'a Health,
+    /// Where the reasons for the order are noted, for an explanation.
+    pub notes: Option<&'a mut OrderNotes>,
 }
 
 /// A target with its index in the node.
@@ -89,55 +94,78 @@ pub fn order(
         Strategy::Match(cases) => cases.first(facts).map_or(0..0, |case| case..case + 1),
         _ => 0..node.targets.len(),
     };
+    let mut notes: NoteSink<'_> = inputs.notes.as_deref_mut();
+    if let Some(notes) = &mut notes {
+        notes.left_out = view.left_out(node, &eligible);
+    }
     let eligible = node.targets.iter().enumerate().take(eligible.end).skip(eligible.start);
     let mut order: Vec<Candidate> = eligible.filter(|(_, target)| view.takes_traffic(target)).collect();
     let mut chance = Chance::of(sticky, facts, inputs.now, inputs.rng);
     let is_sticky = chance.is_sticky();
+    if let Some(notes) = &mut notes {
+        notes.is_sticky = is_sticky;
+    }
     match &node.strategy {
         Strategy::Priority => {
             if !order.is_sorted_by_key(|(_, target)| target.priority) {
-                ascending(&mut order, &mut |target| f64::from(target.priority));
+                ascending(&mut order, &mut |target| f64::from(target.priority), None);
             }
+            note_each(&mut notes, &order, |target| Measure::Priority(target.priority));
             for tier in order.chunk_by_mut(|(_, a), (_, b)| a.priority == b.priority) {
-                draw(tier, &mut chance);
+                draw(tier, &mut chance, &mut notes);
             }
         }
-        Strategy::Weighted => draw(&mut order, &mut chance),
+        Strategy::Weighted => draw(&mut order, &mut chance, &mut notes),
         Strategy::RoundRobin | Strategy::Random | Strategy::Latency | Strategy::LeastBusy if is_sticky => {
-            draw(&mut order, &mut chance);
+            draw(&mut order, &mut chance, &mut notes);
         }
         Strategy::RoundRobin => {
             let turn = inputs.cursors.turn(node.id) % order.len().max(1);
             order.rotate_left(turn);
+            note_each(&mut notes, &order, |_| Measure::Turn);
         }
-        Strategy::Random => shuffle(&mut order, chance.rng()),
+        Strategy::Random => {
+            shuffle(&mut order, chance.rng());
+            note_each(&mut notes, &order, |_| Measure::Chance);
+        }
         Strategy::Latency => {
             shuffle(&mut order, chance.rng());
-            let unknown = view.shortest_latency(&order);
-            ascending(&mut order, &mut |target| view.least(target, &|leaf| Some(view.wait(leaf, unknown))));
-            better_of_two(&mut order, chance.rng());
+            let shortest = view.shortest_latency(&order);
+            let unknown = shortest.unwrap_or(1.0);
+            // Where no latency is known, what the targets are compared by means nothing.
+            let measured = sink(&mut notes, if shortest.is_some() { Measure::WaitMs } else { no_wait });
+            ascending(
+                &mut order,
+                &mut |target| view.least(target, &|leaf| Some(view.wait(leaf, unknown))),
+                measured,
+            );
+            better_of_two(&mut order, chance.rng(), &mut notes);
         }
         Strategy::LeastBusy => {
-            draw(&mut order, &mut chance);
+            draw(&mut order, &mut chance, &mut None);
             let in_flight = |leaf: &Deployment| Some(f64::from(view.health.in_flight(leaf.id, view.now)));
-            ascending(&mut order, &mut |target| view.least(target, &in_flight));
+            let measured = sink(&mut notes, Measure::InFlight);
+            ascending(&mut order, &mut |target| view.least(target, &in_flight), measured);
         }
         Strategy::Match(_) => {}
         Strategy::Cost => {
-            ascending(&mut order, &mut |target| view.least(target, &|leaf| price(leaf, facts)));
+            let price = |leaf: &Deployment| price(leaf, facts);
+            let measured = sink(&mut notes, Measure::PriceMicros);
+            ascending(&mut order, &mut |target| view.least(target, &price), measured);
         }
         Strategy::Nearest => {
             let distance = |leaf: &Deployment| distance_km(&facts.place, leaf.region.as_deref()?);
-            ascending(&mut order, &mut |target| view.least(target, &distance));
+            let measured = sink(&mut notes, Measure::DistanceKm);
+            ascending(&mut order, &mut |target| view.least(target, &distance), measured);
         }
     }
-    step_back(&mut order, &view, &mut chance);
+    step_back(&mut order, &view, &mut chance, &mut notes);
     let is_drawn = !matches!(
         node.strategy,
         Strategy::Priority | Strategy::Cost | Strategy::Nearest | Strategy::Match(_)
     );
     if is_drawn && !is_sticky {
-        move_leased_first(&mut order, &view);
+        move_leased_first(&mut order, &view, &mut notes);
     }
     order.into_iter().map(|(index, _)| index).collect()
 }
@@ -154,6 +182,20 @@ struct CandidateView<'a> {
 impl CandidateView<'_> {
     fn takes_traffic(&self, target: &Target) -> bool {
         target.weight > 0.0 && (self.usable)(target)
+    }
+
+    /// The targets that are not candidates.
+    fn left_out(&self, node: &Node, eligible: &Range<usize>) -> Vec<(usize, LeftOut)> {
+        let why = |(index, target): (usize, &Target)| {
+            let why = match () {
+                () if !eligible.contains(&index) => LeftOut::OtherCase,
+                () if self.takes_traffic(target) => return None,
+                () if (self.usable)(target) => LeftOut::NoWeight,
+                () => LeftOut::Unusable,
+            };
+            Some((index, why))
+        };
+        node.targets.iter().enumerate().filter_map(why).collect()
     }
 
     fn admission(&self, deployment: &Deployment) -> Admission {
@@ -184,8 +226,8 @@ impl CandidateView<'_> {
         self.health.score(deployment.id, self.kind, self.now).unwrap_or(unknown_ms * (in_flight + 1.0))
     }
 
-    /// The shortest known latency of the candidates; 1 if none is known.
-    fn shortest_latency(&self, candidates: &[Candidate<'_>]) -> f64 {
+    /// The shortest known latency of the candidates.
+    fn shortest_latency(&self, candidates: &[Candidate<'_>]) -> Option<f64> {
         let mut shortest = f64::INFINITY;
         for (_, target) in candidates {
             self.visit(target, &mut |leaf| {
@@ -195,7 +237,7 @@ impl CandidateView<'_> {
                 }
             });
         }
-        if shortest.is_finite() { shortest } else { 1.0 }
+        shortest.is_finite().then_some(shortest)
     }
 
     /// The least value among the deployments that a target leads to and that are not ejected, else
@@ -238,7 +280,12 @@ impl CandidateView<'_> {
 /// probability that it should not get this request. They are still there for fallback. The draws of
 /// one affinity key stay the same while the share is the same. So a preferred target that recovers
 /// gets some of its keys back and then more of them, and not each of them now and then.
-fn step_back(candidates: &mut Vec<Candidate<'_>>, view: &CandidateView<'_>, chance: &mut Chance<'_>) {
+fn step_back(
+    candidates: &mut Vec<Candidate<'_>>,
+    view: &CandidateView<'_>,
+    chance: &mut Chance<'_>,
+    notes: &mut NoteSink<'_>,
+) {
     if candidates.len() < 2 {
         return;
     }
@@ -247,6 +294,9 @@ fn step_back(candidates: &mut Vec<Candidate<'_>>, view: &CandidateView<'_>, chan
         let share = view.share(candidate.1);
         let stays = share >= 1.0 || chance.unit(candidate.1, STEP_BACK) < share;
         if !stays {
+            if let Some(notes) = notes {
+                notes.behind.push((candidate.0, share));
+            }
             behind.push(*candidate);
         }
         stays
@@ -256,7 +306,7 @@ fn step_back(candidates: &mut Vec<Candidate<'_>>, view: &CandidateView<'_>, chan
 
 /// Moves a deployment to the front if only this isolate may probe it, for a short time: all
 /// isolates wait for the result.
-fn move_leased_first(candidates: &mut [Candidate<'_>], view: &CandidateView<'_>) {
+fn move_leased_first(candidates: &mut [Candidate<'_>], view: &CandidateView<'_>, notes: &mut NoteSink<'_>) {
     let is_leased = |(_, target): &Candidate<'_>| match &target.to {
         Destination::Deployment(deployment) => view.health.is_leased(deployment.id, view.now),
         Destination::Node(_) => false,
@@ -265,17 +315,26 @@ fn move_leased_first(candidates: &mut [Candidate<'_>], view: &CandidateView<'_>)
         && let Some(ahead) = candidates.get_mut(..=at)
     {
         ahead.rotate_right(1);
+        if let Some(notes) = notes {
+            notes.leased = ahead.first().map(|(index, _)| *index);
+        }
     }
 }
 
 /// Picks two candidates at random and moves the one that is further ahead to the front; the others
 /// stay in order. Always taking the best would send every request of every isolate there at once
 /// (Mitzenmacher 2001, "The power of two choices").
-fn better_of_two(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
+fn better_of_two(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng, notes: &mut NoteSink<'_>) {
     let count = candidates.len();
     let one = rng.below(count);
     // Any candidate except that one.
     let other = (one + 1 + rng.below(count.saturating_sub(1))) % count.max(1);
+    if let (Some(notes), Some((one, _)), Some((other, _))) =
+        (notes, candidates.get(one.min(other)), candidates.get(one.max(other)))
+        && one != other
+    {
+        notes.drawn = Some([*one, *other]);
+    }
     if let Some(ahead) = candidates.get_mut(..=one.min(other)) {
         ahead.rotate_right(1);
     }
@@ -287,8 +346,34 @@ fn better_of_two(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
 /// rate. The order of these times has the same distribution as one draw after the other (Efraimidis
 /// and Spirakis 2006, "Weighted random sampling with a reservoir"). Times are compared by their
 /// logarithms, so they neither overflow nor vanish, even if weights are far apart.
-fn draw(candidates: &mut [Candidate<'_>], chance: &mut Chance<'_>) {
-    ascending(candidates, &mut |target| (-(1.0 - chance.unit(target, DRAW)).ln()).ln() - target.weight.ln());
+fn draw(candidates: &mut [Candidate<'_>], chance: &mut Chance<'_>, notes: &mut NoteSink<'_>) {
+    if candidates.len() > 1 {
+        let total = || candidates.iter().map(|(_, target)| target.weight).sum::<f64>();
+        note_each(notes, candidates, |target| Measure::Weight {
+            weight: target.weight,
+            share: target.weight / total(),
+        });
+    }
+    let time = &mut |target: &Target| (-(1.0 - chance.unit(target, DRAW)).ln()).ln() - target.weight.ln();
+    ascending(candidates, time, None);
+}
+
+/// Notes what each candidate is compared by.
+fn note_each(notes: &mut NoteSink<'_>, candidates: &[Candidate<'_>], measure: impl Fn(&Target) -> Measure) {
+    if let Some(notes) = notes {
+        notes.measures.extend(candidates.iter().map(|(index, target)| (*index, measure(target))));
+    }
+}
+
+/// Where the keys of [`ascending`] are noted, and as what.
+type KeySink<'a> = Option<(&'a mut OrderNotes, fn(f64) -> Measure)>;
+
+fn no_wait(_stand_in: f64) -> Measure {
+    Measure::WaitMs(f64::INFINITY)
+}
+
+fn sink<'a>(notes: &'a mut NoteSink<'_>, measure: fn(f64) -> Measure) -> KeySink<'a> {
+    notes.as_deref_mut().map(|notes| (notes, measure))
 }
 
 /// The shuffle of Fisher and Yates.
@@ -301,13 +386,20 @@ fn shuffle(candidates: &mut [Candidate<'_>], rng: &mut dyn Rng) {
 /// Sorts by a key that is computed once for each candidate; equal ones stay in order. It is an
 /// insertion sort, because there are few candidates, and the standard library's sort takes as much
 /// Wasm as all strategies together.
-fn ascending(candidates: &mut [Candidate<'_>], key: &mut dyn FnMut(&Target) -> f64) {
+fn ascending(
+    candidates: &mut [Candidate<'_>],
+    key: &mut dyn FnMut(&Target) -> f64,
+    mut measured: KeySink<'_>,
+) {
     if candidates.len() < 2 {
         return;
     }
     let mut keyed: Vec<(f64, Candidate<'_>)> = Vec::with_capacity(candidates.len());
     for candidate in &*candidates {
         let key = key(candidate.1);
+        if let Some((notes, measure)) = &mut measured {
+            notes.measures.push((candidate.0, measure(key)));
+        }
         let place = keyed.partition_point(|(other, _)| other.total_cmp(&key).is_le());
         keyed.insert(place, (key, *candidate));
     }
@@ -316,7 +408,7 @@ fn ascending(candidates: &mut [Candidate<'_>], key: &mut dyn FnMut(&Target) -> f
     }
 }
 
-/// The price of this request there. A quantity that its operation does not have is not charged.
+/// The price of this request there, in millionths of a dollar. A quantity that its operation does not have is not charged.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn price(deployment: &Deployment, facts: &Facts) -> Option<f64> {
     use Operation::{
@@ -334,7 +426,7 @@ fn price(deployment: &Deployment, facts: &Facts) -> Option<f64> {
         audio_ms,
         ..Usage::default()
     };
-    deployment.cost.map(|price| price.exact(&expected) as f64)
+    deployment.cost.map(|price| price.exact(&expected) as f64 / EXACT_IN_MICRO)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::vocabulary::facts::Facts;
 /// # Errors
 /// No model is given and no rule applies; the model does not exist; or the key may not use it.
 pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>, ClientError> {
-    let by_rule = graph.rules.first(facts).and_then(|place| graph.rules.get(place));
+    let by_rule = rule(graph, facts).and_then(|place| graph.rules.get(place));
     let node = match by_rule {
         Some(rule) => &rule.node,
         None if facts.model.is_empty() => return Err(ClientError::MissingModel),
@@ -24,6 +24,11 @@ pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>,
     } else {
         Err(ClientError::ModelNotAllowed { client: client.name.clone(), model: node.name.clone() })
     }
+}
+
+/// The rule that chooses the entry node, if one matches.
+pub fn rule(graph: &Graph, facts: &Facts) -> Option<usize> {
+    graph.rules.first(facts)
 }
 
 /// The error for a model that does not exist, with the nearest name that the key may use.

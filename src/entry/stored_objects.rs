@@ -38,8 +38,7 @@ pub fn entry_node(
     client: &Client,
     stored: &StoredObject,
 ) -> Result<Rc<Node>, ClientError> {
-    let by_rule =
-        graph.rules.first_of(facts, &reads_path_or_operation).and_then(|place| graph.rules.get(place));
+    let by_rule = rule(graph, facts).and_then(|place| graph.rules.get(place));
     let entries: Vec<&Rc<Node>> = match by_rule.map(|rule| &rule.node) {
         Some(node) if !client.may_use(&node.name) => {
             return Err(ClientError::ModelNotAllowed {
@@ -116,6 +115,11 @@ pub fn entry_node(
         requirements: Requirements::default(),
         on: Vec::new(),
     }))
+}
+
+/// The rule that chooses the targets, if one for this path or operation matches.
+pub fn rule(graph: &Graph, facts: &Facts) -> Option<usize> {
+    graph.rules.first_of(facts, &reads_path_or_operation)
 }
 
 /// Whether a rule looks at the path or the operation. Other rules choose by facts that such a

@@ -13,6 +13,8 @@ pub enum AdminPath {
     Health,
     /// `GET metrics`
     Metrics,
+    /// `POST api/explain`
+    Explain,
     /// `POST api/deployments/{name}/{switch}`. `POST api/deployments/reset` has no name and resets
     /// all deployments.
     Switch(Switch, Option<String>),
@@ -23,9 +25,14 @@ impl AdminPath {
     pub fn allow(&self) -> &'static str {
         match self {
             Self::Routes | Self::Health | Self::Metrics => GET,
-            Self::Switch(..) => "POST",
+            Self::Explain | Self::Switch(..) => "POST",
         }
     }
+}
+
+/// Whether a path is the admin API, or a part of it.
+pub fn is_admin(path: &str) -> bool {
+    path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Parses the path below `/admin/`; `None` if nothing has that path. The name of a deployment may
@@ -35,6 +42,7 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         "api/routes" => return Some(AdminPath::Routes),
         "api/health" => return Some(AdminPath::Health),
         "metrics" => return Some(AdminPath::Metrics),
+        "api/explain" => return Some(AdminPath::Explain),
         "api/deployments/reset" => return Some(AdminPath::Switch(Switch::Reset, None)),
         _ => {}
     }
@@ -56,6 +64,7 @@ mod tests {
             ("api/health", Some(AdminPath::Health), "GET, HEAD"),
             ("metrics", Some(AdminPath::Metrics), "GET, HEAD"),
             ("api/metrics", None, ""),
+            ("api/explain", Some(AdminPath::Explain), "POST"),
             ("api/deployments/reset", Some(AdminPath::Switch(Reset, None)), "POST"),
             (
                 "api/deployments/azure-eastus/drain",

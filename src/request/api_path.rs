@@ -34,6 +34,8 @@ pub enum ApiPath {
     Unknown,
 }
 
+/// The path that says whether the gateway runs.
+pub const HEALTHZ: &str = "/healthz";
 /// The methods of what can only be read.
 pub const GET: &str = "GET, HEAD";
 /// All methods that any path accepts.

@@ -323,6 +323,8 @@ pub struct Params {
     pub rename: Vec<(String, String)>,
     /// Top-level fields to set. They replace the client's values.
     pub set: Vec<(String, Value)>,
+    /// Those of them whose value comes from a variable, so that it may be a secret.
+    pub from_variables: Vec<String>,
 }
 
 /// A node of the graph: targets and a strategy that orders them.

@@ -8,33 +8,39 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::explain_request::ExplainRequest;
+use super::explained::explain;
+use super::fact_source::FactSource;
+use super::held_body::HeldBody;
 use super::isolate_memory::DocumentProblem;
 use super::metrics;
 use super::object_reports::{AskError, share};
 use super::platform::{Platform, Work};
 use super::receive::Arrival;
+use super::request_body::{Reading, RequestBody};
 use super::serving::Serving;
 use crate::health::Snapshot;
 use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
 use crate::request::admin_path::{AdminPath, parse};
 use crate::request::credentials;
-use crate::routes::graph::Deployment;
+use crate::routes::graph::{Deployment, Graph};
 use crate::routes::{Issue, nearest};
 use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::facts::Place;
 use crate::vocabulary::switch::Switch;
-use crate::vocabulary::time::Instant;
+use crate::vocabulary::time::{Instant, Millis};
+
+/// The longest body of a request to explain.
+const MOST_EXPLAINED_BYTES: usize = 4 * 1024 * 1024;
+/// How long it may take to arrive.
+const EXPLAINED_BODY_MS: Millis = Millis::new(30_000);
 
 /// The future is behind a pointer, so that V8 compiles it only when such a request comes.
 type AdminAnswer<'a> = Pin<Box<dyn Future<Output = Result<String, ClientError>> + 'a>>;
 
 /// The type of most answers.
 pub const JSON: &str = "application/json";
-
-/// Whether a path is the admin API, or a part of it.
-pub fn is_admin(path: &str) -> bool {
-    path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
 
 /// The type of the answer to a request below `/admin`.
 pub fn content_type(arrival: &Arrival) -> &'static str {
@@ -71,6 +77,8 @@ async fn answer_below<P: Platform>(
         AdminPath::Routes => Ok(document_status(platform, routes)),
         AdminPath::Health => Ok(health(platform, routes).await),
         AdminPath::Metrics => metrics::page(platform, arrival, routes).await,
+        // Behind a pointer of its own, as it is rare and large.
+        AdminPath::Explain => (Box::pin(explained(platform, arrival, routes)) as AdminAnswer<'_>).await,
         AdminPath::Switch(switch, name) => turn(platform, switch, name, routes).await,
     }
 }
@@ -167,6 +175,57 @@ async fn health<P: Platform>(platform: &P, routes: &Serving) -> String {
         trouble,
         deployments: deployments.collect(),
     })
+}
+
+/// `POST /admin/api/explain`: where a request would go now, and why. Nothing is sent.
+async fn explained<P: Platform>(
+    platform: &P,
+    arrival: &Arrival,
+    routes: &Serving,
+) -> Result<String, ClientError> {
+    let _held = HeldBody::of(platform);
+    let length = arrival.header("content-length").and_then(|length| length.parse().ok());
+    let body =
+        RequestBody::read(platform, &Reading::Bytes, length, MOST_EXPLAINED_BYTES, EXPLAINED_BODY_MS).await?;
+    if !body.is_replayable() {
+        let reason = format!("The body has more than {MOST_EXPLAINED_BYTES} bytes.");
+        return Err(ClientError::InvalidJson(reason));
+    }
+    let text = str::from_utf8(body.known_bytes()).unwrap_or_default();
+    let request = ExplainRequest::parse(text).map_err(ClientError::InvalidJson)?;
+    let source = ExplainedLive { platform, graph: &routes.graph, place: &request.place };
+    let explanation = explain(routes, &request, &source).map_err(ClientError::InvalidJson)?;
+    Ok(to_json(&explanation))
+}
+
+/// The facts of a request that is explained with what this isolate knows. Its place is stated.
+struct ExplainedLive<'a, P> {
+    platform: &'a P,
+    graph: &'a Graph,
+    place: &'a Place,
+}
+
+impl<P: Platform> FactSource for ExplainedLive<'_, P> {
+    fn now(&self) -> Instant {
+        self.platform.now()
+    }
+
+    fn random(&self) -> u64 {
+        self.platform.random()
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    fn owner_of(&self, id: &str) -> Option<usize> {
+        self.platform.isolate().owner_of(id, self.graph)
+    }
+
+    /// The body is known as a whole.
+    fn body_part(&self, _start: usize, _end: usize) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 /// `POST /admin/api/deployments/…`: sets a switch. It takes effect in this isolate at once, and

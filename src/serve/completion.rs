@@ -32,6 +32,7 @@ impl Serving {
             health: &mut self.health.borrow_mut(),
             budgets: &mut self.budgets.borrow_mut(),
             changes: &mut changes,
+            notes: None,
         });
         self.log(platform, &changes);
         (result, changes)

@@ -17,14 +17,12 @@ use super::serving::Serving;
 use crate::attempt::trail::Trail;
 use crate::reply::response_headers::{self, ServedRequest};
 use crate::reply::{cors, models};
-use crate::request::api_path::{self, ALL, ApiPath, GET};
+use crate::request::admin_path::is_admin;
+use crate::request::api_path::{self, ALL, ApiPath, GET, HEALTHZ};
 use crate::routes::graph::Graph;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_reply::ErrorReply;
 use crate::{entry::entry_node, request::credentials};
-
-/// The path that says whether the gateway runs.
-const HEALTHZ: &str = "/healthz";
 
 /// Serves a request. If the client leaves before its answer, all work for the request ends.
 pub async fn serve_while_connected<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
@@ -45,7 +43,7 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     account.on_routes(&routes);
     let settings = &routes.graph.settings;
     // The pages of an origin call models. The admin API is not theirs.
-    let origin = arrival.header("origin").filter(|_| !admin::is_admin(&arrival.path));
+    let origin = arrival.header("origin").filter(|_| !is_admin(&arrival.path));
     let cors = cors::headers(&settings.cors_origins, origin);
     if arrival.method == "OPTIONS" {
         let requested = arrival.header("access-control-request-headers");
@@ -110,18 +108,8 @@ async fn find<P: Platform>(
     if let Some(answer) = admin::answer(platform, arrival, routes) {
         return answer.await.map(|text| AnswerSource::Text(admin::content_type(arrival), text));
     }
-    let path = api_path::parse(&arrival.path, &graph.prefixes);
-    if matches!(path, ApiPath::Operation { .. }) && arrival.asks_for_websocket() {
-        return Err(ClientError::WebSocketNotSupported { path: arrival.path.clone() });
-    }
-    let path = path.with_method(arrival.acting_method());
-    if let Some(allow) = path.allow() {
-        arrival.check_method(allow)?;
-    }
     let client = || credentials::client(graph, arrival.key());
-    let subject = match path {
-        ApiPath::Operation { operation, model } => Subject::Model { operation, model },
-        ApiPath::StoredObject(stored) => Subject::StoredObject(stored.checked()?),
+    let subject = match arrival.asks_for(graph)? {
         ApiPath::Models => return Ok(AnswerSource::Text(JSON, models::list(graph, client()?).to_string())),
         ApiPath::Model(name) => {
             let client = client()?;
@@ -129,11 +117,7 @@ async fn find<P: Platform>(
             let model = model.ok_or_else(|| entry_node::unknown(graph, &name, client))?;
             return Ok(AnswerSource::Text(JSON, model.to_string()));
         }
-        ApiPath::Stateful => return Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
-        ApiPath::Unknown => {
-            let (method, path) = (arrival.method.clone(), arrival.path.clone());
-            return Err(ClientError::UnknownPath { method, path });
-        }
+        path => Subject::of(path, arrival)?,
     };
     let client = client()?;
     // This precedes the reading of the body, so that a new isolate gets its first snapshot

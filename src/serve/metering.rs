@@ -15,7 +15,9 @@ const MOST_COUNTED: usize = 1024;
 /// What a request says about its usage.
 pub fn basis<P: Platform>(platform: &P, inbound: &Inbound) -> UsageBasis {
     let operation = inbound.facts.operation;
-    let field = |name: &str| inbound.body.fields(platform, &[name.to_owned()]).remove(name);
+    let field = |name: &str| {
+        inbound.body.fields(&[name.to_owned()], &|start, end| platform.body_part(start, end)).remove(name)
+    };
     UsageBasis {
         operation,
         input_tokens: inbound.facts.input_tokens,

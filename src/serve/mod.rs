@@ -3,7 +3,8 @@
 //! This is everything that the Worker does, except for the platform itself. The code is generic
 //! over [`platform::Platform`], so it also runs natively against fakes, in virtual time.
 //!
-//! - [`front`]: chooses the reply by the path; [`admin`]: the admin API;
+//! - [`front`]: chooses the reply by the path; [`admin`]: the admin API; [`explained`]: where a
+//!   request would go;
 //! - [`receive`]: reads the body, gathers the facts and chooses the entry node;
 //! - [`drive`]: the loop that executes the machine's actions, with `hedging` for two attempts at
 //!   once;
@@ -23,6 +24,9 @@ pub mod committed;
 pub mod completion;
 mod counting;
 pub mod drive;
+pub mod explain_request;
+pub mod explained;
+pub mod fact_source;
 pub mod flow;
 pub mod front;
 pub mod health_object;

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::platform::Platform;
-use super::request_body::{Reading, RequestBody};
+use super::fact_source::{FactSource, LiveFacts};
+use super::platform::{OutgoingBody, Platform};
+use super::request_body::{AlreadySent, Reading, RequestBody};
 use super::serving::Serving;
 use crate::attempt::walk::{self, Obstacle};
 use crate::entry::object_affinity::ids_in_request;
 use crate::health::Health;
+use crate::request::api_path::{self, ApiPath};
 use crate::request::credentials;
 use crate::request::stored_object::StoredObject;
-use crate::routes::graph::{Client, Graph, Node};
+use crate::routes::graph::{Client, Deployment, Graph, Node};
 use crate::scan::needle::Needle;
 use crate::telemetry::trace_context::TraceContext;
-use crate::upstream::{UpstreamCall, forwarding};
+use crate::upstream::{self, UpstreamCall, forwarding};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::{self, Facts, Place};
 use crate::vocabulary::headers::Headers;
@@ -111,10 +113,34 @@ impl Arrival {
         credentials::key(self.header("authorization"), self.header("api-key"))
     }
 
+    /// What the path and the method ask for, below the paths of the gateway itself.
+    ///
+    /// # Errors
+    /// If the path does not accept the method, or the client wants a WebSocket.
+    pub fn asks_for(&self, graph: &Graph) -> Result<ApiPath, ClientError> {
+        let path = api_path::parse(&self.path, &graph.prefixes);
+        if matches!(path, ApiPath::Operation { .. }) && self.asks_for_websocket() {
+            return Err(ClientError::WebSocketNotSupported { path: self.path.clone() });
+        }
+        let path = path.with_method(self.acting_method());
+        if let Some(allow) = path.allow() {
+            self.check_method(allow)?;
+        }
+        Ok(path)
+    }
+
+    /// How long the client says that it waits.
+    fn patience_ms(&self) -> Option<Millis> {
+        facts::patience_ms(
+            [self.header("x-stainless-read-timeout"), self.header("x-stainless-timeout")],
+            self.header("cf-aig-request-timeout"),
+        )
+    }
+
     /// Where the request comes from, according to the platform and according to the client
     /// (`hint`).
-    fn place<P: Platform>(&self, platform: &P, hint: Option<String>) -> Place {
-        Place { hint, is_behind_worker: self.header("cf-worker").is_some(), ..platform.place() }
+    fn place(&self, source: &dyn FactSource, hint: Option<String>) -> Place {
+        Place { hint, is_behind_worker: self.header("cf-worker").is_some(), ..source.place() }
     }
 }
 
@@ -142,7 +168,57 @@ pub struct Inbound {
     pub arrival: Rc<Arrival>,
 }
 
+/// A request to an upstream, without the headers of the client that pass.
+pub struct PreparedCall {
+    /// The whole URL.
+    pub url: String,
+    /// Headers to set in addition. They override those of the client.
+    pub headers: Headers,
+    /// The body.
+    pub body: OutgoingBody,
+    /// The model in it, if it has to name one.
+    pub model: Option<String>,
+}
+
 impl Inbound {
+    /// A request whose body is here as a whole.
+    ///
+    /// # Errors
+    /// If the body is not valid, or no node fits it.
+    pub fn of_bytes(
+        arrival: &Rc<Arrival>,
+        graph: &Graph,
+        client: &Client,
+        subject: Subject,
+        body: Vec<u8>,
+        source: &dyn FactSource,
+    ) -> Result<Self, ClientError> {
+        let reading = subject.reading(arrival)?;
+        let body = match &reading {
+            None => RequestBody::empty(),
+            Some(reading) => RequestBody::of_bytes(reading, body, graph.settings.buffer_bytes)?,
+        };
+        let is_json = reading == Some(Reading::Bytes);
+        let subject = ReceivedSubject { subject, is_json, patience_ms: arrival.patience_ms() };
+        inbound(arrival, graph, client, subject, body, source)
+    }
+
+    /// The request of attempt `number` to a deployment.
+    ///
+    /// # Errors
+    /// If the body can be sent once and was already sent.
+    pub fn prepare(&self, deployment: &Deployment, number: u32) -> Result<PreparedCall, AlreadySent> {
+        let outgoing = upstream::prepare(deployment, &self.call(number));
+        let mut headers = Headers::default();
+        if self.becomes_json {
+            headers.push("content-type", "application/json");
+        }
+        headers.extend(outgoing.headers);
+        let model = outgoing.model.filter(|_| !self.takes_model_of_prompt);
+        let body = self.body.for_attempt(model.as_deref(), &deployment.params)?;
+        Ok(PreparedCall { url: outgoing.url, headers, body, model })
+    }
+
     /// The error that says why no deployment may be tried, and when to try again.
     ///
     /// If the models of all deployments that may be tried lack something, the client has to change
@@ -194,6 +270,41 @@ pub enum Subject {
     StoredObject(StoredObject),
 }
 
+impl Subject {
+    /// The subject of a path. The list of models has none: the gateway itself answers.
+    ///
+    /// # Errors
+    /// If the gateway does not route the path.
+    pub fn of(path: ApiPath, arrival: &Arrival) -> Result<Self, ClientError> {
+        match path {
+            ApiPath::Operation { operation, model } => Ok(Self::Model { operation, model }),
+            ApiPath::StoredObject(stored) => Ok(Self::StoredObject(stored.checked()?)),
+            ApiPath::Stateful => Err(ClientError::StatefulOperation { path: arrival.path.clone() }),
+            ApiPath::Models | ApiPath::Model(_) | ApiPath::Unknown => {
+                let (method, path) = (arrival.method.clone(), arrival.path.clone());
+                Err(ClientError::UnknownPath { method, path })
+            }
+        }
+    }
+
+    /// How the body is read; `None` if there is none.
+    fn reading(&self, arrival: &Arrival) -> Result<Option<Reading>, ClientError> {
+        if let Some(encoding) = arrival.header("content-encoding").filter(|encoding| !is_identity(encoding)) {
+            return Err(ClientError::UnsupportedEncoding { encoding: encoding.to_owned() });
+        }
+        let content_type = arrival.header("content-type").unwrap_or_default();
+        match self {
+            Self::StoredObject(_) if arrival.method != "POST" => Ok(None),
+            // The body of a request about a stored object is forwarded unchanged.
+            Self::StoredObject(_) if content_type.to_ascii_lowercase().contains("json") => {
+                Ok(Some(Reading::Bytes))
+            }
+            Self::StoredObject(_) => Ok(Some(Reading::Opaque)),
+            Self::Model { .. } => Reading::of(content_type).map(Some),
+        }
+    }
+}
+
 /// Reads the body, gathers the facts and chooses the entry node.
 ///
 /// # Errors
@@ -206,35 +317,43 @@ pub async fn receive<P: Platform>(
     subject: Subject,
 ) -> Result<Inbound, ClientError> {
     let graph = &routes.graph;
-    if let Some(encoding) = arrival.header("content-encoding").filter(|encoding| !is_identity(encoding)) {
-        return Err(ClientError::UnsupportedEncoding { encoding: encoding.to_owned() });
-    }
-    let content_type = arrival.header("content-type").unwrap_or_default();
+    let reading = subject.reading(arrival)?;
     let length = arrival.header("content-length").and_then(|length| length.parse().ok());
+    let patience_ms = arrival.patience_ms();
+    // The node is not known before the body. Until then its deadline may be any of all nodes.
+    let longest_ms = graph.longest_deadline_ms.min(patience_ms.unwrap_or(Millis::MAX));
+    let body = match &reading {
+        None => RequestBody::empty(),
+        Some(reading) => {
+            RequestBody::read(platform, reading, length, graph.settings.buffer_bytes, longest_ms).await?
+        }
+    };
+    let subject = ReceivedSubject { subject, is_json: reading == Some(Reading::Bytes), patience_ms };
+    inbound(arrival, graph, client, subject, body, &LiveFacts { platform, graph })
+}
+
+/// What is known of a request before its body.
+struct ReceivedSubject {
+    subject: Subject,
+    /// Whether it is about a stored object, and has a JSON body.
+    is_json: bool,
+    patience_ms: Option<Millis>,
+}
+
+/// Gathers the facts of a request and chooses its entry node.
+fn inbound(
+    arrival: &Rc<Arrival>,
+    graph: &Graph,
+    client: &Client,
+    ReceivedSubject { subject, is_json, patience_ms }: ReceivedSubject,
+    body: RequestBody,
+    source: &dyn FactSource,
+) -> Result<Inbound, ClientError> {
+    let content_type = arrival.header("content-type").unwrap_or_default();
     let (operation, model_in_path, stored) = match subject {
         Subject::Model { operation, model } => (operation, model, None),
         Subject::StoredObject(stored) => (stored.operation, None, Some(stored)),
     };
-    let is_json = stored.is_some() && content_type.to_ascii_lowercase().contains("json");
-    let patience_ms = facts::patience_ms(
-        [arrival.header("x-stainless-read-timeout"), arrival.header("x-stainless-timeout")],
-        arrival.header("cf-aig-request-timeout"),
-    );
-    // The node is not known before the body. Until then its deadline may be any of all nodes.
-    let longest_ms = graph.longest_deadline_ms.min(patience_ms.unwrap_or(Millis::MAX));
-    let body = match &stored {
-        Some(_) if arrival.method != "POST" => RequestBody::empty(),
-        stored => {
-            // The body of a request about a stored object is forwarded unchanged.
-            let reading = match stored {
-                Some(_) if is_json => Reading::Bytes,
-                Some(_) => Reading::Opaque,
-                None => Reading::of(content_type)?,
-            };
-            RequestBody::read(platform, &reading, length, graph.settings.buffer_bytes, longest_ms).await?
-        }
-    };
-
     let metadata =
         facts::metadata(arrival.header("cf-aig-metadata"), arrival.header("x-switchyard-metadata"));
     let hint = arrival.header("x-switchyard-region").map(str::to_owned);
@@ -252,7 +371,7 @@ pub async fn receive<P: Platform>(
         .into_iter()
         .chain(previous_response_id.as_deref())
         .chain(ids_in_request(text))
-        .find_map(|id| platform.isolate().owner_of(id, graph));
+        .find_map(|id| source.owner_of(id));
     let read_by_rules = graph.reads.headers.iter();
     let mut headers = BTreeMap::new();
     headers.extend(read_by_rules.filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned()))));
@@ -265,8 +384,8 @@ pub async fn receive<P: Platform>(
         client: client.name.clone(),
         headers,
         metadata,
-        place: if graph.reads.place { arrival.place(platform, hint.clone()) } else { Place::default() },
-        body: body.fields(platform, &graph.reads.body),
+        place: if graph.reads.place { arrival.place(source, hint.clone()) } else { Place::default() },
+        body: body.fields(&graph.reads.body, &|start, end| source.body_part(start, end)),
         input_tokens: if stored.is_some() { 0 } else { body.tokens() },
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
         needs: body.needs(&graph.reads),
@@ -278,8 +397,8 @@ pub async fn receive<P: Platform>(
         owner,
         previous_response_id,
         patience_ms,
-        upload_ms: platform.now() - arrival.at,
-        draw: SplitMix64::new(platform.random()).unit(),
+        upload_ms: source.now() - arrival.at,
+        draw: SplitMix64::new(source.random()).unit(),
     };
     let node = match &stored {
         None => entry_node::choose(graph, &facts, client)?,
@@ -290,7 +409,7 @@ pub async fn receive<P: Platform>(
         return Err(ClientError::RequestTimeout { after_ms: allowed_ms });
     }
     if node.reads_place && !graph.reads.place {
-        facts.place = arrival.place(platform, hint);
+        facts.place = arrival.place(source, hint);
     }
     let takes_model_of_prompt =
         facts.model.is_empty() && body.json().is_some_and(|peek| peek.takes_model_of_prompt(operation));

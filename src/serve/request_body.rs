@@ -117,17 +117,31 @@ impl RequestBody {
             UploadError::Late => ClientError::RequestTimeout { after_ms: within_ms },
             UploadError::NoRoom => ClientError::TooManyBodies,
         };
+        let part = |start, end| platform.body_part(start, end);
         let limits = BodyLimits { until: platform.now() + within_ms, held_bytes: HELD_BYTES };
         if let Some(length) = length.filter(|length| *length <= limit) {
             let received = platform.read_body(length, limits).await.map_err(failed)?;
-            return Self::repeatable(platform, reading, received.length, received.bytes);
+            return Self::repeatable(&part, reading, received.length, received.bytes);
         }
         // Without a length the body may still be small enough to buffer. With a length it is too
         // large. Then the first `limit` bytes are searched for the model.
         match platform.read_body_start(limit, limits).await.map_err(failed)? {
-            BodyStart::Whole(bytes) => Self::repeatable(platform, reading, bytes.len(), Some(bytes)),
+            BodyStart::Whole(bytes) => Self::repeatable(&part, reading, bytes.len(), Some(bytes)),
             BodyStart::Long(bytes) => Self::sent_once(reading, bytes, length, limit),
         }
+    }
+
+    /// A body that is here as a whole. `limit`: the size of the largest body that is buffered.
+    ///
+    /// # Errors
+    /// If the body is not valid, or is too large to find the model in it.
+    pub fn of_bytes(reading: &Reading, mut bytes: Vec<u8>, limit: usize) -> Result<Self, ClientError> {
+        let length = bytes.len();
+        if length <= limit {
+            return Self::repeatable(&|_, _| Vec::new(), reading, length, Some(bytes));
+        }
+        bytes.truncate(limit.saturating_add(1));
+        Self::sent_once(reading, bytes, Some(length), limit)
     }
 
     /// A body that is sent once. `bytes`: the first bytes, more than the limit.
@@ -158,23 +172,21 @@ impl RequestBody {
 
     /// A body that the platform buffers. `bytes`: the whole body, or `None` if it must be requested
     /// from the platform.
-    fn repeatable<P: Platform>(
-        platform: &P,
+    fn repeatable(
+        part: &dyn Fn(usize, usize) -> Vec<u8>,
         reading: &Reading,
         length: usize,
         bytes: Option<Vec<u8>>,
     ) -> Result<Self, ClientError> {
         let sending = Sending::Repeatable;
         if let (Reading::Json, None) = (reading, &bytes)
-            && let Some((known, peek)) = excerpt(platform, length)
+            && let Some((known, peek)) = excerpt(part, length)
         {
             return Ok(Self { known, meaning: BodyMeaning::Json(peek), sending, length: Some(length) });
         }
         let bytes = match reading {
             Reading::Opaque => Vec::new(),
-            Reading::Json | Reading::Form(_) | Reading::Bytes => {
-                bytes.unwrap_or_else(|| platform.body_part(0, length))
-            }
+            Reading::Json | Reading::Form(_) | Reading::Bytes => bytes.unwrap_or_else(|| part(0, length)),
         };
         let meaning = match reading {
             Reading::Form(boundary) => {
@@ -260,11 +272,16 @@ impl RequestBody {
     }
 
     /// The values of the JSON members with these names, for rules.
-    pub fn fields<P: Platform>(&self, platform: &P, names: &[String]) -> BTreeMap<String, Value> {
+    /// `part` returns the bytes between two offsets of the body.
+    pub fn fields(
+        &self,
+        names: &[String],
+        part: &dyn Fn(usize, usize) -> Vec<u8>,
+    ) -> BTreeMap<String, Value> {
         let BodyMeaning::Json(peek) = &self.meaning else { return BTreeMap::new() };
         peek.fields(self.known.text(), names, |span| {
             let (start, end) = (self.known.original(span.start), self.known.original(span.end));
-            self.known.is_shortened(span).then(|| platform.body_part(start, end))
+            self.known.is_shortened(span).then(|| part(start, end))
         })
     }
 
@@ -314,8 +331,8 @@ impl RequestBody {
 /// An excerpt of the buffered JSON body, and its parsed content. `None` if the whole body is
 /// needed: the excerpt would not be much shorter, the model's name is too long, or the body is not
 /// valid. In the last case the error message needs the exact position.
-fn excerpt<P: Platform>(platform: &P, length: usize) -> Option<(Excerpt, Peek)> {
-    let excerpt = Excerpt::read(length, WINDOW_BYTES, |start, end| platform.body_part(start, end))?;
+fn excerpt(part: &dyn Fn(usize, usize) -> Vec<u8>, length: usize) -> Option<(Excerpt, Peek)> {
+    let excerpt = Excerpt::read(length, WINDOW_BYTES, part)?;
     let peek = Peek::of(excerpt.text()).ok()?;
     let is_shortened = peek.model.as_ref().is_some_and(|model| model.contains(LEFT_OUT));
     (!is_shortened).then_some((excerpt, peek))

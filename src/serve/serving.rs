@@ -23,7 +23,7 @@ pub struct Serving {
     /// The health of its deployments.
     pub health: RefCell<Health>,
     /// The budgets for further attempts of its nodes.
-    pub(super) budgets: RefCell<AttemptBudgets>,
+    pub budgets: RefCell<AttemptBudgets>,
     /// Where the document came from.
     pub source: Source,
     /// Warnings about the document. They do not prevent it from serving.

@@ -12,7 +12,7 @@ use super::platform::{
     ByteReader, ByteStream, Clock, OutgoingBody, OutgoingRequest, Platform, PlatformCall, PlatformError,
     ResponseHead,
 };
-use super::receive::Inbound;
+use super::receive::{Inbound, PreparedCall};
 use super::serving::Serving;
 use super::timing::until;
 use super::watched_upload;
@@ -26,7 +26,7 @@ use crate::stream::hold::{Hold, HoldVerdict};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
 use crate::telemetry::request_record::UpstreamIds;
-use crate::upstream::{self, forwarding};
+use crate::upstream::forwarding;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::error_reply::ErrorReply;
@@ -115,17 +115,10 @@ async fn send<P: Platform>(
     question: &Question<'_>,
     call: &P::Call,
 ) -> Result<(ResponseHead, PhaseLimits), Failure> {
-    let deployment = &dispatch.deployment;
-    let outgoing = upstream::prepare(deployment, &inbound.call(dispatch.number));
-    let mut headers = Headers::default();
-    if inbound.becomes_json {
-        headers.push("content-type", "application/json");
-    }
-    headers.extend(outgoing.headers);
+    let outgoing = inbound.prepare(&dispatch.deployment, dispatch.number);
+    let PreparedCall { url, mut headers, body, .. } =
+        outgoing.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
     headers.push("traceparent", &inbound.arrival.trace.parent(platform.random()).to_string());
-    let model = outgoing.model.as_deref().filter(|_| !inbound.takes_model_of_prompt);
-    let body = inbound.body.for_attempt(model, &deployment.params);
-    let body = body.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
     let watch = inbound.body.watch();
     let (body, upload): (_, Option<Upload>) = match (body, watch) {
         (OutgoingBody::Once { first, length }, Some(watch)) => {
@@ -137,7 +130,7 @@ async fn send<P: Platform>(
         (body, _) => (body, None),
     };
     let sent = call.send(OutgoingRequest {
-        url: outgoing.url,
+        url,
         method: inbound.facts.method.clone(),
         withheld: inbound.withheld.clone(),
         headers,

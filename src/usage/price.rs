@@ -6,6 +6,8 @@ use crate::vocabulary::usage::Usage;
 const PICO: f64 = 1e12;
 /// Picodollars in a micro-dollar.
 const PICO_IN_MICRO: u128 = 1_000_000;
+/// How many of the units of [`Price::exact`] a micro-dollar has.
+pub const EXACT_IN_MICRO: f64 = 6e10;
 /// Milliseconds in a minute.
 const MINUTE_MS: u128 = 60_000;
 

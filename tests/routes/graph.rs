@@ -191,6 +191,7 @@ fn a_deployment_has_all_that_the_document_says_of_it() {
         drop: vec!["user".to_owned()],
         rename: vec![("max_tokens".to_owned(), "max_completion_tokens".to_owned())],
         set: vec![("store".to_owned(), json!(false))],
+        ..Params::default()
     };
     assert_eq!(deployment.params, params);
     let via = deployment.via.as_ref().unwrap();
@@ -499,4 +500,12 @@ fn capabilities_are_limits_and_only_what_some_model_lacks_is_read() {
     assert_eq!(names(graph.reads.features), ["vision"]);
     let openai = graph.deployments.iter().find(|deployment| deployment.name == "openai").unwrap();
     assert_eq!(openai.capabilities.output_tokens, None);
+}
+
+#[test]
+fn fields_that_are_set_from_a_variable_are_known() {
+    let set = json!({ "temperature": 0, "user": "${TENANT}", "metadata": { "tenant": ["a ${TENANT}"] } });
+    let graph = compiled(&json!({ "deployments": { "openai": { "params": { "set": set } } } })).graph;
+    let openai = graph.deployments.iter().find(|deployment| deployment.name == "openai").unwrap();
+    assert_eq!(openai.params.from_variables, ["metadata", "user"]);
 }

@@ -159,10 +159,10 @@ fn a_scrape_asks_the_hub_once() {
 fn the_page_has_the_format_that_prometheus_accepts() {
     let mut bench = bench();
     let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2";
-    let page = bench.admin("GET", "/admin/metrics", accept);
+    let page = bench.admin_accepting("GET", "/admin/metrics", accept);
     assert_eq!(page.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     assert!(page.text().ends_with("# EOF\n"));
-    let head = bench.admin("HEAD", "/admin/metrics", accept);
+    let head = bench.admin_accepting("HEAD", "/admin/metrics", accept);
     assert_eq!(
         (head.status, head.header("content-type")),
         (200, "application/openmetrics-text; version=1.0.0; charset=utf-8")
@@ -173,7 +173,7 @@ fn the_page_has_the_format_that_prometheus_accepts() {
 fn without_the_hub_there_is_an_error_and_no_zeros() {
     let mut bench = bench();
     bench.lose_object(HUB);
-    let page = bench.admin("GET", "/admin/metrics", "application/openmetrics-text");
+    let page = bench.admin_accepting("GET", "/admin/metrics", "application/openmetrics-text");
     assert_eq!((page.status, page.header("content-type")), (503, "application/json"));
     assert!(page.text().contains("metrics_unavailable"), "{}", page.text());
     assert_eq!(page.header("x-should-retry"), "true");

@@ -8,6 +8,7 @@ mod attempts;
 mod capabilities;
 mod counting;
 mod documents;
+mod explained;
 mod fake;
 mod flows;
 mod forms;

@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["request", "health"],
     &["upstream", "balance"],
     &["entry", "attempt"],
-    &["stream", "reply", "telemetry"],
+    &["stream", "reply", "telemetry", "explain"],
     &["serve"],
     &["simulation", "edge"],
 ];

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::obstacle::Obstacle;
 use super::position::{Frame, Walk};
 use crate::health::Health;
-use crate::health::gate::Refusal;
 use crate::routes::graph::{Destination, Graph, Node, Strategy, Target};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::time::Instant;
@@ -29,10 +28,7 @@ impl Walk {
     fn explore(&mut self, at: &Destination, health: &Health, now: Instant, found: &mut Vec<Obstacle>) {
         match at {
             Destination::Deployment(deployment) => {
-                let ejected = || {
-                    let Refusal { until, reason, .. } = self.refusal(deployment, health, now)?;
-                    Some(Obstacle::Ejected { until, reason })
-                };
+                let ejected = || self.refusal(deployment, health, now).map(Obstacle::of);
                 let obstacle = self.obstacle(deployment).or_else(ejected);
                 found.extend(obstacle.filter(|obstacle| !found.contains(obstacle)));
             }

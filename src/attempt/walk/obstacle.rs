@@ -1,5 +1,6 @@
 //! Why a deployment may not be tried: the document forbids it, or its health forbids it.
 
+use crate::health::gate::Refusal;
 use crate::health::reason::Reason;
 use crate::vocabulary::needs::Lack;
 use crate::vocabulary::time::{Instant, Millis};
@@ -35,6 +36,11 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
+    /// The refusal of a gate.
+    pub fn of(Refusal { until, reason, .. }: Refusal) -> Self {
+        Self::Ejected { until, reason }
+    }
+
     /// How long the obstacle lasts; `None` if it does not end with time.
     pub fn ends_in_ms(&self, now: Instant) -> Option<Millis> {
         match self {

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use super::obstacle::Obstacle;
 use crate::attempt::failure::Failure;
 use crate::attempt::phase::Patience;
+use crate::attempt::walk_notes::EnteredNode;
+use crate::balance::order_notes::{LeftOut, OrderNotes};
 use crate::health::gate::{Admission, Refusal};
 use crate::health::{AnswerKind, Health};
 use crate::routes::graph::{
@@ -58,6 +60,8 @@ pub(super) trait Selector {
     fn order(&mut self, walk: &Walk, node: &Node) -> Vec<usize>;
     /// Whether a deployment without an obstacle may be tried.
     fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool;
+    /// The walk passes over a deployment.
+    fn passes_over(&mut self, _walk: &Walk, _deployment: &Rc<Deployment>, _obstacle: Obstacle) {}
 }
 
 impl Walk {
@@ -147,11 +151,11 @@ impl Walk {
             let exhausted = !self.may_attempt(now);
             let frame = self.frames.last_mut()?;
             match if exhausted { None } else { frame.next() } {
-                Some(Destination::Deployment(deployment)) => {
-                    if self.obstacle(&deployment).is_none() && selector.admits(self, &deployment) {
-                        return Some(deployment);
-                    }
-                }
+                Some(Destination::Deployment(deployment)) => match self.obstacle(&deployment) {
+                    None if selector.admits(self, &deployment) => return Some(deployment),
+                    None => {}
+                    Some(obstacle) => selector.passes_over(self, &deployment, obstacle),
+                },
                 Some(Destination::Node(node)) => {
                     self.frames.push(Frame::of(Rc::clone(&node), now));
                     let order = selector.order(self, &node);
@@ -293,17 +297,51 @@ impl Walk {
             .or(self.graph.settings.policy.timeout)
     }
 
-    /// The same order, but targets that lead to the owner of the stored object come first.
-    pub(super) fn owner_first(&self, node: &Node, order: Vec<usize>) -> Vec<usize> {
+    /// The same order, but targets that lead to the owner of the stored object come first. Returns
+    /// their number, too.
+    pub(super) fn owner_first(&self, node: &Node, order: Vec<usize>) -> (Vec<usize>, usize) {
         let Some(owner) = self.facts.owner.and_then(|id| self.graph.deployments.get(id)) else {
-            return order;
+            return (order, 0);
         };
         let (mut first, mut then): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|index| {
             let target = node.targets.get(*index);
             target.is_some_and(|target| target.leads_to(&|leaf| leaf.shares_storage_with(owner)))
         });
+        let owners = first.len();
         first.append(&mut then);
-        first
+        (first, owners)
+    }
+
+    /// The number of nodes around the current target.
+    pub(super) fn depth(&self) -> usize {
+        self.frames.len().saturating_sub(1)
+    }
+
+    /// Whether an edge of the innermost of so many frames leads to the current target.
+    pub(super) fn is_at_edge(&self, frames: usize) -> bool {
+        let frame = frames.checked_sub(1).and_then(|last| self.frames.get(last));
+        frame.is_some_and(|frame| frame.has_taken_edge && frame.order.len() == 0)
+    }
+
+    /// The node that the walk has just entered, for an explanation.
+    pub(super) fn entered(&self, order: &[usize], notes: OrderNotes, owners: usize) -> Option<EnteredNode> {
+        let node = self.frames.last()?.node.clone()?;
+        let obstacle = |(index, _): &(usize, LeftOut)| match &node.targets.get(*index)?.to {
+            Destination::Deployment(deployment) => Some((*index, self.obstacle(deployment)?)),
+            Destination::Node(_) => None,
+        };
+        let unusable = notes.left_out.iter().filter(|(_, why)| *why == LeftOut::Unusable);
+        let obstacles = unusable.filter_map(obstacle).collect();
+        let (depth, outer) = (self.depth().saturating_sub(1), self.frames.len().saturating_sub(1));
+        let is_entry = outer == 1 && self.entry.as_ref().is_some_and(|entry| Rc::ptr_eq(entry, &node));
+        let is_edge = !is_entry && self.is_at_edge(outer);
+        let order = order.to_vec();
+        Some(EnteredNode { depth, node: Rc::clone(&node), order, notes, owners, obstacles, is_edge })
+    }
+
+    /// The number of attempts that are left for the whole request.
+    pub fn attempts_left(&self) -> u32 {
+        self.frames.first().map_or(0, |frame| frame.attempts_left)
     }
 
     /// The nodes of the frames, innermost first.

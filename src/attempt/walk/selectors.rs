@@ -3,9 +3,12 @@
 
 use std::rc::Rc;
 
+use super::obstacle::Obstacle;
 use super::position::{Frame, Selector, Walk};
 use crate::attempt::context::Context;
+use crate::attempt::walk_notes::WalkNote;
 use crate::balance::order::order;
+use crate::balance::order_notes::OrderNotes;
 use crate::health::Health;
 use crate::routes::graph::{Deployment, Destination, Node, Strategy, Target, WhenAllEjected};
 use crate::vocabulary::time::Instant;
@@ -48,9 +51,14 @@ impl Selector for LiveSelector<'_, '_> {
             Destination::Deployment(deployment) => walk.obstacle(deployment).is_none(),
             Destination::Node(_) => true,
         };
+        let mut order_notes = self.context.notes.is_some().then(OrderNotes::default);
         let mut inputs = self.context.order_inputs(walk.answer_kind());
+        inputs.notes = order_notes.as_mut();
         let order = order(node, &walk.facts, walk.sticky(), &usable, &mut inputs);
-        let order = walk.owner_first(node, order);
+        let (order, owners) = walk.owner_first(node, order);
+        if let (Some(notes), Some(order_notes)) = (self.context.notes.as_deref_mut(), order_notes) {
+            notes.extend(walk.entered(&order, order_notes, owners).map(WalkNote::Entered));
+        }
         let ejected = |index: &usize| match &node.targets.get(*index)?.to {
             Destination::Deployment(deployment) => {
                 walk.refusal(deployment, self.context.health, self.context.now).map(|_| deployment.id)
@@ -61,11 +69,22 @@ impl Selector for LiveSelector<'_, '_> {
         order
     }
 
+    fn passes_over(&mut self, walk: &Walk, deployment: &Rc<Deployment>, obstacle: Obstacle) {
+        if let Some(notes) = self.context.notes.as_deref_mut() {
+            let (depth, is_edge) = (walk.depth(), walk.is_at_edge(walk.frames.len()));
+            let deployment = Rc::clone(deployment);
+            notes.push(WalkNote::PassedOver { depth, deployment, obstacle, is_edge });
+        }
+    }
+
     fn admits(&mut self, walk: &Walk, deployment: &Rc<Deployment>) -> bool {
         let Some(refusal) = walk.refusal(deployment, self.context.health, self.context.now) else {
             return true;
         };
         self.has_skipped_ejected = true;
+        if self.context.notes.is_some() {
+            self.passes_over(walk, deployment, Obstacle::of(refusal));
+        }
         let Some(until) = refusal.until.filter(|_| walk.when_all_ejected() == WhenAllEjected::Probe) else {
             return false;
         };

@@ -149,8 +149,14 @@ fn order_by(
     cursors: &Cursors,
     rng: &mut SplitMix64,
 ) -> Vec<usize> {
-    let mut inputs =
-        OrderInputs { now: NOW, kind: AnswerKind::Whole, rng, cursors, health: &Health::default() };
+    let mut inputs = OrderInputs {
+        now: NOW,
+        kind: AnswerKind::Whole,
+        rng,
+        cursors,
+        health: &Health::default(),
+        notes: None,
+    };
     order(node, facts, None, usable, &mut inputs)
 }
 

@@ -253,7 +253,12 @@ impl Compiler<'_> {
                 self.report.refuse(rename.key(from), expected);
             }
         }
+        let is_from_variable = |name: &&String| {
+            let written = set.key(name).find(self.report.written()).map(ToString::to_string);
+            written.is_some_and(|written| written.contains("${"))
+        };
         Params {
+            from_variables: raw.set.keys().filter(is_from_variable).cloned().collect(),
             set: raw.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             drop: raw.drop.clone(),
             rename: raw.rename.iter().map(|(from, to)| (from.clone(), to.clone())).collect(),

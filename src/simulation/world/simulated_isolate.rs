@@ -72,6 +72,6 @@ impl SimulatedIsolate {
 
     pub(super) fn context(&mut self, now: Instant) -> Context<'_> {
         let Self { rng, cursors, health, budgets, changes, .. } = self;
-        Context { now, rng, cursors, health, budgets, changes }
+        Context { now, rng, cursors, health, budgets, changes, notes: None }
     }
 }

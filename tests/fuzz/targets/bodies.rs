@@ -25,6 +25,7 @@ fn params() -> Params {
         drop: vec!["store".to_owned()],
         rename: vec![("max_tokens".to_owned(), "max_completion_tokens".to_owned())],
         set: vec![("user".to_owned(), "u".into())],
+        ..Params::default()
     }
 }
 

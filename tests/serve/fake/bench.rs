@@ -25,6 +25,7 @@ pub struct Bench {
     pub fake: Fake,
     pool: LocalPool,
     started_at: Instant,
+    key: &'static str,
 }
 
 /// What the client received.
@@ -84,7 +85,7 @@ impl Bench {
         let store_delay = Cell::new(Some(Millis::ZERO));
         let world = World { now: Cell::new(START), variables, store_delay, ..World::default() };
         let fake = Fake { world: Rc::new(world), isolate: Rc::default(), spawner: pool.spawner() };
-        Self { fake, pool, started_at: START }
+        Self { fake, pool, started_at: START, key: "sk-app" }
     }
 
     pub fn put(&self, key: &str, text: &str) {
@@ -178,6 +179,14 @@ impl Bench {
         answer
     }
 
+    /// Calls the admin API with its token, as [`Self::request`] does.
+    pub fn admin(&mut self, method: &str, path: &str, body: &str) -> Answer {
+        let key = std::mem::replace(&mut self.key, "admin");
+        let answer = self.request(method, path, body);
+        self.key = key;
+        answer
+    }
+
     /// Sends a chat request, as [`Self::request`] does.
     pub fn chat(&mut self, body: &str) -> Answer {
         self.request("POST", "/v1/chat/completions", body)
@@ -222,11 +231,11 @@ impl Bench {
     fn head(&self, method: &str, path: &str, body: &str) -> String {
         let mut request = self.fake.world.body.borrow_mut();
         (request.bytes, request.is_released) = (body.into(), false);
-        let more = &request.headers;
+        let (more, key) = (&request.headers, self.key);
         let length = format!("content-length\n{}\n", body.len());
         let length = if body.is_empty() { "" } else { &length };
         format!(
-            "{method}\nhttps://gateway{path}\nauthorization\nBearer sk-app\ncontent-type\napplication/json\n{length}{more}"
+            "{method}\nhttps://gateway{path}\nauthorization\nBearer {key}\ncontent-type\napplication/json\n{length}{more}"
         )
     }
 
@@ -407,7 +416,7 @@ impl Bench {
     }
 
     /// Sends a request with the admin token.
-    pub fn admin(&mut self, method: &str, path: &str, accept: &str) -> Answer {
+    pub fn admin_accepting(&mut self, method: &str, path: &str, accept: &str) -> Answer {
         let head =
             format!("{method}\nhttps://gateway{path}\nauthorization\nBearer admin\naccept\n{accept}\n");
         let (fake, done) = (self.fake.clone(), Rc::new(RefCell::new(None)));

@@ -1,0 +1,49 @@
+//! Where the facts of a request come from that are neither in its head nor in the known bytes of
+//! its body.
+
+use super::platform::Platform;
+use crate::routes::graph::Graph;
+use crate::vocabulary::facts::Place;
+use crate::vocabulary::time::Instant;
+
+/// The source of these facts: the platform, or what an explanation assumes.
+pub trait FactSource {
+    /// The current time.
+    fn now(&self) -> Instant;
+    /// 64 random bits.
+    fn random(&self) -> u64;
+    /// Where the request comes from.
+    fn place(&self) -> Place;
+    /// The owner of the stored object with this id, if it is known.
+    fn owner_of(&self, id: &str) -> Option<usize>;
+    /// The bytes `start..end` of the body.
+    fn body_part(&self, start: usize, end: usize) -> Vec<u8>;
+}
+
+/// The source for a request that is served.
+pub(super) struct LiveFacts<'a, P> {
+    pub(super) platform: &'a P,
+    pub(super) graph: &'a Graph,
+}
+
+impl<P: Platform> FactSource for LiveFacts<'_, P> {
+    fn now(&self) -> Instant {
+        self.platform.now()
+    }
+
+    fn random(&self) -> u64 {
+        self.platform.random()
+    }
+
+    fn place(&self) -> Place {
+        self.platform.place()
+    }
+
+    fn owner_of(&self, id: &str) -> Option<usize> {
+        self.platform.isolate().owner_of(id, self.graph)
+    }
+
+    fn body_part(&self, start: usize, end: usize) -> Vec<u8> {
+        self.platform.body_part(start, end)
+    }
+}

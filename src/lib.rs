@@ -15,6 +15,7 @@
 //! - [`geography`]: regions, data centres, distances;
 //! - [`usage`]: what answers used, reported or estimated, and what that costs;
 //! - [`counters`]: what is added up about finished requests;
+//! - [`signature`]: signatures of webhooks;
 //!
 //! Configuration and incoming requests:
 //! - [`routes`]: the routes document, parsed and compiled into a graph;
@@ -55,6 +56,7 @@ pub mod request;
 pub mod routes;
 pub mod scan;
 pub mod serve;
+pub mod signature;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod simulation;
 pub mod stream;

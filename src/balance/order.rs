@@ -408,7 +408,8 @@ fn ascending(
     }
 }
 
-/// The price of this request there, in millionths of a dollar. A quantity that its operation does not have is not charged.
+/// The price of this request there, in millionths of a dollar. A quantity that its operation does
+/// not have is not charged.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn price(deployment: &Deployment, facts: &Facts) -> Option<f64> {
     use Operation::{

@@ -102,7 +102,7 @@ fn rng() -> SplitMix64 {
 }
 
 #[derive(Deserialize)]
-struct HeadRow {
+struct JsonRow {
     json: String,
 }
 
@@ -122,6 +122,13 @@ struct DeploymentRow {
     json: String,
 }
 
+impl ObjectStorage {
+    fn only_row(&self, query: &str) -> Result<Option<String>, PlatformError> {
+        let rows: Vec<JsonRow> = self.sql.exec(query, None)?.to_array()?;
+        Ok(rows.into_iter().next().map(|row| row.json))
+    }
+}
+
 impl ShardStorage for ObjectStorage {
     type Error = PlatformError;
 
@@ -133,8 +140,18 @@ impl ShardStorage for ObjectStorage {
         let table =
             "CREATE TABLE IF NOT EXISTS counters (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID";
         self.sql.exec(table, None)?;
-        let rows: Vec<HeadRow> = self.sql.exec("SELECT json FROM head", None)?.to_array()?;
-        Ok(rows.into_iter().next().map(|row| row.json))
+        let table = "CREATE TABLE IF NOT EXISTS alerts (id INTEGER PRIMARY KEY, json TEXT NOT NULL)";
+        self.sql.exec(table, None)?;
+        self.only_row("SELECT json FROM head")
+    }
+
+    fn alerts(&self) -> Result<Option<String>, PlatformError> {
+        self.only_row("SELECT json FROM alerts")
+    }
+
+    fn save_alerts(&self, json: String) -> Result<(), PlatformError> {
+        self.sql.exec("INSERT OR REPLACE INTO alerts (id, json) VALUES (0, ?)", vec![json.into()])?;
+        Ok(())
     }
 
     fn deployments(&self) -> Result<Vec<(String, String)>, PlatformError> {

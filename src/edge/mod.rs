@@ -6,12 +6,14 @@
 //!   module;
 //! - [`host`], with `host.js`: coarse calls of the runtime that every request makes; [`wait`]: how
 //!   they are awaited;
+//! - [`own_calls`]: calls that belong to no request;
 //! - [`tasks`]: what is polled; [`clock`] and [`timer`]: time; [`randomness`]: seeds.
 
 mod clock;
 mod durable_object;
 mod host;
 mod object_calls;
+mod own_calls;
 mod randomness;
 mod respond;
 mod tasks;

@@ -8,12 +8,13 @@ use worker::{Context, Env};
 
 use super::object_calls::{self, WithBindings};
 use super::tasks::background;
-use super::{host, randomness, tasks, wait};
+use super::{host, own_calls, randomness, tasks, wait};
 use crate::serve::isolate_memory::Isolate;
 use crate::serve::platform::{
     BodyLimits, BodyStart, ByteStream, Platform, PlatformError, ReceivedBody, UploadError, Work,
 };
 use crate::vocabulary::facts::Place;
+use crate::vocabulary::headers::Headers;
 
 /// The binding of the KV namespace.
 const NAMESPACE: &str = "ROUTES";
@@ -135,6 +136,10 @@ impl Platform for WorkerRequest {
         let Some(store) = self.store() else { return Ok(()) };
         let write = store.put(key, text).map_err(worker::Error::from)?;
         Ok(write.execute().await.map_err(worker::Error::from)?)
+    }
+
+    async fn post(&self, url: &str, headers: &Headers, body: String) -> Result<u16, PlatformError> {
+        own_calls::post(url, headers, body).await
     }
 
     fn has_objects(&self) -> bool {

@@ -15,6 +15,7 @@
 //! - Only a probe that passed or an administrator shortens an ejection of the shard.
 //! - Memory depends on the number of deployments only, and that number is bounded.
 
+mod alert_queue;
 mod hub;
 pub mod object_requests;
 mod persisted;
@@ -25,6 +26,7 @@ pub mod view;
 
 use std::collections::BTreeMap;
 
+use super::alert::AlertReceipt;
 use super::drains::{is_same_name, name_of};
 use super::reason::Reason;
 use super::sharing::{AFTER_FAILURE_MS, BASE_MS, LATEST_MS};
@@ -33,6 +35,7 @@ use crate::counters::CounterLedger;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::sorted;
 use crate::vocabulary::time::{Instant, Millis};
+use alert_queue::AlertQueue;
 pub use persisted::{SavedDeployment, ShardHead};
 use shard_entry::{LeaseRequest, ShardEntry, UNUSED_MS, is_question};
 use uplink::Uplink;
@@ -59,6 +62,7 @@ pub struct Shard {
     no_lease_before: Instant,
     uplink: Uplink,
     pub(super) counters: CounterLedger,
+    alerts: AlertQueue,
 }
 
 impl Shard {
@@ -86,6 +90,7 @@ impl Shard {
             no_lease_before: if is_first { Instant::EPOCH } else { now + UNUSED_MS },
             uplink: Uplink::default(),
             counters: CounterLedger::default(),
+            alerts: AlertQueue::default(),
         }
     }
 
@@ -108,6 +113,31 @@ impl Shard {
     /// The part of the state that is stored for the shard as a whole.
     pub fn head(&self) -> ShardHead {
         self.head
+    }
+
+    /// Continues with the alerts that were stored.
+    pub fn restore_alerts(&mut self, json: &str, now: Instant) {
+        self.alerts = AlertQueue::parse(json, now);
+    }
+
+    /// What has to be stored of the alerts. `None`: it is stored already.
+    pub fn changed_alerts(&self) -> Option<String> {
+        self.alerts.changed()
+    }
+
+    /// The alerts as they are stored.
+    pub fn stored_alerts(&self) -> String {
+        self.alerts.to_json()
+    }
+
+    /// The alerts are stored.
+    pub fn on_alerts_saved(&mut self) {
+        self.alerts.on_saved();
+    }
+
+    /// A webhook has taken an alert.
+    pub fn on_alert_taken(&mut self, receipt: &AlertReceipt) {
+        self.alerts.on_taken(receipt);
     }
 
     /// What has to be stored after the change with this number, with the identities.
@@ -160,6 +190,10 @@ impl Shard {
             let is_included = asks || entry.change() > since || (known.is_none() && entry.has_latency(now));
             is_included.then(|| (identity.clone(), entry.record(report.reporter, known.is_none(), now)))
         });
+        let alerts = report
+            .alerts
+            .as_ref()
+            .map(|interest| self.alerts.on_report(interest, report.reporter, &self.entries, now, rng));
         ShardAnswer {
             v: VERSION,
             n: report.n,
@@ -170,6 +204,7 @@ impl Shard {
             reset: self.head.reset,
             deployments: sorted::map(deployments),
             counted,
+            alerts: alerts.unwrap_or_default(),
         }
     }
 

@@ -18,6 +18,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::alert::{Alert, AlertInterest};
 use super::reason::Reason;
 use super::tolerant;
 use crate::counters::CounterBatch;
@@ -72,6 +73,9 @@ pub struct HealthReport {
     /// Whether the reporter is a shard. What it reports as ejected is counted there.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub is_shard: bool,
+    /// What the reporter wants to be told. `None`: its document has no webhooks.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub alerts: Option<AlertInterest>,
 }
 
 /// What a reporter has seen of one deployment since its last report.
@@ -234,6 +238,9 @@ pub struct ShardAnswer {
     /// The number of the last batch of counters of this reporter that is counted; 0: none.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub counted: u64,
+    /// Alerts that this reporter is to send.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub alerts: Vec<Alert>,
 }
 
 /// What a shard knows about one deployment.

@@ -14,12 +14,13 @@ pub use super::capabilities::Capabilities;
 use super::cases::Cases;
 use super::prefix_map::PrefixMap;
 use super::reads::Reads;
+pub use super::secret::Secret;
 pub use super::setting_groups::{Ejections, Expose, HealthSharing};
+pub use super::webhook::Webhook;
 use super::when::Condition;
 use crate::routes::glob::Glob;
 use crate::usage::price::Price;
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
-use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::time::Millis;
 
 /// A compiled routes document.
@@ -96,6 +97,8 @@ pub struct Settings {
     pub health: HealthSharing,
     /// The part of the requests without a failure that the log has, `0.0..=1.0`.
     pub log_sample: f64,
+    /// The receivers of alerts.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// A client that may call.
@@ -113,43 +116,6 @@ impl Client {
     /// Whether the client may use the node of this name.
     pub fn may_use(&self, node: &str) -> bool {
         self.models.iter().any(|glob| glob.matches(node))
-    }
-}
-
-/// A string that is never printed.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Secret {
-    text: String,
-    fingerprint: u64,
-}
-
-impl Secret {
-    /// Wraps a secret and computes its fingerprint.
-    pub fn new(secret: impl Into<String>) -> Self {
-        let text = secret.into();
-        Self { fingerprint: Self::fingerprint_of(&text), text }
-    }
-
-    /// The secret itself. Use it only for a request header or a comparison in constant time.
-    pub fn reveal(&self) -> &str {
-        &self.text
-    }
-
-    /// A hash: the same for equal secrets, and almost certainly different for others. It is as
-    /// confidential as the secret.
-    pub fn fingerprint(&self) -> u64 {
-        self.fingerprint
-    }
-
-    /// The fingerprint of a secret with this text.
-    pub fn fingerprint_of(text: &str) -> u64 {
-        stable_hash(text.as_bytes())
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Secret(…)")
     }
 }
 

@@ -18,12 +18,14 @@ mod placeholder;
 pub mod prefix_map;
 mod raw;
 pub mod reads;
+mod secret;
 mod setting_groups;
 mod shape;
 mod variables;
+mod webhook;
 pub mod when;
 
-pub use compile::{Compiled, MAX_BYTES, compile};
+pub use compile::{Compiled, MAX_BYTES, compile, version_of};
 pub use issue::{Issue, nearest};
 #[cfg(not(target_arch = "wasm32"))]
 pub use shape::generate::{bare_schema, schema};

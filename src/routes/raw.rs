@@ -27,6 +27,7 @@ mod raw_deployment;
 mod raw_document;
 mod raw_node;
 mod raw_policy;
+mod raw_webhook;
 mod raw_when;
 
 pub use raw_deployment::{
@@ -37,4 +38,5 @@ pub use raw_node::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
 pub use raw_policy::{
     RawCommit, RawHedge, RawHedgeAfter, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
 };
+pub use raw_webhook::{RawAlertKind, RawWebhook};
 pub use raw_when::{RawMatcher, RawScalar, RawTest, RawWhen};

@@ -13,11 +13,12 @@
 //! - [`flow`]: a committed stream that flows to the client;
 //! - [`isolate_memory`], [`serving`]: the state between requests;
 //! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
-//!   [`health_object`]: the Durable Object through which they do; `counting`: what is counted of
-//!   finished requests, and `metrics`: how it is shown.
+//!   `alerts`: what they send to webhooks; [`health_object`]: the Durable Object through which they
+//!   do; `counting`: what is counted of finished requests, and `metrics`: how it is shown.
 
 pub mod account;
 pub mod admin;
+mod alerts;
 pub mod answer;
 pub mod client_reply;
 pub mod committed;

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::alerts::send_alerts;
 use super::isolate_memory::Isolate;
 use super::object_link::{ObjectLink, RegionObjects};
 use super::platform::{Clock, Objects, Platform, PlatformError};
@@ -194,15 +195,18 @@ impl Isolate {
         let rate = routes.graph.settings.health.reports_per_second;
         let mut report = link.reporter.report(health, rate, now, &mut rng);
         report.counters = self.counters.borrow_mut().batch(now);
+        report.alerts = self.alert_interest(&routes.graph, link.objects.region);
         Some(DueReport { objects: link.objects.clone(), report, rng })
     }
 
     /// Sends a report, and merges the answer.
     async fn send<P: Platform>(&self, platform: &P, due: DueReport) {
         let DueReport { objects, report, mut rng } = due;
-        let answer = ask_report(platform, &objects.shard(), Some(objects.region), &report).await;
+        let mut answer = ask_report(platform, &objects.shard(), Some(objects.region), &report).await;
         // The routes that serve now. They have taken over the health of those that served before.
         let Some(routes) = self.current() else { return };
+        let alerts = answer.as_mut().map_or_else(|_| Vec::new(), |answer| std::mem::take(&mut answer.alerts));
+        send_alerts(platform, &objects, &routes.graph, alerts);
         let changes = self.on_report_answer(platform, &routes, answer, &mut rng);
         routes.log(platform, &changes);
     }

@@ -103,6 +103,15 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// Writes a document. Without a store, nothing happens.
     fn write_document(&self, key: &str, text: &str) -> impl Future<Output = Result<(), PlatformError>>;
 
+    /// Sends a POST that belongs to no request, and returns the status of its answer, of which
+    /// nothing else is read. No redirect is followed. If the future is dropped, the call ends.
+    fn post(
+        &self,
+        url: &str,
+        headers: &Headers,
+        body: String,
+    ) -> impl Future<Output = Result<u16, PlatformError>>;
+
     /// Whether there is a binding to the [`Objects`].
     fn has_objects(&self) -> bool;
 

@@ -100,6 +100,7 @@ impl Builder {
             expose: Expose::default(),
             cors_origins: Vec::new(),
             keepalive_ms: Millis::new(10_000),
+            webhooks: Vec::new(),
             health: HealthSharing::default(),
             log_sample: 1.0,
         };

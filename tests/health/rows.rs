@@ -11,6 +11,7 @@ use switchyard::health::shard::shard_store::ShardStorage;
 #[derive(Debug, Default)]
 pub struct Rows {
     pub head: Option<String>,
+    pub alerts: Option<String>,
     pub deployments: BTreeMap<String, String>,
     pub counters: BTreeMap<String, String>,
     /// The number of rows that were written.
@@ -50,6 +51,17 @@ impl ShardStorage for Storage {
     fn save_deployment(&self, identity: &str, json: String) -> Result<(), Self::Error> {
         let rows = &mut *self.0.borrow_mut();
         rows.deployments.insert(identity.to_owned(), json);
+        rows.writes += 1;
+        Ok(())
+    }
+
+    fn alerts(&self) -> Result<Option<String>, Self::Error> {
+        Ok(self.0.borrow().alerts.clone())
+    }
+
+    fn save_alerts(&self, json: String) -> Result<(), Self::Error> {
+        let rows = &mut *self.0.borrow_mut();
+        rows.alerts = Some(json);
         rows.writes += 1;
         Ok(())
     }

@@ -221,6 +221,7 @@ proptest! {
             let deployments = [(NAMES[0].to_owned(), record)].into();
             let answer = ShardAnswer {
                 v: 1, n: report.n, epoch: PeerId(epoch % 2), change, next_ms: ms(next_ms), full: change % 2 == 0, reset, deployments, counted: change,
+                ..ShardAnswer::default()
             };
             member.reporter.on_answer(&mut member.health, &answer, now, &mut member.rng);
             let _ = shard.report_to_hub(now);

@@ -57,6 +57,7 @@ pub fn env(name: &str) -> Option<String> {
         "SPACED" => "sk-top secret".to_owned(),
         "TABBED" => "sk-top\tsecret".to_owned(),
         "PASSPHRASE" => "geheimer Schlüssel §1".to_owned(),
+        "BAD_WEBHOOK_SECRET" => "whsec_top-secret".to_owned(),
         "SHARED_A" | "SHARED_B" => "the-same-key".to_owned(),
         "OPERATION_ADDRESS" => "https://top-secret.openai.azure.com/openai/v1/responses".to_owned(),
         "TO_CHAT" => "chat".to_owned(),

@@ -115,6 +115,12 @@ fn faults_of_shape() {
             }),
         ),
         (
+            "webhooks of the wrong form",
+            json!({ "settings": { "webhooks": [
+                { "on": ["ejectd"] }, { "url": "https://h/x", "on": [], "secrets": "${S}" }, { "url": 7 },
+            ] } }),
+        ),
+        (
             "a list in place of a number",
             json!({ "deployments": { "openai": { "timeout": { "idle_ms": [1], "idle": 2 } } } }),
         ),
@@ -196,6 +202,19 @@ fn faults_of_meaning() {
                     "azure": { "api_key": "sk-1234", "via": { "account": "a", "gateway": "g", "token": "sk-1234" } },
                 },
             }),
+        ),
+        (
+            "too many webhooks",
+            json!({ "settings": { "webhooks": vec![json!({ "url": "https://h/x" }); 9] } }),
+        ),
+        (
+            "webhooks that cannot be called or signed",
+            json!({ "settings": { "webhooks": [
+                { "url": "http://hooks.example.com/sk-1234" },
+                { "url": "https://hooks.example.com/x?token=sk-1234#y" },
+                { "url": "${MISSING_URL}", "secret": "sk-1234" },
+                { "url": "${SPACED}", "secret": "${BAD_WEBHOOK_SECRET}" },
+            ] } }),
         ),
         (
             "bad URLs",
@@ -345,6 +364,10 @@ fn warnings() {
         (
             "a variable with the URL of an operation",
             json!({ "deployments": { "azure": { "endpoint": "${OPERATION_ADDRESS}" } } }),
+        ),
+        (
+            "a kind of alert that nothing sends",
+            json!({ "settings": { "webhooks": [{ "url": "https://h/x?y=z", "on": ["ejected", "budget"] }] } }),
         ),
         ("a region that is nowhere", json!({ "deployments": { "azure": { "region": "westeuropa" } } })),
         (

@@ -20,7 +20,7 @@ use crate_tree::CrateTree;
 const FLOORS: &[&[&str]] = &[
     &["scan"],
     &["vocabulary"],
-    &["geography", "usage", "counters"],
+    &["geography", "usage", "counters", "signature"],
     &["routes"],
     &["request", "health"],
     &["upstream", "balance"],

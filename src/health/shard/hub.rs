@@ -61,6 +61,7 @@ impl Shard {
             deployments: sorted::map(batches),
             counters: self.counters.batch(now),
             is_shard: true,
+            alerts: None,
         }
     }
 

@@ -1,5 +1,5 @@
-//! The requests that the object of a shard answers: reports of isolates and shards, switches of
-//! administrators, a view, and the counters.
+//! The requests that the object of a shard answers: reports of isolates and shards, receipts of
+//! alerts, switches of administrators, a view, and the counters.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,7 @@ impl Shard {
                 Err(error) => ObjectAnswer::of(400, error.to_string()),
             },
             "switch" => self.on_order(body, now),
+            "alert" => self.on_receipt(body),
             "view" => self.on_view(now),
             "counters" => self.on_counters(),
             _ => ObjectAnswer::of(404, "not found"),
@@ -69,6 +70,17 @@ impl Shard {
             Some(order) if self.apply(&order, now) => ObjectAnswer::of(200, "{}"),
             Some(_) => ObjectAnswer::of(400, "there is no room for it"),
             None => ObjectAnswer::of(400, "not an order"),
+        }
+    }
+
+    #[inline(never)]
+    fn on_receipt(&mut self, body: &str) -> ObjectAnswer {
+        match serde_json::from_str(body).ok().and_then(|json| json_value::read(json).ok()) {
+            Some(receipt) => {
+                self.on_alert_taken(&receipt);
+                ObjectAnswer::of(200, "{}")
+            }
+            None => ObjectAnswer::of(400, "not a receipt"),
         }
     }
 

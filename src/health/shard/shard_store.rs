@@ -1,9 +1,9 @@
 //! A shard with its copy in storage: when it is read, what is written, and when what nobody reports
 //! any more is removed.
 //!
-//! Invariant: gates, switches and the numbers of changes are in the storage before an answer leaves
-//! the object, and so is what a report adds to the counters. Averages and leases are not stored:
-//! they are learned again after an eviction.
+//! Invariant: gates, switches, alerts and the numbers of changes are in the storage before an
+//! answer leaves the object, and so is what a report adds to the counters. Averages and leases are
+//! not stored: they are learned again after an eviction.
 
 use std::cell::{Cell, RefCell};
 
@@ -15,7 +15,8 @@ use crate::vocabulary::time::{Instant, Millis};
 /// How often to remove deployments that no report mentions any more.
 const FORGET_EVERY_MS: Millis = Millis::new(600_000);
 
-/// The storage of an object: one text for the shard, and one for each deployment.
+/// The storage of an object: one text for the shard, one for its alerts, and one for each
+/// deployment.
 pub trait ShardStorage {
     /// Why the storage failed.
     type Error;
@@ -40,6 +41,16 @@ pub trait ShardStorage {
     /// # Errors
     /// The storage failed.
     fn save_deployment(&self, identity: &str, json: String) -> Result<(), Self::Error>;
+    /// The text of the alerts, if there is one.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn alerts(&self) -> Result<Option<String>, Self::Error>;
+    /// Stores the text of the alerts.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn save_alerts(&self, json: String) -> Result<(), Self::Error>;
     /// Removes a deployment.
     ///
     /// # Errors
@@ -113,7 +124,11 @@ impl<S: ShardStorage> StoredShard<S> {
         self.saved.set(head);
         let saved = self.storage.deployments()?.into_iter();
         let saved = saved.filter_map(|(identity, json)| Some((identity, SavedDeployment::parse(&json)?)));
-        Ok(Shard::restore(head, saved, now).with_counters(self.load_counters()?))
+        let mut shard = Shard::restore(head, saved, now).with_counters(self.load_counters()?);
+        if let Some(alerts) = self.storage.alerts()? {
+            shard.restore_alerts(&alerts, now);
+        }
+        Ok(shard)
     }
 
     fn load_counters(&self) -> Result<CounterLedger, S::Error> {
@@ -136,6 +151,10 @@ impl<S: ShardStorage> StoredShard<S> {
         let saved = self.saved.get();
         for (identity, record) in shard.changed_since(saved.change) {
             self.storage.save_deployment(identity, record.to_json())?;
+        }
+        if let Some(alerts) = shard.changed_alerts() {
+            self.storage.save_alerts(alerts)?;
+            shard.on_alerts_saved();
         }
         if shard.head() == saved { Ok(()) } else { self.save_head(shard.head()) }
     }

@@ -60,7 +60,8 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    fn checked_secret(
+    /// The value of a secret, if `check` reports no issue with it.
+    pub(super) fn checked_secret(
         &mut self,
         expanded: &str,
         at: At<'_>,

@@ -14,6 +14,7 @@ mod policy;
 mod settings;
 mod size;
 mod url;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -86,8 +87,12 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         reads: Reads::default(),
         prefixes: Vec::new(),
     };
-    let version = format!("{:012x}", stable_hash(document.as_bytes()) >> 16);
-    compiler.document(version)
+    compiler.document(version_of(stable_hash(document.as_bytes())))
+}
+
+/// The version of a document with this hash, as people see it.
+pub fn version_of(hash: u64) -> String {
+    format!("{:012x}", hash >> 16)
 }
 
 impl Compiler<'_> {

@@ -28,6 +28,7 @@ impl<'a> Compiler<'a> {
             keepalive_ms: Millis::new(u64::from(raw.keepalive_ms.unwrap_or(10_000))),
             health: health(&raw.health),
             log_sample: raw.log.as_ref().and_then(|log| log.sample).unwrap_or(1.0),
+            webhooks: self.webhooks(&raw.webhooks, at.key("webhooks")),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::raw_node::{RawDestination, RawNode};
 use super::raw_policy::{
     RawCommit, RawDurationMs, RawHedge, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
 };
+use super::raw_webhook::RawWebhook;
 use super::raw_when::RawWhen;
 
 raw! {
@@ -103,6 +104,9 @@ pub struct RawSettings {
     pub health: RawHealthSharing,
     /// The log: one line for each request.
     pub log: Option<RawLog>,
+    /// Where operators are told of outages and of refused documents, at most 8 webhooks.
+    #[serde(default)]
+    pub webhooks: Vec<RawWebhook>,
 }
 
 /// The log: one line for each request.

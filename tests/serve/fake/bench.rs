@@ -15,7 +15,7 @@ use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::time::{Instant, Millis};
 
 use super::upstream::{CallState, Script};
-use super::{Fake, FakeClient, FakeObjects, World};
+use super::{Fake, FakeClient, FakeObjects, Post, PostAnswer, World};
 use crate::times::ms;
 
 pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
@@ -79,13 +79,34 @@ impl Bench {
 
     pub fn without_documents() -> Self {
         let pool = LocalPool::new();
-        let variables = [("SWITCHYARD_KEY", "sk-app"), ("KEY", "sk-up"), ("ADMIN_TOKEN", "admin")];
+        let variables = [
+            ("SWITCHYARD_KEY", "sk-app"),
+            ("KEY", "sk-up"),
+            ("ADMIN_TOKEN", "admin"),
+            ("ALERT_URL", "https://hooks/alerts?token=t"),
+            ("ALERT_SECRET", "whsec_c2VjcmV0"),
+        ];
         let variables =
             variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let store_delay = Cell::new(Some(Millis::ZERO));
         let world = World { now: Cell::new(START), variables, store_delay, ..World::default() };
         let fake = Fake { world: Rc::new(world), isolate: Rc::default(), spawner: pool.spawner() };
         Self { fake, pool, started_at: START, key: "sk-app" }
+    }
+
+    /// From now on, requests arrive at this isolate. Returns the one at which they arrived before.
+    pub fn arrive_at(&mut self, isolate: Rc<Isolate>) -> Rc<Isolate> {
+        std::mem::replace(&mut self.fake.isolate, isolate)
+    }
+
+    /// What was posted so far.
+    pub fn posts(&self) -> Vec<Post> {
+        self.fake.world.posts.borrow().clone()
+    }
+
+    /// How the receivers of the next posts answer.
+    pub fn answer_posts(&self, answers: impl IntoIterator<Item = PostAnswer>) {
+        self.fake.world.post_answers.borrow_mut().extend(answers);
     }
 
     pub fn put(&self, key: &str, text: &str) {

@@ -23,6 +23,7 @@ use switchyard::serve::platform::{
     Work,
 };
 use switchyard::vocabulary::facts::Place;
+use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::time::{Instant, Millis};
 
 pub use bench::{Answer, Bench, Body};
@@ -59,6 +60,27 @@ struct World {
     client_reads_for: Cell<Millis>,
     /// The Durable Objects, if there is a binding to them.
     objects: RefCell<Option<Rc<FakeObjects>>>,
+    /// What was sent with [`Platform::post`].
+    posts: RefCell<Vec<Post>>,
+    /// How the next posts are answered. Further ones are answered with status 200.
+    post_answers: RefCell<VecDeque<PostAnswer>>,
+}
+
+/// A POST that belongs to no request.
+#[derive(Debug, Clone)]
+pub struct Post {
+    pub at: Instant,
+    pub url: String,
+    pub headers: Headers,
+    pub body: String,
+}
+
+/// How a receiver answers a POST.
+#[derive(Debug, Clone, Copy)]
+pub enum PostAnswer {
+    Status(u16),
+    Unreachable,
+    Never,
 }
 
 /// The length of a piece of the rest of a body, in bytes.
@@ -261,6 +283,17 @@ impl Platform for Fake {
     async fn write_document(&self, key: &str, text: &str) -> Result<(), PlatformError> {
         self.world.documents.borrow_mut().insert(key.to_owned(), Ok(text.to_owned()));
         Ok(())
+    }
+
+    async fn post(&self, url: &str, headers: &Headers, body: String) -> Result<u16, PlatformError> {
+        let post = Post { at: self.now(), url: url.to_owned(), headers: headers.clone(), body };
+        self.world.posts.borrow_mut().push(post);
+        let answer = self.world.post_answers.borrow_mut().pop_front();
+        match answer.unwrap_or(PostAnswer::Status(200)) {
+            PostAnswer::Status(status) => Ok(status),
+            PostAnswer::Unreachable => Err(PlatformError::new(format!("no route to {url}"))),
+            PostAnswer::Never => self.never().await,
+        }
     }
 
     fn has_objects(&self) -> bool {

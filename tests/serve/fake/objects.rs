@@ -34,6 +34,7 @@ pub struct FakeObjects {
 #[derive(Default)]
 struct ObjectRows {
     head: Option<String>,
+    alerts: Option<String>,
     deployments: BTreeMap<String, String>,
     counters: BTreeMap<String, String>,
 }
@@ -144,6 +145,15 @@ impl ShardStorage for ObjectStorage {
 
     fn save_deployment(&self, identity: &str, json: String) -> Result<(), PlatformError> {
         self.rows.borrow_mut().deployments.insert(identity.to_owned(), json);
+        Ok(())
+    }
+
+    fn alerts(&self) -> Result<Option<String>, PlatformError> {
+        Ok(self.rows.borrow().alerts.clone())
+    }
+
+    fn save_alerts(&self, json: String) -> Result<(), PlatformError> {
+        self.rows.borrow_mut().alerts = Some(json);
         Ok(())
     }
 

@@ -1,0 +1,325 @@
+//! The alerts of a region: what is watched for them, and which isolate sends each.
+//!
+//! Invariants:
+//! - An outage has one alert, and one more when it is over. A refused document has one.
+//! - An alert is given to one isolate at a time. It is given again only if not all webhooks took it
+//!   within a growing time, and at most [`MAX_TRIES`] times.
+//! - Memory is bounded: by the number of deployments, [`MAX_ALERTS`] and [`MAX_REFUSALS`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::shard_entry::ShardEntry;
+use crate::health::alert::{Alert, AlertInterest, AlertReceipt, AlertSubject, Outage};
+use crate::health::gate::Gate;
+use crate::health::reason::Reason;
+use crate::health::tolerant;
+use crate::health::wire::PeerId;
+use crate::vocabulary::alert_kind::AlertKind;
+use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::{Rng, stable_hash};
+use crate::vocabulary::time::{Instant, Millis};
+
+/// An ejection that is shorter is no alert. With a pause that is longer, it is another outage.
+pub const OUTAGE_MS: Millis = Millis::new(60_000);
+
+/// How often an alert is given to an isolate.
+pub const MAX_TRIES: u32 = 8;
+
+/// How long the first isolate has time. It doubles with every try.
+pub const FIRST_WAIT_MS: Millis = Millis::new(15_000);
+
+/// How long after that another isolate than the latest one is preferred.
+const OTHERS_FIRST_MS: Millis = Millis::new(10_000);
+
+/// An alert that is older is not given any more.
+const STALE_MS: Millis = Millis::new(3_600_000);
+
+/// The most alerts that wait. With more, the oldest one is dropped.
+pub const MAX_ALERTS: usize = 256;
+
+/// The most alerts in one answer: each means a call for each webhook.
+const MAX_GIVEN: usize = 2;
+
+/// A refused document that no report mentions for this long is over. If it comes again, there is
+/// another alert.
+const REFUSAL_OVER_MS: Millis = Millis::new(600_000);
+
+/// The most refused documents to remember.
+const MAX_REFUSALS: usize = 8;
+
+/// What a shard knows about alerts. It is stored as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct AlertQueue {
+    /// The gates that are not closed. This is a list because a further kind of map is 8 KiB of
+    /// Wasm, with gzip.
+    #[serde(deserialize_with = "tolerant::lenient")]
+    outages: Vec<WatchedOutage>,
+    #[serde(deserialize_with = "tolerant::lenient")]
+    waiting: Vec<WaitingAlert>,
+    /// The refused documents that operators were told of, by a hash.
+    #[serde(deserialize_with = "tolerant::lenient")]
+    refusals: Vec<PeerId>,
+    /// When a report last mentioned each of them.
+    #[serde(skip)]
+    mentioned_at: Vec<Instant>,
+    /// Whether something has to be stored.
+    #[serde(skip)]
+    is_changed: bool,
+}
+
+/// A gate that is not closed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct WatchedOutage {
+    /// That of [`WatchedGate::key`].
+    key: String,
+    since: Instant,
+    /// The latest change that closed the deployment. With another one, this is another outage.
+    closed: u64,
+    /// Whether operators were told.
+    is_told: bool,
+    /// The end of the ejection when it was last looked at. `None`: not since it was restored.
+    #[serde(skip)]
+    seen_until: Option<Instant>,
+}
+
+/// An alert that not all webhooks have taken.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct WaitingAlert {
+    alert: Alert,
+    at: Instant,
+    tries: u32,
+    /// Who got it last.
+    holder: PeerId,
+    /// When it may be given again.
+    again_at: Instant,
+}
+
+/// A gate of a deployment or of one of its operations.
+struct WatchedGate<'a> {
+    identity: &'a str,
+    operation: Option<Operation>,
+    gate: &'a Gate,
+    closed: u64,
+}
+
+/// What separates an identity and an operation in a key. No identity has one.
+const SEPARATOR: char = ' ';
+
+impl WatchedGate<'_> {
+    fn key(&self) -> String {
+        match self.operation {
+            None => self.identity.to_owned(),
+            Some(operation) => format!("{}{SEPARATOR}{}", self.identity, operation.path()),
+        }
+    }
+}
+
+/// The outage with this key.
+fn outage(key: &str, since: Instant, ejection: Option<(Instant, Reason)>) -> Outage<'_> {
+    let (deployment, operation) = match key.split_once(SEPARATOR) {
+        Some((deployment, operation)) => (deployment, Some(operation)),
+        None => (key, None),
+    };
+    Outage { deployment, operation, since, ejection }
+}
+
+fn gates(entries: &BTreeMap<String, ShardEntry>) -> impl Iterator<Item = WatchedGate<'_>> {
+    entries.iter().flat_map(|(identity, entry)| {
+        let saved = entry.saved();
+        let of = move |operation, gate| WatchedGate { identity, operation, gate, closed: saved.closed };
+        let operations = saved.missing.iter().map(move |(operation, gate)| of(Some(*operation), gate));
+        std::iter::once(of(None, &saved.gate)).chain(operations)
+    })
+}
+
+impl AlertQueue {
+    /// Reads what was stored. What is not understood is lost.
+    pub(super) fn parse(text: &str, now: Instant) -> Self {
+        let read = serde_json::from_str(text).ok().and_then(tolerant::read::<Self>);
+        let mut queue = read.unwrap_or_default();
+        // Mentions are not stored. As long as the object is used, the documents are mentioned.
+        queue.mentioned_at = vec![now; queue.refusals.len()];
+        queue
+    }
+
+    /// What has to be stored. `None`: it is stored already.
+    pub(super) fn changed(&self) -> Option<String> {
+        self.is_changed.then(|| self.to_json())
+    }
+
+    /// Writes it as JSON.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    pub(super) fn on_saved(&mut self) {
+        self.is_changed = false;
+    }
+
+    /// Takes what a reporter is interested in, after its report was merged. Returns the alerts that
+    /// it is to send.
+    ///
+    /// Not inlined: without webhooks, nothing of this runs.
+    #[inline(never)]
+    pub(super) fn on_report(
+        &mut self,
+        interest: &AlertInterest,
+        reporter: PeerId,
+        entries: &BTreeMap<String, ShardEntry>,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) -> Vec<Alert> {
+        let is_wanted = |kind| interest.kinds.contains(&kind);
+        if is_wanted(AlertKind::Ejected) || is_wanted(AlertKind::Recovered) {
+            self.watch(interest, entries, now, rng);
+        }
+        if is_wanted(AlertKind::Routes) && !interest.refused.is_empty() {
+            self.on_refusal(interest, now, rng);
+        }
+        self.drop_old(now);
+        self.give(&interest.kinds, reporter, now)
+    }
+
+    fn watch(
+        &mut self,
+        interest: &AlertInterest,
+        entries: &BTreeMap<String, ShardEntry>,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) {
+        let mut before: Vec<_> = std::mem::take(&mut self.outages).into_iter().map(Some).collect();
+        // Both lists are in the same order, so the next one is nearly always the first to look at.
+        let mut next = 0;
+        for watched in gates(entries) {
+            let Some(ejection) = watched.gate.ejected_until().zip(watched.gate.reason()) else { continue };
+            let (key, closed) = (watched.key(), watched.closed);
+            let is_same = |state: &Option<WatchedOutage>| {
+                state.as_ref().is_some_and(|state| state.key == key && state.closed == closed)
+            };
+            let at = (next..before.len()).chain(0..next).find(|at| before.get(*at).is_some_and(is_same));
+            next = at.map_or(next, |at| at + 1);
+            let known = at.and_then(|at| before.get_mut(at)?.take());
+            let mut state = known.unwrap_or_else(|| {
+                self.is_changed = true;
+                WatchedOutage { key, since: now, closed, is_told: false, seen_until: None }
+            });
+            self.is_changed |= state.look(ejection.0, now);
+            if !state.is_told && state.is_long(ejection.0, now) && !watched.gate.is_drained() {
+                state.is_told = true;
+                self.is_changed = true;
+                let outage = outage(&state.key, state.since, Some(ejection));
+                self.add(AlertSubject::Outage(outage), interest, now, rng);
+            }
+            self.outages.push(state);
+        }
+        // What is left is closed, or the shard has forgotten the deployment.
+        for WatchedOutage { key, since, is_told, .. } in before.into_iter().flatten() {
+            self.is_changed = true;
+            let outage = outage(&key, since, None);
+            if is_told && entries.contains_key(outage.deployment) {
+                self.add(AlertSubject::Outage(outage), interest, now, rng);
+            }
+        }
+    }
+
+    /// A reporter's document is refused.
+    fn on_refusal(&mut self, interest: &AlertInterest, now: Instant, rng: &mut dyn Rng) {
+        let document = PeerId(stable_hash(interest.refused.as_bytes()));
+        let known = self.refusals.iter().position(|known| *known == document);
+        if let Some(mentioned_at) = known.and_then(|known| self.mentioned_at.get_mut(known)) {
+            if now - std::mem::replace(mentioned_at, now) < REFUSAL_OVER_MS {
+                return;
+            }
+        } else {
+            if self.refusals.len() >= MAX_REFUSALS {
+                self.refusals.remove(0);
+                self.mentioned_at.remove(0);
+            }
+            self.refusals.push(document);
+            self.mentioned_at.push(now);
+        }
+        self.is_changed = true;
+        self.add(AlertSubject::Routes(&interest.refused), interest, now, rng);
+    }
+
+    /// Adds an alert, if its kind is wanted.
+    fn add(&mut self, subject: AlertSubject<'_>, interest: &AlertInterest, at: Instant, rng: &mut dyn Rng) {
+        if !interest.kinds.contains(&subject.kind()) {
+            return;
+        }
+        if self.waiting.len() >= MAX_ALERTS {
+            self.waiting.remove(0);
+        }
+        let alert = subject.alert(PeerId(rng.next_u64()).to_string(), &interest.region, at);
+        let holder = PeerId::default();
+        self.waiting.push(WaitingAlert { alert, at, tries: 0, holder, again_at: Instant::EPOCH });
+        self.is_changed = true;
+    }
+
+    fn drop_old(&mut self, now: Instant) {
+        let before = self.waiting.len();
+        self.waiting.retain(|waiting| {
+            let is_spent = waiting.tries >= MAX_TRIES && now >= waiting.again_at;
+            !is_spent && now - waiting.at < STALE_MS
+        });
+        self.is_changed |= self.waiting.len() < before;
+    }
+
+    /// Gives alerts to a reporter, which then has some time to send them.
+    fn give(&mut self, kinds: &[AlertKind], reporter: PeerId, now: Instant) -> Vec<Alert> {
+        let is_for_it = |waiting: &WaitingAlert| {
+            let others_first = waiting.holder == reporter && now < waiting.again_at + OTHERS_FIRST_MS;
+            let is_due = now >= waiting.again_at && waiting.tries < MAX_TRIES;
+            is_due && (waiting.tries == 0 || !others_first) && kinds.contains(&waiting.alert.kind)
+        };
+        let mut given = Vec::new();
+        for waiting in self.waiting.iter_mut().filter(|waiting| is_for_it(waiting)).take(MAX_GIVEN) {
+            waiting.again_at = now + (FIRST_WAIT_MS << waiting.tries);
+            waiting.tries += 1;
+            waiting.holder = reporter;
+            given.push(waiting.alert.clone());
+        }
+        self.is_changed |= !given.is_empty();
+        given
+    }
+
+    /// A webhook has taken an alert.
+    pub(super) fn on_taken(&mut self, receipt: &AlertReceipt) {
+        let AlertReceipt { id, webhook, of } = receipt;
+        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.alert.id == *id) else { return };
+        let taken = &mut waiting.alert.taken;
+        if of.contains(webhook) && !taken.contains(webhook) {
+            // Webhooks that the document no longer has do not count.
+            taken.retain(|taken| of.contains(taken));
+            taken.push(webhook.clone());
+            self.is_changed = true;
+        }
+        if of.iter().all(|webhook| taken.contains(webhook)) {
+            self.waiting.retain(|waiting| waiting.alert.id != *id);
+        }
+    }
+}
+
+impl WatchedOutage {
+    /// Looks at the gate, which is ejected until then. Returns whether this is another outage.
+    fn look(&mut self, until: Instant, now: Instant) -> bool {
+        // Between two ejections there may be no request that shows whether the deployment is back.
+        let is_other =
+            !self.is_told && self.seen_until.is_some_and(|seen| until > seen && now >= seen + OUTAGE_MS);
+        if is_other {
+            self.since = now;
+        }
+        self.seen_until = Some(until);
+        is_other
+    }
+
+    /// Whether it lasts for so long that operators are told. An ejection whose time is over, and
+    /// which no probe has ended because there are no requests, does not become longer by that.
+    fn is_long(&self, until: Instant, now: Instant) -> bool {
+        let long_at = self.since + OUTAGE_MS;
+        now >= long_at && until >= long_at
+    }
+}

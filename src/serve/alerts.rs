@@ -1,0 +1,104 @@
+//! Alerts that an isolate sends to webhooks.
+//!
+//! What operators are told is decided by the shard of the region. It gives each alert to one
+//! isolate, with the answer to a report. The isolate sends it beside the requests, and tells the
+//! shard which webhook has taken it. Of a webhook that did not take it, the shard hears nothing: it
+//! gives the alert again.
+
+use std::rc::Rc;
+
+use super::isolate_memory::{DocumentProblem, Isolate};
+use super::object_link::RegionObjects;
+use super::platform::Platform;
+use super::timing::until;
+use crate::health::alert::{Alert, AlertInterest, AlertReceipt, refused_routes};
+use crate::routes::graph::{Graph, Webhook};
+use crate::routes::version_of;
+use crate::vocabulary::alert_kind::AlertKind;
+use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Millis;
+
+/// How long a webhook has time to take an alert.
+const POST_MS: Millis = Millis::new(5_000);
+
+impl Isolate {
+    /// What this isolate wants to be told, and what it tells. `None` without webhooks.
+    #[inline(never)]
+    pub(super) fn alert_interest(&self, graph: &Graph, region: &str) -> Option<AlertInterest> {
+        let webhooks = &graph.settings.webhooks;
+        if webhooks.is_empty() {
+            return None;
+        }
+        let is_wanted = |kind: &AlertKind| webhooks.iter().any(|webhook| webhook.kinds.contains(kind));
+        let kinds: Vec<_> = AlertKind::ALL.into_iter().filter(is_wanted).collect();
+        let refused = match &*self.problem.borrow() {
+            Some(DocumentProblem::Refused { issues, hash }) if kinds.contains(&AlertKind::Routes) => {
+                refused_routes(&version_of(*hash), issues)
+            }
+            _ => String::new(),
+        };
+        Some(AlertInterest { kinds, region: region.to_owned(), refused })
+    }
+}
+
+/// Sends alerts beside the requests.
+#[inline(never)]
+pub(super) fn send_alerts<P: Platform>(
+    platform: &P,
+    objects: &RegionObjects,
+    graph: &Rc<Graph>,
+    alerts: Vec<Alert>,
+) {
+    for alert in alerts {
+        let wanted = |webhook: &&Webhook| webhook.kinds.contains(&alert.kind);
+        let of: Vec<_> =
+            graph.settings.webhooks.iter().filter(wanted).map(|webhook| webhook.id.clone()).collect();
+        for (index, webhook) in graph.settings.webhooks.iter().enumerate() {
+            if !of.contains(&webhook.id) || alert.taken.contains(&webhook.id) {
+                continue;
+            }
+            let receipt = AlertReceipt { id: alert.id.clone(), webhook: webhook.id.clone(), of: of.clone() };
+            let (background, objects) = (platform.clone(), objects.clone());
+            let (webhook, body) = (webhook.clone(), alert.body.clone());
+            platform.in_background(async move {
+                if post(&background, &webhook, index, &receipt.id, body).await {
+                    confirm(&background, &objects, &receipt).await;
+                }
+            });
+        }
+    }
+}
+
+/// Sends an alert to a webhook. Returns whether the webhook has taken it. A redirect is not
+/// followed, and counts as a refusal.
+async fn post<P: Platform>(platform: &P, webhook: &Webhook, index: usize, id: &str, body: String) -> bool {
+    let timestamp = platform.now().epoch_ms() / 1_000;
+    let mut headers = Headers::of([
+        ("content-type", "application/json"),
+        ("user-agent", "switchyard"),
+        ("webhook-id", id),
+        ("webhook-timestamp", &timestamp.to_string()),
+    ]);
+    if let Some(key) = &webhook.key {
+        headers.push("webhook-signature", &key.sign(id, timestamp, &body));
+    }
+    let posted = platform.post(webhook.url.reveal(), &headers, body);
+    let why = match until(platform, platform.now() + POST_MS, posted).await {
+        Some(Ok(200..=299)) => return true,
+        Some(Ok(status)) => format!("status {status}"),
+        // The text of the error is not logged: it may contain the URL.
+        Some(Err(_)) => "it cannot be reached".to_owned(),
+        None => format!("no answer within {POST_MS} ms"),
+    };
+    platform.warn(&format!("alerts: settings.webhooks[{index}] did not take the alert {id}: {why}"));
+    false
+}
+
+/// Tells the shard that a webhook has taken an alert.
+async fn confirm<P: Platform>(platform: &P, objects: &RegionObjects, receipt: &AlertReceipt) {
+    let text = serde_json::to_string(receipt).unwrap_or_default();
+    if let Err(error) = objects.ask_shard(platform, "alert", Some(text)).await {
+        let id = &receipt.id;
+        platform.warn(&format!("alerts: the alert {id} was sent, and the object does not know it: {error}"));
+    }
+}

@@ -1,0 +1,22 @@
+//! What operators can be told of.
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// A deployment is out for more than a minute.
+    Ejected,
+    /// Such a deployment is back.
+    Recovered,
+    /// A budget is used up. Nothing sends it yet.
+    Budget,
+    /// A routes document is refused.
+    Routes,
+}
+
+impl AlertKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Ejected, Self::Recovered, Self::Budget, Self::Routes];
+}

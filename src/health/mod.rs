@@ -50,6 +50,7 @@ pub mod judgement;
 pub mod local_usage;
 mod pending;
 pub mod reason;
+pub mod recent_records;
 pub mod reporter;
 pub mod retry_budget;
 pub mod ring;

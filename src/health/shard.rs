@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use super::alert::AlertReceipt;
 use super::drains::{is_same_name, name_of};
 use super::reason::Reason;
+use super::recent_records::RecentRecords;
 use super::sharing::{AFTER_FAILURE_MS, BASE_MS, LATEST_MS};
 use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
 use crate::counters::CounterLedger;
@@ -63,6 +64,7 @@ pub struct Shard {
     uplink: Uplink,
     pub(super) counters: CounterLedger,
     alerts: AlertQueue,
+    records: RecentRecords,
 }
 
 impl Shard {
@@ -90,6 +92,7 @@ impl Shard {
             no_lease_before: if is_first { Instant::EPOCH } else { now + UNUSED_MS },
             uplink: Uplink::default(),
             counters: CounterLedger::default(),
+            records: RecentRecords::default(),
             alerts: AlertQueue::default(),
         }
     }
@@ -178,6 +181,9 @@ impl Shard {
             }
             self.head.change = change;
             self.count_ejection(identity, ejection, now);
+        }
+        for record in &report.records {
+            self.records.push(record.clone());
         }
         let batch = report.counters.as_ref();
         let counted = batch.map_or(0, |batch| self.counters.merge(report.reporter.0, batch, now));

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::alert::{Alert, AlertInterest};
 use super::reason::Reason;
+use super::recent_records::RecentRecord;
 use super::tolerant;
 use crate::counters::CounterBatch;
 use crate::routes::graph::Ejections;
@@ -73,6 +74,9 @@ pub struct HealthReport {
     /// Whether the reporter is a shard. What it reports as ejected is counted there.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub is_shard: bool,
+    /// Records of requests with failures.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub records: Vec<RecentRecord>,
     /// What the reporter wants to be told. `None`: its document has no webhooks.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub alerts: Option<AlertInterest>,

@@ -15,6 +15,8 @@ pub enum AdminPath {
     Metrics,
     /// `POST api/explain`
     Explain,
+    /// `GET api/requests/{id}`. `GET api/requests` has no id: all records.
+    Requests(Option<String>),
     /// `POST api/deployments/{name}/{switch}`. `POST api/deployments/reset` has no name and resets
     /// all deployments.
     Switch(Switch, Option<String>),
@@ -24,7 +26,7 @@ impl AdminPath {
     /// The methods that the path accepts, as the value of an `allow` header.
     pub fn allow(&self) -> &'static str {
         match self {
-            Self::Routes | Self::Health | Self::Metrics => GET,
+            Self::Routes | Self::Health | Self::Metrics | Self::Requests(_) => GET,
             Self::Explain | Self::Switch(..) => "POST",
         }
     }
@@ -43,8 +45,13 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         "api/health" => return Some(AdminPath::Health),
         "metrics" => return Some(AdminPath::Metrics),
         "api/explain" => return Some(AdminPath::Explain),
+        "api/requests" => return Some(AdminPath::Requests(None)),
         "api/deployments/reset" => return Some(AdminPath::Switch(Switch::Reset, None)),
         _ => {}
+    }
+    if let Some(id) = path.strip_prefix("api/requests/") {
+        let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        return is_id.then(|| AdminPath::Requests(Some(id.to_owned())));
     }
     let (name, switch) = path.strip_prefix("api/deployments/")?.rsplit_once('/')?;
     let name = Some(decode(name).into_owned()).filter(|name| !name.is_empty())?;
@@ -65,6 +72,10 @@ mod tests {
             ("metrics", Some(AdminPath::Metrics), "GET, HEAD"),
             ("api/metrics", None, ""),
             ("api/explain", Some(AdminPath::Explain), "POST"),
+            ("api/requests", Some(AdminPath::Requests(None)), "GET, HEAD"),
+            ("api/requests/req_1f", Some(AdminPath::Requests(owned("req_1f"))), "GET, HEAD"),
+            ("api/requests/", None, ""),
+            ("api/requests/a%20b", None, ""),
             ("api/deployments/reset", Some(AdminPath::Switch(Reset, None)), "POST"),
             (
                 "api/deployments/azure-eastus/drain",

@@ -12,6 +12,7 @@ use crate::attempt::trail::{Attempt, Trail};
 use crate::counters::{FinishedAttempt, FinishedRequest};
 use crate::health::GateChange;
 use crate::health::gate::Transition;
+use crate::health::recent_records::RecentRecord;
 use crate::request::credentials;
 use crate::routes::graph::Node;
 use crate::telemetry::data_point::data_point;
@@ -195,7 +196,13 @@ impl<P: Platform> OpenAccount<P> {
             let line = log_line(record);
             // The reasons of failures are texts of upstreams.
             let has_reasons = record.trail.failures().next().is_some();
-            platform.log(&if has_reasons { isolate.without_secrets(line) } else { line });
+            let line = if has_reasons { isolate.without_secrets(line) } else { line };
+            platform.log(&line);
+            // Whoever has no key does not take the place of a client's requests.
+            if record.is_failure() && !record.client.is_empty() {
+                let id = record.request_id.to_owned();
+                isolate.records.borrow_mut().push(RecentRecord { id, json: line });
+            }
         }
         let finished = FinishedRequest {
             client: record.client,

@@ -17,6 +17,7 @@ use super::metrics;
 use super::object_reports::{AskError, share};
 use super::platform::{Platform, Work};
 use super::receive::Arrival;
+use super::recent_requests;
 use super::request_body::{Reading, RequestBody};
 use super::serving::Serving;
 use crate::health::Snapshot;
@@ -79,6 +80,7 @@ async fn answer_below<P: Platform>(
         AdminPath::Metrics => metrics::page(platform, arrival, routes).await,
         // Behind a pointer of its own, as it is rare and large.
         AdminPath::Explain => (Box::pin(explained(platform, arrival, routes)) as AdminAnswer<'_>).await,
+        AdminPath::Requests(id) => recent_requests::answer(platform, id).await,
         AdminPath::Switch(switch, name) => turn(platform, switch, name, routes).await,
     }
 }

@@ -10,6 +10,7 @@ use super::object_link::ObjectLink;
 use super::serving::Serving;
 use crate::counters::CounterOutbox;
 use crate::entry::object_affinity::ObjectAffinity;
+use crate::health::recent_records::RecentRecords;
 use crate::reply::masks::without_secrets;
 use crate::routes::Issue;
 use crate::vocabulary::rng::{Rng, SecureRng};
@@ -36,6 +37,8 @@ pub struct Isolate {
     /// Hashes of the responses of the background whose usage was counted, oldest first.
     pub(super) counted: RefCell<VecDeque<u64>>,
     pub(super) link: RefCell<Option<ObjectLink>>,
+    /// The records of recent requests with failures.
+    pub(super) records: RefCell<RecentRecords>,
     /// Whether there is a binding for data points, once that is known.
     has_metrics: Cell<Option<bool>>,
     /// What is counted of finished requests, until the shard has counted it.

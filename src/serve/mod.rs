@@ -41,6 +41,7 @@ pub mod object_reports;
 mod owners;
 pub mod platform;
 pub mod receive;
+mod recent_requests;
 pub mod request_body;
 pub mod routes_document;
 pub mod serving;

@@ -195,6 +195,7 @@ impl Isolate {
         let rate = routes.graph.settings.health.reports_per_second;
         let mut report = link.reporter.report(health, rate, now, &mut rng);
         report.counters = self.counters.borrow_mut().batch(now);
+        report.records = self.records.borrow_mut().take_unsent();
         report.alerts = self.alert_interest(&routes.graph, link.objects.region);
         Some(DueReport { objects: link.objects.clone(), report, rng })
     }

@@ -236,3 +236,40 @@ fn a_traced_request_has_spans_of_its_attempts_with_the_attributes_of_the_convent
         ]
     );
 }
+
+#[test]
+fn a_request_with_a_failure_can_be_looked_up_here_and_at_the_hub() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.with_objects();
+    bench.script([Script::json(200, ANSWER)]);
+    let served = bench.chat(CHAT).header("x-switchyard-request-id").to_owned();
+    bench.script([Script::json(503, OVERLOADED), Script::json(200, ANSWER)]);
+    let id = bench.chat(CHAT).header("x-switchyard-request-id").to_owned();
+    let record = bench.record();
+    let find = |bench: &mut Bench, id: &str| bench.admin("GET", &format!("/admin/api/requests/{id}"), "");
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(json(&find(&mut bench, &id).text()), record, "this isolate knows it");
+    let unknown = find(&mut bench, &served);
+    assert_eq!(unknown.status, 404, "nothing failed in it");
+    assert!(unknown.text().contains("request_not_found"), "{}", unknown.text());
+    bench.pass(ms(20_000));
+    bench.finish();
+    bench.new_isolate();
+    assert_eq!(json(&find(&mut bench, &id).text()), record, "the hub knows it");
+    assert_eq!(json(&bench.admin("GET", "/admin/api/requests", "").text()), json!([record]));
+    bench.lose_object("default/hub");
+    assert_eq!(find(&mut bench, &id).status, 503);
+}
+
+#[test]
+fn whoever_has_no_key_does_not_displace_the_records_of_clients() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.with_objects();
+    bench.script([Script::json(400, OVERLOADED)]);
+    let id = bench.chat(CHAT).header("x-switchyard-request-id").to_owned();
+    bench.use_key("sk-wrong");
+    for _ in 0..500 {
+        assert_eq!(bench.chat(CHAT).status, 401);
+    }
+    assert_eq!(bench.admin("GET", &format!("/admin/api/requests/{id}"), "").status, 200);
+}

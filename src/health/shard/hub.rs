@@ -61,6 +61,7 @@ impl Shard {
             deployments: sorted::map(batches),
             counters: self.counters.batch(now),
             is_shard: true,
+            records: self.records.take_unsent(),
             alerts: None,
         }
     }

@@ -58,6 +58,7 @@ impl Shard {
             "alert" => self.on_receipt(body),
             "view" => self.on_view(now),
             "counters" => self.on_counters(),
+            "requests" => self.on_requests(body),
             _ => ObjectAnswer::of(404, "not found"),
         }
     }
@@ -87,6 +88,16 @@ impl Shard {
     #[inline(never)]
     fn on_view(&self, now: Instant) -> ObjectAnswer {
         ObjectAnswer::of(200, serde_json::to_string(&self.view(now)).unwrap_or_default())
+    }
+
+    /// The record of the request with this id, or with an empty id all of them, latest first.
+    #[inline(never)]
+    fn on_requests(&self, id: &str) -> ObjectAnswer {
+        match self.records.get(id) {
+            Some(record) => ObjectAnswer::of(200, record.json.as_str()),
+            None if id.is_empty() => ObjectAnswer::of(200, self.records.to_json()),
+            None => ObjectAnswer::of(404, "not found"),
+        }
     }
 
     #[inline(never)]

@@ -349,6 +349,16 @@ impl Bench {
         self.records().pop().expect("a record")
     }
 
+    /// The next requests come to another isolate.
+    pub fn new_isolate(&mut self) {
+        self.fake.isolate = Rc::default();
+    }
+
+    /// Clients have this key from now on.
+    pub fn use_key(&mut self, key: &'static str) {
+        self.key = key;
+    }
+
     /// From now on, the platform records spans.
     pub fn trace(&self) {
         self.fake.world.is_traced.set(true);

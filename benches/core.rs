@@ -94,7 +94,7 @@ fn excerpt(bencher: Bencher, content: Content) {
 fn splice(bencher: Bencher, content: Content) {
     let body = content.body();
     let peek = Peek::of(&body).unwrap();
-    let changes = Edit { model: Some("gpt-4o"), params: &Params::default() };
+    let changes = Edit { model: Some("gpt-4o"), params: &Params::default(), asks_for_usage: false };
     bencher.counter(BytesCount::new(body.len())).bench(|| edit(black_box(&body), &peek, &changes));
 }
 

@@ -16,7 +16,7 @@ fn peek(body: &str) -> Peek {
 }
 
 fn edited(body: &str, model: Option<&str>, params: &Params) -> Option<String> {
-    let splice = edit(body.as_bytes(), &peek(body), &Edit { model, params })?;
+    let splice = edit(body.as_bytes(), &peek(body), &Edit { model, params, asks_for_usage: false })?;
     Some(String::from_utf8(splice.apply(body.as_bytes())).unwrap())
 }
 
@@ -50,6 +50,49 @@ fn the_model_is_found_however_it_is_written() {
     ] {
         assert_eq!(peek(body).model.as_deref(), expected, "{body}");
     }
+}
+
+#[test]
+fn usage_is_asked_for_beside_all_other_options() {
+    for (body, expected) in [
+        (r#"{"model":"m"}"#, Some(r#"{"model":"m","stream_options":{"include_usage":true}}"#)),
+        ("{}", Some(r#"{"stream_options":{"include_usage":true}}"#)),
+        (r#"{"stream_options":null,"n":1}"#, Some(r#"{"stream_options":{"include_usage":true},"n":1}"#)),
+        (r#"{"stream_options": { } }"#, Some(r#"{"stream_options": {"include_usage":true } }"#)),
+        (
+            r#"{"stream_options":{"include_obfuscation" : false}}"#,
+            Some(r#"{"stream_options":{"include_usage":true,"include_obfuscation" : false}}"#),
+        ),
+        (
+            r#"{"stream_options":{"a":1,"include_usage": false ,"b":[true]}}"#,
+            Some(r#"{"stream_options":{"a":1,"include_usage": true ,"b":[true]}}"#),
+        ),
+        (
+            r#"{"stream_options":{"include_usage":null,"include_us\u0061ge":0}}"#,
+            Some(r#"{"stream_options":{"include_usage":true,"include_us\u0061ge":true}}"#),
+        ),
+        // It asks itself, or the provider refuses it.
+        (r#"{"stream_options":{"include_usage":true}}"#, None),
+        (r#"{"stream_options":{"include_us\u0061ge":true}}"#, None),
+        (r#"{"stream_options":[]}"#, None),
+        (r#"{"stream_options":"x"}"#, None),
+        (r#"{"stream_options":{"include_usage":true},"stream_options":null}"#, None),
+    ] {
+        let peek = peek(body);
+        assert_eq!(peek.can_ask_for_usage(body.as_bytes(), |_| false), expected.is_some(), "{body}");
+        if let Some(expected) = expected {
+            let changes = Edit { model: None, params: &Params::default(), asks_for_usage: true };
+            let splice = edit(body.as_bytes(), &peek, &changes).unwrap();
+            assert_eq!(String::from_utf8(splice.apply(body.as_bytes())).unwrap(), expected);
+        }
+    }
+    let shortened = r#"{"stream_options":{"x":"…"}}"#;
+    assert!(!peek(shortened).can_ask_for_usage(shortened.as_bytes(), |_| true));
+    let prefix = Peek::of_prefix(br#"{"model":"m","stream":true,"messages":["#).unwrap();
+    assert!(
+        !prefix.can_ask_for_usage(br#"{"model":"m","stream":true,"messages":["#, |_| false),
+        "the rest may ask"
+    );
 }
 
 #[test]
@@ -280,7 +323,12 @@ fn the_beginning_of_a_body_is_enough_where_the_model_stands_in_it() {
         assert_eq!(peek.as_ref().and_then(|peek| peek.model.as_deref()), model, "{prefix}");
         if let Some(peek) = peek {
             assert!(!peek.is_whole());
-            let splice = edit(prefix.as_bytes(), &peek, &Edit { model: Some("eu"), params: &none }).unwrap();
+            let splice = edit(
+                prefix.as_bytes(),
+                &peek,
+                &Edit { model: Some("eu"), params: &none, asks_for_usage: false },
+            )
+            .unwrap();
             let edited = splice.apply(prefix.as_bytes());
             assert_eq!(String::from_utf8(edited).unwrap(), expected);
         }
@@ -436,7 +484,7 @@ proptest! {
         let prefix = &body.as_bytes()[..cut.index(end)];
         prop_assert!(Peek::of(prefix).is_err());
         if let Some(seen) = Peek::of_prefix(prefix) {
-            let edit_all = Edit { model: Some("new"), params: &params(&["a", "b"], &[("c", "e")], &[("d", json!(1))]) };
+            let edit_all = Edit { model: Some("new"), params: &params(&["a", "b"], &[("c", "e")], &[("d", json!(1))]), asks_for_usage: false };
             let start = edit(prefix, &seen, &edit_all).map_or_else(|| prefix.to_vec(), |splice| splice.apply(prefix));
             let whole = [start.as_slice(), &body.as_bytes()[prefix.len()..]].concat();
             prop_assert!(serde_json::from_slice::<Value>(&whole).is_ok(), "{}", String::from_utf8_lossy(&whole));

@@ -164,7 +164,9 @@ fn a_text_that_is_shortened_equals_no_other() {
         let short = "x".repeat(length);
         assert_ne!(model, short);
         let params = Params { set: vec![("a".to_owned(), Value::from(short.clone()))], ..Params::default() };
-        let splice = edit(excerpt.text(), &peek, &Edit { model: None, params: &params }).unwrap();
+        let splice =
+            edit(excerpt.text(), &peek, &Edit { model: None, params: &params, asks_for_usage: false })
+                .unwrap();
         let edited = splice.moved(|at| excerpt.original(at)).apply(body.as_bytes());
         assert_eq!(edited, format!(r#"{{"a":"{short}","model":"{long}"}}"#).as_bytes());
     }
@@ -240,7 +242,7 @@ proptest! {
             set: vec![("a".to_owned(), Value::from(value))],
             ..Params::default()
         };
-        let changes = Edit { model: Some("other"), params: &params };
+        let changes = Edit { model: Some("other"), params: &params, asks_for_usage: false };
         let excerpt = excerpt(body.as_bytes(), window).unwrap();
         let peek = Peek::of(excerpt.text()).unwrap();
         let splice = edit(excerpt.text(), &peek, &changes).unwrap().moved(|at| excerpt.original(at));

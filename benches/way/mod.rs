@@ -210,7 +210,11 @@ impl Way {
             attempt: dispatch.number,
         };
         let outgoing = prepare(&dispatch.deployment, &call);
-        let changes = Edit { model: outgoing.model.as_deref(), params: &dispatch.deployment.params };
+        let changes = Edit {
+            model: outgoing.model.as_deref(),
+            params: &dispatch.deployment.params,
+            asks_for_usage: false,
+        };
         let body = edit(&self.body, peek, &changes);
         (outgoing, body, dispatch.limits.of(Phase::Headers, self.now))
     }

@@ -20,13 +20,16 @@ const ROOM = 4 * 1024;
 
 const unconnected = () => false;
 let settle = unconnected;
+let filter;
 
 /**
  * Called by a new instance of the Wasm. `closure(wait, code, text, bytes)` returns whether that
- * wait exists.
+ * wait exists. `passing(wait, piece, hasEnded)` returns the bytes that pass instead of a piece of the
+ * pipe with that wait; undefined: the piece as it is.
  */
-export function connect(closure) {
+export function connect(closure, passing) {
   settle = closure;
+  filter = passing;
   // The trap of an earlier instance no longer matters. This state belongs to the `worker` crate.
   globalThis.__worker_init_state.criticalError = false;
 }
@@ -57,6 +60,7 @@ function trapped(error) {
 addEventListener("error", ({ error }) => {
   if (!isTrap(error)) return;
   settle = unconnected;
+  filter = undefined;
   taskQueue = undefined;
   bodies = { held: 0, reserved: 0 };
   for (const end of openStreams.values()) end();
@@ -611,6 +615,59 @@ export function pipe(stream, client, leftOpen, wait) {
     (error) => failWait(wait, error) || abandoned(() => client.abort(error)),
   );
   return controller;
+}
+
+/** The size of the buffer of a pipe with a filter. */
+const PIECE = 16 * 1024;
+
+const NOTHING = new Uint8Array();
+
+/**
+ * The same through the filter of the wait, with the client's side left open at the end. A piece is
+ * what has arrived. After a trap there is no filter, so the client's side is broken off.
+ */
+export function pipeFiltered(stream, client, wait) {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const reader = stream.getReader({ mode: "byob" });
+  signal.onabort = () => Streams.cancel(reader);
+  carryFiltered(reader, client, wait, signal).then(
+    () => endWait(wait, 0, undefined, undefined) || client.close().catch(() => {}),
+    (error) => failWait(wait, error) || client.abort(error).catch(() => {}),
+  );
+  return controller;
+}
+
+async function carryFiltered(reader, client, wait, signal) {
+  const passing = filter;
+  const writer = client.getWriter();
+  let buffer = new ArrayBuffer(PIECE);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (signal.aborted || passing !== filter) throw new Error("the pipe was cut");
+      const piece = done ? NOTHING : value;
+      const bytes = filtered(wait, piece, done) ?? piece;
+      if (bytes.length > 0) await writer.write(bytes);
+      if (done) return;
+      buffer = value.buffer;
+    }
+  } catch (error) {
+    Streams.cancel(reader);
+    throw error;
+  } finally {
+    writer.releaseLock();
+  }
+}
+
+/** What passes of a piece. */
+function filtered(wait, piece, hasEnded) {
+  try {
+    return filter(wait, piece, hasEnded);
+  } catch (error) {
+    trapped(error);
+    throw error;
+  }
 }
 
 /** Writes bytes to the client, ends the wait when they are on their way, and unlocks the stream. */

@@ -9,20 +9,23 @@ use worker::Env;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortController, ReadableStream, Request, Response, WritableStream};
 
+use super::filters;
 use super::wait::{self, Settled, Wait};
 use crate::request::splice::{Piece, Splice};
 use crate::serve::platform::{
     BodyLimits, BodyStart, ByteReader, ByteStream, ClientStream, OutgoingBody, OutgoingRequest, Pipe,
     PipeEnd, PlatformCall, PlatformError, ReceivedBody, ResponseHead, UploadError,
 };
+use crate::stream::usage_filter::UsageFilter;
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Instant;
 
 #[wasm_bindgen(module = "/src/edge/host.js")]
 extern "C" {
-    /// Registers the function that the host calls at the end of each wait.
-    fn connect(callback: &Callback);
+    /// Registers the functions that the host calls: at the end of each wait, and for each piece of
+    /// a pipe with a filter.
+    fn connect(callback: &Callback, filter: &FilterCallback);
 
     /// Writes a data point of Analytics Engine, in the form of
     /// [`data_point`](crate::telemetry::data_point::data_point).
@@ -150,6 +153,8 @@ extern "C" {
         left_open: bool,
         wait: u32,
     ) -> AbortController;
+    #[wasm_bindgen(js_name = pipeFiltered)]
+    fn pipe_filtered_wait(stream: &ReadableStream, client: &WritableStream, wait: u32) -> AbortController;
     #[wasm_bindgen(js_name = write)]
     fn write_wait(client: &WritableStream, bytes: &[u8], wait: u32);
     #[wasm_bindgen(js_name = close)]
@@ -159,12 +164,18 @@ extern "C" {
 /// The function of this instance that the host calls when a wait ends.
 type Callback = Closure<dyn Fn(u32, i32, Option<String>, Option<Vec<u8>>) -> bool>;
 
+/// The function of this instance that the host calls for each piece of a pipe with a filter.
+type FilterCallback = Closure<dyn Fn(u32, Vec<u8>, bool) -> Option<Vec<u8>>>;
+
 /// Connects the host module to the waits of this instance.
 pub fn connect_waits() {
     let callback: Callback = Closure::new(wait::settle);
-    connect(&callback);
-    // The closure lives as long as the instance.
+    let filter: FilterCallback =
+        Closure::new(|wait, piece: Vec<u8>, has_ended| filters::passing(wait, &piece, has_ended));
+    connect(&callback, &filter);
+    // The closures live as long as the instance.
     callback.forget();
+    filter.forget();
 }
 
 /// The number as 32 bits, the size in which numbers cross. A larger number becomes the maximum.
@@ -346,6 +357,15 @@ impl ByteStream for ReadableStream {
         });
         StreamPipe { wait, controller }
     }
+
+    fn pipe_filtered(&self, client: &ClientEnd, filter: UsageFilter) -> StreamPipe {
+        let mut controller = None;
+        let wait = Wait::begin(|wait| {
+            filters::begin(wait, filter);
+            controller = Some(pipe_filtered_wait(self, &client.0, wait));
+        });
+        StreamPipe { wait, controller }
+    }
 }
 
 /// Reads a stream.
@@ -389,6 +409,12 @@ impl Future for StreamPipe {
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
         std::pin::Pin::new(&mut self.wait).poll(context).map(|ended| ended.map(drop))
+    }
+}
+
+impl Drop for StreamPipe {
+    fn drop(&mut self) {
+        filters::end(self.wait.number());
     }
 }
 

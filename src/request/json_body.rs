@@ -28,6 +28,9 @@ use crate::scan::top_level::{self, MAX_FIELDS, MemberSpan};
 use crate::vocabulary::needs::OUTPUT_LIMITS;
 use crate::vocabulary::operation::Operation;
 
+/// The field with the options of a stream.
+const STREAM_OPTIONS: &str = "stream_options";
+
 /// The facts of a body that routing needs, and the positions of its top-level members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts of a body")]
@@ -304,6 +307,17 @@ impl Peek {
         Ok(peek)
     }
 
+    /// Whether a request with this body does not ask for the usage of its stream, and can be made
+    /// to: its `stream_options` are absent, `null` or an object. If `body` is an excerpt,
+    /// `is_shortened` says whether something is left out in a span of it.
+    pub fn can_ask_for_usage(&self, body: &[u8], is_shortened: impl Fn(&Range<usize>) -> bool) -> bool {
+        let mut options = self.members.iter().filter(|member| member.name(body) == STREAM_OPTIONS);
+        self.is_whole
+            && options.all(|member| {
+                !is_shortened(&member.value) && with_usage(bytes(body, &member.value)).is_some()
+            })
+    }
+
     /// Where the last member ends, or would end.
     fn tail(&self) -> usize {
         self.members.last().map_or(self.head, |last| last.value.end)
@@ -317,6 +331,8 @@ pub struct Edit<'a> {
     pub model: Option<&'a str>,
     /// Fields to drop, rename and set, in this order. They cannot change `model`.
     pub params: &'a Params,
+    /// Whether to ask for the usage of the stream, if [`Peek::can_ask_for_usage`].
+    pub asks_for_usage: bool,
 }
 
 /// The edit of a body; `None` if nothing changes, so that the caller can send the original. `peek`
@@ -345,6 +361,13 @@ pub fn edit(body: &[u8], peek: &Peek, edit: &Edit<'_>) -> Option<Splice> {
     if let Some(model) = edit.model {
         is_changed |= set(body, &mut items, "model", json(model));
     }
+    if edit.asks_for_usage {
+        let options = items.iter().rfind(|item| item.name == STREAM_OPTIONS);
+        let value = options.map_or(&b"null"[..], |item| item.value.of(body));
+        if let Some(value) = with_usage(value) {
+            is_changed |= set(body, &mut items, STREAM_OPTIONS, value);
+        }
+    }
     is_changed.then(|| spliced(body.len(), peek, &items))
 }
 
@@ -363,6 +386,15 @@ enum Part {
     New(Vec<u8>),
 }
 
+impl Part {
+    fn of<'a>(&'a self, body: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Original(span) => bytes(body, span),
+            Self::New(new) => new,
+        }
+    }
+}
+
 impl<'a> Item<'a> {
     fn unchanged(body: &'a [u8], member: &'a BodyMember) -> Self {
         Self {
@@ -375,16 +407,38 @@ impl<'a> Item<'a> {
     }
 }
 
+/// These `stream_options` with `include_usage`; all other members keep their bytes. `None` if they
+/// have it already, or are neither an object nor `null`.
+fn with_usage(options: &[u8]) -> Option<Vec<u8>> {
+    let options = if options == b"null" { b"{}" } else { options };
+    let members = top_level::members(options)?.members;
+    let is_stated =
+        |member: &&MemberSpan| decode(options, &member.key).is_ok_and(|name| name == "include_usage");
+    let mut edited = Vec::with_capacity(options.len() + 24);
+    let mut from = 0;
+    for MemberSpan { value, .. } in members.iter().filter(is_stated) {
+        if bytes(options, value) == b"true" {
+            return None;
+        }
+        edited.extend_from_slice(bytes(options, &(from..value.start)));
+        edited.extend_from_slice(b"true");
+        from = value.end;
+    }
+    if from == 0 {
+        edited.extend_from_slice(b"{\"include_usage\":true");
+        edited.extend_from_slice(if members.is_empty() { b"" } else { b"," });
+        from = options.iter().position(|byte| *byte == b'{')? + 1;
+    }
+    edited.extend_from_slice(bytes(options, &(from..options.len())));
+    Some(edited)
+}
+
 /// Sets `name` wherever it occurs, or adds it. Returns whether this changes anything.
 fn set<'a>(body: &[u8], items: &mut Vec<Item<'a>>, name: &'a str, value: Vec<u8>) -> bool {
     let (mut is_there, mut is_changed) = (false, false);
     for item in items.iter_mut().filter(|item| item.name == name) {
         is_there = true;
-        let known = match &item.value {
-            Part::Original(span) => bytes(body, span),
-            Part::New(new) => new,
-        };
-        if known != value {
+        if item.value.of(body) != value {
             item.value = Part::New(value.clone());
             is_changed = true;
         }

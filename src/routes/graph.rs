@@ -15,7 +15,7 @@ use super::cases::Cases;
 use super::prefix_map::PrefixMap;
 use super::reads::Reads;
 pub use super::secret::Secret;
-pub use super::setting_groups::{Ejections, Expose, HealthSharing};
+pub use super::setting_groups::{Ejections, Expose, HealthSharing, StreamUsage};
 pub use super::webhook::Webhook;
 use super::when::Condition;
 use crate::routes::glob::Glob;
@@ -99,6 +99,8 @@ pub struct Settings {
     pub log_sample: f64,
     /// The receivers of alerts.
     pub webhooks: Vec<Webhook>,
+    /// How the usage of a stream is counted if its client does not ask for it.
+    pub usage: StreamUsage,
 }
 
 /// A client that may call.
@@ -291,6 +293,15 @@ pub struct Params {
     pub set: Vec<(String, Value)>,
     /// Those of them whose value comes from a variable, so that it may be a secret.
     pub from_variables: Vec<String>,
+}
+
+impl Params {
+    /// Whether an edit names this field.
+    pub fn names(&self, field: &str) -> bool {
+        self.drop.iter().any(|name| name == field)
+            || self.rename.iter().any(|(from, to)| from == field || to == field)
+            || self.set.iter().any(|(name, _)| name == field)
+    }
 }
 
 /// A node of the graph: targets and a strategy that orders them.

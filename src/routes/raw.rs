@@ -33,7 +33,7 @@ mod raw_when;
 pub use raw_deployment::{
     RawCapabilities, RawCost, RawDeployment, RawEjections, RawParams, RawProvider, RawVia,
 };
-pub use raw_document::{RawDocument, RawExpose, RawHealthSharing, RawSettings};
+pub use raw_document::{RawDocument, RawExpose, RawHealthSharing, RawSettings, RawUsage};
 pub use raw_node::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
 pub use raw_policy::{
     RawCommit, RawHedge, RawHedgeAfter, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,

@@ -1,5 +1,5 @@
-//! The groups of settings: how isolates share health, when failures eject, and the response headers
-//! that clients get.
+//! The groups of settings: how isolates share health, when failures eject, how the usage of streams
+//! is counted, and the response headers that clients get.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,16 @@ impl Default for Ejections {
     fn default() -> Self {
         Self { first_ms: Millis::new(10_000), longest_ms: Millis::new(30_000), failures_in_a_row: 5 }
     }
+}
+
+/// How the usage of a stream is counted if its client does not ask for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// From what flows by.
+    #[default]
+    Estimate,
+    /// The provider is asked for it, and its answer is withheld from the client.
+    Exact,
 }
 
 /// The response headers that clients get.

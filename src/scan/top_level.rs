@@ -74,7 +74,7 @@ pub fn members(body: &[u8]) -> Option<ScannedObject> {
 /// Calls `on_member` with the name and the value of each member of the object in `json`, in order.
 /// The name is between its quotes, as it is written. `None` if `json` is not one JSON object; the
 /// members before the fault are reported.
-pub fn each_member<'a>(json: &'a [u8], mut on_member: impl FnMut(&'a [u8], &'a [u8])) -> Option<()> {
+pub fn each_member<'a>(json: &'a [u8], on_member: &mut dyn FnMut(&'a [u8], &'a [u8])) -> Option<()> {
     let mut rest = space(take(space(json), b'{')?);
     if let Some(end) = take(rest, b'}') {
         return space(end).is_empty().then_some(());

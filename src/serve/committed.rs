@@ -91,6 +91,8 @@ pub struct OpenCall<P: Platform> {
     pub protocol: Protocol,
     /// What is known about the usage before the answer.
     pub basis: UsageBasis,
+    /// Whether the chunk with the usage is withheld from the client.
+    pub withholds_usage: bool,
     /// The time limits of its phases.
     pub limits: PhaseLimits,
     /// Ends the call when dropped.

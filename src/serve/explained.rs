@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::explain_request::ExplainRequest;
 use super::fact_source::FactSource;
+use super::metering;
 use super::platform::OutgoingBody;
 use super::receive::{Arrival, Inbound, PreparedCall, Subject};
 use super::serving::Serving;
@@ -22,7 +23,7 @@ use crate::request::admin_path::is_admin;
 use crate::request::api_path::{ApiPath, HEALTHZ};
 use crate::request::credentials;
 use crate::request::json_body::Peek;
-use crate::routes::graph::{Client, Deployment, Graph};
+use crate::routes::graph::{Client, Deployment, Graph, Settings};
 use crate::routes::nearest;
 use crate::telemetry::trace_context::TraceContext;
 use crate::vocabulary::client_error::ClientError;
@@ -227,7 +228,7 @@ fn fill(
     for attempt in &course.attempts {
         let is_known = explanation.calls.iter().any(|call| call.deployment == attempt.deployment);
         if let Some(deployment) = graph.deployments.get(attempt.id).filter(|_| !is_known) {
-            explanation.calls.extend(call(&inbound, &arrival, deployment));
+            explanation.calls.extend(call(&graph.settings, &inbound, &arrival, deployment));
         }
     }
     let is_refused = course.end == CourseEnd::NoneEligible && course.attempts.is_empty();
@@ -247,8 +248,14 @@ impl Serving {
 }
 
 /// What is sent to a deployment. `None` if the body was sent already, which does not happen.
-fn call(inbound: &Inbound, arrival: &Arrival, deployment: &Rc<Deployment>) -> Option<ExplainedCall> {
-    let PreparedCall { url, headers, body, model } = inbound.prepare(deployment, 1).ok()?;
+fn call(
+    settings: &Settings,
+    inbound: &Inbound,
+    arrival: &Arrival,
+    deployment: &Rc<Deployment>,
+) -> Option<ExplainedCall> {
+    let asks_for_usage = metering::asks_for_usage(settings, inbound, &deployment.params);
+    let PreparedCall { url, headers, body, model } = inbound.prepare(deployment, 1, asks_for_usage).ok()?;
     let is_set = |name: &str| headers.get(name).is_some();
     let is_withheld = |name: &str| inbound.withheld.lines().any(|withheld| withheld == name);
     let passed = arrival.headers.iter().filter(|(name, _)| !is_withheld(name) && !is_set(name));

@@ -1,6 +1,7 @@
 //! A committed stream that flows to the client.
 //!
-//! The platform pipes the bytes: no code of the gateway runs for a chunk. Beside the pipe, an
+//! The platform pipes the bytes: no code of the gateway runs for a chunk, unless the chunk with the
+//! usage must be withheld. Beside the pipe, an
 //! observer reads a second branch of the stream about once a second, in a few large reads. It
 //! detects whether the upstream pauses too long and whether the stream ends as it should. The
 //! platform buffers the bytes that only one of the two branches has read. To bound this buffer, the
@@ -25,6 +26,7 @@ use crate::attempt::phase::{LimitKind, Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
+use crate::stream::usage_filter::{Passing, UsageFilter};
 use crate::telemetry::request_record::{CLIENT_LEFT, OK};
 use crate::usage::reported::Reported;
 use crate::vocabulary::error_class::ErrorClass;
@@ -164,9 +166,16 @@ async fn to_the_end<P: Platform>(
     client: &P::Client,
     used: &Cell<Reported>,
 ) -> FlowEnd {
-    let Flow { held, rest, observer, tail, call, .. } = flow;
-    if observer.is_none() && !held.is_empty() && client.send(&held).await.is_err() {
-        return FlowEnd::ClientLeft;
+    let Flow { mut held, rest, observer, tail, call, .. } = flow;
+    let seen_bytes = held.len();
+    let mut filter = call.withholds_usage.then(UsageFilter::default);
+    if observer.is_none() {
+        if let Some(Passing::Bytes(passing)) = filter.as_mut().map(|filter| filter.push(&held)) {
+            held = passing;
+        }
+        if !held.is_empty() && client.send(&held).await.is_err() {
+            return FlowEnd::ClientLeft;
+        }
     }
     let Some(tail) = tail else { return unread(platform, &rest, client, call).await };
     let (rest, observer) = if let Some(observer) = observer {
@@ -175,8 +184,10 @@ async fn to_the_end<P: Platform>(
         let (rest, branch) = rest.tee();
         (rest, branch.reader())
     };
-    let pipe = rest.pipe(client, PipeEnd::LeftOpen);
-    let seen_bytes = held.len();
+    let pipe = match filter {
+        Some(filter) => rest.pipe_filtered(client, filter),
+        None => rest.pipe(client, PipeEnd::LeftOpen),
+    };
     observed(platform, pipe, Observed { observer, tail, seen_bytes }, client, call, used).await
 }
 

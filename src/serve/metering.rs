@@ -4,6 +4,7 @@
 use super::isolate_memory::Isolate;
 use super::platform::Platform;
 use super::receive::Inbound;
+use crate::routes::graph::{Params, Settings, StreamUsage};
 use crate::usage::basis::UsageBasis;
 use crate::usage::reported::Reported;
 use crate::vocabulary::operation::Operation;
@@ -36,6 +37,17 @@ pub fn basis<P: Platform>(platform: &P, inbound: &Inbound) -> UsageBasis {
         },
         is_background: inbound.body.json().is_some_and(|peek| peek.is_background),
     }
+}
+
+/// Whether the gateway asks a deployment for the usage of a stream whose client did not ask for it.
+/// Then the chunk with the usage is withheld. A deployment whose `params` name `stream_options` is
+/// not asked: its server may refuse them.
+pub fn asks_for_usage(settings: &Settings, inbound: &Inbound, params: &Params) -> bool {
+    settings.usage == StreamUsage::Exact
+        && inbound.facts.is_streamed
+        && matches!(inbound.facts.operation, Operation::ChatCompletions | Operation::Completions)
+        && !params.names("stream_options")
+        && inbound.body.can_ask_for_usage()
 }
 
 impl Isolate {

@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::isolate_memory::Isolate;
 use crate::request::splice::Splice;
+use crate::stream::usage_filter::UsageFilter;
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Instant;
@@ -282,6 +283,9 @@ pub trait ByteStream: Sized + 'static {
     /// Pipes the bytes to the client. With [`PipeEnd::LeftOpen`] the client's side stays open at
     /// the end.
     fn pipe(&self, client: &Self::Client, end: PipeEnd) -> Self::Pipe;
+    /// Pipes what passes a filter to the client, whose side stays open at the end. Each piece
+    /// passes when it has arrived. If the stream breaks, what the filter withholds is lost.
+    fn pipe_filtered(&self, client: &Self::Client, filter: UsageFilter) -> Self::Pipe;
 }
 
 /// What a pipe does with the client's side when it ends.

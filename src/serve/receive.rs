@@ -203,11 +203,17 @@ impl Inbound {
         inbound(arrival, graph, client, subject, body, source)
     }
 
-    /// The request of attempt `number` to a deployment.
+    /// The request of attempt `number` to a deployment. `asks_for_usage`: it asks for the usage of
+    /// the stream, which its client did not.
     ///
     /// # Errors
     /// If the body can be sent once and was already sent.
-    pub fn prepare(&self, deployment: &Deployment, number: u32) -> Result<PreparedCall, AlreadySent> {
+    pub fn prepare(
+        &self,
+        deployment: &Deployment,
+        number: u32,
+        asks_for_usage: bool,
+    ) -> Result<PreparedCall, AlreadySent> {
         let outgoing = upstream::prepare(deployment, &self.call(number));
         let mut headers = Headers::default();
         if self.becomes_json {
@@ -215,7 +221,7 @@ impl Inbound {
         }
         headers.extend(outgoing.headers);
         let model = outgoing.model.filter(|_| !self.takes_model_of_prompt);
-        let body = self.body.for_attempt(model.as_deref(), &deployment.params)?;
+        let body = self.body.for_attempt(model.as_deref(), &deployment.params, asks_for_usage)?;
         Ok(PreparedCall { url: outgoing.url, headers, body, model })
     }
 

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -301,14 +302,28 @@ impl RequestBody {
         self.length.unwrap_or(self.known.text().len())
     }
 
-    /// The body to send to a deployment with the model name `model`.
+    /// Whether the request can be made to ask for the usage of its stream. A body that is sent once
+    /// stays as it is.
+    pub fn can_ask_for_usage(&self) -> bool {
+        let is_shortened = |span: &Range<usize>| self.known.is_shortened(span);
+        self.is_replayable()
+            && self.json().is_some_and(|peek| peek.can_ask_for_usage(self.known.text(), is_shortened))
+    }
+
+    /// The body to send to a deployment with the model name `model`. `asks_for_usage`: it asks for
+    /// the usage of its stream, too.
     ///
     /// # Errors
     /// If the body can be sent once and was already sent.
-    pub fn for_attempt(&self, model: Option<&str>, params: &Params) -> Result<OutgoingBody, AlreadySent> {
+    pub fn for_attempt(
+        &self,
+        model: Option<&str>,
+        params: &Params,
+        asks_for_usage: bool,
+    ) -> Result<OutgoingBody, AlreadySent> {
         let known = self.known.text();
         let splice = match &self.meaning {
-            BodyMeaning::Json(peek) => json_body::edit(known, peek, &Edit { model, params }),
+            BodyMeaning::Json(peek) => json_body::edit(known, peek, &Edit { model, params, asks_for_usage }),
             BodyMeaning::Form(form) => model.map(|model| form.with_model(known.len(), model)),
             BodyMeaning::Unread => None,
         };

@@ -25,6 +25,7 @@ use crate::routes::graph::Commit;
 use crate::stream::hold::{Hold, HoldVerdict};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
+use crate::stream::usage_filter::UsageFilter;
 use crate::telemetry::request_record::UpstreamIds;
 use crate::upstream::forwarding;
 use crate::vocabulary::client_error::ClientError;
@@ -65,14 +66,17 @@ pub async fn attempt<P: Platform>(
         buffer_bytes: routes.graph.settings.buffer_bytes,
     };
     let basis = metering::basis(platform, inbound);
+    let params = &dispatch.deployment.params;
+    let withholds_usage = metering::asks_for_usage(&routes.graph.settings, inbound, params);
     let handle = platform.call();
     let abort = AbortOnDrop::new(handle.clone());
     let (ResponseHead { status, headers, body }, limits) =
-        send(platform, inbound, dispatch, &question, &handle).await?;
+        send(platform, inbound, dispatch, (&question, withholds_usage), &handle).await?;
     let call = OpenCall {
         deployment: Rc::clone(&dispatch.deployment),
         protocol: Protocol::of(inbound.facts.operation),
         basis,
+        withholds_usage,
         limits,
         abort,
     };
@@ -112,10 +116,10 @@ async fn send<P: Platform>(
     platform: &P,
     inbound: &Inbound,
     dispatch: &Dispatch,
-    question: &Question<'_>,
+    (question, asks_for_usage): (&Question<'_>, bool),
     call: &P::Call,
 ) -> Result<(ResponseHead, PhaseLimits), Failure> {
-    let outgoing = inbound.prepare(&dispatch.deployment, dispatch.number);
+    let outgoing = inbound.prepare(&dispatch.deployment, dispatch.number, asks_for_usage);
     let PreparedCall { url, mut headers, body, .. } =
         outgoing.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
     headers.push("traceparent", &inbound.arrival.trace.parent(platform.random()).to_string());
@@ -338,7 +342,10 @@ async fn hold<P: Platform>(
 
 /// A stream of events that was held until its end.
 fn held_whole<P: Platform>(platform: &P, mut gathered: Hold, call: &OpenCall<P>) -> CommittedBody<P> {
-    let bytes = without_secrets_of(&call.deployment, gathered.take());
+    let mut bytes = without_secrets_of(&call.deployment, gathered.take());
+    if call.withholds_usage {
+        bytes = UsageFilter::of_whole(bytes);
+    }
     let usage = platform.isolate().counted(gathered.tail().usage(&call.basis));
     CommittedBody::Held { bytes, usage }
 }

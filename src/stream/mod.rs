@@ -6,3 +6,4 @@ pub mod hold;
 pub mod protocol;
 pub mod sse;
 pub mod tail;
+pub mod usage_filter;

@@ -104,7 +104,7 @@ fn usage_at(json: &[u8], depth: usize) -> Option<Usage> {
 /// The value of a member of the object in `json`. The last one of a name counts.
 fn member<'a>(json: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     let mut found = None;
-    each_member(json, |name, value| {
+    each_member(json, &mut |name, value| {
         if name == wanted {
             found = Some(value);
         }
@@ -128,7 +128,7 @@ fn quantities(object: &[u8]) -> Option<Usage> {
         is_known |= reported.is_some();
         *quantity = reported.unwrap_or(*quantity);
     };
-    each_member(object, |name, value| match name {
+    each_member(object, &mut |name, value| match name {
         b"prompt_tokens" | b"input_tokens" => note(&mut usage.input_tokens, number(value)),
         b"completion_tokens" | b"output_tokens" => note(&mut usage.output_tokens, number(value)),
         b"seconds" => note(&mut usage.audio_ms, seconds(value)),

@@ -314,8 +314,7 @@ impl ClientError {
                 "There is no record of the request '{}'. The gateway keeps the latest requests that failed, or in \
                  which an attempt failed. The log has all of them, as far as settings.log.sample allows.",
                 quoted(id),
-            )
-            .into(),
+            ),
             Self::RecordsUnavailable => "The Durable Object that has the records could not be reached. Try again; if it \
                 stays, check the binding HEALTH in wrangler.toml. The log has the records, too."
                 .into(),

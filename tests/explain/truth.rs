@@ -353,7 +353,7 @@ proptest! {
         check(&explanation, &expected);
         for call in &explanation.calls {
             let deployment = serving.graph.deployments.iter().find(|known| known.name == call.deployment);
-            let sent = inbound.prepare(deployment.unwrap(), 1);
+            let sent = inbound.prepare(deployment.unwrap(), 1, false);
             if let Ok(sent) = sent {
                 prop_assert_eq!(&call.url, &sent.url);
             }

@@ -12,8 +12,8 @@ use switchyard::routes::cases::Cases;
 use switchyard::routes::graph::RateLimits;
 use switchyard::routes::graph::{
     Capabilities, Deployment, Destination, Disabled, Expose, Graph, HealthSharing, Hedge, HedgeAfter, Node,
-    Params, Policy, Requirements, Retry, Secret, Settings, Strategy as Order, Target, Timeouts, Upstream,
-    WhenAllEjected,
+    Params, Policy, Requirements, Retry, Secret, Settings, Strategy as Order, StreamUsage, Target, Timeouts,
+    Upstream, WhenAllEjected,
 };
 use switchyard::routes::prefix_map::PrefixMap;
 use switchyard::routes::reads::Reads;
@@ -103,6 +103,7 @@ impl Builder {
             webhooks: Vec::new(),
             health: HealthSharing::default(),
             log_sample: 1.0,
+            usage: StreamUsage::Estimate,
         };
         Self { deployments, nodes: 0, settings }
     }

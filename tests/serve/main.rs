@@ -9,6 +9,7 @@ mod attempts;
 mod capabilities;
 mod counting;
 mod documents;
+mod exact_usage;
 mod explained;
 mod fake;
 mod flows;

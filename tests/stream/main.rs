@@ -10,6 +10,7 @@
 
 mod course;
 mod error_events;
+mod filtered;
 mod long_events;
 mod properties;
 mod used;

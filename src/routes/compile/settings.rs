@@ -3,8 +3,8 @@
 use super::compiler::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
-use crate::routes::graph::{Ejections, Expose, HealthSharing, Settings};
-use crate::routes::raw::{RawEjections, RawExpose, RawHealthSharing, RawSettings};
+use crate::routes::graph::{Ejections, Expose, HealthSharing, Settings, StreamUsage};
+use crate::routes::raw::{RawEjections, RawExpose, RawHealthSharing, RawSettings, RawUsage};
 use crate::vocabulary::time::Millis;
 
 impl<'a> Compiler<'a> {
@@ -29,6 +29,10 @@ impl<'a> Compiler<'a> {
             health: health(&raw.health),
             log_sample: raw.log.as_ref().and_then(|log| log.sample).unwrap_or(1.0),
             webhooks: self.webhooks(&raw.webhooks, at.key("webhooks")),
+            usage: match raw.usage {
+                Some(RawUsage::Exact) => StreamUsage::Exact,
+                Some(RawUsage::Estimate) | None => StreamUsage::Estimate,
+            },
         }
     }
 }

@@ -107,6 +107,8 @@ pub struct RawSettings {
     /// Where operators are told of outages and of refused documents, at most 8 webhooks.
     #[serde(default)]
     pub webhooks: Vec<RawWebhook>,
+    /// How the usage of a stream is counted if its client does not ask for it. Default: `estimate`.
+    pub usage: Option<RawUsage>,
 }
 
 /// The log: one line for each request.
@@ -115,6 +117,16 @@ pub struct RawLog {
     /// failed, or in which an attempt failed, always have one. Default: 1.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1.0)))]
     pub sample: Option<f64>,
+}
+
+/// How the usage of a stream is counted if its client does not ask for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum RawUsage {
+    /// From what flows by.
+    Estimate,
+    /// The gateway asks the provider for it, and withholds the answer from the client.
+    Exact,
 }
 
 /// When failures eject deployments, and how isolates share what they know about them.

@@ -9,6 +9,7 @@ use switchyard::stream::hold::{Hold, HoldVerdict};
 use switchyard::stream::protocol::{Meaning, Protocol, error_event};
 use switchyard::stream::sse::{EVENT_LIMIT, Parser, SseEvent};
 use switchyard::stream::tail::{Ending, Tail};
+use switchyard::stream::usage_filter::{Passing, UsageFilter};
 use switchyard::usage::basis::UsageBasis;
 use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::operation::Operation;
@@ -18,7 +19,8 @@ use super::controls;
 
 const PROTOCOLS: [Protocol; 3] = [Protocol::Chat, Protocol::Responses, Protocol::Other];
 
-/// The pieces change nothing: not the events, the ending, the tokens, nor when a stream is sent.
+/// The pieces change nothing: not the events, the ending, the usage, what a filter passes, nor when
+/// a stream is sent.
 pub fn stream(data: &[u8]) {
     let (kind, piece, bytes) = controls(data);
     let protocol = PROTOCOLS[kind % 3];
@@ -26,6 +28,7 @@ pub fn stream(data: &[u8]) {
     let run = |piece: usize| {
         let (mut parser, mut events) = (Parser::default(), Vec::new());
         let (mut tail, mut hold) = (Tail::new(protocol), Hold::new(protocol, commit, 1 << 10));
+        let (mut filter, mut passed) = (UsageFilter::default(), Vec::new());
         let mut verdict = HoldVerdict::Wait;
         for piece in bytes.chunks(piece) {
             parser.push(piece, |event| {
@@ -33,6 +36,10 @@ pub fn stream(data: &[u8]) {
                 events.push((event.name.to_vec(), event.data.to_vec(), event.is_oversized));
             });
             tail.push(piece);
+            match filter.push(piece) {
+                Passing::Unchanged => passed.extend_from_slice(piece),
+                Passing::Bytes(bytes) => passed.extend(bytes),
+            }
             if verdict == HoldVerdict::Wait {
                 verdict = hold.push(piece);
             }
@@ -45,7 +52,9 @@ pub fn stream(data: &[u8]) {
         if endings[1] == Ending::Finished {
             assert_eq!(endings[0], Ending::Finished, "a break makes nothing whole");
         }
-        (events, endings, tail.usage(&basis(Operation::ChatCompletions)), verdict)
+        passed.extend(filter.end());
+        assert!(passed.len() <= bytes.len());
+        (events, endings, tail.usage(&basis(Operation::ChatCompletions)), verdict, passed)
     };
     assert_eq!(run(piece + 1), run(usize::MAX));
 }

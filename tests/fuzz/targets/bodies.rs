@@ -54,7 +54,7 @@ pub fn json_body(data: &[u8]) {
     let mut watch = MemberWatch::new("model");
     assert!(body.chunks(piece + 1).all(|piece| watch.read(piece).is_ok()) && watch.is_complete());
     assert_eq!(watch.count(), peek.model_count(body));
-    let changes = Edit { model: Some("m"), params: &params() };
+    let changes = Edit { model: Some("m"), params: &params(), asks_for_usage: true };
     let edited = edit(body, &peek, &changes).map_or_else(|| body.to_vec(), |splice| splice.apply(body));
     let again = Peek::of(&edited).unwrap();
     assert_eq!(again.model.as_deref(), Some("m"));
@@ -95,7 +95,8 @@ pub fn excerpt(data: &[u8]) {
     let features = Feature::ALL.into_iter().fold(Features::default(), Features::with);
     let reads = Reads { features, context_tokens: Some(0), ..Reads::default() };
     assert_eq!(needs(&shown, excerpt.text(), 0, &reads).features, needs(&whole, &body, 0, &reads).features);
-    let changes = Edit { model: Some("m"), params: &params() };
+    let asks_for_usage = shown.can_ask_for_usage(excerpt.text(), |span| excerpt.is_shortened(span));
+    let changes = Edit { model: Some("m"), params: &params(), asks_for_usage };
     let of_excerpt =
         edit(excerpt.text(), &shown, &changes).map(|splice| splice.moved(|at| excerpt.original(at)));
     let of_body = edit(&body, &whole, &changes);

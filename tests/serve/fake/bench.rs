@@ -378,6 +378,11 @@ impl Bench {
         self.fake.world.calls.borrow().clone()
     }
 
+    /// The number of pipes that had a filter.
+    pub fn filtered_pipes(&self) -> usize {
+        self.fake.world.filtered_pipes.get()
+    }
+
     /// Whether the bytes of the request were freed.
     pub fn is_body_released(&self) -> bool {
         self.fake.world.body.borrow().is_released

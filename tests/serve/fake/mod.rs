@@ -58,6 +58,8 @@ struct World {
     client_leaves_at: Cell<Option<Instant>>,
     /// How long a client takes to read each piece of an answer.
     client_reads_for: Cell<Millis>,
+    /// The pipes that had a filter.
+    filtered_pipes: Cell<usize>,
     /// The Durable Objects, if there is a binding to them.
     objects: RefCell<Option<Rc<FakeObjects>>>,
     /// What was sent with [`Platform::post`].

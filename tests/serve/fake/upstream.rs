@@ -12,6 +12,7 @@ use switchyard::serve::platform::{
     ByteReader, ByteStream, ClientStream, OutgoingBody, OutgoingRequest, Pipe, PipeEnd, PlatformCall,
     PlatformError, ResponseHead,
 };
+use switchyard::stream::usage_filter::{Passing, UsageFilter};
 use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::time::{Instant, Millis};
 
@@ -348,13 +349,31 @@ impl ByteStream for FakeStream {
     }
 
     fn pipe(&self, client: &FakeClient, end: PipeEnd) -> FakePipe {
+        self.pipe_through(client, end, None)
+    }
+
+    fn pipe_filtered(&self, client: &FakeClient, filter: UsageFilter) -> FakePipe {
+        self.fake.world.filtered_pipes.set(self.fake.world.filtered_pipes.get() + 1);
+        self.pipe_through(client, PipeEnd::LeftOpen, Some(filter))
+    }
+}
+
+impl FakeStream {
+    fn pipe_through(&self, client: &FakeClient, end: PipeEnd, mut filter: Option<UsageFilter>) -> FakePipe {
         let cut = Rc::new(Cell::new(None::<Waker>));
         let is_cut = Rc::new(Cell::new(false));
         let (stream, client) = (self.clone(), client.clone());
         let work = async move {
             loop {
                 match stream.next().await {
-                    Ok(Some(bytes)) => client.send(&bytes).await?,
+                    Ok(Some(bytes)) => match filter.as_mut().map(|filter| filter.push(&bytes)) {
+                        None | Some(Passing::Unchanged) => client.send(&bytes).await?,
+                        Some(Passing::Bytes(passing)) if passing.is_empty() => {}
+                        Some(Passing::Bytes(passing)) => client.send(&passing).await?,
+                    },
+                    Ok(None) if filter.is_some() => {
+                        return client.send(&filter.take().unwrap().end()).await;
+                    }
                     Ok(None) if end == PipeEnd::Passed => return client.close().await,
                     Ok(None) => return Ok(()),
                     Err(error) => {

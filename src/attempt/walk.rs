@@ -60,7 +60,7 @@ impl Walk {
         if let (Some(notes), Some(deployment)) = (context.notes.as_deref_mut(), &found) {
             let is_edge = self.is_at_edge(self.frames.len());
             notes.push(WalkNote::Chosen {
-                depth: self.depth(),
+                path: self.frames.iter().filter_map(|frame| frame.node.clone()).collect(),
                 deployment: Rc::clone(deployment),
                 is_probe: context.health.admission(deployment.id, self.facts.operation, now)
                     != Admission::Open,

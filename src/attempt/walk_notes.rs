@@ -27,8 +27,8 @@ pub enum WalkNote {
     },
     /// It has chosen a deployment for the next attempt.
     Chosen {
-        /// The number of nodes around it.
-        depth: usize,
+        /// The nodes around it, outermost first.
+        path: Vec<Rc<Node>>,
         /// The deployment.
         deployment: Rc<Deployment>,
         /// Whether the attempt is a probe of an ejected deployment.

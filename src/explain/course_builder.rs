@@ -79,11 +79,13 @@ impl CourseBuilder {
                         self.exclude(visit, target, exclusion(&obstacle, &deployment));
                     }
                 }
-                WalkNote::Chosen { depth, deployment, is_probe, by } => {
+                WalkNote::Chosen { path, deployment, is_probe, by } => {
                     self.refuse_chosen();
                     let place = match by {
-                        ChosenBy::LastResort => self.passed_over(&deployment),
-                        ChosenBy::Order | ChosenBy::Edge => self.at(depth, &deployment, by == ChosenBy::Edge),
+                        ChosenBy::LastResort => self.passed_over(&deployment, &path),
+                        ChosenBy::Order | ChosenBy::Edge => {
+                            self.at(path.len(), &deployment, by == ChosenBy::Edge)
+                        }
                     };
                     let by = match by {
                         ChosenBy::Order => AttemptReason::Order,
@@ -191,22 +193,31 @@ impl CourseBuilder {
         Some(found.targets.len() - 1)
     }
 
-    /// The first target that leads to this deployment and was passed over because it is ejected.
-    fn passed_over(&mut self, deployment: &Rc<Deployment>) -> Option<(usize, usize)> {
+    /// The target that leads to this deployment, was passed over because it is ejected, and has
+    /// these nodes around it. The walk returns to it.
+    fn passed_over(&mut self, deployment: &Rc<Deployment>, path: &[Rc<Node>]) -> Option<(usize, usize)> {
         let to = Destination::Deployment(Rc::clone(deployment));
         let is_it = |target: &VisitTarget| {
             is_same(&target.to, &to) && target.excluded.as_ref().is_some_and(|found| found.kind == "ejected")
         };
-        let mut found = self.visits.iter().enumerate();
-        let (visit, target) =
-            found.find_map(|(visit, found)| Some((visit, found.targets.iter().position(is_it)?)))?;
-        self.stack.clear();
-        let mut at = Some(visit);
-        while let Some(outer) = at {
-            self.stack.insert(0, outer);
-            at = self.visits.get(outer).and_then(|visit| visit.outer);
-        }
+        let mut found = self.visits.iter().enumerate().filter_map(|(visit, found)| {
+            let stack = self.around(visit);
+            let nodes = stack.iter().filter_map(|visit| self.visits.get(*visit)?.node.as_ref());
+            let is_here = nodes.map(Rc::as_ptr).eq(path.iter().map(Rc::as_ptr));
+            let target = if is_here { found.targets.iter().position(is_it) } else { None };
+            Some((stack, visit, target?))
+        });
+        let (stack, visit, target) = found.next()?;
+        self.stack = stack;
         Some((visit, target))
+    }
+
+    /// The visits around a visit, outermost first, and the visit itself.
+    fn around(&self, visit: usize) -> Vec<usize> {
+        let outer = |visit: &usize| self.visits.get(*visit).and_then(|visit| visit.outer);
+        let mut stack: Vec<usize> = std::iter::successors(Some(visit), outer).collect();
+        stack.reverse();
+        stack
     }
 
     fn exclude(&mut self, visit: usize, target: usize, why: Exclusion) {
@@ -220,13 +231,9 @@ impl CourseBuilder {
     }
 
     fn path(&self, visit: usize) -> Vec<String> {
-        let mut path = Vec::new();
-        let mut at = self.visits.get(visit);
-        while let Some(Visit { node: Some(node), outer, .. }) = at {
-            path.insert(0, node.name.clone());
-            at = outer.and_then(|outer| self.visits.get(outer));
-        }
-        path
+        let around = self.around(visit);
+        let nodes = around.iter().filter_map(|visit| self.visits.get(*visit)?.node.as_ref());
+        nodes.map(|node| node.name.clone()).collect()
     }
 
     /// The targets of a node. A walk enters nodes only as deep as they are nested, so this does not

@@ -155,6 +155,11 @@ impl Question<'_> {
         }
     }
 
+    /// Whether an answer in one piece with this content type may report usage that counts.
+    pub fn reports_usage(&self, content_type: &str) -> bool {
+        self.stored.is_none() && success::answers_in_json(self.operation, content_type)
+    }
+
     /// The failure of a stream where an answer in one piece was asked for.
     pub fn unasked_stream(&self, status: u16, content_type: &str) -> Option<Failure> {
         let is_unasked = self.asked == Asked::Whole && success::is_event_stream(content_type);

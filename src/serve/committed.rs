@@ -79,6 +79,8 @@ pub struct Flow<P: Platform> {
     pub tail: Option<Tail>,
     /// The length of the body in bytes, as far as it is known.
     pub length: usize,
+    /// Whether the end of the body is read for its usage. If there is a tail, that reads the usage.
+    pub reads_end: bool,
     /// The upstream call.
     pub call: OpenCall<P>,
 }

@@ -77,7 +77,7 @@ pub struct CommittedAnswer<P: Platform> {
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy)]
-pub struct AnswerEnd {
+pub struct AnswerOutcome {
     /// What health records.
     pub learned: Outcome,
     /// The outcome in the record of the request.
@@ -95,15 +95,15 @@ impl<P: Platform> Completion<P> {
     }
 
     /// Records that the answer has ended.
-    pub fn record(mut self, end: &AnswerEnd) {
+    pub fn record(mut self, end: &AnswerOutcome) {
         self.record_once(end);
     }
 
-    fn record_once(&mut self, end: &AnswerEnd) {
+    fn record_once(&mut self, end: &AnswerOutcome) {
         let Some(answer) = self.0.take() else { return };
         let CommittedAnswer { platform, serving, ticket, mut account, trail, status, first_token_ms, .. } =
             answer;
-        let AnswerEnd { learned, outcome, reason, usage } = *end;
+        let AnswerOutcome { learned, outcome, reason, usage } = *end;
         if let Some(ticket) = ticket {
             // The length of an answer in one piece says too little about how fast it was written.
             let is_known = !usage.is_estimated || first_token_ms.is_some();
@@ -130,7 +130,7 @@ impl<P: Platform> Completion<P> {
 
 impl<P: Platform> Drop for Completion<P> {
     fn drop(&mut self) {
-        self.record_once(&AnswerEnd {
+        self.record_once(&AnswerOutcome {
             learned: Outcome::Abandoned,
             outcome: CLIENT_LEFT,
             reason: "",

@@ -11,7 +11,7 @@ use super::account::{AccountEnd, CLIENT_LEFT_STATUS, RequestAccount};
 use super::answer::Asked;
 use super::client_reply::{ClientReply, OwnHeaders, ReplyBody};
 use super::committed::{Committed, CommittedBody};
-use super::completion::{AnswerEnd, CommittedAnswer, Completion};
+use super::completion::{AnswerOutcome, CommittedAnswer, Completion};
 use super::flow;
 use super::hedging::{Attempts, FirstEvent};
 use super::held_body::HeldBody;
@@ -128,7 +128,7 @@ fn pass<P: Platform>(
         (CommittedBody::Flowing(_), completion) => {
             // The call ends here. Health learns nothing from an answer that is cut.
             if let Some(completion) = completion {
-                completion.record(&AnswerEnd {
+                completion.record(&AnswerOutcome {
                     learned: Outcome::Abandoned,
                     outcome: OK,
                     reason: "",
@@ -295,7 +295,7 @@ fn completion_of<P: Platform>(completion: Completion<P>, body: &CommittedBody<P>
         CommittedBody::Flowing(_) => Some(completion),
         CommittedBody::Whole { usage, .. } | CommittedBody::Held { usage, .. } => {
             let usage = *usage;
-            completion.record(&AnswerEnd { learned: Outcome::Served, outcome: OK, reason: "", usage });
+            completion.record(&AnswerOutcome { learned: Outcome::Served, outcome: OK, reason: "", usage });
             None
         }
     }
@@ -347,7 +347,7 @@ async fn keep_alive<P: Platform>(
         Ok((Committed { body: CommittedBody::Held { bytes, .. }, .. }, _)) => bytes,
         Ok((_, completion)) => {
             if let Some(completion) = completion {
-                completion.record(&AnswerEnd {
+                completion.record(&AnswerOutcome {
                     learned: Outcome::Abandoned,
                     outcome: ErrorClass::Unavailable.name(),
                     reason: "not_a_stream",

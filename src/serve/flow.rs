@@ -19,7 +19,7 @@ use std::pin::pin;
 use futures::future::{Either, select};
 
 use super::committed::{AbortOnDrop, Flow, OpenCall, READ_BYTES};
-use super::completion::{AnswerEnd, Completion};
+use super::completion::{AnswerOutcome, Completion};
 use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform, PlatformError};
 use super::timing::{sleep, until};
 use crate::attempt::phase::{LimitKind, Phase, PhaseLimit};
@@ -28,6 +28,7 @@ use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
 use crate::stream::usage_filter::{Passing, UsageFilter};
 use crate::telemetry::request_record::{CLIENT_LEFT, OK};
+use crate::usage::answer_end::AnswerEnd;
 use crate::usage::reported::Reported;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
@@ -156,7 +157,7 @@ pub async fn carry<P: Platform>(
     };
     let (outcome, reason) = end.names();
     let usage = platform.isolate().counted(used.get());
-    completion.record(&AnswerEnd { learned: end.outcome(), outcome, reason, usage });
+    completion.record(&AnswerOutcome { learned: end.outcome(), outcome, reason, usage });
     platform.isolate().report_and_wait(&platform).await;
 }
 
@@ -166,7 +167,7 @@ async fn to_the_end<P: Platform>(
     client: &P::Client,
     used: &Cell<Reported>,
 ) -> FlowEnd {
-    let Flow { mut held, rest, observer, tail, call, .. } = flow;
+    let Flow { mut held, rest, observer, tail, reads_end, call, .. } = flow;
     let seen_bytes = held.len();
     let mut filter = call.withholds_usage.then(UsageFilter::default);
     if observer.is_none() {
@@ -177,7 +178,12 @@ async fn to_the_end<P: Platform>(
             return FlowEnd::ClientLeft;
         }
     }
-    let Some(tail) = tail else { return unread(platform, &rest, client, call).await };
+    let Some(tail) = tail else {
+        if reads_end {
+            return counted(platform, &held, rest, client, call, used).await;
+        }
+        return unread(platform, &rest, client, call).await;
+    };
     let (rest, observer) = if let Some(observer) = observer {
         (rest, observer)
     } else {
@@ -216,6 +222,60 @@ async fn unread<P: Platform>(
             FlowEnd::Broken(Break::UnreadTotal)
         }
     }
+}
+
+/// Carries an answer in one piece that is too long to be held, and reads its end for the usage. A
+/// second branch is read about once a second, and when the answer has ended.
+async fn counted<P: Platform>(
+    platform: &P,
+    held: &[u8],
+    rest: P::Stream,
+    client: &P::Client,
+    call: OpenCall<P>,
+    used: &Cell<Reported>,
+) -> FlowEnd {
+    let basis = call.basis;
+    let (rest, branch) = rest.tee();
+    let observer = branch.reader();
+    let mut answer = AnswerEnd::default();
+    answer.push(held);
+    let mut carrying = pin!(unread(platform, &rest, client, call));
+    let (end, look) = 'watching: loop {
+        if let Either::Left((end, _)) = select(carrying.as_mut(), pin!(sleep(platform, LOOK_MS))).await {
+            break (end, None);
+        }
+        loop {
+            match select(carrying.as_mut(), Box::pin(observer.read(READ_BYTES))).await {
+                Either::Left((end, look)) => break 'watching (end, Some(look)),
+                Either::Right((Ok(Some(bytes)), _)) => {
+                    answer.push(&bytes);
+                    used.set(basis.of_length(answer.length()).into());
+                    if answer.length() > OBSERVED_BYTES {
+                        observer.cancel();
+                        return carrying.await;
+                    }
+                    if bytes.len() < READ_BYTES {
+                        break;
+                    }
+                }
+                Either::Right((Ok(None), _)) => {
+                    used.set(answer.usage(&basis));
+                    return carrying.await;
+                }
+                Either::Right((Err(_), _)) => return carrying.await,
+            }
+        }
+    };
+    let mut last = match look {
+        Some(look) => look.await,
+        None => observer.read(READ_BYTES).await,
+    };
+    while let Ok(Some(bytes)) = last {
+        answer.push(&bytes);
+        last = observer.read(READ_BYTES).await;
+    }
+    used.set(answer.usage(&basis));
+    end
 }
 
 /// The observer of a stream of events, and its state.

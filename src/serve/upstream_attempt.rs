@@ -237,8 +237,10 @@ async fn up_to_commit<P: Platform>(
     match (rest, question.handling(status, content_type)) {
         (Some(rest), Handling::Pass { is_watched }) => {
             let tail = is_watched.then(|| Tail::new(call.protocol));
+            let reads_end = question.reports_usage(content_type);
             let (held, length) = (Vec::new(), stated_length(headers).unwrap_or_default());
-            Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer: None, tail, length, call })))
+            let flow = Flow { held, rest, observer: None, tail, length, reads_end, call };
+            Ok(CommittedBody::Flowing(Box::new(flow)))
         }
         (Some(rest), Handling::Events { until, most, is_declared }) => {
             let refuse = |body: &[u8], has_ended| question.not_a_stream(status, headers, body, has_ended);
@@ -247,7 +249,8 @@ async fn up_to_commit<P: Platform>(
         }
         (Some(rest), Handling::Whole { most }) => {
             let judge = |body: &[u8], has_ended| question.judge(status, headers, body, has_ended);
-            whole(platform, rest, judge, (most, stated_length(headers)), call).await
+            let reads_end = question.reports_usage(content_type);
+            whole(platform, rest, judge, (most, stated_length(headers), reads_end), call).await
         }
         (None, _) if question.is_record(status, content_type) => Ok(CommittedBody::empty()),
         (None, _) => question.judge(status, headers, &[], true).map(|()| CommittedBody::empty()),
@@ -336,8 +339,9 @@ async fn hold<P: Platform>(
     } else {
         (held, Some(observer))
     };
-    let (tail, length) = (Some(gathered.tail()), 0);
-    Ok(CommittedBody::Flowing(Box::new(Flow { held, rest, observer, tail, length, call })))
+    let tail = Some(gathered.tail());
+    let flow = Flow { held, rest, observer, tail, length: 0, reads_end: false, call };
+    Ok(CommittedBody::Flowing(Box::new(flow)))
 }
 
 /// A stream of events that was held until its end.
@@ -393,7 +397,7 @@ async fn whole<P: Platform>(
     platform: &P,
     rest: P::Stream,
     judge: impl Fn(&[u8], bool) -> Result<(), Failure>,
-    (most_held, length): (usize, Option<usize>),
+    (most_held, length, reads_end): (usize, Option<usize>, bool),
     call: OpenCall<P>,
 ) -> Result<CommittedBody<P>, Failure> {
     let reader = rest.chunks();
@@ -414,6 +418,7 @@ async fn whole<P: Platform>(
             reader.release();
             return Ok(CommittedBody::Flowing(Box::new(Flow {
                 length: length.unwrap_or(held.len()),
+                reads_end,
                 held,
                 rest,
                 observer: None,

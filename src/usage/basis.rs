@@ -26,6 +26,13 @@ impl UsageBasis {
         self.counted(reported, quarter(body.len()), self.images)
     }
 
+    /// The usage of an answer in one piece, of which the `end` and the length are known. The images
+    /// are those that were asked for. No response of the background is recognised.
+    pub fn of_end(&self, end: &[u8], length: usize) -> Reported {
+        let with_images = |usage| Reported::from(Usage { images: self.images, ..usage });
+        self.counted(Reported::in_end(end).map(with_images), quarter(length), self.images)
+    }
+
     /// The usage of an answer in one piece that nobody reads. `bytes`: its length, as far as it is
     /// known.
     pub fn of_length(&self, bytes: usize) -> Usage {

@@ -59,6 +59,11 @@ impl Reported {
         }
     }
 
+    /// What the end of an answer reports, if its beginning is not known.
+    pub fn in_end(end: &[u8]) -> Option<Usage> {
+        usage_at(end, 1)
+    }
+
     /// What the data of an event reports at its top level. If the middle of the data is missing,
     /// `data` is its end.
     pub fn in_event(data: &[u8]) -> Option<Self> {

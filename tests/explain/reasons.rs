@@ -175,6 +175,22 @@ fn an_ejected_deployment_has_its_time_and_is_the_last_resort() {
 }
 
 #[test]
+fn the_last_resort_has_the_place_to_which_the_walk_returns() {
+    let serving = serving(&document(&json!({
+        "inner": { "targets": ["a"], "when_all_ejected": "fail" },
+        "outer": { "targets": ["inner", "a"] },
+    })));
+    fail(&serving, "a", Outcome::failed(ErrorClass::RateLimit, Some(ms(60_000))), 1);
+    let explanation = explained(&serving, &chat("outer"), 1);
+    let attempts = &explanation.course.as_ref().unwrap().attempts;
+    assert_eq!((attempts[0].path.as_slice(), attempts.len()), (&["outer".to_owned()][..], 1));
+    let node = entry(&explanation);
+    assert_eq!(target(node, "a").attempts, [1]);
+    let inner = target(node, "inner").node.as_ref().unwrap();
+    assert_eq!((target(inner, "a").attempts.len(), excluded(inner, "a").0), (0, "ejected"));
+}
+
+#[test]
 fn a_deployment_that_recovers_or_is_short_of_headroom_moves_behind() {
     let mut document = document(&json!({ "both": { "targets": ["a", "b"] } }));
     document["deployments"]["a"]["limits"] = json!({ "tpm": 100 });

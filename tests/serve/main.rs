@@ -16,6 +16,7 @@ mod flows;
 mod forms;
 mod isolation;
 mod leaving;
+mod long_answers;
 mod once;
 mod records;
 mod slow_uploads;

@@ -1,5 +1,5 @@
-//! The native companion of the Worker: it checks routes documents, prints their schema, and
-//! simulates them during outages and other failures.
+//! The native companion of the Worker: it checks routes documents, prints their schema, explains
+//! where a request would go, and simulates documents during outages and other failures.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints")]
 
@@ -9,6 +9,12 @@ mod check;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/cli.rs"]
 mod cli;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/explain.rs"]
+mod explain;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/explain_text.rs"]
+mod explain_text;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/simulate.rs"]
 mod simulate;

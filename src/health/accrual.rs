@@ -180,6 +180,14 @@ impl Accrual {
         self.run < least_run(counts, rule) && counts.total() >= MIN_REQUESTS && !is_too_many(counts)
     }
 
+    /// The signals with these counts, all of now.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn of_counts(run: u32, counts: Counts, now: Instant) -> Self {
+        let mut accrual = Self { run, run_since: now, ..Self::default() };
+        accrual.window.add(counts, now);
+        accrual
+    }
+
     /// Failures since the last answer.
     pub fn run(&self) -> u32 {
         self.run

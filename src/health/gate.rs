@@ -145,6 +145,7 @@ impl Display for Transition {
 
 /// A gate as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(Deserialize))]
 pub struct GateView {
     /// The position of the gate.
     pub state: GatePosition,
@@ -159,6 +160,7 @@ pub struct GateView {
 
 /// The position of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(Deserialize))]
 #[serde(rename_all = "snake_case")]
 pub enum GatePosition {
     /// Traffic flows.
@@ -542,6 +544,31 @@ impl Gate {
             until: ejection.map(|ejection| ejection.until).filter(|until| *until > now),
             reason,
             why: reason.map(|reason| reason.to_string()),
+        }
+    }
+
+    /// A gate that is shown like this. What a view does not tell is as in a new gate.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn of_view(view: &GateView, now: Instant) -> Self {
+        let (until, reason) = (view.until, view.reason);
+        // An ejection whose end is not shown is over.
+        let ejection = Ejection { until: until.unwrap_or(now), reason: reason.unwrap_or_default() };
+        let was_ejected = until.is_some();
+        let state = match view.state {
+            GatePosition::Closed => GateState::Closed { since: None },
+            GatePosition::Drained if !was_ejected => GateState::Closed { since: None },
+            GatePosition::Open | GatePosition::Drained => GateState::Open(ejection),
+            GatePosition::Probation => GateState::Probation { ejection, lost_at: now + LOST_PROBE_MS },
+        };
+        Self { state, drained: view.state == GatePosition::Drained, ..Self::default() }
+    }
+
+    /// Sets how long ago the gate closed, from the share of traffic that it gets since.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn set_ramp(&mut self, share: f64, now: Instant) {
+        if let GateState::Closed { since } = &mut self.state {
+            let part = ((share - FIRST_SHARE) / (1.0 - FIRST_SHARE)).clamp(0.0, 1.0);
+            *since = (part < 1.0).then(|| now - Millis::from_f64((RAMP_MS.as_f64() * part).round()));
         }
     }
 

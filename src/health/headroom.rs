@@ -69,6 +69,13 @@ impl Headroom {
         (headroom != Self::default()).then_some(headroom)
     }
 
+    /// Headroom with this part left of everything, for as long as a reading is valid.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn of_part(left: f64, now: Instant) -> Self {
+        let requests = HeaderReading { left: left.clamp(0.0, 1.0), until: now + LONGEST_MS };
+        Self { requests: Some(requests), ..Self::default() }
+    }
+
     /// Whether it comes from a provisioned deployment (PTU). Such a deployment refuses requests for
     /// short moments when it is full.
     pub fn is_provisioned(&self) -> bool {

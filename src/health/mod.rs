@@ -52,6 +52,8 @@ mod pending;
 pub mod reason;
 pub mod recent_records;
 pub mod reporter;
+#[cfg(not(target_arch = "wasm32"))]
+mod restored;
 pub mod retry_budget;
 pub mod ring;
 mod sample;

@@ -24,7 +24,7 @@ pub const UNANSWERED_MS: Millis = Millis::new(5_000);
 
 /// After an ejection has ended without any probe for this long, the isolate probes by itself,
 /// although it is in contact with the shard.
-const OVERDUE_MS: Millis = Millis::new(10_000);
+pub(super) const OVERDUE_MS: Millis = Millis::new(10_000);
 
 /// An average from another isolate or shard, if it is usable: no time and no speed is larger than
 /// this.

@@ -1,5 +1,7 @@
 //! All that is known about one deployment, and what each outcome means for it.
 
+#[cfg(not(target_arch = "wasm32"))]
+use serde::Deserialize;
 use serde::Serialize;
 
 use super::accrual::{Accrual, EndedRun, RunRule};
@@ -61,18 +63,18 @@ pub(super) struct TrackedDeployment {
     /// Operations that the deployment stated not to offer, each with the time to ask again.
     pub(super) missing: Vec<(Operation, Gate)>,
     pub(super) accrual: Accrual,
-    latency_ms: ByKind<PeakEwma>,
+    pub(super) latency_ms: ByKind<PeakEwma>,
     /// The same over all isolates of the region, as received from the shard.
     pub(super) regional_ms: ByKind<PeakEwma>,
     times: ByKind<RecentTimes>,
-    tokens_per_second: Ewma,
-    in_flight: InFlight,
-    headroom: Option<Headroom>,
+    pub(super) tokens_per_second: Ewma,
+    pub(super) in_flight: InFlight,
+    pub(super) headroom: Option<Headroom>,
     is_provisioned: bool,
     limits: RateLimits,
     pub(super) ejections: Ejections,
     usage: LocalUsage,
-    last_error: Option<LastError>,
+    pub(super) last_error: Option<LastError>,
     /// What the next report contains.
     pub(super) pending: Pending,
     /// The content of the report under way.
@@ -83,6 +85,7 @@ pub(super) struct TrackedDeployment {
 
 /// The latest failure, of any class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(Deserialize))]
 pub struct LastError {
     /// Its class.
     pub class: ErrorClass,
@@ -92,6 +95,7 @@ pub struct LastError {
 
 /// A deployment as shown to people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(Deserialize))]
 pub struct Snapshot {
     /// Its gate.
     pub gate: GateView,

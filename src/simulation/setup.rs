@@ -116,16 +116,18 @@ pub enum ObjectFaultKind {
 /// # Errors
 /// Every problem of the document.
 pub fn graph_of(document: &str) -> Result<Rc<Graph>, Vec<Issue>> {
-    let variable = |name: &str| {
-        let name = name.to_lowercase().replace('_', "-");
-        Some(match name.as_str() {
-            _ if name.contains("endpoint") => format!("https://{name}.openai.azure.com"),
-            _ if name.ends_with("url") => format!("https://{name}.example/v1"),
-            _ if name.ends_with("version") => "2024-10-21".to_owned(),
-            _ => format!("made-up-{name}"),
-        })
-    };
-    compile(document, &variable).map(|compiled| Rc::new(compiled.graph))
+    compile(document, &|name| Some(made_up(name))).map(|compiled| Rc::new(compiled.graph))
+}
+
+/// A value for a variable, of a form that suits its name.
+pub fn made_up(name: &str) -> String {
+    let name = name.to_lowercase().replace('_', "-");
+    match name.as_str() {
+        _ if name.contains("endpoint") => format!("https://{name}.openai.azure.com"),
+        _ if name.ends_with("url") => format!("https://{name}.example/v1"),
+        _ if name.ends_with("version") => "2024-10-21".to_owned(),
+        _ => format!("made-up-{name}"),
+    }
 }
 
 impl Setup {

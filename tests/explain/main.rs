@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod command;
 mod reasons;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]

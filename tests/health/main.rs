@@ -13,6 +13,7 @@ mod leases;
 mod properties;
 mod region;
 mod rows;
+mod restored;
 mod shared_operations;
 mod shared_properties;
 mod sharing;

@@ -96,6 +96,11 @@ fn every_subcommand_has_a_help_with_examples() {
         (&["--help"][..], "switchyard schema [OPTIONS]", "cargo run -- schema > routes.schema.json"),
         (&["help"], "switchyard simulate [OPTIONS] [FILE]", "cargo run -- check examples/azure-regions.json"),
         (&["check", "--help"], "Usage: switchyard check [FILE]", "OPENAI_API_KEY=sk-... cargo run -- check"),
+        (
+            &["explain", "--help"],
+            "Usage: switchyard explain [OPTIONS] --request <FILE>",
+            "cargo run -- explain --request request.json",
+        ),
         (&["schema", "-h"], "Usage: switchyard schema [OPTIONS]", "cargo run -- schema --bare"),
         (
             &["simulate", "--help"],
@@ -122,6 +127,8 @@ fn arguments_that_are_not_understood_are_named() {
         (&["check", "a", "b"], "unexpected argument 'b'"),
         (&["check", "--strict"], "unexpected argument '--strict'"),
         (&["check", "no-such-file.json"], "no-such-file.json: "),
+        (&["explain"], "--request <FILE>"),
+        (&["explain", "--request", "no-such-file.json"], "no-such-file.json: "),
         (&["schema", "--bear"], "unexpected argument '--bear'"),
         (&["schema", "more"], "unexpected argument 'more'"),
         (&["simulate", "--scenario", "snow"], "brown-out"),

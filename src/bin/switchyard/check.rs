@@ -33,12 +33,7 @@ pub fn check(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (dev_vars, refused) = dev_vars(&std::fs::read_to_string(".dev.vars").unwrap_or_default());
-    if refused > 0 {
-        eprintln!(".dev.vars: {} left out: put values with spaces in quotes", counted(refused, "bad line"));
-    }
-    let env = |name: &str| std::env::var(name).ok().or_else(|| dev_vars.get(name).cloned());
-    match compile(&document, &env) {
+    match compile(&document, &environment()) {
         Ok(compiled) => {
             print_all("warning", &compiled.warnings);
             let deployments = counted(compiled.graph.deployments.len(), "deployment");
@@ -52,6 +47,15 @@ pub fn check(arguments: &Arguments) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The variables of the environment, then those of `.dev.vars`.
+pub fn environment() -> impl Fn(&str) -> Option<String> {
+    let (dev_vars, refused) = dev_vars(&std::fs::read_to_string(".dev.vars").unwrap_or_default());
+    if refused > 0 {
+        eprintln!(".dev.vars: {} left out: put values with spaces in quotes", counted(refused, "bad line"));
+    }
+    move |name: &str| std::env::var(name).ok().or_else(|| dev_vars.get(name).cloned())
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{check, simulate};
+use crate::{check, explain, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo run -- check
   cargo run -- check examples/azure-regions.json
+  cargo run -- explain --request request.json
   cargo run -- schema > routes.schema.json
   cargo run --release -- simulate my-routes.json --scenario outage";
 
@@ -19,7 +20,7 @@ Examples:
   cargo run -- schema > routes.schema.json
   cargo run -- schema --bare > src/routes/shape.json";
 
-/// Checks and simulates routes documents.
+/// Checks, explains and simulates routes documents.
 #[derive(Debug, Parser)]
 #[command(name = "switchyard", flatten_help = true, after_help = EXAMPLES)]
 struct Cli {
@@ -30,6 +31,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Explain(explain::Arguments),
     Schema(SchemaArguments),
     Simulate(simulate::Arguments),
 }
@@ -47,6 +49,7 @@ struct SchemaArguments {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Check(arguments) => check::check(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Schema(arguments) => schema(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
     }

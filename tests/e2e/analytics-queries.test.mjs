@@ -8,6 +8,7 @@ import { faults } from "./analytics/dialect.mjs";
 import { QUERIES, runQueries } from "./analytics/engine.mjs";
 import { expected } from "./analytics/expected.mjs";
 import { BLOBS, DOUBLES, pointOf, rowOf } from "./analytics/points.mjs";
+import { assertSame } from "./analytics/same.mjs";
 import { tableOfRequests } from "./analytics/table.mjs";
 
 const CLIENT = "web-app";
@@ -24,19 +25,6 @@ async function answers(context, table) {
     if (!(error instanceof MissingPython)) throw error;
     context.skip(error.message);
     return undefined;
-  }
-}
-
-function assertSame(found, wanted, name) {
-  const close = (one, other) => Math.abs(one - other) <= 1e-9 * Math.max(Math.abs(one), Math.abs(other));
-  assert.equal(found.length, wanted.length, `${name}: ${JSON.stringify(found)}`);
-  for (const [index, row] of wanted.entries()) {
-    assert.deepEqual(Object.keys(found[index]), Object.keys(row), name);
-    for (const [column, value] of Object.entries(row)) {
-      const there = found[index][column];
-      const same = typeof value === "number" ? close(there, value) : there === value;
-      assert.ok(same, `${name}, row ${index}, ${column}: ${there}, not ${value}`);
-    }
   }
 }
 

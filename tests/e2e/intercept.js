@@ -1,7 +1,7 @@
 // The main module of an isolate in tests: wraps the built Worker and intercepts its bindings.
 //
 // It counts reads of KV, reports to the Durable Object, and calls into and out of Wasm
-// (boundary.js). On command it makes the Durable Object fail or a call into Wasm trap. Commands are
+// (boundary.js). On command it is the dataset of Analytics Engine. On command it makes the Durable Object fail or a call into Wasm trap. Commands are
 // the JSON body of `POST /intercept`; the response has the counts.
 //
 // This module runs in workerd. gateway.mjs adds it to the modules of the Worker.
@@ -15,9 +15,12 @@ export { DeploymentHealth } from "./index.js";
 //   or {fields} to overwrite in its own responses. Null or undefined: it answers normally.
 // - `content_length`: the content-length header of requests. It can differ from the length of the
 //   body, as it does when a Worker in front changes a body and keeps the headers. Null: unchanged.
+// - `metrics`: whether there is a binding METRICS. The response then has the points so far.
 // - `trap`: the name of the Wasm export whose next call traps.
-const commands = { object: undefined, content_length: null };
+const commands = { object: undefined, content_length: null, metrics: false };
 const counts = { kv_reads: 0, reports: 0 };
+const points = [];
+const METRICS = { writeDataPoint: (point) => void points.push(point) };
 
 export default {
   async fetch(request, env, context) {
@@ -25,10 +28,10 @@ export default {
       const { trap: next, ...others } = await request.json();
       Object.assign(commands, others);
       trap.next = next ?? trap.next;
-      return Response.json({ ...counts, ...boundary });
+      return Response.json({ ...counts, ...boundary, ...(commands.metrics && { points }) });
     }
     const { ROUTES, HEALTH, ...rest } = env;
-    const intercepted = { ...rest, ROUTES: interceptKv(ROUTES), ...(HEALTH && { HEALTH: interceptObjects(HEALTH) }) };
+    const intercepted = { ...rest, ROUTES: interceptKv(ROUTES), ...(HEALTH && { HEALTH: interceptObjects(HEALTH) }), ...(commands.metrics && { METRICS }) };
     return Worker.fetch(withContentLength(commands.content_length, request), intercepted, context);
   },
 };

@@ -3,12 +3,19 @@
 
 const isError = ({ outcome }) => outcome !== "ok" && outcome !== "client_left";
 const total = (requests, value) => requests.reduce((sum, request) => sum + Number(value(request)), 0);
-const rounded = (value, digits) => Number(value.toFixed(digits));
 const tokens = (request) => request.input_tokens + request.output_tokens;
 const period = (seconds) => ({ at }) => utc(Math.floor(at / seconds) * seconds);
 
 /** A time as ClickHouse and Analytics Engine print it. */
 export const utc = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
+
+// Rounds as ClickHouse does: what lies in the middle goes to the even neighbour.
+function rounded(value, digits) {
+  const scaled = value * 10 ** digits;
+  const below = Math.floor(scaled);
+  const isUp = scaled - below > 0.5 || (scaled - below === 0.5 && below % 2 === 1);
+  return (isUp ? below + 1 : below) / 10 ** digits;
+}
 
 // The value below which, or at which, this part of the values lies.
 function quantile(part, requests, name) {

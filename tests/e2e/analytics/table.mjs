@@ -75,7 +75,8 @@ export function tableOfRequests(now, count = 600) {
   }).map((request, index) => ({ ...EMPTY, ...request, at: request.at - index }));
 }
 
-const EMPTY = {
+/** What a request has that reached no deployment. */
+export const EMPTY = {
   model: "",
   deployment: "",
   provider: "",

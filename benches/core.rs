@@ -17,6 +17,8 @@ use switchyard::routes::graph::{Commit, Params};
 use switchyard::stream::hold::Hold;
 use switchyard::stream::protocol::Protocol;
 use switchyard::stream::tail::Tail;
+use switchyard::stream::usage_filter::UsageFilter;
+use switchyard::usage::reported::Reported;
 use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::operation::Operation;
 use switchyard::vocabulary::time::Instant;
@@ -172,6 +174,12 @@ fn classify_a_success(bencher: Bencher) {
     });
 }
 
+/// Reads the usage of an answer of 1 KB.
+#[divan::bench]
+fn usage_of_an_answer(bencher: Bencher) {
+    bencher.bench(|| Reported::in_answer(Operation::ChatCompletions, black_box(way::ANSWER.as_bytes())));
+}
+
 /// A streamed answer in a thousand chunks.
 fn chunks() -> Vec<Vec<u8>> {
     let event = |delta: serde_json::Value, reason: Option<&str>| {
@@ -209,5 +217,18 @@ fn watch_a_thousand_chunks(bencher: Bencher) {
             tail.push(chunk);
         }
         tail.ending(false)
+    });
+}
+
+/// Withholds the usage from a stream that has none.
+#[divan::bench]
+fn filter_a_thousand_chunks(bencher: Bencher) {
+    let chunks = chunks();
+    bencher.counter(BytesCount::new(chunks.concat().len())).bench(|| {
+        let mut filter = UsageFilter::default();
+        for chunk in black_box(&chunks) {
+            black_box(filter.push(chunk));
+        }
+        filter.end()
     });
 }

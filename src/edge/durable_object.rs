@@ -23,14 +23,15 @@ use super::tasks::background;
 use super::{randomness, tasks};
 use crate::counters::CounterRow;
 use crate::health::shard::shard_store::{ShardStorage, StoredShard};
-use crate::serve::health_object::{answer, flush_to_hub, report_to_hub};
+use crate::serve::health_object::{answer, on_alarm, report_to_hub};
 use crate::serve::object_link::pool_of_shard;
-use crate::serve::object_reports::AskError;
-use crate::serve::platform::PlatformError;
+use crate::serve::platform::{Clock, PlatformError};
 use crate::vocabulary::rng::SplitMix64;
+use crate::vocabulary::time::Instant;
 
 /// The Durable Object.
-#[durable_object(fetch)]
+// This makes the handlers of requests and of the alarm.
+#[durable_object(alarm)]
 pub struct DeploymentHealth {
     state: State,
     shard: Rc<StoredShard<ObjectStorage>>,
@@ -52,6 +53,11 @@ impl DurableObject for DeploymentHealth {
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
         tasks::timed(self.answer(request)).await
     }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        tasks::timed(self.ring()).await?;
+        Response::empty()
+    }
 }
 
 impl DeploymentHealth {
@@ -61,39 +67,53 @@ impl DeploymentHealth {
         let path = url.strip_prefix(ORIGIN).unwrap_or_default();
         let answer = answer(&self.shard, path, &body, &mut rng())
             .map_err(|error| worker::Error::RustError(error.to_string()))?;
-        if answer.is_hub_due {
-            self.beside(async |shard, pool| report_to_hub(shard, pool, &mut rng()).await);
-        }
-        if let Some(until) = answer.flush_until {
-            self.beside(async move |shard, pool| flush_to_hub(shard, pool, until, &mut rng()).await);
+        if let Some(pool) = self.pool() {
+            if answer.is_hub_due {
+                self.ask_hub(pool);
+            }
+            self.set_alarm(answer.alarm_at).await?;
         }
         Ok(Response::ok(answer.text)?.with_status(answer.status))
     }
 
-    /// Calls the hub of this pool beside the request. The hub itself calls nobody.
-    fn beside(
-        &self,
-        call: impl AsyncFnOnce(&StoredShard<ObjectStorage>, &str) -> Result<(), AskError> + 'static,
-    ) {
+    /// The pool of this shard. `None` for the hub, which reports to nobody.
+    fn pool(&self) -> Option<String> {
         let name = self.state.id().name().unwrap_or_default();
-        let pool = match pool_of_shard(&name) {
-            Ok(Some(pool)) => pool.to_owned(),
-            Ok(None) => return,
-            Err(_) => {
-                worker::console_warn!(
-                    "health: the object does not know its name; other regions hear nothing from it"
-                );
-                return;
-            }
+        let Ok(pool) = pool_of_shard(&name) else {
+            worker::console_warn!(
+                "health: the object does not know its name; other regions hear nothing from it"
+            );
+            return None;
         };
+        pool.map(ToOwned::to_owned)
+    }
+
+    /// Reports to the hub beside the request.
+    fn ask_hub(&self, pool: String) {
         let shard = Rc::clone(&self.shard);
         let asked = background(async move {
-            if let Err(error) = call(&shard, &pool).await {
+            if let Err(error) = report_to_hub(&shard, &pool, &mut rng()).await {
                 worker::console_warn!("health: the hub of {pool} does not answer: {error}");
             }
         });
         // This fails only if the state has ended. Then there is nothing to lose.
         let _ = self.state.as_raw().wait_until(&asked);
+    }
+
+    async fn ring(&self) -> worker::Result<()> {
+        let Some(pool) = self.pool() else { return Ok(()) };
+        let end = on_alarm(&self.shard, &pool, &mut rng()).await;
+        let end = end.map_err(|error| worker::Error::RustError(error.to_string()))?;
+        if let Err(error) = end.called {
+            worker::console_warn!("health: the hub of {pool} does not answer: {error}");
+        }
+        self.set_alarm(end.next_at).await
+    }
+
+    async fn set_alarm(&self, at: Option<Instant>) -> worker::Result<()> {
+        let Some(at) = at else { return Ok(()) };
+        let after_ms = i64::try_from((at - self.shard.storage().now()).get()).unwrap_or(i64::MAX);
+        self.state.storage().set_alarm(after_ms).await
     }
 }
 

@@ -51,8 +51,10 @@ const { fetch } = Worker.prototype;
 export default { fetch: (request, env, ctx) => settling(() => fetch.call({ env, ctx }, request)) };
 
 const object = DeploymentHealth.prototype;
-const fetchObject = object.fetch;
-object.fetch = function (request) {
-  return settling(() => fetchObject.call(this, request));
-};
+for (const name of ["fetch", "alarm"]) {
+  const handle = object[name];
+  object[name] = function (...values) {
+    return settling(() => handle.apply(this, values));
+  };
+}
 export { DeploymentHealth };

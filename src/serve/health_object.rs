@@ -53,27 +53,28 @@ pub async fn report_to_hub<P: ObjectPlatform>(
     answer.map(drop)
 }
 
-/// Reports to the hub when a batch of counters should not wait any longer for the reports of
-/// isolates, which may not come. Runs beside the request that made the batch, at most `until` then.
+/// The end of an alarm.
+#[derive(Debug)]
+pub struct AlarmEnd {
+    /// The time for which the alarm has to be set again.
+    pub next_at: Option<Instant>,
+    /// Whether the hub could be reached, if it was called.
+    pub called: Result<(), AskError>,
+}
+
+/// The alarm of the object rings: a batch of counters does not wait any longer for the reports of
+/// isolates, which may not come.
 ///
 /// # Errors
-/// The storage failed, or the hub gave no valid answer.
-pub async fn flush_to_hub<P: ObjectPlatform>(
+/// The storage failed.
+pub async fn on_alarm<P: ObjectPlatform>(
     shard: &StoredShard<P>,
     pool: &str,
-    until: Instant,
     rng: &mut dyn Rng,
-) -> Result<(), AskError> {
-    let platform = shard.storage();
-    loop {
-        let now = platform.now();
-        let at = shard.with(now, rng, |shard, _| shard.flush_at()).map_err(AskError::Unreachable)?;
-        match at.filter(|at| *at <= until) {
-            Some(at) if now < at => platform.sleep_until(at).await,
-            Some(_) => report_to_hub(shard, pool, rng).await?,
-            None => break,
-        }
-    }
-    let ended = shard.with(platform.now(), rng, |shard, _| shard.counters_mut().outbox().end_flush(until));
-    ended.map_err(AskError::Unreachable)
+) -> Result<AlarmEnd, PlatformError> {
+    let now = shard.storage().now();
+    let is_due = shard.with(now, rng, |shard, _| shard.on_alarm(now))?;
+    let called = if is_due { report_to_hub(shard, pool, rng).await } else { Ok(()) };
+    let next_at = shard.with(shard.storage().now(), rng, |shard, _| shard.take_alarm())?;
+    Ok(AlarmEnd { next_at, called })
 }

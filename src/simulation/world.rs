@@ -87,7 +87,7 @@ enum WorldEvent {
     ReportReachedHub { region: usize, text: String },
     AnswerReachedShard { region: usize, text: Option<String> },
     CountersDue { isolate: usize, until: Instant },
-    ShardCountersDue { region: usize, until: Instant },
+    AlarmRang { region: usize },
     IsolateReplaced { slot: usize },
     ObjectRestarted { region: Option<usize> },
 }
@@ -201,7 +201,7 @@ impl World {
                 self.on_answer_at_shard(region, text.as_deref());
             }
             WorldEvent::CountersDue { isolate, until } => self.flush(isolate, until),
-            WorldEvent::ShardCountersDue { region, until } => self.flush_to_hub(region, until),
+            WorldEvent::AlarmRang { region } => self.ring(region),
             WorldEvent::IsolateReplaced { slot } => {
                 self.replace(slot);
                 self.replace_later(slot);

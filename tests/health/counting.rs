@@ -10,7 +10,7 @@ use switchyard::health::shard::Shard;
 use switchyard::health::shard::shard_store::StoredShard;
 use switchyard::health::wire::{Batch, HealthReport, PeerId, ShardAnswer, VERSION, WireEjection};
 use switchyard::vocabulary::rng::SplitMix64;
-use switchyard::vocabulary::time::{Instant, Millis};
+use switchyard::vocabulary::time::Instant;
 use switchyard::vocabulary::usage::Usage;
 
 use crate::rows::Storage;
@@ -383,16 +383,16 @@ fn the_shard_wants_to_report_when_a_batch_is_due() {
         outbox.on_counted(shard.report(&report, now).unwrap().counted);
     };
     let hub_at = |now: Instant| shard.with(now, |shard| shard.hub_at()).unwrap();
-    let flush_at = |now: Instant| shard.with(now, |shard| shard.flush_at()).unwrap();
+    let alarm_at = |now: Instant| shard.with(now, Shard::take_alarm).unwrap();
     report(now);
     assert!(hub_at(now).unwrap() <= now);
     let sent = shard.with(now, |shard| shard.report_to_hub(now)).unwrap();
     assert_eq!(requests(&sent.counters.unwrap().counters()), 1);
     let answer = ShardAnswer { v: VERSION, n: 1, counted: 1, ..ShardAnswer::default() };
     shard.with(now, |shard| shard.merge_hub_answer(&answer, now));
-    assert_eq!(flush_at(now), None);
+    assert_eq!(alarm_at(now), None);
     report(now + ms(10_000));
-    assert_eq!(flush_at(now), Some(now + ms(15_000)), "five seconds after it came");
+    assert_eq!(alarm_at(now), Some(now + ms(15_000)), "five seconds after it came");
 }
 
 #[test]
@@ -420,23 +420,33 @@ fn counters_that_are_not_understood_cost_nothing_else() {
 }
 
 #[test]
-fn a_reader_that_waits_for_a_batch_is_the_only_one() {
+fn the_alarm_is_set_once_for_what_waits_and_sends_it() {
     let (shard, now) = (Object::new(), at(1_000_000));
-    let counters = {
-        let mut outbox = CounterOutbox::default();
+    let mut outbox = CounterOutbox::default();
+    let mut rng = SplitMix64::new(3);
+    let mut ask = |now: Instant| {
         request(&mut outbox, 1, now);
-        outbox.batch(now)
+        let report = HealthReport {
+            v: VERSION,
+            reporter: PeerId(1),
+            counters: outbox.batch(now),
+            ..HealthReport::default()
+        };
+        outbox.on_counted(outbox.next_number());
+        let text = report.to_json();
+        shard.shard.with(now, &mut rng, |shard, rng| shard.on_request("report", &text, now, rng)).unwrap()
     };
-    let report = HealthReport { v: VERSION, reporter: PeerId(1), counters, ..HealthReport::default() };
-    let ask = |now: Instant| {
-        let mut rng = SplitMix64::new(3);
-        shard
-            .shard
-            .with(now, &mut rng, |shard, rng| shard.on_request("report", &report.to_json(), now, rng))
-            .unwrap()
-    };
-    let first = ask(now);
-    assert!(first.is_hub_due && first.flush_until.is_some());
-    assert_eq!(ask(now + ms(10)).flush_until, None);
-    assert!(ask(now + Millis::new(60_000)).flush_until.is_some(), "the first one has certainly ended");
+    let due = now + ms(5_000);
+    assert_eq!(ask(now).alarm_at, Some(due));
+    assert_eq!(ask(now + ms(11_000)).alarm_at, None, "it is set");
+    assert!(!shard.with(now, |shard| shard.on_alarm(due - ms(1))).unwrap(), "too early");
+    assert!(shard.with(now, |shard| shard.on_alarm(due)).unwrap());
+    shard.with(due, |shard| shard.report_to_hub(due));
+    // The batch goes again if the hub does not answer.
+    let next = shard.with(due, Shard::take_alarm).unwrap();
+    assert_eq!(next, Some(due + ms(10_000)));
+    let answer = ShardAnswer { v: VERSION, n: 1, counted: 1, ..ShardAnswer::default() };
+    shard.with(due, |shard| shard.merge_hub_answer(&answer, due));
+    shard.with(due, |shard| assert!(!shard.on_alarm(next.unwrap())));
+    assert_eq!(shard.with(due, Shard::take_alarm).unwrap(), None, "nothing waits");
 }

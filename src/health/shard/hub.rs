@@ -34,9 +34,27 @@ impl Shard {
     }
 
     /// When a batch of counters should go to the hub without waiting for the reports of isolates.
-    pub fn flush_at(&self) -> Option<Instant> {
+    fn flush_at(&self) -> Option<Instant> {
         let at = self.counters.flush_at()?.max(self.uplink.not_before);
         Some(self.uplink.sent_at.map_or(at, |sent_at| at.max(sent_at + UNANSWERED_MS)))
+    }
+
+    /// The time for which the alarm of the object has to be set, if it is not set for it or for an
+    /// earlier one. It counts as set. An alarm outlives an eviction, so nothing waits for the next
+    /// report of the region.
+    pub fn take_alarm(&mut self) -> Option<Instant> {
+        let at = self.flush_at()?;
+        if self.uplink.alarm_at.is_some_and(|set| set <= at) {
+            return None;
+        }
+        self.uplink.alarm_at = Some(at);
+        Some(at)
+    }
+
+    /// The alarm rings. Returns whether a batch should go to the hub now.
+    pub fn on_alarm(&mut self, now: Instant) -> bool {
+        self.uplink.alarm_at = None;
+        self.flush_at().is_some_and(|at| at <= now)
     }
 
     /// The report to send. It is under way until [`Self::merge_hub_answer`] or

@@ -30,14 +30,13 @@ pub struct ObjectAnswer {
     pub text: String,
     /// Whether the shard should report to its hub now.
     pub is_hub_due: bool,
-    /// Until when work in the background has to send counters to the hub that would wait for other
-    /// reports. `None`: nothing waits, or such work has begun.
-    pub flush_until: Option<Instant>,
+    /// The time for which the alarm of the object has to be set. The hub needs none.
+    pub alarm_at: Option<Instant>,
 }
 
 impl ObjectAnswer {
     fn of(status: u16, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), is_hub_due: false, flush_until: None }
+        Self { status, text: text.into(), is_hub_due: false, alarm_at: None }
     }
 }
 
@@ -49,8 +48,7 @@ impl Shard {
                 Ok(report) => {
                     let text = self.report(&report, now, rng).to_json();
                     let is_hub_due = self.hub_at().is_some_and(|at| at <= now);
-                    let flush_until = self.counters.outbox().begin_flush(now);
-                    ObjectAnswer { status: 200, text, is_hub_due, flush_until }
+                    ObjectAnswer { status: 200, text, is_hub_due, alarm_at: self.take_alarm() }
                 }
                 Err(error) => ObjectAnswer::of(400, error.to_string()),
             },

@@ -12,6 +12,8 @@ pub(super) struct Uplink {
     pub(super) poll_at: Instant,
     /// The earliest time of the next report with facts.
     pub(super) not_before: Instant,
+    /// When the alarm of the object rings, if it is set.
+    pub(super) alarm_at: Option<Instant>,
     /// An isolate has reported since the latest poll.
     pub(super) has_new_reports: bool,
 }

@@ -55,11 +55,8 @@ impl World {
                     let taken = self.log.taken.entry(isolate).or_default();
                     *taken = batch.n.max(*taken);
                 }
-                let flush_until = object.shard.counters_mut().outbox().begin_flush(now);
                 self.tell_hub(region);
-                if let Some(until) = flush_until {
-                    self.flush_to_hub(region, until);
-                }
+                self.set_alarm(region);
             }
             ObjectReaction::Refuses => {
                 self.queue.add(now + back_ms, WorldEvent::AnswerReachedIsolate { isolate, n, text: None });

@@ -120,18 +120,20 @@ impl World {
         }
     }
 
-    /// The same for a shard and the hub.
-    pub(super) fn flush_to_hub(&mut self, region: usize, until: Instant) {
+    /// Sets the alarm of a shard's object, if that is needed.
+    pub(super) fn set_alarm(&mut self, region: usize) {
+        if let Some(at) = self.shards.get_mut(region).and_then(|object| object.shard.take_alarm()) {
+            self.queue.add(at, WorldEvent::AlarmRang { region });
+        }
+    }
+
+    /// The alarm of a shard's object rings.
+    pub(super) fn ring(&mut self, region: usize) {
         let now = self.now;
-        let flush_at = |world: &Self| world.shards.get(region)?.shard.flush_at();
-        if flush_at(self).is_some_and(|due| due <= now) {
+        if self.shards.get_mut(region).is_some_and(|object| object.shard.on_alarm(now)) {
             self.report_to_hub(region);
         }
-        if let Some(due) = flush_at(self).filter(|due| *due <= until) {
-            self.queue.add(due, WorldEvent::ShardCountersDue { region, until });
-        } else if let Some(object) = self.shards.get_mut(region) {
-            object.shard.counters_mut().outbox().end_flush(until);
-        }
+        self.set_alarm(region);
     }
 
     /// What waits in all shards.

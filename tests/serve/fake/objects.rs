@@ -7,7 +7,7 @@ use std::rc::Rc;
 use futures::task::LocalSpawnExt;
 use switchyard::counters::{CounterRow, Counters};
 use switchyard::health::shard::shard_store::{ShardStorage, StoredShard};
-use switchyard::serve::health_object::{answer, flush_to_hub, report_to_hub};
+use switchyard::serve::health_object::{answer, on_alarm, report_to_hub};
 use switchyard::serve::object_link::pool_of_shard;
 use switchyard::serve::platform::{Clock, Objects, PlatformError};
 use switchyard::vocabulary::rng::SplitMix64;
@@ -88,9 +88,8 @@ impl FakeObjects {
                 let work = async move { drop(report_to_hub(&shard, &pool, &mut rng(now)).await) };
                 fake.spawner.spawn_local(work).unwrap();
             }
-            if let Some(until) = answered.flush_until {
-                let work = async move { drop(flush_to_hub(&shard, &pool, until, &mut rng(now)).await) };
-                fake.spawner.spawn_local(work).unwrap();
+            if let Some(at) = answered.alarm_at {
+                ring(fake, name.to_owned(), pool, at);
             }
         }
         if self.loses_answers.get() {
@@ -98,6 +97,22 @@ impl FakeObjects {
         }
         Ok((answered.status, answered.text))
     }
+}
+
+/// Sets the alarm of an object. It also rings after an eviction.
+fn ring(fake: &Fake, name: String, pool: String, at: Instant) {
+    let spawner = fake.spawner.clone();
+    let fake = fake.clone();
+    let work = async move {
+        let mut next = Some(at);
+        while let Some(at) = next {
+            fake.sleep_until(at).await;
+            let objects = fake.world.objects.borrow().clone().unwrap();
+            let shard = objects.object(&fake, &name);
+            next = on_alarm(&shard, &pool, &mut rng(fake.now())).await.unwrap().next_at;
+        }
+    };
+    spawner.spawn_local(work).unwrap();
 }
 
 fn rng(now: Instant) -> SplitMix64 {

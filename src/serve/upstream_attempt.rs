@@ -236,7 +236,8 @@ async fn up_to_commit<P: Platform>(
     }
     match (rest, question.handling(status, content_type)) {
         (Some(rest), Handling::Pass { is_watched }) => {
-            let tail = is_watched.then(|| Tail::new(call.protocol));
+            // The usage is asked for in streams alone. What comes is one, whatever it declares.
+            let tail = (is_watched || call.withholds_usage).then(|| Tail::new(call.protocol));
             let reads_end = question.reports_usage(content_type);
             let (held, length) = (Vec::new(), stated_length(headers).unwrap_or_default());
             let flow = Flow { held, rest, observer: None, tail, length, reads_end, call };

@@ -62,6 +62,34 @@ fn the_provider_is_asked_and_the_client_sees_nothing_of_it() {
 }
 
 #[test]
+fn a_stream_that_declares_another_media_type_is_filtered_too() {
+    let stream = [FIRST, FINISH, USAGE, DONE].concat();
+    for model in ["", r#", "commit": "headers""#, r#", "commit": "complete""#] {
+        for content_type in ["text/plain", "application/json", ""] {
+            let mut bench = Bench::started(&routes(EXACT, model));
+            bench.script([Script { content_type, ..Script::events(pieces(&stream, 50)) }]);
+            let answer = bench.chat(STREAM);
+            assert_eq!(answer.text(), [FIRST, FINISH, DONE].concat(), "{model} {content_type}");
+            assert_eq!(bench.last_error(), "", "{model} {content_type}");
+        }
+    }
+}
+
+#[test]
+fn a_response_of_the_background_is_not_estimated() {
+    let stream = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
+    let last = "event: response.completed\ndata: {}\n\n";
+    for (background, is_counted) in [(false, true), (true, false)] {
+        let mut bench = Bench::started(&routes("", ""));
+        bench.script([Script::events(vec![bytes(stream), Step::Pause(ms(500)), bytes(last)])]);
+        let body = format!(r#"{{"model":"m","stream":true,"input":"hi","background":{background}}}"#);
+        bench.request("POST", "/v1/responses", &body);
+        let health = serde_json::to_value(&bench.health()[0]).unwrap();
+        assert_eq!(health["tokens_per_second"].is_number(), is_counted, "{background}: {health}");
+    }
+}
+
+#[test]
 fn the_usage_that_is_withheld_counts() {
     // The time of writing begins at the commit point, and has at least a millisecond.
     for (model, least, most) in [

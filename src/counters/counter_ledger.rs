@@ -5,14 +5,12 @@
 //! counters and the number of the batch in one step. So neither an eviction nor a lost answer makes
 //! a batch count twice or not at all.
 
-use std::collections::BTreeSet;
-
 use super::counter_batch::CounterBatch;
 use super::counter_outbox::CounterOutbox;
 use super::counter_set::Counters;
 use super::seen_batches::SeenBatches;
 use super::stored_counters::{
-    BatchNumbers, CHUNK, CounterRow, Restored, labels_row, row, rows_of, series_row,
+    BatchNumbers, CHUNK, CounterRow, Restored, labels_row, numbers_row, rows_of, series_row,
 };
 use crate::vocabulary::time::Instant;
 
@@ -24,7 +22,7 @@ pub struct CounterLedger {
     /// The rows of the batch that was sent.
     sent_rows: Vec<String>,
     /// Chunks of the gathered series that changed since they were stored.
-    unsaved: BTreeSet<usize>,
+    unsaved: Vec<usize>,
     /// How many of the gathered labels are stored.
     saved_labels: usize,
     /// The numbers as they are stored.
@@ -59,7 +57,7 @@ impl CounterLedger {
     fn rewrite(&mut self) {
         let gathered = self.outbox.gathered();
         (self.unsaved, self.saved_labels) = ((0..gathered.series().len().div_ceil(CHUNK)).collect(), 0);
-        let rewritten: BTreeSet<String> = rows_of(self.outbox.next_number(), gathered).collect();
+        let rewritten: Vec<String> = rows_of(self.outbox.next_number(), gathered).collect();
         self.unused.retain(|row| !rewritten.contains(row));
     }
 
@@ -71,16 +69,14 @@ impl CounterLedger {
             return last;
         }
         let unsaved = &mut self.unsaved;
-        batch.add_to(self.outbox.gathered_mut(now), |at| {
-            unsaved.insert(at / CHUNK);
-        });
+        batch.add_to(self.outbox.gathered_mut(now), |at| note(unsaved, at));
         batch.n
     }
 
     /// Counts an ejection.
     pub fn on_ejection(&mut self, deployment: &str, reason: &str, now: Instant) {
         let at = self.outbox.gathered_mut(now).on_ejection(deployment, reason);
-        self.unsaved.insert(at / CHUNK);
+        note(&mut self.unsaved, at);
     }
 
     /// What has been gathered.
@@ -133,9 +129,11 @@ impl CounterLedger {
         let (numbers, gathered) = (self.numbers(), self.gathered());
         let mut rows = Vec::new();
         if numbers != self.saved_numbers {
-            rows.push(row("numbers".to_owned(), &numbers));
+            let BatchNumbers { next, counted } = numbers;
+            rows.push(numbers_row("numbers".to_owned(), &vec![vec![next, counted]]));
         }
-        rows.extend(self.seen.unsaved().map(|(group, reporters)| row(format!("seen/{group}"), &reporters)));
+        let seen = self.seen.unsaved();
+        rows.extend(seen.map(|(group, reporters)| numbers_row(format!("seen/{group}"), &reporters)));
         let labels = gathered.labels().added().len();
         if self.saved_labels < labels {
             let chunks = self.saved_labels / CHUNK..labels.div_ceil(CHUNK);
@@ -153,5 +151,13 @@ impl CounterLedger {
         self.saved_labels = self.gathered().labels().added().len();
         self.unsaved.clear();
         self.unused.clear();
+    }
+}
+
+/// Notes that the series at this position changed.
+fn note(unsaved: &mut Vec<usize>, at: usize) {
+    let chunk = at / CHUNK;
+    if !unsaved.contains(&chunk) {
+        unsaved.push(chunk);
     }
 }

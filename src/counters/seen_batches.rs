@@ -1,6 +1,6 @@
 //! The number of the last batch that was counted of each reporter.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -30,7 +30,7 @@ struct LastBatch {
 pub(super) struct SeenBatches {
     last: BTreeMap<u64, LastBatch>,
     /// Groups that changed since they were stored.
-    unsaved: BTreeSet<u64>,
+    unsaved: Vec<u64>,
     /// When reporters can be forgotten again.
     forget_at: Instant,
 }
@@ -48,7 +48,7 @@ impl SeenBatches {
             return false;
         }
         self.last.insert(reporter, LastBatch { n, at: now });
-        self.unsaved.insert(reporter % GROUPS);
+        note(&mut self.unsaved, reporter);
         true
     }
 
@@ -62,7 +62,7 @@ impl SeenBatches {
         self.last.retain(|reporter, last| {
             let stays = now < last.at + REMEMBERED_MS;
             if !stays {
-                unsaved.insert(reporter % GROUPS);
+                note(unsaved, *reporter);
             }
             stays
         });
@@ -70,10 +70,10 @@ impl SeenBatches {
 
     /// The groups that changed since they were stored, each with its reporters: identity, number
     /// and time.
-    pub(super) fn unsaved(&self) -> impl Iterator<Item = (u64, Vec<(u64, u64, Instant)>)> {
+    pub(super) fn unsaved(&self) -> impl Iterator<Item = (u64, Vec<Vec<u64>>)> {
         self.unsaved.iter().map(|group| {
             let of_group = self.last.iter().filter(|(reporter, _)| *reporter % GROUPS == *group);
-            (*group, of_group.map(|(reporter, last)| (*reporter, last.n, last.at)).collect())
+            (*group, of_group.map(|(reporter, last)| vec![*reporter, last.n, last.at.epoch_ms()]).collect())
         })
     }
 
@@ -85,5 +85,13 @@ impl SeenBatches {
     /// A reporter that was stored.
     pub(super) fn restore(&mut self, reporter: u64, n: u64, at: Instant) {
         self.last.insert(reporter, LastBatch { n, at });
+    }
+}
+
+/// Notes that the group of a reporter changed.
+fn note(unsaved: &mut Vec<u64>, reporter: u64) {
+    let group = reporter % GROUPS;
+    if !unsaved.contains(&group) {
+        unsaved.push(group);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | Row | Text |
 //! |---|---|
-//! | `numbers` | the number of the next batch, and that of the last one that is counted |
+//! | `numbers` | `[next, counted]`: the number of the next batch, and of the last one counted |
 //! | `seen/GROUP` | `[reporter, number, time]` of each reporter of a group |
 //! | `NUMBER/labels/CHUNK` | 64 labels of the batch with this number |
 //! | `NUMBER/series/CHUNK` | 64 series of it |
@@ -11,20 +11,21 @@
 //! stay short. What is gathered has the number of the next batch. So it becomes a batch, and is
 //! removed when that batch is counted, without being written again.
 
-use std::collections::BTreeMap;
-
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::counter_batch::{CounterBatch, read_series, write_series};
 use super::counter_set::Counters;
-use super::label_table::{LabelId, RESERVED};
+use super::label_table::{EMPTY, LabelId, OTHER, RESERVED};
 use super::seen_batches::SeenBatches;
 use crate::scan::json_value;
 use crate::vocabulary::time::Instant;
 
 /// The labels or series of a row.
 pub(super) const CHUNK: usize = 64;
+
+/// The most rows of labels, and of series, of a batch.
+const MOST_CHUNKS: usize = 1_000;
 
 /// A row to store, or to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +36,11 @@ pub struct CounterRow {
     pub json: Option<String>,
 }
 
+/// Lists of numbers: all rows but those of labels. One type for all of them keeps the Wasm small.
+pub(super) type Numbers = Vec<Vec<u64>>;
+
 /// The numbers of batches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BatchNumbers {
     /// The number of the next batch.
     pub(super) next: u64,
@@ -53,8 +57,11 @@ impl Default for BatchNumbers {
 /// What was read of the rows of one batch.
 #[derive(Debug, Default)]
 struct StoredBatch {
-    labels: BTreeMap<usize, Vec<String>>,
-    series: BTreeMap<usize, Vec<Vec<u64>>>,
+    number: u64,
+    /// By chunk.
+    labels: Vec<Vec<String>>,
+    /// By chunk.
+    series: Vec<Numbers>,
     rows: Vec<String>,
 }
 
@@ -75,39 +82,47 @@ pub(super) struct Restored {
 
 impl Restored {
     pub(super) fn of(rows: impl IntoIterator<Item = (String, String)>) -> Self {
-        let (mut restored, mut batches) = (Self::default(), BTreeMap::<u64, StoredBatch>::new());
+        let (mut restored, mut batches) = (Self::default(), Vec::<StoredBatch>::new());
         for (id, json) in rows {
             let mut parts = id.split('/');
             match (parts.next(), parts.next(), parts.next()) {
-                (Some("numbers"), None, None) => restored.numbers = read(&json).unwrap_or_default(),
+                (Some("numbers"), None, None) => {
+                    if let Some([next, counted]) = numbers(&json).first().map(Vec::as_slice) {
+                        restored.numbers = BatchNumbers { next: *next, counted: *counted };
+                    }
+                }
                 (Some("seen"), Some(_), None) => {
-                    for (reporter, n, at) in read::<Vec<(u64, u64, Instant)>>(&json).unwrap_or_default() {
-                        restored.seen.restore(reporter, n, at);
+                    for reporter in numbers(&json) {
+                        if let [reporter, n, at] = *reporter {
+                            restored.seen.restore(reporter, n, Instant::from_epoch_ms(at));
+                        }
                     }
                 }
                 (Some(number), Some(kind), Some(chunk)) => {
-                    let (Ok(number), Ok(chunk)) = (number.parse(), chunk.parse::<u16>()) else { continue };
-                    let batch = batches.entry(number).or_default();
-                    match kind {
-                        "labels" => drop(batch.labels.insert(chunk.into(), read(&json).unwrap_or_default())),
-                        _ => drop(batch.series.insert(chunk.into(), read(&json).unwrap_or_default())),
+                    let (Ok(number), Ok(chunk)) = (number.parse(), chunk.parse()) else { continue };
+                    if !batches.iter().any(|batch| batch.number == number) {
+                        batches.push(StoredBatch { number, ..StoredBatch::default() });
                     }
-                    batch.rows.push(id);
+                    let batch = batches.iter_mut().find(|batch| batch.number == number);
+                    if let Some(batch) = batch.filter(|_| chunk < MOST_CHUNKS) {
+                        batch.add(kind, chunk, &json);
+                        batch.rows.push(id);
+                    }
                 }
                 _ => {}
             }
         }
         let BatchNumbers { next, counted } = restored.numbers;
-        for (number, batch) in batches {
-            let counters = batch.counters();
+        for batch in batches {
+            let (number, counters) = (batch.number, batch.counters());
             if number == next {
                 restored.is_damaged = batch.rows.len() != rows_of(number, &counters).count()
-                    || counters.series().len() != batch.series.values().map(Vec::len).sum::<usize>();
+                    || counters.series().len() != batch.series.iter().map(Vec::len).sum::<usize>();
                 restored.gathered = counters;
                 if restored.is_damaged {
                     restored.unused.extend(batch.rows);
                 }
-            } else if number > counted && number + 1 == next {
+            } else if number > counted && number.checked_add(1) == Some(next) {
                 restored.sent = Some(CounterBatch::new(number, &counters));
                 restored.sent_rows = batch.rows;
             } else {
@@ -119,22 +134,37 @@ impl Restored {
 }
 
 impl StoredBatch {
+    /// Adds a row.
+    fn add(&mut self, kind: &str, chunk: usize, json: &str) {
+        if kind == "labels" {
+            if self.labels.len() <= chunk {
+                self.labels.resize(chunk + 1, Vec::new());
+            }
+            if let Some(place) = self.labels.get_mut(chunk) {
+                *place = read(json).unwrap_or_default();
+            }
+        } else {
+            if self.series.len() <= chunk {
+                self.series.resize(chunk + 1, Vec::new());
+            }
+            if let Some(place) = self.series.get_mut(chunk) {
+                *place = numbers(json);
+            }
+        }
+    }
+
     /// Its counters. Series that are not understood are left out.
     fn counters(&self) -> Counters {
         let mut counters = Counters::default();
-        let mut ids: BTreeMap<u64, LabelId> = BTreeMap::new();
-        for reserved in 0..RESERVED {
-            if let (Ok(number), Ok(id)) = (u64::try_from(reserved), LabelId::try_from(reserved)) {
-                ids.insert(number, id);
-            }
+        // By number. Labels of a row that is missing are not known.
+        let mut ids: Vec<Option<LabelId>> = vec![Some(EMPTY), Some(OTHER)];
+        for (chunk, labels) in self.labels.iter().enumerate() {
+            ids.resize(RESERVED + chunk * CHUNK, None);
+            ids.extend(labels.iter().map(|label| Some(counters.labels_mut().id(label))));
         }
-        for (chunk, labels) in &self.labels {
-            for (number, label) in (RESERVED + chunk * CHUNK..).zip(labels) {
-                ids.insert(number as u64, counters.labels_mut().id(label));
-            }
-        }
-        for series in self.series.values().flatten() {
-            if let Some((key, cells)) = read_series(series, |number| ids.get(&number).copied()) {
+        for series in self.series.iter().flatten() {
+            let id = |number: u64| *ids.get(usize::try_from(number).ok()?)?;
+            if let Some((key, cells)) = read_series(series, id) {
                 counters.add(key, cells);
             }
         }
@@ -159,12 +189,15 @@ pub(super) fn labels_row(number: u64, chunk: usize, counters: &Counters) -> Coun
 /// The row with a chunk of the series.
 pub(super) fn series_row(number: u64, chunk: usize, counters: &Counters) -> CounterRow {
     let series = counters.series().chunks(CHUNK).nth(chunk).unwrap_or_default();
-    let series: Vec<Vec<u64>> = series.iter().map(write_series).collect();
-    row(series_id(number, chunk), &series)
+    numbers_row(series_id(number, chunk), &series.iter().map(write_series).collect())
 }
 
-/// The rows of reporters and of numbers, and those of any other part.
-pub(super) fn row(id: String, value: &impl Serialize) -> CounterRow {
+/// A row of numbers.
+pub(super) fn numbers_row(id: String, numbers: &Numbers) -> CounterRow {
+    row(id, numbers)
+}
+
+fn row(id: String, value: &impl Serialize) -> CounterRow {
     CounterRow { id, json: Some(serde_json::to_string(value).unwrap_or_default()) }
 }
 
@@ -174,6 +207,10 @@ fn labels_id(number: u64, chunk: usize) -> String {
 
 fn series_id(number: u64, chunk: usize) -> String {
     format!("{number}/series/{chunk}")
+}
+
+fn numbers(json: &str) -> Numbers {
+    read(json).unwrap_or_default()
 }
 
 fn read<T: DeserializeOwned>(json: &str) -> Option<T> {

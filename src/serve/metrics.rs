@@ -5,7 +5,7 @@
 //! zeros would be wrong. Without the states the page has none.
 
 use futures::future::join;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::object_link::RegionObjects;
 use super::platform::Platform;
@@ -20,19 +20,6 @@ use crate::vocabulary::client_error::ClientError;
 
 /// The path of the page.
 pub(super) const PATH: &str = "/admin/metrics";
-
-/// A deployment in the view of a shard.
-#[derive(Deserialize)]
-struct SeenDeployment {
-    identity: String,
-    gate: SeenGate,
-    missing: Vec<(String, SeenGate)>,
-}
-
-#[derive(Deserialize)]
-struct SeenGate {
-    state: String,
-}
 
 /// The format that the client asks for.
 pub(super) fn format(arrival: &Arrival) -> MetricsFormat {
@@ -51,11 +38,15 @@ pub(super) async fn page<P: Platform>(
     let objects = platform.isolate().objects(platform).ok_or(ClientError::MetricsUnavailable)?;
     let (totals, view) = ask(platform, &objects).await;
     let batch = totals.ok_or(ClientError::MetricsUnavailable)?;
-    let state_of = |view: &[SeenDeployment], deployment: &Deployment| {
-        let (identity, name) = (&deployment.identity, name_key(&deployment.identity));
-        let known = view.iter().filter(|known| known.identity == *identity || known.identity == name);
+    let state_of = |view: &[Value], deployment: &Deployment| {
+        let name = name_key(&deployment.identity);
+        let is_it = |known: &&Value| {
+            let identity = known.get("identity").and_then(Value::as_str);
+            identity == Some(&deployment.identity) || identity == Some(&name)
+        };
+        let known = view.iter().filter(is_it);
         known.fold((state_without(deployment), false), |(worst, is_drained), known| {
-            (worst.max(known.state()), is_drained || known.gate.state == "drained")
+            (worst.max(state(known)), is_drained || position(known.get("gate")) == "drained")
         })
     };
     let deployments = view.iter().flat_map(|view| {
@@ -77,15 +68,16 @@ pub(super) async fn page<P: Platform>(
 async fn ask<P: Platform>(
     platform: &P,
     objects: &RegionObjects,
-) -> (Option<CounterBatch>, Option<Vec<SeenDeployment>>) {
+) -> (Option<CounterBatch>, Option<Vec<Value>>) {
     let hub = objects.ask_hub(platform, "counters", None);
     let (totals, view) = join(hub, objects.ask_shard(platform, "view", None)).await;
     for error in [totals.as_ref().err(), view.as_ref().err()].into_iter().flatten() {
         platform.warn(&format!("metrics: an object does not answer: {error}"));
     }
-    let read_totals = |text: String| json_value::read(serde_json::from_str(&text).ok()?).ok();
-    let read_view = |text: String| json_value::read(serde_json::from_str(&text).ok()?).ok();
-    (totals.ok().and_then(read_totals), view.ok().and_then(read_view))
+    // As an option, as it is read in a report: the Wasm then has one reader of it.
+    let read =
+        |text: String| json_value::read::<Option<CounterBatch>>(serde_json::from_str(&text).ok()?).ok()?;
+    (totals.ok().and_then(read), view.ok().and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 /// The state of a deployment of which the shard knows nothing.
@@ -93,13 +85,20 @@ fn state_without(deployment: &Deployment) -> DeploymentState {
     if deployment.disabled.is_some() { DeploymentState::Out } else { DeploymentState::Healthy }
 }
 
-impl SeenDeployment {
-    fn state(&self) -> DeploymentState {
-        match self.gate.state.as_str() {
-            "open" => DeploymentState::Out,
-            "probation" => DeploymentState::Partial,
-            _ if self.missing.iter().any(|(_, gate)| gate.state != "closed") => DeploymentState::Partial,
-            _ => DeploymentState::Healthy,
+/// The state of a deployment in the view of a shard.
+fn state(known: &Value) -> DeploymentState {
+    let is_missing = |operation: &Value| position(operation.get(1)) != "closed";
+    match position(known.get("gate")) {
+        "open" => DeploymentState::Out,
+        "probation" => DeploymentState::Partial,
+        _ if known.get("missing").and_then(Value::as_array).is_some_and(|all| all.iter().any(is_missing)) => {
+            DeploymentState::Partial
         }
+        _ => DeploymentState::Healthy,
     }
+}
+
+/// The position of a gate in such a view.
+fn position(gate: Option<&Value>) -> &str {
+    gate.and_then(|gate| gate.get("state")).and_then(Value::as_str).unwrap_or_default()
 }

@@ -243,6 +243,7 @@ impl Way {
             routes: &self.graph.version,
             node: Some(&node.name),
             tried: Some((&trail, Millis::new(11))),
+            used: None,
         };
         let headers = own(&served, self.graph.settings.expose);
         let sample = Sample { output_tokens: Some(6), ..Sample::of(Outcome::Served) };

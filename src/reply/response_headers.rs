@@ -1,9 +1,12 @@
 //! The gateway's own response headers: the id of the request, the deployment that served it, and
 //! its attempts.
 
+use std::fmt::Write;
+
 use crate::attempt::trail::Trail;
 use crate::routes::graph::Expose;
 use crate::vocabulary::time::Millis;
+use crate::vocabulary::usage::Usage;
 
 /// What the headers report.
 pub struct ServedRequest<'a> {
@@ -15,6 +18,8 @@ pub struct ServedRequest<'a> {
     pub node: Option<&'a str>,
     /// The attempts, once they are known, and the time of the whole request.
     pub tried: Option<(&'a Trail, Millis)>,
+    /// What the answer used, and what it cost in millionths of a dollar, if that is known.
+    pub used: Option<(Usage, Option<u64>)>,
 }
 
 /// The headers that `expose` allows.
@@ -40,7 +45,39 @@ pub fn own(served: &ServedRequest<'_>, expose: Expose) -> Vec<(&'static str, Str
     let own_ms = elapsed_ms - upstream_ms - backoff_ms;
     let timing = format!("upstream;dur={upstream_ms}, backoff;dur={backoff_ms}, switchyard;dur={own_ms}");
     show(expose.timing, "server-timing", timing);
+    if let Some((usage, micro_usd)) = served.used {
+        show(expose.usage, "x-switchyard-usage", usage_text(&usage));
+        if let Some(micro_usd) = micro_usd {
+            let (dollars, rest) = (micro_usd / 1_000_000, micro_usd % 1_000_000);
+            show(expose.cost, "x-switchyard-cost", format!("{dollars}.{rest:06}"));
+        }
+    }
     headers
+}
+
+/// The usage as a dictionary of RFC 9651: `input=9, cached_input=4, output=12, estimated`. Without
+/// what is zero, except for input and output.
+fn usage_text(usage: &Usage) -> String {
+    let mut text = String::new();
+    for (name, quantity) in [
+        ("input", usage.input_tokens),
+        ("cached_input", usage.cached_input_tokens),
+        ("output", usage.output_tokens),
+        ("reasoning", usage.reasoning_tokens),
+        ("images", usage.images),
+        ("audio_ms", usage.audio_ms),
+        ("characters", usage.characters),
+    ] {
+        if quantity > 0 || matches!(name, "input" | "output") {
+            let separator = if text.is_empty() { "" } else { ", " };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{separator}{name}={quantity}");
+        }
+    }
+    if usage.is_estimated {
+        text.push_str(", estimated");
+    }
+    text
 }
 
 /// Names come from a document in any script, but a header takes only visible ASCII.
@@ -65,6 +102,8 @@ mod tests {
         trail: false,
         routes: false,
         timing: false,
+        usage: false,
+        cost: false,
     };
 
     #[test]
@@ -75,6 +114,7 @@ mod tests {
             routes: "abc",
             node: Some("chat"),
             tried: Some((&trail, ms(5))),
+            used: Some((Usage { input_tokens: 9, ..Usage::default() }, Some(1))),
         };
         assert_eq!(own(&served, NONE), []);
         let shown: Vec<_> = own(&served, Expose::default()).into_iter().map(|(name, _)| name).collect();
@@ -89,6 +129,23 @@ mod tests {
                 "server-timing",
             ]
         );
+    }
+
+    #[test]
+    fn usage_and_cost_are_shown_where_a_document_says_so() {
+        let shown = |usage: Usage, micro_usd| {
+            let used = Some((usage, micro_usd));
+            let trail = Trail::default();
+            let tried = Some((&trail, ms(5)));
+            let served = ServedRequest { request_id: "", routes: "", node: None, tried, used };
+            let headers = own(&served, Expose { usage: true, cost: true, ..NONE });
+            headers.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        let usage = Usage { input_tokens: 9, output_tokens: 12, ..Usage::default() };
+        assert_eq!(shown(usage, None), ["input=9, output=12"]);
+        let usage = Usage { cached_input_tokens: 4, reasoning_tokens: 8, is_estimated: true, ..usage };
+        let expected = ["input=9, cached_input=4, output=12, reasoning=8, estimated", "2.000045"];
+        assert_eq!(shown(usage, Some(2_000_045)), expected);
     }
 
     #[test]

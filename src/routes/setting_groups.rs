@@ -70,10 +70,14 @@ pub struct Expose {
     pub routes: bool,
     /// `server-timing`
     pub timing: bool,
+    /// `x-switchyard-usage`, on answers in one piece
+    pub usage: bool,
+    /// `x-switchyard-cost`, on answers in one piece
+    pub cost: bool,
 }
 
 impl Default for Expose {
-    /// All headers.
+    /// All headers that say nothing about money.
     fn default() -> Self {
         Self {
             request_id: true,
@@ -83,6 +87,8 @@ impl Default for Expose {
             trail: true,
             routes: true,
             timing: true,
+            usage: false,
+            cost: false,
         }
     }
 }

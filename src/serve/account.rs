@@ -18,7 +18,7 @@ use crate::routes::graph::Node;
 use crate::telemetry::data_point::data_point;
 use crate::telemetry::log_line::log_line;
 use crate::telemetry::request_record::{
-    CLIENT_LEFT, RequestOrigin, RequestRecord, UpstreamIds, outcome_name,
+    CLIENT_LEFT, RequestOrigin, RequestRecord, UpstreamIds, micro_usd, outcome_name,
 };
 use crate::telemetry::span_attributes;
 use crate::vocabulary::facts::Facts;
@@ -161,8 +161,6 @@ impl<P: Platform> OpenAccount<P> {
             Some(facts) => &facts.client,
             None => identified().map_or("", |client| &client.name),
         };
-        // What was tried last, and failed, costs nothing here.
-        let price = end.trail.serving().and_then(|attempt| attempt.deployment.cost);
         let names = ejected.iter().filter_map(|id| Some(graph?.deployments.get(*id)?.name.as_str()));
         let record = RequestRecord {
             request_id: &arrival.id,
@@ -180,7 +178,7 @@ impl<P: Platform> OpenAccount<P> {
             trail: end.trail,
             first_token_ms: end.first_token_ms,
             usage: end.usage,
-            micro_usd: price.map(|price| price.micro_usd(&end.usage)),
+            micro_usd: micro_usd(end.trail, &end.usage),
             routes: graph.map_or("", |graph| &graph.version),
             ejected: &names.collect::<Vec<_>>().join(","),
             origin: RequestOrigin::of(&arrival.headers),

@@ -60,6 +60,14 @@ impl<P: Platform> CommittedBody<P> {
         }
     }
 
+    /// What an answer used that is complete.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::Whole { usage, .. } | Self::Held { usage, .. } => Some(*usage),
+            Self::Flowing(_) => None,
+        }
+    }
+
     pub(super) fn empty() -> Self {
         Self::Whole { bytes: Vec::new(), is_in_call: true, usage: Usage::default() }
     }

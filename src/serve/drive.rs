@@ -27,7 +27,7 @@ use crate::reply::masks::without_secrets;
 use crate::reply::response_headers::{self, ServedRequest};
 use crate::routes::graph::Commit;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
-use crate::telemetry::request_record::{CLIENT_LEFT, OK};
+use crate::telemetry::request_record::{CLIENT_LEFT, OK, micro_usd};
 use crate::telemetry::span_attributes;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
@@ -62,6 +62,7 @@ pub async fn run<P: Platform>(
         routes: &routes.graph.version,
         node: Some(&inbound.node.name),
         tried: None,
+        used: None,
     };
     let mut driving = Box::pin(drive(
         platform.clone(),
@@ -97,6 +98,11 @@ pub async fn run<P: Platform>(
     };
 
     served.tried = Some((&driven.trail, platform.now() - inbound.arrival.at));
+    let answered = driven.answer.as_ref().ok();
+    served.used = answered.and_then(|(committed, _)| {
+        let usage = committed.body.usage()?;
+        Some((usage, micro_usd(&driven.trail, &usage)))
+    });
     let mut own = response_headers::own(&served, settings.expose);
     own.extend(cors);
     match driven.answer {

@@ -61,8 +61,13 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
         Ok(AnswerSource::Text(content_type, text)) => Ok((content_type, text)),
         Err(error) => Err(error),
     };
-    let served =
-        ServedRequest { request_id: &arrival.id, routes: &routes.graph.version, node: None, tried: None };
+    let served = ServedRequest {
+        request_id: &arrival.id,
+        routes: &routes.graph.version,
+        node: None,
+        tried: None,
+        used: None,
+    };
     let mut headers = response_headers::own(&served, settings.expose);
     headers.extend(cors);
     match found {

@@ -161,6 +161,13 @@ pub struct RecordTimes {
     pub own_ms: Millis,
 }
 
+/// The cost of a request in millionths of a US dollar, if its deployment has a price. What failed
+/// costs nothing here.
+pub fn micro_usd(trail: &Trail, usage: &Usage) -> Option<u64> {
+    let price = trail.serving()?.deployment.cost?;
+    Some(price.micro_usd(usage))
+}
+
 /// The outcome of an attempt as every view names it: [`OK`], the class of the failure,
 /// `abandoned`, or `pending`.
 pub fn outcome_name(outcome: Option<&AttemptOutcome>) -> &'static str {

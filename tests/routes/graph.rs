@@ -36,7 +36,9 @@ fn settings_have_their_defaults_filled_in() {
         (16 << 20, ms(30_000), ms(10_000))
     );
     assert_eq!(settings.max_stale_ms, ms(120_000));
-    let Expose { request_id, model, deployment, attempts, trail, routes, timing } = settings.expose;
+    let Expose { request_id, model, deployment, attempts, trail, routes, timing, usage, cost } =
+        settings.expose;
+    assert!(!usage && !cost);
     assert!(request_id && model && deployment && attempts && trail && routes && timing, "all are shown");
     // The machine decides what the document does not set.
     let policy = settings.policy;

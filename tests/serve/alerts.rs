@@ -54,7 +54,7 @@ fn kinds(bench: &Bench) -> Vec<String> {
 fn an_outage_of_more_than_a_minute_is_told_once_and_so_is_its_end() {
     let mut bench = shared(&alerting(SIGNED));
     outage(&mut bench);
-    for _ in 0..20 {
+    for _ in 0..10 {
         serve(&mut bench);
         bench.pass(ms(5_000));
     }

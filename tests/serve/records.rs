@@ -273,3 +273,29 @@ fn whoever_has_no_key_does_not_displace_the_records_of_clients() {
     }
     assert_eq!(bench.admin("GET", &format!("/admin/api/requests/{id}"), "").status, 200);
 }
+
+#[test]
+fn usage_and_cost_are_in_the_headers_of_an_answer_in_one_piece_where_the_document_allows() {
+    let priced = |expose: &str| {
+        let expose = format!(r#", "expose": {{{expose}}}"#);
+        let price = r#""model": "up-first", "cost": {"input": 2.5, "output": 10}"#;
+        routes(&expose, "").replace(r#""model": "up-first""#, price)
+    };
+    let answer = ANSWER.replace(r#"{"completion_tokens":3}"#, r#"{"prompt_tokens":9,"completion_tokens":3}"#);
+    for (expose, body, usage, cost) in [
+        ("", CHAT, "", ""),
+        (r#""usage": true, "cost": true"#, CHAT, "input=9, output=3", "0.000053"),
+        (r#""usage": true, "cost": true"#, STREAM, "", ""),
+    ] {
+        let mut bench = Bench::started(&priced(expose));
+        bench.script([if body == STREAM { stream([bytes(LAST)]) } else { Script::json(200, &answer) }]);
+        let answer = bench.chat(body);
+        assert_eq!((answer.header("x-switchyard-usage"), answer.header("x-switchyard-cost")), (usage, cost));
+        let estimated = json!({"input_tokens": 17, "output_tokens": 3, "estimated": true});
+        let (used, micro_usd) = match body {
+            STREAM => (estimated, 73),
+            _ => (json!({"input_tokens": 9, "output_tokens": 3, "estimated": false}), 53),
+        };
+        assert_eq!((&bench.record()["usage"], &bench.record()["micro_usd"]), (&used, &json!(micro_usd)));
+    }
+}

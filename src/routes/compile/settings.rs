@@ -80,5 +80,7 @@ fn expose(raw: &RawExpose) -> Expose {
         trail: raw.trail.unwrap_or(default.trail),
         routes: raw.routes.unwrap_or(default.routes),
         timing: raw.timing.unwrap_or(default.timing),
+        usage: raw.usage.unwrap_or(default.usage),
+        cost: raw.cost.unwrap_or(default.cost),
     }
 }

@@ -90,7 +90,7 @@ pub struct RawSettings {
     /// Worker fetches the document in the background, whatever `refresh_seconds` is. Default: 120.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]
     pub max_stale_seconds: Option<u32>,
-    /// The response headers that clients get. Default: all.
+    /// The response headers that clients get. Default: all but `usage` and `cost`.
     #[serde(default)]
     pub expose: RawExpose,
     /// Lets browsers call. Off by default.
@@ -169,6 +169,10 @@ pub struct RawExpose {
     pub routes: Option<bool>,
     /// `server-timing`
     pub timing: Option<bool>,
+    /// `x-switchyard-usage`, on answers in one piece. Default: false.
+    pub usage: Option<bool>,
+    /// `x-switchyard-cost`, on answers in one piece. Default: false.
+    pub cost: Option<bool>,
 }
 
 /// Lets browsers call.

@@ -8,6 +8,7 @@ use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
+use crate::vocabulary::usage::Usage;
 
 /// Why one attempt failed, and what the upstream answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,9 @@ pub struct Failure {
     /// A short name for the logs: the `code` of the upstream, or the phase that timed out. Never
     /// free text of the upstream, never a secret.
     pub reason: String,
+    /// What the provider charges for although the attempt failed: an answer that reports its usage,
+    /// or content that was held back.
+    pub used: Option<Box<Usage>>,
     /// The error response of the upstream. The client gets it if no other attempt serves.
     pub response: Option<ErrorResponse>,
 }
@@ -89,6 +93,7 @@ impl Failure {
             is_unknown_object: false,
             hint_ms: None,
             reason: reason.into(),
+            used: None,
             response: None,
         }
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::failure::Failure;
 use crate::routes::graph::Deployment;
 use crate::vocabulary::time::{Instant, Millis};
+use crate::vocabulary::usage::Usage;
 
 /// Every attempt of a request, in order, and the total wait between them.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +81,14 @@ impl Trail {
     pub fn failures(&self) -> impl Iterator<Item = &Failure> {
         self.attempts.iter().filter_map(|attempt| match &attempt.ended.as_ref()?.outcome {
             AttemptOutcome::Failed(failure) => Some(failure),
+            AttemptOutcome::Served(_) | AttemptOutcome::Abandoned => None,
+        })
+    }
+
+    /// The failed attempts that the provider charges for, with what they used.
+    pub fn charged_failures(&self) -> impl Iterator<Item = (&Attempt, Usage)> {
+        self.attempts.iter().filter_map(|attempt| match &attempt.ended.as_ref()?.outcome {
+            AttemptOutcome::Failed(failure) => Some((attempt, **failure.used.as_ref()?)),
             AttemptOutcome::Served(_) | AttemptOutcome::Abandoned => None,
         })
     }

@@ -6,7 +6,7 @@
 
 use super::counter_batch::CounterBatch;
 use super::counter_set::Counters;
-use super::finished_request::{FinishedAttempt, FinishedRequest};
+use super::finished_request::{FailedUsage, FinishedAttempt, FinishedRequest};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The shortest time between two batches, and between two attempts to send one. Each batch writes
@@ -74,6 +74,18 @@ impl CounterOutbox {
         now: Instant,
     ) {
         self.gathered_mut(now).on_request(request, attempts);
+    }
+
+    /// Adds what a deployment charges for one of the failed attempts of a request.
+    pub fn on_failed_usage(
+        &mut self,
+        request: &FinishedRequest<'_>,
+        attempt: &FailedUsage<'_>,
+        now: Instant,
+    ) {
+        let FailedUsage { deployment, usage, micro_usd } = attempt;
+        let counters = self.gathered_mut(now);
+        counters.on_usage(request.client, request.model, deployment, usage, *micro_usd);
     }
 
     /// What has been gathered, to add to it.

@@ -37,5 +37,16 @@ pub struct FinishedAttempt<'a> {
     pub duration_ms: Millis,
 }
 
+/// What a deployment charges for an attempt that failed.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedUsage<'a> {
+    /// The deployment's name in the routes document.
+    pub deployment: &'a str,
+    /// What the attempt used.
+    pub usage: Usage,
+    /// What it cost.
+    pub micro_usd: u64,
+}
+
 /// The outcome of a request whose client did not wait for its end.
 pub(super) const CLIENT_LEFT: &str = "client_left";

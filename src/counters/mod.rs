@@ -8,7 +8,7 @@
 //! writes the totals for Prometheus.
 //!
 //! ```
-//! use switchyard::counters::{Counters, FinishedAttempt, FinishedRequest};
+//! use switchyard::counters::{Counters, FailedUsage, FinishedAttempt, FinishedRequest};
 //! use switchyard::vocabulary::time::Millis;
 //! use switchyard::vocabulary::usage::Usage;
 //!
@@ -55,7 +55,7 @@ pub use counter_batch::CounterBatch;
 pub use counter_ledger::CounterLedger;
 pub use counter_outbox::{BATCH_EVERY_MS, CounterOutbox, KEPT_MS};
 pub use counter_set::Counters;
-pub use finished_request::{FinishedAttempt, FinishedRequest};
+pub use finished_request::{FailedUsage, FinishedAttempt, FinishedRequest};
 pub use histogram::BOUNDS_MS;
 pub use label_table::MOST_LABEL_BYTES;
 pub use seen_batches::REMEMBERED_MS;

@@ -9,7 +9,7 @@ use super::platform::Platform;
 use super::receive::{Arrival, Inbound};
 use super::serving::Serving;
 use crate::attempt::trail::{Attempt, Trail};
-use crate::counters::{FinishedAttempt, FinishedRequest};
+use crate::counters::{FailedUsage, FinishedAttempt, FinishedRequest};
 use crate::health::GateChange;
 use crate::health::gate::Transition;
 use crate::health::recent_records::RecentRecord;
@@ -215,6 +215,11 @@ impl<P: Platform> OpenAccount<P> {
         };
         if self.is_traced {
             platform.end_trace(&span_attributes::of_request(record));
+        }
+        for (attempt, usage) in record.trail.charged_failures() {
+            let micro_usd = attempt.deployment.cost.map_or(0, |price| price.micro_usd(&usage));
+            let failed = FailedUsage { deployment: &attempt.deployment.name, usage, micro_usd };
+            isolate.counters.borrow_mut().on_failed_usage(&finished, &failed, record.ended_at);
         }
         isolate.count(platform, &finished, record.trail.attempts().iter().map(finished_attempt));
         if isolate.has_metrics(|| platform.has_metrics()) {

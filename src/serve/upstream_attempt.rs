@@ -93,7 +93,8 @@ pub async fn attempt<P: Platform>(
     }
     let body = match body {
         Some(bytes) => {
-            question.judge(status, &headers, &bytes, true)?;
+            let judged = question.judge(status, &headers, &bytes, true);
+            judged.map_err(|failure| Failure { used: basis.reported(&bytes).map(Box::new), ..failure })?;
             call.abort.disarm();
             let usage = platform.isolate().counted(basis.of_answer(&bytes));
             CommittedBody::Whole { bytes, is_in_call: true, usage }
@@ -299,39 +300,17 @@ async fn hold<P: Platform>(
         let (rest, branch) = rest.tee();
         (rest, branch.reader(), FIRST_READ_BYTES)
     };
-    let mut phase = Phase::FirstToken;
-    let mut first = Some(first_of_events(platform, &observer, call.limits, is_declared, refuse).await?);
-    let mut reason_by = None;
-    loop {
-        let piece = if first.is_some() {
-            first.take()
-        } else if gathered.is_unexplained() {
-            let at = *reason_by.get_or_insert(platform.now() + REASON_MS);
-            until(platform, at, observer.read(most)).await.and_then(Result::ok).flatten()
-        } else {
-            match in_time(platform, call.limits, phase, observer.read(most)).await {
-                // The connection of a finished stream may stay open.
-                Err(_) if gathered.is_finished() => {
-                    return Ok(held_whole(platform, gathered, &call));
-                }
-                piece => piece?.map_err(|error| broken(platform, &error))?,
-            }
-        };
-        let verdict = match &piece {
-            Some(bytes) => gathered.push(bytes),
-            None => gathered.end(),
-        };
-        match (verdict, piece) {
-            (HoldVerdict::Fail(failure), _) => return Err(failure),
-            (HoldVerdict::Commit, Some(_)) => break,
-            (_, None) => {
-                let held = held_whole(platform, gathered, &call);
-                call.abort.disarm();
-                return Ok(held);
-            }
-            (HoldVerdict::Wait, Some(_)) if is_complete => phase = Phase::Rest,
-            (HoldVerdict::Wait, Some(_)) => {}
+    let first = first_of_events(platform, &observer, call.limits, is_declared, refuse).await?;
+    match up_to_verdict(platform, &mut gathered, &observer, (first, most), (is_complete, call.limits)).await {
+        Ok(HoldEnd::Commit) => {}
+        Ok(HoldEnd::Finished) => return Ok(held_whole(platform, gathered, &call)),
+        Ok(HoldEnd::Closed) => {
+            let held = held_whole(platform, gathered, &call);
+            call.abort.disarm();
+            return Ok(held);
         }
+        // The provider charges for what was written.
+        Err(failure) => return Err(Failure { used: gathered.charged(&call.basis).map(Box::new), ..failure }),
     }
     let held = gathered.take();
     let (held, observer) = if is_complete {
@@ -343,6 +322,53 @@ async fn hold<P: Platform>(
     let tail = Some(gathered.tail());
     let flow = Flow { held, rest, observer, tail, length: 0, reads_end: false, call };
     Ok(CommittedBody::Flowing(Box::new(flow)))
+}
+
+/// Why a stream is held no longer.
+enum HoldEnd {
+    /// It is committed.
+    Commit,
+    /// It is complete, although its connection is open.
+    Finished,
+    /// It is complete, and has ended.
+    Closed,
+}
+
+/// Reads a stream that is held until there is a verdict. `first`: its first bytes, `most`: the
+/// largest read. `is_complete`: it is held until its end.
+async fn up_to_verdict<P: Platform>(
+    platform: &P,
+    gathered: &mut Hold,
+    observer: &impl ByteReader,
+    (first, most): (Vec<u8>, usize),
+    (is_complete, limits): (bool, PhaseLimits),
+) -> Result<HoldEnd, Failure> {
+    let (mut first, mut phase, mut reason_by) = (Some(first), Phase::FirstToken, None);
+    loop {
+        let piece = if first.is_some() {
+            first.take()
+        } else if gathered.is_unexplained() {
+            let at = *reason_by.get_or_insert(platform.now() + REASON_MS);
+            until(platform, at, observer.read(most)).await.and_then(Result::ok).flatten()
+        } else {
+            match in_time(platform, limits, phase, observer.read(most)).await {
+                // The connection of a finished stream may stay open.
+                Err(_) if gathered.is_finished() => return Ok(HoldEnd::Finished),
+                piece => piece?.map_err(|error| broken(platform, &error))?,
+            }
+        };
+        let verdict = match &piece {
+            Some(bytes) => gathered.push(bytes),
+            None => gathered.end(),
+        };
+        match (verdict, piece) {
+            (HoldVerdict::Fail(failure), _) => return Err(failure),
+            (HoldVerdict::Commit, Some(_)) => return Ok(HoldEnd::Commit),
+            (_, None) => return Ok(HoldEnd::Closed),
+            (HoldVerdict::Wait, Some(_)) if is_complete => phase = Phase::Rest,
+            (HoldVerdict::Wait, Some(_)) => {}
+        }
+    }
 }
 
 /// A stream of events that was held until its end.
@@ -409,7 +435,8 @@ async fn whole<P: Platform>(
         let piece = piece.map_err(|error| broken(platform, &error))?;
         held.extend_from_slice(piece.as_deref().unwrap_or_default());
         if piece.is_none() {
-            judge(&held, true)?;
+            judge(&held, true)
+                .map_err(|failure| Failure { used: call.basis.reported(&held).map(Box::new), ..failure })?;
             call.abort.disarm();
             let usage = platform.isolate().counted(call.basis.of_answer(&held));
             return Ok(CommittedBody::Whole { is_in_call: held.is_empty(), bytes: held, usage });

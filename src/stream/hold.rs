@@ -12,7 +12,9 @@ use super::protocol::{Meaning, Protocol, is_end_marker};
 use super::tail::{Ending, Tail};
 use crate::attempt::failure::Failure;
 use crate::routes::graph::Commit;
+use crate::usage::basis::UsageBasis;
 use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::usage::Usage;
 
 /// With [`Commit::FirstToken`] an answer is committed at the latest when this many bytes are held.
 pub const FIRST_TOKEN_BYTES: usize = 256 * 1024;
@@ -125,6 +127,13 @@ impl Hold {
     /// removed here.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
+    }
+
+    /// What the provider charges for if the attempt fails now: what the stream has reported, or an
+    /// estimate of the content that came.
+    pub fn charged(&self, basis: &UsageBasis) -> Option<Usage> {
+        let usage = self.tail.usage(basis).usage;
+        (self.has_content || !usage.is_estimated).then_some(usage)
     }
 
     /// The [`Tail`] that watches the rest of the stream.

@@ -67,6 +67,9 @@ struct AttemptLine<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     reason: &'a str,
     ms: Millis,
+    /// What the provider charges for although the attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageLine>,
 }
 
 #[derive(Serialize)]
@@ -120,10 +123,12 @@ impl<'a> AttemptLine<'a> {
     fn of(attempt: &'a Attempt) -> Self {
         let ended = attempt.ended.as_ref();
         let outcome = ended.map(|ended| &ended.outcome);
-        let (status, reason) = match outcome {
-            Some(AttemptOutcome::Served(status)) => (Some(*status), ""),
-            Some(AttemptOutcome::Failed(failure)) => (failure.status, failure.reason.as_str()),
-            Some(AttemptOutcome::Abandoned) | None => (None, ""),
+        let (status, reason, used) = match outcome {
+            Some(AttemptOutcome::Served(status)) => (Some(*status), "", None),
+            Some(AttemptOutcome::Failed(failure)) => {
+                (failure.status, failure.reason.as_str(), failure.used.as_deref())
+            }
+            Some(AttemptOutcome::Abandoned) | None => (None, "", None),
         };
         Self {
             deployment: &attempt.deployment.name,
@@ -131,6 +136,7 @@ impl<'a> AttemptLine<'a> {
             status,
             reason,
             ms: ended.map_or(Millis::ZERO, |ended| ended.after_ms),
+            usage: used.map(UsageLine::of),
         }
     }
 }

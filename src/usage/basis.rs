@@ -26,6 +26,12 @@ impl UsageBasis {
         self.counted(reported, quarter(body.len()), self.images)
     }
 
+    /// What an answer in one piece reports, if it reports anything.
+    pub fn reported(&self, body: &[u8]) -> Option<Usage> {
+        let usage = self.of_answer(body).usage;
+        (!usage.is_estimated).then_some(usage)
+    }
+
     /// The usage of an answer in one piece, of which the `end` and the length are known. The images
     /// are those that were asked for. No response of the background is recognised.
     pub fn of_end(&self, end: &[u8], length: usize) -> Reported {

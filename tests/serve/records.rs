@@ -1,6 +1,7 @@
 //! Every request ends in one record, whatever becomes of it.
 
 use serde_json::{Value, json};
+use switchyard::counters::Family;
 
 use crate::fake::{Bench, Script, Step};
 use crate::times::ms;
@@ -9,6 +10,9 @@ use crate::{ANSWER, CHAT, FIRST, LAST, NEXT, OVERLOADED, STREAM, routes};
 fn bytes(text: &str) -> Step {
     Step::Bytes(text.to_owned())
 }
+
+/// The cell of output tokens in a series of usage.
+const OUTPUT_CELL: usize = 2;
 
 /// A stream that begins, and continues with these steps.
 fn stream(steps: impl IntoIterator<Item = Step>) -> Script {
@@ -298,4 +302,45 @@ fn usage_and_cost_are_in_the_headers_of_an_answer_in_one_piece_where_the_documen
         };
         assert_eq!((&bench.record()["usage"], &bench.record()["micro_usd"]), (&used, &json!(micro_usd)));
     }
+}
+
+#[test]
+fn what_a_provider_charges_for_a_failed_attempt_is_counted_to_its_deployment() {
+    let failed = r#"{"error":{"message":"overloaded","type":"server_error"},"usage":{"prompt_tokens":9,"completion_tokens":30}}"#;
+    let held = routes("", r#", "commit": "complete""#);
+    let broken = || stream([bytes(NEXT), bytes(NEXT), Step::Break]);
+    let answered = stream([bytes(NEXT), bytes(LAST)]);
+    for (document, body, scripts, expected) in [
+        (
+            routes("", ""),
+            CHAT,
+            [Script::json(200, failed), Script::json(200, ANSWER)],
+            json!({"input_tokens": 9, "output_tokens": 30, "estimated": false}),
+        ),
+        (
+            held,
+            STREAM,
+            [broken(), answered],
+            json!({"input_tokens": 17, "output_tokens": 3, "estimated": true}),
+        ),
+    ] {
+        let mut bench = Bench::started(&document);
+        bench.with_objects();
+        bench.script(scripts);
+        bench.chat(body);
+        let record = bench.record();
+        assert_eq!((&record["deployment"], &record["attempts"][0]["usage"]), (&"second".into(), &expected));
+        bench.pass(ms(20_000));
+        bench.finish();
+        let tokens = bench.gathered("default/hub").sum(Family::Usage, &[(2, "first")], OUTPUT_CELL);
+        assert_eq!(tokens, expected["output_tokens"]);
+    }
+}
+
+#[test]
+fn an_attempt_that_fails_before_the_model_has_worked_is_free() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.script([Script::json(503, OVERLOADED), Script::json(200, ANSWER)]);
+    bench.chat(CHAT);
+    assert_eq!(bench.record()["attempts"][0].get("usage"), None);
 }

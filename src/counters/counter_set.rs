@@ -1,7 +1,5 @@
 //! A set of counters, and how finished requests are added to it.
 
-use std::collections::BTreeMap;
-
 use super::finished_request::{CLIENT_LEFT, FinishedAttempt, FinishedRequest};
 use super::histogram::cell_of;
 use super::label_table::{EMPTY, LabelId, LabelTable, OTHER};
@@ -17,7 +15,8 @@ const LARGE: usize = 1_000;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counters {
     labels: LabelTable,
-    index: BTreeMap<SeriesKey, usize>,
+    /// The positions of all series, in the order of their keys.
+    index: Vec<(SeriesKey, usize)>,
     /// In the order of their first use.
     series: Vec<Series>,
     /// The number of series of each family.
@@ -137,30 +136,39 @@ impl Counters {
     /// The position and the cells of a series. A new one is added, if there is room; otherwise
     /// these are the cells for everything else.
     fn cells(&mut self, key: SeriesKey) -> (usize, &mut [u64]) {
-        let at = match self.index.get(&key) {
-            Some(at) => *at,
-            None => self.insert(key),
+        let at = match self.find(key) {
+            Ok(at) => at,
+            Err(place) => self.insert(key, place),
         };
         (at, self.series.get_mut(at).map(|series| series.cells.as_mut_slice()).unwrap_or_default())
     }
 
-    fn insert(&mut self, key: SeriesKey) -> usize {
+    /// The position of a series, or else its place in the index.
+    fn find(&self, key: SeriesKey) -> Result<usize, usize> {
+        let found = self.index.binary_search_by(|(known, _)| known.cmp(&key))?;
+        self.index.get(found).map(|(_, at)| *at).ok_or(found)
+    }
+
+    fn insert(&mut self, key: SeriesKey, mut place: usize) -> usize {
         let family = key.family;
         let other = SeriesKey::other(family);
         let size = self.sizes.get_mut(family.index());
         let has_room = size.as_ref().is_some_and(|size| **size < family.most_series());
         // A label without room makes the whole series one of the others.
         let is_other = !has_room || key.labels.contains(&OTHER);
-        let key = if is_other { other } else { key };
-        if let Some(at) = self.index.get(&key) {
-            return *at;
-        }
         if let Some(size) = size.filter(|_| !is_other) {
             *size += 1;
         }
+        let key = if is_other { other } else { key };
+        if is_other {
+            match self.find(key) {
+                Ok(at) => return at,
+                Err(of_other) => place = of_other,
+            }
+        }
         let at = self.series.len();
         self.series.push(Series { key, cells: vec![0; family.cells()] });
-        self.index.insert(key, at);
+        self.index.insert(place, (key, at));
         at
     }
 

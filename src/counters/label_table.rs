@@ -1,7 +1,9 @@
 //! The labels of series as small numbers, so that adding to a series compares numbers and copies no
 //! text.
+//!
+//! Sorted lists with binary search do what maps would do, here and in the sets of series and of
+//! reporters: they grow seldom, and each type of a map is some kilobytes of Wasm.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// The longest label, in bytes. Longer ones are cut.
@@ -30,15 +32,15 @@ pub(super) const RESERVED: usize = 2;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LabelTable {
     labels: Vec<Rc<str>>,
-    ids: BTreeMap<Rc<str>, LabelId>,
+    /// The numbers of all labels but that of everything else, in the order of the labels.
+    sorted: Vec<LabelId>,
     bytes: usize,
 }
 
 impl Default for LabelTable {
     fn default() -> Self {
         let reserved: [Rc<str>; RESERVED] = ["".into(), "other".into()];
-        let ids = BTreeMap::from([(Rc::clone(&reserved[0]), EMPTY)]);
-        Self { labels: reserved.into(), ids, bytes: 0 }
+        Self { labels: reserved.into(), sorted: vec![EMPTY], bytes: 0 }
     }
 }
 
@@ -46,24 +48,21 @@ impl LabelTable {
     /// The number of this label. A new one is added, if there is room.
     pub(super) fn id(&mut self, label: &str) -> LabelId {
         let label = label.get(..label.floor_char_boundary(MOST_LABEL_BYTES)).unwrap_or_default();
-        if let Some(id) = self.ids.get(label) {
-            return *id;
-        }
+        let found = self.sorted.binary_search_by(|id| self.label(*id).cmp(label));
+        let place = match found {
+            Ok(at) => return self.sorted.get(at).copied().unwrap_or(OTHER),
+            Err(place) => place,
+        };
         let has_room = self.labels.len() < MOST_LABELS && self.bytes + label.len() <= MOST_BYTES;
         match LabelId::try_from(self.labels.len()) {
             Ok(id) if has_room => {
-                self.push(label, id);
+                self.bytes += label.len();
+                self.labels.push(label.into());
+                self.sorted.insert(place, id);
                 id
             }
             _ => OTHER,
         }
-    }
-
-    fn push(&mut self, label: &str, id: LabelId) {
-        let label: Rc<str> = label.into();
-        self.bytes += label.len();
-        self.labels.push(Rc::clone(&label));
-        self.ids.insert(label, id);
     }
 
     /// The label with this number; empty if there is none.

@@ -1,7 +1,5 @@
 //! The number of the last batch that was counted of each reporter.
 
-use std::collections::BTreeMap;
-
 use crate::vocabulary::time::{Instant, Millis};
 
 /// For how long a reporter is remembered at least. An isolate repeats a batch for a shorter time.
@@ -21,6 +19,7 @@ const GROUPS: u64 = 64;
 /// The last batch that was counted of a reporter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LastBatch {
+    reporter: u64,
     n: u64,
     at: Instant,
 }
@@ -28,7 +27,8 @@ struct LastBatch {
 /// The last batches of all reporters.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SeenBatches {
-    last: BTreeMap<u64, LastBatch>,
+    /// In the order of the reporters.
+    last: Vec<LastBatch>,
     /// Groups that changed since they were stored.
     unsaved: Vec<u64>,
     /// When reporters can be forgotten again.
@@ -38,16 +38,21 @@ pub(super) struct SeenBatches {
 impl SeenBatches {
     /// The number of the last batch of this reporter; 0: none.
     pub(super) fn last(&self, reporter: u64) -> u64 {
-        self.last.get(&reporter).map_or(0, |last| last.n)
+        let found = self.find(reporter).ok().and_then(|at| self.last.get(at));
+        found.map_or(0, |last| last.n)
+    }
+
+    fn find(&self, reporter: u64) -> Result<usize, usize> {
+        self.last.binary_search_by(|last| last.reporter.cmp(&reporter))
     }
 
     /// Notes that a batch is counted. `false`: there is no room for the reporter.
     pub(super) fn note(&mut self, reporter: u64, n: u64, now: Instant) -> bool {
         self.forget(now);
-        if !self.last.contains_key(&reporter) && self.last.len() >= MOST_REPORTERS {
+        if self.find(reporter).is_err() && self.last.len() >= MOST_REPORTERS {
             return false;
         }
-        self.last.insert(reporter, LastBatch { n, at: now });
+        self.restore(reporter, n, now);
         note(&mut self.unsaved, reporter);
         true
     }
@@ -59,10 +64,10 @@ impl SeenBatches {
         }
         self.forget_at = now + Millis::new(60_000);
         let unsaved = &mut self.unsaved;
-        self.last.retain(|reporter, last| {
+        self.last.retain(|last| {
             let stays = now < last.at + REMEMBERED_MS;
             if !stays {
-                note(unsaved, *reporter);
+                note(unsaved, last.reporter);
             }
             stays
         });
@@ -72,8 +77,8 @@ impl SeenBatches {
     /// and time.
     pub(super) fn unsaved(&self) -> impl Iterator<Item = (u64, Vec<Vec<u64>>)> {
         self.unsaved.iter().map(|group| {
-            let of_group = self.last.iter().filter(|(reporter, _)| *reporter % GROUPS == *group);
-            (*group, of_group.map(|(reporter, last)| vec![*reporter, last.n, last.at.epoch_ms()]).collect())
+            let of_group = self.last.iter().filter(|last| last.reporter % GROUPS == *group);
+            (*group, of_group.map(|last| vec![last.reporter, last.n, last.at.epoch_ms()]).collect())
         })
     }
 
@@ -82,9 +87,17 @@ impl SeenBatches {
         self.unsaved.clear();
     }
 
-    /// A reporter that was stored.
+    /// Remembers a reporter that was stored.
     pub(super) fn restore(&mut self, reporter: u64, n: u64, at: Instant) {
-        self.last.insert(reporter, LastBatch { n, at });
+        let last = LastBatch { reporter, n, at };
+        match self.find(reporter) {
+            Ok(place) => {
+                if let Some(known) = self.last.get_mut(place) {
+                    *known = last;
+                }
+            }
+            Err(place) => self.last.insert(place, last),
+        }
     }
 }
 

@@ -11,6 +11,9 @@ use crate::vocabulary::usage::Usage;
 /// The version of the schema. A new member does not change it.
 const VERSION: u32 = 1;
 
+/// The room for a line of one attempt.
+const USUAL_BYTES: usize = 1024;
+
 #[derive(Serialize)]
 struct LogLine<'a> {
     v: u32,
@@ -30,8 +33,12 @@ struct LogLine<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     model: &'a str,
     stream: bool,
-    #[serde(flatten)]
-    target: Option<TargetLine<'a>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    deployment: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    provider: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    upstream_model: &'a str,
     fallback: bool,
     attempts: Vec<AttemptLine<'a>>,
     ms: TimesLine,
@@ -49,13 +56,6 @@ struct LogLine<'a> {
     cf_aig_log_id: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     upstream_request_id: &'a str,
-}
-
-#[derive(Serialize)]
-struct TargetLine<'a> {
-    deployment: &'a str,
-    provider: &'static str,
-    upstream_model: &'a str,
 }
 
 #[derive(Serialize)]
@@ -151,6 +151,8 @@ fn timestamp(at: Instant) -> String {
 /// must be masked.
 pub fn log_line(record: &RequestRecord<'_>) -> String {
     let times = record.times();
+    let deployment = record.deployment();
+    let (provider, upstream_model) = deployment.map_or(("", ""), provider);
     let line = LogLine {
         v: VERSION,
         event: "request",
@@ -164,10 +166,9 @@ pub fn log_line(record: &RequestRecord<'_>) -> String {
         operation: record.operation.map_or("", Operation::path),
         model: record.model,
         stream: record.is_streamed,
-        target: record.deployment().map(|deployment| {
-            let (provider, upstream_model) = provider(deployment);
-            TargetLine { deployment: &deployment.name, provider, upstream_model }
-        }),
+        deployment: deployment.map_or("", |deployment| &deployment.name),
+        provider,
+        upstream_model,
         fallback: record.is_fallback(),
         attempts: record.trail.attempts().iter().map(AttemptLine::of).collect(),
         ms: TimesLine {
@@ -186,5 +187,8 @@ pub fn log_line(record: &RequestRecord<'_>) -> String {
         cf_aig_log_id: &record.upstream_ids.aig_log_id,
         upstream_request_id: &record.upstream_ids.request_id,
     };
-    serde_json::to_string(&line).unwrap_or_default()
+    let mut json = Vec::with_capacity(USUAL_BYTES);
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(&mut json, &line);
+    String::from_utf8(json).unwrap_or_default()
 }

@@ -249,7 +249,9 @@ async fn drive<P: Platform>(
                 }
                 FirstEvent::Failed(number, failure) => {
                     if is_traced {
-                        platform.end_span(number, &span_attributes::of_failure(&failure));
+                        // The reason is a text of the upstream.
+                        let attributes = span_attributes::of_failure(&failure);
+                        platform.end_span(number, &platform.isolate().without_secrets(attributes));
                     }
                     MachineEvent::Failed { number, failure }
                 }

@@ -60,7 +60,8 @@ struct FailureAttributes<'a> {
     reason: &'a str,
 }
 
-/// What a failure adds to the attributes of its attempt.
+/// What a failure adds to the attributes of its attempt. The reason is a text of the upstream, so
+/// secrets must be masked.
 pub fn of_failure(failure: &Failure) -> String {
     to_json(&FailureAttributes {
         class: failure.class.name(),

@@ -242,6 +242,20 @@ fn a_traced_request_has_spans_of_its_attempts_with_the_attributes_of_the_convent
 }
 
 #[test]
+fn no_view_has_a_key_that_an_upstream_quotes_as_its_reason() {
+    let mut bench = Bench::started(&routes("", "").replace("${KEY}", "${LONG_KEY}"));
+    bench.trace();
+    let quoted = r#"{"error":{"message":"no","code":"sk-up-0123456789"}}"#;
+    bench.script([Script::json(503, quoted), Script::json(200, ANSWER)]);
+    bench.chat(CHAT);
+    let views = [bench.record().to_string(), bench.spans().concat(), bench.points().concat()];
+    for view in views {
+        assert!(!view.contains("sk-up-0"), "{view}");
+    }
+    assert_eq!(bench.record()["attempts"][0]["reason"], "***");
+}
+
+#[test]
 fn a_request_with_a_failure_can_be_looked_up_here_and_at_the_hub() {
     let mut bench = Bench::started(&routes("", ""));
     bench.with_objects();

@@ -82,6 +82,7 @@ impl Bench {
         let variables = [
             ("SWITCHYARD_KEY", "sk-app"),
             ("KEY", "sk-up"),
+            ("LONG_KEY", "sk-up-0123456789"),
             ("ADMIN_TOKEN", "admin"),
             ("ALERT_URL", "https://hooks/alerts?token=t"),
             ("ALERT_SECRET", "whsec_c2VjcmV0"),

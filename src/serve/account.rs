@@ -162,6 +162,7 @@ impl<P: Platform> OpenAccount<P> {
             None => identified().map_or("", |client| &client.name),
         };
         let names = ejected.iter().filter_map(|id| Some(graph?.deployments.get(*id)?.name.as_str()));
+        let operation = facts.map(|facts| facts.operation);
         let record = RequestRecord {
             request_id: &arrival.id,
             trace_id: arrival.trace.trace_id(),
@@ -169,7 +170,7 @@ impl<P: Platform> OpenAccount<P> {
             replied_at: replied_at.unwrap_or(now),
             ended_at: now,
             client,
-            operation: facts.map(|facts| facts.operation),
+            operation,
             model: node.map_or("", |node| &node.name),
             is_streamed: facts.is_some_and(|facts| facts.is_streamed),
             outcome: end.outcome,
@@ -178,7 +179,7 @@ impl<P: Platform> OpenAccount<P> {
             trail: end.trail,
             first_token_ms: end.first_token_ms,
             usage: end.usage,
-            micro_usd: micro_usd(end.trail, &end.usage),
+            micro_usd: micro_usd(operation, end.trail, &end.usage),
             routes: graph.map_or("", |graph| &graph.version),
             ejected: &names.collect::<Vec<_>>().join(","),
             origin: RequestOrigin::of(&arrival.headers),

@@ -101,7 +101,7 @@ pub async fn run<P: Platform>(
     let answered = driven.answer.as_ref().ok();
     served.used = answered.and_then(|(committed, _)| {
         let usage = committed.body.usage()?;
-        Some((usage, micro_usd(&driven.trail, &usage)))
+        Some((usage, micro_usd(Some(inbound.facts.operation), &driven.trail, &usage)))
     });
     let mut own = response_headers::own(&served, settings.expose);
     own.extend(cors);

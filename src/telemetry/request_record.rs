@@ -2,6 +2,7 @@
 
 use crate::attempt::trail::{AttemptOutcome, Trail};
 use crate::routes::graph::Deployment;
+use crate::usage::price::Price;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::{Instant, Millis};
@@ -162,9 +163,12 @@ pub struct RecordTimes {
 }
 
 /// The cost of a request in millionths of a US dollar, if its deployment has a price. What failed
-/// costs nothing here.
-pub fn micro_usd(trail: &Trail, usage: &Usage) -> Option<u64> {
+/// costs nothing here. The price of a request counts when a stored object is created, not whenever
+/// somebody asks about it.
+pub fn micro_usd(operation: Option<Operation>, trail: &Trail, usage: &Usage) -> Option<u64> {
     let price = trail.serving()?.deployment.cost?;
+    let is_on_stored = operation.is_some_and(Operation::is_on_stored_objects);
+    let price = if is_on_stored { Price { request: 0, ..price } } else { price };
     Some(price.micro_usd(usage))
 }
 

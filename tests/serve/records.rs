@@ -319,6 +319,33 @@ fn usage_and_cost_are_in_the_headers_of_an_answer_in_one_piece_where_the_documen
 }
 
 #[test]
+fn the_price_of_a_request_counts_when_a_response_is_created_and_not_when_it_is_read() {
+    let priced = r#""model": "up-first", "cost": {"output": 10, "request": 0.01}"#;
+    let mut bench = Bench::started(&routes("", "").replace(r#""model": "up-first""#, priced));
+    let response = |status: &str, usage: &str| {
+        format!(
+            r#"{{"id":"resp_1","object":"response","status":"{status}","background":true,"output":[],"usage":{usage}}}"#
+        )
+    };
+    let done = response("completed", r#"{"input_tokens":1,"output_tokens":2}"#);
+    let read = ("GET", "/v1/responses/resp_1", "");
+    for ((method, path, body), answer, micro_usd) in [
+        (
+            ("POST", "/v1/responses", r#"{"model":"m","input":"hi","background":true}"#),
+            response("queued", "null"),
+            10_000,
+        ),
+        (read, response("in_progress", "null"), 0),
+        (read, done.clone(), 20),
+        (read, done, 0),
+    ] {
+        bench.script([Script::json(200, &answer)]);
+        assert_eq!(bench.request(method, path, body).status, 200);
+        assert_eq!(bench.record()["micro_usd"], micro_usd, "{method} {answer}");
+    }
+}
+
+#[test]
 fn what_a_provider_charges_for_a_failed_attempt_is_counted_to_its_deployment() {
     let failed = r#"{"error":{"message":"overloaded","type":"server_error"},"usage":{"prompt_tokens":9,"completion_tokens":30}}"#;
     let held = routes("", r#", "commit": "complete""#);

@@ -42,6 +42,22 @@ struct Driven<P: Platform> {
     trail: Rc<Trail>,
 }
 
+/// A reply that begins before the answer is known.
+#[derive(Default)]
+struct EarlyReply {
+    /// The answer is held until it is complete, so the reply may begin.
+    is_holding: Cell<bool>,
+    /// The reply has begun: the client has its status, and gets comments.
+    has_begun: Cell<bool>,
+}
+
+impl EarlyReply {
+    /// The status that the client gets. `otherwise`: if the reply has not begun.
+    fn status_or(&self, otherwise: u16) -> u16 {
+        if self.has_begun.get() { 200 } else { otherwise }
+    }
+}
+
 /// Runs a request through the graph, and replies to it. `cors`: headers that every response gets.
 pub async fn run<P: Platform>(
     platform: &P,
@@ -55,7 +71,7 @@ pub async fn run<P: Platform>(
     let settings = &routes.graph.settings;
     // An answer that is held until it is complete may take long. Meanwhile the client gets
     // comments.
-    let is_holding = Rc::new(Cell::new(false));
+    let early = Rc::new(EarlyReply::default());
     let keepalive_ms = settings.keepalive_ms;
     let mut served = ServedRequest {
         request_id: &inbound.arrival.id,
@@ -70,7 +86,7 @@ pub async fn run<P: Platform>(
         held,
         Rc::clone(&routes),
         account,
-        Rc::clone(&is_holding),
+        Rc::clone(&early),
     ));
     let driven = loop {
         if !inbound.facts.is_streamed {
@@ -78,7 +94,8 @@ pub async fn run<P: Platform>(
         }
         match select(driving, pin!(sleep(platform, keepalive_ms))).await {
             Either::Left((driven, _)) => break driven,
-            Either::Right(((), still_driving)) if is_holding.get() => {
+            Either::Right(((), still_driving)) if early.is_holding.get() => {
+                early.has_begun.set(true);
                 let (client, body) = platform.client_stream();
                 let protocol = Protocol::of(inbound.facts.operation);
                 platform.in_background(keep_alive(
@@ -156,6 +173,7 @@ struct Driver<P: Platform> {
     rng: SplitMix64,
     /// The account of the request, until there is a reply.
     account: Option<RequestAccount<P>>,
+    early: Rc<EarlyReply>,
     /// Reports beside the request may outlive it. They need no body.
     _held: HeldBody<P>,
 }
@@ -167,12 +185,13 @@ impl<P: Platform> Driver<P> {
         held: HeldBody<P>,
         routes: Rc<Serving>,
         account: RequestAccount<P>,
+        early: Rc<EarlyReply>,
     ) -> (Self, Action) {
         let mut rng = SplitMix64::new(platform.random());
         let (graph, facts) = (Rc::clone(&routes.graph), Rc::clone(&inbound.facts));
         let ((machine, action), _) =
             routes.step(&platform, &mut rng, |context| Machine::start(graph, facts, &inbound.node, context));
-        (Self { platform, machine, routes, rng, account: Some(account), _held: held }, action)
+        (Self { platform, machine, routes, rng, account: Some(account), early, _held: held }, action)
     }
 
     fn on(&mut self, event: MachineEvent) -> Action {
@@ -190,7 +209,8 @@ impl<P: Platform> Drop for Driver<P> {
         self.on(MachineEvent::ClientLeft);
         if let Some(account) = self.account.take() {
             let trail = self.machine.take_trail();
-            account.close(&AccountEnd::without_answer(CLIENT_LEFT, CLIENT_LEFT_STATUS, &trail));
+            let status = self.early.status_or(CLIENT_LEFT_STATUS);
+            account.close(&AccountEnd::without_answer(CLIENT_LEFT, status, &trail));
         }
     }
 }
@@ -202,7 +222,7 @@ async fn drive<P: Platform>(
     held: HeldBody<P>,
     routes: Rc<Serving>,
     account: RequestAccount<P>,
-    is_holding: Rc<Cell<bool>>,
+    early: Rc<EarlyReply>,
 ) -> Driven<P> {
     platform.isolate().first_snapshot(&platform, &routes).await;
     // Comments make a stream of the answer, so they need a request that can have no other one.
@@ -211,12 +231,12 @@ async fn drive<P: Platform>(
     let mut committed = None;
     let is_traced = account.is_traced();
     let (mut driver, mut action) =
-        Driver::start(platform.clone(), &inbound, held, Rc::clone(&routes), account);
+        Driver::start(platform.clone(), &inbound, held, Rc::clone(&routes), account, Rc::clone(&early));
     let reply = loop {
         platform.isolate().report_if_due(&platform);
         let event = match action {
             Action::Dispatch(dispatch) => {
-                is_holding.set(is_stream && dispatch.commit == Commit::Complete);
+                early.is_holding.set(is_stream && dispatch.commit == Commit::Complete);
                 if is_traced {
                     let Dispatch { deployment, number, .. } = &dispatch;
                     let attributes = span_attributes::of_attempt(&inbound.facts, deployment, *number);
@@ -288,7 +308,8 @@ async fn drive<P: Platform>(
             let (outcome, error) =
                 failed(&platform, &inbound, &routes, reply, &trail, driver.machine.allowed_ms());
             if let Some(account) = account {
-                account.close(&AccountEnd::without_answer(outcome, error.status, &trail));
+                let status = early.status_or(error.status);
+                account.close(&AccountEnd::without_answer(outcome, status, &trail));
             }
             Err(error)
         }

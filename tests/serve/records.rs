@@ -140,6 +140,21 @@ fn a_client_that_leaves_is_recorded_in_each_phase() {
 }
 
 #[test]
+fn a_client_that_gets_comments_has_the_status_of_a_stream_whatever_follows() {
+    let document = routes(r#", "keepalive_ms": 1000"#, r#", "commit": "complete""#);
+    let late = || stream([Step::Pause(ms(5_000)), Step::Break]);
+    let mut bench = Bench::started(&document);
+    bench.script([late(), late()]);
+    assert_eq!(bench.chat(STREAM).status, 200);
+    assert_eq!(of(&bench), [["connection", "connection", "200", "app", "m", "second"]]);
+    let mut bench = Bench::started(&document);
+    bench.script([late()]);
+    drop(bench.chat_until(STREAM, ms(3_000)));
+    bench.finish();
+    assert_eq!(of(&bench), [["client_left", "", "200", "app", "m", "first"]]);
+}
+
+#[test]
 fn a_sample_leaves_out_requests_without_a_failure_alone() {
     let log = |sample: &str| format!(r#", "log": {{"sample": {sample}}}"#);
     let count = |sample: &str, scripts: [Script; 1], requests: usize| {

@@ -104,7 +104,16 @@ async function measure(chosen, { values, rounds, seconds, load }) {
   if (judged.length > 0) process.stdout.write(`${tables.aligned(tables.barCells(judged))}\n`);
   const text = tables.markdown({ machine: facts, summaries, judged });
   terminal.keep(values.peers ? "peers-" : "", { machine: facts, bars: judged, summaries, rounds: measured }, text);
-  if (values.publish) publish(values.peers ? "peers" : "bench", text);
+  if (!values.publish) return;
+  const page = Map.groupBy(chosen, ({ figures = values.peers ? "peers" : "bench" }) => figures);
+  for (const [name, experiments] of page) {
+    const isOfThem = (experiment) => experiments.some((each) => each.name === experiment);
+    const part = {
+      summaries: summaries.filter((summary) => isOfThem(summary.name)),
+      judged: judged.filter((bar) => isOfThem(bar.experiment)),
+    };
+    publish(name, tables.markdown({ machine: facts, ...part }));
+  }
 }
 
 function positive(option, text) {
@@ -129,7 +138,7 @@ const listed = (experiments) =>
     )
     .join("");
 
-/** Puts the figures between their marks in the documentation. */
+/** Puts figures between their marks in the documentation. */
 function publish(name, text) {
   const page = readFileSync(DOCS, "utf8");
   const [begin, end] = [`<!-- figures: ${name} -->`, `<!-- end of figures: ${name} -->`];

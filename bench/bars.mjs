@@ -18,6 +18,8 @@ export const bars = [
   { experiment: "body-1m", metric: "perSecond", against: "peek", ratio: { atLeast: 1 } },
   { experiment: "body-10m", metric: "perSecond", against: "peek", ratio: { atLeast: 1.4 } },
   { experiment: "graph", metric: "cpuUs", of: "switchyard-large", against: "switchyard", ratio: { atMost: 1.3 } },
+  { experiment: "telemetry-json", metric: "cpuUs", of: "telemetry", against: "no-telemetry", ratio: { atMost: 1.05 } },
+  { experiment: "telemetry-stream", metric: "cpuMs", of: "telemetry", against: "no-telemetry", ratio: { atMost: 1.02 } },
   { experiment: "json-8", metric: "perSecond", against: "portkey-workerd", ratio: { atLeast: 1.5 } },
   { experiment: "json-8", metric: "perSecond", against: "portkey-node", ratio: { atLeast: 1.5 } },
 ];

@@ -69,17 +69,20 @@ export function worker({ name, title, main, recognises, requestHeaders = () => h
 
 /**
  * Switchyard. `worker` returns the build, `routes` the routes document; both default to this
- * checkout.
+ * checkout. `metrics`: whether it has a dataset for data points. Its `start` passes `onOutput` on to
+ * `startWorkerd`.
  */
-export function gateway({ name, title, worker = ownWorker, routes = sampleRoutes }) {
-  const start = async (upstream) => {
-    const running = await startWorkerd({ ...worker(), vars: variables(upstream), routes: routes() });
+export function gateway({ name, title, worker = ownWorker, routes = sampleRoutes, metrics = false }) {
+  const start = async (upstream, { onOutput } = {}) => {
+    const configuration = { vars: variables(upstream), routes: routes(), metrics, onOutput };
+    const running = await startWorkerd({ ...worker(), ...configuration });
     return { ...running, url: running.url + PATH, headers: headers(CLIENT_KEY) };
   };
   return { name, title, worker, recognises: ({ headers }) => headers.has("x-switchyard-deployment"), start };
 }
 
-function sampleRoutes() {
+/** The sample document of this checkout. */
+export function sampleRoutes() {
   return JSON.parse(readFileSync(join(ROOT, "routes.json"), "utf8"));
 }
 

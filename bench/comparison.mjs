@@ -38,7 +38,7 @@ export function compare(experiments, measured, bars = againstBars) {
  * The median of ratios, and the interval in which it lies. Rounds with the same processes are not
  * independent of each other, so they count as one value: their median.
  */
-function estimate(ratios, roundsPerStart) {
+export function estimate(ratios, roundsPerStart) {
   const starts = Math.ceil(ratios.length / roundsPerStart);
   const values = Array.from({ length: starts }, (_, start) =>
     median(ratios.slice(start * roundsPerStart, (start + 1) * roundsPerStart)),

@@ -30,6 +30,9 @@ const workerd = () => {
  * @param {object} [worker.vars] variables and secrets
  * @param {object} [worker.routes] a routes document: the Worker is the gateway, with KV and Durable
  *   Objects
+ * @param {boolean} [worker.metrics] whether the gateway has a dataset for its data points
+ * @param {(text: string) => void} [worker.onOutput] gets what workerd writes to its output, which are
+ *   the lines of `console.log`. Without it they go to /dev/null.
  */
 export async function startWorkerd(worker) {
   const folder = temporaryFolder();
@@ -38,7 +41,8 @@ export async function startWorkerd(worker) {
     writeFileSync(join(folder, "config.capnp"), config(folder, modules, worker));
     const command = onGatewayCore(workerd(), ["serve", "--control-fd=3", join(folder, "config.capnp")]);
     const spawnedAt = performance.now();
-    const child = start(command, { stdio: ["ignore", "ignore", "pipe", "pipe"] });
+    const child = start(command, { stdio: ["ignore", worker.onOutput ? "pipe" : "ignore", "pipe", "pipe"] });
+    child.stdout?.setEncoding("utf8").on("data", worker.onOutput);
     const { port, stderr } = await listening(child);
     return {
       url: `http://127.0.0.1:${port}`,
@@ -89,12 +93,13 @@ async function copyModules({ main, keepNames }, folder) {
 }
 
 /** The configuration. The files that it embeds are in the same folder. */
-function config(folder, modules, { platform: own = platform(), vars = {}, routes }) {
+function config(folder, modules, { platform: own = platform(), vars = {}, routes, metrics }) {
   const bindings = Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   const services = [
     '(name = "main", worker = .main)',
     '(name = "internet", network = (allow = ["private", "public"]))',
   ];
+  let extensions = "";
   let objects = "";
   let kv = "";
   if (routes) {
@@ -117,11 +122,17 @@ const kv :Workerd.Worker = (
 );
 `;
   }
+  if (metrics) {
+    cpSync(join(BENCH, "workers/metrics.js"), join(folder, "metrics.js"));
+    extensions = `
+  extensions = [(modules = [(name = "bench:metrics", esModule = embed "metrics.js", internal = true)])],`;
+    bindings.push('(name = "METRICS", wrapped = (moduleName = "bench:metrics"))');
+  }
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
   services = ${list(services)},
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],${extensions}
 );
 
 const main :Workerd.Worker = (

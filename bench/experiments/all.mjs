@@ -4,6 +4,7 @@ import { bodies, failover, graph, json } from "./answers.mjs";
 import { memory } from "./memory.mjs";
 import { cold, wasm } from "./start.mjs";
 import { burst, first, paced } from "./streams.mjs";
+import { telemetry } from "./telemetry.mjs";
 
 export const experiments = [
   json(1),
@@ -15,6 +16,7 @@ export const experiments = [
   ...bodies(),
   graph,
   failover,
+  ...telemetry,
   cold(),
   wasm,
   memory,

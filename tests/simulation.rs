@@ -222,6 +222,7 @@ fn the_counters_of_the_hub_are_what_happened_but_for_the_last_seconds_of_killed_
         impatient: 0.02,
         lifetime_ms: Some(ms(20_000)),
         is_killed: true,
+        is_counted: true,
         ..Traffic::default()
     };
     let mut setup = Setup::fair(graph_of(POOL).unwrap(), traffic, ms(175_000));
@@ -287,6 +288,7 @@ fn cost(request: &CountedRequest) -> u64 {
 fn counters_survive_whatever_befalls_the_objects() {
     for seed in 0..12 {
         let mut setup = any_weather(seed);
+        setup.traffic.is_counted = true;
         for region in [None, Some(0), None] {
             let from = ms(3_000 + 1_300 * seed);
             setup.object_faults.push(ObjectFault {

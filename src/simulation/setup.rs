@@ -44,6 +44,9 @@ pub struct Traffic {
     pub lifetime_ms: Option<Millis>,
     /// Whether an isolate at the end of its lifetime sends nothing any more.
     pub is_killed: bool,
+    /// Whether requests are counted. Counters make a few reports that there would not be without
+    /// them.
+    pub is_counted: bool,
 }
 
 impl Default for Traffic {
@@ -56,6 +59,7 @@ impl Default for Traffic {
             impatient: 0.0,
             lifetime_ms: None,
             is_killed: false,
+            is_counted: false,
         }
     }
 }

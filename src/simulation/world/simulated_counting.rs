@@ -28,6 +28,9 @@ fn outcome_of(attempt: &Attempt) -> &'static str {
 impl World {
     /// A request has ended. `outcome`: what became of it. `output_tokens`: those of its answer.
     pub(super) fn count(&mut self, id: usize, outcome: &'static str, output_tokens: u64) {
+        if !self.setup.traffic.is_counted {
+            return;
+        }
         let now = self.now;
         let Some(request) = self.requests.get_mut(&id).filter(|request| !request.is_counted) else { return };
         request.is_counted = true;

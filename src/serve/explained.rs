@@ -255,7 +255,8 @@ fn call(
     deployment: &Rc<Deployment>,
 ) -> Option<ExplainedCall> {
     let asks_for_usage = metering::asks_for_usage(settings, inbound, &deployment.params);
-    let PreparedCall { url, headers, body, model } = inbound.prepare(deployment, 1, asks_for_usage).ok()?;
+    let prepared = inbound.prepare(deployment, 1, asks_for_usage, 0);
+    let PreparedCall { url, headers, body, model } = prepared.ok()?;
     let is_set = |name: &str| headers.get(name).is_some();
     let is_withheld = |name: &str| inbound.withheld.lines().any(|withheld| withheld == name);
     let passed = arrival.headers.iter().filter(|(name, _)| !is_withheld(name) && !is_set(name));

@@ -204,7 +204,8 @@ impl Inbound {
     }
 
     /// The request of attempt `number` to a deployment. `asks_for_usage`: it asks for the usage of
-    /// the stream, which its client did not.
+    /// the stream, which its client did not. `span`: a random number, which identifies the attempt
+    /// in the trace.
     ///
     /// # Errors
     /// If the body can be sent once and was already sent.
@@ -213,6 +214,7 @@ impl Inbound {
         deployment: &Deployment,
         number: u32,
         asks_for_usage: bool,
+        span: u64,
     ) -> Result<PreparedCall, AlreadySent> {
         let outgoing = upstream::prepare(deployment, &self.call(number));
         let mut headers = Headers::default();
@@ -220,6 +222,7 @@ impl Inbound {
             headers.push("content-type", "application/json");
         }
         headers.extend(outgoing.headers);
+        headers.push("traceparent", &self.arrival.trace.parent(span).to_string());
         let model = outgoing.model.filter(|_| !self.takes_model_of_prompt);
         let body = self.body.for_attempt(model.as_deref(), &deployment.params, asks_for_usage)?;
         Ok(PreparedCall { url: outgoing.url, headers, body, model })

@@ -120,10 +120,10 @@ async fn send<P: Platform>(
     (question, asks_for_usage): (&Question<'_>, bool),
     call: &P::Call,
 ) -> Result<(ResponseHead, PhaseLimits), Failure> {
-    let outgoing = inbound.prepare(&dispatch.deployment, dispatch.number, asks_for_usage);
-    let PreparedCall { url, mut headers, body, .. } =
+    let span = platform.random();
+    let outgoing = inbound.prepare(&dispatch.deployment, dispatch.number, asks_for_usage, span);
+    let PreparedCall { url, headers, body, .. } =
         outgoing.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
-    headers.push("traceparent", &inbound.arrival.trace.parent(platform.random()).to_string());
     let watch = inbound.body.watch();
     let (body, upload): (_, Option<Upload>) = match (body, watch) {
         (OutgoingBody::Once { first, length }, Some(watch)) => {

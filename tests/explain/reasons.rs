@@ -315,7 +315,7 @@ fn limits_and_edits_are_those_that_would_hold() {
         "what the client or a variable says is not shown"
     );
     assert_eq!(call["headers_passed"], json!(["x-stainless-timeout", "accept", "content-type"]));
-    assert_eq!(call["headers_set"], json!(["accept-encoding", "authorization"]));
+    assert_eq!(call["headers_set"], json!(["accept-encoding", "authorization", "traceparent"]));
 }
 
 #[test]

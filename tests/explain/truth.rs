@@ -353,9 +353,11 @@ proptest! {
         check(&explanation, &expected);
         for call in &explanation.calls {
             let deployment = serving.graph.deployments.iter().find(|known| known.name == call.deployment);
-            let sent = inbound.prepare(deployment.unwrap(), 1, false);
+            let sent = inbound.prepare(deployment.unwrap(), 1, false, 1);
             if let Ok(sent) = sent {
                 prop_assert_eq!(&call.url, &sent.url);
+                let headers: Vec<_> = sent.headers.iter().map(|(name, _)| name).collect();
+                prop_assert_eq!(&call.headers_set, &headers);
             }
         }
     }

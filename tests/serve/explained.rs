@@ -34,7 +34,7 @@ fn a_request_is_explained_and_nothing_is_sent_or_changed() {
     assert_eq!((&explanation["client"], &explanation["entry"]), (&json!("app"), &json!("m")));
     let call = &explanation["calls"][0];
     assert_eq!(call["url"], "https://first/v1/chat/completions");
-    assert_eq!(call["headers_set"], json!(["accept-encoding", "authorization"]));
+    assert_eq!(call["headers_set"], json!(["accept-encoding", "authorization", "traceparent"]));
     assert_eq!(call["body"], json!([{ "field": "model", "is_dropped": false, "value": "up-first" }]));
     assert!(bench.calls().is_empty());
     assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));

@@ -24,6 +24,8 @@ pub struct Attempt {
     pub started_at: Instant,
     /// Its end; `None` while the attempt is pending.
     pub ended: Option<AttemptEnd>,
+    /// What the provider charges for although it was abandoned.
+    abandoned_usage: Option<Box<Usage>>,
 }
 
 /// How an attempt ended.
@@ -47,10 +49,21 @@ pub enum AttemptOutcome {
     Abandoned,
 }
 
+impl Attempt {
+    /// What the provider charges for although the attempt does not serve.
+    pub fn charged(&self) -> Option<&Usage> {
+        match &self.ended.as_ref()?.outcome {
+            AttemptOutcome::Failed(failure) => failure.used.as_deref(),
+            AttemptOutcome::Abandoned => self.abandoned_usage.as_deref(),
+            AttemptOutcome::Served(_) => None,
+        }
+    }
+}
+
 impl Trail {
     /// Begins an attempt. Returns its number, starting with 1.
     pub fn begin(&mut self, deployment: Rc<Deployment>, now: Instant) -> u32 {
-        self.attempts.push(Attempt { deployment, started_at: now, ended: None });
+        self.attempts.push(Attempt { deployment, started_at: now, ended: None, abandoned_usage: None });
         u32::try_from(self.attempts.len()).unwrap_or(u32::MAX)
     }
 
@@ -59,6 +72,14 @@ impl Trail {
         let attempt = (number as usize).checked_sub(1).and_then(|index| self.attempts.get_mut(index));
         if let Some(attempt) = attempt.filter(|attempt| attempt.ended.is_none()) {
             attempt.ended = Some(AttemptEnd { after_ms: now - attempt.started_at, outcome });
+        }
+    }
+
+    /// Notes what the provider charges for the attempt with this number, if it was abandoned.
+    pub fn charge_abandoned(&mut self, number: u32, used: Usage) {
+        let attempt = (number as usize).checked_sub(1).and_then(|index| self.attempts.get_mut(index));
+        if let Some(attempt) = attempt {
+            attempt.abandoned_usage = Some(Box::new(used));
         }
     }
 
@@ -85,12 +106,9 @@ impl Trail {
         })
     }
 
-    /// The failed attempts that the provider charges for, with what they used.
-    pub fn charged_failures(&self) -> impl Iterator<Item = (&Attempt, Usage)> {
-        self.attempts.iter().filter_map(|attempt| match &attempt.ended.as_ref()?.outcome {
-            AttemptOutcome::Failed(failure) => Some((attempt, **failure.used.as_ref()?)),
-            AttemptOutcome::Served(_) | AttemptOutcome::Abandoned => None,
-        })
+    /// The attempts that do not serve and that the provider charges for, with what they used.
+    pub fn charged(&self) -> impl Iterator<Item = (&Attempt, Usage)> {
+        self.attempts.iter().filter_map(|attempt| Some((attempt, *attempt.charged()?)))
     }
 
     /// The attempt that serves, if there is one. It is not always the last, because the last may be

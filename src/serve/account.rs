@@ -217,7 +217,7 @@ impl<P: Platform> OpenAccount<P> {
         if self.is_traced {
             platform.end_trace(&span_attributes::of_request(record));
         }
-        for (attempt, usage) in record.trail.charged_failures() {
+        for (attempt, usage) in record.trail.charged() {
             let micro_usd = attempt.deployment.cost.map_or(0, |price| price.micro_usd(&usage));
             let failed = FailedUsage { deployment: &attempt.deployment.name, usage, micro_usd };
             isolate.counters.borrow_mut().on_failed_usage(&finished, &failed, record.ended_at);

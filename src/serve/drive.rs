@@ -19,7 +19,7 @@ use super::platform::{ClientStream, Platform};
 use super::receive::Inbound;
 use super::serving::Serving;
 use super::timing::sleep;
-use super::upstream_attempt;
+use super::upstream_attempt::{self, Charges};
 use crate::attempt::machine::{self, Action, Dispatch, Machine, MachineEvent};
 use crate::attempt::trail::Trail;
 use crate::health::Outcome;
@@ -42,19 +42,29 @@ struct Driven<P: Platform> {
     trail: Rc<Trail>,
 }
 
-/// A reply that begins before the answer is known.
+/// What is known of a reply before the answer is.
 #[derive(Default)]
 struct EarlyReply {
     /// The answer is held until it is complete, so the reply may begin.
     is_holding: Cell<bool>,
     /// The reply has begun: the client has its status, and gets comments.
     has_begun: Cell<bool>,
+    /// What is charged for attempts that were dropped.
+    charges: Charges,
 }
 
 impl EarlyReply {
     /// The status that the client gets. `otherwise`: if the reply has not begun.
     fn status_or(&self, otherwise: u16) -> u16 {
         if self.has_begun.get() { 200 } else { otherwise }
+    }
+
+    /// The trail of a machine that has ended, with what is charged for attempts that were dropped.
+    fn charged(&self, mut trail: Trail) -> Trail {
+        for (number, used) in self.charges.take() {
+            trail.charge_abandoned(number, used);
+        }
+        trail
     }
 }
 
@@ -208,7 +218,7 @@ impl<P: Platform> Drop for Driver<P> {
     fn drop(&mut self) {
         self.on(MachineEvent::ClientLeft);
         if let Some(account) = self.account.take() {
-            let trail = self.machine.take_trail();
+            let trail = self.early.charged(self.machine.take_trail());
             let status = self.early.status_or(CLIENT_LEFT_STATUS);
             account.close(&AccountEnd::without_answer(CLIENT_LEFT, status, &trail));
         }
@@ -227,11 +237,12 @@ async fn drive<P: Platform>(
     platform.isolate().first_snapshot(&platform, &routes).await;
     // Comments make a stream of the answer, so they need a request that can have no other one.
     let is_stream = Asked::of(&inbound.facts, inbound.stored.is_some()) == Asked::Events;
-    let mut attempts = Attempts::new();
     let mut committed = None;
     let is_traced = account.is_traced();
     let (mut driver, mut action) =
         Driver::start(platform.clone(), &inbound, held, Rc::clone(&routes), account, Rc::clone(&early));
+    // They are dropped before the driver, which then knows what is charged for them.
+    let mut attempts = Attempts::new();
     let reply = loop {
         platform.isolate().report_if_due(&platform);
         let event = match action {
@@ -242,11 +253,11 @@ async fn drive<P: Platform>(
                     let attributes = span_attributes::of_attempt(&inbound.facts, deployment, *number);
                     platform.begin_span(*number, &attributes);
                 }
-                let (platform, inbound, routes) = (&platform, &inbound, &routes);
+                let (platform, inbound, routes, charges) = (&platform, &inbound, &routes, &early.charges);
                 let hedge_timer = dispatch.hedge_after_ms.map(|ms| sleep(platform, ms));
                 attempts.begin(
                     dispatch.number,
-                    async move { upstream_attempt::attempt(platform, inbound, &dispatch, routes).await },
+                    async move { upstream_attempt::attempt(platform, inbound, &dispatch, routes, charges).await },
                     hedge_timer,
                 );
                 None
@@ -284,7 +295,7 @@ async fn drive<P: Platform>(
         action = driver.on(event);
     };
     drop(attempts);
-    let trail = Rc::new(driver.machine.take_trail());
+    let trail = Rc::new(early.charged(driver.machine.take_trail()));
     let mut account = driver.account.take();
     if let Some(account) = &mut account {
         account.on_reply();

@@ -1,5 +1,6 @@
 //! One attempt: the request to an upstream, up to the commit point.
 
+use std::cell::RefCell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 
@@ -28,12 +29,14 @@ use crate::stream::tail::Tail;
 use crate::stream::usage_filter::UsageFilter;
 use crate::telemetry::request_record::UpstreamIds;
 use crate::upstream::forwarding;
+use crate::usage::basis::UsageBasis;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::error_reply::ErrorReply;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
+use crate::vocabulary::usage::Usage;
 
 /// The largest read of a stream whose commit point is the first token. Only its first event matters
 /// here.
@@ -43,6 +46,36 @@ const REASON_MS: Millis = Millis::new(500);
 /// How long an error body is read. The status already makes the attempt a failure, and the next
 /// attempt waits for this read.
 const ERROR_BODY_MS: Millis = Millis::new(1_000);
+
+/// What providers charge for streams that were held when their attempts were dropped, each with the
+/// number of the attempt.
+#[derive(Debug, Default)]
+pub struct Charges(RefCell<Vec<(u32, Usage)>>);
+
+impl Charges {
+    /// Takes all of them.
+    pub(super) fn take(&self) -> Vec<(u32, Usage)> {
+        self.0.take()
+    }
+}
+
+/// A stream that is held. If it is dropped before its verdict (the client left, or another attempt
+/// was faster), what came of it is charged.
+struct HeldStream<'a> {
+    gathered: &'a mut Hold,
+    basis: UsageBasis,
+    number: u32,
+    charges: &'a Charges,
+    has_verdict: bool,
+}
+
+impl Drop for HeldStream<'_> {
+    fn drop(&mut self) {
+        if let Some(used) = self.gathered.charged(&self.basis).filter(|_| !self.has_verdict) {
+            self.charges.0.borrow_mut().push((self.number, used));
+        }
+    }
+}
 
 /// A body that is sent once, until its end.
 type Upload = Pin<Box<dyn Future<Output = ()>>>;
@@ -56,6 +89,7 @@ pub async fn attempt<P: Platform>(
     inbound: &Inbound,
     dispatch: &Dispatch,
     routes: &Serving,
+    charges: &Charges,
 ) -> Result<Committed<P>, Failure> {
     let question = Question {
         operation: inbound.facts.operation,
@@ -102,7 +136,8 @@ pub async fn attempt<P: Platform>(
         None if Question::is_empty(status) => CommittedBody::empty(),
         None => {
             // `dyn`: V8 compiles this code when the first such answer comes.
-            let body = pin!(up_to_commit(platform, &question, status, &headers, handle.stream(), call));
+            let (rest, charges) = (handle.stream(), (dispatch.number, charges));
+            let body = pin!(up_to_commit(platform, &question, status, &headers, rest, call, charges));
             (body as Pin<&mut dyn Future<Output = _>>).await?
         }
     };
@@ -230,6 +265,7 @@ async fn up_to_commit<P: Platform>(
     headers: &Headers,
     rest: Option<P::Stream>,
     call: OpenCall<P>,
+    charges: (u32, &Charges),
 ) -> Result<CommittedBody<P>, Failure> {
     let content_type = headers.get("content-type").unwrap_or_default();
     if let Some(failure) = question.unasked_stream(status, content_type) {
@@ -246,7 +282,7 @@ async fn up_to_commit<P: Platform>(
         }
         (Some(rest), Handling::Events { until, most, is_declared }) => {
             let refuse = |body: &[u8], has_ended| question.not_a_stream(status, headers, body, has_ended);
-            let held = hold(platform, rest, (until, most), (is_declared, refuse), call).await;
+            let held = hold(platform, rest, (until, most), (is_declared, refuse), call, charges).await;
             held.map_err(|failure| Question::told_by_event(failure, headers))
         }
         (Some(rest), Handling::Whole { most }) => {
@@ -290,6 +326,7 @@ async fn hold<P: Platform>(
     (commit, most_held): (Commit, usize),
     (is_declared, refuse): (bool, impl Fn(&[u8], bool) -> Failure),
     call: OpenCall<P>,
+    (number, charges): (u32, &Charges),
 ) -> Result<CommittedBody<P>, Failure> {
     let mut gathered = Hold::new(call.protocol, commit, most_held);
     let is_complete = commit == Commit::Complete;
@@ -301,7 +338,13 @@ async fn hold<P: Platform>(
         (rest, branch.reader(), FIRST_READ_BYTES)
     };
     let first = first_of_events(platform, &observer, call.limits, is_declared, refuse).await?;
-    match up_to_verdict(platform, &mut gathered, &observer, (first, most), (is_complete, call.limits)).await {
+    let (basis, gathering) = (call.basis, &mut gathered);
+    let mut held = HeldStream { gathered: gathering, basis, number, charges, has_verdict: false };
+    let end =
+        up_to_verdict(platform, held.gathered, &observer, (first, most), (is_complete, call.limits)).await;
+    held.has_verdict = true;
+    drop(held);
+    match end {
         Ok(HoldEnd::Commit) => {}
         Ok(HoldEnd::Finished) => return Ok(held_whole(platform, gathered, &call)),
         Ok(HoldEnd::Closed) => {

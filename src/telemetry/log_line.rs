@@ -67,7 +67,7 @@ struct AttemptLine<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     reason: &'a str,
     ms: Millis,
-    /// What the provider charges for although the attempt failed.
+    /// What the provider charges for although the attempt does not serve.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageLine>,
 }
@@ -123,12 +123,10 @@ impl<'a> AttemptLine<'a> {
     fn of(attempt: &'a Attempt) -> Self {
         let ended = attempt.ended.as_ref();
         let outcome = ended.map(|ended| &ended.outcome);
-        let (status, reason, used) = match outcome {
-            Some(AttemptOutcome::Served(status)) => (Some(*status), "", None),
-            Some(AttemptOutcome::Failed(failure)) => {
-                (failure.status, failure.reason.as_str(), failure.used.as_deref())
-            }
-            Some(AttemptOutcome::Abandoned) | None => (None, "", None),
+        let (status, reason) = match outcome {
+            Some(AttemptOutcome::Served(status)) => (Some(*status), ""),
+            Some(AttemptOutcome::Failed(failure)) => (failure.status, failure.reason.as_str()),
+            Some(AttemptOutcome::Abandoned) | None => (None, ""),
         };
         Self {
             deployment: &attempt.deployment.name,
@@ -136,7 +134,7 @@ impl<'a> AttemptLine<'a> {
             status,
             reason,
             ms: ended.map_or(Millis::ZERO, |ended| ended.after_ms),
-            usage: used.map(UsageLine::of),
+            usage: attempt.charged().map(UsageLine::of),
         }
     }
 }

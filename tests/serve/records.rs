@@ -394,6 +394,34 @@ fn what_a_provider_charges_for_a_failed_attempt_is_counted_to_its_deployment() {
 }
 
 #[test]
+fn what_a_provider_charges_for_a_stream_that_nobody_waits_for_is_counted_to_its_deployment() {
+    let held = |hedge: &str| routes("", &format!(r#", "commit": "complete"{hedge}"#));
+    let slow = || stream([bytes(NEXT), bytes(NEXT), Step::Hang]);
+    let charged = json!({"input_tokens": 17, "output_tokens": 3, "estimated": true});
+    // The client leaves while the answer is held.
+    let mut left = Bench::started(&held(""));
+    left.with_objects();
+    left.script([slow()]);
+    drop(left.chat_until(STREAM, ms(3_000)));
+    // A hedge is faster.
+    let mut hedged = Bench::started(&held(r#", "hedge": {"after": 1000, "max_share": 1}"#));
+    hedged.with_objects();
+    hedged.script([slow(), stream([bytes(LAST)])]);
+    hedged.chat(STREAM);
+    for (mut bench, outcome) in [(left, "client_left"), (hedged, "ok")] {
+        bench.finish();
+        let record = bench.record();
+        assert_eq!(record["outcome"], outcome);
+        let attempt = &record["attempts"][0];
+        assert_eq!((&attempt["outcome"], &attempt["usage"]), (&"abandoned".into(), &charged), "{outcome}");
+        bench.pass(ms(20_000));
+        bench.finish();
+        let tokens = bench.gathered("default/hub").sum(Family::Usage, &[(2, "first")], OUTPUT_CELL);
+        assert_eq!(tokens, 3, "{outcome}");
+    }
+}
+
+#[test]
 fn an_attempt_that_fails_before_the_model_has_worked_is_free() {
     let mut bench = Bench::started(&routes("", ""));
     bench.script([Script::json(503, OVERLOADED), Script::json(200, ANSWER)]);

@@ -8,7 +8,6 @@ use crate::attempt::walk_notes::{ChosenBy, EnteredNode, WalkNote};
 use crate::balance::order_notes::{LeftOut, OrderNotes};
 use crate::routes::graph::{Deployment, Destination, Graph, Node, Strategy};
 use crate::vocabulary::error_class::ErrorClass;
-use crate::vocabulary::needs::Lack;
 
 /// The tree while it grows.
 pub struct CourseBuilder {
@@ -311,18 +310,6 @@ fn because(node: &Node, index: usize, notes: &OrderNotes, is_owner: bool) -> Vec
 }
 
 fn exclusion(obstacle: &Obstacle, deployment: &Deployment) -> Exclusion {
-    let kind = match obstacle {
-        Obstacle::Disabled => "disabled",
-        Obstacle::Unsupported => "unsupported",
-        Obstacle::Quality { .. } => "min_quality",
-        Obstacle::Tag { .. } => "require_tags",
-        Obstacle::Lacks(Lack::Feature(_)) => "capability",
-        Obstacle::Lacks(Lack::ContextTokens { .. }) => "context_tokens",
-        Obstacle::Lacks(Lack::OutputTokens { .. }) => "output_tokens",
-        Obstacle::Tried => "tried",
-        Obstacle::Ejected { until: None, .. } => "drained",
-        Obstacle::Ejected { .. } => "ejected",
-    };
     let why = match (obstacle, &deployment.disabled) {
         (Obstacle::Disabled, Some(disabled)) => {
             format!("the variable {} is not set, or its value is of no use", disabled.variable)
@@ -333,7 +320,7 @@ fn exclusion(obstacle: &Obstacle, deployment: &Deployment) -> Exclusion {
         Obstacle::Ejected { until, .. } => *until,
         _ => None,
     };
-    Exclusion { kind, why, until }
+    Exclusion { kind: obstacle.kind(), why, until }
 }
 
 /// The name of a strategy in the document.

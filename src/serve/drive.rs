@@ -316,11 +316,15 @@ async fn drive<P: Platform>(
             Ok((committed, completion))
         }
         (reply, _, account) => {
-            let (outcome, error) =
+            let (outcome, obstacles, error) =
                 failed(&platform, &inbound, &routes, reply, &trail, driver.machine.allowed_ms());
             if let Some(account) = account {
                 let status = early.status_or(error.status);
-                account.close(&AccountEnd::without_answer(outcome, status, &trail));
+                let mut end = AccountEnd::without_answer(outcome, status, &trail);
+                if let Some(obstacles) = &obstacles {
+                    end.reason = obstacles;
+                }
+                account.close(&end);
             }
             Err(error)
         }
@@ -341,7 +345,8 @@ fn completion_of<P: Platform>(completion: Completion<P>, body: &CommittedBody<P>
     }
 }
 
-/// The outcome of a request without an answer, and the reply that says why.
+/// The outcome of a request without an answer, what kept it from all deployments if none was tried,
+/// and the reply that says why.
 fn failed<P: Platform>(
     platform: &P,
     inbound: &Inbound,
@@ -349,10 +354,11 @@ fn failed<P: Platform>(
     reply: machine::Reply,
     trail: &Trail,
     allowed_ms: Millis,
-) -> (&'static str, ErrorReply) {
+) -> (&'static str, Option<String>, ErrorReply) {
     if reply == machine::Reply::NoneEligible {
-        let error = inbound.none_eligible(&routes.graph, &routes.health.borrow(), platform.now());
-        return (error.code(), (&error).into());
+        let (error, obstacles) =
+            inbound.none_eligible(&routes.graph, &routes.health.borrow(), platform.now());
+        return (error.code(), Some(obstacles), (&error).into());
     }
     let failures: Vec<_> = trail.failures().collect();
     let late_ms = (reply == machine::Reply::DeadlineExceeded).then_some(allowed_ms);
@@ -361,7 +367,7 @@ fn failed<P: Platform>(
         (Some(failure), None) => failure.class.name(),
         _ => ErrorClass::Timeout.name(),
     };
-    (outcome, ErrorReply { body: without_secrets(&routes.graph, error.body), ..error })
+    (outcome, None, ErrorReply { body: without_secrets(&routes.graph, error.body), ..error })
 }
 
 /// Sends comments until the held answer is complete, then sends the answer. The status is already

@@ -233,7 +233,7 @@ fn fill(
     }
     let is_refused = course.end == CourseEnd::NoneEligible && course.attempts.is_empty();
     explanation.course = Some(course);
-    if is_refused { Err(inbound.none_eligible(graph, &state.health, explanation.now)) } else { Ok(()) }
+    if is_refused { Err(inbound.none_eligible(graph, &state.health, explanation.now).0) } else { Ok(()) }
 }
 
 impl Serving {

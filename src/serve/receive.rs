@@ -231,9 +231,17 @@ impl Inbound {
     /// The error that says why no deployment may be tried, and when to try again.
     ///
     /// If the models of all deployments that may be tried lack something, the client has to change
-    /// its request. While an ejected one is among the others, that is not known.
-    pub fn none_eligible(&self, graph: &Rc<Graph>, health: &Health, now: Instant) -> ClientError {
+    /// its request. While an ejected one is among the others, that is not known. The text is the
+    /// reason for the record: the kinds of the obstacles.
+    pub fn none_eligible(&self, graph: &Rc<Graph>, health: &Health, now: Instant) -> (ClientError, String) {
         let obstacles = walk::obstacles(graph, &self.facts, &self.node, health, now);
+        let mut kinds: Vec<_> = obstacles.iter().map(Obstacle::kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        (self.none_eligible_for(&obstacles, now), kinds.join(","))
+    }
+
+    fn none_eligible_for(&self, obstacles: &[Obstacle], now: Instant) -> ClientError {
         let model = self.node.name.clone();
         let is_ejected = obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Ejected { .. }));
         let lacks = obstacles.iter().filter_map(|obstacle| match obstacle {

@@ -110,6 +110,18 @@ fn each_end_of_a_request_has_its_outcome() {
     }
 }
 
+#[test]
+fn a_request_that_no_deployment_may_serve_has_what_kept_it_from_them_as_its_reason() {
+    let mut bench = Bench::started(&routes("", r#", "when_all_ejected": "fail""#));
+    for (name, reason) in [("first", ""), ("second", "drained")] {
+        bench.admin("POST", &format!("/admin/api/deployments/{name}/drain"), "");
+        bench.script([Script::json(200, ANSWER)]);
+        bench.chat(CHAT);
+        assert_eq!(bench.record()["reason"].as_str().unwrap_or_default(), reason, "{name} is drained too");
+    }
+    assert_eq!(bench.record()["outcome"], "no_eligible_deployment");
+}
+
 /// Outcome, reason, status, client, model and deployment of each record.
 fn of(bench: &Bench) -> Vec<[String; 6]> {
     let text =

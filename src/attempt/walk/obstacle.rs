@@ -41,6 +41,22 @@ impl Obstacle {
         Self::Ejected { until, reason }
     }
 
+    /// Its short name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Unsupported => "unsupported",
+            Self::Quality { .. } => "min_quality",
+            Self::Tag { .. } => "require_tags",
+            Self::Lacks(Lack::Feature(_)) => "capability",
+            Self::Lacks(Lack::ContextTokens { .. }) => "context_tokens",
+            Self::Lacks(Lack::OutputTokens { .. }) => "output_tokens",
+            Self::Tried => "tried",
+            Self::Ejected { until: None, .. } => "drained",
+            Self::Ejected { .. } => "ejected",
+        }
+    }
+
     /// How long the obstacle lasts; `None` if it does not end with time.
     pub fn ends_in_ms(&self, now: Instant) -> Option<Millis> {
         match self {

@@ -312,7 +312,8 @@ impl ClientError {
                 .into(),
             Self::RequestNotFound { id } => format!(
                 "There is no record of the request '{}'. The gateway keeps the latest requests that failed, or in \
-                 which an attempt failed. The log has all of them, as far as settings.log.sample allows.",
+                 which an attempt failed; those of other isolates arrive within seconds. The log has more of \
+                 them, and of the other requests as many as settings.log.sample allows.",
                 quoted(id),
             ),
             Self::RecordsUnavailable => "The Durable Object that has the records could not be reached. Try again; if it \

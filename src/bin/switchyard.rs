@@ -1,7 +1,7 @@
 //! The native companion of the Worker: it checks routes documents, prints their schema, explains
 //! where a request would go, and simulates documents during outages and other failures.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints")]
+#![allow(clippy::print_stderr, reason = "a command-line tool prints")]
 
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/check.rs"]
@@ -15,6 +15,9 @@ mod explain;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/explain_text.rs"]
 mod explain_text;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/output.rs"]
+mod output;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/simulate.rs"]
 mod simulate;

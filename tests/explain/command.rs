@@ -24,6 +24,21 @@ fn explain(arguments: &[&str], request: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
+    command.current_dir(folder()).env_clear();
+    command.args(["explain", "--request", "-", "--routes", &format!("{ROOT}/routes.json")]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // Nothing is printed before the request is read.
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(chat("chat").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = stderr(&output);
+    assert!(matches!(output.status.code(), Some(0 | 1)) && !said.contains("panicked"), "{said}");
+}
+
 fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("explain");
     std::fs::create_dir_all(&folder).unwrap();

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use switchyard::routes::{Issue, compile};
 
+use crate::output::say;
+
 const EXAMPLES: &str = "\
 Examples:
   cargo run -- check
@@ -38,12 +40,12 @@ pub fn check(arguments: &Arguments) -> ExitCode {
             print_all("warning", &compiled.warnings);
             let deployments = counted(compiled.graph.deployments.len(), "deployment");
             let models = counted(compiled.graph.models.len(), "model");
-            println!("{file}: good: {deployments}, {models}, version {}", compiled.graph.version);
+            say(format_args!("{file}: good: {deployments}, {models}, version {}\n", compiled.graph.version));
             ExitCode::SUCCESS
         }
         Err(issues) => {
             print_all("error", &issues);
-            println!("{file}: {} to put right", counted(issues.len(), "thing"));
+            say(format_args!("{file}: {} to put right\n", counted(issues.len(), "thing")));
             ExitCode::FAILURE
         }
     }
@@ -64,7 +66,7 @@ fn counted(count: usize, what: &str) -> String {
 
 fn print_all(kind: &str, issues: &[Issue]) {
     for issue in issues {
-        println!("{kind}: {issue}");
+        say(format_args!("{kind}: {issue}\n"));
     }
 }
 

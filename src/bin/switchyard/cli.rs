@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::output::say;
 use crate::{check, explain, simulate};
 
 const EXAMPLES: &str = "\
@@ -58,7 +59,7 @@ pub fn run() -> ExitCode {
 fn schema(arguments: &SchemaArguments) -> ExitCode {
     let schema =
         if arguments.bare { switchyard::routes::bare_schema() } else { switchyard::routes::schema() };
-    print!("{schema}");
+    say(format_args!("{schema}"));
     ExitCode::SUCCESS
 }
 

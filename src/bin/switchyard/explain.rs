@@ -22,6 +22,7 @@ use switchyard::vocabulary::time::Instant;
 
 use crate::check::environment;
 use crate::explain_text;
+use crate::output::say;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,7 +100,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let explanation =
         explained(&serving, &request, &source).map_err(|why| format!("{}: {why}", arguments.request))?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&explanation).unwrap_or_default());
+        say(format_args!("{}\n", serde_json::to_string_pretty(&explanation).unwrap_or_default()));
     } else {
         let missing = missing.into_inner();
         if !missing.is_empty() && !arguments.strict {
@@ -108,7 +109,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         }
         let text =
             explain_text::text(&explanation, arguments.health.is_some(), std::io::stdout().is_terminal());
-        print!("{text}");
+        say(format_args!("{text}"));
     }
     Ok(if explanation.error.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -12,6 +12,8 @@ use switchyard::simulation::scenario::{Scenario, ScenarioOptions};
 use switchyard::simulation::scenarios::SCENARIOS;
 use switchyard::simulation::setup::graph_of;
 
+use crate::output::say;
+
 /// The name that selects every scenario.
 const ALL: &str = "all";
 
@@ -89,13 +91,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         promised += run.promises.len();
         broken += run.promises.iter().filter(|promise| !Promise::is_kept(promise)).count();
         if arguments.json {
-            println!("{}", print::value(scenario, &run, seed));
+            say(format_args!("{}\n", print::value(scenario, &run, seed)));
         } else {
-            println!("{}", print::text(scenario, &run, seed, coloured));
+            say(format_args!("{}\n", print::text(scenario, &run, seed, coloured)));
         }
     }
     if !arguments.json {
-        println!("{} of {promised} promises kept, seed {}", promised - broken, seed);
+        say(format_args!("{} of {promised} promises kept, seed {}\n", promised - broken, seed));
     }
     Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -20,24 +20,12 @@ const DEFAULT_RETRY_AFTER_MS: Millis = Millis::new(1_000);
 /// request before the candidates ran out, `late_ms` is the time that the request was allowed.
 pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     let attempts = u32::try_from(failures.len()).unwrap_or(u32::MAX);
-    // A failure that the client can fix counts only if it is the last one. Otherwise an edge led to
-    // another deployment, which may have fixed it, and the failure of that deployment decides.
-    let last = failures.len().saturating_sub(1);
-    // In a search, an account that does not know the object proves little while another account
-    // could not be asked. But an account that does not offer the operation does not have the object
-    // either.
-    let is_search = failures.iter().any(|failure| failure.is_unknown_object);
-    let is_relevant = |index: usize, failure: &Failure| {
-        let may_have_it = !is_search || failure.class != ErrorClass::NotFound;
-        failure.is_unknown_object || (may_have_it && (index == last || failure.class.is_curable_elsewhere()))
-    };
-    let relevant = || failures.iter().enumerate().filter(|(index, failure)| is_relevant(*index, failure));
-    let only_late = relevant().all(|(_, failure)| failure.class == ErrorClass::Timeout);
+    let relevant = || relevant(failures);
+    let only_late = relevant().all(|failure| failure.class == ErrorClass::Timeout);
     if let Some(after_ms) = late_ms.filter(|_| only_late) {
         return (&ClientError::DeadlineExceeded { after_ms }).into();
     }
-    let Some((_, chosen)) = relevant().min_by_key(|(_, failure)| (failure.is_unknown_object, rank(failure)))
-    else {
+    let Some(chosen) = decisive(failures) else {
         return (&ClientError::DeadlineExceeded { after_ms: late_ms.unwrap_or_default() }).into();
     };
     if let Some(unclear) = failures.iter().find(|failure| failure.is_unclear) {
@@ -72,6 +60,32 @@ pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
         reply.headers.extend(retry_after::headers(after_ms));
     }
     reply
+}
+
+/// The failure that decides about the reply: the one that the client can do most about.
+pub fn decisive<'f>(failures: &[&'f Failure]) -> Option<&'f Failure> {
+    relevant(failures).min_by_key(|failure| (failure.is_unknown_object, rank(failure)))
+}
+
+/// The failures that may decide about the reply.
+fn relevant<'f>(failures: &[&'f Failure]) -> impl Iterator<Item = &'f Failure> {
+    // A failure that the client can fix counts only if it is the last one. Otherwise an edge led to
+    // another deployment, which may have fixed it, and the failure of that deployment decides.
+    let last = failures.len().saturating_sub(1);
+    // In a search, an account that does not know the object proves little while another account
+    // could not be asked. But an account that does not offer the operation does not have the object
+    // either.
+    let is_search = failures.iter().any(|failure| failure.is_unknown_object);
+    let is_relevant = move |index: usize, failure: &Failure| {
+        let may_have_it = !is_search || failure.class != ErrorClass::NotFound;
+        failure.is_unknown_object || (may_have_it && (index == last || failure.class.is_curable_elsewhere()))
+    };
+    failures
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(move |(index, failure)| is_relevant(*index, failure))
+        .map(|(_, failure)| failure)
 }
 
 /// Whether a header tells which ranges of which version of a file can be read. A 416 has them, with

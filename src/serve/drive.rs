@@ -29,6 +29,7 @@ use crate::routes::graph::Commit;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::telemetry::request_record::{CLIENT_LEFT, OK, micro_usd};
 use crate::telemetry::span_attributes;
+use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::rng::SplitMix64;
@@ -363,10 +364,9 @@ fn failed<P: Platform>(
     let failures: Vec<_> = trail.failures().collect();
     let late_ms = (reply == machine::Reply::DeadlineExceeded).then_some(allowed_ms);
     let error = exhausted::reply(&failures, late_ms);
-    let outcome = match (failures.last(), late_ms) {
-        (Some(failure), None) => failure.class.name(),
-        _ => ErrorClass::Timeout.name(),
-    };
+    // Without a failure, the gateway itself has ended the request.
+    let of_gateway = ClientError::DeadlineExceeded { after_ms: allowed_ms }.code();
+    let outcome = exhausted::decisive(&failures).map_or(of_gateway, |failure| failure.class.name());
     (outcome, None, ErrorReply { body: without_secrets(&routes.graph, error.body), ..error })
 }
 

@@ -5,7 +5,7 @@ use switchyard::counters::Family;
 
 use crate::fake::{Bench, Script, Step};
 use crate::times::ms;
-use crate::{ANSWER, CHAT, FIRST, LAST, NEXT, OVERLOADED, STREAM, routes};
+use crate::{ANSWER, CHAT, FIRST, LAST, LIMITED, NEXT, OVERLOADED, STREAM, routes};
 
 fn bytes(text: &str) -> Step {
     Step::Bytes(text.to_owned())
@@ -120,6 +120,15 @@ fn a_request_that_no_deployment_may_serve_has_what_kept_it_from_them_as_its_reas
         assert_eq!(bench.record()["reason"].as_str().unwrap_or_default(), reason, "{name} is drained too");
     }
     assert_eq!(bench.record()["outcome"], "no_eligible_deployment");
+}
+
+#[test]
+fn a_request_that_fails_after_its_deadline_has_the_class_of_its_last_failure() {
+    let mut bench = Bench::started(&routes("", r#", "deadline_ms": 500"#));
+    let steps = vec![bytes(LIMITED), Step::Hang];
+    bench.script([Script { status: 429, content_type: "application/json", ..Script::events(steps) }]);
+    assert_eq!(bench.chat(CHAT).status, 429);
+    assert_eq!(of(&bench), [["rate_limit", "rate_limit_exceeded", "429", "app", "m", "first"]]);
 }
 
 /// Outcome, reason, status, client, model and deployment of each record.

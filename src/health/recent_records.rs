@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 const MOST_RECORDS: usize = 400;
 /// The most bytes of their texts.
 const MOST_BYTES: usize = 512 * 1024;
-/// The most records that go with one report.
-const MOST_SENT: usize = 20;
+/// The most bytes of records that go with one report. A shard sends those of all its isolates.
+const MOST_SENT_BYTES: usize = 128 * 1024;
 /// The longest text of a record that goes with a report, in bytes.
 const LONGEST: usize = 4 * 1024;
 
@@ -56,9 +56,16 @@ impl RecentRecords {
     /// The latest of the records that were not sent yet. They count as sent from now on, and so do
     /// those that do not fit.
     pub fn take_unsent(&mut self) -> Vec<RecentRecord> {
-        let first = self.records.len().saturating_sub(self.unsent.min(MOST_SENT));
-        self.unsent = 0;
-        self.records.range(first..).filter(|record| record.json.len() <= LONGEST).cloned().collect()
+        let unsent = self.records.iter().rev().take(std::mem::take(&mut self.unsent));
+        let mut room = MOST_SENT_BYTES;
+        let fits = |record: &&RecentRecord| {
+            room = room.saturating_sub(record.json.len());
+            room > 0
+        };
+        let short = unsent.filter(|record| record.json.len() <= LONGEST);
+        let mut sent: Vec<_> = short.take_while(fits).cloned().collect();
+        sent.reverse();
+        sent
     }
 
     /// The record of the request with this id.
@@ -100,15 +107,15 @@ mod tests {
     #[test]
     fn a_report_has_the_latest_records_once() {
         let mut records = RecentRecords::default();
-        for number in 0..MOST_SENT + 5 {
-            records.push(record(number, 10));
+        for number in 0..MOST_SENT_BYTES / 1_000 + 5 {
+            records.push(record(number, 1_000));
         }
-        records.push(record(99, LONGEST + 1));
+        records.push(record(999, LONGEST + 1));
         let sent = records.take_unsent();
-        assert_eq!(sent.len(), MOST_SENT - 1, "a long one stays here");
-        assert_eq!(sent.first(), Some(&record(6, 10)));
+        assert_eq!(sent.len(), MOST_SENT_BYTES / 1_000, "a long one stays here, and the oldest do");
+        assert_eq!(sent.first(), Some(&record(5, 1_000)));
         assert_eq!(records.take_unsent(), []);
-        records.push(record(100, 10));
-        assert_eq!(records.take_unsent(), [record(100, 10)]);
+        records.push(record(1_000, 10));
+        assert_eq!(records.take_unsent(), [record(1_000, 10)]);
     }
 }

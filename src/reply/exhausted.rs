@@ -20,8 +20,7 @@ const DEFAULT_RETRY_AFTER_MS: Millis = Millis::new(1_000);
 /// request before the candidates ran out, `late_ms` is the time that the request was allowed.
 pub fn reply(failures: &[&Failure], late_ms: Option<Millis>) -> ErrorReply {
     let attempts = u32::try_from(failures.len()).unwrap_or(u32::MAX);
-    let relevant = || relevant(failures);
-    let only_late = relevant().all(|failure| failure.class == ErrorClass::Timeout);
+    let only_late = relevant(failures).all(|failure| failure.class == ErrorClass::Timeout);
     if let Some(after_ms) = late_ms.filter(|_| only_late) {
         return (&ClientError::DeadlineExceeded { after_ms }).into();
     }

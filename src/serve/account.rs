@@ -13,12 +13,13 @@ use crate::counters::{FailedUsage, FinishedAttempt, FinishedRequest};
 use crate::health::GateChange;
 use crate::health::gate::Transition;
 use crate::health::recent_records::RecentRecord;
+use crate::request::api_path::ApiPath;
 use crate::request::credentials;
 use crate::routes::graph::Node;
 use crate::telemetry::data_point::data_point;
 use crate::telemetry::log_line::log_line;
 use crate::telemetry::request_record::{
-    CLIENT_LEFT, RequestOrigin, RequestRecord, UpstreamIds, micro_usd, outcome_name,
+    CLIENT_LEFT, OK, RequestOrigin, RequestRecord, UpstreamIds, micro_usd, outcome_name,
 };
 use crate::telemetry::span_attributes;
 use crate::vocabulary::facts::Facts;
@@ -162,7 +163,11 @@ impl<P: Platform> OpenAccount<P> {
             None => identified().map_or("", |client| &client.name),
         };
         let names = ejected.iter().filter_map(|id| Some(graph?.deployments.get(*id)?.name.as_str()));
-        let operation = facts.map(|facts| facts.operation);
+        let of_path = || match arrival.asks_for(graph?).ok()? {
+            ApiPath::Operation { operation, .. } => Some(operation),
+            _ => None,
+        };
+        let operation = facts.map(|facts| facts.operation).or_else(of_path);
         let record = RequestRecord {
             request_id: &arrival.id,
             trace_id: arrival.trace.trace_id(),
@@ -222,18 +227,25 @@ impl<P: Platform> OpenAccount<P> {
             let failed = FailedUsage { deployment: &attempt.deployment.name, usage, micro_usd };
             isolate.counters.borrow_mut().on_failed_usage(&finished, &failed, record.ended_at);
         }
-        isolate.count(platform, &finished, record.trail.attempts().iter().map(finished_attempt));
+        isolate.count(
+            platform,
+            &finished,
+            record.trail.attempts().iter().map(|attempt| finished_attempt(attempt, record)),
+        );
         if isolate.has_metrics(|| platform.has_metrics()) {
             platform.write_data_point(&data_point(record));
         }
     }
 }
 
-fn finished_attempt(attempt: &Attempt) -> FinishedAttempt<'_> {
+/// An attempt whose stream broke later has failed, although it served.
+fn finished_attempt<'a>(attempt: &'a Attempt, record: &RequestRecord<'a>) -> FinishedAttempt<'a> {
     let ended = attempt.ended.as_ref();
+    let outcome = outcome_name(ended.map(|ended| &ended.outcome));
+    let has_broken = outcome == OK && !matches!(record.outcome, OK | CLIENT_LEFT);
     FinishedAttempt {
         deployment: &attempt.deployment.name,
-        outcome: outcome_name(ended.map(|ended| &ended.outcome)),
+        outcome: if has_broken { record.outcome } else { outcome },
         duration_ms: ended.map_or(Millis::ZERO, |ended| ended.after_ms),
     }
 }

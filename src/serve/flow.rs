@@ -33,6 +33,8 @@ use crate::usage::reported::Reported;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
 
+/// How often the observer reads a flowing answer in one piece.
+const GATHER_MS: Millis = Millis::new(100);
 /// How often the observer looks at a flowing stream.
 const LOOK_MS: Millis = Millis::new(1_000);
 /// Streams are observed up to this length. It is far more than any text needs, and it bounds the
@@ -167,7 +169,7 @@ async fn to_the_end<P: Platform>(
     client: &P::Client,
     used: &Cell<Reported>,
 ) -> FlowEnd {
-    let Flow { mut held, rest, observer, tail, reads_end, call, .. } = flow;
+    let Flow { mut held, rest, observer, tail, reads_end, length, call, .. } = flow;
     let seen_bytes = held.len();
     let mut filter = call.withholds_usage.then(UsageFilter::default);
     if observer.is_none() {
@@ -179,7 +181,8 @@ async fn to_the_end<P: Platform>(
         }
     }
     let Some(tail) = tail else {
-        if reads_end {
+        // Of a longer one, the length says enough.
+        if reads_end && length <= OBSERVED_BYTES {
             return counted(platform, &held, rest, client, call, used).await;
         }
         return unread(platform, &rest, client, call).await;
@@ -225,7 +228,7 @@ async fn unread<P: Platform>(
 }
 
 /// Carries an answer in one piece that is too long to be held, and reads its end for the usage. A
-/// second branch is read about once a second, and when the answer has ended.
+/// fast answer gathers in the second branch, in memory, so that branch is read often.
 async fn counted<P: Platform>(
     platform: &P,
     held: &[u8],
@@ -241,7 +244,7 @@ async fn counted<P: Platform>(
     answer.push(held);
     let mut carrying = pin!(unread(platform, &rest, client, call));
     let (end, look) = 'watching: loop {
-        if let Either::Left((end, _)) = select(carrying.as_mut(), pin!(sleep(platform, LOOK_MS))).await {
+        if let Either::Left((end, _)) = select(carrying.as_mut(), pin!(sleep(platform, GATHER_MS))).await {
             break (end, None);
         }
         loop {
@@ -272,6 +275,10 @@ async fn counted<P: Platform>(
     };
     while let Ok(Some(bytes)) = last {
         answer.push(&bytes);
+        if answer.length() > OBSERVED_BYTES {
+            observer.cancel();
+            break;
+        }
         last = observer.read(READ_BYTES).await;
     }
     used.set(answer.usage(&basis));

@@ -49,8 +49,7 @@ async function seen(gateway, client, body, { key = client === CLIENT ? BATCH_KEY
     deployment,
     provider,
     upstream_model,
-    // Of a request that is refused before its body is read, nothing more is known.
-    operation: header("model") === "" ? "" : "chat/completions",
+    operation: "chat/completions",
     outcome: response.ok ? "ok" : (failures.at(-1) ?? JSON.parse(text).error.code),
     trail: header("trail"),
     routes: header("routes"),

@@ -449,3 +449,36 @@ fn an_attempt_that_fails_before_the_model_has_worked_is_free() {
     bench.chat(CHAT);
     assert_eq!(bench.record()["attempts"][0].get("usage"), None);
 }
+
+#[test]
+fn a_request_that_is_refused_has_the_operation_of_its_path() {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.chat(&CHAT.replace("\"m\"", "\"n\""));
+    assert_eq!(bench.record()["operation"], "chat/completions");
+    bench.request("POST", "/v1/nothing", CHAT);
+    assert_eq!(bench.record().get("operation"), None);
+}
+
+#[test]
+fn an_attempt_whose_stream_breaks_is_counted_as_failed() {
+    for (script, outcome) in [(stream([Step::Break]), "truncated"), (stream([bytes(LAST)]), "ok")] {
+        let mut bench = Bench::started(&routes("", ""));
+        bench.with_objects();
+        bench.script([script]);
+        bench.chat(STREAM);
+        bench.pass(ms(20_000));
+        bench.finish();
+        let attempts =
+            |outcome| bench.gathered("default/hub").sum(Family::Attempts, &[(0, "first"), (1, outcome)], 0);
+        assert_eq!(attempts(outcome), 1, "{outcome}");
+    }
+}
+
+#[test]
+fn the_outcome_of_a_search_is_that_of_the_error_that_the_client_gets() {
+    let unknown = r#"{"error":{"message":"No such batch","type":"invalid_request_error","code":null}}"#;
+    let mut bench = Bench::started(&routes("", ""));
+    bench.script([Script::json(503, OVERLOADED), Script::json(404, unknown)]);
+    let answer = bench.request("GET", "/v1/batches/batch_1", "");
+    assert_eq!((answer.status, &bench.record()["outcome"]), (503, &"unavailable".into()));
+}

@@ -1,7 +1,7 @@
 -- What each deployment cost, in US dollars.
 --
 -- One row for each deployment and upstream model. `usd_per_million_tokens` is over input and output
--- together; 0 if there are no tokens.
+-- together; 0 if there are no tokens. What failed attempts cost is not in it: the metrics have it.
 -- The last 30 days.
 SELECT
   blob4 AS deployment,

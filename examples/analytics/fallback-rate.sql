@@ -1,7 +1,7 @@
 -- How often another deployment than the first one serves, and how often that does not help.
 --
 -- One row for each model. `rate` is the part of the requests that another deployment served. `failed`
--- counts the requests that tried at least one deployment, and got no answer.
+-- counts the requests that tried at least one deployment, and got no answer or not all of it.
 -- The last day.
 SELECT
   blob3 AS model,

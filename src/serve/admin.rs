@@ -169,10 +169,12 @@ async fn health<P: Platform>(platform: &P, routes: &Serving) -> String {
         object: of_shard(deployment),
     });
     let Work { tasks, waits } = platform.work();
+    // What waits to send counters is a task with a wait, of no request.
+    let flushes = platform.isolate().flushes.get();
     to_json(&HealthStatus {
         now: platform.now(),
-        tasks,
-        waits,
+        tasks: tasks.saturating_sub(flushes),
+        waits: waits.saturating_sub(flushes),
         object: objects.map(|objects| objects.shard()),
         trouble,
         deployments: deployments.collect(),

@@ -10,6 +10,25 @@ use super::platform::Platform;
 use crate::counters::{FinishedAttempt, FinishedRequest};
 use crate::vocabulary::time::Instant;
 
+/// Work in the background that waits to send counters. It belongs to the isolate, not to the request
+/// that began it.
+struct RunningFlush<P: Platform>(P);
+
+impl<P: Platform> RunningFlush<P> {
+    fn begin(platform: &P) -> Self {
+        let flushes = &platform.isolate().flushes;
+        flushes.set(flushes.get() + 1);
+        Self(platform.clone())
+    }
+}
+
+impl<P: Platform> Drop for RunningFlush<P> {
+    fn drop(&mut self) {
+        let flushes = &self.0.isolate().flushes;
+        flushes.set(flushes.get().saturating_sub(1));
+    }
+}
+
 impl Isolate {
     /// Counts a request that has ended, with its attempts in their order.
     pub fn count<'a, P: Platform>(
@@ -21,11 +40,16 @@ impl Isolate {
         let now = platform.now();
         self.counters.borrow_mut().on_request(request, attempts, now);
         // Without a link there is nobody to send it to.
-        if self.link.borrow().is_some()
-            && let Some(until) = self.counters.borrow_mut().begin_flush(now)
-        {
-            let background = platform.clone();
-            platform.in_background(async move { background.isolate().flush(&background, until).await });
+        if self.link.borrow().is_none() {
+            return;
+        }
+        let begun = self.counters.borrow_mut().begin_flush(now);
+        if let Some(until) = begun {
+            let running = RunningFlush::begin(platform);
+            platform.in_background(async move {
+                let platform = &running.0;
+                platform.isolate().flush(platform, until).await;
+            });
         }
     }
 

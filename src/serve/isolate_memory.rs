@@ -37,6 +37,8 @@ pub struct Isolate {
     /// Hashes of the responses of the background whose usage was counted, oldest first.
     pub(super) counted: RefCell<VecDeque<u64>>,
     pub(super) link: RefCell<Option<ObjectLink>>,
+    /// How much work in the background waits to send counters.
+    pub(super) flushes: Cell<usize>,
     /// The records of recent requests with failures.
     pub(super) records: RefCell<RecentRecords>,
     /// Whether there is a binding for data points, once that is known.

@@ -10,8 +10,8 @@ use super::platform::Platform;
 use crate::counters::{FinishedAttempt, FinishedRequest};
 use crate::vocabulary::time::Instant;
 
-/// Work in the background that waits to send counters. It belongs to the isolate, not to the request
-/// that began it.
+/// Work in the background that waits to send counters. It belongs to the isolate, not to the
+/// request that began it.
 struct RunningFlush<P: Platform>(P);
 
 impl<P: Platform> RunningFlush<P> {

@@ -21,6 +21,14 @@ use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Instant;
 
+#[wasm_bindgen]
+extern "C" {
+    /// Writes a line to the console. The macro of the crate would copy the text, and then make an
+    /// object of it.
+    #[wasm_bindgen(js_namespace = console)]
+    pub fn log(line: &str);
+}
+
 #[wasm_bindgen(module = "/src/edge/host.js")]
 extern "C" {
     /// Registers the functions that the host calls: at the end of each wait, and for each piece of

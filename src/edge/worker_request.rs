@@ -86,7 +86,7 @@ impl Platform for WorkerRequest {
     }
 
     fn log(&self, line: &str) {
-        worker::console_log!("{line}");
+        host::log(line);
     }
 
     fn has_metrics(&self) -> bool {

@@ -29,9 +29,9 @@ describe("the boundary to Wasm", () => {
   // promise (2), three runs of its future (3), an allocation for the request's head (1), the end of
   // the wait for the body, with an allocation for its bytes (2), and the end of the wait for the
   // answer, with allocations for its headers and its body (3). docs/benchmarks.md lists the calls
-  // out of Wasm. Three of these are for the record of the request: whether it is traced, the text of
-  // its log line, and the line.
-  const budget = { into: 11, out: 24 };
+  // out of Wasm. Two of these are for the record of the request: whether it is traced, and its log
+  // line.
+  const budget = { into: 11, out: 23 };
 
   test("is crossed within the budget for an answer that is not a stream", () =>
     withIsolates(isolated, async ({ gateway }) => {

@@ -1,5 +1,6 @@
 //! The account of one request. It is opened when the request arrives, and closed once, when its
-//! answer has ended. Closing it makes the record, and gives it to everybody who wants to know.
+//! answer has ended. Closing it makes the record, and passes it to the log, the counters, the data points and
+//! the spans.
 //!
 //! Nothing here waits. If an account is dropped before it is closed, the client has left.
 
@@ -19,12 +20,11 @@ use crate::routes::graph::Node;
 use crate::telemetry::data_point::data_point;
 use crate::telemetry::log_line::log_line;
 use crate::telemetry::request_record::{
-    CLIENT_LEFT, OK, RequestOrigin, RequestRecord, UpstreamIds, micro_usd, outcome_name,
+    CLIENT_LEFT, OK, RequestEnd, RequestOrigin, RequestRecord, micro_usd, outcome_name,
 };
 use crate::telemetry::span_attributes;
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::time::{Instant, Millis};
-use crate::vocabulary::usage::Usage;
 
 /// The status of an answer that no client receives, for the log. nginx uses it too.
 pub const CLIENT_LEFT_STATUS: u16 = 499;
@@ -44,41 +44,6 @@ struct OpenAccount<P: Platform> {
     is_traced: bool,
     /// The deployments that this isolate ejected because of the request.
     ejected: Vec<usize>,
-}
-
-/// How a request ended.
-#[derive(Debug, Clone, Copy)]
-pub struct AccountEnd<'a> {
-    /// See [`RequestRecord::outcome`].
-    pub outcome: &'a str,
-    /// See [`RequestRecord::reason`].
-    pub reason: &'a str,
-    /// The status for the client.
-    pub status: u16,
-    /// The attempts.
-    pub trail: &'a Trail,
-    /// The time to the commit point, if the answer is a stream.
-    pub first_token_ms: Option<Millis>,
-    /// What the answer used.
-    pub usage: Usage,
-    /// The ids of the answer at the upstream.
-    pub upstream_ids: &'a UpstreamIds,
-}
-
-impl<'a> AccountEnd<'a> {
-    /// An end without an answer of an upstream.
-    pub fn without_answer(outcome: &'a str, status: u16, trail: &'a Trail) -> Self {
-        static NO_IDS: UpstreamIds = UpstreamIds { request_id: String::new(), aig_log_id: String::new() };
-        Self {
-            outcome,
-            reason: trail.failures().last().map_or("", |failure| &failure.reason),
-            status,
-            trail,
-            first_token_ms: None,
-            usage: Usage::default(),
-            upstream_ids: &NO_IDS,
-        }
-    }
 }
 
 impl<P: Platform> RequestAccount<P> {
@@ -129,13 +94,13 @@ impl<P: Platform> RequestAccount<P> {
         }
     }
 
-    /// Ends an account of which there is no record: the gateway has told something of itself.
+    /// Ends an account of which there is no record: the gateway has answered about itself.
     pub fn dismiss(mut self) {
         self.0 = None;
     }
 
     /// Closes the account.
-    pub fn close(mut self, end: &AccountEnd<'_>) {
+    pub fn close(mut self, end: &RequestEnd<'_>) {
         if let Some(open) = self.0.take() {
             open.close(end);
         }
@@ -145,13 +110,13 @@ impl<P: Platform> RequestAccount<P> {
 impl<P: Platform> Drop for RequestAccount<P> {
     fn drop(&mut self) {
         if let Some(open) = self.0.take() {
-            open.close(&AccountEnd::without_answer(CLIENT_LEFT, CLIENT_LEFT_STATUS, &Trail::default()));
+            open.close(&RequestEnd::without_answer(CLIENT_LEFT, CLIENT_LEFT_STATUS, &Trail::default()));
         }
     }
 }
 
 impl<P: Platform> OpenAccount<P> {
-    fn close(&self, end: &AccountEnd<'_>) {
+    fn close(&self, end: &RequestEnd<'_>) {
         let Self { platform, arrival, routes, received, replied_at, ejected, .. } = self;
         let graph = routes.as_ref().map(|routes| &routes.graph);
         let now = platform.now();
@@ -178,17 +143,11 @@ impl<P: Platform> OpenAccount<P> {
             operation,
             model: node.map_or("", |node| &node.name),
             is_streamed: facts.is_some_and(|facts| facts.is_streamed),
-            outcome: end.outcome,
-            reason: end.reason,
-            status: end.status,
-            trail: end.trail,
-            first_token_ms: end.first_token_ms,
-            usage: end.usage,
+            end: *end,
             micro_usd: micro_usd(operation, end.trail, &end.usage),
             routes: graph.map_or("", |graph| &graph.version),
             ejected: &names.collect::<Vec<_>>().join(","),
             origin: RequestOrigin::of(&arrival.headers),
-            upstream_ids: end.upstream_ids,
         };
         self.publish(&record);
     }
@@ -199,7 +158,7 @@ impl<P: Platform> OpenAccount<P> {
         if record.is_failure() || record.is_sampled(share) {
             let line = log_line(record);
             // The reasons of failures are texts of upstreams.
-            let has_reasons = record.trail.failures().next().is_some();
+            let has_reasons = record.end.trail.failures().next().is_some();
             let line = if has_reasons { isolate.without_secrets(line) } else { line };
             platform.log(&line);
             // Whoever has no key does not take the place of a client's requests.
@@ -211,18 +170,18 @@ impl<P: Platform> OpenAccount<P> {
         let finished = FinishedRequest {
             client: record.client,
             model: record.model,
-            outcome: record.outcome,
-            duration_ms: record.times().total_ms,
+            outcome: record.end.outcome,
+            duration_ms: record.ended_at - record.arrived_at,
             deployment: record.deployment().map(|deployment| deployment.name.as_str()),
-            first_token_ms: record.first_token_ms,
+            first_token_ms: record.end.first_token_ms,
             is_fallback: record.is_fallback(),
-            usage: record.usage,
+            usage: record.end.usage,
             micro_usd: record.micro_usd.unwrap_or(0),
         };
         if self.is_traced {
             platform.end_trace(&span_attributes::of_request(record));
         }
-        for (attempt, usage) in record.trail.charged() {
+        for (attempt, usage) in record.end.trail.charged() {
             let micro_usd = attempt.deployment.cost.map_or(0, |price| price.micro_usd(&usage));
             let failed = FailedUsage { deployment: &attempt.deployment.name, usage, micro_usd };
             isolate.counters.borrow_mut().on_failed_usage(&finished, &failed, record.ended_at);
@@ -230,7 +189,7 @@ impl<P: Platform> OpenAccount<P> {
         isolate.count(
             platform,
             &finished,
-            record.trail.attempts().iter().map(|attempt| finished_attempt(attempt, record)),
+            record.end.trail.attempts().iter().map(|attempt| finished_attempt(attempt, record)),
         );
         if isolate.has_metrics(|| platform.has_metrics()) {
             platform.write_data_point(&data_point(record));
@@ -242,10 +201,10 @@ impl<P: Platform> OpenAccount<P> {
 fn finished_attempt<'a>(attempt: &'a Attempt, record: &RequestRecord<'a>) -> FinishedAttempt<'a> {
     let ended = attempt.ended.as_ref();
     let outcome = outcome_name(ended.map(|ended| &ended.outcome));
-    let has_broken = outcome == OK && !matches!(record.outcome, OK | CLIENT_LEFT);
+    let has_broken = outcome == OK && !matches!(record.end.outcome, OK | CLIENT_LEFT);
     FinishedAttempt {
         deployment: &attempt.deployment.name,
-        outcome: if has_broken { record.outcome } else { outcome },
+        outcome: if has_broken { record.end.outcome } else { outcome },
         duration_ms: ended.map_or(Millis::ZERO, |ended| ended.after_ms),
     }
 }

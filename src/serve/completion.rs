@@ -3,14 +3,14 @@
 
 use std::rc::Rc;
 
-use super::account::{AccountEnd, RequestAccount};
+use super::account::RequestAccount;
 use super::platform::Platform;
 use super::serving::Serving;
 use crate::attempt::context::Context;
 use crate::attempt::trail::Trail;
 use crate::health::gate::Transition;
 use crate::health::{GateChange, Outcome, Sample, Ticket};
-use crate::telemetry::request_record::{CLIENT_LEFT, UpstreamIds};
+use crate::telemetry::request_record::{CLIENT_LEFT, RequestEnd, UpstreamIds};
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Millis;
 use crate::vocabulary::usage::Usage;
@@ -116,7 +116,7 @@ impl<P: Platform> Completion<P> {
             account.on_changes(&changes);
         }
         let upstream_ids = &answer.upstream_ids;
-        account.close(&AccountEnd {
+        account.close(&RequestEnd {
             outcome,
             reason,
             status,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use serde_json::Value;
 
-use super::account::{AccountEnd, CLIENT_LEFT_STATUS, RequestAccount};
+use super::account::{CLIENT_LEFT_STATUS, RequestAccount};
 use super::answer::Asked;
 use super::client_reply::{ClientReply, OwnHeaders, ReplyBody};
 use super::committed::{Committed, CommittedBody};
@@ -27,7 +27,7 @@ use crate::reply::masks::without_secrets;
 use crate::reply::response_headers::{self, ServedRequest};
 use crate::routes::graph::Commit;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
-use crate::telemetry::request_record::{CLIENT_LEFT, OK, micro_usd};
+use crate::telemetry::request_record::{CLIENT_LEFT, OK, RequestEnd, micro_usd};
 use crate::telemetry::span_attributes;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
@@ -221,7 +221,7 @@ impl<P: Platform> Drop for Driver<P> {
         if let Some(account) = self.account.take() {
             let trail = self.early.charged(self.machine.take_trail());
             let status = self.early.status_or(CLIENT_LEFT_STATUS);
-            account.close(&AccountEnd::without_answer(CLIENT_LEFT, status, &trail));
+            account.close(&RequestEnd::without_answer(CLIENT_LEFT, status, &trail));
         }
     }
 }
@@ -321,7 +321,7 @@ async fn drive<P: Platform>(
                 failed(&platform, &inbound, &routes, reply, &trail, driver.machine.allowed_ms());
             if let Some(account) = account {
                 let status = early.status_or(error.status);
-                let mut end = AccountEnd::without_answer(outcome, status, &trail);
+                let mut end = RequestEnd::without_answer(outcome, status, &trail);
                 if let Some(obstacles) = &obstacles {
                     end.reason = obstacles;
                 }

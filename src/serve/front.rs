@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use futures::future::{Either, select};
 
-use super::account::{AccountEnd, CLIENT_LEFT_STATUS, RequestAccount};
+use super::account::{CLIENT_LEFT_STATUS, RequestAccount};
 use super::admin::{self, JSON};
 use super::client_reply::ClientReply;
 use super::drive;
@@ -20,6 +20,7 @@ use crate::reply::{cors, models};
 use crate::request::admin_path::is_admin;
 use crate::request::api_path::{self, ALL, ApiPath, GET, HEALTHZ};
 use crate::routes::graph::Graph;
+use crate::telemetry::request_record::RequestEnd;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_reply::ErrorReply;
 use crate::{entry::entry_node, request::credentials};
@@ -82,7 +83,7 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
 /// The reply to a request that the gateway itself refuses. Closes its account.
 fn refused<P: Platform>(account: RequestAccount<P>, error: &ClientError) -> ErrorReply {
     let reply = ErrorReply::from(error);
-    account.close(&AccountEnd::without_answer(error.code(), reply.status, &Trail::default()));
+    account.close(&RequestEnd::without_answer(error.code(), reply.status, &Trail::default()));
     reply
 }
 

@@ -23,7 +23,7 @@ const BLOB_BYTES: usize = 900;
 pub fn data_point(record: &RequestRecord<'_>) -> String {
     let deployment = record.deployment();
     let (provider, upstream_model) = deployment.map_or(("", ""), provider);
-    let first_failure = record.trail.failures().next().map_or("", |failure| failure.class.name());
+    let first_failure = record.end.trail.failures().next().map_or("", |failure| failure.class.name());
     let mut text = String::with_capacity(512);
     let mut blob = |blob: &str, most: usize| push(&mut text, blob, most);
     blob(record.client, INDEX_BYTES);
@@ -35,16 +35,16 @@ pub fn data_point(record: &RequestRecord<'_>) -> String {
         provider,
         upstream_model,
         record.operation.map_or("", Operation::path),
-        record.outcome,
+        record.end.outcome,
     ] {
         blob(value, BLOB_BYTES);
     }
-    blob(&record.trail.to_string(), BLOB_BYTES);
+    blob(&record.end.trail.to_string(), BLOB_BYTES);
     for value in [
         record.routes,
         record.origin.colo,
         record.origin.country,
-        &record.upstream_ids.aig_log_id,
+        &record.end.upstream_ids.aig_log_id,
         first_failure,
         if record.is_streamed { "stream" } else { "whole" },
         record.ejected,
@@ -52,16 +52,16 @@ pub fn data_point(record: &RequestRecord<'_>) -> String {
         blob(value, BLOB_BYTES);
     }
     let times = record.times();
-    let usage = &record.usage;
+    let usage = &record.end.usage;
     // Writing to a string cannot fail.
     let _ = write!(
         text,
         "{} {} {} {} {} {} {} {} {} {} {} {} {} {}.{:03} {} {} {} {VERSION}",
-        record.status,
-        record.trail.attempts().len(),
+        record.end.status,
+        record.end.trail.attempts().len(),
         u8::from(record.is_fallback()),
         times.total_ms,
-        record.first_token_ms.unwrap_or(Millis::ZERO),
+        record.end.first_token_ms.unwrap_or(Millis::ZERO),
         times.upstream_ms,
         times.backoff_ms,
         times.own_ms,

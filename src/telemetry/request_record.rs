@@ -34,6 +34,21 @@ pub struct RequestRecord<'a> {
     pub model: &'a str,
     /// Whether the client asked for a stream.
     pub is_streamed: bool,
+    /// How it ended.
+    pub end: RequestEnd<'a>,
+    /// What it cost in millionths of a US dollar; `None` if the deployment has no price.
+    pub micro_usd: Option<u64>,
+    /// The version of the routes document.
+    pub routes: &'a str,
+    /// The names of the deployments that this isolate ejected with it, with commas between them.
+    pub ejected: &'a str,
+    /// Where the request came from.
+    pub origin: RequestOrigin<'a>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestEnd<'a> {
     /// [`OK`], [`CLIENT_LEFT`], the class of the failure, or the code of the gateway's own error.
     pub outcome: &'a str,
     /// Why it failed, in a short name: that of the last failure, or what cut the stream. Empty if
@@ -47,16 +62,24 @@ pub struct RequestRecord<'a> {
     pub first_token_ms: Option<Millis>,
     /// What the answer used.
     pub usage: Usage,
-    /// What it cost in millionths of a US dollar; `None` if the deployment has no price.
-    pub micro_usd: Option<u64>,
-    /// The version of the routes document.
-    pub routes: &'a str,
-    /// The names of the deployments that this isolate ejected with it, with commas between them.
-    pub ejected: &'a str,
-    /// Where the request came from.
-    pub origin: RequestOrigin<'a>,
     /// The ids of the answer at the upstream.
     pub upstream_ids: &'a UpstreamIds,
+}
+
+impl<'a> RequestEnd<'a> {
+    /// An end without an answer of an upstream.
+    pub fn without_answer(outcome: &'a str, status: u16, trail: &'a Trail) -> Self {
+        static NO_IDS: UpstreamIds = UpstreamIds { request_id: String::new(), aig_log_id: String::new() };
+        Self {
+            outcome,
+            reason: trail.failures().last().map_or("", |failure| &failure.reason),
+            status,
+            trail,
+            first_token_ms: None,
+            usage: Usage::default(),
+            upstream_ids: &NO_IDS,
+        }
+    }
 }
 
 /// Where a request came from, as the headers of Cloudflare say. They name no single client.
@@ -111,21 +134,21 @@ fn is_id(text: &str) -> bool {
 impl<'a> RequestRecord<'a> {
     /// The deployment that served, or else the one that was tried last.
     pub fn deployment(&self) -> Option<&'a Deployment> {
-        let attempt = self.trail.serving().or_else(|| self.trail.attempts().last())?;
+        let attempt = self.end.trail.serving().or_else(|| self.end.trail.attempts().last())?;
         Some(&attempt.deployment)
     }
 
     /// Whether the log has the record whatever its sample is: the request failed, or an attempt
     /// did.
     pub fn is_failure(&self) -> bool {
-        self.outcome != OK || self.trail.failures().next().is_some()
+        self.end.outcome != OK || self.end.trail.failures().next().is_some()
     }
 
     /// Whether another deployment served than the one that was tried first.
     pub fn is_fallback(&self) -> bool {
-        let first = self.trail.attempts().first();
+        let first = self.end.trail.attempts().first();
         first
-            .zip(self.trail.serving())
+            .zip(self.end.trail.serving())
             .is_some_and(|(first, serving)| first.deployment.id != serving.deployment.id)
     }
 
@@ -139,7 +162,7 @@ impl<'a> RequestRecord<'a> {
 
     /// The times of the request.
     pub fn times(&self) -> RecordTimes {
-        let (upstream_ms, backoff_ms) = (self.trail.upstream_ms(), self.trail.backoff_ms());
+        let (upstream_ms, backoff_ms) = (self.end.trail.upstream_ms(), self.end.trail.backoff_ms());
         RecordTimes {
             total_ms: self.ended_at - self.arrived_at,
             upstream_ms,

@@ -76,7 +76,7 @@ pub(super) fn read_series(
     for (label, number) in key.labels.iter_mut().zip(named) {
         *label = id(*number)?;
     }
-    // A part of the labels without room means that none of them is told.
+    // A part of the labels without room means that none of them is named.
     let key = if key.labels.contains(&OTHER) { SeriesKey::other(family) } else { key };
     Some((key, cells))
 }

@@ -1,10 +1,11 @@
 //! A set of counters, and how finished requests are added to it.
 
-use super::finished_request::{CLIENT_LEFT, FinishedAttempt, FinishedRequest};
+use super::finished_request::{FinishedAttempt, FinishedRequest};
 use super::histogram::cell_of;
 use super::label_table::{EMPTY, LabelId, LabelTable, OTHER};
 use super::series::{Family, Series, SeriesKey};
 use super::usage_cells;
+use crate::vocabulary::request_outcome::{CLIENT_LEFT, OK};
 use crate::vocabulary::time::Millis;
 use crate::vocabulary::usage::Usage;
 
@@ -43,7 +44,7 @@ impl Counters {
             self.observe(Family::AttemptDuration, deployment, attempt.duration_ms);
             has_changed |= *first.get_or_insert(attempt.deployment) != attempt.deployment;
         }
-        let has_failed = request.outcome != "ok" && request.outcome != CLIENT_LEFT;
+        let has_failed = !matches!(request.outcome, OK | CLIENT_LEFT);
         let result = match request.is_fallback {
             true => Some("served"),
             false if has_changed && has_failed => Some("failed"),

@@ -47,6 +47,3 @@ pub struct FailedUsage<'a> {
     /// What it cost.
     pub micro_usd: u64,
 }
-
-/// The outcome of a request whose client did not wait for its end.
-pub(super) const CLIENT_LEFT: &str = "client_left";

@@ -1,7 +1,7 @@
-//! Alerts: what operators are told of through webhooks.
+//! Alerts: what is sent to the webhooks of operators.
 //!
 //! The [shard](super::shard) of a region decides that there is an alert, and which isolate sends
-//! it. With a report, an isolate says what its routes document wants to be told. With the answer it
+//! it. With a report, an isolate says which alerts its routes document asks for. With the answer it
 //! may get alerts to send. Here are the messages between both, and the text that a webhook gets.
 
 use std::fmt::Write;
@@ -17,7 +17,7 @@ use crate::vocabulary::time::Instant;
 const MAX_ISSUES: usize = 3;
 const MAX_ISSUE_BYTES: usize = 300;
 
-/// What an isolate wants to be told, and what it has to tell. It goes with a report.
+/// The alerts that an isolate asks for, and what it has found. It goes with a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlertInterest {
@@ -30,7 +30,7 @@ pub struct AlertInterest {
     pub refused: String,
 }
 
-/// Something that operators are told.
+/// An alert for operators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// The same for all tries and all receivers.

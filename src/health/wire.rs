@@ -77,7 +77,7 @@ pub struct HealthReport {
     /// Records of requests with failures.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub records: Vec<RecentRecord>,
-    /// What the reporter wants to be told. `None`: its document has no webhooks.
+    /// The alerts that the reporter asks for. `None`: its document has no webhooks.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
     pub alerts: Option<AlertInterest>,
 }

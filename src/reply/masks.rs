@@ -9,6 +9,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use crate::routes::graph::{Deployment, Graph, Secret, Upstream};
+use crate::upstream::address::authority_of;
 
 /// What stands in the place of a masked text.
 const MASK: &[u8] = b"***";
@@ -86,8 +87,7 @@ impl<'a> Masks<'a> {
 
     /// The host of this address. A host without a dot is a local one, and may be any word.
     fn host(&mut self, address: &str) {
-        let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-        let host = rest.split(['/', ':']).next().unwrap_or_default().to_ascii_lowercase();
+        let host = authority_of(address).split(':').next().unwrap_or_default().to_ascii_lowercase();
         if !host.contains('.') || PUBLIC_HOSTS.contains(&host.as_str()) {
             return;
         }

@@ -1,6 +1,6 @@
 //! The account of one request. It is opened when the request arrives, and closed once, when its
-//! answer has ended. Closing it makes the record, and passes it to the log, the counters, the data points and
-//! the spans.
+//! answer has ended. Closing it makes the record, and passes it to the log, the counters, the data
+//! points and the spans.
 //!
 //! Nothing here waits. If an account is dropped before it is closed, the client has left.
 
@@ -19,11 +19,10 @@ use crate::request::credentials;
 use crate::routes::graph::Node;
 use crate::telemetry::data_point::data_point;
 use crate::telemetry::log_line::log_line;
-use crate::telemetry::request_record::{
-    CLIENT_LEFT, OK, RequestEnd, RequestOrigin, RequestRecord, micro_usd, outcome_name,
-};
+use crate::telemetry::request_record::{RequestEnd, RequestOrigin, RequestRecord, micro_usd, outcome_name};
 use crate::telemetry::span_attributes;
 use crate::vocabulary::facts::Facts;
+use crate::vocabulary::request_outcome::{CLIENT_LEFT, OK};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The status of an answer that no client receives, for the log. nginx uses it too.

@@ -1,6 +1,6 @@
 //! Alerts that an isolate sends to webhooks.
 //!
-//! What operators are told is decided by the shard of the region. It gives each alert to one
+//! The shard of the region decides which alerts are sent. It gives each alert to one
 //! isolate, with the answer to a report. The isolate sends it beside the requests, and tells the
 //! shard which webhook has taken it. Of a webhook that did not take it, the shard hears nothing: it
 //! gives the alert again.
@@ -22,7 +22,8 @@ use crate::vocabulary::time::Millis;
 const POST_MS: Millis = Millis::new(5_000);
 
 impl Isolate {
-    /// What this isolate wants to be told, and what it tells. `None` without webhooks.
+    /// The alerts that the document of this isolate asks for, and what it reports. `None` without
+    /// webhooks.
     #[inline(never)]
     pub(super) fn alert_interest(&self, graph: &Graph, region: &str) -> Option<AlertInterest> {
         let webhooks = &graph.settings.webhooks;

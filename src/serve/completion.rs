@@ -10,7 +10,8 @@ use crate::attempt::context::Context;
 use crate::attempt::trail::Trail;
 use crate::health::gate::Transition;
 use crate::health::{GateChange, Outcome, Sample, Ticket};
-use crate::telemetry::request_record::{CLIENT_LEFT, RequestEnd, UpstreamIds};
+use crate::telemetry::request_record::{RequestEnd, UpstreamIds};
+use crate::vocabulary::request_outcome::CLIENT_LEFT;
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Millis;
 use crate::vocabulary::usage::Usage;
@@ -88,6 +89,13 @@ pub struct AnswerOutcome {
     pub usage: Usage,
 }
 
+impl AnswerOutcome {
+    /// An answer of which health learns nothing, and of which no usage is known.
+    pub fn unmeasured(outcome: &'static str, reason: &'static str) -> Self {
+        Self { learned: Outcome::Abandoned, outcome, reason, usage: Usage::default() }
+    }
+}
+
 impl<P: Platform> Completion<P> {
     /// The completion of an answer that has just reached its commit point.
     pub fn of(answer: CommittedAnswer<P>) -> Self {
@@ -130,11 +138,6 @@ impl<P: Platform> Completion<P> {
 
 impl<P: Platform> Drop for Completion<P> {
     fn drop(&mut self) {
-        self.record_once(&AnswerOutcome {
-            learned: Outcome::Abandoned,
-            outcome: CLIENT_LEFT,
-            reason: "",
-            usage: Usage::default(),
-        });
+        self.record_once(&AnswerOutcome::unmeasured(CLIENT_LEFT, ""));
     }
 }

@@ -27,14 +27,14 @@ use crate::reply::masks::without_secrets;
 use crate::reply::response_headers::{self, ServedRequest};
 use crate::routes::graph::Commit;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
-use crate::telemetry::request_record::{CLIENT_LEFT, OK, RequestEnd, micro_usd};
+use crate::telemetry::request_record::{RequestEnd, micro_usd};
 use crate::telemetry::span_attributes;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
+use crate::vocabulary::request_outcome::{CLIENT_LEFT, OK};
 use crate::vocabulary::rng::SplitMix64;
 use crate::vocabulary::time::Millis;
-use crate::vocabulary::usage::Usage;
 use crate::{reply::exhausted, vocabulary::error_reply::ErrorReply};
 
 /// The result of a request.
@@ -126,7 +126,8 @@ pub async fn run<P: Platform>(
     };
 
     served.tried = Some((&driven.trail, platform.now() - inbound.arrival.at));
-    let answered = driven.answer.as_ref().ok();
+    let shows_usage = settings.expose.usage || settings.expose.cost;
+    let answered = driven.answer.as_ref().ok().filter(|_| shows_usage);
     served.used = answered.and_then(|(committed, _)| {
         let usage = committed.body.usage()?;
         Some((usage, micro_usd(Some(inbound.facts.operation), &driven.trail, &usage)))
@@ -162,12 +163,7 @@ fn pass<P: Platform>(
         (CommittedBody::Flowing(_), completion) => {
             // The call ends here. Health learns nothing from an answer that is cut.
             if let Some(completion) = completion {
-                completion.record(&AnswerOutcome {
-                    learned: Outcome::Abandoned,
-                    outcome: OK,
-                    reason: "",
-                    usage: Usage::default(),
-                });
+                completion.record(&AnswerOutcome::unmeasured(OK, ""));
             }
             ReplyBody::Bytes(Vec::new())
         }
@@ -393,12 +389,8 @@ async fn keep_alive<P: Platform>(
         Ok((Committed { body: CommittedBody::Held { bytes, .. }, .. }, _)) => bytes,
         Ok((_, completion)) => {
             if let Some(completion) = completion {
-                completion.record(&AnswerOutcome {
-                    learned: Outcome::Abandoned,
-                    outcome: ErrorClass::Unavailable.name(),
-                    reason: "not_a_stream",
-                    usage: Usage::default(),
-                });
+                let class = ErrorClass::Unavailable.name();
+                completion.record(&AnswerOutcome::unmeasured(class, "not_a_stream"));
             }
             let message = "The upstream did not answer with a stream, as it was asked to.";
             error_event(protocol, &broken_stream("upstream_not_a_stream", message))

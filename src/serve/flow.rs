@@ -1,11 +1,11 @@
 //! A committed stream that flows to the client.
 //!
 //! The platform pipes the bytes: no code of the gateway runs for a chunk, unless the chunk with the
-//! usage must be withheld. Beside the pipe, an
-//! observer reads a second branch of the stream about once a second, in a few large reads. It
-//! detects whether the upstream pauses too long and whether the stream ends as it should. The
-//! platform buffers the bytes that only one of the two branches has read. To bound this buffer, the
-//! observer stops when a stream becomes long. From then on only the pipe detects a break.
+//! usage must be withheld. Beside the pipe, an observer reads a second branch of the stream about
+//! once a second, in a few large reads. It detects whether the upstream pauses too long and whether
+//! the stream ends as it should. The platform buffers the bytes that only one of the two branches
+//! has read. To bound this buffer, the observer stops when a stream becomes long. From then on only
+//! the pipe detects a break.
 //!
 //! Invariants: a break, a stall or an early end never looks like a clean end, because an error
 //! event in the protocol follows the last byte. After the protocol's last event a stream has ended,
@@ -27,10 +27,10 @@ use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
 use crate::stream::usage_filter::{Passing, UsageFilter};
-use crate::telemetry::request_record::{CLIENT_LEFT, OK};
 use crate::usage::answer_end::AnswerEnd;
 use crate::usage::reported::Reported;
 use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::request_outcome::{CLIENT_LEFT, OK};
 use crate::vocabulary::time::Millis;
 
 /// How often the observer reads a flowing answer in one piece.

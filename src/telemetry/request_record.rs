@@ -5,13 +5,9 @@ use crate::routes::graph::Deployment;
 use crate::usage::price::Price;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
+use crate::vocabulary::request_outcome::OK;
 use crate::vocabulary::time::{Instant, Millis};
 use crate::vocabulary::usage::Usage;
-
-/// The outcome of a request that was served to its end.
-pub const OK: &str = "ok";
-/// The outcome of a request whose client left before the end of its answer.
-pub const CLIENT_LEFT: &str = "client_left";
 
 /// What is known of a request at its end.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +45,7 @@ pub struct RequestRecord<'a> {
 /// How a request ended.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestEnd<'a> {
-    /// [`OK`], [`CLIENT_LEFT`], the class of the failure, or the code of the gateway's own error.
+    /// [`OK`], `client_left`, the class of the failure, or the code of the gateway's own error.
     pub outcome: &'a str,
     /// Why it failed, in a short name: that of the last failure, or what cut the stream. Empty if
     /// there is nothing to add.

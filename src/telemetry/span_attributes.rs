@@ -4,11 +4,13 @@
 
 use serde::Serialize;
 
-use super::request_record::{OK, RequestRecord, provider};
+use super::request_record::{RequestRecord, provider};
 use crate::attempt::failure::Failure;
 use crate::routes::graph::{Deployment, Upstream};
+use crate::upstream::address::authority_of;
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::operation::Operation;
+use crate::vocabulary::request_outcome::OK;
 
 #[derive(Serialize)]
 struct AttemptAttributes<'a> {
@@ -44,7 +46,7 @@ pub fn of_attempt(facts: &Facts, deployment: &Deployment, number: u32) -> String
         provider,
         model,
         is_streamed: facts.is_streamed,
-        address: host_of(url),
+        address: authority_of(url),
         deployment: &deployment.name,
         number,
     })
@@ -137,12 +139,6 @@ fn operation_name(operation: Operation) -> &'static str {
         Operation::Embeddings => "embeddings",
         other => other.path(),
     }
-}
-
-/// `NAME.openai.azure.com` of `https://NAME.openai.azure.com/path`.
-fn host_of(url: &str) -> &str {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-    host.split(['/', '?']).next().unwrap_or(host)
 }
 
 fn to_json(attributes: &impl Serialize) -> String {

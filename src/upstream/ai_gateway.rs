@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::address::Address;
+use super::address::{Address, authority_of};
 use super::azure;
 use super::upstream_request::UpstreamCall;
 use crate::request::percent;
@@ -98,6 +98,6 @@ fn ascii(json: &str) -> String {
 
 /// `NAME` of `https://NAME.openai.azure.com`.
 fn resource_name(resource: &str) -> &str {
-    let host = resource.split_once("://").map_or(resource, |(_, rest)| rest);
-    host.split(['.', '/', ':']).next().unwrap_or(host)
+    let host = authority_of(resource);
+    host.split(['.', ':']).next().unwrap_or(host)
 }

@@ -4,7 +4,7 @@
 //! [`forwarding::not_forwarded`] does not name, sets ours over them, and writes `model` into the
 //! body ([`crate::request::json_body::edit`], or [`crate::request::multipart`]).
 
-mod address;
+pub mod address;
 pub mod ai_gateway;
 pub mod azure;
 pub mod forwarding;

@@ -1,4 +1,4 @@
-//! What operators can be told of.
+//! The kinds of alerts.
 
 use serde::{Deserialize, Serialize};
 

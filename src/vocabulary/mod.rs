@@ -10,6 +10,7 @@ pub mod facts;
 pub mod headers;
 pub mod needs;
 pub mod operation;
+pub mod request_outcome;
 pub mod retry_after;
 pub mod rng;
 pub mod scope;

@@ -2,7 +2,7 @@
 //! nothing of it.
 
 use super::fake::{Answer, Bench, Script, Step, sent_body};
-use super::{FIRST, LAST, NEXT, STREAM, routes};
+use super::{FIRST, NEXT, STREAM, routes, slow_stream};
 use crate::times::ms;
 
 const EXACT: &str = r#", "usage": "exact""#;
@@ -174,20 +174,7 @@ fn a_filtered_stream_that_breaks_stalls_or_ends_early_ends_with_an_error_event()
         // In the middle of the chunk with the usage.
         (vec![bytes(NEXT), bytes(FINISH), bytes(half), Step::Break], "", "upstream_truncated", "truncated"),
         (vec![bytes(NEXT), Step::Hang], r#", "timeout": {"idle_ms": 3000}"#, "upstream_timeout", "timeout"),
-        (
-            vec![
-                bytes(NEXT),
-                Step::Pause(ms(900)),
-                bytes(NEXT),
-                Step::Pause(ms(900)),
-                bytes(NEXT),
-                Step::Pause(ms(900)),
-                bytes(LAST),
-            ],
-            r#", "timeout": {"total_ms": 2000}"#,
-            "upstream_timeout",
-            "timeout",
-        ),
+        (slow_stream(), r#", "timeout": {"total_ms": 2000}"#, "upstream_timeout", "timeout"),
     ] {
         let steps = [vec![bytes(FIRST), Step::Pause(ms(100))], steps].concat();
         let (bench, answer) = served(settings, "", steps);

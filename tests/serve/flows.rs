@@ -1,7 +1,7 @@
 //! A committed stream that flows: how it ends, and what the client and health learn.
 
 use super::fake::{Bench, Script, Step};
-use super::{FIRST, LAST, NEXT, OVERLOADED, STREAM, routes};
+use super::{FIRST, LAST, NEXT, OVERLOADED, STREAM, routes, slow_stream};
 use crate::times::ms;
 
 fn bytes(text: &str) -> Step {
@@ -39,21 +39,7 @@ fn a_break_a_stall_and_an_early_end_are_error_events_and_failures() {
             "timeout",
             "idle",
         ),
-        (
-            vec![
-                bytes(NEXT),
-                Step::Pause(ms(900)),
-                bytes(NEXT),
-                Step::Pause(ms(900)),
-                bytes(NEXT),
-                Step::Pause(ms(900)),
-                bytes(LAST),
-            ],
-            r#", "timeout": {"total_ms": 2000}"#,
-            "upstream_timeout",
-            "timeout",
-            "total",
-        ),
+        (slow_stream(), r#", "timeout": {"total_ms": 2000}"#, "upstream_timeout", "timeout", "total"),
     ] {
         let (bench, answer) = served(settings, "", steps);
         let text = answer.text();

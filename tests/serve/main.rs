@@ -26,6 +26,8 @@ mod surface;
 mod times;
 mod uploads;
 
+use fake::Step;
+
 /// Two deployments, one after the other. The given settings are added to those here.
 fn routes(settings: &str, model: &str) -> String {
     let deployment = |name: &str| {
@@ -60,3 +62,11 @@ const FIRST: &str = "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"
 const NEXT: &str = "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"k\"}}]}\n\n";
 /// The last events.
 const LAST: &str = "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+
+/// The rest of a stream that takes longer than two seconds, with pauses of less than one.
+fn slow_stream() -> Vec<Step> {
+    let next = [Step::Bytes(NEXT.to_owned()), Step::Pause(times::ms(900))];
+    let mut steps = [next.clone(), next.clone(), next].concat();
+    steps.push(Step::Bytes(LAST.to_owned()));
+    steps
+}

@@ -59,7 +59,7 @@ pub(super) struct AlertQueue {
     outages: Vec<WatchedOutage>,
     #[serde(deserialize_with = "tolerant::lenient")]
     waiting: Vec<WaitingAlert>,
-    /// The refused documents that operators were told of, by a hash.
+    /// The refused documents for which there was an alert, by a hash.
     #[serde(deserialize_with = "tolerant::lenient")]
     refusals: Vec<PeerId>,
     /// When a report last mentioned each of them.
@@ -78,8 +78,8 @@ struct WatchedOutage {
     since: Instant,
     /// The latest change that closed the deployment. With another one, this is another outage.
     closed: u64,
-    /// Whether operators were told.
-    is_told: bool,
+    /// Whether there was an alert.
+    is_alerted: bool,
     /// The end of the ejection when it was last looked at. `None`: not since it was restored.
     #[serde(skip)]
     seen_until: Option<Instant>,
@@ -204,11 +204,11 @@ impl AlertQueue {
             let known = at.and_then(|at| before.get_mut(at)?.take());
             let mut state = known.unwrap_or_else(|| {
                 self.is_changed = true;
-                WatchedOutage { key, since: now, closed, is_told: false, seen_until: None }
+                WatchedOutage { key, since: now, closed, is_alerted: false, seen_until: None }
             });
             self.is_changed |= state.look(ejection.0, now);
-            if !state.is_told && state.is_long(ejection.0, now) && !watched.gate.is_drained() {
-                state.is_told = true;
+            if !state.is_alerted && state.is_long(ejection.0, now) && !watched.gate.is_drained() {
+                state.is_alerted = true;
                 self.is_changed = true;
                 let outage = outage(&state.key, state.since, Some(ejection));
                 self.add(AlertSubject::Outage(outage), interest, now, rng);
@@ -216,10 +216,10 @@ impl AlertQueue {
             self.outages.push(state);
         }
         // What is left is closed, or the shard has forgotten the deployment.
-        for WatchedOutage { key, since, is_told, .. } in before.into_iter().flatten() {
+        for WatchedOutage { key, since, is_alerted, .. } in before.into_iter().flatten() {
             self.is_changed = true;
             let outage = outage(&key, since, None);
-            if is_told && entries.contains_key(outage.deployment) {
+            if is_alerted && entries.contains_key(outage.deployment) {
                 self.add(AlertSubject::Outage(outage), interest, now, rng);
             }
         }
@@ -308,7 +308,7 @@ impl WatchedOutage {
     fn look(&mut self, until: Instant, now: Instant) -> bool {
         // Between two ejections there may be no request that shows whether the deployment is back.
         let is_other =
-            !self.is_told && self.seen_until.is_some_and(|seen| until > seen && now >= seen + OUTAGE_MS);
+            !self.is_alerted && self.seen_until.is_some_and(|seen| until > seen && now >= seen + OUTAGE_MS);
         if is_other {
             self.since = now;
         }
@@ -316,7 +316,7 @@ impl WatchedOutage {
         is_other
     }
 
-    /// Whether it lasts for so long that operators are told. An ejection whose time is over, and
+    /// Whether it lasts long enough for an alert. An ejection whose time is over, and
     /// which no probe has ended because there are no requests, does not become longer by that.
     fn is_long(&self, until: Instant, now: Instant) -> bool {
         let long_at = self.since + OUTAGE_MS;

@@ -500,14 +500,17 @@ function isShort({ ok, headers }, most) {
 }
 
 /**
- * Writes a data point of Analytics Engine: in `point`, each on a line, the index, the blobs, and the
+ * Writes the record of a request: in `record`, on the first line, what goes to the log, if it is not
+ * empty. A data point of Analytics Engine may follow: each on a line, the index, the blobs, and the
  * doubles with spaces between them. One that is not accepted is lost, and harms nothing.
  */
-export function writeDataPoint(env, binding, point) {
-  const [index, ...blobs] = point.split("\n");
-  const doubles = blobs.pop().split(" ").map(Number);
+export function writeRecord(env, binding, record) {
+  const lines = record.split("\n");
+  if (lines[0]) console.log(lines[0]);
+  if (lines.length === 1) return;
+  const doubles = lines.pop().split(" ").map(Number);
   try {
-    env[binding].writeDataPoint({ indexes: [index], blobs, doubles });
+    env[binding].writeDataPoint({ indexes: [lines[1]], blobs: lines.slice(2), doubles });
   } catch (error) {
     console.warn(`a data point was not written: ${error.message}`);
   }

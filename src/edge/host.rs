@@ -21,24 +21,16 @@ use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Instant;
 
-#[wasm_bindgen]
-extern "C" {
-    /// Writes a line to the console. The macro of the crate would copy the text, and then make an
-    /// object of it.
-    #[wasm_bindgen(js_namespace = console)]
-    pub fn log(line: &str);
-}
-
 #[wasm_bindgen(module = "/src/edge/host.js")]
 extern "C" {
     /// Registers the functions that the host calls: at the end of each wait, and for each piece of
     /// a pipe with a filter.
     fn connect(callback: &Callback, filter: &FilterCallback);
 
-    /// Writes a data point of Analytics Engine, in the form of
-    /// [`data_point`](crate::telemetry::data_point::data_point).
-    #[wasm_bindgen(js_name = writeDataPoint)]
-    pub fn write_data_point(env: &Env, binding: &str, point: &str);
+    /// Writes the record of a request, see
+    /// [`Platform::write_record`](crate::serve::platform::Platform::write_record).
+    #[wasm_bindgen(js_name = writeRecord)]
+    pub fn write_record(env: &Env, binding: &str, record: &str);
 
     /// The times for which a request or an object waits.
     #[derive(Debug)]

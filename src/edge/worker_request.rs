@@ -85,16 +85,12 @@ impl Platform for WorkerRequest {
         worker::console_warn!("{line}");
     }
 
-    fn log(&self, line: &str) {
-        host::log(line);
-    }
-
     fn has_metrics(&self) -> bool {
         self.0.env.get_binding::<worker::AnalyticsEngineDataset>(METRICS).is_ok()
     }
 
-    fn write_data_point(&self, point: &str) {
-        host::write_data_point(&self.0.env, METRICS, point);
+    fn write_record(&self, record: &str) {
+        host::write_record(&self.0.env, METRICS, record);
     }
 
     fn is_traced(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::health::recent_records::RecentRecord;
 use crate::request::api_path::ApiPath;
 use crate::request::credentials;
 use crate::routes::graph::Node;
-use crate::telemetry::data_point::data_point;
+use crate::telemetry::data_point::append_data_point;
 use crate::telemetry::log_line::log_line;
 use crate::telemetry::request_record::{RequestEnd, RequestOrigin, RequestRecord, micro_usd, outcome_name};
 use crate::telemetry::span_attributes;
@@ -154,16 +154,16 @@ impl<P: Platform> OpenAccount<P> {
     fn publish(&self, record: &RequestRecord<'_>) {
         let (platform, isolate) = (&self.platform, self.platform.isolate());
         let share = self.routes.as_ref().map_or(1.0, |routes| routes.graph.settings.log_sample);
+        let mut text = String::new();
         if record.is_failure() || record.is_sampled(share) {
             let line = log_line(record);
             // The reasons of failures are texts of upstreams.
             let has_reasons = record.end.trail.failures().next().is_some();
-            let line = if has_reasons { isolate.without_secrets(line) } else { line };
-            platform.log(&line);
+            text = if has_reasons { isolate.without_secrets(line) } else { line };
             // Whoever has no key does not take the place of a client's requests.
             if record.is_failure() && !record.client.is_empty() {
                 let id = record.request_id.to_owned();
-                isolate.records.borrow_mut().push(RecentRecord { id, json: line });
+                isolate.records.borrow_mut().push(RecentRecord { id, json: text.clone() });
             }
         }
         let finished = FinishedRequest {
@@ -191,7 +191,11 @@ impl<P: Platform> OpenAccount<P> {
             record.end.trail.attempts().iter().map(|attempt| finished_attempt(attempt, record)),
         );
         if isolate.has_metrics(|| platform.has_metrics()) {
-            platform.write_data_point(&data_point(record));
+            text.push('\n');
+            append_data_point(&mut text, record);
+        }
+        if !text.is_empty() {
+            platform.write_record(&text);
         }
     }
 }

@@ -77,12 +77,12 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     }
     /// Writes a warning to the log.
     fn warn(&self, line: &str);
-    /// Writes a line to the log.
-    fn log(&self, line: &str);
     /// Whether there is a binding for data points.
     fn has_metrics(&self) -> bool;
-    /// Writes a data point in the form of [`data_point`](crate::telemetry::data_point::data_point).
-    fn write_data_point(&self, point: &str);
+    /// Writes the record of a request. `record`: the line for the log, empty if there is none. If
+    /// it has a line break, the data point follows, in the form of
+    /// [`append_data_point`](crate::telemetry::data_point::append_data_point).
+    fn write_record(&self, record: &str);
     /// Whether the platform records the spans of this request.
     fn is_traced(&self) -> bool;
     /// Begins the span of an attempt. `attributes`: a JSON object, with the `name` of the span.

@@ -13,19 +13,21 @@ use crate::vocabulary::time::Millis;
 
 /// The version of the schema, the last double. A new column does not change it.
 const VERSION: u32 = 1;
+/// The room for a point of one attempt.
+const USUAL_BYTES: usize = 512;
 /// The longest index, in bytes.
 const INDEX_BYTES: usize = 96;
 /// The longest blob, in bytes.
 const BLOB_BYTES: usize = 900;
 
-/// The point as one text for the platform: the index, the blobs and the doubles, each with a line
-/// break. The doubles are in one line, with spaces between them.
-pub fn data_point(record: &RequestRecord<'_>) -> String {
+/// Adds the point as a text for the platform: the index and the blobs, each with a line break, and
+/// the doubles in one line, with spaces between them.
+pub fn append_data_point(text: &mut String, record: &RequestRecord<'_>) {
     let deployment = record.deployment();
     let (provider, upstream_model) = deployment.map_or(("", ""), provider);
     let first_failure = record.end.trail.failures().next().map_or("", |failure| failure.class.name());
-    let mut text = String::with_capacity(512);
-    let mut blob = |blob: &str, most: usize| push(&mut text, blob, most);
+    text.reserve(USUAL_BYTES);
+    let mut blob = |blob: &str, most: usize| push(text, blob, most);
     blob(record.client, INDEX_BYTES);
     for value in [
         record.request_id,
@@ -76,7 +78,6 @@ pub fn data_point(record: &RequestRecord<'_>) -> String {
         record.micro_usd.unwrap_or(0),
         u8::from(usage.is_estimated),
     );
-    text
 }
 
 /// Adds a blob with at most `most` bytes. A line break in a name becomes a space.

@@ -1,6 +1,6 @@
 //! The log line of a request: its record as JSON.
 
-use serde::Serialize;
+use std::fmt::{Display, Write};
 
 use super::request_record::{RequestRecord, outcome_name, provider};
 use crate::attempt::trail::{Attempt, AttemptOutcome};
@@ -14,113 +14,85 @@ const VERSION: u32 = 1;
 /// The room for a line of one attempt.
 const USUAL_BYTES: usize = 1024;
 
-#[derive(Serialize)]
-struct LogLine<'a> {
-    v: u32,
-    event: &'static str,
-    time: String,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    trace_id: &'a str,
-    outcome: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    reason: &'a str,
-    status: u16,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    client: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    operation: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    model: &'a str,
-    stream: bool,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    deployment: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    provider: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    upstream_model: &'a str,
-    fallback: bool,
-    attempts: Vec<AttemptLine<'a>>,
-    ms: TimesLine,
-    usage: UsageLine,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    micro_usd: Option<u64>,
-    routes: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    colo: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    country: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    cf_ray: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    cf_aig_log_id: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    upstream_request_id: &'a str,
+/// A key as it is written: with its quotes and the colon.
+macro_rules! key {
+    ($name:literal) => {
+        concat!("\"", $name, "\":")
+    };
 }
 
-#[derive(Serialize)]
-struct AttemptLine<'a> {
-    deployment: &'a str,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    reason: &'a str,
-    ms: Millis,
-    /// What the provider charges for although the attempt does not serve.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<UsageLine>,
-}
+/// The line while it is written: members of JSON objects, each with a comma before it. A derived
+/// serializer costs more, for every request (docs/benchmarks.md, Telemetry).
+struct Line(String);
 
-#[derive(Serialize)]
-struct TimesLine {
-    total: Millis,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_token: Option<Millis>,
-    upstream: Millis,
-    backoff: Millis,
-    own: Millis,
-}
+impl Line {
+    /// Begins an object. `key` is empty in a list.
+    fn open(&mut self, key: &str) {
+        self.key(key);
+        self.0.push('{');
+    }
 
-#[derive(Serialize)]
-struct UsageLine {
-    input_tokens: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    cached_input_tokens: u64,
-    output_tokens: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    reasoning_tokens: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    images: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    audio_ms: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    characters: u64,
-    estimated: bool,
-}
+    fn close(&mut self) {
+        self.0.push('}');
+    }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
+    fn key(&mut self, key: &str) {
+        if !self.0.is_empty() && !self.0.ends_with(['{', '[']) {
+            self.0.push(',');
+        }
+        self.0.push_str(key);
+    }
 
-impl UsageLine {
-    fn of(usage: &Usage) -> Self {
-        Self {
-            input_tokens: usage.input_tokens,
-            cached_input_tokens: usage.cached_input_tokens,
-            output_tokens: usage.output_tokens,
-            reasoning_tokens: usage.reasoning_tokens,
-            images: usage.images,
-            audio_ms: usage.audio_ms,
-            characters: usage.characters,
-            estimated: usage.is_estimated,
+    fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+            self.0.push_str(&serde_json::to_string(text).unwrap_or_default());
+        } else {
+            self.0.extend(["\"", text, "\""]);
         }
     }
-}
 
-impl<'a> AttemptLine<'a> {
-    fn of(attempt: &'a Attempt) -> Self {
+    /// A text that is left out if it is empty.
+    fn some_text(&mut self, key: &str, text: &str) {
+        if !text.is_empty() {
+            self.text(key, text);
+        }
+    }
+
+    /// A number or a truth value.
+    fn value(&mut self, key: &str, value: impl Display) {
+        self.key(key);
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{value}");
+    }
+
+    /// A number that is left out if it is zero.
+    fn some_number(&mut self, key: &str, number: u64) {
+        if number > 0 {
+            self.value(key, number);
+        }
+    }
+
+    fn some_value(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.value(key, value);
+        }
+    }
+
+    fn usage(&mut self, usage: &Usage) {
+        self.open(key!("usage"));
+        self.value(key!("input_tokens"), usage.input_tokens);
+        self.some_number(key!("cached_input_tokens"), usage.cached_input_tokens);
+        self.value(key!("output_tokens"), usage.output_tokens);
+        self.some_number(key!("reasoning_tokens"), usage.reasoning_tokens);
+        self.some_number(key!("images"), usage.images);
+        self.some_number(key!("audio_ms"), usage.audio_ms);
+        self.some_number(key!("characters"), usage.characters);
+        self.value(key!("estimated"), usage.is_estimated);
+        self.close();
+    }
+
+    fn attempt(&mut self, attempt: &Attempt) {
         let ended = attempt.ended.as_ref();
         let outcome = ended.map(|ended| &ended.outcome);
         let (status, reason) = match outcome {
@@ -128,14 +100,28 @@ impl<'a> AttemptLine<'a> {
             Some(AttemptOutcome::Failed(failure)) => (failure.status, failure.reason.as_str()),
             Some(AttemptOutcome::Abandoned) | None => (None, ""),
         };
-        Self {
-            deployment: &attempt.deployment.name,
-            outcome: outcome_name(outcome),
-            status,
-            reason,
-            ms: ended.map_or(Millis::ZERO, |ended| ended.after_ms),
-            usage: attempt.charged().map(UsageLine::of),
+        self.open("");
+        self.text(key!("deployment"), &attempt.deployment.name);
+        self.text(key!("outcome"), outcome_name(outcome));
+        self.some_value(key!("status"), status);
+        self.some_text(key!("reason"), reason);
+        self.value(key!("ms"), ended.map_or(Millis::ZERO, |ended| ended.after_ms));
+        // What the provider charges for although the attempt does not serve.
+        if let Some(usage) = attempt.charged() {
+            self.usage(usage);
         }
+        self.close();
+    }
+
+    fn times(&mut self, record: &RequestRecord<'_>) {
+        let times = record.times();
+        self.open(key!("ms"));
+        self.value(key!("total"), times.total_ms);
+        self.some_value(key!("first_token"), record.end.first_token_ms);
+        self.value(key!("upstream"), times.upstream_ms);
+        self.value(key!("backoff"), times.backoff_ms);
+        self.value(key!("own"), times.own_ms);
+        self.close();
     }
 }
 
@@ -148,45 +134,70 @@ fn timestamp(at: Instant) -> String {
 /// The line, without a line break. `reason` of an attempt is a text of the upstream, so secrets
 /// must be masked.
 pub fn log_line(record: &RequestRecord<'_>) -> String {
-    let times = record.times();
     let deployment = record.deployment();
     let (provider, upstream_model) = deployment.map_or(("", ""), provider);
-    let line = LogLine {
-        v: VERSION,
-        event: "request",
-        time: timestamp(record.arrived_at),
-        request_id: record.request_id,
-        trace_id: record.trace_id,
-        outcome: record.end.outcome,
-        reason: record.end.reason,
-        status: record.end.status,
-        client: record.client,
-        operation: record.operation.map_or("", Operation::path),
-        model: record.model,
-        stream: record.is_streamed,
-        deployment: deployment.map_or("", |deployment| &deployment.name),
-        provider,
-        upstream_model,
-        fallback: record.is_fallback(),
-        attempts: record.end.trail.attempts().iter().map(AttemptLine::of).collect(),
-        ms: TimesLine {
-            total: times.total_ms,
-            first_token: record.end.first_token_ms,
-            upstream: times.upstream_ms,
-            backoff: times.backoff_ms,
-            own: times.own_ms,
-        },
-        usage: UsageLine::of(&record.end.usage),
-        micro_usd: record.micro_usd,
-        routes: record.routes,
-        colo: record.origin.colo,
-        country: record.origin.country,
-        cf_ray: record.origin.cf_ray,
-        cf_aig_log_id: &record.end.upstream_ids.aig_log_id,
-        upstream_request_id: &record.end.upstream_ids.request_id,
-    };
-    let mut json = Vec::with_capacity(USUAL_BYTES);
-    // Writing to memory cannot fail.
-    let _ = serde_json::to_writer(&mut json, &line);
-    String::from_utf8(json).unwrap_or_default()
+    let mut line = Line(String::with_capacity(USUAL_BYTES));
+    line.open("");
+    line.value(key!("v"), VERSION);
+    line.text(key!("event"), "request");
+    line.text(key!("time"), &timestamp(record.arrived_at));
+    line.text(key!("request_id"), record.request_id);
+    line.some_text(key!("trace_id"), record.trace_id);
+    line.text(key!("outcome"), record.end.outcome);
+    line.some_text(key!("reason"), record.end.reason);
+    line.value(key!("status"), record.end.status);
+    line.some_text(key!("client"), record.client);
+    line.some_text(key!("operation"), record.operation.map_or("", Operation::path));
+    line.some_text(key!("model"), record.model);
+    line.value(key!("stream"), record.is_streamed);
+    line.some_text(key!("deployment"), deployment.map_or("", |deployment| &deployment.name));
+    line.some_text(key!("provider"), provider);
+    line.some_text(key!("upstream_model"), upstream_model);
+    line.value(key!("fallback"), record.is_fallback());
+    line.key(concat!(key!("attempts"), "["));
+    for attempt in record.end.trail.attempts() {
+        line.attempt(attempt);
+    }
+    line.0.push(']');
+    line.times(record);
+    line.usage(&record.end.usage);
+    line.some_value(key!("micro_usd"), record.micro_usd);
+    line.text(key!("routes"), record.routes);
+    line.some_text(key!("colo"), record.origin.colo);
+    line.some_text(key!("country"), record.origin.country);
+    line.some_text(key!("cf_ray"), record.origin.cf_ray);
+    line.some_text(key!("cf_aig_log_id"), &record.end.upstream_ids.aig_log_id);
+    line.some_text(key!("upstream_request_id"), &record.end.upstream_ids.request_id);
+    line.close();
+    line.0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::Line;
+
+    proptest! {
+        #[test]
+        fn any_text_and_any_number_can_be_read_again(text: String, number: u64) {
+            let mut line = Line(String::new());
+            line.open("");
+            line.text(key!("first"), &text);
+            line.key(concat!(key!("list"), "["));
+            for _ in 0..2 {
+                line.open("");
+                line.value(key!("number"), number);
+                line.close();
+            }
+            line.0.push(']');
+            line.text(key!("last"), "{[");
+            line.close();
+            let list = [json!({"number": number}), json!({"number": number})];
+            let read: serde_json::Value = serde_json::from_str(&line.0).unwrap();
+            prop_assert_eq!(read, json!({"first": text, "list": list, "last": "{["}));
+            prop_assert!(!line.0.contains('\n'));
+        }
+    }
 }

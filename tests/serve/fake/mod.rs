@@ -232,10 +232,6 @@ impl Platform for Fake {
         self.world.log.borrow_mut().push(line.to_owned());
     }
 
-    fn log(&self, line: &str) {
-        self.world.records.borrow_mut().push(serde_json::from_str(line).unwrap());
-    }
-
     fn is_traced(&self) -> bool {
         self.world.is_traced.get()
     }
@@ -256,7 +252,11 @@ impl Platform for Fake {
         true
     }
 
-    fn write_data_point(&self, point: &str) {
+    fn write_record(&self, record: &str) {
+        let (line, point) = record.split_once('\n').unwrap();
+        if !line.is_empty() {
+            self.world.records.borrow_mut().push(serde_json::from_str(line).unwrap());
+        }
         self.world.points.borrow_mut().push(point.to_owned());
     }
 

@@ -1,4 +1,4 @@
-//! The host module, `host.js`: coarse calls of the runtime that every request makes, as async
+//! The host module, `host/*.js`: coarse calls of the runtime that every request makes, as async
 //! functions.
 //!
 //! This is where the Worker differs from the usual way of the `worker` crate. docs/benchmarks.md
@@ -21,16 +21,11 @@ use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Instant;
 
-#[wasm_bindgen(module = "/src/edge/host.js")]
+#[wasm_bindgen(module = "/src/edge/host/waits.js")]
 extern "C" {
     /// Registers the functions that the host calls: at the end of each wait, and for each piece of
     /// a pipe with a filter.
     fn connect(callback: &Callback, filter: &FilterCallback);
-
-    /// Writes the record of a request, see
-    /// [`Platform::write_record`](crate::serve::platform::Platform::write_record).
-    #[wasm_bindgen(js_name = writeRecord)]
-    pub fn write_record(env: &Env, binding: &str, record: &str);
 
     /// The times for which a request or an object waits.
     #[derive(Debug)]
@@ -43,6 +38,15 @@ extern "C" {
     /// Cancels [`Timers::arm`].
     #[wasm_bindgen(method)]
     pub fn disarm(this: &Timers, wait: u32);
+
+}
+
+#[wasm_bindgen(module = "/src/edge/host/exchange.js")]
+extern "C" {
+    /// Writes the record of a request, see
+    /// [`Platform::write_record`](crate::serve::platform::Platform::write_record).
+    #[wasm_bindgen(js_name = writeRecord)]
+    pub fn write_record(env: &Env, binding: &str, record: &str);
 
     /// A received request.
     #[wasm_bindgen(extends = Timers)]
@@ -119,6 +123,10 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = response)]
     fn response_text(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
 
+}
+
+#[wasm_bindgen(module = "/src/edge/host/streams.js")]
+extern "C" {
     /// A pipe of bytes inside the runtime: no JavaScript runs for a chunk. Source, section
     /// `IdentityTransformStream`:
     /// <https://developers.cloudflare.com/workers/runtime-apis/streams/transformstream/>

@@ -4,8 +4,8 @@
 //! - `fetch`, below, and [`durable_object`]: the runtime calls them, through `entry.js`;
 //! - [`worker_request`]: the platform as one request sees it, on the `worker` crate and the host
 //!   module;
-//! - [`host`], with `host.js`: coarse calls of the runtime that every request makes; [`wait`]: how
-//!   they are awaited; [`filters`]: what pipes with a filter pass;
+//! - [`host`], with `host/*.js`: coarse calls of the runtime that every request makes; [`wait`]:
+//!   how they are awaited; [`filters`]: what pipes with a filter pass;
 //! - [`own_calls`]: calls that belong to no request;
 //! - [`tasks`]: what is polled; [`clock`] and [`timer`]: time; [`randomness`]: seeds.
 

@@ -12,7 +12,7 @@ use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
 
 /// The version of the schema, the last double. A new column does not change it.
-const VERSION: u32 = 1;
+const VERSION: &str = "1";
 /// The room for a point of one attempt.
 const USUAL_BYTES: usize = 512;
 /// The longest index, in bytes.
@@ -55,29 +55,36 @@ pub fn append_data_point(text: &mut String, record: &RequestRecord<'_>) {
     }
     let times = record.times();
     let usage = &record.end.usage;
-    // Writing to a string cannot fail.
-    let _ = write!(
-        text,
-        "{} {} {} {} {} {} {} {} {} {} {} {} {} {}.{:03} {} {} {} {VERSION}",
-        record.end.status,
-        record.end.trail.attempts().len(),
-        u8::from(record.is_fallback()),
-        times.total_ms,
-        record.end.first_token_ms.unwrap_or(Millis::ZERO),
-        times.upstream_ms,
-        times.backoff_ms,
-        times.own_ms,
+    let attempts = record.end.trail.attempts().len();
+    for number in [
+        u64::from(record.end.status),
+        u64::try_from(attempts).unwrap_or(u64::MAX),
+        u64::from(record.is_fallback()),
+        times.total_ms.get(),
+        record.end.first_token_ms.unwrap_or(Millis::ZERO).get(),
+        times.upstream_ms.get(),
+        times.backoff_ms.get(),
+        times.own_ms.get(),
         usage.input_tokens,
         usage.cached_input_tokens,
         usage.output_tokens,
         usage.reasoning_tokens,
         usage.images,
-        usage.audio_ms / 1_000,
-        usage.audio_ms % 1_000,
-        usage.characters,
-        record.micro_usd.unwrap_or(0),
-        u8::from(usage.is_estimated),
-    );
+    ] {
+        push_double(text, number);
+    }
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{}.{:03} ", usage.audio_ms / 1_000, usage.audio_ms % 1_000);
+    push_double(text, usage.characters);
+    push_double(text, record.micro_usd.unwrap_or(0));
+    push_double(text, u64::from(usage.is_estimated));
+    text.push_str(VERSION);
+}
+
+/// Adds a double, and a space.
+fn push_double(text: &mut String, number: u64) {
+    text.push_str(itoa::Buffer::new().format(number));
+    text.push(' ');
 }
 
 /// Adds a blob with at most `most` bytes. A line break in a name becomes a space.

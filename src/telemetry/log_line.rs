@@ -1,7 +1,5 @@
 //! The log line of a request: its record as JSON.
 
-use std::fmt::{Display, Write};
-
 use super::request_record::{RequestRecord, outcome_name, provider};
 use crate::attempt::trail::{Attempt, AttemptOutcome};
 use crate::vocabulary::operation::Operation;
@@ -9,7 +7,7 @@ use crate::vocabulary::time::{Instant, Millis};
 use crate::vocabulary::usage::Usage;
 
 /// The version of the schema. A new member does not change it.
-const VERSION: u32 = 1;
+const VERSION: u64 = 1;
 
 /// The room for a line of one attempt.
 const USUAL_BYTES: usize = 1024;
@@ -59,36 +57,39 @@ impl Line {
         }
     }
 
-    /// A number or a truth value.
-    fn value(&mut self, key: &str, value: impl Display) {
+    fn flag(&mut self, key: &str, value: bool) {
         self.key(key);
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "{value}");
+        self.0.push_str(if value { "true" } else { "false" });
+    }
+
+    fn number(&mut self, key: &str, number: u64) {
+        self.key(key);
+        self.0.push_str(itoa::Buffer::new().format(number));
     }
 
     /// A number that is left out if it is zero.
     fn some_number(&mut self, key: &str, number: u64) {
         if number > 0 {
-            self.value(key, number);
+            self.number(key, number);
         }
     }
 
-    fn some_value(&mut self, key: &str, value: Option<impl Display>) {
-        if let Some(value) = value {
-            self.value(key, value);
+    fn optional(&mut self, key: &str, number: Option<u64>) {
+        if let Some(number) = number {
+            self.number(key, number);
         }
     }
 
     fn usage(&mut self, usage: &Usage) {
         self.open(key!("usage"));
-        self.value(key!("input_tokens"), usage.input_tokens);
+        self.number(key!("input_tokens"), usage.input_tokens);
         self.some_number(key!("cached_input_tokens"), usage.cached_input_tokens);
-        self.value(key!("output_tokens"), usage.output_tokens);
+        self.number(key!("output_tokens"), usage.output_tokens);
         self.some_number(key!("reasoning_tokens"), usage.reasoning_tokens);
         self.some_number(key!("images"), usage.images);
         self.some_number(key!("audio_ms"), usage.audio_ms);
         self.some_number(key!("characters"), usage.characters);
-        self.value(key!("estimated"), usage.is_estimated);
+        self.flag(key!("estimated"), usage.is_estimated);
         self.close();
     }
 
@@ -103,9 +104,9 @@ impl Line {
         self.open("");
         self.text(key!("deployment"), &attempt.deployment.name);
         self.text(key!("outcome"), outcome_name(outcome));
-        self.some_value(key!("status"), status);
+        self.optional(key!("status"), status.map(u64::from));
         self.some_text(key!("reason"), reason);
-        self.value(key!("ms"), ended.map_or(Millis::ZERO, |ended| ended.after_ms));
+        self.number(key!("ms"), ended.map_or(0, |ended| ended.after_ms.get()));
         // What the provider charges for although the attempt does not serve.
         if let Some(usage) = attempt.charged() {
             self.usage(usage);
@@ -116,11 +117,11 @@ impl Line {
     fn times(&mut self, record: &RequestRecord<'_>) {
         let times = record.times();
         self.open(key!("ms"));
-        self.value(key!("total"), times.total_ms);
-        self.some_value(key!("first_token"), record.end.first_token_ms);
-        self.value(key!("upstream"), times.upstream_ms);
-        self.value(key!("backoff"), times.backoff_ms);
-        self.value(key!("own"), times.own_ms);
+        self.number(key!("total"), times.total_ms.get());
+        self.optional(key!("first_token"), record.end.first_token_ms.map(Millis::get));
+        self.number(key!("upstream"), times.upstream_ms.get());
+        self.number(key!("backoff"), times.backoff_ms.get());
+        self.number(key!("own"), times.own_ms.get());
         self.close();
     }
 }
@@ -138,22 +139,22 @@ pub fn log_line(record: &RequestRecord<'_>) -> String {
     let (provider, upstream_model) = deployment.map_or(("", ""), provider);
     let mut line = Line(String::with_capacity(USUAL_BYTES));
     line.open("");
-    line.value(key!("v"), VERSION);
+    line.number(key!("v"), VERSION);
     line.text(key!("event"), "request");
     line.text(key!("time"), &timestamp(record.arrived_at));
     line.text(key!("request_id"), record.request_id);
     line.some_text(key!("trace_id"), record.trace_id);
     line.text(key!("outcome"), record.end.outcome);
     line.some_text(key!("reason"), record.end.reason);
-    line.value(key!("status"), record.end.status);
+    line.number(key!("status"), u64::from(record.end.status));
     line.some_text(key!("client"), record.client);
     line.some_text(key!("operation"), record.operation.map_or("", Operation::path));
     line.some_text(key!("model"), record.model);
-    line.value(key!("stream"), record.is_streamed);
+    line.flag(key!("stream"), record.is_streamed);
     line.some_text(key!("deployment"), deployment.map_or("", |deployment| &deployment.name));
     line.some_text(key!("provider"), provider);
     line.some_text(key!("upstream_model"), upstream_model);
-    line.value(key!("fallback"), record.is_fallback());
+    line.flag(key!("fallback"), record.is_fallback());
     line.key(concat!(key!("attempts"), "["));
     for attempt in record.end.trail.attempts() {
         line.attempt(attempt);
@@ -161,7 +162,7 @@ pub fn log_line(record: &RequestRecord<'_>) -> String {
     line.0.push(']');
     line.times(record);
     line.usage(&record.end.usage);
-    line.some_value(key!("micro_usd"), record.micro_usd);
+    line.optional(key!("micro_usd"), record.micro_usd);
     line.text(key!("routes"), record.routes);
     line.some_text(key!("colo"), record.origin.colo);
     line.some_text(key!("country"), record.origin.country);
@@ -188,7 +189,7 @@ mod tests {
             line.key(concat!(key!("list"), "["));
             for _ in 0..2 {
                 line.open("");
-                line.value(key!("number"), number);
+                line.number(key!("number"), number);
                 line.close();
             }
             line.0.push(']');

@@ -2,13 +2,9 @@
 // what would take many calls from Wasm: headers cross as one text (`name\nvalue\n…`; neither can
 // contain a line break), the bytes of a body stay here, and the runtime copies what is passed on.
 // Nothing is decided here.
-//
-// Every wait is a number (`wait.rs`). It ends with one call of one closure, which Wasm passes to
-// `connect` at its start.
 
 import { tracing } from "cloudflare:workers";
-
-const FAILED = -1;
+import { Timers, endWait, failWait, onTrap, resolved } from "./waits.js";
 
 /** A body of this length or more is long. For a shorter one, a reader costs more than a copy. */
 const LONG = 64 * 1024;
@@ -17,146 +13,6 @@ const LONG = 64 * 1024;
  * How many bytes an edit may add in place at each end of a long body: far more than a model name.
  */
 const ROOM = 4 * 1024;
-
-const unconnected = () => false;
-let settle = unconnected;
-let filter;
-
-/**
- * Called by a new instance of the Wasm. `closure(wait, code, text, bytes)` returns whether that
- * wait exists. `passing(wait, piece, hasEnded)` returns the bytes that pass instead of a piece of the
- * pipe with that wait; undefined: the piece as it is.
- */
-export function connect(closure, passing) {
-  settle = closure;
-  filter = passing;
-  // The trap of an earlier instance no longer matters. This state belongs to the `worker` crate.
-  globalThis.__worker_init_state.criticalError = false;
-}
-
-/** Ends a wait with its result. Returns whether the wait exists. */
-function endWait(wait, code, text, bytes) {
-  try {
-    return settle(wait, code, text, bytes);
-  } catch (error) {
-    trapped(error);
-    return false;
-  }
-}
-
-function failWait(wait, error) {
-  return endWait(wait, FAILED, String(error?.message ?? error), undefined);
-}
-
-const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
-
-/** Reports a trap as an error event. This module and the entry listen for it. */
-function trapped(error) {
-  if (!isTrap(error)) throw error;
-  reportError(error);
-}
-
-// After a trap that instance is not called any more, and its streams to clients are ended.
-addEventListener("error", ({ error }) => {
-  if (!isTrap(error)) return;
-  settle = unconnected;
-  filter = undefined;
-  taskQueue = undefined;
-  bodies = { held: 0, reserved: 0 };
-  for (const end of openStreams.values()) end();
-  openStreams.clear();
-});
-
-/**
- * The streams to clients, each with a function that breaks it off. The function resolves a promise of
- * the stream's own request, because a request may not use the streams of another one.
- */
-const openStreams = new Map();
-
-// The tasks of wasm-bindgen-futures run in microtasks. The runtime's own `queueMicrotask` costs
-// several times as much as a resolved promise (docs/benchmarks.md), and a trap in it cannot be
-// caught.
-const resolved = Promise.resolve();
-let taskQueue;
-globalThis.queueMicrotask = (run) => {
-  if (taskQueue?.run !== run) taskQueue = guarded(run);
-  resolved.then(taskQueue.step);
-};
-
-/** `run` with its traps reported. It does nothing after a trap. */
-function guarded(run) {
-  const queue = {
-    run,
-    step() {
-      if (queue !== taskQueue) return;
-      try {
-        run();
-      } catch (error) {
-        trapped(error);
-      }
-    },
-  };
-  return queue;
-}
-
-/** The longest time of a timer of the runtime, in milliseconds. */
-const LONGEST_TIMER = 10_000;
-
-/**
- * The times for which a request or an object waits, on one timer of the runtime. To start and stop
- * one costs 3 % of a request of JSON. So a request keeps it while nothing waits: as it rings after
- * ten seconds at most, the next wait rarely needs an earlier one.
- */
-export class Timers {
-  #rings = new Map();
-  #timer;
-  #due = Infinity;
-  isKept = false;
-
-  /** Ends the wait at this time, in milliseconds since 1970. */
-  arm(wait, at) {
-    this.ringAt(wait, at, () => endWait(wait, 0, undefined, undefined));
-  }
-
-  disarm(wait) {
-    this.#rings.delete(wait);
-    this.stopIfIdle();
-  }
-
-  /** Calls `ring` at this time, unless `disarm` is called with the key before. */
-  ringAt(key, at, ring) {
-    this.#rings.set(key, { at, ring });
-    if (at < this.#due) this.#start(at);
-  }
-
-  stopIfIdle() {
-    if (this.isKept || this.#rings.size > 0) return;
-    clearTimeout(this.#timer);
-    this.#due = Infinity;
-  }
-
-  #start(at) {
-    clearTimeout(this.#timer);
-    const now = Date.now();
-    this.#due = Math.min(at, now + LONGEST_TIMER);
-    this.#timer = setTimeout(() => this.#elapsed(), this.#due - now);
-  }
-
-  #elapsed() {
-    this.#due = Infinity;
-    const now = Date.now();
-    let next = Infinity;
-    for (const [key, { at, ring }] of this.#rings) {
-      if (at > now) {
-        next = Math.min(next, at);
-      } else {
-        this.#rings.delete(key);
-        ring();
-      }
-    }
-    if (next < this.#due) this.#start(next);
-  }
-}
 
 /**
  * How many bytes all bodies may reserve together. A buffer that grows costs copies, and a buffer of
@@ -169,6 +25,10 @@ const RESERVED = 32 * 1024 * 1024;
  * these requests, and their counts.
  */
 let bodies = { held: 0, reserved: 0 };
+
+onTrap(() => {
+  bodies = { held: 0, reserved: 0 };
+});
 
 /** Thrown when bodies hold too much. */
 const FULL = Symbol("the bodies hold too much");
@@ -499,23 +359,6 @@ function isShort({ ok, headers }, most) {
   );
 }
 
-/**
- * Writes the record of a request: in `record`, on the first line, what goes to the log, if it is not
- * empty. A data point of Analytics Engine may follow: each on a line, the index, the blobs, and the
- * doubles with spaces between them. One that is not accepted is lost, and harms nothing.
- */
-export function writeRecord(env, binding, record) {
-  const lines = record.split("\n");
-  if (lines[0]) console.log(lines[0]);
-  if (lines.length === 1) return;
-  const doubles = lines.pop().split(" ").map(Number);
-  try {
-    env[binding].writeDataPoint({ indexes: [lines[1]], blobs: lines.slice(2), doubles });
-  } catch (error) {
-    console.warn(`a data point was not written: ${error.message}`);
-  }
-}
-
 /** A response of our own. */
 export function response(status, text, body) {
   const response = new Response(body, { status });
@@ -553,147 +396,21 @@ function set(headers, parts, at) {
   }
 }
 
-// Streams.
-
-/** What is done with a stream as it stands. */
-export class Streams {
-  /** A stream from here to the client, without JavaScript for a chunk. */
-  static toClient() {
-    const stream = new IdentityTransformStream();
-    const { writable } = stream;
-    // A pipe that is at work holds the stream, and ends it itself.
-    new Promise((end) => openStreams.set(writable, end)).then(() => writable.abort().catch(() => {}));
-    return stream;
-  }
-
-  /** The stream to the client is no longer used. */
-  static forget(writable) {
-    openStreams.delete(writable);
-  }
-
-  /** Reads chunks as they come. */
-  static chunks(stream) {
-    return stream.getReader();
-  }
-
-  /** Reads what has arrived in few large pieces. */
-  static gathering(stream) {
-    return stream.getReader({ mode: "byob" });
-  }
-
-  /** Reads no more. */
-  static cancel(reader) {
-    reader.cancel().catch(() => {});
-  }
-}
-
-/** Reads the next chunk. The wait ends without bytes at the end of the stream. */
-export function readChunk(reader, wait) {
-  endWithPiece(reader.read(), wait);
-}
-
-/** Reads up to `most` bytes that have arrived, in one piece. The same at the end of the stream. */
-export function readGathered(reader, most, wait) {
-  endWithPiece(reader.read(new Uint8Array(most)), wait);
-}
-
-function endWithPiece(read, wait) {
-  read.then(
-    ({ done, value }) => endWait(wait, 0, undefined, done ? undefined : value),
-    (error) => failWait(wait, error),
-  );
-}
-
 /**
- * Pipes a stream to the client. `leftOpen`: the client's side stays open at the end. Returns what
- * ends the pipe. If nobody waits for the end of the pipe any more (after a trap), the client's side
- * is ended here: cleanly where the stream ended so, whatever its last event was.
+ * Writes the record of a request: in `record`, on the first line, what goes to the log, if it is not
+ * empty. A data point of Analytics Engine may follow: each on a line, the index, the blobs, and the
+ * doubles with spaces between them. One that is not accepted is lost, and harms nothing.
  */
-export function pipe(stream, client, leftOpen, wait) {
-  const controller = new AbortController();
-  const options = { preventClose: leftOpen, preventAbort: leftOpen, signal: controller.signal };
-  const abandoned = (end) => leftOpen && end().catch(() => {});
-  stream.pipeTo(client, options).then(
-    () => endWait(wait, 0, undefined, undefined) || abandoned(() => client.close()),
-    (error) => failWait(wait, error) || abandoned(() => client.abort(error)),
-  );
-  return controller;
-}
-
-/** The size of the buffer of a pipe with a filter. */
-const PIECE = 16 * 1024;
-
-const NOTHING = new Uint8Array();
-
-/**
- * The same through the filter of the wait, with the client's side left open at the end. A piece is
- * what has arrived. After a trap there is no filter, so the client's side is broken off.
- */
-export function pipeFiltered(stream, client, wait) {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const reader = stream.getReader({ mode: "byob" });
-  signal.onabort = () => Streams.cancel(reader);
-  carryFiltered(reader, client, wait, signal).then(
-    () => endWait(wait, 0, undefined, undefined) || client.close().catch(() => {}),
-    (error) => failWait(wait, error) || client.abort(error).catch(() => {}),
-  );
-  return controller;
-}
-
-async function carryFiltered(reader, client, wait, signal) {
-  const passing = filter;
-  const writer = client.getWriter();
-  let buffer = new ArrayBuffer(PIECE);
+export function writeRecord(env, binding, record) {
+  const lines = record.split("\n");
+  if (lines[0]) console.log(lines[0]);
+  if (lines.length === 1) return;
+  const doubles = lines.pop().split(" ").map(Number);
   try {
-    for (;;) {
-      const { done, value } = await reader.read(new Uint8Array(buffer));
-      if (signal.aborted || passing !== filter) throw new Error("the pipe was cut");
-      const piece = done ? NOTHING : value;
-      const bytes = filtered(wait, piece, done) ?? piece;
-      if (bytes.length > 0) await writer.write(bytes);
-      if (done) return;
-      buffer = value.buffer;
-    }
+    env[binding].writeDataPoint({ indexes: [lines[1]], blobs: lines.slice(2), doubles });
   } catch (error) {
-    Streams.cancel(reader);
-    throw error;
-  } finally {
-    writer.releaseLock();
+    console.warn(`a data point was not written: ${error.message}`);
   }
-}
-
-/** What passes of a piece. */
-function filtered(wait, piece, hasEnded) {
-  try {
-    return filter(wait, piece, hasEnded);
-  } catch (error) {
-    trapped(error);
-    throw error;
-  }
-}
-
-/** Writes bytes to the client, ends the wait when they are on their way, and unlocks the stream. */
-export function write(client, bytes, wait) {
-  const copy = bytes.slice();
-  const send = async () => {
-    const writer = client.getWriter();
-    await writer.write(copy).finally(() => writer.releaseLock());
-  };
-  endWhenDone(send(), wait);
-}
-
-/** Ends a stream to the client cleanly. */
-export function close(client, wait) {
-  const end = async () => client.getWriter().close();
-  endWhenDone(end(), wait);
-}
-
-function endWhenDone(promise, wait) {
-  promise.then(
-    () => endWait(wait, 0, undefined, undefined),
-    (error) => failWait(wait, error),
-  );
 }
 
 // Bodies of requests.

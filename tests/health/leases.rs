@@ -1,5 +1,6 @@
 //! Which isolate probes, and when.
 
+use switchyard::health::Outcome;
 use switchyard::health::gate::{Admission, GatePosition, Transition};
 use switchyard::health::wire::{Batch, HealthReport, PeerId, Probe, ProbeUrgency};
 use switchyard::vocabulary::error_class::ErrorClass::Unavailable;
@@ -206,6 +207,52 @@ fn a_probe_of_somebody_without_the_lease_does_not_speak_for_the_region() {
     };
     region.shard.report(&report, region.now, &mut region.rng);
     assert_eq!(region.shard.view(region.now)[0].gate.state, GatePosition::Open);
+}
+
+#[test]
+fn an_overdue_probe_takes_the_place_of_a_lease_that_nobody_uses() {
+    let mut region = tripped(3);
+    region.sit_out();
+    // This isolate asks for nothing, so it hears of no lease.
+    let overdue = 2;
+    region.wait(ms(10_000));
+    region.members[0].request(region.now);
+    region.report(0);
+    assert!(region.members[0].health.snapshot(region.now)[0].leased);
+    region.wait(ms(1_000));
+    let probe = region.members[overdue].request(region.now).unwrap();
+    region.report(overdue);
+    let lease = region.shard.view(region.now)[0].lease.unwrap();
+    assert!(lease.begun, "the region knows of the probe");
+    region.wait(ms(300));
+    region.members[overdue].end(probe, ALIVE, region.now);
+    region.report(overdue);
+    assert_eq!(region.shard.view(region.now)[0].gate.state, GatePosition::Closed);
+    region.report(1);
+    assert!(region.members[1].is_open(region.now), "nobody probes again");
+}
+
+#[test]
+fn after_an_overdue_probe_there_is_no_lease_before_the_unused_one_expires() {
+    let mut region = tripped(3);
+    region.sit_out();
+    region.wait(ms(10_000));
+    region.members[0].request(region.now);
+    region.report(0);
+    region.wait(ms(1_000));
+    let probe = region.members[2].request(region.now).unwrap();
+    region.report(2);
+    region.members[2].end(probe, Outcome::Abandoned, region.now);
+    region.report(2);
+    let mut ask = |after_ms: u64| {
+        let batch = Batch { wants: Some(ProbeUrgency::Due), ..Batch::default() };
+        let deployments = [(NAMES[0].to_owned(), batch)].into();
+        let report = HealthReport { v: 1, reporter: PeerId(7), deployments, ..HealthReport::default() };
+        let answer = region.shard.report(&report, region.now + ms(after_ms), &mut region.rng);
+        answer.deployments[NAMES[0]].lease.is_some()
+    };
+    assert!(!ask(4_999), "the first isolate may still use its lease");
+    assert!(ask(5_000));
 }
 
 #[test]

@@ -254,7 +254,10 @@ impl ShardEntry {
 
     /// Takes the state of a probe. It counts if it comes from the holder of the lease. If nobody
     /// holds a lease and the ejection has ended, it counts from any isolate: isolates that lost the
-    /// contact probe by themselves. Returns whether the probe ended the ejection.
+    /// contact probe by themselves. So does an isolate that saw no probe for long: its probe takes
+    /// the place of a lease that is not used yet. If it did not count, the region would not learn
+    /// that it passed, and the next isolates would probe too. Returns whether the probe ended the
+    /// ejection.
     fn on_probe(
         &mut self,
         reporter: PeerId,
@@ -265,7 +268,15 @@ impl ShardEntry {
     ) -> bool {
         let Some(until) = self.saved.gate.ejected_until() else { return false };
         let is_its = match self.live_lease(now) {
-            Some(lease) => lease.holder == reporter,
+            Some(lease) if lease.holder == reporter => true,
+            Some(lease) => {
+                let takes_over = probe == Probe::Begun && !lease.has_begun && now >= until;
+                if takes_over {
+                    // The other isolate may still use its lease: no further one before it expires.
+                    self.no_lease_before = self.no_lease_before.max(lease.until);
+                }
+                takes_over
+            }
             None => now >= until,
         };
         if !is_its {

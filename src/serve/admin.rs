@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::explain_request::ExplainRequest;
 use super::explained::explain;
-use super::fact_source::FactSource;
+use super::fact_source::LiveFacts;
 use super::held_body::HeldBody;
 use super::isolate_memory::DocumentProblem;
 use super::metrics;
@@ -25,10 +25,9 @@ use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
 use crate::request::admin_path::{AdminPath, parse};
 use crate::request::credentials;
-use crate::routes::graph::{Deployment, Graph};
+use crate::routes::graph::Deployment;
 use crate::routes::{Issue, nearest};
 use crate::vocabulary::client_error::ClientError;
-use crate::vocabulary::facts::Place;
 use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -197,39 +196,9 @@ async fn explained<P: Platform>(
     }
     let text = str::from_utf8(body.known_bytes()).unwrap_or_default();
     let request = ExplainRequest::parse(text).map_err(ClientError::InvalidJson)?;
-    let source = ExplainedLive { platform, graph: &routes.graph, place: &request.place };
+    let source = LiveFacts { platform, graph: &routes.graph, stated_place: Some(&request.place) };
     let explanation = explain(routes, &request, &source).map_err(ClientError::InvalidJson)?;
     Ok(to_json(&explanation))
-}
-
-/// The facts of a request that is explained with what this isolate knows. Its place is stated.
-struct ExplainedLive<'a, P> {
-    platform: &'a P,
-    graph: &'a Graph,
-    place: &'a Place,
-}
-
-impl<P: Platform> FactSource for ExplainedLive<'_, P> {
-    fn now(&self) -> Instant {
-        self.platform.now()
-    }
-
-    fn random(&self) -> u64 {
-        self.platform.random()
-    }
-
-    fn place(&self) -> Place {
-        self.place.clone()
-    }
-
-    fn owner_of(&self, id: &str) -> Option<usize> {
-        self.platform.isolate().owner_of(id, self.graph)
-    }
-
-    /// The body is known as a whole.
-    fn body_part(&self, _start: usize, _end: usize) -> Vec<u8> {
-        Vec::new()
-    }
 }
 
 /// `POST /admin/api/deployments/…`: sets a switch. It takes effect in this isolate at once, and

@@ -20,10 +20,12 @@ pub trait FactSource {
     fn body_part(&self, start: usize, end: usize) -> Vec<u8>;
 }
 
-/// The source for a request that is served.
+/// The source for a request that is served, or explained with what this isolate knows.
 pub(super) struct LiveFacts<'a, P> {
     pub(super) platform: &'a P,
     pub(super) graph: &'a Graph,
+    /// The place that a request to explain states. Its body is known as a whole.
+    pub(super) stated_place: Option<&'a Place>,
 }
 
 impl<P: Platform> FactSource for LiveFacts<'_, P> {
@@ -36,7 +38,7 @@ impl<P: Platform> FactSource for LiveFacts<'_, P> {
     }
 
     fn place(&self) -> Place {
-        self.platform.place()
+        self.stated_place.cloned().unwrap_or_else(|| self.platform.place())
     }
 
     fn owner_of(&self, id: &str) -> Option<usize> {
@@ -44,6 +46,6 @@ impl<P: Platform> FactSource for LiveFacts<'_, P> {
     }
 
     fn body_part(&self, start: usize, end: usize) -> Vec<u8> {
-        self.platform.body_part(start, end)
+        if self.stated_place.is_some() { Vec::new() } else { self.platform.body_part(start, end) }
     }
 }

@@ -346,7 +346,7 @@ pub async fn receive<P: Platform>(
         }
     };
     let subject = ReceivedSubject { subject, is_json: reading == Some(Reading::Bytes), patience_ms };
-    inbound(arrival, graph, client, subject, body, &LiveFacts { platform, graph })
+    inbound(arrival, graph, client, subject, body, &LiveFacts { platform, graph, stated_place: None })
 }
 
 /// What is known of a request before its body.

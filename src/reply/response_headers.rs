@@ -22,6 +22,9 @@ pub struct ServedRequest<'a> {
     pub used: Option<(Usage, Option<u64>)>,
 }
 
+/// The header with the id of the request at the gateway.
+pub const REQUEST_ID: &str = "x-switchyard-request-id";
+
 /// The headers that `expose` allows.
 pub fn own(served: &ServedRequest<'_>, expose: Expose) -> Vec<(&'static str, String)> {
     let mut headers = Vec::with_capacity(7);
@@ -30,7 +33,7 @@ pub fn own(served: &ServedRequest<'_>, expose: Expose) -> Vec<(&'static str, Str
             headers.push((name, value));
         }
     };
-    show(expose.request_id, "x-switchyard-request-id", served.request_id.to_owned());
+    show(expose.request_id, REQUEST_ID, served.request_id.to_owned());
     show(expose.routes, "x-switchyard-routes", served.routes.to_owned());
     if let Some(node) = served.node {
         show(expose.model, "x-switchyard-model", visible(node));

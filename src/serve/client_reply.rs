@@ -1,6 +1,7 @@
 //! The reply that the platform sends to the client.
 
 use super::platform::Platform;
+use crate::reply::response_headers::REQUEST_ID;
 use crate::vocabulary::error_reply::ErrorReply;
 use crate::vocabulary::headers::Headers;
 
@@ -61,9 +62,14 @@ impl<P: Platform> ClientReply<P> {
         Self::Own { status: 200, headers, body: Some(text.into_bytes()) }
     }
 
-    /// A reply with an error.
+    /// A reply with an error. The official SDKs show `x-request-id` as the id of a failed request:
+    /// if there is none of an upstream, it is the id at the gateway.
     pub fn error(error: ErrorReply, own: OwnHeaders) -> Self {
         let ErrorReply { status, mut headers, body } = error;
+        let id = own.iter().find(|(name, _)| *name == REQUEST_ID);
+        if let Some((_, id)) = id.filter(|_| headers.get("x-request-id").is_none()) {
+            headers.extend([("x-request-id", id.clone())]);
+        }
         headers.extend(own);
         Self::Own { status, headers, body: Some(body) }
     }

@@ -123,6 +123,20 @@ fn a_request_that_no_deployment_may_serve_has_what_kept_it_from_them_as_its_reas
 }
 
 #[test]
+fn an_error_has_the_upstreams_request_id_or_else_that_of_the_gateway() {
+    let own = "x-switchyard-request-id";
+    let mut bench = Bench::started(&routes("", ""));
+    let unknown = bench.chat(&CHAT.replace("\"m\"", "\"n\""));
+    assert_eq!((unknown.status, unknown.header("x-request-id")), (404, unknown.header(own)));
+    assert!(!unknown.header(own).is_empty());
+    let headers: &'static [_] = &[("x-request-id", "req-up")];
+    let error = r#"{"error":{"message":"No.","type":"invalid_request_error","code":null,"param":null}}"#;
+    bench.script([Script { headers, ..Script::json(400, error) }]);
+    let refused = bench.chat(CHAT);
+    assert_eq!((refused.status, refused.header("x-request-id")), (400, "req-up"));
+}
+
+#[test]
 fn a_request_that_fails_after_its_deadline_has_the_class_of_its_last_failure() {
     let mut bench = Bench::started(&routes("", r#", "deadline_ms": 500"#));
     let steps = vec![bytes(LIMITED), Step::Hang];

@@ -26,6 +26,9 @@ const MAX_SUGGESTIONS: usize = 100;
 /// One issue of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Issue {
+    /// For a warning: what kind it is. The name does not change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
     /// The path: `deployments.azure-eastus.timeout.idle_ms`, or `$` for the document as a whole.
     pub path: String,
     /// What the document has there.
@@ -44,7 +47,7 @@ impl Issue {
     /// Creates an issue with the document as a whole.
     pub fn of_document(found: impl Into<String>, expected: impl Into<String>) -> Self {
         let path = At::Root.to_string();
-        Self { path, found: found.into(), expected: expected.into(), nearest: None, note: None }
+        Self { code: None, path, found: found.into(), expected: expected.into(), nearest: None, note: None }
     }
 }
 
@@ -177,7 +180,7 @@ impl<'a> IssueCollector<'a> {
     }
 
     fn disable(&mut self, at: At<'_>, variable: &str, expected: impl Into<String>, note: String) {
-        self.warn_always(at, expected, note);
+        self.warn_always(at, "unusable_variable", expected, note);
         self.unusable.insert(at.to_string());
         if let Some((section, name)) = at.entry() {
             self.disabled.entry((section.to_owned(), name.to_owned())).or_insert_with(|| variable.to_owned());
@@ -213,7 +216,7 @@ impl<'a> IssueCollector<'a> {
         let path = at.to_string();
         if !self.is_settled(&path) {
             let (found, expected) = (found.into(), expected.into());
-            self.issues.push(Issue { path, found, expected, nearest, note: None });
+            self.issues.push(Issue { code: None, path, found, expected, nearest, note: None });
         }
     }
 
@@ -224,15 +227,28 @@ impl<'a> IssueCollector<'a> {
     }
 
     /// Adds a warning: the document is valid but may not work as its author intends.
-    pub fn warn(&mut self, at: At<'_>, expected: impl Into<String>, note: impl Into<String>) {
+    pub fn warn(
+        &mut self,
+        at: At<'_>,
+        code: &'static str,
+        expected: impl Into<String>,
+        note: impl Into<String>,
+    ) {
         if !self.is_unusable(at) {
-            self.warn_always(at, expected, note);
+            self.warn_always(at, code, expected, note);
         }
     }
 
-    fn warn_always(&mut self, at: At<'_>, expected: impl Into<String>, note: impl Into<String>) {
+    fn warn_always(
+        &mut self,
+        at: At<'_>,
+        code: &'static str,
+        expected: impl Into<String>,
+        note: impl Into<String>,
+    ) {
         let (path, found, expected) = (at.to_string(), self.found(at), expected.into());
-        self.warnings.push(Issue { path, found, expected, nearest: None, note: Some(note.into()) });
+        let code = Some(code);
+        self.warnings.push(Issue { code, path, found, expected, nearest: None, note: Some(note.into()) });
     }
 
     /// Marks the end of the checks of the document as it is written. From here on the values are

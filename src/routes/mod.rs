@@ -3,13 +3,15 @@
 //! The steps: `json` parses the document. `shape` checks it against the schema of the `raw` types.
 //! `variables` replaces variables by their values. serde decodes it into `raw` types. `compile`
 //! checks what types cannot express and builds the `graph`. `issue` has the error messages, and
-//! `at` the paths. Raw types never leave this module.
+//! `at` the paths. `doubts` finds in the graph what its author probably does not mean. Raw types
+//! never leave this module.
 
 pub mod affinity_key;
 mod at;
 mod capabilities;
 pub mod cases;
 mod compile;
+mod doubts;
 pub mod glob;
 pub mod graph;
 mod issue;
@@ -26,6 +28,7 @@ mod webhook;
 pub mod when;
 
 pub use compile::{Compiled, MAX_BYTES, compile, version_of};
+pub use doubts::doubts;
 pub use issue::{Issue, nearest};
 #[cfg(not(target_arch = "wasm32"))]
 pub use shape::generate::{bare_schema, schema};

@@ -26,7 +26,7 @@ use crate::health::shard::object_requests::Order;
 use crate::request::admin_path::{AdminPath, parse};
 use crate::request::credentials;
 use crate::routes::graph::Deployment;
-use crate::routes::{Issue, nearest};
+use crate::routes::{Issue, doubts, nearest};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::{Instant, Millis};
@@ -88,7 +88,7 @@ async fn answer_below<P: Platform>(
 struct DocumentStatus<'a> {
     version: &'a str,
     source: &'static str,
-    warnings: &'a [Issue],
+    warnings: Vec<&'a Issue>,
     disabled: Vec<DisabledDeployment<'a>>,
     trouble: Option<ProblemStatus>,
 }
@@ -113,10 +113,11 @@ fn document_status<P: Platform>(platform: &P, routes: &Serving) -> String {
         let variable = &deployment.disabled.as_ref()?.variable;
         Some(DisabledDeployment { deployment: &deployment.name, variable })
     });
+    let found = doubts(&routes.graph, &|name: &str| platform.variable(name));
     to_json(&DocumentStatus {
         version: &routes.graph.version,
         source: routes.source.name(),
-        warnings: &routes.warnings,
+        warnings: routes.warnings.iter().chain(&found).collect(),
         disabled: disabled.collect(),
         trouble: platform.isolate().problem().map(|problem| match problem {
             DocumentProblem::Missing => ProblemStatus { kind: "gone", issues: None },

@@ -22,7 +22,7 @@ use super::serving::{Serving, Source};
 use super::timing::{sleep, until};
 use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
-use crate::routes::compile;
+use crate::routes::{compile, doubts};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::{SplitMix64, stable_hash};
 use crate::vocabulary::switch::Switch;
@@ -141,6 +141,7 @@ impl Isolate {
             let (background, document) = (platform.clone(), document.clone());
             platform.in_background(async move {
                 sleep(&background, REMEMBER_AFTER_MS).await;
+                background.isolate().log_doubts(&background);
                 remember(&background, &document).await;
             });
             return Ok(routes);
@@ -177,7 +178,16 @@ impl Isolate {
             && self.adopt(platform, &document, Source::Kv).is_some()
         {
             drop(under_way);
+            self.log_doubts(platform);
             remember(platform, &document).await;
+        }
+    }
+
+    /// Logs the doubts about the document that serves. No request waits for this.
+    fn log_doubts<P: Platform>(&self, platform: &P) {
+        let Some(serving) = self.current() else { return };
+        for doubt in doubts(&serving.graph, &|name: &str| platform.variable(name)) {
+            platform.warn(&format!("routes: {doubt}"));
         }
     }
 

@@ -2,9 +2,18 @@
 
 use std::path::Path;
 
-use switchyard::routes::compile;
+use switchyard::routes::{compile, doubts};
 
-use crate::documents::env;
+use crate::documents;
+
+/// As in the other tests, but each endpoint is a resource of its own.
+fn env(name: &str) -> Option<String> {
+    if name.ends_with("ENDPOINT") {
+        let host = name.to_ascii_lowercase().replace('_', "-");
+        return Some(format!("https://{host}.openai.azure.com"));
+    }
+    documents::env(name)
+}
 
 #[test]
 fn every_example_compiles_and_is_listed() {
@@ -20,6 +29,7 @@ fn every_example_compiles_and_is_listed() {
         let document = std::fs::read_to_string(&path).unwrap();
         let compiled = compile(&document, &env).unwrap_or_else(|issues| panic!("{name}: {issues:#?}"));
         assert_eq!(compiled.warnings, [], "{name}");
+        assert_eq!(doubts(&compiled.graph, &env), [], "{name}");
         assert!(document.contains("\"$schema\": \"../routes.schema.json\""), "{name} names its schema");
         assert!(listed.contains(&format!("({name})")), "{name} is in the list");
         count += 1;
@@ -32,6 +42,7 @@ fn the_sample_compiles_with_and_without_its_variables() {
     let document = include_str!("../../routes.json");
     let compiled = compile(document, &env).unwrap();
     assert_eq!(compiled.warnings, []);
+    assert_eq!(doubts(&compiled.graph, &env), []);
     let prefixes: Vec<_> = compiled.graph.prefixes.iter().map(|(prefix, _)| prefix).collect();
     assert_eq!(prefixes, ["/ai/azure", "/ai/openai", "/ai/prod"]);
 

@@ -11,6 +11,7 @@
 
 mod cli;
 mod documents;
+mod doubts;
 mod examples;
 mod graph;
 mod messages;

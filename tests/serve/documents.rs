@@ -34,6 +34,34 @@ fn the_document_in_the_store_serves_and_is_remembered_as_the_last_good_one() {
 }
 
 #[test]
+fn a_doubt_stands_in_the_log_after_the_first_request_and_in_the_admin_api() {
+    let mut document: serde_json::Value = serde_json::from_str(&routes("", "")).unwrap();
+    document["settings"]["deadline_ms"] = serde_json::json!(60_000);
+    document["settings"]["timeout"]["total_ms"] = serde_json::json!(90_000);
+    let mut bench = Bench::new(&document.to_string());
+    let doubts = |bench: &Bench| {
+        bench
+            .log()
+            .iter()
+            .filter(|line| line.starts_with("routes: settings.timeout.total_ms: found 90000"))
+            .count()
+    };
+    bench.script([Script::json(200, ANSWER)]);
+    bench.begin_chat(CHAT);
+    assert_eq!(doubts(&bench), 0, "the first request does not wait for this");
+    bench.finish();
+    assert_eq!(doubts(&bench), 1);
+    let status: serde_json::Value =
+        serde_json::from_str(&bench.admin("GET", "/admin/api/routes", "").text()).unwrap();
+    let codes: Vec<_> = status["warnings"].as_array().unwrap().iter().map(|found| &found["code"]).collect();
+    assert!(codes.contains(&&serde_json::json!("timeout_beyond_deadline")), "{status}");
+    document["settings"]["timeout"]["idle_ms"] = serde_json::json!(20);
+    bench.put("routes", &document.to_string());
+    assert_eq!(refresh(&mut bench), 200);
+    assert_eq!(doubts(&bench), 2, "those of another document are logged too");
+}
+
+#[test]
 fn a_bad_document_gives_way_to_the_last_good_one() {
     let mut bench = Bench::new("{");
     bench.put("routes.last-good", &routes("", ""));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
-use switchyard::routes::{Issue, compile};
+use switchyard::routes::{Issue, compile, doubts};
 
 use crate::output::say;
 
@@ -35,9 +35,11 @@ pub fn check(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match compile(&document, &environment()) {
+    let env = environment();
+    match compile(&document, &env) {
         Ok(compiled) => {
             print_all("warning", &compiled.warnings);
+            print_all("warning", &doubts(&compiled.graph, &env));
             let deployments = counted(compiled.graph.deployments.len(), "deployment");
             let models = counted(compiled.graph.models.len(), "model");
             say(format_args!("{file}: good: {deployments}, {models}, version {}\n", compiled.graph.version));

@@ -180,7 +180,12 @@ impl Compiler<'_> {
                 // A path may have any prefix, but it ends with the operation.
                 if !operations.iter().any(|operation| name.trim_end_matches('/').ends_with(operation)) {
                     let expected = "a path that ends with an operation, or a pattern such as /prefix/*";
-                    self.report.warn(at, expected, "no request that is routed has this path");
+                    self.report.warn(
+                        at,
+                        "path_never_sent",
+                        expected,
+                        "no request that is routed has this path",
+                    );
                 }
                 return;
             }

@@ -43,7 +43,15 @@ impl Compiler<'_> {
             let meant =
                 self.report.nearest(region, regions()).map(|name| format!("; did you mean {name:?}?"));
             let note = format!("to `nearest` it is nowhere{}", meant.unwrap_or_default());
-            self.report.warn(at.key("region"), "the name of an Azure region, such as \"westeurope\"", note);
+            self.report.warn(
+                at.key("region"),
+                "unknown_region",
+                "the name of an Azure region, such as \"westeurope\"",
+                note,
+            );
+        }
+        if let Some(cost) = &raw.cost {
+            self.prices(cost, at.key("cost"));
         }
         let upstream = match raw.provider {
             Some(RawProvider::OpenAi) => self.openai(raw, at),
@@ -81,6 +89,18 @@ impl Compiler<'_> {
         }
     }
 
+    /// The cheapest models cost cents for a million tokens. A far smaller number is for one token.
+    #[inline(never)]
+    fn prices(&mut self, cost: &RawCost, at: At<'_>) {
+        for (key, dollars) in [("input", cost.input), ("output", cost.output)] {
+            if dollars > 0.0 && dollars < 0.001 {
+                let expected = "dollars for a million tokens, such as 2.5";
+                let note = "this looks like the price of one token; multiply it by 1000000";
+                self.report.warn(at.key(key), "price_per_token", expected, note);
+            }
+        }
+    }
+
     fn api_key(&mut self, raw: &RawDeployment, at: At<'_>) -> Option<Secret> {
         let at = at.key("api_key");
         let may_lack_one = raw.via.is_some()
@@ -115,10 +135,16 @@ impl Compiler<'_> {
         let base = raw.endpoint.as_deref().unwrap_or(OPENAI);
         let base = self.endpoint_of(RawProvider::OpenAi, base, endpoint);
         if raw.endpoint.is_some() && raw.via.is_some() {
-            self.report.warn(endpoint, "no endpoint beside `via`", "AI Gateway itself knows where OpenAI is");
+            self.report.warn(
+                endpoint,
+                "endpoint_beside_via",
+                "no endpoint beside `via`",
+                "AI Gateway itself knows where OpenAI is",
+            );
         } else if url::parse(&base).is_some_and(|url| url.path.is_empty()) {
             self.report.warn(
                 endpoint,
+                "endpoint_without_path",
                 "the base URL with its path, mostly /v1",
                 "requests go to its root as it is",
             );

@@ -185,7 +185,7 @@ impl Compiler<'_> {
                     "it has the same value as that of {}, and who calls with it counts as that one",
                     other.name
                 );
-                self.report.warn(at.key("key"), "a key of its own", note);
+                self.report.warn(at.key("key"), "same_key", "a key of its own", note);
             }
             let models_at = at.key("models");
             let globs = client

@@ -1,5 +1,6 @@
 //! Compiles nodes. Inner nodes are built first, because outer nodes own them.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::compiler::Compiler;
@@ -99,12 +100,22 @@ impl<'a> Compiler<'a> {
         if let Some(key) = lacking {
             let note =
                 format!("no deployment below has a `{key}`, so to this strategy all targets are alike");
-            self.report.warn(at.key("strategy"), format!("deployments with a `{key}`"), note);
+            self.report.warn(
+                at.key("strategy"),
+                "nothing_to_compare",
+                format!("deployments with a `{key}`"),
+                note,
+            );
         }
         for (key, is_set) in [("hedge", policy.hedge.is_some()), ("sticky", policy.sticky.is_some())] {
             if is_set && !size.has_choice {
                 let note = "as it is, there is nothing to choose from, and it has no effect";
-                self.report.warn(at.key(key), "a node with two targets at least, here or below", note);
+                self.report.warn(
+                    at.key(key),
+                    "nothing_to_choose",
+                    "a node with two targets at least, here or below",
+                    note,
+                );
             }
         }
         let id = self.sizes.len();
@@ -195,7 +206,36 @@ impl<'a> Compiler<'a> {
                 None,
             );
         }
+        self.unset_weights(list, &targets, raw.strategy, list_at);
         (targets.len() == list.len()).then_some(targets)
+    }
+
+    /// Warns of targets without a weight beside targets that have one: they get a weight of 1.
+    #[inline(never)]
+    fn unset_weights(
+        &mut self,
+        list: &[RawTarget],
+        targets: &[Target],
+        strategy: Option<RawStrategy>,
+        at: At<'_>,
+    ) {
+        let weight = |target: &RawTarget| arrow(target).and_then(|arrow| arrow.weight);
+        // With `priority`, only the targets of a tier share its traffic.
+        let has_tiers = matches!(strategy_of(strategy.unwrap_or(RawStrategy::Priority)), Strategy::Priority);
+        let tier = |target: &Target| if has_tiers { target.priority } else { 0 };
+        let shared =
+            list.iter().zip(targets).filter(|(target, _)| weight(target).is_some_and(|weight| weight > 0.0));
+        let shared: BTreeSet<u32> = shared.map(|(_, compiled)| tier(compiled)).collect();
+        for (index, (target, compiled)) in list.iter().zip(targets).enumerate() {
+            if weight(target).is_none() && shared.contains(&tier(compiled)) {
+                self.report.warn(
+                    at.index(index),
+                    "unset_weight",
+                    "a `weight`, since other targets here have one",
+                    "without one it has a weight of 1",
+                );
+            }
+        }
     }
 
     fn cases(&mut self, raw: &'a RawNode, at: At<'_>, name: &str) -> Option<(Strategy, Vec<Target>)> {

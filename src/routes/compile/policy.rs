@@ -96,7 +96,7 @@ impl<'a> Compiler<'a> {
                 && ms >= limit_ms
             {
                 let note = "by then the attempt has timed out, and nothing is hedged";
-                self.report.warn(at, format!("less than {key}, {limit_ms}"), note);
+                self.report.warn(at, "hedge_after_timeout", format!("less than {key}, {limit_ms}"), note);
                 break;
             }
         }
@@ -211,6 +211,7 @@ impl<'a> Compiler<'a> {
             if !self.raw.deployments.values().any(has_tag) {
                 self.report.warn(
                     list.index(index),
+                    "tag_without_deployment",
                     "a tag that some deployment has",
                     "as it is, no deployment can serve here",
                 );

@@ -42,7 +42,7 @@ impl Compiler<'_> {
             raw.on.iter().flatten().enumerate().filter(|(_, kind)| **kind == RawAlertKind::Budget)
         {
             let note = "this version has no budgets, so nothing sends it";
-            self.report.warn(kinds_at.index(index), "ejected, recovered or routes", note);
+            self.report.warn(kinds_at.index(index), "unsent_kind", "ejected, recovered or routes", note);
         }
         let key = match secret {
             None => None,

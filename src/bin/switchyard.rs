@@ -1,5 +1,6 @@
 //! The native companion of the Worker: it checks routes documents, prints their schema, explains
-//! where a request would go, and simulates documents during outages and other failures.
+//! where a request would go, makes documents of configurations of LiteLLM, and simulates documents
+//! during outages and other failures.
 
 #![allow(clippy::print_stderr, reason = "a command-line tool prints")]
 
@@ -15,6 +16,9 @@ mod explain;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/explain_text.rs"]
 mod explain_text;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/import/mod.rs"]
+mod import;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/output.rs"]
 mod output;

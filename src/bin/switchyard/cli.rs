@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::output::say;
-use crate::{check, explain, simulate};
+use crate::{check, explain, import, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo run -- check
   cargo run -- check examples/azure-regions.json
   cargo run -- explain --request request.json
+  cargo run -- import litellm_config.yaml --output my-routes.json
   cargo run -- schema > routes.schema.json
   cargo run --release -- simulate my-routes.json --scenario outage";
 
@@ -33,6 +34,7 @@ struct Cli {
 enum Command {
     Check(check::Arguments),
     Explain(explain::Arguments),
+    Import(import::Arguments),
     Schema(SchemaArguments),
     Simulate(simulate::Arguments),
 }
@@ -51,6 +53,7 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Import(arguments) => import::import(&arguments),
         Command::Schema(arguments) => schema(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
     }

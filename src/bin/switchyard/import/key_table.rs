@@ -1,0 +1,281 @@
+//! What each key of LiteLLM becomes: the only list. The importer reports by it, and
+//! docs/moving-from-litellm.md shows it.
+
+use std::fmt::Write as _;
+
+use super::import_notes::KeyFate::{self, Approximated, Mapped, NoEquivalent, NotNeeded};
+
+/// One key of LiteLLM.
+pub struct KeyRule {
+    /// Its path; `[]` is any place in a list.
+    pub path: &'static str,
+    /// What becomes of it.
+    pub fate: KeyFate,
+    /// What it becomes, how it is approximated, or why it has no equivalent.
+    pub note: &'static str,
+}
+
+const fn rule(path: &'static str, fate: KeyFate, note: &'static str) -> KeyRule {
+    KeyRule { path, fate, note }
+}
+
+const BUDGET: &str = "There are no budgets.";
+const CALLBACK: &str = "Logs and metrics are docs/telemetry.md and docs/metrics.md.";
+const COST: &str = "`cost`, in dollars per million tokens.";
+const BODY: &str = "`params.set`. It replaces the client's value; in LiteLLM the client's value counts.";
+const ENTRA: &str = "Azure is called with an API key, not with a token of Entra.";
+const DATABASE: &str = "There is no database.";
+const SHARED: &str = "A Durable Object shares what isolates know.";
+
+/// All keys, by section.
+#[rustfmt::skip]
+pub const KEY_RULES: &[KeyRule] = &[
+    rule("model_list", Mapped, "Rows of one `model_name` are a node of `models`. Each row is a deployment."),
+    rule("model_list[].model_name", Mapped, "The name of the node. A name with `*` is not imported: name each model."),
+    rule("model_list[].litellm_params", Mapped, "A deployment."),
+    rule("model_list[].litellm_params.model", Mapped, "`openai/NAME` or a bare name: `provider: openai`, `model`. `azure/NAME`: `provider: azure`, `deployment`. Some compatible providers: `openai` with their `endpoint`. Others are not imported."),
+    rule("model_list[].litellm_params.custom_llm_provider", Mapped, "Like a prefix of `model`."),
+    rule("model_list[].litellm_params.api_type", Mapped, "`azure` is `provider: azure`."),
+    rule("model_list[].litellm_params.azure_deployment", Mapped, "`deployment`."),
+    rule("model_list[].litellm_params.api_key", Mapped, "`api_key`. A key in the file becomes a variable."),
+    rule("model_list[].litellm_params.api_base", Mapped, "`endpoint`. A deployment in its path becomes `deployment`."),
+    rule("model_list[].litellm_params.base_url", Mapped, "`endpoint`."),
+    rule("model_list[].litellm_params.api_version", Mapped, "`api_version`; `latest` is `v1`."),
+    rule("model_list[].litellm_params.organization", Mapped, "`organization`."),
+    rule("model_list[].litellm_params.litellm_credential_name", Mapped, "The values of `credential_list`."),
+    rule("model_list[].litellm_params.order", Mapped, "Tiers of the node, tried one after the other. Rows without `order` are the last tier."),
+    rule("model_list[].litellm_params.weight", Mapped, "`weight`. A row without one, beside rows with one, is tried after them."),
+    rule("model_list[].litellm_params.rpm", Approximated, "`limits.rpm`, which moves traffic away before the limit, and the weights where no row has `weight`."),
+    rule("model_list[].litellm_params.tpm", Approximated, "`limits.tpm`, which moves traffic away before the limit, and the weights where no row has `weight` or `rpm`."),
+    rule("model_list[].litellm_params.timeout", Approximated, "`timeout.headers_ms`, and without `stream_timeout` also `first_token_ms` and `idle_ms`."),
+    rule("model_list[].litellm_params.stream_timeout", Mapped, "`timeout.first_token_ms` and `timeout.idle_ms`."),
+    rule("model_list[].litellm_params.num_retries", Mapped, "`retry.attempts` around this deployment."),
+    rule("model_list[].litellm_params.max_retries", Approximated, "As `num_retries`, if that is absent."),
+    rule("model_list[].litellm_params.cooldown_time", Approximated, "`health.first_ejection_ms` and `longest_ejection_ms`. After it, one request probes."),
+    rule("model_list[].litellm_params.tags", Mapped, "`tags`; with `enable_tag_filtering` also cases that choose by `x-litellm-tags`."),
+    rule("model_list[].litellm_params.region_name", Mapped, "`region`, if it is a region of Azure."),
+    rule("model_list[].litellm_params.input_cost_per_token", Mapped, COST),
+    rule("model_list[].litellm_params.output_cost_per_token", Mapped, COST),
+    rule("model_list[].litellm_params.cache_read_input_token_cost", Mapped, COST),
+    rule("model_list[].litellm_params.input_cost_per_second", Mapped, "`cost.minute`."),
+    rule("model_list[].litellm_params.output_cost_per_image", Mapped, "`cost.image`."),
+    rule("model_list[].litellm_params.additional_drop_params", Mapped, "`params.drop`."),
+    rule("model_list[].litellm_params.extra_body", Approximated, BODY),
+    rule("model_list[].litellm_params.temperature", Approximated, BODY),
+    rule("model_list[].litellm_params.top_p", Approximated, BODY),
+    rule("model_list[].litellm_params.max_tokens", Approximated, BODY),
+    rule("model_list[].litellm_params.max_completion_tokens", Approximated, BODY),
+    rule("model_list[].litellm_params.frequency_penalty", Approximated, BODY),
+    rule("model_list[].litellm_params.presence_penalty", Approximated, BODY),
+    rule("model_list[].litellm_params.seed", Approximated, BODY),
+    rule("model_list[].litellm_params.reasoning_effort", Approximated, BODY),
+    rule("model_list[].litellm_params.service_tier", Approximated, BODY),
+    rule("model_list[].litellm_params.user", Approximated, BODY),
+    rule("model_list[].litellm_params.drop_params", NoEquivalent, "Fields are dropped by name: `params.drop`."),
+    rule("model_list[].litellm_params.max_parallel_requests", NoEquivalent, "Parallel requests are not limited."),
+    rule("model_list[].litellm_params.itpm", NoEquivalent, "`limits` has `rpm` and `tpm`."),
+    rule("model_list[].litellm_params.otpm", NoEquivalent, "`limits` has `rpm` and `tpm`."),
+    rule("model_list[].litellm_params.rpd", NoEquivalent, "Limits are per minute."),
+    rule("model_list[].litellm_params.tpd", NoEquivalent, "Limits are per minute."),
+    rule("model_list[].litellm_params.max_budget", NoEquivalent, BUDGET),
+    rule("model_list[].litellm_params.budget_duration", NoEquivalent, BUDGET),
+    rule("model_list[].litellm_params.silent_model", NoEquivalent, "Traffic is not mirrored."),
+    rule("model_list[].litellm_params.mock_response", NoEquivalent, "Answers are not invented."),
+    rule("model_list[].litellm_params.tag_regex", NoEquivalent, "Use a case with a `header` pattern."),
+    rule("model_list[].litellm_params.extra_headers", NoEquivalent, "Headers are not added to upstream calls."),
+    rule("model_list[].litellm_params.headers", NoEquivalent, "Headers are not added to upstream calls."),
+    rule("model_list[].litellm_params.azure_ad_token", NoEquivalent, ENTRA),
+    rule("model_list[].litellm_params.tenant_id", NoEquivalent, ENTRA),
+    rule("model_list[].litellm_params.client_id", NoEquivalent, ENTRA),
+    rule("model_list[].litellm_params.client_secret", NoEquivalent, ENTRA),
+    rule("model_list[].litellm_params.rust", NotNeeded, "It chooses a part of LiteLLM."),
+    rule("model_list[].litellm_params.use_in_pass_through", NoEquivalent, "There is no pass-through."),
+    rule("model_list[].litellm_params.keepalive_seconds", NotNeeded, "Streams that are held get comments: `settings.keepalive_ms`."),
+    rule("model_list[].model_info", Mapped, "See its keys."),
+    rule("model_list[].model_info.id", Mapped, "The name of the deployment."),
+    rule("model_list[].model_info.base_model", Mapped, "`model` of an Azure deployment, for people."),
+    rule("model_list[].model_info.mode", NotNeeded, "A deployment serves each operation of its provider."),
+    rule("model_list[].model_info.order", Mapped, "As `litellm_params.order`."),
+    rule("model_list[].model_info.description", NotNeeded, "For people."),
+    rule("model_list[].model_info.cooldown_time", Approximated, "As `litellm_params.cooldown_time`."),
+    rule("model_list[].model_info.allowed_fails", Approximated, "`health.failures_in_a_row`, one more. LiteLLM counts failures within the cooldown time."),
+    rule("model_list[].model_info.max_input_tokens", Mapped, "`capabilities.context_tokens`, with `enable_pre_call_checks`. Without, LiteLLM does not compare it either."),
+    rule("model_list[].model_info.max_output_tokens", NotNeeded, "LiteLLM does not limit requests by it."),
+    rule("model_list[].model_info.max_tokens", NotNeeded, "LiteLLM does not limit requests by it."),
+    rule("model_list[].model_info.supports_vision", Approximated, "`capabilities.vision`. It is obeyed; in LiteLLM it is information."),
+    rule("model_list[].model_info.supports_function_calling", Approximated, "`capabilities.tools`. It is obeyed; in LiteLLM it is information."),
+    rule("model_list[].model_info.supports_response_schema", Approximated, "`capabilities.json_schema`. It is obeyed; in LiteLLM it is information."),
+    rule("model_list[].model_info.input_cost_per_token", Mapped, COST),
+    rule("model_list[].model_info.output_cost_per_token", Mapped, COST),
+    rule("model_list[].model_info.cache_read_input_token_cost", Mapped, COST),
+    rule("model_list[].model_info.blocked", NoEquivalent, "Drain the deployment (docs/api.md)."),
+    rule("model_list[].model_info.allowed_fails_policy", NoEquivalent, "One count of failures ejects, whatever their class."),
+    rule("model_list[].model_info.access_groups", NoEquivalent, "Name the models in `clients`."),
+    rule("model_list[].model_info.access_windows", NoEquivalent, "Deployments have no hours of service."),
+    rule("model_list[].model_info.team_id", NoEquivalent, "There are no teams. Name the models in `clients`."),
+    rule("model_list[].model_info.health_check_model", NotNeeded, "Health is learned from requests."),
+    rule("model_list[].model_info.disable_background_health_check", NotNeeded, "Health is learned from requests."),
+
+    rule("router_settings", Mapped, "See its keys."),
+    rule("router_settings.routing_strategy", Approximated, "`simple-shuffle`: `weighted`, the same. `least-busy`: `least_busy`. `cost-based-routing`: `cost`, which needs the prices. `latency-based-routing`: `latency`, the faster one of two. `usage-based-routing` and `-v2`: `random`; `limits` move traffic away."),
+    rule("router_settings.routing_strategy_args", NoEquivalent, "The strategies have no arguments."),
+    rule("router_settings.routing_groups", Approximated, "The strategy of these nodes."),
+    rule("router_settings.num_retries", Approximated, "Of a lone deployment `retry.attempts`. Of several `max_attempts`, one more: a retry goes to another deployment, not back to the one that failed."),
+    rule("router_settings.max_fallbacks", Mapped, "How deep chains of fallbacks are followed."),
+    rule("router_settings.timeout", Approximated, "`settings.timeout.headers_ms`, and without `stream_timeout` also `first_token_ms` and `idle_ms`. `deadline_ms` limits the whole request."),
+    rule("router_settings.stream_timeout", Mapped, "`settings.timeout.first_token_ms` and `idle_ms`."),
+    rule("router_settings.retry_after", Mapped, "`retry.backoff_ms`."),
+    rule("router_settings.retry_policy", Approximated, "`retry.on` and the largest of the numbers as `retry.attempts`, of lone deployments. Others go to another deployment."),
+    rule("router_settings.model_group_retry_policy", Approximated, "As `retry_policy`, for one node."),
+    rule("router_settings.allowed_fails", Approximated, "`settings.health.failures_in_a_row`, one more. LiteLLM counts failures within the cooldown time."),
+    rule("router_settings.allowed_fails_policy", NoEquivalent, "One count of failures ejects, whatever their class."),
+    rule("router_settings.cooldown_time", Approximated, "`settings.health.first_ejection_ms` and `longest_ejection_ms`. After it, one request probes."),
+    rule("router_settings.disable_cooldowns", NoEquivalent, "Health cannot be switched off."),
+    rule("router_settings.fallbacks", Mapped, "A node over the group and its fallbacks, with every class in `fallback_on`. Chains and circles are unrolled."),
+    rule("router_settings.context_window_fallbacks", Mapped, "`on.context_window`."),
+    rule("router_settings.content_policy_fallbacks", Mapped, "`on.content_policy`."),
+    rule("router_settings.default_fallbacks", Approximated, "The fallbacks of each model without its own. A model that is not in the file stays unknown."),
+    rule("router_settings.model_group_alias", Approximated, "A node over that node. Its fallbacks count too; in LiteLLM they do not. `hidden` has no effect."),
+    rule("router_settings.enable_pre_call_checks", Mapped, "`max_input_tokens` becomes `capabilities.context_tokens`."),
+    rule("router_settings.enable_tag_filtering", Approximated, "A `match` by the header `x-litellm-tags`. Tags in the body are not read."),
+    rule("router_settings.tag_filtering_match_any", NoEquivalent, "One of the tags is enough."),
+    rule("router_settings.enable_weighted_failover", NotNeeded, "A failure goes to the next deployment of the group."),
+    rule("router_settings.enable_mid_stream_fallback_continuation", NoEquivalent, "A stream that breaks after its first content ends with an error event."),
+    rule("router_settings.enable_health_check_routing", NotNeeded, "Health is learned from requests."),
+    rule("router_settings.optional_pre_call_checks", Approximated, "`settings.sticky`: `prompt_caching` by `prompt_cache_key`, `session_affinity` by `x-litellm-session-id`, `deployment_affinity` by the client."),
+    rule("router_settings.deployment_affinity_ttl_seconds", Mapped, "`settings.sticky.ttl`."),
+    rule("router_settings.default_max_parallel_requests", NoEquivalent, "Parallel requests are not limited."),
+    rule("router_settings.provider_budget_config", NoEquivalent, BUDGET),
+    rule("router_settings.default_priority", NoEquivalent, "Requests do not queue."),
+    rule("router_settings.polling_interval", NoEquivalent, "Requests do not queue."),
+    rule("router_settings.cache_responses", NoEquivalent, "Answers are not cached."),
+    rule("router_settings.redis_host", NotNeeded, SHARED),
+    rule("router_settings.redis_port", NotNeeded, SHARED),
+    rule("router_settings.redis_password", NotNeeded, SHARED),
+    rule("router_settings.redis_url", NotNeeded, SHARED),
+    rule("router_settings.client_ttl", NotNeeded, "The platform keeps connections."),
+    rule("router_settings.set_verbose", NotNeeded, CALLBACK),
+    rule("router_settings.debug_level", NotNeeded, CALLBACK),
+    rule("router_settings.ignore_invalid_deployments", NotNeeded, "A row that cannot be imported is left out, with a note."),
+
+    rule("litellm_settings", Mapped, "See its keys."),
+    rule("litellm_settings.num_retries", Approximated, "As `router_settings.num_retries`, if that is absent."),
+    rule("litellm_settings.num_retries_per_request", Approximated, "`settings.max_attempts`, one more."),
+    rule("litellm_settings.request_timeout", Approximated, "As `router_settings.timeout`, and before it."),
+    rule("litellm_settings.allowed_fails", Approximated, "As `router_settings.allowed_fails`, if that is absent."),
+    rule("litellm_settings.cooldown_time", Approximated, "As `router_settings.cooldown_time`, if that is absent."),
+    rule("litellm_settings.fallbacks", Mapped, "As `router_settings.fallbacks`, if that is absent."),
+    rule("litellm_settings.context_window_fallbacks", Mapped, "As in `router_settings`, if it is absent there."),
+    rule("litellm_settings.content_policy_fallbacks", Mapped, "As in `router_settings`, if it is absent there."),
+    rule("litellm_settings.default_fallbacks", Approximated, "As in `router_settings`, if it is absent there."),
+    rule("litellm_settings.model_group_alias", Approximated, "As in `router_settings`, if it is absent there."),
+    rule("litellm_settings.drop_params", NoEquivalent, "Fields are dropped by name: `params.drop`."),
+    rule("litellm_settings.modify_params", NoEquivalent, "Requests are not rewritten."),
+    rule("litellm_settings.cache", NoEquivalent, "Answers are not cached."),
+    rule("litellm_settings.cache_params", NoEquivalent, "Answers are not cached."),
+    rule("litellm_settings.success_callback", NoEquivalent, CALLBACK),
+    rule("litellm_settings.failure_callback", NoEquivalent, CALLBACK),
+    rule("litellm_settings.callbacks", NoEquivalent, CALLBACK),
+    rule("litellm_settings.service_callback", NoEquivalent, CALLBACK),
+    rule("litellm_settings.json_logs", NotNeeded, "Log lines are JSON."),
+    rule("litellm_settings.set_verbose", NotNeeded, CALLBACK),
+    rule("litellm_settings.turn_off_message_logging", NotNeeded, "Prompts and answers are never logged."),
+    rule("litellm_settings.redact_user_api_key_info", NotNeeded, "Keys are never logged."),
+    rule("litellm_settings.telemetry", NotNeeded, "Nothing is sent to anybody."),
+    rule("litellm_settings.max_budget", NoEquivalent, BUDGET),
+    rule("litellm_settings.budget_duration", NoEquivalent, BUDGET),
+    rule("litellm_settings.default_team_settings", NoEquivalent, "There are no teams."),
+    rule("litellm_settings.guardrails", NoEquivalent, "Prompts and answers are not checked."),
+
+    rule("general_settings", Mapped, "See its keys."),
+    rule("general_settings.master_key", Approximated, "`clients.master.key`. It may call all models, and administrates nothing: `ADMIN_TOKEN` does."),
+    rule("general_settings.database_url", NotNeeded, DATABASE),
+    rule("general_settings.database_connection_pool_limit", NotNeeded, DATABASE),
+    rule("general_settings.store_model_in_db", NoEquivalent, "Models stand in the routes document."),
+    rule("general_settings.background_health_checks", NotNeeded, "Health is learned from requests."),
+    rule("general_settings.health_check_interval", NotNeeded, "Health is learned from requests."),
+    rule("general_settings.enforce_fallback_model_access", NoEquivalent, "The key's models are compared with the model that is called, not with its fallbacks."),
+    rule("general_settings.alerting", NoEquivalent, "Alerts are webhooks: `settings.webhooks`, docs/webhooks.md."),
+    rule("general_settings.alerting_threshold", NoEquivalent, "Alerts are webhooks: `settings.webhooks`, docs/webhooks.md."),
+    rule("general_settings.max_parallel_requests", NoEquivalent, "Parallel requests are not limited."),
+    rule("general_settings.global_max_parallel_requests", NoEquivalent, "Parallel requests are not limited."),
+    rule("general_settings.pass_through_endpoints", NoEquivalent, "There is no pass-through."),
+    rule("general_settings.custom_auth", NoEquivalent, "Clients have keys: `clients`."),
+    rule("general_settings.proxy_batch_write_at", NotNeeded, DATABASE),
+    rule("general_settings.disable_spend_logs", NotNeeded, DATABASE),
+
+    rule("credential_list", Mapped, "Values for the rows that name one of them."),
+    rule("credential_list[].credential_name", Mapped, "What `litellm_credential_name` says."),
+    rule("credential_list[].credential_values", Mapped, "As the same keys in `litellm_params`."),
+    rule("credential_list[].credential_values.api_key", Mapped, "`api_key`, if a row names the credential."),
+    rule("credential_list[].credential_values.api_base", Mapped, "`endpoint`, if a row names the credential."),
+    rule("credential_list[].credential_values.api_version", Mapped, "`api_version`, if a row names the credential."),
+    rule("environment_variables", NoEquivalent, "Set them as secrets: `npx wrangler secret put NAME`. Their values are not copied."),
+    rule("guardrails", NoEquivalent, "Prompts and answers are not checked."),
+    rule("mcp_servers", NoEquivalent, "There is no MCP gateway."),
+    rule("vector_store_registry", NoEquivalent, "There are no vector stores."),
+    rule("include", NoEquivalent, "Other files are not read: put their content into this one."),
+
+    rule("router", Mapped, "Each entry is a node."),
+    rule("router[].model_name", Mapped, "The name of the node."),
+    rule("router[].name", Mapped, "The name of the node."),
+    rule("router[].routing_strategy", Mapped, "`fallback` is `priority`, `load_balance` is `weighted`."),
+    rule("router[].load_balance_strategy", Mapped, "`strategy`: `random`, `round_robin`, `random_weighted`."),
+    rule("router[].models", Mapped, "`targets`."),
+    rule("router[].models[].name", Mapped, "`use`."),
+    rule("router[].models[].priority", Mapped, "`priority`."),
+    rule("router[].models[].weight", Mapped, "`weight`."),
+    rule("router[].fallback_on_error_types", Mapped, "`fallback_on`."),
+    rule("router[].model_alias", Mapped, "The first target."),
+    rule("router[].fallback_models", Mapped, "The targets after it."),
+];
+
+/// The rule of a path in which each place in a list is `[]`.
+pub fn rule_of(path: &str) -> Option<&'static KeyRule> {
+    KEY_RULES.iter().find(|rule| rule.path == path)
+}
+
+/// The table in Markdown, with a heading for each section.
+pub fn markdown() -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for rule in KEY_RULES {
+        let next = rule.path.split(['.', '[']).next().unwrap_or_default();
+        if next != section && rule_has_keys(next) {
+            let _ = write!(text, "\n### `{next}`\n\n| Key | | What becomes of it |\n|---|---|---|\n");
+            section = next;
+        } else if next != section && rule_has_keys(section) {
+            text.push_str("\n### Other sections\n\n| Key | | What becomes of it |\n|---|---|---|\n");
+            section = next;
+        }
+        let fate = match rule.fate {
+            KeyFate::Mapped => "same",
+            KeyFate::Approximated => "near",
+            KeyFate::NotNeeded => "not needed",
+            KeyFate::NoEquivalent => "none",
+        };
+        let _ = writeln!(text, "| `{}` | {fate} | {} |", rule.path, rule.note);
+    }
+    text
+}
+
+/// Whether a section has keys of its own in the table.
+fn rule_has_keys(section: &str) -> bool {
+    KEY_RULES
+        .iter()
+        .any(|rule| rule.path.strip_prefix(section).is_some_and(|rest| rest.starts_with(['.', '['])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KEY_RULES;
+
+    #[test]
+    fn each_key_stands_once() {
+        let mut paths: Vec<_> = KEY_RULES.iter().map(|rule| rule.path).collect();
+        paths.sort_unstable();
+        let all = paths.len();
+        paths.dedup();
+        assert_eq!(paths.len(), all);
+    }
+}

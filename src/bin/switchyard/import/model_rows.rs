@@ -1,0 +1,447 @@
+//! Rows of `model_list` become deployments.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use switchyard::geography::distance::is_region;
+
+use super::import_notes::ImportNotes;
+use super::yaml_tree::{YamlEntry, YamlNode};
+
+/// What LiteLLM takes when a row of Azure names no version.
+const API_VERSION: &str = "2025-02-01-preview";
+
+/// A provider: its prefix, its endpoint if it is always the same (`""`: the row has to name it),
+/// and the variable with the key that LiteLLM reads.
+type Compatible = (&'static str, Option<&'static str>, &'static str);
+
+const OPENAI: Compatible = ("openai", None, "OPENAI_API_KEY");
+
+/// Providers with an API like OpenAI's.
+const COMPATIBLE: &[Compatible] = &[
+    OPENAI,
+    ("text-completion-openai", None, "OPENAI_API_KEY"),
+    ("cerebras", Some("https://api.cerebras.ai/v1"), "CEREBRAS_API_KEY"),
+    ("deepseek", Some("https://api.deepseek.com/v1"), "DEEPSEEK_API_KEY"),
+    ("fireworks_ai", Some("https://api.fireworks.ai/inference/v1"), "FIREWORKS_AI_API_KEY"),
+    ("groq", Some("https://api.groq.com/openai/v1"), "GROQ_API_KEY"),
+    ("mistral", Some("https://api.mistral.ai/v1"), "MISTRAL_API_KEY"),
+    ("openrouter", Some("https://openrouter.ai/api/v1"), "OPENROUTER_API_KEY"),
+    ("together_ai", Some("https://api.together.xyz/v1"), "TOGETHERAI_API_KEY"),
+    ("xai", Some("https://api.x.ai/v1"), "XAI_API_KEY"),
+    ("hosted_vllm", Some(""), ""),
+    ("litellm_proxy", Some(""), ""),
+];
+
+/// Fields of the body that a row may preset.
+const BODY_FIELDS: &[&str] = &[
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "frequency_penalty",
+    "presence_penalty",
+    "seed",
+    "reasoning_effort",
+    "service_tier",
+    "user",
+];
+
+/// A row that became a deployment.
+pub struct ModelRow {
+    /// The name of the deployment.
+    pub deployment: String,
+    /// Its tier.
+    pub order: Option<u32>,
+    /// `weight`, `rpm` and `tpm`.
+    pub metrics: [Option<f64>; 3],
+    /// Its own number of retries.
+    pub retries: Option<u32>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Whether it has a price.
+    pub has_price: bool,
+}
+
+/// What rows share.
+pub struct RowReader<'a> {
+    /// Named values for rows.
+    pub credentials: BTreeMap<&'a str, &'a YamlNode>,
+    /// Whether inputs that are too long are noticed before the call.
+    pub checks_context: bool,
+    /// Names that are taken.
+    pub names: BTreeSet<String>,
+    /// The deployments so far.
+    pub deployments: Map<String, Value>,
+    /// Variables for secrets that stand in the file, by secret.
+    secrets: BTreeMap<String, String>,
+}
+
+impl<'a> RowReader<'a> {
+    /// A reader that takes none of the reserved names.
+    pub fn new(names: BTreeSet<String>, checks_context: bool) -> Self {
+        Self {
+            credentials: BTreeMap::new(),
+            checks_context,
+            names,
+            deployments: Map::new(),
+            secrets: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the deployment of a row.
+    ///
+    /// # Errors
+    /// Why it cannot be one.
+    #[expect(clippy::too_many_lines, reason = "a row, key by key")]
+    pub fn add(
+        &mut self,
+        row: &'a YamlNode,
+        path: &str,
+        notes: &mut ImportNotes,
+    ) -> Result<ModelRow, String> {
+        let nothing = YamlNode::nothing(row.line);
+        let params = row.get("litellm_params").unwrap_or(&nothing);
+        let info = row.get("model_info").unwrap_or(&nothing);
+        let at = format!("{path}.litellm_params");
+        let credential = params.get("litellm_credential_name").and_then(YamlNode::text);
+        let credential = credential.and_then(|name| self.credentials.get(name).copied());
+        let get = |key: &str| params.get(key).or_else(|| credential.and_then(|values| values.get(key)));
+        let text = |key: &str| get(key).and_then(YamlNode::text);
+
+        let model = text("model").ok_or("it has no `litellm_params.model`")?;
+        let (prefix, name) = model.split_once('/').unwrap_or(("", model));
+        let by_key = text("custom_llm_provider").or(text("api_type"));
+        let base = text("api_base").or(text("base_url"));
+        let named = COMPATIBLE.iter().find(|(known, ..)| *known == prefix);
+        let is_azure = prefix == "azure" || by_key == Some("azure");
+        let mut made = Map::new();
+        let mut default_key = "";
+        let suggested;
+        if is_azure {
+            let name = if prefix == "azure" { name } else { model };
+            let name = name.strip_prefix("o_series/").or(name.strip_prefix("gpt5_series/")).unwrap_or(name);
+            let base = base
+                .map_or_else(|| "${AZURE_API_BASE}".to_owned(), |base| variables(base, "endpoint", notes));
+            if base.contains("${AZURE_API_BASE}") {
+                notes.variable("AZURE_API_BASE", "endpoint of Azure OpenAI");
+            }
+            let (endpoint, deployment, version) = azure_parts(&base);
+            let deployment = text("azure_deployment").or(deployment).unwrap_or(name);
+            let version = text("api_version").or(version);
+            let version = match version {
+                Some("latest") => "v1".to_owned(),
+                Some(version) => variables(version, "API version", notes),
+                None if endpoint.ends_with("/openai/v1") => "v1".to_owned(),
+                None => {
+                    notes.near(
+                        params.line,
+                        &at,
+                        format!("`api_version` is absent: {API_VERSION}, as in LiteLLM."),
+                    );
+                    API_VERSION.to_owned()
+                }
+            };
+            refuse_plain_http(endpoint)?;
+            made.insert("provider".into(), "azure".into());
+            made.insert("endpoint".into(), endpoint.into());
+            made.insert("deployment".into(), variables(deployment, "deployment", notes).into());
+            made.insert("api_version".into(), version.into());
+            let real =
+                info.get("base_model").and_then(YamlNode::text).or((prefix != "azure").then_some(name));
+            if let Some(real) = real {
+                made.insert("model".into(), real.into());
+            }
+            default_key = "AZURE_API_KEY";
+            suggested = format!("azure-{deployment}");
+        } else {
+            let by_key = by_key.and_then(|key| COMPATIBLE.iter().find(|(known, ..)| *known == key));
+            let foreign = (prefix.is_empty() && name.starts_with("claude")) || name.contains('*');
+            let (provider, name) = match (named, by_key) {
+                (Some(provider), _) => (provider, name),
+                (None, Some(provider)) => (provider, model),
+                (None, None) if prefix.is_empty() && !foreign => (&OPENAI, model),
+                (None, None) => {
+                    return Err(format!(
+                        "its provider is neither OpenAI, Azure OpenAI nor one with a compatible API that is known: {model}"
+                    ));
+                }
+            };
+            let (known, endpoint, key) = provider;
+            if name.contains('*') {
+                return Err("`*` stands for any model: name each model in a row of its own".to_owned());
+            }
+            made.insert("provider".into(), "openai".into());
+            if let Some(base) = base {
+                let base = variables(base, "endpoint", notes);
+                let endpoint = base.trim_end_matches('/').trim_end_matches("/chat/completions");
+                refuse_plain_http(endpoint)?;
+                made.insert("endpoint".into(), endpoint.into());
+            } else if let Some(endpoint) = endpoint {
+                if endpoint.is_empty() {
+                    return Err(format!("`{known}/` needs an `api_base`"));
+                }
+                made.insert("endpoint".into(), (*endpoint).into());
+                notes.near(
+                    params.line,
+                    &at,
+                    format!("`{known}/` is called through its API for clients of OpenAI."),
+                );
+            }
+            made.insert("model".into(), variables(name, "model", notes).into());
+            if let Some(organization) = text("organization") {
+                made.insert("organization".into(), variables(organization, "organization", notes).into());
+            }
+            if !made.contains_key("endpoint") || endpoint.is_some_and(|endpoint| !endpoint.is_empty()) {
+                default_key = key;
+            }
+            suggested = format!("{known}-{name}");
+        }
+        let id = info.get("id").and_then(YamlNode::text);
+        let deployment = self.unique(id.unwrap_or(&suggested));
+        match get("api_key").and_then(YamlNode::text) {
+            Some(key) => {
+                let key = self.secret(key, &deployment, notes);
+                made.insert("api_key".into(), key.into());
+            }
+            None if !default_key.is_empty() => {
+                made.insert("api_key".into(), notes.variable(default_key, "API key").into());
+            }
+            None => {}
+        }
+        if let Some(region) = text("region_name") {
+            if is_region(region) {
+                made.insert("region".into(), region.into());
+            } else {
+                notes.lost(
+                    params.line,
+                    &format!("{at}.region_name"),
+                    "It is not the name of an Azure region.",
+                );
+            }
+        }
+        let tags: Vec<String> =
+            get("tags").map(YamlNode::texts).unwrap_or_default().into_iter().map(str::to_owned).collect();
+        put(&mut made, "tags", json!(tags));
+        let has_price = Self::prices(&mut made, params, info);
+        put(&mut made, "capabilities", self.capabilities(info));
+        let metrics = ["weight", "rpm", "tpm"].map(|key| get(key).and_then(YamlNode::number));
+        let limit = |value: Option<f64>| {
+            value.filter(|value| *value >= 1.0).map(|value| number(value.min(1e9).floor()))
+        };
+        let [_, rpm, tpm] = metrics;
+        put(&mut made, "limits", object([("rpm", limit(rpm)), ("tpm", limit(tpm))]));
+        put(&mut made, "timeout", timeouts(get("timeout"), get("stream_timeout")));
+        let cooldown = info.get("cooldown_time").or(get("cooldown_time"));
+        put(&mut made, "health", ejections(cooldown, info.get("allowed_fails")));
+        put(&mut made, "params", params_of(params));
+        self.deployments.insert(deployment.clone(), Value::Object(made));
+        let order = get("order").or(info.get("order")).and_then(YamlNode::number);
+        Ok(ModelRow {
+            deployment,
+            order: order.map(whole),
+            metrics,
+            retries: get("num_retries").or(get("max_retries")).and_then(YamlNode::number).map(whole),
+            tags,
+            has_price,
+        })
+    }
+
+    /// Prices per token become prices per million tokens.
+    fn prices(made: &mut Map<String, Value>, params: &YamlNode, info: &YamlNode) -> bool {
+        let price = |key: &str, times: f64| {
+            let price = params.get(key).or(info.get(key)).and_then(YamlNode::number)?;
+            Some(number((price * times * 1e9).round() / 1e9))
+        };
+        let cost = object([
+            ("input", price("input_cost_per_token", 1e6)),
+            ("cached_input", price("cache_read_input_token_cost", 1e6)),
+            ("output", price("output_cost_per_token", 1e6)),
+            ("image", price("output_cost_per_image", 1.0)),
+            ("minute", price("input_cost_per_second", 60.0)),
+        ]);
+        let has_price = cost.as_object().is_some_and(|cost| !cost.is_empty());
+        put(made, "cost", cost);
+        has_price
+    }
+
+    fn capabilities(&self, info: &YamlNode) -> Value {
+        let can = |key: &str| info.get(key).and_then(YamlNode::boolean).map(Value::Bool);
+        let longest = info.get("max_input_tokens").and_then(YamlNode::number).filter(|_| self.checks_context);
+        object([
+            ("tools", can("supports_function_calling")),
+            ("vision", can("supports_vision")),
+            ("json_schema", can("supports_response_schema")),
+            (
+                "context_tokens",
+                longest.filter(|tokens| *tokens >= 1.0).map(|tokens| number(tokens.min(1e9).floor())),
+            ),
+        ])
+    }
+
+    /// A secret as a variable. The same secret is the same variable.
+    pub fn secret(&mut self, value: &str, owner: &str, notes: &mut ImportNotes) -> String {
+        let resolved = variables(value, "API key", notes);
+        if resolved.starts_with("${") && resolved.ends_with('}') {
+            return resolved;
+        }
+        if let Some(known) = self.secrets.get(value) {
+            return known.clone();
+        }
+        let variable = notes.variable(
+            &variable_name(&format!("{owner}_API_KEY").to_ascii_uppercase()),
+            "API key that stands in the file",
+        );
+        self.secrets.insert(value.to_owned(), variable.clone());
+        variable
+    }
+
+    /// A name that no node and no deployment has.
+    fn unique(&mut self, wish: &str) -> String {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._:/@+-".contains(c);
+        let wish: String = wish.chars().map(|c| if allowed(c) { c } else { '-' }).take(120).collect();
+        let mut name = wish.clone();
+        let mut count = 1;
+        while name.is_empty() || !self.names.insert(name.clone()) {
+            count += 1;
+            name = format!("{wish}-{count}");
+        }
+        name
+    }
+}
+
+/// A text with `os.environ/NAME` as `${NAME}`. Its variables are noted.
+pub fn variables(text: &str, purpose: &str, notes: &mut ImportNotes) -> String {
+    if let Some(name) = text.strip_prefix("os.environ/") {
+        return notes.variable(&variable_name(name), purpose);
+    }
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else { break };
+        if variable_name(name) == name {
+            notes.variable(name, purpose);
+        }
+        rest = after;
+    }
+    text.to_owned()
+}
+
+/// A valid name of a variable.
+fn variable_name(text: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = text.chars().map(allowed).collect();
+    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
+/// The resource, the deployment and the version in an address of Azure.
+fn azure_parts(base: &str) -> (&str, Option<&str>, Option<&str>) {
+    let (address, query) = base.split_once('?').unwrap_or((base, ""));
+    let version = query.split('&').find_map(|pair| pair.strip_prefix("api-version="));
+    let address = address.trim_end_matches('/');
+    match address.split_once("/openai/deployments/") {
+        Some((endpoint, rest)) => (endpoint, rest.split('/').next().filter(|name| !name.is_empty()), version),
+        None => (address, None, version),
+    }
+}
+
+fn refuse_plain_http(endpoint: &str) -> Result<(), String> {
+    let Some(rest) = endpoint.strip_prefix("http://") else { return Ok(()) };
+    let is_loopback = ["localhost", "127.", "[::1]"].iter().any(|host| rest.starts_with(host));
+    if is_loopback {
+        Ok(())
+    } else {
+        Err("its `api_base` is http; the gateway calls https, and http to loopback".to_owned())
+    }
+}
+
+/// `params` of a deployment: what is dropped and set in bodies.
+fn params_of(params: &YamlNode) -> Value {
+    let mut set = Map::new();
+    for entry in params.get("extra_body").map(YamlNode::entries).unwrap_or_default() {
+        entry.read.set(true);
+        entry.value.mark_read();
+        set.insert(entry.key.clone(), json_of(&entry.value));
+    }
+    for field in BODY_FIELDS {
+        if let Some(value) = params.get(field) {
+            set.insert((*field).to_owned(), json_of(value));
+        }
+    }
+    let drop = params.get("additional_drop_params").map(YamlNode::texts).unwrap_or_default();
+    object([
+        ("drop", (!drop.is_empty()).then(|| json!(drop))),
+        ("set", (!set.is_empty()).then_some(Value::Object(set))),
+    ])
+}
+
+/// A value of YAML as JSON.
+fn json_of(node: &YamlNode) -> Value {
+    if let Some(items) = node.items() {
+        return items.iter().map(json_of).collect();
+    }
+    if !node.entries().is_empty() {
+        let entry = |entry: &YamlEntry| (entry.key.clone(), json_of(&entry.value));
+        return Value::Object(node.entries().iter().map(entry).collect());
+    }
+    match (node.is_plain(), node.boolean(), node.number()) {
+        (true, Some(truth), _) => Value::Bool(truth),
+        (true, _, Some(value)) => number(value),
+        _ => node.text().map_or(Value::Null, Value::from),
+    }
+}
+
+/// `timeout` from LiteLLM's two limits in seconds.
+pub fn timeouts(timeout: Option<&YamlNode>, stream: Option<&YamlNode>) -> Value {
+    let ms = |node: Option<&YamlNode>| node.and_then(YamlNode::number).map(milliseconds);
+    let (all, stream) = (ms(timeout), ms(stream));
+    object([
+        ("headers_ms", all.clone()),
+        ("first_token_ms", stream.clone().or(all.clone())),
+        ("idle_ms", stream.or(all)),
+    ])
+}
+
+/// `health` from LiteLLM's cooldown.
+pub fn ejections(cooldown: Option<&YamlNode>, fails: Option<&YamlNode>) -> Value {
+    let ms = cooldown
+        .and_then(YamlNode::number)
+        .map(|seconds| number((seconds * 1000.0).round().clamp(100.0, 300_000.0)));
+    let fails =
+        fails.and_then(YamlNode::number).map(|fails| number((fails.floor() + 1.0).clamp(1.0, 1000.0)));
+    object([("first_ejection_ms", ms.clone()), ("longest_ejection_ms", ms), ("failures_in_a_row", fails)])
+}
+
+/// Seconds as milliseconds within the limits of a document.
+pub fn milliseconds(seconds: f64) -> Value {
+    number((seconds * 1000.0).round().clamp(1.0, 3_600_000.0))
+}
+
+/// An object of the entries that have a value.
+pub fn object<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
+    let entries = entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    Value::Object(entries.collect())
+}
+
+/// Inserts a value unless it is empty.
+pub fn put(object: &mut Map<String, Value>, key: &str, value: Value) {
+    let is_empty = match &value {
+        Value::Object(entries) => entries.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        other => other.is_null(),
+    };
+    if !is_empty {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+/// A number, without a fraction if it has none.
+pub fn number(value: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+    if value.fract().abs() < f64::EPSILON && value.abs() < 9e15 { json!(value as i64) } else { json!(value) }
+}
+
+/// A number of tries or a tier.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within the range")]
+pub fn whole(value: f64) -> u32 {
+    value.clamp(0.0, 1e6) as u32
+}

@@ -1,0 +1,178 @@
+//! What the command says: nothing is dropped in silence, no secret is shown, and bad files are
+//! refused with their place.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::{command, fresh_path, import};
+
+const ROW: &str =
+    "model_list:\n  - {model_name: m, litellm_params: {model: openai/x, api_key: os.environ/KEY}}\n";
+
+#[test]
+fn a_secret_in_the_file_becomes_a_variable_and_is_never_shown() {
+    let text = "model_list:
+  - {model_name: m, litellm_params: {model: openai/x, api_key: sk-very-secret}}
+  - {model_name: n, litellm_params: {model: openai/y, api_key: sk-very-secret, azure_ad_token: sk-very-secret}}
+general_settings: {master_key: sk-very-secret}
+environment_variables: {OTHER: sk-very-secret}
+credential_list: [{credential_name: c, credential_values: {api_key: sk-very-secret}}]
+";
+    for arguments in [&[][..], &["--json"]] {
+        let output = command(text.as_bytes(), arguments);
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(!said.contains("very-secret"), "{said}");
+        assert!(said.contains("OPENAI_X_API_KEY") && said.contains("LITELLM_MASTER_KEY"), "{said}");
+    }
+    let imported = import(text);
+    imported.assert_note("environment_variables.OTHER", "no_equivalent", 5);
+    let deployments = &imported.document()["deployments"];
+    assert_eq!(deployments["openai-x"]["api_key"], deployments["openai-y"]["api_key"]);
+}
+
+#[test]
+fn named_credentials_fill_in_what_a_row_lacks() {
+    let imported = import(
+        "credential_list: [{credential_name: c, credential_values: {api_key: os.environ/SHARED, api_base: 'https://r.openai.azure.com'}}]
+model_list:
+  - {model_name: m, litellm_params: {model: azure/d, litellm_credential_name: c, api_version: '2024-10-21'}}
+",
+    );
+    let made = &imported.document()["deployments"]["azure-d"];
+    assert_eq!(
+        (&made["api_key"], &made["endpoint"]),
+        (&"${SHARED}".into(), &"https://r.openai.azure.com".into())
+    );
+}
+
+#[test]
+fn anchors_and_merges_are_understood() {
+    let imported = import(
+        "defaults: &d {api_key: os.environ/KEY, timeout: 7}
+model_list:
+  - model_name: m
+    litellm_params: {<<: *d, model: openai/x}
+",
+    );
+    assert_eq!(imported.document()["deployments"]["openai-x"]["timeout"]["headers_ms"], 7000);
+    imported.assert_note("defaults", "no_equivalent", 1);
+}
+
+#[test]
+fn rows_with_the_same_id_are_two_deployments() {
+    let row = "  - {model_name: m, litellm_params: {model: openai/x, api_key: os.environ/KEY}, model_info: {id: same}}\n";
+    let imported = import(&format!("model_list:\n{row}{row}"));
+    let names: Vec<&String> = imported.document()["deployments"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["same", "same-2"]);
+}
+
+#[test]
+fn a_key_that_stands_twice_is_reported() {
+    let imported = import(&format!("{ROW}router_settings:\n  timeout: 1\n  timeout: 2\n"));
+    imported.assert_note("router_settings.timeout", "no_equivalent", 4);
+    assert_eq!(imported.document()["settings"]["timeout"]["headers_ms"], 2000);
+}
+
+#[test]
+fn bad_files_are_refused_with_their_place() {
+    let bomb = (1..40)
+        .fold("a0: &a0 [x, x]\n".to_owned(), |text, n| format!("{text}a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1));
+    let deep = "[".repeat(20_000);
+    let many = format!("model_list: [{}]", "1,".repeat(250_000));
+    for (content, part) in [
+        ("model_list:\n  - a: 1\n b: 2\n", ":3:"),
+        ("model_list: [\n", ":2:"),
+        ("a: sk-secret: [\n", ":1:"),
+        ("", "`model_list` is expected"),
+        ("# nothing\n", "`model_list` is expected"),
+        ("- model_name: m\n", "`model_list` is expected"),
+        ("just text", "`model_list` is expected"),
+        ("model_list: []\n", "deployments"),
+        ("model_list: 5\n", "Another kind of value is expected"),
+        (&bomb, "too large"),
+        (&deep, "error: "),
+        (&many, "too many values"),
+        ("model_list: 1\n---\nmodel_list: 2\n", "second document"),
+    ] {
+        let output = command(content.as_bytes(), &[]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let start: String = content.chars().take(60).collect();
+        assert_eq!(output.status.code(), Some(1), "{start}: {said}");
+        assert!(
+            said.contains(part) && !said.contains("panicked") && !said.contains("sk-secret"),
+            "{start}: {said}"
+        );
+        assert!(output.stdout.is_empty(), "{start}");
+    }
+    assert_eq!(command(b"\xff\xfe\x00", &[]).status.code(), Some(1));
+}
+
+#[test]
+fn a_file_is_replaced_only_by_force() {
+    let path = fresh_path(".json");
+    let output = path.to_str().unwrap();
+    assert_eq!(command(ROW.as_bytes(), &["--output", output]).status.code(), Some(0));
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(serde_json::from_str::<Value>(&written).is_ok() && written.contains("\"$schema\""));
+    std::fs::write(&path, "mine").unwrap();
+    let refused = command(ROW.as_bytes(), &["--output", output]);
+    assert_eq!((refused.status.code(), std::fs::read_to_string(&path).unwrap().as_str()), (Some(2), "mine"));
+    assert_eq!(command(ROW.as_bytes(), &["--output", output, "--force"]).status.code(), Some(0));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), written);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn the_table_in_the_docs_is_the_one_that_the_importer_uses() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_switchyard"));
+    let output = command.args(["import", "--table"]).output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    let docs = include_str!("../../docs/moving-from-litellm.md");
+    assert!(
+        table.len() > 1000 && docs.ends_with(&table),
+        "run `cargo run -- import --table`, and put it at the end of the page"
+    );
+}
+
+/// Where keys may stand, with what stands before them.
+const PLACES: &[(&str, &str)] = &[
+    ("", ""),
+    ("router_settings", "router_settings:\n  "),
+    ("litellm_settings", "litellm_settings:\n  "),
+    ("general_settings", "general_settings:\n  "),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_key_that_nobody_knows_is_reported_with_its_line(
+        place in 0..PLACES.len(),
+        key in "zz_[a-z]{1,12}",
+        value in prop_oneof![Just("1"), Just("text"), Just("[a, {b: c}]"), Just("{x: {y: z}}")],
+    ) {
+        let (section, before) = PLACES[place];
+        let imported = import(&format!("{ROW}{before}{key}: {value}\n"));
+        let dot = if section.is_empty() { "" } else { "." };
+        let line = 2 + before.matches('\n').count() + 1;
+        imported.assert_note(&format!("{section}{dot}{key}"), "no_equivalent", line);
+    }
+
+    #[test]
+    fn a_key_in_a_row_that_nobody_knows_is_reported(in_info in any::<bool>(), key in "zz_[a-z]{1,12}") {
+        let (params, info) = if in_info { ("", format!("{key}: 1")) } else { (&*format!(", {key}: 1"), String::new()) };
+        let text = format!(
+            "model_list:\n  - {{model_name: m, litellm_params: {{model: openai/x, api_key: os.environ/KEY{params}}}, model_info: {{{info}}}}}\n"
+        );
+        let section = if in_info { "model_info" } else { "litellm_params" };
+        import(&text).assert_note(&format!("model_list[0].{section}.{key}"), "no_equivalent", 2);
+    }
+
+    #[test]
+    fn no_text_causes_a_panic(text in "(model_list|router|litellm_params|fallbacks|[a-z&*<\\[\\]{}:,'\"|> \n-]|\n  - |: )*") {
+        let output = command(format!("{text}\nrouter_settings: {text}\n").as_bytes(), &[]);
+        prop_assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

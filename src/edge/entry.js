@@ -5,7 +5,7 @@
 // the trap reports it as an error event. Then all requests in flight fail at once, and the next
 // call gets a new instance (wasm-bindgen's reinitialization).
 
-import Worker, { DeploymentHealth } from "../../build/index.js";
+import Worker, { DeploymentHealth, Registry } from "../../build/index.js";
 
 const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
 const inFlight = new Set();
@@ -50,11 +50,15 @@ function settling(call) {
 const { fetch } = Worker.prototype;
 export default { fetch: (request, env, ctx) => settling(() => fetch.call({ env, ctx }, request)) };
 
-const object = DeploymentHealth.prototype;
-for (const name of ["fetch", "alarm"]) {
-  const handle = object[name];
-  object[name] = function (...values) {
-    return settling(() => handle.apply(this, values));
-  };
+for (const [{ prototype: object }, ...names] of [
+  [DeploymentHealth, "fetch", "alarm"],
+  [Registry, "fetch"],
+]) {
+  for (const name of names) {
+    const handle = object[name];
+    object[name] = function (...values) {
+      return settling(() => handle.apply(this, values));
+    };
+  }
 }
-export { DeploymentHealth };
+export { DeploymentHealth, Registry };

@@ -2,6 +2,7 @@
 //! It decides nothing.
 //!
 //! - `fetch`, below, and [`durable_object`]: the runtime calls them, through `entry.js`;
+//! - [`registry_object`]: the Durable Object with the versions of the document;
 //! - [`worker_request`]: the platform as one request sees it, on the `worker` crate and the host
 //!   module;
 //! - [`host`], with `host/*.js`: coarse calls of the runtime that every request makes; [`wait`]:
@@ -16,6 +17,7 @@ mod host;
 mod object_calls;
 mod own_calls;
 mod randomness;
+mod registry_object;
 mod respond;
 mod tasks;
 mod timer;

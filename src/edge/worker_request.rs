@@ -8,7 +8,7 @@ use worker::{Context, Env};
 
 use super::object_calls::{self, WithBindings};
 use super::tasks::background;
-use super::{host, own_calls, randomness, tasks, wait};
+use super::{host, own_calls, randomness, registry_object, tasks, wait};
 use crate::serve::isolate_memory::Isolate;
 use crate::serve::platform::{
     BodyLimits, BodyStart, ByteStream, Platform, PlatformError, ReceivedBody, UploadError, Work,
@@ -129,13 +129,21 @@ impl Platform for WorkerRequest {
     }
 
     async fn write_document(&self, key: &str, text: &str) -> Result<(), PlatformError> {
-        let Some(store) = self.store() else { return Ok(()) };
+        let store = self.store().ok_or_else(|| PlatformError::new("there is no binding ROUTES"))?;
         let write = store.put(key, text).map_err(worker::Error::from)?;
         Ok(write.execute().await.map_err(worker::Error::from)?)
     }
 
     async fn post(&self, url: &str, headers: &Headers, body: String) -> Result<u16, PlatformError> {
         own_calls::post(url, headers, body).await
+    }
+
+    fn has_registry(&self) -> bool {
+        registry_object::is_bound(&self.0.env)
+    }
+
+    async fn ask_registry(&self, path: &str, body: String) -> Result<(u16, String), PlatformError> {
+        registry_object::ask(&self.0.env, path, body).await
     }
 
     fn has_objects(&self) -> bool {

@@ -7,8 +7,18 @@ use crate::vocabulary::switch::Switch;
 /// A call of the admin API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminPath {
-    /// `GET api/routes`
+    /// `GET api/routes`, `PUT api/routes`
     Routes,
+    /// `GET api/routes/document`
+    Document,
+    /// `GET api/routes/history`
+    History,
+    /// `GET api/routes/history/{version}`
+    Version(String),
+    /// `POST api/routes/rollback`
+    Rollback,
+    /// `GET api/audit`
+    Audit,
     /// `GET api/health`
     Health,
     /// `GET metrics`
@@ -26,8 +36,27 @@ impl AdminPath {
     /// The methods that the path accepts, as the value of an `allow` header.
     pub fn allow(&self) -> &'static str {
         match self {
-            Self::Routes | Self::Health | Self::Metrics | Self::Requests(_) => GET,
-            Self::Explain | Self::Switch(..) => "POST",
+            Self::Routes => "GET, HEAD, PUT",
+            Self::Document
+            | Self::History
+            | Self::Version(_)
+            | Self::Audit
+            | Self::Health
+            | Self::Metrics
+            | Self::Requests(_) => GET,
+            Self::Explain | Self::Rollback | Self::Switch(..) => "POST",
+        }
+    }
+
+    /// The name of what a request with this method changes; `None` if it only looks.
+    pub fn act(&self, method: &str) -> Option<&'static str> {
+        match self {
+            Self::Routes => (method == "PUT").then_some("routes.put"),
+            Self::Rollback => Some("routes.rollback"),
+            Self::Switch(Switch::Drain, _) => Some("deployment.drain"),
+            Self::Switch(Switch::Enable, _) => Some("deployment.enable"),
+            Self::Switch(Switch::Reset, _) => Some("deployment.reset"),
+            _ => None,
         }
     }
 }
@@ -42,6 +71,10 @@ pub fn is_admin(path: &str) -> bool {
 pub fn parse(path: &str) -> Option<AdminPath> {
     match path {
         "api/routes" => return Some(AdminPath::Routes),
+        "api/routes/document" => return Some(AdminPath::Document),
+        "api/routes/history" => return Some(AdminPath::History),
+        "api/routes/rollback" => return Some(AdminPath::Rollback),
+        "api/audit" => return Some(AdminPath::Audit),
         "api/health" => return Some(AdminPath::Health),
         "metrics" => return Some(AdminPath::Metrics),
         "api/explain" => return Some(AdminPath::Explain),
@@ -52,6 +85,10 @@ pub fn parse(path: &str) -> Option<AdminPath> {
     if let Some(id) = path.strip_prefix("api/requests/") {
         let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         return is_id.then(|| AdminPath::Requests(Some(id.to_owned())));
+    }
+    if let Some(version) = path.strip_prefix("api/routes/history/") {
+        let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        return is_version.then(|| AdminPath::Version(version.to_owned()));
     }
     let (name, switch) = path.strip_prefix("api/deployments/")?.rsplit_once('/')?;
     let name = Some(decode(name).into_owned()).filter(|name| !name.is_empty())?;
@@ -67,7 +104,14 @@ mod tests {
     fn each_path_has_its_meaning_and_method() {
         let owned = |name: &str| Some(name.to_owned());
         for (path, expected, method) in [
-            ("api/routes", Some(AdminPath::Routes), "GET, HEAD"),
+            ("api/routes", Some(AdminPath::Routes), "GET, HEAD, PUT"),
+            ("api/routes/document", Some(AdminPath::Document), "GET, HEAD"),
+            ("api/routes/history", Some(AdminPath::History), "GET, HEAD"),
+            ("api/routes/history/0a1b", Some(AdminPath::Version("0a1b".to_owned())), "GET, HEAD"),
+            ("api/routes/history/", None, ""),
+            ("api/routes/history/a%20b", None, ""),
+            ("api/routes/rollback", Some(AdminPath::Rollback), "POST"),
+            ("api/audit", Some(AdminPath::Audit), "GET, HEAD"),
             ("api/health", Some(AdminPath::Health), "GET, HEAD"),
             ("metrics", Some(AdminPath::Metrics), "GET, HEAD"),
             ("api/metrics", None, ""),

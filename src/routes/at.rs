@@ -19,11 +19,13 @@ pub enum At<'a> {
 
 impl<'a> At<'a> {
     /// One step down into an object.
+    #[must_use]
     pub fn key(&'a self, key: &'a str) -> Self {
         Self::Key(self, key)
     }
 
     /// One step down into a list.
+    #[must_use]
     pub fn index(&'a self, index: usize) -> Self {
         Self::Index(self, index)
     }

@@ -27,6 +27,7 @@ mod variables;
 mod webhook;
 pub mod when;
 
+pub use at::At;
 pub use compile::{Compiled, MAX_BYTES, compile, version_of};
 pub use doubts::doubts;
 pub use issue::{Issue, nearest};

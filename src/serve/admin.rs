@@ -1,6 +1,6 @@
 //! The admin API: it shows which document serves and the state of each deployment, and it sets
-//! switches. Every request needs `ADMIN_TOKEN`. Without a configured token the API rejects all
-//! requests.
+//! switches. Every request needs `ADMIN_TOKEN`, or `VIEWER_TOKEN` if it only looks. Without a
+//! configured token the API rejects all requests. What changes something is logged in the registry.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -8,44 +8,34 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::admin_body;
+use super::client_reply::OwnText;
 use super::explain_request::ExplainRequest;
 use super::explained::explain;
 use super::fact_source::LiveFacts;
-use super::held_body::HeldBody;
 use super::isolate_memory::DocumentProblem;
 use super::metrics;
 use super::object_reports::{AskError, share};
 use super::platform::{Platform, Work};
 use super::receive::Arrival;
 use super::recent_requests;
-use super::request_body::{Reading, RequestBody};
+use super::registry_link::log_act;
+use super::routes_change;
 use super::serving::Serving;
 use crate::health::Snapshot;
 use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
+use crate::registry::version_ledger::Act;
 use crate::request::admin_path::{AdminPath, parse};
 use crate::request::credentials;
 use crate::routes::graph::Deployment;
 use crate::routes::{Issue, doubts, nearest};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::switch::Switch;
-use crate::vocabulary::time::{Instant, Millis};
-
-/// The longest body of a request to explain.
-const MOST_EXPLAINED_BYTES: usize = 4 * 1024 * 1024;
-/// How long it may take to arrive.
-const EXPLAINED_BODY_MS: Millis = Millis::new(30_000);
+use crate::vocabulary::time::Instant;
 
 /// The future is behind a pointer, so that V8 compiles it only when such a request comes.
-type AdminAnswer<'a> = Pin<Box<dyn Future<Output = Result<String, ClientError>> + 'a>>;
-
-/// The type of most answers.
-pub const JSON: &str = "application/json";
-
-/// The type of the answer to a request below `/admin`.
-pub fn content_type(arrival: &Arrival) -> &'static str {
-    if arrival.path == metrics::PATH { metrics::format(arrival).content_type() } else { JSON }
-}
+type AdminAnswer<'a> = Pin<Box<dyn Future<Output = Result<OwnText, ClientError>> + 'a>>;
 
 /// The answer to a request below `/admin`; `None` for any other path.
 pub fn answer<'a, P: Platform>(
@@ -62,26 +52,104 @@ async fn answer_below<P: Platform>(
     platform: &P,
     arrival: &Arrival,
     routes: &Serving,
-) -> Result<String, ClientError> {
-    let token = platform.variable("ADMIN_TOKEN");
-    let is_admitted =
-        token.zip(arrival.key()).is_some_and(|(known, given)| credentials::matches(&known, given));
-    if !is_admitted {
-        return Err(ClientError::InvalidAdminToken);
-    }
+) -> Result<OwnText, ClientError> {
+    let role = role(platform, arrival).ok_or(ClientError::InvalidAdminToken)?;
     let Some(path) = parse(path) else {
         return Err(ClientError::UnknownPath { method: arrival.method.clone(), path: arrival.path.clone() });
     };
     arrival.check_method(path.allow())?;
-    match path {
-        AdminPath::Routes => Ok(document_status(platform, routes)),
-        AdminPath::Health => Ok(health(platform, routes).await),
-        AdminPath::Metrics => metrics::page(platform, arrival, routes).await,
-        // Behind a pointer of its own, as it is rare and large.
-        AdminPath::Explain => (Box::pin(explained(platform, arrival, routes)) as AdminAnswer<'_>).await,
-        AdminPath::Requests(id) => recent_requests::answer(platform, id).await,
-        AdminPath::Switch(switch, name) => turn(platform, switch, name, routes).await,
+    let act = path.act(&arrival.method);
+    let subject = match &path {
+        AdminPath::Switch(_, name) => name.clone(),
+        _ => None,
+    };
+    let reply = if act.is_some() && role != Role::Admin {
+        Err(ClientError::AdminTokenNeeded)
+    } else {
+        answer_path(path, platform, arrival, routes, role).await
+    };
+    if let Some(act) = act {
+        let result = match &reply {
+            Ok(reply) if reply.status == 200 => "ok",
+            Ok(_) => "routes_refused",
+            Err(error) => error.code(),
+        };
+        // The registry logs changes of the routes itself, in the step that records them.
+        if result != "ok" || !act.starts_with("routes.") {
+            log_act(
+                platform,
+                Act {
+                    who: role.who().to_owned(),
+                    what: act.to_owned(),
+                    subject,
+                    why: None,
+                    result: result.to_owned(),
+                },
+            );
+        }
     }
+    reply
+}
+
+/// Who calls the admin API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// May do everything.
+    Admin,
+    /// May look.
+    Viewer,
+}
+
+impl Role {
+    fn who(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+/// The role of the token of a request; `None` if it has no valid one. A token that is not
+/// configured is never valid.
+fn role<P: Platform>(platform: &P, arrival: &Arrival) -> Option<Role> {
+    let given = arrival.key()?;
+    let has = |name: &str| platform.variable(name).is_some_and(|known| credentials::matches(&known, given));
+    [("ADMIN_TOKEN", Role::Admin), ("VIEWER_TOKEN", Role::Viewer)]
+        .into_iter()
+        .find_map(|(name, role)| has(name).then_some(role))
+}
+
+async fn answer_path<P: Platform>(
+    path: AdminPath,
+    platform: &P,
+    arrival: &Arrival,
+    routes: &Serving,
+    role: Role,
+) -> Result<OwnText, ClientError> {
+    // What is rare and large is behind a pointer of its own.
+    let answer: AdminAnswer<'_> = match path {
+        AdminPath::Routes if arrival.method == "PUT" => {
+            Box::pin(routes_change::put(platform, arrival, routes, role.who()))
+        }
+        AdminPath::Rollback => Box::pin(routes_change::roll_back(platform, arrival, routes, role.who())),
+        AdminPath::Document => Box::pin(routes_change::document(platform)),
+        AdminPath::History => Box::pin(routes_change::history(platform)),
+        AdminPath::Version(version) => Box::pin(routes_change::version(platform, version)),
+        AdminPath::Audit => Box::pin(routes_change::audit(platform, arrival)),
+        AdminPath::Explain => Box::pin(explained(platform, arrival, routes)),
+        AdminPath::Routes => return Ok(OwnText::json(document_status(platform, routes))),
+        AdminPath::Health => return Ok(OwnText::json(health(platform, routes).await)),
+        AdminPath::Metrics => {
+            let content_type = metrics::format(arrival).content_type();
+            let page = metrics::page(platform, arrival, routes).await?;
+            return Ok(OwnText { content_type, ..OwnText::json(page) });
+        }
+        AdminPath::Requests(id) => return recent_requests::answer(platform, id).await.map(OwnText::json),
+        AdminPath::Switch(switch, name) => {
+            return turn(platform, switch, name, routes).await.map(OwnText::json);
+        }
+    };
+    answer.await
 }
 
 #[derive(Serialize)]
@@ -186,20 +254,12 @@ async fn explained<P: Platform>(
     platform: &P,
     arrival: &Arrival,
     routes: &Serving,
-) -> Result<String, ClientError> {
-    let _held = HeldBody::of(platform);
-    let length = arrival.header("content-length").and_then(|length| length.parse().ok());
-    let body =
-        RequestBody::read(platform, &Reading::Bytes, length, MOST_EXPLAINED_BYTES, EXPLAINED_BODY_MS).await?;
-    if !body.is_replayable() {
-        let reason = format!("The body has more than {MOST_EXPLAINED_BYTES} bytes.");
-        return Err(ClientError::InvalidJson(reason));
-    }
-    let text = str::from_utf8(body.known_bytes()).unwrap_or_default();
-    let request = ExplainRequest::parse(text).map_err(ClientError::InvalidJson)?;
+) -> Result<OwnText, ClientError> {
+    let text = admin_body::read(platform, arrival).await?;
+    let request = ExplainRequest::parse(&text).map_err(ClientError::InvalidJson)?;
     let source = LiveFacts { platform, graph: &routes.graph, stated_place: Some(&request.place) };
     let explanation = explain(routes, &request, &source).map_err(ClientError::InvalidJson)?;
-    Ok(to_json(&explanation))
+    Ok(OwnText::json(to_json(&explanation)))
 }
 
 /// `POST /admin/api/deployments/…`: sets a switch. It takes effect in this isolate at once, and

@@ -8,6 +8,26 @@ use crate::vocabulary::headers::Headers;
 /// Headers that the gateway adds, with names in lower case.
 pub type OwnHeaders = Vec<(&'static str, String)>;
 
+/// A text of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnText {
+    /// The status.
+    pub status: u16,
+    /// Its type.
+    pub content_type: &'static str,
+    /// The text.
+    pub text: String,
+    /// The version of the routes document that the `etag` header names.
+    pub etag: Option<String>,
+}
+
+impl OwnText {
+    /// JSON, with status 200.
+    pub fn json(text: String) -> Self {
+        Self { status: 200, content_type: "application/json", text, etag: None }
+    }
+}
+
 /// A reply to the client.
 pub enum ClientReply<P: Platform> {
     /// A reply of the gateway.
@@ -55,11 +75,14 @@ impl<P: Platform> ClientReply<P> {
         Self::Own { status, headers: Headers::of(headers), body: None }
     }
 
-    /// A reply with status 200 and a text of this type.
-    pub fn text(content_type: &str, text: String, own: OwnHeaders) -> Self {
-        let mut headers = Headers::of([("content-type", content_type)]);
+    /// A reply with a text of the gateway.
+    pub fn text(text: OwnText, own: OwnHeaders) -> Self {
+        let mut headers = Headers::of([("content-type", text.content_type)]);
+        if let Some(version) = text.etag {
+            headers.push("etag", &format!("\"{version}\""));
+        }
         headers.extend(own);
-        Self::Own { status: 200, headers, body: Some(text.into_bytes()) }
+        Self::Own { status: text.status, headers, body: Some(text.text.into_bytes()) }
     }
 
     /// A reply with an error. The official SDKs show `x-request-id` as the id of a failed request:

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 
 use super::account::{CLIENT_LEFT_STATUS, RequestAccount};
-use super::admin::{self, JSON};
-use super::client_reply::ClientReply;
+use super::admin;
+use super::client_reply::{ClientReply, OwnText};
 use super::drive;
 use super::held_body::HeldBody;
 use super::platform::Platform;
@@ -59,7 +59,7 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
         Ok(AnswerSource::Deployments(inbound, body)) => {
             return drive::run(platform, Rc::new(*inbound), body, Rc::clone(&routes), account, cors).await;
         }
-        Ok(AnswerSource::Text(content_type, text)) => Ok((content_type, text)),
+        Ok(AnswerSource::Text(text)) => Ok(text),
         Err(error) => Err(error),
     };
     let served = ServedRequest {
@@ -72,9 +72,9 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     let mut headers = response_headers::own(&served, settings.expose);
     headers.extend(cors);
     match found {
-        Ok((content_type, text)) => {
+        Ok(text) => {
             account.dismiss();
-            ClientReply::text(content_type, text, headers)
+            ClientReply::text(text, headers)
         }
         Err(error) => ClientReply::error(refused(account, &error), headers),
     }
@@ -95,8 +95,8 @@ fn allowed_methods(path: &str, graph: &Graph) -> &'static str {
 
 /// The source of an answer.
 enum AnswerSource<P: Platform> {
-    /// The gateway itself answers with a text of this type.
-    Text(&'static str, String),
+    /// The gateway itself answers.
+    Text(OwnText),
     /// A deployment answers.
     Deployments(Box<Inbound>, HeldBody<P>),
 }
@@ -109,19 +109,22 @@ async fn find<P: Platform>(
     let graph = &routes.graph;
     if arrival.path == HEALTHZ {
         arrival.check_method(GET)?;
-        return Ok(AnswerSource::Text(JSON, r#"{"status":"ok"}"#.to_owned()));
+        return Ok(AnswerSource::Text(OwnText::json(r#"{"status":"ok"}"#.to_owned())));
     }
     if let Some(answer) = admin::answer(platform, arrival, routes) {
-        return answer.await.map(|text| AnswerSource::Text(admin::content_type(arrival), text));
+        return answer.await.map(AnswerSource::Text);
     }
     let client = || credentials::client(graph, arrival.key());
     let subject = match arrival.asks_for(graph)? {
-        ApiPath::Models => return Ok(AnswerSource::Text(JSON, models::list(graph, client()?).to_string())),
+        ApiPath::Models => {
+            let list = models::list(graph, client()?).to_string();
+            return Ok(AnswerSource::Text(OwnText::json(list)));
+        }
         ApiPath::Model(name) => {
             let client = client()?;
             let model = models::one(graph, client, &name);
             let model = model.ok_or_else(|| entry_node::unknown(graph, &name, client))?;
-            return Ok(AnswerSource::Text(JSON, model.to_string()));
+            return Ok(AnswerSource::Text(OwnText::json(model.to_string())));
         }
         path => Subject::of(path, arrival)?,
     };

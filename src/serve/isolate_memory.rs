@@ -31,6 +31,11 @@ pub struct Isolate {
     /// When the latest check began that was too late for a stale document. It is logged once.
     pub(super) stale_check: Cell<Instant>,
     pub(super) problem: RefCell<Option<DocumentProblem>>,
+    /// The hash of the document that was written here, and until when KV may still show another one
+    /// that is older.
+    pub(super) written: Cell<Option<(u64, Instant)>>,
+    /// The hash of the document that the registry knows as the current one.
+    pub(super) noticed: Cell<Option<u64>>,
     rng: RefCell<Option<SecureRng>>,
     /// The owner of each known stored object.
     pub(super) owners: RefCell<ObjectAffinity>,

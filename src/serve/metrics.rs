@@ -18,9 +18,6 @@ use crate::routes::graph::Deployment;
 use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
 
-/// The path of the page.
-pub(super) const PATH: &str = "/admin/metrics";
-
 /// The format that the client asks for.
 pub(super) fn format(arrival: &Arrival) -> MetricsFormat {
     MetricsFormat::accepted(arrival.header("accept").unwrap_or_default())

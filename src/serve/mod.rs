@@ -14,10 +14,12 @@
 //! - [`isolate_memory`], [`serving`]: the state between requests;
 //! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
 //!   `alerts`: what they send to webhooks; [`health_object`]: the Durable Object through which they
-//!   do; `counting`: what is counted of finished requests, and `metrics`: how it is shown.
+//!   do; `registry_link` and `routes_change`: versions of the document, and changes by the admin
+//!   API; `counting`: what is counted of finished requests, and `metrics`: how it is shown.
 
 pub mod account;
 pub mod admin;
+mod admin_body;
 mod alerts;
 pub mod answer;
 pub mod client_reply;
@@ -42,7 +44,9 @@ mod owners;
 pub mod platform;
 pub mod receive;
 mod recent_requests;
+mod registry_link;
 pub mod request_body;
+mod routes_change;
 pub mod routes_document;
 pub mod serving;
 mod timing;

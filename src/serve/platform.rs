@@ -101,7 +101,7 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// The text of a document in the store. `None` if the store does not have it, or if there is no
     /// store.
     fn read_document(&self, key: &str) -> impl Future<Output = Result<Option<String>, PlatformError>>;
-    /// Writes a document. Without a store, nothing happens.
+    /// Writes a document. Without a store, this fails.
     fn write_document(&self, key: &str, text: &str) -> impl Future<Output = Result<(), PlatformError>>;
 
     /// Sends a POST that belongs to no request, and returns the status of its answer, of which
@@ -112,6 +112,15 @@ pub trait Platform: Clock + Objects + Clone + 'static {
         headers: &Headers,
         body: String,
     ) -> impl Future<Output = Result<u16, PlatformError>>;
+
+    /// Whether there is a binding to the registry.
+    fn has_registry(&self) -> bool;
+    /// The answer of the registry to a POST: status and text.
+    fn ask_registry(
+        &self,
+        path: &str,
+        body: String,
+    ) -> impl Future<Output = Result<(u16, String), PlatformError>>;
 
     /// Whether there is a binding to the [`Objects`].
     fn has_objects(&self) -> bool;

@@ -22,7 +22,7 @@ use super::serving::{Serving, Source};
 use super::timing::{sleep, until};
 use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
-use crate::routes::{compile, doubts};
+use crate::routes::{compile, doubts, version_of};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::{SplitMix64, stable_hash};
 use crate::vocabulary::switch::Switch;
@@ -49,8 +49,22 @@ const REMEMBER_AFTER_MS: Millis = Millis::new(1_000);
 /// How long the objects keep a drain after the document has lost the name of the deployment. It is
 /// less than the half minute that the platform allows for work after a request.
 const END_DRAIN_AFTER_MS: Millis = Millis::new(20_000);
+/// How long the store may still show an older document where a newer one was written: its caches,
+/// and the way to them.
+const OUTDATED_MS: Millis = Millis::new(90_000);
 /// The document that serves if the store has none and had none before.
 const COMPILED_IN: &str = include_str!("../../routes.json");
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is in the store.
+    Yes,
+    /// The store refused it.
+    No,
+    /// The store did not answer in time.
+    Unknown,
+}
 
 impl Isolate {
     /// The routes that serve a request.
@@ -143,6 +157,7 @@ impl Isolate {
                 sleep(&background, REMEMBER_AFTER_MS).await;
                 background.isolate().log_doubts(&background);
                 remember(&background, &document).await;
+                background.isolate().notice_once(&background, &document).await;
             });
             return Ok(routes);
         }
@@ -165,6 +180,9 @@ impl Isolate {
         self.failed_at.set(current.is_err().then(|| platform.now()));
         let (Some(serving), Ok(current)) = (self.current(), current) else { return };
         self.confirmed_at.set(asked_at);
+        if self.is_outdated(platform, current.as_deref().unwrap_or_default()) {
+            return;
+        }
         let Some(document) = current else {
             if serving.source != Source::CompiledIn {
                 self.note(platform, DocumentProblem::Missing);
@@ -174,12 +192,54 @@ impl Isolate {
         let hash = stable_hash(document.as_bytes());
         if serving.source == Source::Kv && serving.hash == hash {
             self.problem.replace(None);
+            drop(under_way);
+            self.notice_once(platform, &document).await;
         } else if !self.problem().is_some_and(|problem| problem.is_refusal_of(hash))
             && self.adopt(platform, &document, Source::Kv).is_some()
         {
             drop(under_way);
             self.log_doubts(platform);
             remember(platform, &document).await;
+            self.notice_once(platform, &document).await;
+        }
+    }
+
+    /// Whether a document of the store is older than the one that was written here.
+    pub(super) fn is_outdated<P: Platform>(&self, platform: &P, document: &str) -> bool {
+        self.written
+            .get()
+            .is_some_and(|(hash, until)| platform.now() < until && hash != stable_hash(document.as_bytes()))
+    }
+
+    /// The document in the store, as its caches have it.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(super) async fn stored<P: Platform>(&self, platform: &P) -> Result<Option<String>, ClientError> {
+        read(platform, CURRENT).await.map_err(|_| ClientError::RoutesNotWritten)
+    }
+
+    /// The document that is compiled into the Worker, and its version.
+    pub(super) fn compiled_in() -> (String, String) {
+        (COMPILED_IN.to_owned(), version_of(stable_hash(COMPILED_IN.as_bytes())))
+    }
+
+    /// Writes a document that compiles to the store, and serves from it at once.
+    pub(super) async fn write<P: Platform>(&self, platform: &P, document: &str) -> Written {
+        let write = platform.write_document(CURRENT, document);
+        match until(platform, platform.now() + STORE_MS, write).await {
+            Some(Ok(())) => {
+                let hash = stable_hash(document.as_bytes());
+                self.written.set(Some((hash, platform.now() + OUTDATED_MS)));
+                self.noticed.set(Some(hash));
+                self.adopt(platform, document, Source::Kv);
+                Written::Yes
+            }
+            Some(Err(error)) => {
+                platform.warn(&format!("routes: KV does not take the document: {error}"));
+                Written::No
+            }
+            None => Written::Unknown,
         }
     }
 

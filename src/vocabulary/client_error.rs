@@ -30,6 +30,33 @@ pub enum ClientError {
     NoClients,
     /// The admin API was called without its token, or no token is configured.
     InvalidAdminToken,
+    /// A token that may only look came with a call that changes something.
+    AdminTokenNeeded,
+    /// There is no binding to the registry.
+    RegistryMissing,
+    /// The Durable Object with the versions of the document did not answer.
+    RegistryUnavailable,
+    /// A change of the routes does not say on which version it is based.
+    IfMatchMissing,
+    /// A change of the routes is based on another version than the current one.
+    RoutesChanged {
+        /// The current version.
+        current: String,
+    },
+    /// Another change of the routes is under way.
+    ChangeUnderWay,
+    /// The registry has no such version.
+    VersionNotFound {
+        /// The version in the request.
+        version: String,
+    },
+    /// A routes document does not compile.
+    RoutesRefused {
+        /// The number of its issues.
+        count: usize,
+    },
+    /// The store did not take the routes document, or cannot be read.
+    RoutesNotWritten,
     /// The admin API was asked about a deployment that does not exist.
     DeploymentNotFound {
         /// The name in the request.
@@ -178,18 +205,23 @@ impl ClientError {
             | Self::CapabilityMissing { .. }
             | Self::InvalidObjectPath { .. } => 400,
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
-            Self::ModelNotAllowed { .. } => 403,
+            Self::ModelNotAllowed { .. } | Self::AdminTokenNeeded => 403,
             Self::ModelNotFound { .. }
             | Self::DeploymentNotFound { .. }
             | Self::RequestNotFound { .. }
+            | Self::VersionNotFound { .. }
             | Self::UnknownPath { .. }
             | Self::ObjectNotFound { .. }
             | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout { .. } => 408,
+            Self::ChangeUnderWay => 409,
+            Self::RoutesChanged { .. } => 412,
             Self::RequestTooLarge { .. } => 413,
             Self::UnsupportedEncoding { .. } => 415,
+            Self::RoutesRefused { .. } => 422,
             Self::WebSocketNotSupported { .. } => 426,
+            Self::IfMatchMissing => 428,
             Self::Internal => 500,
             Self::UpstreamUnreachable { .. } | Self::OutcomeUnknown { is_late: false } => 502,
             Self::NoEligibleDeployment { .. }
@@ -197,6 +229,9 @@ impl ClientError {
             | Self::SwitchNotShared
             | Self::MetricsUnavailable
             | Self::RecordsUnavailable
+            | Self::RegistryMissing
+            | Self::RegistryUnavailable
+            | Self::RoutesNotWritten
             | Self::TooManyBodies => 503,
             Self::UpstreamTimeout { .. }
             | Self::DeadlineExceeded { .. }
@@ -210,6 +245,15 @@ impl ClientError {
         match self {
             Self::InvalidApiKey | Self::NoClients => "invalid_api_key",
             Self::InvalidAdminToken => "invalid_admin_token",
+            Self::AdminTokenNeeded => "admin_token_needed",
+            Self::RegistryMissing => "registry_missing",
+            Self::RegistryUnavailable => "registry_unavailable",
+            Self::IfMatchMissing => "if_match_needed",
+            Self::RoutesChanged { .. } => "routes_changed",
+            Self::ChangeUnderWay => "change_under_way",
+            Self::VersionNotFound { .. } => "version_not_found",
+            Self::RoutesRefused { .. } => "routes_refused",
+            Self::RoutesNotWritten => "routes_not_written",
             Self::DeploymentNotFound { .. } => "deployment_not_found",
             Self::SwitchNotShared => "switch_not_shared",
             Self::MetricsUnavailable => "metrics_unavailable",
@@ -279,6 +323,8 @@ impl ClientError {
                 | Self::SwitchNotShared
                 | Self::MetricsUnavailable
                 | Self::RecordsUnavailable
+                | Self::RegistryUnavailable
+                | Self::RoutesNotWritten
                 | Self::TooManyBodies
                 | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
         )
@@ -297,6 +343,39 @@ impl ClientError {
                 .into(),
             Self::InvalidAdminToken => "The admin API needs the value of the secret ADMIN_TOKEN, as \
                 'Authorization: Bearer TOKEN'. While that secret is not set, it is closed."
+                .into(),
+            Self::AdminTokenNeeded => "This token may look, and not change anything: it is the value of VIEWER_TOKEN. \
+                Send the value of the secret ADMIN_TOKEN."
+                .into(),
+            Self::RegistryMissing => "There is no registry of versions here. Add the binding REGISTRY to the class \
+                Registry in wrangler.toml, with a migration that has new_sqlite_classes = [\"Registry\"], and deploy. \
+                Without it, write the document with `npx wrangler kv key put routes --path routes.json --binding ROUTES --remote`."
+                .into(),
+            Self::RegistryUnavailable => "The Durable Object that has the versions could not be reached, so nothing was \
+                changed. Try again; if it stays, check the binding REGISTRY in wrangler.toml."
+                .into(),
+            Self::IfMatchMissing => "Say on which version the change is based: send the etag of GET \
+                /admin/api/routes/document as the header If-Match, or If-Match: * to replace whatever serves."
+                .into(),
+            Self::RoutesChanged { current } => format!(
+                "Somebody has changed the routes: the current version is '{}'. Get it with GET \
+                 /admin/api/routes/document, make the change there, and send its etag as If-Match.",
+                quoted(current)
+            ),
+            Self::ChangeUnderWay => "Another change of the routes is under way. It ends within 30 s; look at GET \
+                /admin/api/routes/history before you try again."
+                .into(),
+            Self::VersionNotFound { version } => format!(
+                "There is no version '{}'. GET /admin/api/routes/history lists the versions that are kept.",
+                quoted(version)
+            ),
+            Self::RoutesRefused { count } => format!(
+                "The document has {count} error{}, so it was not stored; what served goes on. \"issues\" lists all.",
+                if *count == 1 { "" } else { "s" }
+            ),
+            Self::RoutesNotWritten => "The KV namespace of the routes did not answer, or did not take the document. KV \
+                takes one write a second for a key. Look at GET /admin/api/routes/history, and try again; if it stays, \
+                check the binding ROUTES in wrangler.toml."
                 .into(),
             Self::DeploymentNotFound { deployment, nearest } => format!(
                 "The routes document has no deployment '{}'.{} GET /admin/api/health lists them.",

@@ -10,10 +10,14 @@ import { builtWorker, platform } from "../../scripts/worker.mjs";
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const ROUTES_KEY = "routes";
 const FIRST = "switchyard";
-const OBJECTS = { DeploymentHealth: { type: "durable-object", storage: "sqlite" } };
+const OBJECTS = {
+  DeploymentHealth: { type: "durable-object", storage: "sqlite" },
+  Registry: { type: "durable-object", storage: "sqlite" },
+};
 const CALLER = "caller";
 const DIRECT = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
 const HEALTH = { type: "durable-object", worker: FIRST, exportName: "DeploymentHealth" };
+const REGISTRY = { type: "durable-object", worker: FIRST, exportName: "Registry" };
 
 // Starts a gateway.
 //
@@ -22,6 +26,7 @@ const HEALTH = { type: "durable-object", worker: FIRST, exportName: "DeploymentH
 // - `kvPersist`: a folder that holds KV, so that its content survives the gateway.
 // - `isolates`: their number. Isolates share only KV and the Durable Objects.
 // - `object`: whether the Worker has a binding to the Durable Objects.
+// - `registry`: whether the Worker has a binding to the registry.
 // - `intercept`: whether intercept.js wraps the Worker's bindings and its Wasm.
 // - `caller`: the source of another Worker, which has a service binding GATEWAY to the gateway.
 //   `gateway.caller` sends requests to it.
@@ -31,13 +36,14 @@ export async function startGateway({
   kvPersist,
   isolates = 1,
   object = true,
+  registry = false,
   intercept = false,
   caller,
   checkout = ROOT,
 } = {}) {
   const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? FIRST : `${FIRST}-${index + 1}`));
   const manifest = worker(checkout, intercept);
-  const env = { ...bindings(vars), ...(object && { HEALTH }) };
+  const env = { ...bindings(vars), ...(object && { HEALTH }), ...(registry && { REGISTRY }) };
   const logs = [];
   const miniflare = new Miniflare({
     host: "127.0.0.1",
@@ -81,6 +87,7 @@ export async function startGateway({
       miniflare.unsafeEvictDurableObject(FIRST, "DeploymentHealth", { name }).catch((error) => {
         if (!/not currently running/.test(error.message)) throw error;
       }),
+    evictRegistry: () => miniflare.unsafeEvictDurableObject(FIRST, "Registry", { name: "registry" }),
     putRoutes,
     deleteRoutes: () => kv.delete(ROUTES_KEY),
     kvKeys: async () => (await kv.list()).keys.map(({ name }) => name),

@@ -19,6 +19,7 @@ mod leaving;
 mod long_answers;
 mod once;
 mod records;
+mod registry;
 mod slow_uploads;
 mod surface;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]

@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["vocabulary"],
     &["geography", "usage", "counters", "signature"],
     &["routes"],
-    &["request", "health"],
+    &["request", "health", "registry"],
     &["upstream", "balance"],
     &["entry", "attempt"],
     &["stream", "reply", "telemetry", "explain"],

@@ -15,7 +15,7 @@ use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::time::{Instant, Millis};
 
 use super::upstream::{CallState, Script};
-use super::{Fake, FakeClient, FakeObjects, Post, PostAnswer, World};
+use super::{Fake, FakeClient, FakeObjects, FakeRegistry, Post, PostAnswer, World};
 use crate::times::ms;
 
 pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
@@ -84,6 +84,7 @@ impl Bench {
             ("KEY", "sk-up"),
             ("LONG_KEY", "sk-up-0123456789"),
             ("ADMIN_TOKEN", "admin"),
+            ("VIEWER_TOKEN", "viewer"),
             ("ALERT_URL", "https://hooks/alerts?token=t"),
             ("ALERT_SECRET", "whsec_c2VjcmV0"),
         ];
@@ -416,6 +417,30 @@ impl Bench {
     /// From now on there are Durable Objects.
     pub fn with_objects(&self) {
         self.fake.world.objects.replace(Some(Rc::default()));
+    }
+
+    /// From now on there is a registry.
+    pub fn with_registry(&self) {
+        self.fake.world.registry.replace(Some(Rc::default()));
+    }
+
+    fn registry(&self) -> Rc<FakeRegistry> {
+        self.fake.world.registry.borrow().clone().expect("a registry")
+    }
+
+    /// How often the registry was asked for a path.
+    pub fn asked_registry(&self, path: &str) -> usize {
+        self.registry().asked.borrow().iter().filter(|asked| *asked == path).count()
+    }
+
+    /// Requests for this path do not reach the registry.
+    pub fn lose_registry(&self, path: &str) {
+        self.registry().lost.borrow_mut().push(path.to_owned());
+    }
+
+    /// Whether the store refuses writes.
+    pub fn refuse_writes(&self, refuses: bool) {
+        self.fake.world.refuses_writes.set(refuses);
     }
 
     fn objects(&self) -> Rc<FakeObjects> {

@@ -6,6 +6,7 @@
 mod bench;
 mod client;
 mod objects;
+mod registry;
 mod upstream;
 
 use std::cell::{Cell, RefCell};
@@ -29,6 +30,7 @@ use switchyard::vocabulary::time::{Instant, Millis};
 pub use bench::{Answer, Bench, Body};
 use client::FakeClient;
 use objects::FakeObjects;
+use registry::FakeRegistry;
 use upstream::{CallState, FakeCall, FakeReader, FakeStream};
 pub use upstream::{Script, Step, sent_body};
 
@@ -62,6 +64,10 @@ struct World {
     filtered_pipes: Cell<usize>,
     /// The Durable Objects, if there is a binding to them.
     objects: RefCell<Option<Rc<FakeObjects>>>,
+    /// The registry, if there is a binding to it.
+    registry: RefCell<Option<Rc<FakeRegistry>>>,
+    /// Whether the store refuses writes.
+    refuses_writes: Cell<bool>,
     /// What was sent with [`Platform::post`].
     posts: RefCell<Vec<Post>>,
     /// How the next posts are answered. Further ones are answered with status 200.
@@ -283,6 +289,9 @@ impl Platform for Fake {
     }
 
     async fn write_document(&self, key: &str, text: &str) -> Result<(), PlatformError> {
+        if self.world.refuses_writes.get() {
+            return Err(PlatformError::new("KV takes one write a second"));
+        }
         self.world.documents.borrow_mut().insert(key.to_owned(), Ok(text.to_owned()));
         Ok(())
     }
@@ -296,6 +305,16 @@ impl Platform for Fake {
             PostAnswer::Unreachable => Err(PlatformError::new(format!("no route to {url}"))),
             PostAnswer::Never => self.never().await,
         }
+    }
+
+    fn has_registry(&self) -> bool {
+        self.world.registry.borrow().is_some()
+    }
+
+    async fn ask_registry(&self, path: &str, body: String) -> Result<(u16, String), PlatformError> {
+        let registry = self.world.registry.borrow().clone();
+        let registry = registry.ok_or_else(|| PlatformError::new("there is no registry here"))?;
+        registry.ask(path, &body, self.now())
     }
 
     fn has_objects(&self) -> bool {

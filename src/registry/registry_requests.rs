@@ -1,0 +1,182 @@
+//! The requests that the Durable Object `Registry` answers, and their JSON.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::difference::Difference;
+use super::version_ledger::{Act, Begun, ChangeNote, Noticed, RegistryStorage, VersionEntry, VersionLedger};
+use crate::scan::json_value;
+use crate::vocabulary::time::Instant;
+
+/// `begin`: a change is to be made. The answer is a [`BeginAnswer`] with status 200, 409 if another
+/// change is under way, or 412 with the current version.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BeginRequest {
+    /// The version that the change is based on, or `*`.
+    pub expected: String,
+    /// The version that serves, if the registry has none.
+    pub serving: String,
+    /// The change.
+    pub note: ChangeNote,
+    /// The text of the new version.
+    pub document: String,
+}
+
+/// The answer to a [`BeginRequest`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BeginAnswer {
+    /// The token of the change; absent if the version is the current one already.
+    pub token: Option<u64>,
+    /// The number of the current version.
+    pub number: Option<u64>,
+}
+
+/// `commit` and `abort`: what became of a change.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EndRequest {
+    /// The token of the change.
+    pub token: u64,
+    /// The version that it makes.
+    pub version: String,
+}
+
+/// The answer to `commit`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CommitAnswer {
+    /// The recorded version.
+    pub entry: VersionEntry,
+    /// What it changed.
+    pub difference: Difference,
+}
+
+/// `notice`: an isolate serves this version.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NoticeRequest {
+    /// The version.
+    pub version: String,
+    /// Its text, if the registry has asked for it.
+    pub document: Option<String>,
+}
+
+/// The answer to a [`NoticeRequest`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NoticeAnswer {
+    /// Whether it is the current version.
+    pub is_known: bool,
+    /// Whether the text is needed.
+    pub is_wanted: bool,
+}
+
+/// `version`: what is known about a version.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct VersionRequest {
+    /// The version; the current one if absent.
+    pub version: Option<String>,
+}
+
+/// The answer to a [`VersionRequest`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct VersionAnswer {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: VersionEntry,
+    /// What it changed.
+    pub difference: Difference,
+    /// Its text.
+    pub document: String,
+}
+
+/// `acts`: a part of the log.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ActsRequest {
+    /// The entries after this number.
+    pub since: Option<u64>,
+    /// The entries before this number.
+    pub before: Option<u64>,
+}
+
+/// Status and text of an answer.
+pub type RegistryAnswer = (u16, String);
+
+/// Answers a request for a path. The path has no leading `/`.
+///
+/// # Errors
+/// The storage failed.
+pub fn answer<S: RegistryStorage>(
+    storage: &S,
+    path: &str,
+    body: &str,
+    now: Instant,
+) -> Result<RegistryAnswer, S::Error> {
+    let ledger = VersionLedger(storage);
+    match path {
+        "begin" => {
+            let Some(BeginRequest { expected, serving, note, document }) = read(body) else {
+                return Ok(malformed());
+            };
+            Ok(match ledger.begin(&expected, &serving, note, &document, now)? {
+                Begun::Admitted(token) => ok(&BeginAnswer { token: Some(token), number: None }),
+                Begun::Unchanged(number) => ok(&BeginAnswer { token: None, number: Some(number) }),
+                Begun::Stale(current) => (412, current.unwrap_or_default()),
+                Begun::Busy => (409, String::new()),
+            })
+        }
+        "commit" => {
+            let Some(EndRequest { token, version }) = read(body) else { return Ok(malformed()) };
+            Ok(match ledger.commit(token, &version, now)? {
+                Some((entry, difference)) => ok(&CommitAnswer { entry, difference }),
+                None => (409, String::new()),
+            })
+        }
+        "abort" => {
+            let Some(EndRequest { token, .. }) = read(body) else { return Ok(malformed()) };
+            ledger.abort(token)?;
+            Ok((200, "{}".to_owned()))
+        }
+        "notice" => {
+            let Some(NoticeRequest { version, document }) = read(body) else { return Ok(malformed()) };
+            let noticed = ledger.notice(&version, document.as_deref(), now)?;
+            let (is_known, is_wanted) = (noticed == Noticed::Known, noticed == Noticed::Wanted);
+            Ok(ok(&NoticeAnswer { is_known, is_wanted }))
+        }
+        "version" => {
+            let Some(VersionRequest { version }) = read(body) else { return Ok(malformed()) };
+            let Some(entry) = ledger.find(version.as_deref())? else { return Ok((404, String::new())) };
+            let (difference, document) = (ledger.difference(entry.number)?, ledger.document(entry.number)?);
+            Ok(ok(&VersionAnswer { entry, difference, document }))
+        }
+        "history" => {
+            let mut entries = ledger.entries()?;
+            entries.reverse();
+            Ok(ok(&entries))
+        }
+        "act" => {
+            let Some(act) = read::<Act>(body) else { return Ok(malformed()) };
+            ledger.add_act(act, now)?;
+            Ok((200, "{}".to_owned()))
+        }
+        "acts" => {
+            let Some(ActsRequest { since, before }) = read(body) else { return Ok(malformed()) };
+            Ok(ok(&ledger.acts(since, before)?))
+        }
+        _ => Ok((404, "not found".to_owned())),
+    }
+}
+
+/// The log as lines of JSON, from the answer to `acts`.
+pub fn lines(acts: &str) -> Option<String> {
+    let entries: Vec<&RawValue> = serde_json::from_str(acts).ok()?;
+    Some(entries.iter().flat_map(|entry| [entry.get(), "\n"]).collect())
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &str) -> Option<T> {
+    serde_json::from_str(body).ok().and_then(|json| json_value::read(json).ok())
+}
+
+fn ok(value: &impl Serialize) -> RegistryAnswer {
+    (200, serde_json::to_string(value).unwrap_or_default())
+}
+
+fn malformed() -> RegistryAnswer {
+    (400, "the request is malformed".to_owned())
+}

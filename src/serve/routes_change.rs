@@ -1,0 +1,261 @@
+//! Changes of the routes document by the admin API: `PUT /admin/api/routes`, a rollback, and what
+//! is known about versions.
+//!
+//! A change is compiled first, with the variables of this Worker. Then the registry admits it, if
+//! it is based on the current version. Then it is written to KV, and then it is recorded.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::admin_body;
+use super::client_reply::OwnText;
+use super::isolate_memory::Isolate;
+use super::platform::Platform;
+use super::receive::Arrival;
+use super::registry_link::{ask, value};
+use super::routes_document::Written;
+use super::serving::Serving;
+use crate::registry::difference::Difference;
+use crate::registry::registry_requests::{
+    ActsRequest, BeginAnswer, BeginRequest, CommitAnswer, EndRequest, VersionAnswer, VersionRequest, lines,
+};
+use crate::registry::version_ledger::{ChangeKind, ChangeNote};
+use crate::request::query;
+use crate::routes::{Issue, compile, version_of};
+use crate::scan::json_value;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::rng::stable_hash;
+
+/// How long KV may show an old document at other places, beyond the interval of checks.
+const PROPAGATION_SECONDS: u64 = 60;
+
+/// The answer to a change.
+#[derive(Serialize)]
+struct ChangeAnswer<'a> {
+    version: String,
+    number: Option<u64>,
+    is_changed: bool,
+    is_recorded: bool,
+    others_follow_within_seconds: u64,
+    warnings: Vec<Issue>,
+    difference: Option<&'a Difference>,
+}
+
+/// `PUT /admin/api/routes`
+///
+/// # Errors
+/// The document is refused, is based on another version, or cannot be stored.
+pub(super) async fn put<P: Platform>(
+    platform: &P,
+    arrival: &Arrival,
+    routes: &Serving,
+    who: &str,
+) -> Result<OwnText, ClientError> {
+    let expected = arrival.header("if-match").map(untagged).ok_or(ClientError::IfMatchMissing)?;
+    let document = admin_body::read(platform, arrival).await?;
+    if document.trim().is_empty() {
+        return Err(ClientError::InvalidJson(
+            "The body is empty, or is not UTF-8. Send the routes document as the body.".to_owned(),
+        ));
+    }
+    let change = Change { how: ChangeKind::Put, who, why: why(arrival), expected, document };
+    change.make(platform, routes).await
+}
+
+#[derive(Deserialize)]
+struct RollbackRequest {
+    version: String,
+    why: Option<String>,
+}
+
+/// `POST /admin/api/routes/rollback`
+///
+/// # Errors
+/// As for [`put`], or there is no such version.
+pub(super) async fn roll_back<P: Platform>(
+    platform: &P,
+    arrival: &Arrival,
+    routes: &Serving,
+    who: &str,
+) -> Result<OwnText, ClientError> {
+    let body = admin_body::read(platform, arrival).await?;
+    let request: Option<RollbackRequest> =
+        serde_json::from_str(&body).ok().and_then(|body: Value| json_value::read(body).ok());
+    let request = request.ok_or_else(|| {
+        ClientError::InvalidJson(
+            "An object {\"version\": \"…\", \"why\": \"…\"} was expected. GET /admin/api/routes/history \
+             lists the versions."
+                .to_owned(),
+        )
+    })?;
+    let old = find(platform, Some(request.version)).await?;
+    let expected = arrival.header("if-match").map_or("*", untagged);
+    let why = request.why.or_else(|| why(arrival));
+    let change = Change { how: ChangeKind::Rollback, who, why, expected, document: old.document };
+    change.make(platform, routes).await
+}
+
+/// A change that an administrator wants.
+struct Change<'a> {
+    how: ChangeKind,
+    who: &'a str,
+    why: Option<String>,
+    expected: &'a str,
+    document: String,
+}
+
+impl Change<'_> {
+    async fn make<P: Platform>(self, platform: &P, routes: &Serving) -> Result<OwnText, ClientError> {
+        let Self { how, who, why, expected, document } = self;
+        let warnings = match compile(&document, &|name: &str| platform.variable(name)) {
+            Ok(compiled) => compiled.warnings,
+            Err(issues) => return Ok(refused(&issues)),
+        };
+        let isolate = platform.isolate();
+        // What was written outside the API is recorded first: the change is compared with it.
+        if let Some(stored) = isolate.stored(platform).await? {
+            isolate.notice(platform, &stored).await?;
+        }
+        let version = version_of(stable_hash(document.as_bytes()));
+        let note = ChangeNote { version: version.clone(), who: who.to_owned(), why, how };
+        let serving = routes.graph.version.clone();
+        let request = BeginRequest { expected: expected.to_owned(), serving, note, document };
+        let (status, text) = ask(platform, "begin", &request).await?;
+        let document = request.document;
+        let answer: BeginAnswer = match status {
+            200 => value(&text)?,
+            412 => return Err(ClientError::RoutesChanged { current: text }),
+            _ => return Err(ClientError::ChangeUnderWay),
+        };
+        let refresh = routes.graph.settings.refresh_ms.seconds_rounded_up();
+        let mut reply = ChangeAnswer {
+            version: version.clone(),
+            number: answer.number,
+            is_changed: answer.token.is_some(),
+            is_recorded: true,
+            others_follow_within_seconds: refresh + PROPAGATION_SECONDS,
+            warnings,
+            difference: None,
+        };
+        let Some(token) = answer.token else { return Ok(tagged(&reply, &version)) };
+        let end = EndRequest { token, version: version.clone() };
+        match isolate.write(platform, &document).await {
+            Written::Yes => {}
+            Written::No => {
+                // If this is lost, the change ends by itself.
+                let _ = ask(platform, "abort", &end).await;
+                return Err(ClientError::RoutesNotWritten);
+            }
+            // It may have been written. Then the registry hears of it from the isolates.
+            Written::Unknown => return Err(ClientError::RoutesNotWritten),
+        }
+        let committed = ask(platform, "commit", &end).await;
+        let committed = committed.ok().filter(|(status, _)| *status == 200);
+        let committed: Option<CommitAnswer> = committed.and_then(|(_, text)| value(&text).ok());
+        reply.is_recorded = committed.is_some();
+        reply.number = committed.as_ref().map(|committed| committed.entry.number);
+        reply.difference = committed.as_ref().map(|committed| &committed.difference);
+        Ok(tagged(&reply, &version))
+    }
+}
+
+/// `GET /admin/api/routes/document`: the text of the document that new isolates load.
+///
+/// # Errors
+/// The store does not answer.
+pub(super) async fn document<P: Platform>(platform: &P) -> Result<OwnText, ClientError> {
+    let isolate = platform.isolate();
+    let stored = isolate.stored(platform).await?;
+    let has_registry = platform.has_registry();
+    if let Some(stored) = stored.as_ref().filter(|_| has_registry) {
+        isolate.notice(platform, stored).await?;
+    }
+    // Caches of KV may have an old document. The registry has the current one.
+    let (text, version) = match (stored, has_registry) {
+        (_, true) => match find(platform, None).await {
+            Ok(current) => (current.document, current.entry.version),
+            Err(ClientError::VersionNotFound { .. }) => Isolate::compiled_in(),
+            Err(error) => return Err(error),
+        },
+        (Some(stored), false) => {
+            let version = version_of(stable_hash(stored.as_bytes()));
+            (stored, version)
+        }
+        (None, false) => Isolate::compiled_in(),
+    };
+    Ok(OwnText { etag: Some(version), ..OwnText::json(text) })
+}
+
+/// `GET /admin/api/routes/history`: all versions that are kept, latest first.
+///
+/// # Errors
+/// There is no registry, or it does not answer.
+pub(super) async fn history<P: Platform>(platform: &P) -> Result<OwnText, ClientError> {
+    Ok(OwnText::json(format!("{{\"versions\":{}}}", ask(platform, "history", &Value::Null).await?.1)))
+}
+
+/// `GET /admin/api/routes/history/{version}`: a version with its document and what it changed.
+///
+/// # Errors
+/// There is no such version or no registry, or it does not answer.
+pub(super) async fn version<P: Platform>(platform: &P, version: String) -> Result<OwnText, ClientError> {
+    let found = find(platform, Some(version)).await?;
+    Ok(OwnText::json(serde_json::to_string(&found).unwrap_or_default()))
+}
+
+async fn find<P: Platform>(platform: &P, version: Option<String>) -> Result<VersionAnswer, ClientError> {
+    let request = VersionRequest { version };
+    match ask(platform, "version", &request).await? {
+        (200, text) => value(&text),
+        _ => Err(ClientError::VersionNotFound { version: request.version.unwrap_or_default() }),
+    }
+}
+
+/// `GET /admin/api/audit`: the log of acts, as JSON or as lines of JSON.
+///
+/// # Errors
+/// A parameter is not a number, there is no registry, or it does not answer.
+pub(super) async fn audit<P: Platform>(platform: &P, arrival: &Arrival) -> Result<OwnText, ClientError> {
+    let parameters = query::parse(&arrival.query);
+    let number = |name: &str| match parameters.get(name).map(|value| value.parse()) {
+        None => Ok(None),
+        Some(Ok(number)) => Ok(Some(number)),
+        Some(Err(_)) => Err(ClientError::InvalidJson(format!(
+            "The parameter `{name}` is the number of an entry, such as {name}=120."
+        ))),
+    };
+    let request = ActsRequest { since: number("since")?, before: number("before")? };
+    let (_, acts) = ask(platform, "acts", &request).await?;
+    let as_lines = arrival.header("accept").is_some_and(|types| types.contains("application/x-ndjson"));
+    if as_lines {
+        let text = lines(&acts).ok_or(ClientError::RegistryUnavailable)?;
+        return Ok(OwnText { content_type: "application/x-ndjson", ..OwnText::json(text) });
+    }
+    Ok(OwnText::json(format!("{{\"entries\":{acts}}}")))
+}
+
+/// The reason of a change, from the header or the query.
+fn why(arrival: &Arrival) -> Option<String> {
+    let header = arrival.header("x-switchyard-why").map(ToOwned::to_owned);
+    header.or_else(|| query::parse(&arrival.query).remove("why")).filter(|why| !why.is_empty())
+}
+
+/// The version in an `if-match` header. The quotes may be missing.
+fn untagged(tag: &str) -> &str {
+    tag.trim().trim_start_matches("W/").trim_matches('"')
+}
+
+fn tagged(answer: &ChangeAnswer<'_>, version: &str) -> OwnText {
+    let text = serde_json::to_string(answer).unwrap_or_default();
+    OwnText { etag: Some(version.to_owned()), ..OwnText::json(text) }
+}
+
+/// The reply with all issues of a document.
+fn refused(issues: &[Issue]) -> OwnText {
+    let error = ClientError::RoutesRefused { count: issues.len() };
+    let mut body: Value = serde_json::from_str(&error.body()).unwrap_or_default();
+    if let Some(body) = body.as_object_mut() {
+        body.insert("issues".to_owned(), json!(issues));
+    }
+    OwnText { status: error.status(), ..OwnText::json(body.to_string()) }
+}

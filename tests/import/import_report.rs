@@ -90,7 +90,7 @@ fn bad_files_are_refused_with_their_place() {
         ("- model_name: m\n", "`model_list` is expected"),
         ("just text", "`model_list` is expected"),
         ("model_list: []\n", "deployments"),
-        ("model_list: 5\n", "Another kind of value is expected"),
+        ("model_list: 5\n", "a list is expected"),
         (&bomb, "too large"),
         (&deep, "error: "),
         (&many, "too many values"),
@@ -122,6 +122,102 @@ fn a_file_is_replaced_only_by_force() {
     assert_eq!(command(ROW.as_bytes(), &["--output", output, "--force"]).status.code(), Some(0));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), written);
     std::fs::remove_file(path).unwrap();
+}
+
+/// A plausible value for a key.
+fn sample(key: &str) -> &'static str {
+    match key {
+        "routing_strategy" => "least-busy",
+        "load_balance_strategy" => "random",
+        "routing_groups" => "[{group_name: g, models: [m], routing_strategy: least-busy}]",
+        "retry_policy" => "{TimeoutErrorRetries: 1}",
+        "model_group_retry_policy" => "{m: {TimeoutErrorRetries: 1}}",
+        "fallbacks" | "context_window_fallbacks" | "content_policy_fallbacks" => "[{m: [n]}]",
+        "default_fallbacks" | "fallback_models" => "[n]",
+        "model_group_alias" => "{other: m}",
+        "optional_pre_call_checks" => "[prompt_caching]",
+        "master_key" | "api_key" => "os.environ/SOME_KEY",
+        "api_type" => "azure",
+        "custom_llm_provider" => "groq",
+        "region_name" => "eastus",
+        "api_base" | "base_url" => "'https://r.openai.azure.com'",
+        "api_version" => "'2024-10-21'",
+        "tags" | "additional_drop_params" => "[one]",
+        "extra_body" => "{field: 1}",
+        "organization" | "user" | "reasoning_effort" | "service_tier" | "id" | "base_model" => "text",
+        "azure_deployment" => "deployed",
+        "litellm_credential_name" => "c",
+        key if key.starts_with("supports") || key.starts_with("enable") => "true",
+        _ => "1",
+    }
+}
+
+#[test]
+fn each_key_that_the_table_promises_is_read() {
+    let docs = include_str!("../../docs/moving-from-litellm.md");
+    let mut tried = 0;
+    for line in docs.lines().filter(|line| line.contains("| same |") || line.contains("| near |")) {
+        let path = line.split('`').nth(1).unwrap();
+        let Some((section, key)) =
+            path.rsplit_once('.').filter(|(section, _)| !section.starts_with("router["))
+        else {
+            continue;
+        };
+        if ["model_name", "model", "credential_name", "credential_values", "litellm_params", "model_info"]
+            .contains(&key)
+        {
+            continue;
+        }
+        let value = sample(key);
+        let (mut params, mut info, mut credential, mut more) =
+            (String::new(), String::new(), String::new(), String::new());
+        match section {
+            "model_list[].litellm_params" => params = format!("{key}: {value}"),
+            "model_list[].model_info" => info = format!("{key}: {value}"),
+            "credential_list[].credential_values" => {
+                params = "litellm_credential_name: c".to_owned();
+                credential = format!("{key}: {value}");
+            }
+            section => more = format!("{section}: {{{key}: {value}}}\n"),
+        }
+        let azure = ["api_version", "base_model", "azure_deployment", "api_base"].contains(&key);
+        let model = if azure { "azure/x" } else { "x" };
+        let router = if key == "deployment_affinity_ttl_seconds" {
+            "router_settings: {optional_pre_call_checks: [deployment_affinity], deployment_affinity_ttl_seconds: 1}\n"
+        } else {
+            &more
+        };
+        let imported = import(&format!(
+            "credential_list: [{{credential_name: c, credential_values: {{{credential}}}}}]
+model_list:
+  - {{model_name: m, litellm_params: {{model: {model}, {params}}}, model_info: {{{info}}}}}
+  - {{model_name: n, litellm_params: {{model: openai/n}}}}
+{router}"
+        ));
+        let lost: Vec<&Value> = imported.report["notes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|note| note["fate"] == "no_equivalent" && note["key"].as_str().unwrap().ends_with(key))
+            .collect();
+        assert!(lost.is_empty(), "{path}: {lost:#?}");
+        tried += 1;
+    }
+    assert!(tried > 60, "{tried}");
+}
+
+#[test]
+fn a_value_that_cannot_be_taken_is_reported() {
+    let imported = import(&format!(
+        "{ROW}router_settings:\n  timeout: os.environ/T\n  cooldown_time: 3600\n  num_retries: many\n  enable_tag_filtering: 7\nlitellm_settings:\n  request_timeout: 6000\n"
+    ));
+    imported.assert_note("router_settings.timeout", "no_equivalent", 4);
+    imported.assert_note("router_settings.cooldown_time", "approximated", 5);
+    imported.assert_note("router_settings.num_retries", "no_equivalent", 6);
+    imported.assert_note("router_settings.enable_tag_filtering", "no_equivalent", 7);
+    imported.assert_note("litellm_settings.request_timeout", "approximated", 9);
+    assert_eq!(imported.notes("litellm_settings.request_timeout").len(), 2);
+    assert_eq!(imported.document()["settings"]["timeout"]["headers_ms"], 3_600_000);
 }
 
 #[test]

@@ -53,6 +53,12 @@ fn weights_count_more_than_rpm_and_rpm_more_than_tpm() {
 }
 
 #[test]
+fn limits_of_millions_keep_their_proportion() {
+    let shares = import(&rows(&[("a", "tpm: 9000000"), ("b", "tpm: 1000000")])).shares("m", &["a", "b"]);
+    assert!((860..940).contains(&shares[0]), "{shares:?}");
+}
+
+#[test]
 fn orders_are_tiers_and_rows_without_one_are_the_last() {
     let imported = import(&rows(&[("c", ""), ("b", "order: 2"), ("a", "order: 1, num_retries: 0")]));
     assert_eq!(imported.tried("m", &[Unavailable])[..2], ["a", "b"]);

@@ -6,6 +6,7 @@ mod model_nodes;
 mod model_rows;
 mod router_entries;
 mod translate;
+mod value_checks;
 mod yaml_tree;
 
 use std::io::Write as _;

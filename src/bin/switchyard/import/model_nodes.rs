@@ -225,6 +225,10 @@ impl NodeMaker {
         // The first of weight, rpm and tpm that some row has. What a row lacks is 0.
         let metric = (0..3).find(|metric| rows.iter().any(|row| weight(row, *metric) > 0.0));
         let metric = metric.filter(|_| strategy == "weighted");
+        // A weight of the document is at most a million; limits may be larger.
+        let largest =
+            metric.map_or(1.0, |metric| rows.iter().map(|row| weight(row, metric)).fold(1.0, f64::max));
+        let scale = (1e6 / largest).min(1.0);
         let is_last = |row: &ModelRow| metric.is_some_and(|metric| weight(row, metric) <= 0.0);
         let some_last = rows.iter().any(|row| is_last(row));
         put(&mut node, "strategy", if some_last { "priority" } else { strategy }.into());
@@ -237,7 +241,7 @@ impl NodeMaker {
                 );
                 let weight = metric
                     .filter(|_| !is_last(row))
-                    .map(|metric| super::model_rows::number(weight(row, metric).min(1e6)));
+                    .map(|metric| super::model_rows::number(weight(row, metric) * scale));
                 let priority = some_last.then(|| json!(u32::from(is_last(row))));
                 if weight.is_none() && priority.is_none() {
                     return to;

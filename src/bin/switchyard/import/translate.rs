@@ -9,6 +9,7 @@ use super::key_table::rule_of;
 use super::model_nodes::{FallbackLists, GroupRetry, ModelGroup, NodeMaker, RETRIED};
 use super::model_rows::{RowReader, ejections, milliseconds, object, put, timeouts, variables, whole};
 use super::router_entries;
+use super::value_checks::{limit_of, shape_problem};
 use super::yaml_tree::YamlNode;
 
 /// Where editors find the schema.
@@ -407,10 +408,13 @@ fn report_keys(
         } else if entry.value.is_nothing() {
             notes.note(entry.line, &shown, KeyFate::NotNeeded, "It has no value.");
         } else if entry.read.get() {
-            if let Some(rule) = rule.filter(|rule| rule.fate != KeyFate::Mapped) {
+            if let Some(problem) = shape_problem(entry, &path) {
+                notes.lost(entry.line, &shown, problem);
+            } else if let Some(rule) = rule.filter(|rule| rule.fate != KeyFate::Mapped) {
                 notes.note(entry.line, &shown, rule.fate, rule.note);
-            } else if rule.is_some() && is_of_another_shape(entry) {
-                notes.lost(entry.line, &shown, "Another kind of value is expected.");
+            }
+            if let Some(said) = limit_of(entry) {
+                notes.near(entry.line, &shown, said);
             }
             report_keys(&entry.value, &shown, &path, skipped, notes);
         } else {
@@ -426,16 +430,5 @@ fn report_keys(
                 ),
             }
         }
-    }
-}
-
-/// Whether a section is no mapping, or the list of models no list.
-fn is_of_another_shape(entry: &super::yaml_tree::YamlEntry) -> bool {
-    match entry.key.as_str() {
-        "model_list" => entry.value.items().is_none(),
-        "litellm_params" | "model_info" | "router_settings" | "litellm_settings" | "general_settings" => {
-            entry.value.entries().is_empty()
-        }
-        _ => false,
     }
 }

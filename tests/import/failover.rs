@@ -147,6 +147,14 @@ fn seconds_become_milliseconds() {
 }
 
 #[test]
+fn a_limit_that_another_one_hides_is_reported() {
+    let text = models(&["a"], "  timeout: 30\n") + "litellm_settings: {request_timeout: 20}\n";
+    let imported = import(&text);
+    assert_eq!(imported.document()["settings"]["timeout"]["headers_ms"], 20_000);
+    imported.assert_note("router_settings.timeout", "no_equivalent", 4);
+}
+
+#[test]
 fn limits_of_a_row_are_those_of_its_deployment() {
     let imported = import(
         "model_list:

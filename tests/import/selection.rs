@@ -67,16 +67,22 @@ fn orders_are_tiers_and_rows_without_one_are_the_last() {
 
 #[test]
 fn each_strategy_has_its_equivalent() {
-    for (theirs, ours) in [
-        ("simple-shuffle", "weighted"),
-        ("least-busy", "least_busy"),
-        ("latency-based-routing", "latency"),
-        ("cost-based-routing", "cost"),
-        ("usage-based-routing-v2", "random"),
+    for (theirs, ours, is_near) in [
+        ("simple-shuffle", "weighted", false),
+        ("least-busy", "least_busy", false),
+        ("latency-based-routing", "latency", true),
+        ("cost-based-routing", "cost", false),
+        ("usage-based-routing-v2", "random", true),
     ] {
         let text =
             format!("{}router_settings: {{routing_strategy: {theirs}}}\n", rows(&[("a", ""), ("b", "")]));
-        assert_eq!(import(&text).document()["models"]["m"]["strategy"], ours, "{theirs}");
+        let imported = import(&text);
+        assert_eq!(imported.document()["models"]["m"]["strategy"], ours, "{theirs}");
+        assert_eq!(
+            imported.notes("router_settings.routing_strategy").len(),
+            usize::from(is_near),
+            "{theirs}"
+        );
     }
 }
 

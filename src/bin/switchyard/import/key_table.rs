@@ -117,7 +117,7 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("model_list[].model_info.disable_background_health_check", NotNeeded, "Health is learned from requests."),
 
     rule("router_settings", Mapped, "See its keys."),
-    rule("router_settings.routing_strategy", Approximated, "`simple-shuffle`: `weighted`, the same. `least-busy`: `least_busy`. `cost-based-routing`: `cost`, which needs the prices. `latency-based-routing`: `latency`, the faster one of two. `usage-based-routing` and `-v2`: `random`; `limits` move traffic away."),
+    rule("router_settings.routing_strategy", Mapped, "`simple-shuffle`: `weighted`, the same. `least-busy`: `least_busy`. `cost-based-routing`: `cost`, which needs the prices. Near: `latency-based-routing` is `latency`, the faster one of two; `usage-based-routing` and `-v2` are `random`, and `limits` move traffic away."),
     rule("router_settings.routing_strategy_args", NoEquivalent, "The strategies have no arguments."),
     rule("router_settings.routing_groups", Approximated, "The strategy of these nodes."),
     rule("router_settings.num_retries", Approximated, "Of a lone deployment `retry.attempts`. Of several `max_attempts`, one more: a retry goes to another deployment, not back to the one that failed."),

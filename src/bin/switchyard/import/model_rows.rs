@@ -111,8 +111,8 @@ impl<'a> RowReader<'a> {
 
         let model = text("model").ok_or("it has no `litellm_params.model`")?;
         let (prefix, name) = model.split_once('/').unwrap_or(("", model));
-        let by_key = text("custom_llm_provider").or(text("api_type"));
-        let base = text("api_base").or(text("base_url"));
+        let by_key = text("custom_llm_provider").or_else(|| text("api_type"));
+        let base = text("api_base").or_else(|| text("base_url"));
         let named = COMPATIBLE.iter().find(|(known, ..)| *known == prefix);
         let is_azure = prefix == "azure" || by_key == Some("azure");
         let mut made = Map::new();
@@ -232,16 +232,16 @@ impl<'a> RowReader<'a> {
         let [_, rpm, tpm] = metrics;
         put(&mut made, "limits", object([("rpm", limit(rpm)), ("tpm", limit(tpm))]));
         put(&mut made, "timeout", timeouts(get("timeout"), get("stream_timeout")));
-        let cooldown = info.get("cooldown_time").or(get("cooldown_time"));
+        let cooldown = info.get("cooldown_time").or_else(|| get("cooldown_time"));
         put(&mut made, "health", ejections(cooldown, info.get("allowed_fails")));
         put(&mut made, "params", params_of(params));
         self.deployments.insert(deployment.clone(), Value::Object(made));
-        let order = get("order").or(info.get("order")).and_then(YamlNode::number);
+        let order = get("order").or_else(|| info.get("order")).and_then(YamlNode::number);
         Ok(ModelRow {
             deployment,
             order: order.map(whole),
             metrics,
-            retries: get("num_retries").or(get("max_retries")).and_then(YamlNode::number).map(whole),
+            retries: get("num_retries").or_else(|| get("max_retries")).and_then(YamlNode::number).map(whole),
             tags,
             has_price,
         })
@@ -250,7 +250,7 @@ impl<'a> RowReader<'a> {
     /// Prices per token become prices per million tokens.
     fn prices(made: &mut Map<String, Value>, params: &YamlNode, info: &YamlNode) -> bool {
         let price = |key: &str, times: f64| {
-            let price = params.get(key).or(info.get(key)).and_then(YamlNode::number)?;
+            let price = params.get(key).or_else(|| info.get(key)).and_then(YamlNode::number)?;
             Some(number((price * times * 1e9).round() / 1e9))
         };
         let cost = object([

@@ -56,7 +56,7 @@ pub fn add(root: &YamlNode, models: &mut Map<String, Value>, notes: &mut ImportN
     let known: Vec<&str> = names(root).collect();
     for (index, entry) in entries(root).iter().enumerate() {
         let path = format!("router[{index}]");
-        let name = entry.get("model_name").or(entry.get("name")).and_then(YamlNode::text);
+        let name = entry.get("model_name").or_else(|| entry.get("name")).and_then(YamlNode::text);
         let problem = match name {
             None => Some("it has no `model_name`"),
             Some(name) if models.contains_key(name) => Some("another model has its name"),

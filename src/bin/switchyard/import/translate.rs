@@ -165,7 +165,7 @@ pub fn translate(root: &YamlNode, notes: &mut ImportNotes) -> Value {
         "max_attempts",
         capped.or(Some(most).filter(|most| *most > 4)).map_or(Value::Null, Value::from),
     );
-    let timeout = litellm.get("request_timeout").or(router.get("timeout"));
+    let timeout = litellm.get("request_timeout").or_else(|| router.get("timeout"));
     put(&mut settings, "timeout", timeouts(timeout, router.get("stream_timeout")));
     let longest = timeout.and_then(YamlNode::number).filter(|seconds| *seconds > 600.0);
     put(&mut settings, "deadline_ms", longest.map_or(Value::Null, milliseconds));
@@ -239,9 +239,9 @@ fn policy(retries: Option<u32>, policy: Option<&YamlNode>, backoff_ms: Option<&V
         let policy = policy?;
         let named = POLICY.iter().filter(|(_, classes)| classes.contains(&class));
         let numbers = named.filter_map(|(key, _)| policy.get(key).and_then(YamlNode::number)).map(whole);
-        numbers
-            .max()
-            .or_else(|| policy.get("DefaultRetries").or(policy.get("ErrorRetries"))?.number().map(whole))
+        numbers.max().or_else(|| {
+            policy.get("DefaultRetries").or_else(|| policy.get("ErrorRetries"))?.number().map(whole)
+        })
     };
     let retries = retries.or(policy.map(|_| USUAL_RETRIES))?;
     let others = ["auth", "not_found", "bad_request", "content_policy"];
@@ -264,7 +264,20 @@ fn policy(retries: Option<u32>, policy: Option<&YamlNode>, backoff_ms: Option<&V
 
 /// The strategy of the routes document.
 fn strategy(node: &YamlNode, path: &str, notes: &mut ImportNotes) -> Option<&'static str> {
-    match node.text()? {
+    let named = node.text()?;
+    let near = match named {
+        "latency-based-routing" => {
+            Some("`latency`: of two that are drawn, the faster one. LiteLLM takes the fastest of all.")
+        }
+        "usage-based-routing" | "usage-based-routing-v2" => Some(
+            "`random`: each deployment gets an equal part, and `limits` move traffic away. LiteLLM takes the least used one.",
+        ),
+        _ => None,
+    };
+    if let Some(near) = near {
+        notes.near(node.line, path, near);
+    }
+    match named {
         "simple-shuffle" => None,
         "least-busy" => Some("least_busy"),
         "latency-based-routing" => Some("latency"),

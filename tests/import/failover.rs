@@ -190,3 +190,30 @@ fn affinity_becomes_stickiness() {
     );
     imported.graph();
 }
+
+#[test]
+fn a_configuration_of_a_company_routes_as_in_litellm() {
+    let imported = import(include_str!("company.yaml"));
+    let tried = imported.tried("gpt-4o", &[Unavailable; 6]);
+    let regions = ["azure-gpt-4o-eastus", "azure-gpt-4o-weu"];
+    assert!(regions.iter().all(|region| tried[..2].contains(&(*region).to_owned())), "{tried:?}");
+    // The second order, without retries of its own, and then the fallback.
+    let later: Vec<&String> = tried.iter().skip_while(|name| name.starts_with("azure")).collect();
+    assert_eq!(later[..2], ["openai-gpt-4o", "openai-gpt-4o-mini"]);
+    assert_eq!(imported.tried("gpt-4", &[]).len(), 1);
+    let longer = imported.tried("gpt-4o-mini", &[ContextWindow]);
+    assert!(longer[0] == "openai-gpt-4o-mini" && regions.contains(&longer[1].as_str()), "{longer:?}");
+    assert_eq!(imported.tried("text-embedding-3-large", &[BadRequest]), ["azure-emb"]);
+    for (key, line) in [
+        ("model_list[5]", 40),
+        ("fallbacks.gpt-4o", 49),
+        ("router_settings.timeout", 45),
+        ("router_settings.retry_policy.BadMysteryRetries", 52),
+        ("litellm_settings.drop_params", 56),
+        ("litellm_settings.success_callback", 59),
+        ("general_settings.alerting", 65),
+    ] {
+        imported.assert_note(key, "no_equivalent", line);
+    }
+    imported.assert_note("general_settings.database_url", "not_needed", 64);
+}

@@ -1,6 +1,6 @@
 //! What differs between two documents: a list of paths with the old and the new values.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::routes::At;
@@ -11,7 +11,7 @@ pub const MOST_CHANGES: usize = 200;
 const VALUE_CHARS: usize = 300;
 
 /// What differs between two documents.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Difference {
     /// The first changes, in the order of their paths.
     pub changes: Vec<DocumentChange>,
@@ -20,15 +20,15 @@ pub struct Difference {
 }
 
 /// A place where two documents differ.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DocumentChange {
     /// The path, as in issues: `models.chat.targets[1]`.
     pub path: String,
     /// The value of the old document; absent if the place is new.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<Value>,
     /// The value of the new document; absent if the place was removed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<Value>,
 }
 

@@ -1,10 +1,8 @@
 //! The requests that the Durable Object `Registry` answers, and their JSON.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::difference::Difference;
-use super::version_ledger::{Act, Begun, ChangeNote, Noticed, RegistryStorage, VersionEntry, VersionLedger};
+use super::version_ledger::{Act, Begun, ChangeNote, Noticed, RegistryStorage, VersionLedger};
 use crate::scan::json_value;
 use crate::vocabulary::time::Instant;
 
@@ -31,22 +29,14 @@ pub struct BeginAnswer {
     pub number: Option<u64>,
 }
 
-/// `commit` and `abort`: what became of a change.
+/// `commit` and `abort`: what became of a change. The answer to `commit` has its number and its
+/// difference.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EndRequest {
     /// The token of the change.
     pub token: u64,
     /// The version that it makes.
     pub version: String,
-}
-
-/// The answer to `commit`.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct CommitAnswer {
-    /// The recorded version.
-    pub entry: VersionEntry,
-    /// What it changed.
-    pub difference: Difference,
 }
 
 /// `notice`: an isolate serves this version.
@@ -67,26 +57,15 @@ pub struct NoticeAnswer {
     pub is_wanted: bool,
 }
 
-/// `version`: what is known about a version.
+/// `version`: what is known about a version. The answer is its entry, with the difference and the
+/// document.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct VersionRequest {
     /// The version; the current one if absent.
     pub version: Option<String>,
 }
 
-/// The answer to a [`VersionRequest`].
-#[derive(Debug, Serialize, Deserialize)]
-pub struct VersionAnswer {
-    /// The entry.
-    #[serde(flatten)]
-    pub entry: VersionEntry,
-    /// What it changed.
-    pub difference: Difference,
-    /// Its text.
-    pub document: String,
-}
-
-/// `acts`: a part of the log.
+/// `acts`: a part of the log. The answer has one entry in each line.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ActsRequest {
     /// The entries after this number.
@@ -124,7 +103,10 @@ pub fn answer<S: RegistryStorage>(
         "commit" => {
             let Some(EndRequest { token, version }) = read(body) else { return Ok(malformed()) };
             Ok(match ledger.commit(token, &version, now)? {
-                Some((entry, difference)) => ok(&CommitAnswer { entry, difference }),
+                Some(number) => {
+                    let difference = ledger.difference(number)?;
+                    (200, format!("{{\"number\":{number},\"difference\":{difference}}}"))
+                }
                 None => (409, String::new()),
             })
         }
@@ -143,7 +125,10 @@ pub fn answer<S: RegistryStorage>(
             let Some(VersionRequest { version }) = read(body) else { return Ok(malformed()) };
             let Some(entry) = ledger.find(version.as_deref())? else { return Ok((404, String::new())) };
             let (difference, document) = (ledger.difference(entry.number)?, ledger.document(entry.number)?);
-            Ok(ok(&VersionAnswer { entry, difference, document }))
+            let entry = ok(&entry).1;
+            let entry = entry.strip_suffix('}').unwrap_or_default();
+            let document = ok(&document).1;
+            Ok((200, format!("{entry},\"difference\":{difference},\"document\":{document}}}")))
         }
         "history" => {
             let mut entries = ledger.entries()?;
@@ -157,16 +142,10 @@ pub fn answer<S: RegistryStorage>(
         }
         "acts" => {
             let Some(ActsRequest { since, before }) = read(body) else { return Ok(malformed()) };
-            Ok(ok(&ledger.acts(since, before)?))
+            Ok((200, ledger.acts(since, before)?.join("\n")))
         }
         _ => Ok((404, "not found".to_owned())),
     }
-}
-
-/// The log as lines of JSON, from the answer to `acts`.
-pub fn lines(acts: &str) -> Option<String> {
-    let entries: Vec<&RawValue> = serde_json::from_str(acts).ok()?;
-    Some(entries.iter().flat_map(|entry| [entry.get(), "\n"]).collect())
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: &str) -> Option<T> {

@@ -43,7 +43,7 @@ pub enum RowKind {
     Document,
     /// The text of the change that is under way.
     Pending,
-    /// An [`AuditEntry`].
+    /// An [`Act`] with its number and time.
     Audit,
 }
 
@@ -147,15 +147,16 @@ pub struct Act {
 }
 
 /// An entry of the log of acts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditEntry {
-    /// Its number. Numbers have no gaps.
-    pub number: u64,
-    /// When it was recorded.
-    pub at: Instant,
-    /// The act.
-    #[serde(flatten)]
-    pub act: Act,
+#[derive(Serialize)]
+struct AuditEntry<'a> {
+    /// Numbers have no gaps.
+    number: u64,
+    at: Instant,
+    who: &'a str,
+    what: &'a str,
+    subject: Option<&'a str>,
+    why: Option<&'a str>,
+    result: &'a str,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -253,26 +254,17 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
         Ok(Begun::Admitted(head.begun))
     }
 
-    /// Records the change that is under way. `None` if it is another one than that of this token,
-    /// and was not recorded either.
+    /// Records the change that is under way, and returns the number of its version. `None` if it is
+    /// another one than that of this token, and was not recorded either.
     ///
     /// # Errors
     /// The storage failed.
-    pub fn commit(
-        &self,
-        token: u64,
-        version: &str,
-        now: Instant,
-    ) -> Result<Option<(VersionEntry, Difference)>, S::Error> {
+    pub fn commit(&self, token: u64, version: &str, now: Instant) -> Result<Option<u64>, S::Error> {
         let mut head = self.head()?;
         if let Some(pending) = head.pending.take_if(|pending| pending.token == token) {
             return self.record_pending(head, pending, now).map(Some);
         }
-        if head.version.as_deref() != Some(version) {
-            return Ok(None);
-        }
-        let entry = self.entry(head.number)?;
-        Ok(entry.zip(Some(self.difference(head.number)?)))
+        Ok((head.version.as_deref() == Some(version)).then_some(head.number))
     }
 
     /// The document of the change of this token was not written.
@@ -320,7 +312,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
         head: LedgerHead,
         pending: PendingChange,
         now: Instant,
-    ) -> Result<(VersionEntry, Difference), S::Error> {
+    ) -> Result<u64, S::Error> {
         let document = self.text(RowKind::Pending, 0)?;
         let recorded = self.record(head, pending.note, &document, now)?;
         self.0.remove(RowKind::Pending, 0, 1)?;
@@ -334,7 +326,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
         note: ChangeNote,
         document: &str,
         now: Instant,
-    ) -> Result<(VersionEntry, Difference), S::Error> {
+    ) -> Result<u64, S::Error> {
         let before = self.text(RowKind::Document, head.number)?;
         let difference =
             if head.number == 0 { Difference::default() } else { Difference::between(&before, document) };
@@ -369,9 +361,9 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
             why: entry.why.clone(),
             result: "ok".to_owned(),
         };
-        self.append(&mut head, act, now)?;
+        self.append(&mut head, &act, now)?;
         self.save(&head)?;
-        Ok((entry, difference))
+        Ok(number)
     }
 
     /// Adds an act to the log.
@@ -381,23 +373,31 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
     pub fn add_act(&self, mut act: Act, now: Instant) -> Result<(), S::Error> {
         let mut head = self.head()?;
         act.why = act.why.map(|why| why.chars().take(WHY_CHARS).collect());
-        self.append(&mut head, act, now)?;
+        self.append(&mut head, &act, now)?;
         self.save(&head)
     }
 
-    fn append(&self, head: &mut LedgerHead, act: Act, now: Instant) -> Result<(), S::Error> {
+    fn append(&self, head: &mut LedgerHead, act: &Act, now: Instant) -> Result<(), S::Error> {
         head.acts += 1;
-        let entry = AuditEntry { number: head.acts, at: now, act };
+        let entry = AuditEntry {
+            number: head.acts,
+            at: now,
+            who: &act.who,
+            what: &act.what,
+            subject: act.subject.as_deref(),
+            why: act.why.as_deref(),
+            result: &act.result,
+        };
         self.0.put(RowKind::Audit, head.acts, 0, &json(&entry))?;
         self.0.remove(RowKind::Audit, 0, (head.acts + 1).saturating_sub(KEPT_ACTS))
     }
 
-    /// Entries of the log, oldest first: the first ones after `since`, else the last ones before
-    /// `before`, else the last ones.
+    /// Entries of the log as JSON, oldest first: the first ones after `since`, else the last ones
+    /// before `before`, else the last ones.
     ///
     /// # Errors
     /// The storage failed.
-    pub fn acts(&self, since: Option<u64>, before: Option<u64>) -> Result<Vec<AuditEntry>, S::Error> {
+    pub fn acts(&self, since: Option<u64>, before: Option<u64>) -> Result<Vec<String>, S::Error> {
         let last = self.head()?.acts;
         let oldest = (last + 1).saturating_sub(KEPT_ACTS).max(1);
         let until = before.unwrap_or(u64::MAX).min(last + 1);
@@ -412,7 +412,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
             return Ok(Vec::new());
         }
         let rows = self.0.rows(RowKind::Audit, from, until)?;
-        Ok(rows.iter().filter_map(|(_, text)| parsed(text)).collect())
+        Ok(rows.into_iter().map(|(_, text)| text).collect())
     }
 
     /// All versions that are kept, oldest first.
@@ -441,13 +441,12 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
         Ok(rows.first().and_then(|(_, text)| parsed(text)))
     }
 
-    /// What the version with this number changed.
+    /// What the version with this number changed: a [`Difference`] as JSON.
     ///
     /// # Errors
     /// The storage failed.
-    pub fn difference(&self, number: u64) -> Result<Difference, S::Error> {
-        let rows = self.0.rows(RowKind::Difference, number, number + 1)?;
-        Ok(rows.first().and_then(|(_, text)| parsed(text)).unwrap_or_default())
+    pub fn difference(&self, number: u64) -> Result<String, S::Error> {
+        self.text(RowKind::Difference, number)
     }
 
     /// The text of the version with this number.

@@ -1,5 +1,7 @@
 //! Calls of the Durable Object `Registry`. No request for a model waits for one.
 
+use std::pin::Pin;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,6 +11,7 @@ use super::timing::until;
 use crate::registry::registry_requests::{NoticeAnswer, NoticeRequest, RegistryAnswer};
 use crate::registry::version_ledger::Act;
 use crate::routes::version_of;
+use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::time::Millis;
@@ -16,19 +19,25 @@ use crate::vocabulary::time::Millis;
 /// How long the registry may take. It is one object in the world, and documents are large.
 const ANSWER_MS: Millis = Millis::new(10_000);
 
+/// What is asked of the registry. Behind a pointer, so that there is one copy of the code.
+pub(super) type RegistryCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, ClientError>> + 'a>>;
+
 /// The answer of the registry to a request for a path.
 ///
 /// # Errors
 /// There is no binding to it, or it does not answer.
-pub(super) async fn ask<P: Platform>(
-    platform: &P,
-    path: &str,
+pub(super) fn ask<'a, P: Platform>(
+    platform: &'a P,
+    path: &'a str,
     request: &impl Serialize,
-) -> Result<RegistryAnswer, ClientError> {
+) -> RegistryCall<'a, RegistryAnswer> {
+    Box::pin(send(platform, path, serde_json::to_string(request).unwrap_or_default()))
+}
+
+async fn send<P: Platform>(platform: &P, path: &str, body: String) -> Result<RegistryAnswer, ClientError> {
     if !platform.has_registry() {
         return Err(ClientError::RegistryMissing);
     }
-    let body = serde_json::to_string(request).unwrap_or_default();
     let asked = platform.ask_registry(path, body);
     let why = match until(platform, platform.now() + ANSWER_MS, asked).await {
         Some(Ok((status, _))) if status == 400 || status >= 500 => format!("status {status}"),
@@ -45,7 +54,8 @@ pub(super) async fn ask<P: Platform>(
 /// # Errors
 /// It has another form.
 pub(super) fn value<T: DeserializeOwned>(text: &str) -> Result<T, ClientError> {
-    serde_json::from_str(text).map_err(|_| ClientError::RegistryUnavailable)
+    let read = serde_json::from_str(text).ok().and_then(|value| json_value::read(value).ok());
+    read.ok_or(ClientError::RegistryUnavailable)
 }
 
 /// Adds an act to the log of the registry, beside the request.
@@ -64,11 +74,15 @@ impl Isolate {
     ///
     /// # Errors
     /// There is no registry, or it does not answer.
-    pub(super) async fn notice<P: Platform>(
-        &self,
-        platform: &P,
-        document: &str,
-    ) -> Result<bool, ClientError> {
+    pub(super) fn notice<'a, P: Platform>(
+        &'a self,
+        platform: &'a P,
+        document: &'a str,
+    ) -> RegistryCall<'a, bool> {
+        Box::pin(self.tell(platform, document))
+    }
+
+    async fn tell<P: Platform>(&self, platform: &P, document: &str) -> Result<bool, ClientError> {
         let hash = stable_hash(document.as_bytes());
         let version = version_of(hash);
         let mut request = NoticeRequest { version, document: None };

@@ -12,12 +12,11 @@ use super::client_reply::OwnText;
 use super::isolate_memory::Isolate;
 use super::platform::Platform;
 use super::receive::Arrival;
-use super::registry_link::{ask, value};
+use super::registry_link::{RegistryCall, ask, value};
 use super::routes_document::Written;
 use super::serving::Serving;
-use crate::registry::difference::Difference;
 use crate::registry::registry_requests::{
-    ActsRequest, BeginAnswer, BeginRequest, CommitAnswer, EndRequest, VersionAnswer, VersionRequest, lines,
+    ActsRequest, BeginAnswer, BeginRequest, EndRequest, VersionRequest,
 };
 use crate::registry::version_ledger::{ChangeKind, ChangeNote};
 use crate::request::query;
@@ -31,14 +30,14 @@ const PROPAGATION_SECONDS: u64 = 60;
 
 /// The answer to a change.
 #[derive(Serialize)]
-struct ChangeAnswer<'a> {
+struct ChangeAnswer {
     version: String,
     number: Option<u64>,
     is_changed: bool,
     is_recorded: bool,
     others_follow_within_seconds: u64,
     warnings: Vec<Issue>,
-    difference: Option<&'a Difference>,
+    difference: Option<Value>,
 }
 
 /// `PUT /admin/api/routes`
@@ -95,6 +94,20 @@ pub(super) async fn roll_back<P: Platform>(
     change.make(platform, routes).await
 }
 
+/// What the registry tells about a recorded change.
+#[derive(Deserialize)]
+struct RecordedChange {
+    number: u64,
+    difference: Value,
+}
+
+/// A version of the registry.
+#[derive(Deserialize)]
+struct FoundVersion {
+    version: String,
+    document: String,
+}
+
 /// A change that an administrator wants.
 struct Change<'a> {
     how: ChangeKind,
@@ -105,7 +118,14 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    async fn make<P: Platform>(self, platform: &P, routes: &Serving) -> Result<OwnText, ClientError> {
+    fn make<'a, P: Platform>(self, platform: &'a P, routes: &'a Serving) -> RegistryCall<'a, OwnText>
+    where
+        Self: 'a,
+    {
+        Box::pin(self.made(platform, routes))
+    }
+
+    async fn made<P: Platform>(self, platform: &P, routes: &Serving) -> Result<OwnText, ClientError> {
         let Self { how, who, why, expected, document } = self;
         let warnings = match compile(&document, &|name: &str| platform.variable(name)) {
             Ok(compiled) => compiled.warnings,
@@ -151,10 +171,11 @@ impl Change<'_> {
         }
         let committed = ask(platform, "commit", &end).await;
         let committed = committed.ok().filter(|(status, _)| *status == 200);
-        let committed: Option<CommitAnswer> = committed.and_then(|(_, text)| value(&text).ok());
+        let committed: Option<RecordedChange> = committed.and_then(|(_, text)| value(&text).ok());
         reply.is_recorded = committed.is_some();
-        reply.number = committed.as_ref().map(|committed| committed.entry.number);
-        reply.difference = committed.as_ref().map(|committed| &committed.difference);
+        if let Some(RecordedChange { number, difference }) = committed {
+            (reply.number, reply.difference) = (Some(number), Some(difference));
+        }
         Ok(tagged(&reply, &version))
     }
 }
@@ -173,7 +194,7 @@ pub(super) async fn document<P: Platform>(platform: &P) -> Result<OwnText, Clien
     // Caches of KV may have an old document. The registry has the current one.
     let (text, version) = match (stored, has_registry) {
         (_, true) => match find(platform, None).await {
-            Ok(current) => (current.document, current.entry.version),
+            Ok(current) => (current.document, current.version),
             Err(ClientError::VersionNotFound { .. }) => Isolate::compiled_in(),
             Err(error) => return Err(error),
         },
@@ -199,14 +220,17 @@ pub(super) async fn history<P: Platform>(platform: &P) -> Result<OwnText, Client
 /// # Errors
 /// There is no such version or no registry, or it does not answer.
 pub(super) async fn version<P: Platform>(platform: &P, version: String) -> Result<OwnText, ClientError> {
-    let found = find(platform, Some(version)).await?;
-    Ok(OwnText::json(serde_json::to_string(&found).unwrap_or_default()))
+    find_text(platform, Some(version)).await.map(OwnText::json)
 }
 
-async fn find<P: Platform>(platform: &P, version: Option<String>) -> Result<VersionAnswer, ClientError> {
+async fn find<P: Platform>(platform: &P, version: Option<String>) -> Result<FoundVersion, ClientError> {
+    value(&find_text(platform, version).await?)
+}
+
+async fn find_text<P: Platform>(platform: &P, version: Option<String>) -> Result<String, ClientError> {
     let request = VersionRequest { version };
     match ask(platform, "version", &request).await? {
-        (200, text) => value(&text),
+        (200, text) => Ok(text),
         _ => Err(ClientError::VersionNotFound { version: request.version.unwrap_or_default() }),
     }
 }
@@ -228,10 +252,10 @@ pub(super) async fn audit<P: Platform>(platform: &P, arrival: &Arrival) -> Resul
     let (_, acts) = ask(platform, "acts", &request).await?;
     let as_lines = arrival.header("accept").is_some_and(|types| types.contains("application/x-ndjson"));
     if as_lines {
-        let text = lines(&acts).ok_or(ClientError::RegistryUnavailable)?;
+        let text = if acts.is_empty() { acts } else { acts + "\n" };
         return Ok(OwnText { content_type: "application/x-ndjson", ..OwnText::json(text) });
     }
-    Ok(OwnText::json(format!("{{\"entries\":{acts}}}")))
+    Ok(OwnText::json(format!("{{\"entries\":[{}]}}", acts.replace('\n', ","))))
 }
 
 /// The reason of a change, from the header or the query.
@@ -245,7 +269,7 @@ fn untagged(tag: &str) -> &str {
     tag.trim().trim_start_matches("W/").trim_matches('"')
 }
 
-fn tagged(answer: &ChangeAnswer<'_>, version: &str) -> OwnText {
+fn tagged(answer: &ChangeAnswer, version: &str) -> OwnText {
     let text = serde_json::to_string(answer).unwrap_or_default();
     OwnText { etag: Some(version.to_owned()), ..OwnText::json(text) }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+use serde_json::Value;
 
 use super::*;
 use crate::vocabulary::time::short::ms;
@@ -43,10 +44,16 @@ fn begin(ledger: &VersionLedger<'_, Rows>, expected: &str, version: &str, at: In
     ledger.begin(expected, "v0", note(version), &format!("{{\"v\":\"{version}\"}}"), at).unwrap()
 }
 
+/// Entries of the log.
+fn logged(ledger: &VersionLedger<'_, Rows>, since: Option<u64>, before: Option<u64>) -> Vec<Value> {
+    ledger.acts(since, before).unwrap().iter().map(|act| serde_json::from_str(act).unwrap()).collect()
+}
+
 /// Makes a change as a whole.
 fn change(ledger: &VersionLedger<'_, Rows>, version: &str, at: Instant) -> VersionEntry {
     let Begun::Admitted(token) = begin(ledger, "*", version, at) else { panic!("{version}") };
-    ledger.commit(token, version, at).unwrap().unwrap().0
+    ledger.commit(token, version, at).unwrap().unwrap();
+    ledger.find(None).unwrap().unwrap()
 }
 
 #[test]
@@ -91,7 +98,7 @@ fn a_change_whose_end_got_lost_is_recorded_when_an_isolate_serves_it() {
     assert_eq!((entry.number, entry.version.as_str(), entry.who.as_str()), (2, "v2", "admin"));
     assert_eq!(ledger.document(2).unwrap(), "{\"v\":\"v2\"}");
     // The end comes nevertheless.
-    assert_eq!(ledger.commit(2, "v2", START).unwrap().unwrap().0, entry);
+    assert_eq!(ledger.commit(2, "v2", START).unwrap(), Some(entry.number));
 }
 
 #[test]
@@ -105,8 +112,8 @@ fn what_was_written_outside_the_api_is_recorded_with_what_it_changed() {
     assert_eq!((entries[0].how, entries[0].changes), (ChangeKind::Found, 0));
     assert_eq!((entries[1].how, entries[1].changes), (ChangeKind::Outside, 1));
     assert_eq!((entries[0].replaced_at, entries[1].replaced_at), (Some(START), None));
-    assert_eq!(ledger.difference(2).unwrap().changes[0].path, "a");
-    let acts: Vec<_> = ledger.acts(None, None).unwrap().into_iter().map(|entry| entry.act.what).collect();
+    assert!(ledger.difference(2).unwrap().contains(r#""path":"a""#));
+    let acts: Vec<_> = logged(&ledger, None, None).into_iter().map(|act| act["what"].clone()).collect();
     assert_eq!(acts, ["routes.found", "routes.written_outside_the_api"]);
 }
 
@@ -167,8 +174,9 @@ fn the_log_is_read_by_its_numbers() {
         ledger.add_act(act.clone(), START).unwrap();
     }
     let numbers = |since, before| {
-        let acts = ledger.acts(since, before).unwrap();
-        acts.first().zip(acts.last()).map(|(first, last)| (first.number, last.number, acts.len()))
+        let acts = logged(&ledger, since, before);
+        let number = |act: &Value| act["number"].as_u64().unwrap();
+        acts.first().zip(acts.last()).map(|(first, last)| (number(first), number(last), acts.len()))
     };
     assert_eq!(numbers(None, None), Some((6, 1_005, 1_000)));
     assert_eq!(numbers(Some(0), None), Some((1, 1_000, 1_000)));
@@ -178,8 +186,8 @@ fn the_log_is_read_by_its_numbers() {
     assert_eq!(numbers(None, Some(6)), Some((1, 5, 5)));
     assert_eq!(numbers(Some(2), Some(5)), Some((3, 4, 2)));
     assert_eq!(numbers(None, Some(0)), None);
-    let first = &ledger.acts(Some(0), None).unwrap()[0];
-    assert_eq!(first.act.why.as_ref().unwrap().len(), WHY_CHARS);
+    let first = &logged(&ledger, Some(0), None)[0];
+    assert_eq!(first["why"].as_str().unwrap().len(), WHY_CHARS);
 }
 
 proptest! {
@@ -198,8 +206,9 @@ proptest! {
                 0 => if let Begun::Admitted(token) = begin(&ledger, "*", &version, now) {
                     tokens.push((token, version));
                 },
-                1 => if let Some((entry, _)) = ledger.commit(token, &of, now).unwrap() {
-                    prop_assert_eq!(entry.version, of);
+                1 => if let Some(number) = ledger.commit(token, &of, now).unwrap() {
+                    let entry = ledger.find(None).unwrap().unwrap();
+                    prop_assert_eq!((entry.number, entry.version), (number, of));
                 },
                 2 => ledger.abort(token).unwrap(),
                 _ => drop(ledger.notice(&version, Some(&version), now).unwrap()),

@@ -33,7 +33,7 @@ const WHY_CHARS: usize = 500;
 /// The kinds of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RowKind {
-    /// The one row of [`LedgerHead`].
+    /// The one row of the numbers of the last rows, and of the change that is under way.
     Head,
     /// A [`VersionEntry`].
     Version,

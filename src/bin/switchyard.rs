@@ -27,6 +27,10 @@ mod output;
 mod simulate;
 
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/snippets.rs"]
+mod snippets;
+
+#[cfg(not(target_arch = "wasm32"))]
 fn main() -> std::process::ExitCode {
     cli::run()
 }

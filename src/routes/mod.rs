@@ -23,6 +23,8 @@ pub mod reads;
 mod secret;
 mod setting_groups;
 mod shape;
+#[cfg(not(target_arch = "wasm32"))]
+mod source_map;
 mod variables;
 mod webhook;
 pub mod when;
@@ -33,3 +35,5 @@ pub use doubts::doubts;
 pub use issue::{Issue, nearest};
 #[cfg(not(target_arch = "wasm32"))]
 pub use shape::generate::{bare_schema, schema};
+#[cfg(not(target_arch = "wasm32"))]
+pub use source_map::SourceMap;

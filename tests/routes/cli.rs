@@ -33,6 +33,74 @@ fn a_bad_document_fails_with_all_its_issues() {
     }
 }
 
+/// Checks a document in a folder of its own, without variables.
+fn check(name: &str, document: &str, options: &[&str]) -> (Option<i32>, String) {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("routes.json"), document).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
+    let output = command.current_dir(&folder).env_clear().arg("check").args(options).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), stdout(&output))
+}
+
+const MISSPELT: &str = r#"{
+  "version": 1,
+  "clients": { "app": { "key": "${SWITCHYARD_KEY}" } },
+  "deployments": { "openai": { "provider": "openai", "model": "m", "api_key": "zq-literal" } },
+  "models": {
+    "chat": { "targets": ["opnai"] }
+  }
+}"#;
+
+#[test]
+fn an_error_is_shown_in_its_line_without_credentials() {
+    let (code, said) = check("place-of-an-error", MISSPELT, &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("routes.json:6:27"), "{said}");
+    assert!(said.contains("6 |     \"chat\": { \"targets\": [\"opnai\"] }\n"), "{said}");
+    assert!(said.contains("^^^^^^^") && said.contains("did you mean \"openai\"?"), "{said}");
+    assert!(said.contains("routes.json:4:"), "{said}");
+    assert!(!said.contains("zq-literal") && !said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn a_syntax_error_is_shown_up_to_its_place() {
+    let (code, said) = check("syntax-error", "{\n  \"a\": 'zq-literal'\n}", &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("routes.json:2:8") && said.contains("texts take double quotes"), "{said}");
+    assert!(!said.contains("zq-literal"), "{said}");
+}
+
+#[test]
+fn errors_and_warnings_are_printed_as_json_too() {
+    let (code, said) = check("json-of-errors", MISSPELT, &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &report["good"]), (Some(1), &serde_json::json!(false)));
+    let target =
+        report["errors"].as_array().unwrap().iter().find(|error| error["nearest"] == "openai").unwrap();
+    assert_eq!((&target["line"], &target["column"]), (&serde_json::json!(6), &serde_json::json!(27)));
+    assert_eq!(target["path"], "models.chat.targets[0]");
+
+    let document = MISSPELT.replace("opnai", "openai").replace("zq-literal", "${OPENAI_API_KEY}");
+    for (options, expected) in [(&["--json"][..], 0), (&["--json", "--deny-warnings"], 1)] {
+        let (code, said) = check("json-of-warnings", &document, options);
+        let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((code, &report["good"]), (Some(expected), &serde_json::json!(true)), "{options:?}");
+        assert_eq!(report["warnings"][0]["code"], "unusable_variable");
+        assert_eq!(report["errors"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn shells_get_completions() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = stdout(&switchyard(&["completions", shell]));
+        assert!(said.contains("deny-warnings") && said.contains("simulate"), "{shell}");
+    }
+    assert_eq!(switchyard(&["completions", "cmd"]).status.code(), Some(2));
+}
+
 #[test]
 fn the_schema_that_is_printed_is_the_one_that_is_published() {
     assert_eq!(stdout(&switchyard(&["schema"])), include_str!("../../routes.schema.json"));
@@ -41,7 +109,7 @@ fn the_schema_that_is_printed_is_the_one_that_is_published() {
 
 #[test]
 fn help_is_printed_where_it_is_needed() {
-    assert!(stdout(&switchyard(&["--help"])).contains("switchyard check [FILE]"));
+    assert!(stdout(&switchyard(&["--help"])).contains("switchyard check [OPTIONS] [FILE]"));
     for arguments in [&[][..], &["chekc"], &["check", "a", "b"], &["check", "no-such-file.json"]] {
         let output = switchyard(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -95,7 +163,11 @@ fn every_subcommand_has_a_help_with_examples() {
     for (arguments, usage, example) in [
         (&["--help"][..], "switchyard schema [OPTIONS]", "cargo run -- schema > routes.schema.json"),
         (&["help"], "switchyard simulate [OPTIONS] [FILE]", "cargo run -- check examples/azure-regions.json"),
-        (&["check", "--help"], "Usage: switchyard check [FILE]", "OPENAI_API_KEY=sk-... cargo run -- check"),
+        (
+            &["check", "--help"],
+            "Usage: switchyard check [OPTIONS] [FILE]",
+            "OPENAI_API_KEY=sk-... cargo run -- check",
+        ),
         (
             &["explain", "--help"],
             "Usage: switchyard explain [OPTIONS] --request <FILE>",
@@ -122,7 +194,7 @@ fn every_subcommand_has_a_help_with_examples() {
 #[test]
 fn arguments_that_are_not_understood_are_named() {
     for (arguments, why) in [
-        (&[][..], "Usage: switchyard check [FILE]"),
+        (&[][..], "Usage: switchyard check [OPTIONS] [FILE]"),
         (&["chekc"], "unrecognized subcommand 'chekc'"),
         (&["check", "a", "b"], "unexpected argument 'b'"),
         (&["check", "--strict"], "unexpected argument '--strict'"),
@@ -166,7 +238,7 @@ fn variables_are_taken_from_dev_vars_and_a_bad_line_is_reported_but_not_quoted()
         (stdout(&output), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (said, refused) = check("");
-    assert_eq!((said.matches("warning: ").count(), refused.as_str()), (5, ""), "{said}");
+    assert_eq!((said.matches("warning[unusable_variable]: ").count(), refused.as_str()), (5, ""), "{said}");
     let (said, refused) = check(
         "# variables
 AZURE_OPENAI_ENDPOINT=https://example.openai.azure.com # a comment

@@ -4,15 +4,21 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde::Serialize;
 use switchyard::routes::{Issue, compile, doubts};
 
-use crate::output::say;
+use crate::output::{is_coloured, say};
+use crate::snippets::SourceFile;
 
 const EXAMPLES: &str = "\
 Examples:
   cargo run -- check
   cargo run -- check examples/azure-regions.json
-  OPENAI_API_KEY=sk-... cargo run -- check my-routes.json";
+  OPENAI_API_KEY=sk-... cargo run -- check my-routes.json
+  cargo run -- check --deny-warnings --json my-routes.json
+
+Exit codes: 0 if the document is good, 1 if it has errors (with --deny-warnings also if it has
+warnings), 2 if the arguments are not understood or the file cannot be read.";
 
 /// Checks a routes document and lists its errors. The exit code is 1 if there are any.
 ///
@@ -23,6 +29,34 @@ pub struct Arguments {
     /// The routes document.
     #[arg(default_value = "routes.json")]
     file: String,
+    /// Exit with 1 if there are warnings.
+    #[arg(long)]
+    deny_warnings: bool,
+    /// Print one JSON object: `errors` and `warnings` with their line and column.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct CheckReport<'a> {
+    file: &'a str,
+    /// Whether the document would serve.
+    good: bool,
+    /// The version of a good document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    errors: Vec<PlacedIssue<'a>>,
+    warnings: Vec<PlacedIssue<'a>>,
+}
+
+/// An issue with its place in the file.
+#[derive(Serialize)]
+struct PlacedIssue<'a> {
+    line: usize,
+    column: usize,
+    #[serde(flatten)]
+    issue: &'a Issue,
 }
 
 /// Runs the subcommand.
@@ -36,20 +70,50 @@ pub fn check(arguments: &Arguments) -> ExitCode {
         }
     };
     let env = environment();
-    match compile(&document, &env) {
-        Ok(compiled) => {
-            print_all("warning", &compiled.warnings);
-            print_all("warning", &doubts(&compiled.graph, &env));
-            let deployments = counted(compiled.graph.deployments.len(), "deployment");
-            let models = counted(compiled.graph.models.len(), "model");
-            say(format_args!("{file}: good: {deployments}, {models}, version {}\n", compiled.graph.version));
-            ExitCode::SUCCESS
+    let compiled = compile(&document, &env);
+    let (errors, warnings) = match &compiled {
+        Ok(compiled) => (&[][..], [compiled.warnings.clone(), doubts(&compiled.graph, &env)].concat()),
+        Err(errors) => (errors.as_slice(), Vec::new()),
+    };
+    let source = SourceFile::new(file, &document);
+    let graph = compiled.as_ref().ok().map(|compiled| &compiled.graph);
+    if arguments.json {
+        let placed = |issue| {
+            let (line, column) = source.place(issue);
+            PlacedIssue { line, column, issue }
+        };
+        let report = CheckReport {
+            file,
+            good: graph.is_some(),
+            version: graph.map(|graph| graph.version.as_str()),
+            errors: errors.iter().map(placed).collect(),
+            warnings: warnings.iter().map(placed).collect(),
+        };
+        say(format_args!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()));
+    } else {
+        let is_coloured = is_coloured();
+        for (issue, is_error) in
+            errors.iter().map(|issue| (issue, true)).chain(warnings.iter().map(|issue| (issue, false)))
+        {
+            say(format_args!("{}\n\n", source.text(issue, is_error, is_coloured)));
         }
-        Err(issues) => {
-            print_all("error", &issues);
-            say(format_args!("{file}: {} to put right\n", counted(issues.len(), "thing")));
-            ExitCode::FAILURE
+        match graph {
+            Some(graph) => {
+                let deployments = counted(graph.deployments.len(), "deployment");
+                let models = counted(graph.models.len(), "model");
+                say(format_args!("{file}: good: {deployments}, {models}, version {}", graph.version));
+                if !warnings.is_empty() {
+                    say(format_args!(", {}", counted(warnings.len(), "warning")));
+                }
+                say(format_args!("\n"));
+            }
+            None => say(format_args!("{file}: {} to put right\n", counted(errors.len(), "thing"))),
         }
+    }
+    if graph.is_none() || (arguments.deny_warnings && !warnings.is_empty()) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     }
 }
 
@@ -64,12 +128,6 @@ pub fn environment() -> impl Fn(&str) -> Option<String> {
 
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-fn print_all(kind: &str, issues: &[Issue]) {
-    for issue in issues {
-        say(format_args!("{kind}: {issue}\n"));
-    }
 }
 
 /// The variables of a `.dev.vars` file, and the number of lines that cannot be read. Those lines

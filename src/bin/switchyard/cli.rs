@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::output::say;
 use crate::{check, explain, import, simulate};
@@ -22,6 +22,11 @@ Examples:
   cargo run -- schema > routes.schema.json
   cargo run -- schema --bare > src/routes/shape.json";
 
+const EXAMPLES_OF_COMPLETIONS: &str = "\
+Examples:
+  switchyard completions bash > ~/.local/share/bash-completion/completions/switchyard
+  switchyard completions fish > ~/.config/fish/completions/switchyard.fish";
+
 /// Checks, explains and simulates routes documents.
 #[derive(Debug, Parser)]
 #[command(name = "switchyard", flatten_help = true, after_help = EXAMPLES)]
@@ -33,10 +38,19 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Completions(CompletionsArguments),
     Explain(explain::Arguments),
     Import(import::Arguments),
     Schema(SchemaArguments),
     Simulate(simulate::Arguments),
+}
+
+/// Prints the completions of a shell.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES_OF_COMPLETIONS)]
+struct CompletionsArguments {
+    /// The shell.
+    shell: clap_complete::Shell,
 }
 
 /// Prints the JSON Schema of the routes document.
@@ -52,11 +66,19 @@ struct SchemaArguments {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Check(arguments) => check::check(&arguments),
+        Command::Completions(arguments) => completions(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Import(arguments) => import::import(&arguments),
         Command::Schema(arguments) => schema(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
     }
+}
+
+fn completions(arguments: &CompletionsArguments) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "switchyard", &mut script);
+    say(format_args!("{}", String::from_utf8_lossy(&script)));
+    ExitCode::SUCCESS
 }
 
 fn schema(arguments: &SchemaArguments) -> ExitCode {

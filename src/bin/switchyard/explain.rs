@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ use switchyard::vocabulary::time::Instant;
 
 use crate::check::environment;
 use crate::explain_text;
-use crate::output::say;
+use crate::output::{is_coloured, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -107,8 +107,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
             let names: Vec<&str> = missing.iter().map(String::as_str).collect();
             eprintln!("note: not set, so made up: {}", names.join(", "));
         }
-        let text =
-            explain_text::text(&explanation, arguments.health.is_some(), std::io::stdout().is_terminal());
+        let text = explain_text::text(&explanation, arguments.health.is_some(), is_coloured());
         say(format_args!("{text}"));
     }
     Ok(if explanation.error.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -1,6 +1,5 @@
 //! `switchyard simulate`: the whole system on a virtual clock.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,7 +11,7 @@ use switchyard::simulation::scenario::{Scenario, ScenarioOptions};
 use switchyard::simulation::scenarios::SCENARIOS;
 use switchyard::simulation::setup::graph_of;
 
-use crate::output::say;
+use crate::output::{is_coloured, say};
 
 /// The name that selects every scenario.
 const ALL: &str = "all";
@@ -84,7 +83,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         choices.graph = Some(graph_of(&document).map_err(listed)?);
     }
     let is_selected = |scenario: &&Scenario| [ALL, scenario.name].contains(&arguments.scenario.as_str());
-    let coloured = std::io::stdout().is_terminal();
+    let coloured = is_coloured();
     let (mut broken, mut promised) = (0, 0);
     for scenario in SCENARIOS.iter().filter(is_selected) {
         let run = scenario.run(&choices).map_err(listed)?;

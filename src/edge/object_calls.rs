@@ -1,7 +1,7 @@
-//! Calls of the Durable Objects that share health, with the clock that limits them. Requests and
-//! the Durable Object make these calls in the same way.
+//! Calls of Durable Objects, with the clock that limits them. Requests and the objects that share
+//! health make these calls in the same way.
 
-use worker::{Env, Method, ObjectNamespace, RequestInit};
+use worker::{Env, Method, ObjectNamespace, RequestInit, Stub};
 
 use super::host::Timers;
 use super::{clock, timer};
@@ -53,14 +53,20 @@ impl<T: WithBindings> Objects for T {
             Some(hint) => namespace.get_by_name_with_location_hint(object, hint)?,
             None => namespace.get_by_name(object)?,
         };
-        let mut init = RequestInit::new();
-        if let Some(body) = body {
-            init.with_method(Method::Post).with_body(Some(body.into()));
-        }
-        let request = worker::Request::new_with_init(&format!("{ORIGIN}{path}"), &init)?;
-        let mut response = stub.fetch_with_request(request).await?;
-        Ok((response.status_code(), response.text().await?))
+        ask(&stub, &format!("{ORIGIN}{path}"), body).await
     }
+}
+
+/// The answer of an object: its status and its text. With a `body` the request is a POST, without
+/// one a GET.
+pub async fn ask(stub: &Stub, url: &str, body: Option<String>) -> Result<(u16, String), PlatformError> {
+    let mut init = RequestInit::new();
+    if let Some(body) = body {
+        init.with_method(Method::Post).with_body(Some(body.into()));
+    }
+    let request = worker::Request::new_with_init(url, &init)?;
+    let mut response = stub.fetch_with_request(request).await?;
+    Ok((response.status_code(), response.text().await?))
 }
 
 impl From<worker::Error> for PlatformError {

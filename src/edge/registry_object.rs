@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
-use super::{clock, tasks};
+use super::{clock, object_calls, tasks};
 use crate::registry::registry_requests::answer;
 use crate::registry::version_ledger::{RegistryStorage, RowKind};
 use crate::serve::platform::PlatformError;
@@ -101,9 +101,5 @@ pub fn is_bound(env: &Env) -> bool {
 /// The answer of the object to a POST.
 pub async fn ask(env: &Env, path: &str, body: String) -> Result<(u16, String), PlatformError> {
     let stub = env.durable_object(BINDING)?.get_by_name(NAME)?;
-    let mut init = worker::RequestInit::new();
-    init.with_method(worker::Method::Post).with_body(Some(body.into()));
-    let request = worker::Request::new_with_init(&format!("{ORIGIN}{path}"), &init)?;
-    let mut response = stub.fetch_with_request(request).await?;
-    Ok((response.status_code(), response.text().await?))
+    object_calls::ask(&stub, &format!("{ORIGIN}{path}"), Some(body)).await
 }

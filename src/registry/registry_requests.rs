@@ -90,7 +90,7 @@ pub fn answer<S: RegistryStorage>(
     let ledger = VersionLedger(storage);
     match path {
         "begin" => {
-            let Some(BeginRequest { expected, serving, note, document }) = read(body) else {
+            let Some(BeginRequest { expected, serving, note, document }) = json_value::parse(body) else {
                 return Ok(malformed());
             };
             Ok(match ledger.begin(&expected, &serving, note, &document, now)? {
@@ -101,7 +101,7 @@ pub fn answer<S: RegistryStorage>(
             })
         }
         "commit" => {
-            let Some(EndRequest { token, version }) = read(body) else { return Ok(malformed()) };
+            let Some(EndRequest { token, version }) = json_value::parse(body) else { return Ok(malformed()) };
             Ok(match ledger.commit(token, &version, now)? {
                 Some(number) => {
                     let difference = ledger.difference(number)?;
@@ -111,18 +111,20 @@ pub fn answer<S: RegistryStorage>(
             })
         }
         "abort" => {
-            let Some(EndRequest { token, .. }) = read(body) else { return Ok(malformed()) };
+            let Some(EndRequest { token, .. }) = json_value::parse(body) else { return Ok(malformed()) };
             ledger.abort(token)?;
             Ok((200, "{}".to_owned()))
         }
         "notice" => {
-            let Some(NoticeRequest { version, document }) = read(body) else { return Ok(malformed()) };
+            let Some(NoticeRequest { version, document }) = json_value::parse(body) else {
+                return Ok(malformed());
+            };
             let noticed = ledger.notice(&version, document.as_deref(), now)?;
             let (is_known, is_wanted) = (noticed == Noticed::Known, noticed == Noticed::Wanted);
             Ok(ok(&NoticeAnswer { is_known, is_wanted }))
         }
         "version" => {
-            let Some(VersionRequest { version }) = read(body) else { return Ok(malformed()) };
+            let Some(VersionRequest { version }) = json_value::parse(body) else { return Ok(malformed()) };
             let Some(entry) = ledger.find(version.as_deref())? else { return Ok((404, String::new())) };
             let (difference, document) = (ledger.difference(entry.number)?, ledger.document(entry.number)?);
             let entry = ok(&entry).1;
@@ -136,20 +138,16 @@ pub fn answer<S: RegistryStorage>(
             Ok(ok(&entries))
         }
         "act" => {
-            let Some(act) = read::<Act>(body) else { return Ok(malformed()) };
+            let Some(act) = json_value::parse::<Act>(body) else { return Ok(malformed()) };
             ledger.add_act(act, now)?;
             Ok((200, "{}".to_owned()))
         }
         "acts" => {
-            let Some(ActsRequest { since, before }) = read(body) else { return Ok(malformed()) };
+            let Some(ActsRequest { since, before }) = json_value::parse(body) else { return Ok(malformed()) };
             Ok((200, ledger.acts(since, before)?.join("\n")))
         }
         _ => Ok((404, "not found".to_owned())),
     }
-}
-
-fn read<T: serde::de::DeserializeOwned>(body: &str) -> Option<T> {
-    serde_json::from_str(body).ok().and_then(|json| json_value::read(json).ok())
 }
 
 fn ok(value: &impl Serialize) -> RegistryAnswer {

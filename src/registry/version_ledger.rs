@@ -7,7 +7,6 @@
 //!
 //! Every request reads what it needs from the storage, so an eviction loses nothing.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::difference::Difference;
@@ -207,14 +206,10 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn parsed<T: DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_str(text).ok().and_then(|value| json_value::read(value).ok())
-}
-
 impl<S: RegistryStorage> VersionLedger<'_, S> {
     fn head(&self) -> Result<LedgerHead, S::Error> {
         let rows = self.0.rows(RowKind::Head, 0, 1)?;
-        Ok(rows.first().and_then(|(_, text)| parsed(text)).unwrap_or_default())
+        Ok(rows.first().and_then(|(_, text)| json_value::parse(text)).unwrap_or_default())
     }
 
     fn save(&self, head: &LedgerHead) -> Result<(), S::Error> {
@@ -422,7 +417,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
     pub fn entries(&self) -> Result<Vec<VersionEntry>, S::Error> {
         let number = self.head()?.number;
         let rows = self.0.rows(RowKind::Version, 0, number + 1)?;
-        Ok(rows.iter().filter_map(|(_, text)| parsed(text)).collect())
+        Ok(rows.iter().filter_map(|(_, text)| json_value::parse(text)).collect())
     }
 
     /// The latest entry of a version; of the current one without a version.
@@ -438,7 +433,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
 
     fn entry(&self, number: u64) -> Result<Option<VersionEntry>, S::Error> {
         let rows = self.0.rows(RowKind::Version, number, number + 1)?;
-        Ok(rows.first().and_then(|(_, text)| parsed(text)))
+        Ok(rows.first().and_then(|(_, text)| json_value::parse(text)))
     }
 
     /// What the version with this number changed: a [`Difference`] as JSON.

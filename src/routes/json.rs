@@ -11,7 +11,7 @@ use super::issue::Issue;
 
 /// The deepest nesting of objects and lists. Routes need far less, and every later step fits in the
 /// stack of a Worker at this depth.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Parses a document. If an object has a key twice, the last value is used, and the path of the key
 /// is added to `duplicates`.

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::at::At;
+use super::json::MAX_DEPTH;
 use super::placeholder::sole_variable;
-
-/// The deepest nesting that is read. Documents that are nested deeper are refused.
-const MAX_DEPTH: usize = 64;
 
 /// The places of the values of a document, by their path.
 #[derive(Debug, Default)]

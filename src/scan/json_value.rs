@@ -21,6 +21,11 @@ pub fn read<T: DeserializeOwned>(json: Value) -> Result<T, Mismatch> {
     T::deserialize(JsonValue(json))
 }
 
+/// Reads a value from a text. `None` if it is no JSON, or the value is of another type.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
+    read(serde_json::from_str(text).ok()?).ok()
+}
+
 /// The JSON is of another type, or lacks a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mismatch;

@@ -72,8 +72,7 @@ async fn ask<P: Platform>(
         platform.warn(&format!("metrics: an object does not answer: {error}"));
     }
     // As an option, as it is read in a report: the Wasm then has one reader of it.
-    let read =
-        |text: String| json_value::read::<Option<CounterBatch>>(serde_json::from_str(&text).ok()?).ok()?;
+    let read = |text: String| json_value::parse::<Option<CounterBatch>>(&text)?;
     (totals.ok().and_then(read), view.ok().and_then(|text| serde_json::from_str(&text).ok()))
 }
 

@@ -13,7 +13,6 @@ use crate::registry::version_ledger::Act;
 use crate::routes::version_of;
 use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
-use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::time::Millis;
 
 /// How long the registry may take. It is one object in the world, and documents are large.
@@ -54,8 +53,7 @@ async fn send<P: Platform>(platform: &P, path: &str, body: String) -> Result<Reg
 /// # Errors
 /// It has another form.
 pub(super) fn value<T: DeserializeOwned>(text: &str) -> Result<T, ClientError> {
-    let read = serde_json::from_str(text).ok().and_then(|value| json_value::read(value).ok());
-    read.ok_or(ClientError::RegistryUnavailable)
+    json_value::parse(text).ok_or(ClientError::RegistryUnavailable)
 }
 
 /// Adds an act to the log of the registry, beside the request.
@@ -68,7 +66,7 @@ pub(super) fn log_act<P: Platform>(platform: &P, act: Act) {
 }
 
 impl Isolate {
-    /// Tells the registry which document of the store serves, once for each document. One that it
+    /// Tells the registry which document of the store serves, and the hash of its text. One that it
     /// does not know was written outside the API. Returns whether the registry has it as the
     /// current one now.
     ///
@@ -77,13 +75,13 @@ impl Isolate {
     pub(super) fn notice<'a, P: Platform>(
         &'a self,
         platform: &'a P,
+        hash: u64,
         document: &'a str,
     ) -> RegistryCall<'a, bool> {
-        Box::pin(self.tell(platform, document))
+        Box::pin(self.tell(platform, hash, document))
     }
 
-    async fn tell<P: Platform>(&self, platform: &P, document: &str) -> Result<bool, ClientError> {
-        let hash = stable_hash(document.as_bytes());
+    async fn tell<P: Platform>(&self, platform: &P, hash: u64, document: &str) -> Result<bool, ClientError> {
         let version = version_of(hash);
         let mut request = NoticeRequest { version, document: None };
         let (_, text) = ask(platform, "notice", &request).await?;
@@ -99,10 +97,10 @@ impl Isolate {
     }
 
     /// The same, if it was not done for this document. Without a registry, nothing happens.
-    pub(super) async fn notice_once<P: Platform>(&self, platform: &P, document: &str) {
-        if self.noticed.get() != Some(stable_hash(document.as_bytes())) && platform.has_registry() {
+    pub(super) async fn notice_once<P: Platform>(&self, platform: &P, hash: u64, document: &str) {
+        if self.noticed.get() != Some(hash) && platform.has_registry() {
             // The next check of the document tries again.
-            let _ = self.notice(platform, document).await;
+            let _ = self.notice(platform, hash, document).await;
         }
     }
 }

@@ -78,9 +78,7 @@ pub(super) async fn roll_back<P: Platform>(
     who: &str,
 ) -> Result<OwnText, ClientError> {
     let body = admin_body::read(platform, arrival).await?;
-    let request: Option<RollbackRequest> =
-        serde_json::from_str(&body).ok().and_then(|body: Value| json_value::read(body).ok());
-    let request = request.ok_or_else(|| {
+    let request: RollbackRequest = json_value::parse(&body).ok_or_else(|| {
         ClientError::InvalidJson(
             "An object {\"version\": \"…\", \"why\": \"…\"} was expected. GET /admin/api/routes/history \
              lists the versions."
@@ -127,14 +125,14 @@ impl Change<'_> {
 
     async fn made<P: Platform>(self, platform: &P, routes: &Serving) -> Result<OwnText, ClientError> {
         let Self { how, who, why, expected, document } = self;
-        let warnings = match compile(&document, &|name: &str| platform.variable(name)) {
-            Ok(compiled) => compiled.warnings,
+        let compiled = match compile(&document, &|name: &str| platform.variable(name)) {
+            Ok(compiled) => compiled,
             Err(issues) => return Ok(refused(&issues)),
         };
         let isolate = platform.isolate();
         // What was written outside the API is recorded first: the change is compared with it.
         if let Some(stored) = isolate.stored(platform).await? {
-            isolate.notice(platform, &stored).await?;
+            isolate.notice(platform, stable_hash(stored.as_bytes()), &stored).await?;
         }
         let version = version_of(stable_hash(document.as_bytes()));
         let note = ChangeNote { version: version.clone(), who: who.to_owned(), why, how };
@@ -154,12 +152,12 @@ impl Change<'_> {
             is_changed: answer.token.is_some(),
             is_recorded: true,
             others_follow_within_seconds: refresh + PROPAGATION_SECONDS,
-            warnings,
+            warnings: compiled.warnings.clone(),
             difference: None,
         };
         let Some(token) = answer.token else { return Ok(tagged(&reply, &version)) };
         let end = EndRequest { token, version: version.clone() };
-        match isolate.write(platform, &document).await {
+        match isolate.write(platform, &document, compiled).await {
             Written::Yes => {}
             Written::No => {
                 // If this is lost, the change ends by itself.
@@ -189,7 +187,7 @@ pub(super) async fn document<P: Platform>(platform: &P) -> Result<OwnText, Clien
     let stored = isolate.stored(platform).await?;
     let has_registry = platform.has_registry();
     if let Some(stored) = stored.as_ref().filter(|_| has_registry) {
-        isolate.notice(platform, stored).await?;
+        isolate.notice(platform, stable_hash(stored.as_bytes()), stored).await?;
     }
     // Caches of KV may have an old document. The registry has the current one.
     let (text, version) = match (stored, has_registry) {

@@ -22,7 +22,7 @@ use super::serving::{Serving, Source};
 use super::timing::{sleep, until};
 use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
-use crate::routes::{compile, doubts, version_of};
+use crate::routes::{Compiled, compile, doubts, version_of};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::{SplitMix64, stable_hash};
 use crate::vocabulary::switch::Switch;
@@ -152,12 +152,12 @@ impl Isolate {
         if let Some(document) = &current
             && let Some(routes) = self.adopt(platform, document, Source::Kv)
         {
-            let (background, document) = (platform.clone(), document.clone());
+            let (background, document, routes_hash) = (platform.clone(), document.clone(), routes.hash);
             platform.in_background(async move {
                 sleep(&background, REMEMBER_AFTER_MS).await;
                 background.isolate().log_doubts(&background);
                 remember(&background, &document).await;
-                background.isolate().notice_once(&background, &document).await;
+                background.isolate().notice_once(&background, routes_hash, &document).await;
             });
             return Ok(routes);
         }
@@ -180,35 +180,34 @@ impl Isolate {
         self.failed_at.set(current.is_err().then(|| platform.now()));
         let (Some(serving), Ok(current)) = (self.current(), current) else { return };
         self.confirmed_at.set(asked_at);
-        if self.is_outdated(platform, current.as_deref().unwrap_or_default()) {
+        let found = current.map(|document| (stable_hash(document.as_bytes()), document));
+        if self.is_outdated(platform.now(), found.as_ref().map(|(hash, _)| *hash)) {
             return;
         }
-        let Some(document) = current else {
+        let Some((hash, document)) = found else {
             if serving.source != Source::CompiledIn {
                 self.note(platform, DocumentProblem::Missing);
             }
             return;
         };
-        let hash = stable_hash(document.as_bytes());
         if serving.source == Source::Kv && serving.hash == hash {
             self.problem.replace(None);
             drop(under_way);
-            self.notice_once(platform, &document).await;
+            self.notice_once(platform, hash, &document).await;
         } else if !self.problem().is_some_and(|problem| problem.is_refusal_of(hash))
             && self.adopt(platform, &document, Source::Kv).is_some()
         {
             drop(under_way);
             self.log_doubts(platform);
             remember(platform, &document).await;
-            self.notice_once(platform, &document).await;
+            self.notice_once(platform, hash, &document).await;
         }
     }
 
-    /// Whether a document of the store is older than the one that was written here.
-    pub(super) fn is_outdated<P: Platform>(&self, platform: &P, document: &str) -> bool {
-        self.written
-            .get()
-            .is_some_and(|(hash, until)| platform.now() < until && hash != stable_hash(document.as_bytes()))
+    /// Whether what the store has is older than the document that was written here. `found`: the
+    /// hash of its document, if it has one.
+    fn is_outdated(&self, now: Instant, found: Option<u64>) -> bool {
+        self.written.get().is_some_and(|(hash, until)| now < until && found != Some(hash))
     }
 
     /// The document in the store, as its caches have it.
@@ -224,15 +223,20 @@ impl Isolate {
         (COMPILED_IN.to_owned(), version_of(stable_hash(COMPILED_IN.as_bytes())))
     }
 
-    /// Writes a document that compiles to the store, and serves from it at once.
-    pub(super) async fn write<P: Platform>(&self, platform: &P, document: &str) -> Written {
+    /// Writes a document that was compiled to the store, and serves from it at once.
+    pub(super) async fn write<P: Platform>(
+        &self,
+        platform: &P,
+        document: &str,
+        compiled: Compiled,
+    ) -> Written {
         let write = platform.write_document(CURRENT, document);
         match until(platform, platform.now() + STORE_MS, write).await {
             Some(Ok(())) => {
                 let hash = stable_hash(document.as_bytes());
                 self.written.set(Some((hash, platform.now() + OUTDATED_MS)));
                 self.noticed.set(Some(hash));
-                self.adopt(platform, document, Source::Kv);
+                self.serve_from(platform, compiled, Source::Kv, hash);
                 Written::Yes
             }
             Some(Err(error)) => {
@@ -255,22 +259,7 @@ impl Isolate {
     fn adopt<P: Platform>(&self, platform: &P, document: &str, source: Source) -> Option<Rc<Serving>> {
         let hash = stable_hash(document.as_bytes());
         match compile(document, &|name: &str| platform.variable(name)) {
-            Ok(compiled) => {
-                for warning in &compiled.warnings {
-                    platform.warn(&format!("routes: {warning}"));
-                }
-                let mut rng = SplitMix64::new(platform.random());
-                let routes =
-                    Rc::new(Serving::new(compiled, source, hash, self.current().as_deref(), &mut rng));
-                let before = self.routes.replace(Some(Rc::clone(&routes)));
-                if let Some(before) = before {
-                    end_drains(platform, &before, &routes);
-                }
-                if source == Source::Kv {
-                    self.problem.replace(None);
-                }
-                Some(routes)
-            }
+            Ok(compiled) => Some(self.serve_from(platform, compiled, source, hash)),
             Err(issues) if source == Source::Kv => {
                 self.note(platform, DocumentProblem::Refused { issues, hash });
                 None
@@ -282,6 +271,29 @@ impl Isolate {
                 None
             }
         }
+    }
+
+    /// Serves from a compiled document from now on. `hash`: that of its text.
+    fn serve_from<P: Platform>(
+        &self,
+        platform: &P,
+        compiled: Compiled,
+        source: Source,
+        hash: u64,
+    ) -> Rc<Serving> {
+        for warning in &compiled.warnings {
+            platform.warn(&format!("routes: {warning}"));
+        }
+        let mut rng = SplitMix64::new(platform.random());
+        let routes = Rc::new(Serving::new(compiled, source, hash, self.current().as_deref(), &mut rng));
+        let before = self.routes.replace(Some(Rc::clone(&routes)));
+        if let Some(before) = before {
+            end_drains(platform, &before, &routes);
+        }
+        if source == Source::Kv {
+            self.problem.replace(None);
+        }
+        routes
     }
 
     /// Records the problem of the document in KV, and logs it once.

@@ -64,7 +64,7 @@ impl Shard {
     /// Not inlined, as the view is not: only people send these requests.
     #[inline(never)]
     fn on_order(&mut self, body: &str, now: Instant) -> ObjectAnswer {
-        let order = serde_json::from_str(body).ok().and_then(|json| json_value::read(json).ok());
+        let order = json_value::parse(body);
         match order {
             Some(order) if self.apply(&order, now) => ObjectAnswer::of(200, "{}"),
             Some(_) => ObjectAnswer::of(400, "there is no room for it"),
@@ -74,7 +74,7 @@ impl Shard {
 
     #[inline(never)]
     fn on_receipt(&mut self, body: &str) -> ObjectAnswer {
-        match serde_json::from_str(body).ok().and_then(|json| json_value::read(json).ok()) {
+        match json_value::parse(body) {
             Some(receipt) => {
                 self.on_alert_taken(&receipt);
                 ObjectAnswer::of(200, "{}")

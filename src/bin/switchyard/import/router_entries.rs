@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::import_notes::ImportNotes;
 use super::model_rows::{number, object, put, whole};
-use super::translate::name_problem;
+use super::value_checks::name_problem;
 use super::yaml_tree::YamlNode;
 
 /// What such files call errors, and the classes.

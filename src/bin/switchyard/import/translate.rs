@@ -9,7 +9,7 @@ use super::key_table::rule_of;
 use super::model_nodes::{FallbackLists, GroupRetry, ModelGroup, NodeMaker, RETRIED};
 use super::model_rows::{RowReader, ejections, milliseconds, object, put, timeouts, variables, whole};
 use super::router_entries;
-use super::value_checks::{limit_of, shape_problem};
+use super::value_checks::{limit_of, name_problem, shape_problem};
 use super::yaml_tree::YamlNode;
 
 /// Where editors find the schema.
@@ -380,18 +380,6 @@ fn sticky(router: &YamlNode, notes: &mut ImportNotes) -> Value {
         by = by.or(Some(key));
     }
     by.map_or(Value::Null, |by| object([("by", Some(by.into())), ("ttl", ttl)]))
-}
-
-/// What is wrong with the name of a model, if it is.
-pub fn name_problem(name: &str) -> Option<&'static str> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._:/@+-".contains(c);
-    if name.contains('*') {
-        Some("`*` stands for any model: name each model in a row of its own")
-    } else if name.len() > 128 || !name.chars().all(allowed) {
-        Some("its name has other characters than letters, digits and `. _ : / @ + -`, or more than 128")
-    } else {
-        None
-    }
 }
 
 /// Notes each key that is not the same here, by the table. What nobody read has no effect.

@@ -117,3 +117,15 @@ pub fn limit_of(entry: &YamlEntry) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// What is wrong with the name of a model, if it is.
+pub fn name_problem(name: &str) -> Option<&'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._:/@+-".contains(c);
+    if name.contains('*') {
+        Some("`*` stands for any model: name each model in a row of its own")
+    } else if name.len() > 128 || !name.chars().all(allowed) {
+        Some("its name has other characters than letters, digits and `. _ : / @ + -`, or more than 128")
+    } else {
+        None
+    }
+}

@@ -93,7 +93,8 @@ export class Exchange extends Timers {
   clientLeft(wait) {
     const { signal } = this.#request;
     if (signal.aborted) return endWait(wait, 0, undefined, undefined);
-    signal.onabort = () => endWait(wait, 0, undefined, undefined);
+    // `onabort` costs nearly twice as much (docs/benchmarks.md).
+    signal.addEventListener("abort", () => endWait(wait, 0, undefined, undefined));
   }
 
   /**

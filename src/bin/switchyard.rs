@@ -17,6 +17,18 @@ mod explain;
 #[path = "switchyard/explain_text.rs"]
 mod explain_text;
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/gateway_address.rs"]
+mod gateway_address;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/gateway_answer.rs"]
+mod gateway_answer;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/gateway_client.rs"]
+mod gateway_client;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/gateway_error.rs"]
+mod gateway_error;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/import/mod.rs"]
 mod import;
 #[cfg(not(target_arch = "wasm32"))]

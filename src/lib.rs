@@ -33,6 +33,7 @@
 //! - [`reply`]: what the client receives: headers, errors, the list of models;
 //! - [`telemetry`]: the record of a request, and its views;
 //! - [`explain`]: what would happen to a request, and why;
+//! - `drawing`: pictures of a routes document; never in the Worker;
 //!
 //! Serving:
 //! - [`serve`]: the path of a request from its arrival to the last byte of its answer, on any
@@ -46,6 +47,8 @@
 pub mod attempt;
 pub mod balance;
 pub mod counters;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod drawing;
 #[cfg(target_arch = "wasm32")]
 mod edge;
 pub mod entry;

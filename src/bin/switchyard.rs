@@ -1,6 +1,6 @@
 //! The native companion of the Worker: it checks routes documents, prints their schema, explains
-//! where a request would go, makes documents of configurations of LiteLLM, and simulates documents
-//! during outages and other failures.
+//! where a request would go, draws them, makes documents of configurations of LiteLLM, and
+//! simulates documents during outages and other failures.
 
 #![allow(clippy::print_stderr, reason = "a command-line tool prints")]
 
@@ -28,6 +28,9 @@ mod gateway_client;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/gateway_error.rs"]
 mod gateway_error;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/graph.rs"]
+mod graph;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/import/mod.rs"]
 mod import;

@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["request", "health", "registry"],
     &["upstream", "balance"],
     &["entry", "attempt"],
-    &["stream", "reply", "telemetry", "explain"],
+    &["stream", "reply", "telemetry", "explain", "drawing"],
     &["serve"],
     &["simulation", "edge"],
 ];

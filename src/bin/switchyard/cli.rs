@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::output::say;
-use crate::{check, explain, import, simulate};
+use crate::{check, explain, graph, import, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo run -- check
   cargo run -- check examples/azure-regions.json
   cargo run -- explain --request request.json
+  cargo run -- graph my-routes.json --format svg --output routes.svg
   cargo run -- import litellm_config.yaml --output my-routes.json
   cargo run -- schema > routes.schema.json
   cargo run --release -- simulate my-routes.json --scenario outage";
@@ -40,6 +41,7 @@ enum Command {
     Check(check::Arguments),
     Completions(CompletionsArguments),
     Explain(explain::Arguments),
+    Graph(graph::Arguments),
     Import(import::Arguments),
     Schema(SchemaArguments),
     Simulate(simulate::Arguments),
@@ -68,6 +70,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Completions(arguments) => completions(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Graph(arguments) => graph::graph(&arguments),
         Command::Import(arguments) => import::import(&arguments),
         Command::Schema(arguments) => schema(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),

@@ -63,6 +63,13 @@ pub struct Credentials {
     pub access: Option<(String, String)>,
 }
 
+impl GatewayArguments {
+    /// Whether an argument names a gateway. The variable is not looked at.
+    pub fn is_named(&self) -> bool {
+        self.gateway.is_some()
+    }
+}
+
 impl GatewayClient {
     /// The gateway that the arguments name, with the credentials of the environment.
     ///

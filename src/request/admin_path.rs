@@ -96,6 +96,9 @@ pub fn parse(path: &str) -> Option<AdminPath> {
 }
 
 #[cfg(test)]
+mod description_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use Switch::{Drain, Enable, Reset};

@@ -540,4 +540,4 @@ fn counted(attempts: u32) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,7 +17,7 @@ fn lacking(lacks: &[Lack]) -> ClientError {
 }
 
 /// One of each variant, and more than one where messages differ.
-fn all() -> Vec<ClientError> {
+pub(crate) fn all() -> Vec<ClientError> {
     let quality = "quality is below 3".to_owned();
     let tag = "tag 'eu' is missing".to_owned();
     vec![

@@ -1,11 +1,13 @@
 //! The registry: which routes documents have served, who changed them and why, and what
 //! administrators did.
 //!
+//! - [`canary`]: a new version that serves a share of the requests, and how it is compared;
 //! - [`difference`]: what differs between two documents;
 //! - [`version_ledger`]: the versions, how a change becomes one, and the log of acts, over a
 //!   storage;
 //! - [`registry_requests`]: the requests that the Durable Object `Registry` answers.
 
+pub mod canary;
 pub mod difference;
 pub mod registry_requests;
 pub mod version_ledger;

@@ -1,15 +1,24 @@
-//! The native companion of the Worker: it checks routes documents, prints their schema, explains
-//! where a request would go, draws them, makes documents of configurations of LiteLLM, and
-//! simulates documents during outages and other failures.
+//! The native companion of the Worker: it checks routes documents, prints their schema, draws
+//! them, explains where a request would go, makes documents of configurations of LiteLLM, simulates
+//! documents during outages and other failures, and operates running gateways by their admin API.
 
 #![allow(clippy::print_stderr, reason = "a command-line tool prints")]
 
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/audit.rs"]
+mod audit;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/check.rs"]
 mod check;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/cli.rs"]
 mod cli;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/difference_text.rs"]
+mod difference_text;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/document_check.rs"]
+mod document_check;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/explain.rs"]
 mod explain;
@@ -32,18 +41,38 @@ mod gateway_error;
 #[path = "switchyard/graph.rs"]
 mod graph;
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/history.rs"]
+mod history;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/import/mod.rs"]
 mod import;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/output.rs"]
 mod output;
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/pull.rs"]
+mod pull;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/push.rs"]
+mod push;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/routes_versions.rs"]
+mod routes_versions;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/simulate.rs"]
 mod simulate;
-
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/snippets.rs"]
 mod snippets;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/status.rs"]
+mod status;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/status_text.rs"]
+mod status_text;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/switches.rs"]
+mod switches;
 
 #[cfg(not(target_arch = "wasm32"))]
 fn main() -> std::process::ExitCode {

@@ -96,7 +96,7 @@ fn errors_and_warnings_are_printed_as_json_too() {
 fn shells_get_completions() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let said = stdout(&switchyard(&["completions", shell]));
-        assert!(said.contains("deny-warnings") && said.contains("simulate"), "{shell}");
+        assert!(said.contains("deny-warnings") && said.contains("rollback"), "{shell}");
     }
     assert_eq!(switchyard(&["completions", "cmd"]).status.code(), Some(2));
 }
@@ -179,6 +179,40 @@ fn every_subcommand_has_a_help_with_examples() {
             "Usage: switchyard simulate [OPTIONS] [FILE]",
             "--scenario flapping --json",
         ),
+        (
+            &["push", "--help"],
+            "Usage: switchyard push [OPTIONS] [FILE]",
+            "switchyard push my-routes.json --dry-run",
+        ),
+        (&["pull", "--help"], "Usage: switchyard pull [OPTIONS]", "switchyard pull --output routes.json"),
+        (&["diff", "--help"], "Usage: switchyard diff [OPTIONS] [FILE]", "switchyard diff my-routes.json"),
+        (
+            &["history", "--help"],
+            "Usage: switchyard history [OPTIONS] [VERSION]",
+            "switchyard history a07b5512fe90",
+        ),
+        (
+            &["rollback", "--help"],
+            "Usage: switchyard rollback [OPTIONS] <VERSION>",
+            "switchyard rollback 11 --why",
+        ),
+        (&["status", "--help"], "Usage: switchyard status [OPTIONS]", "switchyard status --json"),
+        (
+            &["drain", "--help"],
+            "Usage: switchyard drain [OPTIONS] <DEPLOYMENT>",
+            "switchyard drain azure-eastus",
+        ),
+        (
+            &["enable", "--help"],
+            "Usage: switchyard enable [OPTIONS] <DEPLOYMENT>",
+            "switchyard enable azure-eastus",
+        ),
+        (
+            &["reset", "--help"],
+            "Usage: switchyard reset [OPTIONS] <DEPLOYMENT|--all>",
+            "switchyard reset --all",
+        ),
+        (&["audit", "--help"], "Usage: switchyard audit [OPTIONS]", "switchyard audit > audit.jsonl"),
         // Without `--release` a simulation takes minutes.
         (&["simulate", "-h"], "[default: all]", "cargo run --release -- simulate\n"),
     ] {
@@ -194,7 +228,7 @@ fn every_subcommand_has_a_help_with_examples() {
 #[test]
 fn arguments_that_are_not_understood_are_named() {
     for (arguments, why) in [
-        (&[][..], "Usage: switchyard check [OPTIONS] [FILE]"),
+        (&[][..], "switchyard check [OPTIONS] [FILE]"),
         (&["chekc"], "unrecognized subcommand 'chekc'"),
         (&["check", "a", "b"], "unexpected argument 'b'"),
         (&["check", "--strict"], "unexpected argument '--strict'"),
@@ -209,6 +243,14 @@ fn arguments_that_are_not_understood_are_named() {
         (&["simulate", "--seed", "-1"], "'-1'"),
         (&["simulate", "--isolates", "some"], "invalid value 'some' for '--isolates <N>'"),
         (&["simulate", "a.json", "b.json"], "unexpected argument 'b.json'"),
+        (&["push", "--canary", "5"], "--minutes <MINUTES>"),
+        (&["push", "--canary", "100", "--minutes", "1"], "100 is not in 1..=99"),
+        (&["push", "no-such-file.json"], "no-such-file.json: "),
+        (&["pull", "--force"], "--output <FILE>"),
+        (&["diff", "Cargo.toml"], "Cargo.toml: no JSON: "),
+        (&["rollback"], "<VERSION>"),
+        (&["reset"], "<DEPLOYMENT|--all>"),
+        (&["reset", "azure", "--all"], "cannot be used with"),
         (&["simulate", "no-such-file.json"], "no-such-file.json: "),
     ] {
         let output = switchyard(arguments);

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Serialize;
-use switchyard::routes::{Issue, compile, doubts};
 
-use crate::output::{is_coloured, say};
-use crate::snippets::SourceFile;
+use crate::document_check::DocumentCheck;
+use crate::output::{counted, is_coloured, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,28 +35,6 @@ pub struct Arguments {
     json: bool,
 }
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct CheckReport<'a> {
-    file: &'a str,
-    /// Whether the document would serve.
-    good: bool,
-    /// The version of a good document.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'a str>,
-    errors: Vec<PlacedIssue<'a>>,
-    warnings: Vec<PlacedIssue<'a>>,
-}
-
-/// An issue with its place in the file.
-#[derive(Serialize)]
-struct PlacedIssue<'a> {
-    line: usize,
-    column: usize,
-    #[serde(flatten)]
-    issue: &'a Issue,
-}
-
 /// Runs the subcommand.
 pub fn check(arguments: &Arguments) -> ExitCode {
     let file = &arguments.file;
@@ -69,48 +45,14 @@ pub fn check(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let env = environment();
-    let compiled = compile(&document, &env);
-    let (errors, warnings) = match &compiled {
-        Ok(compiled) => (&[][..], [compiled.warnings.clone(), doubts(&compiled.graph, &env)].concat()),
-        Err(errors) => (errors.as_slice(), Vec::new()),
-    };
-    let source = SourceFile::new(file, &document);
-    let graph = compiled.as_ref().ok().map(|compiled| &compiled.graph);
+    let found = DocumentCheck::new(file, &document, &environment());
     if arguments.json {
-        let placed = |issue| {
-            let (line, column) = source.place(issue);
-            PlacedIssue { line, column, issue }
-        };
-        let report = CheckReport {
-            file,
-            good: graph.is_some(),
-            version: graph.map(|graph| graph.version.as_str()),
-            errors: errors.iter().map(placed).collect(),
-            warnings: warnings.iter().map(placed).collect(),
-        };
-        say(format_args!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()));
+        let report = serde_json::to_string_pretty(&found.report()).unwrap_or_default();
+        say(format_args!("{report}\n"));
     } else {
-        let is_coloured = is_coloured();
-        for (issue, is_error) in
-            errors.iter().map(|issue| (issue, true)).chain(warnings.iter().map(|issue| (issue, false)))
-        {
-            say(format_args!("{}\n\n", source.text(issue, is_error, is_coloured)));
-        }
-        match graph {
-            Some(graph) => {
-                let deployments = counted(graph.deployments.len(), "deployment");
-                let models = counted(graph.models.len(), "model");
-                say(format_args!("{file}: good: {deployments}, {models}, version {}", graph.version));
-                if !warnings.is_empty() {
-                    say(format_args!(", {}", counted(warnings.len(), "warning")));
-                }
-                say(format_args!("\n"));
-            }
-            None => say(format_args!("{file}: {} to put right\n", counted(errors.len(), "thing"))),
-        }
+        say(format_args!("{}", found.text(is_coloured())));
     }
-    if graph.is_none() || (arguments.deny_warnings && !warnings.is_empty()) {
+    if found.graph.is_none() || (arguments.deny_warnings && !found.warnings.is_empty()) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
@@ -124,10 +66,6 @@ pub fn environment() -> impl Fn(&str) -> Option<String> {
         eprintln!(".dev.vars: {} left out: put values with spaces in quotes", counted(refused, "bad line"));
     }
     move |name: &str| std::env::var(name).ok().or_else(|| dev_vars.get(name).cloned())
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The variables of a `.dev.vars` file, and the number of lines that cannot be read. Those lines

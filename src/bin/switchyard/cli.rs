@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::output::say;
-use crate::{check, explain, graph, import, simulate};
+use crate::{audit, check, explain, graph, history, import, pull, push, simulate, status, switches};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,7 +16,11 @@ Examples:
   cargo run -- graph my-routes.json --format svg --output routes.svg
   cargo run -- import litellm_config.yaml --output my-routes.json
   cargo run -- schema > routes.schema.json
-  cargo run --release -- simulate my-routes.json --scenario outage";
+  cargo run --release -- simulate my-routes.json --scenario outage
+
+With SWITCHYARD_URL and SWITCHYARD_ADMIN_TOKEN of a running gateway:
+  cargo run -- push my-routes.json --why 'chat moves to Sweden'
+  cargo run -- status";
 
 const EXAMPLES_OF_SCHEMA: &str = "\
 Examples:
@@ -28,7 +32,7 @@ Examples:
   switchyard completions bash > ~/.local/share/bash-completion/completions/switchyard
   switchyard completions fish > ~/.config/fish/completions/switchyard.fish";
 
-/// Checks, explains and simulates routes documents.
+/// Checks, explains and simulates routes documents, and operates running gateways.
 #[derive(Debug, Parser)]
 #[command(name = "switchyard", flatten_help = true, after_help = EXAMPLES)]
 struct Cli {
@@ -38,13 +42,25 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Arguments),
     Check(check::Arguments),
     Completions(CompletionsArguments),
+    Diff(pull::DiffArguments),
+    /// Takes all new requests from a deployment, for example before its maintenance.
+    Drain(switches::SwitchArguments),
+    /// Ends a drain.
+    Enable(switches::SwitchArguments),
     Explain(explain::Arguments),
     Graph(graph::Arguments),
+    History(history::HistoryArguments),
     Import(import::Arguments),
+    Pull(pull::PullArguments),
+    Push(push::Arguments),
+    Reset(switches::ResetArguments),
+    Rollback(history::RollbackArguments),
     Schema(SchemaArguments),
     Simulate(simulate::Arguments),
+    Status(status::Arguments),
 }
 
 /// Prints the completions of a shell.
@@ -67,13 +83,23 @@ struct SchemaArguments {
 /// Runs the subcommand that the arguments name.
 pub fn run() -> ExitCode {
     match Cli::parse().command {
+        Command::Audit(arguments) => audit::audit(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Completions(arguments) => completions(&arguments),
+        Command::Diff(arguments) => pull::diff(&arguments),
+        Command::Drain(arguments) => switches::drain(&arguments),
+        Command::Enable(arguments) => switches::enable(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Graph(arguments) => graph::graph(&arguments),
+        Command::History(arguments) => history::history(&arguments),
         Command::Import(arguments) => import::import(&arguments),
+        Command::Pull(arguments) => pull::pull(&arguments),
+        Command::Push(arguments) => push::push(&arguments),
+        Command::Reset(arguments) => switches::reset(&arguments),
+        Command::Rollback(arguments) => history::rollback(&arguments),
         Command::Schema(arguments) => schema(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Status(arguments) => status::status(&arguments),
     }
 }
 

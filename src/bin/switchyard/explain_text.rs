@@ -10,6 +10,8 @@ use switchyard::serve::explained::{ExplainedCall, ExplainedFacts, Explanation, F
 use switchyard::vocabulary::needs::Feature;
 use switchyard::vocabulary::time::Millis;
 
+use crate::output::counted;
+
 /// The explanation. `has_health`: whether a state of health is known, at a time worth naming.
 /// `coloured`: with colour codes for a terminal.
 pub fn text(explanation: &Explanation, has_health: bool, coloured: bool) -> String {
@@ -233,10 +235,6 @@ fn list(word: &str, names: &[String]) -> String {
 
 fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// `600 s`, or `250 ms` where the seconds are not whole.

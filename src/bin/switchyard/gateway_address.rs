@@ -1,7 +1,5 @@
 //! The address of a gateway.
 
-#![allow(dead_code, reason = "the commands that use it follow")]
-
 use std::net::IpAddr;
 
 use ureq::http::Uri;

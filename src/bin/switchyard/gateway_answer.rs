@@ -1,7 +1,5 @@
 //! An answer of the admin API, or of what stands in its place.
 
-#![allow(dead_code, reason = "the commands that use it follow")]
-
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::http::{HeaderMap, Uri};

@@ -1,7 +1,6 @@
-//! Why a gateway cannot be asked.
+//! Why a command on a gateway did not do what it should.
 
-#![allow(dead_code, reason = "the commands that use it follow")]
-
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -9,13 +8,10 @@ use serde_json::json;
 
 use crate::output::say;
 
-/// The exit code if the gateway cannot be asked.
-const UNREACHABLE: u8 = 3;
-
 /// Why a call did not lead to an answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GatewayError {
-    /// A name for programs: that of the gateway's error, or one of the client.
+    /// A name for programs: that of the gateway's error, or one of the command line.
     pub code: String,
     /// What happened.
     pub message: String,
@@ -29,6 +25,28 @@ impl GatewayError {
         Self { code: code.to_owned(), message: message.into(), help: help.into() }
     }
 
+    /// A file cannot be read or written.
+    pub fn of_file(file: &str, error: &dyn Display) -> Self {
+        Self::new("unusable_file", format!("{file}: {error}"), "")
+    }
+
+    /// The exit code: 1 if the gateway refuses it, 2 if the arguments or a file cannot be used,
+    /// 3 if there is no gateway or it does not accept the token, 4 if another change came first.
+    pub fn exit_code(&self) -> u8 {
+        match self.code.as_str() {
+            "deployment_not_found" | "invalid_json" | "routes_refused" | "version_not_found" => 1,
+            "half_a_service_token"
+            | "invalid_document"
+            | "no_gateway"
+            | "no_terminal"
+            | "no_token"
+            | "unusable_file"
+            | "wrong_address" => 2,
+            "change_under_way" | "routes_changed" => 4,
+            _ => 3,
+        }
+    }
+
     /// Prints the error: as JSON to the standard output, as text to the standard error. Returns
     /// the exit code.
     pub fn report(&self, as_json: bool) -> ExitCode {
@@ -39,6 +57,11 @@ impl GatewayError {
         if !self.help.is_empty() {
             eprintln!("help: {}", self.help);
         }
-        ExitCode::from(UNREACHABLE)
+        ExitCode::from(self.exit_code())
     }
+}
+
+/// The exit code of a command. An error is printed.
+pub fn finished(result: Result<ExitCode, GatewayError>, as_json: bool) -> ExitCode {
+    result.unwrap_or_else(|error| error.report(as_json))
 }

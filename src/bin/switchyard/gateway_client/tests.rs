@@ -93,6 +93,7 @@ fn each_wrong_answer_is_called_what_it_is() {
         (200, page, "<html></html>", "not_a_gateway"),
         (404, "", "not found", "not_a_gateway"),
         (404, "", "{\"error\":\"no such page\"}", "not_a_gateway"),
+        (401, "", "{\"error\":{\"code\":\"invalid_api_key\"}}", "not_a_gateway"),
         (302, login, "", "access_login"),
         (302, "location: /cdn-cgi/access/login?x=y\r\n", "", "access_login"),
         (401, "www-authenticate: Cloudflare-Access resource_metadata=x\r\n", "", "access_login"),

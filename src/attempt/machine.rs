@@ -232,6 +232,16 @@ impl Machine {
         }
     }
 
+    /// A drill answers the attempt with this number. `is_learned`: health learns from it as if the
+    /// deployment had answered.
+    pub fn on_drill(&mut self, number: u32, is_learned: bool) {
+        self.trail.mark_drill(number);
+        let attempt = self.pending_attempts.iter_mut().find(|attempt| attempt.number == number);
+        if let Some(attempt) = attempt.filter(|_| !is_learned) {
+            attempt.ticket.ignore();
+        }
+    }
+
     fn take_pending(&mut self, number: u32) -> Option<PendingAttempt> {
         let index = self.pending_attempts.iter().position(|attempt| attempt.number == number)?;
         Some(self.pending_attempts.swap_remove(index))

@@ -24,6 +24,8 @@ pub struct Attempt {
     pub started_at: Instant,
     /// Its end; `None` while the attempt is pending.
     pub ended: Option<AttemptEnd>,
+    /// A drill answered it, and not the deployment.
+    pub is_drill: bool,
     /// What the provider charges for although it was abandoned.
     abandoned_usage: Option<Box<Usage>>,
 }
@@ -63,22 +65,42 @@ impl Attempt {
 impl Trail {
     /// Begins an attempt. Returns its number, starting with 1.
     pub fn begin(&mut self, deployment: Rc<Deployment>, now: Instant) -> u32 {
-        self.attempts.push(Attempt { deployment, started_at: now, ended: None, abandoned_usage: None });
+        self.attempts.push(Attempt {
+            deployment,
+            started_at: now,
+            ended: None,
+            is_drill: false,
+            abandoned_usage: None,
+        });
         u32::try_from(self.attempts.len()).unwrap_or(u32::MAX)
+    }
+
+    fn attempt(&mut self, number: u32) -> Option<&mut Attempt> {
+        (number as usize).checked_sub(1).and_then(|index| self.attempts.get_mut(index))
+    }
+
+    /// A drill answers the attempt with this number.
+    pub fn mark_drill(&mut self, number: u32) {
+        if let Some(attempt) = self.attempt(number) {
+            attempt.is_drill = true;
+        }
+    }
+
+    /// Whether a drill answered any of the attempts.
+    pub fn has_drill(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.is_drill)
     }
 
     /// Ends the pending attempt with this number.
     pub fn end(&mut self, number: u32, outcome: AttemptOutcome, now: Instant) {
-        let attempt = (number as usize).checked_sub(1).and_then(|index| self.attempts.get_mut(index));
-        if let Some(attempt) = attempt.filter(|attempt| attempt.ended.is_none()) {
+        if let Some(attempt) = self.attempt(number).filter(|attempt| attempt.ended.is_none()) {
             attempt.ended = Some(AttemptEnd { after_ms: now - attempt.started_at, outcome });
         }
     }
 
     /// Notes what the provider charges for the attempt with this number, if it was abandoned.
     pub fn charge_abandoned(&mut self, number: u32, used: Usage) {
-        let attempt = (number as usize).checked_sub(1).and_then(|index| self.attempts.get_mut(index));
-        if let Some(attempt) = attempt {
+        if let Some(attempt) = self.attempt(number) {
             attempt.abandoned_usage = Some(Box::new(used));
         }
     }
@@ -138,7 +160,8 @@ impl Trail {
 }
 
 impl std::fmt::Display for Trail {
-    /// `openai=rate_limit;12, azure-eastus=200;48`: deployment, status or class, milliseconds.
+    /// `openai=rate_limit;12, azure-eastus=200;48`: deployment, status or class, milliseconds. If a
+    /// drill answered, `;drill` follows.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (index, attempt) in self.attempts.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
@@ -152,6 +175,9 @@ impl std::fmt::Display for Trail {
                     }
                     AttemptOutcome::Abandoned => write!(formatter, "abandoned;{after_ms}")?,
                 },
+            }
+            if attempt.is_drill {
+                formatter.write_str(";drill")?;
             }
         }
         Ok(())

@@ -31,7 +31,7 @@ pub struct FinishedRequest<'a> {
 pub struct FinishedAttempt<'a> {
     /// The deployment's name in the routes document.
     pub deployment: &'a str,
-    /// `ok`, the class of its failure, or `abandoned`.
+    /// `ok`, the class of its failure, `abandoned`, or `drill`.
     pub outcome: &'a str,
     /// From its dispatch to its commit point, or to its failure.
     pub duration_ms: Millis,

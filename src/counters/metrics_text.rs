@@ -115,7 +115,7 @@ const METRICS: [Metric; 12] = [
     Metric {
         name: "switchyard_attempts",
         unit: "",
-        help: "Attempts at deployments, by outcome: ok, a class of failure, or abandoned.",
+        help: "Attempts at deployments, by outcome: ok, a class of failure, abandoned, or drill.",
         family: Family::Attempts,
         labels: &["deployment", "outcome"],
         shown: Shown::Count(0),

@@ -105,6 +105,8 @@ extern "C" {
     );
     #[wasm_bindgen(method, js_name = sendOnce)]
     fn send_once_wait(this: &HostCall, text: &str, first: &[u8], length: f64, most: u32, wait: u32);
+    #[wasm_bindgen(method, js_name = breakOff)]
+    fn break_off_text(this: &HostCall, headers: &str, first: &[u8]);
     #[wasm_bindgen(method, js_name = uploadEnd)]
     fn upload_end_wait(this: &HostCall, wait: u32);
     #[wasm_bindgen(method, js_name = upload)]
@@ -310,6 +312,10 @@ impl PlatformCall for HostCall {
             headers: Headers::parse(settled.text.unwrap_or_default()),
             body: settled.bytes,
         })
+    }
+
+    fn break_off(&self, headers: &Headers, first: &[u8]) {
+        self.break_off_text(headers.text(), first);
     }
 
     async fn upload_end(self) {

@@ -7,7 +7,7 @@ use super::change::GateChange;
 use super::drains::is_same_name;
 use super::gate::{Admission, Probes};
 use super::headroom::Headroom;
-use super::sample::Sample;
+use super::sample::{Outcome, Sample};
 use super::sharing::Sharing;
 use super::ticket::Ticket;
 use super::tracked_deployment::{GateTransitions, Snapshot, TrackedDeployment};
@@ -125,6 +125,7 @@ impl Health {
             at: now,
             uploaded_at: None,
             is_committed: false,
+            is_ignored: false,
             ended_run: None,
             probe: None,
             operation_probe: None,
@@ -141,6 +142,9 @@ impl Health {
     /// The attempt reached its commit point. A probe passes at this point: the other requests do
     /// not have to wait until its stream ends.
     pub fn on_commit(&mut self, ticket: &mut Ticket, now: Instant) -> Vec<GateChange> {
+        if ticket.is_ignored {
+            return Vec::new();
+        }
         let mut ended_run = None;
         let changes = self.conclude(ticket, now, |deployment, ticket| {
             let (changes, ended) = deployment.on_commit(ticket, now);
@@ -160,6 +164,8 @@ impl Health {
         now: Instant,
         rng: &mut dyn Rng,
     ) -> Vec<GateChange> {
+        let nothing = Sample::of(Outcome::Abandoned);
+        let sample = if ticket.is_ignored { &nothing } else { sample };
         self.conclude(&ticket, now, |deployment, ticket| deployment.record(ticket, sample, now, rng))
     }
 

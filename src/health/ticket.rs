@@ -16,6 +16,8 @@ pub struct Ticket {
     /// When the client had uploaded the body, if that was after the start.
     pub(super) uploaded_at: Option<Instant>,
     pub(super) is_committed: bool,
+    /// Nothing is learned from it.
+    pub(super) is_ignored: bool,
     /// The run of failures that its commit ended.
     pub(super) ended_run: Option<EndedRun>,
     pub(super) probe: Option<u32>,
@@ -26,6 +28,11 @@ impl Ticket {
     /// The client had uploaded the body at this time. The time of the deployment begins here.
     pub fn on_upload_end(&mut self, at: Instant) {
         self.uploaded_at = Some(at);
+    }
+
+    /// The attempt shows nothing about its deployment: it is not sent.
+    pub fn ignore(&mut self) {
+        self.is_ignored = true;
     }
 
     /// How long the deployment has taken at this time.

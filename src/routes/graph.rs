@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::affinity_key::AffinityKey;
 pub use super::capabilities::Capabilities;
 use super::cases::Cases;
+use super::issue::nearest;
 use super::prefix_map::PrefixMap;
 use super::reads::Reads;
 pub use super::secret::Secret;
@@ -119,6 +120,12 @@ impl Client {
     pub fn may_use(&self, node: &str) -> bool {
         self.models.iter().any(|glob| glob.matches(node))
     }
+}
+
+/// The name of a deployment that is most similar to `name`, if one is similar enough.
+#[inline(never)]
+pub fn nearest_deployment(name: &str, all: &[Rc<Deployment>]) -> Option<String> {
+    nearest(name, all.iter().map(|deployment| deployment.name.as_str()))
 }
 
 /// One (resource, model, key) that can serve a request.

@@ -22,7 +22,7 @@ use crate::telemetry::log_line::log_line;
 use crate::telemetry::request_record::{RequestEnd, RequestOrigin, RequestRecord, micro_usd, outcome_name};
 use crate::telemetry::span_attributes;
 use crate::vocabulary::facts::Facts;
-use crate::vocabulary::request_outcome::{CLIENT_LEFT, OK};
+use crate::vocabulary::request_outcome::{CLIENT_LEFT, DRILL, OK};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The status of an answer that no client receives, for the log. nginx uses it too.
@@ -207,7 +207,12 @@ fn finished_attempt<'a>(attempt: &'a Attempt, record: &RequestRecord<'a>) -> Fin
     let has_broken = outcome == OK && !matches!(record.end.outcome, OK | CLIENT_LEFT);
     FinishedAttempt {
         deployment: &attempt.deployment.name,
-        outcome: if has_broken { record.end.outcome } else { outcome },
+        outcome: match outcome {
+            // It says nothing about the deployment.
+            _ if attempt.is_drill => DRILL,
+            _ if has_broken => record.end.outcome,
+            outcome => outcome,
+        },
         duration_ms: ended.map_or(Millis::ZERO, |ended| ended.after_ms),
     }
 }

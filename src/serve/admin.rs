@@ -28,11 +28,14 @@ use crate::health::shard::object_requests::Order;
 use crate::registry::version_ledger::Act;
 use crate::request::admin_path::{AdminPath, parse};
 use crate::request::credentials;
-use crate::routes::graph::Deployment;
-use crate::routes::{Issue, doubts, nearest};
+use crate::routes::graph::{Deployment, nearest_deployment};
+use crate::routes::{Issue, doubts};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::Instant;
+
+/// The variable with the token that may do everything.
+pub(super) const ADMIN_TOKEN: &str = "ADMIN_TOKEN";
 
 /// The future is behind a pointer, so that V8 compiles it only when such a request comes.
 type AdminAnswer<'a> = Pin<Box<dyn Future<Output = Result<OwnText, ClientError>> + 'a>>;
@@ -113,10 +116,15 @@ impl Role {
 /// configured is never valid.
 fn role<P: Platform>(platform: &P, arrival: &Arrival) -> Option<Role> {
     let given = arrival.key()?;
-    let has = |name: &str| platform.variable(name).is_some_and(|known| credentials::matches(&known, given));
-    [("ADMIN_TOKEN", Role::Admin), ("VIEWER_TOKEN", Role::Viewer)]
+    let has = |name| is_token(platform, name, given);
+    [(ADMIN_TOKEN, Role::Admin), ("VIEWER_TOKEN", Role::Viewer)]
         .into_iter()
         .find_map(|(name, role)| has(name).then_some(role))
+}
+
+/// Whether a secret of a request is the value of this variable.
+pub(super) fn is_token<P: Platform>(platform: &P, variable: &str, given: &str) -> bool {
+    platform.variable(variable).is_some_and(|known| credentials::matches(&known, given))
 }
 
 async fn answer_path<P: Platform>(
@@ -309,6 +317,6 @@ fn to_json(value: &impl Serialize) -> String {
 }
 
 fn unknown(name: &str, all: &[Rc<Deployment>]) -> ClientError {
-    let nearest = nearest(name, all.iter().map(|deployment| deployment.name.as_str()));
+    let nearest = nearest_deployment(name, all);
     ClientError::DeploymentNotFound { deployment: name.to_owned(), nearest }
 }

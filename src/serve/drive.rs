@@ -31,6 +31,7 @@ use crate::telemetry::request_record::{RequestEnd, micro_usd};
 use crate::telemetry::span_attributes;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::fault::Fault;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::request_outcome::{CLIENT_LEFT, OK};
 use crate::vocabulary::rng::SplitMix64;
@@ -209,6 +210,14 @@ impl<P: Platform> Driver<P> {
         }
         action
     }
+
+    /// The fault by which a drill answers this attempt, if one does.
+    fn fault(&mut self, inbound: &Inbound, dispatch: &Dispatch) -> Option<Fault> {
+        let asked = inbound.faults.iter().find(|(id, _)| *id == dispatch.deployment.id);
+        let fault = asked.map(|(_, fault)| *fault)?;
+        self.machine.on_drill(dispatch.number, false);
+        Some(fault)
+    }
 }
 
 impl<P: Platform> Drop for Driver<P> {
@@ -250,11 +259,14 @@ async fn drive<P: Platform>(
                     let attributes = span_attributes::of_attempt(&inbound.facts, deployment, *number);
                     platform.begin_span(*number, &attributes);
                 }
+                let fault = driver.fault(&inbound, &dispatch);
                 let (platform, inbound, routes, charges) = (&platform, &inbound, &routes, &early.charges);
                 let hedge_timer = dispatch.hedge_after_ms.map(|ms| sleep(platform, ms));
                 attempts.begin(
                     dispatch.number,
-                    async move { upstream_attempt::attempt(platform, inbound, &dispatch, routes, charges).await },
+                    async move {
+                        upstream_attempt::attempt(platform, inbound, &dispatch, fault, routes, charges).await
+                    },
                     hedge_timer,
                 );
                 None

@@ -9,6 +9,7 @@ use futures::future::{Either, select};
 use super::account::{CLIENT_LEFT_STATUS, RequestAccount};
 use super::admin;
 use super::client_reply::{ClientReply, OwnText};
+use super::drill_request;
 use super::drive;
 use super::held_body::HeldBody;
 use super::platform::Platform;
@@ -128,11 +129,18 @@ async fn find<P: Platform>(
         }
         path => Subject::of(path, arrival)?,
     };
-    let client = client()?;
+    let drill = drill_request::of(platform, arrival, graph)?;
+    let client = match drill.as_ref().and_then(|drill| drill.admin.as_ref()) {
+        None => client()?,
+        Some(admin) => admin,
+    };
     // This precedes the reading of the body, so that a new isolate gets its first snapshot
     // meanwhile.
     platform.isolate().begin_sharing(platform);
     let held = HeldBody::of(platform);
-    let inbound = receive(platform, arrival, routes, client, subject).await?;
+    let mut inbound = receive(platform, arrival, routes, client, subject).await?;
+    if let Some(drill) = drill {
+        inbound.faults = drill.faults;
+    }
     Ok(AnswerSource::Deployments(Box::new(inbound), held))
 }

@@ -264,6 +264,9 @@ pub trait PlatformCall: Clone + 'static {
     fn upload(&self, length: Option<usize>) -> Self::Upload;
     /// Sends the request, and waits for the response. Dropping the future does not end the call.
     fn send(&self, request: OutgoingRequest) -> impl Future<Output = Result<ResponseHead, PlatformError>>;
+    /// Has a response without a request: status 200, these headers, and a body that breaks off
+    /// after `first`.
+    fn break_off(&self, headers: &Headers, first: &[u8]);
     /// Ends when the body of [`OutgoingBody::Once`] was sent, or cannot be sent to its end. It is
     /// awaited after [`Self::send`] has begun.
     fn upload_end(self) -> impl Future<Output = ()> + 'static;

@@ -19,6 +19,7 @@ use crate::telemetry::trace_context::TraceContext;
 use crate::upstream::{self, UpstreamCall, forwarding};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::{self, Facts, Place};
+use crate::vocabulary::fault::Fault;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::needs::Lack;
 use crate::vocabulary::operation::Operation;
@@ -164,6 +165,8 @@ pub struct Inbound {
     pub takes_model_of_prompt: bool,
     /// The entry node.
     pub node: Rc<Node>,
+    /// The faults of a drill, each with the id of its deployment.
+    pub faults: Vec<(usize, Fault)>,
     /// The request as it arrived.
     pub arrival: Rc<Arrival>,
 }
@@ -439,6 +442,7 @@ fn inbound(
         is_head: arrival.is_head(),
         takes_model_of_prompt,
         node,
+        faults: Vec::new(),
         arrival: Rc::clone(arrival),
     })
 }

@@ -8,6 +8,7 @@ use futures::future::{Either, select};
 
 use super::answer::{Asked, ERROR_BODY_BYTES, Handling, Question};
 use super::committed::{AbortOnDrop, Committed, CommittedBody, Flow, OpenCall, READ_BYTES};
+use super::faulty_call;
 use super::metering;
 use super::platform::{
     ByteReader, ByteStream, Clock, OutgoingBody, OutgoingRequest, Platform, PlatformCall, PlatformError,
@@ -33,6 +34,7 @@ use crate::usage::basis::UsageBasis;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::error_reply::ErrorReply;
+use crate::vocabulary::fault::Fault;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
@@ -80,7 +82,8 @@ impl Drop for HeldStream<'_> {
 /// A body that is sent once, until its end.
 type Upload = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Sends the request to the deployment, and waits for the commit point.
+/// Sends the request to the deployment, and waits for the commit point. With a `fault`, a drill
+/// answers instead, and nothing is sent.
 ///
 /// # Errors
 /// If the attempt fails before the commit point.
@@ -88,6 +91,7 @@ pub async fn attempt<P: Platform>(
     platform: &P,
     inbound: &Inbound,
     dispatch: &Dispatch,
+    fault: Option<Fault>,
     routes: &Serving,
     charges: &Charges,
 ) -> Result<Committed<P>, Failure> {
@@ -99,13 +103,23 @@ pub async fn attempt<P: Platform>(
         commit: dispatch.commit,
         buffer_bytes: routes.graph.settings.buffer_bytes,
     };
-    let basis = metering::basis(platform, inbound);
+    let basis = match fault {
+        None => metering::basis(platform, inbound),
+        Some(_) => UsageBasis::of_nothing(),
+    };
     let params = &dispatch.deployment.params;
     let withholds_usage = metering::asks_for_usage(&routes.graph.settings, inbound, params);
     let handle = platform.call();
     let abort = AbortOnDrop::new(handle.clone());
-    let (ResponseHead { status, headers, body }, limits) =
-        send(platform, inbound, dispatch, (&question, withholds_usage), &handle).await?;
+    let (ResponseHead { status, headers, body }, limits) = match fault {
+        None => send(platform, inbound, dispatch, (&question, withholds_usage), &handle).await?,
+        Some(Fault::Hang) => {
+            let limit = dispatch.limits.of(Phase::Headers, platform.now());
+            platform.sleep_until(limit.at).await;
+            return Err(Failure::late(limit.kind));
+        }
+        Some(fault) => (faulty_call::answer(fault, &question, &handle, platform.now())?, dispatch.limits),
+    };
     let call = OpenCall {
         deployment: Rc::clone(&dispatch.deployment),
         protocol: Protocol::of(inbound.facts.operation),
@@ -114,7 +128,7 @@ pub async fn attempt<P: Platform>(
         limits,
         abort,
     };
-    if inbound.stored.is_none() {
+    if inbound.stored.is_none() && fault.is_none() {
         // The limits for stored objects are others than those for models.
         routes.on_response(&dispatch.deployment, &headers, platform.now());
     }
@@ -141,7 +155,9 @@ pub async fn attempt<P: Platform>(
             (body as Pin<&mut dyn Future<Output = _>>).await?
         }
     };
-    platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
+    if fault.is_none() {
+        platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
+    }
     let upstream_ids = UpstreamIds::of(&headers);
     Ok(Committed { status, call: handle, withheld: forwarding::not_returned(&headers), upstream_ids, body })
 }

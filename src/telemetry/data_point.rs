@@ -50,6 +50,7 @@ pub fn append_data_point(text: &mut String, record: &RequestRecord<'_>) {
         first_failure,
         if record.is_streamed { "stream" } else { "whole" },
         record.ejected,
+        if record.end.trail.has_drill() { "drill" } else { "" },
     ] {
         blob(value, BLOB_BYTES);
     }

@@ -107,6 +107,9 @@ impl Line {
         self.optional(key!("status"), status.map(u64::from));
         self.some_text(key!("reason"), reason);
         self.number(key!("ms"), ended.map_or(0, |ended| ended.after_ms.get()));
+        if attempt.is_drill {
+            self.flag(key!("drill"), true);
+        }
         // What the provider charges for although the attempt does not serve.
         if let Some(usage) = attempt.charged() {
             self.usage(usage);
@@ -155,6 +158,9 @@ pub fn log_line(record: &RequestRecord<'_>) -> String {
     line.some_text(key!("provider"), provider);
     line.some_text(key!("upstream_model"), upstream_model);
     line.flag(key!("fallback"), record.is_fallback());
+    if record.end.trail.has_drill() {
+        line.flag(key!("drill"), true);
+    }
     line.key(concat!(key!("attempts"), "["));
     for attempt in record.end.trail.attempts() {
         line.attempt(attempt);

@@ -185,7 +185,8 @@ pub struct RecordTimes {
 /// costs nothing here. The price of a request counts when a stored object is created, not whenever
 /// somebody asks about it.
 pub fn micro_usd(operation: Option<Operation>, trail: &Trail, usage: &Usage) -> Option<u64> {
-    let price = trail.serving()?.deployment.cost?;
+    // What a drill answered was never sent.
+    let price = trail.serving().filter(|attempt| !attempt.is_drill)?.deployment.cost?;
     let is_on_stored = operation.is_some_and(Operation::is_on_stored_objects);
     let price = if is_on_stored { Price { request: 0, ..price } } else { price };
     Some(price.micro_usd(usage))

@@ -20,6 +20,13 @@ pub struct UsageBasis {
 }
 
 impl UsageBasis {
+    /// That of a request that is not sent: whatever its answer is, nothing was used.
+    pub fn of_nothing() -> Self {
+        // No request of this operation is counted.
+        let operation = Operation::Batches;
+        Self { operation, input_tokens: 0, characters: 0, images: 0, is_background: false }
+    }
+
     /// The usage of an answer in one piece: as reported, or else estimated from its length.
     pub fn of_answer(&self, body: &[u8]) -> Reported {
         let reported = Reported::in_answer(self.operation, body);

@@ -32,6 +32,15 @@ pub enum ClientError {
     InvalidAdminToken,
     /// A token that may only look came with a call that changes something.
     AdminTokenNeeded,
+    /// A request asks for a fault, and has no admin token.
+    FaultNotAllowed,
+    /// A request asks for a fault that does not exist, or of a deployment that does not exist.
+    InvalidFault {
+        /// The part of the header.
+        text: String,
+        /// The most similar name of a deployment, if it names one that does not exist.
+        nearest: Option<String>,
+    },
     /// There is no binding to the registry.
     RegistryMissing,
     /// The Durable Object with the versions of the document did not answer.
@@ -203,9 +212,10 @@ impl ClientError {
             | Self::InvalidForm(_)
             | Self::MissingModel
             | Self::CapabilityMissing { .. }
+            | Self::InvalidFault { .. }
             | Self::InvalidObjectPath { .. } => 400,
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
-            Self::ModelNotAllowed { .. } | Self::AdminTokenNeeded => 403,
+            Self::ModelNotAllowed { .. } | Self::AdminTokenNeeded | Self::FaultNotAllowed => 403,
             Self::ModelNotFound { .. }
             | Self::DeploymentNotFound { .. }
             | Self::RequestNotFound { .. }
@@ -246,6 +256,8 @@ impl ClientError {
             Self::InvalidApiKey | Self::NoClients => "invalid_api_key",
             Self::InvalidAdminToken => "invalid_admin_token",
             Self::AdminTokenNeeded => "admin_token_needed",
+            Self::FaultNotAllowed => "fault_not_allowed",
+            Self::InvalidFault { .. } => "invalid_fault",
             Self::RegistryMissing => "registry_missing",
             Self::RegistryUnavailable => "registry_unavailable",
             Self::IfMatchMissing => "if_match_needed",
@@ -347,6 +359,15 @@ impl ClientError {
             Self::AdminTokenNeeded => "This token may look, and not change anything: it is the value of VIEWER_TOKEN. \
                 Send the value of the secret ADMIN_TOKEN."
                 .into(),
+            Self::FaultNotAllowed => "x-switchyard-fault needs the value of the secret ADMIN_TOKEN: as the key of the \
+                request, or beside a client's key as 'x-switchyard-admin-token: TOKEN'."
+                .into(),
+            Self::InvalidFault { text, nearest } => format!(
+                "x-switchyard-fault cannot do '{}'.{} Write DEPLOYMENT=FAULT, with a deployment of the routes document \
+                 (GET /admin/api/health lists them) and 429, 500, hang or cut; separate several with commas.",
+                quoted(text),
+                nearest.as_ref().map(|part| format!(" Did you mean '{}'?", quoted(part))).unwrap_or_default()
+            ),
             Self::RegistryMissing => "There is no registry of versions here. Add the binding REGISTRY to the class \
                 Registry in wrangler.toml, with a migration that has new_sqlite_classes = [\"Registry\"], and deploy. \
                 Without it, write the document with `npx wrangler kv key put routes --path routes.json --binding ROUTES --remote`."

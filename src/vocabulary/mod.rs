@@ -7,6 +7,7 @@ pub mod client_error;
 pub mod error_class;
 pub mod error_reply;
 pub mod facts;
+pub mod fault;
 pub mod headers;
 pub mod needs;
 pub mod operation;

@@ -9,6 +9,7 @@ mod attempts;
 mod capabilities;
 mod counting;
 mod documents;
+mod drills;
 mod exact_usage;
 mod explained;
 mod fake;

@@ -52,7 +52,7 @@ fn a_record_says_who_served_what_and_how() {
     assert_eq!(bench.points().len(), 1);
     let point = bench.points().remove(0);
     let lines: Vec<_> = point.split('\n').collect();
-    assert_eq!(lines.len(), 18, "an index, 16 blobs, and the doubles");
+    assert_eq!(lines.len(), 19, "an index, 17 blobs, and the doubles");
     let blobs = [
         "app",
         "m",
@@ -69,11 +69,12 @@ fn a_record_says_who_served_what_and_how() {
         "unavailable",
         "whole",
         "",
+        "",
     ];
     assert_eq!(lines[0], "app");
     assert_eq!(lines[1], answer.header("x-switchyard-request-id"));
-    assert_eq!(lines[2..17], blobs);
-    assert_eq!(lines[17], "200 2 1 20 0 20 0 0 0 0 3 0 0 0.000 0 0 0 1");
+    assert_eq!(lines[2..18], blobs);
+    assert_eq!(lines[18], "200 2 1 20 0 20 0 0 0 0 3 0 0 0.000 0 0 0 1");
 }
 
 #[test]

@@ -322,6 +322,19 @@ class Call {
     );
   }
 
+  /**
+   * Has a response without a request: status 200, the headers in `text`, and a body that breaks off
+   * after `first`.
+   */
+  breakOff(text, first) {
+    const pieces = [first.slice()];
+    const pull = (controller) => {
+      if (pieces.length > 0) controller.enqueue(pieces.pop());
+      else controller.error(new Error("a drill broke it off"));
+    };
+    this.#response = response(200, text, new ReadableStream({ type: "bytes", pull }));
+  }
+
   /** Whether the response has arrived. Its body may still be on its way. */
   isAnswered() {
     return this.#response !== undefined;

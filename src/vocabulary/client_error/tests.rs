@@ -29,6 +29,8 @@ pub(crate) fn all() -> Vec<ClientError> {
             nearest: Some("azure-eastus".into()),
         },
         ClientError::AdminTokenNeeded,
+        ClientError::FaultNotAllowed,
+        ClientError::InvalidFault { text: "azure-eastsu=429".into(), nearest: Some("azure-eastus".into()) },
         ClientError::RegistryMissing,
         ClientError::RegistryUnavailable,
         ClientError::IfMatchMissing,

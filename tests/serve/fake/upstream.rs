@@ -229,6 +229,30 @@ impl PlatformCall for FakeCall {
         Ok(ResponseHead { status: script.status, headers, body })
     }
 
+    fn break_off(&self, headers: &Headers, first: &[u8]) {
+        let content_type = match headers.get("content-type") {
+            Some("text/event-stream") => "text/event-stream",
+            _ => "application/json",
+        };
+        let steps = vec![Step::Bytes(String::from_utf8(first.to_vec()).unwrap()), Step::Break];
+        let script = Script { content_type, ..Script::events(steps) };
+        let call = CallState {
+            request: OutgoingRequest {
+                url: String::new(),
+                method: String::new(),
+                withheld: String::new(),
+                headers: Headers::default(),
+                body: OutgoingBody::Empty,
+                read_up_to: 0,
+            },
+            is_aborted: Rc::default(),
+            upload: None,
+            is_answered: Cell::new(true),
+            body: RefCell::new(Some(FakeStream::new(&self.fake, &Rc::default(), &script.steps))),
+        };
+        self.state.replace(Some((Rc::new(call), script)));
+    }
+
     async fn upload_end(self) {
         self.fake.at(self.sent_at.get()).await;
     }

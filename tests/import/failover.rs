@@ -88,8 +88,8 @@ fn a_fallback_that_does_not_exist_is_skipped_with_a_note() {
     let imported =
         with(&["a", "b"], "  num_retries: 0\n  fallbacks:\n    - a: [nowhere, {model: b, temperature: 1}]\n");
     assert_eq!(imported.tried("a", &[Unavailable]), ["a-d", "b-d"]);
-    assert_eq!(imported.notes("fallbacks.a").len(), 1);
-    imported.assert_note("fallbacks.a.temperature", "no_equivalent", 7);
+    assert_eq!(imported.notes("router_settings.fallbacks[0].a").len(), 1);
+    imported.assert_note("router_settings.fallbacks[0].a.temperature", "no_equivalent", 7);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_configuration_of_a_company_routes_as_in_litellm() {
     assert_eq!(imported.tried("text-embedding-3-large", &[BadRequest]), ["azure-emb"]);
     for (key, line) in [
         ("model_list[5]", 40),
-        ("fallbacks.gpt-4o", 49),
+        ("router_settings.fallbacks[0].gpt-4o", 49),
         ("router_settings.timeout", 45),
         ("router_settings.retry_policy.BadMysteryRetries", 52),
         ("litellm_settings.drop_params", 56),

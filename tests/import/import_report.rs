@@ -57,7 +57,7 @@ model_list:
 ",
     );
     assert_eq!(imported.document()["deployments"]["openai-x"]["timeout"]["headers_ms"], 7000);
-    imported.assert_note("defaults", "no_equivalent", 1);
+    imported.assert_note("defaults", "not_needed", 1);
 }
 
 #[test]

@@ -15,10 +15,14 @@ mod failover;
 #[path = "../graphs/mod.rs"]
 mod graphs;
 mod import_report;
+mod importer;
+mod nothing_is_lost;
 mod selection;
+mod tables;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]
 mod times;
+mod whole_files;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -151,7 +155,12 @@ impl Imported {
 
 #[track_caller]
 fn import(content: &str) -> Imported {
-    let output = command(content.as_bytes(), &["--json"]);
+    import_with(content, &[])
+}
+
+#[track_caller]
+fn import_with(content: &str, arguments: &[&str]) -> Imported {
+    let output = command(content.as_bytes(), &[arguments, &["--json"]].concat());
     let said = String::from_utf8_lossy(&output.stderr);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
     assert_eq!(output.status.code(), Some(0), "{said}{report:#}");

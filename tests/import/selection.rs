@@ -134,7 +134,7 @@ fn an_alias_reaches_the_group() {
         (imported.tried("gpt-4", &[]), imported.tried("hidden-one", &[])),
         (vec!["a".to_owned()], vec!["a".to_owned()])
     );
-    imported.assert_note("model_group_alias.hidden-one.hidden", "no_equivalent", 5);
+    imported.assert_note("router_settings.model_group_alias.hidden-one.hidden", "no_equivalent", 5);
 }
 
 #[test]

@@ -31,7 +31,7 @@ const SHARED: &str = "A Durable Object shares what isolates know.";
 #[rustfmt::skip]
 pub const KEY_RULES: &[KeyRule] = &[
     rule("model_list", Mapped, "Rows of one `model_name` are a node of `models`. Each row is a deployment."),
-    rule("model_list[].model_name", Mapped, "The name of the node. A name with `*` is not imported: name each model."),
+    rule("model_list[].model_name", Mapped, "The name of the node. A name with `*` stands for the models that the file names elsewhere, and for those of `--model`."),
     rule("model_list[].litellm_params", Mapped, "A deployment."),
     rule("model_list[].litellm_params.model", Mapped, "`openai/NAME` or a bare name: `provider: openai`, `model`. `azure/NAME`: `provider: azure`, `deployment`. Some compatible providers: `openai` with their `endpoint`. Others are not imported."),
     rule("model_list[].litellm_params.custom_llm_provider", Mapped, "Like a prefix of `model`."),
@@ -49,7 +49,7 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("model_list[].litellm_params.tpm", Approximated, "`limits.tpm`, which moves traffic away before the limit, and the weights where no row has `weight` or `rpm`."),
     rule("model_list[].litellm_params.timeout", Approximated, "`timeout.headers_ms`, and without `stream_timeout` also `first_token_ms` and `idle_ms`."),
     rule("model_list[].litellm_params.stream_timeout", Mapped, "`timeout.first_token_ms` and `timeout.idle_ms`."),
-    rule("model_list[].litellm_params.num_retries", Mapped, "`retry.attempts` around this deployment."),
+    rule("model_list[].litellm_params.num_retries", Approximated, "Of a lone deployment `retry.attempts`. Of several the largest is `max_attempts`, one more: a retry goes to another deployment."),
     rule("model_list[].litellm_params.max_retries", Approximated, "As `num_retries`, if that is absent."),
     rule("model_list[].litellm_params.cooldown_time", Approximated, "`health.first_ejection_ms` and `longest_ejection_ms`. After it, one request probes."),
     rule("model_list[].litellm_params.tags", Mapped, "`tags`; with `enable_tag_filtering` also cases that choose by `x-litellm-tags`."),
@@ -108,6 +108,8 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("model_list[].model_info.input_cost_per_token", Mapped, COST),
     rule("model_list[].model_info.output_cost_per_token", Mapped, COST),
     rule("model_list[].model_info.cache_read_input_token_cost", Mapped, COST),
+    rule("model_list[].model_info.input_cost_per_second", Mapped, "`cost.minute`."),
+    rule("model_list[].model_info.output_cost_per_image", Mapped, "`cost.image`."),
     rule("model_list[].model_info.blocked", NoEquivalent, "Drain the deployment (docs/api.md)."),
     rule("model_list[].model_info.allowed_fails_policy", NoEquivalent, "One count of failures ejects, whatever their class."),
     rule("model_list[].model_info.access_groups", NoEquivalent, "Name the models in `clients`."),
@@ -120,11 +122,11 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("router_settings.routing_strategy", Mapped, "`simple-shuffle`: `weighted`, the same. `least-busy`: `least_busy`. `cost-based-routing`: `cost`, which needs the prices. Near: `latency-based-routing` is `latency`, the faster one of two; `usage-based-routing` and `-v2` are `random`, and `limits` move traffic away."),
     rule("router_settings.routing_strategy_args", NoEquivalent, "The strategies have no arguments."),
     rule("router_settings.routing_groups", Approximated, "The strategy of these nodes."),
-    rule("router_settings.num_retries", Approximated, "Of a lone deployment `retry.attempts`. Of several `max_attempts`, one more: a retry goes to another deployment, not back to the one that failed."),
+    rule("router_settings.num_retries", Approximated, "Of a lone deployment `retry.attempts`; a timeout goes to the next one at once, and a 429 is retried when it says so, within 5 seconds. Of several `max_attempts`, one more: a retry goes to another deployment, not back to the one that failed."),
     rule("router_settings.max_fallbacks", Mapped, "How deep chains of fallbacks are followed."),
-    rule("router_settings.timeout", Approximated, "`settings.timeout.headers_ms`, and without `stream_timeout` also `first_token_ms` and `idle_ms`. `deadline_ms` limits the whole request."),
+    rule("router_settings.timeout", Approximated, "`settings.timeout.headers_ms`, and without `stream_timeout` also `first_token_ms` and `idle_ms`. `deadline_ms` has room for two of the longest limit."),
     rule("router_settings.stream_timeout", Mapped, "`settings.timeout.first_token_ms` and `idle_ms`."),
-    rule("router_settings.retry_after", Mapped, "`retry.backoff_ms`."),
+    rule("router_settings.retry_after", Approximated, "`retry.backoff_ms` of lone deployments. A retry at another one does not wait."),
     rule("router_settings.retry_policy", Approximated, "`retry.on` and the largest of the numbers as `retry.attempts`, of lone deployments. Others go to another deployment."),
     rule("router_settings.model_group_retry_policy", Approximated, "As `retry_policy`, for one node."),
     rule("router_settings.allowed_fails", Approximated, "`settings.health.failures_in_a_row`, one more. LiteLLM counts failures within the cooldown time."),
@@ -133,11 +135,11 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("router_settings.disable_cooldowns", NoEquivalent, "Health cannot be switched off."),
     rule("router_settings.fallbacks", Mapped, "A node over the group and its fallbacks, with every class in `fallback_on`. Chains and circles are unrolled."),
     rule("router_settings.context_window_fallbacks", Mapped, "`on.context_window`."),
-    rule("router_settings.content_policy_fallbacks", Mapped, "`on.content_policy`."),
+    rule("router_settings.content_policy_fallbacks", Approximated, "`on.content_policy`, when a request is rejected. An answer that ends with `content_filter` is passed on; LiteLLM also falls back then, except in streams."),
     rule("router_settings.default_fallbacks", Approximated, "The fallbacks of each model without its own. A model that is not in the file stays unknown."),
     rule("router_settings.model_group_alias", Approximated, "A node over that node. Its fallbacks count too; in LiteLLM they do not. `hidden` has no effect."),
-    rule("router_settings.enable_pre_call_checks", Mapped, "`max_input_tokens` becomes `capabilities.context_tokens`."),
-    rule("router_settings.enable_tag_filtering", Approximated, "A `match` by the header `x-litellm-tags`. Tags in the body are not read."),
+    rule("router_settings.enable_pre_call_checks", Approximated, "`max_input_tokens` becomes `capabilities.context_tokens`. Without it, the provider's error decides; LiteLLM has a list of sizes. Regions (`allowed_model_region`) are not compared."),
+    rule("router_settings.enable_tag_filtering", Approximated, "A `match` by the header `x-litellm-tags`; tags in the body are not read. Of several tags the first in the alphabet counts. A tag that no row has goes to the rows with `default`, or to all; LiteLLM refuses it if there is no `default`."),
     rule("router_settings.tag_filtering_match_any", NoEquivalent, "One of the tags is enough."),
     rule("router_settings.enable_weighted_failover", NotNeeded, "A failure goes to the next deployment of the group."),
     rule("router_settings.enable_mid_stream_fallback_continuation", NoEquivalent, "A stream that breaks after its first content ends with an error event."),
@@ -166,7 +168,7 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("litellm_settings.cooldown_time", Approximated, "As `router_settings.cooldown_time`, if that is absent."),
     rule("litellm_settings.fallbacks", Mapped, "As `router_settings.fallbacks`, if that is absent."),
     rule("litellm_settings.context_window_fallbacks", Mapped, "As in `router_settings`, if it is absent there."),
-    rule("litellm_settings.content_policy_fallbacks", Mapped, "As in `router_settings`, if it is absent there."),
+    rule("litellm_settings.content_policy_fallbacks", Approximated, "As in `router_settings`, if it is absent there."),
     rule("litellm_settings.default_fallbacks", Approximated, "As in `router_settings`, if it is absent there."),
     rule("litellm_settings.model_group_alias", Approximated, "As in `router_settings`, if it is absent there."),
     rule("litellm_settings.drop_params", NoEquivalent, "Fields are dropped by name: `params.drop`."),
@@ -207,9 +209,7 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("credential_list", Mapped, "Values for the rows that name one of them."),
     rule("credential_list[].credential_name", Mapped, "What `litellm_credential_name` says."),
     rule("credential_list[].credential_values", Mapped, "As the same keys in `litellm_params`."),
-    rule("credential_list[].credential_values.api_key", Mapped, "`api_key`, if a row names the credential."),
-    rule("credential_list[].credential_values.api_base", Mapped, "`endpoint`, if a row names the credential."),
-    rule("credential_list[].credential_values.api_version", Mapped, "`api_version`, if a row names the credential."),
+    rule("credential_list[].credential_info", NotNeeded, "For people."),
     rule("environment_variables", NoEquivalent, "Set them as secrets: `npx wrangler secret put NAME`. Their values are not copied."),
     rule("guardrails", NoEquivalent, "Prompts and answers are not checked."),
     rule("mcp_servers", NoEquivalent, "There is no MCP gateway."),
@@ -230,9 +230,12 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("router[].fallback_models", Mapped, "The targets after it."),
 ];
 
-/// The rule of a path in which each place in a list is `[]`.
+/// The rule of a path in which each place in a list is `[]`. The values of a credential are those
+/// of a row.
 pub fn rule_of(path: &str) -> Option<&'static KeyRule> {
-    KEY_RULES.iter().find(|rule| rule.path == path)
+    let of_row = path.strip_prefix("credential_list[].credential_values.");
+    let of_row = of_row.map(|key| format!("model_list[].litellm_params.{key}"));
+    KEY_RULES.iter().find(|rule| rule.path == of_row.as_deref().unwrap_or(path))
 }
 
 /// The table in Markdown, with a heading for each section.

@@ -1,5 +1,6 @@
 //! `switchyard import`: makes a routes document of a configuration of LiteLLM.
 
+mod fallback_lists;
 mod import_notes;
 mod key_table;
 mod model_nodes;
@@ -7,6 +8,7 @@ mod model_rows;
 mod router_entries;
 mod translate;
 mod value_checks;
+mod wildcard_rows;
 mod yaml_tree;
 
 use std::io::Write as _;
@@ -32,6 +34,7 @@ Examples:
   cargo run -- import litellm_config.yaml
   cargo run -- import litellm_config.yaml --output my-routes.json
   cargo run -- import litellm_config.yaml --output my-routes.json --json > report.json
+  cargo run -- import wildcards.yaml --model gpt-4o --model text-embedding-3-small
   cargo run -- import --table";
 
 /// Makes a routes document of a configuration file of LiteLLM, and reports what is not the same.
@@ -50,12 +53,16 @@ pub struct Arguments {
     /// Replace the file if it exists.
     #[arg(long, requires = "output")]
     force: bool,
+    /// A model that your clients use, for rows whose `model_name` has a `*`. May be given several
+    /// times.
+    #[arg(long, value_name = "NAME")]
+    model: Vec<String>,
     /// Print the report as JSON to the standard output, with the document unless that goes to a
     /// file.
     #[arg(long)]
     json: bool,
     /// Print what each key of LiteLLM becomes, as Markdown.
-    #[arg(long, conflicts_with_all = ["output", "json"])]
+    #[arg(long, conflicts_with_all = ["output", "json", "model"])]
     table: bool,
 }
 
@@ -94,7 +101,7 @@ pub fn import(arguments: &Arguments) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let mut notes = ImportNotes::default();
-    let document = translate::translate(&root, &mut notes);
+    let document = translate::translate(&root, &arguments.model, &mut notes);
     let pretty = format!("{document:#}\n");
     notes.variables.retain(|variable, _| pretty.contains(&format!("${{{variable}}}")));
     notes.notes.sort();

@@ -235,24 +235,19 @@ impl NodeMaker {
         let targets: Vec<Value> = rows
             .iter()
             .map(|row| {
-                let to = own(row).map_or_else(
-                    || json!(row.deployment),
-                    |set| json!({ "targets": [row.deployment], "retry": retry(&set) }),
-                );
                 let weight = metric
                     .filter(|_| !is_last(row))
                     .map(|metric| super::model_rows::number(weight(row, metric) * scale));
                 let priority = some_last.then(|| json!(u32::from(is_last(row))));
                 if weight.is_none() && priority.is_none() {
-                    return to;
+                    return json!(row.deployment);
                 }
-                object([("use", Some(to)), ("weight", weight), ("priority", priority)])
+                object([("use", Some(json!(row.deployment))), ("weight", weight), ("priority", priority)])
             })
             .collect();
         put(&mut node, "targets", targets.into());
-        let each = rows.iter().any(|row| row.retries.is_some());
-        if let Some(set) = group.retry.as_ref().filter(|_| !each) {
-            put(&mut node, "max_attempts", (set.attempts.min(63) + 1).into());
+        if let Some(retries) = retries_of(group, rows) {
+            put(&mut node, "max_attempts", (retries.min(63) + 1).into());
         }
         // Otherwise the classes of a node around this one would count.
         if !self.general.is_empty()
@@ -281,11 +276,19 @@ fn weight(row: &ModelRow, metric: usize) -> f64 {
     row.metrics.get(metric).copied().flatten().unwrap_or(0.0)
 }
 
+/// How often a request is tried again within a tier: a retry goes to another row.
+fn retries_of(group: &ModelGroup, rows: &[&ModelRow]) -> Option<u32> {
+    let set = group.retry.as_ref().map(|retry| retry.attempts);
+    rows.iter().filter_map(|row| row.retries.or(set)).max()
+}
+
 /// The most attempts within a group.
 fn group_attempts(group: &ModelGroup) -> u32 {
-    let tiers: BTreeSet<_> = group.rows.iter().map(|row| row.order).collect();
-    let count = u32::try_from(group.rows.len()).unwrap_or(u32::MAX);
-    let set = group.retry.as_ref().map_or(count, |retry| retry.attempts);
-    let own: u32 = group.rows.iter().filter_map(|row| row.retries).map(|own| own.min(10) + 1).sum();
-    own + u32::try_from(tiers.len()).unwrap_or(1).min(64) * (set.min(63) + 1)
+    let mut tiers: BTreeMap<Option<u32>, Vec<&ModelRow>> = BTreeMap::new();
+    for row in &group.rows {
+        tiers.entry(row.order).or_default().push(row);
+    }
+    let count = |rows: &[&ModelRow]| u32::try_from(rows.len()).unwrap_or(64);
+    let most = |rows: &Vec<&ModelRow>| retries_of(group, rows).unwrap_or(count(rows)).min(63) + 1;
+    tiers.values().map(most).fold(0, u32::saturating_add)
 }

@@ -1,11 +1,13 @@
 //! Rows of `model_list` become deployments.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use switchyard::geography::distance::is_region;
 
 use super::import_notes::ImportNotes;
+use super::wildcard_rows::filled;
 use super::yaml_tree::{YamlEntry, YamlNode};
 
 /// What LiteLLM takes when a row of Azure names no version.
@@ -32,6 +34,9 @@ const COMPATIBLE: &[Compatible] = &[
     ("hosted_vllm", Some(""), ""),
     ("litellm_proxy", Some(""), ""),
 ];
+
+/// How names of other providers' models begin, if they have no prefix.
+const FOREIGN: &[&str] = &["claude", "gemini", "command-", "amazon.", "anthropic.", "meta.", "cohere."];
 
 /// Fields of the body that a row may preset.
 const BODY_FIELDS: &[&str] = &[
@@ -65,14 +70,16 @@ pub struct ModelRow {
 
 /// What rows share.
 pub struct RowReader<'a> {
-    /// Named values for rows.
-    pub credentials: BTreeMap<&'a str, &'a YamlNode>,
+    /// Named values for rows, with their place in `credential_list`.
+    pub credentials: BTreeMap<&'a str, (usize, &'a YamlNode)>,
     /// Whether inputs that are too long are noticed before the call.
     pub checks_context: bool,
     /// Names that are taken.
     pub names: BTreeSet<String>,
     /// The deployments so far.
     pub deployments: Map<String, Value>,
+    /// The longest limit of a deployment, in seconds.
+    pub longest_timeout: f64,
     /// Variables for secrets that stand in the file, by secret.
     secrets: BTreeMap<String, String>,
 }
@@ -85,11 +92,12 @@ impl<'a> RowReader<'a> {
             checks_context,
             names,
             deployments: Map::new(),
+            longest_timeout: 0.0,
             secrets: BTreeMap::new(),
         }
     }
 
-    /// Adds the deployment of a row.
+    /// Adds the deployment of a row. `captured`: what each `*` in its model stands for.
     ///
     /// # Errors
     /// Why it cannot be one.
@@ -98,6 +106,7 @@ impl<'a> RowReader<'a> {
         &mut self,
         row: &'a YamlNode,
         path: &str,
+        captured: Option<&[&str]>,
         notes: &mut ImportNotes,
     ) -> Result<ModelRow, String> {
         let nothing = YamlNode::nothing(row.line);
@@ -105,16 +114,39 @@ impl<'a> RowReader<'a> {
         let info = row.get("model_info").unwrap_or(&nothing);
         let at = format!("{path}.litellm_params");
         let credential = params.get("litellm_credential_name").and_then(YamlNode::text);
-        let credential = credential.and_then(|name| self.credentials.get(name).copied());
-        let get = |key: &str| params.get(key).or_else(|| credential.and_then(|values| values.get(key)));
+        let credential = credential.and_then(|name| {
+            let known = self.credentials.get(name).copied();
+            if known.is_none() {
+                let said = format!("`credential_list` has no `{name}`: the usual variables of the provider.");
+                notes.lost(params.line, &format!("{at}.litellm_credential_name"), said);
+            }
+            known
+        });
+        let values = credential.map(|(_, values)| values);
+        let get = |key: &str| params.get(key).or_else(|| values.and_then(|values| values.get(key)));
+        let place = |key: &str| match (params.peek(key), credential) {
+            (None, Some((index, _))) => format!("credential_list[{index}].credential_values.{key}"),
+            _ => format!("{at}.{key}"),
+        };
         let text = |key: &str| get(key).and_then(YamlNode::text);
 
         let model = text("model").ok_or("it has no `litellm_params.model`")?;
+        let model = captured.map_or(Cow::Borrowed(model), |captured| filled(model, captured).into());
+        let model = model.as_ref();
         let (prefix, name) = model.split_once('/').unwrap_or(("", model));
-        let by_key = text("custom_llm_provider").or_else(|| text("api_type"));
+        let by_type = text("api_type").filter(|kind| {
+            let is_known = *kind == "azure" || COMPATIBLE.iter().any(|(known, ..)| known == kind);
+            if !is_known || !(prefix.is_empty() || prefix == *kind) {
+                let said =
+                    "It has no effect: the provider is the prefix of `model`, or `custom_llm_provider`.";
+                notes.lost(params.line, &place("api_type"), said);
+            }
+            is_known && prefix.is_empty()
+        });
+        let by_key = text("custom_llm_provider").or(by_type);
         let base = text("api_base").or_else(|| text("base_url"));
         let named = COMPATIBLE.iter().find(|(known, ..)| *known == prefix);
-        let is_azure = prefix == "azure" || by_key == Some("azure");
+        let is_azure = by_key.unwrap_or(prefix) == "azure";
         let mut made = Map::new();
         let mut default_key = "";
         let suggested;
@@ -155,17 +187,21 @@ impl<'a> RowReader<'a> {
             default_key = "AZURE_API_KEY";
             suggested = format!("azure-{deployment}");
         } else {
-            let by_key = by_key.and_then(|key| COMPATIBLE.iter().find(|(known, ..)| *known == key));
-            let foreign = (prefix.is_empty() && name.starts_with("claude")) || name.contains('*');
-            let (provider, name) = match (named, by_key) {
-                (Some(provider), _) => (provider, name),
-                (None, Some(provider)) => (provider, model),
-                (None, None) if prefix.is_empty() && !foreign => (&OPENAI, model),
-                (None, None) => {
-                    return Err(format!(
-                        "its provider is neither OpenAI, Azure OpenAI nor one with a compatible API that is known: {model}"
-                    ));
-                }
+            let is_foreign = FOREIGN.iter().any(|start| name.starts_with(start));
+            let known = |key: &str| COMPATIBLE.iter().find(|(known, ..)| *known == key);
+            let provider = match by_key {
+                // A prefix of the same name is not a part of the model.
+                Some(key) if key == prefix => named.map(|provider| (provider, name)),
+                Some(key) => known(key).map(|provider| (provider, model)),
+                None if prefix.is_empty() && !is_foreign => Some((&OPENAI, model)),
+                None => named.map(|provider| (provider, name)),
+            };
+            let Some((provider, name)) = provider else {
+                let provider = by_key.unwrap_or(prefix);
+                return Err(format!(
+                    "`{model}` is called at {}, which is neither OpenAI, Azure OpenAI nor known to have a compatible API",
+                    if provider.is_empty() { "another provider".to_owned() } else { format!("`{provider}`") }
+                ));
             };
             let (known, endpoint, key) = provider;
             if name.contains('*') {
@@ -213,11 +249,7 @@ impl<'a> RowReader<'a> {
             if is_region(region) {
                 made.insert("region".into(), region.into());
             } else {
-                notes.lost(
-                    params.line,
-                    &format!("{at}.region_name"),
-                    "It is not the name of an Azure region.",
-                );
+                notes.lost(params.line, &place("region_name"), "It is not the name of an Azure region.");
             }
         }
         let tags: Vec<String> =
@@ -232,6 +264,8 @@ impl<'a> RowReader<'a> {
         let [_, rpm, tpm] = metrics;
         put(&mut made, "limits", object([("rpm", limit(rpm)), ("tpm", limit(tpm))]));
         put(&mut made, "timeout", timeouts(get("timeout"), get("stream_timeout")));
+        let longest = get("timeout").and_then(YamlNode::number).unwrap_or(0.0);
+        self.longest_timeout = self.longest_timeout.max(longest);
         let cooldown = info.get("cooldown_time").or_else(|| get("cooldown_time"));
         put(&mut made, "health", ejections(cooldown, info.get("allowed_fails")));
         put(&mut made, "params", params_of(params));

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::fallback_lists::{read_aliases, read_lists, read_targets};
 use super::import_notes::{ImportNotes, KeyFate};
 use super::key_table::rule_of;
 use super::model_nodes::{FallbackLists, GroupRetry, ModelGroup, NodeMaker, RETRIED};
 use super::model_rows::{RowReader, ejections, milliseconds, object, put, timeouts, variables, whole};
 use super::router_entries;
 use super::value_checks::{limit_of, name_problem, shape_problem};
+use super::wildcard_rows::{captures, longest, mentioned};
 use super::yaml_tree::YamlNode;
 
 /// Where editors find the schema.
@@ -38,32 +40,61 @@ pub fn is_litellm(root: &YamlNode) -> bool {
     ["model_list", "router", "router_settings", "litellm_settings"].iter().any(|key| root.peek(key).is_some())
 }
 
-/// The routes document. What cannot be in it is in `notes`.
+/// The routes document. What cannot be in it is in `notes`. `asked`: the models that clients use,
+/// for rows that stand for any model.
 #[expect(clippy::too_many_lines, reason = "a file, section by section")]
-pub fn translate(root: &YamlNode, notes: &mut ImportNotes) -> Value {
+pub fn translate(root: &YamlNode, asked: &[String], notes: &mut ImportNotes) -> Value {
     let sections = ["router_settings", "litellm_settings", "general_settings"];
     let nothing = YamlNode::nothing(root.line);
     let [router, litellm, general] = sections.map(|section| root.get(section).unwrap_or(&nothing));
     let set = |key: &str| router.get(key).or_else(|| litellm.get(key));
+    let place = |key: &str| {
+        let section = if router.peek(key).is_some() { "router_settings" } else { "litellm_settings" };
+        format!("{section}.{key}")
+    };
     let truth = |key: &str| router.get(key).and_then(YamlNode::boolean).unwrap_or(false);
 
-    let mut skipped = BTreeSet::new();
     let rows = root.get("model_list").and_then(YamlNode::items).unwrap_or_default();
     let aliases = set("model_group_alias");
-    let named = rows.iter().filter_map(|row| row.peek("model_name")).filter_map(|entry| entry.value.text());
-    let named = named.chain(aliases.iter().flat_map(|map| map.entries()).map(|entry| entry.key.as_str()));
-    let named = named.chain(router_entries::names(root)).map(str::to_owned);
-    let mut reader = RowReader::new(named.collect(), truth("enable_pre_call_checks"));
-    for credential in root.get("credential_list").and_then(YamlNode::items).unwrap_or_default() {
+    let of_rows = rows.iter().filter_map(|row| row.peek("model_name")?.value.text());
+    let of_aliases = aliases.iter().flat_map(|map| map.entries()).map(|entry| entry.key.as_str());
+    let mut taken: BTreeSet<String> =
+        of_rows.chain(of_aliases).chain(router_entries::names(root)).map(str::to_owned).collect();
+    let wild = expanded(rows, asked, &mentioned(root), &taken);
+    taken.extend(wild.iter().map(|(name, ..)| name.clone()));
+    let wild_names: Vec<(String, usize)> =
+        wild.iter().map(|(name, index, _)| (name.clone(), *index)).collect();
+    let mut reader = RowReader::new(taken, truth("enable_pre_call_checks"));
+    let mut skipped = BTreeSet::new();
+    let credentials = root.get("credential_list").and_then(YamlNode::items).unwrap_or_default();
+    for (index, credential) in credentials.iter().enumerate() {
         let name = credential.get("credential_name").and_then(YamlNode::text);
-        if let (Some(name), Some(values)) = (name, credential.get("credential_values")) {
-            reader.credentials.insert(name, values);
+        let is_named = |row: &YamlNode| {
+            let named = row.peek("litellm_params")?.value.peek("litellm_credential_name")?.value.text();
+            (named == name).then_some(())
+        };
+        let path = format!("credential_list[{index}]");
+        match (name, credential.get("credential_values")) {
+            (Some(name), Some(values)) if rows.iter().any(|row| is_named(row).is_some()) => {
+                reader.credentials.insert(name, (index, values));
+            }
+            _ => {
+                let said =
+                    "It is left out: no row of `model_list` names it as its `litellm_credential_name`.";
+                notes.lost(credential.line, &path, said);
+                skipped.insert(path);
+            }
         }
     }
 
     // `router` is a dialect without retries. LiteLLM itself retries twice if nothing is set.
     let retries = set("num_retries").and_then(YamlNode::number).map(whole);
-    let retries = retries.or(root.peek("router").is_none().then_some(USUAL_RETRIES));
+    let is_litellm = root.peek("router").is_none();
+    if retries.is_none() && is_litellm {
+        let said = "It is absent: two retries, as in LiteLLM. Of several deployments, a retry goes to another one. A 429 that does not say when to come back is not retried at the same one.";
+        notes.near(root.line, "router_settings.num_retries", said);
+    }
+    let retries = retries.or(is_litellm.then_some(USUAL_RETRIES));
     let backoff_ms =
         router.get("retry_after").and_then(YamlNode::number).filter(|wait| *wait > 0.0).map(milliseconds);
     let retry = policy(retries, router.get("retry_policy"), backoff_ms.as_ref());
@@ -78,69 +109,82 @@ pub fn translate(root: &YamlNode, notes: &mut ImportNotes) -> Value {
     };
     let mut order = Vec::new();
     let mut unpriced = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
+    let mut left_out: BTreeMap<usize, String> = BTreeMap::new();
+    let named = rows.iter().enumerate().map(|(index, row)| {
+        let name = row.get("model_name").and_then(YamlNode::text);
+        (name.unwrap_or_default().to_owned(), index, None)
+    });
+    let named = named.filter(|(name, ..)| !name.contains('*'));
+    let wild = wild.into_iter().map(|(name, index, matched)| (name, index, Some(matched)));
+    for (name, index, matched) in named.chain(wild) {
+        let Some(row) = rows.get(index) else { continue };
+        let pattern = row.peek("model_name").and_then(|entry| entry.value.text()).unwrap_or_default();
+        let captured = matched.as_deref().and_then(|matched| captures(pattern, matched));
         let path = format!("model_list[{index}]");
-        let Some(name) = row.get("model_name").and_then(YamlNode::text) else {
-            notes.lost(row.line, &path, "The row is left out: it has no `model_name`.");
-            skipped.insert(path);
-            continue;
-        };
-        let made = match name_problem(name) {
-            Some(problem) => Err(problem.to_owned()),
-            None => reader.add(row, &path, notes),
+        let made = if name.is_empty() {
+            Err("it has no `model_name`".to_owned())
+        } else if let Some(problem) = name_problem(&name) {
+            Err(problem.to_owned())
+        } else {
+            reader.add(row, &path, captured.as_deref(), notes)
         };
         match made {
             Ok(made) => {
                 if !made.has_price {
-                    unpriced.push((row.line, path, name));
+                    unpriced.push((row.line, path, name.clone()));
                 }
-                let group = maker.groups.entry(name.to_owned()).or_insert_with(|| {
-                    order.push(name.to_owned());
+                let group = maker.groups.entry(name.clone()).or_insert_with(|| {
+                    order.push(name);
                     ModelGroup { rows: Vec::new(), strategy, retry: retry.clone() }
                 });
                 group.rows.push(made);
+                if matched.is_some() {
+                    left_out.remove(&index);
+                }
             }
-            Err(problem) => {
-                notes.lost(row.line, &path, format!("The row is left out: {problem}."));
-                skipped.insert(path);
-            }
+            Err(problem) => drop(left_out.insert(index, problem)),
+        }
+    }
+    for (index, row) in rows.iter().enumerate() {
+        let name = row.peek("model_name").and_then(|entry| entry.value.text()).unwrap_or_default();
+        let path = format!("model_list[{index}]");
+        let problem = left_out.remove(&index);
+        let of_row: Vec<&str> = wild_names
+            .iter()
+            .filter(|(_, place)| *place == index)
+            .map(|(name, _)| name.as_str())
+            .filter(|name| maker.groups.contains_key(*name))
+            .collect();
+        if let Some(problem) = problem {
+            notes.lost(row.line, &path, format!("The row is left out: {problem}."));
+            skipped.insert(path);
+        } else if name.contains('*') && of_row.is_empty() {
+            notes.lost(row.line, &path, "The row is left out: `*` stands for any model, and a routes document names each one. Name those that your clients use: `--model NAME`, as often as needed.");
+            skipped.insert(path);
+        } else if name.contains('*') {
+            let said = format!(
+                "`{name}` stands for the models that this file or `--model` names: {}. Other names are unknown.",
+                of_row.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            );
+            notes.near(row.line, &path, said);
         }
     }
     groups_of_their_own(router, &mut maker, retries, backoff_ms.as_ref(), notes);
     for (line, path, name) in unpriced {
-        if maker.groups.get(name).is_some_and(|group| group.strategy == Some("cost")) {
+        if maker.groups.get(&name).is_some_and(|group| group.strategy == Some("cost")) {
             notes.near(line, &path, "It has no price: LiteLLM has a list of prices; set `cost` here.");
         }
     }
-    for entry in aliases.iter().flat_map(|map| map.entries()) {
-        entry.read.set(true);
-        let to = entry.value.get("model").unwrap_or(&entry.value);
-        let path = format!("model_group_alias.{}", entry.key);
-        let problem = match to.text() {
-            Some(to) if maker.groups.contains_key(to) => name_problem(&entry.key)
-                .or(maker.groups.contains_key(&entry.key).then_some("a model has this name")),
-            _ => Some("its model is not in `model_list`"),
-        };
-        if let Some(problem) = problem {
-            notes.lost(entry.line, &path, format!("The alias is left out: {problem}."));
-        } else if let Some(to) = to.text() {
-            maker.aliases.insert(entry.key.clone(), to.to_owned());
-            order.push(entry.key.clone());
-        }
-        if let Some(hidden) = entry.value.peek("hidden") {
-            hidden.read.set(true);
-            notes.lost(hidden.line, &format!("{path}.hidden"), "All models are in the list of models.");
-        }
-    }
+    order.extend(read_aliases(aliases, &place("model_group_alias"), &mut maker, notes));
     for (key, list) in [
         ("fallbacks", &mut maker.general as &mut FallbackLists),
         ("context_window_fallbacks", &mut maker.context),
         ("content_policy_fallbacks", &mut maker.content),
     ] {
-        *list = fallbacks(set(key), key, &maker.groups, &maker.aliases, notes);
+        *list = read_lists(set(key), &place(key), &maker.groups, &maker.aliases, notes);
     }
     maker.default = set("default_fallbacks")
-        .map(|list| targets(list, "default_fallbacks", &maker.groups, &maker.aliases, notes))
+        .map(|list| read_targets(list, &place("default_fallbacks"), &maker.groups, &maker.aliases, notes))
         .unwrap_or_default();
     if let Some(any) = maker.general.remove("*") {
         maker.default.extend(any);
@@ -167,8 +211,13 @@ pub fn translate(root: &YamlNode, notes: &mut ImportNotes) -> Value {
     );
     let timeout = litellm.get("request_timeout").or_else(|| router.get("timeout"));
     put(&mut settings, "timeout", timeouts(timeout, router.get("stream_timeout")));
-    let longest = timeout.and_then(YamlNode::number).filter(|seconds| *seconds > 600.0);
-    put(&mut settings, "deadline_ms", longest.map_or(Value::Null, milliseconds));
+    // LiteLLM has no deadline: there is time for a second attempt after the longest limit.
+    let longest = timeout.and_then(YamlNode::number).unwrap_or(0.0).max(reader.longest_timeout) * 2.0;
+    put(
+        &mut settings,
+        "deadline_ms",
+        Some(longest).filter(|seconds| *seconds > 600.0).map_or(Value::Null, milliseconds),
+    );
     put(&mut settings, "health", ejections(set("cooldown_time"), set("allowed_fails")));
     put(&mut settings, "sticky", sticky(router, notes));
 
@@ -201,6 +250,33 @@ pub fn translate(root: &YamlNode, notes: &mut ImportNotes) -> Value {
     document.insert("models".into(), Value::Object(models));
     put(&mut document, "settings", Value::Object(settings));
     Value::Object(document)
+}
+
+/// The models that rows with a `*` stand for: the name, the row, and the name that the pattern
+/// matches.
+fn expanded(
+    rows: &[YamlNode],
+    asked: &[String],
+    mentioned: &[&str],
+    names: &BTreeSet<String>,
+) -> Vec<(String, usize, String)> {
+    let pattern = |row: &'_ YamlNode| {
+        row.peek("model_name")?.value.text().filter(|name| name.contains('*')).map(str::to_owned)
+    };
+    let patterns: Vec<(usize, String)> =
+        rows.iter().enumerate().filter_map(|(index, row)| Some((index, pattern(row)?))).collect();
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for name in mentioned.iter().copied().chain(asked.iter().map(String::as_str)) {
+        if names.contains(name) || name == "*" || !seen.insert(name) {
+            continue;
+        }
+        let of_all = patterns.iter().map(|(_, pattern)| pattern.as_str());
+        let Some((longest, matched)) = longest(&of_all, name) else { continue };
+        let rows = patterns.iter().filter(|(_, pattern)| pattern == longest);
+        found.extend(rows.map(|(index, _)| (name.to_owned(), *index, matched.clone())));
+    }
+    found
 }
 
 /// Strategies and policies that hold for some groups.
@@ -294,73 +370,21 @@ fn strategy(node: &YamlNode, path: &str, notes: &mut ImportNotes) -> Option<&'st
     }
 }
 
-/// Lists of fallbacks: `[{model: [fallback, …]}]`.
-fn fallbacks(
-    node: Option<&YamlNode>,
-    key: &str,
-    groups: &BTreeMap<String, ModelGroup>,
-    aliases: &BTreeMap<String, String>,
-    notes: &mut ImportNotes,
-) -> FallbackLists {
-    let mut lists = FallbackLists::new();
-    let Some(node) = node else { return lists };
-    let rules = node.items().unwrap_or(std::slice::from_ref(node));
-    for entry in rules.iter().flat_map(YamlNode::entries) {
-        entry.read.set(true);
-        let path = format!("{key}.{}", entry.key);
-        if entry.key != "*" && !groups.contains_key(&entry.key) && !aliases.contains_key(&entry.key) {
-            notes.lost(entry.line, &path, "The model is not in `model_list`, or is left out.");
-            entry.value.mark_read();
-            continue;
-        }
-        let found = targets(&entry.value, &path, groups, aliases, notes);
-        lists.entry(entry.key.clone()).or_default().extend(found);
-    }
-    lists
-}
-
-/// The models of one list of fallbacks.
-fn targets(
-    list: &YamlNode,
-    path: &str,
-    groups: &BTreeMap<String, ModelGroup>,
-    aliases: &BTreeMap<String, String>,
-    notes: &mut ImportNotes,
-) -> Vec<String> {
-    let items = list.items().unwrap_or(std::slice::from_ref(list));
-    let mut found = Vec::new();
-    for item in items {
-        let name = item.text().or_else(|| item.get("model").and_then(YamlNode::text));
-        for other in item.entries().iter().filter(|entry| entry.key != "model") {
-            other.read.set(true);
-            other.value.mark_read();
-            notes.lost(
-                other.line,
-                &format!("{path}.{}", other.key),
-                "A fallback gets the request of the client.",
-            );
-        }
-        match name {
-            Some(name) if groups.contains_key(name) || aliases.contains_key(name) => {
-                found.push(name.to_owned());
-            }
-            Some(name) => notes.lost(
-                item.line,
-                path,
-                format!("The fallback `{name}` is not in `model_list`, or is left out."),
-            ),
-            None => notes.lost(item.line, path, "The name of a model is expected."),
-        }
-    }
-    found
-}
-
 /// `settings.sticky` from the first check that keeps requests together.
 fn sticky(router: &YamlNode, notes: &mut ImportNotes) -> Value {
     let ttl = router.get("deployment_affinity_ttl_seconds").and_then(YamlNode::number);
     let ttl = ttl.map(|seconds| whole(seconds).clamp(1, 86_400).into());
     let mut by = None;
-    let Some(node) = router.get("optional_pre_call_checks") else { return Value::Null };
+    let unused = |router: &YamlNode, notes: &mut ImportNotes| {
+        if let Some(entry) = router.peek("deployment_affinity_ttl_seconds") {
+            let said = "It has no effect: no affinity is among `optional_pre_call_checks`.";
+            notes.lost(entry.line, "router_settings.deployment_affinity_ttl_seconds", said);
+        }
+    };
+    let Some(node) = router.get("optional_pre_call_checks") else {
+        unused(router, notes);
+        return Value::Null;
+    };
     for check in node.texts() {
         let key = match check {
             "prompt_caching" => "prompt_cache_key",
@@ -378,6 +402,9 @@ fn sticky(router: &YamlNode, notes: &mut ImportNotes) -> Value {
             notes.lost(node.line, "router_settings.optional_pre_call_checks", said);
         }
         by = by.or(Some(key));
+    }
+    if by.is_none() {
+        unused(router, notes);
     }
     by.map_or(Value::Null, |by| object([("by", Some(by.into())), ("ttl", ttl)]))
 }
@@ -420,6 +447,10 @@ fn report_keys(
             report_keys(&entry.value, &shown, &path, skipped, notes);
         } else {
             match rule {
+                None if entry.is_named => {
+                    let said = "Its values count where an alias (`*`) names them.";
+                    notes.note(entry.line, &shown, KeyFate::NotNeeded, said);
+                }
                 Some(rule) if matches!(rule.fate, KeyFate::NotNeeded | KeyFate::NoEquivalent) => {
                     notes.note(entry.line, &shown, rule.fate, rule.note);
                 }

@@ -2,7 +2,7 @@
 //! what nobody read can be listed.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
@@ -64,6 +64,8 @@ pub struct YamlEntry {
     pub read: Cell<bool>,
     /// Whether a later entry of the mapping has the same key. YAML of Python takes the last one.
     pub replaced: bool,
+    /// Whether it stands at the top and holds an anchor that an alias names.
+    pub is_named: bool,
 }
 
 impl YamlNode {
@@ -177,7 +179,10 @@ pub fn read(text: &str) -> Result<Option<YamlNode>, YamlError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut anchors = BTreeMap::new();
     let mut open: Vec<Open> = Vec::new();
-    let mut root = None;
+    let mut root: Option<YamlNode> = None;
+    // Where anchors stand: their number, and the line of the key at the top.
+    let mut places: Vec<(usize, usize)> = Vec::new();
+    let mut named = BTreeSet::new();
     let mut values = 0;
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| YamlError {
@@ -203,6 +208,7 @@ pub fn read(text: &str) -> Result<Option<YamlNode>, YamlError> {
                 if values > MOST_VALUES || known.levels() + open.len() > MOST_LEVELS {
                     return Err(fail("the aliases make the file too large or too deep"));
                 }
+                named.insert(id);
                 (0, known.clone())
             }
             Event::SequenceStart(anchor, _) => {
@@ -236,6 +242,9 @@ pub fn read(text: &str) -> Result<Option<YamlNode>, YamlError> {
         }
         if anchor != 0 {
             anchors.insert(anchor, node.clone());
+            if let Some(Open::Map(_, _, _, Some((_, line)))) = open.first() {
+                places.push((anchor, *line));
+            }
         }
         match open.last_mut() {
             None => root = Some(node),
@@ -248,6 +257,7 @@ pub fn read(text: &str) -> Result<Option<YamlNode>, YamlError> {
                         value: node,
                         read: Cell::new(false),
                         replaced: false,
+                        is_named: false,
                     });
                 }
                 None => match node.value {
@@ -257,13 +267,18 @@ pub fn read(text: &str) -> Result<Option<YamlNode>, YamlError> {
             },
         }
     }
+    if let Some(YamlNode { value: YamlValue::Map(entries), .. }) = &mut root {
+        for entry in entries {
+            entry.is_named = places.iter().any(|(id, line)| *line == entry.line && named.contains(id));
+        }
+    }
     Ok(root)
 }
 
 /// The entries with those of `<<`, which stand behind: an own entry counts more.
 fn merged(entries: Vec<YamlEntry>) -> Vec<YamlEntry> {
     let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == "<<");
-    let mut later = std::collections::BTreeSet::new();
+    let mut later = BTreeSet::new();
     for entry in own.iter_mut().rev() {
         entry.replaced = !later.insert(entry.key.clone());
     }

@@ -1,7 +1,7 @@
--- How long clients wait for the first token of a stream, in milliseconds.
+-- How long deployments take to the first token of a stream, in milliseconds.
 --
--- One row for each model and deployment. The time of failed attempts before is included: it is what
--- the client waits.
+-- One row for each model and deployment. The time of failed attempts before is not included. Only
+-- streams whose commit point is the first token have this time.
 -- The last day.
 SELECT
   blob3 AS model,

@@ -8,6 +8,7 @@ use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
+use crate::vocabulary::upstream_ids::UpstreamIds;
 use crate::vocabulary::usage::Usage;
 
 /// Why one attempt failed, and what the upstream answered.
@@ -38,6 +39,8 @@ pub struct Failure {
     /// What the provider charges for although the attempt failed: an answer that reports its usage,
     /// or content that was held back.
     pub used: Option<Box<Usage>>,
+    /// The ids of the answer, if there is one.
+    pub upstream_ids: UpstreamIds,
     /// The error response of the upstream. The client gets it if no other attempt serves.
     pub response: Option<ErrorResponse>,
 }
@@ -94,6 +97,7 @@ impl Failure {
             hint_ms: None,
             reason: reason.into(),
             used: None,
+            upstream_ids: UpstreamIds::default(),
             response: None,
         }
     }

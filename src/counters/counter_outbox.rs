@@ -131,6 +131,12 @@ impl CounterOutbox {
         Some(self.due_at()?.max(self.since + IDLE_MS))
     }
 
+    /// What waits may go at once. For work in the background that must end: the next request, which
+    /// would begin another one, may never come.
+    pub fn hasten(&mut self) {
+        (self.sent_at, self.since) = (Instant::EPOCH, Instant::EPOCH);
+    }
+
     /// Whether work in the background has to begin, which sends what waits at [`Self::flush_at`] if
     /// no report takes it before. If so: until when that work may run. It counts as begun.
     pub fn begin_flush(&mut self, now: Instant) -> Option<Instant> {

@@ -36,6 +36,7 @@ impl Counters {
         let outcome = self.labels.id(request.outcome);
         self.add_one(Family::Requests, [client, model, outcome]);
         self.observe(Family::RequestDuration, model, request.duration_ms);
+        self.observe(Family::ClientDuration, client, request.duration_ms);
         let (mut first, mut has_changed) = (None, false);
         for attempt in attempts {
             let deployment = self.labels.id(attempt.deployment);

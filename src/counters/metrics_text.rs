@@ -87,7 +87,7 @@ struct Metric {
 const USED_BY: &[&str] = &["client", "model", "deployment"];
 
 /// All metrics of [`Counters`], in their order.
-const METRICS: [Metric; 12] = [
+const METRICS: [Metric; 13] = [
     Metric {
         name: "switchyard_requests",
         unit: "",
@@ -105,9 +105,17 @@ const METRICS: [Metric; 12] = [
         shown: Shown::Histogram,
     },
     Metric {
+        name: "switchyard_client_duration_seconds",
+        unit: "seconds",
+        help: "The time from the arrival of a request of a client to the end of its answer.",
+        family: Family::ClientDuration,
+        labels: &["client"],
+        shown: Shown::Histogram,
+    },
+    Metric {
         name: "switchyard_first_token_seconds",
         unit: "seconds",
-        help: "The time from the beginning of the serving attempt to the first token of a stream.",
+        help: "The time from the beginning of the serving attempt to the first token of a stream, where the commit point is the first token.",
         family: Family::FirstToken,
         labels: &["deployment"],
         shown: Shown::Histogram,

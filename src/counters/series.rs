@@ -24,6 +24,8 @@ pub enum Family {
     Ejections = 7,
     /// Tokens, images, audio, characters and money, by client, model and deployment.
     Usage = 8,
+    /// The duration of requests, by client: a histogram.
+    ClientDuration = 9,
 }
 
 /// The most series of a family of single numbers.
@@ -34,7 +36,7 @@ const MOST_HISTOGRAMS: usize = 1_000;
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Requests,
         Self::RequestDuration,
         Self::FirstToken,
@@ -43,6 +45,7 @@ impl Family {
         Self::Fallbacks,
         Self::Ejections,
         Self::Usage,
+        Self::ClientDuration,
     ];
 
     /// The family with this number.
@@ -60,14 +63,16 @@ impl Family {
         match self {
             Self::Requests | Self::Usage => 3,
             Self::Attempts | Self::Fallbacks | Self::Ejections => 2,
-            Self::RequestDuration | Self::FirstToken | Self::AttemptDuration => 1,
+            Self::RequestDuration | Self::ClientDuration | Self::FirstToken | Self::AttemptDuration => 1,
         }
     }
 
     /// How many numbers each of its series has.
     pub(super) fn cells(self) -> usize {
         match self {
-            Self::RequestDuration | Self::FirstToken | Self::AttemptDuration => histogram::CELLS,
+            Self::RequestDuration | Self::ClientDuration | Self::FirstToken | Self::AttemptDuration => {
+                histogram::CELLS
+            }
             Self::Usage => usage_cells::COUNT,
             Self::Requests | Self::Attempts | Self::Fallbacks | Self::Ejections => 1,
         }

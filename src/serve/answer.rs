@@ -155,9 +155,11 @@ impl Question<'_> {
         }
     }
 
-    /// Whether an answer in one piece with this content type may report usage that counts.
+    /// Whether an answer in one piece with this content type may report usage that counts. Of what
+    /// is stored, responses of the background are counted when they are read.
     pub fn reports_usage(&self, content_type: &str) -> bool {
-        self.stored.is_none() && success::answers_in_json(self.operation, content_type)
+        let may_count = self.stored.is_none() || self.operation == Operation::StoredResponses;
+        may_count && success::answers_in_json(self.operation, content_type)
     }
 
     /// The failure of a stream where an answer in one piece was asked for.

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use super::platform::{ByteStream, Platform, PlatformCall};
 use crate::attempt::phase::PhaseLimits;
-use crate::routes::graph::Deployment;
+use crate::routes::graph::{Commit, Deployment};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
-use crate::telemetry::request_record::UpstreamIds;
 use crate::usage::basis::UsageBasis;
+use crate::vocabulary::upstream_ids::UpstreamIds;
 use crate::vocabulary::usage::Usage;
 
 /// The largest single read of a long body. Each open stream has one such buffer.
@@ -24,6 +24,8 @@ pub struct Committed<P: Platform> {
     pub withheld: String,
     /// The ids of the answer at the upstream.
     pub upstream_ids: UpstreamIds,
+    /// What the attempt waited for.
+    pub commit: Commit,
     /// The body to send.
     pub body: CommittedBody<P>,
 }

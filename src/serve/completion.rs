@@ -10,10 +10,11 @@ use crate::attempt::context::Context;
 use crate::attempt::trail::Trail;
 use crate::health::gate::Transition;
 use crate::health::{GateChange, Outcome, Sample, Ticket};
-use crate::telemetry::request_record::{RequestEnd, UpstreamIds};
+use crate::telemetry::request_record::RequestEnd;
 use crate::vocabulary::request_outcome::CLIENT_LEFT;
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::Millis;
+use crate::vocabulary::upstream_ids::UpstreamIds;
 use crate::vocabulary::usage::Usage;
 
 impl Serving {
@@ -71,7 +72,9 @@ pub struct CommittedAnswer<P: Platform> {
     /// The status of the answer.
     pub status: u16,
     /// The time to the commit point, if the answer is a stream.
-    pub first_token_ms: Option<Millis>,
+    pub commit_ms: Option<Millis>,
+    /// Whether the commit point was the first token.
+    pub has_first_token: bool,
     /// The ids of the answer at the upstream.
     pub upstream_ids: UpstreamIds,
 }
@@ -109,14 +112,13 @@ impl<P: Platform> Completion<P> {
 
     fn record_once(&mut self, end: &AnswerOutcome) {
         let Some(answer) = self.0.take() else { return };
-        let CommittedAnswer { platform, serving, ticket, mut account, trail, status, first_token_ms, .. } =
-            answer;
+        let CommittedAnswer { platform, serving, ticket, mut account, trail, status, commit_ms, .. } = answer;
         let AnswerOutcome { learned, outcome, reason, usage } = *end;
         if let Some(ticket) = ticket {
             // The length of an answer in one piece says too little about how fast it was written.
-            let is_known = !usage.is_estimated || first_token_ms.is_some();
+            let is_known = !usage.is_estimated || commit_ms.is_some();
             let output_tokens = Some(usage.output_tokens).filter(|tokens| is_known && *tokens > 0);
-            let sample = Sample { outcome: learned, first_token_ms, output_tokens };
+            let sample = Sample { outcome: learned, first_token_ms: commit_ms, output_tokens };
             let mut rng = SplitMix64::new(platform.random());
             let ((), changes) = serving.step(&platform, &mut rng, |context| {
                 context.changes.extend(context.health.record(ticket, &sample, context.now, context.rng));
@@ -129,7 +131,7 @@ impl<P: Platform> Completion<P> {
             reason,
             status,
             trail: &trail,
-            first_token_ms,
+            first_token_ms: commit_ms.filter(|_| answer.has_first_token),
             usage,
             upstream_ids,
         });

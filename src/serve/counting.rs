@@ -53,13 +53,21 @@ impl Isolate {
         }
     }
 
-    /// Sends what waits, when it should not wait any longer and no report has taken it.
+    /// Sends what waits, when it should not wait any longer and no report has taken it. What would
+    /// have to wait for longer than this work may run goes at its end.
     async fn flush<P: Platform>(&self, platform: &P, until: Instant) {
-        while let Some(at) = self.flush_at().filter(|at| *at <= until) {
-            if platform.now() < at {
-                platform.sleep_until(at).await;
-            } else {
+        while let Some(at) = self.flush_at() {
+            let now = platform.now();
+            if now < at.min(until) {
+                platform.sleep_until(at.min(until)).await;
+            } else if at <= until {
                 self.report_and_wait(platform).await;
+            } else {
+                self.counters.borrow_mut().hasten();
+                if self.flush_at().is_some_and(|at| at <= now) {
+                    self.report_and_wait(platform).await;
+                }
+                break;
             }
         }
         self.counters.borrow_mut().end_flush(until);

@@ -318,7 +318,8 @@ async fn drive<P: Platform>(
                 account,
                 trail: Rc::clone(&trail),
                 status: committed.status,
-                first_token_ms: trail.served_after_ms().filter(|_| inbound.facts.is_streamed),
+                commit_ms: trail.served_after_ms().filter(|_| inbound.facts.is_streamed),
+                has_first_token: committed.commit == Commit::FirstToken,
                 upstream_ids: std::mem::take(&mut committed.upstream_ids),
             });
             let completion = completion_of(completion, &committed.body);

@@ -28,7 +28,7 @@ use crate::stream::hold::{Hold, HoldVerdict};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
 use crate::stream::usage_filter::UsageFilter;
-use crate::telemetry::request_record::UpstreamIds;
+
 use crate::upstream::forwarding;
 use crate::usage::basis::UsageBasis;
 use crate::vocabulary::client_error::ClientError;
@@ -38,6 +38,7 @@ use crate::vocabulary::fault::Fault;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
+use crate::vocabulary::upstream_ids::UpstreamIds;
 use crate::vocabulary::usage::Usage;
 
 /// The largest read of a stream whose commit point is the first token. Only its first event matters
@@ -132,34 +133,54 @@ pub async fn attempt<P: Platform>(
         // The limits for stored objects are others than those for models.
         routes.on_response(&dispatch.deployment, &headers, platform.now());
     }
+    let answer =
+        answered(platform, &question, (status, &headers, body), &handle, call, (dispatch.number, charges));
+    let upstream_ids = UpstreamIds::of(&headers);
+    let body = match answer.await {
+        Ok(body) => body,
+        Err(failure) => return Err(Failure { upstream_ids, ..failure }),
+    };
+    if fault.is_none() {
+        platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
+    }
+    let withheld = forwarding::not_returned(&headers);
+    Ok(Committed { status, call: handle, withheld, upstream_ids, commit: dispatch.commit, body })
+}
+
+/// Waits for the commit point of an answer whose headers have come. `read`: the body, if the platform
+/// has read it with them.
+async fn answered<P: Platform>(
+    platform: &P,
+    question: &Question<'_>,
+    (status, headers, read): (u16, &Headers, Option<Vec<u8>>),
+    handle: &P::Call,
+    call: OpenCall<P>,
+    charges: (u32, &Charges),
+) -> Result<CommittedBody<P>, Failure> {
     if !question.is_answer(status) {
         let body = match handle.stream() {
             Some(stream) => error_body(platform, &stream).await,
             None => Vec::new(),
         };
-        return Err(question.refusal(status, &headers, body, platform.now()));
+        return Err(question.refusal(status, headers, body, platform.now()));
     }
-    let body = match body {
+    match read {
         Some(bytes) => {
-            let judged = question.judge(status, &headers, &bytes, true);
-            judged.map_err(|failure| Failure { used: basis.reported(&bytes).map(Box::new), ..failure })?;
+            let judged = question.judge(status, headers, &bytes, true);
+            let used = |failure| Failure { used: call.basis.reported(&bytes).map(Box::new), ..failure };
+            judged.map_err(used)?;
+            let usage = platform.isolate().counted(call.basis.of_answer(&bytes));
             call.abort.disarm();
-            let usage = platform.isolate().counted(basis.of_answer(&bytes));
-            CommittedBody::Whole { bytes, is_in_call: true, usage }
+            Ok(CommittedBody::Whole { bytes, is_in_call: true, usage })
         }
-        None if Question::is_empty(status) => CommittedBody::empty(),
+        None if Question::is_empty(status) => Ok(CommittedBody::empty()),
         None => {
             // `dyn`: V8 compiles this code when the first such answer comes.
-            let (rest, charges) = (handle.stream(), (dispatch.number, charges));
-            let body = pin!(up_to_commit(platform, &question, status, &headers, rest, call, charges));
-            (body as Pin<&mut dyn Future<Output = _>>).await?
+            let body =
+                pin!(up_to_commit(platform, question, status, headers, handle.stream(), call, charges));
+            (body as Pin<&mut dyn Future<Output = _>>).await
         }
-    };
-    if fault.is_none() {
-        platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
     }
-    let upstream_ids = UpstreamIds::of(&headers);
-    Ok(Committed { status, call: handle, withheld: forwarding::not_returned(&headers), upstream_ids, body })
 }
 
 /// Sends the request, and waits for the headers of the answer. Returns the limits of what follows,
@@ -289,7 +310,8 @@ async fn up_to_commit<P: Platform>(
     }
     match (rest, question.handling(status, content_type)) {
         (Some(rest), Handling::Pass { is_watched }) => {
-            // The usage is asked for in streams alone. What comes is one, whatever it declares.
+            // The usage is asked for in streams alone. What comes is one, whatever it declares,
+            // unless its first bytes say otherwise.
             let tail = (is_watched || call.withholds_usage).then(|| Tail::new(call.protocol));
             let reads_end = question.reports_usage(content_type);
             let (held, length) = (Vec::new(), stated_length(headers).unwrap_or_default());

@@ -143,7 +143,7 @@ impl Hold {
 
     fn read(&mut self, bytes: &[u8]) {
         let Self { until, held_events, has_content, verdict, unexplained, tail, .. } = self;
-        let Tail { protocol, parser, progress } = tail;
+        let Tail { protocol, parser, progress, .. } = tail;
         parser.push(bytes, |event| {
             if *verdict != HoldVerdict::Wait {
                 return progress.watch(*protocol, &event);

@@ -93,6 +93,11 @@ impl Parser {
         self.extend_line(rest);
     }
 
+    /// Whether no byte has come yet.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_begun && self.line.is_empty()
+    }
+
     /// The event that is still arriving, as if it were too long: its name and the beginning of its
     /// data.
     pub(super) fn unfinished(&self) -> SseEvent<'_> {

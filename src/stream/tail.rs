@@ -1,12 +1,14 @@
 //! How a committed stream ended.
 //!
 //! Its bytes are already on their way to the client, so nothing is decided here. The bytes are
-//! watched in large and rare pieces, and only events that may end the stream are parsed.
+//! watched in large and rare pieces, and only events that may end the stream are parsed. What
+//! begins like a JSON object is no stream but an answer in one piece, whatever it declares.
 
 use super::choices::ChatChoices;
 use super::protocol::{Meaning, Protocol, is_end_marker, is_ping};
 use super::sse::{Parser, SseEvent};
 use crate::attempt::failure::Failure;
+use crate::usage::answer_end::AnswerEnd;
 use crate::usage::basis::UsageBasis;
 use crate::usage::reported::Reported;
 use crate::vocabulary::usage::Usage;
@@ -17,6 +19,8 @@ pub struct Tail {
     pub(super) protocol: Protocol,
     pub(super) parser: Parser,
     pub(super) progress: Progress,
+    /// The answer, if it is one in one piece.
+    whole: Option<AnswerEnd>,
 }
 
 /// How a stream ended.
@@ -137,12 +141,18 @@ fn sum(one: Usage, other: Usage) -> Usage {
 impl Tail {
     /// Watches a stream from its first byte.
     pub fn new(protocol: Protocol) -> Self {
-        Self { protocol, parser: Parser::default(), progress: Progress::default() }
+        Self { protocol, parser: Parser::default(), progress: Progress::default(), whole: None }
     }
 
     /// Reads the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
-        let Self { protocol, parser, progress } = self;
+        let Self { protocol, parser, progress, whole } = self;
+        if parser.is_empty() && bytes.trim_ascii_start().starts_with(b"{") {
+            whole.get_or_insert_default();
+        }
+        if let Some(whole) = whole {
+            return whole.push(bytes);
+        }
         if !progress.is_over() {
             parser.push(bytes, |event| progress.watch(*protocol, &event));
         }
@@ -150,6 +160,9 @@ impl Tail {
 
     /// What the stream has used so far: what it reports, or else an estimate.
     pub fn usage(&self, basis: &UsageBasis) -> Reported {
+        if let Some(whole) = &self.whole {
+            return whole.usage(basis);
+        }
         let Progress { reported, events, images, .. } = self.progress;
         basis.of_stream(reported, events, images)
     }
@@ -175,6 +188,9 @@ impl Tail {
     /// servers leave the end marker out. An event without its empty line does not count: no client
     /// has seen it.
     pub fn ending(&self, broke: bool) -> Ending {
+        if self.whole.is_some() {
+            return if broke { Ending::Truncated } else { Ending::Finished };
+        }
         let Progress { choices, has_data, has_finished, is_partial, final_event, .. } = &self.progress;
         let is_whole = match (final_event, self.protocol) {
             (Some(FinalEvent::Error(failure) | FinalEvent::Unexplained(failure)), _) => {

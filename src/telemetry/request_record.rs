@@ -7,6 +7,7 @@ use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::request_outcome::OK;
 use crate::vocabulary::time::{Instant, Millis};
+use crate::vocabulary::upstream_ids::{UpstreamIds, is_id};
 use crate::vocabulary::usage::Usage;
 
 /// What is known of a request at its end.
@@ -54,11 +55,12 @@ pub struct RequestEnd<'a> {
     pub status: u16,
     /// The attempts.
     pub trail: &'a Trail,
-    /// The time to the commit point, if the answer is a stream.
+    /// The time from the begin of the serving attempt to the first token, if the answer is a stream
+    /// that was awaited so far.
     pub first_token_ms: Option<Millis>,
     /// What the answer used.
     pub usage: Usage,
-    /// The ids of the answer at the upstream.
+    /// The ids of the answer at the upstream; of the last error, if nobody served.
     pub upstream_ids: &'a UpstreamIds,
 }
 
@@ -66,14 +68,15 @@ impl<'a> RequestEnd<'a> {
     /// An end without an answer of an upstream.
     pub fn without_answer(outcome: &'a str, status: u16, trail: &'a Trail) -> Self {
         static NO_IDS: UpstreamIds = UpstreamIds { request_id: String::new(), aig_log_id: String::new() };
+        let failure = trail.failures().last();
         Self {
             outcome,
-            reason: trail.failures().last().map_or("", |failure| &failure.reason),
+            reason: failure.map_or("", |failure| &failure.reason),
             status,
             trail,
             first_token_ms: None,
             usage: Usage::default(),
-            upstream_ids: &NO_IDS,
+            upstream_ids: failure.map_or(&NO_IDS, |failure| &failure.upstream_ids),
         }
     }
 }
@@ -98,33 +101,6 @@ impl<'a> RequestOrigin<'a> {
         let country = headers.get("cf-ipcountry").filter(|country| country.len() == 2 && is_id(country));
         Self { cf_ray, colo, country: country.unwrap_or_default() }
     }
-}
-
-/// The ids by which others know an answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UpstreamIds {
-    /// `x-request-id`, or Azure's `apim-request-id`.
-    pub request_id: String,
-    /// `cf-aig-log-id`: the entry in the log of AI Gateway.
-    pub aig_log_id: String,
-}
-
-impl UpstreamIds {
-    /// Reads the headers of an upstream's response.
-    pub fn of(headers: &Headers) -> Self {
-        let id = |name| headers.get(name).filter(|id| is_id(id));
-        let owned = |id: Option<&str>| id.unwrap_or_default().to_owned();
-        Self {
-            request_id: owned(id("x-request-id").or_else(|| id("apim-request-id"))),
-            aig_log_id: owned(id("cf-aig-log-id")),
-        }
-    }
-}
-
-/// Whether a header of somebody else is short and plain enough for a log.
-fn is_id(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
-    !text.is_empty() && text.len() <= 128 && text.bytes().all(is_plain)
 }
 
 impl<'a> RequestRecord<'a> {

@@ -1,4 +1,5 @@
-//! The end of an answer in one piece that is too long to be held. Its usage is there.
+//! The ends of an answer in one piece that is too long to be held. Its usage is in the last bytes.
+//! Whether it is a response of the background is in the first.
 
 use super::basis::UsageBasis;
 use super::reported::Reported;
@@ -6,9 +7,14 @@ use super::reported::Reported;
 /// How much of the end is kept: far more than what follows the choices, the images or the vectors.
 const KEPT_BYTES: usize = 16 * 1024;
 
+/// How much of the beginning is kept: more than what precedes the output of a response.
+const FIRST_BYTES: usize = 1024;
+
 /// What is known of an answer that flows by.
 #[derive(Debug, Default)]
 pub struct AnswerEnd {
+    /// The first bytes.
+    first: Vec<u8>,
     /// The last bytes, up to twice as many as are kept.
     last: Vec<u8>,
     length: usize,
@@ -18,6 +24,8 @@ impl AnswerEnd {
     /// Takes the next bytes of the answer.
     pub fn push(&mut self, bytes: &[u8]) {
         self.length += bytes.len();
+        let room = FIRST_BYTES - self.first.len();
+        self.first.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         let bytes = bytes.get(bytes.len().saturating_sub(KEPT_BYTES)..).unwrap_or_default();
         if self.last.len() + bytes.len() > 2 * KEPT_BYTES {
             self.last.drain(..self.last.len().saturating_sub(KEPT_BYTES));
@@ -35,7 +43,7 @@ impl AnswerEnd {
         if self.last.len() == self.length {
             basis.of_answer(&self.last)
         } else {
-            basis.of_end(&self.last, self.length)
+            basis.of_ends(&self.first, &self.last, self.length)
         }
     }
 }
@@ -53,6 +61,28 @@ mod tests {
         let images = if operation == Operation::ImagesGenerations { 2 } else { 0 };
         let basis = UsageBasis { operation, input_tokens: 10, characters: 0, images, is_background: false };
         end.usage(&basis).usage
+    }
+
+    #[test]
+    fn a_long_response_of_the_background_is_counted_when_it_is_read() {
+        let long = "A".repeat(5 * KEPT_BYTES);
+        for (start, is_counted) in [
+            (r#"{"id":"resp_1","object":"response","background":true,"output":[{"result":""#, true),
+            (r#"{"id":"resp_1","object":"response","background":false,"output":[{"result":""#, false),
+            (r#"{"id":"resp_1","metadata":{"background":true},"output":[{"result":""#, false),
+        ] {
+            let mut end = AnswerEnd::default();
+            for text in [start, &long, r#""}],"usage":{"input_tokens":3,"output_tokens":4}}"#] {
+                end.push(text.as_bytes());
+            }
+            let operation = Operation::StoredResponses;
+            let basis =
+                UsageBasis { operation, input_tokens: 0, characters: 0, images: 0, is_background: false };
+            let reported = end.usage(&basis);
+            let used = Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() };
+            assert_eq!(reported.usage, if is_counted { used } else { Usage::default() }, "{start}");
+            assert_eq!(reported.background.is_some(), is_counted, "{start}");
+        }
     }
 
     #[test]

@@ -39,11 +39,12 @@ impl UsageBasis {
         (!usage.is_estimated).then_some(usage)
     }
 
-    /// The usage of an answer in one piece, of which the `end` and the length are known. The images
-    /// are those that were asked for. No response of the background is recognised.
-    pub fn of_end(&self, end: &[u8], length: usize) -> Reported {
-        let with_images = |usage| Reported::from(Usage { images: self.images, ..usage });
-        self.counted(Reported::in_end(end).map(with_images), quarter(length), self.images)
+    /// The usage of an answer in one piece, of which the beginning, the end and the length are
+    /// known. The images are those that were asked for.
+    pub fn of_ends(&self, start: &[u8], end: &[u8], length: usize) -> Reported {
+        let with_images = |it: Reported| Reported { usage: Usage { images: self.images, ..it.usage }, ..it };
+        let reported = Reported::in_ends(self.operation, start, end);
+        self.counted(reported.map(with_images), quarter(length), self.images)
     }
 
     /// The usage of an answer in one piece that nobody reads. `bytes`: its length, as far as it is

@@ -17,6 +17,7 @@ use crate::vocabulary::usage::Usage;
 
 static USAGE: Needle = Needle::of("\"usage\"");
 static BACKGROUND: Needle = Needle::of("\"background\"");
+static RESPONSE: Needle = Needle::of("\"response\"");
 
 /// What an answer reports about its usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +60,11 @@ impl Reported {
         }
     }
 
-    /// What the end of an answer reports, if its beginning is not known.
-    pub fn in_end(end: &[u8]) -> Option<Usage> {
-        usage_at(end, 1)
+    /// What an answer reports of which only the beginning and the end are known.
+    pub fn in_ends(operation: Operation, start: &[u8], end: &[u8]) -> Option<Self> {
+        let usage = usage_at(end, 1)?;
+        let is_response = matches!(operation, Operation::Responses | Operation::StoredResponses);
+        Some(Self { usage, background: is_response.then(|| background(start)).flatten() })
     }
 
     /// What the data of an event reports at its top level. If the middle of the data is missing,
@@ -70,10 +73,12 @@ impl Reported {
         Self::at_top_level(data)
     }
 
-    /// What the last event of a response reports. `end`: the end of data whose middle is missing.
+    /// What the last event of a response reports. `end`: the end of data whose middle is missing;
+    /// `data` is its beginning then.
     pub fn in_last_event_of_response(data: &[u8], end: &[u8]) -> Option<Self> {
         if !end.is_empty() {
-            return usage_at(end, 2).map(Self::from);
+            let response = RESPONSE.values_in(data).next().unwrap_or_default();
+            return usage_at(end, 2).map(|usage| Self { usage, background: background(response) });
         }
         if !may_report(data) {
             return None;
@@ -117,13 +122,20 @@ fn member<'a>(json: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     found
 }
 
-/// The hash of the id of a response, if it was created in the background.
+/// The hash of the id of a response, if it was created in the background. The text may be cut off:
+/// providers write both members before the output.
 fn background(response: &[u8]) -> Option<u64> {
     if !BACKGROUND.values_in(response).any(|value| value.starts_with(b"true")) {
         return None;
     }
-    let is_background = member(response, b"background")? == b"true";
-    is_background.then(|| member(response, b"id").map(stable_hash)).flatten()
+    let (mut is_background, mut id) = (false, None);
+    // Where the text is cut off, the walk ends; the members before are known.
+    let _ = each_member(response, &mut |name, value| match name {
+        b"background" => is_background = value == b"true",
+        b"id" => id = Some(stable_hash(value)),
+        _ => {}
+    });
+    id.filter(|_| is_background)
 }
 
 /// The quantities in a usage object, in each of its spellings. `None` if it has none of them.
@@ -354,7 +366,24 @@ mod tests {
         let outside = r#"{"type":"response.completed","response":{},"usage":{"output_tokens":9}}"#;
         assert_eq!(Reported::in_last_event_of_response(outside.as_bytes(), b""), None);
         let end = br#"text"}],"usage":{"output_tokens":7},"metadata":{}},"sequence_number":9}"#;
-        let reported = Reported::in_last_event_of_response(b"{\"type\":\"response.completed\"", end);
-        assert_eq!(reported.map(|reported| reported.usage.output_tokens), Some(7));
+        for (start, is_background) in [
+            (r#"{"type":"response.completed""#, false),
+            (
+                r#"{"type":"response.completed","response":{"id":"resp_1","background":true,"output":[{"te"#,
+                true,
+            ),
+            (
+                r#"{"type":"response.completed","response":{"id":"resp_1","background":false,"output":[{"te"#,
+                false,
+            ),
+            (
+                r#"{"type":"response.completed","response":{"id":"resp_1","output":[{"background":true,"te"#,
+                false,
+            ),
+        ] {
+            let reported = Reported::in_last_event_of_response(start.as_bytes(), end).unwrap();
+            let found = (reported.usage.output_tokens, reported.background.is_some());
+            assert_eq!(found, (7, is_background), "{start}");
+        }
     }
 }

@@ -18,4 +18,5 @@ pub mod scope;
 pub mod sorted;
 pub mod switch;
 pub mod time;
+pub mod upstream_ids;
 pub mod usage;

@@ -109,6 +109,19 @@ fn an_object_that_cannot_be_reached_costs_no_more_than_time() {
 }
 
 #[test]
+fn what_is_gathered_while_an_older_batch_is_repeated_goes_before_the_isolate_falls_idle() {
+    let mut bench = bench();
+    bench.lose_object(SHARD);
+    count(&bench, "a");
+    bench.pass(ms(20_000));
+    bench.find_objects();
+    count(&bench, "b");
+    bench.finish();
+    assert_eq!(requests(&bench.gathered(HUB), "a"), 1);
+    assert_eq!(requests(&bench.gathered(HUB), "b"), 1);
+}
+
+#[test]
 fn without_objects_nothing_runs_in_the_background() {
     let mut bench = Bench::started(&routes("", ""));
     count(&bench, "a");

@@ -76,6 +76,24 @@ fn a_stream_that_declares_another_media_type_is_filtered_too() {
 }
 
 #[test]
+fn a_json_answer_where_a_stream_was_asked_for_passes_as_it_is() {
+    let whole = r#"{"id":"x","choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":12}}"#;
+    for content_type in ["application/json", "text/plain", "text/event-stream"] {
+        let mut bench = Bench::started(&routes(EXACT, r#", "commit": "headers""#));
+        bench.script([Script { content_type, ..Script::events(pieces(whole, 40)) }]);
+        assert_eq!(bench.chat(STREAM).text(), whole, "{content_type}");
+        assert_eq!(bench.last_error(), "", "{content_type}");
+        let record = bench.records().pop().unwrap();
+        let usage = &record["usage"];
+        assert_eq!(
+            (&record["outcome"], &usage["output_tokens"], &usage["estimated"]),
+            (&"ok".into(), &12.into(), &false.into()),
+            "{content_type}"
+        );
+    }
+}
+
+#[test]
 fn a_response_of_the_background_is_not_estimated() {
     let stream = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
     let last = "event: response.completed\ndata: {}\n\n";

@@ -130,11 +130,26 @@ fn an_error_has_the_upstreams_request_id_or_else_that_of_the_gateway() {
     let unknown = bench.chat(&CHAT.replace("\"m\"", "\"n\""));
     assert_eq!((unknown.status, unknown.header("x-request-id")), (404, unknown.header(own)));
     assert!(!unknown.header(own).is_empty());
-    let headers: &'static [_] = &[("x-request-id", "req-up")];
+    let headers: &'static [_] = &[("x-request-id", "req-up"), ("cf-aig-log-id", "01LOG")];
     let error = r#"{"error":{"message":"No.","type":"invalid_request_error","code":null,"param":null}}"#;
     bench.script([Script { headers, ..Script::json(400, error) }]);
     let refused = bench.chat(CHAT);
     assert_eq!((refused.status, refused.header("x-request-id")), (400, "req-up"));
+    let record = bench.record();
+    assert_eq!(record["upstream_request_id"], "req-up");
+    assert_eq!(record["cf_aig_log_id"], "01LOG");
+}
+
+#[test]
+fn the_first_token_has_a_time_where_the_answer_was_held_until_it() {
+    for (model, expected) in
+        [("", Some(30)), (r#", "commit": "headers""#, None), (r#", "commit": "complete""#, None)]
+    {
+        let mut bench = Bench::started(&routes("", model));
+        bench.script([stream([Step::Pause(ms(30)), bytes(FIRST), Step::Pause(ms(50)), bytes(LAST)])]);
+        bench.chat(STREAM);
+        assert_eq!(bench.record()["ms"]["first_token"].as_u64(), expected, "{model}");
+    }
 }
 
 #[test]

@@ -96,14 +96,14 @@ export function expected(table, now, client) {
       "model",
     ),
     "errors-by-class": sorted(
-      grouped(all(1, ({ first_failure }) => first_failure), { class: "first_failure", deployment: "deployment" }, (requests) => ({
+      grouped(all(1, ({ first_failure }) => first_failure), { class: "first_failure", model: "model" }, (requests) => ({
         requests: requests.length,
         hidden: requests.filter(({ outcome }) => outcome === "ok").length,
         seen: requests.filter(isError).length,
       })),
       "-requests",
       "class",
-      "deployment",
+      "model",
     ),
     "usage-by-client": sorted(
       grouped(all(30), { day: period(86_400), client: "client" }, (requests) => ({
@@ -129,7 +129,11 @@ export function expected(table, now, client) {
     ),
     "slowest-deployments": sorted(
       grouped(
-        all(1, ({ outcome, attempts, output_tokens }) => outcome === "ok" && attempts === 1 && output_tokens > 0),
+        all(
+          1,
+          ({ outcome, kind, attempts, output_tokens }) =>
+            outcome === "ok" && kind === "whole" && attempts === 1 && output_tokens > 0,
+        ),
         { deployment: "deployment", upstream_model: "upstream_model" },
         (requests) => ({
           requests: requests.length,

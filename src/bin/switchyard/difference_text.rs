@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::output::{BOLD, GREEN, RED, counted, painted};
+use crate::output::{BOLD, GREEN, RED, counted, painted, printable};
 
 /// The changes of a difference, as the admin API has it.
 pub fn difference_text(difference: &Value, is_coloured: bool) -> String {
     let mut text = String::new();
     for change in changes(difference) {
         let path = change.get("path").and_then(Value::as_str).unwrap_or_default();
-        let _ = writeln!(text, "{}", painted(BOLD, path, is_coloured));
+        let _ = writeln!(text, "{}", painted(BOLD, &printable(path), is_coloured));
         for (member, sign, code) in [("old", '-', RED), ("new", '+', GREEN)] {
             if let Some(value) = change.get(member) {
                 let _ = writeln!(text, "{}", painted(code, &format!("  {sign} {value}"), is_coloured));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::output::say;
+use crate::output::{printable, say};
 
 /// Why a call did not lead to an answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,9 +53,9 @@ impl GatewayError {
         if as_json {
             say(format_args!("{:#}\n", json!({ "error": self })));
         }
-        eprintln!("error: {}", self.message);
+        eprintln!("error: {}", printable(&self.message));
         if !self.help.is_empty() {
-            eprintln!("help: {}", self.help);
+            eprintln!("help: {}", printable(&self.help));
         }
         ExitCode::from(self.exit_code())
     }

@@ -33,6 +33,11 @@ pub const RED: &str = "31";
 /// Yellow: what passes.
 pub const YELLOW: &str = "33";
 
+/// A text from elsewhere as one line. Control characters could do things to a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|found| if found.is_control() { ' ' } else { found }).collect()
+}
+
 /// Columns under their heads, each as wide as its widest cell. The last one is not padded. Cells
 /// are painted after they are padded: `paint` gets the row and the column.
 pub fn table(
@@ -63,6 +68,7 @@ pub fn table(
             .collect(),
     );
     for (number, row) in rows.iter().enumerate() {
+        let row: Vec<String> = row.iter().map(|cell| printable(cell)).collect();
         let cells = row.iter().enumerate().map(|(column, cell)| match paint(number, column) {
             Some(code) => painted(code, &padded(column, cell), is_coloured),
             None => padded(column, cell),
@@ -120,6 +126,8 @@ mod tests {
         let rows = [vec!["é".to_owned(), "two".to_owned()], vec!["three".to_owned(), String::new()]];
         assert_eq!(table(&["a", "b"], &rows, |_, _| None, false), "a      b\né      two\nthree\n");
         let painted = table(&["a", "b"], &rows, |row, column| (row + column == 0).then_some("32"), true);
+        let evil = table(&["a", "b"], &[vec!["\u{1b}[2J\n".to_owned(), String::new()]], |_, _| None, false);
+        assert_eq!(evil, "a      b\n [2J\n");
         assert!(painted.contains("\u{1b}[32mé    \u{1b}[0m  two\n"), "{painted:?}");
     }
 }

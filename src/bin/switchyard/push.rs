@@ -111,7 +111,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode, GatewayError> {
         let question = format!("Send {} to {}?", counted_changes(&difference), gateway.origin());
         match confirmed(&question) {
             Some(true) => {}
-            Some(false) => return Ok(ExitCode::FAILURE),
+            Some(false) => {
+                eprintln!("Nothing was sent.");
+                return Ok(ExitCode::FAILURE);
+            }
             None => {
                 return Err(GatewayError::new(
                     "no_terminal",

@@ -10,7 +10,7 @@ use switchyard::vocabulary::time::Instant;
 use crate::difference_text::{counted_changes, difference_text};
 use crate::gateway_client::GatewayClient;
 use crate::gateway_error::GatewayError;
-use crate::output::{Progress, table};
+use crate::output::{Progress, printable, table};
 
 /// The document that serves.
 pub struct CurrentDocument {
@@ -107,13 +107,13 @@ pub fn history_text(versions: &[ListedVersion], is_coloured: bool) -> String {
 /// A version of the history, with what it changed.
 pub fn version_text(listed: &ListedVersion, difference: &Value, is_coloured: bool) -> String {
     let ListedVersion { number, version, who, how, at, .. } = listed;
-    let mut text = format!("version {version}, number {number}, {how} by {who} at {}", at.utc());
+    let mut text = printable(&format!("version {version}, number {number}, {how} by {who} at {}", at.utc()));
     if let Some(at) = listed.replaced_at {
         let _ = write!(text, ", replaced at {}", at.utc());
     }
     text.push('\n');
     if let Some(why) = &listed.why {
-        let _ = writeln!(text, "why: {why}");
+        let _ = writeln!(text, "why: {}", printable(why));
     }
     let _ = writeln!(text, "{}\n{}", counted_changes(difference), difference_text(difference, is_coloured));
     text.truncate(text.trim_end().len());

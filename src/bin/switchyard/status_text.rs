@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use switchyard::vocabulary::time::Instant;
 
-use crate::output::{BOLD, GREEN, RED, YELLOW, counted, painted, table};
+use crate::output::{BOLD, GREEN, RED, YELLOW, counted, painted, printable, table};
 use crate::routes_versions::FoundIssue;
 
 /// What the admin API says about a gateway.
@@ -94,6 +94,7 @@ pub fn status_text(origin: &str, status: &GatewayStatus, is_coloured: bool) -> S
     let mut line = |about: &str, said: &str| {
         let _ = writeln!(text, "{about:<9} {said}");
     };
+    let issue = |found: &FoundIssue| printable(&found.clone().into_issue().to_string());
     let source = match routes.source.as_str() {
         "kv" => "from KV",
         "last_good" => "the last good one, because the current one cannot serve",
@@ -114,12 +115,12 @@ pub fn status_text(origin: &str, status: &GatewayStatus, is_coloured: bool) -> S
             other => other.to_owned(),
         };
         line("document", &painted(RED, &said, is_coloured));
-        for issue in issues.iter().cloned().map(FoundIssue::into_issue) {
-            line("  error", &issue.to_string());
+        for found in issues {
+            line("  error", &issue(found));
         }
     }
-    for warning in routes.warnings.iter().cloned().map(FoundIssue::into_issue) {
-        line("warning", &warning.to_string());
+    for found in &routes.warnings {
+        line("warning", &issue(found));
     }
     match (&health.object, &health.trouble) {
         (_, Some(trouble)) => {

@@ -8,7 +8,8 @@ use crate::gateway_error::GatewayError;
 
 /// Scheme, host and port of an address, and whether it is on this machine.
 pub fn origin(url: &str, is_insecure: bool) -> Result<(String, bool), GatewayError> {
-    let wrong = |message: String, help: String| Err(GatewayError::new("wrong_address", message, help));
+    let wrong =
+        |message: String, help: String| Err(GatewayError::of_arguments("wrong_address", message, help));
     let uri: Uri = url.parse().unwrap_or_default();
     let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return wrong(

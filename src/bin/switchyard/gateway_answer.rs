@@ -67,7 +67,7 @@ impl GatewayAnswer {
             }
             _ => "",
         };
-        GatewayError::new(&code, message, help)
+        GatewayError::of_status(self.status, &code, message, help)
     }
 
     /// Code and message of an error in OpenAI's shape.

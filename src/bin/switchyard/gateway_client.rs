@@ -78,14 +78,14 @@ impl GatewayClient {
             std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
         };
         let Some(url) = arguments.gateway.clone().or_else(|| set(URL_VARIABLE)) else {
-            return Err(GatewayError::new(
+            return Err(GatewayError::of_arguments(
                 "no_gateway",
                 "No gateway is named.",
                 format!("Add --gateway https://GATEWAY, or set the variable {URL_VARIABLE}."),
             ));
         };
         let Some(token) = set(TOKEN_VARIABLE) else {
-            return Err(GatewayError::new(
+            return Err(GatewayError::of_arguments(
                 "no_token",
                 format!("The variable {TOKEN_VARIABLE} is not set."),
                 "Set it to the ADMIN_TOKEN of the gateway. To look only, its VIEWER_TOKEN is enough.",
@@ -95,7 +95,7 @@ impl GatewayClient {
             [Some(id), Some(secret)] => Some((id, secret)),
             [None, None] => None,
             _ => {
-                return Err(GatewayError::new(
+                return Err(GatewayError::of_arguments(
                     "half_a_service_token",
                     format!("Of {} one is set.", ACCESS_VARIABLES.join(" and ")),
                     "Set both of them, or none.",

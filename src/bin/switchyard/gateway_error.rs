@@ -17,34 +17,38 @@ pub struct GatewayError {
     pub message: String,
     /// What to do about it.
     pub help: String,
+    /// The exit code: 1 if the gateway refuses it, 2 if the arguments or a file cannot be used,
+    /// 3 if there is no gateway or it does not accept the token, 4 if another change came first.
+    #[serde(skip)]
+    pub exit_code: u8,
 }
 
 impl GatewayError {
-    /// An error of this kind.
+    /// An error of this kind: the gateway cannot be asked.
     pub fn new(code: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), help: help.into() }
+        let (code, message, help) = (code.to_owned(), message.into(), help.into());
+        Self { code, message, help, exit_code: 3 }
+    }
+
+    /// The arguments or the variables of the command line cannot be used.
+    pub fn of_arguments(code: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { exit_code: 2, ..Self::new(code, message, help) }
     }
 
     /// A file cannot be read or written.
     pub fn of_file(file: &str, error: &dyn Display) -> Self {
-        Self::new("unusable_file", format!("{file}: {error}"), "")
+        Self::of_arguments("unusable_file", format!("{file}: {error}"), "")
     }
 
-    /// The exit code: 1 if the gateway refuses it, 2 if the arguments or a file cannot be used,
-    /// 3 if there is no gateway or it does not accept the token, 4 if another change came first.
-    pub fn exit_code(&self) -> u8 {
-        match self.code.as_str() {
-            "deployment_not_found" | "invalid_json" | "routes_refused" | "version_not_found" => 1,
-            "half_a_service_token"
-            | "invalid_document"
-            | "no_gateway"
-            | "no_terminal"
-            | "no_token"
-            | "unusable_file"
-            | "wrong_address" => 2,
-            "change_under_way" | "routes_changed" => 4,
+    /// An error that a gateway answers with.
+    pub fn of_status(status: u16, code: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        let exit_code = match status {
+            401 | 403 => 3,
+            409 | 412 => 4,
+            400..=499 => 1,
             _ => 3,
-        }
+        };
+        Self { exit_code, ..Self::new(code, message, help) }
     }
 
     /// Prints the error: as JSON to the standard output, as text to the standard error. Returns
@@ -57,7 +61,7 @@ impl GatewayError {
         if !self.help.is_empty() {
             eprintln!("help: {}", printable(&self.help));
         }
-        ExitCode::from(self.exit_code())
+        ExitCode::from(self.exit_code)
     }
 }
 

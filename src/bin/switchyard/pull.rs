@@ -118,7 +118,11 @@ fn compared(arguments: &DiffArguments) -> Result<ExitCode, GatewayError> {
     let document = std::fs::read_to_string(file).map_err(|error| GatewayError::of_file(file, &error))?;
     if let Err(error) = serde_json::from_str::<Value>(document.trim_start_matches('\u{feff}')) {
         let message = format!("{file}: no JSON: {error}");
-        return Err(GatewayError::new("invalid_document", message, "`switchyard check` shows the place."));
+        return Err(GatewayError::of_arguments(
+            "invalid_document",
+            message,
+            "`switchyard check` shows the place.",
+        ));
     }
     let gateway = GatewayClient::from_arguments(&arguments.gateway)?;
     let current = CurrentDocument::of(&gateway)?;

@@ -116,7 +116,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, GatewayError> {
                 return Ok(ExitCode::FAILURE);
             }
             None => {
-                return Err(GatewayError::new(
+                return Err(GatewayError::of_arguments(
                     "no_terminal",
                     "Nobody can be asked: the input is not a terminal. Nothing was sent.",
                     "Add --yes.",

@@ -80,7 +80,7 @@ pub fn named_version(gateway: &GatewayClient, argument: &str) -> Result<String, 
     let found = listed_versions(gateway)?.into_iter().find(|listed| listed.number == number);
     found.map(|listed| listed.version).ok_or_else(|| {
         let message = format!("No version with the number {number} is kept.");
-        GatewayError::new("version_not_found", message, "`switchyard history` lists the versions.")
+        GatewayError::of_status(404, "version_not_found", message, "`switchyard history` lists the versions.")
     })
 }
 

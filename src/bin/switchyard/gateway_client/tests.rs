@@ -124,10 +124,20 @@ fn errors_of_the_gateway_say_which_token_or_version_is_needed() {
         assert!(!error.help.is_empty() && !error.message.contains("why="), "{error:?}");
         drop(server.requests());
     }
-    let server = Server::start(vec![own_error(412, "routes_changed")]);
-    let answer = client(&server.url).put("/admin/api/routes", &[], "{}").unwrap();
-    assert_eq!(answer.status, 412);
-    assert_eq!(answer.accepted().unwrap_err(), GatewayError::new("routes_changed", "Said.", ""));
+    for (status, own, exit_code) in [
+        (400, "invalid_json", 1),
+        (404, "deployment_not_found", 1),
+        (409, "change_under_way", 4),
+        (412, "routes_changed", 4),
+        (422, "routes_refused", 1),
+        (503, "registry_missing", 3),
+    ] {
+        let server = Server::start(vec![own_error(status, own)]);
+        let answer = client(&server.url).put("/admin/api/routes", &[], "{}").unwrap();
+        assert_eq!(answer.status, status);
+        let error = answer.accepted().unwrap_err();
+        assert_eq!((error.code.as_str(), error.message.as_str(), error.exit_code), (own, "Said.", exit_code));
+    }
 }
 
 #[test]

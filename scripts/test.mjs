@@ -54,7 +54,11 @@ const steps = [
       await ensureClickHouse();
       ensurePrometheus();
     },
-    commands: [["node", "--test", "--test-reporter=spec", "--test-timeout=60000", "tests/e2e/*.test.mjs"]],
+    commands: [
+      // Some tests run it. It has not the features that `cargo test` builds it with.
+      ["cargo", "build", "--locked", "--quiet", "--bin", "switchyard"],
+      ["node", "--test", "--test-reporter=spec", "--test-timeout=60000", "tests/e2e/*.test.mjs"],
+    ],
   },
 ];
 

@@ -17,6 +17,9 @@ export async function run(command, args, { cwd = ROOT, env = {}, input = "" } = 
   return { code, stdout, stderr };
 }
 
+// The time that a hook needs that runs the command line first: it may have to be compiled.
+export const COMPILES = { timeout: 600_000 };
+
 // Runs `switchyard`, with these variables for the gateway.
 export const switchyard = (args, { gateway, token, ...options } = {}) =>
   run("cargo", ["run", "--quiet", "--", ...args], {

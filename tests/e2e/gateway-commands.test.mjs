@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startSimulator } from "../../simulator/simulator.mjs";
-import { ROOT, switchyard } from "./command-line.mjs";
+import { COMPILES, ROOT, switchyard } from "./command-line.mjs";
 import { chat, fleet } from "./document.mjs";
 import { startGateway } from "./gateway.mjs";
 
@@ -18,7 +18,8 @@ before(async () => {
   simulator = await startSimulator();
   await mkdir(join(ROOT, "target"), { recursive: true });
   folder = await mkdtemp(join(ROOT, "target/gateway-commands-"));
-});
+  assert.equal((await switchyard(["--help"])).code, 0);
+}, COMPILES);
 after(async () => {
   await simulator.close();
   await rm(folder, { recursive: true });
@@ -185,6 +186,8 @@ test("whoever may not, or asks the wrong machine, is told so", () =>
     assert.match((await ends(3, ["push", changed, "--yes"], { token: VIEWER })).stderr, /may only look/);
     assert.match((await ends(2, ["status"], { token: "" })).stderr, /SWITCHYARD_ADMIN_TOKEN is not set/);
     assert.match((await ends(2, ["status"], { gateway: "" })).stderr, /SWITCHYARD_URL/);
+    const half = { SWITCHYARD_ACCESS_CLIENT_ID: "id", SWITCHYARD_ACCESS_CLIENT_SECRET: "" };
+    assert.match((await ends(2, ["status"], { env: half })).stderr, /one is set/);
     assert.match((await ends(2, ["status", "--gateway", "http://gateway.example"])).stderr, /has no TLS/);
     assert.match((await ends(3, ["status"], { gateway: simulator.openai.endpoint.replace(/\/v1$/, "") })).stderr, /is not a Switchyard/);
     const away = createServer();

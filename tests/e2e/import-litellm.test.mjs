@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { OpenAI } from "openai";
 import { startSimulator } from "../../simulator/simulator.mjs";
 import { ensurePythonSdk } from "../../scripts/venv.mjs";
-import { ROOT, run, switchyard } from "./command-line.mjs";
+import { COMPILES, ROOT, run, switchyard } from "./command-line.mjs";
 import { HI } from "./document.mjs";
 import { startGateway } from "./gateway.mjs";
 
@@ -98,7 +98,7 @@ before(async () => {
   const vars = Object.fromEntries(names.map((name) => [name, values[name] ?? simulator.openai.key]));
   gateway = await startGateway({ vars: { ADMIN_TOKEN: ADMIN, ...vars }, registry: true });
   moved = await runLines(guide.after, { SWITCHYARD_URL: gateway.url, SWITCHYARD_ADMIN_TOKEN: ADMIN });
-});
+}, COMPILES);
 
 after(async () => {
   await gateway?.close();

@@ -1,6 +1,7 @@
 //! The native companion of the Worker: it checks routes documents, prints their schema, draws
-//! them, explains where a request would go, makes documents of configurations of LiteLLM, simulates
-//! documents during outages and other failures, and operates running gateways by their admin API.
+//! them, explains where a request would go, asks deployments whether they serve, makes documents of
+//! configurations of LiteLLM, simulates documents during outages and other failures, and operates
+//! running gateways by their admin API.
 
 #![allow(clippy::print_stderr, reason = "a command-line tool prints")]
 
@@ -19,6 +20,12 @@ mod difference_text;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/document_check.rs"]
 mod document_check;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/doctor.rs"]
+mod doctor;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/doctor_calls.rs"]
+mod doctor_calls;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/explain.rs"]
 mod explain;

@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["request", "health", "registry"],
     &["upstream", "balance"],
     &["entry", "attempt"],
-    &["stream", "reply", "telemetry", "explain", "drawing"],
+    &["stream", "reply", "telemetry", "explain", "drawing", "doctor"],
     &["serve"],
     &["simulation", "edge"],
 ];

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::output::say;
-use crate::{audit, check, explain, graph, history, import, pull, push, simulate, status, switches};
+use crate::{audit, check, doctor, explain, graph, history, import, pull, push, simulate, status, switches};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo run -- check
   cargo run -- check examples/azure-regions.json
+  cargo run -- doctor --only azure-eastus
   cargo run -- explain --request request.json
   cargo run -- graph my-routes.json --format svg --output routes.svg
   cargo run -- import litellm_config.yaml --output my-routes.json
@@ -50,6 +51,7 @@ enum Command {
     Drain(switches::SwitchArguments),
     /// Ends a drain.
     Enable(switches::SwitchArguments),
+    Doctor(doctor::Arguments),
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     History(history::HistoryArguments),
@@ -89,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Diff(arguments) => pull::diff(&arguments),
         Command::Drain(arguments) => switches::drain(&arguments),
         Command::Enable(arguments) => switches::enable(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Graph(arguments) => graph::graph(&arguments),
         Command::History(arguments) => history::history(&arguments),

@@ -343,7 +343,7 @@ impl GatewayClient {
 }
 
 /// TLS with the certificates that this machine trusts. `SSL_CERT_FILE` names others.
-fn tls() -> TlsConfig {
+pub fn tls() -> TlsConfig {
     let found = rustls_native_certs::load_native_certs();
     let certificates: Vec<Certificate<'static>> =
         found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
@@ -353,7 +353,8 @@ fn tls() -> TlsConfig {
         .build()
 }
 
-fn is_tls(error: &std::io::Error) -> bool {
+/// Whether an error is one of TLS.
+pub fn is_tls(error: &std::io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 

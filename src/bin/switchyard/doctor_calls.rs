@@ -1,0 +1,159 @@
+//! The calls of `switchyard doctor`.
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use switchyard::doctor::diagnosis::{Heard, Silence, wants_completion_limit};
+use switchyard::doctor::question::{DoctorQuestion, QuestionKind};
+use switchyard::routes::graph::Deployment;
+use switchyard::vocabulary::headers::Headers;
+use ureq::http::{Method, Request};
+use ureq::{Agent, Error};
+
+use crate::gateway_client::{is_tls, tls};
+
+/// The most calls at once.
+const AT_ONCE: usize = 8;
+/// The most of an answer that is read. The list of models of a resource has some hundred kilobytes.
+const MOST_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What came back from a deployment.
+pub struct Call {
+    /// The question that was asked last.
+    pub kind: QuestionKind,
+    /// What came back.
+    pub heard: Heard,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+/// Asks all deployments, some at a time. The answers are in the order of the questions.
+pub fn ask_all(asked: &[(&Deployment, DoctorQuestion)], limit: Duration, shows_progress: bool) -> Vec<Call> {
+    let agents = Agents::new(limit);
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    let mut calls: Vec<Option<Call>> = asked.iter().map(|_| None).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(asked.len()) {
+            let (sender, agents, next) = (sender.clone(), &agents, &next);
+            scope.spawn(move || {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((deployment, question)) = asked.get(place) else { break };
+                    if sender.send((place, agents.ask(deployment, question))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let shows_progress = shows_progress && std::io::stderr().is_terminal();
+        for (count, (place, call)) in (1..).zip(receiver) {
+            if let Some(found) = calls.get_mut(place) {
+                *found = Some(call);
+            }
+            if shows_progress {
+                eprint!("\r{count} of {} have answered", asked.len());
+                let _ = std::io::stderr().flush();
+            }
+        }
+        if shows_progress {
+            eprint!("\r\u{1b}[K");
+        }
+    });
+    calls.into_iter().flatten().collect()
+}
+
+/// The clients: a proxy of the environment does not know what runs on this machine.
+struct Agents {
+    local: Agent,
+    remote: Agent,
+    limit: Duration,
+}
+
+impl Agents {
+    fn new(limit: Duration) -> Self {
+        let config = || {
+            Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .user_agent(concat!("switchyard/", env!("CARGO_PKG_VERSION")))
+                .timeout_global(Some(limit))
+        };
+        Self {
+            local: config().proxy(None).tls_config(tls()).build().into(),
+            remote: config().tls_config(tls()).build().into(),
+            limit,
+        }
+    }
+
+    /// Asks a question, and once more if the model wants the other name of the limit.
+    fn ask(&self, deployment: &Deployment, question: &DoctorQuestion) -> Call {
+        let (heard, milliseconds) = self.timed(question);
+        let other = match question.kind {
+            QuestionKind::Chat { is_reasoning: false } if wants_completion_limit(&heard) => {
+                DoctorQuestion::new(deployment, QuestionKind::Chat { is_reasoning: true })
+            }
+            _ => None,
+        };
+        match other {
+            Some(other) => {
+                let (heard, milliseconds) = self.timed(&other);
+                Call { kind: other.kind, heard, milliseconds }
+            }
+            None => Call { kind: question.kind, heard, milliseconds },
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the command line is outside the core")]
+    fn timed(&self, question: &DoctorQuestion) -> (Heard, u64) {
+        let began = std::time::Instant::now();
+        let heard = self.heard(question).unwrap_or_else(|error| Heard::Silence(self.silence(&error)));
+        (heard, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn heard(&self, question: &DoctorQuestion) -> Result<Heard, Error> {
+        let host = question.host();
+        let is_local = ["127.0.0.1", "localhost", "[::1]"].iter().any(|local| {
+            host.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        });
+        let agent = if is_local { &self.local } else { &self.remote };
+        let mut request = Request::builder().uri(&question.url);
+        for (name, value) in &question.headers {
+            request = request.header(*name, value);
+        }
+        let mut answer = match &question.body {
+            None => agent.run(request.method(Method::GET).body(())?)?,
+            Some(body) => {
+                let request = request.method(Method::POST).header("content-type", "application/json");
+                agent.run(request.body(body.as_slice())?)?
+            }
+        };
+        let body = answer.body_mut().with_config().limit(MOST_BYTES).read_to_vec()?;
+        let headers = Headers::of(
+            answer.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))),
+        );
+        Ok(Heard::Answer { status: answer.status().as_u16(), headers, body })
+    }
+
+    fn silence(&self, error: &Error) -> Silence {
+        match error {
+            Error::Timeout(_) => Silence::TooLate(self.limit.as_secs()),
+            Error::HostNotFound => Silence::UnknownHost,
+            Error::Io(error) if is_unknown_host(&error.to_string()) => Silence::UnknownHost,
+            Error::Io(error) if is_tls(error) => Silence::Tls(error.to_string()),
+            Error::Rustls(error) => Silence::Tls(error.to_string()),
+            Error::Tls(why) => Silence::Tls((*why).to_owned()),
+            error => Silence::NoConnection(error.to_string()),
+        }
+    }
+}
+
+/// Whether the resolver of the system does not know a host. It says so in words alone: those of
+/// Rust on Unix, and those of Windows.
+fn is_unknown_host(error: &str) -> bool {
+    error.contains("failed to lookup address information") || error.contains("No such host is known")
+}

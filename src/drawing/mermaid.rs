@@ -21,7 +21,7 @@ pub fn mermaid(picture: &Picture) -> String {
         let (open, close) = brackets(found.kind);
         // Writing to a string cannot fail.
         let _ = write!(text, "  {}{open}\"{}\"{close}", found.id, label_of(found));
-        if let Some(state) = found.state.filter(|state| *state != ShownState::Serving) {
+        if let Some(state) = found.state {
             let _ = write!(text, ":::{}", state.name());
         }
         text.push('\n');
@@ -35,7 +35,7 @@ pub fn mermaid(picture: &Picture) -> String {
         let _ = writeln!(text, " {}", arrow.to);
     }
     for state in ShownState::ALL {
-        if picture.nodes.iter().any(|found| found.state == Some(state)) && state != ShownState::Serving {
+        if picture.nodes.iter().any(|found| found.state == Some(state)) {
             let (fill, stroke) = colours(state);
             let _ = writeln!(text, "  classDef {} fill:{fill},stroke:{stroke},color:#1f2328", state.name());
         }

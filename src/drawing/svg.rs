@@ -73,7 +73,7 @@ pub fn svg(picture: &Picture) -> String {
             rankdir: RankDir::LR,
             nodesep: 22.0,
             edgesep: 14.0,
-            ranksep: 46.0,
+            ranksep: 60.0,
             marginx: 16.0,
             marginy: 16.0,
             ..LayoutOptions::default()

@@ -7,7 +7,7 @@ use super::finding_table::{ROWS, Row, Speaker};
 use super::question::{QuestionKind, is_openai, model_of};
 use crate::attempt::classify::{UnclassifiedResponse, classify};
 use crate::attempt::success::{Success, fault_behind_success};
-use crate::routes::graph::{AzureApi, Deployment, Upstream};
+use crate::routes::graph::{AzureApi, Deployment, Secret, Upstream};
 use crate::upstream::address::authority_of;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
@@ -332,11 +332,15 @@ fn limit_of(headers: &Headers) -> Option<String> {
     })
 }
 
+/// What a provider may quote and nobody may see: the credentials, and what variables set in the
+/// body.
 fn secrets_of(deployment: &Deployment) -> Vec<&str> {
-    let token = deployment.via.as_ref().and_then(|via| via.token.as_ref());
-    let mut secrets = vec![deployment.api_key.reveal()];
-    secrets.extend(token.map(crate::routes::graph::Secret::reveal));
-    secrets
+    let token = deployment.via.as_ref().and_then(|via| via.token.as_ref()).map(Secret::reveal);
+    let params = &deployment.params;
+    let is_from_variable = |name: &String| params.from_variables.contains(name);
+    let set = params.set.iter().filter(|(name, _)| is_from_variable(name));
+    let set = set.filter_map(|(_, value)| value.as_str());
+    [deployment.api_key.reveal()].into_iter().chain(token).chain(set).collect()
 }
 
 /// The text with what is known of the deployment. Without an answer, it is about the host that was

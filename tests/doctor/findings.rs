@@ -559,6 +559,14 @@ fn the_form_of_a_key_is_a_hint_and_the_key_is_not_shown() {
 }
 
 #[test]
+fn values_of_variables_in_the_body_are_not_shown() {
+    let keys = json!({ "params": { "set": { "user": "${KEY}", "seed_text": "plain-text" } } });
+    let body = invalid("", "Invalid 'user': zq-secret-key, beside plain-text");
+    let said = found(&deployment(&keys), CHAT, &answer(400, &body)).said.unwrap();
+    assert_eq!(said, "400: Invalid 'user': ***, beside plain-text");
+}
+
+#[test]
 fn every_code_is_documented() {
     let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md")).unwrap();
     for code in codes_of_errors() {

@@ -129,6 +129,7 @@ mod tests {
     fn text(when: &Value) -> String {
         let document = json!({
             "version": 1,
+            "clients": { "a": { "key": "${KEY}" } },
             "deployments": { "d": { "provider": "openai", "api_key": "${KEY}", "model": "m" } },
             "models": { "m": { "targets": ["d"] } },
             "rules": [{ "when": when, "use": "m" }],

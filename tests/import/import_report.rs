@@ -89,7 +89,17 @@ fn bad_files_are_refused_with_their_place() {
         ("# nothing\n", "`model_list` is expected"),
         ("- model_name: m\n", "`model_list` is expected"),
         ("just text", "`model_list` is expected"),
-        ("model_list: []\n", "deployments"),
+        ("model_list: []\n", "nothing is imported"),
+        ("model_list:\n  - {model_name: c, litellm_params: {model: bedrock/c}}\n", "nothing is imported"),
+        ("router_settings: {num_retries: 1}\n", "nothing is imported"),
+        ("model_list:\n  - model_name: a\n\tb: 1\n", "not with tabs"),
+        ("model_list:\n  - model_name: *\n", "needs quotes"),
+        ("model_list:\n  - model_name: @a\n", "needs quotes"),
+        ("model_list:\n  - model_name: *a\n", "further above"),
+        ("model_list:\n  - model_name a\n    b: 1\n", "lacks the `:`"),
+        ("model_list:\n  - model_name: \"a\n    b: 1\n", "is not closed"),
+        ("model_list: [{a: 1, b: {c: 1]\n", "is not closed"),
+        ("model_list:\n  - a: 1\n    b:\n      c: 1\n     d: 1\n", "is indented neither"),
         ("model_list: 5\n", "a list is expected"),
         (&bomb, "too large"),
         (&deep, "error: "),
@@ -271,4 +281,49 @@ proptest! {
         let output = command(format!("{text}\nrouter_settings: {text}\n").as_bytes(), &[]);
         prop_assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[test]
+fn what_is_said_of_many_rows_is_said_once() {
+    let row = |n| {
+        format!(
+            "  - {{model_name: m{n}, litellm_params: {{model: openai/x, api_key: os.environ/KEY, rpm: 5, max_budget: 3}}}}\n"
+        )
+    };
+    let text = format!("model_list:\n{}", (0..9).map(row).collect::<String>());
+    let output = command(text.as_bytes(), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    for key in ["rpm", "max_budget"] {
+        let lines: Vec<&str> =
+            said.lines().filter(|line| line.contains(&format!("litellm_params.{key}"))).collect();
+        assert_eq!(lines.len(), 1, "{said}");
+        assert!(
+            lines[0].contains(".yaml:2: model_list[].litellm_params.")
+                && lines[0].contains("(8 more: 3, 4, 5, 6, 7, …)"),
+            "{said}"
+        );
+    }
+    assert!(said.contains("cargo run -- check"), "{said}");
+    // For programs, each place is named.
+    assert_eq!(import(&text).notes("model_list[8].litellm_params.rpm").len(), 1);
+}
+
+#[test]
+fn no_key_that_the_documentation_of_litellm_names_is_unknown() {
+    // The examples of LiteLLM's settings, from its reference.
+    let text = format!(
+        "{ROW}litellm_settings: {{request_timeout: 10, force_ipv4: true, json_logs: true, langfuse_default_tags: [a], mcp_aliases: {{a: b}}, callbacks: [otel]}}
+general_settings: {{completion_model: m, disable_spend_logs: true, enable_jwt_auth: true, allowed_routes: [a], key_management_system: azure_key_vault, database_connection_timeout: 60, alerting: [slack]}}
+router_settings: {{redis_db: 1, caching_groups: [], client_ttl: 60, debug_level: INFO, default_priority: 1}}
+callback_settings: {{otel: {{message_logging: false}}}}
+"
+    );
+    let imported = import(&text);
+    let unknown: Vec<_> = imported.report["notes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|note| note["note"].as_str().unwrap().contains("does not know"))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:#?}");
 }

@@ -14,6 +14,8 @@ mod model_nodes;
 mod model_rows;
 #[path = "../../src/bin/switchyard/import/router_entries.rs"]
 mod router_entries;
+#[path = "../../src/bin/switchyard/import/row_providers.rs"]
+mod row_providers;
 #[path = "../../src/bin/switchyard/import/translate.rs"]
 pub mod translate;
 #[path = "../../src/bin/switchyard/import/value_checks.rs"]

@@ -184,3 +184,47 @@ fn compatible_providers_keep_their_endpoint_and_others_are_reported() {
     }
     imported.graph();
 }
+
+#[test]
+fn an_address_in_ai_gateway_becomes_via() {
+    let imported = import(include_str!("files/through-ai-gateway.yaml"));
+    let deployments = &imported.document()["deployments"];
+    let via = |token: &str| json!({ "account": "0123456789abcdef0123456789abcdef", "gateway": "prod", "token": token });
+    assert_eq!(
+        deployments["azure-via"],
+        json!({
+            "provider": "azure", "endpoint": "https://contoso-east.openai.azure.com", "deployment": "gpt-4o",
+            "api_version": "2024-10-21", "api_key": "${AZURE_API_KEY}", "via": via("${CF_AIG_TOKEN}"),
+        })
+    );
+    assert_eq!(
+        deployments["openai-via"],
+        json!({
+            "provider": "openai", "model": "gpt-4o", "api_key": "${OPENAI_API_KEY}",
+            "via": via("${OPENAI_VIA_AIG_API_KEY}"),
+        })
+    );
+    assert_eq!(deployments["groq-via"].get("via"), None);
+    assert!(!imported.report.to_string().contains("aig-secret"));
+    imported.assert_note("model_list[1].litellm_params.extra_headers.x-team", "no_equivalent", 18);
+}
+
+#[test]
+fn the_provider_that_is_named_counts_more_than_a_prefix() {
+    let imported = import(
+        "model_list:
+  - {model_name: a, litellm_params: {model: gpt-4o, custom_llm_provider: azure, api_base: 'https://r.openai.azure.com', api_key: os.environ/K}}
+  - {model_name: b, litellm_params: {model: gemini-2.0-flash, custom_llm_provider: vertex_ai, api_key: os.environ/K}}
+  - {model_name: c, litellm_params: {model: openai/gpt-4o, custom_llm_provider: vertex_ai, api_key: os.environ/K}}
+  - {model_name: d, litellm_params: {model: groq/llama, custom_llm_provider: groq, api_key: os.environ/K}}
+  - {model_name: e, litellm_params: {model: gemini-2.0-flash, api_key: os.environ/K}}
+",
+    );
+    let deployments = &imported.document()["deployments"];
+    assert_eq!(deployments["azure-gpt-4o"]["provider"], "azure");
+    assert_eq!(deployments["groq-llama"]["model"], "llama");
+    assert_eq!(deployments.as_object().unwrap().len(), 2);
+    for (row, line) in [(1, 3), (2, 4), (4, 6)] {
+        imported.assert_note(&format!("model_list[{row}]"), "no_equivalent", line);
+    }
+}

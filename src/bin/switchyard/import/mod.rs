@@ -2,10 +2,12 @@
 
 mod fallback_lists;
 mod import_notes;
+mod import_text;
 mod key_table;
 mod model_nodes;
 mod model_rows;
 mod router_entries;
+mod row_providers;
 mod translate;
 mod value_checks;
 mod wildcard_rows;
@@ -16,12 +18,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use switchyard::routes::compile;
 
 use crate::output::say;
-use import_notes::{ImportNotes, KeyFate};
-use yaml_tree::YamlError;
+use import_notes::ImportNotes;
+use import_text::{print_report, snippet};
 
 const EXAMPLES: &str = "\
 Exit codes:
@@ -108,6 +110,11 @@ pub fn import(arguments: &Arguments) -> ExitCode {
     notes.notes.dedup();
     let env = |variable: &str| notes.variables.get(variable).map(|purpose| example_of(purpose));
     let issues = compile(&pretty, &env).err().unwrap_or_default();
+    let mut issues: Vec<String> =
+        issues.iter().map(|issue| format!("the document would have an error: {issue}")).collect();
+    if document.get("deployments").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty) {
+        issues = vec!["nothing is imported: no row of `model_list` can be one of `deployments`".to_owned()];
+    }
     if issues.is_empty()
         && let Some(output) = &arguments.output
         && let Err(error) = write(output, &pretty, arguments.force)
@@ -117,7 +124,6 @@ pub fn import(arguments: &Arguments) -> ExitCode {
     }
     if arguments.json {
         let shown = (issues.is_empty() && arguments.output.is_none()).then_some(&document);
-        let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
         let report = json!({ "document": shown, "notes": notes.notes, "variables": notes.variables, "errors": issues });
         say(format_args!("{report:#}\n"));
     } else {
@@ -127,7 +133,17 @@ pub fn import(arguments: &Arguments) -> ExitCode {
         print_report(&file.display().to_string(), &notes);
     }
     for issue in &issues {
-        eprintln!("{name}: the document would have an error: {issue}");
+        eprintln!("\n{name}: {issue}");
+    }
+    if issues.is_empty() && !arguments.json {
+        let output =
+            arguments.output.as_ref().map_or("MY-ROUTES.json".to_owned(), |path| path.display().to_string());
+        eprintln!(
+            "\nNext: set the variables, and look for errors and doubts with `cargo run -- check {output}`."
+        );
+        eprintln!(
+            "Each key of LiteLLM, and what is different whatever the file says: docs/moving-from-litellm.md"
+        );
     }
     if issues.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -152,45 +168,4 @@ fn write(output: &Path, document: &str, force: bool) -> std::io::Result<()> {
         options.create_new(true)
     };
     options.open(output)?.write_all(document.as_bytes())
-}
-
-fn print_report(file: &str, notes: &ImportNotes) {
-    for (fate, title) in [
-        (KeyFate::NoEquivalent, "has no equivalent"),
-        (KeyFate::Approximated, "is not quite the same"),
-        (KeyFate::NotNeeded, "is not needed"),
-    ] {
-        let found: Vec<_> = notes.notes.iter().filter(|note| note.fate == fate).collect();
-        if !found.is_empty() {
-            eprintln!("\nWhat {title}:");
-        }
-        for note in found {
-            eprintln!("  {file}:{}: {}: {}", note.line, note.key, note.note);
-        }
-    }
-    if !notes.variables.is_empty() {
-        eprintln!("\nVariables to set, each with `npx wrangler secret put NAME`, locally in .dev.vars:");
-    }
-    for (name, purpose) in &notes.variables {
-        eprintln!("  {name}: {purpose}");
-    }
-}
-
-/// An error with its place and its line. A line may hold a secret, so that only its shape is shown.
-fn snippet(file: &Path, text: &str, error: &YamlError) -> String {
-    let line = text.lines().nth(error.line.saturating_sub(1)).unwrap_or_default();
-    let (key, value) = line.split_once(':').unwrap_or(("", line));
-    let hidden = if value.trim().is_empty() { "" } else { " …" };
-    let shown = if line.contains(':') { format!("{key}:{hidden}") } else { hidden.trim_start().to_owned() };
-    let number = error.line.to_string();
-    let margin = " ".repeat(number.len());
-    let column = error.column.min(key.chars().count() + 3);
-    format!(
-        "error: {}\n{margin}--> {}:{}:{}\n{margin} |\n{number} | {shown}\n{margin} | {}^\n",
-        error.problem,
-        file.display(),
-        error.line,
-        error.column,
-        " ".repeat(column.saturating_sub(1)),
-    )
 }

@@ -7,36 +7,14 @@ use serde_json::{Map, Value, json};
 use switchyard::geography::distance::is_region;
 
 use super::import_notes::ImportNotes;
+use super::row_providers::{
+    OPENAI, azure_parts, compatible, foundry, is_foreign, refuse_plain_http, through_gateway,
+};
 use super::wildcard_rows::filled;
 use super::yaml_tree::{YamlEntry, YamlNode};
 
 /// What LiteLLM takes when a row of Azure names no version.
 const API_VERSION: &str = "2025-02-01-preview";
-
-/// A provider: its prefix, its endpoint if it is always the same (`""`: the row has to name it),
-/// and the variable with the key that LiteLLM reads.
-type Compatible = (&'static str, Option<&'static str>, &'static str);
-
-const OPENAI: Compatible = ("openai", None, "OPENAI_API_KEY");
-
-/// Providers with an API like OpenAI's.
-const COMPATIBLE: &[Compatible] = &[
-    OPENAI,
-    ("text-completion-openai", None, "OPENAI_API_KEY"),
-    ("cerebras", Some("https://api.cerebras.ai/v1"), "CEREBRAS_API_KEY"),
-    ("deepseek", Some("https://api.deepseek.com/v1"), "DEEPSEEK_API_KEY"),
-    ("fireworks_ai", Some("https://api.fireworks.ai/inference/v1"), "FIREWORKS_AI_API_KEY"),
-    ("groq", Some("https://api.groq.com/openai/v1"), "GROQ_API_KEY"),
-    ("mistral", Some("https://api.mistral.ai/v1"), "MISTRAL_API_KEY"),
-    ("openrouter", Some("https://openrouter.ai/api/v1"), "OPENROUTER_API_KEY"),
-    ("together_ai", Some("https://api.together.xyz/v1"), "TOGETHERAI_API_KEY"),
-    ("xai", Some("https://api.x.ai/v1"), "XAI_API_KEY"),
-    ("hosted_vllm", Some(""), ""),
-    ("litellm_proxy", Some(""), ""),
-];
-
-/// How names of other providers' models begin, if they have no prefix.
-const FOREIGN: &[&str] = &["claude", "gemini", "command-", "amazon.", "anthropic.", "meta.", "cohere."];
 
 /// Fields of the body that a row may preset.
 const BODY_FIELDS: &[&str] = &[
@@ -50,6 +28,21 @@ const BODY_FIELDS: &[&str] = &[
     "reasoning_effort",
     "service_tier",
     "user",
+    "stop",
+    "n",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "response_format",
+    "tool_choice",
+    "parallel_tool_calls",
+    "verbosity",
+    "store",
+    "modalities",
+    "dimensions",
+    "encoding_format",
+    "prompt_cache_key",
+    "safety_identifier",
 ];
 
 /// A row that became a deployment.
@@ -135,7 +128,7 @@ impl<'a> RowReader<'a> {
         let model = model.as_ref();
         let (prefix, name) = model.split_once('/').unwrap_or(("", model));
         let by_type = text("api_type").filter(|kind| {
-            let is_known = *kind == "azure" || COMPATIBLE.iter().any(|(known, ..)| known == kind);
+            let is_known = *kind == "azure" || compatible(kind).is_some();
             if !is_known || !(prefix.is_empty() || prefix == *kind) {
                 let said =
                     "It has no effect: the provider is the prefix of `model`, or `custom_llm_provider`.";
@@ -145,22 +138,35 @@ impl<'a> RowReader<'a> {
         });
         let by_key = text("custom_llm_provider").or(by_type);
         let base = text("api_base").or_else(|| text("base_url"));
-        let named = COMPATIBLE.iter().find(|(known, ..)| *known == prefix);
-        let is_azure = by_key.unwrap_or(prefix) == "azure";
+        let named = compatible(prefix);
+        let provider = by_key.unwrap_or(prefix);
+        let resource = base.filter(|_| provider == "azure_ai" && !is_foreign(name)).and_then(foundry);
+        let is_azure = matches!(provider, "azure" | "azure_text") || resource.is_some();
+        let through = base.and_then(through_gateway);
         let mut made = Map::new();
         let mut default_key = "";
         let suggested;
         if is_azure {
-            let name = if prefix == "azure" { name } else { model };
+            let name = if prefix == provider { name } else { model };
             let name = name.strip_prefix("o_series/").or(name.strip_prefix("gpt5_series/")).unwrap_or(name);
-            let base = base
-                .map_or_else(|| "${AZURE_API_BASE}".to_owned(), |base| variables(base, "endpoint", notes));
+            let gateway = through.as_ref().filter(|through| through.rest.first() == Some(&"azure-openai"));
+            let base = match (gateway.map(|through| through.rest.as_slice()), resource, base) {
+                (Some([_, resource, ..]), ..) => format!("https://{resource}.openai.azure.com"),
+                (_, Some(resource), _) => resource.to_owned(),
+                (_, None, Some(base)) => variables(base, "endpoint", notes),
+                (_, None, None) => "${AZURE_API_BASE}".to_owned(),
+            };
             if base.contains("${AZURE_API_BASE}") {
                 notes.variable("AZURE_API_BASE", "endpoint of Azure OpenAI");
             }
             let (endpoint, deployment, version) = azure_parts(&base);
-            let deployment = text("azure_deployment").or(deployment).unwrap_or(name);
-            let version = text("api_version").or(version);
+            let in_gateway = gateway.and_then(|through| through.rest.get(2).copied());
+            let deployment = text("azure_deployment").or(deployment).or(in_gateway).unwrap_or(name);
+            if resource.is_some() {
+                let said = "`azure_ai/` is called through the v1 API of its resource.";
+                notes.near(params.line, &at, said);
+            }
+            let version = if resource.is_some() { Some("v1") } else { text("api_version").or(version) };
             let version = match version {
                 Some("latest") => "v1".to_owned(),
                 Some(version) => variables(version, "API version", notes),
@@ -180,35 +186,35 @@ impl<'a> RowReader<'a> {
             made.insert("deployment".into(), variables(deployment, "deployment", notes).into());
             made.insert("api_version".into(), version.into());
             let real =
-                info.get("base_model").and_then(YamlNode::text).or((prefix != "azure").then_some(name));
+                info.get("base_model").and_then(YamlNode::text).or((prefix != provider).then_some(name));
             if let Some(real) = real {
                 made.insert("model".into(), real.into());
             }
             default_key = "AZURE_API_KEY";
             suggested = format!("azure-{deployment}");
         } else {
-            let is_foreign = FOREIGN.iter().any(|start| name.starts_with(start));
-            let known = |key: &str| COMPATIBLE.iter().find(|(known, ..)| *known == key);
-            let provider = match by_key {
+            let called = match by_key {
                 // A prefix of the same name is not a part of the model.
                 Some(key) if key == prefix => named.map(|provider| (provider, name)),
-                Some(key) => known(key).map(|provider| (provider, model)),
-                None if prefix.is_empty() && !is_foreign => Some((&OPENAI, model)),
+                Some(key) => compatible(key).map(|provider| (provider, model)),
+                None if prefix.is_empty() && !is_foreign(name) => Some((&OPENAI, model)),
                 None => named.map(|provider| (provider, name)),
             };
-            let Some((provider, name)) = provider else {
-                let provider = by_key.unwrap_or(prefix);
+            let Some((called, name)) = called else {
                 return Err(format!(
-                    "`{model}` is called at {}, which is neither OpenAI, Azure OpenAI nor known to have a compatible API",
+                    "`{model}` is called at {}. The gateway calls OpenAI, Azure OpenAI, and providers with an API like OpenAI's; if this one has one, use `openai/NAME` with its address as `api_base`",
                     if provider.is_empty() { "another provider".to_owned() } else { format!("`{provider}`") }
                 ));
             };
-            let (known, endpoint, key) = provider;
+            let (known, endpoint, key) = called;
             if name.contains('*') {
                 return Err("`*` stands for any model: name each model in a row of its own".to_owned());
             }
             made.insert("provider".into(), "openai".into());
-            if let Some(base) = base {
+            let gateway = through.as_ref().filter(|through| through.rest == ["openai"]);
+            if gateway.is_some() {
+                // The address follows from `via`.
+            } else if let Some(base) = base {
                 let base = variables(base, "endpoint", notes);
                 let endpoint = base.trim_end_matches('/').trim_end_matches("/chat/completions");
                 refuse_plain_http(endpoint)?;
@@ -244,6 +250,23 @@ impl<'a> RowReader<'a> {
                 made.insert("api_key".into(), notes.variable(default_key, "API key").into());
             }
             None => {}
+        }
+        let is_via =
+            !made.get("endpoint").and_then(Value::as_str).is_some_and(|base| base.contains("gateway.ai."));
+        if let Some(through) = through.filter(|_| is_via) {
+            let headers = get("extra_headers");
+            let token =
+                headers.and_then(|headers| headers.get("cf-aig-authorization")).and_then(YamlNode::text);
+            let token = token.map(|token| token.strip_prefix("Bearer ").unwrap_or(token));
+            let token = token.map(|token| self.secret(token, &format!("{deployment}_AIG"), notes).into());
+            made.insert(
+                "via".into(),
+                object([
+                    ("account", Some(through.account.into())),
+                    ("gateway", Some(through.gateway.into())),
+                    ("token", token),
+                ]),
+            );
         }
         if let Some(region) = text("region_name") {
             if is_region(region) {
@@ -305,6 +328,7 @@ impl<'a> RowReader<'a> {
         object([
             ("tools", can("supports_function_calling")),
             ("vision", can("supports_vision")),
+            ("audio", can("supports_audio_input")),
             ("json_schema", can("supports_response_schema")),
             (
                 "context_tokens",
@@ -367,27 +391,6 @@ fn variable_name(text: &str) -> String {
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
 }
 
-/// The resource, the deployment and the version in an address of Azure.
-fn azure_parts(base: &str) -> (&str, Option<&str>, Option<&str>) {
-    let (address, query) = base.split_once('?').unwrap_or((base, ""));
-    let version = query.split('&').find_map(|pair| pair.strip_prefix("api-version="));
-    let address = address.trim_end_matches('/');
-    match address.split_once("/openai/deployments/") {
-        Some((endpoint, rest)) => (endpoint, rest.split('/').next().filter(|name| !name.is_empty()), version),
-        None => (address, None, version),
-    }
-}
-
-fn refuse_plain_http(endpoint: &str) -> Result<(), String> {
-    let Some(rest) = endpoint.strip_prefix("http://") else { return Ok(()) };
-    let is_loopback = ["localhost", "127.", "[::1]"].iter().any(|host| rest.starts_with(host));
-    if is_loopback {
-        Ok(())
-    } else {
-        Err("its `api_base` is http; the gateway calls https, and http to loopback".to_owned())
-    }
-}
-
 /// `params` of a deployment: what is dropped and set in bodies.
 fn params_of(params: &YamlNode) -> Value {
     let mut set = Map::new();
@@ -398,6 +401,7 @@ fn params_of(params: &YamlNode) -> Value {
     }
     for field in BODY_FIELDS {
         if let Some(value) = params.get(field) {
+            value.mark_read();
             set.insert((*field).to_owned(), json_of(value));
         }
     }

@@ -409,6 +409,16 @@ fn sticky(router: &YamlNode, notes: &mut ImportNotes) -> Value {
     by.map_or(Value::Null, |by| object([("by", Some(by.into())), ("ttl", ttl)]))
 }
 
+/// Why a known key has no effect.
+fn hidden_by(path: &str) -> String {
+    let other = match path.split_once('.') {
+        Some(("router_settings", "timeout")) => "litellm_settings.request_timeout".to_owned(),
+        Some(("litellm_settings", key)) => format!("router_settings.{key}"),
+        _ => return "It has no effect beside the other keys, or without what it belongs to.".to_owned(),
+    };
+    format!("It has no effect: `{other}` counts before it.")
+}
+
 /// Notes each key that is not the same here, by the table. What nobody read has no effect.
 fn report_keys(
     node: &YamlNode,
@@ -454,11 +464,11 @@ fn report_keys(
                 Some(rule) if matches!(rule.fate, KeyFate::NotNeeded | KeyFate::NoEquivalent) => {
                     notes.note(entry.line, &shown, rule.fate, rule.note);
                 }
-                Some(_) => notes.lost(entry.line, &shown, "It has no effect here, beside the other keys."),
+                Some(_) => notes.lost(entry.line, &shown, hidden_by(&path)),
                 None => notes.lost(
                     entry.line,
                     &shown,
-                    "The importer does not know this key, or it has no meaning here.",
+                    "The importer does not know this key here, so that it has no effect. Is it spelled and indented as LiteLLM has it?",
                 ),
             }
         }

@@ -33,6 +33,7 @@ const BOOLEANS: &[&str] = &[
     "supports_vision",
     "supports_function_calling",
     "supports_response_schema",
+    "supports_audio_input",
     "enable_pre_call_checks",
     "enable_tag_filtering",
 ];

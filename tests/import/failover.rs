@@ -147,6 +147,18 @@ fn seconds_become_milliseconds() {
 }
 
 #[test]
+fn of_a_policy_of_failures_the_smallest_number_that_is_counted_here_ejects() {
+    let policy = "{RateLimitErrorAllowedFails: 100, TimeoutErrorAllowedFails: 12, InternalServerErrorAllowedFails: 20, MysteryAllowedFails: 1}";
+    let imported = with(&["a"], &format!("  allowed_fails: 3\n  allowed_fails_policy: {policy}\n"));
+    assert_eq!(imported.document()["settings"]["health"]["failures_in_a_row"], 13);
+    imported.assert_note("router_settings.allowed_fails_policy", "approximated", 5);
+    imported.assert_note("router_settings.allowed_fails_policy.MysteryAllowedFails", "no_equivalent", 5);
+    let imported =
+        with(&["a"], "  allowed_fails: 3\n  allowed_fails_policy: {RateLimitErrorAllowedFails: 9}\n");
+    assert_eq!(imported.document()["settings"]["health"]["failures_in_a_row"], 4);
+}
+
+#[test]
 fn a_limit_that_another_one_hides_is_reported() {
     let text = models(&["a"], "  timeout: 30\n") + "litellm_settings: {request_timeout: 20}\n";
     let imported = import(&text);

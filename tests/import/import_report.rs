@@ -33,6 +33,15 @@ credential_list: [{credential_name: c, credential_values: {api_key: sk-very-secr
 }
 
 #[test]
+fn a_model_that_is_a_variable_is_left_out_with_the_reason() {
+    let imported = import(&format!(
+        "{ROW}  - {{model_name: v, litellm_params: {{model: os.environ/AZURE_MODEL, api_key: os.environ/KEY}}}}\n"
+    ));
+    let found = imported.notes("model_list[1]");
+    assert!(found.iter().any(|note| note["note"].as_str().unwrap().contains("is a variable")), "{found:?}");
+}
+
+#[test]
 fn named_credentials_fill_in_what_a_row_lacks() {
     let imported = import(
         "credential_list: [{credential_name: c, credential_values: {api_key: os.environ/SHARED, api_base: 'https://r.openai.azure.com'}}]
@@ -141,6 +150,7 @@ fn sample(key: &str) -> &'static str {
         "load_balance_strategy" => "random",
         "routing_groups" => "[{group_name: g, models: [m], routing_strategy: least-busy}]",
         "retry_policy" => "{TimeoutErrorRetries: 1}",
+        "allowed_fails_policy" => "{TimeoutErrorAllowedFails: 1}",
         "model_group_retry_policy" => "{m: {TimeoutErrorRetries: 1}}",
         "fallbacks" | "context_window_fallbacks" | "content_policy_fallbacks" => "[{m: [n]}]",
         "default_fallbacks" | "fallback_models" => "[n]",
@@ -303,7 +313,7 @@ fn what_is_said_of_many_rows_is_said_once() {
             "{said}"
         );
     }
-    assert!(said.contains("cargo run -- check"), "{said}");
+    assert!(said.contains("cargo run -- check") && said.contains("9 rows"), "{said}");
     // For programs, each place is named.
     assert_eq!(import(&text).notes("model_list[8].litellm_params.rpm").len(), 1);
 }

@@ -182,6 +182,27 @@ fn each_key_of_each_configuration_is_in_the_document_or_in_the_report() {
     assert!(tried > 500, "{tried}");
 }
 
+#[test]
+fn no_secret_of_a_configuration_is_in_the_document_or_in_the_report() {
+    let ends = ["api_key", "master_key", "secret", "token", "password", "authorization", "redis_url"];
+    let mut hidden = 0;
+    for whole in wholes() {
+        let mut content = whole.content.clone();
+        for path in entries(&content.clone(), true) {
+            let Some(Step::Key(key)) = path.last() else { continue };
+            if ends.iter().any(|end| key.ends_with(end)) {
+                *at(&mut content, &path) = json!(format!("zz-secret-{hidden}"));
+                hidden += 1;
+            }
+        }
+        let (document, notes) = imported(whole, &content);
+        let said = json!({ "notes": notes.notes, "variables": notes.variables });
+        assert!(!document.to_string().contains("zz-secret"), "{}: {document:#}", whole.name);
+        assert!(!said.to_string().contains("zz-secret"), "{}: {said:#}", whole.name);
+    }
+    assert!(hidden > 50, "{hidden}");
+}
+
 /// A value that a file may have somewhere.
 fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use switchyard::attempt::failure::Failure;
 use switchyard::attempt::machine::{Action, Machine, MachineEvent, Reply};
 use switchyard::attempt::phase::{LimitKind, Phase};
-use switchyard::health::{Outcome, Sample};
+use switchyard::health::{Health, Outcome, Sample};
 use switchyard::routes::graph::Graph;
 use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::time::Instant;
@@ -55,7 +55,9 @@ struct World {
 
 impl World {
     fn new(graph: &Rc<Graph>, seed: u64) -> Self {
-        Self { graph: Rc::clone(graph), isolate: Isolate::new(graph, seed), now: at(1_000_000) }
+        let mut isolate = Isolate::new(graph, seed);
+        isolate.health = Health::of(&graph.deployments);
+        Self { graph: Rc::clone(graph), isolate, now: at(1_000_000) }
     }
 
     fn request(&mut self, case: &Case) -> Went {

@@ -138,6 +138,7 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("model_list[].model_info", Mapped, "See its keys."),
     rule("model_list[].model_info.id", Mapped, "The name of the deployment."),
     rule("model_list[].model_info.base_model", Mapped, "`model` of an Azure deployment, for people."),
+    rule("model_list[].litellm_params.base_model", Mapped, "As `model_info.base_model`, if that is absent."),
     rule("model_list[].model_info.mode", NotNeeded, "A deployment serves each operation of its provider."),
     rule("model_list[].model_info.order", Mapped, "As `litellm_params.order`."),
     rule("model_list[].model_info.description", NotNeeded, INFORMATION),
@@ -171,7 +172,7 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("model_list[].model_info.input_cost_per_second", Mapped, "`cost.minute`."),
     rule("model_list[].model_info.output_cost_per_image", Mapped, "`cost.image`."),
     rule("model_list[].model_info.blocked", NoEquivalent, "Drain the deployment (docs/api.md)."),
-    rule("model_list[].model_info.allowed_fails_policy", NoEquivalent, "One count of failures ejects, whatever their class: `allowed_fails`, else 5."),
+    rule("model_list[].model_info.allowed_fails_policy", Approximated, "As `router_settings.allowed_fails_policy`, for one deployment."),
     rule("model_list[].model_info.access_groups", NoEquivalent, "Name the models of a key in `clients.NAME.models`."),
     rule("model_list[].model_info.access_windows", NoEquivalent, "Deployments have no hours of service."),
     rule("model_list[].model_info.team_id", NoEquivalent, "There are no teams. Name the models of a key in `clients.NAME.models`."),
@@ -201,7 +202,7 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("router_settings.retry_policy", Approximated, "`retry.on` and the largest of the numbers as `retry.attempts`, of lone deployments. Others go to another deployment."),
     rule("router_settings.model_group_retry_policy", Approximated, "As `retry_policy`, for one node."),
     rule("router_settings.allowed_fails", Approximated, "`settings.health.failures_in_a_row`, one more. LiteLLM counts failures within the cooldown time."),
-    rule("router_settings.allowed_fails_policy", NoEquivalent, "One count of failures ejects, whatever their class: `allowed_fails`, else 5."),
+    rule("router_settings.allowed_fails_policy", Approximated, "`health.failures_in_a_row`: the smallest number for timeouts and 5xx, one more. A 429, a refused key and a missing deployment eject at once; faults of the request never do."),
     rule("router_settings.cooldown_time", Approximated, "`settings.health.first_ejection_ms` and `longest_ejection_ms`. After it, one request probes."),
     rule("router_settings.disable_cooldowns", NoEquivalent, "Health cannot be switched off."),
     rule("router_settings.fallbacks", Mapped, "A node over the group and its fallbacks, with every class in `fallback_on`. Chains and circles are unrolled."),
@@ -251,6 +252,7 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("litellm_settings.num_retries_per_request", Approximated, "`settings.max_attempts`, one more."),
     rule("litellm_settings.request_timeout", Approximated, "As `router_settings.timeout`, and before it."),
     rule("litellm_settings.allowed_fails", Approximated, "As `router_settings.allowed_fails`, if that is absent."),
+    rule("litellm_settings.allowed_fails_policy", Approximated, "As `router_settings.allowed_fails_policy`, if that is absent."),
     rule("litellm_settings.cooldown_time", Approximated, "As `router_settings.cooldown_time`, if that is absent."),
     rule("litellm_settings.fallbacks", Mapped, "As `router_settings.fallbacks`, if that is absent."),
     rule("litellm_settings.context_window_fallbacks", Mapped, "As in `router_settings`, if it is absent there."),
@@ -420,6 +422,25 @@ pub fn rule_of(path: &str) -> Option<&'static KeyRule> {
     KEY_RULES.iter().find(|rule| rule.path == of_row.as_deref().unwrap_or(path))
 }
 
+impl KeyRule {
+    /// The note for a report, in which nobody looks up another key: a rule that is like another one
+    /// says what that one says.
+    pub fn told(&self) -> String {
+        let Some(other) = self.note.strip_prefix("As ").and_then(|rest| rest.split('`').nth(1)) else {
+            return self.note.to_owned();
+        };
+        let (section, key) = self.path.rsplit_once('.').unwrap_or(("", self.path));
+        let paths = [
+            other.to_owned(),
+            format!("model_list[].{other}"),
+            format!("{section}.{other}"),
+            format!("{other}.{key}"),
+        ];
+        let like = paths.iter().find_map(|path| rule_of(path).filter(|rule| rule.path.contains('.')));
+        like.map_or_else(|| self.note.to_owned(), |rule| rule.note.to_owned())
+    }
+}
+
 /// The table in Markdown, with a heading for each section.
 pub fn markdown() -> String {
     let mut text = String::new();
@@ -453,7 +474,23 @@ fn rule_has_keys(section: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::KEY_RULES;
+    use super::{KEY_RULES, rule_of};
+
+    #[test]
+    fn a_rule_that_is_like_another_one_says_what_that_one_says() {
+        for (path, part) in [
+            ("litellm_settings.request_timeout", "headers_ms"),
+            ("litellm_settings.default_fallbacks", "without its own"),
+            ("model_list[].model_info.cooldown_time", "first_ejection_ms"),
+            ("model_list[].litellm_params.max_retries", "retry.attempts"),
+            ("router_settings.timeout", "headers_ms"),
+        ] {
+            let told = rule_of(path).map(super::KeyRule::told).unwrap_or_default();
+            assert!(told.contains(part), "{path}: {told}");
+        }
+        let unclear = KEY_RULES.iter().filter(|rule| rule.told().starts_with("As `"));
+        assert_eq!(unclear.map(|rule| rule.path).collect::<Vec<_>>(), [""; 0]);
+    }
 
     #[test]
     fn each_key_stands_once() {

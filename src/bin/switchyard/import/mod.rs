@@ -24,6 +24,7 @@ use switchyard::routes::compile;
 use crate::output::say;
 use import_notes::ImportNotes;
 use import_text::{print_report, snippet};
+use yaml_tree::YamlNode;
 
 const EXAMPLES: &str = "\
 Exit codes:
@@ -130,6 +131,7 @@ pub fn import(arguments: &Arguments) -> ExitCode {
         if issues.is_empty() && arguments.output.is_none() {
             say(format_args!("{pretty}"));
         }
+        eprintln!("\n{}", summary(&root, &document));
         print_report(&file.display().to_string(), &notes);
     }
     for issue in &issues {
@@ -146,6 +148,14 @@ pub fn import(arguments: &Arguments) -> ExitCode {
         );
     }
     if issues.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How much of the file is in the document.
+fn summary(root: &YamlNode, document: &Value) -> String {
+    let count = |key: &str| document.get(key).and_then(Value::as_object).map_or(0, serde_json::Map::len);
+    let rows = root.peek("model_list").and_then(|entry| entry.value.items()).map_or(0, <[_]>::len);
+    let (deployments, models) = (count("deployments"), count("models"));
+    format!("{rows} rows of `model_list` became {deployments} deployments and {models} models.")
 }
 
 /// A value that is valid where a variable stands, to check the rest of the document.

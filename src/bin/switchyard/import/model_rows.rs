@@ -124,6 +124,9 @@ impl<'a> RowReader<'a> {
         let text = |key: &str| get(key).and_then(YamlNode::text);
 
         let model = text("model").ok_or("it has no `litellm_params.model`")?;
+        if model.starts_with("os.environ/") {
+            return Err("its `model` is a variable: write the name itself, with the provider".to_owned());
+        }
         let model = captured.map_or(Cow::Borrowed(model), |captured| filled(model, captured).into());
         let model = model.as_ref();
         let (prefix, name) = model.split_once('/').unwrap_or(("", model));
@@ -185,9 +188,9 @@ impl<'a> RowReader<'a> {
             made.insert("endpoint".into(), endpoint.into());
             made.insert("deployment".into(), variables(deployment, "deployment", notes).into());
             made.insert("api_version".into(), version.into());
-            let real =
-                info.get("base_model").and_then(YamlNode::text).or((prefix != provider).then_some(name));
-            if let Some(real) = real {
+            let real = info.get("base_model").or_else(|| get("base_model")).and_then(YamlNode::text);
+            let real = real.map(|real| real.strip_prefix("azure/").unwrap_or(real));
+            if let Some(real) = real.or((prefix != provider).then_some(name)) {
                 made.insert("model".into(), real.into());
             }
             default_key = "AZURE_API_KEY";
@@ -290,7 +293,11 @@ impl<'a> RowReader<'a> {
         let longest = get("timeout").and_then(YamlNode::number).unwrap_or(0.0);
         self.longest_timeout = self.longest_timeout.max(longest);
         let cooldown = info.get("cooldown_time").or_else(|| get("cooldown_time"));
-        put(&mut made, "health", ejections(cooldown, info.get("allowed_fails")));
+        put(
+            &mut made,
+            "health",
+            ejections(cooldown, allowed_fails(info.get("allowed_fails"), info.get("allowed_fails_policy"))),
+        );
         put(&mut made, "params", params_of(params));
         self.deployments.insert(deployment.clone(), Value::Object(made));
         let order = get("order").or_else(|| info.get("order")).and_then(YamlNode::number);
@@ -440,13 +447,25 @@ pub fn timeouts(timeout: Option<&YamlNode>, stream: Option<&YamlNode>) -> Value 
 }
 
 /// `health` from LiteLLM's cooldown.
-pub fn ejections(cooldown: Option<&YamlNode>, fails: Option<&YamlNode>) -> Value {
+pub fn ejections(cooldown: Option<&YamlNode>, fails: Option<f64>) -> Value {
     let ms = cooldown
         .and_then(YamlNode::number)
         .map(|seconds| number((seconds * 1000.0).round().clamp(100.0, 300_000.0)));
-    let fails =
-        fails.and_then(YamlNode::number).map(|fails| number((fails.floor() + 1.0).clamp(1.0, 1000.0)));
+    let fails = fails.map(|fails| number((fails.floor() + 1.0).clamp(1.0, 1000.0)));
     object([("first_ejection_ms", ms.clone()), ("longest_ejection_ms", ms), ("failures_in_a_row", fails)])
+}
+
+/// How many failures LiteLLM allows. Of a policy, the smallest number for what is counted in a row
+/// here; the other classes eject at once, or never.
+pub fn allowed_fails(fails: Option<&YamlNode>, policy: Option<&YamlNode>) -> Option<f64> {
+    let counted = ["Timeout", "InternalServer", "ServiceUnavailable", "BadGateway"];
+    let others = ["RateLimit", "Authentication", "NotFound", "BadRequest", "ContentPolicyViolation"];
+    let allowed = |class: &&str| policy?.get(&format!("{class}ErrorAllowedFails"))?.number();
+    for class in &others {
+        allowed(class);
+    }
+    let smallest = counted.iter().filter_map(allowed).min_by(f64::total_cmp);
+    smallest.or(fails.and_then(YamlNode::number))
 }
 
 /// Seconds as milliseconds within the limits of a document.

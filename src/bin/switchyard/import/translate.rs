@@ -8,7 +8,9 @@ use super::fallback_lists::{read_aliases, read_lists, read_targets};
 use super::import_notes::{ImportNotes, KeyFate};
 use super::key_table::rule_of;
 use super::model_nodes::{FallbackLists, GroupRetry, ModelGroup, NodeMaker, RETRIED};
-use super::model_rows::{RowReader, ejections, milliseconds, object, put, timeouts, variables, whole};
+use super::model_rows::{
+    RowReader, allowed_fails, ejections, milliseconds, object, put, timeouts, variables, whole,
+};
 use super::router_entries;
 use super::value_checks::{limit_of, name_problem, shape_problem};
 use super::wildcard_rows::{captures, longest, mentioned};
@@ -218,7 +220,8 @@ pub fn translate(root: &YamlNode, asked: &[String], notes: &mut ImportNotes) -> 
         "deadline_ms",
         Some(longest).filter(|seconds| *seconds > 600.0).map_or(Value::Null, milliseconds),
     );
-    put(&mut settings, "health", ejections(set("cooldown_time"), set("allowed_fails")));
+    let fails = allowed_fails(set("allowed_fails"), set("allowed_fails_policy"));
+    put(&mut settings, "health", ejections(set("cooldown_time"), fails));
     put(&mut settings, "sticky", sticky(router, notes));
 
     let (owner, key) = if let Some(key) = general.get("master_key").and_then(YamlNode::text) {
@@ -449,7 +452,7 @@ fn report_keys(
             if let Some(problem) = shape_problem(entry, &path) {
                 notes.lost(entry.line, &shown, problem);
             } else if let Some(rule) = rule.filter(|rule| rule.fate != KeyFate::Mapped) {
-                notes.note(entry.line, &shown, rule.fate, rule.note);
+                notes.note(entry.line, &shown, rule.fate, rule.told());
             }
             if let Some(said) = limit_of(entry) {
                 notes.near(entry.line, &shown, said);
@@ -462,7 +465,7 @@ fn report_keys(
                     notes.note(entry.line, &shown, KeyFate::NotNeeded, said);
                 }
                 Some(rule) if matches!(rule.fate, KeyFate::NotNeeded | KeyFate::NoEquivalent) => {
-                    notes.note(entry.line, &shown, rule.fate, rule.note);
+                    notes.note(entry.line, &shown, rule.fate, rule.told());
                 }
                 Some(_) => notes.lost(entry.line, &shown, hidden_by(&path)),
                 None => notes.lost(

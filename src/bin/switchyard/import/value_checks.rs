@@ -73,6 +73,7 @@ const MAPPINGS: &[&str] = &[
     "credential_values",
     "model_group_alias",
     "retry_policy",
+    "allowed_fails_policy",
     "model_group_retry_policy",
     "extra_body",
     "environment_variables",

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{command, fresh_path, import};
+use super::{command, fresh_path, import, import_with};
 
 const ROW: &str =
     "model_list:\n  - {model_name: m, litellm_params: {model: openai/x, api_key: os.environ/KEY}}\n";
@@ -30,6 +30,26 @@ credential_list: [{credential_name: c, credential_values: {api_key: sk-very-secr
     imported.assert_note("environment_variables.OTHER", "no_equivalent", 5);
     let deployments = &imported.document()["deployments"];
     assert_eq!(deployments["openai-x"]["api_key"], deployments["openai-y"]["api_key"]);
+}
+
+#[test]
+fn a_row_for_any_model_keeps_the_models_that_can_be_called() {
+    let row =
+        "model_list:\n  - {model_name: 'all-*', litellm_params: {model: '*', api_key: os.environ/KEY}}\n";
+    let names =
+        ["--model", "all-gpt-4o", "--model", "all-bedrock/x", "--model", "all-gpt 5", "--model", "all-o3"];
+    let imported = import_with(row, &names);
+    let models: Vec<&String> = imported.document()["models"].as_object().unwrap().keys().collect();
+    assert_eq!(models, ["all-gpt-4o", "all-o3"]);
+    let said: Vec<&str> =
+        imported.notes("model_list[0]").iter().map(|note| note["note"].as_str().unwrap()).collect();
+    assert!(said.iter().any(|note| note.starts_with("`all-bedrock/x` is left out")), "{said:?}");
+    assert!(said.iter().any(|note| note.starts_with("`all-gpt 5` is left out")), "{said:?}");
+    assert!(said.iter().any(|note| note.contains("`all-gpt-4o`, `all-o3`")), "{said:?}");
+    // Without names, there is nothing to import, and the report says what to do.
+    let output = command(row.as_bytes(), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("--model NAME"), "{said}");
 }
 
 #[test]

@@ -194,7 +194,7 @@ pub const KEY_RULES: &[KeyRule] = &[
     rule("router_settings.routing_strategy", Mapped, "`simple-shuffle`: `weighted`, the same. `least-busy`: `least_busy`. `cost-based-routing`: `cost`, which needs the prices. Near: `latency-based-routing` is `latency`, the faster one of two; `usage-based-routing` and `-v2` are `random`, and `limits` move traffic away."),
     rule("router_settings.routing_strategy_args", NoEquivalent, "The strategies have no arguments."),
     rule("router_settings.routing_groups", Approximated, "The strategy of these nodes."),
-    rule("router_settings.num_retries", Approximated, "Of a lone deployment `retry.attempts`; a timeout goes to the next one at once, and a 429 is retried when it says so, within 5 seconds. Of several `max_attempts`, one more: a retry goes to another deployment, not back to the one that failed."),
+    rule("router_settings.num_retries", Approximated, "A lone deployment is retried so often (`retry.attempts`), a 429 only if it says that it is back within 5 seconds. Among several, `max_attempts` is one more, and a retry goes to another deployment, not back to the one that failed. After a timeout, what is next follows at once."),
     rule("router_settings.max_fallbacks", Mapped, "How deep chains of fallbacks are followed."),
     rule("router_settings.timeout", Approximated, "`settings.timeout.headers_ms`, and without `stream_timeout` also `first_token_ms` and `idle_ms`. `deadline_ms` has room for two of the longest limit."),
     rule("router_settings.stream_timeout", Mapped, "`settings.timeout.first_token_ms` and `idle_ms`."),

@@ -93,7 +93,7 @@ pub fn translate(root: &YamlNode, asked: &[String], notes: &mut ImportNotes) -> 
     let retries = set("num_retries").and_then(YamlNode::number).map(whole);
     let is_litellm = root.peek("router").is_none();
     if retries.is_none() && is_litellm {
-        let said = "It is absent: two retries, as in LiteLLM. Of several deployments, a retry goes to another one. A 429 that does not say when to come back is not retried at the same one.";
+        let said = "It is absent: two retries, as in LiteLLM. Among several deployments, a retry goes to another one. A lone one that answers 429 is retried only if it says that it is back within 5 seconds.";
         notes.near(root.line, "router_settings.num_retries", said);
     }
     let retries = retries.or(is_litellm.then_some(USUAL_RETRIES));
@@ -112,6 +112,7 @@ pub fn translate(root: &YamlNode, asked: &[String], notes: &mut ImportNotes) -> 
     let mut order = Vec::new();
     let mut unpriced = Vec::new();
     let mut left_out: BTreeMap<usize, String> = BTreeMap::new();
+    let mut refused = BTreeSet::new();
     let named = rows.iter().enumerate().map(|(index, row)| {
         let name = row.get("model_name").and_then(YamlNode::text);
         (name.unwrap_or_default().to_owned(), index, None)
@@ -140,9 +141,11 @@ pub fn translate(root: &YamlNode, asked: &[String], notes: &mut ImportNotes) -> 
                     ModelGroup { rows: Vec::new(), strategy, retry: retry.clone() }
                 });
                 group.rows.push(made);
-                if matched.is_some() {
-                    left_out.remove(&index);
-                }
+            }
+            // Of a row for several models, the others may be imported.
+            Err(problem) if matched.is_some() => {
+                notes.lost(row.line, &path, format!("`{name}` is left out: {problem}."));
+                refused.insert(index);
             }
             Err(problem) => drop(left_out.insert(index, problem)),
         }
@@ -159,6 +162,8 @@ pub fn translate(root: &YamlNode, asked: &[String], notes: &mut ImportNotes) -> 
             .collect();
         if let Some(problem) = problem {
             notes.lost(row.line, &path, format!("The row is left out: {problem}."));
+            skipped.insert(path);
+        } else if of_row.is_empty() && refused.contains(&index) {
             skipped.insert(path);
         } else if name.contains('*') && of_row.is_empty() {
             notes.lost(row.line, &path, "The row is left out: `*` stands for any model, and a routes document names each one. Name those that your clients use: `--model NAME`, as often as needed.");

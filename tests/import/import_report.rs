@@ -333,7 +333,11 @@ fn what_is_said_of_many_rows_is_said_once() {
             "{said}"
         );
     }
-    assert!(said.contains("cargo run -- check") && said.contains("9 rows"), "{said}");
+    assert!(
+        said.contains("cargo run -- check")
+            && said.contains("`model_list`: 9. In the document: deployments 9, models 9."),
+        "{said}"
+    );
     // For programs, each place is named.
     assert_eq!(import(&text).notes("model_list[8].litellm_params.rpm").len(), 1);
 }

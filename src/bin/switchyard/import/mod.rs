@@ -155,7 +155,7 @@ fn summary(root: &YamlNode, document: &Value) -> String {
     let count = |key: &str| document.get(key).and_then(Value::as_object).map_or(0, serde_json::Map::len);
     let rows = root.peek("model_list").and_then(|entry| entry.value.items()).map_or(0, <[_]>::len);
     let (deployments, models) = (count("deployments"), count("models"));
-    format!("{rows} rows of `model_list` became {deployments} deployments and {models} models.")
+    format!("Rows of `model_list`: {rows}. In the document: deployments {deployments}, models {models}.")
 }
 
 /// A value that is valid where a variable stands, to check the rest of the document.

@@ -16,15 +16,20 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// What the model lacks for this request, first of all; `None` if it can serve it.
-    pub fn lack(&self, facts: &Facts) -> Option<Lack> {
-        if let Some(feature) = self.lacks.and(facts.needs.features).iter().next() {
-            return Some(Lack::Feature(feature));
-        }
+    /// What the model lacks for this request: nothing if it can serve it. Features come first.
+    pub fn lacks(&self, facts: &Facts) -> impl Iterator<Item = Lack> {
+        let features = self.lacks.and(facts.needs.features).iter().map(Lack::Feature);
+        features.chain(self.lacks_context(facts)).chain(self.lacks_output(facts))
+    }
+
+    /// Whether the input of this request is too long for the model.
+    pub fn lacks_context(&self, facts: &Facts) -> Option<Lack> {
         let needed = facts.needs.context_tokens;
-        if let Some(most) = self.context_tokens.filter(|most| needed > *most) {
-            return Some(Lack::ContextTokens { needed, most });
-        }
+        let most = self.context_tokens.filter(|most| needed > *most)?;
+        Some(Lack::ContextTokens { needed, most })
+    }
+
+    fn lacks_output(&self, facts: &Facts) -> Option<Lack> {
         let needed = facts.max_output_tokens?;
         let most = self.output_tokens.filter(|most| needed > *most)?;
         Some(Lack::OutputTokens { needed, most })

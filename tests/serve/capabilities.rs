@@ -143,6 +143,37 @@ fn an_input_that_is_too_long_takes_the_edge_for_long_inputs_before_anything_is_t
 }
 
 #[test]
+fn the_edge_for_long_inputs_is_taken_although_the_model_lacks_a_feature_too() {
+    let edge = json!({ "targets": ["first"], "on": { "context_window": "long" } });
+    let first = json!({ "tools": false, "vision": false, "context_tokens": 50 });
+    let with = json!({ "user": "a".repeat(400), "tools": [{}] });
+    for (second, served) in [(json!({}), true), (json!({ "context_tokens": 20 }), false)] {
+        let mut bench = Bench::new(&routes(&first, &second, &edge));
+        bench.script([Script::json(200, ANSWER)]);
+        let answer = bench.chat(&body(&with));
+        let expected = if served { "second" } else { "" };
+        assert_eq!(answer.header("x-switchyard-deployment"), expected, "{}", answer.text());
+    }
+    // The feature alone does not lead there.
+    let mut bench = Bench::new(&routes(&first, &json!({}), &edge));
+    assert_eq!(error(&bench.chat(&body(&json!({ "tools": [{}] })))).1, "capability_missing");
+}
+
+#[test]
+fn an_error_names_all_that_a_model_lacks() {
+    let first = json!({ "tools": false, "vision": false, "context_tokens": 10, "output_tokens": 10 });
+    let image = json!([{ "content": [{ "type": "image_url", "image_url": { "url": "https://x/1.png" } }] }]);
+    let with = json!({ "messages": image, "tools": [{}], "max_tokens": 20 });
+    let only = json!({ "targets": ["first"] });
+    let mut bench = Bench::new(&routes(&first, &json!({}), &only));
+    let (status, code, message) = error(&bench.chat(&body(&with)));
+    assert_eq!((status, code.as_str()), (400, "capability_missing"), "{message}");
+    for part in ["tools; images; about ", " input tokens (at most 10); `max_tokens` of 20 (at most 10)."] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
 fn a_picture_in_the_body_does_not_count_as_a_long_input() {
     let picture = format!("data:image/png;base64,{}", "A".repeat(4_000));
     let content = json!([{ "type": "image_url", "image_url": { "url": picture } }]);

@@ -29,8 +29,19 @@ impl Walk {
         match at {
             Destination::Deployment(deployment) => {
                 let ejected = || self.refusal(deployment, health, now).map(Obstacle::of);
-                let obstacle = self.obstacle(deployment).or_else(ejected);
-                found.extend(obstacle.filter(|obstacle| !found.contains(obstacle)));
+                let mut note = |obstacle| {
+                    if !found.contains(&obstacle) {
+                        found.push(obstacle);
+                    }
+                };
+                match self.obstacle(deployment).or_else(ejected) {
+                    // The client learns of everything at once.
+                    Some(Obstacle::Lacks(_)) => {
+                        deployment.capabilities.lacks(&self.facts).map(Obstacle::Lacks).for_each(note);
+                    }
+                    Some(obstacle) => note(obstacle),
+                    None => {}
+                }
             }
             Destination::Node(node) => {
                 self.frames.push(Frame::of(Rc::clone(node), Instant::EPOCH));

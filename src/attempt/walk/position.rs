@@ -15,7 +15,6 @@ use crate::routes::graph::{
 use crate::upstream;
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
 use crate::vocabulary::facts::Facts;
-use crate::vocabulary::needs::Lack;
 use crate::vocabulary::time::Instant;
 
 /// The initial capacity for frames: `settings`, the entry, and two nodes below it.
@@ -124,7 +123,7 @@ impl Walk {
                 return Some(Obstacle::Tag { required: tag.clone() });
             }
         }
-        if let Some(lack) = deployment.capabilities.lack(&self.facts) {
+        if let Some(lack) = deployment.capabilities.lacks(&self.facts).next() {
             return Some(Obstacle::Lacks(lack));
         }
         self.tried.contains(&deployment.id).then_some(Obstacle::Tried)
@@ -194,8 +193,10 @@ impl Walk {
         let frame = self.frames.last().filter(|frame| !frame.has_taken_edge)?;
         let edges = frame.node.as_ref().map_or(&self.graph.settings.on, |node| &node.on);
         let (_, to) = edges.iter().find(|(on, _)| *on == ErrorClass::ContextWindow)?;
+        // It may lack a feature, too. The edge can lead to a deployment that has both.
         let is_too_short = |leaf: &Deployment| {
-            matches!(self.obstacle(leaf), Some(Obstacle::Lacks(Lack::ContextTokens { .. })))
+            leaf.capabilities.lacks_context(&self.facts).is_some()
+                && matches!(self.obstacle(leaf), Some(Obstacle::Lacks(_)))
         };
         let mut targets = frame.node.as_ref().or(self.entry.as_ref())?.targets.iter();
         targets.any(|target| target.weight > 0.0 && target.leads_to(&is_too_short)).then_some(to)

@@ -18,14 +18,14 @@ mod cli;
 #[path = "switchyard/difference_text.rs"]
 mod difference_text;
 #[cfg(not(target_arch = "wasm32"))]
-#[path = "switchyard/document_check.rs"]
-mod document_check;
-#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/doctor.rs"]
 mod doctor;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/doctor_calls.rs"]
 mod doctor_calls;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/document_check.rs"]
+mod document_check;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/explain.rs"]
 mod explain;

@@ -162,7 +162,8 @@ async fn answered<P: Platform>(
             Some(stream) => error_body(platform, &stream).await,
             None => Vec::new(),
         };
-        return Err(question.refusal(status, headers, body, platform.now()));
+        let used = call.basis.reported(&body).map(Box::new);
+        return Err(Failure { used, ..question.refusal(status, headers, body, platform.now()) });
     }
     match read {
         Some(bytes) => {
@@ -319,7 +320,11 @@ async fn up_to_commit<P: Platform>(
             Ok(CommittedBody::Flowing(Box::new(flow)))
         }
         (Some(rest), Handling::Events { until, most, is_declared }) => {
-            let refuse = |body: &[u8], has_ended| question.not_a_stream(status, headers, body, has_ended);
+            let basis = call.basis;
+            let refuse = |body: &[u8], has_ended| {
+                let failure = question.not_a_stream(status, headers, body, has_ended);
+                Failure { used: basis.reported(body).map(Box::new), ..failure }
+            };
             let held = hold(platform, rest, (until, most), (is_declared, refuse), call, charges).await;
             held.map_err(|failure| Question::told_by_event(failure, headers))
         }

@@ -33,10 +33,17 @@ impl UsageBasis {
         self.counted(reported, quarter(body.len()), self.images)
     }
 
-    /// What an answer in one piece reports, if it reports anything.
+    /// What an answer in one piece reports that does not serve: an error, or an answer where a
+    /// stream was asked for. `None` if it reports nothing: nothing is estimated then.
     pub fn reported(&self, body: &[u8]) -> Option<Usage> {
-        let usage = self.of_answer(body).usage;
-        (!usage.is_estimated).then_some(usage)
+        if self.operation.is_on_stored_objects() {
+            return None;
+        }
+        let answer = Reported::in_answer(self.operation, body).map(|reported| reported.usage);
+        // An error of an image operation has no images.
+        answer
+            .or_else(|| Reported::in_ends(self.operation, body, body).map(|reported| reported.usage))
+            .filter(|usage| *usage != Usage::default())
     }
 
     /// The usage of an answer in one piece, of which the beginning, the end and the length are
@@ -164,6 +171,33 @@ mod tests {
             let found = basis(operation).of_answer(response(is_background).as_bytes());
             assert_eq!(found.usage, expected, "{operation:?} {is_background}");
         }
+    }
+
+    #[test]
+    fn of_an_answer_that_does_not_serve_only_what_it_reports_counts() {
+        use Operation::{AudioSpeech, ChatCompletions, ImagesEdits, StoredResponses};
+        let error = r#"{"error":{"code":"x"},"usage":{"input_tokens":3,"output_tokens":4}}"#;
+        let none = r#"{"error":{"code":"x"}}"#;
+        let zero = r#"{"error":{"code":"x"},"usage":{"input_tokens":0,"output_tokens":0}}"#;
+        let elsewhere = r#"{"error":{"usage":{"input_tokens":3}}}"#;
+        let images = r#"{"data":[{},{}],"usage":{"input_tokens":3,"output_tokens":4}}"#;
+        let used = Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() };
+        for (operation, body, expected) in [
+            (ChatCompletions, error, Some(used)),
+            (ImagesEdits, error, Some(used)),
+            (ImagesEdits, images, Some(Usage { images: 2, ..used })),
+            (StoredResponses, error, None),
+            (ChatCompletions, none, None),
+            (ChatCompletions, zero, None),
+            (ChatCompletions, elsewhere, None),
+            (ChatCompletions, "", None),
+            (ImagesEdits, none, None),
+            (AudioSpeech, none, None),
+        ] {
+            let basis = UsageBasis { characters: 7, ..basis(operation) };
+            assert_eq!(basis.reported(body.as_bytes()), expected, "{operation:?} {body}");
+        }
+        assert_eq!(UsageBasis::of_nothing().reported(error.as_bytes()), None, "a drill is free");
     }
 
     #[test]

@@ -417,13 +417,20 @@ fn what_a_provider_charges_for_a_failed_attempt_is_counted_to_its_deployment() {
     let held = routes("", r#", "commit": "complete""#);
     let broken = || stream([bytes(NEXT), bytes(NEXT), Step::Break]);
     let answered = stream([bytes(NEXT), bytes(LAST)]);
+    let reported = json!({"input_tokens": 9, "output_tokens": 30, "estimated": false});
+    let whole = ANSWER.replace(r#""usage":{"#, r#""usage":{"prompt_tokens":9,"#).replace(":3}", ":30}");
+    let whole = || Script::json(200, &whole);
+    let events = |text: &str| Script { content_type: "text/event-stream", ..Script::json(200, text) };
+    let answers = || stream([bytes(NEXT), bytes(LAST)]);
+    let failing = |status| [Script::json(status, failed), Script::json(200, ANSWER)];
     for (document, body, scripts, expected) in [
-        (
-            routes("", ""),
-            CHAT,
-            [Script::json(200, failed), Script::json(200, ANSWER)],
-            json!({"input_tokens": 9, "output_tokens": 30, "estimated": false}),
-        ),
+        (routes("", ""), CHAT, failing(200), reported.clone()),
+        (routes("", ""), CHAT, failing(500), reported.clone()),
+        (routes("", ""), CHAT, failing(429), reported.clone()),
+        // A whole answer where a stream was asked for, whatever it declares.
+        (routes("", ""), STREAM, [whole(), answers()], reported.clone()),
+        (held.clone(), STREAM, [whole(), answers()], reported.clone()),
+        (routes("", ""), STREAM, [events(failed), answers()], reported),
         (
             held,
             STREAM,

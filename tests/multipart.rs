@@ -220,6 +220,16 @@ fn stream_is_read_too() {
 }
 
 #[test]
+fn the_number_of_images_is_read_too() {
+    for (value, expected) in
+        [("4", Some(4)), (" 4 ", Some(4)), ("0", Some(0)), ("four", None), ("-1", None), ("", None)]
+    {
+        let body = form(&["--Ab=3?", "Content-Disposition: form-data; name=\"n\"", "", value, "--Ab=3?--"]);
+        assert_eq!(Form::of(&body, BOUNDARY).unwrap().count, expected, "{value}");
+    }
+}
+
+#[test]
 fn every_part_named_model_is_replaced() {
     let body = form(&[
         "--Ab=3?",

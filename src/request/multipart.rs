@@ -22,6 +22,8 @@ pub struct Form {
     pub model: Option<String>,
     /// Whether the part named `stream` is `true`.
     pub is_streamed: bool,
+    /// The part named `n`, if it is a number: how many images are asked for.
+    pub count: Option<u64>,
     boundary: String,
     /// Where the first delimiter begins.
     first: usize,
@@ -121,7 +123,8 @@ impl Form {
     }
 
     fn new(boundary: &str) -> Self {
-        Self { model: None, is_streamed: false, boundary: boundary.to_owned(), first: 0, models: Vec::new() }
+        let boundary = boundary.to_owned();
+        Self { model: None, is_streamed: false, count: None, boundary, first: 0, models: Vec::new() }
     }
 
     /// Reads whole parts, until the form ends or a part is incomplete.
@@ -141,6 +144,9 @@ impl Form {
                     self.models.push(end - value.len()..end);
                 }
                 Some("stream") => self.is_streamed = value.eq_ignore_ascii_case(b"true"),
+                Some("n") => {
+                    self.count = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
+                }
                 _ => {}
             }
             next = after;

@@ -31,7 +31,8 @@ pub fn basis<P: Platform>(platform: &P, inbound: &Inbound) -> UsageBasis {
         },
         images: match operation {
             Operation::ImagesGenerations | Operation::ImagesEdits | Operation::ImagesVariations => {
-                field("n").and_then(|count| count.as_u64()).unwrap_or(1)
+                let in_json = || field("n").and_then(|count| count.as_u64());
+                inbound.body.count_in_form().or_else(in_json).unwrap_or(1)
             }
             _ => 0,
         },

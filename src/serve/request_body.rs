@@ -286,6 +286,14 @@ impl RequestBody {
         })
     }
 
+    /// The number in the part `n` of a form.
+    pub fn count_in_form(&self) -> Option<u64> {
+        match &self.meaning {
+            BodyMeaning::Form(form) => form.count,
+            BodyMeaning::Json(_) | BodyMeaning::Unread => None,
+        }
+    }
+
     /// What a JSON body needs of a model.
     pub fn needs(&self, reads: &Reads) -> Needs {
         let BodyMeaning::Json(peek) = &self.meaning else { return Needs::default() };

@@ -58,6 +58,32 @@ fn they_are_passed_on_byte_for_byte_and_their_usage_counts() {
 }
 
 #[test]
+fn their_images_are_those_that_were_asked_for_in_json_or_in_a_form() {
+    let part = |name: &str, value: &str| {
+        format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let form = |parts: &[(&str, &str)]| {
+        parts.iter().map(|(name, value)| part(name, value)).collect::<String>() + "--b--\r\n"
+    };
+    let (edits, variations) = ("/v1/images/edits", "/v1/images/variations");
+    for (path, body, images) in [
+        (edits, form(&[("image", "PNG"), ("n", "4"), ("model", "m")]), 4),
+        (variations, form(&[("model", "m"), ("n", "3")]), 3),
+        (variations, form(&[("model", "m")]), 1),
+        (edits, r#"{"model":"m","n":4}"#.to_owned(), 4),
+    ] {
+        let mut bench = Bench::started(&routes("", ""));
+        if body.starts_with("--b") {
+            bench.add_header("content-type", "multipart/form-data; boundary=b");
+        }
+        let steps = vec![bytes(&image(2 * MIB)), Step::Pause(ms(5))];
+        bench.script([Script { says_length: false, steps, ..Script::json(200, "") }]);
+        bench.request("POST", path, &body);
+        assert_eq!(bench.record()["usage"]["images"], images, "{path} {body}");
+    }
+}
+
+#[test]
 fn what_is_passed_on_at_once_counts_too() {
     let (bench, answer) =
         served(r#", "commit": "headers""#, "/v1/chat/completions", vec![bytes(ANSWER), Step::Pause(ms(20))]);

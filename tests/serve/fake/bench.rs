@@ -257,9 +257,8 @@ impl Bench {
         let (more, key) = (&request.headers, self.key);
         let length = format!("content-length\n{}\n", body.len());
         let length = if body.is_empty() { "" } else { &length };
-        format!(
-            "{method}\nhttps://gateway{path}\nauthorization\nBearer {key}\ncontent-type\napplication/json\n{length}{more}"
-        )
+        let json = if more.starts_with("content-type\n") { "" } else { "content-type\napplication/json\n" };
+        format!("{method}\nhttps://gateway{path}\nauthorization\nBearer {key}\n{json}{length}{more}")
     }
 
     /// Sends a request whose client leaves after this time. Returns the answer if it came before.

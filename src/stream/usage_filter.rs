@@ -1,7 +1,8 @@
 //! Withholds the chunk with the usage from a chat stream whose client did not ask for it.
 //!
-//! A provider that is asked for usage sends one more chunk: its `choices` are an empty list, and it
-//! has `usage`. The client must not see it. So an event is withheld until it is known that it is
+//! A provider that is asked for usage sends one more chunk: its `choices` are an empty list (some
+//! servers write `null`, or leave them out), and it has `usage`. The client must not see it, unless
+//! it reports an error, too. So an event is withheld until it is known that it is
 //! not this chunk: at the latest at its end, and as soon as a choice is seen in it. What does not
 //! begin such an event passes at once.
 //!
@@ -166,7 +167,7 @@ fn has_usage(bytes: &[u8]) -> bool {
     USAGE.values_in(bytes).any(|value| value.starts_with(b"{"))
 }
 
-/// Whether an event is the chunk with the usage: it has no choices, and usage.
+/// Whether an event is the chunk with the usage: it has usage, no choice, and no error.
 fn is_usage_chunk(event: &[u8]) -> bool {
     if !has_usage(event) || is_another(event) {
         return false;
@@ -177,13 +178,14 @@ fn is_usage_chunk(event: &[u8]) -> bool {
         data.extend_from_slice(line.strip_prefix(b"data:").unwrap_or_default());
         data.push(b'\n');
     }
-    let (mut is_without_choices, mut has_usage) = (false, false);
+    let (mut has_choices, mut has_usage, mut has_error) = (false, false, false);
     let read = each_member(&data, &mut |name, value| match name {
-        b"choices" => is_without_choices = element_count(value) == Some(0),
+        b"choices" => has_choices = value != b"null" && element_count(value) != Some(0),
         b"usage" => has_usage = value.starts_with(b"{"),
+        b"error" => has_error = value != b"null",
         _ => {}
     });
-    read.is_some() && is_without_choices && has_usage
+    read.is_some() && has_usage && !has_choices && !has_error
 }
 
 /// Whether the beginning of an event shows that it is not the chunk with the usage. What follows

@@ -24,6 +24,12 @@ const ASKED: &str =
     r#"data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}],"usage":null}"#;
 /// The same with what newer servers add.
 const OBFUSCATED: &str = r#"data: {"id":"c","choices": [ ],"usage" : {"prompt_tokens":1,"completion_tokens":2},"obfuscation":"AAAA"}"#;
+/// As some servers write it.
+const NULL: &str = r#"data: {"id":"c","choices":null,"usage":{"prompt_tokens":1}}"#;
+const ABSENT: &str = r#"data: {"id":"c","error":null,"usage":{"prompt_tokens":2}}"#;
+/// An error says what was used until then.
+const FAILED: &str = r#"data: {"error":{"message":"x"},"usage":{"prompt_tokens":3}}"#;
+const FAILED_CHUNK: &str = r#"data: {"choices":[],"usage":{"prompt_tokens":4},"error":"x"}"#;
 /// Some servers report beside the last choice.
 const BESIDE: &str =
     r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"completion_tokens":2}}"#;
@@ -37,6 +43,9 @@ fn only_the_chunk_with_the_usage_is_withheld_for_any_pieces_and_line_ends() {
         (vec![AZURE_FIRST, ROLE, ASKED, FINISH, USAGE, DONE], ""),
         (vec![ROLE, ASKED, FINISH, OBFUSCATED, DONE], ""),
         (vec![ROLE, ASKED, FINISH, USAGE], ""),
+        (vec![ROLE, FINISH, NULL, ABSENT, DONE], ""),
+        (vec![ROLE, FAILED, FAILED_CHUNK, DONE], ""),
+        (vec![ROLE, FINISH, DONE], ABSENT),
         (vec![COMMENT, LEGACY, PING, USAGE, COMMENT, DONE], ""),
         (vec![ROLE, LIAR, BESIDE, ERROR, FILTER_REPORT, MALFORMED, USAGE, USAGE, DONE], ""),
         (vec!["data: {\"choices\":[],\ndata: \"usage\":{}}", "", "", TEXT], ""),
@@ -47,7 +56,8 @@ fn only_the_chunk_with_the_usage_is_withheld_for_any_pieces_and_line_ends() {
         (vec![], ""),
     ] {
         let is_withheld = |event: &str| {
-            event == USAGE || event == OBFUSCATED || event.contains("\"usage\":{}}") && event != LIAR
+            [USAGE, OBFUSCATED, NULL, ABSENT].contains(&event)
+                || event.contains("\"usage\":{}}") && event != LIAR
         };
         let text = |events: &mut dyn Iterator<Item = &str>| {
             events.flat_map(|event| [event, "\n\n"]).collect::<String>()
@@ -108,6 +118,9 @@ fn any_chat() -> impl Strategy<Value = Vec<u8>> {
         FINISH,
         USAGE,
         OBFUSCATED,
+        NULL,
+        ABSENT,
+        FAILED,
         BESIDE,
         LIAR,
         DONE,
@@ -129,8 +142,8 @@ fn any_chat() -> impl Strategy<Value = Vec<u8>> {
 /// Whether an event is the chunk with the usage, by its values.
 fn is_usage(data: &[u8]) -> bool {
     let Ok(value) = serde_json::from_slice::<Value>(data) else { return false };
-    value.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty)
-        && value.get("usage").is_some_and(Value::is_object)
+    let has = |name| value.get(name).is_some_and(|value| !value.is_null() && *value != json!([]));
+    !has("choices") && !has("error") && value.get("usage").is_some_and(Value::is_object)
 }
 
 proptest! {

@@ -4,11 +4,13 @@
 //! searched in their bytes. A quote within a text is escaped, so a text that mentions such a type
 //! is not taken for one.
 
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
+use super::excerpt::Excerpt;
 use super::json_body::Peek;
 use crate::routes::reads::Reads;
 use crate::scan::needle::Needle;
+use crate::scan::top_level::each_element;
 use crate::vocabulary::needs::{Feature, Features, Needs};
 
 /// The member that says what a part of a message is, or how the output is formed.
@@ -36,18 +38,57 @@ const LEFT_OUT: &[u8] = br"\uffff";
 /// escape takes six bytes, and a token has several of these characters.
 const BYTES_PER_ESCAPE: usize = 64;
 
-/// What a body needs, of what the document reads. `body`: the body of `peek`, or its excerpt.
-/// `tokens`: the estimate for the whole body.
-pub fn needs(peek: &Peek, body: &[u8], tokens: u64, reads: &Reads) -> Needs {
+/// What a body needs, of what the document reads. `known`: the body of `peek`, or its excerpt, or
+/// its first bytes. Then what stands in them counts, and nothing is known of the rest. `tokens`:
+/// the estimate for the whole body.
+pub fn needs(peek: &Peek, known: &Excerpt, tokens: u64, reads: &Reads) -> Needs {
+    let body = known.text();
+    let begun = peek.begun_member(body);
+    let members = || peek.members(body).chain(begun.iter().map(|(name, value)| (&**name, *value)));
     let mut features = Features::default();
     if !reads.features.is_empty() {
-        for (name, value) in peek.members(body) {
+        for (name, value) in members() {
             features = features.or(of_member(name, value, reads.features));
         }
     }
-    let is_long = reads.context_tokens.is_some_and(|shortest| tokens > shortest);
-    let context_tokens = if is_long && is_mostly_text(peek, body) { tokens } else { 0 };
-    Needs { features, context_tokens }
+    let tokens = if peek.is_whole() { tokens } else { quarter(body.len()) };
+    let is_long = |tokens: &u64| reads.context_tokens.is_some_and(|shortest| *tokens > shortest);
+    let longest = |_: &u64| {
+        let mut inputs = members().filter(|(name, _)| matches!(*name, "input" | "prompt"));
+        inputs.find_map(|(_, value)| longest_entry(value, known)).unwrap_or(tokens)
+    };
+    let media = || members().filter(|(name, _)| matches!(*name, "messages" | "input"));
+    let is_text = |_: &u64| is_mostly_text(body) && !media().any(|(_, value)| has_type(value, &MEDIA));
+    // The first check is cheap, and few requests pass it.
+    let estimate = Some(tokens).filter(is_long).as_ref().map(longest).filter(is_long).filter(is_text);
+    Needs { features, context_tokens: estimate.unwrap_or_default() }
+}
+
+/// The tokens of the longest entry in a list of texts or of lists of tokens: each of them is an
+/// input by itself. The tokens of a list of tokens. `None` for anything else.
+fn longest_entry(value: &[u8], known: &Excerpt) -> Option<u64> {
+    let first = *value.strip_prefix(b"[")?.trim_ascii_start().first()?;
+    let count = |list: &[u8]| memchr_iter(b',', list).count() as u64 + 1;
+    let mut longest = 0;
+    match first {
+        b'0'..=b'9' => return Some(count(value)),
+        b'[' => _ = each_element(value, &mut |list| longest = longest.max(count(list))),
+        b'"' => {
+            let place = |part: &[u8]| part.as_ptr().addr().saturating_sub(known.text().as_ptr().addr());
+            let length = |text: &[u8]| {
+                let start = place(text);
+                known.original(start + text.len()).saturating_sub(known.original(start))
+            };
+            _ = each_element(value, &mut |text| longest = longest.max(quarter(length(text))));
+        }
+        _ => return None,
+    }
+    Some(longest)
+}
+
+/// The estimated tokens of a text of this length.
+fn quarter(bytes: usize) -> u64 {
+    (bytes / 4) as u64
 }
 
 fn of_member(name: &str, value: &[u8], watched: Features) -> Features {
@@ -65,9 +106,10 @@ fn of_member(name: &str, value: &[u8], watched: Features) -> Features {
     }
 }
 
-/// Whether a value is a list with an element.
+/// Whether a value is a list with an element, or begins one.
 fn is_filled(value: &[u8]) -> bool {
-    value.strip_prefix(b"[").is_some_and(|rest| !rest.trim_ascii_start().starts_with(b"]"))
+    let first = value.strip_prefix(b"[").and_then(|rest| rest.trim_ascii_start().first());
+    first.is_some_and(|first| *first != b']')
 }
 
 /// Whether a part of the value, at any depth, has one of these types.
@@ -78,16 +120,12 @@ fn has_type(value: &[u8], types: &[&[u8]]) -> bool {
     })
 }
 
-/// Whether the length of the body tells its tokens: it has no images, sounds or files in it, and
-/// few escaped characters.
-fn is_mostly_text(peek: &Peek, body: &[u8]) -> bool {
+/// Whether the length of the body may tell its tokens: it has no data in base64 in it, and few
+/// escaped characters.
+fn is_mostly_text(body: &[u8]) -> bool {
     let is_escape = |at: &usize| !body.get(*at..).unwrap_or_default().starts_with(LEFT_OUT);
     let escapes = || memmem::find_iter(body, ESCAPE).filter(is_escape).count();
-    let has_media = || {
-        let mut messages = peek.members(body).filter(|(name, _)| matches!(*name, "messages" | "input"));
-        messages.any(|(_, value)| has_type(value, &MEDIA))
-    };
-    memmem::find(body, BASE64).is_none() && !has_media() && escapes() <= body.len() / BYTES_PER_ESCAPE
+    memmem::find(body, BASE64).is_none() && escapes() <= body.len() / BYTES_PER_ESCAPE
 }
 
 #[cfg(test)]
@@ -101,7 +139,7 @@ mod tests {
 
     fn names(body: &str, reads: &Reads) -> Vec<&'static str> {
         let peek = Peek::of(body.as_bytes()).unwrap();
-        needs(&peek, body.as_bytes(), 0, reads).features.iter().map(Feature::name).collect()
+        needs(&peek, &body.as_bytes().to_vec().into(), 0, reads).features.iter().map(Feature::name).collect()
     }
 
     #[test]
@@ -166,10 +204,92 @@ mod tests {
         ] {
             let peek = Peek::of(body.as_bytes()).unwrap();
             let reads = Reads { context_tokens: Some(10), ..Reads::default() };
-            let found = needs(&peek, body.as_bytes(), tokens, &reads).context_tokens;
+            let found = needs(&peek, &body.as_bytes().to_vec().into(), tokens, &reads).context_tokens;
             assert_eq!(found, expected, "{body}");
-            let found = needs(&peek, body.as_bytes(), tokens, &Reads::default()).context_tokens;
+            let found =
+                needs(&peek, &body.as_bytes().to_vec().into(), tokens, &Reads::default()).context_tokens;
             assert_eq!(found, 0, "{body}: no model has a limit");
         }
+    }
+
+    /// The tokens that are compared of a body, or of its excerpt.
+    fn context_tokens(body: &str, shortest: u64, is_excerpt: bool) -> u64 {
+        let reads = Reads { context_tokens: Some(shortest), ..Reads::default() };
+        let bytes = body.as_bytes();
+        let window = bytes.len() / 2 + 8;
+        let excerpt = Excerpt::read(bytes.len(), window, |start, end| bytes[start..end].to_vec());
+        let known = if is_excerpt { excerpt.unwrap() } else { bytes.to_vec().into() };
+        let peek = Peek::of(known.text()).unwrap();
+        needs(&peek, &known, (bytes.len() / 4) as u64, &reads).context_tokens
+    }
+
+    #[test]
+    fn each_entry_of_a_list_is_an_input_by_itself() {
+        let text = |words: usize| format!("\"{}\"", "word".repeat(words));
+        let list = |entries: &[String]| format!("[ {} ]", entries.join(" , "));
+        let numbers = |count: usize| list(&vec!["100257".to_owned(); count]);
+        for (value, expected) in [
+            (list(&vec![text(300); 100]), Some(0)),
+            (list(&[text(300), text(1_001), text(2)]), Some(1_001)),
+            // Its commas are no entries.
+            (list(&[text(2), format!("\"{}\"", ",a\\\"b,".repeat(200))]), Some(0)),
+            (numbers(900), Some(0)),
+            (numbers(1_001), Some(1_001)),
+            (list(&[numbers(900), numbers(2), numbers(900)]), Some(0)),
+            (list(&[numbers(2), numbers(1_002)]), Some(1_002)),
+            (text(1_500), None),
+            // The parts of one input.
+            (list(&vec![format!("{{\"role\":\"user\",\"content\":{}}}", text(300)); 10]), None),
+        ] {
+            for name in ["input", "prompt"] {
+                let body = format!("{{\"model\":\"m\",\"{name}\": {value}}}");
+                let whole = (body.len() / 4) as u64;
+                for is_excerpt in [false, true] {
+                    let found = context_tokens(&body, 1_000, is_excerpt);
+                    assert_eq!(found, expected.unwrap_or(whole), "{name} {is_excerpt} {whole}");
+                }
+            }
+        }
+        let chat = format!("{{\"messages\":{}}}", list(&vec![text(300); 10]));
+        assert!(context_tokens(&chat, 1_000, false) > 3_000, "messages are one input");
+    }
+
+    #[test]
+    fn of_a_body_that_is_sent_once_all_that_stands_in_its_beginning_counts() {
+        for (beginning, expected) in [
+            (r#""messages":[{"content":[{"type":"image_url","image_url":{"url":"data:"#, &["vision"][..]),
+            (r#""messages":[{"content":[{"type":"image_url""#, &["vision"]),
+            (r#""messages":[{"content":[{"type":"image_u"#, &[]),
+            (r#""tools" : [ {"type":"#, &["tools"]),
+            (r#""tools":["#, &[]),
+            (r#""tools":[ ]"#, &[]),
+            (r#""t\u006fols":[{"#, &["tools"]),
+            (r#""tools":"#, &[]),
+            (r#""tool"#, &[]),
+            (r#""input":[{"type":"input_audio""#, &["audio"]),
+            (r#""messages":"\"type\":\"image_url\""#, &[]),
+            ("", &[]),
+        ] {
+            let beginning = format!(r#"{{"model":"m","n":1,{beginning}"#);
+            let peek = Peek::of_prefix(beginning.as_bytes()).unwrap();
+            let known = beginning.as_bytes().to_vec().into();
+            let found: Vec<_> = needs(&peek, &known, 0, &all()).features.iter().map(Feature::name).collect();
+            assert_eq!(found, expected, "{beginning}");
+        }
+    }
+
+    #[test]
+    fn of_a_body_that_is_sent_once_the_beginning_is_compared() {
+        let reads = Reads { context_tokens: Some(10), ..Reads::default() };
+        let found = |beginning: &str| {
+            let peek = Peek::of_prefix(beginning.as_bytes()).unwrap();
+            needs(&peek, &beginning.as_bytes().to_vec().into(), 1_000_000, &reads).context_tokens
+        };
+        let long = format!(r#"{{"model":"m","messages":[{{"content":"{}"#, "a".repeat(100));
+        assert_eq!(found(&long), (long.len() / 4) as u64, "the rest may be a picture");
+        assert_eq!(found(r#"{"model":"m","messages":[{"content":"a"#), 0);
+        let sound =
+            format!(r#"{{"model":"m","messages":[{{"type":"input_audio","data":"{}"#, "A".repeat(100));
+        assert_eq!(found(&sound), 0);
     }
 }

@@ -221,6 +221,14 @@ impl Peek {
         self.members.iter().map(|member| (member.name(body), bytes(body, &member.value)))
     }
 
+    /// The member in which the first bytes of a longer body end: its name, and its value as far as
+    /// it goes. `body` must be the body of this peek.
+    pub fn begun_member<'a>(&self, body: &'a [u8]) -> Option<(Cow<'a, str>, &'a [u8])> {
+        let rest = body.get(self.tail()..).filter(|_| !self.is_whole)?;
+        let (key, value) = top_level::begun_member(rest)?;
+        Some((decode(key, &(0..key.len())).ok()?, value))
+    }
+
     /// The name of the field that states [`Self::max_output_tokens`]. `body` must be the body of
     /// this peek.
     pub fn output_limit(&self, body: &[u8]) -> Option<&'static str> {

@@ -105,19 +105,35 @@ pub fn value_at_depth(rest: &[u8], depth: usize) -> Option<&[u8]> {
     rest.is_empty().then_some(found)
 }
 
-/// The number of elements of the list in `json`. `None` if `json` is not one JSON list.
-pub fn element_count(json: &[u8]) -> Option<u64> {
+/// Calls `on_element` with each element of the list in `json`, in order. `None` if `json` is not
+/// one JSON list; the elements before the fault are reported.
+pub fn each_element<'a>(json: &'a [u8], on_element: &mut dyn FnMut(&'a [u8])) -> Option<()> {
     let mut rest = space(take(json, b'[')?);
-    let mut count = 0;
     if take(rest, b']').is_none() {
         loop {
-            rest = space(value(rest, &mut 0)?);
-            count += 1;
+            let end = value(rest, &mut 0)?;
+            on_element(before(rest, end));
+            rest = space(end);
             let Some(next) = take(rest, b',') else { break };
             rest = space(next);
         }
     }
-    space(take(rest, b']')?).is_empty().then_some(count)
+    space(take(rest, b']')?).is_empty().then_some(())
+}
+
+/// The number of elements of the list in `json`. `None` if `json` is not one JSON list.
+pub fn element_count(json: &[u8]) -> Option<u64> {
+    let mut count = 0;
+    each_element(json, &mut |_| count += 1)?;
+    Some(count)
+}
+
+/// The member that begins in `rest`, which follows another member: its name with its quotes, and
+/// its value as far as it goes.
+pub fn begun_member(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = space(take(space(rest), b',')?);
+    let name_end = string(start, &mut 0)?;
+    Some((before(start, name_end), colon(name_end)?))
 }
 
 /// The name of a member without its quotes, its value, and what follows.

@@ -297,7 +297,7 @@ impl RequestBody {
     /// What a JSON body needs of a model.
     pub fn needs(&self, reads: &Reads) -> Needs {
         let BodyMeaning::Json(peek) = &self.meaning else { return Needs::default() };
-        body_needs::needs(peek, self.known.text(), self.tokens(), reads)
+        body_needs::needs(peek, &self.known, self.tokens(), reads)
     }
 
     /// The estimated tokens of the input: a quarter of the bytes.

@@ -160,6 +160,58 @@ fn the_edge_for_long_inputs_is_taken_although_the_model_lacks_a_feature_too() {
 }
 
 #[test]
+fn each_text_of_a_batch_is_compared_by_itself() {
+    let document = routes(&json!({ "context_tokens": 400 }), &json!({}), &json!({ "targets": ["first"] }));
+    let text = "word ".repeat(300);
+    let embeddings = r#"{"object":"list","data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":5}}"#;
+    for (path, member, value, answer) in [
+        ("/v1/embeddings", "input", json!(vec![&text; 100]), embeddings),
+        ("/v1/embeddings", "input", json!(vec![100_257; 400]), embeddings),
+        ("/v1/embeddings", "input", json!(vec![vec![100_257; 400]; 20]), embeddings),
+        ("/v1/moderations", "input", json!(vec![&text; 32]), r#"{"results":[{"flagged":false}]}"#),
+        ("/v1/completions", "prompt", json!(vec![&text; 20]), r#"{"choices":[{"text":"a"}]}"#),
+    ] {
+        let mut bench = Bench::new(&document);
+        bench.script([Script::json(200, answer)]);
+        let body = json!({ "model": "m", member: value }).to_string();
+        let answer = bench.request("POST", path, &body);
+        assert_eq!(answer.header("x-switchyard-deployment"), "first", "{path} {}", answer.text());
+    }
+    let mut bench = Bench::new(&document);
+    let body = json!({ "model": "m", "input": ["a", text.repeat(10)] }).to_string();
+    let answer = bench.request("POST", "/v1/embeddings", &body);
+    let message = "The input is about 3750 tokens; no deployment of 'm' takes more than 400.";
+    assert!(error(&answer).2.starts_with(message), "{}", answer.text());
+}
+
+#[test]
+fn of_a_body_beyond_the_buffer_what_its_beginning_shows_is_needed() {
+    let first = json!({ "vision": false, "tools": false, "context_tokens": 50 });
+    let mut document: Value = serde_json::from_str(&routes(&first, &json!({}), &json!({}))).unwrap();
+    document["settings"]["buffer_bytes"] = json!(200);
+    let document = document.to_string();
+    let long = "A".repeat(1_000);
+    let image = format!(
+        r#"[{{"content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{long}"}}}}]}}]"#
+    );
+    let late = format!(
+        r#"[{{"content":[{{"image_url":{{"url":"data:image/png;base64,{long}"}},"type":"image_url"}}]}}]"#
+    );
+    let tools = format!(r#"[{{"type":"function","function":{{"name":"{long}"}}}}]"#);
+    for (member, value, served) in [
+        ("messages", image.as_str(), "second"),
+        ("tools", &tools, "second"),
+        // Nothing is known of what comes later.
+        ("messages", &late, "first"),
+    ] {
+        let mut bench = Bench::new(&document);
+        bench.script([Script::json(200, ANSWER)]);
+        let answer = bench.chat(&format!(r#"{{"model":"m","{member}":{value}}}"#));
+        assert_eq!(answer.header("x-switchyard-deployment"), served, "{member} {}", answer.text());
+    }
+}
+
+#[test]
 fn an_error_names_all_that_a_model_lacks() {
     let first = json!({ "tools": false, "vision": false, "context_tokens": 10, "output_tokens": 10 });
     let image = json!([{ "content": [{ "type": "image_url", "image_url": { "url": "https://x/1.png" } }] }]);

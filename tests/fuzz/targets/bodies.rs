@@ -94,7 +94,9 @@ pub fn excerpt(data: &[u8]) {
     }
     let features = Feature::ALL.into_iter().fold(Features::default(), Features::with);
     let reads = Reads { features, context_tokens: Some(0), ..Reads::default() };
-    assert_eq!(needs(&shown, excerpt.text(), 0, &reads).features, needs(&whole, &body, 0, &reads).features);
+    let (of_excerpt, of_body) =
+        (needs(&shown, &excerpt, 1, &reads), needs(&whole, &body.clone().into(), 1, &reads));
+    assert_eq!(of_excerpt.features, of_body.features);
     let asks_for_usage = shown.can_ask_for_usage(excerpt.text(), |span| excerpt.is_shortened(span));
     let changes = Edit { model: Some("m"), params: &params(), asks_for_usage };
     let of_excerpt =

@@ -2,8 +2,10 @@
 //!
 //! A request for a model enters at the node that a rule or its `model` chooses ([`entry_node`]). A
 //! request for a stored object enters at a node that is made for it ([`stored_objects`]).
-//! [`object_affinity`] says which deployment to try first.
+//! [`object_affinity`] says which deployment to try first. [`compared_length`] says how long the
+//! input of a request counts as where deployments state their longest one.
 
+pub mod compared_length;
 pub mod entry_node;
 pub mod object_affinity;
 mod reach;

@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::routes::graph::{Deployment, Destination, Graph, Node, Requirements, Strategy};
+use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::facts::Facts;
 
 /// The deployments below these entry nodes, also behind their edges and those of the settings, by
 /// id. `in_order`: in the order of the nodes; otherwise in the order of the deployments' names.
 pub(super) fn reach(graph: &Graph, facts: &Facts, entries: &[&Rc<Node>], in_order: bool) -> Vec<usize> {
-    let mut way = Way { facts, ids: Vec::new(), known: BTreeSet::new(), seen: BTreeSet::new() };
+    let mut way = Way::new(facts, None);
     let nothing = Required::default();
     for entry in entries {
         way.enter(entry, &nothing);
@@ -22,14 +23,19 @@ pub(super) fn reach(graph: &Graph, facts: &Facts, entries: &[&Rc<Node>], in_orde
         way.ids = way.known.iter().copied().collect();
     }
     if !way.ids.is_empty() {
-        // An edge of the settings does not lead past the entry node.
         for entry in entries {
-            let required = nothing.and(&entry.requirements);
-            for (_, to) in &graph.settings.on {
-                way.follow(to, &required);
-            }
+            way.leave(graph, entry);
         }
     }
+    way.ids
+}
+
+/// The deployments below this node, also behind its edges for this error class and those of the
+/// settings, by id.
+pub(super) fn reach_by(graph: &Graph, facts: &Facts, entry: &Rc<Node>, class: ErrorClass) -> Vec<usize> {
+    let mut way = Way::new(facts, Some(class));
+    way.enter(entry, &Required::default());
+    way.leave(graph, entry);
     way.ids
 }
 
@@ -55,6 +61,8 @@ impl<'a> Required<'a> {
 
 struct Way<'a> {
     facts: &'a Facts,
+    /// The only error class whose edges are followed; `None`: all edges are.
+    class: Option<ErrorClass>,
     /// The deployments, in the order in which they were found.
     ids: Vec<usize>,
     known: BTreeSet<usize>,
@@ -63,6 +71,23 @@ struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
+    fn new(facts: &'a Facts, class: Option<ErrorClass>) -> Self {
+        Self { facts, class, ids: Vec::new(), known: BTreeSet::new(), seen: BTreeSet::new() }
+    }
+
+    /// Follows the edges of the settings. They do not lead past the entry node.
+    fn leave(&mut self, graph: &'a Graph, entry: &'a Node) {
+        self.follow_edges(&graph.settings.on, &Required::default().and(&entry.requirements));
+    }
+
+    fn follow_edges(&mut self, edges: &'a [(ErrorClass, Destination)], required: &Required<'a>) {
+        for (class, to) in edges {
+            if self.class.is_none_or(|only| only == *class) {
+                self.follow(to, required);
+            }
+        }
+    }
+
     fn enter(&mut self, node: &'a Node, outer: &Required<'a>) {
         let required = outer.and(&node.requirements);
         if !self.seen.insert((node.id, required.clone())) {
@@ -77,9 +102,7 @@ impl<'a> Way<'a> {
                 self.follow(&target.to, &required);
             }
         }
-        for (_, to) in &node.on {
-            self.follow(to, &required);
-        }
+        self.follow_edges(&node.on, &required);
     }
 
     fn follow(&mut self, to: &'a Destination, required: &Required<'a>) {

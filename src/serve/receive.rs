@@ -26,7 +26,7 @@ use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
 use crate::vocabulary::time::{Instant, Millis};
 use crate::{
-    entry::{entry_node, stored_objects},
+    entry::{compared_length, entry_node, stored_objects},
     request::query,
 };
 
@@ -428,6 +428,7 @@ fn inbound(
     if facts.upload_ms >= allowed_ms {
         return Err(ClientError::RequestTimeout { after_ms: allowed_ms });
     }
+    facts.needs.context_tokens = compared_length::compared_tokens(graph, &facts, &node);
     if node.reads_place && !graph.reads.place {
         facts.place = arrival.place(source, hint);
     }

@@ -101,8 +101,9 @@ impl Serialize for Features {
 pub struct Needs {
     /// The features that it uses.
     pub features: Features,
-    /// Estimated tokens of its input; 0 if no model of the document has a shorter context, or if
-    /// the estimate is not good enough to say so.
+    /// Estimated tokens of its input, as they are compared with the contexts of models; 0 if no
+    /// model of the document has a shorter context, or if the estimate is not good enough to say
+    /// so.
     pub context_tokens: u64,
 }
 

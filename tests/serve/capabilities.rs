@@ -99,11 +99,11 @@ fn where_no_model_can_do_it_the_error_names_what_is_missing() {
             "No deployment of 'm' takes all that the request has: tools; `max_completion_tokens` of 20 (at most 10).",
         ),
         (
+            json!({ "context_tokens": 8 }),
             json!({ "context_tokens": 10 }),
-            json!({ "context_tokens": 12 }),
             json!({ "user": "a".repeat(100) }),
             "context_length_exceeded",
-            "The input is about 41 tokens; no deployment of 'm' takes more than 12.",
+            "The input is about 41 tokens; no deployment of 'm' takes more than 10.",
         ),
     ] {
         let mut bench = Bench::new(&routes(&first, &second, &json!({})));
@@ -157,6 +157,39 @@ fn the_edge_for_long_inputs_is_taken_although_the_model_lacks_a_feature_too() {
     // The feature alone does not lead there.
     let mut bench = Bench::new(&routes(&first, &json!({}), &edge));
     assert_eq!(error(&bench.chat(&body(&json!({ "tools": [{}] })))).1, "capability_missing");
+}
+
+#[test]
+fn an_estimate_alone_refuses_only_what_is_clearly_too_long() {
+    let document = |first: Value, second: Value, node: Value| routes(&first, &second, &node);
+    let context = |tokens: u64| json!({ "context_tokens": tokens });
+    let all = json!({});
+    let only = json!({ "targets": ["first"] });
+    let edge = json!({ "targets": ["first"], "on": { "context_window": "long" } });
+    let other_edge = json!({ "targets": ["first"], "on": { "rate_limit": "long" } });
+    let spaces = body(&json!({ "messages": [{ "content": " ".repeat(1_000 - 56) }], "max_tokens": 9 }));
+    assert_eq!(spaces.len() / 4, 250, "the estimate");
+    for (routes, served) in [
+        (document(context(63), json!({}), only.clone()), "first"),
+        (document(context(62), json!({}), only), ""),
+        // The one with the longest context, and only where there is no better one.
+        (document(context(100), context(120), all.clone()), "second"),
+        (document(context(240), json!({}), all.clone()), "second"),
+        (document(context(240), context(250), all.clone()), "second"),
+        (document(context(20), context(100), edge.clone()), "second"),
+        (document(context(20), context(62), edge), ""),
+        (document(context(100), json!({}), other_edge), "first"),
+        // One that cannot serve otherwise is no better one.
+        (document(context(100), json!({ "output_tokens": 5 }), all), "first"),
+    ] {
+        let mut bench = Bench::new(&routes);
+        bench.script([Script::json(200, ANSWER)]);
+        let answer = bench.chat(&spaces);
+        assert_eq!(answer.header("x-switchyard-deployment"), served, "{routes} {}", answer.text());
+        if served.is_empty() {
+            assert_eq!(error(&answer).1, "context_length_exceeded");
+        }
+    }
 }
 
 #[test]

@@ -74,7 +74,13 @@ struct SimulatedIsolate {
 fn run(world: &World, seed: u64) -> Run {
     let mut rng = SplitMix64::new(seed);
     let until = BEGAN_AT + Millis::new(world.minutes * 60_000);
-    let terms = CanaryTerms { id: 1, version: "0123456789ab".into(), share: world.share, until };
+    let terms = CanaryTerms {
+        id: 1,
+        version: "0123456789ab".into(),
+        base: "ba9876543210".into(),
+        share: world.share,
+        until,
+    };
     let delay = |rng: &mut SplitMix64| Millis::from_f64(rng.unit() * PROPAGATION_MS.as_f64());
     let mut isolates: Vec<SimulatedIsolate> = (0..world.isolates)
         .map(|_| SimulatedIsolate {

@@ -52,7 +52,7 @@ export default { fetch: (request, env, ctx) => settling(() => fetch.call({ env, 
 
 for (const [{ prototype: object }, ...names] of [
   [DeploymentHealth, "fetch", "alarm"],
-  [Registry, "fetch"],
+  [Registry, "fetch", "alarm"],
 ]) {
   for (const name of names) {
     const handle = object[name];

@@ -11,6 +11,7 @@
 //! - [`tasks`]: what is polled; [`clock`] and [`timer`]: time; [`randomness`]: seeds.
 
 mod clock;
+mod document_store;
 mod durable_object;
 mod filters;
 mod host;

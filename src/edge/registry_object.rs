@@ -2,13 +2,16 @@
 //! administrators' acts: one object in the world. [`crate::registry`] decides what it does; this is
 //! its storage.
 
+use std::cell::Cell;
+
 use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
-use super::{clock, object_calls, tasks};
-use crate::registry::registry_requests::answer;
+use super::{clock, document_store, object_calls, tasks};
 use crate::registry::version_ledger::{RegistryStorage, RowKind};
-use crate::serve::platform::PlatformError;
+use crate::serve::canary_writes::{RegistryHost, answer, on_alarm};
+use crate::serve::platform::{PlatformError, StoredText};
+use crate::vocabulary::time::Instant;
 
 /// The binding of the object.
 const BINDING: &str = "REGISTRY";
@@ -18,21 +21,35 @@ const NAME: &str = "registry";
 const ORIGIN: &str = "https://registry/";
 
 /// The Durable Object.
-#[durable_object(fetch)]
+// This makes the handlers of requests and of the alarm.
+#[durable_object(alarm)]
 pub struct Registry {
+    state: State,
     storage: RegistryRows,
+    /// The time to which the alarm was set.
+    alarm_at: Cell<Option<Instant>>,
 }
 
-/// The rows of the object.
-struct RegistryRows(SqlStorage);
+/// What the object has of the platform.
+struct RegistryRows {
+    sql: SqlStorage,
+    env: Env,
+    is_writing: Cell<bool>,
+}
 
 impl DurableObject for Registry {
-    fn new(state: State, _env: Env) -> Self {
-        Self { storage: RegistryRows(state.storage().sql()) }
+    fn new(state: State, env: Env) -> Self {
+        let storage = RegistryRows { sql: state.storage().sql(), env, is_writing: Cell::default() };
+        Self { state, storage, alarm_at: Cell::default() }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
         tasks::timed(self.answer(request)).await
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        tasks::timed(self.ring()).await?;
+        Response::empty()
     }
 }
 
@@ -41,10 +58,23 @@ impl Registry {
         let url = request.inner().url();
         let body = request.text().await?;
         let path = url.strip_prefix(ORIGIN).unwrap_or_default();
-        // Nothing waits between reading and writing, so every request is atomic.
-        let answered = self.storage.open().and_then(|()| answer(&self.storage, path, &body, clock::now()));
-        let (status, text) = answered.map_err(|error| worker::Error::RustError(error.to_string()))?;
-        Ok(Response::ok(text)?.with_status(status))
+        self.storage.open()?;
+        let reply = answer(&self.storage, path, &body).await?;
+        self.set_alarm(reply.alarm_at).await?;
+        Ok(Response::ok(reply.text)?.with_status(reply.status))
+    }
+
+    async fn ring(&self) -> worker::Result<()> {
+        self.storage.open()?;
+        self.alarm_at.set(None);
+        let next_at = on_alarm(&self.storage).await?;
+        self.set_alarm(next_at).await
+    }
+
+    async fn set_alarm(&self, at: Option<Instant>) -> worker::Result<()> {
+        let Some(due_at) = at.filter(|_| self.alarm_at.replace(at) != at) else { return Ok(()) };
+        let after_ms = i64::try_from((due_at - clock::now()).get()).unwrap_or(i64::MAX);
+        self.state.storage().set_alarm(after_ms).await
     }
 }
 
@@ -64,7 +94,7 @@ impl RegistryRows {
     fn open(&self) -> Result<(), PlatformError> {
         let table = "CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, number INTEGER NOT NULL, \
             part INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (kind, number, part)) WITHOUT ROWID";
-        self.0.exec(table, None)?;
+        self.sql.exec(table, None)?;
         Ok(())
     }
 }
@@ -76,20 +106,56 @@ impl RegistryStorage for RegistryRows {
         let query = "SELECT number, text FROM rows WHERE kind = ? AND number >= ? AND number < ? \
             ORDER BY number, part";
         let values = vec![kind.name().into(), number(from), number(until)];
-        let rows: Vec<NumberedRow> = self.0.exec(query, values)?.to_array()?;
+        let rows: Vec<NumberedRow> = self.sql.exec(query, values)?.to_array()?;
         Ok(rows.into_iter().map(|row| (row.number, row.text)).collect())
     }
 
     fn put(&self, kind: RowKind, of: u64, part: u64, text: &str) -> Result<(), PlatformError> {
         let insert = "INSERT OR REPLACE INTO rows (kind, number, part, text) VALUES (?, ?, ?, ?)";
-        self.0.exec(insert, vec![kind.name().into(), number(of), number(part), text.into()])?;
+        self.sql.exec(insert, vec![kind.name().into(), number(of), number(part), text.into()])?;
         Ok(())
     }
 
     fn remove(&self, kind: RowKind, from: u64, until: u64) -> Result<(), PlatformError> {
         let delete = "DELETE FROM rows WHERE kind = ? AND number >= ? AND number < ?";
-        self.0.exec(delete, vec![kind.name().into(), number(from), number(until)])?;
+        self.sql.exec(delete, vec![kind.name().into(), number(from), number(until)])?;
         Ok(())
+    }
+}
+
+impl RegistryHost for RegistryRows {
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    fn warn(&self, line: &str) {
+        worker::console_warn!("{line}");
+    }
+
+    fn is_writing(&self) -> &Cell<bool> {
+        &self.is_writing
+    }
+
+    async fn read_stored(&self, key: &str) -> Result<Option<StoredText>, PlatformError> {
+        document_store::read(&self.env, key).await
+    }
+
+    async fn write_stored(
+        &self,
+        key: &str,
+        text: Option<&str>,
+        note: Option<&str>,
+    ) -> Result<(), PlatformError> {
+        match text {
+            Some(text) => document_store::write(&self.env, key, text, note).await,
+            None => document_store::remove(&self.env, key).await,
+        }
+    }
+}
+
+impl From<PlatformError> for worker::Error {
+    fn from(error: PlatformError) -> Self {
+        Self::RustError(error.to_string())
     }
 }
 

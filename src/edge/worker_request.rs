@@ -8,21 +8,16 @@ use worker::{Context, Env};
 
 use super::object_calls::{self, WithBindings};
 use super::tasks::background;
-use super::{host, own_calls, randomness, registry_object, tasks, wait};
+use super::{document_store, host, own_calls, randomness, registry_object, tasks, wait};
 use crate::serve::isolate_memory::Isolate;
 use crate::serve::platform::{
-    BodyLimits, BodyStart, ByteStream, Platform, PlatformError, ReceivedBody, UploadError, Work,
+    BodyLimits, BodyStart, ByteStream, Platform, PlatformError, ReceivedBody, StoredText, UploadError, Work,
 };
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
 
-/// The binding of the KV namespace.
-const NAMESPACE: &str = "ROUTES";
 /// The binding of the Analytics Engine dataset.
 const METRICS: &str = "METRICS";
-/// The shortest time for which KV can cache a read near the Worker:
-/// <https://developers.cloudflare.com/kv/api/read-key-value-pairs/>
-const KV_CACHE_SECONDS: u64 = 30;
 
 thread_local! {
     static ISOLATE: Rc<Isolate> = Rc::default();
@@ -49,11 +44,6 @@ impl WorkerRequest {
     /// The request itself.
     pub fn exchange(&self) -> &host::Exchange {
         &self.0.exchange
-    }
-
-    /// The namespace of the routes document, if there is a binding to it.
-    fn store(&self) -> Option<worker::kv::KvStore> {
-        self.0.env.kv(NAMESPACE).ok()
     }
 }
 
@@ -123,15 +113,12 @@ impl Platform for WorkerRequest {
         self.0.env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
     }
 
-    async fn read_document(&self, key: &str) -> Result<Option<String>, PlatformError> {
-        let Some(store) = self.store() else { return Ok(None) };
-        Ok(store.get(key).cache_ttl(KV_CACHE_SECONDS).text().await.map_err(worker::Error::from)?)
+    async fn read_document(&self, key: &str) -> Result<Option<StoredText>, PlatformError> {
+        document_store::read(&self.0.env, key).await
     }
 
     async fn write_document(&self, key: &str, text: &str) -> Result<(), PlatformError> {
-        let store = self.store().ok_or_else(|| PlatformError::new("there is no binding ROUTES"))?;
-        let write = store.put(key, text).map_err(worker::Error::from)?;
-        Ok(write.execute().await.map_err(worker::Error::from)?)
+        document_store::write(&self.0.env, key, text, None).await
     }
 
     async fn post(&self, url: &str, headers: &Headers, body: String) -> Result<u16, PlatformError> {

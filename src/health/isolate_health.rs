@@ -78,6 +78,37 @@ impl Health {
         }
     }
 
+    /// The deployments that another graph has, too: the id of each here, and there.
+    pub fn ids_in(&self, other: &Self) -> Vec<(usize, usize)> {
+        let here = self.deployments.iter().enumerate();
+        here.filter_map(|(id, deployment)| {
+            let is_same = |known: &TrackedDeployment| known.identity == deployment.identity;
+            Some((id, other.deployments.iter().position(is_same)?))
+        })
+        .collect()
+    }
+
+    /// Exchanges what is known about these deployments, and the contact with the shard, with
+    /// another graph. Done twice, it changes nothing.
+    pub fn exchange(&mut self, other: &mut Self, ids: &[(usize, usize)]) {
+        for (here, there) in ids {
+            if let (Some(here), Some(there)) =
+                (self.deployments.get_mut(*here), other.deployments.get_mut(*there))
+            {
+                here.exchange(there);
+            }
+        }
+        std::mem::swap(&mut self.sharing, &mut other.sharing);
+    }
+
+    /// Takes over the state of some deployments of the same graph, by their ids.
+    pub fn adopt_some(&mut self, old: &Self, is_meant: impl Fn(usize) -> bool) {
+        let both = self.deployments.iter_mut().zip(&old.deployments).enumerate();
+        for (_, (deployment, known)) in both.filter(|(id, _)| is_meant(*id)) {
+            deployment.adopt(known);
+        }
+    }
+
     /// Who decides about probes at this time.
     fn probes(&self, now: Instant) -> Probes {
         self.sharing.probes(now)

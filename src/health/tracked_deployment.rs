@@ -147,6 +147,13 @@ impl TrackedDeployment {
         }
     }
 
+    /// Exchanges what is known with the same deployment of another graph. Each keeps its settings.
+    pub(super) fn exchange(&mut self, other: &mut Self) {
+        std::mem::swap(self, other);
+        std::mem::swap(&mut self.limits, &mut other.limits);
+        std::mem::swap(&mut self.ejections, &mut other.ejections);
+    }
+
     /// Takes over the drain of a deployment of the same name with another address.
     pub(super) fn inherit_drain(&mut self, old: &Self) {
         self.set_drains(|drains| *drains = old.drains.inherited());

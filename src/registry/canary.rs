@@ -4,8 +4,10 @@
 //! - [`sequential_test`]: whether the new version does worse, beyond chance;
 //! - [`version_counts`]: what is counted of each version;
 //! - [`canary_trial`]: the counts of all isolates, and when the canary ends, and how;
-//! - [`canary_tally`]: the counts of one isolate, and when it reports them.
+//! - [`canary_tally`]: the counts of one isolate, and when it reports them;
+//! - [`canary_ledger`]: the canary in the storage of the registry.
 
+pub mod canary_ledger;
 pub mod canary_tally;
 pub mod canary_trial;
 pub mod sequential_test;

@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::canary::canary_ledger::{CanaryLedger, EndCanaryRequest, StartRequest};
+use super::canary::canary_tally::CanaryReport;
 use super::version_ledger::{Act, Begun, ChangeNote, Noticed, RegistryStorage, VersionLedger};
 use crate::scan::json_value;
 use crate::vocabulary::time::Instant;
 
 /// `begin`: a change is to be made. The answer is a [`BeginAnswer`] with status 200, 409 if another
-/// change is under way, or 412 with the current version.
+/// change is under way (with the version of a canary, if it is one), or 412 with the current
+/// version.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct BeginRequest {
     /// The version that the change is based on, or `*`.
@@ -87,12 +90,18 @@ pub fn answer<S: RegistryStorage>(
     body: &str,
     now: Instant,
 ) -> Result<RegistryAnswer, S::Error> {
-    let ledger = VersionLedger(storage);
+    let (ledger, canary) = (VersionLedger(storage), CanaryLedger(storage));
     match path {
         "begin" => {
             let Some(BeginRequest { expected, serving, note, document }) = json_value::parse(body) else {
                 return Ok(malformed());
             };
+            if let Some(canary) = canary.version()? {
+                return Ok((409, canary));
+            }
+            if canary.write_at()?.is_some() {
+                return Ok((409, String::new()));
+            }
             Ok(match ledger.begin(&expected, &serving, note, &document, now)? {
                 Begun::Admitted(token) => ok(&BeginAnswer { token: Some(token), number: None }),
                 Begun::Unchanged(number) => ok(&BeginAnswer { token: None, number: Some(number) }),
@@ -120,6 +129,7 @@ pub fn answer<S: RegistryStorage>(
                 return Ok(malformed());
             };
             let noticed = ledger.notice(&version, document.as_deref(), now)?;
+            canary.on_notice(now)?;
             let (is_known, is_wanted) = (noticed == Noticed::Known, noticed == Noticed::Wanted);
             Ok(ok(&NoticeAnswer { is_known, is_wanted }))
         }
@@ -137,6 +147,19 @@ pub fn answer<S: RegistryStorage>(
             entries.reverse();
             Ok(ok(&entries))
         }
+        "canary/start" => {
+            let Some(request) = json_value::parse::<StartRequest>(body) else { return Ok(malformed()) };
+            canary.start(request, now)
+        }
+        "canary/report" => {
+            let Some(report) = json_value::parse::<CanaryReport>(body) else { return Ok(malformed()) };
+            Ok(ok(&canary.report(&report, now)?))
+        }
+        "canary/end" => {
+            let Some(request) = json_value::parse::<EndCanaryRequest>(body) else { return Ok(malformed()) };
+            Ok(canary.end_by_hand(request, now)?.map_or((404, String::new()), |terms| ok(&terms)))
+        }
+        "canary/view" => Ok((200, canary.view()?)),
         "act" => {
             let Some(act) = json_value::parse::<Act>(body) else { return Ok(malformed()) };
             ledger.add_act(act, now)?;

@@ -44,6 +44,12 @@ pub enum RowKind {
     Pending,
     /// An [`Act`] with its number and time.
     Audit,
+    /// The one row of the latest canary.
+    Canary,
+    /// The text of its new version.
+    CanaryDocument,
+    /// The last report of an isolate about it.
+    CanaryIsolate,
 }
 
 impl RowKind {
@@ -56,6 +62,9 @@ impl RowKind {
             Self::Document => "document",
             Self::Pending => "pending",
             Self::Audit => "audit",
+            Self::Canary => "canary",
+            Self::CanaryDocument => "canary_document",
+            Self::CanaryIsolate => "canary_isolate",
         }
     }
 }
@@ -92,6 +101,8 @@ pub enum ChangeKind {
     Put,
     /// `POST /admin/api/routes/rollback`
     Rollback,
+    /// It was a canary, and took over.
+    Canary,
     /// Somebody wrote the document outside the API.
     Outside,
 }
@@ -202,7 +213,7 @@ pub enum Noticed {
 #[derive(Debug)]
 pub struct VersionLedger<'a, S>(pub &'a S);
 
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
@@ -314,6 +325,22 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
         Ok(recorded)
     }
 
+    /// Whether a change is under way.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub(super) fn is_changing(&self, now: Instant) -> Result<bool, S::Error> {
+        Ok(self.head()?.pending.is_some_and(|pending| now < pending.until))
+    }
+
+    /// Records a version that is the current one from now on.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub(super) fn record_now(&self, note: ChangeNote, document: &str, now: Instant) -> Result<u64, S::Error> {
+        self.record(self.head()?, note, document, now)
+    }
+
     /// The head is written last: what precedes it is written again by the next change.
     fn record(
         &self,
@@ -347,6 +374,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
             ChangeKind::Found => "routes.found",
             ChangeKind::Put => "routes.put",
             ChangeKind::Rollback => "routes.rollback",
+            ChangeKind::Canary => "routes.canary.take_over",
             ChangeKind::Outside => "routes.written_outside_the_api",
         };
         let act = Act {
@@ -452,11 +480,19 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
         self.text(RowKind::Document, number)
     }
 
-    fn text(&self, kind: RowKind, number: u64) -> Result<String, S::Error> {
+    /// A text that was written in parts.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub(super) fn text(&self, kind: RowKind, number: u64) -> Result<String, S::Error> {
         Ok(self.0.rows(kind, number, number + 1)?.into_iter().map(|(_, part)| part).collect())
     }
 
-    fn put_text(&self, kind: RowKind, number: u64, text: &str) -> Result<(), S::Error> {
+    /// Writes a text in parts.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub(super) fn put_text(&self, kind: RowKind, number: u64, text: &str) -> Result<(), S::Error> {
         let mut rest = text;
         let mut part = 0;
         while let Some((head, tail)) = rest.split_at_checked(rest.floor_char_boundary(PART_BYTES)) {

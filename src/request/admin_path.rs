@@ -17,6 +17,8 @@ pub enum AdminPath {
     Version(String),
     /// `POST api/routes/rollback`
     Rollback,
+    /// `POST api/routes/canary`
+    Canary,
     /// `GET api/audit`
     Audit,
     /// `GET api/health`
@@ -44,7 +46,7 @@ impl AdminPath {
             | Self::Health
             | Self::Metrics
             | Self::Requests(_) => GET,
-            Self::Explain | Self::Rollback | Self::Switch(..) => "POST",
+            Self::Explain | Self::Rollback | Self::Canary | Self::Switch(..) => "POST",
         }
     }
 
@@ -53,6 +55,7 @@ impl AdminPath {
         match self {
             Self::Routes => (method == "PUT").then_some("routes.put"),
             Self::Rollback => Some("routes.rollback"),
+            Self::Canary => Some("routes.canary.end"),
             Self::Switch(Switch::Drain, _) => Some("deployment.drain"),
             Self::Switch(Switch::Enable, _) => Some("deployment.enable"),
             Self::Switch(Switch::Reset, _) => Some("deployment.reset"),
@@ -74,6 +77,7 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         "api/routes/document" => return Some(AdminPath::Document),
         "api/routes/history" => return Some(AdminPath::History),
         "api/routes/rollback" => return Some(AdminPath::Rollback),
+        "api/routes/canary" => return Some(AdminPath::Canary),
         "api/audit" => return Some(AdminPath::Audit),
         "api/health" => return Some(AdminPath::Health),
         "metrics" => return Some(AdminPath::Metrics),
@@ -114,6 +118,7 @@ mod tests {
             ("api/routes/history/", None, ""),
             ("api/routes/history/a%20b", None, ""),
             ("api/routes/rollback", Some(AdminPath::Rollback), "POST"),
+            ("api/routes/canary", Some(AdminPath::Canary), "POST"),
             ("api/audit", Some(AdminPath::Audit), "GET, HEAD"),
             ("api/health", Some(AdminPath::Health), "GET, HEAD"),
             ("metrics", Some(AdminPath::Metrics), "GET, HEAD"),

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use super::canary_serving::Draw;
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound};
 use super::serving::Serving;
@@ -14,6 +15,7 @@ use crate::counters::{FailedUsage, FinishedAttempt, FinishedRequest};
 use crate::health::GateChange;
 use crate::health::gate::Transition;
 use crate::health::recent_records::RecentRecord;
+use crate::registry::canary::version_counts::CountedEnd;
 use crate::request::api_path::ApiPath;
 use crate::request::credentials;
 use crate::routes::graph::Node;
@@ -36,6 +38,8 @@ struct OpenAccount<P: Platform> {
     platform: P,
     arrival: Rc<Arrival>,
     routes: Option<Rc<Serving>>,
+    /// What it has drawn, if there is a canary.
+    draw: Option<Draw>,
     /// The facts and the entry node. The body of the request does not stay here.
     received: Option<(Rc<Facts>, Rc<Node>)>,
     replied_at: Option<Instant>,
@@ -52,6 +56,7 @@ impl<P: Platform> RequestAccount<P> {
             platform: platform.clone(),
             arrival: Rc::clone(arrival),
             routes: None,
+            draw: None,
             received: None,
             replied_at: None,
             is_traced: platform.is_traced(),
@@ -60,9 +65,10 @@ impl<P: Platform> RequestAccount<P> {
     }
 
     /// The routes that serve the request are known.
-    pub fn on_routes(&mut self, routes: &Rc<Serving>) {
+    pub(super) fn on_routes(&mut self, routes: &Rc<Serving>, draw: Option<Draw>) {
         if let Some(open) = &mut self.0 {
             open.routes = Some(Rc::clone(routes));
+            open.draw = draw;
         }
     }
 
@@ -149,6 +155,14 @@ impl<P: Platform> OpenAccount<P> {
             origin: RequestOrigin::of(&arrival.headers),
         };
         self.publish(&record);
+        if let Some(draw) = self.draw.as_ref().filter(|_| record.end.outcome != CLIENT_LEFT) {
+            let end = CountedEnd {
+                has_failed: record.end.outcome != OK || record.end.status >= 400,
+                fell_back: record.end.trail.failures().next().is_some(),
+                after_ms: record.replied_at - record.arrived_at,
+            };
+            draw.count(platform, &end);
+        }
     }
 
     fn publish(&self, record: &RequestRecord<'_>) {

@@ -140,12 +140,13 @@ async fn answer_path<P: Platform>(
             Box::pin(routes_change::put(platform, arrival, routes, role.who()))
         }
         AdminPath::Rollback => Box::pin(routes_change::roll_back(platform, arrival, routes, role.who())),
+        AdminPath::Canary => Box::pin(routes_change::end_canary(platform, arrival, role.who())),
         AdminPath::Document => Box::pin(routes_change::document(platform)),
         AdminPath::History => Box::pin(routes_change::history(platform)),
         AdminPath::Version(version) => Box::pin(routes_change::version(platform, version)),
         AdminPath::Audit => Box::pin(routes_change::audit(platform, arrival)),
         AdminPath::Explain => Box::pin(explained(platform, arrival, routes)),
-        AdminPath::Routes => return Ok(OwnText::json(document_status(platform, routes))),
+        AdminPath::Routes => Box::pin(document_status(platform, routes)),
         AdminPath::Health => return Ok(OwnText::json(health(platform, routes).await)),
         AdminPath::Metrics => {
             let content_type = metrics::format(arrival).content_type();
@@ -167,6 +168,8 @@ struct DocumentStatus<'a> {
     warnings: Vec<&'a Issue>,
     disabled: Vec<DisabledDeployment<'a>>,
     trouble: Option<ProblemStatus>,
+    /// `null` without a canary.
+    canary: Option<Box<serde_json::value::RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -184,13 +187,14 @@ struct ProblemStatus {
 
 /// `GET /admin/api/routes`: the document that serves, the disabled deployments, and the problem of
 /// the document in KV, if there is one.
-fn document_status<P: Platform>(platform: &P, routes: &Serving) -> String {
+async fn document_status<P: Platform>(platform: &P, routes: &Serving) -> Result<OwnText, ClientError> {
+    let canary = routes_change::canary_view(platform).await?;
     let disabled = routes.graph.deployments.iter().filter_map(|deployment| {
         let variable = &deployment.disabled.as_ref()?.variable;
         Some(DisabledDeployment { deployment: &deployment.name, variable })
     });
     let found = doubts(&routes.graph, &|name: &str| platform.variable(name));
-    to_json(&DocumentStatus {
+    Ok(OwnText::json(to_json(&DocumentStatus {
         version: &routes.graph.version,
         source: routes.source.name(),
         warnings: routes.warnings.iter().chain(&found).collect(),
@@ -201,7 +205,8 @@ fn document_status<P: Platform>(platform: &P, routes: &Serving) -> String {
                 ProblemStatus { kind: "refused", issues: Some(issues) }
             }
         }),
-    })
+        canary: serde_json::value::RawValue::from_string(canary).ok(),
+    })))
 }
 
 #[derive(Serialize)]

@@ -27,14 +27,16 @@ impl Serving {
         step: impl FnOnce(&mut Context<'_>) -> T,
     ) -> (T, Vec<GateChange>) {
         let mut changes = Vec::new();
-        let result = step(&mut Context {
-            now: platform.now(),
-            rng,
-            cursors: &self.cursors,
-            health: &mut self.health.borrow_mut(),
-            budgets: &mut self.budgets.borrow_mut(),
-            changes: &mut changes,
-            notes: None,
+        let result = self.with_health(|health| {
+            step(&mut Context {
+                now: platform.now(),
+                rng,
+                cursors: &self.cursors,
+                health,
+                budgets: &mut self.budgets.borrow_mut(),
+                changes: &mut changes,
+                notes: None,
+            })
         });
         self.log(platform, &changes);
         (result, changes)

@@ -12,10 +12,11 @@ use crate::vocabulary::time::Instant;
 
 /// Work in the background that waits to send counters. It belongs to the isolate, not to the
 /// request that began it.
-struct RunningFlush<P: Platform>(P);
+pub(super) struct RunningFlush<P: Platform>(pub(super) P);
 
 impl<P: Platform> RunningFlush<P> {
-    fn begin(platform: &P) -> Self {
+    /// Begins such work.
+    pub(super) fn begin(platform: &P) -> Self {
         let flushes = &platform.isolate().flushes;
         flushes.set(flushes.get() + 1);
         Self(platform.clone())

@@ -367,7 +367,7 @@ fn failed<P: Platform>(
 ) -> (&'static str, Option<String>, ErrorReply) {
     if reply == machine::Reply::NoneEligible {
         let (error, obstacles) =
-            inbound.none_eligible(&routes.graph, &routes.health.borrow(), platform.now());
+            routes.with_health(|health| inbound.none_eligible(&routes.graph, health, platform.now()));
         return (error.code(), Some(obstacles), (&error).into());
     }
     let failures: Vec<_> = trail.failures().collect();

@@ -42,7 +42,10 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
         Ok(routes) => routes,
         Err(error) => return ClientReply::error(refused(account, &error), Vec::new()),
     };
-    account.on_routes(&routes);
+    // The admin API always speaks of the version that serves without a canary.
+    let (routes, draw) =
+        if is_admin(&arrival.path) { (routes, None) } else { platform.isolate().draw(platform, routes) };
+    account.on_routes(&routes, draw);
     let settings = &routes.graph.settings;
     // The pages of an origin call models. The admin API is not theirs.
     let origin = arrival.header("origin").filter(|_| !is_admin(&arrival.path));

@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::canary_state::CanaryServing;
 use super::object_link::ObjectLink;
 use super::serving::Serving;
 use crate::counters::CounterOutbox;
@@ -36,6 +37,10 @@ pub struct Isolate {
     pub(super) written: Cell<Option<(u64, Instant)>>,
     /// The hash of the document that the registry knows as the current one.
     pub(super) noticed: Cell<Option<u64>>,
+    /// The canary that serves a share of the requests.
+    pub(super) canary: RefCell<Option<Rc<CanaryServing>>>,
+    /// The number of the latest canary that is known to have ended.
+    pub(super) ended_canary: Cell<u64>,
     rng: RefCell<Option<SecureRng>>,
     /// The owner of each known stored object.
     pub(super) owners: RefCell<ObjectAffinity>,
@@ -95,7 +100,10 @@ impl Isolate {
     pub fn without_secrets(&self, line: String) -> String {
         match self.current() {
             Some(routes) => {
-                let masked = without_secrets(&routes.graph, line.into_bytes());
+                let mut masked = without_secrets(&routes.graph, line.into_bytes());
+                if let Some(canary) = &*self.canary.borrow() {
+                    masked = without_secrets(&canary.serving.graph, masked);
+                }
                 String::from_utf8(masked).unwrap_or_default()
             }
             None => line,

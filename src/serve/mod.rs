@@ -15,13 +15,17 @@
 //! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
 //!   `alerts`: what they send to webhooks; [`health_object`]: the Durable Object through which they
 //!   do; `registry_link` and `routes_change`: versions of the document, and changes by the admin
-//!   API; `counting`: what is counted of finished requests, and `metrics`: how it is shown.
+//!   API; `canary_serving`: two versions side by side, with [`canary_writes`] for the registry;
+//!   `counting`: what is counted of finished requests, and `metrics`: how it is shown.
 
 pub mod account;
 pub mod admin;
 mod admin_body;
 mod alerts;
 pub mod answer;
+mod canary_serving;
+mod canary_state;
+pub mod canary_writes;
 pub mod client_reply;
 pub mod committed;
 pub mod completion;

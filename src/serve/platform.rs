@@ -33,6 +33,21 @@ impl fmt::Display for PlatformError {
 
 impl std::error::Error for PlatformError {}
 
+/// A document in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredText {
+    /// Its text.
+    pub text: String,
+    /// What the registry has written beside it.
+    pub note: Option<String>,
+}
+
+impl From<String> for StoredText {
+    fn from(text: String) -> Self {
+        Self { text, note: None }
+    }
+}
+
 /// The clock and the timers of a platform.
 pub trait Clock {
     /// The current time. It does not advance between two waits.
@@ -98,9 +113,9 @@ pub trait Platform: Clock + Objects + Clone + 'static {
 
     /// A variable or secret; `None` if it is absent or empty.
     fn variable(&self, name: &str) -> Option<String>;
-    /// The text of a document in the store. `None` if the store does not have it, or if there is no
+    /// A document in the store. `None` if the store does not have it, or if there is no
     /// store.
-    fn read_document(&self, key: &str) -> impl Future<Output = Result<Option<String>, PlatformError>>;
+    fn read_document(&self, key: &str) -> impl Future<Output = Result<Option<StoredText>, PlatformError>>;
     /// Writes a document. Without a store, this fails.
     fn write_document(&self, key: &str, text: &str) -> impl Future<Output = Result<(), PlatformError>>;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::admin_body;
+use super::canary_writes::NOT_WRITTEN;
 use super::client_reply::OwnText;
 use super::isolate_memory::Isolate;
 use super::platform::Platform;
@@ -15,12 +16,14 @@ use super::receive::Arrival;
 use super::registry_link::{RegistryCall, ask, value};
 use super::routes_document::Written;
 use super::serving::Serving;
+use crate::registry::canary::canary_ledger::{CanaryAction, EndCanaryRequest, StartAnswer, StartRequest};
+use crate::registry::canary::canary_trial::CanaryTerms;
 use crate::registry::registry_requests::{
     ActsRequest, BeginAnswer, BeginRequest, EndRequest, VersionRequest,
 };
 use crate::registry::version_ledger::{ChangeKind, ChangeNote};
 use crate::request::query;
-use crate::routes::{Issue, compile, version_of};
+use crate::routes::{Compiled, Issue, compile, version_of};
 use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::stable_hash;
@@ -38,6 +41,8 @@ struct ChangeAnswer {
     others_follow_within_seconds: u64,
     warnings: Vec<Issue>,
     difference: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canary: Option<CanaryTerms>,
 }
 
 /// `PUT /admin/api/routes`
@@ -57,7 +62,8 @@ pub(super) async fn put<P: Platform>(
             "The body is empty, or is not UTF-8. Send the routes document as the body.".to_owned(),
         ));
     }
-    let change = Change { how: ChangeKind::Put, who, why: why(arrival), expected, document };
+    let canary = canary_share(arrival)?;
+    let change = Change { how: ChangeKind::Put, who, why: why(arrival), expected, document, canary };
     change.make(platform, routes).await
 }
 
@@ -88,7 +94,8 @@ pub(super) async fn roll_back<P: Platform>(
     let old = find(platform, Some(request.version)).await?;
     let expected = arrival.header("if-match").map_or("*", untagged);
     let why = request.why.or_else(|| why(arrival));
-    let change = Change { how: ChangeKind::Rollback, who, why, expected, document: old.document };
+    let change =
+        Change { how: ChangeKind::Rollback, who, why, expected, document: old.document, canary: None };
     change.make(platform, routes).await
 }
 
@@ -113,6 +120,8 @@ struct Change<'a> {
     why: Option<String>,
     expected: &'a str,
     document: String,
+    /// The percentage of requests that it serves at first, and for how many minutes.
+    canary: Option<(u32, u64)>,
 }
 
 impl Change<'_> {
@@ -124,7 +133,7 @@ impl Change<'_> {
     }
 
     async fn made<P: Platform>(self, platform: &P, routes: &Serving) -> Result<OwnText, ClientError> {
-        let Self { how, who, why, expected, document } = self;
+        let Self { how, who, why, expected, document, canary } = self;
         let compiled = match compile(&document, &|name: &str| platform.variable(name)) {
             Ok(compiled) => compiled,
             Err(issues) => return Ok(refused(&issues)),
@@ -136,6 +145,11 @@ impl Change<'_> {
         }
         let version = version_of(stable_hash(document.as_bytes()));
         let note = ChangeNote { version: version.clone(), who: who.to_owned(), why, how };
+        if let Some((share, minutes)) = canary {
+            let expected = expected.to_owned();
+            let request = StartRequest { expected, note, document, share, minutes };
+            return start_canary(platform, routes, request, compiled).await;
+        }
         let serving = routes.graph.version.clone();
         let request = BeginRequest { expected: expected.to_owned(), serving, note, document };
         let (status, text) = ask(platform, "begin", &request).await?;
@@ -143,7 +157,7 @@ impl Change<'_> {
         let answer: BeginAnswer = match status {
             200 => value(&text)?,
             412 => return Err(ClientError::RoutesChanged { current: text }),
-            _ => return Err(ClientError::ChangeUnderWay),
+            _ => return Err(under_way(text)),
         };
         let refresh = routes.graph.settings.refresh_ms.seconds_rounded_up();
         let mut reply = ChangeAnswer {
@@ -154,6 +168,7 @@ impl Change<'_> {
             others_follow_within_seconds: refresh + PROPAGATION_SECONDS,
             warnings: compiled.warnings.clone(),
             difference: None,
+            canary: None,
         };
         let Some(token) = answer.token else { return Ok(tagged(&reply, &version)) };
         let end = EndRequest { token, version: version.clone() };
@@ -176,6 +191,111 @@ impl Change<'_> {
         }
         Ok(tagged(&reply, &version))
     }
+}
+
+/// The error of a change while another one is under way. `canary`: its version, if it is one.
+fn under_way(canary: String) -> ClientError {
+    if canary.is_empty() {
+        ClientError::ChangeUnderWay
+    } else {
+        ClientError::CanaryUnderWay { version: canary }
+    }
+}
+
+/// Has the registry start a canary, and serves it here at once.
+async fn start_canary<P: Platform>(
+    platform: &P,
+    routes: &Serving,
+    request: StartRequest,
+    compiled: Compiled,
+) -> Result<OwnText, ClientError> {
+    let (status, text) = ask(platform, "canary/start", &request).await?;
+    let answer: StartAnswer = match status {
+        200 => value(&text)?,
+        404 => {
+            return Err(ClientError::InvalidJson(
+                "There is no document in KV to compare a canary with. Send the first one without `canary`."
+                    .to_owned(),
+            ));
+        }
+        412 => return Err(ClientError::RoutesChanged { current: text }),
+        NOT_WRITTEN => return Err(ClientError::RoutesNotWritten),
+        _ => return Err(under_way(text)),
+    };
+    let refresh = routes.graph.settings.refresh_ms.seconds_rounded_up();
+    let version = request.note.version;
+    let reply = ChangeAnswer {
+        version: version.clone(),
+        number: None,
+        is_changed: answer.terms.is_some(),
+        is_recorded: true,
+        others_follow_within_seconds: refresh + PROPAGATION_SECONDS,
+        warnings: compiled.warnings.clone(),
+        difference: None,
+        canary: answer.terms.clone(),
+    };
+    if let Some(terms) = answer.terms {
+        let hash = stable_hash(request.document.as_bytes());
+        platform.isolate().begin_canary(platform, terms, compiled, hash);
+    }
+    Ok(tagged(&reply, &version))
+}
+
+/// `POST /admin/api/routes/canary`: ends the canary.
+///
+/// # Errors
+/// None runs, or the registry does not answer.
+pub(super) async fn end_canary<P: Platform>(
+    platform: &P,
+    arrival: &Arrival,
+    who: &str,
+) -> Result<OwnText, ClientError> {
+    #[derive(Deserialize)]
+    struct Wanted {
+        action: CanaryAction,
+        why: Option<String>,
+    }
+    let body = admin_body::read(platform, arrival).await?;
+    let Wanted { action, why: reason } = json_value::parse(&body).ok_or_else(|| {
+        ClientError::InvalidJson(
+            "An object {\"action\": \"promote\" or \"take_back\", \"why\": \"…\"} was expected.".to_owned(),
+        )
+    })?;
+    let why = reason.or_else(|| why(arrival));
+    let request = EndCanaryRequest { action, who: who.to_owned(), why };
+    let (status, text) = ask(platform, "canary/end", &request).await?;
+    if status != 200 {
+        return Err(ClientError::NoCanary);
+    }
+    let terms: CanaryTerms = value(&text)?;
+    platform.isolate().end_canary(platform, terms.id, "it was ended by hand");
+    Ok(OwnText::json(text))
+}
+
+/// The canary that runs, as JSON: what the registry knows of it, or this isolate alone.
+pub(super) fn canary_view<P: Platform>(platform: &P) -> RegistryCall<'_, String> {
+    Box::pin(async move {
+        Ok(match ask(platform, "canary/view", &Value::Null).await {
+            Ok((200, text)) => text,
+            _ => platform.isolate().canary_view(),
+        })
+    })
+}
+
+/// The percentage and the minutes of a canary, from the query.
+fn canary_share(arrival: &Arrival) -> Result<Option<(u32, u64)>, ClientError> {
+    let parameters = query::parse(&arrival.query);
+    let Some(share) = parameters.get("canary") else { return Ok(None) };
+    let share = share.parse().ok().filter(|share| (1..=50).contains(share));
+    let minutes = parameters.get("minutes").map_or(Some(10), |minutes| minutes.parse().ok());
+    let minutes = minutes.filter(|minutes| (1..=1_440).contains(minutes));
+    share.zip(minutes).map(Some).ok_or_else(|| {
+        ClientError::InvalidJson(
+            "The parameter `canary` is a percentage from 1 to 50, and `minutes` is from 1 to 1440, such as \
+             canary=5&minutes=10."
+                .to_owned(),
+        )
+    })
 }
 
 /// `GET /admin/api/routes/document`: the text of the document that new isolates load.

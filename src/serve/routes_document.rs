@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use super::isolate_memory::{DocumentProblem, Isolate};
 use super::object_reports::share;
-use super::platform::{Platform, PlatformError};
+use super::platform::{Platform, PlatformError, StoredText};
 use super::serving::{Serving, Source};
 use super::timing::{sleep, until};
 use crate::health::drains::name_key;
@@ -29,7 +29,9 @@ use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The key of the routes document in the store.
-const CURRENT: &str = "routes";
+pub(super) const CURRENT: &str = "routes";
+/// The key of the document that a canary serves.
+pub(super) const CANARY: &str = "routes.canary";
 /// The key of the copy of the last document that compiled.
 const LAST_GOOD: &str = "routes.last-good";
 /// How long an isolate without routes waits before it reads the store again.
@@ -149,12 +151,14 @@ impl Isolate {
         let current = read(platform, CURRENT).await?;
         self.checked_at.set(asked_at);
         self.confirmed_at.set(asked_at);
-        if let Some(document) = &current
-            && let Some(routes) = self.adopt(platform, document, Source::Kv)
+        if let Some(StoredText { text, note }) = &current
+            && let Some(routes) = self.adopt(platform, text, Source::Kv)
         {
-            let (background, document, routes_hash) = (platform.clone(), document.clone(), routes.hash);
+            let (background, document, routes_hash) = (platform.clone(), text.clone(), routes.hash);
+            let note = note.clone();
             platform.in_background(async move {
                 sleep(&background, REMEMBER_AFTER_MS).await;
+                background.isolate().follow_canary(&background, note.as_deref()).await;
                 background.isolate().log_doubts(&background);
                 remember(&background, &document).await;
                 background.isolate().notice_once(&background, routes_hash, &document).await;
@@ -162,7 +166,7 @@ impl Isolate {
             return Ok(routes);
         }
         let last_good = read(platform, LAST_GOOD).await?;
-        if let Some(routes) = last_good.and_then(|document| self.adopt(platform, &document, Source::LastGood))
+        if let Some(routes) = last_good.and_then(|found| self.adopt(platform, &found.text, Source::LastGood))
         {
             if current.is_none() {
                 self.note(platform, DocumentProblem::Missing);
@@ -180,11 +184,11 @@ impl Isolate {
         self.failed_at.set(current.is_err().then(|| platform.now()));
         let (Some(serving), Ok(current)) = (self.current(), current) else { return };
         self.confirmed_at.set(asked_at);
-        let found = current.map(|document| (stable_hash(document.as_bytes()), document));
+        let found = current.map(|found| (stable_hash(found.text.as_bytes()), found));
         if self.is_outdated(platform.now(), found.as_ref().map(|(hash, _)| *hash)) {
             return;
         }
-        let Some((hash, document)) = found else {
+        let Some((hash, StoredText { text: document, note })) = found else {
             if serving.source != Source::CompiledIn {
                 self.note(platform, DocumentProblem::Missing);
             }
@@ -192,11 +196,13 @@ impl Isolate {
         };
         if serving.source == Source::Kv && serving.hash == hash {
             self.problem.replace(None);
+            self.follow_canary(platform, note.as_deref()).await;
             drop(under_way);
             self.notice_once(platform, hash, &document).await;
         } else if !self.problem().is_some_and(|problem| problem.is_refusal_of(hash))
             && self.adopt(platform, &document, Source::Kv).is_some()
         {
+            self.follow_canary(platform, note.as_deref()).await;
             drop(under_way);
             self.log_doubts(platform);
             remember(platform, &document).await;
@@ -215,7 +221,8 @@ impl Isolate {
     /// # Errors
     /// The store does not answer.
     pub(super) async fn stored<P: Platform>(&self, platform: &P) -> Result<Option<String>, ClientError> {
-        read(platform, CURRENT).await.map_err(|_| ClientError::RoutesNotWritten)
+        let stored = read(platform, CURRENT).await.map_err(|_| ClientError::RoutesNotWritten)?;
+        Ok(stored.map(|stored| stored.text))
     }
 
     /// The document that is compiled into the Worker, and its version.
@@ -285,7 +292,12 @@ impl Isolate {
             platform.warn(&format!("routes: {warning}"));
         }
         let mut rng = SplitMix64::new(platform.random());
-        let routes = Rc::new(Serving::new(compiled, source, hash, self.current().as_deref(), &mut rng));
+        let mut routes = Serving::new(compiled, source, hash, self.current().as_deref(), &mut rng);
+        // A canary that takes over brings what it knows of the deployments that are new with it.
+        if let Some(canary) = self.canary.take().filter(|canary| canary.serving.hash == hash) {
+            routes.learn_from(&canary.serving);
+        }
+        let routes = Rc::new(routes);
         let before = self.routes.replace(Some(Rc::clone(&routes)));
         if let Some(before) = before {
             end_drains(platform, &before, &routes);
@@ -380,7 +392,7 @@ async fn look_again<P: Platform>(platform: &P, began_at: Instant) {
 }
 
 /// Reads a document. If the store does not answer, tries once more.
-async fn read<P: Platform>(platform: &P, key: &str) -> Result<Option<String>, PlatformError> {
+pub(super) async fn read<P: Platform>(platform: &P, key: &str) -> Result<Option<StoredText>, PlatformError> {
     let mut tries = 0;
     loop {
         let result = in_time(platform, platform.read_document(key)).await;
@@ -397,7 +409,7 @@ async fn read<P: Platform>(platform: &P, key: &str) -> Result<Option<String>, Pl
 /// isolates do this at once, and KV accepts one write a second. It is enough that one write
 /// succeeds.
 async fn remember<P: Platform>(platform: &P, document: &str) {
-    if read(platform, LAST_GOOD).await.is_ok_and(|known| known.as_deref() == Some(document)) {
+    if read(platform, LAST_GOOD).await.is_ok_and(|known| known.is_some_and(|known| known.text == document)) {
         return;
     }
     // If this write fails, the next isolate writes the copy.

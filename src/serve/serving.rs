@@ -30,6 +30,16 @@ pub struct Serving {
     pub warnings: Vec<Issue>,
     /// The hash of the document's text.
     pub hash: u64,
+    /// For a canary: where the health of the deployments is that both versions have.
+    shared: Option<SharedHealth>,
+}
+
+/// The deployments that two versions have in common. Their health is in the other version, and is
+/// lent for each step.
+struct SharedHealth {
+    owner: Rc<Serving>,
+    /// The id of each of these deployments here, and there.
+    ids: Vec<(usize, usize)>,
 }
 
 /// Where a document came from.
@@ -78,7 +88,35 @@ impl Serving {
             source,
             warnings: compiled.warnings,
             hash,
+            shared: None,
         }
+    }
+
+    /// A compiled document that serves a share of the requests beside `owner`.
+    pub(super) fn beside(compiled: Compiled, hash: u64, owner: &Rc<Self>, rng: &mut dyn Rng) -> Self {
+        let mut serving = Self::new(compiled, Source::Kv, hash, None, rng);
+        let ids = serving.health.get_mut().ids_in(&owner.health.borrow());
+        serving.shared = Some(SharedHealth { owner: Rc::clone(owner), ids });
+        serving
+    }
+
+    /// Takes over what a canary knows of the deployments that the version before it does not have.
+    pub(super) fn learn_from(&mut self, canary: &Self) {
+        if let Some(SharedHealth { ids, .. }) = &canary.shared {
+            let is_shared = |id| ids.iter().any(|(here, _)| *here == id);
+            self.health.get_mut().adopt_some(&canary.health.borrow(), |id| !is_shared(id));
+        }
+    }
+
+    /// Uses what is known about the deployments.
+    pub(super) fn with_health<T>(&self, act: impl FnOnce(&mut Health) -> T) -> T {
+        let mut health = self.health.borrow_mut();
+        let Some(SharedHealth { owner, ids }) = &self.shared else { return act(&mut health) };
+        let mut lent = owner.health.borrow_mut();
+        health.exchange(&mut lent, ids);
+        let result = act(&mut health);
+        health.exchange(&mut lent, ids);
+        result
     }
 
     /// Whether the document has a deployment of this name.
@@ -89,7 +127,7 @@ impl Serving {
     /// Records the headroom of the deployment from the headers of a response.
     pub fn on_response(&self, deployment: &Deployment, headers: &Headers, now: Instant) {
         if let Some(headroom) = Headroom::of(headers, &deployment.limits, now) {
-            self.health.borrow_mut().record_headroom(deployment.id, headroom);
+            self.with_health(|health| health.record_headroom(deployment.id, headroom));
         }
     }
 }

@@ -54,6 +54,13 @@ pub enum ClientError {
     },
     /// Another change of the routes is under way.
     ChangeUnderWay,
+    /// A canary of a change of the routes is under way.
+    CanaryUnderWay {
+        /// Its version.
+        version: String,
+    },
+    /// No canary is under way.
+    NoCanary,
     /// The registry has no such version.
     VersionNotFound {
         /// The version in the request.
@@ -220,12 +227,13 @@ impl ClientError {
             | Self::DeploymentNotFound { .. }
             | Self::RequestNotFound { .. }
             | Self::VersionNotFound { .. }
+            | Self::NoCanary
             | Self::UnknownPath { .. }
             | Self::ObjectNotFound { .. }
             | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout { .. } => 408,
-            Self::ChangeUnderWay => 409,
+            Self::ChangeUnderWay | Self::CanaryUnderWay { .. } => 409,
             Self::RoutesChanged { .. } => 412,
             Self::RequestTooLarge { .. } => 413,
             Self::UnsupportedEncoding { .. } => 415,
@@ -263,6 +271,8 @@ impl ClientError {
             Self::IfMatchMissing => "if_match_needed",
             Self::RoutesChanged { .. } => "routes_changed",
             Self::ChangeUnderWay => "change_under_way",
+            Self::CanaryUnderWay { .. } => "canary_under_way",
+            Self::NoCanary => "no_canary",
             Self::VersionNotFound { .. } => "version_not_found",
             Self::RoutesRefused { .. } => "routes_refused",
             Self::RoutesNotWritten => "routes_not_written",
@@ -385,6 +395,14 @@ impl ClientError {
             ),
             Self::ChangeUnderWay => "Another change of the routes is under way. It ends within 30 s; look at GET \
                 /admin/api/routes/history before you try again."
+                .into(),
+            Self::CanaryUnderWay { version } => format!(
+                "A canary of version '{}' is under way. Wait until it ends, or end it: POST /admin/api/routes/canary \
+                 with {{\"action\": \"take_back\"}} or {{\"action\": \"promote\"}}.",
+                quoted(version)
+            ),
+            Self::NoCanary => "No canary is under way. PUT /admin/api/routes?canary=5&minutes=10 starts one; GET \
+                /admin/api/audit says how the last one ended."
                 .into(),
             Self::VersionNotFound { version } => format!(
                 "There is no version '{}'. GET /admin/api/routes/history lists the versions that are kept.",

@@ -44,11 +44,12 @@ function withContentLength(length, request) {
 }
 
 function interceptKv(kv) {
-  const get = (...args) => {
+  const counted = (name) => (...args) => {
     counts.kv_reads += 1;
-    return kv.get(...args);
+    return kv[name](...args);
   };
-  return { get, getWithMetadata: kv.getWithMetadata.bind(kv), put: kv.put.bind(kv), list: kv.list.bind(kv), delete: kv.delete.bind(kv) };
+  const [get, getWithMetadata] = [counted("get"), counted("getWithMetadata")];
+  return { get, getWithMetadata, put: kv.put.bind(kv), list: kv.list.bind(kv), delete: kv.delete.bind(kv) };
 }
 
 // A proxy, so that the constructor of the result is still DurableObjectNamespace.

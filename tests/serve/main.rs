@@ -6,6 +6,7 @@
 mod alerts;
 mod answer_kinds;
 mod attempts;
+mod canary;
 mod capabilities;
 mod counting;
 mod documents;

@@ -23,6 +23,13 @@ pub struct BothCounts {
     pub new: VersionCounts,
 }
 
+impl BothCounts {
+    /// The requests of both versions.
+    pub fn requests(&self) -> u64 {
+        self.old.requests.saturating_add(self.new.requests)
+    }
+}
+
 /// A report of an isolate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CanaryReport {
@@ -81,13 +88,13 @@ impl CanaryTally {
 
     /// When to report what was counted; `None` if there is nothing new.
     pub fn due_at(&self) -> Option<Instant> {
-        (self.requests() > self.reported).then_some(self.next_at)
+        (self.counts.requests() > self.reported).then_some(self.next_at)
     }
 
     /// The report to send now. The next one follows after a while, whether this one arrives or not.
     /// The time between two reports varies, so that the isolates do not report at the same moment.
     pub fn report(&mut self, now: Instant, rng: &mut dyn Rng) -> CanaryReport {
-        self.reported = self.requests();
+        self.reported = self.counts.requests();
         let pace_ms = Millis::from_f64(self.pace_ms.as_f64() * (0.8 + 0.4 * rng.unit()));
         self.next_at = now + pace_ms;
         CanaryReport { canary: self.canary, isolate: self.isolate, counts: self.counts }
@@ -97,9 +104,5 @@ impl CanaryTally {
     pub fn on_answer(&mut self, answer: &CanaryAnswer, now: Instant, rng: &mut dyn Rng) {
         self.pace_ms = answer.next_ms.clamp(FIRST_PACE_MS, LONGEST_PACE_MS);
         self.next_at = now + Millis::from_f64(self.pace_ms.as_f64() * (0.8 + 0.4 * rng.unit()));
-    }
-
-    fn requests(&self) -> u64 {
-        self.counts.old.requests + self.counts.new.requests
     }
 }

@@ -35,6 +35,8 @@ pub struct CanaryTerms {
     pub id: u64,
     /// The new version.
     pub version: String,
+    /// The version that serves the rest.
+    pub base: String,
     /// The percentage of requests that draw it.
     pub share: u32,
     /// When it ends by itself.
@@ -95,6 +97,12 @@ pub struct CanaryTrial {
     epoch: u64,
     /// The isolates that reported in it, and in the one before.
     isolates: (u64, u64),
+}
+
+impl From<BothCounts> for CanaryTrial {
+    fn from(counts: BothCounts) -> Self {
+        Self { counts, ..Self::default() }
+    }
 }
 
 impl CanaryTrial {

@@ -36,6 +36,8 @@ pub(crate) fn all() -> Vec<ClientError> {
         ClientError::IfMatchMissing,
         ClientError::RoutesChanged { current: "0123456789ab".into() },
         ClientError::ChangeUnderWay,
+        ClientError::CanaryUnderWay { version: "0123456789ab".into() },
+        ClientError::NoCanary,
         ClientError::VersionNotFound { version: "0123456789ac".into() },
         ClientError::RoutesRefused { count: 2 },
         ClientError::RoutesNotWritten,

@@ -112,6 +112,7 @@ impl Bench {
     }
 
     pub fn put(&self, key: &str, text: &str) {
+        self.fake.world.notes.borrow_mut().remove(key);
         self.fake.world.documents.borrow_mut().insert(key.to_owned(), Ok(text.to_owned()));
     }
 
@@ -136,6 +137,25 @@ impl Bench {
 
     pub fn document(&self, key: &str) -> Option<String> {
         self.fake.world.documents.borrow().get(key)?.clone().ok()
+    }
+
+    /// What stands beside a document in the store.
+    pub fn note(&self, key: &str) -> Option<String> {
+        self.fake.world.notes.borrow().get(key).cloned()
+    }
+
+    /// The answer of the registry to what no isolate of this test has sent.
+    pub fn tell_registry(&mut self, path: &str, body: &str) -> (u16, String) {
+        let (registry, world) = (self.registry(), Rc::clone(&self.fake.world));
+        self.pool.run_until(registry.ask(&world, path, body)).unwrap()
+    }
+
+    /// The alarm of the registry rings, if its time has come.
+    pub fn ring(&mut self) {
+        let registry = self.fake.world.registry.borrow().clone().expect("a registry");
+        let world = Rc::clone(&self.fake.world);
+        self.fake.spawner.spawn_local(async move { registry.ring(&world).await }).unwrap();
+        self.pool.run_until_stalled();
     }
 
     /// The scripts of the next upstream calls, in this order.

@@ -20,8 +20,8 @@ use futures::task::LocalSpawnExt;
 use serde_json::Value;
 use switchyard::serve::isolate_memory::Isolate;
 use switchyard::serve::platform::{
-    BodyLimits, BodyStart, ByteStream, Clock, Objects, Platform, PlatformError, ReceivedBody, UploadError,
-    Work,
+    BodyLimits, BodyStart, ByteStream, Clock, Objects, Platform, PlatformError, ReceivedBody, StoredText,
+    UploadError, Work,
 };
 use switchyard::vocabulary::facts::Place;
 use switchyard::vocabulary::headers::Headers;
@@ -51,6 +51,8 @@ struct World {
     scripts: RefCell<VecDeque<Script>>,
     calls: RefCell<Vec<Rc<CallState>>>,
     documents: RefCell<BTreeMap<String, Result<String, PlatformError>>>,
+    /// What stands beside documents.
+    notes: RefCell<BTreeMap<String, String>>,
     /// How long a read of a document takes; `None`: it never ends.
     store_delay: Cell<Option<Millis>>,
     /// The documents that were read, in order.
@@ -72,6 +74,28 @@ struct World {
     posts: RefCell<Vec<Post>>,
     /// How the next posts are answered. Further ones are answered with status 200.
     post_answers: RefCell<VecDeque<PostAnswer>>,
+}
+
+impl World {
+    fn stored(&self, key: &str) -> Result<Option<StoredText>, PlatformError> {
+        let text = self.documents.borrow().get(key).cloned().transpose()?;
+        Ok(text.map(|text| StoredText { text, note: self.notes.borrow().get(key).cloned() }))
+    }
+
+    fn store(&self, key: &str, text: Option<&str>, note: Option<&str>) -> Result<(), PlatformError> {
+        if self.refuses_writes.get() {
+            return Err(PlatformError::new("KV takes one write a second"));
+        }
+        self.documents.borrow_mut().remove(key);
+        self.notes.borrow_mut().remove(key);
+        if let Some(text) = text {
+            self.documents.borrow_mut().insert(key.to_owned(), Ok(text.to_owned()));
+        }
+        if let Some(note) = note {
+            self.notes.borrow_mut().insert(key.to_owned(), note.to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// A POST that belongs to no request.
@@ -278,22 +302,18 @@ impl Platform for Fake {
         self.world.variables.get(name).cloned()
     }
 
-    async fn read_document(&self, key: &str) -> Result<Option<String>, PlatformError> {
+    async fn read_document(&self, key: &str) -> Result<Option<StoredText>, PlatformError> {
         self.world.reads.borrow_mut().push(key.to_owned());
         match self.world.store_delay.get() {
             Some(Millis::ZERO) => {}
             Some(delay) => self.at(self.now() + delay).await,
             None => return self.never().await,
         }
-        self.world.documents.borrow().get(key).cloned().transpose()
+        self.world.stored(key)
     }
 
     async fn write_document(&self, key: &str, text: &str) -> Result<(), PlatformError> {
-        if self.world.refuses_writes.get() {
-            return Err(PlatformError::new("KV takes one write a second"));
-        }
-        self.world.documents.borrow_mut().insert(key.to_owned(), Ok(text.to_owned()));
-        Ok(())
+        self.world.store(key, Some(text), None)
     }
 
     async fn post(&self, url: &str, headers: &Headers, body: String) -> Result<u16, PlatformError> {
@@ -314,7 +334,7 @@ impl Platform for Fake {
     async fn ask_registry(&self, path: &str, body: String) -> Result<(u16, String), PlatformError> {
         let registry = self.world.registry.borrow().clone();
         let registry = registry.ok_or_else(|| PlatformError::new("there is no registry here"))?;
-        registry.ask(path, &body, self.now())
+        registry.ask(&self.world, path, &body).await
     }
 
     fn has_objects(&self) -> bool {

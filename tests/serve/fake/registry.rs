@@ -1,13 +1,15 @@
 //! The registry in memory, as its code runs in the Worker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use switchyard::registry::registry_requests::answer;
 use switchyard::registry::version_ledger::{RegistryStorage, RowKind};
-use switchyard::serve::platform::PlatformError;
+use switchyard::serve::canary_writes::{RegistryHost, answer, on_alarm};
+use switchyard::serve::platform::{PlatformError, StoredText};
 use switchyard::vocabulary::time::Instant;
+
+use super::World;
 
 /// The registry of a test.
 #[derive(Default)]
@@ -17,35 +19,84 @@ pub struct FakeRegistry {
     pub asked: RefCell<Vec<String>>,
     /// The paths whose requests get lost.
     pub lost: RefCell<Vec<String>>,
+    /// When its alarm rings.
+    alarm_at: Cell<Option<Instant>>,
+    is_writing: Cell<bool>,
 }
 
+/// The registry, with the store that it writes to.
+struct Host<'a>(&'a FakeRegistry, &'a World);
+
 impl FakeRegistry {
-    pub fn ask(&self, path: &str, body: &str, now: Instant) -> Result<(u16, String), PlatformError> {
+    pub(super) async fn ask(
+        &self,
+        world: &World,
+        path: &str,
+        body: &str,
+    ) -> Result<(u16, String), PlatformError> {
         self.asked.borrow_mut().push(path.to_owned());
         if self.lost.borrow().iter().any(|lost| lost == path) {
             return Err(PlatformError::new("the registry cannot be reached"));
         }
-        let Ok(answered) = answer(self, path, body, now);
-        Ok(answered)
+        let Ok(reply) = answer(&Host(self, world), path, body).await;
+        self.alarm_at.set(reply.alarm_at.or(self.alarm_at.get()));
+        Ok((reply.status, reply.text))
+    }
+
+    pub(super) async fn ring(&self, world: &World) {
+        if self.alarm_at.get().is_some_and(|at| at <= world.now.get()) {
+            let Ok(next_at) = on_alarm(&Host(self, world)).await;
+            self.alarm_at.set(next_at);
+        }
     }
 }
 
-impl RegistryStorage for FakeRegistry {
+impl RegistryStorage for Host<'_> {
     type Error = Infallible;
 
     fn rows(&self, kind: RowKind, from: u64, until: u64) -> Result<Vec<(u64, String)>, Infallible> {
-        let rows = self.rows.borrow();
+        let rows = self.0.rows.borrow();
         let rows = rows.range((kind, from, 0)..(kind, until, 0));
         Ok(rows.map(|((_, number, _), text)| (*number, text.clone())).collect())
     }
 
     fn put(&self, kind: RowKind, number: u64, part: u64, text: &str) -> Result<(), Infallible> {
-        self.rows.borrow_mut().insert((kind, number, part), text.to_owned());
+        self.0.rows.borrow_mut().insert((kind, number, part), text.to_owned());
         Ok(())
     }
 
     fn remove(&self, kind: RowKind, from: u64, until: u64) -> Result<(), Infallible> {
-        self.rows.borrow_mut().retain(|(of, number, _), _| *of != kind || *number < from || *number >= until);
+        self.0
+            .rows
+            .borrow_mut()
+            .retain(|(of, number, _), _| *of != kind || *number < from || *number >= until);
         Ok(())
+    }
+}
+
+impl RegistryHost for Host<'_> {
+    fn now(&self) -> Instant {
+        self.1.now.get()
+    }
+
+    fn warn(&self, line: &str) {
+        self.1.log.borrow_mut().push(line.to_owned());
+    }
+
+    fn is_writing(&self) -> &Cell<bool> {
+        &self.0.is_writing
+    }
+
+    async fn read_stored(&self, key: &str) -> Result<Option<StoredText>, PlatformError> {
+        self.1.stored(key)
+    }
+
+    async fn write_stored(
+        &self,
+        key: &str,
+        text: Option<&str>,
+        note: Option<&str>,
+    ) -> Result<(), PlatformError> {
+        self.1.store(key, text, note)
     }
 }

@@ -1,0 +1,132 @@
+//! What the Durable Object `Registry` does with its requests and its alarm: it decides
+//! ([`crate::registry`]), and then writes to the store of documents what a canary needs there.
+
+use std::cell::Cell;
+
+use super::platform::{PlatformError, StoredText};
+use super::routes_document::{CANARY, CURRENT};
+use crate::registry::canary::canary_ledger::{CanaryLedger, StoreWrite};
+use crate::registry::registry_requests;
+use crate::registry::version_ledger::RegistryStorage;
+use crate::routes::version_of;
+use crate::vocabulary::rng::stable_hash;
+use crate::vocabulary::time::Instant;
+
+/// The status of the answer if the store does not take the documents of a canary.
+pub const NOT_WRITTEN: u16 = 424;
+
+/// The storage and the platform of the registry.
+pub trait RegistryHost: RegistryStorage {
+    /// The current time.
+    fn now(&self) -> Instant;
+    /// Writes a warning to the log.
+    fn warn(&self, line: &str);
+    /// Whether the store is being written. One piece of work at a time does that.
+    fn is_writing(&self) -> &Cell<bool>;
+    /// The document with this key in the store.
+    fn read_stored(&self, key: &str) -> impl Future<Output = Result<Option<StoredText>, PlatformError>>;
+    /// Writes a document; without a text, removes it.
+    fn write_stored(
+        &self,
+        key: &str,
+        text: Option<&str>,
+        note: Option<&str>,
+    ) -> impl Future<Output = Result<(), PlatformError>>;
+}
+
+/// The answer to a request, and when the alarm has to ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryReply {
+    /// The status.
+    pub status: u16,
+    /// The text.
+    pub text: String,
+    /// When the alarm has to ring, if it has to.
+    pub alarm_at: Option<Instant>,
+}
+
+/// Answers a request for a path. The path has no leading `/`.
+///
+/// # Errors
+/// The storage failed.
+pub async fn answer<H: RegistryHost>(host: &H, path: &str, body: &str) -> Result<RegistryReply, H::Error> {
+    // Nothing waits between reading and writing the storage, so every request is atomic.
+    let (mut status, text) = registry_requests::answer(host, path, body, host.now())?;
+    let is_written = bring_to_store(host).await?;
+    let ledger = CanaryLedger(host);
+    if path == "canary/start" && status == 200 && !is_written {
+        ledger.on_start_failed(host.now())?;
+        status = NOT_WRITTEN;
+    }
+    Ok(RegistryReply { status, text, alarm_at: ledger.alarm_at()? })
+}
+
+/// The alarm rings. Returns when it has to ring again.
+///
+/// # Errors
+/// The storage failed.
+pub async fn on_alarm<H: RegistryHost>(host: &H) -> Result<Option<Instant>, H::Error> {
+    CanaryLedger(host).on_time(host.now())?;
+    bring_to_store(host).await?;
+    CanaryLedger(host).alarm_at()
+}
+
+/// Ends when the piece of work ends, also if it is dropped.
+struct Writing<'a>(&'a Cell<bool>);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+/// Writes to the store what is due. What becomes due meanwhile follows. Returns whether the store
+/// has everything.
+async fn bring_to_store<H: RegistryHost>(host: &H) -> Result<bool, H::Error> {
+    let ledger = CanaryLedger(host);
+    let Some(write_at) = ledger.write_at()? else { return Ok(true) };
+    if host.now() < write_at {
+        return Ok(false);
+    }
+    if host.is_writing().replace(true) {
+        return Ok(false);
+    }
+    let _writing = Writing(host.is_writing());
+    while let Some(mut write) = ledger.due_write(None)? {
+        if write.is_end {
+            let found = match host.read_stored(CURRENT).await {
+                Ok(found) => found.map(|stored| version_of(stable_hash(stored.text.as_bytes()))),
+                Err(error) => return refused(host, &error),
+            };
+            match ledger.due_write(found.as_deref())?.filter(|now| now.id == write.id) {
+                Some(now) => write = now,
+                None => continue,
+            }
+        }
+        if let Err(error) = carry_out(host, &write).await {
+            return refused(host, &error);
+        }
+        ledger.on_written(&write)?;
+    }
+    Ok(true)
+}
+
+fn refused<H: RegistryHost>(host: &H, error: &PlatformError) -> Result<bool, H::Error> {
+    host.warn(&format!("routes: KV does not take what a canary needs: {error}"));
+    CanaryLedger(host).on_refused(host.now())?;
+    Ok(false)
+}
+
+/// The text of the new version is there before an isolate is told of it.
+async fn carry_out<H: RegistryHost>(host: &H, write: &StoreWrite) -> Result<(), PlatformError> {
+    if let Some(canary) = &write.canary {
+        host.write_stored(CANARY, Some(canary), None).await?;
+    }
+    if let Some(current) = &write.current {
+        host.write_stored(CURRENT, Some(current), write.note.as_deref()).await?;
+    }
+    match write.canary {
+        Some(_) => Ok(()),
+        None => host.write_stored(CANARY, None, None).await,
+    }
+}

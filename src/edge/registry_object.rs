@@ -3,13 +3,15 @@
 //! its storage.
 
 use std::cell::Cell;
+use std::pin::Pin;
 
 use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
 use super::{clock, document_store, object_calls, tasks};
+use crate::registry::registry_requests::ALARM;
 use crate::registry::version_ledger::{RegistryStorage, RowKind};
-use crate::serve::canary_writes::{RegistryHost, answer, on_alarm};
+use crate::serve::canary_writes::{RegistryHost, RegistryReply, answer};
 use crate::serve::platform::{PlatformError, StoredText};
 use crate::vocabulary::time::Instant;
 
@@ -30,6 +32,9 @@ pub struct Registry {
     alarm_at: Cell<Option<Instant>>,
 }
 
+/// The answer to a request, once it is there.
+type RegistryFuture<'a> = Pin<Box<dyn Future<Output = worker::Result<RegistryReply>> + 'a>>;
+
 /// What the object has of the platform.
 struct RegistryRows {
     sql: SqlStorage,
@@ -48,7 +53,8 @@ impl DurableObject for Registry {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        tasks::timed(self.ring()).await?;
+        self.alarm_at.set(None);
+        tasks::timed(self.reply(ALARM, "")).await?;
         Response::empty()
     }
 }
@@ -58,23 +64,22 @@ impl Registry {
         let url = request.inner().url();
         let body = request.text().await?;
         let path = url.strip_prefix(ORIGIN).unwrap_or_default();
-        self.storage.open()?;
-        let reply = answer(&self.storage, path, &body).await?;
-        self.set_alarm(reply.alarm_at).await?;
+        let reply = self.reply(path, &body).await?;
         Ok(Response::ok(reply.text)?.with_status(reply.status))
     }
 
-    async fn ring(&self) -> worker::Result<()> {
-        self.storage.open()?;
-        self.alarm_at.set(None);
-        let next_at = on_alarm(&self.storage).await?;
-        self.set_alarm(next_at).await
-    }
-
-    async fn set_alarm(&self, at: Option<Instant>) -> worker::Result<()> {
-        let Some(due_at) = at.filter(|_| self.alarm_at.replace(at) != at) else { return Ok(()) };
-        let after_ms = i64::try_from((due_at - clock::now()).get()).unwrap_or(i64::MAX);
-        self.state.storage().set_alarm(after_ms).await
+    /// Behind a pointer, so that there is one copy of the code.
+    fn reply<'a>(&'a self, path: &'a str, body: &'a str) -> RegistryFuture<'a> {
+        Box::pin(async move {
+            self.storage.open()?;
+            let reply = answer(&self.storage, path, body).await?;
+            let (at, known) = (reply.alarm_at, self.alarm_at.replace(reply.alarm_at));
+            if let Some(due_at) = at.filter(|_| at != known) {
+                let after_ms = i64::try_from((due_at - clock::now()).get()).unwrap_or(i64::MAX);
+                self.state.storage().set_alarm(after_ms).await?;
+            }
+            Ok(reply)
+        })
     }
 }
 

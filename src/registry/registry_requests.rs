@@ -2,26 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::canary::canary_ledger::{CanaryLedger, EndCanaryRequest, StartRequest};
+use super::canary::canary_ledger::{CanaryLedger, EndCanaryRequest};
 use super::canary::canary_tally::CanaryReport;
-use super::version_ledger::{Act, Begun, ChangeNote, Noticed, RegistryStorage, VersionLedger};
+use super::canary::canary_trial::CanaryTerms;
+use super::version_ledger::{Act, BeginRequest, Begun, Noticed, RegistryStorage, VersionLedger};
 use crate::scan::json_value;
 use crate::vocabulary::time::Instant;
-
-/// `begin`: a change is to be made. The answer is a [`BeginAnswer`] with status 200, 409 if another
-/// change is under way (with the version of a canary, if it is one), or 412 with the current
-/// version.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct BeginRequest {
-    /// The version that the change is based on, or `*`.
-    pub expected: String,
-    /// The version that serves, if the registry has none.
-    pub serving: String,
-    /// The change.
-    pub note: ChangeNote,
-    /// The text of the new version.
-    pub document: String,
-}
 
 /// The answer to a [`BeginRequest`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +16,9 @@ pub struct BeginAnswer {
     pub token: Option<u64>,
     /// The number of the current version.
     pub number: Option<u64>,
+    /// The terms of the canary, if it is one.
+    #[serde(default)]
+    pub terms: Option<CanaryTerms>,
 }
 
 /// `commit` and `abort`: what became of a change. The answer to `commit` has its number and its
@@ -77,6 +66,9 @@ pub struct ActsRequest {
     pub before: Option<u64>,
 }
 
+/// The path that the alarm of the object asks for.
+pub const ALARM: &str = "alarm";
+
 /// Status and text of an answer.
 pub type RegistryAnswer = (u16, String);
 
@@ -93,18 +85,22 @@ pub fn answer<S: RegistryStorage>(
     let (ledger, canary) = (VersionLedger(storage), CanaryLedger(storage));
     match path {
         "begin" => {
-            let Some(BeginRequest { expected, serving, note, document }) = json_value::parse(body) else {
-                return Ok(malformed());
-            };
+            let Some(request) = json_value::parse::<BeginRequest>(body) else { return Ok(malformed()) };
             if let Some(canary) = canary.version()? {
                 return Ok((409, canary));
             }
             if canary.write_at()?.is_some() {
                 return Ok((409, String::new()));
             }
-            Ok(match ledger.begin(&expected, &serving, note, &document, now)? {
-                Begun::Admitted(token) => ok(&BeginAnswer { token: Some(token), number: None }),
-                Begun::Unchanged(number) => ok(&BeginAnswer { token: None, number: Some(number) }),
+            let begun = match request.canary {
+                Some((share, minutes)) => canary.start(request, share, minutes, now)?,
+                None => ledger.begin(request, now)?,
+            };
+            let answer = |token, number, terms| ok(&BeginAnswer { token, number, terms });
+            Ok(match begun {
+                Begun::Admitted(token) => answer(Some(token), None, None),
+                Begun::Unchanged(number) => answer(None, Some(number), None),
+                Begun::OnTrial(terms) => answer(None, None, Some(terms)),
                 Begun::Stale(current) => (412, current.unwrap_or_default()),
                 Begun::Busy => (409, String::new()),
             })
@@ -147,17 +143,18 @@ pub fn answer<S: RegistryStorage>(
             entries.reverse();
             Ok(ok(&entries))
         }
-        "canary/start" => {
-            let Some(request) = json_value::parse::<StartRequest>(body) else { return Ok(malformed()) };
-            canary.start(request, now)
-        }
         "canary/report" => {
-            let Some(report) = json_value::parse::<CanaryReport>(body) else { return Ok(malformed()) };
+            let numbers: Vec<u64> = json_value::parse(body).unwrap_or_default();
+            let Some(report) = CanaryReport::of_numbers(&numbers) else { return Ok(malformed()) };
             Ok(ok(&canary.report(&report, now)?))
         }
         "canary/end" => {
             let Some(request) = json_value::parse::<EndCanaryRequest>(body) else { return Ok(malformed()) };
             Ok(canary.end_by_hand(request, now)?.map_or((404, String::new()), |terms| ok(&terms)))
+        }
+        ALARM => {
+            canary.on_time(now)?;
+            Ok((200, String::new()))
         }
         "canary/view" => Ok((200, canary.view()?)),
         "act" => {

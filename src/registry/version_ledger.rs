@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::canary::canary_trial::CanaryTerms;
 use super::difference::Difference;
 use crate::scan::json_value;
 use crate::vocabulary::time::{Instant, Millis};
@@ -185,6 +186,24 @@ struct PendingChange {
     until: Instant,
 }
 
+/// `begin`: a change is to be made. The answer is a `BeginAnswer` with status 200, 409 if another
+/// change is under way (with the version of a canary, if it is one), or 412 with the current
+/// version.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BeginRequest {
+    /// The version that the change is based on, or `*`.
+    pub expected: String,
+    /// The version that serves, if the registry has none.
+    pub serving: String,
+    /// The change.
+    pub note: ChangeNote,
+    /// The text of the new version.
+    pub document: String,
+    /// The percentage of requests that it serves at first, and for how many minutes.
+    #[serde(default)]
+    pub canary: Option<(u32, u64)>,
+}
+
 /// The answer to [`VersionLedger::begin`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
@@ -192,7 +211,9 @@ pub enum Begun {
     Admitted(u64),
     /// This version is the current one already.
     Unchanged(u64),
-    /// The current version is another one than was expected.
+    /// It is a canary on these terms.
+    OnTrial(CanaryTerms),
+    /// The current version is another one than was expected; there is none if it is missing.
     Stale(Option<String>),
     /// Another change is under way.
     Busy,
@@ -232,16 +253,10 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
     ///
     /// # Errors
     /// The storage failed.
-    pub fn begin(
-        &self,
-        expected: &str,
-        serving: &str,
-        mut note: ChangeNote,
-        document: &str,
-        now: Instant,
-    ) -> Result<Begun, S::Error> {
+    pub fn begin(&self, request: BeginRequest, now: Instant) -> Result<Begun, S::Error> {
+        let BeginRequest { expected, serving, mut note, document, .. } = request;
         let mut head = self.head()?;
-        let current = head.version.as_deref().unwrap_or(serving);
+        let current = head.version.as_deref().unwrap_or(&serving);
         if expected != "*" && expected != current {
             return Ok(Begun::Stale(Some(current.to_owned())));
         }
@@ -253,7 +268,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
         }
         note.why = note.why.map(|why| why.chars().take(WHY_CHARS).collect());
         self.0.remove(RowKind::Pending, 0, 1)?;
-        self.put_text(RowKind::Pending, 0, document)?;
+        self.put_text(RowKind::Pending, 0, &document)?;
         head.begun += 1;
         head.pending = Some(PendingChange { token: head.begun, note, until: now + PENDING_MS });
         self.save(&head)?;

@@ -5,6 +5,7 @@
 //! ([`crate::registry::canary`]). Without a canary, nothing here costs anything.
 
 use std::cell::{Cell, RefCell};
+use std::pin::Pin;
 use std::rc::Rc;
 
 use super::canary_state::CanaryServing;
@@ -74,7 +75,7 @@ impl Isolate {
         let mut rng = SplitMix64::new(platform.random());
         let report = canary.tally.borrow_mut().report(platform.now(), &mut rng);
         // A report that is lost is part of the next one.
-        let Ok((200, text)) = ask(platform, "canary/report", &report).await else { return };
+        let Ok((200, text)) = ask(platform, "canary/report", &report.numbers()).await else { return };
         let Ok(answer) = value::<CanaryAnswer>(&text) else { return };
         canary.tally.borrow_mut().on_answer(&answer, platform.now(), &mut rng);
         if let Some(reason) = answer.ended {
@@ -109,7 +110,15 @@ impl Isolate {
     }
 
     /// Follows what stands with the current document in the store: a canary, or none.
-    pub(super) async fn follow_canary<P: Platform>(&self, platform: &P, note: Option<&str>) {
+    pub(super) fn follow_canary<'a, P: Platform>(
+        &'a self,
+        platform: &'a P,
+        note: Option<&'a str>,
+    ) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
+        Box::pin(self.follow(platform, note))
+    }
+
+    async fn follow<P: Platform>(&self, platform: &P, note: Option<&str>) {
         let known = self.canary.borrow().as_ref().map(|canary| canary.terms.id);
         let terms: Option<CanaryTerms> = note.and_then(json_value::parse);
         let is_current =

@@ -45,7 +45,8 @@ pub struct RegistryReply {
     pub alarm_at: Option<Instant>,
 }
 
-/// Answers a request for a path. The path has no leading `/`.
+/// Answers a request for a path, or rings the alarm ([`registry_requests::ALARM`]). The path has no
+/// leading `/`.
 ///
 /// # Errors
 /// The storage failed.
@@ -54,21 +55,11 @@ pub async fn answer<H: RegistryHost>(host: &H, path: &str, body: &str) -> Result
     let (mut status, text) = registry_requests::answer(host, path, body, host.now())?;
     let is_written = bring_to_store(host).await?;
     let ledger = CanaryLedger(host);
-    if path == "canary/start" && status == 200 && !is_written {
+    if path == "begin" && status == 200 && !is_written {
         ledger.on_start_failed(host.now())?;
         status = NOT_WRITTEN;
     }
     Ok(RegistryReply { status, text, alarm_at: ledger.alarm_at()? })
-}
-
-/// The alarm rings. Returns when it has to ring again.
-///
-/// # Errors
-/// The storage failed.
-pub async fn on_alarm<H: RegistryHost>(host: &H) -> Result<Option<Instant>, H::Error> {
-    CanaryLedger(host).on_time(host.now())?;
-    bring_to_store(host).await?;
-    CanaryLedger(host).alarm_at()
 }
 
 /// Ends when the piece of work ends, also if it is dropped.

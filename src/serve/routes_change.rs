@@ -16,14 +16,12 @@ use super::receive::Arrival;
 use super::registry_link::{RegistryCall, ask, value};
 use super::routes_document::Written;
 use super::serving::Serving;
-use crate::registry::canary::canary_ledger::{CanaryAction, EndCanaryRequest, StartAnswer, StartRequest};
+use crate::registry::canary::canary_ledger::{EndCanaryRequest, PROMOTE, TAKE_BACK};
 use crate::registry::canary::canary_trial::CanaryTerms;
-use crate::registry::registry_requests::{
-    ActsRequest, BeginAnswer, BeginRequest, EndRequest, VersionRequest,
-};
-use crate::registry::version_ledger::{ChangeKind, ChangeNote};
+use crate::registry::registry_requests::{ActsRequest, BeginAnswer, EndRequest, VersionRequest};
+use crate::registry::version_ledger::{BeginRequest, ChangeKind, ChangeNote};
 use crate::request::query;
-use crate::routes::{Compiled, Issue, compile, version_of};
+use crate::routes::{Issue, compile, version_of};
 use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::stable_hash;
@@ -145,31 +143,37 @@ impl Change<'_> {
         }
         let version = version_of(stable_hash(document.as_bytes()));
         let note = ChangeNote { version: version.clone(), who: who.to_owned(), why, how };
-        if let Some((share, minutes)) = canary {
-            let expected = expected.to_owned();
-            let request = StartRequest { expected, note, document, share, minutes };
-            return start_canary(platform, routes, request, compiled).await;
-        }
         let serving = routes.graph.version.clone();
-        let request = BeginRequest { expected: expected.to_owned(), serving, note, document };
+        let request = BeginRequest { expected: expected.to_owned(), serving, note, document, canary };
         let (status, text) = ask(platform, "begin", &request).await?;
         let document = request.document;
         let answer: BeginAnswer = match status {
             200 => value(&text)?,
+            412 if text.is_empty() => {
+                return Err(ClientError::InvalidJson(
+                    "There is no document in KV to compare a canary with. Send the first one without `canary`."
+                        .to_owned(),
+                ));
+            }
             412 => return Err(ClientError::RoutesChanged { current: text }),
+            NOT_WRITTEN => return Err(ClientError::RoutesNotWritten),
             _ => return Err(under_way(text)),
         };
         let refresh = routes.graph.settings.refresh_ms.seconds_rounded_up();
         let mut reply = ChangeAnswer {
             version: version.clone(),
             number: answer.number,
-            is_changed: answer.token.is_some(),
+            is_changed: answer.token.is_some() || answer.terms.is_some(),
             is_recorded: true,
             others_follow_within_seconds: refresh + PROPAGATION_SECONDS,
             warnings: compiled.warnings.clone(),
             difference: None,
-            canary: None,
+            canary: answer.terms.clone(),
         };
+        if let Some(terms) = answer.terms {
+            isolate.begin_canary(platform, terms, compiled, stable_hash(document.as_bytes()));
+            return Ok(tagged(&reply, &version));
+        }
         let Some(token) = answer.token else { return Ok(tagged(&reply, &version)) };
         let end = EndRequest { token, version: version.clone() };
         match isolate.write(platform, &document, compiled).await {
@@ -202,45 +206,6 @@ fn under_way(canary: String) -> ClientError {
     }
 }
 
-/// Has the registry start a canary, and serves it here at once.
-async fn start_canary<P: Platform>(
-    platform: &P,
-    routes: &Serving,
-    request: StartRequest,
-    compiled: Compiled,
-) -> Result<OwnText, ClientError> {
-    let (status, text) = ask(platform, "canary/start", &request).await?;
-    let answer: StartAnswer = match status {
-        200 => value(&text)?,
-        404 => {
-            return Err(ClientError::InvalidJson(
-                "There is no document in KV to compare a canary with. Send the first one without `canary`."
-                    .to_owned(),
-            ));
-        }
-        412 => return Err(ClientError::RoutesChanged { current: text }),
-        NOT_WRITTEN => return Err(ClientError::RoutesNotWritten),
-        _ => return Err(under_way(text)),
-    };
-    let refresh = routes.graph.settings.refresh_ms.seconds_rounded_up();
-    let version = request.note.version;
-    let reply = ChangeAnswer {
-        version: version.clone(),
-        number: None,
-        is_changed: answer.terms.is_some(),
-        is_recorded: true,
-        others_follow_within_seconds: refresh + PROPAGATION_SECONDS,
-        warnings: compiled.warnings.clone(),
-        difference: None,
-        canary: answer.terms.clone(),
-    };
-    if let Some(terms) = answer.terms {
-        let hash = stable_hash(request.document.as_bytes());
-        platform.isolate().begin_canary(platform, terms, compiled, hash);
-    }
-    Ok(tagged(&reply, &version))
-}
-
 /// `POST /admin/api/routes/canary`: ends the canary.
 ///
 /// # Errors
@@ -250,19 +215,16 @@ pub(super) async fn end_canary<P: Platform>(
     arrival: &Arrival,
     who: &str,
 ) -> Result<OwnText, ClientError> {
-    #[derive(Deserialize)]
-    struct Wanted {
-        action: CanaryAction,
-        why: Option<String>,
-    }
     let body = admin_body::read(platform, arrival).await?;
-    let Wanted { action, why: reason } = json_value::parse(&body).ok_or_else(|| {
+    let request: Option<EndCanaryRequest> = json_value::parse(&body);
+    let is_known = |request: &EndCanaryRequest| [PROMOTE, TAKE_BACK].contains(&request.action.as_str());
+    let mut request = request.filter(is_known).ok_or_else(|| {
         ClientError::InvalidJson(
             "An object {\"action\": \"promote\" or \"take_back\", \"why\": \"…\"} was expected.".to_owned(),
         )
     })?;
-    let why = reason.or_else(|| why(arrival));
-    let request = EndCanaryRequest { action, who: who.to_owned(), why };
+    who.clone_into(&mut request.who);
+    request.why = request.why.or_else(|| why(arrival));
     let (status, text) = ask(platform, "canary/end", &request).await?;
     if status != 200 {
         return Err(ClientError::NoCanary);

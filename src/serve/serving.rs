@@ -110,13 +110,19 @@ impl Serving {
 
     /// Uses what is known about the deployments.
     pub(super) fn with_health<T>(&self, act: impl FnOnce(&mut Health) -> T) -> T {
-        let mut health = self.health.borrow_mut();
-        let Some(SharedHealth { owner, ids }) = &self.shared else { return act(&mut health) };
-        let mut lent = owner.health.borrow_mut();
-        health.exchange(&mut lent, ids);
-        let result = act(&mut health);
-        health.exchange(&mut lent, ids);
+        self.exchange();
+        let result = act(&mut self.health.borrow_mut());
+        self.exchange();
         result
+    }
+
+    /// Borrows the health of the deployments that both versions have, or gives it back. This is
+    /// apart, so that each step has one copy of its code.
+    #[inline(never)]
+    fn exchange(&self) {
+        if let Some(SharedHealth { owner, ids }) = &self.shared {
+            self.health.borrow_mut().exchange(&mut owner.health.borrow_mut(), ids);
+        }
     }
 
     /// Whether the document has a deployment of this name.

@@ -214,7 +214,7 @@ fn a_canary_needs_a_share_minutes_and_a_document_to_compare_with() {
     empty.with_registry();
     let refused = put(&mut empty, "?canary=5", &same());
     assert!(refused.status == 400 && refused.text().contains("no document in KV"), "{}", refused.text());
-    assert_eq!(bench.asked_registry("canary/start"), 0);
+    assert_eq!(bench.asked_registry("begin"), 0);
 }
 
 #[test]
@@ -349,14 +349,15 @@ fn without_a_registry_the_counts_are_those_of_the_isolate() {
 fn reports_that_are_lost_come_twice_or_overtake_each_other_count_each_request_once() {
     let mut bench = started();
     start(&mut bench, "?canary=50&minutes=60", &same());
-    let report = |old: u64, new: u64| {
+    let report_of = |canary: u64, old: u64, new: u64| {
         let counts = |requests: u64| {
-            let mut times = vec![0; 32];
-            times[10] = requests;
-            json!({ "requests": requests, "failed": 0, "fell_back": 0, "times": times })
+            let mut numbers = [0; 35];
+            (numbers[0], numbers[13]) = (requests, requests);
+            numbers
         };
-        json!({ "canary": 1, "isolate": 7, "counts": { "old": counts(old), "new": counts(new) } }).to_string()
+        json!([&[canary, 7][..], &counts(old), &counts(new)].concat()).to_string()
     };
+    let report = |old, new| report_of(1, old, new);
     // The second one is lost, the fourth one was overtaken.
     for sent in [report(1, 0), report(5, 4), report(5, 4), report(3, 2), report(9, 8)] {
         let (status, text) = bench.tell_registry("canary/report", &sent);
@@ -366,7 +367,6 @@ fn reports_that_are_lost_come_twice_or_overtake_each_other_count_each_request_on
     let canary = canary(&mut bench);
     assert_eq!((&canary["old"]["requests"], &canary["new"]["requests"]), (&json!(9), &json!(8)));
     assert_eq!((&canary["old"]["p50"], &canary["new"]["p95"]), (&json!(512), &json!(512)));
-    let (_, late) =
-        bench.tell_registry("canary/report", &report(1, 1).replace(r#""canary":1"#, r#""canary":0"#));
+    let (_, late) = bench.tell_registry("canary/report", &report_of(0, 1, 1));
     assert_eq!(late, r#"{"next_ms":5000,"ended":"there is a later one"}"#);
 }

@@ -11,7 +11,7 @@ use super::canary_tally::{BothCounts, CanaryAnswer, CanaryReport, FIRST_PACE_MS}
 use super::canary_trial::{CanaryTerms, CanaryTrial, ENOUGH_EVIDENCE, Evidence, LEAST_REQUESTS, Verdict};
 use super::version_counts::VersionCounts;
 use crate::registry::version_ledger::{
-    Act, ChangeKind, ChangeNote, RegistryStorage, RowKind, VersionLedger, json,
+    Act, BeginRequest, Begun, ChangeKind, ChangeNote, RegistryStorage, RowKind, VersionLedger, json,
 };
 use crate::scan::json_value;
 use crate::vocabulary::time::{Instant, Millis};
@@ -21,54 +21,26 @@ const WRITE_AGAIN_MS: Millis = Millis::new(5_000);
 /// Who does what nobody asked for.
 const GATEWAY: &str = "gateway";
 
-/// `canary/start`: a version is to serve a share of the requests. The answer is a [`StartAnswer`]
-/// with status 200, 404 if there is no document to compare with, 409 with the version of another
-/// canary, 409 without a text if another change is under way, or 412 with the current version.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct StartRequest {
-    /// The version that the change is based on, or `*`.
-    pub expected: String,
-    /// The change.
-    pub note: ChangeNote,
-    /// The text of the new version.
-    pub document: String,
-    /// The percentage of requests.
-    pub share: u32,
-    /// How long it serves it.
-    pub minutes: u64,
-}
-
-/// The answer to a [`StartRequest`].
-#[derive(Debug, Serialize, Deserialize)]
-pub struct StartAnswer {
-    /// The terms; `None` if the version is the current one already.
-    pub terms: Option<CanaryTerms>,
-}
-
-/// How an administrator ends a canary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CanaryAction {
-    /// The new version takes over.
-    Promote,
-    /// The old version goes on.
-    TakeBack,
-}
-
 /// `canary/end`: an administrator ends the canary. The answer is a [`CanaryTerms`] with status 200,
-/// or 404.
+/// or 404. It is also the body of the call of the admin API, without `who`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EndCanaryRequest {
-    /// How.
-    pub action: CanaryAction,
+    /// [`PROMOTE`] or [`TAKE_BACK`].
+    pub action: String,
     /// Who.
+    #[serde(default)]
     pub who: String,
     /// The reason, if one was given.
     pub why: Option<String>,
 }
 
+/// The action with which the new version takes over.
+pub const PROMOTE: &str = "promote";
+/// The action with which the old version goes on.
+pub const TAKE_BACK: &str = "take_back";
+
 /// What has become of a canary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CanaryEnd {
     /// The old version serves alone.
     TakenBack,
@@ -82,15 +54,15 @@ enum CanaryEnd {
 struct CanaryState {
     terms: CanaryTerms,
     note: ChangeNote,
-    trial: CanaryTrial,
-    end: Option<(CanaryEnd, String)>,
+    /// The numbers of the [`CanaryTrial`].
+    trial: Vec<u64>,
+    /// Why it has ended, if it has.
+    end: Option<String>,
+    /// Whether somebody has written another document past the API.
+    is_replaced: bool,
     /// When to write to the store; `None` if it has everything.
     write_at: Option<Instant>,
 }
-
-/// The last report of an isolate, and when it came.
-#[derive(Serialize, Deserialize)]
-struct LastReport(BothCounts, Instant);
 
 /// What the store of documents must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +135,7 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         VersionLedger(self.0)
     }
 
+    #[inline(never)]
     fn state(&self) -> Result<Option<CanaryState>, S::Error> {
         let rows = self.0.rows(RowKind::Canary, 0, 1)?;
         Ok(rows.first().and_then(|(_, text)| json_value::parse(text)))
@@ -172,6 +145,7 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         Ok(self.state()?.filter(|state| state.end.is_none()))
     }
 
+    #[inline(never)]
     fn save(&self, state: &CanaryState) -> Result<(), S::Error> {
         self.0.put(RowKind::Canary, 0, 0, &json(state))
     }
@@ -184,28 +158,30 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         Ok(self.running()?.map(|state| state.terms.version))
     }
 
-    /// Starts a canary. Returns the status and the text of the answer.
+    /// Starts a canary of a change, which is based on `expected` (`*`: on any version). `share`:
+    /// the percentage of requests.
     ///
     /// # Errors
     /// The storage failed.
-    pub fn start(&self, request: StartRequest, now: Instant) -> Result<(u16, String), S::Error> {
-        let StartRequest { expected, note, document, share, minutes } = request;
-        let Some(current) = self.versions().find(None)? else { return Ok((404, String::new())) };
-        let before = self.state()?;
-        if let Some(running) = before.as_ref().filter(|state| state.end.is_none()) {
-            return Ok((409, running.terms.version.clone()));
-        }
+    pub fn start(
+        &self,
+        request: BeginRequest,
+        share: u32,
+        minutes: u64,
+        now: Instant,
+    ) -> Result<Begun, S::Error> {
+        let BeginRequest { expected, note, document, .. } = request;
+        let Some(current) = self.versions().find(None)? else { return Ok(Begun::Stale(None)) };
         if expected != "*" && expected != current.version {
-            return Ok((412, current.version));
+            return Ok(Begun::Stale(Some(current.version)));
         }
-        if before.as_ref().is_some_and(|state| state.write_at.is_some())
-            || self.versions().is_changing(now)?
-        {
-            return Ok((409, String::new()));
+        if self.versions().is_changing(now)? {
+            return Ok(Begun::Busy);
         }
         if note.version == current.version {
-            return Ok((200, json(&StartAnswer { terms: None })));
+            return Ok(Begun::Unchanged(current.number));
         }
+        let before = self.state()?;
         self.0.remove(RowKind::CanaryIsolate, 0, u64::MAX)?;
         self.0.remove(RowKind::CanaryDocument, 0, 1)?;
         self.versions().put_text(RowKind::CanaryDocument, 0, &document)?;
@@ -216,11 +192,12 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         self.save(&CanaryState {
             terms: terms.clone(),
             note,
-            trial: CanaryTrial::default(),
+            trial: Vec::new(),
             end: None,
+            is_replaced: false,
             write_at: Some(now),
         })?;
-        Ok((200, json(&StartAnswer { terms: Some(terms) })))
+        Ok(Begun::OnTrial(terms))
     }
 
     /// An isolate reports. It may have heard nothing of the end of its canary.
@@ -235,13 +212,18 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         };
         let number = report.isolate;
         let rows = self.0.rows(RowKind::CanaryIsolate, number, number.saturating_add(1))?;
-        let last: Option<LastReport> = rows.first().and_then(|(_, text)| json_value::parse(text));
-        let before = last.as_ref().map(|LastReport(counts, at)| (counts, *at));
+        let last: Option<Vec<u64>> = rows.first().and_then(|(_, text)| json_value::parse(text));
+        let last = last.as_deref().and_then(<[u64]>::split_first);
+        let last = last.map(|(at, counts)| (BothCounts::of_numbers(counts), Instant::from_epoch_ms(*at)));
+        let before = last.as_ref().map(|(counts, at)| (counts, *at));
         // One that was overtaken by a later one adds nothing, and is forgotten.
         let is_older = |(counts, _): &(&BothCounts, Instant)| counts.requests() > report.counts.requests();
         let counts = *before.filter(is_older).map_or(&report.counts, |(counts, _)| counts);
-        let next_ms = state.trial.on_report(before, &counts, now);
-        self.0.put(RowKind::CanaryIsolate, number, 0, &json(&LastReport(counts, now)))?;
+        let mut trial = CanaryTrial::of_numbers(&state.trial);
+        let next_ms = trial.on_report(before, &counts, now);
+        state.trial = trial.numbers();
+        let row: Vec<u64> = std::iter::once(now.epoch_ms()).chain(counts.numbers()).collect();
+        self.0.put(RowKind::CanaryIsolate, number, 0, &json(&row))?;
         self.save(&state)?;
         self.judge(state, now)?;
         let is_over = self.running()?.is_none();
@@ -253,7 +235,7 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
     fn reason(&self, id: u64) -> Result<String, S::Error> {
         let state = self.state()?.filter(|state| state.terms.id == id);
         let end = state.and_then(|state| state.end);
-        Ok(end.map_or_else(|| "there is a later one".to_owned(), |(_, reason)| reason))
+        Ok(end.unwrap_or_else(|| "there is a later one".to_owned()))
     }
 
     /// The time may be over.
@@ -265,12 +247,13 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
     }
 
     fn judge(&self, state: CanaryState, now: Instant) -> Result<(), S::Error> {
-        let BothCounts { old, new } = &state.trial.counts;
+        let trial = CanaryTrial::of_numbers(&state.trial);
+        let BothCounts { old, new } = &trial.counts;
         let figures = format!(
             "of its {} requests, {} failed and {} fell back; of the {} of the old version, {} and {}",
             new.requests, new.failed, new.fell_back, old.requests, old.failed, old.fell_back,
         );
-        let (end, why) = match state.trial.verdict(&state.terms, now) {
+        let (end, why) = match trial.verdict(&state.terms, now) {
             None => return Ok(()),
             Some(Verdict::Worse(finding)) => (CanaryEnd::TakenBack, finding.reason()),
             Some(Verdict::TooFewRequests) => (CanaryEnd::TakenBack, "it served too few requests"),
@@ -291,9 +274,10 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         let Some(state) = self.running()? else { return Ok(None) };
         let terms = state.terms.clone();
         let EndCanaryRequest { action, who, why } = request;
-        let (end, usual) = match action {
-            CanaryAction::Promote => (CanaryEnd::TookOver, "promoted by hand"),
-            CanaryAction::TakeBack => (CanaryEnd::TakenBack, "taken back by hand"),
+        let (end, usual) = if action == PROMOTE {
+            (CanaryEnd::TookOver, "promoted by hand")
+        } else {
+            (CanaryEnd::TakenBack, "taken back by hand")
         };
         self.end(state, end, &who, why.unwrap_or_else(|| usual.to_owned()), now)?;
         Ok(Some(terms))
@@ -342,11 +326,13 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         } else {
             self.log(who, "take_back", &state.terms, Some(why.clone()), now)?;
         }
-        (state.end, state.write_at) = (Some((end, why)), Some(now));
+        (state.end, state.write_at) = (Some(why), Some(now));
+        state.is_replaced = end == CanaryEnd::Replaced;
         self.0.remove(RowKind::CanaryIsolate, 0, u64::MAX)?;
         self.save(&state)
     }
 
+    #[inline(never)]
     fn log(
         &self,
         who: &str,
@@ -377,9 +363,10 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
             Some(found) => self.versions().find(Some(found))?.is_none(),
             None => false,
         };
-        let is_replaced = matches!(state.end, Some((CanaryEnd::Replaced, _)));
         let current = match self.versions().find(None)? {
-            Some(current) if !is_replaced && !is_foreign => Some(self.versions().document(current.number)?),
+            Some(current) if !state.is_replaced && !is_foreign => {
+                Some(self.versions().document(current.number)?)
+            }
             _ => None,
         };
         let canary = if is_end { None } else { Some(self.versions().text(RowKind::CanaryDocument, 0)?) };
@@ -438,6 +425,8 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
     /// The storage failed.
     pub fn view(&self) -> Result<String, S::Error> {
         let state = self.running()?;
-        Ok(json(&state.as_ref().map(|state| CanaryView::of(&state.terms, &state.trial))))
+        Ok(json(
+            &state.as_ref().map(|state| CanaryView::of(&state.terms, &CanaryTrial::of_numbers(&state.trial))),
+        ))
     }
 }

@@ -1,11 +1,12 @@
 //! What one isolate counts of both versions, and when it reports.
 //!
 //! Reports are cumulative: the next one has everything that a lost one had, and one that arrives
-//! twice adds nothing.
+//! twice adds nothing. A report is a list of numbers: code that reads and writes fields by name
+//! costs kilobytes of Wasm.
 
 use serde::{Deserialize, Serialize};
 
-use super::version_counts::{CountedEnd, VersionCounts};
+use super::version_counts::{CountedEnd, NUMBERS, VersionCounts};
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -15,7 +16,7 @@ pub const FIRST_PACE_MS: Millis = Millis::new(5_000);
 const LONGEST_PACE_MS: Millis = Millis::new(600_000);
 
 /// What an isolate has counted since it serves both versions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BothCounts {
     /// Of the version that served before.
     pub old: VersionCounts,
@@ -24,6 +25,17 @@ pub struct BothCounts {
 }
 
 impl BothCounts {
+    /// All numbers, in their order in a report.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.old.numbers().chain(self.new.numbers())
+    }
+
+    /// The counts with these numbers. Missing ones are 0.
+    pub fn of_numbers(numbers: &[u64]) -> Self {
+        let of = |from: usize| VersionCounts::of_numbers(numbers.iter().skip(from).take(NUMBERS).copied());
+        Self { old: of(0), new: of(NUMBERS) }
+    }
+
     /// The requests of both versions.
     pub fn requests(&self) -> u64 {
         self.old.requests.saturating_add(self.new.requests)
@@ -31,7 +43,7 @@ impl BothCounts {
 }
 
 /// A report of an isolate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CanaryReport {
     /// The number of the canary.
     pub canary: u64,
@@ -39,6 +51,19 @@ pub struct CanaryReport {
     pub isolate: u64,
     /// All that it has counted.
     pub counts: BothCounts,
+}
+
+impl CanaryReport {
+    /// The report as it is sent.
+    pub fn numbers(&self) -> Vec<u64> {
+        [self.canary, self.isolate].into_iter().chain(self.counts.numbers()).collect()
+    }
+
+    /// Reads what was sent.
+    pub fn of_numbers(numbers: &[u64]) -> Option<Self> {
+        let [canary, isolate, counts @ ..] = numbers else { return None };
+        Some(Self { canary: *canary, isolate: *isolate, counts: BothCounts::of_numbers(counts) })
+    }
 }
 
 /// The answer to a report.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::canary_tally::{BothCounts, FIRST_PACE_MS};
 use super::sequential_test::{EventCounts, log_evidence};
-use super::version_counts::VersionCounts;
+use super::version_counts::{NUMBERS, VersionCounts};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The evidence that takes a version back: a probability of one in 300 for each of the three tests,
@@ -88,7 +88,7 @@ pub struct Evidence {
 }
 
 /// What all isolates have counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CanaryTrial {
     /// The sums of all reports.
     pub counts: BothCounts,
@@ -106,6 +106,24 @@ impl From<BothCounts> for CanaryTrial {
 }
 
 impl CanaryTrial {
+    /// All numbers, to store them.
+    pub fn numbers(&self) -> Vec<u64> {
+        let EventCounts { new_requests, new_events, old_events } = self.slow;
+        let rest = [new_requests, new_events, old_events, self.epoch, self.isolates.0, self.isolates.1];
+        self.counts.numbers().chain(rest).collect()
+    }
+
+    /// Reads what was stored. Missing numbers are 0.
+    pub fn of_numbers(numbers: &[u64]) -> Self {
+        let number = |at: usize| numbers.get(2 * NUMBERS + at).copied().unwrap_or_default();
+        Self {
+            counts: BothCounts::of_numbers(numbers),
+            slow: EventCounts { new_requests: number(0), new_events: number(1), old_events: number(2) },
+            epoch: number(3),
+            isolates: (number(4), number(5)),
+        }
+    }
+
     /// Adds what an isolate has counted since its last report. Returns when it should report again.
     /// `before`: its last report, with the time at which it came.
     pub fn on_report(

@@ -34,7 +34,7 @@ const STAKES: usize = 10;
 const FIRST_STAKE: f64 = 0.95;
 
 /// How often something happened with each version.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EventCounts {
     /// The requests of the new version.
     pub new_requests: u64,

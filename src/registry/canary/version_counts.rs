@@ -1,7 +1,5 @@
 //! What is counted of each version: requests, failures, fallbacks, and times.
 
-use serde::{Deserialize, Serialize};
-
 use crate::vocabulary::time::Millis;
 
 /// The number of cells for times.
@@ -10,8 +8,11 @@ const CELLS: usize = 32;
 /// for each doubling, so the last one begins after nine minutes.
 const FIRST: u32 = 4;
 
+/// The numbers of a version in a report.
+pub const NUMBERS: usize = 3 + CELLS;
+
 /// What is counted of a version. Requests whose clients left are not counted: they have no outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VersionCounts {
     /// Requests that have ended.
     pub requests: u64,
@@ -35,6 +36,18 @@ pub struct CountedEnd {
 }
 
 impl VersionCounts {
+    /// All numbers, in their order in a report.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        [self.requests, self.failed, self.fell_back].into_iter().chain(self.times)
+    }
+
+    /// The counts with these numbers. Missing ones are 0.
+    pub fn of_numbers(mut numbers: impl Iterator<Item = u64>) -> Self {
+        let mut next = || numbers.next().unwrap_or_default();
+        let (requests, failed, fell_back) = (next(), next(), next());
+        Self { requests, failed, fell_back, times: [(); CELLS].map(|()| next()) }
+    }
+
     /// Counts a request.
     pub fn count(&mut self, end: &CountedEnd) {
         self.requests += 1;

@@ -41,7 +41,12 @@ fn note(version: &str) -> ChangeNote {
 }
 
 fn begin(ledger: &VersionLedger<'_, Rows>, expected: &str, version: &str, at: Instant) -> Begun {
-    ledger.begin(expected, "v0", note(version), &format!("{{\"v\":\"{version}\"}}"), at).unwrap()
+    ledger.begin(request(expected, version, format!("{{\"v\":\"{version}\"}}")), at).unwrap()
+}
+
+fn request(expected: &str, version: &str, document: String) -> BeginRequest {
+    let (expected, serving) = (expected.to_owned(), "v0".to_owned());
+    BeginRequest { expected, serving, note: note(version), document, canary: None }
 }
 
 /// Entries of the log.
@@ -135,7 +140,7 @@ fn long_documents_are_kept_in_parts_that_a_row_holds() {
     let rows = Rows::default();
     let ledger = VersionLedger(&rows);
     let document = format!("\"{}\"", "aé€".repeat(500_000));
-    let Begun::Admitted(token) = ledger.begin("*", "", note("v1"), &document, START).unwrap() else {
+    let Begun::Admitted(token) = ledger.begin(request("*", "v1", document.clone()), START).unwrap() else {
         panic!()
     };
     ledger.commit(token, "v1", START).unwrap();

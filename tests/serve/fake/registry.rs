@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use switchyard::registry::registry_requests::ALARM;
 use switchyard::registry::version_ledger::{RegistryStorage, RowKind};
-use switchyard::serve::canary_writes::{RegistryHost, answer, on_alarm};
+use switchyard::serve::canary_writes::{RegistryHost, answer};
 use switchyard::serve::platform::{PlatformError, StoredText};
 use switchyard::vocabulary::time::Instant;
 
@@ -45,8 +46,8 @@ impl FakeRegistry {
 
     pub(super) async fn ring(&self, world: &World) {
         if self.alarm_at.get().is_some_and(|at| at <= world.now.get()) {
-            let Ok(next_at) = on_alarm(&Host(self, world)).await;
-            self.alarm_at.set(next_at);
+            let Ok(reply) = answer(&Host(self, world), ALARM, "").await;
+            self.alarm_at.set(reply.alarm_at);
         }
     }
 }

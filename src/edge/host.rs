@@ -11,6 +11,7 @@ use worker::web_sys::{AbortController, ReadableStream, Request, Response, Writab
 
 use super::filters;
 use super::wait::{self, Settled, Wait};
+use crate::request::access_keys::AccessKey;
 use crate::request::splice::{Piece, Splice};
 use crate::serve::platform::{
     BodyLimits, BodyStart, ByteReader, ByteStream, ClientStream, OutgoingBody, OutgoingRequest, Pipe,
@@ -19,7 +20,7 @@ use crate::serve::platform::{
 use crate::stream::usage_filter::UsageFilter;
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
-use crate::vocabulary::time::Instant;
+use crate::vocabulary::time::{Instant, Millis};
 
 #[wasm_bindgen(module = "/src/edge/host/waits.js")]
 extern "C" {
@@ -39,6 +40,14 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn disarm(this: &Timers, wait: u32);
 
+}
+
+#[wasm_bindgen(module = "/src/edge/host/access.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = get)]
+    fn get_wait(url: &str, within: f64, wait: u32);
+    #[wasm_bindgen(js_name = verify)]
+    fn verify_wait(modulus: &str, exponent: &str, signed: &str, signature: &[u8], wait: u32);
 }
 
 #[wasm_bindgen(module = "/src/edge/host/exchange.js")]
@@ -274,6 +283,19 @@ impl Drop for ClientEnd {
 /// A response of the gateway. `body`: bytes, a stream, or `null`.
 pub fn response(status: u16, headers: &Headers, body: &JsValue) -> Result<Response, PlatformError> {
     response_text(status, headers.text(), body).map_err(|error| thrown(&error))
+}
+
+/// The answer to a GET, see [`Platform::get`](crate::serve::platform::Platform::get).
+pub async fn get(url: &str, within: Millis) -> Result<(u16, String), PlatformError> {
+    let answered = Wait::begin(|wait| get_wait(url, within.as_f64(), wait)).await?;
+    Ok((u16::try_from(answered.code).unwrap_or(u16::MAX), answered.text.unwrap_or_default()))
+}
+
+/// Whether a signature with RS256 is that of a key, see
+/// [`Platform::is_signed`](crate::serve::platform::Platform::is_signed).
+pub async fn is_signed(key: &AccessKey, signed: &str, signature: &[u8]) -> Result<bool, PlatformError> {
+    let ask = |wait| verify_wait(&key.modulus, &key.exponent, signed, signature, wait);
+    Ok(Wait::begin(ask).await?.code == 1)
 }
 
 /// The error for a value that JavaScript has thrown.

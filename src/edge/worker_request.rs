@@ -9,12 +9,14 @@ use worker::{Context, Env};
 use super::object_calls::{self, WithBindings};
 use super::tasks::background;
 use super::{document_store, host, own_calls, randomness, registry_object, tasks, wait};
+use crate::request::access_keys::AccessKey;
 use crate::serve::isolate_memory::Isolate;
 use crate::serve::platform::{
     BodyLimits, BodyStart, ByteStream, Platform, PlatformError, ReceivedBody, StoredText, UploadError, Work,
 };
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
+use crate::vocabulary::time::Millis;
 
 /// The binding of the Analytics Engine dataset.
 const METRICS: &str = "METRICS";
@@ -123,6 +125,19 @@ impl Platform for WorkerRequest {
 
     async fn post(&self, url: &str, headers: &Headers, body: String) -> Result<u16, PlatformError> {
         own_calls::post(url, headers, body).await
+    }
+
+    async fn get(&self, url: &str, within: Millis) -> Result<(u16, String), PlatformError> {
+        host::get(url, within).await
+    }
+
+    async fn is_signed(
+        &self,
+        key: &AccessKey,
+        signed: &str,
+        signature: &[u8],
+    ) -> Result<bool, PlatformError> {
+        host::is_signed(key, signed, signature).await
     }
 
     fn has_registry(&self) -> bool {

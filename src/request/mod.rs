@@ -1,5 +1,7 @@
 //! What the client asks for: paths, bodies, credentials.
 
+pub mod access_keys;
+pub mod access_token;
 pub mod admin_path;
 pub mod api_path;
 pub mod body_needs;

@@ -1,6 +1,7 @@
 //! The admin API: it shows which document serves and the state of each deployment, and it sets
-//! switches. Every request needs `ADMIN_TOKEN`, or `VIEWER_TOKEN` if it only looks. Without a
-//! configured token the API rejects all requests. What changes something is logged in the registry.
+//! switches. Every request needs `ADMIN_TOKEN`, or `VIEWER_TOKEN` if it only looks, or comes
+//! through Cloudflare Access (`admin_caller`). Without any of them configured, the API rejects all
+//! requests. What changes something is logged in the registry.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::admin_body;
+use super::admin_caller::AdminCaller;
 use super::client_reply::OwnText;
 use super::explain_request::ExplainRequest;
 use super::explained::explain;
@@ -27,15 +29,11 @@ use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
 use crate::registry::version_ledger::Act;
 use crate::request::admin_path::{AdminPath, parse};
-use crate::request::credentials;
 use crate::routes::graph::{Deployment, nearest_deployment};
 use crate::routes::{Issue, doubts};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::Instant;
-
-/// The variable with the token that may do everything.
-pub(super) const ADMIN_TOKEN: &str = "ADMIN_TOKEN";
 
 /// The future is behind a pointer, so that V8 compiles it only when such a request comes.
 type AdminAnswer<'a> = Pin<Box<dyn Future<Output = Result<OwnText, ClientError>> + 'a>>;
@@ -56,7 +54,7 @@ async fn answer_below<P: Platform>(
     arrival: &Arrival,
     routes: &Serving,
 ) -> Result<OwnText, ClientError> {
-    let role = role(platform, arrival).ok_or(ClientError::InvalidAdminToken)?;
+    let caller = AdminCaller::of(platform, arrival).await?;
     let Some(path) = parse(path) else {
         return Err(ClientError::UnknownPath { method: arrival.method.clone(), path: arrival.path.clone() });
     };
@@ -66,10 +64,9 @@ async fn answer_below<P: Platform>(
         AdminPath::Switch(_, name) => name.clone(),
         _ => None,
     };
-    let reply = if act.is_some() && role != Role::Admin {
-        Err(ClientError::AdminTokenNeeded)
-    } else {
-        answer_path(path, platform, arrival, routes, role).await
+    let reply = match act.map_or(Ok(()), |_| caller.may_change(arrival)) {
+        Ok(()) => answer_path(path, platform, arrival, routes, &caller.who).await,
+        Err(error) => Err(error),
     };
     if let Some(act) = act {
         let result = match &reply {
@@ -81,50 +78,11 @@ async fn answer_below<P: Platform>(
         if result != "ok" || !act.starts_with("routes.") {
             log_act(
                 platform,
-                Act {
-                    who: role.who().to_owned(),
-                    what: act.to_owned(),
-                    subject,
-                    why: None,
-                    result: result.to_owned(),
-                },
+                Act { who: caller.who, what: act.to_owned(), subject, why: None, result: result.to_owned() },
             );
         }
     }
     reply
-}
-
-/// Who calls the admin API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// May do everything.
-    Admin,
-    /// May look.
-    Viewer,
-}
-
-impl Role {
-    fn who(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Viewer => "viewer",
-        }
-    }
-}
-
-/// The role of the token of a request; `None` if it has no valid one. A token that is not
-/// configured is never valid.
-fn role<P: Platform>(platform: &P, arrival: &Arrival) -> Option<Role> {
-    let given = arrival.key()?;
-    let has = |name| is_token(platform, name, given);
-    [(ADMIN_TOKEN, Role::Admin), ("VIEWER_TOKEN", Role::Viewer)]
-        .into_iter()
-        .find_map(|(name, role)| has(name).then_some(role))
-}
-
-/// Whether a secret of a request is the value of this variable.
-pub(super) fn is_token<P: Platform>(platform: &P, variable: &str, given: &str) -> bool {
-    platform.variable(variable).is_some_and(|known| credentials::matches(&known, given))
 }
 
 async fn answer_path<P: Platform>(
@@ -132,15 +90,15 @@ async fn answer_path<P: Platform>(
     platform: &P,
     arrival: &Arrival,
     routes: &Serving,
-    role: Role,
+    who: &str,
 ) -> Result<OwnText, ClientError> {
     // What is rare and large is behind a pointer of its own.
     let answer: AdminAnswer<'_> = match path {
         AdminPath::Routes if arrival.method == "PUT" => {
-            Box::pin(routes_change::put(platform, arrival, routes, role.who()))
+            Box::pin(routes_change::put(platform, arrival, routes, who))
         }
-        AdminPath::Rollback => Box::pin(routes_change::roll_back(platform, arrival, routes, role.who())),
-        AdminPath::Canary => Box::pin(routes_change::end_canary(platform, arrival, role.who())),
+        AdminPath::Rollback => Box::pin(routes_change::roll_back(platform, arrival, routes, who)),
+        AdminPath::Canary => Box::pin(routes_change::end_canary(platform, arrival, who)),
         AdminPath::Document => Box::pin(routes_change::document(platform)),
         AdminPath::History => Box::pin(routes_change::history(platform)),
         AdminPath::Version(version) => Box::pin(routes_change::version(platform, version)),

@@ -1,6 +1,6 @@
 //! A request that asks for faults: who may, and as whom it is served.
 
-use super::admin::{ADMIN_TOKEN as ADMIN_VARIABLE, is_token};
+use super::admin_caller::{ADMIN_TOKEN as ADMIN_VARIABLE, is_token};
 use super::platform::Platform;
 use super::receive::Arrival;
 use crate::request::fault_header::{self, ADMIN_TOKEN, FAULT};

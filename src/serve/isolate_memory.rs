@@ -13,6 +13,7 @@ use crate::counters::CounterOutbox;
 use crate::entry::object_affinity::ObjectAffinity;
 use crate::health::recent_records::RecentRecords;
 use crate::reply::masks::without_secrets;
+use crate::request::access_keys::AccessKeys;
 use crate::routes::Issue;
 use crate::vocabulary::rng::{Rng, SecureRng};
 use crate::vocabulary::time::Instant;
@@ -53,6 +54,8 @@ pub struct Isolate {
     pub(super) records: RefCell<RecentRecords>,
     /// Whether there is a binding for data points, once that is known.
     has_metrics: Cell<Option<bool>>,
+    /// The keys that sign the tokens of Cloudflare Access.
+    pub(super) access_keys: RefCell<AccessKeys>,
     /// What is counted of finished requests, until the shard has counted it.
     pub(super) counters: RefCell<CounterOutbox>,
 }

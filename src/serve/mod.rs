@@ -21,6 +21,7 @@
 pub mod account;
 pub mod admin;
 mod admin_body;
+mod admin_caller;
 mod alerts;
 pub mod answer;
 mod canary_serving;

@@ -8,11 +8,12 @@
 use std::fmt;
 
 use super::isolate_memory::Isolate;
+use crate::request::access_keys::AccessKey;
 use crate::request::splice::Splice;
 use crate::stream::usage_filter::UsageFilter;
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
-use crate::vocabulary::time::Instant;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// An error of the platform, with the platform's own message. The message is only for logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +128,17 @@ pub trait Platform: Clock + Objects + Clone + 'static {
         headers: &Headers,
         body: String,
     ) -> impl Future<Output = Result<u16, PlatformError>>;
+
+    /// The answer to a GET that belongs to no request: status and text. No redirect is followed. It
+    /// fails if it takes longer than `within`.
+    fn get(&self, url: &str, within: Millis) -> impl Future<Output = Result<(u16, String), PlatformError>>;
+    /// Whether a signature with RS256 of a text is that of a public key.
+    fn is_signed(
+        &self,
+        key: &AccessKey,
+        signed: &str,
+        signature: &[u8],
+    ) -> impl Future<Output = Result<bool, PlatformError>>;
 
     /// Whether there is a binding to the registry.
     fn has_registry(&self) -> bool;

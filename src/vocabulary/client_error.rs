@@ -8,6 +8,7 @@
 
 use serde_json::json;
 
+use super::access_fault::AccessFault;
 use super::needs::{Lack, missing};
 use super::time::Millis;
 
@@ -30,7 +31,7 @@ pub enum ClientError {
     NoClients,
     /// The admin API was called without its token, or no token is configured.
     InvalidAdminToken,
-    /// A token that may only look came with a call that changes something.
+    /// Who may only look called something that changes something.
     AdminTokenNeeded,
     /// A request asks for a fault, and has no admin token.
     FaultNotAllowed,
@@ -41,6 +42,16 @@ pub enum ClientError {
         /// The most similar name of a deployment, if it names one that does not exist.
         nearest: Option<String>,
     },
+    /// The token of Cloudflare Access says nothing about who calls, and there is no other one.
+    AccessTokenRefused(AccessFault),
+    /// Cloudflare Access says who calls, and the gateway's variables do not admit them.
+    AccessNotAdmitted {
+        /// The email address, or the name of the service.
+        name: String,
+    },
+    /// A page of another site called something that changes something, in the name of who has
+    /// signed in to Cloudflare Access.
+    CrossSiteRequest,
     /// There is no binding to the registry.
     RegistryMissing,
     /// The Durable Object with the versions of the document did not answer.
@@ -222,7 +233,12 @@ impl ClientError {
             | Self::InvalidFault { .. }
             | Self::InvalidObjectPath { .. } => 400,
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
-            Self::ModelNotAllowed { .. } | Self::AdminTokenNeeded | Self::FaultNotAllowed => 403,
+            Self::AccessTokenRefused(fault) => fault.status(),
+            Self::ModelNotAllowed { .. }
+            | Self::AdminTokenNeeded
+            | Self::FaultNotAllowed
+            | Self::AccessNotAdmitted { .. }
+            | Self::CrossSiteRequest => 403,
             Self::ModelNotFound { .. }
             | Self::DeploymentNotFound { .. }
             | Self::RequestNotFound { .. }
@@ -266,6 +282,9 @@ impl ClientError {
             Self::AdminTokenNeeded => "admin_token_needed",
             Self::FaultNotAllowed => "fault_not_allowed",
             Self::InvalidFault { .. } => "invalid_fault",
+            Self::AccessTokenRefused(fault) => fault.code(),
+            Self::AccessNotAdmitted { .. } => "access_not_admitted",
+            Self::CrossSiteRequest => "cross_site_request",
             Self::RegistryMissing => "registry_missing",
             Self::RegistryUnavailable => "registry_unavailable",
             Self::IfMatchMissing => "if_match_needed",
@@ -348,6 +367,7 @@ impl ClientError {
                 | Self::RegistryUnavailable
                 | Self::RoutesNotWritten
                 | Self::TooManyBodies
+                | Self::AccessTokenRefused(AccessFault::KeysUnavailable)
                 | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
         )
     }
@@ -366,8 +386,18 @@ impl ClientError {
             Self::InvalidAdminToken => "The admin API needs the value of the secret ADMIN_TOKEN, as \
                 'Authorization: Bearer TOKEN'. While that secret is not set, it is closed."
                 .into(),
-            Self::AdminTokenNeeded => "This token may look, and not change anything: it is the value of VIEWER_TOKEN. \
-                Send the value of the secret ADMIN_TOKEN."
+            Self::AdminTokenNeeded => "You may look, and not change anything. Send the value of the secret ADMIN_TOKEN, \
+                or have ACCESS_ADMINS name you."
+                .into(),
+            Self::AccessTokenRefused(fault) => {
+                format!("The token of Cloudflare Access in Cf-Access-Jwt-Assertion {}.", fault.message())
+            }
+            Self::AccessNotAdmitted { name } => format!(
+                "Cloudflare Access says that you are '{}', whom neither ACCESS_ADMINS nor ACCESS_VIEWERS names.",
+                quoted(name)
+            ),
+            Self::CrossSiteRequest => "A page of another site sent this, so nothing was changed. Send the value of the \
+                secret ADMIN_TOKEN."
                 .into(),
             Self::FaultNotAllowed => "x-switchyard-fault needs the value of the secret ADMIN_TOKEN: as the key of the \
                 request, or beside a client's key as 'x-switchyard-admin-token: TOKEN'."

@@ -29,7 +29,12 @@ impl From<&ClientError> for ErrorReply {
                 headers.extend(retry_after::headers(*ms));
             }
             ClientError::TooManyBodies => headers.extend(retry_after::headers(BODIES_END_MS)),
-            ClientError::InvalidApiKey | ClientError::NoClients | ClientError::InvalidAdminToken => {
+            ClientError::InvalidApiKey
+            | ClientError::NoClients
+            | ClientError::InvalidAdminToken
+            | ClientError::AccessTokenRefused(_)
+                if error.status() == 401 =>
+            {
                 headers.push("www-authenticate", "Bearer");
             }
             _ => {}

@@ -2,6 +2,7 @@
 //!
 //! These modules import nothing of the crate outside this folder.
 
+pub mod access_fault;
 pub mod alert_kind;
 pub mod client_error;
 pub mod error_class;

@@ -95,7 +95,9 @@ fn the_description_has_the_roles_of_the_code() {
         let known: BTreeSet<_> =
             description["components"]["securitySchemes"].as_object().unwrap().keys().collect();
         assert_eq!(named, known, "{method} {path:?}");
-        assert_eq!(told["responses"]["403"].is_object(), expected == "admin", "{method} {path:?}");
+        let refused = if expected == "admin" { "AdminNeeded" } else { "NotAdmitted" };
+        let refused = format!("#/components/responses/{refused}");
+        assert_eq!(told["responses"]["403"]["$ref"], refused, "{method} {path:?}");
     }
 }
 

@@ -20,7 +20,7 @@ fn lacking(lacks: &[Lack]) -> ClientError {
 pub(crate) fn all() -> Vec<ClientError> {
     let quality = "quality is below 3".to_owned();
     let tag = "tag 'eu' is missing".to_owned();
-    vec![
+    let mut all = vec![
         ClientError::InvalidApiKey,
         ClientError::NoClients,
         ClientError::InvalidAdminToken,
@@ -31,6 +31,8 @@ pub(crate) fn all() -> Vec<ClientError> {
         ClientError::AdminTokenNeeded,
         ClientError::FaultNotAllowed,
         ClientError::InvalidFault { text: "azure-eastsu=429".into(), nearest: Some("azure-eastus".into()) },
+        ClientError::AccessNotAdmitted { name: "ada@example.com".into() },
+        ClientError::CrossSiteRequest,
         ClientError::RegistryMissing,
         ClientError::RegistryUnavailable,
         ClientError::IfMatchMissing,
@@ -87,7 +89,9 @@ pub(crate) fn all() -> Vec<ClientError> {
         ClientError::StatefulOperation { path: "/v1/realtime".into() },
         ClientError::InvalidObjectPath { path: "files/..".into() },
         ClientError::ObjectNotFound { path: "files/file-1".into() },
-    ]
+    ];
+    all.extend(AccessFault::ALL.map(ClientError::AccessTokenRefused));
+    all
 }
 
 fn fields(error: &ClientError) -> BTreeMap<String, Value> {

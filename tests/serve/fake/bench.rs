@@ -91,7 +91,12 @@ impl Bench {
         let variables =
             variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let store_delay = Cell::new(Some(Millis::ZERO));
-        let world = World { now: Cell::new(START), variables, store_delay, ..World::default() };
+        let world = World {
+            now: Cell::new(START),
+            variables: RefCell::new(variables),
+            store_delay,
+            ..World::default()
+        };
         let fake = Fake { world: Rc::new(world), isolate: Rc::default(), spawner: pool.spawner() };
         Self { fake, pool, started_at: START, key: "sk-app" }
     }
@@ -109,6 +114,22 @@ impl Bench {
     /// How the receivers of the next posts answer.
     pub fn answer_posts(&self, answers: impl IntoIterator<Item = PostAnswer>) {
         self.fake.world.post_answers.borrow_mut().extend(answers);
+    }
+
+    /// Gives a variable this value from now on.
+    pub fn set_variable(&self, name: &str, value: &str) {
+        self.fake.world.variables.borrow_mut().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// What an address answers to a GET from now on; `None`: nothing, ever.
+    pub fn answer_get(&self, url: &str, page: Option<(u16, &str)>) {
+        let page = page.map(|(status, text)| (status, text.to_owned()));
+        self.fake.world.pages.borrow_mut().insert(url.to_owned(), page);
+    }
+
+    /// The addresses of all GETs so far.
+    pub fn gets(&self) -> Vec<String> {
+        self.fake.world.gets.borrow().clone()
     }
 
     pub fn put(&self, key: &str, text: &str) {

@@ -18,6 +18,8 @@ use std::task::{Poll, Waker};
 use futures::executor::LocalSpawner;
 use futures::task::LocalSpawnExt;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+use switchyard::request::access_keys::AccessKey;
 use switchyard::serve::isolate_memory::Isolate;
 use switchyard::serve::platform::{
     BodyLimits, BodyStart, ByteStream, Clock, Objects, Platform, PlatformError, ReceivedBody, StoredText,
@@ -57,7 +59,7 @@ struct World {
     store_delay: Cell<Option<Millis>>,
     /// The documents that were read, in order.
     reads: RefCell<Vec<String>>,
-    variables: BTreeMap<String, String>,
+    variables: RefCell<BTreeMap<String, String>>,
     body: RefCell<RequestScript>,
     client_leaves_at: Cell<Option<Instant>>,
     /// How long a client takes to read each piece of an answer.
@@ -72,6 +74,10 @@ struct World {
     refuses_writes: Cell<bool>,
     /// What was sent with [`Platform::post`].
     posts: RefCell<Vec<Post>>,
+    /// What addresses answer to a GET; `None`: nothing, ever. Others cannot be reached.
+    pages: RefCell<BTreeMap<String, Option<(u16, String)>>>,
+    /// The addresses of all GETs.
+    gets: RefCell<Vec<String>>,
     /// How the next posts are answered. Further ones are answered with status 200.
     post_answers: RefCell<VecDeque<PostAnswer>>,
 }
@@ -105,6 +111,11 @@ pub struct Post {
     pub url: String,
     pub headers: Headers,
     pub body: String,
+}
+
+/// What a key of this modulus makes of a text, in place of RSA: the platform has that.
+pub fn fake_signature(modulus: &str, text: &str) -> Vec<u8> {
+    Sha256::digest([modulus, "\n", text].concat()).to_vec()
 }
 
 /// How a receiver answers a POST.
@@ -299,7 +310,7 @@ impl Platform for Fake {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
-        self.world.variables.get(name).cloned()
+        self.world.variables.borrow().get(name).cloned()
     }
 
     async fn read_document(&self, key: &str) -> Result<Option<StoredText>, PlatformError> {
@@ -325,6 +336,31 @@ impl Platform for Fake {
             PostAnswer::Unreachable => Err(PlatformError::new(format!("no route to {url}"))),
             PostAnswer::Never => self.never().await,
         }
+    }
+
+    async fn get(&self, url: &str, within: Millis) -> Result<(u16, String), PlatformError> {
+        self.world.gets.borrow_mut().push(url.to_owned());
+        let page = self.world.pages.borrow().get(url).cloned();
+        match page {
+            Some(Some(page)) => Ok(page),
+            Some(None) => {
+                self.at(self.now() + within).await;
+                Err(PlatformError::new("it takes too long"))
+            }
+            None => Err(PlatformError::new(format!("no route to {url}"))),
+        }
+    }
+
+    async fn is_signed(
+        &self,
+        key: &AccessKey,
+        signed: &str,
+        signature: &[u8],
+    ) -> Result<bool, PlatformError> {
+        if key.modulus == "broken" {
+            return Err(PlatformError::new("the key cannot be imported"));
+        }
+        Ok(signature == fake_signature(&key.modulus, signed))
     }
 
     fn has_registry(&self) -> bool {

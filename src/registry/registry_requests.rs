@@ -164,7 +164,7 @@ pub fn answer<S: RegistryStorage>(
         }
         "acts" => {
             let Some(ActsRequest { since, before }) = json_value::parse(body) else { return Ok(malformed()) };
-            Ok((200, ledger.acts(since, before)?.join("\n")))
+            Ok((200, ledger.acts(since, before, now)?.join("\n")))
         }
         _ => Ok((404, "not found".to_owned())),
     }

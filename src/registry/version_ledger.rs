@@ -18,6 +18,10 @@ use crate::vocabulary::time::{Instant, Millis};
 pub const KEPT_VERSIONS: u64 = 100;
 /// The entries of the log that are kept.
 pub const KEPT_ACTS: u64 = 10_000;
+/// How long an entry of the log is kept: 400 days.
+pub const KEPT_ACTS_MS: Millis = Millis::new(400 * 86_400_000);
+/// How many entries are looked at in one step for those that are too old.
+const OLD_ACTS_STEP: u64 = 16;
 /// The entries of the log in one answer.
 pub const MOST_ACTS: u64 = 1_000;
 /// How long a change may be under way.
@@ -175,6 +179,9 @@ struct LedgerHead {
     number: u64,
     version: Option<String>,
     acts: u64,
+    /// The number of the first entry of the log that is kept.
+    #[serde(default)]
+    first_act: u64,
     begun: u64,
     pending: Option<PendingChange>,
 }
@@ -233,6 +240,13 @@ pub enum Noticed {
 /// The versions and the log, over a storage.
 #[derive(Debug)]
 pub struct VersionLedger<'a, S>(pub &'a S);
+
+/// Whether an entry of the log is older than those that are kept.
+fn is_old_act(text: &str, now: Instant) -> bool {
+    let entry: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let at = entry.as_ref().and_then(|entry| entry.get("at")?.as_u64());
+    at.is_some_and(|at| now - Instant::from_epoch_ms(at) > KEPT_ACTS_MS)
+}
 
 pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
@@ -427,7 +441,27 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
             result: &act.result,
         };
         self.0.put(RowKind::Audit, head.acts, 0, &json(&entry))?;
-        self.0.remove(RowKind::Audit, 0, (head.acts + 1).saturating_sub(KEPT_ACTS))
+        self.remove_old_acts(head, now)
+    }
+
+    /// Removes the entries beyond the most that are kept, and those that are too old. The head must
+    /// be saved afterwards, if it has changed.
+    fn remove_old_acts(&self, head: &mut LedgerHead, now: Instant) -> Result<(), S::Error> {
+        let mut first = (head.acts + 1).saturating_sub(KEPT_ACTS).max(head.first_act).max(1);
+        loop {
+            let rows = self.0.rows(RowKind::Audit, first, first + OLD_ACTS_STEP)?;
+            // Numbers have no gaps, and entries are in the order of time.
+            let old = rows.iter().take_while(|(_, text)| is_old_act(text, now)).count() as u64;
+            first += old;
+            if old < OLD_ACTS_STEP {
+                break;
+            }
+        }
+        if first != head.first_act {
+            head.first_act = first;
+            self.0.remove(RowKind::Audit, 0, first)?;
+        }
+        Ok(())
     }
 
     /// Entries of the log as JSON, oldest first: the first ones after `since`, else the last ones
@@ -435,9 +469,19 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
     ///
     /// # Errors
     /// The storage failed.
-    pub fn acts(&self, since: Option<u64>, before: Option<u64>) -> Result<Vec<String>, S::Error> {
-        let last = self.head()?.acts;
-        let oldest = (last + 1).saturating_sub(KEPT_ACTS).max(1);
+    pub fn acts(
+        &self,
+        since: Option<u64>,
+        before: Option<u64>,
+        now: Instant,
+    ) -> Result<Vec<String>, S::Error> {
+        let mut head = self.head()?;
+        let known = head.first_act;
+        self.remove_old_acts(&mut head, now)?;
+        if head.first_act != known {
+            self.save(&head)?;
+        }
+        let (last, oldest) = (head.acts, head.first_act);
         let until = before.unwrap_or(u64::MAX).min(last + 1);
         let (from, until) = match since {
             Some(since) => {

@@ -78,7 +78,13 @@ async fn answer_below<P: Platform>(
         if result != "ok" || !act.starts_with("routes.") {
             log_act(
                 platform,
-                Act { who: caller.who, what: act.to_owned(), subject, why: None, result: result.to_owned() },
+                Act {
+                    who: caller.who,
+                    what: act.to_owned(),
+                    subject,
+                    why: routes_change::why(arrival),
+                    result: result.to_owned(),
+                },
             );
         }
     }

@@ -338,8 +338,8 @@ pub(super) async fn audit<P: Platform>(platform: &P, arrival: &Arrival) -> Resul
     Ok(OwnText::json(format!("{{\"entries\":[{}]}}", acts.replace('\n', ","))))
 }
 
-/// The reason of a change, from the header or the query.
-fn why(arrival: &Arrival) -> Option<String> {
+/// The reason of an act, from the header or the query.
+pub(super) fn why(arrival: &Arrival) -> Option<String> {
     let header = arrival.header("x-switchyard-why").map(ToOwned::to_owned);
     header.or_else(|| query::parse(&arrival.query).remove("why")).filter(|why| !why.is_empty())
 }

@@ -275,3 +275,41 @@ fn switches_are_logged_and_the_log_is_exported_as_lines() {
     assert_eq!((numbers.len(), &numbers[0]["number"]), (1, &json!(2)));
     assert_eq!(code(&bench.admin("GET", "/admin/api/audit?since=x", "")), "invalid_json");
 }
+
+#[test]
+fn each_act_has_its_reason_in_the_log() {
+    let mut bench = started();
+    bench.with_objects();
+    let many = "é".repeat(600);
+    for (path, header) in [
+        ("deployments/first/drain?why=it%20is%20slow", ""),
+        ("deployments/first/drain?why=the+query", "the header counts first"),
+        ("deployments/first/enable", "it is well again"),
+        ("deployments/first/reset", ""),
+        ("deployments/reset", &many),
+        ("deployments/none/drain", "a name that is wrong"),
+        ("routes/rollback", "no version"),
+    ] {
+        bench.usual_clients();
+        if !header.is_empty() {
+            bench.add_header("x-switchyard-why", header);
+        }
+        bench.admin("POST", &format!("/admin/api/{path}"), "");
+    }
+    bench.usual_clients();
+    let log = json(&bench.admin("GET", "/admin/api/audit", ""));
+    let reasons: Vec<_> = log["entries"].as_array().unwrap().iter().map(|act| act["why"].clone()).collect();
+    let fewer = "é".repeat(500);
+    assert_eq!(
+        reasons,
+        [
+            json!("it is slow"),
+            json!("the header counts first"),
+            json!("it is well again"),
+            json!(null),
+            json!(fewer),
+            json!("a name that is wrong"),
+            json!("no version"),
+        ]
+    );
+}

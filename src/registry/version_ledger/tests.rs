@@ -51,7 +51,7 @@ fn request(expected: &str, version: &str, document: String) -> BeginRequest {
 
 /// Entries of the log.
 fn logged(ledger: &VersionLedger<'_, Rows>, since: Option<u64>, before: Option<u64>) -> Vec<Value> {
-    ledger.acts(since, before).unwrap().iter().map(|act| serde_json::from_str(act).unwrap()).collect()
+    ledger.acts(since, before, START).unwrap().iter().map(|act| serde_json::from_str(act).unwrap()).collect()
 }
 
 /// Makes a change as a whole.
@@ -195,6 +195,49 @@ fn the_log_is_read_by_its_numbers() {
     assert_eq!(first["why"].as_str().unwrap().len(), WHY_CHARS);
 }
 
+#[test]
+fn entries_of_the_log_are_kept_for_400_days() {
+    let rows = Rows::default();
+    let ledger = VersionLedger(&rows);
+    let day = |number: u64| START + ms(number * 86_400_000);
+    let add = |at| {
+        let (who, what, result) = ("admin".to_owned(), "deployment.drain".to_owned(), "ok".to_owned());
+        ledger.add_act(Act { who, what, subject: None, why: None, result }, at).unwrap();
+    };
+    let numbers = |since, at| -> Vec<u64> {
+        let acts = ledger.acts(since, None, at).unwrap();
+        acts.iter()
+            .map(|act| serde_json::from_str::<Value>(act).unwrap()["number"].as_u64().unwrap())
+            .collect()
+    };
+    let stored = || rows.0.borrow().keys().filter(|(kind, ..)| *kind == RowKind::Audit).count();
+    for number in 0..100 {
+        add(day(number));
+    }
+    assert_eq!(numbers(Some(0), day(400)).len(), 100, "on the last day");
+    assert_eq!(numbers(Some(0), day(450)), (51..=100).collect::<Vec<_>>(), "without another act");
+    assert_eq!(stored(), 50);
+    add(day(451));
+    assert_eq!((stored(), numbers(None, day(451))[0]), (50, 52));
+    assert_eq!(numbers(Some(60), day(451))[0], 61);
+    assert_eq!(numbers(Some(0), day(900)), Vec::<u64>::new());
+    add(day(900));
+    assert_eq!((stored(), numbers(Some(0), day(900))), (1, vec![102]), "numbers go on");
+}
+
+#[test]
+fn a_log_that_an_older_version_wrote_is_read_on() {
+    let rows = Rows::default();
+    let ledger = VersionLedger(&rows);
+    change(&ledger, "v1", START);
+    let head = rows.0.borrow()[&(RowKind::Head, 0, 0)].clone();
+    let mut old: Value = serde_json::from_str(&head).unwrap();
+    old.as_object_mut().unwrap().remove("first_act").unwrap();
+    rows.put(RowKind::Head, 0, 0, &old.to_string()).unwrap();
+    assert_eq!(logged(&ledger, None, None).len(), 1);
+    assert_eq!(change(&ledger, "v2", START).number, 2);
+}
+
 proptest! {
     /// Whatever comes in whatever order: numbers have no gaps, the last version is the current one,
     /// and every change is in the log.
@@ -224,6 +267,6 @@ proptest! {
         prop_assert!(entries.windows(2).all(|two| two[0].version != two[1].version));
         prop_assert!(entries.iter().rev().skip(1).all(|entry| entry.replaced_at.is_some()));
         prop_assert_eq!(ledger.find(None).unwrap(), entries.last().cloned());
-        prop_assert_eq!(ledger.acts(None, None).unwrap().len(), entries.len());
+        prop_assert_eq!(ledger.acts(None, None, now).unwrap().len(), entries.len());
     }
 }

@@ -9,6 +9,9 @@
 #[path = "switchyard/audit.rs"]
 mod audit;
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/canary_command.rs"]
+mod canary_command;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/check.rs"]
 mod check;
 #[cfg(not(target_arch = "wasm32"))]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::output::say;
-use crate::{audit, check, doctor, explain, graph, history, import, pull, push, simulate, status, switches};
+use crate::{audit, canary_command, check, doctor, explain, graph, history, import, pull, push, simulate, status, switches};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,6 +44,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Audit(audit::Arguments),
+    Canary(canary_command::Arguments),
     Check(check::Arguments),
     Completions(CompletionsArguments),
     Diff(pull::DiffArguments),
@@ -86,6 +87,7 @@ struct SchemaArguments {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Audit(arguments) => audit::audit(&arguments),
+        Command::Canary(arguments) => canary_command::canary(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Completions(arguments) => completions(&arguments),
         Command::Diff(arguments) => pull::diff(&arguments),

@@ -150,7 +150,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, GatewayError> {
         match canary {
             Some((percent, minutes)) => say(format_args!(
                 "\nVersion {} is the canary: it serves {percent} % of the requests for {minutes} minutes, and is \
-                 then kept or taken back. `switchyard status` shows it.\n",
+                 then kept or taken back. `switchyard canary status` shows it.\n",
                 change.version
             )),
             None => say(format_args!("\n{}", change.text())),

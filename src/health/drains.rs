@@ -47,9 +47,14 @@ impl Drains {
         (self.name, self.identity) = (drained, drained && self.identity);
     }
 
+    /// Whether this change of the name was not merged yet.
+    pub(super) fn is_news(self, change: u64) -> bool {
+        change > self.merged
+    }
+
     /// The shard knows this of the name.
     pub(super) fn merge_name(&mut self, change: u64, drained: bool) {
-        if change > self.merged {
+        if self.is_news(change) {
             (self.merged, self.name) = (change, drained);
         }
     }

@@ -18,6 +18,7 @@ use super::isolate_health::Health;
 use super::pending::Pending;
 use super::reason::Reason;
 use super::sharing::{Urgent, plausible, until_next_report};
+use super::timed_fault::TimedFault;
 use super::tracked_deployment::TrackedDeployment;
 use super::wire::{Batch, KnownHistory, Record, ShardAnswer, WireEjection};
 use crate::vocabulary::operation::Operation;
@@ -95,8 +96,16 @@ impl Health {
             let (knows_all, name) =
                 (answer.full && known.is_some(), answer.deployments.get(&name_key(&deployment.identity)));
             match name {
-                Some(name) => deployment.set_drains(|drains| drains.merge_name(name.change, name.drained)),
-                None if knows_all => deployment.set_drains(Drains::forget_name),
+                Some(name) => {
+                    if deployment.drains.is_news(name.change) {
+                        deployment.fault = TimedFault::parse(&name.fault, asked_at, now);
+                    }
+                    deployment.set_drains(|drains| drains.merge_name(name.change, name.drained));
+                }
+                None if knows_all => {
+                    deployment.fault = None;
+                    deployment.set_drains(Drains::forget_name);
+                }
                 None => {}
             }
             if let Some(record) = record {

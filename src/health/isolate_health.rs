@@ -10,6 +10,7 @@ use super::headroom::Headroom;
 use super::sample::{Outcome, Sample};
 use super::sharing::Sharing;
 use super::ticket::Ticket;
+use super::timed_fault::TimedFault;
 use super::tracked_deployment::{GateTransitions, Snapshot, TrackedDeployment};
 use super::wire::ProbeUrgency;
 use crate::routes::graph::{Deployment, Ejections, RateLimits};
@@ -306,6 +307,18 @@ impl Health {
         if let Some(deployment) = self.deployments.get_mut(id) {
             deployment.reset(now);
         }
+    }
+
+    /// Sets the fault of the deployment, or ends it.
+    pub fn set_fault(&mut self, id: usize, fault: Option<TimedFault>) {
+        if let Some(deployment) = self.deployments.get_mut(id) {
+            deployment.fault = fault;
+        }
+    }
+
+    /// The fault that is set for the deployment. It may be over.
+    pub fn fault(&self, id: usize) -> Option<&TimedFault> {
+        self.deployments.get(id)?.fault.as_ref()
     }
 
     /// Every deployment, by id.

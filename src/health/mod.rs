@@ -60,6 +60,7 @@ mod sample;
 pub mod shard;
 mod sharing;
 mod ticket;
+pub mod timed_fault;
 mod times;
 mod tolerant;
 mod tracked_deployment;

@@ -259,6 +259,13 @@ impl Shard {
         self.administer(identity, now, |entry, change| entry.set_drained(false, change))
     }
 
+    /// Sets the fault of a name, or ends it. `text`: [`TimedFault::text`], with the time from now.
+    ///
+    /// [`TimedFault::text`]: super::timed_fault::TimedFault::text
+    pub fn set_fault(&mut self, key: &str, text: &str, now: Instant) -> bool {
+        self.administer(key, now, |entry, change| entry.set_fault(text, now, change))
+    }
+
     /// Forgets what was learned about a deployment, in the shard and in all isolates. A drained
     /// deployment stays drained.
     pub fn reset(&mut self, identity: &str, now: Instant) -> bool {

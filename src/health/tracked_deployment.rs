@@ -18,6 +18,7 @@ use super::reason::Reason;
 use super::sample::{Outcome, Sample};
 use super::sharing::BASE_MS;
 use super::ticket::Ticket;
+use super::timed_fault::TimedFault;
 use super::times::RecentTimes;
 use super::wire::{Latency, Probe, ProbeUrgency};
 use crate::routes::graph::{Ejections, RateLimits};
@@ -60,6 +61,8 @@ pub(super) struct TrackedDeployment {
     pub(super) identity: String,
     pub(super) gate: Gate,
     pub(super) drains: Drains,
+    /// The fault that an administrator has set.
+    pub(super) fault: Option<TimedFault>,
     /// Operations that the deployment stated not to offer, each with the time to ask again.
     pub(super) missing: Vec<(Operation, Gate)>,
     pub(super) accrual: Accrual,
@@ -154,8 +157,9 @@ impl TrackedDeployment {
         std::mem::swap(&mut self.ejections, &mut other.ejections);
     }
 
-    /// Takes over the drain of a deployment of the same name with another address.
+    /// Takes over the drain and the fault of a deployment of the same name with another address.
     pub(super) fn inherit_drain(&mut self, old: &Self) {
+        self.fault.clone_from(&old.fault);
         self.set_drains(|drains| *drains = old.drains.inherited());
     }
 
@@ -494,10 +498,12 @@ impl TrackedDeployment {
         gate.reset();
         let identity = std::mem::take(&mut self.identity);
         let in_flight = std::mem::take(&mut self.in_flight);
+        let fault = self.fault.take();
         let (merged, drains) = (self.merged, self.drains);
         *self = Self {
             gate,
             drains,
+            fault,
             in_flight,
             merged,
             ejections: self.ejections,

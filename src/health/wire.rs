@@ -284,6 +284,10 @@ pub struct Record {
     /// Whether an administrator drained it.
     #[serde(skip_serializing_if = "is_default")]
     pub drained: bool,
+    /// The fault that an administrator has set
+    /// ([`TimedFault::text`](super::timed_fault::TimedFault::text)); empty: none.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    pub fault: String,
     /// Latency of answers in one piece over all isolates of the region, for a reporter that has no
     /// latency yet.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]

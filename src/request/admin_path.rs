@@ -29,6 +29,9 @@ pub enum AdminPath {
     Explain,
     /// `GET api/requests/{id}`. `GET api/requests` has no id: all records.
     Requests(Option<String>),
+    /// `GET api/faults`, `POST api/faults`, `DELETE api/faults`; with a name `DELETE
+    /// api/faults/{name}`
+    Faults(Option<String>),
     /// `POST api/deployments/{name}/{switch}`. `POST api/deployments/reset` has no name and resets
     /// all deployments.
     Switch(Switch, Option<String>),
@@ -46,6 +49,8 @@ impl AdminPath {
             | Self::Health
             | Self::Metrics
             | Self::Requests(_) => GET,
+            Self::Faults(None) => "GET, HEAD, POST, DELETE",
+            Self::Faults(Some(_)) => "DELETE",
             Self::Explain | Self::Rollback | Self::Canary | Self::Switch(..) => "POST",
         }
     }
@@ -59,6 +64,8 @@ impl AdminPath {
             Self::Switch(Switch::Drain, _) => Some("deployment.drain"),
             Self::Switch(Switch::Enable, _) => Some("deployment.enable"),
             Self::Switch(Switch::Reset, _) => Some("deployment.reset"),
+            Self::Faults(_) if method == "POST" => Some("fault.start"),
+            Self::Faults(_) if method == "DELETE" => Some("fault.end"),
             _ => None,
         }
     }
@@ -82,6 +89,7 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         "api/health" => return Some(AdminPath::Health),
         "metrics" => return Some(AdminPath::Metrics),
         "api/explain" => return Some(AdminPath::Explain),
+        "api/faults" => return Some(AdminPath::Faults(None)),
         "api/requests" => return Some(AdminPath::Requests(None)),
         "api/deployments/reset" => return Some(AdminPath::Switch(Switch::Reset, None)),
         _ => {}
@@ -94,9 +102,12 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_alphanumeric());
         return is_version.then(|| AdminPath::Version(version.to_owned()));
     }
+    let named = |name: &str| Some(decode(name).into_owned()).filter(|name| !name.is_empty());
+    if let Some(name) = path.strip_prefix("api/faults/") {
+        return Some(AdminPath::Faults(Some(named(name)?)));
+    }
     let (name, switch) = path.strip_prefix("api/deployments/")?.rsplit_once('/')?;
-    let name = Some(decode(name).into_owned()).filter(|name| !name.is_empty())?;
-    Some(AdminPath::Switch(Switch::parse(switch)?, Some(name)))
+    Some(AdminPath::Switch(Switch::parse(switch)?, Some(named(name)?)))
 }
 
 #[cfg(test)]
@@ -127,6 +138,10 @@ mod tests {
             ("api/requests", Some(AdminPath::Requests(None)), "GET, HEAD"),
             ("api/requests/req_1f", Some(AdminPath::Requests(owned("req_1f"))), "GET, HEAD"),
             ("api/requests/", None, ""),
+            ("api/faults", Some(AdminPath::Faults(None)), "GET, HEAD, POST, DELETE"),
+            ("api/faults/azure%2Feast", Some(AdminPath::Faults(owned("azure/east"))), "DELETE"),
+            ("api/faults/", None, ""),
+            ("api/deployments/a/fault", None, ""),
             ("api/requests/a%20b", None, ""),
             ("api/deployments/reset", Some(AdminPath::Switch(Reset, None)), "POST"),
             (

@@ -17,6 +17,7 @@ pub const ADMIN_TOKEN: &str = "x-switchyard-admin-token";
 ///
 /// # Errors
 /// A part names a fault or a deployment that does not exist, or there is no part.
+#[inline(never)]
 pub fn parse(text: &str, deployments: &[Rc<Deployment>]) -> Result<Vec<(usize, Fault)>, ClientError> {
     let mut faults = Vec::new();
     for part in text.split(',') {

@@ -9,6 +9,7 @@ pub mod body_watch;
 pub mod credentials;
 pub mod excerpt;
 pub mod fault_header;
+pub mod fault_request;
 pub mod form_watch;
 pub mod json_body;
 pub mod multipart;

@@ -17,19 +17,21 @@ use super::explained::explain;
 use super::fact_source::LiveFacts;
 use super::isolate_memory::DocumentProblem;
 use super::metrics;
-use super::object_reports::{AskError, share};
+use super::object_reports::AskError;
 use super::platform::{Platform, Work};
 use super::receive::Arrival;
 use super::recent_requests;
 use super::registry_link::log_act;
 use super::routes_change;
 use super::serving::Serving;
+use super::shared_orders::{share_order, unknown};
+use super::timed_faults;
 use crate::health::Snapshot;
 use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
 use crate::registry::version_ledger::Act;
 use crate::request::admin_path::{AdminPath, parse};
-use crate::routes::graph::{Deployment, nearest_deployment};
+use crate::routes::graph::Deployment;
 use crate::routes::{Issue, doubts};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::switch::Switch;
@@ -61,7 +63,7 @@ async fn answer_below<P: Platform>(
     arrival.check_method(path.allow())?;
     let act = path.act(&arrival.method);
     let subject = match &path {
-        AdminPath::Switch(_, name) => name.clone(),
+        AdminPath::Switch(_, name) | AdminPath::Faults(name) => name.clone(),
         _ => None,
     };
     let reply = match act.map_or(Ok(()), |_| caller.may_change(arrival)) {
@@ -74,8 +76,9 @@ async fn answer_below<P: Platform>(
             Ok(_) => "routes_refused",
             Err(error) => error.code(),
         };
-        // The registry logs changes of the routes itself, in the step that records them.
-        if result != "ok" || !act.starts_with("routes.") {
+        // The registry logs changes of the routes itself, in the step that records them. What is
+        // faulty, and why, is in the body of the request.
+        if result != "ok" || !(act.starts_with("routes.") || act.starts_with("fault.")) {
             log_act(
                 platform,
                 Act {
@@ -109,6 +112,7 @@ async fn answer_path<P: Platform>(
         AdminPath::History => Box::pin(routes_change::history(platform)),
         AdminPath::Version(version) => Box::pin(routes_change::version(platform, version)),
         AdminPath::Audit => Box::pin(routes_change::audit(platform, arrival)),
+        AdminPath::Faults(name) => Box::pin(timed_faults::answer(platform, arrival, routes, name, who)),
         AdminPath::Explain => Box::pin(explained(platform, arrival, routes)),
         AdminPath::Routes => Box::pin(document_status(platform, routes)),
         AdminPath::Health => return Ok(OwnText::json(health(platform, routes).await)),
@@ -188,6 +192,8 @@ struct DeploymentStatus<'a> {
     deployment: &'a str,
     isolate: Snapshot,
     object: Option<&'a Value>,
+    /// The fault that is set for it.
+    fault: Option<Value>,
 }
 
 /// `GET /admin/api/health`: every deployment, as this isolate sees it and as the shard of its
@@ -202,16 +208,25 @@ async fn health<P: Platform>(platform: &P, routes: &Serving) -> String {
         Ok(view) => (serde_json::from_str(&view).unwrap_or_default(), None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
-    let of_shard = |deployment: &Deployment| {
-        let is_same =
-            |known: &&Value| known.get("identity").and_then(Value::as_str) == Some(&deployment.identity);
+    let of_shard = |identity: &str| {
+        let is_same = |known: &&Value| known.get("identity").and_then(Value::as_str) == Some(identity);
         shard.iter().find(is_same)
     };
-    let here = routes.health.borrow().snapshot(platform.now());
+    let now = platform.now();
+    let here = routes.health.borrow().snapshot(now);
     let deployments = routes.graph.deployments.iter().zip(here).map(|(deployment, here)| DeploymentStatus {
         deployment: &deployment.name,
         isolate: here,
-        object: of_shard(deployment),
+        object: of_shard(&deployment.identity),
+        fault: of_shard(&name_key(&deployment.identity))
+            .and_then(|name| name.get("fault"))
+            .filter(|fault| !fault.is_null())
+            .cloned()
+            .or_else(|| {
+                let known = routes.health.borrow();
+                let fault = known.fault(deployment.id).filter(|fault| fault.until > now)?;
+                Some(fault.view(now))
+            }),
     });
     let Work { tasks, waits } = platform.work();
     // What waits to send counters is a task with a wait, of no request.
@@ -262,6 +277,7 @@ async fn turn<P: Platform>(
                 Switch::Drain => health.drain(deployment.id),
                 Switch::Enable => health.enable(deployment.id),
                 Switch::Reset => health.reset(deployment.id, platform.now()),
+                Switch::Fault => {}
             }
         }
     }
@@ -272,20 +288,11 @@ async fn turn<P: Platform>(
         of_name.into_iter().chain([identity])
     };
     let deployments = name.as_ref().map(|_| chosen.iter().flat_map(keys).collect());
-    let shared = share(platform, &Order { switch, deployments }).await;
-    shared.map_err(|error| {
-        platform.warn(&format!("health: a switch was not shared: {error}"));
-        ClientError::SwitchNotShared
-    })?;
+    share_order(platform, &Order { switch, deployments, fault: String::new() }).await?;
     let names = chosen.iter().map(|deployment| deployment.name.clone()).collect();
-    Ok(to_json(&Order { switch, deployments: Some(names) }))
+    Ok(to_json(&Order { switch, deployments: Some(names), fault: String::new() }))
 }
 
 fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-fn unknown(name: &str, all: &[Rc<Deployment>]) -> ClientError {
-    let nearest = nearest_deployment(name, all);
-    ClientError::DeploymentNotFound { deployment: name.to_owned(), nearest }
 }

@@ -213,9 +213,15 @@ impl<P: Platform> Driver<P> {
 
     /// The fault by which a drill answers this attempt, if one does.
     fn fault(&mut self, inbound: &Inbound, dispatch: &Dispatch) -> Option<Fault> {
-        let asked = inbound.faults.iter().find(|(id, _)| *id == dispatch.deployment.id);
-        let fault = asked.map(|(_, fault)| *fault)?;
-        self.machine.on_drill(dispatch.number, false);
+        let deployment = dispatch.deployment.id;
+        let asked = inbound.faults.iter().find(|(id, _)| *id == deployment).map(|(_, fault)| *fault);
+        let fault = asked.or_else(|| {
+            let health = self.routes.health.borrow();
+            let timed = health.fault(deployment)?;
+            timed.strikes(self.platform.now(), &mut self.rng).then_some(timed.fault)
+        })?;
+        // One request must not decide for the others. A fault that lasts is to show what they do.
+        self.machine.on_drill(dispatch.number, asked.is_none());
         Some(fault)
     }
 }

@@ -56,6 +56,8 @@ pub mod request_body;
 mod routes_change;
 pub mod routes_document;
 pub mod serving;
+mod shared_orders;
+mod timed_faults;
 mod timing;
 pub mod upstream_attempt;
 mod watched_upload;

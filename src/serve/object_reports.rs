@@ -6,6 +6,7 @@
 //! shard does not answer, the isolate uses only its own observations.
 
 use std::fmt;
+use std::pin::Pin;
 
 use super::alerts::send_alerts;
 use super::isolate_memory::Isolate;
@@ -65,27 +66,40 @@ impl RegionObjects {
     ///
     /// # Errors
     /// If there is no answer with status 200.
-    pub async fn ask_shard<P: Platform>(
+    pub fn ask_shard<'a, P: Platform>(
         &self,
-        platform: &P,
-        path: &str,
+        platform: &'a P,
+        path: &'a str,
         body: Option<String>,
-    ) -> Result<String, AskError> {
-        ask(platform, &self.shard(), Some(self.region), path, body).await
+    ) -> ObjectAsked<'a> {
+        asked(platform, self.shard(), Some(self.region), path, body)
     }
 
     /// The answer of the hub.
     ///
     /// # Errors
     /// If there is no answer with status 200.
-    pub async fn ask_hub<P: Platform>(
+    pub fn ask_hub<'a, P: Platform>(
         &self,
-        platform: &P,
-        path: &str,
+        platform: &'a P,
+        path: &'a str,
         body: Option<String>,
-    ) -> Result<String, AskError> {
-        ask(platform, &self.hub(), None, path, body).await
+    ) -> ObjectAsked<'a> {
+        asked(platform, self.hub(), None, path, body)
     }
+}
+
+/// What is rare is behind a pointer, so that the Wasm has its code once, and not for each caller.
+type ObjectAsked<'a> = Pin<Box<dyn Future<Output = Result<String, AskError>> + 'a>>;
+
+fn asked<'a, P: Platform>(
+    platform: &'a P,
+    object: String,
+    near: Option<&'static str>,
+    path: &'a str,
+    body: Option<String>,
+) -> ObjectAsked<'a> {
+    Box::pin(async move { ask(platform, &object, near, path, body).await })
 }
 
 /// The answer of the Durable Object with this name, within [`UNANSWERED_MS`]. With a `body` the
@@ -128,11 +142,16 @@ pub async fn ask_report<O: Clock + Objects>(
 ///
 /// # Errors
 /// If one of them does not take it.
-pub async fn share<P: Platform>(platform: &P, order: &Order) -> Result<(), AskError> {
-    let objects = platform.isolate().objects(platform).ok_or(AskError::Unbound)?;
-    let order = serde_json::to_string(order).unwrap_or_default();
-    objects.ask_hub(platform, "switch", Some(order.clone())).await?;
-    objects.ask_shard(platform, "switch", Some(order)).await.map(drop)
+pub fn share<'a, P: Platform>(
+    platform: &'a P,
+    order: &'a Order,
+) -> Pin<Box<dyn Future<Output = Result<(), AskError>> + 'a>> {
+    Box::pin(async move {
+        let objects = platform.isolate().objects(platform).ok_or(AskError::Unbound)?;
+        let order = serde_json::to_string(order).unwrap_or_default();
+        objects.ask_hub(platform, "switch", Some(order.clone())).await?;
+        objects.ask_shard(platform, "switch", Some(order)).await.map(drop)
+    })
 }
 
 impl Isolate {

@@ -349,7 +349,7 @@ fn end_drains<P: Platform>(platform: &P, before: &Serving, now: &Serving) {
             if background.isolate().current().is_some_and(|routes| routes.has_deployment(&name)) {
                 return;
             }
-            let order = Order { switch: Switch::Enable, deployments: Some(vec![key]) };
+            let order = Order { switch: Switch::Enable, deployments: Some(vec![key]), fault: String::new() };
             if let Err(error) = share(&background, &order).await {
                 background.warn(&format!("health: the end of the drain of {name} was not shared: {error}"));
             }

@@ -12,6 +12,8 @@ pub enum Switch {
     Enable,
     /// Forget what was learned about it.
     Reset,
+    /// Answer attempts at it with a fault, or end that. It has a path of its own.
+    Fault,
 }
 
 impl Switch {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::Value;
 use switchyard::health::alert::{Alert, AlertInterest, AlertReceipt, refused_routes};
+use switchyard::health::drains::name_key;
 use switchyard::health::reason::Reason;
 use switchyard::health::shard::Shard;
 use switchyard::health::wire::{Batch, HealthReport, PeerId, Probe, ShardAnswer, WireEjection};
@@ -166,6 +167,12 @@ fn what_is_not_known_to_be_out_for_a_minute_is_no_alert() {
     assert!(region.shard.drain(A, region.now));
     region.report(1, &[(A, ejected(ms(300_000), Reason::Quota))], None);
     assert!(region.wait(ms(100_000)).ask(1).is_empty());
+    // So is a fault. What is still out after it is told.
+    let mut region = Reports::new();
+    assert!(region.shard.set_fault(&name_key(A), "500 100 100000 ", region.now));
+    region.report(1, &[(A, ejected(ms(300_000), Reason::Quota))], None);
+    assert!(region.wait(ms(99_000)).ask(1).is_empty());
+    assert_eq!(region.wait(ms(1_000)).ask(1).len(), 1);
 }
 
 #[test]

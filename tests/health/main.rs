@@ -6,6 +6,7 @@ mod alerts;
 mod attempts;
 mod counting;
 mod drains;
+mod faults;
 mod hub;
 mod isolate;
 mod judgement;

@@ -176,6 +176,7 @@ fn records() -> impl Strategy<Value = Record> {
                     missing: [(Responses, ms(change))].into(),
                     reasons: ejected.iter().map(|ejected| (Responses, ejected.reason)).collect(),
                     drained,
+                    fault: format!("500 {} {change} ", trips % 300),
                     latency_ms: Some(float),
                     first_token_ms: Some(float),
                     lease: lease.map(|(from_ms, until_ms)| WireLease {

@@ -74,6 +74,7 @@ fn answer() -> ShardAnswer {
         missing: [(Operation::Responses, ms(299_000))].into(),
         reasons: [(Operation::Responses, Reason::RateLimited { hint_ms: None })].into(),
         drained: true,
+        fault: "500 20 60000 game day".to_owned(),
         latency_ms: Some(3_100.5),
         first_token_ms: Some(412.5),
         lease: Some(WireLease { from_ms: ms(0), until_ms: ms(5_000) }),
@@ -104,7 +105,7 @@ fn version_one_is_written_and_read_like_this() {
     let texts = [report().to_json(), answer().to_json()];
     insta::assert_snapshot!(texts.join("\n"), @r#"
     {"v":1,"n":7,"reporter":"000000000000beef","known":{"epoch":"ffffffffffffffff","change":42},"reports_per_second":200,"deployments":{"east@1":{"seen":41,"successes":12,"failures":6,"answered":true,"answered_ms":2800,"run":5,"run_ms":2100,"class":"unavailable","age_ms":3200,"latency":{"mean_ms":3100.5,"count":4},"first_token":{"mean_ms":412.5,"count":12},"tokens_per_second":61.0,"headroom":0.25,"ejected":{"remaining_ms":9100,"reason":{"kind":"consecutive_failures","failures":5,"class":"unavailable"}},"missing":{"responses":300000},"reasons":{"responses":{"kind":"forbidden","operation":"responses"}},"probe":{"is":"failed","class":"timeout"},"wants":"early","ejections":{"first_ms":10000,"longest_ms":30000,"failures_in_a_row":3}}},"counters":{"n":4,"labels":["east","quota"],"series":[[7,2,3,1]]},"is_shard":true,"records":[{"id":"req_1","json":"{}"}],"alerts":{"kinds":["ejected","recovered","budget","routes"],"region":"enam","refused":"{}"}}
-    {"v":1,"n":7,"epoch":"ffffffffffffffff","change":44,"next_ms":1000,"full":true,"reset":12,"deployments":{"east@1":{"change":44,"opened":44,"closed":40,"reset":12,"ejected":{"remaining_ms":20000,"reason":{"kind":"rate_limited","hint_ms":20000}},"trips":2,"probing_ms":1500,"missing":{"responses":299000},"reasons":{"responses":{"kind":"rate_limited","hint_ms":null}},"drained":true,"latency_ms":3100.5,"first_token_ms":412.5,"lease":{"from_ms":0,"until_ms":5000}},"west@2":{"change":43,"closed":43,"closed_for_ms":700}},"counted":4,"alerts":[{"id":"a1","kind":"routes","body":"{}","taken":["b2"]}]}
+    {"v":1,"n":7,"epoch":"ffffffffffffffff","change":44,"next_ms":1000,"full":true,"reset":12,"deployments":{"east@1":{"change":44,"opened":44,"closed":40,"reset":12,"ejected":{"remaining_ms":20000,"reason":{"kind":"rate_limited","hint_ms":20000}},"trips":2,"probing_ms":1500,"missing":{"responses":299000},"reasons":{"responses":{"kind":"rate_limited","hint_ms":null}},"drained":true,"fault":"500 20 60000 game day","latency_ms":3100.5,"first_token_ms":412.5,"lease":{"from_ms":0,"until_ms":5000}},"west@2":{"change":43,"closed":43,"closed_for_ms":700}},"counted":4,"alerts":[{"id":"a1","kind":"routes","body":"{}","taken":["b2"]}]}
     "#);
     assert_eq!(HealthReport::parse(&texts[0]), Ok(report()));
     assert_eq!(ShardAnswer::parse(&texts[1]), Ok(answer()));

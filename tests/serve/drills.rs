@@ -191,3 +191,211 @@ fn a_client_that_leaves_during_a_fault_leaves_nothing_behind() {
     assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
     assert_eq!(bench.record()["outcome"], "client_left");
 }
+
+/// A gateway with objects and a registry, in contact with its shard.
+fn shared() -> Bench {
+    let mut bench = Bench::started(&routes("", ""));
+    bench.with_objects();
+    bench.with_registry();
+    serve(&mut bench);
+    bench
+}
+
+/// The trail of a request that the deployments would serve. What waits in the background goes on
+/// waiting.
+fn serve(bench: &mut Bench) -> String {
+    bench.script([Script::json(200, ANSWER), Script::json(200, ANSWER)]);
+    let trail = bench.begin_chat(CHAT).header("x-switchyard-trail").to_owned();
+    bench.drop_scripts();
+    trail
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("{text}"))
+}
+
+fn set(bench: &mut Bench, body: &Value) -> Value {
+    let answer = bench.admin("POST", "/admin/api/faults", &body.to_string());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    json(&answer.text())
+}
+
+fn faults(bench: &mut Bench) -> Value {
+    json(&bench.admin("GET", "/admin/api/faults", "").text())["faults"].take()
+}
+
+#[test]
+fn a_fault_for_a_time_ejects_its_deployment_and_ends_by_itself() {
+    let mut bench = shared();
+    let fault = set(&mut bench, &serde_json::json!({"deployment": "first", "fault": "500", "seconds": 30}));
+    assert_eq!(
+        (&fault["deployment"], &fault["fault"], &fault["share"]),
+        (&"first".into(), &"500".into(), &100.into())
+    );
+    let began_at = bench.now();
+    let mut trails = Vec::new();
+    while bench.now() < began_at + ms(25_000) {
+        trails.push(serve(&mut bench));
+        bench.pass(ms(200));
+    }
+    assert!(trails[0].starts_with("first=unavailable;0;drill, second=200"), "{}", trails[0]);
+    assert!(trails.iter().all(|trail| trail.contains("second=200")), "{trails:?}");
+    assert!(trails.iter().filter(|trail| trail.starts_with("second=")).count() > 50, "it is ejected");
+    assert_eq!(bench.last_error(), "unavailable", "health learns from it");
+    bench.pass(ms(60_000));
+    let mut trails: Vec<_> = (0..40)
+        .map(|_| {
+            bench.pass(ms(1_000));
+            serve(&mut bench)
+        })
+        .collect();
+    assert!(trails.iter().all(|trail| !trail.contains("drill")), "{trails:?}");
+    assert!(trails.pop().unwrap().starts_with("first=200"), "it has recovered");
+}
+
+#[test]
+fn every_isolate_learns_a_fault_and_its_end_and_an_eviction_loses_nothing() {
+    let mut bench = shared();
+    set(
+        &mut bench,
+        &serde_json::json!({"deployment": "first", "fault": "500", "share": 100, "seconds": 600}),
+    );
+    bench.evict_objects();
+    bench.new_isolate();
+    serve(&mut bench);
+    bench.pass(ms(5_000));
+    assert!(serve(&mut bench).starts_with("first=unavailable;0;drill"));
+    assert_eq!(
+        json(&bench.admin("DELETE", "/admin/api/faults/first", "").text())["ended"],
+        serde_json::json!(["first"])
+    );
+    bench.new_isolate();
+    serve(&mut bench);
+    bench.pass(ms(10_000));
+    assert!(serve(&mut bench).starts_with("first=200"));
+}
+
+#[test]
+fn a_fault_ends_in_time_although_no_object_can_be_reached() {
+    let mut bench = shared();
+    set(&mut bench, &serde_json::json!({"deployment": "first", "fault": "500", "seconds": 60}));
+    for object in ["default/enam", "default/hub"] {
+        bench.lose_object(object);
+    }
+    assert!(serve(&mut bench).contains("drill"));
+    assert_eq!(faults(&mut bench)[0]["deployment"], "first", "this isolate knows it");
+    bench.pass(ms(60_000));
+    assert!(!serve(&mut bench).contains("drill"));
+    assert_eq!(faults(&mut bench), serde_json::json!([]));
+}
+
+#[test]
+fn a_fault_of_a_share_answers_some_of_the_attempts() {
+    let mut bench = shared();
+    set(
+        &mut bench,
+        &serde_json::json!({"deployment": "first", "fault": "429", "share": 20, "seconds": 3_600}),
+    );
+    let struck = (0..200)
+        .filter(|_| {
+            bench.pass(ms(2_000));
+            serve(&mut bench).contains("drill")
+        })
+        .count();
+    assert!((15..70).contains(&struck), "{struck} of 200");
+}
+
+#[test]
+fn the_latest_fault_of_a_deployment_counts_and_all_end_at_once() {
+    let mut bench = shared();
+    set(&mut bench, &serde_json::json!({"deployment": "first", "fault": "500", "seconds": 60}));
+    set(&mut bench, &serde_json::json!({"deployment": "first", "fault": "cut", "share": 5, "why": "b"}));
+    set(&mut bench, &serde_json::json!({"deployment": "second", "fault": "hang"}));
+    bench.pass(ms(500));
+    let listed = faults(&mut bench);
+    assert_eq!(
+        listed,
+        serde_json::json!([
+            {"deployment": "first", "fault": "cut", "share": 5, "remaining_ms": 59_500, "why": "b"},
+            {"deployment": "second", "fault": "hang", "share": 100, "remaining_ms": 59_500, "why": null},
+        ])
+    );
+    let health = json(&bench.admin("GET", "/admin/api/health", "").text());
+    assert_eq!(health["deployments"][0]["fault"]["fault"], "cut");
+    assert_eq!(
+        json(&bench.admin("DELETE", "/admin/api/faults", "").text())["ended"],
+        serde_json::json!(["first", "second"])
+    );
+    assert_eq!(faults(&mut bench), serde_json::json!([]));
+    let health = json(&bench.admin("GET", "/admin/api/health", "").text());
+    assert_eq!(health["deployments"][0]["fault"], Value::Null);
+    assert!(serve(&mut bench).starts_with("first=200"));
+}
+
+#[test]
+fn the_log_of_acts_has_the_beginning_and_the_end_with_the_reason() {
+    let mut bench = shared();
+    set(
+        &mut bench,
+        &serde_json::json!({"deployment": "first", "fault": "500", "share": 20, "why": "game day"}),
+    );
+    bench.admin("DELETE", "/admin/api/faults", "");
+    bench.admin("POST", "/admin/api/faults", r#"{"deployment": "frist", "fault": "500"}"#);
+    let log = json(&bench.admin("GET", "/admin/api/audit", "").text());
+    let text = |act: &Value, name: &str| act[name].as_str().unwrap_or_default().to_owned();
+    let mut acts: Vec<_> = log["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|act| ["what", "subject", "why", "result"].map(|name| text(act, name)).join("|"))
+        .collect();
+    acts.sort();
+    assert_eq!(
+        acts,
+        [
+            "fault.end|first||ok",
+            "fault.start|first|500 20 % 60 s game day|ok",
+            "fault.start|||deployment_not_found",
+        ]
+    );
+}
+
+#[test]
+fn a_fault_needs_the_admin_token_a_deployment_and_a_valid_body() {
+    let mut bench = shared();
+    let valid = r#"{"deployment": "first", "fault": "500"}"#;
+    for (method, path, body, status, code) in [
+        (
+            "POST",
+            "/admin/api/faults",
+            r#"{"deployment": "frist", "fault": "500"}"#,
+            404,
+            "deployment_not_found",
+        ),
+        ("POST", "/admin/api/faults", r#"{"deployment": "first", "fault": "503"}"#, 400, "invalid_json"),
+        ("POST", "/admin/api/faults/first", valid, 405, "method_not_allowed"),
+        ("DELETE", "/admin/api/faults/frist", "", 404, "deployment_not_found"),
+    ] {
+        let answer = bench.admin(method, path, body);
+        assert_eq!((answer.status, &json(&answer.text())["error"]["code"]), (status, &code.into()), "{path}");
+    }
+    assert_eq!(
+        json(&bench.admin("DELETE", "/admin/api/faults/first", "").text())["ended"],
+        serde_json::json!([])
+    );
+    bench.use_key("viewer");
+    assert_eq!(bench.request("POST", "/admin/api/faults", valid).status, 403);
+    assert_eq!(bench.request("DELETE", "/admin/api/faults", "").status, 403);
+    assert_eq!(bench.request("GET", "/admin/api/faults", "").text(), r#"{"faults":[]}"#);
+}
+
+#[test]
+fn without_objects_a_fault_is_at_work_in_one_isolate_and_the_answer_says_so() {
+    let mut bench = Bench::started(&routes("", ""));
+    let body = r#"{"deployment": "first", "fault": "500"}"#;
+    let answer = bench.admin("POST", "/admin/api/faults", body);
+    assert_eq!((answer.status, &json(&answer.text())["error"]["code"]), (503, &"switch_not_shared".into()));
+    assert!(serve(&mut bench).contains("drill"));
+    assert_eq!(bench.admin("DELETE", "/admin/api/faults", "").status, 503);
+    assert!(!serve(&mut bench).contains("drill"), "it ends here, whatever the objects do");
+}

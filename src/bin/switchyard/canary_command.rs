@@ -125,7 +125,11 @@ fn text(routes: &RoutesStatus) -> String {
     };
     let CanaryStatus { version, share, until, old, new, evidence, enough_evidence, least_requests } = canary;
     let mut text = format!("Version {version} serves {share} % of the requests until {}.\n\n", until.utc());
-    let _ = writeln!(text, "{:<14}{:>10}{:>10}{:>11}{:>10}{:>10}", "", "requests", "failed", "fell back", "p50", "p95");
+    let _ = writeln!(
+        text,
+        "{:<14}{:>10}{:>10}{:>11}{:>10}{:>10}",
+        "", "requests", "failed", "fell back", "p50", "p95"
+    );
     for (name, counts) in [(&routes.version, old), (version, new)] {
         let ms = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), |time| format!("{time} ms"));
         let CountedVersion { requests, failed, fell_back, p50, p95 } = counts;
@@ -189,6 +193,9 @@ It is taken back at 300, and takes over with at least 50 requests.
 ";
         assert_eq!(text(&serde_json::from_value(routes).unwrap()), expected);
         let none = json!({ "version": "3f2a90c1d4e5", "canary": null });
-        assert_eq!(text(&serde_json::from_value(none).unwrap()), "No canary runs. Version 3f2a90c1d4e5 serves.\n");
+        assert_eq!(
+            text(&serde_json::from_value(none).unwrap()),
+            "No canary runs. Version 3f2a90c1d4e5 serves.\n"
+        );
     }
 }

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::output::say;
-use crate::{audit, canary_command, check, doctor, explain, graph, history, import, pull, push, simulate, status, switches};
+use crate::{
+    audit, canary_command, check, doctor, explain, graph, history, import, pull, push, simulate, status,
+    switches,
+};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shard_entry::ShardEntry;
 use crate::health::alert::{Alert, AlertInterest, AlertReceipt, AlertSubject, Outage};
+use crate::health::drains::name_key;
 use crate::health::gate::Gate;
 use crate::health::reason::Reason;
 use crate::health::tolerant;
@@ -207,7 +208,12 @@ impl AlertQueue {
                 WatchedOutage { key, since: now, closed, is_alerted: false, seen_until: None }
             });
             self.is_changed |= state.look(ejection.0, now);
-            if !state.is_alerted && state.is_long(ejection.0, now) && !watched.gate.is_drained() {
+            // In a drill, people know what is out.
+            let is_meant = || {
+                let name = entries.get(&name_key(watched.identity));
+                watched.gate.is_drained() || name.is_some_and(|name| name.fault(now).is_some())
+            };
+            if !state.is_alerted && state.is_long(ejection.0, now) && !is_meant() {
                 state.is_alerted = true;
                 self.is_changed = true;
                 let outage = outage(&state.key, state.since, Some(ejection));

@@ -107,6 +107,7 @@ impl Shard {
                 self.entries.iter_mut().filter(|(identity, _)| !answer.deployments.contains_key(*identity))
             {
                 entry.set_drained(false, &mut self.head.change);
+                entry.set_fault("", now, &mut self.head.change);
             }
         }
         for (identity, record) in &answer.deployments {
@@ -119,6 +120,7 @@ impl Shard {
                 entry.reset(&mut change);
             }
             entry.set_drained(record.drained, &mut change);
+            entry.set_fault(&record.fault, now, &mut change);
             let mut ejection = None;
             if let Some(WireEjection { remaining_ms, reason }) = record.ejected
                 && reason.holds_everywhere()

@@ -19,6 +19,11 @@ pub struct Order {
     pub switch: Switch,
     /// The deployments, by identity; `None`: all of them.
     pub deployments: Option<Vec<String>>,
+    /// The fault of [`Switch::Fault`] ([`TimedFault::text`]); empty: it ends.
+    ///
+    /// [`TimedFault::text`]: crate::health::timed_fault::TimedFault::text
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fault: String,
 }
 
 /// The answer to a request.
@@ -116,6 +121,7 @@ impl Shard {
                 Switch::Drain => self.drain(identity, now),
                 Switch::Enable => self.enable(identity, now),
                 Switch::Reset => self.reset(identity, now),
+                Switch::Fault => self.set_fault(identity, &order.fault, now),
             }),
         }
     }

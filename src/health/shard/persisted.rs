@@ -40,6 +40,9 @@ pub struct SavedDeployment {
     pub(super) reset: u64,
     #[serde(default)]
     pub(super) gate: Gate,
+    /// The fault that an administrator has set, with the time of its end since 1970; empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) fault: String,
     #[serde(deserialize_with = "tolerant::pairs")]
     pub(super) missing: Vec<(Operation, Gate)>,
 }

@@ -10,6 +10,7 @@ use crate::health::gate::{Gate, LEAST_EXTENSION_MS};
 use crate::health::pending::Pending;
 use crate::health::reason::Reason;
 use crate::health::sharing::{BASE_MS, plausible};
+use crate::health::timed_fault::TimedFault;
 use crate::health::tracked_deployment::LastError;
 use crate::health::window::Counts;
 use crate::health::wire::{Batch, Latency, PeerId, Probe, ProbeUrgency, Record, WireEjection, WireLease};
@@ -142,6 +143,7 @@ impl ShardEntry {
         let saved = &self.saved;
         now >= self.used_at + idle_ms
             && !saved.gate.is_drained()
+            && self.fault(now).is_none()
             && is_over(&saved.gate)
             && saved.missing.iter().all(|(_, gate)| is_over(gate))
     }
@@ -382,6 +384,7 @@ impl ShardEntry {
             missing: sorted::map(missing),
             reasons: sorted::map(reasons),
             drained: gate.is_drained(),
+            fault: self.fault(now).map(|fault| fault.text(now)).unwrap_or_default(),
             latency_ms: self.latency_ms.whole.value(now).filter(|_| is_new),
             first_token_ms: self.latency_ms.stream.value(now).filter(|_| is_new),
             lease: own.filter(|lease| !lease.has_begun).map(|lease| WireLease {
@@ -397,6 +400,22 @@ impl ShardEntry {
         }
         self.saved.gate.set_drained(drained);
         self.number(change);
+    }
+
+    /// The fault that is set.
+    pub(super) fn fault(&self, now: Instant) -> Option<TimedFault> {
+        TimedFault::parse(&self.saved.fault, Instant::EPOCH, now)
+    }
+
+    /// Sets a fault, or ends it. `text`: [`TimedFault::text`], with the time from now.
+    #[inline(never)]
+    pub(super) fn set_fault(&mut self, text: &str, now: Instant, change: &mut u64) {
+        let fault = TimedFault::parse(text, now, now);
+        let text = fault.map(|fault| fault.text(Instant::EPOCH)).unwrap_or_default();
+        if text != self.saved.fault {
+            self.saved.fault = text;
+            self.number(change);
+        }
     }
 
     pub(super) fn reset(&mut self, change: &mut u64) {

@@ -1,6 +1,7 @@
 //! The state of a shard, as shown to people.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Shard;
 use super::shard_entry::ShardEntry;
@@ -38,6 +39,8 @@ pub struct ShardView {
     pub headroom: Option<f64>,
     /// The latest failure.
     pub last_error: Option<LastError>,
+    /// The fault that an administrator has set.
+    pub fault: Option<Value>,
     /// When a report last mentioned it.
     pub mentioned_at: Instant,
 }
@@ -84,6 +87,7 @@ impl ShardEntry {
             tokens_per_second: self.tokens_per_second.value(),
             headroom: self.headroom,
             last_error: self.last_error,
+            fault: self.fault(now).map(|fault| fault.view(now)),
             mentioned_at: self.used_at,
         }
     }

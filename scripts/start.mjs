@@ -11,6 +11,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bin, ensureAll, main, restartOnOwnNode, root, run, say, wranglerEnv } from "./setup.mjs";
+import { simulatedVars } from "./simulated.mjs";
 
 const USAGE = `Starts the gateway on this machine.
 
@@ -22,18 +23,6 @@ npm start [-- --port N]
 Without a .dev.vars file the upstreams are simulated. To use real upstreams, copy .dev.vars.example
 to .dev.vars and fill in their endpoints and keys.
 `;
-
-/** The variables of routes.json, with values for the simulated upstreams. */
-const simulatedVars = ({ openai, eastus, westeurope }) => ({
-  OPENAI_BASE_URL: openai.endpoint,
-  OPENAI_API_KEY: openai.key,
-  AZURE_EASTUS_ENDPOINT: eastus.endpoint,
-  AZURE_EASTUS_KEY: eastus.key,
-  AZURE_WESTEUROPE_ENDPOINT: westeurope.endpoint,
-  AZURE_WESTEUROPE_KEY: westeurope.key,
-  SWITCHYARD_KEY: "sk-switchyard-local",
-  ADMIN_TOKEN: "admin-local",
-});
 
 main(async () => {
   const { values } = parseArgs({

@@ -11,6 +11,9 @@ use crate::vocabulary::time::Millis;
 use crate::vocabulary::upstream_ids::UpstreamIds;
 use crate::vocabulary::usage::Usage;
 
+/// The reason of an answer in one piece where a stream was asked for.
+pub const NOT_A_STREAM: &str = "not_a_stream";
+
 /// Why one attempt failed, and what the upstream answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -41,7 +44,8 @@ pub struct Failure {
     pub used: Option<Box<Usage>>,
     /// The ids of the answer, if there is one.
     pub upstream_ids: UpstreamIds,
-    /// The error response of the upstream. The client gets it if no other attempt serves.
+    /// The error response of the upstream, and only that: an error in it means that the upstream
+    /// says that it failed. The client gets it if no other attempt serves.
     pub response: Option<ErrorResponse>,
 }
 

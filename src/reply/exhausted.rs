@@ -5,7 +5,7 @@
 use memchr::memmem;
 use serde_json::{Value, json};
 
-use crate::attempt::failure::{ErrorResponse, Failure};
+use crate::attempt::failure::{ErrorResponse, Failure, NOT_A_STREAM};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::error_reply::ErrorReply;
@@ -198,11 +198,15 @@ fn own_reply(failure: &Failure, attempts: u32) -> ErrorReply {
             ("invalid_request_error", "The upstream's content filter refused the input.")
         }
         ErrorClass::BadRequest => ("invalid_request_error", "The upstream refused the request as invalid."),
+        ErrorClass::Unavailable if failure.reason == NOT_A_STREAM => {
+            ("server_error", "The upstream did not answer with a stream, as it was asked to.")
+        }
         ErrorClass::Unavailable | ErrorClass::Truncated | ErrorClass::Timeout => {
             ("server_error", "The upstream could not serve the request.")
         }
     };
-    let code = format!("upstream_{}", failure.class.name());
+    let name = if failure.reason == NOT_A_STREAM { NOT_A_STREAM } else { failure.class.name() };
+    let code = format!("upstream_{name}");
     let body = json!({ "error": { "message": message, "type": kind, "param": null, "code": code } });
     ErrorReply {
         status: status(failure),

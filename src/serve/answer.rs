@@ -1,16 +1,13 @@
 //! How the answer of an upstream is handled: which part of it is read before it is passed on, and
 //! when a successful status is a failure. Pure.
 
-use serde_json::json;
-
-use crate::attempt::failure::{ErrorResponse, Failure};
+use crate::attempt::failure::{ErrorResponse, Failure, NOT_A_STREAM};
 use crate::attempt::{
     classify::{self, UnclassifiedResponse},
     success::{self, Success},
 };
 use crate::request::stored_object::StoredObject;
 use crate::routes::graph::Commit;
-use crate::stream::protocol::broken_stream;
 use crate::upstream::forwarding;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::facts::Facts;
@@ -174,16 +171,7 @@ impl Question<'_> {
         // It may declare that it is a stream. Then its bytes decide.
         let declared = headers.get("content-type").filter(|declared| !success::is_event_stream(declared));
         match self.judge_as(declared.unwrap_or_default(), status, headers, body, has_ended) {
-            Ok(()) => {
-                let message = "The upstream did not answer with a stream, as it was asked to.";
-                let body = json!({ "error": broken_stream("upstream_not_a_stream", message) });
-                let response = ErrorResponse {
-                    status,
-                    headers: Headers::of([("content-type", "application/json")]),
-                    body: body.to_string().into_bytes(),
-                };
-                Failure { response: Some(response), ..wrong_form(status, "not_a_stream") }
-            }
+            Ok(()) => wrong_form(status, NOT_A_STREAM),
             Err(failure) => Self::told_by_event(failure, &Headers::default()),
         }
     }

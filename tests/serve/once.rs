@@ -64,3 +64,21 @@ fn an_upstream_that_says_that_it_failed_has_not_done_it() {
     let answer = bench.request("POST", "/v1/responses", &body(""));
     assert!(answer.text().contains("upstream_outcome_unknown"), "{}", answer.text());
 }
+
+#[test]
+fn an_answer_that_is_not_the_stream_that_was_asked_for_may_have_been_made() {
+    let made = r#"{"id":"resp_1","object":"response","status":"queued","output":[]}"#;
+    for member in [r#""conversation":"c""#, r#""background":true"#] {
+        let body = format!(r#"{{"model":"m","input":"hi","stream":true,{member}}}"#);
+        for content_type in ["application/json", "text/event-stream", ""] {
+            for model in ["", r#", "commit": "complete""#] {
+                let mut bench = Bench::started(&routes("", model));
+                let whole = || Script { content_type, ..Script::json(200, made) };
+                bench.script([whole(), whole()]);
+                let answer = bench.request("POST", "/v1/responses", &body);
+                assert_eq!((answer.status, bench.calls().len()), (502, 1), "{member} {content_type} {model}");
+                assert!(answer.text().contains("upstream_outcome_unknown"), "{}", answer.text());
+            }
+        }
+    }
+}

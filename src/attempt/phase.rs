@@ -46,6 +46,8 @@ pub struct PhaseLimits {
     /// The deadline of the attempt that would follow, if an answer that is held may pause only so
     /// long that time is left for it.
     pauses_before: Option<Instant>,
+    /// The configured limit between two pieces.
+    own_pause: Option<Millis>,
 }
 
 /// When to stop waiting, and which limit applies.
@@ -138,6 +140,7 @@ impl PhaseLimits {
             deadline: PhaseLimit { at: deadline, kind: kind_of(deadline, LimitKind::Deadline) },
             share_until: alternative.map(share),
             pauses_before: alternative.filter(|_| timeouts.idle_ms.is_none()),
+            own_pause: timeouts.idle_ms,
         }
     }
 
@@ -158,6 +161,12 @@ impl PhaseLimits {
     pub fn total(&self) -> PhaseLimit {
         let total_ms = self.timeouts.total_ms.unwrap_or(Millis::MAX);
         PhaseLimit { at: self.started_at + total_ms, kind: LimitKind::Total }
+    }
+
+    /// How long an answer in one piece that flows to the client may pause. There is no default: such
+    /// an answer is only read if the document says so.
+    pub fn own_pause(&self) -> Option<Millis> {
+        self.own_pause
     }
 
     /// The limit for a wait in this phase that starts now: the earliest of all that apply.
@@ -183,7 +192,7 @@ impl PhaseLimits {
                 [idle, limit(pause, share), None]
             }
             Phase::Flowing => {
-                let idle = streamed(timeouts.idle_ms).map(|ms| now + ms);
+                let idle = streamed(timeouts.idle_ms).or(self.own_pause).map(|ms| now + ms);
                 [limit(idle, LimitKind::Idle), None, None]
             }
         };

@@ -83,6 +83,9 @@ pub enum Handling {
     Pass {
         /// Whether its events are read, to see how the stream ends.
         is_watched: bool,
+        /// Whether its media type says that it is a stream. If not, its first bytes decide whether
+        /// it is watched.
+        is_declared: bool,
     },
     /// Its events are held until the commit point, or until more bytes are held than allowed.
     Events {
@@ -133,11 +136,11 @@ impl Question<'_> {
     /// How an answer with this status and content type is handled.
     pub fn handling(&self, status: u16, content_type: &str) -> Handling {
         let is_stream = success::is_event_stream(content_type);
-        if self.is_record(status, content_type) || self.commit == Commit::Headers {
-            return Handling::Pass { is_watched: is_stream };
-        }
         // Servers that declare another type, or none, still send the stream that was asked for.
         let may_be_stream = is_stream || self.asked == Asked::Events;
+        if self.is_record(status, content_type) || self.commit == Commit::Headers {
+            return Handling::Pass { is_watched: may_be_stream, is_declared: is_stream };
+        }
         let most = match self.commit {
             Commit::FirstToken if may_be_stream => self.buffer_bytes,
             Commit::FirstToken if success::answers_in_json(self.operation, content_type) => JSON_BYTES,
@@ -275,8 +278,18 @@ mod tests {
     fn an_answer_is_held_as_its_operation_and_its_commit_point_ask() {
         use Operation::{AudioSpeech, ChatCompletions};
         for (operation, commit, content_type, expected) in [
-            (ChatCompletions, Commit::Headers, EVENTS, Handling::Pass { is_watched: true }),
-            (ChatCompletions, Commit::Headers, JSON, Handling::Pass { is_watched: false }),
+            (
+                ChatCompletions,
+                Commit::Headers,
+                EVENTS,
+                Handling::Pass { is_watched: true, is_declared: true },
+            ),
+            (
+                ChatCompletions,
+                Commit::Headers,
+                JSON,
+                Handling::Pass { is_watched: false, is_declared: false },
+            ),
             (
                 ChatCompletions,
                 Commit::FirstToken,
@@ -326,11 +339,15 @@ mod tests {
     fn of_a_stored_object_only_json_is_looked_at() {
         for (path, content_type, expected) in [
             ("files/file-1", JSON, Handling::Whole { most: JSON_BYTES }),
-            ("files/file-1/content", JSON, Handling::Pass { is_watched: false }),
-            ("files/file-1", "application/octet-stream", Handling::Pass { is_watched: false }),
+            ("files/file-1/content", JSON, Handling::Pass { is_watched: false, is_declared: false }),
+            (
+                "files/file-1",
+                "application/octet-stream",
+                Handling::Pass { is_watched: false, is_declared: false },
+            ),
             ("files/file-1", "text/html", Handling::Whole { most: JSON_BYTES }),
-            ("files/file-1/content", "text/html", Handling::Pass { is_watched: false }),
-            ("responses/resp_1", EVENTS, Handling::Pass { is_watched: true }),
+            ("files/file-1/content", "text/html", Handling::Pass { is_watched: false, is_declared: false }),
+            ("responses/resp_1", EVENTS, Handling::Pass { is_watched: true, is_declared: true }),
         ] {
             let stored = stored(path, Some("x"));
             let question = question(Operation::Files, Some(&stored), Commit::FirstToken);
@@ -344,7 +361,11 @@ mod tests {
         let stored = stored("files/file-1", Some("file-1"));
         let question = |stored| question(Operation::Files, stored, Commit::FirstToken);
         let part = question(Some(&stored)).handling(206, JSON);
-        assert_eq!(part, Handling::Pass { is_watched: false }, "a part is not JSON by itself");
+        assert_eq!(
+            part,
+            Handling::Pass { is_watched: false, is_declared: false },
+            "a part is not JSON by itself"
+        );
         assert!(question(Some(&stored)).is_answer(304));
         assert!(!question(None).is_answer(304), "nobody asked for it");
     }

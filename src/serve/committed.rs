@@ -87,6 +87,9 @@ pub struct Flow<P: Platform> {
     /// Knows the held bytes, and how the stream should end. `None` if the gateway does not
     /// interpret the bytes.
     pub tail: Option<Tail>,
+    /// Whether its media type says that it is a stream. If not, the first bytes decide whether the
+    /// tail reads it.
+    pub is_declared: bool,
     /// The length of the body in bytes, as far as it is known.
     pub length: usize,
     /// Whether the end of the body is read for its usage. If there is a tail, that reads the usage.

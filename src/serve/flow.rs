@@ -22,7 +22,8 @@ use super::committed::{AbortOnDrop, Flow, OpenCall, READ_BYTES};
 use super::completion::{AnswerOutcome, Completion};
 use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform, PlatformError};
 use super::timing::{sleep, until};
-use crate::attempt::phase::{LimitKind, Phase, PhaseLimit};
+use crate::attempt::phase::{LimitKind, Phase, PhaseLimit, PhaseLimits};
+use crate::attempt::success::begins_as_events;
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
@@ -169,7 +170,20 @@ async fn to_the_end<P: Platform>(
     client: &P::Client,
     used: &Cell<Reported>,
 ) -> FlowEnd {
-    let Flow { mut held, rest, observer, tail, reads_end, length, call, .. } = flow;
+    let Flow { mut held, rest, observer, mut tail, is_declared, reads_end, length, mut call, .. } = flow;
+    if let Some(watching) = tail.as_mut().filter(|_| !is_declared) {
+        match first_bytes(platform, &rest, call.limits).await {
+            Ok((first, true)) => {
+                watching.push(&first);
+                held = first;
+            }
+            Ok((first, false)) => (held, tail, call.withholds_usage) = (first, None, false),
+            Err(cause) => {
+                drop(call.abort);
+                return Ends { platform, client, protocol: call.protocol }.finish(Some(cause)).await;
+            }
+        }
+    }
     let seen_bytes = held.len();
     let mut filter = call.withholds_usage.then(UsageFilter::default);
     if observer.is_none() {
@@ -182,10 +196,12 @@ async fn to_the_end<P: Platform>(
     }
     let Some(tail) = tail else {
         // Of a longer one, the length says enough.
-        if reads_end && length <= OBSERVED_BYTES {
-            return counted(platform, &held, rest, client, call, used).await;
+        let reads_end = reads_end && length <= OBSERVED_BYTES;
+        if reads_end || call.limits.own_pause().is_some() {
+            return watched(platform, (&held, reads_end), rest, client, call, used).await;
         }
-        return unread(platform, &rest, client, call).await;
+        let abort = Cell::new(Some(call.abort));
+        return unread(platform, &rest, client, call.limits.total(), &abort).await;
     };
     let (rest, observer) = if let Some(observer) = observer {
         (rest, observer)
@@ -200,17 +216,48 @@ async fn to_the_end<P: Platform>(
     observed(platform, pipe, Observed { observer, tail, seen_bytes }, client, call, used).await
 }
 
-/// Carries a stream of bytes that the gateway does not interpret. No error event is possible in
-/// such a stream, so a break is passed on as a break.
+/// The first bytes of an answer whose media type does not say that it is a stream, and whether they
+/// are those of a stream. Nothing at all is a stream that ended early.
+///
+/// # Errors
+/// If they do not come in time.
+async fn first_bytes<P: Platform>(
+    platform: &P,
+    rest: &P::Stream,
+    limits: PhaseLimits,
+) -> Result<(Vec<u8>, bool), Break> {
+    let reader = rest.chunks();
+    let mut first = Vec::new();
+    let is_stream = loop {
+        if let Some(is_stream) = begins_as_events(&first, false) {
+            break is_stream;
+        }
+        let limit = limits.of(Phase::Flowing, platform.now());
+        match until(platform, limit.at, reader.read(READ_BYTES)).await {
+            Some(Ok(Some(piece))) if first.len() < READ_BYTES => first.extend_from_slice(&piece),
+            Some(Ok(Some(piece))) => {
+                first.extend_from_slice(&piece);
+                break false;
+            }
+            Some(Ok(None) | Err(_)) => break true,
+            None => return Err(Break::of(limit)),
+        }
+    };
+    reader.release();
+    Ok((first, is_stream))
+}
+
+/// Carries a stream of bytes that the gateway does not interpret, up to the `total` limit. No error
+/// event is possible in such a stream, so a break is passed on as a break.
 async fn unread<P: Platform>(
     platform: &P,
     rest: &P::Stream,
     client: &P::Client,
-    call: OpenCall<P>,
+    total: PhaseLimit,
+    abort: &Cell<Option<AbortOnDrop<P::Call>>>,
 ) -> FlowEnd {
-    let limit = call.limits.total();
     let mut pipe = rest.pipe(client, PipeEnd::Passed);
-    match until(platform, limit.at, &mut pipe).await {
+    let end = match until(platform, total.at, &mut pipe).await {
         Some(Ok(())) => FlowEnd::Complete,
         // Either end can break a pipe. A client that has left is known as such within moments.
         Some(Err(_)) => match until(platform, platform.now() + LEFT_MS, platform.client_left()).await {
@@ -218,41 +265,63 @@ async fn unread<P: Platform>(
             None => FlowEnd::Broken(Break::Connection),
         },
         None => {
-            drop(call.abort);
+            drop(abort.take());
             // The pipe must be awaited: the runtime reports a rejection that nobody awaits as an
             // uncaught exception.
             let _ = until(platform, platform.now() + CUT_MS, pipe).await;
             FlowEnd::Broken(Break::UnreadTotal)
         }
-    }
+    };
+    drop(abort.take());
+    end
 }
 
-/// Carries an answer in one piece that is too long to be held, and reads its end for the usage. A
-/// fast answer gathers in the second branch, in memory, so that branch is read often.
-async fn counted<P: Platform>(
+/// Carries an answer in one piece that is too long to be held, and reads a second branch of it: its
+/// end for the usage (`reads_end`), and its pauses where the document limits them. A fast answer
+/// gathers in that branch, in memory, so it is read often.
+async fn watched<P: Platform>(
     platform: &P,
-    held: &[u8],
+    (held, reads_end): (&[u8], bool),
     rest: P::Stream,
     client: &P::Client,
     call: OpenCall<P>,
     used: &Cell<Reported>,
 ) -> FlowEnd {
-    let basis = call.basis;
+    let OpenCall { basis, limits, abort, .. } = call;
     let (rest, branch) = rest.tee();
     let observer = branch.reader();
     let mut answer = AnswerEnd::default();
     answer.push(held);
-    let mut carrying = pin!(unread(platform, &rest, client, call));
+    let abort = Cell::new(Some(abort));
+    let mut carrying = pin!(unread(platform, &rest, client, limits.total(), &abort));
     let (end, look) = 'watching: loop {
         if let Either::Left((end, _)) = select(carrying.as_mut(), pin!(sleep(platform, GATHER_MS))).await {
             break (end, None);
         }
         loop {
-            match select(carrying.as_mut(), Box::pin(observer.read(READ_BYTES))).await {
-                Either::Left((end, look)) => break 'watching (end, Some(look)),
-                Either::Right((Ok(Some(bytes)), _)) => {
+            // An answer is generated before its first byte, which may take any time.
+            let pause_ms = limits.own_pause().filter(|_| answer.length() > 0).unwrap_or(Millis::MAX);
+            let mut reading = Box::pin(observer.read(READ_BYTES));
+            let pause_until = platform.now() + pause_ms;
+            let look =
+                match select(carrying.as_mut(), pin!(until(platform, pause_until, reading.as_mut()))).await {
+                    Either::Left((end, _)) => Err(end),
+                    Either::Right((look, _)) => Ok(look),
+                };
+            match look {
+                Err(end) => break 'watching (end, Some(reading)),
+                Ok(None) => {
+                    drop(abort.take());
+                    return match until(platform, platform.now() + CUT_MS, carrying).await {
+                        Some(FlowEnd::ClientLeft) => FlowEnd::ClientLeft,
+                        _ => FlowEnd::Broken(Break::Idle),
+                    };
+                }
+                Ok(Some(Ok(Some(bytes)))) => {
                     answer.push(&bytes);
-                    used.set(basis.of_length(answer.length()).into());
+                    if reads_end {
+                        used.set(basis.of_length(answer.length()).into());
+                    }
                     if answer.length() > OBSERVED_BYTES {
                         observer.cancel();
                         return carrying.await;
@@ -261,16 +330,21 @@ async fn counted<P: Platform>(
                         break;
                     }
                 }
-                Either::Right((Ok(None), _)) => {
-                    used.set(answer.usage(&basis));
+                Ok(Some(Ok(None))) => {
+                    if reads_end {
+                        used.set(answer.usage(&basis));
+                    }
                     return carrying.await;
                 }
-                Either::Right((Err(_), _)) => return carrying.await,
+                Ok(Some(Err(_))) => return carrying.await,
             }
         }
     };
+    if !reads_end {
+        return end;
+    }
     let mut last = match look {
-        Some(look) => look.await,
+        Some(reading) => reading.await,
         None => observer.read(READ_BYTES).await,
     };
     while let Ok(Some(bytes)) = last {
@@ -304,13 +378,15 @@ async fn observed<P: Platform>(
     let Observed { observer, mut tail, mut seen_bytes } = watch;
     let OpenCall { limits, protocol, basis, abort, .. } = call;
     let ends = Ends { platform, client, protocol };
+    // A read that has begun is never dropped before the end: the platform refuses a second one.
     let (mut looking, mut is_read) = (None, false);
     // The observer has just read the held bytes, so the first look can wait.
     let mut is_caught_up = seen_bytes > 0;
     let piped = loop {
         if tail.has_ended() {
             is_read = true;
-            break ends.after_last_event(pipe, abort, &observer, &mut tail).await;
+            let reading = Box::pin(observer.read(READ_BYTES));
+            break ends.after_last_event(pipe, abort, (&observer, reading), &mut tail).await;
         }
         if is_caught_up {
             let left_ms = limits.of(Phase::Flowing, platform.now()).at - platform.now();
@@ -323,26 +399,28 @@ async fn observed<P: Platform>(
         // If the stream always has bytes to read, the timer below never wins. So the total limit is
         // checked here.
         let is_over = limits.total().at <= platform.now();
-        let look = Box::pin(until(platform, limit.at, observer.read(READ_BYTES)));
-        match select(pipe, look).await {
-            Either::Left((piped, look)) => {
-                looking = Some(look);
+        let mut reading = Box::pin(observer.read(READ_BYTES));
+        let look = match select(pipe, pin!(until(platform, limit.at, reading.as_mut()))).await {
+            Either::Left((piped, _)) => Err(piped),
+            Either::Right(looked) => Ok(looked),
+        };
+        match look {
+            Err(piped) => {
+                looking = Some(reading);
                 break piped;
             }
             // The connection of a finished stream may stay open. Nothing more is awaited then.
-            Either::Right((None, still_piping)) if tail.ending(true) == Ending::Finished => {
+            Ok((None, still_piping)) if tail.ending(true) == Ending::Finished => {
                 is_read = true;
-                break ends.after_last_event(still_piping, abort, &observer, &mut tail).await;
+                break ends.after_last_event(still_piping, abort, (&observer, reading), &mut tail).await;
             }
-            Either::Right((None, still_piping)) => {
-                return ends.cut(still_piping, abort, Break::of(limit)).await;
-            }
-            Either::Right((Some(Ok(Some(_))), still_piping)) if is_over => {
+            Ok((None, still_piping)) => return ends.cut(still_piping, abort, Break::of(limit)).await,
+            Ok((Some(Ok(Some(_))), still_piping)) if is_over => {
                 return ends.cut(still_piping, abort, Break::Total).await;
             }
             // The observer has no more bytes. The result of the pipe says how the stream ended.
-            Either::Right((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
-            Either::Right((Some(Ok(Some(bytes))), still_piping)) => {
+            Ok((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
+            Ok((Some(Ok(Some(bytes))), still_piping)) => {
                 tail.push(&bytes);
                 used.set(tail.usage(&basis));
                 seen_bytes += bytes.len();
@@ -361,7 +439,7 @@ async fn observed<P: Platform>(
         return FlowEnd::ClientLeft;
     }
     let last_look = match looking {
-        Some(look) => look.await,
+        Some(reading) => until(platform, limits.of(Phase::Flowing, platform.now()).at, reading).await,
         None => None,
     };
     if let Some(Ok(Some(bytes))) = last_look {
@@ -381,6 +459,9 @@ async fn observed<P: Platform>(
         },
     }
 }
+
+/// What a read of a stream returns.
+type Piece = Result<Option<Vec<u8>>, PlatformError>;
 
 type PipeOf<P> = <<P as Platform>::Stream as ByteStream>::Pipe;
 
@@ -405,22 +486,25 @@ impl<P: Platform> Ends<'_, P> {
 
     /// Waits for the pipe of a stream whose last event has come. If the upstream keeps its
     /// connection open, the call is aborted. The pipe then carries what has arrived, and ends. If
-    /// only the client is slow, nothing is aborted.
+    /// only the client is slow, nothing is aborted. `reading`: a read of the observer that has
+    /// begun.
     async fn after_last_event(
         &self,
         pipe: PipeOf<P>,
         upstream: AbortOnDrop<P::Call>,
-        observer: &impl ByteReader,
+        (observer, reading): (&impl ByteReader, impl Future<Output = Piece>),
         tail: &mut Tail,
     ) -> Result<(), PlatformError> {
         let at = self.platform.now() + CUT_MS;
         let is_closed = async {
+            let mut look = until(self.platform, at, reading).await;
             loop {
-                match until(self.platform, at, observer.read(READ_BYTES)).await {
+                match look {
                     Some(Ok(Some(bytes))) if self.platform.now() < at => tail.push(&bytes),
                     Some(Ok(None) | Err(_)) => return true,
                     Some(Ok(Some(_))) | None => return false,
                 }
+                look = until(self.platform, at, observer.read(READ_BYTES)).await;
             }
         };
         match select(pipe, pin!(is_closed)).await {

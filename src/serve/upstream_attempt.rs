@@ -302,7 +302,7 @@ async fn up_to_commit<P: Platform>(
     status: u16,
     headers: &Headers,
     rest: Option<P::Stream>,
-    call: OpenCall<P>,
+    mut call: OpenCall<P>,
     charges: (u32, &Charges),
 ) -> Result<CommittedBody<P>, Failure> {
     let content_type = headers.get("content-type").unwrap_or_default();
@@ -310,13 +310,13 @@ async fn up_to_commit<P: Platform>(
         return Err(failure);
     }
     match (rest, question.handling(status, content_type)) {
-        (Some(rest), Handling::Pass { is_watched }) => {
-            // The usage is asked for in streams alone. What comes is one, whatever it declares,
-            // unless its first bytes say otherwise.
-            let tail = (is_watched || call.withholds_usage).then(|| Tail::new(call.protocol));
+        (Some(rest), Handling::Pass { is_watched, is_declared }) => {
+            // The usage is asked for in streams alone.
+            call.withholds_usage &= is_watched;
+            let tail = is_watched.then(|| Tail::new(call.protocol));
             let reads_end = question.reports_usage(content_type);
             let (held, length) = (Vec::new(), stated_length(headers).unwrap_or_default());
-            let flow = Flow { held, rest, observer: None, tail, length, reads_end, call };
+            let flow = Flow { held, rest, observer: None, tail, is_declared, length, reads_end, call };
             Ok(CommittedBody::Flowing(Box::new(flow)))
         }
         (Some(rest), Handling::Events { until, most, is_declared }) => {
@@ -406,7 +406,7 @@ async fn hold<P: Platform>(
         (held, Some(observer))
     };
     let tail = Some(gathered.tail());
-    let flow = Flow { held, rest, observer, tail, length: 0, reads_end: false, call };
+    let flow = Flow { held, rest, observer, tail, is_declared: true, length: 0, reads_end: false, call };
     Ok(CommittedBody::Flowing(Box::new(flow)))
 }
 
@@ -537,6 +537,7 @@ async fn whole<P: Platform>(
                 rest,
                 observer: None,
                 tail: None,
+                is_declared: false,
                 call,
             })));
         }

@@ -1,7 +1,7 @@
 //! A committed stream that flows: how it ends, and what the client and health learn.
 
 use super::fake::{Bench, Script, Step};
-use super::{FIRST, LAST, NEXT, OVERLOADED, STREAM, routes, slow_stream};
+use super::{ANSWER, FIRST, LAST, NEXT, OVERLOADED, STREAM, routes, slow_stream};
 use crate::times::ms;
 
 fn bytes(text: &str) -> Step {
@@ -79,15 +79,61 @@ fn a_stream_that_stays_open_after_its_last_event_has_ended() {
 }
 
 #[test]
-fn an_image_stream_that_stays_open_after_an_image_ends_cleanly_at_the_idle_limit() {
+fn an_image_stream_that_stays_open_after_an_image_ends_cleanly_at_its_limit() {
     let image = "data: {\"type\":\"image_generation.completed\",\"b64_json\":\"AAAA\"}\n\n";
-    let mut bench = Bench::new(&routes(r#", "timeout": {"idle_ms": 3000}"#, ""));
-    bench.script([Script::events(vec![bytes(image), Step::Hang])]);
-    let answer =
-        bench.request("POST", "/v1/images/generations", r#"{"model":"m","stream":true,"prompt":"hi"}"#);
-    assert_eq!(answer.text(), image, "another image may follow, so it is waited for");
-    assert!(answer.client().is_closed());
-    assert_eq!(bench.last_error(), "");
+    for limit in [r#""idle_ms": 3000"#, r#""total_ms": 3000"#] {
+        for model in ["", r#", "commit": "headers""#, r#", "commit": "complete""#] {
+            let mut bench = Bench::started(&routes(&format!(r#", "timeout": {{{limit}}}"#), model));
+            bench.script([Script::events(vec![bytes(image), Step::Hang])]);
+            let body = r#"{"model":"m","stream":true,"prompt":"hi"}"#;
+            let answer = bench.request("POST", "/v1/images/generations", body);
+            assert_eq!(answer.text(), image, "another image may follow, so it is waited for");
+            assert!(model.contains("complete") || answer.client().is_closed());
+            assert!(bench.elapsed() < ms(5_000), "{limit} {model}: {:?}", bench.elapsed());
+            assert_eq!(bench.last_error(), "", "{limit} {model}");
+            assert!(bench.calls()[0].is_aborted.get(), "the connection is closed");
+        }
+    }
+}
+
+#[test]
+fn with_an_early_commit_the_first_bytes_tell_a_stream_whatever_its_media_type_is() {
+    for content_type in ["application/json", "text/plain", "", "text/event-stream"] {
+        for usage in ["", r#", "usage": "exact""#] {
+            let settings = format!(r#", "timeout": {{"idle_ms": 3000}}{usage}"#);
+            let serve = |steps: Vec<Step>| {
+                let mut bench = Bench::started(&routes(&settings, r#", "commit": "headers""#));
+                bench.script([Script { content_type, ..Script::events(steps) }]);
+                let answer = bench.chat(STREAM);
+                assert!(answer.client().is_closed(), "{content_type}");
+                assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0), "nothing is left");
+                (answer.text(), bench.last_error(), bench.elapsed())
+            };
+            let pause = || Step::Pause(ms(200));
+            let in_pieces = || vec![bytes("da"), pause(), bytes(FIRST.strip_prefix("da").unwrap()), pause()];
+            let whole = FIRST.to_owned() + LAST;
+            for after in [pause(), Step::Hang] {
+                let (text, error, took) = serve([in_pieces(), vec![bytes(LAST), after]].concat());
+                assert_eq!((text.as_str(), error.as_str()), (whole.as_str(), ""), "{content_type}");
+                assert!(took < ms(5_000), "{content_type} {took:?}");
+            }
+            let (text, error, _) = serve(in_pieces());
+            assert!(text.starts_with(FIRST) && text.contains("upstream_truncated"), "{content_type} {text}");
+            assert_eq!(error, "truncated", "{content_type}");
+            for steps in
+                [vec![Step::Hang], vec![bytes("da"), Step::Hang], [in_pieces(), vec![Step::Hang]].concat()]
+            {
+                let (text, error, _) = serve(steps);
+                assert!(text.contains("upstream_timeout"), "{content_type} {text}");
+                assert_eq!(error, "timeout", "{content_type}");
+            }
+            if content_type != "text/event-stream" {
+                let (one, other) = ANSWER.split_at(40);
+                let (text, error, _) = serve(vec![bytes("\n"), pause(), bytes(one), pause(), bytes(other)]);
+                assert_eq!((text, error.as_str()), (format!("\n{ANSWER}"), ""), "{content_type}");
+            }
+        }
+    }
 }
 
 #[test]

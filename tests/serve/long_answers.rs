@@ -111,6 +111,38 @@ fn one_that_breaks_or_is_longer_than_what_is_observed_is_an_estimate() {
 }
 
 #[test]
+fn the_document_may_limit_the_pauses_of_what_flows() {
+    let long = part_of_image(2 * MIB);
+    for (method, path, content_type, model, first) in [
+        ("POST", "/v1/audio/speech", "audio/mpeg", "", "sound"),
+        ("POST", "/v1/audio/speech", "audio/mpeg", r#", "commit": "headers""#, "sound"),
+        ("GET", "/v1/files/file-1/content", "application/octet-stream", "", "bytes"),
+        ("POST", "/v1/images/generations", "application/json", "", long.as_str()),
+        ("POST", "/v1/chat/completions", "application/json", r#", "commit": "headers""#, ANSWER),
+    ] {
+        let serve = |steps: Vec<Step>| {
+            // Stored objects have the limits of the settings.
+            let mut bench = Bench::started(&routes(r#", "timeout": {"idle_ms": 1000}"#, model));
+            bench.script([Script { content_type, says_length: false, steps, ..Script::json(200, "") }]);
+            let answer = bench.request(method, path, if method == "GET" { "" } else { CHAT });
+            assert_eq!((answer.status, bench.open_waits(), bench.in_flight()), (200, 0, 0), "{path}");
+            (bench, answer)
+        };
+        let (bench, answer) = serve(vec![bytes(first), Step::Pause(ms(700)), bytes(first), Step::Hang]);
+        assert!(answer.client().is_broken(), "{path}");
+        assert!(bench.elapsed() < ms(4_000), "{path}: {:?}", bench.elapsed());
+        assert!(bench.calls()[0].is_aborted.get(), "{path}");
+        assert_eq!((bench.record()["reason"].as_str(), bench.last_error()), (Some("idle"), "timeout".into()));
+        let slow = [bytes(first), Step::Pause(ms(700)), bytes("more"), Step::Pause(ms(700)), bytes("end")];
+        let before = if model.is_empty() { ms(0) } else { ms(5_000) };
+        let (bench, answer) = serve([vec![Step::Pause(before)], slow.to_vec()].concat());
+        assert!(answer.text() == format!("{first}moreend"), "{path}");
+        assert!(answer.client().is_closed(), "{path}: an answer is generated before its first byte");
+        assert_eq!(bench.last_error(), "", "{path}");
+    }
+}
+
+#[test]
 fn a_client_that_leaves_ends_the_call() {
     let mut bench = Bench::new(&routes("", ""));
     let steps = vec![bytes(&part_of_image(2 * MIB)), Step::Pause(ms(10_000)), Step::Hang];

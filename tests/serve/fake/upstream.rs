@@ -365,11 +365,11 @@ impl ByteStream for FakeStream {
     }
 
     fn chunks(&self) -> FakeReader {
-        FakeReader { stream: self.clone(), gathers: false }
+        FakeReader { stream: self.clone(), gathers: false, is_reading: Cell::default() }
     }
 
     fn reader(&self) -> FakeReader {
-        FakeReader { stream: self.clone(), gathers: true }
+        FakeReader { stream: self.clone(), gathers: true, is_reading: Cell::default() }
     }
 
     fn pipe(&self, client: &FakeClient, end: PipeEnd) -> FakePipe {
@@ -416,11 +416,20 @@ impl FakeStream {
 pub struct FakeReader {
     stream: FakeStream,
     gathers: bool,
+    /// A read is under way. It stays so if its future is dropped, because the platform goes on.
+    is_reading: Cell<bool>,
 }
 
 impl ByteReader for FakeReader {
     async fn read(&self, most: usize) -> Result<Option<Vec<u8>>, PlatformError> {
-        let Some(mut bytes) = self.stream.next().await? else { return Ok(None) };
+        if self.is_reading.replace(true) {
+            return Err(PlatformError::new(
+                "This ReadableStream only supports a single pending read request",
+            ));
+        }
+        let first = self.stream.next().await;
+        self.is_reading.set(false);
+        let Some(mut bytes) = first? else { return Ok(None) };
         while self.gathers && bytes.len() < most && self.stream.is_ready() {
             bytes.extend(self.stream.next().await?.unwrap_or_default());
         }

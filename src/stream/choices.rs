@@ -15,6 +15,8 @@ use crate::scan::needle::Needle;
 const MOST: u32 = u128::BITS;
 
 static INDEX: Needle = Needle::of("\"index\"");
+static CHOICES: Needle = Needle::of("\"choices\"");
+static DELTA: Needle = Needle::of("\"delta\"");
 static FINISH_REASON: Needle = Needle::of("\"finish_reason\"");
 
 /// The choices of one stream, one bit for each index.
@@ -38,14 +40,35 @@ impl ChatChoices {
     pub fn read(&mut self, data: &[u8]) {
         let Ok(chunk) = serde_json::from_slice::<ChatChunk<'_>>(data) else { return };
         for choice in chunk.choices {
-            let Some(bit) = bit(choice.index.unwrap_or_default()) else {
-                self.has_beyond = true;
-                continue;
-            };
-            self.begun |= bit;
-            if choice.finish_reason.is_some_and(|reason| reason.get() != "\"\"") {
-                self.finished |= bit;
-            }
+            let is_finished = choice.finish_reason.is_some_and(|reason| reason.get() != "\"\"");
+            self.note(choice.index.unwrap_or_default(), is_finished);
+        }
+    }
+
+    /// Reads the start and the end of a chunk that is too long to be kept. It is long because of
+    /// the text of a choice, so it counts as a chunk with one choice.
+    pub fn read_ends(&mut self, start: &[u8], end: &[u8]) {
+        if !CHOICES.is_in(start) {
+            return;
+        }
+        // The index of a choice stands before its delta or after it. An index within the delta is
+        // one of a tool call.
+        let delta = DELTA.values_in(start).next().map_or(0, <[u8]>::len);
+        let before = INDEX.values_in(start).next().filter(|index| index.len() > delta);
+        let index = before.or_else(|| INDEX.values_in(end).last()).and_then(leading_number);
+        let mut reasons = FINISH_REASON.values_in(start).chain(FINISH_REASON.values_in(end));
+        let is_finished = reasons.any(|reason| reason.starts_with(b"\"") && !reason.starts_with(b"\"\""));
+        self.note(index.unwrap_or_default(), is_finished);
+    }
+
+    fn note(&mut self, index: u64, is_finished: bool) {
+        let Some(bit) = bit(index) else {
+            self.has_beyond = true;
+            return;
+        };
+        self.begun |= bit;
+        if is_finished {
+            self.finished |= bit;
         }
     }
 

@@ -78,7 +78,9 @@ impl Progress {
             }
             (more, known) => more.or(known),
         };
-        if protocol == Protocol::Chat {
+        if protocol == Protocol::Chat && event.is_oversized {
+            self.choices.read_ends(event.data, event.end);
+        } else if protocol == Protocol::Chat {
             self.choices.watch(event.data);
         }
         self.is_partial |= protocol.is_part(event);

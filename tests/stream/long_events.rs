@@ -93,6 +93,60 @@ fn the_ends_give_the_type() {
 }
 
 #[test]
+fn a_long_chunk_may_finish_its_choice() {
+    let first = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}"#;
+    let second = r#"data: {"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":"stop"}]}"#;
+    let stop = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    let long = |start: &str, end: &str| format!("data: {}", long(start, end));
+    let content = |end: &str| long(r#"{"choices":[{"index":0,"delta":{"content":""#, end);
+    let tool = r#"{"choices":[{"delta":{"tool_calls":[{"index":1,"function":{"arguments":""#;
+    for (events, expected) in [
+        (vec![first, &content(r#""},"finish_reason":"stop"}]}"#)], Ending::Finished),
+        (vec![first, &content(r#""},"finish_reason":null}]}"#)], Ending::Truncated),
+        (vec![first, &content(r#""},"finish_reason":null}]}"#), stop], Ending::Finished),
+        (vec![first, &content(r#"\"finish_reason\":\"stop\""}}]}"#)], Ending::Truncated),
+        (vec![&content(r#""},"finish_reason":null}]}"#), second], Ending::Truncated),
+        (
+            vec![
+                first,
+                &long(r#"{"choices":[{"finish_reason":"stop","index":0,"delta":{"content":""#, r#""}}]}"#),
+            ],
+            Ending::Finished,
+        ),
+        (vec![first, &long(tool, r#""}}]},"finish_reason":"tool_calls","index":0}]}"#)], Ending::Finished),
+        (
+            vec![
+                first,
+                &long(
+                    r#"{"choices":[{"text":""#,
+                    r#"","index":0,"logprobs":null,"finish_reason":"length"}]}"#,
+                ),
+            ],
+            Ending::Finished,
+        ),
+        (
+            vec![
+                first,
+                &long(
+                    r#"{"choices":[{"text":""#,
+                    r#"","index":1,"logprobs":null,"finish_reason":"length"}]}"#,
+                ),
+            ],
+            Ending::Truncated,
+        ),
+        (vec![first, &long(r#"{"object":"x","a":""#, r#"","finish_reason":"stop"}"#)], Ending::Truncated),
+    ] {
+        let mut tail = Tail::new(Chat);
+        for chunk in (events.join("\n\n") + "\n\n").as_bytes().chunks(64 * 1024) {
+            tail.push(chunk);
+        }
+        let ends: Vec<_> = events.iter().map(|event| event.get(event.len() - 30..)).collect();
+        assert_eq!(tail.ending(false), expected, "{ends:?}");
+        assert_eq!(tail.ending(true), Ending::Truncated, "{ends:?}");
+    }
+}
+
+#[test]
 fn a_long_error_is_classified_by_its_ends() {
     use ErrorClass::BadRequest;
     let code = r#"","type":"invalid_request_error","param":"input","code":"invalid_image"}"#;

@@ -18,8 +18,9 @@ fn graph() -> Graph {
             "c": { "provider": "openai", "api_key": "${SLASH}", "model": "m",
                    "via": { "gateway": "main", "account": "acc0123456789", "token": "${TOKEN}" } },
             "d": { "provider": "openai", "endpoint": "http://localhost:9/v1", "api_key": "${QUOTE}", "model": "m" },
+            "e": { "provider": "openai", "api_key": "${SIGNS}", "model": "m" },
         },
-        "models": { "chat": { "targets": ["a", "b", "c", "d"] } },
+        "models": { "chat": { "targets": ["a", "b", "c", "d", "e"] } },
     });
     let variable = |name: &str| {
         let value = match name {
@@ -28,6 +29,7 @@ fn graph() -> Graph {
             "SHORT" => "dummy",
             "SLASH" => "key/with/slashes==",
             "TOKEN" => "cf-token-0123456789",
+            "SIGNS" => "sk+a'b&c<d>e=f\"g",
             "QUOTE" => "a'key\\with-a-backslash",
             _ => return None,
         };
@@ -73,6 +75,35 @@ fn the_exact_secrets_and_hosts_of_the_document_are_masked_and_nothing_else() {
 }
 
 #[test]
+fn a_secret_is_found_in_json_whatever_is_written_as_escapes() {
+    let signs = "sk+a'b&c<d>e=f\"g";
+    let all = |text: &str| text.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<String>();
+    let again = |json: &str| json.replace('\\', "\\\\").replace('"', "\\\"");
+    let dot_net = r"sk\u002Ba\u0027b\u0026c\u003Cd\u003Ee=f\u0022g";
+    let go = r#"sk+a'b\u0026c\u003cd\u003ee=f\"g"#;
+    let slash = r"key\u002Fwith\/slashes\u003d=";
+    let backslash = r"a\u0027key\u005Cwith-a-backslash";
+    for written in [signs, dot_net, go, &all(signs), slash, &all("app-key-0123456789"), backslash] {
+        for quoted in [written.to_owned(), again(written), again(&again(written))] {
+            let text = format!("{{\"message\":\"key {quoted} is wrong\"}}");
+            assert_eq!(masked(&text), "{\"message\":\"key *** is wrong\"}", "{text}");
+        }
+    }
+    // Another text, or only a part of the secret.
+    for text in [
+        r"sk\u002Ba\u0027b\u0026c\u003Cd",
+        r"sk\u002ba\u0027b\u0026c\u003Cd\u003Ef",
+        r"\u00",
+        r"sk\",
+        r"sk\u00zz",
+    ] {
+        assert_eq!(masked(text), text);
+    }
+    // A host may follow an escape.
+    assert_eq!(masked(r"at\nmy-team.openai.azure.com\nfailed"), r"at\n***\nfailed");
+}
+
+#[test]
 fn texts_that_overlap_are_one_mask() {
     let twice = "0123456789abcdef0123456789abcdef0123456789abcdef";
     assert_eq!(masked(twice), "***0123456789abcdef");
@@ -82,7 +113,7 @@ fn texts_that_overlap_are_one_mask() {
 #[test]
 fn of_one_deployment_only_its_own_are_masked() {
     let graph = graph();
-    let [a, ..] = graph.deployments.as_slice() else { panic!("there are four") };
+    let [a, ..] = graph.deployments.as_slice() else { panic!("there are five") };
     let text = "my-team.openai.azure.com 0123456789abcdef0123456789abcdef app-key-0123456789 10.0.0.7";
     let masked = without_secrets_of(a, text.as_bytes().to_vec());
     assert_eq!(String::from_utf8(masked).unwrap(), "*** *** app-key-0123456789 10.0.0.7");

@@ -1,12 +1,12 @@
 //! Masks the secrets and the hosts of the document in text of an upstream: in errors, held streams
 //! and logs. Such text may quote the credential or the address that the gateway has used.
 //!
-//! The values are compared exactly, hosts in any case. Nothing is prepared for this, because such
-//! text is rare.
+//! The values are compared exactly, hosts in any case. In JSON each character of a secret may be
+//! written as an escape. Nothing is prepared for this, because such text is rare.
 
 use std::ops::Range;
 
-use memchr::memmem;
+use memchr::{memchr, memchr2_iter, memmem};
 
 use crate::routes::graph::{Deployment, Graph, Secret, Upstream};
 use crate::upstream::address::authority_of;
@@ -15,6 +15,8 @@ use crate::upstream::address::authority_of;
 const MASK: &[u8] = b"***";
 /// A shorter text is no secret, and may be part of any word.
 const SHORTEST_SECRET: usize = 8;
+/// How often a text may be quoted in JSON: an error may quote an error that quotes a request.
+const MOST_QUOTED: u8 = 3;
 /// Hosts that everybody knows. Messages name them in addresses of documentation.
 const PUBLIC_HOSTS: [&str; 2] = ["api.openai.com", "gateway.ai.cloudflare.com"];
 
@@ -64,25 +66,17 @@ impl<'a> Masks<'a> {
     }
 
     fn secret(&mut self, secret: &Secret) {
-        let secret = secret.reveal();
-        if secret.len() < SHORTEST_SECRET {
+        let (text, secret) = (self.text, secret.reveal().as_bytes());
+        let Some(first) = secret.first().filter(|_| secret.len() >= SHORTEST_SECRET) else { return };
+        let places = memmem::find_iter(text, secret);
+        self.found.extend(places.map(|start| start..start + secret.len()));
+        if memchr(b'\\', text).is_none() {
             return;
         }
-        self.each(secret);
-        // As it stands in JSON, where some servers also escape `/`.
-        let quoted = serde_json::to_string(secret).unwrap_or_default();
-        let escaped = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
-        if escaped != secret {
-            self.each(escaped);
+        for start in memchr2_iter(*first, b'\\', text) {
+            let end = (1..=MOST_QUOTED).find_map(|quoted| end_of(secret, text, start, quoted));
+            self.found.extend(end.map(|end| start..end));
         }
-        if escaped.contains('/') {
-            self.each(&escaped.replace('/', "\\/"));
-        }
-    }
-
-    fn each(&mut self, secret: &str) {
-        let places = memmem::find_iter(self.text, secret);
-        self.found.extend(places.map(|start| start..start + secret.len()));
     }
 
     /// The host of this address. A host without a dot is a local one, and may be any word.
@@ -97,7 +91,12 @@ impl<'a> Masks<'a> {
             let end = start + host.len();
             let before = start.checked_sub(1).and_then(|at| self.lower_case.get(at));
             // The name of another host may contain this one.
-            let is_part = continues(before) || before == Some(&b'.') || continues(self.lower_case.get(end));
+            let is_after_escape = self.text.get(..start).is_some_and(|before| {
+                [&b"\\n"[..], b"\\r", b"\\t"].iter().any(|escape| before.ends_with(escape))
+            });
+            let is_part = (continues(before) && !is_after_escape)
+                || before == Some(&b'.')
+                || continues(self.lower_case.get(end));
             if !is_part {
                 self.found.push(start..end);
             }
@@ -122,5 +121,35 @@ impl<'a> Masks<'a> {
         }
         masked.extend_from_slice(self.text.get(end..).unwrap_or_default());
         Some(masked)
+    }
+}
+
+/// Where `secret` ends that begins at `start` of a text that was quoted so often in JSON.
+fn end_of(secret: &[u8], text: &[u8], start: usize, quoted: u8) -> Option<usize> {
+    secret.iter().try_fold(start, |at, expected| {
+        let (byte, after) = unquoted(text, at, quoted)?;
+        (byte == *expected).then_some(after)
+    })
+}
+
+/// The character at this place, without the escapes of the quotes, and the place after it. Only
+/// characters of which secrets consist are known.
+fn unquoted(text: &[u8], at: usize, quoted: u8) -> Option<(u8, usize)> {
+    let Some(inner) = quoted.checked_sub(1) else { return Some((*text.get(at)?, at + 1)) };
+    let (byte, after) = unquoted(text, at, inner)?;
+    if byte != b'\\' {
+        return Some((byte, after));
+    }
+    match unquoted(text, after, inner)? {
+        (b'u', digits) => {
+            let (mut code, mut at) = (0, digits);
+            for _ in 0..4 {
+                let (digit, after) = unquoted(text, at, inner)?;
+                (code, at) = (code * 16 + char::from(digit).to_digit(16)?, after);
+            }
+            Some((u8::try_from(code).ok().filter(u8::is_ascii)?, at))
+        }
+        (b'"' | b'\\' | b'/', _) => unquoted(text, after, inner),
+        _ => None,
     }
 }

@@ -382,7 +382,13 @@ fn failed<P: Platform>(
     // Without a failure, the gateway itself has ended the request.
     let of_gateway = ClientError::DeadlineExceeded { after_ms: allowed_ms }.code();
     let outcome = exhausted::decisive(&failures).map_or(of_gateway, |failure| failure.class.name());
-    (outcome, None, ErrorReply { body: without_secrets(&routes.graph, error.body), ..error })
+    let masked = |text: Vec<u8>| without_secrets(&routes.graph, text);
+    let headers = error
+        .headers
+        .iter()
+        .map(|(name, value)| (name, String::from_utf8(masked(value.into())).unwrap_or_default()));
+    let headers = Headers::of(headers);
+    (outcome, None, ErrorReply { headers, body: masked(error.body), ..error })
 }
 
 /// Sends comments until the held answer is complete, then sends the answer. The status is already

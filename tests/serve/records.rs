@@ -322,6 +322,17 @@ fn no_view_has_a_key_that_an_upstream_quotes_as_its_reason() {
 }
 
 #[test]
+fn an_error_has_no_key_in_its_headers_either() {
+    let mut bench = Bench::started(&routes("", "").replace("${KEY}", "${LONG_KEY}"));
+    let headers = &[("x-request-id", "req-sk-up-0123456789-1"), ("openai-version", "2020")];
+    let refused = r#"{"error":{"message":"bad sk\u002Dup-0123456789","type":"invalid_request_error"}}"#;
+    bench.script([Script { headers, ..Script::json(400, refused) }]);
+    let answer = bench.chat(CHAT);
+    assert_eq!((answer.status, answer.header("x-request-id")), (400, "req-***-1"));
+    assert!(answer.text().contains("bad ***"), "{}", answer.text());
+}
+
+#[test]
 fn a_request_with_a_failure_can_be_looked_up_here_and_at_the_hub() {
     let mut bench = Bench::started(&routes("", ""));
     bench.with_objects();

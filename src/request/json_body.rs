@@ -291,6 +291,8 @@ impl Peek {
             match &*name {
                 "model" => peek.model = read_model(body, &value)?,
                 "stream" => peek.is_streamed = text == b"true",
+                // That of speech.
+                "stream_format" => peek.is_streamed |= text == b"\"sse\"",
                 "store" => peek.store = read(text),
                 "background" => peek.is_background = text == b"true",
                 "prompt" => peek.has_stored_prompt = text.first() == Some(&b'{'),

@@ -46,15 +46,16 @@ pub enum Asked {
     Events,
     /// One piece.
     Whole,
+    /// A stream of events, but some models answer in one piece. That is right, too.
+    EventsOrWhole,
     /// Either form may be right.
     Unknown,
 }
 
 impl Asked {
-    /// The form that these facts ask for. It is not known for stored objects, for audio (some
-    /// models answer in one piece although a stream was requested, and speech has more than one
-    /// key for it), for a stream of an operation that has none, and for a body of which only the
-    /// beginning was read.
+    /// The form that these facts ask for. It is not known for stored objects, for speech that is not
+    /// known to be streamed (a server may have its own key for it), for a stream of an operation
+    /// that has none, and for a body of which only the beginning was read.
     pub fn of(facts: &Facts, is_stored: bool) -> Self {
         use Operation::{
             AudioSpeech, AudioTranscriptions, AudioTranslations, Embeddings, ImagesVariations, Moderations,
@@ -67,12 +68,20 @@ impl Asked {
             {
                 Self::Unknown
             }
-            AudioSpeech | AudioTranscriptions | AudioTranslations => Self::Unknown,
+            AudioSpeech | AudioTranscriptions | AudioTranslations if facts.is_streamed => Self::EventsOrWhole,
+            AudioSpeech => Self::Unknown,
             _ if is_stored => Self::Unknown,
             _ if facts.is_streamed => Self::Events,
             _ if facts.is_replayable => Self::Whole,
             _ => Self::Unknown,
         }
+    }
+}
+
+impl Asked {
+    /// Whether a stream of events was asked for.
+    pub fn allows_events(self) -> bool {
+        matches!(self, Self::Events | Self::EventsOrWhole)
     }
 }
 
@@ -96,7 +105,8 @@ pub enum Handling {
         /// Whether its media type says that it is a stream. If not, its first bytes decide.
         is_declared: bool,
     },
-    /// It is held until its end, or until more bytes are held than allowed.
+    /// It is held until its end, or until more bytes are held than allowed. If it also may be a
+    /// stream, its first bytes decide first.
     Whole {
         /// The limit in bytes.
         most: usize,
@@ -117,7 +127,7 @@ impl Question<'_> {
     /// How many bytes the platform may read at once. This applies to JSON with a known length.
     pub fn read_up_to(&self) -> usize {
         let is_decided_later = self.commit == Commit::Headers || self.stored.is_some();
-        if is_decided_later || self.asked == Asked::Events { 0 } else { JSON_BYTES }
+        if is_decided_later || self.asked.allows_events() { 0 } else { JSON_BYTES }
     }
 
     /// Whether an answer with this status and content type is part of a stored object that is
@@ -139,7 +149,8 @@ impl Question<'_> {
         // Servers that declare another type, or none, still send the stream that was asked for.
         let may_be_stream = is_stream || self.asked == Asked::Events;
         if self.is_record(status, content_type) || self.commit == Commit::Headers {
-            return Handling::Pass { is_watched: may_be_stream, is_declared: is_stream };
+            let is_watched = is_stream || self.asked.allows_events();
+            return Handling::Pass { is_watched, is_declared: is_stream };
         }
         let most = match self.commit {
             Commit::FirstToken if may_be_stream => self.buffer_bytes,

@@ -20,10 +20,10 @@ use futures::future::{Either, select};
 
 use super::committed::{AbortOnDrop, Flow, OpenCall, READ_BYTES};
 use super::completion::{AnswerOutcome, Completion};
+use super::first_bytes;
 use super::platform::{ByteReader, ByteStream, ClientStream, Pipe, PipeEnd, Platform, PlatformError};
 use super::timing::{sleep, until};
-use crate::attempt::phase::{LimitKind, Phase, PhaseLimit, PhaseLimits};
-use crate::attempt::success::begins_as_events;
+use crate::attempt::phase::{LimitKind, Phase, PhaseLimit};
 use crate::health::Outcome;
 use crate::stream::protocol::{Protocol, broken_stream, error_event};
 use crate::stream::tail::{Ending, Tail};
@@ -172,15 +172,16 @@ async fn to_the_end<P: Platform>(
 ) -> FlowEnd {
     let Flow { mut held, rest, observer, mut tail, is_declared, reads_end, length, mut call, .. } = flow;
     if let Some(watching) = tail.as_mut().filter(|_| !is_declared) {
-        match first_bytes(platform, &rest, call.limits).await {
-            Ok((first, true)) => {
+        match first_bytes::read(platform, &rest, (call.limits, Phase::Flowing)).await {
+            Ok((first, Some(false))) => (held, tail, call.withholds_usage) = (first, None, false),
+            Ok((first, _)) => {
                 watching.push(&first);
                 held = first;
             }
-            Ok((first, false)) => (held, tail, call.withholds_usage) = (first, None, false),
-            Err(cause) => {
+            Err(limit) => {
                 drop(call.abort);
-                return Ends { platform, client, protocol: call.protocol }.finish(Some(cause)).await;
+                let ends = Ends { platform, client, protocol: call.protocol };
+                return ends.finish(Some(Break::of(limit))).await;
             }
         }
     }
@@ -214,37 +215,6 @@ async fn to_the_end<P: Platform>(
         None => rest.pipe(client, PipeEnd::LeftOpen),
     };
     observed(platform, pipe, Observed { observer, tail, seen_bytes }, client, call, used).await
-}
-
-/// The first bytes of an answer whose media type does not say that it is a stream, and whether they
-/// are those of a stream. Nothing at all is a stream that ended early.
-///
-/// # Errors
-/// If they do not come in time.
-async fn first_bytes<P: Platform>(
-    platform: &P,
-    rest: &P::Stream,
-    limits: PhaseLimits,
-) -> Result<(Vec<u8>, bool), Break> {
-    let reader = rest.chunks();
-    let mut first = Vec::new();
-    let is_stream = loop {
-        if let Some(is_stream) = begins_as_events(&first, false) {
-            break is_stream;
-        }
-        let limit = limits.of(Phase::Flowing, platform.now());
-        match until(platform, limit.at, reader.read(READ_BYTES)).await {
-            Some(Ok(Some(piece))) if first.len() < READ_BYTES => first.extend_from_slice(&piece),
-            Some(Ok(Some(piece))) => {
-                first.extend_from_slice(&piece);
-                break false;
-            }
-            Some(Ok(None) | Err(_)) => break true,
-            None => return Err(Break::of(limit)),
-        }
-    };
-    reader.release();
-    Ok((first, is_stream))
 }
 
 /// Carries a stream of bytes that the gateway does not interpret, up to the `total` limit. No error

@@ -37,6 +37,7 @@ pub mod explain_request;
 pub mod explained;
 pub mod fact_source;
 mod faulty_call;
+pub mod first_bytes;
 pub mod flow;
 pub mod front;
 pub mod health_object;

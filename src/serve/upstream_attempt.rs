@@ -9,6 +9,7 @@ use futures::future::{Either, select};
 use super::answer::{Asked, ERROR_BODY_BYTES, Handling, Question};
 use super::committed::{AbortOnDrop, Committed, CommittedBody, Flow, OpenCall, READ_BYTES};
 use super::faulty_call;
+use super::first_bytes;
 use super::metering;
 use super::platform::{
     ByteReader, ByteStream, Clock, OutgoingBody, OutgoingRequest, Platform, PlatformCall, PlatformError,
@@ -20,7 +21,7 @@ use super::timing::until;
 use super::watched_upload;
 use crate::attempt::failure::{ErrorResponse, Failure};
 use crate::attempt::machine::Dispatch;
-use crate::attempt::phase::{Phase, PhaseLimits};
+use crate::attempt::phase::{Phase, PhaseLimit, PhaseLimits};
 use crate::attempt::success;
 use crate::reply::masks::without_secrets_of;
 use crate::routes::graph::Commit;
@@ -325,13 +326,29 @@ async fn up_to_commit<P: Platform>(
                 let failure = question.not_a_stream(status, headers, body, has_ended);
                 Failure { used: basis.reported(body).map(Box::new), ..failure }
             };
-            let held = hold(platform, rest, (until, most), (is_declared, refuse), call, charges).await;
+            let form = (is_declared, None, refuse);
+            let held = hold(platform, rest, (until, most), form, call, charges).await;
             held.map_err(|failure| Question::told_by_event(failure, headers))
         }
         (Some(rest), Handling::Whole { most }) => {
             let judge = |body: &[u8], has_ended| question.judge(status, headers, body, has_ended);
             let reads_end = question.reports_usage(content_type);
-            whole(platform, rest, judge, (most, stated_length(headers), reads_end), call).await
+            let mut first = Vec::new();
+            if question.asked.allows_events() {
+                let late = |limit: PhaseLimit| Failure::late(limit.kind);
+                let phase = (call.limits, Phase::FirstToken);
+                let (read, is_stream) = first_bytes::read(platform, &rest, phase).await.map_err(late)?;
+                if is_stream == Some(true) {
+                    let refuse =
+                        |body: &[u8], has_ended| question.not_a_stream(status, headers, body, has_ended);
+                    let (commit, form) = (question.commit, (true, Some(read), refuse));
+                    let held =
+                        hold(platform, rest, (commit, question.buffer_bytes), form, call, charges).await;
+                    return held.map_err(|failure| Question::told_by_event(failure, headers));
+                }
+                first = read;
+            }
+            whole(platform, (first, rest), judge, (most, stated_length(headers), reads_end), call).await
         }
         (None, _) if question.is_record(status, content_type) => Ok(CommittedBody::empty()),
         (None, _) => question.judge(status, headers, &[], true).map(|()| CommittedBody::empty()),
@@ -361,26 +378,31 @@ async fn error_rest<P: Platform>(platform: &P, reader: &impl ByteReader, bytes: 
 
 /// Holds a stream of events until its commit point. If the commit point is early, a separate branch
 /// is read, and the flow later observes the same branch. So the platform can pipe the whole stream
-/// to the client. `is_declared`: whether its media type says that it is a stream. `refuse`: the
-/// failure if it is not one.
+/// to the client. `is_declared`: whether its media type says that it is a stream. `read`: its first
+/// bytes, if they were read from `rest`. `refuse`: the failure if it is not a stream.
 async fn hold<P: Platform>(
     platform: &P,
     rest: P::Stream,
     (commit, most_held): (Commit, usize),
-    (is_declared, refuse): (bool, impl Fn(&[u8], bool) -> Failure),
+    (is_declared, read, refuse): (bool, Option<Vec<u8>>, impl Fn(&[u8], bool) -> Failure),
     call: OpenCall<P>,
     (number, charges): (u32, &Charges),
 ) -> Result<CommittedBody<P>, Failure> {
     let mut gathered = Hold::new(call.protocol, commit, most_held);
     let is_complete = commit == Commit::Complete;
-    let (rest, observer, most) = if is_complete {
-        let reader = rest.reader();
-        (rest, reader, READ_BYTES)
-    } else {
+    let is_branch = !is_complete && read.is_none();
+    let (rest, observer) = if is_branch {
         let (rest, branch) = rest.tee();
-        (rest, branch.reader(), FIRST_READ_BYTES)
+        (rest, branch.reader())
+    } else {
+        let reader = rest.reader();
+        (rest, reader)
     };
-    let first = first_of_events(platform, &observer, call.limits, is_declared, refuse).await?;
+    let most = if is_complete { READ_BYTES } else { FIRST_READ_BYTES };
+    let first = match read {
+        Some(first) => first,
+        None => first_of_events(platform, &observer, call.limits, is_declared, refuse).await?,
+    };
     let (basis, gathering) = (call.basis, &mut gathered);
     let mut held = HeldStream { gathered: gathering, basis, number, charges, has_verdict: false };
     let end =
@@ -399,11 +421,11 @@ async fn hold<P: Platform>(
         Err(failure) => return Err(Failure { used: gathered.charged(&call.basis).map(Box::new), ..failure }),
     }
     let held = gathered.take();
-    let (held, observer) = if is_complete {
+    let (held, observer) = if is_branch {
+        (held, Some(observer))
+    } else {
         observer.release();
         (without_secrets_of(&call.deployment, held), None)
-    } else {
-        (held, Some(observer))
     };
     let tail = Some(gathered.tail());
     let flow = Flow { held, rest, observer, tail, is_declared: true, length: 0, reads_end: false, call };
@@ -505,28 +527,16 @@ async fn first_of_events<P: Platform>(
 }
 
 /// Waits for a complete answer, and judges it. If the answer is longer than `most_held`, its first
-/// bytes are judged, and then it flows.
+/// bytes are judged, and then it flows. `held`: those that were read before.
 async fn whole<P: Platform>(
     platform: &P,
-    rest: P::Stream,
+    (mut held, rest): (Vec<u8>, P::Stream),
     judge: impl Fn(&[u8], bool) -> Result<(), Failure>,
     (most_held, length, reads_end): (usize, Option<usize>, bool),
     call: OpenCall<P>,
 ) -> Result<CommittedBody<P>, Failure> {
     let reader = rest.chunks();
-    let mut held = Vec::new();
     loop {
-        let phase = if held.is_empty() { Phase::FirstToken } else { Phase::Rest };
-        let piece = in_time(platform, call.limits, phase, reader.read(READ_BYTES)).await?;
-        let piece = piece.map_err(|error| broken(platform, &error))?;
-        held.extend_from_slice(piece.as_deref().unwrap_or_default());
-        if piece.is_none() {
-            judge(&held, true)
-                .map_err(|failure| Failure { used: call.basis.reported(&held).map(Box::new), ..failure })?;
-            call.abort.disarm();
-            let usage = platform.isolate().counted(call.basis.of_answer(&held));
-            return Ok(CommittedBody::Whole { is_in_call: held.is_empty(), bytes: held, usage });
-        }
         if held.len() > most_held {
             judge(&held, false)?;
             reader.release();
@@ -540,6 +550,17 @@ async fn whole<P: Platform>(
                 is_declared: false,
                 call,
             })));
+        }
+        let phase = if held.is_empty() { Phase::FirstToken } else { Phase::Rest };
+        let piece = in_time(platform, call.limits, phase, reader.read(READ_BYTES)).await?;
+        let piece = piece.map_err(|error| broken(platform, &error))?;
+        held.extend_from_slice(piece.as_deref().unwrap_or_default());
+        if piece.is_none() {
+            judge(&held, true)
+                .map_err(|failure| Failure { used: call.basis.reported(&held).map(Box::new), ..failure })?;
+            call.abort.disarm();
+            let usage = platform.isolate().counted(call.basis.of_answer(&held));
+            return Ok(CommittedBody::Whole { is_in_call: held.is_empty(), bytes: held, usage });
         }
     }
 }

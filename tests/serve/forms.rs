@@ -101,3 +101,74 @@ fn an_answer_that_may_be_no_stream_is_held_without_comments() {
     assert_eq!((answer.status, answer.text().as_str()), (200, transcript));
     assert_eq!(bench.request("GET", "/v1/responses/resp_1?stream=true", "").status, 404);
 }
+
+/// A streamed request of audio, and the two events of its answer.
+fn audio() -> [(&'static str, &'static str, String, String); 2] {
+    let event = |kind: &str| format!("data: {{\"type\":\"{kind}\",\"x\":\"AAAA\"}}\n\n");
+    let transcript = [event("transcript.text.delta"), event("transcript.text.done")];
+    let speech = [event("speech.audio.delta"), event("speech.audio.done")];
+    let of = |path, body, [part, last]: [String; 2]| (path, body, part, last);
+    [
+        of("/v1/audio/transcriptions", r#"{"model":"m","stream":true}"#, transcript),
+        of("/v1/audio/speech", r#"{"model":"m","input":"hi","voice":"v","stream_format":"sse"}"#, speech),
+    ]
+}
+
+const TYPES: [&str; 5] = ["text/event-stream", "application/json", "text/plain", "audio/mpeg", ""];
+
+#[test]
+fn the_events_of_audio_are_a_stream_whatever_their_media_type_is() {
+    for (path, body, part, last) in audio() {
+        for content_type in TYPES {
+            for model in ["", COMPLETE, r#", "commit": "headers""#] {
+                let labelled = |script: Script| Script { content_type, ..script };
+                let case = format!("{path} {content_type} {model}");
+                let mut whole = labelled(events(&[&part, &last]));
+                whole.steps.insert(1, Step::Pause(ms(200)));
+                let (bench, answer) = served(model, path, body, vec![whole]);
+                assert_eq!(answer.text(), part.clone() + &last, "{case}");
+                assert_eq!((answer.status, bench.last_error()), (200, String::new()), "{case}");
+                // It ends before the event that completes it.
+                let both = vec![labelled(events(&[&part])), events(&[&part, &last])];
+                let (bench, answer) = served(model, path, body, both);
+                let (calls, text) = (bench.calls().len(), answer.text());
+                if model == COMPLETE {
+                    assert_eq!((calls, text), (2, part.clone() + &last), "{case}");
+                } else {
+                    assert_eq!((calls, text.contains("upstream_truncated")), (1, true), "{case} {text}");
+                    assert!(text.starts_with(&part), "{case} {text}");
+                }
+                assert_eq!(bench.last_error(), "truncated", "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn audio_in_one_piece_is_an_answer_to_a_request_for_a_stream() {
+    for (path, body, ..) in audio() {
+        for content_type in TYPES.into_iter().filter(|content_type| *content_type != "text/event-stream") {
+            for model in ["", COMPLETE, r#", "commit": "headers""#] {
+                let text = r#"{"text":"hi","audio":"AAAA"}"#;
+                for says_length in [true, false] {
+                    let script = Script { content_type, says_length, ..Script::json(200, text) };
+                    let (bench, answer) = served(model, path, body, vec![script]);
+                    let case = format!("{path} {content_type} {model}");
+                    assert_eq!((answer.status, answer.text().as_str()), (200, text), "{case}");
+                    assert_eq!(bench.last_error(), "", "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transcript_in_one_piece_never_comes_as_a_stream() {
+    for model in ["", COMPLETE] {
+        let [(path, _, part, last), _] = audio();
+        let scripts = vec![events(&[&part, &last]), Script::json(200, r#"{"text":"hi"}"#)];
+        let (bench, answer) = served(model, path, r#"{"model":"m"}"#, scripts);
+        assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"text":"hi"}"#), "{model}");
+        assert_eq!(bench.last_error(), "unavailable");
+    }
+}

@@ -42,6 +42,9 @@ pub struct Isolate {
     pub(super) canary: RefCell<Option<Rc<CanaryServing>>>,
     /// The number of the latest canary that is known to have ended.
     pub(super) ended_canary: Cell<u64>,
+    /// The drained deployments that the document has lost, and when their drains end. If one comes
+    /// back before, it is still drained.
+    pub(super) ending_drains: RefCell<Vec<(String, Instant)>>,
     rng: RefCell<Option<SecureRng>>,
     /// The owner of each known stored object.
     pub(super) owners: RefCell<ObjectAffinity>,

@@ -301,11 +301,31 @@ impl Isolate {
         let before = self.routes.replace(Some(Rc::clone(&routes)));
         if let Some(before) = before {
             end_drains(platform, &before, &routes);
+            self.keep_drains(&routes, platform.now());
         }
         if source == Source::Kv {
             self.problem.replace(None);
         }
         routes
+    }
+
+    /// Drains the deployments that have come back before their drains ended.
+    fn keep_drains(&self, routes: &Serving, now: Instant) {
+        self.ending_drains.borrow_mut().retain(|(name, ends_at)| {
+            let found = routes.graph.deployments.iter().find(|deployment| deployment.name == *name);
+            if let Some(deployment) = found.filter(|_| now < *ends_at) {
+                routes.health.borrow_mut().drain(deployment.id);
+            }
+            found.is_none()
+        });
+    }
+
+    /// Whether the drain of this name ends now.
+    fn has_drain_ended(&self, name: &str, now: Instant) -> bool {
+        let mut ending = self.ending_drains.borrow_mut();
+        let before = ending.len();
+        ending.retain(|(known, ends_at)| known != name || now < *ends_at);
+        ending.len() < before
     }
 
     /// Records the problem of the document in KV, and logs it once.
@@ -334,21 +354,24 @@ impl Isolate {
     }
 }
 
-/// A drain ends when the document no longer has the name of its deployment. It ends in the objects
-/// only after a while: an old copy of the document may have come back for a moment.
+/// A drain ends when the document no longer has the name of its deployment. It ends only after a
+/// while: an old copy of the document may have come back for a moment.
 fn end_drains<P: Platform>(platform: &P, before: &Serving, now: &Serving) {
     for gone in &before.graph.deployments {
         let name = &gone.name;
         if !before.health.borrow().is_drained(gone.id) || now.has_deployment(name) {
             continue;
         }
-        platform.warn(&format!("health: the drain of {name} ends: the routes document no longer has it"));
+        let ends_at = platform.now() + END_DRAIN_AFTER_MS;
+        platform.isolate().ending_drains.borrow_mut().push((name.clone(), ends_at));
         let (background, name, key) = (platform.clone(), name.clone(), name_key(&gone.identity));
         platform.in_background(async move {
             sleep(&background, END_DRAIN_AFTER_MS).await;
-            if background.isolate().current().is_some_and(|routes| routes.has_deployment(&name)) {
+            if !background.isolate().has_drain_ended(&name, background.now()) {
                 return;
             }
+            background
+                .warn(&format!("health: the drain of {name} ends: the routes document no longer has it"));
             let order = Order { switch: Switch::Enable, deployments: Some(vec![key]), fault: String::new() };
             if let Err(error) = share(&background, &order).await {
                 background.warn(&format!("health: the end of the drain of {name} was not shared: {error}"));

@@ -225,3 +225,38 @@ fn a_drain_stays_with_a_name_whose_address_changes_and_ends_with_the_name() {
     bench.put("routes", &routes("", ""));
     assert_eq!(served_by(&mut bench), "first");
 }
+
+#[test]
+fn a_drain_holds_if_the_name_is_gone_for_a_moment_only() {
+    let with_first = routes(r#", "refresh_seconds": 1"#, "");
+    let without_first = with_first.replace("\"first\"", "\"third\"");
+    for (gone, is_kept) in [(5, true), (15, true), (25, false)] {
+        let mut bench = Bench::started(&with_first);
+        bench.isolate().current().unwrap().health.borrow_mut().drain(0);
+        let served_by = |bench: &mut Bench, seconds: usize| {
+            let once = |_| {
+                bench.script([Script::json(200, ANSWER)]);
+                let answer = bench.begin_chat(CHAT);
+                bench.pass(ms(1_000));
+                answer.header("x-switchyard-deployment").to_owned()
+            };
+            let mut served: Vec<String> = (0..seconds).map(once).collect();
+            served.dedup();
+            served
+        };
+        let ends = |bench: &Bench| {
+            bench.log().iter().filter(|line| line.contains("the drain of first ends")).count()
+        };
+        assert_eq!(served_by(&mut bench, 3), ["second"]);
+        bench.put("routes", &without_first);
+        assert_eq!(served_by(&mut bench, gone).pop().unwrap(), "third");
+        bench.put("routes", &with_first);
+        let after = served_by(&mut bench, 40);
+        let expected = if is_kept { "second" } else { "first" };
+        assert_eq!(after.last().unwrap(), expected, "{gone}: {after:?}");
+        // While the document is read anew, what served before still does.
+        assert!(after.iter().all(|name| name == expected || name == "third"), "{gone}: {after:?}");
+        assert_eq!(ends(&bench), usize::from(!is_kept), "{gone}: {:?}", bench.log());
+        bench.finish();
+    }
+}

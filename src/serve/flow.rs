@@ -68,8 +68,8 @@ pub enum Break {
     Idle,
     /// The answer took longer than the total limit.
     Total,
-    /// The same for an answer that the gateway does not read, or no longer. The slow side may be
-    /// the client.
+    /// The same for an answer that the gateway does not read, or no longer, or whose client does
+    /// not. The slow side may be the client.
     UnreadTotal,
     /// The connection broke.
     Connection,
@@ -449,7 +449,9 @@ impl<P: Platform> Ends<'_, P> {
         pipe.cut();
         match until(self.platform, self.platform.now() + CUT_MS, pipe).await {
             Some(_) => self.finish(Some(cause)).await,
-            // The client does not read. It finds the connection closed.
+            // The client does not read. It finds the connection closed. Whether the upstream would
+            // have ended in time is not known: the observer may have been as slow as the client.
+            None if cause == Break::Total => FlowEnd::Broken(Break::UnreadTotal),
             None => FlowEnd::Broken(cause),
         }
     }

@@ -210,6 +210,19 @@ fn a_filtered_stream_that_breaks_stalls_or_ends_early_ends_with_an_error_event()
 }
 
 #[test]
+fn nothing_is_learned_where_the_client_does_not_read_until_the_total_limit() {
+    for (reads_for, learned, reason) in [(ms(9_000), "", "total"), (ms(0), "timeout", "total")] {
+        let mut bench = Bench::started(&routes(&format!(r#"{EXACT}, "timeout": {{"total_ms": 2000}}"#), ""));
+        bench.slow_reading(reads_for);
+        bench.script([Script::events([vec![bytes(FIRST), Step::Pause(ms(100))], slow_stream()].concat())]);
+        bench.chat(STREAM);
+        assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0), "nothing is left");
+        assert_eq!((bench.last_error().as_str(), bench.record()["reason"].as_str()), (learned, Some(reason)));
+        assert!(bench.calls()[0].is_aborted.get());
+    }
+}
+
+#[test]
 fn a_filtered_stream_that_stays_open_after_its_last_event_has_ended() {
     for model in ["", r#", "commit": "complete""#] {
         let steps =

@@ -387,14 +387,24 @@ impl FakeStream {
         let cut = Rc::new(Cell::new(None::<Waker>));
         let is_cut = Rc::new(Cell::new(false));
         let (stream, client) = (self.clone(), client.clone());
+        let is_filtered = filter.is_some();
+        let (was_cut, is_writing) = (Rc::clone(&is_cut), Rc::new(Cell::new(false)));
+        let writing = Rc::clone(&is_writing);
         let work = async move {
             loop {
+                if was_cut.get() {
+                    return Err(PlatformError::new("the pipe was cut"));
+                }
+                writing.set(false);
                 match stream.next().await {
-                    Ok(Some(bytes)) => match filter.as_mut().map(|filter| filter.push(&bytes)) {
-                        None | Some(Passing::Unchanged) => client.send(&bytes).await?,
-                        Some(Passing::Bytes(passing)) if passing.is_empty() => {}
-                        Some(Passing::Bytes(passing)) => client.send(&passing).await?,
-                    },
+                    Ok(Some(bytes)) => {
+                        writing.set(is_filtered);
+                        match filter.as_mut().map(|filter| filter.push(&bytes)) {
+                            None | Some(Passing::Unchanged) => client.send(&bytes).await?,
+                            Some(Passing::Bytes(passing)) if passing.is_empty() => {}
+                            Some(Passing::Bytes(passing)) => client.send(&passing).await?,
+                        }
+                    }
                     Ok(None) if filter.is_some() => {
                         return client.send(&filter.take().unwrap().end()).await;
                     }
@@ -409,7 +419,7 @@ impl FakeStream {
                 }
             }
         };
-        FakePipe { work: Box::pin(work), cut, is_cut }
+        FakePipe { work: Box::pin(work), cut, is_cut, is_writing }
     }
 }
 
@@ -445,13 +455,15 @@ pub struct FakePipe {
     work: Pin<Box<dyn Future<Output = Result<(), PlatformError>>>>,
     cut: Rc<Cell<Option<Waker>>>,
     is_cut: Rc<Cell<bool>>,
+    /// A pipe with a filter is ended only after its write to the client.
+    is_writing: Rc<Cell<bool>>,
 }
 
 impl Future for FakePipe {
     type Output = Result<(), PlatformError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.is_cut.get() {
+        if self.is_cut.get() && !self.is_writing.get() {
             return Poll::Ready(Err(PlatformError::new("cut")));
         }
         self.cut.set(Some(context.waker().clone()));

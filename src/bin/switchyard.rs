@@ -36,6 +36,9 @@ mod explain;
 #[path = "switchyard/explain_text.rs"]
 mod explain_text;
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/fault_command.rs"]
+mod fault_command;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/gateway_address.rs"]
 mod gateway_address;
 #[cfg(not(target_arch = "wasm32"))]

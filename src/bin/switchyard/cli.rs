@@ -7,8 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::output::say;
 use crate::{
-    audit, canary_command, check, doctor, explain, graph, history, import, pull, push, simulate, status,
-    switches,
+    audit, canary_command, check, doctor, explain, fault_command, graph, history, import, pull, push,
+    simulate, status, switches,
 };
 
 const EXAMPLES: &str = "\
@@ -57,6 +57,7 @@ enum Command {
     Enable(switches::SwitchArguments),
     Doctor(doctor::Arguments),
     Explain(explain::Arguments),
+    Fault(fault_command::FaultArguments),
     Graph(graph::Arguments),
     History(history::HistoryArguments),
     Import(import::Arguments),
@@ -98,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Enable(arguments) => switches::enable(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Fault(arguments) => fault_command::fault(&arguments),
         Command::Graph(arguments) => graph::graph(&arguments),
         Command::History(arguments) => history::history(&arguments),
         Command::Import(arguments) => import::import(&arguments),

@@ -23,7 +23,10 @@ fn next(path: &AdminPath) -> Option<AdminPath> {
         AdminPath::Document => AdminPath::History,
         AdminPath::History => AdminPath::Version("x".to_owned()),
         AdminPath::Version(_) => AdminPath::Rollback,
-        AdminPath::Rollback => AdminPath::Audit,
+        AdminPath::Rollback => AdminPath::Canary,
+        AdminPath::Canary => AdminPath::Faults(None),
+        AdminPath::Faults(None) => AdminPath::Faults(name()),
+        AdminPath::Faults(Some(_)) => AdminPath::Audit,
         AdminPath::Audit => AdminPath::Health,
         AdminPath::Health => AdminPath::Metrics,
         AdminPath::Metrics => AdminPath::Explain,
@@ -33,7 +36,8 @@ fn next(path: &AdminPath) -> Option<AdminPath> {
         AdminPath::Switch(Switch::Drain, _) => AdminPath::Switch(Switch::Enable, name()),
         AdminPath::Switch(Switch::Enable, _) => AdminPath::Switch(Switch::Reset, name()),
         AdminPath::Switch(Switch::Reset, Some(_)) => AdminPath::Switch(Switch::Reset, None),
-        AdminPath::Switch(Switch::Reset, None) => return None,
+        // Faults have paths of their own.
+        AdminPath::Switch(Switch::Reset, None) | AdminPath::Switch(Switch::Fault, _) => return None,
     })
 }
 

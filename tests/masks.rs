@@ -77,7 +77,7 @@ fn the_exact_secrets_and_hosts_of_the_document_are_masked_and_nothing_else() {
 #[test]
 fn a_secret_is_found_in_json_whatever_is_written_as_escapes() {
     let signs = "sk+a'b&c<d>e=f\"g";
-    let all = |text: &str| text.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<String>();
+    let all = |text: &str| text.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<Vec<_>>().concat();
     let again = |json: &str| json.replace('\\', "\\\\").replace('"', "\\\"");
     let dot_net = r"sk\u002Ba\u0027b\u0026c\u003Cd\u003Ee=f\u0022g";
     let go = r#"sk+a'b\u0026c\u003cd\u003ee=f\"g"#;

@@ -163,8 +163,17 @@ const SIGNATURE_TEXTS: [&str; 1] = ["error code: 1010"];
 
 /// Texts about what the gateway itself chose, not the client: the API version (also written
 /// `api-version`), the account.
-const SETTING_TEXTS: [&str; 4] =
-    ["api version", "api-version", "must be verified to", "organization is not verified"];
+const SETTING_TEXTS: [&str; 4] = ["api version", "api-version", VERIFICATION_TEXTS[0], VERIFICATION_TEXTS[1]];
+
+/// The account must be verified for what was asked. Another request may need no verification, so
+/// the client learns of it if no other account serves.
+const VERIFICATION_TEXTS: [&str; 2] = ["must be verified to", "organization is not verified"];
+
+/// Whether an error says that its account must be verified for what was asked.
+pub fn asks_for_verification(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    VERIFICATION_TEXTS.iter().any(|text| message.contains(text))
+}
 
 /// The prompt is too long.
 const CONTEXT_CODES: [&str; 1] = ["context_length_exceeded"];

@@ -46,8 +46,8 @@ pub struct PhaseLimits {
     /// The deadline of the attempt that would follow, if an answer that is held may pause only so
     /// long that time is left for it.
     pauses_before: Option<Instant>,
-    /// The configured limit between two pieces.
-    own_pause: Option<Millis>,
+    /// The limit between two pieces is configured.
+    is_pause_own: bool,
 }
 
 /// When to stop waiting, and which limit applies.
@@ -140,7 +140,7 @@ impl PhaseLimits {
             deadline: PhaseLimit { at: deadline, kind: kind_of(deadline, LimitKind::Deadline) },
             share_until: alternative.map(share),
             pauses_before: alternative.filter(|_| timeouts.idle_ms.is_none()),
-            own_pause: timeouts.idle_ms,
+            is_pause_own: timeouts.idle_ms.is_some(),
         }
     }
 
@@ -163,10 +163,10 @@ impl PhaseLimits {
         PhaseLimit { at: self.started_at + total_ms, kind: LimitKind::Total }
     }
 
-    /// How long an answer in one piece that flows to the client may pause. There is no default: such
-    /// an answer is only read if the document says so.
+    /// How long an answer in one piece that flows to the client may pause. There is no default,
+    /// because such an answer is only read if the document says so.
     pub fn own_pause(&self) -> Option<Millis> {
-        self.own_pause
+        self.timeouts.idle_ms.filter(|_| self.is_pause_own)
     }
 
     /// The limit for a wait in this phase that starts now: the earliest of all that apply.
@@ -192,7 +192,7 @@ impl PhaseLimits {
                 [idle, limit(pause, share), None]
             }
             Phase::Flowing => {
-                let idle = streamed(timeouts.idle_ms).or(self.own_pause).map(|ms| now + ms);
+                let idle = streamed(timeouts.idle_ms).or(self.own_pause()).map(|ms| now + ms);
                 [limit(idle, LimitKind::Idle), None, None]
             }
         };
@@ -260,6 +260,9 @@ mod tests {
             (CONFIGURED, true, Phase::FirstToken, 0, 3, 3, LimitKind::Deadline),
             // The deadline of the request does not cut a stream after its commit point.
             (CONFIGURED, true, Phase::Flowing, 50, 60, 80, LimitKind::Idle),
+            // Of an answer in one piece, only the document limits the pauses.
+            (CONFIGURED, false, Phase::Flowing, 50, 60, 80, LimitKind::Idle),
+            (Timeouts::default(), false, Phase::Flowing, 50, 60, u64::MAX, LimitKind::Total),
             // An answer in one piece has no first token: it may be generated after its headers.
             (CONFIGURED, false, Phase::FirstToken, 7, 1000, 100, LimitKind::Total),
             // The defaults: limits for the first token and for gaps in a stream, and no total.

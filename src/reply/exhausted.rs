@@ -5,6 +5,7 @@
 use memchr::memmem;
 use serde_json::{Value, json};
 
+use crate::attempt::classify::asks_for_verification;
 use crate::attempt::failure::{ErrorResponse, Failure, NOT_A_STREAM};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
@@ -115,15 +116,22 @@ fn rank(failure: &Failure) -> u8 {
 
 /// The upstream's response, unchanged, if a client can use it. An error without the `error` object
 /// around it (Azure's Responses API) gets one. `None` if the error is about the gateway's own
-/// resources: a credential, of which it may quote a part, or a deployment that does not exist.
+/// resources: a credential, of which it may quote a part, or a deployment that does not exist. That
+/// an account must be verified depends on what was asked, so the client learns of it.
 fn upstream_reply(failure: &Failure) -> Option<ErrorReply> {
     let ErrorResponse { headers, body, .. } = failure.response.as_ref()?;
     let parsed: Value = serde_json::from_slice(body).ok()?;
     let wrapped = wrapped(&parsed);
     let parsed = wrapped.as_ref().unwrap_or(&parsed);
-    let is_ours = failure.class == ErrorClass::Auth
-        || (failure.class == ErrorClass::NotFound && !failure.is_unknown_object);
-    if is_ours || parsed.pointer("/error/message").is_none() {
+    let message = parsed.pointer("/error/message")?;
+    let is_ours = match failure.class {
+        ErrorClass::Auth => true,
+        ErrorClass::NotFound => {
+            !failure.is_unknown_object && !message.as_str().is_some_and(asks_for_verification)
+        }
+        _ => false,
+    };
+    if is_ours {
         return None;
     }
     let body = wrapped.as_ref().map_or_else(|| body.clone(), |wrapped| wrapped.to_string().into_bytes());
@@ -258,6 +266,21 @@ mod tests {
     const LIMITED: &str =
         r#"{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
     const TOO_LONG: &str = r#"{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
+
+    #[test]
+    fn what_needs_a_verified_account_is_returned_unchanged() {
+        let text =
+            |message: &str| format!(r#"{{"error":{{"message":"{message}","code":"unsupported_value"}}}}"#);
+        for (message, expected) in [
+            ("Your organization must be verified to stream this model.", "unsupported_value"),
+            ("Your organization is not verified.", "unsupported_value"),
+            ("Unknown API version.", "upstream_not_found"),
+        ] {
+            let reply = reply(&[&answered(ErrorClass::NotFound, 400, None, &text(message))], None);
+            assert_eq!((reply.status, code(&reply).as_str()), (400, expected), "{message}");
+            assert_eq!(header(&reply, "x-should-retry"), Some("false"));
+        }
+    }
 
     #[test]
     fn the_failure_that_the_client_can_fix_is_returned_unchanged() {

@@ -53,9 +53,9 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// The form that these facts ask for. It is not known for stored objects, for speech that is not
-    /// known to be streamed (a server may have its own key for it), for a stream of an operation
-    /// that has none, and for a body of which only the beginning was read.
+    /// The form that these facts ask for. It is not known for stored objects, for speech that is
+    /// not known to be streamed (a server may have its own key for it), for a stream of an
+    /// operation that has none, and for a body of which only the beginning was read.
     pub fn of(facts: &Facts, is_stored: bool) -> Self {
         use Operation::{
             AudioSpeech, AudioTranscriptions, AudioTranslations, Embeddings, ImagesVariations, Moderations,

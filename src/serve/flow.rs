@@ -41,6 +41,9 @@ const LOOK_MS: Millis = Millis::new(1_000);
 /// Streams are observed up to this length. It is far more than any text needs, and it bounds the
 /// share of an isolate's memory that a slow client can occupy.
 const OBSERVED_BYTES: usize = 8 * 1024 * 1024;
+/// So many bytes at the total limit have waited to be read. A model writes far less in the time
+/// between two looks.
+const WAITING_BYTES: usize = 4 * 1024;
 /// How long to wait for a pipe to end after its source was cut off (the pipe waits for its client,
 /// and the client may not read), or after the last event of the stream.
 const CUT_MS: Millis = Millis::new(1_000);
@@ -68,8 +71,8 @@ pub enum Break {
     Idle,
     /// The answer took longer than the total limit.
     Total,
-    /// The same for an answer that the gateway does not read, or no longer, or whose client does
-    /// not. The slow side may be the client.
+    /// The same for an answer that the gateway does not read, or no longer, or not as fast as it
+    /// comes. The slow side may be the client.
     UnreadTotal,
     /// The connection broke.
     Connection,
@@ -385,8 +388,11 @@ async fn observed<P: Platform>(
                 break ends.after_last_event(still_piping, abort, (&observer, reading), &mut tail).await;
             }
             Ok((None, still_piping)) => return ends.cut(still_piping, abort, Break::of(limit)).await,
-            Ok((Some(Ok(Some(_))), still_piping)) if is_over => {
-                return ends.cut(still_piping, abort, Break::Total).await;
+            Ok((Some(Ok(Some(bytes))), still_piping)) if is_over => {
+                // The looks before the limit are frequent. So much comes between two of them only
+                // if it has waited to be read, so it is not the upstream that is slow.
+                let cause = if bytes.len() < WAITING_BYTES { Break::Total } else { Break::UnreadTotal };
+                return ends.cut(still_piping, abort, cause).await;
             }
             // The observer has no more bytes. The result of the pipe says how the stream ended.
             Ok((Some(Ok(None) | Err(_)), still_piping)) => break still_piping.await,
@@ -430,8 +436,8 @@ async fn observed<P: Platform>(
     }
 }
 
-/// What a read of a stream returns.
-type Piece = Result<Option<Vec<u8>>, PlatformError>;
+/// What a look of the observer finds.
+type Look = Result<Option<Vec<u8>>, PlatformError>;
 
 type PipeOf<P> = <<P as Platform>::Stream as ByteStream>::Pipe;
 
@@ -464,7 +470,7 @@ impl<P: Platform> Ends<'_, P> {
         &self,
         pipe: PipeOf<P>,
         upstream: AbortOnDrop<P::Call>,
-        (observer, reading): (&impl ByteReader, impl Future<Output = Piece>),
+        (observer, reading): (&impl ByteReader, impl Future<Output = Look>),
         tail: &mut Tail,
     ) -> Result<(), PlatformError> {
         let at = self.platform.now() + CUT_MS;

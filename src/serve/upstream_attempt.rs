@@ -310,6 +310,11 @@ async fn up_to_commit<P: Platform>(
     if let Some(failure) = question.unasked_stream(status, content_type) {
         return Err(failure);
     }
+    let basis = call.basis;
+    let refuse = |body: &[u8], has_ended| {
+        let failure = question.not_a_stream(status, headers, body, has_ended);
+        Failure { used: basis.reported(body).map(Box::new), ..failure }
+    };
     match (rest, question.handling(status, content_type)) {
         (Some(rest), Handling::Pass { is_watched, is_declared }) => {
             // The usage is asked for in streams alone.
@@ -321,11 +326,6 @@ async fn up_to_commit<P: Platform>(
             Ok(CommittedBody::Flowing(Box::new(flow)))
         }
         (Some(rest), Handling::Events { until, most, is_declared }) => {
-            let basis = call.basis;
-            let refuse = |body: &[u8], has_ended| {
-                let failure = question.not_a_stream(status, headers, body, has_ended);
-                Failure { used: basis.reported(body).map(Box::new), ..failure }
-            };
             let form = (is_declared, None, refuse);
             let held = hold(platform, rest, (until, most), form, call, charges).await;
             held.map_err(|failure| Question::told_by_event(failure, headers))
@@ -339,8 +339,6 @@ async fn up_to_commit<P: Platform>(
                 let phase = (call.limits, Phase::FirstToken);
                 let (read, is_stream) = first_bytes::read(platform, &rest, phase).await.map_err(late)?;
                 if is_stream == Some(true) {
-                    let refuse =
-                        |body: &[u8], has_ended| question.not_a_stream(status, headers, body, has_ended);
                     let (commit, form) = (question.commit, (true, Some(read), refuse));
                     let held =
                         hold(platform, rest, (commit, question.buffer_bytes), form, call, charges).await;

@@ -109,9 +109,15 @@ fn the_description_has_the_roles_of_the_code() {
 fn the_description_has_the_acts_of_the_code() {
     let description = description();
     let paths = paths();
-    let acts = paths.iter().flat_map(|path| ["GET", "POST", "PUT"].map(|method| path.act(method)));
-    let noticed = ["routes.found", "routes.written_outside_the_api"];
-    let expected: BTreeSet<_> = acts.flatten().chain(noticed).collect();
+    let acts = paths.iter().flat_map(|path| ["GET", "POST", "PUT", "DELETE"].map(|method| path.act(method)));
+    let of_the_gateway = [
+        "routes.found",
+        "routes.written_outside_the_api",
+        "routes.canary.start",
+        "routes.canary.take_back",
+        "routes.canary.take_over",
+    ];
+    let expected: BTreeSet<_> = acts.flatten().chain(of_the_gateway).collect();
     let told = &description["components"]["schemas"]["AuditEntry"]["properties"]["what"]["enum"];
     assert_eq!(texts(told), expected);
 }

@@ -25,7 +25,8 @@ impl MeantEndpoint {
         let (address, query) = text.split_once('?').unwrap_or((text, ""));
         let url = url::parse(address)?;
         let origin = url.text.strip_suffix(url.path)?;
-        let segments: Vec<&str> = url.path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let segments = url.path.split('/').filter(|segment| !segment.is_empty());
+        let segments: Vec<&str> = segments.map(in_usual_case).collect();
         let is_azure = provider == RawProvider::Azure;
         let host = url.host.to_ascii_lowercase();
         let is_foundry = host.ends_with(".services.ai.azure.com");
@@ -91,6 +92,13 @@ pub(super) fn expected_of_variable(provider: RawProvider) -> String {
 }
 
 const REASON: &str = " (the gateway adds the path of the operation)";
+
+/// A segment as the paths of the API have it. Servers take them in any case.
+fn in_usual_case(segment: &str) -> &str {
+    let of_operations = Operation::ALL.into_iter().flat_map(|operation| operation.path().split('/'));
+    let mut known = ["openai", "deployments", "v1", "models", "realtime"].into_iter().chain(of_operations);
+    known.find(|known| known.eq_ignore_ascii_case(segment)).unwrap_or(segment)
+}
 
 /// The segments before and after the last `openai`; after it without `v1`. All are before it if
 /// there is none.
@@ -228,6 +236,22 @@ mod tests {
                 )
             });
             assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_operation_is_recognised_in_any_case() {
+        for (provider, text, endpoint, deployment) in [
+            (
+                RawProvider::Azure,
+                "https://apim.example.com/Team/OpenAI/Deployments/My-GPT/Chat/Completions",
+                "https://apim.example.com/Team",
+                Some("My-GPT"),
+            ),
+            (RawProvider::OpenAi, "https://host/Proxy/V1/Responses", "https://host/Proxy/v1", None),
+        ] {
+            let meant = MeantEndpoint::of(text, provider).unwrap();
+            assert_eq!((meant.endpoint.as_str(), meant.deployment.as_deref()), (endpoint, deployment));
         }
     }
 }

@@ -43,7 +43,7 @@ pub struct Failure {
     /// or content that was held back.
     pub used: Option<Box<Usage>>,
     /// The ids of the answer, if there is one.
-    pub upstream_ids: UpstreamIds,
+    pub upstream_ids: Option<Box<UpstreamIds>>,
     /// The error response of the upstream, and only that: an error in it means that the upstream
     /// says that it failed. The client gets it if no other attempt serves.
     pub response: Option<ErrorResponse>,
@@ -101,7 +101,7 @@ impl Failure {
             hint_ms: None,
             reason: reason.into(),
             used: None,
-            upstream_ids: UpstreamIds::default(),
+            upstream_ids: None,
             response: None,
         }
     }

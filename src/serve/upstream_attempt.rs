@@ -139,7 +139,7 @@ pub async fn attempt<P: Platform>(
     let upstream_ids = UpstreamIds::of(&headers);
     let body = match answer.await {
         Ok(body) => body,
-        Err(failure) => return Err(Failure { upstream_ids, ..failure }),
+        Err(failure) => return Err(Failure { upstream_ids: Some(Box::new(upstream_ids)), ..failure }),
     };
     if fault.is_none() {
         platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
@@ -148,8 +148,8 @@ pub async fn attempt<P: Platform>(
     Ok(Committed { status, call: handle, withheld, upstream_ids, commit: dispatch.commit, body })
 }
 
-/// Waits for the commit point of an answer whose headers have come. `read`: the body, if the platform
-/// has read it with them.
+/// Waits for the commit point of an answer whose headers have come. `read`: the body, if the
+/// platform has read it with them.
 async fn answered<P: Platform>(
     platform: &P,
     question: &Question<'_>,

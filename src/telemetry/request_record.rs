@@ -76,7 +76,7 @@ impl<'a> RequestEnd<'a> {
             trail,
             first_token_ms: None,
             usage: Usage::default(),
-            upstream_ids: failure.map_or(&NO_IDS, |failure| &failure.upstream_ids),
+            upstream_ids: failure.and_then(|failure| failure.upstream_ids.as_deref()).unwrap_or(&NO_IDS),
         }
     }
 }

@@ -112,7 +112,7 @@ fn status(arguments: &StatusArguments) -> Result<ExitCode, GatewayError> {
     let answer = gateway.get("/admin/api/routes", &[])?.accepted()?;
     let routes: RoutesStatus = answer.json()?;
     if arguments.json {
-        say(format_args!("{:#}\n", answer.json::<Value>()?["canary"]));
+        say(format_args!("{:#}\n", answer.json::<Value>()?.get("canary").unwrap_or(&Value::Null)));
     } else {
         say(format_args!("{}", text(&routes)));
     }

@@ -8,7 +8,11 @@
 use super::isolate_memory::Isolate;
 use super::platform::Platform;
 use crate::counters::{FinishedAttempt, FinishedRequest};
-use crate::vocabulary::time::Instant;
+use crate::vocabulary::time::{Instant, Millis};
+
+/// How long the last report of such work may be waited for. With it and its answer, the work ends
+/// within the 30 seconds that the runtime allows.
+const LAST_MS: Millis = Millis::new(2_000);
 
 /// Work in the background that waits to send counters. It belongs to the isolate, not to the
 /// request that began it.
@@ -65,7 +69,8 @@ impl Isolate {
                 self.report_and_wait(platform).await;
             } else {
                 self.counters.borrow_mut().hasten();
-                if self.flush_at().is_some_and(|at| at <= now) {
+                if let Some(at) = self.flush_at().filter(|at| *at <= until + LAST_MS) {
+                    platform.sleep_until(at).await;
                     self.report_and_wait(platform).await;
                 }
                 break;

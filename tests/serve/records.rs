@@ -143,10 +143,11 @@ fn an_error_has_the_upstreams_request_id_or_else_that_of_the_gateway() {
 #[test]
 fn the_first_token_has_a_time_where_the_answer_was_held_until_it() {
     for (model, expected) in
-        [("", Some(30)), (r#", "commit": "headers""#, None), (r#", "commit": "complete""#, None)]
+        [("", Some(40)), (r#", "commit": "headers""#, None), (r#", "commit": "complete""#, None)]
     {
         let mut bench = Bench::started(&routes("", model));
-        bench.script([stream([Step::Pause(ms(30)), bytes(FIRST), Step::Pause(ms(50)), bytes(LAST)])]);
+        let steps = vec![Step::Pause(ms(30)), bytes(FIRST), Step::Pause(ms(50)), bytes(LAST)];
+        bench.script([Script::events(steps)]);
         bench.chat(STREAM);
         assert_eq!(bench.record()["ms"]["first_token"].as_u64(), expected, "{model}");
     }

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use switchyard::registry::canary::canary_tally::{BothCounts, CanaryAnswer, CanaryTally};
-use switchyard::registry::canary::canary_trial::{CanaryTerms, CanaryTrial, Finding, Verdict};
+use switchyard::registry::canary::canary_trial::{CanaryFinding, CanaryTerms, CanaryTrial, Verdict};
 use switchyard::registry::canary::version_counts::CountedEnd;
 use switchyard::vocabulary::rng::{Rng, SplitMix64};
 use switchyard::vocabulary::time::{Instant, Millis};
@@ -233,8 +233,8 @@ fn ten_thousand_isolates_with_much_traffic_send_few_reports() {
 #[test]
 fn a_version_that_is_slower_or_falls_back_is_taken_back() {
     for (world, finding) in [
-        (World { slower: 3.0, ..GOOD }, Finding::Slowness),
-        (World { more_fallbacks: 0.3, ..GOOD }, Finding::Fallbacks),
+        (World { slower: 3.0, ..GOOD }, CanaryFinding::Slowness),
+        (World { more_fallbacks: 0.3, ..GOOD }, CanaryFinding::Fallbacks),
     ] {
         for (isolates, runs) in runs(world, |runs| runs / 10) {
             assert_eq!(with(&runs, Verdict::Worse(finding)), runs.len(), "{isolates} isolates");

@@ -45,7 +45,7 @@ pub struct CanaryTerms {
 
 /// Which of the tests says that the new version is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finding {
+pub enum CanaryFinding {
     /// More requests fail.
     Failures,
     /// More attempts fail.
@@ -54,7 +54,7 @@ pub enum Finding {
     Slowness,
 }
 
-impl Finding {
+impl CanaryFinding {
     /// The reason for people.
     pub fn reason(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The new version is worse.
-    Worse(Finding),
+    Worse(CanaryFinding),
     /// The time is over, and the new version is not worse.
     TakesOver,
     /// The time is over, and the new version has not served enough requests.
@@ -179,8 +179,11 @@ impl CanaryTrial {
     /// How the canary ends now; `None` if it goes on.
     pub fn verdict(&self, terms: &CanaryTerms, now: Instant) -> Option<Verdict> {
         let Evidence { failures, fallbacks, slowness } = self.evidence(terms);
-        let tests =
-            [(failures, Finding::Failures), (fallbacks, Finding::Fallbacks), (slowness, Finding::Slowness)];
+        let tests = [
+            (failures, CanaryFinding::Failures),
+            (fallbacks, CanaryFinding::Fallbacks),
+            (slowness, CanaryFinding::Slowness),
+        ];
         if let Some((_, finding)) = tests.into_iter().find(|(evidence, _)| *evidence >= ENOUGH_EVIDENCE) {
             return Some(Verdict::Worse(finding));
         }

@@ -174,6 +174,27 @@ test("each path answers as it is described", () =>
     await api.call("POST", "/admin/api/routes/rollback", { body: JSON.stringify(back), headers: { "if-match": "000000000000" } });
     await api.call("POST", "/admin/api/routes/rollback", { body: "{}" });
 
+    const endCanary = (body) => api.call("POST", "/admin/api/routes/canary", { body: JSON.stringify(body) });
+    await endCanary({ action: "promote" });
+    await endCanary({});
+    await put({ headers: { "if-match": "*" }, query: "?canary=5&minutes=10" });
+    const { content: withCanary } = await api.call("GET", "/admin/api/routes", { token: VIEWER });
+    assert.equal(withCanary.canary?.share, 5);
+    await put({ headers: { "if-match": "*" } });
+    await endCanary({ action: "take_back", why: "a test" });
+
+    const fault = { deployment: name, fault: "500", share: 20, seconds: 60, why: "a test" };
+    assertMatches(fault, { $ref: "#/components/schemas/FaultRequest" }, "the request");
+    const setFault = (body) => api.call("POST", "/admin/api/faults", { body: JSON.stringify(body) });
+    await setFault(fault);
+    await setFault({ deployment: name, fault: "503" });
+    await setFault({ deployment: "azure-eastsu", fault: "500" });
+    await api.call("GET", "/admin/api/faults", { token: VIEWER });
+    await api.call("GET", "/admin/api/health");
+    await api.call("DELETE", "/admin/api/faults/{name}", { values: { name } });
+    await api.call("DELETE", "/admin/api/faults/{name}", { values: { name: "azure-eastsu" } });
+    await api.call("DELETE", "/admin/api/faults");
+
     const { content: log } = await api.call("GET", "/admin/api/audit");
     const lines = await api.call("GET", "/admin/api/audit", { query: "?since=2", headers: { accept: "application/x-ndjson" } });
     const entries = lines.content.trim().split("\n").map((line) => JSON.parse(line));
@@ -221,7 +242,7 @@ test("who has no role, or the wrong method, is refused as it is described", () =
       assert.equal(status === 403, roles.includes("admin"), `${method} ${path}: ${status}`);
     }
     for (const path of Object.keys(DESCRIPTION.paths)) {
-      const { status, headers } = await api.call("DELETE", path, { values });
+      const { status, headers } = await api.call("PATCH", path, { values });
       const methods = Object.keys(DESCRIPTION.paths[path]).map((method) => method.toUpperCase());
       const allowed = headers.get("allow").split(", ").filter((method) => method !== "HEAD");
       assert.deepEqual([status, allowed], [405, methods], path);

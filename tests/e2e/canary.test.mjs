@@ -114,11 +114,13 @@ describe("a canary", { concurrency: true }, () => {
       assert.deepEqual(await acts(), ["admin routes.canary.start", "admin routes.canary.take_over"]);
     }));
 
-  test("that is not worse takes over when its time is over, through an eviction of the registry", () =>
+  // A canary lasts a minute at least.
+  test("that is not worse takes over when its time is over, through an eviction of the registry", { timeout: 150_000 }, () =>
     withCanary({ change: eastusFirst }, async ({ gateway, call, start, acts, canary }) => {
       const version = await start("canary=50&minutes=1");
       for (let count = 0; count < 160; count += 1) assert.equal((await ask(gateway)).status, 200);
-      await until("its requests are counted", async () => (await canary()).new.requests >= 50);
+      // Isolates report after a request.
+      await until("its requests are counted", async () => (await ask(gateway), (await canary()).new.requests >= 50));
       await gateway.evictRegistry();
       await until("it takes over", async () => (await ask(gateway), (await canary()) === null), 75_000);
       await until("it serves", async () => (await ask(gateway)).version === version);

@@ -177,6 +177,7 @@ fn what_cannot_be_explained_is_said_with_what_was_expected() {
         (&["--routes", &routes, "--health", "no-such-file"], r#"{"path":"/"}"#, "no-such-file: "),
         (&["--routes", "no-such-file"], "{}", "no-such-file: "),
         (&["--routes", &no_routes], "{}", "error: deployments: found nothing"),
+        (&["--routes", &no_routes], "{}", &format!(" --> {no_routes}:1:1\n")),
     ] {
         let output = explain(arguments, request);
         assert_eq!(output.status.code(), Some(2), "{arguments:?} {request}");

@@ -18,6 +18,7 @@ use switchyard::vocabulary::time::Instant;
 
 use crate::check::environment;
 use crate::doctor_calls::ask_all;
+use crate::document_check::refusal;
 use crate::output::{is_coloured, say};
 
 const EXAMPLES: &str = "\
@@ -144,10 +145,8 @@ pub fn doctor(arguments: &Arguments) -> ExitCode {
 fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let file = &arguments.file;
     let document = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-    let compiled = compile(&document, &environment()).map_err(|issues| {
-        let lines: Vec<String> = issues.iter().map(|issue| format!("error: {issue}")).collect();
-        format!("{file}: it has errors, so that nothing is asked\n{}", lines.join("\n"))
-    })?;
+    let compiled = compile(&document, &environment())
+        .map_err(|errors| refusal(file, &document, &errors, "nothing is asked"))?;
     let chosen = chosen(&compiled.graph.deployments, &arguments.only)?;
     let written: Value = serde_json::from_str(&document).unwrap_or_default();
     let mut found: Vec<Option<Diagnosed<'_>>> = Vec::new();

@@ -6,8 +6,17 @@ use serde::Serialize;
 use switchyard::routes::graph::Graph;
 use switchyard::routes::{Issue, compile, doubts};
 
-use crate::output::counted;
+use crate::output::{counted, is_error_coloured};
 use crate::snippets::SourceFile;
+
+/// Why a command cannot use a document: each of its errors with its line, after what follows from
+/// them (`consequence`). For the standard error.
+pub fn refusal(file: &str, document: &str, errors: &[Issue], consequence: &str) -> String {
+    let source = SourceFile::new(file, document);
+    let coloured = is_error_coloured();
+    let errors: Vec<String> = errors.iter().map(|error| source.text(error, true, coloured)).collect();
+    format!("{file}: it has errors, so that {consequence}\n\n{}", errors.join("\n\n"))
+}
 
 /// A document with what was found in it.
 pub struct DocumentCheck<'a> {

@@ -21,6 +21,7 @@ use switchyard::vocabulary::rng::{Rng, SplitMix64};
 use switchyard::vocabulary::time::Instant;
 
 use crate::check::environment;
+use crate::document_check::refusal;
 use crate::explain_text;
 use crate::output::{is_coloured, say};
 
@@ -84,10 +85,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
             (!arguments.strict).then(|| made_up(name))
         })
     };
-    let compiled = compile(&document, &env).map_err(|issues| {
-        let lines: Vec<String> = issues.iter().map(|issue| format!("error: {issue}")).collect();
-        format!("{}: it has errors, so that it serves nothing\n{}", arguments.routes, lines.join("\n"))
-    })?;
+    let compiled = compile(&document, &env)
+        .map_err(|errors| refusal(&arguments.routes, &document, &errors, "it serves nothing"))?;
     let text = read(&arguments.request)?;
     let request = ExplainRequest::parse(&text).map_err(|why| format!("{}: {why}", arguments.request))?;
     let mut rng = SplitMix64::new(arguments.seed);

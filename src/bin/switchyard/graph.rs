@@ -14,6 +14,7 @@ use switchyard::routes::{Issue, compile};
 use switchyard::simulation::setup::made_up;
 
 use crate::check::environment;
+use crate::document_check::refusal;
 use crate::gateway_client::{GatewayArguments, GatewayClient};
 use crate::gateway_error::GatewayError;
 use crate::output::say;
@@ -109,11 +110,7 @@ fn run(arguments: &Arguments) -> Result<(), NoPicture> {
         }
     };
     let refused = |issues: Vec<Issue>| {
-        let lines: Vec<String> = issues.iter().map(|issue| format!("error: {issue}")).collect();
-        NoPicture::Refused(format!(
-            "{name}: it has errors, so that there is nothing to draw\n{}",
-            lines.join("\n")
-        ))
+        NoPicture::Refused(refusal(&name, &document, &issues, "there is nothing to draw"))
     };
     // Values of variables are in conditions too, so the picture is of made-up ones.
     let drawn = compile(&document, &|name| Some(made_up(name))).map_err(refused)?.graph;

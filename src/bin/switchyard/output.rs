@@ -11,7 +11,16 @@ pub fn say(text: Arguments<'_>) {
 
 /// Whether the output has colours: only on a terminal, and not if `NO_COLOR` is set.
 pub fn is_coloured() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    may_have_colours(&std::io::stdout())
+}
+
+/// The same for the standard error.
+pub fn is_error_coloured() -> bool {
+    may_have_colours(&std::io::stderr())
+}
+
+fn may_have_colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// `1 deployment`, `2 deployments`.

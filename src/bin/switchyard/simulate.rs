@@ -5,12 +5,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use switchyard::routes::Issue;
 use switchyard::simulation::print;
 use switchyard::simulation::promise::Promise;
 use switchyard::simulation::scenario::{Scenario, ScenarioOptions};
 use switchyard::simulation::scenarios::SCENARIOS;
 use switchyard::simulation::setup::graph_of;
 
+use crate::document_check::refusal;
 use crate::output::{is_coloured, say};
 
 /// The name that selects every scenario.
@@ -73,14 +75,15 @@ fn any_seed() -> u64 {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let listed = |issues: Vec<switchyard::routes::Issue>| {
+    let listed = |issues: Vec<Issue>| {
         issues.iter().map(|issue| format!("error: {issue}")).collect::<Vec<_>>().join("\n")
     };
     let seed = arguments.seed.unwrap_or_else(any_seed);
     let mut choices = ScenarioOptions { seed, isolates: arguments.isolates, ..ScenarioOptions::default() };
     if let Some(file) = &arguments.file {
         let document = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-        choices.graph = Some(graph_of(&document).map_err(listed)?);
+        let refused = |errors: Vec<Issue>| refusal(file, &document, &errors, "nothing is simulated");
+        choices.graph = Some(graph_of(&document).map_err(refused)?);
     }
     let is_selected = |scenario: &&Scenario| [ALL, scenario.name].contains(&arguments.scenario.as_str());
     let coloured = is_coloured();

@@ -77,14 +77,11 @@ impl Hold {
         self.read(within);
         self.held.extend_from_slice(within);
         if self.verdict == HoldVerdict::Wait && within.len() == room {
-            if let Some(failure) = self.unexplained.take() {
-                self.verdict = HoldVerdict::Fail(failure);
-                return self.verdict.clone();
-            }
-            // A long error is awaited. None of its bytes are needed, and nothing of it is sent.
-            if self.tail.has_begun_to_fail() {
+            // A long error is awaited, and the reason of a failure without one. None of their bytes
+            // are needed, and nothing of them is sent.
+            if self.is_failing() {
                 self.read(beyond);
-                let is_still_arriving = self.verdict == HoldVerdict::Wait && self.tail.has_begun_to_fail();
+                let is_still_arriving = self.verdict == HoldVerdict::Wait && self.is_failing();
                 if !is_still_arriving && !matches!(self.verdict, HoldVerdict::Fail(_)) {
                     self.verdict = HoldVerdict::Fail(malformed());
                 }
@@ -95,6 +92,11 @@ impl Hold {
         self.tail.push(beyond);
         self.held.extend_from_slice(beyond);
         self.verdict.clone()
+    }
+
+    /// Whether the upstream has failed, and the event that says why has not come as a whole.
+    fn is_failing(&self) -> bool {
+        self.unexplained.is_some() || self.tail.has_begun_to_fail()
     }
 
     /// The upstream has closed the stream, cleanly. (A stream that breaks before its commit point

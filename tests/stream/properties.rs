@@ -119,6 +119,31 @@ fn any_protocol() -> impl Strategy<Value = Protocol> {
     prop::sample::select(vec![Chat, Responses, Other])
 }
 
+#[test]
+fn a_failure_without_a_reason_beyond_what_is_held_is_the_same_in_any_pieces() {
+    let start = concat!(
+        "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n",
+        "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":null}}\n\n",
+    );
+    let reason =
+        "event: error\ndata: {\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":\"x\"}\n\n";
+    for after in ["data: [DONE]\n\n", reason, ""] {
+        let bytes = [start, after].concat().into_bytes();
+        for limit in [88, 100, 120, 150] {
+            let whole = run(Responses, Commit::Complete, limit, [&*bytes]);
+            assert!(whole.ending.is_err());
+            for at in 0..bytes.len() {
+                let (one, other) = bytes.split_at(at);
+                assert_eq!(
+                    run(Responses, Commit::Complete, limit, [one, other]),
+                    whole,
+                    "{limit} {at} {after}"
+                );
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn chunks_change_nothing(

@@ -75,7 +75,7 @@ function merged(saw, point) {
   if (request.kind === "whole") assert.equal(first_token_ms, 0);
   assert.equal(ai_gateway_log_id, "");
   const times = { duration_ms, first_token_ms, upstream_ms, backoff_ms, own_ms, colo, country, ai_gateway_log_id };
-  const rest = { reasoning_tokens: 0, images: 0, audio_seconds: 0, characters: 0, schema: 1, index: request.client };
+  const rest = { drill: "", reasoning_tokens: 0, images: 0, audio_seconds: 0, characters: 0, schema: 1, index: request.client };
   assert.deepEqual({ ...point }, { ...request, ...times, ...rest });
   return { ...request, ...times };
 }

@@ -18,6 +18,7 @@ export const BLOBS = [
   "first_failure",
   "kind",
   "ejected",
+  "drill",
 ];
 
 export const DOUBLES = [

@@ -216,9 +216,10 @@ impl<P: Platform> Driver<P> {
         let deployment = dispatch.deployment.id;
         let asked = inbound.faults.iter().find(|(id, _)| *id == deployment).map(|(_, fault)| *fault);
         let fault = asked.or_else(|| {
-            let health = self.routes.health.borrow();
-            let timed = health.fault(deployment)?;
-            timed.strikes(self.platform.now(), &mut self.rng).then_some(timed.fault)
+            self.routes.with_health(|health| {
+                let timed = health.fault(deployment)?;
+                timed.strikes(self.platform.now(), &mut self.rng).then_some(timed.fault)
+            })
         })?;
         // One request must not decide for the others. A fault that lasts is to show what they do.
         self.machine.on_drill(dispatch.number, asked.is_none());

@@ -332,6 +332,21 @@ fn requests_whose_clients_leave_are_not_counted() {
 }
 
 #[test]
+fn a_fault_for_a_time_answers_attempts_of_both_versions() {
+    let mut bench = started();
+    let new = start(&mut bench, "?canary=50&minutes=60", &same());
+    bench.admin("POST", "/admin/api/faults", r#"{"deployment": "first", "fault": "500"}"#);
+    let mut drilled = [false; 2];
+    for _ in 0..20 {
+        let answer = chat(&mut bench);
+        let is_new = version_of(&bench, &answer) == new;
+        drilled[usize::from(is_new)] |= answer.header("x-switchyard-trail").contains("drill");
+        bench.admin("POST", "/admin/api/deployments/first/reset", "");
+    }
+    assert_eq!(drilled, [true, true]);
+}
+
+#[test]
 fn without_a_registry_the_counts_are_those_of_the_isolate() {
     let mut bench = started();
     start(&mut bench, "?canary=50&minutes=60", &same());

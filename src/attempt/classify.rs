@@ -92,7 +92,7 @@ const REQUEST_ID_HEADERS: [&str; 4] =
     ["x-request-id", "apim-request-id", "x-ms-request-id", "x-ms-client-request-id"];
 
 /// Billing: a wait never helps.
-const QUOTA_CODES: [&str; 7] = [
+pub const QUOTA_CODES: [&str; 7] = [
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
@@ -122,7 +122,7 @@ const TOOL_SERVER_TEXTS: [&str; 1] = ["tool list from mcp server"];
 const STATE_CODES: [&str; 3] = ["conflict", "Conflict", "conversation_locked"];
 
 /// The credential is valid, and lacks the permission for this operation.
-const PERMISSION_CODES: [&str; 2] = ["missing_scope", "insufficient_permissions"];
+pub const PERMISSION_CODES: [&str; 2] = ["missing_scope", "insufficient_permissions"];
 const PERMISSION_TEXTS: [&str; 3] =
     ["missing scopes", "insufficient permissions", "lacks the required data action"];
 
@@ -167,7 +167,7 @@ const SETTING_TEXTS: [&str; 4] = ["api version", "api-version", VERIFICATION_TEX
 
 /// The account must be verified for what was asked. Another request may need no verification, so
 /// the client learns of it if no other account serves.
-const VERIFICATION_TEXTS: [&str; 2] = ["must be verified to", "organization is not verified"];
+pub const VERIFICATION_TEXTS: [&str; 2] = ["must be verified to", "organization is not verified"];
 
 /// Whether an error says that its account must be verified for what was asked.
 pub fn asks_for_verification(message: &str) -> bool {

@@ -7,6 +7,8 @@
 //! `{…}` stands for what is known of the deployment: `{model}`, `{host}`, `{key}` (where its
 //! credential comes from), `{endpoint}`, `{version}`.
 
+use crate::attempt::classify::{PERMISSION_CODES, QUOTA_CODES, VERIFICATION_TEXTS};
+
 /// Whose answer a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Speaker {
@@ -294,7 +296,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "scope_missing",
         speaker: OpenAi,
         statuses: &[401, 403],
-        names: &["missing_scope", "insufficient_permissions"],
+        names: &PERMISSION_CODES,
         texts: &["missing scopes", "insufficient permissions"],
         found: "The key is restricted, and lacks the permission for this operation.",
         remedy: "Give it the permission Model capabilities (API keys > the key > Permissions), or set {key} to a key with all permissions.",
@@ -332,7 +334,7 @@ pub(super) const ROWS: &[Row] = &[
         speaker: Any,
         statuses: &[400, 403, 404],
         names: &[],
-        texts: &["must be verified to", "organization is not verified"],
+        texts: &VERIFICATION_TEXTS,
         found: "The organization must be verified before it may use `{model}`.",
         remedy: "Settings > Organization > General > Verify Organization. It takes up to 15 minutes until it holds.",
     },
@@ -381,15 +383,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "quota_exhausted",
         speaker: Any,
         statuses: &[400, 402, 403, 429],
-        names: &[
-            "insufficient_quota",
-            "credit_balance_exhausted",
-            "organization_spend_limit_exceeded",
-            "project_spend_limit_exceeded",
-            "organization_usage_limit_exceeded",
-            "billing_hard_limit_reached",
-            "billing_not_active",
-        ],
+        names: &QUOTA_CODES,
         texts: &["exceeded your current quota", "check your plan and billing", "billing hard limit"],
         found: "The account has no credit left, or its spend limit is reached. A wait does not help.",
         remedy: "Add credit or raise the limit (Settings > Billing, Settings > Limits).",

@@ -233,7 +233,7 @@ fn details_of_deployment(deployment: &Deployment) -> Vec<String> {
 }
 
 fn details_of_node(node: &Node) -> Vec<String> {
-    let mut details = vec![strategy_name(&node.strategy).to_owned()];
+    let mut details = vec![node.strategy.name().to_owned()];
     let Requirements { min_quality, require_tags } = &node.requirements;
     if *min_quality > 0 {
         details.push(format!("quality from {min_quality}"));
@@ -256,20 +256,6 @@ fn details_of_node(node: &Node) -> Vec<String> {
         details.push(format!("sticky by {}", key_text(&sticky.by)));
     }
     details
-}
-
-fn strategy_name(strategy: &Strategy) -> &'static str {
-    match strategy {
-        Strategy::Priority => "priority",
-        Strategy::Weighted => "weighted",
-        Strategy::RoundRobin => "round_robin",
-        Strategy::Random => "random",
-        Strategy::Latency => "latency",
-        Strategy::Cost => "cost",
-        Strategy::LeastBusy => "least_busy",
-        Strategy::Nearest => "nearest",
-        Strategy::Match(_) => "match",
-    }
 }
 
 fn label_of_target(node: &Node, place: usize, target: &Target) -> String {

@@ -254,7 +254,7 @@ impl CourseBuilder {
     }
 
     fn node(&self, visit: &Visit) -> Option<PlannedNode> {
-        let strategy = strategy_name(&visit.node.as_ref()?.strategy);
+        let strategy = visit.node.as_ref()?.strategy.name();
         Some(PlannedNode { strategy, is_sticky: visit.is_sticky, targets: self.targets(visit) })
     }
 }
@@ -321,19 +321,4 @@ fn exclusion(obstacle: &Obstacle, deployment: &Deployment) -> Exclusion {
         _ => None,
     };
     Exclusion { kind: obstacle.kind(), why, until }
-}
-
-/// The name of a strategy in the document.
-fn strategy_name(strategy: &Strategy) -> &'static str {
-    match strategy {
-        Strategy::Priority => "priority",
-        Strategy::Weighted => "weighted",
-        Strategy::RoundRobin => "round_robin",
-        Strategy::Random => "random",
-        Strategy::Latency => "latency",
-        Strategy::Cost => "cost",
-        Strategy::LeastBusy => "least_busy",
-        Strategy::Nearest => "nearest",
-        Strategy::Match(_) => "match",
-    }
 }

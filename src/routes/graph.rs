@@ -363,6 +363,23 @@ pub enum Strategy {
     Match(Cases<Condition>),
 }
 
+impl Strategy {
+    /// The name in the document.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Priority => "priority",
+            Self::Weighted => "weighted",
+            Self::RoundRobin => "round_robin",
+            Self::Random => "random",
+            Self::Latency => "latency",
+            Self::Cost => "cost",
+            Self::LeastBusy => "least_busy",
+            Self::Nearest => "nearest",
+            Self::Match(_) => "match",
+        }
+    }
+}
+
 /// A target of a node.
 #[derive(Debug, Clone)]
 pub struct Target {

@@ -57,6 +57,9 @@ mod graph;
 #[path = "switchyard/history.rs"]
 mod history;
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/http_agent.rs"]
+mod http_agent;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/import/mod.rs"]
 mod import;
 #[cfg(not(target_arch = "wasm32"))]

@@ -9,10 +9,10 @@ use switchyard::doctor::diagnosis::{Heard, Silence, wants_completion_limit};
 use switchyard::doctor::question::{DoctorQuestion, QuestionKind};
 use switchyard::routes::graph::Deployment;
 use switchyard::vocabulary::headers::Headers;
-use ureq::http::{Method, Request};
+use ureq::http::{Method, Request, Uri};
 use ureq::{Agent, Error};
 
-use crate::gateway_client::{is_tls, tls};
+use crate::http_agent::{self, is_local, is_tls, is_unknown_host, with_tls};
 
 /// The most calls at once.
 const AT_ONCE: usize = 8;
@@ -75,19 +75,9 @@ struct Agents {
 
 impl Agents {
     fn new(limit: Duration) -> Self {
-        let config = || {
-            Agent::config_builder()
-                .http_status_as_error(false)
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .user_agent(concat!("switchyard/", env!("CARGO_PKG_VERSION")))
-                .timeout_global(Some(limit))
-        };
-        Self {
-            local: config().proxy(None).tls_config(tls()).build().into(),
-            remote: config().tls_config(tls()).build().into(),
-            limit,
-        }
+        let agent =
+            |is_local| with_tls(http_agent::config(is_local)).timeout_global(Some(limit)).build().into();
+        Self { local: agent(true), remote: agent(false), limit }
     }
 
     /// Asks a question, and once more if the model wants the other name of the limit.
@@ -116,11 +106,8 @@ impl Agents {
     }
 
     fn heard(&self, question: &DoctorQuestion) -> Result<Heard, Error> {
-        let host = question.host();
-        let is_local = ["127.0.0.1", "localhost", "[::1]"].iter().any(|local| {
-            host.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        });
-        let agent = if is_local { &self.local } else { &self.remote };
+        let uri: Uri = question.url.parse().unwrap_or_default();
+        let agent = if uri.host().is_some_and(is_local) { &self.local } else { &self.remote };
         let mut request = Request::builder().uri(&question.url);
         for (name, value) in &question.headers {
             request = request.header(*name, value);
@@ -142,18 +129,11 @@ impl Agents {
     fn silence(&self, error: &Error) -> Silence {
         match error {
             Error::Timeout(_) => Silence::TooLate(self.limit.as_secs()),
-            Error::HostNotFound => Silence::UnknownHost,
-            Error::Io(error) if is_unknown_host(&error.to_string()) => Silence::UnknownHost,
+            error if is_unknown_host(error) => Silence::UnknownHost,
             Error::Io(error) if is_tls(error) => Silence::Tls(error.to_string()),
             Error::Rustls(error) => Silence::Tls(error.to_string()),
             Error::Tls(why) => Silence::Tls((*why).to_owned()),
             error => Silence::NoConnection(error.to_string()),
         }
     }
-}
-
-/// Whether the resolver of the system does not know a host. It says so in words alone: those of
-/// Rust on Unix, and those of Windows.
-fn is_unknown_host(error: &str) -> bool {
-    error.contains("failed to lookup address information") || error.contains("No such host is known")
 }

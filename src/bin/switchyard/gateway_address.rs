@@ -1,10 +1,9 @@
 //! The address of a gateway.
 
-use std::net::IpAddr;
-
 use ureq::http::Uri;
 
 use crate::gateway_error::GatewayError;
+use crate::http_agent::is_local;
 
 /// Scheme, host and port of an address, and whether it is on this machine.
 pub fn origin(url: &str, is_insecure: bool) -> Result<(String, bool), GatewayError> {
@@ -31,9 +30,7 @@ pub fn origin(url: &str, is_insecure: bool) -> Result<(String, bool), GatewayErr
         );
     }
     let host = authority.host();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let is_local =
-        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
+    let is_local = is_local(host);
     if scheme == "http" && !is_local && !is_insecure {
         return wrong(
             format!("{origin} has no TLS, so that others could read the token on its way."),

@@ -2,18 +2,17 @@
 //!
 //! No redirect is followed, so a credential goes to no other host than the one that was named.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use ureq::http::{Method, Request, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
 use crate::gateway_address::origin;
 use crate::gateway_answer::GatewayAnswer;
 use crate::gateway_error::GatewayError;
+use crate::http_agent::{self, is_tls, is_unknown_host, with_tls};
 
 /// The variable with the address of the gateway.
 const URL_VARIABLE: &str = "SWITCHYARD_URL";
@@ -111,19 +110,10 @@ impl GatewayClient {
     /// The address is not one that a token may be sent to.
     pub fn new(url: &str, credentials: Credentials, is_insecure: bool) -> Result<Self, GatewayError> {
         let (origin, is_local) = origin(url, is_insecure)?;
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("switchyard/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(WHOLE));
-        if is_local {
-            // A proxy of the environment does not know what runs on this machine.
-            config = config.proxy(None);
-        }
+        let mut config =
+            http_agent::config(is_local).timeout_connect(Some(CONNECT)).timeout_global(Some(WHOLE));
         if origin.starts_with("https:") {
-            config = config.tls_config(tls());
+            config = with_tls(config);
         }
         Ok(Self { agent: config.build().into(), origin, credentials })
     }
@@ -184,7 +174,6 @@ impl GatewayClient {
     ///
     /// # Errors
     /// As for [`Self::get`].
-    #[cfg_attr(not(test), allow(dead_code, reason = "no command removes anything yet"))]
     pub fn delete(&self, path: &str, headers: &[(&str, &str)]) -> Result<GatewayAnswer, GatewayError> {
         self.judged(&Method::DELETE, path, self.send(&Method::DELETE, path, headers, ""))
     }
@@ -292,7 +281,7 @@ impl GatewayClient {
                 "Try again. If it was a change, look with `switchyard history` whether it was made."
                     .to_owned(),
             ),
-            Error::HostNotFound => (
+            error if is_unknown_host(error) => (
                 "no_connection",
                 format!("The host of {origin} is not known."),
                 "Is the name right? `npx wrangler deploy` prints the address of the Worker.".to_owned(),
@@ -340,22 +329,6 @@ impl GatewayClient {
         };
         GatewayError::new("access_login", message, help)
     }
-}
-
-/// TLS with the certificates that this machine trusts. `SSL_CERT_FILE` names others.
-pub fn tls() -> TlsConfig {
-    let found = rustls_native_certs::load_native_certs();
-    let certificates: Vec<Certificate<'static>> =
-        found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
-    TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(certificates)))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build()
-}
-
-/// Whether an error is one of TLS.
-pub fn is_tls(error: &std::io::Error) -> bool {
-    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
 fn tls_failed(origin: &str, why: &str) -> GatewayError {

@@ -23,12 +23,12 @@ pub struct FaultRequest {
 }
 
 impl FaultRequest {
-    /// Reads the body.
+    /// Reads the body. `usual_why`: the reason if the body has none.
     ///
     /// # Errors
     /// What is wrong with it, and what was expected.
     #[inline(never)]
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, usual_why: Option<String>) -> Result<Self, String> {
         let members: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| expected(&format!("It is no object: {error}.")))?;
         let is_known = |name: &str| matches!(name, "deployment" | "fault" | "share" | "seconds" | "why");
@@ -44,6 +44,10 @@ impl FaultRequest {
                 value.as_u64().filter(|number| (1..=most).contains(number)).ok_or_else(|| invalid(name))
             }
         };
+        let why = match text("why")? {
+            "" => usual_why.unwrap_or_default(),
+            why => why.to_owned(),
+        };
         Ok(Self {
             deployment: Some(text("deployment")?)
                 .filter(|name| !name.is_empty())
@@ -52,7 +56,7 @@ impl FaultRequest {
             fault: Fault::parse(text("fault")?).ok_or_else(|| invalid("fault"))?,
             share: u8::try_from(number("share", 100, 100)?).unwrap_or(100),
             seconds: number("seconds", 60, 3_600)?,
-            why: text("why")?.chars().take(MOST_CHARS).collect(),
+            why: why.chars().take(MOST_CHARS).collect(),
         })
     }
 }
@@ -90,7 +94,7 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(FaultRequest::parse(text), Ok(expected), "{text}");
+            assert_eq!(FaultRequest::parse(text, None), Ok(expected), "{text}");
         }
     }
 
@@ -111,7 +115,7 @@ mod tests {
             (r#"{"deployment":"a","fault":"hang","why":1}"#, "\"why\" is not valid."),
             (r#"{"deployment":"a","fault":"hang","shar":20}"#, "There is no \"shar\"."),
         ] {
-            let error = FaultRequest::parse(text).unwrap_err();
+            let error = FaultRequest::parse(text, None).unwrap_err();
             assert!(error.starts_with(problem), "{text}: {error}");
             assert!(error.contains("\"seconds\": 1 to 3600"), "{text}: {error}");
         }

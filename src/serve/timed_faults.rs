@@ -93,16 +93,15 @@ fn listed(view: Option<&str>, routes: &Serving, now: Instant) -> Vec<Value> {
 #[inline(never)]
 fn start(
     body: &str,
-    why_of_header: Option<String>,
+    usual_why: Option<String>,
     routes: &Serving,
     now: Instant,
 ) -> Result<FaultChange, ClientError> {
-    let request = FaultRequest::parse(body).map_err(ClientError::InvalidJson)?;
+    let request = FaultRequest::parse(body, usual_why).map_err(ClientError::InvalidJson)?;
     let all = &routes.graph.deployments;
     let found = all.iter().find(|deployment| deployment.name == request.deployment);
     let deployment = found.ok_or_else(|| unknown(&request.deployment, all))?;
     let FaultRequest { deployment: name, fault, share, seconds, why } = request;
-    let why = if why.is_empty() { why_of_header.unwrap_or_default() } else { why };
     let fault = TimedFault { fault, share, until: now + Millis::new(seconds * 1_000), why };
     let mut shown = fault.view(now);
     if let Some(members) = shown.as_object_mut() {

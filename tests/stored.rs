@@ -189,7 +189,7 @@ fn who_is_remembered_is_not_asked_where_requirements_forbid_it() {
 
 fn client(models: &[&str]) -> Client {
     let models = models.iter().map(|pattern| Glob::new(*pattern)).collect();
-    Client { name: "app".to_owned(), key: None, models }
+    Client { name: "app".to_owned(), models, ..Client::default() }
 }
 
 fn at(path: &str) -> StoredObject {

@@ -105,7 +105,7 @@ pub struct Settings {
 }
 
 /// A client that may call.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Client {
     /// The name in rules and logs.
     pub name: String,

@@ -37,6 +37,6 @@ pub(super) fn of<P: Platform>(
         return Err(ClientError::FaultNotAllowed);
     }
     let faults = fault_header::parse(text, &graph.deployments)?;
-    let admin = || Client { name: ADMIN.to_owned(), key: None, models: vec![Glob::new("*")] };
+    let admin = || Client { name: ADMIN.to_owned(), models: vec![Glob::new("*")], ..Client::default() };
     Ok(Some(Box::new(DrillRequest { faults, admin: is_key.then(admin) })))
 }

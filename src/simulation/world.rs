@@ -146,7 +146,11 @@ impl World {
             hub: SimulatedObject::new(rng.next_u64()),
             upstreams,
             requests: BTreeMap::new(),
-            client: Client { name: "simulation".to_owned(), key: None, models: vec![Glob::new("*")] },
+            client: Client {
+                name: "simulation".to_owned(),
+                models: vec![Glob::new("*")],
+                ..Client::default()
+            },
             models,
             log: Log::default(),
             rng,

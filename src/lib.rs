@@ -22,6 +22,7 @@
 //! - [`request`]: what the client asks for: paths, bodies, credentials;
 //! - [`health`]: what isolates learn about deployments, alone and together, and how much traffic
 //!   each deployment gets because of it;
+//! - [`limits`]: what clients may spend, shared by many isolates without a wait per request;
 //! - [`registry`]: the versions of the routes document, and what administrators did;
 //! - [`upstream`]: how each provider is called;
 //! - [`balance`]: the order in which a node's targets are tried;
@@ -58,6 +59,7 @@ pub mod entry;
 pub mod explain;
 pub mod geography;
 pub mod health;
+pub mod limits;
 pub mod registry;
 pub mod reply;
 pub mod request;

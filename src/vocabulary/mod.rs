@@ -4,12 +4,14 @@
 
 pub mod access_fault;
 pub mod alert_kind;
+pub mod calendar;
 pub mod client_error;
 pub mod error_class;
 pub mod error_reply;
 pub mod facts;
 pub mod fault;
 pub mod headers;
+pub mod limit;
 pub mod needs;
 pub mod operation;
 pub mod request_outcome;

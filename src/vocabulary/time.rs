@@ -15,6 +15,8 @@ use std::ops::{Add, AddAssign, Div, Mul, Shl, Sub};
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Date;
+
 /// A point in time: milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -48,19 +50,8 @@ impl Instant {
 
     /// As people write it: `2026-01-31T23:59:59Z`, without the milliseconds.
     pub fn utc(self) -> impl Display {
-        const DAY_MS: u64 = 86_400_000;
-        let (days, seconds) = (self.0 / DAY_MS, self.0 % DAY_MS / 1_000);
-        // Years that begin in March, so that a leap day is the last day of one (Howard Hinnant,
-        // "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
-        let days = days + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-        let year = era * 400 + year_of_era + u64::from(month <= 2);
+        let Date { year, month, day } = Date::of(self);
+        let seconds = self.0 / 1_000 % 86_400;
         let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }

@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["vocabulary"],
     &["geography", "usage", "counters", "signature"],
     &["routes"],
-    &["request", "health", "registry"],
+    &["request", "health", "limits", "registry"],
     &["upstream", "balance"],
     &["entry", "attempt"],
     &["stream", "reply", "telemetry", "explain", "drawing", "doctor"],

@@ -1,0 +1,314 @@
+//! The leases of an isolate. A request reserves from them at its begin and settles at its end; both
+//! take no time. Only a request that finds too little waits: for one answer of the ledger.
+
+use std::collections::BTreeMap;
+
+use super::limit_wire::{LeaseUse, LimitAnswer, LimitReport, LimitWish};
+use crate::vocabulary::limit::{LimitRate, LimitUnit};
+use crate::vocabulary::time::{Instant, Millis};
+
+/// Nothing is reserved from a lease that ends sooner: what is reserved must reach the ledger before.
+const MARGIN_MS: Millis = Millis::new(1_000);
+
+/// For how long a lease should last, when its size is chosen.
+const FORECAST_MS: u64 = 15_000;
+
+/// For how long a refusal is repeated without asking again: what others give back is found soon, and
+/// a client that hammers does not reach the ledger each time.
+const REFUSAL_MS: Millis = Millis::new(250);
+
+/// A lease of which nothing was reserved for this long is given back.
+const UNUSED_MS: Millis = Millis::new(5_000);
+
+/// What a request takes from one limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Which limit, and which value it is counted by.
+    pub meter: String,
+    /// The limit.
+    pub rate: LimitRate,
+    /// Units.
+    pub amount: u64,
+}
+
+/// What a request has reserved. It must be settled.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reservation {
+    parts: Vec<ReservedPart>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct ReservedPart {
+    meter: String,
+    number: u64,
+    amount: u64,
+}
+
+/// The result of [`IsolateLimits::reserve`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reserving {
+    /// All claims are reserved.
+    Reserved(Reservation),
+    /// The leases hold too little: the ledger must be asked, with [`IsolateLimits::report`].
+    Ask,
+    /// The ledger has refused.
+    Refused {
+        /// The meter of the first claim that it refused.
+        meter: String,
+        /// When to try again; `None`: never, the request is larger than the limit.
+        retry_ms: Option<Millis>,
+    },
+}
+
+/// The leases of an isolate.
+#[derive(Debug, Default)]
+pub struct IsolateLimits {
+    holder: u64,
+    number: u64,
+    meters: BTreeMap<String, HeldMeter>,
+}
+
+#[derive(Debug)]
+struct HeldMeter {
+    rate: LimitRate,
+    leases: Vec<HeldLease>,
+    /// The wish that is under way.
+    asked: Option<u64>,
+    /// The largest amount that a request waits for.
+    need: u64,
+    /// The latest refusal.
+    refusal: Option<LimitRefusal>,
+    /// What was reserved since `since`, for the forecast.
+    reserved: u64,
+    since: Instant,
+    /// Units in [`FORECAST_MS`], by the latest interval.
+    forecast: u64,
+    used_at: Instant,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LimitRefusal {
+    amount: u64,
+    /// When the ledger said it.
+    at: Instant,
+    /// When to try again; `None`: never.
+    until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct HeldLease {
+    number: u64,
+    granted: u64,
+    used: u64,
+    reserved: u64,
+    until: Instant,
+    /// It is given back. It stays until the ledger has said that it knows.
+    is_closing: bool,
+}
+
+impl HeldLease {
+    fn rest(&self, now: Instant) -> u64 {
+        if self.is_closing || now + MARGIN_MS >= self.until {
+            return 0;
+        }
+        self.granted.saturating_sub(self.used.saturating_add(self.reserved))
+    }
+}
+
+impl HeldMeter {
+    fn new(rate: LimitRate, now: Instant) -> Self {
+        Self {
+            rate,
+            leases: Vec::new(),
+            asked: None,
+            need: 0,
+            refusal: None,
+            reserved: 0,
+            since: now,
+            forecast: 0,
+            used_at: now,
+        }
+    }
+
+    fn rest(&self, now: Instant) -> u64 {
+        self.leases.iter().fold(0, |sum, lease| sum.saturating_add(lease.rest(now)))
+    }
+
+    /// Whether more should be asked for before a request finds too little.
+    fn is_low(&self, now: Instant) -> bool {
+        self.need > self.rest(now) || (self.forecast > 0 && self.rest(now) < self.forecast / 2)
+    }
+
+    fn is_unused(&self, now: Instant) -> bool {
+        now - self.used_at >= UNUSED_MS && self.need == 0
+    }
+
+    fn refuses(&self, amount: u64, now: Instant) -> Option<LimitRefusal> {
+        self.refusal.filter(|refusal| amount >= refusal.amount && now < refusal.at + REFUSAL_MS)
+    }
+}
+
+impl IsolateLimits {
+    /// The leases of the isolate with this random number.
+    pub fn new(holder: u64) -> Self {
+        Self { holder, ..Self::default() }
+    }
+
+    /// Reserves all claims, or none of them.
+    pub fn reserve(&mut self, claims: &[Claim], now: Instant) -> Reserving {
+        let mut is_short = false;
+        for claim in claims {
+            let meter =
+                self.meters.entry(claim.meter.clone()).or_insert_with(|| HeldMeter::new(claim.rate, now));
+            meter.rate = claim.rate;
+            if meter.rest(now) >= claim.amount {
+                continue;
+            }
+            if let Some(refusal) = meter.refuses(claim.amount, now) {
+                let retry_ms = refusal.until.map(|until| until - now);
+                return Reserving::Refused { meter: claim.meter.clone(), retry_ms };
+            }
+            meter.need = meter.need.max(claim.amount);
+            is_short = true;
+        }
+        if is_short {
+            return Reserving::Ask;
+        }
+        let mut parts = Vec::new();
+        for claim in claims {
+            let Some(meter) = self.meters.get_mut(&claim.meter) else { continue };
+            meter.reserved = meter.reserved.saturating_add(claim.amount);
+            meter.used_at = now;
+            let mut left = claim.amount;
+            for lease in &mut meter.leases {
+                let amount = left.min(lease.rest(now));
+                if amount > 0 {
+                    lease.reserved += amount;
+                    left -= amount;
+                    parts.push(ReservedPart { meter: claim.meter.clone(), number: lease.number, amount });
+                }
+            }
+        }
+        Reserving::Reserved(Reservation { parts })
+    }
+
+    /// Ends a reservation. `used`: what was really used of a meter; more than was reserved counts as
+    /// well.
+    pub fn settle(&mut self, reservation: Reservation, used: impl Fn(&str) -> u64, now: Instant) {
+        let mut left: BTreeMap<&str, u64> = BTreeMap::new();
+        let last = |at: usize| {
+            let meter = reservation.parts.get(at).map(|part| &part.meter);
+            reservation.parts.iter().skip(at + 1).all(|part| Some(&part.meter) != meter)
+        };
+        for (at, part) in reservation.parts.iter().enumerate() {
+            let left = left.entry(&part.meter).or_insert_with(|| used(&part.meter));
+            let of_this = if last(at) { *left } else { (*left).min(part.amount) };
+            *left -= of_this;
+            let Some(meter) = self.meters.get_mut(&part.meter) else { continue };
+            meter.used_at = now;
+            let lease = meter.leases.iter_mut().find(|lease| lease.number == part.number);
+            if let Some(lease) = lease {
+                lease.reserved = lease.reserved.saturating_sub(part.amount);
+                // What was in flight is free again; everything else is spent.
+                if meter.rate.unit != LimitUnit::Concurrent {
+                    lease.used = lease.used.saturating_add(of_this);
+                }
+            }
+        }
+    }
+
+    /// Whether there is something to tell or to ask before a request has to wait. `next_at` is when
+    /// the ledger expects the next report.
+    pub fn is_due(&self, next_at: Instant, now: Instant) -> bool {
+        self.meters.values().any(|meter| {
+            let is_held = !meter.leases.is_empty();
+            (is_held && (now >= next_at || meter.is_unused(now)))
+                || (meter.asked.is_none() && !meter.is_unused(now) && meter.is_low(now))
+        })
+    }
+
+    /// What to tell the ledger, and what to ask it for.
+    pub fn report(&mut self, now: Instant) -> LimitReport {
+        let mut report = LimitReport { holder: format!("{:x}", self.holder), ..LimitReport::default() };
+        for (name, meter) in &mut self.meters {
+            let passed_ms = (now - meter.since).get();
+            if passed_ms >= 1_000 {
+                meter.forecast = meter.reserved.saturating_mul(FORECAST_MS) / passed_ms;
+                (meter.reserved, meter.since) = (0, now);
+            }
+            let is_unused = meter.is_unused(now);
+            for lease in &mut meter.leases {
+                let is_spent = lease.used >= lease.granted;
+                lease.is_closing |= lease.reserved == 0 && (is_unused || is_spent || now >= lease.until);
+                report.leases.push(LeaseUse {
+                    meter: name.clone(),
+                    number: lease.number,
+                    used: lease.used,
+                    reserved: lease.reserved,
+                    is_done: lease.is_closing,
+                });
+            }
+            if meter.asked.is_none() && !is_unused && meter.is_low(now) {
+                self.number += 1;
+                meter.asked = Some(self.number);
+            }
+            if let Some(number) = meter.asked {
+                report.wishes.push(LimitWish {
+                    meter: name.clone(),
+                    rate: meter.rate,
+                    number,
+                    need: meter.need,
+                    wanted: meter.forecast.max(meter.need),
+                });
+            }
+        }
+        report
+    }
+
+    /// Takes the answer to a report.
+    pub fn on_answer(&mut self, answer: &LimitAnswer, now: Instant) {
+        for length in &answer.lengths {
+            let Some(meter) = self.meters.get_mut(&length.meter) else { continue };
+            // The ledger ends it, or no longer knows it: nothing more is reserved. It stays while it
+            // is in flight.
+            let for_ms = length.for_ms;
+            meter
+                .leases
+                .retain(|lease| lease.number != length.number || for_ms.is_some() || lease.reserved > 0);
+            if let Some(lease) = meter.leases.iter_mut().find(|lease| lease.number == length.number) {
+                lease.until = for_ms.map_or(now, |ms| now + ms);
+            }
+        }
+        for grant in &answer.grants {
+            let Some(meter) = self.meters.get_mut(&grant.meter) else { continue };
+            if meter.asked != Some(grant.number) {
+                continue;
+            }
+            meter.asked = None;
+            let need = std::mem::take(&mut meter.need);
+            if grant.amount > 0 {
+                meter.refusal = None;
+                let until = grant.for_ms.map_or(now, |ms| now + ms);
+                let lease = HeldLease {
+                    number: grant.number,
+                    granted: grant.amount,
+                    used: 0,
+                    reserved: 0,
+                    until,
+                    is_closing: false,
+                };
+                meter.leases.push(lease);
+            } else if need > 0 {
+                meter.refusal =
+                    Some(LimitRefusal { amount: need, at: now, until: grant.for_ms.map(|ms| now + ms) });
+            }
+        }
+        self.forget(now);
+    }
+
+    /// Forgets meters without leases.
+    fn forget(&mut self, now: Instant) {
+        self.meters
+            .retain(|_, meter| !meter.leases.is_empty() || meter.asked.is_some() || !meter.is_unused(now));
+    }
+}

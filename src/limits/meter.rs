@@ -1,0 +1,268 @@
+//! One limit as the ledger counts it: what is spent, what is leased to whom, and when more comes.
+//!
+//! `taken` is what is spent or leased. A token bucket gives it back evenly; a calendar period gives
+//! it back at its end; a limit of what is in flight gives it back when it is no longer in flight.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::limit::{LimitRate, LimitUnit};
+use crate::vocabulary::time::{Instant, Millis};
+
+/// A lease is at most this part of what is free for each holder, so that the last holders to ask
+/// find something, too.
+const SHARE_OF_FREE: u64 = 2;
+
+/// For how long a lease is remembered after its end.
+const REMEMBERED_MS: Millis = Millis::new(600_000);
+
+/// Identifies a lease: its holder, and the number of the holder's request for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LeaseId {
+    /// The isolate.
+    pub holder: u64,
+    /// Its number for the request.
+    pub number: u64,
+}
+
+/// A part of a limit that an isolate may spend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Lease {
+    granted: u64,
+    /// What its holder has said to have used of it.
+    used: u64,
+    /// What its requests in flight had reserved when it last reported.
+    reserved: u64,
+    until: Instant,
+    /// It has ended. It is remembered so that a late report counts, and counts once.
+    has_ended: bool,
+    /// The end of the calendar period in which it was granted.
+    period_end: Option<Instant>,
+}
+
+impl Lease {
+    /// What is taken for it.
+    fn taken(&self, unit: LimitUnit) -> u64 {
+        match (self.has_ended, unit) {
+            (false, _) => self.granted.max(self.used),
+            // What was in flight may have been spent, and nobody will say so.
+            (true, LimitUnit::Requests | LimitUnit::Tokens | LimitUnit::MicroUsd) => {
+                self.used.saturating_add(self.reserved)
+            }
+            // Nothing is in flight for ever.
+            (true, LimitUnit::Concurrent) => 0,
+        }
+    }
+}
+
+/// What a holder asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseWish {
+    /// What the request that waits needs; 0 if none waits.
+    pub need: u64,
+    /// What is probably needed until the end of the lease, with `need`.
+    pub wanted: u64,
+}
+
+/// What a holder says about a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseReport {
+    /// All that was used of it so far.
+    pub used: u64,
+    /// What requests in flight have reserved of it.
+    pub reserved: u64,
+    /// Nothing more will be reserved: what is neither used nor reserved returns.
+    pub is_done: bool,
+}
+
+/// The answer to a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// A lease of so many units, until then.
+    Granted {
+        /// Units.
+        amount: u64,
+        /// When it returns, unless its holder reports.
+        until: Instant,
+    },
+    /// What is needed does not fit.
+    Refused {
+        /// When it may fit; `None`: never, because it is more than the whole limit.
+        retry_ms: Option<Millis>,
+    },
+}
+
+/// One limit, for one value of what it is counted by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meter {
+    rate: LimitRate,
+    /// Token buckets: units times the milliseconds in which the bucket fills, so that all arithmetic
+    /// is exact. Others: units.
+    taken: u128,
+    /// Token buckets: until when `taken` is computed.
+    counted_at: Instant,
+    /// Calendar periods: the end of the one that `taken` belongs to.
+    period_end: Option<Instant>,
+    leases: BTreeMap<LeaseId, Lease>,
+}
+
+impl Meter {
+    /// A meter of which nothing is spent.
+    pub fn new(rate: LimitRate, now: Instant) -> Self {
+        let period_end = rate.per.and_then(|per| per.end(now));
+        Self { rate, taken: 0, counted_at: now, period_end, leases: BTreeMap::new() }
+    }
+
+    /// How many units one unit is in `taken`.
+    fn scale(&self) -> u128 {
+        self.rate.per.and_then(|per| per.bucket_ms()).map_or(1, |ms| u128::from(ms.get()))
+    }
+
+    /// The limit of today's document. What is spent stays spent.
+    pub fn set_amount(&mut self, amount: u64, now: Instant) {
+        self.advance(now);
+        self.rate.amount = amount;
+    }
+
+    /// Brings the meter to this time. A clock that goes back changes nothing.
+    pub fn advance(&mut self, now: Instant) {
+        if let Some(end) = self.period_end
+            && now >= end
+        {
+            // What the new period inherits: nothing. Leases of the old one no longer count here.
+            self.taken = 0;
+            self.period_end = self.rate.per.and_then(|per| per.end(now));
+        }
+        if self.scale() > 1 && now > self.counted_at {
+            let back = u128::from(self.rate.amount) * u128::from((now - self.counted_at).get());
+            self.taken = self.taken.saturating_sub(back);
+            self.counted_at = now;
+        }
+        let mut leases = std::mem::take(&mut self.leases);
+        leases.retain(|_, lease| {
+            if !lease.has_ended && now >= lease.until {
+                self.change(lease, |lease| lease.has_ended = true);
+            }
+            !lease.has_ended || now < lease.until + REMEMBERED_MS
+        });
+        self.leases = leases;
+    }
+
+    /// Changes a lease, and what is taken for it. A lease of an earlier calendar period takes
+    /// nothing from this one.
+    fn change(&mut self, lease: &mut Lease, change: impl FnOnce(&mut Lease)) {
+        let before = lease.taken(self.rate.unit);
+        change(lease);
+        let after = lease.taken(self.rate.unit);
+        if lease.period_end == self.period_end {
+            let units = |units: u64| u128::from(units) * self.scale();
+            self.taken = self.taken.saturating_add(units(after)).saturating_sub(units(before));
+        }
+    }
+
+    /// What is neither spent nor leased, in units.
+    pub fn free(&self) -> u64 {
+        let scale = self.scale();
+        let all = u128::from(self.rate.amount) * scale;
+        u64::try_from(all.saturating_sub(self.taken) / scale).unwrap_or(u64::MAX)
+    }
+
+    /// What is leased and not used, in units.
+    pub fn leased(&self) -> u64 {
+        let live = self.live().filter(|(_, lease)| lease.period_end == self.period_end);
+        live.map(|(_, lease)| lease)
+            .fold(0, |sum, lease| sum.saturating_add(lease.granted.saturating_sub(lease.used)))
+    }
+
+    fn live(&self) -> impl Iterator<Item = (&LeaseId, &Lease)> {
+        self.leases.iter().filter(|(_, lease)| !lease.has_ended)
+    }
+
+    /// Whether nothing is spent and nothing is leased.
+    pub fn is_idle(&self) -> bool {
+        self.taken == 0 && self.leases.is_empty()
+    }
+
+    /// Decides about a wish. The same wish asked again, because its answer was lost, gets the same
+    /// lease. `length_ms`: how long a lease lasts.
+    pub fn grant(&mut self, id: LeaseId, wish: LeaseWish, length_ms: Millis, now: Instant) -> Decision {
+        self.advance(now);
+        if let Some(lease) = self.leases.get(&id) {
+            return Decision::Granted { amount: lease.granted, until: lease.until };
+        }
+        let free = self.free();
+        if wish.need > free {
+            return Decision::Refused { retry_ms: self.retry_ms(wish.need, now) };
+        }
+        let holders = u64::try_from(self.holders(id.holder)).unwrap_or(u64::MAX);
+        let share = free / holders.saturating_mul(SHARE_OF_FREE).max(1);
+        let granted = wish.wanted.min(share).max(wish.need);
+        if granted == 0 {
+            return Decision::Refused { retry_ms: self.retry_ms(1, now) };
+        }
+        let until = self.period_end.map_or(now + length_ms, |end| end.min(now + length_ms));
+        self.taken = self.taken.saturating_add(u128::from(granted) * self.scale());
+        self.leases.insert(
+            id,
+            Lease { granted, used: 0, reserved: 0, until, has_ended: false, period_end: self.period_end },
+        );
+        Decision::Granted { amount: granted, until }
+    }
+
+    /// How many isolates hold leases, with this one.
+    fn holders(&self, with: u64) -> usize {
+        let mut holders: Vec<u64> = self.live().map(|(id, _)| id.holder).chain([with]).collect();
+        holders.sort_unstable();
+        holders.dedup();
+        holders.len()
+    }
+
+    /// Takes what a holder says about a lease, and lengthens it. Returns the new end; `None` if it
+    /// has ended, or is not known. What was used beyond the lease, or after its end, is counted all
+    /// the same.
+    pub fn report(
+        &mut self,
+        id: LeaseId,
+        report: LeaseReport,
+        length_ms: Millis,
+        now: Instant,
+    ) -> Option<Instant> {
+        self.advance(now);
+        let mut lease = self.leases.remove(&id)?;
+        self.change(&mut lease, |lease| {
+            lease.used = lease.used.max(report.used);
+            lease.reserved = report.reserved;
+            lease.has_ended |= report.is_done && report.reserved == 0;
+        });
+        if !lease.has_ended {
+            // What is in flight at the end of a calendar period stays in that period.
+            let end = lease.period_end.filter(|_| report.reserved == 0);
+            lease.until = end.unwrap_or(Instant::MAX).min(now + length_ms);
+        }
+        self.leases.insert(id, lease);
+        (!lease.has_ended).then_some(lease.until)
+    }
+
+    /// When so much may be free; `None`: never.
+    fn retry_ms(&self, need: u64, now: Instant) -> Option<Millis> {
+        if need > self.rate.amount {
+            return None;
+        }
+        let scale = self.scale();
+        let missing =
+            (self.taken + u128::from(need) * scale).saturating_sub(u128::from(self.rate.amount) * scale);
+        let by_time = match (self.period_end, self.rate.per) {
+            (Some(end), _) => Some(end - now),
+            (None, Some(_)) => {
+                let ms = missing.div_ceil(u128::from(self.rate.amount.max(1)));
+                Some(Millis::new(u64::try_from(ms).unwrap_or(u64::MAX)))
+            }
+            (None, None) => None,
+        };
+        // Leases that are not used may return earlier.
+        let by_leases = self.live().map(|(_, lease)| lease.until - now).min();
+        let is_enough = u128::from(self.leased()) * scale >= missing;
+        [by_time, by_leases.filter(|_| is_enough)].into_iter().flatten().min().or(Some(Millis::new(1_000)))
+    }
+}

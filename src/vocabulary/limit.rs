@@ -1,0 +1,66 @@
+//! What a limit counts, and in which time.
+
+use serde::{Deserialize, Serialize};
+
+use super::calendar::{day_end, month_end};
+use super::time::{Instant, Millis};
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitUnit {
+    /// Requests.
+    Requests,
+    /// Tokens of input and output.
+    Tokens,
+    /// Millionths of a US dollar.
+    MicroUsd,
+    /// Requests in flight.
+    Concurrent,
+}
+
+/// The time in which an amount may be spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// A token bucket: the amount comes back evenly within a minute.
+    Minute,
+    /// A token bucket of an hour.
+    Hour,
+    /// A calendar day in UTC.
+    Day,
+    /// A calendar month in UTC.
+    Month,
+}
+
+/// How much may be spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitRate {
+    /// What is counted.
+    pub unit: LimitUnit,
+    /// The most units.
+    pub amount: u64,
+    /// In which time. `None`: at any one time, for [`LimitUnit::Concurrent`].
+    #[serde(default)]
+    pub per: Option<Period>,
+}
+
+impl Period {
+    /// The time in which a token bucket fills; `None` for calendar periods.
+    pub const fn bucket_ms(self) -> Option<Millis> {
+        match self {
+            Self::Minute => Some(Millis::new(60_000)),
+            Self::Hour => Some(Millis::new(3_600_000)),
+            Self::Day | Self::Month => None,
+        }
+    }
+
+    /// The end of the calendar period of a point in time; `None` for token buckets.
+    pub fn end(self, now: Instant) -> Option<Instant> {
+        match self {
+            Self::Minute | Self::Hour => None,
+            Self::Day => Some(day_end(now)),
+            Self::Month => Some(month_end(now)),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Limits that many isolates share.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod meters;
+mod shared_limits;

@@ -1,0 +1,195 @@
+//! Many isolates and one ledger, with lost messages, crashes and bursts.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use switchyard::limits::isolate_limits::{Claim, IsolateLimits, Reservation, Reserving};
+use switchyard::limits::ledger::Ledger;
+use switchyard::vocabulary::limit::{LimitRate, LimitUnit, Period};
+use switchyard::vocabulary::time::{Instant, Millis};
+
+const START: Instant = Instant::from_epoch_ms(1_769_904_000_000);
+
+/// Isolates, a ledger, and what was truly used.
+struct World {
+    rate: LimitRate,
+    ledger: Ledger,
+    isolates: Vec<Isolate>,
+    now: Instant,
+    /// What requests have used or may still use, by requests of isolates that live.
+    spent: u64,
+    waits: u64,
+    /// Fresh refusals of what would fit.
+    refusals_with_free: u64,
+}
+
+struct Isolate {
+    limits: IsolateLimits,
+    next_at: Instant,
+    in_flight: Vec<(Reservation, u64)>,
+}
+
+impl World {
+    fn new(isolates: usize, rate: LimitRate) -> Self {
+        let isolate = |number: usize| Isolate {
+            limits: IsolateLimits::new(number as u64),
+            next_at: Instant::MAX,
+            in_flight: Vec::new(),
+        };
+        Self {
+            rate,
+            ledger: Ledger::default(),
+            isolates: (0..isolates).map(isolate).collect(),
+            now: START,
+            spent: 0,
+            waits: 0,
+            refusals_with_free: 0,
+        }
+    }
+
+    /// A report and its answer. `answers`: how many of the two copies arrive, 0 to 2.
+    fn exchange(&mut self, isolate: usize, copies: usize) {
+        let now = self.now;
+        let report = self.isolates[isolate].limits.report(now);
+        for _ in 0..copies {
+            let answer = self.ledger.on_report(&report, now).unwrap();
+            let isolate = &mut self.isolates[isolate];
+            isolate.limits.on_answer(&answer, now);
+            isolate.next_at = now + answer.next_ms;
+        }
+    }
+
+    fn claim(&self, amount: u64) -> [Claim; 1] {
+        [Claim { meter: "m".to_owned(), rate: self.rate, amount }]
+    }
+
+    /// A request that reserves. Returns whether it may go on.
+    fn request(&mut self, isolate: usize, amount: u64) -> bool {
+        let claims = self.claim(amount);
+        for turn in 0..3 {
+            match self.isolates[isolate].limits.reserve(&claims, self.now) {
+                Reserving::Reserved(reservation) => {
+                    self.spent += amount;
+                    self.isolates[isolate].in_flight.push((reservation, amount));
+                    return true;
+                }
+                Reserving::Ask => {
+                    self.waits += 1;
+                    self.exchange(isolate, 1);
+                }
+                Reserving::Refused { .. } => {
+                    let free = self.ledger.meter("m").map_or(self.rate.amount, |meter| meter.free());
+                    self.refusals_with_free += u64::from(turn > 0 && free >= amount);
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// Ends the oldest request of an isolate: it used this part of what it reserved.
+    fn end(&mut self, isolate: usize, part: f64) {
+        if self.isolates[isolate].in_flight.is_empty() {
+            return;
+        }
+        let (reservation, reserved) = self.isolates[isolate].in_flight.remove(0);
+        let used = (reserved as f64 * part) as u64;
+        self.spent -= reserved - used;
+        self.isolates[isolate].limits.settle(reservation, |_| used, self.now);
+    }
+
+    fn tick(&mut self, ms: u64) {
+        self.now = self.now + Millis::new(ms);
+        for isolate in 0..self.isolates.len() {
+            if self.isolates[isolate].limits.is_due(self.isolates[isolate].next_at, self.now) {
+                self.exchange(isolate, 1);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Request { isolate: usize, amount: u64 },
+    End { isolate: usize, part: f64 },
+    Report { isolate: usize, copies: usize },
+    Pass { ms: u64 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..5_usize, 1..40_u64).prop_map(|(isolate, amount)| Step::Request { isolate, amount }),
+        3 => (0..5_usize, 0.0..=1.0).prop_map(|(isolate, part)| Step::End { isolate, part }),
+        1 => (0..5_usize, 0..3_usize).prop_map(|(isolate, copies)| Step::Report { isolate, copies }),
+        3 => (1..6_000_u64).prop_map(|ms| Step::Pass { ms }),
+    ];
+    prop::collection::vec(step, 1..200)
+}
+
+proptest! {
+    #[test]
+    fn isolates_never_spend_more_than_the_limit_of_a_day(amount in 50..2_000_u64, steps in steps()) {
+        let rate = LimitRate { unit: LimitUnit::Tokens, amount, per: Some(Period::Day) };
+        let mut world = World::new(5, rate);
+        for step in steps {
+            match step {
+                Step::Request { isolate, amount } => { world.request(isolate, amount); }
+                Step::End { isolate, part } => world.end(isolate, part),
+                Step::Report { isolate, copies } => world.exchange(isolate, copies),
+                Step::Pass { ms } => world.tick(ms),
+            }
+            prop_assert!(world.spent <= amount, "{} of {amount}", world.spent);
+            prop_assert_eq!(world.refusals_with_free, 0);
+        }
+        // Everything ends, and everything is reported: the ledger counts what was used, exactly.
+        for isolate in 0..5 {
+            while !world.isolates[isolate].in_flight.is_empty() {
+                world.end(isolate, 0.5);
+            }
+        }
+        for _ in 0..4 {
+            world.tick(6_000);
+        }
+        let free = world.ledger.meter("m").map_or(amount, |meter| meter.free());
+        prop_assert_eq!(amount - world.spent, free);
+    }
+
+    #[test]
+    fn what_an_isolate_held_returns_after_it_has_ended(steps in steps()) {
+        let rate = LimitRate { unit: LimitUnit::Tokens, amount: 500, per: Some(Period::Day) };
+        let mut world = World::new(5, rate);
+        for step in steps {
+            match step {
+                Step::Request { isolate, amount } => { world.request(isolate, amount); }
+                Step::End { isolate, part } => world.end(isolate, part),
+                Step::Report { isolate, copies } => world.exchange(isolate, copies),
+                Step::Pass { ms } => world.tick(ms),
+            }
+        }
+        world.isolates.clear();
+        world.now = world.now + Millis::new(60_000);
+        world.ledger.forget(world.now);
+        let leased = world.ledger.meter("m").map_or(0, |meter| meter.leased());
+        prop_assert_eq!(leased, 0);
+    }
+}
+
+#[test]
+fn in_the_steady_state_no_request_waits() {
+    let rate = LimitRate { unit: LimitUnit::Requests, amount: 600_000, per: Some(Period::Minute) };
+    let mut world = World::new(8, rate);
+    let mut waits_by_second = BTreeMap::new();
+    for second in 0..120_u64 {
+        let before = world.waits;
+        for _ in 0..20 {
+            for isolate in 0..8 {
+                assert!(world.request(isolate, 1));
+                world.end(isolate, 1.0);
+            }
+            world.tick(50);
+        }
+        waits_by_second.insert(second, world.waits - before);
+    }
+    let late: u64 = waits_by_second.range(20..).map(|(_, waits)| waits).sum();
+    assert_eq!(late, 0, "{waits_by_second:?}");
+}

@@ -7,14 +7,14 @@ use super::limit_wire::{LeaseUse, LimitAnswer, LimitReport, LimitWish};
 use crate::vocabulary::limit::{LimitRate, LimitUnit};
 use crate::vocabulary::time::{Instant, Millis};
 
-/// Nothing is reserved from a lease that ends sooner: what is reserved must reach the ledger before.
+/// Nothing is reserved from a lease that ends sooner: the ledger must know before what is reserved.
 const MARGIN_MS: Millis = Millis::new(1_000);
 
 /// For how long a lease should last, when its size is chosen.
 const FORECAST_MS: u64 = 15_000;
 
-/// For how long a refusal is repeated without asking again: what others give back is found soon, and
-/// a client that hammers does not reach the ledger each time.
+/// For how long a refusal is repeated without asking again: what others give back is found soon,
+/// and a client that hammers does not reach the ledger each time.
 const REFUSAL_MS: Millis = Millis::new(250);
 
 /// A lease of which nothing was reserved for this long is given back.
@@ -192,8 +192,8 @@ impl IsolateLimits {
         Reserving::Reserved(Reservation { parts })
     }
 
-    /// Ends a reservation. `used`: what was really used of a meter; more than was reserved counts as
-    /// well.
+    /// Ends a reservation. `used`: what was really used of a meter; more than was reserved counts,
+    /// too.
     pub fn settle(&mut self, reservation: Reservation, used: impl Fn(&str) -> u64, now: Instant) {
         let mut left: BTreeMap<&str, u64> = BTreeMap::new();
         let last = |at: usize| {
@@ -269,8 +269,8 @@ impl IsolateLimits {
     pub fn on_answer(&mut self, answer: &LimitAnswer, now: Instant) {
         for length in &answer.lengths {
             let Some(meter) = self.meters.get_mut(&length.meter) else { continue };
-            // The ledger ends it, or no longer knows it: nothing more is reserved. It stays while it
-            // is in flight.
+            // The ledger ends it, or no longer knows it: nothing more is reserved. It stays while
+            // requests are in flight.
             let for_ms = length.for_ms;
             meter
                 .leases

@@ -80,7 +80,7 @@ impl Ledger {
         Some(answer)
     }
 
-    /// Brings all meters to this time, and forgets those of which nothing is taken and isolates that
+    /// Brings all meters to this time. Forgets those of which nothing is taken, and isolates that
     /// have ended.
     pub fn forget(&mut self, now: Instant) {
         for meter in self.meters.values_mut() {

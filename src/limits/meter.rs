@@ -97,8 +97,8 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meter {
     rate: LimitRate,
-    /// Token buckets: units times the milliseconds in which the bucket fills, so that all arithmetic
-    /// is exact. Others: units.
+    /// Token buckets: units times the milliseconds in which the bucket fills, so that all
+    /// arithmetic is exact. Others: units.
     taken: u128,
     /// Token buckets: until when `taken` is computed.
     counted_at: Instant,

@@ -1,9 +1,6 @@
 //! Days and months in UTC, without a library: the Gregorian calendar is a few divisions.
 //! Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
 
-use super::time::{Instant, Millis};
-
-const DAY_MS: u64 = 86_400_000;
 /// From 0000-03-01, where years of the algorithm begin, to 1970-01-01.
 const DAYS_TO_EPOCH: u64 = 719_468;
 const DAYS_OF_ERA: u64 = 146_097;
@@ -20,9 +17,9 @@ pub struct Date {
 }
 
 impl Date {
-    /// The date of a point in time.
-    pub const fn of(at: Instant) -> Self {
-        let days = at.epoch_ms() / DAY_MS + DAYS_TO_EPOCH;
+    /// The date of a day. `days`: since 1970-01-01.
+    pub const fn of_day(days: u64) -> Self {
+        let days = days.saturating_add(DAYS_TO_EPOCH);
         let (era, day_of_era) = (days / DAYS_OF_ERA, days % DAYS_OF_ERA);
         let year_of_era =
             (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -38,29 +35,12 @@ impl Date {
         }
     }
 
-    /// Midnight of the date, in UTC. Dates before 1970 give the epoch.
-    pub const fn midnight(self) -> Instant {
-        let (year, from_march) = if self.month > 2 {
-            (self.year, self.month - 3)
-        } else {
-            (self.year.saturating_sub(1), self.month + 9)
-        };
+    /// The days from 1970-01-01 to the first day of the next month.
+    pub const fn next_month(self) -> u64 {
+        let (year, month) = if self.month == 12 { (self.year + 1, 1) } else { (self.year, self.month + 1) };
+        let (year, from_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
         let year_of_era = year % 400;
-        let day_of_year = (153 * from_march + 2) / 5 + self.day - 1;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        let days = (year / 400 * DAYS_OF_ERA + day_of_era).saturating_sub(DAYS_TO_EPOCH);
-        Instant::from_epoch_ms(days.saturating_mul(DAY_MS))
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * from_march + 2) / 5;
+        (year / 400 * DAYS_OF_ERA + day_of_era).saturating_sub(DAYS_TO_EPOCH)
     }
-}
-
-/// The end of the day of a point in time: the next midnight.
-pub fn day_end(at: Instant) -> Instant {
-    Date::of(at).midnight() + Millis::new(DAY_MS)
-}
-
-/// The end of the month of a point in time: midnight of the first day of the next month.
-pub fn month_end(at: Instant) -> Instant {
-    let Date { year, month, .. } = Date::of(at);
-    let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-    Date { year: next.0, month: next.1, day: 1 }.midnight()
 }

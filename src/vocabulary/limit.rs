@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calendar::{day_end, month_end};
 use super::time::{Instant, Millis};
 
 /// What a limit counts.
@@ -59,8 +58,8 @@ impl Period {
     pub fn end(self, now: Instant) -> Option<Instant> {
         match self {
             Self::Minute | Self::Hour => None,
-            Self::Day => Some(day_end(now)),
-            Self::Month => Some(month_end(now)),
+            Self::Day => Some(now.day_end()),
+            Self::Month => Some(now.month_end()),
         }
     }
 }

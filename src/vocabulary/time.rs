@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Date;
 
+/// The milliseconds of a day.
+const DAY_MS: u64 = 86_400_000;
+
 /// A point in time: milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -50,10 +53,20 @@ impl Instant {
 
     /// As people write it: `2026-01-31T23:59:59Z`, without the milliseconds.
     pub fn utc(self) -> impl Display {
-        let Date { year, month, day } = Date::of(self);
+        let Date { year, month, day } = Date::of_day(self.0 / DAY_MS);
         let seconds = self.0 / 1_000 % 86_400;
         let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
+    /// The end of its day in UTC: the next midnight.
+    pub const fn day_end(self) -> Self {
+        Self((self.0 / DAY_MS + 1).saturating_mul(DAY_MS))
+    }
+
+    /// The end of its month in UTC: midnight of the first day of the next month.
+    pub const fn month_end(self) -> Self {
+        Self(Date::of_day(self.0 / DAY_MS).next_month().saturating_mul(DAY_MS))
     }
 
     /// How many whole periods of this length have passed since the epoch. A length of 0 counts as

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::limit_wire::{LeaseUse, LimitAnswer, LimitReport, LimitWish};
-use crate::vocabulary::limit::{LimitRate, LimitUnit};
+use super::limit_wire::{LeaseUse, LimitAnswer, LimitDebt, LimitReport, LimitWish};
+use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// Nothing is reserved from a lease that ends sooner: the ledger must know before what is reserved.
@@ -34,7 +34,21 @@ pub struct Claim {
 /// What a request has reserved. It must be settled.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reservation {
+    claims: Vec<Claim>,
     parts: Vec<ReservedPart>,
+}
+
+impl Reservation {
+    /// That of a request that goes on although the ledger does not answer. What it uses is counted
+    /// once the ledger does.
+    pub fn without_lease(claims: Vec<Claim>) -> Self {
+        Self { claims, parts: Vec::new() }
+    }
+
+    /// What is claimed.
+    pub fn claims(&self) -> &[Claim] {
+        &self.claims
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -76,6 +90,12 @@ struct HeldMeter {
     asked: Option<u64>,
     /// The largest amount that a request waits for.
     need: u64,
+    /// What all requests wait for.
+    awaited: u64,
+    /// What was used without a lease.
+    debts: Vec<HeldDebt>,
+    /// What the ledger had free, and when.
+    free: Option<(u64, Instant)>,
     /// The latest refusal.
     refusal: Option<LimitRefusal>,
     /// What was reserved since `since`, for the forecast.
@@ -93,6 +113,22 @@ struct LimitRefusal {
     at: Instant,
     /// When to try again; `None`: never.
     until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct HeldDebt {
+    amount: u64,
+    /// The number under which it was reported. From then on it stays as it is.
+    number: Option<u64>,
+}
+
+/// What is left of a limit, as far as the isolate knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitView {
+    /// Units that a request could have now. Leases of other isolates are not in it.
+    pub remaining: u64,
+    /// In how long nothing of the limit is taken, if nothing more is used.
+    pub reset_ms: Millis,
 }
 
 #[derive(Debug)]
@@ -122,6 +158,9 @@ impl HeldMeter {
             leases: Vec::new(),
             asked: None,
             need: 0,
+            awaited: 0,
+            debts: Vec::new(),
+            free: None,
             refusal: None,
             reserved: 0,
             since: now,
@@ -141,6 +180,13 @@ impl HeldMeter {
 
     fn is_unused(&self, now: Instant) -> bool {
         now - self.used_at >= UNUSED_MS && self.need == 0
+    }
+
+    fn owe(&mut self, amount: u64) {
+        match self.debts.iter_mut().find(|debt| debt.number.is_none()) {
+            Some(debt) => debt.amount = debt.amount.saturating_add(amount),
+            None => self.debts.push(HeldDebt { amount, number: None }),
+        }
     }
 
     fn refuses(&self, amount: u64, now: Instant) -> Option<LimitRefusal> {
@@ -169,6 +215,7 @@ impl IsolateLimits {
                 return Reserving::Refused { meter: claim.meter.clone(), retry_ms };
             }
             meter.need = meter.need.max(claim.amount);
+            meter.awaited = meter.awaited.saturating_add(claim.amount);
             is_short = true;
         }
         if is_short {
@@ -189,39 +236,82 @@ impl IsolateLimits {
                 }
             }
         }
-        Reserving::Reserved(Reservation { parts })
+        Reserving::Reserved(Reservation { claims: claims.to_vec(), parts })
     }
 
     /// Ends a reservation. `used`: what was really used of a meter; more than was reserved counts,
     /// too.
-    pub fn settle(&mut self, reservation: Reservation, used: impl Fn(&str) -> u64, now: Instant) {
-        let mut left: BTreeMap<&str, u64> = BTreeMap::new();
-        let last = |at: usize| {
-            let meter = reservation.parts.get(at).map(|part| &part.meter);
-            reservation.parts.iter().skip(at + 1).all(|part| Some(&part.meter) != meter)
-        };
-        for (at, part) in reservation.parts.iter().enumerate() {
-            let left = left.entry(&part.meter).or_insert_with(|| used(&part.meter));
-            let of_this = if last(at) { *left } else { (*left).min(part.amount) };
-            *left -= of_this;
-            let Some(meter) = self.meters.get_mut(&part.meter) else { continue };
+    pub fn settle(&mut self, reservation: Reservation, used: impl Fn(&Claim) -> u64, now: Instant) {
+        for claim in &reservation.claims {
+            let meter =
+                self.meters.entry(claim.meter.clone()).or_insert_with(|| HeldMeter::new(claim.rate, now));
+            let is_in_flight = meter.rate.unit == LimitUnit::Concurrent;
+            let mut left = used(claim);
             meter.used_at = now;
-            let lease = meter.leases.iter_mut().find(|lease| lease.number == part.number);
-            if let Some(lease) = lease {
+            let mut last = None;
+            for part in reservation.parts.iter().filter(|part| part.meter == claim.meter) {
+                let place = meter.leases.iter().position(|lease| lease.number == part.number);
+                let Some(lease) = place.and_then(|place| meter.leases.get_mut(place)) else { continue };
                 lease.reserved = lease.reserved.saturating_sub(part.amount);
                 // What was in flight is free again; everything else is spent.
-                if meter.rate.unit != LimitUnit::Concurrent {
+                if !is_in_flight {
+                    let of_this = left.min(part.amount);
                     lease.used = lease.used.saturating_add(of_this);
+                    left -= of_this;
                 }
+                last = place;
+            }
+            match last.and_then(|place| meter.leases.get_mut(place)) {
+                _ if is_in_flight || left == 0 => {}
+                Some(lease) => lease.used = lease.used.saturating_add(left),
+                None => meter.owe(left),
             }
         }
+    }
+
+    /// Gives back a reservation of which nothing was used.
+    pub fn release(&mut self, reservation: Reservation, now: Instant) {
+        self.settle(reservation, |_| 0, now);
+    }
+
+    /// Whether nothing is held and nothing is owed, so that no report is needed.
+    pub fn is_idle(&self) -> bool {
+        self.meters.values().all(|meter| meter.leases.is_empty() && meter.debts.is_empty())
+    }
+
+    /// What is left of a limit. `None` if the ledger has said nothing about it yet.
+    pub fn view(&self, meter: &str, now: Instant) -> Option<LimitView> {
+        let meter = self.meters.get(meter)?;
+        let (free, at) = meter.free?;
+        let LimitRate { amount, per, .. } = meter.rate;
+        let bucket_ms = per.and_then(Period::bucket_ms).map(Millis::get);
+        // A bucket has filled since.
+        let filled = bucket_ms.map_or(0, |ms| {
+            let units = u128::from(amount) * u128::from((now - at).get()) / u128::from(ms.max(1));
+            u64::try_from(units).unwrap_or(u64::MAX)
+        });
+        let held = meter.leases.iter().filter(|lease| !lease.is_closing).fold(0_u64, |sum, lease| {
+            let rest = lease.granted.saturating_sub(lease.used.saturating_add(lease.reserved));
+            sum.saturating_add(rest)
+        });
+        let remaining = free.saturating_add(filled).saturating_add(held).min(amount);
+        let reset_ms = match (bucket_ms, per.and_then(|per| per.end(now))) {
+            (Some(ms), _) => {
+                let missing = u128::from(amount - remaining) * u128::from(ms);
+                let ms = missing.div_ceil(u128::from(amount.max(1)));
+                Millis::new(u64::try_from(ms).unwrap_or(u64::MAX))
+            }
+            (None, Some(end)) => end - now,
+            (None, None) => Millis::ZERO,
+        };
+        Some(LimitView { remaining, reset_ms })
     }
 
     /// Whether there is something to tell or to ask before a request has to wait. `next_at` is when
     /// the ledger expects the next report.
     pub fn is_due(&self, next_at: Instant, now: Instant) -> bool {
         self.meters.values().any(|meter| {
-            let is_held = !meter.leases.is_empty();
+            let is_held = !meter.leases.is_empty() || !meter.debts.is_empty();
             (is_held && (now >= next_at || meter.is_unused(now)))
                 || (meter.asked.is_none() && !meter.is_unused(now) && meter.is_low(now))
         })
@@ -248,6 +338,14 @@ impl IsolateLimits {
                     is_done: lease.is_closing,
                 });
             }
+            for debt in &mut meter.debts {
+                let number = *debt.number.get_or_insert_with(|| {
+                    self.number += 1;
+                    self.number
+                });
+                let (meter, rate, amount) = (name.clone(), meter.rate, debt.amount);
+                report.debts.push(LimitDebt { meter, rate, number, amount });
+            }
             if meter.asked.is_none() && !is_unused && meter.is_low(now) {
                 self.number += 1;
                 meter.asked = Some(self.number);
@@ -258,7 +356,7 @@ impl IsolateLimits {
                     rate: meter.rate,
                     number,
                     need: meter.need,
-                    wanted: meter.forecast.max(meter.need),
+                    wanted: meter.forecast.max(meter.awaited).max(meter.need),
                 });
             }
         }
@@ -272,6 +370,8 @@ impl IsolateLimits {
             // The ledger ends it, or no longer knows it: nothing more is reserved. It stays while
             // requests are in flight.
             let for_ms = length.for_ms;
+            meter.debts.retain(|debt| debt.number != Some(length.number));
+            meter.free = length.free.map(|free| (free, now)).or(meter.free);
             meter
                 .leases
                 .retain(|lease| lease.number != length.number || for_ms.is_some() || lease.reserved > 0);
@@ -286,6 +386,8 @@ impl IsolateLimits {
             }
             meter.asked = None;
             let need = std::mem::take(&mut meter.need);
+            meter.awaited = 0;
+            meter.free = Some((grant.free, now));
             if grant.amount > 0 {
                 meter.refusal = None;
                 let until = grant.for_ms.map_or(now, |ms| now + ms);
@@ -308,7 +410,11 @@ impl IsolateLimits {
 
     /// Forgets meters without leases.
     fn forget(&mut self, now: Instant) {
-        self.meters
-            .retain(|_, meter| !meter.leases.is_empty() || meter.asked.is_some() || !meter.is_unused(now));
+        self.meters.retain(|_, meter| {
+            !meter.leases.is_empty()
+                || !meter.debts.is_empty()
+                || meter.asked.is_some()
+                || !meter.is_unused(now)
+        });
     }
 }

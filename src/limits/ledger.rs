@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::limit_wire::{LeaseLength, LimitAnswer, LimitGrant, LimitReport};
+use super::limit_wire::{LeaseLength, LeaseUse, LimitAnswer, LimitDebt, LimitGrant, LimitReport};
 use super::meter::{Decision, LeaseId, LeaseReport, LeaseWish, Meter};
+use crate::vocabulary::limit::LimitRate;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// How long a lease lasts if few isolates hold leases.
@@ -31,9 +32,24 @@ impl Ledger {
         self.meters.iter().map(|(name, meter)| (name.as_str(), meter))
     }
 
+    /// The meters, to be changed.
+    pub fn meters_mut(&mut self) -> impl Iterator<Item = (&str, &mut Meter)> {
+        self.meters.iter_mut().map(|(name, meter)| (name.as_str(), meter))
+    }
+
+    /// A meter that exists, to be changed.
+    pub fn meter_mut(&mut self, name: &str) -> Option<&mut Meter> {
+        self.meters.get_mut(name)
+    }
+
     /// Puts a stored meter back.
     pub fn restore(&mut self, name: String, meter: Meter) {
         self.meters.insert(name, meter);
+    }
+
+    /// When time alone changes something.
+    pub fn next_at(&self) -> Option<Instant> {
+        self.meters.values().filter_map(Meter::next_at).min()
     }
 
     /// How long a lease lasts: so long that each isolate reports twice in it, and all of them not
@@ -47,21 +63,41 @@ impl Ledger {
     /// `None` if the report does not say who reports.
     pub fn on_report(&mut self, report: &LimitReport, now: Instant) -> Option<LimitAnswer> {
         let holder = u64::from_str_radix(&report.holder, 16).ok()?;
-        self.forget(now);
         self.seen.insert(holder, now);
+        let longest_ms = self.length_ms();
+        self.seen.retain(|_, at| now - *at < longest_ms);
         let length_ms = self.length_ms();
+        for (name, meter) in &mut self.meters {
+            meter.forget_done(holder, |number| {
+                let of_lease = |lease: &LeaseUse| lease.number == number && lease.meter == *name;
+                let of_debt = |debt: &LimitDebt| debt.number == number && debt.meter == *name;
+                report.leases.iter().any(of_lease) || report.debts.iter().any(of_debt)
+            });
+        }
         let mut answer = LimitAnswer { next_ms: length_ms / 2, ..LimitAnswer::default() };
         for lease in &report.leases {
             let id = LeaseId { holder, number: lease.number };
             let said = LeaseReport { used: lease.used, reserved: lease.reserved, is_done: lease.is_done };
             let meter = self.meters.get_mut(&lease.meter);
-            let until = meter.and_then(|meter| meter.report(id, said, length_ms, now));
+            let reported = meter.map(|meter| (meter.report(id, said, length_ms, now), meter.free()));
+            let until = reported.and_then(|(until, _)| until);
             let for_ms = until.map(|until| until - now).filter(|ms| *ms > Millis::ZERO);
-            answer.lengths.push(LeaseLength { meter: lease.meter.clone(), number: lease.number, for_ms });
+            let free = reported.map(|(_, free)| free);
+            answer.lengths.push(LeaseLength {
+                meter: lease.meter.clone(),
+                number: lease.number,
+                for_ms,
+                free,
+            });
+        }
+        for debt in &report.debts {
+            let meter = self.meter_of(&debt.meter, debt.rate, now);
+            meter.spend(LeaseId { holder, number: debt.number }, debt.amount, now);
+            let (meter, number) = (debt.meter.clone(), debt.number);
+            answer.lengths.push(LeaseLength { meter, number, for_ms: None, free: None });
         }
         for wish in &report.wishes {
-            let meter = self.meters.entry(wish.meter.clone()).or_insert_with(|| Meter::new(wish.rate, now));
-            meter.set_amount(wish.rate.amount, now);
+            let meter = self.meter_of(&wish.meter, wish.rate, now);
             let id = LeaseId { holder, number: wish.number };
             let (amount, for_ms) =
                 match meter.grant(id, LeaseWish { need: wish.need, wanted: wish.wanted }, length_ms, now) {
@@ -80,14 +116,23 @@ impl Ledger {
         Some(answer)
     }
 
-    /// Brings all meters to this time. Forgets those of which nothing is taken, and isolates that
-    /// have ended.
-    pub fn forget(&mut self, now: Instant) {
-        for meter in self.meters.values_mut() {
-            meter.advance(now);
-        }
+    /// The meter of this name, with the limit of the document.
+    fn meter_of(&mut self, name: &str, rate: LimitRate, now: Instant) -> &mut Meter {
+        let meter = self.meters.entry(name.to_owned()).or_insert_with(|| Meter::new(rate, now));
+        meter.set_amount(rate.amount, now);
+        meter
+    }
+
+    /// Brings all meters to this time.
+    pub fn advance(&mut self, now: Instant) {
+        self.meters.values_mut().for_each(|meter| meter.advance(now));
+    }
+
+    /// Forgets the meters of which nothing is taken. Returns their names.
+    pub fn take_idle(&mut self) -> Vec<String> {
+        let is_idle = |(name, meter): (&String, &Meter)| meter.is_idle().then(|| name.clone());
+        let idle: Vec<String> = self.meters.iter().filter_map(is_idle).collect();
         self.meters.retain(|_, meter| !meter.is_idle());
-        let longest_ms = self.length_ms();
-        self.seen.retain(|_, at| now - *at < longest_ms);
+        idle
     }
 }

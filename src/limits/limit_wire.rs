@@ -14,8 +14,23 @@ pub struct LimitReport {
     pub holder: String,
     /// What it says about its leases.
     pub leases: Vec<LeaseUse>,
+    /// What it has spent without a lease.
+    pub debts: Vec<LimitDebt>,
     /// What it asks for.
     pub wishes: Vec<LimitWish>,
+}
+
+/// What an isolate has spent without a lease, while the ledger could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitDebt {
+    /// The meter.
+    pub meter: String,
+    /// The limit, as the document has it.
+    pub rate: LimitRate,
+    /// A number that no lease of the isolate has.
+    pub number: u64,
+    /// Units.
+    pub amount: u64,
 }
 
 /// What an isolate says about a lease.
@@ -54,7 +69,8 @@ pub struct LimitWish {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitAnswer {
-    /// For each lease of the report that the ledger knows: how long it lasts from now on.
+    /// For each lease of the report: how long it lasts from now on. For each debt: that it is
+    /// counted.
     pub lengths: Vec<LeaseLength>,
     /// For each wish.
     pub grants: Vec<LimitGrant>,
@@ -71,6 +87,9 @@ pub struct LeaseLength {
     pub number: u64,
     /// `None`: it has ended, or the ledger does not know it.
     pub for_ms: Option<Millis>,
+    /// What is neither spent nor leased of the meter now, if the ledger knows it.
+    #[serde(default)]
+    pub free: Option<u64>,
 }
 
 /// The answer to a wish.

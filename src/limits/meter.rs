@@ -3,7 +3,7 @@
 //! `taken` is what is spent or leased. A token bucket gives it back evenly; a calendar period gives
 //! it back at its end; a limit of what is in flight gives it back when it is no longer in flight.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::vocabulary::time::{Instant, Millis};
 /// find something, too.
 const SHARE_OF_FREE: u64 = 2;
 
-/// For how long a lease is remembered after its end.
+/// For how long a lease is remembered whose holder has not said that it is done with it.
 const REMEMBERED_MS: Millis = Millis::new(600_000);
 
 /// Identifies a lease: its holder, and the number of the holder's request for it.
@@ -28,7 +28,7 @@ pub struct LeaseId {
 
 /// A part of a limit that an isolate may spend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Lease {
+pub struct Lease {
     granted: u64,
     /// What its holder has said to have used of it.
     used: u64,
@@ -37,6 +37,8 @@ struct Lease {
     until: Instant,
     /// It has ended. It is remembered so that a late report counts, and counts once.
     has_ended: bool,
+    /// Its holder has said that it is done with it, and says so until it has the answer.
+    is_done: bool,
     /// The end of the calendar period in which it was granted.
     period_end: Option<Instant>,
 }
@@ -104,19 +106,47 @@ pub struct Meter {
     counted_at: Instant,
     /// Calendar periods: the end of the one that `taken` belongs to.
     period_end: Option<Instant>,
+    /// Each lease is stored in a row of its own.
+    #[serde(skip)]
     leases: BTreeMap<LeaseId, Lease>,
+    /// The leases that have changed since they were stored.
+    #[serde(skip)]
+    changed: BTreeSet<LeaseId>,
 }
 
 impl Meter {
     /// A meter of which nothing is spent.
     pub fn new(rate: LimitRate, now: Instant) -> Self {
         let period_end = rate.per.and_then(|per| per.end(now));
-        Self { rate, taken: 0, counted_at: now, period_end, leases: BTreeMap::new() }
+        Self {
+            rate,
+            taken: 0,
+            counted_at: now,
+            period_end,
+            leases: BTreeMap::new(),
+            changed: BTreeSet::new(),
+        }
     }
 
     /// How many units one unit is in `taken`.
     fn scale(&self) -> u128 {
         self.rate.per.and_then(|per| per.bucket_ms()).map_or(1, |ms| u128::from(ms.get()))
+    }
+
+    /// The limit.
+    pub fn rate(&self) -> LimitRate {
+        self.rate
+    }
+
+    /// Puts a stored lease back.
+    pub fn restore(&mut self, id: LeaseId, lease: Lease) {
+        self.leases.insert(id, lease);
+    }
+
+    /// The leases that have changed since the last call; `None`: the lease is forgotten.
+    pub fn take_changed(&mut self) -> Vec<(LeaseId, Option<Lease>)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|id| (id, self.leases.get(&id).copied())).collect()
     }
 
     /// The limit of today's document. What is spent stays spent.
@@ -140,13 +170,70 @@ impl Meter {
             self.counted_at = now;
         }
         let mut leases = std::mem::take(&mut self.leases);
-        leases.retain(|_, lease| {
+        leases.retain(|id, lease| {
             if !lease.has_ended && now >= lease.until {
                 self.change(lease, |lease| lease.has_ended = true);
+                self.changed.insert(*id);
             }
-            !lease.has_ended || now < lease.until + REMEMBERED_MS
+            let is_remembered = !lease.has_ended || now < lease.until + REMEMBERED_MS;
+            if !is_remembered {
+                self.changed.insert(*id);
+            }
+            is_remembered
         });
         self.leases = leases;
+    }
+
+    /// Forgets the leases that this holder is done with and no longer reports: it has the answer to
+    /// the report that said so. `is_reported`: by the number of a lease.
+    pub fn forget_done(&mut self, holder: u64, is_reported: impl Fn(u64) -> bool) {
+        let of_holder = LeaseId { holder, number: 0 }..=LeaseId { holder, number: u64::MAX };
+        let done: Vec<LeaseId> = self
+            .leases
+            .range(of_holder)
+            .filter(|(id, lease)| lease.is_done && lease.has_ended && !is_reported(id.number))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in done {
+            self.leases.remove(&id);
+            self.changed.insert(id);
+        }
+    }
+
+    /// When time alone changes something: a lease or a period ends, or a bucket is full. `None`:
+    /// never.
+    pub fn next_at(&self) -> Option<Instant> {
+        let leases = self
+            .leases
+            .values()
+            .map(|lease| if lease.has_ended { lease.until + REMEMBERED_MS } else { lease.until });
+        let full_at = (self.scale() > 1 && self.taken > 0).then(|| {
+            let ms = self.taken.div_ceil(u128::from(self.rate.amount.max(1)));
+            self.counted_at + Millis::new(u64::try_from(ms).unwrap_or(u64::MAX))
+        });
+        leases.chain(self.period_end.filter(|_| self.taken > 0)).chain(full_at).min()
+    }
+
+    /// What was spent without a lease, while the ledger could not be asked. The same number counts
+    /// once.
+    pub fn spend(&mut self, id: LeaseId, amount: u64, now: Instant) {
+        self.advance(now);
+        if self.leases.contains_key(&id) {
+            return;
+        }
+        self.taken = self.taken.saturating_add(u128::from(amount).saturating_mul(self.scale()));
+        let (until, period_end) = (now, self.period_end);
+        let lease = Lease {
+            granted: 0,
+            used: amount,
+            reserved: 0,
+            until,
+            has_ended: true,
+            is_done: true,
+            period_end,
+        };
+        self.leases.insert(id, lease);
+        self.changed.insert(id);
     }
 
     /// Changes a lease, and what is taken for it. A lease of an earlier calendar period takes
@@ -205,8 +292,17 @@ impl Meter {
         self.taken = self.taken.saturating_add(u128::from(granted) * self.scale());
         self.leases.insert(
             id,
-            Lease { granted, used: 0, reserved: 0, until, has_ended: false, period_end: self.period_end },
+            Lease {
+                granted,
+                used: 0,
+                reserved: 0,
+                until,
+                has_ended: false,
+                is_done: false,
+                period_end: self.period_end,
+            },
         );
+        self.changed.insert(id);
         Decision::Granted { amount: granted, until }
     }
 
@@ -233,7 +329,8 @@ impl Meter {
         self.change(&mut lease, |lease| {
             lease.used = lease.used.max(report.used);
             lease.reserved = report.reserved;
-            lease.has_ended |= report.is_done && report.reserved == 0;
+            lease.is_done |= report.is_done && report.reserved == 0;
+            lease.has_ended |= lease.is_done;
         });
         if !lease.has_ended {
             // What is in flight at the end of a calendar period stays in that period.
@@ -241,6 +338,7 @@ impl Meter {
             lease.until = end.unwrap_or(Instant::MAX).min(now + length_ms);
         }
         self.leases.insert(id, lease);
+        self.changed.insert(id);
         (!lease.has_ended).then_some(lease.until)
     }
 

@@ -3,3 +3,4 @@
 
 mod meters;
 mod shared_limits;
+mod stored;

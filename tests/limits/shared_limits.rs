@@ -168,7 +168,7 @@ proptest! {
         }
         world.isolates.clear();
         world.now = world.now + Millis::new(60_000);
-        world.ledger.forget(world.now);
+        world.ledger.advance(world.now);
         let leased = world.ledger.meter("m").map_or(0, |meter| meter.leased());
         prop_assert_eq!(leased, 0);
     }

@@ -1,0 +1,233 @@
+//! The ledger in the storage of its object: everything is stored before an answer leaves, so an
+//! eviction loses nothing.
+//!
+//! A meter is one row, and each of its leases is another one, so that a report writes only what it
+//! changes.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::ledger::Ledger;
+use super::limit_wire::LimitReport;
+use super::meter::{Lease, LeaseId, Meter};
+use crate::vocabulary::limit::LimitRate;
+use crate::vocabulary::time::{Instant, Millis};
+
+/// The alarm does not ring more often: it only removes what no longer counts.
+const ALARM_MS: Millis = Millis::new(60_000);
+
+/// The storage of the object: texts by keys.
+pub trait LedgerStorage {
+    /// Why the storage failed.
+    type Error;
+    /// All rows.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn all(&self) -> Result<Vec<(String, String)>, Self::Error>;
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn store(&self, key: &str, text: &str) -> Result<(), Self::Error>;
+    /// Removes a row.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn delete(&self, key: &str) -> Result<(), Self::Error>;
+}
+
+/// The ledger of an object.
+#[derive(Debug)]
+pub struct StoredLedger<S> {
+    storage: S,
+    /// `None` before it was read.
+    ledger: RefCell<Option<Ledger>>,
+}
+
+/// An answer of the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// JSON, or the text of an error.
+    pub text: String,
+    /// When the alarm has to ring, if it does not ring earlier.
+    pub alarm_at: Option<Instant>,
+}
+
+/// What is used of one limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MeterUsage<'a> {
+    /// The meter.
+    pub meter: &'a str,
+    /// The limit.
+    #[serde(flatten)]
+    pub rate: LimitRate,
+    /// Units that are spent.
+    pub spent: u64,
+    /// Units that isolates hold and have not spent.
+    pub leased: u64,
+    /// The rest.
+    pub free: u64,
+    /// Until the end of the calendar period, in milliseconds.
+    pub resets_in_ms: Option<Millis>,
+}
+
+/// The paths of the object.
+pub const REPORT: &str = "report";
+/// All meters.
+pub const USAGE: &str = "usage";
+
+fn meter_key(meter: &str) -> String {
+    format!("meter {meter}")
+}
+
+fn lease_key(meter: &str, LeaseId { holder, number }: LeaseId) -> String {
+    format!("lease {holder:x} {number} {meter}")
+}
+
+impl<S: LedgerStorage> StoredLedger<S> {
+    /// The ledger in this storage.
+    pub fn new(storage: S) -> Self {
+        Self { storage, ledger: RefCell::default() }
+    }
+
+    /// Answers a request for a path.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn answer(&self, path: &str, body: &str, now: Instant) -> Result<LedgerReply, S::Error> {
+        match path {
+            REPORT => match serde_json::from_str::<LimitReport>(body) {
+                Ok(report) => self.with(|ledger| self.on_report(ledger, &report, now)),
+                Err(error) => Ok(reply(400, error.to_string())),
+            },
+            USAGE => self.with(|ledger| {
+                self.sweep(ledger, now)?;
+                let meters: Vec<_> =
+                    ledger.meters().map(|(name, meter)| usage_of(name, meter, now)).collect();
+                Ok(reply(200, serde_json::to_string(&meters).unwrap_or_default()))
+            }),
+            _ => Ok(reply(404, String::new())),
+        }
+    }
+
+    /// The alarm rings. Returns when it has to ring again.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn on_alarm(&self, now: Instant) -> Result<Option<Instant>, S::Error> {
+        self.with(|ledger| {
+            self.sweep(ledger, now)?;
+            Ok(alarm_at(ledger, now))
+        })
+    }
+
+    fn on_report(
+        &self,
+        ledger: &mut Ledger,
+        report: &LimitReport,
+        now: Instant,
+    ) -> Result<LedgerReply, S::Error> {
+        let Some(answer) = ledger.on_report(report, now) else {
+            return Ok(reply(400, "the report does not say who reports".to_owned()));
+        };
+        let leases = report.leases.iter().map(|lease| &lease.meter);
+        let debts = report.debts.iter().map(|debt| &debt.meter);
+        let touched = leases.chain(debts).chain(report.wishes.iter().map(|wish| &wish.meter));
+        self.write(ledger, &touched.map(String::as_str).collect())?;
+        let text = serde_json::to_string(&answer).unwrap_or_default();
+        Ok(LedgerReply { alarm_at: alarm_at(ledger, now), ..reply(200, text) })
+    }
+
+    /// Removes what no longer counts.
+    fn sweep(&self, ledger: &mut Ledger, now: Instant) -> Result<(), S::Error> {
+        ledger.advance(now);
+        self.write(ledger, &BTreeSet::new())?;
+        for meter in ledger.take_idle() {
+            self.storage.delete(&meter_key(&meter))?;
+        }
+        Ok(())
+    }
+
+    /// Stores the meters that were touched, and all leases that have changed.
+    fn write(&self, ledger: &mut Ledger, touched: &BTreeSet<&str>) -> Result<(), S::Error> {
+        for (name, meter) in ledger.meters_mut() {
+            let changed = meter.take_changed();
+            if !changed.is_empty() || touched.contains(name) {
+                let text = serde_json::to_string(&*meter).unwrap_or_default();
+                self.storage.store(&meter_key(name), &text)?;
+            }
+            for (id, lease) in changed {
+                let key = lease_key(name, id);
+                match lease {
+                    Some(lease) => {
+                        self.storage.store(&key, &serde_json::to_string(&lease).unwrap_or_default())?;
+                    }
+                    None => self.storage.delete(&key)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `act` on the ledger, which is read first if it is not here. After an error it is read
+    /// again, because it may differ from what is stored.
+    fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> Result<T, S::Error>) -> Result<T, S::Error> {
+        let mut held = self.ledger.borrow_mut();
+        let mut ledger = match held.take() {
+            Some(ledger) => ledger,
+            None => self.read()?,
+        };
+        let result = act(&mut ledger)?;
+        *held = Some(ledger);
+        Ok(result)
+    }
+
+    fn read(&self) -> Result<Ledger, S::Error> {
+        let mut ledger = Ledger::default();
+        let rows = self.storage.all()?;
+        for (key, text) in &rows {
+            if let Some(name) = key.strip_prefix("meter ")
+                && let Ok(meter) = serde_json::from_str::<Meter>(text)
+            {
+                ledger.restore(name.to_owned(), meter);
+            }
+        }
+        for (key, text) in &rows {
+            if let Some((id, name)) = key.strip_prefix("lease ").and_then(lease_of)
+                && let Some(meter) = ledger.meter_mut(name)
+                && let Ok(lease) = serde_json::from_str::<Lease>(text)
+            {
+                meter.restore(id, lease);
+            }
+        }
+        Ok(ledger)
+    }
+}
+
+/// The lease and its meter in the key of a row.
+fn lease_of(key: &str) -> Option<(LeaseId, &str)> {
+    let mut parts = key.splitn(3, ' ');
+    let holder = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let number = parts.next()?.parse().ok()?;
+    Some((LeaseId { holder, number }, parts.next()?))
+}
+
+fn reply(status: u16, text: String) -> LedgerReply {
+    LedgerReply { status, text, alarm_at: None }
+}
+
+fn alarm_at(ledger: &Ledger, now: Instant) -> Option<Instant> {
+    Some(ledger.next_at()?.max(now + ALARM_MS))
+}
+
+fn usage_of<'a>(name: &'a str, meter: &Meter, now: Instant) -> MeterUsage<'a> {
+    let (rate, free, leased) = (meter.rate(), meter.free(), meter.leased());
+    let spent = rate.amount.saturating_sub(free).saturating_sub(leased);
+    let resets_in_ms = rate.per.and_then(|per| per.end(now)).map(|end| end - now);
+    MeterUsage { meter: name, rate, spent, leased, free, resets_in_ms }
+}

@@ -16,6 +16,7 @@ use crate::routes::graph::{
 };
 use crate::routes::when::{Condition, Fact};
 use crate::upstream;
+use crate::usage::price::Price;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::{ErrorClass, Triggers};
 use crate::vocabulary::facts::Facts;
@@ -112,6 +113,8 @@ pub fn entry_node(
         max_attempts: None,
         deadline_ms: None,
         reads_place: false,
+        // What it may cost is known at its end.
+        highest_price: Price::default(),
         requirements: Requirements::default(),
         on: Vec::new(),
     }))

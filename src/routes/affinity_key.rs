@@ -1,6 +1,8 @@
 //! Affinity keys: a `when` with `percent` and a sticky node use one to treat related requests
 //! alike.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::reads::Reads;
@@ -58,10 +60,15 @@ impl AffinityKey {
     /// The hash of the request's affinity key. It is the same in every isolate and version. `None`
     /// if the request has no key. An empty text counts as no key.
     pub fn hash(&self, facts: &Facts) -> Option<u64> {
-        let text = |text: &str| (!text.is_empty()).then(|| stable_hash(text.as_bytes()));
-        let json = |value: &Value| match value {
+        self.text(facts).map(|text| stable_hash(text.as_bytes()))
+    }
+
+    /// The request's affinity key. `None` if it has none, or an empty one.
+    pub fn text<'f>(&self, facts: &'f Facts) -> Option<Cow<'f, str>> {
+        let text = |text: &'f str| (!text.is_empty()).then_some(Cow::Borrowed(text));
+        let json = |value: &'f Value| match value {
             Value::String(key) => text(key),
-            Value::Number(_) | Value::Bool(_) => text(&value.to_string()),
+            Value::Number(_) | Value::Bool(_) => Some(Cow::Owned(value.to_string())),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         };
         let field = |name: &str| facts.body.get(name).and_then(json);

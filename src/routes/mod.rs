@@ -16,6 +16,8 @@ pub mod glob;
 pub mod graph;
 mod issue;
 mod json;
+pub mod limit_rule;
+mod node_policy;
 mod placeholder;
 pub mod prefix_map;
 mod raw;

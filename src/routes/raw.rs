@@ -25,6 +25,7 @@ macro_rules! raw {
 
 mod raw_deployment;
 mod raw_document;
+mod raw_limit;
 mod raw_node;
 mod raw_policy;
 mod raw_webhook;
@@ -34,6 +35,7 @@ pub use raw_deployment::{
     RawCapabilities, RawCost, RawDeployment, RawEjections, RawParams, RawProvider, RawVia,
 };
 pub use raw_document::{RawDocument, RawExpose, RawHealthSharing, RawSettings, RawUsage};
+pub use raw_limit::{RawLimit, RawPeriod, RawUnreachable};
 pub use raw_node::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
 pub use raw_policy::{
     RawCommit, RawHedge, RawHedgeAfter, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,

@@ -41,6 +41,19 @@ impl Price {
         (dollars * PICO).round() as u64
     }
 
+    /// The higher one of each part.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            cached_input: self.cached_input.max(other.cached_input),
+            output: self.output.max(other.output),
+            image: self.image.max(other.image),
+            minute: self.minute.max(other.minute),
+            request: self.request.max(other.request),
+        }
+    }
+
     /// The cost of a request in millionths of a dollar, rounded half up.
     pub fn micro_usd(&self, usage: &Usage) -> u64 {
         let unit = PICO_IN_MICRO * MINUTE_MS;

@@ -1,5 +1,7 @@
 //! What a limit counts, and in which time.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::time::{Instant, Millis};
@@ -44,7 +46,40 @@ pub struct LimitRate {
     pub per: Option<Period>,
 }
 
+impl LimitUnit {
+    /// The name in messages and reports. It is OpenAI's `type` of an error, where OpenAI has one.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::MicroUsd => "usd",
+            Self::Concurrent => "concurrent",
+        }
+    }
+}
+
+impl fmt::Display for LimitRate {
+    /// What is counted in which time: `tokens/day`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.unit.name())?;
+        match self.per {
+            Some(per) => write!(formatter, "/{}", per.name()),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Period {
+    /// The name in the document.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
     /// The time in which a token bucket fills; `None` for calendar periods.
     pub const fn bucket_ms(self) -> Option<Millis> {
         match self {

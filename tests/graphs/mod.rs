@@ -17,6 +17,7 @@ use switchyard::routes::graph::{
 };
 use switchyard::routes::prefix_map::PrefixMap;
 use switchyard::routes::reads::Reads;
+use switchyard::usage::price::Price;
 use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
 use switchyard::vocabulary::facts::{Facts, Place};
 use switchyard::vocabulary::needs::Needs;
@@ -104,6 +105,8 @@ impl Builder {
             health: HealthSharing::default(),
             log_sample: 1.0,
             usage: StreamUsage::Estimate,
+            limits: Vec::new(),
+            limits_unreachable: None,
         };
         Self { deployments, nodes: 0, settings }
     }
@@ -156,6 +159,7 @@ impl Builder {
             requirements: Requirements::default(),
             on: Vec::new(),
             reads_place: false,
+            highest_price: Price::default(),
         };
         change(&mut node);
         self.nodes += 1;

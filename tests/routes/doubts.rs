@@ -271,3 +271,20 @@ fn a_long_document_is_looked_through_in_time() {
     );
     assert_eq!(found, [], "what is below each node is not compared in a document of this size");
 }
+
+#[test]
+fn a_limit_in_dollars_of_a_deployment_without_a_price() {
+    let limited = |limit: Value, cost: Value| {
+        json!({
+            "clients": { "app": { "limits": [{ "requests": 9, "per": "day" }, limit] } },
+            "deployments": { "azure": { "cost": cost }, "openai": { "cost": cost } },
+        })
+    };
+    let usd = json!({ "usd": 5, "per": "month" });
+    assert_doubt(
+        "limit_without_price",
+        "clients.app.limits[1]",
+        &limited(usd.clone(), json!(null)),
+        &limited(usd, json!({ "input": 1 })),
+    );
+}

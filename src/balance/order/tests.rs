@@ -104,6 +104,7 @@ fn node(id: usize, strategy: Strategy, targets: Vec<Target>) -> Node {
         requirements: Requirements::default(),
         on: Vec::new(),
         reads_place: false,
+        highest_price: Price::default(),
     }
 }
 

@@ -8,6 +8,7 @@
 mod compiler;
 mod condition;
 mod deployment;
+mod limits;
 mod node;
 mod operation_url;
 mod policy;
@@ -21,6 +22,7 @@ use std::rc::Rc;
 
 use super::at::At;
 use super::cases::Cases;
+use super::glob::Glob;
 use super::graph::{Client, Destination, Ejections, Graph, Node, Rule};
 use super::issue::{Issue, IssueCollector, quoted};
 use super::raw::RawDocument;
@@ -187,21 +189,13 @@ impl Compiler<'_> {
                 );
                 self.report.warn(at.key("key"), "same_key", "a key of its own", note);
             }
-            let models_at = at.key("models");
-            let globs = client
-                .models
-                .as_deref()
-                .map_or(vec!["*"], |globs| globs.iter().map(String::as_str).collect());
-            for (index, glob) in globs.iter().enumerate().filter(|(_, glob)| !glob.contains('*')) {
-                let at = models_at.index(index);
-                if !self.is_declared("models", glob) {
-                    let names: Vec<_> = self.declared("models").collect();
-                    self.report.refuse_name(at, glob, "the name of a node, or a pattern with *", names);
-                }
-            }
-            let models = globs.into_iter().map(super::glob::Glob::new).collect();
+            let models = match &client.models {
+                Some(globs) => self.names_of_nodes(globs, at.key("models")),
+                None => vec![Glob::new("*")],
+            };
+            let limits = self.limits(&client.limits, at.key("limits"));
             let key = key.filter(|_| self.report.disabled("clients", name).is_none());
-            clients.push(Client { name: name.clone(), key, models });
+            clients.push(Client { name: name.clone(), key, models, limits });
         }
         Some(clients)
     }

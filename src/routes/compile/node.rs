@@ -10,6 +10,7 @@ use crate::routes::cases::Cases;
 use crate::routes::graph::{Destination, Node, Strategy, Target};
 use crate::routes::raw::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
 use crate::routes::when::Condition;
+use crate::usage::price::Price;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
 
@@ -118,6 +119,8 @@ impl<'a> Compiler<'a> {
                 );
             }
         }
+        let destinations = targets.iter().map(|target| &target.to).chain(on.iter().map(|(_, to)| to));
+        let highest_price = destinations.map(Destination::highest_price).fold(Price::default(), Price::max);
         let id = self.sizes.len();
         self.sizes.push(size);
         let (max_attempts, deadline_ms) = (raw.max_attempts, raw.deadline_ms.map(Millis::from));
@@ -132,6 +135,7 @@ impl<'a> Compiler<'a> {
             requirements,
             on,
             reads_place: size.has_nearest,
+            highest_price,
         }))
     }
 

@@ -4,6 +4,7 @@ use super::compiler::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
 use crate::routes::graph::{Ejections, Expose, HealthSharing, Settings, StreamUsage};
+use crate::routes::limit_rule::Unreachable;
 use crate::routes::raw::{RawEjections, RawExpose, RawHealthSharing, RawSettings, RawUsage};
 use crate::vocabulary::time::Millis;
 
@@ -33,6 +34,8 @@ impl<'a> Compiler<'a> {
                 Some(RawUsage::Exact) => StreamUsage::Exact,
                 Some(RawUsage::Estimate) | None => StreamUsage::Estimate,
             },
+            limits: self.limits(&raw.limits, at.key("limits")),
+            limits_unreachable: raw.limits_unreachable.map(Unreachable::from),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Doubts about clients.
 
+use super::reachable::below;
 use super::{DoubtCollector, entry};
-use crate::routes::graph::{Client, Secret};
+use crate::routes::graph::{Client, LimitRule, Secret};
+use crate::vocabulary::limit::LimitUnit::MicroUsd;
 
 /// The variables with the tokens of operators.
 const OPERATORS: [&str; 2] = ["ADMIN_TOKEN", "VIEWER_TOKEN"];
@@ -19,7 +21,10 @@ impl DoubtCollector<'_> {
                 "as it is, every call gets 401",
             );
         }
+        self.unpriced("settings.limits", &graph.settings.limits, &|_| true);
         for client in clients {
+            let path = format!("{}.limits", entry("clients", &client.name));
+            self.unpriced(&path, &client.limits, &|node| client.may_use(node));
             if let Some(key) = &client.key {
                 self.shared_key(client, key, env);
             }
@@ -34,6 +39,30 @@ impl DoubtCollector<'_> {
                         "as it is, the pattern allows nothing",
                     );
                 }
+            }
+        }
+    }
+
+    /// Limits in dollars count nothing at deployments without a price.
+    fn unpriced(&mut self, path: &str, limits: &[LimitRule], may_use: &dyn Fn(&str) -> bool) {
+        let graph = self.graph;
+        for (index, limit) in limits.iter().enumerate().filter(|(_, limit)| limit.rate.unit == MicroUsd) {
+            let counted = |(name, _): &(&String, _)| may_use(name) && limit.counts(name);
+            let nodes = graph.models.iter().filter(counted).map(|(_, node)| node);
+            let missing = below(nodes.flat_map(|node| &node.targets), true)
+                .into_iter()
+                .find(|deployment| deployment.cost.is_none());
+            if let Some(deployment) = missing {
+                self.add(
+                    "limit_without_price",
+                    format!("{path}[{index}]"),
+                    &format!(
+                        "a limit in `usd` of requests that {} may serve, which has no `cost`",
+                        deployment.name
+                    ),
+                    "a `cost` for every deployment that such requests can reach",
+                    "what that deployment serves counts as free",
+                );
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::raw_deployment::RawDeployment;
+use super::raw_limit::{RawLimit, RawUnreachable};
 use super::raw_node::{RawDestination, RawNode};
 use super::raw_policy::{
     RawCommit, RawDurationMs, RawHedge, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
@@ -109,6 +110,12 @@ pub struct RawSettings {
     pub webhooks: Vec<RawWebhook>,
     /// How the usage of a stream is counted if its client does not ask for it. Default: `estimate`.
     pub usage: Option<RawUsage>,
+    /// Limits of the whole gateway, at most 32.
+    #[serde(default)]
+    pub limits: Vec<RawLimit>,
+    /// What happens to a request while its limits cannot be checked. Default: `fail_closed` if one
+    /// of them is in `usd`, else `fail_open`.
+    pub limits_unreachable: Option<RawUnreachable>,
 }
 
 /// The log: one line for each request.
@@ -187,6 +194,9 @@ pub struct RawClient {
     pub key: String,
     /// Names of the nodes that the client may use, with `*` as a wildcard. Default: all.
     pub models: Option<Vec<String>>,
+    /// Limits of the client, at most 32: requests, tokens, US dollars, requests at the same time.
+    #[serde(default)]
+    pub limits: Vec<RawLimit>,
 }
 
 /// A rule. It chooses the node, in place of the request's `model`.

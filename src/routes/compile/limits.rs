@@ -1,0 +1,128 @@
+//! Compiles `limits` of clients and of the settings.
+
+use super::compiler::Compiler;
+use crate::routes::at::At;
+use crate::routes::glob::Glob;
+use crate::routes::limit_rule::{LimitKey, LimitRule, Unreachable};
+use crate::routes::raw::{RawLimit, RawPeriod, RawUnreachable};
+use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
+
+/// The most limits of one list. A request reserves from each of them.
+const MAX_LIMITS: usize = 32;
+
+/// Millionths of a dollar in a dollar.
+const MICRO: f64 = 1e6;
+
+impl Compiler<'_> {
+    pub(super) fn limits(&mut self, raw: &[RawLimit], at: At<'_>) -> Vec<LimitRule> {
+        if raw.len() > MAX_LIMITS {
+            let (found, expected) = (format!("{} limits", raw.len()), format!("at most {MAX_LIMITS}"));
+            self.report.refuse_found(at, found, expected, None);
+        }
+        let mut limits: Vec<LimitRule> = Vec::new();
+        for (index, raw) in raw.iter().enumerate() {
+            let at = at.index(index);
+            let Some(limit) = self.limit(raw, at) else { continue };
+            if limits.iter().any(|other| other.name == limit.name) {
+                let found = format!("a second limit of {}", limit.name);
+                let expected = "one limit for each unit, time, `by` and `models`: the lower amount alone";
+                self.report.refuse_found(at, found, expected, None);
+                continue;
+            }
+            limit.by.gather(&mut self.reads);
+            limits.push(limit);
+        }
+        limits
+    }
+
+    fn limit(&mut self, raw: &RawLimit, at: At<'_>) -> Option<LimitRule> {
+        let amounts: Vec<(LimitUnit, u64)> = [
+            (LimitUnit::Requests, raw.requests),
+            (LimitUnit::Tokens, raw.tokens),
+            (LimitUnit::MicroUsd, raw.usd.map(micro_usd)),
+            (LimitUnit::Concurrent, raw.concurrent),
+        ]
+        .into_iter()
+        .filter_map(|(unit, amount)| Some((unit, amount?)))
+        .collect();
+        // What has failed the shape check is not here, and is reported already.
+        let keys = ["requests", "tokens", "usd", "concurrent", "per"];
+        if keys.into_iter().any(|key| self.report.is_settled(&at.key(key).to_string())) {
+            return None;
+        }
+        let [(unit, amount)] = *amounts.as_slice() else {
+            let found = if amounts.is_empty() { "no amount" } else { "more than one amount" };
+            let expected = "exactly one of `requests`, `tokens`, `usd` and `concurrent`";
+            self.report.refuse_found(at, found, expected, None);
+            return None;
+        };
+        let is_concurrent = unit == LimitUnit::Concurrent;
+        if is_concurrent && raw.per.is_some() {
+            let expected = "no `per`: `concurrent` counts requests at the same time";
+            self.report.refuse_key(at.key("per"), expected, None);
+            return None;
+        }
+        if !is_concurrent && raw.per.is_none() {
+            let expected = "`per`: minute, hour, day or month";
+            self.report.refuse_found(at, "a limit without a time", expected, None);
+            return None;
+        }
+        let by = match &raw.by {
+            None => LimitKey::All,
+            Some(text) => match LimitKey::parse(text) {
+                Some(by) => by,
+                None => {
+                    let names = ["client", "key", "user", "country", "colo", "header:", "metadata:"];
+                    self.report.refuse_name(at.key("by"), text, LimitKey::NOTATIONS, names);
+                    return None;
+                }
+            },
+        };
+        let models = self.names_of_nodes(raw.models.as_deref().unwrap_or_default(), at.key("models"));
+        let rate = LimitRate { unit, amount, per: raw.per.map(Period::from) };
+        let by_text = raw.by.as_deref().map(|by| format!("/{by}")).unwrap_or_default();
+        let models_text = match &raw.models {
+            Some(models) => format!("/{}", models.join(",")),
+            None => String::new(),
+        };
+        Some(LimitRule { name: format!("{rate}{by_text}{models_text}"), rate, by, models })
+    }
+
+    /// Patterns for names of nodes. A name without a star must be one.
+    pub(super) fn names_of_nodes(&mut self, globs: &[String], at: At<'_>) -> Vec<Glob> {
+        for (index, glob) in globs.iter().enumerate().filter(|(_, glob)| !glob.contains('*')) {
+            if !self.is_declared("models", glob) {
+                let names: Vec<_> = self.declared("models").collect();
+                let expected = "the name of a node, or a pattern with *";
+                self.report.refuse_name(at.index(index), glob, expected, names);
+            }
+        }
+        globs.iter().map(Glob::new).collect()
+    }
+}
+
+/// Dollars as whole millionths, at least one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from f64 saturates")]
+fn micro_usd(usd: f64) -> u64 {
+    ((usd * MICRO).round() as u64).max(1)
+}
+
+impl From<RawPeriod> for Period {
+    fn from(raw: RawPeriod) -> Self {
+        match raw {
+            RawPeriod::Minute => Self::Minute,
+            RawPeriod::Hour => Self::Hour,
+            RawPeriod::Day => Self::Day,
+            RawPeriod::Month => Self::Month,
+        }
+    }
+}
+
+impl From<RawUnreachable> for Unreachable {
+    fn from(raw: RawUnreachable) -> Self {
+        match raw {
+            RawUnreachable::FailClosed => Self::FailClosed,
+            RawUnreachable::FailOpen => Self::FailOpen,
+        }
+    }
+}

@@ -5,7 +5,7 @@
 // the trap reports it as an error event. Then all requests in flight fail at once, and the next
 // call gets a new instance (wasm-bindgen's reinitialization).
 
-import Worker, { DeploymentHealth, Registry } from "../../build/index.js";
+import Worker, { DeploymentHealth, Ledger, Registry } from "../../build/index.js";
 
 const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
 const inFlight = new Set();
@@ -53,6 +53,7 @@ export default { fetch: (request, env, ctx) => settling(() => fetch.call({ env, 
 for (const [{ prototype: object }, ...names] of [
   [DeploymentHealth, "fetch", "alarm"],
   [Registry, "fetch", "alarm"],
+  [Ledger, "fetch", "alarm"],
 ]) {
   for (const name of names) {
     const handle = object[name];
@@ -61,4 +62,4 @@ for (const [{ prototype: object }, ...names] of [
     };
   }
 }
-export { DeploymentHealth, Registry };
+export { DeploymentHealth, Ledger, Registry };

@@ -2,7 +2,8 @@
 //! It decides nothing.
 //!
 //! - `fetch`, below, and [`durable_object`]: the runtime calls them, through `entry.js`;
-//! - [`registry_object`]: the Durable Object with the versions of the document;
+//! - [`registry_object`]: the Durable Object with the versions of the document; [`ledger_object`]:
+//!   those with what is left of limits;
 //! - [`worker_request`]: the platform as one request sees it, on the `worker` crate and the host
 //!   module;
 //! - [`host`], with `host/*.js`: coarse calls of the runtime that every request makes; [`wait`]:
@@ -15,6 +16,7 @@ mod document_store;
 mod durable_object;
 mod filters;
 mod host;
+mod ledger_object;
 mod object_calls;
 mod own_calls;
 mod randomness;

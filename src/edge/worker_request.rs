@@ -8,7 +8,7 @@ use worker::{Context, Env};
 
 use super::object_calls::{self, WithBindings};
 use super::tasks::background;
-use super::{document_store, host, own_calls, randomness, registry_object, tasks, wait};
+use super::{document_store, host, ledger_object, own_calls, randomness, registry_object, tasks, wait};
 use crate::request::access_keys::AccessKey;
 use crate::serve::isolate_memory::Isolate;
 use crate::serve::platform::{
@@ -146,6 +146,15 @@ impl Platform for WorkerRequest {
 
     async fn ask_registry(&self, path: &str, body: String) -> Result<(u16, String), PlatformError> {
         registry_object::ask(&self.0.env, path, body).await
+    }
+
+    async fn ask_ledger(
+        &self,
+        ledger: &str,
+        path: &str,
+        body: String,
+    ) -> Result<(u16, String), PlatformError> {
+        ledger_object::ask(&self.0.env, ledger, path, body).await
     }
 
     fn has_objects(&self) -> bool {

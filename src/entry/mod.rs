@@ -7,6 +7,7 @@
 
 pub mod compared_length;
 pub mod entry_node;
+pub mod limit_claims;
 pub mod object_affinity;
 mod reach;
 pub mod stored_objects;

@@ -101,8 +101,10 @@ struct HeldMeter {
     /// What was reserved since `since`, for the forecast.
     reserved: u64,
     since: Instant,
-    /// Units in [`FORECAST_MS`], by the latest interval.
-    forecast: u64,
+    /// Units in [`FORECAST_MS`], by the latest interval; `None` before there was one.
+    forecast: Option<u64>,
+    /// The latest lease.
+    granted: u64,
     used_at: Instant,
 }
 
@@ -164,7 +166,8 @@ impl HeldMeter {
             refusal: None,
             reserved: 0,
             since: now,
-            forecast: 0,
+            forecast: None,
+            granted: 0,
             used_at: now,
         }
     }
@@ -173,9 +176,15 @@ impl HeldMeter {
         self.leases.iter().fold(0, |sum, lease| sum.saturating_add(lease.rest(now)))
     }
 
+    /// What is probably needed in [`FORECAST_MS`]. While nothing is known, each lease is twice as
+    /// large as the one before.
+    fn expected(&self) -> u64 {
+        self.forecast.unwrap_or(self.granted.saturating_mul(2))
+    }
+
     /// Whether more should be asked for before a request finds too little.
     fn is_low(&self, now: Instant) -> bool {
-        self.need > self.rest(now) || (self.forecast > 0 && self.rest(now) < self.forecast / 2)
+        self.need > self.rest(now) || self.rest(now) < self.expected() / 2
     }
 
     fn is_unused(&self, now: Instant) -> bool {
@@ -323,7 +332,7 @@ impl IsolateLimits {
         for (name, meter) in &mut self.meters {
             let passed_ms = (now - meter.since).get();
             if passed_ms >= 1_000 {
-                meter.forecast = meter.reserved.saturating_mul(FORECAST_MS) / passed_ms;
+                meter.forecast = Some(meter.reserved.saturating_mul(FORECAST_MS) / passed_ms);
                 (meter.reserved, meter.since) = (0, now);
             }
             let is_unused = meter.is_unused(now);
@@ -356,7 +365,7 @@ impl IsolateLimits {
                     rate: meter.rate,
                     number,
                     need: meter.need,
-                    wanted: meter.forecast.max(meter.awaited).max(meter.need),
+                    wanted: meter.expected().max(meter.awaited).max(meter.need),
                 });
             }
         }
@@ -390,6 +399,7 @@ impl IsolateLimits {
             meter.free = Some((grant.free, now));
             if grant.amount > 0 {
                 meter.refusal = None;
+                meter.granted = grant.amount;
                 let until = grant.for_ms.map_or(now, |ms| now + ms);
                 let lease = HeldLease {
                     number: grant.number,

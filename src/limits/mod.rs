@@ -9,13 +9,13 @@
 //! - the ledger refuses only what does not fit into the part that is neither spent nor leased.
 //!
 //! - [`meter`]: one limit, as the ledger counts it;
-//! - [`ledger`]: the meters of one object, and its answers;
+//! - [`limit_ledger`]: the meters of one object, and its answers;
 //! - [`stored_ledger`]: the ledger in the storage of its object;
 //! - [`isolate_limits`]: the leases of an isolate, and what its requests reserve;
 //! - [`limit_wire`]: the messages between them.
 
 pub mod isolate_limits;
-pub mod ledger;
+pub mod limit_ledger;
 pub mod limit_wire;
 pub mod meter;
 pub mod stored_ledger;

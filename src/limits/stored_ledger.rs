@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::ledger::Ledger;
+use super::limit_ledger::LimitLedger;
 use super::limit_wire::LimitReport;
 use super::meter::{Lease, LeaseId, Meter};
 use crate::vocabulary::limit::LimitRate;
@@ -44,7 +44,7 @@ pub trait LedgerStorage {
 pub struct StoredLedger<S> {
     storage: S,
     /// `None` before it was read.
-    ledger: RefCell<Option<Ledger>>,
+    ledger: RefCell<Option<LimitLedger>>,
 }
 
 /// An answer of the object.
@@ -128,7 +128,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
 
     fn on_report(
         &self,
-        ledger: &mut Ledger,
+        ledger: &mut LimitLedger,
         report: &LimitReport,
         now: Instant,
     ) -> Result<LedgerReply, S::Error> {
@@ -144,7 +144,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
     }
 
     /// Removes what no longer counts.
-    fn sweep(&self, ledger: &mut Ledger, now: Instant) -> Result<(), S::Error> {
+    fn sweep(&self, ledger: &mut LimitLedger, now: Instant) -> Result<(), S::Error> {
         ledger.advance(now);
         self.write(ledger, &BTreeSet::new())?;
         for meter in ledger.take_idle() {
@@ -154,7 +154,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
     }
 
     /// Stores the meters that were touched, and all leases that have changed.
-    fn write(&self, ledger: &mut Ledger, touched: &BTreeSet<&str>) -> Result<(), S::Error> {
+    fn write(&self, ledger: &mut LimitLedger, touched: &BTreeSet<&str>) -> Result<(), S::Error> {
         for (name, meter) in ledger.meters_mut() {
             let changed = meter.take_changed();
             if !changed.is_empty() || touched.contains(name) {
@@ -176,7 +176,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
 
     /// Runs `act` on the ledger, which is read first if it is not here. After an error it is read
     /// again, because it may differ from what is stored.
-    fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> Result<T, S::Error>) -> Result<T, S::Error> {
+    fn with<T>(&self, act: impl FnOnce(&mut LimitLedger) -> Result<T, S::Error>) -> Result<T, S::Error> {
         let mut held = self.ledger.borrow_mut();
         let mut ledger = match held.take() {
             Some(ledger) => ledger,
@@ -187,8 +187,8 @@ impl<S: LedgerStorage> StoredLedger<S> {
         Ok(result)
     }
 
-    fn read(&self) -> Result<Ledger, S::Error> {
-        let mut ledger = Ledger::default();
+    fn read(&self) -> Result<LimitLedger, S::Error> {
+        let mut ledger = LimitLedger::default();
         let rows = self.storage.all()?;
         for (key, text) in &rows {
             if let Some(name) = key.strip_prefix("meter ")
@@ -221,7 +221,7 @@ fn reply(status: u16, text: String) -> LedgerReply {
     LedgerReply { status, text, alarm_at: None }
 }
 
-fn alarm_at(ledger: &Ledger, now: Instant) -> Option<Instant> {
+fn alarm_at(ledger: &LimitLedger, now: Instant) -> Option<Instant> {
     Some(ledger.next_at()?.max(now + ALARM_MS))
 }
 

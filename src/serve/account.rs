@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use super::canary_serving::Draw;
+use super::limiting::{LimitedUse, ReservedLimits};
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound};
 use super::serving::Serving;
@@ -26,6 +27,7 @@ use crate::telemetry::span_attributes;
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::request_outcome::{CLIENT_LEFT, DRILL, OK};
 use crate::vocabulary::time::{Instant, Millis};
+use crate::vocabulary::usage::Usage;
 
 /// The status of an answer that no client receives, for the log. nginx uses it too.
 pub const CLIENT_LEFT_STATUS: u16 = 499;
@@ -47,6 +49,8 @@ struct OpenAccount<P: Platform> {
     is_traced: bool,
     /// The deployments that this isolate ejected because of the request.
     ejected: Vec<usize>,
+    /// What it has reserved of the limits that count it.
+    limits: Option<Box<ReservedLimits<P>>>,
 }
 
 impl<P: Platform> RequestAccount<P> {
@@ -61,6 +65,7 @@ impl<P: Platform> RequestAccount<P> {
             replied_at: None,
             is_traced: platform.is_traced(),
             ejected: Vec::new(),
+            limits: None,
         })))
     }
 
@@ -76,6 +81,13 @@ impl<P: Platform> RequestAccount<P> {
     pub fn on_inbound(&mut self, inbound: &Inbound) {
         if let Some(open) = &mut self.0 {
             open.received = Some((Rc::clone(&inbound.facts), Rc::clone(&inbound.node)));
+        }
+    }
+
+    /// The request has reserved what it may use.
+    pub(super) fn on_limits(&mut self, limits: Box<ReservedLimits<P>>) {
+        if let Some(open) = &mut self.0 {
+            open.limits = Some(limits);
         }
     }
 
@@ -106,7 +118,7 @@ impl<P: Platform> RequestAccount<P> {
 
     /// Closes the account.
     pub fn close(mut self, end: &RequestEnd<'_>) {
-        if let Some(open) = self.0.take() {
+        if let Some(mut open) = self.0.take() {
             open.close(end);
         }
     }
@@ -114,15 +126,16 @@ impl<P: Platform> RequestAccount<P> {
 
 impl<P: Platform> Drop for RequestAccount<P> {
     fn drop(&mut self) {
-        if let Some(open) = self.0.take() {
+        if let Some(mut open) = self.0.take() {
             open.close(&RequestEnd::without_answer(CLIENT_LEFT, CLIENT_LEFT_STATUS, &Trail::default()));
         }
     }
 }
 
 impl<P: Platform> OpenAccount<P> {
-    fn close(&self, end: &RequestEnd<'_>) {
-        let Self { platform, arrival, routes, received, replied_at, ejected, .. } = self;
+    fn close(&mut self, end: &RequestEnd<'_>) {
+        let limits = self.limits.take();
+        let Self { platform, arrival, routes, received, replied_at, ejected, .. } = &*self;
         let graph = routes.as_ref().map(|routes| &routes.graph);
         let now = platform.now();
         let (facts, node) = received.as_ref().map(|(facts, node)| (&**facts, &**node)).unzip();
@@ -155,6 +168,9 @@ impl<P: Platform> OpenAccount<P> {
             origin: RequestOrigin::of(&arrival.headers),
         };
         self.publish(&record);
+        if let Some(limits) = limits {
+            limits.settle(limited_use(&record));
+        }
         if let Some(draw) = self.draw.as_ref().filter(|_| record.end.outcome != CLIENT_LEFT) {
             let end = CountedEnd {
                 has_failed: record.end.outcome != OK || record.end.status >= 400,
@@ -212,6 +228,18 @@ impl<P: Platform> OpenAccount<P> {
             platform.write_record(&text);
         }
     }
+}
+
+/// What a request used, with its failed attempts that a provider bills.
+fn limited_use(record: &RequestRecord<'_>) -> LimitedUse {
+    let tokens = |usage: &Usage| usage.input_tokens.saturating_add(usage.output_tokens);
+    let served = LimitedUse { tokens: tokens(&record.end.usage), micro_usd: record.micro_usd.unwrap_or(0) };
+    record.end.trail.charged().fold(served, |used, (attempt, usage)| LimitedUse {
+        tokens: used.tokens.saturating_add(tokens(&usage)),
+        micro_usd: used
+            .micro_usd
+            .saturating_add(attempt.deployment.cost.map_or(0, |price| price.micro_usd(&usage))),
+    })
 }
 
 /// An attempt whose stream broke later has failed, although it served.

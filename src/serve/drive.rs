@@ -15,6 +15,7 @@ use super::completion::{AnswerOutcome, CommittedAnswer, Completion};
 use super::flow;
 use super::hedging::{Attempts, FirstEvent};
 use super::held_body::HeldBody;
+use super::limit_headers;
 use super::platform::{ClientStream, Platform};
 use super::receive::Inbound;
 use super::serving::Serving;
@@ -150,7 +151,10 @@ fn pass<P: Platform>(
     own: OwnHeaders,
     is_head: bool,
 ) -> ClientReply<P> {
-    let Committed { call, withheld, body, .. } = committed;
+    let Committed { call, mut withheld, body, .. } = committed;
+    if own.iter().any(|(name, _)| name.starts_with("x-ratelimit-")) {
+        withheld.push_str(limit_headers::OF_PROVIDERS);
+    }
     let body = match (body, completion) {
         (CommittedBody::Whole { is_in_call: true, .. }, _) => ReplyBody::AsRead,
         (CommittedBody::Whole { bytes, .. } | CommittedBody::Held { bytes, .. }, _) => {

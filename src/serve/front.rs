@@ -12,6 +12,9 @@ use super::client_reply::{ClientReply, OwnText};
 use super::drill_request;
 use super::drive;
 use super::held_body::HeldBody;
+use super::limit_headers;
+use super::limiting::ReservedLimits;
+use super::metering;
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound, Subject, receive};
 use super::serving::Serving;
@@ -24,7 +27,7 @@ use crate::routes::graph::Graph;
 use crate::telemetry::request_record::RequestEnd;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_reply::ErrorReply;
-use crate::{entry::entry_node, request::credentials};
+use crate::{entry::entry_node, entry::limit_claims, request::credentials};
 
 /// Serves a request. If the client leaves before its answer, all work for the request ends.
 pub async fn serve_while_connected<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
@@ -60,8 +63,13 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
         }
     }
     let found = match find(platform, &arrival, &routes).await {
-        Ok(AnswerSource::Deployments(inbound, body)) => {
-            return drive::run(platform, Rc::new(*inbound), body, Rc::clone(&routes), account, cors).await;
+        Ok(AnswerSource::Deployments(inbound, body, limits)) => {
+            let mut headers = cors;
+            if let Some(limits) = limits {
+                headers.extend(limit_headers::of(&limits));
+                account.on_limits(limits);
+            }
+            return drive::run(platform, Rc::new(*inbound), body, Rc::clone(&routes), account, headers).await;
         }
         Ok(AnswerSource::Text(text)) => Ok(text),
         Err(error) => Err(error),
@@ -102,7 +110,7 @@ enum AnswerSource<P: Platform> {
     /// The gateway itself answers.
     Text(OwnText),
     /// A deployment answers.
-    Deployments(Box<Inbound>, HeldBody<P>),
+    Deployments(Box<Inbound>, HeldBody<P>, Option<Box<ReservedLimits<P>>>),
 }
 
 async fn find<P: Platform>(
@@ -142,8 +150,16 @@ async fn find<P: Platform>(
     platform.isolate().begin_sharing(platform);
     let held = HeldBody::of(platform);
     let mut inbound = receive(platform, arrival, routes, client, subject).await?;
-    if let Some(drill) = drill {
-        inbound.faults = drill.faults;
+    if let Some(drill) = &drill {
+        inbound.faults.clone_from(&drill.faults);
     }
-    Ok(AnswerSource::Deployments(Box::new(inbound), held))
+    let claims = limit_claims::claims(graph, client, &inbound.facts, &inbound.node, || {
+        metering::basis(platform, &inbound)
+    });
+    let limits = match claims.is_empty() {
+        true => None,
+        // This is behind a pointer: most requests have no limits.
+        false => Some(Box::pin(ReservedLimits::of(platform, &graph.settings, claims)).await?),
+    };
+    Ok(AnswerSource::Deployments(Box::new(inbound), held, limits))
 }

@@ -3,13 +3,15 @@
 //! Invariant: nothing here belongs to a single request.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::canary_state::CanaryServing;
+use super::ledger_link::LedgerLink;
 use super::object_link::ObjectLink;
 use super::serving::Serving;
 use crate::counters::CounterOutbox;
+use crate::entry::limit_claims::LedgerName;
 use crate::entry::object_affinity::ObjectAffinity;
 use crate::health::recent_records::RecentRecords;
 use crate::reply::masks::without_secrets;
@@ -59,6 +61,8 @@ pub struct Isolate {
     has_metrics: Cell<Option<bool>>,
     /// The keys that sign the tokens of Cloudflare Access.
     pub(super) access_keys: RefCell<AccessKeys>,
+    /// The leases of limits, by ledger.
+    pub(super) ledgers: RefCell<BTreeMap<LedgerName, LedgerLink>>,
     /// What is counted of finished requests, until the shard has counted it.
     pub(super) counters: RefCell<CounterOutbox>,
 }

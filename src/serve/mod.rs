@@ -16,7 +16,8 @@
 //!   `alerts`: what they send to webhooks; [`health_object`]: the Durable Object through which they
 //!   do; `registry_link` and `routes_change`: versions of the document, and changes by the admin
 //!   API; `canary_serving`: two versions side by side, with [`canary_writes`] for the registry;
-//!   `counting`: what is counted of finished requests, and `metrics`: how it is shown.
+//!   [`limiting`]: what clients may use; `counting`: what is counted of finished requests, and
+//!   `metrics`: how it is shown.
 
 pub mod account;
 pub mod admin;
@@ -44,6 +45,9 @@ pub mod health_object;
 mod hedging;
 mod held_body;
 pub mod isolate_memory;
+mod ledger_link;
+mod limit_headers;
+pub mod limiting;
 mod metering;
 mod metrics;
 pub mod object_link;

@@ -29,8 +29,8 @@ pub struct RegionObjects {
 
 impl RegionObjects {
     /// The Durable Objects for a Worker with this pool that runs at this place.
-    pub(super) fn of(pool: Option<String>, place: &Place) -> Self {
-        Self { pool: pool.unwrap_or_else(|| "default".to_owned()), region: location_hint(place) }
+    pub(super) fn of(pool: String, place: &Place) -> Self {
+        Self { pool, region: location_hint(place) }
     }
 
     /// The name of the region's shard.

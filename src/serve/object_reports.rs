@@ -27,6 +27,11 @@ const POOL: &str = "HEALTH_POOL";
 /// How often a new isolate checks whether its first snapshot has arrived, in milliseconds.
 const LOOK_MS: Millis = Millis::new(2);
 
+/// The pool of the Durable Objects that this Worker uses.
+pub(super) fn pool_of<P: Platform>(platform: &P) -> String {
+    platform.variable(POOL).unwrap_or_else(|| "default".to_owned())
+}
+
 /// A report that counts as sent.
 struct DueReport {
     objects: RegionObjects,
@@ -161,7 +166,7 @@ impl Isolate {
         if let Some(link) = &*self.link.borrow() {
             return Some(link.objects.clone());
         }
-        platform.has_objects().then(|| RegionObjects::of(platform.variable(POOL), &platform.place()))
+        platform.has_objects().then(|| RegionObjects::of(pool_of(platform), &platform.place()))
     }
 
     /// Creates the link to the shard with the first request of the isolate, and reports if a report

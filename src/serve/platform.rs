@@ -149,6 +149,15 @@ pub trait Platform: Clock + Objects + Clone + 'static {
         body: String,
     ) -> impl Future<Output = Result<(u16, String), PlatformError>>;
 
+    /// The answer of the ledger with this name to a POST: status and text. Without a binding, this
+    /// fails.
+    fn ask_ledger(
+        &self,
+        ledger: &str,
+        path: &str,
+        body: String,
+    ) -> impl Future<Output = Result<(u16, String), PlatformError>>;
+
     /// Whether there is a binding to the [`Objects`].
     fn has_objects(&self) -> bool;
 

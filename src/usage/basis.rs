@@ -68,6 +68,11 @@ impl UsageBasis {
         self.counted(reported.map(with_images), events, images)
     }
 
+    /// What the request uses with so much output, as far as that can be known before its answer.
+    pub fn at_most(&self, output_tokens: u64) -> Usage {
+        self.estimate(output_tokens, self.images)
+    }
+
     fn counted(&self, reported: Option<Reported>, output_tokens: u64, images: u64) -> Reported {
         match reported {
             // All other stored objects were counted when they were created.

@@ -9,6 +9,7 @@
 use serde_json::json;
 
 use super::access_fault::AccessFault;
+use super::limit::{LimitRate, LimitUnit};
 use super::needs::Lack;
 use super::time::Millis;
 
@@ -108,6 +109,17 @@ pub enum ClientError {
         /// The most similar model that this client may use.
         nearest: Option<String>,
     },
+    /// A limit of the client, or of the gateway, is used up.
+    LimitReached {
+        /// The limit.
+        rate: LimitRate,
+        /// Whether it is the client's own.
+        is_own: bool,
+        /// When the request may fit; `None`: never, because it is larger than the whole limit.
+        retry_ms: Option<Millis>,
+    },
+    /// Nobody can say what is left of a limit.
+    LimitsUnavailable,
     /// The body is not JSON, or not an object. Holds the parser's message.
     InvalidJson(String),
     /// The body is not the multipart form that it should be. Holds the parser's message.
@@ -248,6 +260,7 @@ impl ClientError {
             Self::RoutesRefused { .. } => 422,
             Self::WebSocketNotSupported { .. } => 426,
             Self::IfMatchMissing => 428,
+            Self::LimitReached { .. } => 429,
             Self::Internal => 500,
             Self::UpstreamUnreachable { .. } | Self::OutcomeUnknown { is_late: false } => 502,
             Self::NoEligibleDeployment { .. }
@@ -258,6 +271,7 @@ impl ClientError {
             | Self::RegistryMissing
             | Self::RegistryUnavailable
             | Self::RoutesNotWritten
+            | Self::LimitsUnavailable
             | Self::TooManyBodies => 503,
             Self::UpstreamTimeout { .. }
             | Self::DeadlineExceeded { .. }
@@ -294,6 +308,9 @@ impl ClientError {
             Self::RecordsUnavailable => "records_unavailable",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
+            Self::LimitReached { rate, .. } if rate.is_quota() => "insufficient_quota",
+            Self::LimitReached { .. } => "rate_limit_exceeded",
+            Self::LimitsUnavailable => "limits_unavailable",
             Self::InvalidJson(_) => "invalid_json",
             Self::InvalidForm(_) => "invalid_form",
             Self::MissingModel => "missing_model",
@@ -323,7 +340,13 @@ impl ClientError {
 
     /// OpenAI's `type`: whose fault it is.
     pub fn kind(&self) -> &'static str {
-        if self.status() < 500 { "invalid_request_error" } else { "server_error" }
+        match self {
+            Self::LimitReached { rate, .. } if rate.is_quota() => "insufficient_quota",
+            Self::LimitReached { rate, .. } if rate.unit == LimitUnit::Tokens => "tokens",
+            Self::LimitReached { .. } => "requests",
+            _ if self.status() < 500 => "invalid_request_error",
+            _ => "server_error",
+        }
     }
 
     /// The parameter that is at fault, if there is one.
@@ -347,7 +370,12 @@ impl ClientError {
     /// After a missed deadline a retry is not worth it: it would take as long again, from slow
     /// deployments or with a slow upload. The same holds if no deployment is eligible, unless one
     /// is ejected for a time: requirements and missing keys do not change by waiting.
+    ///
+    /// What is used up for a day or a month does not come back in a moment.
     pub fn is_retryable(&self) -> bool {
+        if let Self::LimitReached { rate, retry_ms, .. } = self {
+            return retry_ms.is_some() && !rate.is_quota();
+        }
         matches!(
             self,
             Self::UpstreamUnreachable { .. }
@@ -359,6 +387,7 @@ impl ClientError {
                 | Self::RegistryUnavailable
                 | Self::RoutesNotWritten
                 | Self::TooManyBodies
+                | Self::LimitsUnavailable
                 | Self::AccessTokenRefused(AccessFault::KeysUnavailable)
                 | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
         )

@@ -28,7 +28,12 @@ impl From<&ClientError> for ErrorReply {
             ClientError::NoEligibleDeployment { returns_in_ms: Some(ms), .. } => {
                 headers.extend(retry_after::headers(*ms));
             }
-            ClientError::TooManyBodies => headers.extend(retry_after::headers(BODIES_END_MS)),
+            ClientError::LimitReached { retry_ms: Some(ms), .. } => {
+                headers.extend(retry_after::headers(*ms));
+            }
+            ClientError::TooManyBodies | ClientError::LimitsUnavailable => {
+                headers.extend(retry_after::headers(BODIES_END_MS))
+            }
             ClientError::InvalidApiKey
             | ClientError::NoClients
             | ClientError::InvalidAdminToken

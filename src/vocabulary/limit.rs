@@ -58,6 +58,37 @@ impl LimitUnit {
     }
 }
 
+impl LimitRate {
+    /// Whether it is an amount of a calendar period, which does not come back before its end.
+    pub const fn is_quota(&self) -> bool {
+        matches!(self.per, Some(Period::Day | Period::Month))
+    }
+
+    /// The limit in a sentence: `600 requests a minute`.
+    pub fn in_words(&self) -> String {
+        let amount = self.amount;
+        let what = match self.unit {
+            LimitUnit::Requests => format!("{amount} requests"),
+            LimitUnit::Tokens => format!("{amount} tokens"),
+            LimitUnit::MicroUsd => {
+                let (dollars, rest) = (amount / 1_000_000, format!("{:06}", amount % 1_000_000));
+                let rest = rest.trim_end_matches('0');
+                if rest.is_empty() {
+                    format!("{dollars} US dollars")
+                } else {
+                    format!("{dollars}.{rest} US dollars")
+                }
+            }
+            LimitUnit::Concurrent => return format!("{amount} requests at the same time"),
+        };
+        match self.per {
+            Some(Period::Hour) => format!("{what} an hour"),
+            Some(per) => format!("{what} a {}", per.name()),
+            None => what,
+        }
+    }
+}
+
 impl fmt::Display for LimitRate {
     /// What is counted in which time: `tokens/day`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

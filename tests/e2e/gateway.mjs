@@ -13,10 +13,12 @@ const FIRST = "switchyard";
 const OBJECTS = {
   DeploymentHealth: { type: "durable-object", storage: "sqlite" },
   Registry: { type: "durable-object", storage: "sqlite" },
+  Ledger: { type: "durable-object", storage: "sqlite" },
 };
 const CALLER = "caller";
 const DIRECT = { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
 const HEALTH = { type: "durable-object", worker: FIRST, exportName: "DeploymentHealth" };
+const LEDGER = { type: "durable-object", worker: FIRST, exportName: "Ledger" };
 const REGISTRY = { type: "durable-object", worker: FIRST, exportName: "Registry" };
 
 // Starts a gateway.
@@ -27,6 +29,7 @@ const REGISTRY = { type: "durable-object", worker: FIRST, exportName: "Registry"
 // - `isolates`: their number. Isolates share only KV and the Durable Objects.
 // - `object`: whether the Worker has a binding to the Durable Objects.
 // - `registry`: whether the Worker has a binding to the registry.
+// - `ledger`: whether the Worker has a binding to the ledgers of limits.
 // - `intercept`: whether intercept.js wraps the Worker's bindings and its Wasm.
 // - `caller`: the source of another Worker, which has a service binding GATEWAY to the gateway.
 //   `gateway.caller` sends requests to it.
@@ -37,13 +40,14 @@ export async function startGateway({
   isolates = 1,
   object = true,
   registry = false,
+  ledger = true,
   intercept = false,
   caller,
   checkout = ROOT,
 } = {}) {
   const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? FIRST : `${FIRST}-${index + 1}`));
   const manifest = worker(checkout, intercept);
-  const env = { ...bindings(vars), ...(object && { HEALTH }), ...(registry && { REGISTRY }) };
+  const env = { ...bindings(vars), ...(object && { HEALTH }), ...(registry && { REGISTRY }), ...(ledger && { LEDGER }) };
   const logs = [];
   const miniflare = new Miniflare({
     host: "127.0.0.1",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use switchyard::limits::isolate_limits::{Claim, IsolateLimits, Reservation, Reserving};
-use switchyard::limits::ledger::Ledger;
+use switchyard::limits::limit_ledger::LimitLedger;
 use switchyard::vocabulary::limit::{LimitRate, LimitUnit, Period};
 use switchyard::vocabulary::time::{Instant, Millis};
 
@@ -13,7 +13,7 @@ const START: Instant = Instant::from_epoch_ms(1_769_904_000_000);
 /// Isolates, a ledger, and what was truly used.
 struct World {
     rate: LimitRate,
-    ledger: Ledger,
+    ledger: LimitLedger,
     isolates: Vec<Isolate>,
     now: Instant,
     /// What requests have used or may still use, by requests of isolates that live.
@@ -38,7 +38,7 @@ impl World {
         };
         Self {
             rate,
-            ledger: Ledger::default(),
+            ledger: LimitLedger::default(),
             isolates: (0..isolates).map(isolate).collect(),
             now: START,
             spent: 0,

@@ -71,8 +71,8 @@ proptest! {
             if is_evicted {
                 evicted = StoredLedger::new(rows.clone());
             }
-            // Lengths of leases depend on who has reported, which is not stored: a few isolates make
-            // no difference.
+            // Lengths of leases depend on who has reported, which is not stored: a few isolates
+            // make no difference.
             prop_assert_eq!(ask(&evicted, REPORT, &report, now), ask(&stays, REPORT, &report, now));
             prop_assert_eq!(&*rows.0.borrow(), &*other_rows.0.borrow());
         }

@@ -19,6 +19,7 @@ mod flows;
 mod forms;
 mod isolation;
 mod leaving;
+mod limits;
 mod long_answers;
 mod once;
 mod records;

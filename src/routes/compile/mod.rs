@@ -8,7 +8,7 @@
 mod compiler;
 mod condition;
 mod deployment;
-mod limits;
+mod limit_list;
 mod node;
 mod operation_url;
 mod policy;

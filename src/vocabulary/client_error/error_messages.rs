@@ -1,6 +1,7 @@
 //! What the gateway's errors say.
 
 use super::ClientError;
+use crate::vocabulary::limit::LimitRate;
 use crate::vocabulary::needs::missing;
 use crate::vocabulary::time::Millis;
 
@@ -121,6 +122,10 @@ impl ClientError {
                 quoted(model),
                 nearest.as_ref().map(|name| format!(" Did you mean '{}'?", quoted(name))).unwrap_or_default()
             ),
+            Self::LimitReached { rate, is_own, retry_ms } => limit_reached(rate, *is_own, *retry_ms),
+            Self::LimitsUnavailable => "The gateway cannot check the limits of this request now. Try again in a \
+                second; if it stays, have the gateway's operator check the binding LEDGER in wrangler.toml."
+                .into(),
             Self::InvalidJson(reason) | Self::InvalidForm(reason) => cut(reason, REASON_CHARS),
             Self::MissingModel => "You must provide a \"model\" parameter. GET /v1/models lists the models that \
                 you may use."
@@ -225,6 +230,25 @@ fn none_eligible(model: &str, reasons: &[String], returns_in_ms: Option<Millis>)
         |ms| format!("Try again in {} s.", ms.seconds_rounded_up().max(1)),
     );
     format!("No deployment may serve model '{}' right now.{} {advice}", quoted(model), ruled_out(reasons))
+}
+
+fn limit_reached(rate: &LimitRate, is_own: bool, retry_ms: Option<Millis>) -> String {
+    let whose = if is_own { "your" } else { "the gateway's" };
+    let Some(retry_ms) = retry_ms else {
+        return format!(
+            "This request may use more than {whose} whole limit of {}. Send a shorter input or a lower \
+             \"max_completion_tokens\", or have the gateway's operator raise the limit.",
+            rate.in_words()
+        );
+    };
+    let seconds = retry_ms.seconds_rounded_up().max(1);
+    let advice = if rate.is_quota() {
+        format!("It begins anew in {seconds} s; the gateway's operator can raise it.")
+    } else {
+        format!("Try again in {seconds} s.")
+    };
+    let whose = if is_own { "Your" } else { "The gateway's" };
+    format!("{whose} limit of {} is used up. {advice}", rate.in_words())
 }
 
 fn ruled_out(reasons: &[String]) -> String {

@@ -6,6 +6,7 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 
 use super::*;
+use crate::vocabulary::limit::Period;
 use crate::vocabulary::needs::Feature;
 use crate::vocabulary::time::short::ms;
 
@@ -54,6 +55,32 @@ pub(crate) fn all() -> Vec<ClientError> {
         ClientError::ModelNotAllowed { client: "web-app".into(), model: "chat-gold".into() },
         ClientError::ModelNotFound { model: "chat-prd".into(), nearest: Some("chat-prod".into()) },
         ClientError::ModelNotFound { model: "gpt-9".into(), nearest: None },
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::Requests, amount: 600, per: Some(Period::Minute) },
+            is_own: true,
+            retry_ms: Some(ms(1_500)),
+        },
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::Tokens, amount: 9_000, per: Some(Period::Hour) },
+            is_own: false,
+            retry_ms: Some(ms(100)),
+        },
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::MicroUsd, amount: 500_250_000, per: Some(Period::Month) },
+            is_own: true,
+            retry_ms: Some(ms(86_400_000)),
+        },
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::Concurrent, amount: 40, per: None },
+            is_own: true,
+            retry_ms: Some(ms(1_000)),
+        },
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::Tokens, amount: 9_000, per: Some(Period::Day) },
+            is_own: false,
+            retry_ms: None,
+        },
+        ClientError::LimitsUnavailable,
         ClientError::InvalidJson("expected `:` at line 1 column 9".into()),
         ClientError::InvalidForm("the boundary is missing".into()),
         ClientError::MissingModel,
@@ -124,7 +151,8 @@ fn bodies_have_exactly_the_fields_of_openai() {
 
 #[test]
 fn what_is_the_callers_fault_is_not_worth_a_retry() {
-    assert!(all().iter().all(|error| error.status() >= 500 || !error.is_retryable()));
+    // A rate limit is the exception: waiting cures it.
+    assert!(all().iter().all(|error| error.status() >= 500 || error.status() == 429 || !error.is_retryable()));
 }
 
 #[test]

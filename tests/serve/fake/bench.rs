@@ -15,7 +15,7 @@ use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::time::{Instant, Millis};
 
 use super::upstream::{CallState, Script};
-use super::{Fake, FakeClient, FakeObjects, FakeRegistry, Post, PostAnswer, World};
+use super::{Fake, FakeClient, FakeLedgers, FakeObjects, FakeRegistry, Post, PostAnswer, World};
 use crate::times::ms;
 
 pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
@@ -452,6 +452,16 @@ impl Bench {
         let routes = self.fake.isolate.current().expect("routes");
         let health = routes.health.borrow();
         (0..routes.graph.deployments.len()).map(|id| health.in_flight(id, self.now())).sum()
+    }
+
+    /// The ledgers of limits.
+    pub fn ledgers(&self) -> &FakeLedgers {
+        &self.fake.world.ledgers
+    }
+
+    /// What is spent, leased and free of a meter.
+    pub fn limit(&self, ledger: &str, meter: &str) -> (u64, u64, u64) {
+        self.ledgers().usage(ledger, meter, self.now())
     }
 
     /// From now on there are Durable Objects.

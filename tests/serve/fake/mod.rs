@@ -5,6 +5,7 @@
 
 mod bench;
 mod client;
+mod ledgers;
 mod objects;
 mod registry;
 mod upstream;
@@ -31,6 +32,7 @@ use switchyard::vocabulary::time::{Instant, Millis};
 
 pub use bench::{Answer, Bench, Body};
 use client::FakeClient;
+use ledgers::FakeLedgers;
 use objects::FakeObjects;
 use registry::FakeRegistry;
 use upstream::{CallState, FakeCall, FakeReader, FakeStream};
@@ -70,6 +72,8 @@ struct World {
     objects: RefCell<Option<Rc<FakeObjects>>>,
     /// The registry, if there is a binding to it.
     registry: RefCell<Option<Rc<FakeRegistry>>>,
+    /// The ledgers of limits.
+    ledgers: Rc<FakeLedgers>,
     /// Whether the store refuses writes.
     refuses_writes: Cell<bool>,
     /// What was sent with [`Platform::post`].
@@ -371,6 +375,16 @@ impl Platform for Fake {
         let registry = self.world.registry.borrow().clone();
         let registry = registry.ok_or_else(|| PlatformError::new("there is no registry here"))?;
         registry.ask(&self.world, path, &body).await
+    }
+
+    async fn ask_ledger(
+        &self,
+        ledger: &str,
+        path: &str,
+        body: String,
+    ) -> Result<(u16, String), PlatformError> {
+        let ledgers = Rc::clone(&self.world.ledgers);
+        ledgers.ask(self, ledger, path, &body).await
     }
 
     fn has_objects(&self) -> bool {

@@ -15,13 +15,13 @@ const REPORTS_PER_SECOND: u64 = 100;
 
 /// What may be spent, and who holds leases of it.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger {
+pub struct LimitLedger {
     meters: BTreeMap<String, Meter>,
     /// When each isolate last reported.
     seen: BTreeMap<u64, Instant>,
 }
 
-impl Ledger {
+impl LimitLedger {
     /// A meter.
     pub fn meter(&self, name: &str) -> Option<&Meter> {
         self.meters.get(name)

@@ -1,0 +1,70 @@
+//! `x-ratelimit-*`: what is left of the limits of the client itself. OpenAI's clients read these
+//! six headers: <https://platform.openai.com/docs/guides/rate-limits>
+
+use super::limiting::ReservedLimits;
+use super::platform::Platform;
+use crate::vocabulary::limit::LimitUnit;
+use crate::vocabulary::time::Millis;
+
+/// The headers of a provider about its own limits, each followed by a line break. Where the client
+/// has limits of its own, they would not be true.
+pub(super) const OF_PROVIDERS: &str = "x-ratelimit-limit-requests\nx-ratelimit-remaining-requests\n\
+    x-ratelimit-reset-requests\nx-ratelimit-limit-tokens\nx-ratelimit-remaining-tokens\nx-ratelimit-reset-tokens\n";
+
+/// The headers about requests and tokens, for the limits that the client has.
+pub(super) fn of<P: Platform>(limits: &ReservedLimits<P>) -> Vec<(&'static str, String)> {
+    let mut headers = Vec::new();
+    for (unit, names) in [
+        (
+            LimitUnit::Requests,
+            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+        ),
+        (
+            LimitUnit::Tokens,
+            ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+        ),
+    ] {
+        if let Some(left) = limits.left(unit) {
+            let values =
+                [left.amount.to_string(), left.view.remaining.to_string(), length(left.view.reset_ms)];
+            headers.extend(names.into_iter().zip(values));
+        }
+    }
+    headers
+}
+
+/// A duration as OpenAI writes it: `120ms`, `6m0s`, `23h59m59s`.
+fn length(ms: Millis) -> String {
+    if ms < Millis::new(1_000) {
+        return format!("{ms}ms");
+    }
+    let seconds = ms.seconds_rounded_up();
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::length;
+    use crate::vocabulary::time::short::ms;
+
+    #[test]
+    fn durations_are_written_as_openai_writes_them() {
+        for (millis, expected) in [
+            (0, "0ms"),
+            (120, "120ms"),
+            (1_000, "1s"),
+            (1_001, "2s"),
+            (59_999, "1m0s"),
+            (360_000, "6m0s"),
+            (3_600_000, "1h0m0s"),
+            (86_399_000, "23h59m59s"),
+        ] {
+            assert_eq!(length(ms(millis)), expected, "{millis}");
+        }
+    }
+}

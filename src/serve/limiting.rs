@@ -1,0 +1,310 @@
+//! Reserves what a request may use from the limits that count it, and settles what it used.
+//!
+//! The leases of this isolate decide at once ([`crate::limits`]). A request waits only if they hold
+//! too little: for one answer of a ledger, which all requests that wait share. Everything else goes
+//! to the ledgers beside the requests: leases that run low, what was used, leases that are no
+//! longer needed.
+
+use super::counting::RunningFlush;
+use super::isolate_memory::Isolate;
+use super::ledger_link::LedgerLink;
+use super::object_reports::pool_of;
+use super::platform::Platform;
+use super::timing::{sleep, until};
+use crate::entry::limit_claims::{LedgerClaims, LedgerName};
+use crate::limits::isolate_limits::{Claim, LimitView, Reservation, Reserving};
+use crate::limits::limit_wire::LimitAnswer;
+use crate::limits::stored_ledger::REPORT;
+use crate::routes::graph::{Settings, Unreachable};
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::limit::LimitUnit;
+use crate::vocabulary::time::{Instant, Millis};
+
+/// How long a request waits for a ledger. Then the ledger counts as unreachable.
+const ANSWER_MS: Millis = Millis::new(2_000);
+/// How often a request that waits looks for the answer.
+const LOOK_MS: Millis = Millis::new(2);
+/// The time between two calls of a ledger that does not answer.
+const AGAIN_MS: Millis = Millis::new(1_000);
+/// How soon a ledger learns of what was used, if no request reports earlier.
+const SETTLED_MS: Millis = Millis::new(2_000);
+/// How long a ledger is told in the background what nobody reports. The runtime ends such work 30
+/// seconds after its request.
+const BACKGROUND_MS: Millis = Millis::new(25_000);
+/// When work in the background that does not say so has ended, because the runtime has ended it.
+const SILENT_MS: Millis = Millis::new(10_000);
+
+/// What a request has reserved. If it is dropped, nothing of it was used.
+pub struct ReservedLimits<P: Platform> {
+    platform: P,
+    parts: Vec<(LedgerName, Reservation)>,
+}
+
+/// What a request used, in the units of limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitedUse {
+    /// Tokens of input and output.
+    pub tokens: u64,
+    /// Millionths of a US dollar.
+    pub micro_usd: u64,
+}
+
+/// What is left of the limits of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnitLeft {
+    /// The whole limit.
+    pub amount: u64,
+    /// What is left of it.
+    pub view: LimitView,
+}
+
+impl LimitedUse {
+    fn of(&self, claim: &Claim) -> u64 {
+        match claim.rate.unit {
+            LimitUnit::Requests => 1,
+            LimitUnit::Tokens => self.tokens,
+            LimitUnit::MicroUsd => self.micro_usd,
+            LimitUnit::Concurrent => 0,
+        }
+    }
+}
+
+impl<P: Platform> ReservedLimits<P> {
+    /// Reserves what the request claims, all of it or nothing.
+    ///
+    /// # Errors
+    /// A limit is used up, or a ledger cannot be asked and the document says that such requests are
+    /// refused.
+    pub async fn of(
+        platform: &P,
+        settings: &Settings,
+        claims: Vec<LedgerClaims>,
+    ) -> Result<Box<Self>, ClientError> {
+        let mut reserved =
+            Box::new(Self { platform: platform.clone(), parts: Vec::with_capacity(claims.len()) });
+        for LedgerClaims { ledger, claims } in claims {
+            let reservation = reserve(platform, settings, &ledger, &claims).await?;
+            reserved.parts.push((ledger, reservation));
+        }
+        Ok(reserved)
+    }
+
+    /// Settles what the request used.
+    pub fn settle(mut self: Box<Self>, used: LimitedUse) {
+        self.end(|claim| used.of(claim));
+    }
+
+    fn end(&mut self, used: impl Fn(&Claim) -> u64) {
+        let now = self.platform.now();
+        for (ledger, reservation) in self.parts.drain(..) {
+            let mut ledgers = self.platform.isolate().ledgers.borrow_mut();
+            if let Some(link) = ledgers.get_mut(&ledger) {
+                link.limits.settle(reservation, &used, now);
+                link.unsettled_since.get_or_insert(now);
+            }
+            drop(ledgers);
+            keep_reporting(&self.platform, &ledger);
+        }
+    }
+
+    /// What is left of the client's own limits in this unit: of the one of which the least is left.
+    pub fn left(&self, unit: LimitUnit) -> Option<UnitLeft> {
+        let now = self.platform.now();
+        let ledgers = self.platform.isolate().ledgers.borrow();
+        let own = self.parts.iter().filter(|(ledger, _)| ledger.client.is_some());
+        let claims = own.flat_map(|(ledger, reservation)| {
+            reservation
+                .claims()
+                .iter()
+                .filter(|claim| claim.rate.unit == unit)
+                .map(move |claim| (ledger, claim))
+        });
+        claims
+            .filter_map(|(ledger, claim)| {
+                let view = ledgers.get(ledger)?.limits.view(&claim.meter, now)?;
+                Some(UnitLeft { amount: claim.rate.amount, view })
+            })
+            .min_by_key(|left| left.view.remaining)
+    }
+}
+
+impl<P: Platform> Drop for ReservedLimits<P> {
+    fn drop(&mut self) {
+        self.end(|_| 0);
+    }
+}
+
+/// Reserves claims at one ledger.
+async fn reserve<P: Platform>(
+    platform: &P,
+    settings: &Settings,
+    ledger: &LedgerName,
+    claims: &[Claim],
+) -> Result<Reservation, ClientError> {
+    let isolate = platform.isolate();
+    let ends_at = platform.now() + ANSWER_MS;
+    loop {
+        let now = platform.now();
+        let (reserving, is_failed) = isolate.with_ledger(platform, ledger, |link| {
+            (link.limits.reserve(claims, now), link.failed_at.is_some())
+        });
+        match reserving {
+            Reserving::Reserved(reservation) => {
+                report_if_due(platform, ledger);
+                keep_reporting(platform, ledger);
+                return Ok(reservation);
+            }
+            Reserving::Refused { meter, retry_ms } => {
+                let rate = claims.iter().find(|claim| claim.meter == meter).map(|claim| claim.rate);
+                let is_own = ledger.client.is_some();
+                return Err(rate.map_or(ClientError::LimitsUnavailable, |rate| ClientError::LimitReached {
+                    rate,
+                    is_own,
+                    retry_ms,
+                }));
+            }
+            Reserving::Ask => {
+                report_now(platform, ledger);
+                // Nobody waits for a ledger that did not answer before.
+                if is_failed || now >= ends_at {
+                    return unreachable(settings, claims);
+                }
+                sleep(platform, LOOK_MS).await;
+            }
+        }
+    }
+}
+
+/// What happens to a request whose limits cannot be checked.
+fn unreachable(settings: &Settings, claims: &[Claim]) -> Result<Reservation, ClientError> {
+    let has_budget = claims.iter().any(|claim| claim.rate.unit == LimitUnit::MicroUsd);
+    let usual = if has_budget { Unreachable::FailClosed } else { Unreachable::FailOpen };
+    match settings.limits_unreachable.unwrap_or(usual) {
+        Unreachable::FailClosed => Err(ClientError::LimitsUnavailable),
+        Unreachable::FailOpen => Ok(Reservation::without_lease(claims.to_vec())),
+    }
+}
+
+impl Isolate {
+    fn with_ledger<P: Platform, T>(
+        &self,
+        platform: &P,
+        ledger: &LedgerName,
+        act: impl FnOnce(&mut LedgerLink) -> T,
+    ) -> T {
+        let mut ledgers = self.ledgers.borrow_mut();
+        act(ledgers.entry(ledger.clone()).or_insert_with(|| LedgerLink::new(platform.random())))
+    }
+}
+
+/// Reports in the background if a lease runs low, or the ledger expects it.
+fn report_if_due<P: Platform>(platform: &P, ledger: &LedgerName) {
+    let now = platform.now();
+    let is_due =
+        platform.isolate().with_ledger(platform, ledger, |link| link.limits.is_due(link.next_at, now));
+    if is_due {
+        report_now(platform, ledger);
+    }
+}
+
+/// Reports in the background, unless a report is under way, or the ledger did not answer just now.
+fn report_now<P: Platform>(platform: &P, ledger: &LedgerName) {
+    let now = platform.now();
+    let begins = platform.isolate().with_ledger(platform, ledger, |link| {
+        let is_asking = link.asking_until.is_some_and(|until| now < until);
+        let is_too_soon = link.failed_at.is_some_and(|at| now < at + AGAIN_MS);
+        let begins = !is_asking && !is_too_soon;
+        if begins {
+            link.asking_until = Some(now + ANSWER_MS);
+        }
+        begins
+    });
+    if begins {
+        let (background, ledger) = (platform.clone(), ledger.clone());
+        platform.in_background(async move { report(&background, &ledger).await });
+    }
+    keep_reporting(platform, ledger);
+}
+
+/// Reports to a ledger, and takes its answer.
+async fn report<P: Platform>(platform: &P, ledger: &LedgerName) {
+    let isolate = platform.isolate();
+    let now = platform.now();
+    let (report, unsettled_since) = isolate.with_ledger(platform, ledger, |link| {
+        link.asking_until = Some(now + ANSWER_MS);
+        (link.limits.report(now), link.unsettled_since.take())
+    });
+    let object = ledger.object(&pool_of(platform));
+    let text = serde_json::to_string(&report).unwrap_or_default();
+    let asked = platform.ask_ledger(&object, REPORT, text);
+    let answer = match until(platform, now + ANSWER_MS, asked).await {
+        Some(Ok((200, text))) => {
+            serde_json::from_str::<LimitAnswer>(&text).map_err(|error| error.to_string())
+        }
+        Some(Ok((status, text))) => Err(format!("status {status}: {text}")),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err(format!("no answer within {ANSWER_MS} ms")),
+    };
+    let now = platform.now();
+    let failure = isolate.with_ledger(platform, ledger, |link| {
+        link.asking_until = None;
+        match answer {
+            Ok(answer) => {
+                link.limits.on_answer(&answer, now);
+                link.next_at = now + answer.next_ms;
+                link.failed_at = None;
+                None
+            }
+            Err(error) => {
+                link.unsettled_since = link.unsettled_since.or(unsettled_since);
+                link.next_at = now + AGAIN_MS;
+                link.failed_at.replace(now).is_none().then_some(error)
+            }
+        }
+    });
+    if let Some(error) = failure {
+        platform.warn(&format!("limits: the ledger {object} does not answer: {error}"));
+    }
+}
+
+/// Begins work in the background that reports what nobody else does: what was used, and what is no
+/// longer needed.
+fn keep_reporting<P: Platform>(platform: &P, ledger: &LedgerName) {
+    let now = platform.now();
+    let begins = platform.isolate().with_ledger(platform, ledger, |link| {
+        let begins = now >= link.reporting_until && !link.limits.is_idle();
+        if begins {
+            link.reporting_until = now + SILENT_MS;
+        }
+        begins
+    });
+    if !begins {
+        return;
+    }
+    let running = RunningFlush::begin(platform);
+    let ledger = ledger.clone();
+    platform.in_background(async move {
+        let platform = &running.0;
+        let ends_at = platform.now() + BACKGROUND_MS;
+        loop {
+            let now = platform.now();
+            let at = platform.isolate().with_ledger(platform, &ledger, |link| {
+                let at = link.due_at(SETTLED_MS).clamp(now, now + SETTLED_MS);
+                let is_needed = !link.limits.is_idle() && at < ends_at;
+                link.reporting_until = if is_needed { at + SILENT_MS } else { Instant::EPOCH };
+                is_needed.then_some(at)
+            });
+            let Some(at) = at else { break };
+            platform.sleep_until(at).await;
+            let (is_due, is_asking) = platform.isolate().with_ledger(platform, &ledger, |link| {
+                let is_asking = link.asking_until.is_some_and(|until| at < until);
+                (link.due_at(SETTLED_MS) <= at, is_asking)
+            });
+            if is_asking {
+                sleep(platform, LOOK_MS * 50).await;
+            } else if is_due {
+                report(platform, &ledger).await;
+            }
+        }
+    });
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::limit_wire::{LeaseUse, LimitAnswer, LimitDebt, LimitReport, LimitWish};
+use super::limit_wire::{LimitAnswer, LimitReport, ReportRow};
 use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -339,12 +339,13 @@ impl IsolateLimits {
             for lease in &mut meter.leases {
                 let is_spent = lease.used >= lease.granted;
                 lease.is_closing |= lease.reserved == 0 && (is_unused || is_spent || now >= lease.until);
-                report.leases.push(LeaseUse {
+                report.leases.push(ReportRow {
                     meter: name.clone(),
                     number: lease.number,
                     used: lease.used,
                     reserved: lease.reserved,
                     is_done: lease.is_closing,
+                    ..ReportRow::default()
                 });
             }
             for debt in &mut meter.debts {
@@ -352,20 +353,21 @@ impl IsolateLimits {
                     self.number += 1;
                     self.number
                 });
-                let (meter, rate, amount) = (name.clone(), meter.rate, debt.amount);
-                report.debts.push(LimitDebt { meter, rate, number, amount });
+                let (meter, rate, used) = (name.clone(), Some(meter.rate), debt.amount);
+                report.debts.push(ReportRow { meter, number, rate, used, ..ReportRow::default() });
             }
             if meter.asked.is_none() && !is_unused && meter.is_low(now) {
                 self.number += 1;
                 meter.asked = Some(self.number);
             }
             if let Some(number) = meter.asked {
-                report.wishes.push(LimitWish {
+                report.wishes.push(ReportRow {
                     meter: name.clone(),
-                    rate: meter.rate,
                     number,
+                    rate: Some(meter.rate),
                     need: meter.need,
                     wanted: meter.expected().max(meter.awaited).max(meter.need),
+                    ..ReportRow::default()
                 });
             }
         }
@@ -396,7 +398,7 @@ impl IsolateLimits {
             meter.asked = None;
             let need = std::mem::take(&mut meter.need);
             meter.awaited = 0;
-            meter.free = Some((grant.free, now));
+            meter.free = grant.free.map(|free| (free, now)).or(meter.free);
             if grant.amount > 0 {
                 meter.refusal = None;
                 meter.granted = grant.amount;
@@ -420,11 +422,14 @@ impl IsolateLimits {
 
     /// Forgets meters without leases.
     fn forget(&mut self, now: Instant) {
-        self.meters.retain(|_, meter| {
-            !meter.leases.is_empty()
-                || !meter.debts.is_empty()
-                || meter.asked.is_some()
-                || !meter.is_unused(now)
-        });
+        let is_needed = |meter: &HeldMeter| {
+            let is_held = !meter.leases.is_empty() || !meter.debts.is_empty();
+            is_held || meter.asked.is_some() || !meter.is_unused(now)
+        };
+        let unneeded = |(name, meter): (&String, &HeldMeter)| (!is_needed(meter)).then(|| name.clone());
+        let unneeded: Vec<String> = self.meters.iter().filter_map(unneeded).collect();
+        for name in &unneeded {
+            self.meters.remove(name);
+        }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::limit_wire::{LeaseLength, LeaseUse, LimitAnswer, LimitDebt, LimitGrant, LimitReport};
+use super::limit_wire::{AnswerRow, LimitAnswer, LimitReport, ReportRow};
 use super::meter::{Decision, LeaseId, LeaseReport, LeaseWish, Meter};
-use crate::vocabulary::limit::LimitRate;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// How long a lease lasts if few isolates hold leases.
@@ -18,7 +17,7 @@ const REPORTS_PER_SECOND: u64 = 100;
 pub struct LimitLedger {
     meters: BTreeMap<String, Meter>,
     /// When each isolate last reported.
-    seen: BTreeMap<u64, Instant>,
+    seen: Vec<(u64, Instant)>,
 }
 
 impl LimitLedger {
@@ -63,15 +62,14 @@ impl LimitLedger {
     /// `None` if the report does not say who reports.
     pub fn on_report(&mut self, report: &LimitReport, now: Instant) -> Option<LimitAnswer> {
         let holder = u64::from_str_radix(&report.holder, 16).ok()?;
-        self.seen.insert(holder, now);
         let longest_ms = self.length_ms();
-        self.seen.retain(|_, at| now - *at < longest_ms);
+        self.seen.retain(|(other, at)| *other != holder && now - *at < longest_ms);
+        self.seen.push((holder, now));
         let length_ms = self.length_ms();
         for (name, meter) in &mut self.meters {
             meter.forget_done(holder, |number| {
-                let of_lease = |lease: &LeaseUse| lease.number == number && lease.meter == *name;
-                let of_debt = |debt: &LimitDebt| debt.number == number && debt.meter == *name;
-                report.leases.iter().any(of_lease) || report.debts.iter().any(of_debt)
+                let is_it = |row: &ReportRow| row.number == number && row.meter == *name;
+                report.leases.iter().chain(&report.debts).any(is_it)
             });
         }
         let mut answer = LimitAnswer { next_ms: length_ms / 2, ..LimitAnswer::default() };
@@ -83,44 +81,36 @@ impl LimitLedger {
             let until = reported.and_then(|(until, _)| until);
             let for_ms = until.map(|until| until - now).filter(|ms| *ms > Millis::ZERO);
             let free = reported.map(|(_, free)| free);
-            answer.lengths.push(LeaseLength {
-                meter: lease.meter.clone(),
-                number: lease.number,
-                for_ms,
-                free,
-            });
+            let (meter, number) = (lease.meter.clone(), lease.number);
+            answer.lengths.push(AnswerRow { meter, number, amount: 0, for_ms, free });
         }
         for debt in &report.debts {
-            let meter = self.meter_of(&debt.meter, debt.rate, now);
-            meter.spend(LeaseId { holder, number: debt.number }, debt.amount, now);
+            let Some(meter) = self.meter_of(debt, now) else { continue };
+            meter.spend(LeaseId { holder, number: debt.number }, debt.used, now);
             let (meter, number) = (debt.meter.clone(), debt.number);
-            answer.lengths.push(LeaseLength { meter, number, for_ms: None, free: None });
+            answer.lengths.push(AnswerRow { meter, number, ..AnswerRow::default() });
         }
         for wish in &report.wishes {
-            let meter = self.meter_of(&wish.meter, wish.rate, now);
+            let Some(meter) = self.meter_of(wish, now) else { continue };
             let id = LeaseId { holder, number: wish.number };
             let (amount, for_ms) =
                 match meter.grant(id, LeaseWish { need: wish.need, wanted: wish.wanted }, length_ms, now) {
                     Decision::Granted { amount, until } => (amount, Some(until - now)),
                     Decision::Refused { retry_ms } => (0, retry_ms),
                 };
-            let free = meter.free();
-            answer.grants.push(LimitGrant {
-                meter: wish.meter.clone(),
-                number: wish.number,
-                amount,
-                for_ms,
-                free,
-            });
+            let free = Some(meter.free());
+            let (meter, number) = (wish.meter.clone(), wish.number);
+            answer.grants.push(AnswerRow { meter, number, amount, for_ms, free });
         }
         Some(answer)
     }
 
-    /// The meter of this name, with the limit of the document.
-    fn meter_of(&mut self, name: &str, rate: LimitRate, now: Instant) -> &mut Meter {
-        let meter = self.meters.entry(name.to_owned()).or_insert_with(|| Meter::new(rate, now));
+    /// The meter of a row, with the limit of the document; `None` if the row does not say it.
+    fn meter_of(&mut self, row: &ReportRow, now: Instant) -> Option<&mut Meter> {
+        let rate = row.rate?;
+        let meter = self.meters.entry(row.meter.clone()).or_insert_with(|| Meter::new(rate, now));
         meter.set_amount(rate.amount, now);
-        meter
+        Some(meter)
     }
 
     /// Brings all meters to this time.
@@ -132,7 +122,9 @@ impl LimitLedger {
     pub fn take_idle(&mut self) -> Vec<String> {
         let is_idle = |(name, meter): (&String, &Meter)| meter.is_idle().then(|| name.clone());
         let idle: Vec<String> = self.meters.iter().filter_map(is_idle).collect();
-        self.meters.retain(|_, meter| !meter.is_idle());
+        for name in &idle {
+            self.meters.remove(name);
+        }
         idle
     }
 }

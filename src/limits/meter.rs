@@ -3,8 +3,6 @@
 //! `taken` is what is spent or leased. A token bucket gives it back evenly; a calendar period gives
 //! it back at its end; a limit of what is in flight gives it back when it is no longer in flight.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::limit::{LimitRate, LimitUnit};
@@ -44,6 +42,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// When it ends, or is forgotten.
+    fn ends_at(&self) -> Instant {
+        if self.has_ended { self.until + REMEMBERED_MS } else { self.until }
+    }
+
     /// What is taken for it.
     fn taken(&self, unit: LimitUnit) -> u64 {
         match (self.has_ended, unit) {
@@ -106,12 +109,15 @@ pub struct Meter {
     counted_at: Instant,
     /// Calendar periods: the end of the one that `taken` belongs to.
     period_end: Option<Instant>,
-    /// Each lease is stored in a row of its own.
+    /// In the order of their ids. Each lease is stored in a row of its own.
     #[serde(skip)]
-    leases: BTreeMap<LeaseId, Lease>,
+    leases: Vec<(LeaseId, Lease)>,
     /// The leases that have changed since they were stored.
     #[serde(skip)]
-    changed: BTreeSet<LeaseId>,
+    changed: Vec<LeaseId>,
+    /// No lease ends, and none is forgotten, earlier.
+    #[serde(skip)]
+    next_end: Instant,
 }
 
 impl Meter {
@@ -123,8 +129,9 @@ impl Meter {
             taken: 0,
             counted_at: now,
             period_end,
-            leases: BTreeMap::new(),
-            changed: BTreeSet::new(),
+            leases: Vec::new(),
+            changed: Vec::new(),
+            next_end: Instant::EPOCH,
         }
     }
 
@@ -140,13 +147,37 @@ impl Meter {
 
     /// Puts a stored lease back.
     pub fn restore(&mut self, id: LeaseId, lease: Lease) {
-        self.leases.insert(id, lease);
+        self.insert(id, lease);
+        self.next_end = Instant::EPOCH;
+    }
+
+    fn place(&self, id: LeaseId) -> Result<usize, usize> {
+        self.leases.binary_search_by_key(&id, |(known, _)| *known)
+    }
+
+    fn lease(&self, id: LeaseId) -> Option<&Lease> {
+        self.leases.get(self.place(id).ok()?).map(|(_, lease)| lease)
+    }
+
+    fn insert(&mut self, id: LeaseId, lease: Lease) {
+        self.next_end = self.next_end.min(lease.ends_at());
+        self.changed.push(id);
+        match self.place(id) {
+            Ok(place) => {
+                if let Some(known) = self.leases.get_mut(place) {
+                    known.1 = lease;
+                }
+            }
+            Err(place) => self.leases.insert(place, (id, lease)),
+        }
     }
 
     /// The leases that have changed since the last call; `None`: the lease is forgotten.
     pub fn take_changed(&mut self) -> Vec<(LeaseId, Option<Lease>)> {
-        let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().map(|id| (id, self.leases.get(&id).copied())).collect()
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed.into_iter().map(|id| (id, self.lease(id).copied())).collect()
     }
 
     /// The limit of today's document. What is spent stays spent.
@@ -169,17 +200,22 @@ impl Meter {
             self.taken = self.taken.saturating_sub(back);
             self.counted_at = now;
         }
+        if now < self.next_end {
+            return;
+        }
         let mut leases = std::mem::take(&mut self.leases);
-        leases.retain(|id, lease| {
+        self.next_end = Instant::MAX;
+        leases.retain_mut(|(id, lease)| {
             if !lease.has_ended && now >= lease.until {
                 self.change(lease, |lease| lease.has_ended = true);
-                self.changed.insert(*id);
+                self.changed.push(*id);
             }
-            let is_remembered = !lease.has_ended || now < lease.until + REMEMBERED_MS;
-            if !is_remembered {
-                self.changed.insert(*id);
+            let ends_at = lease.ends_at();
+            if now >= ends_at {
+                self.changed.push(*id);
             }
-            is_remembered
+            self.next_end = self.next_end.min(ends_at);
+            now < ends_at
         });
         self.leases = leases;
     }
@@ -187,26 +223,21 @@ impl Meter {
     /// Forgets the leases that this holder is done with and no longer reports: it has the answer to
     /// the report that said so. `is_reported`: by the number of a lease.
     pub fn forget_done(&mut self, holder: u64, is_reported: impl Fn(u64) -> bool) {
-        let of_holder = LeaseId { holder, number: 0 }..=LeaseId { holder, number: u64::MAX };
-        let done: Vec<LeaseId> = self
-            .leases
-            .range(of_holder)
-            .filter(|(id, lease)| lease.is_done && lease.has_ended && !is_reported(id.number))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in done {
-            self.leases.remove(&id);
-            self.changed.insert(id);
-        }
+        let changed = &mut self.changed;
+        self.leases.retain(|(id, lease)| {
+            let is_forgotten =
+                id.holder == holder && lease.is_done && lease.has_ended && !is_reported(id.number);
+            if is_forgotten {
+                changed.push(*id);
+            }
+            !is_forgotten
+        });
     }
 
     /// When time alone changes something: a lease or a period ends, or a bucket is full. `None`:
     /// never.
     pub fn next_at(&self) -> Option<Instant> {
-        let leases = self
-            .leases
-            .values()
-            .map(|lease| if lease.has_ended { lease.until + REMEMBERED_MS } else { lease.until });
+        let leases = self.leases.iter().map(|(_, lease)| lease.ends_at());
         let full_at = (self.scale() > 1 && self.taken > 0).then(|| {
             let ms = self.taken.div_ceil(u128::from(self.rate.amount.max(1)));
             self.counted_at + Millis::new(u64::try_from(ms).unwrap_or(u64::MAX))
@@ -218,7 +249,7 @@ impl Meter {
     /// once.
     pub fn spend(&mut self, id: LeaseId, amount: u64, now: Instant) {
         self.advance(now);
-        if self.leases.contains_key(&id) {
+        if self.lease(id).is_some() {
             return;
         }
         self.taken = self.taken.saturating_add(u128::from(amount).saturating_mul(self.scale()));
@@ -232,8 +263,7 @@ impl Meter {
             is_done: true,
             period_end,
         };
-        self.leases.insert(id, lease);
-        self.changed.insert(id);
+        self.insert(id, lease);
     }
 
     /// Changes a lease, and what is taken for it. A lease of an earlier calendar period takes
@@ -262,7 +292,7 @@ impl Meter {
             .fold(0, |sum, lease| sum.saturating_add(lease.granted.saturating_sub(lease.used)))
     }
 
-    fn live(&self) -> impl Iterator<Item = (&LeaseId, &Lease)> {
+    fn live(&self) -> impl Iterator<Item = &(LeaseId, Lease)> {
         self.leases.iter().filter(|(_, lease)| !lease.has_ended)
     }
 
@@ -275,43 +305,37 @@ impl Meter {
     /// lease. `length_ms`: how long a lease lasts.
     pub fn grant(&mut self, id: LeaseId, wish: LeaseWish, length_ms: Millis, now: Instant) -> Decision {
         self.advance(now);
-        if let Some(lease) = self.leases.get(&id) {
+        if let Some(lease) = self.lease(id) {
             return Decision::Granted { amount: lease.granted, until: lease.until };
         }
         let free = self.free();
         if wish.need > free {
             return Decision::Refused { retry_ms: self.retry_ms(wish.need, now) };
         }
-        let holders = u64::try_from(self.holders(id.holder)).unwrap_or(u64::MAX);
-        let share = free / holders.saturating_mul(SHARE_OF_FREE).max(1);
+        let share = free / self.holders(id.holder).saturating_mul(SHARE_OF_FREE);
         let granted = wish.wanted.min(share).max(wish.need);
         if granted == 0 {
             return Decision::Refused { retry_ms: self.retry_ms(1, now) };
         }
         let until = self.period_end.map_or(now + length_ms, |end| end.min(now + length_ms));
         self.taken = self.taken.saturating_add(u128::from(granted) * self.scale());
-        self.leases.insert(
-            id,
-            Lease {
-                granted,
-                used: 0,
-                reserved: 0,
-                until,
-                has_ended: false,
-                is_done: false,
-                period_end: self.period_end,
-            },
-        );
-        self.changed.insert(id);
+        let lease = Lease {
+            granted,
+            used: 0,
+            reserved: 0,
+            until,
+            has_ended: false,
+            is_done: false,
+            period_end: self.period_end,
+        };
+        self.insert(id, lease);
         Decision::Granted { amount: granted, until }
     }
 
-    /// How many isolates hold leases, with this one.
-    fn holders(&self, with: u64) -> usize {
-        let mut holders: Vec<u64> = self.live().map(|(id, _)| id.holder).chain([with]).collect();
-        holders.sort_unstable();
-        holders.dedup();
-        holders.len()
+    /// How many isolates hold leases at most, with this one.
+    fn holders(&self, with: u64) -> u64 {
+        let others = self.live().filter(|(id, _)| id.holder != with).count();
+        u64::try_from(others).unwrap_or(u64::MAX).saturating_add(1)
     }
 
     /// Takes what a holder says about a lease, and lengthens it. Returns the new end; `None` if it
@@ -325,7 +349,7 @@ impl Meter {
         now: Instant,
     ) -> Option<Instant> {
         self.advance(now);
-        let mut lease = self.leases.remove(&id)?;
+        let mut lease = *self.lease(id)?;
         self.change(&mut lease, |lease| {
             lease.used = lease.used.max(report.used);
             lease.reserved = report.reserved;
@@ -337,8 +361,7 @@ impl Meter {
             let end = lease.period_end.filter(|_| report.reserved == 0);
             lease.until = end.unwrap_or(Instant::MAX).min(now + length_ms);
         }
-        self.leases.insert(id, lease);
-        self.changed.insert(id);
+        self.insert(id, lease);
         (!lease.has_ended).then_some(lease.until)
     }
 

@@ -5,7 +5,6 @@
 //! changes.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -138,7 +137,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
         let leases = report.leases.iter().map(|lease| &lease.meter);
         let debts = report.debts.iter().map(|debt| &debt.meter);
         let touched = leases.chain(debts).chain(report.wishes.iter().map(|wish| &wish.meter));
-        self.write(ledger, &touched.map(String::as_str).collect())?;
+        self.write(ledger, &touched.collect::<Vec<_>>())?;
         let text = serde_json::to_string(&answer).unwrap_or_default();
         Ok(LedgerReply { alarm_at: alarm_at(ledger, now), ..reply(200, text) })
     }
@@ -146,7 +145,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
     /// Removes what no longer counts.
     fn sweep(&self, ledger: &mut LimitLedger, now: Instant) -> Result<(), S::Error> {
         ledger.advance(now);
-        self.write(ledger, &BTreeSet::new())?;
+        self.write(ledger, &[])?;
         for meter in ledger.take_idle() {
             self.storage.delete(&meter_key(&meter))?;
         }
@@ -154,10 +153,10 @@ impl<S: LedgerStorage> StoredLedger<S> {
     }
 
     /// Stores the meters that were touched, and all leases that have changed.
-    fn write(&self, ledger: &mut LimitLedger, touched: &BTreeSet<&str>) -> Result<(), S::Error> {
+    fn write(&self, ledger: &mut LimitLedger, touched: &[&String]) -> Result<(), S::Error> {
         for (name, meter) in ledger.meters_mut() {
             let changed = meter.take_changed();
-            if !changed.is_empty() || touched.contains(name) {
+            if !changed.is_empty() || touched.iter().any(|touched| *touched == name) {
                 let text = serde_json::to_string(&*meter).unwrap_or_default();
                 self.storage.store(&meter_key(name), &text)?;
             }

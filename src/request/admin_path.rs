@@ -25,6 +25,8 @@ pub enum AdminPath {
     Health,
     /// `GET metrics`
     Metrics,
+    /// `GET api/usage`
+    Usage,
     /// `POST api/explain`
     Explain,
     /// `GET api/requests/{id}`. `GET api/requests` has no id: all records.
@@ -48,6 +50,7 @@ impl AdminPath {
             | Self::Audit
             | Self::Health
             | Self::Metrics
+            | Self::Usage
             | Self::Requests(_) => GET,
             Self::Faults(None) => "GET, HEAD, POST, DELETE",
             Self::Faults(Some(_)) => "DELETE",
@@ -88,6 +91,7 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         "api/audit" => return Some(AdminPath::Audit),
         "api/health" => return Some(AdminPath::Health),
         "metrics" => return Some(AdminPath::Metrics),
+        "api/usage" => return Some(AdminPath::Usage),
         "api/explain" => return Some(AdminPath::Explain),
         "api/faults" => return Some(AdminPath::Faults(None)),
         "api/requests" => return Some(AdminPath::Requests(None)),
@@ -133,6 +137,7 @@ mod tests {
             ("api/audit", Some(AdminPath::Audit), "GET, HEAD"),
             ("api/health", Some(AdminPath::Health), "GET, HEAD"),
             ("metrics", Some(AdminPath::Metrics), "GET, HEAD"),
+            ("api/usage", Some(AdminPath::Usage), "GET, HEAD"),
             ("api/metrics", None, ""),
             ("api/explain", Some(AdminPath::Explain), "POST"),
             ("api/requests", Some(AdminPath::Requests(None)), "GET, HEAD"),

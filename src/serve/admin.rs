@@ -16,6 +16,7 @@ use super::explain_request::ExplainRequest;
 use super::explained::explain;
 use super::fact_source::LiveFacts;
 use super::isolate_memory::DocumentProblem;
+use super::limit_usage;
 use super::metrics;
 use super::object_reports::AskError;
 use super::platform::{Platform, Work};
@@ -113,6 +114,7 @@ async fn answer_path<P: Platform>(
         AdminPath::Version(version) => Box::pin(routes_change::version(platform, version)),
         AdminPath::Audit => Box::pin(routes_change::audit(platform, arrival)),
         AdminPath::Faults(name) => Box::pin(timed_faults::answer(platform, arrival, routes, name, who)),
+        AdminPath::Usage => Box::pin(limit_usage::answer(platform, arrival, routes)),
         AdminPath::Explain => Box::pin(explained(platform, arrival, routes)),
         AdminPath::Routes => Box::pin(document_status(platform, routes)),
         AdminPath::Health => return Ok(OwnText::json(health(platform, routes).await)),

@@ -47,6 +47,7 @@ mod held_body;
 pub mod isolate_memory;
 mod ledger_link;
 mod limit_headers;
+mod limit_usage;
 pub mod limiting;
 mod metering;
 mod metrics;

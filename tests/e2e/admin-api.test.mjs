@@ -87,6 +87,7 @@ class DescribedGateway {
 
 function withDescribed(options, use) {
   const { routes, vars } = fleet(simulator, { models: MODELS, cost: { input: 1, output: 2 } });
+  routes.clients.app.limits = [{ requests: 100_000, per: "day" }];
   const all = { ...vars, ADMIN_TOKEN: ADMIN, VIEWER_TOKEN: VIEWER };
   return withGateway({ routes, vars: all, ...options }, (gateway) => use(new DescribedGateway(gateway), routes));
 }
@@ -123,6 +124,10 @@ test("each path answers as it is described", () =>
     });
     await api.call("GET", "/admin/api/requests/{id}", { values: { id: records[0].request_id } });
     await api.call("GET", "/admin/api/requests/{id}", { values: { id: "req_none" } });
+    const usage = await api.call("GET", "/admin/api/usage", { token: VIEWER });
+    assert.equal(usage.content.limits[0].meter, "requests/day");
+    assert.equal(usage.content.is_complete, true);
+    await api.call("GET", "/admin/api/usage", { query: "?client=app" });
     await api.call("GET", "/admin/metrics");
     await api.call("GET", "/admin/metrics", { headers: { accept: "application/openmetrics-text" } });
 

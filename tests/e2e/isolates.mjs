@@ -15,11 +15,11 @@ export const ONCE = { retry: { attempts: 0 } };
 
 // Starts a simulator and a gateway, passes them to `use`, and closes both. The options are those of
 // `fleet` and of `startGateway`.
-export async function withIsolates({ isolates, object, intercept, kvPersist, vars, ...sections }, use) {
+export async function withIsolates({ isolates, object, ledger, intercept, kvPersist, vars, ...sections }, use) {
   const simulator = await startSimulator();
   try {
     const options = fleet(simulator, { vars: { ADMIN_TOKEN, ...vars }, ...sections });
-    return await withGateway({ ...options, isolates, object, intercept, kvPersist }, (gateway) => use({ simulator, gateway, options }));
+    return await withGateway({ ...options, isolates, object, ledger, intercept, kvPersist }, (gateway) => use({ simulator, gateway, options }));
   } finally {
     await simulator.close();
   }

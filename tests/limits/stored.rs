@@ -65,7 +65,7 @@ proptest! {
                 "meter": "a b", "number": *number, "used": amount / 2, "reserved": u64::from(!is_done), "is_done": is_done,
             }]);
             report["debts"] = json!([{
-                "meter": "debts", "rate": {"unit": "micro_usd", "amount": u64::MAX, "per": per}, "number": *number, "amount": amount,
+                "meter": "debts", "rate": {"unit": "micro_usd", "amount": u64::MAX, "per": per}, "number": *number, "used": amount,
             }]);
             *number += 1;
             if is_evicted {
@@ -117,7 +117,7 @@ fn what_is_no_report_is_refused_and_changes_nothing() {
         (REPORT, "", 400),
         (REPORT, "[]", 400),
         (REPORT, r#"{"holder": "no hex"}"#, 400),
-        (REPORT, r#"{"holder": "1", "wishes": [{}]}"#, 400),
+        (REPORT, r#"{"holder": "1", "wishes": [7]}"#, 400),
         ("other", "{}", 404),
     ] {
         let Ok(reply) = ledger.answer(path, body, START);

@@ -152,7 +152,9 @@ fn bodies_have_exactly_the_fields_of_openai() {
 #[test]
 fn what_is_the_callers_fault_is_not_worth_a_retry() {
     // A rate limit is the exception: waiting cures it.
-    assert!(all().iter().all(|error| error.status() >= 500 || error.status() == 429 || !error.is_retryable()));
+    assert!(
+        all().iter().all(|error| error.status() >= 500 || error.status() == 429 || !error.is_retryable())
+    );
 }
 
 #[test]

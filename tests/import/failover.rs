@@ -59,6 +59,20 @@ fn an_input_that_is_too_long_takes_its_own_list_and_no_other() {
 }
 
 #[test]
+fn the_list_of_one_error_for_all_models_is_for_those_without_their_own() {
+    for (key, class) in
+        [("context_window_fallbacks", ContextWindow), ("content_policy_fallbacks", ContentPolicy)]
+    {
+        let router = format!("  num_retries: 0\n  {key}: [{{'*': [c, d]}}, {{b: [a]}}]\n");
+        let imported = with(&["a", "b", "c", "d"], &router);
+        assert_eq!(imported.tried("a", &[class, class]), ["a-d", "c-d", "d-d"], "{key}");
+        assert_eq!(imported.tried("b", &[class]), ["b-d", "a-d"], "{key}");
+        assert_eq!(imported.tried("c", &[class, class]), ["c-d", "d-d"], "{key}");
+        assert_eq!(imported.tried("a", &[Unavailable]), ["a-d"], "{key}");
+    }
+}
+
+#[test]
 fn a_content_filter_takes_its_own_list() {
     let imported = with(
         &["a", "b", "c"],

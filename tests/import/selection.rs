@@ -186,6 +186,39 @@ fn compatible_providers_keep_their_endpoint_and_others_are_reported() {
 }
 
 #[test]
+fn the_word_for_responses_is_no_part_of_a_model() {
+    let imported = import(
+        "model_list:
+  - {model_name: a, litellm_params: {model: openai/responses/gpt-5, api_key: os.environ/K}}
+  - {model_name: b, litellm_params: {model: azure/responses/mine, api_base: 'https://r.openai.azure.com', api_key: os.environ/K, api_version: v1}}
+  - {model_name: c, litellm_params: {model: responses/mine, custom_llm_provider: azure, api_base: 'https://r.openai.azure.com', api_key: os.environ/K, api_version: v1}}
+  - {model_name: d, litellm_params: {model: openai/vendor/responses/x, api_key: os.environ/K}}
+",
+    );
+    let deployments = &imported.document()["deployments"];
+    assert_eq!(deployments["openai-gpt-5"]["model"], "gpt-5");
+    assert_eq!(deployments["azure-mine"]["deployment"], "mine");
+    assert_eq!(deployments["azure-mine-2"]["deployment"], "mine");
+    assert_eq!(deployments["openai-vendor/responses/x"]["model"], "vendor/responses/x");
+    for (index, line) in [(0, 2), (1, 3), (2, 4)] {
+        imported.assert_note(&format!("model_list[{index}].litellm_params.model"), "approximated", line);
+    }
+}
+
+#[test]
+fn numbers_below_zero_are_reported() {
+    let imported = import(
+        "model_list:
+  - {model_name: a, litellm_params: {model: openai/x, api_key: os.environ/K, weight: -1}}
+  - {model_name: a, litellm_params: {model: openai/y, api_key: os.environ/K, order: -1, num_retries: -2}}
+",
+    );
+    for (row, key, line) in [(0, "weight", 2), (1, "order", 3), (1, "num_retries", 3)] {
+        imported.assert_note(&format!("model_list[{row}].litellm_params.{key}"), "approximated", line);
+    }
+}
+
+#[test]
 fn an_address_in_ai_gateway_becomes_via() {
     let imported = import(include_str!("files/through-ai-gateway.yaml"));
     let deployments = &imported.document()["deployments"];

@@ -34,7 +34,7 @@ pub struct ModelGroup {
     pub retry: Option<GroupRetry>,
 }
 
-/// Lists of fallbacks, by the model that they are for.
+/// Lists of fallbacks, by the model that they are for. `*` is for all that have none.
 pub type FallbackLists = BTreeMap<String, Vec<String>>;
 
 /// Everything that nodes are made of.
@@ -135,7 +135,7 @@ impl NodeMaker {
         if depth == 0 {
             return;
         }
-        let list = lists.get(name).or(any.then_some(&self.default));
+        let list = lists.get(name).or(any.then_some(&self.default)).or_else(|| lists.get("*"));
         for target in list.into_iter().flatten() {
             let Some((group, _)) = self.group(target) else { continue };
             if seen.insert(group.to_owned()) {

@@ -8,7 +8,7 @@ use switchyard::geography::distance::is_region;
 
 use super::import_notes::ImportNotes;
 use super::row_providers::{
-    OPENAI, azure_parts, compatible, foundry, is_foreign, refuse_plain_http, through_gateway,
+    OPENAI, azure_parts, compatible, foundry, is_foreign, is_of_openai, refuse_plain_http, through_gateway,
 };
 use super::wildcard_rows::filled;
 use super::yaml_tree::{YamlEntry, YamlNode};
@@ -140,6 +140,18 @@ impl<'a> RowReader<'a> {
             is_known && prefix.is_empty()
         });
         let by_key = text("custom_llm_provider").or(by_type);
+        // LiteLLM takes the word out of the name, and calls Responses for chat completions too.
+        let bridged = model.strip_prefix("responses/").map(str::to_owned).or_else(|| {
+            let name = name.strip_prefix("responses/").filter(|_| is_of_openai(prefix))?;
+            Some(format!("{prefix}/{name}"))
+        });
+        if bridged.is_some() {
+            let said = "A request keeps its operation. LiteLLM makes a response of a chat completion; here \
+                        clients of a model that only has Responses call `/v1/responses`.";
+            notes.near(params.line, &format!("{at}.model"), said);
+        }
+        let model = bridged.as_deref().unwrap_or(model);
+        let (prefix, name) = model.split_once('/').unwrap_or(("", model));
         let base = text("api_base").or_else(|| text("base_url"));
         let named = compatible(prefix);
         let provider = by_key.unwrap_or(prefix);

@@ -43,6 +43,11 @@ pub fn compatible(name: &str) -> Option<&'static Compatible> {
     COMPATIBLE.iter().find(|(known, ..)| *known == name)
 }
 
+/// Whether a prefix is that of OpenAI or Azure, which have Responses.
+pub fn is_of_openai(prefix: &str) -> bool {
+    ["openai", "azure"].contains(&prefix)
+}
+
 /// Whether a name without a prefix is that of another provider's model.
 pub fn is_foreign(name: &str) -> bool {
     FOREIGN.iter().any(|start| name.starts_with(start))

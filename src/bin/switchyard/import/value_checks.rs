@@ -113,6 +113,11 @@ pub fn limit_of(entry: &YamlEntry) -> Option<&'static str> {
             Some("An ejection has 100 to 300000 ms: the nearest of them.")
         }
         "num_retries" | "max_retries" if value > 10.0 => Some("A deployment is retried at most 10 times."),
+        "weight" if value < 0.0 => Some("A weight is at least 0: the row counts as one without it."),
+        "order" if value < 0.0 => Some("An order is at least 0: the nearest."),
+        "num_retries" | "max_retries" | "allowed_fails" | "retry_after" if value < 0.0 => {
+            Some("It is at least 0: the nearest.")
+        }
         "rpm" | "tpm" | "max_input_tokens" if value < 1.0 => {
             Some("It is not a limit: that would be at least 1.")
         }

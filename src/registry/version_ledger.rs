@@ -248,6 +248,11 @@ fn is_old_act(text: &str, now: Instant) -> bool {
     at.is_some_and(|at| now - Instant::from_epoch_ms(at) > KEPT_ACTS_MS)
 }
 
+/// The first [`WHY_CHARS`] characters of a reason.
+pub(super) fn shortened(why: Option<String>) -> Option<String> {
+    why.map(|why| why.chars().take(WHY_CHARS).collect())
+}
+
 pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
@@ -280,7 +285,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
         if head.version.as_ref() == Some(&note.version) {
             return Ok(Begun::Unchanged(head.number));
         }
-        note.why = note.why.map(|why| why.chars().take(WHY_CHARS).collect());
+        note.why = shortened(note.why);
         self.0.remove(RowKind::Pending, 0, 1)?;
         self.put_text(RowKind::Pending, 0, &document)?;
         head.begun += 1;
@@ -424,7 +429,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
     /// The storage failed.
     pub fn add_act(&self, mut act: Act, now: Instant) -> Result<(), S::Error> {
         let mut head = self.head()?;
-        act.why = act.why.map(|why| why.chars().take(WHY_CHARS).collect());
+        act.why = shortened(act.why);
         self.append(&mut head, &act, now)?;
         self.save(&head)
     }

@@ -138,9 +138,7 @@ impl Change<'_> {
         };
         let isolate = platform.isolate();
         // What was written outside the API is recorded first: the change is compared with it.
-        if let Some(stored) = isolate.stored(platform).await? {
-            isolate.notice(platform, stable_hash(stored.as_bytes()), &stored).await?;
-        }
+        notice_stored(platform).await?;
         let version = version_of(stable_hash(document.as_bytes()));
         let note = ChangeNote { version: version.clone(), who: who.to_owned(), why, how };
         let serving = routes.graph.version.clone();
@@ -197,6 +195,18 @@ impl Change<'_> {
     }
 }
 
+/// Tells the registry which document the store has, if that is one that can serve.
+async fn notice_stored<P: Platform>(platform: &P) -> Result<(), ClientError> {
+    let isolate = platform.isolate();
+    let Some(stored) = isolate.stored(platform).await? else { return Ok(()) };
+    let hash = stable_hash(stored.as_bytes());
+    let is_serving = isolate.current().is_some_and(|routes| routes.hash == hash);
+    if is_serving || compile(&stored, &|name: &str| platform.variable(name)).is_ok() {
+        isolate.notice(platform, hash, &stored).await?;
+    }
+    Ok(())
+}
+
 /// The error of a change while another one is under way. `canary`: its version, if it is one.
 fn under_way(canary: String) -> ClientError {
     if canary.is_empty() {
@@ -247,14 +257,20 @@ pub(super) fn canary_view<P: Platform>(platform: &P) -> RegistryCall<'_, String>
 /// The percentage and the minutes of a canary, from the query.
 fn canary_share(arrival: &Arrival) -> Result<Option<(u32, u64)>, ClientError> {
     let parameters = query::parse(&arrival.query);
-    let Some(share) = parameters.get("canary") else { return Ok(None) };
-    let share = share.parse().ok().filter(|share| (1..=50).contains(share));
+    // A name that is spelled wrong must not change the routes for all requests at once.
+    let is_known = |name: &String| ["canary", "minutes", "why"].contains(&name.as_str());
+    let share = parameters.get("canary");
+    if share.is_none() && !parameters.contains_key("minutes") && parameters.keys().all(is_known) {
+        return Ok(None);
+    }
+    let share = share.filter(|_| parameters.keys().all(is_known));
+    let share = share.and_then(|share| share.parse().ok()).filter(|share| (1..=50).contains(share));
     let minutes = parameters.get("minutes").map_or(Some(10), |minutes| minutes.parse().ok());
     let minutes = minutes.filter(|minutes| (1..=1_440).contains(minutes));
     share.zip(minutes).map(Some).ok_or_else(|| {
         ClientError::InvalidJson(
-            "The parameter `canary` is a percentage from 1 to 50, and `minutes` is from 1 to 1440, such as \
-             canary=5&minutes=10."
+            "The parameter `canary` is a percentage from 1 to 50, and with it `minutes` is from 1 to 1440, such \
+             as canary=5&minutes=10. Besides these, there is `why`."
                 .to_owned(),
         )
     })
@@ -265,12 +281,13 @@ fn canary_share(arrival: &Arrival) -> Result<Option<(u32, u64)>, ClientError> {
 /// # Errors
 /// The store does not answer.
 pub(super) async fn document<P: Platform>(platform: &P) -> Result<OwnText, ClientError> {
-    let isolate = platform.isolate();
-    let stored = isolate.stored(platform).await?;
     let has_registry = platform.has_registry();
-    if let Some(stored) = stored.as_ref().filter(|_| has_registry) {
-        isolate.notice(platform, stable_hash(stored.as_bytes()), stored).await?;
-    }
+    let stored = if has_registry {
+        notice_stored(platform).await?;
+        None
+    } else {
+        platform.isolate().stored(platform).await?
+    };
     // Caches of KV may have an old document. The registry has the current one.
     let (text, version) = match (stored, has_registry) {
         (_, true) => match find(platform, None).await {

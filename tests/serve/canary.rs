@@ -109,7 +109,10 @@ fn a_canary_serves_its_share_and_both_versions_are_counted() {
     let status = json_of(&bench.admin("GET", "/admin/api/routes", ""));
     assert_eq!(status["version"], json!(old), "the admin API speaks of the version that stays");
     let canary = &status["canary"];
-    assert_eq!((&canary["version"], &canary["share"]), (&json!(new), &json!(25)));
+    assert_eq!(
+        (&canary["version"], &canary["base"], &canary["share"]),
+        (&json!(new), &json!(old), &json!(25))
+    );
     assert_eq!(canary["old"]["requests"], json!(served[0]));
     assert_eq!(canary["new"]["requests"], json!(served[1]));
     assert_eq!(canary["new"]["failed"], json!(0));
@@ -197,6 +200,20 @@ fn an_administrator_ends_a_canary_either_way() {
 }
 
 #[test]
+fn reasons_of_a_canary_are_as_long_as_any() {
+    let mut bench = started();
+    start(&mut bench, "?canary=5", &same());
+    let why = "é".repeat(600);
+    let body = json!({ "action": "promote", "why": why }).to_string();
+    assert_eq!(bench.admin("POST", "/admin/api/routes/canary", &body).status, 200);
+    for path in ["routes/history", "audit"] {
+        let text = bench.admin("GET", &format!("/admin/api/{path}"), "").text();
+        let longest = text.split('"').map(|part| part.matches('é').count()).max();
+        assert_eq!(longest, Some(500), "{path}");
+    }
+}
+
+#[test]
 fn no_other_change_is_made_while_a_canary_runs() {
     let mut bench = started();
     let old = bench.isolate().current().unwrap().graph.version.clone();
@@ -213,7 +230,16 @@ fn no_other_change_is_made_while_a_canary_runs() {
 #[test]
 fn a_canary_needs_a_share_minutes_and_a_document_to_compare_with() {
     let mut bench = started();
-    for query in ["?canary=0", "?canary=51", "?canary=x", "?canary=5&minutes=0", "?canary=5&minutes=1441"] {
+    for query in [
+        "?canary=0",
+        "?canary=51",
+        "?canary=x",
+        "?canary=5&minutes=0",
+        "?canary=5&minutes=1441",
+        "?minutes=10",
+        "?canry=5",
+        "?canary=5&minute=60",
+    ] {
         assert_eq!(code(&put(&mut bench, query, &same())), "invalid_json", "{query}");
     }
     let mut empty = Bench::without_documents();

@@ -219,6 +219,21 @@ fn a_document_written_past_the_api_is_recorded_once() {
 }
 
 #[test]
+fn a_document_past_the_api_that_does_not_compile_never_serves_and_is_no_version() {
+    let mut bench = started();
+    let (good, tag) = (bench.document("routes").unwrap(), etag(&mut bench));
+    bench.put("routes", "{ this is no document");
+    let shown = bench.admin("GET", "/admin/api/routes/document", "");
+    assert_eq!((shown.text(), etag(&mut bench)), (good, tag.clone()), "the one that serves is shown");
+    // A change is based on the version that serves, and takes the place of what cannot.
+    assert_eq!(put(&mut bench, Some(&tag), &second_first()).status, 200);
+    assert_eq!(bench.document("routes"), Some(second_first()));
+    let history = json(&bench.admin("GET", "/admin/api/routes/history", ""));
+    let how: Vec<_> = history["versions"].as_array().unwrap().iter().map(|entry| &entry["how"]).collect();
+    assert_eq!(how, ["put", "found"]);
+}
+
+#[test]
 fn without_a_registry_all_is_served_and_a_change_says_what_is_missing() {
     let mut bench = Bench::started(&routes("", ""));
     assert_eq!(served_by(&mut bench), "first");

@@ -82,6 +82,7 @@ struct RoutesStatus {
 #[derive(Deserialize)]
 struct CanaryStatus {
     version: String,
+    base: String,
     share: u32,
     until: Instant,
     old: CountedVersion,
@@ -123,14 +124,15 @@ fn text(routes: &RoutesStatus) -> String {
     let Some(canary) = &routes.canary else {
         return format!("No canary runs. Version {} serves.\n", routes.version);
     };
-    let CanaryStatus { version, share, until, old, new, evidence, enough_evidence, least_requests } = canary;
+    let CanaryStatus { version, base, share, until, old, new, evidence, enough_evidence, least_requests } =
+        canary;
     let mut text = format!("Version {version} serves {share} % of the requests until {}.\n\n", until.utc());
     let _ = writeln!(
         text,
         "{:<14}{:>10}{:>10}{:>11}{:>10}{:>10}",
         "", "requests", "failed", "fell back", "p50", "p95"
     );
-    for (name, counts) in [(&routes.version, old), (version, new)] {
+    for (name, counts) in [(base, old), (version, new)] {
         let ms = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), |time| format!("{time} ms"));
         let CountedVersion { requests, failed, fell_back, p50, p95 } = counts;
         let (p50, p95) = (ms(*p50), ms(*p95));
@@ -175,8 +177,8 @@ mod tests {
     #[test]
     fn the_status_shows_both_versions_and_the_evidence() {
         let counts = |requests: u64, p95: Option<u64>| json!({ "requests": requests, "failed": 1, "fell_back": 2, "p50": 512, "p95": p95 });
-        let routes = json!({ "version": "3f2a90c1d4e5", "source": "kv", "canary": {
-            "version": "a07b5512fe90", "share": 5, "until": 1_767_226_200_000_u64,
+        let routes = json!({ "version": "an older one", "source": "kv", "canary": {
+            "version": "a07b5512fe90", "base": "3f2a90c1d4e5", "share": 5, "until": 1_767_226_200_000_u64,
             "old": counts(1893, Some(1536)), "new": counts(96, None),
             "evidence": { "failures": 0.61, "fallbacks": 0.5, "slowness": 0.7 },
             "enough_evidence": 300.0, "least_requests": 50,

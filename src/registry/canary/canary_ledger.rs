@@ -12,6 +12,7 @@ use super::canary_trial::{CanaryTerms, CanaryTrial, ENOUGH_EVIDENCE, Evidence, L
 use super::version_counts::VersionCounts;
 use crate::registry::version_ledger::{
     Act, BeginRequest, Begun, ChangeKind, ChangeNote, RegistryStorage, RowKind, VersionLedger, json,
+    shortened,
 };
 use crate::scan::json_value;
 use crate::vocabulary::time::{Instant, Millis};
@@ -101,6 +102,7 @@ impl From<&VersionCounts> for VersionView {
 #[derive(Serialize)]
 pub struct CanaryView<'a> {
     version: &'a str,
+    base: &'a str,
     share: u32,
     until: Instant,
     old: VersionView,
@@ -115,6 +117,7 @@ impl<'a> CanaryView<'a> {
     pub fn of(terms: &'a CanaryTerms, trial: &CanaryTrial) -> Self {
         Self {
             version: &terms.version,
+            base: &terms.base,
             share: terms.share,
             until: terms.until,
             old: (&trial.counts.old).into(),
@@ -170,7 +173,7 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         minutes: u64,
         now: Instant,
     ) -> Result<Begun, S::Error> {
-        let BeginRequest { expected, note, document, .. } = request;
+        let BeginRequest { expected, mut note, document, .. } = request;
         let Some(current) = self.versions().find(None)? else { return Ok(Begun::Stale(None)) };
         if expected != "*" && expected != current.version {
             return Ok(Begun::Stale(Some(current.version)));
@@ -181,6 +184,7 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         if note.version == current.version {
             return Ok(Begun::Unchanged(current.number));
         }
+        note.why = shortened(note.why);
         let before = self.state()?;
         self.0.remove(RowKind::CanaryIsolate, 0, u64::MAX)?;
         self.0.remove(RowKind::CanaryDocument, 0, 1)?;
@@ -279,7 +283,7 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         } else {
             (CanaryEnd::TakenBack, "taken back by hand")
         };
-        self.end(state, end, &who, why.unwrap_or_else(|| usual.to_owned()), now)?;
+        self.end(state, end, &who, shortened(why).unwrap_or_else(|| usual.to_owned()), now)?;
         Ok(Some(terms))
     }
 

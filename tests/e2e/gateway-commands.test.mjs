@@ -163,7 +163,7 @@ describe("changes of the routes", () => {
 
 test("deployments are drained, shown, enabled and reset", () =>
   withGateway(async () => {
-    assert.match((await ends(0, ["drain", "openai"])).stdout, /^openai gets no new requests\./);
+    assert.match((await ends(0, ["drain", "openai", "--why", "über & out"])).stdout, /^openai gets no new requests\./);
     assert.notEqual(await served(), "openai");
     const shown = await ends(0, ["status"]);
     assert.match(shown.stdout, /^routes +version \w{12}, from KV$/m);
@@ -171,11 +171,14 @@ test("deployments are drained, shown, enabled and reset", () =>
     assert.match(shown.stdout, /^azure-eastus +serving /m);
     const status = await json(0, ["status"]);
     assert.equal(status.health.deployments.find(({ deployment }) => deployment === "openai").isolate.gate.state, "drained");
-    await ends(0, ["enable", "openai"]);
+    await ends(0, ["enable", "openai", "--why", "it is well"]);
     assert.equal(await served(), "openai");
     assert.deepEqual((await json(0, ["reset", "openai"])).deployments, ["openai"]);
     assert.match((await ends(0, ["reset", "--all"])).stdout, /^What was learned about 10 deployments/);
     assert.match((await ends(1, ["drain", "opnai"])).stderr, /openai/);
+    const acts = (await ends(0, ["audit"])).stdout.trim().split("\n").map((line) => JSON.parse(line));
+    const reasons = acts.filter(({ what }) => /drain|enable/.test(what)).map(({ why }) => why);
+    assert.deepEqual(reasons, ["über & out", "it is well", null]);
   }));
 
 test("whoever may not, or asks the wrong machine, is told so", () =>

@@ -38,7 +38,7 @@ Examples:
 
 /// Checks, explains and simulates routes documents, and operates running gateways.
 #[derive(Debug, Parser)]
-#[command(name = "switchyard", flatten_help = true, after_help = EXAMPLES)]
+#[command(name = "switchyard", version, flatten_help = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

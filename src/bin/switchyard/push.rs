@@ -26,7 +26,7 @@ Examples:
   switchyard push my-routes.json --why 'chat moves to Sweden'
   switchyard push my-routes.json --dry-run
   switchyard push my-routes.json --yes --json
-  switchyard push my-routes.json --canary 5 --minutes 10
+  switchyard push my-routes.json --canary 5 --minutes 30
 
 Exit codes: 0 if the document serves, or with --dry-run would, 1 if it has errors or the answer was
 no, 2 if the arguments or the file cannot be used, 3 if the gateway cannot be asked, 4 if another
@@ -53,11 +53,11 @@ pub struct Arguments {
     dry_run: bool,
     /// Let the document serve this part of the requests first. The gateway compares it with the
     /// current one, and keeps it or takes it back.
-    #[arg(long, value_name = "PERCENT", requires = "minutes", value_parser = clap::value_parser!(u8).range(1..=99))]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=50))]
     canary: Option<u8>,
     /// How long the canary lasts.
-    #[arg(long, value_name = "MINUTES", requires = "canary", value_parser = clap::value_parser!(u16).range(1..))]
-    minutes: Option<u16>,
+    #[arg(long, value_name = "MINUTES", requires = "canary", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1440))]
+    minutes: u16,
     /// Print one JSON object: the answer of the gateway, or the errors.
     #[arg(long)]
     json: bool,
@@ -146,12 +146,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode, GatewayError> {
         for warning in change.warnings.clone() {
             say(format_args!("\n{}", check.issue(&warning.into_issue(), false, coloured).trim_end()));
         }
-        let canary = arguments.canary.zip(arguments.minutes).filter(|_| change.is_changed);
-        match canary {
-            Some((percent, minutes)) => say(format_args!(
-                "\nVersion {} is the canary: it serves {percent} % of the requests for {minutes} minutes, and is \
+        match arguments.canary.filter(|_| change.is_changed) {
+            Some(percent) => say(format_args!(
+                "\nVersion {} is the canary: it serves {percent} % of the requests for {} minutes, and is \
                  then kept or taken back. `switchyard canary status` shows it.\n",
-                change.version
+                change.version, arguments.minutes
             )),
             None => say(format_args!("\n{}", change.text())),
         }
@@ -200,8 +199,9 @@ fn sent(
     if let Some(why) = &arguments.why {
         query.append_pair("why", why);
     }
-    if let Some((percent, minutes)) = arguments.canary.zip(arguments.minutes) {
-        query.append_pair("canary", &percent.to_string()).append_pair("minutes", &minutes.to_string());
+    if let Some(percent) = arguments.canary {
+        let minutes = arguments.minutes.to_string();
+        query.append_pair("canary", &percent.to_string()).append_pair("minutes", &minutes);
     }
     let path = format!("/admin/api/routes?{}", query.finish());
     gateway.put(path.trim_end_matches('?'), &[("if-match", &format!("\"{based_on}\""))], document)

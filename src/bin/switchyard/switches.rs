@@ -14,7 +14,7 @@ use crate::output::{Progress, counted, say};
 const EXAMPLES_OF_SWITCH: &str = "\
 Examples:
   export SWITCHYARD_URL=https://switchyard.example.workers.dev SWITCHYARD_ADMIN_TOKEN=...
-  switchyard drain azure-eastus
+  switchyard drain azure-eastus --why 'maintenance until noon'
   switchyard enable azure-eastus
 
 Exit codes: 0 if it is done, 1 if there is no such deployment, 2 if the arguments are not understood,
@@ -35,6 +35,9 @@ Exit codes: 0 if it is done, 1 if there is no such deployment, 2 if the argument
 pub struct SwitchArguments {
     /// The deployment.
     deployment: String,
+    /// The reason, for the log of acts: at most 500 characters.
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
     /// Print the answer of the gateway as JSON.
     #[arg(long)]
     json: bool,
@@ -52,6 +55,9 @@ pub struct ResetArguments {
     /// All deployments.
     #[arg(long, group = "which")]
     all: bool,
+    /// The reason, for the log of acts: at most 500 characters.
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
     /// Print the answer of the gateway as JSON.
     #[arg(long)]
     json: bool,
@@ -61,20 +67,20 @@ pub struct ResetArguments {
 
 /// Runs `drain`.
 pub fn drain(arguments: &SwitchArguments) -> ExitCode {
-    let SwitchArguments { deployment, json, gateway } = arguments;
-    finished(turned(gateway, Some(deployment), "drain", *json), *json)
+    let SwitchArguments { deployment, why, json, gateway } = arguments;
+    finished(turned(gateway, Some(deployment), "drain", why.as_deref(), *json), *json)
 }
 
 /// Runs `enable`.
 pub fn enable(arguments: &SwitchArguments) -> ExitCode {
-    let SwitchArguments { deployment, json, gateway } = arguments;
-    finished(turned(gateway, Some(deployment), "enable", *json), *json)
+    let SwitchArguments { deployment, why, json, gateway } = arguments;
+    finished(turned(gateway, Some(deployment), "enable", why.as_deref(), *json), *json)
 }
 
 /// Runs `reset`.
 pub fn reset(arguments: &ResetArguments) -> ExitCode {
-    let ResetArguments { deployment, json, gateway, .. } = arguments;
-    finished(turned(gateway, deployment.as_deref(), "reset", *json), *json)
+    let ResetArguments { deployment, why, json, gateway, .. } = arguments;
+    finished(turned(gateway, deployment.as_deref(), "reset", why.as_deref(), *json), *json)
 }
 
 #[derive(Deserialize)]
@@ -86,14 +92,19 @@ fn turned(
     gateway: &GatewayArguments,
     deployment: Option<&str>,
     switch: &str,
+    why: Option<&str>,
     as_json: bool,
 ) -> Result<ExitCode, GatewayError> {
     let gateway = GatewayClient::from_arguments(gateway)?;
     let progress = Progress::of("Turning the switch");
-    let path = match deployment {
+    let mut path = match deployment {
         Some(deployment) => format!("/admin/api/deployments/{}/{switch}", in_path(deployment)),
         None => format!("/admin/api/deployments/{switch}"),
     };
+    if let Some(why) = why {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("why", why).finish();
+        path.extend(["?", &query]);
+    }
     let answer = gateway.post(&path, &[], "")?.accepted()?;
     drop(progress);
     if as_json {

@@ -8,11 +8,15 @@ use std::pin::Pin;
 use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
-use super::{clock, document_store, object_calls, tasks};
+use super::host::Timers;
+use super::object_calls::WithBindings;
+use super::{clock, document_store, object_calls, own_calls, tasks};
 use crate::registry::registry_requests::ALARM;
 use crate::registry::version_ledger::{RegistryStorage, RowKind};
-use crate::serve::canary_writes::{RegistryHost, RegistryReply, answer};
+use crate::serve::canary_writes::{RegistryReply, answer};
 use crate::serve::platform::{PlatformError, StoredText};
+use crate::serve::registry_host::RegistryHost;
+use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Instant;
 
 /// The binding of the object.
@@ -39,12 +43,18 @@ type RegistryFuture<'a> = Pin<Box<dyn Future<Output = worker::Result<RegistryRep
 struct RegistryRows {
     sql: SqlStorage,
     env: Env,
+    timers: Timers,
     is_writing: Cell<bool>,
 }
 
 impl DurableObject for Registry {
     fn new(state: State, env: Env) -> Self {
-        let storage = RegistryRows { sql: state.storage().sql(), env, is_writing: Cell::default() };
+        let storage = RegistryRows {
+            sql: state.storage().sql(),
+            env,
+            timers: Timers::new(),
+            is_writing: Cell::default(),
+        };
         Self { state, storage, alarm_at: Cell::default() }
     }
 
@@ -128,9 +138,23 @@ impl RegistryStorage for RegistryRows {
     }
 }
 
+impl WithBindings for RegistryRows {
+    fn env(&self) -> &Env {
+        &self.env
+    }
+
+    fn timers(&self) -> &Timers {
+        &self.timers
+    }
+}
+
 impl RegistryHost for RegistryRows {
-    fn now(&self) -> Instant {
-        clock::now()
+    fn variable(&self, name: &str) -> Option<String> {
+        self.env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
+    }
+
+    async fn post(&self, url: &str, headers: &Headers, body: String) -> Result<u16, PlatformError> {
+        own_calls::post(url, headers, body).await
     }
 
     fn warn(&self, line: &str) {

@@ -75,6 +75,15 @@ pub enum AlertSubject<'a> {
     Outage(Outage<'a>),
     /// A refused document, as [`refused_routes`] describes it.
     Routes(&'a str),
+    /// A canary that the gateway has taken back.
+    TakenBack {
+        /// The new version.
+        version: &'a str,
+        /// The version that serves.
+        base: &'a str,
+        /// Why.
+        why: &'a str,
+    },
 }
 
 impl AlertSubject<'_> {
@@ -83,26 +92,37 @@ impl AlertSubject<'_> {
         match self {
             Self::Outage(Outage { ejection: Some(_), .. }) => AlertKind::Ejected,
             Self::Outage(_) => AlertKind::Recovered,
-            Self::Routes(_) => AlertKind::Routes,
+            Self::Routes(_) | Self::TakenBack { .. } => AlertKind::Routes,
         }
     }
 
-    /// The alert about it.
+    /// The alert about it. `region`: that of the shard; empty if no shard has decided it.
     ///
     /// Its times are those of the shard's clock. It is close to other clocks, and people read them.
     pub fn alert(&self, id: String, region: &str, at: Instant) -> Alert {
         let kind = self.kind();
         let mut body = format!(
-            r#"{{"version":1,"id":{},"type":{},"timestamp":"{}","message":{},"data":{{"region":{}"#,
+            r#"{{"version":1,"id":{},"type":{},"timestamp":"{}","message":{},"data":{{"#,
             json(&id),
             json(&kind),
             at.utc(),
             json(&self.message()),
-            json(region)
         );
+        if !region.is_empty() {
+            body.extend(["\"region\":", &json(region), ","]);
+        }
         match self {
             Self::Outage(outage) => outage.write(&mut body),
-            Self::Routes(routes) => body.extend([r#","routes":"#, routes]),
+            Self::Routes(routes) => body.extend([r#""routes":"#, routes]),
+            Self::TakenBack { version, base, why } => body.extend([
+                r#""routes":{"version":"#,
+                &json(version),
+                r#","serves":"#,
+                &json(base),
+                r#","taken_back":"#,
+                &json(why),
+                "}",
+            ]),
         }
         body.push_str("}}");
         Alert { id, kind, body, taken: Vec::new() }
@@ -120,6 +140,9 @@ impl AlertSubject<'_> {
                 }
             }
             Self::Routes(_) => "the routes document in KV is refused; what served before goes on".to_owned(),
+            Self::TakenBack { version, base, why } => {
+                format!("the new version {version} of the routes was taken back, {base} serves: {why}")
+            }
         }
     }
 }
@@ -127,10 +150,10 @@ impl AlertSubject<'_> {
 impl Outage<'_> {
     /// Writes its members.
     fn write(&self, body: &mut String) {
+        body.extend(["\"deployment\":", &json(name_of(self.deployment))]);
         let mut member = |name: &str, value: &str| {
             body.extend([",\"", name, "\":", value]);
         };
-        member("deployment", &json(name_of(self.deployment)));
         if let Some(operation) = self.operation {
             member("operation", &json(operation));
         }
@@ -185,8 +208,12 @@ mod tests {
             AlertSubject::Outage(part),
             AlertSubject::Outage(Outage { ejection: None, ..part }),
             AlertSubject::Routes(&routes),
+            AlertSubject::TakenBack { version: "0123456789ab", base: "ba9876543210", why: "it \"failed\"" },
         ]
-        .map(|subject| subject.alert("a1".to_owned(), "enam", since + Millis::new(61_500)).body);
+        .map(|subject| {
+            let region = if matches!(subject, AlertSubject::TakenBack { .. }) { "" } else { "enam" };
+            subject.alert("a1".to_owned(), region, since + Millis::new(61_500)).body
+        });
         for body in &bodies {
             assert!(serde_json::from_str::<serde_json::Value>(body).is_ok(), "{body}");
         }
@@ -195,6 +222,7 @@ mod tests {
         {"version":1,"id":"a1","type":"ejected","timestamp":"2026-01-01T00:01:01Z","message":"azure@east is out for responses since 2026-01-01T00:00:00Z: the account's quota is used up","data":{"region":"enam","deployment":"azure@east","operation":"responses","since":"2026-01-01T00:00:00Z","until":"2026-01-01T00:01:10Z","reason":{"kind":"quota"}}}
         {"version":1,"id":"a1","type":"recovered","timestamp":"2026-01-01T00:01:01Z","message":"azure@east is back for responses; it was out since 2026-01-01T00:00:00Z","data":{"region":"enam","deployment":"azure@east","operation":"responses","since":"2026-01-01T00:00:00Z"}}
         {"version":1,"id":"a1","type":"routes","timestamp":"2026-01-01T00:01:01Z","message":"the routes document in KV is refused; what served before goes on","data":{"region":"enam","routes":{"version":"0123456789ab","issues":2,"first":["models.m: no \"targets\"","rules[0].use: nothing"]}}}
+        {"version":1,"id":"a1","type":"routes","timestamp":"2026-01-01T00:01:01Z","message":"the new version 0123456789ab of the routes was taken back, ba9876543210 serves: it \"failed\"","data":{"routes":{"version":"0123456789ab","serves":"ba9876543210","taken_back":"it \"failed\""}}}
         "#);
     }
 

@@ -7,6 +7,7 @@
 //! - [`canary_tally`]: the counts of one isolate, and when it reports them;
 //! - [`canary_ledger`]: the canary in the storage of the registry.
 
+pub mod canary_alert;
 pub mod canary_ledger;
 pub mod canary_tally;
 pub mod canary_trial;

@@ -55,6 +55,8 @@ pub enum RowKind {
     CanaryDocument,
     /// The last report of an isolate about it.
     CanaryIsolate,
+    /// An alert about one that was taken back.
+    CanaryAlert,
 }
 
 impl RowKind {
@@ -70,6 +72,7 @@ impl RowKind {
             Self::Canary => "canary",
             Self::CanaryDocument => "canary_document",
             Self::CanaryIsolate => "canary_isolate",
+            Self::CanaryAlert => "canary_alert",
         }
     }
 }

@@ -9,17 +9,17 @@ use std::rc::Rc;
 
 use super::isolate_memory::{DocumentProblem, Isolate};
 use super::object_link::RegionObjects;
-use super::platform::Platform;
+use super::platform::{Platform, PlatformError};
 use super::timing::until;
 use crate::health::alert::{Alert, AlertInterest, AlertReceipt, refused_routes};
 use crate::routes::graph::{Graph, Webhook};
 use crate::routes::version_of;
 use crate::vocabulary::alert_kind::AlertKind;
 use crate::vocabulary::headers::Headers;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// How long a webhook has time to take an alert.
-const POST_MS: Millis = Millis::new(5_000);
+pub(super) const POST_MS: Millis = Millis::new(5_000);
 
 impl Isolate {
     /// The alerts that the document of this isolate asks for, and what it reports. `None` without
@@ -73,7 +73,19 @@ pub(super) fn send_alerts<P: Platform>(
 /// Sends an alert to a webhook. Returns whether the webhook has taken it. A redirect is not
 /// followed, and counts as a refusal.
 async fn post<P: Platform>(platform: &P, webhook: &Webhook, index: usize, id: &str, body: String) -> bool {
-    let timestamp = platform.now().epoch_ms() / 1_000;
+    let headers = post_headers(webhook, id, platform.now(), &body);
+    let posted = platform.post(webhook.url.reveal(), &headers, body);
+    let refused = refusal(index, id, until(platform, platform.now() + POST_MS, posted).await.as_ref());
+    if let Some(line) = &refused {
+        platform.warn(line);
+    }
+    refused.is_none()
+}
+
+/// The headers of an alert, with its signature.
+#[inline(never)]
+pub(super) fn post_headers(webhook: &Webhook, id: &str, now: Instant, body: &str) -> Headers {
+    let timestamp = now.epoch_ms() / 1_000;
     let mut headers = Headers::of([
         ("content-type", "application/json"),
         ("user-agent", "switchyard"),
@@ -81,18 +93,23 @@ async fn post<P: Platform>(platform: &P, webhook: &Webhook, index: usize, id: &s
         ("webhook-timestamp", &timestamp.to_string()),
     ]);
     if let Some(key) = &webhook.key {
-        headers.push("webhook-signature", &key.sign(id, timestamp, &body));
+        headers.push("webhook-signature", &key.sign(id, timestamp, body));
     }
-    let posted = platform.post(webhook.url.reveal(), &headers, body);
-    let why = match until(platform, platform.now() + POST_MS, posted).await {
-        Some(Ok(200..=299)) => return true,
+    headers
+}
+
+/// The line for the log if a webhook has not taken an alert: `posted` is the status of its answer,
+/// in time.
+#[inline(never)]
+pub(super) fn refusal(index: usize, id: &str, posted: Option<&Result<u16, PlatformError>>) -> Option<String> {
+    let why = match posted {
+        Some(Ok(200..=299)) => return None,
         Some(Ok(status)) => format!("status {status}"),
         // The text of the error is not logged: it may contain the URL.
         Some(Err(_)) => "it cannot be reached".to_owned(),
         None => format!("no answer within {POST_MS} ms"),
     };
-    platform.warn(&format!("alerts: settings.webhooks[{index}] did not take the alert {id}: {why}"));
-    false
+    Some(format!("alerts: settings.webhooks[{index}] did not take the alert {id}: {why}"))
 }
 
 /// Tells the shard that a webhook has taken an alert.

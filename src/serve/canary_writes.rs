@@ -3,36 +3,18 @@
 
 use std::cell::Cell;
 
-use super::platform::{PlatformError, StoredText};
+use super::canary_alerts::send_due;
+use super::platform::PlatformError;
+use super::registry_host::RegistryHost;
 use super::routes_document::{CANARY, CURRENT};
 use crate::registry::canary::canary_ledger::{CanaryLedger, StoreWrite};
 use crate::registry::registry_requests;
-use crate::registry::version_ledger::RegistryStorage;
 use crate::routes::version_of;
 use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::time::Instant;
 
 /// The status of the answer if the store does not take the documents of a canary.
 pub const NOT_WRITTEN: u16 = 424;
-
-/// The storage and the platform of the registry.
-pub trait RegistryHost: RegistryStorage {
-    /// The current time.
-    fn now(&self) -> Instant;
-    /// Writes a warning to the log.
-    fn warn(&self, line: &str);
-    /// Whether the store is being written. One piece of work at a time does that.
-    fn is_writing(&self) -> &Cell<bool>;
-    /// The document with this key in the store.
-    fn read_stored(&self, key: &str) -> impl Future<Output = Result<Option<StoredText>, PlatformError>>;
-    /// Writes a document; without a text, removes it.
-    fn write_stored(
-        &self,
-        key: &str,
-        text: Option<&str>,
-        note: Option<&str>,
-    ) -> impl Future<Output = Result<(), PlatformError>>;
-}
 
 /// The answer to a request, and when the alarm has to ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +40,10 @@ pub async fn answer<H: RegistryHost>(host: &H, path: &str, body: &str) -> Result
     if path == "begin" && status == 200 && !is_written {
         ledger.on_start_failed(host.now())?;
         status = NOT_WRITTEN;
+    }
+    // Alone with the alarm, so that nobody waits for a receiver.
+    if path == registry_requests::ALARM {
+        send_due(host).await?;
     }
     Ok(RegistryReply { status, text, alarm_at: ledger.alarm_at()? })
 }

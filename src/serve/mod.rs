@@ -15,9 +15,9 @@
 //! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
 //!   `alerts`: what they send to webhooks; [`health_object`]: the Durable Object through which they
 //!   do; `registry_link` and `routes_change`: versions of the document, and changes by the admin
-//!   API; `canary_serving`: two versions side by side, with [`canary_writes`] for the registry;
-//!   [`limiting`]: what clients may use; `counting`: what is counted of finished requests, and
-//!   `metrics`: how it is shown.
+//!   API; `canary_serving`: two versions side by side, with [`canary_writes`] and
+//!   `canary_alerts` for the registry; [`limiting`]: what clients may use;
+//!   `counting`: what is counted of finished requests, and `metrics`: how it is shown.
 
 pub mod account;
 pub mod admin;
@@ -25,6 +25,7 @@ mod admin_body;
 mod admin_caller;
 mod alerts;
 pub mod answer;
+mod canary_alerts;
 mod canary_serving;
 mod canary_state;
 pub mod canary_writes;
@@ -57,6 +58,7 @@ mod owners;
 pub mod platform;
 pub mod receive;
 mod recent_requests;
+pub mod registry_host;
 mod registry_link;
 pub mod request_body;
 mod routes_change;

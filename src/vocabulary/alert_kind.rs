@@ -12,7 +12,7 @@ pub enum AlertKind {
     Recovered,
     /// A budget is used up. Nothing sends it yet.
     Budget,
-    /// A routes document is refused.
+    /// A routes document is refused, or a canary was taken back.
     Routes,
 }
 

@@ -2,6 +2,8 @@
 // over, and clients are harmed at most by its share.
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { json } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startSimulator } from "../../simulator/simulator.mjs";
@@ -15,9 +17,10 @@ after(() => simulator.close());
 const ADMIN = "admin-token-of-the-test";
 const API = "/admin/api";
 
-// `change`: makes another document of the one that serves.
-function withCanary({ isolates = 1, change }, use) {
+// `change`: makes another document of the one that serves. `webhooks`: where alerts go.
+function withCanary({ isolates = 1, change, webhooks = [] }, use) {
   const { routes, vars } = fleet(simulator);
+  routes.settings.webhooks = webhooks;
   const all = { ...vars, ADMIN_TOKEN: ADMIN, WRONG_KEY: "sk-not-of-this-account" };
   return withGateway({ routes, vars: all, registry: true, isolates }, async (gateway) => {
     const call = async (method, path, { body, headers } = {}) => {
@@ -53,6 +56,17 @@ async function until(what, isTrue, ms = 30_000) {
   assert.fail(`in vain: ${what}`);
 }
 
+// A receiver of alerts, which takes none before the second one.
+async function startReceiver() {
+  const alerts = [];
+  const server = createServer(async (request, response) => {
+    alerts.push(await json(request));
+    response.writeHead(alerts.length === 1 ? 503 : 204).end();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${server.address().port}/alerts`, alerts, close: () => server.close() };
+}
+
 // A key that the upstream refuses.
 function breakChat(routes) {
   routes.deployments.openai.api_key = "${WRONG_KEY}";
@@ -85,6 +99,27 @@ describe("a canary", { concurrency: true }, () => {
       assert.ok(!(await gateway.kvKeys()).includes("routes.canary"));
     }));
 
+  // The second try comes after 15 seconds.
+  test("that is taken back by itself is told to webhooks, without any further request", { timeout: 90_000 }, async () => {
+    const receiver = await startReceiver();
+    try {
+      await withCanary({ change: breakChat, webhooks: [{ url: receiver.url }] }, async ({ gateway, start, canary }) => {
+        const version = await start("canary=30&minutes=10");
+        await until("it is taken back", async () => {
+          for (let count = 0; count < 5; count += 1) await ask(gateway);
+          return (await canary()) === null;
+        });
+        await until("it is told twice", () => receiver.alerts.length === 2, 40_000);
+        const [first, second] = receiver.alerts;
+        assert.deepEqual(first, second);
+        assert.deepEqual([first.type, first.data.routes.version], ["routes", version]);
+        assert.match(first.data.routes.taken_back, /^more of its requests failed: of its \d+ requests, /);
+      });
+    } finally {
+      receiver.close();
+    }
+  });
+
   test("serves in all isolates, and all follow when it is promoted", () =>
     withCanary({ isolates: 2, change: eastusFirst }, async ({ gateway, call, start, acts, canary }) => {
       for (const isolate of gateway.isolates) await ask(isolate);
@@ -93,9 +128,10 @@ describe("a canary", { concurrency: true }, () => {
         const seen = new Set();
         await until("both versions serve", async () => seen.add((await ask(isolate)).version).size === 2);
       }
-      // Isolates report what they count at most every five seconds.
+      // Isolates report what they count at most every five seconds, after a request.
       let seen;
       await until("both versions are counted", async () => {
+        for (const isolate of gateway.isolates) await ask(isolate);
         seen = await canary();
         return seen.old.requests > 0 && seen.new.requests > 0;
       });

@@ -2,8 +2,9 @@
 //! it ends.
 
 use serde_json::{Value, json};
+use switchyard::signature::SigningKey;
 
-use super::fake::{Answer, Bench, Script};
+use super::fake::{Answer, Bench, PostAnswer, Script};
 use super::{ANSWER, CHAT, OVERLOADED, routes};
 use crate::times::ms;
 
@@ -138,6 +139,90 @@ fn a_version_that_breaks_is_taken_back_by_itself() {
     assert!(bench.log().iter().any(|line| line.contains("has ended: more of its requests failed")));
     is(&acts(&mut bench), &[("start", "admin"), ("take_back", "gateway")]);
     assert_eq!(put(&mut bench, "", &same()).status, 200, "changes are possible again");
+}
+
+/// A gateway whose document has these webhooks, and one that wants no news of routes.
+fn alerting() -> Bench {
+    let deaf = r#"{"url": "https://deaf/x"}"#;
+    let signed = r#"{"url": "${ALERT_URL}", "secret": "${ALERT_SECRET}", "on": ["routes"]}"#;
+    let other = r#"{"url": "https://other/x", "on": ["ejected"]}"#;
+    let bench = Bench::started(&routes(&format!(r#", "webhooks": [{deaf}, {signed}, {other}]"#), ""));
+    bench.with_registry();
+    bench
+}
+
+/// A canary that breaks starts, and is taken back.
+fn take_back_by_itself(bench: &mut Bench) -> String {
+    let version = start(bench, "?canary=30&minutes=30", &broken());
+    for _ in 0..300 {
+        chat(bench);
+    }
+    assert_eq!(bench.document("routes.canary"), None);
+    version
+}
+
+#[test]
+fn that_a_version_was_taken_back_is_told_once_to_each_webhook_without_any_request() {
+    let mut bench = alerting();
+    let old = bench.isolate().current().unwrap().graph.version.clone();
+    let new = take_back_by_itself(&mut bench);
+    assert_eq!(bench.posts().len(), 0, "no request waits for it");
+    bench.answer_posts([PostAnswer::Unreachable, PostAnswer::Status(204), PostAnswer::Status(500)]);
+    for _ in 0..5 {
+        bench.ring();
+        bench.pass(ms(1_000));
+    }
+    bench.pass(ms(15_000));
+    bench.ring();
+    bench.pass(ms(30_000));
+    for _ in 0..5 {
+        bench.ring();
+        bench.pass(ms(600_000));
+    }
+    let posts = bench.posts();
+    let urls: Vec<_> = posts.iter().map(|post| &*post.url).collect();
+    assert_eq!(urls, ["https://deaf/x", "https://hooks/alerts?token=t", "https://deaf/x", "https://deaf/x"]);
+    let told: Value = serde_json::from_str(&posts[1].body).unwrap();
+    assert!(posts.iter().all(|post| post.body == posts[1].body), "the same in every try");
+    assert_eq!(told["type"], "routes");
+    let routes = &told["data"]["routes"];
+    assert_eq!((&routes["version"], &routes["serves"]), (&json!(new), &json!(old)));
+    assert!(routes["taken_back"].as_str().unwrap().starts_with("more of its requests failed: of its "));
+    assert!(told["message"].as_str().unwrap().contains(&new) && told["data"].get("region").is_none());
+    let (id, timestamp) = (told["id"].as_str().unwrap(), posts[1].at.epoch_ms() / 1_000);
+    let signature = SigningKey::parse("whsec_c2VjcmV0").unwrap().sign(id, timestamp, &posts[1].body);
+    assert_eq!(posts[1].headers.get("webhook-signature"), Some(&*signature));
+    let log = bench.log().concat();
+    assert!(log.contains("settings.webhooks[0] did not take the alert") && !log.contains("deaf"), "{log}");
+}
+
+#[test]
+fn a_webhook_that_takes_nothing_is_left_after_eight_tries() {
+    let mut bench = alerting();
+    take_back_by_itself(&mut bench);
+    bench.answer_posts((0..40).map(|_| PostAnswer::Status(500)));
+    for _ in 0..600 {
+        bench.ring();
+        bench.pass(ms(10_000));
+    }
+    assert_eq!(bench.posts().len(), 16, "eight for each of the two");
+}
+
+#[test]
+fn what_an_administrator_ends_or_cannot_start_is_no_alert() {
+    let mut bench = alerting();
+    for action in ["promote", "take_back"] {
+        start(&mut bench, "?canary=5", &if action == "promote" { same() } else { broken() });
+        assert_eq!(end(&mut bench, action).status, 200);
+    }
+    bench.refuse_writes(true);
+    assert_eq!(code(&put(&mut bench, "?canary=5", &routes("", "\n\n"))), "routes_not_written");
+    bench.refuse_writes(false);
+    for _ in 0..5 {
+        bench.pass(ms(60_000));
+        bench.ring();
+    }
+    assert_eq!(bench.posts().len(), 0);
 }
 
 #[test]

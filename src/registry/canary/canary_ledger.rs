@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::canary_alert::CanaryAlerts;
 use super::canary_tally::{BothCounts, CanaryAnswer, CanaryReport, FIRST_PACE_MS};
 use super::canary_trial::{CanaryTerms, CanaryTrial, ENOUGH_EVIDENCE, Evidence, LEAST_REQUESTS, Verdict};
 use super::version_counts::VersionCounts;
@@ -263,7 +264,11 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
             Some(Verdict::TooFewRequests) => (CanaryEnd::TakenBack, "it served too few requests"),
             Some(Verdict::TakesOver) => (CanaryEnd::TookOver, "it is not worse"),
         };
-        self.end(state, end, GATEWAY, format!("{why}: {figures}"), now)
+        let why = format!("{why}: {figures}");
+        if end == CanaryEnd::TakenBack {
+            CanaryAlerts(self.0).add(&state.terms, why.clone(), now)?;
+        }
+        self.end(state, end, GATEWAY, why, now)
     }
 
     /// An administrator ends the canary. Returns its terms.
@@ -411,16 +416,18 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         Ok(())
     }
 
-    /// When to look again: to write what the store did not take, or to end what runs.
+    /// When to look again: to write what the store did not take, to end what runs, or to send an
+    /// alert.
     ///
     /// # Errors
     /// The storage failed.
     pub fn alarm_at(&self) -> Result<Option<Instant>, S::Error> {
-        Ok(self.state()?.and_then(|state| match state {
+        let of_canary = self.state()?.and_then(|state| match state {
             CanaryState { write_at: Some(at), .. } => Some(at),
             CanaryState { end: None, terms, .. } => Some(terms.until),
             CanaryState { .. } => None,
-        }))
+        });
+        Ok(of_canary.into_iter().chain(CanaryAlerts(self.0).again_at()?).min())
     }
 
     /// The canary that runs, as JSON; `null` if there is none.

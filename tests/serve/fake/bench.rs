@@ -167,15 +167,15 @@ impl Bench {
 
     /// The answer of the registry to what no isolate of this test has sent.
     pub fn tell_registry(&mut self, path: &str, body: &str) -> (u16, String) {
-        let (registry, world) = (self.registry(), Rc::clone(&self.fake.world));
-        self.pool.run_until(registry.ask(&world, path, body)).unwrap()
+        let (registry, fake) = (self.registry(), self.fake.clone());
+        self.pool.run_until(registry.ask(&fake, path, body)).unwrap()
     }
 
     /// The alarm of the registry rings, if its time has come.
     pub fn ring(&mut self) {
         let registry = self.fake.world.registry.borrow().clone().expect("a registry");
-        let world = Rc::clone(&self.fake.world);
-        self.fake.spawner.spawn_local(async move { registry.ring(&world).await }).unwrap();
+        let fake = self.fake.clone();
+        self.fake.spawner.spawn_local(async move { registry.ring(&fake).await }).unwrap();
         self.pool.run_until_stalled();
     }
 

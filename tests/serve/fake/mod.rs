@@ -374,7 +374,7 @@ impl Platform for Fake {
     async fn ask_registry(&self, path: &str, body: String) -> Result<(u16, String), PlatformError> {
         let registry = self.world.registry.borrow().clone();
         let registry = registry.ok_or_else(|| PlatformError::new("there is no registry here"))?;
-        registry.ask(&self.world, path, &body).await
+        registry.ask(self, path, &body).await
     }
 
     async fn ask_ledger(

@@ -6,11 +6,13 @@ use std::convert::Infallible;
 
 use switchyard::registry::registry_requests::ALARM;
 use switchyard::registry::version_ledger::{RegistryStorage, RowKind};
-use switchyard::serve::canary_writes::{RegistryHost, answer};
-use switchyard::serve::platform::{PlatformError, StoredText};
+use switchyard::serve::canary_writes::answer;
+use switchyard::serve::platform::{Clock, Platform, PlatformError, StoredText};
+use switchyard::serve::registry_host::RegistryHost;
+use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::time::Instant;
 
-use super::World;
+use super::Fake;
 
 /// The registry of a test.
 #[derive(Default)]
@@ -26,12 +28,12 @@ pub struct FakeRegistry {
 }
 
 /// The registry, with the store that it writes to.
-struct Host<'a>(&'a FakeRegistry, &'a World);
+struct Host<'a>(&'a FakeRegistry, &'a Fake);
 
 impl FakeRegistry {
     pub(super) async fn ask(
         &self,
-        world: &World,
+        fake: &Fake,
         path: &str,
         body: &str,
     ) -> Result<(u16, String), PlatformError> {
@@ -39,14 +41,14 @@ impl FakeRegistry {
         if self.lost.borrow().iter().any(|lost| lost == path) {
             return Err(PlatformError::new("the registry cannot be reached"));
         }
-        let Ok(reply) = answer(&Host(self, world), path, body).await;
+        let Ok(reply) = answer(&Host(self, fake), path, body).await;
         self.alarm_at.set(reply.alarm_at.or(self.alarm_at.get()));
         Ok((reply.status, reply.text))
     }
 
-    pub(super) async fn ring(&self, world: &World) {
-        if self.alarm_at.get().is_some_and(|at| at <= world.now.get()) {
-            let Ok(reply) = answer(&Host(self, world), ALARM, "").await;
+    pub(super) async fn ring(&self, fake: &Fake) {
+        if self.alarm_at.get().is_some_and(|at| at <= fake.world.now.get()) {
+            let Ok(reply) = answer(&Host(self, fake), ALARM, "").await;
             self.alarm_at.set(reply.alarm_at);
         }
     }
@@ -75,13 +77,27 @@ impl RegistryStorage for Host<'_> {
     }
 }
 
-impl RegistryHost for Host<'_> {
+impl Clock for Host<'_> {
     fn now(&self) -> Instant {
-        self.1.now.get()
+        self.1.now()
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        self.1.sleep_until(at).await;
+    }
+}
+
+impl RegistryHost for Host<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.1.variable(name)
+    }
+
+    async fn post(&self, url: &str, headers: &Headers, body: String) -> Result<u16, PlatformError> {
+        self.1.post(url, headers, body).await
     }
 
     fn warn(&self, line: &str) {
-        self.1.log.borrow_mut().push(line.to_owned());
+        self.1.world.log.borrow_mut().push(line.to_owned());
     }
 
     fn is_writing(&self) -> &Cell<bool> {
@@ -89,7 +105,7 @@ impl RegistryHost for Host<'_> {
     }
 
     async fn read_stored(&self, key: &str) -> Result<Option<StoredText>, PlatformError> {
-        self.1.stored(key)
+        self.1.world.stored(key)
     }
 
     async fn write_stored(
@@ -98,6 +114,6 @@ impl RegistryHost for Host<'_> {
         text: Option<&str>,
         note: Option<&str>,
     ) -> Result<(), PlatformError> {
-        self.1.store(key, text, note)
+        self.1.world.store(key, text, note)
     }
 }

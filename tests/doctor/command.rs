@@ -242,3 +242,39 @@ fn what_cannot_be_asked_ends_with_2() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("it has errors, so that nothing is asked"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_command_without_a_result_says_why_as_json_if_asked() {
+    let folder = folder("without-a-result");
+    std::fs::write(folder.join("bad.json"), r#"{"version": 1, "deployments": {}, "models": {"m": 5}}"#)
+        .unwrap();
+    std::fs::write(folder.join("bad.yaml"), "model_list:\n\t- a").unwrap();
+    std::fs::write(folder.join("request.json"), "{}").unwrap();
+    for (arguments, code, exit_code) in [
+        (&["check", "none.json"][..], "unusable_file", 2),
+        (&["doctor", "none.json"], "not_done", 2),
+        (&["doctor", "bad.json", "--yes"], "not_done", 2),
+        (&["explain", "--routes", "bad.json", "--request", "request.json"], "not_done", 2),
+        (&["graph", "bad.json"], "invalid_document", 1),
+        (&["graph", "none.json"], "unusable_file", 2),
+        (&["import", "none.yaml"], "unusable_file", 2),
+        (&["import", "bad.yaml"], "invalid_file", 1),
+        (&["import", "request.json"], "invalid_file", 1),
+        (&["simulate", "bad.json"], "not_done", 2),
+        (&["push", "none.json"], "unusable_file", 2),
+    ] {
+        let run = |arguments: &[&str]| {
+            let gateway = [("SWITCHYARD_URL", "http://127.0.0.1:9"), ("SWITCHYARD_ADMIN_TOKEN", "t")];
+            let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
+            command.current_dir(&folder).env_clear().envs(gateway).stdin(Stdio::null());
+            let output = command.args(arguments).output().unwrap();
+            assert_eq!(output.status.code(), Some(exit_code), "{arguments:?}: {output:?}");
+            output
+        };
+        let said: Value = serde_json::from_str(&stdout(&run(&[arguments, &["--json"]].concat()))).unwrap();
+        assert_eq!(said["error"]["code"], code, "{arguments:?}: {said}");
+        assert!(!said["error"]["message"].as_str().unwrap().is_empty(), "{arguments:?}");
+        let plain = run(arguments);
+        assert!(plain.stdout.is_empty() && !plain.stderr.is_empty(), "{arguments:?}: {plain:?}");
+    }
+}

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::document_check::DocumentCheck;
-use crate::output::{counted, is_coloured, say};
+use crate::output::{counted, failed, is_coloured, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,8 +41,7 @@ pub fn check(arguments: &Arguments) -> ExitCode {
     let document = match std::fs::read_to_string(file) {
         Ok(document) => document,
         Err(error) => {
-            eprintln!("{file}: {error}");
-            return ExitCode::from(2);
+            return failed("unusable_file", &format!("{file}: {error}"), 2, arguments.json);
         }
     };
     let found = DocumentCheck::new(file, &document, &environment());

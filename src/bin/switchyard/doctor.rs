@@ -19,7 +19,7 @@ use switchyard::vocabulary::time::Instant;
 use crate::check::environment;
 use crate::doctor_calls::ask_all;
 use crate::document_check::refusal;
-use crate::output::{is_coloured, say};
+use crate::output::{failed, is_coloured, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -136,10 +136,7 @@ impl<'a> Diagnosed<'a> {
 
 /// Runs the subcommand.
 pub fn doctor(arguments: &Arguments) -> ExitCode {
-    run(arguments).unwrap_or_else(|why| {
-        eprintln!("{why}");
-        ExitCode::from(2)
-    })
+    run(arguments).unwrap_or_else(|why| failed("not_done", &why, 2, arguments.json))
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, String> {

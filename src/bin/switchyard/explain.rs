@@ -23,7 +23,7 @@ use switchyard::vocabulary::time::Instant;
 use crate::check::environment;
 use crate::document_check::refusal;
 use crate::explain_text;
-use crate::output::{is_coloured, say};
+use crate::output::{failed, is_coloured, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,10 +69,7 @@ pub struct Arguments {
 
 /// Runs the subcommand.
 pub fn explain(arguments: &Arguments) -> ExitCode {
-    run(arguments).unwrap_or_else(|why| {
-        eprintln!("{why}");
-        ExitCode::from(2)
-    })
+    run(arguments).unwrap_or_else(|why| failed("not_done", &why, 2, arguments.json))
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, String> {

@@ -17,7 +17,7 @@ use crate::check::environment;
 use crate::document_check::refusal;
 use crate::gateway_client::{GatewayArguments, GatewayClient};
 use crate::gateway_error::GatewayError;
-use crate::output::say;
+use crate::output::{failed, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,14 +83,12 @@ impl From<GatewayError> for NoPicture {
 
 /// Runs the subcommand.
 pub fn graph(arguments: &Arguments) -> ExitCode {
-    let (code, why) = match run(arguments) {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(NoPicture::Gateway(error)) => return error.report(arguments.json),
-        Err(NoPicture::Refused(why)) => (1, why),
-        Err(NoPicture::File(why)) => (2, why),
-    };
-    eprintln!("{why}");
-    ExitCode::from(code)
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(NoPicture::Gateway(error)) => error.report(arguments.json),
+        Err(NoPicture::Refused(why)) => failed("invalid_document", &why, 1, arguments.json),
+        Err(NoPicture::File(why)) => failed("unusable_file", &why, 2, arguments.json),
+    }
 }
 
 fn run(arguments: &Arguments) -> Result<(), NoPicture> {

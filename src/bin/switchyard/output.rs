@@ -2,11 +2,27 @@
 
 use std::fmt::Arguments;
 use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde_json::json;
 
 /// Prints to the standard output. Whoever reads it may have gone, as `head` does. Then nobody
 /// misses the rest, and the exit code stays that of the command.
 pub fn say(text: Arguments<'_>) {
     let _ = std::io::stdout().lock().write_fmt(text);
+}
+
+/// Why a command has no result: as text on the standard error, and as JSON on the standard output
+/// if that was asked for. `code`: a name for programs. Returns the exit code.
+pub fn failed(code: &str, why: &str, exit_code: u8, as_json: bool) -> ExitCode {
+    let why = why.trim();
+    if as_json {
+        // The lines of the file that may follow are for people.
+        let message = why.split("\n\n").next().unwrap_or(why);
+        say(format_args!("{:#}\n", json!({ "error": { "code": code, "help": "", "message": message } })));
+    }
+    eprintln!("{why}");
+    ExitCode::from(exit_code)
 }
 
 /// Whether the output has colours: only on a terminal, and not if `NO_COLOR` is set.

@@ -13,7 +13,7 @@ use switchyard::simulation::scenarios::SCENARIOS;
 use switchyard::simulation::setup::graph_of;
 
 use crate::document_check::refusal;
-use crate::output::{is_coloured, say};
+use crate::output::{failed, is_coloured, say};
 
 /// The name that selects every scenario.
 const ALL: &str = "all";
@@ -52,10 +52,7 @@ pub struct Arguments {
 
 /// Runs the subcommand.
 pub fn simulate(arguments: &Arguments) -> ExitCode {
-    run(arguments).unwrap_or_else(|why| {
-        eprintln!("{why}");
-        ExitCode::from(2)
-    })
+    run(arguments).unwrap_or_else(|why| failed("not_done", &why, 2, arguments.json))
 }
 
 fn names() -> PossibleValuesParser {

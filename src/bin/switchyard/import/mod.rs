@@ -21,7 +21,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use switchyard::routes::compile;
 
-use crate::output::say;
+use crate::output::{failed, say};
 use import_notes::ImportNotes;
 use import_text::{print_report, snippet};
 use yaml_tree::YamlNode;
@@ -77,31 +77,25 @@ pub fn import(arguments: &Arguments) -> ExitCode {
     }
     let Some(file) = &arguments.file else { return ExitCode::from(2) };
     let name = file.display();
+    let fail = |code: &str, why: String, exit_code: u8| failed(code, &why, exit_code, arguments.json);
     let text = match std::fs::read(file) {
         Ok(bytes) => bytes,
-        Err(error) => {
-            eprintln!("{name}: {error}");
-            return ExitCode::from(2);
-        }
+        Err(error) => return fail("unusable_file", format!("{name}: {error}"), 2),
     };
     let Ok(text) = String::from_utf8(text) else {
-        eprintln!("{name}: the file is not UTF-8");
-        return ExitCode::FAILURE;
+        return fail("invalid_file", format!("{name}: the file is not UTF-8"), 1);
     };
     if text.len() > yaml_tree::MOST_BYTES {
-        eprintln!("{name}: the file is larger than {} bytes", yaml_tree::MOST_BYTES);
-        return ExitCode::FAILURE;
+        let why = format!("{name}: the file is larger than {} bytes", yaml_tree::MOST_BYTES);
+        return fail("invalid_file", why, 1);
     }
     let root = match yaml_tree::read(&text) {
         Ok(root) => root,
-        Err(error) => {
-            eprint!("{}", snippet(file, &text, &error));
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return fail("invalid_file", snippet(file, &text, &error), 1),
     };
     let Some(root) = root.filter(translate::is_litellm) else {
-        eprintln!("{name}: not a configuration of LiteLLM: `model_list` is expected at the top of the file");
-        return ExitCode::FAILURE;
+        let expected = "`model_list` is expected at the top of the file";
+        return fail("invalid_file", format!("{name}: not a configuration of LiteLLM: {expected}"), 1);
     };
     let mut notes = ImportNotes::default();
     let document = translate::translate(&root, &arguments.model, &mut notes);
@@ -120,8 +114,7 @@ pub fn import(arguments: &Arguments) -> ExitCode {
         && let Some(output) = &arguments.output
         && let Err(error) = write(output, &pretty, arguments.force)
     {
-        eprintln!("{}: {error}", output.display());
-        return ExitCode::from(2);
+        return fail("unusable_file", format!("{}: {error}", output.display()), 2);
     }
     if arguments.json {
         let shown = (issues.is_empty() && arguments.output.is_none()).then_some(&document);

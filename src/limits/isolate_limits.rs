@@ -86,8 +86,8 @@ pub struct IsolateLimits {
 struct HeldMeter {
     rate: LimitRate,
     leases: Vec<HeldLease>,
-    /// The wish that is under way.
-    asked: Option<u64>,
+    /// The number of the wish that is under way, and what it needs.
+    asked: Option<(u64, u64)>,
     /// The largest amount that a request waits for.
     need: u64,
     /// What all requests wait for.
@@ -199,7 +199,10 @@ impl HeldMeter {
     }
 
     fn refuses(&self, amount: u64, now: Instant) -> Option<LimitRefusal> {
-        self.refusal.filter(|refusal| amount >= refusal.amount && now < refusal.at + REFUSAL_MS)
+        self.refusal.filter(|refusal| {
+            let until = refusal.until.unwrap_or(Instant::MAX).min(refusal.at + REFUSAL_MS);
+            amount >= refusal.amount && now < until
+        })
     }
 }
 
@@ -358,14 +361,15 @@ impl IsolateLimits {
             }
             if meter.asked.is_none() && !is_unused && meter.is_low(now) {
                 self.number += 1;
-                meter.asked = Some(self.number);
+                meter.asked = Some((self.number, 0));
             }
-            if let Some(number) = meter.asked {
+            if let Some((number, need)) = &mut meter.asked {
+                *need = meter.need;
                 report.wishes.push(ReportRow {
                     meter: name.clone(),
-                    number,
+                    number: *number,
                     rate: Some(meter.rate),
-                    need: meter.need,
+                    need: *need,
                     wanted: meter.expected().max(meter.awaited).max(meter.need),
                     ..ReportRow::default()
                 });
@@ -392,12 +396,10 @@ impl IsolateLimits {
         }
         for grant in &answer.grants {
             let Some(meter) = self.meters.get_mut(&grant.meter) else { continue };
-            if meter.asked != Some(grant.number) {
-                continue;
-            }
+            let Some((_, need)) = meter.asked.filter(|(number, _)| *number == grant.number) else { continue };
             meter.asked = None;
-            let need = std::mem::take(&mut meter.need);
-            meter.awaited = 0;
+            // What has come up since is asked for next. It is not refused unasked.
+            (meter.need, meter.awaited) = (0, 0);
             meter.free = grant.free.map(|free| (free, now)).or(meter.free);
             if grant.amount > 0 {
                 meter.refusal = None;

@@ -7,7 +7,7 @@ import { ChatOpenAI } from "@langchain/openai";
 import * as ai from "ai";
 import OpenAI from "openai";
 import { APP_KEY, chat } from "./document.mjs";
-import { withIsolates } from "./isolates.mjs";
+import { ADMIN_TOKEN, eventually, withIsolates } from "./isolates.mjs";
 
 const COST = { input: 1, output: 10 };
 
@@ -37,8 +37,15 @@ async function burst(isolates, count, atOnce, body = {}) {
 describe("limits that eight isolates share", { concurrency: 2 }, () => {
   test("a quota is served to the last request, and not one more", () =>
     withIsolates({ isolates: 8, ...limited([{ requests: 100, per: "month" }]) }, async ({ simulator, gateway }) => {
-      const statuses = await burst(gateway.isolates, 240, 24);
-      assert.deepEqual(statuses, { 200: 100, 429: 140 });
+      let { 200: served } = await burst(gateway.isolates, 240, 24);
+      assert.ok(served >= 90 && served <= 100, `${served}: the rest is in leases of isolates`);
+      // These leases come back after seconds, and then the last requests are served.
+      await eventually("the whole limit is served", async () => {
+        const { 200: more = 0 } = await burst(gateway.isolates, 8, 8);
+        return (served += more) >= 100;
+      }, { withinMs: 30_000, everyMs: 500 });
+      const { 200: more = 0 } = await burst(gateway.isolates, 16, 8);
+      assert.equal(served + more, 100);
       const calls = ["openai", "eastus", "westeurope"].flatMap((name) => simulator.calls(name));
       assert.equal(calls.length, 100, "what is refused is never sent");
     }));
@@ -48,12 +55,19 @@ describe("limits that eight isolates share", { concurrency: 2 }, () => {
       {
         isolates: 8,
         cost: COST,
-        ...limited([{ usd: 0.05, per: "month" }]),
+        ...limited([{ usd: 0.01, per: "month" }]),
       },
       async ({ gateway }) => {
-        // A request may use 100 tokens of output: a thousandth of a dollar, and a little for its input.
-        const statuses = await burst(gateway.isolates, 160, 24, { max_tokens: 100 });
-        assert.ok(statuses[200] >= 48 && statuses[429] > 0, JSON.stringify(statuses));
+        // A request may use 100 tokens of output, a thousandth of a dollar, and uses a part of that.
+        const statuses = await burst(gateway.isolates, 240, 24, { max_tokens: 100 });
+        assert.ok(statuses[200] > 10 && statuses[429] > 0, JSON.stringify(statuses));
+        const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+        await eventually("the ledger knows what was used", async () => {
+          const { limits } = await (await gateway.fetch("/admin/api/usage?client=app", { headers })).json();
+          const [{ spent, leased, amount }] = limits;
+          assert.ok(spent + leased <= amount, `${spent} and ${leased} of ${amount}`);
+          return leased === 0 && spent > 0 && spent % statuses[200] === 0;
+        }, { withinMs: 30_000, everyMs: 500 });
       },
     ));
 });
@@ -81,6 +95,7 @@ describe("what clients see", { concurrency: 2 }, () => {
     withIsolates(
       {
         ledger: false,
+        cost: COST,
         ...limited([{ requests: 2, per: "day" }]),
         clients: {
           app: { key: "${APP_KEY}", limits: [{ requests: 1, per: "day" }] },

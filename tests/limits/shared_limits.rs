@@ -193,3 +193,21 @@ fn in_the_steady_state_no_request_waits() {
     let late: u64 = waits_by_second.range(20..).map(|(_, waits)| waits).sum();
     assert_eq!(late, 0, "{waits_by_second:?}");
 }
+
+#[test]
+fn a_request_is_refused_only_if_the_ledger_was_asked_for_it() {
+    let rate = LimitRate { unit: LimitUnit::Requests, amount: 3, per: Some(Period::Day) };
+    let mut world = World::new(1, rate);
+    assert!(world.request(0, 1) && world.request(0, 1));
+    // The isolate asks ahead for nothing in particular, and half of one unit is none.
+    let report = world.isolates[0].limits.report(START);
+    assert_eq!((report.wishes.len(), report.wishes[0].need), (1, 0));
+    let answer = world.ledger.on_report(&report, START).unwrap();
+    assert_eq!(answer.grants[0].amount, 0);
+    // A request comes before the answer does.
+    let claims = world.claim(1);
+    assert_eq!(world.isolates[0].limits.reserve(&claims, START), Reserving::Ask);
+    world.isolates[0].limits.on_answer(&answer, START);
+    assert!(world.request(0, 1), "the last one is free");
+    assert!(!world.request(0, 1));
+}

@@ -37,6 +37,10 @@ impl Counters {
         self.add_one(Family::Requests, [client, model, outcome]);
         self.observe(Family::RequestDuration, model, request.duration_ms);
         self.observe(Family::ClientDuration, client, request.duration_ms);
+        if let Some(cache) = request.cache {
+            let cache = self.labels.id(cache.name());
+            self.add_one(Family::CacheRequests, [model, cache, EMPTY]);
+        }
         let (mut first, mut has_changed) = (None, false);
         for attempt in attempts {
             let deployment = self.labels.id(attempt.deployment);

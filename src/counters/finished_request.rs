@@ -1,5 +1,6 @@
 //! What is counted of a request that has ended.
 
+use crate::vocabulary::cache_status::CacheStatus;
 use crate::vocabulary::time::Millis;
 use crate::vocabulary::usage::Usage;
 
@@ -24,6 +25,8 @@ pub struct FinishedRequest<'a> {
     pub usage: Usage,
     /// What it cost.
     pub micro_usd: u64,
+    /// What the cache of the entry node had, if it has one.
+    pub cache: Option<CacheStatus>,
 }
 
 /// An attempt of such a request.

@@ -87,7 +87,7 @@ struct Metric {
 const USED_BY: &[&str] = &["client", "model", "deployment"];
 
 /// All metrics of [`Counters`], in their order.
-const METRICS: [Metric; 13] = [
+const METRICS: [Metric; 14] = [
     Metric {
         name: "switchyard_requests",
         unit: "",
@@ -141,6 +141,14 @@ const METRICS: [Metric; 13] = [
         unit: "",
         help: "Requests that went on to another deployment, by result: served or failed.",
         family: Family::Fallbacks,
+        labels: &["model", "result"],
+        shown: Shown::Count(0),
+    },
+    Metric {
+        name: "switchyard_cache_requests",
+        unit: "",
+        help: "Requests of nodes that keep answers, by what the cache had: hit, miss, or bypass if they do not use it.",
+        family: Family::CacheRequests,
         labels: &["model", "result"],
         shown: Shown::Count(0),
     },

@@ -23,6 +23,7 @@
 //!     is_fallback: true,
 //!     usage: Usage { input_tokens: 20, output_tokens: 7, ..Usage::default() },
 //!     micro_usd: 135,
+//!     cache: None,
 //! };
 //! let attempt = |deployment, outcome, ms| {
 //!     let duration_ms = Millis::new(ms);

@@ -26,6 +26,8 @@ pub enum Family {
     Usage = 8,
     /// The duration of requests, by client: a histogram.
     ClientDuration = 9,
+    /// Requests of nodes that keep answers, by model and by what the cache had.
+    CacheRequests = 10,
 }
 
 /// The most series of a family of single numbers.
@@ -36,7 +38,7 @@ const MOST_HISTOGRAMS: usize = 1_000;
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Requests,
         Self::RequestDuration,
         Self::FirstToken,
@@ -46,6 +48,7 @@ impl Family {
         Self::Ejections,
         Self::Usage,
         Self::ClientDuration,
+        Self::CacheRequests,
     ];
 
     /// The family with this number.
@@ -62,7 +65,7 @@ impl Family {
     pub(super) fn labels(self) -> usize {
         match self {
             Self::Requests | Self::Usage => 3,
-            Self::Attempts | Self::Fallbacks | Self::Ejections => 2,
+            Self::Attempts | Self::Fallbacks | Self::Ejections | Self::CacheRequests => 2,
             Self::RequestDuration | Self::ClientDuration | Self::FirstToken | Self::AttemptDuration => 1,
         }
     }
@@ -74,7 +77,7 @@ impl Family {
                 histogram::CELLS
             }
             Self::Usage => usage_cells::COUNT,
-            Self::Requests | Self::Attempts | Self::Fallbacks | Self::Ejections => 1,
+            Self::Requests | Self::Attempts | Self::Fallbacks | Self::Ejections | Self::CacheRequests => 1,
         }
     }
 

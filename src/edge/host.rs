@@ -116,6 +116,8 @@ extern "C" {
     fn send_once_wait(this: &HostCall, text: &str, first: &[u8], length: f64, most: u32, wait: u32);
     #[wasm_bindgen(method, js_name = breakOff)]
     fn break_off_text(this: &HostCall, headers: &str, first: &[u8]);
+    #[wasm_bindgen(method, js_name = findAnswer)]
+    fn find_answer_wait(this: &HostCall, key: &str, wait: u32);
     #[wasm_bindgen(method, js_name = uploadEnd)]
     fn upload_end_wait(this: &HostCall, wait: u32);
     #[wasm_bindgen(method, js_name = upload)]
@@ -131,6 +133,8 @@ extern "C" {
     #[wasm_bindgen(method, js_name = abort)]
     fn end(this: &HostCall);
 
+    #[wasm_bindgen(js_name = keepAnswer)]
+    fn keep_answer_wait(key: &str, headers: &str, answer: &[u8], wait: u32);
     #[wasm_bindgen(catch, js_name = response)]
     fn response_text(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
 
@@ -298,6 +302,11 @@ pub async fn is_signed(key: &AccessKey, signed: &str, signature: &[u8]) -> Resul
     Ok(Wait::begin(ask).await?.code == 1)
 }
 
+/// Keeps an answer, see [`Platform::keep_answer`](crate::serve::platform::Platform::keep_answer).
+pub async fn keep_answer(key: &str, headers: &Headers, answer: &[u8]) -> Result<(), PlatformError> {
+    Wait::begin(|wait| keep_answer_wait(key, headers.text(), answer, wait)).await.map(drop)
+}
+
 /// The error for a value that JavaScript has thrown.
 pub fn thrown(error: &JsValue) -> PlatformError {
     let message = js_sys::Reflect::get(error, &"message".into()).ok().and_then(|text| text.as_string());
@@ -334,6 +343,11 @@ impl PlatformCall for HostCall {
             headers: Headers::parse(settled.text.unwrap_or_default()),
             body: settled.bytes,
         })
+    }
+
+    async fn find_answer(&self, key: &str) -> Result<Option<Headers>, PlatformError> {
+        let found = Wait::begin(|wait| self.find_answer_wait(key, wait)).await?;
+        Ok(found.text.map(Headers::parse))
     }
 
     fn break_off(&self, headers: &Headers, first: &[u8]) {

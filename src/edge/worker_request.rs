@@ -185,6 +185,10 @@ impl Platform for WorkerRequest {
         self.0.exchange.release();
     }
 
+    async fn keep_answer(&self, key: &str, headers: &Headers, answer: &[u8]) -> Result<(), PlatformError> {
+        host::keep_answer(key, headers, answer).await
+    }
+
     async fn client_left(&self) {
         self.0.exchange.client_left().await;
     }

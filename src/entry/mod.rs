@@ -4,7 +4,12 @@
 //! request for a stored object enters at a node that is made for it ([`stored_objects`]).
 //! [`object_affinity`] says which deployment to try first. [`compared_length`] says how long the
 //! input of a request counts as where deployments state their longest one.
+//!
+//! [`cache_use`] says which requests may be answered from the cache of their entry node, and
+//! [`cache_key`] which of them are equal.
 
+pub mod cache_key;
+pub mod cache_use;
 pub mod compared_length;
 pub mod entry_node;
 pub mod limit_claims;

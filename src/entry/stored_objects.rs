@@ -117,6 +117,7 @@ pub fn entry_node(
         highest_price: Price::default(),
         requirements: Requirements::default(),
         on: Vec::new(),
+        cache: None,
     }))
 }
 

@@ -221,6 +221,17 @@ impl Peek {
         self.members.iter().map(|member| (member.name(body), bytes(body, &member.value)))
     }
 
+    /// The names of the top-level members, and where their values are. `body` must be the body of
+    /// this peek.
+    pub fn value_spans<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = (&'a str, Range<usize>)> {
+        self.members.iter().map(|member| (member.name(body), member.value.clone()))
+    }
+
+    /// Whether the body names a stored prompt.
+    pub fn has_stored_prompt(&self) -> bool {
+        self.has_stored_prompt
+    }
+
     /// The member in which the first bytes of a longer body end: its name, and its value as far as
     /// it goes. `body` must be the body of this peek.
     pub fn begun_member<'a>(&self, body: &'a [u8]) -> Option<(Cow<'a, str>, &'a [u8])> {

@@ -58,26 +58,27 @@ impl AffinityKey {
     }
 
     /// The hash of the request's affinity key. It is the same in every isolate and version. `None`
-    /// if the request has no key. An empty text counts as no key.
+    /// if the request has no key.
     pub fn hash(&self, facts: &Facts) -> Option<u64> {
         self.text(facts).map(|text| stable_hash(text.as_bytes()))
     }
 
-    /// The request's affinity key. `None` if it has none, or an empty one.
-    pub fn text<'f>(&self, facts: &'f Facts) -> Option<Cow<'f, str>> {
-        let text = |text: &'f str| (!text.is_empty()).then_some(Cow::Borrowed(text));
-        let json = |value: &'f Value| match value {
-            Value::String(key) => text(key),
+    /// The text of the request's affinity key. An empty one counts as no key.
+    pub fn text<'a>(&'a self, facts: &'a Facts) -> Option<Cow<'a, str>> {
+        let json = |value: &'a Value| match value {
+            Value::String(key) => Some(Cow::Borrowed(key.as_str())),
             Value::Number(_) | Value::Bool(_) => Some(Cow::Owned(value.to_string())),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         };
-        let field = |name: &str| facts.body.get(name).and_then(json);
-        match self {
-            Self::Client => text(&facts.client),
+        let some = |text: &Cow<'a, str>| !text.is_empty();
+        let field = |name: &str| facts.body.get(name).and_then(json).filter(some);
+        let text = match self {
+            Self::Client => Some(Cow::Borrowed(facts.client.as_str())),
             Self::User => USER_FIELDS.into_iter().find_map(field),
             Self::PromptCacheKey => field(PROMPT_FIELD),
-            Self::Header(name) => facts.headers.get(name).and_then(|value| text(value)),
+            Self::Header(name) => facts.headers.get(name).map(|value| Cow::Borrowed(value.as_str())),
             Self::Metadata(name) => facts.metadata.get(name).and_then(json),
-        }
+        };
+        text.filter(some)
     }
 }

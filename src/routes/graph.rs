@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::affinity_key::AffinityKey;
 pub use super::capabilities::Capabilities;
 use super::cases::Cases;
 use super::issue::nearest;
@@ -351,6 +352,19 @@ pub struct Node {
     pub reads_place: bool,
     /// The highest price of a deployment that it leads to, for each part of the price.
     pub highest_price: Price,
+    /// How its answers are kept, if they are.
+    pub cache: Option<AnswerCache>,
+}
+
+/// How the answers of an entry node are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerCache {
+    /// How many seconds an answer is kept.
+    pub ttl_seconds: u32,
+    /// What has to be equal besides the client and the request.
+    pub by: Vec<AffinityKey>,
+    /// Whether equal requests at the same moment wait for the answer of the first one.
+    pub is_single_flight: bool,
 }
 
 /// How a node orders its targets.

@@ -77,7 +77,7 @@ impl LimitKey {
 
     /// The value for a request. A request without one counts for the empty value, together with all
     /// others that have none.
-    fn value<'f>(&self, facts: &'f Facts) -> Cow<'f, str> {
+    fn value<'f>(&'f self, facts: &'f Facts) -> Cow<'f, str> {
         let place = |code: &'f Option<String>| Cow::Borrowed(code.as_deref().unwrap_or_default());
         match self {
             Self::All | Self::IssuedKey => Cow::Borrowed(""),

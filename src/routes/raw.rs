@@ -36,7 +36,7 @@ pub use raw_deployment::{
 };
 pub use raw_document::{RawDocument, RawExpose, RawHealthSharing, RawSettings, RawUsage};
 pub use raw_limit::{RawLimit, RawPeriod, RawUnreachable};
-pub use raw_node::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
+pub use raw_node::{RawArrow, RawCache, RawDestination, RawNode, RawStrategy, RawTarget};
 pub use raw_policy::{
     RawCommit, RawHedge, RawHedgeAfter, RawRetry, RawSticky, RawTimeout, RawTrigger, RawWhenAllEjected,
 };

@@ -24,6 +24,7 @@ use crate::telemetry::data_point::append_data_point;
 use crate::telemetry::log_line::log_line;
 use crate::telemetry::request_record::{RequestEnd, RequestOrigin, RequestRecord, micro_usd, outcome_name};
 use crate::telemetry::span_attributes;
+use crate::vocabulary::cache_status::CacheStatus;
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::request_outcome::{CLIENT_LEFT, DRILL, OK};
 use crate::vocabulary::time::{Instant, Millis};
@@ -51,6 +52,8 @@ struct OpenAccount<P: Platform> {
     ejected: Vec<usize>,
     /// What it has reserved of the limits that count it.
     limits: Option<Box<ReservedLimits<P>>>,
+    /// What the cache of the entry node had, if it has one.
+    cache: Option<CacheStatus>,
 }
 
 impl<P: Platform> RequestAccount<P> {
@@ -66,6 +69,7 @@ impl<P: Platform> RequestAccount<P> {
             is_traced: platform.is_traced(),
             ejected: Vec::new(),
             limits: None,
+            cache: None,
         })))
     }
 
@@ -88,6 +92,13 @@ impl<P: Platform> RequestAccount<P> {
     pub(super) fn on_limits(&mut self, limits: Box<ReservedLimits<P>>) {
         if let Some(open) = &mut self.0 {
             open.limits = Some(limits);
+        }
+    }
+
+    /// What the cache of the entry node had is known.
+    pub(super) fn on_cache(&mut self, status: CacheStatus) {
+        if let Some(open) = &mut self.0 {
+            open.cache = Some(status);
         }
     }
 
@@ -166,6 +177,7 @@ impl<P: Platform> OpenAccount<P> {
             routes: graph.map_or("", |graph| &graph.version),
             ejected: &names.collect::<Vec<_>>().join(","),
             origin: RequestOrigin::of(&arrival.headers),
+            cache: self.cache,
         };
         self.publish(&record);
         if let Some(limits) = limits {
@@ -206,6 +218,7 @@ impl<P: Platform> OpenAccount<P> {
             is_fallback: record.is_fallback(),
             usage: record.end.usage,
             micro_usd: record.micro_usd.unwrap_or(0),
+            cache: record.cache,
         };
         if self.is_traced {
             platform.end_trace(&span_attributes::of_request(record));

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
+use super::answer_keeper::AnswerKeeper;
 use super::platform::{ByteStream, Platform, PlatformCall};
 use crate::attempt::phase::PhaseLimits;
+use crate::entry::cache_use::MOST_CACHED_BYTES;
 use crate::routes::graph::{Commit, Deployment};
 use crate::stream::protocol::Protocol;
 use crate::stream::tail::Tail;
@@ -28,6 +30,30 @@ pub struct Committed<P: Platform> {
     pub commit: Commit,
     /// The body to send.
     pub body: CommittedBody<P>,
+}
+
+impl<P: Platform> Committed<P> {
+    /// Keeps the answer if it is complete, or else once its stream has come to its proper end. An
+    /// answer that flows unread is not kept: nobody knows whether it is complete.
+    #[inline(never)]
+    pub(super) fn keep(&mut self, platform: &P, keeper: &Rc<AnswerKeeper>) {
+        if self.status != 200 {
+            return;
+        }
+        match &mut self.body {
+            CommittedBody::Whole { bytes, is_in_call: true, .. } => {
+                keeper.keep(platform, false, std::mem::take(bytes));
+            }
+            CommittedBody::Whole { bytes, .. } => keeper.keep(platform, false, bytes.clone()),
+            CommittedBody::Held { bytes, .. } => keeper.keep(platform, true, bytes.clone()),
+            CommittedBody::Flowing(flow) => {
+                if let Some(tail) = &mut flow.tail {
+                    tail.copy(&flow.held, MOST_CACHED_BYTES);
+                    flow.call.keeper = Some(Rc::clone(keeper));
+                }
+            }
+        }
+    }
 }
 
 /// The body of a committed answer.
@@ -112,6 +138,8 @@ pub struct OpenCall<P: Platform> {
     pub limits: PhaseLimits,
     /// Ends the call when dropped.
     pub abort: AbortOnDrop<P::Call>,
+    /// Keeps the answer when it is complete.
+    pub(super) keeper: Option<Rc<AnswerKeeper>>,
 }
 
 /// Ends a call when dropped, unless the call has already ended. So no upstream generates, and no

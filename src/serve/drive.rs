@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::account::{CLIENT_LEFT_STATUS, RequestAccount};
 use super::answer::Asked;
+use super::cached;
 use super::client_reply::{ClientReply, OwnHeaders, ReplyBody};
 use super::committed::{Committed, CommittedBody};
 use super::completion::{AnswerOutcome, CommittedAnswer, Completion};
@@ -322,6 +323,7 @@ async fn drive<P: Platform>(
     }
     let answer = match (reply, committed, account) {
         (machine::Reply::Pass, Some(mut committed), Some(account)) => {
+            cached::keep(&platform, &inbound, &trail, &mut committed);
             let completion = Completion::of(CommittedAnswer {
                 platform: platform.clone(),
                 serving: Rc::clone(&routes),

@@ -16,6 +16,7 @@ use super::metering;
 use super::platform::OutgoingBody;
 use super::receive::{Arrival, Inbound, PreparedCall, Subject};
 use super::serving::Serving;
+use crate::entry::cache_use::CacheUse;
 use crate::entry::{entry_node, stored_objects};
 use crate::explain::course::{IsolateCopy, course};
 use crate::explain::course_view::{Course, CourseEnd};
@@ -49,6 +50,9 @@ pub struct Explanation {
     pub entry: Option<String>,
     /// What routing knows of it.
     pub facts: Option<ExplainedFacts>,
+    /// How it uses the cache of the entry node, if that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<ExplainedCache>,
     /// What is tried, and why.
     pub course: Option<Course>,
     /// What is sent to each deployment that is tried.
@@ -78,6 +82,17 @@ pub struct ExplainedFacts {
     pub patience_ms: Option<Millis>,
     /// The deployment that owns the object that it names, if it is known.
     pub owner: Option<String>,
+}
+
+/// How a request uses the cache of its entry node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExplainedCache {
+    /// Whether it gets an answer that was kept.
+    pub reads: bool,
+    /// How many seconds its answer is kept; 0: not at all.
+    pub keeps_seconds: u32,
+    /// Why it does not use the cache.
+    pub bypass: Option<&'static str>,
 }
 
 /// What is sent to a deployment.
@@ -147,6 +162,7 @@ pub fn explain(
         rule: None,
         entry: None,
         facts: None,
+        cache: None,
         course: None,
         calls: Vec::new(),
         answer: None,
@@ -221,6 +237,12 @@ fn fill(
         needs: facts.needs.features,
         patience_ms: facts.patience_ms,
         owner: owner.map(|owner| owner.name.clone()),
+    });
+    explanation.cache = inbound.node.cache.as_ref().map(|cache| match inbound.cache_use(cache) {
+        Ok(CacheUse { reads, ttl_seconds }) => {
+            ExplainedCache { reads, keeps_seconds: ttl_seconds, bypass: None }
+        }
+        Err(bypass) => ExplainedCache { reads: false, keeps_seconds: 0, bypass: Some(bypass.name()) },
     });
     let mut state = serving.copy();
     let mut rng = SplitMix64::new(source.random());

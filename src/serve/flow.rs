@@ -349,7 +349,7 @@ async fn observed<P: Platform>(
     used: &Cell<Reported>,
 ) -> FlowEnd {
     let Observed { observer, mut tail, mut seen_bytes } = watch;
-    let OpenCall { limits, protocol, basis, abort, .. } = call;
+    let OpenCall { limits, protocol, basis, abort, keeper, withholds_usage, .. } = call;
     let ends = Ends { platform, client, protocol };
     // A read that has begun is never dropped before the end: the platform refuses a second one.
     let (mut looking, mut is_read) = (None, false);
@@ -427,7 +427,12 @@ async fn observed<P: Platform>(
     used.set(tail.usage(&basis));
     let cause = if piped.is_err() { Break::Connection } else { Break::Truncated };
     match tail.ending(piped.is_err()) {
-        Ending::Finished => ends.finish(None).await,
+        Ending::Finished => {
+            if let Some((keeper, copy)) = keeper.zip(tail.into_copy()) {
+                keeper.keep(platform, true, if withholds_usage { UsageFilter::of_whole(copy) } else { copy });
+            }
+            ends.finish(None).await
+        }
         Ending::Truncated => ends.finish(Some(cause)).await,
         Ending::Failed(failure) => match ends.finish(None).await {
             FlowEnd::Complete => FlowEnd::UpstreamError(failure.outcome()),

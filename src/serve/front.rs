@@ -1,13 +1,14 @@
 //! The entry point of serving: it chooses the reply by the path. A reply is a model's answer, a
 //! list, a state, or an error.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use futures::future::{Either, select};
 
 use super::account::{CLIENT_LEFT_STATUS, RequestAccount};
 use super::admin;
+use super::cached::{self, FoundAnswer};
 use super::client_reply::{ClientReply, OwnText};
 use super::drill_request;
 use super::drive;
@@ -25,9 +26,13 @@ use crate::request::admin_path::is_admin;
 use crate::request::api_path::{self, ALL, ApiPath, GET, HEALTHZ};
 use crate::routes::graph::Graph;
 use crate::telemetry::request_record::RequestEnd;
+use crate::vocabulary::cache_status::CacheStatus;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_reply::ErrorReply;
 use crate::{entry::entry_node, entry::limit_claims, request::credentials};
+
+/// The search for an answer that was kept.
+type Lookup<'a, P> = Pin<Box<dyn Future<Output = (CacheStatus, Option<FoundAnswer<P>>)> + 'a>>;
 
 /// Serves a request. If the client leaves before its answer, all work for the request ends.
 pub async fn serve_while_connected<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
@@ -63,11 +68,21 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
         }
     }
     let found = match find(platform, &arrival, &routes).await {
-        Ok(AnswerSource::Deployments(inbound, body, limits)) => {
+        Ok(AnswerSource::Deployments(mut inbound, body, limits)) => {
             let mut headers = cors;
             if let Some(limits) = limits {
                 headers.extend(limit_headers::of(&limits));
                 account.on_limits(limits);
+            }
+            if inbound.node.cache.is_some() {
+                // `dyn`: few nodes have a cache, and the future of every other request stays small.
+                let lookup: Lookup<'_, P> = Box::pin(cached::look_up(platform, &mut inbound, &routes));
+                let (status, found) = lookup.await;
+                account.on_cache(status);
+                headers.push(("x-switchyard-cache", status.header().to_owned()));
+                if let Some(found) = found {
+                    return cached::reply(platform, found, &inbound, &routes, account, headers);
+                }
             }
             return drive::run(platform, Rc::new(*inbound), body, Rc::clone(&routes), account, headers).await;
         }

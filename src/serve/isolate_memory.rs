@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::canary_state::CanaryServing;
+use super::flight::Flights;
 use super::ledger_link::LedgerLink;
 use super::object_link::ObjectLink;
 use super::serving::Serving;
@@ -65,6 +66,8 @@ pub struct Isolate {
     pub(super) ledgers: RefCell<BTreeMap<LedgerName, LedgerLink>>,
     /// What is counted of finished requests, until the shard has counted it.
     pub(super) counters: RefCell<CounterOutbox>,
+    /// The requests for which equal ones wait.
+    pub(super) flights: Flights,
 }
 
 /// A problem of the document in KV, while another document serves.

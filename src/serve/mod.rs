@@ -10,6 +10,8 @@
 //!   once;
 //! - [`upstream_attempt`]: one attempt, up to its commit point; [`answer`]: how its answer is
 //!   handled; `watched_upload`: a body that is read while it is sent;
+//! - `cached`: an answer that was kept; `answer_keeper`: how one is kept; [`flight`]: one request
+//!   for all that are equal;
 //! - [`flow`]: a committed stream that flows to the client;
 //! - [`isolate_memory`], [`serving`]: the state between requests;
 //! - [`routes_document`]: which document serves; [`object_reports`]: how isolates share health;
@@ -25,6 +27,8 @@ mod admin_body;
 mod admin_caller;
 mod alerts;
 pub mod answer;
+mod answer_keeper;
+mod cached;
 mod canary_alerts;
 mod canary_serving;
 mod canary_state;
@@ -40,6 +44,7 @@ pub mod explained;
 pub mod fact_source;
 mod faulty_call;
 pub mod first_bytes;
+pub mod flight;
 pub mod flow;
 pub mod front;
 pub mod health_object;

@@ -182,6 +182,15 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// The bytes `start..end` of the buffered body.
     fn body_part(&self, start: usize, end: usize) -> Vec<u8>;
 
+    /// Keeps an answer in the cache of this data centre. `headers`: those of the entry, with its
+    /// `cache-control`.
+    fn keep_answer(
+        &self,
+        key: &str,
+        headers: &Headers,
+        answer: &[u8],
+    ) -> impl Future<Output = Result<(), PlatformError>>;
+
     /// Ends when the client leaves. The platform always notices this before the answer. During a
     /// streamed answer it notices at the latest with the next write.
     fn client_left(&self) -> impl Future<Output = ()>;
@@ -300,6 +309,9 @@ pub trait PlatformCall: Clone + 'static {
     fn upload(&self, length: Option<usize>) -> Self::Upload;
     /// Sends the request, and waits for the response. Dropping the future does not end the call.
     fn send(&self, request: OutgoingRequest) -> impl Future<Output = Result<ResponseHead, PlatformError>>;
+    /// Has an answer that was kept under this key as its response, with the body read at once.
+    /// Returns the headers of the entry; `None` if there is none, and no response either.
+    fn find_answer(&self, key: &str) -> impl Future<Output = Result<Option<Headers>, PlatformError>>;
     /// Has a response without a request: status 200, these headers, and a body that breaks off
     /// after `first`.
     fn break_off(&self, headers: &Headers, first: &[u8]);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::answer_keeper::AnswerKeeper;
 use super::fact_source::{FactSource, LiveFacts};
 use super::platform::{OutgoingBody, Platform};
 use super::request_body::{AlreadySent, Reading, RequestBody};
@@ -169,6 +170,8 @@ pub struct Inbound {
     pub faults: Vec<(usize, Fault)>,
     /// The request as it arrived.
     pub arrival: Rc<Arrival>,
+    /// Keeps the answer, if the entry node has a cache that the request uses.
+    pub(super) keeper: Option<Rc<AnswerKeeper>>,
 }
 
 /// A request to an upstream, without the headers of the client that pass.
@@ -445,6 +448,7 @@ fn inbound(
         node,
         faults: Vec::new(),
         arrival: Rc::clone(arrival),
+        keeper: None,
     })
 }
 

@@ -267,6 +267,11 @@ impl RequestBody {
         }
     }
 
+    /// The body, or what the core has of it.
+    pub fn known(&self) -> &Excerpt {
+        &self.known
+    }
+
     /// The bytes that the core has.
     pub fn known_bytes(&self) -> &[u8] {
         self.known.text()

@@ -129,6 +129,7 @@ pub async fn attempt<P: Platform>(
         withholds_usage,
         limits,
         abort,
+        keeper: None,
     };
     if inbound.stored.is_none() && fault.is_none() {
         // The limits for stored objects are others than those for models.

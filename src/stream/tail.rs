@@ -21,6 +21,8 @@ pub struct Tail {
     pub(super) progress: Progress,
     /// The answer, if it is one in one piece.
     whole: Option<AnswerEnd>,
+    /// The bytes of the stream, and how many they may become.
+    copy: Option<(Vec<u8>, usize)>,
 }
 
 /// How a stream ended.
@@ -143,12 +145,35 @@ fn sum(one: Usage, other: Usage) -> Usage {
 impl Tail {
     /// Watches a stream from its first byte.
     pub fn new(protocol: Protocol) -> Self {
-        Self { protocol, parser: Parser::default(), progress: Progress::default(), whole: None }
+        Self { protocol, parser: Parser::default(), progress: Progress::default(), whole: None, copy: None }
+    }
+
+    /// Copies the stream from now on, with the bytes that were read before. A stream longer than
+    /// `most` has no copy.
+    pub fn copy(&mut self, read: &[u8], most: usize) {
+        self.copy = Some((Vec::new(), most));
+        self.add_to_copy(read);
+    }
+
+    /// The copy of the stream. An answer in one piece has none.
+    pub fn into_copy(self) -> Option<Vec<u8>> {
+        self.copy.filter(|_| self.whole.is_none()).map(|(bytes, _)| bytes)
+    }
+
+    fn add_to_copy(&mut self, bytes: &[u8]) {
+        if let Some((copy, most)) = &mut self.copy {
+            if copy.len() + bytes.len() > *most {
+                self.copy = None;
+            } else {
+                copy.extend_from_slice(bytes);
+            }
+        }
     }
 
     /// Reads the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
-        let Self { protocol, parser, progress, whole } = self;
+        self.add_to_copy(bytes);
+        let Self { protocol, parser, progress, whole, .. } = self;
         if parser.is_empty() && bytes.trim_ascii_start().starts_with(b"{") {
             whole.get_or_insert_default();
         }

@@ -2,6 +2,7 @@
 
 use super::request_record::{RequestRecord, outcome_name, provider};
 use crate::attempt::trail::{Attempt, AttemptOutcome};
+use crate::vocabulary::cache_status::CacheStatus;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::{Instant, Millis};
 use crate::vocabulary::usage::Usage;
@@ -161,6 +162,7 @@ pub fn log_line(record: &RequestRecord<'_>) -> String {
     if record.end.trail.has_drill() {
         line.flag(key!("drill"), true);
     }
+    line.some_text(key!("cache"), record.cache.map_or("", CacheStatus::name));
     line.key(concat!(key!("attempts"), "["));
     for attempt in record.end.trail.attempts() {
         line.attempt(attempt);

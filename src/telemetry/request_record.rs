@@ -3,6 +3,7 @@
 use crate::attempt::trail::{AttemptOutcome, Trail};
 use crate::routes::graph::Deployment;
 use crate::usage::price::Price;
+use crate::vocabulary::cache_status::CacheStatus;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::request_outcome::OK;
@@ -41,6 +42,8 @@ pub struct RequestRecord<'a> {
     pub ejected: &'a str,
     /// Where the request came from.
     pub origin: RequestOrigin<'a>,
+    /// What the cache of the entry node had, if it has one.
+    pub cache: Option<CacheStatus>,
 }
 
 /// How a request ended.

@@ -4,6 +4,7 @@
 
 pub mod access_fault;
 pub mod alert_kind;
+pub mod cache_status;
 pub mod calendar;
 pub mod client_error;
 pub mod error_class;

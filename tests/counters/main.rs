@@ -28,6 +28,7 @@ fn served<'a>() -> FinishedRequest<'a> {
         is_fallback: false,
         usage: Usage::default(),
         micro_usd: 0,
+        cache: None,
     }
 }
 

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use switchyard::counters::metrics_text::{CurrentState, DeploymentState, MetricsFormat, metrics_text};
 use switchyard::counters::{Counters, FinishedRequest};
+use switchyard::vocabulary::cache_status::CacheStatus;
 use switchyard::vocabulary::usage::Usage;
 
 use crate::times::ms;
@@ -42,6 +43,7 @@ fn sample() -> Counters {
         },
         [],
     );
+    counters.on_request(&FinishedRequest { cache: Some(CacheStatus::Hit), deployment: None, ..served() }, []);
     counters.on_ejection("openai", "rate_limited");
     counters
 }

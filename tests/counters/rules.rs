@@ -1,6 +1,7 @@
 //! Which series a request adds to.
 
 use switchyard::counters::{BOUNDS_MS, Counters, Family, FinishedRequest};
+use switchyard::vocabulary::cache_status::CacheStatus;
 use switchyard::vocabulary::usage::Usage;
 
 use crate::times::ms;
@@ -49,6 +50,23 @@ fn a_fallback_counts_by_what_became_of_it() {
         let result = |result| counters.sum(Family::Fallbacks, &[(0, "chat"), (1, result)], 0);
         assert_eq!((result("served"), result("failed")), expected, "{name}");
         assert_eq!(counters.sum(Family::Fallbacks, &[], 0), expected.0 + expected.1, "{name}");
+    }
+}
+
+#[test]
+fn a_request_of_a_node_that_keeps_answers_counts_by_what_the_cache_had() {
+    for (cache, expected) in [
+        (None, (0, 0, 0)),
+        (Some(CacheStatus::Hit), (1, 0, 0)),
+        (Some(CacheStatus::Miss), (0, 1, 0)),
+        (Some(CacheStatus::Bypass), (0, 0, 1)),
+    ] {
+        let mut counters = Counters::default();
+        let deployment = Some("azure").filter(|_| cache != Some(CacheStatus::Hit));
+        counters.on_request(&FinishedRequest { cache, deployment, ..served() }, []);
+        let result = |result| counters.sum(Family::CacheRequests, &[(0, "chat"), (1, result)], 0);
+        assert_eq!((result("hit"), result("miss"), result("bypass")), expected, "{cache:?}");
+        assert_eq!(counters.sum(Family::Requests, &[(1, "chat"), (2, "ok")], 0), 1, "{cache:?}");
     }
 }
 

@@ -111,6 +111,29 @@ fn the_json_is_that_of_the_admin_api() {
 }
 
 #[test]
+fn a_text_says_how_the_request_uses_the_cache() {
+    let mut document: Value =
+        serde_json::from_str(&std::fs::read_to_string(example("simple-router.json")).unwrap()).unwrap();
+    document["models"]["gpt-4-router"]["cache"] = json!({ "ttl": 60 });
+    let routes = file("cached.json", &document.to_string());
+    let plain = chat("gpt-4-router");
+    for (request, line) in [
+        (plain.clone(), "cache     an answer that was kept, or else a new answer, which is kept for 60 s"),
+        (
+            plain.replacen('{', r#"{"headers":{"cache-control":"no-cache"},"#, 1),
+            "cache     a new answer, which is kept for 60 s",
+        ),
+        (
+            plain.replacen('{', r#"{"headers":{"cache-control":"no-store"},"#, 1),
+            "cache     not used: refused",
+        ),
+    ] {
+        let said = stdout(&explain(&["--routes", &routes], &request));
+        assert!(said.lines().any(|found| found.trim() == line), "{said}");
+    }
+}
+
+#[test]
 fn a_text_has_no_colours_without_a_terminal_and_names_the_variables_that_are_made_up() {
     let output = explain(&["--routes", &example("simple-router.json")], &chat("gpt-4-router"));
     assert!(!stdout(&output).contains('\u{1b}'));

@@ -127,6 +127,42 @@ fn each_strategy_says_what_it_compares_by() {
 }
 
 #[test]
+fn an_explanation_says_how_the_request_uses_the_cache_of_its_node() {
+    let serving = serving(&document(&json!({
+        "kept": { "targets": ["a"], "cache": { "ttl": 60 } },
+        "not": { "targets": ["a"] },
+    })));
+    let told = |change: &dyn Fn(&mut Value)| {
+        let mut request = chat("kept");
+        change(&mut request);
+        serde_json::to_value(explained(&serving, &request, 1).cache).unwrap()
+    };
+    let reads =
+        |reads: bool, seconds: u32| json!({ "reads": reads, "keeps_seconds": seconds, "bypass": null });
+    let bypass = |why: &str| json!({ "reads": false, "keeps_seconds": 0, "bypass": why });
+    assert_eq!(told(&|_| {}), reads(true, 60));
+    let headers = |name: &'static str, value: &'static str| {
+        move |request: &mut Value| request["headers"] = json!({ name: value })
+    };
+    assert_eq!(told(&headers("cf-aig-cache-ttl", "5")), reads(true, 5));
+    assert_eq!(told(&headers("cache-control", "no-cache")), reads(false, 60));
+    assert_eq!(told(&headers("cf-aig-skip-cache", "true")), bypass("refused"));
+    assert_eq!(told(&|request| request["body"]["store"] = json!(true)), bypass("side_effects"));
+    assert_eq!(
+        told(&|request| request["body"]["tools"] = json!([{ "type": "mcp" }])),
+        bypass("hosted_tools")
+    );
+    assert_eq!(
+        told(&|request| request["body"]["messages"] = json!([{ "file_id": "f" }])),
+        bypass("stored_object")
+    );
+    assert_eq!(told(&|request| request["path"] = json!("/v1/images/generations")), bypass("operation"));
+    assert_eq!(told(&|request| request["body"]["messages"] = json!("a".repeat(1 << 20))), bypass("too_long"));
+    let explanation = serde_json::to_value(explained(&serving, &chat("not"), 1)).unwrap();
+    assert_eq!(explanation.get("cache"), None);
+}
+
+#[test]
 fn each_exclusion_has_its_reason() {
     let mut document = document(&json!({
         "all": { "targets": ["a", "b", "c", "off"], "min_quality": 2, "require_tags": ["eu"] },

@@ -160,6 +160,7 @@ impl Builder {
             on: Vec::new(),
             reads_place: false,
             highest_price: Price::default(),
+            cache: None,
         };
         change(&mut node);
         self.nodes += 1;

@@ -28,6 +28,7 @@ fn request(outbox: &mut CounterOutbox, tokens: u64, now: Instant) {
         is_fallback: false,
         usage: Usage { input_tokens: tokens, ..Usage::default() },
         micro_usd: tokens * 3,
+        cache: None,
     };
     let attempt = FinishedAttempt { deployment: "openai", outcome: "ok", duration_ms: ms(300) };
     outbox.on_request(&finished, [attempt], now);

@@ -308,6 +308,16 @@ fn faults_of_meaning() {
             }, "settings": { "sticky": { "by": "prompt-cache-key" } } }),
         ),
         (
+            "a cache of what, for whom and where",
+            json!({ "models": {
+                "chat": { "cache": { "ttl": 0 } },
+                "a": { "targets": ["chat"], "cache": {} },
+                "b": { "targets": ["chat"], "cache": { "ttl": 60, "by": ["key", "header:"] } },
+                "c": { "targets": [{ "targets": ["chat"], "cache": { "ttl": 60 } }] },
+                "d": { "targets": ["chat"], "cache": { "ttl": 60, "single_flight": "yes", "for": 1 } },
+            } }),
+        ),
+        (
             "a hedge after what",
             json!({ "models": {
                 "chat": { "hedge": { "after": "P95" } },

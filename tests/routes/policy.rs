@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use switchyard::routes::affinity_key::AffinityKey;
-use switchyard::routes::graph::{HealthSharing, Hedge, HedgeAfter, Policy, Sticky, WhenAllEjected};
+use switchyard::routes::graph::{
+    AnswerCache, HealthSharing, Hedge, HedgeAfter, Policy, Sticky, WhenAllEjected,
+};
 use switchyard::vocabulary::facts::{Facts, Place};
 use switchyard::vocabulary::needs::Needs;
 use switchyard::vocabulary::operation::Operation;
@@ -48,6 +50,32 @@ fn a_node_and_settings_each_keep_what_they_say() {
     assert_eq!(inner.hedge, None);
     assert_eq!(inner.sticky, Some(Sticky { by: AffinityKey::Client, ttl_ms: ms(3_600_000) }));
     assert_eq!(inner.when_all_ejected, Some(WhenAllEjected::Fail));
+}
+
+#[test]
+fn a_node_keeps_answers_where_it_says_so_and_no_node_below_it_does() {
+    let compiled = compiled(&json!({ "models": {
+        "chat": { "cache": { "ttl": 60, "by": ["header:X-Tenant", "user", "metadata:team"], "single_flight": true } },
+        "outer": { "targets": ["chat"] },
+        "plain": { "targets": ["chat"], "cache": { "ttl": 2_592_000 } },
+    } }));
+    let graph = compiled.graph;
+    let by = |name: &str| AffinityKey::parse(name).unwrap();
+    assert_eq!(
+        graph.models["chat"].cache,
+        Some(AnswerCache {
+            ttl_seconds: 60,
+            by: vec![by("header:x-tenant"), by("user"), by("metadata:team")],
+            is_single_flight: true,
+        })
+    );
+    assert_eq!(graph.models["outer"].cache, None);
+    let plain = AnswerCache { ttl_seconds: 2_592_000, by: Vec::new(), is_single_flight: false };
+    assert_eq!(graph.models["plain"].cache, Some(plain));
+    assert_eq!(
+        (graph.reads.headers, graph.reads.body),
+        (vec!["x-tenant".to_owned()], vec!["safety_identifier".to_owned(), "user".to_owned()])
+    );
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn count(bench: &Bench, client: &str) {
         is_fallback: false,
         usage: Usage { input_tokens: 7, ..Usage::default() },
         micro_usd: 11,
+        cache: None,
     };
     let attempt = FinishedAttempt { deployment: "first", outcome: "ok", duration_ms: ms(250) };
     bench.isolate().count(&bench.fake, &request, [attempt]);

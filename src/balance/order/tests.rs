@@ -105,6 +105,7 @@ fn node(id: usize, strategy: Strategy, targets: Vec<Target>) -> Node {
         on: Vec::new(),
         reads_place: false,
         highest_price: Price::default(),
+        cache: None,
     }
 }
 

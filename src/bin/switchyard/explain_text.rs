@@ -6,7 +6,7 @@ use switchyard::balance::order_notes::Measure;
 use switchyard::explain::course_view::{
     AttemptReason, Course, CourseEnd, PlaceReason, PlannedAttempt, PlannedLimit, PlannedTarget,
 };
-use switchyard::serve::explained::{ExplainedCall, ExplainedFacts, Explanation, FieldChange};
+use switchyard::serve::explained::{ExplainedCache, ExplainedCall, ExplainedFacts, Explanation, FieldChange};
 use switchyard::vocabulary::needs::Feature;
 use switchyard::vocabulary::time::Millis;
 
@@ -29,6 +29,15 @@ pub fn text(explanation: &Explanation, has_health: bool, coloured: bool) -> Stri
     }
     page.end(explanation);
     page.text
+}
+
+/// How the request uses the cache.
+fn of_cache(cache: &ExplainedCache) -> String {
+    if let Some(bypass) = cache.bypass {
+        return format!("not used: {}", bypass.replace('_', " "));
+    }
+    let reads = if cache.reads { "an answer that was kept, or else " } else { "" };
+    format!("{reads}a new answer, which is kept for {} s", cache.keeps_seconds)
 }
 
 struct Page {
@@ -67,6 +76,9 @@ impl Page {
             let entry = self.paint(BOLD, entry);
             self.line("entry", &format!("{entry}: {why}"));
             self.line("request", &of_facts(facts));
+        }
+        if let Some(cache) = &explanation.cache {
+            self.line("cache", &of_cache(cache));
         }
         if let Some(Course { max_attempts, deadline_ms, .. }) = &explanation.course {
             let attempts = counted(*max_attempts as usize, "attempt");

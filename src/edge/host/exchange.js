@@ -33,6 +33,9 @@ onTrap(() => {
 /** Thrown when bodies hold too much. */
 const FULL = Symbol("the bodies hold too much");
 
+/** The name of the cache with the answers of nodes. Nothing else of the zone reads it. */
+const ANSWERS = "switchyard-answers";
+
 /** A request that has arrived. */
 export class Exchange extends Timers {
   #request;
@@ -335,6 +338,26 @@ class Call {
     this.#response = response(200, text, new ReadableStream({ type: "bytes", pull }));
   }
 
+  /**
+   * Has an answer that was kept as its response, with its body. The wait ends with the headers of the
+   * entry; without a text if there is none.
+   */
+  findAnswer(key, wait) {
+    this.#findAnswer(key).then(
+      (text) => endWait(wait, 0, text, undefined),
+      (error) => failWait(wait, error),
+    );
+  }
+
+  async #findAnswer(key) {
+    const cache = await caches.open(ANSWERS);
+    const response = await cache.match(key);
+    if (response === undefined) return undefined;
+    this.#body = await response.arrayBuffer();
+    this.#response = response;
+    return textOf(response.headers);
+  }
+
   /** Whether the response has arrived. Its body may still be on its way. */
   isAnswered() {
     return this.#response !== undefined;
@@ -370,6 +393,16 @@ function isShort({ ok, headers }, most) {
     length <= most &&
     !headers.has("content-encoding") &&
     headers.get("content-type")?.startsWith("application/json") === true
+  );
+}
+
+/** Keeps an answer under a key, which is a URL. `text`: the headers of the entry. */
+export function keepAnswer(key, text, answer, wait) {
+  const entry = response(200, text, answer.slice());
+  const kept = caches.open(ANSWERS).then((cache) => cache.put(key, entry));
+  kept.then(
+    () => endWait(wait, 0, undefined, undefined),
+    (error) => failWait(wait, error),
   );
 }
 

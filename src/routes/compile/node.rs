@@ -7,8 +7,8 @@ use super::compiler::Compiler;
 use super::size::SubtreeSize;
 use crate::routes::at::At;
 use crate::routes::cases::Cases;
-use crate::routes::graph::{Destination, Node, Strategy, Target};
-use crate::routes::raw::{RawArrow, RawDestination, RawNode, RawStrategy, RawTarget};
+use crate::routes::graph::{AnswerCache, Destination, Node, Strategy, Target};
+use crate::routes::raw::{RawArrow, RawCache, RawDestination, RawNode, RawStrategy, RawTarget};
 use crate::routes::when::Condition;
 use crate::usage::price::Price;
 use crate::vocabulary::error_class::ErrorClass;
@@ -121,6 +121,7 @@ impl<'a> Compiler<'a> {
         }
         let destinations = targets.iter().map(|target| &target.to).chain(on.iter().map(|(_, to)| to));
         let highest_price = destinations.map(Destination::highest_price).fold(Price::default(), Price::max);
+        let cache = raw.cache.as_ref().and_then(|cache| self.cache(cache, &name, at.key("cache")));
         let id = self.sizes.len();
         self.sizes.push(size);
         let (max_attempts, deadline_ms) = (raw.max_attempts, raw.deadline_ms.map(Millis::from));
@@ -136,7 +137,26 @@ impl<'a> Compiler<'a> {
             on,
             reads_place: size.has_nearest,
             highest_price,
+            cache,
         }))
+    }
+
+    /// `name`: that of the node. An inline node, which has its path as its name, is never the entry
+    /// node of a request.
+    #[inline(never)]
+    fn cache(&mut self, raw: &RawCache, name: &str, at: At<'_>) -> Option<AnswerCache> {
+        if at.to_string().strip_suffix(".cache") == Some(name) {
+            self.report.refuse(at, "no such key here: only a node with a name of its own keeps answers");
+            return None;
+        }
+        let list = at.key("by");
+        let keys = raw.by.iter().enumerate().map(|(index, by)| self.affinity(by, list.index(index)));
+        let keys: Vec<_> = keys.collect();
+        let by = keys.into_iter().collect::<Option<Vec<_>>>()?;
+        for key in &by {
+            key.gather(&mut self.reads);
+        }
+        Some(AnswerCache { ttl_seconds: raw.ttl, by, is_single_flight: raw.single_flight })
     }
 
     /// Refuses keys that the strategy does not read: the author expects an effect that they do not

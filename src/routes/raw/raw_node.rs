@@ -57,6 +57,21 @@ pub struct RawNode {
     pub sticky: Option<RawSticky>,
     /// What to do when every candidate is ejected. Default: `probe`.
     pub when_all_ejected: Option<RawWhenAllEjected>,
+    /// Keeps answers of this node, and gives them to equal requests of the same client.
+    pub cache: Option<RawCache>,
+}
+
+/// How answers are kept.
+pub struct RawCache {
+    /// How many seconds an answer is kept.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 2_592_000)))]
+    pub ttl: u32,
+    /// What else has to be equal: `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
+    #[serde(default)]
+    pub by: Vec<String>,
+    /// Whether equal requests at the same moment wait for the answer of the first one.
+    #[serde(default)]
+    pub single_flight: bool,
 }
 
 /// A target with its weight or its tier.

@@ -57,6 +57,7 @@ impl World {
             is_fallback: serving.is_some_and(|serving| Some(serving.deployment.id) != first),
             usage,
             micro_usd,
+            cache: None,
         };
         let finished_attempts = attempts.iter().map(|attempt| FinishedAttempt {
             deployment: &attempt.deployment.name,

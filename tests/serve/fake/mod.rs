@@ -4,6 +4,7 @@
 //! Every wait is counted, so a test can assert that a request leaves nothing behind.
 
 mod bench;
+mod cache;
 mod client;
 mod ledgers;
 mod objects;
@@ -31,6 +32,7 @@ use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::time::{Instant, Millis};
 
 pub use bench::{Answer, Bench, Body};
+use cache::FakeCache;
 use client::FakeClient;
 use ledgers::FakeLedgers;
 use objects::FakeObjects;
@@ -82,6 +84,8 @@ struct World {
     pages: RefCell<BTreeMap<String, Option<(u16, String)>>>,
     /// The addresses of all GETs.
     gets: RefCell<Vec<String>>,
+    /// The cache of answers.
+    cache: FakeCache,
     /// How the next posts are answered. Further ones are answered with status 200.
     post_answers: RefCell<VecDeque<PostAnswer>>,
 }
@@ -430,6 +434,10 @@ impl Platform for Fake {
 
     fn release_body(&self) {
         self.world.body.borrow_mut().is_released = true;
+    }
+
+    async fn keep_answer(&self, key: &str, headers: &Headers, answer: &[u8]) -> Result<(), PlatformError> {
+        self.world.cache.keep(key, headers, answer)
     }
 
     async fn client_left(&self) {

@@ -91,6 +91,26 @@ pub struct CallState {
     body: RefCell<Option<FakeStream>>,
 }
 
+impl CallState {
+    /// A call that has a response without a request.
+    fn unsent(body: Option<FakeStream>) -> Self {
+        Self {
+            request: OutgoingRequest {
+                url: String::new(),
+                method: String::new(),
+                withheld: String::new(),
+                headers: Headers::default(),
+                body: OutgoingBody::Empty,
+                read_up_to: 0,
+            },
+            is_aborted: Rc::default(),
+            upload: None,
+            is_answered: Cell::new(true),
+            body: RefCell::new(body),
+        }
+    }
+}
+
 /// Whether and when a call was aborted.
 #[derive(Debug, Default)]
 pub struct Abortion {
@@ -229,6 +249,23 @@ impl PlatformCall for FakeCall {
         Ok(ResponseHead { status: script.status, headers, body })
     }
 
+    async fn find_answer(&self, key: &str) -> Result<Option<Headers>, PlatformError> {
+        let Some((mut headers, body)) = self.fake.world.cache.find(&self.fake, key).await? else {
+            return Ok(None);
+        };
+        let content_type = match headers.get("content-type") {
+            Some("application/json") => "application/json",
+            _ => "text/event-stream; charset=utf-8",
+        };
+        let steps = vec![Step::Bytes(String::from_utf8(body).unwrap())];
+        // What the platform adds.
+        let script = Script { content_type, headers: &[("cf-cache-status", "HIT")], ..Script::events(steps) };
+        headers.push("cf-cache-status", "HIT");
+        let call = CallState::unsent(None);
+        self.state.replace(Some((Rc::new(call), script)));
+        Ok(Some(headers))
+    }
+
     fn break_off(&self, headers: &Headers, first: &[u8]) {
         let content_type = match headers.get("content-type") {
             Some("text/event-stream") => "text/event-stream",
@@ -236,20 +273,7 @@ impl PlatformCall for FakeCall {
         };
         let steps = vec![Step::Bytes(String::from_utf8(first.to_vec()).unwrap()), Step::Break];
         let script = Script { content_type, ..Script::events(steps) };
-        let call = CallState {
-            request: OutgoingRequest {
-                url: String::new(),
-                method: String::new(),
-                withheld: String::new(),
-                headers: Headers::default(),
-                body: OutgoingBody::Empty,
-                read_up_to: 0,
-            },
-            is_aborted: Rc::default(),
-            upload: None,
-            is_answered: Cell::new(true),
-            body: RefCell::new(Some(FakeStream::new(&self.fake, &Rc::default(), &script.steps))),
-        };
+        let call = CallState::unsent(Some(FakeStream::new(&self.fake, &Rc::default(), &script.steps)));
         self.state.replace(Some((Rc::new(call), script)));
     }
 

@@ -37,7 +37,7 @@ const PARALLEL: &str = "Parallel requests are not limited.";
 const PROBES: &str = "Health is learned from requests.";
 const INFORMATION: &str = "For people, as in LiteLLM.";
 const PRICE: &str = "`cost` has no such price.";
-const CACHE: &str = "Answers are not cached.";
+const CACHE: &str = "Not imported. A node keeps answers with `cache`: docs/cache.md.";
 const SHARED: &str = "A Durable Object shares what isolates know.";
 
 /// All keys, by section.

@@ -47,6 +47,29 @@ describe("the boundary to Wasm", () => {
     });
   });
 
+  test("is crossed no more often for an answer that was kept, and as often as ever for a node without a cache", () => {
+    const models = { kept: { targets: ["openai"], cache: { ttl: 600 } } };
+    return withIsolates({ ...isolated, models }, async ({ gateway }) => {
+      const [isolate] = gateway.isolates;
+      const isKept = async () => {
+        const response = await chat(isolate, { model: "kept" });
+        await response.text();
+        return response.headers.get("x-switchyard-cache") === "HIT";
+      };
+      await eventually("an answer is kept", isKept);
+      const counts = [];
+      for (let request = 0; request < 5; request += 1) {
+        const before = await isolate.intercept();
+        assert.ok(await isKept());
+        const now = await isolate.intercept();
+        counts.push({ into: now.into_wasm - before.into_wasm, out: now.out_of_wasm - before.out_of_wasm });
+      }
+      const [{ into, out }] = counts.sort((one, other) => one.into + one.out - other.into - other.out);
+      assert.ok(into < budget.into && out <= budget.out, `${into} into Wasm, ${out} out of it`);
+      assert.deepEqual(await crossings(isolate), budget);
+    });
+  });
+
   test("is not crossed by long bodies, since the memory of Wasm never shrinks", () =>
     withIsolates(isolated, async ({ gateway }) => {
       const [isolate] = gateway.isolates;

@@ -31,6 +31,7 @@ const workerd = () => {
  * @param {object} [worker.routes] a routes document: the Worker is the gateway, with KV and Durable
  *   Objects
  * @param {boolean} [worker.metrics] whether the gateway has a dataset for its data points
+ * @param {boolean} [worker.cache] whether the Cache API has a store, in the same process
  * @param {(text: string) => void} [worker.onOutput] gets what workerd writes to its output, which are
  *   the lines of `console.log`. Without it they go to /dev/null.
  */
@@ -93,7 +94,7 @@ async function copyModules({ main, keepNames }, folder) {
 }
 
 /** The configuration. The files that it embeds are in the same folder. */
-function config(folder, modules, { platform: own = platform(), vars = {}, routes, metrics }) {
+function config(folder, modules, { platform: own = platform(), vars = {}, routes, metrics, cache }) {
   const bindings = Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   const services = [
     '(name = "main", worker = .main)',
@@ -101,7 +102,7 @@ function config(folder, modules, { platform: own = platform(), vars = {}, routes
   ];
   let extensions = "";
   let objects = "";
-  let kv = "";
+  let workers = "";
   if (routes) {
     cpSync(join(BENCH, "workers/kv.js"), join(folder, "kv.js"));
     writeFileSync(join(folder, "routes.json"), JSON.stringify(routes));
@@ -115,10 +116,22 @@ function config(folder, modules, { platform: own = platform(), vars = {}, routes
   durableObjectStorage = (localDisk = "objects"),`;
     mkdirSync(join(folder, "objects"));
     services.push(`(name = "objects", disk = (path = ${text(join(folder, "objects"))}, writable = true))`);
-    kv = `
+    workers = `
 const kv :Workerd.Worker = (
   modules = [(name = "kv.js", esModule = embed "kv.js")],
   bindings = [(name = "DOCUMENT", text = embed "routes.json")],${deployed(own)}
+);
+`;
+  }
+  let outbound = "";
+  if (cache) {
+    cpSync(join(BENCH, "workers/cache.js"), join(folder, "cache.js"));
+    services.push('(name = "cache", worker = .cache)');
+    outbound = `
+  cacheApiOutbound = "cache",`;
+    workers += `
+const cache :Workerd.Worker = (
+  modules = [(name = "cache.js", esModule = embed "cache.js")],${deployed(own)}
 );
 `;
   }
@@ -137,9 +150,9 @@ const config :Workerd.Config = (
 
 const main :Workerd.Worker = (
   modules = ${list(modules)},
-  bindings = ${list(bindings)},${objects}${deployed(own)}
+  bindings = ${list(bindings)},${objects}${outbound}${deployed(own)}
 );
-${kv}`;
+${workers}`;
 }
 
 /** The compatibility settings of a Worker in the configuration. */

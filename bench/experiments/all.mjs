@@ -1,6 +1,7 @@
 // The experiments of `npm run bench`, in the order in which they run.
 
 import { bodies, failover, graph, json } from "./answers.mjs";
+import { cache } from "./cache.mjs";
 import { memory } from "./memory.mjs";
 import { cold, wasm } from "./start.mjs";
 import { burst, first, paced } from "./streams.mjs";
@@ -17,6 +18,7 @@ export const experiments = [
   graph,
   failover,
   ...telemetry,
+  cache,
   cold(),
   wasm,
   memory,

@@ -21,7 +21,8 @@ export function answers({ name, title, candidates, connections, bytes = 1024, ..
     async measure(candidate, { gateway, upstream, seconds, warmUpSeconds }) {
       const { pid, url, headers } = await gateway();
       await upstream.answerWith(candidate.answerWith ?? "completions");
-      const sent = { url, headers, body: body({ model: "chat", bytes }), connections };
+      const sent = { url, headers: { ...headers, ...candidate.requestHeaders }, body: body({ model: "chat", bytes }), connections };
+      await candidate.prepare?.(sent);
       await check(candidate, sent);
       await load({ ...sent, seconds: warmUpSeconds });
       const [calls, cpu] = [await upstream.calls(), pid && cpuOf(pid)];

@@ -309,8 +309,8 @@ pub trait PlatformCall: Clone + 'static {
     fn upload(&self, length: Option<usize>) -> Self::Upload;
     /// Sends the request, and waits for the response. Dropping the future does not end the call.
     fn send(&self, request: OutgoingRequest) -> impl Future<Output = Result<ResponseHead, PlatformError>>;
-    /// Has an answer that was kept under this key as its response, with the body read at once.
-    /// Returns the headers of the entry; `None` if there is none, and no response either.
+    /// Has an answer that was kept under this key as its response, whose body counts as read at
+    /// once. Returns the headers of the entry; `None` if there is none, and no response either.
     fn find_answer(&self, key: &str) -> impl Future<Output = Result<Option<Headers>, PlatformError>>;
     /// Has a response without a request: status 200, these headers, and a body that breaks off
     /// after `first`.

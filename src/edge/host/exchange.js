@@ -35,6 +35,12 @@ const FULL = Symbol("the bodies hold too much");
 
 /** The name of the cache with the answers of nodes. Nothing else of the zone reads it. */
 const ANSWERS = "switchyard-answers";
+let answersCache;
+
+/** The cache, which is opened once. */
+async function answers() {
+  return (answersCache ??= await caches.open(ANSWERS));
+}
 
 /** A request that has arrived. */
 export class Exchange extends Timers {
@@ -339,8 +345,8 @@ class Call {
   }
 
   /**
-   * Has an answer that was kept as its response, with its body. The wait ends with the headers of the
-   * entry; without a text if there is none.
+   * Has an answer that was kept as its response. Its body is passed on as it stands, and is not read
+   * here. The wait ends with the headers of the entry; without a text if there is none.
    */
   findAnswer(key, wait) {
     this.#findAnswer(key).then(
@@ -350,11 +356,10 @@ class Call {
   }
 
   async #findAnswer(key) {
-    const cache = await caches.open(ANSWERS);
-    const response = await cache.match(key);
+    const response = await (await answers()).match(key);
     if (response === undefined) return undefined;
-    this.#body = await response.arrayBuffer();
     this.#response = response;
+    this.#body = response.body;
     return textOf(response.headers);
   }
 
@@ -399,7 +404,7 @@ function isShort({ ok, headers }, most) {
 /** Keeps an answer under a key, which is a URL. `text`: the headers of the entry. */
 export function keepAnswer(key, text, answer, wait) {
   const entry = response(200, text, answer.slice());
-  const kept = caches.open(ANSWERS).then((cache) => cache.put(key, entry));
+  const kept = answers().then((cache) => cache.put(key, entry));
   kept.then(
     () => endWait(wait, 0, undefined, undefined),
     (error) => failWait(wait, error),

@@ -13,7 +13,6 @@
 //!   repeated member each one counts, in their order.
 //! - What the node lists in `by`, and whether it is there.
 
-use std::fmt::Write;
 use std::ops::Range;
 
 use sha2::{Digest, Sha256};
@@ -80,8 +79,9 @@ impl AnswerQuestion<'_> {
         }
         let mut key = String::with_capacity(64);
         for byte in hash.0.finalize() {
-            // Writing to a string cannot fail.
-            let _ = write!(key, "{byte:02x}");
+            key.extend(
+                [byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)),
+            );
         }
         key
     }

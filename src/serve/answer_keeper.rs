@@ -41,12 +41,11 @@ impl AnswerKeeper {
             platform.isolate().flights.land(&leader, Rc::clone(&answer));
         }
         let expires_at = now + Millis::new(1_000) * u64::from(self.ttl_seconds);
-        let headers = Headers::of([
-            ("content-type", answer.content_type()),
-            ("cache-control", &format!("max-age={}", self.ttl_seconds)),
-            (KEPT_AT, &now.epoch_ms().to_string()),
-            (EXPIRES_AT, &expires_at.epoch_ms().to_string()),
-        ]);
+        let mut headers = Headers::default();
+        headers.push("content-type", answer.content_type());
+        headers.push("cache-control", &["max-age=", &self.ttl_seconds.to_string()].concat());
+        headers.push(KEPT_AT, &now.epoch_ms().to_string());
+        headers.push(EXPIRES_AT, &expires_at.epoch_ms().to_string());
         let (background, key) = (platform.clone(), self.key.clone());
         platform.in_background(async move {
             if let Err(error) = background.keep_answer(&key, &headers, &answer.bytes).await {

@@ -18,11 +18,12 @@ use switchyard::request::stored_object::StoredObject;
 use switchyard::routes::compile;
 use switchyard::routes::glob::Glob;
 use switchyard::routes::graph::{
-    AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Rule, Secret, Strategy as Order, Upstream,
-    Via,
+    AzureApi, Client, Deployment, Destination, Graph, Node, Retry, Rule, RuleAction, Secret,
+    Strategy as Order, Upstream, Via,
 };
 use switchyard::routes::when::{BUCKETS, Condition, Fact, ValueTest};
 use switchyard::vocabulary::client_error::ClientError;
+use switchyard::vocabulary::denial::Denial;
 use switchyard::vocabulary::error_class::{ErrorClass, Triggers};
 use switchyard::vocabulary::facts::Facts;
 use switchyard::vocabulary::operation::Operation;
@@ -269,7 +270,7 @@ fn what_has_no_id_yet_stays_in_the_first_account_as_long_as_it_can() {
     assert_eq!(home(&graph, "files/file-1", Some(3)).as_deref(), Ok("b a b2 a2"));
     // A node that a rule chooses has its own order.
     let when = Condition::Fact(Fact::Operation, ValueTest::Text(Glob::new("files")));
-    graph.rules = vec![Rule { when, node: one }].into();
+    graph.rules = vec![Rule { when, action: RuleAction::Use(one) }].into();
     assert_eq!(home(&graph, "files", None).as_deref(), Ok("b2 b a"));
     assert_eq!(home(&graph, "batches", None).as_deref(), Ok("a a2 b b2"));
 }
@@ -391,12 +392,36 @@ fn a_rule_for_the_path_or_the_operation_chooses_who_is_asked() {
         let mut graph = Rc::into_inner(build.graph()).unwrap();
         graph.models = [("all".to_owned(), all)].into_iter().collect();
         let shown = format!("{when:?}");
-        graph.rules = vec![Rule { when, node: one }].into();
+        graph.rules = vec![Rule { when, action: RuleAction::Use(one) }].into();
         assert_eq!(candidates(&graph, &["*"], None).as_deref(), Ok(expected), "{shown}");
         if expected == "b" {
             let refused = candidates(&graph, &["all"], None);
             assert!(matches!(refused, Err(ClientError::ModelNotAllowed { .. })), "{shown}: {refused:?}");
         }
+    }
+}
+
+#[test]
+fn a_rule_that_reads_the_path_or_the_operation_can_refuse_a_stored_object() {
+    let at = |fact, pattern: &str| Condition::Fact(fact, ValueTest::Text(Glob::new(pattern)));
+    let denial = Denial { status: 403, code: "no".to_owned(), message: "No.".to_owned() };
+    for (when, is_denied) in [
+        (at(Fact::Operation, "responses/*"), true),
+        (at(Fact::Path, "/v1/*"), true),
+        (Condition::Always, false),
+    ] {
+        let mut build = builder(&["a"]);
+        let all = build.node(Order::Priority, &["a"]);
+        let mut graph = Rc::into_inner(build.graph()).unwrap();
+        graph.models = [("all".to_owned(), all)].into_iter().collect();
+        let shown = format!("{when:?}");
+        graph.rules = vec![Rule { when, action: RuleAction::Deny(denial.clone()) }].into();
+        let expected = if is_denied {
+            Err(ClientError::Denied { rule: 0, denial: denial.clone() })
+        } else {
+            Ok("a".to_owned())
+        };
+        assert_eq!(candidates(&graph, &["*"], None), expected, "{shown}");
     }
 }
 
@@ -450,7 +475,8 @@ fn a_search_crosses_nothing_that_a_request_for_a_model_may_not_cross() {
         }
     }
     let operation = Condition::Fact(Fact::Operation, ValueTest::Text(Glob::new("files")));
-    graph.rules = vec![Rule { when: operation, node: Rc::clone(&graph.models["eu"]) }].into();
+    graph.rules =
+        vec![Rule { when: operation, action: RuleAction::Use(Rc::clone(&graph.models["eu"])) }].into();
     assert_eq!(candidates_for("files", &graph, &["*"], None).as_deref(), Ok("b"), "a rule leads there");
 }
 

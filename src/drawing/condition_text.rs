@@ -91,6 +91,10 @@ fn test_text(fact: &str, test: &ValueTest) -> String {
             };
             joined(low.into_iter().chain(high), " and ")
         }
+        ValueTest::Pattern(pattern) => {
+            let verb = if pattern.is_expression() { "matches" } else { "contains" };
+            format!("{fact} {verb} {}", pattern.as_str())
+        }
         ValueTest::Exists(true) => format!("has {fact}"),
         ValueTest::Exists(false) => format!("no {fact}"),
         ValueTest::Any(tests) => match values_of(tests) {
@@ -110,6 +114,7 @@ fn values_of(tests: &[ValueTest]) -> Option<Vec<String>> {
         ValueTest::Bool(value) => Some(value.to_string()),
         ValueTest::Prefix(_)
         | ValueTest::Within(..)
+        | ValueTest::Pattern(_)
         | ValueTest::Exists(_)
         | ValueTest::Any(_)
         | ValueTest::All(_)
@@ -151,6 +156,8 @@ mod tests {
             (json!({ "metadata": { "team": { "not": "a" } } }), "not (metadata.team = a)"),
             (json!({ "body": { "stream": true } }), "body.stream = true"),
             (json!({ "input_tokens": { "gte": 10, "lt": 20 } }), "input_tokens >= 10 and input_tokens < 20"),
+            (json!({ "body": { "input": { "contains": "a b" } } }), "body.input contains a b"),
+            (json!({ "header": { "x-a": { "not": { "matches": "^a" } } } }), "not (x-a matches ^a)"),
             (json!({ "input_tokens": { "gt": 10 } }), "input_tokens > 10"),
             (json!({ "input_tokens": { "lte": 10 } }), "input_tokens <= 10"),
             (json!({ "percent": 5, "by": "client" }), "5 % by client"),

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::condition_text::{condition_text, key_text};
 use crate::routes::graph::{
-    Commit, Deployment, Destination, Graph, HedgeAfter, Node, Requirements, Strategy, Target, Upstream,
+    Commit, Deployment, Destination, Graph, HedgeAfter, Node, Requirements, RuleAction, Strategy, Target,
+    Upstream,
 };
 use crate::vocabulary::error_class::ErrorClass;
 
@@ -117,8 +118,13 @@ impl Picture {
         let mut drawing = Drawing::default();
         for (place, rule) in graph.rules.iter().enumerate() {
             let id = format!("r{place}");
-            drawing.arrow(&id, id_of_node(&rule.node), ArrowKind::Rule, String::new());
-            let details = vec![condition_text(&rule.when)];
+            let mut details = vec![condition_text(&rule.when)];
+            match &rule.action {
+                RuleAction::Use(node) => drawing.arrow(&id, id_of_node(node), ArrowKind::Rule, String::new()),
+                RuleAction::Deny(denial) => {
+                    details.push(format!("refused: {} {}", denial.status, denial.code));
+                }
+            }
             drawing.rule(id, BoxKind::Rule, format!("rule {}", place + 1), details);
         }
         if !graph.settings.on.is_empty() {

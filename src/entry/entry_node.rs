@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::routes::graph::{Client, Graph, Node};
+use crate::routes::graph::{Client, Graph, Node, RuleAction};
 use crate::routes::nearest;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::Facts;
@@ -11,11 +11,11 @@ use crate::vocabulary::facts::Facts;
 /// way to it.
 ///
 /// # Errors
-/// No model is given and no rule applies; the model does not exist; or the key may not use it.
+/// A rule refuses the request; no model is given and no rule applies; the model does not exist; or
+/// the key may not use it.
 pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>, ClientError> {
-    let by_rule = rule(graph, facts).and_then(|place| graph.rules.get(place));
-    let node = match by_rule {
-        Some(rule) => &rule.node,
+    let node = match by_rule(graph, rule(graph, facts))? {
+        Some(node) => node,
         None if facts.model.is_empty() => return Err(ClientError::MissingModel),
         None => graph.models.get(&facts.model).ok_or_else(|| unknown(graph, &facts.model, client))?,
     };
@@ -26,7 +26,21 @@ pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>,
     }
 }
 
-/// The rule that chooses the entry node, if one matches.
+/// The node that the rule at this place chooses, if there is a rule.
+///
+/// # Errors
+/// The rule refuses the request.
+pub(super) fn by_rule(graph: &Graph, rule: Option<usize>) -> Result<Option<&Rc<Node>>, ClientError> {
+    let Some((place, rule)) = rule.and_then(|place| Some((place, graph.rules.get(place)?))) else {
+        return Ok(None);
+    };
+    match &rule.action {
+        RuleAction::Use(node) => Ok(Some(node)),
+        RuleAction::Deny(denial) => Err(ClientError::Denied { rule: place, denial: denial.clone() }),
+    }
+}
+
+/// The rule that chooses the entry node, or refuses the request, if one matches.
 pub fn rule(graph: &Graph, facts: &Facts) -> Option<usize> {
     graph.rules.first(facts)
 }

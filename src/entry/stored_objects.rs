@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::entry_node::by_rule;
 use super::reach::reach;
 use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{
@@ -32,15 +33,16 @@ use crate::vocabulary::facts::Facts;
 /// it.
 ///
 /// # Errors
-/// A rule chooses a node that the key may not use, or there is no deployment to try.
+/// A rule refuses the request or chooses a node that the key may not use, or there is no deployment
+/// to try.
 pub fn entry_node(
     graph: &Graph,
     facts: &Facts,
     client: &Client,
     stored: &StoredObject,
 ) -> Result<Rc<Node>, ClientError> {
-    let by_rule = rule(graph, facts).and_then(|place| graph.rules.get(place));
-    let entries: Vec<&Rc<Node>> = match by_rule.map(|rule| &rule.node) {
+    let by_rule = by_rule(graph, rule(graph, facts))?;
+    let entries: Vec<&Rc<Node>> = match by_rule {
         Some(node) if !client.may_use(&node.name) => {
             return Err(ClientError::ModelNotAllowed {
                 client: client.name.clone(),
@@ -121,7 +123,8 @@ pub fn entry_node(
     }))
 }
 
-/// The rule that chooses the targets, if one for this path or operation matches.
+/// The rule that chooses the targets or refuses the request, if one for this path or operation
+/// matches.
 pub fn rule(graph: &Graph, facts: &Facts) -> Option<usize> {
     graph.rules.first_of(facts, &reads_path_or_operation)
 }

@@ -173,7 +173,8 @@ fn add_key_sets_of<'a>(fact: &'a Fact, test: &'a ValueTest, key_sets: &mut Vec<K
         ValueTest::Number(_) | ValueTest::Bool(_) | ValueTest::Within(..) | ValueTest::Exists(true) => {
             key_sets.push(vec![(fact, "")]);
         }
-        ValueTest::Exists(false) | ValueTest::Not(_) => {}
+        // The texts of a field are apart from its value.
+        ValueTest::Pattern(_) | ValueTest::Exists(false) | ValueTest::Not(_) => {}
         ValueTest::All(tests) => tests.iter().for_each(|test| add_key_sets_of(fact, test, key_sets)),
         ValueTest::Any(tests) => {
             let mut all = Some(KeySet::new());

@@ -23,6 +23,7 @@ pub use super::webhook::Webhook;
 use super::when::Condition;
 use crate::routes::glob::Glob;
 use crate::usage::price::Price;
+use crate::vocabulary::denial::Denial;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::time::Millis;
 
@@ -459,13 +460,22 @@ pub struct Requirements {
     pub require_tags: Vec<String>,
 }
 
-/// A rule. It chooses the node, in place of the request's `model`.
+/// A rule. It chooses the node, in place of the request's `model`, or refuses the request.
 #[derive(Debug)]
 pub struct Rule {
     /// The condition for the rule.
     pub when: Condition,
-    /// The node that the rule chooses. It is always a named node.
-    pub node: Rc<Node>,
+    /// What happens to a request for which the condition holds.
+    pub action: RuleAction,
+}
+
+/// What a rule decides.
+#[derive(Debug)]
+pub enum RuleAction {
+    /// The request enters at this node, which is always a named one.
+    Use(Rc<Node>),
+    /// The request is refused.
+    Deny(Denial),
 }
 
 impl AsRef<Condition> for Rule {

@@ -27,6 +27,7 @@ mod setting_groups;
 mod shape;
 #[cfg(not(target_arch = "wasm32"))]
 mod source_map;
+pub mod text_pattern;
 mod variables;
 mod webhook;
 pub mod when;

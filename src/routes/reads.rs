@@ -10,6 +10,8 @@ pub struct Reads {
     pub headers: Vec<String>,
     /// Top-level names of body fields.
     pub body: Vec<String>,
+    /// Top-level names of body fields in whose texts something is looked for.
+    pub texts: Vec<String>,
     /// Whether the place of a request is needed for every request: by a condition, or by the order
     /// of a node that any request can reach. For all other nodes, see
     /// [`super::graph::Node::reads_place`].
@@ -29,6 +31,11 @@ impl Reads {
     /// Adds a top-level body field.
     pub fn note_body(&mut self, name: &str) {
         note(&mut self.body, name);
+    }
+
+    /// Adds a top-level body field in whose texts something is looked for.
+    pub fn note_texts(&mut self, name: &str) {
+        note(&mut self.texts, name);
     }
 }
 

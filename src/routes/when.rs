@@ -2,7 +2,8 @@
 //!
 //! A condition never fails: a fact that the request does not have matches nothing. Values that
 //! arrive as text (headers, query) are also compared with numbers and booleans. A list in the body
-//! or in the metadata matches if one of its elements matches.
+//! or in the metadata matches if one of its elements matches. Patterns (`contains`, `matches`) look
+//! at every text within a value, at any depth.
 
 use std::borrow::Cow;
 use std::ops::{Bound, RangeBounds};
@@ -12,6 +13,8 @@ use serde_json::Value;
 use super::affinity_key::AffinityKey;
 use super::glob::Glob;
 use super::reads::Reads;
+use super::text_pattern::TextPattern;
+use crate::scan::{texts, top_level};
 use crate::vocabulary::facts::Facts;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::mix;
@@ -88,6 +91,8 @@ pub enum ValueTest {
     Within(Bound<f64>, Bound<f64>),
     /// Is present (`true`) or absent (`false`).
     Exists(bool),
+    /// A text within the value has this pattern.
+    Pattern(Box<TextPattern>),
     /// At least one of these holds.
     Any(Vec<ValueTest>),
     /// All of these hold.
@@ -104,7 +109,9 @@ impl Condition {
     pub fn holds(&self, facts: &Facts) -> bool {
         match self {
             Self::Always => true,
-            Self::Fact(fact, test) => test.holds(fact.of(facts).as_ref()),
+            Self::Fact(fact, test) => {
+                test.holds(fact.of(facts).as_ref(), &|pattern| fact.has_text(facts, pattern))
+            }
             Self::Share { buckets, by, salt } => {
                 // A request without the key is in no share.
                 let hash = by.as_ref().map_or(Some(facts.draw.to_bits()), |key| key.hash(facts));
@@ -121,7 +128,14 @@ impl Condition {
     pub fn gather(&self, reads: &mut Reads, prefixes: &mut Vec<String>) {
         match self {
             Self::Fact(Fact::Header(name), _) => reads.note_header(name),
-            Self::Fact(Fact::Body(name, _), _) => reads.note_body(name),
+            Self::Fact(Fact::Body(name, _), test) => {
+                if test.any(&|test| matches!(test, ValueTest::Pattern(_))) {
+                    reads.note_texts(name);
+                }
+                if test.any(&|test| !matches!(test, ValueTest::Pattern(_))) {
+                    reads.note_body(name);
+                }
+            }
             Self::Fact(Fact::Path, test) => test.gather_prefixes(prefixes),
             Self::Fact(Fact::Continent | Fact::Country | Fact::Colo, _) => reads.place = true,
             Self::Share { by: Some(key), .. } => key.gather(reads),
@@ -178,6 +192,33 @@ impl Fact {
             Self::InputTokens => Some(FactValue::Number(facts.input_tokens as f64)),
         }
     }
+
+    /// Whether a text within the value of this fact has this pattern.
+    fn has_text(&self, facts: &Facts, pattern: &TextPattern) -> bool {
+        let is_in = |json: &[u8]| texts::has_text(json, &mut |text| pattern.is_in(text));
+        match self {
+            Self::Body(name, below) => {
+                facts.texts.iter().any(|(known, json)| known == name && any_below(json, below, &is_in))
+            }
+            _ => match self.of(facts) {
+                Some(FactValue::Text(text)) => pattern.is_in(text),
+                Some(FactValue::Json(value)) => is_in(value.to_string().as_bytes()),
+                Some(FactValue::Number(_)) | None => false,
+            },
+        }
+    }
+}
+
+/// Whether `is_it` is true for the value that these names lead to in `json`. Of a name that an
+/// object has twice, each value counts.
+fn any_below(json: &[u8], names: &[String], is_it: &dyn Fn(&[u8]) -> bool) -> bool {
+    let Some((name, below)) = names.split_first() else { return is_it(json) };
+    let mut found = false;
+    // Of a value that is cut off, the members before the cut count.
+    let _ = top_level::each_member(json, &mut |known, value| {
+        found = found || (texts::decoded(known) == name.as_str() && any_below(value, below, is_it));
+    });
+    found
 }
 
 impl<'a> FactValue<'a> {
@@ -216,12 +257,14 @@ impl<'a> FactValue<'a> {
 }
 
 impl ValueTest {
-    fn holds(&self, found: Option<&FactValue<'_>>) -> bool {
+    /// `has_text`: whether a text within the value has a pattern.
+    fn holds(&self, found: Option<&FactValue<'_>>, has_text: &dyn Fn(&TextPattern) -> bool) -> bool {
         match self {
             Self::Exists(is_expected) => found.is_some() == *is_expected,
-            Self::Not(test) => !test.holds(found),
-            Self::Any(tests) => tests.iter().any(|test| test.holds(found)),
-            Self::All(tests) => tests.iter().all(|test| test.holds(found)),
+            Self::Pattern(pattern) => has_text(pattern),
+            Self::Not(test) => !test.holds(found, has_text),
+            Self::Any(tests) => tests.iter().any(|test| test.holds(found, has_text)),
+            Self::All(tests) => tests.iter().all(|test| test.holds(found, has_text)),
             Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Prefix(_) | Self::Within(..) => {
                 match found {
                     None => false,
@@ -242,7 +285,16 @@ impl ValueTest {
             Self::Number(number) => found.number().is_some_and(|found| (*number..=*number).contains(&found)),
             Self::Within(low, high) => found.number().is_some_and(|found| (*low, *high).contains(&found)),
             Self::Bool(expected) => found.boolean() == Some(*expected),
-            Self::Exists(_) | Self::Not(_) | Self::Any(_) | Self::All(_) => false,
+            Self::Pattern(_) | Self::Exists(_) | Self::Not(_) | Self::Any(_) | Self::All(_) => false,
+        }
+    }
+
+    /// Whether `is_it` is true for a part of this test that has no parts itself.
+    fn any(&self, is_it: &dyn Fn(&ValueTest) -> bool) -> bool {
+        match self {
+            Self::Any(tests) | Self::All(tests) => tests.iter().any(|test| test.any(is_it)),
+            Self::Not(test) => test.any(is_it),
+            test => is_it(test),
         }
     }
 
@@ -259,7 +311,12 @@ impl ValueTest {
                     test.gather_prefixes(prefixes);
                 }
             }
-            Self::Number(_) | Self::Bool(_) | Self::Within(..) | Self::Exists(_) | Self::Not(_) => {}
+            Self::Number(_)
+            | Self::Bool(_)
+            | Self::Within(..)
+            | Self::Pattern(_)
+            | Self::Exists(_)
+            | Self::Not(_) => {}
         }
     }
 }

@@ -8,4 +8,5 @@ pub mod json_value;
 pub mod member_watch;
 pub mod needle;
 pub mod plain;
+pub mod texts;
 pub mod top_level;

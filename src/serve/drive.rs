@@ -343,7 +343,7 @@ async fn drive<P: Platform>(
                 failed(&platform, &inbound, &routes, reply, &trail, driver.machine.allowed_ms());
             if let Some(account) = account {
                 let status = early.status_or(error.status);
-                let mut end = RequestEnd::without_answer(outcome, status, &trail);
+                let mut end = RequestEnd::without_answer(&outcome, status, &trail);
                 if let Some(obstacles) = &obstacles {
                     end.reason = obstacles;
                 }
@@ -377,18 +377,19 @@ fn failed<P: Platform>(
     reply: machine::Reply,
     trail: &Trail,
     allowed_ms: Millis,
-) -> (&'static str, Option<String>, ErrorReply) {
+) -> (String, Option<String>, ErrorReply) {
     if reply == machine::Reply::NoneEligible {
         let (error, obstacles) =
             routes.with_health(|health| inbound.none_eligible(&routes.graph, health, platform.now()));
-        return (error.code(), Some(obstacles), (&error).into());
+        return (error.code().to_owned(), Some(obstacles), (&error).into());
     }
     let failures: Vec<_> = trail.failures().collect();
     let late_ms = (reply == machine::Reply::DeadlineExceeded).then_some(allowed_ms);
     let error = exhausted::reply(&failures, late_ms);
     // Without a failure, the gateway itself has ended the request.
-    let of_gateway = ClientError::DeadlineExceeded { after_ms: allowed_ms }.code();
-    let outcome = exhausted::decisive(&failures).map_or(of_gateway, |failure| failure.class.name());
+    let of_gateway = ClientError::DeadlineExceeded { after_ms: allowed_ms };
+    let decisive = exhausted::decisive(&failures);
+    let outcome = decisive.map_or(of_gateway.code(), |failure| failure.class.name()).to_owned();
     let masked = |text: Vec<u8>| without_secrets(&routes.graph, text);
     let headers = error
         .headers

@@ -44,7 +44,7 @@ pub struct Explanation {
     pub client: Option<String>,
     /// The operation that it asks for, if it can be routed.
     pub operation: Option<Operation>,
-    /// The index of the rule that chose the entry node, if one did.
+    /// The index of the rule that chose the entry node, or refused the request, if one did.
     pub rule: Option<usize>,
     /// The entry node.
     pub entry: Option<String>,
@@ -130,14 +130,14 @@ pub struct ExplainedError {
     /// The status.
     pub status: u16,
     /// The code.
-    pub code: &'static str,
+    pub code: String,
     /// The message.
     pub message: String,
 }
 
 impl From<&ClientError> for ExplainedError {
     fn from(error: &ClientError) -> Self {
-        Self { status: error.status(), code: error.code(), message: error.message() }
+        Self { status: error.status(), code: error.code().to_owned(), message: error.message() }
     }
 }
 
@@ -169,6 +169,9 @@ pub fn explain(
         error: None,
     };
     if let Err(error) = fill(&mut explanation, serving, request, named, source) {
+        if let ClientError::Denied { rule, .. } = &error {
+            explanation.rule = Some(*rule);
+        }
         explanation.error = Some((&error).into());
     }
     Ok(explanation)

@@ -409,6 +409,7 @@ fn inbound(
         metadata,
         place: if graph.reads.place { arrival.place(source, hint.clone()) } else { Place::default() },
         body: body.fields(&graph.reads.body, &|start, end| source.body_part(start, end)),
+        texts: body.texts(&graph.reads.texts, is_json, &|start, end| source.body_part(start, end)),
         input_tokens: if stored.is_some() { 0 } else { body.tokens() },
         max_output_tokens: json.and_then(|peek| peek.max_output_tokens),
         needs: body.needs(&graph.reads),

@@ -20,6 +20,7 @@ use crate::request::json_body::{self, Edit, Peek};
 use crate::request::multipart::{self, Form};
 use crate::routes::graph::Params;
 use crate::routes::reads::Reads;
+use crate::routes::text_pattern::LOOKED_AT_BYTES;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::needs::Needs;
 use crate::vocabulary::time::{Instant, Millis};
@@ -289,6 +290,39 @@ impl RequestBody {
             let (start, end) = (self.known.original(span.start), self.known.original(span.end));
             self.known.is_shortened(span).then(|| part(start, end))
         })
+    }
+
+    /// The JSON of the members with these names, for rules that look at texts. Of a long member,
+    /// the first [`LOOKED_AT_BYTES`]. `is_json`: the body is JSON, also where it was not read.
+    pub fn texts(
+        &self,
+        names: &[String],
+        is_json: bool,
+        part: &dyn Fn(usize, usize) -> Vec<u8>,
+    ) -> Vec<(String, Vec<u8>)> {
+        let known = self.known.text();
+        if names.is_empty() || known.is_empty() {
+            return Vec::new();
+        }
+        let unread = if is_json { Peek::of(known).ok() } else { None };
+        let Some(peek) = self.json().or(unread.as_ref()) else { return Vec::new() };
+        let begun = peek.begun_member(known);
+        let members = peek.members(known).chain(begun.iter().map(|(name, value)| (&**name, *value)));
+        let is_read = |name: &str| names.iter().any(|wanted| wanted == name);
+        let text = |value: &[u8]| {
+            let start = value.as_ptr().addr().saturating_sub(known.as_ptr().addr());
+            let span = start..start + value.len();
+            if self.known.is_shortened(&span) {
+                let start = self.known.original(span.start);
+                let end = self.known.original(span.end);
+                return part(start, end.min(start + LOOKED_AT_BYTES));
+            }
+            value.get(..LOOKED_AT_BYTES).unwrap_or(value).to_vec()
+        };
+        members
+            .filter(|(name, _)| is_read(name))
+            .map(|(name, value)| (name.to_owned(), text(value)))
+            .collect()
     }
 
     /// The number in the part `n` of a form.

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::access_fault::AccessFault;
 use super::limit::{LimitRate, LimitUnit};
+use super::denial::Denial;
 use super::needs::Lack;
 use super::time::Millis;
 
@@ -120,6 +121,13 @@ pub enum ClientError {
     },
     /// Nobody can say what is left of a limit.
     LimitsUnavailable,
+    /// A rule of the routes document refuses the request.
+    Denied {
+        /// The index of the rule.
+        rule: usize,
+        /// What the rule says.
+        denial: Denial,
+    },
     /// The body is not JSON, or not an object. Holds the parser's message.
     InvalidJson(String),
     /// The body is not the multipart form that it should be. Holds the parser's message.
@@ -238,6 +246,7 @@ impl ClientError {
             | Self::InvalidObjectPath { .. } => 400,
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
             Self::AccessTokenRefused(fault) => fault.status(),
+            Self::Denied { denial, .. } => denial.status,
             Self::ModelNotAllowed { .. }
             | Self::AdminTokenNeeded
             | Self::FaultNotAllowed
@@ -281,7 +290,7 @@ impl ClientError {
 
     /// The code by which programs distinguish errors. `invalid_api_key`, `model_not_found` and
     /// `unknown_url` are OpenAI's own.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::InvalidApiKey | Self::NoClients => "invalid_api_key",
             Self::InvalidAdminToken => "invalid_admin_token",
@@ -289,6 +298,7 @@ impl ClientError {
             Self::FaultNotAllowed => "fault_not_allowed",
             Self::InvalidFault { .. } => "invalid_fault",
             Self::AccessTokenRefused(fault) => fault.code(),
+            Self::Denied { denial, .. } => &denial.code,
             Self::AccessNotAdmitted { .. } => "access_not_admitted",
             Self::CrossSiteRequest => "cross_site_request",
             Self::RegistryMissing => "registry_missing",

@@ -35,6 +35,9 @@ pub struct Facts {
     pub place: Place,
     /// Top-level body fields that the rules read.
     pub body: BTreeMap<String, Value>,
+    /// The JSON of the top-level body fields in whose texts the rules look for something, each with
+    /// its name. A field that the body has twice is here twice. Of a long one, its beginning.
+    pub texts: Vec<(String, Vec<u8>)>,
     /// Estimated input tokens: a quarter of the body's bytes.
     pub input_tokens: u64,
     /// `max_tokens`, `max_completion_tokens` or `max_output_tokens`, if given.

@@ -1,7 +1,9 @@
 //! What a picture shows.
 
 use serde_json::{Value, json};
+use switchyard::drawing::mermaid::mermaid;
 use switchyard::drawing::picture::{ArrowKind, BoxKind, Picture, ShownState};
+use switchyard::drawing::svg::svg;
 use switchyard::routes::compile;
 use switchyard::routes::graph::Deployment;
 
@@ -30,6 +32,20 @@ fn document(models: &Value, rules: &Value, settings: &Value) -> Value {
         "version": 1, "settings": settings, "rules": rules, "models": models,
         "deployments": { "a": deployment("x"), "b": deployment("y"), "c": deployment("z") },
     })
+}
+
+#[test]
+fn a_rule_that_refuses_leads_nowhere_and_says_so() {
+    let rules = json!([
+        { "when": { "body": { "input": { "contains": "falcon" } } }, "deny": { "code": "secret", "message": "No." } },
+        { "when": { "model": "x" }, "use": "m" },
+    ]);
+    let document = document(&json!({ "m": { "targets": ["a"] } }), &rules, &json!({}));
+    assert_eq!(arrows(&document), ["rule 2 -> m: ", "m -> a: "]);
+    let picture = picture_with(&document, &|_| None);
+    assert_eq!(picture.nodes[0].details, ["body.input contains falcon", "refused: 403 secret"]);
+    assert!(mermaid(&picture).contains("403 secret"));
+    assert!(svg(&picture).contains("403 secret"));
 }
 
 #[test]

@@ -10,6 +10,7 @@
 )]
 
 mod cli;
+mod docs;
 mod documents;
 mod doubts;
 mod examples;

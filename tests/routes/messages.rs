@@ -61,7 +61,7 @@ fn faults_of_shape() {
             json!({
                 "settings": { "buffer_bytes": 70_000_000, "refresh_seconds": 0, "max_stale_seconds": 0 },
                 "deployments": { "openai": { "quality": 101, "limits": { "rpm": 0 }, "cost": { "input": -1 } } },
-                "rules": [{ "when": { "percent": 101 }, "use": "chat" }],
+                "rules": [{ "when": { "percent": 101 }, "use": "chat" }, { "when": {}, "deny": { "status": 500, "message": "No." } }],
             }),
         ),
         (
@@ -148,6 +148,18 @@ fn faults_of_meaning() {
                 "settings": { "on": { "quota": "minni" } },
                 "rules": [{ "when": {}, "use": "chatt" }],
             }),
+        ),
+        (
+            "a rule that does both or nothing",
+            json!({ "rules": [{ "when": {}, "use": "chat", "deny": { "message": "No." } }, { "when": {} }] }),
+        ),
+        (
+            "a refusal without a usable code or message",
+            json!({ "rules": [{ "when": {}, "deny": { "code": "Not Allowed", "message": " " } }] }),
+        ),
+        (
+            "patterns that are none",
+            json!({ "rules": [{ "when": { "body": { "messages": { "contains": "", "not": { "matches": "(a" } } } }, "use": "chat" }] }),
         ),
         ("a rule that uses a deployment", json!({ "rules": [{ "when": {}, "use": "openai" }] })),
         (

@@ -42,6 +42,7 @@ fn facts() -> Facts {
             "user": "u-1", "prompt_cache_key": "p-1", "stream": true, "temperature": 0.5, "seed": 7, "none": null,
             "metadata": { "tier": "gold", "deep": { "er": 1 } }, "modalities": ["text", "audio"],
         })),
+        texts: Vec::new(),
         input_tokens: 1000,
         max_output_tokens: None,
         needs: Needs::default(),
@@ -292,6 +293,97 @@ fn the_shares_of_two_rules_take_different_requests() {
         let both = both.count();
         assert!((180..320).contains(&both), "{when}: {both}");
     }
+}
+
+/// A request with this JSON as its field `messages`.
+fn saying(messages: &str) -> Facts {
+    Facts { texts: vec![("messages".to_owned(), messages.as_bytes().to_vec())], ..nobody() }
+}
+
+#[test]
+fn a_pattern_is_looked_for_in_every_text_of_a_field_and_in_no_name() {
+    let holds = |when: &Value, messages: &str| condition(when).holds(&saying(messages));
+    let contains = json!({ "body": { "messages": { "contains": "Project Falcon" } } });
+    for (messages, expected) in [
+        (r#"[{"role":"user","content":"about project FALCON"}]"#, true),
+        (r#"[{"role":"user","content":[{"type":"text","text":"project\u0020falcon?"}]}]"#, true),
+        (r#"[{"project falcon":1}]"#, false),
+        // Two texts are not one.
+        (r#"[{"a":"project","b":"falcon"},"project \n falcon"]"#, false),
+        // What a parser refuses hides nothing.
+        (r#"[{"content":"\ud800 project falcon"}]"#, true),
+        (r#"[{"content":"it is project falcon, and then it is cut"#, true),
+        ("[]", false),
+        ("null", false),
+        ("7", false),
+    ] {
+        assert_eq!(holds(&contains, messages), expected, "{messages}");
+        let not = json!({ "body": { "messages": { "not": { "contains": "Project Falcon" } } } });
+        assert_eq!(holds(&not, messages), !expected, "not: {messages}");
+    }
+    let deep = format!("{}\"project falcon\"{}", "[".repeat(1_000), "]".repeat(1_000));
+    assert!(holds(&contains, &deep));
+
+    let matches = json!({ "body": { "messages": { "matches": r"\b4\d{3}( ?\d{4}){3}\b" } } });
+    assert!(holds(&matches, r#"[{"content":"my card: 4111 1111 1111 1111"}]"#));
+    assert!(!holds(&matches, r#"[{"content":4111111111111111}]"#), "a number is no text");
+    let both = json!({ "body": { "messages": { "contains": "a", "matches": "b" } } });
+    assert!(holds(&both, r#"["a","b"]"#) && !holds(&both, r#"["a"]"#));
+}
+
+#[test]
+fn a_pattern_below_a_field_looks_at_each_value_of_that_name() {
+    let when = json!({ "body": { "messages.system.text": { "contains": "falcon" } } });
+    for (messages, expected) in [
+        (r#"{"system":{"text":["a","falcon"]}}"#, true),
+        (r#"{"system":{"other":"falcon"}}"#, false),
+        (r#"{"syst\u0065m":{"text":"falcon"}}"#, true),
+        (r#"{"system":{"text":"falcon","text":"a"}}"#, true),
+        (r#"{"system":"falcon"}"#, false),
+    ] {
+        assert_eq!(condition(&when).holds(&saying(messages)), expected, "{messages}");
+    }
+}
+
+#[test]
+fn of_a_field_that_a_body_has_twice_both_are_looked_at() {
+    let when = json!({ "body": { "messages": { "contains": "falcon" } } });
+    let mut facts = saying(r#"["falcon"]"#);
+    facts.texts.push(("messages".to_owned(), b"[]".to_vec()));
+    assert!(condition(&when).holds(&facts));
+}
+
+#[test]
+fn a_pattern_is_looked_for_in_other_facts_too() {
+    check(
+        &[
+            (json!({ "header": { "x-tier": { "contains": "OL" } } }), true),
+            (json!({ "header": { "x-tier": { "matches": "^gold$" } } }), true),
+            (json!({ "header": { "x-none": { "contains": "a" } } }), false),
+            (json!({ "path": { "matches": "^/ai/[a-z]+/v1/" } }), true),
+            (json!({ "metadata": { "team": { "contains": "sear" } } }), true),
+            (json!({ "metadata": { "seats": { "contains": "40" } } }), false),
+            (json!({ "model": { "contains": "prod", "not": { "contains": "chat" } } }), false),
+        ],
+        &facts(),
+    );
+    let metadata = json!(["a", { "b": "search team" }]);
+    let listed = Facts { metadata: [("team".to_owned(), metadata)].into_iter().collect(), ..nobody() };
+    assert!(condition(&json!({ "metadata": { "team": { "contains": "search" } } })).holds(&listed));
+}
+
+#[test]
+fn of_a_field_whose_texts_alone_are_looked_at_no_value_is_read() {
+    let reads = |test: Value| {
+        let reads = compiled(&json!({ "rules": [{ "when": { "body": { "user": test } }, "use": "chat" }] }))
+            .graph
+            .reads;
+        (reads.body, reads.texts)
+    };
+    let user = vec!["user".to_owned()];
+    assert_eq!(reads(json!({ "contains": "a", "not": { "matches": "b" } })), (vec![], user.clone()));
+    assert_eq!(reads(json!({ "contains": "a", "exists": true })), (user.clone(), user.clone()));
+    assert_eq!(reads(json!("a")), (user, vec![]));
 }
 
 proptest! {

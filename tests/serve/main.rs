@@ -18,6 +18,7 @@ mod explained;
 mod fake;
 mod flows;
 mod forms;
+mod guards;
 mod isolation;
 mod leaving;
 mod limits;

@@ -165,7 +165,9 @@ impl Page {
         }
         if let Some(error) = &explanation.error {
             let status = self.paint(RED, &format!("{} {}", error.status, error.code));
-            let _ = writeln!(self.text, "\nThe client gets {status}: {}", error.message);
+            let by = explanation.rule.filter(|_| explanation.entry.is_none());
+            let by = by.map(|rule| format!(" rules[{rule}] refuses the request.")).unwrap_or_default();
+            let _ = writeln!(self.text, "\nThe client gets {status}: {}{by}", error.message);
         } else if let Some(course) = &explanation.course {
             let end = match course.end {
                 CourseEnd::Exhausted => "the client gets one of the failures",

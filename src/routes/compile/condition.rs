@@ -8,9 +8,13 @@ use super::compiler::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
 use crate::routes::raw::{RawMatcher, RawScalar, RawTest, RawWhen};
+use crate::routes::text_pattern::TextPattern;
 use crate::routes::when::{BUCKETS, Condition, Fact, ValueTest};
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::stable_hash;
+
+/// The most bytes of `contains`.
+const MOST_PATTERN_BYTES: usize = 1024;
 
 /// The letter case in which the values of a fact are compared.
 #[derive(Clone, Copy)]
@@ -145,10 +149,27 @@ impl Compiler<'_> {
         all.extend(test.gte.map(|low| ValueTest::Within(Bound::Included(low), Bound::Unbounded)));
         all.extend(test.lt.map(|high| ValueTest::Within(Bound::Unbounded, Bound::Excluded(high))));
         all.extend(test.lte.map(|high| ValueTest::Within(Bound::Unbounded, Bound::Included(high))));
+        if let Some(words) = test.contains.as_deref() {
+            if words.is_empty() || words.len() > MOST_PATTERN_BYTES {
+                self.report.refuse(at.key("contains"), format!("1 to {MOST_PATTERN_BYTES} bytes"));
+            }
+            all.push(ValueTest::Pattern(Box::new(TextPattern::words(words))));
+        }
+        if let Some(source) = test.matches.as_deref() {
+            match TextPattern::expression(source) {
+                Ok(pattern) => all.push(ValueTest::Pattern(Box::new(pattern))),
+                Err(reason) => {
+                    self.report.refuse(at.key("matches"), format!("a regular expression ({reason})"));
+                }
+            }
+        }
         // Keys that failed the shape check have their own issues, so the written object is tested.
         let is_bare = at.find(self.report.written()).and_then(Value::as_object).is_some_and(Map::is_empty);
         if is_bare {
-            self.report.refuse(at, "at least one of the keys in, not, prefix, exists, gt, gte, lt and lte");
+            self.report.refuse(
+                at,
+                "at least one of the keys in, not, prefix, exists, gt, gte, lt, lte, contains and matches",
+            );
         }
         ValueTest::All(all)
     }

@@ -23,13 +23,14 @@ use std::rc::Rc;
 use super::at::At;
 use super::cases::Cases;
 use super::glob::Glob;
-use super::graph::{Client, Destination, Ejections, Graph, Node, Rule};
+use super::graph::{Client, Destination, Ejections, Graph, Node, Rule, RuleAction};
 use super::issue::{Issue, IssueCollector, quoted};
-use super::raw::RawDocument;
+use super::raw::{RawDenial, RawDocument};
 use super::reads::Reads;
 use super::variables;
 use super::{json, shape};
 use crate::scan::json_value;
+use crate::vocabulary::denial::Denial;
 use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::sorted;
 use compiler::Compiler;
@@ -205,12 +206,33 @@ impl Compiler<'_> {
         let mut rules = Vec::new();
         for (index, rule) in self.raw.rules.iter().enumerate() {
             let at = section.index(index);
-            let when = self.condition(&rule.when, at.key("when"), &rule.to);
-            if let Some(node) = self.rule_node(&rule.to, at.key("use")) {
-                rules.push(Rule { when, node });
-            }
+            let chosen = rule.to.as_deref().unwrap_or("deny");
+            let when = self.condition(&rule.when, at.key("when"), chosen);
+            let action = match (&rule.to, &rule.deny) {
+                (Some(name), None) => self.rule_node(name, at.key("use")).map(RuleAction::Use),
+                (None, Some(denial)) => Some(RuleAction::Deny(self.denial(denial, at.key("deny")))),
+                (has_use, _) => {
+                    let found = if has_use.is_some() { "both" } else { "neither of them" };
+                    self.report.refuse_found(at, found, "either `use` or `deny`", None);
+                    None
+                }
+            };
+            rules.extend(action.map(|action| Rule { when, action }));
         }
         rules.into()
+    }
+
+    fn denial(&mut self, denial: &RawDenial, at: At<'_>) -> Denial {
+        let code = denial.code.as_deref().unwrap_or("denied");
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if code.is_empty() || code.len() > 64 || !code.bytes().all(fits) {
+            self.report.refuse(at.key("code"), "1 to 64 lower-case letters, digits and _");
+        }
+        let message = denial.message.trim();
+        if message.is_empty() || message.len() > 1_000 {
+            self.report.refuse(at.key("message"), "1 to 1000 bytes");
+        }
+        Denial { status: denial.status.unwrap_or(403), code: code.to_owned(), message: message.to_owned() }
     }
 
     fn rule_node(&mut self, name: &str, at: At<'_>) -> Option<Rc<Node>> {

@@ -37,7 +37,8 @@ pub struct RawDocument {
     pub deployments: BTreeMap<String, RawDeployment>,
     /// The named nodes of the graph, by the name that clients send as `model`.
     pub models: BTreeMap<String, RawNode>,
-    /// Rules in order. The first that matches chooses the node, in place of the request's `model`.
+    /// Rules in order. The first that matches chooses the node, in place of the request's `model`,
+    /// or refuses the request.
     #[serde(default)]
     pub rules: Vec<RawRule>,
 }
@@ -199,7 +200,8 @@ pub struct RawClient {
     pub limits: Vec<RawLimit>,
 }
 
-/// A rule. It chooses the node, in place of the request's `model`.
+/// A rule. It chooses the node, in place of the request's `model`, or refuses the request. It has
+/// either `use` or `deny`.
 pub struct RawRule {
     /// What this rule is for. Only for people.
     pub description: Option<String>,
@@ -207,7 +209,21 @@ pub struct RawRule {
     pub when: RawWhen,
     /// The name of a node.
     #[serde(rename = "use")]
-    pub to: String,
+    pub to: Option<String>,
+    /// The error with which the request is refused.
+    pub deny: Option<RawDenial>,
+}
+
+/// The error with which a rule refuses a request.
+pub struct RawDenial {
+    /// The status. Default: 403.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 400, max = 499)))]
+    pub status: Option<u16>,
+    /// The code, by which programs tell errors apart: lower-case letters, digits and `_`. Default:
+    /// `denied`.
+    pub code: Option<String>,
+    /// What the client is told.
+    pub message: String,
 }
 
 }

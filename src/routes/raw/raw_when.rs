@@ -78,6 +78,11 @@ pub struct RawTest {
     pub lt: Option<f64>,
     /// Is a number not greater than this.
     pub lte: Option<f64>,
+    /// A text within the value, at any depth, contains these words. The case of ASCII letters does
+    /// not matter.
+    pub contains: Option<String>,
+    /// A text within the value, at any depth, matches this regular expression, anywhere.
+    pub matches: Option<String>,
 }
 
 }

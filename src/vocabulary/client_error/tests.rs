@@ -81,6 +81,10 @@ pub(crate) fn all() -> Vec<ClientError> {
             retry_ms: None,
         },
         ClientError::LimitsUnavailable,
+        ClientError::Denied {
+            rule: 3,
+            denial: Denial { status: 451, code: "not_here".into(), message: "Not from here.".into() },
+        },
         ClientError::InvalidJson("expected `:` at line 1 column 9".into()),
         ClientError::InvalidForm("the boundary is missing".into()),
         ClientError::MissingModel,

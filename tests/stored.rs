@@ -396,7 +396,8 @@ fn a_rule_for_the_path_or_the_operation_chooses_who_is_asked() {
         assert_eq!(candidates(&graph, &["*"], None).as_deref(), Ok(expected), "{shown}");
         if expected == "b" {
             let refused = candidates(&graph, &["all"], None);
-            assert!(matches!(refused, Err(ClientError::ModelNotAllowed { .. })), "{shown}: {refused:?}");
+            assert_eq!(refused, candidates(&graph, &[], None), "{shown}: as if there were no model");
+            assert!(matches!(refused, Err(ClientError::ObjectNotFound { .. })), "{shown}: {refused:?}");
         }
     }
 }

@@ -8,21 +8,18 @@ use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::Facts;
 
 /// Chooses the entry node. A key grants access to nodes: only the chosen node is checked, not the
-/// way to it.
+/// way to it. A node that the key may not use is answered like one that does not exist, and always
+/// by the name that the client wrote: no answer tells what other clients have.
 ///
 /// # Errors
-/// A rule refuses the request; no model is given and no rule applies; the model does not exist; or
-/// the key may not use it.
+/// A rule refuses the request; no model is given and no rule applies; or no model that the key may
+/// use has this name.
 pub fn choose(graph: &Graph, facts: &Facts, client: &Client) -> Result<Rc<Node>, ClientError> {
-    let node = match by_rule(graph, rule(graph, facts))? {
-        Some(node) => node,
-        None if facts.model.is_empty() => return Err(ClientError::MissingModel),
-        None => graph.models.get(&facts.model).ok_or_else(|| unknown(graph, &facts.model, client))?,
-    };
-    if client.may_use(&node.name) {
-        Ok(Rc::clone(node))
-    } else {
-        Err(ClientError::ModelNotAllowed { client: client.name.clone(), model: node.name.clone() })
+    let node = by_rule(graph, rule(graph, facts))?.or_else(|| graph.models.get(&facts.model));
+    match node.filter(|node| client.may_use(&node.name)) {
+        Some(node) => Ok(Rc::clone(node)),
+        None if facts.model.is_empty() => Err(ClientError::MissingModel),
+        None => Err(unknown(graph, &facts.model, client)),
     }
 }
 
@@ -45,9 +42,11 @@ pub fn rule(graph: &Graph, facts: &Facts) -> Option<usize> {
     graph.rules.first(facts)
 }
 
-/// The error for a model that does not exist, with the nearest name that the key may use.
+/// The error for a model that does not exist, or that the key may not use, with the nearest name
+/// that it may use.
 pub fn unknown(graph: &Graph, model: &str, client: &Client) -> ClientError {
-    let usable = graph.models.keys().map(String::as_str).filter(|name| client.may_use(name));
+    let usable =
+        graph.models.keys().map(String::as_str).filter(|name| *name != model && client.may_use(name));
     let nearest = nearest(model, usable);
     ClientError::ModelNotFound { model: model.to_owned(), nearest }
 }

@@ -33,8 +33,8 @@ use crate::vocabulary::facts::Facts;
 /// it.
 ///
 /// # Errors
-/// A rule refuses the request or chooses a node that the key may not use, or there is no deployment
-/// to try.
+/// A rule refuses the request, or there is no deployment to try: none can own the object, or a rule
+/// chooses a node that the key may not use.
 pub fn entry_node(
     graph: &Graph,
     facts: &Facts,
@@ -43,12 +43,7 @@ pub fn entry_node(
 ) -> Result<Rc<Node>, ClientError> {
     let by_rule = by_rule(graph, rule(graph, facts))?;
     let entries: Vec<&Rc<Node>> = match by_rule {
-        Some(node) if !client.may_use(&node.name) => {
-            return Err(ClientError::ModelNotAllowed {
-                client: client.name.clone(),
-                model: node.name.clone(),
-            });
-        }
+        Some(node) if !client.may_use(&node.name) => Vec::new(),
         Some(node) => vec![node],
         None => {
             let usable = graph.models.iter().filter(|(name, _)| client.may_use(name));

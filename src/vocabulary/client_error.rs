@@ -96,14 +96,8 @@ pub enum ClientError {
     },
     /// The Durable Object with the records did not answer.
     RecordsUnavailable,
-    /// The client may not use this model.
-    ModelNotAllowed {
-        /// The client's name in the routes document.
-        client: String,
-        /// The model that it asked for.
-        model: String,
-    },
-    /// No node has this name.
+    /// No node has this name, or the client may not use it. One answer for both: otherwise a client
+    /// could find out what others use.
     ModelNotFound {
         /// The model that the client asked for.
         model: String,
@@ -247,8 +241,7 @@ impl ClientError {
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
             Self::AccessTokenRefused(fault) => fault.status(),
             Self::Denied { denial, .. } => denial.status,
-            Self::ModelNotAllowed { .. }
-            | Self::AdminTokenNeeded
+            Self::AdminTokenNeeded
             | Self::FaultNotAllowed
             | Self::AccessNotAdmitted { .. }
             | Self::CrossSiteRequest => 403,
@@ -316,7 +309,6 @@ impl ClientError {
             Self::MetricsUnavailable => "metrics_unavailable",
             Self::RequestNotFound { .. } => "request_not_found",
             Self::RecordsUnavailable => "records_unavailable",
-            Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::LimitReached { rate, .. } if rate.is_quota() => "insufficient_quota",
             Self::LimitReached { .. } => "rate_limit_exceeded",
@@ -362,7 +354,7 @@ impl ClientError {
     /// The parameter that is at fault, if there is one.
     pub fn param(&self) -> Option<&'static str> {
         match self {
-            Self::ModelNotAllowed { .. } | Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
+            Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
             Self::InvalidObjectPath { .. } | Self::ObjectNotFound { .. } | Self::RequestNotFound { .. } => {
                 Some("id")
             }

@@ -73,16 +73,21 @@ describe("a client with a list of models", () => {
     await assertServedBy(await as({ model: "chat-eastus" }), "eastus/gpt-4o-eastus");
   });
 
-  test("gets a 403 for any other", async () => {
-    const error = await assertError(await as({ model: "chat" }), 403, "model_not_allowed");
-    assert.match(error.message, /chat/);
+  test("gets for any other the 404 of one that does not exist", async () => {
+    const answers = [];
+    for (const model of ["chat", "tahc"]) {
+      const error = await assertError(await as({ model }), 404, "model_not_found");
+      answers.push(error.message.replace(`'${model}'`, "''"));
+    }
+    const [known, unknown] = answers.map((answer) => answer.replace(/ Did you mean '[^']+'\?/, ""));
+    assert.equal(known, unknown);
     assert.deepEqual(simulator.calls("openai"), []);
   });
 
-  test("gets a 403 by a deployment path too", async () => {
+  test("gets a 404 by a deployment path too", async () => {
     const path = "/openai/deployments/chat/chat/completions?api-version=2024-10-21";
     const response = await chat(gateway, {}, { path, headers: { authorization: `Bearer ${LIMITED_KEY}` } });
-    await assertError(response, 403, "model_not_allowed");
+    await assertError(response, 404, "model_not_found");
   });
 });
 

@@ -118,6 +118,45 @@ fn a_stored_object_is_refused_by_rules_that_read_its_path_or_operation() {
 }
 
 #[test]
+fn a_model_that_a_client_may_not_use_is_answered_like_one_that_does_not_exist() {
+    let mut document: Value = serde_json::from_str(&routes("", "")).unwrap();
+    document["models"]["secret-model"] = document["models"]["m"].clone();
+    document["clients"]["app"]["models"] = json!(["m"]);
+    document["rules"] = json!([
+        { "when": { "header": { "x-tier": "gold" } }, "use": "secret-model" },
+        { "when": { "operation": "files" }, "use": "secret-model" },
+    ]);
+    let mut bench = Bench::started(&document.to_string());
+    // The answer about a model, without the name that the client sent and without what differs
+    // between any two answers.
+    let mut about = |method: &str, path: &str, model: &str| {
+        let path = path.replace("MODEL", model);
+        let answer = bench.request(method, &path, &format!(r#"{{"model":"{model}","messages":[]}}"#));
+        let headers = answer.headers.iter().filter(|(name, _)| !name.contains("request-id"));
+        let headers: Vec<_> = headers.map(|(name, value)| format!("{name}: {value}")).collect();
+        (answer.status, headers, answer.text().replace(model, "MODEL"))
+    };
+    for (method, path) in [
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/openai/deployments/MODEL/chat/completions"),
+        ("GET", "/v1/models/MODEL"),
+    ] {
+        let (hidden, missing) = (about(method, path, "secret-model"), about(method, path, "terces-model"));
+        assert_eq!(hidden, missing, "{path}");
+        assert_eq!(hidden.0, 404, "{path}");
+    }
+    assert_eq!(error(&bench.request("GET", "/v1/files/file-1", "")), (404, "object_not_found".to_owned()));
+    // A rule that chooses such a node: the client learns nothing about it.
+    bench.add_header("x-tier", "gold");
+    let answer = bench.chat(CHAT);
+    let said = answer.text();
+    assert_eq!(error(&answer), (404, "model_not_found".to_owned()));
+    assert!(said.contains("'m'") && !said.contains("secret") && !said.contains("Did you mean"), "{said}");
+    assert_eq!(error(&bench.chat(r#"{"messages":[]}"#)), (400, "missing_model".to_owned()));
+    assert_eq!(bench.calls().len(), 0);
+}
+
+#[test]
 fn an_explanation_names_the_rule_that_refuses() {
     let mut bench = with_rules(&json!([
         { "when": { "model": "other" }, "use": "m" },

@@ -111,14 +111,8 @@ impl ClientError {
             Self::RecordsUnavailable => "The Durable Object that has the records could not be reached. Try again; if it \
                 stays, check the binding HEALTH in wrangler.toml. The log has the records, too."
                 .into(),
-            Self::ModelNotAllowed { client, model } => format!(
-                "Client '{}' may not use model '{}'. GET /v1/models lists what it may use; the \"models\" of the \
-                 client in the routes document decide it.",
-                quoted(client),
-                quoted(model)
-            ),
             Self::ModelNotFound { model, nearest } => format!(
-                "Model '{}' does not exist.{} GET /v1/models lists the models that you may use.",
+                "Model '{}' does not exist, or you may not use it.{} GET /v1/models lists the models that you may use.",
                 quoted(model),
                 nearest.as_ref().map(|name| format!(" Did you mean '{}'?", quoted(name))).unwrap_or_default()
             ),

@@ -52,7 +52,6 @@ pub(crate) fn all() -> Vec<ClientError> {
         ClientError::RequestTimeout { after_ms: ms(120_000) },
         ClientError::TooManyBodies,
         ClientError::Internal,
-        ClientError::ModelNotAllowed { client: "web-app".into(), model: "chat-gold".into() },
         ClientError::ModelNotFound { model: "chat-prd".into(), nearest: Some("chat-prod".into()) },
         ClientError::ModelNotFound { model: "gpt-9".into(), nearest: None },
         ClientError::LimitReached {
@@ -164,7 +163,7 @@ fn what_is_the_callers_fault_is_not_worth_a_retry() {
 #[test]
 fn long_and_odd_words_of_clients_are_cut_and_cleaned() {
     let error = ClientError::ModelNotFound { model: "é".repeat(5000), nearest: None };
-    let cut = format!("Model '{}…' does not exist.", "é".repeat(100));
+    let cut = format!("Model '{}…' does not exist, or you may not use it.", "é".repeat(100));
     assert!(error.message().starts_with(&cut), "{}", error.message());
 
     let exact = ClientError::ModelNotFound { model: "x".repeat(100), nearest: None };
@@ -187,7 +186,6 @@ proptest! {
     #[test]
     fn bodies_are_short_json_whatever_clients_send(words in ".{0,300}", more in any::<String>()) {
         for error in [
-            ClientError::ModelNotAllowed { client: words.clone(), model: more.clone() },
             ClientError::ModelNotFound { model: words.clone(), nearest: Some(more.clone()) },
             ClientError::DeploymentNotFound { deployment: words.clone(), nearest: Some(more.clone()) },
             ClientError::InvalidJson(words.clone()),

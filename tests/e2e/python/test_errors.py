@@ -72,10 +72,10 @@ class Errors(Attributes, ClientTest):
         self.assertEqual(calls("openai"), [])
 
     def test_permission(self):
-        """a model that the key may not use is a PermissionDeniedError"""
+        """a model that the key may not use is a NotFoundError, as if it did not exist"""
         error = self.error(client=self.connect(api_key=SETTINGS["limited_key"]))
-        expected = (403, "model_not_allowed", "model", "invalid_request_error")
-        self.assert_error(error, openai.PermissionDeniedError, expected)
+        expected = (404, "model_not_found", "model", "invalid_request_error")
+        self.assert_error(error, openai.NotFoundError, expected)
 
     def test_not_found(self):
         """a model that does not exist is a NotFoundError, which names the nearest one"""

@@ -164,6 +164,7 @@ impl Way {
             metadata: BTreeMap::new(),
             place: Place { colo: Some("FRA".to_owned()), ..Place::default() },
             body: peek.fields(&self.body, &self.graph.reads.body, |_| None),
+            labels: Rc::clone(&client.guard.labels),
             texts: Vec::new(),
             input_tokens: self.body.len() as u64 / 4,
             max_output_tokens: peek.max_output_tokens,

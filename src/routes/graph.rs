@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::affinity_key::AffinityKey;
 pub use super::capabilities::Capabilities;
 use super::cases::Cases;
+use super::client_guard::ClientGuard;
 use super::issue::nearest;
 pub use super::limit_rule::{LimitKey, LimitRule, Unreachable};
 pub use super::node_policy::{Commit, Hedge, HedgeAfter, Policy, Retry, Sticky, Timeouts, WhenAllEjected};
@@ -128,6 +129,8 @@ pub struct Client {
     pub models: Vec<Glob>,
     /// Its limits.
     pub limits: Vec<LimitRule>,
+    /// What else it may do. Shared with the keys that are issued for it.
+    pub guard: Rc<ClientGuard>,
 }
 
 impl Client {

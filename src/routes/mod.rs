@@ -6,10 +6,12 @@
 //! `at` the paths. `doubts` finds in the graph what its author probably does not mean. Raw types
 //! never leave this module.
 
+pub mod address_range;
 pub mod affinity_key;
 mod at;
 mod capabilities;
 pub mod cases;
+pub mod client_guard;
 mod compile;
 mod doubts;
 pub mod glob;

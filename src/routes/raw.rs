@@ -34,7 +34,9 @@ mod raw_when;
 pub use raw_deployment::{
     RawCapabilities, RawCost, RawDeployment, RawEjections, RawParams, RawProvider, RawVia,
 };
-pub use raw_document::{RawDenial, RawDocument, RawExpose, RawHealthSharing, RawSettings, RawUsage};
+pub use raw_document::{
+    RawClient, RawDenial, RawDocument, RawExpose, RawHealthSharing, RawSettings, RawStatements, RawUsage,
+};
 pub use raw_limit::{RawLimit, RawPeriod, RawUnreachable};
 pub use raw_node::{RawArrow, RawCache, RawDestination, RawNode, RawStrategy, RawTarget};
 pub use raw_policy::{

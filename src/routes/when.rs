@@ -64,6 +64,8 @@ pub enum Fact {
     Metadata(String),
     /// The client's name.
     Client,
+    /// What the document says about the client, by name.
+    Label(String),
     /// Where the request comes from, in upper case.
     Continent,
     /// Where the request comes from, in upper case.
@@ -178,6 +180,7 @@ impl Fact {
             Self::Method => text(&facts.method),
             Self::Operation => text(facts.operation.path()),
             Self::Client => text(&facts.client),
+            Self::Label(name) => facts.labels.get(name).map(|value| FactValue::Text(value)),
             Self::Header(name) => facts.headers.get(name).map(|value| FactValue::Text(value)),
             Self::Query(name) => facts.query.get(name).map(|value| FactValue::Text(value)),
             Self::Metadata(name) => facts.metadata.get(name).and_then(FactValue::json),

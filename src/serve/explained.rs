@@ -14,7 +14,7 @@ use super::explain_request::ExplainRequest;
 use super::fact_source::FactSource;
 use super::metering;
 use super::platform::OutgoingBody;
-use super::receive::{Arrival, Inbound, PreparedCall, Subject};
+use super::receive::{Arrival, Inbound, PreparedCall, Subject, admit_origin};
 use super::serving::Serving;
 use crate::entry::cache_use::CacheUse;
 use crate::entry::{entry_node, stored_objects};
@@ -218,6 +218,7 @@ fn fill(
         None => credentials::client(graph, request.key.as_deref().or(arrival.key()))?,
     };
     explanation.client = Some(client.name.clone());
+    admit_origin(&arrival, client, source)?;
     let Some(subject) = subject else {
         explanation.answer = Some("models");
         return Ok(());

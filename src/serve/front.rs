@@ -12,12 +12,13 @@ use super::cached::{self, FoundAnswer};
 use super::client_reply::{ClientReply, OwnText};
 use super::drill_request;
 use super::drive;
+use super::fact_source::LiveFacts;
 use super::held_body::HeldBody;
 use super::limit_headers;
 use super::limiting::ReservedLimits;
 use super::metering;
 use super::platform::Platform;
-use super::receive::{Arrival, Inbound, Subject, receive};
+use super::receive::{Arrival, Inbound, Subject, admit_origin, receive};
 use super::serving::Serving;
 use crate::attempt::trail::Trail;
 use crate::reply::response_headers::{self, ServedRequest};
@@ -142,13 +143,18 @@ async fn find<P: Platform>(
         return answer.await.map(AnswerSource::Text);
     }
     let client = || credentials::client(graph, arrival.key());
+    let admitted = || {
+        let client = client()?;
+        let source = LiveFacts { platform, graph, stated_place: None };
+        admit_origin(arrival, client, &source).map(|()| client)
+    };
     let subject = match arrival.asks_for(graph)? {
         ApiPath::Models => {
-            let list = models::list(graph, client()?).to_string();
+            let list = models::list(graph, admitted()?).to_string();
             return Ok(AnswerSource::Text(OwnText::json(list)));
         }
         ApiPath::Model(name) => {
-            let client = client()?;
+            let client = admitted()?;
             let model = models::one(graph, client, &name);
             let model = model.ok_or_else(|| entry_node::unknown(graph, &name, client))?;
             return Ok(AnswerSource::Text(OwnText::json(model.to_string())));

@@ -9,10 +9,13 @@ use super::platform::{OutgoingBody, Platform};
 use super::request_body::{AlreadySent, Reading, RequestBody};
 use super::serving::Serving;
 use crate::attempt::walk::{self, Obstacle};
+use crate::entry::admission::{self, Content};
 use crate::entry::object_affinity::ids_in_request;
 use crate::health::Health;
 use crate::request::api_path::{self, ApiPath};
 use crate::request::credentials;
+use crate::request::json_body::Peek;
+use crate::request::multipart;
 use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{Client, Deployment, Graph, Node};
 use crate::scan::needle::Needle;
@@ -33,6 +36,9 @@ use crate::{
 
 /// The JSON key that asks for a streamed answer, in a body that is passed on unchanged.
 static STREAM: Needle = Needle::of("\"stream\"");
+
+/// The header in which a client states its place.
+const REGION: &str = "x-switchyard-region";
 
 /// A request before its body is read.
 pub struct Arrival {
@@ -108,6 +114,11 @@ impl Arrival {
         let is_websocket = |protocol: &str| protocol.trim().eq_ignore_ascii_case("websocket");
         self.method == "GET"
             && self.header("upgrade").is_some_and(|protocols| protocols.split(',').any(is_websocket))
+    }
+
+    /// The length of the body, if the headers state it.
+    fn content_length(&self) -> Option<usize> {
+        self.header("content-length").and_then(|length| length.parse().ok())
     }
 
     /// The API key in the headers.
@@ -199,6 +210,7 @@ impl Inbound {
         body: Vec<u8>,
         source: &dyn FactSource,
     ) -> Result<Self, ClientError> {
+        admit(arrival, client, &subject, source)?;
         let reading = subject.reading(arrival)?;
         let body = match &reading {
             None => RequestBody::empty(),
@@ -310,6 +322,14 @@ impl Subject {
         }
     }
 
+    /// The operation.
+    fn operation(&self) -> Operation {
+        match self {
+            Self::Model { operation, .. } => *operation,
+            Self::StoredObject(stored) => stored.operation,
+        }
+    }
+
     /// How the body is read; `None` if there is none.
     fn reading(&self, arrival: &Arrival) -> Result<Option<Reading>, ClientError> {
         if let Some(encoding) = arrival.header("content-encoding").filter(|encoding| !is_identity(encoding)) {
@@ -340,8 +360,10 @@ pub async fn receive<P: Platform>(
     subject: Subject,
 ) -> Result<Inbound, ClientError> {
     let graph = &routes.graph;
+    let source = LiveFacts { platform, graph, stated_place: None };
+    admit(arrival, client, &subject, &source)?;
     let reading = subject.reading(arrival)?;
-    let length = arrival.header("content-length").and_then(|length| length.parse().ok());
+    let length = arrival.content_length();
     let patience_ms = arrival.patience_ms();
     // The node is not known before the body. Until then its deadline may be any of all nodes.
     let longest_ms = graph.longest_deadline_ms.min(patience_ms.unwrap_or(Millis::MAX));
@@ -352,7 +374,28 @@ pub async fn receive<P: Platform>(
         }
     };
     let subject = ReceivedSubject { subject, is_json: reading == Some(Reading::Bytes), patience_ms };
-    inbound(arrival, graph, client, subject, body, &LiveFacts { platform, graph, stated_place: None })
+    inbound(arrival, graph, client, subject, body, &source)
+}
+
+/// Checks what the head of a request says, before its body is read.
+fn admit(
+    arrival: &Arrival,
+    client: &Client,
+    subject: &Subject,
+    source: &dyn FactSource,
+) -> Result<(), ClientError> {
+    admit_origin(arrival, client, source)?;
+    let bytes = arrival.content_length().map(|bytes| bytes as u64);
+    admission::purpose(&client.guard, subject.operation(), bytes)
+}
+
+/// Checks where a request comes from.
+///
+/// # Errors
+/// The client may not call from there.
+pub fn admit_origin(arrival: &Arrival, client: &Client, source: &dyn FactSource) -> Result<(), ClientError> {
+    let address = arrival.header("cf-connecting-ip");
+    admission::origin(&client.guard, address, &|| arrival.place(source, None))
 }
 
 /// What is known of a request before its body.
@@ -377,9 +420,15 @@ fn inbound(
         Subject::Model { operation, model } => (operation, model, None),
         Subject::StoredObject(stored) => (stored.operation, None, Some(stored)),
     };
-    let metadata =
+    let guard = &client.guard;
+    let mut metadata =
         facts::metadata(arrival.header("cf-aig-metadata"), arrival.header("x-switchyard-metadata"));
-    let hint = arrival.header("x-switchyard-region").map(str::to_owned);
+    let read_by_rules = graph.reads.headers.iter();
+    let mut headers = BTreeMap::new();
+    headers.extend(read_by_rules.filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned()))));
+    admission::statements(guard, &arrival.headers, &mut headers, &mut metadata)?;
+    let hint =
+        guard.headers.pin.get(REGION).map(String::as_str).or(arrival.header(REGION)).map(str::to_owned);
     let hint = hint.or_else(|| metadata.get("region").and_then(|region| region.as_str()).map(str::to_owned));
     let json = body.json();
     let query = query::parse(&arrival.query);
@@ -395,9 +444,6 @@ fn inbound(
         .chain(previous_response_id.as_deref())
         .chain(ids_in_request(text))
         .find_map(|id| source.owner_of(id));
-    let read_by_rules = graph.reads.headers.iter();
-    let mut headers = BTreeMap::new();
-    headers.extend(read_by_rules.filter_map(|name| Some((name.clone(), arrival.header(name)?.to_owned()))));
     let mut facts = Facts {
         method: arrival.acting_method().to_owned(),
         path: arrival.path.clone(),
@@ -405,6 +451,7 @@ fn inbound(
         operation,
         model: model_in_path.or_else(|| body.model().map(str::to_owned)).unwrap_or_default(),
         client: client.name.clone(),
+        labels: Rc::clone(&guard.labels),
         headers,
         metadata,
         place: if graph.reads.place { arrival.place(source, hint.clone()) } else { Place::default() },
@@ -424,6 +471,7 @@ fn inbound(
         upload_ms: source.now() - arrival.at,
         draw: SplitMix64::new(source.random()).unit(),
     };
+    admit_content(client, &facts, &body, (is_json, graph.settings.buffer_bytes), arrival)?;
     let node = match &stored {
         None => entry_node::choose(graph, &facts, client)?,
         Some(stored) => stored_objects::entry_node(graph, &facts, client, stored)?,
@@ -443,7 +491,7 @@ fn inbound(
         stored,
         becomes_json: body.json().is_some() && content_type != "application/json",
         body,
-        withheld: withheld(arrival),
+        withheld: withheld(arrival, client),
         is_head: arrival.is_head(),
         takes_model_of_prompt,
         node,
@@ -453,13 +501,44 @@ fn inbound(
     })
 }
 
+/// Checks the body of a request. Of a stored object, a JSON body is read for it alone (`is_json`).
+fn admit_content(
+    client: &Client,
+    facts: &Facts,
+    body: &RequestBody,
+    (is_json, buffer_bytes): (bool, usize),
+    arrival: &Arrival,
+) -> Result<(), ClientError> {
+    let guard = &client.guard;
+    let known = body.known_bytes();
+    let is_on_stored = facts.operation.is_on_stored_objects();
+    let mut unread = None;
+    if is_on_stored && guard.reads_body() {
+        let is_form = || multipart::boundary(arrival.header("content-type").unwrap_or_default()).is_some();
+        if is_json && body.is_replayable() && !known.is_empty() {
+            unread = Some(Peek::of(known).map_err(|error| ClientError::InvalidJson(error.to_string()))?);
+        } else if !is_json && body.length() > 0 && !is_form() {
+            return Err(ClientError::InvalidJson("The body is neither JSON nor a form.".to_owned()));
+        }
+    }
+    let content = Content {
+        bytes: body.stated_length().map(|bytes| bytes as u64),
+        json: body.json().or(unread.as_ref()).map(|peek| (peek, known)),
+        count_in_form: body.count_in_form(),
+        is_whole: body.is_replayable() || (is_on_stored && !is_json),
+        buffer_bytes: buffer_bytes as u64,
+    };
+    admission::content(guard, facts, &content)
+}
+
 /// The names of the headers that are not forwarded. The `tracestate` of a context that is not
-/// valid belongs to no trace.
-fn withheld(arrival: &Arrival) -> String {
+/// valid belongs to no trace. Of a pinned header, the client's value counts for nobody.
+fn withheld(arrival: &Arrival, client: &Client) -> String {
     let mut withheld = forwarding::not_forwarded(&arrival.headers);
     if !arrival.trace.is_continued() && arrival.header("tracestate").is_some() {
         withheld.push_str("tracestate\n");
     }
+    withheld.extend(client.guard.headers.pin.keys().flat_map(|name| [name, "\n"]));
     withheld
 }
 

@@ -349,6 +349,11 @@ impl RequestBody {
         self.length.unwrap_or(self.known.text().len())
     }
 
+    /// The whole length, if it is known.
+    pub fn stated_length(&self) -> Option<usize> {
+        self.length
+    }
+
     /// Whether the request can be made to ask for the usage of its stream. A body that is sent once
     /// stays as it is.
     pub fn can_ask_for_usage(&self) -> bool {

@@ -313,6 +313,7 @@ impl World {
             metadata: BTreeMap::new(),
             place: Place::default(),
             body: BTreeMap::new(),
+            labels: Rc::default(),
             texts: Vec::new(),
             input_tokens: 200,
             max_output_tokens: None,

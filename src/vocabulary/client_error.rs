@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::access_fault::AccessFault;
 use super::limit::{LimitRate, LimitUnit};
+use super::admission_fault::AdmissionFault;
 use super::denial::Denial;
 use super::needs::Lack;
 use super::time::Millis;
@@ -115,6 +116,8 @@ pub enum ClientError {
     },
     /// Nobody can say what is left of a limit.
     LimitsUnavailable,
+    /// The rules for its client do not admit the request.
+    NotAdmitted(AdmissionFault),
     /// A rule of the routes document refuses the request.
     Denied {
         /// The index of the rule.
@@ -241,6 +244,7 @@ impl ClientError {
             Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
             Self::AccessTokenRefused(fault) => fault.status(),
             Self::Denied { denial, .. } => denial.status,
+            Self::NotAdmitted(fault) => fault.status(),
             Self::AdminTokenNeeded
             | Self::FaultNotAllowed
             | Self::AccessNotAdmitted { .. }
@@ -292,6 +296,7 @@ impl ClientError {
             Self::InvalidFault { .. } => "invalid_fault",
             Self::AccessTokenRefused(fault) => fault.code(),
             Self::Denied { denial, .. } => &denial.code,
+            Self::NotAdmitted(fault) => fault.code(),
             Self::AccessNotAdmitted { .. } => "access_not_admitted",
             Self::CrossSiteRequest => "cross_site_request",
             Self::RegistryMissing => "registry_missing",
@@ -352,8 +357,9 @@ impl ClientError {
     }
 
     /// The parameter that is at fault, if there is one.
-    pub fn param(&self) -> Option<&'static str> {
+    pub fn param(&self) -> Option<&str> {
         match self {
+            Self::NotAdmitted(fault) => fault.param(),
             Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
             Self::InvalidObjectPath { .. } | Self::ObjectNotFound { .. } | Self::RequestNotFound { .. } => {
                 Some("id")

@@ -2,6 +2,7 @@
 //! values.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -26,6 +27,8 @@ pub struct Facts {
     pub model: String,
     /// Name of the client whose key came with the request.
     pub client: String,
+    /// What the document says about the client.
+    pub labels: Rc<BTreeMap<String, String>>,
     /// Values of the headers that the rules read, by lower-case name.
     pub headers: BTreeMap<String, String>,
     /// `x-switchyard-metadata` merged over `cf-aig-metadata`. Both are flat JSON objects; anything

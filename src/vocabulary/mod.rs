@@ -3,6 +3,7 @@
 //! These modules import nothing of the crate outside this folder.
 
 pub mod access_fault;
+pub mod admission_fault;
 pub mod alert_kind;
 pub mod cache_status;
 pub mod calendar;

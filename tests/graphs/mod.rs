@@ -38,6 +38,7 @@ pub fn facts() -> Facts {
         metadata: BTreeMap::new(),
         place: Place::default(),
         body: BTreeMap::new(),
+        labels: Rc::default(),
         texts: Vec::new(),
         input_tokens: 100,
         max_output_tokens: None,

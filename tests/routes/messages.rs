@@ -356,6 +356,27 @@ fn faults_of_meaning() {
 }
 
 #[test]
+fn faults_of_what_a_client_may_do() {
+    let transcript = transcript(&[
+        (
+            "what a client may do, with values of another kind",
+            json!({ "clients": { "app": {
+                "labels": { "team": 7 }, "metadata": { "pinned": {} }, "request": { "max_output_tokens": 0, "max_bytes": "1 MB" },
+                "parameters": { "deny": [] }, "countries": [], "addresses": "10.0.0.1",
+            } } }),
+        ),
+        (
+            "what a client may do, with names that do not exist",
+            json!({ "clients": { "app": {
+                "operations": ["chat/completion", "videos/*", "chat/*"], "countries": ["DE", "Germany"],
+                "addresses": ["203.0.113.0/24", "10.0.0.0/33", "localhost"],
+            } } }),
+        ),
+    ]);
+    insta::assert_snapshot!(transcript);
+}
+
+#[test]
 fn faults_of_shape_and_of_meaning_come_together() {
     let transcript = transcript(&[(
         "in one document",

@@ -126,6 +126,7 @@ fn with_field(name: &str, value: Value) -> Facts {
         metadata: [("team".to_owned(), json!("a"))].into(),
         place: Place::default(),
         body: [(name.to_owned(), value)].into(),
+        labels: std::rc::Rc::default(),
         texts: Vec::new(),
         input_tokens: 0,
         max_output_tokens: None,

@@ -1,6 +1,7 @@
 //! Conditions: which condition holds for which request.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -42,6 +43,7 @@ fn facts() -> Facts {
             "user": "u-1", "prompt_cache_key": "p-1", "stream": true, "temperature": 0.5, "seed": 7, "none": null,
             "metadata": { "tier": "gold", "deep": { "er": 1 } }, "modalities": ["text", "audio"],
         })),
+        labels: Rc::new(map(&[("team", "search")])),
         texts: Vec::new(),
         input_tokens: 1000,
         max_output_tokens: None,
@@ -104,6 +106,8 @@ fn each_fact_is_looked_at() {
             (json!({ "client": "app" }), true),
             (json!({ "client": "a*" }), true),
             (json!({ "client": "b*" }), false),
+            (json!({ "label": { "team": "search", "tier": { "exists": false } } }), true),
+            (json!({ "label": { "team": "b" } }), false),
             // Codes ignore case.
             (json!({ "continent": "eu" }), true),
             (json!({ "country": ["at", "de"] }), true),

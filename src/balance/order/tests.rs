@@ -33,6 +33,7 @@ fn facts() -> Facts {
         metadata: BTreeMap::new(),
         place: Place::default(),
         body: BTreeMap::new(),
+        labels: Rc::default(),
         texts: Vec::new(),
         input_tokens: 1000,
         max_output_tokens: None,

@@ -24,6 +24,7 @@ fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_to
         metadata: entries.into_iter().collect(),
         place: Place::default(),
         body: BTreeMap::new(),
+        labels: std::rc::Rc::default(),
         texts: Vec::new(),
         input_tokens,
         max_output_tokens: None,

@@ -70,11 +70,13 @@ impl Compiler<'_> {
         let header = |name: &str| Fact::Header(name.to_ascii_lowercase());
         let query = |name: &str| Fact::Query(name.to_owned());
         let metadata = |name: &str| Fact::Metadata(name.to_owned());
-        let named: [(_, _, NamedFact<'_>); 4] = [
+        let label = |name: &str| Fact::Label(name.to_owned());
+        let named: [(_, _, NamedFact<'_>); 5] = [
             ("header", &when.header, &header),
             ("query", &when.query, &query),
             ("metadata", &when.metadata, &metadata),
             ("body", &when.body, &body_field),
+            ("label", &when.label, &label),
         ];
         for (key, matchers, fact) in named {
             let section = at.key(key);

@@ -8,6 +8,7 @@
 mod compiler;
 mod condition;
 mod deployment;
+mod guards;
 mod limit_list;
 mod node;
 mod operation_url;
@@ -196,7 +197,8 @@ impl Compiler<'_> {
             };
             let limits = self.limits(&client.limits, at.key("limits"));
             let key = key.filter(|_| self.report.disabled("clients", name).is_none());
-            clients.push(Client { name: name.clone(), key, models, limits });
+            let guard = Rc::new(self.guard(client, at));
+            clients.push(Client { name: name.clone(), key, models, limits, guard });
         }
         Some(clients)
     }

@@ -198,6 +198,63 @@ pub struct RawClient {
     /// Limits of the client, at most 32: requests, tokens, US dollars, requests at the same time.
     #[serde(default)]
     pub limits: Vec<RawLimit>,
+    /// Paths of the operations that the client may use, with `*` as a wildcard: `chat/*`,
+    /// `embeddings`, `files`. Default: all.
+    pub operations: Option<Vec<String>>,
+    /// What is known about the client, for rules: `{"team": "search"}`.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What the client may say in the metadata of a request.
+    pub metadata: Option<RawStatements>,
+    /// What the client may say in the headers of a request.
+    pub headers: Option<RawStatements>,
+    /// The most of one request.
+    pub request: Option<RawRequestSize>,
+    /// Fields of a JSON body, and types of tools (`tools:TYPE`).
+    pub parameters: Option<RawParameters>,
+    /// The countries from which the client may call, ISO 3166-1 alpha-2. Default: all.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    pub countries: Option<Vec<String>>,
+    /// The IP addresses and ranges (CIDR) from which the client may call. Default: all.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    pub addresses: Option<Vec<String>>,
+}
+
+/// What a client may say about a request.
+pub struct RawStatements {
+    /// Values that count whatever the client says.
+    #[serde(default)]
+    pub pin: BTreeMap<String, String>,
+    /// Names, with `*` as a wildcard. A request that states one of them is refused, unless it is
+    /// pinned.
+    #[serde(default)]
+    pub refuse: Vec<String>,
+}
+
+/// The most of one request.
+pub struct RawRequestSize {
+    /// Bytes of the body.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0)))]
+    pub max_bytes: Option<u64>,
+    /// Estimated tokens of the input: a quarter of the bytes of the body.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0)))]
+    pub max_input_tokens: Option<u64>,
+    /// Tokens of the output that a request for chat, completions or responses allows. It must state
+    /// them.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1)))]
+    pub max_output_tokens: Option<u64>,
+    /// Images in the input, or images that it asks for.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0)))]
+    pub max_images: Option<u64>,
+}
+
+/// Fields of a JSON body, and types of tools (`tools:TYPE`), with `*` as a wildcard.
+pub struct RawParameters {
+    /// Those that the client may use. `model` is always allowed. Default: all.
+    pub allow: Option<Vec<String>>,
+    /// Those that the client may not use.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    pub deny: Option<Vec<String>>,
 }
 
 /// A rule. It chooses the node, in place of the request's `model`, or refuses the request. It has

@@ -55,6 +55,9 @@ pub struct RawWhen {
     pub any: Option<Vec<RawWhen>>,
     /// This does not hold.
     pub not: Option<Box<RawWhen>>,
+    /// Labels of the client, by name. The document states them, and no request can.
+    #[serde(default)]
+    pub label: BTreeMap<String, RawMatcher>,
 }
 
 /// A test of a value. All given keys must hold. Only `not` and `exists: false` hold for a missing

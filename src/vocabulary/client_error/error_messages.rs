@@ -120,6 +120,7 @@ impl ClientError {
             Self::LimitsUnavailable => "The gateway cannot check the limits of this request now. Try again in a \
                 second; if it stays, have the gateway's operator check the binding LEDGER in wrangler.toml."
                 .into(),
+            Self::NotAdmitted(fault) => fault.message(&quoted),
             Self::Denied { denial, .. } => denial.message.clone(),
             Self::InvalidJson(reason) | Self::InvalidForm(reason) => cut(reason, REASON_CHARS),
             Self::MissingModel => "You must provide a \"model\" parameter. GET /v1/models lists the models that \

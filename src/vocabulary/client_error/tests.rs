@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::vocabulary::limit::Period;
+use crate::vocabulary::admission_fault::RequestLimit;
 use crate::vocabulary::needs::Feature;
 use crate::vocabulary::time::short::ms;
 
@@ -15,6 +16,10 @@ const OUTPUT: Lack = Lack::OutputTokens { needed: 200_000, most: 16_384 };
 
 fn lacking(lacks: &[Lack]) -> ClientError {
     ClientError::CapabilityMissing { model: "chat".into(), lacks: lacks.to_vec(), limit: "max_tokens" }
+}
+
+fn beyond(limit: RequestLimit, found: Option<u64>) -> ClientError {
+    ClientError::NotAdmitted(AdmissionFault::Beyond { limit, most: 1_000, found })
 }
 
 /// One of each variant, and more than one where messages differ.
@@ -80,6 +85,20 @@ pub(crate) fn all() -> Vec<ClientError> {
             retry_ms: None,
         },
         ClientError::LimitsUnavailable,
+        ClientError::NotAdmitted(AdmissionFault::Address),
+        ClientError::NotAdmitted(AdmissionFault::Country),
+        ClientError::NotAdmitted(AdmissionFault::Operation("files")),
+        ClientError::NotAdmitted(AdmissionFault::Metadata("team".into())),
+        ClientError::NotAdmitted(AdmissionFault::Header("x-tier".into())),
+        ClientError::NotAdmitted(AdmissionFault::Parameter("store".into())),
+        ClientError::NotAdmitted(AdmissionFault::Parameter("tools:web_search".into())),
+        beyond(RequestLimit::Bytes, Some(2_000)),
+        beyond(RequestLimit::Bytes, None),
+        beyond(RequestLimit::InputTokens, Some(2_000)),
+        beyond(RequestLimit::OutputTokens, Some(2_000)),
+        beyond(RequestLimit::OutputTokens, None),
+        beyond(RequestLimit::Images, Some(2_000)),
+        beyond(RequestLimit::Images, None),
         ClientError::Denied {
             rule: 3,
             denial: Denial { status: 451, code: "not_here".into(), message: "Not from here.".into() },
@@ -186,6 +205,8 @@ proptest! {
     #[test]
     fn bodies_are_short_json_whatever_clients_send(words in ".{0,300}", more in any::<String>()) {
         for error in [
+            ClientError::NotAdmitted(AdmissionFault::Parameter(words.clone())),
+            ClientError::NotAdmitted(AdmissionFault::Header(words.clone())),
             ClientError::ModelNotFound { model: words.clone(), nearest: Some(more.clone()) },
             ClientError::DeploymentNotFound { deployment: words.clone(), nearest: Some(more.clone()) },
             ClientError::InvalidJson(words.clone()),

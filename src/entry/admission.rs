@@ -73,7 +73,8 @@ pub fn statements(
     read: &mut BTreeMap<String, String>,
     metadata: &mut BTreeMap<String, Value>,
 ) -> Result<(), ClientError> {
-    if let Some((name, _)) = headers.iter().find(|(name, _)| guard.headers.refuses(name)) {
+    let mut stated = headers.iter().filter(|_| !guard.headers.refuse.is_empty());
+    if let Some((name, _)) = stated.find(|(name, _)| guard.headers.refuses(name)) {
         return Err(ClientError::NotAdmitted(AdmissionFault::Header(name.to_owned())));
     }
     if let Some(name) = metadata.keys().find(|name| guard.metadata.refuses(name)) {

@@ -521,6 +521,17 @@ fn admit_content(
             return Err(ClientError::InvalidJson("The body is neither JSON nor a form.".to_owned()));
         }
     }
+    let takes_forms = matches!(
+        facts.operation,
+        Operation::ImagesEdits
+            | Operation::ImagesVariations
+            | Operation::AudioTranscriptions
+            | Operation::AudioTranslations
+    );
+    // A form that no provider takes here could have fields that some server reads.
+    if !is_on_stored && !takes_forms && body.json().is_none() && guard.reads_body() {
+        return Err(ClientError::InvalidForm("This operation takes JSON, and no form.".to_owned()));
+    }
     let content = Content {
         bytes: body.stated_length().map(|bytes| bytes as u64),
         json: body.json().or(unread.as_ref()).map(|peek| (peek, known)),

@@ -379,6 +379,23 @@ fn a_body_that_is_not_read_to_its_end_is_refused_where_its_content_matters() {
 }
 
 #[test]
+fn a_form_where_json_belongs_hides_no_field() {
+    let form = "--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\ncontent-disposition: form-data; name=\"store\"\r\n\r\ntrue\r\n--b--\r\n";
+    for (keys, path, expected) in [
+        (json!({ "parameters": { "deny": ["store"] } }), "/v1/chat/completions", (400, "invalid_form")),
+        (json!({}), "/v1/chat/completions", (200, "")),
+        (json!({ "parameters": { "deny": ["store"] } }), "/v1/audio/transcriptions", (200, "")),
+    ] {
+        let mut bench = with_client(&keys);
+        bench.add_header("content-type", "multipart/form-data; boundary=b");
+        bench.script([Script::json(200, if path.contains("audio") { r#"{"text":"a"}"# } else { ANSWER })]);
+        let answer = bench.request("POST", path, form);
+        let code = if answer.status == 200 { String::new() } else { error(&answer).1 };
+        assert_eq!((answer.status, code.as_str()), expected, "{keys} {path}: {}", answer.text());
+    }
+}
+
+#[test]
 fn the_body_about_a_stored_object_has_the_parameters_that_its_client_may_use() {
     let keys = json!({ "parameters": { "deny": ["tools:code_interpreter"] } });
     let tool = r#"{"model":"m","tools":[{"type":"code_interpreter"}]}"#;

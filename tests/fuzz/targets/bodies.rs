@@ -1,5 +1,7 @@
 //! Bodies of requests.
 
+use std::collections::BTreeSet;
+
 use switchyard::entry::object_affinity::{ids_in_answer, ids_in_request};
 use switchyard::request::body_needs::needs;
 use switchyard::request::body_watch::BodyWatch;
@@ -11,6 +13,7 @@ use switchyard::request::stored_object::is_id;
 use switchyard::routes::graph::Params;
 use switchyard::routes::reads::Reads;
 use switchyard::scan::member_watch::MemberWatch;
+use switchyard::scan::texts::has_text;
 use switchyard::scan::top_level;
 use switchyard::vocabulary::needs::{Feature, Features};
 use switchyard::vocabulary::operation::Operation;
@@ -29,11 +32,26 @@ fn params() -> Params {
     }
 }
 
-/// The scanner agrees with `serde_json`, an edit leaves a valid body with the new model, and a body
-/// in pieces has as many models as in one piece.
+/// The texts of a value, at any depth.
+fn texts_of(value: &serde_json::Value, texts: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => texts.push(text.clone()),
+        serde_json::Value::Array(list) => list.iter().for_each(|value| texts_of(value, texts)),
+        serde_json::Value::Object(members) => members.values().for_each(|value| texts_of(value, texts)),
+        _ => {}
+    }
+}
+
+/// The scanner agrees with `serde_json`, no text is hidden from rules, an edit leaves a valid body
+/// with the new model, and a body in pieces has as many models as in one piece.
 pub fn json_body(data: &[u8]) {
     let (piece, _, body) = controls(data);
     let peek = Peek::of(body);
+    let mut found = BTreeSet::new();
+    has_text(body, &mut |text| {
+        found.insert(text.to_owned());
+        false
+    });
     if let Ok(text) = std::str::from_utf8(body) {
         let (members, ended) = top_level::parse(text);
         let scanned = top_level::members(body).map(|object| object.members);
@@ -47,6 +65,9 @@ pub fn json_body(data: &[u8]) {
     }
     let fields = peek.fields(body, &["user".to_owned(), "input".to_owned()], |_| None);
     if let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) {
+        let mut texts = Vec::new();
+        texts_of(&value, &mut texts);
+        assert!(texts.iter().all(|text| found.contains(text)), "{texts:?} {found:?}");
         for (name, field) in fields {
             assert_eq!(value.get(&name), Some(&field), "the last value of {name} counts");
         }

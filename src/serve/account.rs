@@ -152,13 +152,14 @@ impl<P: Platform> OpenAccount<P> {
         let (facts, node) = received.as_ref().map(|(facts, node)| (&**facts, &**node)).unzip();
         // A request that was refused early may still have a key.
         let identified = || credentials::client(graph?, arrival.key()).ok();
-        let client = match facts {
-            Some(facts) => &facts.client,
-            None => identified().map_or("", |client| &client.name),
+        let (client, labels) = match facts {
+            Some(facts) => (facts.client.as_str(), Some(&*facts.labels)),
+            None => identified().map_or(("", None), |client| (&client.name, Some(&*client.guard.labels))),
         };
         let names = ejected.iter().filter_map(|id| Some(graph?.deployments.get(*id)?.name.as_str()));
         let of_path = || match arrival.asks_for(graph?).ok()? {
             ApiPath::Operation { operation, .. } => Some(operation),
+            ApiPath::StoredObject(stored) => Some(stored.operation),
             _ => None,
         };
         let operation = facts.map(|facts| facts.operation).or_else(of_path);
@@ -169,6 +170,7 @@ impl<P: Platform> OpenAccount<P> {
             replied_at: replied_at.unwrap_or(now),
             ended_at: now,
             client,
+            labels,
             operation,
             model: node.map_or("", |node| &node.name),
             is_streamed: facts.is_some_and(|facts| facts.is_streamed),

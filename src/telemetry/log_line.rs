@@ -152,6 +152,13 @@ pub fn log_line(record: &RequestRecord<'_>) -> String {
     line.some_text(key!("reason"), record.end.reason);
     line.number(key!("status"), u64::from(record.end.status));
     line.some_text(key!("client"), record.client);
+    if let Some(labels) = record.labels.filter(|labels| !labels.is_empty()) {
+        line.open(key!("labels"));
+        for (name, value) in labels {
+            line.text(&format!("{}:", serde_json::to_string(name).unwrap_or_default()), value);
+        }
+        line.close();
+    }
     line.some_text(key!("operation"), record.operation.map_or("", Operation::path));
     line.some_text(key!("model"), record.model);
     line.flag(key!("stream"), record.is_streamed);

@@ -1,5 +1,7 @@
 //! The record of one request: what is written down when it ends.
 
+use std::collections::BTreeMap;
+
 use crate::attempt::trail::{AttemptOutcome, Trail};
 use crate::routes::graph::Deployment;
 use crate::usage::price::Price;
@@ -26,6 +28,8 @@ pub struct RequestRecord<'a> {
     pub ended_at: Instant,
     /// The name of the client in the routes document; empty if no client was identified.
     pub client: &'a str,
+    /// What the routes document says about the client, if it was identified.
+    pub labels: Option<&'a BTreeMap<String, String>>,
     /// The operation, if the path names one.
     pub operation: Option<Operation>,
     /// The entry node; empty if none was chosen.

@@ -108,6 +108,7 @@ fn a_stored_object_is_refused_by_rules_that_read_its_path_or_operation() {
         { "when": { "operation": "conversations", "body": { "items": { "contains": "needle" } } }, "deny": denied("found") },
     ]));
     assert_eq!(error(&bench.request("DELETE", "/v1/files/file-1", "")), (403, "no_deletion".to_owned()));
+    assert_eq!(bench.record()["operation"], "files");
     bench.add_header("content-type", "application/json");
     let items = r#"{"items":[{"type":"message","role":"user","content":"a Needle"}]}"#;
     assert_eq!(error(&bench.request("POST", "/v1/conversations", items)), (403, "found".to_owned()));
@@ -234,11 +235,14 @@ fn a_client_may_use_the_operations_of_its_list_alone() {
 
 #[test]
 fn rules_read_the_labels_that_the_document_gives_a_client() {
-    assert_eq!(error(&with_client(&json!({ "labels": { "tier": "gold" } })).chat(CHAT)).1, "label_says_gold");
+    let mut bench = with_client(&json!({ "labels": { "tier": "gold" } }));
+    assert_eq!(error(&bench.chat(CHAT)).1, "label_says_gold");
+    assert_eq!(bench.record()["labels"], json!({ "tier": "gold" }), "of a request that was refused");
     let mut bench = with_client(&json!({ "labels": { "tier": "free" } }));
     bench.add_header("x-switchyard-metadata", r#"{"label.tier":"gold","label":{"tier":"gold"}}"#);
     bench.script([Script::json(200, ANSWER)]);
     assert_eq!(bench.chat(CHAT).status, 200, "no request states a label");
+    assert_eq!(bench.record()["labels"], json!({ "tier": "free" }));
 }
 
 #[test]

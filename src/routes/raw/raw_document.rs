@@ -201,7 +201,7 @@ pub struct RawClient {
     /// Paths of the operations that the client may use, with `*` as a wildcard: `chat/*`,
     /// `embeddings`, `files`. Default: all.
     pub operations: Option<Vec<String>>,
-    /// What is known about the client, for rules: `{"team": "search"}`.
+    /// What is known about the client, for rules and for the log: `{"team": "search"}`.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// What the client may say in the metadata of a request.

@@ -9,9 +9,9 @@
 use serde_json::json;
 
 use super::access_fault::AccessFault;
-use super::limit::{LimitRate, LimitUnit};
 use super::admission_fault::AdmissionFault;
 use super::denial::Denial;
+use super::limit::{LimitRate, LimitUnit};
 use super::needs::Lack;
 use super::time::Millis;
 

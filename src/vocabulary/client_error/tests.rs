@@ -6,8 +6,8 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 
 use super::*;
-use crate::vocabulary::limit::Period;
 use crate::vocabulary::admission_fault::RequestLimit;
+use crate::vocabulary::limit::Period;
 use crate::vocabulary::needs::Feature;
 use crate::vocabulary::time::short::ms;
 

@@ -16,6 +16,8 @@
 //! - [`usage`]: what answers used, reported or estimated, and what that costs;
 //! - [`counters`]: what is added up about finished requests;
 //! - [`signature`]: signatures of webhooks;
+//! - [`keys`]: keys that the gateway issues: their form, their records, and what an isolate knows
+//!   of them;
 //!
 //! Configuration and incoming requests:
 //! - [`routes`]: the routes document, parsed and compiled into a graph;
@@ -59,6 +61,7 @@ pub mod entry;
 pub mod explain;
 pub mod geography;
 pub mod health;
+pub mod keys;
 pub mod limits;
 pub mod registry;
 pub mod reply;

@@ -160,6 +160,7 @@ impl Way {
             operation,
             model: peek.model.clone().unwrap(),
             client: client.name.clone(),
+            key: String::new(),
             headers: BTreeMap::new(),
             metadata: BTreeMap::new(),
             place: Place { colo: Some("FRA".to_owned()), ..Place::default() },

@@ -3,11 +3,13 @@
 //!
 //! - [`canary`]: a new version that serves a share of the requests, and how it is compared;
 //! - [`difference`]: what differs between two documents;
+//! - [`key_ledger`]: the list of issued keys, and which records the store must get;
 //! - [`version_ledger`]: the versions, how a change becomes one, and the log of acts, over a
 //!   storage;
 //! - [`registry_requests`]: the requests that the Durable Object `Registry` answers.
 
 pub mod canary;
 pub mod difference;
+pub mod key_ledger;
 pub mod registry_requests;
 pub mod version_ledger;

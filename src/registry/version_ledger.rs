@@ -57,6 +57,16 @@ pub enum RowKind {
     CanaryIsolate,
     /// An alert about one that was taken back.
     CanaryAlert,
+    /// The one row of the number of the last issued key.
+    KeyHead,
+    /// A [`KeyEntry`](super::key_ledger::KeyEntry).
+    Key,
+    /// The hash of a key, under its first bits. The part is the number of the key.
+    KeyHash,
+    /// When a key was last used.
+    KeyUse,
+    /// A key whose record must be written to the store.
+    KeyUnwritten,
 }
 
 impl RowKind {
@@ -73,6 +83,11 @@ impl RowKind {
             Self::CanaryDocument => "canary_document",
             Self::CanaryIsolate => "canary_isolate",
             Self::CanaryAlert => "canary_alert",
+            Self::KeyHead => "key_head",
+            Self::Key => "key",
+            Self::KeyHash => "key_hash",
+            Self::KeyUse => "key_use",
+            Self::KeyUnwritten => "key_unwritten",
         }
     }
 }

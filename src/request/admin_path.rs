@@ -19,6 +19,14 @@ pub enum AdminPath {
     Rollback,
     /// `POST api/routes/canary`
     Canary,
+    /// `GET api/keys`, `POST api/keys`
+    Keys,
+    /// `POST api/keys/import`
+    KeyImport,
+    /// `GET api/keys/{id}`, `DELETE api/keys/{id}`
+    Key(String),
+    /// `POST api/keys/{id}/rotate`
+    KeyRotation(String),
     /// `GET api/audit`
     Audit,
     /// `GET api/health`
@@ -54,7 +62,14 @@ impl AdminPath {
             | Self::Requests(_) => GET,
             Self::Faults(None) => "GET, HEAD, POST, DELETE",
             Self::Faults(Some(_)) => "DELETE",
-            Self::Explain | Self::Rollback | Self::Canary | Self::Switch(..) => "POST",
+            Self::Keys => "GET, HEAD, POST",
+            Self::Key(_) => "GET, HEAD, DELETE",
+            Self::Explain
+            | Self::Rollback
+            | Self::Canary
+            | Self::KeyImport
+            | Self::KeyRotation(_)
+            | Self::Switch(..) => "POST",
         }
     }
 
@@ -67,6 +82,10 @@ impl AdminPath {
             Self::Switch(Switch::Drain, _) => Some("deployment.drain"),
             Self::Switch(Switch::Enable, _) => Some("deployment.enable"),
             Self::Switch(Switch::Reset, _) => Some("deployment.reset"),
+            Self::Keys => (method == "POST").then_some("key.issue"),
+            Self::Key(_) => (method == "DELETE").then_some("key.revoke"),
+            Self::KeyImport => Some("key.import"),
+            Self::KeyRotation(_) => Some("key.rotate"),
             Self::Faults(_) if method == "POST" => Some("fault.start"),
             Self::Faults(_) if method == "DELETE" => Some("fault.end"),
             _ => None,
@@ -93,14 +112,22 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         "metrics" => return Some(AdminPath::Metrics),
         "api/usage" => return Some(AdminPath::Usage),
         "api/explain" => return Some(AdminPath::Explain),
+        "api/keys" => return Some(AdminPath::Keys),
+        "api/keys/import" => return Some(AdminPath::KeyImport),
         "api/faults" => return Some(AdminPath::Faults(None)),
         "api/requests" => return Some(AdminPath::Requests(None)),
         "api/deployments/reset" => return Some(AdminPath::Switch(Switch::Reset, None)),
         _ => {}
     }
+    let is_id =
+        |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if let Some(id) = path.strip_prefix("api/keys/") {
+        let (id, is_rotation) = id.strip_suffix("/rotate").map_or((id, false), |id| (id, true));
+        let path = if is_rotation { AdminPath::KeyRotation } else { AdminPath::Key };
+        return is_id(id).then(|| path(id.to_owned()));
+    }
     if let Some(id) = path.strip_prefix("api/requests/") {
-        let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        return is_id.then(|| AdminPath::Requests(Some(id.to_owned())));
+        return is_id(id).then(|| AdminPath::Requests(Some(id.to_owned())));
     }
     if let Some(version) = path.strip_prefix("api/routes/history/") {
         let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -144,6 +171,14 @@ mod tests {
             ("api/requests/req_1f", Some(AdminPath::Requests(owned("req_1f"))), "GET, HEAD"),
             ("api/requests/", None, ""),
             ("api/faults", Some(AdminPath::Faults(None)), "GET, HEAD, POST, DELETE"),
+            ("api/keys", Some(AdminPath::Keys), "GET, HEAD, POST"),
+            ("api/keys/import", Some(AdminPath::KeyImport), "POST"),
+            ("api/keys/key_17", Some(AdminPath::Key("key_17".to_owned())), "GET, HEAD, DELETE"),
+            ("api/keys/key_17/rotate", Some(AdminPath::KeyRotation("key_17".to_owned())), "POST"),
+            ("api/keys/", None, ""),
+            ("api/keys//rotate", None, ""),
+            ("api/keys/a%20b", None, ""),
+            ("api/keys/key_17/revoke", None, ""),
             ("api/faults/azure%2Feast", Some(AdminPath::Faults(owned("azure/east"))), "DELETE"),
             ("api/faults/", None, ""),
             ("api/deployments/a/fault", None, ""),

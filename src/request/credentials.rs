@@ -4,6 +4,7 @@ use subtle::ConstantTimeEq;
 
 use crate::routes::graph::{Client, Graph, Secret};
 use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::headers::Headers;
 
 /// The key in `Authorization: Bearer KEY` (the scheme in any case, RFC 9110 §11.1), or in
 /// `api-key`, as Azure's clients send it.
@@ -13,6 +14,11 @@ pub fn key<'h>(authorization: Option<&'h str>, api_key: Option<&'h str>) -> Opti
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
     });
     bearer.or(api_key).filter(|key| !key.is_empty())
+}
+
+/// The key in these headers.
+pub fn key_of(headers: &Headers) -> Option<&str> {
+    key(headers.get("authorization"), headers.get("api-key"))
 }
 
 /// The client with this key; the first one if several have it.

@@ -12,6 +12,7 @@ pub mod fault_header;
 pub mod fault_request;
 pub mod form_watch;
 pub mod json_body;
+pub mod key_request;
 pub mod multipart;
 pub mod percent;
 pub mod query;

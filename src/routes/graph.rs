@@ -26,7 +26,7 @@ use crate::routes::glob::Glob;
 use crate::usage::price::Price;
 use crate::vocabulary::denial::Denial;
 use crate::vocabulary::error_class::ErrorClass;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// A compiled routes document.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ pub struct Settings {
 }
 
 /// A client that may call.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Client {
     /// The name in rules and logs.
     pub name: String,
@@ -128,15 +128,26 @@ pub struct Client {
     /// Patterns for the names of the nodes that the client may use.
     pub models: Vec<Glob>,
     /// Its limits.
-    pub limits: Vec<LimitRule>,
+    pub limits: Rc<[LimitRule]>,
     /// What else it may do. Shared with the keys that are issued for it.
     pub guard: Rc<ClientGuard>,
+    /// Whether keys may be issued for it.
+    pub allow_keys: bool,
+    /// Whether these may have any form.
+    pub imported_keys: bool,
+    /// When its keys end.
+    pub expires: Option<Instant>,
+    /// The id of the issued key that the request came with; empty for the key of the document.
+    pub issued_key: String,
+    /// The models to which this key is narrowed further.
+    pub key_models: Option<Vec<Glob>>,
 }
 
 impl Client {
     /// Whether the client may use the node of this name.
     pub fn may_use(&self, node: &str) -> bool {
-        self.models.iter().any(|glob| glob.matches(node))
+        let has = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(node));
+        has(&self.models) && self.key_models.as_deref().is_none_or(has)
     }
 }
 

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use super::canary_serving::Draw;
+use super::identity;
 use super::limiting::{LimitedUse, ReservedLimits};
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound};
@@ -18,7 +19,6 @@ use crate::health::gate::Transition;
 use crate::health::recent_records::RecentRecord;
 use crate::registry::canary::version_counts::CountedEnd;
 use crate::request::api_path::ApiPath;
-use crate::request::credentials;
 use crate::routes::graph::Node;
 use crate::telemetry::data_point::append_data_point;
 use crate::telemetry::log_line::log_line;
@@ -151,10 +151,13 @@ impl<P: Platform> OpenAccount<P> {
         let now = platform.now();
         let (facts, node) = received.as_ref().map(|(facts, node)| (&**facts, &**node)).unzip();
         // A request that was refused early may still have a key.
-        let identified = || credentials::client(graph?, arrival.key()).ok();
-        let (client, labels) = match facts {
-            Some(facts) => (facts.client.as_str(), Some(&*facts.labels)),
-            None => identified().map_or(("", None), |client| (&client.name, Some(&*client.guard.labels))),
+        let identified = facts.is_none().then(|| identity::known(platform, graph?, arrival.key())).flatten();
+        let (client, key, labels) = match (facts, &identified) {
+            (Some(facts), _) => (facts.client.as_str(), facts.key.as_str(), Some(&*facts.labels)),
+            (None, Some(client)) => {
+                (client.name.as_str(), client.issued_key.as_str(), Some(&*client.guard.labels))
+            }
+            (None, None) => ("", "", None),
         };
         let names = ejected.iter().filter_map(|id| Some(graph?.deployments.get(*id)?.name.as_str()));
         let of_path = || match arrival.asks_for(graph?).ok()? {
@@ -171,6 +174,7 @@ impl<P: Platform> OpenAccount<P> {
             ended_at: now,
             client,
             labels,
+            key,
             operation,
             model: node.map_or("", |node| &node.name),
             is_streamed: facts.is_some_and(|facts| facts.is_streamed),

@@ -15,7 +15,9 @@ use super::client_reply::OwnText;
 use super::explain_request::ExplainRequest;
 use super::explained::explain;
 use super::fact_source::LiveFacts;
+use super::identity;
 use super::isolate_memory::DocumentProblem;
+use super::key_admin;
 use super::limit_usage;
 use super::metrics;
 use super::object_reports::AskError;
@@ -32,6 +34,7 @@ use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
 use crate::registry::version_ledger::Act;
 use crate::request::admin_path::{AdminPath, parse};
+use crate::request::credentials;
 use crate::routes::graph::Deployment;
 use crate::routes::{Issue, doubts};
 use crate::vocabulary::client_error::ClientError;
@@ -65,6 +68,7 @@ async fn answer_below<P: Platform>(
     let act = path.act(&arrival.method);
     let subject = match &path {
         AdminPath::Switch(_, name) | AdminPath::Faults(name) => name.clone(),
+        AdminPath::Key(id) | AdminPath::KeyRotation(id) => Some(id.clone()),
         _ => None,
     };
     let reply = match act.map_or(Ok(()), |_| caller.may_change(arrival)) {
@@ -78,8 +82,9 @@ async fn answer_below<P: Platform>(
             Err(error) => error.code(),
         };
         // The registry logs changes of the routes itself, in the step that records them. What is
-        // faulty, and why, is in the body of the request.
-        if result != "ok" || !(act.starts_with("routes.") || act.starts_with("fault.")) {
+        // faulty, and why, is in the body of the request. What becomes of a key is logged with it.
+        let is_logged = ["routes.", "fault.", "key."].iter().any(|logged| act.starts_with(logged));
+        if result != "ok" || !is_logged {
             log_act(
                 platform,
                 Act {
@@ -115,6 +120,13 @@ async fn answer_path<P: Platform>(
         AdminPath::Audit => Box::pin(routes_change::audit(platform, arrival)),
         AdminPath::Faults(name) => Box::pin(timed_faults::answer(platform, arrival, routes, name, who)),
         AdminPath::Usage => Box::pin(limit_usage::answer(platform, arrival, routes)),
+        AdminPath::Keys if arrival.method == "POST" => {
+            Box::pin(key_admin::issue(platform, arrival, routes, who))
+        }
+        AdminPath::Keys => Box::pin(key_admin::list(platform, arrival)),
+        AdminPath::KeyImport => Box::pin(key_admin::import(platform, arrival, routes, who)),
+        AdminPath::Key(id) => Box::pin(key_admin::one(platform, arrival, id, who)),
+        AdminPath::KeyRotation(id) => Box::pin(key_admin::rotate(platform, arrival, id, who)),
         AdminPath::Explain => Box::pin(explained(platform, arrival, routes)),
         AdminPath::Routes => Box::pin(document_status(platform, routes)),
         AdminPath::Health => return Ok(OwnText::json(health(platform, routes).await)),
@@ -251,6 +263,12 @@ async fn explained<P: Platform>(
 ) -> Result<OwnText, ClientError> {
     let text = admin_body::read(platform, arrival).await?;
     let request = ExplainRequest::parse(&text).map_err(ClientError::InvalidJson)?;
+    if request.client.is_none()
+        && let Some(key) = request.key.as_deref().or_else(|| credentials::key_of(&request.headers))
+    {
+        // What comes of it is known afterwards, and shown.
+        let _ = identity::identify(platform, &routes.graph, Some(key)).await;
+    }
     let source = LiveFacts { platform, graph: &routes.graph, stated_place: Some(&request.place) };
     let explanation = explain(routes, &request, &source).map_err(ClientError::InvalidJson)?;
     Ok(OwnText::json(to_json(&explanation)))

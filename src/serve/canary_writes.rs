@@ -1,9 +1,11 @@
 //! What the Durable Object `Registry` does with its requests and its alarm: it decides
 //! ([`crate::registry`]), and then writes to the store of documents what a canary needs there.
+//! `key_writes` does the same for issued keys.
 
 use std::cell::Cell;
 
 use super::canary_alerts::send_due;
+use super::key_writes;
 use super::platform::PlatformError;
 use super::registry_host::RegistryHost;
 use super::routes_document::{CANARY, CURRENT};
@@ -34,7 +36,13 @@ pub struct RegistryReply {
 /// The storage failed.
 pub async fn answer<H: RegistryHost>(host: &H, path: &str, body: &str) -> Result<RegistryReply, H::Error> {
     // Nothing waits between reading and writing the storage, so every request is atomic.
-    let (mut status, text) = registry_requests::answer(host, path, body, host.now())?;
+    let (mut status, text) = match path.strip_prefix("keys/") {
+        Some(path) => key_writes::answer(host, path, body).await?,
+        None => registry_requests::answer(host, path, body, host.now())?,
+    };
+    if path == registry_requests::ALARM {
+        key_writes::bring_to_store(host).await?;
+    }
     let is_written = bring_to_store(host).await?;
     let ledger = CanaryLedger(host);
     if path == "begin" && status == 200 && !is_written {
@@ -45,7 +53,8 @@ pub async fn answer<H: RegistryHost>(host: &H, path: &str, body: &str) -> Result
     if path == registry_requests::ALARM {
         send_due(host).await?;
     }
-    Ok(RegistryReply { status, text, alarm_at: ledger.alarm_at()? })
+    let alarms = [ledger.alarm_at()?, key_writes::alarm_at(host)?];
+    Ok(RegistryReply { status, text, alarm_at: alarms.into_iter().flatten().min() })
 }
 
 /// Ends when the piece of work ends, also if it is dropped.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::explain_request::ExplainRequest;
 use super::fact_source::FactSource;
+use super::identity::{self, Caller};
 use super::metering;
 use super::platform::OutgoingBody;
 use super::receive::{Arrival, Inbound, PreparedCall, Subject, admit_origin};
@@ -22,7 +23,6 @@ use crate::explain::course::{IsolateCopy, course};
 use crate::explain::course_view::{Course, CourseEnd};
 use crate::request::admin_path::is_admin;
 use crate::request::api_path::{ApiPath, HEALTHZ};
-use crate::request::credentials;
 use crate::request::json_body::Peek;
 use crate::routes::graph::{Client, Deployment, Graph, Settings};
 use crate::routes::nearest;
@@ -42,6 +42,8 @@ pub struct Explanation {
     pub routes: String,
     /// The client who sends it, if it is known.
     pub client: Option<String>,
+    /// The id of the issued key that it comes with, if it does.
+    pub key: Option<String>,
     /// The operation that it asks for, if it can be routed.
     pub operation: Option<Operation>,
     /// The index of the rule that chose the entry node, or refused the request, if one did.
@@ -158,6 +160,7 @@ pub fn explain(
         now: source.now(),
         routes: graph.version.clone(),
         client: None,
+        key: None,
         operation: None,
         rule: None,
         entry: None,
@@ -184,6 +187,21 @@ fn client_named<'g>(graph: &'g Graph, name: &str) -> Result<&'g Client, String> 
         let meant = nearest.map(|nearest| format!(" Did you mean '{nearest}'?"));
         format!("The routes document has no such client.{}", meant.unwrap_or_default())
     })
+}
+
+/// The client of a key: that of the document, or of an issued key that the source knows.
+fn identified<'g>(
+    graph: &'g Graph,
+    key: Option<&str>,
+    source: &dyn FactSource,
+) -> Result<Caller<'g>, ClientError> {
+    let issued = || key.and_then(|key| source.issued_client(key));
+    match identity::own(graph, key, source.now()) {
+        Err(error @ ClientError::InvalidApiKey) => {
+            issued().map_or(Err(error), |client| client.map(Caller::Issued))
+        }
+        client => client.map(Caller::Own),
+    }
 }
 
 /// Adds what is found out, as far as the request comes.
@@ -215,10 +233,11 @@ fn fill(
     let subject = if is_own { None } else { Some(Subject::of(path, &arrival)?) };
     let client = match named {
         Some(client) => client,
-        None => credentials::client(graph, request.key.as_deref().or(arrival.key()))?,
+        None => &identified(graph, request.key.as_deref().or(arrival.key()), source)?,
     };
     explanation.client = Some(client.name.clone());
     admit_origin(&arrival, client, source)?;
+    explanation.key = Some(client.issued_key.clone()).filter(|key| !key.is_empty());
     let Some(subject) = subject else {
         explanation.answer = Some("models");
         return Ok(());

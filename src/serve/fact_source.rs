@@ -1,8 +1,12 @@
 //! Where the facts of a request come from that are neither in its head nor in the known bytes of
 //! its body.
 
+use std::rc::Rc;
+
+use super::identity;
 use super::platform::Platform;
-use crate::routes::graph::Graph;
+use crate::routes::graph::{Client, Graph};
+use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::Place;
 use crate::vocabulary::time::Instant;
 
@@ -16,6 +20,10 @@ pub trait FactSource {
     fn place(&self) -> Place;
     /// The owner of the stored object with this id, if it is known.
     fn owner_of(&self, id: &str) -> Option<usize>;
+    /// The client of an issued key, if the source knows it.
+    fn issued_client(&self, _key: &str) -> Option<Result<Rc<Client>, ClientError>> {
+        None
+    }
     /// The bytes `start..end` of the body.
     fn body_part(&self, start: usize, end: usize) -> Vec<u8>;
 }
@@ -43,6 +51,10 @@ impl<P: Platform> FactSource for LiveFacts<'_, P> {
 
     fn owner_of(&self, id: &str) -> Option<usize> {
         self.platform.isolate().owner_of(id, self.graph)
+    }
+
+    fn issued_client(&self, key: &str) -> Option<Result<Rc<Client>, ClientError>> {
+        identity::known_issued(self.platform, self.graph, key)
     }
 
     fn body_part(&self, start: usize, end: usize) -> Vec<u8> {

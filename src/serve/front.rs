@@ -14,6 +14,7 @@ use super::drill_request;
 use super::drive;
 use super::fact_source::LiveFacts;
 use super::held_body::HeldBody;
+use super::identity::{self, Caller};
 use super::limit_headers;
 use super::limiting::ReservedLimits;
 use super::metering;
@@ -21,6 +22,8 @@ use super::platform::Platform;
 use super::receive::{Arrival, Inbound, Subject, admit_origin, receive};
 use super::serving::Serving;
 use crate::attempt::trail::Trail;
+use crate::entry::entry_node;
+use crate::entry::limit_claims;
 use crate::reply::response_headers::{self, ServedRequest};
 use crate::reply::{cors, models};
 use crate::request::admin_path::is_admin;
@@ -30,7 +33,6 @@ use crate::telemetry::request_record::RequestEnd;
 use crate::vocabulary::cache_status::CacheStatus;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_reply::ErrorReply;
-use crate::{entry::entry_node, entry::limit_claims, request::credentials};
 
 /// The search for an answer that was kept.
 type Lookup<'a, P> = Pin<Box<dyn Future<Output = (CacheStatus, Option<FoundAnswer<P>>)> + 'a>>;
@@ -142,39 +144,38 @@ async fn find<P: Platform>(
     if let Some(answer) = admin::answer(platform, arrival, routes) {
         return answer.await.map(AnswerSource::Text);
     }
-    let client = || credentials::client(graph, arrival.key());
-    let admitted = || {
-        let client = client()?;
-        let source = LiveFacts { platform, graph, stated_place: None };
-        admit_origin(arrival, client, &source).map(|()| client)
-    };
+    let client = || identity::identify(platform, graph, arrival.key());
+    let source = LiveFacts { platform, graph, stated_place: None };
     let subject = match arrival.asks_for(graph)? {
         ApiPath::Models => {
-            let list = models::list(graph, admitted()?).to_string();
+            let client = client().await?;
+            admit_origin(arrival, &client, &source)?;
+            let list = models::list(graph, &client).to_string();
             return Ok(AnswerSource::Text(OwnText::json(list)));
         }
         ApiPath::Model(name) => {
-            let client = admitted()?;
-            let model = models::one(graph, client, &name);
-            let model = model.ok_or_else(|| entry_node::unknown(graph, &name, client))?;
+            let client = client().await?;
+            admit_origin(arrival, &client, &source)?;
+            let model = models::one(graph, &client, &name);
+            let model = model.ok_or_else(|| entry_node::unknown(graph, &name, &client))?;
             return Ok(AnswerSource::Text(OwnText::json(model.to_string())));
         }
         path => Subject::of(path, arrival)?,
     };
     let drill = drill_request::of(platform, arrival, graph)?;
     let client = match drill.as_ref().and_then(|drill| drill.admin.as_ref()) {
-        None => client()?,
-        Some(admin) => admin,
+        None => client().await?,
+        Some(admin) => Caller::Own(admin),
     };
     // This precedes the reading of the body, so that a new isolate gets its first snapshot
     // meanwhile.
     platform.isolate().begin_sharing(platform);
     let held = HeldBody::of(platform);
-    let mut inbound = receive(platform, arrival, routes, client, subject).await?;
+    let mut inbound = receive(platform, arrival, routes, &client, subject).await?;
     if let Some(drill) = &drill {
         inbound.faults.clone_from(&drill.faults);
     }
-    let claims = limit_claims::claims(graph, client, &inbound.facts, &inbound.node, || {
+    let claims = limit_claims::claims(graph, &client, &inbound.facts, &inbound.node, || {
         metering::basis(platform, &inbound)
     });
     let limits = match claims.is_empty() {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::canary_state::CanaryServing;
 use super::flight::Flights;
+use super::issued_key::IssuedKey;
 use super::ledger_link::LedgerLink;
 use super::object_link::ObjectLink;
 use super::serving::Serving;
@@ -15,6 +16,8 @@ use crate::counters::CounterOutbox;
 use crate::entry::limit_claims::LedgerName;
 use crate::entry::object_affinity::ObjectAffinity;
 use crate::health::recent_records::RecentRecords;
+use crate::keys::key_cache::KeyCache;
+use crate::keys::key_uses::KeyUses;
 use crate::reply::masks::without_secrets;
 use crate::request::access_keys::AccessKeys;
 use crate::routes::Issue;
@@ -68,6 +71,10 @@ pub struct Isolate {
     pub(super) counters: RefCell<CounterOutbox>,
     /// The requests for which equal ones wait.
     pub(super) flights: Flights,
+    /// The issued keys that it knows.
+    pub(super) keys: RefCell<KeyCache<Rc<IssuedKey>>>,
+    /// Which of them were used, until the registry knows it.
+    pub(super) key_uses: RefCell<KeyUses>,
 }
 
 /// A problem of the document in KV, while another document serves.

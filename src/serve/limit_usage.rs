@@ -29,8 +29,8 @@ pub(super) async fn answer<P: Platform>(
 ) -> Result<OwnText, ClientError> {
     let wanted = query::parse(&arrival.query).remove("client");
     let clients = routes.graph.clients.iter().flatten();
-    let of_clients = clients.map(|client| (Some(client.name.as_str()), client.limits.as_slice()));
-    let gateway = (None, routes.graph.settings.limits.as_slice());
+    let of_clients = clients.map(|client| (Some(client.name.as_str()), &client.limits[..]));
+    let gateway = (None, &routes.graph.settings.limits[..]);
     let owners = of_clients
         .chain([gateway])
         .filter(|(client, _)| wanted.as_deref().is_none_or(|wanted| *client == Some(wanted)));

@@ -123,7 +123,7 @@ impl Arrival {
 
     /// The API key in the headers.
     pub fn key(&self) -> Option<&str> {
-        credentials::key(self.header("authorization"), self.header("api-key"))
+        credentials::key_of(&self.headers)
     }
 
     /// What the path and the method ask for, below the paths of the gateway itself.
@@ -452,6 +452,7 @@ fn inbound(
         model: model_in_path.or_else(|| body.model().map(str::to_owned)).unwrap_or_default(),
         client: client.name.clone(),
         labels: Rc::clone(&guard.labels),
+        key: client.issued_key.clone(),
         headers,
         metadata,
         place: if graph.reads.place { arrival.place(source, hint.clone()) } else { Place::default() },

@@ -409,7 +409,7 @@ impl<P: Platform> Drop for StoreRead<P> {
 }
 
 /// Waits before the next look at the read of another request. A long wait has rarer looks.
-async fn look_again<P: Platform>(platform: &P, began_at: Instant) {
+pub(super) async fn look_again<P: Platform>(platform: &P, began_at: Instant) {
     let (first, last) = LOOK_MS;
     sleep(platform, ((platform.now() - began_at) / 8).clamp(first, last)).await;
 }

@@ -309,6 +309,7 @@ impl World {
             operation: Operation::ChatCompletions,
             model,
             client: self.client.name.clone(),
+            key: String::new(),
             headers: BTreeMap::new(),
             metadata: BTreeMap::new(),
             place: Place::default(),

@@ -159,6 +159,7 @@ pub fn log_line(record: &RequestRecord<'_>) -> String {
         }
         line.close();
     }
+    line.some_text(key!("key"), record.key);
     line.some_text(key!("operation"), record.operation.map_or("", Operation::path));
     line.some_text(key!("model"), record.model);
     line.flag(key!("stream"), record.is_streamed);

@@ -30,6 +30,8 @@ pub struct RequestRecord<'a> {
     pub client: &'a str,
     /// What the routes document says about the client, if it was identified.
     pub labels: Option<&'a BTreeMap<String, String>>,
+    /// The id of the issued key; empty if the request came with none.
+    pub key: &'a str,
     /// The operation, if the path names one.
     pub operation: Option<Operation>,
     /// The entry node; empty if none was chosen.

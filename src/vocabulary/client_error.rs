@@ -97,6 +97,35 @@ pub enum ClientError {
     },
     /// The Durable Object with the records did not answer.
     RecordsUnavailable,
+    /// The key belongs to a client, and its time is over.
+    KeyExpired,
+    /// The issued key was revoked.
+    KeyRevoked,
+    /// Whether there is such an issued key cannot be found out now.
+    KeysUnavailable,
+    /// There is no issued key with this id.
+    KeyNotFound {
+        /// The id in the request.
+        id: String,
+    },
+    /// The issued key has ended already, or it is there already.
+    KeyNotActive,
+    /// The routes document has no such client.
+    ClientNotFound {
+        /// The name in the request.
+        client: String,
+        /// The most similar name of a client.
+        nearest: Option<String>,
+    },
+    /// The routes document does not allow keys of this kind for the client.
+    KeysNotAllowed {
+        /// The name of the client.
+        client: String,
+        /// What the document lacks: `allow_keys` or `imported_keys`.
+        lacks: &'static str,
+    },
+    /// The store did not take the record of a key.
+    KeysNotWritten,
     /// No node has this name, or the client may not use it. One answer for both: otherwise a client
     /// could find out what others use.
     ModelNotFound {
@@ -241,7 +270,11 @@ impl ClientError {
             | Self::CapabilityMissing { .. }
             | Self::InvalidFault { .. }
             | Self::InvalidObjectPath { .. } => 400,
-            Self::InvalidApiKey | Self::NoClients | Self::InvalidAdminToken => 401,
+            Self::InvalidApiKey
+            | Self::NoClients
+            | Self::InvalidAdminToken
+            | Self::KeyExpired
+            | Self::KeyRevoked => 401,
             Self::AccessTokenRefused(fault) => fault.status(),
             Self::Denied { denial, .. } => denial.status,
             Self::NotAdmitted(fault) => fault.status(),
@@ -250,6 +283,8 @@ impl ClientError {
             | Self::AccessNotAdmitted { .. }
             | Self::CrossSiteRequest => 403,
             Self::ModelNotFound { .. }
+            | Self::KeyNotFound { .. }
+            | Self::ClientNotFound { .. }
             | Self::DeploymentNotFound { .. }
             | Self::RequestNotFound { .. }
             | Self::VersionNotFound { .. }
@@ -259,7 +294,10 @@ impl ClientError {
             | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout { .. } => 408,
-            Self::ChangeUnderWay | Self::CanaryUnderWay { .. } => 409,
+            Self::ChangeUnderWay
+            | Self::CanaryUnderWay { .. }
+            | Self::KeyNotActive
+            | Self::KeysNotAllowed { .. } => 409,
             Self::RoutesChanged { .. } => 412,
             Self::RequestTooLarge { .. } => 413,
             Self::UnsupportedEncoding { .. } => 415,
@@ -278,6 +316,8 @@ impl ClientError {
             | Self::RegistryUnavailable
             | Self::RoutesNotWritten
             | Self::LimitsUnavailable
+            | Self::KeysUnavailable
+            | Self::KeysNotWritten
             | Self::TooManyBodies => 503,
             Self::UpstreamTimeout { .. }
             | Self::DeadlineExceeded { .. }
@@ -314,6 +354,14 @@ impl ClientError {
             Self::MetricsUnavailable => "metrics_unavailable",
             Self::RequestNotFound { .. } => "request_not_found",
             Self::RecordsUnavailable => "records_unavailable",
+            Self::KeyExpired => "api_key_expired",
+            Self::KeyRevoked => "api_key_revoked",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::KeyNotFound { .. } => "key_not_found",
+            Self::KeyNotActive => "key_not_active",
+            Self::ClientNotFound { .. } => "client_not_found",
+            Self::KeysNotAllowed { .. } => "keys_not_allowed",
+            Self::KeysNotWritten => "keys_not_written",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::LimitReached { rate, .. } if rate.is_quota() => "insufficient_quota",
             Self::LimitReached { .. } => "rate_limit_exceeded",
@@ -361,9 +409,11 @@ impl ClientError {
         match self {
             Self::NotAdmitted(fault) => fault.param(),
             Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
-            Self::InvalidObjectPath { .. } | Self::ObjectNotFound { .. } | Self::RequestNotFound { .. } => {
-                Some("id")
-            }
+            Self::InvalidObjectPath { .. }
+            | Self::ObjectNotFound { .. }
+            | Self::RequestNotFound { .. }
+            | Self::KeyNotFound { .. } => Some("id"),
+            Self::ClientNotFound { .. } | Self::KeysNotAllowed { .. } => Some("client"),
             Self::CapabilityMissing { lacks, limit, .. } => {
                 let is_about_output = |lack: &Lack| matches!(lack, Lack::OutputTokens { .. });
                 lacks.iter().all(is_about_output).then_some(limit)
@@ -394,6 +444,8 @@ impl ClientError {
                 | Self::RecordsUnavailable
                 | Self::RegistryUnavailable
                 | Self::RoutesNotWritten
+                | Self::KeysUnavailable
+                | Self::KeysNotWritten
                 | Self::TooManyBodies
                 | Self::LimitsUnavailable
                 | Self::AccessTokenRefused(AccessFault::KeysUnavailable)

@@ -5,7 +5,7 @@ use super::headers::Headers;
 use super::retry_after;
 use super::time::Millis;
 
-/// When a client may try again that found no room for its body.
+/// When a client may try again that found no room for its body, or whose key cannot be looked up.
 const BODIES_END_MS: Millis = Millis::new(1_000);
 
 /// An error response to the client.
@@ -31,12 +31,14 @@ impl From<&ClientError> for ErrorReply {
             ClientError::LimitReached { retry_ms: Some(ms), .. } => {
                 headers.extend(retry_after::headers(*ms));
             }
-            ClientError::TooManyBodies | ClientError::LimitsUnavailable => {
-                headers.extend(retry_after::headers(BODIES_END_MS))
+            ClientError::TooManyBodies | ClientError::KeysUnavailable | ClientError::LimitsUnavailable => {
+                headers.extend(retry_after::headers(BODIES_END_MS));
             }
             ClientError::InvalidApiKey
             | ClientError::NoClients
             | ClientError::InvalidAdminToken
+            | ClientError::KeyExpired
+            | ClientError::KeyRevoked
             | ClientError::AccessTokenRefused(_)
                 if error.status() == 401 =>
             {

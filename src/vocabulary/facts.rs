@@ -29,6 +29,8 @@ pub struct Facts {
     pub client: String,
     /// What the document says about the client.
     pub labels: Rc<BTreeMap<String, String>>,
+    /// Id of the issued key that came with the request; empty for the client's own key.
+    pub key: String,
     /// Values of the headers that the rules read, by lower-case name.
     pub headers: BTreeMap<String, String>,
     /// `x-switchyard-metadata` merged over `cf-aig-metadata`. Both are flat JSON objects; anything

@@ -19,6 +19,7 @@ pub mod needs;
 pub mod operation;
 pub mod request_outcome;
 pub mod retry_after;
+pub mod rfc3339;
 pub mod rng;
 pub mod scope;
 pub mod sorted;

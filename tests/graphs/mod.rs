@@ -34,6 +34,7 @@ pub fn facts() -> Facts {
         operation: Operation::ChatCompletions,
         model: "m".to_owned(),
         client: "test".to_owned(),
+        key: String::new(),
         headers: BTreeMap::new(),
         metadata: BTreeMap::new(),
         place: Place::default(),

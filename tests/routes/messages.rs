@@ -343,6 +343,10 @@ fn faults_of_meaning() {
         ),
         ("by without percent", json!({ "rules": [{ "when": { "by": "client" }, "use": "chat" }] })),
         (
+            "an end that is no time",
+            json!({ "clients": { "app": { "expires": "next year" }, "web": { "key": "${KEY}", "expires": "2027-02-30" } } }),
+        ),
+        (
             "a client that may use nothing that exists",
             json!({ "clients": { "app": { "models": ["chta", "c*"] } } }),
         ),

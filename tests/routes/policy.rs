@@ -122,6 +122,7 @@ fn with_field(name: &str, value: Value) -> Facts {
         operation: Operation::ChatCompletions,
         model: "chat".to_owned(),
         client: String::new(),
+        key: String::new(),
         headers: [("x-empty".to_owned(), String::new())].into(),
         metadata: [("team".to_owned(), json!("a"))].into(),
         place: Place::default(),

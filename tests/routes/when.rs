@@ -31,6 +31,7 @@ fn facts() -> Facts {
         operation: Operation::ChatCompletions,
         model: "chat-prod".to_owned(),
         client: "app".to_owned(),
+        key: String::new(),
         headers: map(&[("x-tier", "gold"), ("x-level", "5"), ("x-beta", "true"), ("x-empty", "")]),
         metadata: values(json!({ "team": "search", "seats": 40, "trial": false, "gone": null })),
         place: Place {
@@ -68,6 +69,7 @@ fn nobody() -> Facts {
         operation: Operation::Embeddings,
         model: String::new(),
         client: String::new(),
+        key: String::new(),
         headers: BTreeMap::new(),
         metadata: BTreeMap::new(),
         place: Place::default(),

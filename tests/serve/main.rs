@@ -20,6 +20,7 @@ mod flows;
 mod forms;
 mod guards;
 mod isolation;
+mod issued_keys;
 mod leaving;
 mod limits;
 mod long_answers;

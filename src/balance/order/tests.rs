@@ -29,6 +29,7 @@ fn facts() -> Facts {
         operation: Operation::ChatCompletions,
         model: "m".into(),
         client: "c".into(),
+        key: String::new(),
         headers: BTreeMap::new(),
         metadata: BTreeMap::new(),
         place: Place::default(),

@@ -20,6 +20,7 @@ fn facts(path: &str, model: &str, tier: Option<&str>, metadata: &Value, input_to
         operation: Operation::ChatCompletions,
         model: model.to_owned(),
         client: "app".to_owned(),
+        key: String::new(),
         headers: tier.map(|tier| ("x-tier".to_owned(), tier.to_owned())).into_iter().collect(),
         metadata: entries.into_iter().collect(),
         place: Place::default(),

@@ -32,8 +32,10 @@ use super::variables;
 use super::{json, shape};
 use crate::scan::json_value;
 use crate::vocabulary::denial::Denial;
+use crate::vocabulary::rfc3339;
 use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::sorted;
+use crate::vocabulary::time::Instant;
 use compiler::Compiler;
 use settings::ejections;
 
@@ -196,11 +198,34 @@ impl Compiler<'_> {
                 None => vec![Glob::new("*")],
             };
             let limits = self.limits(&client.limits, at.key("limits"));
+            let expires = client.expires.as_deref().and_then(|text| self.expiry(text, at.key("expires")));
             let key = key.filter(|_| self.report.disabled("clients", name).is_none());
-            let guard = Rc::new(self.guard(client, at));
-            clients.push(Client { name: name.clone(), key, models, limits, guard });
+            // What is issued for a disabled client does not open it either.
+            let allow_keys = key.is_some() && client.allow_keys == Some(true);
+            let imported_keys = allow_keys && client.imported_keys == Some(true);
+            clients.push(Client {
+                name: name.clone(),
+                key,
+                models,
+                limits: limits.into(),
+                guard: Rc::new(self.guard(client, at)),
+                allow_keys,
+                imported_keys,
+                expires,
+                ..Client::default()
+            });
         }
         Some(clients)
+    }
+
+    /// When the keys of a client end. A text with a missing variable disables the client.
+    fn expiry(&mut self, text: &str, at: At<'_>) -> Option<Instant> {
+        let expires = rfc3339::parse_end(text);
+        if expires.is_none() && !self.report.is_unusable(at) {
+            let expected = "a time such as \"2027-01-31T18:00:00Z\", or a day such as \"2027-01-31\"";
+            self.report.refuse(at, expected);
+        }
+        expires
     }
 
     fn rules(&mut self) -> Cases<Rule> {

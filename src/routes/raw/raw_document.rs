@@ -218,6 +218,14 @@ pub struct RawClient {
     /// The IP addresses and ranges (CIDR) from which the client may call. Default: all.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub addresses: Option<Vec<String>>,
+    /// Whether keys may be issued for the client (`POST /admin/api/keys`). Default: false.
+    pub allow_keys: Option<bool>,
+    /// Whether keys of another form than those that the gateway issues may belong to the client:
+    /// keys of LiteLLM that were imported. Default: false.
+    pub imported_keys: Option<bool>,
+    /// When the keys of the client end, its own and the issued ones: a time such as
+    /// `2027-01-31T18:00:00Z`, or the last day such as `2027-01-31` (UTC). Default: never.
+    pub expires: Option<String>,
 }
 
 /// What a client may say about a request.

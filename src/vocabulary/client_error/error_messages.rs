@@ -111,6 +111,30 @@ impl ClientError {
             Self::RecordsUnavailable => "The Durable Object that has the records could not be reached. Try again; if it \
                 stays, check the binding HEALTH in wrangler.toml. The log has the records, too."
                 .into(),
+            Self::KeyExpired => "The time of this API key is over. Ask the gateway's operator for another one.".into(),
+            Self::KeyRevoked => "This API key was revoked. Ask the gateway's operator for another one.".into(),
+            Self::KeysUnavailable => "The gateway cannot find out now whether it knows this API key: its store does not \
+                answer, or too many unknown keys are tried. Try again in a second."
+                .into(),
+            Self::KeyNotFound { id } => format!(
+                "There is no key '{}'. GET /admin/api/keys lists the issued keys with their ids.",
+                quoted(id)
+            ),
+            Self::KeyNotActive => "This key has ended, or is known already, so nothing was changed. Issue another one: \
+                POST /admin/api/keys."
+                .into(),
+            Self::ClientNotFound { client, nearest } => format!(
+                "The routes document has no client '{}'.{} A key belongs to a client of the document.",
+                quoted(client),
+                nearest.as_ref().map(|name| format!(" Did you mean '{}'?", quoted(name))).unwrap_or_default()
+            ),
+            Self::KeysNotAllowed { client, lacks } => format!(
+                "The routes document does not allow such keys for client '{}'. Add \"{lacks}\": true to it.",
+                quoted(client)
+            ),
+            Self::KeysNotWritten => "The KV namespace of the routes did not take the record, so there is no such key. \
+                Try again; if it stays, check the binding ROUTES in wrangler.toml."
+                .into(),
             Self::ModelNotFound { model, nearest } => format!(
                 "Model '{}' does not exist, or you may not use it.{} GET /v1/models lists the models that you may use.",
                 quoted(model),

@@ -478,6 +478,21 @@ impl Bench {
         self.fake.world.registry.borrow().clone().expect("a registry")
     }
 
+    /// All that the registry stores and was ever told.
+    pub fn registry_text(&self) -> String {
+        self.registry().text()
+    }
+
+    /// All that the store has, with the names.
+    pub fn store_text(&self) -> String {
+        format!("{:?}", self.fake.world.documents.borrow())
+    }
+
+    /// The documents that were read so far, in order.
+    pub fn all_reads(&self) -> Vec<String> {
+        self.fake.world.reads.borrow().clone()
+    }
+
     /// How often the registry was asked for a path.
     pub fn asked_registry(&self, path: &str) -> usize {
         self.registry().asked.borrow().iter().filter(|asked| *asked == path).count()

@@ -20,6 +20,8 @@ pub struct FakeRegistry {
     rows: RefCell<BTreeMap<(RowKind, u64, u64), String>>,
     /// The paths of the requests, in order.
     pub asked: RefCell<Vec<String>>,
+    /// The bodies of the requests, in order.
+    pub told: RefCell<Vec<String>>,
     /// The paths whose requests get lost.
     pub lost: RefCell<Vec<String>>,
     /// When its alarm rings.
@@ -38,12 +40,19 @@ impl FakeRegistry {
         body: &str,
     ) -> Result<(u16, String), PlatformError> {
         self.asked.borrow_mut().push(path.to_owned());
+        self.told.borrow_mut().push(body.to_owned());
         if self.lost.borrow().iter().any(|lost| lost == path) {
             return Err(PlatformError::new("the registry cannot be reached"));
         }
         let Ok(reply) = answer(&Host(self, fake), path, body).await;
         self.alarm_at.set(reply.alarm_at.or(self.alarm_at.get()));
         Ok((reply.status, reply.text))
+    }
+
+    /// All that it stores and was ever told.
+    pub fn text(&self) -> String {
+        let rows: Vec<_> = self.rows.borrow().values().cloned().collect();
+        rows.join("\n") + &self.told.borrow().join("\n")
     }
 
     pub(super) async fn ring(&self, fake: &Fake) {

@@ -20,66 +20,29 @@ pub const MOST_IMPORTED: usize = 50;
 const ID_PREFIX: &str = "key_";
 const HOUR_MS: Millis = Millis::new(3_600_000);
 
-/// A key to add.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct NewKey {
-    /// Its SHA-256, as 64 hexadecimal digits.
-    pub hash: String,
-    /// Its first characters.
-    pub prefix: String,
-    /// Its client, name, owner, models and end. The rest of the record is made here.
-    pub record: KeyRecord,
-}
-
-/// `keys/issue` and `keys/import`: keys to add.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct AddKeysRequest {
-    /// The keys.
-    pub keys: Vec<NewKey>,
-    /// Who adds them.
-    pub who: String,
-    /// The reason, if one was given.
-    pub why: Option<String>,
-}
-
-/// `keys/list`: a page of the list.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ListKeysRequest {
-    /// The keys after this number.
-    pub after: u64,
-    /// So many of them.
-    pub limit: u64,
-}
-
-/// `keys/show`, `keys/revoke` and `keys/rotate`: a request about one key.
+/// The body of all requests about keys; each path uses a part of it.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct KeyRequest {
-    /// Its number.
+#[serde(default)]
+pub struct KeysRequest {
+    /// The number of the key; of a page, that of the key before it.
     pub number: u64,
+    /// `list`: how many keys.
+    pub limit: u64,
     /// Who asks.
     pub who: String,
     /// The reason, if one was given.
     pub why: Option<String>,
-    /// For a rotation: the hash of the new key.
-    #[serde(default)]
-    pub hash: String,
-    /// For a rotation: the first characters of the new key.
-    #[serde(default)]
-    pub prefix: String,
-    /// For a rotation: how long the old key goes on.
-    #[serde(default)]
+    /// `issue`, `import` and `rotate`: the keys to add. The gateway makes ids, revisions and times.
+    pub keys: Vec<KeyEntry>,
+    /// `rotate`: how long the old key goes on.
     pub overlap_ms: Millis,
-}
-
-/// `keys/used`: an isolate has seen these keys.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct UsedKeys {
-    /// Their ids.
+    /// `used`: the ids of keys that an isolate has seen.
     pub ids: Vec<String>,
 }
 
 /// What the registry knows of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct KeyEntry {
     /// Its SHA-256, as 64 hexadecimal digits.
     pub hash: String,
@@ -93,27 +56,6 @@ pub struct KeyEntry {
     pub replaced_by: Option<String>,
     /// Its record, as the store has it or gets it.
     pub record: KeyRecord,
-}
-
-/// A key as the admin API shows it.
-#[derive(Serialize)]
-struct KeyView<'a> {
-    id: &'a str,
-    prefix: &'a str,
-    client: &'a str,
-    name: &'a str,
-    owner: Option<&'a str>,
-    models: Option<&'a [String]>,
-    state: &'static str,
-    created: Instant,
-    created_by: &'a str,
-    expires: Option<Instant>,
-    revoked: Option<Instant>,
-    replaces: Option<&'a str>,
-    replaced_by: Option<&'a str>,
-    is_imported: bool,
-    last_used: Option<Instant>,
-    is_written: bool,
 }
 
 /// The number in an id.
@@ -160,21 +102,19 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
     ///
     /// # Errors
     /// The storage failed.
-    pub fn add(&self, keys: Vec<NewKey>, who: &str, now: Instant) -> Result<Vec<u64>, S::Error> {
+    pub fn add(&self, keys: Vec<KeyEntry>, who: &str, now: Instant) -> Result<Vec<u64>, S::Error> {
         let mut numbers = Vec::new();
-        for NewKey { hash, prefix, record } in keys {
-            let Some(short) = short(&hash) else { continue };
-            if self.is_known(&hash)? {
+        for mut key in keys {
+            let Some(short) = short(&key.hash) else { continue };
+            if self.is_known(&key.hash)? {
                 continue;
             }
             let number = self.last()? + 1;
-            let record = KeyRecord { id: id_of(number), revision: 1, created: now, ..record };
-            let created_by = who.to_owned();
-            self.0.put(RowKind::KeyHash, short, number, &hash)?;
-            self.put(
-                number,
-                &KeyEntry { hash, prefix, created_by, replaces: None, replaced_by: None, record },
-            )?;
+            key.record.id = id_of(number);
+            (key.record.revision, key.record.created) = (1, now);
+            who.clone_into(&mut key.created_by);
+            self.0.put(RowKind::KeyHash, short, number, &key.hash)?;
+            self.put(number, &key)?;
             self.0.put(RowKind::KeyHead, 0, 0, &number.to_string())?;
             numbers.push(number);
         }
@@ -186,14 +126,16 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
     ///
     /// # Errors
     /// The storage failed.
-    pub fn add_successor(&self, request: &KeyRequest, now: Instant) -> Result<Successor, S::Error> {
+    pub fn add_successor(&self, request: &mut KeysRequest, now: Instant) -> Result<Successor, S::Error> {
         let Some(old) = self.entry(request.number)? else { return Ok(Successor::NoSuchKey) };
         if old.record.state(now) != KeyState::Active {
             return Ok(Successor::NotActive);
         }
-        let record = KeyRecord { is_imported: false, ..old.record };
-        let new = NewKey { hash: request.hash.clone(), prefix: request.prefix.clone(), record };
-        let added = self.add(vec![new], &request.who, now)?;
+        let mut keys = std::mem::take(&mut request.keys);
+        for key in &mut keys {
+            key.record = KeyRecord { is_imported: false, ..old.record.clone() };
+        }
+        let added = self.add(keys, &request.who, now)?;
         Ok(added.first().map_or(Successor::NotActive, |number| Successor::Added(*number)))
     }
 
@@ -201,7 +143,7 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
     ///
     /// # Errors
     /// The storage failed.
-    pub fn replace(&self, request: &KeyRequest, by: u64, now: Instant) -> Result<(), S::Error> {
+    pub fn replace(&self, request: &KeysRequest, by: u64, now: Instant) -> Result<(), S::Error> {
         let Some((mut old, mut new)) = self.entry(request.number)?.zip(self.entry(by)?) else {
             return Ok(());
         };
@@ -285,7 +227,7 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
     ///
     /// # Errors
     /// The storage failed.
-    pub fn on_used(&self, used: &UsedKeys, now: Instant) -> Result<(), S::Error> {
+    pub fn on_used(&self, used: &KeysRequest, now: Instant) -> Result<(), S::Error> {
         let hour = now.period(HOUR_MS);
         let last = self.last()?;
         for number in used.ids.iter().filter_map(|id| number_of(id)).filter(|number| *number <= last) {
@@ -309,8 +251,8 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
     ///
     /// # Errors
     /// The storage failed.
-    pub fn page(&self, request: &ListKeysRequest, now: Instant) -> Result<String, S::Error> {
-        let from = request.after.saturating_add(1);
+    pub fn page(&self, request: &KeysRequest, now: Instant) -> Result<String, S::Error> {
+        let from = request.number.saturating_add(1);
         let (limit, last) = (request.limit.clamp(1, MOST_LISTED), self.last()?);
         let (mut views, mut at) = (Vec::new(), from);
         // There are gaps where keys were forgotten.
@@ -332,24 +274,21 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
             let Some(entry) = json_value::parse::<KeyEntry>(&text) else { continue };
             let record = &entry.record;
             let hour = uses.iter().find(|(used, _)| *used == number).and_then(|(_, hour)| hour.parse().ok());
-            let view = json(&KeyView {
-                id: &record.id,
-                prefix: &entry.prefix,
-                client: &record.client,
-                name: &record.name,
-                owner: record.owner.as_deref(),
-                models: record.models.as_deref(),
-                state: record.state(now).name(),
-                created: record.created,
-                created_by: &entry.created_by,
-                expires: record.expires,
-                revoked: record.revoked,
-                replaces: entry.replaces.as_deref(),
-                replaced_by: entry.replaced_by.as_deref(),
-                is_imported: record.is_imported,
-                last_used: hour.map(|hour: u64| Instant::EPOCH + HOUR_MS * hour),
-                is_written: !unwritten.iter().any(|(unwritten, _)| *unwritten == number),
-            });
+            let last_used = hour.map(|hour: u64| Instant::EPOCH + HOUR_MS * hour);
+            let is_written = !unwritten.iter().any(|(unwritten, _)| *unwritten == number);
+            // The members of the record, and what the store does not have.
+            let members = json(record);
+            let view = format!(
+                "{},\"prefix\":{},\"state\":\"{}\",\"created_by\":{},\"replaces\":{},\"replaced_by\":{},\
+                 \"last_used\":{},\"is_written\":{is_written}}}",
+                members.strip_suffix('}').unwrap_or_default(),
+                json(&entry.prefix),
+                record.state(now).name(),
+                json(&entry.created_by),
+                json(&entry.replaces),
+                json(&entry.replaced_by),
+                json(&last_used),
+            );
             views.push((number, view));
         }
         Ok(views)

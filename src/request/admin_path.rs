@@ -124,7 +124,8 @@ pub fn parse(path: &str) -> Option<AdminPath> {
     if let Some(id) = path.strip_prefix("api/keys/") {
         let (id, is_rotation) = id.strip_suffix("/rotate").map_or((id, false), |id| (id, true));
         let path = if is_rotation { AdminPath::KeyRotation } else { AdminPath::Key };
-        return is_id(id).then(|| path(id.to_owned()));
+        let id = decode(id);
+        return is_id(&id).then(|| path(id.into_owned()));
     }
     if let Some(id) = path.strip_prefix("api/requests/") {
         return is_id(id).then(|| AdminPath::Requests(Some(id.to_owned())));
@@ -175,6 +176,7 @@ mod tests {
             ("api/keys/import", Some(AdminPath::KeyImport), "POST"),
             ("api/keys/key_17", Some(AdminPath::Key("key_17".to_owned())), "GET, HEAD, DELETE"),
             ("api/keys/key_17/rotate", Some(AdminPath::KeyRotation("key_17".to_owned())), "POST"),
+            ("api/keys/key%5F17", Some(AdminPath::Key("key_17".to_owned())), "GET, HEAD, DELETE"),
             ("api/keys/", None, ""),
             ("api/keys//rotate", None, ""),
             ("api/keys/a%20b", None, ""),

@@ -80,7 +80,8 @@ impl LimitKey {
     fn value<'f>(&'f self, facts: &'f Facts) -> Cow<'f, str> {
         let place = |code: &'f Option<String>| Cow::Borrowed(code.as_deref().unwrap_or_default());
         match self {
-            Self::All | Self::IssuedKey => Cow::Borrowed(""),
+            Self::All => Cow::Borrowed(""),
+            Self::IssuedKey => Cow::Borrowed(&facts.key),
             Self::Country => place(&facts.place.country),
             Self::Colo => place(&facts.place.colo),
             Self::Each(key) => key.text(facts).unwrap_or_default(),

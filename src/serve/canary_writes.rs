@@ -7,7 +7,7 @@ use std::cell::Cell;
 use super::canary_alerts::send_due;
 use super::key_writes;
 use super::platform::PlatformError;
-use super::registry_host::RegistryHost;
+use super::registry_host::{RegistryHost, write_stored};
 use super::routes_document::{CANARY, CURRENT};
 use crate::registry::canary::canary_ledger::{CanaryLedger, StoreWrite};
 use crate::registry::registry_requests;
@@ -106,13 +106,13 @@ fn refused<H: RegistryHost>(host: &H, error: &PlatformError) -> Result<bool, H::
 /// The text of the new version is there before an isolate is told of it.
 async fn carry_out<H: RegistryHost>(host: &H, write: &StoreWrite) -> Result<(), PlatformError> {
     if let Some(canary) = &write.canary {
-        host.write_stored(CANARY, Some(canary), None).await?;
+        write_stored(host, CANARY, Some(canary), None).await?;
     }
     if let Some(current) = &write.current {
-        host.write_stored(CURRENT, Some(current), write.note.as_deref()).await?;
+        write_stored(host, CURRENT, Some(current), write.note.as_deref()).await?;
     }
     match write.canary {
         Some(_) => Ok(()),
-        None => host.write_stored(CANARY, None, None).await,
+        None => write_stored(host, CANARY, None, None).await,
     }
 }

@@ -28,7 +28,7 @@ use crate::reply::response_headers::{self, ServedRequest};
 use crate::reply::{cors, models};
 use crate::request::admin_path::is_admin;
 use crate::request::api_path::{self, ALL, ApiPath, GET, HEALTHZ};
-use crate::routes::graph::Graph;
+use crate::routes::graph::{Client, Graph};
 use crate::telemetry::request_record::RequestEnd;
 use crate::vocabulary::cache_status::CacheStatus;
 use crate::vocabulary::client_error::ClientError;
@@ -123,6 +123,17 @@ fn allowed_methods(path: &str, graph: &Graph) -> &'static str {
     if path == HEALTHZ { Some(GET) } else { api_path::parse(path, &graph.prefixes).allow() }.unwrap_or(ALL)
 }
 
+/// The list of models, or one of them.
+fn models_text(graph: &Graph, client: &Client, path: &ApiPath) -> Result<OwnText, ClientError> {
+    let found = match path {
+        ApiPath::Model(name) => {
+            models::one(graph, client, name).ok_or_else(|| entry_node::unknown(graph, name, client))?
+        }
+        _ => models::list(graph, client),
+    };
+    Ok(OwnText::json(found.to_string()))
+}
+
 /// The source of an answer.
 enum AnswerSource<P: Platform> {
     /// The gateway itself answers.
@@ -144,28 +155,21 @@ async fn find<P: Platform>(
     if let Some(answer) = admin::answer(platform, arrival, routes) {
         return answer.await.map(AnswerSource::Text);
     }
-    let client = || identity::identify(platform, graph, arrival.key());
-    let source = LiveFacts { platform, graph, stated_place: None };
-    let subject = match arrival.asks_for(graph)? {
-        ApiPath::Models => {
-            let client = client().await?;
-            admit_origin(arrival, &client, &source)?;
-            let list = models::list(graph, &client).to_string();
-            return Ok(AnswerSource::Text(OwnText::json(list)));
-        }
-        ApiPath::Model(name) => {
-            let client = client().await?;
-            admit_origin(arrival, &client, &source)?;
-            let model = models::one(graph, &client, &name);
-            let model = model.ok_or_else(|| entry_node::unknown(graph, &name, &client))?;
-            return Ok(AnswerSource::Text(OwnText::json(model.to_string())));
-        }
-        path => Subject::of(path, arrival)?,
+    let (subject, drill) = match arrival.asks_for(graph)? {
+        path @ (ApiPath::Models | ApiPath::Model(_)) => (Err(path), None),
+        path => (Ok(Subject::of(path, arrival)?), drill_request::of(platform, arrival, graph)?),
     };
-    let drill = drill_request::of(platform, arrival, graph)?;
     let client = match drill.as_ref().and_then(|drill| drill.admin.as_ref()) {
-        None => client().await?,
+        None => identity::identify(platform, graph, arrival.key()).await?,
         Some(admin) => Caller::Own(admin),
+    };
+    let subject = match subject {
+        Ok(subject) => subject,
+        Err(path) => {
+            let source = LiveFacts { platform, graph, stated_place: None };
+            admit_origin(arrival, &client, &source)?;
+            return models_text(graph, &client, &path).map(AnswerSource::Text);
+        }
     };
     // This precedes the reading of the body, so that a new isolate gets its first snapshot
     // meanwhile.

@@ -14,13 +14,13 @@ use super::isolate_memory::Isolate;
 use super::issued_key::{IssuedKey, has_expired};
 use super::platform::{Platform, StoredText};
 use super::registry_link::ask;
-use super::routes_document::look_again;
-use super::timing::{sleep, until};
+use super::routes_document::{look_again, read_within};
+use super::timing::sleep;
 use crate::keys::key_cache::{KeyForm, KnownKey, ReadBegun};
 use crate::keys::key_format::{KeyHash, is_issued};
 use crate::keys::key_record::KeyRecord;
 use crate::keys::key_uses::UseNoted;
-use crate::registry::key_ledger::UsedKeys;
+use crate::registry::key_ledger::KeysRequest;
 use crate::request::credentials;
 use crate::routes::graph::{Client, Graph};
 use crate::scan::json_value;
@@ -124,24 +124,26 @@ pub(super) async fn identify<'g, P: Platform>(
     };
     let Some(hash) = candidate(graph, key) else { return Err(refused) };
     let found = platform.isolate().keys.borrow().find(&hash, now);
-    let issued = match found {
+    let (form, kept) = match found {
         KnownKey::Fresh { value, is_due } => {
             if is_due {
                 refresh(platform, hash);
             }
-            value
+            return value.client(graph, now).map(|client| used(platform, &value, client));
         }
         KnownKey::Unknown => return Err(refused),
         // Of a key that the isolate knows, the form is the right one.
-        KnownKey::Stale(kept) => look_up(platform, hash, KeyForm::Issued, Some(kept)).await?,
-        KnownKey::Nothing => {
-            let Some(form) = form(graph, key) else { return Err(refused) };
-            look_up(platform, hash, form, None).await?
-        }
+        KnownKey::Stale(kept) => (KeyForm::Issued, Some(kept)),
+        KnownKey::Nothing => (form(graph, key).ok_or(refused)?, None),
     };
-    let client = issued.client(graph, platform.now())?;
-    note_use(platform, &issued);
-    Ok(Caller::Issued(client))
+    let issued = look_up(platform, hash, form, kept).await?;
+    issued.client(graph, platform.now()).map(|client| used(platform, &issued, client))
+}
+
+/// The client of a key that is used.
+fn used<'g, P: Platform>(platform: &P, issued: &IssuedKey, client: Rc<Client>) -> Caller<'g> {
+    note_use(platform, issued);
+    Caller::Issued(client)
 }
 
 /// It is behind a pointer, as few requests need it.
@@ -209,17 +211,12 @@ impl<P: Platform> KeyRead<P> {
     async fn finish(self, within_ms: Millis) -> bool {
         let Self { platform, hash, began_at } = &self;
         let name = hash.store_name();
-        let read = until(platform, *began_at + within_ms, platform.read_document(&name)).await;
+        let read = read_within(platform, &name, *began_at + within_ms).await;
         let keys = &platform.isolate().keys;
         let stored = match read {
-            Some(Ok(stored)) => stored,
-            Some(Err(error)) => {
+            Ok(stored) => stored,
+            Err(error) => {
                 platform.warn(&format!("keys: KV does not answer: {error}"));
-                keys.borrow_mut().on_failure(hash, platform.now());
-                return false;
-            }
-            None => {
-                platform.warn(&format!("keys: KV does not answer within {within_ms} ms"));
                 keys.borrow_mut().on_failure(hash, platform.now());
                 return false;
             }
@@ -274,7 +271,10 @@ fn note_use<P: Platform>(platform: &P, issued: &IssuedKey) {
         platform.in_background(async move {
             let platform = &running.0;
             sleep(platform, TELL_AFTER_MS).await;
-            let used = UsedKeys { ids: platform.isolate().key_uses.borrow_mut().take() };
+            let used = KeysRequest {
+                ids: platform.isolate().key_uses.borrow_mut().take(),
+                ..KeysRequest::default()
+            };
             // If the message is lost, the next hour has another one.
             let _ = ask(platform, "keys/used", &used).await;
         });

@@ -18,10 +18,9 @@ use crate::entry::entry_node;
 use crate::keys::key_cache::FRESH_MS;
 use crate::keys::key_format::{self, KeyHash};
 use crate::keys::key_record::KeyRecord;
-use crate::registry::key_ledger::{
-    AddKeysRequest, KeyRequest, ListKeysRequest, MOST_IMPORTED, MOST_LISTED, NewKey, number_of,
-};
+use crate::registry::key_ledger::{KeyEntry, KeysRequest, MOST_IMPORTED, MOST_LISTED, number_of};
 use crate::registry::registry_requests::RegistryAnswer;
+use crate::request::key_request::ImportedKey;
 use crate::request::{key_request, query};
 use crate::routes::graph::{Client, Graph};
 use crate::routes::nearest;
@@ -48,8 +47,8 @@ pub(super) async fn issue<P: Platform>(
     check(&routes.graph, &record)?;
     let key = new_key(platform);
     let (hash, prefix) = (KeyHash::of(&key), key_format::shown(&key).to_owned());
-    let keys = vec![NewKey { hash: hash.hex(), prefix, record }];
-    let request = AddKeysRequest { keys, who: who.to_owned(), why: why(arrival) };
+    let keys = vec![KeyEntry { hash: hash.hex(), prefix, record, ..KeyEntry::default() }];
+    let request = KeysRequest { keys, ..by(arrival, who) };
     let view = changed(ask(platform, "keys/issue", &request).await?, "")?;
     let record = request.keys.into_iter().next().map(|key| key.record).unwrap_or_default();
     let ViewedKey { id } = value(&view)?;
@@ -78,7 +77,8 @@ pub(super) async fn list<P: Platform>(platform: &P, arrival: &Arrival) -> Result
              limit=100&after=key_17."
         )));
     };
-    let (_, text) = ask(platform, "keys/list", &ListKeysRequest { after, limit }).await?;
+    let (_, text) =
+        ask(platform, "keys/list", &KeysRequest { number: after, limit, ..KeysRequest::default() }).await?;
     Ok(OwnText::json(text))
 }
 
@@ -117,7 +117,8 @@ pub(super) async fn rotate<P: Platform>(
     let overlap_ms = key_request::overlap(&body).map_err(ClientError::InvalidJson)?;
     let key = new_key(platform);
     let (hash, prefix) = (KeyHash::of(&key).hex(), key_format::shown(&key).to_owned());
-    let request = KeyRequest { hash, prefix, overlap_ms, ..about(arrival, &id, who)? };
+    let keys = vec![KeyEntry { hash, prefix, ..KeyEntry::default() }];
+    let request = KeysRequest { keys, overlap_ms, ..about(arrival, &id, who)? };
     let views = changed(ask(platform, "keys/rotate", &request).await?, &id)?;
     let ends_at = platform.now() + overlap_ms;
     platform.isolate().change_key(&id, |record| {
@@ -148,18 +149,21 @@ pub(super) async fn import<P: Platform>(
             return Err(ClientError::KeysNotAllowed { client, lacks: "imported_keys" });
         }
     }
-    let new =
-        |key: key_request::ImportedKey| NewKey { hash: key.hash, prefix: key.prefix, record: key.record };
-    let keys = imported.into_iter().map(new).collect();
-    let request = AddKeysRequest { keys, who: who.to_owned(), why: why(arrival) };
+    let new = |ImportedKey { hash, prefix, record }| KeyEntry { hash, prefix, record, ..KeyEntry::default() };
+    let request = KeysRequest { keys: imported.into_iter().map(new).collect(), ..by(arrival, who) };
     let (_, text) = ask(platform, "keys/import", &request).await?;
     Ok(OwnText::json(text))
 }
 
 /// A request about the key with this id.
-fn about(arrival: &Arrival, id: &str, who: &str) -> Result<KeyRequest, ClientError> {
+fn about(arrival: &Arrival, id: &str, who: &str) -> Result<KeysRequest, ClientError> {
     let number = number_of(id).ok_or_else(|| ClientError::KeyNotFound { id: id.to_owned() })?;
-    Ok(KeyRequest { number, who: who.to_owned(), why: why(arrival), ..KeyRequest::default() })
+    Ok(KeysRequest { number, ..by(arrival, who) })
+}
+
+/// A request by this administrator.
+fn by(arrival: &Arrival, who: &str) -> KeysRequest {
+    KeysRequest { who: who.to_owned(), why: why(arrival), ..KeysRequest::default() }
 }
 
 /// The text of the registry's answer about a key.

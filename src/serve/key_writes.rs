@@ -2,11 +2,11 @@
 //! ([`crate::registry::key_ledger`]), and then the records are written to the store, from which
 //! isolates read them. What the store does not take is written again with the alarm.
 
-use super::registry_host::RegistryHost;
+use std::pin::Pin;
+
+use super::registry_host::{RegistryHost, write_stored};
 use crate::keys::key_format::KeyHash;
-use crate::registry::key_ledger::{
-    AddKeysRequest, KeyLedger, KeyRequest, ListKeysRequest, Successor, UsedKeys,
-};
+use crate::registry::key_ledger::{KeyLedger, KeysRequest, Successor};
 use crate::registry::registry_requests::RegistryAnswer;
 use crate::scan::json_value;
 use crate::vocabulary::time::{Instant, Millis};
@@ -31,99 +31,82 @@ pub(super) async fn answer<H: RegistryHost>(
 ) -> Result<RegistryAnswer, H::Error> {
     let (ledger, now) = (KeyLedger(host), host.now());
     let not_found = || (404, String::new());
-    match path {
-        "issue" => {
-            let Some(AddKeysRequest { keys, who, why }) = json_value::parse(body) else {
-                return Ok(malformed());
-            };
-            let Some(number) = ledger.add(keys, &who, now)?.pop() else {
-                return Ok((NOT_ACTIVE, String::new()));
-            };
-            added(host, number, (&who, why), "key.issue").await
-        }
-        "import" => {
-            let Some(AddKeysRequest { keys, who, why }) = json_value::parse(body) else {
-                return Ok(malformed());
-            };
-            let clients: std::collections::BTreeSet<String> =
-                keys.iter().map(|key| key.record.client.clone()).collect();
-            let clients: Vec<_> = clients.into_iter().collect();
-            let given = keys.len();
-            let numbers = ledger.add(keys, &who, now)?;
-            bring_to_store(host).await?;
-            let unwritten = ledger.unwritten()?.into_iter().filter(|number| numbers.contains(number)).count();
-            let (imported, known) = (numbers.len(), given - numbers.len());
-            ledger.log(
-                (&who, why),
-                "key.import",
-                format!("{imported} keys of {}", clients.join(", ")),
-                now,
-            )?;
-            Ok((200, format!("{{\"imported\":{imported},\"known\":{known},\"unwritten\":{unwritten}}}")))
-        }
-        "list" => {
-            let Some(request) = json_value::parse::<ListKeysRequest>(body) else { return Ok(malformed()) };
-            Ok((200, ledger.page(&request, now)?))
-        }
+    let Some(mut request) = json_value::parse::<KeysRequest>(body) else {
+        return Ok((400, "the request is malformed".to_owned()));
+    };
+    let number = request.number;
+    let changed = match path {
+        "list" => return Ok((200, ledger.page(&request, now)?)),
         "used" => {
-            let Some(used) = json_value::parse::<UsedKeys>(body) else { return Ok(malformed()) };
-            ledger.on_used(&used, now)?;
-            Ok((200, "{}".to_owned()))
+            ledger.on_used(&request, now)?;
+            return Ok((200, "{}".to_owned()));
         }
-        "show" => {
-            let Some(request) = json_value::parse::<KeyRequest>(body) else { return Ok(malformed()) };
-            Ok(ledger.view(request.number, now)?.map_or_else(not_found, |view| (200, view)))
-        }
-        "revoke" => {
-            let Some(request) = json_value::parse::<KeyRequest>(body) else { return Ok(malformed()) };
-            let number = request.number;
-            if !ledger.revoke(number, now)? {
-                return Ok(not_found());
+        "show" => return Ok(ledger.view(number, now)?.map_or_else(not_found, |view| (200, view))),
+        "issue" | "import" => {
+            let keys = std::mem::take(&mut request.keys);
+            let given = keys.len();
+            let client = keys.first().map(|key| key.record.client.clone()).unwrap_or_default();
+            let added = ledger.add(keys, &request.who, now)?;
+            if path == "import" {
+                KeyChange::Imported { added, given, client }
+            } else {
+                match added.first() {
+                    Some(number) => KeyChange::New(*number),
+                    None => return Ok((NOT_ACTIVE, String::new())),
+                }
             }
-            let subject = subject(host, number)?;
-            ledger.log((&request.who, request.why), "key.revoke", subject, now)?;
-            bring_to_store(host).await?;
-            Ok(ledger.view(number, host.now())?.map_or_else(not_found, |view| (200, view)))
         }
-        "rotate" => {
-            let Some(request) = json_value::parse::<KeyRequest>(body) else { return Ok(malformed()) };
-            let by = match ledger.add_successor(&request, now)? {
-                Successor::Added(number) => number,
-                Successor::NoSuchKey => return Ok(not_found()),
-                Successor::NotActive => return Ok((NOT_ACTIVE, String::new())),
-            };
+        "rotate" => match ledger.add_successor(&mut request, now)? {
+            Successor::Added(number) => KeyChange::New(number),
+            Successor::NoSuchKey => return Ok(not_found()),
+            Successor::NotActive => return Ok((NOT_ACTIVE, String::new())),
+        },
+        "revoke" if ledger.revoke(number, now)? => KeyChange::Revoked,
+        _ => return Ok(not_found()),
+    };
+    bring_to_store(host).await?;
+    let now = host.now();
+    let (subject, text) = match changed {
+        KeyChange::Imported { added, given, client } => {
+            let unwritten = ledger.unwritten()?.into_iter().filter(|number| added.contains(number)).count();
+            let (imported, known) = (added.len(), given - added.len());
+            let text = format!("{{\"imported\":{imported},\"known\":{known},\"unwritten\":{unwritten}}}");
+            (format!("{imported} keys, the first of {client}"), text)
+        }
+        KeyChange::Revoked => (subject(host, number)?, ledger.view(number, now)?.unwrap_or_default()),
+        // If the store does not take its record, there is no such key: nobody has seen it yet.
+        KeyChange::New(new) if !ledger.is_written(new)? => {
+            ledger.forget(new)?;
+            return Ok((NOT_WRITTEN, String::new()));
+        }
+        KeyChange::New(new) if path == "rotate" => {
             // The new key serves before the old one ends.
-            let who = (request.who.as_str(), request.why.clone());
-            let (status, text) = added(host, by, who, "key.rotate").await?;
-            if status != 200 {
-                return Ok((status, text));
-            }
-            ledger.replace(&request, by, host.now())?;
+            ledger.replace(&request, new, now)?;
             bring_to_store(host).await?;
-            let views = (ledger.view(by, host.now())?, ledger.view(request.number, host.now())?);
-            let (Some(new), Some(old)) = views else { return Ok(not_found()) };
-            Ok((200, format!("{{\"new\":{new},\"old\":{old}}}")))
+            let view = |number| Ok(ledger.view(number, now)?.unwrap_or_default());
+            (subject(host, new)?, format!("{{\"new\":{},\"old\":{}}}", view(new)?, view(number)?))
         }
-        _ => Ok(not_found()),
-    }
+        KeyChange::New(new) => (subject(host, new)?, ledger.view(new, now)?.unwrap_or_default()),
+    };
+    ledger.log((&request.who, request.why), &format!("key.{path}"), subject, now)?;
+    Ok((200, text))
 }
 
-/// Brings the record of a new key to the store. If the store does not take it, there is no such
-/// key: nobody has seen it yet.
-async fn added<H: RegistryHost>(
-    host: &H,
-    number: u64,
-    who: (&str, Option<String>),
-    what: &str,
-) -> Result<RegistryAnswer, H::Error> {
-    bring_to_store(host).await?;
-    let ledger = KeyLedger(host);
-    if !ledger.is_written(number)? {
-        ledger.forget(number)?;
-        return Ok((NOT_WRITTEN, String::new()));
-    }
-    ledger.log(who, what, subject(host, number)?, host.now())?;
-    Ok((200, ledger.view(number, host.now())?.unwrap_or_default()))
+/// What has changed in the list, and must be brought to the store.
+enum KeyChange {
+    /// The key of this number was added.
+    New(u64),
+    /// Keys of another gateway were added.
+    Imported {
+        /// Their numbers.
+        added: Vec<u64>,
+        /// How many were given.
+        given: usize,
+        /// The client of the first one.
+        client: String,
+    },
+    /// A key was revoked.
+    Revoked,
 }
 
 /// What the log calls a key: its id, and the client.
@@ -132,11 +115,18 @@ fn subject<H: RegistryHost>(host: &H, number: u64) -> Result<String, H::Error> {
     Ok(format!("{} of {}", record.id, record.client))
 }
 
+/// It is behind a pointer, so that there is one copy of the code.
+type Brought<'a, E> = Pin<Box<dyn Future<Output = Result<(), E>> + 'a>>;
+
 /// Writes to the store what it must have.
 ///
 /// # Errors
 /// The storage failed.
-pub(super) async fn bring_to_store<H: RegistryHost>(host: &H) -> Result<(), H::Error> {
+pub(super) fn bring_to_store<H: RegistryHost>(host: &H) -> Brought<'_, H::Error> {
+    Box::pin(write_records(host))
+}
+
+async fn write_records<H: RegistryHost>(host: &H) -> Result<(), H::Error> {
     let ledger = KeyLedger(host);
     let mut failures = 0;
     // The latest change first: its request waits for it.
@@ -145,7 +135,7 @@ pub(super) async fn bring_to_store<H: RegistryHost>(host: &H) -> Result<(), H::E
         while let Some(entry) = ledger.entry(number)? {
             let Some(hash) = KeyHash::parse(&entry.hash) else { break };
             let record = serde_json::to_string(&entry.record).unwrap_or_default();
-            match host.write_stored(&hash.store_name(), Some(&record), None).await {
+            match write_stored(host, &hash.store_name(), Some(&record), None).await {
                 Ok(()) if ledger.on_written(number, entry.record.revision)? => {
                     failures = 0;
                     break;
@@ -173,8 +163,4 @@ pub(super) async fn bring_to_store<H: RegistryHost>(host: &H) -> Result<(), H::E
 pub(super) fn alarm_at<H: RegistryHost>(host: &H) -> Result<Option<Instant>, H::Error> {
     let is_due = !KeyLedger(host).unwritten()?.is_empty();
     Ok(is_due.then(|| host.now() + WRITE_AGAIN_MS))
-}
-
-fn malformed() -> RegistryAnswer {
-    (400, "the request is malformed".to_owned())
 }

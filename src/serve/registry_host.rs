@@ -1,6 +1,7 @@
 //! What the registry has of the platform.
 
 use std::cell::Cell;
+use std::pin::Pin;
 
 use super::platform::{Clock, PlatformError, StoredText};
 use crate::registry::version_ledger::RegistryStorage;
@@ -30,4 +31,17 @@ pub trait RegistryHost: RegistryStorage + Clock {
         text: Option<&str>,
         note: Option<&str>,
     ) -> impl Future<Output = Result<(), PlatformError>>;
+}
+
+/// The end of a write. It is behind a pointer, so that there is one copy of the code.
+pub(super) type WriteFuture<'a> = Pin<Box<dyn Future<Output = Result<(), PlatformError>> + 'a>>;
+
+/// Writes a document to the store; without a text, removes it.
+pub(super) fn write_stored<'a, H: RegistryHost>(
+    host: &'a H,
+    key: &'a str,
+    text: Option<&'a str>,
+    note: Option<&'a str>,
+) -> WriteFuture<'a> {
+    Box::pin(host.write_stored(key, text, note))
 }

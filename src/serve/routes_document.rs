@@ -13,6 +13,7 @@
 //! `settings.max_stale_seconds` wait for half a second at most: a key that was taken out of the
 //! document must not open an isolate that was idle.
 
+use std::pin::Pin;
 use std::rc::Rc;
 
 use super::isolate_memory::{DocumentProblem, Isolate};
@@ -418,7 +419,7 @@ pub(super) async fn look_again<P: Platform>(platform: &P, began_at: Instant) {
 pub(super) async fn read<P: Platform>(platform: &P, key: &str) -> Result<Option<StoredText>, PlatformError> {
     let mut tries = 0;
     loop {
-        let result = in_time(platform, platform.read_document(key)).await;
+        let result = read_within(platform, key, platform.now() + STORE_MS).await;
         let Err(error) = &result else { return result };
         platform.warn(&format!("routes: KV does not answer: {error}"));
         tries += 1;
@@ -426,6 +427,18 @@ pub(super) async fn read<P: Platform>(platform: &P, key: &str) -> Result<Option<
             return result;
         }
     }
+}
+
+/// What the store has. It is behind a pointer, so that there is one copy of the code.
+type StoredFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<StoredText>, PlatformError>> + 'a>>;
+
+/// Reads a document, if the store answers until this time.
+pub(super) fn read_within<'a, P: Platform>(
+    platform: &'a P,
+    key: &'a str,
+    until: Instant,
+) -> StoredFuture<'a> {
+    Box::pin(in_time(platform, until, platform.read_document(key)))
 }
 
 /// Writes a copy for isolates that start while the current document is bad or missing. Many
@@ -436,14 +449,17 @@ async fn remember<P: Platform>(platform: &P, document: &str) {
         return;
     }
     // If this write fails, the next isolate writes the copy.
-    let _ = in_time(platform, platform.write_document(LAST_GOOD, document)).await;
+    let until = platform.now() + STORE_MS;
+    let _ = in_time(platform, until, platform.write_document(LAST_GOOD, document)).await;
 }
 
-/// The answer of the store, if it comes within [`STORE_MS`].
+/// The answer of the store, if it comes until this time.
 async fn in_time<P: Platform, T>(
     platform: &P,
+    at: Instant,
     asked: impl Future<Output = Result<T, PlatformError>>,
 ) -> Result<T, PlatformError> {
-    let late = || Err(PlatformError::new(format!("no answer within {STORE_MS} ms")));
-    until(platform, platform.now() + STORE_MS, asked).await.unwrap_or_else(late)
+    let within_ms = at - platform.now();
+    let late = || Err(PlatformError::new(format!("no answer within {within_ms} ms")));
+    until(platform, at, asked).await.unwrap_or_else(late)
 }

@@ -35,11 +35,11 @@ impl RegistryStorage for KeyRows {
     }
 }
 
-fn new(number: u64) -> NewKey {
+fn new(number: u64) -> KeyEntry {
     // The first bits are spread, as those of a hash.
     let hash = format!("{:016x}{number:048x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let record = KeyRecord { client: "app".to_owned(), name: format!("n{number}"), ..KeyRecord::default() };
-    NewKey { hash, prefix: String::new(), record }
+    KeyEntry { hash, record, ..KeyEntry::default() }
 }
 
 fn view(ledger: &KeyLedger<'_, KeyRows>, number: u64, now: Instant) -> Value {
@@ -47,14 +47,14 @@ fn view(ledger: &KeyLedger<'_, KeyRows>, number: u64, now: Instant) -> Value {
 }
 
 fn page(ledger: &KeyLedger<'_, KeyRows>, after: u64, limit: u64) -> (Vec<String>, Option<String>) {
-    let page = ledger.page(&ListKeysRequest { after, limit }, START).unwrap();
+    let page = ledger.page(&KeysRequest { number: after, limit, ..KeysRequest::default() }, START).unwrap();
     let page: Value = serde_json::from_str(&page).unwrap();
     let id = |key: &Value| key["id"].as_str().unwrap().to_owned();
     (page["keys"].as_array().unwrap().iter().map(id).collect(), page["next"].as_str().map(str::to_owned))
 }
 
-fn rotation(number: u64, by: u64, overlap_ms: Millis) -> KeyRequest {
-    KeyRequest { number, hash: new(by).hash, overlap_ms, ..KeyRequest::default() }
+fn rotation(number: u64, by: u64, overlap_ms: Millis) -> KeysRequest {
+    KeysRequest { number, keys: vec![new(by)], overlap_ms, ..KeysRequest::default() }
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_key_is_added_once_whatever_is_imported_again() {
     let ledger = KeyLedger(&rows);
     assert_eq!(ledger.add(vec![new(1), new(2), new(1)], "admin", START).unwrap(), [1, 2]);
     assert_eq!(ledger.add(vec![new(2), new(3)], "admin", START + ms(5)).unwrap(), [3]);
-    let bad = NewKey { hash: "sk-1".to_owned(), ..new(4) };
+    let bad = KeyEntry { hash: "sk-1".to_owned(), ..new(4) };
     assert!(ledger.add(vec![bad], "admin", START).unwrap().is_empty());
     assert_eq!(view(&ledger, 3, START)["created"], json!(START.epoch_ms() + 5));
 }
@@ -128,8 +128,8 @@ fn a_key_that_is_replaced_ends_after_the_overlap_and_never_later_than_before() {
         let mut old = new(1);
         old.record.expires = expires.map(|expires| START + ms(expires));
         ledger.add(vec![old], "admin", START).unwrap();
-        let request = rotation(1, 2, ms(overlap));
-        assert_eq!(ledger.add_successor(&request, START).unwrap(), Successor::Added(2));
+        let mut request = rotation(1, 2, ms(overlap));
+        assert_eq!(ledger.add_successor(&mut request, START).unwrap(), Successor::Added(2));
         ledger.replace(&request, 2, START).unwrap();
         let (old, new) = (ledger.entry(1).unwrap().unwrap(), ledger.entry(2).unwrap().unwrap());
         assert_eq!(old.record.expires, Some(START + ms(expected)));
@@ -147,7 +147,7 @@ fn what_has_ended_or_is_not_there_is_not_replaced() {
     short.record.expires = Some(START + ms(10));
     ledger.add(vec![short, new(2)], "admin", START).unwrap();
     ledger.revoke(2, START).unwrap();
-    let successor = |number, at| ledger.add_successor(&rotation(number, 9, Millis::ZERO), at).unwrap();
+    let successor = |number, at| ledger.add_successor(&mut rotation(number, 9, Millis::ZERO), at).unwrap();
     assert_eq!(successor(1, START + ms(10)), Successor::NotActive);
     assert_eq!(successor(2, START), Successor::NotActive);
     assert_eq!(successor(3, START), Successor::NoSuchKey);
@@ -160,7 +160,10 @@ fn the_last_use_is_known_to_the_hour_and_never_goes_back() {
     let ledger = KeyLedger(&rows);
     ledger.add(vec![new(1)], "admin", START).unwrap();
     assert_eq!(view(&ledger, 1, START)["last_used"], Value::Null);
-    let used = UsedKeys { ids: vec!["key_1".to_owned(), "key_9".to_owned(), "none".to_owned()] };
+    let used = KeysRequest {
+        ids: vec!["key_1".to_owned(), "key_9".to_owned(), "none".to_owned()],
+        ..KeysRequest::default()
+    };
     let hour = START.epoch_ms() / 3_600_000 * 3_600_000;
     for (at, expected) in [(0, hour), (3_600_000, hour + 3_600_000), (0, hour + 3_600_000)] {
         ledger.on_used(&used, START + ms(at)).unwrap();

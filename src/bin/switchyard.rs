@@ -63,6 +63,12 @@ mod http_agent;
 #[path = "switchyard/import/mod.rs"]
 mod import;
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/keys_command.rs"]
+mod keys_command;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/litellm_keys.rs"]
+mod litellm_keys;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/output.rs"]
 mod output;
 #[cfg(not(target_arch = "wasm32"))]

@@ -184,6 +184,11 @@ fn every_subcommand_has_a_help_with_examples() {
             "Usage: switchyard push [OPTIONS] [FILE]",
             "switchyard push my-routes.json --dry-run",
         ),
+        (
+            &["keys", "--help"],
+            "Usage: switchyard keys <COMMAND>",
+            "switchyard keys revoke key_17 --why 'it was in a log'",
+        ),
         (&["pull", "--help"], "Usage: switchyard pull [OPTIONS]", "switchyard pull --output routes.json"),
         (&["diff", "--help"], "Usage: switchyard diff [OPTIONS] [FILE]", "switchyard diff my-routes.json"),
         (

@@ -7,8 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::output::say;
 use crate::{
-    audit, canary_command, check, doctor, explain, fault_command, graph, history, import, pull, push,
-    simulate, status, switches,
+    audit, canary_command, check, doctor, explain, fault_command, graph, history, import, keys_command, pull,
+    push, simulate, status, switches,
 };
 
 const EXAMPLES: &str = "\
@@ -61,6 +61,7 @@ enum Command {
     Graph(graph::Arguments),
     History(history::HistoryArguments),
     Import(import::Arguments),
+    Keys(keys_command::KeysArguments),
     Pull(pull::PullArguments),
     Push(push::Arguments),
     Reset(switches::ResetArguments),
@@ -103,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Graph(arguments) => graph::graph(&arguments),
         Command::History(arguments) => history::history(&arguments),
         Command::Import(arguments) => import::import(&arguments),
+        Command::Keys(arguments) => keys_command::keys(&arguments),
         Command::Pull(arguments) => pull::pull(&arguments),
         Command::Push(arguments) => push::push(&arguments),
         Command::Reset(arguments) => switches::reset(&arguments),

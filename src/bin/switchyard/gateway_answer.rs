@@ -62,12 +62,17 @@ impl GatewayAnswer {
                 "Add the binding REGISTRY and the migration v2 to wrangler.toml and deploy, see \
                  docs/changing-routes.md."
             }
-            "registry_unavailable" | "routes_not_written" | "switch_not_shared" | "change_under_way" => {
-                "Try again in some seconds."
-            }
+            "registry_unavailable"
+            | "routes_not_written"
+            | "keys_not_written"
+            | "switch_not_shared"
+            | "change_under_way" => "Try again in some seconds.",
             _ => "",
         };
-        GatewayError::of_status(self.status, &code, message, help)
+        // No other change came first: the same call would be refused again.
+        let is_about_keys = matches!(code.as_str(), "keys_not_allowed" | "key_not_active");
+        let status = if is_about_keys { 400 } else { self.status };
+        GatewayError::of_status(status, &code, message, help)
     }
 
     /// Code and message of an error in OpenAI's shape.

@@ -102,10 +102,10 @@ fn pages_go_over_the_gaps_of_keys_that_were_forgotten() {
 }
 
 #[test]
-fn a_hundred_thousand_keys_are_listed_page_by_page() {
+fn many_keys_are_listed_page_by_page() {
     let rows = KeyRows::default();
     let ledger = KeyLedger(&rows);
-    ledger.add((1..=100_000).map(new).collect(), "admin", START).unwrap();
+    ledger.add((1..=20_000).map(new).collect(), "admin", START).unwrap();
     rows.remove(RowKind::KeyUnwritten, 0, u64::MAX).unwrap();
     let (mut count, mut after) = (0, 0);
     loop {
@@ -114,8 +114,8 @@ fn a_hundred_thousand_keys_are_listed_page_by_page() {
         let Some(next) = next else { break };
         after = number_of(&next).unwrap();
     }
-    assert_eq!(count, 100_000);
-    assert!(ledger.add(vec![new(77_777)], "admin", START).unwrap().is_empty());
+    assert_eq!(count, 20_000);
+    assert!(ledger.add(vec![new(17_777)], "admin", START).unwrap().is_empty());
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn graph() -> Graph {
             "c": { "provider": "openai", "api_key": "${SLASH}", "model": "m",
                    "via": { "gateway": "main", "account": "acc0123456789", "token": "${TOKEN}" } },
             "d": { "provider": "openai", "endpoint": "http://localhost:9/v1", "api_key": "${QUOTE}", "model": "m" },
-            "e": { "provider": "openai", "api_key": "${SIGNS}", "model": "m" },
+            "e": { "provider": "openai", "api_key": ["${SIGNS}", "${OLD}"], "model": "m" },
         },
         "models": { "chat": { "targets": ["a", "b", "c", "d", "e"] } },
     });
@@ -28,6 +28,7 @@ fn graph() -> Graph {
             "AZURE" => "0123456789abcdef0123456789abcdef",
             "SHORT" => "dummy",
             "SLASH" => "key/with/slashes==",
+            "OLD" => "old-key-0123456789",
             "TOKEN" => "cf-token-0123456789",
             "SIGNS" => "sk+a'b&c<d>e=f\"g",
             "QUOTE" => "a'key\\with-a-backslash",
@@ -49,6 +50,8 @@ fn the_exact_secrets_and_hosts_of_the_document_are_masked_and_nothing_else() {
         ("0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcde"),
         // Of clients and of AI Gateway, too.
         ("app-key-0123456789 and cf-token-0123456789", "*** and ***"),
+        // Each key of a list.
+        ("old-key-0123456789", "***"),
         // As they stand in JSON.
         (r#"{"k":"key/with/slashes==","l":"key\/with\/slashes=="}"#, r#"{"k":"***","l":"***"}"#),
         (r#"{"k":"a'key\\with-a-backslash"}"#, r#"{"k":"***"}"#),

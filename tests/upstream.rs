@@ -27,6 +27,7 @@ fn deployment(upstream: Upstream) -> Deployment {
         upstream,
         via: None,
         api_key: Secret::new("upstream-key"),
+        other_keys: Vec::new(),
         disabled: None,
         region: None,
         quality: 0,

@@ -61,6 +61,14 @@ impl Failure {
         }
     }
 
+    /// Whether the credential itself was refused, so that another one may be accepted.
+    pub fn is_refused_credential(&self) -> bool {
+        self.class == ErrorClass::Auth
+            && self.scope == Scope::Account
+            && matches!(self.status, Some(401 | 403))
+            && !self.is_unknown_object
+    }
+
     /// Whether the upstream may have done what was asked, although no answer says so.
     ///
     /// It certainly has not if Cloudflare did not reach it (52x, 530), and if it says itself that

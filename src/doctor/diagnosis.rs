@@ -340,7 +340,7 @@ fn secrets_of(deployment: &Deployment) -> Vec<&str> {
     let is_from_variable = |name: &String| params.from_variables.contains(name);
     let set = params.set.iter().filter(|(name, _)| is_from_variable(name));
     let set = set.filter_map(|(_, value)| value.as_str());
-    [deployment.api_key.reveal()].into_iter().chain(token).chain(set).collect()
+    deployment.keys().map(Secret::reveal).chain(token).chain(set).collect()
 }
 
 /// The text with what is known of the deployment. Without an answer, it is about the host that was

@@ -52,7 +52,7 @@ impl<'a> Masks<'a> {
     }
 
     fn deployment(&mut self, deployment: &Deployment) {
-        self.secret(&deployment.api_key);
+        deployment.keys().for_each(|key| self.secret(key));
         let via = deployment.via.as_ref();
         if let Some(token) = via.and_then(|via| via.token.as_ref()) {
             self.secret(token);

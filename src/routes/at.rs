@@ -38,6 +38,15 @@ impl<'a> At<'a> {
         }
     }
 
+    /// The innermost key around this place: for an element, that of its list.
+    pub fn innermost_key(&self) -> Option<&'a str> {
+        match self {
+            Self::Key(_, key) => Some(key),
+            Self::Index(list, _) => list.innermost_key(),
+            Self::Root => None,
+        }
+    }
+
     /// The section and the name of the top-level entry that contains this place: `("deployments",
     /// "azure-eastus")`.
     pub fn entry(&self) -> Option<(&'a str, &'a str)> {

@@ -170,6 +170,8 @@ pub struct Deployment {
     pub via: Option<Via>,
     /// The credential. Empty if the deployment needs none or is `disabled`.
     pub api_key: Secret,
+    /// Further keys of the same account, in the order in which they are tried if it is refused.
+    pub other_keys: Vec<Secret>,
     /// Why it takes no traffic: a missing or invalid variable.
     pub disabled: Option<Disabled>,
     /// The Azure region, if known.
@@ -203,7 +205,12 @@ impl Deployment {
         self.account() == other.account()
     }
 
-    /// The account whose stored objects it has.
+    /// All its keys, in the order in which they are tried.
+    pub fn keys(&self) -> impl Iterator<Item = &Secret> {
+        [&self.api_key].into_iter().chain(&self.other_keys)
+    }
+
+    /// The account whose stored objects it has. It is the same whichever of its keys is in use.
     pub fn account(&self) -> Account<'_> {
         match &self.upstream {
             Upstream::OpenAi { base, organization, project, .. } => Account::OpenAi {

@@ -182,6 +182,14 @@ impl<'a> IssueCollector<'a> {
     fn disable(&mut self, at: At<'_>, variable: &str, expected: impl Into<String>, note: String) {
         self.warn_always(at, "unusable_variable", expected, note);
         self.unusable.insert(at.to_string());
+        if !is_one_of_keys(at) {
+            self.disable_entry(at, variable);
+        }
+    }
+
+    /// Disables the deployment or the client at this place, because this variable has no valid
+    /// value.
+    pub fn disable_entry(&mut self, at: At<'_>, variable: &str) {
         if let Some((section, name)) = at.entry() {
             self.disabled.entry((section.to_owned(), name.to_owned())).or_insert_with(|| variable.to_owned());
         }
@@ -280,7 +288,7 @@ impl<'a> IssueCollector<'a> {
     /// Describes the value at a place with a text that is safe to print.
     pub fn found(&self, at: At<'_>) -> String {
         let Some(value) = at.find(self.written) else { return "nothing".to_owned() };
-        let is_secret = matches!(at.last_key(), Some("api_key" | "key" | "secret" | "token" | "url"));
+        let is_secret = matches!(at.innermost_key(), Some("api_key" | "key" | "secret" | "token" | "url"));
         match value {
             Value::String(text) if is_secret && placeholder::sole_variable(text).is_none() => {
                 "a literal text (not shown)".to_owned()
@@ -303,10 +311,16 @@ impl<'a> IssueCollector<'a> {
 /// disabled.
 fn consequence(at: At<'_>) -> Option<&'static str> {
     match at.entry() {
+        Some(("deployments", _)) if is_one_of_keys(at) => Some("this key of the list is not used"),
         Some(("deployments", _)) => Some("this deployment takes no traffic"),
         Some(("clients", _)) => Some("nobody can call as this client"),
         _ => None,
     }
+}
+
+/// Whether this is an element of a list of keys. Without it, the deployment still has the others.
+fn is_one_of_keys(at: At<'_>) -> bool {
+    matches!(at, At::Index(At::Key(_, "api_key"), _))
 }
 
 /// The text in quotes. A long text is shortened.

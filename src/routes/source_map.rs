@@ -91,7 +91,7 @@ impl SourceReader<'_> {
         } else if first == b'"' {
             let value = self.string()?;
             let text = self.text.get(value.start + 1..value.end - 1)?;
-            if may_be_secret(at.last_key().unwrap_or_default(), text) {
+            if may_be_secret(at.innermost_key().unwrap_or_default(), text) {
                 self.map.secrets.push(value.start + 1..value.end - 1);
             }
             value

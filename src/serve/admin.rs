@@ -22,6 +22,7 @@ use super::limit_usage;
 use super::metrics;
 use super::object_reports::AskError;
 use super::platform::{Platform, Work};
+use super::presented_credential::CredentialStatus;
 use super::receive::Arrival;
 use super::recent_requests;
 use super::registry_link::log_act;
@@ -208,6 +209,9 @@ struct DeploymentStatus<'a> {
     object: Option<&'a Value>,
     /// The fault that is set for it.
     fault: Option<Value>,
+    /// Which credential it uses, if there is a choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<CredentialStatus>,
 }
 
 /// `GET /admin/api/health`: every deployment, as this isolate sees it and as the shard of its
@@ -230,6 +234,7 @@ async fn health<P: Platform>(platform: &P, routes: &Serving) -> String {
     let here = routes.health.borrow().snapshot(now);
     let deployments = routes.graph.deployments.iter().zip(here).map(|(deployment, here)| DeploymentStatus {
         deployment: &deployment.name,
+        credential: CredentialStatus::of(deployment, routes),
         isolate: here,
         object: of_shard(&deployment.identity),
         fault: of_shard(&name_key(&deployment.identity))

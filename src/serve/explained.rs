@@ -27,6 +27,7 @@ use crate::request::json_body::Peek;
 use crate::routes::graph::{Client, Deployment, Graph, Settings};
 use crate::routes::nearest;
 use crate::telemetry::trace_context::TraceContext;
+use crate::upstream::Credential;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::needs::Features;
 use crate::vocabulary::operation::Operation;
@@ -300,7 +301,7 @@ fn call(
     deployment: &Rc<Deployment>,
 ) -> Option<ExplainedCall> {
     let asks_for_usage = metering::asks_for_usage(settings, inbound, &deployment.params);
-    let prepared = inbound.prepare(deployment, 1, asks_for_usage, 0);
+    let prepared = inbound.prepare(deployment, Credential::key(deployment, 0), 1, asks_for_usage, 0);
     let PreparedCall { url, headers, body, model } = prepared.ok()?;
     let is_set = |name: &str| headers.get(name).is_some();
     let is_withheld = |name: &str| inbound.withheld.lines().any(|withheld| withheld == name);

@@ -20,7 +20,7 @@ use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{Client, Deployment, Graph, Node};
 use crate::scan::needle::Needle;
 use crate::telemetry::trace_context::TraceContext;
-use crate::upstream::{self, UpstreamCall, forwarding};
+use crate::upstream::{self, Credential, UpstreamCall, forwarding};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::{self, Facts, Place};
 use crate::vocabulary::fault::Fault;
@@ -230,11 +230,12 @@ impl Inbound {
     pub fn prepare(
         &self,
         deployment: &Deployment,
+        credential: Credential<'_>,
         number: u32,
         asks_for_usage: bool,
         span: u64,
     ) -> Result<PreparedCall, AlreadySent> {
-        let outgoing = upstream::prepare(deployment, &self.call(number));
+        let outgoing = upstream::prepare_with(deployment, credential, &self.call(number));
         let mut headers = Headers::default();
         if self.becomes_json {
             headers.push("content-type", "application/json");

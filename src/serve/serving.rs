@@ -10,6 +10,7 @@ use crate::health::headroom::Headroom;
 use crate::routes::Compiled;
 use crate::routes::Issue;
 use crate::routes::graph::{Deployment, Graph};
+use crate::upstream::key_choices::KeyChoices;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::Instant;
@@ -22,6 +23,8 @@ pub struct Serving {
     pub(super) cursors: Cursors,
     /// The health of its deployments.
     pub health: RefCell<Health>,
+    /// Which keys of its deployments are refused.
+    pub(super) keys: RefCell<KeyChoices>,
     /// The budgets for further attempts of its nodes.
     pub budgets: RefCell<AttemptBudgets>,
     /// Where the document came from.
@@ -77,6 +80,9 @@ impl Serving {
         let cursors = Cursors::new(compiled.graph.node_count, rng);
         let graph = Rc::new(compiled.graph);
         let mut health = Health::of(&graph.deployments);
+        let known = before.map(|before| (before.keys.borrow(), &before.graph.deployments));
+        let known = known.as_ref().map(|(keys, deployments)| (&**keys, deployments.as_slice()));
+        let keys = KeyChoices::of(&graph.deployments, known);
         if let Some(before) = before {
             health.adopt(&before.health.borrow());
         }
@@ -84,6 +90,7 @@ impl Serving {
             graph,
             cursors,
             health: RefCell::new(health),
+            keys: RefCell::new(keys),
             budgets: RefCell::default(),
             source,
             warnings: compiled.warnings,

@@ -1,12 +1,12 @@
 //! One attempt: the request to an upstream, up to the commit point.
 
-use std::cell::RefCell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use futures::future::{Either, select};
 
 use super::answer::{Asked, ERROR_BODY_BYTES, Handling, Question};
+use super::charges::{Charges, HeldStream};
 use super::committed::{AbortOnDrop, Committed, CommittedBody, Flow, OpenCall, READ_BYTES};
 use super::faulty_call;
 use super::first_bytes;
@@ -15,6 +15,7 @@ use super::platform::{
     ByteReader, ByteStream, Clock, OutgoingBody, OutgoingRequest, Platform, PlatformCall, PlatformError,
     ResponseHead,
 };
+use super::presented_credential::PresentedCredential;
 use super::receive::{Inbound, PreparedCall};
 use super::serving::Serving;
 use super::timing::until;
@@ -40,7 +41,6 @@ use crate::vocabulary::headers::Headers;
 use crate::vocabulary::scope::Scope;
 use crate::vocabulary::time::Millis;
 use crate::vocabulary::upstream_ids::UpstreamIds;
-use crate::vocabulary::usage::Usage;
 
 /// The largest read of a stream whose commit point is the first token. Only its first event matters
 /// here.
@@ -50,36 +50,6 @@ const REASON_MS: Millis = Millis::new(500);
 /// How long an error body is read. The status already makes the attempt a failure, and the next
 /// attempt waits for this read.
 const ERROR_BODY_MS: Millis = Millis::new(1_000);
-
-/// What providers charge for streams that were held when their attempts were dropped, each with the
-/// number of the attempt.
-#[derive(Debug, Default)]
-pub struct Charges(RefCell<Vec<(u32, Usage)>>);
-
-impl Charges {
-    /// Takes all of them.
-    pub(super) fn take(&self) -> Vec<(u32, Usage)> {
-        self.0.take()
-    }
-}
-
-/// A stream that is held. If it is dropped before its verdict (the client left, or another attempt
-/// was faster), what came of it is charged.
-struct HeldStream<'a> {
-    gathered: &'a mut Hold,
-    basis: UsageBasis,
-    number: u32,
-    charges: &'a Charges,
-    has_verdict: bool,
-}
-
-impl Drop for HeldStream<'_> {
-    fn drop(&mut self) {
-        if let Some(used) = self.gathered.charged(&self.basis).filter(|_| !self.has_verdict) {
-            self.charges.0.borrow_mut().push((self.number, used));
-        }
-    }
-}
 
 /// A body that is sent once, until its end.
 type Upload = Pin<Box<dyn Future<Output = ()>>>;
@@ -111,42 +81,57 @@ pub async fn attempt<P: Platform>(
     };
     let params = &dispatch.deployment.params;
     let withholds_usage = metering::asks_for_usage(&routes.graph.settings, inbound, params);
-    let handle = platform.call();
-    let abort = AbortOnDrop::new(handle.clone());
-    let (ResponseHead { status, headers, body }, limits) = match fault {
-        None => send(platform, inbound, dispatch, (&question, withholds_usage), &handle).await?,
-        Some(Fault::Hang) => {
-            let limit = dispatch.limits.of(Phase::Headers, platform.now());
-            platform.sleep_until(limit.at).await;
-            return Err(Failure::late(limit.kind));
+    let began_at = platform.now();
+    let mut presented = PresentedCredential::first(platform, inbound, dispatch, routes);
+    loop {
+        let handle = platform.call();
+        let abort = AbortOnDrop::new(handle.clone());
+        let (ResponseHead { status, headers, body }, limits) = match fault {
+            None => {
+                let asked = (&question, withholds_usage);
+                send(platform, inbound, dispatch, &presented, asked, &handle).await?
+            }
+            Some(Fault::Hang) => {
+                let limit = dispatch.limits.of(Phase::Headers, platform.now());
+                platform.sleep_until(limit.at).await;
+                return Err(Failure::late(limit.kind));
+            }
+            Some(fault) => (faulty_call::answer(fault, &question, &handle, platform.now())?, dispatch.limits),
+        };
+        let call = OpenCall {
+            deployment: Rc::clone(&dispatch.deployment),
+            protocol: Protocol::of(inbound.facts.operation),
+            basis,
+            withholds_usage,
+            limits,
+            abort,
+            keeper: None,
+        };
+        if inbound.stored.is_none() && fault.is_none() {
+            // The limits for stored objects are others than those for models.
+            routes.on_response(&dispatch.deployment, &headers, platform.now());
         }
-        Some(fault) => (faulty_call::answer(fault, &question, &handle, platform.now())?, dispatch.limits),
-    };
-    let call = OpenCall {
-        deployment: Rc::clone(&dispatch.deployment),
-        protocol: Protocol::of(inbound.facts.operation),
-        basis,
-        withholds_usage,
-        limits,
-        abort,
-        keeper: None,
-    };
-    if inbound.stored.is_none() && fault.is_none() {
-        // The limits for stored objects are others than those for models.
-        routes.on_response(&dispatch.deployment, &headers, platform.now());
+        let read = (status, &headers, body);
+        let answer = answered(platform, &question, read, &handle, call, (dispatch.number, charges));
+        let upstream_ids = UpstreamIds::of(&headers);
+        let body = match answer.await {
+            Ok(body) => body,
+            Err(failure) => {
+                let failure = Failure { upstream_ids: Some(Box::new(upstream_ids)), ..failure };
+                if fault.is_none() && failure.is_refused_credential() {
+                    presented = presented.after(failure, platform, inbound, dispatch, routes, began_at)?;
+                    continue;
+                }
+                return Err(failure);
+            }
+        };
+        if fault.is_none() {
+            presented.on_accepted(dispatch, routes);
+            platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
+        }
+        let withheld = forwarding::not_returned(&headers);
+        return Ok(Committed { status, call: handle, withheld, upstream_ids, commit: dispatch.commit, body });
     }
-    let answer =
-        answered(platform, &question, (status, &headers, body), &handle, call, (dispatch.number, charges));
-    let upstream_ids = UpstreamIds::of(&headers);
-    let body = match answer.await {
-        Ok(body) => body,
-        Err(failure) => return Err(Failure { upstream_ids: Some(Box::new(upstream_ids)), ..failure }),
-    };
-    if fault.is_none() {
-        platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
-    }
-    let withheld = forwarding::not_returned(&headers);
-    Ok(Committed { status, call: handle, withheld, upstream_ids, commit: dispatch.commit, body })
 }
 
 /// Waits for the commit point of an answer whose headers have come. `read`: the body, if the
@@ -192,11 +177,14 @@ async fn send<P: Platform>(
     platform: &P,
     inbound: &Inbound,
     dispatch: &Dispatch,
+    presented: &PresentedCredential,
     (question, asks_for_usage): (&Question<'_>, bool),
     call: &P::Call,
 ) -> Result<(ResponseHead, PhaseLimits), Failure> {
     let span = platform.random();
-    let outgoing = inbound.prepare(&dispatch.deployment, dispatch.number, asks_for_usage, span);
+    let deployment = &dispatch.deployment;
+    let credential = presented.credential(deployment);
+    let outgoing = inbound.prepare(deployment, credential, dispatch.number, asks_for_usage, span);
     let PreparedCall { url, headers, body, .. } =
         outgoing.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
     let watch = inbound.body.watch();

@@ -4,6 +4,7 @@
 //! <https://learn.microsoft.com/azure/foundry/openai/reference>.
 
 use super::address::Address;
+use super::credential::Credential;
 use crate::request::percent;
 use crate::routes::graph::AzureApi;
 use crate::vocabulary::operation::Operation;
@@ -42,9 +43,12 @@ pub(super) fn version(api: &AzureApi) -> Option<String> {
     }
 }
 
-/// The key of the resource. The `api-key` header works on both APIs.
-pub(super) fn credentials(key: &str) -> Option<(&'static str, String)> {
-    (!key.is_empty()).then(|| ("api-key", key.to_owned()))
+/// The key of the resource, or a token of Entra ID. Both headers work on both APIs.
+pub(super) fn credentials(credential: Credential<'_>) -> Option<(&'static str, String)> {
+    match credential {
+        Credential::Key(key) => (!key.is_empty()).then(|| ("api-key", key.to_owned())),
+        Credential::Token(_) => credential.bearer(),
+    }
 }
 
 /// Whether Azure has `operation` in this version of its API. It has no moderations (that is another

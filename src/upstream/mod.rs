@@ -7,25 +7,36 @@
 pub mod address;
 pub mod ai_gateway;
 pub mod azure;
+pub mod credential;
 pub mod forwarding;
+pub mod key_choices;
 pub mod openai;
 mod upstream_request;
 
 use crate::request::percent;
 use crate::routes::graph::{Deployment, Upstream};
 use crate::vocabulary::operation::Operation;
+pub use credential::Credential;
 pub use upstream_request::{UpstreamCall, UpstreamRequest};
 
-/// The request to send to `deployment` for `call`.
+/// The request to send to `deployment` for `call`, with its first key.
 pub fn prepare(deployment: &Deployment, call: &UpstreamCall<'_>) -> UpstreamRequest {
+    prepare_with(deployment, Credential::key(deployment, 0), call)
+}
+
+/// The request to send to `deployment` for `call`, with this credential.
+pub fn prepare_with(
+    deployment: &Deployment,
+    credential: Credential<'_>,
+    call: &UpstreamCall<'_>,
+) -> UpstreamRequest {
     let UpstreamCall { operation, query, .. } = *call;
     let path = call.stored_object.map_or(operation.path(), |stored| &stored.path);
-    let key = deployment.api_key.reveal();
     // Bodies are passed on as they come, and the gateway must be able to read them.
     let mut headers = vec![("accept-encoding", "identity".to_owned())];
     let (address, model) = match &deployment.upstream {
         Upstream::OpenAi { base, model, organization, project } => {
-            headers.extend(openai::credentials(key, organization.as_deref(), project.as_deref()));
+            headers.extend(openai::credentials(credential, organization.as_deref(), project.as_deref()));
             let address = match &deployment.via {
                 Some(via) => ai_gateway::openai_address(via, path),
                 None => openai::address(base, path),
@@ -33,7 +44,7 @@ pub fn prepare(deployment: &Deployment, call: &UpstreamCall<'_>) -> UpstreamRequ
             (address, model)
         }
         Upstream::Azure { resource, deployment: name, api } => {
-            headers.extend(azure::credentials(key));
+            headers.extend(azure::credentials(credential));
             let address = match &deployment.via {
                 Some(via) => ai_gateway::azure_address(via, resource, name, api, operation),
                 None => azure::address(resource, name, api, operation, path),

@@ -3,6 +3,7 @@
 //! Source: <https://platform.openai.com/docs/api-reference>.
 
 use super::address::Address;
+use super::credential::Credential;
 
 /// `{base}/{path}`: the base URL includes `/v1`.
 pub(super) fn address(base: &str, path: &str) -> Address {
@@ -13,11 +14,11 @@ pub(super) fn address(base: &str, path: &str) -> Address {
 /// is no header: compatible servers may need none, and AI Gateway uses a stored key only if the
 /// request has none.
 pub(super) fn credentials(
-    key: &str,
+    credential: Credential<'_>,
     organization: Option<&str>,
     project: Option<&str>,
 ) -> impl Iterator<Item = (&'static str, String)> {
-    let authorization = (!key.is_empty()).then(|| ("authorization", format!("Bearer {key}")));
+    let authorization = credential.bearer();
     let organization = organization.map(|organization| ("openai-organization", organization.to_owned()));
     let project = project.map(|project| ("openai-project", project.to_owned()));
     [authorization, organization, project].into_iter().flatten()

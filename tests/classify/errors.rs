@@ -562,3 +562,31 @@ fn the_error_of_a_tool_server_in_an_event_is_the_clients() {
     let failure = classify_event_error(&error);
     assert_eq!((failure.class, failure.scope), (BadRequest, Request));
 }
+
+#[test]
+fn only_a_refused_credential_is_a_reason_to_present_another_one() {
+    let key = openai("invalid_request_error", "invalid_api_key", "Incorrect API key provided");
+    let azure = json!({ "error": { "code": "401", "message": "Access denied due to invalid subscription key or wrong API endpoint." } });
+    let closed = openai("invalid_request_error", "account_deactivated", "The account was deactivated");
+    let scope = openai("invalid_request_error", "missing_scope", "Missing scopes: model.request");
+    let role = json!({ "error": { "code": "PermissionDenied", "message": "The principal lacks the required data action" } });
+    let place = openai("request_forbidden", "unsupported_country_region_territory", "Country not supported");
+    let limit = openai("tokens", "rate_limit_exceeded", "Slow down");
+    for (status, body, expected) in [
+        (401, &key, true),
+        (401, &azure, true),
+        (401, &json!({}), true),
+        (403, &closed, true),
+        (403, &json!({}), false),
+        (401, &scope, false),
+        (401, &role, false),
+        (403, &place, false),
+        (429, &limit, false),
+        (500, &key, false),
+    ] {
+        let failure = answer(status, &[], body.to_string().as_bytes());
+        assert_eq!(failure.is_refused_credential(), expected, "{status} {body}");
+    }
+    // An upstream that has begun to answer has accepted the credential.
+    assert!(!classify_event_error(&key["error"]).is_refused_credential());
+}

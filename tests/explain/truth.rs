@@ -17,6 +17,7 @@ use switchyard::serve::fact_source::FactSource;
 use switchyard::serve::receive::{Arrival, Inbound, Subject};
 use switchyard::serve::serving::Serving;
 use switchyard::telemetry::trace_context::TraceContext;
+use switchyard::upstream::Credential;
 use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::operation::Operation;
 use switchyard::vocabulary::rng::{Rng as _, SplitMix64};
@@ -353,7 +354,8 @@ proptest! {
         check(&explanation, &expected);
         for call in &explanation.calls {
             let deployment = serving.graph.deployments.iter().find(|known| known.name == call.deployment);
-            let sent = inbound.prepare(deployment.unwrap(), 1, false, 1);
+            let deployment = deployment.unwrap();
+            let sent = inbound.prepare(deployment, Credential::key(deployment, 0), 1, false, 1);
             if let Ok(sent) = sent {
                 prop_assert_eq!(&call.url, &sent.url);
                 let headers: Vec<_> = sent.headers.iter().map(|(name, _)| name).collect();

@@ -198,6 +198,7 @@ fn deployment(id: usize, name: &str) -> Deployment {
         },
         via: None,
         api_key: Secret::new(name),
+        other_keys: Vec::new(),
         disabled: None,
         region: None,
         quality: 0,

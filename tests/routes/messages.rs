@@ -216,6 +216,15 @@ fn faults_of_meaning() {
             }),
         ),
         (
+            "lists of keys",
+            json!({ "deployments": {
+                "openai": { "api_key": ["${K}", "sk-1234", 7] },
+                "azure": { "api_key": [] },
+                "literal": { "provider": "openai", "model": "m", "api_key": ["${K}", "sk-1234"] },
+                "more": { "provider": "openai", "model": "m", "api_key": ["${K}", "${K}", "${K}", "${K}", "${K}"] },
+            } }),
+        ),
+        (
             "too many webhooks",
             json!({ "settings": { "webhooks": vec![json!({ "url": "https://h/x" }); 9] } }),
         ),
@@ -407,6 +416,13 @@ fn warnings() {
                 "openai": { "api_key": "${SPACED}", "endpoint": "${OTHER_KEY}" },
                 "azure": { "api_version": "${GARBAGE}", "via": { "account": "${SPACED}", "gateway": "g" } },
             }, "clients": { "app": { "key": "${TABBED}", "models": ["${TO_NOWHERE}"] } } }),
+        ),
+        (
+            "keys of a list that are of no use",
+            json!({ "deployments": {
+                "openai": { "api_key": ["${MISSING_KEY}", "${OPENAI_API_KEY}"] },
+                "azure": { "api_key": ["${MISSING_KEY}", "${SPACED}"] },
+            } }),
         ),
         (
             "a variable with the URL of an operation",

@@ -33,6 +33,7 @@ mod surface;
 #[path = "../times/mod.rs"]
 mod times;
 mod uploads;
+mod upstream_keys;
 
 use fake::Step;
 

@@ -53,6 +53,28 @@ struct DeploymentAnswer {
     deployment: String,
     isolate: ObservedAnswer,
     object: Option<ObservedAnswer>,
+    credential: Option<CredentialAnswer>,
+}
+
+/// Which of its keys a deployment uses in one isolate.
+#[derive(Debug, Deserialize)]
+struct CredentialAnswer {
+    keys: usize,
+    in_use: Option<usize>,
+    refused: Vec<usize>,
+}
+
+impl CredentialAnswer {
+    /// What is not as the document has it; `None` if the first key is in use.
+    fn said(&self) -> Option<String> {
+        let refused: Vec<String> = self.refused.iter().map(ToString::to_string).collect();
+        let in_use = match self.in_use {
+            _ if refused.is_empty() => return None,
+            Some(key) => format!("key {key} of {} in use", self.keys),
+            None => "no key in use".to_owned(),
+        };
+        Some(format!("{in_use}, refused: {}", refused.join(", ")))
+    }
 }
 
 /// What is known about a deployment: in one isolate, or in a region.
@@ -171,6 +193,12 @@ fn row(found: &DeploymentAnswer, disabled: &[DisabledAnswer]) -> Vec<String> {
                 .unwrap_or_default()
         }),
     };
+    let credential = found.credential.as_ref().and_then(CredentialAnswer::said);
+    let why = match credential {
+        Some(said) if why.is_empty() => said,
+        Some(said) => format!("{said}; {why}"),
+        None => why,
+    };
     let latency = match (observed.latency_ms, observed.first_token_ms) {
         (Some(whole), _) => format!("{whole:.0} ms"),
         (None, Some(first)) => format!("{first:.0} ms to the first token"),
@@ -233,7 +261,8 @@ mod tests {
             { "deployment": "azure", "isolate": observed("closed", &json!({})), "object": observed("closed", &busy) },
             { "deployment": "quota", "isolate": observed("closed", &json!({})), "object": observed("open", &gate) },
             { "deployment": "drained", "isolate": observed("drained", &json!({})), "object": null },
-            { "deployment": "slow", "isolate": observed("closed", &slow), "object": null },
+            { "deployment": "slow", "isolate": observed("closed", &slow), "object": null,
+              "credential": { "keys": 2, "in_use": 2, "refused": [1] } },
             { "deployment": "probed", "isolate": observed("probation", &json!({})), "object": null },
             { "deployment": "no-key", "isolate": observed("closed", &json!({})), "object": null },
         ] });
@@ -248,7 +277,7 @@ mod tests {
         azure       serving          12      1       50 %      432 ms                    -                     last failure: rate_limit at 2026-01-01T00:00:00Z
         quota       ejected          0       0       -         -                         2026-01-01T00:00:00Z  the account's quota is used up
         drained     drained          0       0       -         -                         -                     5 requests in a row failed
-        slow        returning, 40 %  0       0       -         90 ms to the first token  -
+        slow        returning, 40 %  0       0       -         90 ms to the first token  -                     key 2 of 2 in use, refused: 1
         probed      being probed     0       0       -         -                         -                     5 requests in a row failed
         no-key      disabled         0       0       -         -                         -                     the variable OPENAI_API_KEY is missing or invalid
         ");

@@ -12,13 +12,18 @@ use crate::routes::at::At;
 use crate::routes::graph::{
     AzureApi, Capabilities, Deployment, Disabled, Ejections, Params, RateLimits, Secret, Upstream, Via,
 };
-use crate::routes::raw::{RawCapabilities, RawCost, RawDeployment, RawParams, RawProvider, RawVia};
+use crate::routes::placeholder::sole_variable;
+use crate::routes::raw::{
+    RawApiKey, RawCapabilities, RawCost, RawDeployment, RawParams, RawProvider, RawVia,
+};
 use crate::usage::price::Price;
 use crate::vocabulary::needs::{Feature, Features, OUTPUT_LIMITS};
 use crate::vocabulary::rng::stable_hash;
 
 /// The API of OpenAI itself.
 const OPENAI: &str = "https://api.openai.com/v1";
+/// The most keys of a deployment.
+const MOST_KEYS: usize = 4;
 /// The default host of Cloudflare AI Gateway.
 const AI_GATEWAY: &str = "https://gateway.ai.cloudflare.com";
 
@@ -38,7 +43,7 @@ impl Compiler<'_> {
     pub(super) fn deployment(&mut self, name: &str, raw: &RawDeployment, usual: Ejections) -> Deployment {
         let section = At::Root.key("deployments");
         let at = section.key(name);
-        let api_key = self.api_key(raw, at);
+        let mut keys = self.keys(raw, at).into_iter();
         if let Some(region) = raw.region.as_deref().filter(|region| !is_region(region)) {
             let meant =
                 self.report.nearest(region, regions()).map(|name| format!("; did you mean {name:?}?"));
@@ -74,7 +79,8 @@ impl Compiler<'_> {
             name: name.to_owned(),
             upstream,
             via,
-            api_key: api_key.unwrap_or_else(|| Secret::new("")),
+            api_key: keys.next().unwrap_or_else(|| Secret::new("")),
+            other_keys: keys.collect(),
             disabled: self
                 .report
                 .disabled("deployments", name)
@@ -101,7 +107,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn api_key(&mut self, raw: &RawDeployment, at: At<'_>) -> Option<Secret> {
+    fn keys(&mut self, raw: &RawDeployment, at: At<'_>) -> Vec<Secret> {
         let at = at.key("api_key");
         let may_lack_one = raw.via.is_some()
             || match raw.provider {
@@ -110,13 +116,35 @@ impl Compiler<'_> {
                 None => true,
             };
         match &raw.api_key {
-            Some(api_key) => self.secret(api_key, at),
-            None if may_lack_one => None,
+            Some(RawApiKey::One(api_key)) => self.secret(api_key, at).into_iter().collect(),
+            Some(RawApiKey::List(list)) => self.key_list(list, at),
+            None if may_lack_one => Vec::new(),
             None => {
                 self.report.refuse(at, "the credential: one variable, such as \"${OPENAI_API_KEY}\"");
-                None
+                Vec::new()
             }
         }
+    }
+
+    /// The keys of a list that have a value. While there is one, the deployment is in use: so a key
+    /// can be added before its variable has a value, and removed afterwards.
+    #[inline(never)]
+    fn key_list(&mut self, list: &[String], at: At<'_>) -> Vec<Secret> {
+        if list.len() > MOST_KEYS {
+            self.report.refuse(at, format!("at most {MOST_KEYS} keys: one attempt may try all of them"));
+            return Vec::new();
+        }
+        let mut keys: Vec<Secret> = Vec::new();
+        for (index, key) in list.iter().enumerate() {
+            let at = at.index(index);
+            let key = if self.report.is_unusable(at) { None } else { self.secret(key, at) };
+            keys.extend(key.filter(|key| !keys.contains(key)));
+        }
+        let written = at.index(0).find(self.report.written()).and_then(serde_json::Value::as_str);
+        if let Some(variable) = written.and_then(sole_variable).filter(|_| keys.is_empty()) {
+            self.report.disable_entry(at, variable);
+        }
+        keys
     }
 
     fn openai(&mut self, raw: &RawDeployment, at: At<'_>) -> Upstream {

@@ -72,7 +72,7 @@ impl DoubtCollector<'_> {
             OPERATORS.into_iter().find(|name| env(name).is_some_and(|token| token.trim() == key.reveal()));
         let provider = self.graph.deployments.iter().find(|deployment| {
             let token = deployment.via.as_ref().and_then(|via| via.token.as_ref());
-            deployment.api_key == *key || token == Some(key)
+            deployment.keys().chain(token).any(|known| known == key)
         });
         let found = match (operator, provider) {
             (Some(variable), _) => format!("a key with the value of {variable}"),

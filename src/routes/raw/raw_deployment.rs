@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::raw_policy::RawTimeout;
+use crate::scan::json_value::{self, Mismatch};
 
 raw! {
 
@@ -19,10 +20,10 @@ pub struct RawDeployment {
     /// `azure`: the URL of the resource, `https://NAME.openai.azure.com`. https, or http to
     /// loopback.
     pub endpoint: Option<String>,
-    /// The credential: exactly one variable, `"${OPENAI_API_KEY}"`. It is optional with `via`,
-    /// because AI Gateway may keep the provider's key, and with your own `endpoint` that needs no
-    /// key.
-    pub api_key: Option<String>,
+    /// The credential: exactly one variable, `"${OPENAI_API_KEY}"`, or a list of them, of which the
+    /// first is used that is not refused. It is optional with `via`, because AI Gateway may keep
+    /// the provider's key, and with your own `endpoint` that needs no key.
+    pub api_key: Option<RawApiKey>,
     /// For `openai`: the value to send as `model`. For `azure`: the model behind the deployment,
     /// only for people.
     pub model: Option<String>,
@@ -165,4 +166,26 @@ pub enum RawProvider {
     Azure,
 }
 
+}
+
+/// One key, or the keys of one account of which each is valid at some time.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(untagged, !try_from))]
+#[serde(try_from = "Value")]
+pub enum RawApiKey {
+    /// Exactly one variable: `"${OPENAI_API_KEY}"`.
+    One(String),
+    /// The new key first, then the old one: `["${NEW_KEY}", "${OLD_KEY}"]`.
+    List(#[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))] Vec<String>),
+}
+
+impl TryFrom<Value> for RawApiKey {
+    type Error = Mismatch;
+
+    fn try_from(json: Value) -> Result<Self, Mismatch> {
+        match json {
+            Value::String(key) => Ok(Self::One(key)),
+            list => json_value::read(list).map(Self::List),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use switchyard::reply::masks::{without_secrets, without_secrets_of};
 use switchyard::routes::compile;
 use switchyard::routes::graph::Graph;
+use switchyard::upstream::token_store::TokenStore;
 
 fn graph() -> Graph {
     let document = json!({
@@ -40,7 +41,7 @@ fn graph() -> Graph {
 }
 
 fn masked(text: &str) -> String {
-    String::from_utf8(without_secrets(&graph(), text.as_bytes().to_vec())).unwrap()
+    String::from_utf8(without_secrets(&graph(), &TokenStore::default(), text.as_bytes().to_vec())).unwrap()
 }
 
 #[test]
@@ -118,6 +119,6 @@ fn of_one_deployment_only_its_own_are_masked() {
     let graph = graph();
     let [a, ..] = graph.deployments.as_slice() else { panic!("there are five") };
     let text = "my-team.openai.azure.com 0123456789abcdef0123456789abcdef app-key-0123456789 10.0.0.7";
-    let masked = without_secrets_of(a, text.as_bytes().to_vec());
+    let masked = without_secrets_of(a, &TokenStore::default(), text.as_bytes().to_vec());
     assert_eq!(String::from_utf8(masked).unwrap(), "*** *** app-key-0123456789 10.0.0.7");
 }

@@ -28,6 +28,7 @@ fn deployment(upstream: Upstream) -> Deployment {
         via: None,
         api_key: Secret::new("upstream-key"),
         other_keys: Vec::new(),
+        entra: None,
         disabled: None,
         region: None,
         quality: 0,

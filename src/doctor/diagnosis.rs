@@ -9,6 +9,7 @@ use crate::attempt::classify::{UnclassifiedResponse, classify};
 use crate::attempt::success::{Success, fault_behind_success};
 use crate::routes::graph::{AzureApi, Deployment, Secret, Upstream};
 use crate::upstream::address::authority_of;
+use crate::upstream::entra_token::TokenFailure;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::{Instant, Millis};
@@ -27,6 +28,8 @@ pub enum Heard {
     },
     /// Nothing.
     Silence(Silence),
+    /// Nothing was asked, because there is no token.
+    NoToken(TokenFailure),
 }
 
 /// Why nothing came back.
@@ -97,6 +100,7 @@ pub fn diagnose(
 ) -> Finding {
     match heard {
         Heard::Silence(silence) => of_silence(deployment, silence, setting),
+        Heard::NoToken(failure) => of_no_token(failure),
         Heard::Answer { status, headers, body } if (200..300).contains(status) => {
             of_success(deployment, kind, *status, headers, body, setting)
         }
@@ -114,6 +118,29 @@ pub fn wants_completion_limit(heard: &Heard) -> bool {
     let Heard::Answer { status: 400, headers, body } = heard else { return false };
     let content_type = headers.get("content-type").unwrap_or_default();
     ErrorText::of(content_type, body).message.contains("max_completion_tokens")
+}
+
+fn of_no_token(failure: &TokenFailure) -> Finding {
+    let (class, remedy) = if failure.is_refusal {
+        (
+            ErrorClass::Auth,
+            "Look at `auth.entra` of the deployment (tenant, client_id, scope, and the variable with the secret or the \
+             assertion), and at the application in Entra ID.",
+        )
+    } else {
+        (
+            ErrorClass::Unavailable,
+            "Ask again. If it stays so, look at `authority`, and at the connection of this machine.",
+        )
+    };
+    Finding {
+        code: "no_token",
+        is_good: false,
+        found: "Entra ID issues no token.".to_owned(),
+        remedy: remedy.to_owned(),
+        said: Some(failure.said()),
+        class: Some(class),
+    }
 }
 
 fn of_silence(deployment: &Deployment, silence: &Silence, setting: &Setting<'_>) -> Finding {
@@ -336,11 +363,12 @@ fn limit_of(headers: &Headers) -> Option<String> {
 /// body.
 fn secrets_of(deployment: &Deployment) -> Vec<&str> {
     let token = deployment.via.as_ref().and_then(|via| via.token.as_ref()).map(Secret::reveal);
+    let proof = deployment.entra.as_ref().map(|entra| entra.proof.secret().reveal());
     let params = &deployment.params;
     let is_from_variable = |name: &String| params.from_variables.contains(name);
     let set = params.set.iter().filter(|(name, _)| is_from_variable(name));
     let set = set.filter_map(|(_, value)| value.as_str());
-    deployment.keys().map(Secret::reveal).chain(token).chain(set).collect()
+    deployment.keys().map(Secret::reveal).chain(token).chain(proof).chain(set).collect()
 }
 
 /// The text with what is known of the deployment. Without an answer, it is about the host that was

@@ -12,7 +12,7 @@ use crate::request::splice::Piece;
 use crate::request::stored_object::StoredObject;
 use crate::routes::graph::{Capabilities, Deployment, Upstream};
 use crate::upstream::address::authority_of;
-use crate::upstream::{UpstreamCall, UpstreamRequest, prepare};
+use crate::upstream::{Credential, UpstreamCall, UpstreamRequest, prepare_with};
 use crate::usage::price::EXACT_IN_MICRO;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::usage::Usage;
@@ -145,28 +145,35 @@ pub struct DoctorQuestion {
     pub body: Option<Vec<u8>>,
     /// The most that the answer can use; `None` if nothing limits it.
     pub usage: Option<Usage>,
+    /// The place of the key in the list of the deployment.
+    pub key: usize,
 }
 
 impl DoctorQuestion {
     /// The question of this kind for a deployment, built like a request that is served. `None` if
     /// there is no way to ask it: Azure's list of models cannot be reached through AI Gateway.
     pub fn new(deployment: &Deployment, kind: QuestionKind) -> Option<Self> {
+        Self::with_key(deployment, kind, 0)
+    }
+
+    /// The same with the key at this place of the list.
+    pub fn with_key(deployment: &Deployment, kind: QuestionKind, key: usize) -> Option<Self> {
         let body = match kind {
             QuestionKind::Chat { is_reasoning } => {
                 let limit = if is_reasoning { "max_completion_tokens" } else { "max_tokens" };
                 format!(r#"{{"model":"","messages":[{{"role":"user","content":"Hi"}}],"{limit}":1}}"#)
             }
             QuestionKind::Embedding => r#"{"model":"","input":"Hi"}"#.to_owned(),
-            QuestionKind::Listing => return Self::listing(deployment),
+            QuestionKind::Listing => return Self::listing(deployment, key),
         };
         let operation = kind.operation()?;
-        let UpstreamRequest { url, headers, model } = prepared(deployment, operation, None);
+        let UpstreamRequest { url, headers, model } = prepared(deployment, key, operation, None);
         let body = edited(body.as_bytes(), model.as_deref(), deployment);
         let usage = most_used(&body);
-        Some(Self { kind, url, headers, body: Some(body), usage })
+        Some(Self { kind, url, headers, body: Some(body), usage, key })
     }
 
-    fn listing(deployment: &Deployment) -> Option<Self> {
+    fn listing(deployment: &Deployment, key: usize) -> Option<Self> {
         let path = match &deployment.upstream {
             Upstream::Azure { .. } if deployment.via.is_some() => return None,
             // Compatible servers have the list, and not all of them the single model.
@@ -177,8 +184,15 @@ impl DoctorQuestion {
         };
         let operation = Operation::FineTuning;
         let stored = StoredObject { operation, path, id: None };
-        let UpstreamRequest { url, headers, .. } = prepared(deployment, operation, Some(&stored));
-        Some(Self { kind: QuestionKind::Listing, url, headers, body: None, usage: Some(Usage::default()) })
+        let UpstreamRequest { url, headers, .. } = prepared(deployment, key, operation, Some(&stored));
+        Some(Self {
+            kind: QuestionKind::Listing,
+            url,
+            headers,
+            body: None,
+            usage: Some(Usage::default()),
+            key,
+        })
     }
 
     /// The most that the answer costs, in millionths of a dollar; `None` if it is not known.
@@ -212,6 +226,7 @@ pub fn is_openai(base: &str) -> bool {
 
 fn prepared(
     deployment: &Deployment,
+    key: usize,
     operation: Operation,
     stored_object: Option<&StoredObject>,
 ) -> UpstreamRequest {
@@ -224,7 +239,7 @@ fn prepared(
         request_id: "doctor",
         attempt: 1,
     };
-    prepare(deployment, &call)
+    prepare_with(deployment, Credential::key(deployment, key), &call)
 }
 
 /// The body with the model and the edits of the deployment.

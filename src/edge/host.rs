@@ -44,8 +44,8 @@ extern "C" {
 
 #[wasm_bindgen(module = "/src/edge/host/access.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = get)]
-    fn get_wait(url: &str, within: f64, wait: u32);
+    #[wasm_bindgen(js_name = fetchText)]
+    fn fetch_text_wait(url: &str, form: Option<String>, within: f64, wait: u32);
     #[wasm_bindgen(js_name = verify)]
     fn verify_wait(modulus: &str, exponent: &str, signed: &str, signature: &[u8], wait: u32);
 }
@@ -289,9 +289,14 @@ pub fn response(status: u16, headers: &Headers, body: &JsValue) -> Result<Respon
     response_text(status, headers.text(), body).map_err(|error| thrown(&error))
 }
 
-/// The answer to a GET, see [`Platform::get`](crate::serve::platform::Platform::get).
-pub async fn get(url: &str, within: Millis) -> Result<(u16, String), PlatformError> {
-    let answered = Wait::begin(|wait| get_wait(url, within.as_f64(), wait)).await?;
+/// The answer to a GET, or to the POST of a form, see
+/// [`Platform::get`](crate::serve::platform::Platform::get).
+pub async fn fetch_text(
+    url: &str,
+    form: Option<String>,
+    within: Millis,
+) -> Result<(u16, String), PlatformError> {
+    let answered = Wait::begin(|wait| fetch_text_wait(url, form, within.as_f64(), wait)).await?;
     Ok((u16::try_from(answered.code).unwrap_or(u16::MAX), answered.text.unwrap_or_default()))
 }
 

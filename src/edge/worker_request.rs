@@ -128,7 +128,16 @@ impl Platform for WorkerRequest {
     }
 
     async fn get(&self, url: &str, within: Millis) -> Result<(u16, String), PlatformError> {
-        host::get(url, within).await
+        host::fetch_text(url, None, within).await
+    }
+
+    async fn send_form(
+        &self,
+        url: &str,
+        form: String,
+        within: Millis,
+    ) -> Result<(u16, String), PlatformError> {
+        host::fetch_text(url, Some(form), within).await
     }
 
     async fn is_signed(

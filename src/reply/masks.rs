@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2_iter, memmem};
 
-use crate::routes::graph::{Deployment, Graph, Secret, Upstream};
+use crate::routes::graph::{Deployment, Graph, Upstream};
 use crate::upstream::address::authority_of;
+use crate::upstream::token_store::TokenStore;
 
 /// What stands in the place of a masked text.
 const MASK: &[u8] = b"***";
@@ -20,21 +21,23 @@ const MOST_QUOTED: u8 = 3;
 /// Hosts that everybody knows. Messages name them in addresses of documentation.
 const PUBLIC_HOSTS: [&str; 2] = ["api.openai.com", "gateway.ai.cloudflare.com"];
 
-/// The text without the secrets and hosts of the document.
-pub fn without_secrets(graph: &Graph, text: Vec<u8>) -> Vec<u8> {
+/// The text without the secrets and hosts of the document, and without these tokens.
+pub fn without_secrets(graph: &Graph, tokens: &TokenStore, text: Vec<u8>) -> Vec<u8> {
     let mut masks = Masks::of(&text);
+    tokens.texts().for_each(|token| masks.secret(token));
     for deployment in &graph.deployments {
         masks.deployment(deployment);
     }
     for key in graph.clients.iter().flatten().filter_map(|client| client.key.as_ref()) {
-        masks.secret(key);
+        masks.secret(key.reveal());
     }
     masks.apply().unwrap_or(text)
 }
 
-/// The text without the secrets and hosts of this deployment.
-pub fn without_secrets_of(deployment: &Deployment, text: Vec<u8>) -> Vec<u8> {
+/// The text without the secrets and hosts of this deployment, and without these tokens.
+pub fn without_secrets_of(deployment: &Deployment, tokens: &TokenStore, text: Vec<u8>) -> Vec<u8> {
     let mut masks = Masks::of(&text);
+    tokens.texts().for_each(|token| masks.secret(token));
     masks.deployment(deployment);
     masks.apply().unwrap_or(text)
 }
@@ -52,10 +55,13 @@ impl<'a> Masks<'a> {
     }
 
     fn deployment(&mut self, deployment: &Deployment) {
-        deployment.keys().for_each(|key| self.secret(key));
+        deployment.keys().for_each(|key| self.secret(key.reveal()));
+        if let Some(entra) = &deployment.entra {
+            self.secret(entra.proof.secret().reveal());
+        }
         let via = deployment.via.as_ref();
         if let Some(token) = via.and_then(|via| via.token.as_ref()) {
-            self.secret(token);
+            self.secret(token.reveal());
         }
         let (Upstream::OpenAi { base: address, .. } | Upstream::Azure { resource: address, .. }) =
             &deployment.upstream;
@@ -65,8 +71,8 @@ impl<'a> Masks<'a> {
         }
     }
 
-    fn secret(&mut self, secret: &Secret) {
-        let (text, secret) = (self.text, secret.reveal().as_bytes());
+    fn secret(&mut self, secret: &str) {
+        let (text, secret) = (self.text, secret.as_bytes());
         let Some(first) = secret.first().filter(|_| secret.len() >= SHORTEST_SECRET) else { return };
         let places = memmem::find_iter(text, secret);
         self.found.extend(places.map(|start| start..start + secret.len()));

@@ -13,6 +13,7 @@ use super::affinity_key::AffinityKey;
 pub use super::capabilities::Capabilities;
 use super::cases::Cases;
 use super::client_guard::ClientGuard;
+use super::entra::Entra;
 use super::issue::nearest;
 pub use super::limit_rule::{LimitKey, LimitRule, Unreachable};
 pub use super::node_policy::{Commit, Hedge, HedgeAfter, Policy, Retry, Sticky, Timeouts, WhenAllEjected};
@@ -172,6 +173,8 @@ pub struct Deployment {
     pub api_key: Secret,
     /// Further keys of the same account, in the order in which they are tried if it is refused.
     pub other_keys: Vec<Secret>,
+    /// The application of Entra ID whose tokens it takes in place of a key.
+    pub entra: Option<Box<Entra>>,
     /// Why it takes no traffic: a missing or invalid variable.
     pub disabled: Option<Disabled>,
     /// The Azure region, if known.

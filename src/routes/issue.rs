@@ -288,7 +288,10 @@ impl<'a> IssueCollector<'a> {
     /// Describes the value at a place with a text that is safe to print.
     pub fn found(&self, at: At<'_>) -> String {
         let Some(value) = at.find(self.written) else { return "nothing".to_owned() };
-        let is_secret = matches!(at.innermost_key(), Some("api_key" | "key" | "secret" | "token" | "url"));
+        let is_secret = matches!(
+            at.innermost_key(),
+            Some("api_key" | "key" | "secret" | "client_secret" | "assertion" | "token" | "url")
+        );
         match value {
             Value::String(text) if is_secret && placeholder::sole_variable(text).is_none() => {
                 "a literal text (not shown)".to_owned()

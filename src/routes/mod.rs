@@ -14,6 +14,7 @@ pub mod cases;
 pub mod client_guard;
 mod compile;
 mod doubts;
+pub mod entra;
 pub mod glob;
 pub mod graph;
 mod issue;

@@ -32,7 +32,8 @@ mod raw_webhook;
 mod raw_when;
 
 pub use raw_deployment::{
-    RawApiKey, RawCapabilities, RawCost, RawDeployment, RawEjections, RawParams, RawProvider, RawVia,
+    RawApiKey, RawCapabilities, RawCost, RawDeployment, RawEjections, RawEntra, RawParams, RawProvider,
+    RawVia,
 };
 pub use raw_document::{
     RawClient, RawDenial, RawDocument, RawExpose, RawHealthSharing, RawSettings, RawStatements, RawUsage,

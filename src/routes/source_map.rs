@@ -160,7 +160,8 @@ impl SourceReader<'_> {
 /// Whether the text at this key may be a credential. Names of variables are none.
 fn may_be_secret(key: &str, text: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    let is_secret_key = ["key", "token", "secret", "password", "url"].iter().any(|word| key.contains(word));
+    let is_secret_key =
+        ["key", "token", "secret", "assertion", "password", "url"].iter().any(|word| key.contains(word));
     let has_credentials = text.contains("://") && text.contains(['@', '?', '#']);
     (is_secret_key && sole_variable(text).is_none()) || has_credentials || text.contains("sk-")
 }

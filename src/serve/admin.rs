@@ -234,7 +234,7 @@ async fn health<P: Platform>(platform: &P, routes: &Serving) -> String {
     let here = routes.health.borrow().snapshot(now);
     let deployments = routes.graph.deployments.iter().zip(here).map(|(deployment, here)| DeploymentStatus {
         deployment: &deployment.name,
-        credential: CredentialStatus::of(deployment, routes),
+        credential: CredentialStatus::of(platform, deployment, routes),
         isolate: here,
         object: of_shard(&deployment.identity),
         fault: of_shard(&name_key(&deployment.identity))

@@ -391,7 +391,8 @@ fn failed<P: Platform>(
     let of_gateway = ClientError::DeadlineExceeded { after_ms: allowed_ms };
     let decisive = exhausted::decisive(&failures);
     let outcome = decisive.map_or(of_gateway.code(), |failure| failure.class.name()).to_owned();
-    let masked = |text: Vec<u8>| without_secrets(&routes.graph, text);
+    let tokens = &platform.isolate().tokens;
+    let masked = |text: Vec<u8>| without_secrets(&routes.graph, &tokens.borrow(), text);
     let headers = error
         .headers
         .iter()

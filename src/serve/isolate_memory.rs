@@ -21,6 +21,7 @@ use crate::keys::key_uses::KeyUses;
 use crate::reply::masks::without_secrets;
 use crate::request::access_keys::AccessKeys;
 use crate::routes::Issue;
+use crate::upstream::token_store::TokenStore;
 use crate::vocabulary::rng::{Rng, SecureRng};
 use crate::vocabulary::time::Instant;
 
@@ -67,6 +68,8 @@ pub struct Isolate {
     pub(super) access_keys: RefCell<AccessKeys>,
     /// The leases of limits, by ledger.
     pub(super) ledgers: RefCell<BTreeMap<LedgerName, LedgerLink>>,
+    /// The tokens with which upstreams are called.
+    pub(super) tokens: RefCell<TokenStore>,
     /// What is counted of finished requests, until the shard has counted it.
     pub(super) counters: RefCell<CounterOutbox>,
     /// The requests for which equal ones wait.
@@ -120,9 +123,9 @@ impl Isolate {
     pub fn without_secrets(&self, line: String) -> String {
         match self.current() {
             Some(routes) => {
-                let mut masked = without_secrets(&routes.graph, line.into_bytes());
+                let mut masked = without_secrets(&routes.graph, &self.tokens.borrow(), line.into_bytes());
                 if let Some(canary) = &*self.canary.borrow() {
-                    masked = without_secrets(&canary.serving.graph, masked);
+                    masked = without_secrets(&canary.serving.graph, &TokenStore::default(), masked);
                 }
                 String::from_utf8(masked).unwrap_or_default()
             }

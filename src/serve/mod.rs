@@ -40,6 +40,7 @@ pub mod completion;
 mod counting;
 mod drill_request;
 pub mod drive;
+mod entra_tokens;
 pub mod explain_request;
 pub mod explained;
 pub mod fact_source;

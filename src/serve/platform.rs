@@ -132,6 +132,14 @@ pub trait Platform: Clock + Objects + Clone + 'static {
     /// The answer to a GET that belongs to no request: status and text. No redirect is followed. It
     /// fails if it takes longer than `within`.
     fn get(&self, url: &str, within: Millis) -> impl Future<Output = Result<(u16, String), PlatformError>>;
+    /// The answer to a POST of a form that belongs to no request: status and text. No redirect is
+    /// followed. It fails if it takes longer than `within`.
+    fn send_form(
+        &self,
+        url: &str,
+        form: String,
+        within: Millis,
+    ) -> impl Future<Output = Result<(u16, String), PlatformError>>;
     /// Whether a signature with RS256 of a text is that of a public key.
     fn is_signed(
         &self,

@@ -82,7 +82,10 @@ pub async fn attempt<P: Platform>(
     let params = &dispatch.deployment.params;
     let withholds_usage = metering::asks_for_usage(&routes.graph.settings, inbound, params);
     let began_at = platform.now();
-    let mut presented = PresentedCredential::first(platform, inbound, dispatch, routes);
+    let mut presented = match fault {
+        None => PresentedCredential::first(platform, inbound, dispatch, routes).await?,
+        Some(_) => PresentedCredential::Key(0),
+    };
     loop {
         let handle = platform.call();
         let abort = AbortOnDrop::new(handle.clone());
@@ -119,7 +122,8 @@ pub async fn attempt<P: Platform>(
             Err(failure) => {
                 let failure = Failure { upstream_ids: Some(Box::new(upstream_ids)), ..failure };
                 if fault.is_none() && failure.is_refused_credential() {
-                    presented = presented.after(failure, platform, inbound, dispatch, routes, began_at)?;
+                    let next = presented.after(failure, platform, inbound, dispatch, routes, began_at);
+                    presented = Box::pin(next).await?;
                     continue;
                 }
                 return Err(failure);
@@ -412,7 +416,7 @@ async fn hold<P: Platform>(
         (held, Some(observer))
     } else {
         observer.release();
-        (without_secrets_of(&call.deployment, held), None)
+        (without_secrets_of(&call.deployment, &platform.isolate().tokens.borrow(), held), None)
     };
     let tail = Some(gathered.tail());
     let flow = Flow { held, rest, observer, tail, is_declared: true, length: 0, reads_end: false, call };
@@ -468,7 +472,8 @@ async fn up_to_verdict<P: Platform>(
 
 /// A stream of events that was held until its end.
 fn held_whole<P: Platform>(platform: &P, mut gathered: Hold, call: &OpenCall<P>) -> CommittedBody<P> {
-    let mut bytes = without_secrets_of(&call.deployment, gathered.take());
+    let mut bytes =
+        without_secrets_of(&call.deployment, &platform.isolate().tokens.borrow(), gathered.take());
     if call.withholds_usage {
         bytes = UsageFilter::of_whole(bytes);
     }

@@ -8,9 +8,11 @@ pub mod address;
 pub mod ai_gateway;
 pub mod azure;
 pub mod credential;
+pub mod entra_token;
 pub mod forwarding;
 pub mod key_choices;
 pub mod openai;
+pub mod token_store;
 mod upstream_request;
 
 use crate::request::percent;

@@ -199,6 +199,7 @@ fn deployment(id: usize, name: &str) -> Deployment {
         via: None,
         api_key: Secret::new(name),
         other_keys: Vec::new(),
+        entra: None,
         disabled: None,
         region: None,
         quality: 0,

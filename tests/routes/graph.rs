@@ -154,6 +154,33 @@ fn versions_without_a_date_mean_the_v1_api() {
 }
 
 #[test]
+fn the_scope_of_a_token_is_that_of_the_api_and_of_the_cloud() {
+    for (version, more, expected) in [
+        ("v1", json!({}), "https://ai.azure.com/.default"),
+        ("2024-10-21", json!({}), "https://cognitiveservices.azure.com/.default"),
+        ("2024-10-21", json!({ "scope": "api://own/.default" }), "api://own/.default"),
+        (
+            "v1",
+            json!({ "authority": "https://login.microsoftonline.us/" }),
+            "https://cognitiveservices.azure.us/.default",
+        ),
+        (
+            "v1",
+            json!({ "authority": "https://login.partner.microsoftonline.cn" }),
+            "https://cognitiveservices.azure.cn/.default",
+        ),
+    ] {
+        let mut entra = json!({ "tenant": "t", "client_id": "c", "client_secret": "${K}" });
+        entra.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let changed = json!({ "api_key": null, "api_version": version, "auth": { "entra": entra } });
+        let graph = compiled(&json!({ "deployments": { "azure": changed } })).graph;
+        let entra = graph.deployments[0].entra.as_ref().unwrap();
+        assert_eq!(entra.scope, expected, "{version} {more}");
+        assert!(!entra.authority.ends_with('/'));
+    }
+}
+
+#[test]
 fn a_deployment_has_all_that_the_document_says_of_it() {
     let graph = compiled(&json!({ "deployments": { "openai": {
         "organization": "org", "project": "proj", "region": "eastus", "quality": 3, "tags": ["a", "b"],

@@ -216,6 +216,18 @@ fn faults_of_meaning() {
             }),
         ),
         (
+            "tokens of Entra ID",
+            json!({ "deployments": {
+                "openai": { "auth": { "entra": { "tenant": "t", "client_id": "c", "client_secret": "${K}" } } },
+                "azure": { "api_key": null, "auth": { "entra": { "tenant": "a/b", "client_id": "", "client_secret": "sk-1234" } } },
+                "azure-both": { "provider": "azure", "endpoint": "https://x.openai.azure.com", "deployment": "d",
+                    "auth": { "entra": { "tenant": "t", "client_id": "c", "client_secret": "${K}", "assertion": "${K}",
+                              "scope": "https://ai.azure.com/user", "authority": "login.example" } } },
+                "azure-neither": { "provider": "azure", "endpoint": "https://x.openai.azure.com", "deployment": "d",
+                    "auth": { "entra": { "tenant": "t", "client_id": "c", "secret": "${K}" } } },
+            } }),
+        ),
+        (
             "lists of keys",
             json!({ "deployments": {
                 "openai": { "api_key": ["${K}", "sk-1234", 7] },

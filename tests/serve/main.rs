@@ -13,6 +13,7 @@ mod capabilities;
 mod counting;
 mod documents;
 mod drills;
+mod entra;
 mod exact_usage;
 mod explained;
 mod fake;

@@ -65,6 +65,7 @@ fn deployment(cost: Option<(f64, f64)>, region: Option<&str>) -> Target {
         via: None,
         api_key: Secret::new(""),
         other_keys: Vec::new(),
+        entra: None,
         disabled: None,
         region: region.map(str::to_owned),
         quality: 0,

@@ -88,6 +88,9 @@ struct Plan<'a> {
 #[derive(Serialize)]
 struct Diagnosed<'a> {
     deployment: &'a str,
+    /// The key that was asked with, counted from 1, if the document lists several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<usize>,
     /// `well`, `wrong`, `not_asked` or `planned`.
     state: &'static str,
     /// What was asked.
@@ -110,6 +113,7 @@ impl<'a> Diagnosed<'a> {
     fn of(deployment: &'a Deployment, finding: Finding) -> Self {
         Self {
             deployment: &deployment.name,
+            key: None,
             state: if finding.is_good { "well" } else { "wrong" },
             asked: None,
             milliseconds: None,
@@ -151,8 +155,16 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     for deployment in &chosen {
         let stated_model = written_key(&written, &deployment.name, "model");
         let (diagnosed, question) = prepared(deployment, stated_model);
-        found.push(diagnosed);
-        asked.extend(question.map(|question| (*deployment, question)));
+        let Some(question) = question else {
+            found.push(diagnosed);
+            continue;
+        };
+        let others = (1..=deployment.other_keys.len())
+            .filter_map(|key| DoctorQuestion::with_key(deployment, question.kind, key));
+        for question in std::iter::once(question.clone()).chain(others) {
+            found.push(None);
+            asked.push((*deployment, question));
+        }
     }
     let plan = plan_of(&asked);
     if arguments.dry_run {
@@ -165,14 +177,15 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let calls = ask_all(&asked, Duration::from_secs(arguments.timeout), !arguments.json);
     let mut calls = asked.iter().zip(calls).map(|((deployment, question), call)| {
         let setting = Setting {
-            key_variable: variable_in(&written, &deployment.name, "api_key"),
-            endpoint_variable: variable_in(&written, &deployment.name, "endpoint"),
+            key_variable: variable_in(&written, &deployment.name, "api_key", question.key),
+            endpoint_variable: variable_in(&written, &deployment.name, "endpoint", 0),
             host: question.host(),
             now: now(),
         };
         let finding = diagnose(deployment, call.kind, &call.heard, &setting);
         let (asked, milliseconds) = (Some(call.kind.name()), Some(call.milliseconds));
-        Diagnosed { asked, milliseconds, ..Diagnosed::of(deployment, finding) }
+        let key = key_of(deployment, question);
+        Diagnosed { key, asked, milliseconds, ..Diagnosed::of(deployment, finding) }
     });
     let diagnosed: Vec<Diagnosed<'_>> =
         found.into_iter().filter_map(|found| found.or_else(|| calls.next())).collect();
@@ -207,6 +220,11 @@ fn prepared<'a>(
     (Some(Diagnosed::unasked(deployment, "not_asked", "no_question", why)), None)
 }
 
+/// The number of the key, if there are several.
+fn key_of(deployment: &Deployment, question: &DoctorQuestion) -> Option<usize> {
+    (!deployment.other_keys.is_empty()).then_some(question.key + 1)
+}
+
 fn plan_of<'a>(asked: &[(&'a Deployment, DoctorQuestion)]) -> Plan<'a> {
     let mut plan =
         Plan { requests: asked.len(), usd_at_most: 0.0, without_price: Vec::new(), kinds: BTreeMap::new() };
@@ -228,6 +246,7 @@ fn planned<'a>(
         let found = format!("{} at {}", question.kind.name(), question.host());
         Diagnosed {
             asked: Some(question.kind.name()),
+            key: key_of(deployment, question),
             ..Diagnosed::unasked(deployment, "planned", "planned", &found)
         }
     });
@@ -301,8 +320,11 @@ fn text_of(diagnosed: &[Diagnosed<'_>], is_coloured: bool) -> String {
     let paint = |code: &str, text: &str| {
         if is_coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     };
-    let longest =
-        diagnosed.iter().map(|found| found.deployment.chars().count()).max().unwrap_or_default().min(40);
+    let name = |found: &Diagnosed<'_>| match found.key {
+        Some(key) => format!("{}, key {key}", found.deployment),
+        None => found.deployment.to_owned(),
+    };
+    let longest = diagnosed.iter().map(|found| name(found).chars().count()).max().unwrap_or_default().min(40);
     let mut text = String::new();
     for found in diagnosed {
         let state = match found.state {
@@ -312,7 +334,7 @@ fn text_of(diagnosed: &[Diagnosed<'_>], is_coloured: bool) -> String {
         };
         let time = found.milliseconds.filter(|_| found.state == "well");
         let time = time.map(|milliseconds| format!(" ({milliseconds} ms)")).unwrap_or_default();
-        let _ = writeln!(text, "{state}  {:longest$}  {}{time}", found.deployment, found.found);
+        let _ = writeln!(text, "{state}  {:longest$}  {}{time}", name(found), found.found);
         if found.state == "wrong" {
             let code = paint("2", &format!("[{}]", found.code));
             let said = found.said.as_deref().map(|said| format!(" {said}")).unwrap_or_default();
@@ -323,9 +345,11 @@ fn text_of(diagnosed: &[Diagnosed<'_>], is_coloured: bool) -> String {
     text
 }
 
-/// The variable that a key of a deployment in the document names.
-fn variable_in<'a>(written: &'a Value, deployment: &str, key: &str) -> Option<&'a str> {
-    let text = written_key(written, deployment, key)?;
+/// The variable that a key of a deployment in the document names, for a list the element at this
+/// place.
+fn variable_in<'a>(written: &'a Value, deployment: &str, key: &str, place: usize) -> Option<&'a str> {
+    let value = written.get("deployments")?.get(deployment)?.get(key)?;
+    let text = value.as_str().or_else(|| value.get(place)?.as_str())?;
     let (_, rest) = text.split_once("${")?;
     rest.split_once('}').map(|(name, _)| name)
 }

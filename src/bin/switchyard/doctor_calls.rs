@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use switchyard::doctor::diagnosis::{Heard, Silence, wants_completion_limit};
 use switchyard::doctor::question::{DoctorQuestion, QuestionKind};
+use switchyard::routes::entra::Entra;
 use switchyard::routes::graph::Deployment;
+use switchyard::upstream::entra_token::{TokenFailure, TokenRequest, token_answer, token_request};
 use switchyard::vocabulary::headers::Headers;
 use ureq::http::{Method, Request, Uri};
 use ureq::{Agent, Error};
@@ -82,16 +84,23 @@ impl Agents {
 
     /// Asks a question, and once more if the model wants the other name of the limit.
     fn ask(&self, deployment: &Deployment, question: &DoctorQuestion) -> Call {
-        let (heard, milliseconds) = self.timed(question);
+        let token = match deployment.entra.as_ref().map(|entra| self.token(entra)).transpose() {
+            Ok(token) => token,
+            Err(failure) => {
+                return Call { kind: question.kind, heard: Heard::NoToken(failure), milliseconds: 0 };
+            }
+        };
+        let timed = |question: &DoctorQuestion| self.timed(question, token.as_deref());
+        let (heard, milliseconds) = timed(question);
         let other = match question.kind {
             QuestionKind::Chat { is_reasoning: false } if wants_completion_limit(&heard) => {
-                DoctorQuestion::new(deployment, QuestionKind::Chat { is_reasoning: true })
+                DoctorQuestion::with_key(deployment, QuestionKind::Chat { is_reasoning: true }, question.key)
             }
             _ => None,
         };
         match other {
             Some(other) => {
-                let (heard, milliseconds) = self.timed(&other);
+                let (heard, milliseconds) = timed(&other);
                 Call { kind: other.kind, heard, milliseconds }
             }
             None => Call { kind: question.kind, heard, milliseconds },
@@ -99,16 +108,37 @@ impl Agents {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the command line is outside the core")]
-    fn timed(&self, question: &DoctorQuestion) -> (Heard, u64) {
+    fn timed(&self, question: &DoctorQuestion, token: Option<&str>) -> (Heard, u64) {
         let began = std::time::Instant::now();
-        let heard = self.heard(question).unwrap_or_else(|error| Heard::Silence(self.silence(&error)));
+        let heard = self.heard(question, token).unwrap_or_else(|error| Heard::Silence(self.silence(&error)));
         (heard, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    fn heard(&self, question: &DoctorQuestion) -> Result<Heard, Error> {
-        let uri: Uri = question.url.parse().unwrap_or_default();
-        let agent = if uri.host().is_some_and(is_local) { &self.local } else { &self.remote };
+    fn agent(&self, url: &str) -> &Agent {
+        let uri: Uri = url.parse().unwrap_or_default();
+        if uri.host().is_some_and(is_local) { &self.local } else { &self.remote }
+    }
+
+    /// Asks Entra ID for a token.
+    fn token(&self, entra: &Entra) -> Result<String, TokenFailure> {
+        let TokenRequest { url, form } = token_request(entra);
+        let request = Request::builder()
+            .uri(&url)
+            .method(Method::POST)
+            .header("content-type", "application/x-www-form-urlencoded");
+        let unreachable = |_| TokenFailure::unreachable();
+        let request = request.body(form).map_err(|_| TokenFailure::unreachable())?;
+        let mut answer = self.agent(&url).run(request).map_err(unreachable)?;
+        let text = answer.body_mut().with_config().limit(MOST_BYTES).read_to_string().map_err(unreachable)?;
+        Ok(token_answer(answer.status().as_u16(), &text)?.text)
+    }
+
+    fn heard(&self, question: &DoctorQuestion, token: Option<&str>) -> Result<Heard, Error> {
+        let agent = self.agent(&question.url);
         let mut request = Request::builder().uri(&question.url);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
         for (name, value) in &question.headers {
             request = request.header(*name, value);
         }

@@ -56,22 +56,27 @@ struct DeploymentAnswer {
     credential: Option<CredentialAnswer>,
 }
 
-/// Which of its keys a deployment uses in one isolate.
+/// Which credential a deployment uses in one isolate.
 #[derive(Debug, Deserialize)]
 struct CredentialAnswer {
-    keys: usize,
+    keys: Option<usize>,
     in_use: Option<usize>,
+    #[serde(default)]
     refused: Vec<usize>,
+    token_problem: Option<String>,
 }
 
 impl CredentialAnswer {
-    /// What is not as the document has it; `None` if the first key is in use.
+    /// What is wrong with it.
     fn said(&self) -> Option<String> {
+        if let Some(problem) = &self.token_problem {
+            return Some(printable(&format!("no new token: {problem}")));
+        }
         let refused: Vec<String> = self.refused.iter().map(ToString::to_string).collect();
-        let in_use = match self.in_use {
+        let in_use = match (self.keys, self.in_use) {
             _ if refused.is_empty() => return None,
-            Some(key) => format!("key {key} of {} in use", self.keys),
-            None => "no key in use".to_owned(),
+            (Some(keys), Some(key)) => format!("key {key} of {keys} in use"),
+            _ => "no key in use".to_owned(),
         };
         Some(format!("{in_use}, refused: {}", refused.join(", ")))
     }
@@ -263,7 +268,8 @@ mod tests {
             { "deployment": "drained", "isolate": observed("drained", &json!({})), "object": null },
             { "deployment": "slow", "isolate": observed("closed", &slow), "object": null,
               "credential": { "keys": 2, "in_use": 2, "refused": [1] } },
-            { "deployment": "probed", "isolate": observed("probation", &json!({})), "object": null },
+            { "deployment": "probed", "isolate": observed("probation", &json!({})), "object": null,
+              "credential": { "token_expires_at": null, "token_problem": "AADSTS7000222 (the client secret has expired)" } },
             { "deployment": "no-key", "isolate": observed("closed", &json!({})), "object": null },
         ] });
         let mut routes = routes();
@@ -278,7 +284,7 @@ mod tests {
         quota       ejected          0       0       -         -                         2026-01-01T00:00:00Z  the account's quota is used up
         drained     drained          0       0       -         -                         -                     5 requests in a row failed
         slow        returning, 40 %  0       0       -         90 ms to the first token  -                     key 2 of 2 in use, refused: 1
-        probed      being probed     0       0       -         -                         -                     5 requests in a row failed
+        probed      being probed     0       0       -         -                         -                     no new token: AADSTS7000222 (the client secret has expired); 5 requests in a row failed
         no-key      disabled         0       0       -         -                         -                     the variable OPENAI_API_KEY is missing or invalid
         ");
     }

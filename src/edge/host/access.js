@@ -1,14 +1,19 @@
-// What the tokens of Cloudflare Access need of the runtime (`host.rs`): the keys of a team, and
-// signatures with RS256.
+// What tokens need of the runtime (`host.rs`): the keys of a team of Cloudflare Access, signatures
+// with RS256, and tokens of Entra ID.
 
 import { endWait, failWait } from "./waits.js";
 
+const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 
-/** Ends the wait with the status and the text of the answer, or fails after `within` milliseconds. */
-export async function get(url, within, wait) {
+/**
+ * Ends the wait with the status and the text of the answer, or fails after `within` milliseconds. With a
+ * `form`, it is sent in a POST.
+ */
+export async function fetchText(url, form, within, wait) {
   try {
-    const response = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(within) });
+    const sent = form === undefined ? {} : { method: "POST", body: form, headers: FORM };
+    const response = await fetch(url, { ...sent, redirect: "manual", signal: AbortSignal.timeout(within) });
     endWait(wait, response.status, await response.text(), undefined);
   } catch (error) {
     failWait(wait, error);

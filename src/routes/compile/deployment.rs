@@ -9,12 +9,13 @@ use super::settings::ejections;
 use super::url;
 use crate::geography::distance::{is_region, regions};
 use crate::routes::at::At;
+use crate::routes::entra::{Entra, EntraProof};
 use crate::routes::graph::{
     AzureApi, Capabilities, Deployment, Disabled, Ejections, Params, RateLimits, Secret, Upstream, Via,
 };
 use crate::routes::placeholder::sole_variable;
 use crate::routes::raw::{
-    RawApiKey, RawCapabilities, RawCost, RawDeployment, RawParams, RawProvider, RawVia,
+    RawApiKey, RawCapabilities, RawCost, RawDeployment, RawEntra, RawParams, RawProvider, RawVia,
 };
 use crate::usage::price::Price;
 use crate::vocabulary::needs::{Feature, Features, OUTPUT_LIMITS};
@@ -24,6 +25,8 @@ use crate::vocabulary::rng::stable_hash;
 const OPENAI: &str = "https://api.openai.com/v1";
 /// The most keys of a deployment.
 const MOST_KEYS: usize = 4;
+/// The authority of Entra ID in the public cloud.
+const ENTRA_AUTHORITY: &str = "https://login.microsoftonline.com";
 /// The default host of Cloudflare AI Gateway.
 const AI_GATEWAY: &str = "https://gateway.ai.cloudflare.com";
 
@@ -44,6 +47,7 @@ impl Compiler<'_> {
         let section = At::Root.key("deployments");
         let at = section.key(name);
         let mut keys = self.keys(raw, at).into_iter();
+        let entra = raw.auth.as_ref().and_then(|auth| self.entra(&auth.entra, raw, at));
         if let Some(region) = raw.region.as_deref().filter(|region| !is_region(region)) {
             let meant =
                 self.report.nearest(region, regions()).map(|name| format!("; did you mean {name:?}?"));
@@ -81,6 +85,7 @@ impl Compiler<'_> {
             via,
             api_key: keys.next().unwrap_or_else(|| Secret::new("")),
             other_keys: keys.collect(),
+            entra: entra.map(Box::new),
             disabled: self
                 .report
                 .disabled("deployments", name)
@@ -110,6 +115,7 @@ impl Compiler<'_> {
     fn keys(&mut self, raw: &RawDeployment, at: At<'_>) -> Vec<Secret> {
         let at = at.key("api_key");
         let may_lack_one = raw.via.is_some()
+            || raw.auth.is_some()
             || match raw.provider {
                 Some(RawProvider::OpenAi) => raw.endpoint.is_some(),
                 Some(RawProvider::Azure) => false,
@@ -124,6 +130,46 @@ impl Compiler<'_> {
                 Vec::new()
             }
         }
+    }
+
+    #[inline(never)]
+    fn entra(&mut self, raw: &RawEntra, deployment: &RawDeployment, at: At<'_>) -> Option<Entra> {
+        let auth = at.key("auth");
+        if deployment.provider == Some(RawProvider::OpenAi) {
+            self.report.refuse_key(auth, "no such key with provider openai: only azure reads it", None);
+        }
+        if deployment.api_key.is_some() {
+            self.report.refuse_key(auth, "either `auth` or `api_key`: a call has one credential", None);
+        }
+        let at = auth.key("entra");
+        for (key, id) in [("tenant", &raw.tenant), ("client_id", &raw.client_id)] {
+            let is_id = !id.is_empty()
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+            if !is_id {
+                self.report.refuse(at.key(key), "an id of Entra ID: letters, digits, -, . and _");
+            }
+        }
+        let proof = match (&raw.client_secret, &raw.assertion) {
+            (Some(secret), None) => self.secret(secret, at.key("client_secret")).map(EntraProof::Secret),
+            (None, Some(assertion)) => self.secret(assertion, at.key("assertion")).map(EntraProof::Assertion),
+            _ => {
+                let expected = "exactly one of `client_secret` and `assertion`, such as \
+                                \"client_secret\": \"${ENTRA_CLIENT_SECRET}\"";
+                self.report.refuse(at, expected);
+                None
+            }
+        };
+        let authority = raw.authority.as_deref().unwrap_or(ENTRA_AUTHORITY);
+        let authority = self.endpoint(authority, at.key("authority"));
+        let usual = usual_scope(&authority, azure_api(deployment).as_ref());
+        let scope = raw.scope.as_deref().unwrap_or(usual);
+        let is_scope = scope.ends_with("/.default") && scope.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_scope {
+            self.report.refuse(at.key("scope"), "a scope that ends with /.default: others are for people");
+        }
+        let (tenant, client_id) = (raw.tenant.clone(), raw.client_id.clone());
+        let identity = format!("{authority} {tenant} {client_id} {scope}").into();
+        Some(Entra { authority, tenant, client_id, proof: proof?, scope: scope.to_owned(), identity })
     }
 
     /// The keys of a list that have a value. While there is one, the deployment is in use: so a key
@@ -317,6 +363,17 @@ impl Compiler<'_> {
             drop: raw.drop.clone(),
             rename: raw.rename.iter().map(|(from, to)| (from.clone(), to.clone())).collect(),
         }
+    }
+}
+
+/// The scope for Azure OpenAI at this authority. Microsoft documents one for the v1 API, and an
+/// older one for the dated API. The clouds of governments have the older one only.
+fn usual_scope(authority: &str, api: Option<&AzureApi>) -> &'static str {
+    match (authority.rsplit('.').next(), api) {
+        (Some("us"), _) => "https://cognitiveservices.azure.us/.default",
+        (Some("cn"), _) => "https://cognitiveservices.azure.cn/.default",
+        (_, Some(AzureApi::Dated(_))) => "https://cognitiveservices.azure.com/.default",
+        _ => "https://ai.azure.com/.default",
     }
 }
 

@@ -59,6 +59,32 @@ pub struct RawDeployment {
     pub timeout: Option<RawTimeout>,
     /// Edits of JSON request bodies, in the order drop, rename, set.
     pub params: Option<RawParams>,
+    /// For `azure`: tokens in place of `api_key`.
+    pub auth: Option<RawAuth>,
+}
+
+/// Tokens in place of a key.
+pub struct RawAuth {
+    /// Tokens of Entra ID.
+    pub entra: RawEntra,
+}
+
+/// An application of Entra ID. It has either a secret or an assertion.
+pub struct RawEntra {
+    /// The id or the domain of the tenant.
+    pub tenant: String,
+    /// The id of the application.
+    pub client_id: String,
+    /// Its secret: exactly one variable, `"${ENTRA_CLIENT_SECRET}"`.
+    pub client_secret: Option<String>,
+    /// A token of another issuer that the application trusts (a federated credential): exactly one
+    /// variable.
+    pub assertion: Option<String>,
+    /// What the token is for. Default: `https://ai.azure.com/.default`, or with a dated
+    /// `api_version` `https://cognitiveservices.azure.com/.default`.
+    pub scope: Option<String>,
+    /// Replaces `https://login.microsoftonline.com`.
+    pub authority: Option<String>,
 }
 
 /// When failures eject the deployment.

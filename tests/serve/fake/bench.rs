@@ -15,7 +15,7 @@ use switchyard::vocabulary::headers::Headers;
 use switchyard::vocabulary::time::{Instant, Millis};
 
 use super::upstream::{CallState, Script};
-use super::{Fake, FakeClient, FakeLedgers, FakeObjects, FakeRegistry, Post, PostAnswer, World};
+use super::{Fake, FakeClient, FakeLedgers, FakeObjects, FakeRegistry, FormAnswer, Post, PostAnswer, World};
 use crate::times::ms;
 
 pub const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
@@ -125,6 +125,21 @@ impl Bench {
     pub fn answer_get(&self, url: &str, page: Option<(u16, &str)>) {
         let page = page.map(|(status, text)| (status, text.to_owned()));
         self.fake.world.pages.borrow_mut().insert(url.to_owned(), page);
+    }
+
+    /// How the next forms are answered. Further ones cannot be sent.
+    pub fn answer_forms(&self, answers: impl IntoIterator<Item = FormAnswer>) {
+        self.fake.world.form_answers.borrow_mut().extend(answers);
+    }
+
+    /// Forgets the answers that no form has got.
+    pub fn drop_form_answers(&self) {
+        self.fake.world.form_answers.borrow_mut().clear();
+    }
+
+    /// The forms that were sent so far.
+    pub fn forms(&self) -> Vec<Post> {
+        self.fake.world.forms.borrow().clone()
     }
 
     /// The addresses of all GETs so far.

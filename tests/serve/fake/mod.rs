@@ -86,6 +86,10 @@ struct World {
     gets: RefCell<Vec<String>>,
     /// The cache of answers.
     cache: FakeCache,
+    /// What was sent with [`Platform::send_form`].
+    forms: RefCell<Vec<Post>>,
+    /// How the next forms are answered. Further ones cannot be sent.
+    form_answers: RefCell<VecDeque<FormAnswer>>,
     /// How the next posts are answered. Further ones are answered with status 200.
     post_answers: RefCell<VecDeque<PostAnswer>>,
 }
@@ -111,6 +115,9 @@ impl World {
         Ok(())
     }
 }
+
+/// How a form is answered: after which time, and with what; `None`: not in time.
+pub type FormAnswer = (Millis, Option<(u16, String)>);
 
 /// A POST that belongs to no request.
 #[derive(Debug, Clone)]
@@ -352,6 +359,29 @@ impl Platform for Fake {
         match page {
             Some(Some(page)) => Ok(page),
             Some(None) => {
+                self.at(self.now() + within).await;
+                Err(PlatformError::new("it takes too long"))
+            }
+            None => Err(PlatformError::new(format!("no route to {url}"))),
+        }
+    }
+
+    async fn send_form(
+        &self,
+        url: &str,
+        form: String,
+        within: Millis,
+    ) -> Result<(u16, String), PlatformError> {
+        let headers = Headers::default();
+        let post = Post { at: self.now(), url: url.to_owned(), headers, body: form };
+        self.world.forms.borrow_mut().push(post);
+        let answer = self.world.form_answers.borrow_mut().pop_front();
+        match answer {
+            Some((after, Some(answer))) if after < within => {
+                self.at(self.now() + after).await;
+                Ok(answer)
+            }
+            Some(_) => {
                 self.at(self.now() + within).await;
                 Err(PlatformError::new("it takes too long"))
             }

@@ -24,7 +24,7 @@ const CALLBACK: &str =
     "Nothing is sent there. What is logged and counted is in docs/telemetry.md and docs/metrics.md.";
 const COST: &str = "`cost`, in dollars per million tokens.";
 const BODY: &str = "`params.set`. It replaces the client's value; in LiteLLM the client's value counts.";
-const ENTRA: &str = "Azure is called with an API key (`api_key`), not with a token of Entra.";
+const ENTRA: &str = "Not imported: write `auth.entra` in the deployment, in place of `api_key`. The gateway fetches and replaces the tokens.";
 const DATABASE: &str = "There is no database.";
 const KEYS: &str =
     "There are no keys with owners and limits in a database: each client has its key in `clients`.";

@@ -115,6 +115,14 @@ impl Platform for WorkerRequest {
         self.0.env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
     }
 
+    fn has_secret(&self, name: &str) -> bool {
+        self.0.env.secret_store(name).is_ok()
+    }
+
+    async fn read_secret(&self, name: &str) -> Result<Option<String>, PlatformError> {
+        Ok(self.0.env.secret_store(name)?.get().await?)
+    }
+
     async fn read_document(&self, key: &str) -> Result<Option<StoredText>, PlatformError> {
         document_store::read(&self.0.env, key).await
     }

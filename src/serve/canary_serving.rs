@@ -19,7 +19,7 @@ use crate::registry::canary::canary_ledger::CanaryView;
 use crate::registry::canary::canary_tally::{CanaryAnswer, CanaryTally};
 use crate::registry::canary::canary_trial::{CanaryTerms, CanaryTrial};
 use crate::registry::canary::version_counts::CountedEnd;
-use crate::routes::{Compiled, compile, version_of};
+use crate::routes::{Compiled, version_of};
 use crate::scan::json_value;
 use crate::vocabulary::rng::{SplitMix64, stable_hash};
 use crate::vocabulary::time::{Instant, Millis};
@@ -136,7 +136,7 @@ impl Isolate {
         if version_of(hash) != terms.version {
             return;
         }
-        match compile(&stored.text, &|name: &str| platform.variable(name)) {
+        match self.compiled(platform, &stored.text).await {
             Ok(compiled) => self.begin_canary(platform, terms, compiled, hash),
             Err(issues) => platform.warn(&format!(
                 "routes: the canary {} does not compile here: {} issues",

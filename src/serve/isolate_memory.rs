@@ -68,6 +68,9 @@ pub struct Isolate {
     pub(super) access_keys: RefCell<AccessKeys>,
     /// The leases of limits, by ledger.
     pub(super) ledgers: RefCell<BTreeMap<LedgerName, LedgerLink>>,
+    /// The values of the secrets in the Secrets Store that documents of this isolate name. `None`:
+    /// the store has no such secret, or has not answered yet.
+    pub(super) secrets: RefCell<BTreeMap<String, Option<String>>>,
     /// The tokens with which upstreams are called.
     pub(super) tokens: RefCell<TokenStore>,
     /// What is counted of finished requests, until the shard has counted it.

@@ -77,6 +77,7 @@ mod routes_change;
 pub mod routes_document;
 pub mod serving;
 mod shared_orders;
+mod stored_secrets;
 mod timed_faults;
 mod timing;
 pub mod upstream_attempt;

@@ -114,6 +114,10 @@ pub trait Platform: Clock + Objects + Clone + 'static {
 
     /// A variable or secret; `None` if it is absent or empty.
     fn variable(&self, name: &str) -> Option<String>;
+    /// Whether there is a binding of this name to a secret of Cloudflare's Secrets Store.
+    fn has_secret(&self, name: &str) -> bool;
+    /// The value of such a secret; `None` if the store has none.
+    fn read_secret(&self, name: &str) -> impl Future<Output = Result<Option<String>, PlatformError>>;
     /// A document in the store. `None` if the store does not have it, or if there is no
     /// store.
     fn read_document(&self, key: &str) -> impl Future<Output = Result<Option<StoredText>, PlatformError>>;

@@ -21,7 +21,7 @@ use crate::registry::canary::canary_trial::CanaryTerms;
 use crate::registry::registry_requests::{ActsRequest, BeginAnswer, EndRequest, VersionRequest};
 use crate::registry::version_ledger::{BeginRequest, ChangeKind, ChangeNote};
 use crate::request::query;
-use crate::routes::{Issue, compile, version_of};
+use crate::routes::{Issue, version_of};
 use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::stable_hash;
@@ -132,7 +132,7 @@ impl Change<'_> {
 
     async fn made<P: Platform>(self, platform: &P, routes: &Serving) -> Result<OwnText, ClientError> {
         let Self { how, who, why, expected, document, canary } = self;
-        let compiled = match compile(&document, &|name: &str| platform.variable(name)) {
+        let compiled = match platform.isolate().compiled(platform, &document).await {
             Ok(compiled) => compiled,
             Err(issues) => return Ok(refused(&issues)),
         };

@@ -23,7 +23,7 @@ use super::serving::{Serving, Source};
 use super::timing::{sleep, until};
 use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
-use crate::routes::{Compiled, compile, doubts, version_of};
+use crate::routes::{Compiled, doubts, version_of};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::{SplitMix64, stable_hash};
 use crate::vocabulary::switch::Switch;
@@ -153,7 +153,7 @@ impl Isolate {
         self.checked_at.set(asked_at);
         self.confirmed_at.set(asked_at);
         if let Some(StoredText { text, note }) = &current
-            && let Some(routes) = self.adopt(platform, text, Source::Kv)
+            && let Some(routes) = self.adopt(platform, text, Source::Kv).await
         {
             let (background, document, routes_hash) = (platform.clone(), text.clone(), routes.hash);
             let note = note.clone();
@@ -167,7 +167,8 @@ impl Isolate {
             return Ok(routes);
         }
         let last_good = read(platform, LAST_GOOD).await?;
-        if let Some(routes) = last_good.and_then(|found| self.adopt(platform, &found.text, Source::LastGood))
+        if let Some(StoredText { text, .. }) = last_good
+            && let Some(routes) = self.adopt(platform, &text, Source::LastGood).await
         {
             if current.is_none() {
                 self.note(platform, DocumentProblem::Missing);
@@ -175,6 +176,7 @@ impl Isolate {
             return Ok(routes);
         }
         self.adopt(platform, COMPILED_IN, Source::CompiledIn)
+            .await
             .ok_or_else(|| PlatformError::new("the document that was compiled in is refused"))
     }
 
@@ -185,6 +187,7 @@ impl Isolate {
         self.failed_at.set(current.is_err().then(|| platform.now()));
         let (Some(serving), Ok(current)) = (self.current(), current) else { return };
         self.confirmed_at.set(asked_at);
+        let has_other_secrets = self.refresh_secrets(platform).await;
         let found = current.map(|found| (stable_hash(found.text.as_bytes()), found));
         if self.is_outdated(platform.now(), found.as_ref().map(|(hash, _)| *hash)) {
             return;
@@ -192,16 +195,18 @@ impl Isolate {
         let Some((hash, StoredText { text: document, note })) = found else {
             if serving.source != Source::CompiledIn {
                 self.note(platform, DocumentProblem::Missing);
+            } else if has_other_secrets {
+                self.adopt(platform, COMPILED_IN, Source::CompiledIn).await;
             }
             return;
         };
-        if serving.source == Source::Kv && serving.hash == hash {
+        if serving.source == Source::Kv && serving.hash == hash && !has_other_secrets {
             self.problem.replace(None);
             self.follow_canary(platform, note.as_deref()).await;
             drop(under_way);
             self.notice_once(platform, hash, &document).await;
-        } else if !self.problem().is_some_and(|problem| problem.is_refusal_of(hash))
-            && self.adopt(platform, &document, Source::Kv).is_some()
+        } else if (has_other_secrets || !self.problem().is_some_and(|problem| problem.is_refusal_of(hash)))
+            && self.adopt(platform, &document, Source::Kv).await.is_some()
         {
             self.follow_canary(platform, note.as_deref()).await;
             drop(under_way);
@@ -264,9 +269,9 @@ impl Isolate {
     }
 
     /// Serves from this document from now on, if it compiles.
-    fn adopt<P: Platform>(&self, platform: &P, document: &str, source: Source) -> Option<Rc<Serving>> {
+    async fn adopt<P: Platform>(&self, platform: &P, document: &str, source: Source) -> Option<Rc<Serving>> {
         let hash = stable_hash(document.as_bytes());
-        match compile(document, &|name: &str| platform.variable(name)) {
+        match self.compiled(platform, document).await {
             Ok(compiled) => Some(self.serve_from(platform, compiled, source, hash)),
             Err(issues) if source == Source::Kv => {
                 self.note(platform, DocumentProblem::Refused { issues, hash });

@@ -25,6 +25,7 @@ const REGISTRY = { type: "durable-object", worker: FIRST, exportName: "Registry"
 //
 // - `routes`: the document to write to KV, as an object or as text. Undefined writes nothing.
 // - `vars`: the Worker's variables and secrets.
+// - `secrets`: secrets of the Secrets Store, by the names of their bindings.
 // - `kvPersist`: a folder that holds KV, so that its content survives the gateway.
 // - `isolates`: their number. Isolates share only KV and the Durable Objects.
 // - `object`: whether the Worker has a binding to the Durable Objects.
@@ -36,6 +37,7 @@ const REGISTRY = { type: "durable-object", worker: FIRST, exportName: "Registry"
 export async function startGateway({
   routes,
   vars = {},
+  secrets = {},
   kvPersist,
   isolates = 1,
   object = true,
@@ -47,7 +49,8 @@ export async function startGateway({
 } = {}) {
   const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? FIRST : `${FIRST}-${index + 1}`));
   const manifest = worker(checkout, intercept);
-  const env = { ...bindings(vars), ...(object && { HEALTH }), ...(registry && { REGISTRY }), ...(ledger && { LEDGER }) };
+  const objects = { ...(object && { HEALTH }), ...(registry && { REGISTRY }), ...(ledger && { LEDGER }) };
+  const env = { ...bindings(vars), ...stored(secrets), ...objects };
   const logs = [];
   const miniflare = new Miniflare({
     host: "127.0.0.1",
@@ -72,6 +75,9 @@ export async function startGateway({
   const putRoutes = (document) =>
     kv.put(ROUTES_KEY, typeof document === "string" ? document : JSON.stringify(document));
   if (routes !== undefined) await putRoutes(routes);
+  for (const [name, value] of Object.entries(secrets)) {
+    await (await miniflare.getSecretsStoreSecretAPI(name, FIRST))().create(value);
+  }
   const url = String(await miniflare.ready).replace(/\/$/, "");
 
   return {
@@ -149,6 +155,12 @@ function worker(checkout, intercept) {
     modules[name] = { type: "esm", contents: readFileSync(join(ROOT, "tests/e2e", name), "utf8") };
   }
   return { mainModule: "intercept.js", modules };
+}
+
+function stored(secrets) {
+  return Object.fromEntries(
+    Object.keys(secrets).map((name) => [name, { type: "secrets-store-secret", storeId: "store", secretName: name }]),
+  );
 }
 
 function bindings(vars) {

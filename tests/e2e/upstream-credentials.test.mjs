@@ -157,6 +157,17 @@ describe("credentials of upstreams", { concurrency: 2 }, () => {
       }),
     ));
 
+  test("a key may be in the Secrets Store", () =>
+    withCloud((cloud) => {
+      const secrets = { STORED_KEY: "stored-key-0123456789" };
+      cloud.accepted.add(secrets.STORED_KEY);
+      return withGateway({ ...options(cloud, { api_key: "${STORED_KEY}" }), secrets }, async (gateway) => {
+        const answers = await Promise.all(Array.from({ length: 4 }, () => chat(gateway)));
+        for (const answer of answers) assertTrail(answer, [["first", "200"]]);
+        assert.deepEqual(new Set(cloud.calls), new Set([secrets.STORED_KEY]));
+      });
+    }));
+
   test("doctor asks for a token and with each key, and says what is wrong", () =>
     withCloud(async (cloud) => {
       const { routes, vars } = options(cloud, entra(cloud));

@@ -29,6 +29,7 @@ mod once;
 mod records;
 mod registry;
 mod slow_uploads;
+mod stored_secrets;
 mod surface;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]

@@ -127,6 +127,16 @@ impl Bench {
         self.fake.world.pages.borrow_mut().insert(url.to_owned(), page);
     }
 
+    /// Gives a secret of the store this value from now on; `None`: the store does not answer.
+    pub fn set_secret(&self, name: &str, value: Option<&str>) {
+        self.fake.world.secrets.borrow_mut().insert(name.to_owned(), value.map(str::to_owned));
+    }
+
+    /// The secrets that were read so far.
+    pub fn secret_reads(&self) -> Vec<String> {
+        self.fake.world.secret_reads.borrow().clone()
+    }
+
     /// How the next forms are answered. Further ones cannot be sent.
     pub fn answer_forms(&self, answers: impl IntoIterator<Item = FormAnswer>) {
         self.fake.world.form_answers.borrow_mut().extend(answers);

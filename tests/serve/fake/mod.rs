@@ -86,6 +86,10 @@ struct World {
     gets: RefCell<Vec<String>>,
     /// The cache of answers.
     cache: FakeCache,
+    /// The secrets of the store, by the names of their bindings; `None`: the store does not answer.
+    secrets: RefCell<BTreeMap<String, Option<String>>>,
+    /// The secrets that were read, in order.
+    secret_reads: RefCell<Vec<String>>,
     /// What was sent with [`Platform::send_form`].
     forms: RefCell<Vec<Post>>,
     /// How the next forms are answered. Further ones cannot be sent.
@@ -326,6 +330,17 @@ impl Platform for Fake {
 
     fn variable(&self, name: &str) -> Option<String> {
         self.world.variables.borrow().get(name).cloned()
+    }
+
+    fn has_secret(&self, name: &str) -> bool {
+        self.world.secrets.borrow().contains_key(name)
+    }
+
+    async fn read_secret(&self, name: &str) -> Result<Option<String>, PlatformError> {
+        self.world.secret_reads.borrow_mut().push(name.to_owned());
+        self.at(self.now() + Millis::new(20)).await;
+        let value = self.world.secrets.borrow().get(name).cloned().flatten();
+        value.map(Some).ok_or_else(|| PlatformError::new("the store is away"))
     }
 
     async fn read_document(&self, key: &str) -> Result<Option<StoredText>, PlatformError> {

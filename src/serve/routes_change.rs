@@ -201,7 +201,7 @@ async fn notice_stored<P: Platform>(platform: &P) -> Result<(), ClientError> {
     let Some(stored) = isolate.stored(platform).await? else { return Ok(()) };
     let hash = stable_hash(stored.as_bytes());
     let is_serving = isolate.current().is_some_and(|routes| routes.hash == hash);
-    if is_serving || compile(&stored, &|name: &str| platform.variable(name)).is_ok() {
+    if is_serving || platform.isolate().compiled(platform, &stored).await.is_ok() {
         isolate.notice(platform, hash, &stored).await?;
     }
     Ok(())

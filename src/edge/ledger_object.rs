@@ -21,7 +21,7 @@ const ORIGIN: &str = "https://ledger/";
 #[durable_object(alarm)]
 pub struct Ledger {
     state: State,
-    ledger: StoredLedger<LedgerRows>,
+    stored: StoredLedger<LedgerRows>,
     /// The time to which the alarm was set.
     alarm_at: Cell<Option<Instant>>,
 }
@@ -31,8 +31,8 @@ struct LedgerRows(SqlStorage);
 
 impl DurableObject for Ledger {
     fn new(state: State, _: Env) -> Self {
-        let ledger = StoredLedger::new(LedgerRows(state.storage().sql()));
-        Self { state, ledger, alarm_at: Cell::default() }
+        let stored = StoredLedger::new(LedgerRows(state.storage().sql()));
+        Self { state, stored, alarm_at: Cell::default() }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -41,7 +41,7 @@ impl DurableObject for Ledger {
 
     async fn alarm(&self) -> worker::Result<Response> {
         self.alarm_at.set(None);
-        let next_at = self.ledger.on_alarm(clock::now())?;
+        let next_at = self.stored.on_alarm(clock::now())?;
         self.set_alarm(next_at).await?;
         Response::empty()
     }
@@ -52,7 +52,7 @@ impl Ledger {
         let url = request.inner().url();
         let body = request.text().await?;
         let path = url.strip_prefix(ORIGIN).unwrap_or_default();
-        let reply = self.ledger.answer(path, &body, clock::now())?;
+        let reply = self.stored.answer(path, &body, clock::now())?;
         self.set_alarm(reply.alarm_at).await?;
         Ok(Response::ok(reply.text)?.with_status(reply.status))
     }

@@ -80,6 +80,7 @@ pub fn claims(
 }
 
 fn amount(graph: &Graph, rule: &LimitRule, facts: &Facts, node: &Node, basis: &UsageBasis) -> u64 {
+    use Operation::{ChatCompletions, Completions, Responses, ResponsesCompact};
     let units = |output_tokens: u64| {
         let usage = basis.at_most(output_tokens);
         match rule.rate.unit {
@@ -90,7 +91,6 @@ fn amount(graph: &Graph, rule: &LimitRule, facts: &Facts, node: &Node, basis: &U
             LimitUnit::MicroUsd => graph.highest_price(node).micro_usd(&usage),
         }
     };
-    use Operation::{ChatCompletions, Completions, Responses, ResponsesCompact};
     match facts.max_output_tokens {
         Some(most) => units(most),
         None if matches!(facts.operation, ChatCompletions | Completions | Responses | ResponsesCompact) => {

@@ -253,7 +253,7 @@ impl IsolateLimits {
 
     /// Ends a reservation. `used`: what was really used of a meter; more than was reserved counts,
     /// too.
-    pub fn settle(&mut self, reservation: Reservation, used: impl Fn(&Claim) -> u64, now: Instant) {
+    pub fn settle(&mut self, reservation: &Reservation, used: impl Fn(&Claim) -> u64, now: Instant) {
         for claim in &reservation.claims {
             let meter =
                 self.meters.entry(claim.meter.clone()).or_insert_with(|| HeldMeter::new(claim.rate, now));
@@ -279,11 +279,6 @@ impl IsolateLimits {
                 None => meter.owe(left),
             }
         }
-    }
-
-    /// Gives back a reservation of which nothing was used.
-    pub fn release(&mut self, reservation: Reservation, now: Instant) {
-        self.settle(reservation, |_| 0, now);
     }
 
     /// Whether nothing is held and nothing is owed, so that no report is needed.

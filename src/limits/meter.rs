@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::limit::{LimitRate, LimitUnit};
+use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// A lease is at most this part of what is free for each holder, so that the last holders to ask
@@ -137,7 +137,7 @@ impl Meter {
 
     /// How many units one unit is in `taken`.
     fn scale(&self) -> u128 {
-        self.rate.per.and_then(|per| per.bucket_ms()).map_or(1, |ms| u128::from(ms.get()))
+        self.rate.per.and_then(Period::bucket_ms).map_or(1, |ms| u128::from(ms.get()))
     }
 
     /// The limit.

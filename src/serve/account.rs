@@ -186,7 +186,7 @@ impl<P: Platform> OpenAccount<P> {
             cache: self.cache,
         };
         self.publish(&record);
-        if let Some(limits) = limits {
+        if let Some(mut limits) = limits {
             limits.settle(limited_use(&record));
         }
         if let Some(draw) = self.draw.as_ref().filter(|_| record.end.outcome != CLIENT_LEFT) {

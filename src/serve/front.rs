@@ -182,10 +182,11 @@ async fn find<P: Platform>(
     let claims = limit_claims::claims(graph, &client, &inbound.facts, &inbound.node, || {
         metering::basis(platform, &inbound)
     });
-    let limits = match claims.is_empty() {
-        true => None,
+    let limits = if claims.is_empty() {
+        None
+    } else {
         // This is behind a pointer: most requests have no limits.
-        false => Some(Box::pin(ReservedLimits::of(platform, &graph.settings, claims)).await?),
+        Some(Box::pin(ReservedLimits::of(platform, &graph.settings, claims)).await?)
     };
     Ok(AnswerSource::Deployments(Box::new(inbound), held, limits))
 }

@@ -90,7 +90,7 @@ impl<P: Platform> ReservedLimits<P> {
     }
 
     /// Settles what the request used.
-    pub fn settle(mut self: Box<Self>, used: LimitedUse) {
+    pub fn settle(&mut self, used: LimitedUse) {
         self.end(|claim| used.of(claim));
     }
 
@@ -99,7 +99,7 @@ impl<P: Platform> ReservedLimits<P> {
         for (ledger, reservation) in self.parts.drain(..) {
             let mut ledgers = self.platform.isolate().ledgers.borrow_mut();
             if let Some(link) = ledgers.get_mut(&ledger) {
-                link.limits.settle(reservation, &used, now);
+                link.limits.settle(&reservation, &used, now);
                 link.unsettled_since.get_or_insert(now);
             }
             drop(ledgers);

@@ -25,10 +25,8 @@ impl From<&ClientError> for ErrorReply {
         headers.push("x-should-retry", if error.is_retryable() { "true" } else { "false" });
         match error {
             ClientError::MethodNotAllowed { allow, .. } => headers.push("allow", allow),
-            ClientError::NoEligibleDeployment { returns_in_ms: Some(ms), .. } => {
-                headers.extend(retry_after::headers(*ms));
-            }
-            ClientError::LimitReached { retry_ms: Some(ms), .. } => {
+            ClientError::NoEligibleDeployment { returns_in_ms: Some(ms), .. }
+            | ClientError::LimitReached { retry_ms: Some(ms), .. } => {
                 headers.extend(retry_after::headers(*ms));
             }
             ClientError::TooManyBodies | ClientError::KeysUnavailable | ClientError::LimitsUnavailable => {

@@ -60,11 +60,13 @@ impl Instant {
     }
 
     /// The end of its day in UTC: the next midnight.
+    #[must_use]
     pub const fn day_end(self) -> Self {
         Self((self.0 / DAY_MS + 1).saturating_mul(DAY_MS))
     }
 
     /// The end of its month in UTC: midnight of the first day of the next month.
+    #[must_use]
     pub const fn month_end(self) -> Self {
         Self(Date::of_day(self.0 / DAY_MS).next_month().saturating_mul(DAY_MS))
     }

@@ -57,7 +57,7 @@ impl Crowd {
             let (limits, next_at) = &mut self.isolates[isolate];
             match limits.reserve(&claims, self.now) {
                 Reserving::Reserved(reservation) => {
-                    limits.settle(reservation, |_| 1, self.now);
+                    limits.settle(&reservation, |_| 1, self.now);
                     self.shown.served += 1;
                     if limits.is_due(*next_at, self.now) {
                         self.report(isolate);
@@ -70,7 +70,10 @@ impl Crowd {
                 }
                 Reserving::Refused { .. } => {
                     self.shown.refused += 1;
-                    let free = self.ledger.meter("m").map_or(self.rate.amount, |meter| meter.free());
+                    let free = self
+                        .ledger
+                        .meter("m")
+                        .map_or(self.rate.amount, switchyard::limits::meter::Meter::free);
                     self.shown.refused_in_vain += u64::from(turn > 0 && free >= 1);
                     return;
                 }
@@ -86,10 +89,10 @@ impl Crowd {
         while self.now < ends_at {
             let burst = if self.second() % 4 == 3 { 4 } else { 1 };
             for _ in 0..per_second * burst * STEP_MS / 1_000 {
-                let isolate = rng.next_u64() as usize % self.isolates.len();
+                let isolate = usize::try_from(rng.next_u64() % self.isolates.len() as u64).unwrap();
                 self.request(isolate);
             }
-            self.now = self.now + Millis::new(STEP_MS);
+            self.now += Millis::new(STEP_MS);
             for isolate in 0..self.isolates.len() {
                 let (limits, next_at) = &self.isolates[isolate];
                 if limits.is_due(*next_at, self.now) {

@@ -78,7 +78,10 @@ impl World {
                     self.exchange(isolate, 1);
                 }
                 Reserving::Refused { .. } => {
-                    let free = self.ledger.meter("m").map_or(self.rate.amount, |meter| meter.free());
+                    let free = self
+                        .ledger
+                        .meter("m")
+                        .map_or(self.rate.amount, switchyard::limits::meter::Meter::free);
                     self.refusals_with_free += u64::from(turn > 0 && free >= amount);
                     return false;
                 }
@@ -87,19 +90,19 @@ impl World {
         false
     }
 
-    /// Ends the oldest request of an isolate: it used this part of what it reserved.
-    fn end(&mut self, isolate: usize, part: f64) {
+    /// Ends the oldest request of an isolate: it used so many percent of what it reserved.
+    fn end(&mut self, isolate: usize, part: u64) {
         if self.isolates[isolate].in_flight.is_empty() {
             return;
         }
         let (reservation, reserved) = self.isolates[isolate].in_flight.remove(0);
-        let used = (reserved as f64 * part) as u64;
+        let used = reserved * part / 100;
         self.spent -= reserved - used;
-        self.isolates[isolate].limits.settle(reservation, |_| used, self.now);
+        self.isolates[isolate].limits.settle(&reservation, |_| used, self.now);
     }
 
     fn tick(&mut self, ms: u64) {
-        self.now = self.now + Millis::new(ms);
+        self.now += Millis::new(ms);
         for isolate in 0..self.isolates.len() {
             if self.isolates[isolate].limits.is_due(self.isolates[isolate].next_at, self.now) {
                 self.exchange(isolate, 1);
@@ -111,7 +114,7 @@ impl World {
 #[derive(Debug, Clone)]
 enum Step {
     Request { isolate: usize, amount: u64 },
-    End { isolate: usize, part: f64 },
+    End { isolate: usize, part: u64 },
     Report { isolate: usize, copies: usize },
     Pass { ms: u64 },
 }
@@ -119,7 +122,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..5_usize, 1..40_u64).prop_map(|(isolate, amount)| Step::Request { isolate, amount }),
-        3 => (0..5_usize, 0.0..=1.0).prop_map(|(isolate, part)| Step::End { isolate, part }),
+        3 => (0..5_usize, 0..=100_u64).prop_map(|(isolate, part)| Step::End { isolate, part }),
         1 => (0..5_usize, 0..3_usize).prop_map(|(isolate, copies)| Step::Report { isolate, copies }),
         3 => (1..6_000_u64).prop_map(|ms| Step::Pass { ms }),
     ];
@@ -144,13 +147,13 @@ proptest! {
         // Everything ends, and everything is reported: the ledger counts what was used, exactly.
         for isolate in 0..5 {
             while !world.isolates[isolate].in_flight.is_empty() {
-                world.end(isolate, 0.5);
+                world.end(isolate, 50);
             }
         }
         for _ in 0..4 {
             world.tick(6_000);
         }
-        let free = world.ledger.meter("m").map_or(amount, |meter| meter.free());
+        let free = world.ledger.meter("m").map_or(amount, switchyard::limits::meter::Meter::free);
         prop_assert_eq!(amount - world.spent, free);
     }
 
@@ -167,9 +170,9 @@ proptest! {
             }
         }
         world.isolates.clear();
-        world.now = world.now + Millis::new(60_000);
+        world.now += Millis::new(60_000);
         world.ledger.advance(world.now);
-        let leased = world.ledger.meter("m").map_or(0, |meter| meter.leased());
+        let leased = world.ledger.meter("m").map_or(0, switchyard::limits::meter::Meter::leased);
         prop_assert_eq!(leased, 0);
     }
 }
@@ -184,7 +187,7 @@ fn in_the_steady_state_no_request_waits() {
         for _ in 0..20 {
             for isolate in 0..8 {
                 assert!(world.request(isolate, 1));
-                world.end(isolate, 1.0);
+                world.end(isolate, 100);
             }
             world.tick(50);
         }

@@ -58,7 +58,7 @@ proptest! {
         let stays = StoredLedger::new(other_rows.clone());
         let (mut now, mut numbers) = (START, [0_u64; 4]);
         for (holder, amount, ms, is_done, is_evicted) in steps {
-            now = now + Millis::new(ms);
+            now += Millis::new(ms);
             let number = &mut numbers[usize::try_from(holder).unwrap()];
             let mut report = wish(&format!("{holder:x}"), *number + 1, amount, "tokens", per);
             report["leases"] = json!([{

@@ -30,8 +30,8 @@ fn limited(limits: &Value, settings: &Value) -> Bench {
     bench
 }
 
-fn of_app(limits: Value) -> Bench {
-    limited(&limits, &json!({}))
+fn of_app(limits: &Value) -> Bench {
+    limited(limits, &json!({}))
 }
 
 /// A chat request that states how much it may use.
@@ -46,7 +46,7 @@ fn error(answer: &Answer) -> Value {
 
 #[test]
 fn a_quota_of_a_day_ends_with_the_day() {
-    let mut bench = of_app(json!([{ "requests": 3, "per": "day" }]));
+    let mut bench = of_app(&json!([{ "requests": 3, "per": "day" }]));
     for _ in 0..3 {
         assert_eq!(bench.begin_chat(CHAT).status, 200);
     }
@@ -70,7 +70,7 @@ fn a_quota_of_a_day_ends_with_the_day() {
 
 #[test]
 fn a_rate_limit_says_when_the_next_request_fits() {
-    let mut bench = of_app(json!([{ "requests": 60, "per": "minute" }]));
+    let mut bench = of_app(&json!([{ "requests": 60, "per": "minute" }]));
     for _ in 0..60 {
         assert_eq!(bench.begin_chat(CHAT).status, 200);
     }
@@ -90,7 +90,7 @@ fn a_rate_limit_says_when_the_next_request_fits() {
 #[test]
 fn what_a_request_really_used_is_what_counts() {
     let limits = json!([{ "tokens": 10_000, "per": "day" }, { "usd": 1, "per": "month" }]);
-    let mut bench = of_app(limits);
+    let mut bench = of_app(&limits);
     bench.chat(CHAT);
     assert_eq!(bench.limit(APP, "tokens/day"), (42, 0, 9_958));
     // 30 tokens of input at 1 dollar a million, 12 of output at 10.
@@ -99,7 +99,7 @@ fn what_a_request_really_used_is_what_counts() {
 
 #[test]
 fn a_request_that_may_use_more_than_is_left_is_refused_before_it_is_sent() {
-    let mut bench = of_app(json!([{ "tokens": 1_000, "per": "day" }]));
+    let mut bench = of_app(&json!([{ "tokens": 1_000, "per": "day" }]));
     assert_eq!(bench.chat(&asking_for(900)).status, 200);
     let refused = bench.chat(&asking_for(2_000));
     assert_eq!(
@@ -113,14 +113,14 @@ fn a_request_that_may_use_more_than_is_left_is_refused_before_it_is_sent() {
 
 #[test]
 fn a_request_that_states_no_output_is_not_refused_for_what_it_probably_does_not_use() {
-    let mut bench = of_app(json!([{ "tokens": 500, "per": "day" }]));
+    let mut bench = of_app(&json!([{ "tokens": 500, "per": "day" }]));
     assert_eq!(bench.chat(CHAT).status, 200);
     assert_eq!(bench.limit(APP, "tokens/day"), (42, 0, 458));
 }
 
 #[test]
 fn requests_at_the_same_time_are_counted_until_their_answers_end() {
-    let mut bench = of_app(json!([{ "concurrent": 2 }]));
+    let mut bench = of_app(&json!([{ "concurrent": 2 }]));
     bench.script([]);
     bench.drop_scripts();
     let stream =
@@ -141,7 +141,7 @@ fn requests_at_the_same_time_are_counted_until_their_answers_end() {
 
 #[test]
 fn isolates_share_a_limit_to_the_last_request() {
-    let mut bench = of_app(json!([{ "requests": 30, "per": "day" }]));
+    let mut bench = of_app(&json!([{ "requests": 30, "per": "day" }]));
     let isolates: Vec<Rc<Isolate>> = (0..8).map(|_| Rc::default()).collect();
     for (index, isolate) in isolates.iter().enumerate() {
         // Each has randomness of its own.
@@ -162,7 +162,7 @@ fn isolates_share_a_limit_to_the_last_request() {
 
 #[test]
 fn only_requests_without_a_lease_wait_and_for_one_answer_together() {
-    let mut bench = of_app(json!([{ "requests": 100_000, "per": "minute" }]));
+    let mut bench = of_app(&json!([{ "requests": 100_000, "per": "minute" }]));
     bench.ledgers().takes.set(ms(20));
     let sent: Vec<_> = (0..20).map(|_| bench.send_chat(CHAT)).collect();
     bench.pass(ms(100));
@@ -193,7 +193,7 @@ fn only_requests_without_a_lease_wait_and_for_one_answer_together() {
 
 #[test]
 fn an_isolate_that_falls_idle_settles_and_gives_back_what_it_held() {
-    let mut bench = of_app(json!([{ "requests": 1_000, "per": "day" }]));
+    let mut bench = of_app(&json!([{ "requests": 1_000, "per": "day" }]));
     for _ in 0..20 {
         bench.begin_chat(CHAT);
         bench.pass(ms(100));
@@ -207,7 +207,7 @@ fn an_isolate_that_falls_idle_settles_and_gives_back_what_it_held() {
 
 #[test]
 fn an_eviction_of_the_ledger_loses_nothing() {
-    let mut bench = of_app(json!([{ "requests": 5, "per": "day" }]));
+    let mut bench = of_app(&json!([{ "requests": 5, "per": "day" }]));
     let mut served = 0;
     for _ in 0..10 {
         served += u32::from(bench.chat(CHAT).status == 200);
@@ -249,7 +249,7 @@ fn without_a_ledger_a_budget_is_closed_and_a_rate_is_open() {
 
 #[test]
 fn what_was_served_without_the_ledger_is_counted_when_it_is_back() {
-    let mut bench = of_app(json!([{ "requests": 5, "per": "day" }, { "tokens": 100_000, "per": "day" }]));
+    let mut bench = of_app(&json!([{ "requests": 5, "per": "day" }, { "tokens": 100_000, "per": "day" }]));
     bench.ledgers().is_lost.set(true);
     for _ in 0..3 {
         assert_eq!(bench.begin_chat(CHAT).status, 200);
@@ -299,7 +299,7 @@ fn the_gateway_has_limits_of_its_own() {
 #[test]
 fn a_client_with_limits_sees_its_own_and_not_those_of_providers() {
     let mut bench =
-        of_app(json!([{ "requests": 100, "per": "minute" }, { "requests": 1_000, "per": "day" }]));
+        of_app(&json!([{ "requests": 100, "per": "minute" }, { "requests": 1_000, "per": "day" }]));
     bench.drop_scripts();
     let theirs: &[(&str, &str)] = &[
         ("x-ratelimit-limit-requests", "5"),
@@ -334,7 +334,7 @@ fn a_client_that_leaves_while_it_waits_holds_nothing() {
 
 #[test]
 fn a_request_that_fails_counts_as_a_request_and_as_nothing_else() {
-    let mut bench = of_app(json!([{ "requests": 10, "per": "day" }, { "tokens": 9_000, "per": "day" }]));
+    let mut bench = of_app(&json!([{ "requests": 10, "per": "day" }, { "tokens": 9_000, "per": "day" }]));
     bench.drop_scripts();
     bench.script((0..4).map(|_| Script::json(400, r#"{"error":{"message":"no","code":"x"}}"#)));
     assert_eq!(bench.chat(CHAT).status, 400);

@@ -67,17 +67,14 @@ impl Compiler<'_> {
             self.report.refuse_found(at, "a limit without a time", expected, None);
             return None;
         }
-        let by = match &raw.by {
-            None => LimitKey::All,
-            Some(text) => match LimitKey::parse(text) {
-                Some(by) => by,
-                None => {
-                    let names = ["client", "key", "user", "country", "colo", "header:", "metadata:"];
-                    self.report.refuse_name(at.key("by"), text, LimitKey::NOTATIONS, names);
-                    return None;
-                }
-            },
-        };
+        let by = raw.by.as_ref().map_or(Some(LimitKey::All), |text| {
+            let by = LimitKey::parse(text);
+            if by.is_none() {
+                let names = ["client", "key", "user", "country", "colo", "header:", "metadata:"];
+                self.report.refuse_name(at.key("by"), text, LimitKey::NOTATIONS, names);
+            }
+            by
+        })?;
         let models = self.names_of_nodes(raw.models.as_deref().unwrap_or_default(), at.key("models"));
         let rate = LimitRate { unit, amount, per: raw.per.map(Period::from) };
         let by_text = raw.by.as_deref().map(|by| format!("/{by}")).unwrap_or_default();

@@ -13,7 +13,7 @@ pub struct RawLimit {
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000_000_000_000_u64)))]
     pub tokens: Option<u64>,
     /// The most US dollars in the time `per`, by the `cost` of the deployments.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.000001, max = 1_000_000_000.0)))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.000_001, max = 1_000_000_000.0)))]
     pub usd: Option<f64>,
     /// The most requests at the same time.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000_000)))]

@@ -22,6 +22,37 @@ fn beyond(limit: RequestLimit, found: Option<u64>) -> ClientError {
     ClientError::NotAdmitted(AdmissionFault::Beyond { limit, most: 1_000, found })
 }
 
+/// Limits of each unit.
+fn limits() -> Vec<ClientError> {
+    vec![
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::Requests, amount: 600, per: Some(Period::Minute) },
+            is_own: true,
+            retry_ms: Some(ms(1_500)),
+        },
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::Tokens, amount: 9_000, per: Some(Period::Hour) },
+            is_own: false,
+            retry_ms: Some(ms(100)),
+        },
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::MicroUsd, amount: 500_250_000, per: Some(Period::Month) },
+            is_own: true,
+            retry_ms: Some(ms(86_400_000)),
+        },
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::Concurrent, amount: 40, per: None },
+            is_own: true,
+            retry_ms: Some(ms(1_000)),
+        },
+        ClientError::LimitReached {
+            rate: LimitRate { unit: LimitUnit::Tokens, amount: 9_000, per: Some(Period::Day) },
+            is_own: false,
+            retry_ms: None,
+        },
+    ]
+}
+
 /// One of each variant, and more than one where messages differ.
 pub(crate) fn all() -> Vec<ClientError> {
     let quality = "quality is below 3".to_owned();
@@ -68,31 +99,6 @@ pub(crate) fn all() -> Vec<ClientError> {
         ClientError::KeysNotWritten,
         ClientError::ModelNotFound { model: "chat-prd".into(), nearest: Some("chat-prod".into()) },
         ClientError::ModelNotFound { model: "gpt-9".into(), nearest: None },
-        ClientError::LimitReached {
-            rate: LimitRate { unit: LimitUnit::Requests, amount: 600, per: Some(Period::Minute) },
-            is_own: true,
-            retry_ms: Some(ms(1_500)),
-        },
-        ClientError::LimitReached {
-            rate: LimitRate { unit: LimitUnit::Tokens, amount: 9_000, per: Some(Period::Hour) },
-            is_own: false,
-            retry_ms: Some(ms(100)),
-        },
-        ClientError::LimitReached {
-            rate: LimitRate { unit: LimitUnit::MicroUsd, amount: 500_250_000, per: Some(Period::Month) },
-            is_own: true,
-            retry_ms: Some(ms(86_400_000)),
-        },
-        ClientError::LimitReached {
-            rate: LimitRate { unit: LimitUnit::Concurrent, amount: 40, per: None },
-            is_own: true,
-            retry_ms: Some(ms(1_000)),
-        },
-        ClientError::LimitReached {
-            rate: LimitRate { unit: LimitUnit::Tokens, amount: 9_000, per: Some(Period::Day) },
-            is_own: false,
-            retry_ms: None,
-        },
         ClientError::LimitsUnavailable,
         ClientError::NotAdmitted(AdmissionFault::Address),
         ClientError::NotAdmitted(AdmissionFault::Country),
@@ -148,6 +154,7 @@ pub(crate) fn all() -> Vec<ClientError> {
         ClientError::InvalidObjectPath { path: "files/..".into() },
         ClientError::ObjectNotFound { path: "files/file-1".into() },
     ];
+    all.extend(limits());
     all.extend(AccessFault::ALL.map(ClientError::AccessTokenRefused));
     all
 }

@@ -54,7 +54,7 @@ impl AnswerQuestion<'_> {
     /// The key: 64 hexadecimal digits.
     pub fn key(&self) -> String {
         let Self { graph, node, facts, .. } = self;
-        let mut hash = KeyHash(Sha256::new());
+        let mut hash = CacheKeyHash(Sha256::new());
         for text in [FORM, &graph.version, &facts.client, &node.name, facts.operation.path(), &facts.model] {
             hash.part(text.as_bytes());
         }
@@ -87,7 +87,7 @@ impl AnswerQuestion<'_> {
     }
 
     /// The value of a member, at a span of the excerpt.
-    fn value(&self, hash: &mut KeyHash, span: &Range<usize>) {
+    fn value(&self, hash: &mut CacheKeyHash, span: &Range<usize>) {
         if !self.body.is_shortened(span) {
             return hash.part(self.body.text().get(span.clone()).unwrap_or_default());
         }
@@ -101,9 +101,9 @@ impl AnswerQuestion<'_> {
     }
 }
 
-struct KeyHash(Sha256);
+struct CacheKeyHash(Sha256);
 
-impl KeyHash {
+impl CacheKeyHash {
     fn number(&mut self, number: usize) {
         self.0.update((number as u64).to_le_bytes());
     }

@@ -14,11 +14,11 @@ const REFUSED_MS: Millis = Millis::new(600_000);
 
 /// What is known of the keys of all deployments. Those with one key have an empty list.
 #[derive(Debug, Clone, Default)]
-pub struct KeyChoices(Vec<Vec<KeyState>>);
+pub struct KeyChoices(Vec<Vec<KeyChoiceState>>);
 
 /// What is known of a key.
 #[derive(Debug, Clone, Copy, Default)]
-struct KeyState {
+struct KeyChoiceState {
     /// When it was refused, if it is not known to be valid since.
     refused_at: Option<Instant>,
     /// When it was tried again.
@@ -42,7 +42,7 @@ impl KeyChoices {
         };
         let states = |deployment: &Rc<Deployment>| {
             let keys = if has_one(deployment) { 0 } else { deployment.keys().count() };
-            known(deployment).unwrap_or_else(|| vec![KeyState::default(); keys])
+            known(deployment).unwrap_or_else(|| vec![KeyChoiceState::default(); keys])
         };
         Self(deployments.iter().map(states).collect())
     }
@@ -51,7 +51,7 @@ impl KeyChoices {
     pub fn choose(&mut self, deployment: usize, now: Instant, may_repeat: bool) -> usize {
         let Some(keys) = self.0.get_mut(deployment) else { return 0 };
         let accepted = keys.iter().position(|key| key.refused_at.is_none());
-        let is_due = |key: &KeyState| {
+        let is_due = |key: &KeyChoiceState| {
             key.refused_at.is_some_and(|at| now - at >= REFUSED_MS) && now - key.tried_at >= REFUSED_MS
         };
         let due = keys.iter().take(accepted.unwrap_or(0)).position(is_due).filter(|_| may_repeat);
@@ -82,7 +82,7 @@ impl KeyChoices {
     ) -> Option<usize> {
         let keys = self.0.get_mut(deployment)?;
         keys.get_mut(key)?.refused_at = Some(now);
-        let is_left = |other: &(usize, &KeyState)| {
+        let is_left = |other: &(usize, &KeyChoiceState)| {
             other.0 != key && other.1.refused_at.is_none_or(|refused_at| refused_at < since)
         };
         // First a key that is not known as refused.
@@ -104,11 +104,11 @@ impl KeyChoices {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyChoices, KeyState, REFUSED_MS};
+    use super::{KeyChoiceState, KeyChoices, REFUSED_MS};
     use crate::vocabulary::time::{Instant, Millis};
 
     fn choices(keys: usize) -> KeyChoices {
-        KeyChoices(vec![Vec::new(), vec![KeyState::default(); keys]])
+        KeyChoices(vec![Vec::new(), vec![KeyChoiceState::default(); keys]])
     }
 
     fn at(ms: u64) -> Instant {

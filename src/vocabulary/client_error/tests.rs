@@ -54,6 +54,7 @@ fn limits() -> Vec<ClientError> {
 }
 
 /// One of each variant, and more than one where messages differ.
+#[expect(clippy::too_many_lines, reason = "a list")]
 pub(crate) fn all() -> Vec<ClientError> {
     let quality = "quality is below 3".to_owned();
     let tag = "tag 'eu' is missing".to_owned();

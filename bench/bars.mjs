@@ -20,6 +20,7 @@ export const bars = [
   { experiment: "graph", metric: "cpuUs", of: "switchyard-large", against: "switchyard", ratio: { atMost: 1.3 } },
   { experiment: "telemetry-json", metric: "cpuUs", of: "telemetry", against: "no-telemetry", ratio: { atMost: 1.05 } },
   { experiment: "telemetry-stream", metric: "cpuMs", of: "telemetry", against: "no-telemetry", ratio: { atMost: 1.02 } },
+  { experiment: "limits-json", metric: "cpuUs", of: "limits", against: "no-limits", ratio: { atMost: 1.05 } },
   { experiment: "cache-json", metric: "cpuUs", of: "kept", against: "refreshed", ratio: { atMost: 0.6 } },
   { experiment: "json-8", metric: "perSecond", against: "portkey-workerd", ratio: { atLeast: 1.5 } },
   { experiment: "json-8", metric: "perSecond", against: "portkey-node", ratio: { atLeast: 1.5 } },

@@ -69,12 +69,13 @@ export function worker({ name, title, main, recognises, requestHeaders = () => h
 
 /**
  * Switchyard. `worker` returns the build, `routes` the routes document; both default to this
- * checkout. `metrics`: whether it has a dataset for data points, `cache`: a store for the Cache API. Its
+ * checkout. `metrics`: whether it has a dataset for data points, `cache`: a store for the Cache API,
+ * `ledger`: the objects of limits. Its
  * `start` passes `onOutput` on to `startWorkerd`.
  */
-export function gateway({ name, title, worker = ownWorker, routes = sampleRoutes, metrics = false, cache = false }) {
+export function gateway({ name, title, worker = ownWorker, routes = sampleRoutes, metrics = false, cache = false, ledger = false }) {
   const start = async (upstream, { onOutput } = {}) => {
-    const configuration = { vars: variables(upstream), routes: routes(), metrics, cache, onOutput };
+    const configuration = { vars: variables(upstream), routes: routes(), metrics, cache, ledger, onOutput };
     const running = await startWorkerd({ ...worker(), ...configuration });
     return { ...running, url: running.url + PATH, headers: headers(CLIENT_KEY) };
   };

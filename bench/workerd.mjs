@@ -31,6 +31,7 @@ const workerd = () => {
  * @param {object} [worker.routes] a routes document: the Worker is the gateway, with KV and Durable
  *   Objects
  * @param {boolean} [worker.metrics] whether the gateway has a dataset for its data points
+ * @param {boolean} [worker.ledger] whether there are the objects of limits
  * @param {boolean} [worker.cache] whether the Cache API has a store, in the same process
  * @param {(text: string) => void} [worker.onOutput] gets what workerd writes to its output, which are
  *   the lines of `console.log`. Without it they go to /dev/null.
@@ -94,7 +95,7 @@ async function copyModules({ main, keepNames }, folder) {
 }
 
 /** The configuration. The files that it embeds are in the same folder. */
-function config(folder, modules, { platform: own = platform(), vars = {}, routes, metrics, cache }) {
+function config(folder, modules, { platform: own = platform(), vars = {}, routes, metrics, cache, ledger }) {
   const bindings = Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   const services = [
     '(name = "main", worker = .main)',
@@ -111,8 +112,13 @@ function config(folder, modules, { platform: own = platform(), vars = {}, routes
       '(name = "ROUTES", kvNamespace = "kv")',
       '(name = "HEALTH", durableObjectNamespace = "DeploymentHealth")',
     );
+    const namespaces = ['(className = "DeploymentHealth", uniqueKey = "health", enableSql = true)'];
+    if (ledger) {
+      bindings.push('(name = "LEDGER", durableObjectNamespace = "Ledger")');
+      namespaces.push('(className = "Ledger", uniqueKey = "ledger", enableSql = true)');
+    }
     objects = `
-  durableObjectNamespaces = [(className = "DeploymentHealth", uniqueKey = "health", enableSql = true)],
+  durableObjectNamespaces = ${list(namespaces)},
   durableObjectStorage = (localDisk = "objects"),`;
     mkdirSync(join(folder, "objects"));
     services.push(`(name = "objects", disk = (path = ${text(join(folder, "objects"))}, writable = true))`);

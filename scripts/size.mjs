@@ -7,7 +7,8 @@ import { gzipSync } from "node:zlib";
 import { main, root, say } from "./setup.mjs";
 import { builtWorker } from "./worker.mjs";
 
-const BUDGET = 700 * 1024;
+// What the parts weigh, and why it is no longer 700 KiB: docs/benchmarks.md, "What the Wasm weighs".
+const BUDGET = 860 * 1024;
 
 main(async () => {
   const name = builtWorker().files.find((file) => file.endsWith(".wasm"));

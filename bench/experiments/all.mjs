@@ -2,6 +2,7 @@
 
 import { bodies, failover, graph, json } from "./answers.mjs";
 import { cache } from "./cache.mjs";
+import { limits } from "./limits.mjs";
 import { memory } from "./memory.mjs";
 import { cold, wasm } from "./start.mjs";
 import { burst, first, paced } from "./streams.mjs";
@@ -18,6 +19,7 @@ export const experiments = [
   graph,
   failover,
   ...telemetry,
+  limits,
   cache,
   cold(),
   wasm,

@@ -87,7 +87,7 @@ class DescribedGateway {
 
 function withDescribed(options, use) {
   const { routes, vars } = fleet(simulator, { models: MODELS, cost: { input: 1, output: 2 } });
-  routes.clients.app.limits = [{ requests: 100_000, per: "day" }];
+  Object.assign(routes.clients.app, { limits: [{ requests: 100_000, per: "day" }], allow_keys: true, imported_keys: true });
   const all = { ...vars, ADMIN_TOKEN: ADMIN, VIEWER_TOKEN: VIEWER };
   return withGateway({ routes, vars: all, ...options }, (gateway) => use(new DescribedGateway(gateway), routes));
 }
@@ -187,6 +187,22 @@ test("each path answers as it is described", () =>
     assert.equal(withCanary.canary?.share, 5);
     await put({ headers: { "if-match": "*" } });
     await endCanary({ action: "take_back", why: "a test" });
+
+    const body = (content) => ({ body: JSON.stringify(content) });
+    const wanted = { client: "app", name: "a test", owner: "ada", models: ["chat"], expires: "2100-01-31" };
+    assertMatches(wanted, { $ref: "#/components/schemas/IssueKeyRequest" }, "the request");
+    const { content: issued } = await api.call("POST", "/admin/api/keys", body(wanted));
+    await api.call("POST", "/admin/api/keys", body({ ...wanted, client: "ap" }));
+    await api.call("POST", "/admin/api/keys", body({}));
+    const imported = { keys: [{ hash: "0".repeat(64), client: "app", name: "old" }] };
+    assertMatches(imported, { $ref: "#/components/schemas/ImportKeysRequest" }, "the request");
+    await api.call("POST", "/admin/api/keys/import", body(imported));
+    const id = { values: { id: issued.id } };
+    await api.call("POST", "/admin/api/keys/{id}/rotate", { ...id, ...body({ overlap_seconds: 60 }) });
+    await api.call("GET", "/admin/api/keys", { token: VIEWER, query: "?limit=2" });
+    await api.call("GET", "/admin/api/keys/{id}", { ...id, token: VIEWER });
+    await api.call("GET", "/admin/api/keys/{id}", { values: { id: "key_99" } });
+    await api.call("DELETE", "/admin/api/keys/{id}", id);
 
     const fault = { deployment: name, fault: "500", share: 20, seconds: 60, why: "a test" };
     assertMatches(fault, { $ref: "#/components/schemas/FaultRequest" }, "the request");

@@ -94,3 +94,19 @@ fn the_documentation_of_the_crate_lists_the_floors_in_order() {
     let floors: Vec<&str> = FLOORS.iter().flat_map(|floor| floor.iter().copied()).collect();
     assert_eq!(listed, floors);
 }
+
+#[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let names: Vec<(&str, &str)> =
+        page.split('`').skip(1).step_by(2).filter_map(|text| text.split_once("::")).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for (file, test) in names {
+        let found = ["serve", "routes", "fuzz"].into_iter().any(|folder| {
+            let text = std::fs::read_to_string(root.join(format!("tests/{folder}/{file}.rs")));
+            text.is_ok_and(|text| text.contains(&format!("fn {test}(")))
+        });
+        assert!(found, "{file}::{test}");
+    }
+}

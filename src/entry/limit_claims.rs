@@ -1,7 +1,7 @@
 //! What a request takes from the limits that count it, before it is sent.
 //!
 //! A request reserves its input and the output that it allows. What it really used is settled at
-//! its end. A request that does not limit its output reserves [`USUAL_OUTPUT`], but not more than
+//! its end. A request that does not limit its output reserves `USUAL_OUTPUT`, but not more than
 //! the whole limit, so that it is not refused for what it probably does not use.
 
 use crate::limits::isolate_limits::Claim;

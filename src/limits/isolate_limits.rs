@@ -98,7 +98,8 @@ struct HeldMeter {
     free: Option<(u64, Instant)>,
     /// The latest refusal.
     refusal: Option<LimitRefusal>,
-    /// What was reserved since `since`, for the forecast.
+    /// What was reserved since `since`, for the forecast: all together, or of requests in flight the
+    /// most at one time.
     reserved: u64,
     since: Instant,
     /// Units in [`FORECAST_MS`], by the latest interval; `None` before there was one.
@@ -176,7 +177,12 @@ impl HeldMeter {
         self.leases.iter().fold(0, |sum, lease| sum.saturating_add(lease.rest(now)))
     }
 
-    /// What is probably needed in [`FORECAST_MS`]. While nothing is known, each lease is twice as
+    /// What requests that have not ended have reserved.
+    fn in_flight(&self) -> u64 {
+        self.leases.iter().fold(0, |sum, lease| sum.saturating_add(lease.reserved))
+    }
+
+    /// What is probably needed in [`FORECAST_MS`], or of requests in flight at one time. While nothing is known, each lease is twice as
     /// large as the one before.
     fn expected(&self) -> u64 {
         self.forecast.unwrap_or(self.granted.saturating_mul(2))
@@ -236,7 +242,10 @@ impl IsolateLimits {
         let mut parts = Vec::new();
         for claim in claims {
             let Some(meter) = self.meters.get_mut(&claim.meter) else { continue };
-            meter.reserved = meter.reserved.saturating_add(claim.amount);
+            meter.reserved = match claim.rate.unit {
+                LimitUnit::Concurrent => meter.reserved.max(meter.in_flight().saturating_add(claim.amount)),
+                _ => meter.reserved.saturating_add(claim.amount),
+            };
             meter.used_at = now;
             let mut left = claim.amount;
             for lease in &mut meter.leases {
@@ -330,13 +339,22 @@ impl IsolateLimits {
         for (name, meter) in &mut self.meters {
             let passed_ms = (now - meter.since).get();
             if passed_ms >= 1_000 {
-                meter.forecast = Some(meter.reserved.saturating_mul(FORECAST_MS) / passed_ms);
-                (meter.reserved, meter.since) = (0, now);
+                (meter.forecast, meter.reserved) = match meter.rate.unit {
+                    LimitUnit::Concurrent => (Some(meter.reserved), meter.in_flight()),
+                    _ => (Some(meter.reserved.saturating_mul(FORECAST_MS) / passed_ms), 0),
+                };
+                meter.since = now;
             }
             let is_unused = meter.is_unused(now);
+            let (mut rest, enough) = (meter.rest(now), meter.expected().saturating_mul(2));
             for lease in &mut meter.leases {
                 let is_spent = lease.used >= lease.granted;
-                lease.is_closing |= lease.reserved == 0 && (is_unused || is_spent || now >= lease.until);
+                // What is more than enough without this lease returns early.
+                let is_surplus = rest.saturating_sub(lease.rest(now)) > enough;
+                if lease.reserved == 0 && (is_unused || is_spent || is_surplus || now >= lease.until) {
+                    rest = rest.saturating_sub(lease.rest(now));
+                    lease.is_closing = true;
+                }
                 report.leases.push(ReportRow {
                     meter: name.clone(),
                     number: lease.number,

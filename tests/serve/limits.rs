@@ -140,6 +140,21 @@ fn requests_at_the_same_time_are_counted_until_their_answers_end() {
 }
 
 #[test]
+fn many_short_requests_need_no_more_places_than_there_are_at_one_time() {
+    let mut bench = of_app(&json!([{ "concurrent": 1_000 }]));
+    for _ in 0..40 {
+        bench.script([Script::json(200, USED), Script::json(200, USED)]);
+        let sent = [bench.send_chat(CHAT), bench.send_chat(CHAT)];
+        bench.pass(ms(250));
+        assert!(sent.into_iter().all(|answer| answer.take().unwrap().0.status == 200));
+    }
+    let asked = bench.ledgers().asked.borrow().len();
+    assert!(asked < 15, "{asked} reports in ten seconds");
+    let (_, leased, free) = bench.limit(APP, "concurrent");
+    assert!(leased <= 12 && free >= 988, "{leased} of them are held for two");
+}
+
+#[test]
 fn isolates_share_a_limit_to_the_last_request() {
     let mut bench = of_app(&json!([{ "requests": 30, "per": "day" }]));
     let isolates: Vec<Rc<Isolate>> = (0..8).map(|_| Rc::default()).collect();

@@ -41,7 +41,7 @@ impl Compiler<'_> {
         for (index, _) in
             raw.on.iter().flatten().enumerate().filter(|(_, kind)| **kind == RawAlertKind::Budget)
         {
-            let note = "this version has no budgets, so nothing sends it";
+            let note = "nothing sends it yet; GET /admin/api/usage shows what is left of limits";
             self.report.warn(kinds_at.index(index), "unsent_kind", "ejected, recovered or routes", note);
         }
         let key = match secret {

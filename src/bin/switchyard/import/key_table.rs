@@ -19,21 +19,20 @@ const fn rule(path: &'static str, fate: KeyFate, note: &'static str) -> KeyRule 
     KeyRule { path, fate, note }
 }
 
-const BUDGET: &str = "There are no budgets: set one at the provider.";
+const BUDGET: &str = "Not imported: write it as `limits` of a client or of `settings`, docs/limits.md.";
 const CALLBACK: &str =
     "Nothing is sent there. What is logged and counted is in docs/telemetry.md and docs/metrics.md.";
 const COST: &str = "`cost`, in dollars per million tokens.";
 const BODY: &str = "`params.set`. It replaces the client's value; in LiteLLM the client's value counts.";
 const ENTRA: &str = "Not imported: write `auth.entra` in the deployment, in place of `api_key`. The gateway fetches and replaces the tokens.";
 const DATABASE: &str = "There is no database.";
-const KEYS: &str =
-    "There are no keys with owners and limits in a database: each client has its key in `clients`.";
+const KEYS: &str = "Not imported: keys with owners are issued by the admin API, docs/keys.md.";
 const AUTH: &str = "A client is known by its key in `clients`.";
 const ALERTS: &str = "Alerts are webhooks: `settings.webhooks`, docs/webhooks.md.";
 const SECRETS: &str = "Secrets are variables of the Worker: `npx wrangler secret put NAME`.";
 const MODEL: &str = "A request names its model.";
 const MCP: &str = "There is no MCP gateway.";
-const PARALLEL: &str = "Parallel requests are not limited.";
+const PARALLEL: &str = "Not imported: `concurrent` in the `limits` of a client or of `settings`, docs/limits.md. Those of one deployment are not limited.";
 const PROBES: &str = "Health is learned from requests.";
 const INFORMATION: &str = "For people, as in LiteLLM.";
 const PRICE: &str = "`cost` has no such price.";

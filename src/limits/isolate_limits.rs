@@ -98,8 +98,8 @@ struct HeldMeter {
     free: Option<(u64, Instant)>,
     /// The latest refusal.
     refusal: Option<LimitRefusal>,
-    /// What was reserved since `since`, for the forecast: all together, or of requests in flight the
-    /// most at one time.
+    /// What was reserved since `since`, for the forecast: all together, or of requests in flight
+    /// the most at one time.
     reserved: u64,
     since: Instant,
     /// Units in [`FORECAST_MS`], by the latest interval; `None` before there was one.
@@ -182,8 +182,8 @@ impl HeldMeter {
         self.leases.iter().fold(0, |sum, lease| sum.saturating_add(lease.reserved))
     }
 
-    /// What is probably needed in [`FORECAST_MS`], or of requests in flight at one time. While nothing is known, each lease is twice as
-    /// large as the one before.
+    /// What is probably needed in [`FORECAST_MS`], or of requests in flight at one time. While
+    /// nothing is known, each lease is twice as large as the one before.
     fn expected(&self) -> u64 {
         self.forecast.unwrap_or(self.granted.saturating_mul(2))
     }

@@ -11,5 +11,7 @@
 pub mod canary;
 pub mod difference;
 pub mod key_ledger;
+#[cfg(test)]
+mod memory_rows;
 pub mod registry_requests;
 pub mod version_ledger;

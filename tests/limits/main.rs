@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod crowd;
+#[path = "../ledger_rows/mod.rs"]
+mod ledger_rows;
 mod meters;
 mod shared_limits;
 mod stored;

@@ -101,6 +101,17 @@ impl World {
         self.isolates[isolate].limits.settle(&reservation, |_| used, self.now);
     }
 
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Request { isolate, amount } => {
+                self.request(isolate, amount);
+            }
+            Step::End { isolate, part } => self.end(isolate, part),
+            Step::Report { isolate, copies } => self.exchange(isolate, copies),
+            Step::Pass { ms } => self.tick(ms),
+        }
+    }
+
     fn tick(&mut self, ms: u64) {
         self.now += Millis::new(ms);
         for isolate in 0..self.isolates.len() {
@@ -111,7 +122,7 @@ impl World {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Request { isolate: usize, amount: u64 },
     End { isolate: usize, part: u64 },
@@ -135,12 +146,7 @@ proptest! {
         let rate = LimitRate { unit: LimitUnit::Tokens, amount, per: Some(Period::Day) };
         let mut world = World::new(5, rate);
         for step in steps {
-            match step {
-                Step::Request { isolate, amount } => { world.request(isolate, amount); }
-                Step::End { isolate, part } => world.end(isolate, part),
-                Step::Report { isolate, copies } => world.exchange(isolate, copies),
-                Step::Pass { ms } => world.tick(ms),
-            }
+            world.take(step);
             prop_assert!(world.spent <= amount, "{} of {amount}", world.spent);
             prop_assert_eq!(world.refusals_with_free, 0);
         }
@@ -162,12 +168,7 @@ proptest! {
         let rate = LimitRate { unit: LimitUnit::Tokens, amount: 500, per: Some(Period::Day) };
         let mut world = World::new(5, rate);
         for step in steps {
-            match step {
-                Step::Request { isolate, amount } => { world.request(isolate, amount); }
-                Step::End { isolate, part } => world.end(isolate, part),
-                Step::Report { isolate, copies } => world.exchange(isolate, copies),
-                Step::Pass { ms } => world.tick(ms),
-            }
+            world.take(step);
         }
         world.isolates.clear();
         world.now += Millis::new(60_000);

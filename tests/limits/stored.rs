@@ -1,39 +1,15 @@
 //! The ledger in the storage of its object.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::rc::Rc;
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use switchyard::limits::stored_ledger::{LedgerStorage, REPORT, StoredLedger, USAGE};
+use switchyard::limits::stored_ledger::{REPORT, StoredLedger, USAGE};
 use switchyard::vocabulary::time::{Instant, Millis};
+
+use crate::ledger_rows::LedgerRows;
 
 const START: Instant = Instant::from_epoch_ms(1_769_904_000_000);
 
-#[derive(Debug, Clone, Default)]
-struct Rows(Rc<RefCell<BTreeMap<String, String>>>);
-
-impl LedgerStorage for Rows {
-    type Error = Infallible;
-
-    fn all(&self) -> Result<Vec<(String, String)>, Infallible> {
-        Ok(self.0.borrow().clone().into_iter().collect())
-    }
-
-    fn store(&self, key: &str, text: &str) -> Result<(), Infallible> {
-        self.0.borrow_mut().insert(key.to_owned(), text.to_owned());
-        Ok(())
-    }
-
-    fn delete(&self, key: &str) -> Result<(), Infallible> {
-        self.0.borrow_mut().remove(key);
-        Ok(())
-    }
-}
-
-fn ask(ledger: &StoredLedger<Rows>, path: &str, body: &Value, now: Instant) -> Value {
+fn ask(ledger: &StoredLedger<LedgerRows>, path: &str, body: &Value, now: Instant) -> Value {
     let Ok(reply) = ledger.answer(path, &body.to_string(), now);
     assert_eq!(reply.status, 200, "{}", reply.text);
     serde_json::from_str(&reply.text).unwrap()
@@ -53,7 +29,7 @@ proptest! {
         steps in prop::collection::vec((0..4_u64, 0..30_u64, 0..20_000_u64, any::<bool>(), any::<bool>()), 1..40),
         per in prop::sample::select(vec!["minute", "hour", "day", "month"]),
     ) {
-        let (rows, other_rows) = (Rows::default(), Rows::default());
+        let (rows, other_rows) = (LedgerRows::default(), LedgerRows::default());
         let mut evicted = StoredLedger::new(rows.clone());
         let stays = StoredLedger::new(other_rows.clone());
         let (mut now, mut numbers) = (START, [0_u64; 4]);
@@ -82,7 +58,7 @@ proptest! {
 
 #[test]
 fn what_no_longer_counts_leaves_the_storage() {
-    let rows = Rows::default();
+    let rows = LedgerRows::default();
     let ledger = StoredLedger::new(rows.clone());
     let Ok(reply) = ledger.answer(REPORT, &wish("1", 1, 40, "requests", "minute").to_string(), START);
     let mut at = reply.alarm_at.unwrap();
@@ -98,7 +74,7 @@ fn what_no_longer_counts_leaves_the_storage() {
 
 #[test]
 fn usage_tells_what_is_spent_leased_and_free() {
-    let ledger = StoredLedger::new(Rows::default());
+    let ledger = StoredLedger::new(LedgerRows::default());
     ask(&ledger, REPORT, &wish("1", 1, 40, "tokens", "day"), START);
     let used = json!({"holder": "1", "leases": [{"meter": "a b", "number": 1, "used": 15}]});
     ask(&ledger, REPORT, &used, START);
@@ -111,7 +87,7 @@ fn usage_tells_what_is_spent_leased_and_free() {
 
 #[test]
 fn what_is_no_report_is_refused_and_changes_nothing() {
-    let rows = Rows::default();
+    let rows = LedgerRows::default();
     let ledger = StoredLedger::new(rows.clone());
     for (path, body, status) in [
         (REPORT, "", 400),

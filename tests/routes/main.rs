@@ -15,6 +15,7 @@ mod documents;
 mod doubts;
 mod examples;
 mod graph;
+mod limits;
 mod messages;
 mod mutations;
 mod policy;

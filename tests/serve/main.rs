@@ -23,6 +23,9 @@ mod guards;
 mod isolation;
 mod issued_keys;
 mod leaving;
+#[allow(dead_code, reason = "the tests of limits look at the rows")]
+#[path = "../ledger_rows/mod.rs"]
+mod ledger_rows;
 mod limits;
 mod long_answers;
 mod once;

@@ -1,39 +1,13 @@
 //! The list of issued keys, and what the store must get.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::registry::memory_rows::Rows;
 use crate::vocabulary::time::short::ms;
 
 const START: Instant = Instant::from_epoch_ms(1_800_000_000_000);
-
-#[derive(Default)]
-struct KeyRows(RefCell<BTreeMap<(RowKind, u64, u64), String>>);
-
-impl RegistryStorage for KeyRows {
-    type Error = Infallible;
-
-    fn rows(&self, kind: RowKind, from: u64, until: u64) -> Result<Vec<(u64, String)>, Infallible> {
-        let rows = self.0.borrow();
-        let rows = rows.range((kind, from, 0)..(kind, until, 0));
-        Ok(rows.map(|((_, number, _), text)| (*number, text.clone())).collect())
-    }
-
-    fn put(&self, kind: RowKind, number: u64, part: u64, text: &str) -> Result<(), Infallible> {
-        self.0.borrow_mut().insert((kind, number, part), text.to_owned());
-        Ok(())
-    }
-
-    fn remove(&self, kind: RowKind, from: u64, until: u64) -> Result<(), Infallible> {
-        self.0.borrow_mut().retain(|(of, number, _), _| *of != kind || *number < from || *number >= until);
-        Ok(())
-    }
-}
 
 fn new(number: u64) -> KeyEntry {
     // The first bits are spread, as those of a hash.
@@ -42,11 +16,11 @@ fn new(number: u64) -> KeyEntry {
     KeyEntry { hash, record, ..KeyEntry::default() }
 }
 
-fn view(ledger: &KeyLedger<'_, KeyRows>, number: u64, now: Instant) -> Value {
+fn view(ledger: &KeyLedger<'_, Rows>, number: u64, now: Instant) -> Value {
     serde_json::from_str(&ledger.view(number, now).unwrap().unwrap()).unwrap()
 }
 
-fn page(ledger: &KeyLedger<'_, KeyRows>, after: u64, limit: u64) -> (Vec<String>, Option<String>) {
+fn page(ledger: &KeyLedger<'_, Rows>, after: u64, limit: u64) -> (Vec<String>, Option<String>) {
     let page = ledger.page(&KeysRequest { number: after, limit, ..KeysRequest::default() }, START).unwrap();
     let page: Value = serde_json::from_str(&page).unwrap();
     let id = |key: &Value| key["id"].as_str().unwrap().to_owned();
@@ -75,7 +49,7 @@ fn ids_are_read_as_they_are_written() {
 
 #[test]
 fn a_key_is_added_once_whatever_is_imported_again() {
-    let rows = KeyRows::default();
+    let rows = Rows::default();
     let ledger = KeyLedger(&rows);
     assert_eq!(ledger.add(vec![new(1), new(2), new(1)], "admin", START).unwrap(), [1, 2]);
     assert_eq!(ledger.add(vec![new(2), new(3)], "admin", START + ms(5)).unwrap(), [3]);
@@ -86,7 +60,7 @@ fn a_key_is_added_once_whatever_is_imported_again() {
 
 #[test]
 fn pages_go_over_the_gaps_of_keys_that_were_forgotten() {
-    let rows = KeyRows::default();
+    let rows = Rows::default();
     let ledger = KeyLedger(&rows);
     ledger.add((1..=6).map(new).collect(), "admin", START).unwrap();
     for number in [1, 3, 4, 6] {
@@ -103,7 +77,7 @@ fn pages_go_over_the_gaps_of_keys_that_were_forgotten() {
 
 #[test]
 fn many_keys_are_listed_page_by_page() {
-    let rows = KeyRows::default();
+    let rows = Rows::default();
     let ledger = KeyLedger(&rows);
     ledger.add((1..=20_000).map(new).collect(), "admin", START).unwrap();
     rows.remove(RowKind::KeyUnwritten, 0, u64::MAX).unwrap();
@@ -123,7 +97,7 @@ fn a_key_that_is_replaced_ends_after_the_overlap_and_never_later_than_before() {
     for (expires, overlap, expected) in
         [(None, 1_000, 1_000), (Some(500), 1_000, 500), (Some(5_000), 1_000, 1_000), (None, 0, 0)]
     {
-        let rows = KeyRows::default();
+        let rows = Rows::default();
         let ledger = KeyLedger(&rows);
         let mut old = new(1);
         old.record.expires = expires.map(|expires| START + ms(expires));
@@ -141,7 +115,7 @@ fn a_key_that_is_replaced_ends_after_the_overlap_and_never_later_than_before() {
 
 #[test]
 fn what_has_ended_or_is_not_there_is_not_replaced() {
-    let rows = KeyRows::default();
+    let rows = Rows::default();
     let ledger = KeyLedger(&rows);
     let mut short = new(1);
     short.record.expires = Some(START + ms(10));
@@ -156,7 +130,7 @@ fn what_has_ended_or_is_not_there_is_not_replaced() {
 
 #[test]
 fn the_last_use_is_known_to_the_hour_and_never_goes_back() {
-    let rows = KeyRows::default();
+    let rows = Rows::default();
     let ledger = KeyLedger(&rows);
     ledger.add(vec![new(1)], "admin", START).unwrap();
     assert_eq!(view(&ledger, 1, START)["last_used"], Value::Null);
@@ -177,7 +151,7 @@ proptest! {
     /// revision, or the key still waits to be written.
     #[test]
     fn the_store_has_the_latest_revision_or_the_key_waits(steps in prop::collection::vec(0_u8..5, 1..40)) {
-        let rows = KeyRows::default();
+        let rows = Rows::default();
         let ledger = KeyLedger(&rows);
         ledger.add(vec![new(1)], "admin", START).unwrap();
         // The revisions that are being written. Each write ends with what `serve` does then.

@@ -1,39 +1,13 @@
 //! What the registry records, refuses and forgets.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 
 use super::*;
+use crate::registry::memory_rows::Rows;
 use crate::vocabulary::time::short::ms;
 
 const START: Instant = Instant::from_epoch_ms(1_767_225_600_000);
-
-#[derive(Default)]
-struct Rows(RefCell<BTreeMap<(RowKind, u64, u64), String>>);
-
-impl RegistryStorage for Rows {
-    type Error = Infallible;
-
-    fn rows(&self, kind: RowKind, from: u64, until: u64) -> Result<Vec<(u64, String)>, Infallible> {
-        let rows = self.0.borrow();
-        let rows = rows.range((kind, from, 0)..(kind, until, 0));
-        Ok(rows.map(|((_, number, _), text)| (*number, text.clone())).collect())
-    }
-
-    fn put(&self, kind: RowKind, number: u64, part: u64, text: &str) -> Result<(), Infallible> {
-        self.0.borrow_mut().insert((kind, number, part), text.to_owned());
-        Ok(())
-    }
-
-    fn remove(&self, kind: RowKind, from: u64, until: u64) -> Result<(), Infallible> {
-        self.0.borrow_mut().retain(|(of, number, _), _| *of != kind || *number < from || *number >= until);
-        Ok(())
-    }
-}
 
 fn note(version: &str) -> ChangeNote {
     let (who, why) = ("admin".to_owned(), Some("because".to_owned()));

@@ -2,21 +2,21 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::rc::Rc;
 
 use serde_json::Value;
-use switchyard::limits::stored_ledger::{LedgerStorage, StoredLedger, USAGE};
+use switchyard::limits::stored_ledger::{StoredLedger, USAGE};
 use switchyard::serve::platform::{Clock, PlatformError};
 use switchyard::vocabulary::time::{Instant, Millis};
 
 use super::Fake;
+use crate::ledger_rows::LedgerRows;
 
 /// All ledgers of a test.
 #[derive(Default)]
 pub struct FakeLedgers {
-    ledgers: RefCell<BTreeMap<String, Rc<StoredLedger<Rows>>>>,
-    rows: RefCell<BTreeMap<String, Rows>>,
+    ledgers: RefCell<BTreeMap<String, Rc<StoredLedger<LedgerRows>>>>,
+    rows: RefCell<BTreeMap<String, LedgerRows>>,
     /// The reports, by the name of the ledger.
     pub asked: RefCell<Vec<String>>,
     /// Whether no ledger can be reached.
@@ -27,29 +27,8 @@ pub struct FakeLedgers {
     pub hangs: Cell<bool>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Rows(Rc<RefCell<BTreeMap<String, String>>>);
-
-impl LedgerStorage for Rows {
-    type Error = Infallible;
-
-    fn all(&self) -> Result<Vec<(String, String)>, Infallible> {
-        Ok(self.0.borrow().clone().into_iter().collect())
-    }
-
-    fn store(&self, key: &str, text: &str) -> Result<(), Infallible> {
-        self.0.borrow_mut().insert(key.to_owned(), text.to_owned());
-        Ok(())
-    }
-
-    fn delete(&self, key: &str) -> Result<(), Infallible> {
-        self.0.borrow_mut().remove(key);
-        Ok(())
-    }
-}
-
 impl FakeLedgers {
-    fn ledger(&self, name: &str) -> Rc<StoredLedger<Rows>> {
+    fn ledger(&self, name: &str) -> Rc<StoredLedger<LedgerRows>> {
         let rows = self.rows.borrow_mut().entry(name.to_owned()).or_default().clone();
         let new = || Rc::new(StoredLedger::new(rows));
         Rc::clone(self.ledgers.borrow_mut().entry(name.to_owned()).or_insert_with(new))

@@ -230,7 +230,7 @@ impl<P: Platform> OpenAccount<P> {
             platform.end_trace(&span_attributes::of_request(record));
         }
         for (attempt, usage) in record.end.trail.charged() {
-            let micro_usd = attempt.deployment.cost.map_or(0, |price| price.micro_usd(&usage));
+            let micro_usd = failed_micro_usd(attempt, &usage);
             let failed = FailedUsage { deployment: &attempt.deployment.name, usage, micro_usd };
             isolate.counters.borrow_mut().on_failed_usage(&finished, &failed, record.ended_at);
         }
@@ -249,15 +249,18 @@ impl<P: Platform> OpenAccount<P> {
     }
 }
 
+/// What a failed attempt cost that its provider bills.
+fn failed_micro_usd(attempt: &Attempt, usage: &Usage) -> u64 {
+    attempt.deployment.cost.map_or(0, |price| price.micro_usd(usage))
+}
+
 /// What a request used, with its failed attempts that a provider bills.
 fn limited_use(record: &RequestRecord<'_>) -> LimitedUse {
     let tokens = |usage: &Usage| usage.input_tokens.saturating_add(usage.output_tokens);
     let served = LimitedUse { tokens: tokens(&record.end.usage), micro_usd: record.micro_usd.unwrap_or(0) };
     record.end.trail.charged().fold(served, |used, (attempt, usage)| LimitedUse {
         tokens: used.tokens.saturating_add(tokens(&usage)),
-        micro_usd: used
-            .micro_usd
-            .saturating_add(attempt.deployment.cost.map_or(0, |price| price.micro_usd(&usage))),
+        micro_usd: used.micro_usd.saturating_add(failed_micro_usd(attempt, &usage)),
     })
 }
 

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::platform::Platform;
-use super::routes_document::look_again;
+use super::timing::look_again;
 use crate::routes::entra::Entra;
 use crate::upstream::entra_token::{TokenFailure, TokenRequest, token_answer, token_request};
 use crate::upstream::token_store::TokenStep;

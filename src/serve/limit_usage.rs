@@ -4,11 +4,10 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::client_reply::OwnText;
-use super::object_reports::pool_of;
+use super::object_reports::{pool_of, text_within};
 use super::platform::Platform;
 use super::receive::Arrival;
 use super::serving::Serving;
-use super::timing::until;
 use crate::entry::limit_claims::{LedgerName, SHARDS};
 use crate::limits::stored_ledger::USAGE;
 use crate::request::query;
@@ -40,10 +39,8 @@ pub(super) async fn answer<P: Platform>(
         let object = ledger.object(&pool);
         async move {
             let asked = platform.ask_ledger(&object, USAGE, String::new());
-            match until(platform, platform.now() + ANSWER_MS, asked).await {
-                Some(Ok((200, text))) => serde_json::from_str::<Vec<Map<String, Value>>>(&text).ok(),
-                _ => None,
-            }
+            let text = text_within(platform, ANSWER_MS, asked).await.ok()?;
+            serde_json::from_str::<Vec<Map<String, Value>>>(&text).ok()
         }
     });
     let mut limits: Vec<Value> = Vec::new();

@@ -8,9 +8,9 @@
 use super::counting::RunningFlush;
 use super::isolate_memory::Isolate;
 use super::ledger_link::LedgerLink;
-use super::object_reports::pool_of;
+use super::object_reports::{AskError, pool_of, text_within};
 use super::platform::Platform;
-use super::timing::{sleep, until};
+use super::timing::{look_again, sleep, until};
 use crate::entry::limit_claims::{LedgerClaims, LedgerName};
 use crate::limits::isolate_limits::{Claim, LimitView, Reservation, Reserving};
 use crate::limits::limit_wire::LimitAnswer;
@@ -22,12 +22,12 @@ use crate::vocabulary::time::{Instant, Millis};
 
 /// How long a request waits for a ledger. Then the ledger counts as unreachable.
 const ANSWER_MS: Millis = Millis::new(2_000);
-/// How often a request that waits looks for the answer.
-const LOOK_MS: Millis = Millis::new(2);
 /// The time between two calls of a ledger that does not answer.
 const AGAIN_MS: Millis = Millis::new(1_000);
 /// How soon a ledger learns of what was used, if no request reports earlier.
 const SETTLED_MS: Millis = Millis::new(2_000);
+/// How long work in the background waits for the report of a request.
+const OTHER_REPORT_MS: Millis = Millis::new(100);
 /// How long a ledger is told in the background what nobody reports. The runtime ends such work 30
 /// seconds after its request.
 const BACKGROUND_MS: Millis = Millis::new(25_000);
@@ -142,15 +142,20 @@ async fn reserve<P: Platform>(
     claims: &[Claim],
 ) -> Result<Reservation, ClientError> {
     let isolate = platform.isolate();
-    let ends_at = platform.now() + ANSWER_MS;
+    let began_at = platform.now();
+    let ends_at = began_at + ANSWER_MS;
     loop {
         let now = platform.now();
-        let (reserving, is_failed) = isolate.with_ledger(platform, ledger, |link| {
-            (link.limits.reserve(claims, now), link.failed_at.is_some())
+        let (reserving, is_failed, is_due) = isolate.with_ledger(platform, ledger, |link| {
+            let reserving = link.limits.reserve(claims, now);
+            (reserving, link.failed_at.is_some(), link.limits.is_due(link.next_at, now))
         });
         match reserving {
             Reserving::Reserved(reservation) => {
-                report_if_due(platform, ledger);
+                // A lease runs low, or the ledger expects it.
+                if is_due {
+                    report_now(platform, ledger);
+                }
                 keep_reporting(platform, ledger);
                 return Ok(reservation);
             }
@@ -169,7 +174,7 @@ async fn reserve<P: Platform>(
                 if is_failed || now >= ends_at {
                     return unreachable(settings, claims);
                 }
-                sleep(platform, LOOK_MS).await;
+                until(platform, ends_at, look_again(platform, began_at)).await;
             }
         }
     }
@@ -193,17 +198,10 @@ impl Isolate {
         act: impl FnOnce(&mut LedgerLink) -> T,
     ) -> T {
         let mut ledgers = self.ledgers.borrow_mut();
+        if let Some(link) = ledgers.get_mut(ledger) {
+            return act(link);
+        }
         act(ledgers.entry(ledger.clone()).or_insert_with(|| LedgerLink::new(platform.random())))
-    }
-}
-
-/// Reports in the background if a lease runs low, or the ledger expects it.
-fn report_if_due<P: Platform>(platform: &P, ledger: &LedgerName) {
-    let now = platform.now();
-    let is_due =
-        platform.isolate().with_ledger(platform, ledger, |link| link.limits.is_due(link.next_at, now));
-    if is_due {
-        report_now(platform, ledger);
     }
 }
 
@@ -223,7 +221,6 @@ fn report_now<P: Platform>(platform: &P, ledger: &LedgerName) {
         let (background, ledger) = (platform.clone(), ledger.clone());
         platform.in_background(async move { report(&background, &ledger).await });
     }
-    keep_reporting(platform, ledger);
 }
 
 /// Reports to a ledger, and takes its answer.
@@ -236,15 +233,10 @@ async fn report<P: Platform>(platform: &P, ledger: &LedgerName) {
     });
     let object = ledger.object(&pool_of(platform));
     let text = serde_json::to_string(&report).unwrap_or_default();
-    let asked = platform.ask_ledger(&object, REPORT, text);
-    let answer = match until(platform, now + ANSWER_MS, asked).await {
-        Some(Ok((200, text))) => {
-            serde_json::from_str::<LimitAnswer>(&text).map_err(|error| error.to_string())
-        }
-        Some(Ok((status, text))) => Err(format!("status {status}: {text}")),
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err(format!("no answer within {ANSWER_MS} ms")),
-    };
+    let asked = text_within(platform, ANSWER_MS, platform.ask_ledger(&object, REPORT, text)).await;
+    let answer = asked.and_then(|text| {
+        serde_json::from_str::<LimitAnswer>(&text).map_err(|error| AskError::Malformed(error.to_string()))
+    });
     let now = platform.now();
     let failure = isolate.with_ledger(platform, ledger, |link| {
         link.asking_until = None;
@@ -301,7 +293,7 @@ fn keep_reporting<P: Platform>(platform: &P, ledger: &LedgerName) {
                 (link.due_at(SETTLED_MS) <= at, is_asking)
             });
             if is_asking {
-                sleep(platform, LOOK_MS * 50).await;
+                sleep(platform, OTHER_REPORT_MS).await;
             } else if is_due {
                 report(platform, &ledger).await;
             }

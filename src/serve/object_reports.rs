@@ -46,8 +46,8 @@ pub enum AskError {
     Unreachable(PlatformError),
     /// The status of its answer is not 200.
     Status(u16, String),
-    /// There was no answer within [`UNANSWERED_MS`].
-    Late,
+    /// There was no answer within this time.
+    Late(Millis),
     /// The text of its answer is not valid.
     Malformed(String),
     /// There is no binding to it.
@@ -59,7 +59,7 @@ impl fmt::Display for AskError {
         match self {
             Self::Unreachable(error) => error.fmt(formatter),
             Self::Status(status, text) => write!(formatter, "status {status}: {text}"),
-            Self::Late => write!(formatter, "no answer within {UNANSWERED_MS} ms"),
+            Self::Late(within_ms) => write!(formatter, "no answer within {within_ms} ms"),
             Self::Malformed(error) => formatter.write_str(error),
             Self::Unbound => formatter.write_str("the binding HEALTH is missing"),
         }
@@ -119,12 +119,23 @@ async fn ask<O: Clock + Objects>(
     path: &str,
     body: Option<String>,
 ) -> Result<String, AskError> {
-    let asked = platform.ask_object(object, near, path, body);
-    match until(platform, platform.now() + UNANSWERED_MS, asked).await {
+    text_within(platform, UNANSWERED_MS, platform.ask_object(object, near, path, body)).await
+}
+
+/// The text of the answer of a Durable Object, if it has status 200 and comes within this time.
+///
+/// # Errors
+/// There is no such answer.
+pub(super) async fn text_within<C: Clock>(
+    clock: &C,
+    within_ms: Millis,
+    asked: impl Future<Output = Result<(u16, String), PlatformError>>,
+) -> Result<String, AskError> {
+    match until(clock, clock.now() + within_ms, asked).await {
         Some(Ok((200, text))) => Ok(text),
         Some(Ok((status, text))) => Err(AskError::Status(status, text)),
         Some(Err(error)) => Err(AskError::Unreachable(error)),
-        None => Err(AskError::Late),
+        None => Err(AskError::Late(within_ms)),
     }
 }
 

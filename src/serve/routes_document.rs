@@ -20,7 +20,7 @@ use super::isolate_memory::{DocumentProblem, Isolate};
 use super::object_reports::share;
 use super::platform::{Platform, PlatformError, StoredText};
 use super::serving::{Serving, Source};
-use super::timing::{sleep, until};
+use super::timing::{look_again, sleep, until};
 use crate::health::drains::name_key;
 use crate::health::shard::object_requests::Order;
 use crate::routes::{Compiled, doubts, version_of};
@@ -43,9 +43,6 @@ const STORE_MS: Millis = Millis::new(3_000);
 const DEAD_AFTER_MS: Millis = Millis::new(15_000);
 /// The longest time that requests wait for the check of a stale document, since it began.
 const STALE_WAIT_MS: Millis = Millis::new(500);
-/// How often a request looks whether the read of another request has ended: at first, and at last.
-/// No request can be woken by another one, so each has a timer of its own.
-const LOOK_MS: (Millis, Millis) = (Millis::new(2), Millis::new(50));
 /// How long after its start an isolate makes the copy, so that this work does not delay its first
 /// requests.
 const REMEMBER_AFTER_MS: Millis = Millis::new(1_000);
@@ -412,12 +409,6 @@ impl<P: Platform> Drop for StoreRead<P> {
             reading_since.set(None);
         }
     }
-}
-
-/// Waits before the next look at the read of another request. A long wait has rarer looks.
-pub(super) async fn look_again<P: Platform>(platform: &P, began_at: Instant) {
-    let (first, last) = LOOK_MS;
-    sleep(platform, ((platform.now() - began_at) / 8).clamp(first, last)).await;
 }
 
 /// Reads a document. If the store does not answer, tries once more.

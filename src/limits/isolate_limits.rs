@@ -349,7 +349,7 @@ impl IsolateLimits {
             let (mut rest, enough) = (meter.rest(now), meter.expected().saturating_mul(2));
             for lease in &mut meter.leases {
                 let is_spent = lease.used >= lease.granted;
-                // What is more than enough without this lease returns early.
+                // The other leases are more than enough: this one returns early.
                 let is_surplus = rest.saturating_sub(lease.rest(now)) > enough;
                 if lease.reserved == 0 && (is_unused || is_spent || is_surplus || now >= lease.until) {
                     rest = rest.saturating_sub(lease.rest(now));
@@ -411,7 +411,8 @@ impl IsolateLimits {
             let Some(meter) = self.meters.get_mut(&grant.meter) else { continue };
             let Some((_, need)) = meter.asked.filter(|(number, _)| *number == grant.number) else { continue };
             meter.asked = None;
-            // What has come up since is asked for next. It is not refused unasked.
+            // Requests that came after the wish are not in it. They ask again, and this answer does
+            // not refuse them.
             (meter.need, meter.awaited) = (0, 0);
             meter.free = grant.free.map(|free| (free, now)).or(meter.free);
             if grant.amount > 0 {

@@ -28,10 +28,11 @@ const AGAIN_MS: Millis = Millis::new(1_000);
 const SETTLED_MS: Millis = Millis::new(2_000);
 /// How long work in the background waits for the report of a request.
 const OTHER_REPORT_MS: Millis = Millis::new(100);
-/// How long a ledger is told in the background what nobody reports. The runtime ends such work 30
-/// seconds after its request.
+/// How long work in the background reports to a ledger when no request does. The runtime ends such
+/// work 30 seconds after its request.
 const BACKGROUND_MS: Millis = Millis::new(25_000);
-/// When work in the background that does not say so has ended, because the runtime has ended it.
+/// The runtime ends work in the background without notice. After this time without a sign of it,
+/// other work may begin.
 const SILENT_MS: Millis = Millis::new(10_000);
 
 /// What a request has reserved. If it is dropped, nothing of it was used.

@@ -19,6 +19,7 @@ const steps = [
       ["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"],
       ["cargo", "clippy", "--locked", "--lib", ...wasm, "--", "-D", "warnings"],
       ["cargo", "doc", "--locked", "--no-deps", "--quiet"],
+      [bin("tsc"), "--project", "page"],
     ],
     env: { RUSTDOCFLAGS: "-D warnings" },
   },
@@ -44,6 +45,7 @@ const steps = [
     commands: [
       [bin("wrangler"), "deploy", "--dry-run", "--outdir", ".wrangler/dry-run"],
       ["node", "scripts/size.mjs"],
+      ["node", "scripts/page.mjs"],
     ],
   },
   {

@@ -1,0 +1,78 @@
+// Calls of the admin API (docs/admin-api.openapi.json) with the token of whoever looks.
+//
+// The token stays in the session storage of this tab: it is gone when the tab is closed, and is
+// never in an address. Behind Cloudflare Access no token is needed.
+
+const TOKEN = "switchyard.token";
+
+export const token = {
+  get: () => sessionStorage.getItem(TOKEN) ?? "",
+  set: (value: string) => sessionStorage.setItem(TOKEN, value),
+  forget: () => sessionStorage.removeItem(TOKEN),
+};
+
+/** An answer of the admin API that is not a success, or none at all (`status` 0). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    /** The whole body; for a refused document it has `issues`. */
+    readonly body?: unknown,
+  ) {
+    super(message);
+  }
+
+  /** Whether whoever looks has to sign in. */
+  get isUnauthorized() {
+    return this.status === 401;
+  }
+}
+
+interface CallOptions {
+  method?: string;
+  /** Sent as JSON, if it is not a text already. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+/** Calls the admin API. Throws an `ApiError` if the answer is not a success. */
+export async function call(path: string, { method = "GET", body, headers = {}, signal }: CallOptions = {}) {
+  const sent: Record<string, string> = { ...headers };
+  if (token.get()) sent["authorization"] = `Bearer ${token.get()}`;
+  if (body !== undefined) sent["content-type"] ??= "application/json";
+  const init: RequestInit = { method, headers: sent, cache: "no-store" };
+  if (body !== undefined) init.body = typeof body === "string" ? body : JSON.stringify(body);
+  if (signal) init.signal = signal;
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "unreachable", "The gateway does not answer. Is it running, and is this machine connected?");
+  }
+  if (response.ok) return response;
+  const text = await response.text();
+  const parsed = parse(text);
+  const reported = (parsed as { error?: { code?: string; message?: string } } | undefined)?.error;
+  throw new ApiError(
+    response.status,
+    reported?.code ?? "",
+    reported?.message ?? `The gateway answered ${response.status}.`,
+    parsed,
+  );
+}
+
+/** Calls the admin API, and reads its answer as JSON. */
+export async function callJson<T>(path: string, options?: CallOptions): Promise<T> {
+  return (await call(path, options)).json() as Promise<T>;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

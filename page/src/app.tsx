@@ -1,0 +1,53 @@
+// The frame of the page: who is signed in, the list of views, and the view that is shown.
+
+import { lazy, Suspense } from "preact/compat";
+import { useState } from "preact/hooks";
+import { token } from "./admin_api";
+import { linkTo, useLocation } from "./location";
+import { NowView } from "./now/now_view";
+import { SignIn } from "./sign_in";
+
+const RequestsView = lazy(() => import("./requests/requests_view").then((module) => module.RequestsView));
+const UsageView = lazy(() => import("./usage/usage_view").then((module) => module.UsageView));
+const RoutesView = lazy(() => import("./routes/routes_view").then((module) => module.RoutesView));
+const ExplainView = lazy(() => import("./explain/explain_view").then((module) => module.ExplainView));
+
+const VIEWS = [
+  { name: "now", title: "Now", View: NowView },
+  { name: "requests", title: "Requests", View: RequestsView },
+  { name: "usage", title: "Usage", View: UsageView },
+  { name: "routes", title: "Routes", View: RoutesView },
+  { name: "explain", title: "Explain", View: ExplainView },
+];
+
+export function App() {
+  const location = useLocation();
+  const [isSignedIn, setSignedIn] = useState(false);
+  if (!isSignedIn) return <SignIn onDone={() => setSignedIn(true)} />;
+  const { View } = VIEWS.find(({ name }) => name === location.view) ?? VIEWS[0]!;
+  const signOut = () => {
+    token.forget();
+    setSignedIn(false);
+  };
+  return (
+    <>
+      <a class="skip" href="#main">Skip to content</a>
+      <header class="bar">
+        <strong class="brand">Switchyard</strong>
+        <nav aria-label="Views">
+          {VIEWS.map(({ name, title }) => (
+            <a key={name} href={linkTo(name)} aria-current={location.view === name ? "page" : undefined}>
+              {title}
+            </a>
+          ))}
+        </nav>
+        <button type="button" class="quiet" onClick={signOut}>Sign out</button>
+      </header>
+      <main id="main" tabIndex={-1}>
+        <Suspense fallback={<p class="hint">Loading …</p>}>
+          <View location={location} />
+        </Suspense>
+      </main>
+    </>
+  );
+}

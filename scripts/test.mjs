@@ -3,6 +3,7 @@
 //   npm test                 all steps
 //   npm test -- lint rust    these steps
 
+import { ensureChromium } from "./chromium.mjs";
 import { bin, ensureAll, ensureDeny, main, restartOnOwnNode, run, say, triple, wranglerEnv } from "./setup.mjs";
 import { ensurePrometheus } from "./prometheus.mjs";
 import { ensureClickHouse, ensurePythonSdk } from "./venv.mjs";
@@ -45,7 +46,17 @@ const steps = [
     commands: [
       [bin("wrangler"), "deploy", "--dry-run", "--outdir", ".wrangler/dry-run"],
       ["node", "scripts/size.mjs"],
+    ],
+  },
+  {
+    name: "page",
+    checks: "the page of /admin: its size, its modules, and the page in Chromium at a real gateway",
+    prepare: ensureChromium,
+    commands: [
       ["node", "scripts/page.mjs"],
+      ["node", "--test", "--test-reporter=dot", "tests/page/*.test.ts"],
+      // Two browsers at once, so that the machine has something left for their gateways.
+      ["node", "--test", "--test-reporter=spec", "--test-concurrency=2", "--test-timeout=60000", "tests/page/*.test.mjs"],
     ],
   },
   {

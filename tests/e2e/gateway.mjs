@@ -34,6 +34,7 @@ const REGISTRY = { type: "durable-object", worker: FIRST, exportName: "Registry"
 // - `intercept`: whether intercept.js wraps the Worker's bindings and its Wasm.
 // - `caller`: the source of another Worker, which has a service binding GATEWAY to the gateway.
 //   `gateway.caller` sends requests to it.
+// - `page`: whether the built page is served at /admin, with the headers of page/public/_headers.
 export async function startGateway({
   routes,
   vars = {},
@@ -45,12 +46,14 @@ export async function startGateway({
   ledger = true,
   intercept = false,
   caller,
+  page = false,
   checkout = ROOT,
 } = {}) {
   const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? FIRST : `${FIRST}-${index + 1}`));
   const manifest = worker(checkout, intercept);
   const objects = { ...(object && { HEALTH }), ...(registry && { REGISTRY }), ...(ledger && { LEDGER }) };
   const env = { ...bindings(vars), ...stored(secrets), ...objects };
+  const assets = page && { assets: { directory: join(checkout, "page/public"), hasUserWorker: true } };
   const logs = [];
   const miniflare = new Miniflare({
     host: "127.0.0.1",
@@ -65,7 +68,7 @@ export async function startGateway({
     resourcePersistencePath: kvPersist,
     workers: [
       ...names.map((name) => ({
-        config: { name, ...platform(), manifest, env, ...(name === FIRST && { exports: OBJECTS }) },
+        config: { name, ...platform(), manifest, env, ...assets, ...(name === FIRST && { exports: OBJECTS }) },
         dev: DIRECT,
       })),
       ...(caller === undefined ? [] : [{ config: callerConfig(caller), dev: DIRECT }]),

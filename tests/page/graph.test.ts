@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { conditionText } from "../../page/src/graph/condition_text.ts";
 import { placeGraph } from "../../page/src/graph/graph_layout.ts";
-import { partOf, wayBetween } from "../../page/src/graph/graph_part.ts";
+import { partOf, waysOf } from "../../page/src/graph/graph_part.ts";
 import { highlightOf } from "../../page/src/graph/highlight.ts";
 import { readRouteGraph } from "../../page/src/graph/route_graph.ts";
 
@@ -108,10 +108,10 @@ test("a part has what leads to a box and what it leads to", () => {
 
 test("the way between two boxes is the shortest without edges, if there is one", () => {
   const graph = readRouteGraph(sample)!;
-  assert.deepEqual(wayBetween(graph, "chat-prod", "deployment:openai"), ["chat-prod target chat-split", "chat-split target deployment:openai"]);
-  assert.deepEqual(wayBetween(graph, "embed", "deployment:openai"), []);
+  assert.deepEqual(waysOf(graph)("chat-prod", "deployment:openai"), ["chat-prod target chat-split", "chat-split target deployment:openai"]);
+  assert.deepEqual(waysOf(graph)("embed", "deployment:openai"), []);
   const edged = graphOf({ deployments, models: { x: { targets: ["a"], on: { quota: "b" } } } });
-  assert.deepEqual(wayBetween(edged, "x", "deployment:b"), ["x on deployment:b"]);
+  assert.deepEqual(waysOf(edged)("x", "deployment:b"), ["x on deployment:b"]);
 });
 
 test("an explanation marks what is tried, with the numbers of the attempts, and what is left out", () => {

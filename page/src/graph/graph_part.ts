@@ -21,15 +21,27 @@ function reach(start: string, arrows: Arrow[], near: "from" | "to", far: "from" 
 }
 
 /**
- * The arrows on the shortest way from one box to another, and of equally short ones the first in the
- * document. `on` edges count only if nothing else leads there. Empty if nothing does.
+ * Finds the arrows on the shortest way from one box to another, and of equally short ones the first
+ * in the document. `on` edges count only if nothing else leads there. Empty if nothing does.
  */
-export function wayBetween({ arrows }: RouteGraph, from: string, to: string): string[] {
-  for (const kinds of [["rule", "target"], ["rule", "target", "on"]]) {
+export function waysOf({ arrows }: RouteGraph): (from: string, to: string) => string[] {
+  const leaving = new Map<string, Arrow[]>();
+  for (const arrow of arrows) leaving.set(arrow.from, [...(leaving.get(arrow.from) ?? []), arrow]);
+  const found = new Map<string, string[]>();
+  return (from, to) => {
+    const key = `${from}\n${to}`;
+    const way = found.get(key) ?? search(leaving, from, to);
+    found.set(key, way);
+    return way;
+  };
+}
+
+function search(leaving: Map<string, Arrow[]>, from: string, to: string): string[] {
+  for (const hasEdges of [false, true]) {
     const cameBy = new Map<string, Arrow | undefined>([[from, undefined]]);
     for (const [id] of cameBy) {
-      for (const arrow of arrows) {
-        if (arrow.from === id && kinds.includes(arrow.kind) && !cameBy.has(arrow.to)) cameBy.set(arrow.to, arrow);
+      for (const arrow of leaving.get(id) ?? []) {
+        if ((hasEdges || arrow.kind !== "on") && !cameBy.has(arrow.to)) cameBy.set(arrow.to, arrow);
       }
     }
     const way: string[] = [];

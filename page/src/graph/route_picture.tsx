@@ -9,8 +9,7 @@ import { percent } from "../format.ts";
 import { LINE, placeGraph, type PlacedArrow, type PlacedBox } from "./graph_layout.ts";
 import type { Highlight } from "./highlight.ts";
 import type { RouteGraph } from "./route_graph.ts";
-
-export type Tone = "good" | "warn" | "bad" | "off";
+import type { Tone } from "./tone.ts";
 
 /** What the last line of a deployment says. */
 export interface DeploymentMark {

@@ -11,6 +11,9 @@ export const token = {
   forget: () => sessionStorage.removeItem(TOKEN),
 };
 
+/** Whoever looks has to sign in again: the event of `window` that says so. */
+export const SIGNED_OUT = "switchyard:signed-out";
+
 /** An answer of the admin API that is not a success, or none at all (`status` 0). */
 export class ApiError extends Error {
   constructor(
@@ -53,6 +56,7 @@ export async function call(path: string, { method = "GET", body, headers = {}, s
     throw new ApiError(0, "unreachable", "The gateway does not answer. Is it running, and is this machine connected?");
   }
   if (response.ok) return response;
+  if (response.status === 401) window.dispatchEvent(new Event(SIGNED_OUT));
   const text = await response.text();
   const parsed = parse(text);
   const reported = (parsed as { error?: { code?: string; message?: string } } | undefined)?.error;

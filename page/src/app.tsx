@@ -1,8 +1,8 @@
 // The frame of the page: who is signed in, the list of views, and the view that is shown.
 
 import { lazy, Suspense } from "preact/compat";
-import { useState } from "preact/hooks";
-import { token } from "./admin_api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { SIGNED_OUT, token } from "./admin_api";
 import { linkTo, useLocation } from "./location";
 import { NowView } from "./now/now_view";
 import { SignIn } from "./sign_in";
@@ -23,8 +23,25 @@ const VIEWS = [
 export function App() {
   const location = useLocation();
   const [isSignedIn, setSignedIn] = useState(false);
+  const current = VIEWS.find(({ name }) => name === location.view) ?? VIEWS[0]!;
+  // A token that was replaced leads back to the form, whichever view notices it.
+  useEffect(() => {
+    const onSignedOut = () => setSignedIn(false);
+    window.addEventListener(SIGNED_OUT, onSignedOut);
+    return () => window.removeEventListener(SIGNED_OUT, onSignedOut);
+  }, []);
+  // A screen reader reads on where the new view begins, as after the load of a page.
+  const shown = `${current.name} ${location.argument ?? ""}`;
+  const lastShown = useRef(shown);
+  useEffect(() => {
+    document.title = [location.argument, current.title, "Switchyard"].filter(Boolean).join(" · ");
+    if (lastShown.current === shown) return;
+    lastShown.current = shown;
+    document.getElementById("main")?.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }, [shown]);
   if (!isSignedIn) return <SignIn onDone={() => setSignedIn(true)} />;
-  const { View } = VIEWS.find(({ name }) => name === location.view) ?? VIEWS[0]!;
+  const { View } = current;
   const signOut = () => {
     token.forget();
     setSignedIn(false);
@@ -36,7 +53,7 @@ export function App() {
         <strong class="brand">Switchyard</strong>
         <nav aria-label="Views">
           {VIEWS.map(({ name, title }) => (
-            <a key={name} href={linkTo(name)} aria-current={location.view === name ? "page" : undefined}>
+            <a key={name} href={linkTo(name)} aria-current={current.name === name ? "page" : undefined}>
               {title}
             </a>
           ))}

@@ -1,31 +1,40 @@
 // Asks for the token of the admin API, unless the gateway lets whoever looks in without one
 // (Cloudflare Access) or this tab has one already.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, call, token } from "./admin_api";
+
+/** The pause before the gateway is called again, while it does not answer. */
+const RETRY_MS = 3_000;
 
 export function SignIn({ onDone }: { onDone: () => void }) {
   const [isAsking, setAsking] = useState(false);
   const [problem, setProblem] = useState("");
   const [value, setValue] = useState("");
+  const retry = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
 
   const attempt = async (isFirst: boolean) => {
     try {
       await call("/admin/api/routes");
       onDone();
     } catch (error) {
-      const { isUnauthorized, message } = error as ApiError;
+      const { isUnauthorized, message, status } = error as ApiError;
       if (!(isFirst && isUnauthorized && !token.get())) setProblem(message);
       setAsking(true);
+      if (status === 0) retry.current = setTimeout(() => void attempt(isFirst), RETRY_MS);
     }
   };
-  useEffect(() => void attempt(true), []);
+  useEffect(() => {
+    void attempt(true);
+    return () => clearTimeout(retry.current);
+  }, []);
   if (!isAsking) return <p class="hint center">Loading …</p>;
 
   const submit = (event: Event) => {
     event.preventDefault();
     token.set(value.trim());
     setProblem("");
+    clearTimeout(retry.current);
     void attempt(false);
   };
   return (

@@ -1,0 +1,102 @@
+// Reads the gateway while the view "Now" is open: its health and its counters every five seconds,
+// each with one call, and what it says of its document every fifteen.
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { type ApiError, call, callJson } from "../admin_api";
+import { readRouteGraph, type RouteGraph } from "../graph/route_graph.ts";
+import { usePolled } from "../polled";
+import { byUrgency, deploymentState, type DeploymentState, type Health } from "./deployment_state.ts";
+import { readMetrics } from "./metrics_text.ts";
+import { StateChanges, type StateChange } from "./state_changes.ts";
+import type { Traffic } from "./traffic.ts";
+import { TrafficHistory } from "./traffic_history.ts";
+
+/** As in docs/admin-api.openapi.json. */
+export interface RoutesStatus {
+  version: string;
+  source: "kv" | "last_good" | "compiled_in";
+  warnings: { path: string; found: string; expected: string }[];
+  disabled: { deployment: string; variable: string }[];
+  trouble: { kind: "gone" | "refused"; issues?: unknown[] } | null;
+  canary: { version: string; share: number; until: number } | null;
+}
+
+export interface Gateway {
+  health: Health | undefined;
+  /** What needs somebody first. */
+  states: DeploymentState[];
+  /** How far the gateway's clock is ahead of this browser's, in milliseconds. */
+  ahead: number;
+  routes: RoutesStatus | undefined;
+  graph: RouteGraph | undefined;
+  traffic: Traffic | undefined;
+  history: TrafficHistory;
+  changes: StateChanges;
+  /** The changes that the latest reading brought. */
+  fresh: StateChange[];
+  healthError: ApiError | undefined;
+  metricsError: ApiError | undefined;
+  /** When its health was read, by this browser's clock. */
+  readAt: number | undefined;
+  refresh: () => void;
+}
+
+const POLL_MS = 5_000;
+const ROUTES_MS = 15_000;
+
+// They outlive the view, so that a look at another one does not lose what was seen.
+const history = new TrafficHistory();
+const changes = new StateChanges();
+
+export function useGateway(): Gateway {
+  const health = usePolled("health", POLL_MS, (signal) => callJson<Health>("/admin/api/health", { signal }));
+  const metrics = usePolled("metrics", POLL_MS, async (signal) => {
+    history.add(Date.now(), readMetrics(await (await call("/admin/metrics", { signal })).text()));
+    return history.current;
+  });
+  const routes = usePolled("routes", ROUTES_MS, (signal) => callJson<RoutesStatus>("/admin/api/routes", { signal }));
+  const graph = useGraph(routes.value?.version, routes.readAt);
+
+  const noted = useRef<{ health: Health; fresh: StateChange[] }>(undefined);
+  const states = useMemo(() => {
+    if (!health.value) return [];
+    const { now, deployments } = health.value;
+    const missing = new Map(routes.value?.disabled.map(({ deployment, variable }) => [deployment, variable]));
+    return byUrgency(deployments.map((entry) => deploymentState(entry, now, missing.get(entry.deployment))));
+  }, [health.value, routes.value]);
+  // Variables that are missing come with another call: without them, a state could be said too early.
+  if (health.value && routes.value && noted.current?.health !== health.value) {
+    noted.current = { health: health.value, fresh: changes.note(health.readAt ?? Date.now(), states) };
+  }
+  return {
+    health: health.value,
+    states,
+    ahead: health.value && health.readAt ? health.value.now - health.readAt : 0,
+    routes: routes.value,
+    graph,
+    traffic: metrics.value,
+    history,
+    changes,
+    fresh: noted.current?.fresh ?? [],
+    healthError: health.error,
+    metricsError: metrics.error,
+    readAt: health.readAt,
+    refresh: health.refresh,
+  };
+}
+
+/** The graph of a version of the document. `asked` changes when another attempt is due. */
+function useGraph(version: string | undefined, asked: number | undefined): RouteGraph | undefined {
+  const [loaded, setLoaded] = useState<{ version: string; graph: RouteGraph | undefined }>();
+  useEffect(() => {
+    if (version === undefined || loaded?.version === version) return;
+    const abort = new AbortController();
+    call("/admin/api/routes/document", { signal: abort.signal })
+      .then((response) => response.text())
+      .then((text) => setLoaded({ version, graph: readRouteGraph(text) }))
+      // The next reading of the status tries again.
+      .catch(() => {});
+    return () => abort.abort();
+  }, [version, asked]);
+  return loaded?.graph;
+}

@@ -97,13 +97,14 @@ function BoxShape({ placed, mark, href, isSelected, highlight }: BoxShapeProps) 
   if (note) classes.push(`graph-note-${note.tone}`);
   const share = mark?.share === undefined ? "" : percent(mark.share);
   const title = [box.name, ...box.details, mark && `${mark.state}${share && `, ${share} of the attempts`}`, note?.badge && `attempt ${note.badge}`, note?.why].filter(Boolean).join("\n");
+  // What is read out is what is seen: a space ends each line.
+  const said = [...lines, mark?.state, share && `${share} of the attempts`, note?.badge && `attempt ${note.badge}`].filter(Boolean).join(" ");
   const shape = (
     <>
-      <title>{title}</title>
       <rect class="graph-frame" width={width} height={height} rx={box.kind === "deployment" ? 4 : 10} />
       {lines.map((line, index) => (
         <text key={index} class={index === 0 ? "graph-name" : "graph-detail"} x={12} y={LINE * (index + 1)}>
-          {line}
+          {`${line} `}
         </text>
       ))}
       {mark && (
@@ -113,7 +114,7 @@ function BoxShape({ placed, mark, href, isSelected, highlight }: BoxShapeProps) 
           )}
           <circle class="graph-dot" cx={17} cy={LINE * (lines.length + 1) - 5} r={4.5} />
           <text class="graph-state" x={27} y={LINE * (lines.length + 1)}>
-            {mark.state}
+            {`${mark.state} `}
           </text>
           {share && (
             <text class="graph-state" x={width - 12} y={LINE * (lines.length + 1)} text-anchor="end">
@@ -134,12 +135,16 @@ function BoxShape({ placed, mark, href, isSelected, highlight }: BoxShapeProps) 
     </>
   );
   const place = `translate(${x},${y})`;
-  if (href === undefined) return <g class={classes.join(" ")} transform={place}>{shape}</g>;
   return (
     <g transform={place}>
-      <a class={classes.join(" ")} href={href} aria-label={title.replaceAll("\n", ", ")} aria-current={isSelected ? "true" : undefined}>
-        {shape}
-      </a>
+      <title>{title}</title>
+      {href === undefined ? (
+        <g class={classes.join(" ")}>{shape}</g>
+      ) : (
+        <a class={classes.join(" ")} href={href} aria-label={said} aria-current={isSelected ? "true" : undefined}>
+          {shape}
+        </a>
+      )}
     </g>
   );
 }

@@ -9,6 +9,9 @@ import { RoutePicture } from "../graph/route_picture";
 import type { DeploymentState } from "./deployment_state.ts";
 import type { Traffic } from "./traffic.ts";
 
+/** In a window of fewer pixels, only a part is shown until more is asked for. */
+const NARROW = 700;
+
 interface LiveGraphProps {
   graph: RouteGraph;
   states: DeploymentState[];
@@ -19,7 +22,7 @@ interface LiveGraphProps {
 
 export function LiveGraph({ graph, states, traffic, around }: LiveGraphProps) {
   const [chosen, setChosen] = useState<string>();
-  const isLarge = graph.boxes.length > MOST_BOXES_AT_ONCE;
+  const isLarge = graph.boxes.length > MOST_BOXES_AT_ONCE || window.innerWidth < NARROW;
   const models = graph.boxes.filter(({ kind }) => kind === "model");
   const part = around === undefined ? chosen ?? (isLarge ? busiest(traffic) ?? models[0]?.id ?? "" : "") : deploymentId(around);
   const shown = useMemo(() => (part === "" ? graph : partOf(graph, part)), [graph, part]);

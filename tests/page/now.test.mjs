@@ -1,0 +1,178 @@
+// The view "Now" at a gateway with faults, switches and drills.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { assertAccessible, assertNoSidewaysScroll, chat, setFault, withOpenPage, withPage } from "./browser.mjs";
+
+const row = (page, name) => page.getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });
+
+test("a deployment that fails is shown as ejected, with its reason, in the table and in the graph", async () => {
+  await withPage({}, async ({ page, gateway, simulator }) => {
+    await row(page, "openai").getByText("serving").waitFor();
+    await setFault(simulator, "openai", "overloaded", { for_ms: 600_000 });
+    for (let sent = 0; sent < 8; sent += 1) assert.equal(await chat(gateway), 200);
+    await row(page, "openai").getByText("ejected").waitFor();
+    await row(page, "openai").getByText(/failures in a row, the last: unavailable/i).waitFor();
+    await page.getByText("1 ejected").waitFor();
+    await page.getByRole("region", { name: "Graph of the routes" }).getByRole("link", { name: /^openai .*ejected/ }).waitFor();
+    // What changed is said by a status that screen readers read out.
+    await page.getByRole("status").filter({ hasText: "openai: ejected" }).waitFor();
+  });
+});
+
+test("counters become figures: requests, their latency and their cost, and the share of a deployment", async () => {
+  await withPage({}, async ({ page, gateway }) => {
+    await page.getByText("Figures are differences of counters").waitFor();
+    await page.getByText("No request has ended within the last minute").waitFor();
+    for (let sent = 0; sent < 12; sent += 1) await chat(gateway);
+    const traffic = page.getByRole("region", { name: "Traffic" });
+    await page.getByText("Averages of the last minute").waitFor({ timeout: 40_000 });
+    const figure = (title) => traffic.locator("section").filter({ has: page.getByRole("heading", { name: title }) }).locator(".now-value").innerText();
+    assert.match(await figure("Requests"), /^[\d.]+ \/s$/);
+    assert.match(await figure("Latency"), /ms · [\d.]+ m?s$/);
+    assert.match(await figure("Cost"), /^\$0\.\d+ \/min$/);
+    assert.match(await row(page, "openai").innerText(), /100 %/);
+    assert.equal(await traffic.getByRole("img", { name: /Requests, the last 15 minutes: now/ }).locator("canvas").count(), 1);
+  });
+});
+
+test("a deployment is drained and enabled by the keyboard alone, with a reason in the log of acts", async () => {
+  await withPage({}, async ({ page, gateway }) => {
+    const drain = row(page, "azure-eastus").getByRole("button", { name: "Drain azure-eastus" });
+    await drain.focus();
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Drain azure-eastus?" });
+    await dialog.waitFor();
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    await row(page, "azure-eastus").getByText("serving").waitFor();
+    await drain.focus();
+    await page.keyboard.press("Enter");
+    await assertAccessible(page);
+    await page.getByLabel("Reason").focus();
+    await page.keyboard.type("maintenance ✓");
+    await page.keyboard.press("Enter");
+    await row(page, "azure-eastus").getByText("drained", { exact: true }).waitFor();
+    await page.getByRole("status").filter({ hasText: "drained" }).waitFor();
+    const audit = await gateway.fetch("/admin/api/audit", { headers: { authorization: "Bearer admin-local" } });
+    assert.match(await audit.text(), /maintenance ✓/);
+    await row(page, "azure-eastus").getByRole("button", { name: "Enable azure-eastus" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").getByRole("button", { name: "Enable" }).focus();
+    await page.keyboard.press("Enter");
+    await row(page, "azure-eastus").getByText("serving").waitFor();
+  });
+});
+
+test("a drill is begun and ended on the page of a deployment", async () => {
+  await withPage({ path: "#/now/openai" }, async ({ page, gateway }) => {
+    await page.getByRole("heading", { level: 1, name: "openai" }).waitFor();
+    await page.getByRole("button", { name: "Drill" }).click();
+    await page.getByLabel("What its attempts get").selectOption("500");
+    await page.getByLabel("Share of the attempts").fill("100");
+    await page.getByRole("button", { name: "Begin the drill" }).click();
+    await page.getByText(/Drill: 500 for 100 % of the attempts/).waitFor();
+    for (let sent = 0; sent < 6; sent += 1) assert.equal(await chat(gateway), 200);
+    await page.getByText("ejected").first().waitFor();
+    const changes = page.getByRole("region", { name: "Changes of its state" });
+    await changes.getByText("ejected").waitFor();
+    await page.getByRole("button", { name: "End the drill" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "End the drill" }).click();
+    await page.getByText(/Drill: 500/).waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Reset" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Reset" }).click();
+    await changes.getByText("serving").waitFor();
+    await page.getByRole("link", { name: "All deployments" }).click();
+    await page.getByRole("heading", { level: 1, name: "Now" }).waitFor();
+  });
+});
+
+test("who may only look sees everything, and learns what an act needs", async () => {
+  await withPage({ token: "viewer-local" }, async ({ page, gateway }) => {
+    await row(page, "openai").getByRole("button", { name: "Drain openai" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Drain", exact: true }).click();
+    await page.getByRole("dialog").getByRole("alert").filter({ hasText: "This needs ADMIN_TOKEN" }).waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    const health = await gateway.fetch("/admin/api/health", { headers: { authorization: "Bearer viewer-local" } });
+    const { deployments } = await health.json();
+    assert.equal(deployments.find(({ deployment }) => deployment === "openai").isolate.gate.state, "closed");
+  });
+});
+
+test("without the Durable Object, the page says whose view it shows, and that there are no counters", async () => {
+  await withPage({ object: false }, async ({ page }) => {
+    await page.getByRole("alert").filter({ hasText: "the view of one isolate" }).waitFor();
+    await page.getByText("There are no current counters").waitFor();
+    await row(page, "openai").getByText("serving").waitFor();
+  });
+});
+
+test("a document that is refused, and one with warnings, lead to the view of routes", async () => {
+  const sample = JSON.stringify({
+    version: 1,
+    settings: { refresh_seconds: 1 },
+    clients: { app: { key: "${SWITCHYARD_KEY}" } },
+    deployments: { one: { provider: "openai", endpoint: "${OPENAI_BASE_URL}", api_key: "${NOWHERE}", model: "m" } },
+    models: { chat: { targets: ["one"] } },
+  });
+  await withPage({ routes: sample }, async ({ page, gateway }) => {
+    await row(page, "one").getByText("disabled").waitFor();
+    await row(page, "one").getByText(/NOWHERE is missing or invalid/).waitFor();
+    await gateway.putRoutes("{");
+    const refused = page.getByRole("alert").filter({ hasText: "is refused" });
+    await refused.waitFor({ timeout: 30_000 });
+    await refused.getByRole("link", { name: "See what is wrong" }).click();
+    await page.getByRole("heading", { level: 1, name: "Routes" }).waitFor();
+  });
+});
+
+test("a deployment that the document does not have is said to be none of its own", async () => {
+  await withPage({ path: "#/now/nobody" }, async ({ page }) => {
+    await page.getByRole("alert").filter({ hasText: "no deployment of this name" }).waitFor();
+  });
+});
+
+test("it is accessible and fits windows of 360 and 1600 pixels, light and dark", async () => {
+  const looks = [360, 1600].flatMap((width) => ["light", "dark"].map((colorScheme) => ({ colorScheme, viewport: { width, height: 900 } })));
+  const check = async ({ page }) => {
+    await row(page, "openai").getByText("ejected").waitFor();
+    await page.getByRole("region", { name: "Graph of the routes" }).getByRole("link").first().waitFor();
+    await page.locator("canvas").first().waitFor();
+    await assertAccessible(page);
+    await assertNoSidewaysScroll(page);
+    await row(page, "openai").getByRole("link").click();
+    await page.getByRole("heading", { level: 1, name: "openai" }).waitFor();
+    await page.locator("canvas").first().waitFor();
+    await assertAccessible(page);
+    await assertNoSidewaysScroll(page);
+  };
+  await withPage({}, async ({ gateway, simulator }) => {
+    await setFault(simulator, "openai", "overloaded", { for_ms: 600_000 });
+    for (let sent = 0; sent < 8; sent += 1) await chat(gateway);
+    for (const look of looks) await withOpenPage(gateway, "", look, check);
+  });
+});
+
+test("health and counters are asked for once in five seconds, and not while nobody looks", async () => {
+  await withPage({}, async ({ page }) => {
+    const calls = [];
+    page.on("request", (request) => calls.push(new URL(request.url()).pathname));
+    const seen = (path) => calls.filter((call) => call === path).length;
+    await page.waitForRequest(/admin\/api\/health/);
+    await page.waitForRequest(/admin\/api\/health/);
+    assert.ok(seen("/admin/metrics") <= seen("/admin/api/health") + 1);
+    assert.ok(calls.length <= 10, `${calls.length} calls: ${calls.join(", ")}`);
+    await page.evaluate(() => {
+      Object.defineProperty(document, "hidden", { value: true, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    calls.length = 0;
+    const other = page.waitForRequest(/admin\/api\/health/, { timeout: 7_000 }).then(() => true, () => false);
+    assert.equal(await other, false, "no call while it is hidden");
+    await page.evaluate(() => {
+      Object.defineProperty(document, "hidden", { value: false, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    await page.waitForRequest(/admin\/api\/health/);
+  });
+});

@@ -1,32 +1,41 @@
 // `npm start`: runs the gateway on this machine. Installs missing dependencies, starts simulated
 // upstreams unless there is a .dev.vars file, writes routes.json to local KV, runs `wrangler dev`,
-// and prints commands to try.
+// and prints the address of the page and commands to try. With simulated upstreams, it sends a little
+// traffic.
 //
 //   npm start                    on port 8787
 //   npm start -- --port 9000     on another port
+//   npm start -- --no-traffic    without traffic of its own
 
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { OUTAGE, startTraffic } from "./sample_traffic.mjs";
 import { bin, ensureAll, main, restartOnOwnNode, root, run, say, wranglerEnv } from "./setup.mjs";
 import { simulatedVars } from "./simulated.mjs";
 
 const USAGE = `Starts the gateway on this machine.
 
-npm start [-- --port N]
+npm start [-- --port N --no-traffic]
 
-  --port N   the port to listen on (default 8787)
-  --help     this text
+  --port N       the port to listen on (default 8787)
+  --no-traffic   with simulated upstreams: send no requests and cause no outages
+  --help         this text
 
-Without a .dev.vars file the upstreams are simulated. To use real upstreams, copy .dev.vars.example
+Without a .dev.vars file the upstreams are simulated, and about two requests a second are sent, so that
+the page shows something. To use real upstreams, copy .dev.vars.example
 to .dev.vars and fill in their endpoints and keys.
 `;
 
 main(async () => {
   const { values } = parseArgs({
-    options: { port: { type: "string", default: "8787" }, help: { type: "boolean", short: "h" } },
+    options: {
+      port: { type: "string", default: "8787" },
+      "no-traffic": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h" },
+    },
   });
   if (values.help) return void process.stdout.write(USAGE);
   const port = Number(values.port);
@@ -57,15 +66,24 @@ main(async () => {
     env: wranglerEnv(),
     stdio: ["ignore", "inherit", "inherit"],
   });
-  const stop = () => wrangler.kill("SIGINT");
+  let traffic;
+  const stop = () => {
+    traffic?.stop();
+    wrangler.kill("SIGINT");
+  };
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, stop);
   wrangler.on("exit", async (code) => {
+    traffic?.stop();
     await simulator?.close();
     process.exit(code ?? 0);
   });
 
-  await untilReady(`http://127.0.0.1:${port}/healthz`, wrangler);
-  process.stdout.write(welcome(`http://127.0.0.1:${port}`, vars, simulator));
+  const url = `http://127.0.0.1:${port}`;
+  await untilReady(`${url}/healthz`, wrangler);
+  if (simulator && !values["no-traffic"]) {
+    traffic = startTraffic({ url, key: vars.SWITCHYARD_KEY, controlUrl: simulator.control.url });
+  }
+  process.stdout.write(welcome(url, vars, simulator, traffic));
 });
 
 /** Rejects if the port is in use, before anything is changed. */
@@ -104,7 +122,7 @@ async function untilReady(url, child) {
   }
 }
 
-function welcome(url, vars, simulator) {
+function welcome(url, vars, simulator, traffic) {
   const key = vars.SWITCHYARD_KEY || "YOUR_KEY";
   const bold = (text) => (process.stdout.isTTY ? `\u001b[1m${text}\u001b[0m` : text);
   const chat = (extra = "") =>
@@ -124,9 +142,19 @@ After five failures in a row a deployment gets only one probe at a time, until a
   curl -s ${url}/admin/api/health -H 'authorization: Bearer ${vars.ADMIN_TOKEN}'
 `
     : "";
+  const token = simulator ? vars.ADMIN_TOKEN : "the value of ADMIN_TOKEN in .dev.vars";
+  const moving = traffic
+    ? `
+About two requests a second are sent, and every ${OUTAGE.every_ms / 1000} seconds one Azure region fails for ${OUTAGE.for_ms / 1000}, so that the
+page shows something. Without them: npm start -- --no-traffic
+`
+    : "";
   return `
 ${bold("Switchyard is running.")}
 
+  page      ${url}/admin
+  token     ${token}
+${moving}
   base URL  ${url}/v1
   key       ${key}
   models    curl -s ${url}/v1/models -H 'authorization: Bearer ${key}'

@@ -45,7 +45,7 @@ export async function call(path: string, { method = "GET", body, headers = {}, s
   const sent: Record<string, string> = { ...headers };
   if (token.get()) sent["authorization"] = `Bearer ${token.get()}`;
   if (body !== undefined) sent["content-type"] ??= "application/json";
-  const init: RequestInit = { method, headers: sent, cache: "no-store" };
+  const init: RequestInit = { method, headers: sent, cache: "no-store", redirect: "manual" };
   if (body !== undefined) init.body = typeof body === "string" ? body : JSON.stringify(body);
   if (signal) init.signal = signal;
   let response: Response;
@@ -56,6 +56,10 @@ export async function call(path: string, { method = "GET", body, headers = {}, s
     throw new ApiError(0, "unreachable", "The gateway does not answer. Is it running, and is this machine connected?");
   }
   if (response.ok) return response;
+  // The admin API never redirects: this is Cloudflare Access, which sends to its form.
+  if (response.type === "opaqueredirect") {
+    throw new ApiError(0, "access_ended", "The session of Cloudflare Access has ended. Reload this page to sign in again.");
+  }
   if (response.status === 401) window.dispatchEvent(new Event(SIGNED_OUT));
   const text = await response.text();
   const parsed = parse(text);

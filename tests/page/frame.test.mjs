@@ -66,6 +66,15 @@ test("while the gateway is away, the page says so, and goes on by itself when it
   });
 });
 
+test("when the session of Cloudflare Access ends, the page says that a reload helps", async () => {
+  await withPage({}, async ({ page }) => {
+    await page.getByRole("heading", { level: 1, name: "Now" }).waitFor();
+    const headers = { location: "/cdn-cgi/access/login" };
+    await page.route("**/admin/api/health", (route) => route.fulfill({ status: 302, headers }));
+    await page.getByRole("alert").filter({ hasText: "Reload this page" }).waitFor();
+  });
+});
+
 test("the page has the headers that keep others from running anything in it", async () => {
   await withPage({}, async ({ gateway }) => {
     const { headers } = await gateway.fetch("/admin/");

@@ -54,7 +54,7 @@ const MANY_BOXES = 150;
 export function placeGraph({ boxes, arrows }: RouteGraph): Placed {
   const graph = new Graph({ multigraph: true });
   const ranker = boxes.length > MANY_BOXES ? "longest-path" : "network-simplex";
-  graph.setGraph({ rankdir: "LR", nodesep: 14, ranksep: 70, edgesep: 8, marginx: MARGIN, marginy: MARGIN, ranker });
+  graph.setGraph({ rankdir: "LR", nodesep: 10, ranksep: 80, edgesep: 4, marginx: MARGIN, marginy: MARGIN, ranker });
   graph.setDefaultEdgeLabel(() => ({}));
   const lines = new Map(boxes.map((box) => [box.id, boxLines(box)]));
   for (const box of boxes) {

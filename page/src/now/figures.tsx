@@ -38,7 +38,7 @@ export const GATEWAY_FIGURES: Figure[] = [
     top: 1,
   },
   {
-    title: "Latency, p50 and p95",
+    title: "Latency",
     value: ({ p50, p95 }) => (p50 === undefined || p95 === undefined ? "–" : `${duration(p50)} · ${duration(p95)}`),
     lines: [
       { label: "p50", color: "--accent", of: ({ p50 }) => p50 },
@@ -89,7 +89,7 @@ export function deploymentFigures(name: string): Figure[] {
       top: 1,
     },
     {
-      title: "Time of an attempt, p50 and p95",
+      title: "Time of an attempt",
       value: (traffic) => {
         const { p50, p95 } = own(traffic) ?? {};
         return p50 === undefined || p95 === undefined ? "–" : `${duration(p50)} · ${duration(p95)}`;
@@ -145,7 +145,12 @@ export function Figures({ figures, traffic, points }: FiguresProps) {
         const value = traffic ? figure.value(traffic) : "–";
         return (
           <section key={figure.title} class="panel now-figure">
-            <h3>{figure.title}</h3>
+            <h3>
+              {figure.title}
+              {figure.lines.length > 1 && figure.lines.map(({ label, color }) => (
+                <span key={label} class="now-key" style={{ color: `var(${color})` }}>{label}</span>
+              ))}
+            </h3>
             <p class="now-value">{value}</p>
             <Suspense fallback={<div class="now-chart" />}>
               <LineChart label={`${figure.title}, the last 15 minutes: now ${value}`} times={drawn.times} lines={drawn.lines[index]!} format={figure.format} top={figure.top} />

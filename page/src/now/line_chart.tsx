@@ -26,6 +26,7 @@ const MINUTES_15 = 15 * 60;
 
 export function LineChart({ label, times, lines, format, top, height = 110 }: LineChartProps) {
   const place = useRef<HTMLDivElement>(null);
+  const readout = useRef<HTMLParagraphElement>(null);
   const chart = useRef<uPlot | undefined>(undefined);
   const data: uPlot.AlignedData = [times, ...lines.map(({ values }) => values)];
   const latest = useRef(data);
@@ -37,7 +38,8 @@ export function LineChart({ label, times, lines, format, top, height = 110 }: Li
     const scheme = matchMedia("(prefers-color-scheme: dark)");
     const draw = () => {
       chart.current?.destroy();
-      chart.current = new uPlot(options(parent, lines, format, top, height), latest.current, parent);
+      const hooks = { setCursor: [(plot: uPlot) => { if (readout.current) readout.current.textContent = pointed(plot, lines, format); }] };
+      chart.current = new uPlot({ ...options(parent, lines, format, top, height), hooks }, latest.current, parent);
     };
     draw();
     // Colours are read once, so another scheme needs another chart.
@@ -52,8 +54,28 @@ export function LineChart({ label, times, lines, format, top, height = 110 }: Li
     };
   }, [shape, height]);
   useEffect(() => chart.current?.setData(data), [times, lines]);
-  return <div ref={place} class="now-chart" role="img" aria-label={label} style={{ minHeight: height }} />;
+  return (
+    <>
+      <div ref={place} class="now-chart" role="img" aria-label={label} style={{ minHeight: height }} />
+      <p ref={readout} class="now-readout hint" aria-hidden="true" />
+    </>
+  );
 }
+
+/** The values under the pointer. */
+function pointed({ data, cursor }: uPlot, lines: Line[], format: (value: number) => string): string {
+  const index = cursor.idx;
+  const at = index == null ? undefined : data[0][index];
+  if (index == null || at === undefined) return "";
+  const values = lines.map(({ label }, line) => {
+    const value = data[line + 1]?.[index];
+    return value == null ? "" : `${label} ${format(value)}`;
+  });
+  return [clock(at, 8), ...values].filter(Boolean).join(" · ");
+}
+
+/** The time of the day, as far as hours and minutes with 5, or seconds with 8 characters. */
+const clock = (seconds: number, length: number) => new Date(seconds * 1000).toTimeString().slice(0, length);
 
 function options(parent: HTMLElement, lines: Line[], format: (value: number) => string, top: number, height: number): uPlot.Options {
   const style = getComputedStyle(parent);
@@ -73,7 +95,7 @@ function options(parent: HTMLElement, lines: Line[], format: (value: number) => 
     width: parent.clientWidth,
     height,
     padding: [6, 8, 0, 0],
-    legend: { show: lines.length > 1 },
+    legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     scales: {
       // Always fifteen minutes, so that a line grows from the right and does not stretch.
@@ -81,18 +103,12 @@ function options(parent: HTMLElement, lines: Line[], format: (value: number) => 
       y: { range: (_, __, max) => [0, Math.max(top, (max || 0) * 1.1)] },
     },
     axes: [
-      { ...axis, size: 22, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toTimeString().slice(0, 5)) },
+      { ...axis, size: 22, values: (_, ticks) => ticks.map((at) => clock(at, 5)) },
       { ...axis, size: 62, space: 28, values: (_, ticks) => ticks.map(format) },
     ],
     series: [
-      { value: (_, at) => (at === null ? "" : new Date(at * 1000).toTimeString().slice(0, 8)) },
-      ...lines.map(({ label, color }) => ({
-        label,
-        stroke: colorOf(color),
-        width: 2,
-        points: { show: false },
-        value: (_: uPlot, value: number | null) => (value === null ? "–" : format(value)),
-      })),
+      {},
+      ...lines.map(({ label, color }) => ({ label, stroke: colorOf(color), width: 2, points: { show: false } })),
     ],
   };
 }

@@ -16,6 +16,9 @@ interface ViewProps {
   announce: (said: string) => void;
 }
 
+/** So many deployments stand in front. */
+const MOST_NAMED = 6;
+
 export function Overview({ gateway, announce }: ViewProps) {
   const { graph, states, traffic, history, routes } = gateway;
   const out = states.filter(({ tone }) => tone === "bad").length;
@@ -40,6 +43,7 @@ export function Overview({ gateway, announce }: ViewProps) {
               : "Averages of the last minute, of all regions. Counters are up to 20 seconds old."}
         </p>
       </section>
+      <Attention gateway={gateway} />
       <section class="panel" aria-labelledby="now-routes">
         <h2 id="now-routes">Routes</h2>
         {graph ? <LiveGraph graph={graph} states={states} traffic={traffic} /> : <p class="hint">Reading the routes document …</p>}
@@ -68,6 +72,26 @@ export function Overview({ gateway, announce }: ViewProps) {
         </section>
       )}
     </>
+  );
+}
+
+/** What does not simply serve, in front of everything that does. */
+function Attention({ gateway: { states, changes, ahead } }: Pick<ViewProps, "gateway">) {
+  const out = states.filter(({ tone }) => tone !== "good");
+  if (out.length === 0) return null;
+  return (
+    <section class="panel" aria-labelledby="now-attention">
+      <h2 id="now-attention">Out of order or taken out</h2>
+      <ul class="now-attention">
+        {out.slice(0, MOST_NAMED).map((state) => (
+          <li key={state.name}>
+            <StateBadge state={state} /> <a href={linkTo("now", state.name)}>{state.name}</a>{" "}
+            <StateReason state={state} changes={changes} ahead={ahead} />
+          </li>
+        ))}
+      </ul>
+      {out.length > MOST_NAMED && <p class="hint">And {out.length - MOST_NAMED} more, below.</p>}
+    </section>
   );
 }
 

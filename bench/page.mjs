@@ -34,7 +34,7 @@ main(async () => {
     for (const [name, routes] of [["the sample", sample], ["200 deployments and 500 rules", largeRoutes(sample)]]) {
       await withRunning(routes, async (running) => {
         await firstView(browser, running, name, values.quick ? 3 : 15);
-        await polling(browser, running, name, values.quick ? 1 : 3, values.quick ? 15_000 : 30_000);
+        await polling(browser, running, name, values.quick ? 1 : 3, values.quick ? 10_000 : 30_000);
       });
     }
   } finally {

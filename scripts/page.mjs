@@ -1,7 +1,7 @@
 // Builds the page of /admin into page/public/admin: `node scripts/page.mjs`. scripts/build.mjs does
 // it too, so wrangler has the page before `dev` and `deploy`. Nothing of it is in the Worker.
 
-import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -33,9 +33,16 @@ export async function buildPage() {
     chunkNames: "chunk-[hash]",
     logLevel: "warning",
   });
-  copyFileSync(join(source, "index.html"), join(output, "index.html"));
   const files = firstView(metafile.outputs);
+  writeFileSync(join(output, "index.html"), withPreloads(readFileSync(join(source, "index.html"), "utf8"), files));
   return files.reduce((sum, file) => sum + gzipSync(readFileSync(join(source, file)), { level: 9 }).length, 0);
+}
+
+/** The browser loads what the entry imports together with it, and not after it. */
+function withPreloads(html, files) {
+  const chunks = files.filter((file) => /chunk-[^/]*\.js$/.test(file)).map((file) => file.replace(/^public/, ""));
+  const links = chunks.map((path) => `    <link rel="modulepreload" href="${path}" />\n`).join("");
+  return html.replace("    <script ", `${links}    <script `);
 }
 
 /** What the browser loads at once: the entry with what it imports statically, and its style sheet. */

@@ -22,7 +22,8 @@ const VIEWS = [
 
 export function App() {
   const location = useLocation();
-  const [isSignedIn, setSignedIn] = useState(false);
+  // With a token of this tab, the view begins at once: its own calls notice if it is refused.
+  const [isSignedIn, setSignedIn] = useState(token.get() !== "");
   const current = VIEWS.find(({ name }) => name === location.view) ?? VIEWS[0]!;
   // A token that was replaced leads back to the form, whichever view notices it.
   useEffect(() => {

@@ -153,7 +153,7 @@ test("it is accessible and fits windows of 360 and 1600 pixels, light and dark",
   });
 });
 
-test("health and counters are asked for once in five seconds, and not while nobody looks", async () => {
+test("health is asked for once in five seconds, counters not more often, and nothing while nobody looks", async () => {
   await withPage({}, async ({ page }) => {
     const calls = [];
     page.on("request", (request) => calls.push(new URL(request.url()).pathname));

@@ -1,4 +1,4 @@
-// Reads the gateway while the view "Now" is open: its health and its counters every five seconds,
+// Reads the gateway while the view "Now" is open: its health every five seconds, its counters every ten,
 // each with one call, and what it says of its document every fifteen.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -41,7 +41,11 @@ export interface Gateway {
   refresh: () => void;
 }
 
-const POLL_MS = 5_000;
+const HEALTH_MS = 5_000;
+/** Counters reach the hub every ten seconds: more readings show nothing more. */
+const METRICS_MS = 10_000;
+/** The pause before the second reading, without which there are no figures. */
+const SECOND_METRICS_MS = 3_000;
 const ROUTES_MS = 15_000;
 
 // They outlive the view, so that a look at another one does not lose what was seen.
@@ -49,8 +53,8 @@ const history = new TrafficHistory();
 const changes = new StateChanges();
 
 export function useGateway(): Gateway {
-  const health = usePolled("health", POLL_MS, (signal) => callJson<Health>("/admin/api/health", { signal }));
-  const metrics = usePolled("metrics", POLL_MS, async (signal) => {
+  const health = usePolled("health", HEALTH_MS, (signal) => callJson<Health>("/admin/api/health", { signal }));
+  const metrics = usePolled("metrics", history.current ? METRICS_MS : SECOND_METRICS_MS, async (signal) => {
     history.add(Date.now(), readMetrics(await (await call("/admin/metrics", { signal })).text()));
     return history.current;
   });
@@ -85,18 +89,24 @@ export function useGateway(): Gateway {
   };
 }
 
-/** The graph of a version of the document. `asked` changes when another attempt is due. */
+/**
+ * The graph of the document that serves: read at once, and again when its version is another one.
+ * `asked` changes when another attempt is due.
+ */
 function useGraph(version: string | undefined, asked: number | undefined): RouteGraph | undefined {
-  const [loaded, setLoaded] = useState<{ version: string; graph: RouteGraph | undefined }>();
+  const [loaded, setLoaded] = useState<{ version: string | undefined; graph: RouteGraph | undefined }>();
+  const isUnderWay = useRef(false);
   useEffect(() => {
-    if (version === undefined || loaded?.version === version) return;
-    const abort = new AbortController();
-    call("/admin/api/routes/document", { signal: abort.signal })
-      .then((response) => response.text())
-      .then((text) => setLoaded({ version, graph: readRouteGraph(text) }))
+    if (isUnderWay.current || (loaded && (version === undefined || loaded.version === version))) return;
+    isUnderWay.current = true;
+    call("/admin/api/routes/document")
+      .then(async (response) => {
+        const version = response.headers.get("etag")?.replaceAll('"', "");
+        setLoaded({ version, graph: readRouteGraph(await response.text()) });
+      })
       // The next reading of the status tries again.
-      .catch(() => {});
-    return () => abort.abort();
+      .catch(() => {})
+      .finally(() => (isUnderWay.current = false));
   }, [version, asked]);
   return loaded?.graph;
 }

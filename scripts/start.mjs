@@ -11,8 +11,9 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { OUTAGE, startTraffic } from "./sample_traffic.mjs";
+import { isOfTraffic, OUTAGE, startTraffic } from "./sample_traffic.mjs";
 import { bin, ensureAll, main, restartOnOwnNode, root, run, say, wranglerEnv } from "./setup.mjs";
 import { simulatedVars } from "./simulated.mjs";
 
@@ -63,10 +64,14 @@ main(async () => {
   const envFile = simulator ? ["--env-file", writeSimulatedVars(vars)] : [];
   const wrangler = spawn(bin("wrangler"), ["dev", "--port", String(port), "--ip", "127.0.0.1", ...envFile], {
     cwd: root,
-    env: wranglerEnv(),
-    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...wranglerEnv(), ...(process.stdout.isTTY && { FORCE_COLOR: "1" }) },
+    stdio: ["ignore", "pipe", "inherit"],
   });
   let traffic;
+  // The requests that one sends oneself would be lost among those of the traffic.
+  createInterface({ input: wrangler.stdout }).on("line", (line) => {
+    if (!traffic || !isOfTraffic(line)) process.stdout.write(`${line}\n`);
+  });
   const stop = () => {
     traffic?.stop();
     wrangler.kill("SIGINT");
@@ -146,7 +151,7 @@ After five failures in a row a deployment gets only one probe at a time, until a
   const moving = traffic
     ? `
 About two requests a second are sent, and every ${OUTAGE.every_ms / 1000} seconds one Azure region fails for ${OUTAGE.for_ms / 1000}, so that the
-page shows something. Without them: npm start -- --no-traffic
+page shows something. Their lines are not printed here. Without them: npm start -- --no-traffic
 `
     : "";
   return `

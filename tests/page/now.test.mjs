@@ -126,6 +126,21 @@ test("a document that is refused, and one with warnings, lead to the view of rou
   });
 });
 
+test("a canary of the document that runs is said, with its share and its end", async () => {
+  await withPage({}, async ({ page, gateway }) => {
+    const authorization = "Bearer admin-local";
+    const current = await gateway.fetch("/admin/api/routes/document", { headers: { authorization } });
+    const changed = { ...(await current.json()), description: "another one" };
+    const put = await gateway.fetch("/admin/api/routes?canary=20&minutes=10", {
+      method: "PUT",
+      headers: { authorization, "content-type": "application/json", "if-match": current.headers.get("etag") },
+      body: JSON.stringify(changed),
+    });
+    assert.equal(put.status, 200, await put.text());
+    await page.getByRole("status").filter({ hasText: /canary of the routes document serves 20 % .* in \d+ min/ }).waitFor({ timeout: 30_000 });
+  });
+});
+
 test("a deployment that the document does not have is said to be none of its own", async () => {
   await withPage({ path: "#/now/nobody" }, async ({ page }) => {
     await page.getByRole("alert").filter({ hasText: "no deployment of this name" }).waitFor();

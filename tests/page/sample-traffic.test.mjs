@@ -4,11 +4,17 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { OUTAGE, startTraffic } from "../../scripts/sample_traffic.mjs";
+import { isOfTraffic, OUTAGE, startTraffic } from "../../scripts/sample_traffic.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { simulatedVars } from "../../scripts/simulated.mjs";
 import { startSimulator } from "../../simulator/simulator.mjs";
 import { withGateway } from "../e2e/gateway.mjs";
+
+test("only the lines of this traffic are kept from the terminal", () => {
+  assert.equal(isOfTraffic('{"event":"request","trace_id":"9ff73df4921275deb42a8fe4a18431e4"}'), false);
+  assert.equal(isOfTraffic("[wrangler:info] GET /admin/api/health 200 OK (3ms)"), false);
+  assert.equal(isOfTraffic("[wrangler:error] something broke"), false);
+});
 
 test("the traffic of npm start goes to several models, succeeds, and has a fallback in each outage", async () => {
   const simulator = await startSimulator();
@@ -26,6 +32,7 @@ test("the traffic of npm start goes to several models, succeeds, and has a fallb
       } finally {
         traffic.stop();
       }
+      assert.ok(gateway.logs.filter((line) => line.includes('"event":"request"')).every(isOfTraffic), "its lines are known by their trace");
       const done = lines().filter(({ outcome }) => outcome !== "client_left");
       assert.deepEqual(new Set(done.map(({ outcome }) => outcome)), new Set(["ok"]), "an outage of one region fails no request");
       assert.ok(new Set(done.map(({ model }) => model)).size > 5);

@@ -91,6 +91,9 @@ export async function chat(gateway, body = {}) {
   return response.status;
 }
 
+/** The row of a table that has a link of that name. */
+export const rowOf = (page, name) => page.getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });
+
 /** Has an upstream of the simulator fail. */
 export function setFault(simulator, upstream, fault, rest = {}) {
   const body = JSON.stringify({ upstream, fault, ...rest });

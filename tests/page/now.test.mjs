@@ -1,18 +1,16 @@
-// The view "Now" at a gateway with faults, switches and drills.
+// The view "Now" at a gateway with faults, a canary, a refused document, and without its object.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assertAccessible, assertNoSidewaysScroll, chat, setFault, withOpenPage, withPage } from "./browser.mjs";
-
-const row = (page, name) => page.getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });
+import { assertAccessible, assertNoSidewaysScroll, chat, rowOf, setFault, withOpenPage, withPage } from "./browser.mjs";
 
 test("a deployment that fails is shown as ejected, with its reason, in the table and in the graph", async () => {
   await withPage({}, async ({ page, gateway, simulator }) => {
-    await row(page, "openai").getByText("serving").waitFor();
+    await rowOf(page, "openai").getByText("serving").waitFor();
     await setFault(simulator, "openai", "overloaded", { for_ms: 600_000 });
     for (let sent = 0; sent < 8; sent += 1) assert.equal(await chat(gateway), 200);
-    await row(page, "openai").getByText("ejected").waitFor();
-    await row(page, "openai").getByText(/failures in a row, the last: unavailable/i).waitFor();
+    await rowOf(page, "openai").getByText("ejected").waitFor();
+    await rowOf(page, "openai").getByText(/failures in a row, the last: unavailable/i).waitFor();
     await page.getByText("1 ejected").waitFor();
     await page.getByRole("region", { name: "Graph of the routes" }).getByRole("link", { name: /^openai .*ejected/ }).waitFor();
     // What changed is said by a status that screen readers read out.
@@ -31,71 +29,8 @@ test("counters become figures: requests, their latency and their cost, and the s
     assert.match(await figure("Requests"), /^[\d.]+ \/s$/);
     assert.match(await figure("Latency"), /ms · [\d.]+ m?s$/);
     assert.match(await figure("Cost"), /^\$0\.\d+ \/min$/);
-    assert.match(await row(page, "openai").innerText(), /100 %/);
+    assert.match(await rowOf(page, "openai").innerText(), /100 %/);
     assert.equal(await traffic.getByRole("img", { name: /Requests, the last 15 minutes: now/ }).locator("canvas").count(), 1);
-  });
-});
-
-test("a deployment is drained and enabled by the keyboard alone, with a reason in the log of acts", async () => {
-  await withPage({}, async ({ page, gateway }) => {
-    const drain = row(page, "azure-eastus").getByRole("button", { name: "Drain azure-eastus" });
-    await drain.focus();
-    await page.keyboard.press("Enter");
-    const dialog = page.getByRole("dialog", { name: "Drain azure-eastus?" });
-    await dialog.waitFor();
-    await page.keyboard.press("Escape");
-    await dialog.waitFor({ state: "detached" });
-    await row(page, "azure-eastus").getByText("serving").waitFor();
-    await drain.focus();
-    await page.keyboard.press("Enter");
-    await assertAccessible(page);
-    await page.getByLabel("Reason").focus();
-    await page.keyboard.type("maintenance ✓");
-    await page.keyboard.press("Enter");
-    await row(page, "azure-eastus").getByText("drained", { exact: true }).waitFor();
-    await page.getByRole("status").filter({ hasText: "drained" }).waitFor();
-    const audit = await gateway.fetch("/admin/api/audit", { headers: { authorization: "Bearer admin-local" } });
-    assert.match(await audit.text(), /maintenance ✓/);
-    await row(page, "azure-eastus").getByRole("button", { name: "Enable azure-eastus" }).focus();
-    await page.keyboard.press("Enter");
-    await page.getByRole("dialog").getByRole("button", { name: "Enable" }).focus();
-    await page.keyboard.press("Enter");
-    await row(page, "azure-eastus").getByText("serving").waitFor();
-  });
-});
-
-test("a drill is begun and ended on the page of a deployment", async () => {
-  await withPage({ path: "#/now/openai" }, async ({ page, gateway }) => {
-    await page.getByRole("heading", { level: 1, name: "openai" }).waitFor();
-    await page.getByRole("button", { name: "Drill" }).click();
-    await page.getByLabel("What its attempts get").selectOption("500");
-    await page.getByLabel("Share of the attempts").fill("100");
-    await page.getByRole("button", { name: "Begin the drill" }).click();
-    await page.getByText(/Drill: 500 for 100 % of the attempts/).waitFor();
-    for (let sent = 0; sent < 6; sent += 1) assert.equal(await chat(gateway), 200);
-    await page.getByText("ejected").first().waitFor();
-    const changes = page.getByRole("region", { name: "Changes of its state" });
-    await changes.getByText("ejected").waitFor();
-    await page.getByRole("button", { name: "End the drill" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "End the drill" }).click();
-    await page.getByText(/Drill: 500/).waitFor({ state: "detached" });
-    await page.getByRole("button", { name: "Reset" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Reset" }).click();
-    await changes.getByText("serving").waitFor();
-    await page.getByRole("link", { name: "All deployments" }).click();
-    await page.getByRole("heading", { level: 1, name: "Now" }).waitFor();
-  });
-});
-
-test("who may only look sees everything, and learns what an act needs", async () => {
-  await withPage({ token: "viewer-local" }, async ({ page, gateway }) => {
-    await row(page, "openai").getByRole("button", { name: "Drain openai" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Drain", exact: true }).click();
-    await page.getByRole("dialog").getByRole("alert").filter({ hasText: "This needs ADMIN_TOKEN" }).waitFor();
-    await page.getByRole("button", { name: "Cancel" }).click();
-    const health = await gateway.fetch("/admin/api/health", { headers: { authorization: "Bearer viewer-local" } });
-    const { deployments } = await health.json();
-    assert.equal(deployments.find(({ deployment }) => deployment === "openai").isolate.gate.state, "closed");
   });
 });
 
@@ -103,7 +38,7 @@ test("without the Durable Object, the page says whose view it shows, and that th
   await withPage({ object: false }, async ({ page }) => {
     await page.getByRole("alert").filter({ hasText: "the view of one isolate" }).waitFor();
     await page.getByText("There are no current counters").waitFor();
-    await row(page, "openai").getByText("serving").waitFor();
+    await rowOf(page, "openai").getByText("serving").waitFor();
   });
 });
 
@@ -116,8 +51,9 @@ test("a document that is refused, and one with warnings, lead to the view of rou
     models: { chat: { targets: ["one"] } },
   });
   await withPage({ routes: sample }, async ({ page, gateway }) => {
-    await row(page, "one").getByText("disabled").waitFor();
-    await row(page, "one").getByText(/NOWHERE is missing or invalid/).waitFor();
+    await rowOf(page, "one").getByText("disabled").waitFor();
+    await rowOf(page, "one").getByText(/NOWHERE is missing or invalid/).waitFor();
+    await page.getByRole("status").filter({ hasText: /has (a warning|\d+ warnings): deployments\.one/ }).waitFor();
     await gateway.putRoutes("{");
     const refused = page.getByRole("alert").filter({ hasText: "is refused" });
     await refused.waitFor({ timeout: 30_000 });
@@ -150,12 +86,12 @@ test("a deployment that the document does not have is said to be none of its own
 test("it is accessible and fits windows of 360 and 1600 pixels, light and dark", async () => {
   const looks = [360, 1600].flatMap((width) => ["light", "dark"].map((colorScheme) => ({ colorScheme, viewport: { width, height: 900 } })));
   const check = async ({ page }) => {
-    await row(page, "openai").getByText("ejected").waitFor();
+    await rowOf(page, "openai").getByText("ejected").waitFor();
     await page.getByRole("region", { name: "Graph of the routes" }).getByRole("link").first().waitFor();
     await page.locator("canvas").first().waitFor();
     await assertAccessible(page);
     await assertNoSidewaysScroll(page);
-    await row(page, "openai").getByRole("link").click();
+    await rowOf(page, "openai").getByRole("link").click();
     await page.getByRole("heading", { level: 1, name: "openai" }).waitFor();
     await page.locator("canvas").first().waitFor();
     await assertAccessible(page);

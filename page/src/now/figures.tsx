@@ -152,9 +152,14 @@ export function Figures({ figures, traffic, points }: FiguresProps) {
               ))}
             </h3>
             <p class="now-value">{value}</p>
-            <Suspense fallback={<div class="now-chart" />}>
-              <LineChart label={`${figure.title}, the last 15 minutes: now ${value}`} times={drawn.times} lines={drawn.lines[index]!} format={figure.format} top={figure.top} />
-            </Suspense>
+            {/* The library is loaded when there is something to draw, so that states are not behind it. */}
+            {points.length === 0 ? (
+              <div class="now-chart" />
+            ) : (
+              <Suspense fallback={<div class="now-chart" />}>
+                <LineChart label={`${figure.title}, the last 15 minutes: now ${value}`} times={drawn.times} lines={drawn.lines[index]!} format={figure.format} top={figure.top} />
+              </Suspense>
+            )}
           </section>
         );
       })}

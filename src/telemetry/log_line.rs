@@ -94,7 +94,7 @@ impl Line {
         self.close();
     }
 
-    fn attempt(&mut self, attempt: &Attempt) {
+    fn attempt(&mut self, attempt: &Attempt, arrived_at: Instant) {
         let ended = attempt.ended.as_ref();
         let outcome = ended.map(|ended| &ended.outcome);
         let (status, reason) = match outcome {
@@ -107,6 +107,7 @@ impl Line {
         self.text(key!("outcome"), outcome_name(outcome));
         self.optional(key!("status"), status.map(u64::from));
         self.some_text(key!("reason"), reason);
+        self.number(key!("at_ms"), (attempt.started_at - arrived_at).get());
         self.number(key!("ms"), ended.map_or(0, |ended| ended.after_ms.get()));
         if attempt.is_drill {
             self.flag(key!("drill"), true);
@@ -173,7 +174,7 @@ pub fn log_line(record: &RequestRecord<'_>) -> String {
     line.some_text(key!("cache"), record.cache.map_or("", CacheStatus::name));
     line.key(concat!(key!("attempts"), "["));
     for attempt in record.end.trail.attempts() {
-        line.attempt(attempt);
+        line.attempt(attempt, record.arrived_at);
     }
     line.0.push(']');
     line.times(record);

@@ -40,8 +40,11 @@ fn a_record_says_who_served_what_and_how() {
             "client": "app", "operation": "chat/completions", "model": "m", "stream": false,
             "deployment": "second", "provider": "openai", "upstream_model": "up-second", "fallback": true,
             "attempts": [
-                {"deployment": "first", "outcome": "unavailable", "reason": "server_error", "status": 503, "ms": 10},
-                {"deployment": "second", "outcome": "ok", "status": 200, "ms": 10},
+                {
+                    "deployment": "first", "outcome": "unavailable", "reason": "server_error", "status": 503,
+                    "at_ms": 0, "ms": 10,
+                },
+                {"deployment": "second", "outcome": "ok", "status": 200, "at_ms": 10, "ms": 10},
             ],
             "ms": {"total": 20, "upstream": 20, "backoff": 0, "own": 0},
             "usage": {"input_tokens": 0, "output_tokens": 3, "estimated": false},

@@ -32,6 +32,7 @@ export function useLocation(): Location {
   useEffect(() => {
     const onChange = () => setHash(window.location.hash);
     window.addEventListener("hashchange", onChange);
+    onChange(); // It may have changed since the first rendering.
     return () => window.removeEventListener("hashchange", onChange);
   }, []);
   return parseLocation(hash);

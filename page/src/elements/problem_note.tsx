@@ -1,0 +1,12 @@
+// What could not be done, why, and what helps.
+
+import type { ApiError } from "../admin_api";
+import { problemText } from "../api_problem";
+
+export function ProblemNote({ error, what }: { error: ApiError; what: string }) {
+  return (
+    <p class="problem" role="alert">
+      <strong>{what}</strong> {problemText(error)}
+    </p>
+  );
+}

@@ -28,6 +28,7 @@ export async function buildPage() {
     target: "es2023",
     jsx: "automatic",
     jsxImportSource: "preact",
+    loader: { ".sql": "text" }, // queries of examples/, which the page shows
     minify: true,
     metafile: true,
     chunkNames: "chunk-[hash]",

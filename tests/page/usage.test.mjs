@@ -1,0 +1,228 @@
+// The view "Usage" in Chromium: what is left of budgets, what was used, and the issued keys, at a
+// real gateway.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { root } from "../../scripts/setup.mjs";
+import { eventually } from "../e2e/isolates.mjs";
+import { assertAccessible, assertNoSidewaysScroll, withPage } from "./browser.mjs";
+import { countClicks } from "./clicks.mjs";
+
+const KEY = "sk-switchyard-local";
+const NARROW = { width: 360, height: 740 };
+const ADMIN = { authorization: "Bearer admin-local" };
+
+/** The sample with these members of its client. */
+function sampleWith(client, settings = {}) {
+  const document = JSON.parse(readFileSync(join(root, "routes.json"), "utf8"));
+  Object.assign(document.clients.app, client);
+  Object.assign(document.settings, settings);
+  return document;
+}
+
+async function send(gateway, key = KEY) {
+  const response = await gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    body: JSON.stringify({ model: "chat", max_tokens: 10, messages: [{ role: "user", content: "Hello" }] }),
+  });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+const usageOf = async (gateway) => (await gateway.fetch("/admin/api/usage", { headers: ADMIN })).json();
+const limitsOf = (page) => page.locator(".usage-limits").getByRole("listitem").allInnerTexts();
+
+describe("the view Usage", () => {
+  test("shows with one click that a budget is nearly spent, before all others", async () => {
+    const limits = [{ requests: 6000, per: "minute" }, { usd: 0.001, per: "month" }, { usd: 1, per: "day" }, { concurrent: 7, models: ["embed"] }];
+    await withPage({ routes: sampleWith({ limits }) }, async ({ page, gateway }) => {
+      for (let n = 0; n < 10; n += 1) assert.equal(await send(gateway), 200);
+      await eventually(
+        "four fifths are reported as spent",
+        async () => (await usageOf(gateway)).limits.some(({ meter, spent }) => meter === "usd/month" && spent >= 800),
+        { withinMs: 30_000 },
+      );
+      const clicks = await countClicks(page);
+      await page.getByRole("link", { name: "Usage", exact: true }).click();
+      await page.getByText("1 nearly used up (80 % and more)").waitFor();
+      assert.equal(await clicks(), 1);
+      const [first, second] = await limitsOf(page);
+      assert.match(first, /^app US dollars a month nearly used up\n\$0\.000\d+ of \$0\.001 spent \(8\d %\), .* left.*begins again in/);
+      assert.doesNotMatch(second, /used up/);
+      const meter = page.getByRole("meter", { name: "app: US dollars a month" });
+      assert.match(await meter.getAttribute("aria-valuenow"), /^8\d$/);
+      await page.getByText("One limit of which nothing is spent").click();
+      await page.getByText("app 7 requests at the same time of embed").waitFor();
+      await assertAccessible(page);
+    });
+  });
+
+  test("adds up tokens and money by client, model and deployment, and says what has no history", async () => {
+    await withPage({ path: "#/usage" }, async ({ page, gateway }) => {
+      await page.getByText("The routes document has no limits.").waitFor();
+      await page.getByText("Nothing is counted yet.").waitFor();
+      await assertAccessible(page);
+      assert.equal(await send(gateway), 200);
+      const counted = await eventually(
+        "the hub has counted it",
+        async () => /switchyard_cost_usd_total\{client="app".*\} (\S+)/.exec(await (await gateway.fetch("/admin/metrics", { headers: ADMIN })).text())?.[1],
+        { withinMs: 30_000 },
+      );
+      const row = page.getByRole("row", { name: /^app/ });
+      await row.waitFor({ timeout: 30_000 });
+      const [requests, input, , output, cost, share] = await row.getByRole("cell").allInnerTexts();
+      assert.deepEqual([requests, share.trim()], ["1", "100 %"]);
+      assert.ok(Number(input) > 0 && Number(output) > 0);
+      assert.equal(cost, `$${counted}`);
+      await page.getByRole("link", { name: "Deployment" }).click();
+      await page.getByRole("row", { name: /^openai/ }).waitFor();
+      assert.equal(await page.evaluate(() => location.hash), "#/usage?by=deployment");
+      await page.getByText("By day", { exact: true }).click();
+      await page.getByText("toStartOfInterval").waitFor();
+      await assertAccessible(page);
+    });
+  });
+
+  test("says when ledgers do not answer, and fits a telephone in the dark", async () => {
+    const limits = [{ tokens: 1000, per: "day", by: "metadata:team" }];
+    await withPage({ routes: sampleWith({ limits }), viewport: NARROW, colorScheme: "dark" }, async ({ page, url }) => {
+      const over = { client: "app", meter: `tokens/day/metadata:team=${"long-name-".repeat(9)}`, unit: "tokens", amount: 1000, per: "day", spent: 1200, leased: 0, free: 0, resets_in_ms: 7_200_000 };
+      const held = { client: null, meter: "usd/month", unit: "micro_usd", amount: 500_000_000, per: "month", spent: 123_456_789, leased: 376_543_211, free: 0, resets_in_ms: 86_400_000 };
+      await page.route("**/admin/api/usage", (route) => route.fulfill({ json: { limits: [held, over], is_complete: false } }));
+      await page.goto(`${url}#/usage`);
+      await page.getByText("Not all ledgers have answered").waitFor();
+      const [first, second] = await limitsOf(page);
+      assert.match(first, /team long-name-[^]* used up\n1,200 of 1,000 spent \(120 %\), 0 left; begins again in 2 h/);
+      assert.match(second, /the gateway US dollars a month nothing free\n\$123\.46 of \$500\.00 spent \(25 %\), \$0 left, \$376\.54 held/);
+      await assertAccessible(page);
+      await assertNoSidewaysScroll(page);
+      await page.unroute("**/admin/api/usage");
+      await page.route("**/admin/metrics", (route) => route.abort());
+      await page.goto(`${url}#/now`);
+      await page.goto(`${url}#/usage`);
+      await page.getByText("The counters cannot be read.").waitFor();
+    });
+  });
+});
+
+describe("the issued keys", () => {
+  const routes = sampleWith({ allow_keys: true });
+
+  test("are issued, shown once, rotated and revoked", async () => {
+    await withPage({ routes, path: "#/usage/keys" }, async ({ page, gateway }) => {
+      await page.getByText("No key is issued.").waitFor();
+      await page.getByRole("button", { name: "Issue a key" }).click();
+      const form = page.getByRole("dialog", { name: "Issue a key" });
+      await form.getByLabel("Name: what the key is for").fill("billing job");
+      await form.getByLabel("Owner (optional)").fill("Ada Ünal");
+      await form.getByLabel("Models (optional)").fill("chat, no-such-model");
+      await form.getByLabel("Reason, for the log of acts (optional)").fill("für die Abrechnung");
+      await assertAccessible(page);
+      await form.getByRole("button", { name: "Issue", exact: true }).click();
+      await form.getByText("No key is issued.").waitFor();
+      await form.getByLabel("Models (optional)").fill("chat, embed");
+      await form.getByRole("button", { name: "Issue", exact: true }).click();
+      const shown = page.getByRole("dialog", { name: "The new key" });
+      const key = await shown.locator("code").innerText();
+      assert.match(key, /^sk-sy-[\w-]{48}$/);
+      await assertAccessible(page);
+      for (let n = 0; n < 3; n += 1) await page.keyboard.press("Escape");
+      assert.ok(await shown.isVisible(), "the only sight of the key does not end by a slip");
+      await shown.getByRole("button", { name: "I have stored it" }).click();
+      await page.getByText("key_1 is issued for app.").waitFor();
+      assert.equal((await page.content()).includes(key), false, "the key is gone");
+      assert.equal(await send(gateway, key), 200);
+
+      await page.getByRole("button", { name: "Rotate billing job, key_1" }).click();
+      const rotation = page.getByRole("dialog", { name: "Rotate billing job (key_1)?" });
+      await rotation.getByLabel("The old key goes on for").selectOption("3600");
+      await rotation.getByRole("button", { name: "Rotate" }).click();
+      const next = await shown.locator("code").innerText();
+      assert.notEqual(next, key);
+      await shown.getByText("The old key, key_1, ends at").waitFor();
+      await shown.getByRole("button", { name: "I have stored it" }).click();
+      await page.getByText("key_2 takes the place of key_1.").waitFor();
+      await page.getByText("replaced by key_2").waitFor();
+      await page.getByText("ends in 1 h").or(page.getByText("ends in 59 min")).waitFor();
+      assert.equal(await send(gateway, key), 200, "the old one goes on");
+      await assertAccessible(page);
+
+      await page.getByRole("button", { name: "Revoke billing job, key_2" }).click();
+      const revocation = page.getByRole("dialog", { name: "Revoke billing job (key_2)?" });
+      await revocation.getByText("within two minutes everywhere").waitFor();
+      await page.keyboard.press("Escape");
+      await revocation.waitFor({ state: "detached" });
+      assert.equal(await send(gateway, next), 200, "nothing was done");
+      await page.getByRole("button", { name: "Revoke billing job, key_2" }).click();
+      await revocation.getByLabel("Reason, for the log of acts (optional)").fill("test ✓");
+      await revocation.getByRole("button", { name: "Revoke" }).click();
+      await page.getByText("key_2 is revoked: it ends everywhere within 2 minutes.").waitFor();
+      assert.equal(await send(gateway, next), 401);
+      const audit = await (await gateway.fetch("/admin/api/audit", { headers: ADMIN })).json();
+      const acts = audit.entries.filter(({ result }) => result === "ok").map(({ what, subject, why }) => [what, subject, why]);
+      assert.deepEqual(acts.filter(([what]) => what.startsWith("key.")).sort(), [
+        ["key.issue", "key_1 of app", "für die Abrechnung"],
+        ["key.revoke", "key_2 of app", "test ✓"],
+        ["key.rotate", "key_2 of app", null],
+      ]);
+
+      await page.getByLabel("State").selectOption("revoked");
+      await page.getByRole("row", { name: /key_2/ }).waitFor();
+      assert.equal(await page.getByRole("row", { name: /key_1/ }).count(), 0);
+      assert.equal(await page.evaluate(() => location.hash), "#/usage/keys?state=revoked");
+    });
+  });
+
+  test("are not changed by who may only look", async () => {
+    await withPage({ routes, token: "viewer-local", path: "#/usage/keys" }, async ({ page }) => {
+      await page.getByRole("button", { name: "Issue a key" }).click();
+      await page.getByLabel("Name: what the key is for").fill("x");
+      await page.getByRole("button", { name: "Issue", exact: true }).click();
+      await page.getByText("This needs ADMIN_TOKEN").waitFor();
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await page.getByText("No key is issued.").waitFor();
+    });
+  });
+
+  test("are issued for clients alone that allow it, and listed by a registry alone", async () => {
+    await withPage({ path: "#/usage/keys" }, async ({ page }) => {
+      await page.getByText("No client of the routes document lets keys be issued").waitFor();
+      assert.ok(await page.getByRole("button", { name: "Issue a key" }).isDisabled());
+      await assertAccessible(page);
+    });
+    await withPage({ routes, registry: false, path: "#/usage/keys" }, async ({ page }) => {
+      await page.getByText("The keys cannot be listed.").waitFor();
+      await assertAccessible(page);
+    });
+  });
+
+  test("fit a telephone, with what was spent of their limits", async () => {
+    const limits = [{ usd: 0.01, per: "day", by: "key" }];
+    const document = sampleWith({ allow_keys: true, limits });
+    await withPage({ routes: document, viewport: NARROW }, async ({ page, gateway, url }) => {
+      const body = JSON.stringify({ client: "app", name: "a-job-with-a-rather-long-name ".repeat(3).trim(), owner: "ada.lovelace@subsidiary.example.com" });
+      const { key } = await (await gateway.fetch("/admin/api/keys", { method: "POST", headers: ADMIN, body })).json();
+      assert.equal(await send(gateway, key), 200);
+      await eventually(
+        "it is reported as spent, and the use is known",
+        async () => {
+          const { last_used } = await (await gateway.fetch("/admin/api/keys/key_1", { headers: ADMIN })).json();
+          return last_used !== null && (await usageOf(gateway)).limits.some(({ meter, spent }) => meter === "usd/day/key=key_1" && spent > 0);
+        },
+        { withinMs: 40_000 },
+      );
+      await page.goto(`${url}#/usage/keys`);
+      await page.getByText(/^\$0\.00008\d* of \$0\.01 US dollars a day \(0\.8 %\)$/).waitFor();
+      await page.getByText("this hour").or(page.getByText("the last hour")).waitFor();
+      await assertAccessible(page);
+      await assertNoSidewaysScroll(page);
+      await page.getByRole("button", { name: /^Revoke/ }).click();
+      await page.getByRole("dialog").waitFor();
+      await assertNoSidewaysScroll(page);
+      await page.getByRole("button", { name: "Keep it" }).click();
+    });
+  });
+});

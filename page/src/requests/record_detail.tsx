@@ -74,7 +74,7 @@ function ExplainLink({ record }: { record: RequestRecord }) {
       {query && (
         <p class="row">
           <a class="button" href={linkTo("explain", undefined, query)}>Explain this request now</a>
-          <span class="hint">Where it would go at this moment, and why: every target, with its place and what excludes it.</span>
+          <span class="hint">Where it would go at this moment, and why. It shows the targets that are passed over, too: a record has the attempts alone.</span>
         </p>
       )}
       {isOther && (

@@ -83,6 +83,7 @@ test("limits of the document of which nothing is spent are found by their meters
 const METRICS = `
 switchyard_requests_total{client="app",model="chat",outcome="ok"} 9
 switchyard_requests_total{client="app",model="chat",outcome="timeout"} 1
+switchyard_requests_total{client="app",model="chat",outcome="insufficient_quota"} 2
 switchyard_requests_total{client="",model="",outcome="invalid_api_key"} 3
 switchyard_attempts_total{deployment="openai",outcome="ok"} 9
 switchyard_attempts_total{deployment="openai",outcome="timeout"} 4
@@ -95,8 +96,8 @@ switchyard_cost_usd_total{client="app",model="embed",deployment="mini"} 1234567.
 
 test("totals add up what the counters have, and money is exact", () => {
   const byClient = totalsOf(readMetrics(METRICS), "client");
-  const { requests, input, cached, microUsd } = byClient.get("app") ?? assert.fail("app is there");
-  assert.deepEqual([requests, input, cached, microUsd], [10, 167, 100, 1_234_567_100_945]);
+  const { requests, refused, input, cached, microUsd } = byClient.get("app") ?? assert.fail("app is there");
+  assert.deepEqual([requests, refused, input, cached, microUsd], [12, 2, 167, 100, 1_234_567_100_945]);
   assert.equal(byClient.get("")?.requests, 3);
   const byDeployment = totalsOf(readMetrics(METRICS), "deployment");
   assert.equal(byDeployment.get("openai")?.requests, 9, "those that it served");

@@ -104,6 +104,7 @@ function TotalsTable({ by, totals, grown, elapsedMs }: TotalsTableProps) {
   const cells = (row: Totals, added: Totals | undefined) => (
     <>
       <td class="number">{count(row.requests)}</td>
+      {sum.refused > 0 && <td class={row.refused > 0 ? "number warn" : "number"}>{count(row.refused)}</td>}
       <td class="number" title={row.cached > 0 ? `${count(row.cached)} of them cached` : undefined}>{count(row.input)}</td>
       <td class="number">{row.input > 0 ? percent(row.cached / row.input) : "–"}</td>
       <td class="number" title={row.reasoning > 0 ? `${count(row.reasoning)} of them reasoning` : undefined}>{count(row.output)}</td>
@@ -122,6 +123,7 @@ function TotalsTable({ by, totals, grown, elapsedMs }: TotalsTableProps) {
           <tr>
             <th scope="col">{title}</th>
             <th scope="col" class="number">Requests</th>
+            {sum.refused > 0 && <th scope="col" class="number">Refused by limits</th>}
             <th scope="col" class="number">Input tokens</th>
             <th scope="col" class="number">Cached</th>
             <th scope="col" class="number">Output tokens</th>

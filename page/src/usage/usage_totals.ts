@@ -10,6 +10,8 @@ export type Grouping = "client" | "model" | "deployment";
 
 export interface Totals {
   requests: number;
+  /** Of them, those that a limit of the gateway refused. */
+  refused: number;
   input: number;
   cached: number;
   output: number;
@@ -20,8 +22,12 @@ export interface Totals {
   microUsd: number;
 }
 
-const NOTHING: Totals = { requests: 0, input: 0, cached: 0, output: 0, reasoning: 0, images: 0, audioSeconds: 0, characters: 0, microUsd: 0 };
+const NOTHING: Totals = {
+  requests: 0, refused: 0, input: 0, cached: 0, output: 0, reasoning: 0, images: 0, audioSeconds: 0, characters: 0, microUsd: 0,
+};
 const TOKENS: Record<string, keyof Totals> = { input: "input", cached_input: "cached", output: "output", reasoning: "reasoning" };
+/** The outcomes of requests that a limit refused (docs/limits.md). */
+const REFUSALS = new Set(["rate_limit_exceeded", "insufficient_quota", "limits_unavailable"]);
 const COUNTERS: Record<string, keyof Totals> = {
   switchyard_images_total: "images",
   switchyard_audio_seconds_total: "audioSeconds",
@@ -38,6 +44,7 @@ export function totalsOf(reading: Reading, by: Grouping): TotalsByName {
     const group = labels[by];
     if (!cell || group === undefined) continue;
     const row = totals.get(group) ?? { ...NOTHING };
+    if (cell === "requests" && REFUSALS.has(labels["outcome"] ?? "")) row.refused += value;
     row[cell] += cell === "microUsd" ? Math.round(value * 1e6) : value;
     totals.set(group, row);
   }

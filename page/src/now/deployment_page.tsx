@@ -59,7 +59,9 @@ export function DeploymentPage({ name, gateway, announce }: DeploymentPageProps)
                 <p class="hint">No attempt of the last minute failed.</p>
               ) : (
                 <table>
-                  <caption class="hint">Attempts of the last minute. <a href={linkTo("requests")}>See the requests</a></caption>
+                  <caption class="hint">
+                    Attempts of the last minute. <a href={linkTo("requests", undefined, { deployment: name })}>See the requests</a>
+                  </caption>
                   <thead><tr><th scope="col">Class</th><th scope="col" class="number">Attempts</th><th scope="col" class="number">Share</th></tr></thead>
                   <tbody>
                     {[...own.failures].map(([kind, count]) => (

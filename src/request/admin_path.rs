@@ -15,6 +15,8 @@ pub enum AdminPath {
     History,
     /// `GET api/routes/history/{version}`
     Version(String),
+    /// `POST api/routes/check`
+    Check,
     /// `POST api/routes/rollback`
     Rollback,
     /// `POST api/routes/canary`
@@ -65,6 +67,7 @@ impl AdminPath {
             Self::Keys => "GET, HEAD, POST",
             Self::Key(_) => "GET, HEAD, DELETE",
             Self::Explain
+            | Self::Check
             | Self::Rollback
             | Self::Canary
             | Self::KeyImport
@@ -105,6 +108,7 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         "api/routes" => return Some(AdminPath::Routes),
         "api/routes/document" => return Some(AdminPath::Document),
         "api/routes/history" => return Some(AdminPath::History),
+        "api/routes/check" => return Some(AdminPath::Check),
         "api/routes/rollback" => return Some(AdminPath::Rollback),
         "api/routes/canary" => return Some(AdminPath::Canary),
         "api/audit" => return Some(AdminPath::Audit),
@@ -160,6 +164,7 @@ mod tests {
             ("api/routes/history/0a1b", Some(AdminPath::Version("0a1b".to_owned())), "GET, HEAD"),
             ("api/routes/history/", None, ""),
             ("api/routes/history/a%20b", None, ""),
+            ("api/routes/check", Some(AdminPath::Check), "POST"),
             ("api/routes/rollback", Some(AdminPath::Rollback), "POST"),
             ("api/routes/canary", Some(AdminPath::Canary), "POST"),
             ("api/audit", Some(AdminPath::Audit), "GET, HEAD"),

@@ -113,6 +113,7 @@ async fn answer_path<P: Platform>(
         AdminPath::Routes if arrival.method == "PUT" => {
             Box::pin(routes_change::put(platform, arrival, routes, who))
         }
+        AdminPath::Check => Box::pin(routes_change::check(platform, arrival)),
         AdminPath::Rollback => Box::pin(routes_change::roll_back(platform, arrival, routes, who)),
         AdminPath::Canary => Box::pin(routes_change::end_canary(platform, arrival, who)),
         AdminPath::Document => Box::pin(routes_change::document(platform)),

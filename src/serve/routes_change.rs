@@ -1,5 +1,5 @@
-//! Changes of the routes document by the admin API: `PUT /admin/api/routes`, a rollback, and what
-//! is known about versions.
+//! Changes of the routes document by the admin API: `PUT /admin/api/routes`, a rollback, the check of
+//! a document that is not stored, and what is known about versions.
 //!
 //! A change is compiled first, with the variables of this Worker. Then the registry admits it, if
 //! it is based on the current version. Then it is written to KV, and then it is recorded.
@@ -21,7 +21,7 @@ use crate::registry::canary::canary_trial::CanaryTerms;
 use crate::registry::registry_requests::{ActsRequest, BeginAnswer, EndRequest, VersionRequest};
 use crate::registry::version_ledger::{BeginRequest, ChangeKind, ChangeNote};
 use crate::request::query;
-use crate::routes::{Issue, version_of};
+use crate::routes::{Issue, doubts, version_of};
 use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::rng::stable_hash;
@@ -63,6 +63,33 @@ pub(super) async fn put<P: Platform>(
     let canary = canary_share(arrival)?;
     let change = Change { how: ChangeKind::Put, who, why: why(arrival), expected, document, canary };
     change.make(platform, routes).await
+}
+
+/// The answer to a check.
+#[derive(Serialize)]
+struct CheckAnswer {
+    /// The version that the document would have; `None` if it is refused.
+    version: Option<String>,
+    issues: Vec<Issue>,
+    warnings: Vec<Issue>,
+}
+
+/// `POST /admin/api/routes/check`: what a change to this document would be refused for, and what is
+/// doubtful about it. Nothing is stored, so whoever may look may ask.
+///
+/// # Errors
+/// The body cannot be read.
+pub(super) async fn check<P: Platform>(platform: &P, arrival: &Arrival) -> Result<OwnText, ClientError> {
+    let document = admin_body::read(platform, arrival).await?;
+    let answer = match platform.isolate().compiled(platform, &document).await {
+        Ok(mut compiled) => {
+            compiled.warnings.extend(doubts(&compiled.graph, &|name: &str| platform.variable(name)));
+            let version = version_of(stable_hash(document.as_bytes()));
+            CheckAnswer { version: Some(version), issues: Vec::new(), warnings: compiled.warnings }
+        }
+        Err(issues) => CheckAnswer { version: None, issues, warnings: Vec::new() },
+    };
+    Ok(OwnText::json(serde_json::to_string(&answer).unwrap_or_default()))
 }
 
 #[derive(Deserialize)]

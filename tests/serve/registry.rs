@@ -245,6 +245,34 @@ fn without_a_registry_all_is_served_and_a_change_says_what_is_missing() {
 }
 
 #[test]
+fn a_check_says_what_a_change_would_be_refused_for_and_stores_nothing() {
+    let mut bench = started();
+    bench.use_key("viewer");
+    let check = |bench: &mut Bench, document: &str| {
+        let answer = bench.admin("POST", "/admin/api/routes/check", document);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        json(&answer)
+    };
+    let doubtful = second_first().replace("60000", "300");
+    let good = check(&mut bench, &doubtful);
+    assert_eq!(
+        (&good["issues"], &good["warnings"][0]["code"]),
+        (&json!([]), &json!("seconds_as_milliseconds"))
+    );
+    let broken = check(&mut bench, &second_first().replace(r#"["second", "first"]"#, r#"["secnd", 3]"#));
+    assert_eq!((&broken["version"], &broken["warnings"]), (&Value::Null, &json!([])));
+    let paths: Vec<_> = broken["issues"].as_array().unwrap().iter().map(|issue| &issue["path"]).collect();
+    assert!(paths.contains(&&json!("models.m.targets[1]")), "{paths:?}");
+    assert_eq!(check(&mut bench, "{")["issues"][0]["path"], "$");
+    assert_eq!(bench.document("routes").as_deref(), Some(routes("", "").as_str()), "nothing is stored");
+
+    bench.use_key("admin");
+    let changed = put(&mut bench, Some("*"), &doubtful);
+    assert_eq!(json(&changed)["version"], good["version"], "the version that was foretold");
+    assert!(acts(&mut bench).iter().all(|(what, _)| what == "routes.found" || what == "routes.put"));
+}
+
+#[test]
 fn a_viewer_looks_and_changes_nothing() {
     let mut bench = started();
     bench.use_key("viewer");

@@ -73,7 +73,7 @@ async fn answer_below<P: Platform>(
         _ => None,
     };
     let reply = match act.map_or(Ok(()), |_| caller.may_change(arrival)) {
-        Ok(()) => answer_path(path, platform, arrival, routes, &caller.who).await,
+        Ok(()) => answer_path(path, platform, arrival, routes, &caller).await,
         Err(error) => Err(error),
     };
     if let Some(act) = act {
@@ -106,8 +106,9 @@ async fn answer_path<P: Platform>(
     platform: &P,
     arrival: &Arrival,
     routes: &Serving,
-    who: &str,
+    caller: &AdminCaller,
 ) -> Result<OwnText, ClientError> {
+    let who = caller.who.as_str();
     // What is rare and large is behind a pointer of its own.
     let answer: AdminAnswer<'_> = match path {
         AdminPath::Routes if arrival.method == "PUT" => {
@@ -130,7 +131,7 @@ async fn answer_path<P: Platform>(
         AdminPath::Key(id) => Box::pin(key_admin::one(platform, arrival, id, who)),
         AdminPath::KeyRotation(id) => Box::pin(key_admin::rotate(platform, arrival, id, who)),
         AdminPath::Explain => Box::pin(explained(platform, arrival, routes)),
-        AdminPath::Routes => Box::pin(document_status(platform, routes)),
+        AdminPath::Routes => Box::pin(document_status(platform, arrival, routes, caller)),
         AdminPath::Health => return Ok(OwnText::json(health(platform, routes).await)),
         AdminPath::Metrics => {
             let content_type = metrics::format(arrival).content_type();
@@ -154,6 +155,14 @@ struct DocumentStatus<'a> {
     trouble: Option<ProblemStatus>,
     /// `null` without a canary.
     canary: Option<Box<serde_json::value::RawValue>>,
+    caller: CallerStatus<'a>,
+}
+
+/// Who asks, so that a page does not offer what would be refused.
+#[derive(Serialize)]
+struct CallerStatus<'a> {
+    who: &'a str,
+    may_change: bool,
 }
 
 #[derive(Serialize)]
@@ -169,9 +178,14 @@ struct ProblemStatus {
     issues: Option<Vec<Issue>>,
 }
 
-/// `GET /admin/api/routes`: the document that serves, the disabled deployments, and the problem of
-/// the document in KV, if there is one.
-async fn document_status<P: Platform>(platform: &P, routes: &Serving) -> Result<OwnText, ClientError> {
+/// `GET /admin/api/routes`: the document that serves, the disabled deployments, the problem of the
+/// document in KV, if there is one, and who asks.
+async fn document_status<P: Platform>(
+    platform: &P,
+    arrival: &Arrival,
+    routes: &Serving,
+    caller: &AdminCaller,
+) -> Result<OwnText, ClientError> {
     let canary = routes_change::canary_view(platform).await?;
     let disabled = routes.graph.deployments.iter().filter_map(|deployment| {
         let variable = &deployment.disabled.as_ref()?.variable;
@@ -190,6 +204,7 @@ async fn document_status<P: Platform>(platform: &P, routes: &Serving) -> Result<
             }
         }),
         canary: serde_json::value::RawValue::from_string(canary).ok(),
+        caller: CallerStatus { who: &caller.who, may_change: caller.may_change(arrival).is_ok() },
     })))
 }
 

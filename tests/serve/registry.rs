@@ -280,6 +280,11 @@ fn a_viewer_looks_and_changes_nothing() {
         let status = bench.request("GET", &format!("/admin/api/{path}"), "").status;
         assert!(status == 200 || path == "requests", "{path}: {status}");
     }
+    let caller = |bench: &mut Bench| json(&bench.request("GET", "/admin/api/routes", ""))["caller"].clone();
+    assert_eq!(caller(&mut bench), json!({"who": "viewer", "may_change": false}));
+    bench.use_key("admin");
+    assert_eq!(caller(&mut bench)["may_change"], true);
+    bench.use_key("viewer");
     let explained = r#"{"path":"/v1/chat/completions","client":"app","body":{"model":"m","messages":[]}}"#;
     assert_eq!(bench.request("POST", "/admin/api/explain", explained).status, 200);
     for (method, path) in [

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bothChanges, storedDraft, storeDraft } from "../../page/src/routes/draft.ts";
+import { bothChanges } from "../../page/src/routes/both_changes.ts";
+import { storedDraft, storeDraft } from "../../page/src/routes/draft.ts";
 
 function store(most = Infinity) {
   const values = new Map<string, string>();

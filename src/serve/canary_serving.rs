@@ -100,13 +100,21 @@ impl Isolate {
         terms: CanaryTerms,
         compiled: Compiled,
         hash: u64,
+        kept_until: Instant,
     ) {
         let Some(base) = self.current().filter(|routes| routes.graph.version == terms.base) else { return };
         let mut rng = SplitMix64::new(platform.random());
         let serving = Serving::beside(compiled, hash, &base, &mut rng);
         let tally = RefCell::new(CanaryTally::new(terms.id, &mut rng));
         let (serving, base, reporting_until) = (Rc::new(serving), base.hash, Cell::default());
-        self.canary.replace(Some(Rc::new(CanaryServing { terms, serving, base, tally, reporting_until })));
+        self.canary.replace(Some(Rc::new(CanaryServing {
+            terms,
+            serving,
+            base,
+            tally,
+            kept_until,
+            reporting_until,
+        })));
     }
 
     /// Follows what stands with the current document in the store: a canary, or none.
@@ -124,10 +132,10 @@ impl Isolate {
         let is_current =
             |terms: &CanaryTerms| terms.id > self.ended_canary.get() && platform.now() < terms.until;
         let Some(terms) = terms.filter(is_current) else {
-            self.canary.replace(None);
+            self.canary.borrow_mut().take_if(|canary| platform.now() >= canary.kept_until);
             return;
         };
-        if known == Some(terms.id) {
+        if known >= Some(terms.id) {
             return;
         }
         let Ok(Some(stored)) = read(platform, CANARY).await else { return };
@@ -137,7 +145,7 @@ impl Isolate {
             return;
         }
         match self.compiled(platform, &stored.text).await {
-            Ok(compiled) => self.begin_canary(platform, terms, compiled, hash),
+            Ok(compiled) => self.begin_canary(platform, terms, compiled, hash, Instant::EPOCH),
             Err(issues) => platform.warn(&format!(
                 "routes: the canary {} does not compile here: {} issues",
                 terms.version,

@@ -14,7 +14,7 @@ use super::isolate_memory::Isolate;
 use super::platform::Platform;
 use super::receive::Arrival;
 use super::registry_link::{RegistryCall, ask, value};
-use super::routes_document::Written;
+use super::routes_document::{OUTDATED_MS, Written};
 use super::serving::Serving;
 use crate::registry::canary::canary_ledger::{EndCanaryRequest, PROMOTE, TAKE_BACK};
 use crate::registry::canary::canary_trial::CanaryTerms;
@@ -196,7 +196,8 @@ impl Change<'_> {
             canary: answer.terms.clone(),
         };
         if let Some(terms) = answer.terms {
-            isolate.begin_canary(platform, terms, compiled, stable_hash(document.as_bytes()));
+            let kept_until = platform.now() + OUTDATED_MS;
+            isolate.begin_canary(platform, terms, compiled, stable_hash(document.as_bytes()), kept_until);
             return Ok(tagged(&reply, &version));
         }
         let Some(token) = answer.token else { return Ok(tagged(&reply, &version)) };

@@ -51,7 +51,7 @@ const REMEMBER_AFTER_MS: Millis = Millis::new(1_000);
 const END_DRAIN_AFTER_MS: Millis = Millis::new(20_000);
 /// How long the store may still show an older document where a newer one was written: its caches,
 /// and the way to them.
-const OUTDATED_MS: Millis = Millis::new(90_000);
+pub(super) const OUTDATED_MS: Millis = Millis::new(90_000);
 /// The document that serves if the store has none and had none before.
 const COMPILED_IN: &str = include_str!("../../routes.json");
 

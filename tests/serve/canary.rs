@@ -360,6 +360,25 @@ fn other_isolates_follow_the_start_and_the_end() {
 }
 
 #[test]
+fn an_older_copy_of_the_store_does_not_end_a_canary_that_began_here() {
+    let mut bench = started();
+    let new = start(&mut bench, "?canary=50&minutes=60", &same());
+    let serves = |bench: &mut Bench| (0..30).any(|_| chat(bench).header("x-switchyard-routes") == new);
+    // A second after its start, an isolate follows what it read at its start.
+    bench.pass(ms(2_000));
+    assert!(serves(&mut bench));
+    // A cache of KV shows the document as it was before the canary.
+    bench.put("routes", &routes("", ""));
+    bench.pass(ms(31_000));
+    chat(&mut bench);
+    assert!(serves(&mut bench));
+    // What it still shows two minutes later is no old copy.
+    bench.pass(ms(120_000));
+    chat(&mut bench);
+    assert!(!serves(&mut bench));
+}
+
+#[test]
 fn a_document_that_is_written_past_the_api_ends_a_canary_and_stays() {
     let mut bench = started();
     start(&mut bench, "?canary=5&minutes=60", &broken());

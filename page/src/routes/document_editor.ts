@@ -12,7 +12,7 @@ import { tags } from "@lezer/highlight";
 import { basicSetup } from "codemirror";
 import written from "../../../routes.schema.json";
 import { suggestionsAt, type Suggestion } from "./document_completion.ts";
-import { pathAt, rangeOfIssue, type Issue, type Tree } from "./document_places.ts";
+import { pathAt, rangeOfIssue, sentence, type Issue, type Tree } from "./document_places.ts";
 import { boundsOf, descriptionAt, formsAt, type Schema } from "./schema_guide.ts";
 
 const SCHEMA = written as unknown as Schema;
@@ -43,10 +43,21 @@ const LOOK = EditorView.theme({
   },
   ".cm-panel input, .cm-panel button": { backgroundImage: "none", backgroundColor: "var(--surface)", color: "var(--text)" },
   ".cm-collapsedLines": { backgroundColor: "var(--ground)", backgroundImage: "none", color: "var(--faint)" },
+  // Few fonts have the sign that is there otherwise.
+  ".cm-collapsedLines:before, .cm-collapsedLines:after": { content: '"…"' },
   ".cm-foldPlaceholder": { backgroundColor: "var(--ground)", borderColor: "var(--line)", color: "var(--faint)" },
 });
 
-const BASE: Extension = [json(), syntaxHighlighting(COLOURS), LOOK, EditorView.lineWrapping];
+/** What was removed and added; on these grounds, colours of the syntax would have too little contrast. */
+const DIFFERENCE_LOOK = EditorView.theme({
+  ".cm-changedLine, .cm-inlineChangedLine, .cm-insertedLine": { backgroundColor: "var(--good-ground) !important" },
+  "&.cm-merge-a .cm-changedLine, .cm-deletedChunk, .cm-deletedLine": { backgroundColor: "var(--bad-ground) !important" },
+  "&.cm-merge-b .cm-changedText, .cm-insertedLine ins, .cm-changedText": { background: "none", textDecoration: "underline" },
+  "&.cm-merge-a .cm-changedText, .cm-deletedChunk .cm-deletedText": { background: "none", textDecoration: "line-through" },
+  ".cm-deletedChunk": { color: "var(--text)" },
+});
+
+const BASE: Extension = [json(), LOOK, EditorView.lineWrapping];
 
 export interface DocumentEditor {
   text(): string;
@@ -75,13 +86,15 @@ export function openEditor(
       extensions: [
         basicSetup,
         BASE,
+        syntaxHighlighting(COLOURS),
         editable.of(access(options.isReadOnly)),
         autocompletion({ override: [complete] }),
-        hoverTooltip(hint, { hoverTime: 400 }),
+        hoverTooltip(hint, { hoverTime: 400, hideOnChange: true }),
         lintGutter(),
         // Marks are set from outside, so that no stale answer marks a newer text.
         linter(null),
-        EditorView.contentAttributes.of({ "aria-label": options.label }),
+        // Axe does not know that what can be edited can be focused.
+        EditorView.contentAttributes.of({ "aria-label": options.label, tabindex: "0" }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) options.onChange(update.state.doc.toString());
         }),
@@ -126,6 +139,7 @@ export function openDifference(
   const shown = (label: string): Extension => [
     lineNumbers(),
     BASE,
+    DIFFERENCE_LOOK,
     EditorState.readOnly.of(true),
     EditorView.editable.of(false),
     // What cannot be edited is a document to read, which the keyboard can scroll.
@@ -137,7 +151,7 @@ export function openDifference(
       doc: options.new,
       extensions: [
         shown(`${options.oldLabel} and ${options.newLabel}`),
-        unifiedMergeView({ original: options.old, mergeControls: false, collapseUnchanged }),
+        unifiedMergeView({ original: options.old, mergeControls: false, syntaxHighlightDeletions: false, collapseUnchanged }),
       ],
     });
     return { close: () => view.destroy() };
@@ -149,12 +163,6 @@ export function openDifference(
     collapseUnchanged,
   });
   return { close: () => view.destroy() };
-}
-
-/** An issue in one sentence. */
-export function sentence({ found, expected, nearest, note }: Issue): string {
-  const meant = nearest ? ` Did you mean ${JSON.stringify(nearest)}?` : "";
-  return `Found ${found}, expected ${expected}.${meant}${note ? ` (${note})` : ""}`;
 }
 
 function treeOf(state: EditorState): Tree {

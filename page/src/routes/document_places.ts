@@ -40,6 +40,8 @@ export interface Cursor {
   siblings: string[];
 }
 
+/** How the gateway says where a text is no JSON. */
+const POSITION = /at line (\d+) column (\d+)$/;
 const SCALARS = ["String", "Number", "True", "False", "Null"];
 const VALUES = [...SCALARS, "Object", "Array"];
 
@@ -88,10 +90,17 @@ export function rangeOf(tree: Tree, text: string, path: Step[]): TextRange {
 
 /** The range to mark for an issue. Text that is no JSON is named by line and column. */
 export function rangeOfIssue(tree: Tree, text: string, issue: Issue): TextRange {
-  const position = issue.path === "$" ? /at line (\d+) column (\d+)$/.exec(issue.found) : null;
+  const position = issue.path === "$" ? POSITION.exec(issue.found) : null;
   if (!position) return rangeOf(tree, text, parsePath(issue.path));
   const at = offsetOf(text, Number(position[1]), Number(position[2]));
   return at < text.length ? { from: at, to: at + 1 } : { from: Math.max(0, text.length - 1), to: text.length };
+}
+
+/** An issue in a sentence or two. */
+export function sentence({ path, found, expected, nearest, note }: Issue): string {
+  const isText = path === "$" && POSITION.test(found);
+  const said = isText ? `No ${expected}: ${found}.` : `Found ${found}, expected ${expected}.`;
+  return said + (nearest ? ` Did you mean ${JSON.stringify(nearest)}?` : "") + (note ? ` ${note[0]?.toUpperCase()}${note.slice(1)}.` : "");
 }
 
 /** The offset of a line and a column, both from 1; the column counts bytes of UTF-8. */

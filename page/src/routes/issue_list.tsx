@@ -1,6 +1,6 @@
 // The problems and warnings of the text, each a button that leads to its line.
 
-import type { Issue } from "./document_places.ts";
+import { sentence, type Issue } from "./document_places.ts";
 
 interface IssueListProps {
   issues: Issue[];
@@ -19,9 +19,7 @@ export function IssueList({ issues, warnings, lineOf, onShow }: IssueListProps) 
       <p>
         <strong>{kind}</strong> <code>{issue.path}</code> {issue.code && <span class="hint">[{issue.code}]</span>}
         <br />
-        Found {issue.found}, expected {issue.expected}.
-        {issue.nearest && <> Did you mean <code>{issue.nearest}</code>?</>}
-        {issue.note && <span class="hint"> {issue.note}</span>}
+        {sentence(issue)}
       </p>
     </li>
   );

@@ -44,7 +44,7 @@ export function descriptionAt(schema: Schema, path: Step[]): string | undefined 
     const found = direct(form, last);
     if (!found) continue;
     const description = found.description ?? referenced(schema, found).description;
-    if (description) return description;
+    if (description) return unwrapped(description);
   }
   return undefined;
 }
@@ -60,7 +60,7 @@ export function keysOfForms(schema: Schema, forms: Schema[]): KeyGuide[] {
         known.forms.push(...expanded(schema, value));
         known.isRequired = known.isRequired && isRequired;
       } else {
-        const description = value.description ?? referenced(schema, value).description ?? "";
+        const description = unwrapped(value.description ?? referenced(schema, value).description ?? "");
         found.set(name, { name, description, isRequired, forms: expanded(schema, value) });
       }
     }
@@ -72,7 +72,7 @@ export function keysOfForms(schema: Schema, forms: Schema[]): KeyGuide[] {
 export function constantsOf(forms: Schema[]): { value: string; description: string }[] {
   const found = new Map<string, string>();
   for (const { const: value, type, description = "" } of forms) {
-    if (typeof value === "string") found.set(JSON.stringify(value), description);
+    if (typeof value === "string") found.set(JSON.stringify(value), unwrapped(description));
     else if (type === "boolean") for (const word of ["true", "false"]) found.set(word, "");
   }
   return [...found].map(([value, description]) => ({ value, description }));
@@ -111,4 +111,9 @@ function expanded(root: Schema, schema: Schema): Schema[] {
   const found = referenced(root, schema);
   const alternatives = found.anyOf ?? found.oneOf;
   return alternatives ? alternatives.flatMap((alternative) => expanded(root, alternative)) : [found];
+}
+
+/** Descriptions are written in lines of a fixed width. Only an empty line ends a paragraph. */
+function unwrapped(description: string): string {
+  return description.replace(/([^\n])\n(?!\n)/g, "$1 ");
 }

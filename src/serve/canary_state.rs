@@ -18,8 +18,8 @@ pub(super) struct CanaryServing {
     pub(super) base: u64,
     /// What was counted here.
     pub(super) tally: RefCell<CanaryTally>,
-    /// Until when the store may still show what it had before: no note, or an older one. Then it does
-    /// not end the canary. The answers to reports do, whatever the store shows.
+    /// Until when the store may still show what it had before: no note, or an older one. Then it
+    /// does not end the canary. The answers to reports do, whatever the store shows.
     pub(super) kept_until: Instant,
     /// Until when work in the background reports.
     pub(super) reporting_until: Cell<Instant>,

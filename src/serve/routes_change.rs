@@ -1,5 +1,5 @@
-//! Changes of the routes document by the admin API: `PUT /admin/api/routes`, a rollback, the check of
-//! a document that is not stored, and what is known about versions.
+//! Changes of the routes document by the admin API: `PUT /admin/api/routes`, a rollback, the check
+//! of a document that is not stored, and what is known about versions.
 //!
 //! A change is compiled first, with the variables of this Worker. Then the registry admits it, if
 //! it is based on the current version. Then it is written to KV, and then it is recorded.

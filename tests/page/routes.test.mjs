@@ -43,7 +43,7 @@ class Person {
   }
 
   checked(words) {
-    return this.page.locator(".routes-check").filter({ hasText: words }).waitFor();
+    return this.page.locator(".routes-check[aria-busy=false]").filter({ hasText: words }).waitFor();
   }
 
   /** Replaces the whole text, as somebody who pastes it. */

@@ -28,26 +28,32 @@ export function DocumentPanel({ status, onChanged }: DocumentPanelProps) {
   const [done, setDone] = useState<Change>();
   const [isComparing, setComparing] = useState(false);
   const editor = useRef<DocumentEditor>(undefined);
+  const latest = useRef<Draft>(undefined);
+  latest.current = draft;
 
   // Another version may begin to serve at any time: by this page, by somebody else, by a canary.
   useEffect(() => {
+    if (!status) return;
     const own = new AbortController();
     readDocument(own.signal).then(
       (found) => {
         setProblem("");
         setServed(found);
-        setDraft((known) => {
-          const kept = known ?? storedDraft(sessionStorage);
-          if (kept && kept.text !== kept.original && kept.text !== found.text) return kept;
-          // Nothing is edited, so the editor follows what serves.
-          if (known && known.text !== found.text) editor.current?.setText(found.text);
-          return { base: found.version, original: found.text, text: found.text };
-        });
+        const known = latest.current ?? storedDraft(sessionStorage);
+        // The editor has what was typed since the page was last drawn.
+        const text = editor.current?.text() ?? known?.text;
+        if (known && text !== undefined && text !== known.original && text !== found.text) {
+          setDraft({ ...known, text });
+          return;
+        }
+        // Nothing is edited, so the editor follows what serves.
+        setDraft({ base: found.version, original: found.text, text: found.text });
+        if (text !== found.text) editor.current?.setText(found.text);
       },
       (error: ApiError) => !own.signal.aborted && setProblem(error.message),
     );
     return () => own.abort();
-  }, [status?.version, status?.canary?.version]);
+  }, [status === undefined, status?.version, status?.canary?.version]);
 
   const isEdited = draft !== undefined && draft.text !== draft.original;
   const isKept = useKept(draft);
@@ -117,7 +123,7 @@ export function DocumentPanel({ status, onChanged }: DocumentPanelProps) {
             editor.current = opened;
             if (isCurrent && checked?.result) opened.mark(checked.result.issues, checked.result.warnings);
           }} />
-          <p class="hint">Ctrl + Space suggests keys, values and names. Escape, then Tab leaves the editor.</p>
+          <p class="hint">Ctrl + Space suggests keys, values and names. Tab leaves the editor.</p>
         </div>
         {isComparing && isEdited && <Difference old={served.text} new={draft.text} oldLabel={`Serves: ${served.version}`} newLabel="Edited" />}
       </div>
@@ -243,7 +249,8 @@ function CheckSummary({ checked, isCurrent }: { checked: Checked | undefined; is
   const counted = (number: number, word: string) => `${number} ${word}${number === 1 ? "" : "s"}`;
   let said = "The gateway checks the text …";
   let tone = "hint";
-  if (checked && isCurrent) {
+  // While somebody types, the latest result stays, so that screen readers read out what is new alone.
+  if (checked) {
     if (checked.error) {
       [said, tone] = [`The text is not checked: ${checked.error.message}`, "problem"];
     } else if (checked.result) {
@@ -254,7 +261,7 @@ function CheckSummary({ checked, isCurrent }: { checked: Checked | undefined; is
       else [said, tone] = ["It can serve. No problems, no warnings.", "good"];
     }
   }
-  return <p class={`routes-check ${tone}`} role="status">{said}</p>;
+  return <p class={`routes-check ${tone}`} role="status" aria-busy={!checked || !isCurrent}>{said}</p>;
 }
 
 function Done({ change }: { change: Change }) {

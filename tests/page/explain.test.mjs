@@ -60,7 +60,7 @@ describe("the view Explain", { concurrency: 2 }, () => {
       let clicks = 0;
       const click = (locator) => ((clicks += 1), locator.click());
       await click(page.getByRole("link", { name: "Explain", exact: true }));
-      await click(page.getByText("Paste a curl command"));
+      await click(page.getByText("Paste a curl command", { exact: true }));
       const sent = page.waitForRequest((request) => request.url().endsWith("/admin/api/explain"));
       await page.getByLabel("curl command").fill(`curl https://gateway.example.com/v1/chat/completions \\
         -H "Authorization: Bearer ${KEY}" -H 'x-team: search' \\
@@ -83,7 +83,7 @@ describe("the view Explain", { concurrency: 2 }, () => {
 
   test("a command that cannot be read says what to do", () =>
     withPage({ path: "#/explain" }, async ({ page }) => {
-      await page.getByText("Paste a curl command").click();
+      await page.getByText("Paste a curl command", { exact: true }).click();
       await page.getByLabel("curl command").fill("curl https://g/v1/chat/completions -d @body.json");
       await page.getByRole("button", { name: "Explain this command" }).click();
       await page.getByRole("alert").filter({ hasText: "Paste its content in place of it" }).waitFor();

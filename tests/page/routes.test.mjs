@@ -119,11 +119,10 @@ describe("the view Routes", { concurrency: 2 }, () => {
       };
       await before(" } } }");
       await page.keyboard.type('"targ');
-      await options.filter({ hasText: "targets" }).waitFor();
-      await page.keyboard.press("Enter");
+      // With the pointer: Enter counts only once the list has been there for a moment.
+      await person.click(options.filter({ hasText: "targets" }));
       await page.keyboard.type('"ea');
-      await options.filter({ hasText: "east" }).waitFor();
-      await page.keyboard.press("Enter");
+      await person.click(options.filter({ hasText: "east" }));
       await page.waitForFunction(() => document.querySelector(".cm-content").textContent.includes('"targets": ["east"]'));
       await page.locator(".cm-line span", { hasText: '"deployments"' }).first().hover();
       await page.locator(".routes-hint", { hasText: "The deployments, by name." }).waitFor();

@@ -9,7 +9,6 @@ use worker::Env;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortController, ReadableStream, Request, Response, WritableStream};
 
-use super::filters;
 use super::wait::{self, Settled, Wait};
 use crate::request::access_keys::AccessKey;
 use crate::request::splice::{Piece, Splice};
@@ -194,7 +193,7 @@ type FilterCallback = Closure<dyn Fn(u32, Vec<u8>, bool) -> Option<Vec<u8>>>;
 pub fn connect_waits() {
     let callback: Callback = Closure::new(wait::settle);
     let filter: FilterCallback =
-        Closure::new(|wait, piece: Vec<u8>, has_ended| filters::passing(wait, &piece, has_ended));
+        Closure::new(|wait, piece: Vec<u8>, has_ended| wait::passing(wait, &piece, has_ended));
     connect(&callback, &filter);
     // The closures live as long as the instance.
     callback.forget();
@@ -416,9 +415,10 @@ impl ByteStream for ReadableStream {
     fn pipe_filtered(&self, client: &ClientEnd, filter: UsageFilter) -> StreamPipe {
         let mut controller = None;
         let wait = Wait::begin(|wait| {
-            filters::begin(wait, filter);
             controller = Some(pipe_filtered_wait(self, &client.0, wait));
         });
+        // The first bytes come in a later task of the runtime.
+        wait.filter(filter);
         StreamPipe { wait, controller }
     }
 }
@@ -464,12 +464,6 @@ impl Future for StreamPipe {
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
         std::pin::Pin::new(&mut self.wait).poll(context).map(|ended| ended.map(drop))
-    }
-}
-
-impl Drop for StreamPipe {
-    fn drop(&mut self) {
-        filters::end(self.wait.number());
     }
 }
 

@@ -7,14 +7,13 @@
 //! - [`worker_request`]: the platform as one request sees it, on the `worker` crate and the host
 //!   module;
 //! - [`host`], with `host/*.js`: coarse calls of the runtime that every request makes; [`wait`]:
-//!   how they are awaited; [`filters`]: what pipes with a filter pass;
+//!   how they are awaited, and what pipes with a filter pass;
 //! - [`own_calls`]: calls that belong to no request;
 //! - [`tasks`]: what is polled; [`clock`] and [`timer`]: time; [`randomness`]: seeds.
 
 mod clock;
 mod document_store;
 mod durable_object;
-mod filters;
 mod host;
 mod ledger_object;
 mod object_calls;

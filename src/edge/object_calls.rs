@@ -1,7 +1,8 @@
 //! Calls of Durable Objects, with the clock that limits them. Requests and the objects that share
 //! health make these calls in the same way.
 
-use worker::{Env, Method, ObjectNamespace, RequestInit, Stub};
+use worker::web_sys::{Request, RequestInit};
+use worker::{Env, ObjectNamespace, Stub};
 
 use super::host::Timers;
 use super::{clock, timer};
@@ -60,12 +61,13 @@ impl<T: WithBindings> Objects for T {
 /// The answer of an object: its status and its text. With a `body` the request is a POST, without
 /// one a GET.
 pub async fn ask(stub: &Stub, url: &str, body: Option<String>) -> Result<(u16, String), PlatformError> {
-    let mut init = RequestInit::new();
+    let init = RequestInit::new();
     if let Some(body) = body {
-        init.with_method(Method::Post).with_body(Some(body.into()));
+        init.set_method("POST");
+        init.set_body(&body.into());
     }
-    let request = worker::Request::new_with_init(url, &init)?;
-    let mut response = stub.fetch_with_request(request).await?;
+    let request = Request::new_with_str_and_init(url, &init).map_err(worker::Error::from)?;
+    let mut response = stub.fetch_with_request(request.into()).await?;
     Ok((response.status_code(), response.text().await?))
 }
 

@@ -1,6 +1,7 @@
 //! Calls that belong to no request of a client.
 
-use worker::{AbortController, Fetch, Method, RequestInit, RequestRedirect};
+use worker::web_sys::{Request, RequestInit, RequestRedirect};
+use worker::{AbortController, Fetch};
 
 use crate::serve::platform::PlatformError;
 use crate::vocabulary::headers::Headers;
@@ -22,14 +23,15 @@ pub async fn post(url: &str, headers: &Headers, body: String) -> Result<u16, Pla
     for (name, value) in headers.iter() {
         sent.set(name, value)?;
     }
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_redirect(RequestRedirect::Manual)
-        .with_headers(sent)
-        .with_body(Some(body.into()));
-    let request = worker::Request::new_with_init(url, &init)?;
+    // `worker::RequestInit` adds all options of Cloudflare to the Wasm: 3 KB with gzip.
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_headers(&sent.0);
+    init.set_body(&body.into());
+    let request = Request::new_with_str_and_init(url, &init).map_err(worker::Error::from)?;
     let controller = AbortController::default();
     let signal = controller.signal();
     let _open = OwnCall(Some(controller));
-    Ok(Fetch::Request(request).send_with_signal(&signal).await?.status_code())
+    Ok(Fetch::Request(request.into()).send_with_signal(&signal).await?.status_code())
 }

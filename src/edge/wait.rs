@@ -16,9 +16,10 @@ use std::task::{Context, Poll, Waker};
 
 use super::randomness;
 use crate::serve::platform::PlatformError;
+use crate::stream::usage_filter::{Passing, UsageFilter};
 
 thread_local! {
-    static WAITS: RefCell<BTreeMap<u32, State>> = const { RefCell::new(BTreeMap::new()) };
+    static WAITS: RefCell<BTreeMap<u32, OpenWait>> = const { RefCell::new(BTreeMap::new()) };
     /// The latest number, once there is one.
     static LATEST: Cell<Option<u32>> = const { Cell::new(None) };
 }
@@ -34,6 +35,13 @@ pub struct Settled {
     pub bytes: Option<Vec<u8>>,
 }
 
+struct OpenWait {
+    state: State,
+    /// Of the end of a pipe: what filters the bytes of the pipe. The host passes them under the
+    /// number of the wait.
+    filter: Option<Box<UsageFilter>>,
+}
+
 enum State {
     Pending(Option<Waker>),
     Settled(Result<Settled, PlatformError>),
@@ -47,10 +55,10 @@ pub fn settle(wait: u32, code: i32, text: Option<String>, bytes: Option<Vec<u8>>
         Err(_) => Err(PlatformError::new(text.unwrap_or_default())),
     };
     let waker = WAITS.with_borrow_mut(|waits| {
-        let state = waits.get_mut(&wait)?;
-        let State::Pending(waker) = state else { return None };
+        let open = waits.get_mut(&wait)?;
+        let State::Pending(waker) = &mut open.state else { return None };
         let waker = waker.take();
-        *state = State::Settled(result);
+        open.state = State::Settled(result);
         Some(waker)
     });
     let Some(waker) = waker else { return false };
@@ -58,6 +66,23 @@ pub fn settle(wait: u32, code: i32, text: Option<String>, bytes: Option<Vec<u8>>
         waker.wake();
     }
     true
+}
+
+/// The bytes that pass a pipe instead of a piece; `None`: the piece as it is. `has_ended`: the
+/// stream has ended, and the piece is empty. Nothing passes of a pipe that nobody waits for any
+/// more.
+pub fn passing(wait: u32, piece: &[u8], has_ended: bool) -> Option<Vec<u8>> {
+    WAITS.with_borrow_mut(|waits| {
+        let filter = waits.get_mut(&wait).and_then(|open| open.filter.as_deref_mut());
+        let Some(filter) = filter else { return Some(Vec::new()) };
+        if has_ended {
+            return Some(filter.end());
+        }
+        match filter.push(piece) {
+            Passing::Unchanged => None,
+            Passing::Bytes(bytes) => Some(bytes),
+        }
+    })
 }
 
 /// The number of open waits.
@@ -76,10 +101,21 @@ impl Wait {
     pub fn begin(ask: impl FnOnce(u32)) -> Self {
         let number = LATEST.get().unwrap_or_else(|| u32::from_le_bytes(randomness::seed())).wrapping_add(1);
         LATEST.set(Some(number));
-        WAITS.with_borrow_mut(|waits| waits.insert(number, State::Pending(None)));
+        WAITS.with_borrow_mut(|waits| {
+            waits.insert(number, OpenWait { state: State::Pending(None), filter: None })
+        });
         let wait = Self { number };
         ask(number);
         wait
+    }
+
+    /// Adds the filter of the pipe whose end this is.
+    pub fn filter(&self, filter: UsageFilter) {
+        WAITS.with_borrow_mut(|waits| {
+            if let Some(open) = waits.get_mut(&self.number) {
+                open.filter = Some(Box::new(filter));
+            }
+        });
     }
 
     /// The number of this wait.
@@ -93,11 +129,11 @@ impl Future for Wait {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         WAITS.with_borrow_mut(|waits| {
-            if let Some(State::Pending(waker)) = waits.get_mut(&self.number) {
+            if let Some(OpenWait { state: State::Pending(waker), .. }) = waits.get_mut(&self.number) {
                 *waker = Some(context.waker().clone());
                 return Poll::Pending;
             }
-            match waits.remove(&self.number) {
+            match waits.remove(&self.number).map(|open| open.state) {
                 Some(State::Settled(result)) => Poll::Ready(result),
                 _ => Poll::Pending,
             }

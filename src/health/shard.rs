@@ -24,8 +24,6 @@ pub mod shard_store;
 mod uplink;
 pub mod view;
 
-use std::collections::BTreeMap;
-
 use super::alert::AlertReceipt;
 use super::drains::{is_same_name, name_of};
 use super::reason::Reason;
@@ -34,7 +32,7 @@ use super::sharing::{AFTER_FAILURE_MS, BASE_MS, LATEST_MS};
 use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
 use crate::counters::CounterLedger;
 use crate::vocabulary::rng::Rng;
-use crate::vocabulary::sorted;
+use crate::vocabulary::sorted::{self, BoxedMap};
 use crate::vocabulary::time::{Instant, Millis};
 use alert_queue::AlertQueue;
 pub use persisted::{SavedDeployment, ShardHead};
@@ -54,7 +52,7 @@ const FORGOTTEN_MS: Millis = Millis::new(3_600_000);
 #[derive(Debug, Clone)]
 pub struct Shard {
     head: ShardHead,
-    entries: BTreeMap<String, ShardEntry>,
+    entries: BoxedMap<String, ShardEntry>,
     /// The latest time that was assigned to a report, in microseconds.
     slot_us: u64,
     /// The same for isolates that have just seen failures.
@@ -81,8 +79,9 @@ impl Shard {
     ) -> Self {
         let saved = saved.into_iter().filter(|(identity, _)| identity.len() <= MAX_IDENTITY);
         let saved = saved.take(MAX_DEPLOYMENTS);
-        let entries = sorted::map(saved.map(|(identity, saved)| (identity, ShardEntry::restore(saved, now))));
-        let change = entries.values().map(ShardEntry::change).max().unwrap_or(0).max(head.change);
+        let entries =
+            sorted::boxed_map(saved.map(|(identity, saved)| (identity, ShardEntry::restore(saved, now))));
+        let change = entries.values().map(|entry| entry.change()).max().unwrap_or(0).max(head.change);
         let is_first = head.change == 0 && entries.is_empty();
         Self {
             head: ShardHead { change, ..head },
@@ -300,8 +299,8 @@ impl Shard {
                 return None;
             }
             let entry = ShardEntry::new(self.no_lease_before, now);
-            self.entries.insert(identity.to_owned(), entry);
+            self.entries.insert(identity.to_owned(), Box::new(entry));
         }
-        self.entries.get_mut(identity)
+        self.entries.get_mut(identity).map(AsMut::as_mut)
     }
 }

@@ -5,9 +5,8 @@
 //! bounded. Reads for keys that are not known take from a budget, which a key that exists gives
 //! back: so guessing costs nothing, and keys that exist do not pay for it.
 
-use std::collections::BTreeMap;
-
 use super::key_format::KeyHash;
+use crate::vocabulary::sorted::BoxedMap;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// How long a record serves after it was read.
@@ -103,14 +102,26 @@ struct CachedKey<T> {
     failed_at: Option<Instant>,
 }
 
+#[derive(Debug)]
+struct UnknownKey {
+    hash: KeyHash,
+    checked_at: Instant,
+}
+
+#[derive(Debug)]
+struct BegunRead {
+    began_at: Instant,
+    /// It took from the budget of this form.
+    budgeted: Option<KeyForm>,
+}
+
 /// The keys that an isolate knows. `T`: what it keeps of a record.
 #[derive(Debug)]
 pub struct KeyCache<T> {
-    known: BTreeMap<u64, CachedKey<T>>,
-    unknown: BTreeMap<u64, (KeyHash, Instant)>,
-    /// The reads that are under way, and when they began. The flag: it took from the budget of this
-    /// form.
-    reading: BTreeMap<u64, (Instant, Option<KeyForm>)>,
+    known: BoxedMap<u64, CachedKey<T>>,
+    unknown: BoxedMap<u64, UnknownKey>,
+    /// The reads that are under way.
+    reading: BoxedMap<u64, BegunRead>,
     issued_budget: ReadBudget,
     foreign_budget: ReadBudget,
 }
@@ -118,9 +129,9 @@ pub struct KeyCache<T> {
 impl<T> Default for KeyCache<T> {
     fn default() -> Self {
         Self {
-            known: BTreeMap::new(),
-            unknown: BTreeMap::new(),
-            reading: BTreeMap::new(),
+            known: BoxedMap::new(),
+            unknown: BoxedMap::new(),
+            reading: BoxedMap::new(),
             issued_budget: ReadBudget::default(),
             foreign_budget: ReadBudget::default(),
         }
@@ -142,9 +153,9 @@ impl<T: Clone> KeyCache<T> {
                 _ => KnownKey::Nothing,
             };
         }
-        let unknown = self.unknown.get(&hash.short()).filter(|(known, _)| known == hash);
+        let unknown = self.unknown.get(&hash.short()).filter(|unknown| unknown.hash == *hash);
         match unknown {
-            Some((_, checked_at)) if now - *checked_at < UNKNOWN_MS => KnownKey::Unknown,
+            Some(unknown) if now - unknown.checked_at < UNKNOWN_MS => KnownKey::Unknown,
             _ => KnownKey::Nothing,
         }
     }
@@ -152,14 +163,14 @@ impl<T: Clone> KeyCache<T> {
     /// Begins the read of a record, if it may begin.
     pub fn begin(&mut self, hash: &KeyHash, form: KeyForm, now: Instant) -> ReadBegun {
         let short = hash.short();
-        if self.reading.get(&short).is_some_and(|(since, _)| now - *since < DEAD_AFTER_MS) {
+        if self.reading.get(&short).is_some_and(|read| now - read.began_at < DEAD_AFTER_MS) {
             return ReadBegun::UnderWay;
         }
         let budgeted = (!self.known.contains_key(&short)).then_some(form);
         if budgeted.is_some_and(|form| !self.budget(form).take(now)) {
             return ReadBegun::NoBudget;
         }
-        self.reading.insert(short, (now, budgeted));
+        self.reading.insert(short, Box::new(BegunRead { began_at: now, budgeted }));
         ReadBegun::Yes
     }
 
@@ -172,7 +183,7 @@ impl<T: Clone> KeyCache<T> {
 
     /// The read that began at this time has ended, whatever came of it.
     pub fn end(&mut self, hash: &KeyHash, began_at: Instant) {
-        if self.reading.get(&hash.short()).is_some_and(|(since, _)| *since == began_at) {
+        if self.reading.get(&hash.short()).is_some_and(|read| read.began_at == began_at) {
             self.reading.remove(&hash.short());
         }
     }
@@ -198,7 +209,7 @@ impl<T: Clone> KeyCache<T> {
         if self.unknown.len() >= MOST_UNKNOWN {
             self.unknown.clear();
         }
-        self.unknown.insert(short, (*hash, began_at));
+        self.unknown.insert(short, Box::new(UnknownKey { hash: *hash, checked_at: began_at }));
     }
 
     /// The store has this revision, according to a read that began at this time, or it was written
@@ -207,9 +218,8 @@ impl<T: Clone> KeyCache<T> {
     pub fn learn(&mut self, hash: &KeyHash, revision: u64, began_at: Instant, make: impl FnOnce() -> T) {
         let short = hash.short();
         self.unknown.remove(&short);
-        if let Some((_, Some(form))) = self.reading.get(&short).copied() {
+        if let Some(form) = self.reading.get_mut(&short).and_then(|read| read.budgeted.take()) {
             self.budget(form).give_back();
-            self.reading.insert(short, (began_at, None));
         }
         if let Some(known) = self.known.get_mut(&short).filter(|known| known.hash == *hash) {
             if revision > known.revision {
@@ -232,7 +242,7 @@ impl<T: Clone> KeyCache<T> {
             known_since: began_at,
             failed_at: None,
         };
-        self.known.insert(short, known);
+        self.known.insert(short, Box::new(known));
     }
 
     /// What is kept of a key was changed here: a new revision of it.

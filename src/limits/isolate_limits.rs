@@ -1,10 +1,9 @@
 //! The leases of an isolate. A request reserves from them at its begin and settles at its end; both
 //! take no time. Only a request that finds too little waits: for one answer of the ledger.
 
-use std::collections::BTreeMap;
-
 use super::limit_wire::{LimitAnswer, LimitReport, ReportRow};
 use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
+use crate::vocabulary::sorted::BoxedMap;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// Nothing is reserved from a lease that ends sooner: the ledger must know before what is reserved.
@@ -79,7 +78,7 @@ pub enum Reserving {
 pub struct IsolateLimits {
     holder: u64,
     number: u64,
-    meters: BTreeMap<String, HeldMeter>,
+    meters: BoxedMap<String, HeldMeter>,
 }
 
 #[derive(Debug)]
@@ -222,8 +221,10 @@ impl IsolateLimits {
     pub fn reserve(&mut self, claims: &[Claim], now: Instant) -> Reserving {
         let mut is_short = false;
         for claim in claims {
-            let meter =
-                self.meters.entry(claim.meter.clone()).or_insert_with(|| HeldMeter::new(claim.rate, now));
+            let meter = self
+                .meters
+                .entry(claim.meter.clone())
+                .or_insert_with(|| Box::new(HeldMeter::new(claim.rate, now)));
             meter.rate = claim.rate;
             if meter.rest(now) >= claim.amount {
                 continue;
@@ -264,8 +265,10 @@ impl IsolateLimits {
     /// too.
     pub fn settle(&mut self, reservation: &Reservation, used: impl Fn(&Claim) -> u64, now: Instant) {
         for claim in &reservation.claims {
-            let meter =
-                self.meters.entry(claim.meter.clone()).or_insert_with(|| HeldMeter::new(claim.rate, now));
+            let meter = self
+                .meters
+                .entry(claim.meter.clone())
+                .or_insert_with(|| Box::new(HeldMeter::new(claim.rate, now)));
             let is_in_flight = meter.rate.unit == LimitUnit::Concurrent;
             let mut left = used(claim);
             meter.used_at = now;
@@ -442,7 +445,7 @@ impl IsolateLimits {
             let is_held = !meter.leases.is_empty() || !meter.debts.is_empty();
             is_held || meter.asked.is_some() || !meter.is_unused(now)
         };
-        let unneeded = |(name, meter): (&String, &HeldMeter)| (!is_needed(meter)).then(|| name.clone());
+        let unneeded = |(name, meter): (&String, &Box<HeldMeter>)| (!is_needed(meter)).then(|| name.clone());
         let unneeded: Vec<String> = self.meters.iter().filter_map(unneeded).collect();
         for name in &unneeded {
             self.meters.remove(name);

@@ -1,9 +1,8 @@
 //! The meters of one object, and its answers to isolates.
 
-use std::collections::BTreeMap;
-
 use super::limit_wire::{AnswerRow, LimitAnswer, LimitReport, ReportRow};
 use super::meter::{Decision, LeaseId, LeaseReport, LeaseWish, Meter};
+use crate::vocabulary::sorted::BoxedMap;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// How long a lease lasts if few isolates hold leases.
@@ -15,7 +14,7 @@ const REPORTS_PER_SECOND: u64 = 100;
 /// What may be spent, and who holds leases of it.
 #[derive(Debug, Clone, Default)]
 pub struct LimitLedger {
-    meters: BTreeMap<String, Meter>,
+    meters: BoxedMap<String, Meter>,
     /// When each isolate last reported.
     seen: Vec<(u64, Instant)>,
 }
@@ -23,32 +22,32 @@ pub struct LimitLedger {
 impl LimitLedger {
     /// A meter.
     pub fn meter(&self, name: &str) -> Option<&Meter> {
-        self.meters.get(name)
+        self.meters.get(name).map(AsRef::as_ref)
     }
 
     /// The meters, to be stored.
     pub fn meters(&self) -> impl Iterator<Item = (&str, &Meter)> {
-        self.meters.iter().map(|(name, meter)| (name.as_str(), meter))
+        self.meters.iter().map(|(name, meter)| (name.as_str(), meter.as_ref()))
     }
 
     /// The meters, to be changed.
     pub fn meters_mut(&mut self) -> impl Iterator<Item = (&str, &mut Meter)> {
-        self.meters.iter_mut().map(|(name, meter)| (name.as_str(), meter))
+        self.meters.iter_mut().map(|(name, meter)| (name.as_str(), meter.as_mut()))
     }
 
     /// A meter that exists, to be changed.
     pub fn meter_mut(&mut self, name: &str) -> Option<&mut Meter> {
-        self.meters.get_mut(name)
+        self.meters.get_mut(name).map(AsMut::as_mut)
     }
 
     /// Puts a stored meter back.
     pub fn restore(&mut self, name: String, meter: Meter) {
-        self.meters.insert(name, meter);
+        self.meters.insert(name, Box::new(meter));
     }
 
     /// When time alone changes something.
     pub fn next_at(&self) -> Option<Instant> {
-        self.meters.values().filter_map(Meter::next_at).min()
+        self.meters.values().filter_map(|meter| meter.next_at()).min()
     }
 
     /// How long a lease lasts: so long that each isolate reports twice in it, and all of them not
@@ -108,7 +107,7 @@ impl LimitLedger {
     /// The meter of a row, with the limit of the document; `None` if the row does not say it.
     fn meter_of(&mut self, row: &ReportRow, now: Instant) -> Option<&mut Meter> {
         let rate = row.rate?;
-        let meter = self.meters.entry(row.meter.clone()).or_insert_with(|| Meter::new(rate, now));
+        let meter = self.meters.entry(row.meter.clone()).or_insert_with(|| Box::new(Meter::new(rate, now)));
         meter.set_amount(rate.amount, now);
         Some(meter)
     }
@@ -120,7 +119,7 @@ impl LimitLedger {
 
     /// Forgets the meters of which nothing is taken. Returns their names.
     pub fn take_idle(&mut self) -> Vec<String> {
-        let is_idle = |(name, meter): (&String, &Meter)| meter.is_idle().then(|| name.clone());
+        let is_idle = |(name, meter): (&String, &Box<Meter>)| meter.is_idle().then(|| name.clone());
         let idle: Vec<String> = self.meters.iter().filter_map(is_idle).collect();
         for name in &idle {
             self.meters.remove(name);

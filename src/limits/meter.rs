@@ -3,6 +3,8 @@
 //! `taken` is what is spent or leased. A token bucket gives it back evenly; a calendar period gives
 //! it back at its end; a limit of what is in flight gives it back when it is no longer in flight.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
@@ -114,7 +116,7 @@ pub struct Meter {
     leases: Vec<(LeaseId, Lease)>,
     /// The leases that have changed since they were stored.
     #[serde(skip)]
-    changed: Vec<LeaseId>,
+    changed: BTreeSet<LeaseId>,
     /// No lease ends, and none is forgotten, earlier.
     #[serde(skip)]
     next_end: Instant,
@@ -130,7 +132,7 @@ impl Meter {
             counted_at: now,
             period_end,
             leases: Vec::new(),
-            changed: Vec::new(),
+            changed: BTreeSet::new(),
             next_end: Instant::EPOCH,
         }
     }
@@ -161,7 +163,7 @@ impl Meter {
 
     fn insert(&mut self, id: LeaseId, lease: Lease) {
         self.next_end = self.next_end.min(lease.ends_at());
-        self.changed.push(id);
+        self.changed.insert(id);
         match self.place(id) {
             Ok(place) => {
                 if let Some(known) = self.leases.get_mut(place) {
@@ -174,9 +176,7 @@ impl Meter {
 
     /// The leases that have changed since the last call; `None`: the lease is forgotten.
     pub fn take_changed(&mut self) -> Vec<(LeaseId, Option<Lease>)> {
-        let mut changed = std::mem::take(&mut self.changed);
-        changed.sort_unstable();
-        changed.dedup();
+        let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|id| (id, self.lease(id).copied())).collect()
     }
 
@@ -208,11 +208,11 @@ impl Meter {
         leases.retain_mut(|(id, lease)| {
             if !lease.has_ended && now >= lease.until {
                 self.change(lease, |lease| lease.has_ended = true);
-                self.changed.push(*id);
+                self.changed.insert(*id);
             }
             let ends_at = lease.ends_at();
             if now >= ends_at {
-                self.changed.push(*id);
+                self.changed.insert(*id);
             }
             self.next_end = self.next_end.min(ends_at);
             now < ends_at
@@ -228,7 +228,7 @@ impl Meter {
             let is_forgotten =
                 id.holder == holder && lease.is_done && lease.has_ended && !is_reported(id.number);
             if is_forgotten {
-                changed.push(*id);
+                changed.insert(*id);
             }
             !is_forgotten
         });

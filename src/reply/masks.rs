@@ -4,7 +4,7 @@
 //! The values are compared exactly, hosts in any case. In JSON each character of a secret may be
 //! written as an escape. Nothing is prepared for this, because such text is rare.
 
-use std::ops::Range;
+use std::collections::BTreeSet;
 
 use memchr::{memchr, memchr2_iter, memmem};
 
@@ -46,12 +46,12 @@ pub fn without_secrets_of(deployment: &Deployment, tokens: &TokenStore, text: Ve
 struct Masks<'a> {
     text: &'a [u8],
     lower_case: Vec<u8>,
-    found: Vec<Range<usize>>,
+    found: BTreeSet<(usize, usize)>,
 }
 
 impl<'a> Masks<'a> {
     fn of(text: &'a [u8]) -> Self {
-        Self { text, lower_case: text.to_ascii_lowercase(), found: Vec::new() }
+        Self { text, lower_case: text.to_ascii_lowercase(), found: BTreeSet::new() }
     }
 
     fn deployment(&mut self, deployment: &Deployment) {
@@ -75,13 +75,13 @@ impl<'a> Masks<'a> {
         let (text, secret) = (self.text, secret.as_bytes());
         let Some(first) = secret.first().filter(|_| secret.len() >= SHORTEST_SECRET) else { return };
         let places = memmem::find_iter(text, secret);
-        self.found.extend(places.map(|start| start..start + secret.len()));
+        self.found.extend(places.map(|start| (start, start + secret.len())));
         if memchr(b'\\', text).is_none() {
             return;
         }
         for start in memchr2_iter(*first, b'\\', text) {
             let end = (1..=MOST_QUOTED).find_map(|quoted| end_of(secret, text, start, quoted));
-            self.found.extend(end.map(|end| start..end));
+            self.found.extend(end.map(|end| (start, end)));
         }
     }
 
@@ -104,26 +104,25 @@ impl<'a> Masks<'a> {
                 || before == Some(&b'.')
                 || continues(self.lower_case.get(end));
             if !is_part {
-                self.found.push(start..end);
+                self.found.insert((start, end));
             }
         }
     }
 
     /// The masked text; `None` if nothing was found.
-    fn apply(mut self) -> Option<Vec<u8>> {
+    fn apply(self) -> Option<Vec<u8>> {
         if self.found.is_empty() {
             return None;
         }
-        self.found.sort_unstable_by_key(|range| (range.start, range.end));
         let mut masked = Vec::with_capacity(self.text.len());
         let mut end = 0;
-        for range in self.found {
-            // A range that begins within the one before is part of the same mask.
-            if range.start >= end {
-                masked.extend_from_slice(self.text.get(end..range.start).unwrap_or_default());
+        for (start, found_end) in self.found {
+            // What begins within the one before is part of the same mask.
+            if start >= end {
+                masked.extend_from_slice(self.text.get(end..start).unwrap_or_default());
                 masked.extend_from_slice(MASK);
             }
-            end = end.max(range.end);
+            end = end.max(found_end);
         }
         masked.extend_from_slice(self.text.get(end..).unwrap_or_default());
         Some(masked)

@@ -26,7 +26,7 @@ pub(super) async fn answer<P: Platform>(
     arrival: &Arrival,
     routes: &Serving,
 ) -> Result<OwnText, ClientError> {
-    let wanted = query::parse(&arrival.query).remove("client");
+    let wanted = query::parse(&arrival.query).get("client").cloned();
     let clients = routes.graph.clients.iter().flatten();
     let of_clients = clients.map(|client| (Some(client.name.as_str()), &client.limits[..]));
     let gateway = (None, &routes.graph.settings.limits[..]);

@@ -28,6 +28,7 @@ use crate::vocabulary::headers::Headers;
 use crate::vocabulary::needs::Lack;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, SplitMix64};
+use crate::vocabulary::sorted;
 use crate::vocabulary::time::{Instant, Millis};
 use crate::{
     entry::{compared_length, entry_node, stored_objects},
@@ -254,10 +255,8 @@ impl Inbound {
     /// reason for the record: the kinds of the obstacles.
     pub fn none_eligible(&self, graph: &Rc<Graph>, health: &Health, now: Instant) -> (ClientError, String) {
         let obstacles = walk::obstacles(graph, &self.facts, &self.node, health, now);
-        let mut kinds: Vec<_> = obstacles.iter().map(Obstacle::kind).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        (self.none_eligible_for(&obstacles, now), kinds.join(","))
+        let kinds = sorted::set(obstacles.iter().map(Obstacle::kind));
+        (self.none_eligible_for(&obstacles, now), Vec::from_iter(kinds).join(","))
     }
 
     fn none_eligible_for(&self, obstacles: &[Obstacle], now: Instant) -> ClientError {

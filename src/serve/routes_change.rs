@@ -386,7 +386,7 @@ pub(super) async fn audit<P: Platform>(platform: &P, arrival: &Arrival) -> Resul
 /// The reason of an act, from the header or the query.
 pub(super) fn why(arrival: &Arrival) -> Option<String> {
     let header = arrival.header("x-switchyard-why").map(ToOwned::to_owned);
-    header.or_else(|| query::parse(&arrival.query).remove("why")).filter(|why| !why.is_empty())
+    header.or_else(|| query::parse(&arrival.query).get("why").cloned()).filter(|why| !why.is_empty())
 }
 
 /// The version in an `if-match` header. The quotes may be missing.

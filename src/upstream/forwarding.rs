@@ -8,9 +8,10 @@
 //! The runtime copies the headers and removes those that do not pass. So these functions return the
 //! names to remove.
 
-use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::vocabulary::headers::Headers;
+use crate::vocabulary::sorted;
 
 /// The names of the request headers that do not pass to the upstream, with a line break after each.
 pub fn not_forwarded(all: &Headers) -> String {
@@ -121,31 +122,21 @@ fn is_override(name: &str) -> bool {
 /// The headers that the value of `connection` names. They are valid for this connection only and do
 /// not pass.
 ///
-/// They are sorted: a client may name thousands of them, and send thousands of headers.
-struct ListedHeaders<'a>(Vec<&'a str>);
+/// A set, in lower case: a client may name thousands of them, and send thousands of headers.
+struct ListedHeaders(BTreeSet<String>);
 
-impl<'a> ListedHeaders<'a> {
-    fn of(connection: &'a str) -> Self {
+impl ListedHeaders {
+    fn of(connection: &str) -> Self {
         let names = connection.split(',').map(str::trim);
-        // Nearly always these are all, and no list is allocated.
+        // Nearly always these are all, and nothing is allocated.
         let is_usual =
             |name: &str| name.is_empty() || is_hop_by_hop(name) || matches!(name, "close" | "Keep-Alive");
-        let mut names: Vec<_> = names.filter(|name| !is_usual(name)).collect();
-        names.sort_unstable_by(|a, b| compare(a, b));
-        Self(names)
+        Self(sorted::set(names.filter(|name| !is_usual(name)).map(str::to_ascii_lowercase)))
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.0.binary_search_by(|listed| compare(listed, name)).is_ok()
+        !self.0.is_empty() && self.0.contains(&name.to_ascii_lowercase())
     }
-}
-
-/// The order of two names without regard to their case. In a call of its own: the sort would hold
-/// it many times.
-#[inline(never)]
-fn compare(a: &str, b: &str) -> Ordering {
-    let lower = |byte: u8| byte.to_ascii_lowercase();
-    a.bytes().map(lower).cmp(b.bytes().map(lower))
 }
 
 /// Whether a response header passes to the client: headers that describe the body, and headers that

@@ -6,12 +6,11 @@
 //!
 //! Invariant: while there is a valid token that was not refused, nobody waits and nobody fails.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::entra_token::{IssuedToken, TokenFailure};
 use crate::routes::entra::Entra;
+use crate::vocabulary::sorted::BoxedMap;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// A token is not used so shortly before its end: the call takes time.
@@ -27,7 +26,7 @@ const YOUNG_MS: Millis = Millis::new(60_000);
 
 /// The tokens of an isolate.
 #[derive(Default)]
-pub struct TokenStore(BTreeMap<Arc<str>, StoredToken>);
+pub struct TokenStore(BoxedMap<String, StoredToken>);
 
 /// What is known of the tokens of one application for one scope.
 #[derive(Default)]
@@ -147,7 +146,7 @@ impl TokenStore {
 
     /// When the token expires, and why there is no newer one.
     pub fn status(&self, entra: &Entra) -> (Option<Instant>, Option<&TokenFailure>) {
-        let stored = self.0.get(&entra.identity);
+        let stored = self.0.get(&*entra.identity);
         let expires_at = stored.and_then(|stored| stored.token.as_ref()).map(|token| token.expires_at);
         (expires_at, stored.and_then(|stored| stored.failed.as_ref()).map(|failed| &failed.failure))
     }
@@ -161,11 +160,11 @@ impl TokenStore {
     }
 
     fn of(&mut self, entra: &Entra, now: Instant) -> &mut StoredToken {
-        if !self.0.contains_key(&entra.identity) {
+        if !self.0.contains_key(&*entra.identity) {
             // Those of documents of the past are forgotten.
             self.0.retain(|_, stored| stored.is_of_use(now));
         }
-        self.0.entry(Arc::clone(&entra.identity)).or_default()
+        self.0.entry(entra.identity.to_string()).or_default()
     }
 }
 

@@ -6,8 +6,6 @@
 //!   within a growing time, and at most [`MAX_TRIES`] times.
 //! - Memory is bounded: by the number of deployments, [`MAX_ALERTS`] and [`MAX_REFUSALS`].
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::shard_entry::ShardEntry;
@@ -20,6 +18,7 @@ use crate::health::wire::PeerId;
 use crate::vocabulary::alert_kind::AlertKind;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::{Rng, stable_hash};
+use crate::vocabulary::sorted::BoxedMap;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// An ejection that is shorter is no alert. With a pause that is longer, it is another outage.
@@ -127,7 +126,7 @@ fn outage(key: &str, since: Instant, ejection: Option<(Instant, Reason)>) -> Out
     Outage { deployment, operation, since, ejection }
 }
 
-fn gates(entries: &BTreeMap<String, ShardEntry>) -> impl Iterator<Item = WatchedGate<'_>> {
+fn gates(entries: &BoxedMap<String, ShardEntry>) -> impl Iterator<Item = WatchedGate<'_>> {
     entries.iter().flat_map(|(identity, entry)| {
         let saved = entry.saved();
         let of = move |operation, gate| WatchedGate { identity, operation, gate, closed: saved.closed };
@@ -169,7 +168,7 @@ impl AlertQueue {
         &mut self,
         interest: &AlertInterest,
         reporter: PeerId,
-        entries: &BTreeMap<String, ShardEntry>,
+        entries: &BoxedMap<String, ShardEntry>,
         now: Instant,
         rng: &mut dyn Rng,
     ) -> Vec<Alert> {
@@ -187,7 +186,7 @@ impl AlertQueue {
     fn watch(
         &mut self,
         interest: &AlertInterest,
-        entries: &BTreeMap<String, ShardEntry>,
+        entries: &BoxedMap<String, ShardEntry>,
         now: Instant,
         rng: &mut dyn Rng,
     ) {

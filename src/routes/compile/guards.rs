@@ -1,6 +1,5 @@
 //! Compiles what a client may do.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::compiler::Compiler;
@@ -10,6 +9,7 @@ use crate::routes::client_guard::{ClientGuard, Parameters, RequestSize, Statemen
 use crate::routes::glob::Glob;
 use crate::routes::raw::{RawClient, RawStatements};
 use crate::vocabulary::operation::Operation;
+use crate::vocabulary::sorted;
 
 impl Compiler<'_> {
     pub(super) fn guard(&mut self, client: &RawClient, at: At<'_>) -> ClientGuard {
@@ -86,5 +86,5 @@ fn globs(patterns: &[String]) -> Vec<Glob> {
 fn statements(raw: Option<&RawStatements>, named: fn(&str) -> String) -> Statements {
     let pin = raw.iter().flat_map(|raw| &raw.pin).map(|(name, value)| (named(name), value.clone()));
     let refuse = raw.iter().flat_map(|raw| &raw.refuse).map(|name| Glob::new(named(name)));
-    Statements { pin: pin.collect::<BTreeMap<_, _>>(), refuse: refuse.collect() }
+    Statements { pin: sorted::map(pin), refuse: refuse.collect() }
 }

@@ -1,6 +1,5 @@
 //! Compiles nodes. Inner nodes are built first, because outer nodes own them.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::compiler::Compiler;
@@ -12,6 +11,7 @@ use crate::routes::raw::{RawArrow, RawCache, RawDestination, RawNode, RawStrateg
 use crate::routes::when::Condition;
 use crate::usage::price::Price;
 use crate::vocabulary::error_class::ErrorClass;
+use crate::vocabulary::sorted;
 use crate::vocabulary::time::Millis;
 
 /// The deepest nesting of nodes. Building a node and explaining a failed request are recursive, and
@@ -249,7 +249,7 @@ impl<'a> Compiler<'a> {
         let tier = |target: &Target| if has_tiers { target.priority } else { 0 };
         let shared =
             list.iter().zip(targets).filter(|(target, _)| weight(target).is_some_and(|weight| weight > 0.0));
-        let shared: BTreeSet<u32> = shared.map(|(_, compiled)| tier(compiled)).collect();
+        let shared = sorted::set(shared.map(|(_, compiled)| tier(compiled)));
         for (index, (target, compiled)) in list.iter().zip(targets).enumerate() {
             if weight(target).is_none() && shared.contains(&tier(compiled)) {
                 self.report.warn(

@@ -163,7 +163,7 @@ ${moving}
   base URL  ${url}/v1
   key       ${key}
   models    curl -s ${url}/v1/models -H 'authorization: Bearer ${key}'
-
+${simulator ? `  simulator ${simulator.control.url}\n` : ""}
 ${bold("Try it:")}
 
   ${chat()}

@@ -7,9 +7,10 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
-// Runs a command, and resolves with its exit code and what it printed. `cwd` must be below ROOT.
-export async function run(command, args, { cwd = ROOT, env = {}, input = "" } = {}) {
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env } });
+// Runs a command, and resolves with its exit code and what it printed. `cwd` must be below ROOT. A
+// command that takes longer than `timeout` milliseconds is ended.
+export async function run(command, args, { cwd = ROOT, env = {}, input = "", timeout } = {}) {
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, timeout });
   child.stdin.on("error", () => {}); // it may end without reading its input
   child.stdin.end(input);
   const closed = new Promise((resolve, reject) => child.on("error", reject).on("close", resolve));

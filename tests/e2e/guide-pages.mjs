@@ -1,12 +1,12 @@
-// The guides of docs/guides, as lists of their blocks, and the comparison of what a guide shows with
-// what its commands print.
+// The guides of docs/guides, as lists of their blocks, and the comparison of what a guide shows
+// with what its commands print.
 //
 // Kinds of blocks:
 // - `json FILE`: a document that the reader saves under that name.
-// - `sh`: commands that run. `sh fails`: the last one ends with an error. `sh needs-account`: commands
-//   that only an account at a provider can answer; they are not run.
-// - `text`: what the commands before it print, errors included. `…` in a line stands for any text, a
-//   line of `…` alone for any lines. Commands without such a block print nothing.
+// - `sh`: commands that run. `sh fails`: the last one ends with an error. `sh needs-account`:
+//   commands that only an account at a provider can answer; they are not run.
+// - `text`: what the commands before it print, errors included. `…` in a line stands for any text,
+//   a line of `…` alone for any lines. Commands without such a block print nothing.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,8 @@ export function blocksOf(page) {
   });
 }
 
-// What a guide asks its reader to do, in its order: {save: {name, text}} or {run, fails, prints, line}.
+// What a guide asks its reader to do, in its order: {save: {name, text}, line}, or
+// {run, fails, prints, line}.
 export function stepsOf(page) {
   const steps = [];
   for (const block of blocksOf(page)) {

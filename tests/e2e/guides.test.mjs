@@ -1,5 +1,5 @@
-// The guides of docs/guides, line by line: their documents are good, and their commands print what the
-// guides show, against a gateway in workerd with the simulated upstreams that `npm start` has.
+// The guides of docs/guides, line by line: their documents are good, and their commands print what
+// the guides show, against a gateway in workerd with the simulated upstreams that `npm start` has.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";

@@ -16,6 +16,7 @@
 //! - [`usage`]: what answers used, reported or estimated, and what that costs;
 //! - [`counters`]: what is added up about finished requests;
 //! - [`signature`]: signatures of webhooks;
+//! - [`alerting`]: alerts for webhooks, and which of them wait to be taken;
 //! - [`keys`]: keys that the gateway issues: their form, their records, and what an isolate knows
 //!   of them;
 //!
@@ -48,6 +49,7 @@
 //! - `edge`: the Worker. It exists only on wasm32, it alone uses the platform, and it decides
 //!   nothing.
 
+pub mod alerting;
 pub mod attempt;
 pub mod balance;
 pub mod counters;

@@ -36,7 +36,7 @@
 //! (an `id` of another graph) are open and have no signals.
 
 pub mod accrual;
-pub mod alert;
+pub mod alert_subject;
 pub mod answer_kind;
 mod change;
 pub mod drains;

@@ -21,7 +21,8 @@ use super::gate::jittered;
 use super::isolate_health::Health;
 pub use super::sharing::UNANSWERED_MS;
 use super::sharing::{BASE_MS, until_next_report};
-use super::wire::{HealthReport, KnownHistory, PeerId, ShardAnswer, VERSION};
+use super::wire::{HealthReport, KnownHistory, ShardAnswer, VERSION};
+use crate::vocabulary::peer_id::PeerId;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
 

@@ -24,13 +24,14 @@ pub mod shard_store;
 mod uplink;
 pub mod view;
 
-use super::alert::AlertReceipt;
 use super::drains::{is_same_name, name_of};
 use super::reason::Reason;
 use super::recent_records::RecentRecords;
 use super::sharing::{AFTER_FAILURE_MS, BASE_MS, LATEST_MS};
-use super::wire::{HealthReport, PeerId, ShardAnswer, VERSION};
+use super::wire::{HealthReport, ShardAnswer, VERSION};
+use crate::alerting::alert::AlertReceipt;
 use crate::counters::CounterLedger;
+use crate::vocabulary::peer_id::PeerId;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::sorted::{self, BoxedMap};
 use crate::vocabulary::time::{Instant, Millis};

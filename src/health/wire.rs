@@ -14,18 +14,20 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
 
-use serde::de::{DeserializeOwned, Error};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::alert::{Alert, AlertInterest};
+use super::alert_subject::AlertInterest;
 use super::reason::Reason;
 use super::recent_records::RecentRecord;
 use super::tolerant;
+use crate::alerting::alert::Alert;
 use crate::counters::CounterBatch;
 use crate::routes::graph::Ejections;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
+use crate::vocabulary::peer_id::PeerId;
 use crate::vocabulary::time::Millis;
 
 /// The version that is written, and the only one that is read.
@@ -33,11 +35,6 @@ pub const VERSION: u64 = 1;
 
 /// The longest message that is read: a thousand deployments with all fields.
 pub const MAX_BYTES: usize = 1 << 20;
-
-/// The identity of a reporter or a shard: a random number. It is hexadecimal in JSON, because JSON
-/// numbers are not precise enough.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PeerId(pub u64);
 
 /// How much of a shard's history is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -372,25 +369,6 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, WireError> {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-impl Serialize for PeerId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for PeerId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        u64::from_str_radix(&text, 16).map(Self).map_err(D::Error::custom)
-    }
-}
-
-impl Display for PeerId {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{:016x}", self.0)
-    }
 }
 
 impl Display for WireError {

@@ -1,7 +1,12 @@
 //! The meters of one object, and its answers to isolates.
 
+use super::budget_alert::budget_alert;
 use super::limit_wire::{AnswerRow, LimitAnswer, LimitReport, ReportRow};
 use super::meter::{Decision, LeaseId, LeaseReport, LeaseWish, Meter};
+use crate::alerting::alert::AlertReceipt;
+use crate::alerting::alert_outbox::AlertOutbox;
+use crate::vocabulary::alert_kind::AlertKind;
+use crate::vocabulary::peer_id::PeerId;
 use crate::vocabulary::sorted::BoxedMap;
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -17,6 +22,10 @@ pub struct LimitLedger {
     meters: BoxedMap<String, Meter>,
     /// When each isolate last reported.
     seen: Vec<(u64, Instant)>,
+    /// The alerts about its limits.
+    alerts: AlertOutbox,
+    /// Whether they differ from what is stored.
+    alerts_changed: bool,
 }
 
 impl LimitLedger {
@@ -43,6 +52,21 @@ impl LimitLedger {
     /// Puts a stored meter back.
     pub fn restore(&mut self, name: String, meter: Meter) {
         self.meters.insert(name, Box::new(meter));
+    }
+
+    /// Puts stored alerts back.
+    pub fn restore_alerts(&mut self, alerts: AlertOutbox) {
+        self.alerts = alerts;
+    }
+
+    /// The alerts, if they have changed since the last call.
+    pub fn take_changed_alerts(&mut self) -> Option<&AlertOutbox> {
+        std::mem::take(&mut self.alerts_changed).then_some(&self.alerts)
+    }
+
+    /// A webhook has taken an alert.
+    pub fn on_taken(&mut self, receipt: &AlertReceipt) {
+        self.alerts_changed |= self.alerts.on_taken(receipt);
     }
 
     /// When time alone changes something.
@@ -89,19 +113,41 @@ impl LimitLedger {
             let (meter, number) = (debt.meter.clone(), debt.number);
             answer.lengths.push(AnswerRow { meter, number, ..AnswerRow::default() });
         }
+        let mut refused: Vec<(&str, u64)> = Vec::new();
         for wish in &report.wishes {
             let Some(meter) = self.meter_of(wish, now) else { continue };
             let id = LeaseId { holder, number: wish.number };
             let (amount, for_ms) =
                 match meter.grant(id, LeaseWish { need: wish.need, wanted: wish.wanted }, length_ms, now) {
                     Decision::Granted { amount, until } => (amount, Some(until - now)),
-                    Decision::Refused { retry_ms } => (0, retry_ms),
+                    Decision::Refused { retry_ms } => {
+                        refused.push((&wish.meter, wish.need));
+                        (0, retry_ms)
+                    }
                 };
             let free = Some(meter.free());
             let (meter, number) = (wish.meter.clone(), wish.number);
             answer.grants.push(AnswerRow { meter, number, amount, for_ms, free });
         }
+        if report.wants_alerts {
+            self.look_for_alerts(report, &refused, now);
+            self.alerts_changed |= self.alerts.drop_old(now);
+            answer.alerts = self.alerts.give(&[AlertKind::Budget], PeerId(holder), now);
+            self.alerts_changed |= !answer.alerts.is_empty();
+        }
         Some(answer)
+    }
+
+    /// Adds alerts about the meters of this report. `refused`: by meter, what requests needed that
+    /// did not fit.
+    fn look_for_alerts(&mut self, report: &LimitReport, refused: &[(&str, u64)], now: Instant) {
+        for row in report.leases.iter().chain(&report.debts).chain(&report.wishes) {
+            let Some(meter) = self.meters.get_mut(&row.meter) else { continue };
+            let refused = refused.iter().find(|(meter, _)| *meter == row.meter).map_or(0, |(_, need)| *need);
+            let Some(threshold) = meter.take_threshold(refused) else { continue };
+            self.alerts.add(budget_alert(report.client.as_deref(), &row.meter, meter, threshold, now), now);
+            self.alerts_changed = true;
+        }
     }
 
     /// The meter of a row, with the limit of the document; `None` if the row does not say it.
@@ -115,6 +161,7 @@ impl LimitLedger {
     /// Brings all meters to this time.
     pub fn advance(&mut self, now: Instant) {
         self.meters.values_mut().for_each(|meter| meter.advance(now));
+        self.alerts_changed |= self.alerts.drop_old(now);
     }
 
     /// Forgets the meters of which nothing is taken. Returns their names.

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::alerting::alert::Alert;
 use crate::vocabulary::limit::LimitRate;
 use crate::vocabulary::time::Millis;
 
@@ -20,6 +21,12 @@ pub struct LimitReport {
     pub debts: Vec<ReportRow>,
     /// What it asks for: `rate`, `need`, `wanted`.
     pub wishes: Vec<ReportRow>,
+    /// Whether its document has a webhook for alerts about limits.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub wants_alerts: bool,
+    /// Whose limits these are, with `wants_alerts`: a client's. `None`: those of the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
 }
 
 /// A row of a report.
@@ -57,6 +64,9 @@ pub struct LimitAnswer {
     pub grants: Vec<AnswerRow>,
     /// When the isolate reports again at the latest, while it has leases.
     pub next_ms: Millis,
+    /// Alerts that this isolate is to send.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
 }
 
 /// A row of an answer.

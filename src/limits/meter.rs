@@ -100,6 +100,25 @@ pub enum Decision {
     },
 }
 
+/// How much of a limit is spent when operators are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threshold {
+    /// 80 percent.
+    Nearly,
+    /// All of it, or so much that a request did not fit into the rest.
+    Whole,
+}
+
+impl Threshold {
+    /// The share in percent.
+    pub fn percent(self) -> u64 {
+        match self {
+            Self::Nearly => 80,
+            Self::Whole => 100,
+        }
+    }
+}
+
 /// One limit, for one value of what it is counted by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meter {
@@ -111,6 +130,14 @@ pub struct Meter {
     counted_at: Instant,
     /// Calendar periods: the end of the one that `taken` belongs to.
     period_end: Option<Instant>,
+    /// Calendar periods: the largest amount of the limit for which it was told in this period that
+    /// [`Threshold::Nearly`] is reached; 0: none. While a document with another amount spreads,
+    /// isolates with both report, and each amount is told once.
+    #[serde(default)]
+    told_nearly: u64,
+    /// The same for [`Threshold::Whole`].
+    #[serde(default)]
+    told_whole: u64,
     /// In the order of their ids. Each lease is stored in a row of its own.
     #[serde(skip)]
     leases: Vec<(LeaseId, Lease)>,
@@ -131,6 +158,8 @@ impl Meter {
             taken: 0,
             counted_at: now,
             period_end,
+            told_nearly: 0,
+            told_whole: 0,
             leases: Vec::new(),
             changed: BTreeSet::new(),
             next_end: Instant::EPOCH,
@@ -193,6 +222,7 @@ impl Meter {
         {
             // What the new period inherits: nothing. Leases of the old one no longer count here.
             self.taken = 0;
+            (self.told_nearly, self.told_whole) = (0, 0);
             self.period_end = self.rate.per.and_then(|per| per.end(now));
         }
         if self.scale() > 1 && now > self.counted_at {
@@ -290,6 +320,34 @@ impl Meter {
         let live = self.live().filter(|(_, lease)| lease.period_end == self.period_end);
         live.map(|(_, lease)| lease)
             .fold(0, |sum, lease| sum.saturating_add(lease.granted.saturating_sub(lease.used)))
+    }
+
+    /// What is spent, in units. It may be more than the limit.
+    pub fn spent(&self) -> u64 {
+        let taken = self.taken.div_ceil(self.scale());
+        u64::try_from(taken).unwrap_or(u64::MAX).saturating_sub(self.leased())
+    }
+
+    /// The threshold of a calendar period that is reached and was not told in this period. From
+    /// then on it counts as told. `refused`: what a request needed that did not fit; 0: none.
+    pub fn take_threshold(&mut self, refused: u64) -> Option<Threshold> {
+        let (amount, spent) = (self.rate.amount, self.spent());
+        let is_reached = |percent: u64| u128::from(spent) * 100 >= u128::from(amount) * u128::from(percent);
+        if !self.rate.is_quota() || !is_reached(Threshold::Nearly.percent()) {
+            return None;
+        }
+        // Leases of others return: a request that fits then is not refused for good.
+        let is_short = refused <= amount && spent.saturating_add(refused) > amount;
+        let (told, threshold) = if is_reached(Threshold::Whole.percent()) || is_short {
+            (&mut self.told_whole, Threshold::Whole)
+        } else {
+            (&mut self.told_nearly, Threshold::Nearly)
+        };
+        let is_news = *told < amount;
+        *told = amount.max(*told);
+        // A limit that has none left is no longer nearly spent.
+        self.told_nearly = self.told_nearly.max(self.told_whole);
+        is_news.then_some(threshold)
     }
 
     fn live(&self) -> impl Iterator<Item = &(LeaseId, Lease)> {

@@ -9,11 +9,13 @@
 //! - the ledger refuses only what does not fit into the part that is neither spent nor leased.
 //!
 //! - [`meter`]: one limit, as the ledger counts it;
+//! - [`budget_alert`]: what webhooks get when a limit is nearly or wholly spent;
 //! - [`limit_ledger`]: the meters of one object, and its answers;
 //! - [`stored_ledger`]: the ledger in the storage of its object;
 //! - [`isolate_limits`]: the leases of an isolate, and what its requests reserve;
 //! - [`limit_wire`]: the messages between them.
 
+mod budget_alert;
 pub mod isolate_limits;
 pub mod limit_ledger;
 pub mod limit_wire;

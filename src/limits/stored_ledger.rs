@@ -11,6 +11,8 @@ use serde::Serialize;
 use super::limit_ledger::LimitLedger;
 use super::limit_wire::LimitReport;
 use super::meter::{Lease, LeaseId, Meter};
+use crate::alerting::alert::{AlertReceipt, RECEIPT, json};
+use crate::scan::json_value;
 use crate::vocabulary::limit::LimitRate;
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -65,7 +67,7 @@ pub struct MeterUsage<'a> {
     /// The limit.
     #[serde(flatten)]
     pub rate: LimitRate,
-    /// Units that are spent.
+    /// Units that are spent. They may be more than the limit.
     pub spent: u64,
     /// Units that isolates hold and have not spent.
     pub leased: u64,
@@ -79,6 +81,8 @@ pub struct MeterUsage<'a> {
 pub const REPORT: &str = "report";
 /// All meters.
 pub const USAGE: &str = "usage";
+/// The row with the alerts.
+const ALERTS: &str = "alerts";
 
 fn meter_key(meter: &str) -> String {
     format!("meter {meter}")
@@ -108,8 +112,16 @@ impl<S: LedgerStorage> StoredLedger<S> {
                 self.sweep(ledger, now)?;
                 let meters: Vec<_> =
                     ledger.meters().map(|(name, meter)| usage_of(name, meter, now)).collect();
-                Ok(reply(200, serde_json::to_string(&meters).unwrap_or_default()))
+                Ok(reply(200, json(&meters)))
             }),
+            RECEIPT => match json_value::parse::<AlertReceipt>(body) {
+                Some(receipt) => self.with(|ledger| {
+                    ledger.on_taken(&receipt);
+                    self.write(ledger, &[])?;
+                    Ok(reply(200, String::new()))
+                }),
+                None => Ok(reply(400, "not a receipt".to_owned())),
+            },
             _ => Ok(reply(404, String::new())),
         }
     }
@@ -138,7 +150,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
         let debts = report.debts.iter().map(|debt| &debt.meter);
         let touched = leases.chain(debts).chain(report.wishes.iter().map(|wish| &wish.meter));
         self.write(ledger, &touched.collect::<Vec<_>>())?;
-        let text = serde_json::to_string(&answer).unwrap_or_default();
+        let text = json(&answer);
         Ok(LedgerReply { alarm_at: alarm_at(ledger, now), ..reply(200, text) })
     }
 
@@ -157,20 +169,24 @@ impl<S: LedgerStorage> StoredLedger<S> {
         for (name, meter) in ledger.meters_mut() {
             let changed = meter.take_changed();
             if !changed.is_empty() || touched.iter().any(|touched| *touched == name) {
-                let text = serde_json::to_string(&*meter).unwrap_or_default();
+                let text = json(&*meter);
                 self.storage.store(&meter_key(name), &text)?;
             }
             for (id, lease) in changed {
                 let key = lease_key(name, id);
                 match lease {
                     Some(lease) => {
-                        self.storage.store(&key, &serde_json::to_string(&lease).unwrap_or_default())?;
+                        self.storage.store(&key, &json(&lease))?;
                     }
                     None => self.storage.delete(&key)?,
                 }
             }
         }
-        Ok(())
+        match ledger.take_changed_alerts() {
+            Some(alerts) if alerts.is_empty() => self.storage.delete(ALERTS),
+            Some(alerts) => self.storage.store(ALERTS, &json(alerts)),
+            None => Ok(()),
+        }
     }
 
     /// Runs `act` on the ledger, which is read first if it is not here. After an error it is read
@@ -194,6 +210,9 @@ impl<S: LedgerStorage> StoredLedger<S> {
                 && let Ok(meter) = serde_json::from_str::<Meter>(text)
             {
                 ledger.restore(name.to_owned(), meter);
+            }
+            if key == ALERTS {
+                ledger.restore_alerts(serde_json::from_str(text).unwrap_or_default());
             }
         }
         for (key, text) in &rows {
@@ -226,7 +245,7 @@ fn alarm_at(ledger: &LimitLedger, now: Instant) -> Option<Instant> {
 
 fn usage_of<'a>(name: &'a str, meter: &Meter, now: Instant) -> MeterUsage<'a> {
     let (rate, free, leased) = (meter.rate(), meter.free(), meter.leased());
-    let spent = rate.amount.saturating_sub(free).saturating_sub(leased);
+    let spent = meter.spent();
     let resets_in_ms = rate.per.and_then(|per| per.end(now)).map(|end| end - now);
     MeterUsage { meter: name, rate, spent, leased, free, resets_in_ms }
 }

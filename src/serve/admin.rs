@@ -20,7 +20,7 @@ use super::isolate_memory::DocumentProblem;
 use super::key_admin;
 use super::limit_usage;
 use super::metrics;
-use super::object_reports::AskError;
+use super::object_answer::AskError;
 use super::platform::{Platform, Work};
 use super::presented_credential::CredentialStatus;
 use super::receive::Arrival;

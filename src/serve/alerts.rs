@@ -1,17 +1,19 @@
 //! Alerts that an isolate sends to webhooks.
 //!
-//! The shard of the region decides which alerts are sent. It gives each alert to one
-//! isolate, with the answer to a report. The isolate sends it beside the requests, and tells the
-//! shard which webhook has taken it. Of a webhook that did not take it, the shard hears nothing: it
-//! gives the alert again.
+//! The shard of the region decides which alerts are sent, and a ledger decides about those of its
+//! limits. It gives each alert to one isolate, with the answer to a report. The isolate sends it
+//! beside the requests, and tells the object which webhook has taken it. Of a webhook that did not
+//! take it, the object hears nothing: it gives the alert again.
 
 use std::rc::Rc;
 
 use super::isolate_memory::{DocumentProblem, Isolate};
+use super::object_answer::text_within;
 use super::object_link::RegionObjects;
 use super::platform::{Platform, PlatformError};
 use super::timing::until;
-use crate::health::alert::{Alert, AlertInterest, AlertReceipt, refused_routes};
+use crate::alerting::alert::{Alert, AlertReceipt, RECEIPT};
+use crate::health::alert_subject::{AlertInterest, refused_routes};
 use crate::routes::graph::{Graph, Webhook};
 use crate::routes::version_of;
 use crate::vocabulary::alert_kind::AlertKind;
@@ -42,11 +44,25 @@ impl Isolate {
     }
 }
 
+/// The object that has given an alert, and hears who has taken it.
+#[derive(Debug, Clone)]
+pub(super) enum AlertSource {
+    /// The shard of the region.
+    Shard(RegionObjects),
+    /// The ledger with this name.
+    Ledger(String),
+}
+
+/// Whether the document has a webhook for alerts about limits.
+pub(super) fn wants_budgets(graph: &Graph) -> bool {
+    graph.settings.webhooks.iter().any(|webhook| webhook.kinds.contains(&AlertKind::Budget))
+}
+
 /// Sends alerts beside the requests.
 #[inline(never)]
 pub(super) fn send_alerts<P: Platform>(
     platform: &P,
-    objects: &RegionObjects,
+    source: &AlertSource,
     graph: &Rc<Graph>,
     alerts: Vec<Alert>,
 ) {
@@ -59,11 +75,11 @@ pub(super) fn send_alerts<P: Platform>(
                 continue;
             }
             let receipt = AlertReceipt { id: alert.id.clone(), webhook: webhook.id.clone(), of: of.clone() };
-            let (background, objects) = (platform.clone(), objects.clone());
+            let (background, source) = (platform.clone(), source.clone());
             let (webhook, body) = (webhook.clone(), alert.body.clone());
             platform.in_background(async move {
                 if post(&background, &webhook, index, &receipt.id, body).await {
-                    confirm(&background, &objects, &receipt).await;
+                    confirm(&background, &source, &receipt).await;
                 }
             });
         }
@@ -112,10 +128,16 @@ pub(super) fn refusal(index: usize, id: &str, posted: Option<&Result<u16, Platfo
     Some(format!("alerts: settings.webhooks[{index}] did not take the alert {id}: {why}"))
 }
 
-/// Tells the shard that a webhook has taken an alert.
-async fn confirm<P: Platform>(platform: &P, objects: &RegionObjects, receipt: &AlertReceipt) {
+/// Tells the object that a webhook has taken an alert.
+async fn confirm<P: Platform>(platform: &P, source: &AlertSource, receipt: &AlertReceipt) {
     let text = serde_json::to_string(receipt).unwrap_or_default();
-    if let Err(error) = objects.ask_shard(platform, "alert", Some(text)).await {
+    let told = match source {
+        AlertSource::Shard(objects) => objects.ask_shard(platform, RECEIPT, Some(text)).await,
+        AlertSource::Ledger(ledger) => {
+            text_within(platform, POST_MS, platform.ask_ledger(ledger, RECEIPT, text)).await
+        }
+    };
+    if let Err(error) = told {
         let id = &receipt.id;
         platform.warn(&format!("alerts: the alert {id} was sent, and the object does not know it: {error}"));
     }

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use super::alerts::{POST_MS, post_headers, refusal};
 use super::registry_host::RegistryHost;
 use super::timing::until;
-use crate::health::alert::AlertSubject;
-use crate::health::wire::PeerId;
+use crate::health::alert_subject::AlertSubject;
 use crate::registry::canary::canary_alert::{CanaryAlert, CanaryAlerts};
 use crate::registry::version_ledger::VersionLedger;
 use crate::routes::compile;
 use crate::routes::graph::Webhook;
 use crate::vocabulary::alert_kind::AlertKind;
+use crate::vocabulary::peer_id::PeerId;
 use crate::vocabulary::rng::stable_hash;
 
 /// Sends what is due. Behind a pointer: this is rare.

@@ -3,8 +3,9 @@
 //!
 //! Nothing waits between reading the shard and writing it, so every report is atomic.
 
+use super::object_answer::AskError;
 use super::object_link::hub_of;
-use super::object_reports::{AskError, ask_report};
+use super::object_reports::ask_report;
 use super::platform::{Clock, Objects, PlatformError};
 use crate::health::shard::object_requests::ObjectAnswer;
 use crate::health::shard::shard_store::{ShardStorage, StoredShard};

@@ -4,7 +4,8 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::client_reply::OwnText;
-use super::object_reports::{pool_of, text_within};
+use super::object_answer::text_within;
+use super::object_reports::pool_of;
 use super::platform::Platform;
 use super::receive::Arrival;
 use super::serving::Serving;

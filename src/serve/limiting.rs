@@ -5,10 +5,12 @@
 //! to the ledgers beside the requests: leases that run low, what was used, leases that are no
 //! longer needed.
 
+use super::alerts::{AlertSource, send_alerts, wants_budgets};
 use super::counting::RunningFlush;
 use super::isolate_memory::Isolate;
 use super::ledger_link::LedgerLink;
-use super::object_reports::{AskError, pool_of, text_within};
+use super::object_answer::{AskError, text_within};
+use super::object_reports::pool_of;
 use super::platform::Platform;
 use super::timing::{look_again, sleep, until};
 use crate::entry::limit_claims::{LedgerClaims, LedgerName};
@@ -228,21 +230,27 @@ fn report_now<P: Platform>(platform: &P, ledger: &LedgerName) {
 async fn report<P: Platform>(platform: &P, ledger: &LedgerName) {
     let isolate = platform.isolate();
     let now = platform.now();
-    let (report, unsettled_since) = isolate.with_ledger(platform, ledger, |link| {
+    let (mut report, unsettled_since) = isolate.with_ledger(platform, ledger, |link| {
         link.asking_until = Some(now + ANSWER_MS);
         (link.limits.report(now), link.unsettled_since.take())
     });
     let object = ledger.object(&pool_of(platform));
+    let routes = isolate.current();
+    if routes.as_ref().is_some_and(|routes| wants_budgets(&routes.graph)) {
+        (report.wants_alerts, report.client) = (true, ledger.client.clone());
+    }
     let text = serde_json::to_string(&report).unwrap_or_default();
     let asked = text_within(platform, ANSWER_MS, platform.ask_ledger(&object, REPORT, text)).await;
     let answer = asked.and_then(|text| {
         serde_json::from_str::<LimitAnswer>(&text).map_err(|error| AskError::Malformed(error.to_string()))
     });
     let now = platform.now();
+    let mut alerts = Vec::new();
     let failure = isolate.with_ledger(platform, ledger, |link| {
         link.asking_until = None;
         match answer {
-            Ok(answer) => {
+            Ok(mut answer) => {
+                alerts = std::mem::take(&mut answer.alerts);
                 link.limits.on_answer(&answer, now);
                 link.next_at = now + answer.next_ms;
                 link.failed_at = None;
@@ -257,6 +265,9 @@ async fn report<P: Platform>(platform: &P, ledger: &LedgerName) {
     });
     if let Some(error) = failure {
         platform.warn(&format!("limits: the ledger {object} does not answer: {error}"));
+    }
+    if let Some(routes) = routes {
+        send_alerts(platform, &AlertSource::Ledger(object), &routes.graph, alerts);
     }
 }
 

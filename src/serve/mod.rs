@@ -63,6 +63,7 @@ mod limit_usage;
 pub mod limiting;
 mod metering;
 mod metrics;
+pub mod object_answer;
 pub mod object_link;
 pub mod object_reports;
 mod owners;

@@ -5,15 +5,15 @@
 //! run beside the requests, when [`Reporter::is_due`] returns true. Without a binding, or while the
 //! shard does not answer, the isolate uses only its own observations.
 
-use std::fmt;
 use std::pin::Pin;
 
-use super::alerts::send_alerts;
+use super::alerts::{AlertSource, send_alerts};
 use super::isolate_memory::Isolate;
+use super::object_answer::{AskError, text_within};
 use super::object_link::{ObjectLink, RegionObjects};
-use super::platform::{Clock, Objects, Platform, PlatformError};
+use super::platform::{Clock, Objects, Platform};
 use super::serving::Serving;
-use super::timing::{sleep, until};
+use super::timing::sleep;
 use crate::health::GateChange;
 use crate::health::reporter::{Reporter, UNANSWERED_MS};
 use crate::health::shard::object_requests::Order;
@@ -37,33 +37,6 @@ struct DueReport {
     objects: RegionObjects,
     report: HealthReport,
     rng: SplitMix64,
-}
-
-/// Why a Durable Object did not answer as expected, for logs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AskError {
-    /// The platform could not reach it.
-    Unreachable(PlatformError),
-    /// The status of its answer is not 200.
-    Status(u16, String),
-    /// There was no answer within this time.
-    Late(Millis),
-    /// The text of its answer is not valid.
-    Malformed(String),
-    /// There is no binding to it.
-    Unbound,
-}
-
-impl fmt::Display for AskError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable(error) => error.fmt(formatter),
-            Self::Status(status, text) => write!(formatter, "status {status}: {text}"),
-            Self::Late(within_ms) => write!(formatter, "no answer within {within_ms} ms"),
-            Self::Malformed(error) => formatter.write_str(error),
-            Self::Unbound => formatter.write_str("the binding HEALTH is missing"),
-        }
-    }
 }
 
 impl RegionObjects {
@@ -120,23 +93,6 @@ async fn ask<O: Clock + Objects>(
     body: Option<String>,
 ) -> Result<String, AskError> {
     text_within(platform, UNANSWERED_MS, platform.ask_object(object, near, path, body)).await
-}
-
-/// The text of the answer of a Durable Object, if it has status 200 and comes within this time.
-///
-/// # Errors
-/// There is no such answer.
-pub(super) async fn text_within<C: Clock>(
-    clock: &C,
-    within_ms: Millis,
-    asked: impl Future<Output = Result<(u16, String), PlatformError>>,
-) -> Result<String, AskError> {
-    match until(clock, clock.now() + within_ms, asked).await {
-        Some(Ok((200, text))) => Ok(text),
-        Some(Ok((status, text))) => Err(AskError::Status(status, text)),
-        Some(Err(error)) => Err(AskError::Unreachable(error)),
-        None => Err(AskError::Late(within_ms)),
-    }
 }
 
 /// Sends a report to the Durable Object with this name, and reads its answer.
@@ -242,7 +198,7 @@ impl Isolate {
         // The routes that serve now. They have taken over the health of those that served before.
         let Some(routes) = self.current() else { return };
         let alerts = answer.as_mut().map_or_else(|_| Vec::new(), |answer| std::mem::take(&mut answer.alerts));
-        send_alerts(platform, &objects, &routes.graph, alerts);
+        send_alerts(platform, &AlertSource::Shard(objects), &routes.graph, alerts);
         let changes = self.on_report_answer(platform, &routes, answer, &mut rng);
         routes.log(platform, &changes);
     }

@@ -3,7 +3,7 @@
 //!
 //! This isolate has its own at once. Those of all isolates are at the hub, within seconds.
 
-use super::object_reports::AskError;
+use super::object_answer::AskError;
 use super::platform::Platform;
 use crate::vocabulary::client_error::ClientError;
 

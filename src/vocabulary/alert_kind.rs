@@ -10,7 +10,7 @@ pub enum AlertKind {
     Ejected,
     /// Such a deployment is back.
     Recovered,
-    /// A budget is used up. Nothing sends it yet.
+    /// A limit of a day or a month is nearly or wholly spent.
     Budget,
     /// A routes document is refused, or a canary was taken back.
     Routes,

@@ -17,6 +17,7 @@ pub mod headers;
 pub mod limit;
 pub mod needs;
 pub mod operation;
+pub mod peer_id;
 pub mod request_outcome;
 pub mod retry_after;
 pub mod rfc3339;

@@ -101,6 +101,7 @@ export async function startGateway({
         if (!/not currently running/.test(error.message)) throw error;
       }),
     evictRegistry: () => miniflare.unsafeEvictDurableObject(FIRST, "Registry", { name: "registry" }),
+    evictLedger: (name) => miniflare.unsafeEvictDurableObject(FIRST, "Ledger", { name }),
     putRoutes,
     deleteRoutes: () => kv.delete(ROUTES_KEY),
     kvKeys: async () => (await kv.list()).keys.map(({ name }) => name),

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { describe, test } from "node:test";
 import { Webhook } from "standardwebhooks";
+import { chat } from "./document.mjs";
 import { eventually, served, withIsolates } from "./isolates.mjs";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -78,4 +79,35 @@ describe("webhooks", { concurrency: 2 }, () => {
         assert.ok(gateway.logs.some((line) => /did not take the alert .*status 307/.test(line)), gateway.logs.join("\n"));
       }),
     ));
+
+  test("a limit of a month is told at 80 percent and at its end, once for several isolates and regions, although the ledger was evicted", () =>
+    withReceiver((call) => ({ status: call === 1 ? 503 : 200 }), ({ url, calls }) => {
+      const budget = { webhooks: [{ url: "${ALERT_URL}", secret: "${ALERT_SECRET}", on: ["budget"] }], refresh_seconds: 3600 };
+      const clients = { app: { key: "${APP_KEY}", limits: [{ requests: 20, per: "month" }] } };
+      return withIsolates({ isolates: 3, clients, settings: budget, vars: { ALERT_URL: url, ALERT_SECRET: SECRET } }, async ({ gateway }) => {
+        const alerts = () => calls.map(({ text, headers }) => new Webhook(SECRET).verify(text, headers));
+        let sent = 0;
+        const send = async () => {
+          const response = await chat(gateway.isolates[sent++ % 3]);
+          await response.text();
+          return response.status;
+        };
+        for (let request = 0; request < 15; request += 1) assert.equal(await send(), 200);
+        await eventually("all of it is spent and refused", async () => (await send()) === 429 && alerts().some(({ data }) => data.threshold === 100), {
+          withinMs: 40_000,
+          everyMs: 200,
+        });
+        await gateway.evictLedger("default/client:app");
+        await eventually("the alert that was not taken came again", async () => {
+          await send();
+          return calls.length > 1 && calls.filter(({ text }) => text === calls[0].text).length === 2;
+        }, { withinMs: 60_000, everyMs: 500 });
+        for (let request = 0; request < 9; request += 1) await send();
+        const thresholds = alerts().map(({ data }) => data.threshold);
+        assert.ok(thresholds.filter((threshold) => threshold === 100).length <= 2, `${thresholds}`);
+        const { type, data } = alerts().find(({ data }) => data.threshold === 100);
+        assert.deepEqual([type, data.client, data.meter, data.amount, data.spent], ["budget", "app", "requests/month", 20, 20]);
+        assert.equal(new Set(calls.map(({ headers }) => headers["webhook-id"])).size, new Set(thresholds).size);
+      });
+    }));
 });

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use switchyard::health::alert::{Alert, AlertInterest, AlertReceipt, refused_routes};
+use switchyard::alerting::alert::{Alert, AlertReceipt};
+use switchyard::health::alert_subject::{AlertInterest, refused_routes};
 use switchyard::health::drains::name_key;
 use switchyard::health::reason::Reason;
 use switchyard::health::shard::Shard;
-use switchyard::health::wire::{Batch, HealthReport, PeerId, Probe, ShardAnswer, WireEjection};
+use switchyard::health::wire::{Batch, HealthReport, Probe, ShardAnswer, WireEjection};
 use switchyard::vocabulary::alert_kind::AlertKind;
 use switchyard::vocabulary::error_class::ErrorClass;
 use switchyard::vocabulary::operation::Operation;
+use switchyard::vocabulary::peer_id::PeerId;
 use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::{Instant, Millis};
 

@@ -8,7 +8,8 @@ use switchyard::counters::{CounterOutbox, Counters, Family, FinishedAttempt, Fin
 use switchyard::health::reason::Reason;
 use switchyard::health::shard::Shard;
 use switchyard::health::shard::shard_store::StoredShard;
-use switchyard::health::wire::{Batch, HealthReport, PeerId, ShardAnswer, VERSION, WireEjection};
+use switchyard::health::wire::{Batch, HealthReport, ShardAnswer, VERSION, WireEjection};
+use switchyard::vocabulary::peer_id::PeerId;
 use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::Instant;
 use switchyard::vocabulary::usage::Usage;

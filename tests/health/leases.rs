@@ -2,9 +2,10 @@
 
 use switchyard::health::Outcome;
 use switchyard::health::gate::{Admission, GatePosition, Transition};
-use switchyard::health::wire::{Batch, HealthReport, PeerId, Probe, ProbeUrgency};
+use switchyard::health::wire::{Batch, HealthReport, Probe, ProbeUrgency};
 use switchyard::vocabulary::error_class::ErrorClass::Unavailable;
 use switchyard::vocabulary::operation::Operation::ChatCompletions as Chat;
+use switchyard::vocabulary::peer_id::PeerId;
 use switchyard::vocabulary::time::Millis;
 
 use crate::region::{ALIVE, NAMES, RATE, Region, failed, leased, rate_limited, tripped};

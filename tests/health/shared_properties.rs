@@ -5,13 +5,14 @@ use switchyard::health::gate::Transition;
 use switchyard::health::reason::Reason;
 use switchyard::health::shard::Shard;
 use switchyard::health::wire::{
-    Batch, HealthReport, KnownHistory, Latency, PeerId, Probe, ProbeUrgency, Record, ShardAnswer,
-    WireEjection, WireLease,
+    Batch, HealthReport, KnownHistory, Latency, Probe, ProbeUrgency, Record, ShardAnswer, WireEjection,
+    WireLease,
 };
 use switchyard::health::{AnswerKind, Outcome, Ticket};
 use switchyard::routes::graph::Ejections;
 use switchyard::vocabulary::error_class::ErrorClass::{self, *};
 use switchyard::vocabulary::operation::Operation::Responses;
+use switchyard::vocabulary::peer_id::PeerId;
 use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::Millis;
 

@@ -3,7 +3,8 @@
 
 use switchyard::health::shard::shard_store::StoredShard;
 use switchyard::health::shard::{SavedDeployment, Shard, ShardHead};
-use switchyard::health::wire::{KnownHistory, PeerId};
+use switchyard::health::wire::KnownHistory;
+use switchyard::vocabulary::peer_id::PeerId;
 use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::{Instant, Millis};
 

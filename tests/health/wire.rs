@@ -1,17 +1,19 @@
 //! The exact text on the wire. Other versions read it.
 
 use proptest::prelude::*;
-use switchyard::health::alert::{Alert, AlertInterest};
+use switchyard::alerting::alert::Alert;
+use switchyard::health::alert_subject::AlertInterest;
 use switchyard::health::reason::Reason;
 use switchyard::health::recent_records::RecentRecord;
 use switchyard::health::wire::{
-    Batch, HealthReport, KnownHistory, Latency, MAX_BYTES, PeerId, Probe, ProbeUrgency, Record, ShardAnswer,
+    Batch, HealthReport, KnownHistory, Latency, MAX_BYTES, Probe, ProbeUrgency, Record, ShardAnswer,
     WireEjection, WireError, WireLease,
 };
 use switchyard::routes::graph::Ejections;
 use switchyard::vocabulary::alert_kind::AlertKind;
 use switchyard::vocabulary::error_class::ErrorClass::{Timeout, Unavailable};
 use switchyard::vocabulary::operation::Operation;
+use switchyard::vocabulary::peer_id::PeerId;
 
 use crate::times::ms;
 

@@ -440,10 +440,6 @@ fn warnings() {
             "a variable with the URL of an operation",
             json!({ "deployments": { "azure": { "endpoint": "${OPERATION_ADDRESS}" } } }),
         ),
-        (
-            "a kind of alert that nothing sends",
-            json!({ "settings": { "webhooks": [{ "url": "https://h/x?y=z", "on": ["ejected", "budget"] }] } }),
-        ),
         ("a region that is nowhere", json!({ "deployments": { "azure": { "region": "westeuropa" } } })),
         (
             "a region that is missing",

@@ -7,6 +7,7 @@ mod access;
 mod alerts;
 mod answer_kinds;
 mod attempts;
+mod budget_alerts;
 mod cached;
 mod canary;
 mod capabilities;

@@ -20,7 +20,7 @@ use crate_tree::CrateTree;
 const FLOORS: &[&[&str]] = &[
     &["scan"],
     &["vocabulary"],
-    &["geography", "usage", "counters", "signature", "keys"],
+    &["geography", "usage", "counters", "signature", "alerting", "keys"],
     &["routes"],
     &["request", "health", "limits", "registry"],
     &["upstream", "balance"],

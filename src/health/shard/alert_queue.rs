@@ -2,45 +2,28 @@
 //!
 //! Invariants:
 //! - An outage has one alert, and one more when it is over. A refused document has one.
-//! - An alert is given to one isolate at a time. It is given again only if not all webhooks took it
-//!   within a growing time, and at most [`MAX_TRIES`] times.
-//! - Memory is bounded: by the number of deployments, [`MAX_ALERTS`] and [`MAX_REFUSALS`].
+//! - Memory is bounded: by the number of deployments, the [outbox](AlertOutbox) and
+//!   [`MAX_REFUSALS`].
 
 use serde::{Deserialize, Serialize};
 
 use super::shard_entry::ShardEntry;
-use crate::health::alert::{Alert, AlertInterest, AlertReceipt, AlertSubject, Outage};
+use crate::alerting::alert::{Alert, AlertReceipt};
+use crate::alerting::alert_outbox::AlertOutbox;
+use crate::health::alert_subject::{AlertInterest, AlertSubject, Outage};
 use crate::health::drains::name_key;
 use crate::health::gate::Gate;
 use crate::health::reason::Reason;
 use crate::health::tolerant;
-use crate::health::wire::PeerId;
 use crate::vocabulary::alert_kind::AlertKind;
 use crate::vocabulary::operation::Operation;
+use crate::vocabulary::peer_id::PeerId;
 use crate::vocabulary::rng::{Rng, stable_hash};
 use crate::vocabulary::sorted::BoxedMap;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// An ejection that is shorter is no alert. With a pause that is longer, it is another outage.
 pub const OUTAGE_MS: Millis = Millis::new(60_000);
-
-/// How often an alert is given to an isolate.
-pub const MAX_TRIES: u32 = 8;
-
-/// How long the first isolate has time. It doubles with every try.
-pub const FIRST_WAIT_MS: Millis = Millis::new(15_000);
-
-/// How long after that another isolate than the latest one is preferred.
-const OTHERS_FIRST_MS: Millis = Millis::new(10_000);
-
-/// An alert that is older is not given any more.
-const STALE_MS: Millis = Millis::new(3_600_000);
-
-/// The most alerts that wait. With more, the oldest one is dropped.
-pub const MAX_ALERTS: usize = 256;
-
-/// The most alerts in one answer: each means a call for each webhook.
-const MAX_GIVEN: usize = 2;
 
 /// A refused document that no report mentions for this long is over. If it comes again, there is
 /// another alert.
@@ -58,7 +41,7 @@ pub(super) struct AlertQueue {
     #[serde(deserialize_with = "tolerant::lenient")]
     outages: Vec<WatchedOutage>,
     #[serde(deserialize_with = "tolerant::lenient")]
-    waiting: Vec<WaitingAlert>,
+    waiting: AlertOutbox,
     /// The refused documents for which there was an alert, by a hash.
     #[serde(deserialize_with = "tolerant::lenient")]
     refusals: Vec<PeerId>,
@@ -83,18 +66,6 @@ struct WatchedOutage {
     /// The end of the ejection when it was last looked at. `None`: not since it was restored.
     #[serde(skip)]
     seen_until: Option<Instant>,
-}
-
-/// An alert that not all webhooks have taken.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct WaitingAlert {
-    alert: Alert,
-    at: Instant,
-    tries: u32,
-    /// Who got it last.
-    holder: PeerId,
-    /// When it may be given again.
-    again_at: Instant,
 }
 
 /// A gate of a deployment or of one of its operations.
@@ -179,8 +150,10 @@ impl AlertQueue {
         if is_wanted(AlertKind::Routes) && !interest.refused.is_empty() {
             self.on_refusal(interest, now, rng);
         }
-        self.drop_old(now);
-        self.give(&interest.kinds, reporter, now)
+        self.is_changed |= self.waiting.drop_old(now);
+        let given = self.waiting.give(&interest.kinds, reporter, now);
+        self.is_changed |= !given.is_empty();
+        given
     }
 
     fn watch(
@@ -255,56 +228,14 @@ impl AlertQueue {
         if !interest.kinds.contains(&subject.kind()) {
             return;
         }
-        if self.waiting.len() >= MAX_ALERTS {
-            self.waiting.remove(0);
-        }
         let alert = subject.alert(PeerId(rng.next_u64()).to_string(), &interest.region, at);
-        let holder = PeerId::default();
-        self.waiting.push(WaitingAlert { alert, at, tries: 0, holder, again_at: Instant::EPOCH });
+        self.waiting.add(alert, at);
         self.is_changed = true;
-    }
-
-    fn drop_old(&mut self, now: Instant) {
-        let before = self.waiting.len();
-        self.waiting.retain(|waiting| {
-            let is_spent = waiting.tries >= MAX_TRIES && now >= waiting.again_at;
-            !is_spent && now - waiting.at < STALE_MS
-        });
-        self.is_changed |= self.waiting.len() < before;
-    }
-
-    /// Gives alerts to a reporter, which then has some time to send them.
-    fn give(&mut self, kinds: &[AlertKind], reporter: PeerId, now: Instant) -> Vec<Alert> {
-        let is_for_it = |waiting: &WaitingAlert| {
-            let others_first = waiting.holder == reporter && now < waiting.again_at + OTHERS_FIRST_MS;
-            let is_due = now >= waiting.again_at && waiting.tries < MAX_TRIES;
-            is_due && (waiting.tries == 0 || !others_first) && kinds.contains(&waiting.alert.kind)
-        };
-        let mut given = Vec::new();
-        for waiting in self.waiting.iter_mut().filter(|waiting| is_for_it(waiting)).take(MAX_GIVEN) {
-            waiting.again_at = now + (FIRST_WAIT_MS << waiting.tries);
-            waiting.tries += 1;
-            waiting.holder = reporter;
-            given.push(waiting.alert.clone());
-        }
-        self.is_changed |= !given.is_empty();
-        given
     }
 
     /// A webhook has taken an alert.
     pub(super) fn on_taken(&mut self, receipt: &AlertReceipt) {
-        let AlertReceipt { id, webhook, of } = receipt;
-        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.alert.id == *id) else { return };
-        let taken = &mut waiting.alert.taken;
-        if of.contains(webhook) && !taken.contains(webhook) {
-            // Webhooks that the document no longer has do not count.
-            taken.retain(|taken| of.contains(taken));
-            taken.push(webhook.clone());
-            self.is_changed = true;
-        }
-        if of.iter().all(|webhook| taken.contains(webhook)) {
-            self.waiting.retain(|waiting| waiting.alert.id != *id);
-        }
+        self.is_changed |= self.waiting.on_taken(receipt);
     }
 }
 

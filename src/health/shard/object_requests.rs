@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Shard;
+use crate::alerting::alert::RECEIPT;
 use crate::counters::CounterBatch;
 use crate::health::wire::HealthReport;
 use crate::scan::json_value;
@@ -58,7 +59,7 @@ impl Shard {
                 Err(error) => ObjectAnswer::of(400, error.to_string()),
             },
             "switch" => self.on_order(body, now),
-            "alert" => self.on_receipt(body),
+            RECEIPT => self.on_receipt(body),
             "view" => self.on_view(now),
             "counters" => self.on_counters(),
             "requests" => self.on_requests(body),

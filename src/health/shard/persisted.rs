@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::gate::Gate;
 use crate::health::tolerant;
-use crate::health::wire::{KnownHistory, PeerId};
+use crate::health::wire::KnownHistory;
 use crate::vocabulary::operation::Operation;
+use crate::vocabulary::peer_id::PeerId;
 
 /// What is stored for the shard as a whole, after every change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use super::Shard;
 use super::shard_entry::ShardEntry;
 use crate::health::gate::GateView;
 use crate::health::tracked_deployment::LastError;
-use crate::health::wire::PeerId;
 use crate::vocabulary::operation::Operation;
+use crate::vocabulary::peer_id::PeerId;
 use crate::vocabulary::time::Instant;
 
 /// A deployment as a shard sees it. Points in time are those of the shard's clock.

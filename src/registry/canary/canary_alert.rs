@@ -7,14 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::canary_trial::CanaryTerms;
+use crate::alerting::alert_outbox::{FIRST_WAIT_MS, MAX_TRIES};
 use crate::registry::version_ledger::{RegistryStorage, RowKind, json};
 use crate::scan::json_value;
-use crate::vocabulary::time::{Instant, Millis};
-
-/// How often an alert is sent.
-pub const MAX_TRIES: u32 = 8;
-/// The time until the second try. It doubles with every try.
-pub const FIRST_WAIT_MS: Millis = Millis::new(15_000);
+use crate::vocabulary::time::Instant;
 
 /// An alert that not all receivers have taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,13 +37,6 @@ impl Compiler<'_> {
                 }
             })
         });
-        let kinds_at = at.key("on");
-        for (index, _) in
-            raw.on.iter().flatten().enumerate().filter(|(_, kind)| **kind == RawAlertKind::Budget)
-        {
-            let note = "nothing sends it yet; GET /admin/api/usage shows what is left of limits";
-            self.report.warn(kinds_at.index(index), "unsent_kind", "ejected, recovered or routes", note);
-        }
         let key = match secret {
             None => None,
             Some(secret) => Some(SigningKey::parse(secret?.reveal())?),

@@ -25,7 +25,7 @@ pub enum RawAlertKind {
     Ejected,
     /// Such a deployment is back.
     Recovered,
-    /// A budget is used up. Nothing sends it yet.
+    /// 80 % of a limit per day or month are spent, or all of it.
     Budget,
     /// A routes document is refused.
     Routes,

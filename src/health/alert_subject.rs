@@ -1,8 +1,8 @@
-//! Alerts: what is sent to the webhooks of operators.
+//! What the alerts of a shard, and of the registry, are about.
 //!
 //! The [shard](super::shard) of a region decides that there is an alert, and which isolate sends
 //! it. With a report, an isolate says which alerts its routes document asks for. With the answer it
-//! may get alerts to send. Here are the messages between both, and the text that a webhook gets.
+//! may get alerts to send.
 
 use std::fmt::Write;
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drains::name_of;
 use super::reason::Reason;
+use crate::alerting::alert::{Alert, json};
 use crate::vocabulary::alert_kind::AlertKind;
 use crate::vocabulary::time::Instant;
 
@@ -28,31 +29,6 @@ pub struct AlertInterest {
     /// A refused document, as alerts describe it. Empty: there is none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub refused: String,
-}
-
-/// An alert for operators.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alert {
-    /// The same for all tries and all receivers.
-    pub id: String,
-    /// What it is about.
-    pub kind: AlertKind,
-    /// The text that webhooks get: the same in every try.
-    pub body: String,
-    /// The webhooks that have taken it.
-    #[serde(default)]
-    pub taken: Vec<String>,
-}
-
-/// A webhook has taken an alert.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AlertReceipt {
-    /// The id of the alert.
-    pub id: String,
-    /// The webhook, by its id.
-    pub webhook: String,
-    /// All webhooks that are to get it, by the document of the isolate.
-    pub of: Vec<String>,
 }
 
 /// A deployment, or an operation of it, that is or was out.
@@ -97,24 +73,15 @@ impl AlertSubject<'_> {
     }
 
     /// The alert about it. `region`: that of the shard; empty if no shard has decided it.
-    ///
-    /// Its times are those of the shard's clock. It is close to other clocks, and people read them.
     pub fn alert(&self, id: String, region: &str, at: Instant) -> Alert {
-        let kind = self.kind();
-        let mut body = format!(
-            r#"{{"version":1,"id":{},"type":{},"timestamp":"{}","message":{},"data":{{"#,
-            json(&id),
-            json(&kind),
-            at.utc(),
-            json(&self.message()),
-        );
+        let mut data = String::new();
         if !region.is_empty() {
-            body.extend(["\"region\":", &json(region), ","]);
+            data.extend(["\"region\":", &json(region), ","]);
         }
         match self {
-            Self::Outage(outage) => outage.write(&mut body),
-            Self::Routes(routes) => body.extend([r#""routes":"#, routes]),
-            Self::TakenBack { version, base, why } => body.extend([
+            Self::Outage(outage) => outage.write(&mut data),
+            Self::Routes(routes) => data.extend([r#""routes":"#, routes]),
+            Self::TakenBack { version, base, why } => data.extend([
                 r#""routes":{"version":"#,
                 &json(version),
                 r#","serves":"#,
@@ -124,8 +91,7 @@ impl AlertSubject<'_> {
                 "}",
             ]),
         }
-        body.push_str("}}");
-        Alert { id, kind, body, taken: Vec::new() }
+        Alert::new(id, self.kind(), at, &self.message(), &data)
     }
 
     /// The alert as a sentence.
@@ -185,10 +151,6 @@ fn shortened(mut text: String) -> String {
         text.push('…');
     }
     text
-}
-
-fn json<T: Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@
 //! - [`telemetry`]: the record of a request, and its views;
 //! - [`explain`]: what would happen to a request, and why;
 //! - `drawing`: pictures of a routes document; never in the Worker;
-//! - `doctor`: what is wrong with a deployment, and what helps; never in the Worker;
+//! - [`doctor`]: what is wrong with a deployment, and what helps; in the Worker only the questions;
 //!
 //! Serving:
 //! - [`serve`]: the path of a request from its arrival to the last byte of its answer, on any
@@ -53,7 +53,6 @@ pub mod alerting;
 pub mod attempt;
 pub mod balance;
 pub mod counters;
-#[cfg(not(target_arch = "wasm32"))]
 pub mod doctor;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod drawing;

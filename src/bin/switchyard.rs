@@ -27,6 +27,9 @@ mod doctor;
 #[path = "switchyard/doctor_calls.rs"]
 mod doctor_calls;
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/doctor_through_gateway.rs"]
+mod doctor_through_gateway;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/document_check.rs"]
 mod document_check;
 #[cfg(not(target_arch = "wasm32"))]

@@ -30,6 +30,8 @@ pub enum Heard {
     Silence(Silence),
     /// Nothing was asked, because there is no token.
     NoToken(TokenFailure),
+    /// Nothing was asked, because who asks lacks this variable.
+    NoVariable(String),
 }
 
 /// Why nothing came back.
@@ -56,6 +58,9 @@ pub struct Setting<'a> {
     pub host: &'a str,
     /// When the answer came.
     pub now: Instant,
+    /// Whether the Worker has asked, with its own variables. The values that the deployment has
+    /// here are then made up.
+    pub is_worker: bool,
 }
 
 /// What is wrong, and what helps.
@@ -75,16 +80,27 @@ pub struct Finding {
     pub class: Option<ErrorClass>,
 }
 
+impl Setting<'_> {
+    /// Who asks, in a sentence.
+    fn asker(&self) -> &'static str {
+        if self.is_worker { "the Worker" } else { "this machine" }
+    }
+}
+
 impl Finding {
-    /// The finding for a deployment that lacks a variable. Nothing was asked.
-    pub fn missing_variable(variable: &str) -> Self {
+    /// The finding for a deployment that lacks a variable. Nothing was asked. `is_worker`: the
+    /// Worker lacks it.
+    pub fn missing_variable(variable: &str, is_worker: bool) -> Self {
+        let (place, here) = if is_worker {
+            ("in the Worker", "Set it with")
+        } else {
+            ("here", "Set it in the environment or in .dev.vars. For the Worker:")
+        };
         Self {
             code: "missing_variable",
             is_good: false,
-            found: format!("The variable {variable} is missing here, or has a value that cannot be used."),
-            remedy: format!(
-                "Set it in the environment or in .dev.vars. For the Worker: `npx wrangler secret put {variable}`."
-            ),
+            found: format!("The variable {variable} is missing {place}, or has a value that cannot be used."),
+            remedy: format!("{here} `npx wrangler secret put {variable}`."),
             said: None,
             class: None,
         }
@@ -100,7 +116,8 @@ pub fn diagnose(
 ) -> Finding {
     match heard {
         Heard::Silence(silence) => of_silence(deployment, silence, setting),
-        Heard::NoToken(failure) => of_no_token(failure),
+        Heard::NoToken(failure) => of_no_token(failure, setting),
+        Heard::NoVariable(variable) => Finding::missing_variable(variable, setting.is_worker),
         Heard::Answer { status, headers, body } if (200..300).contains(status) => {
             of_success(deployment, kind, *status, headers, body, setting)
         }
@@ -120,7 +137,7 @@ pub fn wants_completion_limit(heard: &Heard) -> bool {
     ErrorText::of(content_type, body).message.contains("max_completion_tokens")
 }
 
-fn of_no_token(failure: &TokenFailure) -> Finding {
+fn of_no_token(failure: &TokenFailure, setting: &Setting<'_>) -> Finding {
     let (class, remedy) = if failure.is_refusal {
         (
             ErrorClass::Auth,
@@ -130,14 +147,14 @@ fn of_no_token(failure: &TokenFailure) -> Finding {
     } else {
         (
             ErrorClass::Unavailable,
-            "Ask again. If it stays so, look at `authority`, and at the connection of this machine.",
+            "Ask again. If it stays so, look at `authority`, and at the connection of {asker}.",
         )
     };
     Finding {
         code: "no_token",
         is_good: false,
         found: "Entra ID issues no token.".to_owned(),
-        remedy: remedy.to_owned(),
+        remedy: remedy.replace("{asker}", setting.asker()),
         said: Some(failure.said()),
         class: Some(class),
     }
@@ -153,15 +170,15 @@ fn of_silence(deployment: &Deployment, silence: &Silence, setting: &Setting<'_>)
                 "Set {endpoint} to the endpoint of the resource (Azure portal > Keys and Endpoint). A resource \
                  that was deleted, or that has private endpoints only, has no public name."
             } else {
-                "Look at {endpoint}. If other hosts are not known either, this machine has no connection."
+                "Look at {endpoint}. If other hosts are not known either, {asker} has no connection."
             },
             None,
         ),
         Silence::NoConnection(why) => (
             "no_connection",
             "There is no connection to {host}.",
-            "Look at host and port of {endpoint}. If they are right, a firewall or a proxy of this machine's \
-             network may stop the call.",
+            "Look at host and port of {endpoint}. If they are right, something between {asker} and the host \
+             may stop the call, such as a firewall or a proxy.",
             Some(why),
         ),
         Silence::Tls(why) => (
@@ -221,7 +238,7 @@ fn of_success(
     };
     if let Some(class) = fault {
         return if text.is_page {
-            bad("page", PAGE_FOUND, PAGE_REMEDY, class)
+            bad("page", PAGE_FOUND, page_remedy(setting), class)
         } else {
             bad(
                 "not_the_api",
@@ -271,8 +288,16 @@ fn listed(body: &[u8]) -> Option<Vec<String>> {
 }
 
 const PAGE_FOUND: &str = "A page for people came back, not an answer of the API.";
-const PAGE_REMEDY: &str = "Something between here and the provider answers: a proxy, a login, or a firewall. Look \
-     at {endpoint}. The Worker may not meet it, because it calls from another network.";
+
+/// What helps against a page.
+fn page_remedy(setting: &Setting<'_>) -> &'static str {
+    if setting.is_worker {
+        "Something between the Worker and the provider answers: a proxy, a login, or a firewall. Look at {endpoint}."
+    } else {
+        "Something between here and the provider answers: a proxy, a login, or a firewall. Look at {endpoint}. The \
+         Worker may not meet it, because it calls from another network."
+    }
+}
 
 fn of_error(
     deployment: &Deployment,
@@ -286,16 +311,17 @@ fn of_error(
     let wait = LimitWait { hint_ms: failure.hint_ms, limit: limit_of(headers) };
     let row = ROWS.iter().find(|row| fits(row, deployment, status, &text));
     let (code, found, remedy) = match row {
-        Some(row) if text.is_page && row.texts.is_empty() => ("page", PAGE_FOUND, PAGE_REMEDY),
+        Some(row) if text.is_page && row.texts.is_empty() => ("page", PAGE_FOUND, page_remedy(setting)),
         Some(row) => (row.code, row.found, row.remedy),
-        None if text.is_page => ("page", PAGE_FOUND, PAGE_REMEDY),
+        None if text.is_page => ("page", PAGE_FOUND, page_remedy(setting)),
         None => {
             ("unknown_error", "{host} answers with an error that is not known here.", "Look at what it says.")
         }
     };
     let filled = |text: &str| fill(text, deployment, setting, Some(&wait));
     let mut remedy = filled(remedy);
-    if matches!(code, "key_of_another_resource" | "invalid_api_key" | "credential_refused") {
+    let is_about_key = matches!(code, "key_of_another_resource" | "invalid_api_key" | "credential_refused");
+    if is_about_key && !setting.is_worker {
         remedy.push_str(hint_of_key(deployment));
     }
     Finding {
@@ -387,12 +413,18 @@ fn fill(text: &str, deployment: &Deployment, setting: &Setting<'_>, wait: Option
     };
     let (host, endpoint) = match wait {
         None if deployment.via.is_some() => (setting.host, "`via`".to_owned()),
+        // The endpoint here is made up, if a variable has it.
+        _ if setting.is_worker && setting.endpoint_variable.is_some() => {
+            let host = if deployment.via.is_some() { "the endpoint" } else { setting.host };
+            (host, named(setting.endpoint_variable, "endpoint"))
+        }
         _ => (endpoint_host(deployment), named(setting.endpoint_variable, "endpoint")),
     };
     let seconds = wait.and_then(|wait| wait.hint_ms).map(Millis::seconds_rounded_up);
     let wait_for = seconds.map(|seconds| format!(", in {seconds} s")).unwrap_or_default();
     let window = wait.and_then(|wait| wait.limit.as_deref());
-    text.replace("{model}", model_of(deployment))
+    text.replace("{asker}", setting.asker())
+        .replace("{model}", model_of(deployment))
         .replace("{host}", host)
         .replace("{key}", &named(setting.key_variable, "api_key"))
         .replace("{endpoint}", &endpoint)

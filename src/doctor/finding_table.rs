@@ -192,8 +192,8 @@ pub(super) const ROWS: &[Row] = &[
         statuses: &[403],
         names: &[],
         texts: &["virtual network/firewall", "network security perimeter", "firewall"],
-        found: "The network rules of the resource refuse the address of this machine.",
-        remedy: "The resource > Networking > Firewalls: allow this address to ask from here. The Worker calls from addresses of Cloudflare, which change: see https://www.cloudflare.com/ips/, or allow all networks.",
+        found: "The network rules of the resource refuse the address of {asker}.",
+        remedy: "The resource > Networking > Firewalls: allow the addresses of {asker}. The Worker calls from addresses of Cloudflare, which change: see https://www.cloudflare.com/ips/, or allow all networks.",
     },
     Row {
         code: "resource_blocked",
@@ -307,7 +307,7 @@ pub(super) const ROWS: &[Row] = &[
         statuses: &[401, 403],
         names: &["ip_not_authorized"],
         texts: &["ip is not authorized", "ip address"],
-        found: "The project accepts calls from listed addresses only, and this machine is none of them.",
+        found: "The project accepts calls from listed addresses only, and those of {asker} are not among them.",
         remedy: "Change the list of addresses in the settings of the organization. The Worker calls from addresses of Cloudflare.",
     },
     Row {
@@ -316,7 +316,7 @@ pub(super) const ROWS: &[Row] = &[
         statuses: &[403, 451],
         names: &["unsupported_country_region_territory"],
         texts: &["country, region, or territory not supported", "not available in your country"],
-        found: "The provider does not serve the country of this machine.",
+        found: "The provider does not serve the country of {asker}.",
         remedy: "Ask from a country that is served. The Worker calls from the data center that runs it, near its client: a fallback after `auth` helps clients in such places.",
     },
     Row {

@@ -77,6 +77,23 @@ impl QuestionKind {
         }
     }
 
+    /// Its name in the admin API.
+    pub const fn name_in_api(self) -> &'static str {
+        match self {
+            Self::Chat { is_reasoning: false } => "chat",
+            Self::Chat { is_reasoning: true } => "reasoning",
+            Self::Embedding => "embedding",
+            Self::Listing => "models",
+        }
+    }
+
+    /// The kind with this name in the admin API.
+    pub fn parse(name: &str) -> Option<Self> {
+        let reasoning = Self::Chat { is_reasoning: true };
+        let all = [Self::Chat { is_reasoning: false }, reasoning, Self::Embedding, Self::Listing];
+        all.into_iter().find(|kind| kind.name_in_api() == name)
+    }
+
     /// The operation whose answer is expected; `None` for the list of models.
     pub fn operation(self) -> Option<Operation> {
         match self {
@@ -143,8 +160,6 @@ pub struct DoctorQuestion {
     pub headers: Vec<(&'static str, String)>,
     /// The body to POST. Without it, the request is a GET.
     pub body: Option<Vec<u8>>,
-    /// The most that the answer can use; `None` if nothing limits it.
-    pub usage: Option<Usage>,
     /// The place of the key in the list of the deployment.
     pub key: usize,
 }
@@ -158,22 +173,31 @@ impl DoctorQuestion {
 
     /// The same with the key at this place of the list.
     pub fn with_key(deployment: &Deployment, kind: QuestionKind, key: usize) -> Option<Self> {
+        let question = Self::with_credential(deployment, kind, Credential::key(deployment, key))?;
+        Some(Self { key, ..question })
+    }
+
+    /// The same with this credential.
+    pub fn with_credential(
+        deployment: &Deployment,
+        kind: QuestionKind,
+        credential: Credential<'_>,
+    ) -> Option<Self> {
         let body = match kind {
             QuestionKind::Chat { is_reasoning } => {
                 let limit = if is_reasoning { "max_completion_tokens" } else { "max_tokens" };
                 format!(r#"{{"model":"","messages":[{{"role":"user","content":"Hi"}}],"{limit}":1}}"#)
             }
             QuestionKind::Embedding => r#"{"model":"","input":"Hi"}"#.to_owned(),
-            QuestionKind::Listing => return Self::listing(deployment, key),
+            QuestionKind::Listing => return Self::listing(deployment, credential),
         };
         let operation = kind.operation()?;
-        let UpstreamRequest { url, headers, model } = prepared(deployment, key, operation, None);
+        let UpstreamRequest { url, headers, model } = prepared(deployment, credential, operation, None);
         let body = edited(body.as_bytes(), model.as_deref(), deployment);
-        let usage = most_used(&body);
-        Some(Self { kind, url, headers, body: Some(body), usage, key })
+        Some(Self { kind, url, headers, body: Some(body), key: 0 })
     }
 
-    fn listing(deployment: &Deployment, key: usize) -> Option<Self> {
+    fn listing(deployment: &Deployment, credential: Credential<'_>) -> Option<Self> {
         let path = match &deployment.upstream {
             Upstream::Azure { .. } if deployment.via.is_some() => return None,
             // Compatible servers have the list, and not all of them the single model.
@@ -184,15 +208,13 @@ impl DoctorQuestion {
         };
         let operation = Operation::FineTuning;
         let stored = StoredObject { operation, path, id: None };
-        let UpstreamRequest { url, headers, .. } = prepared(deployment, key, operation, Some(&stored));
-        Some(Self {
-            kind: QuestionKind::Listing,
-            url,
-            headers,
-            body: None,
-            usage: Some(Usage::default()),
-            key,
-        })
+        let UpstreamRequest { url, headers, .. } = prepared(deployment, credential, operation, Some(&stored));
+        Some(Self { kind: QuestionKind::Listing, url, headers, body: None, key: 0 })
+    }
+
+    /// The most that the answer can use; `None` if nothing limits it.
+    pub fn usage(&self) -> Option<Usage> {
+        self.body.as_deref().map_or(Some(Usage::default()), most_used)
     }
 
     /// The most that the answer costs, in millionths of a dollar; `None` if it is not known.
@@ -201,7 +223,7 @@ impl DoctorQuestion {
         if self.kind == QuestionKind::Listing {
             return Some(0.0);
         }
-        Some(deployment.cost?.exact(&self.usage?) as f64 / EXACT_IN_MICRO)
+        Some(deployment.cost?.exact(&self.usage()?) as f64 / EXACT_IN_MICRO)
     }
 
     /// The host that is asked.
@@ -226,7 +248,7 @@ pub fn is_openai(base: &str) -> bool {
 
 fn prepared(
     deployment: &Deployment,
-    key: usize,
+    credential: Credential<'_>,
     operation: Operation,
     stored_object: Option<&StoredObject>,
 ) -> UpstreamRequest {
@@ -239,7 +261,7 @@ fn prepared(
         request_id: "doctor",
         attempt: 1,
     };
-    prepare_with(deployment, Credential::key(deployment, key), &call)
+    prepare_with(deployment, credential, &call)
 }
 
 /// The body with the model and the edits of the deployment.

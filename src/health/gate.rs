@@ -29,8 +29,8 @@ use std::fmt::{Display, Formatter};
 use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
-use super::tolerant;
 use crate::routes::graph::Ejections;
+use crate::scan::json_value;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
@@ -198,7 +198,7 @@ pub struct Gate {
 #[serde(rename_all = "snake_case")]
 enum GateState {
     Closed {
-        #[serde(default, deserialize_with = "tolerant::lenient")]
+        #[serde(default, deserialize_with = "json_value::lenient")]
         since: Option<Instant>,
     },
     Open(Ejection),
@@ -211,7 +211,7 @@ enum GateState {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Ejection {
     until: Instant,
-    #[serde(deserialize_with = "tolerant::lenient")]
+    #[serde(deserialize_with = "json_value::lenient")]
     reason: Reason,
 }
 

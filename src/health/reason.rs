@@ -10,7 +10,7 @@ use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
 
 /// Why a gate is not open to all. A reason of another version that is not understood is
-/// [`Reason::Other`]. `tolerant::lenient` does the same for fields that are not understood.
+/// [`Reason::Other`]. `json_value::lenient` does the same for fields that are not understood.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", try_from = "ReasonMembers")]
 pub enum Reason {

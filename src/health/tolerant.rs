@@ -21,18 +21,6 @@ pub(super) fn read<T: DeserializeOwned>(json: Value) -> Option<T> {
     json_value::read(json).ok()
 }
 
-/// A part that counts as missing if it is not understood.
-///
-/// # Errors
-/// The JSON ends within it.
-pub(super) fn lenient<'de, T, D>(json: D) -> Result<T, D::Error>
-where
-    T: DeserializeOwned + Default,
-    D: Deserializer<'de>,
-{
-    Ok(read(Value::deserialize(json)?).unwrap_or_default())
-}
-
 /// An object of entries. Entries that are not understood are left out.
 ///
 /// # Errors

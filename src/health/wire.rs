@@ -25,6 +25,7 @@ use super::tolerant;
 use crate::alerting::alert::Alert;
 use crate::counters::CounterBatch;
 use crate::routes::graph::Ejections;
+use crate::scan::json_value;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::peer_id::PeerId;
@@ -56,7 +57,7 @@ pub struct HealthReport {
     /// Who reports.
     pub reporter: PeerId,
     /// What it knows of the shard's history; `None`: nothing.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub known: Option<KnownHistory>,
     /// The largest number of reports that the shard should get in a second, by the settings of the
     /// reporter.
@@ -66,16 +67,16 @@ pub struct HealthReport {
     pub deployments: BTreeMap<String, Batch>,
     /// A batch of counters. It is sent again with a later report until an answer says that it is
     /// counted. Older versions of the gateway never say so.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub counters: Option<CounterBatch>,
     /// Whether the reporter is a shard. What it reports as ejected is counted there.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub is_shard: bool,
     /// Records of requests with failures.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub records: Vec<RecentRecord>,
     /// The alerts that the reporter asks for. `None`: its document has no webhooks.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub alerts: Option<AlertInterest>,
 }
 
@@ -96,7 +97,7 @@ pub struct Batch {
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
     /// How long ago the latest of the answered attempts began.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub answered_ms: Option<Millis>,
     /// Failures since the last answer.
     #[serde(skip_serializing_if = "is_default")]
@@ -105,26 +106,26 @@ pub struct Batch {
     #[serde(skip_serializing_if = "is_default")]
     pub run_ms: Millis,
     /// The class of the last failure.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub class: Option<ErrorClass>,
     /// How long ago the first of the failed attempts began.
     #[serde(skip_serializing_if = "is_default")]
     pub age_ms: Millis,
     /// Times to answers in one piece. Older versions of the gateway add the times to the first
     /// token of streams.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub latency: Option<Latency>,
     /// Times to the first token of streams.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub first_token: Option<Latency>,
     /// The speed of generation.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub tokens_per_second: Option<f64>,
     /// The part of its limits that is left, `0.0..=1.0`, as the deployment stated.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub headroom: Option<f64>,
     /// The ejection, if the reporter has ejected the deployment.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub ejected: Option<WireEjection>,
     /// Operations that it does not serve, each with the time until it is asked again; 0: it does
     /// serve the operation.
@@ -134,13 +135,13 @@ pub struct Batch {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
     pub reasons: BTreeMap<Operation, Reason>,
     /// The state of a probe.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub probe: Option<Probe>,
     /// A request would use the deployment if it were not ejected.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub wants: Option<ProbeUrgency>,
     /// When failures eject it, as the routes document says. The object does not know the document.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub ejections: Ejections,
 }
 
@@ -159,7 +160,7 @@ pub struct WireEjection {
     /// The remaining time; 0: it waits for its probe.
     pub remaining_ms: Millis,
     /// Why.
-    #[serde(default, deserialize_with = "tolerant::lenient")]
+    #[serde(default, deserialize_with = "json_value::lenient")]
     pub reason: Reason,
 }
 
@@ -184,7 +185,7 @@ pub enum Probe {
 #[derive(Deserialize)]
 struct ProbeMembers {
     is: String,
-    #[serde(default, deserialize_with = "tolerant::lenient")]
+    #[serde(default, deserialize_with = "json_value::lenient")]
     class: Option<ErrorClass>,
 }
 
@@ -237,10 +238,10 @@ pub struct ShardAnswer {
     #[serde(deserialize_with = "tolerant::entries")]
     pub deployments: BTreeMap<String, Record>,
     /// The number of the last batch of counters of this reporter that is counted; 0: none.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub counted: u64,
     /// Alerts that this reporter is to send.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub alerts: Vec<Alert>,
 }
 
@@ -264,13 +265,13 @@ pub struct Record {
     #[serde(skip_serializing_if = "is_default")]
     pub ejected: Option<WireEjection>,
     /// If it is closed: for how long. `None`: it was never open, as far as the shard knows.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub closed_for_ms: Option<Millis>,
     /// Trips since the last healthy spell.
     #[serde(skip_serializing_if = "is_default")]
     pub trips: u32,
     /// The longest time for which another reporter holds the lease.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub probing_ms: Option<Millis>,
     /// Operations that it does not serve, each with the time until it is asked again.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient_entries")]
@@ -283,17 +284,17 @@ pub struct Record {
     pub drained: bool,
     /// The fault that an administrator has set
     /// ([`TimedFault::text`](super::timed_fault::TimedFault::text)); empty: none.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub fault: String,
     /// Latency of answers in one piece over all isolates of the region, for a reporter that has no
     /// latency yet.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub latency_ms: Option<f64>,
     /// The same for the first token of streams.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub first_token_ms: Option<f64>,
     /// The lease to probe it, for this reporter only.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "tolerant::lenient")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "json_value::lenient")]
     pub lease: Option<WireLease>,
 }
 

@@ -3,6 +3,7 @@
 use super::meter::{Meter, Threshold};
 use crate::alerting::alert::{Alert, json};
 use crate::vocabulary::alert_kind::AlertKind;
+use crate::vocabulary::limit::Period;
 use crate::vocabulary::peer_id::PeerId;
 use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::time::Instant;
@@ -35,12 +36,12 @@ pub(super) fn budget_alert(
         ),
     };
     let data = format!(
-        r#""client":{},"meter":{},"unit":{},"amount":{},"per":{},"spent":{spent},"share":{share},"threshold":{percent},"resets_at":"{resets_at}""#,
-        json(&client),
+        r#""client":{},"meter":{},"unit":{},"amount":{},"per":"{}","spent":{spent},"share":{share},"threshold":{percent},"resets_at":"{resets_at}""#,
+        client.map_or_else(|| "null".to_owned(), json),
         json(name),
         json(&rate.unit),
         rate.amount,
-        json(&rate.per),
+        rate.per.map_or("", Period::name),
     );
     // The same alert has the same id, also if the ledger was evicted before it was stored.
     let id = stable_hash(format!("{whose} {name} {percent} {} {resets_at}", rate.amount).as_bytes());

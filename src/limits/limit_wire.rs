@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alerting::alert::Alert;
+use crate::scan::json_value;
 use crate::vocabulary::limit::LimitRate;
 use crate::vocabulary::time::Millis;
 
@@ -65,7 +66,7 @@ pub struct LimitAnswer {
     /// When the isolate reports again at the latest, while it has leases.
     pub next_ms: Millis,
     /// Alerts that this isolate is to send.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "json_value::lenient")]
     pub alerts: Vec<Alert>,
 }
 

@@ -212,7 +212,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
                 ledger.restore(name.to_owned(), meter);
             }
             if key == ALERTS {
-                ledger.restore_alerts(serde_json::from_str(text).unwrap_or_default());
+                ledger.restore_alerts(json_value::parse(text).unwrap_or_default());
             }
         }
         for (key, text) in &rows {

@@ -63,6 +63,11 @@ impl<'a> Masks<'a> {
         if let Some(token) = via.and_then(|via| via.token.as_ref()) {
             self.secret(token.reveal());
         }
+        // What variables set in the body may be meant for the upstream alone.
+        let params = &deployment.params;
+        for (_, value) in params.set.iter().filter(|(name, _)| params.from_variables.contains(name)) {
+            value.as_str().into_iter().for_each(|text| self.secret(text));
+        }
         let (Upstream::OpenAi { base: address, .. } | Upstream::Azure { resource: address, .. }) =
             &deployment.upstream;
         self.host(address);

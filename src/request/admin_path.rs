@@ -44,6 +44,8 @@ pub enum AdminPath {
     /// `GET api/faults`, `POST api/faults`, `DELETE api/faults`; with a name `DELETE
     /// api/faults/{name}`
     Faults(Option<String>),
+    /// `POST api/deployments/{name}/ask`
+    Ask(String),
     /// `POST api/deployments/{name}/{switch}`. `POST api/deployments/reset` has no name and resets
     /// all deployments.
     Switch(Switch, Option<String>),
@@ -72,6 +74,7 @@ impl AdminPath {
             | Self::Canary
             | Self::KeyImport
             | Self::KeyRotation(_)
+            | Self::Ask(_)
             | Self::Switch(..) => "POST",
         }
     }
@@ -85,6 +88,7 @@ impl AdminPath {
             Self::Switch(Switch::Drain, _) => Some("deployment.drain"),
             Self::Switch(Switch::Enable, _) => Some("deployment.enable"),
             Self::Switch(Switch::Reset, _) => Some("deployment.reset"),
+            Self::Ask(_) => Some("deployment.ask"),
             Self::Keys => (method == "POST").then_some("key.issue"),
             Self::Key(_) => (method == "DELETE").then_some("key.revoke"),
             Self::KeyImport => Some("key.import"),
@@ -143,6 +147,9 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         return Some(AdminPath::Faults(Some(named(name)?)));
     }
     let (name, switch) = path.strip_prefix("api/deployments/")?.rsplit_once('/')?;
+    if switch == "ask" {
+        return Some(AdminPath::Ask(named(name)?));
+    }
     Some(AdminPath::Switch(Switch::parse(switch)?, Some(named(name)?)))
 }
 
@@ -209,6 +216,9 @@ mod tests {
             // A deployment may have the name `reset`.
             ("api/deployments/reset/reset", Some(AdminPath::Switch(Reset, owned("reset"))), "POST"),
             ("api/deployments/a%20b%2Fc/drain", Some(AdminPath::Switch(Drain, owned("a b/c"))), "POST"),
+            ("api/deployments/a%2Fb/ask", Some(AdminPath::Ask("a/b".to_owned())), "POST"),
+            ("api/deployments//ask", None, ""),
+            ("api/deployments/ask", None, ""),
             ("api/deployments//drain", None, ""),
             ("api/deployments/a/stop", None, ""),
             ("api/deployments/drain", None, ""),

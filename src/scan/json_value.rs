@@ -16,7 +16,7 @@ use serde::de::value::{MapAccessDeserializer, SeqDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
-use serde::forward_to_deserialize_any;
+use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::Value;
 use serde_json::map::{IntoIter, Map};
 
@@ -31,6 +31,19 @@ pub fn read<T: DeserializeOwned>(json: Value) -> Result<T, Mismatch> {
 /// Reads a value from a text. `None` if it is no JSON, or the value is of another type.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
     read(serde_json::from_str(text).ok()?).ok()
+}
+
+/// Reads a part that counts as missing if it is not understood, for
+/// `#[serde(deserialize_with = …)]`.
+///
+/// # Errors
+/// The JSON ends within it.
+pub fn lenient<'de, T, D>(json: D) -> Result<T, D::Error>
+where
+    T: DeserializeOwned + Default,
+    D: Deserializer<'de>,
+{
+    Ok(read(Value::deserialize(json)?).unwrap_or_default())
 }
 
 /// The JSON is of another type, or lacks a part.

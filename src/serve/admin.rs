@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::admin_body;
 use super::admin_caller::AdminCaller;
 use super::client_reply::OwnText;
+use super::deployment_question;
 use super::explain_request::ExplainRequest;
 use super::explained::explain;
 use super::fact_source::LiveFacts;
@@ -69,6 +70,7 @@ async fn answer_below<P: Platform>(
     let act = path.act(&arrival.method);
     let subject = match &path {
         AdminPath::Switch(_, name) | AdminPath::Faults(name) => name.clone(),
+        AdminPath::Ask(name) => Some(name.clone()),
         AdminPath::Key(id) | AdminPath::KeyRotation(id) => Some(id.clone()),
         _ => None,
     };
@@ -130,6 +132,9 @@ async fn answer_path<P: Platform>(
         AdminPath::KeyImport => Box::pin(key_admin::import(platform, arrival, routes, who)),
         AdminPath::Key(id) => Box::pin(key_admin::one(platform, arrival, id, who)),
         AdminPath::KeyRotation(id) => Box::pin(key_admin::rotate(platform, arrival, id, who)),
+        AdminPath::Ask(name) => {
+            return Box::pin(deployment_question::answer(platform, arrival, routes, &name)).await;
+        }
         AdminPath::Explain => Box::pin(explained(platform, arrival, routes)),
         AdminPath::Routes => Box::pin(document_status(platform, arrival, routes, caller)),
         AdminPath::Health => return Ok(OwnText::json(health(platform, routes).await)),

@@ -1,6 +1,7 @@
 //! Tokens of Entra ID for calls of upstreams: one request for a token serves all requests of the
 //! isolate ([`crate::upstream::token_store`] decides).
 
+use std::pin::Pin;
 use std::rc::Rc;
 
 use super::platform::Platform;
@@ -14,11 +15,20 @@ use crate::vocabulary::time::{Instant, Millis};
 /// How long the endpoint may take to answer, and how long a request waits for a token.
 const TOKEN_MS: Millis = Millis::new(5_000);
 
+/// Behind a pointer, so that the Wasm has the code once, and not for each caller.
+type Token<'a> = Pin<Box<dyn Future<Output = Result<Rc<str>, TokenFailure>> + 'a>>;
+
 /// A token that is not the `refused` one. Waits for it until `until` at most.
-///
-/// # Errors
-/// There is none.
-pub(super) async fn token<P: Platform>(
+pub(super) fn token<'a, P: Platform>(
+    platform: &'a P,
+    entra: &'a Entra,
+    refused: Option<&'a str>,
+    until: Instant,
+) -> Token<'a> {
+    Box::pin(awaited(platform, entra, refused, until))
+}
+
+async fn awaited<P: Platform>(
     platform: &P,
     entra: &Entra,
     refused: Option<&str>,

@@ -4,7 +4,7 @@
 //! over [`platform::Platform`], so it also runs natively against fakes, in virtual time.
 //!
 //! - [`front`]: chooses the reply by the path; [`admin`]: the admin API; [`explained`]: where a
-//!   request would go;
+//!   request would go; `deployment_question`: what a deployment answers to something small;
 //! - [`receive`]: reads the body, gathers the facts and chooses the entry node;
 //! - [`drive`]: the loop that executes the machine's actions, with `hedging` for two attempts at
 //!   once;
@@ -38,6 +38,7 @@ pub mod client_reply;
 pub mod committed;
 pub mod completion;
 mod counting;
+mod deployment_question;
 mod drill_request;
 pub mod drive;
 mod entra_tokens;

@@ -286,7 +286,7 @@ pub enum OutgoingBody {
     Empty,
     /// The client's body as it was received.
     AsReceived,
-    /// The client's body with an edit.
+    /// The client's body with an edit. One without a piece of that body needs none.
     Edited(Splice),
     /// These bytes, then the rest that follows [`BodyStart::Long`].
     Once {

@@ -39,7 +39,7 @@ use crate::vocabulary::error_reply::ErrorReply;
 use crate::vocabulary::fault::Fault;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::scope::Scope;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 use crate::vocabulary::upstream_ids::UpstreamIds;
 
 /// The largest read of a stream whose commit point is the first token. Only its first event matters
@@ -349,16 +349,25 @@ async fn up_to_commit<P: Platform>(
 /// Reads an error body, up to a limit in bytes and in time.
 async fn error_body<P: Platform>(platform: &P, body: &P::Stream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    error_rest(platform, &body.chunks(), &mut bytes).await;
+    read_up_to(platform, &body.chunks(), error_limits(platform), &mut bytes).await;
     bytes.truncate(ERROR_BODY_BYTES);
     bytes
 }
 
-/// Reads the rest of an error body. Returns whether its end was reached.
-async fn error_rest<P: Platform>(platform: &P, reader: &impl ByteReader, bytes: &mut Vec<u8>) -> bool {
-    let end = platform.now() + ERROR_BODY_MS;
-    while bytes.len() < ERROR_BODY_BYTES {
-        match until(platform, end, reader.read(ERROR_BODY_BYTES)).await {
+/// The limits of an error body: in bytes and in time.
+fn error_limits<P: Platform>(platform: &P) -> (usize, Instant) {
+    (ERROR_BODY_BYTES, platform.now() + ERROR_BODY_MS)
+}
+
+/// Reads the rest of a body up to limits in bytes and in time. Returns whether its end was reached.
+pub(super) async fn read_up_to<P: Platform>(
+    platform: &P,
+    reader: &impl ByteReader,
+    (most, end): (usize, Instant),
+    bytes: &mut Vec<u8>,
+) -> bool {
+    while bytes.len() < most {
+        match until(platform, end, reader.read(most)).await {
             Some(Ok(Some(piece))) => bytes.extend_from_slice(&piece),
             Some(Ok(None)) => return true,
             Some(Err(_)) | None => return false,
@@ -509,7 +518,7 @@ async fn first_of_events<P: Platform>(
         match success::begins_as_events(&first, is_declared) {
             Some(true) => break,
             Some(false) => {
-                let has_ended = error_rest(platform, reader, &mut first).await;
+                let has_ended = read_up_to(platform, reader, error_limits(platform), &mut first).await;
                 return Err(refuse(&first, has_ended));
             }
             None => {}

@@ -32,24 +32,26 @@ fn doctor(name: &str, deployments: &Value, arguments: &[&str]) -> Output {
     output
 }
 
-fn stdout(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-struct Arrived {
-    line: String,
-    head: String,
-    body: Value,
+pub struct Arrived {
+    pub line: String,
+    pub head: String,
+    pub body: Value,
 }
 
 /// A server that answers as `answer` says. Returns its base URL, and what arrives.
-fn server(answer: impl Fn(&Arrived) -> (u16, Value) + Send + 'static) -> (String, Arc<Mutex<Vec<Arrived>>>) {
+pub fn server(
+    answer: impl Fn(&Arrived) -> (u16, Value) + Send + 'static,
+) -> (String, Arc<Mutex<Vec<Arrived>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
     let arrived = Arc::new(Mutex::new(Vec::new()));
@@ -91,7 +93,7 @@ fn read(stream: &TcpStream) -> Option<Arrived> {
     Some(Arrived { line, head, body: serde_json::from_slice(&body).unwrap_or_default() })
 }
 
-fn chat() -> Value {
+pub fn chat() -> Value {
     json!({ "id": "c", "object": "chat.completion", "choices": [{ "index": 0, "message": { "role": "assistant", "content": "Hi" } }] })
 }
 

@@ -5,6 +5,7 @@
 mod command;
 mod findings;
 mod questions;
+mod through_gateway;
 
 use std::rc::Rc;
 

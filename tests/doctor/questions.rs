@@ -105,7 +105,7 @@ fn the_edits_of_the_deployment_apply() {
     assert_eq!(sent["model"], "gpt-4o");
     assert_eq!((&sent["max_completion_tokens"], &sent["temperature"]), (&json!(20), &json!(0.5)));
     assert_eq!(sent["max_tokens"], Value::Null);
-    assert_eq!(question.usage.unwrap().output_tokens, 20);
+    assert_eq!(question.usage().unwrap().output_tokens, 20);
 }
 
 #[test]

@@ -149,6 +149,12 @@ test("each path answers as it is described", () =>
     await api.call("POST", "/admin/api/explain", { body: "[" });
 
     const name = "azure-eastus";
+    for (const question of ["chat", "models"]) {
+      const { content } = await api.call("POST", "/admin/api/deployments/{name}/ask", { values: { name }, query: `?question=${question}` });
+      assert.deepEqual([content.status, content.error], [200, null], JSON.stringify(content));
+    }
+    await api.call("POST", "/admin/api/deployments/{name}/ask", { values: { name } });
+    await api.call("POST", "/admin/api/deployments/{name}/ask", { values: { name: "azure-eastsu" }, query: "?question=chat" });
     for (const turn of ["drain", "enable", "reset"]) {
       const path = `/admin/api/deployments/{name}/${turn}`;
       await api.call("POST", path, { values: { name } });
@@ -235,6 +241,8 @@ test("each path answers as it is described", () =>
     for (const expected of [
       "GET /admin/api/requests/{id} 404 request_not_found",
       "GET /admin/api/routes/history/{version} 404 version_not_found",
+      "POST /admin/api/deployments/{name}/ask 400 invalid_json",
+      "POST /admin/api/deployments/{name}/ask 404 deployment_not_found",
       "POST /admin/api/deployments/{name}/drain 404 deployment_not_found",
       "POST /admin/api/deployments/{name}/enable 404 deployment_not_found",
       "POST /admin/api/deployments/{name}/reset 404 deployment_not_found",

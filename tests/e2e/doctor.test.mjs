@@ -3,11 +3,14 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startSimulator } from "../../simulator/simulator.mjs";
+import { switchyard } from "./command-line.mjs";
+import { withGateway } from "./gateway.mjs";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
@@ -161,4 +164,68 @@ test("an upstream that does not answer is told apart from one that cannot be rea
   const deployments = { silent: openai(), host: openai({ endpoint: host }), tls: azure({ endpoint: tls }) };
   const found = await doctor(deployments, "--timeout", "2");
   assert.deepEqual(codes(found), { silent: "no_answer_in_time", host: "unknown_host", tls: "no_secure_connection" });
+});
+
+test("the Worker asks with its own credentials, and the findings are about it", async () => {
+  const firewall = createServer((request, response) => {
+    const error = { code: "403", message: "Access denied due to Virtual Network/Firewall rules." };
+    response.writeHead(403, { "content-type": "application/json" }).end(JSON.stringify({ error }));
+  });
+  await new Promise((resolve) => firewall.listen(0, "127.0.0.1", resolve));
+  const behind = `http://127.0.0.1:${firewall.address().port}`;
+  const deployments = {
+    well: openai(),
+    list: openai({ model: "gpt-image-1" }),
+    keys: openai({ api_key: ["${OPENAI}", "${WRONG}"] }),
+    "azure-well": azure(),
+    "azure-key": azure({ api_key: "${WRONG}" }),
+    "azure-deployment": azure({ deployment: "gpt-4o" }),
+    quota: azure({ endpoint: simulator.westeurope.endpoint, api_key: "${WESTEUROPE}", deployment: "gpt-4o-westeurope" }),
+    firewall: azure({ endpoint: "${BEHIND_ENDPOINT}" }),
+    unset: openai({ api_key: "${NOT_SET_ANYWHERE}" }),
+    nobody: openai({ endpoint: "http://127.0.0.1:1/v1" }),
+  };
+  const token = "token-of-the-administrator";
+  const vars = {
+    ADMIN_TOKEN: token,
+    OPENAI: simulator.openai.key,
+    EASTUS: simulator.eastus.key,
+    WESTEUROPE: simulator.westeurope.key,
+    WRONG: "wrong-key-of-somebody",
+    BEHIND_ENDPOINT: behind,
+  };
+  const routes = { version: 1, deployments, models: { all: { targets: Object.keys(deployments) } } };
+  await simulator.fault("westeurope", { fault: "quota", times: 50 });
+  try {
+    await withGateway({ routes, vars, registry: true }, async (gateway) => {
+      const { code, stdout, stderr } = await switchyard(["doctor", "--yes", "--json", "--gateway", gateway.url], { token });
+      for (const secret of Object.values(vars).filter((value) => value !== behind)) assert.ok(!`${stdout}${stderr}`.includes(secret), secret);
+      assert.equal(code, 1, stderr);
+      const report = JSON.parse(stdout);
+      const found = report.deployments.map(({ deployment, key, code }) => [key ? `${deployment} ${key}` : deployment, code]);
+      assert.deepEqual(Object.fromEntries(found), {
+        well: "well",
+        list: "well",
+        "keys 1": "well",
+        "keys 2": "invalid_api_key",
+        "azure-well": "well",
+        "azure-key": "key_of_another_resource",
+        "azure-deployment": "deployment_not_found",
+        quota: "quota_exhausted",
+        firewall: "firewall",
+        unset: "missing_variable",
+        nobody: "no_connection",
+      });
+      const asked = simulator.calls("openai").at(-1);
+      assert.ok(!JSON.stringify(asked.headers ?? {}).includes(token), "nothing of the administrator goes to a provider");
+      const audit = await gateway.fetch("/admin/api/audit", { headers: { authorization: `Bearer ${token}` } });
+      const acts = (await audit.json()).entries.filter(({ what }) => what === "deployment.ask");
+      assert.ok(acts.some(({ subject, why, result }) => subject === "firewall" && why === "doctor" && result === "ok"), JSON.stringify(acts));
+      const health = await gateway.fetch("/admin/api/health", { headers: { authorization: `Bearer ${token}` } });
+      for (const { deployment, isolate } of (await health.json()).deployments) assert.equal(isolate.gate.state, "closed", deployment);
+    });
+  } finally {
+    await simulator.reset();
+    firewall.close();
+  }
 });

@@ -12,6 +12,7 @@ mod cached;
 mod canary;
 mod capabilities;
 mod counting;
+mod deployment_question;
 mod documents;
 mod drills;
 mod entra;

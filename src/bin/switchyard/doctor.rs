@@ -14,11 +14,15 @@ use switchyard::doctor::diagnosis::{Finding, Setting, diagnose};
 use switchyard::doctor::question::{DoctorQuestion, QuestionKind};
 use switchyard::routes::graph::Deployment;
 use switchyard::routes::{compile, nearest};
+use switchyard::simulation::setup::made_up;
 use switchyard::vocabulary::time::Instant;
 
 use crate::check::environment;
 use crate::doctor_calls::ask_all;
+use crate::doctor_through_gateway::{MOST_SECONDS, ask_through};
 use crate::document_check::refusal;
+use crate::gateway_client::{GatewayArguments, GatewayClient};
+use crate::gateway_error::GatewayError;
 use crate::output::{failed, is_coloured, say};
 
 const EXAMPLES: &str = "\
@@ -27,9 +31,10 @@ Examples:
   cargo run -- doctor my-routes.json --dry-run
   cargo run -- doctor my-routes.json --only azure-eastus openai
   cargo run -- doctor my-routes.json --yes --json
+  cargo run -- doctor --gateway https://switchyard.example.workers.dev
 
 Exit codes: 0 if all is well, 1 if something is wrong, 2 if nothing could be asked: the document has
-errors, the arguments are not understood, or nobody said yes.";
+errors, the arguments are not understood, or nobody said yes; 3 if the gateway cannot be asked.";
 
 /// Asks each deployment something small with its real credentials, and says what is wrong and what
 /// helps.
@@ -38,12 +43,15 @@ errors, the arguments are not understood, or nobody said yes.";
 /// of models is asked for, which costs nothing. The calls go to the providers directly, from this
 /// machine. Variables come from the environment, then from .dev.vars. Before anything is sent, it
 /// says what, and what that costs.
+///
+/// With --gateway, the Worker asks, with its own credentials and from its own addresses. The
+/// document is that of the gateway, and the token is in SWITCHYARD_ADMIN_TOKEN.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The routes document.
-    #[arg(default_value = "routes.json")]
-    file: String,
+    /// The routes document. Default: routes.json, or with --gateway the document that it serves.
+    #[arg(conflicts_with = "gateway")]
+    file: Option<String>,
     /// Ask these deployments only.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     only: Vec<String>,
@@ -59,11 +67,35 @@ pub struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// The gateway that asks, in place of this machine.
+    #[command(flatten)]
+    gateway: GatewayArguments,
+}
+
+/// Why nothing was asked.
+enum NotAsked {
+    /// The document, the arguments, or nobody said yes.
+    Here(String),
+    /// The gateway cannot be asked, or refuses to ask.
+    Gateway(GatewayError),
+}
+
+impl From<String> for NotAsked {
+    fn from(why: String) -> Self {
+        Self::Here(why)
+    }
+}
+
+impl From<GatewayError> for NotAsked {
+    fn from(error: GatewayError) -> Self {
+        Self::Gateway(error)
+    }
 }
 
 /// What `--json` prints.
 #[derive(Serialize)]
 struct DoctorReport<'a> {
+    /// The file, or the address of the gateway.
     file: &'a str,
     /// Whether all deployments that were asked are well.
     good: bool,
@@ -82,6 +114,9 @@ struct Plan<'a> {
     without_price: Vec<&'a str>,
     #[serde(skip)]
     kinds: BTreeMap<&'static str, usize>,
+    /// Whether the Worker asks.
+    #[serde(skip)]
+    is_worker: bool,
 }
 
 /// What was found about a deployment.
@@ -140,14 +175,31 @@ impl<'a> Diagnosed<'a> {
 
 /// Runs the subcommand.
 pub fn doctor(arguments: &Arguments) -> ExitCode {
-    run(arguments).unwrap_or_else(|why| failed("not_done", &why, 2, arguments.json))
+    run(arguments).unwrap_or_else(|why| match why {
+        NotAsked::Here(why) => failed("not_done", &why, 2, arguments.json),
+        NotAsked::Gateway(error) => error.report(arguments.json),
+    })
 }
 
-fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let file = &arguments.file;
-    let document = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-    let compiled = compile(&document, &environment())
-        .map_err(|errors| refusal(file, &document, &errors, "nothing is asked"))?;
+fn run(arguments: &Arguments) -> Result<ExitCode, NotAsked> {
+    let is_named = arguments.gateway.is_named();
+    let client = is_named.then(|| GatewayClient::from_arguments(&arguments.gateway)).transpose()?;
+    let (file, document) = match &client {
+        Some(client) => {
+            let document = client.get("/admin/api/routes/document", &[])?.accepted()?.body;
+            (client.origin(), document)
+        }
+        None => {
+            let file = arguments.file.as_deref().unwrap_or("routes.json");
+            (file, std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?)
+        }
+    };
+    // The values of the gateway's variables stay there. What is asked does not depend on them.
+    let compiled = match &client {
+        Some(_) => compile(&document, &|name| Some(made_up(name))),
+        None => compile(&document, &environment()),
+    };
+    let compiled = compiled.map_err(|errors| refusal(file, &document, &errors, "nothing is asked"))?;
     let chosen = chosen(&compiled.graph.deployments, &arguments.only)?;
     let written: Value = serde_json::from_str(&document).unwrap_or_default();
     let mut found: Vec<Option<Diagnosed<'_>>> = Vec::new();
@@ -166,21 +218,25 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
             asked.push((*deployment, question));
         }
     }
-    let plan = plan_of(&asked);
+    let plan = plan_of(&asked, client.is_some());
     if arguments.dry_run {
         let planned: Vec<Diagnosed<'_>> = planned(found, &asked);
-        return Ok(report(arguments, &plan, &planned));
+        return Ok(report(arguments, file, &plan, &planned));
     }
     if !asked.is_empty() && !arguments.yes {
         agreed(&plan, file)?;
     }
-    let calls = ask_all(&asked, Duration::from_secs(arguments.timeout), !arguments.json);
+    let calls = match &client {
+        Some(client) => ask_through(client, &asked, arguments.timeout.min(MOST_SECONDS), !arguments.json)?,
+        None => ask_all(&asked, Duration::from_secs(arguments.timeout), !arguments.json),
+    };
     let mut calls = asked.iter().zip(calls).map(|((deployment, question), call)| {
         let setting = Setting {
             key_variable: variable_in(&written, &deployment.name, "api_key", question.key),
             endpoint_variable: variable_in(&written, &deployment.name, "endpoint", 0),
-            host: question.host(),
+            host: if call.host.is_empty() { question.host() } else { &call.host },
             now: now(),
+            is_worker: client.is_some(),
         };
         let finding = diagnose(deployment, call.kind, &call.heard, &setting);
         let (asked, milliseconds) = (Some(call.kind.name()), Some(call.milliseconds));
@@ -189,7 +245,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     });
     let diagnosed: Vec<Diagnosed<'_>> =
         found.into_iter().filter_map(|found| found.or_else(|| calls.next())).collect();
-    Ok(report(arguments, &plan, &diagnosed))
+    Ok(report(arguments, file, &plan, &diagnosed))
 }
 
 /// The deployments that are to be asked, in the order of the document.
@@ -211,7 +267,7 @@ fn prepared<'a>(
     stated_model: Option<&str>,
 ) -> (Option<Diagnosed<'a>>, Option<DoctorQuestion>) {
     if let Some(disabled) = &deployment.disabled {
-        return (Some(Diagnosed::of(deployment, Finding::missing_variable(&disabled.variable))), None);
+        return (Some(Diagnosed::of(deployment, Finding::missing_variable(&disabled.variable, false))), None);
     }
     if let Some(question) = DoctorQuestion::new(deployment, QuestionKind::of(deployment, stated_model)) {
         return (None, Some(question));
@@ -225,9 +281,9 @@ fn key_of(deployment: &Deployment, question: &DoctorQuestion) -> Option<usize> {
     (!deployment.other_keys.is_empty()).then_some(question.key + 1)
 }
 
-fn plan_of<'a>(asked: &[(&'a Deployment, DoctorQuestion)]) -> Plan<'a> {
-    let mut plan =
-        Plan { requests: asked.len(), usd_at_most: 0.0, without_price: Vec::new(), kinds: BTreeMap::new() };
+fn plan_of<'a>(asked: &[(&'a Deployment, DoctorQuestion)], is_worker: bool) -> Plan<'a> {
+    let (without_price, kinds) = (Vec::new(), BTreeMap::new());
+    let mut plan = Plan { requests: asked.len(), usd_at_most: 0.0, without_price, kinds, is_worker };
     for (deployment, question) in asked {
         *plan.kinds.entry(question.kind.name()).or_insert(0) += 1;
         match question.micro_usd(deployment) {
@@ -257,8 +313,13 @@ fn planned<'a>(
 fn plan_text(plan: &Plan<'_>) -> String {
     let mut text = String::new();
     let requests = counted(plan.requests, "request");
+    let way = if plan.is_worker {
+        "with the credentials of the gateway, from the Worker to the providers"
+    } else {
+        "with the credentials of this machine, directly to the providers"
+    };
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{requests}, with the credentials of this machine, directly to the providers:");
+    let _ = writeln!(text, "{requests}, {way}:");
     for (kind, count) in &plan.kinds {
         let _ = writeln!(text, "  {count} × {kind}");
     }
@@ -292,14 +353,14 @@ fn agreed(plan: &Plan<'_>, file: &str) -> Result<(), String> {
     }
 }
 
-fn report(arguments: &Arguments, plan: &Plan<'_>, diagnosed: &[Diagnosed<'_>]) -> ExitCode {
+fn report(arguments: &Arguments, file: &str, plan: &Plan<'_>, diagnosed: &[Diagnosed<'_>]) -> ExitCode {
     let good = diagnosed.iter().all(|found| found.state != "wrong");
     if arguments.json {
-        let report = DoctorReport { file: &arguments.file, good, plan, deployments: diagnosed };
+        let report = DoctorReport { file, good, plan, deployments: diagnosed };
         say(format_args!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()));
     } else {
         if arguments.dry_run {
-            say(format_args!("{}: {}", arguments.file, plan_text(plan)));
+            say(format_args!("{file}: {}", plan_text(plan)));
         }
         say(format_args!("{}", text_of(diagnosed, is_coloured())));
         let wrong = diagnosed.iter().filter(|found| found.state == "wrong").count();

@@ -29,22 +29,35 @@ pub struct Call {
     pub heard: Heard,
     /// How long it took.
     pub milliseconds: u64,
+    /// The host that was asked.
+    pub host: String,
 }
 
-/// Asks all deployments, some at a time. The answers are in the order of the questions.
+/// Asks all deployments from this machine, some at a time. The answers are in the order of the
+/// questions.
 pub fn ask_all(asked: &[(&Deployment, DoctorQuestion)], limit: Duration, shows_progress: bool) -> Vec<Call> {
     let agents = Agents::new(limit);
+    each(asked, AT_ONCE, shows_progress, |deployment, question| agents.ask(deployment, question))
+}
+
+/// Has `ask` ask all questions, so many at a time. The results are in the order of the questions.
+pub fn each<T: Send>(
+    asked: &[(&Deployment, DoctorQuestion)],
+    at_once: usize,
+    shows_progress: bool,
+    ask: impl Fn(&Deployment, &DoctorQuestion) -> T + Sync,
+) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
-    let mut calls: Vec<Option<Call>> = asked.iter().map(|_| None).collect();
+    let mut results: Vec<Option<T>> = asked.iter().map(|_| None).collect();
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(asked.len()) {
-            let (sender, agents, next) = (sender.clone(), &agents, &next);
+        for _ in 0..at_once.min(asked.len()) {
+            let (sender, ask, next) = (sender.clone(), &ask, &next);
             scope.spawn(move || {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some((deployment, question)) = asked.get(place) else { break };
-                    if sender.send((place, agents.ask(deployment, question))).is_err() {
+                    if sender.send((place, ask(deployment, question))).is_err() {
                         break;
                     }
                 }
@@ -52,9 +65,9 @@ pub fn ask_all(asked: &[(&Deployment, DoctorQuestion)], limit: Duration, shows_p
         }
         drop(sender);
         let shows_progress = shows_progress && std::io::stderr().is_terminal();
-        for (count, (place, call)) in (1..).zip(receiver) {
-            if let Some(found) = calls.get_mut(place) {
-                *found = Some(call);
+        for (count, (place, result)) in (1..).zip(receiver) {
+            if let Some(found) = results.get_mut(place) {
+                *found = Some(result);
             }
             if shows_progress {
                 eprint!("\r{count} of {} have answered", asked.len());
@@ -65,7 +78,14 @@ pub fn ask_all(asked: &[(&Deployment, DoctorQuestion)], limit: Duration, shows_p
             eprint!("\r\u{1b}[K");
         }
     });
-    calls.into_iter().flatten().collect()
+    results.into_iter().flatten().collect()
+}
+
+/// The question to ask in place of one that was answered like this, because the model wants the
+/// other name of the limit.
+pub fn other_kind(kind: QuestionKind, heard: &Heard) -> Option<QuestionKind> {
+    let wants_other = kind == QuestionKind::Chat { is_reasoning: false } && wants_completion_limit(heard);
+    wants_other.then_some(QuestionKind::Chat { is_reasoning: true })
 }
 
 /// The clients: a proxy of the environment does not know what runs on this machine.
@@ -84,26 +104,23 @@ impl Agents {
 
     /// Asks a question, and once more if the model wants the other name of the limit.
     fn ask(&self, deployment: &Deployment, question: &DoctorQuestion) -> Call {
+        let host = question.host().to_owned();
         let token = match deployment.entra.as_ref().map(|entra| self.token(entra)).transpose() {
             Ok(token) => token,
             Err(failure) => {
-                return Call { kind: question.kind, heard: Heard::NoToken(failure), milliseconds: 0 };
+                return Call { kind: question.kind, heard: Heard::NoToken(failure), milliseconds: 0, host };
             }
         };
         let timed = |question: &DoctorQuestion| self.timed(question, token.as_deref());
         let (heard, milliseconds) = timed(question);
-        let other = match question.kind {
-            QuestionKind::Chat { is_reasoning: false } if wants_completion_limit(&heard) => {
-                DoctorQuestion::with_key(deployment, QuestionKind::Chat { is_reasoning: true }, question.key)
-            }
-            _ => None,
-        };
+        let other = other_kind(question.kind, &heard)
+            .and_then(|kind| DoctorQuestion::with_key(deployment, kind, question.key));
         match other {
             Some(other) => {
                 let (heard, milliseconds) = timed(&other);
-                Call { kind: other.kind, heard, milliseconds }
+                Call { kind: other.kind, heard, milliseconds, host }
             }
-            None => Call { kind: question.kind, heard, milliseconds },
+            None => Call { kind: question.kind, heard, milliseconds, host },
         }
     }
 

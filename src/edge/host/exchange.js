@@ -520,7 +520,8 @@ function withEdit(bytes, pieces, inserted, send) {
     if (pieces[at] === 0 && (middle < 0 || part.length > parts[middle].length)) middle = parts.length;
     parts.push(part);
   }
-  if (bytes.length < LONG || middle < 0) return send(joined(parts));
+  // Without a piece of the received body there may be none.
+  if (middle < 0 || bytes.length < LONG) return send(joined(parts));
   return around(parts[middle], joined(parts.slice(0, middle)), joined(parts.slice(middle + 1)), send) ?? send(joined(parts));
 }
 

@@ -15,6 +15,7 @@ use crate::health::drains::name_key;
 use crate::health::gate::Gate;
 use crate::health::reason::Reason;
 use crate::health::tolerant;
+use crate::scan::json_value;
 use crate::vocabulary::alert_kind::AlertKind;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::peer_id::PeerId;
@@ -38,12 +39,12 @@ const MAX_REFUSALS: usize = 8;
 pub(super) struct AlertQueue {
     /// The gates that are not closed. This is a list because a further kind of map is 8 KiB of
     /// Wasm, with gzip.
-    #[serde(deserialize_with = "tolerant::lenient")]
+    #[serde(deserialize_with = "json_value::lenient")]
     outages: Vec<WatchedOutage>,
-    #[serde(deserialize_with = "tolerant::lenient")]
+    #[serde(deserialize_with = "json_value::lenient")]
     waiting: AlertOutbox,
     /// The refused documents for which there was an alert, by a hash.
-    #[serde(deserialize_with = "tolerant::lenient")]
+    #[serde(deserialize_with = "json_value::lenient")]
     refusals: Vec<PeerId>,
     /// When a report last mentioned each of them.
     #[serde(skip)]

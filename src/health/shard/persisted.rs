@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::health::gate::Gate;
 use crate::health::tolerant;
 use crate::health::wire::KnownHistory;
+use crate::scan::json_value;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::peer_id::PeerId;
 
@@ -23,7 +24,7 @@ pub struct ShardHead {
     #[serde(default)]
     pub forgotten: u64,
     /// What is known of the hub's history.
-    #[serde(default, deserialize_with = "tolerant::lenient")]
+    #[serde(default, deserialize_with = "json_value::lenient")]
     pub hub: Option<KnownHistory>,
 }
 

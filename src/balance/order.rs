@@ -293,10 +293,13 @@ fn step_back(
     candidates.retain(|candidate| {
         let share = view.share(candidate.1);
         let stays = share >= 1.0 || chance.unit(candidate.1, STEP_BACK) < share;
+        if let Some(notes) = notes
+            && share < 1.0
+        {
+            let list = if stays { &mut notes.kept } else { &mut notes.behind };
+            list.push((candidate.0, share));
+        }
         if !stays {
-            if let Some(notes) = notes {
-                notes.behind.push((candidate.0, share));
-            }
             behind.push(*candidate);
         }
         stays

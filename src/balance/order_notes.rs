@@ -16,6 +16,9 @@ pub struct OrderNotes {
     /// The targets that moved behind the others, with the share of their usual traffic that they
     /// should get.
     pub behind: Vec<(usize, f64)>,
+    /// The targets that kept their place in this draw, with the share of their usual traffic that
+    /// they should get.
+    pub kept: Vec<(usize, f64)>,
     /// The two targets that `latency` has drawn, the faster one first.
     pub drawn: Option<[usize; 2]>,
     /// The target that came first because this isolate alone may probe it.

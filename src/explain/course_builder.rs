@@ -298,12 +298,14 @@ fn because(node: &Node, index: usize, notes: &OrderNotes, is_owner: bool) -> Vec
     let measured = notes.measures.iter().filter(|(target, _)| *target == index);
     let drawn = notes.drawn.filter(|[faster, _]| *faster == index).map(|_| PlaceReason::FasterOfTwo);
     let behind = notes.behind.iter().find(|(target, _)| *target == index);
+    let kept = notes.kept.iter().find(|(target, _)| *target == index);
     let leased = notes.leased.filter(|target| *target == index).map(|_| PlaceReason::Leased);
     let owner = is_owner.then_some(PlaceReason::Owner);
     case.into_iter()
         .chain(measured.map(|(_, measure)| PlaceReason::By(*measure)))
         .chain(drawn)
         .chain(behind.map(|(_, share)| PlaceReason::Behind(*share)))
+        .chain(kept.map(|(_, share)| PlaceReason::Kept(*share)))
         .chain(leased)
         .chain(owner)
         .collect()

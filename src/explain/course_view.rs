@@ -143,6 +143,8 @@ pub enum PlaceReason {
     FasterOfTwo,
     /// It should get only this share of its usual traffic now, and moved behind the others.
     Behind(f64),
+    /// It should get only this share of its usual traffic now, and this request is a part of that.
+    Kept(f64),
     /// This isolate alone may probe it, so it comes first.
     Leased,
     /// It leads to the owner of the stored object, so it comes first.

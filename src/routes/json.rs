@@ -25,8 +25,19 @@ pub fn parse(document: &str, duplicates: &mut Vec<String>) -> Result<Value, Issu
     let parsed = seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| Issue {
         note: hint(document, &error).map(str::to_owned),
-        ..Issue::of_document(error.to_string(), "JSON")
+        ..Issue::of_document(in_characters(document, &error), "JSON")
     })
+}
+
+/// The text of an error. The parser counts columns in bytes, and people count characters.
+fn in_characters(document: &str, error: &serde_json::Error) -> String {
+    let (text, line, column) = (error.to_string(), error.line(), error.column());
+    let Some(said) = text.strip_suffix(&format!(" column {column}")) else { return text };
+    let of_line = document.split('\n').nth(line.saturating_sub(1)).unwrap_or_default();
+    let characters = of_line.char_indices().take_while(|(start, _)| *start < column).count();
+    // The end of a line counts, too.
+    let characters = characters + column.saturating_sub(of_line.len());
+    format!("{said} column {characters}")
 }
 
 /// A hint at the probable mistake.
@@ -154,6 +165,9 @@ mod tests {
             ("{'a': 1}", "double quotes"),
             ("{\"a\": 1,}", "trailing comma at line 1 column 9"),
             ("{} {}", "trailing characters at line 1 column 4"),
+            ("{\"ä\": \"€🙂\",}", "trailing comma at line 1 column 11"),
+            ("{\"a\":\n \"ßß\" x}", "at line 2 column 7"),
+            ("{\"é", "EOF while parsing a string at line 1 column 3"),
             ("{\"a\": 1e999}", "number out of range at line 1"),
             (&"[".repeat(65), "objects and lists nested more than 64 deep at line 1 column 65"),
         ] {

@@ -11,7 +11,7 @@ use super::registry_host::{RegistryHost, write_stored};
 use super::routes_document::{CANARY, CURRENT};
 use crate::registry::canary::canary_ledger::{CanaryLedger, StoreWrite};
 use crate::registry::registry_requests;
-use crate::routes::version_of;
+use crate::routes::{compile, version_of};
 use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::time::Instant;
 
@@ -81,7 +81,9 @@ async fn bring_to_store<H: RegistryHost>(host: &H) -> Result<bool, H::Error> {
     while let Some(mut write) = ledger.due_write(None)? {
         if write.is_end {
             let found = match host.read_stored(CURRENT).await {
-                Ok(found) => found.map(|stored| version_of(stable_hash(stored.text.as_bytes()))),
+                Ok(found) => found
+                    .filter(|stored| may_serve(host, &stored.text))
+                    .map(|stored| version_of(stable_hash(stored.text.as_bytes()))),
                 Err(error) => return refused(host, &error),
             };
             match ledger.due_write(found.as_deref())?.filter(|now| now.id == write.id) {
@@ -95,6 +97,21 @@ async fn bring_to_store<H: RegistryHost>(host: &H) -> Result<bool, H::Error> {
         ledger.on_written(&write)?;
     }
     Ok(true)
+}
+
+/// Whether a document that somebody wrote past the API may serve. One that does not compile, whatever
+/// its variables are, never serves, and does not stay at the end of a canary.
+fn may_serve<H: RegistryHost>(host: &H, document: &str) -> bool {
+    // The values of the Secrets Store are not known here. A URL is of use for most variables that
+    // a document needs.
+    let variable = |name: &str| host.variable(name).or_else(|| Some(format!("https://{name}.example")));
+    let may_serve = compile(document, &variable).is_ok();
+    if !may_serve {
+        host.warn(
+            "routes: the document in KV is refused; at the end of the canary, another one takes its place",
+        );
+    }
+    may_serve
 }
 
 fn refused<H: RegistryHost>(host: &H, error: &PlatformError) -> Result<bool, H::Error> {

@@ -13,13 +13,13 @@ use super::client_reply::OwnText;
 use super::isolate_memory::Isolate;
 use super::platform::Platform;
 use super::receive::Arrival;
-use super::registry_link::{RegistryCall, ask, value};
+use super::registry_link::{RegistryCall, ask, log_act, value};
 use super::routes_document::{OUTDATED_MS, Written};
 use super::serving::Serving;
 use crate::registry::canary::canary_ledger::{EndCanaryRequest, PROMOTE, TAKE_BACK};
 use crate::registry::canary::canary_trial::CanaryTerms;
 use crate::registry::registry_requests::{ActsRequest, BeginAnswer, EndRequest, VersionRequest};
-use crate::registry::version_ledger::{BeginRequest, ChangeKind, ChangeNote};
+use crate::registry::version_ledger::{Act, BeginRequest, ChangeKind, ChangeNote};
 use crate::request::query;
 use crate::routes::{Issue, doubts, version_of};
 use crate::scan::json_value;
@@ -28,6 +28,8 @@ use crate::vocabulary::rng::stable_hash;
 
 /// How long KV may show an old document at other places, beyond the interval of checks.
 const PROPAGATION_SECONDS: u64 = 60;
+/// The result of a change whose document is refused, in the log of acts.
+pub(super) const REFUSED: &str = "routes_refused";
 
 /// The answer to a change.
 #[derive(Serialize)]
@@ -161,7 +163,13 @@ impl Change<'_> {
         let Self { how, who, why, expected, document, canary } = self;
         let compiled = match platform.isolate().compiled(platform, &document).await {
             Ok(compiled) => compiled,
-            Err(issues) => return Ok(refused(&issues)),
+            Err(issues) => {
+                let what = if how == ChangeKind::Put { "routes.put" } else { "routes.rollback" };
+                let subject = Some(version_of(stable_hash(document.as_bytes())));
+                let (who, result) = (who.to_owned(), REFUSED.to_owned());
+                log_act(platform, Act { who, what: what.to_owned(), subject, why, result });
+                return Ok(refused(&issues));
+            }
         };
         let isolate = platform.isolate();
         // What was written outside the API is recorded first: the change is compared with it.

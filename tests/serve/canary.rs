@@ -405,6 +405,22 @@ fn a_document_past_the_api_that_nobody_has_noticed_survives_the_end() {
 }
 
 #[test]
+fn a_document_past_the_api_that_never_serves_gives_way_when_the_canary_ends() {
+    for (action, expected) in [("promote", same()), ("take_back", routes("", ""))] {
+        let mut bench = started();
+        start(&mut bench, "?canary=5&minutes=60", &same());
+        bench.put("routes", &routes("", "").replace(r#"["first", "second"]"#, r#"["frist"]"#));
+        bench.pass(ms(120_000));
+        assert_eq!(chat(&mut bench).status, 200);
+        assert!(canary(&mut bench).is_object(), "it ends no canary");
+        assert_eq!(end(&mut bench, action).status, 200);
+        assert_eq!((bench.document("routes"), bench.document("routes.canary")), (Some(expected), None));
+        assert!(bench.registry_text().contains(action), "{action}");
+        assert!(bench.log().concat().contains("another one takes its place"), "{:?}", bench.log());
+    }
+}
+
+#[test]
 fn a_store_that_takes_nothing_starts_nothing_and_is_written_later() {
     let mut bench = started();
     bench.refuse_writes(true);

@@ -117,6 +117,12 @@ fn a_document_with_errors_is_refused_with_all_of_them_and_changes_nothing() {
     assert_eq!((refused.status, code(&refused).as_str()), (422, "routes_refused"));
     assert_eq!(json(&refused)["issues"].as_array().unwrap().len(), 2);
     assert_eq!(bench.document("routes"), Some(routes("", "")));
+    let log = json(&bench.admin("GET", "/admin/api/audit", ""));
+    let act =
+        log["entries"].as_array().unwrap().iter().find(|act| act["result"] == "routes_refused").unwrap();
+    let version = switchyard::routes::version_of(switchyard::vocabulary::rng::stable_hash(bad.as_bytes()));
+    assert_eq!((&act["what"], &act["subject"]), (&json!("routes.put"), &json!(version)), "{log}");
+    assert_eq!(log["entries"].as_array().unwrap().len(), 1, "it is logged once: {log}");
     assert_eq!(code(&put(&mut bench, Some("*"), "")), "invalid_json");
     assert_eq!(bench.asked_registry("begin"), 0);
 }

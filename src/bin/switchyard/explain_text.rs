@@ -203,6 +203,12 @@ fn reason(reason: &PlaceReason) -> String {
         PlaceReason::Behind(share) => {
             format!("moved behind: it should get {} of its traffic now", percent(*share))
         }
+        PlaceReason::Kept(share) => {
+            format!(
+                "in its place: it should get {} of its traffic now, and this is a part of it",
+                percent(*share)
+            )
+        }
         PlaceReason::Leased => "first: this isolate alone may probe it".to_owned(),
         PlaceReason::Owner => "first: it has the object".to_owned(),
     }

@@ -65,10 +65,9 @@ impl<'a> SourceFile<'a> {
         if let Some((line, column)) = syntax_error(issue) {
             let lines = self.masked.split_inclusive('\n');
             let before: usize = lines.take(line.saturating_sub(1)).map(str::len).sum();
-            let mut start = (before + column.saturating_sub(1)).min(self.masked.len());
-            while !self.masked.is_char_boundary(start) {
-                start -= 1;
-            }
+            let rest = self.masked.get(before..).unwrap_or_default();
+            let within = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
+            let start = before + within;
             let wide = self.masked.get(start..).and_then(|rest| rest.chars().next());
             return start..start + wide.filter(|found| *found != '\n').map_or(0, char::len_utf8);
         }

@@ -69,6 +69,9 @@ mod import;
 #[path = "switchyard/keys_command.rs"]
 mod keys_command;
 #[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/limit_notation.rs"]
+mod limit_notation;
+#[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/litellm_keys.rs"]
 mod litellm_keys;
 #[cfg(not(target_arch = "wasm32"))]

@@ -60,7 +60,7 @@ pub fn claims(
     basis: impl FnOnce() -> UsageBasis,
 ) -> Vec<LedgerClaims> {
     let mut all: Vec<LedgerClaims> = Vec::new();
-    let own = client.limits.iter().map(|rule| (Some(&client.name), rule));
+    let own = client.limits.iter().chain(client.key_limits.iter()).map(|rule| (Some(&client.name), rule));
     let mut rules = own.chain(graph.settings.limits.iter().map(|rule| (None, rule))).peekable();
     if rules.peek().is_none() {
         return all;
@@ -68,8 +68,7 @@ pub fn claims(
     let basis = basis();
     for (client, rule) in rules.filter(|(_, rule)| rule.counts(&node.name)) {
         let meter = rule.meter(facts);
-        let shard = (rule.by != LimitKey::All).then(|| stable_hash(meter.as_bytes()) % SHARDS);
-        let ledger = LedgerName { client: client.cloned(), shard };
+        let ledger = LedgerName { client: client.cloned(), shard: shard_of(rule, &meter) };
         let claim = Claim { meter, rate: rule.rate, amount: amount(graph, rule, facts, node, &basis) };
         match all.iter_mut().find(|known| known.ledger == ledger) {
             Some(known) => known.claims.push(claim),
@@ -77,6 +76,11 @@ pub fn claims(
         }
     }
     all
+}
+
+/// Which share of the ledgers has a meter; `None`: it is a limit of all requests of its owner.
+pub fn shard_of(rule: &LimitRule, meter: &str) -> Option<u64> {
+    (rule.by != LimitKey::All).then(|| stable_hash(meter.as_bytes()) % SHARDS)
 }
 
 fn amount(graph: &Graph, rule: &LimitRule, facts: &Facts, node: &Node, basis: &UsageBasis) -> u64 {

@@ -1,6 +1,7 @@
 //! What is stored of an issued key.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::vocabulary::time::Instant;
 
@@ -20,6 +21,14 @@ pub struct KeyRecord {
     pub owner: Option<String>,
     /// Names and patterns of the models to which it narrows its client.
     pub models: Option<Vec<String>>,
+    /// Its own limits, as the document writes those of a client. They hold besides those of its
+    /// client.
+    #[serde(default)]
+    pub limits: Option<Vec<Value>>,
+    /// The id under which these are counted: that of the first key which it came in the place of.
+    /// So a rotation does not give them anew. `None`: its own id.
+    #[serde(default)]
+    pub limits_as: Option<String>,
     /// When it was issued.
     pub created: Instant,
     /// When it ends.
@@ -54,6 +63,11 @@ impl KeyState {
 }
 
 impl KeyRecord {
+    /// The id under which its limits are counted.
+    pub fn counted_as(&self) -> &str {
+        self.limits_as.as_deref().unwrap_or(&self.id)
+    }
+
     /// Whether the key opens its client.
     pub fn state(&self, now: Instant) -> KeyState {
         match (self.revoked, self.expires) {

@@ -77,6 +77,13 @@ pub struct MeterUsage<'a> {
     pub resets_in_ms: Option<Millis>,
 }
 
+impl<'a> MeterUsage<'a> {
+    /// A limit of which nothing is spent.
+    pub fn unused(meter: &'a str, rate: LimitRate, now: Instant) -> Self {
+        usage_of(meter, &Meter::new(rate, now), now)
+    }
+}
+
 /// The paths of the object.
 pub const REPORT: &str = "report";
 /// All meters.

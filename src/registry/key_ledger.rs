@@ -6,9 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::key_totals::{self, KeyTotals};
 use super::version_ledger::{Act, RegistryStorage, RowKind, VersionLedger, json};
 use crate::keys::key_format::KeyHash;
 use crate::keys::key_record::{KeyRecord, KeyState};
+use crate::keys::key_uses::{KeyUse, UsesMessage};
 use crate::scan::json_value;
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -18,7 +20,6 @@ pub const MOST_LISTED: u64 = 1_000;
 pub const MOST_IMPORTED: usize = 50;
 /// What ids begin with.
 const ID_PREFIX: &str = "key_";
-const HOUR_MS: Millis = Millis::new(3_600_000);
 
 /// The body of all requests about keys; each path uses a part of it.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -36,8 +37,32 @@ pub struct KeysRequest {
     pub keys: Vec<KeyEntry>,
     /// `rotate`: how long the old key goes on.
     pub overlap_ms: Millis,
-    /// `used`: the ids of keys that an isolate has seen.
-    pub ids: Vec<String>,
+    /// `used`: the isolate that says it. `number` is that of its message.
+    pub reporter: u64,
+    /// `used`: of each key its number, and the requests, tokens and micro-dollars that it used.
+    pub uses: Vec<Vec<u64>>,
+}
+
+impl KeysRequest {
+    /// `used`: this message.
+    pub fn of_uses(message: &UsesMessage) -> Self {
+        let row = |(key, used): &(u64, KeyUse)| vec![*key, used.requests, used.tokens, used.micro_usd];
+        Self {
+            number: message.number,
+            reporter: message.reporter,
+            uses: message.uses.iter().map(row).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn uses_message(&self) -> UsesMessage {
+        let of = |row: &Vec<u64>| match *row.as_slice() {
+            [key, requests, tokens, micro_usd] => Some((key, KeyUse { requests, tokens, micro_usd })),
+            _ => None,
+        };
+        let uses = self.uses.iter().filter_map(of).collect();
+        UsesMessage { reporter: self.reporter, number: self.number, uses }
+    }
 }
 
 /// What the registry knows of a key.
@@ -133,7 +158,9 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
         }
         let mut keys = std::mem::take(&mut request.keys);
         for key in &mut keys {
-            key.record = KeyRecord { is_imported: false, ..old.record.clone() };
+            let record = old.record.clone();
+            let limits_as = record.limits.is_some().then(|| record.counted_as().to_owned());
+            key.record = KeyRecord { is_imported: false, limits_as, ..record };
         }
         let added = self.add(keys, &request.who, now)?;
         Ok(added.first().map_or(Successor::NotActive, |number| Successor::Added(*number)))
@@ -223,20 +250,12 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
         self.0.put(RowKind::KeyUnwritten, number, 0, "")
     }
 
-    /// Isolates have seen these keys within the hour.
+    /// An isolate says what keys have used.
     ///
     /// # Errors
     /// The storage failed.
     pub fn on_used(&self, used: &KeysRequest, now: Instant) -> Result<(), S::Error> {
-        let hour = now.period(HOUR_MS);
-        let last = self.last()?;
-        for number in used.ids.iter().filter_map(|id| number_of(id)).filter(|number| *number <= last) {
-            let known = self.0.rows(RowKind::KeyUse, number, number + 1)?;
-            if known.first().and_then(|(_, text)| text.parse::<u64>().ok()).is_none_or(|known| known < hour) {
-                self.0.put(RowKind::KeyUse, number, 0, &hour.to_string())?;
-            }
-        }
-        Ok(())
+        key_totals::count(self.0, &used.uses_message(), self.last()?, now)
     }
 
     /// A key as the admin API shows it; `None` if there is no such key.
@@ -273,21 +292,21 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
         for (number, text) in self.0.rows(RowKind::Key, from, until)? {
             let Some(entry) = json_value::parse::<KeyEntry>(&text) else { continue };
             let record = &entry.record;
-            let hour = uses.iter().find(|(used, _)| *used == number).and_then(|(_, hour)| hour.parse().ok());
-            let last_used = hour.map(|hour: u64| Instant::EPOCH + HOUR_MS * hour);
+            let row = uses.iter().find(|(of, _)| *of == number);
+            let totals = row.map(|(_, row)| KeyTotals::of(row)).unwrap_or_default();
             let is_written = !unwritten.iter().any(|(unwritten, _)| *unwritten == number);
             // The members of the record, and what the store does not have.
             let members = json(record);
             let view = format!(
                 "{},\"prefix\":{},\"state\":\"{}\",\"created_by\":{},\"replaces\":{},\"replaced_by\":{},\
-                 \"last_used\":{},\"is_written\":{is_written}}}",
+                 {},\"is_written\":{is_written}}}",
                 members.strip_suffix('}').unwrap_or_default(),
                 json(&entry.prefix),
                 record.state(now).name(),
                 json(&entry.created_by),
                 json(&entry.replaces),
                 json(&entry.replaced_by),
-                json(&last_used),
+                totals.members(now),
             );
             views.push((number, view));
         }

@@ -63,8 +63,10 @@ pub enum RowKind {
     Key,
     /// The hash of a key, under its first bits. The part is the number of the key.
     KeyHash,
-    /// When a key was last used.
+    /// The [totals](super::key_totals::KeyTotals) of a key.
     KeyUse,
+    /// The last message of an isolate about the use of keys.
+    KeyReporter,
     /// A key whose record must be written to the store.
     KeyUnwritten,
 }
@@ -87,6 +89,7 @@ impl RowKind {
             Self::Key => "key",
             Self::KeyHash => "key_hash",
             Self::KeyUse => "key_use",
+            Self::KeyReporter => "key_reporter",
             Self::KeyUnwritten => "key_unwritten",
         }
     }

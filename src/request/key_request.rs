@@ -18,15 +18,16 @@ const USUAL_OVERLAP_SECONDS: u64 = 86_400;
 
 type Members = Map<String, Value>;
 
-/// Reads `{client, name, owner?, models?, expires?}`: a key to issue.
+/// Reads `{client, name, owner?, models?, limits?, expires?}`: a key to issue. The limits are
+/// checked with the routes document.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn issue(text: &str, now: Instant) -> Result<KeyRecord, String> {
     let members: Members = serde_json::from_str(text).map_err(|error| {
-        format!("An object {{\"client\": \"…\", \"name\": \"…\"}} was expected; \"owner\", \"models\" and \"expires\" may follow. {error}.")
+        format!("An object {{\"client\": \"…\", \"name\": \"…\"}} was expected; \"owner\", \"models\", \"limits\" and \"expires\" may follow. {error}.")
     })?;
-    known(&members, &["client", "name", "owner", "models", "expires"])?;
+    known(&members, &["client", "name", "owner", "models", "limits", "expires"])?;
     let record = record(&members)?;
     match record.expires {
         Some(expires) if expires <= now => Err("\"expires\" is over already.".to_owned()),
@@ -45,8 +46,8 @@ pub struct ImportedKey {
     pub record: KeyRecord,
 }
 
-/// Reads `{"keys": [{hash, client, name, prefix?, owner?, models?, expires?}]}`, at most `most` of
-/// them.
+/// Reads `{"keys": [{hash, client, name, prefix?, owner?, models?, limits?, expires?}]}`, at most
+/// `most` of them.
 ///
 /// # Errors
 /// What is wrong with the first key that is not valid.
@@ -69,7 +70,7 @@ pub fn import(text: &str, most: usize) -> Result<Vec<ImportedKey>, String> {
 }
 
 fn imported(members: &Members) -> Result<ImportedKey, String> {
-    known(members, &["hash", "prefix", "client", "name", "owner", "models", "expires"])?;
+    known(members, &["hash", "prefix", "client", "name", "owner", "models", "limits", "expires"])?;
     let hash = members.get("hash").and_then(Value::as_str).and_then(KeyHash::parse);
     let hash = hash.ok_or("\"hash\" is not the SHA-256 of a key, in 64 hexadecimal digits.")?.hex();
     let prefix = text(members, "prefix")?.unwrap_or_default();
@@ -121,6 +122,7 @@ fn record(members: &Members) -> Result<KeyRecord, String> {
         name: needed("name")?,
         owner: text(members, "owner")?,
         models: models(members)?,
+        limits: limits(members)?,
         expires,
         ..KeyRecord::default()
     })
@@ -151,6 +153,19 @@ fn models(members: &Members) -> Result<Option<Vec<String>>, String> {
     globs
         .map(Some)
         .ok_or_else(|| format!("\"models\" is not a list of 1 to {MOST_MODELS} names or patterns of models."))
+}
+
+fn limits(members: &Members) -> Result<Option<Vec<Value>>, String> {
+    match members.get("limits") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_array().filter(|limits| !limits.is_empty()) {
+            Some(limits) => Ok(Some(limits.clone())),
+            None => {
+                Err("\"limits\" is not a list of limits, such as [{\"usd\": 50, \"per\": \"month\"}]."
+                    .to_owned())
+            }
+        },
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +204,8 @@ mod tests {
             (r#"{"client":"app","name":"ci","models":[]}"#, "\"models\" is not a list"),
             (r#"{"client":"app","name":"ci","models":"x"}"#, "\"models\" is not a list"),
             (r#"{"client":"app","name":"ci","models":[""]}"#, "\"models\" is not a list"),
+            (r#"{"client":"app","name":"ci","limits":[]}"#, "\"limits\" is not a list"),
+            (r#"{"client":"app","name":"ci","limits":{"usd":5}}"#, "\"limits\" is not a list"),
             (r#"{"client":"app","name":"ci","expires":"soon"}"#, "\"expires\" is neither"),
             (r#"{"client":"app","name":"ci","expires":"2020-01-01"}"#, "\"expires\" is over already."),
         ] {

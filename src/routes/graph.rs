@@ -142,6 +142,8 @@ pub struct Client {
     pub issued_key: String,
     /// The models to which this key is narrowed further.
     pub key_models: Option<Vec<Glob>>,
+    /// The limits of this key alone. Their names begin with its id.
+    pub key_limits: Rc<[LimitRule]>,
 }
 
 impl Client {

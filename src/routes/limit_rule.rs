@@ -33,6 +33,8 @@ pub enum LimitKey {
     All,
     /// Each issued key. The key in the document counts as one.
     IssuedKey,
+    /// This one key, which has the limit. The name of the limit says which.
+    ThisKey,
     /// Each country.
     Country,
     /// Each data centre.
@@ -69,7 +71,7 @@ impl LimitKey {
     /// Adds the parts of a request that it needs to `reads`.
     pub fn gather(&self, reads: &mut Reads) {
         match self {
-            Self::All | Self::IssuedKey => {}
+            Self::All | Self::IssuedKey | Self::ThisKey => {}
             Self::Country | Self::Colo => reads.place = true,
             Self::Each(key) => key.gather(reads),
         }
@@ -80,7 +82,7 @@ impl LimitKey {
     fn value<'f>(&'f self, facts: &'f Facts) -> Cow<'f, str> {
         let place = |code: &'f Option<String>| Cow::Borrowed(code.as_deref().unwrap_or_default());
         match self {
-            Self::All => Cow::Borrowed(""),
+            Self::All | Self::ThisKey => Cow::Borrowed(""),
             Self::IssuedKey => Cow::Borrowed(&facts.key),
             Self::Country => place(&facts.place.country),
             Self::Colo => place(&facts.place.colo),
@@ -97,7 +99,7 @@ impl LimitRule {
 
     /// The meter for a request: the name of the limit, and the value that it is counted for.
     pub fn meter(&self, facts: &Facts) -> String {
-        if self.by == LimitKey::All {
+        if matches!(self.by, LimitKey::All | LimitKey::ThisKey) {
             return self.name.clone();
         }
         let value = self.by.value(facts);

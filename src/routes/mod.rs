@@ -36,7 +36,7 @@ mod webhook;
 pub mod when;
 
 pub use at::At;
-pub use compile::{Compiled, MAX_BYTES, compile, version_of};
+pub use compile::{Compiled, MAX_BYTES, check_key_limits, compile, key_limits, version_of};
 pub use doubts::doubts;
 pub use issue::{Issue, nearest};
 #[cfg(not(target_arch = "wasm32"))]

@@ -51,6 +51,24 @@ pub fn check(document: &Value, report: &mut IssueCollector<'_>) -> Option<Value>
     }
 }
 
+/// The same for a list of which each element has this definition of the schema.
+pub fn check_part(
+    definition: &str,
+    list: &[Value],
+    at: At<'_>,
+    report: &mut IssueCollector<'_>,
+) -> Option<Vec<Value>> {
+    let root: Value = serde_json::from_str(SCHEMA).ok()?;
+    let element = Schema(root.get("$defs")?.get(definition)?);
+    let mut checker = Checker { root: &root, report };
+    let sound: Vec<_> = list
+        .iter()
+        .enumerate()
+        .map(|(index, value)| checker.sound(element, value, at.index(index)))
+        .collect();
+    sound.into_iter().collect()
+}
+
 /// A schema, or a part of one.
 #[derive(Clone, Copy)]
 struct Schema<'s>(&'s Value);

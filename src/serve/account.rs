@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::canary_serving::Draw;
 use super::identity;
+use super::key_usage;
 use super::limiting::{LimitedUse, ReservedLimits};
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound};
@@ -17,6 +18,7 @@ use crate::counters::{FailedUsage, FinishedAttempt, FinishedRequest};
 use crate::health::GateChange;
 use crate::health::gate::Transition;
 use crate::health::recent_records::RecentRecord;
+use crate::keys::key_uses::KeyUse;
 use crate::registry::canary::version_counts::CountedEnd;
 use crate::request::api_path::ApiPath;
 use crate::routes::graph::Node;
@@ -186,8 +188,14 @@ impl<P: Platform> OpenAccount<P> {
             cache: self.cache,
         };
         self.publish(&record);
+        let used = limited_use(&record);
         if let Some(mut limits) = limits {
-            limits.settle(limited_use(&record));
+            limits.settle(used);
+        }
+        // What the gateway itself has refused is no use.
+        if !key.is_empty() && (record.end.outcome == OK || !record.end.trail.attempts().is_empty()) {
+            let LimitedUse { tokens, micro_usd } = used;
+            key_usage::note(platform, key, KeyUse { requests: 1, tokens, micro_usd });
         }
         if let Some(draw) = self.draw.as_ref().filter(|_| record.end.outcome != CLIENT_LEFT) {
             let end = CountedEnd {

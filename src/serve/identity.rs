@@ -9,18 +9,16 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use super::counting::RunningFlush;
 use super::isolate_memory::Isolate;
 use super::issued_key::{IssuedKey, has_expired};
+use super::key_usage;
 use super::platform::{Platform, StoredText};
-use super::registry_link::ask;
 use super::routes_document::read_within;
-use super::timing::{look_again, sleep};
+use super::timing::look_again;
 use crate::keys::key_cache::{KeyForm, KnownKey, ReadBegun};
 use crate::keys::key_format::{KeyHash, is_issued};
 use crate::keys::key_record::KeyRecord;
-use crate::keys::key_uses::UseNoted;
-use crate::registry::key_ledger::KeysRequest;
+use crate::keys::key_uses::KeyUse;
 use crate::request::credentials;
 use crate::routes::graph::{Client, Graph};
 use crate::scan::json_value;
@@ -32,11 +30,6 @@ use crate::vocabulary::time::{Instant, Millis};
 const READ_MS: Millis = Millis::new(2_000);
 /// How long a request waits for a read if a known record can go on.
 const REREAD_MS: Millis = Millis::new(500);
-/// How long uses are gathered before the registry is told. It is less than the half minute that the
-/// platform allows for work after a request.
-const TELL_AFTER_MS: Millis = Millis::new(10_000);
-const HOUR_MS: Millis = Millis::new(3_600_000);
-
 /// Who sends a request.
 pub(super) enum Caller<'g> {
     /// A client by the key of the document.
@@ -142,7 +135,7 @@ pub(super) async fn identify<'g, P: Platform>(
 
 /// The client of a key that is used.
 fn used<'g, P: Platform>(platform: &P, issued: &IssuedKey, client: Rc<Client>) -> Caller<'g> {
-    note_use(platform, issued);
+    key_usage::note(platform, &issued.record.id, KeyUse::default());
     Caller::Issued(client)
 }
 
@@ -253,30 +246,5 @@ impl Isolate {
                 Rc::new(IssuedKey::new(record))
             },
         );
-    }
-}
-
-/// Notes that a key is used, once an hour. The registry is told in the background.
-fn note_use<P: Platform>(platform: &P, issued: &IssuedKey) {
-    let hour = platform.now().period(HOUR_MS);
-    if issued.told_hour.get() == hour || !platform.has_registry() {
-        return;
-    }
-    let noted = platform.isolate().key_uses.borrow_mut().note(&issued.record.id);
-    if noted != UseNoted::Full {
-        issued.told_hour.set(hour);
-    }
-    if noted == UseNoted::First {
-        let running = RunningFlush::begin(platform);
-        platform.in_background(async move {
-            let platform = &running.0;
-            sleep(platform, TELL_AFTER_MS).await;
-            let used = KeysRequest {
-                ids: platform.isolate().key_uses.borrow_mut().take(),
-                ..KeysRequest::default()
-            };
-            // If the message is lost, the next hour has another one.
-            let _ = ask(platform, "keys/used", &used).await;
-        });
     }
 }

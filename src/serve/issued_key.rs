@@ -1,11 +1,12 @@
 //! An issued key in an isolate, and the client that it opens.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::keys::key_record::{KeyRecord, KeyState};
 use crate::routes::glob::Glob;
 use crate::routes::graph::{Client, Graph};
+use crate::routes::key_limits;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::time::Instant;
 
@@ -15,14 +16,12 @@ pub struct IssuedKey {
     pub(super) record: KeyRecord,
     /// Its client, as this key narrows it, and the version of the document that has the client.
     narrowed: RefCell<Option<(String, Option<Rc<Client>>)>>,
-    /// The last hour for which the registry is told of its use.
-    pub(super) told_hour: Cell<u64>,
 }
 
 impl IssuedKey {
     /// A key with this record.
     pub(super) fn new(record: KeyRecord) -> Self {
-        Self { record, narrowed: RefCell::default(), told_hour: Cell::default() }
+        Self { record, narrowed: RefCell::default() }
     }
 
     /// The client that the key opens.
@@ -49,9 +48,17 @@ impl IssuedKey {
             return None;
         }
         let globs = |models: &Vec<String>| models.iter().map(Glob::new).collect();
+        // A key whose limits are not readable has no access: nothing would limit it.
+        let limits = record.limits.as_deref().unwrap_or_default();
+        let key_limits = if limits.is_empty() {
+            Rc::default()
+        } else {
+            key_limits(limits, record.counted_as()).ok()?.into()
+        };
         Some(Rc::new(Client {
             issued_key: record.id.clone(),
             key_models: record.models.as_ref().map(globs),
+            key_limits,
             ..client.clone()
         }))
     }

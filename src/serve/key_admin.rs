@@ -3,12 +3,12 @@
 //! The registry has the list and writes the records to the store. The key itself is made here, and
 //! leaves the isolate only with the answer that shows it.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admin_body;
 use super::client_reply::OwnText;
 use super::key_writes::{NOT_ACTIVE, NOT_WRITTEN};
+use super::limit_usage;
 use super::platform::Platform;
 use super::receive::Arrival;
 use super::registry_link::{ask, value};
@@ -23,7 +23,7 @@ use crate::registry::registry_requests::RegistryAnswer;
 use crate::request::key_request::ImportedKey;
 use crate::request::{key_request, query};
 use crate::routes::graph::{Client, Graph};
-use crate::routes::nearest;
+use crate::routes::{check_key_limits, key_limits, nearest};
 use crate::vocabulary::client_error::ClientError;
 
 /// How long a revoked key may still serve somewhere: KV shows a change within a minute, and an
@@ -51,15 +51,17 @@ pub(super) async fn issue<P: Platform>(
     let request = KeysRequest { keys, ..by(arrival, who) };
     let view = changed(ask(platform, "keys/issue", &request).await?, "")?;
     let record = request.keys.into_iter().next().map(|key| key.record).unwrap_or_default();
-    let ViewedKey { id } = value(&view)?;
+    let KeyRecord { id, .. } = value(&view)?;
     // The isolate knows at once what was stored, whatever the caches of the store have.
     platform.isolate().learn_key(&hash, KeyRecord { id, revision: 1, ..record }, platform.now());
     Ok(shown(&key, &view, ""))
 }
 
-#[derive(Deserialize)]
-struct ViewedKey {
-    id: String,
+/// What is spent of the limits of a key; `null` if a ledger does not answer.
+async fn spent_of<P: Platform>(platform: &P, record: KeyRecord) -> Value {
+    let limits = record.limits.as_deref().unwrap_or_default();
+    let limits = key_limits(limits, record.counted_as()).unwrap_or_default();
+    json!(limit_usage::of_key(platform, &record.client, &limits).await)
 }
 
 /// `GET /admin/api/keys`
@@ -95,7 +97,8 @@ pub(super) async fn one<P: Platform>(
     let request = about(arrival, &id, who)?;
     if arrival.method != "DELETE" {
         let view = changed(ask(platform, "keys/show", &request).await?, &id)?;
-        return Ok(OwnText::json(view));
+        let usage = spent_of(platform, value(&view)?).await;
+        return Ok(OwnText::json(with("{", &view, &format!("\"limit_usage\":{usage}"))));
     }
     let view = changed(ask(platform, "keys/revoke", &request).await?, &id)?;
     let now = platform.now();
@@ -148,6 +151,7 @@ pub(super) async fn import<P: Platform>(
             let client = client.name.clone();
             return Err(ClientError::KeysNotAllowed { client, lacks: "imported_keys" });
         }
+        check_limits(&routes.graph, &key.record)?;
     }
     let new = |ImportedKey { hash, prefix, record }| KeyEntry { hash, prefix, record, ..KeyEntry::default() };
     let request = KeysRequest { keys: imported.into_iter().map(new).collect(), ..by(arrival, who) };
@@ -206,7 +210,16 @@ fn check(graph: &Graph, record: &KeyRecord) -> Result<(), ClientError> {
             return Err(entry_node::unknown(graph, model, client));
         }
     }
-    Ok(())
+    check_limits(graph, record)
+}
+
+/// Checks the limits of a key as the document's own are checked.
+fn check_limits(graph: &Graph, record: &KeyRecord) -> Result<(), ClientError> {
+    let Some(limits) = &record.limits else { return Ok(()) };
+    check_key_limits(limits, graph).map_err(|issues| {
+        let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
+        ClientError::InvalidJson(format!("The limits of the key are not valid. {}.", issues.join(". ")))
+    })
 }
 
 fn ends_within() -> String {

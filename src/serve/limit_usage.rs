@@ -1,4 +1,7 @@
-//! `GET /admin/api/usage`: what is spent and what is left of the limits, as their ledgers say.
+//! `GET /admin/api/usage`, and the limits of one key: what is spent and what is left of limits, as
+//! their ledgers say.
+
+use std::pin::Pin;
 
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
@@ -9,8 +12,8 @@ use super::object_reports::pool_of;
 use super::platform::Platform;
 use super::receive::Arrival;
 use super::serving::Serving;
-use crate::entry::limit_claims::{LedgerName, SHARDS};
-use crate::limits::stored_ledger::USAGE;
+use crate::entry::limit_claims::{LedgerName, SHARDS, shard_of};
+use crate::limits::stored_ledger::{MeterUsage, USAGE};
 use crate::request::query;
 use crate::routes::graph::{LimitKey, LimitRule};
 use crate::vocabulary::client_error::ClientError;
@@ -35,18 +38,10 @@ pub(super) async fn answer<P: Platform>(
         .chain([gateway])
         .filter(|(client, _)| wanted.as_deref().is_none_or(|wanted| *client == Some(wanted)));
     let ledgers: Vec<LedgerName> = owners.flat_map(|(client, limits)| ledgers_of(client, limits)).collect();
-    let pool = pool_of(platform);
-    let asked = ledgers.iter().take(MOST_LEDGERS).map(|ledger| {
-        let object = ledger.object(&pool);
-        async move {
-            let asked = platform.ask_ledger(&object, USAGE, String::new());
-            let text = text_within(platform, ANSWER_MS, asked).await.ok()?;
-            serde_json::from_str::<Vec<Map<String, Value>>>(&text).ok()
-        }
-    });
+    let asked = asked(platform, ledgers.get(..MOST_LEDGERS).unwrap_or(&ledgers)).await;
     let mut limits: Vec<Value> = Vec::new();
     let mut is_complete = ledgers.len() <= MOST_LEDGERS;
-    for (ledger, meters) in ledgers.iter().zip(join_all(asked).await) {
+    for (ledger, meters) in ledgers.iter().zip(asked) {
         is_complete &= meters.is_some();
         for mut meter in meters.into_iter().flatten() {
             meter.insert("client".to_owned(), json!(ledger.client));
@@ -54,6 +49,50 @@ pub(super) async fn answer<P: Platform>(
         }
     }
     Ok(OwnText::json(json!({ "limits": limits, "is_complete": is_complete }).to_string()))
+}
+
+/// The meters of a ledger; `None` if it does not answer.
+type Meters = Option<Vec<Map<String, Value>>>;
+
+/// The meters of these ledgers. Behind a pointer, so that there is one copy of the code.
+fn asked<'a, P: Platform>(
+    platform: &'a P,
+    ledgers: &'a [LedgerName],
+) -> Pin<Box<dyn Future<Output = Vec<Meters>> + 'a>> {
+    let pool = pool_of(platform);
+    Box::pin(join_all(ledgers.iter().map(move |ledger| {
+        let object = ledger.object(&pool);
+        async move {
+            let asked = platform.ask_ledger(&object, USAGE, String::new());
+            let text = text_within(platform, ANSWER_MS, asked).await.ok()?;
+            serde_json::from_str(&text).ok()
+        }
+    })))
+}
+
+/// The limits of an issued key of this client, each with what is spent of it. `None` if a ledger
+/// does not answer.
+pub(super) async fn of_key<P: Platform>(
+    platform: &P,
+    client: &str,
+    limits: &[LimitRule],
+) -> Option<Vec<Value>> {
+    let ledger = |limit: &LimitRule| LedgerName {
+        client: Some(client.to_owned()),
+        shard: shard_of(limit, &limit.name),
+    };
+    let ledgers: Vec<LedgerName> = limits.iter().map(ledger).collect();
+    let asked = asked(platform, &ledgers).await;
+    let used = |(limit, meters): (&LimitRule, Meters)| {
+        let is_it = |meter: &Map<String, Value>| meter.get("meter").is_some_and(|name| *name == limit.name);
+        let known = meters?.into_iter().find(is_it).map(Value::Object);
+        // Of what was never used, the ledger knows nothing.
+        let unused = MeterUsage::unused(&limit.name, limit.rate, platform.now());
+        let mut used = known.or_else(|| serde_json::to_value(unused).ok())?;
+        used.as_object_mut()?.insert("client".to_owned(), client.into());
+        Some(used)
+    };
+    limits.iter().zip(asked).map(used).collect()
 }
 
 /// The ledgers of these limits.

@@ -57,6 +57,7 @@ mod identity;
 pub mod isolate_memory;
 pub mod issued_key;
 mod key_admin;
+mod key_usage;
 mod key_writes;
 mod ledger_link;
 mod limit_headers;

@@ -198,7 +198,8 @@ test("each path answers as it is described", () =>
     await endCanary({ action: "take_back", why: "a test" });
 
     const body = (content) => ({ body: JSON.stringify(content) });
-    const wanted = { client: "app", name: "a test", owner: "ada", models: ["chat"], expires: "2100-01-31" };
+    const limits = [{ requests: 100, per: "day", models: ["chat"] }];
+    const wanted = { client: "app", name: "a test", owner: "ada", models: ["chat"], limits, expires: "2100-01-31" };
     assertMatches(wanted, { $ref: "#/components/schemas/IssueKeyRequest" }, "the request");
     const { content: issued } = await api.call("POST", "/admin/api/keys", body(wanted));
     await api.call("POST", "/admin/api/keys", body({ ...wanted, client: "ap" }));

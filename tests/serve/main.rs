@@ -24,6 +24,7 @@ mod forms;
 mod guards;
 mod isolation;
 mod issued_keys;
+mod key_limits;
 mod leaving;
 #[allow(dead_code, reason = "the tests of limits look at the rows")]
 #[path = "../ledger_rows/mod.rs"]

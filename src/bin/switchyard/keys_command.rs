@@ -11,6 +11,7 @@ use switchyard::vocabulary::time::Instant;
 use crate::gateway_client::{GatewayArguments, GatewayClient};
 use crate::gateway_error::{GatewayError, finished};
 use crate::history::in_path;
+use crate::limit_notation::{dollars, limit, notation};
 use crate::litellm_keys::{ClientChoice, ReadKeys, read};
 use crate::output::{GREEN, Progress, RED, YELLOW, counted, is_coloured, printable, say, table};
 
@@ -19,6 +20,7 @@ Examples:
   export SWITCHYARD_URL=https://switchyard.example.workers.dev SWITCHYARD_ADMIN_TOKEN=...
   switchyard keys issue --client apps --name 'billing job' --owner ada@example.com
   switchyard keys issue --client apps --name ci --model 'chat-*' --expires 2027-12-31 > key.txt
+  switchyard keys issue --client apps --name trial --limit usd=50/month --limit requests=60/minute
   switchyard keys list --client apps
   switchyard keys show key_17
   switchyard keys rotate key_17 --overlap 3600
@@ -90,6 +92,10 @@ struct IssueArguments {
     /// client.
     #[arg(long = "model", value_name = "PATTERN")]
     models: Vec<String>,
+    /// A limit of this key alone, besides those of its client: requests=600/minute,
+    /// tokens=1000000/day, usd=50/month, concurrent=4. Several: repeat it.
+    #[arg(long = "limit", value_name = "LIMIT", value_parser = limit)]
+    limits: Vec<Value>,
     /// When it ends: 2027-12-31, or 2027-12-31T18:00:00Z. Default: never.
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
@@ -180,6 +186,11 @@ struct ListedKey {
     name: String,
     owner: Option<String>,
     models: Option<Vec<String>>,
+    limits: Option<Vec<Value>>,
+    limits_as: Option<String>,
+    /// In the order of `limits`. Only where one key is shown.
+    limit_usage: Option<Vec<SpentLimit>>,
+    usage: KeyUsage,
     state: String,
     created: Instant,
     created_by: String,
@@ -189,6 +200,27 @@ struct ListedKey {
     replaced_by: Option<String>,
     last_used: Option<Instant>,
     is_written: bool,
+}
+
+/// What is spent of a limit.
+#[derive(Deserialize)]
+struct SpentLimit {
+    unit: String,
+    spent: u64,
+    free: u64,
+}
+
+#[derive(Deserialize)]
+struct KeyUsage {
+    month: ListedUse,
+    total: ListedUse,
+}
+
+#[derive(Deserialize)]
+struct ListedUse {
+    requests: u64,
+    tokens: u64,
+    micro_usd: u64,
 }
 
 #[derive(Deserialize)]
@@ -231,7 +263,8 @@ fn list(arguments: &ListArguments) -> Result<(), GatewayError> {
         say(format_args!("There is no key. switchyard keys issue makes one.\n"));
         return Ok(());
     }
-    let heads = ["id", "state", "client", "key", "created", "expires", "last used", "name", "owner"];
+    let heads =
+        ["id", "state", "client", "key", "created", "expires", "last used", "this month", "name", "owner"];
     let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
     let paint = |row: usize, column: usize| {
         let key = keys.get(row).filter(|_| column == 1)?;
@@ -251,6 +284,7 @@ fn row(key: &ListedKey) -> Vec<String> {
         day(Some(key.created)),
         day(key.expires),
         key.last_used.map_or_else(|| "never".to_owned(), hour),
+        dollars(key.usage.month.micro_usd),
         key.name.clone(),
         key.owner.clone().unwrap_or_default(),
     ]
@@ -284,6 +318,11 @@ fn described(key: &ListedKey) -> String {
             key.last_used.map_or_else(|| "never".to_owned(), |at| format!("in the hour of {}", hour(at))),
         ),
     ];
+    members.extend(limit_lines(key));
+    for (name, used) in [("this month", &key.usage.month), ("in all", &key.usage.total)] {
+        let (requests, tokens) = (used.requests, used.tokens);
+        members.push((name, format!("{requests} requests, {tokens} tokens, {}", dollars(used.micro_usd))));
+    }
     members.extend(key.revoked.map(|at| ("revoked", at.utc().to_string())));
     members.extend(key.replaces.clone().map(|id| ("replaces", id)));
     members.extend(key.replaced_by.clone().map(|id| ("replaced by", id)));
@@ -293,6 +332,21 @@ fn described(key: &ListedKey) -> String {
     members
         .into_iter()
         .fold(String::new(), |text, (name, value)| text + &format!("{name:<11} {}\n", printable(&value)))
+}
+
+/// One line for each limit, with what is spent of it where that is known.
+fn limit_lines(key: &ListedKey) -> Vec<(&'static str, String)> {
+    let line = |(index, limit): (usize, &Value)| {
+        let spent = key.limit_usage.as_ref().and_then(|usage| usage.get(index)).map(|limit| {
+            let SpentLimit { unit, spent, free } = limit;
+            let words = |units: u64| if unit == "micro_usd" { dollars(units) } else { units.to_string() };
+            format!(": {} spent, {} free", words(*spent), words(*free))
+        });
+        ("limit", notation(limit) + &spent.unwrap_or_default())
+    };
+    let mut lines: Vec<_> = key.limits.iter().flatten().enumerate().map(line).collect();
+    lines.extend(key.limits_as.clone().map(|id| ("counted as", id)));
+    lines
 }
 
 fn issue(arguments: &IssueArguments) -> Result<(), GatewayError> {
@@ -305,6 +359,9 @@ fn issue(arguments: &IssueArguments) -> Result<(), GatewayError> {
     put("expires", arguments.expires.clone().into());
     if !arguments.models.is_empty() {
         put("models", arguments.models.clone().into());
+    }
+    if !arguments.limits.is_empty() {
+        put("limits", arguments.limits.clone().into());
     }
     let path = with_why("/admin/api/keys", arguments.why.as_deref());
     let key: Value = changed(&gateway, &path, &Value::Object(body))?;

@@ -134,16 +134,43 @@ fn the_last_use_is_known_to_the_hour_and_never_goes_back() {
     let ledger = KeyLedger(&rows);
     ledger.add(vec![new(1)], "admin", START).unwrap();
     assert_eq!(view(&ledger, 1, START)["last_used"], Value::Null);
-    let used = KeysRequest {
-        ids: vec!["key_1".to_owned(), "key_9".to_owned(), "none".to_owned()],
+    let used = |number: u64| KeysRequest {
+        reporter: crate::keys::key_uses::first_of(START.period(ms(3_600_000))),
+        number,
+        uses: vec![vec![1, 1, 42, 150], vec![9, 1, 42, 150], vec![0, 1, 1, 1], vec![1]],
         ..KeysRequest::default()
     };
     let hour = START.epoch_ms() / 3_600_000 * 3_600_000;
-    for (at, expected) in [(0, hour), (3_600_000, hour + 3_600_000), (0, hour + 3_600_000)] {
-        ledger.on_used(&used, START + ms(at)).unwrap();
+    for (number, at, expected) in [(1, 0, hour), (2, 3_600_000, hour + 3_600_000), (3, 0, hour + 3_600_000)] {
+        ledger.on_used(&used(number), START + ms(at)).unwrap();
         assert_eq!(view(&ledger, 1, START)["last_used"], json!(expected));
+        assert_eq!(view(&ledger, 1, START)["usage"]["total"]["requests"], json!(number));
     }
     assert!(rows.rows(RowKind::KeyUse, 2, u64::MAX).unwrap().is_empty(), "of no key that there is not");
+}
+
+#[test]
+fn a_message_about_uses_counts_once_and_an_old_one_not_at_all() {
+    let rows = Rows::default();
+    let ledger = KeyLedger(&rows);
+    ledger.add(vec![new(1)], "admin", START).unwrap();
+    let hour_ms = ms(3_600_000);
+    let first_of = crate::keys::key_uses::first_of;
+    let say = |reporter: u64, number: u64, now: Instant| {
+        let uses = vec![vec![1, 1, 10, 5]];
+        ledger.on_used(&KeysRequest { number, reporter, uses, ..KeysRequest::default() }, now).unwrap();
+        view(&ledger, 1, now)["usage"]["total"]["requests"].as_u64().unwrap()
+    };
+    let reporter = first_of(START.period(hour_ms)) + 5;
+    assert_eq!([1, 1, 2, 1].map(|number| say(reporter, number, START)), [1, 1, 2, 2]);
+    assert_eq!(say(reporter + 1, 1, START), 3, "another isolate");
+    let later = START + hour_ms;
+    assert_eq!([say(reporter, 2, later), say(reporter, 3, later)], [3, 4], "it is still remembered");
+    let much_later = later + hour_ms;
+    assert_eq!(say(reporter, 4, much_later), 4, "whether it was counted is not known");
+    assert_eq!(say(first_of(much_later.period(hour_ms)), 1, much_later), 5);
+    assert_eq!(rows.rows(RowKind::KeyReporter, 0, u64::MAX).unwrap().len(), 1, "the others are forgotten");
+    assert_eq!(say(0, 0, much_later), 5, "of an older version of the gateway");
 }
 
 proptest! {

@@ -32,6 +32,22 @@ pub(super) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
+    /// The state before anything is compiled.
+    pub(super) fn of(raw: &'a RawDocument, report: IssueCollector<'a>) -> Self {
+        Self {
+            raw,
+            report,
+            deployments: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            in_progress: Vec::new(),
+            depth: 0,
+            is_too_deep: false,
+            sizes: Vec::new(),
+            reads: Reads::default(),
+            prefixes: Vec::new(),
+        }
+    }
+
     /// The names in a section of the document as it is written. Entries that failed the shape check
     /// are included, so that one mistake does not cause a second issue at every reference to the
     /// entry.

@@ -1,10 +1,16 @@
-//! Compiles `limits` of clients and of the settings.
+//! Compiles `limits` of clients, of the settings, and of issued keys.
+
+use serde_json::{Map, Value, json};
 
 use super::compiler::Compiler;
 use crate::routes::at::At;
 use crate::routes::glob::Glob;
+use crate::routes::graph::Graph;
+use crate::routes::issue::{Issue, IssueCollector};
 use crate::routes::limit_rule::{LimitKey, LimitRule, Unreachable};
-use crate::routes::raw::{RawLimit, RawPeriod, RawUnreachable};
+use crate::routes::raw::{RawDocument, RawLimit, RawPeriod, RawUnreachable};
+use crate::routes::shape;
+use crate::scan::json_value;
 use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
 
 /// The most limits of one list. A request reserves from each of them.
@@ -12,6 +18,58 @@ const MAX_LIMITS: usize = 32;
 
 /// Millionths of a dollar in a dollar.
 const MICRO: f64 = 1e6;
+
+/// Checks the limits of a key that is to be issued, as those of a client are checked.
+///
+/// # Errors
+/// What is wrong with them, each issue with its path. The list is never empty.
+pub fn check_key_limits(limits: &[Value], graph: &Graph) -> Result<(), Vec<Issue>> {
+    let models: Map<String, Value> = graph.models.keys().map(|name| (name.clone(), Value::Null)).collect();
+    let written = json!({ "models": models, "limits": limits });
+    let mut report = IssueCollector::new(&written);
+    let at = At::Root.key("limits");
+    let sound = shape::check_part("Limit", limits, at, &mut report);
+    report.settle();
+    let raw: Option<Vec<RawLimit>> = sound.and_then(|sound| json_value::read(Value::Array(sound)).ok());
+    compile_alone(report, &raw.unwrap_or_default(), at).map(drop)
+}
+
+/// Compiles the limits of an issued key. They were checked when it was issued; a node that they
+/// name may be gone since. `counted_as`: the id of the key under which they are counted.
+///
+/// # Errors
+/// They are not readable, so the key must not be used.
+pub fn key_limits(limits: &[Value], counted_as: &str) -> Result<Vec<LimitRule>, Vec<Issue>> {
+    let named = limits.iter().filter_map(|limit| limit.get("models")?.as_array()).flatten();
+    let named = named.filter_map(|name| Some((name.as_str()?.to_owned(), Value::Null)));
+    let written = json!({ "models": named.collect::<Map<_, _>>(), "limits": limits });
+    let Ok(raw) = json_value::read::<Vec<RawLimit>>(Value::Array(limits.to_vec())) else {
+        return Err(vec![Issue::of_document("limits of another form", "those of an issued key")]);
+    };
+    let mut rules = compile_alone(IssueCollector::new(&written), &raw, At::Root.key("limits"))?;
+    for rule in &mut rules {
+        rule.name = format!("{counted_as}/{}", rule.name);
+        rule.by = LimitKey::ThisKey;
+    }
+    Ok(rules)
+}
+
+/// Compiles limits that are in no document.
+fn compile_alone(
+    report: IssueCollector<'_>,
+    raw: &[RawLimit],
+    at: At<'_>,
+) -> Result<Vec<LimitRule>, Vec<Issue>> {
+    let document = RawDocument::default();
+    let mut compiler = Compiler::of(&document, report);
+    for (index, _) in raw.iter().enumerate().filter(|(_, limit)| limit.by.is_some()) {
+        let expected = "no `by`: a limit of a key counts all that the key does";
+        compiler.report.refuse_key(at.index(index).key("by"), expected, None);
+    }
+    let rules = compiler.limits(raw, at);
+    compiler.report.finish()?;
+    Ok(rules)
+}
 
 impl Compiler<'_> {
     pub(super) fn limits(&mut self, raw: &[RawLimit], at: At<'_>) -> Vec<LimitRule> {

@@ -18,7 +18,6 @@ mod size;
 mod url;
 mod webhooks;
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::at::At;
@@ -27,7 +26,6 @@ use super::glob::Glob;
 use super::graph::{Client, Destination, Ejections, Graph, Node, Rule, RuleAction};
 use super::issue::{Issue, IssueCollector, quoted};
 use super::raw::{RawDenial, RawDocument};
-use super::reads::Reads;
 use super::variables;
 use super::{json, shape};
 use crate::scan::json_value;
@@ -37,6 +35,7 @@ use crate::vocabulary::rng::stable_hash;
 use crate::vocabulary::sorted;
 use crate::vocabulary::time::Instant;
 use compiler::Compiler;
+pub use limit_list::{check_key_limits, key_limits};
 use settings::ejections;
 
 /// The largest document. A larger one is refused without parsing.
@@ -81,19 +80,7 @@ pub fn compile(document: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         );
         return Err(report.into_issues());
     };
-    let compiler = Compiler {
-        raw: &raw,
-        report,
-        deployments: BTreeMap::new(),
-        nodes: BTreeMap::new(),
-        in_progress: Vec::new(),
-        depth: 0,
-        is_too_deep: false,
-        sizes: Vec::new(),
-        reads: Reads::default(),
-        prefixes: Vec::new(),
-    };
-    compiler.document(version_of(stable_hash(document.as_bytes())))
+    Compiler::of(&raw, report).document(version_of(stable_hash(document.as_bytes())))
 }
 
 /// The version of a document with this hash, as people see it.

@@ -19,6 +19,7 @@ raw! {
 ///
 /// `${NAME}` in a string refers to a variable of the Worker's environment. Fixed values, such as
 /// the name of a strategy, cannot contain variables.
+#[derive(Default)]
 pub struct RawDocument {
     /// The schema of this document, for editors.
     #[serde(rename = "$schema")]

@@ -528,6 +528,17 @@ impl Bench {
         self.registry().lost.borrow_mut().push(path.to_owned());
     }
 
+    /// The answers of the registry to requests for this path get lost.
+    pub fn lose_registry_answers(&self, path: &str) {
+        self.registry().unanswered.borrow_mut().push(path.to_owned());
+    }
+
+    /// The registry can be reached again.
+    pub fn find_registry(&self) {
+        self.registry().lost.borrow_mut().clear();
+        self.registry().unanswered.borrow_mut().clear();
+    }
+
     /// Whether the store refuses writes.
     pub fn refuse_writes(&self, refuses: bool) {
         self.fake.world.refuses_writes.set(refuses);

@@ -24,6 +24,8 @@ pub struct FakeRegistry {
     pub told: RefCell<Vec<String>>,
     /// The paths whose requests get lost.
     pub lost: RefCell<Vec<String>>,
+    /// The paths whose answers get lost.
+    pub unanswered: RefCell<Vec<String>>,
     /// When its alarm rings.
     alarm_at: Cell<Option<Instant>>,
     is_writing: Cell<bool>,
@@ -46,6 +48,9 @@ impl FakeRegistry {
         }
         let Ok(reply) = answer(&Host(self, fake), path, body).await;
         self.alarm_at.set(reply.alarm_at.or(self.alarm_at.get()));
+        if self.unanswered.borrow().iter().any(|lost| lost == path) {
+            return Err(PlatformError::new("the connection to the registry broke"));
+        }
         Ok((reply.status, reply.text))
     }
 

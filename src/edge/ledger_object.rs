@@ -7,7 +7,8 @@ use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
 use super::{clock, object_calls, tasks};
-use crate::limits::stored_ledger::{LedgerStorage, StoredLedger};
+use crate::limits::ledger_storage::LedgerStorage;
+use crate::limits::stored_ledger::StoredLedger;
 use crate::serve::platform::PlatformError;
 use crate::vocabulary::time::Instant;
 
@@ -31,7 +32,12 @@ struct LedgerRows(SqlStorage);
 
 impl DurableObject for Ledger {
     fn new(state: State, _: Env) -> Self {
-        let stored = StoredLedger::new(LedgerRows(state.storage().sql()));
+        let sql = state.storage().sql();
+        let table =
+            "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID";
+        // If it fails, so does every use of the table, with an answer that says so.
+        let _ = sql.exec(table, None);
+        let stored = StoredLedger::new(LedgerRows(sql));
         Self { state, stored, alarm_at: Cell::default() }
     }
 
@@ -76,11 +82,14 @@ impl LedgerStorage for LedgerRows {
     type Error = PlatformError;
 
     fn all(&self) -> Result<Vec<(String, String)>, PlatformError> {
-        let table =
-            "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID";
-        self.0.exec(table, None)?;
         let rows: Vec<LedgerRow> = self.0.exec("SELECT key, text FROM rows", None)?.to_array()?;
         Ok(rows.into_iter().map(|row| (row.key, row.text)).collect())
+    }
+
+    fn has(&self, key: &str) -> Result<bool, PlatformError> {
+        let rows: Vec<LedgerRow> =
+            self.0.exec("SELECT key, text FROM rows WHERE key = ?", vec![key.into()])?.to_array()?;
+        Ok(!rows.is_empty())
     }
 
     fn store(&self, key: &str, text: &str) -> Result<(), PlatformError> {

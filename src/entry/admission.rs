@@ -59,6 +59,10 @@ pub fn purpose(guard: &ClientGuard, operation: Operation, bytes: Option<u64>) ->
     if guard.operations.as_ref().is_some_and(|globs| !globs.iter().any(|glob| glob.matches(path))) {
         return Err(ClientError::NotAdmitted(AdmissionFault::Operation(path)));
     }
+    // Evaluations may read what is stored of the whole account.
+    if guard.sees_own_only && operation == Operation::Evals {
+        return Err(ClientError::NotAdmitted(AdmissionFault::Operation(path)));
+    }
     bytes.map_or(Ok(()), |bytes| within(RequestLimit::Bytes, guard.request.max_bytes, Some(bytes)))
 }
 

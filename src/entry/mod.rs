@@ -6,6 +6,8 @@
 //! input of a request counts as where deployments state their longest one. Before all of that,
 //! [`admission`] checks what the rules for its client admit.
 //!
+//! [`made_objects`] says which stored objects a client may use that sees only its own.
+//!
 //! [`cache_use`] says which requests may be answered from the cache of their entry node, and
 //! [`cache_key`] which of them are equal.
 
@@ -15,6 +17,7 @@ pub mod cache_use;
 pub mod compared_length;
 pub mod entry_node;
 pub mod limit_claims;
+pub mod made_objects;
 pub mod object_affinity;
 mod reach;
 pub mod stored_objects;

@@ -11,13 +11,16 @@
 //! - [`meter`]: one limit, as the ledger counts it;
 //! - [`budget_alert`]: what webhooks get when a limit is nearly or wholly spent;
 //! - [`limit_ledger`]: the meters of one object, and its answers;
-//! - [`stored_ledger`]: the ledger in the storage of its object;
+//! - [`stored_ledger`]: the ledger in the [`ledger_storage`] of its object;
+//! - [`object_rows`]: which stored objects a client has made, in an object of the same class;
 //! - [`isolate_limits`]: the leases of an isolate, and what its requests reserve;
 //! - [`limit_wire`]: the messages between them.
 
 mod budget_alert;
 pub mod isolate_limits;
+pub mod ledger_storage;
 pub mod limit_ledger;
 pub mod limit_wire;
 pub mod meter;
+pub mod object_rows;
 pub mod stored_ledger;

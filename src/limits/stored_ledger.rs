@@ -8,9 +8,11 @@ use std::cell::RefCell;
 
 use serde::Serialize;
 
+use super::ledger_storage::LedgerStorage;
 use super::limit_ledger::LimitLedger;
 use super::limit_wire::LimitReport;
 use super::meter::{Lease, LeaseId, Meter};
+use super::object_rows;
 use crate::alerting::alert::{AlertReceipt, RECEIPT, json};
 use crate::scan::json_value;
 use crate::vocabulary::limit::LimitRate;
@@ -18,27 +20,6 @@ use crate::vocabulary::time::{Instant, Millis};
 
 /// The alarm does not ring more often: it only removes what no longer counts.
 const ALARM_MS: Millis = Millis::new(60_000);
-
-/// The storage of the object: texts by keys.
-pub trait LedgerStorage {
-    /// Why the storage failed.
-    type Error;
-    /// All rows.
-    ///
-    /// # Errors
-    /// The storage failed.
-    fn all(&self) -> Result<Vec<(String, String)>, Self::Error>;
-    /// Writes a row.
-    ///
-    /// # Errors
-    /// The storage failed.
-    fn store(&self, key: &str, text: &str) -> Result<(), Self::Error>;
-    /// Removes a row.
-    ///
-    /// # Errors
-    /// The storage failed.
-    fn delete(&self, key: &str) -> Result<(), Self::Error>;
-}
 
 /// The ledger of an object.
 #[derive(Debug)]
@@ -129,7 +110,10 @@ impl<S: LedgerStorage> StoredLedger<S> {
                 }),
                 None => Ok(reply(400, "not a receipt".to_owned())),
             },
-            _ => Ok(reply(404, String::new())),
+            _ => Ok(match object_rows::answer(&self.storage, path, body)? {
+                Some(ids) => reply(200, ids),
+                None => reply(404, String::new()),
+            }),
         }
     }
 

@@ -81,6 +81,12 @@ impl StoredObject {
         Ok(Self { operation: self.operation, path: parts.join("/"), id })
     }
 
+    /// The id of the object that a request with this path deletes, if it deletes one: not what is
+    /// within an object.
+    pub fn deleted_id(&self) -> Option<&str> {
+        self.id.as_deref().filter(|id| self.path.strip_suffix(id).is_some_and(|path| path.ends_with('/')))
+    }
+
     /// Whether the answer is the object's own bytes, of any type: the content of a file.
     pub fn is_content(&self) -> bool {
         self.path.ends_with("/content")

@@ -21,6 +21,8 @@ pub struct ClientGuard {
     pub request: RequestSize,
     /// Fields of the body, and types of tools.
     pub parameters: Parameters,
+    /// Whether it sees only the stored objects that it has made.
+    pub sees_own_only: bool,
     /// The countries from which it may call, in upper case. `None`: all.
     pub countries: Option<Vec<String>>,
     /// The addresses from which it may call. `None`: all.
@@ -31,7 +33,8 @@ impl ClientGuard {
     /// Whether it has to know what is in a body.
     pub fn reads_body(&self) -> bool {
         let request = &self.request;
-        request.max_output_tokens.or(request.max_images).is_some()
+        self.sees_own_only
+            || request.max_output_tokens.or(request.max_images).is_some()
             || self.parameters.allow.is_some()
             || !self.parameters.deny.is_empty()
     }

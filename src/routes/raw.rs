@@ -36,7 +36,8 @@ pub use raw_deployment::{
     RawVia,
 };
 pub use raw_document::{
-    RawClient, RawDenial, RawDocument, RawExpose, RawHealthSharing, RawSettings, RawStatements, RawUsage,
+    RawClient, RawDenial, RawDocument, RawExpose, RawHealthSharing, RawObjects, RawSettings, RawStatements,
+    RawUsage,
 };
 pub use raw_limit::{RawLimit, RawPeriod, RawUnreachable};
 pub use raw_node::{RawArrow, RawCache, RawDestination, RawNode, RawStrategy, RawTarget};

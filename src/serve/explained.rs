@@ -301,7 +301,13 @@ fn call(
     deployment: &Rc<Deployment>,
 ) -> Option<ExplainedCall> {
     let asks_for_usage = metering::asks_for_usage(settings, inbound, &deployment.params);
-    let prepared = inbound.prepare(deployment, Credential::key(deployment, 0), 1, asks_for_usage, 0);
+    let prepared = inbound.prepare(
+        deployment,
+        Credential::key(deployment, 0),
+        (1, &inbound.arrival.query),
+        asks_for_usage,
+        0,
+    );
     let PreparedCall { url, headers, body, model } = prepared.ok()?;
     let is_set = |name: &str| headers.get(name).is_some();
     let is_withheld = |name: &str| inbound.withheld.lines().any(|withheld| withheld == name);

@@ -18,6 +18,7 @@ use super::identity::{self, Caller};
 use super::limit_headers;
 use super::limiting::ReservedLimits;
 use super::metering;
+use super::own_objects;
 use super::platform::Platform;
 use super::receive::{Arrival, Inbound, Subject, admit_origin, receive};
 use super::serving::Serving;
@@ -178,6 +179,9 @@ async fn find<P: Platform>(
     let mut inbound = receive(platform, arrival, routes, &client, subject).await?;
     if let Some(drill) = &drill {
         inbound.faults.clone_from(&drill.faults);
+    }
+    if inbound.guard.sees_own_only {
+        own_objects::check(platform, &inbound).await?;
     }
     let claims = limit_claims::claims(graph, &client, &inbound.facts, &inbound.node, || {
         metering::basis(platform, &inbound)

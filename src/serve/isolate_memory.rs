@@ -14,6 +14,7 @@ use super::object_link::ObjectLink;
 use super::serving::Serving;
 use crate::counters::CounterOutbox;
 use crate::entry::limit_claims::LedgerName;
+use crate::entry::made_objects::MadeObjects;
 use crate::entry::object_affinity::ObjectAffinity;
 use crate::health::recent_records::RecentRecords;
 use crate::keys::key_cache::KeyCache;
@@ -55,6 +56,8 @@ pub struct Isolate {
     rng: RefCell<Option<SecureRng>>,
     /// The owner of each known stored object.
     pub(super) owners: RefCell<ObjectAffinity>,
+    /// Stored objects of clients that see only those that they have made.
+    pub(super) made_objects: RefCell<MadeObjects>,
     /// Hashes of the responses of the background whose usage was counted, oldest first.
     pub(super) counted: RefCell<VecDeque<u64>>,
     pub(super) link: RefCell<Option<ObjectLink>>,

@@ -68,6 +68,7 @@ mod metrics;
 pub mod object_answer;
 pub mod object_link;
 pub mod object_reports;
+mod own_objects;
 mod owners;
 pub mod platform;
 mod presented_credential;

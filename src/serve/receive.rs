@@ -17,6 +17,7 @@ use crate::request::credentials;
 use crate::request::json_body::Peek;
 use crate::request::multipart;
 use crate::request::stored_object::StoredObject;
+use crate::routes::client_guard::ClientGuard;
 use crate::routes::graph::{Client, Deployment, Graph, Node};
 use crate::scan::needle::Needle;
 use crate::telemetry::trace_context::TraceContext;
@@ -173,6 +174,8 @@ pub struct Inbound {
     pub becomes_json: bool,
     /// Whether the client wants only the headers of the answer.
     pub is_head: bool,
+    /// The rules for its client.
+    pub(super) guard: Rc<ClientGuard>,
     /// Whether the body stays without a model: a rule chose the node, and a stored prompt names the
     /// model.
     pub takes_model_of_prompt: bool,
@@ -222,9 +225,9 @@ impl Inbound {
         inbound(arrival, graph, client, subject, body, source)
     }
 
-    /// The request of attempt `number` to a deployment. `asks_for_usage`: it asks for the usage of
-    /// the stream, which its client did not. `span`: a random number, which identifies the attempt
-    /// in the trace.
+    /// The request of attempt `number` to a deployment, with this query. `asks_for_usage`: it asks
+    /// for the usage of the stream, which its client did not. `span`: a random number, which
+    /// identifies the attempt in the trace.
     ///
     /// # Errors
     /// If the body can be sent once and was already sent.
@@ -232,11 +235,12 @@ impl Inbound {
         &self,
         deployment: &Deployment,
         credential: Credential<'_>,
-        number: u32,
+        (number, query): (u32, &str),
         asks_for_usage: bool,
         span: u64,
     ) -> Result<PreparedCall, AlreadySent> {
-        let outgoing = upstream::prepare_with(deployment, credential, &self.call(number));
+        let call = UpstreamCall { query, ..self.call(number) };
+        let outgoing = upstream::prepare_with(deployment, credential, &call);
         let mut headers = Headers::default();
         if self.becomes_json {
             headers.push("content-type", "application/json");
@@ -494,6 +498,7 @@ fn inbound(
         body,
         withheld: withheld(arrival, client),
         is_head: arrival.is_head(),
+        guard: Rc::clone(guard),
         takes_model_of_prompt,
         node,
         faults: Vec::new(),
@@ -520,6 +525,13 @@ fn admit_content(
             unread = Some(Peek::of(known).map_err(|error| ClientError::InvalidJson(error.to_string()))?);
         } else if !is_json && body.length() > 0 && !is_form() {
             return Err(ClientError::InvalidJson("The body is neither JSON nor a form.".to_owned()));
+        }
+        // A form that is not read could name the objects of others.
+        let uploads = matches!(facts.operation, Operation::Files | Operation::Uploads);
+        if guard.sees_own_only && !is_json && body.length() > 0 && !uploads {
+            return Err(ClientError::InvalidForm(
+                "Your key may send forms only to upload files. Send JSON here.".to_owned(),
+            ));
         }
     }
     let takes_forms = matches!(

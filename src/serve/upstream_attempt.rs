@@ -11,6 +11,7 @@ use super::committed::{AbortOnDrop, Committed, CommittedBody, Flow, OpenCall, RE
 use super::faulty_call;
 use super::first_bytes;
 use super::metering;
+use super::own_objects::{self, ListReading};
 use super::platform::{
     ByteReader, ByteStream, Clock, OutgoingBody, OutgoingRequest, Platform, PlatformCall, PlatformError,
     ResponseHead,
@@ -72,7 +73,7 @@ pub async fn attempt<P: Platform>(
         stored: inbound.stored.as_ref(),
         is_deletion: inbound.stored.is_some() && inbound.facts.method == "DELETE",
         asked: Asked::of(&inbound.facts, inbound.stored.is_some()),
-        commit: dispatch.commit,
+        commit: own_objects::commit(inbound, dispatch.commit),
         buffer_bytes: routes.graph.settings.buffer_bytes,
     };
     let basis = match fault {
@@ -86,12 +87,13 @@ pub async fn attempt<P: Platform>(
         None => PresentedCredential::first(platform, inbound, dispatch, routes).await?,
         Some(_) => PresentedCredential::Key(0),
     };
+    let mut list = ListReading::of(inbound);
     loop {
         let handle = platform.call();
         let abort = AbortOnDrop::new(handle.clone());
         let (ResponseHead { status, headers, body }, limits) = match fault {
             None => {
-                let asked = (&question, withholds_usage);
+                let asked = (&question, withholds_usage, list.query());
                 send(platform, inbound, dispatch, &presented, asked, &handle).await?
             }
             Some(Fault::Hang) => {
@@ -117,7 +119,7 @@ pub async fn attempt<P: Platform>(
         let read = (status, &headers, body);
         let answer = answered(platform, &question, read, &handle, call, (dispatch.number, charges));
         let upstream_ids = UpstreamIds::of(&headers);
-        let body = match answer.await {
+        let mut body = match answer.await {
             Ok(body) => body,
             Err(failure) => {
                 let failure = Failure { upstream_ids: Some(Box::new(upstream_ids)), ..failure };
@@ -132,6 +134,13 @@ pub async fn attempt<P: Platform>(
         if fault.is_none() {
             presented.on_accepted(dispatch, routes);
             platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
+            if inbound.guard.sees_own_only {
+                match list.on_answer(platform, inbound, body).await {
+                    Ok(Some(own)) => body = own,
+                    Ok(None) => continue,
+                    Err(error) => return Err(refused_body(&(&error).into())),
+                }
+            }
         }
         let withheld = forwarding::not_returned(&headers);
         return Ok(Committed { status, call: handle, withheld, upstream_ids, commit: dispatch.commit, body });
@@ -182,13 +191,13 @@ async fn send<P: Platform>(
     inbound: &Inbound,
     dispatch: &Dispatch,
     presented: &PresentedCredential,
-    (question, asks_for_usage): (&Question<'_>, bool),
+    (question, asks_for_usage, query): (&Question<'_>, bool, &str),
     call: &P::Call,
 ) -> Result<(ResponseHead, PhaseLimits), Failure> {
     let span = platform.random();
     let deployment = &dispatch.deployment;
     let credential = presented.credential(deployment);
-    let outgoing = inbound.prepare(deployment, credential, dispatch.number, asks_for_usage, span);
+    let outgoing = inbound.prepare(deployment, credential, (dispatch.number, query), asks_for_usage, span);
     let PreparedCall { url, headers, body, .. } =
         outgoing.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
     let watch = inbound.body.watch();

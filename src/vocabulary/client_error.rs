@@ -252,6 +252,15 @@ pub enum ClientError {
         /// Below `/v1/`, as it arrived.
         path: String,
     },
+    /// The client has made no stored object with this id.
+    NotOwnObject {
+        /// As it arrived.
+        id: String,
+    },
+    /// Nobody can say which stored objects the client has made.
+    ObjectsUnavailable,
+    /// A list of stored objects cannot be narrowed to those of the client.
+    ListNotReadable,
     /// A part of the provider's API that the gateway does not route: it is bound to one account, or
     /// needs a connection of another kind (realtime).
     StatefulOperation {
@@ -269,7 +278,8 @@ impl ClientError {
             | Self::MissingModel
             | Self::CapabilityMissing { .. }
             | Self::InvalidFault { .. }
-            | Self::InvalidObjectPath { .. } => 400,
+            | Self::InvalidObjectPath { .. }
+            | Self::ListNotReadable => 400,
             Self::InvalidApiKey
             | Self::NoClients
             | Self::InvalidAdminToken
@@ -291,6 +301,7 @@ impl ClientError {
             | Self::NoCanary
             | Self::UnknownPath { .. }
             | Self::ObjectNotFound { .. }
+            | Self::NotOwnObject { .. }
             | Self::StatefulOperation { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout { .. } => 408,
@@ -316,6 +327,7 @@ impl ClientError {
             | Self::RegistryUnavailable
             | Self::RoutesNotWritten
             | Self::LimitsUnavailable
+            | Self::ObjectsUnavailable
             | Self::KeysUnavailable
             | Self::KeysNotWritten
             | Self::TooManyBodies => 503,
@@ -388,7 +400,9 @@ impl ClientError {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::WebSocketNotSupported { .. } => "websocket_not_supported",
             Self::InvalidObjectPath { .. } => "invalid_object_path",
-            Self::ObjectNotFound { .. } => "object_not_found",
+            Self::ObjectNotFound { .. } | Self::NotOwnObject { .. } => "object_not_found",
+            Self::ObjectsUnavailable => "objects_unavailable",
+            Self::ListNotReadable => "list_not_readable",
             Self::StatefulOperation { .. } => "operation_not_supported",
         }
     }
@@ -411,6 +425,7 @@ impl ClientError {
             Self::ModelNotFound { .. } | Self::MissingModel => Some("model"),
             Self::InvalidObjectPath { .. }
             | Self::ObjectNotFound { .. }
+            | Self::NotOwnObject { .. }
             | Self::RequestNotFound { .. }
             | Self::KeyNotFound { .. } => Some("id"),
             Self::ClientNotFound { .. } | Self::KeysNotAllowed { .. } => Some("client"),
@@ -448,6 +463,7 @@ impl ClientError {
                 | Self::KeysNotWritten
                 | Self::TooManyBodies
                 | Self::LimitsUnavailable
+                | Self::ObjectsUnavailable
                 | Self::AccessTokenRefused(AccessFault::KeysUnavailable)
                 | Self::NoEligibleDeployment { returns_in_ms: Some(_), .. }
         )

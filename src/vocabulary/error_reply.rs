@@ -29,7 +29,10 @@ impl From<&ClientError> for ErrorReply {
             | ClientError::LimitReached { retry_ms: Some(ms), .. } => {
                 headers.extend(retry_after::headers(*ms));
             }
-            ClientError::TooManyBodies | ClientError::KeysUnavailable | ClientError::LimitsUnavailable => {
+            ClientError::TooManyBodies
+            | ClientError::KeysUnavailable
+            | ClientError::LimitsUnavailable
+            | ClientError::ObjectsUnavailable => {
                 headers.extend(retry_after::headers(BODIES_END_MS));
             }
             ClientError::InvalidApiKey

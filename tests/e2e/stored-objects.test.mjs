@@ -206,3 +206,51 @@ describe("access to stored objects", () => {
       assert.deepEqual(calls(), [0, 0, 0]);
     }));
 });
+
+describe("a client that sees only what it has made", () => {
+  const WEB_KEY = "sk-switchyard-web";
+  const withOwn = (use, options = {}) => {
+    const clients = {
+      app: { key: "${APP_KEY}", models: ["chat"], objects: "own" },
+      web: { key: "${WEB_KEY}", models: ["chat"], objects: "own" },
+    };
+    return withGateway({ ...fleet(simulator, { clients, vars: { WEB_KEY } }), ...options }, use);
+  };
+  const missing = (promise) => assert.rejects(promise, { status: 404, code: "object_not_found" });
+
+  test("reads, lists, uses and deletes its own files and batches, in every isolate", () =>
+    withOwn(
+      async (gateway) => {
+        const { data: file } = await upload(gateway);
+        const [, other] = gateway.isolates;
+        for (const isolate of [gateway, other]) {
+          const [app, web] = [sdk(isolate), sdk(isolate, WEB_KEY)];
+          assert.equal((await app.files.retrieve(file.id)).id, file.id);
+          assert.equal(await (await app.files.content(file.id)).text(), LINES);
+          assert.deepEqual((await app.files.list()).data.map(({ id }) => id), [file.id]);
+          assert.deepEqual((await web.files.list()).data, []);
+          await missing(web.files.retrieve(file.id));
+          await missing(web.files.content(file.id));
+          await missing(web.files.delete(file.id));
+          await missing(web.batches.create({ ...BATCH, input_file_id: file.id }));
+        }
+        const batch = await sdk(other).batches.create({ ...BATCH, input_file_id: file.id, metadata: { id: "file-x" } });
+        await missing(sdk(gateway, WEB_KEY).batches.cancel(batch.id));
+        assert.equal((await sdk(gateway).batches.retrieve(batch.id)).id, batch.id);
+        assert.equal((await sdk(gateway).files.delete(file.id)).deleted, true);
+        assert.deepEqual((await sdk(other).files.list()).data, []);
+      },
+      { isolates: 2 },
+    ));
+
+  test("continues only its own responses", () =>
+    withOwn(async (gateway) => {
+      const [app, web] = [sdk(gateway), sdk(gateway, WEB_KEY)];
+      const first = await app.responses.create({ model: "chat", input: "hi" });
+      const next = { model: "chat", input: "and now?", previous_response_id: first.id };
+      await missing(web.responses.create(next));
+      await missing(web.responses.retrieve(first.id));
+      assert.equal((await app.responses.create(next)).previous_response_id, first.id);
+      assert.equal((await app.responses.retrieve(first.id)).id, first.id);
+    }));
+});

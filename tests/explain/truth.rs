@@ -355,7 +355,7 @@ proptest! {
         for call in &explanation.calls {
             let deployment = serving.graph.deployments.iter().find(|known| known.name == call.deployment);
             let deployment = deployment.unwrap();
-            let sent = inbound.prepare(deployment, Credential::key(deployment, 0), 1, false, 1);
+            let sent = inbound.prepare(deployment, Credential::key(deployment, 0), (1, &inbound.arrival.query), false, 1);
             if let Ok(sent) = sent {
                 prop_assert_eq!(&call.url, &sent.url);
                 let headers: Vec<_> = sent.headers.iter().map(|(name, _)| name).collect();

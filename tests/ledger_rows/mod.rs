@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use switchyard::limits::stored_ledger::LedgerStorage;
+use switchyard::limits::ledger_storage::LedgerStorage;
 
 #[derive(Debug, Clone, Default)]
 pub struct LedgerRows(pub Rc<RefCell<BTreeMap<String, String>>>);
@@ -15,6 +15,10 @@ impl LedgerStorage for LedgerRows {
 
     fn all(&self) -> Result<Vec<(String, String)>, Infallible> {
         Ok(self.0.borrow().clone().into_iter().collect())
+    }
+
+    fn has(&self, key: &str) -> Result<bool, Infallible> {
+        Ok(self.0.borrow().contains_key(key))
     }
 
     fn store(&self, key: &str, text: &str) -> Result<(), Infallible> {

@@ -32,6 +32,7 @@ mod ledger_rows;
 mod limits;
 mod long_answers;
 mod once;
+mod own_objects;
 mod records;
 mod registry;
 mod slow_uploads;

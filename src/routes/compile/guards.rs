@@ -7,7 +7,7 @@ use crate::routes::address_range::AddressRange;
 use crate::routes::at::At;
 use crate::routes::client_guard::{ClientGuard, Parameters, RequestSize, Statements};
 use crate::routes::glob::Glob;
-use crate::routes::raw::{RawClient, RawStatements};
+use crate::routes::raw::{RawClient, RawObjects, RawStatements};
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::sorted;
 
@@ -36,6 +36,7 @@ impl Compiler<'_> {
                     .map(globs)
                     .unwrap_or_default(),
             },
+            sees_own_only: client.objects == Some(RawObjects::Own),
             countries: client.countries.as_deref().map(|codes| self.countries(codes, at.key("countries"))),
             addresses: client.addresses.as_deref().map(|texts| self.addresses(texts, at.key("addresses"))),
         }

@@ -219,6 +219,9 @@ pub struct RawClient {
     /// The IP addresses and ranges (CIDR) from which the client may call. Default: all.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub addresses: Option<Vec<String>>,
+    /// The stored objects (files, batches, responses, …) that the client sees and may use. Default:
+    /// `all` of the accounts that its models lead to.
+    pub objects: Option<RawObjects>,
     /// Whether keys may be issued for the client (`POST /admin/api/keys`). Default: false.
     pub allow_keys: Option<bool>,
     /// Whether keys of another form than those that the gateway issues may belong to the client:
@@ -227,6 +230,16 @@ pub struct RawClient {
     /// When the keys of the client end, its own and the issued ones: a time such as
     /// `2027-01-31T18:00:00Z`, or the last day such as `2027-01-31` (UTC). Default: never.
     pub expires: Option<String>,
+}
+
+/// The stored objects of a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum RawObjects {
+    /// All of the account.
+    All,
+    /// Those that the client has made itself.
+    Own,
 }
 
 /// What a client may say about a request.

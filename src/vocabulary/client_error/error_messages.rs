@@ -214,6 +214,17 @@ impl ClientError {
                  /v1/models lists the models that you may use.",
                 quoted(path)
             ),
+            Self::NotOwnObject { id } => format!(
+                "There is no object with the id '{}'. Your key reaches only objects that were made with it, or with another key \
+                 of the same client.",
+                quoted(id)
+            ),
+            Self::ObjectsUnavailable => {
+                "The gateway cannot find out now which objects are yours. Try again in a second.".to_owned()
+            }
+            Self::ListNotReadable => "The provider's list is too long, or of another form than lists have, and cannot be \
+                narrowed to your objects. Ask for a shorter page, such as ?limit=100."
+                .to_owned(),
             Self::StatefulOperation { path } => format!(
                 "{} belongs to a part of the provider's API that this gateway does not route. Besides models, it routes files, \
                  uploads, batches, vector_stores, conversations, containers, fine_tuning, evals, assistants, threads, videos, \

@@ -154,6 +154,9 @@ pub(crate) fn all() -> Vec<ClientError> {
         ClientError::StatefulOperation { path: "/v1/realtime".into() },
         ClientError::InvalidObjectPath { path: "files/..".into() },
         ClientError::ObjectNotFound { path: "files/file-1".into() },
+        ClientError::NotOwnObject { id: "file-1".into() },
+        ClientError::ObjectsUnavailable,
+        ClientError::ListNotReadable,
     ];
     all.extend(limits());
     all.extend(AccessFault::ALL.map(ClientError::AccessTokenRefused));
@@ -235,6 +238,7 @@ proptest! {
             ClientError::WebSocketNotSupported { path: words.clone() },
             ClientError::InvalidObjectPath { path: words.clone() },
             ClientError::ObjectNotFound { path: words.clone() },
+            ClientError::NotOwnObject { id: words.clone() },
             ClientError::CapabilityMissing { model: words.clone(), lacks: vec![INPUT, OUTPUT], limit: "max_tokens" },
         ] {
             let message = error.message();

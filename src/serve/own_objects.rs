@@ -1,0 +1,209 @@
+//! Clients that see only the stored objects that they have made (`objects: own`).
+//!
+//! Who made what is kept in a ledger object of the client, so that every isolate knows it, also
+//! after restarts. An object that is not noted there does not exist for the client. So a note that
+//! is lost hides an object from its maker, and never shows it to somebody else.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::pin::Pin;
+
+use super::committed::CommittedBody;
+use super::object_reports::{AskError, pool_of, text_within};
+use super::platform::Platform;
+use super::receive::Inbound;
+use super::timing::sleep;
+use crate::entry::made_objects::{ListPage, ids_made, ids_of_request};
+use crate::limits::object_rows::{FORGET, KNOWN, NOTE};
+use crate::request::query;
+use crate::routes::graph::Commit;
+use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::time::Millis;
+
+/// How long the object of a client may take to answer.
+const ANSWER_MS: Millis = Millis::new(2_000);
+/// How often and after how long a note that was not taken is repeated.
+const NOTES: u32 = 5;
+const NOTE_AGAIN_MS: Millis = Millis::new(2_000);
+/// The most pages of the provider that one list reads, until it has an object of the client.
+const MOST_PAGES: u32 = 20;
+
+/// What is asked of the object of a client. Behind a pointer: few clients have one.
+type IdsAsked<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, AskError>> + 'a>>;
+
+fn ask<'a, P: Platform>(platform: &'a P, client: &str, path: &'a str, ids: &[String]) -> IdsAsked<'a> {
+    let object = format!("{}/objects:{client}", pool_of(platform));
+    let body = serde_json::to_string(ids).unwrap_or_default();
+    Box::pin(async move {
+        let asked = platform.ask_ledger(&object, path, body);
+        let text = text_within(platform, ANSWER_MS, asked).await?;
+        serde_json::from_str(&text).map_err(|error| AskError::Malformed(error.to_string()))
+    })
+}
+
+/// Those of the ids whose objects the client has made.
+async fn own_ones<P: Platform>(
+    platform: &P,
+    client: &str,
+    ids: BTreeSet<String>,
+) -> Result<BTreeSet<String>, ClientError> {
+    let is_known = |id: &String| platform.isolate().made_objects.borrow().knows(client, id);
+    let (mut own, unknown): (BTreeSet<String>, Vec<String>) = {
+        let (own, unknown): (Vec<String>, Vec<String>) = ids.into_iter().partition(is_known);
+        (own.into_iter().collect(), unknown)
+    };
+    if unknown.is_empty() {
+        return Ok(own);
+    }
+    match ask(platform, client, KNOWN, &unknown).await {
+        Ok(known) => {
+            let mut made_objects = platform.isolate().made_objects.borrow_mut();
+            for id in &known {
+                made_objects.learn(client, id);
+            }
+            own.extend(known);
+            Ok(own)
+        }
+        Err(error) => {
+            platform.warn(&format!("objects: the object of {client} does not answer: {error}"));
+            Err(ClientError::ObjectsUnavailable)
+        }
+    }
+}
+
+/// Checks that the client has made all objects that its request names.
+///
+/// # Errors
+/// It has not, or nobody can say it.
+pub(super) async fn check<P: Platform>(platform: &P, inbound: &Inbound) -> Result<(), ClientError> {
+    let mut ids = ids_of_request(inbound.stored.as_ref(), inbound.body.known_bytes());
+    let own = own_ones(platform, &inbound.facts.client, ids.clone()).await?;
+    ids.retain(|id| !own.contains(id));
+    ids.pop_first().map_or(Ok(()), |id| Err(ClientError::NotOwnObject { id }))
+}
+
+fn is_list(inbound: &Inbound) -> bool {
+    let is_of_all = inbound.stored.as_ref().is_some_and(|stored| stored.id.is_none());
+    is_of_all && inbound.facts.method == "GET"
+}
+
+/// The commit point of an attempt. A list must be here as a whole, and of another answer its first
+/// bytes.
+pub(super) fn commit(inbound: &Inbound, commit: Commit) -> Commit {
+    match commit {
+        _ if inbound.guard.sees_own_only && is_list(inbound) => Commit::Complete,
+        Commit::Headers if inbound.guard.sees_own_only => Commit::FirstToken,
+        commit => commit,
+    }
+}
+
+/// How far a list is read: on to the first page with an object of the client.
+pub(super) struct ListReading<'a> {
+    query: Cow<'a, str>,
+    pages: u32,
+}
+
+/// The body to answer with; `None`: the list goes on with another page.
+type OwnAnswer<P> = Result<Option<CommittedBody<P>>, ClientError>;
+
+impl<'a> ListReading<'a> {
+    /// Before the first page.
+    pub(super) fn of(inbound: &'a Inbound) -> Self {
+        Self { query: Cow::Borrowed(&inbound.arrival.query), pages: 0 }
+    }
+
+    /// The query of the next call.
+    pub(super) fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// Narrows a list, or notes what the answer says that was made. Behind a pointer: few clients
+    /// have it.
+    pub(super) fn on_answer<'b, P: Platform>(
+        &'b mut self,
+        platform: &'b P,
+        inbound: &'b Inbound,
+        body: CommittedBody<P>,
+    ) -> Pin<Box<dyn Future<Output = OwnAnswer<P>> + 'b>> {
+        Box::pin(async move {
+            if is_list(inbound) {
+                return self.narrowed(platform, inbound, body).await;
+            }
+            note_made(platform, inbound, body.first_bytes()).await;
+            Ok(Some(body))
+        })
+    }
+
+    async fn narrowed<P: Platform>(
+        &mut self,
+        platform: &P,
+        inbound: &Inbound,
+        body: CommittedBody<P>,
+    ) -> OwnAnswer<P> {
+        let CommittedBody::Whole { bytes, usage, .. } = body else {
+            return Err(ClientError::ListNotReadable);
+        };
+        // An answer without a body: nothing has changed.
+        if bytes.is_empty() {
+            return Ok(Some(CommittedBody::Whole { bytes, is_in_call: true, usage }));
+        }
+        let page = ListPage::read(&bytes).ok_or(ClientError::ListNotReadable)?;
+        let ids = page.ids().map(str::to_owned).collect();
+        let own = own_ones(platform, &inbound.facts.client, ids).await?;
+        self.pages += 1;
+        // A list that is read backwards goes on before its first object.
+        let is_forward = !inbound.facts.query.contains_key("before");
+        let next = page.next().filter(|_| is_forward).map(str::to_owned);
+        let page = page.with_only(|id| own.contains(id));
+        if let Some(next) = next.filter(|_| page.is_empty() && self.pages < MOST_PAGES) {
+            self.query = Cow::Owned(query::with(&self.query, "after", &next));
+            return Ok(None);
+        }
+        Ok(Some(CommittedBody::Whole { bytes: page.json(), is_in_call: false, usage }))
+    }
+}
+
+/// Notes what an answer says that was made, or forgets what was deleted. The answer about a stored
+/// object waits for that. That of a model does not: its client has the id before its end, and needs
+/// it later.
+async fn note_made<P: Platform>(platform: &P, inbound: &Inbound, answer: &[u8]) {
+    let (facts, stored) = (&inbound.facts, inbound.stored.as_ref());
+    let client = &facts.client;
+    if facts.method == "DELETE" {
+        let deleted = stored.and_then(|stored| stored.deleted_id()).map(str::to_owned);
+        if let Some(id) = deleted {
+            platform.isolate().made_objects.borrow_mut().forget(client, &id);
+            // A note too many harms nobody.
+            let _ = ask(platform, client, FORGET, &[id]).await;
+        }
+        return;
+    }
+    // A model's answer is stored only if the client asks for it.
+    let ids = if facts.has_side_effects {
+        ids_made(facts.operation, facts.method == "POST", answer)
+    } else {
+        Vec::new()
+    };
+    if ids.is_empty() {
+        return;
+    }
+    {
+        let mut made_objects = platform.isolate().made_objects.borrow_mut();
+        for id in &ids {
+            made_objects.learn(client, id);
+        }
+    }
+    if stored.is_some() && ask(platform, client, NOTE, &ids).await.is_ok() {
+        return;
+    }
+    let (background, client) = (platform.clone(), client.clone());
+    platform.in_background(async move {
+        for _ in 0..NOTES {
+            if ask(&background, &client, NOTE, &ids).await.is_ok() {
+                return;
+            }
+            sleep(&background, NOTE_AGAIN_MS).await;
+        }
+        background.warn(&format!("objects: what {client} has made is not noted: {}", ids.join(", ")));
+    });
+}

@@ -119,7 +119,7 @@ test("guesses are refused, and a key of LiteLLM goes on by its hash", () =>
       await refused(gateway, `sk-sy-${"A".repeat(48)}`, 401, "invalid_api_key");
       const token = (key) => createHash("sha256").update(key).digest("hex");
       const keys = [
-        { token: token(old), key_alias: "old", key_name: "sk-...6789", models: [], team_id: "t1", max_budget: 5 },
+        { token: token(old), key_alias: "old", key_name: "sk-...6789", models: [], team_id: "t1", max_budget: 5, rpm_limit: 100 },
         { token: token("sk-blocked"), key_alias: "blocked", blocked: true },
       ];
       const file = join(folder, "litellm-keys.json");
@@ -127,7 +127,7 @@ test("guesses are refused, and a key of LiteLLM goes on by its hash", () =>
       const run = (...args) => switchyard(["keys", ...args], { gateway: gateway.url, token: ADMIN });
       const imported = await run("import", file, "--client", "app");
       assert.equal(imported.code, 0, imported.stderr);
-      assert.match(imported.stdout, /left out: blocked: it is blocked\n1 key with budgets[^]*1 key imported, 0 keys known/);
+      assert.match(imported.stdout, /left out: blocked: it is blocked\nwithout: old: max_budget 5 for ever[^]*1 key imported, 0 keys known/);
       // For ten seconds it counts as unknown.
       const opens = async () => (await chat(gateway, {}, { headers: { authorization: `Bearer ${old}` } })).status === 200;
       await eventually("the old key opens", opens, { withinMs: 20_000, everyMs: 500 });
@@ -137,6 +137,7 @@ test("guesses are refused, and a key of LiteLLM goes on by its hash", () =>
       await answered(gateway, issued.stdout.trim());
       assert.match(issued.stderr, /^id +key_2\nstate +active\n/);
       const listed = await run("list");
+      assert.match((await run("show", "key_1")).stdout, /limit +requests=100\/minute: \d+ spent, \d+ free/);
       assert.match(listed.stdout, /key_1 +active +app +sk-\.\.\.6789…/);
       const shown = await run("show", "key_2", "--json");
       assert.deepEqual(JSON.parse(shown.stdout).models, ["chat"]);
@@ -151,3 +152,25 @@ test("guesses are refused, and a key of LiteLLM goes on by its hash", () =>
     },
     { imported_keys: true },
   ));
+
+test("a key has limits of its own, and what it used is in the list", () =>
+  withKeys(async (gateway, call, issue) => {
+    const { id, key } = await issue({ limits: [{ requests: 2, per: "day" }, { usd: 1, per: "month" }] });
+    await answered(gateway, key);
+    await answered(gateway, key);
+    await refused(gateway, key, 429, "insufficient_quota");
+    await answered(gateway, APP_KEY);
+    const { status, body } = await call("POST", "", { client: "app", name: "ci", limits: [{ requests: 2 }] });
+    assert.deepEqual([status, body.error.code], [400, "invalid_json"]);
+    assert.match(body.error.message, /limits\[0\]: found a limit without a time/);
+    const shown = async () => (await call("GET", `/${id}`)).body;
+    await eventually("the use is told", async () => (await shown()).usage.total.requests === 2, { withinMs: 20_000, everyMs: 500 });
+    assert.deepEqual((await shown()).limit_usage.map(({ meter, free }) => [meter, free > 0]), [
+      [`${id}/requests/day`, false],
+      [`${id}/usd/month`, true],
+    ]);
+    await gateway.evictRegistry();
+    const { body: list } = await call("GET", "");
+    assert.equal(list.keys[0].usage.month.requests, 2);
+    assert.ok(list.keys[0].usage.total.tokens > 0);
+  }));

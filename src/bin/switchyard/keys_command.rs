@@ -437,7 +437,7 @@ fn import(arguments: &ImportArguments) -> Result<(), GatewayError> {
     let text = std::fs::read_to_string(file).map_err(|error| GatewayError::of_file(file, &error))?;
     let clients =
         ClientChoice { usual: client.clone(), of_team: teams.iter().cloned().collect::<BTreeMap<_, _>>() };
-    let ReadKeys { keys, left_out, limited } =
+    let ReadKeys { keys, left_out, without } =
         read(&text, &clients).map_err(|error| GatewayError::of_file(file, &error))?;
     let mut sum = ImportedKeys::default();
     if !dry_run {
@@ -457,7 +457,7 @@ fn import(arguments: &ImportArguments) -> Result<(), GatewayError> {
             "{:#}\n",
             json!({
                 "read": keys.len(), "imported": imported, "known": known, "unwritten": unwritten,
-                "left_out": left_out, "with_limits": limited,
+                "left_out": left_out, "without": without,
             })
         ));
         return Ok(());
@@ -466,8 +466,9 @@ fn import(arguments: &ImportArguments) -> Result<(), GatewayError> {
         let words = format!("left out: {}", printable(why));
         say(format_args!("{}\n", crate::output::painted(YELLOW, &words, is_coloured())));
     }
-    if limited > 0 {
-        say(format_args!("{} with budgets or limits, which are not imported.\n", counted(limited, "key")));
+    for what in &without {
+        let words = format!("without: {}, which has no equivalent", printable(what));
+        say(format_args!("{}\n", crate::output::painted(YELLOW, &words, is_coloured())));
     }
     if *dry_run {
         say(format_args!("{} would be imported.\n", counted(keys.len(), "key")));

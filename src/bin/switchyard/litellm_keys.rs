@@ -9,8 +9,11 @@ use switchyard::vocabulary::rfc3339::parse_end;
 
 /// What LiteLLM calls "no narrowing".
 const ALL_MODELS: &[&str] = &["all-proxy-models", "all-team-models"];
-/// The columns whose effect does not exist here.
-const LIMITS: &[&str] = &["max_budget", "rpm_limit", "tpm_limit", "max_parallel_requests", "budget_duration"];
+/// Columns whose effect does not exist here.
+const NOT_IMPORTED: &[&str] =
+    &["model_max_budget", "soft_budget", "rpm_limit_per_model", "tpm_limit_per_model"];
+/// The most seconds in a month.
+const MONTH_SECONDS: u64 = 31 * 86_400;
 
 /// The keys of a file, in the form of the admin API, and what is said about them.
 #[derive(Debug, Default, PartialEq)]
@@ -19,8 +22,8 @@ pub struct ReadKeys {
     pub keys: Vec<Value>,
     /// The keys that are left out, each with the reason.
     pub left_out: Vec<String>,
-    /// How many have budgets or limits, which are not imported.
-    pub limited: usize,
+    /// Budgets and limits that are not imported, each with its key and the reason.
+    pub without: Vec<String>,
 }
 
 /// Which client a key belongs to.
@@ -41,11 +44,12 @@ pub fn read(text: &str, clients: &ClientChoice) -> Result<ReadKeys, String> {
     let mut read = ReadKeys::default();
     for row in &rows {
         let row = Row(row);
-        if LIMITS.iter().any(|name| row.text(name).is_some()) {
-            read.limited += 1;
-        }
-        match row.key(clients) {
-            Ok(key) => read.keys.push(key),
+        let (limits, without) = row.limits();
+        match row.key(clients, limits) {
+            Ok(key) => {
+                read.keys.push(key);
+                read.without.extend(without.into_iter().map(|why| format!("{}: {why}", row.name())));
+            }
             Err(why) => read.left_out.push(format!("{}: {why}", row.name())),
         }
     }
@@ -147,7 +151,45 @@ impl Row<'_> {
         self.text("key_alias").or_else(|| self.text("key_name")).unwrap_or_else(of_hash)
     }
 
-    fn key(&self, clients: &ClientChoice) -> Result<Value, &'static str> {
+    /// Its limits in the form of the gateway, and what is not imported.
+    fn limits(&self) -> (Vec<Value>, Vec<String>) {
+        let (mut limits, mut without) = (Vec::new(), Vec::new());
+        let number = |name: &str| self.text(name)?.parse::<f64>().ok();
+        let whole = |name: &str| number(name).filter(|number| *number >= 1.0).map(f64::floor);
+        for (name, unit, per) in [
+            ("rpm_limit", "requests", Some("minute")),
+            ("tpm_limit", "tokens", Some("minute")),
+            ("max_parallel_requests", "concurrent", None),
+        ] {
+            match whole(name) {
+                // Whole numbers below 2^53 stay what they are.
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1")]
+                Some(amount) => limits.push(per.map_or_else(
+                    || json!({ unit: amount as u64 }),
+                    |per| json!({ unit: amount as u64, "per": per }),
+                )),
+                None => without.extend(self.text(name).map(|value| format!("{name} {value}"))),
+            }
+        }
+        if let Some(budget) = self.text("max_budget") {
+            let duration = self.text("budget_duration");
+            let per = duration.as_deref().and_then(period);
+            let usd = budget.parse::<f64>().ok().filter(|usd| *usd > 0.0);
+            if let Some((usd, per)) = usd.zip(per) {
+                limits.push(json!({ "usd": usd, "per": per }));
+            } else {
+                let duration = duration.map_or("for ever".to_owned(), |duration| format!("in {duration}"));
+                without.push(format!("max_budget {budget} {duration}"));
+            }
+        }
+        let is_set =
+            |name: &&&str| matches!(self.0.get(**name), Some(Value::Object(members)) if !members.is_empty());
+        let others = NOT_IMPORTED.iter().filter(|name| self.text(name).is_some() || is_set(name));
+        without.extend(others.map(|name| (*name).to_owned()));
+        (limits, without)
+    }
+
+    fn key(&self, clients: &ClientChoice, limits: Vec<Value>) -> Result<Value, &'static str> {
         let token = self.text("token").ok_or("it has no token")?;
         let hash = match KeyHash::parse(&token) {
             Some(hash) => hash,
@@ -181,6 +223,7 @@ impl Row<'_> {
             "name": cut(&self.name()),
             "owner": owner.as_deref().map(cut),
             "models": is_narrowed.then_some(models),
+            "limits": (!limits.is_empty()).then_some(limits),
             "expires": expires,
         }))
     }
@@ -203,6 +246,30 @@ impl Row<'_> {
 
 fn cut(text: &str) -> String {
     text.chars().filter(|char| !char.is_control()).take(128).collect()
+}
+
+/// The time of a budget (`30s`, `24h`, `30d`, `1mo`) as that of a limit, if there is one: a month
+/// is one of the calendar, and so is a day.
+fn period(duration: &str) -> Option<&'static str> {
+    let digits = duration.len() - duration.trim_start_matches(|char: char| char.is_ascii_digit()).len();
+    let (count, unit) = duration.split_at_checked(digits)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        "mo" => MONTH_SECONDS,
+        _ => return None,
+    };
+    match count.parse::<u64>().ok()?.checked_mul(seconds)? {
+        60 => Some("minute"),
+        3_600 => Some("hour"),
+        86_400 => Some("day"),
+        // 28 to 31 days.
+        2_419_200..=MONTH_SECONDS => Some("month"),
+        _ => None,
+    }
 }
 
 /// A time as LiteLLM writes it, which may have no zone: then it is UTC.
@@ -238,7 +305,7 @@ mod tests {
         );
         let expected = json!({
             "hash": HASH, "prefix": "sk-...1234", "client": "web", "name": "ci", "owner": "ada",
-            "models": ["gpt-4o"], "expires": "2027-01-31T18:00:00+00:00",
+            "models": ["gpt-4o"], "limits": null, "expires": "2027-01-31T18:00:00+00:00",
         });
         let info = format!(r#"{{"key":"{HASH}","info":{}}}"#, full.replace("\"token\"", "\"other\""));
         for text in
@@ -284,6 +351,41 @@ mod tests {
     }
 
     #[test]
+    fn budgets_and_limits_become_limits_of_the_key() {
+        for (written, limits, without) in [
+            (
+                r#""rpm_limit":60,"tpm_limit":"1000.0","max_parallel_requests":4"#,
+                json!([{ "requests": 60, "per": "minute" }, { "tokens": 1000, "per": "minute" }, { "concurrent": 4 }]),
+                &[][..],
+            ),
+            (r#""max_budget":12.5,"budget_duration":"30d""#, json!([{ "usd": 12.5, "per": "month" }]), &[]),
+            (r#""max_budget":1,"budget_duration":"24h""#, json!([{ "usd": 1.0, "per": "day" }]), &[]),
+            (r#""max_budget":1,"budget_duration":"1mo""#, json!([{ "usd": 1.0, "per": "month" }]), &[]),
+            (r#""max_budget":1,"budget_duration":"60m""#, json!([{ "usd": 1.0, "per": "hour" }]), &[]),
+            (r#""max_budget":10,"budget_duration":"7d""#, json!(null), &["ci: max_budget 10 in 7d"]),
+            (r#""max_budget":10"#, json!(null), &["ci: max_budget 10 for ever"]),
+            (
+                r#""max_budget":0,"rpm_limit":0"#,
+                json!(null),
+                &["ci: rpm_limit 0", "ci: max_budget 0 for ever"],
+            ),
+            (r#""max_budget":null,"budget_duration":"1d","model_max_budget":{}"#, json!(null), &[]),
+            (r#""model_max_budget":{"gpt-4o":{}}"#, json!(null), &["ci: model_max_budget"]),
+        ] {
+            let read =
+                read(&format!(r#"[{{"token":"{HASH}","key_alias":"ci",{written}}}]"#), &app()).unwrap();
+            assert_eq!(
+                (&read.keys[0]["limits"], &read.without[..]),
+                (&limits, &without.iter().map(|why| (*why).to_owned()).collect::<Vec<_>>()[..]),
+                "{written}"
+            );
+        }
+        for duration in ["", "d", "1", "1y", "mo", "99999999999999999999d", "é"] {
+            assert_eq!(period(duration), None, "{duration}");
+        }
+    }
+
+    #[test]
     fn a_key_itself_is_hashed_and_goes_nowhere() {
         let key = one(r#"[{"token":"sk-1234"}]"#);
         assert_eq!((&key["hash"], &key["name"]), (&json!(HASH), &json!("a key without a name")));
@@ -304,8 +406,6 @@ mod tests {
         }
         let nobody = read(&row(""), &ClientChoice::default()).unwrap();
         assert_eq!(nobody.left_out, ["ci: no client is named for it"]);
-        let limited = read(&row(r#","max_budget":10,"rpm_limit":null"#), &app()).unwrap();
-        assert_eq!((limited.keys.len(), limited.limited), (1, 1));
         for text in ["", "{}", "[1]", "a,b\n1,2", "{\"keys\":[]}", "{"] {
             assert!(read(text, &app()).is_err(), "{text}");
         }

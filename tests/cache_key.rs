@@ -60,7 +60,7 @@ fn a_key_is_the_same_in_every_isolate_and_build() {
 
 #[test]
 fn each_fact_that_an_answer_depends_on_changes_the_key() {
-    let graph = graph(&json!({ "ttl": 60, "by": ["user", "metadata:team", "header:x-t"] }));
+    let graph = graph(&json!({ "ttl": 60, "by": ["user", "key", "metadata:team", "header:x-t"] }));
     let body = r#"{"model":"m"}"#;
     let with = |change: &dyn Fn(&mut Facts), headers: &[(&str, &str)]| {
         let mut facts = facts();
@@ -71,6 +71,8 @@ fn each_fact_that_an_answer_depends_on_changes_the_key() {
     let all = [
         with(&|_| {}, &[]),
         with(&|facts| facts.client = "other".to_owned(), &[]),
+        with(&|facts| facts.key = "key_1".to_owned(), &[]),
+        with(&|facts| facts.key = "key_2".to_owned(), &[]),
         with(&|facts| facts.client = String::new(), &[]),
         with(&|facts| facts.model = "other".to_owned(), &[]),
         with(&|facts| facts.operation = switchyard::vocabulary::operation::Operation::Completions, &[]),

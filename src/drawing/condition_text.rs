@@ -66,6 +66,7 @@ fn fact_text(fact: &Fact) -> String {
 pub(super) fn key_text(key: &AffinityKey) -> String {
     match key {
         AffinityKey::Client => "client".to_owned(),
+        AffinityKey::IssuedKey => "key".to_owned(),
         AffinityKey::User => "user".to_owned(),
         AffinityKey::PromptCacheKey => "prompt_cache_key".to_owned(),
         AffinityKey::Header(name) => format!("header:{name}"),

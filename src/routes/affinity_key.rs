@@ -14,6 +14,8 @@ use crate::vocabulary::rng::stable_hash;
 pub enum AffinityKey {
     /// The authenticated client.
     Client,
+    /// The issued key. The key in the document is no key of this kind.
+    IssuedKey,
     /// The body's `user` or `safety_identifier`.
     User,
     /// The body's `prompt_cache_key`.
@@ -31,11 +33,12 @@ const USER_FIELDS: [&str; 2] = ["user", "safety_identifier"];
 const PROMPT_FIELD: &str = "prompt_cache_key";
 
 impl AffinityKey {
-    /// Parses the notation of the document: `client`, `user`, `prompt_cache_key`, `header:NAME` or
-    /// `metadata:KEY`.
+    /// Parses the notation of the document: `client`, `key`, `user`, `prompt_cache_key`,
+    /// `header:NAME` or `metadata:KEY`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "client" => Some(Self::Client),
+            "key" => Some(Self::IssuedKey),
             "user" => Some(Self::User),
             "prompt_cache_key" => Some(Self::PromptCacheKey),
             _ => match text.split_once(':')? {
@@ -53,7 +56,7 @@ impl AffinityKey {
             Self::User => USER_FIELDS.iter().for_each(|name| reads.note_body(name)),
             Self::PromptCacheKey => reads.note_body(PROMPT_FIELD),
             Self::Header(name) => reads.note_header(name),
-            Self::Client | Self::Metadata(_) => {}
+            Self::Client | Self::IssuedKey | Self::Metadata(_) => {}
         }
     }
 
@@ -74,6 +77,7 @@ impl AffinityKey {
         let field = |name: &str| facts.body.get(name).and_then(json).filter(some);
         let text = match self {
             Self::Client => Some(Cow::Borrowed(facts.client.as_str())),
+            Self::IssuedKey => Some(Cow::Borrowed(facts.key.as_str())),
             Self::User => USER_FIELDS.into_iter().find_map(field),
             Self::PromptCacheKey => field(PROMPT_FIELD),
             Self::Header(name) => facts.headers.get(name).map(|value| Cow::Borrowed(value.as_str())),

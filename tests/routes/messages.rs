@@ -345,7 +345,7 @@ fn faults_of_meaning() {
             json!({ "models": {
                 "chat": { "cache": { "ttl": 0 } },
                 "a": { "targets": ["chat"], "cache": {} },
-                "b": { "targets": ["chat"], "cache": { "ttl": 60, "by": ["key", "header:"] } },
+                "b": { "targets": ["chat"], "cache": { "ttl": 60, "by": ["keys", "header:"] } },
                 "c": { "targets": [{ "targets": ["chat"], "cache": { "ttl": 60 } }] },
                 "d": { "targets": ["chat"], "cache": { "ttl": 60, "single_flight": "yes", "for": 1 } },
             } }),

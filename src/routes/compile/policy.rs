@@ -113,10 +113,11 @@ impl<'a> Compiler<'a> {
     pub(super) fn affinity(&mut self, text: &str, at: At<'_>) -> Option<AffinityKey> {
         let key = AffinityKey::parse(text);
         if key.is_none() {
-            let expected = "\"client\", \"user\", \"prompt_cache_key\", \"header:NAME\" or \"metadata:KEY\"";
+            let expected =
+                "\"client\", \"key\", \"user\", \"prompt_cache_key\", \"header:NAME\" or \"metadata:KEY\"";
             let name = text.split_once(':').map(|(_, name)| name).filter(|name| !name.is_empty());
             let named = name.map(|name| [format!("header:{name}"), format!("metadata:{name}")]);
-            let plain = ["client", "user", "prompt_cache_key"].into_iter();
+            let plain = ["client", "key", "user", "prompt_cache_key"].into_iter();
             let valid = plain.chain(named.iter().flatten().map(String::as_str));
             self.report.refuse_name(at, text, expected, valid);
         }

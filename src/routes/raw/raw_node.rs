@@ -66,7 +66,8 @@ pub struct RawCache {
     /// How many seconds an answer is kept.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 2_592_000)))]
     pub ttl: u32,
-    /// What else has to be equal: `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
+    /// What else has to be equal: `key`, `user`, `prompt_cache_key`, `header:NAME` or
+    /// `metadata:KEY`.
     #[serde(default)]
     pub by: Vec<String>,
     /// Whether equal requests at the same moment wait for the answer of the first one.

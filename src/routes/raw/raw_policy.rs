@@ -42,7 +42,8 @@ pub struct RawHedge {
 
 /// Sends requests with the same affinity key to the same deployment.
 pub struct RawSticky {
-    /// The affinity key: `client`, `user`, `prompt_cache_key`, `header:NAME` or `metadata:KEY`.
+    /// The affinity key: `client`, `key`, `user`, `prompt_cache_key`, `header:NAME` or
+    /// `metadata:KEY`.
     pub by: String,
     /// How many seconds a key stays on its deployment before it gets a new one. Default: 3600.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 86_400)))]

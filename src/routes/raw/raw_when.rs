@@ -43,8 +43,8 @@ pub struct RawWhen {
     /// The share of the requests for which this holds, in percent.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 100.0)))]
     pub percent: Option<f64>,
-    /// The affinity key for `percent`: `client`, `user`, `prompt_cache_key`, `header:NAME` or
-    /// `metadata:KEY`. Requests with the same key always get the same result. Without it, each
+    /// The affinity key for `percent`: `client`, `key`, `user`, `prompt_cache_key`, `header:NAME`
+    /// or `metadata:KEY`. Requests with the same key always get the same result. Without it, each
     /// request is drawn separately.
     pub by: Option<String>,
     /// All of these hold.

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use super::committed::CommittedBody;
-use super::object_reports::{AskError, pool_of, text_within};
+use super::object_answer::{AskError, text_within};
+use super::object_reports::pool_of;
 use super::platform::Platform;
 use super::receive::Inbound;
 use super::timing::sleep;

@@ -17,7 +17,7 @@ const body = (model) => JSON.stringify({ model, messages: MESSAGES });
 const attempts = (page) => page.locator(".explain-attempts > li > strong").allInnerTexts();
 const answered = (page) => page.locator(".explain-facts").first().waitFor();
 
-describe("the view Explain", { concurrency: 2 }, () => {
+describe("the view Explain", () => {
   test("a request of the form is explained in words and on the graph", (t) =>
     withPage({}, async ({ page, url }) => {
       let clicks = 0;

@@ -69,7 +69,7 @@ const document = async (gateway) => (await gateway.fetch("/admin/api/routes/docu
 /** What the editor has. Lines out of sight are not in the page, so the text comes from the draft. */
 const edited = (page) => page.evaluate(() => JSON.parse(sessionStorage.getItem("switchyard.routes.draft") ?? "{}").text);
 
-describe("the view Routes", { concurrency: 2 }, () => {
+describe("the view Routes", () => {
   test("a broken document shows its problem in the line", (t) =>
     withPage({}, async ({ page }) => {
       const person = new Person(page);
@@ -218,7 +218,8 @@ describe("the view Routes", { concurrency: 2 }, () => {
       await page.locator(".cm-line", { hasText: CHAT.trim() }).waitFor();
     }));
 
-  test("put a change out as a canary and see it taken back", (t) =>
+  // Isolates report at most every five seconds, so it takes a while on a busy machine.
+  test("put a change out as a canary and see it taken back", { timeout: 120_000 }, (t) =>
     withPage({ vars: { WRONG_KEY: "sk-not-of-this-account" } }, async ({ page, gateway }) => {
       const person = new Person(page);
       await person.openRoutes();
@@ -246,7 +247,7 @@ describe("the view Routes", { concurrency: 2 }, () => {
       await assertAccessible(page);
     }));
 
-  test("a canary shows both versions, and is promoted by hand", () =>
+  test("a canary shows both versions, and is promoted by hand", { timeout: 120_000 }, () =>
     withPage({ viewport: { width: 360, height: 800 } }, async ({ page, gateway }) => {
       await document(gateway);
       const started = await gateway.fetch("/admin/api/routes?canary=50&minutes=10", { method: "PUT", body: EAST_FIRST, headers: { ...ADMIN, "if-match": "*" } });

@@ -14,7 +14,7 @@ const MESSAGES = [{ role: "user", content: "Hello" }];
 
 const link = (query) => `#/explain?${new URLSearchParams(query)}`;
 const body = (model) => JSON.stringify({ model, messages: MESSAGES });
-const attempts = (page) => page.locator(".explain-attempts > li > strong").allInnerTexts();
+const attempts = (page) => page.locator(".explain-attempts > li > a").allInnerTexts();
 const answered = (page) => page.locator(".explain-facts").first().waitFor();
 
 describe("the view Explain", () => {

@@ -129,6 +129,26 @@ describe("the view Routes", () => {
       await assertAccessible(page);
     }));
 
+  test("the keyboard alone gets into the editor, out of it, and to the problem", () =>
+    withPage({ path: "#/routes" }, async ({ page }) => {
+      const person = new Person(page);
+      await person.checked(/It can serve/);
+      const isIn = (selector) => page.evaluate((place) => document.activeElement?.closest(place) !== null, selector);
+      const tabTo = async (selector) => {
+        for (let count = 0; count < 40 && !(await isIn(selector)); count += 1) await page.keyboard.press("Tab");
+        assert.ok(await isIn(selector), `Tab reaches ${selector}`);
+      };
+      await tabTo(".cm-content");
+      await page.keyboard.type("x");
+      await person.checked(/1 problem/);
+      await tabTo(".routes-issue button");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => document.activeElement.matches(".cm-content"));
+      await page.keyboard.press("Control+z");
+      await person.checked(/It can serve/);
+      await tabTo("#publish-why");
+    }));
+
   test("a change is compared and saved for all requests, and the history has it with its reason", (t) =>
     withPage({}, async ({ page, gateway }) => {
       const person = new Person(page);

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { jsonLanguage } from "@codemirror/lang-json";
 import { ERROR_CLASSES, suggestionsAt } from "../../page/src/routes/document_completion.ts";
-import { parsePath, pathAt, rangeOfIssue, type Issue } from "../../page/src/routes/document_places.ts";
+import { parsePath, pathAt, rangeOfIssue, sentence, type Issue } from "../../page/src/routes/document_places.ts";
 import { boundsOf, descriptionAt, formsAt, type Schema } from "../../page/src/routes/schema_guide.ts";
 
 const read = (path: string) => JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), "utf8"));
@@ -84,6 +84,14 @@ test("a text that is no JSON is marked where it ends to be JSON", () => {
 test("an issue has a place in a text that is not finished", () => {
   const text = '{ "version": 1, "models": { "chat": { "targets": ["opnai", ';
   assert.equal(marked(text, "models.chat.targets[0]"), '"opnai"');
+});
+
+test("an issue is a sentence or two", () => {
+  const issue = { path: "models.m.targets[0]", found: '"opnai"', expected: "the name of a node" };
+  assert.equal(sentence(issue), 'Found "opnai", expected the name of a node.');
+  assert.equal(sentence({ ...issue, nearest: "openai", note: "until then it is disabled" }), 'Found "opnai", expected the name of a node. Did you mean "openai"? Until then it is disabled.');
+  const text = { path: "$", found: "trailing comma at line 2 column 12", expected: "JSON" };
+  assert.equal(sentence(text), "No JSON: trailing comma at line 2 column 12.");
 });
 
 test("keys of the schema are suggested, without those that are there", () => {

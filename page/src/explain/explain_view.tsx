@@ -229,7 +229,11 @@ function Pasted({ form, onRead }: { form: ExplainForm; onRead: (form: ExplainFor
 function Drawn({ explanation: { course, entry, rule }, document }: { explanation: Explanation; document: string }) {
   const graph = useMemo(() => readRouteGraph(document), [document]);
   const [isWhole, setWhole] = useState(false);
-  const part = useMemo(() => (graph && entry && !isWhole ? partOf(graph, entry) : graph), [graph, entry, isWhole]);
+  const part = useMemo(() => {
+    const found = graph && entry && !isWhole ? partOf(graph, entry) : graph;
+    // The node of a request for a stored object is not in the document.
+    return found && found.boxes.length > 0 ? found : graph;
+  }, [graph, entry, isWhole]);
   if (!course || !part || part.boxes.length === 0) return null;
   return (
     <>

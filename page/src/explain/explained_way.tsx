@@ -2,6 +2,7 @@
 // left out, and what each attempt sends.
 
 import { duration, utc } from "../format.ts";
+import { linkTo } from "../location";
 import type { Explanation, PlannedAttempt, PlannedTarget } from "./explanation.ts";
 import {
   attemptWords, bodyWords, cacheWords, endWords, entryWords, factWords, limitWords, reasonWords,
@@ -57,7 +58,7 @@ export function ExplainedWay({ explanation, condition }: { explanation: Explanat
 function Attempt({ attempt, call }: { attempt: PlannedAttempt; call: Explanation["calls"][number] | undefined }) {
   return (
     <li value={attempt.number}>
-      <strong>{attempt.deployment}</strong>: {attemptWords(attempt)}
+      <a href={linkTo("now", attempt.deployment)}>{attempt.deployment}</a>: {attemptWords(attempt)}
       {attempt.by !== "retry" && (
         <details>
           <summary>What is sent, and how long it may take</summary>

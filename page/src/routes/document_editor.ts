@@ -48,7 +48,7 @@ const LOOK = EditorView.theme({
   ".cm-foldPlaceholder": { backgroundColor: "var(--ground)", borderColor: "var(--line)", color: "var(--faint)" },
 });
 
-/** What was removed and added; on these grounds, colours of the syntax would have too little contrast. */
+/** What was removed and added. On these grounds, colours of the syntax have too little contrast. */
 const DIFFERENCE_LOOK = EditorView.theme({
   ".cm-changedLine, .cm-inlineChangedLine, .cm-insertedLine": { backgroundColor: "var(--good-ground) !important" },
   "&.cm-merge-a .cm-changedLine, .cm-deletedChunk, .cm-deletedLine": { backgroundColor: "var(--bad-ground) !important" },

@@ -7,12 +7,12 @@ import { linkTo } from "../location";
 import { Difference } from "./difference";
 import type { DocumentEditor } from "./document_editor";
 import { storedDraft, storeDraft, type Draft } from "./draft.ts";
+import { EditorPlace } from "./editor_place";
 import { IssueList } from "./issue_list";
+import { Meanwhile } from "./meanwhile";
 import { Moment } from "./moment";
 import { PublishPanel } from "./publish_panel";
-import {
-  publish, readDocument, readHistory, type Change, type Extent, type RoutesStatus, type ServedDocument, type VersionEntry,
-} from "./routes_api";
+import { publish, readDocument, type Change, type Extent, type RoutesStatus, type ServedDocument } from "./routes_api";
 import { useCheck, type Checked } from "./use_check";
 
 interface DocumentPanelProps {
@@ -150,98 +150,6 @@ export function DocumentPanel({ status, onChanged }: DocumentPanelProps) {
         <div aria-live="polite">{done && <Done change={done} />}</div>
       </div>
     </div>
-  );
-}
-
-interface EditorPlaceProps {
-  text: string;
-  isReadOnly: boolean;
-  onChange: (text: string) => void;
-  onOpen: (editor: DocumentEditor) => void;
-}
-
-/** Where the editor stands. It is loaded when it is first shown. */
-function EditorPlace({ text, isReadOnly, onChange, onOpen }: EditorPlaceProps) {
-  const place = useRef<HTMLDivElement>(null);
-  const [editor, setEditor] = useState<DocumentEditor>();
-  const [problem, setProblem] = useState("");
-  const latest = useRef({ text, isReadOnly, onChange, onOpen });
-  latest.current = { text, isReadOnly, onChange, onOpen };
-  useEffect(() => {
-    let opened: DocumentEditor | undefined;
-    let isGone = false;
-    import("./document_editor").then(
-      ({ openEditor }) => {
-        if (isGone || !place.current) return;
-        opened = openEditor(place.current, {
-          text: latest.current.text,
-          label: "The routes document",
-          isReadOnly: latest.current.isReadOnly,
-          onChange: (changed) => latest.current.onChange(changed),
-        });
-        setEditor(opened);
-        latest.current.onOpen(opened);
-      },
-      () => setProblem("The editor could not be loaded. Reload the page."),
-    );
-    return () => {
-      isGone = true;
-      opened?.close();
-    };
-  }, []);
-  useEffect(() => editor?.setReadOnly(isReadOnly), [editor, isReadOnly]);
-  return (
-    <>
-      {problem && <p class="problem" role="alert">{problem}</p>}
-      {!editor && !problem && <p class="hint">Loading the editor …</p>}
-      <div ref={place} class="routes-editor" />
-    </>
-  );
-}
-
-/** What changed while somebody edits, and how both come together. */
-function Meanwhile({ draft, served, onReplace }: { draft: Draft; served: ServedDocument; onReplace: (next: Draft) => void }) {
-  const [version, setVersion] = useState<VersionEntry>();
-  const [isShown, setShown] = useState(false);
-  useEffect(() => {
-    readHistory().then((versions) => setVersion(versions.find(({ version }) => version === served.version)), () => {});
-  }, [served.version]);
-  // `text` is undefined if the two cannot be put together.
-  const [both, setBoth] = useState<{ text: string | undefined }>();
-  useEffect(() => {
-    let isOld = false;
-    import("./both_changes").then(
-      ({ bothChanges }) => isOld || setBoth({ text: bothChanges(draft.original, draft.text, served.text) }),
-      () => isOld || setBoth({ text: undefined }),
-    );
-    return () => {
-      isOld = true;
-    };
-  }, [draft, served]);
-  const next = { base: served.version, original: served.text };
-  return (
-    <section class="warning routes-meanwhile" aria-label="A change meanwhile">
-      <p role="alert">
-        <strong>Somebody changed the routes meanwhile.</strong> Your edit is based on <code>{draft.base}</code>, and{" "}
-        <code>{served.version}</code> serves
-        {version && <>: by {version.who}, <Moment at={version.at} />{version.why && <>, “{version.why}”</>}</>}.
-      </p>
-      <div class="row">
-        {both?.text !== undefined && (
-          <button type="button" onClick={() => onReplace({ ...next, text: both.text ?? draft.text })}>Put both together</button>
-        )}
-        {both && both.text === undefined && (
-          <button type="button" class="quiet" onClick={() => onReplace({ ...next, text: draft.text })}>
-            Keep my text; it takes their change back
-          </button>
-        )}
-        <button type="button" class="quiet" aria-expanded={isShown} onClick={() => setShown(!isShown)}>
-          {isShown ? "Hide their change" : "Show their change"}
-        </button>
-      </div>
-      {both && both.text === undefined && <p>Both change the same lines, so they cannot be put together here.</p>}
-      {isShown && <Difference old={draft.original} new={served.text} oldLabel={`Before: ${draft.base}`} newLabel={`Serves: ${served.version}`} />}
-    </section>
   );
 }
 

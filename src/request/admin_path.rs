@@ -79,6 +79,15 @@ impl AdminPath {
         }
     }
 
+    /// Whether a request with this method needs more than the right to look.
+    ///
+    /// A check changes nothing. But what it says about a document of the caller depends on the
+    /// values of variables: whose document has `${ADMIN_TOKEN}` as the name of a target could guess
+    /// that value by the names that are suggested.
+    pub fn needs_admin(&self, method: &str) -> bool {
+        self.act(method).is_some() || *self == Self::Check
+    }
+
     /// The name of what a request with this method changes; `None` if it only looks.
     pub fn act(&self, method: &str) -> Option<&'static str> {
         match self {

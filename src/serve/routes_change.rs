@@ -77,7 +77,7 @@ struct CheckAnswer {
 }
 
 /// `POST /admin/api/routes/check`: what a change to this document would be refused for, and what is
-/// doubtful about it. Nothing is stored, so whoever may look may ask.
+/// doubtful about it. Nothing is stored.
 ///
 /// # Errors
 /// The body cannot be read.

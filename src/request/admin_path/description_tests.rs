@@ -95,7 +95,7 @@ fn the_description_has_the_paths_and_methods_of_the_code() {
 fn the_description_has_the_roles_of_the_code() {
     let description = description();
     for (path, method, told) in operations(&description) {
-        let expected = if path.act(&method).is_some() { "admin" } else { "viewer" };
+        let expected = if path.needs_admin(&method) { "admin" } else { "viewer" };
         let schemes = told["security"].as_array().unwrap();
         for scheme in schemes {
             let roles: Vec<_> = scheme.as_object().unwrap().values().flat_map(texts).collect();

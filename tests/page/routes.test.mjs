@@ -290,6 +290,8 @@ describe("the view Routes", () => {
 
   test("a viewer sees everything and is offered no change", () =>
     withPage({ token: "viewer-local" }, async ({ page, gateway }) => {
+      const calls = [];
+      page.on("request", (request) => calls.push(new URL(request.url()).pathname));
       await document(gateway);
       assert.equal((await put(gateway, EAST_FIRST, "a test")).status, 200);
       const person = new Person(page);
@@ -306,6 +308,7 @@ describe("the view Routes", () => {
       assert.equal(await page.getByRole("button", { name: /Roll back/ }).count(), 0);
       await person.click(page.getByRole("link", { name: "Log of acts" }));
       await page.getByRole("row").filter({ hasText: "routes.put" }).waitFor();
+      assert.ok(!calls.includes("/admin/api/routes/check"), "a viewer may not ask for a check");
     }));
 
   test("without a registry, the document is there and each part says what is missing", () =>

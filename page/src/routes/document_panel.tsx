@@ -1,7 +1,7 @@
 // The editor with everything around it: what is wrong with the text, what it changes, what somebody
 // else changed meanwhile, and how it comes into service.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { ApiError } from "../admin_api";
 import { linkTo } from "../location";
 import { Difference } from "./difference";
@@ -58,7 +58,11 @@ export function DocumentPanel({ status, onChanged }: DocumentPanelProps) {
   const isEdited = draft !== undefined && draft.text !== draft.original;
   const isKept = useKept(draft);
   useLeaveWarning(isEdited);
-  const checked = useCheck(draft?.text);
+  const isReadOnly = status?.caller.may_change === false;
+  // Who may only look gets no check, and cannot edit: the warnings of what serves are in the status.
+  const asked = useCheck(isReadOnly ? undefined : draft?.text);
+  const known = useMemo(() => servedCheck(served, status), [served, status]);
+  const checked = isReadOnly ? known : asked;
   const isCurrent = checked !== undefined && checked.text === draft?.text;
   useEffect(() => {
     if (isCurrent && checked.result) editor.current?.mark(checked.result.issues, checked.result.warnings);
@@ -99,7 +103,6 @@ export function DocumentPanel({ status, onChanged }: DocumentPanelProps) {
 
   const isOutdated = isEdited && draft.base !== served.version;
   const hindrance = hindranceOf({ status, isEdited, isOutdated, checked: isCurrent ? checked : undefined });
-  const isReadOnly = status?.caller.may_change === false;
   return (
     <div class="routes-edit">
       <div class="routes-text">
@@ -151,6 +154,12 @@ export function DocumentPanel({ status, onChanged }: DocumentPanelProps) {
       </div>
     </div>
   );
+}
+
+/** What is known of the document that serves without a check. */
+function servedCheck(served: ServedDocument | undefined, status: RoutesStatus | undefined): Checked | undefined {
+  if (!served || !status) return undefined;
+  return { text: served.text, result: { version: served.version, issues: [], warnings: status.warnings }, error: undefined };
 }
 
 function CheckSummary({ checked, isCurrent }: { checked: Checked | undefined; isCurrent: boolean }) {

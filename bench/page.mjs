@@ -1,5 +1,5 @@
-// `node bench/page.mjs`: what the page of /admin takes to appear on a slow processor, and what ten open
-// pages cost the gateway. docs/benchmarks.md has the figures.
+// `node bench/page.mjs`: what the page of /admin takes to appear on a slow processor, and what ten
+// open pages cost the gateway. docs/benchmarks.md has the figures.
 //
 //   node bench/page.mjs                  both, about 10 minutes
 //   node bench/page.mjs --quick          a first look
@@ -64,7 +64,9 @@ async function withRunning(routes, use) {
   }
 }
 
-/** From the call of the address, with an empty cache, until the deployments and the graph are there. */
+/**
+ * From the call of the address, with an empty cache, until the deployments and the graph are there.
+ */
 async function firstView(browser, { gateway, token }, name, rounds) {
   const painted = [];
   const states = [];
@@ -107,8 +109,9 @@ function prepare(token) {
 }
 
 /**
- * The processor time of the gateway with and without open pages, in turns. It runs on plain workerd, and
- * the calls are those of the view "Now", without browsers: these would compete for the processors.
+ * The processor time of the gateway with and without open pages, in turns. It runs on plain
+ * workerd, and the calls are those of the view "Now", without browsers: these would compete for the
+ * processors.
  */
 async function polling(routes, name, rounds, turnMs) {
   const simulator = await startSimulator();

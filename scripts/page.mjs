@@ -7,7 +7,9 @@ import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { ensurePackages, main, root, say } from "./setup.mjs";
 
-/** The largest first view: its script and its style sheet, with gzip. The editor is loaded later. */
+/**
+ * The largest first view: its script and its style sheet, with gzip. The editor is loaded later.
+ */
 const FIRST_VIEW = 150 * 1024;
 
 const source = join(root, "page");
@@ -46,7 +48,9 @@ function withPreloads(html, files) {
   return html.replace("    <script ", `${links}    <script `);
 }
 
-/** What the browser loads at once: the entry with what it imports statically, and its style sheet. */
+/**
+ * What the browser loads at once: the entry with what it imports statically, and its style sheet.
+ */
 function firstView(outputs) {
   const entry = Object.keys(outputs).find((name) => name.endsWith("/main.js"));
   const files = new Set([entry, outputs[entry].cssBundle].filter(Boolean));

@@ -1,7 +1,7 @@
-// A little traffic for `npm start` with simulated upstreams, so that the page at /admin moves from the
-// first moment: about two requests a second through several models, and now and then a short outage
-// of one Azure region, so that a fallback can be seen. OpenAI stays as it is, for what one tries
-// oneself.
+// A little traffic for `npm start` with simulated upstreams, so that the page at /admin moves from
+// the first moment: about two requests a second through several models, and now and then a short
+// outage of one Azure region, so that a fallback can be seen. OpenAI stays as it is, for what one
+// tries oneself.
 
 import { randomBytes } from "node:crypto";
 

@@ -1,5 +1,6 @@
-// Takes the pictures of the page for the documentation: `node scripts/screenshots.mjs [NAME…]`. They go
-// to docs/images. A gateway runs with simulated upstreams, traffic, and an outage of OpenAI.
+// Takes the pictures of the page for the documentation: `node scripts/screenshots.mjs [NAME…]`.
+// They go to docs/images. A gateway runs with simulated upstreams, traffic, and an outage of
+// OpenAI.
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 // `npm start`: runs the gateway on this machine. Installs missing dependencies, starts simulated
 // upstreams unless there is a .dev.vars file, writes routes.json to local KV, runs `wrangler dev`,
-// and prints the address of the page and commands to try. With simulated upstreams, it sends a little
-// traffic.
+// and prints the address of the page and commands to try. With simulated upstreams, it sends a
+// little traffic.
 //
 //   npm start                    on port 8787
 //   npm start -- --port 9000     on another port

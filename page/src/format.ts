@@ -18,7 +18,9 @@ export function compact(value: number): string {
   return digits(value, 3);
 }
 
-/** At most `significant` digits, without trailing zeros, and never an exponent: 0.1250 → `0.125`. */
+/**
+ * At most `significant` digits, without trailing zeros, and never an exponent: 0.1250 → `0.125`.
+ */
 export function digits(value: number, significant: number): string {
   if (!Number.isFinite(value)) return "–";
   return value.toLocaleString("en-US", { maximumSignificantDigits: significant });

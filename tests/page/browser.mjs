@@ -19,8 +19,8 @@ after(async () => (await launched)?.close());
 
 /**
  * Starts a simulator and a gateway, opens `/admin` as somebody who has signed in, and passes all of
- * it to `use`. Fails if a script of the page threw, if the Content-Security-Policy forbade something,
- * or if the page called another host: that holds for every test.
+ * it to `use`. Fails if a script of the page threw, if the Content-Security-Policy forbade
+ * something, or if the page called another host: that holds for every test.
  *
  * - `routes`, `vars`, `isolates`, `object`, `registry`: as for `startGateway`. The document is the
  *   sample by default; its variables are those of the simulator.
@@ -113,7 +113,9 @@ export async function assertAccessible(page) {
   assert.deepEqual(violations, []);
 }
 
-/** Asserts that the page does not scroll sideways. What is wider has a box of its own that scrolls. */
+/**
+ * Asserts that the page does not scroll sideways. What is wider has a box of its own that scrolls.
+ */
 export async function assertNoSidewaysScroll(page) {
   const width = await page.evaluate(() => ({
     content: document.documentElement.scrollWidth,

@@ -66,6 +66,17 @@ test("while the gateway is away, the page says so, and goes on by itself when it
   });
 });
 
+test("who signs in while the gateway is away is let in when it is back", async () => {
+  await withPage({ token: null }, async ({ page }) => {
+    await page.getByLabel("Admin token").waitFor();
+    await page.context().setOffline(true);
+    await signIn(page, "admin-local");
+    await page.getByRole("alert").filter({ hasText: "does not answer" }).waitFor();
+    await page.context().setOffline(false);
+    await page.getByRole("heading", { level: 1, name: "Now" }).waitFor();
+  });
+});
+
 test("when the session of Cloudflare Access ends, the page says that a reload helps", async () => {
   await withPage({}, async ({ page }) => {
     await page.getByRole("heading", { level: 1, name: "Now" }).waitFor();

@@ -103,8 +103,8 @@ interface Way {
 }
 
 /**
- * Has arrows leave at the right side of their box and arrive at the left side, each at a place of its
- * own, in the order in which they come. Arrows that lead back keep their points.
+ * Has arrows leave at the right side of their box and arrive at the left side, each at a place of
+ * its own, in the order in which they come. Arrows that lead back keep their points.
  */
 function attach(ways: Way[], boxes: Map<string, PlacedBox>) {
   const forward = ways.filter(({ arrow: { from, to } }) => {

@@ -145,8 +145,8 @@ class Reader {
   }
 
   /**
-   * The id of what a destination refers to. An inline node gets its box here. Within a model, its own
-   * name is that of the deployment of the same name.
+   * The id of what a destination refers to. An inline node gets its box here. Within a model, its
+   * own name is that of the deployment of the same name.
    */
   #destination(destination: unknown, at: string, model: string): string | undefined {
     if (isMembers(destination)) {

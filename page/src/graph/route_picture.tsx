@@ -1,8 +1,8 @@
 // The graph as a picture, with the live state of deployments and the traffic on the arrows, or with
 // the way of one request.
 //
-// Deployments are links, so that the keyboard reaches them. The picture has its natural size; what is
-// wider than its place scrolls in a box of its own.
+// Deployments are links, so that the keyboard reaches them. The picture has its natural size; what
+// is wider than its place scrolls in a box of its own.
 
 import { useMemo } from "preact/hooks";
 import { percent } from "../format.ts";

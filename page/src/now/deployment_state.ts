@@ -1,7 +1,7 @@
 // What is said of a deployment: its state in a word, why, and what comes next.
 //
-// The object of the region knows what all isolates learned, and this isolate what it learned itself;
-// the worse of both counts, because both decide about requests.
+// The object of the region knows what all isolates learned, and this isolate what it learned
+// itself; the worse of both counts, because both decide about requests.
 
 import type { Tone } from "../graph/tone.ts";
 

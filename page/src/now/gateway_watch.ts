@@ -1,5 +1,5 @@
-// Reads the gateway while the view "Now" is open: its health every five seconds, its counters every ten,
-// each with one call, and what it says of its document every fifteen.
+// Reads the gateway while the view "Now" is open: its health every five seconds, its counters every
+// ten, each with one call, and what it says of its document every fifteen.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type ApiError, call, callJson } from "../admin_api";
@@ -68,7 +68,8 @@ export function useGateway(): Gateway {
     const missing = new Map(routes.value?.disabled.map(({ deployment, variable }) => [deployment, variable]));
     return byUrgency(deployments.map((entry) => deploymentState(entry, now, missing.get(entry.deployment))));
   }, [health.value, routes.value]);
-  // Variables that are missing come with another call: without them, a state could be said too early.
+  // Variables that are missing come with another call: without them, a state could be said too
+  // early.
   if (health.value && routes.value && noted.current?.health !== health.value) {
     noted.current = { health: health.value, fresh: changes.note(health.readAt ?? Date.now(), states) };
   }
@@ -101,7 +102,7 @@ function useGraph(version: string | undefined, asked: number | undefined): Route
     isUnderWay.current = true;
     call("/admin/api/routes/document")
       .then(async (response) => {
-        const version = response.headers.get("etag")?.replaceAll('"', "");
+        const version = response.headers.get("etag")?.replace(/^W\//, "").replaceAll('"', "");
         setLoaded({ version, graph: readRouteGraph(await response.text()) });
       })
       // The next reading of the status tries again.

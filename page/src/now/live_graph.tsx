@@ -1,5 +1,5 @@
-// The graph with the traffic of the last minute and the state of each deployment. A large document is
-// shown in parts.
+// The graph with the traffic of the last minute and the state of each deployment. A large document
+// is shown in parts.
 
 import { useMemo, useState } from "preact/hooks";
 import { linkTo } from "../location";

@@ -33,8 +33,8 @@ function unescape(raw: string): string {
 }
 
 /**
- * What was counted between two readings. A series that the first one lacks began at 0. A counter that
- * is smaller now began again.
+ * What was counted between two readings. A series that the first one lacks began at 0. A counter
+ * that is smaller now began again.
  */
 export function increases(before: Reading, after: Reading): Sample[] {
   const found: Sample[] = [];

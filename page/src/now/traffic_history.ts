@@ -1,7 +1,7 @@
 // What this tab has seen of the traffic: the last fifteen minutes, a point for each reading.
 //
-// Counters reach the hub in batches, so the difference of two readings is all or nothing. A point is
-// the average of half a minute, and the current figures are that of a minute.
+// Counters reach the hub in batches, so the difference of two readings is all or nothing. A point
+// is the average of half a minute, and the current figures are that of a minute.
 
 import type { Reading } from "./metrics_text.ts";
 import { trafficBetween, type Traffic } from "./traffic.ts";
@@ -43,7 +43,9 @@ export class TrafficHistory {
     if (kept > 0) this.#points.splice(0, kept);
   }
 
-  /** The traffic of the last minute, or of what is known of it; undefined after the first reading. */
+  /**
+   * The traffic of the last minute, or of what is known of it; undefined after the first reading.
+   */
   get current(): Traffic | undefined {
     return this.#current;
   }

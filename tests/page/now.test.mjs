@@ -1,7 +1,11 @@
 // The view "Now" at a gateway with faults, a canary, a refused document, and without its object.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { largeRoutes } from "../../bench/large-routes.mjs";
+import { root } from "../../scripts/setup.mjs";
 import { assertAccessible, assertNoSidewaysScroll, chat, rowOf, setFault, withOpenPage, withPage } from "./browser.mjs";
 
 test("a deployment that fails is shown as ejected, with its reason, in the table and in the graph", async () => {
@@ -39,6 +43,34 @@ test("without the Durable Object, the page says whose view it shows, and that th
     await page.getByRole("alert").filter({ hasText: "the view of one isolate" }).waitFor();
     await page.getByText("There are no current counters").waitFor();
     await rowOf(page, "openai").getByText("serving").waitFor();
+  });
+});
+
+test("while the object of the region does not answer, the page says why and shows what the isolate knows", async () => {
+  await withPage({}, async ({ page }) => {
+    await page.route("**/admin/api/health", async (route) => {
+      const health = await (await route.fetch()).json();
+      const deployments = health.deployments.map((entry) => ({ ...entry, object: null }));
+      await route.fulfill({ json: { ...health, trouble: "no answer within 2000 ms", deployments } });
+    });
+    await page.getByRole("alert").filter({ hasText: "does not answer: no answer within 2000 ms" }).waitFor();
+    await rowOf(page, "openai").getByText("serving").waitFor();
+  });
+});
+
+test("200 deployments are shown in parts: the graph of one model, and the rows that a filter leaves", async () => {
+  const sample = JSON.parse(readFileSync(join(root, "routes.json"), "utf8"));
+  await withPage({ routes: largeRoutes(sample) }, async ({ page }) => {
+    await rowOf(page, "deployment-199").waitFor();
+    const graph = page.getByRole("region", { name: "Graph of the routes" });
+    await page.getByLabel("Show").selectOption("team-42");
+    await graph.getByRole("link", { name: /^deployment-42 / }).waitFor();
+    assert.equal(await graph.getByRole("link").count(), 3);
+    await page.getByLabel("Filter").fill("deployment-19");
+    await rowOf(page, "deployment-42").waitFor({ state: "detached" });
+    assert.equal(await page.getByRole("rowheader").filter({ hasText: "deployment-" }).count(), 11);
+    await assertAccessible(page);
+    await assertNoSidewaysScroll(page);
   });
 });
 

@@ -165,7 +165,7 @@ mod tests {
             ("{'a': 1}", "double quotes"),
             ("{\"a\": 1,}", "trailing comma at line 1 column 9"),
             ("{} {}", "trailing characters at line 1 column 4"),
-            ("{\"ä\": \"€🙂\",}", "trailing comma at line 1 column 11"),
+            ("{\"ä\": \"€🙂\",}", "trailing comma at line 1 column 12"),
             ("{\"a\":\n \"ßß\" x}", "at line 2 column 7"),
             ("{\"é", "EOF while parsing a string at line 1 column 3"),
             ("{\"a\": 1e999}", "number out of range at line 1"),

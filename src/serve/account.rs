@@ -6,6 +6,8 @@
 
 use std::rc::Rc;
 
+use serde_json::{Map, Value};
+
 use super::canary_serving::Draw;
 use super::identity;
 use super::key_usage;
@@ -56,6 +58,8 @@ struct OpenAccount<P: Platform> {
     limits: Option<Box<ReservedLimits<P>>>,
     /// What the cache of the entry node had, if it has one.
     cache: Option<CacheStatus>,
+    /// What the answer says about itself, for a span.
+    response: Map<String, Value>,
 }
 
 impl<P: Platform> RequestAccount<P> {
@@ -72,6 +76,7 @@ impl<P: Platform> RequestAccount<P> {
             ejected: Vec::new(),
             limits: None,
             cache: None,
+            response: Map::new(),
         })))
     }
 
@@ -117,10 +122,13 @@ impl<P: Platform> RequestAccount<P> {
         open.ejected.extend(changes.iter().filter(is_ejection).map(|change| change.deployment));
     }
 
-    /// The reply begins.
-    pub fn on_reply(&mut self) {
+    /// The reply begins. `first`: what is known of the answer of an upstream.
+    pub fn on_reply(&mut self, first: &[u8]) {
         if let Some(open) = &mut self.0 {
             open.replied_at = Some(open.platform.now());
+            if open.is_traced {
+                open.response = span_attributes::of_response(first);
+            }
         }
     }
 
@@ -235,7 +243,7 @@ impl<P: Platform> OpenAccount<P> {
             cache: record.cache,
         };
         if self.is_traced {
-            platform.end_trace(&span_attributes::of_request(record));
+            platform.end_trace(&span_attributes::of_request(record, &self.response));
         }
         for (attempt, usage) in record.end.trail.charged() {
             let micro_usd = failed_micro_usd(attempt, &usage);

@@ -179,7 +179,7 @@ pub(super) fn reply<P: Platform>(
     cors: OwnHeaders,
 ) -> ClientReply<P> {
     account.on_inbound(inbound);
-    account.on_reply();
+    account.on_reply(&[]);
     let (graph, trail, now) = (&routes.graph, Trail::default(), platform.now());
     let served = ServedRequest {
         request_id: &inbound.arrival.id,

@@ -99,8 +99,8 @@ async fn bring_to_store<H: RegistryHost>(host: &H) -> Result<bool, H::Error> {
     Ok(true)
 }
 
-/// Whether a document that somebody wrote past the API may serve. One that does not compile, whatever
-/// its variables are, never serves, and does not stay at the end of a canary.
+/// Whether a document that somebody wrote past the API may serve. One that does not compile,
+/// whatever its variables are, never serves, and does not stay at the end of a canary.
 fn may_serve<H: RegistryHost>(host: &H, document: &str) -> bool {
     // The values of the Secrets Store are not known here. A URL is of use for most variables that
     // a document needs.

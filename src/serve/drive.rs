@@ -320,7 +320,7 @@ async fn drive<P: Platform>(
     let trail = Rc::new(early.charged(driver.machine.take_trail()));
     let mut account = driver.account.take();
     if let Some(account) = &mut account {
-        account.on_reply();
+        account.on_reply(committed.as_ref().map_or(&[], |committed| committed.body.first_bytes()));
     }
     let answer = match (reply, committed, account) {
         (machine::Reply::Pass, Some(mut committed), Some(account)) => {

@@ -3,6 +3,7 @@
 //! What these have no name for is under `switchyard.`.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::request_record::{RequestRecord, provider};
 use crate::attempt::failure::Failure;
@@ -109,8 +110,44 @@ struct RequestAttributes<'a> {
     routes: &'a str,
 }
 
-/// The attributes of a request, at its end.
-pub fn of_request(record: &RequestRecord<'_>) -> String {
+/// The longest text of an answer that is an attribute.
+const LONGEST_TEXT: usize = 256;
+
+/// What an answer says about itself. `first`: all of it, or of a stream what came up to its commit
+/// point. Of an answer that flows, nothing is known. Nobody but a trace asks for it, so it is read
+/// into values.
+#[inline(never)]
+pub fn of_response(first: &[u8]) -> Map<String, Value> {
+    // The first event of a stream that has data.
+    let event = first.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"data:"));
+    let json = if first.trim_ascii_start().starts_with(b"{") { first } else { event.unwrap_or_default() };
+    let read: Value = serde_json::from_slice(json).unwrap_or_default();
+    let answer = read.get("response").filter(|response| response.is_object()).unwrap_or(&read);
+    let text = |value: Option<&Value>| {
+        value.and_then(Value::as_str).filter(|text| text.len() <= LONGEST_TEXT).map(str::to_owned)
+    };
+    let choices = answer.get("choices").and_then(Value::as_array).into_iter().flatten();
+    let reasons: Vec<String> = choices.filter_map(|choice| text(choice.get("finish_reason"))).collect();
+    let told = [
+        ("gen_ai.response.id", text(answer.get("id"))),
+        ("gen_ai.response.model", text(answer.get("model"))),
+        // The conventions have a list. The runtime takes no lists.
+        ("gen_ai.response.finish_reasons", Some(reasons.join(",")).filter(|reasons| !reasons.is_empty())),
+    ];
+    told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?)))).collect()
+}
+
+/// The attributes of a request, at its end. `response`: [`of_response`].
+pub fn of_request(record: &RequestRecord<'_>, response: &Map<String, Value>) -> String {
+    let mut attributes = of_record(record);
+    for (name, value) in response {
+        attributes.truncate(attributes.len().saturating_sub(1));
+        attributes.extend([",\"", name, "\":", &value.to_string(), "}"]);
+    }
+    attributes
+}
+
+fn of_record(record: &RequestRecord<'_>) -> String {
     to_json(&RequestAttributes {
         operation: record.operation.map_or("", operation_name),
         model: record.model,

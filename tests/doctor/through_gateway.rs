@@ -133,12 +133,13 @@ fn nothing_is_asked_before_somebody_agrees_and_the_plan_says_who_asks() {
 
 #[test]
 fn a_gateway_that_refuses_is_an_error_of_its_own() {
-    let (base, _) = server(|request| match request.line.starts_with("GET") {
-        true => (200, document()),
-        false => {
-            (403, json!({ "error": { "message": "Only ADMIN_TOKEN may do this.", "code": "admin_needed" } }))
-        }
-    });
+    let refused = json!({ "error": { "message": "Only ADMIN_TOKEN may do this.", "code": "admin_needed" } });
+    let (base, _) =
+        server(
+            move |request| {
+                if request.line.starts_with("GET") { (200, document()) } else { (403, refused.clone()) }
+            },
+        );
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
     command.env_clear().stdin(Stdio::null()).env("SWITCHYARD_ADMIN_TOKEN", "zq-viewer");
     let output =

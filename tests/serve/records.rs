@@ -296,6 +296,7 @@ fn a_traced_request_has_spans_of_its_attempts_with_the_attributes_of_the_convent
         "gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.request.stream": false,
         "gen_ai.usage.input_tokens": 0, "gen_ai.usage.cache_read.input_tokens": 0,
         "gen_ai.usage.output_tokens": 3, "gen_ai.usage.reasoning.output_tokens": 0,
+        "gen_ai.response.id": "x", "gen_ai.response.finish_reasons": "stop",
         "switchyard.request_id": id, "switchyard.client": "app", "switchyard.deployment": "second",
         "switchyard.trail": "first=unavailable;10, second=200;10", "switchyard.usage.estimated": false,
         "switchyard.routes": bench.record()["routes"],
@@ -309,6 +310,34 @@ fn a_traced_request_has_spans_of_its_attempts_with_the_attributes_of_the_convent
             ("end ", of_request),
         ]
     );
+}
+
+#[test]
+fn a_span_says_which_model_answered_and_why_it_ended() {
+    let response_of = |bench: &Bench| {
+        let spans = bench.spans();
+        let of_request = spans.iter().rfind(|span| span.starts_with("end {")).unwrap().split_at(4).1;
+        let attributes: Value = serde_json::from_str(of_request).unwrap();
+        ["id", "model", "finish_reasons"].map(|name| attributes[format!("gen_ai.response.{name}")].clone())
+    };
+    let mut bench = Bench::started(&routes(r#", "commit": "first_token""#, ""));
+    bench.trace();
+    let answer = r#"{"id":"c-\"1","object":"chat.completion","model":"gpt-4o-2024","choices":[
+        {"index":0,"message":{"role":"assistant","content":"a"},"finish_reason":"stop"},
+        {"index":1,"message":{"role":"assistant","content":"b"},"finish_reason":"length"}]}"#;
+    bench.script([Script::json(200, answer)]);
+    bench.chat(CHAT);
+    assert_eq!(response_of(&bench), [json!("c-\"1"), json!("gpt-4o-2024"), json!("stop,length")]);
+    let first = FIRST.replace(r#""id":"x""#, r#""id":"c-2","model":"gpt-4o""#);
+    bench.script([Script::events(vec![Step::Bytes(first.clone()), Step::Bytes(LAST.into())])]);
+    bench.chat(STREAM);
+    assert_eq!(response_of(&bench), [json!("c-2"), json!("gpt-4o"), Value::Null], "{first}");
+    bench.script([Script::json(
+        200,
+        r#"{"id":7,"object":"chat.completion","model":null,"choices":[{"message":{"content":"a"}}]}"#,
+    )]);
+    bench.chat(CHAT);
+    assert_eq!(response_of(&bench), [Value::Null, Value::Null, Value::Null]);
 }
 
 #[test]

@@ -184,15 +184,12 @@ pub fn doctor(arguments: &Arguments) -> ExitCode {
 fn run(arguments: &Arguments) -> Result<ExitCode, NotAsked> {
     let is_named = arguments.gateway.is_named();
     let client = is_named.then(|| GatewayClient::from_arguments(&arguments.gateway)).transpose()?;
-    let (file, document) = match &client {
-        Some(client) => {
-            let document = client.get("/admin/api/routes/document", &[])?.accepted()?.body;
-            (client.origin(), document)
-        }
-        None => {
-            let file = arguments.file.as_deref().unwrap_or("routes.json");
-            (file, std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?)
-        }
+    let (file, document) = if let Some(client) = &client {
+        let document = client.get("/admin/api/routes/document", &[])?.accepted()?.body;
+        (client.origin(), document)
+    } else {
+        let file = arguments.file.as_deref().unwrap_or("routes.json");
+        (file, std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?)
     };
     // The values of the gateway's variables stay there. What is asked does not depend on them.
     let compiled = match &client {

@@ -5,15 +5,17 @@
 //! What a request names is looked for at any depth, as a parser finds it: an id that is overlooked
 //! would open the object of somebody else.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
 use crate::request::json_body::Peek;
 use crate::request::stored_object::{StoredObject, is_id};
+use crate::scan::json_value;
 use crate::scan::texts::decoded;
 use crate::scan::top_level;
 use crate::vocabulary::operation::Operation;
+use crate::vocabulary::rng::stable_hash;
 
 /// Most objects that an isolate remembers. It asks for the others.
 const MOST_KNOWN: usize = 4_096;
@@ -41,26 +43,30 @@ const REFERENCES: [&str; 16] = [
 /// The objects of clients that an isolate knows, the newest ones.
 #[derive(Debug, Default)]
 pub struct MadeObjects {
-    known: BTreeSet<String>,
-    ages: VecDeque<String>,
+    /// Two hashes of the client with the id: one alone could be that of another object.
+    known: BTreeMap<u64, u64>,
+    /// The first hashes, oldest first.
+    ages: VecDeque<u64>,
 }
 
 impl MadeObjects {
     /// No name of a client has a line break, and no id.
-    fn entry(client: &str, id: &str) -> String {
-        [client, "\n", id].concat()
+    fn hashes(client: &str, id: &str) -> (u64, u64) {
+        let hash = |parts: [&str; 3]| stable_hash(parts.concat().as_bytes());
+        (hash([client, "\n", id]), hash([id, "\n", client]))
     }
 
     /// Whether the isolate knows that this client has made the object.
     pub fn knows(&self, client: &str, id: &str) -> bool {
-        self.known.contains(&Self::entry(client, id))
+        let (first, second) = Self::hashes(client, id);
+        self.known.get(&first) == Some(&second)
     }
 
     /// This client has made the object.
     pub fn learn(&mut self, client: &str, id: &str) {
-        let entry = Self::entry(client, id);
-        if self.known.insert(entry.clone()) {
-            self.ages.push_back(entry);
+        let (first, second) = Self::hashes(client, id);
+        if self.known.insert(first, second).is_none() {
+            self.ages.push_back(first);
         }
         if self.ages.len() > MOST_KNOWN
             && let Some(oldest) = self.ages.pop_front()
@@ -71,7 +77,7 @@ impl MadeObjects {
 
     /// The object is deleted.
     pub fn forget(&mut self, client: &str, id: &str) {
-        self.known.remove(&Self::entry(client, id));
+        self.known.remove(&Self::hashes(client, id).0);
     }
 }
 
@@ -108,8 +114,8 @@ impl MemberKind {
 }
 
 /// The ids of stored objects that a JSON body names. `body` is valid JSON, or was refused.
-pub fn ids_named(body: &[u8]) -> BTreeSet<String> {
-    let mut ids = BTreeSet::new();
+pub fn ids_named(body: &[u8]) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
     // The kinds of the members around, outermost first.
     let (mut around, mut kind) = (Vec::new(), MemberKind::Other);
     let mut rest = body;
@@ -140,8 +146,8 @@ pub fn ids_named(body: &[u8]) -> BTreeSet<String> {
                     MemberKind::Holder | MemberKind::Said | MemberKind::Other => false,
                 };
                 let id = decoded(text);
-                if is_named && is_id(&id) {
-                    ids.insert(id.into_owned());
+                if is_named && is_id(&id) && !ids.iter().any(|known| *known == id) {
+                    ids.push(id.into_owned());
                 }
             }
             _ => {}
@@ -163,8 +169,8 @@ fn text_length(begun: &[u8]) -> usize {
 
 /// The ids that a request about stored objects names in its path and its body, or any other request
 /// in its body. `json`: its body, if it is JSON.
-pub fn ids_of_request(stored: Option<&StoredObject>, json: &[u8]) -> BTreeSet<String> {
-    let mut ids = if Peek::of(json).is_ok() { ids_named(json) } else { BTreeSet::new() };
+pub fn ids_of_request(stored: Option<&StoredObject>, json: &[u8]) -> Vec<String> {
+    let mut ids = if Peek::of(json).is_ok() { ids_named(json) } else { Vec::new() };
     ids.extend(stored.and_then(|stored| stored.id.clone()));
     ids
 }
@@ -172,11 +178,11 @@ pub fn ids_of_request(stored: Option<&StoredObject>, json: &[u8]) -> BTreeSet<St
 /// The ids of what a request has made, in the first bytes of its answer: JSON, or a stream whose
 /// first event has the object.
 pub fn ids_made(operation: Operation, is_post: bool, answer: &[u8]) -> Vec<String> {
-    let first_event = || {
-        let mut lines = answer.split(|byte| *byte == b'\n');
-        lines.find_map(|line| serde_json::from_slice::<Value>(line.strip_prefix(b"data:")?).ok())
-    };
-    let Some(answer) = serde_json::from_slice::<Value>(answer).ok().or_else(first_event) else {
+    // A character may be cut off at the end.
+    let answer = answer.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let first_event =
+        || answer.lines().find_map(|line| json_value::parse::<Value>(line.strip_prefix("data:")?));
+    let Some(answer) = json_value::parse::<Value>(answer).or_else(first_event) else {
         return begun_id(answer).filter(|_| is_post).into_iter().collect();
     };
     let is_event = |kind: &str| kind.starts_with("response.");
@@ -204,11 +210,11 @@ pub fn ids_made(operation: Operation, is_post: bool, answer: &[u8]) -> Vec<Strin
 }
 
 /// The id of an object of which only the beginning is here.
-fn begun_id(answer: &[u8]) -> Option<String> {
-    let text = answer.utf8_chunks().next()?.valid();
-    let (members, _) = top_level::parse(text);
-    let id = members.iter().find(|member| text.get(member.key.clone()) == Some("\"id\""))?;
-    serde_json::from_str(text.get(id.value.clone())?).ok().filter(|id: &String| is_id(id))
+fn begun_id(answer: &str) -> Option<String> {
+    let (members, _) = top_level::parse(answer);
+    let id = members.iter().find(|member| answer.get(member.key.clone()) == Some("\"id\""))?;
+    let id = answer.get(id.value.clone())?.strip_prefix('"')?.strip_suffix('"')?;
+    is_id(id).then(|| id.to_owned())
 }
 
 /// A page of a list.
@@ -218,7 +224,7 @@ pub struct ListPage(Value);
 impl ListPage {
     /// Reads a page. `None` if it has another form.
     pub fn read(json: &[u8]) -> Option<Self> {
-        let page: Value = serde_json::from_slice(json).ok()?;
+        let page: Value = json_value::parse(str::from_utf8(json).ok()?)?;
         let has_id = |element: &Value| element.get("id").is_some_and(Value::is_string);
         page.get("data")?.as_array()?.iter().all(has_id).then_some(Self(page))
     }
@@ -232,7 +238,7 @@ impl ListPage {
     /// The last id, if another page follows.
     pub fn next(&self) -> Option<&str> {
         let has_more = self.0.get("has_more").and_then(Value::as_bool).unwrap_or(false);
-        self.ids().last().filter(|_| has_more)
+        self.ids().last().filter(|id| has_more && is_id(id))
     }
 
     /// Leaves only the objects with these ids.

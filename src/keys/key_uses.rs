@@ -3,8 +3,6 @@
 //! A message has a number, and is repeated with this number until the registry has answered. So
 //! what is in it counts once, whatever becomes of messages and answers.
 
-use std::collections::BTreeMap;
-
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The most keys of one message. It is as many as an isolate knows. Further ones are not counted.
@@ -48,7 +46,8 @@ pub struct UsesMessage {
 /// What was used and is not counted yet.
 #[derive(Debug, Default)]
 pub struct KeyUses {
-    uses: BTreeMap<u64, KeyUse>,
+    /// By the number of the key, in order.
+    uses: Vec<(u64, KeyUse)>,
     /// The message that may not have arrived.
     sent: Option<UsesMessage>,
     reporter: u64,
@@ -70,10 +69,15 @@ impl KeyUses {
     /// The key of this number used something. Returns whether the caller has to send a message
     /// soon: nobody else does.
     pub fn note(&mut self, key: u64, used: KeyUse) -> bool {
-        if self.uses.len() >= MOST_USES && !self.uses.contains_key(&key) {
-            return false;
+        match self.uses.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(place) => {
+                if let Some((_, sum)) = self.uses.get_mut(place) {
+                    sum.add(used);
+                }
+            }
+            Err(_) if self.uses.len() >= MOST_USES => return false,
+            Err(place) => self.uses.insert(place, (key, used)),
         }
-        self.uses.entry(key).or_default().add(used);
         !std::mem::replace(&mut self.is_sending, true)
     }
 
@@ -89,7 +93,7 @@ impl KeyUses {
                 (self.reporter, self.number) = (first_of(hour) | random >> (u64::BITS - RANDOM_BITS), 0);
             }
             self.number += 1;
-            let uses = std::mem::take(&mut self.uses).into_iter().collect();
+            let uses = std::mem::take(&mut self.uses);
             self.sent = Some(UsesMessage { reporter: self.reporter, number: self.number, uses });
         }
         self.sent.clone()

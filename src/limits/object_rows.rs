@@ -2,6 +2,7 @@
 //! noted belongs to nobody.
 
 use super::ledger_storage::LedgerStorage;
+use crate::scan::json_value;
 
 /// Notes ids.
 pub const NOTE: &str = "objects/note";
@@ -27,7 +28,7 @@ pub(super) fn answer<S: LedgerStorage>(
     path: &str,
     body: &str,
 ) -> Result<Option<String>, S::Error> {
-    let ids = serde_json::from_str::<Vec<String>>(body).ok().filter(|ids| ids.len() <= MOST_IDS);
+    let ids = json_value::parse::<Vec<String>>(body).filter(|ids| ids.len() <= MOST_IDS);
     let Some(mut ids) = ids else { return Ok(None) };
     match path {
         NOTE => ids.iter().try_for_each(|id| storage.store(&row(id), ""))?,

@@ -18,9 +18,11 @@ use super::platform::OutgoingBody;
 use super::receive::{Arrival, Inbound, PreparedCall, Subject, admit_origin};
 use super::serving::Serving;
 use crate::entry::cache_use::CacheUse;
+use crate::entry::limit_claims::{self, LedgerClaims};
 use crate::entry::{entry_node, stored_objects};
 use crate::explain::course::{IsolateCopy, course};
 use crate::explain::course_view::{Course, CourseEnd};
+use crate::limits::isolate_limits::Claim;
 use crate::request::admin_path::is_admin;
 use crate::request::api_path::{ApiPath, HEALTHZ};
 use crate::request::json_body::Peek;
@@ -29,6 +31,7 @@ use crate::routes::nearest;
 use crate::telemetry::trace_context::TraceContext;
 use crate::upstream::Credential;
 use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::limit::LimitRate;
 use crate::vocabulary::needs::Features;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::SplitMix64;
@@ -56,6 +59,8 @@ pub struct Explanation {
     /// How it uses the cache of the entry node, if that has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<ExplainedCache>,
+    /// The limits that it takes from.
+    pub limits: Vec<ExplainedLimit>,
     /// What is tried, and why.
     pub course: Option<Course>,
     /// What is sent to each deployment that is tried.
@@ -98,6 +103,22 @@ pub struct ExplainedCache {
     pub bypass: Option<&'static str>,
 }
 
+/// A limit that a request takes from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExplainedLimit {
+    /// Whose limit it is: `client`, `key` or `gateway`.
+    pub of: &'static str,
+    /// Which limit, and which value it is counted by.
+    pub meter: String,
+    /// The whole limit.
+    #[serde(flatten)]
+    pub rate: LimitRate,
+    /// What the request reserves.
+    pub takes: u64,
+    /// What is left, as this isolate knows; `None` if it knows nothing of it.
+    pub left: Option<u64>,
+}
+
 /// What is sent to a deployment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExplainedCall {
@@ -107,6 +128,9 @@ pub struct ExplainedCall {
     pub method: String,
     /// The whole URL.
     pub url: String,
+    /// What the call presents: `api_key`, `entra` (a token), `ai_gateway` (which has the key), or
+    /// `none`.
+    pub credential: &'static str,
     /// The names of the headers that the gateway sets.
     pub headers_set: Vec<String>,
     /// The names of the client's headers that pass.
@@ -167,6 +191,7 @@ pub fn explain(
         entry: None,
         facts: None,
         cache: None,
+        limits: Vec::new(),
         course: None,
         calls: Vec::new(),
         answer: None,
@@ -268,6 +293,7 @@ fn fill(
         }
         Err(bypass) => ExplainedCache { reads: false, keeps_seconds: 0, bypass: Some(bypass.name()) },
     });
+    explanation.limits = limits(graph, client, &inbound, source);
     let mut state = serving.copy();
     let mut rng = SplitMix64::new(source.random());
     let course = course(graph, facts, &inbound.node, &mut state, &mut rng, explanation.now);
@@ -280,6 +306,36 @@ fn fill(
     let is_refused = course.end == CourseEnd::NoneEligible && course.attempts.is_empty();
     explanation.course = Some(course);
     if is_refused { Err(inbound.none_eligible(graph, &state.health, explanation.now).0) } else { Ok(()) }
+}
+
+/// The limits that a request takes from.
+fn limits(graph: &Graph, client: &Client, inbound: &Inbound, source: &dyn FactSource) -> Vec<ExplainedLimit> {
+    let part = |start, end| source.body_part(start, end);
+    let basis = || metering::basis_of(inbound, &part);
+    let mut limits = Vec::new();
+    for LedgerClaims { ledger, claims } in
+        limit_claims::claims(graph, client, &inbound.facts, &inbound.node, basis)
+    {
+        limits.extend(claims.into_iter().map(|Claim { meter, rate, amount }| {
+            let of = match &ledger.client {
+                None => "gateway",
+                Some(_) if client.key_limits.iter().any(|rule| rule.name == meter) => "key",
+                Some(_) => "client",
+            };
+            ExplainedLimit { of, rate, takes: amount, left: source.limit_left(&ledger, &meter), meter }
+        }));
+    }
+    limits
+}
+
+/// What a call of this deployment presents. Never the value.
+fn credential(deployment: &Deployment) -> &'static str {
+    match deployment {
+        _ if deployment.entra.is_some() => "entra",
+        _ if !deployment.api_key.reveal().is_empty() => "api_key",
+        _ if deployment.via.is_some() => "ai_gateway",
+        _ => "none",
+    }
 }
 
 impl Serving {
@@ -335,6 +391,7 @@ fn call(
         deployment: deployment.name.clone(),
         method: inbound.facts.method.clone(),
         url,
+        credential: credential(deployment),
         headers_set: headers.iter().map(|(name, _)| name.to_owned()).collect(),
         headers_passed: passed.map(|(name, _)| name.to_owned()).collect(),
         body: changes,

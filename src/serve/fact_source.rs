@@ -4,7 +4,9 @@
 use std::rc::Rc;
 
 use super::identity;
+use super::limiting;
 use super::platform::Platform;
+use crate::entry::limit_claims::LedgerName;
 use crate::routes::graph::{Client, Graph};
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::facts::Place;
@@ -22,6 +24,10 @@ pub trait FactSource {
     fn owner_of(&self, id: &str) -> Option<usize>;
     /// The client of an issued key, if the source knows it.
     fn issued_client(&self, _key: &str) -> Option<Result<Rc<Client>, ClientError>> {
+        None
+    }
+    /// What is left of a limit, if the source knows it.
+    fn limit_left(&self, _ledger: &LedgerName, _meter: &str) -> Option<u64> {
         None
     }
     /// The bytes `start..end` of the body.
@@ -55,6 +61,10 @@ impl<P: Platform> FactSource for LiveFacts<'_, P> {
 
     fn issued_client(&self, key: &str) -> Option<Result<Rc<Client>, ClientError>> {
         identity::known_issued(self.platform, self.graph, key)
+    }
+
+    fn limit_left(&self, ledger: &LedgerName, meter: &str) -> Option<u64> {
+        limiting::view(self.platform, ledger, meter).map(|view| view.remaining)
     }
 
     fn body_part(&self, start: usize, end: usize) -> Vec<u8> {

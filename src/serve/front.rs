@@ -9,7 +9,7 @@ use futures::future::{Either, select};
 use super::account::{CLIENT_LEFT_STATUS, RequestAccount};
 use super::admin;
 use super::cached::{self, FoundAnswer};
-use super::client_reply::{ClientReply, OwnText};
+use super::client_reply::{ClientReply, OwnHeaders, OwnText};
 use super::drill_request;
 use super::drive;
 use super::fact_source::LiveFacts;
@@ -71,11 +71,12 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
             return ClientReply::empty(204, preflight);
         }
     }
-    let found = match find(platform, &arrival, &routes).await {
+    let mut about_limits = Vec::new();
+    let found = match find(platform, &arrival, &routes, &mut about_limits).await {
         Ok(AnswerSource::Deployments(mut inbound, body, limits)) => {
             let mut headers = cors;
+            headers.extend(about_limits);
             if let Some(limits) = limits {
-                headers.extend(limit_headers::of(&limits));
                 account.on_limits(limits);
             }
             if inbound.node.cache.is_some() {
@@ -102,6 +103,7 @@ pub async fn serve<P: Platform>(platform: &P, head: &str) -> ClientReply<P> {
     };
     let mut headers = response_headers::own(&served, settings.expose);
     headers.extend(cors);
+    headers.extend(about_limits);
     match found {
         Ok(text) => {
             account.dismiss();
@@ -143,10 +145,12 @@ enum AnswerSource<P: Platform> {
     Deployments(Box<Inbound>, HeldBody<P>, Option<Box<ReservedLimits<P>>>),
 }
 
+/// Finds the source of the answer. `about_limits`: gets the headers about the limits of the client.
 async fn find<P: Platform>(
     platform: &P,
     arrival: &Rc<Arrival>,
     routes: &Rc<Serving>,
+    about_limits: &mut OwnHeaders,
 ) -> Result<AnswerSource<P>, ClientError> {
     let graph = &routes.graph;
     if arrival.path == HEALTHZ {
@@ -190,7 +194,9 @@ async fn find<P: Platform>(
         None
     } else {
         // This is behind a pointer: most requests have no limits.
-        Some(Box::pin(ReservedLimits::of(platform, &graph.settings, claims)).await?)
+        let reserved = Box::pin(ReservedLimits::of(platform, &graph.settings, &claims)).await;
+        *about_limits = limit_headers::of(platform, &claims);
+        Some(reserved?)
     };
     Ok(AnswerSource::Deployments(Box::new(inbound), held, limits))
 }

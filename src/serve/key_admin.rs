@@ -3,7 +3,7 @@
 //! The registry has the list and writes the records to the store. The key itself is made here, and
 //! leaves the isolate only with the answer that shows it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::admin_body;
 use super::client_reply::OwnText;
@@ -61,7 +61,7 @@ pub(super) async fn issue<P: Platform>(
 async fn spent_of<P: Platform>(platform: &P, record: KeyRecord) -> Value {
     let limits = record.limits.as_deref().unwrap_or_default();
     let limits = key_limits(limits, record.counted_as()).unwrap_or_default();
-    json!(limit_usage::of_key(platform, &record.client, &limits).await)
+    limit_usage::of_key(platform, &record.client, &limits).await.map_or(Value::Null, Value::Array)
 }
 
 /// `GET /admin/api/keys`

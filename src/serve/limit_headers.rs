@@ -1,8 +1,10 @@
-//! `x-ratelimit-*`: what is left of the limits of the client itself. OpenAI's clients read these
-//! six headers: <https://platform.openai.com/docs/guides/rate-limits>
+//! `x-ratelimit-*`: what is left of the limits of the client itself, also where one is used up.
+//! OpenAI's clients read these six headers: <https://platform.openai.com/docs/guides/rate-limits>
 
-use super::limiting::ReservedLimits;
+use super::client_reply::OwnHeaders;
+use super::limiting::left;
 use super::platform::Platform;
+use crate::entry::limit_claims::LedgerClaims;
 use crate::vocabulary::limit::LimitUnit;
 use crate::vocabulary::time::Millis;
 
@@ -12,7 +14,7 @@ pub(super) const OF_PROVIDERS: &str = "x-ratelimit-limit-requests\nx-ratelimit-r
     x-ratelimit-reset-requests\nx-ratelimit-limit-tokens\nx-ratelimit-remaining-tokens\nx-ratelimit-reset-tokens\n";
 
 /// The headers about requests and tokens, for the limits that the client has.
-pub(super) fn of<P: Platform>(limits: &ReservedLimits<P>) -> Vec<(&'static str, String)> {
+pub(super) fn of<P: Platform>(platform: &P, claims: &[LedgerClaims]) -> OwnHeaders {
     let mut headers = Vec::new();
     for (unit, names) in [
         (
@@ -24,7 +26,7 @@ pub(super) fn of<P: Platform>(limits: &ReservedLimits<P>) -> Vec<(&'static str, 
             ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
         ),
     ] {
-        if let Some(left) = limits.left(unit) {
+        if let Some(left) = left(platform, claims, unit) {
             let values =
                 [left.amount.to_string(), left.view.remaining.to_string(), length(left.view.reset_ms)];
             headers.extend(names.into_iter().zip(values));

@@ -16,6 +16,7 @@ use crate::entry::limit_claims::{LedgerName, SHARDS, shard_of};
 use crate::limits::stored_ledger::{MeterUsage, USAGE};
 use crate::request::query;
 use crate::routes::graph::{LimitKey, LimitRule};
+use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::time::Millis;
 
@@ -88,7 +89,8 @@ pub(super) async fn of_key<P: Platform>(
         let known = meters?.into_iter().find(is_it).map(Value::Object);
         // Of what was never used, the ledger knows nothing.
         let unused = MeterUsage::unused(&limit.name, limit.rate, platform.now());
-        let mut used = known.or_else(|| serde_json::to_value(unused).ok())?;
+        let unused = || json_value::parse(&serde_json::to_string(&unused).ok()?);
+        let mut used: Value = known.or_else(unused)?;
         used.as_object_mut()?.insert("client".to_owned(), client.into());
         Some(used)
     };

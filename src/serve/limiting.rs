@@ -81,13 +81,13 @@ impl<P: Platform> ReservedLimits<P> {
     pub async fn of(
         platform: &P,
         settings: &Settings,
-        claims: Vec<LedgerClaims>,
+        claims: &[LedgerClaims],
     ) -> Result<Box<Self>, ClientError> {
         let mut reserved =
             Box::new(Self { platform: platform.clone(), parts: Vec::with_capacity(claims.len()) });
         for LedgerClaims { ledger, claims } in claims {
-            let reservation = reserve(platform, settings, &ledger, &claims).await?;
-            reserved.parts.push((ledger, reservation));
+            let reservation = reserve(platform, settings, ledger, claims).await?;
+            reserved.parts.push((ledger.clone(), reservation));
         }
         Ok(reserved)
     }
@@ -109,26 +109,24 @@ impl<P: Platform> ReservedLimits<P> {
             keep_reporting(&self.platform, &ledger);
         }
     }
+}
 
-    /// What is left of the client's own limits in this unit: of the one of which the least is left.
-    pub fn left(&self, unit: LimitUnit) -> Option<UnitLeft> {
-        let now = self.platform.now();
-        let ledgers = self.platform.isolate().ledgers.borrow();
-        let own = self.parts.iter().filter(|(ledger, _)| ledger.client.is_some());
-        let claims = own.flat_map(|(ledger, reservation)| {
-            reservation
-                .claims()
-                .iter()
-                .filter(|claim| claim.rate.unit == unit)
-                .map(move |claim| (ledger, claim))
-        });
-        claims
-            .filter_map(|(ledger, claim)| {
-                let view = ledgers.get(ledger)?.limits.view(&claim.meter, now)?;
-                Some(UnitLeft { amount: claim.rate.amount, view })
-            })
-            .min_by_key(|left| left.view.remaining)
-    }
+/// What is left of the client's own limits in this unit: of the one of which the least is left.
+pub(super) fn left<P: Platform>(platform: &P, claims: &[LedgerClaims], unit: LimitUnit) -> Option<UnitLeft> {
+    let own = claims.iter().filter(|claims| claims.ledger.client.is_some());
+    let of_unit = own.flat_map(|LedgerClaims { ledger, claims }| {
+        claims.iter().filter(|claim| claim.rate.unit == unit).map(move |claim| (ledger, claim))
+    });
+    let left = |(ledger, claim): (&LedgerName, &Claim)| {
+        let view = view(platform, ledger, &claim.meter)?;
+        Some(UnitLeft { amount: claim.rate.amount, view })
+    };
+    of_unit.filter_map(left).min_by_key(|left| left.view.remaining)
+}
+
+/// What is left of a limit, as this isolate knows. `None` if it knows nothing of it.
+pub(super) fn view<P: Platform>(platform: &P, ledger: &LedgerName, meter: &str) -> Option<LimitView> {
+    platform.isolate().ledgers.borrow().get(ledger)?.limits.view(meter, platform.now())
 }
 
 impl<P: Platform> Drop for ReservedLimits<P> {

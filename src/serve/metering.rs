@@ -15,10 +15,13 @@ const MOST_COUNTED: usize = 1024;
 
 /// What a request says about its usage.
 pub fn basis<P: Platform>(platform: &P, inbound: &Inbound) -> UsageBasis {
+    basis_of(inbound, &|start, end| platform.body_part(start, end))
+}
+
+/// The same. `part`: the bytes between two offsets of the body.
+pub(super) fn basis_of(inbound: &Inbound, part: &dyn Fn(usize, usize) -> Vec<u8>) -> UsageBasis {
     let operation = inbound.facts.operation;
-    let field = |name: &str| {
-        inbound.body.fields(&[name.to_owned()], &|start, end| platform.body_part(start, end)).remove(name)
-    };
+    let field = |name: &str| inbound.body.fields(&[name.to_owned()], part).remove(name);
     UsageBasis {
         operation,
         input_tokens: inbound.facts.input_tokens,

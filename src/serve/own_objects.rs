@@ -5,7 +5,6 @@
 //! is lost hides an object from its maker, and never shows it to somebody else.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use super::committed::CommittedBody;
@@ -18,6 +17,7 @@ use crate::entry::made_objects::{ListPage, ids_made, ids_of_request};
 use crate::limits::object_rows::{FORGET, KNOWN, NOTE};
 use crate::request::query;
 use crate::routes::graph::Commit;
+use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::time::Millis;
 
@@ -38,7 +38,7 @@ fn ask<'a, P: Platform>(platform: &'a P, client: &str, path: &'a str, ids: &[Str
     Box::pin(async move {
         let asked = platform.ask_ledger(&object, path, body);
         let text = text_within(platform, ANSWER_MS, asked).await?;
-        serde_json::from_str(&text).map_err(|error| AskError::Malformed(error.to_string()))
+        json_value::parse(&text).ok_or_else(|| AskError::Malformed(text))
     })
 }
 
@@ -46,13 +46,18 @@ fn ask<'a, P: Platform>(platform: &'a P, client: &str, path: &'a str, ids: &[Str
 async fn own_ones<P: Platform>(
     platform: &P,
     client: &str,
-    ids: BTreeSet<String>,
-) -> Result<BTreeSet<String>, ClientError> {
-    let is_known = |id: &String| platform.isolate().made_objects.borrow().knows(client, id);
-    let (mut own, unknown): (BTreeSet<String>, Vec<String>) = {
-        let (own, unknown): (Vec<String>, Vec<String>) = ids.into_iter().partition(is_known);
-        (own.into_iter().collect(), unknown)
-    };
+    mut ids: Vec<String>,
+) -> Result<Vec<String>, ClientError> {
+    let mut own = Vec::new();
+    {
+        let made_objects = platform.isolate().made_objects.borrow();
+        ids.retain(|id| {
+            let is_known = made_objects.knows(client, id);
+            own.extend(is_known.then(|| id.clone()));
+            !is_known
+        });
+    }
+    let unknown = ids;
     if unknown.is_empty() {
         return Ok(own);
     }
@@ -80,7 +85,7 @@ pub(super) async fn check<P: Platform>(platform: &P, inbound: &Inbound) -> Resul
     let mut ids = ids_of_request(inbound.stored.as_ref(), inbound.body.known_bytes());
     let own = own_ones(platform, &inbound.facts.client, ids.clone()).await?;
     ids.retain(|id| !own.contains(id));
-    ids.pop_first().map_or(Ok(()), |id| Err(ClientError::NotOwnObject { id }))
+    ids.pop().map_or(Ok(()), |id| Err(ClientError::NotOwnObject { id }))
 }
 
 fn is_list(inbound: &Inbound) -> bool {
@@ -155,7 +160,7 @@ impl<'a> ListReading<'a> {
         // A list that is read backwards goes on before its first object.
         let is_forward = !inbound.facts.query.contains_key("before");
         let next = page.next().filter(|_| is_forward).map(str::to_owned);
-        let page = page.with_only(|id| own.contains(id));
+        let page = page.with_only(|id| own.iter().any(|own| own == id));
         if let Some(next) = next.filter(|_| page.is_empty() && self.pages < MOST_PAGES) {
             self.query = Cow::Owned(query::with(&self.query, "after", &next));
             return Ok(None);

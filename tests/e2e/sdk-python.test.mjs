@@ -15,6 +15,8 @@ import { ADMIN_TOKEN, ONCE } from "./isolates.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const LIMITED_KEY = "sk-switchyard-limited";
+const RATE_KEY = "sk-switchyard-rate";
+const QUOTA_KEY = "sk-switchyard-quota";
 
 const POOL = ["openai", "azure-eastus", "azure-westeurope"];
 const MODELS = {
@@ -24,7 +26,13 @@ const MODELS = {
   impatient: { targets: ["openai"], timeout: { idle_ms: 200 }, ...ONCE },
 };
 const SETTINGS = { keepalive_ms: 100 };
-const CLIENTS = { app: { key: "${APP_KEY}" }, limited: { key: "${LIMITED_KEY}", models: ["embed"] } };
+const CLIENTS = {
+  app: { key: "${APP_KEY}" },
+  limited: { key: "${LIMITED_KEY}", models: ["embed"] },
+  // One request comes back in a second.
+  rate: { key: "${RATE_KEY}", limits: [{ requests: 60, per: "minute" }] },
+  quota: { key: "${QUOTA_KEY}", limits: [{ requests: 2, per: "day" }] },
+};
 
 // The SDK would read keys, a base URL and a proxy from the environment.
 const isForeign = (name) => /^(openai|azure_openai)_|_proxy$/i.test(name);
@@ -56,7 +64,7 @@ test("OpenAI's SDK for Python", { timeout: 120_000 }, async (suite) => {
   const python = await ensurePythonSdk();
   const simulator = await startSimulator();
   try {
-    const vars = { ADMIN_TOKEN, LIMITED_KEY };
+    const vars = { ADMIN_TOKEN, LIMITED_KEY, RATE_KEY, QUOTA_KEY };
     const options = fleet(simulator, { models: MODELS, clients: CLIENTS, settings: SETTINGS, vars });
     await withGateway(options, async (gateway) => {
       const settings = {
@@ -64,6 +72,8 @@ test("OpenAI's SDK for Python", { timeout: 120_000 }, async (suite) => {
         simulator: simulator.control.url,
         key: APP_KEY,
         limited_key: LIMITED_KEY,
+        rate_key: RATE_KEY,
+        quota_key: QUOTA_KEY,
         admin_token: ADMIN_TOKEN,
       };
       const waiting = new Map();

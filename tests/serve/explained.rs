@@ -34,12 +34,37 @@ fn a_request_is_explained_and_nothing_is_sent_or_changed() {
     assert_eq!((&explanation["client"], &explanation["entry"]), (&json!("app"), &json!("m")));
     let call = &explanation["calls"][0];
     assert_eq!(call["url"], "https://first/v1/chat/completions");
+    assert_eq!((&call["credential"], &explanation["limits"]), (&json!("api_key"), &json!([])));
     assert_eq!(call["headers_set"], json!(["accept-encoding", "authorization", "traceparent"]));
     assert_eq!(call["body"], json!([{ "field": "model", "is_dropped": false, "value": "up-first" }]));
     assert!(bench.calls().is_empty());
     assert_eq!((bench.open_waits(), bench.in_flight()), (0, 0));
     assert!(bench.is_body_released());
     assert_eq!(bench.last_error(), "", "the failures of an explanation are not learned");
+}
+
+#[test]
+fn the_limits_that_a_request_takes_from_are_shown_and_nothing_is_taken() {
+    let document = routes(r#", "limits": [{"requests": 9, "per": "minute"}]"#, "");
+    let limits = r#""models": ["*"], "limits": [{"tokens": 5000, "per": "day"}]}}"#;
+    let mut bench = Bench::started(&document.replace(r#""models": ["*"]}}"#, limits));
+    let of_limit = |explanation: &Value, place: usize| {
+        let limit = &explanation["limits"][place];
+        ["of", "meter", "amount", "takes", "left"].map(|name| limit[name].clone())
+    };
+    let chat = r#"{"model":"m","max_tokens":100,"messages":[]}"#;
+    let explanation = explained(&mut bench, &of_chat(chat));
+    let takes = explanation["limits"][0]["takes"].as_u64().unwrap();
+    assert!((100..150).contains(&takes), "{takes}");
+    let [first, second] = [0, 1].map(|place| of_limit(&explanation, place));
+    assert_eq!(first, [json!("client"), json!("tokens/day"), json!(5000), json!(takes), Value::Null]);
+    assert_eq!(second, [json!("gateway"), json!("requests/minute"), json!(9), json!(1), Value::Null]);
+    bench.script([Script::json(200, ANSWER)]);
+    assert_eq!(bench.begin_chat(chat).status, 200);
+    let explanation = explained(&mut bench, &of_chat(chat));
+    assert_eq!(of_limit(&explanation, 1)[4], 8, "one is used");
+    let spent = bench.limit("default/client:app", "tokens/day").0;
+    assert!((1..100).contains(&spent), "what the answer used alone: {spent}");
 }
 
 #[test]

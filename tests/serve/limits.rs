@@ -76,6 +76,11 @@ fn a_rate_limit_says_when_the_next_request_fits() {
     }
     let refused = bench.begin_chat(CHAT);
     assert_eq!((refused.status, refused.header("x-should-retry")), (429, "true"));
+    let about = ["limit", "remaining", "reset"].map(|name| format!("x-ratelimit-{name}-requests"));
+    let about = about.map(|name| refused.header(&name).to_owned());
+    assert_eq!((about[0].as_str(), about[1].as_str()), ("60", "0"), "{about:?}");
+    assert!(about[2].ends_with('s'), "{about:?}");
+    assert_eq!(refused.header("x-ratelimit-limit-tokens"), "", "it has no such limit");
     assert_eq!(error(&refused)["code"], "rate_limit_exceeded");
     assert_eq!(
         error(&refused)["message"],

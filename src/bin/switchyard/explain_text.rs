@@ -6,10 +6,14 @@ use switchyard::balance::order_notes::Measure;
 use switchyard::explain::course_view::{
     AttemptReason, Course, CourseEnd, PlaceReason, PlannedAttempt, PlannedLimit, PlannedTarget,
 };
-use switchyard::serve::explained::{ExplainedCache, ExplainedCall, ExplainedFacts, Explanation, FieldChange};
+use switchyard::serve::explained::{
+    ExplainedCache, ExplainedCall, ExplainedFacts, ExplainedLimit, Explanation, FieldChange,
+};
+use switchyard::vocabulary::limit::LimitUnit;
 use switchyard::vocabulary::needs::Feature;
 use switchyard::vocabulary::time::Millis;
 
+use crate::limit_notation::dollars;
 use crate::output::counted;
 
 /// The explanation. `has_health`: whether a state of health is known, at a time worth naming.
@@ -38,6 +42,17 @@ fn of_cache(cache: &ExplainedCache) -> String {
     }
     let reads = if cache.reads { "an answer that was kept, or else " } else { "" };
     format!("{reads}a new answer, which is kept for {} s", cache.keeps_seconds)
+}
+
+/// A limit that the request takes from.
+fn of_limit(limit: &ExplainedLimit) -> String {
+    let ExplainedLimit { of, meter, rate, takes, left } = limit;
+    let words = |units: u64| match rate.unit {
+        LimitUnit::MicroUsd => dollars(units),
+        _ => units.to_string(),
+    };
+    let left = left.map(|left| format!(", {} left", words(left))).unwrap_or_default();
+    format!("{} of the {of}'s limit {meter}: {}{left}", words(*takes), rate.in_words())
 }
 
 struct Page {
@@ -79,6 +94,9 @@ impl Page {
         }
         if let Some(cache) = &explanation.cache {
             self.line("cache", &of_cache(cache));
+        }
+        for limit in &explanation.limits {
+            self.line("takes", &of_limit(limit));
         }
         if let Some(Course { max_attempts, deadline_ms, .. }) = &explanation.course {
             let attempts = counted(*max_attempts as usize, "attempt");
@@ -143,6 +161,7 @@ impl Page {
         {
             self.line("call", &format!("{} {}", call.method, call.url));
             let passed = list("; passes", &call.headers_passed);
+            self.line("key", &call.credential.replace('_', " "));
             self.line("headers", &format!("{}{passed}", list("sets", &call.headers_set)));
             self.line("body", &body(&call.body));
         }

@@ -6,7 +6,9 @@ use serde_json::json;
 use super::*;
 
 fn named(body: &str) -> Vec<String> {
-    ids_named(body.as_bytes()).into_iter().collect()
+    let mut ids = ids_named(body.as_bytes());
+    ids.sort();
+    ids
 }
 
 #[test]

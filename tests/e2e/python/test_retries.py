@@ -4,7 +4,7 @@ import time
 from unittest import mock
 
 import openai
-from harness import ASYNC, HI, SYNC, AsyncGatewayTest, ClientTest
+from harness import ASYNC, HI, SETTINGS, SYNC, AsyncGatewayTest, ClientTest
 from harness import calls, fault, forget_everything, trail, with_each
 
 SOON = {"retry-after": "1", "retry-after-ms": "50"}
@@ -78,6 +78,51 @@ class Retries(ClientTest):
         answer = self.create(timeout=0.8, extra_headers={"x-stainless-read-timeout": "60"})
         self.assertEqual(answer.parse().choices[0].message.content, "hello from openai/gpt-4o")
         self.assertEqual(retry_counts()[:2], ["0", "1"])
+
+
+@with_each(SYNC)
+class Limits(ClientTest):
+    title = "limits"
+
+    def refused(self, key, most):
+        """The first refusal of one of the gateway's limits."""
+        with self.connect(api_key=SETTINGS[key]) as client:
+            for _ in range(most + 1):
+                try:
+                    client.chat.completions.create(model="single", messages=HI)
+                except openai.RateLimitError as error:
+                    return error
+        raise AssertionError(f"{most} requests more than the limit were served")
+
+    def test_rate(self):
+        """after the client's own rate limit the SDK waits until a request fits, and is served"""
+        error = self.refused("rate_key", 300)
+        self.assertEqual(error.code, "rate_limit_exceeded")
+        headers = error.response.headers
+        self.assertEqual(headers["x-should-retry"], "true")
+        self.assertTrue(0 < int(headers["retry-after-ms"]) <= 1_000, headers["retry-after-ms"])
+        with (
+            self.connect(api_key=SETTINGS["rate_key"], max_retries=5) as client,
+            mock.patch("time.sleep", wraps=time.sleep) as sleep,
+        ):
+            answer = client.chat.completions.with_raw_response.create(model="single", messages=HI)
+        self.assertEqual(answer.retries_taken, len(sleep.call_args_list))
+        self.assertTrue(all(0 < call.args[0] <= 1 for call in sleep.call_args_list), sleep.call_args_list)
+        self.assertEqual(answer.headers["x-ratelimit-limit-requests"], "60")
+
+    def test_quota(self):
+        """a quota that is used up is not asked again"""
+        self.refused("quota_key", 2)
+        before = len(calls("openai"))
+        with (
+            self.connect(api_key=SETTINGS["quota_key"], max_retries=3) as client,
+            mock.patch("time.sleep", wraps=time.sleep) as sleep,
+            self.assertRaises(openai.RateLimitError) as caught,
+        ):
+            client.chat.completions.create(model="single", messages=HI)
+        self.assertEqual(caught.exception.code, "insufficient_quota")
+        self.assertEqual(caught.exception.response.headers["x-should-retry"], "false")
+        self.assertEqual((sleep.call_count, len(calls("openai"))), (0, before))
 
 
 @with_each(SYNC)

@@ -29,6 +29,7 @@ A run checks that
 - clients that leave, read slowly, do not wait, ask for too much or use stored objects eject nobody:
   in a first part without faults no deployment is ejected and the first target serves, and later
   every ejection is explained by a fault of its upstream;
+- of a quota no more is served than there is, and no limit refuses a request that fits into it;
 - no exception is uncaught, no request stays in flight, and memory does not grow.
 
 The exit code is 1 if any check fails.

@@ -9,7 +9,7 @@
 import { boundary, trap } from "./boundary.js";
 import Worker from "./index.js";
 
-export { DeploymentHealth } from "./index.js";
+export { DeploymentHealth, Ledger } from "./index.js";
 
 // - `object`: how the Durable Object answers: "hangs", "throws", {status, text} for that response,
 //   or {fields} to overwrite in its own responses. Null or undefined: it answers normally.

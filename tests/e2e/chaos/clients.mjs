@@ -6,11 +6,15 @@ import { UPSTREAMS } from "../isolates.mjs";
 import { isLate } from "./disruptions.mjs";
 
 const PATIENCE_MS = 30_000;
+/** The key of a client with a quota that a run uses up, and the quota. */
+export const QUOTA_KEY = "sk-switchyard-quota";
+export const QUOTA = 60;
 const DEPLOYMENTS = { openai: "openai", eastus: "azure-eastus", westeurope: "azure-westeurope" };
 
 const chatOf = (model, more = {}) => ({ path: "/v1/chat/completions", model, pool: UPSTREAMS, ...more });
 // The kinds of requests. `pool`: the upstreams that can serve them. `whole`: the gateway holds the
 // stream until it is complete. `leaves`: the client leaves early. `bad`: the request is invalid.
+// `limited`: it is of the client with the quota.
 const KINDS = {
   json: chatOf("chat"),
   stream: chatOf("chat", { stream: true }),
@@ -24,6 +28,7 @@ const KINDS = {
   weighted: chatOf("shared"),
   embeddings: { path: "/v1/embeddings", model: "embed", pool: ["openai", "eastus"] },
   leaving: chatOf("hedged", { stream: true, leaves: true }),
+  limited: chatOf("chat", { limited: true }),
   "bad request": { path: "/v1/chat/completions", bad: true, pool: [] },
 };
 
@@ -38,6 +43,8 @@ export const MODELS = (names) => ({
 
 export class Clients {
   violations = [];
+  // The requests of the client with the quota: those that were begun, served and refused.
+  limited = { begun: 0, served: 0, refused: 0 };
   counts = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, { requests: 0, promised: 0, answers: 0, errors: 0, broken: 0, ms: [] }]));
   #simulator;
   #gateway;
@@ -87,13 +94,15 @@ export class Clients {
     const id = `chaos-${(this.#next += 1)}-${random.between(0, 1e9)}`;
     const leaving = spec.leaves ? AbortSignal.timeout(random.between(1, 400)) : AbortSignal.timeout(PATIENCE_MS);
     count.requests += 1;
+    if (spec.limited) this.limited.begun += 1;
     const response = await isolate.fetch(spec.path, {
       method: "POST",
-      headers: { authorization: `Bearer ${APP_KEY}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${spec.limited ? QUOTA_KEY : APP_KEY}`, "content-type": "application/json" },
       body: spec.bad ? random.of(["{", "null", '{"model":"nothing-like-it","messages":[]}', "\u0000"]) : JSON.stringify(bodyOf(spec, id)),
       signal: leaving,
     });
     const text = await response.text();
+    if (this.#isOfLimits(spec, response, text)) return;
     const stable = this.#disruptions.stableSince(began);
     const isPromised = spec.pool.includes(stable);
     if (isPromised) count.promised += 1;
@@ -114,6 +123,20 @@ export class Clients {
       return;
     }
     this.#report(fault, seen, text);
+  }
+
+  // Whether a limit of the gateway has refused the request. One that is not used up refuses nobody,
+  // and a quota refuses nobody while isolates that hold no leases may still have half of it.
+  #isOfLimits(spec, response, text) {
+    if (spec.limited && response.status === 200) this.limited.served += 1;
+    const isOurs = /"message":"(Your|The gateway's) limit of/.test(text);
+    // While the ledger does not answer, nothing more is served of the quota.
+    const isUnknown = response.status === 503 && text.includes('"limits_unavailable"');
+    if (!isOurs && !isUnknown) return false;
+    if (isOurs) this.limited.refused += 1;
+    if (!spec.limited) this.violation("a limit that is not used up refused a request", { status: response.status, text: text.slice(0, 300) });
+    if (isOurs && this.limited.begun < QUOTA / 2) this.violation("a quota refused, though half of it was left", { ...this.limited });
+    return true;
   }
 
   #report(what, seen, text) {

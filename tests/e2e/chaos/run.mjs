@@ -6,7 +6,7 @@ import { startSimulator } from "../../../simulator/simulator.mjs";
 import { fleet } from "../document.mjs";
 import { startGateway } from "../gateway.mjs";
 import { ADMIN_TOKEN, NAMES, UPSTREAMS } from "../isolates.mjs";
-import { Clients, MODELS } from "./clients.mjs";
+import { Clients, MODELS, QUOTA, QUOTA_KEY } from "./clients.mjs";
 import { Disruptions } from "./disruptions.mjs";
 import { BUFFER_BYTES, Disturbers, IS_OF_DISTURBERS } from "./disturbers.mjs";
 import { healthOf, openGates } from "./gates.mjs";
@@ -28,8 +28,13 @@ export async function runChaos({ seed, ms, isolates = 3, onProgress = () => {} }
   const timeout = { headers_ms: 1500, first_token_ms: 1500, idle_ms: 1000 };
   const { routes, vars } = fleet(simulator, {
     models: MODELS(NAMES),
-    settings: { timeout, buffer_bytes: BUFFER_BYTES },
-    vars: { ADMIN_TOKEN },
+    settings: { timeout, buffer_bytes: BUFFER_BYTES, limits_unreachable: "fail_closed" },
+    clients: {
+      // Limits that no run uses up.
+      app: { key: "${APP_KEY}", limits: [{ requests: 10_000_000, per: "minute" }, { concurrent: 10_000 }] },
+      quota: { key: "${QUOTA_KEY}", limits: [{ requests: QUOTA, per: "month" }] },
+    },
+    vars: { ADMIN_TOKEN, QUOTA_KEY },
   });
   const gateway = await startGateway({ routes, vars, isolates, intercept: true });
   try {
@@ -57,8 +62,9 @@ export async function runChaos({ seed, ms, isolates = 3, onProgress = () => {} }
       watch(),
     ]);
     await checkInFlight(gateway, clients);
+    await checkQuota(gateway, clients);
     checkMemory(memory, clients);
-    return { seed, ms, disruptions: disruptions.counts, clients: clients.counts, disturbers: disturbers.counts, memory, violations: clients.violations };
+    return { seed, ms, disruptions: disruptions.counts, clients: clients.counts, disturbers: disturbers.counts, limited: clients.limited, memory, violations: clients.violations };
   } finally {
     await gateway.close();
     await simulator.close();
@@ -90,6 +96,22 @@ async function checkInFlight(gateway, clients) {
     found = await busy();
   }
   if (found.length > 0) clients.violation("in flight, though all clients have stopped", { found });
+}
+
+// Of the quota no more is served than there is, and what the ledger has counted is no less than what
+// was served.
+async function checkQuota(gateway, clients) {
+  const { served } = clients.limited;
+  if (served > QUOTA) clients.violation("more is served than the quota", { ...clients.limited });
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+  const usage = async () => (await (await gateway.fetch("/admin/api/usage?client=quota", { headers })).json()).limits[0];
+  const until = Date.now() + 20_000;
+  let limit = await usage();
+  while (limit?.leased > 0 && Date.now() < until) {
+    await wait(500);
+    limit = await usage();
+  }
+  if (limit && (limit.spent > QUOTA || limit.spent < served)) clients.violation("the ledger has counted something else", { served, limit });
 }
 
 // Compares the mean of the last third with that of the second third, with a generous margin. V8's

@@ -31,7 +31,7 @@ use crate::routes::nearest;
 use crate::telemetry::trace_context::TraceContext;
 use crate::upstream::Credential;
 use crate::vocabulary::client_error::ClientError;
-use crate::vocabulary::limit::LimitRate;
+use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
 use crate::vocabulary::needs::Features;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::SplitMix64;
@@ -110,9 +110,12 @@ pub struct ExplainedLimit {
     pub of: &'static str,
     /// Which limit, and which value it is counted by.
     pub meter: String,
+    /// What it counts.
+    pub unit: LimitUnit,
     /// The whole limit.
-    #[serde(flatten)]
-    pub rate: LimitRate,
+    pub amount: u64,
+    /// In which time.
+    pub per: Option<Period>,
     /// What the request reserves.
     pub takes: u64,
     /// What is left, as this isolate knows; `None` if it knows nothing of it.
@@ -322,7 +325,9 @@ fn limits(graph: &Graph, client: &Client, inbound: &Inbound, source: &dyn FactSo
                 Some(_) if client.key_limits.iter().any(|rule| rule.name == meter) => "key",
                 Some(_) => "client",
             };
-            ExplainedLimit { of, rate, takes: amount, left: source.limit_left(&ledger, &meter), meter }
+            let LimitRate { unit, amount: whole, per } = rate;
+            let left = source.limit_left(&ledger, &meter);
+            ExplainedLimit { of, meter, unit, amount: whole, per, takes: amount, left }
         }));
     }
     limits

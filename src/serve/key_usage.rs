@@ -16,6 +16,7 @@ const TELL_AFTER_MS: Millis = Millis::new(10_000);
 const MOST_MESSAGES: usize = 2;
 
 /// Notes what the key with this id used, and that it is in use. Without a registry, nobody asks.
+#[inline(never)]
 pub(super) fn note<P: Platform>(platform: &P, id: &str, used: KeyUse) {
     let Some(number) = number_of(id).filter(|_| platform.has_registry()) else { return };
     if !platform.isolate().key_uses.borrow_mut().note(number, used) {

@@ -32,18 +32,26 @@ const MOST_PAGES: u32 = 20;
 /// What is asked of the object of a client. Behind a pointer: few clients have one.
 type IdsAsked<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, AskError>> + 'a>>;
 
+#[inline(never)]
 fn ask<'a, P: Platform>(platform: &'a P, client: &str, path: &'a str, ids: &[String]) -> IdsAsked<'a> {
     let object = format!("{}/objects:{client}", pool_of(platform));
     let body = serde_json::to_string(ids).unwrap_or_default();
     Box::pin(async move {
         let asked = platform.ask_ledger(&object, path, body);
         let text = text_within(platform, ANSWER_MS, asked).await?;
-        json_value::parse(&text).ok_or_else(|| AskError::Malformed(text))
+        json_value::parse(&text).ok_or(AskError::Malformed(text))
     })
 }
 
+/// The ids of a client's own objects. Behind a pointer, so that there is one copy of the code.
+type OwnIds<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, ClientError>> + 'a>>;
+
 /// Those of the ids whose objects the client has made.
-async fn own_ones<P: Platform>(
+fn own_ones<'a, P: Platform>(platform: &'a P, client: &'a str, ids: Vec<String>) -> OwnIds<'a> {
+    Box::pin(find_own(platform, client, ids))
+}
+
+async fn find_own<P: Platform>(
     platform: &P,
     client: &str,
     mut ids: Vec<String>,

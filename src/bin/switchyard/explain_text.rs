@@ -9,7 +9,7 @@ use switchyard::explain::course_view::{
 use switchyard::serve::explained::{
     ExplainedCache, ExplainedCall, ExplainedFacts, ExplainedLimit, Explanation, FieldChange,
 };
-use switchyard::vocabulary::limit::LimitUnit;
+use switchyard::vocabulary::limit::{LimitRate, LimitUnit};
 use switchyard::vocabulary::needs::Feature;
 use switchyard::vocabulary::time::Millis;
 
@@ -46,7 +46,8 @@ fn of_cache(cache: &ExplainedCache) -> String {
 
 /// A limit that the request takes from.
 fn of_limit(limit: &ExplainedLimit) -> String {
-    let ExplainedLimit { of, meter, rate, takes, left } = limit;
+    let ExplainedLimit { of, meter, unit, amount, per, takes, left } = limit;
+    let rate = LimitRate { unit: *unit, amount: *amount, per: *per };
     let words = |units: u64| match rate.unit {
         LimitUnit::MicroUsd => dollars(units),
         _ => units.to_string(),

@@ -33,6 +33,7 @@ export function Overview({ gateway, announce }: ViewProps) {
           </p>
         )}
       </div>
+      <Attention gateway={gateway} />
       <section aria-label="Traffic">
         <Figures figures={GATEWAY_FIGURES} traffic={traffic} points={history.points} />
         <p class="hint">
@@ -43,7 +44,6 @@ export function Overview({ gateway, announce }: ViewProps) {
               : "Averages of the last minute, of all regions. Counters are up to 20 seconds old."}
         </p>
       </section>
-      <Attention gateway={gateway} />
       <section class="panel" aria-labelledby="now-routes">
         <h2 id="now-routes">Routes</h2>
         {graph ? <LiveGraph graph={graph} states={states} traffic={traffic} /> : <p class="hint">Reading the routes document …</p>}

@@ -445,8 +445,8 @@ impl IsolateLimits {
             let is_held = !meter.leases.is_empty() || !meter.debts.is_empty();
             is_held || meter.asked.is_some() || !meter.is_unused(now)
         };
-        let unneeded = |(name, meter): (&String, &Box<HeldMeter>)| (!is_needed(meter)).then(|| name.clone());
-        let unneeded: Vec<String> = self.meters.iter().filter_map(unneeded).collect();
+        let unneeded = self.meters.iter().filter(|(_, meter)| !is_needed(meter));
+        let unneeded: Vec<String> = unneeded.map(|(name, _)| name.clone()).collect();
         for name in &unneeded {
             self.meters.remove(name);
         }

@@ -166,8 +166,8 @@ impl LimitLedger {
 
     /// Forgets the meters of which nothing is taken. Returns their names.
     pub fn take_idle(&mut self) -> Vec<String> {
-        let is_idle = |(name, meter): (&String, &Box<Meter>)| meter.is_idle().then(|| name.clone());
-        let idle: Vec<String> = self.meters.iter().filter_map(is_idle).collect();
+        let idle = self.meters.iter().filter(|(_, meter)| meter.is_idle());
+        let idle: Vec<String> = idle.map(|(name, _)| name.clone()).collect();
         for name in &idle {
             self.meters.remove(name);
         }

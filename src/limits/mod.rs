@@ -16,7 +16,7 @@
 //! - [`isolate_limits`]: the leases of an isolate, and what its requests reserve;
 //! - [`limit_wire`]: the messages between them.
 
-mod budget_alert;
+pub mod budget_alert;
 pub mod isolate_limits;
 pub mod ledger_storage;
 pub mod limit_ledger;

@@ -12,7 +12,7 @@
 pub mod canary;
 pub mod difference;
 pub mod key_ledger;
-mod key_totals;
+pub mod key_totals;
 #[cfg(test)]
 mod memory_rows;
 pub mod registry_requests;

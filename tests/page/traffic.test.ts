@@ -97,12 +97,25 @@ test("the history has averages of half a minute, the last minute, and fifteen mi
 test("a time without readings is a gap, and no average over it", () => {
   const history = new TrafficHistory();
   history.add(0, requests(0));
-  history.add(5_000, requests(50));
-  history.add(605_000, requests(5_000));
-  assert.deepEqual(history.points.map(({ at, traffic }) => [at, traffic?.requests]), [[5_000, 50], [5_001, undefined]]);
+  history.add(20_000, requests(50));
+  history.add(620_000, requests(5_000));
+  assert.deepEqual(history.points.map(({ at, traffic }) => [at, traffic?.requests]), [[20_000, 50], [20_001, undefined]]);
   assert.equal(history.current, undefined);
-  history.add(610_000, requests(5_010));
+  history.add(640_000, requests(5_010));
   assert.equal(history.current?.requests, 10);
+});
+
+test("a batch of twenty seconds is not taken for the traffic of five", () => {
+  const history = new TrafficHistory();
+  history.add(0, requests(0));
+  for (const at of [5_000, 10_000, 15_000]) {
+    history.add(at, requests(100));
+    assert.equal(history.current, undefined);
+    assert.equal(history.points.length, 0);
+  }
+  history.add(20_000, requests(100));
+  assert.equal(history.current?.requests, 100);
+  assert.equal(history.current.seconds, 20);
 });
 
 const view = (state: "closed" | "open" | "probation" | "drained" = "closed", rest = {}) => ({

@@ -24,10 +24,15 @@ export function Modal({ title, onEscape, children }: ModalProps) {
     event.preventDefault();
     onEscape?.();
   };
-  // Browsers close a dialog at the second Escape, whatever the page says about the first.
+  // A key that is handled here closes nothing. Without that, browsers close a dialog at the second
+  // Escape, whatever the page says about the first.
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") onCancel(event);
+  };
+  // The gesture of a telephone closes it even so.
   const onClose = () => (onEscape ? onEscape() : dialog.current?.showModal());
   return (
-    <dialog ref={dialog} class="modal" aria-labelledby={id} onCancel={onCancel} onClose={onClose}>
+    <dialog ref={dialog} class="modal" aria-labelledby={id} onKeyDown={onKeyDown} onCancel={onCancel} onClose={onClose}>
       <h2 id={id}>{title}</h2>
       {children}
     </dialog>

@@ -38,7 +38,7 @@ export function Overview({ gateway, announce }: ViewProps) {
         <Figures figures={GATEWAY_FIGURES} traffic={traffic} points={history.points} />
         <p class="hint">
           {traffic === undefined
-            ? "Figures are differences of counters, so they need two readings: a few seconds."
+            ? "Counters come in batches, so the first figures take twenty seconds."
             : traffic.requests === 0
               ? "No request has ended within the last minute. Counters are up to 20 seconds old."
               : "Averages of the last minute, of all regions. Counters are up to 20 seconds old."}

@@ -1,11 +1,13 @@
 // What this tab has seen of the traffic: the last fifteen minutes, a point for each reading.
 //
 // Counters reach the hub in batches, so the difference of two readings is all or nothing. A point
-// is the average of half a minute, and the current figures are that of a minute.
+// is the average of half a minute, and the current figures are that of a minute. Nothing is said of
+// less than twenty seconds: one batch may hold the requests of so long a time.
 
 import type { Reading } from "./metrics_text.ts";
 import { trafficBetween, type Traffic } from "./traffic.ts";
 
+const LEAST_MS = 20_000;
 const POINT_MS = 30_000;
 const CURRENT_MS = 60_000;
 const KEPT_MS = 15 * 60_000;
@@ -32,7 +34,9 @@ export class TrafficHistory {
     }
     const since = (ms: number) => this.#readings.findLast((one) => one.at <= at - ms) ?? this.#readings[0];
     const between = (from: { at: number; reading: Reading } | undefined) =>
-      from && trafficBetween(from.reading, reading, (at - from.at) / 1000);
+      from && at - from.at >= LEAST_MS
+        ? trafficBetween(from.reading, reading, (at - from.at) / 1000)
+        : undefined;
     const point = between(since(POINT_MS));
     if (point) this.#points.push({ at, traffic: point });
     this.#current = between(since(CURRENT_MS));
@@ -44,7 +48,8 @@ export class TrafficHistory {
   }
 
   /**
-   * The traffic of the last minute, or of what is known of it; undefined after the first reading.
+   * The traffic of the last minute, or of what is known of it; undefined for the first twenty
+   * seconds.
    */
   get current(): Traffic | undefined {
     return this.#current;

@@ -111,6 +111,8 @@ struct HeldMeter {
 #[derive(Debug, Clone, Copy)]
 struct LimitRefusal {
     amount: u64,
+    /// The limit that refused it. A higher one may not.
+    limit: u64,
     /// When the ledger said it.
     at: Instant,
     /// When to try again; `None`: never.
@@ -206,7 +208,7 @@ impl HeldMeter {
     fn refuses(&self, amount: u64, now: Instant) -> Option<LimitRefusal> {
         self.refusal.filter(|refusal| {
             let until = refusal.until.unwrap_or(Instant::MAX).min(refusal.at + REFUSAL_MS);
-            amount >= refusal.amount && now < until
+            amount >= refusal.amount && self.rate.amount <= refusal.limit && now < until
         })
     }
 }
@@ -432,8 +434,8 @@ impl IsolateLimits {
                 };
                 meter.leases.push(lease);
             } else if need > 0 {
-                meter.refusal =
-                    Some(LimitRefusal { amount: need, at: now, until: grant.for_ms.map(|ms| now + ms) });
+                let (limit, until) = (meter.rate.amount, grant.for_ms.map(|ms| now + ms));
+                meter.refusal = Some(LimitRefusal { amount: need, limit, at: now, until });
             }
         }
         self.forget(now);

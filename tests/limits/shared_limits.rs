@@ -215,3 +215,17 @@ fn a_request_is_refused_only_if_the_ledger_was_asked_for_it() {
     assert!(world.request(0, 1), "the last one is free");
     assert!(!world.request(0, 1));
 }
+
+#[test]
+fn a_raised_limit_is_asked_at_once_and_a_lowered_one_is_not() {
+    let of = |amount| LimitRate { unit: LimitUnit::Requests, amount, per: Some(Period::Day) };
+    let mut world = World::new(1, of(2));
+    assert!(world.request(0, 1) && world.request(0, 1) && !world.request(0, 1));
+    let mut reserve = |amount| {
+        world.rate = of(amount);
+        let claims = world.claim(1);
+        world.isolates[0].limits.reserve(&claims, START)
+    };
+    assert!(matches!(reserve(1), Reserving::Refused { .. }));
+    assert_eq!(reserve(100), Reserving::Ask);
+}

@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startSimulator } from "../../simulator/simulator.mjs";
 import { switchyard } from "./command-line.mjs";
@@ -20,6 +20,8 @@ before(async () => {
   simulator = await startSimulator();
   folder = await mkdtemp(join(tmpdir(), "doctor-"));
 });
+
+beforeEach(() => simulator.reset());
 
 after(async () => {
   await simulator?.close();
@@ -225,7 +227,6 @@ test("the Worker asks with its own credentials, and the findings are about it", 
       for (const { deployment, isolate } of (await health.json()).deployments) assert.equal(isolate.gate.state, "closed", deployment);
     });
   } finally {
-    await simulator.reset();
     firewall.close();
   }
 });

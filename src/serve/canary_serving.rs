@@ -83,14 +83,16 @@ impl Isolate {
         }
     }
 
-    /// Serves the canary of this number no longer, whatever the store says.
-    pub(super) fn end_canary<P: Platform>(&self, platform: &P, id: u64, reason: &str) {
+    /// Serves the canary of this number no longer, whatever the store says. Returns the hash of its
+    /// document, if it served here.
+    pub(super) fn end_canary<P: Platform>(&self, platform: &P, id: u64, reason: &str) -> Option<u64> {
         self.ended_canary.set(self.ended_canary.get().max(id));
         let ended = self.canary.borrow_mut().take_if(|canary| canary.terms.id <= id);
-        if let Some(ended) = ended {
+        ended.map(|ended| {
             let version = &ended.terms.version;
             platform.warn(&format!("routes: the canary {version} has ended: {reason}"));
-        }
+            ended.serving.hash
+        })
     }
 
     /// Serves a compiled document to its share of the requests from now on.

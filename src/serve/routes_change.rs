@@ -276,7 +276,10 @@ pub(super) async fn end_canary<P: Platform>(
         return Err(ClientError::NoCanary);
     }
     let terms: CanaryTerms = value(&text)?;
-    platform.isolate().end_canary(platform, terms.id, "it was ended by hand");
+    let ended = platform.isolate().end_canary(platform, terms.id, "it was ended by hand");
+    if let Some(hash) = ended.filter(|_| request.action == PROMOTE) {
+        platform.isolate().await_document(hash, platform.now());
+    }
     Ok(OwnText::json(text))
 }
 

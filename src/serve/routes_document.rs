@@ -219,6 +219,11 @@ impl Isolate {
         self.written.get().is_some_and(|(hash, until)| now < until && found != Some(hash))
     }
 
+    /// The registry writes the document with this hash. What was written here before is now older.
+    pub(super) fn await_document(&self, hash: u64, now: Instant) {
+        self.written.set(Some((hash, now + OUTDATED_MS)));
+    }
+
     /// The document in the store, as its caches have it.
     ///
     /// # Errors
@@ -244,7 +249,7 @@ impl Isolate {
         match until(platform, platform.now() + STORE_MS, write).await {
             Some(Ok(())) => {
                 let hash = stable_hash(document.as_bytes());
-                self.written.set(Some((hash, platform.now() + OUTDATED_MS)));
+                self.await_document(hash, platform.now());
                 self.noticed.set(Some(hash));
                 self.serve_from(platform, compiled, Source::Kv, hash);
                 Written::Yes

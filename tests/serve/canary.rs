@@ -285,6 +285,17 @@ fn an_administrator_ends_a_canary_either_way() {
 }
 
 #[test]
+fn a_promoted_version_serves_within_a_check_where_the_one_before_was_just_written() {
+    let mut bench = started();
+    assert_eq!(put(&mut bench, "", &same()).status, 200);
+    let new = start(&mut bench, "?canary=5", &routes("", ""));
+    assert_eq!(end(&mut bench, "promote").status, 200);
+    bench.pass(ms(31_000));
+    chat(&mut bench);
+    assert!((0..30).all(|_| chat(&mut bench).header("x-switchyard-routes") == new));
+}
+
+#[test]
 fn reasons_of_a_canary_are_as_long_as_any() {
     let mut bench = started();
     start(&mut bench, "?canary=5", &same());

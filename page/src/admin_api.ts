@@ -32,6 +32,12 @@ export class ApiError extends Error {
   }
 }
 
+/** After so long without an answer, the gateway does not answer. */
+const ANSWER_MS = 20_000;
+
+const isAway = () =>
+  new ApiError(0, "unreachable", "The gateway does not answer. Is it running, and is this machine connected?");
+
 interface CallOptions {
   method?: string;
   /** Sent as JSON, if it is not a text already. */
@@ -47,13 +53,14 @@ export async function call(path: string, { method = "GET", body, headers = {}, s
   if (body !== undefined) sent["content-type"] ??= "application/json";
   const init: RequestInit = { method, headers: sent, cache: "no-store", redirect: "manual" };
   if (body !== undefined) init.body = typeof body === "string" ? body : JSON.stringify(body);
-  if (signal) init.signal = signal;
+  const limit = AbortSignal.timeout(ANSWER_MS);
+  init.signal = signal ? AbortSignal.any([signal, limit]) : limit;
   let response: Response;
   try {
     response = await fetch(path, init);
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, "unreachable", "The gateway does not answer. Is it running, and is this machine connected?");
+    throw isAway();
   }
   if (response.ok) return response;
   // The admin API never redirects: this is Cloudflare Access, which sends to its form.
@@ -61,7 +68,7 @@ export async function call(path: string, { method = "GET", body, headers = {}, s
     throw new ApiError(0, "access_ended", "The session of Cloudflare Access has ended. Reload this page to sign in again.");
   }
   if (response.status === 401) window.dispatchEvent(new Event(SIGNED_OUT));
-  const text = await response.text();
+  const text = await response.text().catch(() => "");
   const parsed = parse(text);
   const reported = (parsed as { error?: { code?: string; message?: string } } | undefined)?.error;
   throw new ApiError(
@@ -74,7 +81,13 @@ export async function call(path: string, { method = "GET", body, headers = {}, s
 
 /** Calls the admin API, and reads its answer as JSON. */
 export async function callJson<T>(path: string, options?: CallOptions): Promise<T> {
-  return (await call(path, options)).json() as Promise<T>;
+  const response = await call(path, options);
+  try {
+    return (await response.json()) as T;
+  } catch (error) {
+    if (options?.signal?.aborted) throw error;
+    throw isAway();
+  }
 }
 
 function parse(text: string): unknown {

@@ -3,6 +3,7 @@
 import { lazy, Suspense } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { SIGNED_OUT, token } from "./admin_api";
+import { Boundary } from "./boundary";
 import { linkTo, useLocation } from "./location";
 import { NowView } from "./now/now_view";
 import { SignIn } from "./sign_in";
@@ -43,13 +44,18 @@ export function App() {
   }, [shown]);
   if (!isSignedIn) return <SignIn onDone={() => setSignedIn(true)} />;
   const { View } = current;
+  // The address has the view: it is not for places within it.
+  const skip = (event: Event) => {
+    event.preventDefault();
+    document.getElementById("main")?.focus();
+  };
   const signOut = () => {
     token.forget();
     setSignedIn(false);
   };
   return (
     <>
-      <a class="skip" href="#main">Skip to content</a>
+      <a class="skip" href="#main" onClick={skip}>Skip to content</a>
       <header class="bar">
         <strong class="brand">Switchyard</strong>
         <nav aria-label="Views">
@@ -62,9 +68,11 @@ export function App() {
         <button type="button" class="quiet" onClick={signOut}>Sign out</button>
       </header>
       <main id="main" tabIndex={-1}>
-        <Suspense fallback={<p class="hint">Loading …</p>}>
-          <View location={location} />
-        </Suspense>
+        <Boundary key={current.name}>
+          <Suspense fallback={<p class="hint">Loading …</p>}>
+            <View location={location} />
+          </Suspense>
+        </Boundary>
       </main>
     </>
   );

@@ -19,7 +19,8 @@ export function SignIn({ onDone }: { onDone: () => void }) {
       onDone();
     } catch (error) {
       const { isUnauthorized, message, status } = error as ApiError;
-      if (!(isFirst && isUnauthorized && !token.get())) setProblem(message);
+      const isNews = !(isFirst && isUnauthorized && !token.get());
+      setProblem(isNews ? message : "");
       setAsking(true);
       if (status === 0) retry.current = setTimeout(() => void attempt(isFirst), RETRY_MS);
     }

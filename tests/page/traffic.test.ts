@@ -37,6 +37,15 @@ test("percentiles lie within their bucket, and beyond the last limit they are th
   assert.equal(percentile(new Map([[0.1, 0], [Infinity, 0]]), 0.5), undefined);
 });
 
+test("empty buckets below the others say where those begin", () => {
+  const of = (counts: [string, number][]) =>
+    readMetrics(counts.map(([le, count]) => `switchyard_request_duration_seconds_bucket{model="chat",le="${le}"} ${count}\n`).join(""));
+  const slow = of([["1", 0], ["5", 0], ["7.5", 10], ["+Inf", 10]]);
+  assert.equal(trafficBetween(NOTHING, slow, 10).p50, 6250);
+  const slowest = of([["1", 3], ["7.5", 3], ["+Inf", 13]]);
+  assert.equal(trafficBetween(of([["1", 3], ["7.5", 3], ["+Inf", 3]]), slowest, 10).p50, 7500);
+});
+
 test("requests, failures, fallbacks, money and the share of each deployment come from the differences", () => {
   const after = readMetrics(`
 switchyard_requests_total{client="app",model="chat",outcome="ok"} 90

@@ -21,6 +21,8 @@ export interface ExplainForm {
 /** A longer body is not in the address: browsers and chats cut long ones. */
 const LONGEST_BODY = 4_000;
 const PATH = "/v1/chat/completions";
+/** Members of a body that hold credentials, such as those of the tools of an MCP server. */
+const SECRET_MEMBER = /"[^"]*(authorization|headers|cookie|password|secret|credential|api[_-]?key|access_token|auth_token)[^"]*"\s*:/i;
 const SECRET = /key|token|secret|auth|cookie|passw|credential|signature|session|jwt/i;
 
 export const emptyForm = (client: string, model: string): ExplainForm => ({
@@ -85,13 +87,16 @@ export function queryOf(form: ExplainForm): { query: Record<string, string>; lef
     }
   }
   if (!form.client && form.key) leftOut.push("the key");
-  if (form.body.length > LONGEST_BODY) leftOut.push("the body, because it is long");
+  const isLong = form.body.length > LONGEST_BODY;
+  const hasSecret = SECRET_MEMBER.test(form.body);
+  if (isLong) leftOut.push("the body, because it is long");
+  else if (hasSecret) leftOut.push("the body, because it has a member like a key");
   const query = {
     path: search === undefined ? path : open.size > 0 ? `${path}?${open}` : path,
     method: form.method,
     client: form.client,
     headers,
-    body: form.body.length > LONGEST_BODY ? "" : form.body,
+    body: isLong || hasSecret ? "" : form.body,
     country: form.country,
     colo: form.colo,
   };

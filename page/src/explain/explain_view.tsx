@@ -55,6 +55,7 @@ function Explainer({ served, location }: { served: NamedDocument; location: Loca
   const [leftOut, setLeftOut] = useState<string[]>([]);
   const [isBusy, setBusy] = useState(false);
   const shown = useRef("");
+  const underWay = useRef<AbortController>(undefined);
   const heading = useRef<HTMLHeadingElement>(null);
   const set = (part: Partial<ExplainForm>) => setForm((known) => ({ ...known, ...part }));
 
@@ -68,11 +69,18 @@ function Explainer({ served, location }: { served: NamedDocument; location: Loca
     const address = queryOf(wanted);
     setLeftOut(address.leftOut);
     shown.current = new URLSearchParams(address.query).toString();
-    history.replaceState(null, "", linkTo("explain", undefined, address.query));
+    window.location.replace(linkTo("explain", undefined, address.query));
+    underWay.current?.abort();
+    const own = new AbortController();
+    underWay.current = own;
     setBusy(true);
     try {
-      setResult(await callJson<Explanation>("/admin/api/explain", { method: "POST", body }));
+      const found = await callJson<Explanation>("/admin/api/explain", { method: "POST", body, signal: own.signal });
+      if (own.signal.aborted) return;
+      setResult(found);
     } catch (error) {
+      // A later question was asked meanwhile.
+      if (own.signal.aborted) return;
       setResult(undefined);
       setProblem((error as ApiError).message);
     }

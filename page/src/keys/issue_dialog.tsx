@@ -37,7 +37,7 @@ export function IssueDialog({ clients, onDone, onCancel }: IssueDialogProps) {
     run(async () => setIssued(await issueKey(wish, text("why"))));
   };
   return (
-    <Modal key="form" title="Issue a key" onEscape={onCancel}>
+    <Modal key="form" title="Issue a key" onEscape={isUnderWay ? undefined : onCancel}>
       <form onSubmit={submit}>
         <label for="issue-client">Client</label>
         <select id="issue-client" name="client" required>
@@ -57,7 +57,7 @@ export function IssueDialog({ clients, onDone, onCancel }: IssueDialogProps) {
         {error && <ProblemNote error={error} what="No key is issued." />}
         <div class="row">
           <button type="submit" disabled={isUnderWay}>Issue</button>
-          <button type="button" class="quiet" onClick={onCancel}>Cancel</button>
+          <button type="button" class="quiet" disabled={isUnderWay} onClick={onCancel}>Cancel</button>
         </div>
       </form>
     </Modal>

@@ -24,7 +24,7 @@ export function RevokeDialog({ issued, onDone, onCancel }: RevokeDialogProps) {
     });
   };
   return (
-    <Modal title={`Revoke ${issued.name} (${issued.id})?`} onEscape={onCancel}>
+    <Modal title={`Revoke ${issued.name} (${issued.id})?`} onEscape={isUnderWay ? undefined : onCancel}>
       <p>
         Requests with this key get 401 <code>api_key_revoked</code>, within two minutes everywhere. It cannot be undone: whoever uses it
         needs another key.
@@ -35,7 +35,7 @@ export function RevokeDialog({ issued, onDone, onCancel }: RevokeDialogProps) {
         {error && <ProblemNote error={error} what="The key is not revoked." />}
         <div class="row">
           <button type="submit" class="danger" disabled={isUnderWay}>Revoke</button>
-          <button type="button" class="quiet" onClick={onCancel}>Keep it</button>
+          <button type="button" class="quiet" disabled={isUnderWay} onClick={onCancel}>Keep it</button>
         </div>
       </form>
     </Modal>

@@ -44,7 +44,7 @@ export function RotateDialog({ issued, onDone, onCancel }: RotateDialogProps) {
     run(async () => setRotated(await rotateKey(issued.id, Number(form.get("overlap")), String(form.get("why") ?? ""))));
   };
   return (
-    <Modal key="form" title={`Rotate ${issued.name} (${issued.id})?`} onEscape={onCancel}>
+    <Modal key="form" title={`Rotate ${issued.name} (${issued.id})?`} onEscape={isUnderWay ? undefined : onCancel}>
       <p>A new key is issued with the same client, name, owner, models and end. It is shown once.</p>
       <form onSubmit={submit}>
         <label for="rotate-overlap">The old key goes on for</label>
@@ -56,7 +56,7 @@ export function RotateDialog({ issued, onDone, onCancel }: RotateDialogProps) {
         {error && <ProblemNote error={error} what="The key is not rotated." />}
         <div class="row">
           <button type="submit" disabled={isUnderWay}>Rotate</button>
-          <button type="button" class="quiet" onClick={onCancel}>Cancel</button>
+          <button type="button" class="quiet" disabled={isUnderWay} onClick={onCancel}>Cancel</button>
         </div>
       </form>
     </Modal>

@@ -6,7 +6,11 @@ import { digits, dollars, duration, percent } from "../format.ts";
 import type { Traffic } from "./traffic.ts";
 import type { TrafficPoint } from "./traffic_history.ts";
 
-const LineChart = lazy(() => import("./line_chart").then((module) => module.LineChart));
+const LineChart = lazy(() => import("./line_chart").then(
+  (module) => module.LineChart,
+  // The figures are there without their charts.
+  () => () => <div class="now-chart" />,
+));
 
 /** A line of a chart: its name, its colour, and its value in a time; undefined if there is none. */
 interface LineOf {

@@ -44,8 +44,6 @@ export interface Gateway {
 const HEALTH_MS = 5_000;
 /** Counters reach the hub every ten seconds: more readings show nothing more. */
 const METRICS_MS = 10_000;
-/** The pause before the second reading, without which there are no figures. */
-const SECOND_METRICS_MS = 3_000;
 const ROUTES_MS = 15_000;
 
 // They outlive the view, so that a look at another one does not lose what was seen.
@@ -54,7 +52,7 @@ const changes = new StateChanges();
 
 export function useGateway(): Gateway {
   const health = usePolled("health", HEALTH_MS, (signal) => callJson<Health>("/admin/api/health", { signal }));
-  const metrics = usePolled("metrics", history.current ? METRICS_MS : SECOND_METRICS_MS, async (signal) => {
+  const metrics = usePolled("metrics", METRICS_MS, async (signal) => {
     history.add(Date.now(), readMetrics(await (await call("/admin/metrics", { signal })).text()));
     return history.current;
   });

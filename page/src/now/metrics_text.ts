@@ -41,7 +41,8 @@ export function increases(before: Reading, after: Reading): Sample[] {
   for (const [series, sample] of after) {
     const old = before.get(series)?.value ?? 0;
     const value = sample.value >= old ? sample.value - old : sample.value;
-    if (value > 0) found.push({ ...sample, value });
+    // Buckets in which nothing is say where the others begin.
+    if (value > 0 || "le" in sample.labels) found.push({ ...sample, value });
   }
   return found;
 }

@@ -104,7 +104,7 @@ function DeploymentTable({ gateway, announce }: ViewProps) {
     <section class="panel" aria-labelledby="now-deployments">
       <div class="row now-head">
         <h2 id="now-deployments">Deployments</h2>
-        {states.length > 12 && (
+        {(states.length > 12 || filter !== "") && (
           <label>
             Filter <input type="search" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
           </label>

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { ApiError } from "../admin_api";
 import { linkTo } from "../location";
 import { usePolled } from "../polled";
-import { Moment } from "./moment";
+import { Moment } from "../moment";
 import { readAudit, type AuditEntry } from "./routes_api";
 
 export function AuditLog() {

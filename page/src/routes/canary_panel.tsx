@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { count, digits, duration, percent } from "../format.ts";
 import { linkTo } from "../location";
 import { ConfirmDialog } from "./confirm_dialog";
-import { Moment } from "./moment";
+import { Moment } from "../moment";
 import { endCanary, type Canary, type VersionCounts } from "./routes_api";
 
 const TESTS = [

@@ -10,7 +10,7 @@ import { storedDraft, storeDraft, type Draft } from "./draft.ts";
 import { EditorPlace } from "./editor_place";
 import { IssueList } from "./issue_list";
 import { Meanwhile } from "./meanwhile";
-import { Moment } from "./moment";
+import { Moment } from "../moment";
 import { PublishPanel } from "./publish_panel";
 import { publish, readDocument, type Change, type Extent, type RoutesStatus, type ServedDocument } from "./routes_api";
 import { useCheck, type Checked } from "./use_check";

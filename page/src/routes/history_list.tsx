@@ -6,7 +6,7 @@ import { linkTo } from "../location";
 import { usePolled } from "../polled";
 import { ConfirmDialog } from "./confirm_dialog";
 import { Difference, PlaceList } from "./difference";
-import { Moment } from "./moment";
+import { Moment } from "../moment";
 import { readDocument, readHistory, readVersion, rollBack, type RoutesStatus, type VersionEntry } from "./routes_api";
 
 const HOW: Record<VersionEntry["how"], string> = {

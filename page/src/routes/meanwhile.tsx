@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Difference } from "./difference";
 import type { Draft } from "./draft.ts";
-import { Moment } from "./moment";
+import { Moment } from "../moment";
 import { readHistory, type ServedDocument, type VersionEntry } from "./routes_api";
 
 interface MeanwhileProps {

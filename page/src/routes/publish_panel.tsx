@@ -23,6 +23,7 @@ export function PublishPanel({ hindrance, onPublish }: PublishPanelProps) {
   };
   const extent: Extent = isCanary ? { kind: "canary", share, minutes } : { kind: "all" };
   return (
+    <>
     <form class="panel routes-publish" aria-labelledby="publish-title" onSubmit={submit}>
       <h2 id="publish-title">Put it into service</h2>
       <label for="publish-why">Reason (optional, for the history)</label>
@@ -51,6 +52,7 @@ export function PublishPanel({ hindrance, onPublish }: PublishPanelProps) {
         {isCanary ? "Start the canary …" : "Save …"}
       </button>
       {hindrance && <p class="hint">{hindrance}</p>}
+    </form>
       {isAsked && (
         <ConfirmDialog
           title={isCanary ? "Start the canary?" : "Save for all requests?"}
@@ -66,6 +68,6 @@ export function PublishPanel({ hindrance, onPublish }: PublishPanelProps) {
           </p>
         </ConfirmDialog>
       )}
-    </form>
+    </>
   );
 }

@@ -111,6 +111,7 @@ export function usedUpAt(limit: LimitUsage, now: number): number | undefined {
 
 /** The length of the month that ends at this time. */
 function monthLength(end: number): number {
-  const last = new Date(end - 1000);
+  // A day before, whatever the clock of this browser says of the hour.
+  const last = new Date(end - DAY_MS);
   return new Date(Date.UTC(last.getUTCFullYear(), last.getUTCMonth() + 1, 0)).getUTCDate() * DAY_MS;
 }

@@ -5,7 +5,7 @@
 //! What a request names is looked for at any depth, as a parser finds it: an id that is overlooked
 //! would open the object of somebody else.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
 
@@ -20,8 +20,11 @@ use crate::vocabulary::rng::stable_hash;
 /// Most objects that an isolate remembers. It asks for the others.
 const MOST_KNOWN: usize = 4_096;
 
+/// The most stored objects that a request may name.
+pub const MOST_NAMED: usize = 1_000;
+
 /// Members whose texts are ids of stored objects.
-const REFERENCES: [&str; 16] = [
+const REFERENCES: [&str; 17] = [
     "assistant_id",
     "batch_id",
     "container",
@@ -31,6 +34,7 @@ const REFERENCES: [&str; 16] = [
     "input_file_id",
     "previous_response_id",
     "response_id",
+    "skill_id",
     "thread_id",
     "training_file",
     "upload_id",
@@ -94,6 +98,8 @@ enum MemberKind {
     Said,
     /// A container. In what was said, a tool has made it.
     Container,
+    /// It is the client's own, with any names: no provider looks for objects in it.
+    Free,
     Other,
 }
 
@@ -104,7 +110,8 @@ impl MemberKind {
         match name {
             "id" if matches!(parent, Self::Holder | Self::Either) => Self::Reference,
             "conversation" => Self::Either,
-            "source" | "video" => Self::Holder,
+            "source" | "video" | "characters" => Self::Holder,
+            "metadata" | "attributes" if depth == 1 => Self::Free,
             "input" | "messages" if depth == 1 => Self::Said,
             "container_id" => Self::Container,
             name if REFERENCES.contains(&name) => Self::Reference,
@@ -113,13 +120,15 @@ impl MemberKind {
     }
 }
 
-/// The ids of stored objects that a JSON body names. `body` is valid JSON, or was refused.
+/// The ids of stored objects that a JSON body names, in their order, and texts in their places that
+/// are no ids: whatever a server makes of those, nobody has made such an object. Not more than one
+/// beyond [`MOST_NAMED`]. `body` is valid JSON, or was refused.
 pub fn ids_named(body: &[u8]) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
+    let (mut ids, mut seen) = (Vec::new(), BTreeSet::new());
     // The kinds of the members around, outermost first.
     let (mut around, mut kind) = (Vec::new(), MemberKind::Other);
     let mut rest = body;
-    while let Some((&byte, after)) = rest.split_first() {
+    while let Some((&byte, after)) = rest.split_first().filter(|_| ids.len() <= MOST_NAMED) {
         rest = after;
         match byte {
             b'{' | b'[' => {
@@ -136,18 +145,22 @@ pub fn ids_named(body: &[u8]) -> Vec<String> {
                 rest = after.get(length + 1..).unwrap_or_default();
                 if rest.trim_ascii_start().starts_with(b":") {
                     let parent = around.last().copied().unwrap_or(MemberKind::Other);
-                    kind = MemberKind::of(&decoded(text), parent, around.len());
+                    // Some servers read names in any case.
+                    kind = MemberKind::of(&decoded(text).to_ascii_lowercase(), parent, around.len());
                     continue;
                 }
                 let is_said = around.get(1) == Some(&MemberKind::Said);
                 let is_named = match kind {
                     MemberKind::Reference | MemberKind::Either => true,
                     MemberKind::Container => !is_said,
-                    MemberKind::Holder | MemberKind::Said | MemberKind::Other => false,
+                    MemberKind::Holder | MemberKind::Said | MemberKind::Free | MemberKind::Other => false,
                 };
-                let id = decoded(text);
-                if is_named && is_id(&id) && !ids.iter().any(|known| *known == id) {
-                    ids.push(id.into_owned());
+                let is_free = around.get(1) == Some(&MemberKind::Free);
+                if is_named && !is_free && !text.is_empty() {
+                    let id = decoded(text).into_owned();
+                    if seen.insert(id.clone()) {
+                        ids.push(id);
+                    }
                 }
             }
             _ => {}

@@ -11,6 +11,8 @@ const MOST_USES: usize = 4_096;
 pub const HOUR_MS: Millis = Millis::new(3_600_000);
 /// The part of a name that is random, in bits. The hour is before it.
 const RANDOM_BITS: u32 = 32;
+/// The task of a request that sends may end with the request. Then another one sends.
+const DEAD_AFTER_MS: Millis = Millis::new(30_000);
 
 /// What a key used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,7 +54,8 @@ pub struct KeyUses {
     sent: Option<UsesMessage>,
     reporter: u64,
     number: u64,
-    is_sending: bool,
+    /// When the latest sending began that has not come to its message.
+    sending_since: Option<Instant>,
 }
 
 /// The hour in the name of a reporter.
@@ -68,7 +71,7 @@ pub const fn first_of(hour: u64) -> u64 {
 impl KeyUses {
     /// The key of this number used something. Returns whether the caller has to send a message
     /// soon: nobody else does.
-    pub fn note(&mut self, key: u64, used: KeyUse) -> bool {
+    pub fn note(&mut self, key: u64, used: KeyUse, now: Instant) -> bool {
         match self.uses.binary_search_by_key(&key, |(key, _)| *key) {
             Ok(place) => {
                 if let Some((_, sum)) = self.uses.get_mut(place) {
@@ -78,13 +81,17 @@ impl KeyUses {
             Err(_) if self.uses.len() >= MOST_USES => return false,
             Err(place) => self.uses.insert(place, (key, used)),
         }
-        !std::mem::replace(&mut self.is_sending, true)
+        let is_sending = self.sending_since.is_some_and(|since| now - since < DEAD_AFTER_MS);
+        if !is_sending {
+            self.sending_since = Some(now);
+        }
+        !is_sending
     }
 
     /// The next message. The next use after it has another one sent. `random`: for the name of the
     /// reporter.
     pub fn take(&mut self, random: u64, now: Instant) -> Option<UsesMessage> {
-        self.is_sending = false;
+        self.sending_since = None;
         let hour = now.period(HOUR_MS);
         // The registry does not know the number of an older one, and would not count it.
         self.sent = self.sent.take().filter(|sent| hour_of(sent.reporter) + 1 >= hour);
@@ -124,21 +131,30 @@ mod tests {
     #[test]
     fn one_message_at_a_time_tells_of_a_bounded_number_of_keys() {
         let mut uses = KeyUses::default();
-        assert!(uses.note(0, ONE));
+        assert!(uses.note(0, ONE, START));
         for key in 0..5_000 {
-            assert!(!uses.note(key, ONE), "somebody sends it already");
+            assert!(!uses.note(key, ONE, START), "somebody sends it already");
         }
         let message = uses.take(7, START).unwrap();
         assert_eq!((message.number, message.uses.len(), requests(&message)[0]), (1, MOST_USES, (0, 2)));
-        assert!(uses.note(0, ONE), "the next one");
+        assert!(uses.note(0, ONE, START), "the next one");
+    }
+
+    #[test]
+    fn a_sender_that_does_not_come_back_is_replaced() {
+        let mut uses = KeyUses::default();
+        assert!(uses.note(1, ONE, START));
+        assert!(!uses.note(1, ONE, START + ms(29_999)));
+        assert!(uses.note(1, ONE, START + ms(30_000)));
+        assert!(!uses.note(1, ONE, START + ms(30_001)));
     }
 
     #[test]
     fn a_message_is_repeated_as_it_was_until_it_is_counted() {
         let mut uses = KeyUses::default();
-        uses.note(1, ONE);
+        uses.note(1, ONE, START);
         let first = uses.take(u64::MAX, START).unwrap();
-        uses.note(2, ONE);
+        uses.note(2, ONE, START);
         assert_eq!(uses.take(5, START + ms(60_000)).as_ref(), Some(&first));
         assert!(uses.on_counted(&first), "there is more");
         let second = uses.take(5, START + ms(60_000)).unwrap();
@@ -152,12 +168,12 @@ mod tests {
     #[test]
     fn each_hour_has_another_name_and_what_is_two_hours_old_is_given_up() {
         let mut uses = KeyUses::default();
-        uses.note(1, ONE);
+        uses.note(1, ONE, START);
         let first = uses.take(1 << 40, START).unwrap();
         assert_eq!(hour_of(first.reporter), START.period(HOUR_MS));
         assert!(first.reporter < 1 << 53, "exact in JSON and in the storage");
         assert_eq!(uses.take(1 << 41, START + HOUR_MS).as_ref(), Some(&first));
-        uses.note(2, ONE);
+        uses.note(2, ONE, START);
         let later = uses.take(1 << 41, START + HOUR_MS * 2).unwrap();
         assert_eq!((later.number, requests(&later)), (1, vec![(2, 1)]));
         assert_ne!(later.reporter, first.reporter);

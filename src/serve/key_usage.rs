@@ -19,7 +19,7 @@ const MOST_MESSAGES: usize = 2;
 #[inline(never)]
 pub(super) fn note<P: Platform>(platform: &P, id: &str, used: KeyUse) {
     let Some(number) = number_of(id).filter(|_| platform.has_registry()) else { return };
-    if !platform.isolate().key_uses.borrow_mut().note(number, used) {
+    if !platform.isolate().key_uses.borrow_mut().note(number, used, platform.now()) {
         return;
     }
     let running = RunningFlush::begin(platform);

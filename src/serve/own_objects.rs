@@ -13,12 +13,14 @@ use super::object_reports::pool_of;
 use super::platform::Platform;
 use super::receive::Inbound;
 use super::timing::sleep;
-use crate::entry::made_objects::{ListPage, ids_made, ids_of_request};
+use crate::entry::made_objects::{ListPage, MOST_NAMED, ids_made, ids_of_request};
 use crate::limits::object_rows::{FORGET, KNOWN, NOTE};
 use crate::request::query;
+use crate::request::stored_object::is_id;
 use crate::routes::graph::Commit;
 use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::sorted;
 use crate::vocabulary::time::Millis;
 
 /// How long the object of a client may take to answer.
@@ -28,6 +30,8 @@ const NOTES: u32 = 5;
 const NOTE_AGAIN_MS: Millis = Millis::new(2_000);
 /// The most pages of the provider that one list reads, until it has an object of the client.
 const MOST_PAGES: u32 = 20;
+/// So much of a text that is no id is shown in an error, in characters.
+const MOST_SHOWN: usize = 128;
 
 /// What is asked of the object of a client. Behind a pointer: few clients have one.
 type IdsAsked<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, AskError>> + 'a>>;
@@ -90,10 +94,18 @@ async fn find_own<P: Platform>(
 /// # Errors
 /// It has not, or nobody can say it.
 pub(super) async fn check<P: Platform>(platform: &P, inbound: &Inbound) -> Result<(), ClientError> {
-    let mut ids = ids_of_request(inbound.stored.as_ref(), inbound.body.known_bytes());
+    let ids = ids_of_request(inbound.stored.as_ref(), inbound.body.known_bytes());
+    if ids.len() > MOST_NAMED {
+        let most = format!("The request names more than {MOST_NAMED} stored objects. Name fewer.");
+        return Err(ClientError::InvalidJson(most));
+    }
+    if let Some(id) = ids.iter().find(|id| !is_id(id)) {
+        return Err(ClientError::NotOwnObject { id: id.chars().take(MOST_SHOWN).collect() });
+    }
     let own = own_ones(platform, &inbound.facts.client, ids.clone()).await?;
-    ids.retain(|id| !own.contains(id));
-    ids.pop().map_or(Ok(()), |id| Err(ClientError::NotOwnObject { id }))
+    let own = sorted::set(own.into_iter());
+    let foreign = ids.into_iter().rfind(|id| !own.contains(id));
+    foreign.map_or(Ok(()), |id| Err(ClientError::NotOwnObject { id }))
 }
 
 fn is_list(inbound: &Inbound) -> bool {
@@ -164,11 +176,12 @@ impl<'a> ListReading<'a> {
         let page = ListPage::read(&bytes).ok_or(ClientError::ListNotReadable)?;
         let ids = page.ids().map(str::to_owned).collect();
         let own = own_ones(platform, &inbound.facts.client, ids).await?;
+        let own = sorted::set(own.into_iter());
         self.pages += 1;
         // A list that is read backwards goes on before its first object.
         let is_forward = !inbound.facts.query.contains_key("before");
         let next = page.next().filter(|_| is_forward).map(str::to_owned);
-        let page = page.with_only(|id| own.iter().any(|own| own == id));
+        let page = page.with_only(|id| own.contains(id));
         if let Some(next) = next.filter(|_| page.is_empty() && self.pages < MOST_PAGES) {
             self.query = Cow::Owned(query::with(&self.query, "after", &next));
             return Ok(None);

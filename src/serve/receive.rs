@@ -343,9 +343,7 @@ impl Subject {
         match self {
             Self::StoredObject(_) if arrival.method != "POST" => Ok(None),
             // The body of a request about a stored object is forwarded unchanged.
-            Self::StoredObject(_) if content_type.to_ascii_lowercase().contains("json") => {
-                Ok(Some(Reading::Bytes))
-            }
+            Self::StoredObject(_) if is_json(content_type) => Ok(Some(Reading::Bytes)),
             Self::StoredObject(_) => Ok(Some(Reading::Opaque)),
             Self::Model { .. } => Reading::of(content_type).map(Some),
         }
@@ -505,6 +503,12 @@ fn inbound(
         arrival: Rc::clone(arrival),
         keeper: None,
     })
+}
+
+/// Whether this type is JSON, whatever its parameters say.
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().to_ascii_lowercase().ends_with("json")
 }
 
 /// Checks the body of a request. Of a stored object, a JSON body is read for it alone (`is_json`).

@@ -261,6 +261,22 @@ fn what_cannot_be_narrowed_or_checked_is_refused() {
     let form = "--b\r\ncontent-disposition: form-data; name=\"input_file_id\"\r\n\r\nfile-1\r\n--b--\r\n";
     let form = send(&mut bench, "sk-app", ("POST", "/v1/batches", form), &json!({ "id": "batch_1" }));
     assert_eq!(form.status, 400, "{}", form.text());
+    // JSON to one reader, and a form to another one.
+    bench.usual_clients();
+    bench.add_header("content-type", "application/x-www-form-urlencoded; charset=json");
+    let both = r#"{"a":"&input_file_id=file-1&"}"#;
+    let both = send(&mut bench, "sk-app", ("POST", "/v1/batches", both), &json!({ "id": "batch_1" }));
+    assert_eq!(both.status, 400, "{}", both.text());
+}
+
+#[test]
+fn a_request_that_names_very_many_objects_asks_nobody() {
+    let mut bench = started();
+    let ids: Vec<String> = (0..2_000).map(|number| format!("file-{number}")).collect();
+    let body = json!({ "file_ids": ids }).to_string();
+    let refused = send(&mut bench, "sk-app", ("POST", "/v1/vector_stores", &body), &json!({}));
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("more than 1000 stored objects"), "{}", refused.text());
 }
 
 #[test]

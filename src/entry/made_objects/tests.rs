@@ -50,11 +50,32 @@ fn texts_that_are_no_ids_of_objects_are_left_alone() {
         r#"{"input":[{"id":"msg_1","type":"message"},{"call_id":"call_1"},"file-1"]}"#,
         r#"{"input":[{"type":"code_interpreter_call","id":"ci_1","container_id":"cntr_1"}]}"#,
         r#"{"messages":[{"content":"\"file_id\":\"file-1\""}]}"#,
-        r#"{"file_id":"two words","container":{"type":"auto"}}"#,
+        r#"{"file_id":"","container":{"type":"auto"}}"#,
+        r#"{"model":"m","metadata":{"thread_id":"abc","conversation":{"id":"42"}}}"#,
         r#"{"file_id":{"x":"file-1"}}"#,
     ] {
         assert_eq!(named(body), Vec::<String>::new(), "{body}");
     }
+}
+
+#[test]
+fn what_stands_in_the_place_of_an_id_counts_whatever_it_is() {
+    for (body, expected) in [
+        (r#"{"file_id":"two words"}"#, "two words"),
+        (r#"{"file_id":" file-1"}"#, " file-1"),
+        (r#"{"File_ID":"file-1"}"#, "file-1"),
+        (r#"{"characters":[{"id":"char_1"}]}"#, "char_1"),
+        (r#"{"input":[{"metadata":{},"file_id":"file-1"}]}"#, "file-1"),
+    ] {
+        assert_eq!(named(body), [expected], "{body}");
+    }
+}
+
+#[test]
+fn a_request_that_names_many_objects_is_read_no_further() {
+    let ids: Vec<String> = (0..50_000).map(|number| format!("file-{number}")).collect();
+    let body = serde_json::json!({ "file_ids": ids }).to_string();
+    assert_eq!(named(&body).len(), MOST_NAMED + 1);
 }
 
 #[test]

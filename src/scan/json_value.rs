@@ -76,6 +76,10 @@ impl IntoDeserializer<'_, Mismatch> for JsonValue {
 }
 
 /// The members of an object for the fields of a struct, in the order of the fields.
+///
+/// Members that are no fields are ignored, also with `deny_unknown_fields`: documents are checked
+/// against their schema before. With `#[serde(alias)]` a field would have two names in the list,
+/// and those behind it would get the values of others, so no type has one.
 struct StructFields {
     members: Map<String, Value>,
     names: Iter<'static, &'static str>,

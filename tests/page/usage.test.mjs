@@ -217,6 +217,7 @@ describe("the issued keys", () => {
       );
       await page.goto(`${url}#/usage/keys`);
       await page.getByText(/^\$0\.00008\d* of \$0\.01 US dollars a day \(0\.8 %\)$/).waitFor();
+      await page.getByRole("cell", { name: /^\$0\.00008\d*\s*1 request$/ }).waitFor();
       await page.getByText("this hour").or(page.getByText("the last hour")).waitFor();
       await assertAccessible(page);
       await assertNoSidewaysScroll(page);

@@ -113,11 +113,13 @@ test("growth is what came since, and unknown after the counters began again", ()
   assert.equal(growth(later, earlier), undefined);
 });
 
+const NO_USE = { requests: 0, tokens: 0, micro_usd: 0 };
+
 function issued(more: Partial<IssuedKey> = {}): IssuedKey {
   return {
     id: "key_1", prefix: "sk-sy-abcd", client: "app", name: "ci", owner: null, models: null, state: "active",
     created: NOW - DAY_MS, created_by: "admin", expires: null, revoked: null, replaces: null, replaced_by: null,
-    is_imported: false, last_used: NOW - 3_600_000, is_written: true, ...more,
+    is_imported: false, last_used: NOW - 3_600_000, usage: { month: NO_USE, total: NO_USE }, is_written: true, ...more,
   };
 }
 

@@ -5,6 +5,14 @@
 import { relative } from "../format.ts";
 import type { LimitUsage } from "../usage/limit_words.ts";
 
+/** What a key used. */
+export interface KeyUse {
+  requests: number;
+  /** Of input and output. */
+  tokens: number;
+  micro_usd: number;
+}
+
 /** What `GET /admin/api/keys` has of a key. The key itself is not in it. */
 export interface IssuedKey {
   id: string;
@@ -23,6 +31,8 @@ export interface IssuedKey {
   is_imported: boolean;
   /** The beginning of the hour. */
   last_used: number | null;
+  /** In this calendar month, and since it was issued. */
+  usage: { month: KeyUse; total: KeyUse };
   /** Whether KV has the latest change. */
   is_written: boolean;
 }

@@ -1,10 +1,10 @@
 // The list of issued keys.
 
 import { useState } from "preact/hooks";
-import { percent, utc } from "../format.ts";
+import { count, dollars, percent, utc } from "../format.ts";
 import { Elapsed, Moment, useNow } from "../moment";
 import { amountText, levelOf, limitName, type LimitUsage, spentShare } from "../usage/limit_words.ts";
-import { type IssuedKey, limitsOfKey, notesOf } from "./issued_key.ts";
+import { type IssuedKey, type KeyUse, limitsOfKey, notesOf } from "./issued_key.ts";
 
 const ROWS = 100;
 
@@ -32,6 +32,7 @@ export function KeyTable({ keys, limits, onRotate, onRevoke }: KeyTableProps) {
               <th scope="col">State</th>
               <th scope="col">Age</th>
               <th scope="col">Last use</th>
+              <th scope="col">This month</th>
               <th scope="col">Ends</th>
               {isSpendKnown && <th scope="col">Limits of the key</th>}
               <th scope="col">Change</th>
@@ -58,6 +59,7 @@ export function KeyTable({ keys, limits, onRotate, onRevoke }: KeyTableProps) {
                 </td>
                 <td title={`issued by ${key.created_by}`}><Elapsed since={key.created} /></td>
                 <td>{key.last_used === null ? "never" : <LastUse at={key.last_used} now={now} />}</td>
+                <td><MonthUse usage={key.usage} /></td>
                 <td><End issued={key} /></td>
                 {isSpendKnown && <td><KeyLimits limits={limitsOfKey(limits, key)} /></td>}
                 <td>
@@ -93,6 +95,19 @@ function LastUse({ at, now }: { at: number; now: number }) {
   const hour = 3_600_000;
   if (now - at < 2 * hour) return <time title={`the hour from ${utc(at)}`}>{now - at < hour ? "this hour" : "the last hour"}</time>;
   return <Moment at={at} />;
+}
+
+/** What the key cost, or without prices the tokens that it used. */
+function MonthUse({ usage: { month, total } }: { usage: IssuedKey["usage"] }) {
+  if (total.requests === 0) return <>–</>;
+  const words = ({ requests, tokens, micro_usd }: KeyUse) =>
+    `${count(requests)} ${requests === 1 ? "request" : "requests"}, ${count(tokens)} tokens, ${dollars(micro_usd)}`;
+  return (
+    <span title={`${words(month)}. Since it was issued: ${words(total)}`}>
+      {month.micro_usd > 0 ? dollars(month.micro_usd) : `${count(month.tokens)} tokens`}
+      <span class="keys-owner">{count(month.requests)} {month.requests === 1 ? "request" : "requests"}</span>
+    </span>
+  );
 }
 
 function End({ issued: { state, revoked, expires } }: { issued: IssuedKey }) {

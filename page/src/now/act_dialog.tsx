@@ -1,8 +1,9 @@
 // Asks before something is changed: what happens, and why it is done.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { type ApiError, call } from "../admin_api";
 import { ApiProblem } from "../api_problem";
+import { Modal } from "../elements/modal";
 import { type Act, FAULTS } from "./acts.ts";
 
 interface ActDialogProps {
@@ -15,10 +16,8 @@ interface ActDialogProps {
 }
 
 export function ActDialog({ act, name, onClose, onDone }: ActDialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError>();
-  useEffect(() => dialog.current?.showModal(), []);
 
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -34,7 +33,7 @@ export function ActDialog({ act, name, onClose, onDone }: ActDialogProps) {
     try {
       await call(path, { method, ...(body === undefined ? {} : { body }) });
       onDone(act.done(name));
-      dialog.current?.close();
+      onClose();
     } catch (problem) {
       setError(problem as ApiError);
       setBusy(false);
@@ -42,9 +41,9 @@ export function ActDialog({ act, name, onClose, onDone }: ActDialogProps) {
   };
 
   return (
-    <dialog ref={dialog} class="now-dialog" aria-labelledby="act-title" onClose={onClose}>
-      <form onSubmit={submit}>
-        <h2 id="act-title">{act.title(name)}</h2>
+    // While it is done, the dialog stays: what came of it is shown in it.
+    <Modal title={act.title(name)} onEscape={isBusy ? undefined : onClose}>
+      <form class="now-act" onSubmit={submit}>
         {act.says.map((sentence) => <p key={sentence}>{sentence}</p>)}
         {act.hasFault && <FaultFields />}
         <label>
@@ -54,10 +53,10 @@ export function ActDialog({ act, name, onClose, onDone }: ActDialogProps) {
         {error && <ApiProblem error={error} />}
         <div class="row">
           <button type="submit" class={act.isDanger ? "danger" : undefined} disabled={isBusy}>{act.confirm}</button>
-          <button type="button" class="quiet" onClick={() => dialog.current?.close()}>Cancel</button>
+          <button type="button" class="quiet" disabled={isBusy} onClick={onClose}>Cancel</button>
         </div>
       </form>
-    </dialog>
+    </Modal>
   );
 }
 

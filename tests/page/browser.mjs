@@ -49,6 +49,8 @@ export async function withOpenPage(gateway, path, { viewport, colorScheme, token
     viewport: viewport ?? { width: 1600, height: 1000 },
     colorScheme: colorScheme ?? "light",
     reducedMotion: "reduce",
+    // Whatever the language of the machine is: some have one that browsers do not know.
+    locale: "en-US",
   });
   context.setDefaultTimeout(15_000);
   try {

@@ -32,7 +32,7 @@ export class ApiError extends Error {
   }
 }
 
-/** After so long without an answer, the gateway does not answer. */
+/** A call without an answer ends after this time, in milliseconds. */
 const ANSWER_MS = 20_000;
 
 const isAway = () =>

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::scan::json_value::json;
 use crate::vocabulary::alert_kind::AlertKind;
 use crate::vocabulary::time::Instant;
 
@@ -48,9 +49,4 @@ impl Alert {
         );
         Self { id, kind, body, taken: Vec::new() }
     }
-}
-
-/// A value as JSON.
-pub fn json<T: Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }

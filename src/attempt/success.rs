@@ -129,6 +129,12 @@ pub fn may_be_bytes(content_type: &str) -> bool {
     matches!(Medium::of(content_type), Medium::Events | Medium::Other)
 }
 
+/// Whether a `content-type` header declares JSON, whatever its parameters say.
+pub fn is_json(content_type: &str) -> bool {
+    let essence = essence(content_type).as_bytes();
+    essence.last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"json"))
+}
+
 /// A media type without its parameters.
 fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
@@ -151,7 +157,7 @@ impl Medium {
         let essence = essence(content_type);
         if essence.is_empty() {
             Self::Unknown
-        } else if essence.as_bytes().last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"json")) {
+        } else if is_json(essence) {
             Self::Json
         } else if is_event_stream(essence) {
             Self::Events

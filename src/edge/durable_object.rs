@@ -14,7 +14,7 @@
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
 
 use super::host::Timers;
@@ -23,6 +23,7 @@ use super::tasks::background;
 use super::{randomness, tasks};
 use crate::counters::CounterRow;
 use crate::health::shard::shard_store::{ShardStorage, StoredShard};
+use crate::scan::json_value::json;
 use crate::serve::health_object::{answer, on_alarm, report_to_hub};
 use crate::serve::object_link::pool_of_shard;
 use crate::serve::platform::{Clock, PlatformError};
@@ -130,10 +131,6 @@ struct JsonRow {
 struct StoredCounters {
     id: String,
     json: String,
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::request::json_body::Peek;
 use crate::request::stored_object::{StoredObject, is_id};
 use crate::scan::json_value;
-use crate::scan::texts::decoded;
+use crate::scan::texts::{decoded, length_of};
 use crate::scan::top_level;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::rng::stable_hash;
@@ -140,7 +140,7 @@ pub fn ids_named(body: &[u8]) -> Vec<String> {
             }
             b'}' | b']' => kind = around.pop().unwrap_or(MemberKind::Other),
             b'"' => {
-                let length = text_length(after);
+                let length = length_of(after);
                 let text = after.get(..length).unwrap_or_default();
                 rest = after.get(length + 1..).unwrap_or_default();
                 if rest.trim_ascii_start().starts_with(b":") {
@@ -167,17 +167,6 @@ pub fn ids_named(body: &[u8]) -> Vec<String> {
         }
     }
     ids
-}
-
-/// The length of a text that begins after its quote.
-fn text_length(begun: &[u8]) -> usize {
-    let mut is_escaped = false;
-    let end = begun.iter().position(|byte| {
-        let ends = *byte == b'"' && !is_escaped;
-        is_escaped = *byte == b'\\' && !is_escaped;
-        ends
-    });
-    end.unwrap_or(begun.len())
 }
 
 /// The ids that a request about stored objects names in its path and its body, or any other request

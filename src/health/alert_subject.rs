@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::drains::name_of;
 use super::reason::Reason;
-use crate::alerting::alert::{Alert, json};
+use crate::alerting::alert::Alert;
+use crate::scan::json_value::json;
 use crate::vocabulary::alert_kind::AlertKind;
 use crate::vocabulary::time::Instant;
 

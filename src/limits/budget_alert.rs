@@ -1,7 +1,8 @@
 //! The alert about a limit of a day or a month that is nearly or wholly spent.
 
 use super::meter::{Meter, Threshold};
-use crate::alerting::alert::{Alert, json};
+use crate::alerting::alert::Alert;
+use crate::scan::json_value::json;
 use crate::vocabulary::alert_kind::AlertKind;
 use crate::vocabulary::limit::Period;
 use crate::vocabulary::peer_id::PeerId;

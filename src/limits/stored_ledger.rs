@@ -13,8 +13,8 @@ use super::limit_ledger::LimitLedger;
 use super::limit_wire::LimitReport;
 use super::meter::{Lease, LeaseId, Meter};
 use super::object_rows;
-use crate::alerting::alert::{AlertReceipt, RECEIPT, json};
-use crate::scan::json_value;
+use crate::alerting::alert::{AlertReceipt, RECEIPT};
+use crate::scan::json_value::{self, json};
 use crate::vocabulary::limit::LimitRate;
 use crate::vocabulary::time::{Instant, Millis};
 

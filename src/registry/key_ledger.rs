@@ -7,11 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::key_totals::{self, KeyTotals};
-use super::version_ledger::{Act, RegistryStorage, RowKind, VersionLedger, json};
+use super::version_ledger::{Act, RegistryStorage, RowKind, VersionLedger};
 use crate::keys::key_format::KeyHash;
 use crate::keys::key_record::{KeyRecord, KeyState};
 use crate::keys::key_uses::{KeyUse, UsesMessage};
-use crate::scan::json_value;
+use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The most keys of one page of the list.

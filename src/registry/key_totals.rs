@@ -3,9 +3,9 @@
 //!
 //! Each message of an isolate counts once: its number is stored with what it adds.
 
-use super::version_ledger::{RegistryStorage, RowKind, json};
+use super::version_ledger::{RegistryStorage, RowKind};
 use crate::keys::key_uses::{HOUR_MS, KeyUse, UsesMessage, first_of, hour_of};
-use crate::scan::json_value;
+use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::Instant;
 
 /// What a key has used.

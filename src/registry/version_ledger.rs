@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::canary::canary_trial::CanaryTerms;
 use super::difference::Difference;
-use crate::scan::json_value;
+use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The versions that are kept.
@@ -272,10 +272,6 @@ fn is_old_act(text: &str, now: Instant) -> bool {
 /// The first [`WHY_CHARS`] characters of a reason.
 pub(super) fn shortened(why: Option<String>) -> Option<String> {
     why.map(|why| why.chars().take(WHY_CHARS).collect())
-}
-
-pub(super) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 impl<S: RegistryStorage> VersionLedger<'_, S> {

@@ -1,5 +1,5 @@
-//! Reads a value of a type from JSON that is in memory: documents, messages about health, and what
-//! is stored.
+//! Reads a value of a type from JSON that is in memory, and writes one: documents, messages about
+//! health, and what is stored.
 //!
 //! `serde_json::from_value` differs in two points. It takes a list for an object, with the members
 //! in the order of the fields; here an object is read from an object alone. And its errors quote
@@ -16,7 +16,7 @@ use serde::de::value::{MapAccessDeserializer, SeqDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
-use serde::{Deserialize, forward_to_deserialize_any};
+use serde::{Deserialize, Serialize, forward_to_deserialize_any};
 use serde_json::Value;
 use serde_json::map::{IntoIter, Map};
 
@@ -31,6 +31,11 @@ pub fn read<T: DeserializeOwned>(json: Value) -> Result<T, Mismatch> {
 /// Reads a value from a text. `None` if it is no JSON, or the value is of another type.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
     read(serde_json::from_str(text).ok()?).ok()
+}
+
+/// A value as JSON. Empty if it has no such form, such as a map whose keys are no texts.
+pub fn json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// Reads a part that counts as missing if it is not understood, for

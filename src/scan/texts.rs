@@ -27,7 +27,7 @@ pub fn has_text(json: &[u8], is_wanted: &mut dyn FnMut(&str) -> bool) -> bool {
 
 /// The length of a text that begins after its quote: up to the next quote that is not escaped, or
 /// up to the end.
-fn length_of(begun: &[u8]) -> usize {
+pub fn length_of(begun: &[u8]) -> usize {
     let mut length = 0;
     while let Some(found) = begun.get(length..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         length += found;

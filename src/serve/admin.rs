@@ -39,6 +39,7 @@ use crate::request::admin_path::{AdminPath, parse};
 use crate::request::credentials;
 use crate::routes::graph::Deployment;
 use crate::routes::{Issue, doubts};
+use crate::scan::json_value::json;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::switch::Switch;
 use crate::vocabulary::time::Instant;
@@ -200,7 +201,7 @@ async fn document_status<P: Platform>(
         Some(DisabledDeployment { deployment: &deployment.name, variable })
     });
     let found = doubts(&routes.graph, &|name: &str| platform.variable(name));
-    Ok(OwnText::json(to_json(&DocumentStatus {
+    Ok(OwnText::json(json(&DocumentStatus {
         version: &routes.graph.version,
         source: routes.source.name(),
         warnings: routes.warnings.iter().chain(&found).collect(),
@@ -274,7 +275,7 @@ async fn health<P: Platform>(platform: &P, routes: &Serving) -> String {
     let Work { tasks, waits } = platform.work();
     // What waits to send counters is a task with a wait, of no request.
     let flushes = platform.isolate().flushes.get();
-    to_json(&HealthStatus {
+    json(&HealthStatus {
         now: platform.now(),
         tasks: tasks.saturating_sub(flushes),
         waits: waits.saturating_sub(flushes),
@@ -300,7 +301,7 @@ async fn explained<P: Platform>(
     }
     let source = LiveFacts { platform, graph: &routes.graph, stated_place: Some(&request.place) };
     let explanation = explain(routes, &request, &source).map_err(ClientError::InvalidJson)?;
-    Ok(OwnText::json(to_json(&explanation)))
+    Ok(OwnText::json(json(&explanation)))
 }
 
 /// `POST /admin/api/deployments/…`: sets a switch. It takes effect in this isolate at once, and
@@ -339,9 +340,5 @@ async fn turn<P: Platform>(
     let deployments = name.as_ref().map(|_| chosen.iter().flat_map(keys).collect());
     share_order(platform, &Order { switch, deployments, fault: String::new() }).await?;
     let names = chosen.iter().map(|deployment| deployment.name.clone()).collect();
-    Ok(to_json(&Order { switch, deployments: Some(names), fault: String::new() }))
-}
-
-fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    Ok(json(&Order { switch, deployments: Some(names), fault: String::new() }))
 }

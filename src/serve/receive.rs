@@ -8,6 +8,7 @@ use super::fact_source::{FactSource, LiveFacts};
 use super::platform::{OutgoingBody, Platform};
 use super::request_body::{AlreadySent, Reading, RequestBody};
 use super::serving::Serving;
+use crate::attempt::success::is_json;
 use crate::attempt::walk::{self, Obstacle};
 use crate::entry::admission::{self, Content};
 use crate::entry::object_affinity::ids_in_request;
@@ -503,12 +504,6 @@ fn inbound(
         arrival: Rc::clone(arrival),
         keeper: None,
     })
-}
-
-/// Whether this type is JSON, whatever its parameters say.
-fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default();
-    media_type.trim().to_ascii_lowercase().ends_with("json")
 }
 
 /// Checks the body of a request. Of a stored object, a JSON body is read for it alone (`is_json`).

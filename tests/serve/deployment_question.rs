@@ -110,17 +110,26 @@ fn a_question_that_is_not_understood_says_what_there_is() {
     assert_eq!(bench.calls().len(), 0);
 }
 
-#[test]
-fn a_deployment_that_cannot_be_asked_says_why_and_nothing_is_sent() {
+/// A gateway whose deployment `second` has tokens of Entra ID, and `first` this key in place of its
+/// own.
+fn with_entra(first_key: Option<&str>) -> Bench {
     let mut document: Value = serde_json::from_str(&routes("", "")).unwrap();
-    document["deployments"]["first"]["api_key"] = json!("${NOT_SET}");
+    if let Some(key) = first_key {
+        document["deployments"]["first"]["api_key"] = json!(key);
+    }
     document["deployments"]["second"] = json!({
         "provider": "azure", "endpoint": "https://second", "deployment": "gpt",
         "auth": { "entra": { "tenant": "contoso", "client_id": "app-1", "client_secret": "${ENTRA_SECRET}" } },
     });
-    let mut bench = Bench::without_documents();
+    let bench = Bench::without_documents();
     bench.set_variable("ENTRA_SECRET", "s3cret-0123456789");
     bench.put("routes", &document.to_string());
+    bench
+}
+
+#[test]
+fn a_deployment_that_cannot_be_asked_says_why_and_nothing_is_sent() {
+    let mut bench = with_entra(Some("${NOT_SET}"));
     let told = ask(&mut bench, "first", "?question=chat");
     assert_eq!(told["error"], json!({ "kind": "disabled", "message": "NOT_SET" }));
     let refused = r#"{"error":"invalid_client","error_codes":[7000215]}"#;
@@ -132,14 +141,7 @@ fn a_deployment_that_cannot_be_asked_says_why_and_nothing_is_sent() {
 
 #[test]
 fn a_token_of_entra_id_is_presented_like_for_a_request() {
-    let mut document: Value = serde_json::from_str(&routes("", "")).unwrap();
-    document["deployments"]["second"] = json!({
-        "provider": "azure", "endpoint": "https://second", "deployment": "gpt",
-        "auth": { "entra": { "tenant": "contoso", "client_id": "app-1", "client_secret": "${ENTRA_SECRET}" } },
-    });
-    let mut bench = Bench::without_documents();
-    bench.set_variable("ENTRA_SECRET", "s3cret-0123456789");
-    bench.put("routes", &document.to_string());
+    let mut bench = with_entra(None);
     let issued = json!({ "token_type": "Bearer", "expires_in": 3_600, "access_token": "token-0123456789" });
     bench.answer_forms([(ms(100), Some((200, issued.to_string())))]);
     bench.script([Script::json(401, r#"{"error":{"message":"the token token-0123456789 is not valid"}}"#)]);

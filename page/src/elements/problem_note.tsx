@@ -3,10 +3,11 @@
 import type { ApiError } from "../admin_api";
 import { problemText } from "../api_problem";
 
-export function ProblemNote({ error, what }: { error: ApiError; what: string }) {
+export function ProblemNote({ error, what }: { error: ApiError; what?: string }) {
   return (
     <p class="problem" role="alert">
-      <strong>{what}</strong> {problemText(error)}
+      {what && <><strong>{what}</strong> </>}
+      {problemText(error)}
     </p>
   );
 }

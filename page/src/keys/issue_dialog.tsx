@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { Modal } from "../elements/modal";
 import { ProblemNote } from "../elements/problem_note";
-import { useActing } from "./acting.ts";
+import { useActing } from "../elements/acting.ts";
 import { modelsIn } from "./issued_key.ts";
 import { issueKey, type KeyWish, type ShownKey } from "./key_calls.ts";
 import { NewKey } from "./new_key";

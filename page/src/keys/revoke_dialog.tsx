@@ -2,7 +2,7 @@
 
 import { Modal } from "../elements/modal";
 import { ProblemNote } from "../elements/problem_note";
-import { useActing } from "./acting.ts";
+import { useActing } from "../elements/acting.ts";
 import type { IssuedKey } from "./issued_key.ts";
 import { revokeKey } from "./key_calls.ts";
 

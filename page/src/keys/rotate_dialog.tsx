@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { Modal } from "../elements/modal";
 import { ProblemNote } from "../elements/problem_note";
 import { utc } from "../format.ts";
-import { useActing } from "./acting.ts";
+import { useActing } from "../elements/acting.ts";
 import type { IssuedKey } from "./issued_key.ts";
 import { rotateKey, type RotatedKey } from "./key_calls.ts";
 import { NewKey } from "./new_key";

@@ -1,9 +1,9 @@
 // Asks before something is changed: what happens, and why it is done.
 
-import { useState } from "preact/hooks";
-import { type ApiError, call } from "../admin_api";
-import { ApiProblem } from "../api_problem";
+import { call } from "../admin_api";
+import { useActing } from "../elements/acting.ts";
 import { Modal } from "../elements/modal";
+import { ProblemNote } from "../elements/problem_note";
 import { type Act, FAULTS } from "./acts.ts";
 
 interface ActDialogProps {
@@ -16,10 +16,9 @@ interface ActDialogProps {
 }
 
 export function ActDialog({ act, name, onClose, onDone }: ActDialogProps) {
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const { isUnderWay, error, run } = useActing();
 
-  const submit = async (event: Event) => {
+  const submit = (event: Event) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget as HTMLFormElement);
     const { path, method, body } = act.request(name, {
@@ -28,21 +27,16 @@ export function ActDialog({ act, name, onClose, onDone }: ActDialogProps) {
       share: Number(fields.get("share")),
       seconds: Math.round(Number(fields.get("minutes")) * 60),
     });
-    setBusy(true);
-    setError(undefined);
-    try {
+    run(async () => {
       await call(path, { method, ...(body === undefined ? {} : { body }) });
       onDone(act.done(name));
       onClose();
-    } catch (problem) {
-      setError(problem as ApiError);
-      setBusy(false);
-    }
+    });
   };
 
   return (
     // While it is done, the dialog stays: what came of it is shown in it.
-    <Modal title={act.title(name)} onEscape={isBusy ? undefined : onClose}>
+    <Modal title={act.title(name)} onEscape={isUnderWay ? undefined : onClose}>
       <form class="now-act" onSubmit={submit}>
         {act.says.map((sentence) => <p key={sentence}>{sentence}</p>)}
         {act.hasFault && <FaultFields />}
@@ -50,10 +44,10 @@ export function ActDialog({ act, name, onClose, onDone }: ActDialogProps) {
           Reason, for the log (optional)
           <input name="why" maxLength={200} autocomplete="off" />
         </label>
-        {error && <ApiProblem error={error} />}
+        {error && <ProblemNote error={error} />}
         <div class="row">
-          <button type="submit" class={act.isDanger ? "danger" : undefined} disabled={isBusy}>{act.confirm}</button>
-          <button type="button" class="quiet" disabled={isBusy} onClick={onClose}>Cancel</button>
+          <button type="submit" class={act.isDanger ? "danger" : undefined} disabled={isUnderWay}>{act.confirm}</button>
+          <button type="button" class="quiet" disabled={isUnderWay} onClick={onClose}>Cancel</button>
         </div>
       </form>
     </Modal>

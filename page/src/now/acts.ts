@@ -54,7 +54,7 @@ export const ENABLE: Act = {
   request: post("enable"),
 };
 
-export const RESET: Act = {
+const RESET: Act = {
   id: "reset",
   button: "Reset",
   title: (name) => `Discard what was learned about ${name}?`,
@@ -68,7 +68,7 @@ export const RESET: Act = {
   request: post("reset"),
 };
 
-export const SET_FAULT: Act = {
+const SET_FAULT: Act = {
   id: "fault",
   button: "Drill",
   title: (name) => `Let ${name} fail for a time?`,
@@ -87,7 +87,7 @@ export const SET_FAULT: Act = {
   }),
 };
 
-export const END_FAULT: Act = {
+const END_FAULT: Act = {
   id: "end-fault",
   button: "End the drill",
   title: (name) => `End the drill of ${name}?`,

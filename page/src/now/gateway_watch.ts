@@ -5,21 +5,12 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type ApiError, call, callJson } from "../admin_api";
 import { readRouteGraph, type RouteGraph } from "../graph/route_graph.ts";
 import { usePolled } from "../polled";
+import { readDocument, readStatus, type RoutesStatus } from "../routes/routes_api";
 import { byUrgency, deploymentState, type DeploymentState, type Health } from "./deployment_state.ts";
 import { readMetrics } from "./metrics_text.ts";
 import { StateChanges, type StateChange } from "./state_changes.ts";
 import type { Traffic } from "./traffic.ts";
 import { TrafficHistory } from "./traffic_history.ts";
-
-/** As in docs/admin-api.openapi.json. */
-export interface RoutesStatus {
-  version: string;
-  source: "kv" | "last_good" | "compiled_in";
-  warnings: { path: string; found: string; expected: string }[];
-  disabled: { deployment: string; variable: string }[];
-  trouble: { kind: "gone" | "refused"; issues?: unknown[] } | null;
-  canary: { version: string; share: number; until: number } | null;
-}
 
 export interface Gateway {
   health: Health | undefined;
@@ -56,7 +47,7 @@ export function useGateway(): Gateway {
     history.add(Date.now(), readMetrics(await (await call("/admin/metrics", { signal })).text()));
     return history.current;
   });
-  const routes = usePolled("routes", ROUTES_MS, (signal) => callJson<RoutesStatus>("/admin/api/routes", { signal }));
+  const routes = usePolled("routes", ROUTES_MS, readStatus);
   const graph = useGraph(routes.value?.version, routes.readAt);
 
   const noted = useRef<{ health: Health; fresh: StateChange[] }>(undefined);
@@ -98,11 +89,8 @@ function useGraph(version: string | undefined, asked: number | undefined): Route
   useEffect(() => {
     if (isUnderWay.current || (loaded && (version === undefined || loaded.version === version))) return;
     isUnderWay.current = true;
-    call("/admin/api/routes/document")
-      .then(async (response) => {
-        const version = response.headers.get("etag")?.replace(/^W\//, "").replaceAll('"', "");
-        setLoaded({ version, graph: readRouteGraph(await response.text()) });
-      })
+    readDocument()
+      .then(({ version, text }) => setLoaded({ version, graph: readRouteGraph(text) }))
       // The next reading of the status tries again.
       .catch(() => {})
       .finally(() => (isUnderWay.current = false));

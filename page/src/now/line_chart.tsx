@@ -74,7 +74,7 @@ function pointed({ data, cursor }: uPlot, lines: Line[], format: (value: number)
   return [clock(at, 8), ...values].filter(Boolean).join(" · ");
 }
 
-/** The time of the day, as far as hours and minutes with 5, or seconds with 8 characters. */
+/** The time of the day: `12:34` with 5 characters, `12:34:56` with 8. */
 const clock = (seconds: number, length: number) => new Date(seconds * 1000).toTimeString().slice(0, length);
 
 function options(parent: HTMLElement, lines: Line[], format: (value: number) => string, top: number, height: number): uPlot.Options {

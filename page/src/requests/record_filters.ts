@@ -21,7 +21,7 @@ export function queryOf(filters: Filters): Record<string, string> {
 }
 
 /** The classes and codes of a request: of its attempts, and of its end. */
-export function classesOf(record: RequestRecord): string[] {
+function classesOf(record: RequestRecord): string[] {
   const outcomes = [...record.attempts.map(({ outcome }) => outcome).filter(isErrorClass), record.outcome];
   return [...new Set(outcomes)].filter((outcome) => outcome !== "ok");
 }

@@ -4,9 +4,8 @@
 // Pure. Says only what the record says; what it cannot know is left to the view "Explain".
 
 import { duration } from "../format.ts";
+import type { Tone } from "../graph/tone.ts";
 import { isFailure, type RecordedAttempt, type RequestRecord, servingAttempt } from "./request_record.ts";
-
-export type Tone = "good" | "warn" | "bad";
 
 /** What a deployment did in an attempt of this class. The subject is the deployment. */
 const DEEDS: Record<string, string> = {

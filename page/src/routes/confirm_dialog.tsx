@@ -3,7 +3,9 @@
 
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
+import { useActing } from "../elements/acting.ts";
 import { Modal } from "../elements/modal";
+import { ProblemNote } from "../elements/problem_note";
 
 interface ConfirmDialogProps {
   title: string;
@@ -20,23 +22,17 @@ interface ConfirmDialogProps {
 
 export function ConfirmDialog({ title, action, isDangerous, children, onConfirm, onClose, why }: ConfirmDialogProps) {
   const [reason, setReason] = useState(why ?? "");
-  const [problem, setProblem] = useState("");
-  const [isBusy, setBusy] = useState(false);
+  const { isUnderWay, error, run } = useActing();
   const id = useId();
-  const submit = async (event: Event) => {
+  const submit = (event: Event) => {
     event.preventDefault();
-    setBusy(true);
-    setProblem("");
-    try {
+    run(async () => {
       await onConfirm(reason.trim());
       onClose();
-    } catch (error) {
-      setProblem((error as Error).message);
-      setBusy(false);
-    }
+    });
   };
   return (
-    <Modal title={title} onEscape={isBusy ? undefined : onClose}>
+    <Modal title={title} onEscape={isUnderWay ? undefined : onClose}>
       <form onSubmit={submit}>
         {children}
         {why === undefined && (
@@ -45,10 +41,10 @@ export function ConfirmDialog({ title, action, isDangerous, children, onConfirm,
             <input id={`${id}-why`} maxLength={500} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
           </>
         )}
-        {problem && <p class="problem" role="alert">{problem}</p>}
+        {error && <ProblemNote error={error} />}
         <div class="row routes-dialog-buttons">
-          <button type="button" class="quiet" disabled={isBusy} onClick={onClose}>Cancel</button>
-          <button type="submit" class={isDangerous ? "danger" : ""} disabled={isBusy}>{action}</button>
+          <button type="button" class="quiet" disabled={isUnderWay} onClick={onClose}>Cancel</button>
+          <button type="submit" class={isDangerous ? "danger" : ""} disabled={isUnderWay}>{action}</button>
         </div>
       </form>
     </Modal>

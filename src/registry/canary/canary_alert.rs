@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::canary_trial::CanaryTerms;
 use crate::alerting::alert_outbox::{FIRST_WAIT_MS, MAX_TRIES};
-use crate::registry::version_ledger::{RegistryStorage, RowKind, json};
-use crate::scan::json_value;
+use crate::registry::version_ledger::{RegistryStorage, RowKind};
+use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::Instant;
 
 /// An alert that not all receivers have taken.

@@ -12,10 +12,9 @@ use super::canary_tally::{BothCounts, CanaryAnswer, CanaryReport, FIRST_PACE_MS}
 use super::canary_trial::{CanaryTerms, CanaryTrial, ENOUGH_EVIDENCE, Evidence, LEAST_REQUESTS, Verdict};
 use super::version_counts::VersionCounts;
 use crate::registry::version_ledger::{
-    Act, BeginRequest, Begun, ChangeKind, ChangeNote, RegistryStorage, RowKind, VersionLedger, json,
-    shortened,
+    Act, BeginRequest, Begun, ChangeKind, ChangeNote, RegistryStorage, RowKind, VersionLedger, shortened,
 };
-use crate::scan::json_value;
+use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// How long to wait before the store is written again, if it did not take a document.

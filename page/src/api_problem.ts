@@ -9,11 +9,3 @@ export function problemText({ code, message }: ApiError): string {
   }
   return message;
 }
-
-export function ApiProblem({ error }: { error: ApiError }) {
-  return (
-    <p role="alert" class="problem">
-      {problemText(error)}
-    </p>
-  );
-}

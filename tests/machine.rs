@@ -90,7 +90,7 @@ fn run(
                 MachineEvent::SleepElapsed
             }
             Action::Stop => {
-                report.trail = machine.trail().to_string();
+                report.trail = machine.trail().text();
                 return report;
             }
         };

@@ -110,7 +110,7 @@ proptest! {
             let event = match action {
                 Action::Dispatch(dispatch) => {
                     let id = dispatch.deployment.id;
-                    prop_assert!(!strangers.contains(&id), "asked again: {}", machine.trail());
+                    prop_assert!(!strangers.contains(&id), "asked again: {}", machine.trail().text());
                     prop_assert!(dispatch.deployment.quality >= graph.settings.requirements.min_quality);
                     let number = dispatch.number;
                     match answers[id] {
@@ -134,7 +134,7 @@ proptest! {
             };
             action = machine.on(event, &mut context);
         }
-        prop_assert!(false, "no end: {}", machine.trail());
+        prop_assert!(false, "no end: {}", machine.trail().text());
     }
 }
 
@@ -341,7 +341,7 @@ fn nothing_is_made_twice() {
             };
             action = machine.on(event, &mut context);
         }
-        assert_eq!(attempts, expected, "{method} {class:?}: {}", machine.trail());
+        assert_eq!(attempts, expected, "{method} {class:?}: {}", machine.trail().text());
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::failure::Failure;
 use crate::routes::graph::Deployment;
+use crate::vocabulary::decimal;
 use crate::vocabulary::time::{Instant, Millis};
 use crate::vocabulary::usage::Usage;
 
@@ -157,29 +158,33 @@ impl Trail {
         }
         total_ms
     }
-}
 
-impl std::fmt::Display for Trail {
     /// `openai=rate_limit;12, azure-eastus=200;48`: deployment, status or class, milliseconds. If a
     /// drill answered, `;drill` follows.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, attempt) in self.attempts.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            write!(formatter, "{separator}{}=", attempt.deployment.name)?;
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(32 * self.attempts.len());
+        for attempt in &self.attempts {
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(&attempt.deployment.name);
+            text.push('=');
             match &attempt.ended {
-                None => formatter.write_str("pending")?,
-                Some(AttemptEnd { after_ms, outcome }) => match outcome {
-                    AttemptOutcome::Served(status) => write!(formatter, "{status};{after_ms}")?,
-                    AttemptOutcome::Failed(failure) => {
-                        write!(formatter, "{};{after_ms}", failure.class.name())?;
+                None => text.push_str("pending"),
+                Some(AttemptEnd { after_ms, outcome }) => {
+                    match outcome {
+                        AttemptOutcome::Served(status) => decimal::push(&mut text, u64::from(*status)),
+                        AttemptOutcome::Failed(failure) => text.push_str(failure.class.name()),
+                        AttemptOutcome::Abandoned => text.push_str("abandoned"),
                     }
-                    AttemptOutcome::Abandoned => write!(formatter, "abandoned;{after_ms}")?,
-                },
+                    text.push(';');
+                    decimal::push(&mut text, after_ms.get());
+                }
             }
             if attempt.is_drill {
-                formatter.write_str(";drill")?;
+                text.push_str(";drill");
             }
         }
-        Ok(())
+        text
     }
 }

@@ -54,7 +54,7 @@ extern "C" {
     /// Writes the record of a request, see
     /// [`Platform::write_record`](crate::serve::platform::Platform::write_record).
     #[wasm_bindgen(js_name = writeRecord)]
-    pub fn write_record(env: &Env, binding: &str, record: &str);
+    pub fn write_record(env: &Env, record: &str);
 
     /// A received request.
     #[wasm_bindgen(extends = Timers)]

@@ -18,7 +18,8 @@ use crate::vocabulary::facts::Place;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::time::Millis;
 
-/// The binding of the Analytics Engine dataset.
+/// The binding of the Analytics Engine dataset. `writeRecord` of the host module has the name, too,
+/// so that it does not cross with each record.
 const METRICS: &str = "METRICS";
 
 thread_local! {
@@ -82,7 +83,7 @@ impl Platform for WorkerRequest {
     }
 
     fn write_record(&self, record: &str) {
-        host::write_record(&self.0.env, METRICS, record);
+        host::write_record(&self.0.env, record);
     }
 
     fn is_traced(&self) -> bool {

@@ -1,6 +1,8 @@
 //! The leases of an isolate. A request reserves from them at its begin and settles at its end; both
 //! take no time. Only a request that finds too little waits: for one answer of the ledger.
 
+use std::rc::Rc;
+
 use super::limit_wire::{LimitAnswer, LimitReport, ReportRow};
 use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
 use crate::vocabulary::sorted::BoxedMap;
@@ -22,37 +24,27 @@ const UNUSED_MS: Millis = Millis::new(5_000);
 /// What a request takes from one limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// Which limit, and which value it is counted by.
-    pub meter: String,
+    /// Which limit, and which value it is counted by. Most are names in the routes document, which
+    /// a request shares.
+    pub meter: Rc<str>,
     /// The limit.
     pub rate: LimitRate,
     /// Units.
     pub amount: u64,
 }
 
-/// What a request has reserved. It must be settled.
+/// What a request has reserved of its claims. It must be settled, with the same claims. Without
+/// parts, it is that of a request that goes on although the ledger does not answer: what it uses is
+/// counted once the ledger does.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Reservation {
-    claims: Vec<Claim>,
-    parts: Vec<ReservedPart>,
-}
+pub struct Reservation(Vec<ReservedPart>);
 
-impl Reservation {
-    /// That of a request that goes on although the ledger does not answer. What it uses is counted
-    /// once the ledger does.
-    pub fn without_lease(claims: Vec<Claim>) -> Self {
-        Self { claims, parts: Vec::new() }
-    }
-
-    /// What is claimed.
-    pub fn claims(&self) -> &[Claim] {
-        &self.claims
-    }
-}
-
+/// What is reserved of one lease.
 #[derive(Debug, PartialEq, Eq)]
 struct ReservedPart {
-    meter: String,
+    /// The position of the claim.
+    claim: usize,
+    /// The number of the lease.
     number: u64,
     amount: u64,
 }
@@ -66,8 +58,8 @@ pub enum Reserving {
     Ask,
     /// The ledger has refused.
     Refused {
-        /// The meter of the first claim that it refused.
-        meter: String,
+        /// The limit of the first claim that it refused.
+        rate: LimitRate,
         /// When to try again; `None`: never, the request is larger than the limit.
         retry_ms: Option<Millis>,
     },
@@ -223,17 +215,14 @@ impl IsolateLimits {
     pub fn reserve(&mut self, claims: &[Claim], now: Instant) -> Reserving {
         let mut is_short = false;
         for claim in claims {
-            let meter = self
-                .meters
-                .entry(claim.meter.clone())
-                .or_insert_with(|| Box::new(HeldMeter::new(claim.rate, now)));
+            let Some(meter) = self.meter(claim, now) else { continue };
             meter.rate = claim.rate;
             if meter.rest(now) >= claim.amount {
                 continue;
             }
             if let Some(refusal) = meter.refuses(claim.amount, now) {
                 let retry_ms = refusal.until.map(|until| until - now);
-                return Reserving::Refused { meter: claim.meter.clone(), retry_ms };
+                return Reserving::Refused { rate: claim.rate, retry_ms };
             }
             meter.need = meter.need.max(claim.amount);
             meter.awaited = meter.awaited.saturating_add(claim.amount);
@@ -242,9 +231,9 @@ impl IsolateLimits {
         if is_short {
             return Reserving::Ask;
         }
-        let mut parts = Vec::new();
-        for claim in claims {
-            let Some(meter) = self.meters.get_mut(&claim.meter) else { continue };
+        let mut parts = Vec::with_capacity(claims.len());
+        for (at, claim) in claims.iter().enumerate() {
+            let Some(meter) = self.meters.get_mut(&*claim.meter) else { continue };
             meter.reserved = match claim.rate.unit {
                 LimitUnit::Concurrent => meter.reserved.max(meter.in_flight().saturating_add(claim.amount)),
                 _ => meter.reserved.saturating_add(claim.amount),
@@ -256,26 +245,38 @@ impl IsolateLimits {
                 if amount > 0 {
                     lease.reserved += amount;
                     left -= amount;
-                    parts.push(ReservedPart { meter: claim.meter.clone(), number: lease.number, amount });
+                    parts.push(ReservedPart { claim: at, number: lease.number, amount });
                 }
             }
         }
-        Reserving::Reserved(Reservation { claims: claims.to_vec(), parts })
+        Reserving::Reserved(Reservation(parts))
     }
 
-    /// Ends a reservation. `used`: what was really used of a meter; more than was reserved counts,
-    /// too.
-    pub fn settle(&mut self, reservation: &Reservation, used: impl Fn(&Claim) -> u64, now: Instant) {
-        for claim in &reservation.claims {
-            let meter = self
-                .meters
-                .entry(claim.meter.clone())
-                .or_insert_with(|| Box::new(HeldMeter::new(claim.rate, now)));
+    /// The meter of a claim. One that is not known yet begins now.
+    fn meter(&mut self, claim: &Claim, now: Instant) -> Option<&mut HeldMeter> {
+        // The name is copied once, not for each request.
+        if !self.meters.contains_key(&*claim.meter) {
+            self.meters.insert(claim.meter.to_string(), Box::new(HeldMeter::new(claim.rate, now)));
+        }
+        self.meters.get_mut(&*claim.meter).map(AsMut::as_mut)
+    }
+
+    /// Ends the reservation of these claims. `used`: what was really used of a meter; more than was
+    /// reserved counts, too.
+    pub fn settle(
+        &mut self,
+        claims: &[Claim],
+        reservation: &Reservation,
+        used: impl Fn(&Claim) -> u64,
+        now: Instant,
+    ) {
+        for (at, claim) in claims.iter().enumerate() {
+            let Some(meter) = self.meter(claim, now) else { continue };
             let is_in_flight = meter.rate.unit == LimitUnit::Concurrent;
             let mut left = used(claim);
             meter.used_at = now;
             let mut last = None;
-            for part in reservation.parts.iter().filter(|part| part.meter == claim.meter) {
+            for part in reservation.0.iter().filter(|part| part.claim == at) {
                 let place = meter.leases.iter().position(|lease| lease.number == part.number);
                 let Some(lease) = place.and_then(|place| meter.leases.get_mut(place)) else { continue };
                 lease.reserved = lease.reserved.saturating_sub(part.amount);

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crate::attempt::trail::Trail;
 use crate::routes::graph::Expose;
+use crate::vocabulary::decimal;
 use crate::vocabulary::time::Millis;
 use crate::vocabulary::usage::Usage;
 
@@ -42,11 +43,17 @@ pub fn own(served: &ServedRequest<'_>, expose: Expose) -> Vec<(&'static str, Str
     show(expose.attempts, "x-switchyard-attempts", trail.attempts().len().to_string());
     if let Some(attempt) = trail.serving().or_else(|| trail.attempts().last()) {
         show(expose.deployment, "x-switchyard-deployment", visible(&attempt.deployment.name));
-        show(expose.trail, "x-switchyard-trail", visible(&trail.to_string()));
+        show(expose.trail, "x-switchyard-trail", visible(&trail.text()));
     }
     let (upstream_ms, backoff_ms) = (trail.upstream_ms(), trail.backoff_ms());
     let own_ms = elapsed_ms - upstream_ms - backoff_ms;
-    let timing = format!("upstream;dur={upstream_ms}, backoff;dur={backoff_ms}, switchyard;dur={own_ms}");
+    let mut timing = String::with_capacity(64);
+    for (name, ms) in
+        [("upstream;dur=", upstream_ms), (", backoff;dur=", backoff_ms), (", switchyard;dur=", own_ms)]
+    {
+        timing.push_str(name);
+        decimal::push(&mut timing, ms.get());
+    }
     show(expose.timing, "server-timing", timing);
     if let Some((usage, micro_usd)) = served.used {
         show(expose.usage, "x-switchyard-usage", usage_text(&usage));

@@ -1,6 +1,7 @@
 //! The limits of a client or of the gateway, compiled.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use super::affinity_key::AffinityKey;
 use super::glob::Glob;
@@ -17,7 +18,7 @@ const LONGEST_VALUE: usize = 128;
 pub struct LimitRule {
     /// What tells it apart from the other limits of its list, and what stays the same when only its
     /// amount changes.
-    pub name: String,
+    pub name: Rc<str>,
     /// How much, and in which time.
     pub rate: LimitRate,
     /// What it is counted for.
@@ -98,15 +99,15 @@ impl LimitRule {
     }
 
     /// The meter for a request: the name of the limit, and the value that it is counted for.
-    pub fn meter(&self, facts: &Facts) -> String {
+    pub fn meter(&self, facts: &Facts) -> Rc<str> {
         if matches!(self.by, LimitKey::All | LimitKey::ThisKey) {
-            return self.name.clone();
+            return Rc::clone(&self.name);
         }
         let value = self.by.value(facts);
         if value.len() > LONGEST_VALUE {
-            format!("{}={:016x}", self.name, stable_hash(value.as_bytes()))
+            format!("{}={:016x}", self.name, stable_hash(value.as_bytes())).into()
         } else {
-            format!("{}={value}", self.name)
+            format!("{}={value}", self.name).into()
         }
     }
 }

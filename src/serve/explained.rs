@@ -327,7 +327,7 @@ fn limits(graph: &Graph, client: &Client, inbound: &Inbound, source: &dyn FactSo
             };
             let LimitRate { unit, amount: whole, per } = rate;
             let left = source.limit_left(&ledger, &meter);
-            ExplainedLimit { of, meter, unit, amount: whole, per, takes: amount, left }
+            ExplainedLimit { of, meter: meter.to_string(), unit, amount: whole, per, takes: amount, left }
         }));
     }
     limits

@@ -194,6 +194,7 @@ async fn find<P: Platform>(
     let limits = if claims.is_empty() {
         None
     } else {
+        let claims = Rc::from(claims);
         // This is behind a pointer: most requests have no limits.
         let reserved = Box::pin(ReservedLimits::of(platform, &graph.settings, &claims)).await;
         *about_limits = limit_headers::of(platform, &claims);

@@ -5,6 +5,7 @@ use super::client_reply::OwnHeaders;
 use super::limiting::left;
 use super::platform::Platform;
 use crate::entry::limit_claims::LedgerClaims;
+use crate::vocabulary::decimal;
 use crate::vocabulary::limit::LimitUnit;
 use crate::vocabulary::time::Millis;
 
@@ -15,7 +16,7 @@ pub(super) const OF_PROVIDERS: &str = "x-ratelimit-limit-requests\nx-ratelimit-r
 
 /// The headers about requests and tokens, for the limits that the client has.
 pub(super) fn of<P: Platform>(platform: &P, claims: &[LedgerClaims]) -> OwnHeaders {
-    let mut headers = Vec::new();
+    let mut headers = Vec::with_capacity(6);
     for (unit, names) in [
         (
             LimitUnit::Requests,
@@ -37,16 +38,24 @@ pub(super) fn of<P: Platform>(platform: &P, claims: &[LedgerClaims]) -> OwnHeade
 
 /// A duration as OpenAI writes it: `120ms`, `6m0s`, `23h59m59s`.
 fn length(ms: Millis) -> String {
+    let mut text = String::with_capacity(16);
+    let mut push = |number: u64, unit: &str| {
+        decimal::push(&mut text, number);
+        text.push_str(unit);
+    };
     if ms < Millis::new(1_000) {
-        return format!("{ms}ms");
+        push(ms.get(), "ms");
+        return text;
     }
     let seconds = ms.seconds_rounded_up();
-    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds}s"),
-        (0, _) => format!("{minutes}m{seconds}s"),
-        _ => format!("{hours}h{minutes}m{seconds}s"),
+    if seconds >= 3_600 {
+        push(seconds / 3_600, "h");
     }
+    if seconds >= 60 {
+        push(seconds / 60 % 60, "m");
+    }
+    push(seconds % 60, "s");
+    text
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ pub(super) async fn of_key<P: Platform>(
     let ledgers: Vec<LedgerName> = limits.iter().map(ledger).collect();
     let asked = asked(platform, &ledgers).await;
     let used = |(limit, meters): (&LimitRule, Meters)| {
-        let is_it = |meter: &Map<String, Value>| meter.get("meter").is_some_and(|name| *name == limit.name);
+        let is_it = |meter: &Map<String, Value>| meter.get("meter").is_some_and(|name| *name == *limit.name);
         let known = meters?.into_iter().find(is_it).map(Value::Object);
         // Of what was never used, the ledger knows nothing.
         let unused = MeterUsage::unused(&limit.name, limit.rate, platform.now());

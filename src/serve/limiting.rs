@@ -5,6 +5,8 @@
 //! to the ledgers beside the requests: leases that run low, what was used, leases that are no
 //! longer needed.
 
+use std::rc::Rc;
+
 use super::alerts::{AlertSource, send_alerts, wants_budgets};
 use super::counting::RunningFlush;
 use super::isolate_memory::Isolate;
@@ -40,7 +42,9 @@ const SILENT_MS: Millis = Millis::new(10_000);
 /// What a request has reserved. If it is dropped, nothing of it was used.
 pub struct ReservedLimits<P: Platform> {
     platform: P,
-    parts: Vec<(LedgerName, Reservation)>,
+    claims: Rc<[LedgerClaims]>,
+    /// One for each ledger that has granted its claims.
+    reservations: Vec<Reservation>,
 }
 
 /// What a request used, in the units of limits.
@@ -81,13 +85,16 @@ impl<P: Platform> ReservedLimits<P> {
     pub async fn of(
         platform: &P,
         settings: &Settings,
-        claims: &[LedgerClaims],
+        claims: &Rc<[LedgerClaims]>,
     ) -> Result<Box<Self>, ClientError> {
-        let mut reserved =
-            Box::new(Self { platform: platform.clone(), parts: Vec::with_capacity(claims.len()) });
-        for LedgerClaims { ledger, claims } in claims {
+        let mut reserved = Box::new(Self {
+            platform: platform.clone(),
+            claims: Rc::clone(claims),
+            reservations: Vec::with_capacity(claims.len()),
+        });
+        for LedgerClaims { ledger, claims } in claims.iter() {
             let reservation = reserve(platform, settings, ledger, claims).await?;
-            reserved.parts.push((ledger.clone(), reservation));
+            reserved.reservations.push(reservation);
         }
         Ok(reserved)
     }
@@ -99,14 +106,16 @@ impl<P: Platform> ReservedLimits<P> {
 
     fn end(&mut self, used: impl Fn(&Claim) -> u64) {
         let now = self.platform.now();
-        for (ledger, reservation) in self.parts.drain(..) {
+        for (LedgerClaims { ledger, claims }, reservation) in
+            self.claims.iter().zip(self.reservations.drain(..))
+        {
             let mut ledgers = self.platform.isolate().ledgers.borrow_mut();
-            if let Some(link) = ledgers.get_mut(&ledger) {
-                link.limits.settle(&reservation, &used, now);
+            if let Some(link) = ledgers.get_mut(ledger) {
+                link.limits.settle(claims, &reservation, &used, now);
                 link.unsettled_since.get_or_insert(now);
             }
             drop(ledgers);
-            keep_reporting(&self.platform, &ledger);
+            keep_reporting(&self.platform, ledger);
         }
     }
 }
@@ -160,14 +169,9 @@ async fn reserve<P: Platform>(
                 keep_reporting(platform, ledger);
                 return Ok(reservation);
             }
-            Reserving::Refused { meter, retry_ms } => {
-                let rate = claims.iter().find(|claim| claim.meter == meter).map(|claim| claim.rate);
+            Reserving::Refused { rate, retry_ms } => {
                 let is_own = ledger.client.is_some();
-                return Err(rate.map_or(ClientError::LimitsUnavailable, |rate| ClientError::LimitReached {
-                    rate,
-                    is_own,
-                    retry_ms,
-                }));
+                return Err(ClientError::LimitReached { rate, is_own, retry_ms });
             }
             Reserving::Ask => {
                 report_now(platform, ledger);
@@ -187,7 +191,7 @@ fn unreachable(settings: &Settings, claims: &[Claim]) -> Result<Reservation, Cli
     let usual = if has_budget { Unreachable::FailClosed } else { Unreachable::FailOpen };
     match settings.limits_unreachable.unwrap_or(usual) {
         Unreachable::FailClosed => Err(ClientError::LimitsUnavailable),
-        Unreachable::FailOpen => Ok(Reservation::without_lease(claims.to_vec())),
+        Unreachable::FailOpen => Ok(Reservation::default()),
     }
 }
 

@@ -5,9 +5,8 @@
 //! (<https://developers.cloudflare.com/analytics/analytics-engine/limits/>). A point beyond them is
 //! dropped, so long texts are cut.
 
-use std::fmt::Write;
-
 use super::request_record::{RequestRecord, provider};
+use crate::vocabulary::decimal;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::time::Millis;
 
@@ -41,7 +40,7 @@ pub fn append_data_point(text: &mut String, record: &RequestRecord<'_>) {
     ] {
         blob(value, BLOB_BYTES);
     }
-    blob(&record.end.trail.to_string(), BLOB_BYTES);
+    blob(&record.end.trail.text(), BLOB_BYTES);
     for value in [
         record.routes,
         record.origin.colo,
@@ -74,8 +73,11 @@ pub fn append_data_point(text: &mut String, record: &RequestRecord<'_>) {
     ] {
         push_double(text, number);
     }
-    // Writing to a string cannot fail.
-    let _ = write!(text, "{}.{:03} ", usage.audio_ms / 1_000, usage.audio_ms % 1_000);
+    // In seconds.
+    decimal::push(text, usage.audio_ms / 1_000);
+    text.push('.');
+    decimal::push_padded(text, usage.audio_ms % 1_000, 3);
+    text.push(' ');
     push_double(text, usage.characters);
     push_double(text, record.micro_usd.unwrap_or(0));
     push_double(text, u64::from(usage.is_estimated));
@@ -84,7 +86,7 @@ pub fn append_data_point(text: &mut String, record: &RequestRecord<'_>) {
 
 /// Adds a double, and a space.
 fn push_double(text: &mut String, number: u64) {
-    text.push_str(itoa::Buffer::new().format(number));
+    decimal::push(text, number);
     text.push(' ');
 }
 

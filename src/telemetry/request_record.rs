@@ -105,10 +105,16 @@ impl<'a> RequestOrigin<'a> {
     /// Reads `cf-ray` and `cf-ipcountry`
     /// (<https://developers.cloudflare.com/fundamentals/reference/http-headers/>).
     pub fn of(headers: &'a Headers) -> Self {
-        let cf_ray = headers.get("cf-ray").filter(|ray| is_id(ray)).unwrap_or_default();
-        let colo = cf_ray.rsplit_once('-').map_or("", |(_, colo)| colo);
-        let country = headers.get("cf-ipcountry").filter(|country| country.len() == 2 && is_id(country));
-        Self { cf_ray, colo, country: country.unwrap_or_default() }
+        let mut origin = Self::default();
+        for (name, value) in headers.iter() {
+            match name {
+                "cf-ray" if is_id(value) => origin.cf_ray = value,
+                "cf-ipcountry" if value.len() == 2 && is_id(value) => origin.country = value,
+                _ => {}
+            }
+        }
+        origin.colo = origin.cf_ray.rsplit_once('-').map_or("", |(_, colo)| colo);
+        origin
     }
 }
 

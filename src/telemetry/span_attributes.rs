@@ -161,7 +161,7 @@ fn of_record(record: &RequestRecord<'_>) -> String {
         request_id: record.request_id,
         client: record.client,
         deployment: record.deployment().map_or("", |deployment| &deployment.name),
-        trail: record.end.trail.to_string(),
+        trail: record.end.trail.text(),
         is_estimated: record.end.usage.is_estimated,
         micro_usd: record.micro_usd,
         routes: record.routes,

@@ -8,6 +8,7 @@ pub mod alert_kind;
 pub mod cache_status;
 pub mod calendar;
 pub mod client_error;
+pub mod decimal;
 pub mod denial;
 pub mod error_class;
 pub mod error_reply;

@@ -16,6 +16,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Shl, Sub};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Date;
+use super::decimal;
 
 /// The milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
@@ -53,10 +54,33 @@ impl Instant {
 
     /// As people write it: `2026-01-31T23:59:59Z`, without the milliseconds.
     pub fn utc(self) -> impl Display {
+        let mut text = self.utc_seconds();
+        text.push('Z');
+        text
+    }
+
+    /// With the milliseconds: `2026-01-31T23:59:59.250Z`
+    /// ([RFC 3339](https://www.rfc-editor.org/rfc/rfc3339)).
+    pub fn utc_ms(self) -> String {
+        let mut text = self.utc_seconds();
+        text.push('.');
+        decimal::push_padded(&mut text, self.0 % 1_000, 3);
+        text.push('Z');
+        text
+    }
+
+    fn utc_seconds(self) -> String {
         let Date { year, month, day } = Date::of_day(self.0 / DAY_MS);
         let seconds = self.0 / 1_000 % 86_400;
-        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        let mut text = String::with_capacity("2026-01-31T23:59:59.250Z".len());
+        decimal::push_padded(&mut text, year, 4);
+        for (separator, number) in
+            [('-', month), ('-', day), ('T', seconds / 3_600), (':', seconds / 60 % 60), (':', seconds % 60)]
+        {
+            text.push(separator);
+            decimal::push_padded(&mut text, number, 2);
+        }
+        text
     }
 
     /// The end of its day in UTC: the next midnight.

@@ -31,7 +31,7 @@ fn a_hedge_starts_when_the_first_attempt_is_late_and_the_first_answer_counts() {
         assert!(matches!(action, Action::Reply(Reply::Pass)));
         let served =
             if winner == 1 { "slow=200;350, quick=abandoned;50" } else { "slow=abandoned;350, quick=200;50" };
-        assert_eq!(machine.trail().to_string(), served);
+        assert_eq!(machine.trail().text(), served);
         assert_eq!(machine.trail().upstream_ms(), ms(350), "the time of both counts once");
         // The attempt that loses ends at once, and it does not count as a failure.
         assert_eq!(here.in_flight(), 1);
@@ -185,5 +185,5 @@ fn a_client_that_leaves_ends_both_attempts() {
     assert_eq!(here.in_flight(), 2);
     here.on(&mut machine, MachineEvent::ClientLeft);
     assert_eq!(here.in_flight(), 0);
-    assert_eq!(machine.trail().to_string(), "slow=abandoned;0, quick=abandoned;0");
+    assert_eq!(machine.trail().text(), "slow=abandoned;0, quick=abandoned;0");
 }

@@ -52,12 +52,12 @@ impl Crowd {
     }
 
     fn request(&mut self, isolate: usize) {
-        let claims = [Claim { meter: "m".to_owned(), rate: self.rate, amount: 1 }];
+        let claims = [Claim { meter: "m".into(), rate: self.rate, amount: 1 }];
         for turn in 0..3 {
             let (limits, next_at) = &mut self.isolates[isolate];
             match limits.reserve(&claims, self.now) {
                 Reserving::Reserved(reservation) => {
-                    limits.settle(&reservation, |_| 1, self.now);
+                    limits.settle(&claims, &reservation, |_| 1, self.now);
                     self.shown.served += 1;
                     if limits.is_due(*next_at, self.now) {
                         self.report(isolate);

@@ -60,7 +60,7 @@ impl World {
     }
 
     fn claim(&self, amount: u64) -> [Claim; 1] {
-        [Claim { meter: "m".to_owned(), rate: self.rate, amount }]
+        [Claim { meter: "m".into(), rate: self.rate, amount }]
     }
 
     /// A request that reserves. Returns whether it may go on.
@@ -98,7 +98,8 @@ impl World {
         let (reservation, reserved) = self.isolates[isolate].in_flight.remove(0);
         let used = reserved * part / 100;
         self.spent -= reserved - used;
-        self.isolates[isolate].limits.settle(&reservation, |_| used, self.now);
+        let claims = self.claim(reserved);
+        self.isolates[isolate].limits.settle(&claims, &reservation, |_| used, self.now);
     }
 
     fn take(&mut self, step: Step) {

@@ -19,7 +19,7 @@ fn limits_have_names_that_stay_when_only_the_amount_changes() {
     let patch = json!({ "clients": { "app": { "limits": limits } }, "settings": { "limits": [limits[0]], "limits_unreachable": "fail_open" } });
     let graph = compiled(&patch).graph;
     let [app] = &graph.clients.as_ref().unwrap()[..] else { panic!("one") };
-    let shown: Vec<_> = app.limits.iter().map(|limit| (limit.name.as_str(), limit.rate.amount)).collect();
+    let shown: Vec<_> = app.limits.iter().map(|limit| (&*limit.name, limit.rate.amount)).collect();
     assert_eq!(
         shown,
         [

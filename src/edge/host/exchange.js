@@ -453,13 +453,13 @@ function set(headers, parts, at) {
  * empty. A data point of Analytics Engine may follow: each on a line, the index, the blobs, and the
  * doubles with spaces between them. One that is not accepted is lost, and harms nothing.
  */
-export function writeRecord(env, binding, record) {
+export function writeRecord(env, record) {
   const lines = record.split("\n");
   if (lines[0]) console.log(lines[0]);
   if (lines.length === 1) return;
   const doubles = lines.pop().split(" ").map(Number);
   try {
-    env[binding].writeDataPoint({ indexes: [lines[1]], blobs: lines.slice(2), doubles });
+    env.METRICS.writeDataPoint({ indexes: [lines[1]], blobs: lines.slice(2), doubles });
   } catch (error) {
     console.warn(`a data point was not written: ${error.message}`);
   }

@@ -48,7 +48,7 @@ pub fn key_limits(limits: &[Value], counted_as: &str) -> Result<Vec<LimitRule>, 
     };
     let mut rules = compile_alone(IssueCollector::new(&written), &raw, At::Root.key("limits"))?;
     for rule in &mut rules {
-        rule.name = format!("{counted_as}/{}", rule.name);
+        rule.name = format!("{counted_as}/{}", rule.name).into();
         rule.by = LimitKey::ThisKey;
     }
     Ok(rules)
@@ -140,7 +140,7 @@ impl Compiler<'_> {
             Some(models) => format!("/{}", models.join(",")),
             None => String::new(),
         };
-        Some(LimitRule { name: format!("{rate}{by_text}{models_text}"), rate, by, models })
+        Some(LimitRule { name: format!("{rate}{by_text}{models_text}").into(), rate, by, models })
     }
 
     /// Patterns for names of nodes. A name without a star must be one.

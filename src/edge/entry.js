@@ -28,16 +28,21 @@ addEventListener("unhandledrejection", ({ reason }) => {
 });
 
 /**
- * A promise with the result of `call`. It is rejected when the Wasm traps. A request that the runtime
- * ends (its limit of CPU time) stays in the set until the next trap.
+ * A promise with the result of `call`. When the Wasm traps, `onLost` is called and the promise is
+ * rejected. A request that the runtime ends (its limit of CPU time) stays in the set until the next
+ * trap.
  */
-function settling(call) {
+function settling(call, onLost) {
   return new Promise((resolve, reject) => {
+    const fail = (error) => {
+      onLost?.();
+      reject(error);
+    };
     const ended = (settle) => (value) => {
-      inFlight.delete(reject);
+      inFlight.delete(fail);
       settle(value);
     };
-    inFlight.add(reject);
+    inFlight.add(fail);
     try {
       call().then(ended(resolve), ended(reject));
     } catch (error) {
@@ -47,8 +52,25 @@ function settling(call) {
   });
 }
 
+/**
+ * The log line of a request that is lost in a trap (docs/telemetry.md). What the gateway knew of it,
+ * its id too, was in the memory of the Wasm.
+ */
+function logLost(request, arrivedAt) {
+  const time = new Date(arrivedAt).toISOString();
+  const ms = { total: Date.now() - arrivedAt };
+  const ray = request.headers.get("cf-ray") ?? undefined;
+  const outcome = { outcome: "internal_error", reason: "trap", status: 500 };
+  console.log(JSON.stringify({ v: 1, event: "request", time, ...outcome, ms, cf_ray: ray }));
+}
+
 const { fetch } = Worker.prototype;
-export default { fetch: (request, env, ctx) => settling(() => fetch.call({ env, ctx }, request)) };
+export default {
+  fetch(request, env, ctx) {
+    const arrivedAt = Date.now();
+    return settling(() => fetch.call({ env, ctx }, request), () => logLost(request, arrivedAt));
+  },
+};
 
 for (const [{ prototype: object }, ...names] of [
   [DeploymentHealth, "fetch", "alarm"],

@@ -128,7 +128,7 @@ describe("a trap of the Wasm", () => {
         const streaming = await chat(isolate, { stream: true, messages });
 
         const { instances } = await isolate.intercept({ trap: calls[where] });
-        const lost = await chat(isolate);
+        const lost = await chat(isolate, {}, { headers: { "cf-ray": "9a1b2c3d4e5f6071-FRA" } });
         assert.equal(lost.status, 500);
         await lost.text();
         assert.equal(await waiting, 500);
@@ -138,6 +138,12 @@ describe("a trap of the Wasm", () => {
         await served(isolate);
         assert.equal((await isolate.intercept()).instances, instances + 1);
         assert.ok(gateway.logs.some((line) => line.includes("unreachable")), "the log has the trap");
+        const records = gateway.logs.filter((line) => line.startsWith("log: {")).map((line) => JSON.parse(line.slice(5)));
+        const ofTrap = records.filter(({ reason }) => reason === "trap");
+        assert.deepEqual(ofTrap.map(({ outcome, status, cf_ray }) => [outcome, status, cf_ray]), [
+          ["internal_error", 500, undefined],
+          ["internal_error", 500, "9a1b2c3d4e5f6071-FRA"],
+        ]);
         assert.ok(!gateway.logs.some((line) => line.includes("hung")), "the runtime did not have to end it");
       }));
   }

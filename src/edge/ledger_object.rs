@@ -81,15 +81,17 @@ struct LedgerRow {
 impl LedgerStorage for LedgerRows {
     type Error = PlatformError;
 
-    fn all(&self) -> Result<Vec<(String, String)>, PlatformError> {
-        let rows: Vec<LedgerRow> = self.0.exec("SELECT key, text FROM rows", None)?.to_array()?;
+    fn rows(&self, from: &str, until: &str, most: u32) -> Result<Vec<(String, String)>, PlatformError> {
+        let query = "SELECT key, text FROM rows WHERE key >= ? AND key < ? ORDER BY key LIMIT ?";
+        let values = vec![from.into(), until.into(), f64::from(most).into()];
+        let rows: Vec<LedgerRow> = self.0.exec(query, values)?.to_array()?;
         Ok(rows.into_iter().map(|row| (row.key, row.text)).collect())
     }
 
-    fn has(&self, key: &str) -> Result<bool, PlatformError> {
-        let rows: Vec<LedgerRow> =
-            self.0.exec("SELECT key, text FROM rows WHERE key = ?", vec![key.into()])?.to_array()?;
-        Ok(!rows.is_empty())
+    fn text(&self, key: &str) -> Result<Option<String>, PlatformError> {
+        let query = "SELECT key, text FROM rows WHERE key = ?";
+        let rows: Vec<LedgerRow> = self.0.exec(query, vec![key.into()])?.to_array()?;
+        Ok(rows.into_iter().next().map(|row| row.text))
     }
 
     fn store(&self, key: &str, text: &str) -> Result<(), PlatformError> {

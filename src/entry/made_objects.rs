@@ -211,6 +211,12 @@ pub fn ids_made(operation: Operation, is_post: bool, answer: &[u8]) -> Vec<Strin
     ids.into_iter().filter(|id| is_id(id)).map(str::to_owned).collect()
 }
 
+/// Whether the answer to a deletion says that nothing was deleted.
+pub fn denies_deletion(answer: &[u8]) -> bool {
+    let answer = str::from_utf8(answer).ok().and_then(json_value::parse::<Value>);
+    answer.is_some_and(|answer| answer.get("deleted") == Some(&Value::Bool(false)))
+}
+
 /// The id of an object of which only the beginning is here.
 fn begun_id(answer: &str) -> Option<String> {
     let (members, _) = top_level::parse(answer);

@@ -4,16 +4,17 @@
 pub trait LedgerStorage {
     /// Why the storage failed.
     type Error;
-    /// All rows.
+    /// The first rows with keys from `from` on and before `until`, in the order of the bytes of
+    /// their keys, at most so many.
     ///
     /// # Errors
     /// The storage failed.
-    fn all(&self) -> Result<Vec<(String, String)>, Self::Error>;
-    /// Whether there is a row.
+    fn rows(&self, from: &str, until: &str, most: u32) -> Result<Vec<(String, String)>, Self::Error>;
+    /// The text of a row, if there is one.
     ///
     /// # Errors
     /// The storage failed.
-    fn has(&self, key: &str) -> Result<bool, Self::Error>;
+    fn text(&self, key: &str) -> Result<Option<String>, Self::Error>;
     /// Writes a row.
     ///
     /// # Errors

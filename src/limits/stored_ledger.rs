@@ -110,7 +110,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
                 }),
                 None => Ok(reply(400, "not a receipt".to_owned())),
             },
-            _ => Ok(match object_rows::answer(&self.storage, path, body)? {
+            _ => Ok(match object_rows::answer(&self.storage, path, body, now)? {
                 Some(ids) => reply(200, ids),
                 None => reply(404, String::new()),
             }),
@@ -195,7 +195,7 @@ impl<S: LedgerStorage> StoredLedger<S> {
 
     fn read(&self) -> Result<LimitLedger, S::Error> {
         let mut ledger = LimitLedger::default();
-        let rows = self.storage.all()?;
+        let rows = self.storage.rows("", object_rows::FIRST_KEY, u32::MAX)?;
         for (key, text) in &rows {
             if let Some(name) = key.strip_prefix("meter ")
                 && let Ok(meter) = serde_json::from_str::<Meter>(text)

@@ -13,7 +13,7 @@ use super::object_reports::pool_of;
 use super::platform::Platform;
 use super::receive::Inbound;
 use super::timing::sleep;
-use crate::entry::made_objects::{ListPage, MOST_NAMED, ids_made, ids_of_request};
+use crate::entry::made_objects::{ListPage, MOST_NAMED, denies_deletion, ids_made, ids_of_request};
 use crate::limits::object_rows::{FORGET, KNOWN, NOTE};
 use crate::request::query;
 use crate::request::stored_object::is_id;
@@ -190,27 +190,23 @@ impl<'a> ListReading<'a> {
     }
 }
 
-/// Notes what an answer says that was made, or forgets what was deleted. The answer about a stored
-/// object waits for that. That of a model does not: its client has the id before its end, and needs
-/// it later.
+/// Notes what an answer says that was made, or forgets what was deleted. The answer waits for that.
 async fn note_made<P: Platform>(platform: &P, inbound: &Inbound, answer: &[u8]) {
     let (facts, stored) = (&inbound.facts, inbound.stored.as_ref());
     let client = &facts.client;
     if facts.method == "DELETE" {
-        let deleted = stored.and_then(|stored| stored.deleted_id()).map(str::to_owned);
+        let deleted = stored.and_then(|stored| stored.deleted_id()).filter(|_| !denies_deletion(answer));
         if let Some(id) = deleted {
-            platform.isolate().made_objects.borrow_mut().forget(client, &id);
-            // A note too many harms nobody.
-            let _ = ask(platform, client, FORGET, &[id]).await;
+            platform.isolate().made_objects.borrow_mut().forget(client, id);
+            tell(platform, client, FORGET, vec![id.to_owned()], true).await;
         }
         return;
     }
     // A model's answer is stored only if the client asks for it.
-    let ids = if facts.has_side_effects {
-        ids_made(facts.operation, facts.method == "POST", answer)
-    } else {
-        Vec::new()
-    };
+    if !facts.has_side_effects {
+        return;
+    }
+    let ids = ids_made(facts.operation, facts.method == "POST", answer);
     if ids.is_empty() {
         return;
     }
@@ -220,17 +216,23 @@ async fn note_made<P: Platform>(platform: &P, inbound: &Inbound, answer: &[u8]) 
             made_objects.learn(client, id);
         }
     }
-    if stored.is_some() && ask(platform, client, NOTE, &ids).await.is_ok() {
+    tell(platform, client, NOTE, ids, stored.is_some()).await;
+}
+
+/// Tells the object of a client what was made or deleted. What it does not take at once is told
+/// again in the background. `waits`: the answer waits for it.
+async fn tell<P: Platform>(platform: &P, client: &str, path: &'static str, ids: Vec<String>, waits: bool) {
+    if waits && ask(platform, client, path, &ids).await.is_ok() {
         return;
     }
-    let (background, client) = (platform.clone(), client.clone());
+    let (background, client) = (platform.clone(), client.to_owned());
     platform.in_background(async move {
         for _ in 0..NOTES {
-            if ask(&background, &client, NOTE, &ids).await.is_ok() {
+            if ask(&background, &client, path, &ids).await.is_ok() {
                 return;
             }
             sleep(&background, NOTE_AGAIN_MS).await;
         }
-        background.warn(&format!("objects: what {client} has made is not noted: {}", ids.join(", ")));
+        background.warn(&format!("{path}: the object of {client} was not told of {}", ids.join(", ")));
     });
 }

@@ -13,12 +13,14 @@ pub struct LedgerRows(pub Rc<RefCell<BTreeMap<String, String>>>);
 impl LedgerStorage for LedgerRows {
     type Error = Infallible;
 
-    fn all(&self) -> Result<Vec<(String, String)>, Infallible> {
-        Ok(self.0.borrow().clone().into_iter().collect())
+    fn rows(&self, from: &str, until: &str, most: u32) -> Result<Vec<(String, String)>, Infallible> {
+        let rows = self.0.borrow();
+        let rows = rows.range(from.to_owned()..until.to_owned()).take(usize::try_from(most).unwrap());
+        Ok(rows.map(|(key, text)| (key.clone(), text.clone())).collect())
     }
 
-    fn has(&self, key: &str) -> Result<bool, Infallible> {
-        Ok(self.0.borrow().contains_key(key))
+    fn text(&self, key: &str) -> Result<Option<String>, Infallible> {
+        Ok(self.0.borrow().get(key).cloned())
     }
 
     fn store(&self, key: &str, text: &str) -> Result<(), Infallible> {

@@ -5,5 +5,6 @@ mod crowd;
 #[path = "../ledger_rows/mod.rs"]
 mod ledger_rows;
 mod meters;
+mod objects;
 mod shared_limits;
 mod stored;

@@ -301,6 +301,27 @@ fn while_nobody_can_say_who_made_what_nothing_is_shown_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_deletion_is_told_until_it_is_noted_and_only_if_it_was_done() {
+    let mut bench = started();
+    for id in ["file-1", "file-2"] {
+        make(&mut bench, "/v1/files", &json!({ "id": id }));
+    }
+    bench.finish();
+    let denied = json!({ "id": "file-2", "deleted": false });
+    assert_eq!(send(&mut bench, "sk-app", ("DELETE", "/v1/files/file-2", ""), &denied).status, 200);
+    bench.ledgers().is_lost.set(true);
+    bench.script([Script::json(200, r#"{"id":"file-1","deleted":true}"#)]);
+    let deleted = bench.request_until("DELETE", "/v1/files/file-1", "", Millis::MAX).unwrap();
+    assert_eq!(deleted.status, 200);
+    bench.ledgers().is_lost.set(false);
+    bench.pass(ms(4_000));
+    bench.finish();
+    bench.new_isolate();
+    let path = |id| format!("/v1/files/{id}");
+    assert_eq!(["file-1", "file-2"].map(|id| get(&mut bench, "sk-app", &path(id))), [404, 200]);
+}
+
+#[test]
 fn clients_without_it_share_the_objects_of_their_account() {
     let mut bench = Bench::started(&routes("", ""));
     make(&mut bench, "/v1/files", &json!({ "id": "file-1" }));

@@ -157,6 +157,12 @@ impl PhaseLimits {
         Self { started_at: now, share_until: None, pauses_before: None, ..self }
     }
 
+    /// The limits of a further call of the same attempt that begins now: the next page of a list.
+    #[must_use]
+    pub fn of_next_call(self, now: Instant) -> Self {
+        Self { started_at: now, ..self }
+    }
+
     /// The limit for the whole attempt.
     pub fn total(&self) -> PhaseLimit {
         let total_ms = self.timeouts.total_ms.unwrap_or(Millis::MAX);

@@ -243,10 +243,14 @@ impl ListPage {
         data.filter_map(|element| element.get("id").and_then(Value::as_str))
     }
 
+    /// Whether another page follows.
+    pub fn has_more(&self) -> bool {
+        self.0.get("has_more").and_then(Value::as_bool).unwrap_or(false)
+    }
+
     /// The last id, if another page follows.
     pub fn next(&self) -> Option<&str> {
-        let has_more = self.0.get("has_more").and_then(Value::as_bool).unwrap_or(false);
-        self.ids().last().filter(|id| has_more && is_id(id))
+        self.ids().last().filter(|id| self.has_more() && is_id(id))
     }
 
     /// Leaves only the objects with these ids.
@@ -255,18 +259,35 @@ impl ListPage {
         if let Some(data) = self.0.get_mut("data").and_then(Value::as_array_mut) {
             data.retain(|element| element.get("id").and_then(Value::as_str).is_some_and(&is_own));
         }
+        self.name_ends();
+        self
+    }
+
+    /// Leaves only the first objects. The others are on the pages that follow.
+    pub fn shorten(&mut self, most: usize) {
+        let Some(data) = self.0.get_mut("data").and_then(Value::as_array_mut) else { return };
+        if data.len() > most {
+            data.truncate(most);
+            if let Some(page) = self.0.as_object_mut() {
+                page.insert("has_more".to_owned(), true.into());
+            }
+            self.name_ends();
+        }
+    }
+
+    /// Whether it has no objects.
+    pub fn is_empty(&self) -> bool {
+        self.ids().next().is_none()
+    }
+
+    /// Says which objects are its first and its last one.
+    fn name_ends(&mut self) {
         let (first, last) = (self.ids().next().map(str::to_owned), self.ids().last().map(str::to_owned));
         for (name, id) in [("first_id", first), ("last_id", last)] {
             if let Some(member) = self.0.get_mut(name) {
                 *member = id.into();
             }
         }
-        self
-    }
-
-    /// Whether it has no objects.
-    pub fn is_empty(&self) -> bool {
-        self.ids().next().is_none()
     }
 
     /// The page as JSON.

@@ -13,6 +13,7 @@ use super::object_reports::pool_of;
 use super::platform::Platform;
 use super::receive::Inbound;
 use super::timing::sleep;
+use crate::attempt::phase::PhaseLimits;
 use crate::entry::made_objects::{ListPage, MOST_NAMED, denies_deletion, ids_made, ids_of_request};
 use crate::limits::object_rows::{FORGET, KNOWN, NOTE};
 use crate::request::query;
@@ -20,8 +21,9 @@ use crate::request::stored_object::is_id;
 use crate::routes::graph::Commit;
 use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
+use crate::vocabulary::operation::Operation;
 use crate::vocabulary::sorted;
-use crate::vocabulary::time::Millis;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// How long the object of a client may take to answer.
 const ANSWER_MS: Millis = Millis::new(2_000);
@@ -30,6 +32,8 @@ const NOTES: u32 = 5;
 const NOTE_AGAIN_MS: Millis = Millis::new(2_000);
 /// The most pages of the provider that one list reads, until it has an object of the client.
 const MOST_PAGES: u32 = 20;
+/// The objects of a page after the first one: as many as every list of OpenAI's API can have.
+const WIDE_PAGE: usize = 100;
 /// So much of a text that is no id is shown in an error, in characters.
 const MOST_SHOWN: usize = 128;
 
@@ -123,10 +127,14 @@ pub(super) fn commit(inbound: &Inbound, commit: Commit) -> Commit {
     }
 }
 
-/// How far a list is read: on to the first page with an object of the client.
+/// How far a list is read: on to the first page with an object of the client. An empty page that
+/// says that more follow is never an answer: SDKs go on after the last object of a page, and take
+/// such a page for the end.
 pub(super) struct ListReading<'a> {
     query: Cow<'a, str>,
     pages: u32,
+    /// The objects of others on them.
+    passed: usize,
 }
 
 /// The body to answer with; `None`: the list goes on with another page.
@@ -135,12 +143,17 @@ type OwnAnswer<P> = Result<Option<CommittedBody<P>>, ClientError>;
 impl<'a> ListReading<'a> {
     /// Before the first page.
     pub(super) fn of(inbound: &'a Inbound) -> Self {
-        Self { query: Cow::Borrowed(&inbound.arrival.query), pages: 0 }
+        Self { query: Cow::Borrowed(&inbound.arrival.query), pages: 0, passed: 0 }
     }
 
     /// The query of the next call.
     pub(super) fn query(&self) -> &str {
         &self.query
+    }
+
+    /// The limits of the next call. Each page has the time of one call.
+    pub(super) fn limits(&self, of_first: PhaseLimits, now: Instant) -> PhaseLimits {
+        if self.pages == 0 { of_first } else { of_first.of_next_call(now) }
     }
 
     /// Narrows a list, or notes what the answer says that was made. Behind a pointer: few clients
@@ -180,12 +193,21 @@ impl<'a> ListReading<'a> {
         self.pages += 1;
         // A list that is read backwards goes on before its first object.
         let is_forward = !inbound.facts.query.contains_key("before");
-        let next = page.next().filter(|_| is_forward).map(str::to_owned);
-        let page = page.with_only(|id| own.contains(id));
-        if let Some(next) = next.filter(|_| page.is_empty() && self.pages < MOST_PAGES) {
-            self.query = Cow::Owned(query::with(&self.query, "after", &next));
+        let next = page.next().filter(|_| is_forward && self.pages < MOST_PAGES).map(str::to_owned);
+        self.passed += page.ids().count();
+        let stated = inbound.facts.query.get("limit").and_then(|limit| limit.parse::<usize>().ok());
+        let mut page = page.with_only(|id| own.contains(id));
+        if page.is_empty() && page.has_more() {
+            let next = next.ok_or(ClientError::NoOwnListed { passed: self.passed })?;
+            let mut query = query::with(&self.query, "after", &next);
+            // The list of files has long pages unless the client asks for short ones.
+            if stated.map_or(inbound.facts.operation != Operation::Files, |limit| limit < WIDE_PAGE) {
+                query = query::with(&query, "limit", &WIDE_PAGE.to_string());
+            }
+            self.query = Cow::Owned(query);
             return Ok(None);
         }
+        page.shorten(stated.unwrap_or(usize::MAX).max(1));
         Ok(Some(CommittedBody::Whole { bytes: page.json(), is_in_call: false, usage }))
     }
 }

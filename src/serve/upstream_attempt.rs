@@ -93,8 +93,9 @@ pub async fn attempt<P: Platform>(
         let abort = AbortOnDrop::new(handle.clone());
         let (ResponseHead { status, headers, body }, limits) = match fault {
             None => {
+                let limits = list.limits(dispatch.limits, platform.now());
                 let asked = (&question, withholds_usage, list.query());
-                send(platform, inbound, dispatch, &presented, asked, &handle).await?
+                send(platform, inbound, dispatch, &presented, asked, (&handle, limits)).await?
             }
             Some(Fault::Hang) => {
                 let limit = dispatch.limits.of(Phase::Headers, platform.now());
@@ -192,7 +193,7 @@ async fn send<P: Platform>(
     dispatch: &Dispatch,
     presented: &PresentedCredential,
     (question, asks_for_usage, query): (&Question<'_>, bool, &str),
-    call: &P::Call,
+    (call, mut limits): (&P::Call, PhaseLimits),
 ) -> Result<(ResponseHead, PhaseLimits), Failure> {
     let span = platform.random();
     let deployment = &dispatch.deployment;
@@ -218,7 +219,7 @@ async fn send<P: Platform>(
         body,
         read_up_to: question.read_up_to(),
     });
-    let (mut sent, mut limits) = (pin!(sent), dispatch.limits);
+    let mut sent = pin!(sent);
     let mut head = None;
     if let Some(upload) = upload {
         let limit = limits.of_upload();

@@ -261,6 +261,11 @@ pub enum ClientError {
     ObjectsUnavailable,
     /// A list of stored objects cannot be narrowed to those of the client.
     ListNotReadable,
+    /// A list has more pages, and on those that were read is nothing that the client has made.
+    NoOwnListed {
+        /// So many objects of others were passed over.
+        passed: usize,
+    },
     /// A part of the provider's API that the gateway does not route: it is bound to one account, or
     /// needs a connection of another kind (realtime).
     StatefulOperation {
@@ -279,7 +284,8 @@ impl ClientError {
             | Self::CapabilityMissing { .. }
             | Self::InvalidFault { .. }
             | Self::InvalidObjectPath { .. }
-            | Self::ListNotReadable => 400,
+            | Self::ListNotReadable
+            | Self::NoOwnListed { .. } => 400,
             Self::InvalidApiKey
             | Self::NoClients
             | Self::InvalidAdminToken
@@ -402,7 +408,7 @@ impl ClientError {
             Self::InvalidObjectPath { .. } => "invalid_object_path",
             Self::ObjectNotFound { .. } | Self::NotOwnObject { .. } => "object_not_found",
             Self::ObjectsUnavailable => "objects_unavailable",
-            Self::ListNotReadable => "list_not_readable",
+            Self::ListNotReadable | Self::NoOwnListed { .. } => "list_not_readable",
             Self::StatefulOperation { .. } => "operation_not_supported",
         }
     }

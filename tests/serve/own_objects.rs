@@ -228,12 +228,79 @@ fn a_list_has_only_the_objects_of_its_client() {
     let list = bench.request("GET", "/v1/files?limit=2&after=file-6", "");
     assert_eq!(json_of(&list), page(&["file-3"], true));
     let url = bench.calls().last().unwrap().request.url.clone();
-    assert!(url.contains("limit=2") && url.contains("after=file-8") && !url.contains("file-6"), "{url}");
+    assert!(url.contains("after=file-8") && !url.contains("file-6"), "{url}");
+    assert!(url.contains("limit=100"), "the pages that are passed over are long: {url}");
     // Below an own object, everything is there.
     make(&mut bench, "/v1/vector_stores", &json!({ "id": "vs_1" }));
     let files =
         send(&mut bench, "sk-app", ("GET", "/v1/vector_stores/vs_1/files", ""), &page(&["file-2"], false));
     assert_eq!(json_of(&files), page(&["file-2"], false));
+}
+
+/// Pages of 100 objects of others, each after the one before.
+fn foreign_pages(count: usize) -> Vec<Value> {
+    let ids = |at: usize| (0..100).map(move |number| format!("batch_foreign_{at}_{number}"));
+    let of =
+        |at: usize| page(&ids(at).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>(), true);
+    (0..count).map(of).collect()
+}
+
+#[test]
+fn a_list_goes_on_for_a_client_whose_objects_lie_behind_many_of_others() {
+    let mut bench = started();
+    let own: Vec<String> = (0..5).map(|number| format!("batch_{number}")).collect();
+    for id in &own {
+        make(&mut bench, "/v1/batches", &json!({ "id": id }));
+    }
+    bench.finish();
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let mut pages = foreign_pages(19);
+    pages.push(page(&[&["batch_foreign"], &own[..]].concat(), false));
+    bench.script(pages.iter().map(|page| Script::json(200, &page.to_string())));
+    let first = bench.request("GET", "/v1/batches?limit=3", "");
+    assert_eq!(json_of(&first), page(&own[..3], true), "as many as the client asks for, and more follow");
+    assert_eq!(bench.calls().len(), 5 + 20);
+    bench.script([Script::json(200, &page(&own[3..], false).to_string())]);
+    let last = bench.request("GET", "/v1/batches?limit=3&after=batch_2", "");
+    assert_eq!(json_of(&last), page(&own[3..], false));
+    let url = bench.calls().last().unwrap().request.url.clone();
+    assert!(url.contains("limit=3") && url.contains("after=batch_2"), "{url}");
+}
+
+#[test]
+fn an_empty_page_is_never_the_answer_while_a_list_goes_on() {
+    let mut bench = started();
+    bench.script(foreign_pages(30).iter().map(|page| Script::json(200, &page.to_string())));
+    let refused = bench.request("GET", "/v1/batches", "");
+    let error = json_of(&refused)["error"].clone();
+    assert_eq!((refused.status, &error["code"]), (400, &json!("list_not_readable")));
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("2000") && message.contains("?after=ID") && !message.contains("foreign"),
+        "{message}"
+    );
+    assert_eq!(bench.calls().len(), 20);
+    let backwards = bench.request("GET", "/v1/batches?before=batch_9", "");
+    assert_eq!((backwards.status, bench.calls().len()), (400, 21), "nobody knows how such a list goes on");
+    bench.drop_scripts();
+    let end = send(&mut bench, "sk-app", ("GET", "/v1/batches", ""), &page(&["batch_foreign"], false));
+    assert_eq!(json_of(&end), page(&[], false), "here it ends");
+}
+
+#[test]
+fn the_pages_that_are_passed_over_have_the_time_of_a_call_each() {
+    let mut document: Value = serde_json::from_str(&routes("", "")).unwrap();
+    document["models"]["m"]["targets"] = json!(["first"]);
+    document["clients"]["app"]["objects"] = json!("own");
+    document["settings"]["timeout"] = json!({ "headers_ms": 1_000 });
+    let mut bench = Bench::new(&document.to_string());
+    bench.request("GET", "/healthz", "");
+    let mut pages = foreign_pages(5);
+    pages.push(page(&[], false));
+    let slow = |page: &Value| Script { head_after: Some(ms(400)), ..Script::json(200, &page.to_string()) };
+    bench.script(pages.iter().map(slow));
+    let list = bench.request_until("GET", "/v1/batches", "", Millis::MAX).unwrap();
+    assert_eq!((list.status, bench.calls().len()), (200, 6), "{}", list.text());
 }
 
 #[test]

@@ -225,6 +225,10 @@ impl ClientError {
             Self::ListNotReadable => "The provider's list is too long, or of another form than lists have, and cannot be \
                 narrowed to your objects. Ask for a shorter page, such as ?limit=100."
                 .to_owned(),
+            Self::NoOwnListed { passed } => format!(
+                "The list goes on, and none of its next {passed} objects is yours. Ask for your objects by their ids, or for \
+                 the list after one of them: ?after=ID."
+            ),
             Self::StatefulOperation { path } => format!(
                 "{} belongs to a part of the provider's API that this gateway does not route. Besides models, it routes files, \
                  uploads, batches, vector_stores, conversations, containers, fine_tuning, evals, assistants, threads, videos, \

@@ -157,6 +157,7 @@ pub(crate) fn all() -> Vec<ClientError> {
         ClientError::NotOwnObject { id: "file-1".into() },
         ClientError::ObjectsUnavailable,
         ClientError::ListNotReadable,
+        ClientError::NoOwnListed { passed: 2_000 },
     ];
     all.extend(limits());
     all.extend(AccessFault::ALL.map(ClientError::AccessTokenRefused));

@@ -2,6 +2,12 @@
 //!
 //! A message has a number, and is repeated with this number until the registry has answered. So
 //! what is in it counts once, whatever becomes of messages and answers.
+//!
+//! The registry says when it expects the next message. Work in the background sends it, and lasts
+//! for a while only: it belongs to a request, and the platform ends it half a minute later. So while
+//! keys are used, other work begins in time. When no use comes any more, the last work sends what is
+//! left, before it is expected: the isolate may not live until then. It does so once for each
+//! message that is expected, so the registry gets at most two in this time.
 
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -11,8 +17,26 @@ const MOST_USES: usize = 4_096;
 pub const HOUR_MS: Millis = Millis::new(3_600_000);
 /// The part of a name that is random, in bits. The hour is before it.
 const RANDOM_BITS: u32 = 32;
-/// The task of a request that sends may end with the request. Then another one sends.
+/// How long uses are gathered, at least, before the registry is told.
+pub const TELL_AFTER_MS: Millis = Millis::new(10_000);
+/// How long work in the background waits. With the answer of the registry, that is less than the
+/// half minute that the platform allows.
+const WORK_MS: Millis = Millis::new(18_000);
+/// So long after the latest work other work begins, if that one cannot wait long enough.
+const WORK_AGAIN_MS: Millis = Millis::new(8_000);
+/// The work of a request may end with the request. Then another one sends.
 const DEAD_AFTER_MS: Millis = Millis::new(30_000);
+
+/// What work in the background does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyTelling {
+    /// It waits until then.
+    Wait(Instant),
+    /// It sends the message that [`KeyUses::take`] returns.
+    Send,
+    /// It ends.
+    End,
+}
 
 /// What a key used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,8 +78,15 @@ pub struct KeyUses {
     sent: Option<UsesMessage>,
     reporter: u64,
     number: u64,
-    /// When the latest sending began that has not come to its message.
-    sending_since: Option<Instant>,
+    /// Since when there is something that no message has.
+    gathered_since: Option<Instant>,
+    /// When the latest work in the background began, if it has not ended.
+    latest_work: Option<Instant>,
+    /// When the registry expects the next message, and after what time the one that follows it.
+    next_at: Instant,
+    next_ms: Millis,
+    /// A message was sent that was not expected yet.
+    has_hurried: bool,
 }
 
 /// The hour in the name of a reporter.
@@ -69,8 +100,8 @@ pub const fn first_of(hour: u64) -> u64 {
 }
 
 impl KeyUses {
-    /// The key of this number used something. Returns whether the caller has to send a message
-    /// soon: nobody else does.
+    /// The key of this number used something. Returns whether the caller has to begin
+    /// [work](Self::next_telling) in the background.
     pub fn note(&mut self, key: u64, used: KeyUse, now: Instant) -> bool {
         match self.uses.binary_search_by_key(&key, |(key, _)| *key) {
             Ok(place) => {
@@ -81,17 +112,51 @@ impl KeyUses {
             Err(_) if self.uses.len() >= MOST_USES => return false,
             Err(place) => self.uses.insert(place, (key, used)),
         }
-        let is_sending = self.sending_since.is_some_and(|since| now - since < DEAD_AFTER_MS);
-        if !is_sending {
-            self.sending_since = Some(now);
+        self.gathered_since.get_or_insert(now);
+        let due_at = self.due_at();
+        let is_cared_for = self.latest_work.is_some_and(|began_at| {
+            let age = now - began_at;
+            age < WORK_AGAIN_MS || (age < DEAD_AFTER_MS && due_at <= began_at + WORK_MS)
+        });
+        if !is_cared_for {
+            self.latest_work = Some(now);
         }
-        !is_sending
+        !is_cared_for
     }
 
-    /// The next message. The next use after it has another one sent. `random`: for the name of the
-    /// reporter.
+    /// When the next message is expected.
+    fn due_at(&self) -> Instant {
+        self.next_at.max(self.gathered_since.map_or(Instant::EPOCH, |since| since + TELL_AFTER_MS))
+    }
+
+    /// What the work does now that began at this time.
+    pub fn next_telling(&mut self, began_at: Instant, now: Instant) -> KeyTelling {
+        let (due_at, ends_at) = (self.due_at(), began_at + WORK_MS);
+        let is_latest = self.latest_work == Some(began_at);
+        let has_rest = self.sent.is_some() || !self.uses.is_empty();
+        if has_rest {
+            if now < due_at.min(ends_at) {
+                return KeyTelling::Wait(due_at.min(ends_at));
+            }
+            if now >= due_at {
+                return KeyTelling::Send;
+            }
+        }
+        if is_latest {
+            self.latest_work = None;
+            if has_rest && !std::mem::replace(&mut self.has_hurried, true) {
+                return KeyTelling::Send;
+            }
+        }
+        KeyTelling::End
+    }
+
+    /// The next message. `random`: for the name of the reporter.
     pub fn take(&mut self, random: u64, now: Instant) -> Option<UsesMessage> {
-        self.sending_since = None;
+        if now >= self.next_at {
+            self.has_hurried = false;
+        }
+        self.next_at = now + self.next_ms.max(TELL_AFTER_MS);
         let hour = now.period(HOUR_MS);
         // The registry does not know the number of an older one, and would not count it.
         self.sent = self.sent.take().filter(|sent| hour_of(sent.reporter) + 1 >= hour);
@@ -100,19 +165,20 @@ impl KeyUses {
                 (self.reporter, self.number) = (first_of(hour) | random >> (u64::BITS - RANDOM_BITS), 0);
             }
             self.number += 1;
+            self.gathered_since = None;
             let uses = std::mem::take(&mut self.uses);
             self.sent = Some(UsesMessage { reporter: self.reporter, number: self.number, uses });
         }
         self.sent.clone()
     }
 
-    /// The registry has answered to this message. Returns whether there is something for another
-    /// one.
-    pub fn on_counted(&mut self, message: &UsesMessage) -> bool {
+    /// The registry has answered to this message, and expects the next one after this time.
+    pub fn on_counted(&mut self, message: &UsesMessage, next_ms: Millis, now: Instant) {
         if self.sent.as_ref() == Some(message) {
             self.sent = None;
         }
-        !self.uses.is_empty()
+        self.next_ms = next_ms.max(TELL_AFTER_MS);
+        self.next_at = now + self.next_ms;
     }
 }
 
@@ -137,16 +203,69 @@ mod tests {
         }
         let message = uses.take(7, START).unwrap();
         assert_eq!((message.number, message.uses.len(), requests(&message)[0]), (1, MOST_USES, (0, 2)));
-        assert!(uses.note(0, ONE, START), "the next one");
+        assert!(!uses.note(0, ONE, START), "the work goes on");
     }
 
     #[test]
-    fn a_sender_that_does_not_come_back_is_replaced() {
+    fn work_that_does_not_come_back_is_replaced() {
         let mut uses = KeyUses::default();
         assert!(uses.note(1, ONE, START));
         assert!(!uses.note(1, ONE, START + ms(29_999)));
         assert!(uses.note(1, ONE, START + ms(30_000)));
         assert!(!uses.note(1, ONE, START + ms(30_001)));
+    }
+
+    /// An isolate that was told to wait for this long, a moment ago.
+    fn told_to_wait(next_ms: Millis) -> KeyUses {
+        let mut uses = KeyUses::default();
+        assert!(uses.note(1, ONE, START - TELL_AFTER_MS));
+        assert_eq!(uses.next_telling(START - TELL_AFTER_MS, START), KeyTelling::Send);
+        let message = uses.take(7, START).unwrap();
+        uses.on_counted(&message, next_ms, START);
+        assert_eq!(uses.next_telling(START - TELL_AFTER_MS, START), KeyTelling::End);
+        uses
+    }
+
+    #[test]
+    fn while_keys_are_used_one_message_goes_when_the_registry_expects_it() {
+        let (mut uses, mut works, mut sent) = (told_to_wait(ms(60_000)), Vec::new(), Vec::new());
+        for second in 0..200 {
+            let now = START + ms(1_000) * second;
+            if uses.note(1, ONE, now) {
+                works.push(now);
+            }
+            assert!(works.len() <= 3, "few at once");
+            works.retain(|began_at| match uses.next_telling(*began_at, now) {
+                KeyTelling::Wait(_) => true,
+                KeyTelling::Send => {
+                    let message = uses.take(7, now).unwrap();
+                    uses.on_counted(&message, ms(60_000), now);
+                    sent.push((second, requests(&message)));
+                    true
+                }
+                KeyTelling::End => false,
+            });
+        }
+        assert_eq!(sent, [(60, vec![(1, 61)]), (120, vec![(1, 60)]), (180, vec![(1, 60)])]);
+    }
+
+    #[test]
+    fn an_isolate_that_falls_idle_tells_the_rest_at_once_but_not_each_time() {
+        let mut uses = told_to_wait(ms(60_000));
+        let [first, second] = [START + ms(5_000), START + ms(30_000)];
+        assert!(uses.note(1, ONE, first));
+        assert_eq!(uses.next_telling(first, first), KeyTelling::Wait(first + WORK_MS));
+        assert_eq!(uses.next_telling(first, first + WORK_MS), KeyTelling::Send);
+        let message = uses.take(7, first + WORK_MS).unwrap();
+        uses.on_counted(&message, ms(60_000), first + WORK_MS);
+        assert_eq!(uses.next_telling(first, first + WORK_MS), KeyTelling::End);
+        // A request each half minute is no reason for a message each half minute.
+        assert!(uses.note(1, ONE, second));
+        assert_eq!(uses.next_telling(second, second + WORK_MS), KeyTelling::End);
+        let third = first + WORK_MS + ms(60_000);
+        assert!(uses.note(1, ONE, third));
+        assert_eq!(uses.next_telling(third, third), KeyTelling::Send, "it is expected");
+        assert_eq!(requests(&uses.take(7, third).unwrap()), [(1, 2)]);
     }
 
     #[test]
@@ -156,12 +275,13 @@ mod tests {
         let first = uses.take(u64::MAX, START).unwrap();
         uses.note(2, ONE, START);
         assert_eq!(uses.take(5, START + ms(60_000)).as_ref(), Some(&first));
-        assert!(uses.on_counted(&first), "there is more");
+        uses.on_counted(&first, Millis::ZERO, START);
         let second = uses.take(5, START + ms(60_000)).unwrap();
         assert_eq!((second.reporter, second.number, requests(&second)), (first.reporter, 2, vec![(2, 1)]));
-        assert!(!uses.on_counted(&first), "an answer that comes twice");
-        assert_eq!(uses.take(5, START + ms(60_000)).as_ref(), Some(&second));
-        assert!(!uses.on_counted(&second));
+        uses.on_counted(&first, Millis::ZERO, START);
+        let again = uses.take(5, START + ms(60_000));
+        assert_eq!(again.as_ref(), Some(&second), "that answer came twice");
+        uses.on_counted(&second, Millis::ZERO, START);
         assert_eq!(uses.take(5, START + ms(60_000)), None);
     }
 

@@ -65,6 +65,14 @@ impl KeysRequest {
     }
 }
 
+/// The answer to `used`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UsedAnswer {
+    /// After what time the isolate may tell more.
+    pub next_ms: Millis,
+}
+
 /// What the registry knows of a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -250,11 +258,11 @@ impl<S: RegistryStorage> KeyLedger<'_, S> {
         self.0.put(RowKind::KeyUnwritten, number, 0, "")
     }
 
-    /// An isolate says what keys have used.
+    /// An isolate says what keys have used. Returns after what time it may say more.
     ///
     /// # Errors
     /// The storage failed.
-    pub fn on_used(&self, used: &KeysRequest, now: Instant) -> Result<(), S::Error> {
+    pub fn on_used(&self, used: &KeysRequest, now: Instant) -> Result<Millis, S::Error> {
         key_totals::count(self.0, &used.uses_message(), self.last()?, now)
     }
 

@@ -3,10 +3,11 @@
 //!
 //! Each message of an isolate counts once: its number is stored with what it adds.
 
+use super::key_pace::KeyPace;
 use super::version_ledger::{RegistryStorage, RowKind};
 use crate::keys::key_uses::{HOUR_MS, KeyUse, UsesMessage, first_of, hour_of};
 use crate::scan::json_value::{self, json};
-use crate::vocabulary::time::Instant;
+use crate::vocabulary::time::{Instant, Millis};
 
 /// What a key has used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,7 +62,8 @@ impl KeyTotals {
     }
 }
 
-/// Counts what an isolate says. `last`: the number of the last key.
+/// Counts what an isolate says, and returns after what time it may say more. `last`: the number of
+/// the last key.
 ///
 /// # Errors
 /// The storage failed.
@@ -70,21 +72,26 @@ pub(super) fn count<S: RegistryStorage>(
     said: &UsesMessage,
     last: u64,
     now: Instant,
-) -> Result<(), S::Error> {
+) -> Result<Millis, S::Error> {
     let oldest = now.period(HOUR_MS).saturating_sub(1);
     rows.remove(RowKind::KeyReporter, 0, first_of(oldest))?;
     let known = rows.rows(RowKind::KeyReporter, said.reporter, said.reporter.saturating_add(1))?;
-    let counted = known.first().and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
+    // The number of its last message, and when it came. An older row has no time.
+    let mut known = known.first().map_or("", |(_, row)| row).split(' ').map(|number| number.parse().ok());
+    let (counted, told_at) = (known.next().flatten().unwrap_or(0), known.next().flatten());
+    let mut pace = KeyPace::read(rows)?;
+    pace.on_message(told_at.map(Instant::from_epoch_ms), now);
+    pace.write(rows)?;
     // Whether an older message was counted is not known any more.
     if said.number <= counted || hour_of(said.reporter) < oldest {
-        return Ok(());
+        return Ok(pace.next_ms());
     }
-    rows.put(RowKind::KeyReporter, said.reporter, 0, &said.number.to_string())?;
+    rows.put(RowKind::KeyReporter, said.reporter, 0, &format!("{} {}", said.number, now.epoch_ms()))?;
     for (key, used) in said.uses.iter().filter(|(key, _)| (1..=last).contains(key)) {
         let known = rows.rows(RowKind::KeyUse, *key, key + 1)?;
         let mut totals = known.first().map(|(_, row)| KeyTotals::of(row)).unwrap_or_default();
         totals.add(*used, now);
         rows.put(RowKind::KeyUse, *key, 0, &totals.row())?;
     }
-    Ok(())
+    Ok(pace.next_ms())
 }

@@ -24,7 +24,9 @@ impl RegistryStorage for Rows {
     }
 
     fn remove(&self, kind: RowKind, from: u64, until: u64) -> Result<(), Infallible> {
-        self.0.borrow_mut().retain(|(of, number, _), _| *of != kind || *number < from || *number >= until);
+        let mut rows = self.0.borrow_mut();
+        let keys: Vec<_> = rows.range((kind, from, 0)..(kind, until, 0)).map(|(key, _)| *key).collect();
+        keys.iter().for_each(|key| drop(rows.remove(key)));
         Ok(())
     }
 }

@@ -67,6 +67,8 @@ pub enum RowKind {
     KeyUse,
     /// The last message of an isolate about the use of keys.
     KeyReporter,
+    /// The one row of the [pace](super::key_pace::KeyPace) of these messages.
+    KeyPace,
     /// A key whose record must be written to the store.
     KeyUnwritten,
 }
@@ -90,6 +92,7 @@ impl RowKind {
             Self::KeyHash => "key_hash",
             Self::KeyUse => "key_use",
             Self::KeyReporter => "key_reporter",
+            Self::KeyPace => "key_pace",
             Self::KeyUnwritten => "key_unwritten",
         }
     }

@@ -6,9 +6,9 @@ use std::pin::Pin;
 
 use super::registry_host::{RegistryHost, write_stored};
 use crate::keys::key_format::KeyHash;
-use crate::registry::key_ledger::{KeyLedger, KeysRequest, Successor};
+use crate::registry::key_ledger::{KeyLedger, KeysRequest, Successor, UsedAnswer};
 use crate::registry::registry_requests::RegistryAnswer;
-use crate::scan::json_value;
+use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The status of the answer if the store does not take the record of a new key.
@@ -38,8 +38,8 @@ pub(super) async fn answer<H: RegistryHost>(
     let changed = match path {
         "list" => return Ok((200, ledger.page(&request, now)?)),
         "used" => {
-            ledger.on_used(&request, now)?;
-            return Ok((200, "{}".to_owned()));
+            let answer = UsedAnswer { next_ms: ledger.on_used(&request, now)? };
+            return Ok((200, json(&answer)));
         }
         "show" => return Ok(ledger.view(number, now)?.map_or_else(not_found, |view| (200, view))),
         "issue" | "import" => {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::phase::LimitKind;
 use crate::health::Outcome;
+use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::scope::Scope;
@@ -47,6 +48,9 @@ pub struct Failure {
     /// The error response of the upstream, and only that: an error in it means that the upstream
     /// says that it failed. The client gets it if no other attempt serves.
     pub response: Option<ErrorResponse>,
+    /// The gateway itself does not go on with the request, at any deployment, and the client gets
+    /// this error. It is no failure of the deployment, whatever its class.
+    pub refusal: Option<Box<ClientError>>,
 }
 
 impl Failure {
@@ -111,7 +115,19 @@ impl Failure {
             used: None,
             upstream_ids: None,
             response: None,
+            refusal: None,
         }
+    }
+
+    /// The end of an attempt with whose request the gateway does not go on.
+    pub fn refused(error: ClientError) -> Self {
+        let class = match error.status() {
+            408 => ErrorClass::Timeout,
+            500.. => ErrorClass::Unavailable,
+            _ => ErrorClass::BadRequest,
+        };
+        let failure = Self::silent(class, error.code());
+        Self { scope: Scope::Client, refusal: Some(Box::new(error)), ..failure }
     }
 }
 

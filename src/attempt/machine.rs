@@ -49,6 +49,8 @@ pub enum MachineEvent {
         /// Why it failed.
         failure: Failure,
     },
+    /// The gateway itself does not go on with the request.
+    Refused,
     /// The only pending attempt has taken as long as [`Dispatch::hedge_after_ms`].
     HedgeDelayElapsed,
     /// The time of [`Action::Sleep`] has passed.
@@ -103,6 +105,8 @@ pub enum Reply {
     Exhausted,
     /// With an error: the deadline passed before an answer.
     DeadlineExceeded,
+    /// With the error that the gateway itself has found.
+    Refused,
 }
 
 /// The state of one request.
@@ -184,6 +188,7 @@ impl Machine {
                 Some(attempt) => self.on_failure(attempt, &failure, context),
                 None => Action::Wait,
             },
+            MachineEvent::Refused => self.reply(Reply::Refused, context),
             MachineEvent::HedgeDelayElapsed => self.hedge(context).unwrap_or(Action::Wait),
             MachineEvent::SleepElapsed => match self.awaiting_retry.take() {
                 // A request that has waited as long as the hint asked may return, even if another

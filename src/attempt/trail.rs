@@ -47,8 +47,8 @@ pub enum AttemptOutcome {
     Served(u16),
     /// It failed before the commit point.
     Failed(Failure),
-    /// The client left, or another attempt answered first. This does not count for or against the
-    /// deployment.
+    /// The client left, another attempt answered first, or the gateway did not go on with the
+    /// request. This does not count for or against the deployment.
     Abandoned,
 }
 

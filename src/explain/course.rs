@@ -82,7 +82,7 @@ pub fn course(
                 end = match reply {
                     Reply::NoneEligible => CourseEnd::NoneEligible,
                     Reply::DeadlineExceeded => CourseEnd::DeadlineExceeded,
-                    Reply::Pass | Reply::Exhausted => CourseEnd::Exhausted,
+                    Reply::Pass | Reply::Refused | Reply::Exhausted => CourseEnd::Exhausted,
                 };
                 break;
             }

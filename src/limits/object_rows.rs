@@ -3,11 +3,12 @@
 //!
 //! The row of an object is removed when the gateway sees the object deleted. Objects that providers
 //! remove by themselves are also forgotten when they were not used for [`UNUSED_DAYS`], much longer
-//! than any provider keeps them. All others are kept: a provider keeps a file until somebody deletes
-//! it, and without its row its maker could not reach it any more.
+//! than any provider keeps them. All others are kept: a provider keeps a file until somebody
+//! deletes it, and without its row its maker could not reach it any more.
 //!
 //! Rows are removed by the notes of further objects, a few with each, so there is no alarm, and no
-//! request reads all rows. Invariant: each row with a day has a second one, which finds it by the day.
+//! request reads all rows. Invariant: each row with a day has a second one, which finds it by the
+//! day.
 
 use super::ledger_storage::LedgerStorage;
 use crate::scan::json_value;
@@ -35,8 +36,8 @@ const DAY_MS: Millis = Millis::new(86_400_000);
 /// How many rows a note removes at most: more than it adds, so those that are due become fewer.
 const MOST_REMOVED: u32 = 4;
 
-/// The row of an object. Its text is the last day on which it is kept; empty: it is kept until it is
-/// deleted, or was not used since rows have days.
+/// The row of an object. Its text is the last day on which it is kept; empty: it is kept until it
+/// is deleted, or was not used since rows have days.
 fn row(id: &str) -> String {
     [FIRST_KEY, id].concat()
 }

@@ -1,5 +1,6 @@
-//! How often isolates tell the registry what keys used: the more of them do, the more seldom. So the
-//! one registry gets a bounded number of messages, however many isolates serve requests with keys.
+//! How often isolates tell the registry what keys used: the more of them do, the more seldom. So
+//! the one registry gets a bounded number of messages, however many isolates serve requests with
+//! keys.
 //!
 //! The isolates are counted in rounds. A round is as long as the time between two messages of an
 //! isolate, so each one that is there tells something in it, and counts once.
@@ -164,8 +165,8 @@ mod tests {
 
     #[test]
     fn the_registry_gets_a_bounded_number_of_messages_from_ten_thousand_isolates() {
-        // After half a minute, each isolate has told something, and knows how many there are. In the
-        // second half, 33 isolates a second end, and tell the rest.
+        // After half a minute, each isolate has told something, and knows how many there are. In
+        // the second half, 33 isolates a second end, and tell the rest.
         let busy = Crowd::run(10_000, 5_000, ms(300_000));
         assert!((1..=100).contains(&busy.most(30, 10)), "{}", busy.most(30, 10));
         assert!((40..=50 + 33).contains(&busy.most(30, 100)), "{}", busy.most(30, 100));

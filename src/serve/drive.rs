@@ -256,7 +256,7 @@ async fn drive<P: Platform>(
     platform.isolate().first_snapshot(&platform, &routes).await;
     // Comments make a stream of the answer, so they need a request that can have no other one.
     let is_stream = Asked::of(&inbound.facts, inbound.stored.is_some()) == Asked::Events;
-    let mut committed = None;
+    let (mut committed, mut refusal) = (None, None);
     let is_traced = account.is_traced();
     let (mut driver, mut action) =
         Driver::start(platform.clone(), &inbound, held, Rc::clone(&routes), account, Rc::clone(&early));
@@ -300,13 +300,19 @@ async fn drive<P: Platform>(
                     committed = Some(answer);
                     MachineEvent::Committed { number, status }
                 }
-                FirstEvent::Failed(number, failure) => {
+                FirstEvent::Failed(number, mut failure) => {
                     if is_traced {
                         // The reason is a text of the upstream.
                         let attributes = span_attributes::of_failure(&failure);
                         platform.end_span(number, &platform.isolate().without_secrets(attributes));
                     }
-                    MachineEvent::Failed { number, failure }
+                    match failure.refusal.take() {
+                        Some(error) => {
+                            refusal = Some(error);
+                            MachineEvent::Refused
+                        }
+                        None => MachineEvent::Failed { number, failure },
+                    }
                 }
                 FirstEvent::HedgeDue => MachineEvent::HedgeDelayElapsed,
             },
@@ -340,8 +346,10 @@ async fn drive<P: Platform>(
             Ok((committed, completion))
         }
         (reply, _, account) => {
-            let (outcome, obstacles, error) =
-                failed(&platform, &inbound, &routes, reply, &trail, driver.machine.allowed_ms());
+            let (outcome, obstacles, error) = match refusal {
+                Some(error) => (error.code().to_owned(), None, (&*error).into()),
+                None => failed(&platform, &inbound, &routes, reply, &trail, driver.machine.allowed_ms()),
+            };
             if let Some(account) = account {
                 let status = early.status_or(error.status);
                 let mut end = RequestEnd::without_answer(&outcome, status, &trail);

@@ -21,7 +21,7 @@ use super::receive::{Inbound, PreparedCall};
 use super::serving::Serving;
 use super::timing::until;
 use super::watched_upload;
-use crate::attempt::failure::{ErrorResponse, Failure};
+use crate::attempt::failure::Failure;
 use crate::attempt::machine::Dispatch;
 use crate::attempt::phase::{Phase, PhaseLimit, PhaseLimits};
 use crate::attempt::success;
@@ -36,7 +36,6 @@ use crate::upstream::forwarding;
 use crate::usage::basis::UsageBasis;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::error_class::ErrorClass;
-use crate::vocabulary::error_reply::ErrorReply;
 use crate::vocabulary::fault::Fault;
 use crate::vocabulary::headers::Headers;
 use crate::vocabulary::scope::Scope;
@@ -139,7 +138,7 @@ pub async fn attempt<P: Platform>(
                 match list.on_answer(platform, inbound, body).await {
                     Ok(Some(own)) => body = own,
                     Ok(None) => continue,
-                    Err(error) => return Err(refused_body(&(&error).into())),
+                    Err(error) => return Err(Failure::refused(error)),
                 }
             }
         }
@@ -199,8 +198,10 @@ async fn send<P: Platform>(
     let deployment = &dispatch.deployment;
     let credential = presented.credential(deployment);
     let outgoing = inbound.prepare(deployment, credential, (dispatch.number, query), asks_for_usage, span);
-    let PreparedCall { url, headers, body, .. } =
-        outgoing.map_err(|_| broken(platform, &PlatformError::new("the body was sent already")))?;
+    let PreparedCall { url, headers, body, .. } = outgoing.map_err(|_| Failure {
+        scope: Scope::Client,
+        ..broken(platform, &PlatformError::new("the body was sent already"))
+    })?;
     let watch = inbound.body.watch();
     let (body, upload): (_, Option<Upload>) = match (body, watch) {
         (OutgoingBody::Once { first, length }, Some(watch)) => {
@@ -253,7 +254,7 @@ async fn send<P: Platform>(
         if is_watched { failure } else { Failure { scope: Scope::Client, ..failure } }
     };
     match watch.and_then(|watch| watch.error()) {
-        Some(error) => Err(refused_body(&(&error).into())),
+        Some(error) => Err(Failure::refused(error)),
         None => Ok((head.map_err(cut)?, limits)),
     }
 }
@@ -284,19 +285,7 @@ async fn head_in_time<P: Platform, T>(
 
 /// The failure for a body that the client did not upload within the time of its request.
 fn late_body(after_ms: Millis) -> Failure {
-    refused_body(&(&ClientError::RequestTimeout { after_ms }).into())
-}
-
-/// The failure for a body that must not be sent to its end. The client is at fault, and gets this
-/// reply.
-fn refused_body(reply: &ErrorReply) -> Failure {
-    let ErrorReply { status, headers, body } = reply.clone();
-    Failure {
-        status: Some(status),
-        response: Some(ErrorResponse { status, headers, body }),
-        scope: Scope::Client,
-        ..Failure::silent(ErrorClass::BadRequest, "request_body")
-    }
+    Failure::refused(ClientError::RequestTimeout { after_ms })
 }
 
 /// Waits for the commit point of a successful answer.

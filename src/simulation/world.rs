@@ -449,7 +449,8 @@ impl World {
         let verdict = match reply {
             Reply::Pass => ClientResult::Served,
             Reply::NoneEligible => ClientResult::NoneEligible,
-            Reply::Exhausted => ClientResult::Exhausted,
+            // Nothing is refused here.
+            Reply::Exhausted | Reply::Refused => ClientResult::Exhausted,
             Reply::DeadlineExceeded => ClientResult::DeadlineExceeded,
         };
         self.on_reply(id, verdict);

@@ -128,7 +128,7 @@ impl World {
                         Reply::Pass => End::Served,
                         Reply::NoneEligible => End::Nobody,
                         Reply::DeadlineExceeded => End::Late,
-                        Reply::Exhausted => last.unwrap_or(End::Nobody),
+                        Reply::Exhausted | Reply::Refused => last.unwrap_or(End::Nobody),
                     };
                     return Went { tried, end };
                 }

@@ -337,6 +337,33 @@ fn what_cannot_be_narrowed_or_checked_is_refused() {
 }
 
 #[test]
+fn what_the_gateway_itself_refuses_is_its_own_error_and_no_failure_of_a_deployment() {
+    let mut document: Value = serde_json::from_str(&routes("", "")).unwrap();
+    document["clients"]["app"]["objects"] = json!("own");
+    let refused = |answer: &str, is_lost: bool| {
+        let mut bench = Bench::new(&document.to_string());
+        bench.request("GET", "/healthz", "");
+        bench.ledgers().is_lost.set(is_lost);
+        bench.script([Script::json(200, answer), Script::json(200, answer)]);
+        let answer = bench.request_until("GET", "/v1/files", "", Millis::MAX).unwrap();
+        bench.finish();
+        assert_eq!(bench.calls().len(), 1, "another account would be refused as well");
+        let (record, health) = (bench.record(), bench.health()[0].clone());
+        assert_eq!(record["attempts"][0]["outcome"], "abandoned", "{record}");
+        assert_eq!((health.failures, bench.in_flight()), (0, 0), "{health:?}");
+        assert_eq!(record["outcome"], json_of(&answer)["error"]["code"], "{record}");
+        (
+            answer.status,
+            record["outcome"].as_str().unwrap().to_owned(),
+            answer.header("x-should-retry").to_owned(),
+        )
+    };
+    let list = page(&["file-1"], false).to_string();
+    assert_eq!(refused(&list, true), (503, "objects_unavailable".to_owned(), "true".to_owned()));
+    assert_eq!(refused("{}", false), (400, "list_not_readable".to_owned(), "false".to_owned()));
+}
+
+#[test]
 fn a_request_that_names_very_many_objects_asks_nobody() {
     let mut bench = started();
     let ids: Vec<String> = (0..2_000).map(|number| format!("file-{number}")).collect();

@@ -79,6 +79,9 @@ fn a_client_that_uploads_too_slowly_gets_its_own_error_and_teaches_nothing() {
             assert!(answer.text().contains(&format!("within {after_ms} ms")), "{path} {}", answer.text());
             assert_eq!(answer.header("x-should-retry"), "false");
             assert!(bench.calls()[0].is_aborted.get() && bench.is_body_released());
+            let record = bench.record();
+            assert_eq!(record["outcome"], "request_timeout", "{record}");
+            assert_eq!(record["attempts"][0]["outcome"], "abandoned", "{record}");
             nothing_is_learned(&bench, path);
         }
     }

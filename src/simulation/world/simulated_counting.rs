@@ -90,7 +90,9 @@ impl World {
         let outcome = match reply {
             Reply::Pass => return,
             Reply::NoneEligible => "no_eligible_deployment",
-            Reply::Exhausted | Reply::DeadlineExceeded => last.unwrap_or("deadline_exceeded"),
+            Reply::Exhausted | Reply::Refused | Reply::DeadlineExceeded => {
+                last.unwrap_or("deadline_exceeded")
+            }
         };
         self.count(id, outcome, 0);
     }

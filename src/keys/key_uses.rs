@@ -4,10 +4,10 @@
 //! what is in it counts once, whatever becomes of messages and answers.
 //!
 //! The registry says when it expects the next message. Work in the background sends it, and lasts
-//! for a while only: it belongs to a request, and the platform ends it half a minute later. So while
-//! keys are used, other work begins in time. When no use comes any more, the last work sends what is
-//! left, before it is expected: the isolate may not live until then. It does so once for each
-//! message that is expected, so the registry gets at most two in this time.
+//! for a while only: it belongs to a request, and the platform ends it half a minute later. So
+//! while keys are used, other work begins in time. When no use comes any more, the last work sends
+//! what is left, before it is expected: the isolate may not live until then. It does so once for
+//! each message that is expected, so the registry gets at most two in this time.
 
 use crate::vocabulary::time::{Instant, Millis};
 

@@ -30,6 +30,8 @@ use crate::vocabulary::time::{Instant, Millis};
 const READ_MS: Millis = Millis::new(2_000);
 /// How long a request waits for a read if a known record can go on.
 const REREAD_MS: Millis = Millis::new(500);
+/// So much of the name of a record that is broken is shown: enough to find it.
+const SHOWN_BYTES: usize = 20;
 /// Who sends a request.
 pub(super) enum Caller<'g> {
     /// A client by the key of the document.
@@ -122,7 +124,7 @@ pub(super) async fn identify<'g, P: Platform>(
             if is_due {
                 refresh(platform, hash);
             }
-            return value.client(graph, now).map(|client| used(platform, &value, client));
+            return opened(platform, graph, &value);
         }
         KnownKey::Unknown => return Err(refused),
         // Of a key that the isolate knows, the form is the right one.
@@ -130,13 +132,23 @@ pub(super) async fn identify<'g, P: Platform>(
         KnownKey::Nothing => (form(graph, key).ok_or(refused)?, None),
     };
     let issued = look_up(platform, hash, form, kept).await?;
-    issued.client(graph, platform.now()).map(|client| used(platform, &issued, client))
+    opened(platform, graph, &issued)
 }
 
 /// The client of a key that is used.
-fn used<'g, P: Platform>(platform: &P, issued: &IssuedKey, client: Rc<Client>) -> Caller<'g> {
-    key_usage::note(platform, &issued.record.id, KeyUse::default());
-    Caller::Issued(client)
+fn opened<'g, P: Platform>(
+    platform: &P,
+    graph: &Graph,
+    issued: &IssuedKey,
+) -> Result<Caller<'g>, ClientError> {
+    let client = issued.client(graph, platform.now());
+    let id = &issued.record.id;
+    if let Some(why) = issued.take_complaint() {
+        platform.warn(&format!("keys: {id} opens nothing, because its limits are not understood: {why}"));
+    }
+    let client = client?;
+    key_usage::note(platform, id, KeyUse::default());
+    Ok(Caller::Issued(client))
 }
 
 /// It is behind a pointer, as few requests need it.
@@ -214,10 +226,18 @@ impl<P: Platform> KeyRead<P> {
                 return false;
             }
         };
+        let is_stored = stored.is_some();
         let record = stored.and_then(|StoredText { text, .. }| json_value::parse::<KeyRecord>(&text));
         match record {
             Some(record) => platform.isolate().learn_key(hash, record, *began_at),
-            None => keys.borrow_mut().learn_unknown(hash, *began_at),
+            None => {
+                if is_stored {
+                    let shown = name.get(..SHOWN_BYTES).unwrap_or_default();
+                    platform
+                        .warn(&format!("keys: {shown}… in KV is not the record of a key, and opens nothing"));
+                }
+                keys.borrow_mut().learn_unknown(hash, *began_at);
+            }
         }
         true
     }

@@ -16,12 +16,14 @@ pub struct IssuedKey {
     pub(super) record: KeyRecord,
     /// Its client, as this key narrows it, and the version of the document that has the client.
     narrowed: RefCell<Option<(String, Option<Rc<Client>>)>>,
+    /// What is wrong with its limits, until it was told.
+    complaint: RefCell<Option<String>>,
 }
 
 impl IssuedKey {
     /// A key with this record.
     pub(super) fn new(record: KeyRecord) -> Self {
-        Self { record, narrowed: RefCell::default() }
+        Self { record, narrowed: RefCell::default(), complaint: RefCell::default() }
     }
 
     /// The client that the key opens.
@@ -40,6 +42,11 @@ impl IssuedKey {
         }
     }
 
+    /// What is wrong with its limits, once for each version of the document.
+    pub(super) fn take_complaint(&self) -> Option<String> {
+        self.complaint.take()
+    }
+
     /// Its client, if the document has it and allows such keys.
     fn narrow(&self, graph: &Graph) -> Option<Rc<Client>> {
         let record = &self.record;
@@ -48,12 +55,19 @@ impl IssuedKey {
             return None;
         }
         let globs = |models: &Vec<String>| models.iter().map(Glob::new).collect();
-        // A key whose limits are not readable has no access: nothing would limit it.
+        // A key whose limits are not understood has no access: nothing would limit it.
         let limits = record.limits.as_deref().unwrap_or_default();
         let key_limits = if limits.is_empty() {
             Rc::default()
         } else {
-            key_limits(limits, record.counted_as()).ok()?.into()
+            match key_limits(limits, record.counted_as()) {
+                Ok(limits) => limits.into(),
+                Err(issues) => {
+                    let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
+                    self.complaint.replace(Some(issues.join(". ")));
+                    return None;
+                }
+            }
         };
         Some(Rc::new(Client {
             issued_key: record.id.clone(),

@@ -57,10 +57,11 @@ pub(super) async fn issue<P: Platform>(
     Ok(shown(&key, &view, ""))
 }
 
-/// What is spent of the limits of a key; `null` if a ledger does not answer.
+/// What is spent of the limits of a key; `null` if a ledger does not answer, or if they are not
+/// understood.
 async fn spent_of<P: Platform>(platform: &P, record: KeyRecord) -> Value {
     let limits = record.limits.as_deref().unwrap_or_default();
-    let limits = key_limits(limits, record.counted_as()).unwrap_or_default();
+    let Ok(limits) = key_limits(limits, record.counted_as()) else { return Value::Null };
     limit_usage::of_key(platform, &record.client, &limits).await.map_or(Value::Null, Value::Array)
 }
 

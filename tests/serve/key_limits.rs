@@ -117,6 +117,38 @@ fn limits_of_keys_are_refused_as_those_of_a_document_are() {
     assert_eq!(json_of(&answer)["keys"], json!([]), "none was issued");
 }
 
+/// The name in the store of the only issued key.
+fn store_name(bench: &Bench) -> String {
+    let (before, after) = (bench.store_text(), "key:");
+    let at = before.find(after).unwrap();
+    before[at..at + after.len() + 64].to_owned()
+}
+
+#[test]
+fn a_stored_key_that_is_not_wholly_understood_opens_nothing_and_the_log_says_so_once() {
+    for (stored, said) in [
+        (json!([{ "requests": 3, "per": "day", "images": 1 }]), "key_1 opens nothing, because its limits"),
+        (json!([{ "requests": 3, "per": "fortnight" }]), "key_1 opens nothing, because its limits"),
+        (json!({ "requests": 3, "per": "day" }), "… in KV is not the record of a key"),
+    ] {
+        let mut bench = started(&json!([]));
+        let key = issue(&mut bench, &json!([{ "requests": 3, "per": "day" }]));
+        assert_eq!(chat(&mut bench, key), 200);
+        let name = store_name(&bench);
+        let mut record: Value = serde_json::from_str(&bench.document(&name).unwrap()).unwrap();
+        record["limits"] = stored.clone();
+        bench.put(&name, &record.to_string());
+        bench.new_isolate();
+        let calls = bench.calls().len();
+        assert_eq!([(); 3].map(|()| chat(&mut bench, key)), [401; 3], "{stored}");
+        assert_eq!(bench.calls().len(), calls, "{stored}");
+        let told: Vec<_> = bench.log().into_iter().filter(|line| line.contains("keys: ")).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains(said) && !told[0].contains(key), "{told:?}");
+        bench.finish();
+    }
+}
+
 #[test]
 fn what_each_key_used_is_added_up_by_month_and_in_all() {
     let mut bench = started(&json!([]));

@@ -16,6 +16,9 @@ use crate::vocabulary::limit::{LimitRate, LimitUnit, Period};
 /// The most limits of one list. A request reserves from each of them.
 const MAX_LIMITS: usize = 32;
 
+/// The members of a limit, as the schema has them.
+const MEMBERS: [&str; 7] = ["requests", "tokens", "usd", "concurrent", "per", "by", "models"];
+
 /// Millionths of a dollar in a dollar.
 const MICRO: f64 = 1e6;
 
@@ -37,8 +40,12 @@ pub fn check_key_limits(limits: &[Value], graph: &Graph) -> Result<(), Vec<Issue
 /// Compiles the limits of an issued key. They were checked when it was issued; a node that they
 /// name may be gone since. `counted_as`: the id of the key under which they are counted.
 ///
+/// A member that is not known may have been written by another version of the gateway, or past it.
+/// Perhaps it limits more, so it is not left out. To check the whole shape would cost the first
+/// request with each key a parse of the schema.
+///
 /// # Errors
-/// They are not readable, so the key must not be used.
+/// They are not understood, so the key must not be used.
 pub fn key_limits(limits: &[Value], counted_as: &str) -> Result<Vec<LimitRule>, Vec<Issue>> {
     let named = limits.iter().filter_map(|limit| limit.get("models")?.as_array()).flatten();
     let named = named.filter_map(|name| Some((name.as_str()?.to_owned(), Value::Null)));
@@ -46,7 +53,14 @@ pub fn key_limits(limits: &[Value], counted_as: &str) -> Result<Vec<LimitRule>, 
     let Ok(raw) = json_value::read::<Vec<RawLimit>>(Value::Array(limits.to_vec())) else {
         return Err(vec![Issue::of_document("limits of another form", "those of an issued key")]);
     };
-    let mut rules = compile_alone(IssueCollector::new(&written), &raw, At::Root.key("limits"))?;
+    let (mut report, at) = (IssueCollector::new(&written), At::Root.key("limits"));
+    for (index, limit) in limits.iter().enumerate() {
+        let unknown = |name: &&String| !MEMBERS.contains(&name.as_str());
+        for name in limit.as_object().into_iter().flat_map(Map::keys).filter(unknown) {
+            report.refuse_key(at.index(index).key(name), "a member of a limit", None);
+        }
+    }
+    let mut rules = compile_alone(report, &raw, at)?;
     for rule in &mut rules {
         rule.name = format!("{counted_as}/{}", rule.name).into();
         rule.by = LimitKey::ThisKey;
@@ -178,6 +192,42 @@ impl From<RawUnreachable> for Unreachable {
         match raw {
             RawUnreachable::FailClosed => Self::FailClosed,
             RawUnreachable::FailOpen => Self::FailOpen,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_members_of_a_limit_are_those_of_the_schema() {
+        let schema: Value = serde_json::from_str(include_str!("../shape.json")).unwrap();
+        let mut members = MEMBERS.to_vec();
+        members.sort_unstable();
+        let known: Vec<_> = schema["$defs"]["Limit"]["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(known, members);
+    }
+
+    #[test]
+    fn stored_limits_that_are_not_wholly_understood_are_refused() {
+        let usual = json!({ "requests": 5, "per": "day", "models": ["gone"] });
+        assert_eq!(key_limits(&[usual], "key_1").unwrap()[0].name, "key_1/requests/day/gone");
+        for limit in [
+            json!({ "requests": 5, "per": "day", "images": 3 }),
+            json!({ "requests": 5, "per": "day", "by": "user" }),
+            json!({ "requests": 5, "per": "week" }),
+            json!({ "requests": "5", "per": "day" }),
+            json!({ "requests": 5.5, "per": "day" }),
+            json!({ "images": 3, "per": "day" }),
+            json!({ "requests": 5 }),
+            json!({}),
+            json!(5),
+            json!(null),
+            json!([]),
+        ] {
+            let issues = key_limits(std::slice::from_ref(&limit), "key_1").unwrap_err();
+            assert!(!issues.is_empty(), "{limit}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Which texts of an upstream are masked before a client or a log gets them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use serde_json::json;
-use switchyard::reply::masks::{without_secrets, without_secrets_of};
+use switchyard::reply::masks::{without_secrets, without_secrets_of, without_secrets_of_beginning};
 use switchyard::routes::compile;
 use switchyard::routes::graph::Graph;
 use switchyard::upstream::token_store::TokenStore;
@@ -112,6 +112,42 @@ fn texts_that_overlap_are_one_mask() {
     let twice = "0123456789abcdef0123456789abcdef0123456789abcdef";
     assert_eq!(masked(twice), "***0123456789abcdef");
     assert_eq!(masked(&"app-key-0123456789".repeat(2)), "******");
+}
+
+#[test]
+fn the_beginning_of_a_text_ends_with_no_part_of_a_secret_or_a_host() {
+    let graph = graph();
+    let all = |text: &str| text.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<Vec<_>>().concat();
+    let again = |json: &str| json.replace('\\', "\\\\").replace('"', "\\\"");
+    for (place, name, secret) in [(0, "a", "0123456789abcdef0123456789abcdef"), (4, "e", "sk+a'b&c<d>e=f\"g")]
+    {
+        let deployment = &graph.deployments[place];
+        assert_eq!(&*deployment.name, name);
+        let masked = |text: &str| {
+            let text = text.as_bytes().to_vec();
+            String::from_utf8(without_secrets_of_beginning(deployment, &TokenStore::default(), text)).unwrap()
+        };
+        for written in [secret.to_owned(), all(secret)] {
+            for quoted in [written.clone(), again(&written), again(&again(&written))] {
+                for end in 1..quoted.len() {
+                    assert_eq!(
+                        masked(&format!("The key: {}", &quoted[..end])),
+                        "The key: ***",
+                        "{quoted} {end}"
+                    );
+                }
+            }
+        }
+        for other in ["The key is wrong", "", "at My-Teamx", "xmy-team"] {
+            assert_eq!(masked(other), other);
+        }
+    }
+    let host = "my-team.openai.azure.com";
+    for end in 1..=host.len() {
+        let text = format!("at https://{}", &host.to_ascii_uppercase()[..end]).into_bytes();
+        let told = without_secrets_of_beginning(&graph.deployments[0], &TokenStore::default(), text);
+        assert_eq!(String::from_utf8(told).unwrap(), "at https://***");
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ const MASK: &[u8] = b"***";
 const SHORTEST_SECRET: usize = 8;
 /// How often a text may be quoted in JSON: an error may quote an error that quotes a request.
 const MOST_QUOTED: u8 = 3;
+/// The most bytes of a character that is written as an escape in JSON that is quoted so often.
+const MOST_WRITTEN: usize = 16;
 /// Hosts that everybody knows. Messages name them in addresses of documentation.
 const PUBLIC_HOSTS: [&str; 2] = ["api.openai.com", "gateway.ai.cloudflare.com"];
 
@@ -36,10 +38,19 @@ pub fn without_secrets(graph: &Graph, tokens: &TokenStore, text: Vec<u8>) -> Vec
 
 /// The text without the secrets and hosts of this deployment, and without these tokens.
 pub fn without_secrets_of(deployment: &Deployment, tokens: &TokenStore, text: Vec<u8>) -> Vec<u8> {
-    let mut masks = Masks::of(&text);
+    masked_for(deployment, tokens, Masks::of(&text)).unwrap_or(text)
+}
+
+/// The same for the beginning of a longer text: it may end within a secret or a host.
+pub fn without_secrets_of_beginning(deployment: &Deployment, tokens: &TokenStore, text: Vec<u8>) -> Vec<u8> {
+    let masks = Masks { is_beginning: true, ..Masks::of(&text) };
+    masked_for(deployment, tokens, masks).unwrap_or(text)
+}
+
+fn masked_for(deployment: &Deployment, tokens: &TokenStore, mut masks: Masks<'_>) -> Option<Vec<u8>> {
     tokens.texts().for_each(|token| masks.secret(token));
     masks.deployment(deployment);
-    masks.apply().unwrap_or(text)
+    masks.apply()
 }
 
 /// The parts of a text to mask.
@@ -47,11 +58,13 @@ struct Masks<'a> {
     text: &'a [u8],
     lower_case: Vec<u8>,
     found: BTreeSet<(usize, usize)>,
+    /// The text goes on, and is not here to its end.
+    is_beginning: bool,
 }
 
 impl<'a> Masks<'a> {
     fn of(text: &'a [u8]) -> Self {
-        Self { text, lower_case: text.to_ascii_lowercase(), found: BTreeSet::new() }
+        Self { text, lower_case: text.to_ascii_lowercase(), found: BTreeSet::new(), is_beginning: false }
     }
 
     fn deployment(&mut self, deployment: &Deployment) {
@@ -81,6 +94,12 @@ impl<'a> Masks<'a> {
         let Some(first) = secret.first().filter(|_| secret.len() >= SHORTEST_SECRET) else { return };
         let places = memmem::find_iter(text, secret);
         self.found.extend(places.map(|start| (start, start + secret.len())));
+        if self.is_beginning {
+            let from = text.len().saturating_sub(secret.len() * MOST_WRITTEN);
+            let is_begun =
+                |start: &usize| (0..=MOST_QUOTED).any(|quoted| is_begun(secret, text, *start, quoted));
+            self.found.extend((from..text.len()).find(is_begun).map(|start| (start, text.len())));
+        }
         if memchr(b'\\', text).is_none() {
             return;
         }
@@ -98,7 +117,11 @@ impl<'a> Masks<'a> {
         }
         let continues =
             |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
-        for start in memmem::find_iter(&self.lower_case, &host) {
+        let begun = (1..host.len()).rev().filter(|_| self.is_beginning);
+        let begun = begun.filter_map(|length| host.as_bytes().get(..length));
+        let begun =
+            begun.filter(|begun| self.lower_case.ends_with(begun)).map(|begun| self.text.len() - begun.len());
+        for start in memmem::find_iter(&self.lower_case, &host).chain(begun) {
             let end = start + host.len();
             let before = start.checked_sub(1).and_then(|at| self.lower_case.get(at));
             // The name of another host may contain this one.
@@ -109,7 +132,7 @@ impl<'a> Masks<'a> {
                 || before == Some(&b'.')
                 || continues(self.lower_case.get(end));
             if !is_part {
-                self.found.insert((start, end));
+                self.found.insert((start, end.min(self.text.len())));
             }
         }
     }
@@ -140,6 +163,25 @@ fn end_of(secret: &[u8], text: &[u8], start: usize, quoted: u8) -> Option<usize>
         let (byte, after) = unquoted(text, at, quoted)?;
         (byte == *expected).then_some(after)
     })
+}
+
+/// Whether the text ends within `secret`, which begins at `start` of a text that was quoted so
+/// often in JSON.
+fn is_begun(secret: &[u8], text: &[u8], start: usize, quoted: u8) -> bool {
+    let mut at = start;
+    for expected in secret {
+        match unquoted(text, at, quoted) {
+            Some((byte, after)) if byte == *expected => at = after,
+            Some(_) => return false,
+            // The text ends here, or within an escape.
+            None => {
+                return text.get(at..).is_none_or(|rest| {
+                    rest.is_empty() || (rest.first() == Some(&b'\\') && rest.len() < MOST_WRITTEN)
+                });
+            }
+        }
+    }
+    false
 }
 
 /// The character at this place, without the escapes of the quotes, and the place after it. Only

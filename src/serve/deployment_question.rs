@@ -16,7 +16,7 @@ use super::shared_orders::unknown;
 use super::timing::until;
 use super::upstream_attempt::read_up_to;
 use crate::doctor::question::{DoctorQuestion, QuestionKind};
-use crate::reply::masks::without_secrets_of;
+use crate::reply::masks::{without_secrets_of, without_secrets_of_beginning};
 use crate::request::query;
 use crate::request::splice::Splice;
 use crate::routes::graph::Deployment;
@@ -128,7 +128,7 @@ async fn ask<P: Platform>(
     let ResponseHead { status, headers, .. } =
         sent.ok_or_else(|| silence(None))?.map_err(|error| silence(Some(error.to_string())))?;
     let most = if wanted.kind == QuestionKind::Listing { MOST_LISTED_BYTES } else { MOST_BYTES };
-    let mut body = Vec::new();
+    let (mut body, mut is_whole) = (Vec::new(), true);
     if let Some(stream) = call.stream() {
         let limits = (most + BEYOND_BYTES, ends_at);
         let has_ended = read_up_to(platform, &stream.chunks(), limits, &mut body).await;
@@ -136,9 +136,12 @@ async fn ask<P: Platform>(
             let is_late = platform.now() >= ends_at;
             return Err(silence((!is_late).then(|| "the answer broke off".to_owned())));
         }
+        is_whole = has_ended;
     }
     let is_cut = body.len() > most;
-    let mut body = masked(platform, deployment, body);
+    // What is masked becomes shorter, so that the end of what was read may be shown.
+    let mask = if is_whole { without_secrets_of } else { without_secrets_of_beginning };
+    let mut body = mask(deployment, &platform.isolate().tokens.borrow(), body);
     body.truncate(most);
     let shown = headers.iter().filter(|(name, _)| is_shown(name)).map(|(name, value)| {
         let value = masked(platform, deployment, value.as_bytes().to_vec());

@@ -95,6 +95,27 @@ fn a_long_answer_is_cut_and_says_so() {
 }
 
 #[test]
+fn no_part_of_a_secret_is_shown_wherever_an_answer_is_cut() {
+    let (shown, read) = (16 * 1024, 17 * 1024);
+    // What is masked makes room: the end of what was read is shown, too.
+    let many = format!("{KEY} ").repeat(200);
+    for (before, bound) in [("", shown), ("", read), (many.as_str(), shown), (many.as_str(), read)] {
+        for at in bound - KEY.len() - 2..bound + 3 {
+            let text = format!("{before}{}{KEY}{}", "-".repeat(at - before.len()), "-".repeat(5_000));
+            let (first, rest) = text.split_at(read);
+            let steps = vec![Step::Bytes(first.to_owned()), Step::Bytes(rest.to_owned())];
+            let mut bench = bench();
+            bench.script([Script { steps, says_length: false, ..Script::json(401, "") }]);
+            let told = ask(&mut bench, "first", "?question=embedding");
+            let body = told["body"].as_str().unwrap();
+            assert!(body.len() <= shown && told["is_cut"] == json!(true), "{at}");
+            let end = body.trim_start_matches("*** ").trim_start_matches('-').trim_end_matches('-');
+            assert!("***".starts_with(end), "{at} {end:?}");
+        }
+    }
+}
+
+#[test]
 fn a_question_that_is_not_understood_says_what_there_is() {
     let mut bench = bench();
     for query in

@@ -23,10 +23,16 @@ pub struct CounterBatch {
 impl CounterBatch {
     /// The batch with this number.
     pub fn new(n: u64, counters: &Counters) -> Self {
+        Self::of_families(n, counters, |_| true)
+    }
+
+    /// The same, of some families alone.
+    pub(super) fn of_families(n: u64, counters: &Counters, is_meant: fn(Family) -> bool) -> Self {
+        let series = counters.series().iter().filter(|series| is_meant(series.key.family));
         Self {
             n,
             labels: counters.labels().added().iter().map(ToString::to_string).collect(),
-            series: counters.series().iter().map(write_series).collect(),
+            series: series.map(write_series).collect(),
         }
     }
 

@@ -5,7 +5,7 @@
 //! makes numbered batches of what it added, which go to the shard of the region with the reports
 //! about health, and from there to the hub in the same way. A [`CounterLedger`] is the receiving
 //! side: it counts each batch once, and says what has to be stored for that. [`metrics_text`]
-//! writes the totals for Prometheus.
+//! writes the totals for Prometheus, and [`usage_days`] says what was used on each day.
 //!
 //! ```
 //! use switchyard::counters::{Counters, FailedUsage, FinishedAttempt, FinishedRequest};
@@ -51,6 +51,7 @@ mod seen_batches;
 mod series;
 mod stored_counters;
 mod usage_cells;
+pub mod usage_days;
 
 pub use counter_batch::CounterBatch;
 pub use counter_ledger::CounterLedger;

@@ -47,8 +47,9 @@ struct ObjectStorage {
 
 impl DurableObject for DeploymentHealth {
     fn new(state: State, env: Env) -> Self {
-        let sql = state.storage().sql();
-        Self { state, shard: Rc::new(StoredShard::new(ObjectStorage { env, sql, timers: Timers::new() })) }
+        let storage = ObjectStorage { env, sql: state.storage().sql(), timers: Timers::new() };
+        let is_hub = state.id().name().is_some_and(|name| pool_of_shard(&name) == Ok(None));
+        Self { state, shard: Rc::new(StoredShard::new(storage, is_hub)) }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -141,7 +142,11 @@ struct DeploymentRow {
 
 impl ObjectStorage {
     fn only_row(&self, query: &str) -> Result<Option<String>, PlatformError> {
-        let rows: Vec<JsonRow> = self.sql.exec(query, None)?.to_array()?;
+        self.only_row_with(query, None)
+    }
+
+    fn only_row_with(&self, query: &str, id: Option<&str>) -> Result<Option<String>, PlatformError> {
+        let rows: Vec<JsonRow> = self.sql.exec(query, id.map(|id| vec![id.into()]))?.to_array()?;
         Ok(rows.into_iter().next().map(|row| row.json))
     }
 }
@@ -194,7 +199,8 @@ impl ShardStorage for ObjectStorage {
     }
 
     fn counters(&self) -> Result<Vec<(String, String)>, PlatformError> {
-        let rows: Vec<StoredCounters> = self.sql.exec("SELECT id, json FROM counters", None)?.to_array()?;
+        let query = "SELECT id, json FROM counters WHERE id NOT GLOB 'day/*'";
+        let rows: Vec<StoredCounters> = self.sql.exec(query, None)?.to_array()?;
         Ok(rows.into_iter().map(|row| (row.id, row.json)).collect())
     }
 
@@ -209,6 +215,20 @@ impl ShardStorage for ObjectStorage {
             let delete = "DELETE FROM counters WHERE id IN (SELECT value FROM json_each(?))";
             self.sql.exec(delete, vec![json(&unused).into()])?;
         }
+        Ok(())
+    }
+
+    fn latest_day(&self) -> Result<Option<String>, PlatformError> {
+        self.only_row("SELECT id AS json FROM counters WHERE id GLOB 'day/*' ORDER BY id DESC LIMIT 1")
+    }
+
+    fn day(&self, row: &str) -> Result<Option<String>, PlatformError> {
+        self.only_row_with("SELECT json FROM counters WHERE id = ?", Some(row))
+    }
+
+    fn remove_days_before(&self, row: &str) -> Result<(), PlatformError> {
+        let delete = "DELETE FROM counters WHERE id GLOB 'day/*' AND id < ?";
+        self.sql.exec(delete, vec![row.into()])?;
         Ok(())
     }
 }

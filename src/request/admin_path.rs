@@ -37,6 +37,8 @@ pub enum AdminPath {
     Metrics,
     /// `GET api/usage`
     Usage,
+    /// `GET api/usage/days`
+    UsageDays,
     /// `POST api/explain`
     Explain,
     /// `GET api/requests/{id}`. `GET api/requests` has no id: all records.
@@ -63,6 +65,7 @@ impl AdminPath {
             | Self::Health
             | Self::Metrics
             | Self::Usage
+            | Self::UsageDays
             | Self::Requests(_) => GET,
             Self::Faults(None) => "GET, HEAD, POST, DELETE",
             Self::Faults(Some(_)) => "DELETE",
@@ -128,6 +131,7 @@ pub fn parse(path: &str) -> Option<AdminPath> {
         "api/health" => return Some(AdminPath::Health),
         "metrics" => return Some(AdminPath::Metrics),
         "api/usage" => return Some(AdminPath::Usage),
+        "api/usage/days" => return Some(AdminPath::UsageDays),
         "api/explain" => return Some(AdminPath::Explain),
         "api/keys" => return Some(AdminPath::Keys),
         "api/keys/import" => return Some(AdminPath::KeyImport),
@@ -187,6 +191,8 @@ mod tests {
             ("api/health", Some(AdminPath::Health), "GET, HEAD"),
             ("metrics", Some(AdminPath::Metrics), "GET, HEAD"),
             ("api/usage", Some(AdminPath::Usage), "GET, HEAD"),
+            ("api/usage/days", Some(AdminPath::UsageDays), "GET, HEAD"),
+            ("api/usage/", None, ""),
             ("api/metrics", None, ""),
             ("api/explain", Some(AdminPath::Explain), "POST"),
             ("api/requests", Some(AdminPath::Requests(None)), "GET, HEAD"),

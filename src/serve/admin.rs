@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::admin_body;
 use super::admin_caller::AdminCaller;
 use super::client_reply::OwnText;
+use super::daily_usage;
 use super::deployment_question;
 use super::explain_request::ExplainRequest;
 use super::explained::explain;
@@ -129,6 +130,7 @@ async fn answer_path<P: Platform>(
         AdminPath::Audit => Box::pin(routes_change::audit(platform, arrival)),
         AdminPath::Faults(name) => Box::pin(timed_faults::answer(platform, arrival, routes, name, who)),
         AdminPath::Usage => Box::pin(limit_usage::answer(platform, arrival, routes)),
+        AdminPath::UsageDays => Box::pin(daily_usage::answer(platform, arrival)),
         AdminPath::Keys if arrival.method == "POST" => {
             Box::pin(key_admin::issue(platform, arrival, routes, who))
         }

@@ -28,7 +28,7 @@ pub fn answer<P: ObjectPlatform>(
     rng: &mut dyn Rng,
 ) -> Result<ObjectAnswer, PlatformError> {
     let now = shard.storage().now();
-    shard.with(now, rng, |shard, rng| shard.on_request(path, body, now, rng))
+    shard.answer(path, body, now, rng)
 }
 
 /// Reports to the hub of this pool what holds in all regions, and merges what the other regions

@@ -38,6 +38,7 @@ pub mod client_reply;
 pub mod committed;
 pub mod completion;
 mod counting;
+mod daily_usage;
 mod deployment_question;
 mod drill_request;
 pub mod drive;

@@ -5,6 +5,7 @@
 
 mod batches;
 mod bounds;
+mod days;
 mod page;
 mod rules;
 mod stored;

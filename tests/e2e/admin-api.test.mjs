@@ -128,6 +128,10 @@ test("each path answers as it is described", () =>
     assert.equal(usage.content.limits[0].meter, "requests/day");
     assert.equal(usage.content.is_complete, true);
     await api.call("GET", "/admin/api/usage", { query: "?client=app" });
+    const { by, days } = (await api.call("GET", "/admin/api/usage/days", { token: VIEWER })).content;
+    assert.deepEqual([by, days[0].is_over], ["client", false]);
+    await api.call("GET", "/admin/api/usage/days", { query: "?days=35&by=deployment" });
+    await api.call("GET", "/admin/api/usage/days", { query: "?days=36" });
     await api.call("GET", "/admin/metrics");
     await api.call("GET", "/admin/metrics", { headers: { accept: "application/openmetrics-text" } });
 
@@ -249,6 +253,7 @@ test("each path answers as it is described", () =>
       "POST /admin/api/deployments/{name}/reset 404 deployment_not_found",
       "POST /admin/api/explain 400 invalid_json",
       "GET /admin/api/audit 400 invalid_json",
+      "GET /admin/api/usage/days 400 invalid_json",
       "PUT /admin/api/routes 400 invalid_json",
       "PUT /admin/api/routes 412 routes_changed",
       "PUT /admin/api/routes 422 routes_refused",

@@ -270,6 +270,65 @@ describe("/admin/metrics", { concurrency: 3 }, () => {
     }));
 });
 
+// What was used on all known days, each amount of each name. The sum over days, as it may be
+// midnight.
+async function usageOfDays(isolate, by) {
+  const response = await admin(isolate, `usage/days?days=35&by=${by}`, { method: "GET" });
+  const { by: told, days } = await response.json();
+  assert.deepEqual([response.status, told, days[0].is_over], [200, by, false]);
+  const sums = new Map();
+  for (const { name, ...amounts } of days.flatMap(({ rows }) => rows)) {
+    const sum = sums.get(name) ?? {};
+    for (const [what, amount] of Object.entries(amounts)) sum[what] = (sum[what] ?? 0) + amount;
+    sums.set(name, sum);
+  }
+  return sums;
+}
+
+// The days have what the counters have: nothing is lost, and nothing counts twice.
+async function assertDaysAreTotals(isolate) {
+  const text = await page(isolate);
+  for (const by of ["client", "model", "deployment"]) {
+    const days = await usageOfDays(isolate, by);
+    const names = new Set(samplesOf(text).flatMap(({ name, labels }) => (/^switchyard_(requests|tokens)_total$/.test(name) && by in labels ? [labels[by]] : [])));
+    assert.deepEqual([...days.keys()].sort(), [...names].sort(), by);
+    for (const [name, found] of days) {
+      const labels = { [by]: name };
+      const requests = by === "deployment" ? ["switchyard_attempts_total", { ...labels, outcome: "ok" }] : ["switchyard_requests_total", labels];
+      const tokens = (type) => sum(text, "switchyard_tokens_total", { ...labels, type });
+      const expected = [sum(text, ...requests), tokens("input"), tokens("output"), Math.round(sum(text, "switchyard_cost_usd_total", labels) * 1e6)];
+      assert.deepEqual([found.requests, found.input_tokens, found.output_tokens, found.micro_usd], expected, `${by} ${name}`);
+    }
+  }
+}
+
+describe("/admin/api/usage/days", () => {
+  test("has what was used, of all regions, once, also after the hub was evicted", { timeout: 120_000 }, () =>
+    withIsolates({ isolates: 2, ...document }, async ({ simulator, gateway }) => {
+      const [isolate] = gateway.isolates;
+      assert.equal((await usageOfDays(isolate, "client")).size, 0, "the day has begun without usage");
+      const first = await traffic(simulator, gateway.isolates);
+      await counted(isolate, first);
+      await assertDaysAreTotals(isolate);
+      const app = (await usageOfDays(isolate, "client")).get("app");
+      assert.deepEqual([app.requests, app.refused], [first.ok + first.unavailable, 0]);
+      assert.ok(app.input_tokens > 0 && app.output_tokens > 0 && app.micro_usd > 0);
+      for (const object of ["default/enam", "default/hub"]) await gateway.evict(object);
+      await assertDaysAreTotals(isolate);
+      const second = await traffic(simulator, gateway.isolates);
+      await gateway.evict("default/hub");
+      await counted(isolate, add(first, second));
+      await assertDaysAreTotals(isolate);
+    }));
+
+  test("is an error, not an empty day, without the object", () =>
+    withIsolates({ ...document, object: false }, async ({ gateway }) => {
+      const response = await admin(gateway.isolates[0], "usage/days", { method: "GET" });
+      assert.equal(response.status, 503);
+      assert.equal((await response.json()).error.code, "metrics_unavailable");
+    }));
+});
+
 describe("the dashboard", () => {
   test("has valid queries of metrics that exist", () =>
     withIsolates(document, async ({ gateway }) => {

@@ -43,20 +43,29 @@ fn tokens(counters: &Counters) -> u64 {
     counters.sum(Family::Usage, &[], 0)
 }
 
-/// An object: its memory, its rows, and whether it can be reached.
+/// An object: its memory, its rows, and whether it is the hub.
 struct Object {
     shard: StoredShard<Storage>,
     rows: Storage,
+    is_hub: bool,
 }
 
 impl Object {
     fn new() -> Self {
+        Self::of(false)
+    }
+
+    fn hub() -> Self {
+        Self::of(true)
+    }
+
+    fn of(is_hub: bool) -> Self {
         let rows = Storage::default();
-        Self { shard: StoredShard::new(rows.clone()), rows }
+        Self { shard: StoredShard::new(rows.clone(), is_hub), rows, is_hub }
     }
 
     fn evict(&mut self) {
-        self.shard = StoredShard::new(self.rows.clone());
+        self.shard = StoredShard::new(self.rows.clone(), self.is_hub);
     }
 
     /// What `work` returns. `None`: the storage failed, so nobody hears of it.
@@ -161,7 +170,7 @@ impl World {
             now: at(1_000_000),
             isolates: vec![isolate(1), isolate(2), isolate(3)],
             shard: Object::new(),
-            hub: Object::new(),
+            hub: Object::hub(),
             under_way: Vec::new(),
             late_at_hub: Vec::new(),
             taken: BTreeMap::new(),
@@ -355,7 +364,7 @@ fn an_ejection_counts_once_for_its_region_with_its_reason() {
 
 #[test]
 fn the_hub_counts_the_ejections_of_the_regions_and_none_of_its_own() {
-    let (first, second, hub, now) = (Object::new(), Object::new(), Object::new(), at(1_000_000));
+    let (first, second, hub, now) = (Object::new(), Object::new(), Object::hub(), at(1_000_000));
     first.report(&report_of(1, Reason::Quota), now);
     let exchange = |shard: &Object, now: Instant| {
         let report = shard.with(now, |shard| shard.report_to_hub(now)).unwrap();

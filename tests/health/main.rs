@@ -24,4 +24,5 @@ mod stories;
 #[allow(dead_code, reason = "each of the test files uses a part of it")]
 #[path = "../times/mod.rs"]
 mod times;
+mod usage_days;
 mod wire;

@@ -71,7 +71,7 @@ impl ShardStorage for Storage {
         Ok(())
     }
     fn counters(&self) -> Result<Vec<(String, String)>, Self::Error> {
-        Ok(self.0.borrow().counters.clone().into_iter().collect())
+        Ok(self.0.borrow().counters.clone().into_iter().filter(|(row, _)| !row.starts_with("day/")).collect())
     }
 
     fn save_counters(&self, rows: &[CounterRow]) -> Result<(), Self::Error> {
@@ -86,6 +86,20 @@ impl ShardStorage for Storage {
                 None => drop(stored.counters.remove(&row.id)),
             }
         }
+        Ok(())
+    }
+
+    fn latest_day(&self) -> Result<Option<String>, Self::Error> {
+        let rows = self.0.borrow();
+        Ok(rows.counters.keys().rfind(|row| row.starts_with("day/")).cloned())
+    }
+
+    fn day(&self, row: &str) -> Result<Option<String>, Self::Error> {
+        Ok(self.0.borrow().counters.get(row).cloned())
+    }
+
+    fn remove_days_before(&self, row: &str) -> Result<(), Self::Error> {
+        self.0.borrow_mut().counters.retain(|known, _| !known.starts_with("day/") || known.as_str() >= row);
         Ok(())
     }
 }

@@ -105,13 +105,13 @@ fn with<T>(shard: &StoredShard<Storage>, now: Instant, work: impl FnOnce(&mut Sh
 #[test]
 fn a_switch_and_the_history_survive_an_eviction_and_reading_alone_writes_nothing() {
     let (rows, now) = (Storage::default(), Instant::EPOCH + Millis::new(1_000));
-    let shard = StoredShard::new(rows.clone());
+    let shard = StoredShard::new(rows.clone(), false);
     let epoch = with(&shard, now, |shard| shard.head().epoch);
     assert_eq!(rows.writes(), 1, "the name of the history is stored at once");
     assert!(with(&shard, now, |shard| shard.drain("a", now)));
     let (head, writes) = (with(&shard, now, |shard| shard.head()), rows.writes());
 
-    let restored = StoredShard::new(rows.clone());
+    let restored = StoredShard::new(rows.clone(), false);
     let view = with(&restored, now, |shard| serde_json::to_value(shard.view(now)).unwrap());
     assert_eq!(view[0]["identity"], "a");
     assert_eq!(view[0], with(&shard, now, |shard| serde_json::to_value(shard.view(now)).unwrap())[0]);
@@ -122,7 +122,7 @@ fn a_switch_and_the_history_survive_an_eviction_and_reading_alone_writes_nothing
 #[test]
 fn what_nobody_mentions_any_more_is_removed_from_the_storage_too() {
     let (rows, now) = (Storage::default(), Instant::EPOCH + Millis::new(1_000));
-    let shard = StoredShard::new(rows.clone());
+    let shard = StoredShard::new(rows.clone(), false);
     assert!(with(&shard, now, |shard| shard.drain("a", now) && shard.enable("a", now)));
     assert!(rows.0.borrow().deployments.contains_key("a"));
     with(&shard, now + Millis::new(3_600_001), |_| ());
@@ -133,6 +133,6 @@ fn what_nobody_mentions_any_more_is_removed_from_the_storage_too() {
 fn a_storage_with_an_unreadable_head_begins_a_new_history() {
     let rows = Storage::default();
     rows.0.borrow_mut().head = Some("{".to_owned());
-    let head = with(&StoredShard::new(rows.clone()), Instant::EPOCH, |shard| shard.head());
+    let head = with(&StoredShard::new(rows.clone(), false), Instant::EPOCH, |shard| shard.head());
     assert_eq!(rows.0.borrow().head, Some(head.to_json()));
 }

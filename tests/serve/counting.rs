@@ -222,3 +222,53 @@ fn the_page_needs_the_admin_token_and_a_get() {
     let refused = bench.admin("POST", "/admin/metrics", "");
     assert_eq!((refused.status, refused.header("allow")), (405, "GET, HEAD"));
 }
+
+#[test]
+fn the_hub_says_what_was_used_today_and_on_the_days_before() {
+    let mut bench = bench();
+    count(&bench, "a");
+    bench.finish();
+    bench.pass(ms(86_400_000));
+    count(&bench, "b");
+    count(&bench, "a");
+    bench.finish();
+    bench.evict_objects();
+    let answer = bench.admin("GET", "/admin/api/usage/days?days=35", "");
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    let found: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
+    let rows = |day: usize| {
+        let rows = found["days"][day]["rows"].as_array().unwrap().iter();
+        let row = |row: &serde_json::Value| {
+            (row["name"].as_str().unwrap().to_owned(), row["requests"].as_u64(), row["micro_usd"].as_u64())
+        };
+        rows.map(row).filter(|(_, _, micro_usd)| *micro_usd > Some(0)).collect::<Vec<_>>()
+    };
+    assert_eq!(found["by"], "client");
+    assert_eq!(found["days"].as_array().unwrap().len(), 2, "{found}");
+    assert_eq!(rows(0), [("a".to_owned(), Some(1), Some(11)), ("b".to_owned(), Some(1), Some(11))]);
+    assert_eq!(rows(1), [("a".to_owned(), Some(1), Some(11))]);
+    let answer = bench.admin("GET", "/admin/api/usage/days?days=1&by=deployment", "").text();
+    assert!(answer.contains(r#""by":"deployment""#) && answer.contains(r#""name":"first""#), "{answer}");
+}
+
+#[test]
+fn a_question_about_days_that_is_not_understood_says_what_is() {
+    let mut bench = bench();
+    for query in ["days=0", "days=36", "days=week", "by=key", "by=", "by=../report", "by=client/7&days=7"] {
+        let refused = bench.admin("GET", &format!("/admin/api/usage/days?{query}"), "");
+        assert_eq!(refused.status, 400, "{query}");
+        assert!(refused.text().contains("client, model or deployment"), "{}", refused.text());
+        assert!(refused.text().contains("from 1 to 35, such as by=model&days=7"), "{}", refused.text());
+    }
+}
+
+#[test]
+fn without_the_hub_no_days_are_claimed() {
+    let mut bench = bench();
+    bench.lose_object(HUB);
+    let answer = bench.admin_accepting("GET", "/admin/api/usage/days", "*/*");
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("metrics_unavailable"), "{}", answer.text());
+    let mut alone = Bench::started(&routes("", ""));
+    assert_eq!(alone.admin("GET", "/admin/api/usage/days", "").status, 503);
+}

@@ -41,7 +41,7 @@ pub struct ObjectAnswer {
 }
 
 impl ObjectAnswer {
-    fn of(status: u16, text: impl Into<String>) -> Self {
+    pub(super) fn of(status: u16, text: impl Into<String>) -> Self {
         Self { status, text: text.into(), is_hub_due: false, alarm_at: None }
     }
 }

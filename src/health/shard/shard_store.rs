@@ -3,17 +3,23 @@
 //!
 //! Invariant: gates, switches, alerts and the numbers of changes are in the storage before an
 //! answer leaves the object, and so is what a report adds to the counters. Averages and leases are
-//! not stored: they are learned again after an eviction.
+//! not stored: they are learned again after an eviction. The start of a day is stored before
+//! anything is counted on it.
 
 use std::cell::{Cell, RefCell};
 
+use super::object_requests::ObjectAnswer;
 use super::{SavedDeployment, Shard, ShardHead};
+use crate::counters::usage_days::{DAYS_KEPT, DaysAsked, UsageDay};
 use crate::counters::{CounterLedger, CounterRow};
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
 
 /// How often to remove deployments that no report mentions any more.
 const FORGET_EVERY_MS: Millis = Millis::new(600_000);
+
+/// The path of what was used on each of the last days: `days/client/7`.
+pub const DAYS: &str = "days/";
 
 /// The storage of an object: one text for the shard, one for its alerts, and one for each
 /// deployment.
@@ -56,7 +62,7 @@ pub trait ShardStorage {
     /// # Errors
     /// The storage failed.
     fn remove_deployment(&self, identity: &str) -> Result<(), Self::Error>;
-    /// The rows of counters: names with texts.
+    /// The rows of counters, without those of days: names with texts.
     ///
     /// # Errors
     /// The storage failed.
@@ -66,6 +72,21 @@ pub trait ShardStorage {
     /// # Errors
     /// The storage failed.
     fn save_counters(&self, rows: &[CounterRow]) -> Result<(), Self::Error>;
+    /// The name of the row of the latest day, if there is one.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn latest_day(&self) -> Result<Option<String>, Self::Error>;
+    /// The row of the day with this name, if there is one.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn day(&self, row: &str) -> Result<Option<String>, Self::Error>;
+    /// Removes the rows of the days before the one of this name.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn remove_days_before(&self, row: &str) -> Result<(), Self::Error>;
 }
 
 /// A shard, and its copy in storage.
@@ -75,16 +96,22 @@ pub struct StoredShard<S> {
     shard: RefCell<Option<Shard>>,
     saved: Cell<ShardHead>,
     forget_at: Cell<Instant>,
+    /// Whether it is the hub, which alone keeps what was used on each day.
+    is_hub: bool,
+    /// The day whose start is known to be stored.
+    day: Cell<Option<UsageDay>>,
 }
 
 impl<S: ShardStorage> StoredShard<S> {
-    /// The shard in this storage. It is read with the first use.
-    pub fn new(storage: S) -> Self {
+    /// The shard in this storage, or the hub. It is read with the first use.
+    pub fn new(storage: S, is_hub: bool) -> Self {
         Self {
             storage,
             shard: RefCell::new(None),
             saved: Cell::default(),
             forget_at: Cell::new(Instant::EPOCH),
+            is_hub,
+            day: Cell::new(None),
         }
     }
 
@@ -108,6 +135,7 @@ impl<S: ShardStorage> StoredShard<S> {
             Some(shard) => shard,
             none => none.insert(self.load(now, rng)?),
         };
+        self.begin_day(shard, now)?;
         let result = work(shard, rng);
         self.save(shard, now)?;
         Ok(result)
@@ -129,6 +157,60 @@ impl<S: ShardStorage> StoredShard<S> {
             shard.restore_alerts(&alerts, now);
         }
         Ok(shard)
+    }
+
+    /// Answers a request for a path. The path has no leading `/`.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn answer(
+        &self,
+        path: &str,
+        body: &str,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) -> Result<ObjectAnswer, S::Error> {
+        match path.strip_prefix(DAYS).and_then(|asked| asked.split_once('/')) {
+            Some((by, days)) => self.on_days(DaysAsked::parse(by, days), now, rng),
+            None => self.with(now, rng, |shard, rng| shard.on_request(path, body, now, rng)),
+        }
+    }
+
+    /// What was used on each of the last days. Not inlined, as only people ask for it.
+    #[inline(never)]
+    fn on_days(
+        &self,
+        asked: Option<DaysAsked>,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) -> Result<ObjectAnswer, S::Error> {
+        let Some(asked) = asked else { return Ok(ObjectAnswer::of(400, "not a number of days")) };
+        let text = self.with(now, rng, |shard, _| {
+            let last = self.latest_day()?.unwrap_or_else(|| UsageDay::of(now));
+            asked.report(last, shard.counters().gathered(), |row| self.storage.day(row))
+        })??;
+        Ok(ObjectAnswer::of(200, text))
+    }
+
+    fn latest_day(&self) -> Result<Option<UsageDay>, S::Error> {
+        Ok(self.storage.latest_day()?.and_then(|row| UsageDay::of_row(&row)))
+    }
+
+    /// If another day begins, stores the totals with which it does, and removes days that are not
+    /// kept any more. What could not be stored before comes first: whoever sent it sends it again
+    /// if it is lost, so it must not be in the start of a day and missing in the totals.
+    fn begin_day(&self, shard: &mut Shard, now: Instant) -> Result<(), S::Error> {
+        let today = UsageDay::of(now);
+        if !self.is_hub || self.day.get() == Some(today) {
+            return Ok(());
+        }
+        self.save(shard, now)?;
+        if self.latest_day()?.is_none_or(|latest| latest < today) {
+            self.storage.save_counters(&[today.start(shard.counters().gathered())])?;
+            self.storage.remove_days_before(&today.before(DAYS_KEPT - 1).row())?;
+        }
+        self.day.set(Some(today));
+        Ok(())
     }
 
     fn load_counters(&self) -> Result<CounterLedger, S::Error> {

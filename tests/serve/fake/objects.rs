@@ -47,7 +47,8 @@ struct ObjectStorage {
 impl FakeObjects {
     fn object(&self, fake: &Fake, name: &str) -> Rc<StoredShard<ObjectStorage>> {
         let rows = Rc::clone(self.rows.borrow_mut().entry(name.to_owned()).or_default());
-        let new = || Rc::new(StoredShard::new(ObjectStorage { fake: fake.clone(), rows }));
+        let is_hub = pool_of_shard(name) == Ok(None);
+        let new = || Rc::new(StoredShard::new(ObjectStorage { fake: fake.clone(), rows }, is_hub));
         Rc::clone(self.objects.borrow_mut().entry(name.to_owned()).or_insert_with(new))
     }
 
@@ -178,7 +179,14 @@ impl ShardStorage for ObjectStorage {
     }
 
     fn counters(&self) -> Result<Vec<(String, String)>, PlatformError> {
-        Ok(self.rows.borrow().counters.clone().into_iter().collect())
+        Ok(self
+            .rows
+            .borrow()
+            .counters
+            .clone()
+            .into_iter()
+            .filter(|(row, _)| !row.starts_with("day/"))
+            .collect())
     }
 
     fn save_counters(&self, rows: &[CounterRow]) -> Result<(), PlatformError> {
@@ -189,6 +197,23 @@ impl ShardStorage for ObjectStorage {
                 None => drop(stored.remove(&row.id)),
             }
         }
+        Ok(())
+    }
+
+    fn latest_day(&self) -> Result<Option<String>, PlatformError> {
+        let rows = self.rows.borrow();
+        Ok(rows.counters.keys().rfind(|row| row.starts_with("day/")).cloned())
+    }
+
+    fn day(&self, row: &str) -> Result<Option<String>, PlatformError> {
+        Ok(self.rows.borrow().counters.get(row).cloned())
+    }
+
+    fn remove_days_before(&self, row: &str) -> Result<(), PlatformError> {
+        self.rows
+            .borrow_mut()
+            .counters
+            .retain(|known, _| !known.starts_with("day/") || known.as_str() >= row);
         Ok(())
     }
 }

@@ -101,6 +101,12 @@ mod status_text;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "switchyard/switches.rs"]
 mod switches;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/usage_command.rs"]
+mod usage_command;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "switchyard/usage_text.rs"]
+mod usage_text;
 
 #[cfg(not(target_arch = "wasm32"))]
 fn main() -> std::process::ExitCode {

@@ -9,6 +9,7 @@ import { startSimulator } from "../../simulator/simulator.mjs";
 import { COMPILES, ROOT, switchyard } from "./command-line.mjs";
 import { chat, fleet } from "./document.mjs";
 import { startGateway } from "./gateway.mjs";
+import { eventually } from "./isolates.mjs";
 
 const ADMIN = "admin-token-of-the-test";
 const VIEWER = "viewer-token-of-the-test";
@@ -180,6 +181,37 @@ test("deployments are drained, shown, enabled and reset", () =>
     const reasons = acts.filter(({ what }) => /drain|enable/.test(what)).map(({ why }) => why);
     assert.deepEqual(reasons, ["über & out", "it is well", null]);
   }));
+
+test("what was used is shown by day, with what is left of limits", async () => {
+  const { routes, vars } = fleet(simulator, { cost: { input: 2.5, output: 10 } });
+  routes.clients.app.limits = [{ requests: 1000, per: "day" }];
+  gateway = await startGateway({ routes, vars: { ...vars, ADMIN_TOKEN: ADMIN, VIEWER_TOKEN: VIEWER }, registry: true });
+  try {
+    const before = await ends(0, ["usage"]);
+    assert.match(before.stdout, /^http:\S+\ndays of UTC, of all regions; \d{4}-\d\d-\d\d is not over\n/);
+    assert.match(before.stdout, /\n\S+ +nothing used\n\nNothing is spent of any limit\.\n/);
+    for (let request = 0; request < 3; request += 1) assert.equal(await served(), "openai");
+    const report = await eventually(
+      "the usage has arrived, and the ledger knows of it",
+      async () => {
+        const { usage, limits } = await json(0, ["usage", "--days", "2"], { token: VIEWER });
+        return usage.days.some(({ rows }) => rows.length > 0) && limits.limits.length > 0 && { usage, limits };
+      },
+      { withinMs: 40_000, everyMs: 500 },
+    );
+    const rows = report.usage.days.flatMap(({ rows }) => rows);
+    assert.deepEqual([report.usage.by, rows.map(({ name, requests }) => [name, requests])], ["client", [["app", 3]]]);
+    const { stdout } = await ends(0, ["usage", "--by", "deployment", "--days", "35"]);
+    assert.match(stdout, /\nThe hub has kept days since \d{4}-\d\d-\d\d\.\n\nday +deployment +requests +input tokens +output tokens +cost\n/);
+    assert.match(stdout, /\n\S+ +openai +3 +\d+ +\d+ +\$0\.\d+\n/);
+    assert.match(stdout, /\napp +requests\/day +\d+ +1000 +\d+ +\d+ +in \d/);
+    for (const [args, said] of [[["--days", "36"], /1\.\.=35/], [["--days", "0"], /1\.\.=35/], [["--by", "key"], /client, model, deployment/]]) {
+      assert.match((await ends(2, ["usage", ...args])).stderr, said);
+    }
+  } finally {
+    await gateway.close();
+  }
+});
 
 test("whoever may not, or asks the wrong machine, is told so", () =>
   withGateway(async () => {

@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::output::say;
 use crate::{
     audit, canary_command, check, doctor, explain, fault_command, graph, history, import, keys_command, pull,
-    push, simulate, status, switches,
+    push, simulate, status, switches, usage_command,
 };
 
 const EXAMPLES: &str = "\
@@ -69,6 +69,7 @@ enum Command {
     Schema(SchemaArguments),
     Simulate(simulate::Arguments),
     Status(status::Arguments),
+    Usage(usage_command::UsageArguments),
 }
 
 /// Prints the completions of a shell.
@@ -112,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Schema(arguments) => schema(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Status(arguments) => status::status(&arguments),
+        Command::Usage(arguments) => usage_command::usage(&arguments),
     }
 }
 

@@ -67,7 +67,7 @@ struct SimulatedIsolate {
     begins_at: Instant,
     /// When it hears of the end from the store of documents.
     delay_ms: Millis,
-    has_heard: bool,
+    knows_the_end: bool,
     last: Option<(BothCounts, Instant)>,
 }
 
@@ -87,7 +87,7 @@ fn run(world: &World, seed: u64) -> Run {
             tally: CanaryTally::new(1, &mut rng),
             begins_at: BEGAN_AT + delay(&mut rng),
             delay_ms: delay(&mut rng),
-            has_heard: false,
+            knows_the_end: false,
             last: None,
         })
         .collect();
@@ -106,7 +106,7 @@ fn run(world: &World, seed: u64) -> Run {
         }
         let at = rng.below(world.isolates);
         let isolate = &mut isolates[at];
-        let knows_end = isolate.has_heard || ended_at + isolate.delay_ms <= now;
+        let knows_end = isolate.knows_the_end || ended_at + isolate.delay_ms <= now;
         if now < isolate.begins_at || knows_end {
             continue;
         }
@@ -142,7 +142,7 @@ fn run(world: &World, seed: u64) -> Run {
                 isolate.tally.on_answer(&answer, now, &mut rng);
             }
         }
-        isolate.has_heard = ended_at < Instant::MAX;
+        isolate.knows_the_end = ended_at < Instant::MAX;
     }
 }
 
@@ -177,7 +177,7 @@ fn worse(runs: &[Run]) -> usize {
 }
 
 /// So many requests of a version that breaks 30 % are served before it is taken back, and so many
-/// more until all isolates have heard of it.
+/// more until all isolates know of it.
 const N: (u64, u64) = (80, 200);
 
 #[test]

@@ -24,8 +24,9 @@ const BUDGET: [(&str, u64, u64); 8] = [
     // The texts of the facts.
     ("facts", 5, 40),
     ("choose", 0, 0),
-    // The walk, the order of the targets of a node, and the trail.
-    ("start", 5, 1_400),
+    // The walk, the order of the targets of a node, and the trail. It has room for what the gateway
+    // itself may find wrong during an attempt.
+    ("start", 5, 1_410),
     // The URL, the headers, and the pieces of the edited body.
     ("call", 13, 1_160),
     ("answered", 2, 20),

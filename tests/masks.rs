@@ -145,8 +145,8 @@ fn the_beginning_of_a_text_ends_with_no_part_of_a_secret_or_a_host() {
     let host = "my-team.openai.azure.com";
     for end in 1..=host.len() {
         let text = format!("at https://{}", &host.to_ascii_uppercase()[..end]).into_bytes();
-        let told = without_secrets_of_beginning(&graph.deployments[0], &TokenStore::default(), text);
-        assert_eq!(String::from_utf8(told).unwrap(), "at https://***");
+        let masked = without_secrets_of_beginning(&graph.deployments[0], &TokenStore::default(), text);
+        assert_eq!(String::from_utf8(masked).unwrap(), "at https://***");
     }
 }
 

@@ -29,7 +29,7 @@ export function useNow(): number {
 export function Moment({ at, ahead = 0 }: { at: number; ahead?: number }) {
   const now = useNow();
   return (
-    // A screen reader that was told of it does not hear each second.
+    // A screen reader that has read it does not read each second.
     <time aria-live="off" dateTime={iso(at)} title={utc(at)}>
       {relative(at, now + ahead)}
     </time>

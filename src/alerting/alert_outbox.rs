@@ -94,8 +94,8 @@ impl AlertOutbox {
         let AlertReceipt { id, webhook, of } = receipt;
         let Some(waiting) = self.0.iter_mut().find(|waiting| waiting.alert.id == *id) else { return false };
         let taken = &mut waiting.alert.taken;
-        let is_news = of.contains(webhook) && !taken.contains(webhook);
-        if is_news {
+        let is_new = of.contains(webhook) && !taken.contains(webhook);
+        if is_new {
             // Webhooks that the document no longer has do not count.
             taken.retain(|taken| of.contains(taken));
             taken.push(webhook.clone());
@@ -104,6 +104,6 @@ impl AlertOutbox {
         if is_done {
             self.0.retain(|waiting| waiting.alert.id != *id);
         }
-        is_news || is_done
+        is_new || is_done
     }
 }

@@ -23,7 +23,7 @@ const IN_BACKGROUND_MS: Millis = Millis::new(25_000);
 
 /// How long an isolate repeats a batch. The receiver remembers the numbers of its batches for
 /// longer. So a batch that the receiver may not remember is not sent again.
-pub const KEPT_MS: Millis = Millis::new(3_000_000);
+pub const RETENTION_MS: Millis = Millis::new(3_000_000);
 
 /// The outbox of one reporter.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub struct CounterOutbox {
     /// Until when work in the background sends what waits.
     flushed_until: Instant,
     /// How long a batch is repeated.
-    kept_ms: Millis,
+    retention_ms: Millis,
 }
 
 impl Default for CounterOutbox {
@@ -54,7 +54,7 @@ impl Default for CounterOutbox {
             sent_at: Instant::EPOCH,
             since: Instant::EPOCH,
             flushed_until: Instant::EPOCH,
-            kept_ms: KEPT_MS,
+            retention_ms: RETENTION_MS,
         }
     }
 }
@@ -63,7 +63,7 @@ impl CounterOutbox {
     /// The outbox of a reporter that stores its batches. `next`: the number of the next batch.
     /// `sent`: the batch that is not counted yet.
     pub(super) fn restore(gathered: Counters, next: u64, sent: Option<CounterBatch>) -> Self {
-        Self { gathered, next, sent, kept_ms: Millis::MAX, ..Self::default() }
+        Self { gathered, next, sent, retention_ms: Millis::MAX, ..Self::default() }
     }
 
     /// Adds a finished request.
@@ -159,7 +159,7 @@ impl CounterOutbox {
         if now < self.due_at()? {
             return None;
         }
-        if now >= self.first_sent_at + self.kept_ms {
+        if now >= self.first_sent_at + self.retention_ms {
             self.sent = None;
         }
         if self.sent.is_none() {

@@ -55,7 +55,7 @@ pub mod usage_days;
 
 pub use counter_batch::CounterBatch;
 pub use counter_ledger::CounterLedger;
-pub use counter_outbox::{BATCH_EVERY_MS, CounterOutbox, KEPT_MS};
+pub use counter_outbox::{BATCH_EVERY_MS, CounterOutbox, RETENTION_MS};
 pub use counter_set::Counters;
 pub use finished_request::{FailedUsage, FinishedAttempt, FinishedRequest};
 pub use histogram::BOUNDS_MS;

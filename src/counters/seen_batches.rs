@@ -9,7 +9,7 @@ pub const REMEMBERED_MS: Millis = Millis::new(3_600_000);
 /// until an older one can be forgotten.
 const MOST_REPORTERS: usize = 16_384;
 
-/// With more reporters than this, those are forgotten that were not heard of for long. So a hub,
+/// With more reporters than this, those are forgotten that have not reported for long. So a hub,
 /// which hears of some dozens of shards, forgets none.
 const MANY_REPORTERS: usize = 1_024;
 

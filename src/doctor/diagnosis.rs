@@ -16,7 +16,7 @@ use crate::vocabulary::time::{Instant, Millis};
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum QuestionOutcome {
     /// An answer.
     Answer {
         /// Its status.
@@ -111,17 +111,19 @@ impl Finding {
 pub fn diagnose(
     deployment: &Deployment,
     kind: QuestionKind,
-    heard: &Heard,
+    outcome: &QuestionOutcome,
     setting: &Setting<'_>,
 ) -> Finding {
-    match heard {
-        Heard::Silence(silence) => of_silence(deployment, silence, setting),
-        Heard::NoToken(failure) => of_no_token(failure, setting),
-        Heard::NoVariable(variable) => Finding::missing_variable(variable, setting.is_worker),
-        Heard::Answer { status, headers, body } if (200..300).contains(status) => {
+    match outcome {
+        QuestionOutcome::Silence(silence) => of_silence(deployment, silence, setting),
+        QuestionOutcome::NoToken(failure) => of_no_token(failure, setting),
+        QuestionOutcome::NoVariable(variable) => Finding::missing_variable(variable, setting.is_worker),
+        QuestionOutcome::Answer { status, headers, body } if (200..300).contains(status) => {
             of_success(deployment, kind, *status, headers, body, setting)
         }
-        Heard::Answer { status, headers, body } => of_error(deployment, *status, headers, body, setting),
+        QuestionOutcome::Answer { status, headers, body } => {
+            of_error(deployment, *status, headers, body, setting)
+        }
     }
 }
 
@@ -131,8 +133,8 @@ pub fn codes_of_errors() -> impl Iterator<Item = &'static str> {
 }
 
 /// Whether to ask again with the other name of the limit: the model wants `max_completion_tokens`.
-pub fn wants_completion_limit(heard: &Heard) -> bool {
-    let Heard::Answer { status: 400, headers, body } = heard else { return false };
+pub fn wants_completion_limit(outcome: &QuestionOutcome) -> bool {
+    let QuestionOutcome::Answer { status: 400, headers, body } = outcome else { return false };
     let content_type = headers.get("content-type").unwrap_or_default();
     ErrorText::of(content_type, body).message.contains("max_completion_tokens")
 }

@@ -100,14 +100,14 @@ impl CacheQuestion<'_> {
         if self.is_drill {
             return Err(CacheBypass::Drill);
         }
-        let is_kept = match facts.operation {
+        let is_cacheable = match facts.operation {
             Operation::ChatCompletions | Operation::Completions | Operation::Responses => true,
             Operation::Embeddings | Operation::Moderations | Operation::ResponsesInputTokens => {
                 !facts.is_streamed
             }
             _ => false,
         };
-        let Some(peek) = self.peek.filter(|_| is_kept) else { return Err(CacheBypass::Operation) };
+        let Some(peek) = self.peek.filter(|_| is_cacheable) else { return Err(CacheBypass::Operation) };
         if !peek.is_whole() || !facts.is_replayable || self.length > MOST_CACHED_BYTES {
             return Err(CacheBypass::TooLong);
         }

@@ -48,13 +48,13 @@ impl Drains {
     }
 
     /// Whether this change of the name was not merged yet.
-    pub(super) fn is_news(self, change: u64) -> bool {
+    pub(super) fn is_new(self, change: u64) -> bool {
         change > self.merged
     }
 
     /// The shard knows this of the name.
     pub(super) fn merge_name(&mut self, change: u64, drained: bool) {
-        if self.is_news(change) {
+        if self.is_new(change) {
             (self.merged, self.name) = (change, drained);
         }
     }

@@ -97,7 +97,7 @@ impl Health {
                 (answer.full && known.is_some(), answer.deployments.get(&name_key(&deployment.identity)));
             match name {
                 Some(name) => {
-                    if deployment.drains.is_news(name.change) {
+                    if deployment.drains.is_new(name.change) {
                         deployment.fault = TimedFault::parse(&name.fault, asked_at, now);
                     }
                     deployment.set_drains(|drains| drains.merge_name(name.change, name.drained));

@@ -125,7 +125,7 @@ pub enum Transition {
         /// Whether it says more than an ejection under way: there was none, or it had another kind
         /// of reason. The log has such a line once for each ejection.
         #[serde(skip)]
-        is_news: bool,
+        is_new: bool,
     },
     /// It closed: traffic returns slowly.
     Recovered,
@@ -444,8 +444,8 @@ impl Gate {
         };
         self.is_local = false;
         let is_notable = running_until <= now || until - running_until >= LEAST_EXTENSION_MS;
-        let is_news = running_until <= now || running.is_none_or(|running| !reason.is_like(running.reason));
-        is_notable.then_some(Transition::Ejected { until, reason, is_news })
+        let is_new = running_until <= now || running.is_none_or(|running| !reason.is_like(running.reason));
+        is_notable.then_some(Transition::Ejected { until, reason, is_new })
     }
 
     /// Does the same as the shard says. The answer to the isolate's own report comes later, by the

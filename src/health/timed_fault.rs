@@ -1,7 +1,7 @@
 //! Faults that an administrator sets for a time. A fault belongs to the name of a deployment, as a
 //! drain does, and a shard stores it under the same key ([`name_key`](super::drains::name_key)).
 //!
-//! Every isolate and every object knows when a fault ends, so nobody has to be told.
+//! Every isolate and every object knows when a fault ends, so nothing has to be sent.
 
 use serde_json::{Value, json};
 

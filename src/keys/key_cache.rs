@@ -16,7 +16,7 @@ pub const DUE_MS: Millis = Millis::new(30_000);
 /// How long it is known that a key does not exist.
 pub const UNKNOWN_MS: Millis = Millis::new(10_000);
 /// How long a known record goes on while the store does not answer.
-pub const KEPT_MS: Millis = Millis::new(600_000);
+pub const RETENTION_MS: Millis = Millis::new(600_000);
 /// How long after a failed read a known record is not read again.
 const FAILED_MS: Millis = Millis::new(5_000);
 /// How long the caches of the store may not have a record that was written.
@@ -146,10 +146,10 @@ impl<T: Clone> KeyCache<T> {
             let value = known.value.clone();
             let has_failed = known.failed_at.is_some_and(|failed_at| now - failed_at < FAILED_MS);
             return match age_ms {
-                _ if age_ms < FRESH_MS || (has_failed && age_ms < KEPT_MS) => {
+                _ if age_ms < FRESH_MS || (has_failed && age_ms < RETENTION_MS) => {
                     KnownKey::Fresh { value, is_due: age_ms >= DUE_MS && !has_failed }
                 }
-                _ if age_ms < KEPT_MS => KnownKey::Stale(value),
+                _ if age_ms < RETENTION_MS => KnownKey::Stale(value),
                 _ => KnownKey::Nothing,
             };
         }

@@ -17,7 +17,7 @@ const MOST_USES: usize = 4_096;
 pub const HOUR_MS: Millis = Millis::new(3_600_000);
 /// The part of a name that is random, in bits. The hour is before it.
 const RANDOM_BITS: u32 = 32;
-/// How long uses are gathered, at least, before the registry is told.
+/// How long uses are gathered, at least, before they are reported to the registry.
 pub const TELL_AFTER_MS: Millis = Millis::new(10_000);
 /// How long work in the background waits. With the answer of the registry, that is less than the
 /// half minute that the platform allows.
@@ -215,8 +215,8 @@ mod tests {
         assert!(!uses.note(1, ONE, START + ms(30_001)));
     }
 
-    /// An isolate that was told to wait for this long, a moment ago.
-    fn told_to_wait(next_ms: Millis) -> KeyUses {
+    /// An isolate that has to wait for this long, a moment ago.
+    fn waiting(next_ms: Millis) -> KeyUses {
         let mut uses = KeyUses::default();
         assert!(uses.note(1, ONE, START - TELL_AFTER_MS));
         assert_eq!(uses.next_telling(START - TELL_AFTER_MS, START), KeyTelling::Send);
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn while_keys_are_used_one_message_goes_when_the_registry_expects_it() {
-        let (mut uses, mut works, mut sent) = (told_to_wait(ms(60_000)), Vec::new(), Vec::new());
+        let (mut uses, mut works, mut sent) = (waiting(ms(60_000)), Vec::new(), Vec::new());
         for second in 0..200 {
             let now = START + ms(1_000) * second;
             if uses.note(1, ONE, now) {
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn an_isolate_that_falls_idle_tells_the_rest_at_once_but_not_each_time() {
-        let mut uses = told_to_wait(ms(60_000));
+        let mut uses = waiting(ms(60_000));
         let [first, second] = [START + ms(5_000), START + ms(30_000)];
         assert!(uses.note(1, ONE, first));
         assert_eq!(uses.next_telling(first, first), KeyTelling::Wait(first + WORK_MS));

@@ -100,7 +100,7 @@ pub enum Decision {
     },
 }
 
-/// How much of a limit is spent when operators are told.
+/// How much of a limit is spent when operators get an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threshold {
     /// 80 percent.
@@ -130,14 +130,14 @@ pub struct Meter {
     counted_at: Instant,
     /// Calendar periods: the end of the one that `taken` belongs to.
     period_end: Option<Instant>,
-    /// Calendar periods: the largest amount of the limit for which it was told in this period that
-    /// [`Threshold::Nearly`] is reached; 0: none. While a document with another amount spreads,
-    /// isolates with both report, and each amount is told once.
+    /// Calendar periods: the largest amount of the limit for which there was an alert in this
+    /// period that [`Threshold::Nearly`] is reached; 0: none. While a document with another amount
+    /// spreads, isolates with both report, and each amount has one alert.
     #[serde(default)]
-    told_nearly: u64,
+    reported_nearly: u64,
     /// The same for [`Threshold::Whole`].
     #[serde(default)]
-    told_whole: u64,
+    reported_whole: u64,
     /// In the order of their ids. Each lease is stored in a row of its own.
     #[serde(skip)]
     leases: Vec<(LeaseId, Lease)>,
@@ -158,8 +158,8 @@ impl Meter {
             taken: 0,
             counted_at: now,
             period_end,
-            told_nearly: 0,
-            told_whole: 0,
+            reported_nearly: 0,
+            reported_whole: 0,
             leases: Vec::new(),
             changed: BTreeSet::new(),
             next_end: Instant::EPOCH,
@@ -222,7 +222,7 @@ impl Meter {
         {
             // What the new period inherits: nothing. Leases of the old one no longer count here.
             self.taken = 0;
-            (self.told_nearly, self.told_whole) = (0, 0);
+            (self.reported_nearly, self.reported_whole) = (0, 0);
             self.period_end = self.rate.per.and_then(|per| per.end(now));
         }
         if self.scale() > 1 && now > self.counted_at {
@@ -328,8 +328,8 @@ impl Meter {
         u64::try_from(taken).unwrap_or(u64::MAX).saturating_sub(self.leased())
     }
 
-    /// The threshold of a calendar period that is reached and was not told in this period. From
-    /// then on it counts as told. `refused`: what a request needed that did not fit; 0: none.
+    /// The threshold of a calendar period that is reached and had no alert in this period. From
+    /// then on it counts as reported. `refused`: what a request needed that did not fit; 0: none.
     pub fn take_threshold(&mut self, refused: u64) -> Option<Threshold> {
         let (amount, spent) = (self.rate.amount, self.spent());
         let is_reached = |percent: u64| u128::from(spent) * 100 >= u128::from(amount) * u128::from(percent);
@@ -338,16 +338,16 @@ impl Meter {
         }
         // Leases of others return: a request that fits then is not refused for good.
         let is_short = refused <= amount && spent.saturating_add(refused) > amount;
-        let (told, threshold) = if is_reached(Threshold::Whole.percent()) || is_short {
-            (&mut self.told_whole, Threshold::Whole)
+        let (reported, threshold) = if is_reached(Threshold::Whole.percent()) || is_short {
+            (&mut self.reported_whole, Threshold::Whole)
         } else {
-            (&mut self.told_nearly, Threshold::Nearly)
+            (&mut self.reported_nearly, Threshold::Nearly)
         };
-        let is_news = *told < amount;
-        *told = amount.max(*told);
+        let is_new = *reported < amount;
+        *reported = amount.max(*reported);
         // A limit that has none left is no longer nearly spent.
-        self.told_nearly = self.told_nearly.max(self.told_whole);
-        is_news.then_some(threshold)
+        self.reported_nearly = self.reported_nearly.max(self.reported_whole);
+        is_new.then_some(threshold)
     }
 
     fn live(&self) -> impl Iterator<Item = &(LeaseId, Lease)> {

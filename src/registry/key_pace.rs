@@ -13,7 +13,7 @@ use crate::vocabulary::time::{Instant, Millis};
 /// How many messages the registry should get in a second. An isolate that falls idle may send one
 /// more, so it gets at most twice as many.
 pub(super) const MESSAGES_PER_SECOND: u64 = 50;
-/// The longest time between two messages of an isolate. What it has not told is lost with it.
+/// The longest time between two messages of an isolate. What it has not reported is lost with it.
 const LONGEST_MS: Millis = Millis::new(600_000);
 
 /// The rounds in which isolates are counted.
@@ -41,8 +41,8 @@ impl KeyPace {
         rows.put(RowKind::KeyPace, 0, 0, &json(&numbers))
     }
 
-    /// An isolate tells something. `told_at`: when it did the last time.
-    pub(super) fn on_message(&mut self, told_at: Option<Instant>, now: Instant) {
+    /// An isolate tells something. `reported_at`: when it did the last time.
+    pub(super) fn on_message(&mut self, reported_at: Option<Instant>, now: Instant) {
         let (age, length) = (now - self.began_at, self.length_ms);
         if age >= length || now < self.began_at {
             // After a round without messages, nobody is known.
@@ -50,7 +50,7 @@ impl KeyPace {
             (self.began_at, self.isolates) = (now, 0);
             self.length_ms = self.next_ms();
         }
-        if told_at.is_none_or(|at| at < self.began_at) {
+        if reported_at.is_none_or(|at| at < self.began_at) {
             self.isolates += 1;
         }
     }
@@ -165,12 +165,12 @@ mod tests {
 
     #[test]
     fn the_registry_gets_a_bounded_number_of_messages_from_ten_thousand_isolates() {
-        // After half a minute, each isolate has told something, and knows how many there are. In
-        // the second half, 33 isolates a second end, and tell the rest.
+        // After half a minute, each isolate has reported something, and knows how many there are.
+        // In the second half, 33 isolates a second end, and report the rest.
         let busy = Crowd::run(10_000, 5_000, ms(300_000));
         assert!((1..=100).contains(&busy.most(30, 10)), "{}", busy.most(30, 10));
         assert!((40..=50 + 33).contains(&busy.most(30, 100)), "{}", busy.most(30, 100));
-        assert_eq!(busy.counted(), busy.uses, "what is left at the end is told, too");
+        assert_eq!(busy.counted(), busy.uses, "what is left at the end is reported, too");
         // So few requests that after each one the isolate may fall idle.
         let sparse = Crowd::run(10_000, 40_000, ms(400_000));
         assert!(sparse.most(150, 10) <= 200, "{}", sparse.most(150, 10));

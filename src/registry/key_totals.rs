@@ -78,9 +78,9 @@ pub(super) fn count<S: RegistryStorage>(
     let known = rows.rows(RowKind::KeyReporter, said.reporter, said.reporter.saturating_add(1))?;
     // The number of its last message, and when it came. An older row has no time.
     let mut known = known.first().map_or("", |(_, row)| row).split(' ').map(|number| number.parse().ok());
-    let (counted, told_at) = (known.next().flatten().unwrap_or(0), known.next().flatten());
+    let (counted, reported_at) = (known.next().flatten().unwrap_or(0), known.next().flatten());
     let mut pace = KeyPace::read(rows)?;
-    pace.on_message(told_at.map(Instant::from_epoch_ms), now);
+    pace.on_message(reported_at.map(Instant::from_epoch_ms), now);
     pace.write(rows)?;
     // Whether an older message was counted is not known any more.
     if said.number <= counted || hour_of(said.reporter) < oldest {

@@ -15,11 +15,11 @@ use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// The versions that are kept.
-pub const KEPT_VERSIONS: u64 = 100;
+pub const RETAINED_VERSIONS: u64 = 100;
 /// The entries of the log that are kept.
-pub const KEPT_ACTS: u64 = 10_000;
+pub const RETAINED_ACTS: u64 = 10_000;
 /// How long an entry of the log is kept: 400 days.
-pub const KEPT_ACTS_MS: Millis = Millis::new(400 * 86_400_000);
+pub const ACTS_RETENTION_MS: Millis = Millis::new(400 * 86_400_000);
 /// How many entries are looked at in one step for those that are too old.
 const OLD_ACTS_STEP: u64 = 16;
 /// The entries of the log in one answer.
@@ -269,7 +269,7 @@ pub struct VersionLedger<'a, S>(pub &'a S);
 fn is_old_act(text: &str, now: Instant) -> bool {
     let entry: Option<serde_json::Value> = serde_json::from_str(text).ok();
     let at = entry.as_ref().and_then(|entry| entry.get("at")?.as_u64());
-    at.is_some_and(|at| now - Instant::from_epoch_ms(at) > KEPT_ACTS_MS)
+    at.is_some_and(|at| now - Instant::from_epoch_ms(at) > ACTS_RETENTION_MS)
 }
 
 /// The first [`WHY_CHARS`] characters of a reason.
@@ -418,7 +418,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
         let (changes, replaced_at) = (difference.count(), None);
         let entry = VersionEntry { number, version, who, why, how, at: now, changes, replaced_at };
         self.0.put(RowKind::Version, number, 0, &json(&entry))?;
-        let oldest = (number + 1).saturating_sub(KEPT_VERSIONS);
+        let oldest = (number + 1).saturating_sub(RETAINED_VERSIONS);
         for kind in [RowKind::Version, RowKind::Difference, RowKind::Document] {
             self.0.remove(kind, 0, oldest)?;
         }
@@ -472,7 +472,7 @@ impl<S: RegistryStorage> VersionLedger<'_, S> {
     /// Removes the entries beyond the most that are kept, and those that are too old. The head must
     /// be saved afterwards, if it has changed.
     fn remove_old_acts(&self, head: &mut LedgerHead, now: Instant) -> Result<(), S::Error> {
-        let mut first = (head.acts + 1).saturating_sub(KEPT_ACTS).max(head.first_act).max(1);
+        let mut first = (head.acts + 1).saturating_sub(RETAINED_ACTS).max(head.first_act).max(1);
         loop {
             let rows = self.0.rows(RowKind::Audit, first, first + OLD_ACTS_STEP)?;
             // Numbers have no gaps, and entries are in the order of time.

@@ -118,7 +118,7 @@ impl<P: Platform> RequestAccount<P> {
     pub fn on_changes(&mut self, changes: &[GateChange]) {
         let Some(open) = &mut self.0 else { return };
         let is_ejection =
-            |change: &&GateChange| matches!(change.transition, Transition::Ejected { is_news: true, .. });
+            |change: &&GateChange| matches!(change.transition, Transition::Ejected { is_new: true, .. });
         open.ejected.extend(changes.iter().filter(is_ejection).map(|change| change.deployment));
     }
 

@@ -131,13 +131,13 @@ pub(super) fn refusal(index: usize, id: &str, posted: Option<&Result<u16, Platfo
 /// Tells the object that a webhook has taken an alert.
 async fn confirm<P: Platform>(platform: &P, source: &AlertSource, receipt: &AlertReceipt) {
     let text = serde_json::to_string(receipt).unwrap_or_default();
-    let told = match source {
+    let confirmed = match source {
         AlertSource::Shard(objects) => objects.ask_shard(platform, RECEIPT, Some(text)).await,
         AlertSource::Ledger(ledger) => {
             text_within(platform, POST_MS, platform.ask_ledger(ledger, RECEIPT, text)).await
         }
     };
-    if let Err(error) = told {
+    if let Err(error) = confirmed {
         let id = &receipt.id;
         platform.warn(&format!("alerts: the alert {id} was sent, and the object does not know it: {error}"));
     }

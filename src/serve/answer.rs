@@ -186,7 +186,7 @@ impl Question<'_> {
         let declared = headers.get("content-type").filter(|declared| !success::is_event_stream(declared));
         match self.judge_as(declared.unwrap_or_default(), status, headers, body, has_ended) {
             Ok(()) => wrong_form(status, NOT_A_STREAM),
-            Err(failure) => Self::told_by_event(failure, &Headers::default()),
+            Err(failure) => Self::failed_by_event(failure, &Headers::default()),
         }
     }
 
@@ -209,7 +209,7 @@ impl Question<'_> {
 
     /// A failure that an event reports, with the headers that an error may have: its own, or else
     /// those of its stream.
-    pub fn told_by_event(failure: Failure, headers: &Headers) -> Failure {
+    pub fn failed_by_event(failure: Failure, headers: &Headers) -> Failure {
         let is_of_stream =
             |name: &str| matches!(name, "content-type" | "cache-control" | "x-accel-buffering");
         let response = failure.response.map(|response| {

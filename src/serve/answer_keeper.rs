@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::flight::{FlightLeader, KeptAnswer};
+use super::flight::{CachedAnswer, FlightLeader};
 use super::platform::Platform;
 use crate::entry::cache_use::MOST_CACHED_BYTES;
 use crate::vocabulary::headers::Headers;
@@ -11,7 +11,7 @@ use crate::vocabulary::time::{Instant, Millis};
 
 /// The header of an entry of the cache with the time at which its answer was complete, in
 /// milliseconds since 1970.
-const KEPT_AT: &str = "x-switchyard-kept-at";
+const CACHED_AT: &str = "x-switchyard-cached-at";
 
 /// The header with the time from which on the entry is not used any more.
 const EXPIRES_AT: &str = "x-switchyard-expires-at";
@@ -36,7 +36,7 @@ impl AnswerKeeper {
             return;
         }
         let now = platform.now();
-        let answer = Rc::new(KeptAnswer { is_stream, bytes, kept_at: now });
+        let answer = Rc::new(CachedAnswer { is_stream, bytes, cached_at: now });
         if let Some(leader) = self.leader.take() {
             platform.isolate().flights.land(&leader, Rc::clone(&answer));
         }
@@ -44,7 +44,7 @@ impl AnswerKeeper {
         let mut headers = Headers::default();
         headers.push("content-type", answer.content_type());
         headers.push("cache-control", &["max-age=", &self.ttl_seconds.to_string()].concat());
-        headers.push(KEPT_AT, &now.epoch_ms().to_string());
+        headers.push(CACHED_AT, &now.epoch_ms().to_string());
         headers.push(EXPIRES_AT, &expires_at.epoch_ms().to_string());
         let (background, key) = (platform.clone(), self.key.clone());
         platform.in_background(async move {
@@ -56,8 +56,8 @@ impl AnswerKeeper {
 }
 
 /// When the answer of an entry of the cache was complete. `None` if it is not used any more.
-pub(super) fn kept_at(entry: &Headers, now: Instant) -> Option<Instant> {
+pub(super) fn cached_at(entry: &Headers, now: Instant) -> Option<Instant> {
     let time = |name| Some(Instant::from_epoch_ms(entry.get(name)?.parse().ok()?));
     time(EXPIRES_AT).filter(|expires_at| now < *expires_at)?;
-    time(KEPT_AT)
+    time(CACHED_AT)
 }

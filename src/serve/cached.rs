@@ -8,10 +8,10 @@
 use std::rc::Rc;
 
 use super::account::RequestAccount;
-use super::answer_keeper::{AnswerKeeper, kept_at};
+use super::answer_keeper::{AnswerKeeper, cached_at};
 use super::client_reply::{ClientReply, OwnHeaders, ReplyBody};
 use super::committed::Committed;
-use super::flight::{Flight, FlightState, KeptAnswer};
+use super::flight::{CachedAnswer, Flight, FlightState};
 use super::platform::{Platform, PlatformCall};
 use super::receive::Inbound;
 use super::serving::Serving;
@@ -48,10 +48,10 @@ pub(super) enum FoundAnswer<P: Platform> {
         call: P::Call,
         /// The headers of the entry.
         entry: Headers,
-        kept_at: Instant,
+        cached_at: Instant,
     },
     /// The request for which this one has waited.
-    InMemory(Rc<KeptAnswer>),
+    InMemory(Rc<CachedAnswer>),
 }
 
 impl Inbound {
@@ -124,8 +124,8 @@ async fn find<P: Platform>(platform: &P, key: &str) -> Option<FoundAnswer<P>> {
             return None;
         }
     };
-    let kept_at = kept_at(&entry, platform.now())?;
-    Some(FoundAnswer::InCall { call, entry, kept_at })
+    let cached_at = cached_at(&entry, platform.now())?;
+    Some(FoundAnswer::InCall { call, entry, cached_at })
 }
 
 /// Waits for a flight. What the wait takes counts against the time of the request, as its upload
@@ -135,7 +135,7 @@ async fn landed<P: Platform>(
     flight: &Flight,
     inbound: &mut Inbound,
     routes: &Serving,
-) -> Option<Rc<KeptAnswer>> {
+) -> Option<Rc<CachedAnswer>> {
     let allowed_ms = routes.graph.allowed_ms(&inbound.node, inbound.facts.patience_ms);
     let give_up_at = platform.now() + MOST_FLIGHT_MS.min(allowed_ms / 2);
     let mut answer = None;
@@ -193,11 +193,11 @@ pub(super) fn reply<P: Platform>(
         // The official SDKs show it as the id of the request.
         own.push(("x-request-id", inbound.arrival.id.clone()));
     }
-    let kept_at = match &found {
-        FoundAnswer::InCall { kept_at, .. } => *kept_at,
-        FoundAnswer::InMemory(answer) => answer.kept_at,
+    let cached_at = match &found {
+        FoundAnswer::InCall { cached_at, .. } => *cached_at,
+        FoundAnswer::InMemory(answer) => answer.cached_at,
     };
-    own.push(("age", ((now - kept_at).get() / 1_000).to_string()));
+    own.push(("age", ((now - cached_at).get() / 1_000).to_string()));
     own.extend(cors);
     account.close(&RequestEnd::without_answer(OK, 200, &trail));
     match found {

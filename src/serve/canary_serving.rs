@@ -102,7 +102,7 @@ impl Isolate {
         terms: CanaryTerms,
         compiled: Compiled,
         hash: u64,
-        kept_until: Instant,
+        retained_until: Instant,
     ) {
         let Some(base) = self.current().filter(|routes| routes.graph.version == terms.base) else { return };
         let mut rng = SplitMix64::new(platform.random());
@@ -114,7 +114,7 @@ impl Isolate {
             serving,
             base,
             tally,
-            kept_until,
+            retained_until,
             reporting_until,
         })));
     }
@@ -134,7 +134,7 @@ impl Isolate {
         let is_current =
             |terms: &CanaryTerms| terms.id > self.ended_canary.get() && platform.now() < terms.until;
         let Some(terms) = terms.filter(is_current) else {
-            self.canary.borrow_mut().take_if(|canary| platform.now() >= canary.kept_until);
+            self.canary.borrow_mut().take_if(|canary| platform.now() >= canary.retained_until);
             return;
         };
         if known >= Some(terms.id) {

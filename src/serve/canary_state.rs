@@ -20,7 +20,7 @@ pub(super) struct CanaryServing {
     pub(super) tally: RefCell<CanaryTally>,
     /// Until when the store may still show what it had before: no note, or an older one. Then it
     /// does not end the canary. The answers to reports do, whatever the store shows.
-    pub(super) kept_until: Instant,
+    pub(super) retained_until: Instant,
     /// Until when work in the background reports.
     pub(super) reporting_until: Cell<Instant>,
 }

@@ -120,7 +120,7 @@ fn refused<H: RegistryHost>(host: &H, error: &PlatformError) -> Result<bool, H::
     Ok(false)
 }
 
-/// The text of the new version is there before an isolate is told of it.
+/// The text of the new version is there before an isolate learns of it.
 async fn carry_out<H: RegistryHost>(host: &H, write: &StoreWrite) -> Result<(), PlatformError> {
     if let Some(canary) = &write.canary {
         write_stored(host, CANARY, Some(canary), None).await?;

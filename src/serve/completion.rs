@@ -45,7 +45,7 @@ impl Serving {
     /// Logs gates that changed. Of an ejection that only becomes longer nothing is logged.
     pub fn log<P: Platform>(&self, platform: &P, changes: &[GateChange]) {
         for change in changes {
-            if matches!(change.transition, Transition::Ejected { is_news: false, .. }) {
+            if matches!(change.transition, Transition::Ejected { is_new: false, .. }) {
                 continue;
             }
             let name = self.graph.deployments.get(change.deployment).map_or("?", |found| &found.name);

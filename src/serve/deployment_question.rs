@@ -58,16 +58,16 @@ pub(super) async fn answer<P: Platform>(
     let deployment = found.ok_or_else(|| unknown(name, all))?;
     let wanted = wanted(&arrival.query, deployment)?;
     let began_at = platform.now();
-    let mut told = Map::new();
-    let error = ask(platform, arrival, deployment, &wanted, &mut told).await.err();
+    let mut response = Map::new();
+    let error = ask(platform, arrival, deployment, &wanted, &mut response).await.err();
     let error = error.map(|Unanswered { kind, message }| {
         let message = String::from_utf8(masked(platform, deployment, message.into_bytes()));
         json!({ "kind": kind, "message": message.unwrap_or_default() })
     });
-    told.insert("deployment".to_owned(), json!(name));
-    told.insert("ms".to_owned(), json!((platform.now() - began_at).get()));
-    told.insert("error".to_owned(), json!(error));
-    Ok(OwnText::json(Value::Object(told).to_string()))
+    response.insert("deployment".to_owned(), json!(name));
+    response.insert("ms".to_owned(), json!((platform.now() - began_at).get()));
+    response.insert("error".to_owned(), json!(error));
+    Ok(OwnText::json(Value::Object(response).to_string()))
 }
 
 /// Reads the query.
@@ -90,13 +90,13 @@ fn wanted(query: &str, deployment: &Deployment) -> Result<Wanted, ClientError> {
     Ok(Wanted { kind, key, within: Millis::new(seconds * 1_000) })
 }
 
-/// Sends the question, and adds what comes back to `told`.
+/// Sends the question, and adds what comes back to `response`.
 async fn ask<P: Platform>(
     platform: &P,
     arrival: &Arrival,
     deployment: &Deployment,
     wanted: &Wanted,
-    told: &mut Map<String, Value>,
+    response: &mut Map<String, Value>,
 ) -> Result<(), Unanswered> {
     let ends_at = platform.now() + wanted.within;
     if let Some(disabled) = &deployment.disabled {
@@ -117,7 +117,7 @@ async fn ask<P: Platform>(
         let message = "Through AI Gateway, Azure has no list of models.".to_owned();
         return Err(Unanswered { kind: "no_question", message });
     };
-    told.insert("host".to_owned(), json!(question.host()));
+    response.insert("host".to_owned(), json!(question.host()));
     let call = platform.call();
     let _open = AbortOnDrop::new(call.clone());
     let silence = |error: Option<String>| match error {
@@ -147,10 +147,10 @@ async fn ask<P: Platform>(
         let value = masked(platform, deployment, value.as_bytes().to_vec());
         (name.to_owned(), json!(String::from_utf8_lossy(&value)))
     });
-    told.insert("status".to_owned(), json!(status));
-    told.insert("headers".to_owned(), Value::Object(shown.collect()));
-    told.insert("body".to_owned(), json!(String::from_utf8_lossy(&body)));
-    told.insert("is_cut".to_owned(), json!(is_cut));
+    response.insert("status".to_owned(), json!(status));
+    response.insert("headers".to_owned(), Value::Object(shown.collect()));
+    response.insert("body".to_owned(), json!(String::from_utf8_lossy(&body)));
+    response.insert("is_cut".to_owned(), json!(is_cut));
     Ok(())
 }
 

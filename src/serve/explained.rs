@@ -407,13 +407,13 @@ fn call(
 fn changes(deployment: &Deployment, (peek, body): (&Peek, &[u8]), edited: &[u8]) -> Vec<FieldChange> {
     let Some(after) = Peek::of(edited).ok().or_else(|| Peek::of_prefix(edited)) else { return Vec::new() };
     let dropped =
-        peek.members(body).filter(|(name, _)| !after.members(edited).any(|(kept, _)| kept == *name));
+        peek.members(body).filter(|(name, _)| !after.members(edited).any(|(other, _)| other == *name));
     let mut changes: Vec<FieldChange> = dropped
         .map(|(name, _)| FieldChange { field: name.to_owned(), is_dropped: true, value: None })
         .collect();
     for (name, value) in after.members(edited) {
-        let is_kept = peek.members(body).any(|before| before == (name, value));
-        if is_kept || changes.iter().any(|change| change.field == name) {
+        let is_unchanged = peek.members(body).any(|before| before == (name, value));
+        if is_unchanged || changes.iter().any(|change| change.field == name) {
             continue;
         }
         let params = &deployment.params;

@@ -14,16 +14,16 @@ use crate::vocabulary::time::Instant;
 
 /// A complete answer that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptAnswer {
+pub struct CachedAnswer {
     /// Whether it is a stream of events. If not, it is JSON.
     pub is_stream: bool,
     /// The whole body.
     pub bytes: Vec<u8>,
     /// When it was complete.
-    pub kept_at: Instant,
+    pub cached_at: Instant,
 }
 
-impl KeptAnswer {
+impl CachedAnswer {
     /// Its media type.
     pub fn content_type(&self) -> &'static str {
         if self.is_stream { "text/event-stream; charset=utf-8" } else { "application/json" }
@@ -37,7 +37,7 @@ pub enum FlightState {
     #[default]
     Running,
     /// The answer of the leader.
-    Landed(Rc<KeptAnswer>),
+    Landed(Rc<CachedAnswer>),
     /// The leader has no answer that could be kept.
     Failed,
 }
@@ -91,7 +91,7 @@ impl Flights {
     }
 
     /// Ends a flight with an answer. Only those who wait for it hold the answer from now on.
-    pub fn land(&self, leader: &FlightLeader, answer: Rc<KeptAnswer>) {
+    pub fn land(&self, leader: &FlightLeader, answer: Rc<CachedAnswer>) {
         leader.0.0.replace(FlightState::Landed(answer));
         self.0.borrow_mut().retain(|(_, flight)| flight.is_running());
     }

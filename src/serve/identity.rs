@@ -119,7 +119,7 @@ pub(super) async fn identify<'g, P: Platform>(
     };
     let Some(hash) = candidate(graph, key) else { return Err(refused) };
     let found = platform.isolate().keys.borrow().find(&hash, now);
-    let (form, kept) = match found {
+    let (form, stale) = match found {
         KnownKey::Fresh { value, is_due } => {
             if is_due {
                 refresh(platform, hash);
@@ -128,10 +128,10 @@ pub(super) async fn identify<'g, P: Platform>(
         }
         KnownKey::Unknown => return Err(refused),
         // Of a key that the isolate knows, the form is the right one.
-        KnownKey::Stale(kept) => (KeyForm::Issued, Some(kept)),
+        KnownKey::Stale(stale) => (KeyForm::Issued, Some(stale)),
         KnownKey::Nothing => (form(graph, key).ok_or(refused)?, None),
     };
-    let issued = look_up(platform, hash, form, kept).await?;
+    let issued = look_up(platform, hash, form, stale).await?;
     opened(platform, graph, &issued)
 }
 
@@ -154,17 +154,17 @@ fn opened<'g, P: Platform>(
 /// It is behind a pointer, as few requests need it.
 type KeyFuture<'a> = Pin<Box<dyn Future<Output = Result<Rc<IssuedKey>, ClientError>> + 'a>>;
 
-/// The key with this hash, from the store. `kept`: what is known of it, if the store does not
+/// The key with this hash, from the store. `stale`: what is known of it, if the store does not
 /// answer.
 fn look_up<P: Platform>(
     platform: &P,
     hash: KeyHash,
     form: KeyForm,
-    kept: Option<Rc<IssuedKey>>,
+    stale: Option<Rc<IssuedKey>>,
 ) -> KeyFuture<'_> {
     Box::pin(async move {
         let began_at = platform.now();
-        let wait_ms = if kept.is_some() { REREAD_MS } else { READ_MS };
+        let wait_ms = if stale.is_some() { REREAD_MS } else { READ_MS };
         let keys = &platform.isolate().keys;
         loop {
             let now = platform.now();
@@ -174,12 +174,12 @@ fn look_up<P: Platform>(
                 KnownKey::Stale(_) | KnownKey::Nothing => {}
             }
             if now - began_at >= wait_ms {
-                return kept.ok_or(ClientError::KeysUnavailable);
+                return stale.ok_or(ClientError::KeysUnavailable);
             }
             match KeyRead::begin(platform, hash, form) {
                 Some(read) => {
                     if !read.finish(wait_ms).await {
-                        return kept.ok_or(ClientError::KeysUnavailable);
+                        return stale.ok_or(ClientError::KeysUnavailable);
                     }
                 }
                 None => look_again(platform, began_at).await,

@@ -16,7 +16,7 @@ pub struct IssuedKey {
     pub(super) record: KeyRecord,
     /// Its client, as this key narrows it, and the version of the document that has the client.
     narrowed: RefCell<Option<(String, Option<Rc<Client>>)>>,
-    /// What is wrong with its limits, until it was told.
+    /// What is wrong with its limits, until it is in the log.
     complaint: RefCell<Option<String>>,
 }
 

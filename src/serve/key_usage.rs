@@ -1,5 +1,5 @@
-//! What issued keys use: the registry adds it up for each key. It is told in the background, one
-//! message of an isolate for all its keys.
+//! What issued keys use: the registry adds it up for each key. It is reported in the background,
+//! with one message of an isolate for all its keys.
 
 use super::counting::RunningFlush;
 use super::platform::Platform;

@@ -32,7 +32,7 @@ impl LedgerLink {
         }
     }
 
-    /// When to report if no request does: what was used is told after `settled_ms`.
+    /// When to report if no request does: what was used is reported after `settled_ms`.
     pub(super) fn due_at(&self, settled_ms: Millis) -> Instant {
         let settled_at = self.unsettled_since.map_or(Instant::MAX, |since| since + settled_ms);
         self.next_at.min(settled_at)

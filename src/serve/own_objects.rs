@@ -241,7 +241,7 @@ async fn note_made<P: Platform>(platform: &P, inbound: &Inbound, answer: &[u8]) 
     tell(platform, client, NOTE, ids, stored.is_some()).await;
 }
 
-/// Tells the object of a client what was made or deleted. What it does not take at once is told
+/// Notes at the object of a client what was made or deleted. What it does not take at once is sent
 /// again in the background. `waits`: the answer waits for it.
 async fn tell<P: Platform>(platform: &P, client: &str, path: &'static str, ids: Vec<String>, waits: bool) {
     if waits && ask(platform, client, path, &ids).await.is_ok() {
@@ -255,6 +255,6 @@ async fn tell<P: Platform>(platform: &P, client: &str, path: &'static str, ids: 
             }
             sleep(&background, NOTE_AGAIN_MS).await;
         }
-        background.warn(&format!("{path}: the object of {client} was not told of {}", ids.join(", ")));
+        background.warn(&format!("{path}: the object of {client} has not noted {}", ids.join(", ")));
     });
 }

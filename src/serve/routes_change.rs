@@ -204,8 +204,8 @@ impl Change<'_> {
             canary: answer.terms.clone(),
         };
         if let Some(terms) = answer.terms {
-            let kept_until = platform.now() + OUTDATED_MS;
-            isolate.begin_canary(platform, terms, compiled, stable_hash(document.as_bytes()), kept_until);
+            let retained_until = platform.now() + OUTDATED_MS;
+            isolate.begin_canary(platform, terms, compiled, stable_hash(document.as_bytes()), retained_until);
             return Ok(tagged(&reply, &version));
         }
         let Some(token) = answer.token else { return Ok(tagged(&reply, &version)) };

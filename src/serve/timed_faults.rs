@@ -24,7 +24,7 @@ use crate::vocabulary::time::{Instant, Millis};
 struct FaultChange {
     /// The answer.
     shown: Value,
-    /// What the objects are told.
+    /// What the objects get.
     order: Option<Order>,
     what: &'static str,
     /// What is faulty, or was.

@@ -320,7 +320,7 @@ async fn up_to_commit<P: Platform>(
         (Some(rest), Handling::Events { until, most, is_declared }) => {
             let form = (is_declared, None, refuse);
             let held = hold(platform, rest, (until, most), form, call, charges).await;
-            held.map_err(|failure| Question::told_by_event(failure, headers))
+            held.map_err(|failure| Question::failed_by_event(failure, headers))
         }
         (Some(rest), Handling::Whole { most }) => {
             let judge = |body: &[u8], has_ended| question.judge(status, headers, body, has_ended);
@@ -334,7 +334,7 @@ async fn up_to_commit<P: Platform>(
                     let (commit, form) = (question.commit, (true, Some(read), refuse));
                     let held =
                         hold(platform, rest, (commit, question.buffer_bytes), form, call, charges).await;
-                    return held.map_err(|failure| Question::told_by_event(failure, headers));
+                    return held.map_err(|failure| Question::failed_by_event(failure, headers));
                 }
                 first = read;
             }

@@ -14,7 +14,7 @@ use memchr::memchr2;
 pub const EVENT_LIMIT: usize = 1024 * 1024;
 
 /// How much is reported of each end of the data that is longer than [`EVENT_LIMIT`].
-pub const KEPT_BYTES: usize = 4 * 1024;
+pub const RETAINED_BYTES: usize = 4 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -23,9 +23,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub struct SseEvent<'a> {
     /// The `event` field; empty if there is none.
     pub name: &'a [u8],
-    /// The `data` lines, joined with LF; if `is_oversized`, only their first [`KEPT_BYTES`].
+    /// The `data` lines, joined with LF; if `is_oversized`, only their first [`RETAINED_BYTES`].
     pub data: &'a [u8],
-    /// The last [`KEPT_BYTES`] of data that is too long; otherwise empty.
+    /// The last [`RETAINED_BYTES`] of data that is too long; otherwise empty.
     pub end: &'a [u8],
     /// The event was longer than [`EVENT_LIMIT`], so the middle of its data is missing.
     pub is_oversized: bool,
@@ -103,7 +103,7 @@ impl Parser {
     pub(super) fn unfinished(&self) -> SseEvent<'_> {
         let line = self.line.strip_prefix(b"data:").unwrap_or_default();
         let data = if self.data.is_empty() { line.trim_ascii_start() } else { &self.data };
-        let data = data.get(..KEPT_BYTES).unwrap_or(data);
+        let data = data.get(..RETAINED_BYTES).unwrap_or(data);
         SseEvent { name: &self.name, data, end: b"", is_oversized: true }
     }
 
@@ -149,11 +149,11 @@ impl Parser {
         }
         if self.seen == DataState::Whole {
             extend_end(&mut self.data_end, &self.data);
-            self.data.truncate(KEPT_BYTES);
+            self.data.truncate(RETAINED_BYTES);
         }
         self.seen = DataState::Oversized;
         for part in [separator, value] {
-            let room = KEPT_BYTES.saturating_sub(self.data.len());
+            let room = RETAINED_BYTES.saturating_sub(self.data.len());
             self.data.extend_from_slice(part.get(..room).unwrap_or(part));
             extend_end(&mut self.data_end, part);
         }
@@ -173,18 +173,18 @@ impl Parser {
     }
 }
 
-/// Adds bytes to an end, of which only the last [`KEPT_BYTES`] are needed.
+/// Adds bytes to an end, of which only the last [`RETAINED_BYTES`] are needed.
 fn extend_end(end: &mut Vec<u8>, bytes: &[u8]) {
-    if end.len() + bytes.len() > 2 * KEPT_BYTES {
-        let keep = KEPT_BYTES.saturating_sub(bytes.len());
+    if end.len() + bytes.len() > 2 * RETAINED_BYTES {
+        let keep = RETAINED_BYTES.saturating_sub(bytes.len());
         end.drain(..end.len().saturating_sub(keep));
     }
     end.extend_from_slice(last_bytes(bytes));
 }
 
-/// The last [`KEPT_BYTES`] of `bytes`.
+/// The last [`RETAINED_BYTES`] of `bytes`.
 fn last_bytes(bytes: &[u8]) -> &[u8] {
-    bytes.get(bytes.len().saturating_sub(KEPT_BYTES)..).unwrap_or_default()
+    bytes.get(bytes.len().saturating_sub(RETAINED_BYTES)..).unwrap_or_default()
 }
 
 /// The bytes before `at`, the byte at `at`, and the bytes after it.

@@ -128,13 +128,16 @@ pub fn of_response(first: &[u8]) -> Map<String, Value> {
     };
     let choices = answer.get("choices").and_then(Value::as_array).into_iter().flatten();
     let reasons: Vec<String> = choices.filter_map(|choice| text(choice.get("finish_reason"))).collect();
-    let told = [
+    let attributes = [
         ("gen_ai.response.id", text(answer.get("id"))),
         ("gen_ai.response.model", text(answer.get("model"))),
         // The conventions have a list. The runtime takes no lists.
         ("gen_ai.response.finish_reasons", Some(reasons.join(",")).filter(|reasons| !reasons.is_empty())),
     ];
-    told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?)))).collect()
+    attributes
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?))))
+        .collect()
 }
 
 /// The attributes of a request, at its end. `response`: [`of_response`].

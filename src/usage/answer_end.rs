@@ -5,7 +5,7 @@ use super::basis::UsageBasis;
 use super::reported::Reported;
 
 /// How much of the end is kept: far more than what follows the choices, the images or the vectors.
-const KEPT_BYTES: usize = 16 * 1024;
+const RETAINED_BYTES: usize = 16 * 1024;
 
 /// How much of the beginning is kept: more than what precedes the output of a response.
 const FIRST_BYTES: usize = 1024;
@@ -26,9 +26,9 @@ impl AnswerEnd {
         self.length += bytes.len();
         let room = FIRST_BYTES - self.first.len();
         self.first.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        let bytes = bytes.get(bytes.len().saturating_sub(KEPT_BYTES)..).unwrap_or_default();
-        if self.last.len() + bytes.len() > 2 * KEPT_BYTES {
-            self.last.drain(..self.last.len().saturating_sub(KEPT_BYTES));
+        let bytes = bytes.get(bytes.len().saturating_sub(RETAINED_BYTES)..).unwrap_or_default();
+        if self.last.len() + bytes.len() > 2 * RETAINED_BYTES {
+            self.last.drain(..self.last.len().saturating_sub(RETAINED_BYTES));
         }
         self.last.extend_from_slice(bytes);
     }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_long_response_of_the_background_is_counted_when_it_is_read() {
-        let long = "A".repeat(5 * KEPT_BYTES);
+        let long = "A".repeat(5 * RETAINED_BYTES);
         for (start, is_counted) in [
             (r#"{"id":"resp_1","object":"response","background":true,"output":[{"result":""#, true),
             (r#"{"id":"resp_1","object":"response","background":false,"output":[{"result":""#, false),
@@ -89,7 +89,7 @@ mod tests {
     fn the_usage_of_a_long_answer_is_at_its_end() {
         use Operation::{ChatCompletions, Embeddings, ImagesGenerations, Responses};
         let used = Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() };
-        let long = "A".repeat(5 * KEPT_BYTES);
+        let long = "A".repeat(5 * RETAINED_BYTES);
         for (operation, start, end, expected) in [
             (
                 ImagesGenerations,
@@ -116,7 +116,7 @@ mod tests {
                 r#"","usage":{"completion_tokens":4}}]}"#,
                 Usage {
                     input_tokens: 10,
-                    output_tokens: ((5 * KEPT_BYTES + 54) / 4) as u64,
+                    output_tokens: ((5 * RETAINED_BYTES + 54) / 4) as u64,
                     is_estimated: true,
                     ..Usage::default()
                 },
@@ -129,7 +129,7 @@ mod tests {
             ),
         ] {
             let answer = [start, &long, end].concat();
-            for piece in [1, 1_000, KEPT_BYTES, 3 * KEPT_BYTES, usize::MAX] {
+            for piece in [1, 1_000, RETAINED_BYTES, 3 * RETAINED_BYTES, usize::MAX] {
                 assert_eq!(usage(operation, &answer, piece), expected, "{operation:?} {piece}");
             }
             let whole = [start, end].concat();

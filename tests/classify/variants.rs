@@ -40,7 +40,7 @@ fn a_blocked_place_is_known_by_the_many_answers_of_networks() {
 }
 
 #[test]
-fn a_missing_permission_is_about_one_operation_however_it_is_told() {
+fn a_missing_permission_is_about_one_operation_however_it_is_worded() {
     let role = "The principal `x` lacks the required data action `Microsoft.CognitiveServices/accounts/OpenAI/responses/write` to perform `POST /openai/responses` operation.";
     check_scopes(&[
         (401, azure("PermissionDenied", role), Auth, Operation),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
 use switchyard::counters::{
-    BATCH_EVERY_MS, CounterBatch, CounterLedger, CounterOutbox, Counters, Family, FinishedRequest, KEPT_MS,
-    REMEMBERED_MS,
+    BATCH_EVERY_MS, CounterBatch, CounterLedger, CounterOutbox, Counters, Family, FinishedRequest,
+    REMEMBERED_MS, RETENTION_MS,
 };
 use switchyard::vocabulary::time::{Instant, Millis};
 
@@ -189,7 +189,7 @@ fn of_many_reporters_those_are_forgotten_that_repeat_nothing_any_more() {
     assert_eq!(requests(ledger.gathered()), 2_001, "the younger ones are remembered");
     ledger.merge(7, &one_request(1), later);
     assert_eq!(requests(ledger.gathered()), 2_002, "the older ones are forgotten");
-    assert!(KEPT_MS + Millis::new(600_000) <= REMEMBERED_MS, "an isolate stops repeating long before");
+    assert!(RETENTION_MS + Millis::new(600_000) <= REMEMBERED_MS, "an isolate stops repeating long before");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn an_isolate_repeats_a_batch_only_while_the_shard_certainly_remembers_it() {
     add(&mut outbox, later(1_000));
     let first = outbox.batch(later(2_000)).unwrap();
     add(&mut outbox, later(3_000));
-    let last = later(2_000) + KEPT_MS - ms(1);
+    let last = later(2_000) + RETENTION_MS - ms(1);
     assert_eq!(outbox.batch(last), Some(first));
     let second = outbox.batch(last + BATCH_EVERY_MS).unwrap();
     assert_eq!((second.n, requests(&second.counters())), (2, 1), "the first one is given up");

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use switchyard::doctor::diagnosis::{
-    Finding, Heard, Setting, Silence, codes_of_errors, diagnose, wants_completion_limit,
+    Finding, QuestionOutcome, Setting, Silence, codes_of_errors, diagnose, wants_completion_limit,
 };
 use switchyard::doctor::question::QuestionKind::{self, Embedding, Listing};
 use switchyard::routes::graph::{Deployment, Secret};
@@ -14,13 +14,13 @@ use super::{azure, deployment, openai, through_ai_gateway};
 
 const CHAT: QuestionKind = QuestionKind::Chat { is_reasoning: false };
 
-fn answer(status: u16, body: &Value) -> Heard {
+fn answer(status: u16, body: &Value) -> QuestionOutcome {
     let headers = Headers::of([("content-type", "application/json")]);
-    Heard::Answer { status, headers, body: body.to_string().into_bytes() }
+    QuestionOutcome::Answer { status, headers, body: body.to_string().into_bytes() }
 }
 
-fn found(deployment: &Deployment, kind: QuestionKind, heard: &Heard) -> Finding {
-    diagnose(deployment, kind, heard, &Setting { host: "asked.example", ..Setting::default() })
+fn found(deployment: &Deployment, kind: QuestionKind, outcome: &QuestionOutcome) -> Finding {
+    diagnose(deployment, kind, outcome, &Setting { host: "asked.example", ..Setting::default() })
 }
 
 /// Checks the code of the finding for each error answer, and that it says what to do.
@@ -444,7 +444,7 @@ fn ai_gateway_speaks_for_itself_and_passes_on_what_the_provider_says() {
 fn a_page_is_of_something_in_between() {
     let page = |status, body: &str| {
         let headers = Headers::of([("content-type", "text/html; charset=utf-8")]);
-        found(&openai(), CHAT, &Heard::Answer { status, headers, body: body.as_bytes().to_vec() })
+        found(&openai(), CHAT, &QuestionOutcome::Answer { status, headers, body: body.as_bytes().to_vec() })
     };
     for status in [200, 403, 404, 407, 502, 503] {
         let finding = page(status, "<html><head><title>Blocked by Example Corp</title></head></html>");
@@ -458,8 +458,8 @@ fn a_page_is_of_something_in_between() {
 #[test]
 fn a_redirect_is_named() {
     let headers = Headers::of([("location", "https://elsewhere.example/")]);
-    let heard = Heard::Answer { status: 302, headers, body: Vec::new() };
-    assert_eq!(found(&openai(), CHAT, &heard).code, "redirected");
+    let outcome = QuestionOutcome::Answer { status: 302, headers, body: Vec::new() };
+    assert_eq!(found(&openai(), CHAT, &outcome).code, "redirected");
 }
 
 #[test]
@@ -496,12 +496,12 @@ fn silence_has_its_reason() {
         (Silence::TooLate(30), "no_answer_in_time"),
     ] {
         for deployment in [&openai(), &azure(), &through_ai_gateway()] {
-            let finding = found(deployment, CHAT, &Heard::Silence(silence.clone()));
+            let finding = found(deployment, CHAT, &QuestionOutcome::Silence(silence.clone()));
             assert_eq!((finding.code, finding.is_good), (code, false));
             assert!(!format!("{finding:?}").contains('{') || !finding.remedy.contains('{'), "{finding:?}");
         }
     }
-    let unknown = found(&azure(), CHAT, &Heard::Silence(Silence::UnknownHost));
+    let unknown = found(&azure(), CHAT, &QuestionOutcome::Silence(Silence::UnknownHost));
     assert!(unknown.found.contains("r.openai.azure.com") && unknown.remedy.contains("Keys and Endpoint"));
 }
 
@@ -533,7 +533,7 @@ fn a_rate_limit_says_which_one_and_for_how_long() {
         ("x-ratelimit-limit-tokens", "30000"),
     ]);
     let body = az("429", "Too many").to_string().into_bytes();
-    let finding = found(&azure(), CHAT, &Heard::Answer { status: 429, headers, body });
+    let finding = found(&azure(), CHAT, &QuestionOutcome::Answer { status: 429, headers, body });
     assert!(finding.found.contains("(30000 tokens a minute)"), "{}", finding.found);
     assert!(finding.remedy.contains("in 22 s"), "{}", finding.remedy);
 }
@@ -580,5 +580,5 @@ fn a_model_that_wants_the_other_limit_says_so() {
     assert!(wants_completion_limit(&answer(400, &invalid("unsupported_parameter", asks))));
     assert!(!wants_completion_limit(&answer(400, &invalid("unsupported_parameter", "temperature"))));
     assert!(!wants_completion_limit(&answer(500, &invalid("", asks))));
-    assert!(!wants_completion_limit(&Heard::Silence(Silence::UnknownHost)));
+    assert!(!wants_completion_limit(&QuestionOutcome::Silence(Silence::UnknownHost)));
 }

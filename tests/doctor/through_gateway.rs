@@ -30,7 +30,7 @@ fn document() -> Value {
 }
 
 /// What the gateway says of a deployment.
-fn told(request: &Arrived) -> (u16, Value) {
+fn answer(request: &Arrived) -> (u16, Value) {
     let answered = |status: u16, body: &Value| {
         let headers = json!({ "content-type": "application/json" });
         let host = "real.openai.azure.com";
@@ -71,7 +71,7 @@ fn told(request: &Arrived) -> (u16, Value) {
 }
 
 fn doctor(arguments: &[&str]) -> (Output, Arc<Mutex<Vec<Arrived>>>) {
-    let (base, arrived) = server(told);
+    let (base, arrived) = server(answer);
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
     command.current_dir(Path::new(env!("CARGO_TARGET_TMPDIR"))).env_clear().stdin(Stdio::null());
     command.env("SWITCHYARD_ADMIN_TOKEN", "zq-token-of-admin").env("PATH", "");

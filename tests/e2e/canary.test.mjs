@@ -100,7 +100,7 @@ describe("a canary", { concurrency: true }, () => {
     }));
 
   // The second try comes after 15 seconds.
-  test("that is taken back by itself is told to webhooks, without any further request", { timeout: 90_000 }, async () => {
+  test("that is taken back by itself is reported to webhooks, without any further request", { timeout: 90_000 }, async () => {
     const receiver = await startReceiver();
     try {
       await withCanary({ change: breakChat, webhooks: [{ url: receiver.url }] }, async ({ gateway, start, canary }) => {
@@ -109,7 +109,7 @@ describe("a canary", { concurrency: true }, () => {
           for (let count = 0; count < 5; count += 1) await ask(gateway);
           return (await canary()) === null;
         });
-        await until("it is told twice", () => receiver.alerts.length === 2, 40_000);
+        await until("it is reported twice", () => receiver.alerts.length === 2, 40_000);
         const [first, second] = receiver.alerts;
         assert.deepEqual(first, second);
         assert.deepEqual([first.type, first.data.routes.version], ["routes", version]);

@@ -111,7 +111,7 @@ test("what the document has wrong is named", async () => {
   assert.match(found["azure-version"].found, /2021-01-01/);
 });
 
-test("AI Gateway is told apart from the provider behind it", async () => {
+test("AI Gateway is distinguished from the provider behind it", async () => {
   const via = (token) => ({ account: "simulated", gateway: "main", endpoint: simulator.aiGateway.endpoint, token });
   const chat = (token, keys) => openai({ endpoint: undefined, via: via(token), ...keys });
   const found = await doctor({
@@ -159,7 +159,7 @@ test("each fault of a provider has its name", async () => {
   }
 });
 
-test("an upstream that does not answer is told apart from one that cannot be reached", async () => {
+test("an upstream that does not answer is distinguished from one that cannot be reached", async () => {
   await simulator.fault("openai", { fault: { silence: true } });
   const host = "https://no-such-host.invalid/v1";
   const tls = simulator.eastus.url.replace("http:", "https:");

@@ -213,7 +213,7 @@ test("what was used is shown by day, with what is left of limits", async () => {
   }
 });
 
-test("whoever may not, or asks the wrong machine, is told so", () =>
+test("whoever may not, or asks the wrong machine, gets an error that says so", () =>
   withGateway(async () => {
     assert.match((await ends(3, ["status"], { token: "sk-wrong" })).stderr, /does not accept the token[^]*ADMIN_TOKEN/);
     await ends(0, ["status"], { token: VIEWER });

@@ -164,7 +164,7 @@ test("a key has limits of its own, and what it used is in the list", () =>
     assert.deepEqual([status, body.error.code], [400, "invalid_json"]);
     assert.match(body.error.message, /limits\[0\]: found a limit without a time/);
     const shown = async () => (await call("GET", `/${id}`)).body;
-    await eventually("the use is told", async () => (await shown()).usage.total.requests === 2, { withinMs: 20_000, everyMs: 500 });
+    await eventually("the use is reported", async () => (await shown()).usage.total.requests === 2, { withinMs: 20_000, everyMs: 500 });
     assert.deepEqual((await shown()).limit_usage.map(({ meter, free }) => [meter, free > 0]), [
       [`${id}/requests/day`, false],
       [`${id}/usd/month`, true],

@@ -274,8 +274,8 @@ describe("/admin/metrics", { concurrency: 3 }, () => {
 // midnight.
 async function usageOfDays(isolate, by) {
   const response = await admin(isolate, `usage/days?days=35&by=${by}`, { method: "GET" });
-  const { by: told, days } = await response.json();
-  assert.deepEqual([response.status, told, days[0].is_over], [200, by, false]);
+  const { by: grouping, days } = await response.json();
+  assert.deepEqual([response.status, grouping, days[0].is_over], [200, by, false]);
   const sums = new Map();
   for (const { name, ...amounts } of days.flatMap(({ rows }) => rows)) {
     const sum = sums.get(name) ?? {};

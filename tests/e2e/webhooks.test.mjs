@@ -33,12 +33,12 @@ async function withReceiver(answer, use) {
 }
 
 describe("webhooks", { concurrency: 2 }, () => {
-  test("a refused document is told once for several isolates, signed", () =>
+  test("a refused document is reported once for several isolates, signed", () =>
     withReceiver(() => ({ status: 200 }), ({ url, calls }) =>
       withIsolates({ isolates: 3, settings: SETTINGS, vars: { ALERT_URL: url, ALERT_SECRET: SECRET } }, async ({ gateway, options: { routes } }) => {
         for (const isolate of gateway.isolates) await served(isolate);
         await gateway.putRoutes({ ...routes, models: { ...routes.models, chat: { targets: ["opnai"] } } });
-        await eventually("every isolate has refused it, and one has told it", async () => {
+        await eventually("every isolate has refused it, and one has reported it", async () => {
           for (const isolate of gateway.isolates) await served(isolate);
           const refusals = gateway.logs.filter((line) => /the document is refused/.test(line));
           return refusals.length >= 3 && calls.length > 0;
@@ -63,12 +63,12 @@ describe("webhooks", { concurrency: 2 }, () => {
       withIsolates({ isolates: 2, settings: SETTINGS, vars: { ALERT_URL: url, ALERT_SECRET: "a plain text" } }, async ({ gateway }) => {
         for (const isolate of gateway.isolates) await served(isolate);
         await gateway.putRoutes("[]");
-        await eventually("it was told", async () => {
+        await eventually("it was reported", async () => {
           for (const isolate of gateway.isolates) await served(isolate);
           return calls.length > 0;
         }, { withinMs: 15_000 });
         await gateway.evict("default/enam");
-        await eventually("it was told twice", async () => {
+        await eventually("it was reported twice", async () => {
           for (const isolate of gateway.isolates) await served(isolate);
           return calls.length > 1;
         }, { withinMs: 40_000, everyMs: 200 });
@@ -80,7 +80,7 @@ describe("webhooks", { concurrency: 2 }, () => {
       }),
     ));
 
-  test("a limit of a month is told at 80 percent and at its end, once for several isolates and regions, although the ledger was evicted", () =>
+  test("a limit of a month is reported at 80 percent and at its end, once for several isolates and regions, although the ledger was evicted", () =>
     withReceiver((call) => ({ status: call === 1 ? 503 : 200 }), ({ url, calls }) => {
       const budget = { webhooks: [{ url: "${ALERT_URL}", secret: "${ALERT_SECRET}", on: ["budget"] }], refresh_seconds: 3600 };
       const clients = { app: { key: "${APP_KEY}", limits: [{ requests: 20, per: "month" }] } };

@@ -132,7 +132,7 @@ fn an_explanation_says_how_the_request_uses_the_cache_of_its_node() {
         "kept": { "targets": ["a"], "cache": { "ttl": 60 } },
         "not": { "targets": ["a"] },
     })));
-    let told = |change: &dyn Fn(&mut Value)| {
+    let cache_of = |change: &dyn Fn(&mut Value)| {
         let mut request = chat("kept");
         change(&mut request);
         serde_json::to_value(explained(&serving, &request, 1).cache).unwrap()
@@ -140,24 +140,27 @@ fn an_explanation_says_how_the_request_uses_the_cache_of_its_node() {
     let reads =
         |reads: bool, seconds: u32| json!({ "reads": reads, "keeps_seconds": seconds, "bypass": null });
     let bypass = |why: &str| json!({ "reads": false, "keeps_seconds": 0, "bypass": why });
-    assert_eq!(told(&|_| {}), reads(true, 60));
+    assert_eq!(cache_of(&|_| {}), reads(true, 60));
     let headers = |name: &'static str, value: &'static str| {
         move |request: &mut Value| request["headers"] = json!({ name: value })
     };
-    assert_eq!(told(&headers("cf-aig-cache-ttl", "5")), reads(true, 5));
-    assert_eq!(told(&headers("cache-control", "no-cache")), reads(false, 60));
-    assert_eq!(told(&headers("cf-aig-skip-cache", "true")), bypass("refused"));
-    assert_eq!(told(&|request| request["body"]["store"] = json!(true)), bypass("side_effects"));
+    assert_eq!(cache_of(&headers("cf-aig-cache-ttl", "5")), reads(true, 5));
+    assert_eq!(cache_of(&headers("cache-control", "no-cache")), reads(false, 60));
+    assert_eq!(cache_of(&headers("cf-aig-skip-cache", "true")), bypass("refused"));
+    assert_eq!(cache_of(&|request| request["body"]["store"] = json!(true)), bypass("side_effects"));
     assert_eq!(
-        told(&|request| request["body"]["tools"] = json!([{ "type": "mcp" }])),
+        cache_of(&|request| request["body"]["tools"] = json!([{ "type": "mcp" }])),
         bypass("hosted_tools")
     );
     assert_eq!(
-        told(&|request| request["body"]["messages"] = json!([{ "file_id": "f" }])),
+        cache_of(&|request| request["body"]["messages"] = json!([{ "file_id": "f" }])),
         bypass("stored_object")
     );
-    assert_eq!(told(&|request| request["path"] = json!("/v1/images/generations")), bypass("operation"));
-    assert_eq!(told(&|request| request["body"]["messages"] = json!("a".repeat(1 << 20))), bypass("too_long"));
+    assert_eq!(cache_of(&|request| request["path"] = json!("/v1/images/generations")), bypass("operation"));
+    assert_eq!(
+        cache_of(&|request| request["body"]["messages"] = json!("a".repeat(1 << 20))),
+        bypass("too_long")
+    );
     let explanation = serde_json::to_value(explained(&serving, &chat("not"), 1)).unwrap();
     assert_eq!(explanation.get("cache"), None);
 }
@@ -244,7 +247,7 @@ fn a_deployment_that_recovers_or_is_short_of_headroom_moves_behind() {
 }
 
 #[test]
-fn edges_retries_and_waits_are_told_apart() {
+fn edges_retries_and_waits_are_distinguished() {
     let mut document = document(&json!({
         "inner": { "targets": ["a"], "retry": { "attempts": 1, "on": ["unavailable"], "backoff_ms": 100, "max_backoff_ms": 100 }, "on": { "unavailable": "b" } },
         "outer": { "targets": ["inner", "b"] },

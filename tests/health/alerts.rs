@@ -1,4 +1,4 @@
-//! What operators are told, and which isolate sends it.
+//! Which alerts operators get, and which isolate sends it.
 
 use std::collections::BTreeMap;
 
@@ -85,7 +85,7 @@ fn probed(probe: Probe) -> Batch {
     Batch { probe: Some(probe), answered: true, ..Batch::default() }
 }
 
-/// What a webhook is told.
+/// What a webhook gets.
 fn data(alert: &Alert) -> Value {
     let body: Value = serde_json::from_str(&alert.body).unwrap();
     body["data"].clone()
@@ -105,14 +105,14 @@ fn an_ejection_of_more_than_a_minute_is_one_alert_and_its_end_another() {
     assert!(region.wait(ms(59_999)).ask(1).is_empty());
     let alerts = region.wait(ms(1)).ask(1);
     assert_eq!(kinds(&alerts), [AlertKind::Ejected]);
-    let told = data(&alerts[0]);
-    assert_eq!(told["deployment"], "a");
-    assert_eq!(told["operation"], Value::Null);
-    assert_eq!(told["reason"]["kind"], "quota");
-    assert_eq!(told["since"], began_at.utc().to_string());
-    assert_eq!(told["until"], (began_at + ms(120_000)).utc().to_string());
+    let alert = data(&alerts[0]);
+    assert_eq!(alert["deployment"], "a");
+    assert_eq!(alert["operation"], Value::Null);
+    assert_eq!(alert["reason"]["kind"], "quota");
+    assert_eq!(alert["since"], began_at.utc().to_string());
+    assert_eq!(alert["until"], (began_at + ms(120_000)).utc().to_string());
     region.take(&alerts[0], "w", &["w"]);
-    assert!(region.wait(ms(50_000)).ask(1).is_empty(), "it is told once");
+    assert!(region.wait(ms(50_000)).ask(1).is_empty(), "it is sent once");
     // Another limit makes it longer, which is the same outage.
     assert!(region.report(2, &[(A, ejected(ms(60_000), Reason::Auth))], None).is_empty());
     let end = region.wait(ms(60_000)).report(2, &[(A, probed(Probe::Passed))], None);
@@ -129,17 +129,17 @@ fn ejections_that_follow_each_other_are_one_outage() {
     let unavailable = |failures| Reason::ConsecutiveFailures { failures, class: ErrorClass::Unavailable };
     let began_at = region.now;
     region.report(1, &[(A, ejected(ms(10_000), unavailable(5)))], None);
-    let mut told = Vec::new();
+    let mut sent = Vec::new();
     for _ in 0..9 {
         // The probe fails as soon as it is allowed.
         region.wait(ms(10_001));
         let failed = Probe::Failed { class: Some(ErrorClass::Unavailable) };
         for alert in region.report(1, &[(A, probed(failed))], None) {
             region.take(&alert, "w", &["w"]);
-            told.push((alert.kind, region.now - began_at));
+            sent.push((alert.kind, region.now - began_at));
         }
     }
-    assert_eq!(told, [(AlertKind::Ejected, ms(60_006))]);
+    assert_eq!(sent, [(AlertKind::Ejected, ms(60_006))]);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn what_is_not_known_to_be_out_for_a_minute_is_no_alert() {
     assert!(region.shard.drain(A, region.now));
     region.report(1, &[(A, ejected(ms(300_000), Reason::Quota))], None);
     assert!(region.wait(ms(100_000)).ask(1).is_empty());
-    // So is a fault. What is still out after it is told.
+    // So is a fault. What is still out after it is sent.
     let mut region = Reports::new();
     assert!(region.shard.set_fault(&name_key(A), "500 100 100000 ", region.now));
     region.report(1, &[(A, ejected(ms(300_000), Reason::Quota))], None);
@@ -239,26 +239,26 @@ fn it_is_given_until_every_webhook_has_taken_it() {
 }
 
 #[test]
-fn a_refused_document_is_told_once_for_all_isolates_and_again_if_it_comes_again() {
+fn a_refused_document_is_reported_once_for_all_isolates_and_again_if_it_comes_again() {
     let mut region = Reports::new();
-    let told = |region: &mut Reports, reporter, version| {
+    let sent = |region: &mut Reports, reporter, version| {
         let alerts = region.report(reporter, &[], version);
         for alert in &alerts {
             region.take(alert, "w", &["w"]);
         }
         alerts.into_iter().map(|alert| data(&alert)["routes"]["version"].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(told(&mut region, 1, Some("v1")), ["v1"]);
+    assert_eq!(sent(&mut region, 1, Some("v1")), ["v1"]);
     for reporter in 2..50 {
-        assert!(told(&mut region, reporter, Some("v1")).is_empty());
+        assert!(sent(&mut region, reporter, Some("v1")).is_empty());
         region.wait(ms(60_000));
     }
-    assert_eq!(told(&mut region, 1, Some("v2")), ["v2"]);
+    assert_eq!(sent(&mut region, 1, Some("v2")), ["v2"]);
     region.evict();
-    assert!(told(&mut region, 1, Some("v2")).is_empty());
+    assert!(sent(&mut region, 1, Some("v2")).is_empty());
     region.wait(ms(600_000));
-    assert!(told(&mut region, 1, None).is_empty());
-    assert_eq!(told(&mut region, 1, Some("v2")), ["v2"]);
+    assert!(sent(&mut region, 1, None).is_empty());
+    assert_eq!(sent(&mut region, 1, Some("v2")), ["v2"]);
 }
 
 #[test]
@@ -296,23 +296,23 @@ fn a_report_that_changes_nothing_of_the_alerts_stores_nothing() {
 }
 
 #[test]
-fn so_many_outages_at_once_are_told_one_after_the_other() {
+fn so_many_outages_at_once_are_reported_one_after_the_other() {
     let mut region = Reports::new();
     let names: Vec<_> = (0..400).map(|n| format!("d{n}@1")).collect();
     let batches: Vec<_> =
         names.iter().map(|name| (name.as_str(), ejected(ms(300_000), Reason::Quota))).collect();
     region.report(1, &batches, None);
     region.wait(ms(60_000));
-    let mut told = 0;
+    let mut sent = 0;
     for _ in 0..400 {
         let alerts = region.ask(1);
         assert!(alerts.len() <= 2);
         for alert in &alerts {
             region.take(alert, "w", &["w"]);
         }
-        told += alerts.len();
+        sent += alerts.len();
     }
-    assert_eq!(told, 256, "the oldest ones are dropped");
+    assert_eq!(sent, 256, "the oldest ones are dropped");
     let stored = region.shard.stored_alerts();
     assert!(stored.len() < 200_000, "{} bytes", stored.len());
 }

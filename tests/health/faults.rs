@@ -43,7 +43,7 @@ fn a_fault_reaches_isolates_that_know_another_address_and_ends_by_itself() {
     region.report(2);
     assert!(known(&region, 2).is_some(), "an eviction loses nothing");
     region.wait(ms(60_000));
-    assert!((0..3).all(|nth| known(&region, nth).is_none()), "nobody had to be told");
+    assert!((0..3).all(|nth| known(&region, nth).is_none()), "nothing had to be sent");
 }
 
 #[test]

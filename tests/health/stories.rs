@@ -31,7 +31,7 @@ fn five_failures_in_a_row_eject_and_say_why() {
     let changes = isolate.fail(Timeout);
     let reason = Reason::ConsecutiveFailures { failures: 5, class: Timeout };
     let until = isolate.refusal().until.unwrap();
-    let transition = Transition::Ejected { until, reason, is_news: true };
+    let transition = Transition::Ejected { until, reason, is_new: true };
     assert_eq!(changes, [GateChange { deployment: 0, operation: None, transition }]);
     assert_eq!(
         isolate.refusal(),
@@ -349,16 +349,16 @@ fn quota_and_credentials_eject_for_five_minutes_at_once() {
 
 #[test]
 fn an_ejection_is_news_once_until_it_has_another_reason_or_has_ended() {
-    let news = |changes: &[GateChange]| match changes {
-        [GateChange { transition: Transition::Ejected { is_news, .. }, .. }] => *is_news,
+    let is_new = |changes: &[GateChange]| match changes {
+        [GateChange { transition: Transition::Ejected { is_new, .. }, .. }] => *is_new,
         _ => panic!("{changes:?}"),
     };
     let mut isolate = Isolate::new(1);
-    assert!(news(&isolate.rate_limit(ms(20_000))));
-    assert!(!news(&isolate.rate_limit(ms(30_000))), "the same for longer");
-    assert!(news(&isolate.fail(Quota)), "another reason");
+    assert!(is_new(&isolate.rate_limit(ms(20_000))));
+    assert!(!is_new(&isolate.rate_limit(ms(30_000))), "the same for longer");
+    assert!(is_new(&isolate.fail(Quota)), "another reason");
     isolate.sit_out();
-    assert!(news(&isolate.fail(Quota)), "it had ended, and the probe failed");
+    assert!(is_new(&isolate.fail(Quota)), "it had ended, and the probe failed");
     assert_eq!(isolate.health.snapshot(isolate.now)[0].gate.state, GatePosition::Open);
     let until = isolate.refusal().until;
     assert_eq!(isolate.health.snapshot(isolate.now)[0].gate.until, until);
@@ -373,7 +373,7 @@ fn a_missing_operation_ejects_that_operation_alone() {
     let changes = isolate.try_with(Responses, &missing);
     let until = isolate.now + ms(300_000);
     let reason = Reason::NotFound { operation: Responses };
-    let transition = Transition::Ejected { until, reason, is_news: true };
+    let transition = Transition::Ejected { until, reason, is_new: true };
     assert_eq!(changes, [GateChange { deployment: 0, operation: Some(Responses), transition }]);
     assert_eq!(isolate.admission(), Admission::Open);
     assert!(matches!(isolate.health.admission(0, Responses, isolate.now), Admission::Refused(_)));

@@ -114,7 +114,7 @@ fn used_up_to(used: u64, amount: u64) -> Value {
 }
 
 /// The alerts in an answer, as threshold and spent units.
-fn told(answer: &Value) -> Vec<(u64, u64)> {
+fn alerts(answer: &Value) -> Vec<(u64, u64)> {
     let alerts = answer["alerts"].as_array().map(Vec::as_slice).unwrap_or_default();
     let of = |alert: &Value| {
         let body: Value = serde_json::from_str(alert["body"].as_str().unwrap()).unwrap();
@@ -138,7 +138,7 @@ fn take(ledger: &StoredLedger<LedgerRows>, answer: &Value, now: Instant) {
 }
 
 #[test]
-fn each_threshold_of_a_period_is_told_once_also_by_a_ledger_that_was_evicted() {
+fn each_threshold_of_a_period_is_reported_once_also_by_a_ledger_that_was_evicted() {
     let rows = LedgerRows::default();
     let ledger = || StoredLedger::new(rows.clone());
     leased_whole(&ledger(), START);
@@ -155,17 +155,17 @@ fn each_threshold_of_a_period_is_told_once_also_by_a_ledger_that_was_evicted() {
         (2_500, 2_000, vec![(100, 2_500)]),
     ] {
         let answer = ask(&ledger(), REPORT, &used_up_to(used, amount), START);
-        assert_eq!(told(&answer), expected, "{used} of {amount}");
+        assert_eq!(alerts(&answer), expected, "{used} of {amount}");
         if !expected.is_empty() {
             take(&ledger(), &answer, START);
         }
     }
     assert!(!rows.0.borrow().contains_key("alerts"), "all of them were taken");
     let tomorrow = START + Millis::new(86_400_000);
-    assert_eq!(told(&ask(&ledger(), REPORT, &used_up_to(2_500, 1_000), tomorrow)), []);
+    assert_eq!(alerts(&ask(&ledger(), REPORT, &used_up_to(2_500, 1_000), tomorrow)), []);
     let mut spent = used_up_to(7, 1_000);
     spent["debts"][0]["used"] = json!(850);
-    assert_eq!(told(&ask(&ledger(), REPORT, &spent, tomorrow)), [(80, 850)]);
+    assert_eq!(alerts(&ask(&ledger(), REPORT, &spent, tomorrow)), [(80, 850)]);
 }
 
 #[test]
@@ -204,22 +204,22 @@ fn a_limit_whose_rest_is_too_little_for_a_request_counts_as_spent() {
         })
     };
     // Less than 80 % is spent: the request is large, and the limit is not nearly spent.
-    assert_eq!(told(&ask(&ledger, REPORT, &asking(1, 500, 700), START)), []);
+    assert_eq!(alerts(&ask(&ledger, REPORT, &asking(1, 500, 700), START)), []);
     // More than the whole limit fits at no time.
-    assert_eq!(told(&ask(&ledger, REPORT, &asking(2, 1_001, 0), START)), []);
+    assert_eq!(alerts(&ask(&ledger, REPORT, &asking(2, 1_001, 0), START)), []);
     let answer = ask(&ledger, REPORT, &asking(3, 100, 200), START);
     assert_eq!(answer["grants"][0]["amount"], 100);
-    assert_eq!(told(&answer), [(80, 900)]);
+    assert_eq!(alerts(&answer), [(80, 900)]);
     // What is leased may come back.
-    assert_eq!(told(&ask(&ledger, REPORT, &asking(4, 100, 0), START)), []);
+    assert_eq!(alerts(&ask(&ledger, REPORT, &asking(4, 100, 0), START)), []);
     let answer = ask(&ledger, REPORT, &asking(5, 101, 0), START);
-    assert_eq!(told(&answer), [(100, 900)]);
+    assert_eq!(alerts(&answer), [(100, 900)]);
     let body = answer["alerts"][0]["body"].as_str().unwrap();
     assert!(body.contains("the rest is too little for a request"), "{body}");
 }
 
 #[test]
-fn rates_are_not_told_and_nothing_is_kept_while_no_webhook_asks_for_it() {
+fn rates_are_not_reported_and_nothing_is_kept_while_no_webhook_asks_for_it() {
     let rows = LedgerRows::default();
     let ledger = StoredLedger::new(rows.clone());
     let spend = |unit: &str, per: Option<&str>, wants: bool| {
@@ -229,7 +229,7 @@ fn rates_are_not_told_and_nothing_is_kept_while_no_webhook_asks_for_it() {
             json!({"meter": format!("{unit}{per:?}"), "rate": rate, "number": 2, "need": 1, "wanted": 1}),
         );
         let report = json!({"holder": "1", "wants_alerts": wants, "debts": [debt], "wishes": [wish]});
-        told(&ask(&ledger, REPORT, &report, START))
+        alerts(&ask(&ledger, REPORT, &report, START))
     };
     assert_eq!(spend("requests", Some("minute"), true), []);
     assert_eq!(spend("tokens", Some("hour"), true), []);
@@ -245,8 +245,8 @@ fn an_alert_that_is_not_taken_is_given_again_later_and_is_forgotten_after_an_hou
     let rows = LedgerRows::default();
     let ledger = || StoredLedger::new(rows.clone());
     leased_whole(&ledger(), START);
-    assert_eq!(told(&ask(&ledger(), REPORT, &used_up_to(900, 1_000), START)), [(80, 900)]);
-    let at = |ms: u64| told(&ask(&ledger(), REPORT, &used_up_to(900, 1_000), START + Millis::new(ms)));
+    assert_eq!(alerts(&ask(&ledger(), REPORT, &used_up_to(900, 1_000), START)), [(80, 900)]);
+    let at = |ms: u64| alerts(&ask(&ledger(), REPORT, &used_up_to(900, 1_000), START + Millis::new(ms)));
     assert_eq!(at(14_000), []);
     assert_eq!(at(26_000), [(80, 900)]);
     let mut tries = 2;

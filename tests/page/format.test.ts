@@ -30,7 +30,7 @@ test("durations have the unit that people would say", () => {
   for (const [ms, text] of cases) assert.equal(duration(ms), text, `${ms} ms`);
 });
 
-test("times are told from now", () => {
+test("times are relative to now", () => {
   assert.equal(relative(1_000_400, 1_000_000), "now");
   assert.equal(relative(1_012_300, 1_000_000), "in 12 s");
   assert.equal(relative(1_000_000, 1_185_000), "3 min 5 s ago");

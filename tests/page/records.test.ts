@@ -69,7 +69,7 @@ test("a class that ends a request by default goes on only because the document s
   assert.equal(reasonForNext(filtered, 0), "The request went on to b, as the routes document says for content_policy.");
 });
 
-test("failures of the client, of the gateway and of all deployments are told apart", () => {
+test("failures of the client, of the gateway and of all deployments are distinguished", () => {
   const all = record([failed("a", "unavailable", 0, 5)], { outcome: "unavailable", reason: "server_error", status: 503 });
   assert.deepEqual(summaryOf(all), { tone: "bad", text: "Failed: a did not serve it" });
   assert.equal(clientGot(all), "503 with the error of the failures: unavailable (server_error).");

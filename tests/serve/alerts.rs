@@ -51,7 +51,7 @@ fn kinds(bench: &Bench) -> Vec<String> {
 }
 
 #[test]
-fn an_outage_of_more_than_a_minute_is_told_once_and_so_is_its_end() {
+fn an_outage_of_more_than_a_minute_is_reported_once_and_so_is_its_end() {
     let mut bench = shared(&alerting(SIGNED));
     outage(&mut bench);
     for _ in 0..10 {
@@ -60,11 +60,11 @@ fn an_outage_of_more_than_a_minute_is_told_once_and_so_is_its_end() {
     }
     assert_eq!(kinds(&bench), ["ejected"]);
     let post = &bench.posts()[0];
-    let told = body(post);
+    let alert = body(post);
     assert_eq!(post.url, "https://hooks/alerts?token=t");
-    assert_eq!(told["data"]["deployment"], "first");
-    assert_eq!(told["data"]["reason"]["kind"], "quota");
-    assert_eq!(told["id"], post.headers.get("webhook-id").unwrap());
+    assert_eq!(alert["data"]["deployment"], "first");
+    assert_eq!(alert["data"]["reason"]["kind"], "quota");
+    assert_eq!(alert["id"], post.headers.get("webhook-id").unwrap());
     let timestamp: u64 = post.headers.get("webhook-timestamp").unwrap().parse().unwrap();
     assert_eq!(timestamp, post.at.epoch_ms() / 1_000);
     let signature = SigningKey::parse("whsec_c2VjcmV0").unwrap().sign(
@@ -127,7 +127,7 @@ fn no_request_waits_for_a_webhook_that_hangs() {
 }
 
 #[test]
-fn a_refused_document_is_told_by_one_of_all_isolates() {
+fn a_refused_document_is_reported_by_one_of_all_isolates() {
     let mut bench = shared(&alerting(SIGNED));
     let other: Rc<Isolate> = Rc::default();
     serve(&mut bench);
@@ -142,13 +142,13 @@ fn a_refused_document_is_told_by_one_of_all_isolates() {
         }
     }
     assert_eq!(kinds(&bench), ["routes"]);
-    let told = body(&bench.posts()[0]);
-    assert_eq!(told["data"]["routes"]["issues"], 1);
+    let alert = body(&bench.posts()[0]);
+    assert_eq!(alert["data"]["routes"]["issues"], 1);
     assert!(
-        told["data"]["routes"]["first"][0].as_str().unwrap().starts_with("models.m.targets[1]"),
-        "{told}"
+        alert["data"]["routes"]["first"][0].as_str().unwrap().starts_with("models.m.targets[1]"),
+        "{alert}"
     );
-    assert_eq!(told["data"]["routes"]["version"].as_str().unwrap().len(), 12);
+    assert_eq!(alert["data"]["routes"]["version"].as_str().unwrap().len(), 12);
 }
 
 #[test]
@@ -163,9 +163,9 @@ fn a_webhook_gets_the_kinds_that_it_wants() {
         serve(&mut bench);
         bench.pass(ms(2_000));
     }
-    let told: Vec<_> = bench.posts().iter().map(|post| post.url.clone()).collect();
+    let urls: Vec<_> = bench.posts().iter().map(|post| post.url.clone()).collect();
     assert_eq!(
-        (told, kinds(&bench)),
+        (urls, kinds(&bench)),
         (
             vec!["https://b/x".to_owned(), "https://a/x".to_owned()],
             vec!["ejected".to_owned(), "recovered".to_owned()]
@@ -174,7 +174,7 @@ fn a_webhook_gets_the_kinds_that_it_wants() {
 }
 
 #[test]
-fn without_webhooks_nothing_is_told() {
+fn without_webhooks_nothing_is_reported() {
     let mut bench = shared(&routes("", ""));
     outage(&mut bench);
     serve(&mut bench);

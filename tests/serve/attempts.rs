@@ -190,7 +190,7 @@ fn the_transcript_of_silence_is_an_answer() {
 }
 
 #[test]
-fn an_error_told_as_an_event_reaches_the_client_as_one_in_a_body_does() {
+fn an_error_sent_as_an_event_reaches_the_client_as_one_in_a_body_does() {
     let error = r#"{"error":{"message":"Invalid 'messages[3]'","type":"invalid_request_error","param":"messages[3]","code":"invalid_image_url"}}"#;
     let role =
         r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
@@ -216,7 +216,7 @@ fn an_error_told_as_an_event_reaches_the_client_as_one_in_a_body_does() {
 }
 
 #[test]
-fn where_nobody_streams_the_client_is_told_so() {
+fn where_nobody_streams_the_client_gets_an_error() {
     let mut bench = Bench::new(&routes("", ""));
     bench.script([Script::json(200, ANSWER), Script::json(200, ANSWER)]);
     let answer = bench.chat(STREAM);

@@ -27,7 +27,7 @@ fn chats(bench: &mut Bench, count: usize) {
     }
 }
 
-fn told(bench: &Bench) -> Vec<(u64, u64)> {
+fn alerts(bench: &Bench) -> Vec<(u64, u64)> {
     let of = |post: &super::fake::Post| {
         let body: Value = serde_json::from_str(&post.body).unwrap();
         assert_eq!(body["type"], "budget");
@@ -37,12 +37,12 @@ fn told(bench: &Bench) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn a_limit_of_a_day_is_told_at_80_percent_and_at_its_end_and_again_the_next_day() {
+fn a_limit_of_a_day_is_reported_at_80_percent_and_at_its_end_and_again_the_next_day() {
     let mut bench = budgeted(&json!([{ "requests": 10, "per": "day" }]), &json!(["budget"]));
     chats(&mut bench, 7);
-    assert_eq!(told(&bench), []);
+    assert_eq!(alerts(&bench), []);
     chats(&mut bench, 1);
-    assert_eq!(told(&bench), [(80, 8)]);
+    assert_eq!(alerts(&bench), [(80, 8)]);
     let post = bench.posts()[0].clone();
     let body: Value = serde_json::from_str(&post.body).unwrap();
     assert_eq!(body["id"], post.headers.get("webhook-id").unwrap());
@@ -52,12 +52,12 @@ fn a_limit_of_a_day_is_told_at_80_percent_and_at_its_end_and_again_the_next_day(
     chats(&mut bench, 1);
     bench.ledgers().evict();
     chats(&mut bench, 4);
-    assert_eq!(told(&bench), [(80, 8), (100, 10)]);
+    assert_eq!(alerts(&bench), [(80, 8), (100, 10)]);
     let rest: u64 = 86_400_000 - bench.now().epoch_ms() % 86_400_000;
     bench.pass(ms(rest));
     bench.script((0..20).map(|_| Script::json(200, ANSWER)));
     chats(&mut bench, 8);
-    assert_eq!(told(&bench), [(80, 8), (100, 10), (80, 8)]);
+    assert_eq!(alerts(&bench), [(80, 8), (100, 10), (80, 8)]);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn an_alert_that_the_receiver_does_not_take_comes_again_and_no_request_waits_for
         bench.begin_chat(CHAT);
         bench.pass(ms(3_000));
     }
-    assert_eq!(told(&bench), [(80, 8)], "the receiver has not answered yet");
+    assert_eq!(alerts(&bench), [(80, 8)], "the receiver has not answered yet");
     let began_at = bench.now();
     assert_eq!(bench.begin_chat(CHAT).status, 200);
     assert!(bench.now() - began_at <= ms(10), "{:?}", bench.now() - began_at);
@@ -77,7 +77,7 @@ fn an_alert_that_the_receiver_does_not_take_comes_again_and_no_request_waits_for
         bench.pass(ms(10_000));
     }
     let of_80 = bench.posts().iter().filter(|post| post.body.contains(r#""threshold":80"#)).count();
-    assert!(of_80 >= 2, "{:?}", told(&bench));
+    assert!(of_80 >= 2, "{:?}", alerts(&bench));
     assert!(bench.log().concat().contains("settings.webhooks[0] did not take the alert"));
 }
 
@@ -90,7 +90,7 @@ fn without_such_a_webhook_the_ledger_keeps_no_alerts() {
 }
 
 #[test]
-fn a_limit_with_by_is_told_for_each_value_with_its_name() {
+fn a_limit_with_by_is_reported_for_each_value_with_its_name() {
     let limits = json!([{ "requests": 2, "per": "day", "by": "user" }]);
     let mut bench = budgeted(&limits, &json!(["budget"]));
     let asked = |user: &str| json!({ "model": "m", "messages": [], "user": user }).to_string();

@@ -141,7 +141,7 @@ fn a_version_that_breaks_is_taken_back_by_itself() {
     assert_eq!(put(&mut bench, "", &same()).status, 200, "changes are possible again");
 }
 
-/// A gateway whose document has these webhooks, and one that wants no news of routes.
+/// A gateway whose document has these webhooks, and one that wants no alerts about routes.
 fn alerting() -> Bench {
     let deaf = r#"{"url": "https://deaf/x"}"#;
     let signed = r#"{"url": "${ALERT_URL}", "secret": "${ALERT_SECRET}", "on": ["routes"]}"#;
@@ -162,7 +162,7 @@ fn take_back_by_itself(bench: &mut Bench) -> String {
 }
 
 #[test]
-fn that_a_version_was_taken_back_is_told_once_to_each_webhook_without_any_request() {
+fn that_a_version_was_taken_back_is_reported_once_to_each_webhook_without_any_request() {
     let mut bench = alerting();
     let old = bench.isolate().current().unwrap().graph.version.clone();
     let new = take_back_by_itself(&mut bench);
@@ -182,14 +182,14 @@ fn that_a_version_was_taken_back_is_told_once_to_each_webhook_without_any_reques
     let posts = bench.posts();
     let urls: Vec<_> = posts.iter().map(|post| &*post.url).collect();
     assert_eq!(urls, ["https://deaf/x", "https://hooks/alerts?token=t", "https://deaf/x", "https://deaf/x"]);
-    let told: Value = serde_json::from_str(&posts[1].body).unwrap();
+    let alert: Value = serde_json::from_str(&posts[1].body).unwrap();
     assert!(posts.iter().all(|post| post.body == posts[1].body), "the same in every try");
-    assert_eq!(told["type"], "routes");
-    let routes = &told["data"]["routes"];
+    assert_eq!(alert["type"], "routes");
+    let routes = &alert["data"]["routes"];
     assert_eq!((&routes["version"], &routes["serves"]), (&json!(new), &json!(old)));
     assert!(routes["taken_back"].as_str().unwrap().starts_with("more of its requests failed: of its "));
-    assert!(told["message"].as_str().unwrap().contains(&new) && told["data"].get("region").is_none());
-    let (id, timestamp) = (told["id"].as_str().unwrap(), posts[1].at.epoch_ms() / 1_000);
+    assert!(alert["message"].as_str().unwrap().contains(&new) && alert["data"].get("region").is_none());
+    let (id, timestamp) = (alert["id"].as_str().unwrap(), posts[1].at.epoch_ms() / 1_000);
     let signature = SigningKey::parse("whsec_c2VjcmV0").unwrap().sign(id, timestamp, &posts[1].body);
     assert_eq!(posts[1].headers.get("webhook-signature"), Some(&*signature));
     let log = bench.log().concat();
@@ -255,7 +255,7 @@ fn a_version_that_served_too_few_requests_is_taken_back() {
         chat(&mut bench);
     }
     bench.pass(ms(61_000));
-    // Nobody has told the isolate, but the time is over.
+    // Nobody has informed the isolate, but the time is over.
     for _ in 0..20 {
         let answer = chat(&mut bench);
         assert_eq!(version_of(&bench, &answer), old);

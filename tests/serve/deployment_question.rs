@@ -28,8 +28,11 @@ fn ask(bench: &mut Bench, name: &str, query: &str) -> Value {
 fn the_question_has_the_credential_of_the_gateway_and_nothing_of_the_administrator() {
     let mut bench = bench();
     bench.script([Script::json(200, ANSWER)]);
-    let told = ask(&mut bench, "first", "?question=chat");
-    assert_eq!((&told["status"], &told["error"], &told["body"]), (&json!(200), &Value::Null, &json!(ANSWER)));
+    let response = ask(&mut bench, "first", "?question=chat");
+    assert_eq!(
+        (&response["status"], &response["error"], &response["body"]),
+        (&json!(200), &Value::Null, &json!(ANSWER))
+    );
     let call = bench.calls()[0].clone();
     assert_eq!(call.request.url, "https://first/v1/chat/completions");
     assert_eq!(call.request.headers.get("authorization"), Some(&*format!("Bearer {KEY}")));
@@ -55,11 +58,11 @@ fn what_an_upstream_says_comes_back_without_secrets_and_teaches_health_nothing()
     let headers = &[("x-ratelimit-limit-tokens", "7"), ("openai-organization", "org-1")];
     for _ in 0..10 {
         bench.script([Script { headers, ..Script::json(401, said) }]);
-        let told = ask(&mut bench, "first", "?question=chat");
-        assert_eq!(told["status"], 401);
-        assert_eq!(told["headers"]["x-ratelimit-limit-tokens"], "7");
-        assert_eq!(told["headers"]["openai-organization"], Value::Null);
-        let body = told["body"].as_str().unwrap();
+        let response = ask(&mut bench, "first", "?question=chat");
+        assert_eq!(response["status"], 401);
+        assert_eq!(response["headers"]["x-ratelimit-limit-tokens"], "7");
+        assert_eq!(response["headers"]["openai-organization"], Value::Null);
+        let body = response["body"].as_str().unwrap();
         assert!(body.contains("invalid_api_key") && body.contains("***") && !body.contains(KEY), "{body}");
     }
     bench.script([Script::json(200, ANSWER)]);
@@ -71,15 +74,15 @@ fn what_an_upstream_says_comes_back_without_secrets_and_teaches_health_nothing()
 fn silence_has_its_reason_and_ends_the_call() {
     let mut bench = bench();
     bench.script([Script::silence(), Script::reset()]);
-    let told = ask(&mut bench, "first", "?question=chat&seconds=3");
-    assert_eq!((&told["error"]["kind"], &told["ms"]), (&json!("timeout"), &json!(3_000)));
+    let response = ask(&mut bench, "first", "?question=chat&seconds=3");
+    assert_eq!((&response["error"]["kind"], &response["ms"]), (&json!("timeout"), &json!(3_000)));
     assert!(bench.calls()[0].is_aborted.get());
-    let told = ask(&mut bench, "first", "?question=chat");
-    assert_eq!(told["error"]["kind"], "connection");
+    let response = ask(&mut bench, "first", "?question=chat");
+    assert_eq!(response["error"]["kind"], "connection");
     // A body that does not end in time.
     bench.script([Script::events(vec![Step::Bytes("data: x".into()), Step::Pause(ms(90_000))])]);
-    let told = ask(&mut bench, "first", "?question=chat&seconds=2");
-    assert_eq!((&told["error"]["kind"], &told["status"]), (&json!("timeout"), &Value::Null));
+    let response = ask(&mut bench, "first", "?question=chat&seconds=2");
+    assert_eq!((&response["error"]["kind"], &response["status"]), (&json!("timeout"), &Value::Null));
     assert_eq!(bench.open_waits(), 0);
 }
 
@@ -88,10 +91,10 @@ fn a_long_answer_is_cut_and_says_so() {
     let mut bench = bench();
     let long = format!(r#"{{"data":["{}"]}}"#, "x".repeat(40_000));
     bench.script([Script::json(200, &long), Script::json(200, &long)]);
-    let told = ask(&mut bench, "first", "?question=embedding");
-    assert_eq!((told["body"].as_str().unwrap().len(), &told["is_cut"]), (16 * 1024, &json!(true)));
-    let told = ask(&mut bench, "first", "?question=models");
-    assert_eq!((told["body"].as_str().unwrap(), &told["is_cut"]), (long.as_str(), &json!(false)));
+    let response = ask(&mut bench, "first", "?question=embedding");
+    assert_eq!((response["body"].as_str().unwrap().len(), &response["is_cut"]), (16 * 1024, &json!(true)));
+    let response = ask(&mut bench, "first", "?question=models");
+    assert_eq!((response["body"].as_str().unwrap(), &response["is_cut"]), (long.as_str(), &json!(false)));
 }
 
 #[test]
@@ -106,9 +109,9 @@ fn no_part_of_a_secret_is_shown_wherever_an_answer_is_cut() {
             let steps = vec![Step::Bytes(first.to_owned()), Step::Bytes(rest.to_owned())];
             let mut bench = bench();
             bench.script([Script { steps, says_length: false, ..Script::json(401, "") }]);
-            let told = ask(&mut bench, "first", "?question=embedding");
-            let body = told["body"].as_str().unwrap();
-            assert!(body.len() <= shown && told["is_cut"] == json!(true), "{at}");
+            let response = ask(&mut bench, "first", "?question=embedding");
+            let body = response["body"].as_str().unwrap();
+            assert!(body.len() <= shown && response["is_cut"] == json!(true), "{at}");
             let end = body.trim_start_matches("*** ").trim_start_matches('-').trim_end_matches('-');
             assert!("***".starts_with(end), "{at} {end:?}");
         }
@@ -151,12 +154,12 @@ fn with_entra(first_key: Option<&str>) -> Bench {
 #[test]
 fn a_deployment_that_cannot_be_asked_says_why_and_nothing_is_sent() {
     let mut bench = with_entra(Some("${NOT_SET}"));
-    let told = ask(&mut bench, "first", "?question=chat");
-    assert_eq!(told["error"], json!({ "kind": "disabled", "message": "NOT_SET" }));
+    let response = ask(&mut bench, "first", "?question=chat");
+    assert_eq!(response["error"], json!({ "kind": "disabled", "message": "NOT_SET" }));
     let refused = r#"{"error":"invalid_client","error_codes":[7000215]}"#;
     bench.answer_forms([(ms(100), Some((401, refused.to_owned())))]);
-    let told = ask(&mut bench, "second", "?question=chat");
-    assert_eq!(told["error"], json!({ "kind": "token_refused", "message": "AADSTS7000215" }));
+    let response = ask(&mut bench, "second", "?question=chat");
+    assert_eq!(response["error"], json!({ "kind": "token_refused", "message": "AADSTS7000215" }));
     assert_eq!(bench.calls().len(), 0);
 }
 
@@ -166,10 +169,10 @@ fn a_token_of_entra_id_is_presented_like_for_a_request() {
     let issued = json!({ "token_type": "Bearer", "expires_in": 3_600, "access_token": "token-0123456789" });
     bench.answer_forms([(ms(100), Some((200, issued.to_string())))]);
     bench.script([Script::json(401, r#"{"error":{"message":"the token token-0123456789 is not valid"}}"#)]);
-    let told = ask(&mut bench, "second", "?question=chat");
+    let response = ask(&mut bench, "second", "?question=chat");
     assert_eq!(bench.calls()[0].request.headers.get("authorization"), Some("Bearer token-0123456789"));
-    assert_eq!((&told["status"], &told["host"]), (&json!(401), &json!("second")));
-    assert!(!told["body"].as_str().unwrap().contains("token-0123456789"), "{told}");
+    assert_eq!((&response["status"], &response["host"]), (&json!(401), &json!("second")));
+    assert!(!response["body"].as_str().unwrap().contains("token-0123456789"), "{response}");
 }
 
 #[test]

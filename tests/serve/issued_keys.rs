@@ -287,7 +287,7 @@ fn without_allowed_keys_the_store_is_never_asked_for_one() {
 }
 
 #[test]
-fn while_the_store_does_not_answer_known_keys_go_on_and_new_ones_are_told_to_come_again() {
+fn while_the_store_does_not_answer_known_keys_go_on_and_new_ones_are_asked_to_come_again() {
     let mut bench = started(OPEN);
     let (known, new) = (key_of(&issue(&mut bench, "")), key_of(&issue(&mut bench, "")));
     bench.new_isolate();

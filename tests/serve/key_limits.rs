@@ -142,9 +142,9 @@ fn a_stored_key_that_is_not_wholly_understood_opens_nothing_and_the_log_says_so_
         let calls = bench.calls().len();
         assert_eq!([(); 3].map(|()| chat(&mut bench, key)), [401; 3], "{stored}");
         assert_eq!(bench.calls().len(), calls, "{stored}");
-        let told: Vec<_> = bench.log().into_iter().filter(|line| line.contains("keys: ")).collect();
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains(said) && !told[0].contains(key), "{told:?}");
+        let lines: Vec<_> = bench.log().into_iter().filter(|line| line.contains("keys: ")).collect();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(said) && !lines[0].contains(key), "{lines:?}");
         bench.finish();
     }
 }

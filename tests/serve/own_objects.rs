@@ -395,7 +395,7 @@ fn while_nobody_can_say_who_made_what_nothing_is_shown_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_deletion_is_told_until_it_is_noted_and_only_if_it_was_done() {
+fn a_deletion_is_sent_until_it_is_noted_and_only_if_it_was_done() {
     let mut bench = started();
     for id in ["file-1", "file-2"] {
         make(&mut bench, "/v1/files", &json!({ "id": id }));

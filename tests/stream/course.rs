@@ -291,7 +291,10 @@ fn joined_lines_are_as_long_as_their_event() {
         let text = format!("data: {}\ndata: {}\n\n", "x".repeat(first), "y".repeat(second));
         let events = parse([text.as_bytes()]);
         let (_, data, is_oversized) = &events[0];
-        assert_eq!((data.len(), *is_oversized), if fits { (EVENT_LIMIT, false) } else { (KEPT_BYTES, true) });
+        assert_eq!(
+            (data.len(), *is_oversized),
+            if fits { (EVENT_LIMIT, false) } else { (RETAINED_BYTES, true) }
+        );
     }
 }
 

@@ -62,7 +62,7 @@ fn an_upstreams_error_is_passed_on_complete_and_unchanged() {
 }
 
 #[test]
-fn an_error_in_an_event_can_be_told_as_the_body_of_a_response() {
+fn an_error_in_an_event_can_be_sent_as_the_body_of_a_response() {
     let error = json!({ "message": "Invalid image", "type": "invalid_request_error", "param": "a[0]", "code": "invalid_image_url" });
     let failed =
         json!({ "message": "Invalid image", "type": null, "param": null, "code": "invalid_image_url" });

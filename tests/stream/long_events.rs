@@ -25,7 +25,7 @@ fn meaning(protocol: Protocol, name: &str, data: &str) -> Meaning {
 fn both_ends_of_an_event_beyond_the_limit_are_kept() {
     let head = |data: usize| {
         let data = [vec![b'x'; data], b"\ny".to_vec()].concat();
-        (data[..KEPT_BYTES].to_vec(), data[data.len() - KEPT_BYTES..].to_vec())
+        (data[..RETAINED_BYTES].to_vec(), data[data.len() - RETAINED_BYTES..].to_vec())
     };
     // The longest data that fits in a line, one byte more, and three times the limit.
     for (data, fits) in [(EVENT_LIMIT - 6, true), (EVENT_LIMIT - 5, false), (EVENT_LIMIT * 3, false)] {
@@ -50,7 +50,7 @@ fn both_ends_of_an_event_beyond_the_limit_are_kept() {
     // Many lines that are long together. The line ends between them count.
     let lines = b"data: xxxxxxxxxxxxxxx\n".repeat(EVENT_LIMIT / 16 + 1);
     let events = parse([&*[b"event: n\n".to_vec(), lines, b"\ndata: z\n\n".to_vec()].concat()]);
-    assert_eq!((events[0].1.len(), events[0].2), (KEPT_BYTES, true));
+    assert_eq!((events[0].1.len(), events[0].2), (RETAINED_BYTES, true));
     let lines = b"data: xxxxxxxxxxxxxxx\n".repeat(EVENT_LIMIT / 16);
     assert!(!parse([&*[lines, b"\n".to_vec()].concat()])[0].2);
 }

@@ -22,7 +22,7 @@ use switchyard::routes::graph::Commit;
 use switchyard::stream::choices::ChatChoices;
 use switchyard::stream::hold::{FIRST_TOKEN_BYTES, FIRST_TOKEN_EVENTS, Hold, HoldVerdict};
 use switchyard::stream::protocol::{Meaning, Protocol, broken_stream, error_event};
-use switchyard::stream::sse::{EVENT_LIMIT, KEPT_BYTES, Parser, SseEvent};
+use switchyard::stream::sse::{EVENT_LIMIT, Parser, RETAINED_BYTES, SseEvent};
 use switchyard::stream::tail::{Ending, Tail};
 use switchyard::usage::basis::UsageBasis;
 use switchyard::usage::reported::Reported;

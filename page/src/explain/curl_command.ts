@@ -27,7 +27,7 @@ const IGNORED_WITH_VALUE = new Set([
   "--speed-limit", "-Y", "--speed-time", "-y", "--interface", "-D", "--dump-header", "--stderr", "--trace", "--trace-ascii", "--ciphers",
   "--tls-max", "-K", "--config", "--noproxy", "--max-redirs",
 ]);
-/** Short options that take a value, so that `-XPOST` and `-sXPOST` can be told from flags. */
+/** Short options that take a value, so that `-XPOST` and `-sXPOST` can be distinguished from flags. */
 const SHORT_WITH_VALUE = "XHdAebuFTowmxEcYyDK";
 
 /** Reads a command. `curl` may be missing. */

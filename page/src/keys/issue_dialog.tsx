@@ -11,7 +11,7 @@ import { NewKey } from "./new_key";
 interface IssueDialogProps {
   /** The clients for which keys may be issued. */
   clients: string[];
-  onDone: (news: string) => void;
+  onDone: (message: string) => void;
   onCancel: () => void;
 }
 

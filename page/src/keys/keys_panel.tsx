@@ -28,12 +28,12 @@ export function KeysPanel({ query }: { query: URLSearchParams }) {
   const limits = usePolled("limits of keys", PAUSE_MS, (signal) => callJson<{ limits: LimitUsage[] }>("/admin/api/usage", { signal }));
   const document = usePolled("document of keys", PAUSE_MS, (signal) => callJson<KeyDocument>("/admin/api/routes/document", { signal }));
   const [act, setAct] = useState<Act>();
-  const [news, setNews] = useState("");
+  const [message, setMessage] = useState("");
   const filters = { client: query.get("client") ?? "", state: query.get("state") ?? "", text: query.get("text") ?? "" };
   const allowed = Object.entries(document.value?.clients ?? {}).filter(([, { allow_keys }]) => allow_keys).map(([name]) => name);
 
   const done = (text: string) => {
-    setNews(text);
+    setMessage(text);
     setAct(undefined);
     list.refresh();
   };
@@ -42,7 +42,7 @@ export function KeysPanel({ query }: { query: URLSearchParams }) {
     <section class="panel" aria-label="Keys">
       <div class="row keys-head">
         <button type="button" disabled={allowed.length === 0} onClick={() => setAct({ kind: "issue" })}>Issue a key</button>
-        <p class="keys-news" role="status">{news}</p>
+        <p class="keys-message" role="status">{message}</p>
       </div>
       {document.value && allowed.length === 0 && (
         <p class="hint">

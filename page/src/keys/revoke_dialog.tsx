@@ -8,7 +8,7 @@ import { revokeKey } from "./key_calls.ts";
 
 interface RevokeDialogProps {
   issued: IssuedKey;
-  onDone: (news: string) => void;
+  onDone: (message: string) => void;
   onCancel: () => void;
 }
 

@@ -21,7 +21,7 @@ const USUAL = 86_400;
 
 interface RotateDialogProps {
   issued: IssuedKey;
-  onDone: (news: string) => void;
+  onDone: (message: string) => void;
   onCancel: () => void;
 }
 

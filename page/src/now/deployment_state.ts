@@ -79,7 +79,7 @@ export function deploymentState(entry: HealthEntry, now: number, variable?: stri
   for (const [operation, { why }] of known.missing) notes.push(`does not offer ${operation}${why ? `: ${why}` : ""}`);
   if (object && RANK[object.gate.state] !== RANK[isolate.gate.state]) {
     const who = RANK[object.gate.state] > RANK[isolate.gate.state] ? "the object of the region" : "this isolate";
-    notes.push(`so says ${who}; the other has not heard of it yet`);
+    notes.push(`so says ${who}; the other does not know it yet`);
   }
   return {
     name: entry.deployment,

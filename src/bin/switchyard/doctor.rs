@@ -235,7 +235,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, NotAsked> {
             now: now(),
             is_worker: client.is_some(),
         };
-        let finding = diagnose(deployment, call.kind, &call.heard, &setting);
+        let finding = diagnose(deployment, call.kind, &call.outcome, &setting);
         let (asked, milliseconds) = (Some(call.kind.name()), Some(call.milliseconds));
         let key = key_of(deployment, question);
         Diagnosed { key, asked, milliseconds, ..Diagnosed::of(deployment, finding) }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use switchyard::doctor::diagnosis::{Heard, Silence, wants_completion_limit};
+use switchyard::doctor::diagnosis::{QuestionOutcome, Silence, wants_completion_limit};
 use switchyard::doctor::question::{DoctorQuestion, QuestionKind};
 use switchyard::routes::entra::Entra;
 use switchyard::routes::graph::Deployment;
@@ -26,7 +26,7 @@ pub struct Call {
     /// The question that was asked last.
     pub kind: QuestionKind,
     /// What came back.
-    pub heard: Heard,
+    pub outcome: QuestionOutcome,
     /// How long it took.
     pub milliseconds: u64,
     /// The host that was asked.
@@ -83,8 +83,8 @@ pub fn each<T: Send>(
 
 /// The question to ask in place of one that was answered like this, because the model wants the
 /// other name of the limit.
-pub fn other_kind(kind: QuestionKind, heard: &Heard) -> Option<QuestionKind> {
-    let wants_other = kind == QuestionKind::Chat { is_reasoning: false } && wants_completion_limit(heard);
+pub fn other_kind(kind: QuestionKind, outcome: &QuestionOutcome) -> Option<QuestionKind> {
+    let wants_other = kind == QuestionKind::Chat { is_reasoning: false } && wants_completion_limit(outcome);
     wants_other.then_some(QuestionKind::Chat { is_reasoning: true })
 }
 
@@ -108,27 +108,34 @@ impl Agents {
         let token = match deployment.entra.as_ref().map(|entra| self.token(entra)).transpose() {
             Ok(token) => token,
             Err(failure) => {
-                return Call { kind: question.kind, heard: Heard::NoToken(failure), milliseconds: 0, host };
+                return Call {
+                    kind: question.kind,
+                    outcome: QuestionOutcome::NoToken(failure),
+                    milliseconds: 0,
+                    host,
+                };
             }
         };
         let timed = |question: &DoctorQuestion| self.timed(question, token.as_deref());
-        let (heard, milliseconds) = timed(question);
-        let other = other_kind(question.kind, &heard)
+        let (outcome, milliseconds) = timed(question);
+        let other = other_kind(question.kind, &outcome)
             .and_then(|kind| DoctorQuestion::with_key(deployment, kind, question.key));
         match other {
             Some(other) => {
-                let (heard, milliseconds) = timed(&other);
-                Call { kind: other.kind, heard, milliseconds, host }
+                let (outcome, milliseconds) = timed(&other);
+                Call { kind: other.kind, outcome, milliseconds, host }
             }
-            None => Call { kind: question.kind, heard, milliseconds, host },
+            None => Call { kind: question.kind, outcome, milliseconds, host },
         }
     }
 
     #[expect(clippy::disallowed_methods, reason = "the command line is outside the core")]
-    fn timed(&self, question: &DoctorQuestion, token: Option<&str>) -> (Heard, u64) {
+    fn timed(&self, question: &DoctorQuestion, token: Option<&str>) -> (QuestionOutcome, u64) {
         let began = std::time::Instant::now();
-        let heard = self.heard(question, token).unwrap_or_else(|error| Heard::Silence(self.silence(&error)));
-        (heard, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
+        let outcome = self
+            .outcome(question, token)
+            .unwrap_or_else(|error| QuestionOutcome::Silence(self.silence(&error)));
+        (outcome, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     fn agent(&self, url: &str) -> &Agent {
@@ -150,7 +157,7 @@ impl Agents {
         Ok(token_answer(answer.status().as_u16(), &text)?.text)
     }
 
-    fn heard(&self, question: &DoctorQuestion, token: Option<&str>) -> Result<Heard, Error> {
+    fn outcome(&self, question: &DoctorQuestion, token: Option<&str>) -> Result<QuestionOutcome, Error> {
         let agent = self.agent(&question.url);
         let mut request = Request::builder().uri(&question.url);
         if let Some(token) = token {
@@ -170,7 +177,7 @@ impl Agents {
         let headers = Headers::of(
             answer.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))),
         );
-        Ok(Heard::Answer { status: answer.status().as_u16(), headers, body })
+        Ok(QuestionOutcome::Answer { status: answer.status().as_u16(), headers, body })
     }
 
     fn silence(&self, error: &Error) -> Silence {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use switchyard::doctor::diagnosis::{Heard, Silence};
+use switchyard::doctor::diagnosis::{QuestionOutcome, Silence};
 use switchyard::doctor::question::{DoctorQuestion, QuestionKind};
 use switchyard::request::percent;
 use switchyard::routes::graph::Deployment;
@@ -59,7 +59,7 @@ pub fn ask_through(
 ) -> Result<Vec<Call>, GatewayError> {
     let ask = |deployment: &Deployment, question: &DoctorQuestion| {
         let call = called(client, &deployment.name, question.kind, question.key, seconds)?;
-        match other_kind(question.kind, &call.heard) {
+        match other_kind(question.kind, &call.outcome) {
             Some(other) => called(client, &deployment.name, other, question.key, seconds),
             None => Ok(call),
         }
@@ -82,11 +82,11 @@ fn called(
     );
     let answer: AskAnswer = client.post(&path, &[], "")?.accepted()?.json()?;
     let (host, milliseconds) = (answer.host.clone(), answer.ms);
-    Ok(Call { kind, heard: heard(kind, answer, seconds), milliseconds, host })
+    Ok(Call { kind, outcome: outcome(kind, answer, seconds), milliseconds, host })
 }
 
 /// What came back from the deployment.
-fn heard(kind: QuestionKind, answer: AskAnswer, seconds: u64) -> Heard {
+fn outcome(kind: QuestionKind, answer: AskAnswer, seconds: u64) -> QuestionOutcome {
     let AskAnswer { error, status, headers, mut body, is_cut, .. } = answer;
     let Some(AskFailure { kind: failure, message }) = error else {
         // That there is a list is all that a list of thousands of models is asked for.
@@ -95,15 +95,15 @@ fn heard(kind: QuestionKind, answer: AskAnswer, seconds: u64) -> Heard {
             r#"{"data":[]}"#.clone_into(&mut body);
         }
         let headers = Headers::of(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        return Heard::Answer { status, headers, body: body.into_bytes() };
+        return QuestionOutcome::Answer { status, headers, body: body.into_bytes() };
     };
     match failure.as_str() {
-        "timeout" => Heard::Silence(Silence::TooLate(seconds)),
-        "disabled" => Heard::NoVariable(message),
+        "timeout" => QuestionOutcome::Silence(Silence::TooLate(seconds)),
+        "disabled" => QuestionOutcome::NoVariable(message),
         "token_refused" | "token_unavailable" => {
-            Heard::NoToken(TokenFailure { is_refusal: failure == "token_refused", reason: message })
+            QuestionOutcome::NoToken(TokenFailure { is_refusal: failure == "token_refused", reason: message })
         }
-        _ => Heard::Silence(Silence::NoConnection(message)),
+        _ => QuestionOutcome::Silence(Silence::NoConnection(message)),
     }
 }
 
@@ -111,27 +111,31 @@ fn heard(kind: QuestionKind, answer: AskAnswer, seconds: u64) -> Heard {
 mod tests {
     use super::*;
 
-    fn heard_of(kind: QuestionKind, answer: &str) -> Heard {
-        heard(kind, serde_json::from_str(answer).unwrap(), 7)
+    fn outcome_of(kind: QuestionKind, answer: &str) -> QuestionOutcome {
+        outcome(kind, serde_json::from_str(answer).unwrap(), 7)
     }
 
     #[test]
-    fn each_answer_of_the_gateway_is_what_was_heard() {
+    fn each_answer_of_the_gateway_has_its_outcome() {
         let chat = QuestionKind::Chat { is_reasoning: false };
         let failed = |kind: &str| {
-            heard_of(chat, &format!(r#"{{"ms":5,"error":{{"kind":"{kind}","message":"AADSTS7000215"}}}}"#))
+            outcome_of(chat, &format!(r#"{{"ms":5,"error":{{"kind":"{kind}","message":"AADSTS7000215"}}}}"#))
         };
-        assert_eq!(failed("timeout"), Heard::Silence(Silence::TooLate(7)));
-        assert_eq!(failed("connection"), Heard::Silence(Silence::NoConnection("AADSTS7000215".to_owned())));
-        assert_eq!(failed("disabled"), Heard::NoVariable("AADSTS7000215".to_owned()));
-        let token =
-            |is_refusal| Heard::NoToken(TokenFailure { reason: "AADSTS7000215".to_owned(), is_refusal });
+        assert_eq!(failed("timeout"), QuestionOutcome::Silence(Silence::TooLate(7)));
+        assert_eq!(
+            failed("connection"),
+            QuestionOutcome::Silence(Silence::NoConnection("AADSTS7000215".to_owned()))
+        );
+        assert_eq!(failed("disabled"), QuestionOutcome::NoVariable("AADSTS7000215".to_owned()));
+        let token = |is_refusal| {
+            QuestionOutcome::NoToken(TokenFailure { reason: "AADSTS7000215".to_owned(), is_refusal })
+        };
         assert_eq!(failed("token_refused"), token(true));
         assert_eq!(failed("token_unavailable"), token(false));
         let answer = r#"{"ms":5,"error":null,"host":"h","status":401,"headers":{"content-type":"text/plain"},"body":"no","is_cut":false}"#;
         assert_eq!(
-            heard_of(chat, answer),
-            Heard::Answer {
+            outcome_of(chat, answer),
+            QuestionOutcome::Answer {
                 status: 401,
                 headers: Headers::of([("content-type", "text/plain")]),
                 body: b"no".to_vec()
@@ -142,9 +146,13 @@ mod tests {
     #[test]
     fn a_list_of_models_that_is_too_long_is_still_a_list() {
         let cut = r#"{"ms":5,"error":null,"status":200,"headers":{},"body":"{\"data\":[{","is_cut":true}"#;
-        let Heard::Answer { body, .. } = heard_of(QuestionKind::Listing, cut) else { panic!("no answer") };
+        let QuestionOutcome::Answer { body, .. } = outcome_of(QuestionKind::Listing, cut) else {
+            panic!("no answer")
+        };
         assert_eq!(body, br#"{"data":[]}"#);
-        let Heard::Answer { body, .. } = heard_of(QuestionKind::Embedding, cut) else { panic!("no answer") };
+        let QuestionOutcome::Answer { body, .. } = outcome_of(QuestionKind::Embedding, cut) else {
+            panic!("no answer")
+        };
         assert_eq!(body, br#"{"data":[{"#);
     }
 }

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_told_with_who_when_why_and_its_changes() {
+    fn a_version_is_reported_with_who_when_why_and_its_changes() {
         let difference = json!({ "more": 0, "changes": [{ "path": "a.b", "old": 1, "new": 2 }] });
         let versions = versions();
         assert_eq!(

@@ -404,8 +404,8 @@ function isShort({ ok, headers }, most) {
 /** Keeps an answer under a key, which is a URL. `text`: the headers of the entry. */
 export function keepAnswer(key, text, answer, wait) {
   const entry = response(200, text, answer.slice());
-  const kept = answers().then((cache) => cache.put(key, entry));
-  kept.then(
+  const stored = answers().then((cache) => cache.put(key, entry));
+  stored.then(
     () => endWait(wait, 0, undefined, undefined),
     (error) => failWait(wait, error),
   );

@@ -150,7 +150,7 @@ fn a_page_has_only_the_objects_that_are_left() {
 }
 
 #[test]
-fn the_oldest_objects_are_forgotten_and_clients_are_told_apart() {
+fn the_oldest_objects_are_forgotten_and_clients_are_distinguished() {
     let mut objects = MadeObjects::default();
     for number in 0..=MOST_KNOWN {
         objects.learn("app", &format!("file-{number}"));

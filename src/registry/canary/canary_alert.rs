@@ -1,4 +1,4 @@
-//! The alert about a canary that the gateway has taken back: what is told, and when it is tried
+//! The alert about a canary that the gateway has taken back: what it says, and when it is tried
 //! again.
 //!
 //! Invariant: a try is counted before it is made, so an alert is sent at most [`MAX_TRIES`] times

@@ -204,7 +204,7 @@ impl<S: RegistryStorage> CanaryLedger<'_, S> {
         Ok(Begun::OnTrial(terms))
     }
 
-    /// An isolate reports. It may have heard nothing of the end of its canary.
+    /// An isolate reports. It may know nothing of the end of its canary.
     ///
     /// # Errors
     /// The storage failed.

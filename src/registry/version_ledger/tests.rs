@@ -127,7 +127,7 @@ fn long_documents_are_kept_in_parts_that_a_row_holds() {
 fn the_latest_hundred_versions_are_kept() {
     let rows = Rows::default();
     let ledger = VersionLedger(&rows);
-    for number in 1..=KEPT_VERSIONS + 20 {
+    for number in 1..=RETAINED_VERSIONS + 20 {
         change(&ledger, &format!("v{number}"), START);
     }
     let entries = ledger.entries().unwrap();

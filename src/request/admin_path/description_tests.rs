@@ -68,7 +68,7 @@ fn operations(description: &Value) -> Vec<(AdminPath, String, &Value)> {
         let (template, methods): (&String, &Value) = (template, methods);
         let path = path_of(template);
         let methods = methods.as_object().unwrap().iter();
-        methods.map(move |(method, told)| (path.clone(), method.to_ascii_uppercase(), told))
+        methods.map(move |(method, described)| (path.clone(), method.to_ascii_uppercase(), described))
     };
     paths.iter().flat_map(of_path).collect()
 }
@@ -80,24 +80,24 @@ fn texts(list: &Value) -> BTreeSet<&str> {
 #[test]
 fn the_description_has_the_paths_and_methods_of_the_code() {
     let description = description();
-    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut described: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (path, method, _) in operations(&description) {
-        assert!(told.entry(format!("{path:?}")).or_default().insert(method));
+        assert!(described.entry(format!("{path:?}")).or_default().insert(method));
     }
     let of_code = |path: AdminPath| {
         let methods = path.allow().split(", ").filter(|method| *method != "HEAD").map(str::to_owned);
         (format!("{path:?}"), methods.collect())
     };
-    assert_eq!(told, paths().into_iter().map(of_code).collect());
-    assert_eq!(told.len(), description["paths"].as_object().unwrap().len(), "each path once");
+    assert_eq!(described, paths().into_iter().map(of_code).collect());
+    assert_eq!(described.len(), description["paths"].as_object().unwrap().len(), "each path once");
 }
 
 #[test]
 fn the_description_has_the_roles_of_the_code() {
     let description = description();
-    for (path, method, told) in operations(&description) {
+    for (path, method, described) in operations(&description) {
         let expected = if path.needs_admin(&method) { "admin" } else { "viewer" };
-        let schemes = told["security"].as_array().unwrap();
+        let schemes = described["security"].as_array().unwrap();
         for scheme in schemes {
             let roles: Vec<_> = scheme.as_object().unwrap().values().flat_map(texts).collect();
             assert_eq!(roles, [expected], "{method} {path:?}");
@@ -109,7 +109,7 @@ fn the_description_has_the_roles_of_the_code() {
         assert_eq!(named, known, "{method} {path:?}");
         let refused = if expected == "admin" { "AdminNeeded" } else { "NotAdmitted" };
         let refused = format!("#/components/responses/{refused}");
-        assert_eq!(told["responses"]["403"]["$ref"], refused, "{method} {path:?}");
+        assert_eq!(described["responses"]["403"]["$ref"], refused, "{method} {path:?}");
     }
 }
 
@@ -126,8 +126,8 @@ fn the_description_has_the_acts_of_the_code() {
         "routes.canary.take_over",
     ];
     let expected: BTreeSet<_> = acts.flatten().chain(of_the_gateway).collect();
-    let told = &description["components"]["schemas"]["AuditEntry"]["properties"]["what"]["enum"];
-    assert_eq!(texts(told), expected);
+    let described = &description["components"]["schemas"]["AuditEntry"]["properties"]["what"]["enum"];
+    assert_eq!(texts(described), expected);
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn each_error_of_the_description_is_one_of_the_code_with_its_status() {
     let description = description();
     let errors = all();
     let known: BTreeSet<(u16, &str)> = errors.iter().map(|error| (error.status(), error.code())).collect();
-    for (path, method, told) in operations(&description) {
-        for (status, response) in told["responses"].as_object().unwrap() {
+    for (path, method, described) in operations(&description) {
+        for (status, response) in described["responses"].as_object().unwrap() {
             let Some(name) = response["$ref"].as_str() else { continue };
             let name = name.strip_prefix("#/components/responses/").unwrap();
             let schema =

@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn stored_limits_that_are_not_wholly_understood_are_refused() {
         let usual = json!({ "requests": 5, "per": "day", "models": ["gone"] });
-        assert_eq!(key_limits(&[usual], "key_1").unwrap()[0].name, "key_1/requests/day/gone");
+        assert_eq!(key_limits(&[usual], "key_1").unwrap()[0].name.as_ref(), "key_1/requests/day/gone");
         for limit in [
             json!({ "requests": 5, "per": "day", "images": 3 }),
             json!({ "requests": 5, "per": "day", "by": "user" }),

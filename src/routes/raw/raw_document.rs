@@ -107,7 +107,7 @@ pub struct RawSettings {
     pub health: RawHealthSharing,
     /// The log: one line for each request.
     pub log: Option<RawLog>,
-    /// Where operators are told of outages and of refused documents, at most 8 webhooks.
+    /// Where alerts about outages and refused documents go, at most 8 webhooks.
     #[serde(default)]
     pub webhooks: Vec<RawWebhook>,
     /// How the usage of a stream is counted if its client does not ask for it. Default: `estimate`.
@@ -301,7 +301,7 @@ pub struct RawDenial {
     /// The code, by which programs tell errors apart: lower-case letters, digits and `_`. Default:
     /// `denied`.
     pub code: Option<String>,
-    /// What the client is told.
+    /// The message for the client.
     pub message: String,
 }
 

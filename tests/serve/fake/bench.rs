@@ -503,7 +503,7 @@ impl Bench {
         self.fake.world.registry.borrow().clone().expect("a registry")
     }
 
-    /// All that the registry stores and was ever told.
+    /// All that the registry stores and ever received.
     pub fn registry_text(&self) -> String {
         self.registry().text()
     }

@@ -21,7 +21,7 @@ pub struct FakeRegistry {
     /// The paths of the requests, in order.
     pub asked: RefCell<Vec<String>>,
     /// The bodies of the requests, in order.
-    pub told: RefCell<Vec<String>>,
+    pub received: RefCell<Vec<String>>,
     /// The paths whose requests get lost.
     pub lost: RefCell<Vec<String>>,
     /// The paths whose answers get lost.
@@ -42,7 +42,7 @@ impl FakeRegistry {
         body: &str,
     ) -> Result<(u16, String), PlatformError> {
         self.asked.borrow_mut().push(path.to_owned());
-        self.told.borrow_mut().push(body.to_owned());
+        self.received.borrow_mut().push(body.to_owned());
         if self.lost.borrow().iter().any(|lost| lost == path) {
             return Err(PlatformError::new("the registry cannot be reached"));
         }
@@ -54,10 +54,10 @@ impl FakeRegistry {
         Ok((reply.status, reply.text))
     }
 
-    /// All that it stores and was ever told.
+    /// All that it stores and ever received.
     pub fn text(&self) -> String {
         let rows: Vec<_> = self.rows.borrow().values().cloned().collect();
-        rows.join("\n") + &self.told.borrow().join("\n")
+        rows.join("\n") + &self.received.borrow().join("\n")
     }
 
     pub(super) async fn ring(&self, fake: &Fake) {

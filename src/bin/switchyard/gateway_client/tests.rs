@@ -157,7 +157,7 @@ fn a_call_that_changes_nothing_is_repeated_once_and_no_other_one() {
 }
 
 #[test]
-fn a_gateway_that_is_away_and_one_without_tls_are_told_apart() {
+fn a_gateway_that_is_away_and_one_without_tls_are_distinguished() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);

@@ -424,7 +424,7 @@ pub fn rule_of(path: &str) -> Option<&'static KeyRule> {
 impl KeyRule {
     /// The note for a report, in which nobody looks up another key: a rule that is like another one
     /// says what that one says.
-    pub fn told(&self) -> String {
+    pub fn explanation(&self) -> String {
         let Some(other) = self.note.strip_prefix("As ").and_then(|rest| rest.split('`').nth(1)) else {
             return self.note.to_owned();
         };
@@ -484,10 +484,10 @@ mod tests {
             ("model_list[].litellm_params.max_retries", "retry.attempts"),
             ("router_settings.timeout", "headers_ms"),
         ] {
-            let told = rule_of(path).map(super::KeyRule::told).unwrap_or_default();
-            assert!(told.contains(part), "{path}: {told}");
+            let explanation = rule_of(path).map(super::KeyRule::explanation).unwrap_or_default();
+            assert!(explanation.contains(part), "{path}: {explanation}");
         }
-        let unclear = KEY_RULES.iter().filter(|rule| rule.told().starts_with("As `"));
+        let unclear = KEY_RULES.iter().filter(|rule| rule.explanation().starts_with("As `"));
         assert_eq!(unclear.map(|rule| rule.path).collect::<Vec<_>>(), [""; 0]);
     }
 

@@ -85,8 +85,8 @@ impl NodeMaker {
         put(&mut node, "targets", targets.into());
         if !chain.is_empty() {
             // LiteLLM keeps errors of these classes for their own lists, if there are any.
-            let kept = [(&self.context, "context_window"), (&self.content, "content_policy")];
-            let general = kept.iter().filter(|(lists, _)| lists.is_empty()).map(|(_, class)| *class);
+            let carried = [(&self.context, "context_window"), (&self.content, "content_policy")];
+            let general = carried.iter().filter(|(lists, _)| lists.is_empty()).map(|(_, class)| *class);
             let every: Vec<_> = CURABLE.iter().copied().chain(["bad_request"]).chain(general).collect();
             put(&mut node, "fallback_on", json!(every));
         }

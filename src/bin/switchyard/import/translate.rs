@@ -457,7 +457,7 @@ fn report_keys(
             if let Some(problem) = shape_problem(entry, &path) {
                 notes.lost(entry.line, &shown, problem);
             } else if let Some(rule) = rule.filter(|rule| rule.fate != KeyFate::Mapped) {
-                notes.note(entry.line, &shown, rule.fate, rule.told());
+                notes.note(entry.line, &shown, rule.fate, rule.explanation());
             }
             if let Some(said) = limit_of(entry) {
                 notes.near(entry.line, &shown, said);
@@ -470,7 +470,7 @@ fn report_keys(
                     notes.note(entry.line, &shown, KeyFate::NotNeeded, said);
                 }
                 Some(rule) if matches!(rule.fate, KeyFate::NotNeeded | KeyFate::NoEquivalent) => {
-                    notes.note(entry.line, &shown, rule.fate, rule.told());
+                    notes.note(entry.line, &shown, rule.fate, rule.explanation());
                 }
                 Some(_) => notes.lost(entry.line, &shown, hidden_by(&path)),
                 None => notes.lost(

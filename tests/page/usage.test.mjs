@@ -33,6 +33,10 @@ async function send(gateway, key = KEY) {
 }
 
 const usageOf = async (gateway) => (await gateway.fetch("/admin/api/usage", { headers: ADMIN })).json();
+const usageToday = async (gateway) => {
+  const { days } = await (await gateway.fetch("/admin/api/usage/days?days=1", { headers: ADMIN })).json();
+  return days[0].rows;
+};
 const limitsOf = (page) => page.locator(".usage-limits").getByRole("listitem").allInnerTexts();
 
 describe("the view Usage", () => {
@@ -60,7 +64,7 @@ describe("the view Usage", () => {
     });
   });
 
-  test("adds up tokens and money by client, model and deployment, and says what has no history", async () => {
+  test("adds up tokens and money by client, model and deployment", async () => {
     await withPage({ path: "#/usage" }, async ({ page, gateway }) => {
       await page.getByText("The routes document has no limits.").waitFor();
       await page.getByText("Nothing is counted yet.").waitFor();
@@ -80,8 +84,69 @@ describe("the view Usage", () => {
       await page.getByRole("link", { name: "Deployment" }).click();
       await page.getByRole("row", { name: /^openai/ }).waitFor();
       assert.equal(await page.evaluate(() => location.hash), "#/usage?by=deployment");
-      await page.getByText("By day", { exact: true }).click();
-      await page.getByText("toStartOfInterval").waitFor();
+    });
+  });
+
+  test("shows what was used today, by the same grouping, and whence longer times come", async () => {
+    await withPage({ path: "#/usage" }, async ({ page, gateway }) => {
+      const days = page.getByRole("region", { name: "By day", exact: true });
+      await days.getByText("Nothing was used on this day.").waitFor();
+      await days.getByText(/The hub has kept days since \w{3} \d+ \w{3}: what was used before is not known by day\./).waitFor();
+      await assertAccessible(page);
+      for (let request = 0; request < 3; request += 1) assert.equal(await send(gateway), 200);
+      const used = await eventually("the hub has the usage", async () => (await usageToday(gateway)).find(({ name, requests }) => name === "app" && requests === 3), { withinMs: 30_000 });
+      await page.reload();
+      const row = days.getByRole("row", { name: /so far/ });
+      await row.waitFor();
+      const cost = `$${(used.micro_usd / 1e6).toPrecision(2).replace(/0+$/, "")}`;
+      const cell = `${cost}\n${used.input_tokens + used.output_tokens} tokens`;
+      await days.getByRole("columnheader", { name: "app" }).waitFor();
+      assert.deepEqual((await row.getByRole("cell").allInnerTexts()).map((text) => text.trim()), [cell, cell]);
+      const chart = days.getByRole("img");
+      assert.match(await chart.getAttribute("aria-label"), /^Cost on \w{3} \d+ \w{3}, by client\. Highest: \$0\.\d+ on /);
+      await assertAccessible(page);
+      await page.getByRole("link", { name: "Deployment" }).click();
+      await days.getByRole("columnheader", { name: "openai" }).waitFor();
+      await days.getByRole("link", { name: "35 days" }).focus();
+      await page.keyboard.press("Enter");
+      await days.getByRole("row", { name: /so far/ }).waitFor();
+      assert.equal(await page.evaluate(() => location.hash), "#/usage?by=deployment&days=35");
+      await page.getByRole("link", { name: "Model" }).click();
+      await days.getByRole("columnheader", { name: "chat" }).waitFor();
+      assert.equal(await page.evaluate(() => location.hash), "#/usage?by=model&days=35", "the days stay");
+      await days.getByText("Longer than 35 days").click();
+      await days.getByText("toStartOfInterval").waitFor();
+      await assertAccessible(page);
+    });
+  });
+
+  test("shows five weeks of many clients on a telephone in the dark, and says when the hub is away", async () => {
+    await withPage({ viewport: NARROW, colorScheme: "dark" }, async ({ page, url }) => {
+      const names = ["web-app", "batch", "search", "mobile", "an-internal-tool-with-a-long-name", "partner", "evaluation", ""];
+      const row = (name, index, age) => ({
+        name, requests: 10, refused: 0, input_tokens: 1000 * (age + 1), cached_input_tokens: 0, output_tokens: 50, reasoning_tokens: 0,
+        images: 0, audio_ms: 0, characters: 0, micro_usd: (names.length - index) * 100_000,
+      });
+      const day = (age) => new Date(Date.UTC(2026, 10, 30 - age)).toISOString().slice(0, 10);
+      const days = Array.from({ length: 35 }, (_, age) => ({ day: day(age), is_over: age > 0, rows: age === 4 ? [] : names.map((name, index) => row(name, index, age)) }));
+      let isAway = false;
+      await page.route("**/admin/api/usage/days*", (route) => (isAway ? route.abort() : route.fulfill({ json: { by: "client", days } })));
+      await page.goto(`${url}#/usage?days=35`);
+      const panel = page.getByRole("region", { name: "By day", exact: true });
+      await panel.getByText("3 others").waitFor();
+      assert.equal(await panel.getByRole("row").count(), 1 + 35 + 1, "the heads, the days, their sum");
+      await panel.getByRole("row", { name: "Thu 26 Nov – – –" }).waitFor();
+      const [sum] = await panel.getByRole("row", { name: /^35 days/ }).getByRole("cell").allInnerTexts();
+      // 34 days of 0.8 + 0.7 + … + 0.1 dollars.
+      assert.match(sum, /^\$122\.40\s+\d/);
+      assert.match(await panel.getByRole("img").getAttribute("aria-label"), /^Cost of each day from Tue 27 Oct to Mon 30 Nov, by client\. Highest: \$3\.60 on Mon 30 Nov\./);
+      assert.equal(await panel.locator(".usage-day").count(), 35);
+      await assertAccessible(page);
+      await assertNoSidewaysScroll(page);
+      isAway = true;
+      await panel.getByRole("link", { name: "14 days" }).click();
+      await panel.getByText("What was used on each day cannot be read.").waitFor();
+      assert.equal(await panel.getByRole("row").count(), 0, "nothing is claimed");
       await assertAccessible(page);
     });
   });

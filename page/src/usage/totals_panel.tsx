@@ -2,26 +2,18 @@
 
 import { useRef } from "preact/hooks";
 import { call } from "../admin_api";
-import { CopyButton } from "../elements/copy_button";
 import { ProblemNote } from "../elements/problem_note";
 import { compact, count, dollars, duration, percent } from "../format.ts";
-import { linkTo } from "../location";
 import { Moment } from "../moment";
 import { type Reading, readMetrics } from "../now/metrics_text.ts";
 import { usePolled } from "../polled";
-import byDay from "../../../examples/analytics/usage-by-client.sql";
+import { groupingOf, GroupingLinks, GROUPINGS, nameInWords } from "./usage_grouping";
 import { type Grouping, growth, ranked, sumOf, type Totals, type TotalsByName, totalsOf } from "./usage_totals.ts";
 
 /** The hub gets new counters every ten seconds. */
 const PAUSE_MS = 15_000;
 /** Counters are up to 20 seconds old, so a rate over less says nothing. */
 const SHORTEST_MS = 30_000;
-
-const GROUPINGS: { by: Grouping; title: string }[] = [
-  { by: "client", title: "Client" },
-  { by: "model", title: "Model" },
-  { by: "deployment", title: "Deployment" },
-];
 
 interface TimedReading {
   at: number;
@@ -32,7 +24,7 @@ interface TimedReading {
 let first: TimedReading | undefined;
 
 export function TotalsPanel({ query }: { query: URLSearchParams }) {
-  const by = GROUPINGS.find(({ by }) => by === query.get("by"))?.by ?? "client";
+  const by = groupingOf(query);
   const { value, error } = usePolled("metrics of usage", PAUSE_MS, async (signal): Promise<TimedReading> => {
     const metrics = readMetrics(await (await call("/admin/metrics", { signal })).text());
     const reading = { at: Date.now(), metrics };
@@ -43,9 +35,9 @@ export function TotalsPanel({ query }: { query: URLSearchParams }) {
     <section class="panel" aria-labelledby="usage-totals">
       <h2 id="usage-totals">Tokens and cost</h2>
       {error && <ProblemNote error={error} what={value ? "These totals are not up to date." : "The counters cannot be read."} />}
+      <GroupingLinks query={query} />
       {!value && !error && <p class="hint">Loading …</p>}
       {value && first && <Counted by={by} reading={value} since={first} />}
-      <ByDay />
     </section>
   );
 }
@@ -61,12 +53,6 @@ function Counted({ by, reading, since }: { by: Grouping; reading: TimedReading; 
   const isRateKnown = elapsed >= SHORTEST_MS && grown !== undefined;
   return (
     <>
-      <nav class="usage-groupings row" aria-label="Group by">
-        <span class="hint">By</span>
-        {GROUPINGS.map(({ by: other, title }) => (
-          <a key={other} href={linkTo("usage", undefined, { by: other })} aria-current={other === by ? "true" : undefined}>{title}</a>
-        ))}
-      </nav>
       {totals.size === 0 ? (
         <p>Nothing is counted yet. Counters arrive here within 20 seconds of a request.</p>
       ) : (
@@ -137,7 +123,7 @@ function TotalsTable({ by, totals, grown, elapsedMs }: TotalsTableProps) {
         <tbody>
           {ranked(totals).map(([name, row]) => (
             <tr key={name}>
-              <th scope="row">{name || <span class="hint">{by === "client" ? "no valid key" : "none"}</span>}</th>
+              <th scope="row">{name || <span class="hint">{nameInWords(by, name)}</span>}</th>
               {cells(row, grown?.get(name))}
             </tr>
           ))}
@@ -159,20 +145,5 @@ function CostShare({ share }: { share: number | undefined }) {
       <span class="usage-share-bar" aria-hidden="true"><span style={{ width: `${(share ?? 0) * 100}%` }} /></span>
       {share === undefined ? "–" : percent(share)}
     </>
-  );
-}
-
-function ByDay() {
-  return (
-    <details>
-      <summary>By day</summary>
-      <p>
-        The gateway's counters have no history. Workers Analytics Engine has, for three months, if the binding <code>METRICS</code> is set. This is{" "}
-        <code>examples/analytics/usage-by-client.sql</code>; its README says how to run it. With Prometheus:{" "}
-        <code>increase(switchyard_cost_usd_total[1d])</code>.
-      </p>
-      <pre class="scroll" tabIndex={0}>{byDay}</pre>
-      <p class="row"><CopyButton text={byDay} name="the query" /></p>
-    </details>
   );
 }

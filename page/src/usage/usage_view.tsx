@@ -2,6 +2,7 @@
 
 import { KeysPanel } from "../keys/keys_panel";
 import { linkTo, type Location } from "../location";
+import { DaysPanel } from "./days_panel";
 import { LimitsPanel } from "./limits_panel";
 import { TotalsPanel } from "./totals_panel";
 
@@ -20,6 +21,7 @@ export function UsageView({ location: { argument, query } }: { location: Locatio
         <div class="usage-panels">
           <LimitsPanel />
           <TotalsPanel query={query} />
+          <DaysPanel query={query} />
         </div>
       )}
     </>

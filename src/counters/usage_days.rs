@@ -13,14 +13,14 @@
 //! - A start is one row, named `day/` and the number of the day. Versions of the gateway that know
 //!   no days ignore these rows, and leave them as they are.
 
-use serde_json::{Map, Value, json};
+use std::fmt::Write;
 
 use super::counter_batch::CounterBatch;
 use super::counter_set::Counters;
 use super::series::{Family, Series};
 use super::stored_counters::CounterRow;
 use super::usage_cells;
-use crate::scan::json_value;
+use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::{Instant, Millis};
 
 /// For how many days it is known what was used, with the one that runs. The longest month has as
@@ -80,7 +80,7 @@ impl UsageDay {
     pub fn start(self, totals: &Counters) -> CounterRow {
         let is_used = |family| matches!(family, Family::Requests | Family::Attempts | Family::Usage);
         let batch = CounterBatch::of_families(0, totals, is_used);
-        CounterRow { id: self.row(), json: serde_json::to_string(&batch).ok() }
+        CounterRow { id: self.row(), json: Some(json(&batch)) }
     }
 
     /// `2026-11-30`
@@ -148,20 +148,29 @@ impl DaysAsked {
         start: impl Fn(&str) -> Result<Option<String>, E>,
     ) -> Result<String, E> {
         let mut end = UsageSums::of(totals, self.by);
-        let (mut days, mut known) = (Vec::new(), 0);
+        let mut text = ["{\"by\":\"", self.by.name(), "\",\"days\":["].concat();
+        let mut known = text.len();
         for age in 0..self.days {
-            let (day, mut rows) = (last.before(age), Vec::new());
-            let row = start(&day.row())?;
+            let day = last.before(age);
+            let separator = if age == 0 { "" } else { "," };
+            let (is_over, date) = (age > 0, day.text());
+            let _ = write!(text, "{separator}{{\"day\":\"{date}\",\"is_over\":{is_over},\"rows\":[");
             // As an option, as it is read in a report: the Wasm then has one reader of it.
-            if let Some(batch) = row.and_then(|text| json_value::parse::<Option<CounterBatch>>(&text)?) {
+            let batch = start(&day.row())?.and_then(|text| json_value::parse::<Option<CounterBatch>>(&text)?);
+            let is_known = batch.is_some();
+            if let Some(batch) = batch {
                 let start = UsageSums::of(&batch.counters(), self.by);
-                rows = end.since(&start);
-                (end, known) = (start, days.len() + 1);
+                end.write_rows(&start, &mut text);
+                end = start;
             }
-            days.push(json!({ "day": day.text(), "is_over": age > 0, "rows": rows }));
+            text.push_str("]}");
+            if is_known {
+                known = text.len();
+            }
         }
-        days.truncate(known);
-        Ok(json!({ "by": self.by.name(), "days": days }).to_string())
+        text.truncate(known);
+        text.push_str("]}");
+        Ok(text)
     }
 }
 
@@ -210,21 +219,24 @@ impl UsageSums {
         self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 
-    /// The rows of what came after `start`.
-    fn since(&self, start: &Self) -> Vec<Value> {
+    /// Writes the rows of what came after `start`.
+    fn write_rows(&self, start: &Self, text: &mut String) {
         let nothing = [0; AMOUNTS.len()];
-        let row = |(name, amounts): &(String, [u64; AMOUNTS.len()])| {
+        for (name, amounts) in &self.0 {
             let before = start.find(name).ok().and_then(|at| start.0.get(at));
             let before = before.map_or(&nothing, |(_, amounts)| amounts);
-            let added = amounts.iter().zip(before).map(|(amount, before)| amount.saturating_sub(*before));
-            let added: Vec<u64> = added.collect();
-            let mut row = Map::new();
-            row.insert("name".to_owned(), name.as_str().into());
-            row.extend(
-                AMOUNTS.iter().zip(&added).map(|(name, amount)| ((*name).to_owned(), (*amount).into())),
-            );
-            added.iter().any(|amount| *amount > 0).then_some(Value::Object(row))
-        };
-        self.0.iter().filter_map(row).collect()
+            if amounts.iter().zip(before).all(|(amount, before)| amount <= before) {
+                continue;
+            }
+            if text.ends_with('}') {
+                text.push(',');
+            }
+            text.push_str("{\"name\":");
+            text.push_str(&json(name));
+            for ((what, amount), before) in AMOUNTS.iter().zip(amounts).zip(before) {
+                let _ = write!(text, ",\"{what}\":{}", amount.saturating_sub(*before));
+            }
+            text.push('}');
+        }
     }
 }

@@ -64,10 +64,10 @@ fn the_same_usage_is_added_up_by_client_by_model_and_by_deployment() {
     begin(&mut starts, today, &totals);
     add(&mut totals, "app", "chat", 1);
     add(&mut totals, "app", "embed", 10);
-    add(&mut totals, "", "embed", 100);
+    add(&mut totals, "", "em\"b\ned", 100);
     for (by, expected) in [
         ("client", vec![("", 1, 100), ("app", 2, 11)]),
-        ("model", vec![("chat", 1, 1), ("embed", 2, 110)]),
+        ("model", vec![("chat", 1, 1), ("em\"b\ned", 1, 100), ("embed", 1, 10)]),
         // Those that it served: the attempts that failed are not requests of another deployment.
         ("deployment", vec![("azure", 3, 111)]),
     ] {

@@ -170,7 +170,7 @@ fn damaged_rows_cost_no_more_than_they_must() {
         assert_eq!(damaged.restored().gathered(), restored.gathered(), "{id}");
         assert!(damaged.restored().unsaved().is_empty(), "{id}");
     }
-    for id in ["mood", "1/2", "1/series/many", "a/series/1", "1/series/99999999999", "//", ""] {
+    for id in ["mood", "1/2", "1/series/many", "a/series/1", "1/series/99999999999", "//", "", "day/20787"] {
         let mut damaged = rows.clone();
         damaged.0.insert(id.to_owned(), "[]".to_owned());
         assert_eq!(requests(damaged.restored().gathered()), 200, "{id}");

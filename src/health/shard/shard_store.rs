@@ -199,6 +199,7 @@ impl<S: ShardStorage> StoredShard<S> {
     /// If another day begins, stores the totals with which it does, and removes days that are not
     /// kept any more. What could not be stored before comes first: whoever sent it sends it again
     /// if it is lost, so it must not be in the start of a day and missing in the totals.
+    #[inline(never)]
     fn begin_day(&self, shard: &mut Shard, now: Instant) -> Result<(), S::Error> {
         let today = UsageDay::of(now);
         if !self.is_hub || self.day.get() == Some(today) {

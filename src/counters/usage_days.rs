@@ -168,6 +168,12 @@ impl DaysAsked {
                 known = text.len();
             }
         }
+        // Nothing was counted on days without a start, if there is an earlier one.
+        for age in self.days..DAYS_KEPT {
+            if known < text.len() && start(&last.before(age).row())?.is_some() {
+                known = text.len();
+            }
+        }
         text.truncate(known);
         text.push_str("]}");
         Ok(text)

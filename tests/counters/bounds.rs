@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use switchyard::counters::usage_days::UsageDay;
 use switchyard::counters::{CounterBatch, Counters, Family, FinishedRequest, MOST_LABEL_BYTES};
 
 use crate::served;
@@ -73,8 +74,8 @@ fn the_bytes_of_all_labels_are_bounded() {
     assert!(counters.sum(Family::Requests, &[(0, "other")], 0) > 0);
 }
 
-#[test]
-fn a_full_batch_fits_into_a_message() {
+/// As many series as there can be, with large numbers.
+fn full() -> Counters {
     let mut counters = Counters::default();
     let names: Vec<String> = (0..3_000).map(|number| format!("deployment-{number}")).collect();
     for name in &names {
@@ -93,8 +94,26 @@ fn a_full_batch_fits_into_a_message() {
         counters.on_request(&request, [crate::attempt(name, "ok", 70_000)]);
         counters.on_ejection(name, "consecutive_failures");
     }
-    let text = serde_json::to_string(&CounterBatch::new(1, &counters)).unwrap();
+    counters
+}
+
+#[test]
+fn a_full_batch_fits_into_a_message() {
+    let text = serde_json::to_string(&CounterBatch::new(1, &full())).unwrap();
     assert!(text.len() < switchyard::health::wire::MAX_BYTES * 3 / 4, "{} bytes", text.len());
+}
+
+#[test]
+fn the_start_of_a_day_is_one_row_of_the_storage() {
+    let start = UsageDay::of(crate::times::at(0)).start(&full()).json.unwrap();
+    // A row and a parameter may have 2 MB. Rows are stored as texts in a JSON text.
+    let stored = serde_json::to_string(&start).unwrap();
+    assert!((100_000..1_000_000).contains(&stored.len()), "{} bytes", stored.len());
+    let read: CounterBatch = serde_json::from_str(&start).unwrap();
+    for family in [Family::Requests, Family::Attempts, Family::Usage] {
+        assert_eq!(read.counters().sum(family, &[], 0), full().sum(family, &[], 0));
+    }
+    assert_eq!(read.counters().sum(Family::RequestDuration, &[], 0), 0, "days have no histograms");
 }
 
 proptest! {

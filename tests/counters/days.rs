@@ -94,6 +94,10 @@ fn days_without_a_start_are_empty_and_those_before_the_first_start_unknown() {
     let found = found.map(|day| (day["day"].as_str().unwrap(), day["rows"].as_array().unwrap().len()));
     let expected = [("2026-11-30", 0), ("2026-11-29", 0), ("2026-11-28", 0), ("2026-11-27", 1)];
     assert_eq!(found.collect::<Vec<_>>(), expected);
+    // Two days are asked for. That nothing was used on the second one is known from before.
+    assert_eq!(report("client", "2", &totals, &starts)["days"].as_array().unwrap().len(), 2);
+    starts.remove(&today.before(3).row());
+    assert_eq!(report("client", "2", &totals, &starts)["days"].as_array().unwrap().len(), 1);
 }
 
 #[test]

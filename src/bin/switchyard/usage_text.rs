@@ -60,20 +60,24 @@ struct LimitAnswer {
 
 impl UsedAnswer {
     fn add(&mut self, more: &Self) {
-        self.requests += more.requests;
-        self.refused += more.refused;
-        self.input_tokens += more.input_tokens;
-        self.cached_input_tokens += more.cached_input_tokens;
-        self.output_tokens += more.output_tokens;
-        self.reasoning_tokens += more.reasoning_tokens;
-        self.images += more.images;
-        self.audio_ms += more.audio_ms;
-        self.characters += more.characters;
-        self.micro_usd += more.micro_usd;
+        for (sum, more) in [
+            (&mut self.requests, more.requests),
+            (&mut self.refused, more.refused),
+            (&mut self.input_tokens, more.input_tokens),
+            (&mut self.cached_input_tokens, more.cached_input_tokens),
+            (&mut self.output_tokens, more.output_tokens),
+            (&mut self.reasoning_tokens, more.reasoning_tokens),
+            (&mut self.images, more.images),
+            (&mut self.audio_ms, more.audio_ms),
+            (&mut self.characters, more.characters),
+            (&mut self.micro_usd, more.micro_usd),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
     }
 
     fn tokens(&self) -> u64 {
-        self.input_tokens + self.output_tokens
+        self.input_tokens.saturating_add(self.output_tokens)
     }
 }
 
